@@ -1,0 +1,149 @@
+//! What the outside asks for, and how it is answered.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::ids::{ButtonId, DoorId, PanelId, RingId, Seq};
+use crate::subject::{Factor, Subject};
+use crate::value::{Field, Value, words};
+
+/// An id the client chose, 1 to 64 visible ASCII characters: the same id is acted on once.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct CommandId(Arc<str>);
+
+impl CommandId {
+    /// Makes an id; `None` unless it has 1 to 64 visible ASCII characters.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let fits = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        fits.then(|| Self(text.into()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Field for CommandId {
+    fn to_value(&self) -> Value {
+        Value::Text(self.0.to_string())
+    }
+    fn from_value(value: &Value) -> Option<Self> {
+        Self::new(value.as_text()?)
+    }
+}
+
+/// Who sent a command, over what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The means: `Api`, `Local`, `Mqtt` or `Web`.
+    pub factor: Factor,
+    /// True if it may inject into virtual devices.
+    pub may_simulate: bool,
+    /// The person or integration.
+    pub subject: Subject,
+}
+
+/// A request from outside.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// End the call of a ring.
+    HangUp {
+        /// Which.
+        ring: RingId,
+    },
+    /// Open a door once, for its configured time.
+    Open {
+        /// Which.
+        door: DoorId,
+    },
+    /// Press a button of a panel whose line is virtual.
+    Press {
+        /// Which button.
+        button: ButtonId,
+        /// Of which panel.
+        panel: PanelId,
+    },
+}
+
+impl Command {
+    /// The word for the journal and for topics.
+    #[must_use]
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::HangUp { .. } => "hang-up",
+            Self::Open { .. } => "open",
+            Self::Press { .. } => "press",
+        }
+    }
+}
+
+/// A command with what is needed to judge whether it is news.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommandRequest {
+    /// Wall-clock time the client gave it.
+    pub at: Option<jiff::Timestamp>,
+    /// What is wanted.
+    pub command: Command,
+    /// The client's id.
+    pub id: CommandId,
+    /// Who asks.
+    pub origin: Origin,
+    /// True if the transport says that it was kept for us (retained, queued, redelivered).
+    pub stale_by_transport: bool,
+}
+
+words! {
+    /// Why a command was refused.
+    Refusal {
+        /// The same id was seen before.
+        Duplicate = "duplicate",
+        /// The access decision said no.
+        Forbidden = "forbidden",
+        /// The journal or the guard cannot take it now.
+        Fault = "fault",
+        /// Another live instance runs under our name.
+        Instance = "second-instance",
+        /// The line is in other hands.
+        LineBusy = "line-busy",
+        /// Made for a real device, but this is only for virtual ones.
+        NotVirtual = "not-virtual",
+        /// The gateway stops or starts.
+        NotReady = "not-ready",
+        /// Too many requests.
+        Overload = "overload",
+        /// Older than its time to live, from before our start, or kept by a broker.
+        Stale = "stale",
+        /// No such door, panel, button or ring.
+        Unknown = "unknown",
+        /// No time or no id in it.
+        Untimed = "untimed",
+    }
+}
+
+/// The answer to a command: given only after its record is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandReply {
+    /// Done, or begun.
+    Accepted {
+        /// The ring it began or belongs to.
+        ring: Option<RingId>,
+        /// The record that says so.
+        seq: Seq,
+    },
+    /// Not done.
+    Refused {
+        /// Why, for a program.
+        reason: Refusal,
+        /// Why, for a person, with what to do.
+        text: String,
+    },
+}

@@ -1,0 +1,430 @@
+//! The events of each family. Field names carry their units.
+
+use crate::command::{CommandId, Refusal};
+use crate::event::record::{ReadError, field};
+use crate::ids::{ButtonId, LegId};
+use crate::leg::{Cause, DigitVia};
+use crate::subject::{Factor, Subject};
+use crate::value::{Field, Value};
+use crate::view::LineState;
+
+macro_rules! events {
+    ($(#[$doc:meta])* $name:ident { $(
+        $(#[$vdoc:meta])* $variant:ident = $tag:literal { $($(#[$fdoc:meta])* $field:ident: $ty:ty,)* },
+    )* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum $name { $($(#[$vdoc])* $variant { $($(#[$fdoc])* $field: $ty,)* },)* }
+
+        impl $name {
+            /// Every tag of this family.
+            pub const TAGS: &'static [&'static str] = &[$($tag,)*];
+
+            pub(super) fn tag(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => $tag,)* }
+            }
+
+            pub(super) fn fields(&self) -> Vec<(&'static str, Value)> {
+                match self {
+                    $(Self::$variant { $($field,)* } => vec![$((stringify!($field), $field.to_value()),)*],)*
+                }
+            }
+
+            pub(super) fn read(tag: &str, fields: &[(String, Value)]) -> Result<Self, ReadError> {
+                let _ = fields;
+                match tag {
+                    $($tag => Ok(Self::$variant { $($field: field(fields, stringify!($field))?,)* }),)*
+                    _ => Err(ReadError::UnknownKind),
+                }
+            }
+        }
+    };
+}
+
+events! {
+    /// A registration.
+    AccountEvent {
+        /// The registrar refused, or did not answer.
+        Failed = "failed" {
+            /// Status line or network error.
+            detail: String,
+            /// Seconds until the next try.
+            retry_s: u64,
+        },
+        /// Registered.
+        Registered = "registered" {
+            /// Granted lifetime.
+            expires_s: u64,
+        },
+        /// Deregistered at stop or by configuration.
+        Unregistered = "unregistered" {},
+    }
+}
+
+events! {
+    /// A call. The envelope's ring names it.
+    CallEvent {
+        /// A leg answered and won.
+        Answered = "answered" {
+            /// Which.
+            leg: LegId,
+            /// Who.
+            peer: String,
+        },
+        /// A digit of the winning leg was taken.
+        Digit = "digit" {
+            /// The key, `*` in place of a digit that belongs to a longer code.
+            digit: String,
+            /// Which leg.
+            leg: LegId,
+            /// How it came.
+            via: DigitVia,
+        },
+        /// A digit was heard and not acted on.
+        DigitIgnored = "digit-ignored" {
+            /// Which leg.
+            leg: LegId,
+            /// Why: `not-winner`, `before-answer`, `ended`, `echo`, `stale`, `other-transport`, `no-authority`,
+            /// `unlisted`.
+            reason: String,
+        },
+        /// The call is over.
+        Ended = "ended" {
+            /// Why.
+            cause: Cause,
+            /// Talk time.
+            talk_ms: u64,
+        },
+        /// A call came in.
+        Incoming = "incoming" {
+            /// Which leg.
+            leg: LegId,
+            /// Who calls.
+            peer: String,
+        },
+        /// A leg is over.
+        LegEnded = "leg-ended" {
+            /// Why.
+            cause: Cause,
+            /// Protocol detail.
+            detail: String,
+            /// Which.
+            leg: LegId,
+        },
+        /// A target is being called.
+        LegOffered = "leg-offered" {
+            /// Which.
+            leg: LegId,
+            /// Address as configured.
+            target: String,
+        },
+        /// A target rings.
+        LegRinging = "leg-ringing" {
+            /// Which.
+            leg: LegId,
+        },
+        /// The talk limit is near.
+        TalkWarning = "talk-warning" {
+            /// Time left.
+            left_ms: u64,
+        },
+        /// An incoming call was not taken.
+        Rejected = "rejected" {
+            /// Who called.
+            peer: String,
+            /// Why: `no-call`, `line-busy`, `unlisted`.
+            reason: String,
+        },
+    }
+}
+
+events! {
+    /// A command from outside.
+    CommandEvent {
+        /// Taken.
+        Accepted = "accepted" {
+            /// Client's id.
+            id: CommandId,
+            /// Who.
+            subject: Subject,
+            /// What.
+            verb: String,
+        },
+        /// Refused.
+        Refused = "refused" {
+            /// Client's id, empty if it had none.
+            id: String,
+            /// Why.
+            reason: Refusal,
+            /// Who.
+            subject: Subject,
+            /// What.
+            verb: String,
+        },
+    }
+}
+
+events! {
+    /// An adapter or device.
+    DeviceEvent {
+        /// It cannot do its work.
+        Fault = "fault" {
+            /// What, and what to do.
+            text: String,
+        },
+        /// It works (again).
+        Ready = "ready" {},
+    }
+}
+
+events! {
+    /// A door.
+    DoorEvent {
+        /// Contact: shut.
+        Closed = "closed" {},
+        /// The access decision said no.
+        Denied = "denied" {
+            /// Means.
+            factor: Factor,
+            /// Which rule, in words.
+            reason: String,
+            /// Who.
+            subject: Subject,
+        },
+        /// Opened without permission.
+        Forced = "forced" {},
+        /// The forced door is shut again.
+        ForcedEnded = "forced-ended" {},
+        /// The access decision made a Grant; the strike acts once this is queued.
+        Granted = "granted" {
+            /// Means.
+            factor: Factor,
+            /// Number of the Grant.
+            grant: u64,
+            /// Which rule, in words.
+            rule: String,
+            /// Who.
+            subject: Subject,
+        },
+        /// Open for longer than allowed.
+        HeldOpen = "held-open" {},
+        /// The held door is shut again.
+        HeldOpenEnded = "held-open-ended" {},
+        /// The guard could not operate the lock.
+        LockFault = "lock-fault" {
+            /// What, and what to do.
+            text: String,
+        },
+        /// Contact: open.
+        Opened = "opened" {},
+        /// The panel opened its own lock.
+        OpenedByPanel = "opened-by-panel" {},
+        /// The output rests again.
+        Relocked = "relocked" {
+            /// `time`, `on-open`, `on-close`, `guard`, `config`.
+            why: String,
+        },
+        /// A REX that only shunts the forced-open alarm was used.
+        RexShunt = "rex-shunt" {},
+        /// Tamper contact.
+        Tamper = "tamper" {
+            /// State.
+            active: bool,
+        },
+        /// The guard energised the output.
+        Unlocked = "unlocked" {
+            /// Number of the Grant.
+            grant: u64,
+            /// Planned length.
+            pulse_ms: u64,
+        },
+    }
+}
+
+events! {
+    /// The gateway itself.
+    GatewayEvent {
+        /// The wall clock jumped, or became trusted or untrusted.
+        Clock = "clock" {
+            /// Jump, signed.
+            step_ms: i64,
+            /// Trusted now?
+            trusted: bool,
+        },
+        /// A new configuration is in force.
+        ConfigApplied = "config-applied" {
+            /// Its number.
+            generation: u64,
+            /// What changed, in words.
+            plan: String,
+        },
+        /// A configuration was refused; the old one stays.
+        ConfigRefused = "config-refused" {
+            /// How many faults.
+            faults: u64,
+            /// The first fault.
+            first: String,
+        },
+        /// The fire input changed.
+        Fire = "fire" {
+            /// State.
+            active: bool,
+        },
+        /// The relay guard is gone or back.
+        Guard = "guard" {
+            /// What happened.
+            text: String,
+            /// Usable?
+            up: bool,
+        },
+        /// Damage found in the journal or its index, and what was done.
+        JournalDamage = "journal-damage" {
+            /// What, where, and where it was set aside.
+            text: String,
+        },
+        /// The journal cannot be written, or can again.
+        JournalFault = "journal-fault" {
+            /// What.
+            text: String,
+            /// Usable?
+            up: bool,
+        },
+        /// The main loop stood still; remote input of that time was dropped.
+        LoopGap = "loop-gap" {
+            /// How long.
+            gap_ms: u64,
+        },
+        /// Started.
+        Started = "started" {
+            /// Configuration generation.
+            generation: u64,
+            /// Instance id.
+            instance: String,
+            /// Program version.
+            version: String,
+        },
+        /// Stops in good order.
+        Stopping = "stopping" {},
+        /// Another live instance uses our name.
+        SecondInstance = "second-instance" {
+            /// Its id.
+            instance: String,
+        },
+    }
+}
+
+events! {
+    /// A panel line.
+    LineEvent {
+        /// It changed hands.
+        State = "state" {
+            /// Whose it is.
+            state: LineState,
+        },
+    }
+}
+
+events! {
+    /// A panel.
+    PanelEvent {
+        /// A button is held for longer than 10 minutes.
+        ButtonStuck = "button-stuck" {
+            /// Which.
+            button: ButtonId,
+        },
+        /// A stuck button came back.
+        ButtonReleased = "button-released" {
+            /// Which.
+            button: ButtonId,
+        },
+        /// A press was noticed and began no ring.
+        PressIgnored = "press-ignored" {
+            /// Which.
+            button: ButtonId,
+            /// Why: `joined`, `line-busy`, `no-call`, `stale`, `stuck`, `fault`.
+            reason: String,
+        },
+        /// A visitor rings; the envelope's ring is its id.
+        Ring = "ring" {
+            /// Which.
+            button: ButtonId,
+        },
+        /// The ring is over.
+        RingEnded = "ring-ended" {
+            /// `answered`, `no-answer`, `handset`, `window`, `cancelled`, `unreachable`.
+            outcome: String,
+        },
+    }
+}
+
+events! {
+    /// A reader.
+    ReaderEvent {
+        /// A card was read.
+        Card = "card" {
+            /// Number of bits.
+            bits: u16,
+            /// The last digits only.
+            masked: String,
+        },
+        /// A key was pressed.
+        Key = "key" {},
+    }
+}
+
+events! {
+    /// Users of page and API.
+    UserEvent {
+        /// Logged in.
+        Login = "login" {
+            /// Login name.
+            user: String,
+        },
+        /// A login failed.
+        LoginFailed = "login-failed" {
+            /// Where from.
+            source: String,
+        },
+        /// Logins from a source are locked for a time.
+        LoginLocked = "login-locked" {
+            /// How long.
+            lock_s: u64,
+            /// Where from.
+            source: String,
+        },
+        /// A password was changed; the other sessions of the user ended.
+        PasswordChanged = "password-changed" {
+            /// Login name.
+            user: String,
+        },
+        /// The one-time setup code was used and the first user made.
+        SetupDone = "setup-done" {
+            /// Login name.
+            user: String,
+        },
+        /// An API token was made.
+        TokenCreated = "token-created" {
+            /// Its name.
+            token: String,
+        },
+        /// An API token was withdrawn.
+        TokenRevoked = "token-revoked" {
+            /// Its name.
+            token: String,
+        },
+        /// A user was made.
+        UserCreated = "user-created" {
+            /// Who made it.
+            by: String,
+            /// Login name.
+            user: String,
+        },
+        /// A user was removed.
+        UserRemoved = "user-removed" {
+            /// Who removed it.
+            by: String,
+            /// Login name.
+            user: String,
+        },
+    }
+}

@@ -1,0 +1,53 @@
+//! Everything that happens.
+//!
+//! An event is typed here and turned into a neutral [`Record`] (kind, fields) at one place, so that the
+//! journal, MQTT and HTTP show the same names, and a record of an unknown kind can still be kept and shown.
+
+mod kinds;
+mod record;
+
+pub use kinds::{
+    AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, GatewayEvent, LineEvent, PanelEvent,
+    ReaderEvent, UserEvent,
+};
+pub use record::{ReadError, Record, SCHEMA};
+
+use crate::ids::{AccountId, DeviceId, DoorId, LineId, PanelId, ReaderId, RingId};
+
+/// Everything that happens. Closed: every `match` names each variant.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A registration changed.
+    Account(AccountId, AccountEvent),
+    /// A call went on; the envelope's `ring` says which.
+    Call(CallEvent),
+    /// A command was judged.
+    Command(CommandEvent),
+    /// A device fails or works again.
+    Device(DeviceId, DeviceEvent),
+    /// A door.
+    Door(DoorId, DoorEvent),
+    /// The gateway itself.
+    Gateway(GatewayEvent),
+    /// A line changed hands.
+    Line(LineId, LineEvent),
+    /// A panel.
+    Panel(PanelId, PanelEvent),
+    /// A reader.
+    Reader(ReaderId, ReaderEvent),
+    /// A login or a change of users.
+    User(UserEvent),
+}
+
+/// An event with when, whence and whether it was real. The journal gives the sequence number at append.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Envelope {
+    /// Wall clock.
+    pub at: jiff::Timestamp,
+    /// What happened.
+    pub event: Event,
+    /// The ring it belongs to.
+    pub ring: Option<RingId>,
+    /// True if it comes from a virtual device or an injected input.
+    pub simulated: bool,
+}

@@ -1,0 +1,195 @@
+//! What the call plan says to a leg and hears from it. SIP is one kind of leg; it is not named here.
+
+use crate::ids::{AccountId, LegId, LineId, RingId};
+use crate::time::Instant;
+use crate::value::words;
+
+words! {
+    /// Why a leg failed or ended.
+    Cause {
+        /// Another target of the same ring answered.
+        AnsweredElsewhere = "answered-elsewhere",
+        /// The other side is busy (486, 600).
+        Busy = "busy",
+        /// We gave up before an answer.
+        Cancelled = "cancelled",
+        /// The other side declined (603, or 480 by "do not disturb").
+        Declined = "declined",
+        /// No common codec, encryption or media.
+        Media = "media",
+        /// Nobody answered in time.
+        NoAnswer = "no-answer",
+        /// Hung up in the ordinary way.
+        Normal = "normal",
+        /// No such extension (404, 410, 484, 604).
+        NotFound = "not-found",
+        /// The account is not usable, or the other side wants credentials we do not have.
+        Refused = "refused",
+        /// Our side ended the call: strike ended, panel window over, handset lifted, shutdown.
+        Released = "released",
+        /// Talk limit reached.
+        TalkLimit = "talk-limit",
+        /// No answer from the network: transaction time-out, no flow, media stopped.
+        Unreachable = "unreachable",
+    }
+}
+
+words! {
+    /// How a digit came in.
+    DigitVia {
+        /// In-band tone.
+        Inband = "inband",
+        /// SIP INFO.
+        Info = "info",
+        /// RFC 4733 telephone-event.
+        TelephoneEvent = "telephone-event",
+    }
+}
+
+words! {
+    /// A tone played to a leg or to the line.
+    Tone {
+        /// Someone is on the line now: played at the door when a call was answered without a press.
+        LookIn = "look-in",
+        /// The strike is energised.
+        Opening = "opening",
+        /// Refused.
+        Refused = "refused",
+        /// The target rings.
+        Ringback = "ringback",
+        /// The talk limit is near.
+        TalkWarning = "talk-warning",
+    }
+}
+
+/// The other party of a leg, as far as the network told.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Peer {
+    /// Address of record, `sip:1000@pbx.example`.
+    pub address: String,
+    /// Display name; never identity.
+    pub display: Option<String>,
+    /// True if `address` comes from a party we trust for it (registered flow to our PBX, listed peer).
+    pub trusted: bool,
+}
+
+/// What the call plan wants of a leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LegCommand {
+    /// Answer an incoming leg.
+    Answer {
+        /// The leg.
+        leg: LegId,
+    },
+    /// Put the leg's audio on its line, both ways. Before this neither side hears the other.
+    Connect {
+        /// The leg.
+        leg: LegId,
+    },
+    /// End the leg in whatever state it is: CANCEL, BYE or a final response.
+    End {
+        /// The leg.
+        leg: LegId,
+        /// Why; `AnsweredElsewhere` is told to the phone (RFC 3326 Reason, cause 200).
+        cause: Cause,
+    },
+    /// Ring a target.
+    Offer {
+        /// Account to call through; `None` dials `target` directly.
+        account: Option<AccountId>,
+        /// Text shown as the caller, usually the door's or panel's name.
+        display: String,
+        /// New leg, chosen by the plan.
+        leg: LegId,
+        /// Line whose audio it will carry.
+        line: LineId,
+        /// The ring it belongs to.
+        ring: RingId,
+        /// Number or address as configured: `1000`, `1000@host`, `sip:…`.
+        target: String,
+    },
+    /// Play a tone to the leg.
+    PlayToLeg {
+        /// The leg.
+        leg: LegId,
+        /// Which.
+        tone: Tone,
+    },
+    /// Tell an incoming leg that it rings (180).
+    Ringing {
+        /// The leg.
+        leg: LegId,
+    },
+}
+
+/// What a leg reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LegEvent {
+    /// The far end answered and the answer is acknowledged by us; digits may count from here on.
+    Answered {
+        /// The leg.
+        leg: LegId,
+        /// Who really answered, if the network told (P-Asserted-Identity of a trusted peer, else the target).
+        peer: Peer,
+    },
+    /// The leg's party changed (REFER, Replaces, re-INVITE with another identity): its authority is gone.
+    AuthorityLost {
+        /// The leg.
+        leg: LegId,
+        /// What changed, in words for the journal.
+        why: String,
+    },
+    /// One key press, heard once, from the latched media source or the dialog.
+    Digit {
+        /// When the press was first seen on the wire.
+        at: Instant,
+        /// `0-9 * # A-D`.
+        digit: char,
+        /// True if the same tone was on our line-to-phone audio within 500 ms: the visitor's echo.
+        echo: bool,
+        /// The leg.
+        leg: LegId,
+        /// How it came.
+        via: DigitVia,
+    },
+    /// The leg is over; no further event follows.
+    Ended {
+        /// Why.
+        cause: Cause,
+        /// The leg.
+        leg: LegId,
+        /// Protocol detail for the journal, for example `486 Busy Here`.
+        detail: String,
+    },
+    /// A call came in; the leg waits for `Ringing`, `Answer` or `End`.
+    Incoming {
+        /// Account, or `None` for a listed direct peer.
+        account: Option<AccountId>,
+        /// The leg.
+        leg: LegId,
+        /// Line whose audio it will carry.
+        line: LineId,
+        /// The caller.
+        peer: Peer,
+    },
+    /// The target rings.
+    Ringing {
+        /// The leg.
+        leg: LegId,
+    },
+}
+
+impl LegEvent {
+    /// The leg this is about.
+    #[must_use]
+    pub const fn leg(&self) -> LegId {
+        match self {
+            Self::Answered { leg, .. }
+            | Self::AuthorityLost { leg, .. }
+            | Self::Digit { leg, .. }
+            | Self::Ended { leg, .. }
+            | Self::Incoming { leg, .. }
+            | Self::Ringing { leg } => *leg,
+        }
+    }
+}

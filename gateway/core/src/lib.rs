@@ -1,0 +1,38 @@
+//! Vocabulary of the gateway: identifiers, time, events, signals, commands and live views.
+//!
+//! Pure: no IO, no clock, no async runtime, no serialisation framework. Everything that happens is an
+//! [`Event`]; everything adapters notice is a [`Signal`]; everything the outside asks for is a [`Command`];
+//! everything said to or heard from a telephone is a [`LegCommand`] or [`LegEvent`].
+
+mod command;
+mod event;
+mod ids;
+mod leg;
+mod secret;
+mod signal;
+mod subject;
+mod time;
+mod value;
+mod view;
+
+pub use command::{Command, CommandId, CommandReply, CommandRequest, Origin, Refusal};
+pub use event::{
+    AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent, LineEvent,
+    PanelEvent, ReadError, ReaderEvent, Record, SCHEMA, UserEvent,
+};
+pub use ids::{
+    AccountId, ApartmentId, ButtonId, CredentialId, DeviceId, DoorId, GroupId, InputId, LegId, LineId,
+    ListId, NameError, OutputId, PanelId, PersonId, ReaderId, RingId, ScheduleId, Seq, SiteId,
+};
+pub use leg::{Cause, DigitVia, LegCommand, LegEvent, Peer, Tone};
+pub use secret::Secret;
+pub use signal::{CardFrame, Edge, LineCommand, LineSignal, Signal, SignalKind};
+pub use subject::{Factor, Subject};
+pub use time::{Clock, Instant};
+pub use value::{Field, Value};
+pub use view::{
+    AccountState, AccountView, CallView, ContactState, DoorView, Fault, LineState, LineView, LockState,
+    PanelView, SiteView,
+};
+
+pub use jiff::Timestamp;

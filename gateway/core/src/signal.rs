@@ -1,0 +1,110 @@
+//! What adapters notice, before anybody decides what it means.
+
+use crate::ids::{DeviceId, InputId, LineId, ReaderId};
+use crate::time::Instant;
+
+/// A level of an input, logical: `active` is after inversion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// The logical level after the edge.
+    pub active: bool,
+    /// True for the first reading after start, reconnect or unplug: state, not an edge.
+    pub initial: bool,
+}
+
+/// Raw bits of one card read. Never shown unmasked.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CardFrame {
+    /// Number of bits, 1 to 256.
+    pub bits: u16,
+    /// Most significant bit first, left-aligned; `bits.div_ceil(8)` bytes.
+    pub data: Vec<u8>,
+}
+
+impl std::fmt::Debug for CardFrame {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CardFrame({} bits, ***)", self.bits)
+    }
+}
+
+/// What happens on a panel line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineSignal {
+    /// Another panel took the line.
+    BusyOther,
+    /// The line cannot be used: cable cut, no supply.
+    Fault,
+    /// The stock handset was lifted.
+    HandsetLifted,
+    /// The stock handset was put back.
+    HandsetReplaced,
+    /// Free again: the other panel or the fault is gone.
+    Idle,
+    /// The panel opened its own lock.
+    OpenedByPanel,
+    /// The panel rings us.
+    Ring,
+    /// The panel stopped ringing.
+    RingStopped,
+}
+
+/// What the core wants of a panel line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineCommand {
+    /// Give the line back to the panel and the handset.
+    Release,
+    /// Take the talk path.
+    Seize,
+    /// Play a tone towards the panel.
+    Tone(crate::leg::Tone),
+}
+
+/// One thing an adapter noticed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signal {
+    /// When, by the kernel's timestamp where there is one.
+    pub at: Instant,
+    /// The adapter instance.
+    pub device: DeviceId,
+    /// True if injected into a virtual device.
+    pub simulated: bool,
+    /// What.
+    pub kind: SignalKind,
+}
+
+/// The kinds of [`Signal`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum SignalKind {
+    /// A card was read.
+    Card {
+        /// Raw bits.
+        frame: CardFrame,
+        /// Where.
+        reader: ReaderId,
+    },
+    /// The device cannot do its work; text says what and what to do.
+    Fault(String),
+    /// A digital input changed or was read for the first time.
+    Input {
+        /// Level.
+        edge: Edge,
+        /// Which.
+        input: InputId,
+    },
+    /// A key of a reader's keypad: `0-9 * #`.
+    Key {
+        /// The key.
+        key: char,
+        /// Where.
+        reader: ReaderId,
+    },
+    /// Something on a panel line.
+    Line {
+        /// Which.
+        line: LineId,
+        /// What.
+        signal: LineSignal,
+    },
+    /// The device works (again).
+    Ready,
+}

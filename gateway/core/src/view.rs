@@ -1,0 +1,174 @@
+//! The live picture of the site, made anew at each change, for pages and retained topics.
+
+use crate::ids::{AccountId, ButtonId, DoorId, LineId, PanelId, RingId, Seq, SiteId};
+use crate::time::Instant;
+use crate::value::words;
+
+words! {
+    /// What the lock does, as far as we know.
+    LockState {
+        /// The output rests.
+        Locked = "locked",
+        /// The panel owns the lock; we cannot know.
+        Unknown = "unknown",
+        /// The output is energised.
+        Unlocked = "unlocked",
+    }
+}
+
+words! {
+    /// What the door contact says.
+    ContactState {
+        /// Shut.
+        Closed = "closed",
+        /// No contact is configured, or it was not read yet.
+        Unknown = "unknown",
+        /// Open.
+        Open = "open",
+    }
+}
+
+words! {
+    /// Who has a panel line.
+    LineState {
+        /// Another panel.
+        BusyOther = "busy-other",
+        /// Nobody can use it.
+        Fault = "fault",
+        /// The stock handset.
+        Handset = "handset",
+        /// Nobody.
+        Idle = "idle",
+        /// A call of ours.
+        Ours = "ours",
+        /// A visitor waits.
+        Ringing = "ringing",
+    }
+}
+
+words! {
+    /// State of a registration.
+    AccountState {
+        /// Refused by the registrar, or unreachable.
+        Failed = "failed",
+        /// Switched off, or not started.
+        Off = "off",
+        /// Usable: registered, or a trunk that needs no registration.
+        Registered = "registered",
+        /// Trying.
+        Registering = "registering",
+    }
+}
+
+/// One door.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DoorView {
+    /// Can it be opened at this moment by a permitted person?
+    pub available: bool,
+    /// Contact.
+    pub contact: ContactState,
+    /// Forced open and not yet shut.
+    pub forced: bool,
+    /// Open for longer than allowed.
+    pub held_open: bool,
+    /// Which.
+    pub id: DoorId,
+    /// Lock.
+    pub lock: LockState,
+    /// Name for people.
+    pub name: String,
+    /// True if the gateway owns and times the lock.
+    pub owned: bool,
+    /// When the running pulse ends.
+    pub pulse_until: Option<Instant>,
+    /// True if every device of this door is virtual.
+    pub simulated: bool,
+}
+
+/// One panel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PanelView {
+    /// Its buttons, with names for people.
+    pub buttons: Vec<(ButtonId, String)>,
+    /// Doors it serves, first is the main one.
+    pub doors: Vec<DoorId>,
+    /// Which.
+    pub id: PanelId,
+    /// Its line.
+    pub line: LineId,
+    /// Name for people.
+    pub name: String,
+    /// The ring in progress.
+    pub ring: Option<RingId>,
+    /// True if the panel is virtual and may be pressed from outside.
+    pub simulated: bool,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LineView {
+    /// Which.
+    pub id: LineId,
+    /// State.
+    pub state: LineState,
+}
+
+/// One call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallView {
+    /// Who talks or rings, as `sip:…`.
+    pub parties: Vec<String>,
+    /// Its ring.
+    pub ring: RingId,
+    /// The panel, if one rang.
+    pub panel: Option<PanelId>,
+    /// `ringing`, `talking`.
+    pub state: &'static str,
+}
+
+/// One registration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccountView {
+    /// Last failure in words, empty if none.
+    pub detail: String,
+    /// Which.
+    pub id: AccountId,
+    /// State.
+    pub state: AccountState,
+}
+
+/// Something wrong, with its remedy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What is affected: `guard`, `journal`, `mqtt`, `account:pbx`, `device:…`.
+    pub part: String,
+    /// What was found and what to do.
+    pub text: String,
+}
+
+/// The whole site.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct SiteView {
+    /// Registrations.
+    pub accounts: Vec<AccountView>,
+    /// Calls in progress.
+    pub calls: Vec<CallView>,
+    /// Doors.
+    pub doors: Vec<DoorView>,
+    /// Faults that stand now.
+    pub faults: Vec<Fault>,
+    /// Configuration generation.
+    pub generation: u64,
+    /// Instance id.
+    pub instance: String,
+    /// Lines.
+    pub lines: Vec<LineView>,
+    /// Site name for people.
+    pub name: String,
+    /// Panels.
+    pub panels: Vec<PanelView>,
+    /// Last durable record this picture includes.
+    pub seq: Seq,
+    /// Which site.
+    pub site: Option<SiteId>,
+}

@@ -1,0 +1,203 @@
+//! Which callers a door listens to.
+
+use gateway_core::Peer;
+
+/// A number or address of record, with wildcards in the number: `?` is one digit, a `*` at the end any further
+/// digits. Without host it is a number of whatever trusted peer calls.
+///
+/// `sip:1000@pbx.example`, `1000`, `+3347612*`, `10??@pbx.example`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallerPattern {
+    user: String,
+    /// Lower case.
+    host: Option<String>,
+}
+
+/// A caller pattern that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallerPatternError {
+    /// There is no number or user.
+    #[error("{found:?} has no number: expected a number, or sip:user@host")]
+    NoUser {
+        /// What was found.
+        found: String,
+    },
+    /// A wildcard that would match nearly everybody, or stands where it cannot.
+    #[error("{found:?}: '*' may stand only at the end, after at least three digits")]
+    Wildcard {
+        /// What was found.
+        found: String,
+    },
+}
+
+/// User and host of an address of record, without scheme, port, parameters and visual separators (RFC 3966 §5.1.1).
+fn split(address: &str) -> (String, Option<String>) {
+    let text = address.trim();
+    let rest = ["sips:", "sip:", "tel:"]
+        .iter()
+        .find(|scheme| {
+            text.get(..scheme.len())
+                .is_some_and(|t| t.eq_ignore_ascii_case(scheme))
+        })
+        .map_or(text, |scheme| &text[scheme.len()..]);
+    let (user, host) = match rest.rsplit_once('@') {
+        Some((user, host)) => (user, Some(host)),
+        None => (rest, None),
+    };
+    let host = host.map(|host| {
+        let host = host.split([';', '?']).next().unwrap_or(host);
+        let bare = match host.strip_prefix('[').and_then(|h| h.split_once(']')) {
+            Some((six, _)) => six,
+            None => host.split(':').next().unwrap_or(host),
+        };
+        bare.trim_end_matches('.').to_ascii_lowercase()
+    });
+    let user = user.split(';').next().unwrap_or(user);
+    let numeric = user
+        .chars()
+        .all(|c| c.is_ascii_digit() || "+-.() *?#".contains(c));
+    let user = if numeric {
+        user.chars().filter(|c| !"-.() ".contains(*c)).collect()
+    } else {
+        user.to_owned()
+    };
+    (user, host)
+}
+
+impl CallerPattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// [`CallerPatternError`] if there is no number, or a wildcard stands where it must not.
+    pub fn parse(text: &str) -> Result<Self, CallerPatternError> {
+        let found = || text.chars().take(80).collect();
+        let (user, host) = split(text);
+        if user.is_empty() || host.as_deref() == Some("") {
+            return Err(CallerPatternError::NoUser { found: found() });
+        }
+        if let Some(star) = user.find('*') {
+            let digits = user[..star].bytes().filter(u8::is_ascii_digit).count();
+            if star + 1 != user.len() || digits < 3 {
+                return Err(CallerPatternError::Wildcard { found: found() });
+            }
+        }
+        if user.contains('?') && user.bytes().filter(|b| b.is_ascii_digit()).count() == 0 {
+            return Err(CallerPatternError::Wildcard { found: found() });
+        }
+        Ok(Self { user, host })
+    }
+
+    /// Is this address meant? Says nothing about whether the address can be believed.
+    #[must_use]
+    pub fn matches_address(&self, address: &str) -> bool {
+        let (user, host) = split(address);
+        if self.host.is_some() && self.host != host {
+            return false;
+        }
+        let (body, open) = match self.user.strip_suffix('*') {
+            Some(body) => (body, true),
+            None => (self.user.as_str(), false),
+        };
+        let mut rest = user.chars();
+        for want in body.chars() {
+            match rest.next() {
+                Some(c) if want == '?' && c.is_ascii_digit() => {}
+                Some(c) if want == c && want != '?' => {}
+                Some(_) | None => return false,
+            }
+        }
+        let rest = rest.as_str();
+        if open {
+            rest.bytes().all(|b| b.is_ascii_digit())
+        } else {
+            rest.is_empty()
+        }
+    }
+
+    /// Is this peer meant, and does the network vouch for it?
+    #[must_use]
+    pub fn matches(&self, peer: &Peer) -> bool {
+        peer.trusted && self.matches_address(&peer.address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, address: &str, expected: bool) {
+        let pattern = CallerPattern::parse(pattern).expect("a good pattern");
+        assert_eq!(
+            pattern.matches_address(address),
+            expected,
+            "{pattern:?} {address}"
+        );
+    }
+
+    #[test]
+    fn an_address_matches_by_user_and_host_only() {
+        check("sip:1000@pbx.example", "sip:1000@pbx.example", true);
+        check(
+            "sip:1000@pbx.example",
+            "SIPS:1000@PBX.example.:5061;transport=tls",
+            true,
+        );
+        check("1000@192.0.2.7", "sip:1000@192.0.2.7:5060", true);
+        check("1000@[2001:db8::7]", "sip:1000@[2001:DB8::7]:5060", true);
+        check("sip:1000@pbx.example", "sip:1000@evil.example", false);
+        check("sip:1000@pbx.example", "sip:1000", false);
+        check("sip:1000@pbx.example", "sip:1000@pbx.example@evil.example", false);
+        check("sip:alice@pbx.example", "sip:Alice@pbx.example", false);
+        check(
+            "sip:1000@pbx.example",
+            "\"sip:1000@pbx.example\" <sip:6@evil.example>",
+            false,
+        );
+    }
+
+    #[test]
+    fn a_number_without_host_matches_at_every_host() {
+        check("1000", "sip:1000@pbx.example", true);
+        check("+33 (4) 76-12.34", "tel:+334761234", true);
+        check("1000", "sip:10000@pbx.example", false);
+        check("1000", "sip:100@pbx.example", false);
+        check("1000", "", false);
+    }
+
+    #[test]
+    fn wildcards_stand_for_digits_only() {
+        check("+3347612*", "sip:+33476123456@x", true);
+        check("+3347612*", "sip:+3347612@x", true);
+        check("+3347612*", "sip:+3347612ab@x", false);
+        check("10??", "sip:1042@x", true);
+        check("10??", "sip:10a2@x", false);
+        check("10??", "sip:10??@x", false);
+        for bad in ["", "sip:", "@host", "*", "12*", "1*2345", "??", "100@"] {
+            assert!(CallerPattern::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_untrusted_peer_never_matches() {
+        let pattern = CallerPattern::parse("1000").expect("a good pattern");
+        let mut peer = Peer {
+            address: "sip:1000@pbx".into(),
+            display: None,
+            trusted: false,
+        };
+        assert!(!pattern.matches(&peer));
+        peer.trusted = true;
+        assert!(pattern.matches(&peer));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_address_makes_it_panic(pattern in ".{0,40}", address in ".{0,80}") {
+            if let Ok(pattern) = CallerPattern::parse(&pattern) {
+                let _ = pattern.matches_address(&address);
+            }
+        }
+    }
+}

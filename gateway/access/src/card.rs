@@ -1,0 +1,331 @@
+//! Card texts of the configuration and the bits a Wiegand reader sends for them.
+//!
+//! Bits are counted from 0 in transmission order, most significant first. A configured card is turned into the
+//! one frame a reader sends, parity included, and frames are compared whole: a frame with wrong parity is
+//! simply another, unknown card.
+
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+
+use gateway_core::CardFrame;
+
+/// Longest frame in bits.
+pub const MAX_BITS: u16 = 256;
+
+/// A card text that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CardError {
+    /// The text is built in no known way.
+    #[error(
+        "{found:?} is no card: expected bits:facility,number (26, 33, 34, 37), 37:number, or bits:hex:digits"
+    )]
+    Form {
+        /// What was found.
+        found: String,
+    },
+    /// Hexadecimal digits do not fill the bits.
+    #[error(
+        "{bits} bits need {wanted} hexadecimal digits, left-aligned with zero bits at the end; found {found:?}"
+    )]
+    Hex {
+        /// Bits.
+        bits: u16,
+        /// What was found.
+        found: String,
+        /// Digits wanted.
+        wanted: usize,
+    },
+    /// No layout of this length.
+    #[error("no card layout of {bits} bits with facility and number: allowed are 26, 33, 34 and 37")]
+    Layout {
+        /// Bits.
+        bits: u16,
+    },
+    /// A field is too large for the layout.
+    #[error("{field} {found} does not fit: at most {max} in {bits} bits")]
+    Range {
+        /// Bits of the frame.
+        bits: u16,
+        /// `facility` or `number`.
+        field: &'static str,
+        /// What was found.
+        found: u64,
+        /// Largest.
+        max: u64,
+    },
+}
+
+/// A layout with two parity bits: even at the front, odd at the end.
+struct Layout {
+    bits: u16,
+    even: RangeInclusive<u16>,
+    facility: Option<RangeInclusive<u16>>,
+    number: RangeInclusive<u16>,
+    odd: RangeInclusive<u16>,
+}
+
+/// Facility and number, as the HID data sheets name them: H10301, D10202, H10306, H10304.
+const LAYOUTS: [Layout; 4] = [
+    Layout {
+        bits: 26,
+        even: 1..=12,
+        facility: Some(1..=8),
+        number: 9..=24,
+        odd: 13..=24,
+    },
+    Layout {
+        bits: 33,
+        even: 1..=16,
+        facility: Some(1..=7),
+        number: 8..=31,
+        odd: 16..=31,
+    },
+    Layout {
+        bits: 34,
+        even: 1..=16,
+        facility: Some(1..=16),
+        number: 17..=32,
+        odd: 17..=32,
+    },
+    Layout {
+        bits: 37,
+        even: 1..=18,
+        facility: Some(1..=16),
+        number: 17..=35,
+        odd: 18..=35,
+    },
+];
+/// H10302: the same length as H10304, but one long number. They look alike on the wire.
+const H10302: Layout = Layout {
+    bits: 37,
+    even: 1..=18,
+    facility: None,
+    number: 1..=35,
+    odd: 18..=35,
+};
+
+fn width(field: &RangeInclusive<u16>) -> u16 {
+    (field.end() + 1).saturating_sub(*field.start())
+}
+
+impl Layout {
+    fn frame(&self, facility: u64, number: u64) -> Result<CardFrame, CardError> {
+        let mut data = vec![0_u8; usize::from(self.bits.div_ceil(8))];
+        let fields = [
+            ("facility", self.facility.as_ref(), facility),
+            ("number", Some(&self.number), number),
+        ];
+        for (name, field, value) in fields {
+            let Some(field) = field else { continue };
+            let max = (1_u64 << width(field)) - 1;
+            if value > max {
+                return Err(CardError::Range {
+                    bits: self.bits,
+                    field: name,
+                    found: value,
+                    max,
+                });
+            }
+            for at in field.clone() {
+                put(&mut data, at, value >> (field.end() - at) & 1 == 1);
+            }
+        }
+        let even = self.ones(&data, &self.even) % 2 == 1;
+        put(&mut data, 0, even);
+        let odd = self.ones(&data, &self.odd).is_multiple_of(2);
+        put(&mut data, self.bits - 1, odd);
+        Ok(CardFrame {
+            bits: self.bits,
+            data,
+        })
+    }
+
+    fn ones(&self, data: &[u8], range: &RangeInclusive<u16>) -> usize {
+        range.clone().filter(|at| bit(data, *at)).count()
+    }
+}
+
+fn bit(data: &[u8], at: u16) -> bool {
+    data.get(usize::from(at / 8))
+        .is_some_and(|byte| byte >> (7 - at % 8) & 1 == 1)
+}
+
+fn put(data: &mut [u8], at: u16, one: bool) {
+    if let Some(byte) = data.get_mut(usize::from(at / 8)) {
+        let mask = 0x80 >> (at % 8);
+        *byte = if one { *byte | mask } else { *byte & !mask };
+    }
+}
+
+/// Makes the frame of a configured card: `26:123,04567`, `37:98765` or raw `34:hex:0123abcd4`.
+///
+/// # Errors
+/// [`CardError`] says what was found and what is allowed.
+pub fn card_frame(text: &str) -> Result<CardFrame, CardError> {
+    let form = || CardError::Form {
+        found: text.chars().take(60).collect(),
+    };
+    let (bits, rest) = text.trim().split_once(':').ok_or_else(form)?;
+    let bits: u16 = decimal(bits)
+        .and_then(|n| u16::try_from(n).ok())
+        .ok_or_else(form)?;
+    if let Some(hex) = rest.strip_prefix("hex:") {
+        return raw(bits, hex).ok_or_else(|| CardError::Hex {
+            bits,
+            found: hex.chars().take(70).collect(),
+            wanted: usize::from(bits.min(MAX_BITS).div_ceil(4)),
+        });
+    }
+    match rest.split_once(',') {
+        Some((facility, number)) => {
+            let layout = LAYOUTS
+                .iter()
+                .find(|l| l.bits == bits)
+                .ok_or(CardError::Layout { bits })?;
+            layout.frame(
+                decimal(facility).ok_or_else(form)?,
+                decimal(number).ok_or_else(form)?,
+            )
+        }
+        None if bits == 37 => H10302.frame(0, decimal(rest).ok_or_else(form)?),
+        None => Err(form()),
+    }
+}
+
+fn decimal(text: &str) -> Option<u64> {
+    let fits = (1..=18).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    fits.then(|| text.parse().ok()).flatten()
+}
+
+fn raw(bits: u16, hex: &str) -> Option<CardFrame> {
+    let wanted = usize::from(bits.div_ceil(4));
+    if !(1..=MAX_BITS).contains(&bits) || hex.len() != wanted {
+        return None;
+    }
+    let mut data = vec![0_u8; usize::from(bits.div_ceil(8))];
+    for (at, c) in hex.chars().enumerate() {
+        let nibble = u8::try_from(c.to_digit(16)?).ok()?;
+        *data.get_mut(at / 2)? |= nibble << if at.is_multiple_of(2) { 4 } else { 0 };
+    }
+    let frame = CardFrame { bits, data };
+    (tidy(&frame).as_ref() == Some(&frame)).then_some(frame)
+}
+
+/// The frame with the unused bits of its last byte cleared; `None` if length and data do not fit.
+pub(crate) fn tidy(frame: &CardFrame) -> Option<CardFrame> {
+    let bytes = usize::from(frame.bits.div_ceil(8));
+    if !(1..=MAX_BITS).contains(&frame.bits) || frame.data.len() != bytes {
+        return None;
+    }
+    let mut data = frame.data.clone();
+    for at in frame.bits..u16::try_from(bytes * 8).unwrap_or(frame.bits) {
+        put(&mut data, at, false);
+    }
+    Some(CardFrame {
+        bits: frame.bits,
+        data,
+    })
+}
+
+/// What may be shown of a card: its last eight bits as two hexadecimal digits, the rest as `*`.
+#[must_use]
+pub fn masked(frame: &CardFrame) -> String {
+    let bits = frame.bits.min(MAX_BITS);
+    let last = (bits.saturating_sub(8)..bits).fold(0_u8, |sum, at| sum << 1 | u8::from(bit(&frame.data, at)));
+    let hidden = usize::from(bits.saturating_sub(8).div_ceil(4));
+    let mut text = "*".repeat(hidden);
+    let _ = write!(text, "{last:02x}");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn check(text: &str, bits: &str) {
+        let frame = card_frame(text).expect("a good card");
+        let shown: String = (0..frame.bits)
+            .map(|at| if bit(&frame.data, at) { '1' } else { '0' })
+            .collect();
+        assert_eq!(shown, bits, "{text}");
+    }
+
+    // The parity bits of these vectors were counted by hand from the layouts in the HID data sheets.
+    #[test]
+    fn cards_become_the_bits_a_reader_sends() {
+        check("26:123,04567", "10111101100010001110101110");
+        check("26:0,0", "00000000000000000000000001");
+        check("26:255,65535", "01111111111111111111111111");
+        check("34:1,1", "1000000000000000100000000000000010");
+        check("34:hex:0123abcd4", "0000000100100011101010111100110101");
+        check("33:1,1", "100000010000000000000000000000010");
+        check("37:1", "0000000000000000000000000000000000010");
+        check("37:0,1", "0000000000000000000000000000000000010");
+        // Bit 18 counts in both parities: number 2^17 sets it.
+        check("37:0,131072", "1000000000000000001000000000000000000");
+    }
+
+    #[test]
+    fn wrong_texts_are_refused_with_a_reason() {
+        for bad in [
+            "",
+            "26",
+            "26:",
+            "26:1",
+            "26:1,",
+            "26:,1",
+            "26:1,2,3",
+            "x:1,2",
+            "27:1,2",
+            "26:256,0",
+            "26:0,65536",
+            "34:hex:0123abcd5",
+            "34:hex:0123abcd",
+            "0:hex:",
+            "257:hex:00",
+            "26:-1,2",
+            "26:+1,2",
+            "8:hex:zz",
+            "26:9999999999999999999,1",
+            "8:hex:é",
+        ] {
+            assert!(card_frame(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_masked_card_shows_its_last_digits_only() {
+        assert_eq!(masked(&card_frame("26:123,04567").expect("good")), "*****ae");
+    }
+
+    proptest! {
+        #[test]
+        fn different_cards_have_different_frames(a in any::<(u8, u16)>(), b in any::<(u8, u16)>()) {
+            let frame = |(f, n): (u8, u16)| card_frame(&format!("26:{f},{n}")).expect("fits");
+            prop_assert_eq!(a == b, frame(a) == frame(b));
+        }
+
+        #[test]
+        fn one_flipped_bit_makes_another_card(f: u8, n: u16, at in 0_u16..26) {
+            let good = card_frame(&format!("26:{f},{n}")).expect("fits");
+            let mut bad = good.clone();
+            let old = bit(&bad.data, at);
+            put(&mut bad.data, at, !old);
+            // A single wrong bit is never a valid frame of another card, because of the parity.
+            let parity_holds = LAYOUTS[0].ones(&bad.data, &(0..=12)).is_multiple_of(2)
+                && !LAYOUTS[0].ones(&bad.data, &(13..=25)).is_multiple_of(2);
+            prop_assert!(!parity_holds);
+        }
+
+        #[test]
+        fn no_text_and_no_frame_makes_it_panic(text in ".{0,80}", bits: u16, data in prop::collection::vec(any::<u8>(), 0..40)) {
+            let _ = card_frame(&text);
+            let frame = CardFrame { bits, data };
+            let _ = masked(&frame);
+            let _ = tidy(&frame);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What the configuration allows: plain data, converted from the site file by the binary.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use gateway_core::{CardFrame, CredentialId, DoorId, InputId, OutputId, PersonId, ReaderId, Secret};
+
+use crate::caller::CallerPattern;
+
+/// Everything the decision knows.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Cards.
+    pub cards: Vec<Card>,
+    /// Digit codes.
+    pub codes: Vec<Code>,
+    /// Doors.
+    pub doors: BTreeMap<DoorId, DoorPolicy>,
+    /// The input that releases the doors in a fire.
+    pub fire: Option<InputId>,
+    /// Random bytes of this process: codes are found through a keyed digest, so that the time a lookup takes
+    /// says nothing about the codes.
+    pub index_key: [u8; 32],
+    /// Ages, times and bounds.
+    pub limits: Limits,
+}
+
+/// One door.
+#[derive(Clone, Debug)]
+pub struct DoorPolicy {
+    /// Callers who may open when they call the door. Empty: nobody opens by calling.
+    pub callers: Vec<Caller>,
+    /// May targets of a call list open by digits when the door called them?
+    pub digits_by_list: bool,
+    /// What to do with credentials while the journal cannot be written.
+    pub on_journal_fault: OnJournalFault,
+    /// The output that opens it.
+    pub output: OutputId,
+    /// Readers and keypads at it.
+    pub readers: BTreeSet<ReaderId>,
+    /// REX inputs.
+    pub rex: BTreeMap<InputId, RexKind>,
+}
+
+impl DoorPolicy {
+    /// A door with an output and nothing else: only commands and fire open it.
+    #[must_use]
+    pub const fn new(output: OutputId) -> Self {
+        Self {
+            callers: Vec::new(),
+            digits_by_list: false,
+            on_journal_fault: OnJournalFault::OpenAndBuffer,
+            output,
+            readers: BTreeSet::new(),
+            rex: BTreeMap::new(),
+        }
+    }
+}
+
+/// What a door does with credentials while the journal fails. Egress is never asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnJournalFault {
+    /// Open, and keep the record in memory until the journal is back.
+    #[default]
+    OpenAndBuffer,
+    /// Stay shut.
+    Refuse,
+}
+
+/// What a REX input does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RexKind {
+    /// Wired in parallel to the lock: the gateway only hears of it.
+    Parallel,
+    /// Only silences the forced-open alarm: the handle opens the door by itself.
+    ShuntOnly,
+    /// The gateway unlocks.
+    Unlock,
+}
+
+/// A card.
+#[derive(Clone, Debug)]
+pub struct Card {
+    /// Doors it opens.
+    pub doors: BTreeSet<DoorId>,
+    /// The bits a reader sends for it; [`card_frame`](crate::card_frame) makes them of the configured text.
+    pub frame: CardFrame,
+    /// Its name.
+    pub id: CredentialId,
+    /// Whose it is.
+    pub person: Option<PersonId>,
+}
+
+/// A digit code.
+#[derive(Clone, Debug)]
+pub struct Code {
+    /// 1 to 8 of `0-9 * #`.
+    pub digits: Secret,
+    /// Doors it opens.
+    pub doors: BTreeSet<DoorId>,
+    /// Where it may be typed.
+    pub from: BTreeSet<CodeFrom>,
+    /// Its name.
+    pub id: CredentialId,
+}
+
+/// Where a code may be typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CodeFrom {
+    /// At the phone, in a call with the door.
+    Call,
+    /// At a keypad at the door.
+    Keypad,
+}
+
+/// A caller a door listens to.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Name for people, for the rule in words.
+    pub name: String,
+    /// Number or address of record.
+    pub pattern: CallerPattern,
+}
+
+/// Ages, times and bounds of the decision.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Throttle of unknown cards at a reader. Milder than the one for codes: a vandal with a foreign card
+    /// must not keep the residents out for long.
+    pub cards: Throttle,
+    /// Throttle of wrong codes, of unlisted callers and of clients without permission.
+    pub codes: Throttle,
+    /// How long a Grant may be used.
+    pub grant_life: Duration,
+    /// A source without a wrong try for this long is forgotten.
+    pub forget_after: Duration,
+    /// Cards, codes and digits older than this are old news.
+    pub max_age: Duration,
+    /// How many sources are remembered, each; strangers beyond share one count.
+    pub max_sources: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            cards: Throttle {
+                free_tries: 10,
+                first: Duration::from_secs(5),
+                max: Duration::from_secs(60),
+            },
+            codes: Throttle {
+                free_tries: 5,
+                first: Duration::from_secs(10),
+                max: Duration::from_secs(900),
+            },
+            grant_life: Duration::from_secs(2),
+            forget_after: Duration::from_secs(3600),
+            max_age: Duration::from_millis(500),
+            max_sources: 256,
+        }
+    }
+}
+
+/// How wrong tries lock a source: each one beyond the free ones locks twice as long as the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Throttle {
+    /// Wrong tries in a row that lock nothing.
+    pub free_tries: u32,
+    /// First lock.
+    pub first: Duration,
+    /// Longest lock.
+    pub max: Duration,
+}

@@ -1,0 +1,145 @@
+//! What is asked of the decision, and the circumstances it needs to know.
+
+use gateway_core::{
+    CardFrame, DoorId, Factor, InputId, Instant, Origin, Peer, ReaderId, RingId, Secret, Subject,
+};
+
+/// The state of the gateway at the moment of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// Configuration generation in force.
+    pub generation: u64,
+    /// Can records be appended?
+    pub journal_ok: bool,
+    /// Has the projection (lock-outs, used codes) reached the head of the journal?
+    pub projection_at_head: bool,
+    /// False while the gateway starts, stops, or found another instance under its name.
+    pub ready: bool,
+}
+
+/// Somebody wants a door to open.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// A party calls the door and wants it open by that call alone.
+    Caller {
+        /// The door.
+        door: DoorId,
+        /// Who calls, as far as the network told.
+        peer: Peer,
+        /// The call.
+        ring: Option<RingId>,
+    },
+    /// A card was read.
+    Card {
+        /// When, by the reader's timestamp.
+        at: Instant,
+        /// The door.
+        door: DoorId,
+        /// Its bits.
+        frame: CardFrame,
+        /// Where.
+        reader: ReaderId,
+    },
+    /// A command of an authenticated client.
+    Command {
+        /// The door.
+        door: DoorId,
+        /// Who, over what.
+        origin: Origin,
+        /// Does the client's scope include opening this door? Found out by the interface that knows the client.
+        permitted: bool,
+        /// The ring it belongs to.
+        ring: Option<RingId>,
+    },
+    /// A code was dialled in a call.
+    Digits {
+        /// When the last digit was seen.
+        at: Instant,
+        /// What was dialled.
+        digits: Secret,
+        /// The door.
+        door: DoorId,
+        /// Why this party may speak for the door.
+        from: DigitsFrom,
+        /// The call.
+        ring: Option<RingId>,
+        /// True if the leg won the call, was confirmed, and nothing took its authority since.
+        winner: bool,
+    },
+    /// The fire input is active.
+    Fire {
+        /// The door.
+        door: DoorId,
+    },
+    /// A code was typed at a keypad.
+    KeypadCode {
+        /// When the last key was pressed.
+        at: Instant,
+        /// What was typed.
+        digits: Secret,
+        /// The door.
+        door: DoorId,
+        /// Where.
+        reader: ReaderId,
+    },
+    /// Somebody inside wants to leave.
+    Rex {
+        /// The door.
+        door: DoorId,
+        /// The REX input.
+        input: InputId,
+    },
+}
+
+/// Which side of a call dials a code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DigitsFrom {
+    /// A party the door called.
+    Called {
+        /// True if the party is a target of the call list.
+        listed: bool,
+        /// Who it is.
+        subject: Subject,
+    },
+    /// A party that called the door; the decision looks for it among the door's callers.
+    Caller(Peer),
+}
+
+impl Request {
+    /// The door it is about.
+    #[must_use]
+    pub const fn door(&self) -> &DoorId {
+        match self {
+            Self::Caller { door, .. }
+            | Self::Card { door, .. }
+            | Self::Command { door, .. }
+            | Self::Digits { door, .. }
+            | Self::Fire { door }
+            | Self::KeypadCode { door, .. }
+            | Self::Rex { door, .. } => door,
+        }
+    }
+
+    /// The means.
+    #[must_use]
+    pub const fn factor(&self) -> Factor {
+        match self {
+            Self::Caller { .. } => Factor::Caller,
+            Self::Card { .. } => Factor::Card,
+            Self::Command { origin, .. } => origin.factor,
+            Self::Digits { .. } => Factor::Digits,
+            Self::Fire { .. } => Factor::Fire,
+            Self::KeypadCode { .. } => Factor::Code,
+            Self::Rex { .. } => Factor::Rex,
+        }
+    }
+
+    /// The ring it belongs to.
+    #[must_use]
+    pub const fn ring(&self) -> Option<RingId> {
+        match self {
+            Self::Caller { ring, .. } | Self::Command { ring, .. } | Self::Digits { ring, .. } => *ring,
+            Self::Card { .. } | Self::Fire { .. } | Self::KeypadCode { .. } | Self::Rex { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! The lock: Grants, the pulse, and what the guard says.
+
+use std::time::Duration;
+
+use gateway_access::{Grant, GrantParts};
+use gateway_core::{DoorEvent, Factor, InputId, Instant, OutputId, Subject};
+
+use super::{Contact, Door};
+use crate::io::{GuardReport, Output, ReleaseCause};
+use crate::params::{Duty, LockKind, LockOwner, MAX_PULSE};
+
+/// A Grant this soon after the pulse began is the same wish, uttered by two: it changes nothing.
+pub const JOIN: Duration = Duration::from_secs(1);
+/// How long the guard may take to say that an output rests, from the time it had to.
+pub const RELEASE_LIMIT: Duration = Duration::from_secs(1);
+/// Pause before egress is asked for again when the guard did not take it.
+const EGRESS_RETRY: Duration = Duration::from_millis(100);
+/// How often egress is asked for again, per use of the exit.
+const EGRESS_TRIES: u8 = 5;
+/// Grants at the guard at one time. Egress gets one more each time, the oldest is forgotten for it.
+const MAX_LEASES: usize = 16;
+
+/// The time line of one pulse, whatever the number of Grants it was made of.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    pub(super) began: Instant,
+    pub(super) end: Instant,
+    /// Made or joined by fire: it is not shortened by the contact.
+    fire: bool,
+    pub(super) opened: bool,
+    /// The missing confirmation was reported.
+    pub(super) overdue: bool,
+    /// Release was asked for, and must be confirmed until.
+    pub(super) releasing: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(super) struct Lease {
+    egress: Option<Egress>,
+    energised: bool,
+}
+
+/// Who wants to leave.
+#[derive(Clone, Debug)]
+pub(super) enum Egress {
+    Fire,
+    Rex(InputId),
+}
+
+#[derive(Debug)]
+pub(super) struct Retry {
+    pub(super) at: Option<Instant>,
+    egress: Egress,
+    left: u8,
+}
+
+impl Door {
+    pub(super) fn on_grant(&mut self, now: Instant, grant: Grant) {
+        let parts = grant.parts().clone();
+        let verdict = self.accepts(now, &parts);
+        let event = match &verdict {
+            Err(reason) => DoorEvent::Denied {
+                factor: parts.factor,
+                reason: reason.clone(),
+                subject: parts.subject,
+            },
+            Ok(joins) => DoorEvent::Granted {
+                factor: parts.factor,
+                grant: parts.id,
+                rule: joins.map_or_else(|| parts.rule.clone(), |why| format!("{}; {why}", parts.rule)),
+                subject: parts.subject,
+            },
+        };
+        self.outputs.push_back(Output::Event {
+            event,
+            ring: parts.ring,
+        });
+        if verdict == Ok(None) {
+            // Followers of a pulse do not take its story over from the ring that began it.
+            if self.running().is_none() || self.ring.is_none() {
+                self.ring = parts.ring;
+            }
+            self.operate(now, grant);
+        }
+    }
+
+    pub(super) fn running(&self) -> Option<&Pulse> {
+        self.pulse.as_ref().filter(|pulse| pulse.releasing.is_none())
+    }
+
+    /// Is the Grant good for this door at this moment? `Some` says why there is nothing to operate for it.
+    fn accepts(&self, now: Instant, parts: &GrantParts) -> Result<Option<&'static str>, String> {
+        let egress = is_egress(parts.factor);
+        if parts.output != self.params.output {
+            return Err(format!("the permission is for output {}", parts.output));
+        }
+        if parts.generation != self.params.generation {
+            return Err(format!(
+                "the permission is of configuration generation {}, in force is {}",
+                parts.generation, self.params.generation
+            ));
+        }
+        if now >= parts.deadline {
+            return Err("the permission came too late to be used".to_owned());
+        }
+        if self.params.owner == LockOwner::Panel && !self.panel_may_open && !egress {
+            return Err("the panel cannot open at this moment".to_owned());
+        }
+        let step = self.params.lock == LockKind::GateStep;
+        if let Some(pulse) = self.running()
+            && now.since(pulse.began) < JOIN
+            && (step || !egress)
+        {
+            return Ok(Some("joins the running pulse"));
+        }
+        if step && now < self.moves_until {
+            return if egress {
+                Ok(Some("the gate moves already"))
+            } else {
+                Err("the gate moves: another pulse would stop or turn it".to_owned())
+            };
+        }
+        // A contact may be broken, and must not keep anybody in.
+        if step && self.contact == Contact::Open && !egress {
+            return Err("the gate is open: another pulse would shut it".to_owned());
+        }
+        if self.leases.len() >= MAX_LEASES && !egress {
+            return Err("the guard does not answer".to_owned());
+        }
+        Ok(None)
+    }
+
+    fn operate(&mut self, now: Instant, grant: Grant) {
+        let parts = grant.parts();
+        let fire = parts.factor == Factor::Fire;
+        let egress = match &parts.subject {
+            _ if fire => Some(Egress::Fire),
+            Subject::Input(input) if parts.factor == Factor::Rex => Some(Egress::Rex(input.clone())),
+            Subject::Contact(_)
+            | Subject::Credential(_)
+            | Subject::Input(_)
+            | Subject::Integration(_)
+            | Subject::Person(_)
+            | Subject::Unknown
+            | Subject::User(_) => None,
+        };
+        if self.leases.len() >= MAX_LEASES {
+            self.leases.pop_first();
+        }
+        self.leases.insert(
+            parts.id,
+            Lease {
+                egress,
+                energised: false,
+            },
+        );
+        let strike = self.params.strike;
+        let end = match &mut self.pulse {
+            Some(pulse) if pulse.releasing.is_none() => {
+                let cap = match self.params.duty {
+                    Duty::Continuous => now + strike,
+                    Duty::Pulse => pulse.began + MAX_PULSE,
+                };
+                pulse.end = pulse.end.max(now + strike).min(cap);
+                pulse.fire |= fire;
+                pulse.end
+            }
+            Some(_) | None => {
+                let end = now + strike;
+                self.pulse = Some(Pulse {
+                    began: now,
+                    end,
+                    fire,
+                    opened: self.contact == Contact::Open,
+                    overdue: false,
+                    releasing: None,
+                });
+                if matches!(self.params.lock, LockKind::GateOpen | LockKind::GateStep) {
+                    self.moves_until = now + self.params.travel;
+                }
+                end
+            }
+        };
+        let pulse = end.since(now);
+        self.outputs.push_back(Output::Operate { grant, pulse });
+    }
+
+    pub(super) fn on_guard(&mut self, now: Instant, report: GuardReport) {
+        match report {
+            GuardReport::Energised { grant } => self.on_energised(now, grant),
+            GuardReport::Failed {
+                grant: Some(grant),
+                text,
+            } => {
+                let Some(lease) = self.leases.remove(&grant) else {
+                    return;
+                };
+                if !self.coil_on {
+                    // Nothing was pressed, so no gate moves for it.
+                    self.moves_until = now;
+                }
+                self.ask_again(now, lease.egress);
+                self.after_lease();
+                self.lock_fault(text);
+                // A Grant that was to take over and failed leaves nobody who holds the output.
+                if self.leases.is_empty() && std::mem::take(&mut self.coil_on) {
+                    self.relocked(now, "guard");
+                }
+            }
+            GuardReport::Failed { grant: None, text } => {
+                for lease in std::mem::take(&mut self.leases).into_values() {
+                    if !lease.energised {
+                        self.ask_again(now, lease.egress);
+                    }
+                }
+                let was_on = std::mem::take(&mut self.coil_on);
+                self.after_lease();
+                self.lock_fault(text);
+                if was_on {
+                    // A guard that is gone has let go: it releases everything as its last act.
+                    self.relocked(now, "guard");
+                }
+            }
+            GuardReport::Released { cause, grant } => {
+                if self.leases.remove(&grant).is_none() || cause == ReleaseCause::Superseded {
+                    return;
+                }
+                let held = self.leases.values().any(|lease| lease.energised);
+                let was_on = self.coil_on;
+                self.coil_on = held;
+                self.after_lease();
+                if was_on && !held {
+                    let why = match cause {
+                        ReleaseCause::Asked => self.asked,
+                        ReleaseCause::Guard | ReleaseCause::Superseded => "guard",
+                        ReleaseCause::PulseEnd => "time",
+                    };
+                    self.relocked(now, why);
+                }
+            }
+        }
+    }
+
+    fn on_energised(&mut self, now: Instant, grant: u64) {
+        let Some(lease) = self.leases.get_mut(&grant) else {
+            let output = self.params.output.clone();
+            self.lock_fault(format!(
+                "output {output} was energised for permission {grant}, which this door does not know; it is released"
+            ));
+            self.outputs.push_back(Output::Release { output });
+            return;
+        };
+        lease.energised = true;
+        if lease.egress.is_some() {
+            self.retry = None;
+        }
+        self.fault = None;
+        if !std::mem::replace(&mut self.coil_on, true) {
+            let left = self
+                .pulse
+                .as_ref()
+                .map_or(Duration::ZERO, |pulse| pulse.end.since(now));
+            let began = self
+                .pulse
+                .as_ref()
+                .map_or(Duration::ZERO, |pulse| now.since(pulse.began));
+            let pulse_ms = u64::try_from((began + left).as_millis()).unwrap_or(u64::MAX);
+            self.event(DoorEvent::Unlocked { grant, pulse_ms });
+        }
+    }
+
+    /// A lease is over: without any, the pulse is, too.
+    fn after_lease(&mut self) {
+        if self.leases.is_empty() {
+            self.pulse = None;
+        }
+    }
+
+    fn relocked(&mut self, now: Instant, why: &str) {
+        // Who pulled the door at the last moment still gets through.
+        self.shunt_for(now, self.params.settle);
+        self.event(DoorEvent::Relocked { why: why.to_owned() });
+    }
+
+    fn lock_fault(&mut self, text: String) {
+        self.fault = Some(text.clone());
+        self.event(DoorEvent::LockFault { text });
+    }
+
+    /// Utters the wish again when its pause is over.
+    pub(super) fn retry_egress(&mut self, now: Instant) {
+        let Some(retry) = &mut self.retry else { return };
+        if retry.at.is_some_and(|at| now >= at) {
+            retry.at = None;
+            self.outputs.push_back(match &retry.egress {
+                Egress::Fire => Output::RequestFire,
+                Egress::Rex(input) => Output::RequestExit { input: input.clone() },
+            });
+        }
+    }
+
+    /// Nobody is kept in because an output was busy or a guard restarted: the wish is uttered again.
+    fn ask_again(&mut self, now: Instant, egress: Option<Egress>) {
+        let Some(egress) = egress else { return };
+        let left = self.retry.as_ref().map_or(EGRESS_TRIES, |retry| retry.left);
+        if left > 0 {
+            self.retry = Some(Retry {
+                at: Some(now + EGRESS_RETRY),
+                egress,
+                left: left - 1,
+            });
+        }
+    }
+
+    pub(super) fn end_pulse(&mut self, now: Instant) {
+        let Some(pulse) = &mut self.pulse else { return };
+        match pulse.releasing {
+            None if now >= pulse.end => self.release(now, "time"),
+            Some(limit) if now >= limit && !pulse.overdue => {
+                pulse.overdue = true;
+                if !self.coil_on {
+                    self.leases.clear();
+                    self.pulse = None;
+                }
+                let output = &self.params.output;
+                let text = format!(
+                    "the guard does not tell what output {output} does; look at the guard and at the lock"
+                );
+                self.lock_fault(text);
+            }
+            None | Some(_) => {}
+        }
+    }
+
+    /// Ends the pulse.
+    fn release(&mut self, now: Instant, why: &'static str) {
+        let Some(pulse) = &mut self.pulse else { return };
+        if pulse.releasing.is_none() {
+            pulse.releasing = Some(now + RELEASE_LIMIT);
+            pulse.end = pulse.end.min(now);
+            self.asked = why;
+            let output = self.params.output.clone();
+            self.outputs.push_back(Output::Release { output });
+        }
+    }
+
+    pub(super) fn release_early(&mut self, now: Instant, why: &'static str) {
+        if self.running().is_some_and(|pulse| !pulse.fire) {
+            self.release(now, why);
+        }
+    }
+
+    /// The output is no longer ours.
+    pub(super) fn leave(&mut self, output: OutputId) {
+        self.outputs.push_back(Output::Release { output });
+        self.leases.clear();
+        self.pulse = None;
+        self.retry = None;
+        if std::mem::take(&mut self.coil_on) {
+            self.event(DoorEvent::Relocked {
+                why: "config".to_owned(),
+            });
+        }
+    }
+}
+
+const fn is_egress(factor: Factor) -> bool {
+    match factor {
+        Factor::Fire | Factor::Rex => true,
+        Factor::Api
+        | Factor::ByPanel
+        | Factor::Caller
+        | Factor::Card
+        | Factor::Code
+        | Factor::Digits
+        | Factor::Local
+        | Factor::Mqtt
+        | Factor::Web => false,
+    }
+}

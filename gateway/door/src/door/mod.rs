@@ -1,0 +1,255 @@
+//! The machine.
+
+mod lock;
+mod sensors;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use gateway_core::{ContactState, DoorEvent, InputId, Instant, LockState, RingId};
+
+use crate::io::{Input, Mode, ModeRefused, Output};
+use crate::params::{DoorParams, LockOwner, ParamsError};
+pub use lock::{JOIN, RELEASE_LIMIT};
+use lock::{Lease, Pulse, Retry};
+
+/// One door.
+///
+/// A Grant while the output is energised does not make a second pulse. Within [`JOIN`] of its begin it is
+/// joined to the pulse; later it moves the end to one strike time from then, but for a coil of pulse duty never
+/// beyond [`MAX_PULSE`](crate::MAX_PULSE) from the begin. Egress is passed to the guard in any case, and asked
+/// for again when the guard does not take it; only a gate that moves already gets no further pulse.
+#[derive(Debug)]
+pub struct Door {
+    /// Why a release was asked for last.
+    asked: &'static str,
+    /// The guard said that the output is energised, and not yet that it rests.
+    coil_on: bool,
+    contact: Contact,
+    fault: Option<String>,
+    forced: bool,
+    held: Held,
+    /// Grants at the guard that have no answer yet.
+    leases: BTreeMap<u64, Lease>,
+    moves_until: Instant,
+    outputs: VecDeque<Output>,
+    panel_may_open: bool,
+    params: DoorParams,
+    pulse: Option<Pulse>,
+    rex_down: BTreeSet<InputId>,
+    /// Exit inputs that were seen inactive: only those can become active.
+    rex_seen: BTreeSet<InputId>,
+    retry: Option<Retry>,
+    /// The ring of the last Grant, for what follows from it.
+    ring: Option<RingId>,
+    shunt_until: Option<Instant>,
+    tamper: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contact {
+    Closed,
+    Open,
+    Unknown,
+}
+
+/// The held-open limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    /// Shut, or forced: no limit runs.
+    Off,
+    /// Reported.
+    Reported,
+    /// Runs out at.
+    Waits(Instant),
+}
+
+impl Door {
+    /// A door at rest. Nothing is known of its contact, and nothing is operated.
+    ///
+    /// # Errors
+    /// [`ParamsError`] if the parameters make no door.
+    pub fn new(params: DoorParams) -> Result<Self, ParamsError> {
+        params.check()?;
+        Ok(Self {
+            asked: "guard",
+            coil_on: false,
+            contact: Contact::Unknown,
+            fault: None,
+            forced: false,
+            held: Held::Off,
+            leases: BTreeMap::new(),
+            moves_until: Instant::ZERO,
+            outputs: VecDeque::new(),
+            panel_may_open: false,
+            params,
+            pulse: None,
+            rex_down: BTreeSet::new(),
+            rex_seen: BTreeSet::new(),
+            retry: None,
+            ring: None,
+            shunt_until: None,
+            tamper: None,
+        })
+    }
+
+    /// Takes other parameters. A running pulse keeps the earlier of its ends; a removed output is released first.
+    ///
+    /// # Errors
+    /// [`ParamsError`] if the parameters make no door; the old ones stay.
+    pub fn apply(&mut self, now: Instant, params: DoorParams) -> Result<(), ParamsError> {
+        params.check()?;
+        if params.output != self.params.output {
+            let output = std::mem::replace(&mut self.params.output, params.output.clone());
+            self.leave(output);
+        } else if let Some(pulse) = &mut self.pulse {
+            pulse.end = pulse.end.min(pulse.began + params.strike).max(now);
+        }
+        if let Held::Waits(end) = &mut self.held {
+            let since = *end - self.params.held_open;
+            *end = since + params.held_open;
+        }
+        if !params.contact {
+            self.contact = Contact::Unknown;
+            self.forced = false;
+            self.held = Held::Off;
+        }
+        self.params = params;
+        Ok(())
+    }
+
+    /// Releases the output because the door leaves the configuration. Drop the machine after draining it.
+    pub fn retire(&mut self) {
+        let output = self.params.output.clone();
+        self.leave(output);
+    }
+
+    /// Asks for a mode.
+    ///
+    /// # Errors
+    /// [`ModeRefused`] for every mode but [`Mode::Normal`].
+    pub const fn set_mode(&mut self, mode: Mode) -> Result<(), ModeRefused> {
+        match mode {
+            Mode::Normal => Ok(()),
+            Mode::HoldOpen | Mode::Interlock | Mode::Lockdown => Err(ModeRefused { mode }),
+        }
+    }
+
+    /// Takes an input.
+    pub fn handle_input(&mut self, now: Instant, input: Input) {
+        // What is due comes first, whatever order the driver calls in.
+        self.handle_timeout(now);
+        match input {
+            Input::Contact(edge) => self.on_contact(now, edge),
+            Input::Granted(grant) => self.on_grant(now, grant),
+            Input::Guard(report) => self.on_guard(now, report),
+            Input::OpenedByPanel => {
+                self.shunt(now);
+                self.event(DoorEvent::OpenedByPanel {});
+            }
+            Input::PanelMayOpen(may) => self.panel_may_open = may,
+            Input::Rex { edge, input, kind } => self.on_rex(now, edge, input, kind),
+            Input::Tamper(edge) => self.on_tamper(edge),
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.end_pulse(now);
+        if let Held::Waits(end) = self.held
+            && now >= end
+        {
+            self.held = Held::Reported;
+            self.event(DoorEvent::HeldOpen {});
+        }
+        if self.shunt_until.is_some_and(|end| now >= end) {
+            self.shunt_until = None;
+            if self.pulse.is_none() && self.contact != Contact::Open {
+                // What follows is another visitor's story.
+                self.ring = None;
+            }
+        }
+        self.retry_egress(now);
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) must be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let pulse = self.pulse.as_ref().and_then(|pulse| match pulse.releasing {
+            None => Some(pulse.end),
+            Some(limit) => (!pulse.overdue).then_some(limit),
+        });
+        let retry = self.retry.as_ref().and_then(|retry| retry.at);
+        let held = match self.held {
+            Held::Waits(end) => Some(end),
+            Held::Off | Held::Reported => None,
+        };
+        [pulse, held, retry, self.shunt_until].into_iter().flatten().min()
+    }
+
+    /// What the contact says.
+    #[must_use]
+    pub const fn contact(&self) -> ContactState {
+        match self.contact {
+            Contact::Closed => ContactState::Closed,
+            Contact::Open => ContactState::Open,
+            Contact::Unknown => ContactState::Unknown,
+        }
+    }
+
+    /// What the lock does: unlocked only once the guard said so, locked only once it said that the output rests.
+    #[must_use]
+    pub fn lock(&self) -> LockState {
+        match self.params.owner {
+            LockOwner::Panel => LockState::Unknown,
+            LockOwner::Gateway if self.coil_on => LockState::Unlocked,
+            LockOwner::Gateway => LockState::Locked,
+        }
+    }
+
+    /// When the running pulse ends.
+    #[must_use]
+    pub fn pulse_until(&self) -> Option<Instant> {
+        self.pulse
+            .as_ref()
+            .filter(|p| p.releasing.is_none())
+            .map(|p| p.end)
+    }
+
+    /// Forced and not shut since.
+    #[must_use]
+    pub const fn is_forced(&self) -> bool {
+        self.forced
+    }
+
+    /// Open for longer than allowed.
+    #[must_use]
+    pub fn is_held_open(&self) -> bool {
+        self.held == Held::Reported
+    }
+
+    /// What the guard could not do, until it can again.
+    #[must_use]
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
+    }
+
+    /// The parameters in force.
+    #[must_use]
+    pub const fn params(&self) -> &DoorParams {
+        &self.params
+    }
+
+    fn event(&mut self, event: DoorEvent) {
+        self.outputs.push_back(Output::Event {
+            event,
+            ring: self.ring,
+        });
+    }
+}

@@ -1,0 +1,126 @@
+//! What goes into the machine and what comes out.
+
+use std::time::Duration;
+
+use gateway_access::{Grant, RexKind};
+use gateway_core::{DoorEvent, Edge, InputId, OutputId, RingId};
+
+/// What happens to a door.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The door contact: active is open.
+    Contact(Edge),
+    /// The access decision said yes. Answered by exactly one `Granted` or `Denied` event.
+    Granted(Grant),
+    /// The guard did something.
+    Guard(GuardReport),
+    /// The panel opened its own lock.
+    OpenedByPanel,
+    /// Can the panel open at this moment? Asked only where the panel owns the lock; false until told.
+    PanelMayOpen(bool),
+    /// An exit input.
+    Rex {
+        /// Level.
+        edge: Edge,
+        /// Which.
+        input: InputId,
+        /// What it does.
+        kind: RexKind,
+    },
+    /// The tamper contact: active is tampered.
+    Tamper(Edge),
+}
+
+/// What the guard reports about the door's output. Each Grant that was passed on gets one `Released` or `Failed`
+/// in the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GuardReport {
+    /// The output is energised.
+    Energised {
+        /// Number of the Grant.
+        grant: u64,
+    },
+    /// The output was not energised.
+    Failed {
+        /// Number of the Grant; `None` if the guard or its device is gone with everything it held.
+        grant: Option<u64>,
+        /// What, and what to do.
+        text: String,
+    },
+    /// A Grant's time at the output is over.
+    Released {
+        /// Which.
+        cause: ReleaseCause,
+        /// Number of the Grant.
+        grant: u64,
+    },
+}
+
+/// Why the guard let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReleaseCause {
+    /// We asked.
+    Asked,
+    /// The guard's own doing: its cap, a lapsed lease, a failed device, its stop.
+    Guard,
+    /// The pulse is over.
+    PulseEnd,
+    /// A later Grant took over; the output stays energised for that one.
+    Superseded,
+}
+
+/// What is to be done, and what happened.
+#[derive(Debug, PartialEq)]
+pub enum Output {
+    /// For the journal; always before the operation it announces.
+    Event {
+        /// What.
+        event: DoorEvent,
+        /// The ring it belongs to.
+        ring: Option<RingId>,
+    },
+    /// The guard shall energise the Grant's output for `pulse` from now. While the output is energised already, this
+    /// moves the end of the running pulse to `pulse` from now: one pulse, without a gap.
+    Operate {
+        /// The permission.
+        grant: Grant,
+        /// Length from now.
+        pulse: Duration,
+    },
+    /// The guard shall let an output rest, whoever energised it.
+    Release {
+        /// Which.
+        output: OutputId,
+    },
+    /// Somebody uses an unlocking exit input, or the guard did not take the Grant that came of it: ask the access decision (`Request::Rex`) and feed the Grant back.
+    RequestExit {
+        /// Which input.
+        input: InputId,
+    },
+    /// The guard did not take a Grant of the fire input: ask the access decision (`Request::Fire`) anew.
+    RequestFire,
+}
+
+/// Modes a door can be in.
+///
+/// Only [`Normal`](Self::Normal) is built. The others have their place here so that every `match` must decide
+/// when they come; until then they are refused, never pretended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Reserved: unlocked until further notice, latched in the guard, by a fresh decision with a live schedule.
+    HoldOpen,
+    /// Reserved: opens only while another door is shut.
+    Interlock,
+    /// Reserved: credentials are refused, egress is not.
+    Lockdown,
+    /// By Grants, one at a time.
+    Normal,
+}
+
+/// A mode that this version does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a door cannot be put into {mode:?}: this version has normal operation only; nothing was changed")]
+pub struct ModeRefused {
+    /// What was asked for.
+    pub mode: Mode,
+}

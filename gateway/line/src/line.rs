@@ -1,0 +1,597 @@
+//! The arbiter.
+
+use std::collections::VecDeque;
+
+use gateway_core::{Instant, LineCommand, LineEvent, LineSignal, LineState};
+
+use crate::params::{CallIn, EndedWhy, LineParams, OpenWhen, Output, PressAnswer, SeizeRefused, SeizeWhy};
+
+/// One panel line.
+///
+/// Whoever lifts first talks. A handset that is lifted while we talk stays silent until we hang up; what it is
+/// then decides whose the line is. A ring while a ring or talk of ours is in progress belongs to it.
+#[derive(Debug)]
+pub struct Line {
+    handset_lifted: bool,
+    outputs: VecDeque<Output>,
+    params: LineParams,
+    /// The talk began with a ring of the panel.
+    rung: bool,
+    state: LineState,
+    /// End of the ring window or the talk window.
+    until: Option<Instant>,
+}
+
+impl Line {
+    /// A line nobody uses. Tells the adapter nothing: at rest the line is the panel's.
+    #[must_use]
+    pub const fn new(params: LineParams) -> Self {
+        Self {
+            handset_lifted: false,
+            outputs: VecDeque::new(),
+            params,
+            rung: false,
+            state: LineState::Idle,
+            until: None,
+        }
+    }
+
+    /// Takes other parameters. Windows that run keep the earlier of their ends.
+    pub fn apply(&mut self, now: Instant, params: LineParams) {
+        let window = match self.state {
+            LineState::Ringing => Some((self.params.ring_window, params.ring_window)),
+            LineState::Ours => Some((self.params.talk_window, params.talk_window)),
+            LineState::BusyOther | LineState::Fault | LineState::Handset | LineState::Idle => None,
+        };
+        if let (Some(until), Some((old, new))) = (self.until, window) {
+            let began = until - old;
+            self.until = Some(until.min(began + new).max(now));
+        }
+        if !params.handset_sense {
+            self.handset_lifted = false;
+        }
+        self.params = params;
+    }
+
+    /// Takes what the adapter noticed.
+    pub fn handle_signal(&mut self, now: Instant, signal: LineSignal) {
+        self.handle_timeout(now);
+        match signal {
+            LineSignal::BusyOther => self.lose(LineState::BusyOther),
+            LineSignal::Fault => self.lose(LineState::Fault),
+            LineSignal::HandsetLifted if self.params.handset_sense => self.lifted(),
+            LineSignal::HandsetReplaced if self.params.handset_sense => self.replaced(),
+            LineSignal::HandsetLifted | LineSignal::HandsetReplaced => {}
+            LineSignal::Idle => self.lose(LineState::Idle),
+            LineSignal::OpenedByPanel => self.outputs.push_back(Output::OpenedByPanel),
+            LineSignal::Ring => {
+                // A ringing panel is proof that the other panel has let go, or the fault is gone.
+                if matches!(self.state, LineState::BusyOther | LineState::Fault) {
+                    self.rest(None);
+                }
+                if self.begin_ring(now) == PressAnswer::Started {
+                    self.outputs.push_back(Output::RingStarted);
+                }
+            }
+            LineSignal::RingStopped => {
+                // While we talk the panel is expected to be quiet.
+                if self.state == LineState::Ringing {
+                    self.rest(Some(EndedWhy::Stopped));
+                }
+            }
+        }
+    }
+
+    /// A button of the panel, seen as an input, was pressed: does it begin a ring?
+    pub fn press(&mut self, now: Instant) -> PressAnswer {
+        self.handle_timeout(now);
+        self.begin_ring(now)
+    }
+
+    /// Takes the talk path for a call.
+    ///
+    /// An incoming call may have an idle line that can start by itself. It never takes a visitor's ring from the
+    /// phones that ring for it. A phone that answered a ring gets the line as long as the ring lasts.
+    ///
+    /// # Errors
+    /// [`SeizeRefused`] if the call must not have the line; nothing changed then.
+    pub fn seize(&mut self, now: Instant, why: SeizeWhy) -> Result<(), SeizeRefused> {
+        self.handle_timeout(now);
+        match (self.state, why) {
+            (LineState::Ringing, SeizeWhy::OutgoingAnswered) => {}
+            (LineState::Idle, SeizeWhy::IncomingCall | SeizeWhy::OutgoingAnswered) => {
+                if self.params.call_in == CallIn::None {
+                    return Err(SeizeRefused::NoCall);
+                }
+            }
+            (LineState::Fault, _) => return Err(SeizeRefused::Fault),
+            (LineState::Ringing, SeizeWhy::IncomingCall)
+            | (LineState::BusyOther | LineState::Handset | LineState::Ours, _) => {
+                return Err(SeizeRefused::LineBusy);
+            }
+        }
+        self.rung = self.state == LineState::Ringing;
+        self.until = Some(now + self.params.talk_window);
+        self.outputs.push_back(Output::Command(LineCommand::Seize));
+        self.change(LineState::Ours);
+        Ok(())
+    }
+
+    /// The call that had the line, or that rang for the visitor, is over.
+    pub fn release(&mut self, now: Instant) {
+        self.handle_timeout(now);
+        if matches!(self.state, LineState::Ours | LineState::Ringing) {
+            self.rest(None);
+        }
+    }
+
+    /// Ends what is over.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.until.is_some_and(|until| now >= until) {
+            self.rest(Some(EndedWhy::Window));
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) must be called.
+    #[must_use]
+    pub const fn poll_timeout(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// Whose the line is.
+    #[must_use]
+    pub const fn state(&self) -> LineState {
+        self.state
+    }
+
+    /// What the line can do.
+    #[must_use]
+    pub const fn params(&self) -> &LineParams {
+        &self.params
+    }
+
+    /// Would an incoming call get the line?
+    #[must_use]
+    pub fn may_self_start(&self) -> bool {
+        self.params.call_in == CallIn::SelfStart && self.state == LineState::Idle
+    }
+
+    /// Can the panel open its door for us at this moment?
+    #[must_use]
+    pub fn may_open_now(&self) -> bool {
+        match (self.params.open_when, self.state) {
+            (_, LineState::Fault) => false,
+            (OpenWhen::Always, _)
+            | (OpenWhen::OffHook, LineState::Handset | LineState::Ours)
+            | (OpenWhen::Ringing, LineState::Ringing) => true,
+            (OpenWhen::Ringing, LineState::Ours) => self.rung,
+            (OpenWhen::OffHook, LineState::BusyOther | LineState::Idle | LineState::Ringing)
+            | (OpenWhen::Ringing, LineState::BusyOther | LineState::Handset | LineState::Idle) => false,
+        }
+    }
+
+    fn begin_ring(&mut self, now: Instant) -> PressAnswer {
+        match self.state {
+            LineState::Idle => {
+                self.until = Some(now + self.params.ring_window);
+                self.change(LineState::Ringing);
+                PressAnswer::Started
+            }
+            LineState::Ours | LineState::Ringing => PressAnswer::Joined,
+            LineState::BusyOther | LineState::Handset => PressAnswer::Refused(SeizeRefused::LineBusy),
+            LineState::Fault => PressAnswer::Refused(SeizeRefused::Fault),
+        }
+    }
+
+    fn lifted(&mut self) {
+        if std::mem::replace(&mut self.handset_lifted, true) {
+            return;
+        }
+        match self.state {
+            LineState::Idle => self.enter(LineState::Handset, None),
+            LineState::Ringing => self.enter(LineState::Handset, Some(EndedWhy::Handset)),
+            LineState::BusyOther | LineState::Fault | LineState::Handset | LineState::Ours => return,
+        }
+        self.outputs.push_back(Output::HandsetTook);
+    }
+
+    fn replaced(&mut self) {
+        self.handset_lifted = false;
+        if self.state == LineState::Handset {
+            self.rest(None);
+        }
+    }
+
+    /// The panel side says whose the line is: not ours.
+    fn lose(&mut self, state: LineState) {
+        let dropped = match self.state {
+            // A panel that rings is not idle: that word comes when another panel or a fault is gone.
+            LineState::Ringing if state == LineState::Idle => return,
+            LineState::Ours | LineState::Ringing => Some(EndedWhy::Drop),
+            LineState::BusyOther | LineState::Fault | LineState::Handset | LineState::Idle => None,
+        };
+        if state == LineState::Idle {
+            self.rest(dropped);
+        } else {
+            self.enter(state, dropped);
+        }
+    }
+
+    /// Nobody rings or talks any more; a handset that is still lifted has the line.
+    fn rest(&mut self, ended: Option<EndedWhy>) {
+        let state = if self.handset_lifted {
+            LineState::Handset
+        } else {
+            LineState::Idle
+        };
+        self.enter(state, ended);
+    }
+
+    /// Any change but into a ring or talk of ours.
+    fn enter(&mut self, state: LineState, ended: Option<EndedWhy>) {
+        self.until = None;
+        self.rung = false;
+        if self.state == LineState::Ours {
+            self.outputs.push_back(Output::Command(LineCommand::Release));
+        }
+        self.change(state);
+        if let Some(why) = ended {
+            self.outputs.push_back(Output::Ended { why });
+        }
+    }
+
+    fn change(&mut self, state: LineState) {
+        if self.state != state {
+            self.state = state;
+            self.outputs.push_back(Output::Event(LineEvent::State { state }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const T0: Instant = Instant::from_nanos(1_000_000_000);
+
+    /// What happens to a line, and what it must say: `commands events ended`, in words.
+    enum Do {
+        Press(PressAnswer),
+        Release,
+        Seize(SeizeWhy, Result<(), SeizeRefused>),
+        Signal(LineSignal),
+        Wait(u64),
+    }
+    use Do::{Press, Release, Seize, Signal, Wait};
+    use LineSignal as S;
+    use SeizeWhy::{IncomingCall, OutgoingAnswered};
+
+    #[track_caller]
+    fn check(params: LineParams, story: &[(Do, &str)]) -> Line {
+        let (mut line, mut now) = (Line::new(params), T0);
+        for (step, (what, expected)) in story.iter().enumerate() {
+            match what {
+                Press(answer) => assert_eq!(line.press(now), *answer, "step {step}"),
+                Release => line.release(now),
+                Seize(why, answer) => assert_eq!(line.seize(now, *why), *answer, "step {step}"),
+                Signal(signal) => line.handle_signal(now, *signal),
+                Wait(s) => {
+                    now = now + Duration::from_secs(*s);
+                    line.handle_timeout(now);
+                }
+            }
+            assert_eq!(said(&mut line), *expected, "step {step}");
+        }
+        line
+    }
+
+    #[test]
+    fn a_ring_is_answered_by_a_phone_and_ends() {
+        check(
+            LineParams::default(),
+            &[
+                (Signal(S::Ring), "ringing ring"),
+                (Seize(OutgoingAnswered, Ok(())), "SEIZE ours"),
+                (Signal(S::RingStopped), ""),
+                (Release, "RELEASE idle"),
+                (Release, ""),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_press_within_a_ring_or_talk_joins_it() {
+        check(
+            LineParams::default(),
+            &[
+                (Press(PressAnswer::Started), "ringing"),
+                (Press(PressAnswer::Joined), ""),
+                (Signal(S::Ring), ""),
+                (Seize(OutgoingAnswered, Ok(())), "SEIZE ours"),
+                (Press(PressAnswer::Joined), ""),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_ring_window_runs_from_the_first_press() {
+        check(
+            LineParams::default(),
+            &[
+                (Press(PressAnswer::Started), "ringing"),
+                (Wait(119), ""),
+                (Press(PressAnswer::Joined), ""),
+                (Wait(1), "idle ended:window"),
+                (Seize(OutgoingAnswered, Err(SeizeRefused::NoCall)), ""),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_talk_window_ends_the_talk() {
+        check(
+            LineParams::default(),
+            &[
+                (Signal(S::Ring), "ringing ring"),
+                (Wait(100), ""),
+                (Seize(OutgoingAnswered, Ok(())), "SEIZE ours"),
+                (Wait(119), ""),
+                (Wait(1), "RELEASE idle ended:window"),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_handset_that_lifts_first_takes_the_ring() {
+        check(
+            LineParams::default(),
+            &[
+                (Signal(S::Ring), "ringing ring"),
+                (Signal(S::HandsetLifted), "handset ended:handset took"),
+                (Signal(S::HandsetLifted), ""),
+                (Seize(OutgoingAnswered, Err(SeizeRefused::LineBusy)), ""),
+                (Press(PressAnswer::Refused(SeizeRefused::LineBusy)), ""),
+                (Signal(S::HandsetReplaced), "idle"),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_phone_that_answers_first_excludes_the_handset_until_it_hangs_up() {
+        check(
+            LineParams::default(),
+            &[
+                (Signal(S::Ring), "ringing ring"),
+                (Seize(OutgoingAnswered, Ok(())), "SEIZE ours"),
+                (Signal(S::HandsetLifted), ""),
+                (Release, "RELEASE handset"),
+                (Signal(S::HandsetReplaced), "idle"),
+            ],
+        );
+    }
+
+    #[test]
+    fn without_handset_sense_such_signals_mean_nothing() {
+        let params = LineParams {
+            handset_sense: false,
+            ..LineParams::default()
+        };
+        check(
+            params,
+            &[
+                (Signal(S::Ring), "ringing ring"),
+                (Signal(S::HandsetLifted), ""),
+                (Signal(S::HandsetReplaced), ""),
+            ],
+        );
+    }
+
+    #[test]
+    fn an_incoming_call_needs_a_line_that_starts_by_itself() {
+        check(
+            LineParams::default(),
+            &[(Seize(IncomingCall, Err(SeizeRefused::NoCall)), "")],
+        );
+        check(
+            self_start(),
+            &[
+                (Seize(IncomingCall, Ok(())), "SEIZE ours"),
+                (Seize(IncomingCall, Err(SeizeRefused::LineBusy)), ""),
+                (Release, "RELEASE idle"),
+                (Signal(S::Ring), "ringing ring"),
+                (Seize(IncomingCall, Err(SeizeRefused::LineBusy)), ""),
+            ],
+        );
+    }
+
+    #[test]
+    fn another_panel_makes_the_line_busy_and_drops_our_talk() {
+        check(
+            self_start(),
+            &[
+                (Signal(S::BusyOther), "busy-other"),
+                (Seize(IncomingCall, Err(SeizeRefused::LineBusy)), ""),
+                (Press(PressAnswer::Refused(SeizeRefused::LineBusy)), ""),
+                (Signal(S::Idle), "idle"),
+                (Seize(IncomingCall, Ok(())), "SEIZE ours"),
+                (Signal(S::BusyOther), "RELEASE busy-other ended:drop"),
+                (Signal(S::Ring), "idle ringing ring"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_fault_drops_ring_and_talk() {
+        check(
+            self_start(),
+            &[
+                (Signal(S::Ring), "ringing ring"),
+                (Signal(S::Idle), ""),
+                (Signal(S::Fault), "fault ended:drop"),
+                (Press(PressAnswer::Refused(SeizeRefused::Fault)), ""),
+                (Seize(IncomingCall, Err(SeizeRefused::Fault)), ""),
+                (Wait(1000), ""),
+                (Signal(S::Idle), "idle"),
+                (Seize(IncomingCall, Ok(())), "SEIZE ours"),
+                (Signal(S::Idle), "RELEASE idle ended:drop"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_ring_that_the_panel_stops_is_over() {
+        check(
+            LineParams::default(),
+            &[
+                (Signal(S::Ring), "ringing ring"),
+                (Signal(S::RingStopped), "idle ended:stopped"),
+            ],
+        );
+        check(
+            LineParams::default(),
+            &[(Signal(S::RingStopped), ""), (Signal(S::OpenedByPanel), "opened")],
+        );
+    }
+
+    #[test]
+    fn the_panel_opens_only_when_its_profile_says_so() {
+        use LineState::{Fault, Handset, Idle, Ours, Ringing};
+        for (open_when, allowed) in [
+            (OpenWhen::Always, vec![Idle, Ringing, Ours, Handset]),
+            (OpenWhen::OffHook, vec![Ours, Handset]),
+            (OpenWhen::Ringing, vec![Ringing]),
+        ] {
+            for (signals, seize, state) in [
+                (vec![], false, Idle),
+                (vec![S::Ring], false, Ringing),
+                (vec![], true, Ours),
+                (vec![S::HandsetLifted], false, Handset),
+                (vec![S::Fault], false, Fault),
+            ] {
+                let mut line = Line::new(LineParams {
+                    open_when,
+                    ..self_start()
+                });
+                signals.iter().for_each(|s| line.handle_signal(T0, *s));
+                assert!(!seize || line.seize(T0, IncomingCall).is_ok());
+                assert_eq!(line.state(), state);
+                assert_eq!(
+                    line.may_open_now(),
+                    allowed.contains(&state),
+                    "{open_when:?} {state}"
+                );
+            }
+        }
+        let line = check(
+            LineParams::default(),
+            &[
+                (Signal(S::Ring), "ringing ring"),
+                (Seize(OutgoingAnswered, Ok(())), "SEIZE ours"),
+            ],
+        );
+        assert!(line.may_open_now(), "a talk that began with a ring may open");
+    }
+
+    #[test]
+    fn a_shorter_window_applies_to_the_talk_in_progress_and_a_longer_one_does_not() {
+        let mut line = check(self_start(), &[(Seize(IncomingCall, Ok(())), "SEIZE ours")]);
+        let secs = Duration::from_secs;
+        let at = T0 + secs(10);
+        line.apply(
+            at,
+            LineParams {
+                talk_window: secs(60),
+                ..self_start()
+            },
+        );
+        assert_eq!(line.poll_timeout(), Some(T0 + secs(60)));
+        line.apply(
+            at,
+            LineParams {
+                talk_window: secs(600),
+                ..self_start()
+            },
+        );
+        assert_eq!(line.poll_timeout(), Some(T0 + secs(60)));
+    }
+
+    proptest! {
+        /// Seize and Release come in turns, a talk is always bounded, and the state told last is the state.
+        #[test]
+        fn the_talk_path_is_given_back_whatever_happens(steps in prop::collection::vec((0_u8..13, 0_u64..90), 0..80)) {
+            let (mut line, mut now) = (Line::new(self_start()), T0);
+            let (mut seized, mut told) = (false, LineState::Idle);
+            for (step, wait) in steps {
+                now = now + Duration::from_secs(wait);
+                match step {
+                    0 => line.handle_signal(now, S::BusyOther),
+                    1 => line.handle_signal(now, S::Fault),
+                    2 => line.handle_signal(now, S::HandsetLifted),
+                    3 => line.handle_signal(now, S::HandsetReplaced),
+                    4 => line.handle_signal(now, S::Idle),
+                    5 => line.handle_signal(now, S::OpenedByPanel),
+                    6 => line.handle_signal(now, S::Ring),
+                    7 => line.handle_signal(now, S::RingStopped),
+                    8 => line.release(now),
+                    9 => { let _ = line.press(now); }
+                    10 => { let _ = line.seize(now, IncomingCall); }
+                    11 => { let _ = line.seize(now, OutgoingAnswered); }
+                    _ => line.handle_timeout(now),
+                }
+                while let Some(output) = line.poll_output() {
+                    match output {
+                        Output::Command(LineCommand::Seize) => {
+                            prop_assert!(!std::mem::replace(&mut seized, true));
+                        }
+                        Output::Command(LineCommand::Release) => {
+                            prop_assert!(std::mem::replace(&mut seized, false));
+                        }
+                        Output::Event(LineEvent::State { state }) => {
+                            prop_assert_ne!(std::mem::replace(&mut told, state), state);
+                        }
+                        Output::Command(LineCommand::Tone(_)) | Output::Ended { .. } | Output::HandsetTook
+                        | Output::OpenedByPanel | Output::RingStarted => {}
+                    }
+                }
+                prop_assert_eq!(told, line.state());
+                prop_assert_eq!(seized, line.state() == LineState::Ours);
+                let bounded = matches!(line.state(), LineState::Ours | LineState::Ringing);
+                prop_assert_eq!(bounded, line.poll_timeout().is_some());
+                prop_assert!(line.poll_timeout().is_none_or(|until| until > now && until <= now + Duration::from_secs(120)));
+            }
+        }
+    }
+
+    fn self_start() -> LineParams {
+        LineParams {
+            call_in: CallIn::SelfStart,
+            ..LineParams::default()
+        }
+    }
+
+    fn said(line: &mut Line) -> String {
+        let mut words = Vec::new();
+        while let Some(output) = line.poll_output() {
+            words.push(match output {
+                Output::Command(LineCommand::Seize) => "SEIZE".to_owned(),
+                Output::Command(LineCommand::Release) => "RELEASE".to_owned(),
+                Output::Command(LineCommand::Tone(tone)) => tone.to_string(),
+                Output::Ended { why } => format!("ended:{why:?}").to_lowercase(),
+                Output::Event(LineEvent::State { state }) => state.to_string(),
+                Output::HandsetTook => "took".to_owned(),
+                Output::OpenedByPanel => "opened".to_owned(),
+                Output::RingStarted => "ring".to_owned(),
+            });
+        }
+        words.join(" ")
+    }
+}

@@ -1,0 +1,17 @@
+//! Call plan over legs. Pure.
+//!
+//! [`CallPlan`] calls the targets of one ring and gives the call to the first that answers; [`IncomingPlan`]
+//! takes or refuses a call to the door. Both say whose digits count. They know neither SIP nor doors.
+
+mod incoming;
+mod party;
+mod plan;
+mod talk;
+mod types;
+
+pub use incoming::{IncomingPlan, IncomingRequest, Take};
+pub use party::same_party;
+pub use plan::CallPlan;
+pub use types::{
+    CallRequest, DigitPolicy, Input, Outcome, Output, Purpose, Strategy, TalkLimit, Target, WARNING,
+};

@@ -1,0 +1,83 @@
+//! Are two written addresses the same party?
+
+/// User and host of an address: `1000`, `1000@host`, `sip:1000@host:5060;x=y`, `"A" <sip:1000@host>`, `tel:+33…`.
+///
+/// The host is in lower case and without its port; the user is kept as written (RFC 3261 §19.1.4).
+fn parts(address: &str) -> (&str, Option<String>) {
+    let inner = match (address.find('<'), address.rfind('>')) {
+        (Some(open), Some(close)) if open < close => &address[open + 1..close],
+        _ => address,
+    };
+    let inner = inner.trim();
+    let without_scheme = ["sips:", "sip:", "tel:"]
+        .iter()
+        .find_map(|scheme| {
+            inner
+                .get(..scheme.len())
+                .filter(|head| head.eq_ignore_ascii_case(scheme))
+                .map(|_| &inner[scheme.len()..])
+        })
+        .unwrap_or(inner);
+    let end = without_scheme.find([';', '?']).unwrap_or(without_scheme.len());
+    let plain = &without_scheme[..end];
+    match plain.rsplit_once('@') {
+        Some((user, host)) => (user, Some(bare_host(host))),
+        None => (plain, None),
+    }
+}
+
+fn bare_host(host: &str) -> String {
+    let without_port = if let Some(rest) = host.strip_prefix('[') {
+        rest.split(']').next().unwrap_or(rest)
+    } else {
+        host.split(':').next().unwrap_or(host)
+    };
+    without_port.to_ascii_lowercase()
+}
+
+/// True if both name the same party. A bare number has no host and matches its user at any host: bare numbers
+/// stand in lists and mean "at the account's PBX", so compare only addresses that a trusted peer vouched for.
+#[must_use]
+pub fn same_party(one: &str, other: &str) -> bool {
+    let ((user_a, host_a), (user_b, host_b)) = (parts(one), parts(other));
+    let hosts = match (host_a, host_b) {
+        (Some(a), Some(b)) => a == b,
+        (None, _) | (_, None) => true,
+    };
+    !user_a.is_empty() && user_a == user_b && hosts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_party;
+
+    #[test]
+    fn the_same_user_at_the_same_host_is_the_same_party_however_it_is_written() {
+        for (a, b) in [
+            ("1000", "1000"),
+            ("1000", "sip:1000@pbx.example"),
+            ("1000@pbx.example", "SIP:1000@PBX.example:5061;transport=tls"),
+            ("\"Desk\" <sip:1000@pbx.example>", "1000@pbx.example"),
+            ("sip:1000@[2001:db8::1]:5060", "sip:1000@[2001:DB8::1]"),
+            ("tel:+334", "+334"),
+        ] {
+            assert!(same_party(a, b), "{a} {b}");
+            assert!(same_party(b, a), "{b} {a}");
+        }
+    }
+
+    #[test]
+    fn another_user_or_host_or_nothing_is_nobody() {
+        for (a, b) in [
+            ("1000", "1001"),
+            ("sip:1000@a", "sip:1000@b"),
+            ("", ""),
+            ("sip:@a", "sip:@a"),
+            ("<>", "1000"),
+            (">1000<", "1000"),
+            ("sip:1000@a", "sip:1000@b;x=@a"),
+        ] {
+            assert!(!same_party(a, b), "{a} {b}");
+        }
+    }
+}

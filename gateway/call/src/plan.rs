@@ -1,0 +1,426 @@
+//! Calls the targets of one ring.
+
+use std::collections::VecDeque;
+
+use gateway_core::{CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, Peer};
+
+use crate::talk::{Authority, DigitGate, Due, LIMIT, Press, Talk, authority_of, millis};
+use crate::types::{CallRequest, Input, Outcome, Output, Strategy, Target};
+
+/// More targets than this are left out.
+const MAX_TARGETS: usize = 4;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// Not yet called.
+    Waiting,
+    /// Called at this time; rings or not.
+    Called(Instant),
+    /// Has the call.
+    Won,
+    /// Told to end; its end has not come yet. An answer that races with it is ended again.
+    Ending(Cause),
+    /// Over.
+    Ended,
+}
+
+#[derive(Debug)]
+struct Slot {
+    state: State,
+    target: Target,
+}
+
+/// Calls 1 to 4 targets until one answers, then watches over the talk.
+///
+/// The first leg that answers wins; the others are told that the call was answered elsewhere. A target that
+/// is busy, absent or declines makes room for the next. Nobody can answer after the ring window.
+#[derive(Debug)]
+pub struct CallPlan {
+    gate: DigitGate,
+    out: VecDeque<Output>,
+    over: Option<Outcome>,
+    reached: bool,
+    request: CallRequest,
+    slots: Vec<Slot>,
+    started: Instant,
+    talk: Option<Talk>,
+}
+
+impl CallPlan {
+    /// Begins to call.
+    #[must_use]
+    pub fn new(now: Instant, mut request: CallRequest) -> Self {
+        let slots = std::mem::take(&mut request.targets)
+            .into_iter()
+            .take(MAX_TARGETS)
+            .map(|target| Slot {
+                state: State::Waiting,
+                target,
+            })
+            .collect();
+        let mut plan = Self {
+            gate: DigitGate::default(),
+            out: VecDeque::new(),
+            over: None,
+            reached: false,
+            request,
+            slots,
+            started: now,
+            talk: None,
+        };
+        plan.call_next(now);
+        plan
+    }
+
+    /// Takes an input.
+    pub fn handle_input(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Cancel(cause) => {
+                let outcome = if self.talk.is_some() {
+                    Outcome::Answered(cause)
+                } else {
+                    Outcome::Cancelled(cause)
+                };
+                self.finish(now, outcome, cause);
+            }
+            Input::Leg(event) => self.leg(now, event),
+            Input::OpenedAndStrikeEnded => {
+                if self.request.hang_up_after_open && self.talk.is_some() {
+                    self.finish(now, Outcome::Answered(Cause::Released), Cause::Released);
+                }
+            }
+        }
+    }
+
+    /// Lets due timers act.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.over.is_some() {
+            return;
+        }
+        if let Some(talk) = &mut self.talk {
+            match talk.handle_timeout(now, &mut self.out) {
+                Due::End => self.finish(now, Outcome::Answered(LIMIT), LIMIT),
+                Due::Nothing => {}
+            }
+            return;
+        }
+        if now >= self.started + self.request.ring_window {
+            self.finish(now, Outcome::Window, Cause::NoAnswer);
+            return;
+        }
+        for index in 0..self.slots.len() {
+            if let State::Called(since) = self.slots[index].state
+                && now >= since + self.request.ring_time
+            {
+                self.end_slot(index, Cause::Cancelled);
+                self.reached = true;
+            }
+        }
+        self.call_next(now);
+    }
+
+    /// Digits seen before this are old news: the main loop stood still until then.
+    pub fn discard_before(&mut self, at: Instant) {
+        if let Some(talk) = &mut self.talk {
+            talk.fresh_from = talk.fresh_from.max(at);
+        }
+    }
+
+    /// What is to be done next, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.over.is_some() {
+            return None;
+        }
+        if let Some(talk) = &self.talk {
+            return talk.poll_timeout();
+        }
+        let window = self.started + self.request.ring_window;
+        self.slots
+            .iter()
+            .filter_map(|slot| match slot.state {
+                State::Called(since) => Some(since + self.request.ring_time),
+                State::Waiting | State::Won | State::Ending(_) | State::Ended => None,
+            })
+            .chain([window])
+            .min()
+    }
+
+    /// The request, without its targets.
+    #[must_use]
+    pub const fn request(&self) -> &CallRequest {
+        &self.request
+    }
+
+    /// True if the leg is one of this plan's.
+    #[must_use]
+    pub fn has_leg(&self, leg: LegId) -> bool {
+        self.slots.iter().any(|s| s.target.leg == leg)
+    }
+
+    /// The winning leg.
+    #[must_use]
+    pub fn winner(&self) -> Option<LegId> {
+        self.talk.as_ref().map(|t| t.leg)
+    }
+
+    /// True if the winner's digits would count at this moment.
+    #[must_use]
+    pub fn has_authority(&self) -> bool {
+        self.over.is_none() && self.talk.as_ref().is_some_and(|t| t.authority == Authority::Held)
+    }
+
+    /// How it ended, once it has.
+    #[must_use]
+    pub const fn outcome(&self) -> Option<Outcome> {
+        self.over
+    }
+
+    /// True if it is over and every leg has ended: it can be dropped.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.over.is_some() && self.slots.iter().all(|s| s.state == State::Ended)
+    }
+
+    /// Who talks, else who is called at this moment, as addresses.
+    #[must_use]
+    pub fn parties(&self) -> Vec<String> {
+        if let Some(talk) = &self.talk {
+            return vec![talk.peer.address.clone()];
+        }
+        self.slots
+            .iter()
+            .filter(|s| matches!(s.state, State::Called(_)))
+            .map(|s| s.target.address.clone())
+            .collect()
+    }
+
+    fn slot(&self, leg: LegId) -> Option<usize> {
+        self.slots.iter().position(|s| s.target.leg == leg)
+    }
+
+    fn leg(&mut self, now: Instant, event: LegEvent) {
+        let Some(index) = self.slot(event.leg()) else {
+            return;
+        };
+        match event {
+            LegEvent::Answered { leg, peer } => self.answered(now, index, leg, peer),
+            LegEvent::AuthorityLost { leg, why: _ } => {
+                if let Some(talk) = self.talk.as_mut().filter(|t| t.leg == leg) {
+                    talk.authority = Authority::Lost;
+                }
+            }
+            LegEvent::Digit {
+                at,
+                digit,
+                echo,
+                leg,
+                via,
+            } => {
+                let press = Press {
+                    at,
+                    digit,
+                    echo,
+                    leg,
+                    via,
+                };
+                self.gate.press(
+                    now,
+                    press,
+                    self.over.is_some(),
+                    self.talk.as_mut(),
+                    &self.request.digits,
+                    &mut self.out,
+                );
+            }
+            LegEvent::Ended { cause, leg, detail } => self.ended(now, index, leg, cause, detail),
+            // An incoming leg with a number of ours is the driver's mistake; it is no leg of this plan.
+            LegEvent::Incoming { .. } => {}
+            LegEvent::Ringing { leg } => {
+                if matches!(self.slots[index].state, State::Called(_)) {
+                    self.reached = true;
+                    self.out.push_back(Output::Event(CallEvent::LegRinging { leg }));
+                }
+            }
+        }
+    }
+
+    fn answered(&mut self, now: Instant, index: usize, leg: LegId, peer: Peer) {
+        let target = &self.slots[index].target;
+        let authority = authority_of(
+            &peer,
+            &target.address,
+            target.listed,
+            &self.request.digits.contacts,
+        );
+        match self.slots[index].state {
+            State::Called(_) if self.over.is_none() => {}
+            // The network names the party once more, after a transfer: authority follows the list.
+            State::Won => {
+                if let Some(talk) = &mut self.talk {
+                    let lost = talk.authority != Authority::Held;
+                    let named_again = peer.trusted && authority == Authority::Held;
+                    if !lost && authority != Authority::Held {
+                        talk.authority = Authority::Lost;
+                    } else if lost && named_again {
+                        talk.authority = Authority::Held;
+                    }
+                    if !peer.address.is_empty() {
+                        talk.peer = peer;
+                    }
+                }
+                return;
+            }
+            State::Ending(cause) => {
+                self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
+                return;
+            }
+            State::Waiting | State::Called(_) | State::Ended => {
+                let cause = Cause::Cancelled;
+                self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
+                return;
+            }
+        }
+        let peer = Peer {
+            address: if peer.address.is_empty() {
+                target.address.clone()
+            } else {
+                peer.address
+            },
+            ..peer
+        };
+        self.slots[index].state = State::Won;
+        for other in 0..self.slots.len() {
+            if other != index {
+                self.end_slot(other, Cause::AnsweredElsewhere);
+            }
+        }
+        self.talk = Some(Talk::new(
+            now,
+            leg,
+            peer.clone(),
+            authority,
+            self.request.talk_limit,
+        ));
+        self.out.push_back(Output::Event(CallEvent::Answered {
+            leg,
+            peer: peer.address.clone(),
+        }));
+        self.out.push_back(Output::Won { leg, peer });
+        self.out.push_back(Output::Leg(LegCommand::Connect { leg }));
+    }
+
+    fn ended(&mut self, now: Instant, index: usize, leg: LegId, cause: Cause, detail: String) {
+        let before = self.slots[index].state;
+        if before == State::Ended {
+            return;
+        }
+        self.slots[index].state = State::Ended;
+        self.out
+            .push_back(Output::Event(CallEvent::LegEnded { cause, detail, leg }));
+        match before {
+            State::Won => self.finish(now, Outcome::Answered(cause), cause),
+            State::Called(_) => {
+                self.reached |= !matches!(
+                    cause,
+                    Cause::Media | Cause::NotFound | Cause::Refused | Cause::Unreachable
+                );
+                self.call_next(now);
+            }
+            State::Waiting | State::Ending(_) | State::Ended => {}
+        }
+    }
+
+    /// Calls whoever is next; ends the plan if nobody is left.
+    fn call_next(&mut self, now: Instant) {
+        if self.over.is_some() || self.talk.is_some() {
+            return;
+        }
+        let busy = |s: &Slot| matches!(s.state, State::Called(_));
+        for index in 0..self.slots.len() {
+            let one_rings = self.slots.iter().any(busy);
+            if self.slots[index].state == State::Waiting
+                && (self.request.strategy == Strategy::Parallel || !one_rings)
+            {
+                self.call(now, index);
+            }
+        }
+        if !self.slots.iter().any(busy) {
+            let outcome = if self.reached {
+                Outcome::NoAnswer
+            } else {
+                Outcome::Unreachable
+            };
+            self.finish(now, outcome, Cause::NoAnswer);
+        }
+    }
+
+    fn call(&mut self, now: Instant, index: usize) {
+        let slot = &mut self.slots[index];
+        slot.state = State::Called(now);
+        self.out.push_back(Output::Event(CallEvent::LegOffered {
+            leg: slot.target.leg,
+            target: slot.target.address.clone(),
+        }));
+        self.out.push_back(Output::Leg(LegCommand::Offer {
+            account: slot.target.account.clone(),
+            display: self.request.display.clone(),
+            leg: slot.target.leg,
+            line: self.request.line.clone(),
+            ring: self.request.ring,
+            target: slot.target.address.clone(),
+        }));
+    }
+
+    fn end_slot(&mut self, index: usize, cause: Cause) {
+        let slot = &mut self.slots[index];
+        match slot.state {
+            State::Waiting => slot.state = State::Ended,
+            State::Called(_) | State::Won => {
+                slot.state = State::Ending(cause);
+                let leg = slot.target.leg;
+                self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
+            }
+            State::Ending(_) | State::Ended => {}
+        }
+    }
+
+    fn finish(&mut self, now: Instant, outcome: Outcome, cause: Cause) {
+        if self.over.is_some() {
+            return;
+        }
+        self.over = Some(outcome);
+        // A phone that still rings was not answered elsewhere, unless that is just what happened.
+        let to_ringing = match cause {
+            Cause::AnsweredElsewhere => Cause::AnsweredElsewhere,
+            Cause::Busy
+            | Cause::Cancelled
+            | Cause::Declined
+            | Cause::Media
+            | Cause::NoAnswer
+            | Cause::Normal
+            | Cause::NotFound
+            | Cause::Refused
+            | Cause::Released
+            | Cause::TalkLimit
+            | Cause::Unreachable => Cause::Cancelled,
+        };
+        for index in 0..self.slots.len() {
+            let cause = if self.slots[index].state == State::Won {
+                cause
+            } else {
+                to_ringing
+            };
+            self.end_slot(index, cause);
+        }
+        let talk_ms = self.talk.as_ref().map_or(0, |t| millis(now.since(t.answered)));
+        self.out
+            .push_back(Output::Event(CallEvent::Ended { cause, talk_ms }));
+        self.out.push_back(Output::Over { outcome });
+    }
+}

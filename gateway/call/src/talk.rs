@@ -1,0 +1,211 @@
+//! The part of a call that has been answered: authority, digits, talk limit. Shared by both plans.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use gateway_core::{CallEvent, Cause, DigitVia, Instant, LegCommand, LegId, Peer, Tone};
+
+use crate::party::same_party;
+use crate::types::{DigitPolicy, Output, TalkLimit, WARNING};
+
+/// A digit older than this, by its own time, is old news.
+const DIGIT_AGE: Duration = Duration::from_secs(2);
+
+/// At most this many ignored digits are recorded per [`IGNORED_SPAN`] and call; a stranger must not fill the journal.
+const IGNORED_MAX: u32 = 10;
+const IGNORED_SPAN: Duration = Duration::from_secs(10);
+
+/// One key press as a leg reported it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Press {
+    pub(crate) at: Instant,
+    pub(crate) digit: char,
+    pub(crate) echo: bool,
+    pub(crate) leg: LegId,
+    pub(crate) via: DigitVia,
+}
+
+/// Whether the answered party may open by digits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Authority {
+    /// It may.
+    Held,
+    /// It had it and was transferred away.
+    Lost,
+    /// It is on no list.
+    Unlisted,
+}
+
+/// The answered leg.
+#[derive(Debug)]
+pub(crate) struct Talk {
+    pub(crate) answered: Instant,
+    pub(crate) authority: Authority,
+    /// Digits seen before this are old news, whatever their age: the main loop stood still.
+    pub(crate) fresh_from: Instant,
+    pub(crate) leg: LegId,
+    pub(crate) peer: Peer,
+    limit: TalkLimit,
+    next_tone: Option<Instant>,
+    via: Option<DigitVia>,
+}
+
+/// What the talk limit wants.
+pub(crate) enum Due {
+    /// The talk is over.
+    End,
+    /// Nothing.
+    Nothing,
+}
+
+impl Talk {
+    pub(crate) fn new(now: Instant, leg: LegId, peer: Peer, authority: Authority, limit: TalkLimit) -> Self {
+        let next_tone = match limit {
+            TalkLimit::After(limit) => Some(now + limit.saturating_sub(WARNING)),
+            TalkLimit::Permanent { tone_every } => (!tone_every.is_zero()).then(|| now + tone_every),
+        };
+        Self {
+            answered: now,
+            authority,
+            fresh_from: now,
+            leg,
+            peer,
+            limit,
+            next_tone,
+            via: None,
+        }
+    }
+
+    fn end(&self) -> Option<Instant> {
+        match self.limit {
+            TalkLimit::After(limit) => Some(self.answered + limit),
+            TalkLimit::Permanent { .. } => None,
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        [self.end(), self.next_tone].into_iter().flatten().min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut VecDeque<Output>) -> Due {
+        if self.end().is_some_and(|end| now >= end) {
+            return Due::End;
+        }
+        if self.next_tone.is_some_and(|at| now >= at) {
+            let left = self.end().map_or(Duration::ZERO, |end| end.since(now));
+            out.push_back(Output::Event(CallEvent::TalkWarning {
+                left_ms: millis(left),
+            }));
+            out.push_back(Output::Leg(LegCommand::PlayToLeg {
+                leg: self.leg,
+                tone: Tone::TalkWarning,
+            }));
+            out.push_back(Output::LineTone(Tone::TalkWarning));
+            self.next_tone = match self.limit {
+                TalkLimit::After(_) => None,
+                TalkLimit::Permanent { tone_every } => Some(now + tone_every),
+            };
+        }
+        Due::Nothing
+    }
+
+    /// Takes a digit of this leg, or says why not.
+    fn take(&mut self, now: Instant, press: Press) -> Result<(), &'static str> {
+        if press.at < self.answered {
+            return Err("before-answer");
+        }
+        if press.at < self.fresh_from || now.since(press.at) > DIGIT_AGE {
+            return Err("stale");
+        }
+        if press.echo {
+            return Err("echo");
+        }
+        if *self.via.get_or_insert(press.via) != press.via {
+            return Err("other-transport");
+        }
+        match self.authority {
+            Authority::Held => Ok(()),
+            Authority::Lost => Err("no-authority"),
+            Authority::Unlisted => Err("unlisted"),
+        }
+    }
+}
+
+/// Judges digits for a plan and bounds how many refusals it records.
+#[derive(Debug, Default)]
+pub(crate) struct DigitGate {
+    count: u32,
+    since: Instant,
+}
+
+impl DigitGate {
+    /// Judges one press. `talk` is the winner, if there is one; `over` is true after the end.
+    pub(crate) fn press(
+        &mut self,
+        now: Instant,
+        press: Press,
+        over: bool,
+        talk: Option<&mut Talk>,
+        policy: &DigitPolicy,
+        out: &mut VecDeque<Output>,
+    ) {
+        let verdict = match talk {
+            _ if over => Err("ended"),
+            None => Err("before-answer"),
+            Some(talk) if talk.leg != press.leg => Err("not-winner"),
+            Some(talk) => talk.take(now, press).map(|()| talk.peer.address.clone()),
+        };
+        match verdict {
+            Ok(party) => {
+                let shown = if policy.mask { '*' } else { press.digit };
+                out.push_back(Output::Event(CallEvent::Digit {
+                    digit: shown.to_string(),
+                    leg: press.leg,
+                    via: press.via,
+                }));
+                out.push_back(Output::Digit {
+                    at: press.at,
+                    digit: press.digit,
+                    leg: press.leg,
+                    party,
+                    via: press.via,
+                });
+            }
+            Err(reason) => self.ignored(now, press.leg, reason, out),
+        }
+    }
+
+    fn ignored(&mut self, now: Instant, leg: LegId, reason: &str, out: &mut VecDeque<Output>) {
+        if self.count == 0 || now.since(self.since) >= IGNORED_SPAN {
+            self.since = now;
+            self.count = 0;
+        }
+        self.count += 1;
+        if self.count <= IGNORED_MAX {
+            out.push_back(Output::Event(CallEvent::DigitIgnored {
+                leg,
+                reason: reason.to_owned(),
+            }));
+        } else {
+            self.count = IGNORED_MAX + 1;
+        }
+    }
+}
+
+/// Authority of the party that answered a listed or unlisted target.
+pub(crate) fn authority_of(peer: &Peer, target: &str, listed: bool, contacts: &[String]) -> Authority {
+    let is_target = peer.address.is_empty() || same_party(&peer.address, target);
+    let is_contact = peer.trusted && contacts.iter().any(|c| same_party(&peer.address, c));
+    if (listed && is_target) || is_contact {
+        Authority::Held
+    } else {
+        Authority::Unlisted
+    }
+}
+
+/// The cause that says "over" for a talk that ended by itself.
+pub(crate) const LIMIT: Cause = Cause::TalkLimit;
+
+pub(crate) fn millis(d: Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,575 @@
+//! The call plan under virtual time.
+
+use std::time::Duration;
+
+use gateway_call::{
+    CallPlan, CallRequest, DigitPolicy, IncomingPlan, IncomingRequest, Input, Outcome, Output, Purpose,
+    Strategy, Take, TalkLimit, Target,
+};
+use gateway_core::{
+    CallEvent, Cause, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, Peer, RingId, Tone,
+};
+use proptest::prelude::*;
+use proptest::strategy::Strategy as _;
+
+const T0: Instant = Instant::from_nanos(1_000_000_000_000);
+
+fn secs(s: u64) -> Duration {
+    Duration::from_secs(s)
+}
+
+fn line() -> LineId {
+    LineId::new("riser").expect("a name")
+}
+
+fn request(targets: u64, strategy: Strategy) -> CallRequest {
+    CallRequest {
+        digits: DigitPolicy::default(),
+        display: "Main entrance".into(),
+        hang_up_after_open: false,
+        line: line(),
+        purpose: Purpose::Visitor,
+        ring: RingId::new(1, [1; 10]),
+        ring_time: secs(20),
+        ring_window: secs(120),
+        strategy,
+        talk_limit: TalkLimit::After(secs(180)),
+        targets: (0..targets)
+            .map(|n| Target {
+                account: None,
+                address: format!("100{n}"),
+                leg: LegId(n),
+                listed: true,
+                name: None,
+            })
+            .collect(),
+    }
+}
+
+fn peer(address: &str) -> Peer {
+    Peer {
+        address: address.into(),
+        display: None,
+        trusted: true,
+    }
+}
+
+fn drain(plan: &mut CallPlan) -> Vec<Output> {
+    std::iter::from_fn(|| plan.poll_output()).collect()
+}
+
+fn legs(outputs: &[Output]) -> Vec<LegCommand> {
+    outputs
+        .iter()
+        .filter_map(|o| match o {
+            Output::Leg(command) => Some(command.clone()),
+            Output::Digit { .. }
+            | Output::Event(_)
+            | Output::LineTone(_)
+            | Output::Over { .. }
+            | Output::Won { .. } => None,
+        })
+        .collect()
+}
+
+fn offered(outputs: &[Output]) -> Vec<u64> {
+    legs(outputs)
+        .iter()
+        .filter_map(|c| match c {
+            LegCommand::Offer { leg, .. } => Some(leg.0),
+            LegCommand::Answer { .. }
+            | LegCommand::Connect { .. }
+            | LegCommand::End { .. }
+            | LegCommand::PlayToLeg { .. }
+            | LegCommand::Ringing { .. } => None,
+        })
+        .collect()
+}
+
+fn ended(outputs: &[Output]) -> Vec<(u64, Cause)> {
+    legs(outputs)
+        .iter()
+        .filter_map(|c| match c {
+            LegCommand::End { leg, cause } => Some((leg.0, *cause)),
+            LegCommand::Answer { .. }
+            | LegCommand::Connect { .. }
+            | LegCommand::Offer { .. }
+            | LegCommand::PlayToLeg { .. }
+            | LegCommand::Ringing { .. } => None,
+        })
+        .collect()
+}
+
+fn digits(outputs: &[Output]) -> Vec<char> {
+    outputs
+        .iter()
+        .filter_map(|o| match o {
+            Output::Digit { digit, .. } => Some(*digit),
+            Output::Event(_)
+            | Output::Leg(_)
+            | Output::LineTone(_)
+            | Output::Over { .. }
+            | Output::Won { .. } => None,
+        })
+        .collect()
+}
+
+fn ignored(outputs: &[Output]) -> Vec<String> {
+    outputs
+        .iter()
+        .filter_map(|o| {
+            if let Output::Event(CallEvent::DigitIgnored { reason, .. }) = o {
+                Some(reason.clone())
+            } else {
+                None
+            }
+        })
+        .collect()
+}
+
+fn over(outputs: &[Output]) -> Option<Outcome> {
+    outputs.iter().find_map(|o| {
+        if let Output::Over { outcome } = o {
+            Some(*outcome)
+        } else {
+            None
+        }
+    })
+}
+
+fn answer(leg: u64) -> Input {
+    Input::Leg(LegEvent::Answered {
+        leg: LegId(leg),
+        peer: peer(&format!("sip:100{leg}@pbx.example")),
+    })
+}
+
+fn end(leg: u64, cause: Cause) -> Input {
+    Input::Leg(LegEvent::Ended {
+        cause,
+        leg: LegId(leg),
+        detail: String::new(),
+    })
+}
+
+fn digit(leg: u64, at: Instant, via: DigitVia, echo: bool) -> Input {
+    Input::Leg(LegEvent::Digit {
+        at,
+        digit: '9',
+        echo,
+        leg: LegId(leg),
+        via,
+    })
+}
+
+fn talking(mut request: CallRequest, change: impl FnOnce(&mut CallRequest)) -> CallPlan {
+    change(&mut request);
+    let mut plan = CallPlan::new(T0, request);
+    plan.handle_input(T0 + secs(1), answer(0));
+    drain(&mut plan);
+    plan
+}
+
+#[test]
+fn sequential_targets_move_on_whatever_the_reason() {
+    for cause in [
+        Cause::Busy,
+        Cause::Declined,
+        Cause::NoAnswer,
+        Cause::NotFound,
+        Cause::Refused,
+        Cause::Unreachable,
+    ] {
+        let mut plan = CallPlan::new(T0, request(2, Strategy::Sequential));
+        assert_eq!(offered(&drain(&mut plan)), [0]);
+        plan.handle_input(T0 + secs(1), end(0, cause));
+        assert_eq!(offered(&drain(&mut plan)), [1], "{cause}");
+        plan.handle_input(T0 + secs(2), answer(1));
+        let out = drain(&mut plan);
+        assert!(legs(&out).contains(&LegCommand::Connect { leg: LegId(1) }));
+    }
+}
+
+#[test]
+fn a_target_that_does_not_answer_in_its_time_makes_room() {
+    let mut plan = CallPlan::new(T0, request(2, Strategy::Sequential));
+    drain(&mut plan);
+    assert_eq!(plan.poll_timeout(), Some(T0 + secs(20)));
+    plan.handle_timeout(T0 + secs(20));
+    let out = drain(&mut plan);
+    assert_eq!(ended(&out), [(0, Cause::Cancelled)]);
+    assert_eq!(offered(&out), [1]);
+    // Its answer races with our cancel: ended again, the second goes on.
+    plan.handle_input(T0 + secs(21), answer(0));
+    assert_eq!(ended(&drain(&mut plan)), [(0, Cause::Cancelled)]);
+    plan.handle_timeout(T0 + secs(40));
+    assert_eq!(over(&drain(&mut plan)), Some(Outcome::NoAnswer));
+}
+
+#[test]
+fn the_first_answer_wins_and_the_others_hear_answered_elsewhere() {
+    let mut plan = CallPlan::new(T0, request(3, Strategy::Parallel));
+    assert_eq!(offered(&drain(&mut plan)), [0, 1, 2]);
+    plan.handle_input(T0 + secs(3), answer(1));
+    let out = drain(&mut plan);
+    assert_eq!(
+        ended(&out),
+        [(0, Cause::AnsweredElsewhere), (2, Cause::AnsweredElsewhere)]
+    );
+    assert_eq!(plan.winner(), Some(LegId(1)));
+    plan.handle_input(T0 + secs(3), answer(2));
+    let out = drain(&mut plan);
+    assert_eq!(
+        legs(&out),
+        [LegCommand::End {
+            leg: LegId(2),
+            cause: Cause::AnsweredElsewhere
+        }]
+    );
+    assert_eq!(plan.winner(), Some(LegId(1)));
+    plan.handle_input(T0 + secs(4), digit(2, T0 + secs(4), DigitVia::Info, false));
+    assert_eq!(ignored(&drain(&mut plan)), ["not-winner"]);
+}
+
+#[test]
+fn nobody_answers_after_the_ring_window() {
+    let mut slow = request(4, Strategy::Sequential);
+    slow.ring_window = secs(30);
+    let mut plan = CallPlan::new(T0, slow);
+    plan.handle_timeout(T0 + secs(20));
+    drain(&mut plan);
+    assert_eq!(plan.poll_timeout(), Some(T0 + secs(30)));
+    plan.handle_timeout(T0 + secs(30));
+    let out = drain(&mut plan);
+    assert_eq!(over(&out), Some(Outcome::Window));
+    assert_eq!(offered(&out), [0_u64; 0]);
+    plan.handle_input(T0 + secs(31), answer(1));
+    let out = drain(&mut plan);
+    assert_eq!(ended(&out), [(1, Cause::Cancelled)]);
+    assert_eq!(plan.winner(), None);
+    plan.handle_input(T0 + secs(31), end(0, Cause::Cancelled));
+    plan.handle_input(T0 + secs(31), end(1, Cause::Normal));
+    assert!(plan.is_drained());
+}
+
+#[test]
+fn a_list_nobody_of_which_can_be_reached_says_so() {
+    let mut plan = CallPlan::new(T0, request(2, Strategy::Parallel));
+    plan.handle_input(T0, end(0, Cause::Unreachable));
+    plan.handle_input(T0, end(1, Cause::NotFound));
+    assert_eq!(over(&drain(&mut plan)), Some(Outcome::Unreachable));
+    let mut empty = CallPlan::new(T0, request(0, Strategy::Parallel));
+    assert_eq!(over(&drain(&mut empty)), Some(Outcome::Unreachable));
+    assert!(empty.is_drained());
+}
+
+#[test]
+fn digits_count_only_on_the_answered_winner_by_one_transport_without_echo() {
+    let mut plan = CallPlan::new(T0, request(1, Strategy::Parallel));
+    let at = T0 + secs(1);
+    plan.handle_input(at, digit(0, at, DigitVia::TelephoneEvent, false));
+    assert_eq!(ignored(&drain(&mut plan)), ["before-answer"]);
+    plan.handle_input(T0 + secs(2), answer(0));
+    drain(&mut plan);
+    // Pressed before the answer, delivered after it.
+    plan.handle_input(T0 + secs(2), digit(0, at, DigitVia::TelephoneEvent, false));
+    assert_eq!(ignored(&drain(&mut plan)), ["before-answer"]);
+    // An echo does not latch the transport.
+    let at = T0 + secs(3);
+    plan.handle_input(at, digit(0, at, DigitVia::Inband, true));
+    assert_eq!(ignored(&drain(&mut plan)), ["echo"]);
+    plan.handle_input(at, digit(0, at, DigitVia::TelephoneEvent, false));
+    assert_eq!(digits(&drain(&mut plan)), ['9']);
+    plan.handle_input(at, digit(0, at, DigitVia::Info, false));
+    assert_eq!(ignored(&drain(&mut plan)), ["other-transport"]);
+    plan.handle_input(at + secs(3), digit(0, at, DigitVia::TelephoneEvent, false));
+    assert_eq!(ignored(&drain(&mut plan)), ["stale"]);
+    plan.handle_input(at + secs(3), end(0, Cause::Normal));
+    drain(&mut plan);
+    let at = at + secs(4);
+    plan.handle_input(at, digit(0, at, DigitVia::TelephoneEvent, false));
+    assert_eq!(ignored(&drain(&mut plan)), ["ended"]);
+}
+
+#[test]
+fn a_transfer_takes_authority_unless_the_new_party_is_listed() {
+    let mut plan = talking(request(1, Strategy::Parallel), |r| {
+        r.digits.contacts = vec!["2000".into()];
+    });
+    let press = |plan: &mut CallPlan, s: u64| {
+        plan.handle_input(
+            T0 + secs(s),
+            digit(0, T0 + secs(s), DigitVia::TelephoneEvent, false),
+        );
+        drain(plan)
+    };
+    assert_eq!(digits(&press(&mut plan, 2)), ['9']);
+    let lost = LegEvent::AuthorityLost {
+        leg: LegId(0),
+        why: "REFER".into(),
+    };
+    plan.handle_input(T0 + secs(3), Input::Leg(lost));
+    assert_eq!(ignored(&press(&mut plan, 3)), ["no-authority"]);
+    let named = |address: &str, trusted| {
+        let peer = Peer {
+            trusted,
+            ..peer(address)
+        };
+        Input::Leg(LegEvent::Answered { leg: LegId(0), peer })
+    };
+    plan.handle_input(T0 + secs(4), named("sip:666@pbx.example", true));
+    assert_eq!(ignored(&press(&mut plan, 4)), ["no-authority"]);
+    plan.handle_input(T0 + secs(5), named("sip:2000@pbx.example", false));
+    assert_eq!(ignored(&press(&mut plan, 5)), ["no-authority"]);
+    plan.handle_input(T0 + secs(6), named("sip:2000@pbx.example", true));
+    assert_eq!(digits(&press(&mut plan, 6)), ['9']);
+}
+
+#[test]
+fn whoever_answers_in_place_of_a_target_must_be_listed() {
+    for (address, listed, expected) in [
+        ("sip:1000@pbx.example", true, true),
+        ("", true, true),
+        ("sip:666@pbx.example", true, false),
+        ("sip:2000@pbx.example", true, true),
+        ("sip:1000@pbx.example", false, false),
+    ] {
+        let mut request = request(1, Strategy::Parallel);
+        request.targets[0].listed = listed;
+        request.digits.contacts = vec!["sip:2000@pbx.example".into()];
+        let mut plan = CallPlan::new(T0, request);
+        let peer = peer(address);
+        plan.handle_input(T0, Input::Leg(LegEvent::Answered { leg: LegId(0), peer }));
+        assert_eq!(plan.has_authority(), expected, "{address} {listed}");
+    }
+}
+
+#[test]
+fn ignored_digits_cannot_fill_the_journal() {
+    let mut plan = CallPlan::new(T0, request(1, Strategy::Parallel));
+    let mut records = 0;
+    for n in 0..1000_u64 {
+        let at = T0 + Duration::from_millis(n);
+        plan.handle_input(at, digit(0, at, DigitVia::Info, false));
+        records += ignored(&drain(&mut plan)).len();
+    }
+    assert_eq!(records, 10);
+    let at = T0 + secs(11);
+    plan.handle_input(at, digit(0, at, DigitVia::Info, false));
+    assert_eq!(ignored(&drain(&mut plan)).len(), 1);
+}
+
+#[test]
+fn the_talk_limit_warns_and_then_ends_the_call() {
+    let mut plan = talking(request(1, Strategy::Parallel), |_| {});
+    let answered = T0 + secs(1);
+    assert_eq!(plan.poll_timeout(), Some(answered + secs(170)));
+    plan.handle_timeout(answered + secs(170));
+    assert_eq!(
+        drain(&mut plan),
+        [
+            Output::Event(CallEvent::TalkWarning { left_ms: 10_000 }),
+            Output::Leg(LegCommand::PlayToLeg {
+                leg: LegId(0),
+                tone: Tone::TalkWarning
+            }),
+            Output::LineTone(Tone::TalkWarning),
+        ]
+    );
+    plan.handle_timeout(answered + secs(180));
+    let out = drain(&mut plan);
+    assert_eq!(ended(&out), [(0, Cause::TalkLimit)]);
+    assert_eq!(over(&out), Some(Outcome::Answered(Cause::TalkLimit)));
+}
+
+#[test]
+fn permanent_talk_sounds_a_tone_each_minute_and_goes_on() {
+    let mut plan = talking(request(1, Strategy::Parallel), |r| {
+        r.talk_limit = TalkLimit::Permanent { tone_every: secs(60) };
+    });
+    let mut tones = 0;
+    for _ in 0..60 {
+        let due = plan.poll_timeout().expect("a tone is due");
+        plan.handle_timeout(due);
+        let out = drain(&mut plan);
+        tones += out
+            .iter()
+            .filter(|o| matches!(o, Output::LineTone(Tone::TalkWarning)))
+            .count();
+        assert_eq!(over(&out), None);
+    }
+    assert_eq!(tones, 60);
+    assert_eq!(plan.poll_timeout(), Some(T0 + secs(1 + 61 * 60)));
+}
+
+#[test]
+fn the_end_of_the_strike_ends_the_call_only_where_asked() {
+    let mut plan = talking(request(1, Strategy::Parallel), |_| {});
+    plan.handle_input(T0 + secs(9), Input::OpenedAndStrikeEnded);
+    assert_eq!(over(&drain(&mut plan)), None);
+    let mut plan = talking(request(1, Strategy::Parallel), |r| r.hang_up_after_open = true);
+    plan.handle_input(T0 + secs(9), Input::OpenedAndStrikeEnded);
+    assert_eq!(over(&drain(&mut plan)), Some(Outcome::Answered(Cause::Released)));
+}
+
+#[test]
+fn a_lifted_handset_cancels_the_phones_with_answered_elsewhere() {
+    let mut plan = CallPlan::new(T0, request(2, Strategy::Parallel));
+    drain(&mut plan);
+    plan.handle_input(T0 + secs(2), Input::Cancel(Cause::AnsweredElsewhere));
+    let out = drain(&mut plan);
+    assert_eq!(
+        ended(&out),
+        [(0, Cause::AnsweredElsewhere), (1, Cause::AnsweredElsewhere)]
+    );
+    assert_eq!(over(&out).map(Outcome::word), Some("handset"));
+}
+
+fn incoming(take: Take, listed: bool, trusted: bool) -> IncomingPlan {
+    let peer = Peer {
+        trusted,
+        ..peer("sip:1000@pbx.example")
+    };
+    IncomingPlan::new(
+        T0,
+        IncomingRequest {
+            digits: DigitPolicy::default(),
+            hang_up_after_open: false,
+            leg: LegId(7),
+            line: line(),
+            listed,
+            peer,
+            ring: RingId::new(1, [1; 10]),
+            take,
+            talk_limit: TalkLimit::After(secs(60)),
+        },
+    )
+}
+
+fn drain_in(plan: &mut IncomingPlan) -> Vec<Output> {
+    std::iter::from_fn(|| plan.poll_output()).collect()
+}
+
+#[test]
+fn a_call_to_a_line_that_cannot_start_or_is_busy_is_refused_with_the_reason() {
+    for (take, cause, word) in [
+        (Take::NoCall, Cause::Refused, "no-call"),
+        (Take::LineBusy, Cause::Busy, "line-busy"),
+    ] {
+        let mut plan = incoming(take, true, true);
+        let out = drain_in(&mut plan);
+        assert_eq!(ended(&out), [(7, cause)]);
+        assert!(
+            out.iter()
+                .any(|o| matches!(o, Output::Event(CallEvent::Rejected { reason, .. }) if reason == word))
+        );
+    }
+}
+
+#[test]
+fn an_incoming_caller_opens_only_if_listed_and_trusted_and_after_the_confirmation() {
+    for (listed, trusted) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut plan = incoming(Take::Answer, listed, trusted);
+        assert_eq!(legs(&drain_in(&mut plan)), [LegCommand::Answer { leg: LegId(7) }]);
+        plan.handle_input(T0, digit(7, T0, DigitVia::Info, false));
+        assert_eq!(ignored(&drain_in(&mut plan)), ["before-answer"]);
+        // The confirmation cannot turn the caller into somebody who is listed and trusted.
+        plan.handle_input(
+            T0 + secs(1),
+            Input::Leg(LegEvent::Answered {
+                leg: LegId(7),
+                peer: peer("sip:1000@pbx.example"),
+            }),
+        );
+        let out = drain_in(&mut plan);
+        assert!(out.contains(&Output::LineTone(Tone::LookIn)));
+        plan.handle_input(T0 + secs(2), digit(7, T0 + secs(2), DigitVia::Info, false));
+        let out = drain_in(&mut plan);
+        let expected = if listed && trusted { vec!['9'] } else { vec![] };
+        assert_eq!(digits(&out), expected, "listed {listed}, trusted {trusted}");
+    }
+}
+
+#[test]
+fn an_unconfirmed_answer_is_given_up() {
+    let mut plan = incoming(Take::Answer, true, true);
+    drain_in(&mut plan);
+    assert_eq!(plan.poll_timeout(), Some(T0 + secs(32)));
+    plan.handle_timeout(T0 + secs(32));
+    let out = drain_in(&mut plan);
+    assert_eq!(ended(&out), [(7, Cause::Unreachable)]);
+    assert!(over(&out).is_some());
+}
+
+/// One random thing that happens to a plan.
+#[derive(Clone, Debug)]
+enum Step {
+    Answer(u64),
+    Cancel,
+    Digit(u64, bool),
+    End(u64),
+    Ringing(u64),
+    Strike,
+    Wait(u64),
+}
+
+fn step() -> impl proptest::strategy::Strategy<Value = Step> {
+    prop_oneof![
+        (0..4_u64).prop_map(Step::Answer),
+        Just(Step::Cancel),
+        ((0..4_u64), any::<bool>()).prop_map(|(leg, echo)| Step::Digit(leg, echo)),
+        (0..4_u64).prop_map(Step::End),
+        (0..4_u64).prop_map(Step::Ringing),
+        Just(Step::Strike),
+        (0..40_000_u64).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn one_winner_at_most_and_every_offered_leg_is_told_to_end(
+        steps in prop::collection::vec(step(), 0..60),
+        parallel: bool,
+        targets in 0..5_u64,
+    ) {
+        let strategy = if parallel { Strategy::Parallel } else { Strategy::Sequential };
+        let mut plan = CallPlan::new(T0, request(targets, strategy));
+        let mut now = T0;
+        let mut all = drain(&mut plan);
+        for step in steps {
+            let input = match step {
+                Step::Answer(leg) => Some(answer(leg)),
+                Step::Cancel => Some(Input::Cancel(Cause::Released)),
+                Step::Digit(leg, echo) => Some(digit(leg, now, DigitVia::Info, echo)),
+                Step::End(leg) => Some(end(leg, Cause::Busy)),
+                Step::Ringing(leg) => Some(Input::Leg(LegEvent::Ringing { leg: LegId(leg) })),
+                Step::Strike => Some(Input::OpenedAndStrikeEnded),
+                Step::Wait(ms) => {
+                    now = now + Duration::from_millis(ms);
+                    plan.handle_timeout(now);
+                    None
+                }
+            };
+            if let Some(input) = input {
+                plan.handle_input(now, input);
+            }
+            let new = drain(&mut plan);
+            if !digits(&new).is_empty() {
+                prop_assert!(plan.winner().is_some() && plan.outcome().is_none());
+            }
+            all.extend(new);
+        }
+        plan.handle_timeout(now + secs(3600));
+        all.extend(drain(&mut plan));
+        let won = all.iter().filter(|o| matches!(o, Output::Won { .. })).count();
+        prop_assert!(won <= 1);
+        prop_assert_eq!(all.iter().filter(|o| matches!(o, Output::Over { .. })).count(), 1);
+        prop_assert_eq!(plan.poll_timeout(), None);
+        for leg in offered(&all) {
+            let told = ended(&all).iter().any(|(l, _)| *l == leg);
+            let gone = all.iter().any(|o| matches!(o,
+                Output::Event(CallEvent::LegEnded { leg: l, .. }) if l.0 == leg));
+            prop_assert!(told || gone, "leg {} is left ringing", leg);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What goes into the site and what comes out.
+
+use std::time::Duration;
+
+use gateway_access::Grant;
+use gateway_core::{
+    AccountEvent, AccountId, AccountState, CommandId, CommandRequest, Envelope, LegCommand, LegEvent,
+    LineCommand, LineId, OutputId, Refusal, RingId, Signal,
+};
+use gateway_door::ReleaseCause;
+
+/// Everything the site hears.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// A registration changed.
+    Account {
+        /// Which.
+        account: AccountId,
+        /// What to record.
+        event: AccountEvent,
+        /// Its state from here on.
+        state: AccountState,
+    },
+    /// The wall clock jumped, or became trusted or untrusted.
+    ClockStep {
+        /// Jump in ms, signed.
+        step_ms: i64,
+        /// Trusted from here on?
+        trusted: bool,
+    },
+    /// A request from outside; it is always answered by one [`Output::Reply`].
+    Command {
+        /// Given back in the reply.
+        reply_to: u64,
+        /// The request.
+        request: CommandRequest,
+    },
+    /// The relay guard reports.
+    Guard(GuardReport),
+    /// The journal can or cannot be written.
+    Journal {
+        /// Usable?
+        ok: bool,
+        /// What happened, for the record.
+        text: String,
+    },
+    /// A leg reports.
+    Leg(LegEvent),
+    /// The main loop stood still for this long: what waited in the queues is old.
+    LoopGap {
+        /// How long.
+        gap: Duration,
+    },
+    /// The projection of credentials and restrictions has reached the head of the journal: decisions may begin.
+    Ready,
+    /// Another live instance uses our name (`Some`), or it is gone again (`None`).
+    SecondInstance(Option<String>),
+    /// Stop in good order: calls end, nothing new begins.
+    ShutDown,
+    /// An adapter noticed something.
+    Signal(Signal),
+}
+
+/// What the relay guard says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GuardReport {
+    /// It is gone; it releases its outputs by itself.
+    Down {
+        /// What happened.
+        text: String,
+    },
+    /// An output is energised.
+    Energised {
+        /// Number of the Grant.
+        grant: u64,
+        /// Which output.
+        output: OutputId,
+    },
+    /// An output could not be operated.
+    Failed {
+        /// Number of the Grant.
+        grant: u64,
+        /// Which output.
+        output: OutputId,
+        /// What was found, and what to do.
+        text: String,
+    },
+    /// A Grant's time at an output is over. Each Grant that was passed on gets one `Released` or `Failed` in the end.
+    Released {
+        /// Why.
+        cause: ReleaseCause,
+        /// Number of the Grant.
+        grant: u64,
+        /// Which output.
+        output: OutputId,
+    },
+    /// It is there, and every output rests unless it says otherwise.
+    Up,
+}
+
+/// Everything the site wants.
+#[derive(Debug, PartialEq)]
+pub enum Output {
+    /// Tell a leg.
+    Leg(LegCommand),
+    /// Tell a panel line.
+    Line(LineId, LineCommand),
+    /// Energise an output once. The driver hands the Grant to the guard.
+    Operate {
+        /// The permission; used up by the guard.
+        grant: Grant,
+        /// For how long; the guard may make it shorter, never longer.
+        pulse: Duration,
+    },
+    /// Append to the journal. Outputs after this one may act once it is queued; replies wait until it is durable.
+    Record(Envelope),
+    /// Release an output at once.
+    ReleaseOutput(OutputId),
+    /// Answer a command. It stands after the record that it is about.
+    Reply {
+        /// What was decided.
+        decision: Decision,
+        /// From [`Input::Command`].
+        to: u64,
+    },
+}
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Done, or begun.
+    Accepted {
+        /// The ring it began or belongs to.
+        ring: Option<RingId>,
+    },
+    /// Not done.
+    Refused {
+        /// Why, for a program.
+        reason: Refusal,
+        /// Why, for a person, with what to do.
+        text: String,
+    },
+}
+
+/// A command id seen before a restart, so that it is not acted on twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenId {
+    /// When it was judged (time of its `command.*` record).
+    pub at: jiff::Timestamp,
+    /// The id.
+    pub id: CommandId,
+}
+
+/// What [`Site::apply`](crate::Site::apply) did, per component, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// Taken over while it ran.
+    pub live: Vec<String>,
+    /// Ended and begun anew.
+    pub restart: Vec<String>,
+    /// Gone; outputs were released first.
+    pub removed: Vec<String>,
+    /// Not there before.
+    pub added: Vec<String>,
+}
+
+impl std::fmt::Display for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut first = true;
+        for (word, parts) in [
+            ("added", &self.added),
+            ("live", &self.live),
+            ("restart", &self.restart),
+            ("removed", &self.removed),
+        ] {
+            if !parts.is_empty() {
+                if !first {
+                    f.write_str("; ")?;
+                }
+                first = false;
+                write!(f, "{word}: {}", parts.join(", "))?;
+            }
+        }
+        if first {
+            f.write_str("nothing changed")?;
+        }
+        Ok(())
+    }
+}

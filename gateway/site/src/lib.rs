@@ -1,0 +1,21 @@
+//! The whole gateway as one machine: doors, lines, calls and access composed. Pure.
+//!
+//! The binary runs one [`Site`] in one task: it feeds [`Input`]s, drains [`Output`]s, and waits for the next
+//! input or for [`Site::poll_timeout`]. Time is an argument, randomness is passed in.
+
+mod io;
+mod levels;
+mod news;
+mod params;
+mod site;
+
+pub use io::{Decision, GuardReport, Input, Output, Plan, SeenId};
+pub use params::{
+    AccountParams, ButtonParams, Caller, CardParams, CodeParams, DoorParams, InputParams, LineParams,
+    ListParams, OutputParams, PanelParams, ReaderParams, RexParams, SiteParams, TargetParams,
+};
+// The words of the parameters, so that the binary needs no other crate for them.
+pub use gateway_access::{LockOut, OnJournalFault, RexKind, card_frame};
+pub use gateway_door::{Duty, FailMode, LockKind, LockOwner, ReleaseCause, Relock};
+pub use gateway_line::{CallIn, OpenWhen};
+pub use site::Site;

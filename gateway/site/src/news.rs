@@ -1,0 +1,332 @@
+//! Is a command news? Old, repeated, kept and untimed ones are refused (invariant 4).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use gateway_core::{CommandId, CommandRequest, Instant, Refusal, Timestamp};
+use jiff::SignedDuration;
+
+use crate::io::SeenId;
+
+/// How many ids are remembered. A burst beyond it is refused until the oldest have outlived their time.
+const MAX_IDS: usize = 4096;
+
+/// Remembers command ids for as long as a copy of the command could still count as news.
+#[derive(Debug)]
+pub(crate) struct News {
+    /// Every id once, by the time to look at it again.
+    order: VecDeque<(Instant, CommandId)>,
+    /// When an id may be forgotten: some time after it was seen last.
+    seen: BTreeMap<CommandId, Instant>,
+    /// The latest time that a command could have carried before the wall clock was set back.
+    set_back: Option<Timestamp>,
+    started: Instant,
+    /// Both clocks at the last command.
+    told: Option<(Instant, Timestamp)>,
+}
+
+impl News {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            order: VecDeque::new(),
+            seen: BTreeMap::new(),
+            set_back: None,
+            started: now,
+            told: None,
+        }
+    }
+
+    /// How long an id is kept. A command may be dated up to one time to live ahead of our clock and counts for
+    /// one more after that.
+    fn keep(ttl: Duration) -> Duration {
+        ttl * 2
+    }
+
+    /// Ids judged before a restart.
+    pub(crate) fn restore(&mut self, seen: Vec<SeenId>, ttl: Duration, now: Instant, wall: Timestamp) {
+        let mut fresh: Vec<_> = seen
+            .into_iter()
+            .filter_map(|s| {
+                let age = wall.duration_since(s.at);
+                let age = Duration::try_from(age).unwrap_or(Duration::ZERO);
+                (age < Self::keep(ttl)).then(|| (now + (Self::keep(ttl) - age), s.id))
+            })
+            .collect();
+        fresh.sort();
+        for (until, id) in fresh.into_iter().take(MAX_IDS) {
+            if self.seen.insert(id.clone(), until).is_none() {
+                self.order.push_back((until, id));
+            }
+        }
+    }
+
+    /// Notices that the wall clock was set back: the dates of old commands come again, and their ids may be
+    /// forgotten. Until the clock is past them, or a restart has read the ids from the journal, no date counts.
+    fn notice_step(&mut self, now: Instant, wall: Timestamp, ttl: Duration) {
+        if let Some((then, told)) = self.told.replace((now, wall)) {
+            let due = told.checked_add(now.since(then)).unwrap_or(told);
+            if due.duration_since(wall) > SignedDuration::from_secs(1) {
+                let latest = due.checked_add(ttl).unwrap_or(due);
+                self.set_back = Some(self.set_back.map_or(latest, |before| before.max(latest)));
+            }
+        }
+        self.set_back = self.set_back.filter(|latest| wall <= *latest);
+    }
+
+    /// Judges a command and remembers its id, whatever comes of it. Until `stood_still` commands may come that
+    /// waited while the main loop stood still.
+    pub(crate) fn judge(
+        &mut self,
+        request: &CommandRequest,
+        now: Instant,
+        wall: Timestamp,
+        ttl: Duration,
+        accept_untimed: bool,
+        stood_still: Instant,
+    ) -> Result<(), (Refusal, String)> {
+        self.notice_step(now, wall, ttl);
+        while self.order.front().is_some_and(|(until, _)| *until <= now) {
+            let Some((_, id)) = self.order.pop_front() else {
+                break;
+            };
+            match self.seen.get(&id) {
+                Some(until) if *until > now => self.order.push_back((*until, id)),
+                Some(_) | None => {
+                    self.seen.remove(&id);
+                }
+            }
+        }
+        if let Some(until) = self.seen.get_mut(&request.id) {
+            // A copy may be dated later than the first one.
+            *until = now + Self::keep(ttl);
+            let text = "this id was seen before; give every command a new one".to_owned();
+            return Err((Refusal::Duplicate, text));
+        }
+        if self.order.len() >= MAX_IDS {
+            let text = "too many commands; wait some seconds and send again".to_owned();
+            return Err((Refusal::Overload, text));
+        }
+        self.seen.insert(request.id.clone(), now + Self::keep(ttl));
+        self.order.push_back((now + Self::keep(ttl), request.id.clone()));
+
+        if request.stale_by_transport {
+            let text = "the broker kept this command; publish it without retain".to_owned();
+            return Err((Refusal::Stale, text));
+        }
+        if now < stood_still {
+            let text = "the gateway stood still a moment ago; send it again".to_owned();
+            return Err((Refusal::Stale, text));
+        }
+        let Some(at) = request.at else {
+            if accept_untimed {
+                return Ok(());
+            }
+            let text = "the command carries no time; add the field \"at\", or set accept-untimed".to_owned();
+            return Err((Refusal::Untimed, text));
+        };
+        if self.set_back.is_some_and(|latest| at <= latest) {
+            let text =
+                "the clock was set back; wait until it has caught up, or start the gateway anew".to_owned();
+            return Err((Refusal::Stale, text));
+        }
+        let age = Duration::try_from(wall.duration_since(at));
+        let ahead = Duration::try_from(at.duration_since(wall));
+        if let Ok(age) = age {
+            if age > ttl {
+                let text = format!(
+                    "the command is {} s old, allowed are {} s; compare the clocks",
+                    age.as_secs(),
+                    ttl.as_secs()
+                );
+                return Err((Refusal::Stale, text));
+            }
+            // By the monotonic clock, so that a step of the wall clock neither shuts commands out nor lets them in.
+            if age > now.since(self.started) {
+                let text = "the command was given before this start".to_owned();
+                return Err((Refusal::Stale, text));
+            }
+            if age > now.since(stood_still) {
+                let text = "the gateway stood still when the command came; send it again".to_owned();
+                return Err((Refusal::Stale, text));
+            }
+        }
+        if ahead.is_ok_and(|ahead| ahead > ttl) {
+            let text = "the command is dated in the future; compare the clocks".to_owned();
+            return Err((Refusal::Stale, text));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_core::{Command, DoorId, Factor, Origin, Subject};
+
+    use super::*;
+
+    const T0: Instant = Instant::from_nanos(1_000_000_000_000);
+    const TTL: Duration = Duration::from_secs(10);
+
+    fn wall(s: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + s).expect("a date")
+    }
+
+    fn command(id: &str, at: Option<Timestamp>) -> CommandRequest {
+        CommandRequest {
+            at,
+            command: Command::Open {
+                door: DoorId::new("front").expect("a name"),
+            },
+            id: CommandId::new(id).expect("an id"),
+            origin: Origin {
+                factor: Factor::Mqtt,
+                may_simulate: false,
+                subject: Subject::Integration("ha".into()),
+            },
+            stale_by_transport: false,
+        }
+    }
+
+    /// Judges at `s` seconds after the start.
+    fn judge(news: &mut News, s: u64, request: &CommandRequest) -> Option<Refusal> {
+        let wall = wall(i64::try_from(s).expect("small"));
+        news.judge(
+            request,
+            T0 + Duration::from_secs(s),
+            wall,
+            TTL,
+            false,
+            Instant::ZERO,
+        )
+        .err()
+        .map(|(reason, _)| reason)
+    }
+
+    #[test]
+    fn the_age_of_a_command_decides() {
+        for (at, expected) in [
+            (Some(wall(100)), None),
+            (Some(wall(90)), None),
+            (Some(wall(89)), Some(Refusal::Stale)),
+            (Some(wall(110)), None),
+            (Some(wall(111)), Some(Refusal::Stale)),
+            (None, Some(Refusal::Untimed)),
+        ] {
+            let mut news = News::new(T0);
+            assert_eq!(judge(&mut news, 100, &command("a", at)), expected, "{at:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_from_before_the_start_is_stale() {
+        let mut news = News::new(T0);
+        assert_eq!(
+            judge(&mut news, 1, &command("a", Some(wall(-2)))),
+            Some(Refusal::Stale)
+        );
+        assert_eq!(judge(&mut news, 1, &command("b", Some(wall(0)))), None);
+    }
+
+    #[test]
+    fn a_kept_command_is_stale_and_an_untimed_one_needs_the_option() {
+        let mut news = News::new(T0);
+        let mut kept = command("a", Some(wall(50)));
+        kept.stale_by_transport = true;
+        assert_eq!(judge(&mut news, 50, &kept), Some(Refusal::Stale));
+        let untimed = command("b", None);
+        assert_eq!(
+            news.judge(&untimed, T0, wall(0), TTL, true, Instant::ZERO),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn a_duplicate_is_refused_for_as_long_as_it_could_count() {
+        let mut news = News::new(T0);
+        let ahead = command("a", Some(wall(110)));
+        assert_eq!(judge(&mut news, 100, &ahead), None);
+        for s in 100..140 {
+            assert_eq!(judge(&mut news, s, &ahead), Some(Refusal::Duplicate), "{s}");
+        }
+        assert_eq!(judge(&mut news, 159, &ahead), Some(Refusal::Stale));
+        assert_eq!(news.order.len(), 1);
+    }
+
+    #[test]
+    fn a_duplicate_across_a_restart_is_refused() {
+        let mut news = News::new(T0);
+        let seen = SeenId {
+            at: wall(-1),
+            id: CommandId::new("a").expect("an id"),
+        };
+        news.restore(vec![seen], TTL, T0, wall(0));
+        assert_eq!(
+            judge(&mut news, 1, &command("a", Some(wall(1)))),
+            Some(Refusal::Duplicate)
+        );
+        assert_eq!(judge(&mut news, 1, &command("b", Some(wall(1)))), None);
+    }
+
+    #[test]
+    fn what_came_while_the_loop_stood_still_is_stale() {
+        let mut news = News::new(T0);
+        let (now, end) = (T0 + Duration::from_secs(100), T0 + Duration::from_secs(99));
+        let mut judge = |id, at| {
+            news.judge(&command(id, Some(at)), now, wall(100), TTL, false, end)
+                .err()
+                .map(|(reason, _)| reason)
+        };
+        assert_eq!(judge("a", wall(98)), Some(Refusal::Stale));
+        assert_eq!(judge("b", wall(99)), None);
+    }
+
+    #[test]
+    fn a_command_that_is_repeated_after_the_clock_was_set_back_opens_nothing() {
+        let mut news = News::new(T0);
+        let mut judge = |id, mono, at, now| {
+            let now_mono = T0 + Duration::from_secs(mono);
+            let request = command(id, Some(wall(at)));
+            news.judge(&request, now_mono, wall(now), TTL, false, Instant::ZERO)
+                .err()
+                .map(|(reason, _)| reason)
+        };
+        assert_eq!(judge("open", 3600, 3600, 3600), None);
+        // Half an hour later the id is forgotten, the clock is set back by that, and somebody sends a copy.
+        assert_eq!(judge("open", 5400, 3600, 3600), Some(Refusal::Stale));
+        assert_eq!(judge("new", 5401, 3601, 3601), Some(Refusal::Stale));
+        // The clock has caught up.
+        assert_eq!(judge("later", 7300, 5500, 5500), None);
+        // A clock that is corrected by less than a second is none that was set back.
+        assert_eq!(judge("jitter", 7310, 5509, 5509), None);
+    }
+
+    #[test]
+    fn what_comes_right_after_a_standstill_is_stale_whatever_its_date() {
+        let mut news = News::new(T0);
+        let (now, until) = (T0 + Duration::from_secs(100), T0 + Duration::from_secs(101));
+        let fresh = command("a", Some(wall(100)));
+        let judged = news.judge(&fresh, now, wall(100), TTL, false, until);
+        assert_eq!(judged.err().map(|(reason, _)| reason), Some(Refusal::Stale));
+        let untimed = command("b", None);
+        let judged = news.judge(&untimed, now, wall(100), TTL, true, until);
+        assert_eq!(judged.err().map(|(reason, _)| reason), Some(Refusal::Stale));
+    }
+
+    #[test]
+    fn a_flood_of_ids_is_bounded() {
+        let mut news = News::new(T0);
+        for n in 0..MAX_IDS {
+            assert_eq!(
+                judge(&mut news, 100, &command(&n.to_string(), Some(wall(100)))),
+                None
+            );
+        }
+        assert_eq!(
+            judge(&mut news, 100, &command("more", Some(wall(100)))),
+            Some(Refusal::Overload)
+        );
+        assert_eq!(judge(&mut news, 121, &command("later", Some(wall(121)))), None);
+        assert_eq!(news.order.len(), news.seen.len());
+        assert_eq!(news.order.len(), 1);
+    }
+}

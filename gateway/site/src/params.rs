@@ -1,0 +1,276 @@
+//! What the site is made of: plain data, made by the binary from the configuration file.
+//!
+//! Everything here was checked by the configuration crate; what does not fit together (a panel that names a
+//! door that is not there) is left out by [`Site`](crate::Site) and never opens anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use gateway_access::{OnJournalFault, RexKind};
+use gateway_core::{
+    AccountId, ButtonId, CardFrame, CredentialId, DoorId, InputId, LineId, ListId, OutputId, PanelId,
+    PersonId, ReaderId, SiteId,
+};
+use gateway_door::{Duty, FailMode, LockKind, LockOwner, Relock};
+use gateway_line::{CallIn, OpenWhen};
+
+/// The whole site.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SiteParams {
+    /// Accounts that calls may use.
+    pub accounts: BTreeMap<AccountId, AccountParams>,
+    /// True to act on commands that carry no time.
+    pub accept_untimed: bool,
+    /// Cards.
+    pub cards: BTreeMap<CredentialId, CardParams>,
+    /// Digit codes.
+    pub codes: BTreeMap<CredentialId, CodeParams>,
+    /// How old a command may be, by its own time. Default 10 s.
+    pub command_ttl: Duration,
+    /// Doors.
+    pub doors: BTreeMap<DoorId, DoorParams>,
+    /// Input that reports fire, if the building has one.
+    pub fire_input: Option<InputId>,
+    /// The site's name in topics.
+    pub id: SiteId,
+    /// Digital inputs.
+    pub inputs: BTreeMap<InputId, InputParams>,
+    /// Instance id, bound to the machine.
+    pub instance: String,
+    /// Panel lines.
+    pub lines: BTreeMap<LineId, LineParams>,
+    /// Call lists.
+    pub lists: BTreeMap<ListId, ListParams>,
+    /// Name for people.
+    pub name: String,
+    /// Outputs that open.
+    pub outputs: BTreeMap<OutputId, OutputParams>,
+    /// Panels.
+    pub panels: BTreeMap<PanelId, PanelParams>,
+    /// Readers.
+    pub readers: BTreeMap<ReaderId, ReaderParams>,
+    /// Program version, for the record of the start.
+    pub version: String,
+}
+
+impl SiteParams {
+    /// A site with nothing in it.
+    #[must_use]
+    pub fn empty(id: SiteId) -> Self {
+        Self {
+            accounts: BTreeMap::new(),
+            accept_untimed: false,
+            cards: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            command_ttl: Duration::from_secs(10),
+            doors: BTreeMap::new(),
+            fire_input: None,
+            id,
+            inputs: BTreeMap::new(),
+            instance: String::new(),
+            lines: BTreeMap::new(),
+            lists: BTreeMap::new(),
+            name: String::new(),
+            outputs: BTreeMap::new(),
+            panels: BTreeMap::new(),
+            readers: BTreeMap::new(),
+            version: String::new(),
+        }
+    }
+}
+
+/// An account, as far as the site must know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountParams {
+    /// Domain of its addresses, to complete a bare number: `pbx.example`.
+    pub domain: String,
+    /// False for a trunk authenticated by address: usable without registration.
+    pub register: bool,
+}
+
+/// A card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CardParams {
+    /// Doors it opens.
+    pub doors: BTreeSet<DoorId>,
+    /// The bits that the reader reports.
+    pub frame: CardFrame,
+    /// Whose it is.
+    pub person: Option<PersonId>,
+}
+
+/// A digit code.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CodeParams {
+    /// 1 to 8 of `0-9 * #`.
+    pub digits: String,
+    /// Doors it opens.
+    pub doors: BTreeSet<DoorId>,
+    /// Counts on the answered leg of a call.
+    pub from_call: bool,
+    /// Counts at a reader's keypad.
+    pub from_keypad: bool,
+    /// Whose it is.
+    pub person: Option<PersonId>,
+}
+
+impl std::fmt::Debug for CodeParams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CodeParams")
+            .field("digits", &"***")
+            .field("doors", &self.doors)
+            .field("from_call", &self.from_call)
+            .field("from_keypad", &self.from_keypad)
+            .field("person", &self.person)
+            .finish()
+    }
+}
+
+/// A door.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DoorParams {
+    /// Who may open by calling the door.
+    pub callers: Vec<Caller>,
+    /// Door contact: active means open.
+    pub contact: Option<InputId>,
+    /// True if any target of a list that answered may open by digits.
+    pub digits_by_list: bool,
+    /// What the coil bears.
+    pub duty: Duty,
+    /// What the lock does without power.
+    pub fail: FailMode,
+    /// Open longer than this is reported.
+    pub held_open: Duration,
+    /// Kind of lock.
+    pub lock: LockKind,
+    /// Name for people.
+    pub name: String,
+    /// What to do with cards and codes while the journal cannot be written.
+    pub on_journal_fault: OnJournalFault,
+    /// The output that opens it; `None` if it has none (contact only).
+    pub output: Option<OutputId>,
+    /// Who owns and times the lock.
+    pub owner: LockOwner,
+    /// When the output is released.
+    pub relock: Relock,
+    /// Requests to exit.
+    pub rex: Vec<RexParams>,
+    /// Readers at this door.
+    pub readers: Vec<ReaderId>,
+    /// Length of the opening pulse, 1 to 25 s.
+    pub strike: Duration,
+    /// Tamper contact: active means tampered with.
+    pub tamper: Option<InputId>,
+}
+
+/// A caller who may open a door by calling it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Address of record or bare number; last digits may be wildcards ([`CallerPattern`](gateway_access::CallerPattern)).
+    pub address: String,
+    /// Name for people.
+    pub name: String,
+}
+
+/// A request to exit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RexParams {
+    /// Its input.
+    pub input: InputId,
+    /// What it does.
+    pub kind: RexKind,
+}
+
+/// A digital input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputParams {
+    /// A level counts after it was stable for this long; zero if the driver or kernel debounces.
+    pub debounce: Duration,
+    /// True if the input is a virtual device.
+    pub simulated: bool,
+}
+
+/// A panel line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineParams {
+    /// May we open the talk path without a ring?
+    pub call_in: CallIn,
+    /// True if the line tells when the stock handset is lifted.
+    pub handset_sense: bool,
+    /// When the panel's own lock can be operated.
+    pub open_when: OpenWhen,
+    /// How long a ring lasts at most.
+    pub ring_window: Duration,
+    /// True if the line is a virtual device.
+    pub simulated: bool,
+    /// How long the panel lets talk at most.
+    pub talk_window: Duration,
+}
+
+/// A call list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListParams {
+    /// End the call as the strike falls.
+    pub hang_up_after_open: bool,
+    /// One after the other, or all at once.
+    pub parallel: bool,
+    /// How long each target rings, 10 to 60 s.
+    pub ring: Duration,
+    /// How long one may talk, 60 to 600 s; `None` is permanent, with a tone every minute.
+    pub talk_limit: Option<Duration>,
+    /// 1 to 4.
+    pub targets: Vec<TargetParams>,
+}
+
+/// One target of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetParams {
+    /// Account to call through; `None` takes the panel's.
+    pub account: Option<AccountId>,
+    /// Number or address as configured.
+    pub address: String,
+    /// True for a full address that no account serves: dialled directly, not through the panel's account.
+    pub direct: bool,
+    /// Name for people.
+    pub name: Option<String>,
+}
+
+/// An output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputParams {
+    /// True if the output is a virtual device.
+    pub simulated: bool,
+}
+
+/// A panel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PanelParams {
+    /// Account its calls use; `None` dials targets directly.
+    pub account: Option<AccountId>,
+    /// Its buttons.
+    pub buttons: BTreeMap<ButtonId, ButtonParams>,
+    /// Doors it serves, first is the main one.
+    pub doors: Vec<DoorId>,
+    /// Its line.
+    pub line: LineId,
+    /// Name for people, shown to the phones.
+    pub name: String,
+}
+
+/// A button of a panel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ButtonParams {
+    /// The input it is wired to; `None` if only the line's ring or a command presses it.
+    pub input: Option<InputId>,
+    /// Whom it calls.
+    pub list: ListId,
+    /// Name for people.
+    pub name: String,
+}
+
+/// A reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReaderParams {
+    /// True if the reader is a virtual device.
+    pub simulated: bool,
+}

@@ -1,0 +1,326 @@
+//! Taking over a configuration, component by component.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gateway_access::{CallerPattern, Card, Code, CodeFrom, DoorPolicy, Limits, Policy};
+use gateway_core::{Cause, DoorId, Edge, InputId, LineId, OutputId, PanelId, RingId, Secret};
+use gateway_door::{Door, Input as DoorInput};
+use gateway_line::Line;
+
+use super::{LineUnit, Now, Role, Site};
+use crate::io::{Output, Plan};
+use crate::params::{DoorParams, LineParams, SiteParams};
+
+impl Site {
+    /// Compares with what is in force, and changes no more than what differs.
+    pub(super) fn configure(&mut self, now: Now, new: SiteParams, generation: u64) -> Plan {
+        let mut plan = Plan::default();
+        let old = std::mem::replace(&mut self.params, new);
+        self.generation = generation;
+        self.release_removed(&old);
+        self.levels.configure(&old.inputs, &self.params.inputs);
+        self.roles = roles(&self.params);
+        self.access.apply(self.policy());
+        self.configure_doors(now, &old, generation, &mut plan);
+        self.configure_lines(now, &old, &mut plan);
+        self.configure_panels(now, &old, &mut plan);
+        self.accounts
+            .retain(|id, _| self.params.accounts.contains_key(id));
+        // What was half typed was meant for the old codes; it must not become a code by a reload.
+        self.keypads.clear();
+        let keys = self.access.key_use();
+        for call in self.calls.values_mut() {
+            call.forget_digits(keys);
+        }
+        let lines: Vec<LineId> = self.lines.keys().cloned().collect();
+        for line in lines {
+            self.drain_line(now, &line);
+        }
+        plan
+    }
+
+    /// Outputs that no door has any more are released before anything else is done.
+    fn release_removed(&mut self, old: &SiteParams) {
+        let used: BTreeSet<&OutputId> = self
+            .params
+            .doors
+            .values()
+            .filter_map(|d| d.output.as_ref())
+            .collect();
+        let before: BTreeSet<&OutputId> = old.doors.values().filter_map(|d| d.output.as_ref()).collect();
+        for output in before.difference(&used) {
+            self.out.push_back(Output::ReleaseOutput((*output).clone()));
+        }
+    }
+
+    fn configure_doors(&mut self, now: Now, old: &SiteParams, generation: u64, plan: &mut Plan) {
+        for id in old.doors.keys().filter(|id| !self.params.doors.contains_key(id)) {
+            plan.removed.push(format!("door {id}"));
+        }
+        let gone: Vec<DoorId> = self
+            .doors
+            .keys()
+            .filter(|id| !self.params.doors.contains_key(id))
+            .cloned()
+            .collect();
+        for id in gone {
+            if let Some(door) = self.doors.get_mut(&id) {
+                door.retire();
+            }
+            self.drain_door(now, &id, false);
+            self.doors.remove(&id);
+        }
+        let doors: Vec<(DoorId, DoorParams)> = self
+            .params
+            .doors
+            .iter()
+            .map(|(id, p)| (id.clone(), p.clone()))
+            .collect();
+        for (id, params) in doors {
+            let before = old.doors.get(&id);
+            match (before, before == Some(&params)) {
+                (None, _) => plan.added.push(format!("door {id}")),
+                (Some(_), false) => plan.live.push(format!("door {id}")),
+                (Some(_), true) => {}
+            }
+            let machine = machine(&params, generation);
+            let built = match self.doors.get_mut(&id) {
+                Some(door) => door.apply(now.mono, machine).is_ok(),
+                None => match Door::new(machine) {
+                    Ok(door) => {
+                        self.doors.insert(id.clone(), door);
+                        true
+                    }
+                    Err(_) => false,
+                },
+            };
+            if !built {
+                // `check` refuses such a door; if one comes this far, it does not open.
+                self.doors.remove(&id);
+                if let Some(output) = params.output.clone().filter(|_| before.is_some()) {
+                    self.out.push_back(Output::ReleaseOutput(output));
+                }
+                continue;
+            }
+            if before != Some(&params) {
+                self.tell_levels(now, &id, &params);
+            }
+            self.drain_door(now, &id, false);
+        }
+    }
+
+    /// Tells a new or changed door what its inputs say, as state.
+    fn tell_levels(&mut self, now: Now, id: &DoorId, params: &DoorParams) {
+        let edge = |site: &Self, input: &InputId| {
+            site.levels.level(input).map(|active| Edge {
+                active,
+                initial: true,
+            })
+        };
+        if let Some(edge) = params.contact.as_ref().and_then(|input| edge(self, input)) {
+            self.door_input(now, id, DoorInput::Contact(edge), false);
+        }
+        if let Some(edge) = params.tamper.as_ref().and_then(|input| edge(self, input)) {
+            self.door_input(now, id, DoorInput::Tamper(edge), false);
+        }
+        for rex in &params.rex {
+            if let Some(edge) = edge(self, &rex.input) {
+                let input = DoorInput::Rex {
+                    edge,
+                    input: rex.input.clone(),
+                    kind: rex.kind,
+                };
+                self.door_input(now, id, input, false);
+            }
+        }
+    }
+
+    fn configure_lines(&mut self, now: Now, old: &SiteParams, plan: &mut Plan) {
+        for id in old.lines.keys().filter(|id| !self.params.lines.contains_key(id)) {
+            plan.removed.push(format!("line {id}"));
+        }
+        // Another device, real instead of virtual or the other way round, is another line.
+        let restart: Vec<LineId> = self
+            .lines
+            .keys()
+            .filter(|id| {
+                let simulated = |params: &SiteParams| params.lines.get(*id).map(|l| l.simulated);
+                simulated(&self.params) != simulated(old)
+            })
+            .cloned()
+            .collect();
+        for id in restart {
+            self.end_calls_of(now, |call| call.line() == &id);
+            self.drain_line(now, &id);
+            self.lines.remove(&id);
+        }
+        for (id, params) in &self.params.lines {
+            let machine = line_machine(params);
+            match (self.lines.get_mut(id), old.lines.get(id)) {
+                (Some(_), Some(before)) if before == params => {}
+                (Some(unit), _) => {
+                    unit.line.apply(now.mono, machine);
+                    plan.live.push(format!("line {id}"));
+                }
+                (None, before) => {
+                    let plan = if before.is_some() {
+                        &mut plan.restart
+                    } else {
+                        &mut plan.added
+                    };
+                    plan.push(format!("line {id}"));
+                    let line = Line::new(machine);
+                    self.lines.insert(id.clone(), LineUnit { line, ring: None });
+                }
+            }
+        }
+    }
+
+    /// A panel that changed its line, doors or account ends its call; names, buttons and lists are taken live
+    /// and count from the next ring on.
+    fn configure_panels(&mut self, now: Now, old: &SiteParams, plan: &mut Plan) {
+        for (id, params) in &self.params.panels {
+            match old.panels.get(id) {
+                None => plan.added.push(format!("panel {id}")),
+                Some(before) if before == params => {}
+                Some(before)
+                    if before.line == params.line
+                        && before.doors == params.doors
+                        && before.account == params.account =>
+                {
+                    plan.live.push(format!("panel {id}"));
+                }
+                Some(_) => plan.restart.push(format!("panel {id}")),
+            }
+        }
+        let mut ended: BTreeSet<PanelId> = BTreeSet::new();
+        for (id, before) in &old.panels {
+            let kept = self.params.panels.get(id).is_some_and(|params| {
+                before.line == params.line && before.doors == params.doors && before.account == params.account
+            });
+            if !kept {
+                ended.insert(id.clone());
+            }
+            if !self.params.panels.contains_key(id) {
+                plan.removed.push(format!("panel {id}"));
+            }
+        }
+        self.end_calls_of(now, |call| call.panel().is_some_and(|p| ended.contains(p)));
+    }
+
+    fn end_calls_of(&mut self, now: Now, which: impl Fn(&super::calls::Call) -> bool) {
+        let rings: Vec<RingId> = self
+            .calls
+            .iter()
+            .filter(|(_, call)| !call.is_over() && which(call))
+            .map(|(ring, _)| *ring)
+            .collect();
+        for ring in rings {
+            self.cancel(now, ring, Cause::Released);
+        }
+    }
+
+    fn policy(&self) -> Policy {
+        let params = &self.params;
+        let doors = params.doors.iter().filter_map(|(id, door)| {
+            // A door without an output is watched, and nobody can be let in.
+            let output = door.output.clone()?;
+            let callers = door.callers.iter().filter_map(|caller| {
+                let pattern = CallerPattern::parse(&caller.address).ok()?;
+                Some(gateway_access::Caller {
+                    name: caller.name.clone(),
+                    pattern,
+                })
+            });
+            let policy = DoorPolicy {
+                callers: callers.collect(),
+                digits_by_list: door.digits_by_list,
+                on_journal_fault: door.on_journal_fault,
+                output,
+                readers: door.readers.iter().cloned().collect(),
+                rex: door.rex.iter().map(|r| (r.input.clone(), r.kind)).collect(),
+            };
+            Some((id.clone(), policy))
+        });
+        let cards = params.cards.iter().map(|(id, card)| Card {
+            doors: card.doors.clone(),
+            frame: card.frame.clone(),
+            id: id.clone(),
+            person: card.person.clone(),
+        });
+        let codes = params.codes.iter().map(|(id, code)| Code {
+            digits: Secret::new(code.digits.as_str()),
+            doors: code.doors.clone(),
+            from: [
+                code.from_call.then_some(CodeFrom::Call),
+                code.from_keypad.then_some(CodeFrom::Keypad),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            id: id.clone(),
+        });
+        Policy {
+            cards: cards.collect(),
+            codes: codes.collect(),
+            doors: doors.collect(),
+            fire: params.fire_input.clone(),
+            index_key: self.index_key,
+            limits: Limits::default(),
+        }
+    }
+}
+
+fn roles(params: &SiteParams) -> BTreeMap<InputId, Vec<Role>> {
+    let mut roles: BTreeMap<InputId, Vec<Role>> = BTreeMap::new();
+    let mut role = |input: &InputId, role: Role| roles.entry(input.clone()).or_default().push(role);
+    for (panel, p) in &params.panels {
+        for (button, b) in &p.buttons {
+            if let Some(input) = &b.input {
+                role(input, Role::Button(panel.clone(), button.clone()));
+            }
+        }
+    }
+    for (door, d) in &params.doors {
+        if let Some(input) = &d.contact {
+            role(input, Role::Contact(door.clone()));
+        }
+        if let Some(input) = &d.tamper {
+            role(input, Role::Tamper(door.clone()));
+        }
+        for rex in &d.rex {
+            role(&rex.input, Role::Rex(door.clone(), rex.kind));
+        }
+    }
+    if let Some(input) = &params.fire_input {
+        role(input, Role::Fire);
+    }
+    roles
+}
+
+fn machine(door: &DoorParams, generation: u64) -> gateway_door::DoorParams {
+    // A door that is only watched still has a machine; no policy names it, so no Grant is ever made for it.
+    let none = || OutputId::new("none").expect("a name of small letters");
+    gateway_door::DoorParams {
+        contact: door.contact.is_some(),
+        duty: door.duty,
+        fail: door.fail,
+        generation,
+        held_open: door.held_open,
+        lock: door.lock,
+        owner: door.owner,
+        relock: door.relock,
+        strike: door.strike,
+        ..gateway_door::DoorParams::new(door.output.clone().unwrap_or_else(none))
+    }
+}
+
+fn line_machine(line: &LineParams) -> gateway_line::LineParams {
+    gateway_line::LineParams {
+        call_in: line.call_in,
+        handset_sense: line.handset_sense,
+        open_when: line.open_when,
+        ring_window: line.ring_window,
+        talk_window: line.talk_window,
+    }
+}

@@ -1,0 +1,620 @@
+//! Rings and calls: who is called, what digits mean, and whose the line is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use gateway_access::{CallerPattern, CodeFrom, DigitCollector, DigitsFrom, Entry, KeyUse, Request};
+use gateway_call::{
+    CallPlan, CallRequest, DigitPolicy, IncomingPlan, IncomingRequest, Input as PlanInput, Outcome,
+    Output as PlanOutput, Purpose, Strategy, Take, TalkLimit, Target,
+};
+use gateway_core::{
+    AccountId, ButtonId, CallEvent, Cause, DoorId, Event, Instant, LegCommand, LegEvent, LegId, LineCommand,
+    LineId, OutputId, PanelEvent, PanelId, Peer, Refusal, RingId, Subject, Tone,
+};
+use gateway_line::{PressAnswer, SeizeRefused, SeizeWhy};
+
+use super::{Now, Site};
+use crate::io::Output;
+use crate::params::LineParams;
+
+/// More calls than this at once are refused as busy; one that nobody of us ended may not grow without bound.
+pub(super) const MAX_CALLS: usize = 64;
+/// A leg that was told to end and does not say so is forgotten after this: 64*T1 and some (RFC 3261 §17.1.1.2).
+const DRAIN: Duration = Duration::from_secs(40);
+/// A talk window from here on is none: the list's limit alone counts.
+const NO_WINDOW: Duration = Duration::from_secs(24 * 3600);
+/// Time between the tones of a permanent talk.
+const TONE_EVERY: Duration = Duration::from_secs(60);
+/// Talk limit of a call to the door, unless the panel's is shorter.
+const INCOMING_TALK: Duration = Duration::from_secs(600);
+
+/// One call.
+pub(super) struct Call {
+    collector: DigitCollector,
+    doors: Vec<DoorId>,
+    /// It began with a simulated press: it opens no real door.
+    injected: bool,
+    line: LineId,
+    /// The line refused: whatever the plan says, no audio is put on it.
+    muted: bool,
+    /// Outputs it opened that are not yet at rest.
+    opened: BTreeSet<OutputId>,
+    over_since: Option<Instant>,
+    panel: Option<PanelId>,
+    plan: Either,
+    simulated: bool,
+}
+
+enum Either {
+    Incoming(IncomingPlan),
+    Outgoing(CallPlan),
+}
+
+macro_rules! both {
+    ($self:expr, $plan:ident => $body:expr) => {
+        match $self {
+            Either::Incoming($plan) => $body,
+            Either::Outgoing($plan) => $body,
+        }
+    };
+}
+
+impl Call {
+    pub(super) fn has_leg(&self, leg: LegId) -> bool {
+        match &self.plan {
+            Either::Incoming(plan) => plan.request().leg == leg,
+            Either::Outgoing(plan) => plan.has_leg(leg),
+        }
+    }
+
+    pub(super) fn discard_before(&mut self, at: Instant) {
+        both!(&mut self.plan, plan => plan.discard_before(at));
+        self.collector.clear();
+    }
+
+    /// Drops a half-dialled code; codes may be others from here on.
+    pub(super) fn forget_digits(&mut self, keys: KeyUse) {
+        self.collector = DigitCollector::new(keys);
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let plan = both!(&self.plan, plan => plan.poll_timeout());
+        let drain = self.over_since.map(|since| since + DRAIN);
+        [plan, drain, self.collector.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        self.over_since.is_some()
+    }
+
+    pub(super) const fn panel(&self) -> Option<&PanelId> {
+        self.panel.as_ref()
+    }
+
+    pub(super) fn line(&self) -> &LineId {
+        &self.line
+    }
+
+    pub(super) fn parties(&self) -> Vec<String> {
+        match &self.plan {
+            Either::Incoming(plan) => vec![plan.request().peer.address.clone()],
+            Either::Outgoing(plan) => plan.parties(),
+        }
+    }
+
+    pub(super) fn is_talking(&self) -> bool {
+        !self.is_over() && both!(&self.plan, plan => plan.winner().is_some())
+    }
+
+    fn has_authority(&self) -> bool {
+        both!(&self.plan, plan => plan.has_authority())
+    }
+
+    fn winner(&self) -> Option<LegId> {
+        both!(&self.plan, plan => plan.winner())
+    }
+
+    fn is_drained(&self, now: Instant) -> bool {
+        both!(&self.plan, plan => plan.is_drained())
+            || self.over_since.is_some_and(|since| now >= since + DRAIN)
+    }
+}
+
+/// What a press led to.
+pub(super) enum Pressed {
+    /// It belongs to this ring.
+    Joined(RingId),
+    /// A ring began.
+    Ring(RingId),
+}
+
+impl Site {
+    /// A button is pressed: by its input, by the line, or by a command.
+    pub(super) fn press(
+        &mut self,
+        now: Now,
+        panel: &PanelId,
+        button: &ButtonId,
+        simulated: bool,
+    ) -> Result<Pressed, (Refusal, String)> {
+        let known = self
+            .params
+            .panels
+            .get(panel)
+            .filter(|p| p.buttons.contains_key(button))
+            .map(|p| p.line.clone());
+        let Some(line) = known else {
+            return Err((
+                Refusal::Unknown,
+                format!("there is no button {button:?} at panel {panel:?}"),
+            ));
+        };
+        if self.stopping || self.calls.len() >= MAX_CALLS {
+            self.ignored(now, panel, button, "fault", None, simulated);
+            return Err((
+                Refusal::NotReady,
+                "the gateway takes no call at this moment".to_owned(),
+            ));
+        }
+        let Some(unit) = self.lines.get_mut(&line) else {
+            self.ignored(now, panel, button, "no-call", None, simulated);
+            return Err((Refusal::Unknown, format!("there is no line {line:?}")));
+        };
+        let (answer, holder) = (unit.line.press(now.mono), unit.ring);
+        let result = match answer {
+            PressAnswer::Joined => {
+                let own = holder.filter(|ring| {
+                    self.calls
+                        .get(ring)
+                        .is_some_and(|call| call.panel.as_ref() == Some(panel))
+                });
+                match own {
+                    Some(ring) => {
+                        self.ignored(now, panel, button, "joined", Some(ring), simulated);
+                        Ok(Pressed::Joined(ring))
+                    }
+                    None => {
+                        self.ignored(now, panel, button, "line-busy", None, simulated);
+                        Err((Refusal::LineBusy, SeizeRefused::LineBusy.to_string()))
+                    }
+                }
+            }
+            PressAnswer::Refused(why) => {
+                self.ignored(now, panel, button, why.word(), None, simulated);
+                Err((refusal(why), why.to_string()))
+            }
+            PressAnswer::Started => Ok(Pressed::Ring(self.ring(now, panel, button, &line, simulated))),
+        };
+        self.drain_line(now, &line);
+        result
+    }
+
+    fn ignored(
+        &mut self,
+        now: Now,
+        panel: &PanelId,
+        button: &ButtonId,
+        reason: &str,
+        ring: Option<RingId>,
+        simulated: bool,
+    ) {
+        let event = PanelEvent::PressIgnored {
+            button: button.clone(),
+            reason: reason.to_owned(),
+        };
+        self.record(now, Event::Panel(panel.clone(), event), ring, simulated);
+    }
+
+    /// Begins a ring on a line that is ready for it.
+    pub(super) fn ring(
+        &mut self,
+        now: Now,
+        panel: &PanelId,
+        button: &ButtonId,
+        line: &LineId,
+        simulated: bool,
+    ) -> RingId {
+        let ring = self.new_ring(now);
+        let event = PanelEvent::Ring {
+            button: button.clone(),
+        };
+        self.record(now, Event::Panel(panel.clone(), event), Some(ring), simulated);
+        let doors = self.doors_of(panel);
+        let request = self.call_request(ring, panel, button, line, &doors);
+        let call = Call {
+            collector: DigitCollector::new(self.access.key_use()),
+            doors,
+            injected: simulated,
+            line: line.clone(),
+            muted: false,
+            opened: BTreeSet::new(),
+            over_since: None,
+            panel: Some(panel.clone()),
+            plan: Either::Outgoing(CallPlan::new(now.mono, request)),
+            simulated,
+        };
+        if let Some(unit) = self.lines.get_mut(line) {
+            unit.ring = Some(ring);
+        }
+        self.calls.insert(ring, call);
+        self.run(now, ring);
+        ring
+    }
+
+    fn call_request(
+        &mut self,
+        ring: RingId,
+        panel: &PanelId,
+        button: &ButtonId,
+        line: &LineId,
+        doors: &[DoorId],
+    ) -> CallRequest {
+        let panel = self.params.panels.get(panel).cloned();
+        let list = panel
+            .as_ref()
+            .and_then(|p| p.buttons.get(button))
+            .and_then(|b| self.params.lists.get(&b.list))
+            .cloned();
+        let window = self
+            .params
+            .lines
+            .get(line)
+            .map_or(Duration::ZERO, |l| l.ring_window);
+        let door = |id: &DoorId| self.params.doors.get(id);
+        let listed = doors.iter().filter_map(door).any(|d| d.digits_by_list);
+        let mut contacts: Vec<String> = doors
+            .iter()
+            .filter_map(door)
+            .flat_map(|d| d.callers.iter().map(|c| c.address.clone()))
+            .collect();
+        let (mut targets, mut strategy, mut ring_time, mut hang_up, mut limit) =
+            (Vec::new(), Strategy::Sequential, Duration::ZERO, false, None);
+        if let Some(list) = &list {
+            (ring_time, hang_up, limit) = (list.ring, list.hang_up_after_open, list.talk_limit);
+            if list.parallel {
+                strategy = Strategy::Parallel;
+            }
+            if listed {
+                contacts.extend(list.targets.iter().map(|t| t.address.clone()));
+            }
+        }
+        for target in list.map(|l| l.targets).unwrap_or_default() {
+            targets.push(Target {
+                account: match target.account {
+                    Some(own) => Some(own),
+                    None if target.direct => None,
+                    None => panel.as_ref().and_then(|p| p.account.clone()),
+                },
+                address: target.address,
+                leg: self.new_leg(),
+                listed,
+                name: target.name,
+            });
+        }
+        CallRequest {
+            digits: self.digit_policy(contacts),
+            display: panel.map(|p| p.name).unwrap_or_default(),
+            hang_up_after_open: hang_up,
+            line: line.clone(),
+            purpose: Purpose::Visitor,
+            ring,
+            ring_time,
+            ring_window: window,
+            strategy,
+            talk_limit: talk_limit(limit, self.params.lines.get(line)),
+            targets,
+        }
+    }
+
+    fn digit_policy(&self, contacts: Vec<String>) -> DigitPolicy {
+        let mask = self
+            .params
+            .codes
+            .values()
+            .any(|c| c.from_call && c.digits.len() > 1);
+        DigitPolicy { contacts, mask }
+    }
+
+    /// Counts from 1; the driver counts calls that come in from far above. A number that is taken all the same is
+    /// passed over: two legs of one number would share their digits.
+    fn new_leg(&mut self) -> LegId {
+        loop {
+            self.next_leg += 1;
+            let leg = LegId(self.next_leg);
+            if !self.calls.values().any(|call| call.has_leg(leg)) {
+                return leg;
+            }
+        }
+    }
+
+    pub(super) fn incoming(
+        &mut self,
+        now: Now,
+        account: Option<AccountId>,
+        leg: LegId,
+        line: LineId,
+        peer: Peer,
+    ) {
+        if self.calls.values().any(|call| call.has_leg(leg)) {
+            return;
+        }
+        if self.calls.len() >= MAX_CALLS {
+            let cause = Cause::Busy;
+            self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
+            return;
+        }
+        let mut panels = self.panels_on(&line);
+        let by_account = |id: &&PanelId| {
+            self.params
+                .panels
+                .get(*id)
+                .is_some_and(|p| p.account.is_some() && p.account == account)
+        };
+        let panel = self
+            .panels_on(&line)
+            .find(by_account)
+            .or_else(|| panels.next())
+            .cloned();
+        drop(panels);
+        let doors = panel.as_ref().map(|p| self.doors_of(p)).unwrap_or_default();
+        let listed = doors
+            .iter()
+            .filter_map(|d| self.params.doors.get(d))
+            .flat_map(|d| &d.callers)
+            .filter_map(|c| CallerPattern::parse(&c.address).ok())
+            .any(|pattern| pattern.matches(&peer));
+        let ring = self.new_ring(now);
+        let take = match (&panel, self.lines.get_mut(&line)) {
+            (Some(_), Some(unit)) if !self.stopping => {
+                match unit.line.seize(now.mono, SeizeWhy::IncomingCall) {
+                    Ok(()) => {
+                        unit.ring = Some(ring);
+                        Take::Answer
+                    }
+                    Err(SeizeRefused::LineBusy) => Take::LineBusy,
+                    Err(_) => Take::NoCall,
+                }
+            }
+            (_, _) => Take::NoCall,
+        };
+        let limit = talk_limit(Some(INCOMING_TALK), self.params.lines.get(&line));
+        let request = IncomingRequest {
+            digits: self.digit_policy(Vec::new()),
+            hang_up_after_open: false,
+            leg,
+            line: line.clone(),
+            listed,
+            peer,
+            ring,
+            take,
+            talk_limit: limit,
+        };
+        let call = Call {
+            collector: DigitCollector::new(self.access.key_use()),
+            doors,
+            injected: false,
+            line: line.clone(),
+            muted: false,
+            opened: BTreeSet::new(),
+            over_since: None,
+            panel: None,
+            plan: Either::Incoming(IncomingPlan::new(now.mono, request)),
+            simulated: self.params.lines.get(&line).is_some_and(|l| l.simulated),
+        };
+        self.calls.insert(ring, call);
+        self.run(now, ring);
+        self.drain_line(now, &line);
+    }
+
+    pub(super) fn call_leg(&mut self, now: Now, ring: RingId, event: LegEvent) {
+        self.plan_input(now, ring, PlanInput::Leg(event));
+    }
+
+    pub(super) fn cancel(&mut self, now: Now, ring: RingId, cause: Cause) {
+        self.plan_input(now, ring, PlanInput::Cancel(cause));
+    }
+
+    fn plan_input(&mut self, now: Now, ring: RingId, input: PlanInput) {
+        if let Some(call) = self.calls.get_mut(&ring) {
+            both!(&mut call.plan, plan => plan.handle_input(now.mono, input));
+            if !call.has_authority() {
+                call.collector.clear();
+            }
+            self.run(now, ring);
+        }
+    }
+
+    pub(super) fn call_timeout(&mut self, now: Now, ring: RingId) {
+        let Some(call) = self.calls.get_mut(&ring) else {
+            return;
+        };
+        both!(&mut call.plan, plan => plan.handle_timeout(now.mono));
+        if let Some(entry) = call.collector.handle_timeout(now.mono) {
+            self.dialled(now, ring, entry);
+        }
+        self.run(now, ring);
+    }
+
+    /// An output that a call opened rests again.
+    pub(super) fn strike_ended(&mut self, now: Now, output: &OutputId) {
+        let rings: Vec<RingId> = self
+            .calls
+            .iter_mut()
+            .filter_map(|(ring, call)| call.opened.remove(output).then_some(*ring))
+            .collect();
+        for ring in rings {
+            self.plan_input(now, ring, PlanInput::OpenedAndStrikeEnded);
+        }
+    }
+
+    /// Carries out what a plan says.
+    fn run(&mut self, now: Now, ring: RingId) {
+        while let Some(call) = self.calls.get_mut(&ring) {
+            let simulated = call.simulated;
+            let Some(output) = both!(&mut call.plan, plan => plan.poll_output()) else {
+                break;
+            };
+            match output {
+                PlanOutput::Digit { at, digit, party, .. } => self.digit(now, ring, at, digit, &party),
+                PlanOutput::Event(event) => self.call_event(now, ring, event, simulated),
+                PlanOutput::Leg(LegCommand::Connect { .. }) if call.muted => {}
+                PlanOutput::Leg(command) => self.out.push_back(Output::Leg(command)),
+                PlanOutput::LineTone(tone) => {
+                    if !call.muted {
+                        let line = call.line.clone();
+                        self.out.push_back(Output::Line(line, LineCommand::Tone(tone)));
+                    }
+                }
+                PlanOutput::Over { outcome } => self.over(now, ring, outcome),
+                PlanOutput::Won { .. } => self.won(now, ring),
+            }
+        }
+        if self
+            .calls
+            .get(&ring)
+            .is_some_and(|call| call.is_drained(now.mono))
+        {
+            self.calls.remove(&ring);
+        }
+    }
+
+    fn call_event(&mut self, now: Now, ring: RingId, event: CallEvent, simulated: bool) {
+        self.record(now, Event::Call(event), Some(ring), simulated);
+    }
+
+    /// Somebody answered: the call takes the line, or ends if it is in other hands.
+    fn won(&mut self, now: Now, ring: RingId) {
+        let Some(call) = self.calls.get_mut(&ring) else {
+            return;
+        };
+        if matches!(call.plan, Either::Incoming(_)) {
+            return;
+        }
+        let line = call.line.clone();
+        let refused = match self.lines.get_mut(&line) {
+            Some(unit) if unit.ring == Some(ring) => {
+                unit.line.seize(now.mono, SeizeWhy::OutgoingAnswered).is_err()
+            }
+            Some(_) | None => true,
+        };
+        if refused {
+            call.muted = true;
+            both!(&mut call.plan, plan => plan.handle_input(now.mono, PlanInput::Cancel(Cause::Released)));
+        }
+        self.drain_line(now, &line);
+    }
+
+    fn over(&mut self, now: Now, ring: RingId, outcome: Outcome) {
+        let Some(call) = self.calls.get_mut(&ring) else {
+            return;
+        };
+        call.over_since = Some(now.mono);
+        call.collector.clear();
+        let (line, panel, simulated) = (call.line.clone(), call.panel.clone(), call.simulated);
+        if let Some(panel) = panel {
+            let event = PanelEvent::RingEnded {
+                outcome: outcome.word().to_owned(),
+            };
+            self.record(now, Event::Panel(panel, event), Some(ring), simulated);
+        }
+        if let Some(unit) = self.lines.get_mut(&line).filter(|u| u.ring == Some(ring)) {
+            unit.ring = None;
+            unit.line.release(now.mono);
+            self.drain_line(now, &line);
+        }
+    }
+
+    fn digit(&mut self, now: Now, ring: RingId, at: Instant, digit: char, _party: &str) {
+        let access = &self.access;
+        let Some(call) = self.calls.get_mut(&ring) else {
+            return;
+        };
+        let doors = &call.doors;
+        let entries = call.collector.push(at, digit, |dialled| {
+            doors
+                .iter()
+                .any(|door| access.is_code(door, CodeFrom::Call, dialled))
+        });
+        for entry in entries {
+            self.dialled(now, ring, entry);
+        }
+    }
+
+    /// A complete code of a call: for the first door of the panel that it could open, else for the main one.
+    fn dialled(&mut self, now: Now, ring: RingId, entry: Entry) {
+        let Some(call) = self.calls.get(&ring) else {
+            return;
+        };
+        let digits = entry.digits.reveal();
+        let meant = call
+            .doors
+            .iter()
+            .find(|door| self.access.is_code(door, CodeFrom::Call, digits))
+            .or(call.doors.first())
+            .cloned();
+        let (Some(door), Some(leg)) = (meant, call.winner()) else {
+            return;
+        };
+        let winner = call.has_authority();
+        let from = match &call.plan {
+            Either::Incoming(plan) => DigitsFrom::Caller(plan.request().peer.clone()),
+            Either::Outgoing(plan) => DigitsFrom::Called {
+                listed: winner,
+                subject: Subject::Contact(plan.parties().into_iter().next().unwrap_or_default()),
+            },
+        };
+        let injected = call.injected;
+        let request = Request::Digits {
+            at: entry.at,
+            digits: entry.digits,
+            door,
+            from,
+            ring: Some(ring),
+            winner,
+        };
+        let tone = match self.open(now, request, injected) {
+            Ok(output) => {
+                if let Some(call) = self.calls.get_mut(&ring) {
+                    call.opened.insert(output);
+                }
+                Tone::Opening
+            }
+            Err(_) => Tone::Refused,
+        };
+        self.out
+            .push_back(Output::Leg(LegCommand::PlayToLeg { leg, tone }));
+    }
+
+    /// Calls that are not over, by ring.
+    pub(super) fn live_calls(&self) -> BTreeMap<RingId, &Call> {
+        self.calls
+            .iter()
+            .filter(|(_, call)| !call.is_over())
+            .map(|(ring, call)| (*ring, call))
+            .collect()
+    }
+}
+
+fn refusal(why: SeizeRefused) -> Refusal {
+    match why.word() {
+        "line-busy" => Refusal::LineBusy,
+        _ => Refusal::Fault,
+    }
+}
+
+/// The shorter of the list's limit and the panel's window.
+fn talk_limit(limit: Option<Duration>, line: Option<&LineParams>) -> TalkLimit {
+    let window = line.map_or(NO_WINDOW, |l| l.talk_window);
+    let window = (window < NO_WINDOW && !window.is_zero()).then_some(window);
+    match (limit, window) {
+        (Some(limit), Some(window)) => TalkLimit::After(limit.min(window)),
+        (Some(one), None) | (None, Some(one)) => TalkLimit::After(one),
+        (None, None) => TalkLimit::Permanent {
+            tone_every: TONE_EVERY,
+        },
+    }
+}

@@ -1,0 +1,145 @@
+//! Commands: judged, carried out, and each answered once, after its record.
+
+use gateway_access::Request;
+use gateway_core::{
+    Cause, Command, CommandEvent, CommandRequest, Event, Factor, Origin, PanelId, Refusal, RingId,
+};
+
+use super::calls::Pressed;
+use super::{Now, SETTLE, Site};
+use crate::io::{Decision, Output};
+
+type Done = Result<Option<RingId>, (Refusal, String)>;
+
+impl Site {
+    pub(super) fn command(&mut self, now: Now, reply_to: u64, request: CommandRequest) {
+        let verb = request.command.verb().to_owned();
+        let (id, subject) = (request.id.clone(), request.origin.subject.clone());
+        let done = self
+            .judge(now, &request)
+            .and_then(|()| self.carry_out(now, request));
+        let ring = done.as_ref().ok().copied().flatten();
+        let (event, decision) = match done {
+            Ok(ring) => (
+                CommandEvent::Accepted { id, subject, verb },
+                Decision::Accepted { ring },
+            ),
+            Err((reason, text)) => (
+                CommandEvent::Refused {
+                    id: id.to_string(),
+                    reason,
+                    subject,
+                    verb,
+                },
+                Decision::Refused { reason, text },
+            ),
+        };
+        self.record(now, Event::Command(event), ring, false);
+        self.out.push_back(Output::Reply {
+            decision,
+            to: reply_to,
+        });
+    }
+
+    /// Is it news, and is this gateway in a state to act on it?
+    fn judge(&mut self, now: Now, request: &CommandRequest) -> Result<(), (Refusal, String)> {
+        self.news.judge(
+            request,
+            now.mono,
+            now.wall,
+            self.params.command_ttl,
+            self.params.accept_untimed,
+            self.discard_before + SETTLE,
+        )?;
+        if let Some(instance) = self
+            .second
+            .as_ref()
+            .filter(|_| request.origin.factor != Factor::Local)
+        {
+            let text = format!("another gateway ({instance}) runs under this name; stop one of them");
+            return Err((Refusal::Instance, text));
+        }
+        if self.stopping {
+            return Err((Refusal::NotReady, "the gateway stops".to_owned()));
+        }
+        if !self.ready {
+            let text = "the gateway starts; try again in a moment".to_owned();
+            return Err((Refusal::NotReady, text));
+        }
+        if let Err(text) = &self.journal {
+            return Err((Refusal::Fault, format!("the journal cannot be written: {text}")));
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, now: Now, request: CommandRequest) -> Done {
+        match request.command {
+            Command::HangUp { ring } => {
+                if self.live_calls().contains_key(&ring) {
+                    self.cancel(now, ring, Cause::Released);
+                    Ok(Some(ring))
+                } else {
+                    Err((Refusal::Unknown, format!("there is no call {ring}")))
+                }
+            }
+            Command::Open { door } => {
+                let ring = self.ring_at(&door);
+                let request = Request::Command {
+                    door,
+                    origin: request.origin,
+                    // Interfaces pass on only what the client's scope allows.
+                    permitted: true,
+                    ring,
+                };
+                self.open(now, request, false).map(|_| ring)
+            }
+            Command::Press { button, panel } => {
+                self.may_press(&panel, &request.origin)?;
+                match self.press(now, &panel, &button, true)? {
+                    Pressed::Joined(ring) | Pressed::Ring(ring) => Ok(Some(ring)),
+                }
+            }
+        }
+    }
+
+    /// The ring in progress at a panel of this door: who opens now, opens for that visitor.
+    fn ring_at(&self, door: &gateway_core::DoorId) -> Option<RingId> {
+        let panels = &self.params.panels;
+        self.live_calls()
+            .into_iter()
+            .find(|(_, call)| {
+                call.panel()
+                    .and_then(|panel| panels.get(panel))
+                    .is_some_and(|panel| panel.doors.contains(door))
+            })
+            .map(|(ring, _)| ring)
+    }
+
+    fn may_press(&self, panel: &PanelId, origin: &Origin) -> Result<(), (Refusal, String)> {
+        if !self.params.panels.contains_key(panel) {
+            return Err((Refusal::Unknown, format!("there is no panel {panel:?}")));
+        }
+        if !self.is_virtual_panel(panel) {
+            let text = "this panel is real; press its button".to_owned();
+            return Err((Refusal::NotVirtual, text));
+        }
+        let person = matches!(origin.factor, Factor::Api | Factor::Web);
+        if origin.may_simulate || person {
+            Ok(())
+        } else {
+            Err((
+                Refusal::Forbidden,
+                "this client may not press virtual bells".to_owned(),
+            ))
+        }
+    }
+
+    /// True if its line and all its buttons are virtual.
+    pub(super) fn is_virtual_panel(&self, panel: &PanelId) -> bool {
+        self.params.panels.get(panel).is_some_and(|p| {
+            let line = self.params.lines.get(&p.line).is_some_and(|l| l.simulated);
+            let real = |input| !self.params.inputs.get(input).is_some_and(|i| i.simulated);
+            line && !p.buttons.values().filter_map(|b| b.input.as_ref()).any(real)
+        })
+    }
+}

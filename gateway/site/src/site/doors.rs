@@ -1,0 +1,205 @@
+//! Opening, and what the guard reports.
+
+use gateway_access::{Decision as Verdict, Request};
+use gateway_core::{
+    DoorEvent, DoorId, Event, Factor, GatewayEvent, InputId, LockState, OutputId, Refusal, RingId, Subject,
+};
+use gateway_door::{Door, Input as DoorInput, LockOwner, Output as DoorOutput, ReleaseCause};
+
+use super::{Now, Site};
+use crate::io::{GuardReport, Output};
+use crate::params::DoorParams;
+
+/// What became of a request to open.
+pub(super) type Opened = Result<OutputId, (Refusal, String)>;
+
+impl Site {
+    /// The one way in which anything opens: the access decision, then the door machine.
+    ///
+    /// `injected` is true if it began with a simulated input; that opens no door with a real output.
+    pub(super) fn open(&mut self, now: Now, request: Request, injected: bool) -> Opened {
+        let (door, factor, ring) = (request.door().clone(), request.factor(), request.ring());
+        let Some(params) = self.params.doors.get(&door) else {
+            return Err((Refusal::Unknown, format!("there is no door {door:?}")));
+        };
+        if injected && !self.is_virtual(params) {
+            let text = "a simulated input opens no door with a real output";
+            self.deny(now, &door, factor, ring, text);
+            return Err((Refusal::NotVirtual, text.to_owned()));
+        }
+        let egress = matches!(factor, Factor::Rex | Factor::Fire);
+        if !egress && let Err(text) = self.guard.clone() {
+            self.deny(now, &door, factor, ring, &text);
+            return Err((Refusal::Fault, text));
+        }
+        match self.access.decide(now.mono, &self.context(), request) {
+            Verdict::Denied(denied) => {
+                let event = Event::Door(door, denied.event());
+                self.record(now, event, denied.ring, injected);
+                Err((denied.refusal(), denied.reason.to_string()))
+            }
+            Verdict::Granted(grant) => {
+                let output = grant.parts().output.clone();
+                let Some(machine) = self.doors.get_mut(&door) else {
+                    return Err((Refusal::Unknown, format!("there is no door {door:?}")));
+                };
+                machine.handle_input(now.mono, DoorInput::Granted(grant));
+                match self.drain_door(now, &door, injected) {
+                    None => Ok(output),
+                    Some(reason) => Err((Refusal::Forbidden, reason)),
+                }
+            }
+        }
+    }
+
+    fn deny(&mut self, now: Now, door: &DoorId, factor: Factor, ring: Option<RingId>, reason: &str) {
+        let event = DoorEvent::Denied {
+            factor,
+            reason: reason.to_owned(),
+            subject: Subject::Unknown,
+        };
+        self.record(now, Event::Door(door.clone(), event), ring, false);
+    }
+
+    /// Feeds a door and carries out what it says.
+    pub(super) fn door_input(&mut self, now: Now, door: &DoorId, input: DoorInput, injected: bool) {
+        if let Some(machine) = self.doors.get_mut(door) {
+            machine.handle_input(now.mono, input);
+            self.drain_door(now, door, injected);
+        }
+    }
+
+    /// Carries out what a door says. Returns the reason if the door refused a Grant.
+    pub(super) fn drain_door(&mut self, now: Now, door: &DoorId, injected: bool) -> Option<String> {
+        let simulated = injected || self.params.doors.get(door).is_some_and(|d| self.is_virtual(d));
+        let mut refused = None;
+        let mut exits: Vec<Request> = Vec::new();
+        while let Some(output) = self.doors.get_mut(door).and_then(|d| d.poll_output()) {
+            match output {
+                DoorOutput::Event { event, ring } => {
+                    if let DoorEvent::Denied { reason, .. } = &event {
+                        refused = Some(reason.clone());
+                    }
+                    self.record(now, Event::Door(door.clone(), event), ring, simulated);
+                }
+                DoorOutput::Operate { grant, pulse } => self.out.push_back(Output::Operate { grant, pulse }),
+                DoorOutput::Release { output } => self.out.push_back(Output::ReleaseOutput(output)),
+                DoorOutput::RequestExit { input } => {
+                    let door = door.clone();
+                    if self.still_wanted(&input) {
+                        exits.push(Request::Rex { door, input });
+                    }
+                }
+                DoorOutput::RequestFire => {
+                    let fire = self.params.fire_input.clone();
+                    if fire.is_some_and(|input| self.still_wanted(&input)) {
+                        exits.push(Request::Fire { door: door.clone() });
+                    }
+                }
+            }
+        }
+        for request in exits {
+            // A refusal stands in the journal; nobody waits for an answer.
+            let _ = self.open(now, request, injected);
+        }
+        refused
+    }
+
+    /// A wish to leave that a door repeats after the main loop stood still counts only if somebody still
+    /// presses: whoever wanted out before the gap may be gone, and somebody else may stand outside.
+    fn still_wanted(&self, input: &InputId) -> bool {
+        !self.in_gap || self.levels.is_pressed(input)
+    }
+
+    /// The fire input became active: every door of ours opens once, for its strike time.
+    pub(super) fn open_all_for_fire(&mut self, now: Now, injected: bool) {
+        let doors: Vec<DoorId> = self
+            .params
+            .doors
+            .iter()
+            .filter(|(_, p)| p.output.is_some() && p.owner == LockOwner::Gateway)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for door in doors {
+            let _ = self.open(now, Request::Fire { door }, injected);
+        }
+    }
+
+    pub(super) fn guard(&mut self, now: Now, report: GuardReport) {
+        match report {
+            GuardReport::Down { text } => {
+                if self.guard.is_ok() {
+                    self.gateway(
+                        now,
+                        GatewayEvent::Guard {
+                            text: text.clone(),
+                            up: false,
+                        },
+                    );
+                    // It releases everything as its last act, and its leases end without it.
+                    let busy = |d: &Door| d.lock() == LockState::Unlocked || d.pulse_until().is_some();
+                    let doors = self.doors.iter().filter(|(_, d)| busy(d));
+                    let doors: Vec<DoorId> = doors.map(|(id, _)| id.clone()).collect();
+                    for door in doors {
+                        let text = text.clone();
+                        let report = gateway_door::GuardReport::Failed { grant: None, text };
+                        self.door_input(now, &door, DoorInput::Guard(report), false);
+                    }
+                }
+                self.guard = Err(text);
+            }
+            GuardReport::Energised { grant, output } => {
+                for door in self.doors_with(&output) {
+                    let report = gateway_door::GuardReport::Energised { grant };
+                    self.door_input(now, &door, DoorInput::Guard(report), false);
+                }
+            }
+            GuardReport::Failed { grant, output, text } => {
+                for door in self.doors_with(&output) {
+                    let report = gateway_door::GuardReport::Failed {
+                        grant: Some(grant),
+                        text: text.clone(),
+                    };
+                    self.door_input(now, &door, DoorInput::Guard(report), false);
+                }
+            }
+            GuardReport::Released { cause, grant, output } => {
+                for door in self.doors_with(&output) {
+                    let report = gateway_door::GuardReport::Released { cause, grant };
+                    self.door_input(now, &door, DoorInput::Guard(report), false);
+                }
+                if cause != ReleaseCause::Superseded {
+                    self.strike_ended(now, &output);
+                }
+            }
+            GuardReport::Up => {
+                if self.guard.is_err() {
+                    let text = "the relay guard is ready".to_owned();
+                    self.gateway(now, GatewayEvent::Guard { text, up: true });
+                }
+                self.guard = Ok(());
+            }
+        }
+    }
+
+    fn doors_with(&self, output: &OutputId) -> Vec<DoorId> {
+        self.params
+            .doors
+            .iter()
+            .filter(|(_, p)| p.output.as_ref() == Some(output))
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
+
+    /// True if nothing real moves when this door opens.
+    pub(super) fn is_virtual(&self, door: &DoorParams) -> bool {
+        match &door.output {
+            Some(output) => self.params.outputs.get(output).is_some_and(|o| o.simulated),
+            None => door
+                .contact
+                .as_ref()
+                .and_then(|input| self.params.inputs.get(input))
+                .is_some_and(|input| input.simulated),
+        }
+    }
+}

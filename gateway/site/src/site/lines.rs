@@ -1,0 +1,78 @@
+//! What lines say: who has them, and when a panel rings over its wires.
+
+use gateway_core::{Cause, Event, LineId};
+use gateway_door::Input as DoorInput;
+use gateway_line::{EndedWhy, Output as LineOutput};
+
+use super::calls::{Call, MAX_CALLS};
+use super::{Now, Site};
+use crate::io::Output;
+
+impl Site {
+    /// Carries out what a line says.
+    pub(super) fn drain_line(&mut self, now: Now, line: &LineId) {
+        let simulated = self.params.lines.get(line).is_some_and(|l| l.simulated);
+        while let Some(output) = self.lines.get_mut(line).and_then(|u| u.line.poll_output()) {
+            match output {
+                LineOutput::Command(command) => self.out.push_back(Output::Line(line.clone(), command)),
+                LineOutput::Ended { why } => {
+                    let ring = self.lines.get_mut(line).and_then(|u| u.ring.take());
+                    if let Some(ring) = ring {
+                        let talking = self.calls.get(&ring).is_some_and(Call::is_talking);
+                        self.cancel(now, ring, ended_cause(why, talking));
+                    }
+                }
+                LineOutput::Event(event) => {
+                    self.record(now, Event::Line(line.clone(), event), None, simulated);
+                }
+                LineOutput::HandsetTook => {}
+                LineOutput::OpenedByPanel => {
+                    for door in self.doors_on(line) {
+                        self.door_input(now, &door, DoorInput::OpenedByPanel, simulated);
+                    }
+                }
+                LineOutput::RingStarted => self.line_rings(now, line, simulated),
+            }
+        }
+        let may = self.lines.get(line).is_some_and(|u| u.line.may_open_now());
+        for door in self.doors_on(line) {
+            self.door_input(now, &door, DoorInput::PanelMayOpen(may), false);
+        }
+    }
+
+    /// The panel rings over its wires: that is the button without an input of its own, else the first.
+    fn line_rings(&mut self, now: Now, line: &LineId, simulated: bool) {
+        let found = self
+            .panels_on(line)
+            .filter_map(|id| {
+                let buttons = &self.params.panels.get(id)?.buttons;
+                let button = buttons
+                    .iter()
+                    .find(|(_, b)| b.input.is_none())
+                    .or_else(|| buttons.iter().next());
+                button.map(|(button, _)| (id.clone(), button.clone()))
+            })
+            .next();
+        match found {
+            Some((panel, button)) if !self.stopping && self.calls.len() < MAX_CALLS => {
+                self.ring(now, &panel, &button, line, simulated);
+            }
+            Some(_) | None => {
+                if let Some(unit) = self.lines.get_mut(line) {
+                    unit.line.release(now.mono);
+                }
+            }
+        }
+    }
+}
+
+/// Why a call ends when its line does.
+const fn ended_cause(why: EndedWhy, talking: bool) -> Cause {
+    match why {
+        EndedWhy::Drop => Cause::Released,
+        EndedWhy::Handset => Cause::AnsweredElsewhere,
+        EndedWhy::Stopped => Cause::Cancelled,
+        EndedWhy::Window if talking => Cause::TalkLimit,
+        EndedWhy::Window => Cause::NoAnswer,
+    }
+}

@@ -1,0 +1,442 @@
+//! The machine: state, inputs, timers.
+
+mod apply;
+mod calls;
+mod commands;
+mod doors;
+mod lines;
+mod signals;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use gateway_access::{Access, Context, DigitCollector, LockOut};
+use gateway_core::{
+    AccountId, AccountState, ButtonId, Cause, DeviceId, DoorId, Envelope, Event, GatewayEvent, InputId,
+    Instant, LegEvent, LineId, PanelId, ReaderId, RingId, SiteView, Timestamp,
+};
+use gateway_door::Door;
+use gateway_line::Line;
+use rand::RngCore;
+
+use crate::io::{Input, Output, Plan, SeenId};
+use crate::levels::Levels;
+use crate::news::News;
+use crate::params::SiteParams;
+use calls::Call;
+
+/// A main loop that stood still for longer than this has old news in its queues (invariant 4).
+const GAP: Duration = Duration::from_millis(500);
+/// After a gap, what waited in sockets comes with a fresh time: nobody knows when it was sent. It comes within this.
+const SETTLE: Duration = Duration::from_millis(250);
+
+/// Time of one step: both clocks, read together by the driver.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    pub(crate) mono: Instant,
+    pub(crate) wall: Timestamp,
+}
+
+/// What an input is for. One input may have several roles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Role {
+    Button(PanelId, ButtonId),
+    Contact(DoorId),
+    Fire,
+    Rex(DoorId, gateway_access::RexKind),
+    Tamper(DoorId),
+}
+
+/// A line with the ring that has it.
+struct LineUnit {
+    line: Line,
+    ring: Option<RingId>,
+}
+
+/// One gateway: every door, line, call and decision of a site.
+///
+/// ```text
+/// site.handle_input(now, wall, input);
+/// while let Some(output) = site.poll_output() { carry it out, in order }
+/// wait for the next input, or for site.poll_timeout() and call site.handle_timeout(now, wall)
+/// ```
+pub struct Site {
+    access: Access,
+    accounts: BTreeMap<AccountId, (AccountState, String)>,
+    calls: BTreeMap<RingId, Call>,
+    clock_trusted: bool,
+    devices: BTreeMap<DeviceId, Option<String>>,
+    /// Edges and digits seen before this are old: the main loop stood still until then.
+    discard_before: Instant,
+    doors: BTreeMap<DoorId, Door>,
+    fire: bool,
+    generation: u64,
+    guard: Result<(), String>,
+    /// Overdue timers of a gap are being worked off.
+    in_gap: bool,
+    index_key: [u8; 32],
+    journal: Result<(), String>,
+    keypads: BTreeMap<ReaderId, DigitCollector>,
+    levels: Levels,
+    lines: BTreeMap<LineId, LineUnit>,
+    news: News,
+    next_leg: u64,
+    out: VecDeque<Output>,
+    params: SiteParams,
+    ready: bool,
+    rng: Box<dyn RngCore + Send>,
+    roles: BTreeMap<InputId, Vec<Role>>,
+    second: Option<String>,
+    stopping: bool,
+}
+
+impl Site {
+    /// A site that has just started: it knows nothing, and until [`Input::Ready`] it opens for egress only.
+    ///
+    /// `rng` makes ring ids and the key of the code index; seed it from the system.
+    #[must_use]
+    pub fn new(
+        params: SiteParams,
+        generation: u64,
+        mut rng: Box<dyn RngCore + Send>,
+        now: Instant,
+        wall: Timestamp,
+    ) -> Self {
+        let mut index_key = [0; 32];
+        rng.fill_bytes(&mut index_key);
+        let (instance, version) = (params.instance.clone(), params.version.clone());
+        let mut site = Self {
+            access: Access::default(),
+            accounts: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            clock_trusted: true,
+            devices: BTreeMap::new(),
+            discard_before: Instant::ZERO,
+            doors: BTreeMap::new(),
+            fire: false,
+            generation,
+            guard: Err("the relay guard has not reported yet".to_owned()),
+            in_gap: false,
+            index_key,
+            journal: Ok(()),
+            keypads: BTreeMap::new(),
+            levels: Levels::default(),
+            lines: BTreeMap::new(),
+            news: News::new(now),
+            next_leg: 0,
+            out: VecDeque::new(),
+            params: SiteParams::empty(params.id.clone()),
+            ready: false,
+            rng,
+            roles: BTreeMap::new(),
+            second: None,
+            stopping: false,
+        };
+        let now = Now { mono: now, wall };
+        site.configure(now, params, generation);
+        site.gateway(
+            now,
+            GatewayEvent::Started {
+                generation,
+                instance,
+                version,
+            },
+        );
+        site
+    }
+
+    /// Command ids judged before a restart: their commands are refused as duplicates for as long as they could
+    /// still count. Give them before the first command.
+    pub fn restore_ids(&mut self, seen: Vec<SeenId>, now: Instant, wall: Timestamp) {
+        self.news.restore(seen, self.params.command_ttl, now, wall);
+    }
+
+    /// Lock-outs of an earlier life. Give them before [`Input::Ready`].
+    pub fn restore_locks(&mut self, locks: Vec<LockOut>, now: Instant) {
+        self.access.restore_locks(now, locks);
+    }
+
+    /// The lock-outs, to be kept across restarts whenever [`Self::locks_revision`] has changed.
+    #[must_use]
+    pub fn export_locks(&self, now: Instant) -> Vec<LockOut> {
+        self.access.export_locks(now)
+    }
+
+    /// Grows with each change of the lock-outs.
+    #[must_use]
+    pub const fn locks_revision(&self) -> u64 {
+        self.access.locks_revision()
+    }
+
+    /// Takes one input. Drain [`Self::poll_output`] afterwards.
+    pub fn handle_input(&mut self, now: Instant, wall: Timestamp, input: Input) {
+        let now = Now { mono: now, wall };
+        self.notice_gap(now);
+        match input {
+            Input::Account {
+                account,
+                event,
+                state,
+            } => self.account(now, account, event, state),
+            Input::ClockStep { step_ms, trusted } => {
+                self.clock_trusted = trusted;
+                self.gateway(now, GatewayEvent::Clock { step_ms, trusted });
+            }
+            Input::Command { reply_to, request } => self.command(now, reply_to, request),
+            Input::Guard(report) => self.guard(now, report),
+            Input::Journal { ok, text } => self.journal(now, ok, text),
+            Input::Leg(event) => self.leg(now, event),
+            Input::LoopGap { gap } => self.gap(now, gap),
+            Input::Ready => self.ready = true,
+            Input::SecondInstance(instance) => {
+                if let Some(instance) = instance.clone().filter(|_| self.second != instance) {
+                    self.gateway(now, GatewayEvent::SecondInstance { instance });
+                }
+                self.second = instance;
+            }
+            Input::ShutDown => self.shut_down(now),
+            Input::Signal(signal) => self.signal(now, signal),
+        }
+    }
+
+    /// Lets due timers act. Call it at [`Self::poll_timeout`], or at any time.
+    pub fn handle_timeout(&mut self, now: Instant, wall: Timestamp) {
+        let now = Now { mono: now, wall };
+        self.notice_gap(now);
+        self.timers(now);
+    }
+
+    /// Takes over a new configuration: unchanged doors and panels keep their pulses and calls. Removed outputs
+    /// are released first.
+    pub fn apply(&mut self, params: SiteParams, generation: u64, now: Instant, wall: Timestamp) -> Plan {
+        let now = Now { mono: now, wall };
+        self.notice_gap(now);
+        let plan = self.configure(now, params, generation);
+        self.gateway(
+            now,
+            GatewayEvent::ConfigApplied {
+                generation,
+                plan: plan.to_string(),
+            },
+        );
+        plan
+    }
+
+    /// What is to be done next, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let calls = self.calls.values().filter_map(Call::poll_timeout);
+        let doors = self.doors.values().filter_map(Door::poll_timeout);
+        let lines = self.lines.values().filter_map(|unit| unit.line.poll_timeout());
+        let keypads = self.keypads.values().filter_map(DigitCollector::poll_timeout);
+        calls
+            .chain(doors)
+            .chain(lines)
+            .chain(keypads)
+            .chain(self.levels.poll_timeout())
+            .min()
+    }
+
+    /// The live picture. `seq` is left at 0: the driver knows it.
+    #[must_use]
+    pub fn view(&self) -> SiteView {
+        self.picture()
+    }
+
+    fn timers(&mut self, now: Now) {
+        for (input, change) in self.levels.due(now.mono) {
+            self.changed(now, &input, change);
+        }
+        for input in self.levels.newly_stuck(now.mono) {
+            self.stuck(now, &input);
+        }
+        // Calls before lines: both know the ring window, and the call knows how it ended.
+        let rings: Vec<RingId> = self.calls.keys().copied().collect();
+        for ring in rings {
+            self.call_timeout(now, ring);
+        }
+        let lines: Vec<LineId> = self.lines.keys().cloned().collect();
+        for id in lines {
+            if let Some(unit) = self.lines.get_mut(&id) {
+                unit.line.handle_timeout(now.mono);
+            }
+            self.drain_line(now, &id);
+        }
+        let doors: Vec<DoorId> = self.doors.keys().cloned().collect();
+        for id in doors {
+            if let Some(door) = self.doors.get_mut(&id) {
+                door.handle_timeout(now.mono);
+            }
+            self.drain_door(now, &id, false);
+        }
+        let readers: Vec<ReaderId> = self.keypads.keys().cloned().collect();
+        for reader in readers {
+            let entry = self
+                .keypads
+                .get_mut(&reader)
+                .and_then(|k| k.handle_timeout(now.mono));
+            if let Some(entry) = entry {
+                self.typed(now, &reader, entry);
+            }
+        }
+    }
+
+    /// A timer that is long overdue means that the main loop stood still, whoever else noticed it or not.
+    fn notice_gap(&mut self, now: Now) {
+        if let Some(due) = self.poll_timeout()
+            && now.mono.since(due) > GAP
+        {
+            self.gap(now, now.mono.since(due));
+        }
+    }
+
+    fn gap(&mut self, now: Now, gap: Duration) {
+        if gap <= GAP {
+            return;
+        }
+        // The driver and an overdue timer may tell of the same gap.
+        let known = self.discard_before != Instant::ZERO && now.mono.since(self.discard_before) <= GAP;
+        self.discard_before = now.mono;
+        self.levels.after_gap(now.mono);
+        for call in self.calls.values_mut() {
+            call.discard_before(now.mono + SETTLE);
+        }
+        for keypad in self.keypads.values_mut() {
+            keypad.clear();
+        }
+        if !known {
+            let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
+            self.gateway(now, GatewayEvent::LoopGap { gap_ms });
+        }
+        // What was due in the meantime is due now; overdue timers must not look like another gap.
+        self.in_gap = true;
+        self.timers(now);
+        self.in_gap = false;
+    }
+
+    fn account(
+        &mut self,
+        now: Now,
+        account: AccountId,
+        event: gateway_core::AccountEvent,
+        state: AccountState,
+    ) {
+        use gateway_core::AccountEvent as E;
+        if !self.params.accounts.contains_key(&account) {
+            return;
+        }
+        let detail = match &event {
+            E::Failed { detail, .. } => detail.clone(),
+            E::Registered { .. } | E::Unregistered {} => String::new(),
+        };
+        let before = self.accounts.insert(account.clone(), (state, detail.clone()));
+        // A refresh is no news; a failure with the same words is told once.
+        if before != Some((state, detail)) {
+            self.record(now, Event::Account(account, event), None, false);
+        }
+    }
+
+    fn journal(&mut self, now: Now, ok: bool, text: String) {
+        let was_ok = self.journal.is_ok();
+        self.journal = if ok { Ok(()) } else { Err(text.clone()) };
+        if was_ok != ok {
+            self.gateway(now, GatewayEvent::JournalFault { text, up: ok });
+        }
+    }
+
+    fn shut_down(&mut self, now: Now) {
+        if self.stopping {
+            return;
+        }
+        self.stopping = true;
+        let rings: Vec<RingId> = self.calls.keys().copied().collect();
+        for ring in rings {
+            self.cancel(now, ring, Cause::Released);
+        }
+        self.gateway(now, GatewayEvent::Stopping {});
+    }
+
+    fn leg(&mut self, now: Now, event: LegEvent) {
+        if let LegEvent::Incoming {
+            account,
+            leg,
+            line,
+            peer,
+        } = event
+        {
+            self.incoming(now, account, leg, line, peer);
+            return;
+        }
+        let ring = self
+            .calls
+            .iter()
+            .find(|(_, call)| call.has_leg(event.leg()))
+            .map(|(ring, _)| *ring);
+        if let Some(ring) = ring {
+            self.call_leg(now, ring, event);
+        }
+    }
+
+    /// What the access decision must know of the gateway.
+    fn context(&self) -> Context {
+        Context {
+            generation: self.generation,
+            journal_ok: self.journal.is_ok(),
+            projection_at_head: self.ready,
+            ready: !self.stopping,
+        }
+    }
+
+    fn record(&mut self, now: Now, event: Event, ring: Option<RingId>, simulated: bool) {
+        self.out.push_back(Output::Record(Envelope {
+            at: now.wall,
+            event,
+            ring,
+            simulated,
+        }));
+    }
+
+    fn gateway(&mut self, now: Now, event: GatewayEvent) {
+        self.record(now, Event::Gateway(event), None, false);
+    }
+
+    fn new_ring(&mut self, now: Now) -> RingId {
+        let mut random = [0; 10];
+        self.rng.fill_bytes(&mut random);
+        let ms = u64::try_from(now.wall.as_millisecond()).unwrap_or(0);
+        RingId::new(ms, random)
+    }
+
+    /// Doors of a panel that exist.
+    fn doors_of(&self, panel: &PanelId) -> Vec<DoorId> {
+        let named = self.params.panels.get(panel).map(|p| p.doors.as_slice());
+        named
+            .unwrap_or_default()
+            .iter()
+            .filter(|door| self.params.doors.contains_key(door))
+            .cloned()
+            .collect()
+    }
+
+    /// Panels on a line.
+    fn panels_on<'a>(&'a self, line: &'a LineId) -> impl Iterator<Item = &'a PanelId> {
+        self.params
+            .panels
+            .iter()
+            .filter(move |(_, panel)| panel.line == *line)
+            .map(|(id, _)| id)
+    }
+
+    /// Doors of the panels on a line, each once.
+    fn doors_on(&self, line: &LineId) -> BTreeSet<DoorId> {
+        self.panels_on(line)
+            .flat_map(|panel| self.doors_of(panel))
+            .collect()
+    }
+}

@@ -1,0 +1,234 @@
+//! What adapters notice: inputs, readers, lines, devices.
+
+use gateway_access::{CodeFrom, DigitCollector, Entry, Request, masked};
+use gateway_core::{
+    CardFrame, DeviceEvent, DeviceId, DoorId, Edge, Event, GatewayEvent, InputId, Instant, LineId,
+    LineSignal, PanelEvent, ReaderEvent, ReaderId, Signal, SignalKind,
+};
+use gateway_door::Input as DoorInput;
+
+use super::{Now, Role, Site};
+use crate::levels::{Change, EDGE_AGE};
+
+impl Site {
+    pub(super) fn signal(&mut self, now: Now, signal: Signal) {
+        let Signal {
+            at,
+            device,
+            simulated,
+            kind,
+        } = signal;
+        let late = at < self.discard_before || now.mono.since(at) > EDGE_AGE;
+        match kind {
+            SignalKind::Card { frame, reader } => self.card(now, at, late, simulated, frame, reader),
+            SignalKind::Fault(text) => self.device(now, device, Some(text)),
+            SignalKind::Input { edge, input } => self.input(now, at, late, simulated, edge, &input),
+            SignalKind::Key { key, reader } => self.key(now, at, late, simulated, key, reader),
+            SignalKind::Line { line, signal } => self.line_signal(now, late, simulated, &line, signal),
+            SignalKind::Ready => self.device(now, device, None),
+        }
+    }
+
+    fn device(&mut self, now: Now, device: DeviceId, fault: Option<String>) {
+        let before = self.devices.insert(device.clone(), fault.clone());
+        if before.as_ref() == Some(&fault) {
+            return;
+        }
+        let event = match fault {
+            Some(text) => DeviceEvent::Fault { text },
+            None => DeviceEvent::Ready {},
+        };
+        self.record(now, Event::Device(device, event), None, false);
+    }
+
+    /// Injecting is for virtual devices only; what claims to be simulated on a real one is dropped.
+    fn honest(injected: bool, configured: Option<bool>) -> Option<bool> {
+        match configured {
+            Some(true) => Some(true),
+            Some(false) if !injected => Some(false),
+            Some(false) | None => None,
+        }
+    }
+
+    fn input(&mut self, now: Now, at: Instant, late: bool, injected: bool, edge: Edge, input: &InputId) {
+        let configured = self.params.inputs.get(input).map(|p| p.simulated);
+        let Some(simulated) = Self::honest(injected, configured) else {
+            return;
+        };
+        if let Some(change) = self.levels.reading(now.mono, at, input, edge, late, simulated) {
+            self.changed(now, input, change);
+        }
+    }
+
+    /// A level counts: each role of the input makes of it what it is for.
+    pub(super) fn changed(&mut self, now: Now, input: &InputId, change: Change) {
+        let unstuck = self.levels.unstick(input);
+        for role in self.roles.get(input).cloned().unwrap_or_default() {
+            match role {
+                Role::Button(panel, button) => {
+                    if unstuck {
+                        let event = PanelEvent::ButtonReleased {
+                            button: button.clone(),
+                        };
+                        self.record(now, Event::Panel(panel.clone(), event), None, change.simulated);
+                    }
+                    if change.acts && change.late {
+                        let reason = "stale".to_owned();
+                        let event = PanelEvent::PressIgnored { button, reason };
+                        self.record(now, Event::Panel(panel, event), None, change.simulated);
+                    } else if change.acts {
+                        // A refusal stands in the journal; a visitor gets no answer but silence.
+                        let _ = self.press(now, &panel, &button, change.simulated);
+                    }
+                }
+                Role::Contact(door) => {
+                    let input = DoorInput::Contact(change.edge());
+                    self.door_input(now, &door, input, change.simulated);
+                }
+                Role::Fire => self.fire_changed(now, change),
+                Role::Rex(door, kind) => {
+                    let input = DoorInput::Rex {
+                        edge: change.edge(),
+                        input: input.clone(),
+                        kind,
+                    };
+                    self.door_input(now, &door, input, change.simulated);
+                }
+                Role::Tamper(door) => {
+                    let input = DoorInput::Tamper(change.edge());
+                    self.door_input(now, &door, input, change.simulated);
+                }
+            }
+        }
+    }
+
+    /// Fire opens each door of ours once, as the input becomes active. Active at the first reading it is only
+    /// reported: a restart operates nothing.
+    fn fire_changed(&mut self, now: Now, change: Change) {
+        if self.fire != change.active {
+            self.fire = change.active;
+            let event = GatewayEvent::Fire {
+                active: change.active,
+            };
+            self.record(now, Event::Gateway(event), None, change.simulated);
+        }
+        if change.acts {
+            self.open_all_for_fire(now, change.simulated);
+        }
+    }
+
+    pub(super) fn stuck(&mut self, now: Now, input: &InputId) {
+        let simulated = self.params.inputs.get(input).is_some_and(|p| p.simulated);
+        for role in self.roles.get(input).cloned().unwrap_or_default() {
+            if let Role::Button(panel, button) = role {
+                let event = PanelEvent::ButtonStuck { button };
+                self.record(now, Event::Panel(panel, event), None, simulated);
+            }
+        }
+    }
+
+    fn card(
+        &mut self,
+        now: Now,
+        at: Instant,
+        late: bool,
+        injected: bool,
+        frame: CardFrame,
+        reader: ReaderId,
+    ) {
+        let configured = self.params.readers.get(&reader).map(|p| p.simulated);
+        let Some(simulated) = Self::honest(injected, configured) else {
+            return;
+        };
+        let event = ReaderEvent::Card {
+            bits: frame.bits,
+            masked: masked(&frame),
+        };
+        self.record(now, Event::Reader(reader.clone(), event), None, simulated);
+        // The decision refuses old reads by their time; what waited in a gap is old whatever its time says.
+        let at = if late { Instant::ZERO } else { at };
+        for door in self.doors_at(&reader) {
+            let request = Request::Card {
+                at,
+                door,
+                frame: frame.clone(),
+                reader: reader.clone(),
+            };
+            let _ = self.open(now, request, simulated);
+        }
+    }
+
+    fn key(&mut self, now: Now, at: Instant, late: bool, injected: bool, key: char, reader: ReaderId) {
+        let configured = self.params.readers.get(&reader).map(|p| p.simulated);
+        let Some(simulated) = Self::honest(injected, configured) else {
+            return;
+        };
+        self.record(
+            now,
+            Event::Reader(reader.clone(), ReaderEvent::Key {}),
+            None,
+            simulated,
+        );
+        if late {
+            return;
+        }
+        let doors = self.doors_at(&reader);
+        let key_use = self.access.key_use();
+        let keypad = self
+            .keypads
+            .entry(reader.clone())
+            .or_insert_with(|| DigitCollector::new(key_use));
+        let access = &self.access;
+        let entries = keypad.push(at, key, |typed| {
+            doors
+                .iter()
+                .any(|door| access.is_code(door, CodeFrom::Keypad, typed))
+        });
+        for entry in entries {
+            self.typed(now, &reader, entry);
+        }
+    }
+
+    /// A complete entry at a keypad, for the first door at this reader that it could open, else for the first.
+    pub(super) fn typed(&mut self, now: Now, reader: &ReaderId, entry: Entry) {
+        let simulated = self.params.readers.get(reader).is_some_and(|p| p.simulated);
+        let doors = self.doors_at(reader);
+        let meant = doors
+            .iter()
+            .find(|door| self.access.is_code(door, CodeFrom::Keypad, entry.digits.reveal()))
+            .or(doors.first());
+        if let Some(door) = meant.cloned() {
+            let request = Request::KeypadCode {
+                at: entry.at,
+                digits: entry.digits,
+                door,
+                reader: reader.clone(),
+            };
+            let _ = self.open(now, request, simulated);
+        }
+    }
+
+    fn doors_at(&self, reader: &ReaderId) -> Vec<DoorId> {
+        self.params
+            .doors
+            .iter()
+            .filter(|(_, door)| door.readers.contains(reader))
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
+
+    fn line_signal(&mut self, now: Now, late: bool, injected: bool, line: &LineId, signal: LineSignal) {
+        let configured = self.params.lines.get(line).map(|p| p.simulated);
+        if Self::honest(injected, configured).is_none() {
+            return;
+        }
+        // Old states of a line are still states; an old ring is nobody at the door.
+        if late && signal == LineSignal::Ring {
+            return;
+        }
+        if let Some(unit) = self.lines.get_mut(line) {
+            unit.line.handle_signal(now.mono, signal);
+            self.drain_line(now, line);
+        }
+    }
+}

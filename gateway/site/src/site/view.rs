@@ -1,0 +1,174 @@
+//! The live picture.
+
+use gateway_access::OnJournalFault;
+use gateway_core::{
+    AccountState, AccountView, CallView, ContactState, DoorId, DoorView, Fault, LineView, LockState,
+    PanelView, Seq, SiteView,
+};
+use gateway_door::LockOwner;
+
+use super::Site;
+use super::calls::Call;
+use crate::params::DoorParams;
+
+impl Site {
+    pub(super) fn picture(&self) -> SiteView {
+        SiteView {
+            accounts: self.account_views(),
+            calls: self.call_views(),
+            doors: self
+                .params
+                .doors
+                .iter()
+                .map(|(id, p)| self.door_view(id, p))
+                .collect(),
+            faults: self.faults(),
+            generation: self.generation,
+            instance: self.params.instance.clone(),
+            lines: self
+                .lines
+                .iter()
+                .map(|(id, unit)| LineView {
+                    id: id.clone(),
+                    state: unit.line.state(),
+                })
+                .collect(),
+            name: self.params.name.clone(),
+            panels: self.panel_views(),
+            seq: Seq(0),
+            site: Some(self.params.id.clone()),
+        }
+    }
+
+    fn account_views(&self) -> Vec<AccountView> {
+        let accounts = self.params.accounts.iter();
+        accounts
+            .map(|(id, params)| {
+                let told = self.accounts.get(id).cloned();
+                let (state, detail) = told.unwrap_or_else(|| {
+                    let idle = if params.register {
+                        AccountState::Registering
+                    } else {
+                        AccountState::Registered
+                    };
+                    (idle, String::new())
+                });
+                AccountView {
+                    detail,
+                    id: id.clone(),
+                    state,
+                }
+            })
+            .collect()
+    }
+
+    fn call_views(&self) -> Vec<CallView> {
+        self.live_calls()
+            .into_iter()
+            .map(|(ring, call)| CallView {
+                parties: call.parties(),
+                ring,
+                panel: call.panel().cloned(),
+                state: if call.is_talking() { "talking" } else { "ringing" },
+            })
+            .collect()
+    }
+
+    fn door_view(&self, id: &DoorId, params: &DoorParams) -> DoorView {
+        let door = self.doors.get(id);
+        let journal = self.journal.is_ok() || params.on_journal_fault == OnJournalFault::OpenAndBuffer;
+        let has_output = params.output.is_some();
+        DoorView {
+            available: door.is_some()
+                && has_output
+                && journal
+                && self.ready
+                && !self.stopping
+                && self.guard.is_ok(),
+            contact: door.map_or(ContactState::Unknown, |d| d.contact()),
+            forced: door.is_some_and(|d| d.is_forced()),
+            held_open: door.is_some_and(|d| d.is_held_open()),
+            id: id.clone(),
+            lock: door
+                .filter(|_| has_output)
+                .map_or(LockState::Unknown, |d| d.lock()),
+            name: params.name.clone(),
+            owned: has_output && params.owner == LockOwner::Gateway,
+            pulse_until: door.and_then(|d| d.pulse_until()),
+            simulated: self.is_virtual(params),
+        }
+    }
+
+    fn panel_views(&self) -> Vec<PanelView> {
+        let panels = self.params.panels.iter();
+        panels
+            .map(|(id, params)| PanelView {
+                buttons: params
+                    .buttons
+                    .iter()
+                    .map(|(button, p)| (button.clone(), p.name.clone()))
+                    .collect(),
+                doors: self.doors_of(id),
+                id: id.clone(),
+                line: params.line.clone(),
+                name: params.name.clone(),
+                ring: self
+                    .live_calls()
+                    .into_iter()
+                    .find(|(_, call): &(_, &Call)| call.panel() == Some(id))
+                    .map(|(ring, _)| ring),
+                simulated: self.is_virtual_panel(id),
+            })
+            .collect()
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut fault = |part: String, text: &str| {
+            faults.push(Fault {
+                part,
+                text: text.to_owned(),
+            });
+        };
+        if let Err(text) = &self.guard {
+            fault("guard".to_owned(), text);
+        }
+        if let Err(text) = &self.journal {
+            fault("journal".to_owned(), text);
+        }
+        if let Some(instance) = &self.second {
+            let text = format!("another gateway ({instance}) runs under this name; stop one of them");
+            fault("instance".to_owned(), &text);
+        }
+        if !self.clock_trusted {
+            fault(
+                "clock".to_owned(),
+                "the wall clock is not trusted; check the time source",
+            );
+        }
+        for (id, (state, detail)) in &self.accounts {
+            if *state == AccountState::Failed {
+                fault(format!("account:{id}"), detail);
+            }
+        }
+        for (id, text) in &self.devices {
+            if let Some(text) = text {
+                fault(format!("device:{id}"), text);
+            }
+        }
+        for (id, door) in &self.doors {
+            if let Some(text) = door.fault() {
+                fault(format!("door:{id}"), text);
+            }
+        }
+        for (panel, params) in &self.params.panels {
+            for (button, p) in &params.buttons {
+                if p.input.as_ref().is_some_and(|input| self.levels.is_stuck(input)) {
+                    let text = "the button is held for longer than ten minutes; look at it and its wires";
+                    fault(format!("button:{panel}/{button}"), text);
+                }
+            }
+        }
+        faults
+    }
+}

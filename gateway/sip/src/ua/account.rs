@@ -1,0 +1,175 @@
+//! One account: what it is told, its registration, and what the registrar told us.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use gateway_core::{AccountState, Instant};
+use sha2::{Digest as _, Sha256};
+
+use super::auth::Auth;
+use super::backoff::Backoff;
+use super::types::UaAccount;
+use crate::transaction::TransactionId;
+use crate::{Flow, NameAddr, Transport, Uri};
+
+/// What the registration does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Deregistering; the account goes away.
+    Leaving,
+    /// Nothing more to do.
+    Left,
+    /// REGISTER is on its way.
+    Registering { tx: TransactionId },
+    /// Waits until `Registration::due`.
+    Resting,
+    /// Waits for its hop.
+    Reaching,
+    /// No registration is wanted.
+    Trunk,
+}
+
+/// The registration of one account (RFC 3261 §10).
+#[derive(Debug)]
+pub(crate) struct Registration {
+    /// REGISTERs sent with credentials, by time: the guard against locking the account at the PBX.
+    pub(crate) attempts: VecDeque<Instant>,
+    pub(crate) backoff: Backoff,
+    pub(crate) call_id: String,
+    /// When to act next, if it is not up to the network.
+    pub(crate) due: Option<Instant>,
+    /// Lifetime to ask for, seconds; grows with 423.
+    pub(crate) expires: u64,
+    /// Where the binding was made.
+    pub(crate) flow: Option<Flow>,
+    pub(crate) phase: Phase,
+    /// When to send the next keep-alive over UDP.
+    pub(crate) ping: Option<Instant>,
+    pub(crate) seq: u32,
+    /// The last state told.
+    pub(crate) state: AccountState,
+    pub(crate) tag: String,
+    /// Challenges answered in this exchange.
+    pub(crate) tries: u8,
+    /// Until when the binding at the registrar lives.
+    pub(crate) valid_until: Option<Instant>,
+}
+
+/// An account at work.
+#[derive(Debug)]
+pub(crate) struct Account {
+    /// User part of our Contact: stable, and hard to guess for strangers.
+    pub(crate) auth: Auth,
+    pub(crate) contact_user: String,
+    pub(crate) params: UaAccount,
+    /// Addresses of the hop when it was last reached.
+    pub(crate) peers: Vec<IpAddr>,
+    pub(crate) reg: Registration,
+    /// Service-Route of the registrar (RFC 3608).
+    pub(crate) service_route: Vec<NameAddr>,
+}
+
+/// User part of the Contact of `id`: the same over restarts of one instance.
+pub(crate) fn contact_user(instance: &[u8; 16], id: &str) -> String {
+    let digest = Sha256::new().chain_update(instance).chain_update(id).finalize();
+    let mut user = String::from("d-");
+    for byte in &digest[..8] {
+        write!(user, "{byte:02x}").expect("writing to a string");
+    }
+    user
+}
+
+impl Account {
+    pub(crate) fn new(params: UaAccount, instance: &[u8; 16], call_id: String, tag: String) -> Self {
+        Self {
+            auth: Auth::new(&params.auth_user, &params.password),
+            contact_user: contact_user(instance, params.id.as_str()),
+            peers: Vec::new(),
+            reg: Registration {
+                attempts: VecDeque::new(),
+                backoff: Backoff::default(),
+                call_id,
+                due: None,
+                expires: params.expires.as_secs().clamp(30, 86_400),
+                flow: None,
+                phase: Phase::Resting,
+                ping: None,
+                seq: 0,
+                state: AccountState::Off,
+                tag,
+                tries: 0,
+                valid_until: None,
+            },
+            service_route: Vec::new(),
+            params,
+        }
+    }
+
+    /// Address of record.
+    pub(crate) fn aor(&self) -> Uri {
+        Uri::sip(Some(&self.params.user), self.params.domain.clone(), None)
+    }
+
+    /// Routes of a request outside dialogs: the outbound proxy, then what the registrar wants.
+    pub(crate) fn routes(&self) -> Vec<NameAddr> {
+        let proxy = self.params.proxy.then(|| {
+            let hop = &self.params.hop;
+            let host = crate::Host::parse(&hop.host).unwrap_or_else(|_| self.params.domain.clone());
+            let mut uri = crate::SipUri::new(None, host, hop.port);
+            if hop.transport != Transport::Udp {
+                uri.params
+                    .set("transport", &hop.transport.as_via().to_ascii_lowercase());
+            }
+            uri.params.set_flag("lr");
+            NameAddr::new(Uri::Sip(uri))
+        });
+        let same = |route: &NameAddr| {
+            let (Some(ours), Some(theirs)) =
+                (proxy.as_ref().and_then(|p| p.uri.as_sip()), route.uri.as_sip())
+            else {
+                return false;
+            };
+            ours.host.same_as(&theirs.host) && ours.port == theirs.port
+        };
+        // A registrar behind the proxy usually repeats the proxy as its first Service-Route.
+        let repeated = self.service_route.first().is_some_and(same);
+        proxy
+            .clone()
+            .filter(|_| !repeated)
+            .into_iter()
+            .chain(self.service_route.iter().cloned())
+            .collect()
+    }
+
+    /// True if calls can be made and taken.
+    pub(crate) const fn usable(&self) -> bool {
+        matches!(self.reg.state, AccountState::Registered)
+    }
+
+    /// True if `flow` is, or comes from, this account's PBX.
+    ///
+    /// A datagram's source address is easily forged, so that it vouches only for accounts that use UDP themselves.
+    pub(crate) fn trusts(&self, flow: &Flow) -> bool {
+        let as_good = match self.params.hop.transport {
+            Transport::Tcp => flow.transport.is_reliable(),
+            Transport::Tls => flow.transport == Transport::Tls,
+            Transport::Udp => true,
+        };
+        self.reg.flow == Some(*flow) || (as_good && self.peers.contains(&flow.remote.ip().to_canonical()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_contact_user_is_stable_and_differs_by_account_and_instance() {
+        let user = contact_user(&[1; 16], "pbx");
+        assert_eq!(user, contact_user(&[1; 16], "pbx"));
+        assert_ne!(user, contact_user(&[1; 16], "other"));
+        assert_ne!(user, contact_user(&[2; 16], "pbx"));
+        assert_eq!(user.len(), 18);
+    }
+}

@@ -1,0 +1,87 @@
+//! Hops: places to send requests to, and what became of them.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use gateway_core::Instant;
+
+use crate::{Flow, Host, SipUri, Transport};
+
+/// Whom a TLS hop trusts: a number the driver gives to each different trust setting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TrustId(pub u16);
+
+/// A place to send requests to, before names are resolved. Accounts with equal hops share one flow.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hop {
+    /// Name in lower case, or IP literal (IPv6 without brackets).
+    pub host: String,
+    /// Port; `None` asks for SRV records (RFC 3263 §4.2) and falls back to the default port.
+    pub port: Option<u16>,
+    /// Transport.
+    pub transport: Transport,
+    /// For TLS.
+    pub trust: TrustId,
+}
+
+impl Hop {
+    /// To a host and port.
+    #[must_use]
+    pub fn new(host: &Host, port: Option<u16>, transport: Transport, trust: TrustId) -> Self {
+        let host = match host {
+            Host::Ip(ip) => ip.to_string(),
+            Host::Name(name) => name.to_ascii_lowercase(),
+        };
+        Self {
+            host,
+            port,
+            transport,
+            trust,
+        }
+    }
+
+    /// Where a URI leads (RFC 3263 §4.1 without NAPTR): its transport parameter, `sips:`, else UDP.
+    #[must_use]
+    pub fn of_uri(uri: &SipUri, trust: TrustId) -> Self {
+        let named = uri.params.get("transport").and_then(Transport::from_param);
+        let transport = match named {
+            Some(Transport::Tcp) if uri.secure => Transport::Tls,
+            Some(named) => named,
+            None if uri.secure => Transport::Tls,
+            None => Transport::Udp,
+        };
+        Self::new(&uri.host, uri.port, transport, trust)
+    }
+}
+
+impl fmt::Display for Hop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (open, close) = if self.host.contains(':') {
+            ("[", "]")
+        } else {
+            ("", "")
+        };
+        write!(f, "{} {open}{}{close}", self.transport, self.host)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+/// A hop that was reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// The flow; `local` is a concrete address, never the unspecified one.
+    pub flow: Flow,
+    /// All addresses the hop's name stands for: requests from these belong to it too.
+    pub peers: Vec<IpAddr>,
+}
+
+/// What is known of a hop.
+#[derive(Clone, Debug)]
+pub(crate) enum HopState {
+    /// The driver was asked.
+    Connecting,
+    /// Not reachable; the next try is not before `until`.
+    Failed { until: Instant, why: String },
+    /// Usable.
+    Up(Reached),
+}

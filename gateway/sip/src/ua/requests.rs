@@ -1,0 +1,38 @@
+//! Every request that starts a server transaction: inside a call, outside, or lost.
+
+use gateway_core::Instant;
+
+use super::UserAgent;
+use super::headers::capable;
+use crate::transaction::TransactionId;
+use crate::{Flow, Method, Request, Response};
+
+impl UserAgent {
+    pub(crate) fn request_heard(&mut self, now: Instant, tx: TransactionId, request: Request, flow: Flow) {
+        let tagged = request.headers.to().is_ok_and(|to| to.tag().is_some());
+        if tagged {
+            let leg = self
+                .calls
+                .iter()
+                .find(|(_, call)| !call.is_over() && call.owns(&request))
+                .map(|(leg, _)| *leg);
+            match leg {
+                Some(leg) => self.in_dialog(now, tx, leg, request),
+                None => self.answer(now, tx, Response::to(&request, 481)),
+            }
+            return;
+        }
+        match &request.method {
+            m if *m == Method::INVITE => self.incoming(now, tx, request, flow),
+            m if *m == Method::OPTIONS => {
+                let response = capable(Response::to(&request, 200), &self.params.user_agent);
+                self.answer(now, tx, response);
+            }
+            m if *m == Method::REFER => self.answer(now, tx, Response::to(&request, 603)),
+            m if [Method::BYE, Method::INFO, Method::UPDATE, Method::PRACK].contains(m) => {
+                self.answer(now, tx, Response::to(&request, 481));
+            }
+            _ => self.unsupported(now, tx, &request),
+        }
+    }
+}

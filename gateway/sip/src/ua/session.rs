@@ -1,0 +1,260 @@
+//! Requests inside a call: BYE, INFO, re-INVITE, UPDATE, and what is declined.
+
+use gateway_core::{Cause, Instant, LegId};
+
+use super::UserAgent;
+use super::call::{Pending, Phase};
+use super::headers::{ACCEPT, ALLOW, SDP, capable};
+use super::identity;
+use super::registration::contact_uri;
+use super::types::CallOutput;
+use crate::transaction::TransactionId;
+use crate::{HeaderName, Method, NameAddr, Request, Response};
+
+impl UserAgent {
+    pub(crate) fn in_dialog(&mut self, now: Instant, tx: TransactionId, leg: LegId, request: Request) {
+        let Some(call) = self.calls.get_mut(&leg) else {
+            return;
+        };
+        let seq = request.headers.cseq().map_or(0, |cseq| cseq.number);
+        if call
+            .dialog
+            .as_mut()
+            .is_some_and(|dialog| dialog.take_seq(seq).is_err())
+        {
+            self.answer(
+                now,
+                tx,
+                Response::to(&request, 500).with(HeaderName::RetryAfter, "1"),
+            );
+            return;
+        }
+        call.learn_session(request.headers.text(&HeaderName::SessionId).as_deref());
+        let session = call.session_header();
+        let ok = Response::to(&request, 200).with(HeaderName::SessionId, session);
+        match &request.method {
+            m if *m == Method::BYE => {
+                self.answer(now, tx, ok);
+                self.terminate_incoming(now, leg);
+                let detail = request.headers.text(&HeaderName::Reason).map_or_else(
+                    || "BYE received".to_owned(),
+                    |reason| format!("BYE received, {reason}"),
+                );
+                self.over(leg, Cause::Normal, detail);
+            }
+            m if *m == Method::INFO => self.info(now, tx, leg, &request, ok),
+            m if *m == Method::INVITE || *m == Method::UPDATE => self.reoffer(now, tx, leg, request),
+            m if *m == Method::OPTIONS => {
+                let response = capable(ok, &self.params.user_agent);
+                self.answer(now, tx, response);
+            }
+            // A transfer would hand the right to open to someone else.
+            m if *m == Method::REFER => self.answer(now, tx, Response::to(&request, 603)),
+            _ => self.unsupported(now, tx, &request),
+        }
+    }
+
+    /// 405 for methods we know and do not allow, 501 for others.
+    pub(crate) fn unsupported(&mut self, now: Instant, tx: TransactionId, request: &Request) {
+        let code = if matches!(request.method, Method::Known(_)) {
+            405
+        } else {
+            501
+        };
+        self.answer(
+            now,
+            tx,
+            Response::to(request, code).with(HeaderName::Allow, ALLOW),
+        );
+    }
+
+    fn info(&mut self, now: Instant, tx: TransactionId, leg: LegId, request: &Request, ok: Response) {
+        let kind = request.headers.content_type();
+        let text = String::from_utf8_lossy(&request.body);
+        let digit = match kind.as_deref() {
+            Some("application/dtmf-relay") => relay_digit(&text),
+            Some("application/dtmf") => plain_digit(&text),
+            None if request.body.is_empty() => {
+                // Some PBXs probe a call that way.
+                self.answer(now, tx, ok);
+                return;
+            }
+            Some(_) | None => {
+                self.answer(
+                    now,
+                    tx,
+                    Response::to(request, 415).with(HeaderName::Accept, ACCEPT),
+                );
+                return;
+            }
+        };
+        let confirmed = self
+            .calls
+            .get(&leg)
+            .is_some_and(|call| matches!(call.phase, Phase::Confirmed));
+        match digit {
+            None => self.answer(now, tx, Response::to(request, 400)),
+            Some(digit) => {
+                self.answer(now, tx, ok);
+                // Before the ACK of an incoming call nobody is confirmed, so nothing is pressed.
+                if confirmed {
+                    self.tell(leg, CallOutput::Digit { at: now, digit });
+                }
+            }
+        }
+    }
+
+    fn reoffer(&mut self, now: Instant, tx: TransactionId, leg: LegId, request: Request) {
+        self.check_identity(leg, &request);
+        let Some(call) = self.calls.get_mut(&leg) else {
+            return;
+        };
+        let invite = request.method == Method::INVITE;
+        let has_sdp = request.headers.content_type().as_deref() == Some(SDP) && !request.body.is_empty();
+        if !matches!(call.phase, Phase::Confirmed) || call.pending.is_some() || call.unacked.is_some() {
+            // RFC 3261 §14.2, RFC 3311 §5.2: one offer at a time.
+            self.answer(
+                now,
+                tx,
+                Response::to(&request, 500).with(HeaderName::RetryAfter, "2"),
+            );
+            return;
+        }
+        if !request.body.is_empty() && !has_sdp {
+            self.answer(now, tx, Response::to(&request, 415).with(HeaderName::Accept, SDP));
+            return;
+        }
+        let sdp = has_sdp.then(|| request.body.clone());
+        let offerless = sdp.is_none();
+        call.pending = Some(Pending {
+            offerless: offerless && invite,
+            request: Box::new(request),
+            tx,
+        });
+        if offerless && !invite {
+            // An UPDATE without offer refreshes the session or the identity.
+            self.answer_reoffer(now, leg, Some(Vec::new()));
+        } else {
+            self.tell(leg, CallOutput::Reoffer { sdp });
+        }
+    }
+
+    /// The driver's answer to a `Reoffer`: a description, or `None` for "not acceptable" (488).
+    pub fn answer_reoffer(&mut self, now: Instant, leg: LegId, sdp: Option<Vec<u8>>) {
+        self.reoffer_answered(now, leg, sdp);
+        self.drain(now);
+    }
+
+    fn reoffer_answered(&mut self, now: Instant, leg: LegId, sdp: Option<Vec<u8>>) {
+        let Some(call) = self.calls.get_mut(&leg) else {
+            return;
+        };
+        let Some(Pending {
+            offerless,
+            request,
+            tx,
+        }) = call.pending.take()
+        else {
+            return;
+        };
+        let Some(sdp) = sdp else {
+            self.answer(now, tx, Response::to(&request, 488));
+            return;
+        };
+        if let Some(dialog) = call.dialog.as_mut() {
+            dialog.refresh_target(&request.headers);
+        }
+        let (session, flow) = (call.session_header(), call.flow);
+        let mut response = Response::to(&request, 200).with(HeaderName::SessionId, session);
+        let user = self.calls.get(&leg).map(|call| self.contact_user_of(call));
+        if let (Some(user), Some(flow)) = (user, flow) {
+            let contact = NameAddr::new(contact_uri(&user, &flow));
+            response = response.with(HeaderName::Contact, contact.to_string());
+        }
+        response = capable(response, &self.params.user_agent);
+        if !sdp.is_empty() {
+            response = response.with_body(SDP, sdp);
+        }
+        if request.method == Method::INVITE {
+            self.accepted(now, leg, tx, response, offerless);
+        } else {
+            self.answer(now, tx, response);
+        }
+    }
+
+    /// A PBX that says that the party is another one now takes its right to open away.
+    fn check_identity(&mut self, leg: LegId, request: &Request) {
+        let Some(call) = self.calls.get_mut(&leg) else {
+            return;
+        };
+        let told = if call.account.is_some() {
+            identity::asserted(&request.headers)
+        } else {
+            request.headers.from_addr().ok()
+        };
+        let (Some(told), Some(known)) = (told, &call.identity) else {
+            return;
+        };
+        if call.authority_lost || !identity::differs(&known.uri, &told.uri) {
+            return;
+        }
+        call.authority_lost = true;
+        let why = format!("{} says that {} is {} now", request.method, known.uri, told.uri);
+        self.tell(leg, CallOutput::AuthorityLost { why });
+    }
+}
+
+/// `Signal=9` among the lines of a dtmf-relay body.
+fn relay_digit(text: &str) -> Option<char> {
+    text.lines().find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("signal")
+            .then(|| plain_digit(value))?
+    })
+}
+
+/// One digit; 10 to 15 are event numbers of RFC 4733 for `*`, `#` and A to D.
+fn plain_digit(text: &str) -> Option<char> {
+    let text = text.trim();
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(c), None) => {
+            let c = c.to_ascii_uppercase();
+            matches!(c, '0'..='9' | '*' | '#' | 'A'..='D').then_some(c)
+        }
+        (Some(_), Some(_)) => {
+            let n: usize = text.parse().ok().filter(|n| (10..=15).contains(n))?;
+            "*#ABCD".chars().nth(n - 10)
+        }
+        (None, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_of_info_bodies_as_peers_write_them() {
+        for (body, expected) in [
+            ("Signal=9\r\nDuration=160\r\n", Some('9')),
+            ("Signal= 5\r\nDuration= 160", Some('5')),
+            ("signal=*\n", Some('*')),
+            ("Signal=11\r\n", Some('#')),
+            ("Duration=160\r\n", None),
+            ("Signal=hello\r\n", None),
+        ] {
+            assert_eq!(relay_digit(body), expected, "{body:?}");
+        }
+        for (body, expected) in [
+            ("9", Some('9')),
+            (" # \r\n", Some('#')),
+            ("a", Some('A')),
+            ("", None),
+            ("99", None),
+        ] {
+            assert_eq!(plain_digit(body), expected, "{body:?}");
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Incoming calls and requests.
+
+use std::collections::BTreeSet;
+
+use gateway_core::{Cause, LegId};
+
+use super::bench::{Bench, SDP, addr, params, secs};
+use crate::ua::CallOutput;
+use crate::{Flow, HeaderName, Transport};
+
+const LEG: LegId = LegId(1000);
+
+fn invite(extra: &str, body: &str) -> String {
+    let kind = if body.is_empty() {
+        ""
+    } else {
+        "\nContent-Type: application/sdp"
+    };
+    format!(
+        "INVITE sip:503@10.0.0.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bKin1\nMax-Forwards: 70\n\
+         From: \"Anna\" <sip:1000@pbx.example>;tag=them\nTo: <sip:503@pbx.example>\nCall-ID: in1\nCSeq: 5 INVITE\n\
+         Contact: <sip:1000@10.0.0.2>{extra}{kind}\n\n{body}"
+    )
+}
+
+fn inside(method: &str, seq: u32, tag: &str, rest: &str) -> String {
+    format!(
+        "{method} sip:door@10.0.0.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bKi{seq}{method}\nMax-Forwards: 70\n\
+         From: <sip:1000@pbx.example>;tag=them\nTo: <sip:503@pbx.example>;tag={tag}\nCall-ID: in1\nCSeq: {seq} {method}\n\
+         Contact: <sip:1000@10.0.0.2>{rest}"
+    )
+}
+
+/// A call that was answered and acknowledged; gives our tag.
+fn talking() -> (Bench, String) {
+    let mut bench = Bench::trunk();
+    bench.ask(&invite("", SDP));
+    match bench.call_event() {
+        CallOutput::Incoming {
+            account, peer, sdp, ..
+        } => {
+            assert!(account.is_some());
+            assert_eq!(peer.address, "sip:1000@pbx.example");
+            assert_eq!(sdp.as_deref(), Some(SDP.as_bytes()));
+        }
+        other => panic!("{other:?}"),
+    }
+    bench.ua.ring(bench.now, LEG);
+    bench.settle();
+    let ringing = bench.response();
+    assert_eq!(ringing.code(), 180);
+    let tag = ringing
+        .headers
+        .to()
+        .expect("ours")
+        .tag()
+        .expect("a tag")
+        .to_owned();
+    bench.ua.accept(bench.now, LEG, SDP.into());
+    bench.settle();
+    let ok = bench.response();
+    assert_eq!(ok.code(), 200);
+    assert_eq!(ok.headers.to().expect("ours").tag(), Some(tag.as_str()));
+    bench.ask(&inside("ACK", 5, &tag, ""));
+    assert_eq!(bench.call_event(), CallOutput::Confirmed { sdp: None });
+    (bench, tag)
+}
+
+#[test]
+fn a_call_is_answered_and_ended_by_the_caller() {
+    let (mut bench, tag) = talking();
+    bench.pass(secs(40));
+    bench.nothing_sent();
+    bench.ask(&inside("BYE", 6, &tag, ""));
+    assert_eq!(bench.response().code(), 200);
+    assert!(matches!(
+        bench.call_event(),
+        CallOutput::Ended {
+            cause: Cause::Normal,
+            ..
+        }
+    ));
+    assert_eq!(bench.ua.calls(), 0);
+}
+
+#[test]
+fn a_200_is_repeated_until_the_ack_and_then_given_up_with_bye() {
+    let mut bench = Bench::trunk();
+    bench.ask(&invite("", SDP));
+    bench.call_event();
+    bench.ua.accept(bench.now, LEG, SDP.into());
+    bench.settle();
+    bench.pass(secs(31));
+    let repeats = bench.sent.len();
+    assert!((9..=12).contains(&repeats), "{repeats}");
+    bench.pass(secs(2));
+    bench.request_of(crate::Method::BYE);
+    assert!(matches!(
+        bench.call_event(),
+        CallOutput::Ended {
+            cause: Cause::Unreachable,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn an_invite_without_offer_gets_ours_and_its_answer_comes_in_the_ack() {
+    let mut bench = Bench::trunk();
+    bench.ask(&invite("", ""));
+    assert!(matches!(
+        bench.call_event(),
+        CallOutput::Incoming { sdp: None, .. }
+    ));
+    bench.ua.accept(bench.now, LEG, b"v=0\r\no=offer\r\n".to_vec());
+    bench.settle();
+    let ok = bench.response();
+    let tag = ok.headers.to().expect("ours").tag().expect("a tag").to_owned();
+    bench.ask(&inside("ACK", 5, &tag, "\nContent-Type: application/sdp\n\nv=0"));
+    assert_eq!(
+        bench.call_event(),
+        CallOutput::Confirmed {
+            sdp: Some(b"v=0".to_vec())
+        }
+    );
+}
+
+#[test]
+fn refusals_say_what_and_why() {
+    for (cause, code) in [
+        (Cause::Busy, 486),
+        (Cause::Refused, 480),
+        (Cause::Declined, 603),
+        (Cause::Media, 488),
+    ] {
+        let mut bench = Bench::trunk();
+        bench.ask(&invite("", SDP));
+        bench.call_event();
+        bench.end(LEG, cause);
+        let response = bench.response();
+        assert_eq!(response.code(), code);
+        assert!(response.headers.get(&HeaderName::Reason).is_some());
+        assert!(response.headers.get(&HeaderName::Warning).is_some());
+    }
+}
+
+#[test]
+fn a_cancelled_call_is_over_with_487() {
+    for (reason, cause) in [
+        ("", Cause::Cancelled),
+        (
+            "\nReason: SIP;cause=200;text=\"Call completed elsewhere\"",
+            Cause::AnsweredElsewhere,
+        ),
+    ] {
+        let mut bench = Bench::trunk();
+        bench.ask(&invite("", SDP));
+        bench.call_event();
+        bench.ask(&format!(
+            "CANCEL sip:503@10.0.0.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bKin1\nMax-Forwards: 70\n\
+             From: \"Anna\" <sip:1000@pbx.example>;tag=them\nTo: <sip:503@pbx.example>\nCall-ID: in1\nCSeq: 5 CANCEL{reason}"
+        ));
+        let mut codes = [bench.response().code(), bench.response().code()];
+        codes.sort_unstable();
+        assert_eq!(codes, [200, 487]);
+        match bench.call_event() {
+            CallOutput::Ended { cause: told, .. } => assert_eq!(told, cause),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn strangers_get_403_and_are_counted() {
+    let mut bench = Bench::trunk();
+    let stranger = Flow {
+        remote: addr("192.0.2.66:5060"),
+        ..bench.flow()
+    };
+    bench.ask_from(stranger, &invite("", SDP));
+    assert_eq!(bench.response().code(), 403);
+    bench.no_call_event();
+    assert_eq!((bench.strangers, bench.ua.stats().strangers), (1, 1));
+}
+
+#[test]
+fn a_datagram_in_the_name_of_a_pbx_that_uses_tls_is_a_strangers() {
+    let mut bench = Bench::new(vec![super::bench::account(Transport::Tls, false)]);
+    bench.ask(&invite("", SDP));
+    assert_eq!(bench.response().code(), 403);
+    bench.no_call_event();
+    assert_eq!(bench.strangers, 1);
+}
+
+#[test]
+fn a_listed_peer_is_known_by_its_address_whatever_its_from_claims() {
+    let peer = "192.0.2.7";
+    let mut settings = params();
+    settings.direct_peers = BTreeSet::from([peer.parse().expect("an address")]);
+    let mut bench = Bench::with(settings, Vec::new());
+    let flow = Flow {
+        remote: addr("192.0.2.7:5060"),
+        ..bench.flow()
+    };
+    bench.ask_from(flow, &invite("", SDP));
+    match bench.call_event() {
+        CallOutput::Incoming { account, peer, .. } => {
+            assert_eq!(account, None);
+            assert_eq!(peer.address, "sip:1000@192.0.2.7");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn transfers_and_take_overs_are_declined() {
+    let (mut bench, tag) = talking();
+    bench.ask(&inside("REFER", 6, &tag, "\nRefer-To: <sip:666@evil.example>"));
+    assert_eq!(bench.response().code(), 603);
+    bench.no_call_event();
+    bench.ask(
+        &invite("\nReplaces: in1;to-tag=a;from-tag=them", SDP)
+            .replace("in1;branch", "x")
+            .replace("Call-ID: in1", "Call-ID: in2")
+            .replace("bKin1", "bKin2"),
+    );
+    assert_eq!(bench.response().code(), 603);
+}
+
+#[test]
+fn info_digits_come_in_both_forms_and_not_before_the_ack() {
+    let mut bench = Bench::trunk();
+    bench.ask(&invite("", SDP));
+    bench.call_event();
+    bench.ua.accept(bench.now, LEG, SDP.into());
+    bench.settle();
+    let tag = bench
+        .response()
+        .headers
+        .to()
+        .expect("ours")
+        .tag()
+        .expect("a tag")
+        .to_owned();
+    let relay = "\nContent-Type: application/dtmf-relay\n\nSignal=9\r\nDuration=160\r\n";
+    bench.ask(&inside("INFO", 6, &tag, relay));
+    assert_eq!(bench.response().code(), 200);
+    bench.no_call_event();
+    bench.ask(&inside("ACK", 5, &tag, ""));
+    bench.call_event();
+    bench.ask(&inside("INFO", 7, &tag, relay));
+    assert!(matches!(bench.call_event(), CallOutput::Digit { digit: '9', .. }));
+    bench.ask(&inside("INFO", 8, &tag, "\nContent-Type: application/dtmf\n\n#"));
+    assert!(matches!(bench.call_event(), CallOutput::Digit { digit: '#', .. }));
+    // The same request again is a retransmission, not a second press.
+    bench.ask(&inside("INFO", 8, &tag, "\nContent-Type: application/dtmf\n\n#"));
+    bench.no_call_event();
+    bench.sent.clear();
+    bench.ask(&inside("INFO", 9, &tag, "\nContent-Type: text/plain\n\nhello"));
+    assert_eq!(bench.response().code(), 415);
+}
+
+#[test]
+fn a_stranger_inside_a_call_presses_nothing() {
+    let (mut bench, tag) = talking();
+    let stranger = Flow {
+        remote: addr("192.0.2.66:5060"),
+        ..bench.flow()
+    };
+    bench.ask_from(
+        stranger,
+        &inside("INFO", 7, &tag, "\nContent-Type: application/dtmf\n\n9"),
+    );
+    assert_eq!(bench.response().code(), 403);
+    bench.no_call_event();
+}
+
+#[test]
+fn a_reoffer_is_answered_and_a_new_identity_loses_authority_once() {
+    let (mut bench, tag) = talking();
+    let sdp = "\nContent-Type: application/sdp\n\nv=0";
+    bench.ask(&inside("INVITE", 6, &tag, sdp));
+    assert!(matches!(bench.call_event(), CallOutput::Reoffer { sdp: Some(_) }));
+    bench.ua.answer_reoffer(bench.now, LEG, Some(SDP.into()));
+    bench.settle();
+    assert_eq!(bench.response().code(), 200);
+    // No second offer before the ACK.
+    bench.ask(&inside("INVITE", 7, &tag, sdp));
+    assert_eq!(bench.response().code(), 500);
+    bench.ask(&inside("ACK", 6, &tag, ""));
+    for seq in [8, 9] {
+        let told = "\nP-Asserted-Identity: <sip:2000@pbx.example>";
+        bench.ask(&inside("UPDATE", seq, &tag, told));
+        assert_eq!(bench.response().code(), 200);
+    }
+    assert!(matches!(bench.call_event(), CallOutput::AuthorityLost { .. }));
+    bench.no_call_event();
+    bench.ask(&inside("INVITE", 10, &tag, sdp));
+    bench.call_event();
+    bench.ua.answer_reoffer(bench.now, LEG, None);
+    bench.settle();
+    assert_eq!(bench.response().code(), 488);
+}
+
+#[test]
+fn requests_outside_calls_are_answered_politely() {
+    let mut bench = Bench::trunk();
+    for (n, (method, code)) in [
+        ("OPTIONS", 200),
+        ("MESSAGE", 405),
+        ("SUBSCRIBE", 405),
+        ("NOTIFY", 405),
+        ("PUBLISH", 405),
+        ("REGISTER", 405),
+        ("REFER", 603),
+        ("BYE", 481),
+        ("INFO", 481),
+        ("FROBNICATE", 501),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        bench.ask(&format!(
+            "{method} sip:503@10.0.0.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bKo{n}\nMax-Forwards: 70\n\
+             From: <sip:1000@pbx.example>;tag=t{n}\nTo: <sip:503@pbx.example>\nCall-ID: o{n}\nCSeq: 1 {method}"
+        ));
+        let response = bench.response();
+        assert_eq!(response.code(), code, "{method}");
+        if matches!(code, 200 | 405 | 501) {
+            assert!(response.headers.get(&HeaderName::Allow).is_some(), "{method}");
+        }
+    }
+    bench.ask(&inside("BYE", 6, "unknown", ""));
+    assert_eq!(bench.response().code(), 481);
+}
+
+#[test]
+fn calls_are_bounded_and_unknown_extensions_and_requirements_refused() {
+    let mut bench = Bench::trunk();
+    for n in 0..5 {
+        bench.ask(
+            &invite("", SDP)
+                .replace("in1", &format!("call{n}"))
+                .replace("tag=them", &format!("tag=t{n}")),
+        );
+    }
+    assert_eq!(bench.ua.calls(), 4);
+    assert_eq!(bench.response().code(), 486);
+
+    let mut bench = Bench::trunk();
+    bench.ask(&invite("\nRequire: 100rel", SDP));
+    let response = bench.response();
+    assert_eq!(response.code(), 420);
+    assert_eq!(
+        response.headers.text(&HeaderName::Unsupported).expect("what"),
+        "100rel"
+    );
+
+    // A registered account is reached by its own user or Contact only.
+    let mut bench = Bench::new(vec![super::bench::account(Transport::Udp, true)]);
+    let (flow, register) = bench.request();
+    bench.reply(flow, &register, 200);
+    bench.ask(&invite("", SDP).replace("sip:503@10.0.0.1", "sip:999@10.0.0.1"));
+    assert_eq!(bench.response().code(), 404);
+}
+
+#[test]
+fn a_thousand_short_calls_in_a_row_all_get_through() {
+    let mut bench = Bench::trunk();
+    for n in 0..1000_u64 {
+        let rename = |text: String| {
+            text.replace("Call-ID: in1", &format!("Call-ID: n{n}"))
+                .replace("branch=z9hG4bK", &format!("branch=z9hG4bKn{n}"))
+        };
+        bench.ask(&rename(invite("", SDP)));
+        bench.ua.accept(bench.now, LegId(1000 + n), SDP.into());
+        bench.settle();
+        let ok = bench.response();
+        assert_eq!(ok.code(), 200, "call {n}");
+        let tag = ok.headers.to().expect("ours").tag().expect("a tag").to_owned();
+        bench.ask(&rename(inside("ACK", 5, &tag, "")));
+        bench.ask(&rename(inside("BYE", 6, &tag, "")));
+        assert_eq!(bench.response().code(), 200, "call {n}");
+    }
+    assert_eq!(bench.ua.calls(), 0);
+}

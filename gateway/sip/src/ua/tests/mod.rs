@@ -1,0 +1,12 @@
+//! Tests of the user agent in virtual time: against a scripted peer ([`bench`]), and two agents against each other.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that expects one event panics on every other"
+)]
+
+mod bench;
+mod incoming;
+mod outgoing;
+mod pair;
+mod registration;
+mod wild;

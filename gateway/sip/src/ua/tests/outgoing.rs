@@ -1,0 +1,232 @@
+//! Outgoing calls.
+
+use gateway_core::{Cause, LegId};
+
+use super::bench::{Bench, SDP, addr, secs};
+use crate::ua::CallOutput;
+use crate::{HeaderName, Method, Response, Transport};
+
+fn ended(bench: &mut Bench) -> (Cause, String) {
+    match bench.call_event() {
+        CallOutput::Ended { cause, detail } => (cause, detail),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_answer_is_acknowledged_and_told_with_the_asserted_party() {
+    let mut bench = Bench::trunk();
+    let (flow, invite) = bench.dial("1000");
+    assert_eq!(invite.method, Method::INVITE);
+    assert_eq!(invite.uri.to_string(), "sip:1000@pbx.example");
+    assert_eq!(
+        invite.headers.text(&HeaderName::SessionId).expect("RFC 7989"),
+        "00000000000173038303030303030303;remote=00000000000000000000000000000000"
+    );
+    bench.reply(flow, &invite, 100);
+    bench.reply(flow, &invite, 180);
+    bench.reply(flow, &invite, 180);
+    assert_eq!(bench.call_event(), CallOutput::Ringing);
+    bench.no_call_event();
+    let ok = Response::to(&invite, 200)
+        .with_to_tag("r")
+        .with(HeaderName::Contact, "<sip:1000@10.0.0.9>")
+        .with(HeaderName::PAssertedIdentity, "\"Anna\" <sip:1001@pbx.example>")
+        .with_body("application/sdp", SDP);
+    bench.reply_with(flow, ok.clone());
+    let ack = bench.request_of(Method::ACK);
+    assert_eq!(ack.uri.to_string(), "sip:1000@10.0.0.9");
+    match bench.call_event() {
+        CallOutput::Answered { peer, sdp } => {
+            assert_eq!(peer.address, "sip:1001@pbx.example");
+            assert_eq!(peer.display.as_deref(), Some("Anna"));
+            assert_eq!(sdp, SDP.as_bytes());
+        }
+        other => panic!("{other:?}"),
+    }
+    // The ACK was lost: the 2xx comes again and only the ACK is repeated.
+    bench.reply_with(flow, ok);
+    assert_eq!(bench.request_of(Method::ACK), ack);
+    bench.no_call_event();
+    bench.end(LegId(1), Cause::Released);
+    let bye = bench.request_of(Method::BYE);
+    assert_eq!(bye.headers.cseq().expect("ours").number, 2);
+    bench.reply(flow, &bye, 200);
+    bench.pass(secs(60));
+    assert!(bench.ua.is_idle());
+}
+
+#[test]
+fn final_answers_tell_the_plan_why() {
+    for (code, cause) in [
+        (486, Cause::Busy),
+        (600, Cause::Busy),
+        (404, Cause::NotFound),
+        (603, Cause::Declined),
+        (480, Cause::Declined),
+        (488, Cause::Media),
+        (503, Cause::Unreachable),
+        (302, Cause::Refused),
+        (403, Cause::Refused),
+    ] {
+        let mut bench = Bench::trunk();
+        let (flow, invite) = bench.dial("1000");
+        bench.reply(flow, &invite, code);
+        bench.request_of(Method::ACK);
+        let (told, detail) = ended(&mut bench);
+        assert_eq!(told, cause, "{code}");
+        assert!(detail.starts_with(&code.to_string()), "{detail}");
+        bench.nothing_sent();
+    }
+}
+
+#[test]
+fn a_challenge_is_answered_with_a_new_cseq_and_the_same_offer() {
+    let mut bench = Bench::trunk();
+    let (flow, invite) = bench.dial("1000");
+    let challenge = Response::to(&invite, 401).with_to_tag("x").with(
+        HeaderName::WwwAuthenticate,
+        "Digest realm=\"pbx\", nonce=\"n1\", qop=\"auth\"",
+    );
+    bench.reply_with(flow, challenge);
+    bench.request_of(Method::ACK);
+    let again = bench.request_of(Method::INVITE);
+    assert_eq!(again.headers.cseq().expect("ours").number, 2);
+    assert_eq!(again.headers.call_id(), invite.headers.call_id());
+    assert_eq!(again.body, invite.body);
+    assert!(again.headers.get(&HeaderName::Authorization).is_some());
+    // The same challenge again means a wrong password.
+    let refused = Response::to(&again, 401).with_to_tag("x").with(
+        HeaderName::WwwAuthenticate,
+        "Digest realm=\"pbx\", nonce=\"n2\", qop=\"auth\"",
+    );
+    bench.reply_with(flow, refused);
+    bench.request_of(Method::ACK);
+    assert_eq!(ended(&mut bench).0, Cause::Refused);
+    bench.nothing_sent();
+}
+
+#[test]
+fn cancel_waits_for_a_provisional_answer_and_says_why() {
+    let mut bench = Bench::trunk();
+    let (flow, invite) = bench.dial("1000");
+    bench.end(LegId(1), Cause::AnsweredElsewhere);
+    bench.nothing_sent();
+    bench.reply(flow, &invite, 180);
+    let cancel = bench.request_of(Method::CANCEL);
+    assert_eq!(
+        cancel.headers.text(&HeaderName::Reason).expect("why"),
+        "SIP;cause=200;text=\"Call completed elsewhere\""
+    );
+    bench.reply(flow, &cancel, 200);
+    bench.reply(flow, &invite, 487);
+    bench.request_of(Method::ACK);
+    bench.no_call_event();
+    bench.pass(secs(60));
+    assert!(bench.ua.is_idle());
+}
+
+#[test]
+fn an_answer_that_crosses_our_cancel_is_acknowledged_and_hung_up() {
+    let mut bench = Bench::trunk();
+    let (flow, invite) = bench.dial("1000");
+    bench.reply(flow, &invite, 180);
+    bench.call_event();
+    bench.end(LegId(1), Cause::Cancelled);
+    bench.request_of(Method::CANCEL);
+    bench.accept(flow, &invite, "r");
+    bench.request_of(Method::ACK);
+    bench.request_of(Method::BYE);
+    bench.no_call_event();
+}
+
+#[test]
+fn the_first_of_two_answering_forks_wins() {
+    let mut bench = Bench::trunk();
+    let (flow, invite) = bench.dial("1000");
+    bench.accept(flow, &invite, "one");
+    bench.request_of(Method::ACK);
+    assert!(matches!(bench.call_event(), CallOutput::Answered { .. }));
+    bench.accept(flow, &invite, "two");
+    let ack = bench.request_of(Method::ACK);
+    assert_eq!(ack.headers.to().expect("theirs").tag(), Some("two"));
+    let bye = bench.request_of(Method::BYE);
+    assert_eq!(bye.headers.to().expect("theirs").tag(), Some("two"));
+    bench.no_call_event();
+    // The winner's call goes on.
+    bench.end(LegId(1), Cause::Released);
+    let bye = bench.request_of(Method::BYE);
+    assert_eq!(bye.headers.to().expect("theirs").tag(), Some("one"));
+}
+
+#[test]
+fn silence_is_unreachable_after_timer_b_and_no_answer_after_ringing() {
+    let mut bench = Bench::trunk();
+    bench.dial("1000");
+    bench.pass(secs(31));
+    bench.no_call_event();
+    bench.pass(secs(2));
+    assert_eq!(ended(&mut bench).0, Cause::Unreachable);
+
+    let mut bench = Bench::trunk();
+    let (flow, invite) = bench.dial("1000");
+    bench.reply(flow, &invite, 180);
+    bench.call_event();
+    bench.reply(flow, &invite, 408);
+    assert_eq!(ended(&mut bench).0, Cause::NoAnswer);
+}
+
+#[test]
+fn a_long_invite_goes_over_tcp_and_over_udp_where_nobody_listens() {
+    let long = vec![b'x'; 1300];
+    let mut bench = Bench::trunk();
+    let (flow, _) = bench
+        .dial_with(Some(super::bench::pbx()), "1000", long.clone())
+        .expect("a route");
+    assert_eq!(flow.transport, Transport::Tcp);
+
+    let mut bench = Bench::trunk();
+    bench.refuse = Some(Transport::Tcp);
+    let (flow, _) = bench
+        .dial_with(Some(super::bench::pbx()), "1000", long)
+        .expect("a route");
+    assert_eq!(flow.transport, Transport::Udp);
+}
+
+#[test]
+fn a_direct_call_needs_no_account_and_a_number_alone_does() {
+    let mut bench = Bench::new(Vec::new());
+    let (flow, invite) = bench
+        .dial_with(None, "sip:1001@10.0.0.7:5070", SDP.into())
+        .expect("a route");
+    assert_eq!(flow.remote, addr("10.0.0.7:5070"));
+    bench.accept(flow, &invite, "r");
+    bench.request_of(Method::ACK);
+    assert!(matches!(bench.call_event(), CallOutput::Answered { .. }));
+
+    let mut bench = Bench::new(Vec::new());
+    bench.ua.call(
+        bench.now,
+        crate::ua::OutgoingCall {
+            account: None,
+            display: String::new(),
+            leg: LegId(1),
+            ring: gateway_core::RingId::new(1, [3; 10]),
+            target: "1000".into(),
+        },
+    );
+    bench.settle();
+    assert_eq!(ended(&mut bench).0, Cause::NotFound);
+}
+
+#[test]
+fn a_call_without_a_route_fails_at_once() {
+    let mut bench = Bench::trunk();
+    bench.unsendable = true;
+    assert!(
+        bench
+            .dial_with(Some(super::bench::pbx()), "1000", SDP.into())
+            .is_none()
+    );
+    assert_eq!(ended(&mut bench), (Cause::Unreachable, "cannot be sent".into()));
+}

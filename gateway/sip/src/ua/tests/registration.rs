@@ -1,0 +1,242 @@
+//! Registrations.
+
+use gateway_core::{AccountEvent, AccountState};
+
+use super::bench::{Bench, account, params, secs};
+use crate::{Flow, HeaderName, Method, Request, Response, Transport};
+
+fn challenge(bench: &mut Bench, flow: Flow, request: &Request) {
+    let response = Response::to(request, 401).with_to_tag("r").with(
+        HeaderName::WwwAuthenticate,
+        "Digest realm=\"pbx\", nonce=\"n\", qop=\"auth\"",
+    );
+    bench.reply_with(flow, response);
+}
+
+fn grant(bench: &mut Bench, flow: Flow, request: &Request, seconds: u32) {
+    let contact = request
+        .headers
+        .text(&HeaderName::Contact)
+        .expect("ours")
+        .into_owned();
+    let response = Response::to(request, 200)
+        .with_to_tag("r")
+        .with(HeaderName::Contact, format!("{contact};expires={seconds}"));
+    bench.reply_with(flow, response);
+}
+
+fn registered(transport: Transport) -> (Bench, Flow, Request) {
+    let mut bench = Bench::new(vec![account(transport, true)]);
+    assert_eq!(
+        bench.accounts.pop_front(),
+        Some((AccountState::Registering, None))
+    );
+    let (flow, first) = bench.request();
+    challenge(&mut bench, flow, &first);
+    let (_, second) = bench.request();
+    assert!(second.headers.get(&HeaderName::Authorization).is_some());
+    grant(&mut bench, flow, &second, 120);
+    let event = Some(AccountEvent::Registered { expires_s: 120 });
+    assert_eq!(
+        bench.accounts.pop_front(),
+        Some((AccountState::Registered, event))
+    );
+    (bench, flow, second)
+}
+
+#[test]
+fn a_binding_is_made_refreshed_in_time_and_removed_at_the_end() {
+    let (mut bench, flow, first) = registered(Transport::Udp);
+    bench.pass(secs(70));
+    bench.nothing_sent();
+    bench.pass(secs(20));
+    let (_, refresh) = bench.request();
+    assert_eq!(refresh.headers.call_id(), first.headers.call_id());
+    assert_eq!(
+        refresh.headers.text(&HeaderName::Contact),
+        first.headers.text(&HeaderName::Contact)
+    );
+    // The known challenge is answered without being asked.
+    assert!(refresh.headers.get(&HeaderName::Authorization).is_some());
+    grant(&mut bench, flow, &refresh, 120);
+    assert!(bench.accounts.is_empty(), "a refresh is no news");
+    bench.sent.clear();
+    bench.ua.shutdown(bench.now);
+    bench.settle();
+    let (_, last) = bench.request();
+    assert_eq!(last.headers.text(&HeaderName::Expires).expect("zero"), "0");
+    grant(&mut bench, flow, &last, 0);
+    let event = Some(AccountEvent::Unregistered {});
+    assert_eq!(bench.accounts.pop_front(), Some((AccountState::Off, event)));
+    assert!(bench.ua.is_idle());
+}
+
+#[test]
+fn a_restart_registers_the_same_contact_user_and_instance() {
+    let (_, _, one) = registered(Transport::Udp);
+    let (_, _, two) = registered(Transport::Udp);
+    let contact = one.headers.text(&HeaderName::Contact).expect("ours").into_owned();
+    assert_eq!(contact, two.headers.text(&HeaderName::Contact).expect("ours"));
+    assert!(
+        contact.contains("+sip.instance=\"<urn:uuid:07070707-0707-0707-0707-070707070707>\""),
+        "{contact}"
+    );
+}
+
+#[test]
+fn a_wrong_password_is_tried_four_times_in_ten_minutes() {
+    let mut bench = Bench::new(vec![account(Transport::Udp, true)]);
+    let mut with_credentials = 0;
+    let mut failures = 0;
+    for _ in 0..600 {
+        while let Some((flow, message)) = bench.sent.pop_front() {
+            if let crate::Message::Request(request) = message {
+                with_credentials += u32::from(request.headers.get(&HeaderName::Authorization).is_some());
+                challenge(&mut bench, flow, &request);
+            }
+        }
+        bench.pass(secs(1));
+    }
+    while let Some((state, event)) = bench.accounts.pop_front() {
+        if let Some(AccountEvent::Failed { detail, retry_s }) = event {
+            assert_eq!(
+                (state, detail.as_str()),
+                (
+                    AccountState::Failed,
+                    "401 Unauthorized: the PBX does not take this account; check user, auth-user and password"
+                )
+            );
+            assert!(retry_s >= 1);
+            failures += 1;
+        }
+    }
+    assert_eq!(with_credentials, 4);
+    assert!(failures >= 4);
+}
+
+#[test]
+fn a_registrar_that_wants_longer_lifetimes_gets_them() {
+    let mut bench = Bench::new(vec![account(Transport::Udp, true)]);
+    let (flow, first) = bench.request();
+    let response = Response::to(&first, 423)
+        .with_to_tag("r")
+        .with(HeaderName::MinExpires, "600");
+    bench.reply_with(flow, response);
+    let (_, second) = bench.request();
+    assert_eq!(second.headers.text(&HeaderName::Expires).expect("ours"), "600");
+}
+
+#[test]
+fn a_silent_registrar_is_reported_and_tried_again_at_growing_intervals() {
+    let mut bench = Bench::new(vec![account(Transport::Udp, true)]);
+    bench.pass(secs(33));
+    assert_eq!(
+        bench.accounts.pop_front(),
+        Some((AccountState::Registering, None))
+    );
+    let failed = bench.accounts.pop_front().expect("reported");
+    assert!(matches!(
+        failed,
+        (AccountState::Failed, Some(AccountEvent::Failed { ref detail, .. })) if detail == "no answer"
+    ));
+    bench.sent.clear();
+    bench.pass(secs(3));
+    let (flow, again) = bench.request();
+    assert_eq!(again.method, Method::REGISTER);
+    grant(&mut bench, flow, &again, 60);
+    assert_eq!(
+        bench.accounts.back().map(|(state, _)| *state),
+        Some(AccountState::Registered)
+    );
+}
+
+#[test]
+fn retry_after_is_respected() {
+    let mut bench = Bench::new(vec![account(Transport::Udp, true)]);
+    let (flow, first) = bench.request();
+    let busy = Response::to(&first, 503)
+        .with_to_tag("r")
+        .with(HeaderName::RetryAfter, "45");
+    bench.reply_with(flow, busy);
+    bench.pass(secs(44));
+    bench.nothing_sent();
+    bench.pass(secs(2));
+    bench.request_of(Method::REGISTER);
+}
+
+#[test]
+fn a_lost_connection_is_made_again_within_a_second() {
+    let (mut bench, flow, _) = registered(Transport::Tcp);
+    bench.ua.handle_closed(bench.now, flow, "reset");
+    bench.settle();
+    assert_eq!(
+        bench.accounts.pop_front(),
+        Some((AccountState::Registering, None))
+    );
+    bench.pass(secs(1));
+    let (new, again) = bench.request();
+    assert_ne!(new.id, flow.id);
+    grant(&mut bench, new, &again, 120);
+    assert_eq!(
+        bench.accounts.pop_front().map(|(state, _)| state),
+        Some(AccountState::Registered)
+    );
+}
+
+#[test]
+fn a_connection_whose_pongs_stop_is_given_up() {
+    let (mut bench, flow, _) = registered(Transport::Tcp);
+    bench.pass(secs(31));
+    bench.receive(flow, b"\r\n");
+    bench.pass(secs(29));
+    assert!(bench.closed.is_empty());
+    bench.pass(secs(15));
+    assert_eq!(bench.closed, [flow]);
+}
+
+#[test]
+fn equal_accounts_are_left_alone_by_a_reload_and_changed_ones_start_again() {
+    let (mut bench, flow, _) = registered(Transport::Udp);
+    bench
+        .ua
+        .configure(bench.now, params(), vec![account(Transport::Udp, true)]);
+    bench.settle();
+    bench.nothing_sent();
+    let mut changed = account(Transport::Udp, true);
+    changed.user = "504".into();
+    bench.ua.configure(bench.now, params(), vec![changed]);
+    bench.settle();
+    let (_, goodbye) = bench.request();
+    assert_eq!(goodbye.headers.text(&HeaderName::Expires).expect("zero"), "0");
+    let (_, hello) = bench.request();
+    assert!(hello.headers.to().expect("ours").to_string().contains("504"));
+    grant(&mut bench, flow, &goodbye, 0);
+    grant(&mut bench, flow, &hello, 120);
+    assert_eq!(
+        bench.accounts.back().map(|(state, _)| *state),
+        Some(AccountState::Registered)
+    );
+}
+
+#[test]
+fn an_outbound_proxy_and_the_service_route_lead_every_call() {
+    let mut proxied = account(Transport::Tcp, true);
+    proxied.proxy = true;
+    let mut bench = Bench::new(vec![proxied]);
+    let (flow, register) = bench.request();
+    let routes = |request: &Request| -> Vec<String> {
+        let all = request.headers.addresses(&HeaderName::Route).expect("ours");
+        all.iter().map(ToString::to_string).collect()
+    };
+    let proxy = "<sip:10.0.0.2:5060;transport=tcp;lr>";
+    assert_eq!(routes(&register), [proxy]);
+    assert_eq!(register.uri.to_string(), "sip:pbx.example");
+    let ok = Response::to(&register, 200)
+        .with_to_tag("r")
+        .with(HeaderName::Expires, "120")
+        .with(HeaderName::ServiceRoute, "<sip:core.example;lr>");
+    bench.reply_with(flow, ok);
+    let (call_flow, invite) = bench.dial("1000");
+    assert_eq!(call_flow, flow);
+    assert_eq!(routes(&invite), [proxy, "<sip:core.example;lr>"]);
+}

@@ -1,0 +1,69 @@
+//! Bytes from outside never panic, and what they can make us keep is bounded.
+
+use proptest::prelude::*;
+
+use super::bench::{Bench, SDP, addr, secs};
+use crate::{Flow, FlowId, Transport};
+
+const SEEDS: [&str; 4] = [
+    "INVITE sip:503@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bKa\r\nFrom: <sip:1@p>;tag=t\r\n\
+     To: <sip:503@p>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nContact: <sip:1@10.0.0.2>\r\nRecord-Route: <sip:10.0.0.2;lr>\r\n\
+     Content-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n",
+    "BYE sip:503@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bKb\r\nFrom: <sip:1@p>;tag=t\r\n\
+     To: <sip:503@p>;tag=u\r\nCall-ID: c\r\nCSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n",
+    "SIP/2.0 401 Unauthorized\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKc\r\nFrom: <sip:1@p>;tag=t\r\n\
+     To: <sip:503@p>;tag=u\r\nCall-ID: c\r\nCSeq: 2 REGISTER\r\nWWW-Authenticate: Digest realm=\"a\", nonce=\"b\"\r\n\
+     Content-Length: 0\r\n\r\n",
+    "INFO sip:503@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bKd\r\nFrom: <sip:1@p>;tag=t\r\n\
+     To: <sip:503@p>;tag=u\r\nCall-ID: c\r\nCSeq: 3 INFO\r\nContent-Type: application/dtmf-relay\r\n\
+     Content-Length: 8\r\n\r\nSignal=9",
+];
+
+/// Takes any bytes from a known peer and from a stranger, over UDP and TCP.
+pub(crate) fn fuzz_user_agent(data: &[u8]) {
+    let mut bench = Bench::trunk();
+    bench.dial("1000");
+    let known = bench.flow();
+    let stranger = Flow {
+        remote: addr("192.0.2.9:5060"),
+        ..known
+    };
+    let stream = Flow {
+        id: FlowId(9),
+        transport: Transport::Tcp,
+        ..known
+    };
+    for flow in [known, stranger, stream] {
+        bench.receive(flow, data);
+        bench.ua.accept(bench.now, gateway_core::LegId(1000), SDP.into());
+        bench.settle();
+        bench.pass(secs(1));
+    }
+    bench.pass(secs(100));
+    assert!(bench.ua.calls() <= 4);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_survived(data in proptest::collection::vec(any::<u8>(), 0..600)) {
+        fuzz_user_agent(&data);
+    }
+
+    #[test]
+    fn damaged_messages_are_survived(
+        seed in 0..SEEDS.len(),
+        cuts in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+        swap in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = SEEDS[seed].as_bytes().to_vec();
+        for (at, value) in cuts {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        let at = swap.index(bytes.len());
+        bytes.rotate_left(at / 64);
+        fuzz_user_agent(&bytes);
+    }
+}

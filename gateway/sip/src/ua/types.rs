@@ -1,0 +1,199 @@
+//! What a user agent is told, and what it says.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use gateway_core::{AccountEvent, AccountId, AccountState, Cause, Instant, LegId, Peer, RingId, Secret};
+
+use super::hop::{Hop, TrustId};
+use crate::transaction::TransactionId;
+use crate::{Flow, Host};
+
+/// Settings of the whole user agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UaParams {
+    /// Addresses that may send INVITE without an account.
+    pub direct_peers: BTreeSet<IpAddr>,
+    /// TLS trust of calls without an account.
+    pub direct_trust: TrustId,
+    /// Number of the first incoming leg; they count up from here.
+    pub first_incoming_leg: u64,
+    /// Stable over restarts: makes Contact users and `+sip.instance` (RFC 5626 §4.1).
+    pub instance: [u8; 16],
+    /// Calls at one time, both directions; more are refused with 486.
+    pub max_calls: usize,
+    /// `User-Agent` and `Server`.
+    pub user_agent: String,
+}
+
+/// One account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UaAccount {
+    /// User name for digest.
+    pub auth_user: String,
+    /// Shown to those we call unless the call says otherwise.
+    pub display: String,
+    /// Host of the address of record.
+    pub domain: Host,
+    /// Port of the address of record, if it is not the default; written in the Request-URI of REGISTER.
+    pub domain_port: Option<u16>,
+    /// Lifetime asked for.
+    pub expires: Duration,
+    /// Where requests go: the registrar, or the outbound proxy.
+    pub hop: Hop,
+    /// Its name.
+    pub id: AccountId,
+    /// Digest password.
+    pub password: Secret,
+    /// True if `hop` is an outbound proxy: it then stands in Route (RFC 3261 §8.1.2).
+    pub proxy: bool,
+    /// False: no REGISTER; usable at once.
+    pub register: bool,
+    /// User of the address of record.
+    pub user: String,
+}
+
+/// A call to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutgoingCall {
+    /// Through which account; `None` dials `target` directly.
+    pub account: Option<AccountId>,
+    /// Shown as the caller.
+    pub display: String,
+    /// The leg.
+    pub leg: LegId,
+    /// Makes the Session-ID (RFC 7989).
+    pub ring: RingId,
+    /// `1000`, `1000@host`, `sip:…`, `tel:…`.
+    pub target: String,
+}
+
+/// What the driver shall do, or what happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// An account changed.
+    Account {
+        /// What happened; `None` when it only began to try.
+        event: Option<AccountEvent>,
+        /// Which.
+        id: AccountId,
+        /// Its state after that.
+        state: AccountState,
+    },
+    /// Something for the media of a leg, or for the call plan.
+    Call {
+        /// The leg.
+        leg: LegId,
+        /// What.
+        what: CallOutput,
+    },
+    /// Close a connection.
+    Close {
+        /// Which.
+        flow: Flow,
+    },
+    /// Reach a hop and say how it went with [`UserAgent::handle_connected`](super::UserAgent::handle_connected).
+    Connect {
+        /// Failures so far; moves on to the next address of the name.
+        attempt: usize,
+        /// Where.
+        hop: Hop,
+    },
+    /// Send one message. If the system refuses at once, say so with
+    /// [`UserAgent::handle_send_error`](super::UserAgent::handle_send_error).
+    Send {
+        /// Where.
+        flow: Flow,
+        /// The whole message.
+        bytes: Vec<u8>,
+        /// The transaction it belongs to.
+        id: Option<TransactionId>,
+    },
+    /// Someone we do not know sent a request; at most one report per source and minute.
+    Stranger {
+        /// Requests of this source since the last report.
+        count: u64,
+        /// Method of the last one.
+        method: String,
+        /// Where it came from.
+        source: IpAddr,
+    },
+}
+
+/// What happens on a leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallOutput {
+    /// Outgoing: the far end answered and our ACK is on its way.
+    Answered {
+        /// Who, as far as the network told.
+        peer: Peer,
+        /// Its answer to our offer; empty if it sent none.
+        sdp: Vec<u8>,
+    },
+    /// The party changed; digits of this leg open nothing from here on.
+    AuthorityLost {
+        /// What changed.
+        why: String,
+    },
+    /// Incoming: our 200 was acknowledged.
+    Confirmed {
+        /// The answer, if the offer stood in our 200.
+        sdp: Option<Vec<u8>>,
+    },
+    /// A digit by INFO (RFC 2976).
+    Digit {
+        /// When the request came.
+        at: Instant,
+        /// `0-9 * # A-D`.
+        digit: char,
+    },
+    /// The leg is over for the call plan and for media.
+    Ended {
+        /// Why.
+        cause: Cause,
+        /// Status line or the like.
+        detail: String,
+    },
+    /// A call came in: `ring`, `accept` or `end` it.
+    Incoming {
+        /// Account; `None` for a direct peer.
+        account: Option<AccountId>,
+        /// Our address towards the caller, for media.
+        local: IpAddr,
+        /// The caller.
+        peer: Peer,
+        /// Its offer; `None` asks for ours in the 200.
+        sdp: Option<Vec<u8>>,
+    },
+    /// Outgoing: make an offer and hand it in with `give_offer`.
+    OfferWanted {
+        /// Our address towards the target, for media.
+        local: IpAddr,
+    },
+    /// Outgoing: the target rings.
+    Ringing,
+    /// A re-INVITE or UPDATE: answer with `answer_reoffer`.
+    Reoffer {
+        /// Its offer; `None` asks for ours.
+        sdp: Option<Vec<u8>>,
+    },
+    /// The answer to the offer we made in a 200 to a re-INVITE.
+    ReofferAnswered {
+        /// The answer; empty if the ACK had none: the old state stays.
+        sdp: Vec<u8>,
+    },
+}
+
+/// Counters since start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UaStats {
+    /// Messages that could not be read.
+    pub malformed: u64,
+    /// Messages received.
+    pub received: u64,
+    /// Messages sent.
+    pub sent: u64,
+    /// Requests from strangers.
+    pub strangers: u64,
+}

@@ -1,0 +1,436 @@
+//! Outgoing calls (RFC 3261 §13.2): INVITE, its forks, CANCEL, and the races between them.
+
+use std::time::Duration;
+
+use gateway_core::{AccountId, Cause, Instant, LegId};
+
+use super::UserAgent;
+use super::agent::Use;
+use super::call::{Acks, Call, Dialing, NIL_SESSION, Phase};
+use super::dialog::Dialog;
+use super::headers::{ALLOW, SDP, reason};
+use super::hop::{Hop, HopState, Reached};
+use super::hops::Reach;
+use super::identity;
+use super::outcome::cause_of;
+use super::registration::contact_uri;
+use super::types::{CallOutput, OutgoingCall};
+use crate::transaction::TransactionId;
+use crate::{Aor, Flow, HeaderName, Method, NameAddr, Request, Response, Transport, Uri, needs_stream};
+
+/// Room that Via takes in a request that has none yet, bytes.
+const VIA_ROOM: usize = 110;
+/// A PBX that does not take TCP for a long request is not asked again for so long.
+const NO_TCP: Duration = Duration::from_secs(600);
+/// Challenges answered in one call.
+const MOST_AUTHS: u8 = 4;
+
+/// An INVITE of ours: lives as long as its transaction, which may be longer than the leg.
+#[derive(Debug)]
+pub(crate) struct InviteUse {
+    account: Option<AccountId>,
+    acks: Acks,
+    flow: Flow,
+    leg: LegId,
+    request: Request,
+}
+
+impl UserAgent {
+    /// Makes a call. The first answer is `OfferWanted` or `Ended`.
+    pub fn call(&mut self, now: Instant, call: OutgoingCall) {
+        let leg = call.leg;
+        if let Err((cause, detail)) = self.dial(now, call) {
+            self.tell(leg, CallOutput::Ended { cause, detail });
+        }
+        self.drain(now);
+    }
+
+    fn dial(&mut self, now: Instant, wish: OutgoingCall) -> Result<(), (Cause, String)> {
+        let OutgoingCall {
+            account,
+            display,
+            leg,
+            ring,
+            target,
+        } = wish;
+        if self.stopping || self.calls.len() >= self.params.max_calls {
+            return Err((
+                Cause::Refused,
+                format!("{} calls are in progress", self.calls.len()),
+            ));
+        }
+        let domain = match &account {
+            None => None,
+            Some(id) => {
+                let known = self.accounts.get(id).filter(|account| account.usable());
+                let known =
+                    known.ok_or_else(|| (Cause::Refused, format!("account {id} is not registered")))?;
+                Some(known.params.domain.clone())
+            }
+        };
+        let target = Aor::complete(&target, domain.as_ref())
+            .map_err(|e| (Cause::NotFound, e.to_string()))?
+            .into_uri();
+        let hop = match account.as_ref().and_then(|id| self.accounts.get(id)) {
+            Some(account) => account.params.hop.clone(),
+            None => {
+                let uri = target
+                    .as_sip()
+                    .ok_or_else(|| (Cause::NotFound, format!("{target} cannot be dialled directly")))?;
+                Hop::of_uri(uri, self.params.direct_trust)
+            }
+        };
+        let dialing = Dialing {
+            auths: 0,
+            call_id: self.new_call_id(),
+            display,
+            rang: false,
+            seq: 0,
+            tag: self.new_tag(),
+            target: target.clone(),
+        };
+        let call = Call {
+            account,
+            authority_lost: false,
+            dialing: Some(dialing),
+            dialog: None,
+            flow: None,
+            hop: hop.clone(),
+            identity: None,
+            pending: None,
+            phase: Phase::Reaching { offer: None },
+            session: (ring.session_id(), NIL_SESSION.to_owned()),
+            unacked: None,
+        };
+        self.calls.insert(leg, call);
+        match self.reach(now, &hop, true) {
+            Reach::Failed(why) => self.over(leg, Cause::Unreachable, why),
+            Reach::Up(reached) => self.call_flow_up(now, leg, &reached),
+            Reach::Wait => {}
+        }
+        Ok(())
+    }
+
+    pub(crate) fn call_flow_up(&mut self, now: Instant, leg: LegId, reached: &Reached) {
+        let Some(call) = self.calls.get_mut(&leg) else {
+            return;
+        };
+        let Phase::Reaching { offer } = &mut call.phase else {
+            return;
+        };
+        let offer = offer.take();
+        call.flow = Some(reached.flow);
+        call.phase = Phase::WaitingOffer;
+        match offer {
+            Some(offer) => self.invite(now, leg, offer, true),
+            None => {
+                let local = reached.flow.local.ip();
+                self.tell(leg, CallOutput::OfferWanted { local });
+            }
+        }
+    }
+
+    pub(crate) fn call_flow_failed(&mut self, now: Instant, leg: LegId, why: &str) {
+        let Some(call) = self.calls.get_mut(&leg) else {
+            return;
+        };
+        let Phase::Reaching { offer } = &mut call.phase else {
+            return;
+        };
+        match offer.take() {
+            Some(offer) => {
+                // TCP was wanted only for the size: RFC 3261 §18.1.1 lets us go back to UDP.
+                if let Some(slot) = self.hops.get_mut(&call.hop) {
+                    slot.state = HopState::Failed {
+                        until: now + NO_TCP,
+                        why: why.to_owned(),
+                    };
+                }
+                self.invite(now, leg, offer, true);
+            }
+            None => self.over(leg, Cause::Unreachable, why),
+        }
+    }
+
+    /// The driver's offer for an outgoing leg.
+    pub fn give_offer(&mut self, now: Instant, leg: LegId, sdp: Vec<u8>) {
+        if self
+            .calls
+            .get(&leg)
+            .is_some_and(|call| matches!(call.phase, Phase::WaitingOffer))
+        {
+            self.invite(now, leg, sdp, false);
+        }
+        self.drain(now);
+    }
+
+    /// Builds and sends the INVITE. `settled`: the transport is not chosen again.
+    fn invite(&mut self, now: Instant, leg: LegId, sdp: Vec<u8>, settled: bool) {
+        let Some((request, flow)) = self.invite_request(leg, &sdp) else {
+            self.over(leg, Cause::Unreachable, "no connection");
+            return;
+        };
+        let long = needs_stream(request.to_bytes().len() + VIA_ROOM);
+        if long && !settled && flow.transport == Transport::Udp {
+            let trust = self.params.direct_trust;
+            let tcp = Hop::new(
+                &flow.remote.ip().into(),
+                Some(flow.remote.port()),
+                Transport::Tcp,
+                trust,
+            );
+            match self.reach(now, &tcp, false) {
+                Reach::Failed(_) => {}
+                Reach::Up(reached) => {
+                    if let Some(call) = self.calls.get_mut(&leg) {
+                        call.flow = Some(reached.flow);
+                    }
+                    self.invite(now, leg, sdp, true);
+                    return;
+                }
+                Reach::Wait => {
+                    if let Some(call) = self.calls.get_mut(&leg) {
+                        call.hop = tcp;
+                        call.phase = Phase::Reaching { offer: Some(sdp) };
+                    }
+                    return;
+                }
+            }
+        }
+        self.send_invite(now, leg, request, flow);
+    }
+
+    fn invite_request(&mut self, leg: LegId, sdp: &[u8]) -> Option<(Request, Flow)> {
+        let user_agent = self.params.user_agent.clone();
+        let call = self.calls.get_mut(&leg)?;
+        let flow = call.flow?;
+        let account = call.account.as_ref().and_then(|id| self.accounts.get_mut(id));
+        let session = call.session_header();
+        let dialing = call.dialing.as_mut()?;
+        dialing.seq += 1;
+        let (aor, contact, routes, display) = match &account {
+            Some(account) => (
+                account.aor(),
+                account.contact_user.clone(),
+                account.routes(),
+                account.params.display.clone(),
+            ),
+            None => (
+                Uri::sip(Some("door"), flow.local.ip().into(), None),
+                "door".to_owned(),
+                Vec::new(),
+                String::new(),
+            ),
+        };
+        let shown = if dialing.display.is_empty() {
+            display
+        } else {
+            dialing.display.clone()
+        };
+        let mut from = NameAddr::new(aor).with_tag(&dialing.tag);
+        if !shown.is_empty() {
+            from = from.with_display(&shown);
+        }
+        let mut request = Request::new(Method::INVITE, dialing.target.clone());
+        for route in routes {
+            request = request.with(HeaderName::Route, route.to_string());
+        }
+        let mut request = request
+            .with(HeaderName::From, from.to_string())
+            .with(HeaderName::To, NameAddr::new(dialing.target.clone()).to_string())
+            .with(HeaderName::CallId, dialing.call_id.as_str())
+            .with(HeaderName::CSeq, format!("{} INVITE", dialing.seq))
+            .with(
+                HeaderName::Contact,
+                NameAddr::new(contact_uri(&contact, &flow)).to_string(),
+            )
+            .with(HeaderName::Allow, ALLOW)
+            .with(HeaderName::SessionId, session)
+            .with(HeaderName::UserAgent, user_agent.as_str())
+            .with_body(SDP, sdp);
+        if let Some(account) = account {
+            account.auth.preempt(&mut request, &mut self.rng);
+        }
+        Some((request, flow))
+    }
+
+    fn send_invite(&mut self, now: Instant, leg: LegId, request: Request, flow: Flow) {
+        match self.layer.send_request(now, request.clone(), flow) {
+            Ok(tx) => {
+                if let Some(call) = self.calls.get_mut(&leg) {
+                    call.phase = Phase::Calling { tx };
+                    let invite = InviteUse {
+                        account: call.account.clone(),
+                        acks: Acks::new(),
+                        flow,
+                        leg,
+                        request,
+                    };
+                    self.uses.insert(tx, Use::Invite(Box::new(invite)));
+                }
+            }
+            Err(e) => self.over(leg, Cause::Refused, e.to_string()),
+        }
+        self.pump(now);
+    }
+
+    /// Gives up an INVITE; the transaction waits for a provisional response if there was none.
+    pub(crate) fn cancel_invite(&mut self, now: Instant, tx: TransactionId, cause: Cause) {
+        // It may have its final answer in this very moment; then the answer's handler ends the call.
+        let _ = self.layer.cancel(now, tx, Some(reason(cause).into()));
+    }
+
+    pub(crate) fn invite_failed(&mut self, now: Instant, invite: &InviteUse, why: &str) {
+        let leg = invite.leg;
+        let Some(call) = self.calls.get(&leg) else {
+            return;
+        };
+        if !matches!(call.phase, Phase::Calling { .. }) {
+            return;
+        }
+        let rang = call.dialing.as_ref().is_some_and(|dialing| dialing.rang);
+        if !rang && !invite.flow.transport.is_reliable() {
+            let hop = call.hop.clone();
+            self.hop_silent(&hop);
+        }
+        let cause = if rang { Cause::NoAnswer } else { Cause::Unreachable };
+        self.over(leg, cause, why);
+        self.pump(now);
+    }
+
+    pub(crate) fn invite_answered(
+        &mut self,
+        now: Instant,
+        tx: TransactionId,
+        mut invite: Box<InviteUse>,
+        response: Response,
+    ) {
+        let leg = invite.leg;
+        // Only the transaction that the call waits for speaks for it: an earlier, challenged one does not.
+        let current = self
+            .calls
+            .get(&leg)
+            .is_some_and(|call| matches!(call.phase, Phase::Calling { tx: ours } if ours == tx));
+        if current && let Some(call) = self.calls.get_mut(&leg) {
+            call.learn_session(response.headers.text(&HeaderName::SessionId).as_deref());
+        }
+        match response.code() {
+            100 => {}
+            101..=199 => {
+                let rings = matches!(response.code(), 180 | 183);
+                if current
+                    && rings
+                    && let Some(dialing) = self.calls.get_mut(&leg).and_then(|c| c.dialing.as_mut())
+                {
+                    let first = !std::mem::replace(&mut dialing.rang, true);
+                    if first {
+                        self.tell(leg, CallOutput::Ringing);
+                    }
+                }
+            }
+            200..=299 => self.invite_accepted(now, &mut invite, &response, current),
+            401 | 407 if current => self.invite_challenged(now, &invite, &response),
+            code if current => {
+                let rang = self
+                    .calls
+                    .get(&leg)
+                    .and_then(|call| call.dialing.as_ref())
+                    .is_some_and(|dialing| dialing.rang);
+                let mut detail = response.status_line();
+                if (300..400).contains(&code) {
+                    // A redirection would give the right to open to whoever answers there.
+                    detail.push_str(", redirection is not followed");
+                }
+                self.over(leg, cause_of(code, rang), detail);
+            }
+            _ => {}
+        }
+        // Repeated answers may come until the transaction is over.
+        self.uses.insert(tx, Use::Invite(invite));
+    }
+
+    fn invite_challenged(&mut self, now: Instant, invite: &InviteUse, response: &Response) {
+        let leg = invite.leg;
+        let Some(call) = self.calls.get_mut(&leg) else {
+            return;
+        };
+        let Some(dialing) = call.dialing.as_mut() else {
+            return;
+        };
+        let account = invite.account.as_ref().and_then(|id| self.accounts.get_mut(id));
+        let may = dialing.auths < MOST_AUTHS
+            && account.is_some_and(|account| account.auth.take_challenge(response, dialing.auths));
+        if !may {
+            self.over(leg, Cause::Refused, response.status_line());
+            return;
+        }
+        dialing.auths += 1;
+        call.flow = Some(invite.flow);
+        let sdp = invite.request.body.clone();
+        self.invite(now, leg, sdp, true);
+    }
+
+    fn invite_accepted(&mut self, now: Instant, invite: &mut InviteUse, response: &Response, current: bool) {
+        let Some(tag) = response
+            .headers
+            .to()
+            .ok()
+            .and_then(|to| to.tag().map(str::to_owned))
+        else {
+            return;
+        };
+        if let Some((ack, flow)) = invite.acks.get_mut(&tag) {
+            self.layer.send_ack(ack, *flow);
+            return;
+        }
+        let Some(mut dialog) = Dialog::uac(&invite.request, response) else {
+            if current {
+                self.over(invite.leg, Cause::Refused, "200 OK without Contact");
+            }
+            return;
+        };
+        let seq = invite.request.headers.cseq().map_or(1, |cseq| cseq.number);
+        let flow = self.direct_flow(invite.account.as_ref(), invite.flow, &dialog);
+        let mut ack = dialog
+            .ack(seq)
+            .with(HeaderName::UserAgent, self.params.user_agent.as_str());
+        // RFC 3261 §22.1: the ACK carries the credentials of its INVITE.
+        for name in [HeaderName::Authorization, HeaderName::ProxyAuthorization] {
+            for value in invite.request.headers.all(&name) {
+                ack.headers.push(name.clone(), value.clone());
+            }
+        }
+        self.layer.send_ack(&mut ack, flow);
+        invite.acks.insert(tag, (ack, flow));
+        if !current {
+            // A fork that lost, or our CANCEL came too late.
+            let cause = self
+                .calls
+                .get(&invite.leg)
+                .map_or(Cause::Released, |_| Cause::AnsweredElsewhere);
+            let bye = dialog
+                .request(Method::BYE)
+                .with(HeaderName::Reason, reason(cause));
+            self.bye(now, bye, invite.account.clone(), flow);
+            return;
+        }
+        let Some(call) = self.calls.get_mut(&invite.leg) else {
+            return;
+        };
+        let asserted = call
+            .account
+            .as_ref()
+            .and_then(|_| identity::asserted(&response.headers));
+        let dialled = dialog.remote.clone();
+        let who = asserted.unwrap_or(dialled);
+        call.identity = Some(who.clone());
+        call.flow = Some(flow);
+        call.dialog = Some(dialog);
+        call.dialing = None;
+        call.phase = Phase::Confirmed;
+        let peer = identity::peer(&who, true);
+        let is_sdp = response.headers.content_type().as_deref() == Some(SDP);
+        let sdp = if is_sdp { response.body.clone() } else { Vec::new() };
+        self.tell(invite.leg, CallOutput::Answered { peer, sdp });
+    }
+}

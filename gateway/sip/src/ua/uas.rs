@@ -1,0 +1,299 @@
+//! Incoming calls (RFC 3261 §13.3): who may call, 180, 200 until the ACK, CANCEL and refusals.
+
+use gateway_core::{AccountId, Cause, Instant, LegId, Peer};
+
+use super::UserAgent;
+use super::call::{Call, GIVE_UP, NIL_SESSION, Phase, T1, Unacked};
+use super::dialog::Dialog;
+use super::headers::{self, SDP, capable, says_answered_elsewhere};
+use super::hop::Hop;
+use super::identity;
+use super::outcome::{refusal_of, words_of};
+use super::registration::contact_uri;
+use super::types::CallOutput;
+use crate::transaction::TransactionId;
+use crate::{Flow, HeaderName, Host, NameAddr, Request, Response, Uri};
+
+/// Why an INVITE is not taken.
+struct Refused(u16, Option<(HeaderName, String)>);
+
+impl UserAgent {
+    pub(crate) fn incoming(&mut self, now: Instant, tx: TransactionId, request: Request, flow: Flow) {
+        if let Err(Refused(code, extra)) = self.take_incoming(tx, &request, flow) {
+            let mut response = Response::to(&request, code);
+            if let Some((name, value)) = extra {
+                response = response.with(name, value);
+            }
+            self.answer(now, tx, response);
+        }
+    }
+
+    fn take_incoming(&mut self, tx: TransactionId, request: &Request, flow: Flow) -> Result<(), Refused> {
+        let refuse = |code| Refused(code, None);
+        if self.stopping {
+            return Err(refuse(503));
+        }
+        let account = self.called_account(request, &flow)?;
+        let unknown = request.headers.list(&HeaderName::Require);
+        if !unknown.is_empty() {
+            return Err(Refused(420, Some((HeaderName::Unsupported, unknown.join(", ")))));
+        }
+        if request.headers.get(&HeaderName::Replaces).is_some() {
+            // Taking over a call would hand its right to open to someone else (RFC 3891 §3 allows 603).
+            return Err(refuse(603));
+        }
+        let sdp = if request.body.is_empty() {
+            None
+        } else if request.headers.content_type().as_deref() == Some(SDP) {
+            Some(request.body.clone())
+        } else {
+            return Err(Refused(415, Some((HeaderName::Accept, SDP.into()))));
+        };
+        if self.calls.len() >= self.params.max_calls {
+            return Err(refuse(486));
+        }
+        let tag = self.new_tag();
+        let dialog = Dialog::uas(request, &tag).ok_or_else(|| refuse(400))?;
+        let who = self.caller(request, account.as_ref(), &flow);
+        let hop = match account.as_ref().and_then(|id| self.accounts.get(id)) {
+            Some(account) => account.params.hop.clone(),
+            None => Hop::new(
+                &flow.remote.ip().into(),
+                Some(flow.remote.port()),
+                flow.transport,
+                self.params.direct_trust,
+            ),
+        };
+        let mut call = Call {
+            account: account.clone(),
+            authority_lost: false,
+            dialing: None,
+            dialog: Some(dialog),
+            flow: Some(flow),
+            hop,
+            identity: Some(who.clone()),
+            pending: None,
+            phase: Phase::Incoming {
+                tx,
+                request: Box::new(request.clone()),
+            },
+            session: (self.new_session(), NIL_SESSION.to_owned()),
+            unacked: None,
+        };
+        call.learn_session(request.headers.text(&HeaderName::SessionId).as_deref());
+        let leg = LegId(self.next_leg);
+        self.next_leg += 1;
+        self.calls.insert(leg, call);
+        let peer = Peer {
+            trusted: true,
+            ..identity::peer(&who, true)
+        };
+        self.tell(
+            leg,
+            CallOutput::Incoming {
+                account,
+                local: flow.local.ip(),
+                peer,
+                sdp,
+            },
+        );
+        Ok(())
+    }
+
+    /// The account that is called; `None` for a direct peer.
+    fn called_account(&self, request: &Request, flow: &Flow) -> Result<Option<AccountId>, Refused> {
+        let user = request.uri.user().unwrap_or_default();
+        let ours = || self.accounts.values().filter(|account| account.trusts(flow));
+        let found = ours()
+            .find(|account| account.contact_user == user)
+            .or_else(|| ours().find(|account| account.params.user == user))
+            .or_else(|| ours().find(|account| !account.params.register));
+        match found {
+            // Without a registration the address alone would vouch for the caller.
+            Some(account) if !account.usable() => Err(Refused(480, None)),
+            Some(account) => Ok(Some(account.params.id.clone())),
+            None if self.is_direct_peer(flow) => Ok(None),
+            None => Err(Refused(404, None)),
+        }
+    }
+
+    pub(crate) fn is_direct_peer(&self, flow: &Flow) -> bool {
+        self.params
+            .direct_peers
+            .contains(&flow.remote.ip().to_canonical())
+    }
+
+    /// Who calls. A PBX vouches for its caller; a direct peer only for its own address, whatever host its From claims.
+    fn caller(&self, request: &Request, account: Option<&AccountId>, flow: &Flow) -> NameAddr {
+        let from = request
+            .headers
+            .from_addr()
+            .unwrap_or_else(|_| NameAddr::new(Uri::sip(None, flow.remote.ip().into(), None)));
+        if account.is_some() {
+            let mut who = identity::asserted(&request.headers).unwrap_or(from);
+            who.params = crate::Params::new();
+            return who;
+        }
+        let host = Host::from(flow.remote.ip().to_canonical());
+        let mut who = NameAddr::new(Uri::sip(from.uri.user().as_deref(), host, None));
+        if let Some(display) = &from.display {
+            who = who.with_display(display);
+        }
+        who
+    }
+
+    fn new_session(&mut self) -> String {
+        self.new_call_id()
+    }
+
+    /// Tells the caller that it rings.
+    pub fn ring(&mut self, now: Instant, leg: LegId) {
+        let server = self.params.user_agent.clone();
+        if let Some((tx, response, _)) = self.incoming_response(leg, 180) {
+            self.answer(now, tx, response.with(HeaderName::Server, server.as_str()));
+        }
+        self.drain(now);
+    }
+
+    /// Answers an incoming leg with our answer, or with our offer if the INVITE had none.
+    pub fn accept(&mut self, now: Instant, leg: LegId, sdp: Vec<u8>) {
+        if let Some((tx, response, offerless)) = self.incoming_response(leg, 200) {
+            let response = capable(response, &self.params.user_agent).with_body(SDP, sdp);
+            self.accepted(now, leg, tx, response, offerless);
+            if let Some(call) = self.calls.get_mut(&leg) {
+                call.phase = Phase::Accepted;
+            }
+        }
+        self.drain(now);
+    }
+
+    /// Sends a 2xx and repeats it until the ACK.
+    pub(crate) fn accepted(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        tx: TransactionId,
+        response: Response,
+        offered: bool,
+    ) {
+        let seq = response.headers.cseq().map_or(0, |cseq| cseq.number);
+        if let Some(call) = self.calls.get_mut(&leg) {
+            call.unacked = Some(Unacked {
+                give_up: now + GIVE_UP,
+                interval: T1,
+                next: now + T1,
+                offered,
+                response: response.clone(),
+                seq,
+                tx,
+            });
+        }
+        self.answer(now, tx, response);
+    }
+
+    /// A response to the INVITE of an incoming leg, and whether the INVITE had no offer.
+    fn incoming_response(&self, leg: LegId, code: u16) -> Option<(TransactionId, Response, bool)> {
+        let call = self.calls.get(&leg)?;
+        let Phase::Incoming { tx, request } = &call.phase else {
+            return None;
+        };
+        let (flow, dialog) = (call.flow?, call.dialog.as_ref()?);
+        let mut response = Response::to(request, code).with_to_tag(dialog.local_tag());
+        for route in request.headers.all(&HeaderName::RecordRoute) {
+            response.headers.push(HeaderName::RecordRoute, route.clone());
+        }
+        let user = self.contact_user_of(call);
+        let response = response
+            .with(
+                HeaderName::Contact,
+                NameAddr::new(contact_uri(&user, &flow)).to_string(),
+            )
+            .with(HeaderName::SessionId, call.session_header());
+        Some((*tx, response, request.body.is_empty()))
+    }
+
+    pub(crate) fn contact_user_of(&self, call: &Call) -> String {
+        call.account
+            .as_ref()
+            .and_then(|id| self.accounts.get(id))
+            .map_or_else(|| "door".to_owned(), |account| account.contact_user.clone())
+    }
+
+    /// Refuses an incoming leg; gives the status line for the journal.
+    pub(crate) fn refuse_incoming(
+        &mut self,
+        now: Instant,
+        tx: TransactionId,
+        request: &Request,
+        cause: Cause,
+        tag: &str,
+    ) -> String {
+        let response = Response::to(request, refusal_of(cause))
+            .with_to_tag(tag)
+            .with(HeaderName::Reason, headers::reason(cause))
+            .with(
+                HeaderName::Warning,
+                format!("399 doorline \"{}\"", words_of(cause)),
+            );
+        let line = response.status_line();
+        self.answer(now, tx, response);
+        line
+    }
+
+    /// The caller gave up.
+    pub(crate) fn cancel_heard(&mut self, now: Instant, tx: TransactionId, cancel: &Request) {
+        let found = self
+            .calls
+            .iter()
+            .find(|(_, call)| matches!(call.phase, Phase::Incoming { tx: ours, .. } if ours == tx));
+        let Some(leg) = found.map(|(leg, _)| *leg) else {
+            return;
+        };
+        let elsewhere = cancel
+            .headers
+            .text(&HeaderName::Reason)
+            .is_some_and(|reason| says_answered_elsewhere(&reason));
+        self.terminate_incoming(now, leg);
+        let cause = if elsewhere {
+            Cause::AnsweredElsewhere
+        } else {
+            Cause::Cancelled
+        };
+        self.over(leg, cause, "cancelled by the caller");
+    }
+
+    /// 487 to an INVITE that was cancelled or ended by BYE.
+    pub(crate) fn terminate_incoming(&mut self, now: Instant, leg: LegId) {
+        if let Some((tx, response, _)) = self.incoming_response(leg, 487) {
+            self.answer(now, tx, response);
+        }
+    }
+
+    /// An ACK that no transaction took: it acknowledges a 2xx of ours.
+    pub(crate) fn ack_heard(&mut self, request: &Request) {
+        let Some((leg, call)) = self.calls.iter_mut().find(|(_, call)| call.owns(request)) else {
+            return;
+        };
+        let leg = *leg;
+        let seq = request.headers.cseq().map_or(0, |cseq| cseq.number);
+        let Some(unacked) = call.unacked.take_if(|unacked| unacked.seq == seq) else {
+            return;
+        };
+        self.layer.acknowledged(unacked.tx);
+        let body = request.body.clone();
+        if matches!(call.phase, Phase::Accepted) {
+            call.phase = Phase::Confirmed;
+            let sdp = unacked.offered.then_some(body);
+            self.tell(leg, CallOutput::Confirmed { sdp });
+        } else if unacked.offered {
+            self.tell(leg, CallOutput::ReofferAnswered { sdp: body });
+        }
+    }
+
+    /// Sends a response in its transaction; one that is over or answered already needs none.
+    pub(crate) fn answer(&mut self, now: Instant, tx: TransactionId, response: Response) {
+        let tag = self.new_tag();
+        let _ = self.layer.respond(now, tx, &response.with_to_tag(&tag));
+        self.pump(now);
+    }
+}

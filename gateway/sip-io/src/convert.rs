@@ -1,0 +1,60 @@
+//! Parameters of the engine, made into those of the user agent.
+
+use gateway_sip::Host;
+use gateway_sip::ua::{Hop, TrustId, UaAccount, UaParams};
+
+use crate::net::Net;
+use crate::{AccountParams, FIRST_INCOMING_LEG, SipError, SipParams};
+
+/// Makes the parameters of the user agent; TLS trust files are read here.
+pub(crate) fn user_agent(params: &SipParams, net: &mut Net) -> Result<(UaParams, Vec<UaAccount>), SipError> {
+    let direct_trust = net.trust(&params.direct_tls)?;
+    let mut accounts = Vec::with_capacity(params.accounts.len());
+    for account in &params.accounts {
+        let trust = net.trust(&account.tls)?;
+        accounts.push(ua_account(account, trust));
+    }
+    let ua = UaParams {
+        direct_peers: params
+            .direct_peers
+            .iter()
+            .map(std::net::IpAddr::to_canonical)
+            .collect(),
+        direct_trust,
+        first_incoming_leg: FIRST_INCOMING_LEG,
+        instance: params.instance,
+        max_calls: params.max_calls,
+        user_agent: params.user_agent.clone(),
+    };
+    Ok((ua, accounts))
+}
+
+fn ua_account(account: &AccountParams, trust: TrustId) -> UaAccount {
+    let domain = host(&account.domain);
+    let (hop, proxy) = match account.proxy.as_deref() {
+        Some(text) => {
+            let (proxy, port) = Host::parse_with_port(text).unwrap_or_else(|_| (host(text), None));
+            (Hop::new(&proxy, port, account.transport, trust), true)
+        }
+        None => (Hop::new(&domain, account.port, account.transport, trust), false),
+    };
+    let usual = account.transport.default_port();
+    UaAccount {
+        auth_user: account.auth_user.clone().unwrap_or_else(|| account.user.clone()),
+        display: account.display.clone(),
+        domain,
+        domain_port: account.port.filter(|port| *port != usual),
+        expires: account.expires,
+        hop,
+        id: account.id.clone(),
+        password: account.password.clone(),
+        proxy,
+        register: account.register,
+        user: account.user.clone(),
+    }
+}
+
+/// [`SipParams::check`] has seen that the text can stand in a URI.
+fn host(text: &str) -> Host {
+    Host::parse(text).unwrap_or_else(|_| Host::Name(text.to_owned()))
+}

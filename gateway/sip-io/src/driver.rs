@@ -1,0 +1,570 @@
+//! The driver task: owns sockets, user agent and media sessions, and does one input at a time.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_core::{Cause, Clock, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId};
+use gateway_media::{Engine, EngineParams, MediaEvent};
+use gateway_sip::Flow;
+use gateway_sip::ua::{CallOutput, OutgoingCall, Output, UserAgent};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::handle::Request;
+use crate::net::{Net, NetEvent};
+use crate::session::{MediaFault, Session};
+use crate::{AccountReport, SipError, SipEvent, SipParams, SipStats, Srtp, StrangerReport, convert};
+
+/// Longest sleep: after the machine slept, timers run late by this much at most.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// Time for BYE and deregistration at the end.
+const SHUTDOWN_WITHIN: Duration = Duration::from_secs(2);
+/// A connection that someone opened to us and that carries no call is closed after so long without a message.
+const IDLE: Duration = Duration::from_secs(60);
+/// Time between two looks for idle connections.
+const SWEEP: Duration = Duration::from_secs(10);
+/// Waiting events beyond which nothing more is taken from the network: whoever reads them comes first.
+const MOST_BACKLOG: usize = 1024;
+/// Remote input older than this is not acted on.
+const STALE: Duration = Duration::from_millis(500);
+
+/// What [`Driver::start`] gives back.
+pub(crate) struct Started {
+    pub(crate) engine: Engine,
+    pub(crate) requests: mpsc::Sender<Request>,
+}
+
+/// See the [module](self).
+pub(crate) struct Driver {
+    accepted: BTreeMap<Flow, Instant>,
+    /// Events for which the channel had no room.
+    backlog: VecDeque<SipEvent>,
+    clock: Arc<dyn Clock>,
+    digits: u64,
+    engine: Engine,
+    events: mpsc::Sender<SipEvent>,
+    inbox: mpsc::Receiver<Request>,
+    known: BTreeSet<std::net::IpAddr>,
+    media: mpsc::Receiver<MediaEvent>,
+    net: Net,
+    net_events: mpsc::Receiver<NetEvent>,
+    params: SipParams,
+    rng: StdRng,
+    sessions: BTreeMap<LegId, Session>,
+    stopping: Option<(Instant, Vec<oneshot::Sender<()>>)>,
+    swept: Instant,
+    ua: UserAgent,
+}
+
+enum Step {
+    Ask(Option<Request>),
+    Flush,
+    Media(MediaEvent),
+    Net(NetEvent),
+    Time,
+}
+
+impl Driver {
+    pub(crate) async fn start(
+        params: SipParams,
+        clock: Arc<dyn Clock>,
+        events: mpsc::Sender<SipEvent>,
+    ) -> Result<Started, SipError> {
+        let (net_sender, net_events) = mpsc::channel(512);
+        let mut net = Net::open(&params, &clock, net_sender).await?;
+        let (media_sender, media) = mpsc::channel(256);
+        let engine = Engine::start(
+            EngineParams {
+                bind: params.bind,
+                ports: params.rtp_ports.clone(),
+                ..EngineParams::default()
+            },
+            move |event| {
+                media_sender.try_send(event).map_err(|e| match e {
+                    TrySendError::Closed(event) | TrySendError::Full(event) => event,
+                })
+            },
+        )?;
+        let mut rng = StdRng::from_os_rng();
+        let (ua_params, accounts) = convert::user_agent(&params, &mut net)?;
+        let now = clock.now();
+        let mut ua = UserAgent::new(ua_params.clone(), StdRng::from_rng(&mut rng));
+        ua.configure(now, ua_params, accounts);
+        let (requests, inbox) = mpsc::channel(256);
+        let driver = Self {
+            accepted: BTreeMap::new(),
+            backlog: VecDeque::new(),
+            clock,
+            digits: 0,
+            engine: engine.clone(),
+            events,
+            inbox,
+            known: BTreeSet::new(),
+            media,
+            net,
+            net_events,
+            params,
+            rng,
+            sessions: BTreeMap::new(),
+            stopping: None,
+            swept: now,
+            ua,
+        };
+        tokio::spawn(driver.run());
+        Ok(Started { engine, requests })
+    }
+
+    async fn run(mut self) {
+        loop {
+            self.drain();
+            let now = self.clock.now();
+            if let Some((until, _)) = &self.stopping
+                && (*until <= now || self.ua.is_idle())
+            {
+                break;
+            }
+            let sleep = self
+                .ua
+                .poll_timeout()
+                .map_or(LONGEST_SLEEP, |at| at.since(now).min(LONGEST_SLEEP));
+            // Commands are taken even while events wait: who sends the ones may be who reads the others.
+            let (waiting, calm) = (!self.backlog.is_empty(), self.backlog.len() < MOST_BACKLOG);
+            let step = tokio::select! {
+                Some(event) = self.media.recv(), if calm => Step::Media(event),
+                Some(event) = self.net_events.recv(), if calm => Step::Net(event),
+                request = self.inbox.recv(), if self.stopping.is_none() => Step::Ask(request),
+                permit = self.events.reserve(), if waiting => {
+                    match permit {
+                        Ok(permit) => if let Some(event) = self.backlog.pop_front() {
+                            permit.send(event);
+                        },
+                        Err(_) => self.backlog.clear(),
+                    }
+                    Step::Flush
+                }
+                () = tokio::time::sleep(sleep) => Step::Time,
+            };
+            let now = self.clock.now();
+            match step {
+                Step::Ask(None) => self.stop(now, None),
+                Step::Ask(Some(request)) => self.request(now, request),
+                Step::Flush => continue,
+                Step::Media(event) => self.media_event(now, event),
+                Step::Net(event) => self.net_event(now, event),
+                Step::Time => {}
+            }
+            self.ua.handle_timeout(now);
+            if now.since(self.swept) >= SWEEP {
+                self.swept = now;
+                self.sweep(now);
+            }
+        }
+        for done in self.stopping.map(|(_, done)| done).unwrap_or_default() {
+            // Whoever asked may have given up waiting.
+            let _ = done.send(());
+        }
+    }
+
+    fn stop(&mut self, now: Instant, done: Option<oneshot::Sender<()>>) {
+        self.ua.shutdown(now);
+        let (_, waiting) = self
+            .stopping
+            .get_or_insert_with(|| (now + SHUTDOWN_WITHIN, Vec::new()));
+        waiting.extend(done);
+    }
+
+    fn request(&mut self, now: Instant, request: Request) {
+        match request {
+            Request::Apply(params, reply) => {
+                // Whoever asked may have given up waiting.
+                let _ = reply.send(self.apply(now, *params));
+            }
+            Request::Leg(command) => self.command(now, command),
+            Request::Listening(reply) => {
+                let _ = reply.send(self.net.listening());
+            }
+            Request::Shutdown(done) => self.stop(now, Some(done)),
+            Request::Stats(reply) => {
+                let _ = reply.send(self.stats());
+            }
+        }
+    }
+
+    fn apply(&mut self, now: Instant, params: SipParams) -> Result<(), SipError> {
+        if let Some(what) = self.params.needs_restart(&params) {
+            return Err(SipError::NeedsRestart(what));
+        }
+        self.net.reload_trusts()?;
+        let (ua_params, accounts) = convert::user_agent(&params, &mut self.net)?;
+        self.params = params;
+        self.ua.configure(now, ua_params, accounts);
+        Ok(())
+    }
+
+    fn stats(&self) -> SipStats {
+        let ua = self.ua.stats();
+        SipStats {
+            calls: self.ua.calls() as u64,
+            digits: self.digits,
+            dropped: self.net.dropped(),
+            malformed: ua.malformed,
+            received: ua.received,
+            sent: ua.sent,
+            strangers: ua.strangers,
+        }
+    }
+
+    fn command(&mut self, now: Instant, command: LegCommand) {
+        match command {
+            LegCommand::Answer { leg } => {
+                if let Some(sdp) = self
+                    .sessions
+                    .get_mut(&leg)
+                    .and_then(|session| session.ready.take())
+                {
+                    self.ua.accept(now, leg, sdp);
+                }
+            }
+            LegCommand::Connect { leg } => {
+                if let Some(session) = self.sessions.get(&leg)
+                    && let Err(e) = self.engine.connect_leg(leg, &session.line)
+                {
+                    tracing::warn!(%leg, error = %e, "audio cannot be connected");
+                    self.ua.end(now, leg, Cause::Media);
+                }
+            }
+            LegCommand::End { leg, cause } => self.ua.end(now, leg, cause),
+            LegCommand::Offer {
+                account,
+                display,
+                leg,
+                line,
+                ring,
+                target,
+            } => {
+                let srtp = self.srtp_of(account.as_ref());
+                self.sessions.insert(leg, Session::new(line, srtp));
+                self.ua.call(
+                    now,
+                    OutgoingCall {
+                        account,
+                        display,
+                        leg,
+                        ring,
+                        target,
+                    },
+                );
+            }
+            LegCommand::PlayToLeg { leg, tone } => {
+                if let Err(e) = self.engine.play_to_leg(leg, tone) {
+                    tracing::warn!(%leg, %tone, error = %e, "tone cannot be played");
+                }
+            }
+            LegCommand::Ringing { leg } => self.ua.ring(now, leg),
+        }
+    }
+
+    fn srtp_of(&self, account: Option<&gateway_core::AccountId>) -> Srtp {
+        match account {
+            None => self.params.direct_srtp,
+            Some(id) => self
+                .params
+                .accounts
+                .iter()
+                .find(|account| account.id == *id)
+                .map_or(Srtp::Off, |account| account.srtp),
+        }
+    }
+
+    fn line_of(&self, account: Option<&gateway_core::AccountId>) -> Option<LineId> {
+        match account {
+            None => self.params.direct_line.clone(),
+            Some(id) => {
+                let account = self.params.accounts.iter().find(|account| account.id == *id)?;
+                account.line.clone()
+            }
+        }
+    }
+
+    fn net_event(&mut self, now: Instant, event: NetEvent) {
+        match event {
+            NetEvent::Accepted { flow, writer } => {
+                self.accepted.insert(flow, now);
+                self.net.keep(flow, writer);
+            }
+            NetEvent::Closed { flow, why } => {
+                tracing::debug!(?flow, why, "connection closed");
+                self.accepted.remove(&flow);
+                self.net.abort(&flow);
+                self.ua.handle_closed(now, flow, &why);
+            }
+            NetEvent::Connected { hop, result } => {
+                let result = result.map(|(reached, writer)| {
+                    if let Some(writer) = writer {
+                        self.net.keep(reached.flow, writer);
+                    }
+                    reached
+                });
+                if let Err(why) = &result {
+                    tracing::debug!(%hop, why, "hop not reached");
+                }
+                self.ua.handle_connected(now, &hop, result);
+            }
+            NetEvent::Received { flow, bytes } => {
+                if let Some(seen) = self.accepted.get_mut(&flow) {
+                    *seen = now;
+                }
+                // Bodies hold digits and keys; the start line is enough to find the message in a capture.
+                tracing::trace!(?flow, line = %start_line(&bytes), "received");
+                self.ua.handle_received(now, flow, &bytes);
+            }
+        }
+    }
+
+    fn media_event(&mut self, now: Instant, event: MediaEvent) {
+        match event {
+            MediaEvent::Digit {
+                at,
+                digit,
+                echo,
+                leg,
+                via,
+            } => self.digit(now, leg, at, digit, via, echo),
+            MediaEvent::Closed { leg, stats } => tracing::debug!(%leg, ?stats, "media closed"),
+            MediaEvent::Source { leg, source, .. } => tracing::debug!(%leg, %source, "media source"),
+            MediaEvent::Timeout { leg, .. } => {
+                tracing::info!(%leg, "no media from the other side");
+                self.ua.end(now, leg, Cause::Unreachable);
+            }
+            _ => {}
+        }
+    }
+
+    fn digit(&mut self, now: Instant, leg: LegId, at: Instant, digit: char, via: DigitVia, echo: bool) {
+        if now.since(at) > STALE {
+            tracing::warn!(%leg, ?via, "digit is too old and not acted on");
+            return;
+        }
+        if self
+            .sessions
+            .get_mut(&leg)
+            .is_some_and(|session| session.takes_digit(via))
+        {
+            self.digits += 1;
+            self.leg(LegEvent::Digit {
+                at,
+                digit,
+                echo,
+                leg,
+                via,
+            });
+        } else {
+            tracing::debug!(%leg, ?via, "digit before the answer, or by a second way");
+        }
+    }
+
+    fn leg(&mut self, event: LegEvent) {
+        self.report(SipEvent::Leg(event));
+    }
+
+    fn report(&mut self, event: SipEvent) {
+        if self.backlog.is_empty() {
+            match self.events.try_send(event) {
+                // Nobody listens when the program ends.
+                Ok(()) | Err(TrySendError::Closed(_)) => {}
+                Err(TrySendError::Full(event)) => self.backlog.push_back(event),
+            }
+        } else {
+            self.backlog.push_back(event);
+        }
+    }
+
+    /// Does what the user agent wants until it wants nothing more.
+    fn drain(&mut self) {
+        while let Some(output) = self.ua.poll_output() {
+            let now = self.clock.now();
+            match output {
+                Output::Account { event, id, state } => {
+                    tracing::info!(account = %id, state = %state, ?event, "account");
+                    self.report(SipEvent::Account(AccountReport { id, state, event }));
+                }
+                Output::Call { leg, what } => self.call_output(now, leg, what),
+                Output::Close { flow } => {
+                    self.accepted.remove(&flow);
+                    self.net.close(&flow);
+                }
+                Output::Connect { attempt, hop } => self.net.connect(hop, attempt),
+                Output::Send { flow, bytes, id } => {
+                    tracing::trace!(?flow, line = %start_line(&bytes), "sent");
+                    if self.net.send(&flow, bytes) {
+                        continue;
+                    }
+                    if flow.transport.is_reliable() {
+                        self.net.abort(&flow);
+                        self.ua.handle_closed(now, flow, "cannot be written to");
+                    } else if let Some(id) = id {
+                        self.ua.handle_send_error(now, id);
+                    }
+                }
+                Output::Stranger {
+                    count,
+                    method,
+                    source,
+                } => {
+                    tracing::warn!(%source, count, method, "request from a stranger refused");
+                    self.report(SipEvent::Stranger(StrangerReport {
+                        count,
+                        method,
+                        source,
+                    }));
+                }
+            }
+        }
+        let known: BTreeSet<_> = self.ua.known_addresses().collect();
+        if known != self.known {
+            self.net.set_known(known.clone());
+            self.known = known;
+        }
+    }
+
+    fn call_output(&mut self, now: Instant, leg: LegId, what: CallOutput) {
+        match what {
+            CallOutput::Answered { peer, sdp } => {
+                let Some(session) = self.sessions.get_mut(&leg) else {
+                    return;
+                };
+                match session.take_answer(&self.engine, leg, &sdp) {
+                    Ok(agreed) => {
+                        tracing::debug!(%leg, ?agreed, "media agreed");
+                        session.established = true;
+                        self.leg(LegEvent::Answered { leg, peer });
+                    }
+                    Err(e) => self.no_media(now, leg, &e),
+                }
+            }
+            CallOutput::AuthorityLost { why } => self.leg(LegEvent::AuthorityLost { leg, why }),
+            CallOutput::Confirmed { sdp } => self.confirmed(now, leg, sdp),
+            CallOutput::Digit { at, digit } => self.digit(now, leg, at, digit, DigitVia::Info, false),
+            CallOutput::Ended { cause, detail } => {
+                // A leg whose media never opened has none to close.
+                let _ = self.engine.close_leg(leg);
+                if self.sessions.remove(&leg).is_some() {
+                    self.leg(LegEvent::Ended { cause, leg, detail });
+                }
+            }
+            CallOutput::Incoming {
+                account,
+                local,
+                peer,
+                sdp,
+            } => {
+                let Some(line) = self.line_of(account.as_ref()) else {
+                    self.ua.end(now, leg, Cause::Refused);
+                    return;
+                };
+                let mut session = Session::new(line.clone(), self.srtp_of(account.as_ref()));
+                let ready = match &sdp {
+                    Some(offer) => session.first_answer(&self.engine, leg, local, offer, &mut self.rng),
+                    None => session.first_offer(&self.engine, leg, local, &mut self.rng),
+                };
+                match ready {
+                    Ok(sdp) => {
+                        session.ready = Some(sdp);
+                        session.peer = Some(peer.clone());
+                        self.sessions.insert(leg, session);
+                        self.leg(LegEvent::Incoming {
+                            account,
+                            leg,
+                            line,
+                            peer,
+                        });
+                    }
+                    Err(e) => self.no_media(now, leg, &e),
+                }
+            }
+            CallOutput::OfferWanted { local } => {
+                let Some(session) = self.sessions.get_mut(&leg) else {
+                    return;
+                };
+                match session.first_offer(&self.engine, leg, local, &mut self.rng) {
+                    Ok(sdp) => self.ua.give_offer(now, leg, sdp),
+                    Err(e) => self.no_media(now, leg, &e),
+                }
+            }
+            CallOutput::Ringing => self.leg(LegEvent::Ringing { leg }),
+            CallOutput::Reoffer { sdp } => {
+                let Some(session) = self.sessions.get_mut(&leg) else {
+                    return;
+                };
+                let answer = match &sdp {
+                    Some(offer) => session.answer_again(&self.engine, leg, offer, &mut self.rng),
+                    None => session.offer_again(&mut self.rng),
+                };
+                if let Err(e) = &answer {
+                    tracing::info!(%leg, error = %e, "re-offer refused");
+                }
+                self.ua.answer_reoffer(now, leg, answer.ok());
+            }
+            CallOutput::ReofferAnswered { sdp } => {
+                let Some(session) = self.sessions.get_mut(&leg) else {
+                    return;
+                };
+                if sdp.is_empty() {
+                    session.offer_refused();
+                } else if let Err(e) = session.take_answer(&self.engine, leg, &sdp) {
+                    self.no_media(now, leg, &e);
+                }
+            }
+        }
+    }
+
+    fn confirmed(&mut self, now: Instant, leg: LegId, sdp: Option<Vec<u8>>) {
+        let Some(session) = self.sessions.get_mut(&leg) else {
+            return;
+        };
+        if let Some(answer) = sdp
+            && let Err(e) = session.take_answer(&self.engine, leg, &answer)
+        {
+            self.no_media(now, leg, &e);
+            return;
+        }
+        session.established = true;
+        let peer = session.peer.take().unwrap_or_default();
+        self.leg(LegEvent::Answered { leg, peer });
+    }
+
+    fn no_media(&mut self, now: Instant, leg: LegId, error: &MediaFault) {
+        if let MediaFault::Engine(fault) = error {
+            tracing::error!(%leg, error = %fault, "no media");
+            self.report(SipEvent::Fault(format!(
+                "{fault}; the call of {leg} has no audio"
+            )));
+        } else {
+            tracing::info!(%leg, %error, "no common media");
+        }
+        self.ua.end(now, leg, Cause::Media);
+    }
+
+    /// Closes connections of others that carry nothing.
+    fn sweep(&mut self, now: Instant) {
+        let idle: Vec<Flow> = self
+            .accepted
+            .iter()
+            .filter(|(flow, seen)| now.since(**seen) >= IDLE && !self.ua.uses_flow(flow))
+            .map(|(flow, _)| *flow)
+            .collect();
+        for flow in idle {
+            self.accepted.remove(&flow);
+            self.net.abort(&flow);
+            self.ua.handle_closed(now, flow, "idle");
+        }
+    }
+}
+
+fn start_line(bytes: &[u8]) -> String {
+    let line = bytes.split(|b| *b == b'\r').next().unwrap_or_default();
+    String::from_utf8_lossy(&line[..line.len().min(120)]).into_owned()
+}

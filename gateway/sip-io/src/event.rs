@@ -1,0 +1,59 @@
+//! What the engine reports.
+
+use std::net::IpAddr;
+
+use gateway_core::{AccountEvent, AccountId, AccountState, LegEvent};
+
+/// Something happened at a telephone, at an account, or at our door to the network.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SipEvent {
+    /// An account changed.
+    Account(AccountReport),
+    /// A call has no media because of us: no free port, no socket. The text says which.
+    Fault(String),
+    /// A leg.
+    Leg(LegEvent),
+    /// Someone we do not know tried; at most one report per source and minute, counted in [`SipStats`].
+    Stranger(StrangerReport),
+}
+
+/// State of an account after a change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccountReport {
+    /// Which.
+    pub id: AccountId,
+    /// Its state.
+    pub state: AccountState,
+    /// What happened; `None` when it only began to try.
+    pub event: Option<AccountEvent>,
+}
+
+/// A request from someone without a registered flow who is not listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StrangerReport {
+    /// Requests of this source since the last report.
+    pub count: u64,
+    /// Method of the last one.
+    pub method: String,
+    /// Where it came from.
+    pub source: IpAddr,
+}
+
+/// Counters since start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SipStats {
+    /// Calls in progress, both directions.
+    pub calls: u64,
+    /// Digits reported.
+    pub digits: u64,
+    /// Datagrams and stream bytes dropped by a limit: rate, size, number of connections.
+    pub dropped: u64,
+    /// Messages that could not be read.
+    pub malformed: u64,
+    /// Messages received.
+    pub received: u64,
+    /// Messages sent.
+    pub sent: u64,
+    /// Requests from strangers.
+    pub strangers: u64,
+}

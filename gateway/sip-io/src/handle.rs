@@ -1,0 +1,189 @@
+//! Start, handle and errors of the engine.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapter_api::AudioPort;
+use gateway_core::{Clock, LegCommand, LegId, LineId, Tone};
+use gateway_media::{Engine, EngineError};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::driver::{Driver, Started};
+use crate::{ParamsError, SipEvent, SipParams, SipStats, Transport};
+
+/// The engine could not start, take new parameters, or is gone.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SipError {
+    /// The driver task has ended.
+    #[error("the SIP engine has stopped")]
+    Gone,
+    /// A listener could not be opened.
+    #[error("cannot listen on {transport} {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// By what.
+        transport: Transport,
+        /// Why.
+        source: io::Error,
+    },
+    /// The media engine did not do as told.
+    #[error(transparent)]
+    Media(#[from] EngineError),
+    /// Listeners and media ports are set when the engine starts.
+    #[error("a change of {0} needs a restart of the SIP engine")]
+    NeedsRestart(&'static str),
+    /// The parameters are wrong.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+    /// A certificate or key file cannot be used.
+    #[error("cannot use {file} for TLS: {what}")]
+    TlsFile {
+        /// Which file.
+        file: String,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// What a handle asks of the driver.
+pub(crate) enum Request {
+    Apply(Box<SipParams>, oneshot::Sender<Result<(), SipError>>),
+    Leg(LegCommand),
+    Listening(oneshot::Sender<Vec<(Transport, SocketAddr)>>),
+    Shutdown(oneshot::Sender<()>),
+    Stats(oneshot::Sender<SipStats>),
+}
+
+/// Namespace of [`SipEngine::start`].
+#[derive(Debug)]
+pub struct SipEngine;
+
+impl SipEngine {
+    /// Opens the listeners, starts the driver task and the registrations. Must be called inside a tokio
+    /// runtime. `events` should hold some hundred entries: the driver waits when it is full, media go on.
+    ///
+    /// # Errors
+    /// [`SipError`] if parameters or certificate files are wrong, or a port is taken.
+    pub async fn start(
+        params: SipParams,
+        clock: Arc<dyn Clock>,
+        events: mpsc::Sender<SipEvent>,
+    ) -> Result<SipHandle, SipError> {
+        params.check()?;
+        let Started { engine, requests } = Driver::start(params, clock, events).await?;
+        Ok(SipHandle { engine, requests })
+    }
+}
+
+/// Talks to a running engine. Clones talk to the same one; when the last is dropped the engine ends as if
+/// by [`shutdown`](Self::shutdown).
+#[derive(Clone, Debug)]
+pub struct SipHandle {
+    engine: Engine,
+    requests: mpsc::Sender<Request>,
+}
+
+impl SipHandle {
+    /// Gives a leg command to the driver; waits while 256 are queued. What comes of it is a `LegEvent`; a
+    /// command for a leg that is over is ignored, an `Offer` that cannot be made ends with
+    /// `Ended { cause: Refused | Unreachable | NotFound }`.
+    ///
+    /// # Errors
+    /// [`SipError::Gone`] if the engine has stopped.
+    pub async fn command(&self, command: LegCommand) -> Result<(), SipError> {
+        self.ask(Request::Leg(command)).await
+    }
+
+    /// Lends a line's audio to the engine for good; the media thread calls it every 10 ms while a leg is
+    /// connected to the line. A second port for the same line replaces the first.
+    ///
+    /// # Errors
+    /// [`SipError::Media`] if the media engine takes no commands.
+    pub fn attach_line(&self, line: LineId, port: Box<dyn AudioPort>) -> Result<(), SipError> {
+        Ok(self.engine.add_line(line, port)?)
+    }
+
+    /// Plays a tone to the visitor at a line; `Ringback` repeats until another tone,
+    /// [`silence_line`](Self::silence_line) or a connected leg.
+    ///
+    /// # Errors
+    /// [`SipError::Media`] if the media engine takes no commands.
+    pub fn play_to_line(&self, line: &LineId, tone: Tone) -> Result<(), SipError> {
+        Ok(self.engine.play_to_line(line, tone)?)
+    }
+
+    /// Ends a tone at a line.
+    ///
+    /// # Errors
+    /// [`SipError::Media`] if the media engine takes no commands.
+    pub fn silence_line(&self, line: &LineId) -> Result<(), SipError> {
+        Ok(self.engine.silence_line(line)?)
+    }
+
+    /// Mutes a line's microphone for a while, at most 2 s, so that the click of a relay is not heard.
+    ///
+    /// # Errors
+    /// [`SipError::Media`] if the media engine takes no commands.
+    pub fn mute_line(&self, line: &LineId, length: Duration) -> Result<(), SipError> {
+        Ok(self.engine.mute_line(line, length)?)
+    }
+
+    /// Sends a key press of `length` (40 ms to 2 s) on a leg as telephone-event. For the built-in answering
+    /// phone and for tests; doors send no digits.
+    ///
+    /// # Errors
+    /// [`SipError::Media`] if the media engine takes no commands.
+    pub fn send_digit(&self, leg: LegId, digit: char, length: Duration) -> Result<(), SipError> {
+        Ok(self.engine.send_digit(leg, digit, length)?)
+    }
+
+    /// Takes new parameters: accounts that did not change keep registration, flows and calls; new ones start,
+    /// removed ones deregister and their calls end. Trust files are read again.
+    ///
+    /// # Errors
+    /// [`SipError::NeedsRestart`] if listeners or media ports differ, and [`SipError`] as for
+    /// [`SipEngine::start`]; then the old parameters stay in force.
+    pub async fn apply(&self, params: SipParams) -> Result<(), SipError> {
+        params.check()?;
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::Apply(Box::new(params), reply)).await?;
+        answer.await.map_err(|_| SipError::Gone)?
+    }
+
+    /// Where the engine listens, with the ports it really got.
+    ///
+    /// # Errors
+    /// [`SipError::Gone`] if the engine has stopped.
+    pub async fn listening(&self) -> Result<Vec<(Transport, SocketAddr)>, SipError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::Listening(reply)).await?;
+        answer.await.map_err(|_| SipError::Gone)
+    }
+
+    /// Counters since start.
+    ///
+    /// # Errors
+    /// [`SipError::Gone`] if the engine has stopped.
+    pub async fn stats(&self) -> Result<SipStats, SipError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::Stats(reply)).await?;
+        answer.await.map_err(|_| SipError::Gone)
+    }
+
+    /// Ends all calls, deregisters (Expires 0) and stops; returns when done, at the latest after 2 s.
+    pub async fn shutdown(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.ask(Request::Shutdown(reply)).await.is_ok() {
+            // An error only says that the driver was faster.
+            let _ = answer.await;
+        }
+    }
+
+    async fn ask(&self, request: Request) -> Result<(), SipError> {
+        self.requests.send(request).await.map_err(|_| SipError::Gone)
+    }
+}

@@ -1,0 +1,302 @@
+//! Sockets. [`Net`] opens listeners and connections, sends, and reports what arrives as [`NetEvent`]s on one
+//! bounded channel. It knows nothing of SIP but that datagrams are whole messages and streams are not.
+
+mod limit;
+mod resolve;
+mod stream;
+mod tls;
+mod udp;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway_core::Clock;
+use gateway_sip::ua::{Hop, Reached, TrustId};
+use gateway_sip::{Flow, FlowId, Transport};
+use rustls::ClientConfig;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use self::resolve::Resolver;
+use self::udp::Udp;
+use crate::{SipError, SipParams, TlsTrust};
+
+/// Messages that may wait for one slow connection; a connection that falls further behind is closed.
+const OUTBOX: usize = 64;
+/// Connections that may be open at the same time because someone else opened them.
+const MOST_ACCEPTED: usize = 64;
+/// The same from one address.
+const MOST_PER_SOURCE: usize = 8;
+/// Longest time for one connect with its TLS handshake.
+const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+
+/// What the sockets report.
+pub(crate) enum NetEvent {
+    /// Someone opened a connection to us.
+    Accepted { flow: Flow, writer: Writer },
+    /// A connection has ended.
+    Closed { flow: Flow, why: String },
+    /// A hop was reached, or not.
+    Connected {
+        hop: Hop,
+        result: Result<(Reached, Option<Writer>), String>,
+    },
+    /// Bytes of a connection, or one datagram.
+    Received { flow: Flow, bytes: Bytes },
+}
+
+/// The sending side of a connection.
+pub(crate) struct Writer {
+    outbox: mpsc::Sender<Bytes>,
+    start: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+/// Addresses that are never taken for strangers by the datagram limit.
+pub(crate) type Known = Arc<RwLock<BTreeSet<IpAddr>>>;
+
+/// Counts what limits threw away.
+pub(crate) type Dropped = Arc<AtomicU64>;
+
+/// All sockets of the engine.
+pub(crate) struct Net {
+    bind: IpAddr,
+    conns: BTreeMap<Flow, Writer>,
+    dropped: Dropped,
+    events: mpsc::Sender<NetEvent>,
+    known: Known,
+    listeners: Vec<(Transport, SocketAddr, JoinHandle<()>)>,
+    next_conn: Arc<AtomicU64>,
+    resolver: Arc<Resolver>,
+    trusts: Vec<(TlsTrust, Arc<ClientConfig>)>,
+    udp: Vec<Udp>,
+}
+
+impl Net {
+    /// Opens the listeners of `params`.
+    pub(crate) async fn open(
+        params: &SipParams,
+        clock: &Arc<dyn Clock>,
+        events: mpsc::Sender<NetEvent>,
+    ) -> Result<Self, SipError> {
+        let mut net = Self {
+            bind: params.bind,
+            conns: BTreeMap::new(),
+            dropped: Dropped::default(),
+            events,
+            known: Known::default(),
+            listeners: Vec::new(),
+            next_conn: Arc::new(AtomicU64::new(1)),
+            resolver: Arc::new(Resolver::default()),
+            trusts: Vec::new(),
+            udp: Vec::new(),
+        };
+        net.open_udp(params.udp_port, clock)?;
+        let permits = Arc::new(Semaphore::new(MOST_ACCEPTED));
+        if let Some(port) = params.tcp_port {
+            net.listen(port, None, &permits).await?;
+        }
+        if let (Some(port), Some(identity)) = (params.tls_port, &params.tls_identity) {
+            let config = tls::server(identity)?;
+            net.listen(port, Some(config), &permits).await?;
+        }
+        Ok(net)
+    }
+
+    fn open_udp(&mut self, port: u16, clock: &Arc<dyn Clock>) -> Result<(), SipError> {
+        let wanted = SocketAddr::new(self.bind, port);
+        let first = Udp::open(
+            wanted,
+            Arc::clone(clock),
+            self.events.clone(),
+            Arc::clone(&self.known),
+            Arc::clone(&self.dropped),
+        )
+        .map_err(|source| SipError::Listen {
+            address: wanted,
+            transport: Transport::Udp,
+            source,
+        })?;
+        let port = first.local().port();
+        self.udp.push(first);
+        if self.bind.is_ipv4() && self.bind.is_unspecified() {
+            // A machine without IPv6 is quite usual: then there is no second socket.
+            let second = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port);
+            self.udp.extend(Udp::open(
+                second,
+                Arc::clone(clock),
+                self.events.clone(),
+                Arc::clone(&self.known),
+                Arc::clone(&self.dropped),
+            ));
+        }
+        Ok(())
+    }
+
+    async fn listen(
+        &mut self,
+        port: u16,
+        config: Option<Arc<rustls::ServerConfig>>,
+        permits: &Arc<Semaphore>,
+    ) -> Result<(), SipError> {
+        let address = SocketAddr::new(self.bind, port);
+        let transport = if config.is_some() {
+            Transport::Tls
+        } else {
+            Transport::Tcp
+        };
+        let door = stream::Door {
+            config,
+            dropped: Arc::clone(&self.dropped),
+            events: self.events.clone(),
+            next_conn: Arc::clone(&self.next_conn),
+            per_source: MOST_PER_SOURCE,
+            permits: Arc::clone(permits),
+        };
+        let (local, task) = door.open(address).await.map_err(|source| SipError::Listen {
+            address,
+            transport,
+            source,
+        })?;
+        self.listeners.push((transport, local, task));
+        Ok(())
+    }
+
+    /// Where we listen.
+    pub(crate) fn listening(&self) -> Vec<(Transport, SocketAddr)> {
+        let udp = self.udp.iter().map(|udp| (Transport::Udp, udp.local()));
+        udp.chain(self.listeners.iter().map(|(transport, at, _)| (*transport, *at)))
+            .collect()
+    }
+
+    /// The number of a TLS trust setting; equal settings have one number.
+    pub(crate) fn trust(&mut self, trust: &TlsTrust) -> Result<TrustId, SipError> {
+        let at = match self.trusts.iter().position(|(known, _)| known == trust) {
+            Some(at) => at,
+            None => {
+                self.trusts.push((trust.clone(), tls::client(trust)?));
+                self.trusts.len() - 1
+            }
+        };
+        Ok(TrustId(
+            u16::try_from(at).expect("fewer trust settings than accounts"),
+        ))
+    }
+
+    /// Reads certificate files again: the numbers stay, later connections use the new contents.
+    pub(crate) fn reload_trusts(&mut self) -> Result<(), SipError> {
+        for (trust, config) in &mut self.trusts {
+            *config = tls::client(trust)?;
+        }
+        Ok(())
+    }
+
+    /// Who is not a stranger to the datagram limit.
+    pub(crate) fn set_known(&self, known: BTreeSet<IpAddr>) {
+        *self.known.write().expect("no holder of this lock panics") = known;
+    }
+
+    /// What limits threw away so far.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Starts to reach a hop; [`NetEvent::Connected`] says how it went. `attempt` counts up after failures and
+    /// moves on to the next address of the name.
+    pub(crate) fn connect(&self, hop: Hop, attempt: usize) {
+        let resolver = Arc::clone(&self.resolver);
+        let events = self.events.clone();
+        let config = self
+            .trusts
+            .get(usize::from(hop.trust.0))
+            .map(|(_, config)| Arc::clone(config));
+        let id = FlowId(self.next_conn.fetch_add(1, Ordering::Relaxed));
+        let bind = self.bind;
+        let udp: Vec<SocketAddr> = self.udp.iter().map(Udp::local).collect();
+        tokio::spawn(async move {
+            let result = async {
+                let mut found = resolver.resolve(&hop).await.map_err(|e| e.to_string())?;
+                let peers = found.iter().map(SocketAddr::ip).collect();
+                let turn = attempt % found.len();
+                found.rotate_left(turn);
+                if hop.transport == Transport::Udp {
+                    let (remote, local) = found
+                        .iter()
+                        .find_map(|remote| Some((*remote, udp::local_towards(&udp, *remote)?)))
+                        .ok_or_else(|| format!("no route to {}", found[0]))?;
+                    let flow = Flow {
+                        id: udp::UDP,
+                        local,
+                        transport: Transport::Udp,
+                        remote,
+                    };
+                    return Ok((Reached { flow, peers }, None));
+                }
+                let mut last = String::new();
+                for remote in found.into_iter().take(3) {
+                    let tls = config.as_ref().filter(|_| hop.transport == Transport::Tls);
+                    let opened = stream::connect(remote, bind, &hop.host, tls, id, &events);
+                    match tokio::time::timeout(CONNECT_LIMIT, opened).await {
+                        Ok(Ok((flow, writer))) => return Ok((Reached { flow, peers }, Some(writer))),
+                        Ok(Err(e)) => last = format!("{remote}: {e}"),
+                        Err(_) => last = format!("{remote}: no answer within {} s", CONNECT_LIMIT.as_secs()),
+                    }
+                }
+                Err(last)
+            }
+            .await;
+            // The driver has ended if nobody takes it.
+            let _ = events.send(NetEvent::Connected { hop, result }).await;
+        });
+    }
+
+    /// Keeps the sending side of a connection and lets its reading begin.
+    pub(crate) fn keep(&mut self, flow: Flow, mut writer: Writer) {
+        if let Some(start) = writer.start.take() {
+            // An error says that the connection has ended already; its event follows.
+            let _ = start.send(());
+        }
+        self.conns.insert(flow, writer);
+    }
+
+    /// Sends one whole message. False: the flow is gone, or its peer does not read.
+    pub(crate) fn send(&mut self, flow: &Flow, bytes: Vec<u8>) -> bool {
+        if flow.transport == Transport::Udp {
+            return self
+                .udp
+                .iter()
+                .find(|udp| udp.serves(flow))
+                .is_some_and(|udp| udp.send(flow.remote, &bytes));
+        }
+        self.conns
+            .get(flow)
+            .is_some_and(|writer| writer.outbox.try_send(bytes.into()).is_ok())
+    }
+
+    /// Closes a connection after what is queued was written.
+    pub(crate) fn close(&mut self, flow: &Flow) {
+        self.conns.remove(flow);
+    }
+
+    /// Closes a connection that has ended or does not read.
+    pub(crate) fn abort(&mut self, flow: &Flow) {
+        if let Some(writer) = self.conns.remove(flow) {
+            writer.task.abort();
+        }
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        for (_, _, task) in &self.listeners {
+            task.abort();
+        }
+        for writer in self.conns.values() {
+            writer.task.abort();
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! TCP and TLS: connections we open, and the door for those that others open.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use gateway_sip::{Flow, FlowId, Transport};
+use rustls::{ClientConfig, ServerConfig};
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::{Dropped, NetEvent, OUTBOX, Writer};
+
+/// Longest time one message may take to be written before the peer counts as gone.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// Longest time for the TLS handshake of someone who connects to us.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
+/// Bytes read at once.
+const CHUNK: usize = 4096;
+
+/// Opens a connection; with `tls` the certificate must be valid for `name`.
+pub(super) async fn connect(
+    remote: SocketAddr,
+    bind: IpAddr,
+    name: &str,
+    tls: Option<&Arc<ClientConfig>>,
+    id: FlowId,
+    events: &mpsc::Sender<NetEvent>,
+) -> io::Result<(Flow, Writer)> {
+    let socket = if remote.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    if !bind.is_unspecified() && bind.is_ipv4() == remote.is_ipv4() {
+        socket.bind(SocketAddr::new(bind, 0))?;
+    }
+    let stream = socket.connect(remote).await?;
+    prepare(&stream)?;
+    let flow = Flow {
+        id,
+        local: stream.local_addr()?,
+        transport: if tls.is_some() {
+            Transport::Tls
+        } else {
+            Transport::Tcp
+        },
+        remote,
+    };
+    let writer = match tls {
+        Some(config) => {
+            let name = ServerName::try_from(name.to_owned())
+                .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+            let stream = TlsConnector::from(Arc::clone(config))
+                .connect(name, stream)
+                .await?;
+            run(stream, flow, events.clone(), ())
+        }
+        None => run(stream, flow, events.clone(), ()),
+    };
+    Ok((flow, writer))
+}
+
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    // A peer that lost its power is noticed though we have nothing to say.
+    let keepalive = socket2::TcpKeepalive::new()
+        .with_time(Duration::from_secs(30))
+        .with_interval(Duration::from_secs(10))
+        .with_retries(3);
+    socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+/// Starts the task of one connection. `held` lives as long as it.
+fn run<S, H>(stream: S, flow: Flow, events: mpsc::Sender<NetEvent>, held: H) -> Writer
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+    H: Send + 'static,
+{
+    let (outbox, mut queue) = mpsc::channel::<Bytes>(OUTBOX);
+    let (start, started) = oneshot::channel::<()>();
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let task = tokio::spawn(async move {
+        // Nothing is read before the driver knows the connection; a driver that does not want it drops it.
+        if started.await.is_err() {
+            return;
+        }
+        let read = async {
+            let mut buffer = BytesMut::with_capacity(CHUNK);
+            loop {
+                buffer.reserve(CHUNK);
+                match reader.read_buf(&mut buffer).await {
+                    Ok(0) => return "closed by the peer".to_owned(),
+                    Ok(_) => {
+                        let bytes = buffer.split().freeze();
+                        if events.send(NetEvent::Received { flow, bytes }).await.is_err() {
+                            return "engine stopped".to_owned();
+                        }
+                    }
+                    Err(e) => return e.to_string(),
+                }
+            }
+        };
+        let write = async {
+            while let Some(bytes) = queue.recv().await {
+                match tokio::time::timeout(WRITE_LIMIT, writer.write_all(&bytes)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(e)) => return e.to_string(),
+                    Err(_) => return "the peer does not read".to_owned(),
+                }
+                if queue.is_empty()
+                    && let Err(e) = writer.flush().await
+                {
+                    return e.to_string();
+                }
+            }
+            // The peer may be dead already; nothing is lost then.
+            let _ = tokio::time::timeout(WRITE_LIMIT, writer.shutdown()).await;
+            "closed by us".to_owned()
+        };
+        let why = tokio::select! {
+            why = read => why,
+            why = write => why,
+        };
+        let _ = events.send(NetEvent::Closed { flow, why }).await;
+        drop(held);
+    });
+    Writer {
+        outbox,
+        start: Some(start),
+        task,
+    }
+}
+
+/// A listener and the limits at it.
+pub(super) struct Door {
+    pub(super) config: Option<Arc<ServerConfig>>,
+    pub(super) dropped: Dropped,
+    pub(super) events: mpsc::Sender<NetEvent>,
+    pub(super) next_conn: Arc<AtomicU64>,
+    pub(super) per_source: usize,
+    pub(super) permits: Arc<Semaphore>,
+}
+
+/// Connections per source address.
+type Sources = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
+
+/// One connection's share of the limits, given back on drop.
+struct Seat {
+    _permit: tokio::sync::OwnedSemaphorePermit,
+    source: IpAddr,
+    sources: Sources,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut sources = self.sources.lock().expect("no holder of this lock panics");
+        if let Some(count) = sources.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                sources.remove(&self.source);
+            }
+        }
+    }
+}
+
+impl Door {
+    pub(super) async fn open(self, address: SocketAddr) -> io::Result<(SocketAddr, JoinHandle<()>)> {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(64)?;
+        let local = listener.local_addr()?;
+        Ok((local, tokio::spawn(self.serve(listener))))
+    }
+
+    fn seat(&self, source: IpAddr, sources: &Sources) -> Option<Seat> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        let mut table = sources.lock().expect("no holder of this lock panics");
+        let count = table.entry(source).or_default();
+        if *count >= self.per_source {
+            return None;
+        }
+        *count += 1;
+        Some(Seat {
+            _permit: permit,
+            source,
+            sources: Arc::clone(sources),
+        })
+    }
+
+    async fn serve(self, listener: TcpListener) {
+        let sources = Sources::default();
+        loop {
+            let Ok((stream, remote)) = listener.accept().await else {
+                // Out of file descriptors: wait for some to come back instead of spinning.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let Some(seat) = self.seat(remote.ip(), &sources) else {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                continue;
+            };
+            let Ok(local) = stream.local_addr() else { continue };
+            let flow = Flow {
+                id: FlowId(self.next_conn.fetch_add(1, Ordering::Relaxed)),
+                local,
+                transport: if self.config.is_some() {
+                    Transport::Tls
+                } else {
+                    Transport::Tcp
+                },
+                remote,
+            };
+            if prepare(&stream).is_err() {
+                continue;
+            }
+            let events = self.events.clone();
+            let config = self.config.clone();
+            tokio::spawn(async move {
+                let writer = match config {
+                    Some(config) => {
+                        let shake = TlsAcceptor::from(config).accept(stream);
+                        match tokio::time::timeout(HANDSHAKE_LIMIT, shake).await {
+                            Ok(Ok(stream)) => run(stream, flow, events.clone(), seat),
+                            Ok(Err(_)) | Err(_) => return,
+                        }
+                    }
+                    None => run(stream, flow, events.clone(), seat),
+                };
+                // Without a driver the writer is dropped, and with it the connection.
+                let _ = events.send(NetEvent::Accepted { flow, writer }).await;
+            });
+        }
+    }
+}

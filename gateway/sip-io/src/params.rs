@@ -1,0 +1,265 @@
+//! What the engine is told: accounts, listeners, limits. The binary makes it of the site file.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gateway_core::{AccountId, LineId, Secret};
+use gateway_sip::Transport;
+
+/// Whether media is protected by SRTP with SDES keys (RFC 4568).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Srtp {
+    /// Plain RTP only.
+    #[default]
+    Off,
+    /// RTP/AVP with `a=crypto` is offered, and plain RTP accepted.
+    Optional,
+    /// RTP/SAVP only; a plain answer ends the call.
+    Required,
+}
+
+/// Whom a TLS client trusts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsTrust {
+    /// PEM file with the certificates that may sign the peer's; `None` takes the system's bundle.
+    pub ca_file: Option<PathBuf>,
+    /// Check the peer's certificate and name. Off only for laboratories.
+    pub verify: bool,
+}
+
+impl Default for TlsTrust {
+    fn default() -> Self {
+        Self {
+            ca_file: None,
+            verify: true,
+        }
+    }
+}
+
+/// Certificate and key of the TLS listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsIdentity {
+    /// PEM file with the certificate chain, leaf first.
+    pub cert_file: PathBuf,
+    /// PEM file with the private key (PKCS#8, PKCS#1 or SEC1).
+    pub key_file: PathBuf,
+}
+
+/// One account: a registration at a PBX, or a trunk that knows us by our address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountParams {
+    /// Name of the account.
+    pub id: AccountId,
+    /// Host part of the address of record, and the registrar unless `proxy` is set: name or IP literal.
+    pub domain: String,
+    /// User part of the address of record.
+    pub user: String,
+    /// User name for digest authentication; `None` takes `user`.
+    pub auth_user: Option<String>,
+    /// Digest password.
+    pub password: Secret,
+    /// Shown to those we call unless the offer says otherwise.
+    pub display: String,
+    /// Transport to the registrar or proxy.
+    pub transport: Transport,
+    /// Port at `domain`; `None` asks DNS for SRV and falls back to 5060 (5061 for TLS).
+    pub port: Option<u16>,
+    /// Outbound proxy `host`, `host:port` or `[v6]:port`; all requests go there.
+    pub proxy: Option<String>,
+    /// Lifetime asked for at the registrar, 60 s to 1 d.
+    pub expires: Duration,
+    /// False: no REGISTER; usable at once.
+    pub register: bool,
+    /// SRTP policy.
+    pub srtp: Srtp,
+    /// TLS trust, used if `transport` is TLS.
+    pub tls: TlsTrust,
+    /// Line of calls that come in over this account; `None` refuses them (480).
+    pub line: Option<LineId>,
+}
+
+/// Everything the engine is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SipParams {
+    /// Accounts; ids are unique.
+    pub accounts: Vec<AccountParams>,
+    /// Address of listeners and media. The unspecified address binds all.
+    pub bind: IpAddr,
+    /// UDP listener and source port; 0 takes a free port.
+    pub udp_port: u16,
+    /// TCP listener; `None` opens none, 0 takes a free port.
+    pub tcp_port: Option<u16>,
+    /// TLS listener; `None` opens none, 0 takes a free port. Needs `tls_identity`.
+    pub tls_port: Option<u16>,
+    /// Certificate of the TLS listener.
+    pub tls_identity: Option<TlsIdentity>,
+    /// Ports for RTP and RTCP; pairs start at even numbers.
+    pub rtp_ports: RangeInclusive<u16>,
+    /// Addresses that may send INVITE without a registered flow.
+    pub direct_peers: BTreeSet<IpAddr>,
+    /// Line of calls from direct peers; `None` refuses them (480).
+    pub direct_line: Option<LineId>,
+    /// SRTP policy of calls without an account.
+    pub direct_srtp: Srtp,
+    /// TLS trust of direct calls to `sips:` or `transport=tls` targets.
+    pub direct_tls: TlsTrust,
+    /// `User-Agent` and `Server`: `Doorline/<version>`.
+    pub user_agent: String,
+    /// Stable name of this gateway, the same over restarts: goes into Contact user parts and `+sip.instance`
+    /// (RFC 5626 §4.1). 16 bytes, made once and kept.
+    pub instance: [u8; 16],
+    /// Calls at one time, both directions; more are refused with 486.
+    pub max_calls: usize,
+}
+
+impl Default for SipParams {
+    fn default() -> Self {
+        Self {
+            accounts: Vec::new(),
+            bind: IpAddr::from([0, 0, 0, 0]),
+            udp_port: 5060,
+            tcp_port: Some(5060),
+            tls_port: None,
+            tls_identity: None,
+            rtp_ports: 16384..=16583,
+            direct_peers: BTreeSet::new(),
+            direct_line: None,
+            direct_srtp: Srtp::Off,
+            direct_tls: TlsTrust::default(),
+            user_agent: concat!("Doorline/", env!("CARGO_PKG_VERSION")).to_owned(),
+            instance: [0; 16],
+            max_calls: 64,
+        }
+    }
+}
+
+/// Parameters that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParamsError {
+    /// Two accounts have one id.
+    #[error("account {0} is there twice")]
+    DuplicateAccount(AccountId),
+    /// The domain, user or proxy has characters that no SIP URI can hold.
+    #[error("account {id}: {what} {found:?} cannot stand in a SIP URI")]
+    NotAddressable {
+        /// Which account.
+        id: AccountId,
+        /// `domain`, `user` or `proxy`.
+        what: &'static str,
+        /// What was found.
+        found: String,
+    },
+    /// The media port range has fewer than two ports.
+    #[error("rtp-ports {0}-{1} hold no pair of an even and the next port")]
+    NoMediaPorts(u16, u16),
+    /// A TLS listener without certificate.
+    #[error("a TLS listener needs a certificate and a key")]
+    NoTlsIdentity,
+}
+
+impl SipParams {
+    /// What differs from `new` and cannot be changed while the engine runs.
+    pub(crate) fn needs_restart(&self, new: &Self) -> Option<&'static str> {
+        [
+            (self.bind != new.bind, "sip.bind"),
+            (self.udp_port != new.udp_port, "sip.udp-port"),
+            (self.tcp_port != new.tcp_port, "sip.tcp-port"),
+            (self.tls_port != new.tls_port, "sip.tls-port"),
+            (self.tls_identity != new.tls_identity, "the TLS certificate"),
+            (self.rtp_ports != new.rtp_ports, "sip.rtp-ports"),
+        ]
+        .into_iter()
+        .find_map(|(differs, what)| differs.then_some(what))
+    }
+
+    /// Checks what can be checked without the network.
+    ///
+    /// # Errors
+    /// The first fault found.
+    pub fn check(&self) -> Result<(), ParamsError> {
+        let mut seen = BTreeSet::new();
+        for account in &self.accounts {
+            if !seen.insert(account.id.clone()) {
+                return Err(ParamsError::DuplicateAccount(account.id.clone()));
+            }
+            let proxy = account.proxy.clone().unwrap_or_default();
+            for (what, text, empty_fits) in [
+                ("domain", &account.domain, false),
+                ("user", &account.user, false),
+                ("proxy", &proxy, true),
+            ] {
+                let fits = text
+                    .bytes()
+                    .all(|b| b.is_ascii_graphic() && !b"<>\"@,;?#\\ ".contains(&b))
+                    && (empty_fits || !text.is_empty());
+                if !fits {
+                    return Err(ParamsError::NotAddressable {
+                        id: account.id.clone(),
+                        what,
+                        found: text.clone(),
+                    });
+                }
+            }
+        }
+        let (low, high) = (*self.rtp_ports.start(), *self.rtp_ports.end());
+        if u32::from(low) + u32::from(low % 2) + 1 > u32::from(high) {
+            return Err(ParamsError::NoMediaPorts(low, high));
+        }
+        if self.tls_port.is_some() && self.tls_identity.is_none() {
+            return Err(ParamsError::NoTlsIdentity);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(id: &str) -> AccountParams {
+        AccountParams {
+            id: AccountId::new(id).expect("a name"),
+            domain: "pbx.example".into(),
+            user: "503".into(),
+            auth_user: None,
+            password: Secret::new("x"),
+            display: String::new(),
+            transport: Transport::Udp,
+            port: None,
+            proxy: None,
+            expires: Duration::from_secs(300),
+            register: true,
+            srtp: Srtp::Off,
+            tls: TlsTrust::default(),
+            line: None,
+        }
+    }
+
+    #[test]
+    fn faults_of_parameters_are_named() {
+        let mut params = SipParams::default();
+        assert_eq!(params.check(), Ok(()));
+        params.accounts = vec![account("a"), account("a")];
+        assert!(matches!(params.check(), Err(ParamsError::DuplicateAccount(_))));
+        params.accounts = vec![account("a")];
+        params.accounts[0].domain = "pbx.example>\r\nX: y".into();
+        assert!(matches!(
+            params.check(),
+            Err(ParamsError::NotAddressable { what: "domain", .. })
+        ));
+        params.accounts.clear();
+        params.rtp_ports = 4001..=4002;
+        assert!(matches!(
+            params.check(),
+            Err(ParamsError::NoMediaPorts(4001, 4002))
+        ));
+        params.rtp_ports = 4001..=4003;
+        assert_eq!(params.check(), Ok(()));
+        params.tls_port = Some(0);
+        assert_eq!(params.check(), Err(ParamsError::NoTlsIdentity));
+    }
+}

@@ -1,0 +1,246 @@
+//! From which source a leg takes media: the first valid one near the address of the session description.
+//!
+//! Plain RTP: a packet from the announced address is taken at once. If the announced address is private, the
+//! other side may sit behind a NAT: another source is taken after three packets in sequence. A public announced
+//! address binds. Encrypted: whoever has the key. Later changes (another port, another SSRC) need packets in
+//! sequence, a change of address needs the old source to be silent, and there are at most 64.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use gateway_core::Instant;
+
+/// Changes of source of one agreement.
+const MAX_CHANGES: u8 = 64;
+/// The old source has been silent for so long before another address takes over.
+const SILENT: Duration = Duration::from_millis(1_000);
+
+/// What to do with a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Of the latched source.
+    Current,
+    /// The source is new: begin anew with this packet.
+    Fresh,
+    /// Not (yet) ours.
+    Refused,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    from: SocketAddr,
+    ssrc: u32,
+    next: u16,
+    count: u8,
+}
+
+/// The latch of one leg.
+#[derive(Clone, Debug)]
+pub(super) struct Latch {
+    announced: Option<SocketAddr>,
+    current: Option<(SocketAddr, u32)>,
+    last: Instant,
+    candidate: Option<Candidate>,
+    changes: u8,
+}
+
+impl Latch {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            announced: None,
+            current: None,
+            last: now,
+            candidate: None,
+            changes: 0,
+        }
+    }
+
+    /// What the other side announces; another address than before opens the latch.
+    pub(super) fn announce(&mut self, address: SocketAddr) {
+        if self.announced != Some(address) {
+            self.announced = Some(address);
+            // On hold the announced address is 0.0.0.0: the source stays for what comes after.
+            if !address.ip().is_unspecified() {
+                self.current = None;
+                self.candidate = None;
+                self.changes = 0;
+            }
+        }
+    }
+
+    /// The latched source.
+    pub(super) fn source(&self) -> Option<SocketAddr> {
+        self.current.map(|(from, _)| from)
+    }
+
+    /// A valid packet came; `authentic` if it was encrypted with the leg's key.
+    pub(super) fn packet(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        ssrc: u32,
+        sequence: u16,
+        authentic: bool,
+    ) -> Verdict {
+        if self.current == Some((from, ssrc)) {
+            self.last = now;
+            return Verdict::Current;
+        }
+        let Some(needed) = self.needed(now, from, authentic) else {
+            return Verdict::Refused;
+        };
+        let count = match self.candidate {
+            Some(c) if c.from == from && c.ssrc == ssrc && c.next == sequence => c.count.saturating_add(1),
+            Some(_) | None => 1,
+        };
+        if count < needed {
+            self.candidate = Some(Candidate {
+                from,
+                ssrc,
+                next: sequence.wrapping_add(1),
+                count,
+            });
+            return Verdict::Refused;
+        }
+        if self.current.is_some() {
+            if self.changes == MAX_CHANGES {
+                return Verdict::Refused;
+            }
+            self.changes += 1;
+        }
+        self.candidate = None;
+        self.current = Some((from, ssrc));
+        self.last = now;
+        Verdict::Fresh
+    }
+
+    /// Packets in sequence that this source needs; `None` if it is never taken.
+    fn needed(&self, now: Instant, from: SocketAddr, authentic: bool) -> Option<u8> {
+        let announced = self.announced?.ip();
+        if authentic {
+            return Some(1);
+        }
+        let near = from.ip() == announced;
+        if !near && !is_private(announced) {
+            return None;
+        }
+        match self.current {
+            None if near => Some(1),
+            None => Some(3),
+            Some((current, _)) if current == from => Some(2),
+            // Whoever slipped in before the announced address spoke has to give way to it.
+            Some((current, _)) if near && current.ip() != announced => Some(2),
+            Some(_) if now.since(self.last) < SILENT => None,
+            Some(_) => Some(3),
+        }
+    }
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(a) => {
+            let [first, second, ..] = a.octets();
+            // 100.64.0.0/10 is a carrier's NAT (RFC 6598).
+            a.is_private() || a.is_link_local() || (first == 100 && second & 0xc0 == 64)
+        }
+        IpAddr::V6(a) => a.is_unique_local() || a.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn a(text: &str) -> SocketAddr {
+        text.parse().expect("address")
+    }
+
+    fn at(ms: u64) -> Instant {
+        Instant::ZERO + Duration::from_millis(10_000 + ms)
+    }
+
+    #[test]
+    fn the_announced_address_is_taken_at_once_and_holds() {
+        let mut l = Latch::new(at(0));
+        assert_eq!(
+            l.packet(at(0), a("192.0.2.7:4000"), 1, 1, false),
+            Verdict::Refused
+        );
+        l.announce(a("192.0.2.7:4000"));
+        // Symmetric RTP: the port may be another.
+        assert_eq!(l.packet(at(0), a("192.0.2.7:4002"), 1, 1, false), Verdict::Fresh);
+        assert_eq!(
+            l.packet(at(20), a("192.0.2.7:4002"), 1, 2, false),
+            Verdict::Current
+        );
+        for n in 0..10 {
+            let stranger = l.packet(at(30), a("198.51.100.1:4002"), 1, n, false);
+            assert_eq!(stranger, Verdict::Refused);
+            let neighbour = l.packet(at(30), a("192.0.2.7:4004"), 1, n, false);
+            assert_eq!(neighbour, Verdict::Refused, "the source still speaks");
+        }
+        assert_eq!(l.source(), Some(a("192.0.2.7:4002")));
+    }
+
+    #[test]
+    fn a_public_address_binds_and_a_private_one_may_be_behind_a_nat() {
+        let mut l = Latch::new(at(0));
+        l.announce(a("192.0.2.7:4000"));
+        for n in 0..10 {
+            assert_eq!(
+                l.packet(at(0), a("198.51.100.1:9"), 1, n, false),
+                Verdict::Refused
+            );
+        }
+        l.announce(a("10.0.0.7:4000"));
+        let nat = a("198.51.100.1:9");
+        assert_eq!(l.packet(at(0), nat, 1, 5, false), Verdict::Refused);
+        assert_eq!(l.packet(at(0), nat, 1, 7, false), Verdict::Refused);
+        assert_eq!(l.packet(at(0), nat, 1, 8, false), Verdict::Refused);
+        assert_eq!(l.packet(at(0), nat, 1, 9, false), Verdict::Fresh);
+    }
+
+    #[test]
+    fn the_announced_address_takes_over_from_another() {
+        let mut l = Latch::new(at(0));
+        let (announced, other) = (a("10.0.0.7:4000"), a("10.0.0.66:9"));
+        l.announce(announced);
+        for n in 0..3 {
+            l.packet(at(0), other, 1, n, false);
+        }
+        assert_eq!(l.source(), Some(other));
+        assert_eq!(l.packet(at(20), announced, 2, 1, false), Verdict::Refused);
+        assert_eq!(l.packet(at(40), announced, 2, 2, false), Verdict::Fresh);
+        for n in 3..20 {
+            assert_eq!(l.packet(at(40), other, 1, n, false), Verdict::Refused);
+        }
+    }
+
+    #[test]
+    fn a_new_ssrc_needs_two_packets_and_changes_are_bounded() {
+        let mut l = Latch::new(at(0));
+        let s = a("192.0.2.7:4000");
+        l.announce(s);
+        l.packet(at(0), s, 1, 1, false);
+        assert_eq!(l.packet(at(0), s, 2, 1, false), Verdict::Refused);
+        assert_eq!(l.packet(at(0), s, 2, 2, false), Verdict::Fresh);
+        let fresh = (0..1_000u32)
+            .filter(|n| l.packet(at(0), s, 10 + n, 1, true) == Verdict::Fresh)
+            .count();
+        assert_eq!(fresh, usize::from(MAX_CHANGES) - 1);
+    }
+
+    #[test]
+    fn who_has_the_key_may_move_and_a_silent_source_is_replaced() {
+        let mut l = Latch::new(at(0));
+        l.announce(a("192.0.2.7:4000"));
+        assert_eq!(l.packet(at(0), a("198.51.100.1:9"), 1, 1, true), Verdict::Fresh);
+        let mut l = Latch::new(at(0));
+        l.announce(a("192.0.2.7:4000"));
+        l.packet(at(0), a("192.0.2.7:4000"), 1, 1, false);
+        let verdicts: Vec<_> = (0..3)
+            .map(|n| l.packet(at(1_500), a("192.0.2.7:5000"), 9, n, false))
+            .collect();
+        assert_eq!(verdicts[2], Verdict::Fresh);
+    }
+}

@@ -1,0 +1,560 @@
+//! One leg inside the engine: sockets, keys, received and sent stream, RTCP.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use adapter_api::{FRAME_SAMPLES, Frame};
+use gateway_core::{DigitVia, Instant, LegId};
+
+use super::latch::{Latch, Verdict};
+use super::ports::PortPair;
+use super::thread::Outbox;
+use super::{LegStats, MediaEvent};
+use crate::codec::Codec;
+use crate::codec::resample::{Down, NARROW};
+use crate::dtmf_tone::EchoGuard;
+use crate::jitter::{Content, Inserted};
+use crate::playout::{Playout, g711};
+use crate::rtcp::{self, Item, SenderInfo};
+use crate::rtp;
+use crate::sdp::Agreed;
+use crate::srtp::{Protect, SrtpError, Unprotect};
+use crate::stats::{self, Reception};
+use crate::telephone_event::{EventReceiver, EventSender};
+use crate::tones::TonePlayer;
+
+/// Payload type of comfort noise (RFC 3551 table 4).
+const COMFORT: u8 = 13;
+/// Packets taken from a leg's sockets between two ticks; a call has 1 or 2.
+pub(super) const BUDGET: u16 = 64;
+/// Largest packet; a longer one is cut and then fails.
+const MTU: usize = 2_048;
+/// Largest packet we send: 60 ms.
+const MAX_SAMPLES: usize = 480;
+/// Mean time between two reports.
+const REPORTS: Duration = Duration::from_secs(5);
+
+pub(super) struct LegParams {
+    pub(super) jitter_start: Duration,
+    pub(super) jitter_max: Duration,
+    pub(super) media_timeout: Duration,
+    pub(super) ssrc: u32,
+    pub(super) sequence: u16,
+    pub(super) timestamp: u32,
+    pub(super) cname: String,
+}
+
+/// What is agreed, with the contexts of its keys.
+pub(super) struct Transport {
+    agreed: Agreed,
+    srtp: Option<(Protect, Unprotect)>,
+}
+
+impl Transport {
+    pub(super) fn new(agreed: &Agreed) -> Result<Self, SrtpError> {
+        let srtp = match &agreed.srtp {
+            None => None,
+            Some(k) => Some((
+                Protect::new(k.suite, &k.local)?,
+                Unprotect::new(k.suite, &k.remote)?,
+            )),
+        };
+        Ok(Self {
+            agreed: agreed.clone(),
+            srtp,
+        })
+    }
+
+    /// Keeps the contexts of keys that did not change: they hold the roll-over counters.
+    fn adopt(&mut self, old: &mut Self) {
+        if let (Some(keys), Some((protect, unprotect)), Some((old_protect, old_unprotect))) =
+            (&self.agreed.srtp, &mut self.srtp, &mut old.srtp)
+        {
+            if old_protect.is_of(keys.suite, &keys.local) {
+                std::mem::swap(protect, old_protect);
+            }
+            if old_unprotect.is_of(keys.suite, &keys.remote) {
+                std::mem::swap(unprotect, old_unprotect);
+            }
+        }
+    }
+}
+
+/// When a packet came, and whether what it says still counts.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival {
+    /// When it is handled.
+    pub(super) now: Instant,
+    /// The earliest it can have come.
+    pub(super) at: Instant,
+    /// The engine stood still before; digits are not told.
+    pub(super) stale: bool,
+}
+
+pub(super) struct Leg {
+    pub(super) id: LegId,
+    /// Number of the leg in the poll set.
+    pub(super) token: u64,
+    pub(super) ports: PortPair,
+    /// Index of the line it is connected to.
+    pub(super) line: Option<usize>,
+    pub(super) tones: TonePlayer,
+    /// What the other side says in this tick.
+    pub(super) heard: Frame,
+    /// Packets it may still read before the next tick.
+    pub(super) budget: u16,
+    /// Packets may wait in the sockets since then.
+    pub(super) backlog: Option<Instant>,
+    params: LegParams,
+    transport: Option<Box<Transport>>,
+    latch: Latch,
+    playout: Playout,
+    digits_in: EventReceiver,
+    digits_out: EventSender,
+    reception: Option<Reception>,
+    /// Loss counted by sources before the present one.
+    lost_before: u64,
+    down: Down,
+    narrow: [i16; MAX_SAMPLES],
+    filled: usize,
+    packet: Vec<u8>,
+    marker: bool,
+    octets: u32,
+    reported: u64,
+    next_report: Option<Instant>,
+    random: u32,
+    last_heard: Instant,
+    timed_out: bool,
+    stats: LegStats,
+}
+
+impl Leg {
+    pub(super) fn new(id: LegId, ports: PortPair, params: LegParams) -> Self {
+        Self {
+            id,
+            token: 0,
+            ports,
+            line: None,
+            tones: TonePlayer::default(),
+            heard: [0; FRAME_SAMPLES],
+            budget: BUDGET,
+            backlog: None,
+            transport: None,
+            latch: Latch::new(Instant::ZERO),
+            playout: Playout::new(params.jitter_start, params.jitter_max),
+            digits_in: EventReceiver::default(),
+            digits_out: EventSender::default(),
+            reception: None,
+            lost_before: 0,
+            down: Down::default(),
+            narrow: [0; MAX_SAMPLES],
+            filled: 0,
+            packet: Vec::with_capacity(MTU),
+            marker: true,
+            octets: 0,
+            reported: 0,
+            next_report: None,
+            random: params.ssrc,
+            last_heard: Instant::ZERO,
+            timed_out: false,
+            stats: LegStats::default(),
+            params,
+        }
+    }
+
+    /// Takes what is agreed; gives back what it replaces.
+    pub(super) fn update(&mut self, now: Instant, mut transport: Box<Transport>) -> Option<Box<Transport>> {
+        if let Some(old) = &mut self.transport {
+            transport.adopt(old);
+        }
+        let agreed = &transport.agreed;
+        self.latch.announce(canonical(agreed.remote_rtp));
+        self.playout.set_codecs(&agreed.receive);
+        self.last_heard = now;
+        self.timed_out = false;
+        self.next_report.get_or_insert(now + REPORTS / 2);
+        self.transport.replace(transport)
+    }
+
+    /// Queues a press; it is dropped if the other side takes no telephone-events.
+    pub(super) fn press(&mut self, code: u8, length: Duration) {
+        let ticks = u32::try_from(length.as_millis() * 8).unwrap_or(u32::MAX);
+        if self
+            .transport
+            .as_ref()
+            .is_some_and(|t| t.agreed.send_events.is_some())
+        {
+            self.digits_out.press(code, ticks);
+        }
+    }
+
+    /// Reads what waits in the sockets, as far as the budget goes.
+    pub(super) fn read(&mut self, mut arrival: Arrival, guard: Option<&EchoGuard>, out: &mut Outbox) {
+        if let Some(since) = self.backlog.take() {
+            arrival.at = arrival.at.min(since);
+        }
+        let mut buffer = [0u8; MTU];
+        for control in [false, true] {
+            loop {
+                if self.budget == 0 {
+                    self.backlog = Some(arrival.at);
+                    return;
+                }
+                let socket = if control {
+                    &self.ports.rtcp
+                } else {
+                    &self.ports.rtp
+                };
+                match socket.recv_from(&mut buffer) {
+                    Ok((len, from)) => {
+                        self.budget -= 1;
+                        let packet = buffer.get(..len).unwrap_or_default();
+                        self.packet_in(arrival, canonical(from), packet, control, guard, out);
+                    }
+                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                    // Nothing more, or an ICMP error of an earlier packet, which empties itself.
+                    Err(_) => break,
+                }
+            }
+        }
+    }
+
+    fn packet_in(
+        &mut self,
+        arrival: Arrival,
+        from: SocketAddr,
+        packet: &[u8],
+        control: bool,
+        guard: Option<&EchoGuard>,
+        out: &mut Outbox,
+    ) {
+        let taken = if control || rtp::is_rtcp(packet) {
+            self.report_in(arrival.now, from, packet)
+        } else {
+            self.media_in(arrival, from, packet, guard, out)
+        };
+        if taken {
+            self.last_heard = arrival.now;
+            self.timed_out = false;
+        } else {
+            self.stats.discarded += 1;
+        }
+    }
+
+    fn media_in(
+        &mut self,
+        arrival: Arrival,
+        from: SocketAddr,
+        packet: &[u8],
+        guard: Option<&EchoGuard>,
+        out: &mut Outbox,
+    ) -> bool {
+        let Some(transport) = &mut self.transport else {
+            return false;
+        };
+        let decrypted;
+        let (packet, authentic) = match &mut transport.srtp {
+            None => (packet, false),
+            Some((_, unprotect)) => match unprotect.rtp(packet) {
+                Ok(p) => {
+                    decrypted = p;
+                    (&decrypted[..], true)
+                }
+                Err(_) => return false,
+            },
+        };
+        let Ok((header, payload)) = rtp::parse(packet) else {
+            return false;
+        };
+        let kind = header.payload_type;
+        let digits = transport.agreed.receive_events.contains(&kind);
+        let audio = self.playout.takes(kind);
+        if !digits && !audio && kind != COMFORT {
+            return false;
+        }
+        match self
+            .latch
+            .packet(arrival.now, from, header.ssrc, header.sequence, authentic)
+        {
+            Verdict::Refused => return false,
+            Verdict::Current => {}
+            Verdict::Fresh => {
+                // The same stream from another address goes on; a held key stays one press.
+                if self.reception.as_ref().map(Reception::ssrc) != Some(header.ssrc) {
+                    self.lost_before = self.lost();
+                    self.reception = Some(Reception::new(header.ssrc, 8_000, header.sequence));
+                    self.playout.reset();
+                    self.digits_in = EventReceiver::default();
+                }
+                out.push(MediaEvent::Source {
+                    at: arrival.at,
+                    leg: self.id,
+                    source: from,
+                });
+            }
+        }
+        self.stats.received += 1;
+        if let Some(r) = &mut self.reception {
+            r.packet(arrival.now, header.sequence, header.timestamp, audio);
+        }
+        let content = if digits {
+            Content::Nothing
+        } else if audio {
+            Content::Audio(kind)
+        } else {
+            Content::Comfort
+        };
+        let held = if digits { &[][..] } else { payload };
+        match self.playout.insert(arrival.now, header.sequence, content, held) {
+            Inserted::Duplicate => self.stats.duplicate += 1,
+            Inserted::Late => self.stats.late += u64::from(!digits),
+            Inserted::Taken => {}
+            Inserted::TooLarge => return false,
+        }
+        if digits
+            && let Some(press) = self.digits_in.handle(
+                arrival.at,
+                header.sequence,
+                header.timestamp,
+                header.marker,
+                payload,
+            )
+        {
+            if arrival.stale {
+                self.stats.stale_digits += 1;
+            } else {
+                out.push(MediaEvent::Digit {
+                    at: press.at,
+                    digit: press.digit,
+                    echo: guard.is_some_and(|g| g.is_echo(press.at, press.digit)),
+                    leg: self.id,
+                    via: DigitVia::TelephoneEvent,
+                });
+            }
+        }
+        true
+    }
+
+    fn report_in(&mut self, now: Instant, from: SocketAddr, packet: &[u8]) -> bool {
+        let Some(transport) = &mut self.transport else {
+            return false;
+        };
+        let decrypted;
+        let packet = match &mut transport.srtp {
+            None => {
+                let known = [
+                    self.latch.source().map(|s| s.ip()),
+                    Some(canonical(transport.agreed.remote_rtcp).ip()),
+                ];
+                if !known.contains(&Some(from.ip())) {
+                    return false;
+                }
+                packet
+            }
+            Some((_, unprotect)) => match unprotect.rtcp(packet) {
+                Ok(p) => {
+                    decrypted = p;
+                    &decrypted[..]
+                }
+                Err(_) => return false,
+            },
+        };
+        let (own, reception, numbers) = (self.params.ssrc, &mut self.reception, &mut self.stats);
+        rtcp::read(packet, |item| match item {
+            // The end of a call is SIP's matter.
+            Item::Bye { .. } => {}
+            Item::Report { block, .. } => {
+                if block.ssrc == own {
+                    numbers.remote_lost = u32::try_from(block.lost).unwrap_or(0);
+                    if let Some(rtt) = stats::round_trip(now, &block) {
+                        numbers.round_trip_us = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX);
+                    }
+                }
+            }
+            Item::Sender { ssrc, info } => {
+                if let Some(r) = reception
+                    && r.ssrc() == ssrc
+                {
+                    r.sender_report(now, info.ntp);
+                }
+            }
+        })
+    }
+
+    /// Takes the next 10 ms of the other side into `heard`.
+    pub(super) fn hear(&mut self, now: Instant, out: &mut Outbox) {
+        self.budget = BUDGET;
+        let receives = self
+            .transport
+            .as_ref()
+            .is_some_and(|t| t.agreed.direction.receives());
+        if !receives {
+            self.heard.fill(0);
+            self.last_heard = now;
+            return;
+        }
+        self.playout.play(now, &mut self.heard);
+        let limit = self.params.media_timeout;
+        if !limit.is_zero() && !self.timed_out && now.since(self.last_heard) >= limit {
+            self.timed_out = true;
+            out.push(MediaEvent::Timeout {
+                at: now,
+                leg: self.id,
+            });
+        }
+    }
+
+    /// Sends 10 ms to the other side, in packets of the agreed length.
+    pub(super) fn say(&mut self, now: Instant, frame: &Frame) {
+        let mut narrow = [0; NARROW];
+        self.down.process(frame, &mut narrow);
+        let (from, to) = (self.filled, (self.filled + NARROW).min(MAX_SAMPLES));
+        self.narrow[from..to].copy_from_slice(&narrow[..to - from]);
+        self.filled = to;
+        let ptime = self.transport.as_ref().map_or(20, |t| t.agreed.ptime_ms);
+        if self.filled >= usize::from(ptime) * 8 {
+            self.send_packet();
+            self.filled = 0;
+        }
+        if self.next_report.is_some_and(|at| at <= now) {
+            self.send_report(now, false);
+            // Half to one and a half times the mean, so that calls do not report in step (RFC 3550 §6.3.1).
+            self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let spread = REPORTS * (self.random >> 16) / 65_536;
+            self.next_report = Some(now + REPORTS / 2 + spread);
+        }
+    }
+
+    fn send_packet(&mut self) {
+        let samples = u32::try_from(self.filled).unwrap_or(0);
+        let timestamp = self.params.timestamp;
+        self.params.timestamp = timestamp.wrapping_add(samples);
+        let Some(transport) = &mut self.transport else {
+            return;
+        };
+        let agreed = &transport.agreed;
+        let to = self.latch.source().unwrap_or(agreed.remote_rtp);
+        if !agreed.direction.sends() || agreed.remote_rtp.ip().is_unspecified() || to.port() == 0 {
+            self.marker = true;
+            return;
+        }
+        let digit = agreed
+            .send_events
+            .and_then(|kind| Some((kind, self.digits_out.next(timestamp, samples)?)));
+        let mut header = rtp::Header {
+            padding: false,
+            marker: self.marker,
+            payload_type: agreed.send.0,
+            sequence: self.params.sequence,
+            timestamp,
+            ssrc: self.params.ssrc,
+        };
+        self.packet.clear();
+        if let Some((kind, event)) = digit {
+            header.marker = event.marker;
+            header.payload_type = kind;
+            header.timestamp = event.timestamp;
+            self.packet.extend(header.to_bytes());
+            self.packet.extend(event.payload);
+            self.marker = true;
+        } else {
+            self.packet.extend(header.to_bytes());
+            g711(agreed.send.1).encode(&self.narrow[..self.filled], &mut self.packet);
+            self.marker = false;
+        }
+        self.params.sequence = self.params.sequence.wrapping_add(1);
+        let octets = u32::try_from(self.packet.len() - rtp::HEADER_LEN).unwrap_or(0);
+        let sent = match &mut transport.srtp {
+            None => self.ports.send(false, &self.packet, to),
+            Some((protect, _)) => protect
+                .rtp(&self.packet)
+                .is_ok_and(|p| self.ports.send(false, &p, to)),
+        };
+        if sent {
+            self.stats.sent += 1;
+            self.octets = self.octets.wrapping_add(octets);
+        }
+    }
+
+    fn send_report(&mut self, now: Instant, bye: bool) {
+        let Some(transport) = &mut self.transport else {
+            return;
+        };
+        let sender = (self.stats.sent > self.reported).then(|| SenderInfo {
+            ntp: stats::ntp(now),
+            rtp: self.params.timestamp,
+            packets: u32::try_from(self.stats.sent & 0xffff_ffff).unwrap_or(0),
+            octets: self.octets,
+        });
+        self.reported = self.stats.sent;
+        let block = self.reception.as_mut().map(|r| r.report(now));
+        rtcp::write(
+            &mut self.packet,
+            self.params.ssrc,
+            sender.as_ref(),
+            block.as_ref(),
+            &self.params.cname,
+            bye,
+        );
+        let agreed = &transport.agreed;
+        let source = self.latch.source();
+        let announced = canonical(agreed.remote_rtcp);
+        let (control, to) = if agreed.rtcp_mux {
+            (false, source.unwrap_or(announced))
+        } else {
+            let to = match source {
+                // Behind a NAT the announced address leads nowhere.
+                Some(s) if s.ip() != announced.ip() => SocketAddr::new(s.ip(), s.port().saturating_add(1)),
+                Some(_) | None => announced,
+            };
+            (true, to)
+        };
+        if to.ip().is_unspecified() || to.port() == 0 {
+            return;
+        }
+        // A lost report is replaced by the next one.
+        let _ = match &mut transport.srtp {
+            None => self.ports.send(control, &self.packet, to),
+            Some((protect, _)) => protect
+                .rtcp(&self.packet)
+                .is_ok_and(|p| self.ports.send(control, &p, to)),
+        };
+    }
+
+    /// 10 ms that were missed: time goes on, nothing is sent for them.
+    pub(super) fn skip(&mut self, ticks: u32) {
+        self.params.timestamp = self
+            .params
+            .timestamp
+            .wrapping_add(ticks.wrapping_mul(u32::try_from(NARROW).unwrap_or(0)));
+        self.marker = true;
+    }
+
+    /// Says goodbye and tells the numbers.
+    pub(super) fn close(&mut self, now: Instant) -> LegStats {
+        if self.stats.sent > 0 || self.stats.received > 0 {
+            self.send_report(now, true);
+        }
+        let mut stats = self.stats;
+        stats.lost = self.lost();
+        stats.concealed = self.playout.concealed();
+        stats.jitter_us = self
+            .reception
+            .as_ref()
+            .map_or(0, |r| u32::try_from(r.jitter().as_micros()).unwrap_or(u32::MAX));
+        stats
+    }
+
+    fn lost(&self) -> u64 {
+        let present = self.reception.as_ref().map_or(0, Reception::lost);
+        self.lost_before + u64::try_from(present).unwrap_or(0)
+    }
+}
+
+/// An IPv4 source seen by an IPv6 socket is written as IPv4.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! A leg without its engine: dates of digits, and what a stand-still does.
+
+use super::*;
+use crate::engine::ports::PortAllocator;
+use crate::sdp::{AudioCodec, Direction};
+use std::net::{Ipv4Addr, UdpSocket};
+
+fn at(ms: u64) -> Instant {
+    Instant::ZERO + Duration::from_millis(60_000 + ms)
+}
+
+fn arrival(now: u64, earliest: u64, stale: bool) -> Arrival {
+    Arrival {
+        now: at(now),
+        at: at(earliest),
+        stale,
+    }
+}
+
+fn leg(range: std::ops::RangeInclusive<u16>) -> (Leg, UdpSocket) {
+    let ports = PortAllocator::new(Ipv4Addr::LOCALHOST.into(), &range);
+    let pair = ports.reserve().expect("ports");
+    let phone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("socket");
+    phone
+        .connect((Ipv4Addr::LOCALHOST, pair.rtp_port()))
+        .expect("connected");
+    let params = LegParams {
+        jitter_start: Duration::from_millis(20),
+        jitter_max: Duration::from_millis(200),
+        media_timeout: Duration::ZERO,
+        ssrc: 1,
+        sequence: 1,
+        timestamp: 1,
+        cname: "door".into(),
+    };
+    let mut leg = Leg::new(LegId(7), pair, params);
+    let agreed = agreed(phone.local_addr().expect("address"));
+    leg.update(at(0), Box::new(Transport::new(&agreed).expect("plain")));
+    (leg, phone)
+}
+
+fn agreed(remote: SocketAddr) -> Agreed {
+    Agreed {
+        remote_rtp: remote,
+        remote_rtcp: remote,
+        rtcp_mux: true,
+        send: (8, AudioCodec::Pcma),
+        receive: vec![(8, AudioCodec::Pcma)],
+        send_events: Some(101),
+        receive_events: vec![101],
+        ptime_ms: 20,
+        direction: Direction::SendRecv,
+        srtp: None,
+    }
+}
+
+fn press(phone: &UdpSocket, sequence: u16, timestamp: u32, code: u8) {
+    let header = rtp::Header {
+        padding: false,
+        marker: true,
+        payload_type: 101,
+        sequence,
+        timestamp,
+        ssrc: 42,
+    };
+    let packet = [&header.to_bytes()[..], &[code, 10, 0, 160]].concat();
+    phone.send(&packet).expect("sent");
+}
+
+fn digits(out: &mut Outbox) -> Vec<(char, Instant)> {
+    out.take()
+        .into_iter()
+        .filter_map(|e| {
+            if let MediaEvent::Digit { digit, at, .. } = e {
+                Some((digit, at))
+            } else {
+                None
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn a_digit_is_dated_no_later_than_it_can_have_come() {
+    let (mut leg, phone) = leg(28_901..=28_910);
+    let mut out = Outbox::new();
+    press(&phone, 1, 100, 9);
+    leg.read(arrival(300, 40, false), None, &mut out);
+    assert_eq!(digits(&mut out), [('9', at(40))]);
+}
+
+#[test]
+fn digits_that_waited_over_a_stand_still_are_counted_and_not_told() {
+    let (mut leg, phone) = leg(28_911..=28_920);
+    let mut out = Outbox::new();
+    press(&phone, 1, 100, 9);
+    press(&phone, 2, 2_000, 9);
+    leg.read(arrival(900, 100, true), None, &mut out);
+    // A repeated packet of the old press is not a new one.
+    press(&phone, 3, 2_000, 9);
+    press(&phone, 4, 5_000, 5);
+    leg.read(arrival(910, 905, false), None, &mut out);
+    assert_eq!(digits(&mut out), [('5', at(905))]);
+    assert_eq!(leg.close(at(1_000)).stale_digits, 2);
+}
+
+#[test]
+fn a_flood_is_read_up_to_the_budget_and_dated_by_its_beginning() {
+    let (mut leg, phone) = leg(28_921..=28_930);
+    let mut out = Outbox::new();
+    for n in 0..BUDGET {
+        phone.send(&[0; 20]).expect("sent");
+        assert!(n < 1_000);
+    }
+    press(&phone, 1, 100, 9);
+    leg.read(arrival(20, 10, false), None, &mut out);
+    assert_eq!((leg.budget, leg.backlog), (0, Some(at(10))));
+    assert!(digits(&mut out).is_empty());
+    leg.hear(at(20), &mut out);
+    leg.read(arrival(20, 20, false), None, &mut out);
+    assert_eq!(digits(&mut out), [('9', at(10))]);
+    assert_eq!(leg.backlog, None);
+    assert_eq!(leg.close(at(30)).discarded, u64::from(BUDGET));
+}
+
+#[test]
+fn echo_is_marked_by_the_guard_of_the_line() {
+    let (mut leg, phone) = leg(28_931..=28_940);
+    let mut out = Outbox::new();
+    let mut guard = EchoGuard::default();
+    guard.heard(at(10), '9');
+    for (n, code) in [(0u16, 9), (1, 8)] {
+        press(&phone, n, 1_000 * u32::from(n), code);
+    }
+    leg.read(arrival(200, 200, false), Some(&guard), &mut out);
+    let echoes: Vec<_> = out
+        .take()
+        .into_iter()
+        .filter_map(|e| {
+            if let MediaEvent::Digit { digit, echo, .. } = e {
+                Some((digit, echo))
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(echoes, [('9', true), ('8', false)]);
+}
+
+#[test]
+fn a_key_held_over_a_re_offer_with_another_address_is_one_press() {
+    let (mut leg, phone) = leg(28_941..=28_950);
+    let mut out = Outbox::new();
+    press(&phone, 1, 100, 9);
+    leg.read(arrival(20, 20, false), None, &mut out);
+    let elsewhere = agreed("127.0.0.1:9".parse().expect("address"));
+    leg.update(at(30), Box::new(Transport::new(&elsewhere).expect("plain")));
+    press(&phone, 2, 100, 9);
+    leg.read(arrival(40, 40, false), None, &mut out);
+    assert_eq!(digits(&mut out), [('9', at(20))]);
+}
+
+/// The next RTCP packet that the phone got; media before it is passed over.
+fn report(phone: &UdpSocket) -> Vec<Item> {
+    phone
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .expect("time-out");
+    let mut buffer = [0; 2_048];
+    loop {
+        let n = phone.recv(&mut buffer).expect("report in time");
+        if rtp::is_rtcp(&buffer[..n]) {
+            let mut items = Vec::new();
+            assert!(rtcp::read(&buffer[..n], |i| items.push(i)));
+            return items;
+        }
+    }
+}
+
+#[test]
+fn reports_are_sent_read_and_give_the_round_trip() {
+    let (mut leg, phone) = leg(28_951..=28_960);
+    let mut out = Outbox::new();
+    press(&phone, 10, 100, 9);
+    press(&phone, 12, 900, 8);
+    leg.read(arrival(20, 20, false), None, &mut out);
+    let frame = [0; FRAME_SAMPLES];
+    for tick in 0..300u64 {
+        leg.say(at(10 * tick), &frame);
+    }
+    let items = report(&phone);
+    let [Item::Sender { ssrc: 1, info }, Item::Report { block, .. }] = items[..] else {
+        panic!("{items:?}");
+    };
+    // First report after 2.5 s: packets of 20 ms, the one in sequence between the presses is missing.
+    assert!((120..=130).contains(&info.packets), "{info:?}");
+    assert_eq!(info.octets, info.packets * 160);
+    assert_eq!((block.ssrc, block.lost, block.highest), (42, 1, 12));
+    // The phone answers 80 ms after the report reached it, which took no time; 40 ms are on the way.
+    let answer = stats::ReportBlock {
+        ssrc: 1,
+        fraction: 0,
+        lost: 4,
+        highest: 0,
+        jitter: 0,
+        last_sr: stats::middle(info.ntp),
+        delay_since_sr: 80 * 65_536 / 1_000,
+    };
+    let mut packet = Vec::new();
+    rtcp::write(&mut packet, 42, None, Some(&answer), "phone", true);
+    phone.send(&packet).expect("sent");
+    leg.read(arrival(2_500 + 120, 2_500 + 120, false), None, &mut out);
+    let numbers = leg.close(at(3_000));
+    assert!((39_000..=41_000).contains(&numbers.round_trip_us), "{numbers:?}");
+    assert_eq!((numbers.remote_lost, numbers.lost), (4, 1));
+    assert!(matches!(report(&phone).last(), Some(Item::Bye { ssrc: 1 })));
+}

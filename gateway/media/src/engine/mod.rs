@@ -1,0 +1,299 @@
+//! The media engine: one thread with the RTP sockets of all legs, the audio ports of all lines and a 10 ms tick.
+//!
+//! [`Engine`] is a handle; it can be cloned and used from any thread. Its methods only put a command into a
+//! bounded queue. Whatever allocates (contexts, buffers, sockets) is made by the caller's thread and handed
+//! over; what is no longer used comes back to be dropped there.
+
+mod handle;
+mod latch;
+mod leg;
+mod line;
+mod ports;
+mod thread;
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use adapter_api::AudioPort;
+use gateway_core::{DigitVia, Instant, LegId, LineId, Tone};
+
+use crate::sdp::Agreed;
+
+pub use ports::{PortAllocator, PortPair};
+
+/// What an engine is made with.
+#[derive(Clone, Debug)]
+pub struct EngineParams {
+    /// Local address of the RTP sockets.
+    pub bind: IpAddr,
+    /// Ports for RTP (even) and RTCP (the next), both ends included.
+    pub ports: RangeInclusive<u16>,
+    /// No RTP for so long on a leg that should receive: [`MediaEvent::Timeout`]. Zero switches it off.
+    pub media_timeout: Duration,
+    /// Delay with which a jitter buffer starts, 10 to 200 ms.
+    pub jitter_start: Duration,
+    /// Largest delay a jitter buffer grows to, up to 200 ms.
+    pub jitter_max: Duration,
+    /// RTCP CNAME (RFC 3550 §6.5.1), at most 60 bytes.
+    pub cname: String,
+}
+
+impl Default for EngineParams {
+    fn default() -> Self {
+        Self {
+            bind: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+            ports: 16_384..=16_583,
+            media_timeout: Duration::from_secs(30),
+            jitter_start: Duration::from_millis(20),
+            jitter_max: Duration::from_millis(200),
+            cname: "doorline".into(),
+        }
+    }
+}
+
+/// What the engine reports. The sink given to [`Engine::start`] runs on the engine's thread: it must not wait;
+/// it gives the event back if it has no room, and gets it again at the next tick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MediaEvent {
+    /// One key press, reported once, at its first packet.
+    Digit {
+        /// When it was first seen; not later than it arrived, on `CLOCK_BOOTTIME`.
+        at: Instant,
+        /// `0-9 * # A-D`.
+        digit: char,
+        /// True if the same tone was on the line-to-phone audio within 500 ms.
+        echo: bool,
+        /// The leg.
+        leg: LegId,
+        /// How it came.
+        via: DigitVia,
+    },
+    /// The leg is closed; its numbers.
+    Closed {
+        /// The leg.
+        leg: LegId,
+        /// What it did.
+        stats: LegStats,
+    },
+    /// The first valid packet of a leg, or of a new source of it: where its audio comes from.
+    Source {
+        /// When.
+        at: Instant,
+        /// The leg.
+        leg: LegId,
+        /// Latched address.
+        source: SocketAddr,
+    },
+    /// Nothing was received for the media time-out. Reported once until media comes back.
+    Timeout {
+        /// When.
+        at: Instant,
+        /// The leg.
+        leg: LegId,
+    },
+}
+
+/// Numbers of a leg at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct LegStats {
+    /// RTP packets received from the latched source.
+    pub received: u64,
+    /// RTP packets sent.
+    pub sent: u64,
+    /// Packets lost before the jitter buffer, by sequence numbers (RFC 3550 A.3).
+    pub lost: u64,
+    /// Packets that came too late to be played.
+    pub late: u64,
+    /// Duplicates.
+    pub duplicate: u64,
+    /// 10 ms frames that were concealed.
+    pub concealed: u64,
+    /// Packets thrown away: malformed, not authenticated, from another source, of an unknown type.
+    pub discarded: u64,
+    /// Interarrival jitter (RFC 3550 A.8), microseconds.
+    pub jitter_us: u32,
+    /// Last round trip by RTCP, microseconds; 0 if never measured.
+    pub round_trip_us: u32,
+    /// Loss of our audio as the other side reports it, packets.
+    pub remote_lost: u32,
+    /// Digits that were thrown away because the engine had stood still for more than 500 ms.
+    pub stale_digits: u64,
+}
+
+/// Why the engine did not do as told.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// Not a key of a telephone.
+    #[error("{digit:?} is not a digit: allowed are 0-9, *, #, A-D")]
+    Digit {
+        /// What was asked for.
+        digit: char,
+    },
+    /// Every port pair of the range is taken.
+    #[error("no free RTP port pair in {first}..={last} on {bind}")]
+    NoPorts {
+        /// Address.
+        bind: IpAddr,
+        /// First port.
+        first: u16,
+        /// Last port.
+        last: u16,
+    },
+    /// The command queue is full.
+    #[error("the media engine's command queue is full")]
+    QueueFull,
+    /// Keys of the wrong length for their suite.
+    #[error("cannot use the SRTP keys of {leg}")]
+    Keys {
+        /// The leg.
+        leg: LegId,
+        /// What the cipher said.
+        #[source]
+        source: crate::srtp::SrtpError,
+    },
+    /// The engine's thread ended.
+    #[error("the media engine has stopped")]
+    Stopped,
+    /// A socket, timer or thread could not be made.
+    #[error("cannot make the media engine's {what}")]
+    System {
+        /// What was to be made.
+        what: &'static str,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A handle on the media engine. The thread ends when the last handle is dropped.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    inner: std::sync::Arc<handle::Inner>,
+}
+
+impl Engine {
+    /// Starts the engine's thread.
+    ///
+    /// `sink` runs on that thread, must not wait, and returns the event if it has no room for it.
+    ///
+    /// # Errors
+    /// [`EngineError::System`] if the thread or its timer cannot be made.
+    pub fn start<S>(params: EngineParams, sink: S) -> Result<Self, EngineError>
+    where
+        S: FnMut(MediaEvent) -> Result<(), MediaEvent> + Send + 'static,
+    {
+        handle::Inner::start(params, Box::new(sink)).map(|inner| Self {
+            inner: std::sync::Arc::new(inner),
+        })
+    }
+
+    /// Binds the next free pair of RTP and RTCP sockets of the range. Dropping the pair frees it.
+    ///
+    /// # Errors
+    /// [`EngineError::NoPorts`] if there is none.
+    pub fn reserve_ports(&self) -> Result<PortPair, EngineError> {
+        self.inner.reserve_ports()
+    }
+
+    /// Gives the engine a line's audio. A second port for the same line replaces the first.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn add_line(&self, line: LineId, port: Box<dyn AudioPort>) -> Result<(), EngineError> {
+        self.inner.add_line(line, port)
+    }
+
+    /// Takes a line's audio away; connected legs hear silence.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn remove_line(&self, line: &LineId) -> Result<(), EngineError> {
+        self.inner.remove_line(line)
+    }
+
+    /// Opens a leg on its sockets. It receives and sends nothing until [`Self::update_leg`].
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn open_leg(&self, leg: LegId, ports: PortPair) -> Result<(), EngineError> {
+        self.inner.open_leg(leg, ports)
+    }
+
+    /// Tells a leg what is agreed, at first or after a re-offer. Encryption contexts and the RTP stream go on
+    /// if the keys are the same.
+    ///
+    /// # Errors
+    /// [`EngineError::Keys`] for keys that do not fit, else if the engine cannot take commands.
+    pub fn update_leg(&self, leg: LegId, agreed: &Agreed) -> Result<(), EngineError> {
+        self.inner.update_leg(leg, agreed)
+    }
+
+    /// Puts a leg's audio on a line, both ways.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn connect_leg(&self, leg: LegId, line: &LineId) -> Result<(), EngineError> {
+        self.inner.connect_leg(leg, line)
+    }
+
+    /// Takes a leg's audio off its line; it gets silence and tones.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn disconnect_leg(&self, leg: LegId) -> Result<(), EngineError> {
+        self.inner.disconnect_leg(leg)
+    }
+
+    /// Ends a leg: RTCP BYE is sent, sockets are freed, [`MediaEvent::Closed`] follows.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn close_leg(&self, leg: LegId) -> Result<(), EngineError> {
+        self.inner.close_leg(leg)
+    }
+
+    /// Plays a tone to a leg, once; `Ringback` repeats until another tone or [`Self::connect_leg`].
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn play_to_leg(&self, leg: LegId, tone: Tone) -> Result<(), EngineError> {
+        self.inner.play_to_leg(leg, tone)
+    }
+
+    /// Plays a tone to the visitor; `Ringback` repeats until another tone, [`Self::silence_line`] or a
+    /// connected leg.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn play_to_line(&self, line: &LineId, tone: Tone) -> Result<(), EngineError> {
+        self.inner.play_to_line(line, tone)
+    }
+
+    /// Ends a tone on a line.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn silence_line(&self, line: &LineId) -> Result<(), EngineError> {
+        self.inner.silence_line(line)
+    }
+
+    /// Mutes a line's microphone for a while, so that the click of a relay is not heard. At most 2 s.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn mute_line(&self, line: &LineId, length: Duration) -> Result<(), EngineError> {
+        self.inner.mute_line(line, length)
+    }
+
+    /// Sends a key press of `length` (40 ms to 2 s) as telephone-event, if the other side takes them. Presses
+    /// are queued, up to 32.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn send_digit(&self, leg: LegId, digit: char, length: Duration) -> Result<(), EngineError> {
+        self.inner.send_digit(leg, digit, length)
+    }
+}

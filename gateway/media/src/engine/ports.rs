@@ -1,0 +1,155 @@
+//! Pairs of RTP and RTCP sockets out of a bound range.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::EngineError;
+
+/// DSCP EF in the upper six bits (RFC 4594 §4.1, telephony).
+const TOS_EF: u32 = 0xb8;
+
+/// Hands out port pairs, each once at a time. RTP is even, RTCP the next (RFC 3550 §11).
+#[derive(Clone, Debug)]
+pub struct PortAllocator {
+    shared: Arc<Mutex<Shared>>,
+    bind: IpAddr,
+    range: (u16, u16),
+}
+
+#[derive(Debug)]
+struct Shared {
+    taken: BTreeSet<u16>,
+    next: u16,
+}
+
+impl PortAllocator {
+    /// For a range; an odd first port is skipped.
+    #[must_use]
+    pub fn new(bind: IpAddr, ports: &RangeInclusive<u16>) -> Self {
+        let first = ports.start().saturating_add(ports.start() % 2);
+        Self {
+            shared: Arc::new(Mutex::new(Shared {
+                taken: BTreeSet::new(),
+                next: first,
+            })),
+            bind,
+            range: (first, *ports.end()),
+        }
+    }
+
+    /// Binds the next free pair. Pairs are handed out in turn, so that a late packet of the last call does not
+    /// reach the next one.
+    ///
+    /// # Errors
+    /// [`EngineError::NoPorts`] if none can be bound.
+    pub fn reserve(&self) -> Result<PortPair, EngineError> {
+        let (first, last) = self.range;
+        let pairs = u32::from(last.saturating_sub(first)).div_ceil(2);
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..pairs {
+            let port = shared.next;
+            shared.next = match port.checked_add(2) {
+                Some(p) if p < last => p,
+                _ => first,
+            };
+            if port >= last || shared.taken.contains(&port) {
+                continue;
+            }
+            let both = bind(SocketAddr::new(self.bind, port))
+                .and_then(|rtp| Ok((rtp, bind(SocketAddr::new(self.bind, port + 1))?)));
+            if let Ok((rtp, rtcp)) = both {
+                shared.taken.insert(port);
+                return Ok(PortPair {
+                    rtp,
+                    rtcp,
+                    port,
+                    v6: self.bind.is_ipv6(),
+                    shared: Arc::clone(&self.shared),
+                });
+            }
+        }
+        Err(EngineError::NoPorts {
+            bind: self.bind,
+            first,
+            last,
+        })
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    // Marking is a wish: containers may forbid it, and the call works without.
+    if address.is_ipv4() {
+        let _ = socket.set_tos_v4(TOS_EF);
+    } else {
+        let _ = socket.set_tclass_v6(TOS_EF);
+    }
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// Two bound sockets; dropping them frees the ports.
+#[derive(Debug)]
+pub struct PortPair {
+    pub(crate) rtp: UdpSocket,
+    pub(crate) rtcp: UdpSocket,
+    port: u16,
+    /// The sockets are of IPv6 and reach IPv4 by mapped addresses.
+    v6: bool,
+    shared: Arc<Mutex<Shared>>,
+}
+
+impl PortPair {
+    /// Sends from the RTP socket, or from the RTCP socket if `control`. False if the system refused.
+    pub(crate) fn send(&self, control: bool, packet: &[u8], to: SocketAddr) -> bool {
+        let socket = if control { &self.rtcp } else { &self.rtp };
+        let to = match to.ip() {
+            IpAddr::V4(v4) if self.v6 => SocketAddr::new(v4.to_ipv6_mapped().into(), to.port()),
+            IpAddr::V4(_) | IpAddr::V6(_) => to,
+        };
+        socket.send_to(packet, to).is_ok()
+    }
+
+    /// RTP port.
+    #[must_use]
+    pub const fn rtp_port(&self) -> u16 {
+        self.port
+    }
+
+    /// RTCP port.
+    #[must_use]
+    pub const fn rtcp_port(&self) -> u16 {
+        self.port + 1
+    }
+}
+
+impl Drop for PortPair {
+    fn drop(&mut self) {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.taken.remove(&self.port);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_even_distinct_bounded_and_come_back() {
+        let ports = PortAllocator::new("127.0.0.1".parse().expect("address"), &(28_401..=28_406));
+        let a = ports.reserve().expect("first pair");
+        let b = ports.reserve().expect("second pair");
+        assert_eq!((a.rtp_port() % 2, b.rtp_port() % 2), (0, 0));
+        assert_ne!(a.rtp_port(), b.rtp_port());
+        assert!(matches!(ports.reserve(), Err(EngineError::NoPorts { .. })));
+        let freed = a.rtp_port();
+        drop(a);
+        assert_eq!(ports.reserve().expect("freed pair").rtp_port(), freed);
+    }
+}

@@ -1,0 +1,460 @@
+//! The engine's thread: sockets and commands as they come, audio every 10 ms.
+//!
+//! Packets are handled when they arrive, not at the tick: a digit is told within a fraction of a millisecond.
+//! Without legs and tones the timer is off and the thread sleeps.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::time::Duration;
+
+use adapter_api::{FRAME_SAMPLES, Frame};
+use gateway_core::{Instant, LegId, LineId};
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::io::Errno;
+use rustix::time::{
+    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
+    timerfd_create, timerfd_settime,
+};
+
+use super::MediaEvent;
+use super::handle::{Command, Used};
+use super::leg::{Arrival, Leg};
+use super::line::Line;
+use crate::mixer;
+
+pub(super) type Sink = Box<dyn FnMut(MediaEvent) -> Result<(), MediaEvent> + Send>;
+
+/// Legs at one time.
+const MAX_LEGS: usize = 256;
+/// Lines at one time.
+const MAX_LINES: usize = 256;
+/// Events that wait for the sink.
+const MAX_EVENTS: usize = 512;
+/// Tick.
+const TICK: Duration = Duration::from_millis(10);
+/// Ticks made up for after a delay; more are skipped.
+const CATCH_UP: u64 = 4;
+/// After a longer stand-still digits that waited are thrown away.
+const STALE: Duration = Duration::from_millis(500);
+/// Up to here a packet is dated when it is read.
+const PROMPT: Duration = Duration::from_millis(20);
+/// Packets of one leg thrown away at once after a stand-still.
+const STALE_PACKETS: u16 = 4_096;
+
+const TIMER: u64 = 0;
+const WAKE: u64 = 1;
+const FIRST_LEG: u64 = 2;
+
+/// `CLOCK_BOOTTIME`.
+pub(super) fn boottime() -> Instant {
+    let t = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(t.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(t.tv_nsec).unwrap_or(0);
+    Instant::from_nanos(seconds * 1_000_000_000 + nanos)
+}
+
+/// Events on their way to the sink. Bounded: digits and sources beyond are dropped.
+pub(super) struct Outbox {
+    events: VecDeque<MediaEvent>,
+}
+
+impl Outbox {
+    pub(super) fn new() -> Self {
+        Self {
+            events: VecDeque::with_capacity(MAX_EVENTS + MAX_LEGS),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn take(&mut self) -> Vec<MediaEvent> {
+        self.events.drain(..).collect()
+    }
+
+    pub(super) fn push(&mut self, event: MediaEvent) {
+        // The end of a leg is never dropped; there are no more of them than legs.
+        if self.events.len() < MAX_EVENTS || matches!(event, MediaEvent::Closed { .. }) {
+            self.events.push_back(event);
+        }
+    }
+}
+
+pub(super) struct Run {
+    poll: OwnedFd,
+    timer: OwnedFd,
+    wake: Arc<OwnedFd>,
+    ticking: bool,
+    inbox: Receiver<Command>,
+    grave: SyncSender<Used>,
+    sink: Sink,
+    out: Outbox,
+    legs: Vec<Box<Leg>>,
+    /// Slots, so that legs can name a line by its index.
+    lines: Vec<Option<Box<Line>>>,
+    next_token: u64,
+}
+
+impl Run {
+    pub(super) fn new(
+        sink: Sink,
+        inbox: Receiver<Command>,
+        grave: SyncSender<Used>,
+        wake: Arc<OwnedFd>,
+    ) -> Result<Self, Errno> {
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let timer = timerfd_create(
+            TimerfdClockId::Boottime,
+            TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
+        )?;
+        epoll::add(&poll, &timer, EventData::new_u64(TIMER), EventFlags::IN)?;
+        epoll::add(&poll, &*wake, EventData::new_u64(WAKE), EventFlags::IN)?;
+        Ok(Self {
+            poll,
+            timer,
+            wake,
+            ticking: false,
+            inbox,
+            grave,
+            sink,
+            out: Outbox::new(),
+            legs: Vec::with_capacity(MAX_LEGS),
+            lines: Vec::with_capacity(MAX_LINES),
+            next_token: FIRST_LEG,
+        })
+    }
+
+    pub(super) fn run(mut self) {
+        let empty = epoll::Event {
+            flags: EventFlags::empty(),
+            data: EventData::new_u64(0),
+        };
+        let mut ready = [empty; 64];
+        let retry = Timespec {
+            tv_sec: 0,
+            tv_nsec: 10_000_000,
+        };
+        // The time after the last wait: what is read next came later than the reading that followed it.
+        let mut last = boottime();
+        loop {
+            let ticking = self.ticking;
+            // While ticking the timer ends the wait; else events that the sink refused are offered again.
+            let timeout = (!ticking && !self.out.events.is_empty()).then_some(&retry);
+            let count = match epoll::wait(&self.poll, &mut ready, timeout) {
+                Ok(n) => n,
+                Err(Errno::INTR) => continue,
+                Err(_) => return,
+            };
+            let now = boottime();
+            let before = std::mem::replace(&mut last, now);
+            let gap = now.since(before);
+            let stale = ticking && gap > STALE;
+            let arrival = Arrival {
+                now,
+                at: if ticking && gap > PROMPT { before } else { now },
+                stale,
+            };
+            let mut ticks = 0;
+            if stale {
+                for n in 0..self.legs.len() {
+                    self.legs[n].budget = STALE_PACKETS;
+                    self.read(n, arrival);
+                }
+            }
+            for event in &ready[..count] {
+                match event.data.u64() {
+                    TIMER => ticks = drain(&self.timer),
+                    WAKE => {
+                        drain(&self.wake);
+                    }
+                    token => {
+                        if let Some(n) = self.legs.iter().position(|l| l.token == token / 2 * 2) {
+                            self.read(n, arrival);
+                        }
+                    }
+                }
+            }
+            if !self.commands(now) {
+                return;
+            }
+            self.ticks(now, ticks);
+            self.flush();
+        }
+    }
+
+    fn read(&mut self, leg: usize, arrival: Arrival) {
+        let Self { legs, lines, out, .. } = self;
+        let leg = &mut legs[leg];
+        let guard = leg
+            .line
+            .and_then(|l| lines.get(l))
+            .and_then(Option::as_ref)
+            .map(|l| &l.guard);
+        leg.read(arrival, guard, out);
+    }
+
+    fn ticks(&mut self, now: Instant, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let run = count.min(CATCH_UP);
+        if count > run {
+            let skipped = u32::try_from(count - run).unwrap_or(u32::MAX);
+            for leg in &mut self.legs {
+                leg.skip(skipped);
+            }
+        }
+        for _ in 0..run {
+            self.tick(now);
+        }
+        // Sockets are watched for edges: what the budget left over is read here.
+        for n in 0..self.legs.len() {
+            if self.legs[n].backlog.is_some() {
+                let arrival = Arrival {
+                    now,
+                    at: now,
+                    stale: false,
+                };
+                self.read(n, arrival);
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let Self { legs, lines, out, .. } = self;
+        for line in lines.iter_mut().flatten() {
+            line.connected = 0;
+        }
+        for leg in legs.iter() {
+            if let Some(line) = leg.line.and_then(|l| lines.get_mut(l)).and_then(Option::as_mut) {
+                line.connected += 1;
+            }
+        }
+        for line in lines.iter_mut().flatten() {
+            line.capture(now);
+        }
+        for leg in legs.iter_mut() {
+            leg.hear(now, out);
+            if let Some(line) = leg.line.and_then(|l| lines.get_mut(l)).and_then(Option::as_mut) {
+                line.mix.add(&leg.heard);
+            }
+        }
+        for line in lines.iter_mut().flatten() {
+            if line.is_active() {
+                line.play();
+            }
+        }
+        for leg in legs.iter_mut() {
+            let mut frame: Frame = [0; FRAME_SAMPLES];
+            if let Some(line) = leg.line.and_then(|l| lines.get(l)).and_then(Option::as_ref) {
+                line.mix.without(Some(&leg.heard), &mut frame);
+            }
+            let mut tone: Frame = [0; FRAME_SAMPLES];
+            if leg.tones.next(&mut tone) {
+                mixer::add(&mut frame, &tone);
+            }
+            leg.say(now, &frame);
+        }
+    }
+
+    /// Does what was asked for; false when the last handle is gone.
+    fn commands(&mut self, now: Instant) -> bool {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(command) => self.command(now, command),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    for leg in &mut self.legs {
+                        let stats = leg.close(now);
+                        self.out.push(MediaEvent::Closed { leg: leg.id, stats });
+                    }
+                    self.flush();
+                    return false;
+                }
+            }
+        }
+        let active = !self.legs.is_empty() || self.lines.iter().flatten().any(|l| l.tones.is_playing());
+        if active != self.ticking {
+            self.set_timer(active);
+        }
+        true
+    }
+
+    fn command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::AddLine(line) => self.add_line(line),
+            Command::CloseLeg(leg) => self.close(now, leg),
+            Command::Connect(leg, line) => {
+                let index = self.line(&line);
+                if let (Some(leg), Some(index)) = (self.leg(leg), index) {
+                    leg.line = Some(index);
+                    leg.tones.stop_repeating();
+                    if let Some(line) = &mut self.lines[index] {
+                        line.tones.stop_repeating();
+                    }
+                }
+                self.bury(Used::Name(line));
+            }
+            Command::Disconnect(leg) => {
+                if let Some(leg) = self.leg(leg) {
+                    leg.line = None;
+                }
+            }
+            Command::MuteLine(line, length) => self.with_line(line, |l| l.mute_for(length)),
+            Command::OpenLeg(leg) => self.open(leg),
+            Command::PlayToLeg(leg, tone) => {
+                if let Some(leg) = self.leg(leg) {
+                    leg.tones.play(tone);
+                }
+            }
+            Command::PlayToLine(line, tone) => self.with_line(line, |l| l.tones.play(tone)),
+            Command::RemoveLine(line) => {
+                if let Some(index) = self.line(&line) {
+                    for leg in &mut self.legs {
+                        if leg.line == Some(index) {
+                            leg.line = None;
+                        }
+                    }
+                    if let Some(old) = self.lines[index].take() {
+                        self.bury(Used::Line(old));
+                    }
+                }
+                self.bury(Used::Name(line));
+            }
+            Command::SendDigit(leg, code, length) => {
+                if let Some(leg) = self.leg(leg) {
+                    leg.press(code, length);
+                }
+            }
+            Command::SilenceLine(line) => self.with_line(line, |l| l.tones.stop()),
+            Command::UpdateLeg(leg, transport) => {
+                let used = match self.leg(leg) {
+                    Some(leg) => leg.update(now, transport),
+                    None => Some(transport),
+                };
+                if let Some(used) = used {
+                    self.bury(Used::Transport(used));
+                }
+            }
+        }
+    }
+
+    fn leg(&mut self, id: LegId) -> Option<&mut Leg> {
+        self.legs.iter_mut().find(|l| l.id == id).map(|l| &mut **l)
+    }
+
+    fn line(&self, id: &LineId) -> Option<usize> {
+        self.lines
+            .iter()
+            .position(|l| l.as_ref().is_some_and(|l| l.id == *id))
+    }
+
+    fn with_line(&mut self, id: LineId, f: impl FnOnce(&mut Line)) {
+        if let Some(index) = self.line(&id)
+            && let Some(line) = &mut self.lines[index]
+        {
+            f(line);
+        }
+        self.bury(Used::Name(id));
+    }
+
+    fn add_line(&mut self, line: Box<Line>) {
+        let index = self
+            .line(&line.id)
+            .or_else(|| self.lines.iter().position(Option::is_none));
+        match index {
+            Some(index) => {
+                if let Some(old) = self.lines[index].replace(line) {
+                    self.bury(Used::Line(old));
+                }
+            }
+            None if self.lines.len() < MAX_LINES => self.lines.push(Some(line)),
+            None => self.bury(Used::Line(line)),
+        }
+    }
+
+    fn open(&mut self, mut leg: Box<Leg>) {
+        leg.token = self.next_token;
+        self.next_token += 2;
+        let full = self.legs.len() == MAX_LEGS || self.leg(leg.id).is_some();
+        let flags = EventFlags::IN | EventFlags::ET;
+        let watched = !full
+            && epoll::add(&self.poll, &leg.ports.rtp, EventData::new_u64(leg.token), flags).is_ok()
+            && epoll::add(
+                &self.poll,
+                &leg.ports.rtcp,
+                EventData::new_u64(leg.token + 1),
+                flags,
+            )
+            .is_ok();
+        if watched {
+            self.legs.push(leg);
+        } else {
+            let (id, stats) = (leg.id, super::LegStats::default());
+            if self.leg(id).is_none() {
+                self.out.push(MediaEvent::Closed { leg: id, stats });
+            }
+            self.bury(Used::Leg(leg));
+        }
+    }
+
+    fn close(&mut self, now: Instant, id: LegId) {
+        let Some(index) = self.legs.iter().position(|l| l.id == id) else {
+            return;
+        };
+        let mut leg = self.legs.swap_remove(index);
+        let stats = leg.close(now);
+        let _ = epoll::delete(&self.poll, &leg.ports.rtp);
+        let _ = epoll::delete(&self.poll, &leg.ports.rtcp);
+        self.out.push(MediaEvent::Closed { leg: id, stats });
+        self.bury(Used::Leg(leg));
+    }
+
+    /// Hands something over to be dropped elsewhere; if there is no room it is dropped here.
+    fn bury(&self, used: Used) {
+        let _ = self.grave.try_send(used);
+    }
+
+    fn set_timer(&mut self, on: bool) {
+        let zero = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let tick = Timespec {
+            tv_sec: 0,
+            tv_nsec: i64::try_from(TICK.as_nanos()).unwrap_or(10_000_000),
+        };
+        let spec = if on {
+            Itimerspec {
+                it_interval: tick,
+                it_value: tick,
+            }
+        } else {
+            Itimerspec {
+                it_interval: zero,
+                it_value: zero,
+            }
+        };
+        if timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &spec).is_ok() {
+            self.ticking = on;
+        }
+    }
+
+    fn flush(&mut self) {
+        while let Some(event) = self.out.events.pop_front() {
+            if let Err(refused) = (self.sink)(event) {
+                self.out.events.push_front(refused);
+                break;
+            }
+        }
+    }
+}
+
+/// Reads the counter of a timer or event descriptor; 0 if it did not fire.
+fn drain(fd: &OwnedFd) -> u64 {
+    let mut counter = [0u8; 8];
+    match rustix::io::read(fd, &mut counter) {
+        Ok(8) => u64::from_ne_bytes(counter),
+        Ok(_) | Err(_) => 0,
+    }
+}

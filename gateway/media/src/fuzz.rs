@@ -1,0 +1,123 @@
+//! Entry points for fuzzing: each takes any bytes and must return. Replayed by the tests, run long by hand.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use gateway_core::Instant;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::jitter::{Content, JitterBuffer};
+use crate::sdp::{Capabilities, Direction, LocalMedia, MasterKey, OfferAnswer, SessionDescription};
+use crate::sdp::{SrtpPolicy, SrtpSuite};
+use crate::srtp::{SrtpError, Unprotect};
+use crate::telephone_event::EventReceiver;
+use crate::{rtcp, rtp};
+
+/// A description as offer and as answer, under each encryption policy.
+///
+/// # Panics
+/// If an answer of ours cannot be read again.
+pub fn fuzz_sdp(data: &[u8]) {
+    let Ok(description) = SessionDescription::parse(data) else {
+        return;
+    };
+    let mut rng = StdRng::seed_from_u64(7);
+    let local = LocalMedia {
+        address: [192, 0, 2, 1].into(),
+        rtp_port: 4_000,
+        rtcp_port: 4_001,
+    };
+    for srtp in [SrtpPolicy::Off, SrtpPolicy::Optional, SrtpPolicy::Required] {
+        let capabilities = Capabilities {
+            srtp,
+            ..Capabilities::default()
+        };
+        let mut us = OfferAnswer::new(capabilities, local, &mut rng);
+        if let Ok((answer, agreed)) = us.handle_offer(&description, Direction::SendRecv, &mut rng) {
+            assert!((10..=60).contains(&agreed.ptime_ms));
+            let read = SessionDescription::parse(answer.to_string().as_bytes());
+            assert_eq!(read.as_ref().map(|r| r.media.len()), Ok(description.media.len()));
+        }
+        us.offer(Direction::SendRecv, &mut rng);
+        let _ = us.handle_answer(&description);
+    }
+}
+
+/// An RTP packet, its payload as telephone-event, and the packet in a jitter buffer.
+pub fn fuzz_rtp(data: &[u8]) {
+    let Ok((header, payload)) = rtp::parse(data) else {
+        return;
+    };
+    let mut digits = EventReceiver::default();
+    let mut buffer = JitterBuffer::new(Duration::from_millis(20), Duration::from_millis(200), 8_000);
+    for step in [0u16, 1, 0, 40_000] {
+        let sequence = header.sequence.wrapping_add(step);
+        digits.handle(Instant::ZERO, sequence, header.timestamp, header.marker, payload);
+        buffer.insert(Instant::ZERO, sequence, Content::Audio(8), 160, payload);
+        buffer.pull(Instant::ZERO + Duration::from_millis(30));
+    }
+}
+
+/// A compound RTCP packet.
+pub fn fuzz_rtcp(data: &[u8]) {
+    rtcp::read(data, |_| ());
+}
+
+/// A packet that claims to be SRTP or SRTCP, under each suite.
+///
+/// # Panics
+/// If the cipher behind the guard panicked: the guard's length checks have a hole.
+pub fn fuzz_srtp(data: &[u8]) {
+    static CONTEXTS: Mutex<Vec<Unprotect>> = Mutex::new(Vec::new());
+    let mut contexts = CONTEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if contexts.is_empty() {
+        for suite in SrtpSuite::ALL {
+            let mut rng = StdRng::seed_from_u64(3);
+            let key = MasterKey::random(suite, &mut rng);
+            contexts.extend(Unprotect::new(suite, &key));
+        }
+    }
+    for context in contexts.iter_mut() {
+        for result in [context.rtp(data), context.rtcp(data)] {
+            assert!(!matches!(result, Err(SrtpError::Panicked(_))), "{data:?}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_length_of_a_packet_is_survived() {
+        for first in [0x80u8, 0x81, 0x90, 0xa0, 0xbf, 0x00, 0xff] {
+            for second in [0u8, 8, 101, 200, 201, 203, 255] {
+                for len in 0..80 {
+                    let mut data = vec![0xffu8; len];
+                    for (d, s) in data.iter_mut().zip([first, second, 0, 1]) {
+                        *d = s;
+                    }
+                    for target in [fuzz_rtp, fuzz_rtcp, fuzz_srtp] {
+                        target(&data);
+                    }
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_packet_is_survived(
+            head in prop_oneof![Just(0x80u8), Just(0x90), Just(0xb1), any::<u8>()],
+            kind: u8,
+            rest in proptest::collection::vec(any::<u8>(), 0..200)
+        ) {
+            let data = [&[head, kind][..], &rest].concat();
+            for target in [fuzz_rtp, fuzz_rtcp, fuzz_srtp, fuzz_sdp] {
+                target(&data);
+            }
+        }
+    }
+}

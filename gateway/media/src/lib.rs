@@ -1,0 +1,25 @@
+//! SDP, RTP, RTCP, SRTP, G.711, telephone-event, jitter buffer and mixer, and the engine that drives them.
+//!
+//! Everything outside [`engine`] is pure: bytes, samples and [`gateway_core::Instant`]s in, values out. The
+//! engine owns one thread with the RTP sockets and the 10 ms tick; it is the only part that reads a clock.
+
+pub mod codec;
+pub mod dtmf_tone;
+pub mod engine;
+pub mod fuzz;
+pub mod jitter;
+pub mod mixer;
+pub mod playout;
+pub mod rtcp;
+pub mod rtp;
+pub mod sdp;
+pub mod srtp;
+pub mod stats;
+pub mod telephone_event;
+pub mod tones;
+
+pub use engine::{Engine, EngineError, EngineParams, LegStats, MediaEvent, PortPair};
+pub use sdp::{
+    Agreed, AudioCodec, Capabilities, Direction, LocalMedia, OfferAnswer, SdpError, SessionDescription,
+    SrtpPolicy, SrtpSuite,
+};

@@ -1,0 +1,548 @@
+//! Offer/answer for one audio stream (RFC 3264). One [`OfferAnswer`] lives as long as the dialog.
+
+use std::net::{IpAddr, SocketAddr};
+
+use rand::RngCore;
+
+use super::{
+    Agreed, Attribute, AudioCodec, CryptoAttribute, Direction, MasterKey, MediaLine, Origin, SdpError,
+    SessionDescription, SrtpKeys, SrtpPolicy, SrtpSuite,
+};
+
+/// Payload type under which we offer telephone-events.
+const EVENTS: u8 = 101;
+
+/// What we offer and accept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Codecs, best first.
+    pub codecs: Vec<AudioCodec>,
+    /// Packet length we ask for, ms.
+    pub ptime_ms: u16,
+    /// Ask for RTP and RTCP on one port, and agree to it.
+    pub rtcp_mux: bool,
+    /// Encryption.
+    pub srtp: SrtpPolicy,
+    /// Suites, best first.
+    pub suites: Vec<SrtpSuite>,
+}
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Self {
+            codecs: vec![AudioCodec::Pcma, AudioCodec::Pcmu],
+            ptime_ms: 20,
+            rtcp_mux: true,
+            srtp: SrtpPolicy::Off,
+            suites: vec![
+                SrtpSuite::AesCm128Sha1_80,
+                SrtpSuite::AesCm256Sha1_80,
+                SrtpSuite::AeadAes128Gcm,
+                SrtpSuite::AeadAes256Gcm,
+                SrtpSuite::AesCm128Sha1_32,
+            ],
+        }
+    }
+}
+
+/// Where we receive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalMedia {
+    /// Address the other side reaches.
+    pub address: IpAddr,
+    /// RTP port.
+    pub rtp_port: u16,
+    /// RTCP port, usually one more.
+    pub rtcp_port: u16,
+}
+
+/// The offer/answer state of a dialog: our m-lines, keys and version.
+#[derive(Debug)]
+pub struct OfferAnswer {
+    capabilities: Capabilities,
+    local: LocalMedia,
+    session: u64,
+    version: u64,
+    /// Our last description, for the version and for m-lines that must stay.
+    sent: Option<SessionDescription>,
+    /// Position of the audio stream among the m-lines.
+    audio: usize,
+    /// What we offered, until the answer.
+    pending: Option<Pending>,
+    /// Our key by suite: a re-offer keeps it, so that contexts live on.
+    keys: Vec<(SrtpSuite, MasterKey)>,
+    agreed: Option<Agreed>,
+    /// Payload type of our telephone-events in this dialog.
+    events: u8,
+}
+
+#[derive(Debug)]
+struct Pending {
+    direction: Direction,
+    crypto: Vec<CryptoAttribute>,
+    required: bool,
+    mux: bool,
+}
+
+impl OfferAnswer {
+    /// For a new dialog; the session id of `o=` is drawn from `rng`.
+    #[must_use]
+    pub fn new(capabilities: Capabilities, local: LocalMedia, rng: &mut dyn RngCore) -> Self {
+        Self {
+            capabilities,
+            local,
+            session: rng.next_u64() >> 2, // fits peers that read it as a signed number
+            version: 0,
+            sent: None,
+            audio: 0,
+            pending: None,
+            keys: Vec::new(),
+            agreed: None,
+            events: EVENTS,
+        }
+    }
+
+    /// What is agreed, after an answer in either direction.
+    #[must_use]
+    pub fn agreed(&self) -> Option<&Agreed> {
+        self.agreed.as_ref()
+    }
+
+    /// True while an offer of ours waits for its answer.
+    #[must_use]
+    pub fn offer_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Forgets an offer that was refused (RFC 3264 §8: the old state stays).
+    pub fn offer_refused(&mut self) {
+        self.pending = None;
+    }
+
+    /// The next offer. On a re-offer the m-lines, payload types and keys stay.
+    pub fn offer(&mut self, direction: Direction, rng: &mut dyn RngCore) -> SessionDescription {
+        let policy = self.capabilities.srtp;
+        let mut crypto = Vec::new();
+        if policy != SrtpPolicy::Off {
+            for (n, suite) in self.capabilities.suites.clone().into_iter().enumerate() {
+                let key = self.key(suite, rng);
+                crypto.push(CryptoAttribute {
+                    tag: u32::try_from(n + 1).unwrap_or(u32::MAX),
+                    suite,
+                    key,
+                });
+            }
+        }
+        let required = policy == SrtpPolicy::Required;
+        let codecs: Vec<(u8, AudioCodec)> = self
+            .capabilities
+            .codecs
+            .iter()
+            .map(|c| (c.payload_type(), *c))
+            .collect();
+        let mux = self.capabilities.rtcp_mux;
+        let transport = if required { "RTP/SAVP" } else { "RTP/AVP" };
+        let line = self.line(transport, &codecs, Some(self.events), direction, &crypto, mux);
+        let mut media = self.sent.as_ref().map_or_else(Vec::new, |s| {
+            s.media.iter().map(MediaLine::refused).collect::<Vec<_>>()
+        });
+        if media.is_empty() {
+            media.push(line);
+        } else {
+            media[self.audio] = line;
+        }
+        self.pending = Some(Pending {
+            direction,
+            crypto,
+            required,
+            mux,
+        });
+        self.describe(media)
+    }
+
+    /// Takes the answer to our offer.
+    ///
+    /// # Errors
+    /// [`SdpError`] if nothing usable was agreed; the call cannot carry audio.
+    pub fn handle_answer(&mut self, answer: &SessionDescription) -> Result<Agreed, SdpError> {
+        let pending = self.pending.take().ok_or(SdpError::NoOffer)?;
+        let expected = self.sent.as_ref().map_or(0, |s| s.media.len());
+        let line = answer.media.get(self.audio).ok_or(SdpError::AnswerShape {
+            found: answer.media.len(),
+            expected,
+        })?;
+        if line.kind != "audio" || line.port == 0 {
+            return Err(self.no_common(line));
+        }
+        let secure = is_secure(&line.transport);
+        let policy = self.capabilities.srtp;
+        let remote = line
+            .values("crypto")
+            .filter_map(CryptoAttribute::parse)
+            .find_map(|r| {
+                let ours = pending
+                    .crypto
+                    .iter()
+                    .find(|c| c.tag == r.tag && c.suite == r.suite)?;
+                Some(SrtpKeys {
+                    suite: r.suite,
+                    local: ours.key.clone(),
+                    remote: r.key,
+                })
+            });
+        if remote.is_none() && (pending.required || secure) {
+            let offered = "answered without a key";
+            return Err(SdpError::Encryption { policy, offered });
+        }
+        let formats = Formats::read(line);
+        let (payload, codec) = formats
+            .codecs
+            .iter()
+            .copied()
+            .find(|(_, c)| self.capabilities.codecs.contains(c))
+            .ok_or_else(|| self.no_common(line))?;
+        let mut receive: Vec<(u8, AudioCodec)> = self
+            .capabilities
+            .codecs
+            .iter()
+            .map(|c| (c.payload_type(), *c))
+            .collect();
+        receive.sort_unstable_by_key(|(_, c)| *c != codec);
+        let (remote_rtp, unheard) = target(answer, line).ok_or(SdpError::NoAddress)?;
+        let theirs = direction(answer, line, unheard);
+        let mux = pending.mux && line.attribute("rtcp-mux").is_some();
+        let agreed = Agreed {
+            remote_rtp,
+            remote_rtcp: rtcp_target(line, remote_rtp, mux),
+            rtcp_mux: mux,
+            send: (payload, codec),
+            receive,
+            send_events: formats.events,
+            receive_events: events(self.events, formats.events, &formats),
+            ptime_ms: ptime(line, self.capabilities.ptime_ms),
+            direction: Direction::of(
+                pending.direction.sends() && theirs.receives(),
+                pending.direction.receives() && theirs.sends(),
+            ),
+            srtp: remote,
+        };
+        self.agreed = Some(agreed.clone());
+        Ok(agreed)
+    }
+
+    /// Answers an offer; `wanted` is the direction we would like, usually both ways.
+    ///
+    /// # Errors
+    /// [`SdpError`] if the offer has no audio we can use: the request is refused with 488.
+    pub fn handle_offer(
+        &mut self,
+        offer: &SessionDescription,
+        wanted: Direction,
+        rng: &mut dyn RngCore,
+    ) -> Result<(SessionDescription, Agreed), SdpError> {
+        let (index, keys) = self.choose(offer)?;
+        let line = &offer.media[index];
+        let formats = Formats::read(line);
+        let common: Vec<(u8, AudioCodec)> = self
+            .capabilities
+            .codecs
+            .iter()
+            .filter_map(|c| formats.codecs.iter().copied().find(|(_, f)| f == c))
+            .collect();
+        let send = *common.first().ok_or_else(|| self.no_common(line))?;
+        let (remote_rtp, unheard) = target(offer, line).ok_or(SdpError::NoAddress)?;
+        let theirs = direction(offer, line, unheard);
+        let ours = Direction::of(
+            wanted.sends() && theirs.receives(),
+            wanted.receives() && theirs.sends(),
+        );
+        let crypto: Vec<CryptoAttribute> = keys
+            .as_ref()
+            .map(|c| CryptoAttribute {
+                tag: c.tag,
+                suite: c.suite,
+                key: self.key(c.suite, rng),
+            })
+            .into_iter()
+            .collect();
+        let mux = self.capabilities.rtcp_mux && line.attribute("rtcp-mux").is_some();
+        if let Some(e) = formats.events {
+            self.events = e;
+        }
+        let own = self.line(&line.transport, &common, formats.events, ours, &crypto, mux);
+        let mut media: Vec<MediaLine> = offer.media.iter().map(MediaLine::refused).collect();
+        media[index] = own;
+        self.audio = index;
+        self.pending = None;
+        let agreed = Agreed {
+            remote_rtp,
+            remote_rtcp: rtcp_target(line, remote_rtp, mux),
+            rtcp_mux: mux,
+            send,
+            receive: common,
+            send_events: formats.events,
+            receive_events: formats.events.into_iter().collect(),
+            ptime_ms: ptime(line, self.capabilities.ptime_ms),
+            direction: ours,
+            srtp: keys
+                .zip(crypto.into_iter().next())
+                .map(|(theirs, ours)| SrtpKeys {
+                    suite: theirs.suite,
+                    local: ours.key,
+                    remote: theirs.key,
+                }),
+        };
+        self.agreed = Some(agreed.clone());
+        Ok((self.describe(media), agreed))
+    }
+
+    /// The first audio line that policy allows; encrypted ones first. In a re-offer the position stays.
+    fn choose(&self, offer: &SessionDescription) -> Result<(usize, Option<CryptoAttribute>), SdpError> {
+        let policy = self.capabilities.srtp;
+        let mut refusal = None;
+        let mut plain = None;
+        for (index, line) in offer.media.iter().enumerate() {
+            if line.kind != "audio" || line.port == 0 {
+                continue;
+            }
+            let common = Formats::read(line)
+                .codecs
+                .iter()
+                .any(|(_, c)| self.capabilities.codecs.contains(c));
+            if !is_rtp(&line.transport) || !common {
+                refusal.get_or_insert_with(|| self.no_common(line));
+                continue;
+            }
+            let offered: Vec<CryptoAttribute> =
+                line.values("crypto").filter_map(CryptoAttribute::parse).collect();
+            let best = offered
+                .into_iter()
+                .filter(|c| self.capabilities.suites.contains(&c.suite))
+                .min_by_key(|c| self.capabilities.suites.iter().position(|s| *s == c.suite));
+            let secure = is_secure(&line.transport);
+            match (policy, best, secure) {
+                (SrtpPolicy::Optional | SrtpPolicy::Required, Some(c), _) => return Ok((index, Some(c))),
+                (SrtpPolicy::Off, _, true) => {
+                    let offered = "requires it";
+                    refusal.get_or_insert(SdpError::Encryption { policy, offered });
+                }
+                (SrtpPolicy::Optional | SrtpPolicy::Required, None, true) => {
+                    let offered = "has no suite of ours";
+                    refusal.get_or_insert(SdpError::Encryption { policy, offered });
+                }
+                (SrtpPolicy::Required, None, false) => {
+                    let offered = "offers plain RTP";
+                    refusal.get_or_insert(SdpError::Encryption { policy, offered });
+                }
+                (SrtpPolicy::Off, _, false) | (SrtpPolicy::Optional, None, false) => {
+                    plain.get_or_insert(index);
+                }
+            }
+        }
+        if let Some(index) = plain {
+            return Ok((index, None));
+        }
+        Err(refusal.unwrap_or_else(|| SdpError::NoCommonAudio {
+            wanted: self.wanted(),
+            found: "no audio line".into(),
+        }))
+    }
+
+    fn wanted(&self) -> String {
+        let names: Vec<&str> = self.capabilities.codecs.iter().map(|c| c.name()).collect();
+        names.join(", ")
+    }
+
+    fn no_common(&self, line: &MediaLine) -> SdpError {
+        SdpError::NoCommonAudio {
+            wanted: self.wanted(),
+            found: format!(
+                "{} port {} {} {}",
+                line.kind,
+                line.port,
+                line.transport,
+                line.formats.join(" ")
+            )
+            .chars()
+            .take(120)
+            .collect(),
+        }
+    }
+
+    fn key(&mut self, suite: SrtpSuite, rng: &mut dyn RngCore) -> MasterKey {
+        if let Some((_, key)) = self.keys.iter().find(|(s, _)| *s == suite) {
+            return key.clone();
+        }
+        let key = MasterKey::random(suite, rng);
+        self.keys.push((suite, key.clone()));
+        key
+    }
+
+    fn line(
+        &self,
+        transport: &str,
+        codecs: &[(u8, AudioCodec)],
+        events: Option<u8>,
+        direction: Direction,
+        crypto: &[CryptoAttribute],
+        mux: bool,
+    ) -> MediaLine {
+        let mut formats = Vec::new();
+        let mut attributes = Vec::new();
+        for (payload, codec) in codecs {
+            formats.push(payload.to_string());
+            attributes.push(Attribute::new(
+                "rtpmap",
+                format!("{payload} {}/{}", codec.name(), codec.clock_rate()),
+            ));
+        }
+        if let Some(e) = events {
+            formats.push(e.to_string());
+            attributes.push(Attribute::new("rtpmap", format!("{e} telephone-event/8000")));
+            attributes.push(Attribute::new("fmtp", format!("{e} 0-15")));
+        }
+        attributes.push(Attribute::new("ptime", self.capabilities.ptime_ms.to_string()));
+        attributes.push(Attribute::new("maxptime", "60"));
+        for c in crypto {
+            attributes.push(Attribute::new("crypto", c.to_value()));
+        }
+        attributes.push(Attribute::new("rtcp", self.local.rtcp_port.to_string()));
+        if mux {
+            attributes.push(Attribute::flag("rtcp-mux"));
+        }
+        attributes.push(Attribute::flag(direction.as_str()));
+        MediaLine {
+            kind: "audio".into(),
+            port: self.local.rtp_port,
+            transport: transport.to_owned(),
+            formats,
+            connection: None,
+            attributes,
+        }
+    }
+
+    /// Our description with these m-lines; the version grows if it differs from the last one.
+    fn describe(&mut self, media: Vec<MediaLine>) -> SessionDescription {
+        let changed = self.sent.as_ref().is_none_or(|s| s.media != media);
+        if changed {
+            self.version += 1;
+        }
+        let d = SessionDescription {
+            origin: Origin {
+                user: "-".into(),
+                session: self.session,
+                version: self.version,
+                address: self.local.address.to_string(),
+            },
+            name: "-".into(),
+            connection: Some(self.local.address),
+            attributes: Vec::new(),
+            media,
+        };
+        self.sent = Some(d.clone());
+        d
+    }
+}
+
+fn is_rtp(transport: &str) -> bool {
+    matches!(transport, "RTP/AVP" | "RTP/AVPF" | "RTP/SAVP" | "RTP/SAVPF")
+}
+
+fn is_secure(transport: &str) -> bool {
+    matches!(transport, "RTP/SAVP" | "RTP/SAVPF")
+}
+
+/// The payload types of a line that mean something to us, in its order.
+struct Formats {
+    codecs: Vec<(u8, AudioCodec)>,
+    events: Option<u8>,
+}
+
+impl Formats {
+    fn read(line: &MediaLine) -> Self {
+        let mut codecs = Vec::new();
+        let mut events = None;
+        for payload in line.formats.iter().filter_map(|f| f.parse::<u8>().ok()) {
+            if payload > 127 {
+                continue;
+            }
+            let map = line.values("rtpmap").find_map(|v| {
+                let (number, encoding) = v.split_once(char::is_whitespace)?;
+                (number.parse() == Ok(payload)).then(|| encoding.trim())
+            });
+            let mut parts = map.unwrap_or("").split('/');
+            let name = parts.next().unwrap_or("").to_ascii_uppercase();
+            let rate = parts.next().map_or(Some(8_000), |r| r.trim().parse::<u32>().ok());
+            let channels = parts.next().is_none_or(|c| c.trim() == "1");
+            let codec = match (name.as_str(), payload) {
+                ("PCMA", _) | ("", 8) => Some(AudioCodec::Pcma),
+                ("PCMU", _) | ("", 0) => Some(AudioCodec::Pcmu),
+                _ => None,
+            };
+            if rate != Some(8_000) || !channels {
+                continue;
+            }
+            if let Some(c) = codec {
+                codecs.push((payload, c));
+            } else if name == "TELEPHONE-EVENT" && events.is_none() {
+                events = Some(payload);
+            }
+        }
+        Self { codecs, events }
+    }
+}
+
+/// Payload types on which digits may come: the one we gave, and the other side's own for peers that send
+/// with their number instead of ours, unless it means something else here.
+fn events(ours: u8, theirs: Option<u8>, formats: &Formats) -> Vec<u8> {
+    let mut list = vec![ours];
+    if let Some(t) = theirs
+        && t != ours
+        && !formats.codecs.iter().any(|(p, _)| *p == t)
+    {
+        list.push(t);
+    }
+    if theirs.is_none() {
+        list.clear();
+    }
+    list
+}
+
+/// Address for RTP, and true if it is `0.0.0.0` or `::`, the hold of RFC 2543.
+fn target(session: &SessionDescription, line: &MediaLine) -> Option<(SocketAddr, bool)> {
+    let address = line.connection.or(session.connection)?;
+    Some((SocketAddr::new(address, line.port), address.is_unspecified()))
+}
+
+fn direction(session: &SessionDescription, line: &MediaLine, unheard: bool) -> Direction {
+    let stated = line
+        .direction()
+        .or_else(|| session.attributes.iter().find_map(|a| Direction::parse(&a.name)))
+        .unwrap_or_default();
+    Direction::of(stated.sends(), stated.receives() && !unheard)
+}
+
+/// RTCP: the same port with mux, else `a=rtcp` (RFC 3605), else one more.
+fn rtcp_target(line: &MediaLine, rtp: SocketAddr, mux: bool) -> SocketAddr {
+    let next = SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1));
+    if mux {
+        return rtp;
+    }
+    let Some(value) = line.values("rtcp").next() else {
+        return next;
+    };
+    let mut words = value.split_ascii_whitespace();
+    let Some(port) = words.next().and_then(|w| w.parse().ok()).filter(|p| *p != 0) else {
+        return next;
+    };
+    let address = words.nth(2).and_then(|w| w.parse().ok()).unwrap_or(rtp.ip());
+    SocketAddr::new(address, port)
+}
+
+/// What the other side asks for, in whole 10 ms, within its maximum.
+fn ptime(line: &MediaLine, default: u16) -> u16 {
+    let number = |name| line.values(name).next().and_then(|v| v.parse::<u16>().ok());
+    let most = number("maxptime").map_or(60, |m| m.clamp(10, 60));
+    let asked = number("ptime").unwrap_or(default).clamp(10, 60);
+    asked.min(most) / 10 * 10
+}

@@ -1,0 +1,325 @@
+//! Descriptions as real peers write them, and what comes of them.
+
+use super::*;
+use proptest::prelude::*;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+fn rng() -> StdRng {
+    StdRng::seed_from_u64(1)
+}
+
+fn local(address: &str) -> LocalMedia {
+    LocalMedia {
+        address: address.parse().expect("address"),
+        rtp_port: 16_384,
+        rtcp_port: 16_385,
+    }
+}
+
+fn dialog(srtp: SrtpPolicy) -> OfferAnswer {
+    let capabilities = Capabilities {
+        srtp,
+        ..Capabilities::default()
+    };
+    OfferAnswer::new(capabilities, local("192.0.2.1"), &mut rng())
+}
+
+fn parse(text: &str) -> SessionDescription {
+    SessionDescription::parse(text.as_bytes()).expect("description")
+}
+
+/// An offer in the manner of Asterisk 22 (chan_pjsip), with a line of its own per call.
+fn offer(transport: &str, extra: &str) -> SessionDescription {
+    parse(&format!(
+        "v=0\r\no=- 1543 1543 IN IP4 192.0.2.9\r\ns=Asterisk\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
+         m=audio 12044 {transport} 0 8 3 96\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
+         a=rtpmap:3 GSM/8000\r\na=rtpmap:96 telephone-event/8000\r\na=fmtp:96 0-16\r\na=ptime:20\r\n\
+         a=maxptime:140\r\n{extra}a=sendrecv\r\n"
+    ))
+}
+
+const KEY: &str =
+    "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20|1:4\r\n";
+
+fn answer(d: &mut OfferAnswer, offer: &SessionDescription) -> (SessionDescription, Agreed) {
+    d.handle_offer(offer, Direction::SendRecv, &mut rng())
+        .expect("answer")
+}
+
+#[test]
+fn a_plain_offer_is_answered_in_our_order_with_its_payload_types() {
+    let mut d = dialog(SrtpPolicy::Off);
+    let (text, agreed) = answer(&mut d, &offer("RTP/AVP", ""));
+    assert_eq!(agreed.send, (8, AudioCodec::Pcma));
+    assert_eq!(agreed.receive, [(8, AudioCodec::Pcma), (0, AudioCodec::Pcmu)]);
+    assert_eq!(
+        (agreed.send_events, agreed.receive_events.as_slice()),
+        (Some(96), &[96][..])
+    );
+    assert_eq!(agreed.remote_rtp, "192.0.2.9:12044".parse().expect("address"));
+    assert_eq!(agreed.remote_rtcp.port(), 12_045);
+    assert_eq!(agreed.ptime_ms, 20);
+    assert!(agreed.srtp.is_none() && !agreed.held());
+    let line = &text.media[0];
+    assert_eq!(line.formats, ["8", "0", "96"]);
+    assert_eq!((line.port, line.direction()), (16_384, Some(Direction::SendRecv)));
+    let written = text.to_string();
+    assert!(written.starts_with("v=0\r\no=- "), "{written}");
+    assert!(written.ends_with("a=sendrecv\r\n"), "{written}");
+    assert_eq!(parse(&written), text);
+}
+
+#[test]
+fn lines_that_are_not_understood_get_port_0_at_their_place() {
+    let mut o = offer("RTP/AVP", "");
+    let video = "m=video 9000 RTP/AVP 97\r\na=rtpmap:97 H264/90000\r\nm=image 9002 udptl t38\r\n";
+    let mixed = parse(&format!(
+        "{}{video}",
+        o.to_string().replace("m=audio", "m=text 1 RTP/AVP 98\r\nm=audio")
+    ));
+    let (text, _) = answer(&mut dialog(SrtpPolicy::Off), &mixed);
+    let ports: Vec<_> = text.media.iter().map(|m| (m.kind.as_str(), m.port)).collect();
+    assert_eq!(
+        ports,
+        [("text", 0), ("audio", 16_384), ("video", 0), ("image", 0)]
+    );
+    o.media[0].formats = vec!["3".into()];
+    let refused = dialog(SrtpPolicy::Off).handle_offer(&o, Direction::SendRecv, &mut rng());
+    assert!(
+        matches!(refused, Err(SdpError::NoCommonAudio { .. })),
+        "{refused:?}"
+    );
+    o.media.clear();
+    assert!(
+        dialog(SrtpPolicy::Off)
+            .handle_offer(&o, Direction::SendRecv, &mut rng())
+            .is_err()
+    );
+}
+
+#[test]
+fn encryption_follows_policy() {
+    use SrtpPolicy::{Off, Optional, Required};
+    // (policy, transport, key offered) -> Some(encrypted) or refused.
+    for (policy, transport, key, expected) in [
+        (Off, "RTP/AVP", false, Some(false)),
+        (Off, "RTP/AVP", true, Some(false)),
+        (Off, "RTP/SAVP", true, None),
+        (Optional, "RTP/AVP", false, Some(false)),
+        (Optional, "RTP/AVP", true, Some(true)),
+        (Optional, "RTP/SAVP", true, Some(true)),
+        (Optional, "RTP/SAVP", false, None),
+        (Required, "RTP/AVP", false, None),
+        (Required, "RTP/AVP", true, Some(true)),
+        (Required, "RTP/SAVPF", true, Some(true)),
+        (Required, "RTP/SAVP", false, None),
+    ] {
+        let o = offer(transport, if key { KEY } else { "" });
+        let result = dialog(policy).handle_offer(&o, Direction::SendRecv, &mut rng());
+        let found = result.as_ref().ok().map(|(_, a)| a.srtp.is_some());
+        assert_eq!(found, expected, "{policy:?} {transport} key {key}: {result:?}");
+        if let Ok((text, a)) = result {
+            assert_eq!(text.media[0].transport, transport);
+            assert_eq!(text.media[0].attribute("crypto").is_some(), a.srtp.is_some());
+        }
+    }
+}
+
+#[test]
+fn an_encrypted_line_is_preferred_to_a_plain_one() {
+    let both = parse(&format!(
+        "{}m=audio 12050 RTP/SAVP 8\r\n{KEY}",
+        offer("RTP/AVP", "")
+    ));
+    let (text, agreed) = answer(&mut dialog(SrtpPolicy::Optional), &both);
+    assert_eq!(agreed.remote_rtp.port(), 12_050);
+    assert_eq!([text.media[0].port, text.media[1].port], [0, 16_384]);
+}
+
+#[test]
+fn two_of_us_agree_over_every_policy_and_the_keys_cross() {
+    for policy in [SrtpPolicy::Off, SrtpPolicy::Optional, SrtpPolicy::Required] {
+        let (mut a, mut b) = (dialog(policy), dialog(policy));
+        let sent = a.offer(Direction::SendRecv, &mut rng());
+        let sent = parse(&sent.to_string());
+        let (answer, at_b) = b
+            .handle_offer(&sent, Direction::SendRecv, &mut StdRng::seed_from_u64(2))
+            .expect("answer");
+        let at_a = a.handle_answer(&parse(&answer.to_string())).expect("agreed");
+        assert!(!a.offer_pending());
+        assert_eq!((at_a.send, at_a.rtcp_mux), ((8, AudioCodec::Pcma), true));
+        assert_eq!(at_a.receive_events, [101]);
+        match (&at_a.srtp, &at_b.srtp) {
+            (Some(x), Some(y)) => {
+                assert!(x.local == y.remote && x.remote == y.local && x.local != x.remote);
+            }
+            (None, None) => assert_eq!(policy, SrtpPolicy::Off),
+            mixed => panic!("{mixed:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_re_offer_keeps_keys_and_counts_the_version_only_if_it_changed() {
+    let (mut a, mut b) = (dialog(SrtpPolicy::Required), dialog(SrtpPolicy::Required));
+    let first = a.offer(Direction::SendRecv, &mut rng());
+    let (answer1, before) = answer(&mut b, &first);
+    a.handle_answer(&answer1).expect("agreed");
+    let same = a.offer(Direction::SendRecv, &mut StdRng::seed_from_u64(9));
+    assert_eq!(same.origin, first.origin);
+    a.offer_refused();
+    assert_eq!(a.handle_answer(&answer1), Err(SdpError::NoOffer));
+    let hold = a.offer(Direction::SendOnly, &mut rng());
+    assert_eq!(hold.origin.version, first.origin.version + 1);
+    assert_eq!(hold.origin.session, first.origin.session);
+    let (answer2, after) = b
+        .handle_offer(&hold, Direction::SendRecv, &mut StdRng::seed_from_u64(8))
+        .expect("answer");
+    assert_eq!(before.srtp, after.srtp);
+    assert_eq!(answer2.media[0].direction(), Some(Direction::RecvOnly));
+    assert!(after.held());
+    assert_eq!(answer2.origin.version, answer1.origin.version + 1);
+}
+
+#[test]
+fn hold_by_direction_and_by_address_silences_us() {
+    for (text, ours) in [
+        ("a=sendonly", Direction::RecvOnly),
+        ("a=inactive", Direction::Inactive),
+        ("a=recvonly", Direction::SendOnly),
+    ] {
+        let o = parse(&offer("RTP/AVP", "").to_string().replace("a=sendrecv", text));
+        let (answer, agreed) = answer(&mut dialog(SrtpPolicy::Off), &o);
+        assert_eq!(
+            (agreed.direction, answer.media[0].direction()),
+            (ours, Some(ours))
+        );
+    }
+    let o = parse(
+        &offer("RTP/AVP", "")
+            .to_string()
+            .replace("c=IN IP4 192.0.2.9", "c=IN IP4 0.0.0.0"),
+    );
+    let (_, agreed) = answer(&mut dialog(SrtpPolicy::Off), &o);
+    assert!(agreed.held() && agreed.direction.receives());
+}
+
+#[test]
+fn an_answer_with_another_event_number_and_static_types_is_taken() {
+    let mut d = dialog(SrtpPolicy::Off);
+    d.offer(Direction::SendRecv, &mut rng());
+    // Bare LF, no rtpmap for the static type, ptime 30 with maxptime 25, RTCP elsewhere.
+    let agreed = d
+        .handle_answer(&parse(
+            "v=0\no=x 1 1 IN IP4 h\nc=IN IP4 192.0.2.9/127\nm=audio 4000/2 rtp/avp 0 97\n\
+             a=rtpmap:97 Telephone-Event/8000\na=ptime:30\na=maxptime:25\na=rtcp:4444 IN IP4 192.0.2.10\n",
+        ))
+        .expect("agreed");
+    assert_eq!(agreed.send, (0, AudioCodec::Pcmu));
+    assert_eq!(agreed.receive[0], (0, AudioCodec::Pcmu));
+    assert_eq!(
+        (agreed.send_events, agreed.receive_events),
+        (Some(97), vec![101, 97])
+    );
+    assert_eq!(agreed.ptime_ms, 20);
+    assert_eq!(agreed.remote_rtcp, "192.0.2.10:4444".parse().expect("address"));
+    assert!(!agreed.rtcp_mux);
+}
+
+#[test]
+fn an_answer_that_drops_the_key_is_refused() {
+    let mut d = dialog(SrtpPolicy::Required);
+    d.offer(Direction::SendRecv, &mut rng());
+    let plain = offer("RTP/AVP", "");
+    assert!(matches!(
+        d.handle_answer(&plain),
+        Err(SdpError::Encryption { .. })
+    ));
+    // A key for a tag that was not offered is no key.
+    let mut d = dialog(SrtpPolicy::Required);
+    d.offer(Direction::SendRecv, &mut rng());
+    let other = offer("RTP/SAVP", &KEY.replace("crypto:1", "crypto:77"));
+    assert!(matches!(
+        d.handle_answer(&other),
+        Err(SdpError::Encryption { .. })
+    ));
+    let mut d = dialog(SrtpPolicy::Off);
+    d.offer(Direction::SendRecv, &mut rng());
+    let refused = parse("v=0\nc=IN IP4 192.0.2.9\nm=audio 0 RTP/AVP 8\n");
+    assert!(matches!(
+        d.handle_answer(&refused),
+        Err(SdpError::NoCommonAudio { .. })
+    ));
+}
+
+#[test]
+fn ipv6_is_written_and_read() {
+    let mut d = OfferAnswer::new(Capabilities::default(), local("2001:db8::1"), &mut rng());
+    let text = d.offer(Direction::SendRecv, &mut rng()).to_string();
+    assert!(text.contains("c=IN IP6 2001:db8::1\r\n"), "{text}");
+    let (_, agreed) = answer(&mut dialog(SrtpPolicy::Off), &parse(&text));
+    assert_eq!(agreed.remote_rtp, "[2001:db8::1]:16384".parse().expect("address"));
+}
+
+#[test]
+fn crypto_lines_are_read_with_lifetime_and_mki_and_refused_if_unusable() {
+    let key40 = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+    let line = |suite: &str, rest: &str| CryptoAttribute::parse(&format!("3 {suite} inline:{key40}{rest}"));
+    let cm = "AES_CM_128_HMAC_SHA1_80";
+    assert_eq!(line(cm, "").map(|c| (c.tag, c.key.mki_len)), Some((3, 0)));
+    assert_eq!(line(cm, "|2^31").map(|c| c.key.mki_len), Some(0));
+    assert_eq!(line(cm, "|1048576|1:4").map(|c| c.key.mki_len), Some(4));
+    assert_eq!(line(cm, "|1:2 WSH=64").map(|c| c.key.mki_len), Some(2));
+    assert_eq!(line(cm, "|1:200"), None);
+    assert_eq!(line(cm, " UNENCRYPTED_SRTP"), None);
+    assert_eq!(line("AES_256_CM_HMAC_SHA1_80", ""), None, "key too short");
+    assert_eq!(line("F8_128_HMAC_SHA1_80", ""), None);
+    assert!(!format!("{:?}", line(cm, "")).contains("WVN"));
+    for suite in SrtpSuite::ALL {
+        let key = MasterKey::random(suite, &mut rng());
+        let c = CryptoAttribute { tag: 1, suite, key };
+        assert_eq!(CryptoAttribute::parse(&c.to_value()), Some(c));
+    }
+}
+
+#[test]
+fn broken_and_oversized_descriptions_are_refused_with_the_line() {
+    for (text, expected) in [
+        ("", SdpError::Version),
+        ("m=audio 1 RTP/AVP 8", SdpError::Version),
+        ("v=1\r\n", SdpError::Version),
+    ] {
+        assert_eq!(SessionDescription::parse(text.as_bytes()), Err(expected));
+    }
+    let bad = SessionDescription::parse(b"v=0\r\ns=-\r\nm=audio x RTP/AVP 8\r\n");
+    assert_eq!(
+        bad.map_err(|e| e.to_string()),
+        Err("line 3: \"audio x RTP/AVP 8\" is not a valid m line".into())
+    );
+    for text in [
+        format!("v=0\n{}", "a=x\n".repeat(300)),
+        format!("v=0\n{}", "m=audio 1 RTP/AVP 8\n".repeat(17)),
+        format!("v=0\n{}", "b=\n".repeat(1_100)),
+        format!("v=0\ns={}", "x".repeat(40_000)),
+    ] {
+        let result = SessionDescription::parse(text.as_bytes());
+        assert!(matches!(result, Err(SdpError::TooLarge { .. })), "{result:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_parsed_or_refused(data in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = SessionDescription::parse(&data);
+    }
+
+    /// Lines that begin well reach the deeper parts; whatever is answered can be read again.
+    #[test]
+    fn any_lines_are_answered_or_refused(
+        lines in proptest::collection::vec("[vosmca]=[ -~]{0,40}|m=audio [0-9]{1,5} RTP/S?AVP [0-9 ]{1,9}|a=(rtpmap|crypto|rtcp|ptime|maxptime|fmtp):[ -~]{0,60}", 0..20)
+    ) {
+        let text = format!("v=0\r\nc=IN IP4 192.0.2.9\r\n{}", lines.join("\r\n"));
+        crate::fuzz::fuzz_sdp(text.as_bytes());
+    }
+}

@@ -1,0 +1,454 @@
+//! Two engines over the loopback interface: audio both ways, digits, encryption, strangers, time-outs.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use adapter_api::{AudioPort, FRAME_SAMPLES, Frame, SAMPLE_RATE};
+use gateway_core::{LegId, LineId, Tone};
+use gateway_media::{
+    Agreed, Capabilities, Direction, Engine, EngineError, EngineParams, LegStats, LocalMedia, MediaEvent,
+    OfferAnswer, PortPair, SrtpPolicy,
+};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+const LEG: LegId = LegId(1);
+
+/// A line that speaks sines and passes on what it hears.
+struct Line {
+    hz: Vec<f64>,
+    position: usize,
+    heard: Sender<Frame>,
+}
+
+impl AudioPort for Line {
+    fn capture(&mut self, frame: &mut Frame) {
+        for s in frame.iter_mut() {
+            let t = self.position as f64 / f64::from(SAMPLE_RATE);
+            let sum: f64 = self
+                .hz
+                .iter()
+                .map(|hz| (2.0 * std::f64::consts::PI * hz * t).sin())
+                .sum();
+            *s = (sum * 6_000.0) as i16;
+            self.position += 1;
+        }
+    }
+
+    fn playback(&mut self, frame: &Frame) {
+        let _ = self.heard.send(*frame);
+    }
+}
+
+struct Side {
+    engine: Engine,
+    events: Receiver<MediaEvent>,
+    heard: Receiver<Frame>,
+    line: LineId,
+    ports: Option<PortPair>,
+    local: LocalMedia,
+}
+
+impl Side {
+    fn new(first_port: u16, hz: &[f64], media_timeout: Duration) -> Self {
+        let (events_in, events) = channel();
+        let params = EngineParams {
+            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ports: first_port..=first_port + 19,
+            media_timeout,
+            ..EngineParams::default()
+        };
+        let engine = Engine::start(params, move |e| {
+            // The receiver may be gone at the end of a test.
+            let _ = events_in.send(e);
+            Ok(())
+        })
+        .expect("engine");
+        let line = LineId::new("riser").expect("name");
+        let (heard_in, heard) = channel();
+        let port = Line {
+            hz: hz.to_vec(),
+            position: 0,
+            heard: heard_in,
+        };
+        engine.add_line(line.clone(), Box::new(port)).expect("line");
+        let ports = engine.reserve_ports().expect("ports");
+        let local = LocalMedia {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            rtp_port: ports.rtp_port(),
+            rtcp_port: ports.rtcp_port(),
+        };
+        Self {
+            engine,
+            events,
+            heard,
+            line,
+            ports: Some(ports),
+            local,
+        }
+    }
+
+    fn open(&mut self, agreed: &Agreed) {
+        let ports = self.ports.take().expect("ports");
+        self.engine.open_leg(LEG, ports).expect("open");
+        self.engine.update_leg(LEG, agreed).expect("update");
+        self.engine.connect_leg(LEG, &self.line).expect("connect");
+    }
+
+    /// The next event that `pick` wants.
+    fn wait<T>(&self, what: &str, mut pick: impl FnMut(&MediaEvent) -> Option<T>) -> T {
+        let mut seen = Vec::new();
+        while let Ok(event) = self.events.recv_timeout(DEADLINE) {
+            if let Some(found) = pick(&event) {
+                return found;
+            }
+            seen.push(event);
+        }
+        panic!("no {what} in time; seen: {seen:?}");
+    }
+
+    fn digit(&self) -> (char, bool) {
+        self.wait("digit", |e| {
+            if let MediaEvent::Digit { digit, echo, .. } = e {
+                Some((*digit, *echo))
+            } else {
+                None
+            }
+        })
+    }
+
+    fn close(&self) -> LegStats {
+        self.engine.close_leg(LEG).expect("close");
+        self.wait("end", |e| {
+            if let MediaEvent::Closed { stats, .. } = e {
+                Some(*stats)
+            } else {
+                None
+            }
+        })
+    }
+
+    /// Samples of the next `n` frames the line hears.
+    fn hear(&self, n: usize) -> Vec<i16> {
+        let mut all = Vec::with_capacity(n * FRAME_SAMPLES);
+        for _ in 0..n {
+            all.extend(self.heard.recv_timeout(DEADLINE).expect("audio in time"));
+        }
+        all
+    }
+}
+
+fn agree(a: LocalMedia, b: LocalMedia, srtp: SrtpPolicy) -> (Agreed, Agreed) {
+    let capabilities = Capabilities {
+        srtp,
+        ..Capabilities::default()
+    };
+    let mut rng = StdRng::seed_from_u64(u64::from(a.rtp_port));
+    let mut caller = OfferAnswer::new(capabilities.clone(), a, &mut rng);
+    let mut called = OfferAnswer::new(capabilities, b, &mut rng);
+    let offer = caller.offer(Direction::SendRecv, &mut rng);
+    let (answer, at_b) = called
+        .handle_offer(&offer, Direction::SendRecv, &mut rng)
+        .expect("answer");
+    (caller.handle_answer(&answer).expect("agreed"), at_b)
+}
+
+/// Correlation with a sine of this frequency in its best phase: 1.0 for the pure tone.
+fn correlation(samples: &[i16], hz: f64) -> f64 {
+    let (mut re, mut im, mut energy) = (0.0, 0.0, 1.0);
+    for (i, s) in samples.iter().enumerate() {
+        let w = i as f64 * 2.0 * std::f64::consts::PI * hz / f64::from(SAMPLE_RATE);
+        re += f64::from(*s) * w.cos();
+        im += f64::from(*s) * w.sin();
+        energy += f64::from(*s).powi(2);
+    }
+    (2.0 * (re * re + im * im) / (samples.len() as f64 * energy)).sqrt()
+}
+
+/// The best piece of 200 ms: a machine under load may drop some.
+fn best(samples: &[i16], hz: f64) -> f64 {
+    samples
+        .chunks_exact(3_200)
+        .map(|c| correlation(c, hz))
+        .fold(0.0, f64::max)
+}
+
+fn talk(first_port: u16, srtp: SrtpPolicy) {
+    let mut a = Side::new(first_port, &[440.0], Duration::ZERO);
+    let mut b = Side::new(first_port + 20, &[600.0], Duration::ZERO);
+    let (at_a, at_b) = agree(a.local, b.local, srtp);
+    assert_eq!(at_a.srtp.is_some(), srtp != SrtpPolicy::Off);
+    a.open(&at_a);
+    b.open(&at_b);
+    let (heard_b, heard_a) = (b.hear(150), a.hear(150));
+    for (heard, hz, other) in [(&heard_b, 440.0, 600.0), (&heard_a, 600.0, 440.0)] {
+        let found = best(heard, hz);
+        assert!(found > 0.98, "correlation with {hz} Hz is {found}");
+        assert!(best(&heard[8_000..], other) < 0.2, "own voice comes back");
+        let peak = heard.iter().map(|s| s.unsigned_abs()).max().unwrap_or(0);
+        assert!((5_000..7_500).contains(&peak), "peak {peak}");
+    }
+    // A re-offer in the middle keeps the stream: the same keys again.
+    b.engine.update_leg(LEG, &at_b).expect("update");
+    a.engine
+        .send_digit(LEG, '9', Duration::from_millis(100))
+        .expect("digit");
+    a.engine
+        .send_digit(LEG, '#', Duration::from_millis(100))
+        .expect("digit");
+    assert_eq!([b.digit(), b.digit()], [('9', false), ('#', false)]);
+    let (stats_b, stats_a) = (b.close(), a.close());
+    for stats in [stats_a, stats_b] {
+        assert!(stats.received > 50 && stats.sent > 50, "{stats:?}");
+        assert_eq!((stats.duplicate, stats.stale_digits), (0, 0), "{stats:?}");
+    }
+    assert!(matches!(
+        a.engine.send_digit(LEG, 'x', Duration::from_millis(100)),
+        Err(EngineError::Digit { digit: 'x' })
+    ));
+}
+
+#[test]
+fn speech_and_digits_cross_in_the_clear() {
+    talk(28_500, SrtpPolicy::Off);
+}
+
+#[test]
+fn speech_and_digits_cross_encrypted() {
+    talk(28_540, SrtpPolicy::Required);
+}
+
+#[test]
+fn a_digit_is_told_once_though_every_packet_comes_twice() {
+    let mut a = Side::new(28_580, &[440.0], Duration::ZERO);
+    let mut b = Side::new(28_600, &[600.0], Duration::ZERO);
+    let (mut at_a, mut at_b) = agree(a.local, b.local, SrtpPolicy::Off);
+    // Both send to the doubler, which sends everything of A twice to B.
+    let doubler = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("socket");
+    let to: SocketAddr = at_a.remote_rtp;
+    at_a.remote_rtp = doubler.local_addr().expect("address");
+    at_b.remote_rtp = at_a.remote_rtp;
+    doubler
+        .set_read_timeout(Some(Duration::from_secs(2)))
+        .expect("time-out");
+    let relay = std::thread::spawn(move || {
+        let mut buffer = [0; 2_048];
+        while let Ok((n, from)) = doubler.recv_from(&mut buffer) {
+            for _ in 0..if from == to { 0 } else { 2 } {
+                let _ = doubler.send_to(&buffer[..n], to);
+            }
+        }
+    });
+    b.open(&at_b);
+    a.open(&at_a);
+    assert!(best(&b.hear(100), 440.0) > 0.98);
+    for digit in ['4', '4', '2'] {
+        a.engine
+            .send_digit(LEG, digit, Duration::from_millis(60))
+            .expect("digit");
+    }
+    let digits: String = (0..3).map(|_| b.digit().0).collect();
+    assert_eq!(digits, "442");
+    // Speech after the digits: their end packets have passed.
+    b.hear(60);
+    let sent = a.close();
+    let stats = b.close();
+    assert!(stats.duplicate > 30, "{stats:?}");
+    assert_eq!(sent.received, 0);
+    let late: Vec<_> = b.events.try_iter().collect();
+    assert!(
+        late.iter().all(|e| !matches!(e, MediaEvent::Digit { .. })),
+        "{late:?}"
+    );
+    relay.join().expect("relay");
+}
+
+#[test]
+fn a_tone_at_the_microphone_is_muted_and_its_digit_marked_as_echo() {
+    // The visitor plays a 9 into the panel; the phone's side sends a 9 and a 5.
+    let mut door = Side::new(28_620, &[852.0, 1_477.0], Duration::ZERO);
+    let mut phone = Side::new(28_640, &[], Duration::ZERO);
+    let (at_door, at_phone) = agree(door.local, phone.local, SrtpPolicy::Off);
+    phone.open(&at_phone);
+    door.open(&at_door);
+    let heard = phone.hear(150);
+    let loud = heard.iter().filter(|s| s.unsigned_abs() > 300).count();
+    assert!(loud < 400, "{loud} samples of the tone reached the phone");
+    phone
+        .engine
+        .send_digit(LEG, '9', Duration::from_millis(60))
+        .expect("digit");
+    phone
+        .engine
+        .send_digit(LEG, '5', Duration::from_millis(60))
+        .expect("digit");
+    assert_eq!([door.digit(), door.digit()], [('9', true), ('5', false)]);
+}
+
+#[test]
+fn strangers_are_not_heard() {
+    let mut a = Side::new(28_660, &[440.0], Duration::ZERO);
+    let mut b = Side::new(28_680, &[600.0], Duration::ZERO);
+    let (at_a, at_b) = agree(a.local, b.local, SrtpPolicy::Off);
+    b.open(&at_b);
+    a.open(&at_a);
+    let source = b.wait("source", |e| {
+        if let MediaEvent::Source { source, .. } = e {
+            Some(*source)
+        } else {
+            None
+        }
+    });
+    assert_eq!(source.port(), a.local.rtp_port);
+    let to = at_a.remote_rtp;
+    let neighbour = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("socket");
+    let far = UdpSocket::bind("127.0.0.2:0").expect("socket");
+    for n in 0..20u8 {
+        let digit = [0x80, 101, 0, n, 0, 0, 1, n, 9, 9, 9, 9, 5, 10, 1, 0];
+        for socket in [&neighbour, &far] {
+            socket.send_to(&digit, to).expect("sent");
+            socket.send_to(&digit[..usize::from(n) % 16], to).expect("sent");
+        }
+    }
+    a.engine
+        .send_digit(LEG, '1', Duration::from_millis(60))
+        .expect("digit");
+    assert_eq!(b.digit().0, '1');
+    let stats = b.close();
+    assert!(stats.discarded >= 40, "{stats:?}");
+}
+
+#[test]
+fn silence_of_the_network_is_told_once() {
+    let mut a = Side::new(28_700, &[440.0], Duration::from_millis(200));
+    let b = Side::new(28_720, &[600.0], Duration::ZERO);
+    let (at_a, _) = agree(a.local, b.local, SrtpPolicy::Off);
+    a.open(&at_a);
+    a.wait("time-out", |e| {
+        matches!(e, MediaEvent::Timeout { leg: LEG, .. }).then_some(())
+    });
+    a.hear(60);
+    a.close();
+    assert!(
+        a.events
+            .try_iter()
+            .all(|e| !matches!(e, MediaEvent::Timeout { .. }))
+    );
+}
+
+#[test]
+fn tones_reach_leg_and_line_and_a_leg_that_is_not_connected_hears_no_line() {
+    let mut door = Side::new(28_740, &[440.0], Duration::ZERO);
+    let mut phone = Side::new(28_760, &[], Duration::ZERO);
+    let (at_door, at_phone) = agree(door.local, phone.local, SrtpPolicy::Off);
+    phone.open(&at_phone);
+    door.open(&at_door);
+    door.engine.disconnect_leg(LEG).expect("disconnect");
+    // What was connected for a moment has been played out.
+    phone.hear(30);
+    let quiet = phone.hear(40);
+    assert!(correlation(&quiet, 440.0) < 0.2 && quiet.iter().all(|s| s.unsigned_abs() < 300));
+    door.engine.play_to_leg(LEG, Tone::Ringback).expect("tone");
+    assert!(best(&phone.hear(80), 425.0) > 0.95);
+    door.engine
+        .play_to_line(&door.line, Tone::TalkWarning)
+        .expect("tone");
+    let frames: Vec<Frame> =
+        std::iter::from_fn(|| door.heard.recv_timeout(Duration::from_secs(1)).ok()).collect();
+    let loudest = frames.iter().map(|f| correlation(f, 1_400.0)).fold(0.0, f64::max);
+    assert!(loudest > 0.95, "{loudest}");
+}
+
+#[test]
+fn closing_frees_the_ports_and_dropping_the_engine_ends_its_legs() {
+    let mut a = Side::new(28_780, &[440.0], Duration::ZERO);
+    let b = Side::new(28_800, &[600.0], Duration::ZERO);
+    let (at_a, _) = agree(a.local, b.local, SrtpPolicy::Off);
+    a.open(&at_a);
+    a.close();
+    // The next command drops what the engine handed back.
+    a.engine.close_leg(LEG).expect("no such leg");
+    let all: Vec<_> = std::iter::from_fn(|| a.engine.reserve_ports().ok()).collect();
+    assert_eq!(all.len(), 10);
+    drop(all);
+    a.ports = Some(a.engine.reserve_ports().expect("ports"));
+    a.open(&at_a);
+    let Side { engine, events, .. } = a;
+    drop(engine);
+    let ended = std::iter::from_fn(|| events.recv_timeout(DEADLINE).ok())
+        .any(|e| matches!(e, MediaEvent::Closed { leg: LEG, .. }));
+    assert!(ended);
+}
+
+/// The gap has to be real: the engine stands still because its sink does not return.
+#[test]
+fn digits_that_came_while_the_engine_stood_still_are_not_told() {
+    let (reached_in, reached) = channel();
+    let (release, released) = channel::<()>();
+    let (events_in, events) = channel();
+    let params = EngineParams {
+        bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        ports: 28_820..=28_829,
+        media_timeout: Duration::ZERO,
+        ..EngineParams::default()
+    };
+    let engine = Engine::start(params, move |e| {
+        if matches!(e, MediaEvent::Source { .. }) {
+            let _ = reached_in.send(());
+            let _ = released.recv_timeout(DEADLINE);
+        }
+        let _ = events_in.send(e);
+        Ok(())
+    })
+    .expect("engine");
+    let ports = engine.reserve_ports().expect("ports");
+    let phone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("socket");
+    phone
+        .connect((Ipv4Addr::LOCALHOST, ports.rtp_port()))
+        .expect("connected");
+    let local = |port| LocalMedia {
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        rtp_port: port,
+        rtcp_port: port + 1,
+    };
+    let port = phone.local_addr().expect("address").port();
+    let (agreed, _) = agree(local(ports.rtp_port()), local(port), SrtpPolicy::Off);
+    engine.open_leg(LEG, ports).expect("open");
+    engine.update_leg(LEG, &agreed).expect("update");
+    let press = |n: u8, code: u8| {
+        let packet = [0x80, 0x80 | 101, 0, n, 0, 0, n, 0, 1, 2, 3, 4, code, 10, 0, 160];
+        phone.send(&packet).expect("sent");
+    };
+    press(1, 1);
+    reached.recv_timeout(DEADLINE).expect("first packet");
+    press(2, 9);
+    std::thread::sleep(Duration::from_millis(600));
+    release.send(()).expect("released");
+    let digit = || loop {
+        let event = events.recv_timeout(DEADLINE).expect("digit in time");
+        if let MediaEvent::Digit { digit, .. } = event {
+            return digit;
+        }
+    };
+    assert_eq!(digit(), '1', "it came before the gap");
+    // Fresh presses count again as soon as the engine runs; one that arrives within the gap does not.
+    let mut n = 2;
+    let next = loop {
+        n += 1;
+        press(n, 5);
+        match events.recv_timeout(Duration::from_millis(200)) {
+            Ok(MediaEvent::Digit { digit, .. }) => break digit,
+            Ok(_) | Err(_) => assert!(n < 100, "no digit after the gap"),
+        }
+    };
+    assert_eq!(next, '5');
+    engine.close_leg(LEG).expect("close");
+    let stats = loop {
+        if let MediaEvent::Closed { stats, .. } = events.recv_timeout(DEADLINE).expect("end") {
+            break stats;
+        }
+    };
+    assert!(stats.stale_digits >= 1, "{stats:?}");
+}

@@ -1,0 +1,21 @@
+//! Lease protocol between gateway and relay guard. Pure.
+//!
+//! Two parts: the messages (length-framed, over a Unix stream socket) and [`Holder`], the lease machine that the
+//! guard runs. Neither does IO nor reads a clock; `gateway-guard` drives both.
+//!
+//! What opens is [`Operate`], and it can only be made of a [`Grant`](gateway_access::Grant): there is no public
+//! way from the decoded [`Order`] back to bytes.
+//!
+//! # Frames
+//! `length: u16 | kind: u8 | body`, all numbers big-endian, `length` counts kind and body and is 1 to
+//! [`MAX_FRAME`]. Texts are `length: u8 | UTF-8`. Times are `u64` nanoseconds on `CLOCK_BOOTTIME`.
+
+mod holder;
+mod report;
+mod request;
+mod wire;
+
+pub use holder::{Action, Fact, Holder, HolderError, OutputLimits};
+pub use report::{DeviceFault, OutputState, RefuseWhy, ReleaseWhy, Report};
+pub use request::{Incoming, Latch, Operate, Order, Request};
+pub use wire::{FrameReader, LeaseId, MAX_FRAME, MAX_LIST, MAX_TEXT, ProtoError, VERSION, clip};

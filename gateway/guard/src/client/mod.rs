@@ -1,0 +1,139 @@
+//! The gateway's side of the guard: connects, renews, reports.
+
+mod session;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use gateway_access::Grant;
+use gateway_core::{Clock, Instant, OutputId};
+use gateway_guard_proto::{DeviceFault, LeaseId, Operate, OutputState, Report};
+use tokio::sync::mpsc;
+
+/// Orders that wait for the client's task.
+const JOBS: usize = 64;
+/// Reports that wait for the main loop; a full queue stops renewing, as a frozen main loop must.
+const REPORTS: usize = 256;
+
+/// How to reach the guard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientParams {
+    /// Configuration generation in force at start.
+    pub generation: u64,
+    /// Names this run of the gateway: numbers of Grants are unique within it. Different at each start.
+    pub instance: String,
+    /// The guard's lease time; renewals are sent four times as often.
+    pub lease: Duration,
+    /// The guard's socket.
+    pub socket: PathBuf,
+}
+
+/// What the guard, or the way to it, says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GuardReport {
+    /// From the guard; never a welcome or a pong.
+    Guard(Report),
+    /// The guard cannot be reached. Said once until it is up again.
+    Lost {
+        /// What was energised, as far as known: the guard, its sentinel or the kernel release it by themselves.
+        leases: Vec<(LeaseId, OutputId)>,
+        /// What happened.
+        text: String,
+    },
+    /// An order that was not sent, because the guard cannot be reached. It will not be sent later.
+    Unsent {
+        /// Number of the Grant.
+        lease: LeaseId,
+        /// Which output.
+        output: OutputId,
+    },
+    /// The guard can be used.
+    Up {
+        /// Devices that fail.
+        faults: Vec<DeviceFault>,
+        /// What it holds.
+        outputs: Vec<OutputState>,
+    },
+}
+
+/// An order that could not be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{lease}: too many orders wait for the guard")]
+pub struct OperateError {
+    /// Number of the Grant, which is used up.
+    pub lease: LeaseId,
+}
+
+enum Job {
+    Generation(u64),
+    Operate(Operate),
+    Release(OutputId),
+}
+
+/// Gives orders to the guard. Cheap to clone; never waits.
+#[derive(Clone)]
+pub struct GuardClient {
+    clock: Arc<dyn Clock>,
+    jobs: mpsc::Sender<Job>,
+}
+
+/// The main loop's pulse: without it nothing is renewed, and outputs come to rest.
+#[derive(Clone, Debug)]
+pub struct Liveness(Arc<AtomicU64>);
+
+impl Liveness {
+    /// To be called by the main loop at each turn, at least every 200 ms.
+    pub fn feed(&self, now: Instant) {
+        self.0.store(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    fn fed(&self) -> Instant {
+        Instant::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl GuardClient {
+    /// Starts the client's task on the present runtime. It ends when all clients are dropped, or the receiver is.
+    #[must_use]
+    pub fn connect(
+        params: ClientParams,
+        clock: Arc<dyn Clock>,
+    ) -> (Self, mpsc::Receiver<GuardReport>, Liveness) {
+        let (jobs, job_queue) = mpsc::channel(JOBS);
+        let (reports, report_queue) = mpsc::channel(REPORTS);
+        let liveness = Liveness(Arc::new(AtomicU64::new(clock.now().as_nanos())));
+        let link = session::Link::new(params, Arc::clone(&clock), liveness.clone(), job_queue, reports);
+        tokio::spawn(link.run());
+        (Self { clock, jobs }, report_queue, liveness)
+    }
+
+    /// Uses the grant up: the output is energised, and rests again `pulse` from this moment at the latest. What
+    /// becomes of it comes as a report with the Grant's number.
+    ///
+    /// # Errors
+    /// [`OperateError`] if too many orders wait; the grant is used up all the same.
+    pub fn operate(&self, grant: Grant, pulse: Duration) -> Result<LeaseId, OperateError> {
+        let operate = Operate::new(grant, pulse, self.clock.now());
+        let lease = operate.order().lease;
+        match self.jobs.try_send(Job::Operate(operate)) {
+            Ok(()) => Ok(lease),
+            Err(_) => Err(OperateError { lease }),
+        }
+    }
+
+    /// Ends a pulse early. If too many orders wait it is dropped, and the pulse ends by itself.
+    pub fn release(&self, output: OutputId) {
+        if self.jobs.try_send(Job::Release(output)).is_err() {
+            tracing::warn!("a release was dropped: too many orders wait for the guard");
+        }
+    }
+
+    /// A configuration generation is in force: older Grants are refused by the guard from here on.
+    pub fn generation(&self, generation: u64) {
+        if self.jobs.try_send(Job::Generation(generation)).is_err() {
+            tracing::warn!("a generation was not sent: too many orders wait for the guard");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The client's task.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_core::{Clock, Instant, OutputId};
+use gateway_guard_proto::{FrameReader, LeaseId, ProtoError, Report, Request, VERSION};
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::{ClientParams, GuardReport, Job, Liveness};
+
+/// A main loop that was not seen for this long is frozen: remote input of that time is discarded, too.
+const FROZEN: Duration = Duration::from_millis(500);
+/// Longest time for a connection, a welcome, a write or a pong.
+const ANSWER: Duration = Duration::from_secs(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+#[derive(Debug, thiserror::Error)]
+enum LinkError {
+    #[error("the guard closed the connection")]
+    Closed,
+    #[error("the gateway ends")]
+    Ends,
+    #[error("the guard cannot be reached: {0}")]
+    Io(#[from] io::Error),
+    #[error("the guard belongs to another user")]
+    Peer,
+    #[error("the guard does not answer")]
+    Silent,
+    #[error("the guard sends what cannot be read: {0}")]
+    Proto(#[from] ProtoError),
+    #[error("the guard speaks version {0} of its protocol, we speak {VERSION}")]
+    Version(u16),
+}
+
+pub(super) struct Link {
+    clock: Arc<dyn Clock>,
+    generation: u64,
+    jobs: mpsc::Receiver<Job>,
+    leases: BTreeMap<LeaseId, OutputId>,
+    liveness: Liveness,
+    params: ClientParams,
+    reports: mpsc::Sender<GuardReport>,
+    up: bool,
+}
+
+impl Link {
+    pub(super) fn new(
+        params: ClientParams,
+        clock: Arc<dyn Clock>,
+        liveness: Liveness,
+        jobs: mpsc::Receiver<Job>,
+        reports: mpsc::Sender<GuardReport>,
+    ) -> Self {
+        let generation = params.generation;
+        // `up` at first: a guard that is not there at start is said once, too.
+        Self {
+            clock,
+            generation,
+            jobs,
+            leases: BTreeMap::new(),
+            liveness,
+            params,
+            reports,
+            up: true,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match self.session(&mut pause).await {
+                Err(LinkError::Ends) => return,
+                Err(error) => error,
+                Ok(never) => match never {},
+            };
+            tracing::debug!(%error, "the connection to the guard is gone");
+            let leases = std::mem::take(&mut self.leases).into_iter().collect();
+            if std::mem::replace(&mut self.up, false) {
+                let text = error.to_string();
+                if self
+                    .reports
+                    .send(GuardReport::Lost { leases, text })
+                    .await
+                    .is_err()
+                {
+                    return;
+                }
+            }
+            if self.refuse_for(pause).await.is_err() {
+                return;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Answers orders while there is no guard. Nothing is kept for later.
+    async fn refuse_for(&mut self, pause: Duration) -> Result<(), LinkError> {
+        let over = tokio::time::sleep(pause);
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                () = &mut over => return Ok(()),
+                job = self.jobs.recv() => match job.ok_or(LinkError::Ends)? {
+                    Job::Generation(n) => self.generation = n,
+                    Job::Operate(operate) => {
+                        let order = operate.order();
+                        let (lease, output) = (order.lease, order.output.clone());
+                        self.tell(GuardReport::Unsent { lease, output }).await?;
+                    }
+                    Job::Release(_) => {}
+                },
+            }
+        }
+    }
+
+    async fn session(&mut self, pause: &mut Duration) -> Result<std::convert::Infallible, LinkError> {
+        let connecting = timeout(ANSWER, UnixStream::connect(&self.params.socket));
+        let mut stream = connecting.await.map_err(|_| LinkError::Silent)??;
+        if stream.peer_cred()?.uid() != rustix::process::geteuid().as_raw() {
+            return Err(LinkError::Peer);
+        }
+        let instance = self.params.instance.clone();
+        write(
+            &mut stream,
+            &Request::Hello {
+                generation: self.generation,
+                instance,
+            },
+        )
+        .await?;
+        let mut reader = FrameReader::default();
+        let welcome = timeout(ANSWER, next(&mut stream, &mut reader));
+        self.welcome(welcome.await.map_err(|_| LinkError::Silent)??)
+            .await?;
+        *pause = FIRST_PAUSE;
+
+        let mut ticks = interval(self.params.lease / 4);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut number = 0;
+        let mut asked: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                biased;
+                job = self.jobs.recv() => {
+                    let job = job.ok_or(LinkError::Ends)?;
+                    self.job(&mut stream, job).await?;
+                }
+                report = next(&mut stream, &mut reader) => {
+                    let report = report?;
+                    if report == Report::Pong(number) {
+                        asked = None;
+                    }
+                    self.report(report).await?;
+                }
+                _ = ticks.tick() => {
+                    let now = self.clock.now();
+                    if asked.is_some_and(|at| now.since(at) > ANSWER) {
+                        return Err(LinkError::Silent);
+                    }
+                    if asked.is_none() {
+                        number += 1;
+                        asked = Some(now);
+                        write(&mut stream, &Request::Ping(number)).await?;
+                    }
+                    let frozen = now.since(self.liveness.fed()) > FROZEN;
+                    if frozen && !self.leases.is_empty() {
+                        tracing::error!("the main loop stands still: leases are not renewed");
+                    } else if !frozen && !self.leases.is_empty() {
+                        let leases = self.leases.keys().copied().collect();
+                        write(&mut stream, &Request::Renew(leases)).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn welcome(&mut self, report: Report) -> Result<(), LinkError> {
+        match report {
+            Report::Welcome {
+                faults,
+                outputs,
+                version: VERSION,
+            } => {
+                self.up = true;
+                self.tell(GuardReport::Up { faults, outputs }).await
+            }
+            Report::Welcome { version, .. } => Err(LinkError::Version(version)),
+            Report::Alarm { .. }
+            | Report::DeviceFault(_)
+            | Report::DeviceReady { .. }
+            | Report::Energised { .. }
+            | Report::InputEdge { .. }
+            | Report::Pong(_)
+            | Report::Refused { .. }
+            | Report::Released { .. } => Err(LinkError::Closed),
+        }
+    }
+
+    async fn job(&mut self, stream: &mut UnixStream, job: Job) -> Result<(), LinkError> {
+        match job {
+            Job::Generation(n) => {
+                self.generation = n;
+                write(stream, &Request::Generation(n)).await
+            }
+            Job::Operate(operate) => {
+                let order = operate.order().clone();
+                // Known before it is sent: if the connection dies now, the report of its loss names it.
+                self.leases.insert(order.lease, order.output);
+                write(stream, &Request::Operate(operate)).await
+            }
+            Job::Release(output) => write(stream, &Request::Release(output)).await,
+        }
+    }
+
+    async fn report(&mut self, report: Report) -> Result<(), LinkError> {
+        match &report {
+            Report::Pong(_) | Report::Welcome { .. } => return Ok(()),
+            Report::Refused { lease, .. } | Report::Released { lease, .. } => {
+                self.leases.remove(lease);
+            }
+            Report::Alarm { .. }
+            | Report::DeviceFault(_)
+            | Report::DeviceReady { .. }
+            | Report::Energised { .. }
+            | Report::InputEdge { .. } => {}
+        }
+        self.tell(GuardReport::Guard(report)).await
+    }
+
+    async fn tell(&self, report: GuardReport) -> Result<(), LinkError> {
+        self.reports.send(report).await.map_err(|_| LinkError::Ends)
+    }
+}
+
+async fn write(stream: &mut UnixStream, request: &Request) -> Result<(), LinkError> {
+    timeout(ANSWER, stream.write_all(&request.encode()))
+        .await
+        .map_err(|_| LinkError::Silent)?
+        .map_err(LinkError::Io)
+}
+
+/// The next report. Cancel safe: what was read stays in `reader`.
+async fn next(stream: &mut UnixStream, reader: &mut FrameReader) -> Result<Report, LinkError> {
+    loop {
+        if let Some(frame) = reader.next()? {
+            return Ok(Report::decode(&frame)?);
+        }
+        stream.readable().await?;
+        let mut buffer = [0; 4096];
+        match stream.try_read(&mut buffer) {
+            Ok(0) => return Err(LinkError::Closed),
+            Ok(n) => reader.push(&buffer[..n]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(LinkError::Io(error)),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What the guard is told at start. It has its own view of the configuration and takes no limits from the gateway.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use adapter_api::OutputDriver;
+use gateway_core::OutputId;
+
+/// One output of a board.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuardOutput {
+    /// Channel as the driver counts: GPIO offset, relay number.
+    pub channel: u16,
+    /// Longest time it stays energised.
+    pub max_on: Duration,
+    /// Which output.
+    pub output: OutputId,
+}
+
+/// One device and the outputs that hang on it.
+pub struct GuardBoard {
+    /// The device.
+    pub driver: Box<dyn OutputDriver>,
+    /// Its outputs, each on its own channel.
+    pub outputs: Vec<GuardOutput>,
+}
+
+impl GuardBoard {
+    /// The channels in use.
+    #[must_use]
+    pub fn channels(&self) -> Vec<u16> {
+        self.outputs.iter().map(|o| o.channel).collect()
+    }
+}
+
+/// How the guard starts its sentinel: the same program, so that it builds the same boards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentinelParams {
+    /// For example `relay-guard --sentinel --config FILE`.
+    pub args: Vec<OsString>,
+    /// For example `/proc/self/exe`.
+    pub program: PathBuf,
+}
+
+/// Everything the guard needs.
+pub struct GuardParams {
+    /// The devices.
+    pub boards: Vec<GuardBoard>,
+    /// True if a gateway started us and holds our standard input: its end is our end.
+    pub follow_stdin: bool,
+    /// How long an output stays energised without renewal, 200 ms to 2 s.
+    pub lease: Duration,
+    /// Who watches the guard; `None` leaves a frozen guard unwatched and is for tests only.
+    pub sentinel: Option<SentinelParams>,
+    /// Where the gateway connects; created with mode 0600, with a lock file `<socket>.lock` beside it.
+    pub socket: PathBuf,
+}

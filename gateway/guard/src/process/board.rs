@@ -1,0 +1,469 @@
+//! One task per device: does what the lease machine wishes, and says what became of it.
+//!
+//! Wishes are levels, not a queue: the last wish for a channel is the one that counts, so that a slow device
+//! never switches on something that was released meanwhile. Each wish is tried once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::time::Duration;
+
+use adapter_api::{DriverError, OutputDriver};
+use gateway_core::Instant;
+use gateway_guard_proto::LeaseId;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use crate::clock::boottime;
+
+/// Longest time for opening a device and writing it to rest.
+const CLAIM: Duration = Duration::from_secs(2);
+/// Longest time for one channel.
+const OPERATION: Duration = Duration::from_millis(300);
+/// How often resting channels are looked at.
+const READ_BACK: Duration = Duration::from_millis(500);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    Energise { lease: LeaseId, not_after: Instant },
+    Rest,
+}
+
+/// What is wanted of a channel; a new number for each new wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wish {
+    pub(super) number: u64,
+    pub(super) want: Want,
+}
+
+pub(super) type Wishes = BTreeMap<u16, Wish>;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// A channel read active though it rests; it was written to rest.
+    Alarm {
+        channel: u16,
+    },
+    Energised {
+        at: Instant,
+        channel: u16,
+        lease: LeaseId,
+    },
+    Failed {
+        text: String,
+    },
+    Late {
+        channel: u16,
+        lease: LeaseId,
+    },
+    /// Claimed; every channel rests.
+    Ready,
+    Resting {
+        at: Instant,
+        channel: u16,
+    },
+}
+
+pub(super) struct Board {
+    driver: Box<dyn OutputDriver>,
+    /// Channels that failed with a wish to energise: they need a rest in between.
+    blocked: BTreeSet<u16>,
+    channels: Vec<u16>,
+    done: BTreeMap<u16, u64>,
+    index: usize,
+    news: mpsc::Sender<(usize, News)>,
+    on: BTreeSet<u16>,
+    wishes: watch::Receiver<Wishes>,
+}
+
+/// The guard is gone: nobody wishes, or nobody listens.
+struct Gone;
+
+enum Trouble {
+    Device(String),
+    Gone,
+}
+
+impl From<Gone> for Trouble {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+impl Board {
+    pub(super) fn new(
+        index: usize,
+        driver: Box<dyn OutputDriver>,
+        wishes: watch::Receiver<Wishes>,
+        news: mpsc::Sender<(usize, News)>,
+    ) -> Self {
+        let channels = wishes.borrow().keys().copied().collect();
+        Self {
+            driver,
+            blocked: BTreeSet::new(),
+            channels,
+            done: BTreeMap::new(),
+            index,
+            news,
+            on: BTreeSet::new(),
+            wishes,
+        }
+    }
+
+    /// Runs until the guard drops the wishes; the device is closed then.
+    pub(super) async fn run(mut self) {
+        let mut pause = FIRST_PAUSE;
+        let mut said = String::new();
+        loop {
+            let trouble = match limited(CLAIM, self.driver.claim(&self.channels)).await {
+                Ok(()) => {
+                    self.on.clear();
+                    pause = FIRST_PAUSE;
+                    said.clear();
+                    self.serve().await.err()
+                }
+                Err(text) => Some(Trouble::Device(text)),
+            };
+            let Some(Trouble::Device(text)) = trouble else {
+                return;
+            };
+            self.blocked = self.channels.iter().copied().collect();
+            if text != said {
+                said.clone_from(&text);
+                if self.tell(News::Failed { text }).await.is_err() {
+                    return;
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            if self.wishes.has_changed().is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn serve(&mut self) -> Result<(), Trouble> {
+        self.tell(News::Ready).await?;
+        loop {
+            if self.one_wish().await? {
+                continue;
+            }
+            tokio::select! {
+                changed = self.wishes.changed() => changed.map_err(|_| Trouble::Gone)?,
+                () = tokio::time::sleep(READ_BACK) => self.read_back().await?,
+            }
+        }
+    }
+
+    /// Does one open wish, rests first. True if there was one.
+    async fn one_wish(&mut self) -> Result<bool, Trouble> {
+        let open = |(channel, wish): (&u16, &Wish)| {
+            let done = self.done.get(channel) == Some(&wish.number);
+            let blocked = wish.want != Want::Rest && self.blocked.contains(channel);
+            (!done && !blocked).then_some((wish.want != Want::Rest, *channel, *wish))
+        };
+        let next = self
+            .wishes
+            .borrow_and_update()
+            .iter()
+            .filter_map(open)
+            .min_by_key(|w| (w.0, w.1));
+        let Some((_, channel, wish)) = next else {
+            return Ok(false);
+        };
+        self.done.insert(channel, wish.number);
+        match wish.want {
+            Want::Rest => {
+                self.set(channel, false).await?;
+                self.on.remove(&channel);
+                self.blocked.remove(&channel);
+                self.tell(News::Resting {
+                    at: boottime(),
+                    channel,
+                })
+                .await?;
+            }
+            Want::Energise { lease, not_after } if boottime() >= not_after => {
+                self.tell(News::Late { channel, lease }).await?;
+            }
+            Want::Energise { lease, .. } => {
+                if !self.on.contains(&channel) {
+                    self.set(channel, true).await?;
+                    self.on.insert(channel);
+                }
+                self.tell(News::Energised {
+                    at: boottime(),
+                    channel,
+                    lease,
+                })
+                .await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn read_back(&mut self) -> Result<(), Trouble> {
+        for i in 0..self.channels.len() {
+            let channel = self.channels[i];
+            let active = limited(OPERATION, self.driver.read_back(channel))
+                .await
+                .map_err(Trouble::Device)?;
+            if active == Some(true) && !self.on.contains(&channel) {
+                self.set(channel, false).await?;
+                self.tell(News::Alarm { channel }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn set(&mut self, channel: u16, energised: bool) -> Result<(), Trouble> {
+        limited(OPERATION, self.driver.set(channel, energised))
+            .await
+            .map_err(Trouble::Device)
+    }
+
+    async fn tell(&mut self, news: News) -> Result<(), Gone> {
+        self.news.send((self.index, news)).await.map_err(|_| Gone)
+    }
+}
+
+async fn limited<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, DriverError>>,
+) -> Result<T, String> {
+    match timeout(limit, work).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(match &error.source {
+            Some(source) => format!("{}: {source}", error.text),
+            None => error.text,
+        }),
+        Err(_) => Err(format!("no answer within {} ms", limit.as_millis())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use adapter_api::BoxFuture;
+    use std::sync::{Arc, Mutex};
+
+    /// What the device does, and what was done to it.
+    #[derive(Default)]
+    struct Script {
+        claims: usize,
+        /// The next writes that fail.
+        fail: usize,
+        /// The next write never ends.
+        hang: bool,
+        reads: Option<bool>,
+        writes: Vec<(u16, bool)>,
+    }
+
+    struct Scripted(Arc<Mutex<Script>>);
+
+    impl Scripted {
+        fn with<T>(&self, f: impl FnOnce(&mut Script) -> T) -> T {
+            f(&mut self.0.lock().expect("not poisoned"))
+        }
+    }
+
+    impl OutputDriver for Scripted {
+        fn claim<'a>(&'a mut self, _channels: &'a [u16]) -> BoxFuture<'a, Result<(), DriverError>> {
+            self.with(|s| s.claims += 1);
+            Box::pin(std::future::ready(Ok(())))
+        }
+
+        fn device(&self) -> String {
+            "scripted".into()
+        }
+
+        fn read_back(&mut self, _channel: u16) -> BoxFuture<'_, Result<Option<bool>, DriverError>> {
+            Box::pin(std::future::ready(Ok(self.with(|s| s.reads.take()))))
+        }
+
+        fn set(&mut self, channel: u16, energised: bool) -> BoxFuture<'_, Result<(), DriverError>> {
+            let (fails, hangs) = self.with(|s| {
+                s.writes.push((channel, energised));
+                let fails = s.fail > 0;
+                s.fail = s.fail.saturating_sub(1);
+                (fails, std::mem::take(&mut s.hang))
+            });
+            Box::pin(async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                if !fails {
+                    return Ok(());
+                }
+                Err(DriverError {
+                    device: "scripted".into(),
+                    text: "no".into(),
+                    source: None,
+                })
+            })
+        }
+    }
+
+    struct Rig {
+        news: mpsc::Receiver<(usize, News)>,
+        script: Arc<Mutex<Script>>,
+        wishes: watch::Sender<Wishes>,
+    }
+
+    const CHANNEL: u16 = 3;
+
+    fn lease(n: u64) -> LeaseId {
+        LeaseId(n)
+    }
+
+    impl Rig {
+        /// A board at rest whose first news were heard.
+        async fn ready() -> Self {
+            let script = Arc::new(Mutex::new(Script::default()));
+            let first = Wish {
+                number: 1,
+                want: Want::Rest,
+            };
+            let (wishes, wished) = watch::channel(Wishes::from([(CHANNEL, first)]));
+            let (tell, news) = mpsc::channel(64);
+            let driver = Box::new(Scripted(Arc::clone(&script)));
+            tokio::spawn(Board::new(0, driver, wished, tell).run());
+            let mut rig = Self { news, script, wishes };
+            assert_eq!(rig.next().await, News::Ready);
+            assert!(matches!(rig.next().await, News::Resting { channel: CHANNEL, .. }));
+            rig.writes();
+            rig
+        }
+
+        fn wish(&self, number: u64, want: Want) {
+            self.wishes.send_modify(|w| {
+                w.insert(CHANNEL, Wish { number, want });
+            });
+        }
+
+        fn energise(&self, number: u64) {
+            let not_after = boottime() + Duration::from_secs(60);
+            self.wish(
+                number,
+                Want::Energise {
+                    lease: lease(number),
+                    not_after,
+                },
+            );
+        }
+
+        async fn next(&mut self) -> News {
+            let next = timeout(Duration::from_secs(60), self.news.recv()).await;
+            next.expect("news in time").expect("the board runs").1
+        }
+
+        /// What was written since the last look.
+        fn writes(&self) -> Vec<(u16, bool)> {
+            std::mem::take(&mut self.script.lock().expect("not poisoned").writes)
+        }
+
+        fn script(&self, f: impl FnOnce(&mut Script)) {
+            f(&mut self.script.lock().expect("not poisoned"));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_order_that_was_released_meanwhile_is_never_switched_on() {
+        let mut rig = Rig::ready().await;
+        rig.energise(2);
+        rig.wish(3, Want::Rest);
+        assert!(matches!(rig.next().await, News::Resting { .. }));
+        assert_eq!(rig.writes(), [(CHANNEL, false)]);
+    }
+
+    #[tokio::test]
+    async fn an_order_that_is_late_at_the_device_is_not_switched_on() {
+        let mut rig = Rig::ready().await;
+        let not_after = boottime();
+        rig.wish(
+            2,
+            Want::Energise {
+                lease: lease(2),
+                not_after,
+            },
+        );
+        assert_eq!(
+            rig.next().await,
+            News::Late {
+                channel: CHANNEL,
+                lease: lease(2)
+            }
+        );
+        assert_eq!(rig.writes(), []);
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_takes_over_writes_nothing() {
+        let mut rig = Rig::ready().await;
+        for number in [2, 3] {
+            rig.energise(number);
+            let news = rig.next().await;
+            assert!(
+                matches!(news, News::Energised { lease: LeaseId(n), .. } if n == number),
+                "{news:?}"
+            );
+        }
+        assert_eq!(rig.writes(), [(CHANNEL, true)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_order_is_not_tried_again_when_the_device_is_back() {
+        let mut rig = Rig::ready().await;
+        rig.script(|s| s.fail = 1);
+        rig.energise(2);
+        assert_eq!(rig.next().await, News::Failed { text: "no".into() });
+        assert_eq!(rig.next().await, News::Ready);
+        // Another order that crossed the failure waits for a rest in between, too.
+        rig.energise(3);
+        let silence = timeout(Duration::from_millis(100), rig.news.recv()).await;
+        assert!(silence.is_err(), "{silence:?}");
+        rig.wish(4, Want::Rest);
+        assert!(matches!(rig.next().await, News::Resting { .. }));
+        assert_eq!(rig.writes(), [(CHANNEL, true), (CHANNEL, false)]);
+        rig.energise(5);
+        assert!(matches!(
+            rig.next().await,
+            News::Energised {
+                lease: LeaseId(5),
+                ..
+            }
+        ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_device_that_hangs_is_claimed_again() {
+        let mut rig = Rig::ready().await;
+        rig.script(|s| s.hang = true);
+        rig.energise(2);
+        assert_eq!(
+            rig.next().await,
+            News::Failed {
+                text: "no answer within 300 ms".into()
+            }
+        );
+        assert_eq!(rig.next().await, News::Ready);
+        rig.script(|s| assert_eq!(s.claims, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_channel_that_reads_active_without_a_lease_is_written_to_rest() {
+        let mut rig = Rig::ready().await;
+        rig.script(|s| s.reads = Some(true));
+        assert_eq!(rig.next().await, News::Alarm { channel: CHANNEL });
+        assert_eq!(rig.writes(), [(CHANNEL, false)]);
+        rig.energise(2);
+        assert!(matches!(rig.next().await, News::Energised { .. }));
+        rig.script(|s| s.reads = Some(true));
+        rig.wish(3, Want::Rest);
+        assert!(
+            matches!(rig.next().await, News::Resting { .. }),
+            "with a lease it may be active"
+        );
+    }
+}

@@ -1,0 +1,352 @@
+//! GPIO on the kernel's simulated chips: inputs with kernel timestamps, outputs under the real guard.
+//!
+//! Makes chips, so it needs root and the module gpio-sim: `tests/vm/gpio` runs it in a virtual machine.
+//! Elsewhere it says that it is skipped.
+
+#[path = "../rig/mod.rs"]
+mod rig;
+mod sim;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapter_api::{Adapter, AdapterContext, Shutdown};
+use adapter_gpio::{Backend, Bias, GpioInputs, InputLine};
+use gateway_core::{Edge, Instant, Signal, SignalKind};
+use gateway_guard::{BootClock, boottime};
+use rig::{LEASE, Rig, children, in_time, ms, role, run, say, send, send_pid};
+use rustix::process::Signal as Kill;
+use sim::{Chip, Registers};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+const LONG: u64 = 20_000;
+const RPI: &str = "pinctrl-bcm2835";
+
+fn main() -> ExitCode {
+    if let Some(done) = role() {
+        return done;
+    }
+    if !sim::is_there() {
+        say("skipped: no gpio-sim here; tests/vm/gpio runs these tests in a virtual machine");
+        return ExitCode::SUCCESS;
+    }
+    run(&[
+        ("gpiocdev: edges carry the kernel's time", cdev_edges),
+        ("gpiocdev: a bounce is one edge", cdev_debounce),
+        ("gpiocdev: lost edges are counted", cdev_lost),
+        ("gpiocdev: a line that is held is an error with a name", cdev_held),
+        ("gpiocdev: a pulse shows on the line", cdev_pulse),
+        ("gpiocdev: guard killed", cdev_guard_killed),
+        (
+            "gpiocdev: guard and sentinel killed, the kernel gives the line back",
+            cdev_all_killed,
+        ),
+        ("gpiocdev: guard frozen", cdev_guard_frozen),
+        ("gpiocdev: gateway killed", cdev_gateway_killed),
+        ("rppal: edges carry the kernel's time", rpi_edges),
+        (
+            "rppal: guard killed, the sentinel writes the register",
+            rpi_guard_killed,
+        ),
+    ])
+}
+
+/// An input adapter that runs, and what it says.
+struct Inputs {
+    runtime: tokio::runtime::Runtime,
+    signals: mpsc::Receiver<Signal>,
+    _stop: tokio::sync::watch::Sender<bool>,
+}
+
+impl Inputs {
+    fn start(inputs: GpioInputs) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let (send, signals) = mpsc::channel(4096);
+        let (stop, shutdown) = Shutdown::new();
+        let context = AdapterContext {
+            audio: mpsc::channel(1).0,
+            clock: Arc::new(BootClock),
+            device: "gpio".parse().expect("a name"),
+            lines: mpsc::channel(1).1,
+            shutdown,
+            signals: send,
+            simulated: true,
+        };
+        runtime.spawn(async move {
+            if let Err(error) = inputs.run(context).await {
+                say(&format!("     the adapter ended: {error}"));
+            }
+        });
+        Self {
+            runtime,
+            signals,
+            _stop: stop,
+        }
+    }
+
+    fn next(&mut self) -> Signal {
+        let signals = &mut self.signals;
+        self.runtime
+            .block_on(async { timeout(rig::PATIENCE, signals.recv()).await })
+            .expect("a signal in time")
+            .expect("the adapter runs")
+    }
+
+    fn next_edge(&mut self) -> (Instant, Edge) {
+        let signal = self.next();
+        match signal.kind {
+            SignalKind::Input { edge, .. } => (signal.at, edge),
+            other @ (SignalKind::Card { .. }
+            | SignalKind::Fault(_)
+            | SignalKind::Key { .. }
+            | SignalKind::Line { .. }
+            | SignalKind::Ready) => panic!("no edge: {other:?}"),
+        }
+    }
+
+    /// The first reading and the word that it works.
+    fn first(&mut self) -> Edge {
+        let (_, edge) = self.next_edge();
+        assert_eq!(self.next().kind, SignalKind::Ready);
+        edge
+    }
+
+    /// Nothing more comes for a while.
+    fn silent(&mut self, length: Duration) {
+        let signals = &mut self.signals;
+        let next = self
+            .runtime
+            .block_on(async { timeout(length, signals.recv()).await });
+        assert!(next.is_err(), "{next:?}");
+    }
+}
+
+fn button(backend: Backend, chip: &Chip, line: u32, debounce: Duration) -> GpioInputs {
+    let input = "bell".parse().expect("a name");
+    let line = InputLine {
+        active_low: true,
+        bias: Bias::PullUp,
+        debounce,
+        input,
+        line,
+    };
+    GpioInputs {
+        backend,
+        chip: chip.node.clone(),
+        lines: vec![line],
+    }
+}
+
+/// Presses and releases while the adapter cannot run, then looks at the times that it tells.
+fn edges(backend: Backend, chip: &Chip) -> String {
+    chip.pull(4, true);
+    let mut inputs = Inputs::start(button(backend, chip, 4, Duration::ZERO));
+    assert_eq!(
+        inputs.first(),
+        Edge {
+            active: false,
+            initial: true
+        }
+    );
+    let mut windows = Vec::new();
+    for active in [true, false, true, false] {
+        let before = boottime();
+        chip.pull(4, !active);
+        windows.push((active, before, boottime()));
+        std::thread::sleep(ms(5));
+    }
+    // The adapter shares this thread: it reads only now, long after the edges.
+    std::thread::sleep(ms(200));
+    let read = boottime();
+    let last = windows.last().expect("four").2;
+    let mut worst = Duration::ZERO;
+    for (active, before, after) in windows {
+        let (at, edge) = inputs.next_edge();
+        assert_eq!(
+            edge,
+            Edge {
+                active,
+                initial: false
+            }
+        );
+        // Interrupts of a simulated chip come from a work queue, a little after the write.
+        assert!(
+            before <= at && at < after + ms(100),
+            "{before:?} <= {at:?} <= {after:?}"
+        );
+        worst = worst.max(at.since(before));
+    }
+    let aged = read.since(last).as_millis();
+    format!(
+        "4 of 4, read {aged} ms late, their times within {} us of the edge",
+        worst.as_micros()
+    )
+}
+
+fn cdev_edges() -> String {
+    edges(Backend::Gpiocdev, &Chip::new("edges", "edges", 8))
+}
+
+fn cdev_debounce() -> String {
+    let chip = Chip::new("bounce", "bounce", 8);
+    chip.pull(4, true);
+    let mut inputs = Inputs::start(button(Backend::Gpiocdev, &chip, 4, ms(100)));
+    assert_eq!(
+        inputs.first(),
+        Edge {
+            active: false,
+            initial: true
+        }
+    );
+    for _ in 0..10 {
+        chip.pull(4, false);
+        chip.pull(4, true);
+    }
+    chip.pull(4, false);
+    assert_eq!(
+        inputs.next_edge().1,
+        Edge {
+            active: true,
+            initial: false
+        }
+    );
+    inputs.silent(ms(400));
+    "21 changes, 1 edge".into()
+}
+
+fn cdev_lost() -> String {
+    let chip = Chip::new("lost", "lost", 8);
+    chip.pull(4, true);
+    let mut inputs = Inputs::start(button(Backend::Gpiocdev, &chip, 4, Duration::ZERO));
+    assert_eq!(
+        inputs.first(),
+        Edge {
+            active: false,
+            initial: true
+        }
+    );
+    // The kernel keeps the last 1024; the adapter shares this thread and cannot read.
+    for _ in 0..600 {
+        chip.pull(4, false);
+        chip.pull(4, true);
+    }
+    let mut seen = 0;
+    loop {
+        match inputs.next().kind {
+            SignalKind::Input { .. } => seen += 1,
+            SignalKind::Fault(text) => {
+                assert_eq!(inputs.next().kind, SignalKind::Ready);
+                return format!("after {seen} edges: {text}");
+            }
+            other @ (SignalKind::Card { .. }
+            | SignalKind::Key { .. }
+            | SignalKind::Line { .. }
+            | SignalKind::Ready) => panic!("no edge and no fault: {other:?}"),
+        }
+    }
+}
+
+fn cdev_held() -> String {
+    let chip = Chip::new("held", "held", 8);
+    let mut first = Inputs::start(button(Backend::Gpiocdev, &chip, 4, Duration::ZERO));
+    first.first();
+    let mut rig = Rig::on_gpio(format!("gpiocdev:{}:4", chip.node.display()), chip.shown(4));
+    rig.start_guard();
+    rig.start_gateway("alone");
+    rig.wait_report("is held by", 1);
+    rig.tell("operate 500");
+    rig.wait_report("why: DeviceFault", 1);
+    // Given back, it is claimed by itself.
+    drop(first);
+    rig.wait_report("DeviceReady", 1);
+    rig.pulse(100);
+    rig.wait_relay(false);
+    "refused while held, claimed when free".into()
+}
+
+fn on_chip(name: &str) -> (Chip, Rig) {
+    let chip = Chip::new(name, name, 8);
+    let rig = Rig::on_gpio(format!("gpiocdev:{}:2", chip.node.display()), chip.shown(2)).started();
+    (chip, rig)
+}
+
+fn cdev_pulse() -> String {
+    let (_chip, mut rig) = on_chip("pulse");
+    let asked = boottime();
+    let on = rig.pulse(500);
+    let off = rig.wait_relay(false);
+    rig.wait_report("why: PulseEnd", 1);
+    assert!(off.since(asked) >= ms(490));
+    in_time(&rig, asked, off, on + ms(500))
+}
+
+fn cdev_guard_killed() -> String {
+    let (_chip, mut rig) = on_chip("killed");
+    rig.pulse(LONG);
+    let killed = send(&rig.guard, Kill::KILL);
+    let off = rig.wait_relay(false);
+    in_time(&rig, killed, off, killed)
+}
+
+fn cdev_all_killed() -> String {
+    let (_chip, mut rig) = on_chip("all-killed");
+    rig.pulse(LONG);
+    let guard = rig.guard.as_ref().expect("started").id();
+    // Frozen first, so that it cannot start another sentinel in between.
+    send(&rig.guard, Kill::STOP);
+    for sentinel in children(guard) {
+        send_pid(sentinel, Kill::KILL);
+    }
+    assert!(rig.relay.is_on(), "a frozen guard holds the line");
+    let killed = send(&rig.guard, Kill::KILL);
+    let off = rig.wait_relay(false);
+    in_time(&rig, killed, off, killed)
+}
+
+fn cdev_guard_frozen() -> String {
+    let (_chip, mut rig) = on_chip("frozen");
+    rig.pulse(LONG);
+    let frozen = send(&rig.guard, Kill::STOP);
+    let off = rig.wait_relay(false);
+    let status = rig
+        .guard
+        .as_mut()
+        .expect("started")
+        .wait()
+        .expect("the sentinel killed it");
+    assert!(!status.success());
+    in_time(&rig, frozen, off, frozen + ms(500))
+}
+
+fn cdev_gateway_killed() -> String {
+    let (_chip, mut rig) = on_chip("gateway");
+    rig.pulse(LONG);
+    let killed = send(&rig.gateway, Kill::KILL);
+    let off = rig.wait_relay(false);
+    in_time(&rig, killed, off, killed + LEASE)
+}
+
+fn rpi_edges() -> String {
+    let chip = Chip::new("rpi", RPI, 54);
+    let registers = Registers::disguise();
+    registers.raise(4);
+    edges(Backend::Rppal, &chip)
+}
+
+/// Runs after `rpi_edges`, which made the chip and the disguise.
+fn rpi_guard_killed() -> String {
+    let registers = Registers::at_hand();
+    let mut rig = Rig::on_gpio("rppal::17".into(), "/dev/null".into()).started();
+    registers.forget();
+    rig.tell(&format!("operate {LONG}"));
+    rig.wait("a set pin", || registers.was_set(17));
+    assert!(!registers.was_cleared(17));
+    let killed = send(&rig.guard, Kill::KILL);
+    rig.wait("a cleared pin", || registers.was_cleared(17));
+    in_time(&rig, killed, boottime(), killed)
+}

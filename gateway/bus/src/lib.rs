@@ -1,0 +1,101 @@
+//! Between the core and the outside interfaces: commands in, the live picture and the journal out.
+//!
+//! MQTT, HTTP and notifications hold a [`Bus`]; the core's task holds the [`BusCore`]. Commands wait in a
+//! bounded queue of [`QUEUE`]: when it is full the caller is refused at once with `overload`, nothing waits
+//! unseen. Events are read from the journal through cursors, so a slow reader harms nobody.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_core::{CommandReply, CommandRequest, Refusal, SiteView};
+use gateway_store::Store;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// How many commands may wait for the core.
+pub const QUEUE: usize = 64;
+/// How long a caller waits for its answer, which comes only when the record is durable.
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// A command on its way to the core.
+#[derive(Debug)]
+pub struct Asked {
+    /// Answered once, after the record is durable.
+    pub reply: oneshot::Sender<CommandReply>,
+    /// What is asked.
+    pub request: CommandRequest,
+}
+
+/// What an outside interface sees of the gateway.
+#[derive(Clone)]
+pub struct Bus {
+    commands: mpsc::Sender<Asked>,
+    store: Store,
+    view: watch::Receiver<Arc<SiteView>>,
+}
+
+/// The core's end.
+pub struct BusCore {
+    /// Commands, in order of arrival.
+    pub commands: mpsc::Receiver<Asked>,
+    /// The live picture.
+    pub view: watch::Sender<Arc<SiteView>>,
+}
+
+impl Bus {
+    /// Both ends.
+    #[must_use]
+    pub fn new(store: Store) -> (Self, BusCore) {
+        let (to_core, commands) = mpsc::channel(QUEUE);
+        let (view, picture) = watch::channel(Arc::new(SiteView::default()));
+        (
+            Self {
+                commands: to_core,
+                store,
+                view: picture,
+            },
+            BusCore { commands, view },
+        )
+    }
+
+    /// Asks the core and waits for its answer, at most [`ANSWER_LIMIT`].
+    pub async fn command(&self, request: CommandRequest) -> CommandReply {
+        let (reply, answer) = oneshot::channel();
+        match self.commands.try_send(Asked { reply, request }) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                return refused(Refusal::Overload, "too many commands wait; try again in a second");
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                return refused(Refusal::NotReady, "the gateway stops");
+            }
+        }
+        match tokio::time::timeout(ANSWER_LIMIT, answer).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(_)) => refused(Refusal::NotReady, "the gateway stops"),
+            // it may have been acted on: the id makes a repetition harmless
+            Err(_) => refused(
+                Refusal::Fault,
+                "the journal does not answer; the command may have been acted on, see the journal",
+            ),
+        }
+    }
+
+    /// The journal.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The live picture; it changes after the events it shows are queued for the journal.
+    #[must_use]
+    pub fn view(&self) -> watch::Receiver<Arc<SiteView>> {
+        self.view.clone()
+    }
+}
+
+fn refused(reason: Refusal, text: &str) -> CommandReply {
+    CommandReply::Refused {
+        reason,
+        text: text.to_owned(),
+    }
+}

@@ -1,0 +1,132 @@
+//! What goes on behind the journal: the index is kept up to date, sealed segments are verified.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use gateway_core::Seq;
+use tokio::sync::watch;
+
+use crate::depot::{Depot, link};
+use crate::index::{Index, Trouble};
+use crate::reader::Reader;
+use crate::report::Damage;
+use crate::segment::Scanner;
+
+/// How often a quiet index looks for work.
+const INDEX_IDLE: Duration = Duration::from_secs(5);
+/// How long records are gathered for the index: larger steps touch fewer of its pages.
+const INDEX_GATHER: Duration = Duration::from_millis(250);
+/// Pause between two sealed segments that are verified.
+const VERIFY_PAUSE: Duration = Duration::from_millis(20);
+/// Why the index is built again after a repair, which is reported by itself.
+pub(crate) const REPLACED: &str = "segments were replaced";
+
+/// Keeps the index up to date.
+pub(crate) struct Keeper {
+    pub(crate) damage: Arc<watch::Sender<Vec<Damage>>>,
+    pub(crate) durable: watch::Receiver<Seq>,
+    pub(crate) index: Arc<Index>,
+    pub(crate) reader: Arc<Reader>,
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+impl Keeper {
+    pub(crate) fn run(&self, rung: &Receiver<()>, closed: &Receiver<()>) {
+        let mut failures = 0u32;
+        while !self.stop.load(Ordering::Relaxed) {
+            let last = self.durable.borrow().0;
+            if let Err(damage) = self.index.ready(&self.reader, last) {
+                failures += 1;
+                // The first is news; the next ones (a full disk) are the same trouble, tried again in a while.
+                if failures == 1 {
+                    tracing::warn!(%damage, "journal index set aside, it is built again");
+                    if damage.what != REPLACED {
+                        self.damage.send_modify(|all| all.push(damage));
+                    }
+                } else if closed.recv_timeout(INDEX_IDLE) == Err(RecvTimeoutError::Disconnected) {
+                    return;
+                }
+                continue;
+            }
+            match self.index.catch_up(&self.reader, last) {
+                Ok(true) => {
+                    failures = 0;
+                    continue;
+                }
+                Ok(false) | Err(Trouble::Absent) => {}
+                Err(trouble) => {
+                    self.index.spoil(&trouble.to_string());
+                    continue;
+                }
+            }
+            match rung.recv_timeout(INDEX_IDLE) {
+                Ok(()) => {
+                    if closed.recv_timeout(INDEX_GATHER) == Err(RecvTimeoutError::Disconnected) {
+                        return;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+}
+
+/// Looks through sealed segments and repairs what is damaged.
+pub(crate) fn verify_sealed(depot: &Depot, stop: &AtomicBool) -> Vec<Damage> {
+    let mut damage = Vec::new();
+    let (anchors, _) = depot.anchors();
+    let firsts = depot.firsts();
+    let mut before = None;
+    for pair in firsts.windows(2) {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let (first, next) = (pair[0], pair[1]);
+        let found = match depot.survey(first) {
+            Ok(found) => found,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                damage.push(Damage {
+                    location: depot.path(first).display().to_string(),
+                    set_aside: None,
+                    what: format!("segment cannot be read: {error}"),
+                });
+                before = None;
+                continue;
+            }
+        };
+        if let (Some(last), Some(header)) = (before, found.header.as_ref())
+            && let Err(what) = link(Some(last), header, &anchors)
+        {
+            damage.push(Damage {
+                location: depot.path(first).display().to_string(),
+                set_aside: None,
+                what,
+            });
+        }
+        let end = found.runs.last().map_or(first - 1, |r| r.last);
+        let missing = end + 1 < next
+            && !anchors.iter().any(|a| a.from <= end + 1 && a.to + 1 >= next)
+            && !declared(depot, next, end);
+        if !found.faults.is_empty() || missing {
+            damage.push(depot.repair(first, &found, next));
+        }
+        before = found
+            .runs
+            .last()
+            .map(|r| (r.last, r.last_hash))
+            .or_else(|| found.sound());
+        // Sealed segments can wait; the doors cannot.
+        std::thread::sleep(VERIFY_PAUSE);
+    }
+    damage
+}
+
+/// The next segment itself says that it begins after a gap.
+fn declared(depot: &Depot, next: u64, end: u64) -> bool {
+    let header = Scanner::open(depot.io.as_ref(), &depot.path(next)).and_then(|mut s| s.header());
+    header.ok().flatten().is_some_and(|h| h.prev_seq == end)
+}

@@ -1,0 +1,339 @@
+//! What `doorline journal` does with a state folder: look, verify, export, build the index again.
+//!
+//! Looking works while a gateway runs; it then also sees records that are written and not yet synced.
+
+use std::io::{self, Write};
+use std::ops::{ControlFlow, RangeInclusive};
+use std::path::Path;
+use std::sync::Arc;
+
+use gateway_core::{Record, Seq};
+
+use crate::depot::{Depot, hex, link};
+use crate::index::Index;
+use crate::io::{RealIo, StoreIo};
+use crate::query::Filter;
+use crate::reader::Reader;
+use crate::records;
+use crate::report::{OpenError, ReadFailure};
+use crate::row::{from_json_text, json_text};
+use crate::store::{EVENTS, RECORDS, take_lock};
+
+/// Why an offline task could not be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OfflineError {
+    /// The index could not be built.
+    #[error("index cannot be built: {0}")]
+    Index(String),
+    /// The folder is in use or cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A segment cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadFailure),
+    /// The output cannot be written.
+    #[error("output cannot be written")]
+    Write(#[from] io::Error),
+}
+
+/// What is known of one log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogReport {
+    /// What is wrong, in words; empty if the log is whole.
+    pub faults: Vec<String>,
+    /// First record.
+    pub first: Seq,
+    /// Records that are missing and accounted for: trimmed, or lost to damage that was reported (from, to).
+    pub gaps: Vec<(Seq, Seq)>,
+    /// Chain hash of the last record, in hexadecimal.
+    pub head: String,
+    /// Last record.
+    pub last: Seq,
+    /// What is unusual and right: an unfinished write at the end.
+    pub notes: Vec<String>,
+    /// How many records there are.
+    pub records: u64,
+    /// How many segments there are.
+    pub segments: u64,
+}
+
+/// What `verify` found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// The events log.
+    pub events: LogReport,
+    /// The records log.
+    pub records: LogReport,
+}
+
+impl VerifyReport {
+    /// True if nothing is wrong.
+    #[must_use]
+    pub fn ok(&self) -> bool {
+        self.events.faults.is_empty() && self.records.faults.is_empty()
+    }
+}
+
+fn look(io: Arc<dyn StoreIo>, dir: &Path, name: &str, log: u8) -> Result<Arc<Depot>, OpenError> {
+    let depot = Depot::open(io, dir, name, log, false);
+    depot.map(Arc::new).map_err(|source| OpenError::Dir {
+        dir: dir.to_owned(),
+        source,
+    })
+}
+
+/// Checks every frame, every chain and every gap of both logs, and the snapshots. Changes nothing.
+///
+/// # Errors
+/// [`OpenError::Dir`] if the folder cannot be read.
+pub fn verify(dir: &Path) -> Result<VerifyReport, OpenError> {
+    verify_with(dir, RealIo)
+}
+
+/// [`verify`] on a given medium.
+///
+/// # Errors
+/// [`OpenError::Dir`] if the folder cannot be read.
+pub fn verify_with(dir: &Path, io: impl StoreIo) -> Result<VerifyReport, OpenError> {
+    let io: Arc<dyn StoreIo> = Arc::new(io);
+    let events = look(io.clone(), dir, EVENTS, 1)?;
+    let changes = look(io, dir, RECORDS, 2)?;
+    let mut report = VerifyReport {
+        events: examine(&events),
+        records: examine(&changes),
+    };
+    for name in changes.io.list(&changes.dir).unwrap_or_default() {
+        let upto = name.strip_suffix(".snap").and_then(|n| n.parse().ok());
+        if let Some(fault) = upto.and_then(|upto| records::load(&changes, upto).1) {
+            report.records.faults.push(format!("{name}: {fault}"));
+        }
+    }
+    Ok(report)
+}
+
+fn examine(depot: &Depot) -> LogReport {
+    let mut report = LogReport::default();
+    let (anchors, bad) = depot.anchors();
+    if bad > 0 {
+        report
+            .notes
+            .push(format!("{bad} lines of the anchor file cannot be read"));
+    }
+    let firsts = depot.firsts();
+    let mut before = None;
+    for (k, first) in firsts.iter().enumerate() {
+        let growing = k + 1 == firsts.len();
+        let name = format!("{first:020}.seg");
+        report.segments += 1;
+        let found = match depot.survey(*first) {
+            Ok(found) => found,
+            Err(error) => {
+                report.faults.push(format!("{name}: cannot be read: {error}"));
+                continue;
+            }
+        };
+        report.records += found.records;
+        if let Some(header) = &found.header {
+            if header.first != *first || header.log != depot.log {
+                report
+                    .faults
+                    .push(format!("{name}: the header belongs to another segment"));
+            }
+            match link(before, header, &anchors) {
+                Ok(gap) => report.gaps.extend(gap.map(|(from, to)| (Seq(from), Seq(to)))),
+                Err(what) => report.faults.push(format!("{name}: {what}")),
+            }
+            if growing && found.len < header.capacity {
+                report.faults.push(format!(
+                    "{name}: cut off, {} of {} bytes",
+                    found.len, header.capacity
+                ));
+            }
+        }
+        let sound = found.sound().map_or(0, |(last, _)| last);
+        let torn = growing && found.header.is_some() && found.durable <= sound;
+        for (at, what) in &found.faults {
+            let text = format!("{name}: {what} at byte {at}");
+            if torn {
+                report.notes.push(text)
+            } else {
+                report.faults.push(text)
+            }
+        }
+        if let Some(run) = found.runs.first().filter(|_| report.first.0 == 0) {
+            report.first = Seq(run.first);
+        }
+        if let Some(run) = found.runs.last() {
+            (report.last, report.head) = (Seq(run.last), hex(&run.last_hash));
+            before = Some((run.last, run.last_hash));
+        } else if let Some(header) = &found.header {
+            before = Some((header.prev_seq, header.prev_hash));
+        }
+    }
+    report
+}
+
+/// Form of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Comma-separated values (RFC 4180) with a head line; the event's own fields are one JSON object.
+    Csv,
+    /// One JSON object per line, as [`json`](crate::json) gives it.
+    Jsonl,
+}
+
+fn quoted(text: &str) -> String {
+    if text.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+fn csv(record: &Record) -> String {
+    let shown = crate::row::json(record);
+    let own: serde_json::Map<_, _> = shown
+        .as_object()
+        .into_iter()
+        .flatten()
+        .skip(7)
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
+    let cells = [
+        record.seq.to_string(),
+        record.at.to_string(),
+        record.kind.clone(),
+        record.source.clone(),
+        record.ring.map(|r| r.to_string()).unwrap_or_default(),
+        record.simulated.to_string(),
+        serde_json::Value::Object(own).to_string(),
+    ];
+    cells.iter().map(|c| quoted(c)).collect::<Vec<_>>().join(",")
+}
+
+/// Writes the events of a range that fit. Gives how many.
+///
+/// # Errors
+/// [`OfflineError`]; what was written before stays written.
+pub fn export(
+    dir: &Path,
+    range: RangeInclusive<u64>,
+    filter: &Filter,
+    out: &mut dyn Write,
+    format: Format,
+) -> Result<u64, OfflineError> {
+    let reader = Reader::new(look(Arc::new(RealIo), dir, EVENTS, 1)?);
+    if format == Format::Csv {
+        out.write_all(b"seq,at,kind,source,ring_id,simulated,fields\r\n")?;
+    }
+    let mut count = 0;
+    let mut written = Ok(());
+    reader.scan(*range.start(), *range.end(), &mut |frame, _| {
+        let Some(record) = from_json_text(&frame.payload).ok().filter(|r| filter.fits(r)) else {
+            return ControlFlow::Continue(());
+        };
+        written = match format {
+            Format::Csv => write!(out, "{}\r\n", csv(&record)),
+            Format::Jsonl => writeln!(out, "{}", json_text(&record)),
+        };
+        count += 1;
+        if written.is_ok() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    })?;
+    written?;
+    out.flush()?;
+    Ok(count)
+}
+
+/// Removes the index and builds it again. Gives the last event it holds.
+///
+/// # Errors
+/// [`OpenError::InUse`] while a gateway runs, which builds it by itself.
+pub fn rebuild(dir: &Path) -> Result<Seq, OfflineError> {
+    let _lock = take_lock(&RealIo, dir)?;
+    let reader = Reader::new(look(Arc::new(RealIo), dir, EVENTS, 1)?);
+    let mut last = 0;
+    reader.scan(1, u64::MAX, &mut |frame, _| {
+        last = frame.seq;
+        ControlFlow::Continue(())
+    })?;
+    let path = dir.join("index");
+    if path.exists() {
+        std::fs::remove_dir_all(&path)?;
+    }
+    let index = Index::new(dir, 8 << 20);
+    index
+        .ready(&reader, last)
+        .map_err(|damage| OfflineError::Index(damage.to_string()))?;
+    while index
+        .catch_up(&reader, last)
+        .map_err(|trouble| OfflineError::Index(trouble.to_string()))?
+    {}
+    let upto = index.upto();
+    index.close();
+    Ok(Seq(upto))
+}
+
+/// Follows the events log of a folder, whether or not a gateway runs.
+pub struct Tail {
+    reader: Reader,
+    next: u64,
+    /// A step in the numbers that was seen once: a write in progress, or a real gap.
+    step: Option<u64>,
+}
+
+/// Begins `last` records before the end, or at the beginning.
+///
+/// # Errors
+/// [`OfflineError`] if the folder cannot be read.
+pub fn tail(dir: &Path, last: usize) -> Result<Tail, OfflineError> {
+    let reader = Reader::new(look(Arc::new(RealIo), dir, EVENTS, 1)?);
+    let newest = reader.scan_back(1, u64::MAX, last.max(1), &mut |frame| Some(frame.seq))?;
+    let next = match newest.as_slice() {
+        [] => 1,
+        [end, ..] if last == 0 => end + 1,
+        [.., begin] => *begin,
+    };
+    Ok(Tail {
+        reader,
+        next,
+        step: None,
+    })
+}
+
+impl Tail {
+    /// Records since the last call, at most `max`; empty if there is nothing new. To follow, call again after
+    /// a short wait.
+    ///
+    /// # Errors
+    /// [`OfflineError`] if the folder cannot be read.
+    pub fn next(&mut self, max: usize) -> Result<Vec<Record>, OfflineError> {
+        let depot = &self.reader.depot;
+        depot.refresh().map_err(|source| ReadFailure {
+            path: depot.dir.clone(),
+            source,
+        })?;
+        let mut page = Vec::new();
+        let (mut next, mut step) = (self.next, self.step);
+        self.reader.scan(next, u64::MAX, &mut |frame, _| {
+            if frame.seq != next && step != Some(frame.seq) {
+                step = Some(frame.seq);
+                return ControlFlow::Break(());
+            }
+            step = None;
+            next = frame.seq + 1;
+            page.extend(from_json_text(&frame.payload).ok());
+            if page.len() < max {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        (self.next, self.step) = (next, step);
+        Ok(page)
+    }
+}

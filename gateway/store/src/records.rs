@@ -1,0 +1,630 @@
+//! The records log: durable keys and values, compacted by snapshot.
+//!
+//! A change is one JSON row: `{"kind":"token","key":"ha","value":{…},"expires":"2026-…"}`, without `expires` if it
+//! lasts, and `{"kind":"token","key":"ha","gone":true}` when deleted. A snapshot file `<seq>.snap` has the segment
+//! format, holds one row per entry and a last frame that counts them. The two newest snapshots and all segments
+//! after the older one are kept, so that one bad snapshot loses nothing.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_core::{Seq, Timestamp};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::depot::Depot;
+use crate::log::{Log, Recovery};
+use crate::reader::Reader;
+use crate::report::Damage;
+use crate::segment::{END, Header, HeaderKind, MAX_PAYLOAD, RECORD, Scanner, Step, chain, push_frame};
+use crate::store::Ticket;
+use crate::worker::{Item, Queue, Sink};
+
+/// Changes that may wait for the medium.
+const QUEUE: usize = 4096;
+/// Longest entry in bytes.
+const ENTRY: usize = MAX_PAYLOAD / 4;
+/// Changes after which a snapshot is worth it, if they are also more than four times the entries.
+const SNAPSHOT_AFTER: u64 = 4096;
+/// Kind under which cursors stand.
+pub(crate) const CURSOR: &str = "cursor";
+
+/// An entry of the records log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// After this time it is as if it were deleted.
+    pub expires: Option<Timestamp>,
+    /// The value.
+    pub value: serde_json::Value,
+}
+
+/// Why a change was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PutError {
+    /// The journal is closed.
+    #[error("journal is closed")]
+    Closed,
+    /// Too many changes wait for the medium.
+    #[error("journal queue is full, {waiting} changes wait for the medium")]
+    Full {
+        /// How many wait.
+        waiting: usize,
+    },
+    /// The kind has its full number of entries that are not expired.
+    #[error("there are {limit} entries of this kind, which is the limit")]
+    KindFull {
+        /// The limit.
+        limit: usize,
+    },
+    /// The change is in memory, but the journal was closed before it was durable.
+    #[error("journal closed before the change was durable")]
+    NotDurable,
+    /// Kind, key and value together are too long.
+    #[error("entry of {size} bytes is too long, at most {limit} are allowed")]
+    TooLong {
+        /// The limit.
+        limit: usize,
+        /// Bytes found.
+        size: usize,
+    },
+}
+
+/// One row of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Change {
+    kind: String,
+    key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    gone: bool,
+}
+
+impl Item for Change {
+    fn payload(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a change has text keys and JSON values only")
+    }
+}
+
+/// What the log says, by kind and key.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Entries(BTreeMap<String, BTreeMap<String, Entry>>);
+
+impl Entries {
+    fn apply(&mut self, change: Change) {
+        let kind = self.0.entry(change.kind).or_default();
+        if change.gone {
+            kind.remove(&change.key);
+            return;
+        }
+        let expires = change.expires.and_then(|t| t.parse().ok());
+        kind.insert(
+            change.key,
+            Entry {
+                expires,
+                value: change.value.unwrap_or_default(),
+            },
+        );
+    }
+
+    fn apply_row(&mut self, payload: &[u8]) -> bool {
+        let change = serde_json::from_slice(payload).ok();
+        change.map(|change| self.apply(change)).is_some()
+    }
+
+    fn purge(&mut self, now: Timestamp) {
+        for entries in self.0.values_mut() {
+            entries.retain(|_, e| e.expires.is_none_or(|t| t > now));
+        }
+    }
+
+    fn changes(&self) -> impl Iterator<Item = Change> + '_ {
+        self.0
+            .iter()
+            .flat_map(|(kind, entries)| entries.iter().map(move |(key, e)| change(kind, key, e)))
+    }
+
+    fn count(&self) -> u64 {
+        self.0.values().map(|e| e.len() as u64).sum()
+    }
+
+    /// The furthest cursor.
+    pub(crate) fn furthest(&self) -> u64 {
+        let cursors = self.0.get(CURSOR).into_iter().flatten();
+        cursors.filter_map(|(_, e)| e.value.as_u64()).max().unwrap_or(0)
+    }
+}
+
+fn change(kind: &str, key: &str, entry: &Entry) -> Change {
+    Change {
+        kind: kind.to_owned(),
+        key: key.to_owned(),
+        value: Some(entry.value.clone()),
+        expires: entry.expires.map(|t| t.to_string()),
+        gone: false,
+    }
+}
+
+/// The durable key/value records: users, tokens, used command ids, lock-outs. Cheap to clone.
+#[derive(Clone)]
+pub struct Records {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) queue: Arc<Queue<Change>>,
+    /// Locked after the queue, so that changes and their order agree.
+    entries: std::sync::RwLock<Entries>,
+    depot: Arc<Depot>,
+    limit: usize,
+}
+
+impl Shared {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Entries> {
+        self.entries
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Entries> {
+        self.entries
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Records {
+    pub(crate) fn new(
+        log: &Log,
+        depot: Arc<Depot>,
+        entries: Entries,
+        limit: usize,
+    ) -> (Self, watch::Sender<Seq>) {
+        let (queue, durable) = Queue::new(log);
+        let shared = Shared {
+            queue: Arc::new(queue),
+            entries: entries.into(),
+            depot,
+            limit,
+        };
+        (
+            Self {
+                shared: Arc::new(shared),
+            },
+            durable,
+        )
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    fn ticket(&self, seq: u64) -> Ticket {
+        Ticket::new(Seq(seq), self.shared.queue.durable.clone())
+    }
+
+    /// Sets a value; readers see it at once, the ticket (numbered by the records log) tells when it is durable.
+    ///
+    /// # Errors
+    /// [`PutError`] if it was not taken.
+    pub fn put(
+        &self,
+        kind: &str,
+        key: &str,
+        value: serde_json::Value,
+        expires: Option<Timestamp>,
+    ) -> Result<Ticket, PutError> {
+        let entry = Entry { expires, value };
+        let change = change(kind, key, &entry);
+        let size = change.payload().len();
+        if size > ENTRY {
+            return Err(PutError::TooLong { limit: ENTRY, size });
+        }
+        let now = self.shared.depot.io.wall();
+        let mut queue = self.shared.queue.lock();
+        if queue.closed {
+            return Err(PutError::Closed);
+        }
+        if queue.waiting.len() >= QUEUE {
+            return Err(PutError::Full {
+                waiting: queue.waiting.len(),
+            });
+        }
+        let mut all = self.shared.write();
+        let limit = self.shared.limit;
+        let entries = all.0.entry(kind.to_owned()).or_default();
+        if !entries.contains_key(key) && entries.len() >= limit {
+            entries.retain(|_, e| e.expires.is_none_or(|t| t > now));
+            if entries.len() >= limit {
+                return Err(PutError::KindFull { limit });
+            }
+        }
+        entries.insert(key.to_owned(), entry);
+        drop(all);
+        let seq = queue.push(change);
+        drop(queue);
+        self.shared.queue.ring();
+        Ok(self.ticket(seq))
+    }
+
+    /// [`put`](Self::put), then waits until it is on the medium.
+    ///
+    /// # Errors
+    /// [`PutError`].
+    pub async fn put_durable(
+        &self,
+        kind: &str,
+        key: &str,
+        value: serde_json::Value,
+        expires: Option<Timestamp>,
+    ) -> Result<(), PutError> {
+        let ticket = self.put(kind, key, value, expires)?;
+        ticket
+            .durable()
+            .await
+            .map(|_| ())
+            .map_err(|_| PutError::NotDurable)
+    }
+
+    /// Removes a value; no error if there is none.
+    ///
+    /// # Errors
+    /// [`PutError`] if it was not taken.
+    pub fn delete(&self, kind: &str, key: &str) -> Result<Ticket, PutError> {
+        let mut queue = self.shared.queue.lock();
+        if queue.closed {
+            return Err(PutError::Closed);
+        }
+        if queue.waiting.len() >= QUEUE {
+            return Err(PutError::Full {
+                waiting: queue.waiting.len(),
+            });
+        }
+        let change = Change {
+            kind: kind.to_owned(),
+            key: key.to_owned(),
+            value: None,
+            expires: None,
+            gone: true,
+        };
+        self.shared.write().apply(change.clone());
+        let seq = queue.push(change);
+        drop(queue);
+        self.shared.queue.ring();
+        Ok(self.ticket(seq))
+    }
+
+    /// [`delete`](Self::delete), then waits until it is on the medium.
+    ///
+    /// # Errors
+    /// [`PutError`].
+    pub async fn delete_durable(&self, kind: &str, key: &str) -> Result<(), PutError> {
+        let ticket = self.delete(kind, key)?;
+        ticket
+            .durable()
+            .await
+            .map(|_| ())
+            .map_err(|_| PutError::NotDurable)
+    }
+
+    /// The entry, if there is one that is not expired.
+    #[must_use]
+    pub fn get(&self, kind: &str, key: &str) -> Option<Entry> {
+        let now = self.shared.depot.io.wall();
+        let entry = self.shared.read().0.get(kind)?.get(key)?.clone();
+        entry.expires.is_none_or(|t| t > now).then_some(entry)
+    }
+
+    /// All entries of a kind that are not expired, by key.
+    #[must_use]
+    pub fn list(&self, kind: &str) -> Vec<(String, Entry)> {
+        let now = self.shared.depot.io.wall();
+        let all = self.shared.read();
+        let entries = all.0.get(kind).into_iter().flatten();
+        let live = entries.filter(|(_, e)| e.expires.is_none_or(|t| t > now));
+        live.map(|(key, e)| (key.clone(), e.clone())).collect()
+    }
+}
+
+/// A durable cursor: the last event a reader has dealt with. Cheap to clone.
+#[derive(Clone)]
+pub struct Cursor {
+    records: Records,
+    name: String,
+    flush: Duration,
+}
+
+impl Cursor {
+    pub(crate) fn new(records: Records, name: &str, flush: Duration) -> Self {
+        Self {
+            records,
+            name: name.to_owned(),
+            flush,
+        }
+    }
+
+    /// The last event dealt with; 0 if none.
+    #[must_use]
+    pub fn get(&self) -> Seq {
+        let all = self.records.shared.read();
+        let entry = all.0.get(CURSOR).and_then(|e| e.get(&self.name));
+        Seq(entry.and_then(|e| e.value.as_u64()).unwrap_or(0))
+    }
+
+    /// Moves on, never back. Movements are gathered and written within `Options::cursor_flush`; after a
+    /// power cut the cursor may be back by that much, so that events are repeated, never lost.
+    pub fn advance(&self, seq: Seq) {
+        let shared = &self.records.shared;
+        let mut queue = shared.queue.lock();
+        if queue.closed || seq <= self.get() {
+            return;
+        }
+        let entry = Entry {
+            expires: None,
+            value: seq.0.into(),
+        };
+        let change = change(CURSOR, &self.name, &entry);
+        shared.write().apply(change.clone());
+        queue.defer(&self.name, change, self.flush);
+        drop(queue);
+        shared.queue.ring();
+    }
+}
+
+/// Makes snapshots when changes outgrow entries.
+pub(crate) struct Compactor {
+    shared: Arc<Shared>,
+    since: u64,
+}
+
+impl Compactor {
+    pub(crate) fn new(shared: Arc<Shared>, since: u64) -> Self {
+        Self { shared, since }
+    }
+}
+
+impl Sink<Change> for Compactor {
+    fn durable(&mut self, items: &[(u64, Change)]) {
+        self.since += items.len() as u64;
+    }
+
+    fn rest(&mut self, log: &mut Log) {
+        if self.since < SNAPSHOT_AFTER {
+            return;
+        }
+        let now = self.shared.depot.io.wall();
+        let entries = {
+            // Only a state that is durable as a whole may become a snapshot.
+            let queue = self.shared.queue.lock();
+            if !queue.waiting.is_empty() {
+                return;
+            }
+            let mut all = self.shared.write();
+            all.purge(now);
+            if self.since < 4 * all.count() {
+                return;
+            }
+            all.clone()
+        };
+        self.since = 0;
+        if let Err(error) = snapshot(&self.shared.depot, log, &entries) {
+            tracing::warn!(%error, "snapshot of the records log failed, its segments stay");
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Last {
+    upto: u64,
+    entries: u64,
+}
+
+fn snapshots(depot: &Depot) -> io::Result<Vec<u64>> {
+    let names = depot.io.list(&depot.dir)?;
+    Ok(names
+        .iter()
+        .filter_map(|n| n.strip_suffix(".snap")?.parse().ok())
+        .collect())
+}
+
+pub(crate) fn snapshot_path(depot: &Depot, upto: u64) -> PathBuf {
+    depot.dir.join(format!("{upto:020}.snap"))
+}
+
+fn snapshot(depot: &Depot, log: &Log, entries: &Entries) -> io::Result<()> {
+    let upto = log.last;
+    let header = Header {
+        log: depot.log,
+        kind: HeaderKind::Snapshot,
+        capacity: 0,
+        first: 1,
+        prev_seq: upto,
+        prev_hash: *log.hash(),
+        made_ms: depot.io.wall().as_millisecond(),
+    };
+    let mut bytes = header.encode().to_vec();
+    let mut hash = header.prev_hash;
+    let mut seq = 0;
+    for change in entries.changes() {
+        seq += 1;
+        let payload = change.payload();
+        hash = chain(&hash, seq, &payload);
+        push_frame(&mut bytes, RECORD, seq, seq, &hash, &payload);
+    }
+    let last = serde_json::to_vec(&Last { upto, entries: seq }).expect("two numbers");
+    hash = chain(&hash, seq + 1, &last);
+    push_frame(&mut bytes, END, seq + 1, seq + 1, &hash, &last);
+    let path = snapshot_path(depot, upto);
+    let draft = path.with_extension("draft");
+    let file = depot.io.open(&draft, true)?;
+    file.set_len(0)?;
+    file.write_at(&bytes, 0)?;
+    file.sync()?;
+    depot.io.rename(&draft, &path)?;
+    depot.io.sync_dir(&depot.dir)?;
+    let all = snapshots(depot)?;
+    let Some(older) = all.len().checked_sub(2) else {
+        return Ok(());
+    };
+    for upto in &all[..older] {
+        depot.io.remove(&snapshot_path(depot, *upto))?;
+    }
+    depot.trim(all[older] + 1)?;
+    Ok(())
+}
+
+/// Reads a snapshot; the entries that could be read, and what is wrong with it.
+pub(crate) fn load(depot: &Depot, upto: u64) -> (Entries, Option<String>) {
+    let mut entries = Entries::default();
+    let fault = read_snapshot(depot, upto, &mut entries);
+    (
+        entries,
+        fault.unwrap_or_else(|error| Some(format!("snapshot cannot be read: {error}"))),
+    )
+}
+
+fn read_snapshot(depot: &Depot, upto: u64, entries: &mut Entries) -> io::Result<Option<String>> {
+    let mut scanner = Scanner::open(depot.io.as_ref(), &snapshot_path(depot, upto))?;
+    let header = scanner
+        .header()?
+        .filter(|h| h.kind == HeaderKind::Snapshot && h.prev_seq == upto);
+    let mut fault = header.is_none().then(|| "bad snapshot header".to_owned());
+    let mut hash = header.map_or([0; 32], |h| h.prev_hash);
+    let mut seq = 0;
+    loop {
+        let at = scanner.at;
+        match scanner.step()? {
+            Step::Frame(frame) => {
+                seq += 1;
+                hash = chain(&hash, frame.seq, &frame.payload);
+                if frame.seq != seq || frame.hash != hash {
+                    fault.get_or_insert_with(|| format!("snapshot chain broken at byte {at}"));
+                    (seq, hash) = (frame.seq, frame.hash);
+                }
+                if frame.flags == END {
+                    let last = serde_json::from_slice::<Last>(&frame.payload).ok();
+                    if last.is_none_or(|l| l.upto != upto || l.entries + 1 != seq) {
+                        fault.get_or_insert_with(|| "snapshot count is wrong".to_owned());
+                    }
+                    return Ok(fault);
+                }
+                if !entries.apply_row(&frame.payload) {
+                    fault.get_or_insert_with(|| format!("snapshot row at byte {at} is no change"));
+                }
+            }
+            Step::End => return Ok(fault.or_else(|| Some("snapshot is cut off".to_owned()))),
+            Step::Zero | Step::Bad(_) => {
+                fault.get_or_insert_with(|| format!("bad snapshot frame at byte {at}"));
+                scanner.resync()?;
+            }
+        }
+    }
+}
+
+/// What the records log holds.
+pub(crate) struct Opened {
+    pub(crate) log: Log,
+    pub(crate) entries: Entries,
+    pub(crate) recovery: Recovery,
+    /// Changes since the snapshot.
+    pub(crate) since: u64,
+}
+
+/// Opens the records log: newest good snapshot, then the changes after it.
+pub(crate) fn open(depot: &Arc<Depot>, segment: u64) -> io::Result<Opened> {
+    let mut bad: Vec<Damage> = Vec::new();
+    let mut salvaged = None;
+    let mut base = None;
+    for upto in snapshots(depot)?.into_iter().rev() {
+        let (entries, fault) = load(depot, upto);
+        match fault {
+            None => {
+                base = Some((upto, entries));
+                break;
+            }
+            Some(what) => {
+                bad.push(depot.set_aside(&snapshot_path(depot, upto), &what));
+                salvaged = salvaged.or(Some((upto, entries)));
+            }
+        }
+    }
+    let begin = depot.firsts().first().copied().unwrap_or(1);
+    let (upto, mut entries) = match base {
+        Some(base) => base,
+        // Without a good snapshot the changes tell everything, as long as none was trimmed.
+        None if begin <= 1 => (0, Entries::default()),
+        None => salvaged.unwrap_or_default(),
+    };
+    let floor = upto;
+    let (log, mut recovery) = Log::open(depot.clone(), segment, floor)?;
+    recovery.damage.splice(0..0, bad);
+    let mut since = 0;
+    let mut unknown = 0u64;
+    let scanned = Reader::new(depot.clone()).scan(upto + 1, log.last, &mut |frame, _| {
+        since += 1;
+        unknown += u64::from(!entries.apply_row(&frame.payload));
+        ControlFlow::Continue(())
+    });
+    if let Err(failure) = scanned {
+        recovery.damage.push(Damage {
+            location: failure.path.display().to_string(),
+            set_aside: None,
+            what: format!("records cannot be read: {}", failure.source),
+        });
+    }
+    if unknown > 0 {
+        tracing::warn!(
+            unknown,
+            "rows of the records log that this version does not know were left out"
+        );
+    }
+    entries.purge(depot.io.wall());
+    Ok(Opened {
+        log,
+        entries,
+        recovery,
+        since,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exact_text_of_a_change_and_of_a_deletion() {
+        let expires = Some("2026-03-01T12:00:00Z".parse().expect("a time"));
+        let entry = Entry {
+            expires,
+            value: serde_json::json!({"scope": ["open"]}),
+        };
+        let put = change("token", "ha", &entry);
+        let text =
+            r#"{"kind":"token","key":"ha","value":{"scope":["open"]},"expires":"2026-03-01T12:00:00Z"}"#;
+        assert_eq!(String::from_utf8(put.payload()).expect("text"), text);
+        assert_eq!(serde_json::from_str::<Change>(text).expect("reads"), put);
+        let gone = Change {
+            value: None,
+            expires: None,
+            gone: true,
+            ..put
+        };
+        assert_eq!(
+            String::from_utf8(gone.payload()).expect("text"),
+            r#"{"kind":"token","key":"ha","gone":true}"#
+        );
+        let mut entries = Entries::default();
+        assert!(entries.apply_row(text.as_bytes()));
+        assert_eq!(entries.count(), 1);
+        assert!(entries.apply_row(&gone.payload()));
+        assert_eq!(entries.count(), 0);
+        assert!(!entries.apply_row(b"nonsense"));
+    }
+}

@@ -1,0 +1,586 @@
+//! Commands: reading what a stranger sent, deciding whether it can be news, and the text of the answer. Pure.
+
+use std::time::Duration;
+
+use gateway_core::{
+    ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorId, Factor, Origin, PanelId, Refusal,
+    RingId, Subject, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::topics::Target;
+
+/// Longest command in bytes.
+pub(crate) const MAX_PAYLOAD: usize = 1024;
+/// Name under which MQTT clients stand in the journal: the broker does not tell us who published.
+const SUBJECT: &str = "mqtt";
+
+/// What a command looks like on the wire.
+#[derive(Deserialize)]
+struct Wire {
+    command: String,
+    id: Option<String>,
+    at: Option<String>,
+    door: Option<String>,
+    panel: Option<String>,
+    button: Option<String>,
+    ring_id: Option<String>,
+}
+
+/// A message on a command topic.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival<'a> {
+    /// How long the connection stands.
+    pub(crate) connected: Duration,
+    /// The broker says that it sends this again.
+    pub(crate) dup: bool,
+    pub(crate) payload: &'a [u8],
+    /// The broker kept it.
+    pub(crate) retained: bool,
+    pub(crate) target: Target,
+    pub(crate) wall: Timestamp,
+}
+
+/// What holds for commands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) accept_untimed: bool,
+    pub(crate) ttl: Duration,
+}
+
+/// A command for the core.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Asked {
+    pub(crate) request: CommandRequest,
+    /// Why the core will refuse it, in words that fit MQTT; it is sent there all the same, for the journal.
+    pub(crate) why_not: Option<String>,
+}
+
+/// A message that is no command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Malformed {
+    #[error("at {found:?} is not an RFC 3339 time such as 2026-03-01T12:00:00Z")]
+    At { found: String },
+    #[error("{command} is not a command here; {allowed}")]
+    Command { command: String, allowed: &'static str },
+    #[error("id must have 1 to 64 visible ASCII characters")]
+    Id,
+    #[error("not a JSON object with text fields \"command\", \"id\" and \"at\": {why}")]
+    Json { why: String },
+    #[error("field \"{field}\" is missing or is not a name")]
+    Name { field: &'static str },
+    #[error("topic and field \"{field}\" name different things")]
+    Other { field: &'static str },
+    #[error("{size} bytes are too long, at most {MAX_PAYLOAD} are allowed")]
+    TooLong { size: usize },
+}
+
+/// Reads a message. `made_id` is used where the client gave no id.
+///
+/// What cannot be news comes back with a reason and marked so that the core refuses it: a kept, repeated or old
+/// one as stale, one without time or id as untimed unless the rules take those.
+pub(crate) fn read(
+    arrival: &Arrival<'_>,
+    rules: Rules,
+    made_id: &CommandId,
+) -> Result<Asked, (Option<String>, Malformed)> {
+    let size = arrival.payload.len();
+    if size > MAX_PAYLOAD {
+        return Err((None, Malformed::TooLong { size }));
+    }
+    let payload = arrival.payload.trim_ascii();
+    let wire = if payload.first() == Some(&b'{') {
+        serde_json::from_slice(payload).map_err(|e| (None, Malformed::Json { why: e.to_string() }))?
+    } else {
+        plain(&arrival.target, payload).map_err(|e| (None, e))?
+    };
+    let id = wire.id.as_deref().map(CommandId::new);
+    let known = id.clone().flatten().map(|id| id.to_string());
+    match judge(arrival, rules, made_id, &wire, id) {
+        Ok(asked) => Ok(asked),
+        Err(malformed) => Err((known, malformed)),
+    }
+}
+
+/// The bare words that buttons and scripts send.
+fn plain(target: &Target, payload: &[u8]) -> Result<Wire, Malformed> {
+    let opens = [&b"OPEN"[..], b"UNLOCK", b"PRESS"].contains(&payload);
+    if !(opens && matches!(target, Target::Door(_))) {
+        let why = "neither an object nor OPEN at a door".to_owned();
+        return Err(Malformed::Json { why });
+    }
+    Ok(Wire {
+        command: "open".to_owned(),
+        id: None,
+        at: None,
+        door: None,
+        panel: None,
+        button: None,
+        ring_id: None,
+    })
+}
+
+fn judge(
+    arrival: &Arrival<'_>,
+    rules: Rules,
+    made_id: &CommandId,
+    wire: &Wire,
+    id: Option<Option<CommandId>>,
+) -> Result<Asked, Malformed> {
+    let command = command(&arrival.target, wire)?;
+    let id = id.map(|id| id.ok_or(Malformed::Id)).transpose()?;
+    let at = wire.at.as_deref().map(time).transpose()?;
+
+    let mut why_not = kept(arrival, at, rules.ttl);
+    let stale_by_transport = why_not.is_some();
+    let complete = id.is_some() && at.is_some();
+    let mut at = at;
+    if !complete && !rules.accept_untimed {
+        // without an id a time proves nothing: the same message could come again
+        at = None;
+        why_not.get_or_insert_with(|| {
+            let missing = if id.is_none() { "id" } else { "at" };
+            format!("the command has no \"{missing}\"; send {{\"command\":…,\"id\":…,\"at\":…}}")
+        });
+    }
+    let origin = Origin {
+        factor: Factor::Mqtt,
+        may_simulate: false,
+        subject: Subject::Integration(SUBJECT.to_owned()),
+    };
+    Ok(Asked {
+        request: CommandRequest {
+            at,
+            command,
+            id: id.unwrap_or_else(|| made_id.clone()),
+            origin,
+            stale_by_transport,
+        },
+        why_not,
+    })
+}
+
+fn time(text: &str) -> Result<Timestamp, Malformed> {
+    text.parse().map_err(|_| Malformed::At {
+        found: text.chars().take(40).collect(),
+    })
+}
+
+/// Why the way of the message makes it old news.
+fn kept(arrival: &Arrival<'_>, at: Option<Timestamp>, ttl: Duration) -> Option<String> {
+    if arrival.retained {
+        return Some("the broker kept this command; publish it without retain".to_owned());
+    }
+    if arrival.dup {
+        return Some("the broker sent this command again; give a new one".to_owned());
+    }
+    let at = at?;
+    let allowed = ttl.as_secs();
+    if let Ok(ahead) = Duration::try_from(at.duration_since(arrival.wall)) {
+        return (ahead > ttl).then(|| {
+            let ahead = ahead.as_secs();
+            format!("the command is dated {ahead} s ahead, allowed are {allowed} s; compare the clocks")
+        });
+    }
+    let age = Duration::try_from(arrival.wall.duration_since(at)).ok()?;
+    if age > ttl {
+        let age = age.as_secs();
+        return Some(format!(
+            "the command is {age} s old, allowed are {allowed} s; compare the clocks"
+        ));
+    }
+    // with a clean start nothing waits for us at the broker: it was kept further away
+    (age > arrival.connected).then(|| "the command was given before the gateway connected".to_owned())
+}
+
+fn command(target: &Target, wire: &Wire) -> Result<Command, Malformed> {
+    match (wire.command.as_str(), target) {
+        ("open", Target::Door(_) | Target::Site) => Ok(Command::Open {
+            door: name(target, &wire.door, "door", DoorId::new)?,
+        }),
+        ("press", Target::Panel(_) | Target::Site) => Ok(Command::Press {
+            button: field(wire.button.as_deref(), "button", ButtonId::new)?,
+            panel: name(target, &wire.panel, "panel", PanelId::new)?,
+        }),
+        ("hang-up", _) => Ok(Command::HangUp {
+            ring: wire
+                .ring_id
+                .as_deref()
+                .and_then(RingId::parse)
+                .ok_or(Malformed::Name { field: "ring_id" })?,
+        }),
+        (other, _) => Err(Malformed::Command {
+            command: format!("{:?}", other.chars().take(20).collect::<String>()),
+            allowed: match target {
+                Target::Door(_) => "a door takes \"open\"; it locks by itself",
+                Target::Panel(_) => "a panel takes \"press\" and \"hang-up\"",
+                Target::Site => "the site takes \"open\", \"press\" and \"hang-up\"",
+            },
+        }),
+    }
+}
+
+fn field<T, E>(
+    text: Option<&str>,
+    name: &'static str,
+    make: impl Fn(&str) -> Result<T, E>,
+) -> Result<T, Malformed> {
+    text.and_then(|text| make(text).ok())
+        .ok_or(Malformed::Name { field: name })
+}
+
+/// The name in the topic, or for the site's topic that in the field; both must agree where both are given.
+fn name<T: PartialEq, E>(
+    target: &Target,
+    given: &Option<String>,
+    what: &'static str,
+    make: impl Fn(&str) -> Result<T, E>,
+) -> Result<T, Malformed> {
+    let by_topic = match target {
+        Target::Door(id) | Target::Panel(id) => Some(id.as_str()),
+        Target::Site => None,
+    };
+    if let (Some(topic), Some(given)) = (by_topic, given)
+        && topic != given
+    {
+        return Err(Malformed::Other { field: what });
+    }
+    field(by_topic.or(given.as_deref()), what, make)
+}
+
+#[derive(Serialize)]
+struct Wording<'a> {
+    id: Option<&'a str>,
+    status: &'static str,
+    reason: Option<&'a str>,
+    error: Option<&'a str>,
+    seq: Option<u64>,
+    ring_id: Option<String>,
+}
+
+impl Wording<'_> {
+    fn text(&self) -> String {
+        serde_json::to_string(self).expect("plain fields and text keys only")
+    }
+}
+
+/// The answer the core gave.
+pub(crate) fn answer(asked: &Asked, reply: &CommandReply) -> String {
+    let id = Some(asked.request.id.as_str());
+    match reply {
+        CommandReply::Accepted { ring, seq } => Wording {
+            id,
+            status: "ok",
+            reason: None,
+            error: None,
+            seq: Some(seq.0),
+            ring_id: ring.map(|ring| ring.to_string()),
+        },
+        CommandReply::Refused { reason, text } => {
+            // ours names the cause more exactly where both mean the same
+            let ours = asked.why_not.as_deref();
+            let same = matches!(reason, Refusal::Stale | Refusal::Untimed);
+            Wording {
+                id,
+                status: "refused",
+                reason: Some(reason.word()),
+                error: Some(ours.filter(|_| same).unwrap_or(text)),
+                seq: None,
+                ring_id: None,
+            }
+        }
+    }
+    .text()
+}
+
+/// The answer to what did not reach the core.
+pub(crate) fn refusal(id: Option<&str>, reason: &str, error: &str) -> String {
+    Wording {
+        id,
+        status: "refused",
+        reason: Some(reason),
+        error: Some(error),
+        seq: None,
+        ring_id: None,
+    }
+    .text()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_core::Seq;
+    use proptest::prelude::*;
+
+    const RULES: Rules = Rules {
+        accept_untimed: false,
+        ttl: Duration::from_secs(10),
+    };
+    const WALL: &str = "2026-03-01T12:00:00Z";
+
+    fn made() -> CommandId {
+        CommandId::new("made").expect("an id")
+    }
+
+    fn door() -> Target {
+        Target::Door("front".into())
+    }
+
+    fn arrival(target: Target, payload: &[u8]) -> Arrival<'_> {
+        Arrival {
+            connected: Duration::from_secs(3600),
+            dup: false,
+            payload,
+            retained: false,
+            target,
+            wall: WALL.parse().expect("a time"),
+        }
+    }
+
+    fn check(target: Target, payload: &str) -> Result<Asked, String> {
+        read(&arrival(target, payload.as_bytes()), RULES, &made()).map_err(|(_, e)| e.to_string())
+    }
+
+    /// Would the core's rules take it as news?
+    fn is_news(asked: &Asked) -> bool {
+        !asked.request.stale_by_transport && asked.request.at.is_some()
+    }
+
+    #[test]
+    fn a_complete_command_is_news() {
+        let text = r#"{"command":"open","id":"a1","at":"2026-03-01T11:59:55.5+00:00","later":[1]}"#;
+        let asked = check(door(), text).expect("a command");
+        assert!(is_news(&asked));
+        assert_eq!(asked.why_not, None);
+        assert_eq!(asked.request.id.as_str(), "a1");
+        assert_eq!(asked.request.origin.factor, Factor::Mqtt);
+        assert_eq!(asked.request.origin.subject.to_string(), "integration:mqtt");
+        let front = DoorId::new("front").expect("a name");
+        assert_eq!(asked.request.command, Command::Open { door: front.clone() });
+        let site = r#"{"command":"open","door":"front","id":"a1","at":"2026-03-01T12:00:00Z"}"#;
+        assert_eq!(
+            check(Target::Site, site).expect("a command").request.command,
+            Command::Open { door: front }
+        );
+    }
+
+    #[test]
+    fn press_and_hang_up_are_read_from_their_topics() {
+        let press = r#"{"command":"press","button":"bell","id":"a","at":"2026-03-01T12:00:00Z"}"#;
+        let asked = check(Target::Panel("main".into()), press).expect("a command");
+        assert_eq!(asked.request.command.verb(), "press");
+        assert!(!asked.request.origin.may_simulate);
+        let hang_up = r#"{"command":"hang-up","ring_id":"01990000-0000-7707-8707-070707070707","id":"a","at":"2026-03-01T12:00:00Z"}"#;
+        let asked = check(Target::Site, hang_up).expect("a command");
+        assert_eq!(asked.request.command.verb(), "hang-up");
+    }
+
+    #[test]
+    fn old_kept_repeated_and_early_commands_are_marked_stale() {
+        let stale = |change: &dyn Fn(&mut Arrival<'_>), at: &str| {
+            let text = format!(r#"{{"command":"open","id":"a","at":"{at}"}}"#);
+            let mut arrival = arrival(door(), text.as_bytes());
+            change(&mut arrival);
+            let asked = read(&arrival, RULES, &made()).expect("a command");
+            assert_eq!(asked.request.stale_by_transport, asked.why_not.is_some());
+            asked.why_not
+        };
+        assert_eq!(stale(&|_| (), "2026-03-01T11:59:50Z"), None);
+        assert_eq!(stale(&|_| (), "2026-03-01T12:00:10Z"), None);
+        let old = stale(&|_| (), "2026-03-01T11:59:49Z").expect("stale");
+        assert_eq!(
+            old,
+            "the command is 11 s old, allowed are 10 s; compare the clocks"
+        );
+        let ahead = stale(&|_| (), "2026-03-01T12:01:00Z").expect("stale");
+        assert_eq!(
+            ahead,
+            "the command is dated 60 s ahead, allowed are 10 s; compare the clocks"
+        );
+        let early = |a: &mut Arrival<'_>| a.connected = Duration::from_secs(2);
+        assert_eq!(stale(&early, "2026-03-01T11:59:58Z"), None);
+        assert!(stale(&early, "2026-03-01T11:59:57Z").is_some());
+        assert!(stale(&|a| a.retained = true, WALL).is_some());
+        assert!(stale(&|a| a.dup = true, WALL).is_some());
+    }
+
+    #[test]
+    fn without_time_or_id_only_the_option_lets_a_command_be_news() {
+        let untimed = Rules {
+            accept_untimed: true,
+            ..RULES
+        };
+        for text in [
+            r#"{"command":"open"}"#,
+            r#"{"command":"open","id":"a"}"#,
+            r#"{"command":"open","at":"2026-03-01T12:00:00Z"}"#,
+            r#"{"command":"open","id":null,"at":null}"#,
+            "OPEN",
+            " UNLOCK\n",
+            "PRESS",
+        ] {
+            let asked = check(door(), text).expect("a command");
+            assert!(!is_news(&asked), "{text}");
+            assert!(asked.request.at.is_none() && asked.why_not.is_some(), "{text}");
+            let mut arrival = arrival(door(), text.as_bytes());
+            let asked = read(&arrival, untimed, &made()).expect("a command");
+            assert!(!asked.request.stale_by_transport, "{text}");
+            assert_eq!(asked.why_not, None, "{text}");
+            arrival.retained = true;
+            let asked = read(&arrival, untimed, &made()).expect("a command");
+            assert!(asked.request.stale_by_transport, "{text}");
+        }
+        // a time that is there still counts
+        let old = r#"{"command":"open","at":"2026-03-01T11:00:00Z"}"#;
+        let asked = read(&arrival(door(), old.as_bytes()), untimed, &made()).expect("a command");
+        assert!(asked.request.stale_by_transport);
+    }
+
+    #[test]
+    fn what_is_no_command_says_why() {
+        let cases = [
+            (
+                door(),
+                "",
+                "not a JSON object with text fields \"command\", \"id\" and \"at\": neither an object nor OPEN at a door",
+            ),
+            (
+                door(),
+                "open",
+                "not a JSON object with text fields \"command\", \"id\" and \"at\": neither an object nor OPEN at a door",
+            ),
+            (
+                Target::Panel("main".into()),
+                "PRESS",
+                "not a JSON object with text fields \"command\", \"id\" and \"at\": neither an object nor OPEN at a door",
+            ),
+            (
+                door(),
+                r#"{"command":"lock","id":"a","at":"2026-03-01T12:00:00Z"}"#,
+                "\"lock\" is not a command here; a door takes \"open\"; it locks by itself",
+            ),
+            (
+                door(),
+                r#"{"command":"open","id":"","at":"2026-03-01T12:00:00Z"}"#,
+                "id must have 1 to 64 visible ASCII characters",
+            ),
+            (
+                door(),
+                r#"{"command":"open","id":"a","at":"noon"}"#,
+                "at \"noon\" is not an RFC 3339 time such as 2026-03-01T12:00:00Z",
+            ),
+            (
+                door(),
+                r#"{"command":"open","door":"back","id":"a","at":"2026-03-01T12:00:00Z"}"#,
+                "topic and field \"door\" name different things",
+            ),
+            (
+                Target::Door("Front".into()),
+                r#"{"command":"open","id":"a","at":"2026-03-01T12:00:00Z"}"#,
+                "field \"door\" is missing or is not a name",
+            ),
+            (
+                Target::Site,
+                r#"{"command":"open","id":"a","at":"2026-03-01T12:00:00Z"}"#,
+                "field \"door\" is missing or is not a name",
+            ),
+            (
+                Target::Panel("main".into()),
+                r#"{"command":"press","id":"a","at":"2026-03-01T12:00:00Z"}"#,
+                "field \"button\" is missing or is not a name",
+            ),
+            (
+                Target::Site,
+                r#"{"command":"hang-up","ring_id":"x","id":"a","at":"2026-03-01T12:00:00Z"}"#,
+                "field \"ring_id\" is missing or is not a name",
+            ),
+        ];
+        for (target, text, expected) in cases {
+            assert_eq!(check(target, text), Err(expected.to_owned()), "{text}");
+        }
+        let deep = format!("{{\"command\":{}", "[".repeat(900));
+        assert!(check(door(), &deep).is_err());
+        let twice = r#"{"command":"open","command":"open","id":"a","at":"2026-03-01T12:00:00Z"}"#;
+        assert!(check(door(), twice).is_err());
+        let long = "x".repeat(MAX_PAYLOAD + 1);
+        assert_eq!(
+            check(door(), &long),
+            Err("1025 bytes are too long, at most 1024 are allowed".to_owned())
+        );
+    }
+
+    #[test]
+    fn the_exact_texts_of_answers() {
+        let text = r#"{"command":"open","id":"a1","at":"2026-03-01T12:00:00Z"}"#;
+        let mut asked = check(door(), text).expect("a command");
+        let ring = RingId::parse("01990000-0000-7707-8707-070707070707");
+        assert_eq!(
+            answer(&asked, &CommandReply::Accepted { ring, seq: Seq(12) }),
+            r#"{"id":"a1","status":"ok","reason":null,"error":null,"seq":12,"ring_id":"01990000-0000-7707-8707-070707070707"}"#
+        );
+        let refused = |reason| CommandReply::Refused {
+            reason,
+            text: "by the core".into(),
+        };
+        assert_eq!(
+            answer(&asked, &refused(Refusal::Duplicate)),
+            r#"{"id":"a1","status":"refused","reason":"duplicate","error":"by the core","seq":null,"ring_id":null}"#
+        );
+        asked.why_not = Some("by the broker".into());
+        assert_eq!(
+            answer(&asked, &refused(Refusal::Stale)),
+            r#"{"id":"a1","status":"refused","reason":"stale","error":"by the broker","seq":null,"ring_id":null}"#
+        );
+        assert_eq!(
+            refusal(None, "malformed", "no \"id\""),
+            r#"{"id":null,"status":"refused","reason":"malformed","error":"no \"id\"","seq":null,"ring_id":null}"#
+        );
+    }
+
+    /// A fuzz target: any bytes on any command topic.
+    fn fuzz_command(data: &[u8]) {
+        for target in [door(), Target::Panel("main".into()), Target::Site] {
+            for (retained, dup) in [(false, false), (true, false), (false, true)] {
+                let arrival = Arrival {
+                    retained,
+                    dup,
+                    ..arrival(target.clone(), data)
+                };
+                if let Ok(asked) = read(&arrival, RULES, &made()) {
+                    if retained || dup {
+                        assert!(asked.request.stale_by_transport);
+                    }
+                    if is_news(&asked) {
+                        let age = arrival
+                            .wall
+                            .duration_since(asked.request.at.expect("news has a time"));
+                        assert!(age.unsigned_abs() <= RULES.ttl);
+                        assert_ne!(asked.request.id, made());
+                    }
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(data in proptest::collection::vec(any::<u8>(), 0..1200)) {
+            fuzz_command(&data);
+        }
+
+        #[test]
+        fn nothing_untimed_kept_or_old_is_ever_news(
+            command in prop_oneof![Just("open".to_owned()), Just("press".to_owned()), ".{0,8}"],
+            id in proptest::option::of(prop_oneof![Just("a1".to_owned()), ".{0,70}"]),
+            seconds in proptest::option::of(-40i64..40),
+            door in proptest::option::of(prop_oneof![Just("front".to_owned()), ".{0,5}"]),
+        ) {
+            let wall: Timestamp = WALL.parse().expect("a time");
+            let at = seconds.map(|s| (wall + jiff::SignedDuration::from_secs(s)).to_string());
+            let value = serde_json::json!({
+                "command": command, "id": id, "at": at, "door": door, "button": "bell", "panel": "main",
+            });
+            fuzz_command(value.to_string().as_bytes());
+        }
+    }
+}

@@ -1,0 +1,551 @@
+//! The task of the interface: connects, publishes, takes commands, and tries again for as long as it runs.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_bus::Bus;
+use gateway_core::{Clock, CommandId, Instant, Seq, SiteView};
+use gateway_store::Cursor;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rumqttc::{Event, Outgoing, Packet, Publish, QoS, SubscribeFilter, SubscribeReasonCode};
+use serde_json::Value;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::MissedTickBehavior;
+
+use crate::command::{self, Arrival, Rules};
+use crate::connection::{Connection, Trouble, trouble};
+use crate::discovery;
+use crate::handle::{Control, MqttStatus, Timing};
+use crate::limit::Bucket;
+use crate::outbox::Acked;
+use crate::params::MqttParams;
+use crate::retained::Retained;
+use crate::session::Session;
+use crate::state::{self, OFFLINE, ONLINE};
+use crate::topics::Topics;
+
+/// Name of the journal's cursor.
+const CURSOR: &str = "mqtt";
+/// Commands that may wait for the core at once.
+const COMMANDS: usize = 16;
+/// Answers that may wait for the broker; beyond it the oldest goes.
+const ANSWERS: usize = 64;
+/// How often the driver looks at limits.
+const TICK: Duration = Duration::from_millis(250);
+/// How long the farewell may take to publish what is durable, and all in all.
+const DRAIN: Duration = Duration::from_millis(1500);
+const FAREWELL: Duration = Duration::from_secs(3);
+/// A connection that stood for so long was good: the next try comes soon.
+const GOOD: Duration = Duration::from_secs(10);
+/// First pause after a refusal that only a person can change.
+const LASTING: Duration = Duration::from_secs(10);
+/// How often we show ourselves to another instance, and how long it counts after it was last seen.
+const SHOW: Duration = Duration::from_secs(10);
+const SEEN: Duration = Duration::from_secs(60);
+
+/// How a connection ended.
+enum Ended {
+    Lost(Trouble),
+    /// In good order, for new parameters.
+    Renew,
+    Stop,
+}
+
+/// A farewell in progress.
+struct Leaving {
+    drained_by: Instant,
+    over_by: Instant,
+    said: bool,
+    stop: bool,
+}
+
+pub(crate) struct Driver {
+    answers: VecDeque<String>,
+    bus: Bus,
+    clock: Arc<dyn Clock>,
+    commands: Bucket,
+    cursor: Cursor,
+    dice: StdRng,
+    discovered: Option<(Value, BTreeMap<String, String>)>,
+    done: mpsc::Receiver<String>,
+    hub: Bucket,
+    orders: watch::Receiver<Control>,
+    params: MqttParams,
+    refusals: Bucket,
+    retained: Retained,
+    second_seen: Option<Instant>,
+    show: Bucket,
+    slots: Arc<Semaphore>,
+    status: watch::Sender<MqttStatus>,
+    tell_done: mpsc::Sender<String>,
+    timing: Timing,
+    topics: Topics,
+    view: watch::Receiver<Arc<SiteView>>,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        bus: Bus,
+        clock: Arc<dyn Clock>,
+        timing: Timing,
+        orders: watch::Receiver<Control>,
+        status: watch::Sender<MqttStatus>,
+    ) -> Self {
+        let params = orders.borrow().params.clone();
+        let (tell_done, done) = mpsc::channel(COMMANDS);
+        let cursor = bus.store().cursor(CURSOR);
+        status.send_modify(|status| status.published = cursor.get());
+        Self {
+            answers: VecDeque::new(),
+            clock,
+            commands: Bucket::new(50, Duration::from_millis(100)),
+            cursor,
+            dice: StdRng::from_os_rng(),
+            discovered: None,
+            done,
+            hub: Bucket::new(2, Duration::from_secs(5)),
+            orders,
+            refusals: Bucket::new(20, Duration::from_millis(200)),
+            retained: Retained::new(bus.store().records().clone()),
+            second_seen: None,
+            show: Bucket::new(1, SHOW),
+            slots: Arc::new(Semaphore::new(COMMANDS)),
+            status,
+            tell_done,
+            timing,
+            topics: Topics::new(&params.base, &params.site_id),
+            params,
+            view: bus.view(),
+            bus,
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        let mut failures = 0_u32;
+        loop {
+            if !self.site_is_known().await {
+                return;
+            }
+            let begun = self.clock.now();
+            let ended = self.connection().await;
+            self.status.send_modify(|status| status.connected = false);
+            let lost = match ended {
+                Ended::Stop => return,
+                Ended::Renew => {
+                    failures = 0;
+                    continue;
+                }
+                Ended::Lost(lost) => lost,
+            };
+            if self.clock.now().since(begun) >= GOOD {
+                failures = 0;
+            }
+            self.fault(Some(lost.text));
+            let first = if lost.lasting {
+                LASTING.min(self.timing.retry_max)
+            } else {
+                self.timing.retry
+            };
+            let pause = (first * 2_u32.saturating_pow(failures.min(10))).min(self.timing.retry_max);
+            failures += 1;
+            let pause = pause.mul_f64(self.dice.random_range(0.5..1.0));
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                changed = self.orders.changed() => {
+                    if changed.is_err() || self.orders.borrow().stop {
+                        return;
+                    }
+                    failures = 0;
+                }
+            }
+            self.adopt();
+        }
+    }
+
+    /// Waits for the first picture: without it everything remembered would be cleared. False at the end.
+    async fn site_is_known(&mut self) -> bool {
+        loop {
+            if self.orders.borrow().stop {
+                return false;
+            }
+            self.adopt();
+            if self.view.borrow().site.is_some() {
+                return true;
+            }
+            tokio::select! {
+                changed = self.view.changed() => if changed.is_err() { return false },
+                changed = self.orders.changed() => if changed.is_err() { return false },
+            }
+        }
+    }
+
+    /// Takes the newest parameters.
+    fn adopt(&mut self) {
+        let params = self.orders.borrow_and_update().params.clone();
+        if params != self.params {
+            self.topics = Topics::new(&params.base, &params.site_id);
+            self.params = params;
+            self.discovered = None;
+        }
+    }
+
+    fn fault(&self, text: Option<String>) {
+        let changed = self.status.send_if_modified(|status| {
+            let changed = status.fault != text;
+            status.fault.clone_from(&text);
+            changed
+        });
+        match text {
+            Some(text) if changed => tracing::warn!(%text, "MQTT does not work"),
+            Some(text) => tracing::debug!(%text, "MQTT still does not work"),
+            None => {}
+        }
+    }
+
+    /// One connection from its begin to its end.
+    async fn connection(&mut self) -> Ended {
+        let mut connection = match Connection::open(&self.params, &self.topics.availability()) {
+            Ok(connection) => connection,
+            Err(error) => {
+                return Ended::Lost(Trouble {
+                    lasting: true,
+                    text: error.to_string(),
+                });
+            }
+        };
+        let now = self.clock.now();
+        let store = self.bus.store().clone();
+        let mut durable = store.durable();
+        let client = connection.client.clone();
+        let mut session = Session::new(client, now, self.cursor.get(), store, self.topics.clone());
+        let mut leaving = None;
+        let (mut journal_is_open, mut core_is_there, mut reads) = (true, true, true);
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.refresh();
+
+        loop {
+            tokio::select! {
+                event = connection.events.recv() => match event {
+                    Some(Ok(event)) => self.event(&connection, &mut session, event),
+                    Some(Err(error)) => return self.lost(leaving, trouble(&error, &self.params)),
+                    None => return self.lost(leaving, Trouble {
+                        lasting: false,
+                        text: "the MQTT client failed; it is made anew".to_owned(),
+                    }),
+                },
+                page = session.page(), if session.is_reading() => match page {
+                    Ok(()) => {
+                        if !reads {
+                            self.fault(None);
+                        }
+                        reads = true;
+                    }
+                    Err(error) => {
+                        reads = false;
+                        self.fault(Some(format!("events cannot be read for MQTT: {error}")));
+                        tokio::time::sleep(TICK).await;
+                    }
+                },
+                changed = durable.changed(), if journal_is_open => journal_is_open = changed.is_ok(),
+                changed = self.view.changed(), if core_is_there => {
+                    if changed.is_ok() {
+                        self.refresh();
+                    } else {
+                        // the core is gone and nothing new will come
+                        core_is_there = false;
+                        leaving.get_or_insert_with(|| self.leave(true));
+                    }
+                }
+                Some(answer) = self.done.recv() => self.reply(answer),
+                changed = self.orders.changed(), if leaving.is_none() => {
+                    if changed.is_err() || self.orders.borrow().stop {
+                        leaving = Some(self.leave(true));
+                    } else if self.needs_renewal() {
+                        leaving = Some(self.leave(false));
+                    } else {
+                        self.adopt();
+                        self.refresh();
+                    }
+                }
+                _ = tick.tick() => {
+                    if let Some(end) = self.look(&session) {
+                        return self.lost(leaving, end);
+                    }
+                }
+            }
+            let now = self.clock.now();
+            let wall = self.clock.wall();
+            let filled = session.fill(now, wall, &mut self.answers, &mut self.retained);
+            let stays = filled.is_ok() && self.farewell(&connection, &mut session, leaving.as_mut()).await;
+            if !stays {
+                return self.lost(
+                    leaving,
+                    Trouble {
+                        lasting: false,
+                        text: "the MQTT client takes nothing any more; it is made anew".to_owned(),
+                    },
+                );
+            }
+        }
+    }
+
+    fn lost(&self, leaving: Option<Leaving>, trouble: Trouble) -> Ended {
+        match leaving {
+            Some(leaving) if leaving.stop => Ended::Stop,
+            Some(_) => Ended::Renew,
+            None => Ended::Lost(trouble),
+        }
+    }
+
+    fn leave(&self, stop: bool) -> Leaving {
+        let now = self.clock.now();
+        Leaving {
+            drained_by: now + DRAIN,
+            over_by: now + FAREWELL,
+            said: false,
+            stop,
+        }
+    }
+
+    /// Goes on with a farewell; false when it is over.
+    async fn farewell(
+        &self,
+        connection: &Connection,
+        session: &mut Session,
+        leaving: Option<&mut Leaving>,
+    ) -> bool {
+        let Some(leaving) = leaving else { return true };
+        let now = self.clock.now();
+        if session.connected.is_none() || now >= leaving.over_by {
+            return false;
+        }
+        let settled = session.online && self.answers.is_empty() && self.retained.is_settled();
+        if !leaving.said && (now >= leaving.drained_by || settled && session.is_caught_up()) {
+            leaving.said = true;
+            return session.availability(now, OFFLINE).is_ok();
+        }
+        if leaving.said && session.outbox.is_empty() {
+            // rumqttc writes the packet before it asks for the next request; the broker then closes
+            let _ = connection.client.try_disconnect();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            return false;
+        }
+        true
+    }
+
+    /// Do the newest parameters need another connection?
+    fn needs_renewal(&self) -> bool {
+        let new = self.orders.borrow().params.clone();
+        let live = MqttParams {
+            accept_untimed: self.params.accept_untimed,
+            command_ttl: self.params.command_ttl,
+            ..new
+        };
+        live != self.params
+    }
+
+    /// Limits that pass without any event.
+    fn look(&mut self, session: &Session) -> Option<Trouble> {
+        let now = self.clock.now();
+        if self.second_seen.is_some_and(|seen| now.since(seen) > SEEN) {
+            self.second_seen = None;
+            self.status.send_modify(|status| status.second_instance = None);
+        }
+        let stalled = session.outbox.stalled(now, self.timing.stall);
+        stalled.then(|| Trouble {
+            lasting: false,
+            text: format!(
+                "the broker {}:{} acknowledged nothing for {} s; connecting anew",
+                self.params.host,
+                self.params.port,
+                self.timing.stall.as_secs()
+            ),
+        })
+    }
+
+    /// What should stand at the broker by the newest picture.
+    fn refresh(&mut self) {
+        let view = self.view.borrow_and_update().clone();
+        let mut wanted = state::states(&self.params, &self.topics, &view);
+        let shape = discovery::shape(&view);
+        if self.discovered.as_ref().is_none_or(|(known, _)| *known != shape) {
+            let retained = &self.retained;
+            let before = |topic: &str| retained.components(topic);
+            let all = discovery::announcements(&self.params, &self.topics, &view, before);
+            for announcement in &all {
+                retained.remember(&announcement.topic, Some(&announcement.components));
+            }
+            let messages = all.into_iter().map(|a| (a.topic, a.payload)).collect();
+            self.discovered = Some((shape, messages));
+        }
+        if let Some((_, messages)) = &self.discovered {
+            wanted.extend(messages.clone());
+        }
+        self.retained.want(wanted);
+    }
+
+    fn event(&mut self, connection: &Connection, session: &mut Session, event: Event) {
+        let now = self.clock.now();
+        match event {
+            Event::Incoming(Packet::ConnAck(_)) => self.connected(connection, session),
+            Event::Incoming(Packet::Publish(message)) => self.message(session, &message),
+            Event::Incoming(Packet::PubAck(ack)) => match session.outbox.acked(now, ack.pkid) {
+                Acked::Cleared(topic) => self.retained.cleared(&topic),
+                Acked::Cursor(seq) => self.published(seq),
+                Acked::Nothing => {}
+            },
+            Event::Incoming(Packet::SubAck(ack)) => {
+                if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
+                    let text =
+                        "the broker does not let us subscribe to our command topics; check its access list";
+                    self.fault(Some(text.to_owned()));
+                }
+            }
+            Event::Outgoing(Outgoing::Publish(id)) => session.outbox.told(id),
+            Event::Incoming(_) | Event::Outgoing(_) => {}
+        }
+    }
+
+    fn connected(&mut self, connection: &Connection, session: &mut Session) {
+        session.connected = Some(self.clock.now());
+        let commands = self.topics.command_filters().into_iter();
+        // our own state: another instance under our name would show there
+        let mut filters: Vec<_> = commands.chain([self.topics.state()]).collect();
+        filters.extend(self.hub_status());
+        let filters = filters
+            .into_iter()
+            .map(|f| SubscribeFilter::new(f, QoS::AtLeastOnce));
+        if connection.client.try_subscribe_many(filters).is_err() {
+            tracing::warn!("the command topics could not be subscribed");
+        }
+        let availability = self.topics.availability();
+        self.retained.remember(&availability, None);
+        self.retained.connected(&availability);
+        self.status.send_modify(|status| {
+            status.connected = true;
+            status.fault = None;
+        });
+        tracing::info!(broker = %self.params.host, port = self.params.port, "MQTT is connected");
+    }
+
+    fn hub_status(&self) -> Option<String> {
+        self.params
+            .discovery
+            .as_ref()
+            .map(|prefix| format!("{prefix}/status"))
+    }
+
+    fn published(&self, seq: Seq) {
+        self.cursor.advance(seq);
+        self.status.send_modify(|status| status.published = seq);
+    }
+
+    fn message(&mut self, session: &Session, message: &Publish) {
+        let now = self.clock.now();
+        if self.hub_status().as_ref() == Some(&message.topic) {
+            if !message.retain && message.payload.as_ref() == ONLINE.as_bytes() && self.hub.take(now) {
+                self.retained.again();
+            }
+        } else if message.topic == self.topics.state() {
+            self.own_state(now, message);
+        } else if let Some(target) = self.topics.target(&message.topic) {
+            // an empty message only clears a retained one
+            if message.payload.is_empty() {
+                return;
+            }
+            let arrival = Arrival {
+                connected: session.connected.map_or(Duration::ZERO, |since| now.since(since)),
+                dup: message.dup,
+                payload: &message.payload,
+                retained: message.retain,
+                target,
+                wall: self.clock.wall(),
+            };
+            self.command(now, &arrival);
+        }
+    }
+
+    /// A message on our own state topic: ours come back, those of another live instance are a fault.
+    fn own_state(&mut self, now: Instant, message: &Publish) {
+        if message.retain {
+            return;
+        }
+        let state: Option<Value> = serde_json::from_slice(&message.payload).ok();
+        let other = state
+            .as_ref()
+            .and_then(|state| state["instance"].as_str())
+            .filter(|instance| *instance != self.params.instance);
+        let Some(other) = other else { return };
+        let other: String = other.chars().filter(char::is_ascii_graphic).take(64).collect();
+        self.second_seen = Some(now);
+        self.status.send_if_modified(|status| {
+            let is_news = status.second_instance.as_ref() != Some(&other);
+            status.second_instance = Some(other);
+            is_news
+        });
+        if self.show.take(now) {
+            self.retained.again_one(self.topics.state());
+        }
+    }
+
+    fn command(&mut self, now: Instant, arrival: &Arrival<'_>) {
+        if !self.commands.take(now) {
+            self.refuse(
+                now,
+                None,
+                "overload",
+                "too many commands; send at most ten in a second",
+            );
+            return;
+        }
+        let made = CommandId::new(&format!("mqtt-{:016x}", self.dice.random::<u64>()))
+            .expect("21 visible characters");
+        let rules = Rules {
+            accept_untimed: self.params.accept_untimed,
+            ttl: self.params.command_ttl,
+        };
+        let asked = match command::read(arrival, rules, &made) {
+            Ok(asked) => asked,
+            Err((id, malformed)) => {
+                let text = malformed.to_string();
+                self.refuse(now, id.as_deref(), "malformed", &text);
+                return;
+            }
+        };
+        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+            let id = asked.request.id.to_string();
+            self.refuse(
+                now,
+                Some(&id),
+                "overload",
+                "too many commands wait; try again in a second",
+            );
+            return;
+        };
+        let (bus, done) = (self.bus.clone(), self.tell_done.clone());
+        tokio::spawn(async move {
+            let reply = bus.command(asked.request.clone()).await;
+            let _ = done.send(command::answer(&asked, &reply)).await;
+            drop(slot);
+        });
+    }
+
+    /// Answers what does not reach the core, as far as that is not too often.
+    fn refuse(&mut self, now: Instant, id: Option<&str>, reason: &'static str, text: &str) {
+        self.status.send_modify(|status| status.refused += 1);
+        if self.refusals.take(now) {
+            tracing::warn!(reason, text, "an MQTT command was refused");
+            self.reply(command::refusal(id, reason, text));
+        }
+    }
+
+    fn reply(&mut self, answer: String) {
+        if self.answers.len() == ANSWERS {
+            self.answers.pop_front();
+        }
+        self.answers.push_back(answer);
+    }
+}

@@ -1,0 +1,43 @@
+//! The MQTT interface: retained states, every journal record as an event, commands with answers, and Home
+//! Assistant device discovery.
+//!
+//! ```text
+//! <base>/<site>/availability            online | offline (last will), retained
+//! <base>/<site>/state                   site, instance, version, generation, faults, retained
+//! <base>/<site>/event                   every durable record, in order, as gateway_store::json
+//! <base>/<site>/door/<id>/state         lock, contact, available, forced, held_open, pulse, retained
+//! <base>/<site>/door/<id>/availability  online | offline: can it be opened now, retained
+//! <base>/<site>/{door,panel}/<id>/event what happens there now, with event_type; old news is left out
+//! <base>/<site>/{panel,line,account}/<id>/state                                    retained
+//! <base>/<site>/{door,panel}/<id>/command, <base>/<site>/command                   in
+//! <base>/<site>/response                one answer per command
+//! ```
+//! One connection with clean start. The outbox is the journal: everything after the durable cursor `mqtt` is
+//! published with QoS 1, the cursor moves when the broker has acknowledged, and after a reconnect everything
+//! after the cursor is published again. A record may therefore come twice; `seq` tells.
+//!
+//! A command needs `id` and `at` ([RFC 3339](https://www.rfc-editor.org/rfc/rfc3339)):
+//! `{"command":"open","id":"…","at":"2026-03-01T12:00:00Z"}`. Retained, repeated, old and untimed ones are
+//! refused. This crate knows no adapter and decides nothing about doors.
+
+mod command;
+mod connection;
+mod discovery;
+mod driver;
+mod embedded;
+mod handle;
+mod limit;
+mod outbox;
+mod params;
+mod retained;
+mod session;
+mod state;
+mod topics;
+mod words;
+
+pub use embedded::{EmbeddedBroker, EmbeddedError};
+pub use handle::{MqttHandle, MqttStatus, start};
+pub use params::{MqttParams, MqttTls};
+
+#[cfg(test)]
+mod tests;

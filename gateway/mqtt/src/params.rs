@@ -1,0 +1,50 @@
+//! What the interface is told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gateway_core::{Secret, SiteId};
+
+/// Everything the interface needs; the binary makes it of the site file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MqttParams {
+    /// Take commands without time and id. A command that was kept on its way can then open a door late.
+    pub accept_untimed: bool,
+    /// First levels of every topic.
+    pub base: String,
+    /// Host of the broker, name or address.
+    pub host: String,
+    /// Port of the broker.
+    pub port: u16,
+    /// How old a command may be.
+    pub command_ttl: Duration,
+    /// Announce doors to Home Assistant below these levels; `None` does not.
+    pub discovery: Option<String>,
+    /// Instance id, 32 hexadecimal digits: part of the client id.
+    pub instance: String,
+    /// Language of names: `en`, `fr`, `de`, `es`, `pt`.
+    pub language: String,
+    /// Address where the gateway is installed.
+    pub site_address: String,
+    /// The site.
+    pub site_id: SiteId,
+    /// Its name for people.
+    pub site_name: String,
+    /// Its 9-digit number.
+    pub site_number: String,
+    /// TLS; `None` is plain TCP.
+    pub tls: Option<MqttTls>,
+    /// User name and password.
+    pub login: Option<(String, Secret)>,
+    /// Address of the page, shown at the device.
+    pub page: Option<String>,
+    /// Program version.
+    pub version: String,
+}
+
+/// How the broker's certificate is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MqttTls {
+    /// PEM file the broker's certificate must lead to; `None` takes the system's bundle.
+    pub ca_file: Option<PathBuf>,
+}

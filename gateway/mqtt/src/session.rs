@@ -1,0 +1,258 @@
+//! What one connection publishes, and in which order: answers, states, availability, then the journal.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_core::{DoorId, Instant, PanelId, Record, Seq, Timestamp};
+use gateway_store::{ReadFailure, Store, json_text};
+use rumqttc::{AsyncClient, QoS};
+use tokio::task::JoinHandle;
+
+use crate::outbox::{Outbox, Sent};
+use crate::retained::Retained;
+use crate::state::ONLINE;
+use crate::topics::Topics;
+
+/// Records read at once.
+const PAGE: usize = 128;
+/// Older records are left out of the topics of doors and panels: those say what happens now, and a bell that is
+/// late by hours must not ring a house. The event topic has them all.
+pub(crate) const FRESH: Duration = Duration::from_secs(60);
+
+/// rumqttc did not take a publish: its queue is full or its task is gone.
+#[derive(Debug)]
+pub(crate) struct NotTaken;
+
+/// A page could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PageError {
+    #[error("{0}")]
+    Journal(#[from] ReadFailure),
+    #[error("the reading failed")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+type Reading = JoinHandle<Result<Vec<Arc<Record>>, ReadFailure>>;
+
+/// One connection's publishing.
+pub(crate) struct Session {
+    client: AsyncClient,
+    /// Since when the broker has us; `None` before ConnAck.
+    pub(crate) connected: Option<Instant>,
+    /// Next record to read from the journal.
+    next: Seq,
+    /// Availability was published.
+    pub(crate) online: bool,
+    pub(crate) outbox: Outbox,
+    page: VecDeque<Arc<Record>>,
+    /// Messages of the record begun.
+    parts: VecDeque<(Seq, String, String)>,
+    /// The last record that was durable when the reading began, and the reading.
+    reading: Option<(Seq, Reading)>,
+    store: Store,
+    topics: Topics,
+}
+
+impl Session {
+    pub(crate) fn new(client: AsyncClient, now: Instant, from: Seq, store: Store, topics: Topics) -> Self {
+        Self {
+            client,
+            connected: None,
+            next: Seq(from.0 + 1),
+            online: false,
+            outbox: Outbox::new(now),
+            page: VecDeque::new(),
+            parts: VecDeque::new(),
+            reading: None,
+            store,
+            topics,
+        }
+    }
+
+    /// Hands over as much as the window takes.
+    pub(crate) fn fill(
+        &mut self,
+        now: Instant,
+        wall: Timestamp,
+        answers: &mut VecDeque<String>,
+        retained: &mut Retained,
+    ) -> Result<(), NotTaken> {
+        if self.connected.is_none() {
+            return Ok(());
+        }
+        while self.outbox.room() > 0 {
+            if let Some(answer) = answers.pop_front() {
+                self.publish(now, self.topics.response(), answer, false, Sent::Aside)?;
+            } else if let Some((topic, payload)) = retained.pop() {
+                let sent = if payload.is_empty() {
+                    Sent::Cleared(topic.clone())
+                } else {
+                    Sent::Aside
+                };
+                self.publish(now, topic, payload, true, sent)?;
+            } else if !self.online {
+                self.online = true;
+                self.availability(now, ONLINE)?;
+            } else if let Some((seq, topic, payload)) = self.parts.pop_front() {
+                self.publish(now, topic, payload, false, Sent::Part(seq))?;
+            } else if let Some(record) = self.page.pop_front() {
+                self.parts = messages(&self.topics, &record, wall);
+                let count = u8::try_from(self.parts.len()).unwrap_or(u8::MAX);
+                self.outbox.begin(record.seq, count);
+            } else {
+                self.read();
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes availability.
+    pub(crate) fn availability(&mut self, now: Instant, word: &str) -> Result<(), NotTaken> {
+        self.publish(
+            now,
+            self.topics.availability(),
+            word.to_owned(),
+            true,
+            Sent::Aside,
+        )
+    }
+
+    fn publish(
+        &mut self,
+        now: Instant,
+        topic: String,
+        payload: String,
+        retain: bool,
+        sent: Sent,
+    ) -> Result<(), NotTaken> {
+        self.client
+            .try_publish(topic, QoS::AtLeastOnce, retain, payload)
+            .map_err(|_| NotTaken)?;
+        self.outbox.handed(now, sent);
+        Ok(())
+    }
+
+    /// Begins to read the next page, if there is one. The medium may be slow: not on this thread.
+    fn read(&mut self) {
+        let upto = self.durable();
+        if self.reading.is_none() && self.next <= upto {
+            let (store, next) = (self.store.clone(), self.next);
+            let reading = tokio::task::spawn_blocking(move || store.read(next, PAGE));
+            self.reading = Some((upto, reading));
+        }
+    }
+
+    fn durable(&self) -> Seq {
+        *self.store.durable().borrow()
+    }
+
+    /// True while a page is being read.
+    pub(crate) const fn is_reading(&self) -> bool {
+        self.reading.is_some()
+    }
+
+    /// Waits for the page that is being read. May be dropped and called again.
+    pub(crate) async fn page(&mut self) -> Result<(), PageError> {
+        let Some((upto, reading)) = &mut self.reading else {
+            return Ok(());
+        };
+        let upto = *upto;
+        let page = reading.await;
+        self.reading = None;
+        let page = page??;
+        // nothing readable up to there: trimmed or damaged, which the journal reports itself
+        self.next = page.last().map_or(Seq(upto.0 + 1), |last| Seq(last.seq.0 + 1));
+        self.page = page.into();
+        Ok(())
+    }
+
+    /// True if the broker has everything that is durable.
+    pub(crate) fn is_caught_up(&self) -> bool {
+        self.next > self.durable()
+            && self.page.is_empty()
+            && self.parts.is_empty()
+            && self.reading.is_none()
+            && self.outbox.is_empty()
+    }
+}
+
+/// The messages of a record: on the event topic, and at its door or panel if it is fresh.
+fn messages(topics: &Topics, record: &Record, wall: Timestamp) -> VecDeque<(Seq, String, String)> {
+    let text = json_text(record);
+    let mut all = VecDeque::with_capacity(2);
+    let fresh = wall.duration_since(record.at).unsigned_abs() <= FRESH;
+    let (family, tag) = record.kind.split_once('.').unwrap_or((&record.kind, ""));
+    let named = match family {
+        "door" => DoorId::new(&record.source).is_ok(),
+        "panel" => PanelId::new(&record.source).is_ok(),
+        _ => false,
+    };
+    if fresh && named {
+        let tag = serde_json::to_string(tag).expect("a text");
+        // the row is an object and never empty
+        let with_type = format!("{{\"event_type\":{tag},{}", &text[1..]);
+        all.push_back((record.seq, topics.of(family, &record.source, "event"), with_type));
+    }
+    all.push_front((record.seq, topics.event(), text));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_core::{ButtonId, Envelope, Event, GatewayEvent, PanelEvent};
+
+    fn record(event: Event) -> Record {
+        let mut record = Record::from(&Envelope {
+            at: "2026-03-01T12:00:00Z".parse().expect("a time"),
+            event,
+            ring: None,
+            simulated: false,
+        });
+        record.seq = Seq(7);
+        record
+    }
+
+    fn texts(record: &Record, wall: &str) -> Vec<(String, String)> {
+        let topics = Topics::new("doorline", "lilas");
+        messages(&topics, record, wall.parse().expect("a time"))
+            .into_iter()
+            .map(|(_, topic, payload)| (topic, payload))
+            .collect()
+    }
+
+    #[test]
+    fn a_ring_is_told_on_the_event_topic_and_at_its_panel() {
+        let ring = Event::Panel(
+            PanelId::new("main").expect("a name"),
+            PanelEvent::Ring {
+                button: ButtonId::new("bell").expect("a name"),
+            },
+        );
+        let row = r#""seq":7,"at":"2026-03-01T12:00:00Z","kind":"panel.ring","source":"main","ring_id":null,"simulated":false,"schema":1,"button":"bell"}"#;
+        let event = ("doorline/lilas/event".to_owned(), format!("{{{row}"));
+        let panel = (
+            "doorline/lilas/panel/main/event".to_owned(),
+            format!("{{\"event_type\":\"ring\",{row}"),
+        );
+        assert_eq!(
+            texts(&record(ring.clone()), "2026-03-01T12:00:30Z"),
+            [event.clone(), panel]
+        );
+        assert_eq!(texts(&record(ring), "2026-03-01T12:02:00Z"), [event]);
+    }
+
+    #[test]
+    fn other_records_and_odd_sources_stay_on_the_event_topic() {
+        let mut record = record(Event::Gateway(GatewayEvent::Stopping {}));
+        assert_eq!(texts(&record, "2026-03-01T12:00:00Z").len(), 1);
+        record.kind = "door.\"x".into();
+        record.source = "../#".into();
+        assert_eq!(texts(&record, "2026-03-01T12:00:00Z").len(), 1);
+        record.source = "front".into();
+        let all = texts(&record, "2026-03-01T12:00:00Z");
+        assert!(all[1].1.starts_with(r#"{"event_type":"\"x","#));
+    }
+}

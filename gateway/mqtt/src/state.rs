@@ -1,0 +1,180 @@
+//! Retained states: what a topic says about the live picture.
+
+use std::collections::BTreeMap;
+
+use gateway_core::SiteView;
+use serde::Serialize;
+
+use crate::params::MqttParams;
+use crate::topics::Topics;
+
+/// Payloads of availability topics.
+pub(crate) const ONLINE: &str = "online";
+pub(crate) const OFFLINE: &str = "offline";
+
+#[derive(Serialize)]
+struct Site<'a> {
+    site: &'a str,
+    name: &'a str,
+    number: &'a str,
+    address: &'a str,
+    instance: &'a str,
+    version: &'a str,
+    generation: u64,
+    faults: Vec<Fault<'a>>,
+}
+
+#[derive(Serialize)]
+struct Fault<'a> {
+    part: &'a str,
+    text: &'a str,
+}
+
+#[derive(Serialize)]
+struct Door<'a> {
+    name: &'a str,
+    lock: &'static str,
+    contact: &'static str,
+    available: bool,
+    forced: bool,
+    held_open: bool,
+    /// A pulse runs.
+    pulse: bool,
+    owned: bool,
+    simulated: bool,
+}
+
+#[derive(Serialize)]
+struct Panel<'a> {
+    name: &'a str,
+    line: &'a str,
+    line_state: Option<&'static str>,
+    ring_id: Option<String>,
+    doors: Vec<&'a str>,
+    buttons: BTreeMap<&'a str, &'a str>,
+    simulated: bool,
+}
+
+#[derive(Serialize)]
+struct Line {
+    state: &'static str,
+}
+
+#[derive(Serialize)]
+struct Account<'a> {
+    state: &'static str,
+    detail: &'a str,
+}
+
+fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("plain fields and text keys only")
+}
+
+/// Every retained state topic with its payload, availability of the site apart.
+pub(crate) fn states(params: &MqttParams, topics: &Topics, view: &SiteView) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    let site = Site {
+        site: params.site_id.as_str(),
+        name: &params.site_name,
+        number: &params.site_number,
+        address: &params.site_address,
+        instance: &params.instance,
+        version: &params.version,
+        generation: view.generation,
+        faults: view
+            .faults
+            .iter()
+            .map(|f| Fault {
+                part: &f.part,
+                text: &f.text,
+            })
+            .collect(),
+    };
+    all.insert(topics.state(), text(&site));
+    for door in &view.doors {
+        let state = Door {
+            name: &door.name,
+            lock: door.lock.word(),
+            contact: door.contact.word(),
+            available: door.available,
+            forced: door.forced,
+            held_open: door.held_open,
+            pulse: door.pulse_until.is_some(),
+            owned: door.owned,
+            simulated: door.simulated,
+        };
+        all.insert(topics.of("door", &door.id, "state"), text(&state));
+        let word = if door.available { ONLINE } else { OFFLINE };
+        all.insert(topics.of("door", &door.id, "availability"), word.to_owned());
+    }
+    for panel in &view.panels {
+        let line = view.lines.iter().find(|line| line.id == panel.line);
+        let state = Panel {
+            name: &panel.name,
+            line: panel.line.as_str(),
+            line_state: line.map(|line| line.state.word()),
+            ring_id: panel.ring.map(|ring| ring.to_string()),
+            doors: panel.doors.iter().map(|door| door.as_str()).collect(),
+            buttons: panel
+                .buttons
+                .iter()
+                .map(|(id, name)| (id.as_str(), name.as_str()))
+                .collect(),
+            simulated: panel.simulated,
+        };
+        all.insert(topics.of("panel", &panel.id, "state"), text(&state));
+    }
+    for line in &view.lines {
+        let state = Line {
+            state: line.state.word(),
+        };
+        all.insert(topics.of("line", &line.id, "state"), text(&state));
+    }
+    for account in &view.accounts {
+        let state = Account {
+            state: account.state.word(),
+            detail: &account.detail,
+        };
+        all.insert(topics.of("account", &account.id, "state"), text(&state));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{params, view};
+
+    #[test]
+    fn the_exact_texts_of_the_states() {
+        let topics = Topics::new("doorline", "lilas");
+        let all = states(&params(1883), &topics, &view());
+        let expected = [
+            (
+                "doorline/lilas/account/pbx/state",
+                r#"{"state":"failed","detail":"403 Forbidden"}"#,
+            ),
+            ("doorline/lilas/door/front/availability", "online"),
+            (
+                "doorline/lilas/door/front/state",
+                r#"{"name":"Main entrance","lock":"locked","contact":"closed","available":true,"forced":false,"held_open":false,"pulse":false,"owned":true,"simulated":true}"#,
+            ),
+            ("doorline/lilas/door/yard/availability", "offline"),
+            (
+                "doorline/lilas/door/yard/state",
+                r#"{"name":"Yard","lock":"unknown","contact":"unknown","available":false,"forced":false,"held_open":false,"pulse":false,"owned":false,"simulated":false}"#,
+            ),
+            ("doorline/lilas/line/riser/state", r#"{"state":"idle"}"#),
+            (
+                "doorline/lilas/panel/main/state",
+                r#"{"name":"Street","line":"riser","line_state":"idle","ring_id":null,"doors":["front"],"buttons":{"bell":"Bell"},"simulated":true}"#,
+            ),
+            (
+                "doorline/lilas/state",
+                r#"{"site":"lilas","name":"12 rue des Lilas","number":"041234567","address":"12 rue des Lilas, 38000 Grenoble","instance":"00112233445566778899aabbccddeeff","version":"0.1.0","generation":3,"faults":[{"part":"account:pbx","text":"403 Forbidden"}]}"#,
+            ),
+        ];
+        let found: Vec<_> = all.iter().map(|(t, p)| (t.as_str(), p.as_str())).collect();
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,96 @@
+//! Shared parts of the tests, and tests of the whole interface against real brokers.
+
+mod broker;
+mod peers;
+mod whole;
+
+use std::time::Duration;
+
+use gateway_core::{
+    AccountId, AccountState, AccountView, ButtonId, ContactState, DoorId, DoorView, Fault, LineId, LineState,
+    LineView, LockState, PanelId, PanelView, Seq, SiteId, SiteView,
+};
+
+use crate::MqttParams;
+
+pub(crate) fn params(port: u16) -> MqttParams {
+    MqttParams {
+        accept_untimed: false,
+        base: "doorline".into(),
+        host: "127.0.0.1".into(),
+        port,
+        command_ttl: Duration::from_secs(10),
+        discovery: Some("homeassistant".into()),
+        instance: "00112233445566778899aabbccddeeff".into(),
+        language: "fr".into(),
+        site_address: "12 rue des Lilas, 38000 Grenoble".into(),
+        site_id: SiteId::new("lilas").expect("a name"),
+        site_name: "12 rue des Lilas".into(),
+        site_number: "041234567".into(),
+        tls: None,
+        login: None,
+        page: Some("https://192.0.2.1/".into()),
+        version: "0.1.0".into(),
+    }
+}
+
+pub(crate) fn view() -> SiteView {
+    let front = DoorId::new("front").expect("a name");
+    let riser = LineId::new("riser").expect("a name");
+    SiteView {
+        accounts: vec![AccountView {
+            detail: "403 Forbidden".into(),
+            id: AccountId::new("pbx").expect("a name"),
+            state: AccountState::Failed,
+        }],
+        calls: Vec::new(),
+        doors: vec![
+            DoorView {
+                available: true,
+                contact: ContactState::Closed,
+                forced: false,
+                held_open: false,
+                id: front.clone(),
+                lock: LockState::Locked,
+                name: "Main entrance".into(),
+                owned: true,
+                pulse_until: None,
+                simulated: true,
+            },
+            DoorView {
+                available: false,
+                contact: ContactState::Unknown,
+                forced: false,
+                held_open: false,
+                id: DoorId::new("yard").expect("a name"),
+                lock: LockState::Unknown,
+                name: "Yard".into(),
+                owned: false,
+                pulse_until: None,
+                simulated: false,
+            },
+        ],
+        faults: vec![Fault {
+            part: "account:pbx".into(),
+            text: "403 Forbidden".into(),
+        }],
+        generation: 3,
+        instance: "00112233445566778899aabbccddeeff".into(),
+        lines: vec![LineView {
+            id: riser.clone(),
+            state: LineState::Idle,
+        }],
+        name: "12 rue des Lilas".into(),
+        panels: vec![PanelView {
+            buttons: vec![(ButtonId::new("bell").expect("a name"), "Bell".into())],
+            doors: vec![front],
+            id: PanelId::new("main").expect("a name"),
+            line: riser,
+            name: "Street".into(),
+            ring: None,
+            simulated: true,
+        }],
+        seq: Seq(0),
+        site: Some(SiteId::new("lilas").expect("a name")),
+    }
+}

@@ -1,0 +1,103 @@
+//! Names of topics.
+
+use std::fmt::Display;
+
+/// What a command topic is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// `…/door/<id>/command`; the text is not checked.
+    Door(String),
+    /// `…/panel/<id>/command`; the text is not checked.
+    Panel(String),
+    /// `…/command`.
+    Site,
+}
+
+/// The topics of one site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Topics {
+    root: String,
+}
+
+impl Topics {
+    pub(crate) fn new(base: &str, site: impl Display) -> Self {
+        Self {
+            root: format!("{base}/{site}"),
+        }
+    }
+
+    pub(crate) fn availability(&self) -> String {
+        format!("{}/availability", self.root)
+    }
+
+    pub(crate) fn state(&self) -> String {
+        format!("{}/state", self.root)
+    }
+
+    pub(crate) fn event(&self) -> String {
+        format!("{}/event", self.root)
+    }
+
+    pub(crate) fn response(&self) -> String {
+        format!("{}/response", self.root)
+    }
+
+    /// `kind` is `door`, `panel`, `line` or `account`.
+    pub(crate) fn of(&self, kind: &str, id: impl Display, leaf: &str) -> String {
+        format!("{}/{kind}/{id}/{leaf}", self.root)
+    }
+
+    /// What must be subscribed for commands.
+    pub(crate) fn command_filters(&self) -> [String; 3] {
+        [
+            format!("{}/door/+/command", self.root),
+            format!("{}/panel/+/command", self.root),
+            format!("{}/command", self.root),
+        ]
+    }
+
+    /// What a command topic is about; `None` if it is none of ours.
+    pub(crate) fn target(&self, topic: &str) -> Option<Target> {
+        let rest = topic.strip_prefix(&self.root)?.strip_prefix('/')?;
+        if rest == "command" {
+            return Some(Target::Site);
+        }
+        let (kind, rest) = rest.split_once('/')?;
+        let id = rest.strip_suffix("/command").filter(|id| !id.contains('/'))?;
+        match kind {
+            "door" => Some(Target::Door(id.to_owned())),
+            "panel" => Some(Target::Panel(id.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_topic_names_its_target() {
+        let topics = Topics::new("doorline", "lilas");
+        let target = |topic| topics.target(topic);
+        assert_eq!(target("doorline/lilas/command"), Some(Target::Site));
+        assert_eq!(
+            target("doorline/lilas/door/front/command"),
+            Some(Target::Door("front".into()))
+        );
+        assert_eq!(
+            target("doorline/lilas/panel/main/command"),
+            Some(Target::Panel("main".into()))
+        );
+        for other in [
+            "doorline/lilas/door/a/b/command",
+            "doorline/lilas/door/front/state",
+            "doorline/lilas/line/a/command",
+            "doorline/lilasx/command",
+            "doorline/lilas",
+            "",
+        ] {
+            assert_eq!(target(other), None, "{other}");
+        }
+    }
+}

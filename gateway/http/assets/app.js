@@ -1,0 +1,503 @@
+// The page: shows what the gateway last said, and says so when it says nothing.
+// Nothing is drawn before the gateway has said it: a button shows "asked", then the answer.
+"use strict";
+
+const LOST_AFTER_MS = 2500;
+const EVENTS_SHOWN = 50;
+const NOTE_MS = 20000;
+
+const lang = document.documentElement.lang;
+const byId = (id) => document.getElementById(id);
+
+let words = {};
+let session = null;
+let view = null;
+let viewAt = 0;
+let socket = null;
+let heardAt = 0;
+let lost = true;
+let lostSince = null;
+let lastSeq = 0;
+let retryMs = 500;
+let retryTimer = 0;
+let leaving = false;
+const lastRing = new Map();
+const notes = new Map();
+const events = [];
+
+function t(key, ...values) {
+  const text = words[key] || key;
+  return text.replace(/\{(\d)\}/g, (_, n) => String(values[Number(n)] ?? ""));
+}
+
+function make(tag, className, text) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+function clock(at) {
+  const time = new Date(at);
+  if (Number.isNaN(time.getTime())) return "?";
+  const today = new Date().toDateString() === time.toDateString();
+  const style = today
+    ? { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }
+    : { day: "2-digit", month: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  return time.toLocaleString(lang, style);
+}
+
+async function ask(method, path, body, key) {
+  const headers = {};
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (key) headers["Idempotency-Key"] = key;
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), 12000);
+  try {
+    const answer = await fetch(path, {
+      method, headers, signal: limit.signal, credentials: "same-origin",
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const text = await answer.text();
+    return { ok: answer.ok, status: answer.status, body: text ? JSON.parse(text) : null };
+  } catch {
+    return { ok: false, status: 0, body: null };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function reason(answer) {
+  const body = answer.body || {};
+  if (answer.status === 0) return t("no-answer");
+  if (body.retry_after_s && body.reason === "locked") return t("locked-for", body.retry_after_s);
+  if (body.reason === "login-failed") return t("login-failed");
+  const known = words["r-" + body.reason];
+  const detail = body.detail || String(answer.status);
+  return t("refused", known ? known + " (" + detail + ")" : detail);
+}
+
+// ---- what may be seen -------------------------------------------------------------------------------------
+
+function show() {
+  const user = session && session.user;
+  byId("setup").hidden = Boolean(user) || !session || !session.setup;
+  byId("login").hidden = Boolean(user) || !session || session.setup;
+  byId("site-view").hidden = !user || !view;
+  byId("me").hidden = !user;
+  byId("who").textContent = user || "";
+  byId("link").hidden = Boolean(session && !user);
+  if (!user) byId("lost").hidden = true;
+}
+
+async function refreshSession() {
+  const answer = await ask("GET", "/api/v1/session");
+  if (!answer.ok) return false;
+  session = answer.body;
+  show();
+  return true;
+}
+
+async function begin() {
+  if (!(await refreshSession())) {
+    setLost();
+    retry();
+    return;
+  }
+  if (session.user) connect();
+}
+
+// ---- the connection ---------------------------------------------------------------------------------------
+
+function connect() {
+  clearTimeout(retryTimer);
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  const from = lastSeq ? "?from=" + (lastSeq + 1) : "";
+  const mine = new WebSocket(scheme + "//" + location.host + "/api/v1/live" + from);
+  socket = mine;
+  heardAt = performance.now();
+  mine.onmessage = (message) => {
+    if (socket !== mine) return;
+    heardAt = performance.now();
+    hear(JSON.parse(message.data));
+  };
+  mine.onclose = () => {
+    if (socket !== mine) return;
+    socket = null;
+    if (!leaving) {
+      setLost();
+      retry();
+    }
+  };
+}
+
+function drop() {
+  const old = socket;
+  socket = null;
+  if (old) old.close();
+}
+
+function retry() {
+  clearTimeout(retryTimer);
+  retryTimer = setTimeout(begin, retryMs);
+  retryMs = Math.min(retryMs * 2, 4000);
+}
+
+function hear(word) {
+  if (word.type === "hello") {
+    retryMs = 500;
+    if (!lastSeq) lastSeq = word.seq;
+    loadPast();
+  } else if (word.type === "view") {
+    view = word.view;
+    viewAt = performance.now();
+    lost = false;
+    lostSince = null;
+    draw();
+  } else if (word.type === "record") {
+    take(word.record, true);
+    drawEvents();
+    drawSite();
+  } else if (word.type === "missed") {
+    lastSeq = Math.max(lastSeq, word.to);
+    events.unshift({ seq: word.to, at: new Date().toISOString(), text: t("missed", word.to - word.from + 1) });
+    drawEvents();
+  } else if (word.type === "bye") {
+    if (word.reason === "logged-out") {
+      forget(t("logged-out"));
+    } else {
+      setLost(t("stopping"));
+    }
+  }
+}
+
+function forget(text) {
+  drop();
+  view = null;
+  lastSeq = 0;
+  events.length = 0;
+  lastRing.clear();
+  notes.clear();
+  session = { ...session, user: null };
+  show();
+  result(byId("login-form"), text, true);
+}
+
+function setLost(text) {
+  if (!lost || !lostSince) lostSince = new Date();
+  lost = true;
+  byId("lost").textContent = text || t("lost", clock(lostSince));
+  draw();
+}
+
+function watch() {
+  const silent = performance.now() - heardAt > LOST_AFTER_MS;
+  if (session && session.user && socket && silent) {
+    drop();
+    setLost();
+    retry();
+    return;
+  }
+  if (view && !lost) drawTimes();
+}
+
+async function loadPast() {
+  const [journal, rings] = await Promise.all([
+    ask("GET", "/api/v1/journal?order=desc&max=30"),
+    ask("GET", "/api/v1/rings?max=20"),
+  ]);
+  if (journal.ok) journal.body.records.reverse().forEach((r) => take(r, false));
+  if (rings.ok) {
+    for (const story of rings.body.rings) {
+      if (story.panel && !lastRing.has(story.panel)) lastRing.set(story.panel, story.began);
+    }
+  }
+  draw();
+}
+
+function take(record, live) {
+  if (live) lastSeq = Math.max(lastSeq, record.seq);
+  if (record.kind === "panel.ring") lastRing.set(record.source, record.at);
+  if (events.some((e) => e.seq === record.seq)) return;
+  events.push({ seq: record.seq, at: record.at, record });
+  events.sort((a, b) => b.seq - a.seq);
+  events.length = Math.min(events.length, EVENTS_SHOWN);
+}
+
+// ---- drawing ----------------------------------------------------------------------------------------------
+
+function draw() {
+  show();
+  const link = byId("link");
+  link.textContent = lost ? (lostSince ? t("disconnected") : t("connecting")) : t("connected");
+  link.className = "chip " + (lost ? (lostSince ? "bad" : "") : "good");
+  document.body.classList.toggle("lost", lost && Boolean(lostSince));
+  byId("lost").hidden = !(lost && lostSince && session && session.user);
+  drawSite();
+  drawEvents();
+}
+
+function drawSite() {
+  if (!view) return;
+  byId("site").textContent = view.name || "Doorline";
+  document.title = (view.name || "Doorline") + (lost ? " – " + t("disconnected") : "");
+  byId("foot").textContent = t("foot", session ? session.version : "", view.seq);
+  cards(byId("doors"), view.doors, doorCard, fillDoor, t("no-doors"));
+  cards(byId("panels"), view.panels, panelCard, fillPanel, t("no-panels"));
+  cards(byId("calls"), view.calls.map((c) => ({ ...c, id: c.ring_id })), callCard, fillCall, "");
+  byId("calls-section").hidden = view.calls.length === 0;
+  byId("faults").hidden = view.faults.length === 0;
+  byId("fault-list").replaceChildren(...view.faults.map((f) => make("li", "", f.part + ": " + f.text)));
+  drawTimes();
+}
+
+// Cards stay as long as their thing is there, so that a button keeps its focus.
+function cards(box, items, build, fill, empty) {
+  const old = new Map([...box.children].filter((c) => c.dataset.id).map((c) => [c.dataset.id, c]));
+  const fresh = items.map((item) => {
+    const card = old.get(item.id) || build(item);
+    card.dataset.id = item.id;
+    fill(card, item);
+    return card;
+  });
+  if (fresh.length === 0 && empty) fresh.push(make("p", "soft", empty));
+  const same = fresh.length === box.children.length && fresh.every((c, n) => c === box.children[n]);
+  if (!same) box.replaceChildren(...fresh);
+}
+
+function chip(text, kind) {
+  return lost ? make("span", "chip", t("unknown-was", text)) : make("span", "chip " + kind, text);
+}
+
+function frame(item) {
+  const card = make("article", "card");
+  card.append(make("h3", "name", item.name), make("div", "chips"), make("p", "soft info"), make("p", "soft left"));
+  card.append(make("div", "buttons"));
+  const note = make("p", "result");
+  note.setAttribute("role", "status");
+  card.append(note);
+  return card;
+}
+
+function part(card, name) {
+  return card.getElementsByClassName(name)[0];
+}
+
+function put(card, name, text) {
+  const element = part(card, name);
+  if (element.textContent !== text) element.textContent = text;
+  element.hidden = text === "";
+}
+
+function chips(card, all) {
+  part(card, "chips").replaceChildren(...all);
+}
+
+function drawNote(card, key) {
+  const note = notes.get(key);
+  const box = part(card, "result");
+  const text = note ? note.text : "";
+  if (box.textContent !== text) box.textContent = text;
+  box.className = "result " + (note ? note.kind : "");
+}
+
+function doorCard(door) {
+  const card = frame(door);
+  const button = make("button", "wide", t("open-door"));
+  button.type = "button";
+  button.setAttribute("aria-label", t("open-door") + ": " + door.name);
+  button.addEventListener("click", () => {
+    command("door:" + door.id, "/api/v1/doors/" + encodeURIComponent(door.id) + "/open", "opened");
+  });
+  part(card, "buttons").append(button);
+  return card;
+}
+
+function fillDoor(card, door) {
+  const lock = door.lock === "unknown" ? t("lock-unknown") : door.lock === "locked" ? t("locked") : t("unlocked");
+  const all = [chip(lock, door.lock === "unlocked" ? "warn" : "good")];
+  const contact = door.contact === "unknown" ? t("contact-unknown") : door.contact === "open" ? t("open") : t("closed");
+  all.push(chip(contact, door.contact === "open" ? "warn" : ""));
+  if (door.forced) all.push(chip(t("forced"), "bad"));
+  if (door.held_open) all.push(chip(t("held"), "bad"));
+  if (!door.available) all.push(chip(t("unavailable"), "bad"));
+  if (door.simulated) all.push(make("span", "chip", t("simulated")));
+  chips(card, all);
+  card.classList.toggle("alarm", door.forced || door.held_open);
+  put(card, "name", door.name);
+  const rings = view.panels.filter((p) => p.doors.includes(door.id)).map((p) => lastRing.get(p.id)).filter(Boolean).sort();
+  const last = rings[rings.length - 1];
+  put(card, "info", last ? t("last-ring", clock(last)) : t("never-rang"));
+  const busy = Boolean(notes.get("door:" + door.id)?.waiting);
+  const button = part(card, "buttons").firstChild;
+  button.hidden = !door.may_open;
+  button.disabled = lost || busy || !door.available;
+  drawNote(card, "door:" + door.id);
+}
+
+function panelCard(panel) {
+  return frame(panel);
+}
+
+function fillPanel(card, panel) {
+  const all = [panel.ring_id ? chip(t("rings-now"), "warn") : chip(t("quiet"), "")];
+  if (panel.simulated) all.push(make("span", "chip", t("simulated")));
+  chips(card, all);
+  put(card, "name", panel.name);
+  const last = lastRing.get(panel.id);
+  put(card, "info", last ? t("last-ring", clock(last)) : t("never-rang"));
+  put(card, "left", "");
+  const box = part(card, "buttons");
+  const wanted = panel.may_press ? panel.buttons : [];
+  if (box.dataset.of !== JSON.stringify(wanted)) {
+    box.dataset.of = JSON.stringify(wanted);
+    box.replaceChildren(...wanted.map((b) => pressButton(panel, b)));
+  }
+  const busy = Boolean(notes.get("panel:" + panel.id)?.waiting);
+  for (const button of box.children) button.disabled = lost || busy;
+  drawNote(card, "panel:" + panel.id);
+}
+
+function pressButton(panel, pressed) {
+  const button = make("button", "wide", t("press", pressed.name));
+  button.type = "button";
+  const path = "/api/v1/panels/" + encodeURIComponent(panel.id) + "/press/" + encodeURIComponent(pressed.id);
+  button.addEventListener("click", () => command("panel:" + panel.id, path, "pressed"));
+  return button;
+}
+
+function callCard(call) {
+  const card = frame({ name: "" });
+  const button = make("button", "wide", t("hang-up"));
+  button.type = "button";
+  button.addEventListener("click", () => command("call:" + call.id, "/api/v1/rings/" + call.id + "/hang-up", "hung-up"));
+  part(card, "buttons").append(button);
+  return card;
+}
+
+function fillCall(card, call) {
+  const panel = view.panels.find((p) => p.id === call.panel);
+  put(card, "name", panel ? panel.name : t("calls"));
+  chips(card, [chip(call.state === "talking" ? t("talking") : t("ringing"), call.state === "talking" ? "good" : "warn")]);
+  put(card, "info", call.parties.join(", "));
+  put(card, "left", "");
+  const button = part(card, "buttons").firstChild;
+  button.hidden = !call.may_hang_up;
+  button.disabled = lost || Boolean(notes.get("call:" + call.id)?.waiting);
+  drawNote(card, "call:" + call.id);
+}
+
+function drawTimes() {
+  for (const card of byId("doors").getElementsByClassName("card")) {
+    const door = view.doors.find((d) => d.id === card.dataset.id);
+    const left = door && door.pulse_left_ms !== null ? door.pulse_left_ms - (performance.now() - viewAt) : 0;
+    put(card, "left", !lost && left > 0 ? t("seconds-left", Math.ceil(left / 1000)) : "");
+  }
+}
+
+function sentence(event) {
+  if (!event.record) return event.text;
+  const record = event.record;
+  const template = words["k-" + record.kind];
+  const all = view ? [...view.doors, ...view.panels] : [];
+  const named = all.find((x) => x.id === record.source);
+  const source = named ? named.name : record.source || "";
+  if (!template) return record.kind + (source ? " · " + source : "");
+  const value = (name) => (name === "source" ? source : String(record[name] ?? "?"));
+  return template.replace(/\{([a-z_]+)\}/g, (_, name) => value(name));
+}
+
+function drawEvents() {
+  byId("events").replaceChildren(...events.map((event) => {
+    const row = make("li");
+    const time = make("time", "", clock(event.at));
+    time.dateTime = event.at;
+    const what = make("div");
+    what.append(make("span", "", sentence(event)), make("span", "soft", " #" + event.seq));
+    row.append(time, what);
+    return row;
+  }));
+}
+
+// ---- asking -----------------------------------------------------------------------------------------------
+
+function note(key, text, kind, waiting) {
+  const entry = { text, kind, waiting };
+  notes.set(key, entry);
+  drawSite();
+  if (!waiting) {
+    setTimeout(() => {
+      if (notes.get(key) === entry) {
+        notes.delete(key);
+        drawSite();
+      }
+    }, NOTE_MS);
+  }
+}
+
+function randomId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return "web-" + [...bytes].map((b) => b.toString(16).padStart(2, "0")).join("");
+}
+
+async function command(key, path, done) {
+  note(key, t("asked"), "", true);
+  const answer = await ask("POST", path, undefined, randomId());
+  if (answer.ok) {
+    note(key, t(done, answer.body.seq), "good", false);
+  } else {
+    note(key, reason(answer), "bad", false);
+    if (answer.status === 401) await refreshSession();
+  }
+}
+
+function result(form, text, bad) {
+  const box = part(form, "result");
+  box.textContent = text;
+  box.className = "result " + (bad ? "bad" : "");
+}
+
+function onForm(id, path, fields) {
+  const form = byId(id);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const body = Object.fromEntries(fields.map((f) => [f, form.elements[f].value]));
+    const button = form.getElementsByTagName("button")[0];
+    button.disabled = true;
+    result(form, t("asked"), false);
+    const answer = await ask("POST", path, body);
+    button.disabled = false;
+    if (!answer.ok) {
+      result(form, reason(answer), true);
+      return;
+    }
+    result(form, "", false);
+    form.reset();
+    session = answer.body;
+    lost = true;
+    lostSince = null;
+    draw();
+    connect();
+  });
+}
+
+async function logout() {
+  leaving = true;
+  await ask("POST", "/api/v1/logout");
+  forget(t("logged-out"));
+  leaving = false;
+  await refreshSession();
+}
+
+async function start() {
+  const answer = await ask("GET", "/assets/" + lang + ".json");
+  if (answer.ok) words = answer.body;
+  onForm("setup-form", "/api/v1/setup", ["code", "user", "password"]);
+  onForm("login-form", "/api/v1/login", ["user", "password"]);
+  byId("logout").addEventListener("click", logout);
+  document.addEventListener("visibilitychange", watch);
+  setInterval(watch, 250);
+  await begin();
+}
+
+start();

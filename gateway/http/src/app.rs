@@ -1,0 +1,206 @@
+//! What every request shares, and who the requester is.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gateway_bus::Bus;
+use gateway_core::{Clock, Envelope, Event, SiteView, UserEvent};
+use http::{HeaderMap, StatusCode, header};
+use tokio::sync::{Semaphore, watch};
+
+use crate::access::{Principal, Who};
+use crate::limits::Places;
+use crate::metrics::Metrics;
+use crate::origin::Own;
+use crate::params::{HttpError, HttpParams, Tls};
+use crate::parse;
+use crate::password::Hasher;
+use crate::people::People;
+use crate::problem::Problem;
+use crate::session::{Sessions, key};
+use crate::setup::Setup;
+use crate::throttle::Throttle;
+
+/// Live streams at once; each costs a task.
+pub(crate) const STREAMS: usize = 64;
+/// Look-ups in the journal at once: they read the disk.
+const LOOKUPS: usize = 2;
+/// Failed logins that are journalled in a minute; the rest is counted in the metrics.
+const JOURNALLED: u32 = 30;
+
+/// The throttles of logins.
+#[derive(Debug)]
+pub(crate) struct Locks {
+    journalled: (gateway_core::Instant, u32),
+    pub(crate) sources: Throttle,
+    /// Shorter: a stranger must not keep the owner out for long.
+    pub(crate) users: Throttle,
+}
+
+pub(crate) struct App {
+    pub(crate) bus: Bus,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) hasher: Hasher,
+    locks: Mutex<Locks>,
+    pub(crate) lookups: Semaphore,
+    pub(crate) metrics: Metrics,
+    pub(crate) params: HttpParams,
+    pub(crate) people: People,
+    pub(crate) places: Places,
+    sessions: Mutex<Sessions>,
+    setup: Mutex<Option<Setup>>,
+    stopped: watch::Receiver<bool>,
+    pub(crate) streams: Arc<Semaphore>,
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl App {
+    pub(crate) fn new(
+        params: HttpParams,
+        bus: Bus,
+        clock: Arc<dyn Clock>,
+        stopped: watch::Receiver<bool>,
+    ) -> Result<Self, HttpError> {
+        let people = People::new(bus.store().records().clone());
+        let setup = if people.is_empty() {
+            let mut random = [0; 12];
+            getrandom::fill(&mut random).map_err(HttpError::Random)?;
+            Some(Setup::new(clock.now(), random))
+        } else {
+            None
+        };
+        let now = clock.now();
+        Ok(Self {
+            bus,
+            clock,
+            hasher: Hasher::new(),
+            locks: Mutex::new(Locks {
+                journalled: (now, 0),
+                sources: Throttle::new(5, Duration::from_secs(900)),
+                users: Throttle::new(10, Duration::from_secs(60)),
+            }),
+            lookups: Semaphore::new(LOOKUPS),
+            metrics: Metrics::default(),
+            params,
+            people,
+            places: Places::default(),
+            sessions: Mutex::default(),
+            setup: Mutex::new(setup),
+            stopped,
+            streams: Arc::new(Semaphore::new(STREAMS)),
+        })
+    }
+
+    /// Waits until the interface stops.
+    pub(crate) async fn stop(&self) {
+        let mut stopped = self.stopped.clone();
+        drop(stopped.wait_for(|stop| *stop).await);
+    }
+
+    pub(crate) fn tls(&self) -> bool {
+        self.params.tls != Tls::Off
+    }
+
+    pub(crate) fn own(&self) -> Own<'_> {
+        Own {
+            origins: &self.params.origins,
+            tls: self.tls(),
+        }
+    }
+
+    pub(crate) fn view(&self) -> Arc<SiteView> {
+        self.bus.view().borrow().clone()
+    }
+
+    pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        held(&self.sessions)
+    }
+
+    pub(crate) fn locks(&self) -> MutexGuard<'_, Locks> {
+        held(&self.locks)
+    }
+
+    pub(crate) fn setup(&self) -> MutexGuard<'_, Option<Setup>> {
+        held(&self.setup)
+    }
+
+    pub(crate) fn setup_code(&self) -> Option<String> {
+        let now = self.clock.now();
+        self.setup().as_ref()?.code(now).map(str::to_owned)
+    }
+
+    /// With TLS the prefix ties the cookie to this host and to TLS (RFC 6265bis §4.1.3.2).
+    pub(crate) fn cookie_name(&self) -> &'static str {
+        if self.tls() { "__Host-doorline" } else { "doorline" }
+    }
+
+    /// The secret of the session cookie, whether good or not.
+    pub(crate) fn cookie<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        let all = headers.get_all(header::COOKIE).iter();
+        all.filter_map(|v| v.to_str().ok())
+            .find_map(|text| parse::cookie(text, self.cookie_name()))
+    }
+
+    /// Who sends these headers: by token, or by session.
+    pub(crate) fn principal(&self, headers: &HeaderMap) -> Result<Principal, Problem> {
+        let refused = |text: &str| Problem::new(StatusCode::UNAUTHORIZED, "login", text);
+        if let Some(value) = headers.get(header::AUTHORIZATION) {
+            let token = value.to_str().ok().and_then(parse::bearer);
+            let known = token.and_then(|t| self.people.by_token(t, self.clock.wall()));
+            return known.ok_or_else(|| {
+                refused("this token is not known or has expired; an administrator makes a new one")
+            });
+        }
+        let Some(secret) = self.cookie(headers) else {
+            return Err(refused(
+                "log in at the page, or send Authorization: Bearer with an API token",
+            ));
+        };
+        self.by_session(key(secret), true)
+            .ok_or_else(|| refused("the session is over; log in again"))
+    }
+
+    fn by_session(&self, session: [u8; 32], touch: bool) -> Option<Principal> {
+        let name = self.sessions().user(self.clock.now(), &session, touch)?;
+        let rights = self.people.user_rights(&name)?;
+        Some(Principal {
+            rights,
+            who: Who::User { name, session },
+        })
+    }
+
+    /// The same requester some time later, with the rights of this moment; `None` if logged out.
+    pub(crate) fn renewed(&self, principal: &Principal) -> Option<Principal> {
+        match &principal.who {
+            Who::Token { id, .. } => self.people.token_principal(id, self.clock.wall()),
+            Who::User { session, .. } => self.by_session(*session, false),
+        }
+    }
+
+    /// Journals what users did.
+    pub(crate) fn journal(&self, event: UserEvent) {
+        if let UserEvent::LoginFailed { .. } = event {
+            let now = self.clock.now();
+            let mut locks = self.locks();
+            if now.since(locks.journalled.0) >= Duration::from_secs(60) {
+                locks.journalled = (now, 0);
+            }
+            locks.journalled.1 += 1;
+            if locks.journalled.1 > JOURNALLED {
+                return;
+            }
+        }
+        let envelope = Envelope {
+            at: self.clock.wall(),
+            event: Event::User(event),
+            ring: None,
+            simulated: false,
+        };
+        if let Err(error) = self.bus.store().append(envelope) {
+            tracing::warn!(%error, "event of a user could not be journalled");
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! From a request to its handler: body, host, origin, login and scope, each at one place.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt as _};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+use warp::{Buf, Filter as _, Reply as _};
+
+use crate::access::Principal;
+use crate::app::App;
+use crate::limits::{ANSWER_TIME, READ_TIME, REQUEST};
+use crate::origin::{check_host, check_origin};
+use crate::problem::Problem;
+use crate::route::{Action, Found, Need, Route, find};
+use crate::server::Peer;
+use crate::{admin, doors, journal, live, login, page, parse, status};
+
+/// A request without its body.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) headers: HeaderMap,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) peer: Peer,
+    pub(crate) query: String,
+}
+
+/// A request that may be answered.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) body: Vec<u8>,
+    pub(crate) captured: Vec<String>,
+    pub(crate) head: Head,
+    /// Known wherever the route needs it.
+    principal: Option<Principal>,
+}
+
+impl Ask {
+    /// The requester.
+    pub(crate) fn principal(&self) -> Result<&Principal, Problem> {
+        let missing = || Problem::new(StatusCode::UNAUTHORIZED, "login", "log in first");
+        self.principal.as_ref().ok_or_else(missing)
+    }
+
+    /// The requester, if known.
+    pub(crate) const fn known(&self) -> Option<&Principal> {
+        self.principal.as_ref()
+    }
+
+    pub(crate) fn captured(&self, n: usize) -> &str {
+        self.captured.get(n).map_or("", String::as_str)
+    }
+
+    pub(crate) fn query(&self) -> Result<parse::Query, Problem> {
+        parse::Query::parse(&self.head.query)
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let kind = self.head.headers.get(header::CONTENT_TYPE);
+        let is_json = kind.and_then(|v| v.to_str().ok()).is_some_and(|t| {
+            let essence = t.split(';').next().unwrap_or_default().trim();
+            essence.eq_ignore_ascii_case("application/json")
+        });
+        if !is_json {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "body",
+                "send the body with Content-Type: application/json",
+            ));
+        }
+        serde_json::from_slice(&self.body).map_err(|e| Problem::bad("body", format!("body: {e}")))
+    }
+}
+
+/// Answers with JSON.
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem> {
+    let text = serde_json::to_string(value)
+        .map_err(|e| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "fault", e.to_string()))?;
+    let mut response = http::Response::new(text).into_response();
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+/// Everything that is served.
+pub(crate) fn routes(app: Arc<App>) -> BoxedFilter<(Response,)> {
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    let head = warp::method()
+        .and(warp::path::full())
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::get::<Peer>())
+        .map(|method, path: warp::path::FullPath, query, headers, peer| Head {
+            headers,
+            method,
+            path: path.as_str().to_owned(),
+            peer,
+            query,
+        })
+        .boxed();
+    let live_app = app.clone();
+    let live = warp::path!("api" / "v1" / "live")
+        .and(warp::ws())
+        .and(head.clone())
+        .then(move |ws: warp::ws::Ws, head: Head| {
+            let app = live_app.clone();
+            async move { upgrade(&app, ws, head) }
+        });
+    let rest = head
+        .and(warp::body::stream())
+        .then(move |head: Head, body| answer(app.clone(), head, body));
+    live.or(rest).unify().boxed()
+}
+
+/// The WebSocket: the checks of any route, and the origin besides, since browsers do not apply theirs here.
+fn upgrade(app: &Arc<App>, ws: warp::ws::Ws, head: Head) -> Response {
+    let result = match find(&head.method, &head.path) {
+        Found::Route(route, captured) => check_origin(app.own(), &head.headers, cookie_counts(app, &head))
+            .and_then(|()| permit(app, route, &head))
+            .and_then(|principal| {
+                let ask = Ask {
+                    body: Vec::new(),
+                    captured,
+                    head,
+                    principal,
+                };
+                live::socket(app, ws, &ask)
+            }),
+        Found::Methods(_) | Found::Nothing => Err(Problem::unknown("no such path")),
+    };
+    finish(app, "/api/v1/live", result)
+}
+
+async fn answer<B: Buf>(
+    app: Arc<App>,
+    head: Head,
+    body: impl Stream<Item = Result<B, warp::Error>> + Send,
+) -> Response {
+    let (route, captured) = match find(&head.method, &head.path) {
+        Found::Route(route, captured) => (route, captured),
+        Found::Methods(methods) => return wrong_method(&app, &methods),
+        Found::Nothing => {
+            let text = "no such path; the paths are listed in the README under HTTP";
+            return finish(&app, "unknown", Err(Problem::unknown(text)));
+        }
+    };
+    let result = async {
+        let principal = permit(&app, route, &head)?;
+        let body = if head.method == Method::POST {
+            check_origin(app.own(), &head.headers, cookie_counts(&app, &head))?;
+            timeout(READ_TIME, read(&head, body)).await.unwrap_or_else(|_| {
+                Err(Problem::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "timeout",
+                    "the body did not arrive within 10 s",
+                ))
+            })?
+        } else if head.method == Method::DELETE {
+            check_origin(app.own(), &head.headers, cookie_counts(&app, &head))?;
+            Vec::new()
+        } else {
+            Vec::new()
+        };
+        let ask = Ask {
+            body,
+            captured,
+            head,
+            principal,
+        };
+        timeout(ANSWER_TIME, handle(&app, route.action, ask))
+            .await
+            .unwrap_or_else(|_| {
+                let text = "no answer within 15 s; the disk or the gateway is stuck, see its log";
+                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "fault", text))
+            })
+    };
+    let result = result.await;
+    finish(&app, route.pattern, result)
+}
+
+fn wrong_method(app: &App, methods: &[Method]) -> Response {
+    let names: Vec<_> = methods.iter().map(Method::as_str).collect();
+    let names = names.join(", ");
+    let text = format!("this path takes {names} only");
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", text);
+    let mut response = finish(app, "unknown", Err(problem));
+    if let Ok(value) = HeaderValue::from_str(&names) {
+        response.headers_mut().insert(header::ALLOW, value);
+    }
+    response
+}
+
+/// A session cookie is what the browser adds by itself; a token is not.
+fn cookie_counts(app: &App, head: &Head) -> bool {
+    !head.headers.contains_key(header::AUTHORIZATION) && app.cookie(&head.headers).is_some()
+}
+
+/// The one place where a route's need is checked.
+fn permit(app: &App, route: &Route, head: &Head) -> Result<Option<Principal>, Problem> {
+    check_host(app.own(), &head.headers)?;
+    match route.need {
+        Need::Anybody => Ok(app.principal(&head.headers).ok()),
+        Need::Known => app.principal(&head.headers).map(Some),
+        Need::Metrics => {
+            if head.peer.address.ip().to_canonical().is_loopback() && !forwarded(&head.headers) {
+                return Ok(None);
+            }
+            let principal = app.principal(&head.headers)?;
+            principal.need(crate::access::Scope::Read)?;
+            Ok(Some(principal))
+        }
+        Need::Scope(scope) => {
+            let principal = app.principal(&head.headers)?;
+            principal.need(scope)?;
+            Ok(Some(principal))
+        }
+    }
+}
+
+/// A proxy on this machine speaks for somebody elsewhere.
+fn forwarded(headers: &HeaderMap) -> bool {
+    ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
+        .iter()
+        .any(|name| headers.contains_key(*name))
+}
+
+async fn read<B: Buf>(
+    head: &Head,
+    body: impl Stream<Item = Result<B, warp::Error>> + Send,
+) -> Result<Vec<u8>, Problem> {
+    let too_long = || {
+        let text = format!("a body has at most {REQUEST} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body", text)
+    };
+    let length = head.headers.get(header::CONTENT_LENGTH);
+    let announced = length.and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|n| n > REQUEST as u64) {
+        return Err(too_long());
+    }
+    let mut body = pin!(body);
+    let mut bytes = Vec::new();
+    while let Some(part) = body.next().await {
+        let mut part = part.map_err(|e| Problem::bad("body", format!("the body broke off: {e}")))?;
+        if bytes.len() + part.remaining() > REQUEST {
+            return Err(too_long());
+        }
+        while part.has_remaining() {
+            let chunk = part.chunk();
+            let n = chunk.len();
+            bytes.extend_from_slice(chunk);
+            part.advance(n);
+        }
+    }
+    Ok(bytes)
+}
+
+async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Problem> {
+    match action {
+        Action::Asset => page::asset(&ask),
+        Action::Calls => doors::calls(app, &ask),
+        Action::Door => doors::door(app, &ask),
+        Action::Doors => doors::doors(app, &ask),
+        Action::Events => live::events(app, &ask),
+        Action::HangUp => doors::hang_up(app, &ask).await,
+        Action::Health => status::health(app, &ask),
+        Action::Journal => journal::page(app, &ask).await,
+        Action::Live => Err(live::not_a_socket()),
+        Action::Login => login::login(app, &ask).await,
+        Action::Logout => Ok(login::logout(app, &ask)),
+        Action::Metrics => Ok(status::metrics(app)),
+        Action::Open => doors::open(app, &ask).await,
+        Action::Page => page::page(app, &ask),
+        Action::Password => login::password(app, &ask).await,
+        Action::Press => doors::press(app, &ask).await,
+        Action::Ring => journal::ring(app, &ask).await,
+        Action::Rings => journal::rings(app, &ask).await,
+        Action::Session => login::session(app, &ask),
+        Action::Setup => login::setup(app, ask).await,
+        Action::Site => status::site(app, &ask),
+        Action::TokenCreate => admin::create_token(app, &ask).await,
+        Action::TokenDelete => admin::delete_token(app, &ask).await,
+        Action::Tokens => admin::tokens(app),
+        Action::UserCreate => admin::create_user(app, &ask).await,
+        Action::UserDelete => admin::delete_user(app, &ask).await,
+        Action::Users => admin::users(app),
+    }
+}
+
+/// No inline script or style, nothing from elsewhere, in nobody's frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// Counts the answer and adds the headers that every answer has.
+fn finish(app: &App, route: &'static str, result: Result<Response, Problem>) -> Response {
+    let mut response = result.unwrap_or_else(|problem| problem.response());
+    app.metrics.answered(route, response.status().as_u16());
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}

@@ -1,0 +1,191 @@
+//! Doors, panels and calls: what they are, and what may be asked of them.
+
+use gateway_bus::Bus;
+use gateway_core::{
+    ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorId, PanelId, RingId, Timestamp,
+};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use warp::reply::Response;
+
+use crate::access::Principal;
+use crate::app::App;
+use crate::dispatch::{Ask, json};
+use crate::parse;
+use crate::password::random;
+use crate::problem::Problem;
+use crate::wire;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CommandBody {
+    /// Wall-clock time, RFC 3339.
+    at: Option<String>,
+    id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Done<'a> {
+    status: &'static str,
+    id: &'a str,
+    seq: u64,
+    ring_id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct List<T> {
+    seq: u64,
+    #[serde(flatten)]
+    items: T,
+}
+
+#[derive(Serialize)]
+struct Doors<'a> {
+    doors: Vec<wire::Door<'a>>,
+}
+
+#[derive(Serialize)]
+struct Calls<'a> {
+    calls: Vec<wire::Call<'a>>,
+}
+
+pub(crate) fn doors(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let view = app.view();
+    let doors = wire::doors(&view, &ask.principal()?.rights, app.clock.now());
+    let list = List {
+        seq: view.seq.0,
+        items: Doors { doors },
+    };
+    json(StatusCode::OK, &list)
+}
+
+pub(crate) fn door(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let id = door_id(ask)?;
+    let principal = ask.principal()?;
+    principal.need_door(&id)?;
+    let view = app.view();
+    let found = view.doors.iter().find(|d| d.id == id);
+    let door = found.ok_or_else(|| no_door(&id))?;
+    json(
+        StatusCode::OK,
+        &wire::door(door, &principal.rights, app.clock.now()),
+    )
+}
+
+pub(crate) fn calls(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let view = app.view();
+    let list = List {
+        seq: view.seq.0,
+        items: Calls {
+            calls: wire::calls(&view, &ask.principal()?.rights),
+        },
+    };
+    json(StatusCode::OK, &list)
+}
+
+pub(crate) async fn open(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let door = door_id(ask)?;
+    let principal = ask.principal()?;
+    principal.need_door(&door)?;
+    command(app, ask, principal, Command::Open { door }).await
+}
+
+pub(crate) async fn press(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let unknown = |e: gateway_core::NameError| Problem::unknown(e.to_string());
+    let panel = PanelId::new(ask.captured(0)).map_err(unknown)?;
+    let button = ButtonId::new(ask.captured(1)).map_err(unknown)?;
+    let principal = ask.principal()?;
+    let view = app.view();
+    let shown = view.panels.iter().find(|p| p.id == panel);
+    if !shown.is_some_and(|p| principal.rights.covers_panel(p)) {
+        return Err(Problem::unknown(format!("there is no panel {panel} here")));
+    }
+    command(app, ask, principal, Command::Press { button, panel }).await
+}
+
+pub(crate) async fn hang_up(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let text = ask.captured(0);
+    let ring = RingId::parse(text).ok_or_else(|| Problem::unknown("a ring id is a UUID"))?;
+    let principal = ask.principal()?;
+    let view = app.view();
+    if principal.rights.doors.is_some() {
+        let call = view.calls.iter().find(|c| c.ring == ring);
+        if !call.is_some_and(|c| wire::shows_call(&view, &principal.rights, c)) {
+            return Err(Problem::unknown("there is no such call at your doors"));
+        }
+    }
+    command(app, ask, principal, Command::HangUp { ring }).await
+}
+
+fn door_id(ask: &Ask) -> Result<DoorId, Problem> {
+    DoorId::new(ask.captured(0)).map_err(|e| Problem::unknown(e.to_string()))
+}
+
+fn no_door(id: &DoorId) -> Problem {
+    Problem::unknown(format!("there is no door {id}; GET /api/v1/doors lists them"))
+}
+
+async fn command(app: &App, ask: &Ask, principal: &Principal, command: Command) -> Result<Response, Problem> {
+    let body: CommandBody = if ask.body.is_empty() {
+        CommandBody::default()
+    } else {
+        ask.json()?
+    };
+    let request = CommandRequest {
+        at: Some(time(&body, app.clock.wall())?),
+        command,
+        id: command_id(ask, &body)?,
+        origin: principal.origin(),
+        stale_by_transport: false,
+    };
+    send(&app.bus, request).await
+}
+
+/// HTTP delivers at once, so that a command without a time is of this moment.
+fn time(body: &CommandBody, now: Timestamp) -> Result<Timestamp, Problem> {
+    let Some(text) = &body.at else {
+        return Ok(now);
+    };
+    let bad = |_| {
+        Problem::bad(
+            "at",
+            "\"at\" is not an RFC 3339 time such as 2026-03-01T12:00:00Z",
+        )
+    };
+    text.parse().map_err(bad)
+}
+
+fn command_id(ask: &Ask, body: &CommandBody) -> Result<CommandId, Problem> {
+    let bad = || {
+        Problem::bad(
+            "id",
+            "an id or Idempotency-Key has 1 to 64 visible ASCII characters",
+        )
+    };
+    let header = ask.head.headers.get("idempotency-key");
+    if let Some(value) = header {
+        return value.to_str().ok().and_then(parse::idempotency).ok_or_else(bad);
+    }
+    if let Some(id) = &body.id {
+        return CommandId::new(id).ok_or_else(bad);
+    }
+    let random: [u8; 16] = random()?;
+    let hex: String = random.iter().map(|b| format!("{b:02x}")).collect();
+    CommandId::new(&hex).ok_or_else(bad)
+}
+
+async fn send(bus: &Bus, request: CommandRequest) -> Result<Response, Problem> {
+    let id = request.id.clone();
+    match bus.command(request).await {
+        CommandReply::Accepted { ring, seq } => json(
+            StatusCode::OK,
+            &Done {
+                status: "ok",
+                id: id.as_str(),
+                seq: seq.0,
+                ring_id: ring.map(|r| r.to_string()),
+            },
+        ),
+        CommandReply::Refused { reason, text } => Err(Problem::refused(reason, text)),
+    }
+}

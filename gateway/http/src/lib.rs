@@ -1,0 +1,42 @@
+//! HTTP interface: REST under `/api/v1`, live events, Prometheus metrics and the page.
+//!
+//! ```text
+//! socket ─▶ limits ─▶ TLS ─▶ hyper (HTTP/1.1) ─▶ warp filter ─▶ route table ─▶ origin, login, scope ─▶ handler
+//! ```
+//! The accept loop is ours, because warp has no TLS and panics when a port is taken. One table
+//! (`route.rs`) says for each path who may use it; the check stands before every handler, so that
+//! a new handler cannot forget it. Nothing opens here: `open` is a command on the bus, and the answer is
+//! what the core said after its record was durable.
+//!
+//! Left out: HTTP/2 (WebSocket needs HTTP/1.1, and what is not there cannot be attacked), proxies that end
+//! TLS for somebody else (see [`HttpParams::origins`]). Driven by the binary with [`start`].
+
+mod access;
+mod admin;
+mod app;
+mod dispatch;
+mod doors;
+mod journal;
+mod limits;
+mod live;
+mod login;
+mod metrics;
+mod origin;
+mod page;
+mod params;
+mod parse;
+mod password;
+mod people;
+mod problem;
+mod route;
+mod server;
+mod session;
+mod setup;
+mod status;
+mod story;
+mod throttle;
+mod tls;
+mod wire;
+
+pub use params::{HttpError, HttpParams, Language, Tls};
+pub use server::{HttpHandle, start};

@@ -1,0 +1,184 @@
+//! Counters of this interface, and the text format of Prometheus.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gateway_core::Event;
+
+/// What is counted while requests are answered. Every key comes from a table of ours, so that no stranger
+/// makes it grow.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    answers: Mutex<BTreeMap<(&'static str, u16), u64>>,
+    events: Mutex<BTreeMap<String, u64>>,
+    logins_failed: AtomicU64,
+    turned_away: AtomicU64,
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Metrics {
+    pub(crate) fn answered(&self, route: &'static str, status: u16) {
+        *held(&self.answers).entry((route, status)).or_default() += 1;
+    }
+
+    /// Counts a durable record; kinds of other versions are counted together.
+    pub(crate) fn event(&self, kind: &str) {
+        let known = kind.split_once('.').is_some_and(|(family, tag)| {
+            let mut families = Event::families().iter();
+            families.any(|(f, tags)| *f == family && tags.contains(&tag))
+        });
+        let key = if known { kind } else { "other" };
+        let mut events = held(&self.events);
+        match events.get_mut(key) {
+            Some(n) => *n += 1,
+            None => {
+                events.insert(key.to_owned(), 1);
+            }
+        }
+    }
+
+    pub(crate) fn login_failed(&self) {
+        self.logins_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn turned_away(&self) {
+        self.turned_away.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn write(&self, text: &mut Text) {
+        let events = Family {
+            help: "Durable records since start, by kind.",
+            kind: "counter",
+            name: "doorline_events_total",
+        };
+        for (kind, n) in held(&self.events).iter() {
+            text.sample(&events, &[("kind", kind)], *n);
+        }
+        let answers = Family {
+            help: "Answers by route and status.",
+            kind: "counter",
+            name: "doorline_http_requests_total",
+        };
+        for ((route, status), n) in held(&self.answers).iter() {
+            text.sample(&answers, &[("route", route), ("status", &status.to_string())], *n);
+        }
+        text.counter(
+            "doorline_http_logins_failed_total",
+            "Failed logins and setup codes.",
+            self.logins_failed.load(Ordering::Relaxed),
+        );
+        text.counter(
+            "doorline_http_turned_away_total",
+            "Connections refused because there were too many.",
+            self.turned_away.load(Ordering::Relaxed),
+        );
+    }
+}
+
+/// A metric family.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Family {
+    pub(crate) help: &'static str,
+    /// `counter` or `gauge`.
+    pub(crate) kind: &'static str,
+    pub(crate) name: &'static str,
+}
+
+/// The text under construction.
+#[derive(Debug, Default)]
+pub(crate) struct Text {
+    family: &'static str,
+    out: String,
+}
+
+impl Text {
+    pub(crate) fn gauge(&mut self, name: &'static str, help: &'static str, value: u64) {
+        let kind = "gauge";
+        self.sample(&Family { help, kind, name }, &[], value);
+    }
+
+    pub(crate) fn counter(&mut self, name: &'static str, help: &'static str, value: u64) {
+        let kind = "counter";
+        self.sample(&Family { help, kind, name }, &[], value);
+    }
+
+    /// One sample; the head of its family stands before the first.
+    pub(crate) fn sample(&mut self, family: &Family, labels: &[(&str, &str)], value: u64) {
+        let Family { help, kind, name } = family;
+        if self.family != *name {
+            self.family = name;
+            self.put(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name}"));
+        } else {
+            self.put(name);
+        }
+        for (n, (label, text)) in labels.iter().enumerate() {
+            self.put(if n == 0 { "{" } else { "," });
+            let text = text
+                .replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('\n', "\\n");
+            self.put(&format!("{label}=\"{text}\""));
+        }
+        if !labels.is_empty() {
+            self.put("}");
+        }
+        self.put(&format!(" {value}\n"));
+    }
+
+    fn put(&mut self, text: &str) {
+        let _ = self.out.write_str(text);
+    }
+
+    pub(crate) fn done(self) -> String {
+        self.out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exact_text_of_a_scrape() {
+        let metrics = Metrics::default();
+        metrics.answered("/api/v1/doors", 200);
+        metrics.answered("/api/v1/doors", 200);
+        metrics.answered("/api/v1/doors", 401);
+        metrics.event("door.granted");
+        metrics.event("lift.stuck");
+        metrics.event("nonsense");
+        metrics.login_failed();
+        let mut text = Text::default();
+        metrics.write(&mut text);
+        let info = Family {
+            help: "h",
+            kind: "gauge",
+            name: "x",
+        };
+        text.sample(&info, &[("v", "a\"b\\c\nd")], 1);
+        let expected = r#"# HELP doorline_events_total Durable records since start, by kind.
+# TYPE doorline_events_total counter
+doorline_events_total{kind="door.granted"} 1
+doorline_events_total{kind="other"} 2
+# HELP doorline_http_requests_total Answers by route and status.
+# TYPE doorline_http_requests_total counter
+doorline_http_requests_total{route="/api/v1/doors",status="200"} 2
+doorline_http_requests_total{route="/api/v1/doors",status="401"} 1
+# HELP doorline_http_logins_failed_total Failed logins and setup codes.
+# TYPE doorline_http_logins_failed_total counter
+doorline_http_logins_failed_total 1
+# HELP doorline_http_turned_away_total Connections refused because there were too many.
+# TYPE doorline_http_turned_away_total counter
+doorline_http_turned_away_total 0
+# HELP x h
+# TYPE x gauge
+x{v="a\"b\\c\nd"} 1
+"#;
+        assert_eq!(text.done(), expected);
+    }
+}

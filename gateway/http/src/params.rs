@@ -1,0 +1,162 @@
+//! What the binary gives to start, and why it may not start.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Language of the page where the browser asks for none that we have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Language {
+    /// German.
+    De,
+    /// English.
+    #[default]
+    En,
+    /// Spanish.
+    Es,
+    /// French.
+    Fr,
+    /// Portuguese.
+    Pt,
+}
+
+impl Language {
+    /// Every language.
+    pub const ALL: [Self; 5] = [Self::De, Self::En, Self::Es, Self::Fr, Self::Pt];
+
+    /// The two letters of ISO 639-1.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::De => "de",
+            Self::En => "en",
+            Self::Es => "es",
+            Self::Fr => "fr",
+            Self::Pt => "pt",
+        }
+    }
+
+    /// Reads the two letters; a region after them (`pt-BR`) does not matter.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        let primary = code.split(['-', '_']).next()?.trim();
+        Self::ALL
+            .into_iter()
+            .find(|l| l.code().eq_ignore_ascii_case(primary))
+    }
+}
+
+/// How connections are protected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// Certificate chain and key from PEM files, read again by [`HttpHandle::reload_tls`](crate::HttpHandle::reload_tls).
+    Files {
+        /// Chain, the server's own certificate first.
+        cert: PathBuf,
+        /// Private key.
+        key: PathBuf,
+    },
+    /// No TLS: refused unless `listen` is a loopback address.
+    Off,
+    /// A certificate of our own, made at the first start and kept.
+    SelfSigned {
+        /// Host names and IP addresses it is for.
+        names: Vec<String>,
+        /// Folder for `http/cert.pem` and `http/key.pem`.
+        state_dir: PathBuf,
+    },
+}
+
+/// Parameters of the interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpParams {
+    /// Language of the page where the browser asks for none that we have.
+    pub language: Language,
+    /// Address and port; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Further origins the page may be reached under, as a browser writes them: `https://door.example`. Only
+    /// for a reverse proxy; its host name then counts as ours.
+    pub origins: Vec<String>,
+    /// Protection.
+    pub tls: Tls,
+    /// Program version, for page and metrics.
+    pub version: String,
+}
+
+/// Why the interface cannot start, or cannot take a new certificate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The port is taken, or the address is not ours.
+    #[error("cannot listen on {listen}: {}", bind_hint(.source))]
+    Bind {
+        /// Where.
+        listen: SocketAddr,
+        /// Why; `AddrInUse` if the port is taken.
+        source: io::Error,
+    },
+    /// The certificate or its key is missing or cannot be read.
+    #[error("TLS file {} cannot be used", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file has no certificate or no key in it.
+    #[error("TLS file {} has no {wanted} in PEM form", path.display())]
+    Pem {
+        /// Which.
+        path: PathBuf,
+        /// `certificate` or `private key`.
+        wanted: &'static str,
+    },
+    /// Not loopback and no TLS.
+    #[error(
+        "{listen} is reachable from the network and TLS is off: set http.tls = true, or listen on 127.0.0.1"
+    )]
+    Plain {
+        /// Where it should have listened.
+        listen: SocketAddr,
+    },
+    /// The operating system gives no random numbers.
+    #[error("no random numbers from the operating system: {0}")]
+    Random(getrandom::Error),
+    /// Our own certificate could not be made.
+    #[error("self-signed certificate for {names:?} cannot be made")]
+    SelfSigned {
+        /// For which names.
+        names: Vec<String>,
+        /// Why.
+        source: rcgen::Error,
+    },
+    /// Certificate and key do not fit, or rustls does not take them.
+    #[error("TLS cannot be set up with this certificate and key")]
+    Tls(#[from] rustls::Error),
+}
+
+fn bind_hint(source: &io::Error) -> &'static str {
+    if source.kind() == io::ErrorKind::AddrInUse {
+        "the port is taken by another program; stop it (`ss -ltnp` names it) or set another http.listen"
+    } else {
+        "is it an address of this machine?"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_language_is_read_with_or_without_region() {
+        for (text, want) in [
+            ("pt-BR", Some(Language::Pt)),
+            ("DE", Some(Language::De)),
+            ("fr_CA", Some(Language::Fr)),
+            ("nl", None),
+            ("", None),
+        ] {
+            assert_eq!(Language::from_code(text), want, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What strangers write in heads: queries, cookies, languages, tokens.
+
+use std::str::FromStr;
+
+use gateway_core::CommandId;
+
+use crate::params::Language;
+use crate::problem::Problem;
+
+/// Parameters of one query.
+const PARAMETERS: usize = 16;
+
+/// Decodes `%XX`; `None` for a bad escape or bytes that are not UTF-8.
+pub(crate) fn percent(text: &str, plus_is_space: bool) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let high = char::from(rest.next()?).to_digit(16)?;
+                let low = char::from(rest.next()?).to_digit(16)?;
+                u8::try_from(high * 16 + low).ok()?
+            }
+            b'+' if plus_is_space => b' ',
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The parameters of a query; each is taken once, what nobody takes is refused.
+#[derive(Debug)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn parse(raw: &str) -> Result<Self, Problem> {
+        let bad = |what: &str| Problem::bad("query", format!("the query {what}"));
+        let mut all: Vec<(String, String)> = Vec::new();
+        for pair in raw.split('&').filter(|p| !p.is_empty()) {
+            if all.len() == PARAMETERS {
+                return Err(bad("has too many parameters"));
+            }
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = percent(name, true).ok_or_else(|| bad("has a bad % escape"))?;
+            let value = percent(value, true).ok_or_else(|| bad("has a bad % escape"))?;
+            if all.iter().any(|(n, _)| *n == name) {
+                return Err(bad(&format!("has {name:?} twice")));
+            }
+            all.push((name, value));
+        }
+        Ok(Self(all))
+    }
+
+    pub(crate) fn take<T: FromStr>(&mut self, name: &str, allowed: &str) -> Result<Option<T>, Problem> {
+        self.take_with(name, allowed, |text| text.parse().ok())
+    }
+
+    pub(crate) fn take_with<T>(
+        &mut self,
+        name: &str,
+        allowed: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
+        let Some(at) = self.0.iter().position(|(n, _)| n == name) else {
+            return Ok(None);
+        };
+        let (_, value) = self.0.swap_remove(at);
+        let shown: String = value.chars().take(60).collect();
+        read(&value)
+            .map(Some)
+            .ok_or_else(|| Problem::bad("query", format!("{name}={shown:?}: allowed is {allowed}")))
+    }
+
+    pub(crate) fn finish(self) -> Result<(), Problem> {
+        match self.0.first() {
+            None => Ok(()),
+            Some((name, _)) => {
+                let name: String = name.chars().take(60).collect();
+                Err(Problem::bad(
+                    "query",
+                    format!("parameter {name:?} is not known here"),
+                ))
+            }
+        }
+    }
+}
+
+/// The value of a cookie (RFC 6265 §5.4) in a `Cookie` header; the first of several.
+pub(crate) fn cookie<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+    header.split(';').find_map(|pair| {
+        let (n, value) = pair.split_once('=')?;
+        (n.trim() == name).then(|| value.trim().trim_matches('"'))
+    })
+}
+
+/// The token of `Authorization: Bearer …` (RFC 6750 §2.1).
+pub(crate) fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    let token = token.trim();
+    let fits = (1..=128).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic());
+    (scheme.eq_ignore_ascii_case("bearer") && fits).then_some(token)
+}
+
+/// The best language we have of an `Accept-Language` header (RFC 9110 §12.5.4).
+pub(crate) fn accept_language(header: &str) -> Option<Language> {
+    let mut best: Option<(u32, Language)> = None;
+    for item in header.split(',').take(32) {
+        let mut parts = item.split(';');
+        let Some(language) = parts.next().and_then(|tag| Language::from_code(tag.trim())) else {
+            continue;
+        };
+        let weight = parts
+            .find_map(|p| p.trim().strip_prefix("q="))
+            .map_or(Some(1000), weight);
+        let Some(weight) = weight.filter(|w| *w > 0) else {
+            continue;
+        };
+        if best.is_none_or(|(b, _)| weight > b) {
+            best = Some((weight, language));
+        }
+    }
+    best.map(|(_, language)| language)
+}
+
+/// `0.8` in thousandths.
+fn weight(text: &str) -> Option<u32> {
+    let value: f32 = text.trim().parse().ok()?;
+    if !(0.0..=1.0).contains(&value) {
+        return None;
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 to 1000 by the check above"
+    )]
+    Some((value * 1000.0) as u32)
+}
+
+/// An `Idempotency-Key`, with or without the quotes of a structured header (RFC 9651 §3.3.3).
+pub(crate) fn idempotency(header: &str) -> Option<CommandId> {
+    let text = header.trim();
+    let bare = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+    CommandId::new(bare.unwrap_or(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_query_is_read_strictly() {
+        let mut query = Query::parse("from=7&kind=door%2Egranted&x=a+b").expect("reads");
+        assert_eq!(query.take::<u64>("from", "a number"), Ok(Some(7)));
+        assert_eq!(
+            query.take::<String>("kind", "a kind"),
+            Ok(Some("door.granted".into()))
+        );
+        assert_eq!(query.take::<u64>("to", "a number"), Ok(None));
+        assert_eq!(
+            query.finish().expect_err("x is left").detail,
+            "parameter \"x\" is not known here"
+        );
+        let mut bad = Query::parse("from=-1").expect("reads");
+        let problem = bad.take::<u64>("from", "a number from 0").expect_err("negative");
+        assert_eq!(problem.detail, "from=\"-1\": allowed is a number from 0");
+        for raw in ["a=%", "a=%4", "a=%zz", "a=%ff", "a=1&a=2", &"a&".repeat(17)] {
+            assert!(Query::parse(raw).is_err(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn cookies_tokens_and_keys_are_found() {
+        assert_eq!(cookie("a=1; doorline=xyz; b=2", "doorline"), Some("xyz"));
+        assert_eq!(cookie("xdoorline=1", "doorline"), None);
+        assert_eq!(cookie("doorline", "doorline"), None);
+        assert_eq!(bearer("Bearer dl_1_2"), Some("dl_1_2"));
+        assert_eq!(bearer("bearer  x "), Some("x"));
+        for bad in ["Basic x", "Bearer", "Bearer ", "Bearer a b"] {
+            assert_eq!(bearer(bad), None, "{bad:?}");
+        }
+        assert_eq!(idempotency("\"abc\"").expect("fits").as_str(), "abc");
+        assert_eq!(idempotency("abc").expect("fits").as_str(), "abc");
+        assert_eq!(idempotency("a b"), None);
+    }
+
+    #[test]
+    fn the_browsers_wish_for_a_language_is_weighed() {
+        for (header, want) in [
+            ("de-CH,de;q=0.9,en;q=0.8", Some(Language::De)),
+            ("nl, en;q=0.5, fr;q=0.7", Some(Language::Fr)),
+            ("pt;q=0", None),
+            ("*", None),
+            ("en;q=NaN", None),
+            ("", None),
+        ] {
+            assert_eq!(accept_language(header), want, "{header:?}");
+        }
+    }
+
+    /// Everything that reads bytes of strangers, for a fuzzer.
+    fn fuzz_head(data: &[u8]) {
+        let text = String::from_utf8_lossy(data);
+        let _ = percent(&text, true);
+        let _ = Query::parse(&text);
+        let _ = cookie(&text, "doorline");
+        let _ = bearer(&text);
+        let _ = accept_language(&text);
+        let _ = idempotency(&text);
+        let _ = crate::origin::host_name(&text);
+    }
+
+    proptest! {
+        #[test]
+        fn no_head_makes_a_panic(data in proptest::collection::vec(any::<u8>(), 0..200)) {
+            fuzz_head(&data);
+        }
+
+        #[test]
+        fn no_almost_valid_head_makes_a_panic(text in "[a-z=&%;,q.\"0-9:\\[\\] é-]{0,60}") {
+            fuzz_head(text.as_bytes());
+        }
+
+        #[test]
+        fn what_is_escaped_comes_back(text in "\\PC{0,40}") {
+            let escaped: String = text.bytes().map(|b| format!("%{b:02x}")).collect();
+            prop_assert_eq!(percent(&escaped, true), Some(text));
+        }
+
+        #[test]
+        fn a_cookie_among_others_is_found(before in "[a-c]{1,5}=[a-z0-9]{0,8}", value in "[A-Za-z0-9_-]{1,43}") {
+            let header = format!("{before}; doorline={value}; z=1");
+            prop_assert_eq!(cookie(&header, "doorline"), Some(value.as_str()));
+        }
+    }
+}

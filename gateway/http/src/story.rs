@@ -1,0 +1,149 @@
+//! One visitor's story: who rang, who answered, who opened, how it ended.
+
+use std::sync::Arc;
+
+use gateway_core::{Record, RingId, Value};
+use serde::Serialize;
+
+/// An opening in a story.
+#[derive(Debug, Serialize)]
+pub(crate) struct Opening {
+    door: String,
+    factor: Option<String>,
+    subject: Option<String>,
+    at: String,
+}
+
+/// The records of one ring, in few words.
+#[derive(Debug, Serialize)]
+pub(crate) struct Story {
+    ring_id: String,
+    began: Option<String>,
+    panel: Option<String>,
+    button: Option<String>,
+    /// Who called the door, for an incoming call.
+    caller: Option<String>,
+    called: Vec<String>,
+    answered_by: Option<String>,
+    opened: Vec<Opening>,
+    /// How the ring ended: `answered`, `no-answer`, `handset`, `window`, `cancelled`, `unreachable`.
+    outcome: Option<String>,
+    ended: Option<String>,
+    cause: Option<String>,
+    talk_ms: Option<i64>,
+    simulated: bool,
+    first_seq: Option<u64>,
+    last_seq: Option<u64>,
+}
+
+fn text(record: &Record, name: &str) -> Option<String> {
+    record.get(name).as_text().map(str::to_owned)
+}
+
+/// Tells the story of records of one ring, oldest first.
+pub(crate) fn tell(ring: RingId, records: &[Arc<Record>]) -> Story {
+    let first = records.first();
+    let mut story = Story {
+        ring_id: ring.to_string(),
+        began: first.map(|r| r.at.to_string()),
+        panel: None,
+        button: None,
+        caller: None,
+        called: Vec::new(),
+        answered_by: None,
+        opened: Vec::new(),
+        outcome: None,
+        ended: None,
+        cause: None,
+        talk_ms: None,
+        simulated: first.is_some_and(|r| r.simulated),
+        first_seq: first.map(|r| r.seq.0),
+        last_seq: records.last().map(|r| r.seq.0),
+    };
+    for record in records {
+        match record.kind.as_str() {
+            "panel.ring" => {
+                story.panel = Some(record.source.clone());
+                story.button = text(record, "button");
+            }
+            "panel.ring-ended" => story.outcome = text(record, "outcome"),
+            "call.incoming" => story.caller = text(record, "peer"),
+            "call.leg-offered" => story.called.extend(text(record, "target")),
+            "call.answered" => story.answered_by = text(record, "peer"),
+            "call.ended" => {
+                story.ended = Some(record.at.to_string());
+                story.cause = text(record, "cause");
+                story.talk_ms = match record.get("talk_ms") {
+                    Value::Int(ms) => Some(*ms),
+                    Value::Bool(_) | Value::Null | Value::Text(_) => None,
+                };
+            }
+            "door.granted" => story.opened.push(Opening {
+                door: record.source.clone(),
+                factor: text(record, "factor"),
+                subject: text(record, "subject"),
+                at: record.at.to_string(),
+            }),
+            _ => {}
+        }
+    }
+    story
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_core::{
+        ButtonId, CallEvent, Cause, DoorEvent, DoorId, Envelope, Event, Factor, LegId, PanelEvent, PanelId,
+        Seq, Subject, Timestamp,
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_exact_text_of_a_story() {
+        let ring = RingId::new(1, [0; 10]);
+        let events = [
+            Event::Panel(
+                PanelId::new("main").expect("a name"),
+                PanelEvent::Ring {
+                    button: ButtonId::new("bell").expect("a name"),
+                },
+            ),
+            Event::Call(CallEvent::LegOffered {
+                leg: LegId(1),
+                target: "1000".into(),
+            }),
+            Event::Call(CallEvent::Answered {
+                leg: LegId(1),
+                peer: "sip:1000@pbx".into(),
+            }),
+            Event::Door(
+                DoorId::new("front").expect("a name"),
+                DoorEvent::Granted {
+                    factor: Factor::Digits,
+                    grant: 1,
+                    rule: "code".into(),
+                    subject: Subject::Contact("sip:1000@pbx".into()),
+                },
+            ),
+            Event::Call(CallEvent::Ended {
+                cause: Cause::ALL[0],
+                talk_ms: 4000,
+            }),
+        ];
+        let record = |(seq, event)| {
+            let mut record = Record::from(&Envelope {
+                at: Timestamp::UNIX_EPOCH,
+                event,
+                ring: Some(ring),
+                simulated: true,
+            });
+            record.seq = Seq(seq);
+            Arc::new(record)
+        };
+        let records: Vec<_> = (5..).zip(events).map(record).collect();
+        let text = serde_json::to_string(&tell(ring, &records)).expect("serialises");
+        let expected = r#"{"ring_id":"00000000-0001-7000-8000-000000000000","began":"1970-01-01T00:00:00Z","panel":"main","button":"bell","caller":null,"called":["1000"],"answered_by":"sip:1000@pbx","opened":[{"door":"front","factor":"digits","subject":"contact:sip:1000@pbx","at":"1970-01-01T00:00:00Z"}],"outcome":null,"ended":"1970-01-01T00:00:00Z","cause":"CAUSE","talk_ms":4000,"simulated":true,"first_seq":5,"last_seq":9}"#;
+        assert_eq!(text, expected.replace("CAUSE", Cause::ALL[0].word()));
+    }
+}

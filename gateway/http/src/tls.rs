@@ -1,0 +1,187 @@
+//! Certificates: from files, or our own, made once and kept.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gateway_core::Timestamp;
+use rustls::ServerConfig;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest as _, Sha256};
+
+use crate::params::{HttpError, Tls};
+
+/// A TLS configuration and the SHA-256 of its certificate, for people to compare.
+pub(crate) struct Identity {
+    pub(crate) config: Arc<ServerConfig>,
+    pub(crate) fingerprint: String,
+}
+
+/// Reads (or makes) the certificate. `None` without TLS.
+pub(crate) fn load(tls: &Tls, now: Timestamp) -> Result<Option<Identity>, HttpError> {
+    match tls {
+        Tls::Files { cert, key } => identity(cert, key).map(Some),
+        Tls::Off => Ok(None),
+        Tls::SelfSigned { names, state_dir } => {
+            let (cert, key) = self_signed(&state_dir.join("http"), names, now)?;
+            identity(&cert, &key).map(Some)
+        }
+    }
+}
+
+fn identity(cert: &Path, key: &Path) -> Result<Identity, HttpError> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(cert)?)
+        .collect::<Result<_, _>>()
+        .unwrap_or_default();
+    let Some(first) = chain.first() else {
+        return Err(HttpError::Pem {
+            path: cert.to_owned(),
+            wanted: "certificate",
+        });
+    };
+    let fingerprint = fingerprint(first);
+    let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|_| HttpError::Pem {
+        path: key.to_owned(),
+        wanted: "private key",
+    })?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, private)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Identity {
+        config: Arc::new(config),
+        fingerprint,
+    })
+}
+
+fn fingerprint(cert: &CertificateDer<'_>) -> String {
+    let bytes = Sha256::digest(cert);
+    let pairs: Vec<_> = bytes.iter().map(|b| format!("{b:02X}")).collect();
+    pairs.join(":")
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, HttpError> {
+    fs::read(path).map_err(|source| HttpError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The names the certificate was made for stand beside it, so that a change of names makes a new one.
+fn self_signed(dir: &Path, names: &[String], now: Timestamp) -> Result<(PathBuf, PathBuf), HttpError> {
+    let (cert, key, made_for) = (dir.join("cert.pem"), dir.join("key.pem"), dir.join("names.txt"));
+    let wanted = names.join("\n");
+    if fs::read_to_string(&made_for).is_ok_and(|have| have == wanted) && cert.exists() && key.exists() {
+        return Ok((cert, key));
+    }
+    let failed = |source| HttpError::SelfSigned {
+        names: names.to_vec(),
+        source,
+    };
+    let pair = rcgen::KeyPair::generate().map_err(failed)?;
+    let mut params = rcgen::CertificateParams::new(names.to_vec()).map_err(failed)?;
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "Doorline");
+    // A box without battery clock may start in 1970; the certificate must also hold after the clock is right.
+    let year = i32::from(now.to_zoned(jiff::tz::TimeZone::UTC).year()).max(2026);
+    params.not_before = rcgen::date_time_ymd(2024, 1, 1);
+    params.not_after = rcgen::date_time_ymd(year + 10, 1, 1);
+    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+    let made = params.self_signed(&pair).map_err(failed)?;
+    fs::create_dir_all(dir).map_err(|source| HttpError::File {
+        path: dir.to_owned(),
+        source,
+    })?;
+    // The names come last: without them the pair counts as not made.
+    let _ = fs::remove_file(&made_for);
+    write(&key, &pair.serialize_pem(), 0o600)?;
+    write(&cert, &made.pem(), 0o644)?;
+    write(&made_for, &wanted, 0o644)?;
+    Ok((cert, key))
+}
+
+fn write(path: &Path, text: &str, mode: u32) -> Result<(), HttpError> {
+    let attempt = || -> io::Result<()> {
+        let draft = path.with_extension("draft");
+        // A left-over draft may have other rights.
+        let _ = fs::remove_file(&draft);
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&draft)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&draft, path)
+    };
+    attempt().map_err(|source| HttpError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn own(dir: &Path, names: &[&str]) -> Tls {
+        Tls::SelfSigned {
+            names: names.iter().map(|n| (*n).to_owned()).collect(),
+            state_dir: dir.to_owned(),
+        }
+    }
+
+    #[test]
+    fn our_certificate_is_made_once_and_again_for_other_names() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let now = Timestamp::UNIX_EPOCH;
+        let print = |names: &[&str]| {
+            let loaded = load(&own(dir.path(), names), now).expect("loads");
+            loaded.expect("TLS is on").fingerprint
+        };
+        let first = print(&["localhost", "127.0.0.1"]);
+        assert_eq!(first.len(), 32 * 3 - 1);
+        assert_eq!(print(&["localhost", "127.0.0.1"]), first);
+        assert_ne!(print(&["door.local"]), first);
+        let key = fs::metadata(dir.path().join("http/key.pem")).expect("a key");
+        assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_bad_file_is_named_with_what_is_missing() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (cert, key) = (dir.path().join("c.pem"), dir.path().join("k.pem"));
+        let files = Tls::Files {
+            cert: cert.clone(),
+            key: key.clone(),
+        };
+        let text = |tls: &Tls| match load(tls, Timestamp::UNIX_EPOCH) {
+            Ok(_) => "loaded".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(
+            text(&files),
+            format!("TLS file {} cannot be used", cert.display())
+        );
+        fs::write(&cert, "nonsense").expect("written");
+        assert_eq!(
+            text(&files),
+            format!("TLS file {} has no certificate in PEM form", cert.display())
+        );
+        load(&own(dir.path(), &["localhost"]), Timestamp::UNIX_EPOCH).expect("made");
+        fs::copy(dir.path().join("http/cert.pem"), &cert).expect("copied");
+        fs::write(&key, "nonsense").expect("written");
+        assert_eq!(
+            text(&files),
+            format!("TLS file {} has no private key in PEM form", key.display())
+        );
+    }
+}

@@ -1,0 +1,263 @@
+//! The JSON of views. Core types are not serialisable; these are, and their text is tested.
+
+use gateway_core::{CallView, DoorView, Fault, Instant, PanelView, SiteView};
+use serde::Serialize;
+
+use crate::access::{Rights, Scope};
+
+/// A door.
+#[derive(Debug, Serialize)]
+pub(crate) struct Door<'a> {
+    id: &'a str,
+    name: &'a str,
+    lock: &'static str,
+    contact: &'static str,
+    available: bool,
+    forced: bool,
+    held_open: bool,
+    owned: bool,
+    /// Milliseconds until the running pulse ends.
+    pulse_left_ms: Option<u64>,
+    simulated: bool,
+    /// May the one who asks open it?
+    may_open: bool,
+}
+
+/// A panel.
+#[derive(Debug, Serialize)]
+pub(crate) struct Panel<'a> {
+    id: &'a str,
+    name: &'a str,
+    line: &'a str,
+    doors: Vec<&'a str>,
+    buttons: Vec<Named<'a>>,
+    ring_id: Option<String>,
+    simulated: bool,
+    /// May the one who asks press its buttons?
+    may_press: bool,
+}
+
+/// Id and name for people.
+#[derive(Debug, Serialize)]
+pub(crate) struct Named<'a> {
+    id: &'a str,
+    name: &'a str,
+}
+
+/// A call.
+#[derive(Debug, Serialize)]
+pub(crate) struct Call<'a> {
+    ring_id: String,
+    panel: Option<&'a str>,
+    parties: &'a [String],
+    state: &'static str,
+    /// May the one who asks end it?
+    may_hang_up: bool,
+}
+
+/// A registration, or a line.
+#[derive(Debug, Serialize)]
+pub(crate) struct Part<'a> {
+    id: &'a str,
+    state: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    detail: &'a str,
+}
+
+/// A fault: its part, the cause and what to do.
+#[derive(Debug, Serialize)]
+pub(crate) struct FaultRow<'a> {
+    part: &'a str,
+    text: &'a str,
+}
+
+/// The whole picture, as far as the one who asks may see it.
+#[derive(Debug, Serialize)]
+pub(crate) struct View<'a> {
+    site: Option<&'a str>,
+    name: &'a str,
+    instance: &'a str,
+    generation: u64,
+    seq: u64,
+    doors: Vec<Door<'a>>,
+    panels: Vec<Panel<'a>>,
+    calls: Vec<Call<'a>>,
+    lines: Vec<Part<'a>>,
+    accounts: Vec<Part<'a>>,
+    faults: Vec<FaultRow<'a>>,
+}
+
+pub(crate) fn door<'a>(door: &'a DoorView, rights: &Rights, now: Instant) -> Door<'a> {
+    let left = door.pulse_until.map(|until| until.since(now).as_millis());
+    Door {
+        id: door.id.as_str(),
+        name: &door.name,
+        lock: door.lock.word(),
+        contact: door.contact.word(),
+        available: door.available,
+        forced: door.forced,
+        held_open: door.held_open,
+        owned: door.owned,
+        pulse_left_ms: left.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
+        simulated: door.simulated,
+        may_open: rights.allows(Scope::Open) && rights.covers(&door.id),
+    }
+}
+
+pub(crate) fn doors<'a>(view: &'a SiteView, rights: &Rights, now: Instant) -> Vec<Door<'a>> {
+    let shown = view.doors.iter().filter(|d| rights.covers(&d.id));
+    shown.map(|d| door(d, rights, now)).collect()
+}
+
+fn panel<'a>(panel: &'a PanelView, rights: &Rights) -> Panel<'a> {
+    let named = |(id, name): &'a (gateway_core::ButtonId, String)| Named {
+        id: id.as_str(),
+        name,
+    };
+    Panel {
+        id: panel.id.as_str(),
+        name: &panel.name,
+        line: panel.line.as_str(),
+        doors: panel
+            .doors
+            .iter()
+            .filter(|d| rights.covers(d))
+            .map(gateway_core::DoorId::as_str)
+            .collect(),
+        buttons: panel.buttons.iter().map(named).collect(),
+        ring_id: panel.ring.map(|r| r.to_string()),
+        simulated: panel.simulated,
+        may_press: panel.simulated && rights.allows(Scope::Operate),
+    }
+}
+
+/// True if the call is at a panel that may be seen.
+pub(crate) fn shows_call(view: &SiteView, rights: &Rights, call: &CallView) -> bool {
+    rights.doors.is_none()
+        || view
+            .panels
+            .iter()
+            .any(|p| call.panel.as_ref() == Some(&p.id) && rights.covers_panel(p))
+}
+
+pub(crate) fn calls<'a>(view: &'a SiteView, rights: &Rights) -> Vec<Call<'a>> {
+    let shown = view.calls.iter().filter(|c| shows_call(view, rights, c));
+    let call = |c: &'a CallView| Call {
+        ring_id: c.ring.to_string(),
+        panel: c.panel.as_ref().map(gateway_core::PanelId::as_str),
+        parties: &c.parties,
+        state: c.state,
+        may_hang_up: rights.allows(Scope::Operate),
+    };
+    shown.map(call).collect()
+}
+
+pub(crate) fn faults(faults: &[Fault]) -> Vec<FaultRow<'_>> {
+    faults
+        .iter()
+        .map(|f| FaultRow {
+            part: &f.part,
+            text: &f.text,
+        })
+        .collect()
+}
+
+pub(crate) fn view<'a>(site: &'a SiteView, rights: &Rights, now: Instant) -> View<'a> {
+    let panels = site.panels.iter().filter(|p| rights.covers_panel(p));
+    View {
+        site: site.site.as_ref().map(gateway_core::SiteId::as_str),
+        name: &site.name,
+        instance: &site.instance,
+        generation: site.generation,
+        seq: site.seq.0,
+        doors: doors(site, rights, now),
+        panels: panels.map(|p| panel(p, rights)).collect(),
+        calls: calls(site, rights),
+        lines: site
+            .lines
+            .iter()
+            .map(|l| Part {
+                id: l.id.as_str(),
+                state: l.state.word(),
+                detail: "",
+            })
+            .collect(),
+        accounts: site
+            .accounts
+            .iter()
+            .map(|a| Part {
+                id: a.id.as_str(),
+                state: a.state.word(),
+                detail: &a.detail,
+            })
+            .collect(),
+        faults: faults(&site.faults),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_core::{ButtonId, ContactState, DoorId, LineId, LockState, PanelId, RingId, Seq};
+
+    use super::*;
+
+    fn site() -> SiteView {
+        let front = DoorId::new("front").expect("a name");
+        let panel = PanelId::new("main").expect("a name");
+        SiteView {
+            calls: vec![CallView {
+                parties: vec!["sip:1000@pbx".into()],
+                ring: RingId::new(1, [0; 10]),
+                panel: Some(panel.clone()),
+                state: "talking",
+            }],
+            doors: vec![DoorView {
+                available: true,
+                contact: ContactState::Closed,
+                forced: false,
+                held_open: false,
+                id: front.clone(),
+                lock: LockState::Unlocked,
+                name: "Main entrance".into(),
+                owned: true,
+                pulse_until: Some(Instant::from_nanos(5_000_000_000)),
+                simulated: true,
+            }],
+            faults: vec![Fault {
+                part: "mqtt".into(),
+                text: "broker away; start it".into(),
+            }],
+            name: "12 rue des Lilas".into(),
+            panels: vec![PanelView {
+                buttons: vec![(ButtonId::new("bell").expect("a name"), "Bell".into())],
+                doors: vec![front],
+                id: panel,
+                line: LineId::new("riser").expect("a name"),
+                name: "Main".into(),
+                ring: None,
+                simulated: true,
+            }],
+            seq: Seq(9),
+            ..SiteView::default()
+        }
+    }
+
+    #[test]
+    fn the_exact_text_of_a_view() {
+        let now = Instant::from_nanos(3_000_000_000);
+        let site = site();
+        let text = serde_json::to_string(&view(&site, &Rights::admin(), now)).expect("serialises");
+        assert_eq!(
+            text,
+            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","contact":"closed","available":true,"forced":false,"held_open":false,"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"simulated":true,"may_press":true}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
+        );
+    }
+
+    #[test]
+    fn who_has_other_doors_sees_neither_door_nor_panel_nor_call() {
+        let rights = Rights::read(&["read".into()], Some(&["back".into()])).expect("reads");
+        let site = site();
+        let shown = view(&site, &rights, Instant::ZERO);
+        assert!(shown.doors.is_empty() && shown.panels.is_empty() && shown.calls.is_empty());
+    }
+}

@@ -1,0 +1,217 @@
+//! A core that answers commands as the real one does: records first, then the reply once they are durable.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use gateway_bus::BusCore;
+use gateway_core::{
+    ButtonId, CallView, Clock, Command, CommandReply, CommandRequest, ContactState, DoorEvent, DoorId,
+    DoorView, Envelope, Event, Instant, LineId, LockState, PanelEvent, PanelId, PanelView, Refusal, RingId,
+    Seq, SiteId, SiteView, Timestamp,
+};
+use gateway_store::{Store, Ticket};
+
+/// A clock that the test moves.
+#[derive(Debug)]
+pub(crate) struct HandClock {
+    began: std::time::Instant,
+    ahead_ms: AtomicU64,
+    wall: Timestamp,
+}
+
+impl HandClock {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            began: std::time::Instant::now(),
+            ahead_ms: AtomicU64::new(0),
+            wall: Timestamp::now(),
+        })
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        let ms = u64::try_from(by.as_millis()).expect("a short time");
+        self.ahead_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    fn passed(&self) -> Duration {
+        self.began.elapsed() + Duration::from_millis(self.ahead_ms.load(Ordering::SeqCst))
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Instant {
+        Instant::from_nanos(1_000_000_000) + self.passed()
+    }
+    fn wall(&self) -> Timestamp {
+        self.wall + jiff::SignedDuration::try_from(self.passed()).expect("a short time")
+    }
+}
+
+/// The core.
+pub(crate) struct FakeCore {
+    pub(crate) bus: BusCore,
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) pulse: Duration,
+    pub(crate) store: Store,
+    grants: u64,
+    seen: BTreeSet<String>,
+}
+
+fn door(id: &str, name: &str, available: bool) -> DoorView {
+    DoorView {
+        available,
+        contact: ContactState::Closed,
+        forced: false,
+        held_open: false,
+        id: DoorId::new(id).expect("a name"),
+        lock: LockState::Locked,
+        name: name.into(),
+        owned: true,
+        pulse_until: None,
+        simulated: true,
+    }
+}
+
+/// A small site: two doors, one panel.
+pub(crate) fn site() -> SiteView {
+    SiteView {
+        doors: vec![
+            door("front", "Main entrance", true),
+            door("garage", "Garage and bicycle cellar", true),
+        ],
+        generation: 1,
+        instance: "test".into(),
+        name: "12 rue des Lilas".into(),
+        panels: vec![PanelView {
+            buttons: vec![(ButtonId::new("bell").expect("a name"), "Bell".into())],
+            doors: vec![DoorId::new("front").expect("a name")],
+            id: PanelId::new("main").expect("a name"),
+            line: LineId::new("riser").expect("a name"),
+            name: "Main entrance".into(),
+            ring: None,
+            simulated: true,
+        }],
+        site: SiteId::new("lilas").ok(),
+        ..SiteView::default()
+    }
+}
+
+impl FakeCore {
+    pub(crate) fn new(bus: BusCore, store: Store, clock: Arc<HandClock>) -> Self {
+        bus.view.send_replace(Arc::new(site()));
+        Self {
+            bus,
+            clock,
+            pulse: Duration::from_secs(3),
+            store,
+            grants: 0,
+            seen: BTreeSet::new(),
+        }
+    }
+
+    /// Answers until every bus is gone.
+    pub(crate) async fn run(mut self) {
+        while let Some(asked) = self.bus.commands.recv().await {
+            let reply = self.judge(asked.request).await;
+            // Whoever asked may have gone.
+            let _ = asked.reply.send(reply);
+        }
+    }
+
+    pub(crate) fn append(&self, event: Event, ring: Option<RingId>) -> Ticket {
+        let envelope = Envelope {
+            at: self.clock.wall(),
+            event,
+            ring,
+            simulated: true,
+        };
+        self.store.append(envelope).expect("the journal takes it")
+    }
+
+    pub(crate) fn show(&self, seq: Seq, change: impl FnOnce(&mut SiteView)) {
+        let mut view = SiteView::clone(&self.bus.view.borrow());
+        view.seq = seq;
+        change(&mut view);
+        self.bus.view.send_replace(Arc::new(view));
+    }
+
+    async fn accepted(&self, ticket: Ticket, ring: Option<RingId>) -> CommandReply {
+        let seq = ticket.durable().await.expect("durable");
+        CommandReply::Accepted { ring, seq }
+    }
+
+    async fn judge(&mut self, request: CommandRequest) -> CommandReply {
+        if !self.seen.insert(request.id.to_string()) {
+            return refused(Refusal::Duplicate, "the id was used before");
+        }
+        let age = self
+            .clock
+            .wall()
+            .duration_since(request.at.expect("HTTP gives a time"));
+        if age.abs() > jiff::SignedDuration::from_secs(10) {
+            return refused(Refusal::Stale, "the command is older than 10 s");
+        }
+        match request.command {
+            Command::Open { door } => {
+                let view = self.bus.view.borrow().clone();
+                if !view.doors.iter().any(|d| d.id == door) {
+                    return refused(Refusal::Unknown, "there is no such door");
+                }
+                self.grants += 1;
+                let granted = DoorEvent::Granted {
+                    factor: request.origin.factor,
+                    grant: self.grants,
+                    rule: "api".into(),
+                    subject: request.origin.subject,
+                };
+                let ticket = self.append(Event::Door(door.clone(), granted), None);
+                let until = self.clock.now() + self.pulse;
+                self.show(ticket.seq(), |v| {
+                    for d in v.doors.iter_mut().filter(|d| d.id == door) {
+                        d.lock = LockState::Unlocked;
+                        d.pulse_until = Some(until);
+                    }
+                });
+                self.accepted(ticket, None).await
+            }
+            Command::Press { button, panel } => {
+                if !request.origin.may_simulate {
+                    return refused(Refusal::Forbidden, "no simulation");
+                }
+                let unix_ms = u64::try_from(self.clock.wall().as_millisecond()).expect("after 1970");
+                let ring = RingId::new(unix_ms, [7; 10]);
+                let event = PanelEvent::Ring { button };
+                let ticket = self.append(Event::Panel(panel.clone(), event), Some(ring));
+                self.show(ticket.seq(), |v| {
+                    v.calls.push(CallView {
+                        parties: vec!["sip:1000@pbx.example".into()],
+                        ring,
+                        panel: Some(panel),
+                        state: "ringing",
+                    });
+                    v.panels[0].ring = Some(ring);
+                });
+                self.accepted(ticket, Some(ring)).await
+            }
+            Command::HangUp { ring } => {
+                let outcome = "cancelled".into();
+                let panel = PanelId::new("main").expect("a name");
+                let ticket = self.append(Event::Panel(panel, PanelEvent::RingEnded { outcome }), Some(ring));
+                self.show(ticket.seq(), |v| {
+                    v.calls.retain(|c| c.ring != ring);
+                    v.panels[0].ring = None;
+                });
+                self.accepted(ticket, Some(ring)).await
+            }
+        }
+    }
+}
+
+fn refused(reason: Refusal, text: &str) -> CommandReply {
+    CommandReply::Refused {
+        reason,
+        text: text.into(),
+    }
+}

@@ -1,0 +1,6 @@
+//! The interface over sockets, with a fake core behind it.
+
+mod fake_core;
+mod live;
+mod requests;
+mod support;

@@ -1,0 +1,249 @@
+//! A running interface over a fake core, and a client that speaks bytes.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_bus::Bus;
+use gateway_http::{HttpHandle, HttpParams, Language, Tls, start};
+use gateway_store::fake::FakeIo;
+use gateway_store::{Options, Store};
+use rustls_pki_types::ServerName;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::fake_core::{FakeCore, HandClock};
+
+pub(crate) const PASSWORD: &str = "correct horse battery";
+/// Nothing here takes so long, unless it never happens.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let done = timeout(LIMIT, future).await;
+    done.unwrap_or_else(|_| panic!("{what} did not happen within {LIMIT:?}"))
+}
+
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for T {}
+
+/// The interface under test.
+pub(crate) struct Site {
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) http: HttpHandle,
+    pub(crate) store: Store,
+    tls: Option<Arc<rustls::ClientConfig>>,
+    _dir: tempfile::TempDir,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) body: String,
+    pub(crate) head: String,
+    pub(crate) status: u16,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (n, value) = line.split_once(':')?;
+            n.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    pub(crate) fn reason(&self) -> String {
+        self.json()["reason"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The session cookie, as the browser sends it back.
+    pub(crate) fn cookie(&self) -> String {
+        let set = self.header("set-cookie").expect("a cookie is set");
+        set.split(';').next().expect("name and value").to_owned()
+    }
+}
+
+pub(crate) fn store() -> Store {
+    let options = Options {
+        index: false,
+        segment: 8192,
+        ..Options::default()
+    };
+    let (store, _) = Store::open(Path::new("/state"), options, FakeIo::new()).expect("opens");
+    store
+}
+
+pub(crate) fn params(listen: SocketAddr, tls: Tls) -> HttpParams {
+    HttpParams {
+        language: Language::En,
+        listen,
+        origins: Vec::new(),
+        tls,
+        version: "1.2.3".into(),
+    }
+}
+
+impl Site {
+    pub(crate) async fn plain() -> Self {
+        Self::new(false).await
+    }
+
+    pub(crate) async fn new(secure: bool) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = store();
+        let clock = HandClock::new();
+        let (bus, core) = Bus::new(store.clone());
+        tokio::spawn(FakeCore::new(core, store.clone(), clock.clone()).run());
+        let tls = if secure {
+            Tls::SelfSigned {
+                names: vec!["localhost".into(), "127.0.0.1".into()],
+                state_dir: dir.path().to_owned(),
+            }
+        } else {
+            Tls::Off
+        };
+        let listen = "127.0.0.1:0".parse().expect("an address");
+        let http = start(params(listen, tls), bus, clock.clone())
+            .await
+            .expect("starts");
+        let client = secure.then(|| trusting(&dir.path().join("http/cert.pem")));
+        Self {
+            clock,
+            http,
+            store,
+            tls: client,
+            _dir: dir,
+        }
+    }
+
+    pub(crate) fn origin(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.http.local_addr())
+    }
+
+    pub(crate) async fn connect(&self) -> Box<dyn Socket> {
+        let tcp = TcpStream::connect(self.http.local_addr())
+            .await
+            .expect("connects");
+        let Some(config) = &self.tls else {
+            return Box::new(tcp);
+        };
+        let name = ServerName::try_from("localhost").expect("a name");
+        let connector = tokio_rustls::TlsConnector::from(config.clone());
+        Box::new(connector.connect(name, tcp).await.expect("TLS"))
+    }
+
+    /// Sends a request with these further header lines and reads the whole answer.
+    pub(crate) async fn ask(&self, method: &str, path: &str, lines: &[&str], body: &str) -> Answer {
+        let mut socket = self.connect().await;
+        let text = self.request(method, path, lines, body);
+        socket.write_all(text.as_bytes()).await.expect("sent");
+        let mut bytes = Vec::new();
+        // A server that cuts may reset; what came before counts.
+        let _ = within("the answer", socket.read_to_end(&mut bytes)).await;
+        answer(&bytes)
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str, lines: &[&str], body: &str) -> String {
+        let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n", self.http.local_addr());
+        if !lines.iter().any(|l| l.starts_with("connection:")) {
+            text.push_str("connection: close\r\n");
+        }
+        if !body.is_empty() {
+            text.push_str(&format!(
+                "content-type: application/json\r\ncontent-length: {}\r\n",
+                body.len()
+            ));
+        }
+        for line in lines {
+            text.push_str(line);
+            text.push_str("\r\n");
+        }
+        text.push_str("\r\n");
+        text.push_str(body);
+        text
+    }
+
+    pub(crate) async fn get(&self, path: &str, as_who: &str) -> Answer {
+        self.ask("GET", path, &[as_who], "").await
+    }
+
+    /// As the page does it: with its origin.
+    pub(crate) async fn post(&self, path: &str, as_who: &str, body: &str) -> Answer {
+        let origin = format!("origin: {}", self.origin());
+        self.ask("POST", path, &[as_who, &origin], body).await
+    }
+
+    /// Makes the first user; gives the header line of the session.
+    pub(crate) async fn set_up(&self) -> String {
+        let code = self.http.setup_code().expect("there is no user yet");
+        let body = format!(r#"{{"code":"{code}","user":"ann","password":"{PASSWORD}"}}"#);
+        let answer = self.ask("POST", "/api/v1/setup", &[], &body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        format!("cookie: {}", answer.cookie())
+    }
+
+    /// Makes a token; gives its header line.
+    pub(crate) async fn token(&self, admin: &str, body: &str) -> String {
+        let answer = self.post("/api/v1/tokens", admin, body).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let token = answer.json()["token"].as_str().expect("a token").to_owned();
+        format!("authorization: Bearer {token}")
+    }
+}
+
+fn trusting(cert: &Path) -> Arc<rustls::ClientConfig> {
+    use rustls_pki_types::pem::PemObject as _;
+    let cert = rustls_pki_types::CertificateDer::from_pem_file(cert).expect("a certificate");
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(cert).expect("trusted");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
+fn answer(bytes: &[u8]) -> Answer {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+    Answer {
+        body: body.to_owned(),
+        head: head.to_owned(),
+        status,
+    }
+}
+
+/// Reads until the text is there; gives all that was read.
+pub(crate) async fn read_until(socket: &mut (impl AsyncRead + Unpin + ?Sized), wanted: &str) -> String {
+    let mut all = Vec::new();
+    let reading = async {
+        loop {
+            let text = String::from_utf8_lossy(&all).into_owned();
+            if text.contains(wanted) {
+                return text;
+            }
+            let mut buffer = [0; 4096];
+            let n = socket.read(&mut buffer).await.unwrap_or(0);
+            assert!(n > 0, "the connection ended before {wanted:?}: {text}");
+            all.extend_from_slice(&buffer[..n]);
+        }
+    };
+    within(wanted, reading).await
+}
+
+/// Reads to the end of the connection.
+pub(crate) async fn read_to_end(socket: &mut (impl AsyncRead + Unpin + ?Sized)) -> String {
+    let mut bytes = Vec::new();
+    let _ = within("the end of the connection", socket.read_to_end(&mut bytes)).await;
+    String::from_utf8_lossy(&bytes).into_owned()
+}

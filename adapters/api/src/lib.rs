@@ -1,0 +1,14 @@
+//! What an adapter sees of the gateway, and the gateway of an adapter.
+//!
+//! Adapters know neither SIP nor MQTT nor the relay guard: they send [`gateway_core::Signal`]s, take
+//! [`gateway_core::LineCommand`]s, and offer [`AudioPort`]s and [`OutputDriver`]s.
+
+mod audio;
+mod claim;
+mod context;
+mod output;
+
+pub use audio::{AudioPort, FRAME_SAMPLES, Frame, SAMPLE_RATE};
+pub use claim::Claim;
+pub use context::{Adapter, AdapterContext, AdapterError, Shutdown};
+pub use output::{BoxFuture, DriverError, OutputDriver};

@@ -1,0 +1,226 @@
+//! What a virtual visitor says.
+
+use std::path::{Path, PathBuf};
+
+use adapter_api::{FRAME_SAMPLES, Frame, SAMPLE_RATE};
+
+/// A sound source of 16 kHz frames, described by a text in configuration or on the command line.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Nothing.
+    Silence,
+    /// A sine.
+    Tone(Oscillator),
+    /// Two sines that make a telephone key, 100 ms on and 100 ms off, over and over (ITU-T Q.23).
+    Dtmf(Oscillator, Oscillator, usize),
+    /// Samples from a WAV file, over and over.
+    Samples(std::sync::Arc<[i16]>, usize),
+}
+
+/// A sine, half of full scale or less.
+#[derive(Clone, Debug)]
+pub struct Oscillator {
+    phase: f32,
+    step: f32,
+    amplitude: f32,
+}
+
+impl Oscillator {
+    #[expect(clippy::cast_precision_loss, reason = "16000 is exact")]
+    fn new(hz: f32, amplitude: f32) -> Self {
+        Self {
+            phase: 0.0,
+            step: hz * std::f32::consts::TAU / SAMPLE_RATE as f32,
+            amplitude,
+        }
+    }
+
+    fn next(&mut self) -> f32 {
+        self.phase += self.step;
+        if self.phase > std::f32::consts::TAU {
+            self.phase -= std::f32::consts::TAU;
+        }
+        self.phase.sin() * self.amplitude
+    }
+}
+
+/// A source that cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// A tone outside the band.
+    #[error("tone {found:?} is not a frequency; allowed are tone:20 to tone:7900 (Hz)")]
+    Tone {
+        /// What was found.
+        found: String,
+    },
+    /// Not a key.
+    #[error("{found:?} is not a telephone key; allowed is one of 0-9 * # A-D")]
+    Key {
+        /// What was found.
+        found: String,
+    },
+    /// A WAV file that does not fit.
+    #[error("{path}: {text}; a mono or stereo 16 bit WAV of 8, 16, 32 or 48 kHz is wanted")]
+    Wav {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        text: String,
+    },
+}
+
+impl Source {
+    /// Reads `silence`, `tone:HZ`, `dtmf:KEY` or the path of a WAV file (16 bit; 8, 16, 32 or 48 kHz).
+    ///
+    /// # Errors
+    /// [`SourceError`] names what was found and what is allowed.
+    pub fn parse(text: &str) -> Result<Self, SourceError> {
+        if text == "silence" {
+            return Ok(Self::Silence);
+        }
+        if let Some(hz) = text.strip_prefix("tone:") {
+            let value: f32 = hz.parse().unwrap_or(0.0);
+            return if (20.0..=7900.0).contains(&value) {
+                Ok(Self::Tone(Oscillator::new(value, 12_000.0)))
+            } else {
+                Err(SourceError::Tone { found: hz.to_owned() })
+            };
+        }
+        if let Some(key) = text.strip_prefix("dtmf:") {
+            let (row, column) = key_tones(key).ok_or_else(|| SourceError::Key {
+                found: key.to_owned(),
+            })?;
+            return Ok(Self::Dtmf(
+                Oscillator::new(row, 8_000.0),
+                Oscillator::new(column, 8_000.0),
+                0,
+            ));
+        }
+        wav(Path::new(text)).map(|samples| Self::Samples(samples.into(), 0))
+    }
+
+    /// Fills the next frame.
+    #[expect(clippy::cast_possible_truncation, reason = "amplitudes stay below 16000")]
+    pub fn fill(&mut self, frame: &mut Frame) {
+        match self {
+            Self::Silence => frame.fill(0),
+            Self::Tone(sine) => frame.iter_mut().for_each(|s| *s = sine.next() as i16),
+            Self::Dtmf(row, column, at) => {
+                for sample in frame.iter_mut() {
+                    let on = *at % (2 * 10 * FRAME_SAMPLES) < 10 * FRAME_SAMPLES;
+                    *at += 1;
+                    let value = row.next() + column.next();
+                    *sample = if on { value as i16 } else { 0 };
+                }
+            }
+            Self::Samples(samples, at) => {
+                for sample in frame.iter_mut() {
+                    *sample = samples.get(*at).copied().unwrap_or(0);
+                    *at = if *at + 1 >= samples.len() { 0 } else { *at + 1 };
+                }
+            }
+        }
+    }
+}
+
+/// Frequencies of a key (ITU-T Q.23).
+fn key_tones(key: &str) -> Option<(f32, f32)> {
+    let at = "123A456B789C*0#D".find(key).filter(|_| key.len() == 1)?;
+    Some((
+        [697.0, 770.0, 852.0, 941.0][at / 4],
+        [1209.0, 1336.0, 1477.0, 1633.0][at % 4],
+    ))
+}
+
+fn wav(path: &Path) -> Result<Vec<i16>, SourceError> {
+    let fault = |text: String| SourceError::Wav {
+        path: path.to_owned(),
+        text,
+    };
+    let mut reader = hound::WavReader::open(path).map_err(|e| fault(e.to_string()))?;
+    let spec = reader.spec();
+    if spec.bits_per_sample != 16 || spec.sample_format != hound::SampleFormat::Int {
+        return Err(fault(format!("{} bits per sample", spec.bits_per_sample)));
+    }
+    // ten minutes at 48 kHz stereo: a file is configuration, not a stream
+    if reader.duration() > 48_000 * 600 {
+        return Err(fault("longer than 10 minutes".into()));
+    }
+    let channels = usize::from(spec.channels.max(1));
+    let all: Vec<i16> = reader
+        .samples::<i16>()
+        .collect::<Result<_, _>>()
+        .map_err(|e| fault(e.to_string()))?;
+    let mono: Vec<i16> = all.chunks(channels).map(|c| c[0]).collect();
+    match spec.sample_rate {
+        16_000 => Ok(mono),
+        8_000 => Ok(mono
+            .windows(2)
+            .flat_map(|w| [w[0], i16::midpoint(w[0], w[1])])
+            .collect()),
+        32_000 | 48_000 => {
+            let step = (spec.sample_rate / 16_000) as usize;
+            let mean = |c: &[i16]| c.iter().map(|s| i32::from(*s)).sum::<i32>() / c.len() as i32;
+            Ok(mono
+                .chunks(step)
+                .map(|c| i16::try_from(mean(c)).unwrap_or(0))
+                .collect())
+        }
+        other => Err(fault(format!("{other} samples per second"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tone_has_its_frequency() {
+        let mut source = Source::parse("tone:400").expect("a tone");
+        let mut crossings = 0;
+        let mut last = 0;
+        for _ in 0..100 {
+            let mut frame = [0; FRAME_SAMPLES];
+            source.fill(&mut frame);
+            for s in frame {
+                crossings += i32::from(last < 0 && s >= 0);
+                last = s;
+            }
+        }
+        assert!((399..=401).contains(&crossings), "{crossings}");
+    }
+
+    #[test]
+    fn faults_name_what_is_allowed() {
+        for (text, part) in [
+            ("tone:x", "tone:20"),
+            ("dtmf:99", "0-9"),
+            ("/nonexistent.wav", "mono"),
+        ] {
+            let fault = Source::parse(text).expect_err("a fault").to_string();
+            assert!(fault.contains(part), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_wav_of_8_khz_plays_at_its_pace() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("v.wav");
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 8000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut writer = hound::WavWriter::create(&path, spec).expect("a file");
+        (0..800).for_each(|i| writer.write_sample::<i16>(i).expect("a sample"));
+        writer.finalize().expect("a file");
+        let Source::Samples(samples, _) = Source::parse(path.to_str().expect("utf-8")).expect("a source")
+        else {
+            panic!("not samples")
+        };
+        assert!((1590..=1600).contains(&samples.len()), "{}", samples.len());
+        assert_eq!(samples[200], 100);
+    }
+}

@@ -1,0 +1,173 @@
+//! Watching virtual relays from outside, also while their holder is killed.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+/// One edge of a virtual relay.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct OutputEdge {
+    /// `CLOCK_BOOTTIME`, nanoseconds.
+    pub at_ns: u64,
+    /// The level after the edge.
+    pub energised: bool,
+    /// Configured name of the output.
+    pub output: String,
+    /// `driven`, or `holder-gone` when the kernel let go of the relay because its process died.
+    pub why: String,
+}
+
+pub(crate) fn boottime() -> u64 {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    u64::try_from(t.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(t.tv_nsec).unwrap_or(0)
+}
+
+/// Follows the edge file of the virtual relays.
+pub struct Watch {
+    levels: BTreeMap<String, bool>,
+    path: PathBuf,
+    reader: Option<BufReader<File>>,
+}
+
+impl Watch {
+    /// Watches the file at `path`, which need not exist yet.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self {
+            levels: BTreeMap::new(),
+            path: path.to_owned(),
+            reader: None,
+        }
+    }
+
+    /// What happened since the last call; empty if nothing did. Looks once, does not wait.
+    ///
+    /// # Errors
+    /// What the file system said, other than that the file does not exist yet.
+    pub fn poll(&mut self) -> io::Result<Vec<OutputEdge>> {
+        if self.reader.is_none() {
+            match File::open(&self.path) {
+                Ok(file) => self.reader = Some(BufReader::new(file)),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+                Err(e) => return Err(e),
+            }
+        }
+        let held = self.held()?;
+        let mut edges = self.written()?;
+        if !held {
+            let at_ns = boottime();
+            for (output, level) in self.levels.iter_mut().filter(|(_, level)| **level) {
+                *level = false;
+                let why = "holder-gone".to_owned();
+                edges.push(OutputEdge {
+                    at_ns,
+                    energised: false,
+                    output: output.clone(),
+                    why,
+                });
+            }
+        }
+        Ok(edges)
+    }
+
+    /// Waits for the next edges, looking every millisecond, until `limit`.
+    ///
+    /// # Errors
+    /// As [`Watch::poll`].
+    pub fn next(&mut self, limit: Duration) -> io::Result<Vec<OutputEdge>> {
+        let end = boottime() + u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+        loop {
+            let edges = self.poll()?;
+            if !edges.is_empty() || boottime() >= end {
+                return Ok(edges);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Is there a process that holds the relays? Asked before reading, so that no late line is missed.
+    fn held(&self) -> io::Result<bool> {
+        let Some(reader) = &self.reader else {
+            return Ok(false);
+        };
+        match rustix::fs::flock(reader.get_ref(), FlockOperation::NonBlockingLockShared) {
+            Ok(()) => {
+                rustix::fs::flock(reader.get_ref(), FlockOperation::Unlock)?;
+                Ok(false)
+            }
+            Err(Errno::WOULDBLOCK) => Ok(true),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn written(&mut self) -> io::Result<Vec<OutputEdge>> {
+        let Some(reader) = &mut self.reader else {
+            return Ok(vec![]);
+        };
+        // a new holder empties the file: begin again
+        let length = reader.get_ref().metadata()?.len();
+        if io::Seek::stream_position(reader)? > length {
+            io::Seek::rewind(reader)?;
+        }
+        let mut edges = vec![];
+        let mut line = String::new();
+        while reader.read_line(&mut line)? > 0 {
+            if let Ok(edge) = serde_json::from_str::<OutputEdge>(&line) {
+                let before = self
+                    .levels
+                    .insert(edge.output.clone(), edge.energised)
+                    .unwrap_or(false);
+                if before != edge.energised {
+                    edges.push(edge);
+                }
+            }
+            line.clear();
+        }
+        Ok(edges)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::VirtualRelay;
+    use adapter_api::OutputDriver;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn edges_are_seen_and_a_lost_holder_is_a_release() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("relays.jsonl");
+        let mut watch = Watch::new(&path);
+        assert_eq!(watch.poll().expect("readable"), []);
+
+        let mut relay = VirtualRelay::new(&path, vec![(1, "front-strike".into())]);
+        relay.claim(&[1]).await.expect("claimed");
+        relay.set(1, true).await.expect("set");
+        let edges = watch.poll().expect("readable");
+        assert_eq!(edges.len(), 1, "the rest level at claim is no edge: {edges:?}");
+        assert!(edges[0].energised);
+
+        drop(relay);
+        let edges = watch.poll().expect("readable");
+        assert_eq!(
+            (edges.len(), edges[0].energised, edges[0].why.as_str()),
+            (1, false, "holder-gone")
+        );
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn two_guards_cannot_hold_the_same_relays() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("relays.jsonl");
+        let mut first = VirtualRelay::new(&path, vec![(1, "a".into())]);
+        first.claim(&[1]).await.expect("claimed");
+        let mut second = VirtualRelay::new(&path, vec![(1, "a".into())]);
+        let refused = second.claim(&[1]).await.expect_err("held").to_string();
+        assert!(refused.contains("another relay guard"), "{refused}");
+    }
+}

@@ -1,0 +1,161 @@
+//! Accounts, lists and panels: calls that cannot work, and secrets that would be seen.
+
+use std::time::Duration;
+
+use gateway_core::{AccountId, PanelId};
+
+use super::Check;
+use crate::fault::FaultKind;
+use crate::model::{Account, Panel};
+use crate::value::{AddressKind, Srtp, Strategy, Transport};
+
+pub(super) fn check(check: &mut Check<'_>) {
+    let config = check.config;
+    for (id, account) in &config.accounts {
+        password(check, id, account);
+        transport(check, id, account);
+    }
+    for (id, panel) in &config.panels {
+        buttons(check, id, panel);
+    }
+    for id in config.lists.keys() {
+        let mut buttons = config.panels.values().flat_map(|panel| panel.buttons.values());
+        if !buttons.any(|button| button.call == *id) {
+            let text = "no button rings it".to_owned();
+            check.warn(
+                FaultKind::Conflict,
+                &format!("lists.{id}"),
+                text,
+                "use it, or remove it",
+            );
+        }
+    }
+}
+
+fn password(check: &mut Check<'_>, id: &AccountId, account: &Account) {
+    let at = format!("accounts.{id}");
+    let (here, file) = (format!("{at}.password"), format!("{at}.password-file"));
+    if check.is_written(&here) && check.is_written(&file) {
+        let text = "there is also a password".to_owned();
+        let hint = "allowed: password or password-file";
+        check.fault(FaultKind::Conflict, &file, &[], text, hint);
+    }
+    if account.register && !check.is_written(&here) && !check.is_written(&file) {
+        let text = "registers, but has no password".to_owned();
+        let hint = "add: password-file = \"…\", or register = false for a trunk known by our address";
+        check.fault(FaultKind::Missing, &at, &[&format!("{at}.register")], text, hint);
+    }
+}
+
+fn transport(check: &mut Check<'_>, id: &AccountId, account: &Account) {
+    let at = format!("accounts.{id}");
+    let transport = format!("{at}.transport");
+    if account.transport == Transport::Udp && check.config.sip.udp_port == 0 {
+        let text = "\"udp\" needs a UDP port, and sip.udp-port is 0".to_owned();
+        let hint = "set sip.udp-port, or transport = \"tcp\" or \"tls\"";
+        let shown = if check.is_written(&transport) {
+            &transport
+        } else {
+            &at
+        };
+        check.fault(
+            FaultKind::Conflict,
+            shown,
+            &[&transport, "sip.udp-port"],
+            text,
+            hint,
+        );
+    }
+    if account.transport != Transport::Tls {
+        for key in ["tls-ca-file", "tls-verify"] {
+            let key_at = format!("{at}.{key}");
+            if check.is_written(&key_at) {
+                let text = format!("has no meaning with transport = \"{}\"", account.transport);
+                let hint = "remove it, or set transport = \"tls\"";
+                check.fault(FaultKind::Conflict, &key_at, &[&transport], text, hint);
+            }
+        }
+        if account.srtp != Srtp::Off {
+            let text = format!("the keys of SRTP travel in clear over {}", account.transport);
+            check.warn(
+                FaultKind::Unsafe,
+                &format!("{at}.srtp"),
+                text,
+                "set transport = \"tls\"",
+            );
+        }
+    } else if !account.tls_verify {
+        let text = "false: any certificate is taken, anybody in between can listen and call".to_owned();
+        let hint = "set tls-ca-file to the certificate of the PBX instead";
+        check.warn(FaultKind::Unsafe, &format!("{at}.tls-verify"), text, hint);
+    }
+}
+
+fn buttons(check: &mut Check<'_>, id: &PanelId, panel: &Panel) {
+    let config = check.config;
+    let line = config.lines.get(&panel.line);
+    if panel.buttons.is_empty() && !check.is_written(&format!("panels.{id}.buttons")) {
+        let text = "has no button".to_owned();
+        check.warn(
+            FaultKind::Conflict,
+            &format!("panels.{id}"),
+            text,
+            "add: [panels.NAME.buttons.NAME]",
+        );
+    }
+    for (button, use_of) in &panel.buttons {
+        let at = format!("panels.{id}.buttons.{button}");
+        if use_of.input.is_none() && line.is_some_and(|line| !line.driver.is_virtual()) {
+            let text = "has no input, and its line is not virtual: nothing can press it".to_owned();
+            let hint = "add: input = \"name of a configured input\"";
+            check.fault(FaultKind::Conflict, &at, &[&format!("{at}.input")], text, hint);
+        }
+        let Some(list) = config.lists.get(&use_of.call) else {
+            continue;
+        };
+        for (index, target) in list.targets.iter().enumerate() {
+            let bare = target.to.kind == AddressKind::Number;
+            if bare && target.account.is_none() && panel.account.is_none() {
+                let target_at = format!("lists.{}.targets[{index}]", use_of.call);
+                let text = format!(
+                    "{} has no domain, and panel {:?} has no account",
+                    target.to,
+                    id.as_str()
+                );
+                let hint = "allowed without account: USER@HOST; or give the panel or the target an account";
+                let depends = [format!("panels.{id}.account"), format!("{target_at}.account")];
+                check.fault(
+                    FaultKind::Conflict,
+                    &target_at,
+                    &[&depends[0], &depends[1]],
+                    text,
+                    hint,
+                );
+            }
+        }
+        let rings = match list.strategy {
+            Strategy::Parallel => 1,
+            Strategy::Sequential => u32::try_from(list.targets.len()).unwrap_or(1),
+        };
+        let Some(line) = line else { continue };
+        if list.ring.saturating_mul(rings) > line.ring_window {
+            let text = format!(
+                "list {:?} takes {} s, but line {:?} rings for {} s: the last targets may never ring",
+                use_of.call.as_str(),
+                seconds(list.ring.saturating_mul(rings)),
+                panel.line.as_str(),
+                seconds(line.ring_window)
+            );
+            check.warn(
+                FaultKind::Conflict,
+                &format!("{at}.call"),
+                text,
+                "lower ring-s, or list fewer targets",
+            );
+        }
+    }
+}
+
+const fn seconds(time: Duration) -> u64 {
+    time.as_secs()
+}

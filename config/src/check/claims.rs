@@ -1,0 +1,280 @@
+//! Resources that only one user may hold.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::Path;
+
+use gateway_core::Secret;
+
+use super::Check;
+use crate::fault::FaultKind;
+use crate::model::{Config, InputDriver, OutputDriver};
+
+/// Claims of one kind: of each resource who asks for it.
+struct Claims<K> {
+    of: BTreeMap<K, Vec<String>>,
+}
+
+impl<K: Ord> Claims<K> {
+    const fn new() -> Self {
+        Self { of: BTreeMap::new() }
+    }
+
+    fn add(&mut self, resource: K, at: String) {
+        self.of.entry(resource).or_default().push(at);
+    }
+
+    /// Reports each claimant but the first of the file.
+    fn report(self, check: &mut Check<'_>, name: impl Fn(&K) -> String, hint: &str) {
+        for (resource, mut claimants) in self.of {
+            claimants.sort_by_key(|at| (check.position(at), at.clone()));
+            let Some((first, others)) = claimants.split_first() else {
+                continue;
+            };
+            for other in others {
+                let text = format!("{} is already claimed by {}", name(&resource), check.cite(first));
+                check.fault(FaultKind::Duplicate, other, &[first], text, hint);
+            }
+        }
+    }
+}
+
+pub(super) fn check(check: &mut Check<'_>) {
+    devices(check);
+    input_roles(check);
+    doors(check);
+    accounts(check);
+    ports(check);
+}
+
+fn devices(check: &mut Check<'_>) {
+    let config = check.config;
+    let mut gpio = Claims::new();
+    let mut channels = Claims::new();
+    let mut bauds: BTreeMap<_, (u32, String)> = BTreeMap::new();
+    for (id, output) in &config.outputs {
+        match &output.driver {
+            OutputDriver::Gpio(pin) => gpio.add(
+                (chip_name(&pin.chip), pin.line),
+                format!("outputs.{id}.gpio.line"),
+            ),
+            OutputDriver::Lcus1(board) => {
+                let at = format!("outputs.{id}.lcus1.channel");
+                channels.add((board.port.clone(), board.channel), at);
+                let at = format!("outputs.{id}.lcus1.baud");
+                let (baud, first) = bauds
+                    .entry(board.port.clone())
+                    .or_insert_with(|| (board.baud, at.clone()))
+                    .clone();
+                if baud != board.baud {
+                    let text = format!("{} differs from {baud} of {}", board.baud, check.cite(&first));
+                    check.fault(
+                        FaultKind::Conflict,
+                        &at,
+                        &[&first],
+                        text,
+                        "allowed: one speed for one port",
+                    );
+                }
+            }
+            OutputDriver::Virtual(_) => {}
+        }
+    }
+    for (id, input) in &config.inputs {
+        if let InputDriver::Gpio(pin) = &input.driver {
+            gpio.add((chip_name(&pin.chip), pin.line), format!("inputs.{id}.gpio.line"));
+        }
+    }
+    gpio.report(
+        check,
+        |(chip, line)| format!("line {line} of {chip}"),
+        "allowed: one output or input for each line",
+    );
+    channels.report(
+        check,
+        |(port, channel)| format!("channel {channel} of {}", port.display()),
+        "allowed: one output for each channel",
+    );
+}
+
+/// `gpiochip0` and `/dev/gpiochip0` are the same chip.
+fn chip_name(chip: &Path) -> String {
+    chip.file_name()
+        .unwrap_or(chip.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Every place that uses an input, with the input.
+pub(super) fn roles(config: &Config) -> Vec<(String, &gateway_core::InputId)> {
+    let mut roles = Vec::new();
+    for (id, panel) in &config.panels {
+        for (button, use_of) in &panel.buttons {
+            if let Some(input) = &use_of.input {
+                roles.push((format!("panels.{id}.buttons.{button}.input"), input));
+            }
+        }
+    }
+    for (id, door) in &config.doors {
+        for (name, use_of) in [("contact", &door.contact), ("tamper", &door.tamper)] {
+            if let Some(use_of) = use_of {
+                roles.push((format!("doors.{id}.{name}.input"), &use_of.input));
+            }
+        }
+        for (index, rex) in door.rex.iter().enumerate() {
+            roles.push((format!("doors.{id}.rex[{index}].input"), &rex.input));
+        }
+    }
+    if let Some(input) = &config.site.fire_input {
+        roles.push(("site.fire-input".to_owned(), input));
+    }
+    roles
+}
+
+fn input_roles(check: &mut Check<'_>) {
+    let mut inputs = Claims::new();
+    for (at, input) in roles(check.config) {
+        inputs.add(input.clone(), at);
+    }
+    for id in check.config.inputs.keys() {
+        if !inputs.of.contains_key(id) {
+            let text = "no panel, door or fire input uses it".to_owned();
+            check.warn(
+                FaultKind::Conflict,
+                &format!("inputs.{id}"),
+                text,
+                "use it, or remove it",
+            );
+        }
+    }
+    let hint = "allowed: one role for each input";
+    inputs.report(check, |input| format!("input {:?}", input.as_str()), hint);
+}
+
+fn doors(check: &mut Check<'_>) {
+    let config = check.config;
+    let mut outputs = Claims::new();
+    let mut readers = Claims::new();
+    let mut cards = Claims::new();
+    for (id, door) in &config.doors {
+        if let Some(output) = &door.output {
+            outputs.add(output.clone(), format!("doors.{id}.output"));
+        }
+        for (index, reader) in door.readers.iter().enumerate() {
+            readers.add(reader.clone(), format!("doors.{id}.readers[{index}]"));
+        }
+        let mut callers = Claims::new();
+        for (index, caller) in door.callers.iter().enumerate() {
+            callers.add(
+                caller.number.clone(),
+                format!("doors.{id}.callers[{index}].number"),
+            );
+        }
+        callers.report(
+            check,
+            |number| format!("caller {number}"),
+            "allowed: each caller once",
+        );
+    }
+    for (id, panel) in &config.panels {
+        let mut served = Claims::new();
+        for (index, door) in panel.doors.iter().enumerate() {
+            served.add(door.clone(), format!("panels.{id}.doors[{index}]"));
+        }
+        served.report(
+            check,
+            |door| format!("door {:?}", door.as_str()),
+            "allowed: each door once",
+        );
+    }
+    for (id, list) in &config.lists {
+        let mut targets = Claims::new();
+        for (index, target) in list.targets.iter().enumerate() {
+            let resource = (target.to.clone(), target.account.clone());
+            targets.add(resource, format!("lists.{id}.targets[{index}]"));
+        }
+        targets.report(
+            check,
+            |(to, _)| format!("target {to}"),
+            "allowed: each target once",
+        );
+    }
+    for (id, card) in &config.cards {
+        cards.add(
+            (card.card.bits, Secret::new(hex(&card.card.data))),
+            format!("cards.{id}.card"),
+        );
+    }
+    outputs.report(
+        check,
+        |output| format!("output {:?}", output.as_str()),
+        "allowed: one door for each output",
+    );
+    readers.report(
+        check,
+        |reader| format!("reader {:?}", reader.as_str()),
+        "allowed: one door for each reader",
+    );
+    cards.report(
+        check,
+        |_| "this card".to_owned(),
+        "allowed: each card once, with all its doors",
+    );
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn accounts(check: &mut Check<'_>) {
+    let mut users = Claims::new();
+    for (id, account) in &check.config.accounts {
+        let port = account.port.unwrap_or_default();
+        users.add(
+            (account.user.clone(), account.domain.clone(), port),
+            format!("accounts.{id}.user"),
+        );
+    }
+    users.report(
+        check,
+        |(user, domain, _)| format!("extension {user} at {domain}"),
+        "allowed: one account for each extension; several panels may share an account",
+    );
+}
+
+fn ports(check: &mut Check<'_>) {
+    let sip = &check.config.sip;
+    let mut tcp = Claims::new();
+    for (key, port) in [("tcp-port", sip.tcp_port), ("tls-port", sip.tls_port)] {
+        if port != 0 {
+            tcp.add(port, format!("sip.{key}"));
+        }
+    }
+    if let Some(http) = &check.config.http {
+        let (a, b) = (sip.bind, http.listen.ip());
+        if a == b || a.is_unspecified() || b.is_unspecified() {
+            tcp.add(http.listen.port(), "http.listen".to_owned());
+        }
+    }
+    tcp.report(
+        check,
+        |port| named("TCP port", port),
+        "allowed: a port of its own for each",
+    );
+    if sip.rtp_ports.contains(&sip.udp_port) {
+        let (low, high) = (sip.rtp_ports.start(), sip.rtp_ports.end());
+        let text = format!("{low} to {high} holds {}, which sip.udp-port takes", sip.udp_port);
+        let hint = "allowed: a range without the port of SIP";
+        check.fault(
+            FaultKind::Duplicate,
+            "sip.rtp-ports",
+            &["sip.udp-port"],
+            text,
+            hint,
+        );
+    }
+}
+
+fn named(what: &str, number: &impl Display) -> String {
+    format!("{what} {number}")
+}

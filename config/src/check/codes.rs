@@ -1,0 +1,97 @@
+//! Codes and cards.
+
+use gateway_core::{CredentialId, DoorId};
+
+use super::Check;
+use crate::fault::FaultKind;
+use crate::model::Code;
+use crate::value::{CodeFrom, DigitsBy};
+
+pub(super) fn check(check: &mut Check<'_>) {
+    let config = check.config;
+    let codes: Vec<(&CredentialId, &Code)> = config.codes.iter().collect();
+    for (index, (id, code)) in codes.iter().enumerate() {
+        for (other_id, other) in &codes[index + 1..] {
+            prefix(check, (id, code), (other_id, other));
+        }
+        for (position, door) in code.doors.iter().enumerate() {
+            no_way_in(check, &format!("codes.{id}.doors[{position}]"), door, &code.from);
+        }
+    }
+    for (id, card) in &config.cards {
+        for (position, door) in card.doors.iter().enumerate() {
+            no_way_in(
+                check,
+                &format!("cards.{id}.doors[{position}]"),
+                door,
+                &[CodeFrom::Keypad],
+            );
+        }
+    }
+}
+
+/// The shorter of two codes would open before the longer one is typed.
+fn prefix(check: &mut Check<'_>, a: (&CredentialId, &Code), b: (&CredentialId, &Code)) {
+    let (short, long) = if a.1.digits.reveal().len() <= b.1.digits.reveal().len() {
+        (a, b)
+    } else {
+        (b, a)
+    };
+    if !long.1.digits.reveal().starts_with(short.1.digits.reveal()) {
+        return;
+    }
+    let door = short.1.doors.iter().find(|door| long.1.doors.contains(door));
+    let source = short.1.from.iter().find(|from| long.1.from.contains(from));
+    let (Some(door), Some(source)) = (door, source) else {
+        return;
+    };
+    let same = short.1.digits == long.1.digits;
+    let how = if same { "is also" } else { "begins with" };
+    let first = format!("codes.{}.digits", short.0);
+    let at = format!("codes.{}.digits", long.0);
+    let (first, at) = if same && check.position(&first) > check.position(&at) {
+        (at, first)
+    } else {
+        (first, at)
+    };
+    let text = format!(
+        "this code {how} the code of {}, for the same door {:?} and source {:?}",
+        check.cite(&first),
+        door.as_str(),
+        source.word()
+    );
+    let hint = "allowed: codes of which none begins with another";
+    check.fault(FaultKind::Unsafe, &at, &[&first], text, hint);
+}
+
+fn no_way_in(check: &mut Check<'_>, at: &str, door: &DoorId, from: &[CodeFrom]) {
+    let Some(named) = check.config.doors.get(door) else {
+        return;
+    };
+    let name = door.as_str();
+    if named.output.is_none() {
+        let text = format!("door {name:?} has no output: nothing can open it");
+        check.warn(
+            FaultKind::Conflict,
+            at,
+            text,
+            "give the door an output, or remove it here",
+        );
+    } else if from == [CodeFrom::Keypad] && named.readers.is_empty() {
+        let text = format!("door {name:?} has no reader to take it");
+        check.warn(
+            FaultKind::Conflict,
+            at,
+            text,
+            "give the door a reader, or remove it here",
+        );
+    } else if from == [CodeFrom::Call] && named.digits_by == DigitsBy::Nobody && named.callers.is_empty() {
+        let text = format!("door {name:?} takes no digits: digits-by is \"nobody\" and no caller is listed");
+        check.warn(
+            FaultKind::Conflict,
+            at,
+            text,
+            "set digits-by = \"list\", or remove it here",
+        );
+    }
+}

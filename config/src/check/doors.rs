@@ -1,0 +1,114 @@
+//! Doors, their locks and contacts.
+
+use gateway_core::DoorId;
+
+use super::Check;
+use crate::fault::FaultKind;
+use crate::model::Door;
+use crate::value::{AddressKind, CallIn, Fail, LockKind, LockOwner, Relock, RexKind};
+
+pub(super) fn check(check: &mut Check<'_>) {
+    for (id, door) in &check.config.doors {
+        lock(check, id, door);
+        contact(check, id, door);
+        callers(check, id, door);
+    }
+}
+
+fn lock(check: &mut Check<'_>, id: &DoorId, door: &Door) {
+    let at = format!("doors.{id}");
+    let owner = format!("{at}.lock-owner");
+    match door.lock_owner {
+        LockOwner::Gateway => {
+            let output = format!("{at}.output");
+            if door.output.is_none() && !check.is_written(&output) {
+                let text = "the gateway owns this lock, but it has no output".to_owned();
+                let hint = "add: output = \"name of a configured output\", or lock-owner = \"panel\"";
+                check.fault(FaultKind::Conflict, &at, &[&owner], text, hint);
+            }
+        }
+        LockOwner::Panel => {
+            let without_output: &[&str] = if door.output.is_none() {
+                &["strike-ms"]
+            } else {
+                &[]
+            };
+            for key in ["relock", "duty"].iter().chain(without_output) {
+                let key_at = format!("{at}.{key}");
+                if check.is_written(&key_at) {
+                    let text = format!("the panel owns and times this lock: {key} has no meaning");
+                    let hint = "remove it, or set lock-owner = \"gateway\"";
+                    check.fault(FaultKind::Conflict, &key_at, &[&owner], text, hint);
+                }
+            }
+        }
+    }
+    if door.lock == LockKind::Maglock && door.fail == Fail::Secure {
+        let fail = format!("{at}.fail");
+        let text = "a maglock without power is open: it cannot be fail-secure".to_owned();
+        let kind = format!("{at}.lock");
+        check.fault(
+            FaultKind::Conflict,
+            &fail,
+            &[&kind],
+            text,
+            "allowed with a maglock: fail = \"safe\"",
+        );
+    }
+    if door.output.is_none() {
+        for (index, rex) in door.rex.iter().enumerate() {
+            if rex.kind == RexKind::Unlock {
+                let kind = format!("{at}.rex[{index}].kind");
+                let kind = if check.is_written(&kind) {
+                    kind
+                } else {
+                    format!("{at}.rex[{index}]")
+                };
+                let text = "this request to exit shall unlock, but the door has no output".to_owned();
+                let hint = "allowed without output: \"shunt-only\" or \"parallel\"";
+                check.fault(FaultKind::Conflict, &kind, &[&format!("{at}.output")], text, hint);
+            }
+        }
+    }
+}
+
+fn contact(check: &mut Check<'_>, id: &DoorId, door: &Door) {
+    if door.contact.is_some() || check.is_written(&format!("doors.{id}.contact")) {
+        return;
+    }
+    if door.relock != Relock::Time {
+        let at = format!("doors.{id}.relock");
+        let text = format!("{:?} needs a contact, and this door has none", door.relock.word());
+        let hint = "add: contact = { input = \"…\" }, or set relock = \"time\"";
+        check.fault(FaultKind::Conflict, &at, &[], text, hint);
+    }
+    let at = format!("doors.{id}.held-open-s");
+    if check.is_written(&at) {
+        let text = "without a contact nobody can tell that the door is open".to_owned();
+        check.warn(FaultKind::Conflict, &at, text, "add: contact = { input = \"…\" }");
+    }
+}
+
+fn callers(check: &mut Check<'_>, id: &DoorId, door: &Door) {
+    let config = check.config;
+    for (index, caller) in door.callers.iter().enumerate() {
+        if caller.number.kind == AddressKind::Number && config.accounts.is_empty() {
+            let at = format!("doors.{id}.callers[{index}].number");
+            let text = format!("{} has no domain, and no account gives one", caller.number);
+            let hint = "allowed without accounts: sip:USER@HOST";
+            check.fault(FaultKind::Conflict, &at, &["accounts"], text, hint);
+        }
+    }
+    let answers = config.panels.values().any(|panel| {
+        panel.doors.contains(id)
+            && config
+                .lines
+                .get(&panel.line)
+                .is_some_and(|line| line.call_in == CallIn::SelfStart)
+    });
+    if !door.callers.is_empty() && !answers {
+        let text = "no line of this door can be called: its callers get 480".to_owned();
+        let hint = "a line with call-in = \"self-start\" is answered";
+        check.warn(FaultKind::Conflict, &format!("doors.{id}.callers"), text, hint);
+    }
+}

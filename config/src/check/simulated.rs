@@ -1,0 +1,99 @@
+//! Virtual devices have no say over real outputs.
+
+use gateway_core::DoorId;
+
+use super::Check;
+use crate::fault::FaultKind;
+use crate::model::{Config, Door};
+
+const HINT: &str = "allowed: virtual devices at doors whose output is virtual";
+
+pub(super) fn check(check: &mut Check<'_>) {
+    let config = check.config;
+    for (id, door) in &config.doors {
+        if is_real(config, door) {
+            around(check, id, door);
+        }
+    }
+    for (id, panel) in &config.panels {
+        let real = panel
+            .doors
+            .iter()
+            .find(|door| config.doors.get(*door).is_some_and(|door| is_real(config, door)));
+        let Some(real) = real else { continue };
+        if config
+            .lines
+            .get(&panel.line)
+            .is_some_and(|line| line.driver.is_virtual())
+        {
+            report(
+                check,
+                &format!("panels.{id}.line"),
+                "line",
+                panel.line.as_str(),
+                real,
+            );
+        }
+        for (button, use_of) in &panel.buttons {
+            if let Some(input) = &use_of.input {
+                input_of(check, &format!("panels.{id}.buttons.{button}.input"), input, real);
+            }
+        }
+    }
+    if let Some(input) = &config.site.fire_input
+        && let Some((id, _)) = config.doors.iter().find(|(_, door)| is_real(config, door))
+    {
+        input_of(check, "site.fire-input", input, id);
+    }
+}
+
+fn is_real(config: &Config, door: &Door) -> bool {
+    let output = door.output.as_ref().and_then(|output| config.outputs.get(output));
+    output.is_some_and(|output| !output.driver.is_virtual())
+}
+
+fn around(check: &mut Check<'_>, id: &DoorId, door: &Door) {
+    for (name, use_of) in [("contact", &door.contact), ("tamper", &door.tamper)] {
+        if let Some(use_of) = use_of {
+            input_of(check, &format!("doors.{id}.{name}.input"), &use_of.input, id);
+        }
+    }
+    for (index, rex) in door.rex.iter().enumerate() {
+        input_of(check, &format!("doors.{id}.rex[{index}].input"), &rex.input, id);
+    }
+    for (index, reader) in door.readers.iter().enumerate() {
+        if check
+            .config
+            .readers
+            .get(reader)
+            .is_some_and(|r| r.driver.is_virtual())
+        {
+            report(
+                check,
+                &format!("doors.{id}.readers[{index}]"),
+                "reader",
+                reader.as_str(),
+                id,
+            );
+        }
+    }
+}
+
+fn input_of(check: &mut Check<'_>, at: &str, input: &gateway_core::InputId, door: &DoorId) {
+    if check
+        .config
+        .inputs
+        .get(input)
+        .is_some_and(|i| i.driver.is_virtual())
+    {
+        report(check, at, "input", input.as_str(), door);
+    }
+}
+
+fn report(check: &mut Check<'_>, at: &str, what: &str, name: &str, door: &DoorId) {
+    let text = format!(
+        "{what} {name:?} is virtual, but door {:?} has a real output: a simulated press could open it",
+        door.as_str()
+    );
+    check.fault(FaultKind::Unsafe, at, &[], text, HINT);
+}

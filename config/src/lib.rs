@@ -1,0 +1,29 @@
+//! The site file: reading with every fault at once, what it means, its schema and reference, and what a change
+//! of it does.
+//!
+//! Each key is declared once, with type, unit, range, default, description and the effect of a change
+//! (`table!`); the reader, the JSON schema for editors and `config/reference.md` are made of that declaration.
+
+mod check;
+mod describe;
+mod fault;
+mod generations;
+mod load;
+mod model;
+mod plan;
+mod read;
+mod reference;
+mod rules;
+mod schema;
+mod secret_file;
+mod value;
+
+pub use describe::Apply;
+pub use fault::{Fault, FaultKind, Faults, Warnings};
+pub use generations::{Boot, Generation, GenerationError, Generations, boot};
+pub use load::{LoadError, Loaded, SecretFiles, load, parse, state_dir_of};
+pub use model::*;
+pub use plan::{Change, Component, Effect, Plan, Step, plan};
+pub use reference::reference;
+pub use schema::schema;
+pub use value::*;

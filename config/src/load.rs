@@ -1,0 +1,264 @@
+//! From text or file to a checked [`Config`].
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use crate::check;
+use crate::fault::{FaultKind, Faults, Finding, Warnings, place};
+use crate::model::Config;
+use crate::read::{MAX_FAULTS, Reader, nearest, quoted, record_of};
+use crate::secret_file::read_secret;
+
+/// A site file without faults.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// The text it was read from.
+    pub text: String,
+    /// What is risky but allowed.
+    pub warnings: Warnings,
+}
+
+/// Without the text, which may hold passwords.
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded")
+            .field("config", &self.config)
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What to do with the secret files that a site file names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretFiles {
+    /// Read them; one that is missing is a fault. For `run`.
+    Needed,
+    /// Read those that are there; one that is missing is a warning. For `check`, which may run on another
+    /// machine.
+    WhereFound,
+    /// Do not touch the disk.
+    Untouched,
+}
+
+/// Why a site file could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// It has faults.
+    #[error(transparent)]
+    Faults(#[from] Faults),
+    /// It cannot be read.
+    #[error("{}: cannot be read", path.display())]
+    Read {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is larger than 4 MiB, which no site file is.
+    #[error("{}: has {size} bytes, at most {MAX_BYTES} are read", path.display())]
+    TooLarge {
+        /// Its path.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+    },
+}
+
+/// Largest site file in bytes.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// Loads a site file.
+///
+/// # Errors
+/// [`LoadError::Faults`] with every fault found; the other variants if the file cannot be read.
+pub fn load(path: &Path, secrets: SecretFiles) -> Result<Loaded, LoadError> {
+    let unreadable = |source| LoadError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > MAX_BYTES {
+        return Err(LoadError::TooLarge {
+            path: path.to_owned(),
+            size,
+        });
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let name = path.display().to_string();
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => return Err(not_utf8(&name, &error).into()),
+    };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    Ok(parse(&name, folder, &text, secrets)?)
+}
+
+/// The fault of a file that is not UTF-8.
+fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Faults {
+    let at = error.utf8_error().valid_up_to();
+    let before = String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned();
+    let byte = error.as_bytes().get(at).copied().unwrap_or_default();
+    let finding = Finding {
+        hint: "save the file as UTF-8".to_owned(),
+        kind: FaultKind::Syntax,
+        path: String::new(),
+        span: at..at + 1,
+        text: format!("byte 0x{byte:02x} at offset {at} is not UTF-8"),
+    };
+    Faults {
+        cut: false,
+        file: name.to_owned(),
+        list: place(&before, vec![finding], &[]),
+    }
+}
+
+/// Reads a site file from text. `name` is its name for messages, `folder` where relative secret files start.
+///
+/// # Errors
+/// Every fault found, in the order of the file.
+pub fn parse(name: &str, folder: &Path, text: &str, secrets: SecretFiles) -> Result<Loaded, Faults> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let mut reader = Reader::default();
+    let mut config = record_of::<Config>("", document.get_ref(), &mut reader);
+    let mut warnings = Vec::new();
+    if errors.is_empty() {
+        dangling(&mut reader);
+        if let Some(config) = &mut config {
+            check::check(config, text, &mut reader, &mut warnings);
+            passwords(config, folder, secrets, &mut reader, &mut warnings);
+        }
+    } else {
+        // What recovery left out is no fault of its own.
+        let whole = |kind| !matches!(kind, FaultKind::Missing | FaultKind::Choice);
+        reader.findings.retain(|f| whole(f.kind));
+        let broken: Vec<usize> = errors
+            .iter()
+            .take(MAX_FAULTS)
+            .map(|error| line_of(text, error.span().map_or(0, |span| span.start)))
+            .collect();
+        reader
+            .findings
+            .retain(|f| !broken.contains(&line_of(text, f.span.start)));
+        reader
+            .findings
+            .splice(0..0, errors.iter().take(MAX_FAULTS + 1).map(syntax));
+    }
+    let cut = reader.findings.len() > MAX_FAULTS;
+    reader.findings.truncate(MAX_FAULTS);
+    let hidden = std::mem::take(&mut reader.secrets);
+    let file = name.to_owned();
+    match config {
+        Some(config) if reader.findings.is_empty() => Ok(Loaded {
+            config,
+            text: text.to_owned(),
+            warnings: Warnings {
+                list: place(text, warnings, &hidden),
+                file,
+            },
+        }),
+        _ => Err(Faults {
+            cut,
+            list: place(text, reader.findings, &hidden),
+            file,
+        }),
+    }
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|b| *b == b'\n').count()
+}
+
+fn syntax(error: &toml::de::Error) -> Finding {
+    Finding {
+        hint: "this is not TOML".to_owned(),
+        kind: FaultKind::Syntax,
+        path: String::new(),
+        span: error.span().unwrap_or(0..0),
+        text: error.message().to_owned(),
+    }
+}
+
+/// Reports names that no table has.
+fn dangling(reader: &mut Reader) {
+    for reference in std::mem::take(&mut reader.references) {
+        let known = reader.names.get(reference.table).map_or(&[][..], Vec::as_slice);
+        if known.contains(&reference.name) {
+            continue;
+        }
+        let table = reference.table;
+        let words: Vec<&str> = known.iter().map(String::as_str).collect();
+        let near = nearest(&reference.name, &words)
+            .map_or_else(String::new, |word| format!("; did you mean {word:?}?"));
+        let text = format!("there is no {table} {}{near}", quoted(&reference.name));
+        let hint = if words.is_empty() {
+            format!("no {table} is configured: add [{table}s.{}]", reference.name)
+        } else {
+            let shown: Vec<&str> = words.iter().copied().take(12).collect();
+            let more = if words.len() > shown.len() { ", …" } else { "" };
+            format!("configured: {}{more}", shown.join(", "))
+        };
+        let span = reader.places.of(&reference.path);
+        reader.fault(FaultKind::Dangling, &reference.path, span, text, hint);
+    }
+}
+
+/// Reads the passwords that stand in files of their own.
+fn passwords(
+    config: &mut Config,
+    folder: &Path,
+    secrets: SecretFiles,
+    reader: &mut Reader,
+    warnings: &mut Vec<Finding>,
+) {
+    if secrets == SecretFiles::Untouched {
+        return;
+    }
+    let accounts = config.accounts.iter_mut().map(|(id, account)| {
+        let at = format!("accounts.{id}.password-file");
+        (at, &account.password_file, &mut account.password)
+    });
+    let mqtt = config.mqtt.iter_mut().map(|mqtt| {
+        let at = "mqtt.password-file".to_owned();
+        (at, &mqtt.password_file, &mut mqtt.password)
+    });
+    for (at, file, password) in accounts.chain(mqtt) {
+        let Some(file) = file else { continue };
+        match read_secret(&folder.join(file)) {
+            Ok(secret) => *password = Some(secret),
+            Err(error) => {
+                let finding = Finding {
+                    hint: error.remedy(),
+                    kind: FaultKind::File,
+                    span: reader.places.of(&at),
+                    path: at,
+                    text: error.text(file),
+                };
+                if error.is_missing() && secrets == SecretFiles::WhereFound {
+                    warnings.push(finding);
+                } else {
+                    reader.findings.push(finding);
+                }
+            }
+        }
+    }
+}
+
+/// The state folder a site file names, even if the file has faults; the default if it cannot be told. For
+/// finding the last confirmed generation of a file that became broken.
+#[must_use]
+pub fn state_dir_of(text: &str) -> PathBuf {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let named = document
+        .get_ref()
+        .get("site")
+        .and_then(|site| site.get_ref().get("state-dir"))
+        .and_then(|dir| dir.get_ref().as_str())
+        .filter(|dir| !dir.is_empty() && !dir.contains('\0'));
+    named.unwrap_or("/var/lib/doorline").into()
+}

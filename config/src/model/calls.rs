@@ -1,0 +1,107 @@
+//! `[accounts.*]`, `[lists.*]` and `[sip]`.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gateway_core::{AccountId, Secret};
+
+use crate::describe::table;
+use crate::rules::{
+    Flag, Path, Ports, int, list, parsed, password, refer, secs, span_or, text, text_or, word,
+};
+use crate::value::{Address, Host, HostPort, Srtp, Strategy, Transport};
+
+table! {
+    /// An account at a PBX, or a trunk that the PBX knows by our address.
+    pub struct Account {
+        /// Domain of the account: host of its address of record, and the registrar.
+        domain: Host = "domain", parsed(), required, Restart;
+        /// User part of its address of record: the extension, 1 to 64 characters.
+        user: String = "user", text(1, 64), required, Restart;
+        /// Password; `password-file` keeps it out of this file.
+        password: Option<Secret> = "password", password(), optional, Restart;
+        /// File that holds the password in its first line. It must not be readable by other users. A relative
+        /// path starts at the folder of this file.
+        password_file: Option<PathBuf> = "password-file", Path, optional, Restart;
+        /// User name for authentication, where it differs from `user`.
+        auth_user: Option<String> = "auth-user", text(1, 64), optional, Restart;
+        /// Transport of its SIP messages.
+        transport: Transport = "transport", word(), or("\"udp\""), Restart;
+        /// Port of the PBX. Without it 5060, with TLS 5061, or what DNS says (RFC 3263).
+        port: Option<u16> = "port", int(1, 65535), optional, Restart;
+        /// Outbound proxy, HOST or HOST:PORT.
+        proxy: Option<HostPort> = "proxy", parsed(), optional, Restart;
+        /// Lifetime of the registration asked for, 60 to 86400 s.
+        expires: Duration = "expires-s", secs(60, 86_400), or("300"), Restart;
+        /// False for a trunk that is known by our address.
+        register: bool = "register", Flag, or("true"), Restart;
+        /// Encryption of speech.
+        srtp: Srtp = "srtp", word(), or("\"off\""), Live;
+        /// Certificates, PEM, that the server's certificate must lead to; without it the machine's own.
+        tls_ca_file: Option<PathBuf> = "tls-ca-file", Path, optional, Restart;
+        /// False takes any certificate: anybody in between can listen and call.
+        tls_verify: bool = "tls-verify", Flag, or("true"), Restart;
+    }
+}
+
+table! {
+    /// A call list: whom a button rings.
+    pub struct List {
+        /// The order in which targets ring.
+        strategy: Strategy = "strategy", word(), or("\"sequential\""), Live;
+        /// How long each target rings, 10 to 60 s.
+        ring: Duration = "ring-s", secs(10, 60), or("20"), Live;
+        /// How long they may talk, 60 to 600 s, or `permanent`.
+        talk_limit: Option<Duration> = "talk-limit-s", span_or(secs(60, 600), "permanent"), or("180"), Live;
+        /// End the call when the strike is released.
+        hang_up_after_open: bool = "hang-up-after-open", Flag, or("false"), Live;
+        /// Targets, 1 to 4: a number, an address, or a table.
+        targets: Vec<Target> = "targets", list(text_or("to", Target::of), 1, 4), required, Live;
+    }
+}
+
+table! {
+    /// A target of a call list.
+    pub struct Target {
+        /// Number or address to call.
+        to: Address = "to", parsed(), required, Live;
+        /// Name for people, 1 to 60 characters.
+        name: Option<String> = "name", text(1, 60), optional, Live;
+        /// Account to call through, where it is not the panel's.
+        account: Option<AccountId> = "account", refer("account"), optional, Live;
+    }
+}
+
+impl Target {
+    const fn of(to: Address) -> Self {
+        Self {
+            to,
+            name: None,
+            account: None,
+        }
+    }
+}
+
+table! {
+    /// SIP and media sockets.
+    pub struct Sip {
+        /// Address the sockets are bound to.
+        bind: IpAddr = "bind", parsed(), or("\"0.0.0.0\""), Process;
+        /// UDP port of SIP; 0 takes any free port, for calls out of the gateway only.
+        udp_port: u16 = "udp-port", int(0, 65535), or("5060"), Process;
+        /// TCP port of SIP; 0 opens none, calls out over TCP still work.
+        tcp_port: u16 = "tcp-port", int(0, 65535), or("5060"), Process;
+        /// TLS port of SIP; 0 opens none, calls out over TLS still work. Needs `tls-cert-file` and `tls-key-file`.
+        tls_port: u16 = "tls-port", int(0, 65535), or("0"), Process;
+        /// Certificate chain of the TLS port, PEM, own certificate first.
+        tls_cert_file: Option<PathBuf> = "tls-cert-file", Path, optional, Process;
+        /// Private key of that certificate, PEM.
+        tls_key_file: Option<PathBuf> = "tls-key-file", Path, optional, Process;
+        /// Lowest and highest UDP port of speech; the lowest is even, each call takes two.
+        rtp_ports: RangeInclusive<u16> = "rtp-ports", Ports, or("[16384, 16583]"), Process;
+        /// Addresses that may call without a registered account between, at most 64.
+        direct_peers: Vec<IpAddr> = "direct-peers", list(parsed(), 0, 64), or("[]"), Live;
+    }
+}

@@ -1,0 +1,213 @@
+//! `[outputs.*]`, `[inputs.*]`, `[lines.*]` and `[readers.*]`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::describe::{choice, table};
+use crate::rules::{Flag, Path, int, ms, parsed, secs, word};
+use crate::value::{Backend, Bias, BootPull, CallIn, Capture, OpenWhen, Playback};
+
+table! {
+    /// One relay, board channel or pin that can be energised.
+    pub struct Output {
+        /// The guard's own cap: it releases the output after this time whatever the gateway says. At most
+        /// 25000 ms unless a door with `duty = "continuous"` uses it.
+        max_on: Duration = "max-on-ms", ms(100, 86_400_000), or("25000"), Restart;
+        one of
+        /// What drives it.
+        driver: OutputDriver;
+    }
+}
+
+choice! {
+    /// What drives an output.
+    pub enum OutputDriver {
+        /// A pin of a GPIO chip.
+        Gpio(GpioOutput) = "gpio",
+        /// A channel of a serial relay board of the LCUS-1 family.
+        Lcus1(Lcus1) = "lcus1",
+        /// An output that exists only in the gateway.
+        Virtual(VirtualOutput) = "virtual",
+    }
+}
+
+impl OutputDriver {
+    /// True if it exists only in the gateway.
+    #[must_use]
+    pub const fn is_virtual(&self) -> bool {
+        matches!(self, Self::Virtual(_))
+    }
+
+    /// True if the board itself ends a pulse, so that no guard is needed.
+    #[must_use]
+    pub const fn is_self_timed(&self) -> bool {
+        match self {
+            // A pin and an LCUS-1 channel stay as they were written last.
+            Self::Gpio(_) | Self::Lcus1(_) | Self::Virtual(_) => false,
+        }
+    }
+}
+
+table! {
+    /// A pin of a GPIO chip that drives a relay.
+    pub struct GpioOutput {
+        /// Device of the chip.
+        chip: PathBuf = "chip", Path, or("\"/dev/gpiochip0\""), Restart;
+        /// Offset of the line on its chip, from 0. On a Raspberry Pi this is the BCM number.
+        line: u32 = "line", int(0, 1023), required, Restart;
+        /// True if a low level energises the relay.
+        active_low: bool = "active-low", Flag, or("false"), Restart;
+        /// What the pin does from power-on until software takes it. A pull that would energise the relay is
+        /// refused.
+        boot_pull: BootPull = "boot-pull", word(), or("\"unknown\""), Restart;
+        /// Library that drives the chip.
+        backend: Backend = "backend", word(), or("\"gpiocdev\""), Restart;
+    }
+}
+
+table! {
+    /// A channel of a serial relay board of the LCUS-1 family.
+    pub struct Lcus1 {
+        /// Serial port; the name under `/dev/serial/by-id` stays the same when boards are replugged.
+        port: PathBuf = "port", Path, required, Restart;
+        /// Channel as printed on the board, 1 to 8.
+        channel: u16 = "channel", int(1, 8), or("1"), Restart;
+        /// Bits per second, 1200 to 115200.
+        baud: u32 = "baud", int(1200, 115_200), or("9600"), Restart;
+    }
+}
+
+table! {
+    /// An output that exists only in the gateway.
+    pub struct VirtualOutput {}
+}
+
+table! {
+    /// A digital input: a button, a contact, a request to exit.
+    pub struct Input {
+        one of
+        /// What reads it.
+        driver: InputDriver;
+    }
+}
+
+choice! {
+    /// What reads an input.
+    pub enum InputDriver {
+        /// A pin of a GPIO chip.
+        Gpio(GpioInput) = "gpio",
+        /// An input that is operated by `doorline sim` only.
+        Virtual(VirtualInput) = "virtual",
+    }
+}
+
+impl InputDriver {
+    /// True if it exists only in the gateway.
+    #[must_use]
+    pub const fn is_virtual(&self) -> bool {
+        matches!(self, Self::Virtual(_))
+    }
+}
+
+table! {
+    /// A pin of a GPIO chip that is read.
+    pub struct GpioInput {
+        /// Device of the chip.
+        chip: PathBuf = "chip", Path, or("\"/dev/gpiochip0\""), Restart;
+        /// Offset of the line on its chip, from 0. On a Raspberry Pi this is the BCM number.
+        line: u32 = "line", int(0, 1023), required, Restart;
+        /// Resistor of the pin.
+        bias: Bias = "bias", word(), or("\"pull-up\""), Restart;
+        /// True if a low level means active: a contact between pin and ground.
+        active_low: bool = "active-low", Flag, or("true"), Restart;
+        /// A level counts when it has stood for so long, 0 to 1000 ms.
+        debounce: Duration = "debounce-ms", ms(0, 1000), or("30"), Restart;
+        /// Library that reads the chip.
+        backend: Backend = "backend", word(), or("\"gpiocdev\""), Restart;
+    }
+}
+
+table! {
+    /// An input that is operated by `doorline sim` only.
+    pub struct VirtualInput {}
+}
+
+table! {
+    /// The wires where panels reach the gateway: one talk path.
+    pub struct Line {
+        /// May the gateway open the talk path without a ring?
+        call_in: CallIn = "call-in", word(), or("\"none\""), Live;
+        /// When the line can open its door.
+        open_when: OpenWhen = "open-when", word(), or("\"always\""), Live;
+        /// How long the panel rings, 10 to 600 s: no call of it rings for longer.
+        ring_window: Duration = "ring-window-s", secs(10, 600), or("120"), Live;
+        /// How long the panel lets talk, 10 to 3600 s.
+        talk_window: Duration = "talk-window-s", secs(10, 3600), or("120"), Live;
+        one of
+        /// What it is wired to.
+        driver: LineDriver;
+    }
+}
+
+choice! {
+    /// What a line is wired to.
+    pub enum LineDriver {
+        /// Buttons only: no audio and no handset.
+        Contact(ContactLine) = "contact",
+        /// A line that exists only in the gateway, with audio from and to files.
+        Virtual(VirtualLine) = "virtual",
+    }
+}
+
+impl LineDriver {
+    /// True if it exists only in the gateway.
+    #[must_use]
+    pub const fn is_virtual(&self) -> bool {
+        matches!(self, Self::Virtual(_))
+    }
+}
+
+table! {
+    /// Buttons only: calls carry silence from the door.
+    pub struct ContactLine {}
+}
+
+table! {
+    /// A line that exists only in the gateway.
+    pub struct VirtualLine {
+        /// What the visitor says: `tone:HZ`, `silence`, or the path of a WAV file that is looped.
+        capture: Capture = "capture", parsed(), or("\"silence\""), Restart;
+        /// What becomes of what the visitor would hear: `discard`, or the path of a WAV file to write.
+        playback: Playback = "playback", parsed(), or("\"discard\""), Restart;
+    }
+}
+
+table! {
+    /// A reader of cards, with or without keypad.
+    pub struct Reader {
+        one of
+        /// What it is.
+        driver: ReaderDriver;
+    }
+}
+
+choice! {
+    /// What a reader is.
+    pub enum ReaderDriver {
+        /// A reader that is operated by `doorline sim` only.
+        Virtual(VirtualReader) = "virtual",
+    }
+}
+
+impl ReaderDriver {
+    /// True if it exists only in the gateway.
+    #[must_use]
+    pub const fn is_virtual(&self) -> bool {
+        matches!(self, Self::Virtual(_))
+    }
+}
+
+table! {
+    /// A reader that is operated by `doorline sim` only.
+    pub struct VirtualReader {}
+}

@@ -1,0 +1,105 @@
+//! `[panels.*]` and `[doors.*]`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gateway_core::{AccountId, ButtonId, DoorId, InputId, LineId, ListId, OutputId, ReaderId};
+
+use crate::describe::table;
+use crate::rules::{list, map, ms, parsed, refer, secs, table, text, word};
+use crate::value::{Address, DigitsBy, Duty, Fail, LockKind, LockOwner, OnJournalFault, Relock, RexKind};
+
+table! {
+    /// A call station with one or many buttons.
+    pub struct Panel {
+        /// Name for people, 1 to 60 characters; phones show it.
+        name: String = "name", text(1, 60), needed("'x'"), Live;
+        /// Line that carries its audio.
+        line: LineId = "line", refer("line"), required, Restart;
+        /// Doors it serves, 1 to 8; digits open the first.
+        doors: Vec<DoorId> = "doors", list(refer("door"), 1, 8), needed("['x']"), Live;
+        /// Account of its calls. Without one, only full addresses can be called, directly.
+        account: Option<AccountId> = "account", refer("account"), optional, Live;
+        /// Its buttons.
+        buttons: BTreeMap<ButtonId, Button> = "buttons", map("button"), or("{}"), Live;
+    }
+}
+
+table! {
+    /// A button of a panel.
+    pub struct Button {
+        /// Name for people, 1 to 60 characters.
+        name: String = "name", text(1, 60), needed("'x'"), Live;
+        /// Input the button is wired to; without one it is pressed from outside only, on a virtual line.
+        input: Option<InputId> = "input", refer("input"), optional, Live;
+        /// List it rings.
+        call: ListId = "call", refer("list"), required, Live;
+    }
+}
+
+table! {
+    /// A door, gate or barrier.
+    pub struct Door {
+        /// Name for people, 1 to 60 characters.
+        name: String = "name", text(1, 60), needed("'x'"), Live;
+        /// What locks it.
+        lock: LockKind = "lock", word(), or("\"strike\""), Live;
+        /// Who times and holds the lock.
+        lock_owner: LockOwner = "lock-owner", word(), or("\"gateway\""), Live;
+        /// What the lock does without power.
+        fail: Fail = "fail", word(), or("\"secure\""), Live;
+        /// How long the coil may stay energised.
+        duty: Duty = "duty", word(), or("\"pulse\""), Live;
+        /// Output that opens it. A lock of the panel may do without: then the gateway cannot open.
+        output: Option<OutputId> = "output", refer("output"), optional, Restart;
+        /// How long it opens, 1000 to 25000 ms.
+        strike: Duration = "strike-ms", ms(1000, 25_000), or("3000"), Live;
+        /// When the output is released after an opening.
+        relock: Relock = "relock", word(), or("\"time\""), Live;
+        /// Open for longer than this, 5 to 3600 s, it is reported as held open.
+        held_open: Duration = "held-open-s", secs(5, 3600), or("30"), Live;
+        /// What cards and codes do while the journal cannot be written.
+        on_journal_fault: OnJournalFault = "on-journal-fault", word(), or("\"open-and-buffer\""), Live;
+        /// Contact: active while the door is open.
+        contact: Option<InputUse> = "contact", table(), optional, Live;
+        /// Tamper contact: active when something was opened that should not be.
+        tamper: Option<InputUse> = "tamper", table(), optional, Live;
+        /// Requests to exit, at most 8.
+        rex: Vec<Rex> = "rex", list(table(), 0, 8), or("[]"), Live;
+        /// Readers at the door, at most 8.
+        readers: Vec<ReaderId> = "readers", list(refer("reader"), 0, 8), or("[]"), Live;
+        /// Who may open when they call the door, at most 64; nobody unless listed.
+        callers: Vec<Caller> = "callers", list(table(), 0, 64), or("[]"), Live;
+        /// Who may open by digits in a call that the door began.
+        digits_by: DigitsBy = "digits-by", word(), or("\"list\""), Live;
+    }
+}
+
+table! {
+    /// An input in a role.
+    pub struct InputUse {
+        /// The input that has this role.
+        input: InputId = "input", refer("input"), required, Live;
+    }
+}
+
+table! {
+    /// A request to exit.
+    pub struct Rex {
+        /// The input: active while somebody wants to leave.
+        input: InputId = "input", refer("input"), required, Live;
+        /// What it does.
+        kind: RexKind = "kind", word(), or("\"unlock\""), Live;
+    }
+}
+
+table! {
+    /// Somebody who may open a door by calling it.
+    pub struct Caller {
+        /// Number or address the call has to come from. It counts only when a trusted party vouches for it: a
+        /// registered account, or a listed peer. A number alone is one at the domain of the account called.
+        number: Address = "number", parsed(), required, Live;
+        /// Name for people, 1 to 60 characters.
+        name: Option<String> = "name", text(1, 60), optional, Live;
+    }
+}

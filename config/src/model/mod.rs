@@ -1,0 +1,62 @@
+//! The site file as typed values.
+
+mod access;
+mod calls;
+mod devices;
+mod doors;
+mod services;
+mod site;
+
+use std::collections::BTreeMap;
+
+use gateway_core::{AccountId, CredentialId, DoorId, InputId, LineId, ListId, OutputId, PanelId, ReaderId};
+
+pub use access::{Card, Code};
+pub use calls::{Account, List, Sip, Target};
+pub use devices::{
+    ContactLine, GpioInput, GpioOutput, Input, InputDriver, Lcus1, Line, LineDriver, Output, OutputDriver,
+    Reader, ReaderDriver, VirtualInput, VirtualLine, VirtualOutput, VirtualReader,
+};
+pub use doors::{Button, Caller, Door, InputUse, Panel, Rex};
+pub use services::{Http, Mqtt};
+pub use site::{Guard, Site};
+
+use crate::describe::table;
+use crate::rules::{map, table};
+
+table! {
+    /// A site file. Tables in any order; what is not written has its default.
+    pub struct Config {
+        /// Which site this is, and where the gateway keeps its files.
+        site: Site = "site", table(),
+            needed("{ id = 'x', name = 'x', number = '000000000', address = 'x' }"), Live;
+        /// The relay guard: the separate process that alone holds the outputs.
+        guard: Guard = "guard", table(), or("{}"), Restart;
+        /// Outputs: one relay, board channel or pin each.
+        outputs: BTreeMap<OutputId, Output> = "outputs", map("output"), or("{}"), Restart;
+        /// Inputs: buttons, contacts, requests to exit.
+        inputs: BTreeMap<InputId, Input> = "inputs", map("input"), or("{}"), Restart;
+        /// Lines: the wires where panels reach the gateway.
+        lines: BTreeMap<LineId, Line> = "lines", map("line"), or("{}"), Restart;
+        /// Panels: call stations with buttons.
+        panels: BTreeMap<PanelId, Panel> = "panels", map("panel"), or("{}"), Live;
+        /// Doors, gates and barriers.
+        doors: BTreeMap<DoorId, Door> = "doors", map("door"), or("{}"), Live;
+        /// Readers of cards and keypads.
+        readers: BTreeMap<ReaderId, Reader> = "readers", map("reader"), or("{}"), Restart;
+        /// Accounts at a PBX.
+        accounts: BTreeMap<AccountId, Account> = "accounts", map("account"), or("{}"), Restart;
+        /// Call lists: whom a button rings.
+        lists: BTreeMap<ListId, List> = "lists", map("list"), or("{}"), Live;
+        /// Codes that open doors.
+        codes: BTreeMap<CredentialId, Code> = "codes", map("code"), or("{}"), Live;
+        /// Cards that open doors.
+        cards: BTreeMap<CredentialId, Card> = "cards", map("card"), or("{}"), Live;
+        /// SIP and media sockets.
+        sip: Sip = "sip", table(), or("{}"), Restart;
+        /// MQTT; without this table there is none.
+        mqtt: Option<Mqtt> = "mqtt", table(), optional, Restart;
+        /// Page and HTTP API; without this table there is none.
+        http: Option<Http> = "http", table(), optional, Restart;
+    }
+}

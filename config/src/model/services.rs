@@ -1,0 +1,54 @@
+//! `[mqtt]` and `[http]`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gateway_core::Secret;
+
+use crate::describe::table;
+use crate::rules::{Flag, Path, parsed, password, secs, text};
+use crate::value::{BrokerUrl, TopicBase};
+
+table! {
+    /// MQTT: events, states and commands.
+    pub struct Mqtt {
+        /// The broker: `mqtt://HOST`, `mqtts://HOST` for TLS, each with an optional `:PORT`, or `embedded` for
+        /// the broker of the demonstration, which listens on loopback only.
+        broker: BrokerUrl = "broker", parsed(), required, Restart;
+        /// User name at the broker, 1 to 64 characters.
+        user: Option<String> = "user", text(1, 64), optional, Restart;
+        /// Password at the broker; `password-file` keeps it out of this file.
+        password: Option<Secret> = "password", password(), optional, Restart;
+        /// File that holds the password in its first line. It must not be readable by other users. A relative
+        /// path starts at the folder of this file.
+        password_file: Option<PathBuf> = "password-file", Path, optional, Restart;
+        /// Certificates, PEM, that the broker's certificate must lead to; without it the machine's own.
+        ca_file: Option<PathBuf> = "ca-file", Path, optional, Restart;
+        /// First levels of every topic.
+        base: TopicBase = "base", parsed(), or("\"doorline\""), Restart;
+        /// Announce doors and bells to Home Assistant.
+        discovery: bool = "discovery", Flag, or("true"), Restart;
+        /// First levels of Home Assistant's discovery topics.
+        discovery_prefix: TopicBase = "discovery-prefix", parsed(), or("\"homeassistant\""), Restart;
+        /// A command older than this is refused, 1 to 60 s.
+        command_ttl: Duration = "command-ttl-s", secs(1, 60), or("10"), Live;
+        /// Take commands without time and id: a command that was kept somewhere on its way can open a door
+        /// late.
+        accept_untimed: bool = "accept-untimed", Flag, or("false"), Live;
+    }
+}
+
+table! {
+    /// Page and HTTP API.
+    pub struct Http {
+        /// Address and port to listen on; other than loopback only with `tls = true`.
+        listen: SocketAddr = "listen", parsed(), or("\"127.0.0.1:8080\""), Restart;
+        /// Serve over TLS. Without `cert-file` the gateway makes a self-signed certificate.
+        tls: bool = "tls", Flag, or("false"), Restart;
+        /// Certificate chain, PEM, own certificate first.
+        cert_file: Option<PathBuf> = "cert-file", Path, optional, Restart;
+        /// Private key of the certificate, PEM.
+        key_file: Option<PathBuf> = "key-file", Path, optional, Restart;
+    }
+}

@@ -1,0 +1,45 @@
+//! `[site]` and `[guard]`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gateway_core::{InputId, SiteId};
+
+use crate::describe::table;
+use crate::rules::{Path, into, ms, name, parsed, refer, text, word};
+use crate::value::{GuardMode, Language, SiteNumber};
+
+table! {
+    /// Identity of the site and the folders of the gateway.
+    pub struct Site {
+        /// Short name of the site: part of topics and of file names.
+        id: SiteId = "id", name(), needed("'x'"), Process;
+        /// Name for people, 1 to 100 characters.
+        name: String = "name", text(1, 100), needed("'x'"), Live;
+        /// Number of the site, 9 digits, as told to a monitoring centre.
+        number: String = "number", into(parsed::<SiteNumber>(), |n| n.0), needed("'000000000'"), Live;
+        /// Address where the gateway is installed, 1 to 200 characters.
+        address: String = "address", text(1, 200), needed("'x'"), Live;
+        /// Language of prompts, notices and the page.
+        language: Language = "language", word(), or("\"en\""), Live;
+        /// Time zone of schedules and of times shown to people: a name of the IANA time zone database.
+        time_zone: String = "time-zone", text(1, 60), or("\"UTC\""), Live;
+        /// Folder of journal, index, cursors, users and confirmed generations of this file.
+        state_dir: PathBuf = "state-dir", Path, or("\"/var/lib/doorline\""), Process;
+        /// Folder of sockets and of the lock that keeps a second instance out.
+        run_dir: PathBuf = "run-dir", Path, or("\"/run/doorline\""), Process;
+        /// Input of the fire alarm system: while it is active, doors are released.
+        fire_input: Option<InputId> = "fire-input", refer("input"), optional, Live;
+    }
+}
+
+table! {
+    /// The relay guard: the separate process that alone holds the outputs and releases them when the gateway
+    /// dies.
+    pub struct Guard {
+        /// Who starts the guard.
+        mode: GuardMode = "mode", word(), or("\"spawn\""), Process;
+        /// Longest silence of the gateway after which the guard releases every output, 200 to 2000 ms.
+        lease: Duration = "lease-ms", ms(200, 2000), or("1000"), Restart;
+    }
+}

@@ -1,0 +1,17 @@
+//! Values that are more than a number or a word.
+
+mod address;
+mod audio;
+mod card;
+mod net;
+mod words;
+
+pub use address::{Address, AddressKind};
+pub use audio::{Capture, Playback};
+pub(crate) use card::CardText;
+pub use net::{BrokerUrl, Host, HostPort, TopicBase};
+pub(crate) use net::{Digits, SiteNumber};
+pub use words::{
+    Backend, Bias, BootPull, CallIn, CodeFrom, DigitsBy, Duty, Fail, GuardMode, Language, LockKind,
+    LockOwner, OnJournalFault, OpenWhen, Relock, RexKind, Srtp, Strategy, Transport,
+};

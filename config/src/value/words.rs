@@ -1,0 +1,227 @@
+//! Enums with one word per variant.
+
+use crate::describe::words;
+
+words! {
+    /// The library that drives a GPIO chip.
+    pub enum Backend {
+        /// The kernel's character device; the default, for every board.
+        Gpiocdev = "gpiocdev",
+        /// Registers of a Raspberry Pi; outputs keep their level when the process is killed.
+        Rppal = "rppal",
+    }
+}
+
+words! {
+    /// Resistor of an input pin.
+    pub enum Bias {
+        /// Left as the board has it.
+        AsIs = "as-is",
+        /// No resistor.
+        Disabled = "disabled",
+        /// Towards ground.
+        PullDown = "pull-down",
+        /// Towards the supply.
+        PullUp = "pull-up",
+    }
+}
+
+words! {
+    /// What a pin does from power-on until software takes it.
+    pub enum BootPull {
+        /// Pulled to ground. Raspberry Pi: GPIO 9 to 27 (BCM2835 ARM Peripherals, table 6-31).
+        Down = "down",
+        /// Floats: an outside resistor has to hold it.
+        None = "none",
+        /// Not known: look it up or measure it.
+        Unknown = "unknown",
+        /// Pulled to the supply. Raspberry Pi: GPIO 0 to 8 (BCM2835 ARM Peripherals, table 6-31).
+        Up = "up",
+    }
+}
+
+words! {
+    /// May the gateway open the talk path of a line without a ring?
+    pub enum CallIn {
+        /// No: incoming calls are answered with 480.
+        None = "none",
+        /// Yes.
+        SelfStart = "self-start",
+    }
+}
+
+words! {
+    /// Where a code may be typed.
+    pub enum CodeFrom {
+        /// At the telephone that talks with the door.
+        Call = "call",
+        /// At a keypad of the door.
+        Keypad = "keypad",
+    }
+}
+
+words! {
+    /// Who may open by digits in a call that the door began.
+    pub enum DigitsBy {
+        /// The target of the list that answered.
+        List = "list",
+        /// Nobody.
+        Nobody = "nobody",
+    }
+}
+
+words! {
+    /// How long the coil may stay energised.
+    pub enum Duty {
+        /// For as long as needed; the output's `max-on-ms` may exceed 25000.
+        Continuous = "continuous",
+        /// For a pulse of at most 25 s.
+        Pulse = "pulse",
+    }
+}
+
+words! {
+    /// What the lock does without power.
+    pub enum Fail {
+        /// It opens (fail-safe).
+        Safe = "safe",
+        /// It stays locked (fail-secure).
+        Secure = "secure",
+    }
+}
+
+words! {
+    /// Who starts the relay guard.
+    pub enum GuardMode {
+        /// The service manager, as its own unit.
+        External = "external",
+        /// Nobody: only for a site where no door has an output.
+        None = "none",
+        /// The gateway.
+        Spawn = "spawn",
+    }
+}
+
+words! {
+    /// Language of prompts, notices and the page.
+    pub enum Language {
+        /// German.
+        De = "de",
+        /// English.
+        En = "en",
+        /// Spanish.
+        Es = "es",
+        /// French.
+        Fr = "fr",
+        /// Portuguese.
+        Pt = "pt",
+    }
+}
+
+words! {
+    /// What locks the door.
+    pub enum LockKind {
+        /// A lock that changes its state with each pulse.
+        Bistable = "bistable",
+        /// A gate drive with an input that opens.
+        GateOpen = "gate-open",
+        /// A gate drive with one input that steps open, stop, close.
+        GateStep = "gate-step",
+        /// A magnet that holds while powered.
+        Maglock = "maglock",
+        /// A lock with a motor.
+        Motor = "motor",
+        /// An electric strike.
+        Strike = "strike",
+    }
+}
+
+words! {
+    /// Who times and holds the lock.
+    pub enum LockOwner {
+        /// The gateway: its output feeds the lock.
+        Gateway = "gateway",
+        /// The panel: the output presses the panel's own opening, and the panel times it.
+        Panel = "panel",
+    }
+}
+
+words! {
+    /// What cards and codes do while the journal cannot be written. Egress goes on in any case.
+    pub enum OnJournalFault {
+        /// Open, and keep the record in memory until the journal is back.
+        OpenAndBuffer = "open-and-buffer",
+        /// Refuse.
+        Refuse = "refuse",
+    }
+}
+
+words! {
+    /// When a line can open its door.
+    pub enum OpenWhen {
+        /// At any time.
+        Always = "always",
+        /// While the talk path is ours.
+        OffHook = "off-hook",
+        /// While the panel rings.
+        Ringing = "ringing",
+    }
+}
+
+words! {
+    /// When the output is released after an opening.
+    pub enum Relock {
+        /// When the door was opened and shut again, at the latest after `strike-ms`.
+        OnClose = "on-close",
+        /// When the door opens, at the latest after `strike-ms`.
+        OnOpen = "on-open",
+        /// After `strike-ms`.
+        Time = "time",
+    }
+}
+
+words! {
+    /// What a request to exit does.
+    pub enum RexKind {
+        /// The button is wired to the lock: the gateway only hears of it.
+        Parallel = "parallel",
+        /// No unlocking: the opening that follows is not an alarm.
+        ShuntOnly = "shunt-only",
+        /// The gateway unlocks.
+        Unlock = "unlock",
+    }
+}
+
+words! {
+    /// Encryption of speech (SRTP with SDES keys, RFC 4568).
+    pub enum Srtp {
+        /// None.
+        Off = "off",
+        /// Offered, plain RTP accepted.
+        Optional = "optional",
+        /// Calls without it are refused.
+        Required = "required",
+    }
+}
+
+words! {
+    /// The order in which targets ring.
+    pub enum Strategy {
+        /// All at once.
+        Parallel = "parallel",
+        /// One after the other.
+        Sequential = "sequential",
+    }
+}
+
+words! {
+    /// Transport of SIP messages.
+    pub enum Transport {
+        /// TCP.
+        Tcp = "tcp",
+        /// TLS over TCP.
+        Tls = "tls",
+        /// UDP.
+        Udp = "udp",
+    }
+}

@@ -1,0 +1,223 @@
+//! A gateway as a process of its own, with its relay guard and sentinel.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::bench::edges::Edges;
+use crate::control;
+use crate::run::relay_file;
+
+/// Longest time until a gateway is up.
+const START: Duration = Duration::from_secs(60);
+/// Longest orderly end.
+const STOP: Duration = Duration::from_secs(8);
+
+/// A running gateway.
+pub(crate) struct Child {
+    log: PathBuf,
+    process: std::process::Child,
+    run_dir: PathBuf,
+}
+
+impl Child {
+    /// Starts `doorline run` on the site file in `dir`; does not wait.
+    pub(crate) fn start(dir: &Path) -> anyhow::Result<Self> {
+        Self::of(&std::env::current_exe()?, dir)
+    }
+
+    /// The same of a copy of this program. The kernel shares the pages of one program file among all who run it: with
+    /// this process among them they would seem smaller than they are.
+    pub(crate) fn apart(dir: &Path) -> anyhow::Result<Self> {
+        let copy = dir.join("doorline");
+        fs::copy(std::env::current_exe()?, &copy)?;
+        Self::of(&copy, dir)
+    }
+
+    fn of(program: &Path, dir: &Path) -> anyhow::Result<Self> {
+        let mut command = Command::new(program);
+        command.args(["run", "--config"]).arg(dir.join("site.toml"));
+        Self::spawn(command, dir)
+    }
+
+    /// Starts a gateway with so many cards that no site file holds them.
+    pub(crate) fn crowded(dir: &Path, cards: usize) -> anyhow::Result<Self> {
+        let role = json!({ "role": "site", "file": dir.join("site.toml"), "cards": cards });
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["bench", "--role", &role.to_string()]);
+        Self::spawn(command, dir)
+    }
+
+    fn spawn(mut command: Command, dir: &Path) -> anyhow::Result<Self> {
+        let log = dir.join("log");
+        let process = command
+            .env("DOORLINE_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?)
+            .spawn()
+            .context("the gateway cannot be started")?;
+        Ok(Self {
+            log,
+            process,
+            run_dir: dir.join("run"),
+        })
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The edges of its relays.
+    pub(crate) fn edges(&self) -> Edges {
+        Edges::new(&relay_file(&self.run_dir))
+    }
+
+    /// The file of its relays.
+    pub(crate) fn relays(&self) -> PathBuf {
+        relay_file(&self.run_dir)
+    }
+
+    /// Its control socket, as soon as it is there.
+    pub(crate) fn control(&mut self) -> anyhow::Result<Control> {
+        let end = Instant::now() + START;
+        loop {
+            if let Ok(stream) = UnixStream::connect(control::path(&self.run_dir)) {
+                stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+                return Ok(Control(BufReader::new(stream)));
+            }
+            if let Some(status) = self.process.try_wait()? {
+                bail!("the gateway ended with {status}: {}", self.log());
+            }
+            ensure!(
+                Instant::now() < end,
+                "the gateway was not up after {START:?}: {}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until REX of door 0 opens it: gateway, guard and relay work together. The door is shut again then.
+    pub(crate) fn works(&mut self, control: &mut Control, edges: &mut Edges) -> anyhow::Result<()> {
+        let end = Instant::now() + START;
+        loop {
+            control.input("x0", true)?;
+            let energised = edges.find("o0", true, Duration::from_millis(400))?;
+            control.input("x0", false)?;
+            if energised.is_some() {
+                edges.wait("o0", false, Duration::from_secs(12))?;
+                return Ok(());
+            }
+            ensure!(Instant::now() < end, "door 0 does not open: {}", self.log());
+        }
+    }
+
+    /// It and all processes it started, with what each is.
+    pub(crate) fn family(&self) -> Vec<(u32, &'static str)> {
+        let mut family = vec![(self.pid(), "gateway")];
+        let parents = parents();
+        let mut at = 0;
+        while let Some((parent, _)) = family.get(at).copied() {
+            family.extend(parents.iter().filter(|(_, p)| *p == parent).map(|(pid, _)| {
+                let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                let sentinel = line.split(|b| *b == 0).any(|word| word == b"--sentinel");
+                (*pid, if sentinel { "sentinel" } else { "guard" })
+            }));
+            at += 1;
+        }
+        family
+    }
+
+    /// Process id of its relay guard.
+    pub(crate) fn guard(&self) -> anyhow::Result<u32> {
+        let guard = self.family().into_iter().find(|(_, what)| *what == "guard");
+        guard.map(|(pid, _)| pid).context("there is no relay guard")
+    }
+
+    /// The end of what it logged.
+    pub(crate) fn log(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(8)..].join("\n")
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = signal(self.pid(), Signal::CONT);
+        let _ = signal(self.pid(), Signal::TERM);
+        let end = Instant::now() + STOP;
+        while matches!(self.process.try_wait(), Ok(None)) {
+            if Instant::now() > end {
+                let _ = self.process.kill();
+                let _ = self.process.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Sends a signal.
+pub(crate) fn signal(pid: u32, signal: Signal) -> anyhow::Result<()> {
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .context("not a process id")?;
+    Ok(kill_process(pid, signal)?)
+}
+
+/// Every process with its parent.
+fn parents() -> Vec<(u32, u32)> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return vec![];
+    };
+    let numbers = entries
+        .flatten()
+        .filter_map(|e| e.file_name().to_str()?.parse().ok());
+    numbers
+        .filter_map(|pid: u32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            // the name in brackets may hold anything
+            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
+            Some((pid, parent.parse().ok()?))
+        })
+        .collect()
+}
+
+/// An open control socket: requests go out at once, answers are read when there is time.
+pub(crate) struct Control(BufReader<UnixStream>);
+
+impl Control {
+    /// Sends a request.
+    pub(crate) fn send(&mut self, request: &Value) -> anyhow::Result<()> {
+        let line = format!("{request}\n");
+        Ok(self.0.get_mut().write_all(line.as_bytes())?)
+    }
+
+    /// Reads the answer to the oldest request that has none.
+    pub(crate) fn answer(&mut self) -> anyhow::Result<()> {
+        let mut line = String::new();
+        self.0
+            .read_line(&mut line)
+            .context("the gateway does not answer")?;
+        let answer: Value = serde_json::from_str(&line)?;
+        ensure!(answer.get("error").is_none(), "the gateway refused: {answer}");
+        Ok(())
+    }
+
+    /// Sets an input and waits for the answer.
+    pub(crate) fn input(&mut self, input: &str, active: bool) -> anyhow::Result<()> {
+        self.send(&json!({ "act": "input", "input": input, "active": active }))?;
+        self.answer()
+    }
+}

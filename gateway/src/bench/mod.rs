@@ -1,0 +1,112 @@
+//! `doorline bench`: measures the budgets of the architecture page on the real product.
+//!
+//! The gateway, its relay guard and the sentinel run as processes of their own, started from this program with a
+//! site file that is written for the purpose. What is timed is seen from outside: a SIP peer on loopback, the
+//! edge file of the virtual relays, `/proc`. Everything else that runs on the machine is in the figures, so the
+//! load average is given with them.
+
+mod child;
+mod door;
+mod edges;
+mod journal;
+mod machine;
+mod memory;
+mod phone;
+mod registrar;
+mod release;
+mod report;
+mod rtp;
+mod sip;
+mod sip_role;
+mod site;
+mod site_role;
+mod start;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::bench::report::Report;
+use crate::cli::{Bench, BenchPart, exit};
+
+/// All parts, in the order in which they run.
+const ALL: [BenchPart; 6] = [
+    BenchPart::Door,
+    BenchPart::Journal,
+    BenchPart::Memory,
+    BenchPart::Sip,
+    BenchPart::Start,
+    BenchPart::Release,
+];
+
+/// Measures; figures go to standard output, progress to standard error.
+pub(crate) fn run(args: &Bench) -> anyhow::Result<u8> {
+    if let Some(role) = &args.role {
+        sip_role::run(role)?;
+        return Ok(exit::OK);
+    }
+    let parts = if args.parts.is_empty() {
+        &ALL[..]
+    } else {
+        &args.parts
+    };
+    let work = Work::new(args.dir.as_deref(), args.full)?;
+    let mut report = Report::new(args.json);
+    report.machine(&machine::describe(&work.dir))?;
+    for part in parts {
+        let load = machine::load();
+        let measured = match part {
+            BenchPart::Door => door::measure(&work),
+            BenchPart::Journal => journal::measure(&work),
+            BenchPart::Memory => memory::measure(&work),
+            BenchPart::Release => release::measure(&work),
+            BenchPart::Sip => sip::measure(&work),
+            BenchPart::Start => start::measure(&work),
+        };
+        for figure in measured.with_context(|| format!("the part `{part:?}` could not be measured"))? {
+            report.figure(*part, &figure, &load)?;
+        }
+    }
+    report.end()?;
+    Ok(exit::OK)
+}
+
+/// Where a run keeps its files, and how long it may take.
+pub(crate) struct Work {
+    dir: PathBuf,
+    full: bool,
+}
+
+impl Work {
+    fn new(parent: Option<&Path>, full: bool) -> anyhow::Result<Self> {
+        let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
+        let dir = parent.join(format!("doorline-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).with_context(|| format!("{} cannot be made", dir.display()))?;
+        let dir = dir.canonicalize()?;
+        Ok(Self { dir, full })
+    }
+
+    /// A new folder in it.
+    fn folder(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let dir = self.dir.join(name);
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir)?;
+        Ok(dir)
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Says what is being done.
+fn progress(text: &str) {
+    eprintln!("bench: {text}");
+}
+
+/// `CLOCK_BOOTTIME` in nanoseconds, the clock of the edge file.
+fn boottime() -> u64 {
+    gateway_core::Clock::now(&crate::clock::SystemClock).as_nanos()
+}

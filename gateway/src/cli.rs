@@ -1,0 +1,367 @@
+//! The command line. Completions and the man page come from these definitions.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Exit codes, for scripts.
+pub(crate) mod exit {
+    /// Done.
+    pub(crate) const OK: u8 = 0;
+    /// Something failed while running; the message says what.
+    pub(crate) const FAILED: u8 = 1;
+    /// The configuration has faults.
+    pub(crate) const CONFIG: u8 = 3;
+    /// Something is in use: another instance, a port, a device.
+    pub(crate) const IN_USE: u8 = 4;
+    /// The journal has damage.
+    pub(crate) const DAMAGE: u8 = 5;
+    /// A running gateway refused.
+    pub(crate) const REFUSED: u8 = 6;
+}
+
+const CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 faults in the configuration, \
+4 already in use, 5 damage in the journal, 6 refused by the running gateway.";
+
+/// Doorline brings doors to a PBX, MQTT and the browser.
+#[derive(Debug, Parser)]
+#[command(name = "doorline", version, after_help = CODES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where the site file is.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct SiteFile {
+    /// Site file (TOML).
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/doorline/site.toml")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the gateway.
+    #[command(
+        after_help = "Examples:\n  doorline run --config /etc/doorline/site.toml\n  systemctl reload doorline   # SIGHUP: read the file again; calls and pulses of unchanged doors go on"
+    )]
+    Run(SiteFile),
+    /// Check a site file and report all faults at once.
+    #[command(
+        after_help = "Examples:\n  doorline check config/examples/minimal.toml\n  doorline check --schema > site.schema.json   # for editors"
+    )]
+    Check(Check),
+    /// Play the whole story on virtual hardware: no account, no internet.
+    #[command(
+        after_help = "Examples:\n  doorline demo          # plays once, then serves the page on http://127.0.0.1:8080\n  doorline demo --once   # exits 0 only if every step was really seen"
+    )]
+    Demo(Demo),
+    /// Drive the virtual devices of a running gateway, or watch virtual relays.
+    #[command(
+        after_help = "Examples:\n  doorline sim press main bell\n  doorline sim card front-reader 26:123,04567\n  doorline sim watch --json"
+    )]
+    Sim(Sim),
+    /// Read, export, verify or rebuild the journal.
+    #[command(
+        after_help = "Examples:\n  doorline journal tail --follow\n  doorline journal export --format csv > events.csv\n  doorline journal verify && echo whole"
+    )]
+    Journal(Journal),
+    /// The process that holds the outputs. Started by `run`, or by its own unit.
+    #[command(after_help = "Example:\n  doorline relay-guard --config /etc/doorline/site.toml")]
+    RelayGuard(RelayGuard),
+    /// Look at the machine: what is there, who claims it, what is missing and how to mend it.
+    #[command(after_help = "Example:\n  doorline doctor --config /etc/doorline/site.toml")]
+    Doctor(SiteFile),
+    /// Measure the budgets of the architecture page on this machine.
+    #[command(
+        after_help = "Examples:\n  doorline bench                  # everything, a table\n  doorline bench journal --full   # durable events per second, up to a million records\n  doorline bench --dir /var/tmp   # on the medium that is meant"
+    )]
+    Bench(Bench),
+    /// Version of the program, of the journal and of the guard protocol.
+    Version,
+    /// Print shell completions.
+    #[command(after_help = "Example:\n  doorline completions bash > /etc/bash_completion.d/doorline")]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page.
+    #[command(after_help = "Example:\n  doorline man | man -l -")]
+    Man,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Check {
+    /// Site file (TOML).
+    #[arg(value_name = "FILE", required_unless_present_any = ["schema", "reference"])]
+    pub(crate) file: Option<PathBuf>,
+    /// Print the JSON schema for editors and stop.
+    #[arg(long)]
+    pub(crate) schema: bool,
+    /// Print the reference page (Markdown) and stop.
+    #[arg(long, conflicts_with = "schema")]
+    pub(crate) reference: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// Play the story once and stop; 0 only if every step was really seen.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Port of the page on 127.0.0.1, 0 for any free one; 8080 if it is free.
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Folder for its state; a new temporary one if not given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Sim {
+    #[command(flatten)]
+    pub(crate) site: SiteFile,
+    #[command(subcommand)]
+    pub(crate) act: SimAct,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Hand {
+    /// Lift it.
+    Lift,
+    /// Put it back.
+    Replace,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OnOff {
+    /// Active.
+    On,
+    /// Inactive.
+    Off,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SimAct {
+    /// Press a button of a panel.
+    Press {
+        /// Panel.
+        panel: String,
+        /// Button.
+        button: String,
+        /// How long, in milliseconds.
+        #[arg(long, default_value_t = 300)]
+        ms: u64,
+    },
+    /// Press a button with contact bounce: ten edges of 1 ms before it stays.
+    Bounce {
+        /// Panel.
+        panel: String,
+        /// Button.
+        button: String,
+    },
+    /// The panel rings on its line; `--stop` ends it.
+    Ring {
+        /// Line.
+        line: String,
+        /// The panel stops ringing.
+        #[arg(long)]
+        stop: bool,
+    },
+    /// Lift or replace the stock handset.
+    Handset {
+        /// Line.
+        line: String,
+        /// Which way.
+        hand: Hand,
+    },
+    /// Cut the line; `--back` mends it.
+    LineDrop {
+        /// Line.
+        line: String,
+        /// The line works again.
+        #[arg(long)]
+        back: bool,
+    },
+    /// Another panel takes the line; `--free` gives it back.
+    Busy {
+        /// Line.
+        line: String,
+        /// The line is free again.
+        #[arg(long)]
+        free: bool,
+    },
+    /// Open (on) or shut (off) a door contact, by its input.
+    Contact {
+        /// Input.
+        input: String,
+        /// Level.
+        level: OnOff,
+    },
+    /// Use a REX button: 300 ms active.
+    Rex {
+        /// Input.
+        input: String,
+    },
+    /// Set the fire input.
+    Fire {
+        /// Input.
+        input: String,
+        /// Level.
+        level: OnOff,
+    },
+    /// Present a card: `26:123,04567` or `34:hex:0123abcd4`.
+    Card {
+        /// Reader.
+        reader: String,
+        /// Card.
+        card: String,
+    },
+    /// Type keys at a reader.
+    Keys {
+        /// Reader.
+        reader: String,
+        /// `0-9 * #`.
+        keys: String,
+    },
+    /// Let the visitor say something else: `tone:440`, `dtmf:9`, `silence` or a WAV file.
+    Speak {
+        /// Line.
+        line: String,
+        /// What.
+        what: String,
+    },
+    /// Print every edge of the virtual relays.
+    Watch {
+        /// One JSON object a line, with CLOCK_BOOTTIME nanoseconds.
+        #[arg(long)]
+        json: bool,
+        /// Stop after this many seconds.
+        #[arg(long, value_name = "S")]
+        seconds: Option<u64>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Journal {
+    /// Site file, to find the state folder.
+    #[command(flatten)]
+    pub(crate) site: SiteFile,
+    /// State folder; instead of the one in the site file.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) state: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) act: JournalAct,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Format {
+    /// Comma-separated values, with a head line.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JournalAct {
+    /// Print the last records.
+    Tail {
+        /// Go on with new records.
+        #[arg(short, long)]
+        follow: bool,
+        /// How many to begin with.
+        #[arg(short = 'n', long, default_value_t = 20)]
+        lines: usize,
+    },
+    /// Write records to standard output.
+    Export {
+        /// Form.
+        #[arg(long, value_enum, default_value_t = Format::Jsonl)]
+        format: Format,
+        /// First sequence number.
+        #[arg(long, default_value_t = 1)]
+        from: u64,
+        /// Last sequence number.
+        #[arg(long)]
+        to: Option<u64>,
+        /// Only this ring.
+        #[arg(long)]
+        ring: Option<String>,
+        /// Only this source: a door, panel, line, reader, account or device.
+        #[arg(long)]
+        source: Option<String>,
+    },
+    /// Check every record and the chain; exit code 5 if there is damage.
+    Verify,
+    /// Throw the index away and make it again from the logs. The gateway must not run.
+    Rebuild,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RelayGuard {
+    #[command(flatten)]
+    pub(crate) site: SiteFile,
+    /// End when standard input ends: for a guard that a gateway started.
+    #[arg(long, hide = true)]
+    pub(crate) follow_stdin: bool,
+    /// The sentinel that watches a guard: internal, started by the guard itself.
+    #[arg(long, hide = true)]
+    pub(crate) sentinel: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchPart {
+    /// Bell to INVITE; card, REX and digit to the guard's output.
+    Door,
+    /// Durable events per second.
+    Journal,
+    /// Memory of gateway and guard.
+    Memory,
+    /// From the death of gateway or guard to the release of an output.
+    Release,
+    /// Processor time per call and per call set-up; mouth to ear.
+    Sip,
+    /// From start to the first REGISTER.
+    Start,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Bench {
+    /// Which; all if none is given.
+    #[arg(value_enum)]
+    pub(crate) parts: Vec<BenchPart>,
+    /// Folder for its files; the system's temporary one if not given. The journal's figures are those of its medium.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Longer: a million records, calls of 60 s, more samples.
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// A telephone in a process of its own: internal, started by the bench itself.
+    #[arg(long, hide = true)]
+    pub(crate) role: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_files_start_what_they_mean() {
+        let units = [
+            include_str!("../systemd/doorline.service"),
+            include_str!("../guard/systemd/doorline-guard.service"),
+        ];
+        for unit in units {
+            let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart="));
+            let words = start.expect("a unit starts something").split_whitespace();
+            let parsed = Cli::try_parse_from(words);
+            assert!(
+                parsed.is_ok(),
+                "{start:?}: {:?}",
+                parsed.err().map(|e| e.to_string())
+            );
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! `doorline doctor`: what this machine has, who claims it, what is missing and how to mend it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use adapter_api::Claim;
+
+use crate::cli::{SiteFile, exit};
+use crate::commands::site;
+
+/// A finding; `remedy` is empty if all is well.
+struct Finding {
+    remedy: String,
+    text: String,
+}
+
+impl Finding {
+    fn well(text: String) -> Self {
+        Self {
+            remedy: String::new(),
+            text,
+        }
+    }
+}
+
+/// Looks, prints, and gives 1 if anything needs a hand.
+pub(super) fn doctor(args: &SiteFile) -> anyhow::Result<u8> {
+    let (claims, mut findings) = claims(&args.config);
+    findings.extend(devices("GPIO chip", "/dev", "gpiochip", "gpio", &claims));
+    findings.extend(devices("serial port", "/dev", "ttyUSB", "dialout", &claims));
+    findings.extend(devices("serial port", "/dev", "ttyACM", "dialout", &claims));
+    findings.extend(devices(
+        "serial port by id",
+        "/dev/serial/by-id",
+        "",
+        "dialout",
+        &claims,
+    ));
+    findings.extend(devices("camera", "/dev", "video", "video", &claims));
+    findings.extend(cards());
+    findings.extend(claimed_but_missing(&claims));
+    findings.extend(strict_gpio(&claims));
+    let mut out = std::io::stdout().lock();
+    let mut ill = 0;
+    for finding in &findings {
+        if finding.remedy.is_empty() {
+            writeln!(out, "ok    {}", finding.text)?;
+        } else {
+            ill += 1;
+            writeln!(out, "FAULT {}\n      {}", finding.text, finding.remedy)?;
+        }
+    }
+    writeln!(out, "{} looked at, {ill} to mend", findings.len())?;
+    Ok(if ill == 0 { exit::OK } else { exit::FAILED })
+}
+
+/// Who claims what, by device path.
+type Claims = BTreeMap<PathBuf, Vec<String>>;
+
+fn claims(config: &Path) -> (Claims, Vec<Finding>) {
+    let site = match site::load(config) {
+        Ok(site) => site,
+        Err(error) => {
+            let finding = Finding {
+                remedy: format!("doorline check {}", config.display()),
+                text: format!("the site file cannot be used: {error:#}"),
+            };
+            return (Claims::new(), vec![finding]);
+        }
+    };
+    let mut claims = Claims::new();
+    for (who, claim) in site::claims(&site) {
+        let (path, what) = match claim {
+            Claim::GpioLine { chip, line } => (chip, format!("line {line}: {who}")),
+            Claim::Channel { board, channel } => (board, format!("channel {channel}: {who}")),
+            Claim::Port(_) => continue,
+        };
+        claims.entry(PathBuf::from(path)).or_default().push(what);
+    }
+    (
+        claims,
+        vec![Finding::well(format!(
+            "site file {} has no faults",
+            config.display()
+        ))],
+    )
+}
+
+fn devices(kind: &str, dir: &str, prefix: &str, group: &str, claims: &Claims) -> Vec<Finding> {
+    let Ok(entries) = fs::read_dir(dir) else {
+        return vec![];
+    };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+    paths.retain(|p| {
+        p.file_name()
+            .is_some_and(|n| n.to_string_lossy().starts_with(prefix))
+    });
+    paths.sort();
+    paths
+        .iter()
+        .map(|path| {
+            let users = claims
+                .get(path)
+                .map_or_else(|| "claimed by nobody".to_owned(), |c| c.join(", "));
+            let text = format!("{kind} {}: {users}", path.display());
+            match fs::File::options().read(true).write(true).open(path) {
+                Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Finding {
+                    remedy: format!("this user may not open it: usermod -aG {group} USER, then log in again"),
+                    text,
+                },
+                Ok(_) | Err(_) => Finding::well(text),
+            }
+        })
+        .collect()
+}
+
+fn cards() -> Vec<Finding> {
+    let Ok(text) = fs::read_to_string("/proc/asound/cards") else {
+        return vec![];
+    };
+    let names = text.lines().filter(|l| l.contains('[')).map(str::trim);
+    names
+        .map(|card| Finding::well(format!("sound card {card}")))
+        .collect()
+}
+
+fn claimed_but_missing(claims: &Claims) -> Vec<Finding> {
+    let missing = claims
+        .iter()
+        .filter(|(path, _)| path.is_absolute() && !path.exists());
+    missing
+        .map(|(path, users)| Finding {
+            remedy: "plug it in, or correct the path; serial ports keep their name under /dev/serial/by-id"
+                .into(),
+            text: format!(
+                "{} is claimed ({}) and not there",
+                path.display(),
+                users.join(", ")
+            ),
+        })
+        .collect()
+}
+
+/// Raspberry Pi kernels keep a GPIO line driven after its holder died, unless told otherwise.
+fn strict_gpio(claims: &Claims) -> Vec<Finding> {
+    let uses_gpio = claims
+        .keys()
+        .any(|p| p.to_string_lossy().starts_with("/dev/gpiochip"));
+    let parameter = Path::new("/sys/module/pinctrl_bcm2835/parameters/strict_gpiod");
+    if !uses_gpio || !parameter.exists() {
+        return vec![];
+    }
+    let strict = fs::read_to_string(parameter).is_ok_and(|v| matches!(v.trim(), "Y" | "1"));
+    let text = format!(
+        "pinctrl-bcm2835 strict_gpiod is {}",
+        if strict { "on" } else { "off" }
+    );
+    if strict {
+        return vec![Finding::well(text)];
+    }
+    let remedy = "a line stays driven after the relay guard dies: add pinctrl_bcm2835.strict_gpiod=1 to the kernel \
+                  command line and start again";
+    vec![Finding {
+        remedy: remedy.into(),
+        text,
+    }]
+}

@@ -1,0 +1,34 @@
+//! One module a subcommand.
+
+mod bench;
+mod check;
+mod demo;
+mod doctor;
+mod journal;
+mod paper;
+mod relay_guard;
+mod run;
+mod sim;
+mod site;
+
+use crate::cli::Command;
+
+pub(crate) use journal::verified;
+pub(crate) use site::{ConfigFaults, loaded};
+
+/// Runs a subcommand and gives the exit code.
+pub(crate) fn dispatch(command: Command) -> anyhow::Result<u8> {
+    match command {
+        Command::Bench(args) => bench::bench(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Completions { shell } => paper::completions(shell),
+        Command::Demo(args) => demo::demo(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
+        Command::Journal(args) => journal::journal(&args),
+        Command::Man => paper::man(),
+        Command::RelayGuard(args) => relay_guard::relay_guard(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Sim(args) => sim::sim(&args),
+        Command::Version => paper::version(),
+    }
+}

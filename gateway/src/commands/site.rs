@@ -1,0 +1,92 @@
+//! The site file, as commands need it.
+
+use std::path::Path;
+
+use adapter_api::Claim;
+use gateway_config::{Config, InputDriver, LoadError, Loaded, OutputDriver, SecretFiles};
+
+/// The site file has faults; they were printed already.
+#[derive(Debug)]
+pub(crate) struct ConfigFaults {
+    count: usize,
+    file: String,
+}
+
+impl ConfigFaults {
+    /// How many.
+    pub(crate) const fn count(&self) -> u64 {
+        self.count as u64
+    }
+}
+
+impl std::fmt::Display for ConfigFaults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let s = if self.count == 1 { "" } else { "s" };
+        write!(
+            f,
+            "{} has {} fault{s}; nothing was changed",
+            self.file, self.count
+        )
+    }
+}
+
+impl std::error::Error for ConfigFaults {}
+
+/// Loads a site file with its secrets; faults go to standard error, all of them, and make exit code 3.
+pub(crate) fn loaded(path: &Path, secrets: SecretFiles) -> anyhow::Result<Loaded> {
+    match gateway_config::load(path, secrets) {
+        Ok(loaded) => Ok(loaded),
+        Err(LoadError::Faults(faults)) => {
+            eprintln!("{faults}");
+            Err(ConfigFaults {
+                count: faults.list.len(),
+                file: faults.file,
+            }
+            .into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Loads a site file for a command that only needs to know what is configured.
+pub(crate) fn load(path: &Path) -> anyhow::Result<Config> {
+    loaded(path, SecretFiles::Untouched).map(|loaded| loaded.config)
+}
+
+/// The site that a gateway runs with: the file, or its last confirmed generation while the file has faults.
+pub(crate) fn running(path: &Path) -> anyhow::Result<Config> {
+    match gateway_config::boot(path) {
+        Ok(boot) => Ok(boot.loaded().config.clone()),
+        Err(_) => load(path),
+    }
+}
+
+/// Which parts of the machine the site claims, with the claimant.
+pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
+    let gpio = |chip: &Path, line| Claim::GpioLine {
+        chip: chip.display().to_string(),
+        line,
+    };
+    let outputs = config
+        .outputs
+        .iter()
+        .filter_map(|(id, output)| match &output.driver {
+            OutputDriver::Gpio(pin) => Some((format!("output {id}"), gpio(&pin.chip, pin.line))),
+            OutputDriver::Lcus1(relay) => Some((
+                format!("output {id}"),
+                Claim::Channel {
+                    board: relay.port.display().to_string(),
+                    channel: relay.channel,
+                },
+            )),
+            OutputDriver::Virtual(_) => None,
+        });
+    let inputs = config
+        .inputs
+        .iter()
+        .filter_map(|(id, input)| match &input.driver {
+            InputDriver::Gpio(pin) => Some((format!("input {id}"), gpio(&pin.chip, pin.line))),
+            InputDriver::Virtual(_) => None,
+        });
+    outputs.chain(inputs).collect()
+}

@@ -1,0 +1,135 @@
+//! The control socket: how `doorline sim` reaches a running gateway.
+//!
+//! One request a line, one answer a line, JSON, over a Unix socket in the run folder that only the gateway's
+//! own user can open. It carries injections for virtual devices and nothing else: no door is opened here.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use gateway_core::{Clock, Instant};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixListener;
+
+use crate::clock::SystemClock;
+
+/// Field of a request that tells when it was made: `CLOCK_BOOTTIME`, nanoseconds.
+const ASKED: &str = "asked-ns";
+/// Older requests waited for a gateway that stood still: a press of that time is nobody's wish any more.
+const OLD: Duration = Duration::from_millis(500);
+/// Longest request: a path or a card never needs more.
+const LINE_LIMIT: u64 = 4096;
+/// Pause after a connection that could not be taken.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Clients at one time.
+const CLIENTS: usize = 8;
+
+/// The socket's path.
+pub(crate) fn path(run_dir: &Path) -> PathBuf {
+    run_dir.join("control.sock")
+}
+
+/// Serves requests until the task is dropped. `act` gets the request and gives the answer.
+pub(crate) async fn serve<F, Fut>(run_dir: &Path, act: F) -> anyhow::Result<()>
+where
+    F: Fn(Value) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<Value, String>> + Send,
+{
+    let path = path(run_dir);
+    // the state folder's lock says that no other gateway runs: a socket left behind is ours to remove
+    let _ = std::fs::remove_file(&path);
+    let listener =
+        UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    let places = std::sync::Arc::new(tokio::sync::Semaphore::new(CLIENTS));
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // too many open files, for example: the doors go on without this socket
+                tracing::warn!(%error, "a control connection could not be taken");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(place) = std::sync::Arc::clone(&places).try_acquire_owned() else {
+            continue;
+        };
+        let act = act.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            let (read, mut write) = stream.into_split();
+            let mut lines = tokio::io::BufReader::new(read);
+            loop {
+                let mut line = String::new();
+                match (&mut lines).take(LINE_LIMIT).read_line(&mut line).await {
+                    Ok(n) if n > 0 && line.ends_with('\n') => {}
+                    Ok(_) | Err(_) => return,
+                }
+                let answer = match serde_json::from_str(&line) {
+                    Ok(request) if is_old(&request, SystemClock.now()) => {
+                        json!({ "error": "the gateway stood still when this was asked; ask again" })
+                    }
+                    Ok(request) => match act(request).await {
+                        Ok(value) => json!({ "ok": value }),
+                        Err(text) => json!({ "error": text }),
+                    },
+                    Err(e) => json!({ "error": format!("not a JSON request: {e}") }),
+                };
+                if write.write_all(format!("{answer}\n").as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+fn is_old(request: &Value, now: Instant) -> bool {
+    let asked = request.get(ASKED).and_then(Value::as_u64);
+    asked.is_some_and(|asked| now.since(Instant::from_nanos(asked)) > OLD)
+}
+
+/// Asks a running gateway, from a command.
+///
+/// # Errors
+/// If no gateway runs there, or if it refuses ([`Refused`]).
+pub(crate) fn ask(run_dir: &Path, request: &Value) -> anyhow::Result<Value> {
+    let path = path(run_dir);
+    let mut stream = UnixStream::connect(&path).with_context(|| {
+        format!(
+            "no gateway answers at {}; is `doorline run` or `doorline demo` running?",
+            path.display()
+        )
+    })?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let mut request = request.clone();
+    if let Some(fields) = request.as_object_mut() {
+        fields.insert(ASKED.to_owned(), json!(SystemClock.now().as_nanos()));
+    }
+    stream.write_all(format!("{request}\n").as_bytes())?;
+    let mut line = String::new();
+    BufReader::new(stream)
+        .read_line(&mut line)
+        .context("the gateway did not answer")?;
+    let mut answer: Value = serde_json::from_str(&line).context("the gateway's answer is not JSON")?;
+    if let Some(text) = answer.get("error").and_then(Value::as_str) {
+        bail!(Refused(text.to_owned()));
+    }
+    Ok(answer["ok"].take())
+}
+
+/// The gateway said no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused(pub(crate) String);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}

@@ -1,0 +1,143 @@
+//! The demo: a virtual site with an embedded broker and a phone that answers, played and watched.
+
+mod observer;
+mod phone;
+mod story;
+
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::path::PathBuf;
+
+use adapter_virtual::Watch;
+use anyhow::Context;
+use gateway_config::{Loaded, SecretFiles};
+
+use crate::cli::{Demo, exit};
+use crate::control;
+use crate::demo::observer::Observer;
+use crate::demo::phone::Phone;
+use crate::demo::story::Teller;
+use crate::run::{Gateway, daemon, relay_file};
+
+/// The site that is played.
+const SITE: &str = include_str!("../../../config/examples/demo.toml");
+
+/// Plays the story; with `--once` that is all, else the page is served until a signal ends it.
+pub(crate) async fn play(args: &Demo) -> anyhow::Result<u8> {
+    let dir = match &args.state {
+        Some(dir) => dir.clone(),
+        None => temporary()?,
+    };
+    let (phone_port, sip_port) = free_udp()?;
+    let loaded = site(args, &dir, phone_port, sip_port)?;
+    let tell = Teller::new();
+    tell.say(
+        "site",
+        &format!(
+            "{}: one door, everything virtual, state in {}",
+            loaded.config.site.name,
+            dir.display()
+        ),
+    );
+    let mut phone = Phone::start(phone_port)
+        .await
+        .context("the demo's phone cannot start")?;
+    let gateway = Gateway::start(&dir.join("site.toml"), loaded, None).await?;
+    let broker = gateway
+        .outside()
+        .broker_port()
+        .context("the demo's broker did not start")?;
+    let observer = Observer::connect(broker).await?;
+    tell.say(
+        "gateway",
+        &format!("runs, with a broker on 127.0.0.1:{broker} and a phone on 127.0.0.1:{phone_port}"),
+    );
+    gateway.ready().await?;
+    tell.say("guard", "holds the relay");
+    let mut watch = Watch::new(&relay_file(&gateway.config().site.run_dir));
+    let told = story::play(&gateway, &mut phone, &observer, &mut watch, &tell).await;
+    if let Err(error) = &told {
+        tell.say("FAILED", &format!("{error:#}"));
+        for fault in gateway.faults() {
+            tell.say("fault", &format!("{}: {}", fault.part, fault.text));
+        }
+    }
+    if args.once || told.is_err() {
+        gateway.stop().await;
+        if args.state.is_none() {
+            let _ = std::fs::remove_dir_all(&dir);
+        }
+        told?;
+        tell.say("demo", "every step was seen");
+        return Ok(exit::OK);
+    }
+    serve(gateway, &tell, &dir).await?;
+    if args.state.is_none() {
+        let _ = std::fs::remove_dir_all(&dir);
+    }
+    Ok(exit::OK)
+}
+
+/// Serves the page and `doorline sim` until Ctrl-C.
+async fn serve(gateway: Gateway, tell: &Teller, dir: &std::path::Path) -> anyhow::Result<()> {
+    let file = dir.join("state/in-force.toml");
+    if let Some(url) = gateway.outside().url() {
+        tell.say("page", &url);
+    }
+    if let Some(code) = gateway.outside().setup_code() {
+        tell.say("page", &format!("setup code for the first user: {code}"));
+    }
+    tell.say(
+        "try",
+        &format!("doorline sim --config {} press main bell", file.display()),
+    );
+    tell.say("try", "Ctrl-C ends it");
+    let simulator = gateway.simulator();
+    let run_dir = gateway.config().site.run_dir.clone();
+    let served = control::serve(&run_dir, move |request| simulator.clone().act(request));
+    tokio::select! {
+        end = served => end.context("the control socket cannot be served")?,
+        end = daemon::ended() => end?,
+    }
+    gateway.stop().await;
+    Ok(())
+}
+
+fn temporary() -> anyhow::Result<PathBuf> {
+    let dir = std::env::temp_dir().join(format!("doorline-demo-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).with_context(|| format!("{} cannot be made", dir.display()))?;
+    Ok(dir)
+}
+
+/// The demo's site with folders and ports of its own.
+fn site(args: &Demo, dir: &std::path::Path, phone_port: u16, sip_port: u16) -> anyhow::Result<Loaded> {
+    let text = SITE
+        .replace("/tmp/doorline-demo", &dir.display().to_string())
+        .replace("127.0.0.1:5090", &format!("127.0.0.1:{phone_port}"))
+        .replace("udp-port = 5070", &format!("udp-port = {sip_port}"))
+        .replace("tcp-port = 5070", "tcp-port = 0")
+        .replace("127.0.0.1:8080", &format!("127.0.0.1:{}", page_port(args)));
+    Ok(gateway_config::parse(
+        "demo.toml",
+        dir,
+        &text,
+        SecretFiles::Needed,
+    )?)
+}
+
+/// Two free ports; both are held while the second is found, so that they differ.
+fn free_udp() -> anyhow::Result<(u16, u16)> {
+    let (first, second) = (
+        UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?,
+        UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?,
+    );
+    Ok((first.local_addr()?.port(), second.local_addr()?.port()))
+}
+
+/// The port of the page: the one asked for; else 8080, or any free one if that is taken or nobody will look.
+fn page_port(args: &Demo) -> u16 {
+    match args.port {
+        Some(port) => port,
+        None if args.once || TcpListener::bind((Ipv4Addr::LOCALHOST, 8080)).is_err() => 0,
+        None => 8080,
+    }
+}

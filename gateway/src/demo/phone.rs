@@ -1,0 +1,128 @@
+//! The built-in phone of the demo: another SIP user agent of ours, which answers by itself.
+//!
+//! It is reached by direct IP on loopback and proves that there was a call: it counts the sound it hears.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapter_virtual::{Levels, Source, VirtualAudio};
+use gateway_core::{Cause, LegCommand, LegEvent, LegId, LineId};
+use gateway_sip_io::{SipEngine, SipEvent, SipHandle, SipParams};
+use tokio::sync::{mpsc, watch};
+
+use crate::clock::SystemClock;
+
+/// What the phone is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PhoneState {
+    /// On the hook.
+    Idle,
+    /// Rings.
+    Ringing(LegId),
+    /// Answered; both sides can hear.
+    Talking(LegId),
+    /// The call is over.
+    Over,
+}
+
+/// A running phone.
+pub(crate) struct Phone {
+    levels: Arc<Levels>,
+    sip: SipHandle,
+    state: watch::Receiver<PhoneState>,
+}
+
+impl Phone {
+    /// Starts the phone on a free port of 127.0.0.1 that was found before.
+    pub(crate) async fn start(port: u16) -> anyhow::Result<Self> {
+        let line = LineId::new("phone")?;
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let params = SipParams {
+            bind: loopback,
+            udp_port: port,
+            tcp_port: None,
+            rtp_ports: 17_000..=17_099,
+            direct_peers: [loopback].into(),
+            direct_line: Some(line.clone()),
+            user_agent: "Doorline demo phone".to_owned(),
+            instance: [1; 16],
+            ..SipParams::default()
+        };
+        let (events, mut inbox) = mpsc::channel(64);
+        let sip = SipEngine::start(params, Arc::new(SystemClock), events).await?;
+        let audio = VirtualAudio::new(Source::parse("tone:880")?, None)?;
+        let levels = audio.levels();
+        sip.attach_line(line, Box::new(audio))?;
+        let (tell, state) = watch::channel(PhoneState::Idle);
+        let answering = sip.clone();
+        tokio::spawn(async move {
+            while let Some(event) = inbox.recv().await {
+                if let SipEvent::Leg(event) = event {
+                    react(&answering, &tell, event).await;
+                }
+            }
+        });
+        Ok(Self { levels, sip, state })
+    }
+
+    /// Waits until the phone talks, or the call is over.
+    pub(crate) async fn talking(&mut self) -> Option<LegId> {
+        let state = self
+            .state
+            .wait_for(|s| matches!(s, PhoneState::Talking(_) | PhoneState::Over))
+            .await
+            .ok()?;
+        if let PhoneState::Talking(leg) = *state {
+            Some(leg)
+        } else {
+            None
+        }
+    }
+
+    /// Waits until the call is over.
+    pub(crate) async fn over(&mut self) {
+        let _ = self.state.wait_for(|s| *s == PhoneState::Over).await;
+    }
+
+    /// Presses a key, as an RFC 4733 telephone-event.
+    pub(crate) fn press(&self, leg: LegId, key: char) -> anyhow::Result<()> {
+        Ok(self.sip.send_digit(leg, key, Duration::from_millis(160))?)
+    }
+
+    /// Hangs up.
+    pub(crate) async fn hang_up(&self, leg: LegId) -> anyhow::Result<()> {
+        Ok(self
+            .sip
+            .command(LegCommand::End {
+                leg,
+                cause: Cause::Normal,
+            })
+            .await?)
+    }
+
+    /// Frames of 10 ms in which the phone heard the visitor.
+    pub(crate) fn heard_frames(&self) -> u64 {
+        self.levels.heard_frames()
+    }
+}
+
+async fn react(sip: &SipHandle, tell: &watch::Sender<PhoneState>, event: LegEvent) {
+    match event {
+        LegEvent::Incoming { leg, .. } => {
+            tell.send_replace(PhoneState::Ringing(leg));
+            let _ = sip.command(LegCommand::Ringing { leg }).await;
+            // a person needs a moment
+            tokio::time::sleep(Duration::from_millis(800)).await;
+            let _ = sip.command(LegCommand::Answer { leg }).await;
+        }
+        LegEvent::Answered { leg, .. } => {
+            let _ = sip.command(LegCommand::Connect { leg }).await;
+            tell.send_replace(PhoneState::Talking(leg));
+        }
+        LegEvent::Ended { .. } => {
+            tell.send_replace(PhoneState::Over);
+        }
+        LegEvent::AuthorityLost { .. } | LegEvent::Digit { .. } | LegEvent::Ringing { .. } => {}
+    }
+}

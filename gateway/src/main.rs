@@ -1,0 +1,56 @@
+//! The Doorline gateway: one program, several jobs.
+
+mod bench;
+mod cli;
+mod clock;
+mod commands;
+mod control;
+mod demo;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, exit};
+
+fn main() -> ExitCode {
+    // both rings of a TLS stack need to be told once which cryptography is used
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        return fail(exit::FAILED, "the cryptography provider was set twice");
+    }
+    match commands::dispatch(Cli::parse().command) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => fail(code_of(&error), &format!("{error:#}")),
+    }
+}
+
+/// What went wrong, as an exit code.
+fn code_of(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if cause.is::<control::Refused>() {
+            return exit::REFUSED;
+        }
+        if cause.is::<commands::ConfigFaults>() {
+            return exit::CONFIG;
+        }
+        let in_use = cause
+            .downcast_ref::<gateway_store::OpenError>()
+            .is_some_and(|e| matches!(e, gateway_store::OpenError::InUse { .. }))
+            || cause
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|e| e.kind() == std::io::ErrorKind::AddrInUse);
+        if in_use {
+            return exit::IN_USE;
+        }
+    }
+    exit::FAILED
+}
+
+fn fail(code: u8, text: &str) -> ExitCode {
+    eprintln!("doorline: {text}");
+    ExitCode::from(code)
+}

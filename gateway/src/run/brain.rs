@@ -1,0 +1,383 @@
+//! The one task that owns the site machine.
+//!
+//! Every input passes it in order; after each it carries out what the machine wants: queue the record first,
+//! then act. Answers to commands, and answering a call, wait until the records before them are durable.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_bus::BusCore;
+use gateway_core::{
+    Clock, CommandReply, Instant, LegCommand, LineCommand, LineId, Refusal, Seq, Signal, SiteView,
+};
+use gateway_guard::{GuardClient, Liveness, Systemd};
+use gateway_sip_io::{SipEvent, SipHandle};
+use gateway_site::{Decision, GuardReport, Input, Output, Site, SiteParams};
+use gateway_store::Store;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::run::alarm::Alarm;
+use crate::run::faults::Faults;
+use crate::run::{guard_link, restore};
+
+/// A main loop that stood still for longer than this has old news in its queues.
+const GAP: Duration = Duration::from_millis(500);
+/// A disk that takes longer than this for a record counts as broken, though it reports no error.
+const STALLED: Duration = Duration::from_secs(3);
+/// The loop comes by at least this often.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// Orders of the process itself.
+pub(crate) enum Order {
+    /// Take a new configuration; the answer says what changed.
+    Apply(Box<SiteParams>, u64, oneshot::Sender<String>),
+    /// Another live gateway uses our name, or does no longer.
+    SecondInstance(Option<String>),
+    /// End calls and stop.
+    Stop,
+}
+
+/// Everything the brain talks to.
+pub(crate) struct Brain {
+    pub(crate) alarm: Alarm,
+    pub(crate) bus: BusCore,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) faults: Faults,
+    pub(crate) guard: GuardClient,
+    pub(crate) guard_reports: mpsc::Receiver<gateway_guard::GuardReport>,
+    pub(crate) liveness: Liveness,
+    pub(crate) lines: mpsc::Sender<(LineId, LineCommand)>,
+    pub(crate) orders: mpsc::Receiver<Order>,
+    pub(crate) signals: mpsc::Receiver<Signal>,
+    pub(crate) sip: SipHandle,
+    pub(crate) sip_events: mpsc::Receiver<SipEvent>,
+    pub(crate) site: Site,
+    pub(crate) store: Store,
+}
+
+/// What waits for the journal.
+enum Held {
+    Leg(LegCommand),
+    Reply(oneshot::Sender<CommandReply>, Decision),
+}
+
+impl Brain {
+    /// Runs until it is told to stop and every call has ended, or a channel it needs is gone.
+    pub(crate) async fn run(mut self) {
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut durable = self.store.durable();
+        let mut health = self.store.health();
+        let mut held: VecDeque<(Seq, Held)> = VecDeque::new();
+        let mut asked: Replies = Replies::default();
+        let mut last = self.clock.now();
+        let mut queued = *durable.borrow();
+        let mut locks = self.site.locks_revision();
+        let mut stopping: Option<Instant> = None;
+        let mut disk = Disk::new(last);
+        // from here, so that a core that stands still is noticed, whatever else still turns
+        let (systemd, mut alive_due) = (Systemd::from_env(), last);
+        loop {
+            let due = self.site.poll_timeout();
+            let inputs: Vec<Input> = tokio::select! {
+                biased;
+                report = self.guard_reports.recv() => match report {
+                    Some(report) => guard_link::inputs(report, &self.faults).into_iter().map(Input::Guard).collect(),
+                    None => return,
+                },
+                signal = self.signals.recv() => match signal {
+                    Some(signal) => vec![Input::Signal(signal)],
+                    None => return,
+                },
+                event = self.sip_events.recv() => match event {
+                    Some(event) => self.sip_input(event).into_iter().collect(),
+                    None => return,
+                },
+                command = self.bus.commands.recv() => match command {
+                    Some(command) => {
+                        let reply_to = asked.add(command.reply);
+                        vec![Input::Command { reply_to, request: command.request }]
+                    }
+                    None => return,
+                },
+                order = self.orders.recv() => match order {
+                    Some(Order::Apply(params, generation, done)) => {
+                        let (now, wall) = (self.clock.now(), self.clock.wall());
+                        self.guard.generation(generation);
+                        let plan = self.site.apply(*params, generation, now, wall);
+                        let _ = done.send(plan.to_string());
+                        vec![]
+                    }
+                    Some(Order::SecondInstance(who)) => vec![Input::SecondInstance(who)],
+                    Some(Order::Stop) | None => {
+                        stopping.get_or_insert(self.clock.now() + Duration::from_secs(3));
+                        vec![Input::ShutDown]
+                    }
+                },
+                changed = health.changed() => {
+                    if changed.is_err() { return }
+                    health.mark_unchanged();
+                    vec![self.journal(&disk)]
+                }
+                changed = durable.changed() => {
+                    if changed.is_err() { return }
+                    vec![]
+                }
+                _ = beat.tick() => vec![],
+                () = self.alarm.at(due) => vec![],
+            };
+            let (now, wall) = (self.clock.now(), self.clock.wall());
+            let gap = now.since(last);
+            if gap > GAP {
+                self.site.handle_input(now, wall, Input::LoopGap { gap });
+            }
+            last = now;
+            self.liveness.feed(now);
+            if let Some(every) = systemd.interval().filter(|_| now >= alive_due) {
+                systemd.alive();
+                alive_due = now + every;
+            }
+            let written = *durable.borrow();
+            if disk.look(now, queued, written) {
+                let input = self.journal(&disk);
+                self.site.handle_input(now, wall, input);
+            }
+            for input in inputs {
+                self.site.handle_input(now, wall, input);
+            }
+            self.site.handle_timeout(now, wall);
+            self.act(&mut asked, &mut held, &mut queued).await;
+            let written = *durable.borrow_and_update();
+            self.release(&mut held, written, &disk).await;
+            if self.site.locks_revision() != locks {
+                locks = self.site.locks_revision();
+                restore::keep_locks(&self.store, &self.site.export_locks(now), wall);
+            }
+            self.show(queued);
+            if stopping
+                .is_some_and(|limit| (self.site.view().calls.is_empty() && held.is_empty()) || now >= limit)
+            {
+                return;
+            }
+        }
+    }
+
+    /// Carries out what the machine wants, in its order.
+    async fn act(&mut self, asked: &mut Replies, held: &mut VecDeque<(Seq, Held)>, queued: &mut Seq) {
+        while let Some(output) = self.site.poll_output() {
+            match output {
+                Output::Record(envelope) => match self.store.append(envelope) {
+                    Ok(ticket) => *queued = ticket.seq(),
+                    Err(error) => {
+                        // the machine knows of it through the journal's health; here it must at least be loud
+                        tracing::error!(%error, "a record could not be queued");
+                    }
+                },
+                Output::Operate { grant, pulse } => {
+                    let (id, output) = (grant.parts().id, grant.parts().output.clone());
+                    if let Err(error) = self.guard.operate(grant, pulse) {
+                        let report = GuardReport::Failed {
+                            grant: id,
+                            output,
+                            text: error.to_string(),
+                        };
+                        let (now, wall) = (self.clock.now(), self.clock.wall());
+                        self.site.handle_input(now, wall, Input::Guard(report));
+                    }
+                }
+                Output::ReleaseOutput(output) => self.guard.release(output),
+                Output::Leg(command @ LegCommand::Answer { .. }) => {
+                    held.push_back((*queued, Held::Leg(command)))
+                }
+                Output::Leg(command) => Self::tell(&self.sip, command).await,
+                Output::Line(line, LineCommand::Tone(tone)) => {
+                    if self.sip.play_to_line(&line, tone).is_err() {
+                        tracing::warn!("the SIP engine is gone, a tone was not played");
+                    }
+                }
+                Output::Line(line, command) => {
+                    if self.lines.send((line, command)).await.is_err() {
+                        tracing::warn!("no adapter takes line commands");
+                    }
+                }
+                Output::Reply { decision, to } => {
+                    if let Some(reply) = asked.take(to) {
+                        held.push_back((*queued, Held::Reply(reply, decision)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets go what waited for the journal, up to the last durable record.
+    async fn release(&mut self, held: &mut VecDeque<(Seq, Held)>, durable: Seq, disk: &Disk) {
+        let usable = self.store.health().borrow().ok && !disk.stalled;
+        while let Some((seq, _)) = held.front() {
+            if *seq > durable && usable {
+                return;
+            }
+            let Some((seq, item)) = held.pop_front() else {
+                return;
+            };
+            match item {
+                Held::Leg(command) => Self::tell(&self.sip, command).await,
+                Held::Reply(reply, decision) => {
+                    // the caller may have gone; the record stays
+                    let _ = reply.send(answer(decision, seq, seq <= durable));
+                }
+            }
+        }
+    }
+
+    /// What the core must know of the journal.
+    fn journal(&self, disk: &Disk) -> Input {
+        let health = self.store.health().borrow().clone();
+        let (ok, text) = if health.ok && disk.stalled {
+            let text = format!("the disk took no record for {} s; look at it", STALLED.as_secs());
+            (false, text)
+        } else {
+            (health.ok, health.text)
+        };
+        self.faults.set("journal", (!ok).then(|| text.clone()));
+        Input::Journal { ok, text }
+    }
+
+    async fn tell(sip: &SipHandle, command: LegCommand) {
+        if sip.command(command).await.is_err() {
+            tracing::warn!("the SIP engine is gone, a call command was dropped");
+        }
+    }
+
+    fn sip_input(&self, event: SipEvent) -> Option<Input> {
+        match event {
+            SipEvent::Account(report) => {
+                let part = format!("account:{}", report.id);
+                let failed = report.event.as_ref().and_then(|event| match event {
+                    gateway_core::AccountEvent::Failed { detail, retry_s } => {
+                        Some(format!("not registered: {detail}; next try in {retry_s} s"))
+                    }
+                    gateway_core::AccountEvent::Registered { .. }
+                    | gateway_core::AccountEvent::Unregistered {} => None,
+                });
+                self.faults.set(&part, failed);
+                let event = report.event?;
+                Some(Input::Account {
+                    account: report.id,
+                    event,
+                    state: report.state,
+                })
+            }
+            SipEvent::Fault(text) => {
+                tracing::error!(%text, "the SIP engine has a fault");
+                self.faults.set("sip", Some(text));
+                None
+            }
+            SipEvent::Leg(event) => Some(Input::Leg(event)),
+            SipEvent::Stranger(report) => {
+                tracing::info!(source = %report.source, method = %report.method, count = report.count,
+                    "requests from a stranger were not served");
+                None
+            }
+        }
+    }
+
+    /// Shows the picture if it changed.
+    fn show(&self, seq: Seq) {
+        let mut view: SiteView = self.site.view();
+        view.seq = seq;
+        view.faults.extend(self.faults.list());
+        self.bus.view.send_if_modified(|shown| {
+            let changed = SiteView {
+                seq: Seq(0),
+                ..(**shown).clone()
+            } != SiteView {
+                seq: Seq(0),
+                ..view.clone()
+            };
+            if changed {
+                *shown = Arc::new(view);
+            }
+            changed
+        });
+    }
+}
+
+/// Does the journal get on? A write that hangs is no error and would never be told as one.
+struct Disk {
+    moved: Instant,
+    stalled: bool,
+    written: Seq,
+}
+
+impl Disk {
+    const fn new(now: Instant) -> Self {
+        Self {
+            moved: now,
+            stalled: false,
+            written: Seq(0),
+        }
+    }
+
+    /// True if it stalled, or got on again, since the last look.
+    fn look(&mut self, now: Instant, queued: Seq, written: Seq) -> bool {
+        if written >= queued || written != self.written {
+            (self.moved, self.written) = (now, written);
+        }
+        let stalled = now.since(self.moved) > STALLED;
+        std::mem::replace(&mut self.stalled, stalled) != stalled
+    }
+}
+
+/// Callers that wait for a decision.
+#[derive(Default)]
+struct Replies {
+    next: u64,
+    waiting: std::collections::BTreeMap<u64, oneshot::Sender<CommandReply>>,
+}
+
+impl Replies {
+    fn add(&mut self, reply: oneshot::Sender<CommandReply>) -> u64 {
+        self.next += 1;
+        self.waiting.insert(self.next, reply);
+        self.next
+    }
+
+    fn take(&mut self, to: u64) -> Option<oneshot::Sender<CommandReply>> {
+        self.waiting.remove(&to)
+    }
+}
+
+fn answer(decision: Decision, seq: Seq, durable: bool) -> CommandReply {
+    match decision {
+        Decision::Accepted { ring } if durable => CommandReply::Accepted { ring, seq },
+        Decision::Accepted { .. } => CommandReply::Refused {
+            reason: Refusal::Fault,
+            text:
+                "it was done, but the journal cannot be written, so it is not confirmed; see the health page"
+                    .to_owned(),
+        },
+        Decision::Refused { reason, text } => CommandReply::Refused { reason, text },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_hangs_is_told_once_and_again_when_it_gets_on() {
+        let t0 = Instant::from_nanos(1_000_000_000_000);
+        let at = |seconds| t0 + Duration::from_secs(seconds);
+        let mut disk = Disk::new(t0);
+        // idle for long: nothing waits
+        assert!(!disk.look(at(60), Seq(5), Seq(5)));
+        // slow, but it gets on
+        assert!(!disk.look(at(61), Seq(9), Seq(5)));
+        assert!(!disk.look(at(63), Seq(9), Seq(6)));
+        assert!(!disk.look(at(66), Seq(9), Seq(6)));
+        assert!(disk.look(at(67), Seq(9), Seq(6)) && disk.stalled);
+        assert!(!disk.look(at(90), Seq(12), Seq(6)));
+        assert!(disk.look(at(91), Seq(12), Seq(7)) && !disk.stalled);
+    }
+}

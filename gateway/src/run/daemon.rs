@@ -1,0 +1,113 @@
+//! `doorline run`: start, signals, orderly end.
+
+use std::path::Path;
+
+use anyhow::Context;
+use gateway_config::{Boot, LoadError, Loaded, SecretFiles};
+use gateway_guard::Systemd;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::commands;
+use crate::control;
+use crate::run::Gateway;
+
+/// Runs until SIGTERM or SIGINT; SIGHUP reads the site file again.
+pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
+    let (loaded, refused) = boot(file)?;
+    if !loaded.warnings.list.is_empty() {
+        eprintln!("{}", loaded.warnings);
+    }
+    let mut reload = signal(SignalKind::hangup())?;
+    let mut gateway = Gateway::start(file, loaded, refused).await?;
+    announce(&gateway);
+    let systemd = Systemd::from_env();
+    match gateway.ready().await {
+        Ok(()) => {
+            tracing::info!("ready: every door can be opened");
+            systemd.ready("every door can be opened");
+        }
+        Err(error) => {
+            tracing::warn!("{error:#}");
+            // it goes on: what is missing may come, and other doors work
+            systemd.ready(&format!("{error:#}"));
+        }
+    }
+    let simulator = gateway.simulator();
+    let run_dir = gateway.config().site.run_dir.clone();
+    let served = control::serve(&run_dir, move |request| simulator.clone().act(request));
+    let ended = ended();
+    tokio::pin!(served, ended);
+    loop {
+        tokio::select! {
+            end = &mut served => end.context("the control socket cannot be served")?,
+            end = &mut ended => {
+                end?;
+                break;
+            }
+            () = gateway.core_ended() => anyhow::bail!("the core has ended by itself; outputs go to rest"),
+            _ = reload.recv() => reread(&mut gateway, file).await,
+        }
+    }
+    tracing::info!("stopping: calls end, outputs go to rest");
+    systemd.stopping();
+    gateway.stop().await;
+    Ok(())
+}
+
+/// The given file, or the last confirmed generation of it if it has faults.
+fn boot(file: &Path) -> anyhow::Result<(Loaded, Option<LoadError>)> {
+    match gateway_config::boot(file) {
+        Ok(Boot::Given(loaded)) => Ok((loaded, None)),
+        Ok(Boot::LastConfirmed { loaded, why, .. }) => {
+            eprintln!("{why}");
+            Ok((loaded, Some(why)))
+        }
+        // read once more to print every fault, with their exit code
+        Err(_) => commands::loaded(file, SecretFiles::Needed).map(|loaded| (loaded, None)),
+    }
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub(crate) async fn ended() -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Says where everything is, and how to begin.
+pub(crate) fn announce(gateway: &Gateway) {
+    let site = &gateway.config().site;
+    tracing::info!(site = %site.id, state = %site.state_dir.display(), run = %site.run_dir.display(), "running");
+    if let Some(url) = gateway.outside().url() {
+        tracing::info!(%url, "page and API");
+    }
+    if let Some(fingerprint) = gateway.outside().fingerprint() {
+        tracing::info!(%fingerprint, "certificate of the page (SHA-256)");
+    }
+    if let Some(code) = gateway.outside().setup_code() {
+        // a person needs it once; it opens nothing by itself and ends at first use
+        eprintln!("setup code for the page, valid once and for 24 hours: {code}");
+    }
+}
+
+/// Takes the file again. A file with faults changes nothing.
+async fn reread(gateway: &mut Gateway, file: &Path) {
+    let loaded = match commands::loaded(file, SecretFiles::Needed) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            tracing::error!("the site file was not taken, the old one stays in force: {error:#}");
+            gateway.refused(&error);
+            return;
+        }
+    };
+    match gateway.apply(loaded).await {
+        Ok(plan) => tracing::info!(%plan, "the new site file is in force"),
+        Err(error) => {
+            tracing::error!("the site file was not taken as a whole: {error:#}");
+            gateway.refused(&error);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What the relay guard says, in the site machine's words.
+
+use gateway_guard::GuardReport;
+use gateway_guard_proto::{ReleaseWhy, Report};
+use gateway_site::{self as site, ReleaseCause};
+
+use crate::run::faults::Faults;
+
+/// The site machine's input for a report, if it is one; standing faults are noted.
+pub(crate) fn inputs(report: GuardReport, faults: &Faults) -> Vec<site::GuardReport> {
+    match report {
+        GuardReport::Lost { leases, text } => {
+            tracing::error!(%text, "the relay guard cannot be reached; doors stay shut");
+            faults.set(
+                "guard",
+                Some(format!(
+                    "the relay guard cannot be reached: {text}; doors stay shut"
+                )),
+            );
+            // whoever held what: the guard, its sentinel or the kernel lets go of it
+            let released = leases
+                .into_iter()
+                .map(|(lease, output)| site::GuardReport::Released {
+                    cause: ReleaseCause::Guard,
+                    grant: lease.0,
+                    output,
+                });
+            released.chain([site::GuardReport::Down { text }]).collect()
+        }
+        GuardReport::Up { faults: devices, .. } => {
+            tracing::info!("the relay guard can be used");
+            faults.set("guard", None);
+            for device in devices {
+                faults.set(&format!("output:{}", device.device), Some(device.text));
+            }
+            vec![site::GuardReport::Up]
+        }
+        GuardReport::Unsent { lease, output } => vec![site::GuardReport::Failed {
+            grant: lease.0,
+            output,
+            text: "the relay guard cannot be reached".to_owned(),
+        }],
+        GuardReport::Guard(report) => said(report, faults),
+    }
+}
+
+fn said(report: Report, faults: &Faults) -> Vec<site::GuardReport> {
+    match report {
+        Report::Alarm { output, .. } => {
+            let text =
+                "was energised without a lease and was written to rest; check the wiring and the board";
+            tracing::error!(%output, "{text}");
+            faults.set(&format!("output:{output}"), Some(text.to_owned()));
+            vec![]
+        }
+        Report::DeviceFault(fault) => {
+            tracing::error!(device = %fault.device, text = %fault.text, "an output device fails");
+            faults.set(&format!("output:{}", fault.device), Some(fault.text));
+            vec![]
+        }
+        Report::DeviceReady { device } => {
+            faults.set(&format!("output:{device}"), None);
+            vec![]
+        }
+        Report::Energised { lease, output, .. } => {
+            faults.set(&format!("output:{output}"), None);
+            vec![site::GuardReport::Energised {
+                grant: lease.0,
+                output,
+            }]
+        }
+        Report::Refused { lease, output, why } => {
+            vec![site::GuardReport::Failed {
+                grant: lease.0,
+                output,
+                text: format!("the guard refused: {why}"),
+            }]
+        }
+        Report::Released {
+            lease, output, why, ..
+        } => {
+            let cause = match why {
+                ReleaseWhy::Asked => ReleaseCause::Asked,
+                ReleaseWhy::PulseEnd => ReleaseCause::PulseEnd,
+                ReleaseWhy::Superseded => ReleaseCause::Superseded,
+                ReleaseWhy::Cap
+                | ReleaseWhy::DeviceFault
+                | ReleaseWhy::LeaseLapsed
+                | ReleaseWhy::Stopping => ReleaseCause::Guard,
+            };
+            vec![site::GuardReport::Released {
+                cause,
+                grant: lease.0,
+                output,
+            }]
+        }
+        Report::InputEdge { .. } | Report::Pong(_) | Report::Welcome { .. } => vec![],
+    }
+}

@@ -1,0 +1,83 @@
+//! Who we are: an instance id, made once and bound to this machine.
+//!
+//! It names topics, the MQTT client and the SIP contact. A state folder that is copied to another machine
+//! gets a new id there, so that two boxes never act under one name (invariant 11).
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use anyhow::Context;
+
+/// 16 bytes, and the text made of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Instance(pub(crate) [u8; 16]);
+
+impl Instance {
+    /// The id of this state folder on this machine; made if there is none.
+    pub(crate) fn of(state_dir: &Path) -> anyhow::Result<Self> {
+        let path = state_dir.join("instance");
+        let machine = machine();
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                if let Some(id) = read(&text, &machine) {
+                    return Ok(id);
+                }
+                tracing::warn!(
+                    "the state folder comes from another machine: this gateway gets a new instance id"
+                );
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e).with_context(|| format!("{} cannot be read", path.display())),
+        }
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).context("no random numbers")?;
+        let id = Self(bytes);
+        let text = format!("{}\n{machine}\n", id.text());
+        let mut file = fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)?;
+        io::Write::write_all(&mut file, text.as_bytes())?;
+        file.sync_all()?;
+        Ok(id)
+    }
+
+    /// 32 hexadecimal digits.
+    pub(crate) fn text(self) -> String {
+        uuid::Uuid::from_bytes(self.0).simple().to_string()
+    }
+}
+
+fn read(text: &str, machine: &str) -> Option<Instance> {
+    let (id, of) = text.trim_end().split_once('\n')?;
+    let id = uuid::Uuid::try_parse(id).ok()?;
+    (of == machine).then(|| Instance(id.into_bytes()))
+}
+
+/// What tells this machine from others; empty where the system has none.
+fn machine() -> String {
+    let id = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    id.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_stays_the_same_on_its_machine_and_changes_on_another() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let first = Instance::of(dir.path()).expect("an id");
+        assert_eq!(Instance::of(dir.path()).expect("an id"), first);
+        fs::write(
+            dir.path().join("instance"),
+            format!("{}\nelsewhere\n", first.text()),
+        )
+        .expect("written");
+        assert_ne!(Instance::of(dir.path()).expect("an id"), first);
+    }
+}

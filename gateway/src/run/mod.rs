@@ -1,0 +1,497 @@
+//! A running gateway: everything that `run` and `demo` start, wired together.
+
+mod adapters;
+mod alarm;
+mod brain;
+pub(crate) mod daemon;
+mod faults;
+mod guard_link;
+mod instance;
+pub(crate) mod log;
+mod outside;
+mod params;
+mod restore;
+pub(crate) mod sim;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapter_virtual::Levels;
+use anyhow::Context;
+use gateway_bus::Bus;
+use gateway_config::{Component, Config, Effect, Generations, GuardMode, LoadError, Loaded, Plan};
+use gateway_core::{Clock, Fault, LineId, LockState, RingId};
+use gateway_guard::{ClientParams, GuardClient, GuardProcess, SpawnParams, spawn_guard};
+use gateway_sip_io::{SipEngine, SipHandle};
+use gateway_site::{Input, Site};
+use gateway_store::{Filter, Options, Query, RealIo, Store};
+use rand::SeedableRng;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::clock::SystemClock;
+use crate::commands;
+use crate::run::adapters::Adapters;
+use crate::run::alarm::Alarm;
+use crate::run::brain::{Brain, Order};
+use crate::run::faults::Faults;
+use crate::run::instance::Instance;
+use crate::run::outside::{Ground, Outside};
+
+pub(crate) use params::{VIRTUAL_DEBOUNCE, guard as guard_params};
+
+/// The program that runs, also after an upgrade has put another one in its place: gateway, guard and sentinel are
+/// of one version and speak the same protocol.
+pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// The edge file of the virtual relays.
+pub(crate) fn relay_file(run_dir: &Path) -> PathBuf {
+    run_dir.join("virtual-relays.jsonl")
+}
+
+/// The runtime of the gateway: two workers serve a riser, and cost less memory than one a core.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")
+}
+
+/// A running gateway.
+pub(crate) struct Gateway {
+    adapters: Adapters,
+    brain: JoinHandle<()>,
+    bus: Bus,
+    config: Config,
+    faults: Faults,
+    file: PathBuf,
+    generation: u64,
+    generations: Generations,
+    guard: Option<GuardProcess>,
+    /// The file that the relay guard reads: a copy of what is in force.
+    in_force: PathBuf,
+    instance: Instance,
+    orders: mpsc::Sender<Order>,
+    outside: Outside,
+    sip: SipHandle,
+    store: Store,
+    /// Held while we live: the sockets in the run folder are ours.
+    _run_lock: std::fs::File,
+    /// The text of the site file that the core runs with.
+    text: String,
+}
+
+impl Gateway {
+    /// Starts everything for a site file without faults. `refused` says why the given file was not taken, when
+    /// its last confirmed generation runs instead.
+    ///
+    /// # Errors
+    /// What could not be started: the state folder is in use, a port is taken, a device is missing at start.
+    pub(crate) async fn start(
+        file: &Path,
+        loaded: Loaded,
+        refused: Option<LoadError>,
+    ) -> anyhow::Result<Self> {
+        let config = loaded.config;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        private_dir(&config.site.state_dir)?;
+        private_dir(&config.site.run_dir)?;
+        let (store, report) = Store::open(&config.site.state_dir, Options::default(), RealIo)?;
+        let run_lock = lock_run_dir(&config.site.run_dir)?;
+        let instance = Instance::of(&config.site.state_dir)?;
+        let generations = Generations::open(&config.site.state_dir)?;
+        let generation = generations.number_for(file, &loaded.text)?;
+        let in_force = keep(&config.site.state_dir, &loaded.text)?;
+        let faults = Faults::default();
+
+        let guard = match config.guard.mode {
+            GuardMode::Spawn => Some(start_guard(&in_force)),
+            GuardMode::External | GuardMode::None => None,
+        };
+        let (guard_client, guard_reports, liveness) = GuardClient::connect(
+            ClientParams {
+                generation,
+                instance: run_name(instance, clock.as_ref()),
+                lease: config.guard.lease,
+                socket: params::guard_socket(&config),
+            },
+            Arc::clone(&clock),
+        );
+
+        let (sip_events_to, sip_events) = mpsc::channel(512);
+        let sip = SipEngine::start(
+            params::sip(&config, instance.0),
+            Arc::clone(&clock),
+            sip_events_to,
+        )
+        .await?;
+        let (adapters, signals) = Adapters::start(&config, &clock, &sip, &faults)?;
+
+        let (now, wall) = (clock.now(), clock.wall());
+        let rng = Box::new(rand::rngs::StdRng::from_os_rng());
+        let mut site = Site::new(
+            params::site(&config, &instance.text()),
+            generation,
+            rng,
+            now,
+            wall,
+        );
+        restore::site(&mut site, &store, config_ttl(&config), now, wall);
+        for damage in &report.damage {
+            tracing::error!(%damage, "the journal was damaged");
+            faults.set("journal-damage", Some(damage.to_string()));
+        }
+        restore::damage(&store, &report, wall);
+        if let Some(why) = &refused {
+            tracing::error!(file = %file.display(), generation,
+                "the site file has faults and was NOT taken; the generation confirmed last runs instead");
+            faults.set(
+                "config",
+                Some(format!(
+                    "the site file was not taken, generation {generation} runs: {why}"
+                )),
+            );
+            restore::refused(&store, why, wall);
+        }
+        site.handle_input(now, wall, Input::Ready);
+
+        let (bus, core) = Bus::new(store.clone());
+        let (orders, order_queue) = mpsc::channel(4);
+        let brain = Brain {
+            alarm: Alarm::new()?,
+            bus: core,
+            clock: Arc::clone(&clock),
+            faults: faults.clone(),
+            guard: guard_client,
+            guard_reports,
+            lines: adapters.lines(),
+            liveness,
+            orders: order_queue,
+            signals,
+            sip: sip.clone(),
+            sip_events,
+            site,
+            store: store.clone(),
+        };
+        let brain = tokio::spawn(brain.run());
+        let ground = Ground {
+            bus: bus.clone(),
+            clock,
+            faults: faults.clone(),
+            instance,
+            orders: orders.clone(),
+        };
+        let outside = Outside::start(&config, ground).await?;
+        if refused.is_none() {
+            generations.confirm(file, &loaded.text)?;
+        }
+        Ok(Self {
+            adapters,
+            brain,
+            bus,
+            config,
+            faults,
+            file: file.to_owned(),
+            generation,
+            generations,
+            guard,
+            in_force,
+            instance,
+            orders,
+            outside,
+            sip,
+            store,
+            _run_lock: run_lock,
+            text: loaded.text,
+        })
+    }
+
+    /// Takes a new site file. Doors and accounts that did not change keep pulses, calls and registrations.
+    ///
+    /// An output must mean the same to the core and to the relay guard: if outputs change, the guard ends before
+    /// the core takes the new file and starts after it, so that no Grant meets a guard of the other file.
+    ///
+    /// # Errors
+    /// What could not be applied; what was applied before it stays, and is said.
+    pub(crate) async fn apply(&mut self, loaded: Loaded) -> anyhow::Result<String> {
+        let Loaded {
+            config: new, text, ..
+        } = loaded;
+        let plan = gateway_config::plan(&self.config, &new);
+        if plan.needs_process() {
+            anyhow::bail!("{plan}; start the gateway anew for this");
+        }
+        let restart = outputs_restart(&plan);
+        anyhow::ensure!(
+            !restart || self.guard.is_some(),
+            "{plan}; the relay guard is run by another program: start it and the gateway anew for this"
+        );
+        let number = self.generations.number_for(&self.file, &text)?;
+        let generation = next_generation(number, self.generation, text == self.text);
+        // a full disk is found here, before anything has changed
+        let written = write_new(&new.site.state_dir, &text)?;
+        if restart && let Some(guard) = self.guard.take() {
+            self.pulses_over().await;
+            guard.stop().await;
+        }
+        let kept = std::fs::rename(&written, &self.in_force);
+        if restart && kept.is_err() {
+            self.guard = Some(start_guard(&self.in_force));
+        }
+        kept.with_context(|| format!("{} cannot be replaced", self.in_force.display()))?;
+        let (done, answer) = oneshot::channel();
+        let site = Box::new(params::site(&new, &self.instance.text()));
+        let told = self.orders.send(Order::Apply(site, generation, done)).await;
+        let changed = answer.await;
+        if restart {
+            self.guard = Some(start_guard(&self.in_force));
+        }
+        told.ok().context("the core has ended")?;
+        let changed = changed.context("the core has ended")?;
+        // from here on the next file is compared with this one, whatever else cannot be taken of it
+        (self.generation, self.text) = (generation, text);
+        self.config = new.clone();
+        self.sip.apply(params::sip(&new, self.instance.0)).await?;
+        self.adapters.apply(&new, &self.sip, &self.faults).await?;
+        self.outside.apply(&new).await?;
+        self.generations.confirm(&self.file, &self.text)?;
+        self.faults.set("config", None);
+        Ok(changed)
+    }
+
+    /// Returns if the core ends by itself, which it must not: without it nobody gets out by an exit button, so
+    /// the process has to end and be started anew.
+    pub(crate) async fn core_ended(&mut self) {
+        let _ = (&mut self.brain).await;
+    }
+
+    /// The configuration in force.
+    pub(crate) const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// MQTT, HTTP and the demo's broker.
+    pub(crate) const fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
+    /// What `doorline sim` reaches; `None` if nothing is virtual.
+    pub(crate) fn simulator(&self) -> sim::Simulator {
+        sim::Simulator {
+            bus: self.bus.clone(),
+            buttons: self.adapters.buttons(),
+            virtual_site: self.adapters.virtual_site(),
+        }
+    }
+
+    /// Levels of a virtual line.
+    pub(crate) fn levels(&self, line: &LineId) -> Option<Arc<Levels>> {
+        self.adapters.virtual_site().read().ok()?.levels(line)
+    }
+
+    /// How many durable records one ring has.
+    pub(crate) fn story(&self, ring: &str) -> anyhow::Result<usize> {
+        let ring = RingId::parse(ring).context("not a ring id")?;
+        let filter = Filter {
+            ring: Some(ring),
+            ..Filter::default()
+        };
+        Ok(self
+            .store
+            .find(&Query {
+                filter,
+                max: 1000,
+                ..Query::default()
+            })?
+            .len())
+    }
+
+    /// Checks the journal on the disk, as `doorline journal verify` does, and says the result in words.
+    pub(crate) fn verify(&self) -> anyhow::Result<String> {
+        let report = gateway_store::verify(&self.config.site.state_dir)?;
+        anyhow::ensure!(
+            report.ok(),
+            "the journal does not verify:\n{}",
+            commands::verified(&report)
+        );
+        Ok(format!("{} records verified", report.events.records))
+    }
+
+    /// Journals that a site file was not taken.
+    pub(crate) fn refused(&self, error: &anyhow::Error) {
+        let count = error
+            .downcast_ref::<commands::ConfigFaults>()
+            .map_or(1, commands::ConfigFaults::count);
+        restore::refusal(&self.store, count, &format!("{error:#}"), SystemClock.wall());
+        self.faults
+            .set("config", Some(format!("the site file was not taken: {error:#}")));
+    }
+
+    /// Waits until no output is energised, at most as long as the longest pulse: a door that did not change keeps
+    /// the pulse that runs.
+    async fn pulses_over(&self) {
+        let mut view = self.bus.view();
+        let rests = view.wait_for(|view| view.doors.iter().all(|door| door.lock != LockState::Unlocked));
+        if tokio::time::timeout(Duration::from_secs(26), rests)
+            .await
+            .is_err()
+        {
+            tracing::warn!("an output was energised for long; its pulse ends with the guard's restart");
+        }
+    }
+
+    /// Waits until the guard can be used and the doors can be opened, at most 5 s.
+    ///
+    /// # Errors
+    /// The faults that stand after that time.
+    pub(crate) async fn ready(&self) -> anyhow::Result<()> {
+        let mut view = self.bus.view();
+        let usable = view.wait_for(|view| view.doors.iter().all(|door| door.available));
+        if tokio::time::timeout(Duration::from_secs(5), usable)
+            .await
+            .is_err()
+        {
+            let faults: Vec<String> = self
+                .faults()
+                .iter()
+                .map(|f| format!("{}: {}", f.part, f.text))
+                .collect();
+            anyhow::bail!("not every door can be opened after 5 s; {}", faults.join("; "));
+        }
+        Ok(())
+    }
+
+    /// Faults of the process, for messages.
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        self.faults.list()
+    }
+
+    /// Ends in good order: calls, registrations, outputs, then the journal.
+    pub(crate) async fn stop(self) {
+        let _ = self.orders.send(Order::Stop).await;
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.brain).await;
+        self.sip.shutdown().await;
+        self.outside.stop().await;
+        if let Some(guard) = self.guard {
+            guard.stop().await;
+        }
+        self.adapters.stop().await;
+        self.store.close();
+    }
+}
+
+fn config_ttl(config: &Config) -> Duration {
+    config
+        .mqtt
+        .as_ref()
+        .map_or(Duration::from_secs(60), |m| m.command_ttl)
+}
+
+/// Does the change need another relay guard?
+fn outputs_restart(plan: &Plan) -> bool {
+    plan.touched().any(|step| {
+        matches!(step.component, Component::Guard | Component::Output(_)) && step.effect >= Effect::Restart
+    })
+}
+
+/// A folder that only we can enter.
+fn private_dir(dir: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| {
+            format!(
+                "{} cannot be made; set state-dir and run-dir to folders of this user",
+                dir.display()
+            )
+        })
+}
+
+/// Two gateways with state folders of their own must not share the sockets of one run folder.
+fn lock_run_dir(run_dir: &Path) -> anyhow::Result<std::fs::File> {
+    let path = run_dir.join("gateway.lock");
+    let file = std::fs::File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).with_context(|| {
+        format!(
+            "another gateway runs in {}; stop it, or set run-dir",
+            run_dir.display()
+        )
+    })?;
+    Ok(file)
+}
+
+/// The generation of a file that is taken while the gateway runs. It never goes back, also not to the number of
+/// a file that ran before: the guard refuses Grants of older generations, and with them every exit.
+const fn next_generation(number: u64, running: u64, same_text: bool) -> u64 {
+    if same_text {
+        running
+    } else if number > running {
+        number
+    } else {
+        running + 1
+    }
+}
+
+/// Keeps the text in force for the relay guard, which must start even when the site file is being edited.
+fn keep(state_dir: &Path, text: &str) -> anyhow::Result<PathBuf> {
+    let path = state_dir.join("in-force.toml");
+    std::fs::rename(write_new(state_dir, text)?, &path)?;
+    Ok(path)
+}
+
+/// Writes the text beside the one in force.
+fn write_new(state_dir: &Path, text: &str) -> anyhow::Result<PathBuf> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let new = state_dir.join("in-force.new");
+    let write = || {
+        let mut file = std::fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)?;
+        std::io::Write::write_all(&mut file, text.as_bytes())?;
+        file.sync_all()
+    };
+    write().with_context(|| format!("{} cannot be written", new.display()))?;
+    Ok(new)
+}
+
+fn start_guard(in_force: &Path) -> GuardProcess {
+    spawn_guard(SpawnParams {
+        args: [
+            "relay-guard".into(),
+            "--follow-stdin".into(),
+            "--config".into(),
+            in_force.into(),
+        ]
+        .into(),
+        program: THIS_PROGRAM.into(),
+    })
+}
+
+/// Names this run: numbers of Grants are unique within it, and a frozen predecessor has another name.
+fn run_name(instance: Instance, clock: &dyn Clock) -> String {
+    format!("{}-{}", &instance.text()[..8], clock.now().as_nanos())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_generation;
+
+    #[test]
+    fn the_generation_never_goes_back() {
+        // a new file
+        assert_eq!(next_generation(8, 7, false), 8);
+        // the same file once more
+        assert_eq!(next_generation(7, 7, true), 7);
+        // back to the confirmed file 7 after file 8 was taken in part
+        assert_eq!(next_generation(7, 8, false), 9);
+        // another new file after that: 8 was never confirmed
+        assert_eq!(next_generation(8, 9, false), 10);
+    }
+}

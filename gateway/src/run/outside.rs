@@ -1,0 +1,167 @@
+//! The outside interfaces of a running gateway: MQTT, HTTP, and the demo's broker.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use gateway_bus::Bus;
+use gateway_config::{BrokerUrl, Config};
+use gateway_core::Clock;
+use gateway_http::HttpHandle;
+use gateway_mqtt::{EmbeddedBroker, MqttHandle, MqttStatus};
+use tokio::sync::{mpsc, watch};
+
+use crate::run::brain::Order;
+use crate::run::faults::Faults;
+use crate::run::instance::Instance;
+use crate::run::params;
+
+/// What the interfaces are started with, and again when the site file changes.
+#[derive(Clone)]
+pub(crate) struct Ground {
+    pub(crate) bus: Bus,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) faults: Faults,
+    pub(crate) instance: Instance,
+    pub(crate) orders: mpsc::Sender<Order>,
+}
+
+/// What runs towards the network, besides SIP.
+pub(crate) struct Outside {
+    broker: Option<EmbeddedBroker>,
+    ground: Ground,
+    http: Option<(HttpHandle, gateway_http::HttpParams)>,
+    mqtt: Option<MqttHandle>,
+}
+
+impl Outside {
+    /// Starts what the site configures.
+    ///
+    /// # Errors
+    /// The page's port is taken, its certificate cannot be used, or the demo's broker cannot listen.
+    pub(crate) async fn start(config: &Config, ground: Ground) -> anyhow::Result<Self> {
+        let mut outside = Self {
+            broker: None,
+            ground,
+            http: None,
+            mqtt: None,
+        };
+        outside.apply(config).await?;
+        Ok(outside)
+    }
+
+    /// Takes a site file: what did not change goes on.
+    ///
+    /// # Errors
+    /// As [`Outside::start`].
+    pub(crate) async fn apply(&mut self, config: &Config) -> anyhow::Result<()> {
+        self.apply_mqtt(config).await?;
+        let wanted = params::http(config);
+        if let Some((running, params)) = &self.http
+            && Some(params) == wanted.as_ref()
+        {
+            // same files, but what is in them may be new
+            running.reload_tls().context("page and API")?;
+            return Ok(());
+        }
+        if let Some((old, _)) = self.http.take() {
+            old.shutdown().await;
+        }
+        if let Some(params) = wanted {
+            let (bus, clock) = (self.ground.bus.clone(), Arc::clone(&self.ground.clock));
+            let handle = gateway_http::start(params.clone(), bus, clock)
+                .await
+                .context("page and API")?;
+            self.http = Some((handle, params));
+        }
+        Ok(())
+    }
+
+    async fn apply_mqtt(&mut self, config: &Config) -> anyhow::Result<()> {
+        let embedded = config
+            .mqtt
+            .as_ref()
+            .is_some_and(|m| m.broker == BrokerUrl::Embedded);
+        if embedded && self.broker.is_none() {
+            self.broker = Some(EmbeddedBroker::start()?);
+        }
+        let wanted = params::mqtt(config, self.ground.instance, self.broker_port());
+        match (wanted, &self.mqtt) {
+            (Some(params), Some(running)) => running.apply(params),
+            (Some(params), None) => {
+                let (bus, clock) = (self.ground.bus.clone(), Arc::clone(&self.ground.clock));
+                let handle = gateway_mqtt::start(params, bus, clock);
+                tokio::spawn(tell(
+                    handle.status(),
+                    self.ground.faults.clone(),
+                    self.ground.orders.clone(),
+                ));
+                self.mqtt = Some(handle);
+            }
+            (None, _) => {
+                if let Some(old) = self.mqtt.take() {
+                    old.shutdown().await;
+                    self.ground.faults.set("mqtt", None);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Port of the embedded broker.
+    pub(crate) fn broker_port(&self) -> Option<u16> {
+        self.broker.as_ref().map(EmbeddedBroker::port)
+    }
+
+    /// Address of the page.
+    pub(crate) fn url(&self) -> Option<String> {
+        let (handle, params) = self.http.as_ref()?;
+        let scheme = if params.tls == gateway_http::Tls::Off {
+            "http"
+        } else {
+            "https"
+        };
+        Some(format!("{scheme}://{}", handle.local_addr()))
+    }
+
+    /// SHA-256 of the page's certificate, for a browser that cannot check it.
+    pub(crate) fn fingerprint(&self) -> Option<String> {
+        self.http.as_ref()?.0.fingerprint()
+    }
+
+    /// The one-time code for the first user, if there is none yet.
+    pub(crate) fn setup_code(&self) -> Option<String> {
+        self.http.as_ref()?.0.setup_code()
+    }
+
+    /// Ends it: what is durable is still published.
+    pub(crate) async fn stop(self) {
+        if let Some((http, _)) = self.http {
+            http.shutdown().await;
+        }
+        if let Some(mqtt) = self.mqtt {
+            mqtt.shutdown().await;
+        }
+    }
+}
+
+/// Notes how MQTT goes, and tells the core of another gateway under our name.
+async fn tell(mut status: watch::Receiver<MqttStatus>, faults: Faults, orders: mpsc::Sender<Order>) {
+    let mut second = None;
+    loop {
+        let now: MqttStatus = status.borrow_and_update().clone();
+        faults.set("mqtt", now.fault);
+        if now.second_instance != second {
+            second.clone_from(&now.second_instance);
+            if orders
+                .send(Order::SecondInstance(now.second_instance))
+                .await
+                .is_err()
+            {
+                return;
+            }
+        }
+        if status.changed().await.is_err() {
+            return;
+        }
+    }
+}

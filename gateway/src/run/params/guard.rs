@@ -1,0 +1,110 @@
+//! Parameters of the relay guard, made by the guard's own process from the same file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use adapter_api::OutputDriver;
+use gateway_config::{Config, OutputDriver as Driver};
+use gateway_core::OutputId;
+use gateway_guard::{GuardBoard, GuardOutput, GuardParams, SentinelParams};
+
+use crate::run::{THIS_PROGRAM, relay_file};
+
+/// The guard's socket.
+pub(crate) fn socket(config: &Config) -> PathBuf {
+    config.site.run_dir.join("guard.sock")
+}
+
+/// What the guard holds. Outputs on one device share a driver, so that it is opened once.
+pub(crate) fn guard(config: &Config, file: &Path, follow_stdin: bool) -> GuardParams {
+    let sentinel = SentinelParams {
+        args: [
+            "relay-guard".into(),
+            "--sentinel".into(),
+            "--config".into(),
+            file.into(),
+        ]
+        .into(),
+        program: THIS_PROGRAM.into(),
+    };
+    GuardParams {
+        boards: boards(config),
+        follow_stdin,
+        lease: config.guard.lease,
+        sentinel: Some(sentinel),
+        socket: socket(config),
+    }
+}
+
+/// One board for each chip, serial port, and for all that is virtual.
+fn boards(config: &Config) -> Vec<GuardBoard> {
+    let mut gpio: BTreeMap<(PathBuf, bool), Vec<(OutputId, &gateway_config::GpioOutput)>> = BTreeMap::new();
+    let mut serial: BTreeMap<PathBuf, Vec<(OutputId, &gateway_config::Lcus1)>> = BTreeMap::new();
+    let mut simulated: Vec<OutputId> = vec![];
+    for (id, output) in &config.outputs {
+        match &output.driver {
+            Driver::Gpio(pin) => {
+                let rppal = matches!(pin.backend, gateway_config::Backend::Rppal);
+                gpio.entry((pin.chip.clone(), rppal))
+                    .or_default()
+                    .push((id.clone(), pin));
+            }
+            Driver::Lcus1(relay) => serial
+                .entry(relay.port.clone())
+                .or_default()
+                .push((id.clone(), relay)),
+            Driver::Virtual(_) => simulated.push(id.clone()),
+        }
+    }
+    let output = |id: &OutputId, channel| GuardOutput {
+        channel,
+        max_on: config
+            .outputs
+            .get(id)
+            .map_or(std::time::Duration::ZERO, |o| o.max_on),
+        output: id.clone(),
+    };
+    let mut boards = vec![];
+    for ((chip, rppal), pins) in &gpio {
+        // the configuration allows offsets that fit: a chip has fewer than 1024 lines
+        let channel = |pin: &gateway_config::GpioOutput| u16::try_from(pin.line).unwrap_or(u16::MAX);
+        let lines = pins.iter().map(|(_, pin)| adapter_gpio::OutputLine {
+            active_low: pin.active_low,
+            line: channel(pin),
+        });
+        let backend = if *rppal {
+            adapter_gpio::Backend::Rppal
+        } else {
+            adapter_gpio::Backend::Gpiocdev
+        };
+        let driver = adapter_gpio::GpioOutputs::new(backend, chip.clone(), lines.collect());
+        let outputs = pins.iter().map(|(id, pin)| output(id, channel(pin))).collect();
+        boards.push(GuardBoard {
+            driver: Box::new(driver) as Box<dyn OutputDriver>,
+            outputs,
+        });
+    }
+    for (port, relays) in &serial {
+        let baud = relays.first().map_or(9600, |(_, relay)| relay.baud);
+        let driver = adapter_serial_relay::Lcus1::new(port.clone(), baud);
+        let outputs = relays
+            .iter()
+            .map(|(id, relay)| output(id, relay.channel))
+            .collect();
+        boards.push(GuardBoard {
+            driver: Box::new(driver) as Box<dyn OutputDriver>,
+            outputs,
+        });
+    }
+    if !simulated.is_empty() {
+        let channels: Vec<(u16, OutputId)> = (1..).zip(simulated).collect();
+        let names = channels.iter().map(|(n, id)| (*n, id.to_string())).collect();
+        let driver = adapter_virtual::VirtualRelay::new(&relay_file(&config.site.run_dir), names);
+        let outputs = channels.iter().map(|(n, id)| output(id, *n)).collect();
+        boards.push(GuardBoard {
+            driver: Box::new(driver) as Box<dyn OutputDriver>,
+            outputs,
+        });
+    }
+    boards
+}

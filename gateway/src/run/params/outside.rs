@@ -1,0 +1,69 @@
+//! Parameters of MQTT and HTTP.
+
+use gateway_config::{BrokerUrl, Config};
+use gateway_http::{HttpParams, Language, Tls};
+use gateway_mqtt::{MqttParams, MqttTls};
+
+use crate::run::instance::Instance;
+
+/// HTTP, if the site has it.
+pub(crate) fn http(config: &Config) -> Option<HttpParams> {
+    let http = config.http.as_ref()?;
+    let tls = match (http.tls, &http.cert_file, &http.key_file) {
+        (false, _, _) => Tls::Off,
+        (true, Some(cert), Some(key)) => Tls::Files {
+            cert: cert.clone(),
+            key: key.clone(),
+        },
+        (true, _, _) => Tls::SelfSigned {
+            names: vec![
+                "localhost".to_owned(),
+                config.site.id.to_string(),
+                http.listen.ip().to_string(),
+            ],
+            state_dir: config.site.state_dir.clone(),
+        },
+    };
+    Some(HttpParams {
+        language: Language::from_code(config.site.language.word()).unwrap_or_default(),
+        listen: http.listen,
+        origins: vec![],
+        tls,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+/// MQTT, if the site has it. `embedded` is the port of the demo's broker.
+pub(crate) fn mqtt(config: &Config, instance: Instance, embedded: Option<u16>) -> Option<MqttParams> {
+    let mqtt = config.mqtt.as_ref()?;
+    let (host, port, tls) = match &mqtt.broker {
+        BrokerUrl::Embedded => ("127.0.0.1".to_owned(), embedded?, None),
+        BrokerUrl::Remote { host, port, tls } => {
+            let trust = tls.then(|| MqttTls {
+                ca_file: mqtt.ca_file.clone(),
+            });
+            (host.to_string(), *port, trust)
+        }
+    };
+    Some(MqttParams {
+        accept_untimed: mqtt.accept_untimed,
+        base: mqtt.base.as_str().to_owned(),
+        host,
+        port,
+        command_ttl: mqtt.command_ttl,
+        discovery: mqtt.discovery.then(|| mqtt.discovery_prefix.as_str().to_owned()),
+        instance: instance.text(),
+        language: config.site.language.word().to_owned(),
+        site_address: config.site.address.clone(),
+        site_id: config.site.id.clone(),
+        site_name: config.site.name.clone(),
+        site_number: config.site.number.clone(),
+        tls,
+        login: mqtt.user.clone().zip(mqtt.password.clone()),
+        page: config
+            .http
+            .as_ref()
+            .map(|h| format!("http{}://{}", if h.tls { "s" } else { "" }, h.listen)),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}

@@ -1,0 +1,73 @@
+//! Parameters of the SIP engine.
+
+use gateway_config as config;
+use gateway_core::{AccountId, LineId, Secret};
+use gateway_sip_io as sip;
+
+use config::Config;
+
+/// The SIP engine's view of the file. `instance` is stable over restarts.
+pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
+    let accounts = config.accounts.iter().map(|(id, account)| sip::AccountParams {
+        id: id.clone(),
+        domain: account.domain.to_string(),
+        user: account.user.clone(),
+        auth_user: account.auth_user.clone(),
+        password: account.password.clone().unwrap_or_else(|| Secret::new("")),
+        display: config.site.name.clone(),
+        transport: transport(account.transport),
+        port: account.port,
+        proxy: account.proxy.as_ref().map(ToString::to_string),
+        expires: account.expires,
+        register: account.register,
+        srtp: srtp(account.srtp),
+        tls: sip::TlsTrust {
+            ca_file: account.tls_ca_file.clone(),
+            verify: account.tls_verify,
+        },
+        line: line_of(config, Some(id)),
+    });
+    sip::SipParams {
+        accounts: accounts.collect(),
+        bind: config.sip.bind,
+        udp_port: config.sip.udp_port,
+        tcp_port: (config.sip.tcp_port != 0).then_some(config.sip.tcp_port),
+        tls_port: (config.sip.tls_port != 0).then_some(config.sip.tls_port),
+        tls_identity: config
+            .sip
+            .tls_cert_file
+            .clone()
+            .zip(config.sip.tls_key_file.clone())
+            .map(|(cert_file, key_file)| sip::TlsIdentity { cert_file, key_file }),
+        rtp_ports: config.sip.rtp_ports.clone(),
+        direct_peers: config.sip.direct_peers.iter().copied().collect(),
+        direct_line: line_of(config, None).or_else(|| config.panels.values().next().map(|p| p.line.clone())),
+        instance,
+        ..sip::SipParams::default()
+    }
+}
+
+/// The line of the first panel that calls through an account (or directly): where its incoming calls go.
+fn line_of(config: &Config, account: Option<&AccountId>) -> Option<LineId> {
+    config
+        .panels
+        .values()
+        .find(|p| p.account.as_ref() == account)
+        .map(|p| p.line.clone())
+}
+
+const fn transport(transport: config::Transport) -> sip::Transport {
+    match transport {
+        config::Transport::Tcp => sip::Transport::Tcp,
+        config::Transport::Tls => sip::Transport::Tls,
+        config::Transport::Udp => sip::Transport::Udp,
+    }
+}
+
+const fn srtp(srtp: config::Srtp) -> sip::Srtp {
+    match srtp {
+        config::Srtp::Off => sip::Srtp::Off,
+        config::Srtp::Optional => sip::Srtp::Optional,
+        config::Srtp::Required => sip::Srtp::Required,
+    }
+}

@@ -1,0 +1,202 @@
+//! Parameters of the site machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use gateway_config as config;
+use gateway_site as site;
+
+use config::Config;
+
+/// Debounce of virtual inputs, as a push button wants it.
+pub(crate) const VIRTUAL_DEBOUNCE: Duration = Duration::from_millis(20);
+
+/// The site machine's view of the file.
+pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
+    let mqtt = config.mqtt.as_ref();
+    site::SiteParams {
+        accounts: map(&config.accounts, |a| site::AccountParams {
+            domain: a.domain.to_string(),
+            register: a.register,
+        }),
+        accept_untimed: mqtt.is_some_and(|m| m.accept_untimed),
+        cards: map(&config.cards, card),
+        codes: map(&config.codes, code),
+        command_ttl: mqtt.map_or(Duration::from_secs(10), |m| m.command_ttl),
+        doors: map(&config.doors, door),
+        fire_input: config.site.fire_input.clone(),
+        id: config.site.id.clone(),
+        // the GPIO driver debounces by itself; a virtual input bounces only if it is told to
+        inputs: map(&config.inputs, |i| site::InputParams {
+            debounce: if i.driver.is_virtual() {
+                VIRTUAL_DEBOUNCE
+            } else {
+                Duration::ZERO
+            },
+            simulated: i.driver.is_virtual(),
+        }),
+        instance: instance.to_owned(),
+        lines: map(&config.lines, line),
+        lists: map(&config.lists, |l| list(config, l)),
+        name: config.site.name.clone(),
+        outputs: map(&config.outputs, |o| site::OutputParams {
+            simulated: o.driver.is_virtual(),
+        }),
+        panels: config
+            .panels
+            .iter()
+            .map(|(id, p)| (id.clone(), panel(p)))
+            .collect(),
+        readers: map(&config.readers, |r| site::ReaderParams {
+            simulated: r.driver.is_virtual(),
+        }),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+fn map<K: Clone + Ord, V, W>(from: &BTreeMap<K, V>, one: impl Fn(&V) -> W) -> BTreeMap<K, W> {
+    from.iter().map(|(id, value)| (id.clone(), one(value))).collect()
+}
+
+fn card(card: &config::Card) -> site::CardParams {
+    site::CardParams {
+        doors: card.doors.iter().cloned().collect(),
+        frame: card.card.clone(),
+        person: card.person.clone(),
+    }
+}
+
+fn code(code: &config::Code) -> site::CodeParams {
+    let from: BTreeSet<&str> = code.from.iter().map(|f| f.word()).collect();
+    site::CodeParams {
+        digits: code.digits.reveal().to_owned(),
+        doors: code.doors.iter().cloned().collect(),
+        from_call: from.contains(config::CodeFrom::Call.word()),
+        from_keypad: from.contains(config::CodeFrom::Keypad.word()),
+        person: code.person.clone(),
+    }
+}
+
+fn door(door: &config::Door) -> site::DoorParams {
+    site::DoorParams {
+        callers: door
+            .callers
+            .iter()
+            .map(|c| site::Caller {
+                address: c.number.to_string(),
+                name: c.name.clone().unwrap_or_else(|| c.number.to_string()),
+            })
+            .collect(),
+        contact: door.contact.as_ref().map(|c| c.input.clone()),
+        digits_by_list: matches!(door.digits_by, config::DigitsBy::List),
+        duty: match door.duty {
+            config::Duty::Continuous => site::Duty::Continuous,
+            config::Duty::Pulse => site::Duty::Pulse,
+        },
+        fail: match door.fail {
+            config::Fail::Safe => site::FailMode::Safe,
+            config::Fail::Secure => site::FailMode::Secure,
+        },
+        held_open: door.held_open,
+        lock: match door.lock {
+            config::LockKind::Bistable => site::LockKind::Bistable,
+            config::LockKind::GateOpen => site::LockKind::GateOpen,
+            config::LockKind::GateStep => site::LockKind::GateStep,
+            config::LockKind::Maglock => site::LockKind::Maglock,
+            config::LockKind::Motor => site::LockKind::Motor,
+            config::LockKind::Strike => site::LockKind::Strike,
+        },
+        name: door.name.clone(),
+        on_journal_fault: match door.on_journal_fault {
+            config::OnJournalFault::OpenAndBuffer => site::OnJournalFault::OpenAndBuffer,
+            config::OnJournalFault::Refuse => site::OnJournalFault::Refuse,
+        },
+        output: door.output.clone(),
+        owner: match door.lock_owner {
+            config::LockOwner::Gateway => site::LockOwner::Gateway,
+            config::LockOwner::Panel => site::LockOwner::Panel,
+        },
+        readers: door.readers.clone(),
+        relock: match door.relock {
+            config::Relock::OnClose => site::Relock::OnClose,
+            config::Relock::OnOpen => site::Relock::OnOpen,
+            config::Relock::Time => site::Relock::Time,
+        },
+        rex: door.rex.iter().map(rex).collect(),
+        strike: door.strike,
+        tamper: door.tamper.as_ref().map(|t| t.input.clone()),
+    }
+}
+
+fn rex(rex: &config::Rex) -> site::RexParams {
+    site::RexParams {
+        input: rex.input.clone(),
+        kind: match rex.kind {
+            config::RexKind::Parallel => site::RexKind::Parallel,
+            config::RexKind::ShuntOnly => site::RexKind::ShuntOnly,
+            config::RexKind::Unlock => site::RexKind::Unlock,
+        },
+    }
+}
+
+fn line(line: &config::Line) -> site::LineParams {
+    site::LineParams {
+        call_in: match line.call_in {
+            config::CallIn::None => site::CallIn::None,
+            config::CallIn::SelfStart => site::CallIn::SelfStart,
+        },
+        handset_sense: line.driver.is_virtual(),
+        open_when: match line.open_when {
+            config::OpenWhen::Always => site::OpenWhen::Always,
+            config::OpenWhen::OffHook => site::OpenWhen::OffHook,
+            config::OpenWhen::Ringing => site::OpenWhen::Ringing,
+        },
+        ring_window: line.ring_window,
+        simulated: line.driver.is_virtual(),
+        talk_window: line.talk_window,
+    }
+}
+
+fn list(config: &Config, list: &config::List) -> site::ListParams {
+    site::ListParams {
+        hang_up_after_open: list.hang_up_after_open,
+        parallel: matches!(list.strategy, config::Strategy::Parallel),
+        ring: list.ring,
+        talk_limit: list.talk_limit,
+        targets: list.targets.iter().map(|t| target(config, t)).collect(),
+    }
+}
+
+/// A number goes through the panel's account; a full address through the account of its domain, else directly.
+fn target(config: &Config, target: &config::Target) -> site::TargetParams {
+    let of_domain = |host: &str| {
+        let mut accounts = config.accounts.iter();
+        accounts
+            .find(|(_, a)| a.domain.as_str() == host)
+            .map(|(id, _)| id.clone())
+    };
+    let account = target
+        .account
+        .clone()
+        .or_else(|| target.to.host().and_then(of_domain));
+    site::TargetParams {
+        direct: account.is_none() && target.to.host().is_some(),
+        account,
+        address: target.to.to_string(),
+        name: target.name.clone(),
+    }
+}
+
+fn panel(panel: &config::Panel) -> site::PanelParams {
+    site::PanelParams {
+        account: panel.account.clone(),
+        buttons: map(&panel.buttons, |b| site::ButtonParams {
+            input: b.input.clone(),
+            list: b.call.clone(),
+            name: b.name.clone(),
+        }),
+        doors: panel.doors.clone(),
+        line: panel.line.clone(),
+        name: panel.name.clone(),
+    }
+}

@@ -1,0 +1,137 @@
+//! What survives a restart, and how it comes back before the first decision.
+
+use std::time::Duration;
+
+use gateway_config::LoadError;
+use gateway_core::{CommandEvent, CommandId, Envelope, Event, GatewayEvent, Instant, Timestamp};
+use gateway_site::{LockOut, SeenId, Site};
+use gateway_store::{Filter, OpenReport, Query, Store};
+
+/// Command ids of the last moments: a repetition must not be acted on again.
+pub(crate) fn site(site: &mut Site, store: &Store, ttl: Duration, now: Instant, wall: Timestamp) {
+    let since = wall.checked_sub(ttl * 2).unwrap_or(wall);
+    let filter = Filter {
+        kind: Some("command".to_owned()),
+        since: Some(since),
+        ..Filter::default()
+    };
+    let query = Query {
+        filter,
+        max: 10_000,
+        newest_first: true,
+        ..Query::default()
+    };
+    let found = match store.find(&query) {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::error!(%error, "commands judged before the restart cannot be read");
+            vec![]
+        }
+    };
+    let seen = found.iter().filter_map(|record| match record.event() {
+        Ok(Event::Command(CommandEvent::Accepted { id, .. })) => Some(SeenId { at: record.at, id }),
+        Ok(Event::Command(CommandEvent::Refused { id, .. })) => Some(SeenId {
+            at: record.at,
+            id: CommandId::new(&id)?,
+        }),
+        Ok(_) | Err(_) => None,
+    });
+    site.restore_ids(seen.collect(), now, wall);
+    site.restore_locks(locks(store, wall), now);
+}
+
+/// Kind of the lock-out entries among the journal's records.
+const LOCKS: &str = "lock-out";
+
+/// Keeps who is locked out, so that a restart is no way round it. Entries end by themselves.
+pub(crate) fn keep_locks(store: &Store, locks: &[LockOut], wall: Timestamp) {
+    let known: Vec<String> = store
+        .records()
+        .list(LOCKS)
+        .into_iter()
+        .map(|(source, _)| source)
+        .collect();
+    for lock in locks {
+        let until = wall.checked_add(lock.left).unwrap_or(wall);
+        let value = serde_json::json!({ "failures": lock.failures, "until": until.to_string() });
+        let expires = wall.checked_add(lock.left + FORGET).ok();
+        if let Err(error) = store
+            .records()
+            .put(LOCKS, &lock.source.to_string(), value, expires)
+        {
+            tracing::error!(%error, "a lock-out could not be kept");
+        }
+    }
+    for gone in known
+        .iter()
+        .filter(|source| locks.iter().all(|lock| lock.source.to_string() != **source))
+    {
+        if let Err(error) = store.records().delete(LOCKS, gone) {
+            tracing::error!(%error, "a lock-out that ended could not be removed");
+        }
+    }
+}
+
+/// Wrong tries are remembered this long.
+const FORGET: Duration = Duration::from_secs(3600);
+
+fn locks(store: &Store, wall: Timestamp) -> Vec<LockOut> {
+    let entries = store.records().list(LOCKS).into_iter();
+    let read = entries.filter_map(|(source, entry)| {
+        let until: Timestamp = entry.value["until"].as_str()?.parse().ok()?;
+        Some(LockOut {
+            failures: u32::try_from(entry.value["failures"].as_u64()?).ok()?,
+            left: Duration::try_from(until.duration_since(wall)).unwrap_or(Duration::ZERO),
+            source: source.parse().ok()?,
+        })
+    });
+    read.collect()
+}
+
+/// Journals the damage that was found at start.
+pub(crate) fn damage(store: &Store, report: &OpenReport, wall: Timestamp) {
+    for damage in &report.damage {
+        let event = Event::Gateway(GatewayEvent::JournalDamage {
+            text: damage.to_string(),
+        });
+        if store
+            .append(Envelope {
+                at: wall,
+                event,
+                ring: None,
+                simulated: false,
+            })
+            .is_err()
+        {
+            tracing::error!("the damage of the journal could not be journalled");
+        }
+    }
+}
+
+/// Journals that the given site file was not taken at start.
+pub(crate) fn refused(store: &Store, why: &LoadError, wall: Timestamp) {
+    let count = if let LoadError::Faults(faults) = why {
+        faults.list.len() as u64
+    } else {
+        1
+    };
+    refusal(store, count, &why.to_string(), wall);
+}
+
+/// Journals that a site file was not taken.
+pub(crate) fn refusal(store: &Store, faults: u64, text: &str, wall: Timestamp) {
+    // the first line names the place; the rest is on standard error
+    let first = text.lines().next().unwrap_or_default().to_owned();
+    let event = Event::Gateway(GatewayEvent::ConfigRefused { faults, first });
+    if store
+        .append(Envelope {
+            at: wall,
+            event,
+            ring: None,
+            simulated: false,
+        })
+        .is_err()
+    {
+        tracing::error!("the refusal could not be journalled");
+    }
+}

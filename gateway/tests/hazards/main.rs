@@ -1,0 +1,221 @@
+//! The real programs on a virtual site: what happens to a door when processes are killed, frozen, reloaded with
+//! good and bad files, or started twice. Each test ends with a door that still opens.
+
+mod house;
+
+use std::time::Duration;
+
+use house::{House, STRIKE, children, free_port};
+use rustix::process::Signal;
+use serde_json::json;
+
+/// What a process may take to do something on a busy machine, beyond the time it should take.
+const SLACK: Duration = Duration::from_millis(1500);
+
+#[test]
+fn a_reload_of_a_code_touches_neither_the_guard_nor_a_running_pulse() {
+    let mut house = House::start();
+    let guard = house.guard();
+    let on = house.open_by_exit();
+    house.rewrite("digits = \"9\"", "digits = \"8\"");
+    house.reload("the new site file is in force");
+    let off = house.rest();
+    assert!(
+        off - on >= STRIKE - Duration::from_millis(100),
+        "{}",
+        house.story()
+    );
+    assert_eq!(house.guard(), guard, "{}", house.story());
+    assert_eq!(house.times_on(), 1, "{}", house.story());
+}
+
+#[test]
+fn a_broken_file_changes_nothing_in_the_middle_of_a_pulse() {
+    let mut house = House::start();
+    let guard = house.guard();
+    let on = house.open_by_exit();
+    house.rewrite("[doors.front]", "[doors.front");
+    house.reload("the site file was not taken, the old one stays in force");
+    let off = house.rest();
+    assert!(
+        off - on >= STRIKE - Duration::from_millis(100),
+        "{}",
+        house.story()
+    );
+    assert_eq!(house.guard(), guard, "{}", house.story());
+    house.open_by_exit();
+    house.rest();
+}
+
+#[test]
+fn a_changed_output_gets_its_new_guard_after_the_pulse_that_runs() {
+    let mut house = House::start();
+    let guard = house.guard();
+    let on = house.open_by_exit();
+    house.rewrite("max-on-ms = 10000", "max-on-ms = 9000");
+    house.reload("the new site file is in force");
+    let off = house.rest();
+    assert!(
+        off - on >= STRIKE - Duration::from_millis(100),
+        "{}",
+        house.story()
+    );
+    assert_ne!(house.guard(), guard, "{}", house.story());
+    house.ready_again(2);
+    assert_eq!(house.times_on(), 1, "{}", house.story());
+    house.open_by_exit();
+    house.rest();
+}
+
+#[test]
+fn the_file_before_one_that_was_taken_in_part_lets_everybody_out() {
+    let mut house = House::start();
+    let good = house.text();
+    // The core takes it; SIP does not change its ports while it runs.
+    let other_port = |line: &str| match line.strip_prefix("udp-port = ") {
+        Some(_) => format!("udp-port = {}\n", free_port()),
+        None => format!("{line}\n"),
+    };
+    house.replace(&good.lines().map(other_port).collect::<String>());
+    house.reload("the site file was not taken as a whole");
+    house.replace(&good);
+    house.reload("the new site file is in force");
+    house.open_by_exit();
+    house.rest();
+}
+
+#[test]
+fn a_killed_gateway_lets_go_and_its_successor_opens_nothing_by_itself() {
+    let mut house = House::start();
+    let on = house.open_by_exit();
+    house.signal(Signal::KILL);
+    let off = house.rest();
+    assert!(off - on < Duration::from_secs(1) + SLACK, "{}", house.story());
+    house.start_again();
+    assert_eq!(house.times_on(), 1, "{}", house.story());
+    house.open_by_exit();
+    house.rest();
+}
+
+#[test]
+fn a_killed_guard_lets_go_and_the_next_one_starts_at_rest() {
+    let mut house = House::start();
+    let guard = house.guard();
+    let on = house.open_by_exit();
+    house.signal_to(guard, Signal::KILL);
+    let off = house.rest();
+    assert!(off - on < SLACK, "{}", house.story());
+    house.wait_for("the relay guard is ready", 2);
+    house.ready_again(2);
+    assert_eq!(house.times_on(), 1, "a pulse does not go on\n{}", house.story());
+    house.open_by_exit();
+    house.rest();
+}
+
+#[test]
+fn a_frozen_gateway_lets_go_and_forgets_what_was_pressed_meanwhile() {
+    let mut house = House::start();
+    let on = house.open_by_exit();
+    let mut waiting = house.connect();
+    house.signal(Signal::STOP);
+    let off = house.rest();
+    assert!(off - on < Duration::from_secs(1) + SLACK, "{}", house.story());
+    waiting.send(&json!({ "act": "input", "input": "front-rex", "active": true }));
+    waiting.send(&json!({ "act": "card", "reader": "front-reader", "card": "26:123,04567" }));
+    std::thread::sleep(Duration::from_millis(600));
+    house.signal(Signal::CONT);
+    for _ in 0..2 {
+        assert!(waiting.answer().contains("stood still"), "{}", house.story());
+    }
+    assert_eq!(house.times_on(), 1, "{}", house.story());
+    house.open_by_exit();
+    house.rest();
+}
+
+#[test]
+fn both_frozen_the_sentinel_lets_go_and_nothing_opens_when_they_go_on() {
+    let mut house = House::start();
+    let guard = house.guard();
+    let on = house.open_by_exit();
+    house.signal(Signal::STOP);
+    house.signal_to(guard, Signal::STOP);
+    let off = house.rest();
+    assert!(off - on < Duration::from_secs(1) + SLACK, "{}", house.story());
+    house.signal(Signal::CONT);
+    house.wait_for("the relay guard is ready", 2);
+    house.ready_again(2);
+    assert_eq!(house.times_on(), 1, "{}", house.story());
+    house.open_by_exit();
+    house.rest();
+}
+
+#[test]
+fn a_second_gateway_on_the_same_folders_ends_and_harms_nobody() {
+    let mut house = House::start();
+    let on = house.open_by_exit();
+    let second = house.second("site.toml");
+    assert!(!second.success(), "{}", house.story());
+    house.write("other.toml", &house.text().replace("/state\"", "/other-state\""));
+    let with_other_state = house.second("other.toml");
+    assert!(!with_other_state.success(), "{}", house.story());
+    let off = house.rest();
+    assert!(
+        off - on >= STRIKE - Duration::from_millis(100),
+        "{}",
+        house.story()
+    );
+    house.open_by_exit();
+    house.rest();
+}
+
+#[test]
+fn an_emptied_run_folder_costs_a_guard_and_no_door() {
+    let mut house = House::start();
+    let guard = house.guard();
+    let mut control = house.connect();
+    std::fs::remove_dir_all(house.path("run")).expect("it was there");
+    house.wait_for("the relay guard is ready", 2);
+    assert_ne!(house.guard(), guard, "{}", house.story());
+    house.ready_again(2);
+    assert_eq!(children(house.pid()).len(), 1, "one guard\n{}", house.story());
+    house.watch_anew();
+    // The control socket is gone with its folder; a connection from before still reaches the devices.
+    control.send(&json!({ "act": "pulse", "input": "front-rex", "ms": 200 }));
+    house.energised();
+    house.rest();
+}
+
+#[test]
+fn an_upgrade_under_a_running_gateway_costs_no_door() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let program = dir.path().join("doorline");
+    std::fs::copy(env!("CARGO_BIN_EXE_doorline"), &program).expect("copied");
+    let mut house = House::start_program(&program);
+    std::fs::remove_file(&program).expect("it was there");
+    let guard = house.guard();
+    house.signal_to(guard, Signal::KILL);
+    house.ready_again(2);
+    let guard = house.guard();
+    assert_eq!(children(guard).len(), 1, "its sentinel\n{}", house.story());
+    house.open_by_exit();
+    house.rest();
+}
+
+#[test]
+fn the_supervisor_hears_when_the_doors_can_be_opened() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("notify");
+    let listener = std::os::unix::net::UnixDatagram::bind(&path).expect("bound");
+    listener
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .expect("set");
+    let house = House::start_told(&path);
+    let mut heard = String::new();
+    while !heard.contains("STATUS=every door can be opened") {
+        let mut buffer = [0; 200];
+        let n = listener
+            .recv(&mut buffer)
+            .unwrap_or_else(|e| panic!("{e}\n{}", house.story()));
+        heard.push_str(&String::from_utf8_lossy(&buffer[..n]));
+    }
+}

@@ -1,0 +1,482 @@
+//! The simulation.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gateway_access::GrantParts;
+use gateway_core::{
+    CallEvent, Cause, Command, CommandId, CommandRequest, DeviceId, DigitVia, DoorEvent, Edge, Envelope,
+    Event, Factor, InputId, Instant, LegCommand, LegEvent, LegId, LineCommand, LineId, LineSignal, Origin,
+    OutputId, Peer, ReaderId, Record, RingId, Signal, SignalKind, Subject, Timestamp,
+};
+use gateway_site::{Decision, GuardReport, Input, Output, Plan, ReleaseCause, SeenId, Site, SiteParams};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::guard::Guard;
+use crate::house::id;
+
+/// When every simulation begins, on the monotonic clock.
+pub const T0: Instant = Instant::from_nanos(1_000_000_000_000);
+
+/// Seconds.
+#[must_use]
+pub const fn secs(s: u64) -> Duration {
+    Duration::from_secs(s)
+}
+
+/// Milliseconds.
+#[must_use]
+pub const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// The wall clock at a monotonic time.
+///
+/// # Panics
+/// Some centuries from the beginning.
+#[must_use]
+pub fn wall(at: Instant) -> Timestamp {
+    let nanos = 1_700_000_000_000_000_000_i128 + i128::from(at.as_nanos());
+    Timestamp::from_nanosecond(nanos).expect("tests stay within some centuries")
+}
+
+/// What a phone does when it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phone {
+    /// Rings at once and answers after this.
+    Answers(Duration),
+    /// Ends at once with this cause.
+    Fails(Cause),
+    /// Rings and rings.
+    Rings,
+}
+
+/// One pulse of an output, as the guard saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// When.
+    pub at: Instant,
+    /// The permission.
+    pub grant: GrantParts,
+    /// Planned length.
+    pub length: Duration,
+}
+
+/// A gateway with its surroundings.
+pub struct Sim {
+    /// Replies to commands, by their number.
+    pub replies: Vec<(u64, Decision)>,
+    /// Commands to legs, in order.
+    pub legs: Vec<LegCommand>,
+    /// Commands to lines, in order.
+    pub lines: Vec<(LineId, LineCommand)>,
+    /// What was asked of the guard, in order.
+    pub pulses: Vec<Pulse>,
+    /// Everything recorded, over all lives of the gateway.
+    pub records: Vec<Envelope>,
+    /// The machine.
+    pub site: Site,
+    generation: u64,
+    guard: Guard,
+    now: Instant,
+    offered: BTreeMap<LegId, String>,
+    params: SiteParams,
+    phones: BTreeMap<String, Phone>,
+    scheduled: BTreeMap<(Instant, u64), Input>,
+    sequence: u64,
+}
+
+fn site(params: &SiteParams, generation: u64, now: Instant, seed: u64) -> Site {
+    let rng = Box::new(StdRng::seed_from_u64(seed));
+    Site::new(params.clone(), generation, rng, now, wall(now))
+}
+
+impl Sim {
+    /// A gateway that has started, with its guard, and all inputs read as inactive.
+    #[must_use]
+    pub fn new(params: SiteParams) -> Self {
+        let mut sim = Self {
+            replies: Vec::new(),
+            legs: Vec::new(),
+            lines: Vec::new(),
+            pulses: Vec::new(),
+            records: Vec::new(),
+            site: site(&params, 1, T0, 1),
+            generation: 1,
+            guard: Guard::default(),
+            now: T0,
+            offered: BTreeMap::new(),
+            params,
+            phones: BTreeMap::new(),
+            scheduled: BTreeMap::new(),
+            sequence: 0,
+        };
+        sim.settle();
+        sim
+    }
+
+    fn settle(&mut self) {
+        self.drain();
+        self.input(Input::Guard(GuardReport::Up));
+        self.input(Input::Ready);
+        let inputs: Vec<InputId> = self.params.inputs.keys().cloned().collect();
+        for input in inputs {
+            self.edge_at(self.now, &input, false, true);
+        }
+    }
+
+    /// The time.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// What a target does when it is called; unknown targets ring and ring.
+    pub fn phone(&mut self, target: &str, phone: Phone) {
+        self.phones.insert(target.to_owned(), phone);
+    }
+
+    /// Gives the machine an input at this moment and carries out what it says.
+    pub fn input(&mut self, input: Input) {
+        self.site.handle_input(self.now, wall(self.now), input);
+        self.drain();
+    }
+
+    /// Lets time pass; everything due happens at its time.
+    pub fn wait(&mut self, time: Duration) {
+        let end = self.now + time;
+        // A machine that asks for the same moment for ever would hang the test instead of failing it.
+        let mut idle = 0;
+        loop {
+            let next = [
+                self.site.poll_timeout(),
+                self.guard.poll_timeout(),
+                self.scheduled.keys().next().map(|(at, _)| *at),
+            ]
+            .into_iter()
+            .flatten()
+            .min();
+            let Some(next) = next.filter(|next| *next <= end) else {
+                break;
+            };
+            idle = if next <= self.now { idle + 1 } else { 0 };
+            assert!(idle < 1000, "time does not pass: {}", self.log());
+            self.now = self.now.max(next);
+            for report in self.guard.due(self.now) {
+                self.input(Input::Guard(report));
+            }
+            while let Some(entry) = self.scheduled.first_entry().filter(|e| e.key().0 <= self.now) {
+                let input = entry.remove();
+                self.input(input);
+            }
+            self.site.handle_timeout(self.now, wall(self.now));
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    /// The process stands still (SIGSTOP, a starved machine): time passes and nobody looks. The guard is
+    /// another process and goes on.
+    pub fn freeze(&mut self, time: Duration) {
+        self.now = self.now + time;
+        // Without renewals its leases lapse.
+        let reports: Vec<GuardReport> = self
+            .params
+            .outputs
+            .keys()
+            .filter_map(|output| self.guard.release(output, ReleaseCause::Guard))
+            .collect();
+        self.input(Input::LoopGap { gap: time });
+        for report in reports {
+            self.input(Input::Guard(report));
+        }
+    }
+
+    /// The gateway dies and starts again: phones hang up, the guard lets go, command ids come from the journal.
+    pub fn restart(&mut self) {
+        let seen = self.seen_ids();
+        self.guard.forget();
+        self.scheduled.clear();
+        self.offered.clear();
+        self.site = site(&self.params, self.generation, self.now, self.sequence);
+        self.site.restore_ids(seen, self.now, wall(self.now));
+        self.settle();
+    }
+
+    /// What the driver reads from the journal at start.
+    fn seen_ids(&self) -> Vec<SeenId> {
+        let records = self.records.iter().map(Record::from);
+        records
+            .filter(|record| record.kind.starts_with("command."))
+            .filter_map(|record| {
+                let id = CommandId::new(record.get("id").as_text()?)?;
+                Some(SeenId { at: record.at, id })
+            })
+            .collect()
+    }
+
+    /// A new configuration.
+    pub fn reload(&mut self, params: SiteParams) -> Plan {
+        self.generation += 1;
+        self.params = params.clone();
+        let plan = self.site.apply(params, self.generation, self.now, wall(self.now));
+        self.drain();
+        plan
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub const fn params(&self) -> &SiteParams {
+        &self.params
+    }
+
+    /// An adapter notices something at `at`.
+    pub fn signal(&mut self, at: Instant, simulated: bool, kind: SignalKind) {
+        let device = DeviceId::new("device").expect("a name");
+        self.input(Input::Signal(Signal {
+            at,
+            device,
+            simulated,
+            kind,
+        }));
+    }
+
+    /// An edge seen at `at`; it is simulated where the input is virtual.
+    pub fn edge_at(&mut self, at: Instant, input: &InputId, active: bool, initial: bool) {
+        let simulated = self.params.inputs.get(input).is_some_and(|i| i.simulated);
+        let edge = Edge { active, initial };
+        let input = input.clone();
+        self.signal(at, simulated, SignalKind::Input { edge, input });
+    }
+
+    /// An input becomes active or inactive at this moment.
+    pub fn edge(&mut self, input: &str, active: bool) {
+        self.edge_at(self.now, &id(input), active, false);
+    }
+
+    /// Presses a button for 200 ms and returns the ring that began, if one did.
+    pub fn press(&mut self, input: &str) -> Option<RingId> {
+        let before = self.records.len();
+        self.edge(input, true);
+        let ring = self.records[before..]
+            .iter()
+            .find(|e| matches!(&e.event, Event::Panel(_, gateway_core::PanelEvent::Ring { .. })))
+            .and_then(|e| e.ring);
+        self.wait(ms(200));
+        self.edge(input, false);
+        ring
+    }
+
+    /// Somebody presses a key of their phone.
+    pub fn digit(&mut self, leg: LegId, digit: char) {
+        self.digit_with(leg, digit, self.now, false, DigitVia::TelephoneEvent);
+    }
+
+    /// A digit with everything about it.
+    pub fn digit_with(&mut self, leg: LegId, digit: char, at: Instant, echo: bool, via: DigitVia) {
+        self.input(Input::Leg(LegEvent::Digit {
+            at,
+            digit,
+            echo,
+            leg,
+            via,
+        }));
+    }
+
+    /// Something happens on a panel line.
+    pub fn line(&mut self, line: &str, signal: LineSignal) {
+        let line: LineId = id(line);
+        let simulated = self.params.lines.get(&line).is_some_and(|l| l.simulated);
+        self.signal(self.now, simulated, SignalKind::Line { line, signal });
+    }
+
+    /// Alice's card, or a stranger's, at a reader.
+    ///
+    /// # Panics
+    /// Never: the cards are literals.
+    pub fn card(&mut self, reader: &str, card: &str) {
+        let reader: ReaderId = id(reader);
+        let simulated = self.params.readers.get(&reader).is_some_and(|r| r.simulated);
+        let frame = gateway_site::card_frame(card).expect("a good card");
+        self.signal(self.now, simulated, SignalKind::Card { frame, reader });
+    }
+
+    /// A command of an MQTT client at this moment; returns its decision.
+    ///
+    /// # Panics
+    /// If the command is not answered.
+    pub fn command(&mut self, command_id: &str, command: Command) -> Decision {
+        let request = CommandRequest {
+            at: Some(wall(self.now)),
+            command,
+            id: CommandId::new(command_id).expect("a good id"),
+            origin: Origin {
+                factor: Factor::Mqtt,
+                may_simulate: true,
+                subject: Subject::Integration("ha".into()),
+            },
+            stale_by_transport: false,
+        };
+        self.request(request)
+    }
+
+    /// A command with everything about it; returns its decision.
+    ///
+    /// # Panics
+    /// If the command is not answered.
+    pub fn request(&mut self, request: CommandRequest) -> Decision {
+        self.sequence += 1;
+        let reply_to = self.sequence;
+        self.input(Input::Command { reply_to, request });
+        let answers: Vec<_> = self.replies.iter().filter(|(to, _)| *to == reply_to).collect();
+        assert_eq!(answers.len(), 1, "one answer per command");
+        answers[0].1.clone()
+    }
+
+    /// The leg on which a target was called last.
+    ///
+    /// # Panics
+    /// If it was not called.
+    #[must_use]
+    pub fn leg_of(&self, target: &str) -> LegId {
+        let leg = self.offered.iter().rev().find(|(_, t)| *t == target);
+        *leg.unwrap_or_else(|| panic!("{target} was not called\n{}", self.log()))
+            .0
+    }
+
+    /// Is the output energised?
+    #[must_use]
+    pub fn is_energised(&self, output: &str) -> bool {
+        self.guard.is_energised(&id::<OutputId>(output))
+    }
+
+    /// The kinds of all records, in order.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<String> {
+        self.records.iter().map(|e| Record::from(e).kind).collect()
+    }
+
+    /// The kinds of the records of a ring, in order.
+    #[must_use]
+    pub fn story(&self, ring: RingId) -> Vec<String> {
+        let own = self.records.iter().filter(|e| e.ring == Some(ring));
+        own.map(|e| Record::from(e).kind).collect()
+    }
+
+    /// Reasons of ignored digits, in order.
+    #[must_use]
+    pub fn ignored_digits(&self) -> Vec<String> {
+        let events = self.records.iter().filter_map(|e| {
+            if let Event::Call(CallEvent::DigitIgnored { reason, .. }) = &e.event {
+                Some(reason.clone())
+            } else {
+                None
+            }
+        });
+        events.collect()
+    }
+
+    /// Reasons of refused openings, in order.
+    #[must_use]
+    pub fn denials(&self) -> Vec<String> {
+        let events = self.records.iter().filter_map(|e| {
+            if let Event::Door(_, DoorEvent::Denied { reason, .. }) = &e.event {
+                Some(reason.clone())
+            } else {
+                None
+            }
+        });
+        events.collect()
+    }
+
+    /// The event log, for the message of a failing test.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let lines = self.records.iter().map(|e| {
+            let record = Record::from(e);
+            let fields: Vec<_> = record.fields.iter().map(|(n, v)| format!("{n}={v:?}")).collect();
+            format!(
+                "{} {} {} {}\n",
+                e.at,
+                record.kind,
+                record.source,
+                fields.join(" ")
+            )
+        });
+        lines.collect()
+    }
+
+    fn schedule(&mut self, after: Duration, input: Input) {
+        self.sequence += 1;
+        self.scheduled.insert((self.now + after, self.sequence), input);
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.site.poll_output() {
+            match output {
+                Output::Leg(command) => {
+                    self.leg(&command);
+                    self.legs.push(command);
+                }
+                Output::Line(line, command) => self.lines.push((line, command)),
+                Output::Operate { grant, pulse } => {
+                    self.pulses.push(Pulse {
+                        at: self.now,
+                        grant: grant.parts().clone(),
+                        length: pulse,
+                    });
+                    for report in self.guard.operate(self.now, grant, pulse) {
+                        self.schedule(Duration::ZERO, Input::Guard(report));
+                    }
+                }
+                Output::Record(envelope) => self.records.push(envelope),
+                Output::ReleaseOutput(output) => {
+                    if let Some(report) = self.guard.release(&output, ReleaseCause::Asked) {
+                        self.schedule(Duration::ZERO, Input::Guard(report));
+                    }
+                }
+                Output::Reply { decision, to } => self.replies.push((to, decision)),
+            }
+        }
+    }
+
+    fn leg(&mut self, command: &LegCommand) {
+        match command {
+            LegCommand::Offer { leg, target, .. } => {
+                let leg = *leg;
+                self.offered.insert(leg, target.clone());
+                let ringing = Input::Leg(LegEvent::Ringing { leg });
+                match self.phones.get(target).copied().unwrap_or(Phone::Rings) {
+                    Phone::Answers(after) => {
+                        let peer = Peer {
+                            address: format!("sip:{target}@pbx.example"),
+                            display: None,
+                            trusted: true,
+                        };
+                        self.schedule(ms(20), ringing);
+                        self.schedule(after, Input::Leg(LegEvent::Answered { leg, peer }));
+                    }
+                    Phone::Fails(cause) => {
+                        let detail = "scripted".to_owned();
+                        self.schedule(ms(20), Input::Leg(LegEvent::Ended { cause, leg, detail }));
+                    }
+                    Phone::Rings => self.schedule(ms(20), ringing),
+                }
+            }
+            LegCommand::Answer { leg } => {
+                let (leg, peer) = (*leg, Peer::default());
+                self.schedule(ms(30), Input::Leg(LegEvent::Answered { leg, peer }));
+            }
+            LegCommand::End { leg, cause } => {
+                let ended = LegEvent::Ended {
+                    cause: *cause,
+                    leg: *leg,
+                    detail: String::new(),
+                };
+                self.schedule(ms(10), Input::Leg(ended));
+            }
+            LegCommand::Connect { .. } | LegCommand::PlayToLeg { .. } | LegCommand::Ringing { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Whoever is inside gets out.
+
+use gateway_core::{Factor, Instant};
+use gateway_site::{GuardReport, Input, SiteParams};
+use rand::SeedableRng;
+use sim::{Sim, T0, first_door, id, ms, secs, wall};
+
+/// One way in which the gateway can be in trouble.
+type Trouble = fn(&mut Sim);
+
+#[test]
+fn an_exit_always_opens_whatever_is_wrong() {
+    let troubles: [(&str, Trouble); 7] = [
+        ("journal", |s| {
+            let text = "disk full".to_owned();
+            s.input(Input::Journal { ok: false, text });
+        }),
+        ("guard", |s| {
+            let text = "gone".to_owned();
+            s.input(Input::Guard(GuardReport::Down { text }));
+        }),
+        ("clock", |s| {
+            s.input(Input::ClockStep {
+                step_ms: -86_400_000,
+                trusted: false,
+            });
+        }),
+        ("second", |s| s.input(Input::SecondInstance(Some("box-2".into())))),
+        ("stopping", |s| s.input(Input::ShutDown)),
+        ("gap", |s| s.freeze(secs(3))),
+        ("reload", |s| {
+            s.reload(first_door());
+        }),
+    ];
+    for mask in 0..(1_u32 << troubles.len()) {
+        let mut sim = Sim::new(first_door());
+        for (n, (_, trouble)) in troubles.iter().enumerate() {
+            if mask & (1 << n) != 0 {
+                trouble(&mut sim);
+            }
+        }
+        let before = sim.pulses.len();
+        sim.wait(ms(10));
+        sim.edge("front-rex", true);
+        let new = &sim.pulses[before..];
+        assert_eq!(new.len(), 1, "troubles {mask:b}\n{}", sim.log());
+        assert_eq!(new[0].grant.factor, Factor::Rex);
+    }
+}
+
+#[test]
+fn an_exit_opens_before_the_gateway_is_ready() {
+    let rng = Box::new(rand::rngs::StdRng::seed_from_u64(1));
+    let params: SiteParams = first_door();
+    let mut site = gateway_site::Site::new(params, 1, rng, T0, wall(T0));
+    let mut rex = |at: Instant, active, initial| {
+        let signal = gateway_core::Signal {
+            at,
+            device: id("gpio"),
+            simulated: false,
+            kind: gateway_core::SignalKind::Input {
+                edge: gateway_core::Edge { active, initial },
+                input: id("front-rex"),
+            },
+        };
+        site.handle_input(at, wall(at), Input::Signal(signal));
+        let outputs: Vec<_> = std::iter::from_fn(|| site.poll_output()).collect();
+        outputs
+            .iter()
+            .filter(|o| matches!(o, gateway_site::Output::Operate { .. }))
+            .count()
+    };
+    assert_eq!(rex(T0, false, true), 0);
+    assert_eq!(rex(T0 + ms(5), true, false), 1);
+}
+
+#[test]
+fn an_exit_that_is_held_since_before_the_start_opens_only_when_pressed_again() {
+    let mut sim = Sim::new(first_door());
+    sim.edge_at(sim.now(), &id("front-rex"), true, true);
+    sim.wait(secs(10));
+    assert!(sim.pulses.is_empty());
+    sim.edge("front-rex", false);
+    sim.edge("front-rex", true);
+    assert_eq!(sim.pulses.len(), 1);
+}
+
+#[test]
+fn a_late_exit_opens_only_if_somebody_still_presses() {
+    let mut sim = Sim::new(first_door());
+    let old = sim.now();
+    sim.wait(secs(5));
+    sim.edge_at(old, &id("front-rex"), true, false);
+    sim.edge_at(old + ms(200), &id("front-rex"), false, false);
+    sim.wait(secs(1));
+    assert!(sim.pulses.is_empty());
+    sim.edge_at(old + ms(400), &id("front-rex"), true, false);
+    sim.wait(secs(1));
+    assert_eq!(sim.pulses.len(), 1);
+}
+
+#[test]
+fn fire_opens_each_door_of_ours_once_and_not_at_the_start() {
+    let mut sim = Sim::new(first_door());
+    sim.edge("fire", true);
+    let opened: Vec<_> = sim.pulses.iter().map(|p| p.grant.door.to_string()).collect();
+    assert_eq!(opened, ["front", "toy"]);
+    assert!(sim.pulses.iter().all(|p| p.grant.factor == Factor::Fire));
+    sim.wait(secs(3600));
+    assert_eq!(sim.pulses.len(), 2);
+    let mut sim = Sim::new(first_door());
+    sim.edge_at(sim.now(), &id("fire"), true, true);
+    sim.wait(secs(10));
+    assert!(sim.pulses.is_empty());
+    assert!(sim.kinds().contains(&"gateway.fire".to_owned()));
+}
+
+#[test]
+fn a_simulated_exit_opens_no_real_door() {
+    let mut params = first_door();
+    params
+        .inputs
+        .get_mut(&id("front-rex"))
+        .expect("the input")
+        .simulated = true;
+    let mut sim = Sim::new(params);
+    sim.edge("front-rex", true);
+    assert!(sim.pulses.is_empty());
+    sim.edge("toy-rex", true);
+    assert_eq!(sim.pulses.len(), 1);
+}

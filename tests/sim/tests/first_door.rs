@@ -1,0 +1,541 @@
+//! One door through the whole chain.
+
+use gateway_core::{
+    Cause, Command, CommandId, CommandRequest, DigitVia, Factor, LegCommand, LegEvent, LegId, LineCommand,
+    LineSignal, Origin, Peer, Refusal, SignalKind, Subject, Tone,
+};
+use gateway_site::{Decision, GuardReport, Input};
+use sim::{Phone, Sim, first_door, id, ms, secs, three_phones, wall};
+
+fn ringing() -> Sim {
+    let mut sim = Sim::new(first_door());
+    sim.phone("1000", Phone::Answers(secs(4)));
+    sim
+}
+
+fn refused(decision: &Decision) -> Option<Refusal> {
+    match decision {
+        Decision::Accepted { .. } => None,
+        Decision::Refused { reason, .. } => Some(*reason),
+    }
+}
+
+fn open(door: &str) -> Command {
+    Command::Open { door: id(door) }
+}
+
+#[test]
+fn a_press_becomes_a_call_a_nine_a_pulse_and_an_end_under_one_ring_id() {
+    let mut sim = ringing();
+    let ring = sim.press("bell").expect("a ring began");
+    sim.wait(secs(5));
+    let leg = sim.leg_of("1000");
+    assert!(sim.legs.contains(&LegCommand::Connect { leg }));
+    assert_eq!(sim.lines, [(id("riser"), LineCommand::Seize)]);
+    sim.digit(leg, '9');
+    assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
+    let pulse = sim.pulses[0].clone();
+    assert_eq!((pulse.grant.ring, pulse.length), (Some(ring), secs(3)));
+    assert_eq!(pulse.grant.factor, Factor::Digits);
+    sim.wait(ms(2900));
+    assert!(sim.is_energised("front-strike"));
+    sim.wait(secs(1));
+    assert!(!sim.is_energised("front-strike"));
+    assert_eq!(
+        sim.story(ring),
+        [
+            "panel.ring",
+            "call.leg-offered",
+            "call.leg-ringing",
+            "call.answered",
+            "call.digit",
+            "door.granted",
+            "door.unlocked",
+            "door.relocked",
+            "call.ended",
+            "panel.ring-ended",
+            "call.leg-ended",
+        ]
+    );
+    let tone = Tone::Opening;
+    assert!(sim.legs.contains(&LegCommand::PlayToLeg { leg, tone }));
+    assert_eq!(sim.lines.last(), Some(&(id("riser"), LineCommand::Release)));
+    assert!(sim.site.view().calls.is_empty());
+}
+
+#[test]
+fn of_three_phones_one_talks_and_two_nines_make_one_pulse() {
+    let mut sim = Sim::new(three_phones());
+    sim.phone("1001", Phone::Answers(secs(2)));
+    sim.phone("1002", Phone::Answers(secs(2)));
+    sim.press("bell");
+    sim.wait(secs(3));
+    let (winner, loser) = (sim.leg_of("1001"), sim.leg_of("1002"));
+    sim.digit(loser, '9');
+    sim.digit(winner, '9');
+    sim.digit(loser, '9');
+    sim.digit(winner, '9');
+    assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
+    let connected: Vec<_> = sim
+        .legs
+        .iter()
+        .filter(|c| matches!(c, LegCommand::Connect { .. }))
+        .collect();
+    assert_eq!(connected, [&LegCommand::Connect { leg: winner }]);
+    for leg in [loser, sim.leg_of("1000")] {
+        let cause = Cause::AnsweredElsewhere;
+        assert!(sim.legs.contains(&LegCommand::End { leg, cause }));
+    }
+    assert!(sim.ignored_digits().iter().all(|r| r == "not-winner"));
+}
+
+#[test]
+fn a_busy_phone_makes_room_for_the_next() {
+    let mut sim = Sim::new(first_door());
+    sim.phone("1000", Phone::Fails(Cause::Busy));
+    sim.phone("1001", Phone::Answers(secs(1)));
+    sim.press("bell");
+    sim.wait(secs(3));
+    sim.digit(sim.leg_of("1001"), '9');
+    assert_eq!(sim.pulses.len(), 1);
+}
+
+#[test]
+fn the_ring_window_ends_a_ring_that_nobody_answers() {
+    let mut params = first_door();
+    params.lines.get_mut(&id("riser")).expect("the line").ring_window = secs(15);
+    let mut sim = Sim::new(params);
+    let ring = sim.press("bell").expect("a ring began");
+    sim.wait(secs(60));
+    let story = sim.story(ring);
+    assert_eq!(story.last().map(String::as_str), Some("call.leg-ended"));
+    assert!(sim.log().contains("outcome=Text(\"window\")"), "{}", sim.log());
+    // The line is free again.
+    assert!(sim.press("bell").is_some());
+}
+
+#[test]
+fn a_second_press_joins_the_ring_in_progress() {
+    let mut sim = ringing();
+    let ring = sim.press("bell").expect("a ring began");
+    assert_eq!(sim.press("bell"), None);
+    assert!(sim.story(ring).contains(&"panel.press-ignored".to_owned()));
+    let offers = sim.legs.iter().filter(|c| matches!(c, LegCommand::Offer { .. }));
+    assert_eq!(offers.count(), 1);
+}
+
+#[test]
+fn a_stale_edge_rings_nobody_and_a_stale_digit_or_card_opens_nothing() {
+    let mut sim = ringing();
+    let old = sim.now();
+    sim.wait(secs(3));
+    sim.edge_at(old, &id("bell"), true, false);
+    sim.wait(secs(1));
+    assert!(sim.legs.is_empty(), "{}", sim.log());
+    sim.edge("bell", false);
+    sim.press("bell");
+    sim.wait(secs(5));
+    let leg = sim.leg_of("1000");
+    sim.digit_with(leg, '9', sim.now() - secs(3), false, DigitVia::Info);
+    sim.digit_with(leg, '9', sim.now() - ms(900), false, DigitVia::Info);
+    let frame = gateway_site::card_frame("26:123,04567").expect("a good card");
+    let reader = id("front-reader");
+    sim.signal(sim.now() - secs(1), false, SignalKind::Card { frame, reader });
+    assert!(sim.pulses.is_empty(), "{}", sim.log());
+    assert!(
+        sim.denials().iter().all(|d| d.contains("old")),
+        "{:?}",
+        sim.denials()
+    );
+}
+
+#[test]
+fn digits_before_the_answer_by_echo_or_after_the_end_open_nothing() {
+    let mut sim = ringing();
+    sim.press("bell");
+    let leg = sim.leg_of("1000");
+    sim.digit(leg, '9');
+    sim.wait(secs(5));
+    sim.digit_with(leg, '9', sim.now(), true, DigitVia::TelephoneEvent);
+    let (cause, detail) = (Cause::Normal, String::new());
+    sim.input(Input::Leg(LegEvent::Ended { cause, leg, detail }));
+    sim.digit(leg, '9');
+    assert!(sim.pulses.is_empty());
+    assert_eq!(sim.ignored_digits(), ["before-answer", "echo"]);
+}
+
+#[test]
+fn only_news_is_acted_on() {
+    let mut sim = Sim::new(first_door());
+    sim.wait(secs(60));
+    assert_eq!(refused(&sim.command("a", open("front"))), None);
+    assert_eq!(sim.pulses.len(), 1);
+    sim.wait(secs(5));
+    assert_eq!(
+        refused(&sim.command("a", open("front"))),
+        Some(Refusal::Duplicate)
+    );
+    let request = CommandRequest {
+        at: None,
+        command: open("front"),
+        id: CommandId::new("b").expect("an id"),
+        origin: Origin {
+            factor: Factor::Mqtt,
+            may_simulate: false,
+            subject: Subject::Integration("ha".into()),
+        },
+        stale_by_transport: false,
+    };
+    assert_eq!(refused(&sim.request(request.clone())), Some(Refusal::Untimed));
+    let old = CommandRequest {
+        at: Some(wall(sim.now() - secs(11))),
+        id: CommandId::new("c").expect("an id"),
+        ..request.clone()
+    };
+    assert_eq!(refused(&sim.request(old)), Some(Refusal::Stale));
+    let kept = CommandRequest {
+        at: Some(wall(sim.now())),
+        id: CommandId::new("d").expect("an id"),
+        stale_by_transport: true,
+        ..request
+    };
+    assert_eq!(refused(&sim.request(kept)), Some(Refusal::Stale));
+    assert_eq!(
+        refused(&sim.command("e", open("nowhere"))),
+        Some(Refusal::Unknown)
+    );
+    assert_eq!(sim.pulses.len(), 1);
+    // Across a restart, too.
+    sim.restart();
+    sim.wait(secs(1));
+    assert_eq!(
+        refused(&sim.command("e", open("front"))),
+        Some(Refusal::Duplicate)
+    );
+    assert_eq!(refused(&sim.command("f", open("front"))), None);
+}
+
+#[test]
+fn a_command_is_refused_while_the_gateway_cannot_answer_for_it() {
+    let mut sim = Sim::new(first_door());
+    let text = "no space left".to_owned();
+    sim.input(Input::Journal { ok: false, text });
+    assert_eq!(refused(&sim.command("a", open("front"))), Some(Refusal::Fault));
+    // Cards go on where the door says so.
+    sim.card("front-reader", "26:123,04567");
+    assert_eq!(sim.pulses.len(), 1);
+    let text = "written again".to_owned();
+    sim.input(Input::Journal { ok: true, text });
+    sim.input(Input::SecondInstance(Some("box-2".into())));
+    assert_eq!(refused(&sim.command("b", open("front"))), Some(Refusal::Instance));
+    sim.input(Input::SecondInstance(None));
+    let text = "killed".to_owned();
+    sim.input(Input::Guard(GuardReport::Down { text }));
+    assert_eq!(refused(&sim.command("c", open("front"))), Some(Refusal::Fault));
+    sim.input(Input::Guard(GuardReport::Up));
+    sim.input(Input::ShutDown);
+    assert_eq!(refused(&sim.command("d", open("front"))), Some(Refusal::NotReady));
+}
+
+#[test]
+fn a_restart_in_the_middle_of_anything_operates_nothing() {
+    let mut sim = ringing();
+    sim.press("bell");
+    sim.wait(secs(5));
+    let leg = sim.leg_of("1000");
+    sim.digit(leg, '9');
+    sim.wait(ms(500));
+    assert_eq!(sim.pulses.len(), 1);
+    sim.restart();
+    assert!(!sim.is_energised("front-strike"));
+    // The digit of the old leg, held inputs, and time.
+    sim.digit(leg, '9');
+    sim.edge_at(sim.now(), &id("front-rex"), true, true);
+    sim.edge_at(sim.now(), &id("fire"), true, true);
+    sim.edge_at(sim.now(), &id("bell"), true, true);
+    sim.wait(secs(3600));
+    assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
+    let rings = sim.kinds().iter().filter(|k| *k == "panel.ring").count();
+    assert_eq!(rings, 1);
+}
+
+#[test]
+fn a_reload_keeps_the_call_and_the_pulse_of_what_did_not_change() {
+    let mut sim = ringing();
+    let ring = sim.press("bell").expect("a ring began");
+    sim.wait(secs(5));
+    let leg = sim.leg_of("1000");
+    sim.digit(leg, '9');
+    sim.wait(secs(1));
+    let mut other = first_door();
+    other.doors.get_mut(&id("toy")).expect("the door").strike = secs(5);
+    let plan = sim.reload(other);
+    assert_eq!(plan.to_string(), "live: door toy");
+    assert!(sim.is_energised("front-strike"));
+    assert_eq!(sim.site.view().calls.len(), 1);
+    sim.wait(ms(1900));
+    assert!(sim.is_energised("front-strike"));
+    sim.wait(ms(200));
+    assert!(!sim.is_energised("front-strike"));
+    assert!(sim.story(ring).contains(&"door.relocked".to_owned()));
+    // The next Grant is of the new generation.
+    sim.card("front-reader", "26:123,04567");
+    assert_eq!(sim.pulses.last().map(|p| p.grant.generation), Some(2));
+}
+
+#[test]
+fn a_removed_door_is_released_at_once_and_a_shorter_strike_ends_earlier() {
+    let mut sim = Sim::new(first_door());
+    sim.card("front-reader", "26:123,04567");
+    sim.wait(ms(100));
+    assert!(sim.is_energised("front-strike"));
+    let mut without = first_door();
+    without.doors.remove(&id("front"));
+    let plan = sim.reload(without);
+    assert!(!sim.is_energised("front-strike"));
+    assert!(plan.removed.contains(&"door front".to_owned()), "{plan}");
+
+    let mut sim = Sim::new(first_door());
+    sim.card("front-reader", "26:123,04567");
+    sim.wait(ms(100));
+    let mut shorter = first_door();
+    shorter.doors.get_mut(&id("front")).expect("the door").strike = secs(1);
+    sim.reload(shorter);
+    sim.wait(ms(950));
+    assert!(!sim.is_energised("front-strike"));
+}
+
+#[test]
+fn a_changed_panel_ends_its_call() {
+    let mut sim = ringing();
+    let ring = sim.press("bell").expect("a ring began");
+    let mut other = first_door();
+    other.panels.get_mut(&id("main")).expect("the panel").account = None;
+    let plan = sim.reload(other);
+    assert_eq!(plan.to_string(), "restart: panel main");
+    assert!(sim.story(ring).contains(&"call.ended".to_owned()));
+    assert!(sim.press("bell").is_some());
+}
+
+#[test]
+fn what_waited_while_the_process_stood_still_opens_nothing() {
+    let mut sim = ringing();
+    sim.press("bell");
+    sim.wait(secs(5));
+    let leg = sim.leg_of("1000");
+    let before = sim.now();
+    sim.freeze(ms(700));
+    sim.digit_with(leg, '9', before + ms(300), false, DigitVia::TelephoneEvent);
+    let late = CommandRequest {
+        at: Some(wall(before + ms(300))),
+        command: open("front"),
+        id: CommandId::new("a").expect("an id"),
+        origin: Origin {
+            factor: Factor::Web,
+            may_simulate: false,
+            subject: Subject::User("eve".into()),
+        },
+        stale_by_transport: false,
+    };
+    assert_eq!(refused(&sim.request(late)), Some(Refusal::Stale));
+    assert!(sim.pulses.is_empty(), "{}", sim.log());
+    assert!(sim.kinds().contains(&"gateway.loop-gap".to_owned()));
+    // An INFO waits in its socket without a date: it is dated when it is read, a moment after the gap.
+    sim.wait(ms(100));
+    sim.digit_with(leg, '9', sim.now(), false, DigitVia::Info);
+    assert!(sim.pulses.is_empty(), "{}", sim.log());
+    // Fresh input counts again.
+    sim.wait(ms(200));
+    sim.digit(leg, '9');
+    assert_eq!(sim.pulses.len(), 1);
+}
+
+#[test]
+fn a_handset_that_is_lifted_first_has_the_visitor() {
+    let mut sim = Sim::new(three_phones());
+    let ring = sim.press("bell").expect("a ring began");
+    sim.line("riser", LineSignal::HandsetLifted);
+    for target in ["1000", "1001", "1002"] {
+        let (leg, cause) = (sim.leg_of(target), Cause::AnsweredElsewhere);
+        assert!(sim.legs.contains(&LegCommand::End { leg, cause }));
+    }
+    assert!(sim.log().contains("outcome=Text(\"handset\")"), "{}", sim.log());
+    assert!(sim.story(ring).contains(&"panel.ring-ended".to_owned()));
+    // While it is lifted the line is in its hands.
+    assert_eq!(sim.press("bell"), None);
+    sim.line("riser", LineSignal::HandsetReplaced);
+    assert!(sim.press("bell").is_some());
+}
+
+#[test]
+fn a_listed_caller_opens_after_the_answer_and_a_stranger_does_not() {
+    for (address, trusted, expected) in [
+        ("sip:1000@pbx.example", true, 1),
+        ("sip:1000@pbx.example", false, 0),
+        ("sip:6666@pbx.example", true, 0),
+    ] {
+        let mut sim = Sim::new(first_door());
+        let leg = LegId(1);
+        sim.input(Input::Leg(LegEvent::Incoming {
+            account: Some(id("pbx")),
+            leg,
+            line: id("riser"),
+            peer: Peer {
+                address: address.into(),
+                display: None,
+                trusted,
+            },
+        }));
+        assert!(sim.legs.contains(&LegCommand::Answer { leg }));
+        sim.digit(leg, '9');
+        sim.wait(secs(1));
+        assert!(
+            sim.lines
+                .contains(&(id("riser"), LineCommand::Tone(Tone::LookIn)))
+        );
+        sim.digit(leg, '9');
+        assert_eq!(sim.pulses.len(), expected, "{address} {trusted} {}", sim.log());
+    }
+}
+
+#[test]
+fn an_incoming_call_is_refused_where_the_line_cannot_start_or_is_busy() {
+    let call = |sim: &mut Sim, leg: u64| {
+        sim.input(Input::Leg(LegEvent::Incoming {
+            account: None,
+            leg: LegId(leg),
+            line: id("riser"),
+            peer: Peer::default(),
+        }));
+    };
+    let mut sim = ringing();
+    sim.press("bell");
+    call(&mut sim, 1 << 40);
+    let (leg, cause) = (LegId(1 << 40), Cause::Busy);
+    assert!(sim.legs.contains(&LegCommand::End { leg, cause }));
+    let mut params = first_door();
+    params.lines.get_mut(&id("riser")).expect("the line").call_in = gateway_site::CallIn::None;
+    let mut sim = Sim::new(params);
+    call(&mut sim, 1 << 40);
+    let cause = Cause::Refused;
+    assert!(sim.legs.contains(&LegCommand::End { leg, cause }));
+    assert!(sim.log().contains("no-call"));
+}
+
+#[test]
+fn a_simulated_press_never_opens_a_real_door() {
+    let mut sim = ringing();
+    // The virtual panel serves the toy door and, wrongly, the real one.
+    let mut params = first_door();
+    params.panels.get_mut(&id("toys")).expect("the panel").doors = vec![id("front")];
+    sim.reload(params);
+    let press = Command::Press {
+        button: id("bell"),
+        panel: id("toys"),
+    };
+    assert_eq!(refused(&sim.command("a", press)), None);
+    sim.wait(secs(5));
+    sim.digit(sim.leg_of("1000"), '9');
+    assert!(sim.pulses.is_empty());
+    assert!(sim.denials().iter().any(|d| d.contains("simulated")));
+    let real = Command::Press {
+        button: id("bell"),
+        panel: id("main"),
+    };
+    assert_eq!(refused(&sim.command("b", real)), Some(Refusal::NotVirtual));
+    // On the virtual door it does.
+    let mut sim = ringing();
+    sim.press("toy-bell");
+    sim.wait(secs(5));
+    sim.digit(sim.leg_of("1000"), '9');
+    assert_eq!(sim.pulses.len(), 1);
+    assert!(
+        sim.records
+            .iter()
+            .filter(|e| e.ring.is_some())
+            .all(|e| e.simulated)
+    );
+}
+
+#[test]
+fn a_stuck_button_is_a_fault_that_returns() {
+    let mut sim = ringing();
+    sim.edge("bell", true);
+    sim.wait(secs(700));
+    assert!(sim.kinds().contains(&"panel.button-stuck".to_owned()));
+    assert_eq!(sim.site.view().faults.len(), 1);
+    sim.edge("bell", false);
+    assert!(sim.kinds().contains(&"panel.button-released".to_owned()));
+    assert!(sim.site.view().faults.is_empty());
+    assert!(sim.press("bell").is_some());
+}
+
+#[test]
+fn a_keypad_code_opens_and_wrong_ones_lock_it_out() {
+    let mut sim = Sim::new(first_door());
+    let typed = |sim: &mut Sim, code: &str| {
+        for key in code.chars() {
+            let reader = id("front-reader");
+            sim.signal(sim.now(), false, SignalKind::Key { key, reader });
+            sim.wait(ms(200));
+        }
+        sim.wait(secs(4));
+    };
+    typed(&mut sim, "1234");
+    assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
+    for _ in 0..6 {
+        typed(&mut sim, "5555");
+    }
+    typed(&mut sim, "1234");
+    assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
+    assert!(sim.denials().iter().any(|d| d.contains("locked")));
+    assert!(!sim.site.export_locks(sim.now()).is_empty());
+}
+
+#[test]
+fn a_leg_that_comes_in_under_a_number_of_ours_shares_no_digits() {
+    let mut sim = ringing();
+    let incoming = |leg| {
+        let peer = Peer {
+            address: "sip:666@pbx.example".into(),
+            display: None,
+            trusted: true,
+        };
+        let (account, line) = (None, id("toy-line"));
+        Input::Leg(LegEvent::Incoming {
+            account,
+            leg,
+            line,
+            peer,
+        })
+    };
+    // The next leg of ours would have this number.
+    sim.input(incoming(LegId(1)));
+    sim.wait(secs(1));
+    sim.press("bell");
+    sim.wait(secs(5));
+    let ours = sim.leg_of("1000");
+    assert_ne!(ours, LegId(1));
+    // And the other way round: a number that is in use is no call.
+    let calls = sim.site.view().calls.len();
+    sim.input(incoming(ours));
+    assert_eq!(sim.site.view().calls.len(), calls);
+    sim.digit(LegId(1), '9');
+    assert!(sim.pulses.is_empty(), "{}", sim.log());
+    sim.digit(ours, '9');
+    assert_eq!(sim.pulses.len(), 1);
+}
+
+#[test]
+fn hang_up_ends_the_call() {
+    let mut sim = ringing();
+    let ring = sim.press("bell").expect("a ring began");
+    sim.wait(secs(5));
+    assert_eq!(
+        sim.command("a", Command::HangUp { ring }),
+        Decision::Accepted { ring: Some(ring) }
+    );
+    assert!(sim.site.view().calls.is_empty());
+    let again = sim.command("b", Command::HangUp { ring });
+    assert_eq!(refused(&again), Some(Refusal::Unknown));
+}

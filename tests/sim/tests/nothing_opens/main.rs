@@ -1,0 +1,538 @@
+//! The model test of invariant 1: nothing opens by itself.
+//!
+//! Random stories of signals, legs, commands, time, faults, freezes, restarts and reloads are played to a site.
+//! Every opening must be explained by a small model of what may open what; every exit must open.
+
+mod model;
+mod story;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use gateway_access::GrantParts;
+use gateway_core::{
+    Cause, Command, CommandId, CommandRequest, DigitVia, DoorEvent, Edge, Envelope, Event, Factor, InputId,
+    Instant, LegCommand, LegEvent, LegId, Origin, Peer, Record, Signal, SignalKind, Subject, Timestamp,
+};
+use gateway_site::{
+    GuardReport, Input, Output, ReleaseCause, RexKind, RexParams, SeenId, Site, SiteParams, card_frame,
+};
+use model::Model;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use sim::{Guard, T0, first_door, id, ms, secs, three_phones, wall};
+use story::{DOORS, INPUTS, LINES, READERS, Step, Who, step};
+
+/// How often each means opened a door, over all stories: a test in which nothing ever opens shows nothing.
+type Seen = BTreeMap<Factor, u32>;
+
+struct World<'a> {
+    generation: u64,
+    grants: BTreeSet<u64>,
+    guard: Guard,
+    fails: bool,
+    incoming: u64,
+    legs: Vec<LegId>,
+    log: Vec<String>,
+    model: Model,
+    now: Instant,
+    params: SiteParams,
+    replies: u64,
+    asked: u64,
+    records: Vec<Envelope>,
+    seen: &'a RefCell<Seen>,
+    site: Site,
+}
+
+type Verdict = Result<(), TestCaseError>;
+
+fn variant(base: &SiteParams, n: usize) -> SiteParams {
+    let mut params = base.clone();
+    match n {
+        1 => {
+            params.doors.remove(&id("front"));
+        }
+        2 => params.doors.get_mut(&id("toy")).expect("the door").strike = secs(9),
+        3 => params.panels.get_mut(&id("main")).expect("the panel").account = None,
+        4 => {
+            params.codes.remove(&id("nine"));
+        }
+        5 => params.lines.get_mut(&id("riser")).expect("the line").talk_window = secs(30),
+        6 => {
+            params
+                .doors
+                .get_mut(&id("front"))
+                .expect("the door")
+                .digits_by_list = false
+        }
+        7 => params
+            .doors
+            .get_mut(&id("front"))
+            .expect("the door")
+            .callers
+            .clear(),
+        // Virtual devices where they must not be: at a real door.
+        8 => {
+            let front = params.doors.get_mut(&id("front")).expect("the door");
+            front.readers.push(id("toy-reader"));
+            front.rex.push(RexParams {
+                input: id("toy-rex"),
+                kind: RexKind::Unlock,
+            });
+            params.panels.get_mut(&id("toys")).expect("the panel").doors = vec![id("front")];
+        }
+        _ => {}
+    }
+    params
+}
+
+fn start(params: &SiteParams, generation: u64, now: Instant) -> Site {
+    Site::new(
+        params.clone(),
+        generation,
+        Box::new(StdRng::seed_from_u64(now.as_nanos())),
+        now,
+        wall(now),
+    )
+}
+
+fn peer(address: &str, trusted: bool) -> Peer {
+    Peer {
+        address: address.into(),
+        display: None,
+        trusted,
+    }
+}
+
+impl World<'_> {
+    fn play(base: &SiteParams, steps: Vec<Step>, seen: &RefCell<Seen>) -> Verdict {
+        let mut world = World {
+            generation: 1,
+            grants: BTreeSet::new(),
+            guard: Guard::default(),
+            fails: false,
+            incoming: 0,
+            legs: Vec::new(),
+            log: Vec::new(),
+            model: Model::new(base.clone(), T0),
+            now: T0,
+            params: base.clone(),
+            replies: 0,
+            asked: 0,
+            records: Vec::new(),
+            seen,
+            site: start(base, 1, T0),
+        };
+        world.settle()?;
+        for step in steps {
+            world.log.push(format!("{:?} {step:?}", world.now));
+            let done = world.step(base, step);
+            done.map_err(|error| TestCaseError::fail(format!("{error}\n{}", world.log.join("\n"))))?;
+        }
+        Ok(())
+    }
+
+    /// As after every start: the guard is there, the projection at its head, inputs were read.
+    fn settle(&mut self) -> Verdict {
+        self.drain(false)?;
+        self.input(Input::Guard(GuardReport::Up))?;
+        self.input(Input::Ready)?;
+        for input in INPUTS {
+            self.edge(input, false, true, Duration::ZERO)?;
+        }
+        Ok(())
+    }
+
+    fn input(&mut self, input: Input) -> Verdict {
+        self.model.hear(self.now, &input);
+        self.site.handle_input(self.now, wall(self.now), input);
+        self.drain(true)
+    }
+
+    /// Carries out what the site wants. `may_open` is false where nothing may open, whatever the cause.
+    fn drain(&mut self, may_open: bool) -> Verdict {
+        let mut reports = Vec::new();
+        while let Some(output) = self.site.poll_output() {
+            match output {
+                Output::Leg(command) => {
+                    self.model.sees(&command).map_err(TestCaseError::fail)?;
+                    if let LegCommand::Offer { leg, .. } = command {
+                        self.legs.push(leg);
+                    }
+                }
+                Output::Line(..) => {}
+                Output::Operate { grant, pulse } => {
+                    let parts: GrantParts = grant.parts().clone();
+                    prop_assert!(may_open, "opened where nothing may open: {:?}", parts);
+                    self.model.explain(&parts).map_err(TestCaseError::fail)?;
+                    prop_assert_eq!(parts.generation, self.generation);
+                    prop_assert!(parts.deadline > self.now);
+                    let told = |e: &Envelope| matches!(&e.event, Event::Door(_, DoorEvent::Granted { grant, .. }) if *grant == parts.id);
+                    prop_assert!(self.records.last().is_some_and(told), "opened before its record");
+                    prop_assert!(pulse <= secs(25));
+                    prop_assert!(self.grants.insert(parts.id), "a Grant was used twice");
+                    *self.seen.borrow_mut().entry(parts.factor).or_default() += 1;
+                    if std::mem::take(&mut self.fails) {
+                        self.model.may_retry(self.now, &parts);
+                        reports.push(GuardReport::Failed {
+                            grant: parts.id,
+                            output: parts.output,
+                            text: "the relay does not move".into(),
+                        });
+                    } else {
+                        reports.extend(self.guard.operate(self.now, grant, pulse));
+                    }
+                }
+                Output::Record(envelope) => self.records.push(envelope),
+                Output::ReleaseOutput(output) => {
+                    reports.extend(self.guard.release(&output, ReleaseCause::Asked));
+                }
+                Output::Reply { decision: _, to } => {
+                    self.replies += 1;
+                    prop_assert_eq!(to, self.asked, "an answer without a question");
+                    let last = self.records.last().map(|e| &e.event);
+                    prop_assert!(
+                        matches!(last, Some(Event::Command(_))),
+                        "an answer before its record"
+                    );
+                }
+            }
+        }
+        prop_assert_eq!(self.replies, self.asked, "every command is answered once");
+        let kept_in = self.model.kept_in();
+        prop_assert!(kept_in.is_empty(), "{:?} did not open for an exit", kept_in);
+        for report in reports {
+            self.input(Input::Guard(report))?;
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, time: Duration) -> Verdict {
+        let end = self.now + time;
+        loop {
+            let due = [self.site.poll_timeout(), self.guard.poll_timeout()]
+                .into_iter()
+                .flatten()
+                .min();
+            let Some(next) = due.filter(|next| *next <= end) else {
+                break;
+            };
+            self.now = self.now.max(next);
+            for report in self.guard.due(self.now) {
+                self.input(Input::Guard(report))?;
+            }
+            self.model.hear_time(self.now);
+            self.site.handle_timeout(self.now, wall(self.now));
+            self.drain(true)?;
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    fn edge(&mut self, input: &str, active: bool, initial: bool, age: Duration) -> Verdict {
+        let simulated = self
+            .params
+            .inputs
+            .get(&id::<InputId>(input))
+            .is_some_and(|i| i.simulated);
+        let edge = Edge { active, initial };
+        let input = id(input);
+        self.signal(age, simulated, SignalKind::Input { edge, input })
+    }
+
+    fn signal(&mut self, age: Duration, simulated: bool, kind: SignalKind) -> Verdict {
+        self.input(Input::Signal(Signal {
+            at: self.now - age,
+            device: id("device"),
+            simulated,
+            kind,
+        }))
+    }
+
+    fn key(&mut self, reader: usize, key: char, age: Duration) -> Verdict {
+        let reader = READERS[reader];
+        let kind = SignalKind::Key {
+            key,
+            reader: id(reader),
+        };
+        self.signal(age, reader == "toy-reader", kind)
+    }
+
+    /// One of the legs that were called last, or one that nobody knows.
+    fn leg(&self, n: usize) -> LegId {
+        let recent = self
+            .legs
+            .len()
+            .checked_sub(n + 1)
+            .and_then(|at| self.legs.get(at));
+        recent.copied().unwrap_or(LegId(999_999))
+    }
+
+    fn step(&mut self, base: &SiteParams, step: Step) -> Verdict {
+        match step {
+            Step::Answer { leg, who } => {
+                let leg = self.leg(leg);
+                let peer = match who {
+                    Who::Colleague => peer("sip:1001@pbx.example", true),
+                    Who::Forged => peer("sip:1001@pbx.example", false),
+                    Who::Nobody | Who::Target => Peer::default(),
+                    Who::Stranger => peer("sip:666@pbx.example", true),
+                };
+                self.input(Input::Leg(LegEvent::Answered { leg, peer }))
+            }
+            Step::AuthorityLost { leg } => {
+                let (leg, why) = (self.leg(leg), "REFER".to_owned());
+                self.input(Input::Leg(LegEvent::AuthorityLost { leg, why }))
+            }
+            Step::Card { reader, known, age } => {
+                let card = if known { "26:123,04567" } else { "26:1,1" };
+                let frame = card_frame(card).expect("a good card");
+                let kind = SignalKind::Card {
+                    frame,
+                    reader: id(READERS[reader]),
+                };
+                self.signal(ms(age), READERS[reader] == "toy-reader", kind)
+            }
+            Step::Clock { step_ms } => self.input(Input::ClockStep {
+                step_ms,
+                trusted: step_ms.abs() < 60_000,
+            }),
+            Step::Command {
+                what,
+                id,
+                age,
+                kept,
+                person,
+            } => self.command(what, id, age, kept, person),
+            Step::Digit {
+                leg,
+                digit,
+                age,
+                echo,
+                info,
+            } => {
+                let via = if info {
+                    DigitVia::Info
+                } else {
+                    DigitVia::TelephoneEvent
+                };
+                let (at, leg) = (self.now - ms(age), self.leg(leg));
+                self.input(Input::Leg(LegEvent::Digit {
+                    at,
+                    digit,
+                    echo,
+                    leg,
+                    via,
+                }))
+            }
+            Step::Edge {
+                input,
+                active,
+                initial,
+                age,
+            } => self.edge(INPUTS[input], active, initial, ms(age)),
+            Step::End { leg } => {
+                let (cause, detail, leg) = (Cause::Normal, String::new(), self.leg(leg));
+                self.input(Input::Leg(LegEvent::Ended { cause, leg, detail }))
+            }
+            Step::Freeze { ms: gap, told } => {
+                self.now = self.now + ms(gap);
+                if told {
+                    self.input(Input::LoopGap { gap: ms(gap) })
+                } else {
+                    Ok(())
+                }
+            }
+            Step::Guard { up } => {
+                if up {
+                    return self.input(Input::Guard(GuardReport::Up));
+                }
+                self.guard.forget();
+                self.input(Input::Guard(GuardReport::Down {
+                    text: "killed".into(),
+                }))
+            }
+            Step::GuardFails => {
+                self.fails = true;
+                Ok(())
+            }
+            Step::Incoming { line, who } => {
+                // Numbers of legs are unique while the process lives; those that come in are far above ours.
+                self.incoming += 1;
+                let leg = LegId((1 << 40) + self.incoming);
+                let peer = match who {
+                    Who::Colleague => peer("sip:1001@pbx.example", true),
+                    Who::Forged => peer("sip:1000@pbx.example", false),
+                    Who::Nobody => Peer::default(),
+                    Who::Stranger => peer("sip:1000@evil.example", true),
+                    Who::Target => peer("sip:1000@pbx.example", true),
+                };
+                self.legs.push(leg);
+                let (account, line) = (Some(id("pbx")), id(LINES[line]));
+                self.input(Input::Leg(LegEvent::Incoming {
+                    account,
+                    leg,
+                    line,
+                    peer,
+                }))
+            }
+            Step::Journal { ok } => self.input(Input::Journal {
+                ok,
+                text: "disk".into(),
+            }),
+            Step::Key { reader, key, age } => self.key(reader, key, ms(age)),
+            Step::Line { line, signal } => {
+                let kind = SignalKind::Line {
+                    line: id(LINES[line]),
+                    signal,
+                };
+                self.signal(Duration::ZERO, LINES[line] == "toy-line", kind)
+            }
+            Step::Pin { reader } => {
+                for key in "1234".chars() {
+                    self.key(reader, key, Duration::ZERO)?;
+                }
+                Ok(())
+            }
+            Step::Press { input } => {
+                self.edge(INPUTS[input], false, false, Duration::ZERO)?;
+                self.edge(INPUTS[input], true, false, Duration::ZERO)?;
+                self.edge(INPUTS[input], false, false, Duration::ZERO)
+            }
+            Step::Ready => self.input(Input::Ready),
+            Step::Reload { variant: n } => {
+                // What is due anyway happens before, so that it is not taken for the doing of the reload.
+                self.wait(Duration::ZERO)?;
+                let params = variant(base, n);
+                self.generation += 1;
+                self.params = params.clone();
+                self.model.reload(self.now, params.clone());
+                self.site.apply(params, self.generation, self.now, wall(self.now));
+                self.drain(false)
+            }
+            Step::Restart { ready } => self.restart(ready),
+            Step::Second { present } => self.input(Input::SecondInstance(present.then(|| "box-2".into()))),
+            Step::ShutDown => self.input(Input::ShutDown),
+            Step::Wait { ms: time } => self.wait(ms(time)),
+        }
+    }
+
+    fn restart(&mut self, ready: bool) -> Verdict {
+        self.guard.forget();
+        self.grants.clear();
+        self.fails = false;
+        self.site = start(&self.params, self.generation, self.now);
+        let seen = self
+            .records
+            .iter()
+            .map(Record::from)
+            .filter(|r| r.kind.starts_with("command."));
+        let seen = seen.filter_map(|r| {
+            let id = CommandId::new(r.get("id").as_text()?)?;
+            Some(SeenId { at: r.at, id })
+        });
+        self.site.restore_ids(seen.collect(), self.now, wall(self.now));
+        self.model.restart(self.now);
+        self.drain(false)?;
+        if ready { self.settle() } else { Ok(()) }
+    }
+
+    fn command(&mut self, what: usize, number: u8, age: Option<i64>, kept: bool, person: bool) -> Verdict {
+        let command = match what {
+            0..=2 => Command::Open {
+                door: id(DOORS[what]),
+            },
+            3 => Command::Press {
+                button: id("bell"),
+                panel: id("toys"),
+            },
+            4 => Command::Press {
+                button: id("bell"),
+                panel: id("main"),
+            },
+            _ => {
+                let calls = self.site.view().calls;
+                let ring = calls
+                    .first()
+                    .map_or(gateway_core::RingId::new(0, [0; 10]), |c| c.ring);
+                Command::HangUp { ring }
+            }
+        };
+        let at = age.map(|age| {
+            let nanos = wall(self.now).as_nanosecond() - i128::from(age) * 1_000_000;
+            Timestamp::from_nanosecond(nanos).expect("a date")
+        });
+        let (factor, subject) = if person {
+            (Factor::Web, Subject::User("eve".into()))
+        } else {
+            (Factor::Mqtt, Subject::Integration("ha".into()))
+        };
+        self.asked += 1;
+        let request = CommandRequest {
+            at,
+            command,
+            id: CommandId::new(&format!("id-{number}")).expect("a good id"),
+            origin: Origin {
+                factor,
+                may_simulate: !person,
+                subject,
+            },
+            stale_by_transport: kept,
+        };
+        self.input(Input::Command {
+            reply_to: self.asked,
+            request,
+        })
+    }
+}
+
+/// Stories per site; `DOORLINE_STORIES` asks for more of them, and `DOORLINE_SEED` for others.
+fn wanted(name: &str, default: u64) -> u64 {
+    let text = std::env::var(name).ok();
+    text.and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn run(base: &SiteParams, seed: u64) -> Seen {
+    let seed = wanted("DOORLINE_SEED", seed);
+    let cases = u32::try_from(wanted("DOORLINE_STORIES", 1500)).unwrap_or(u32::MAX);
+    let seen = RefCell::new(Seen::new());
+    let mut runner = TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        rng_seed: RngSeed::Fixed(seed),
+        ..Config::default()
+    });
+    let stories = prop::collection::vec(step(), 1..120);
+    let result = runner.run(&stories, |steps| World::play(base, steps, &seen));
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+    seen.into_inner()
+}
+
+#[test]
+fn nothing_opens_by_itself_and_every_exit_opens() {
+    let mut seen = run(&first_door(), 1);
+    for (factor, n) in run(&three_phones(), 2) {
+        *seen.entry(factor).or_default() += n;
+    }
+    for factor in [
+        Factor::Card,
+        Factor::Code,
+        Factor::Digits,
+        Factor::Fire,
+        Factor::Mqtt,
+        Factor::Rex,
+        Factor::Web,
+    ] {
+        let n = seen.get(&factor).copied().unwrap_or(0);
+        assert!(
+            n >= 50,
+            "only {n} openings by {factor}: the stories are too poor ({seen:?})"
+        );
+    }
+}

@@ -1,0 +1,566 @@
+//! What may open what: written anew from the invariants, not from the site's code.
+//!
+//! The model hears every input and sees every command to legs. From them it says which openings have a cause
+//! at this moment. It allows more than the gateway does in places (it knows no lock-outs and no arbitration of
+//! lines), never less: an opening that it cannot explain is one that happened by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use gateway_access::GrantParts;
+use gateway_core::{
+    Command, CommandRequest, DigitVia, DoorId, Factor, InputId, Instant, LegCommand, LegEvent, LegId, LineId,
+    LineSignal, Peer, ReaderId, RingId, Signal, SignalKind, Subject,
+};
+use gateway_site::{GuardReport, Input, SiteParams};
+use sim::{id, ms, secs, wall};
+
+/// A reason for one opening.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Cause {
+    door: DoorId,
+    factor: Factor,
+    /// A repeated wish to leave may come until then, even if nobody presses any more.
+    grace: Option<Instant>,
+    /// Set if the input must still be active when it opens.
+    held: Option<InputId>,
+    /// The input whose wish is repeated.
+    repeats: Option<InputId>,
+    /// `None`: for as long as the input is held.
+    until: Option<Instant>,
+}
+
+#[derive(Clone, Debug)]
+struct Leg {
+    answered: Option<Instant>,
+    authority: bool,
+    caller: Option<Peer>,
+    ended: bool,
+    ring: RingId,
+    target: String,
+    told_to_end: bool,
+    via: Option<DigitVia>,
+}
+
+#[derive(Clone, Debug)]
+struct Ring {
+    doors: Vec<DoorId>,
+    injected: bool,
+    listed: bool,
+    winner: Option<LegId>,
+}
+
+/// What the model knows.
+pub(crate) struct Model {
+    causes: Vec<Cause>,
+    discard_before: Instant,
+    guard: bool,
+    ids: BTreeMap<String, Instant>,
+    incoming: u64,
+    inputs: BTreeMap<InputId, bool>,
+    journal: bool,
+    keys: BTreeMap<ReaderId, String>,
+    /// Inputs whose last edge to active was old news.
+    late: BTreeSet<InputId>,
+    legs: BTreeMap<LegId, Leg>,
+    params: SiteParams,
+    /// A new ring may begin in this step; true if it is an injected one.
+    press: Option<bool>,
+    ready: bool,
+    rings: BTreeMap<RingId, Ring>,
+    second: bool,
+    /// Real exits that must open in this step.
+    must: BTreeSet<DoorId>,
+    started: Instant,
+    stopping: bool,
+}
+
+impl Model {
+    pub(crate) fn new(params: SiteParams, now: Instant) -> Self {
+        Self {
+            causes: Vec::new(),
+            discard_before: Instant::ZERO,
+            guard: false,
+            ids: BTreeMap::new(),
+            incoming: 0,
+            inputs: BTreeMap::new(),
+            journal: true,
+            keys: BTreeMap::new(),
+            late: BTreeSet::new(),
+            legs: BTreeMap::new(),
+            params,
+            press: None,
+            ready: false,
+            rings: BTreeMap::new(),
+            second: false,
+            must: BTreeSet::new(),
+            started: now,
+            stopping: false,
+        }
+    }
+
+    /// A new life: only the ids of commands outlive the old one.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        let ids = std::mem::take(&mut self.ids);
+        *self = Self {
+            ids,
+            ..Self::new(self.params.clone(), now)
+        };
+    }
+
+    pub(crate) fn reload(&mut self, now: Instant, params: SiteParams) {
+        // An input whose kind changed is another input.
+        let old = std::mem::replace(&mut self.params, params);
+        let inputs = &self.params.inputs;
+        self.inputs
+            .retain(|input, _| inputs.get(input) == old.inputs.get(input));
+        self.press = None;
+        // An old level that must still hold counts for the doors that are there when it has held.
+        self.causes.retain(|c| c.held.is_none() || c.grace.is_some());
+        for input in self.late.clone() {
+            let simulated = self.params.inputs.get(&input).is_some_and(|i| i.simulated);
+            self.acts(now, &input, simulated, true, false);
+        }
+        self.press = None;
+    }
+
+    fn real(&self, door: &DoorId) -> bool {
+        let output = self.params.doors.get(door).and_then(|d| d.output.as_ref());
+        !output.is_some_and(|o| self.params.outputs.get(o).is_some_and(|o| o.simulated))
+    }
+
+    fn cause(&mut self, now: Instant, factor: Factor, door: DoorId, simulated: bool) {
+        if self.params.doors.contains_key(&door) && !(simulated && self.real(&door)) {
+            self.causes.push(Cause {
+                door,
+                factor,
+                grace: None,
+                held: None,
+                repeats: None,
+                until: Some(now),
+            });
+        }
+    }
+
+    /// Somebody may be let in at this moment, as far as the gateway itself is concerned.
+    fn lets_in(&self) -> bool {
+        self.ready && !self.stopping && self.guard
+    }
+
+    /// Hears an input before the gateway does.
+    pub(crate) fn hear(&mut self, now: Instant, input: &Input) {
+        self.press = None;
+        self.must.clear();
+        self.causes.retain(|c| c.until.is_none_or(|until| until >= now));
+        match input {
+            Input::Command { request, .. } => self.command(now, request),
+            Input::Guard(report) => match report {
+                GuardReport::Down { .. } => self.guard = false,
+                GuardReport::Up => self.guard = true,
+                GuardReport::Energised { .. } | GuardReport::Failed { .. } | GuardReport::Released { .. } => {
+                }
+            },
+            Input::Journal { ok, .. } => self.journal = *ok,
+            Input::Leg(event) => self.leg(now, event),
+            Input::LoopGap { gap } if *gap > ms(500) => {
+                self.discard_before = now;
+                self.keys.clear();
+            }
+            Input::Ready => self.ready = true,
+            Input::SecondInstance(instance) => self.second = instance.is_some(),
+            Input::ShutDown => self.stopping = true,
+            Input::Signal(signal) => self.signal(now, signal),
+            Input::Account { .. } | Input::ClockStep { .. } | Input::LoopGap { .. } => {}
+        }
+    }
+
+    /// Nobody gave an input: time passed.
+    pub(crate) fn hear_time(&mut self, now: Instant) {
+        self.press = None;
+        self.must.clear();
+        self.causes.retain(|c| c.until.is_none_or(|until| until >= now));
+    }
+
+    /// The guard did not take a Grant of the exit or of fire: it may be asked for again for a while.
+    pub(crate) fn may_retry(&mut self, now: Instant, grant: &GrantParts) {
+        if matches!(grant.factor, Factor::Rex | Factor::Fire) {
+            // After the pause of a repetition, and as late as a main loop may be that is not yet a gap.
+            let grace = now + ms(100) + ms(500);
+            let repeats = if let Subject::Input(input) = &grant.subject {
+                Some(input.clone())
+            } else {
+                None
+            };
+            let pressed = repeats
+                .clone()
+                .filter(|input| self.inputs.get(input) == Some(&true));
+            self.causes.push(Cause {
+                door: grant.door.clone(),
+                factor: grant.factor,
+                grace: Some(grace),
+                until: pressed.is_none().then_some(grace),
+                held: pressed,
+                repeats,
+            });
+        }
+    }
+
+    /// Sees a command to a leg.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn sees(&mut self, command: &LegCommand) -> Result<(), String> {
+        match command {
+            LegCommand::Offer {
+                leg,
+                line,
+                ring,
+                target,
+                ..
+            } => {
+                if !self.rings.contains_key(ring) {
+                    let Some(injected) = self.press else {
+                        return Err(format!("{target} is called and nobody pressed"));
+                    };
+                    let ring_of = self.ring_at(line, injected);
+                    self.rings.insert(*ring, ring_of);
+                }
+                let offered = Leg {
+                    answered: None,
+                    authority: false,
+                    caller: None,
+                    ended: false,
+                    ring: *ring,
+                    target: target.clone(),
+                    told_to_end: false,
+                    via: None,
+                };
+                if self.legs.insert(*leg, offered).is_some() {
+                    return Err(format!("{leg} is used twice"));
+                }
+            }
+            LegCommand::Connect { leg } => {
+                let won = |l: &Leg| self.rings.get(&l.ring).and_then(|r| r.winner) == Some(*leg);
+                if !self.legs.get(leg).is_some_and(won) {
+                    return Err(format!("{leg} gets the line without having won"));
+                }
+            }
+            LegCommand::End { leg, .. } => {
+                if let Some(leg) = self.legs.get_mut(leg) {
+                    leg.told_to_end = true;
+                }
+            }
+            LegCommand::Answer { .. } | LegCommand::PlayToLeg { .. } | LegCommand::Ringing { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn ring_at(&self, line: &LineId, injected: bool) -> Ring {
+        let panel = self.params.panels.values().find(|p| p.line == *line);
+        let doors = panel.map(|p| p.doors.clone()).unwrap_or_default();
+        let listed = doors
+            .iter()
+            .filter_map(|d| self.params.doors.get(d))
+            .any(|d| d.digits_by_list);
+        Ring {
+            doors,
+            injected,
+            listed,
+            winner: None,
+        }
+    }
+
+    /// Explains an opening, using its cause up.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub(crate) fn explain(&mut self, grant: &GrantParts) -> Result<(), String> {
+        self.must.remove(&grant.door);
+        let cause = self
+            .causes
+            .iter()
+            .position(|c| c.door == grant.door && c.factor == grant.factor);
+        match cause {
+            Some(at) => {
+                self.causes.remove(at);
+                Ok(())
+            }
+            None => Err(format!("nobody wanted {grant:?}; causes: {:?}", self.causes)),
+        }
+    }
+
+    /// Exits that were used in this step and did not open.
+    pub(crate) fn kept_in(&self) -> &BTreeSet<DoorId> {
+        &self.must
+    }
+
+    fn command(&mut self, now: Instant, request: &CommandRequest) {
+        let known = self
+            .ids
+            .insert(request.id.to_string(), now)
+            .is_some_and(|before| now.since(before) < secs(20));
+        let news = request.at.is_some_and(|at| {
+            let (age, ahead) = (wall(now).duration_since(at), at.duration_since(wall(now)));
+            let age = Duration::try_from(age).unwrap_or_default();
+            let ahead = Duration::try_from(ahead).unwrap_or_default();
+            age <= secs(10)
+                && ahead <= secs(10)
+                && age <= now.since(self.started)
+                && (self.discard_before == Instant::ZERO || at >= wall(self.discard_before))
+        });
+        let fit = self.lets_in() && self.journal && !self.second;
+        if known || !news || request.stale_by_transport || !fit {
+            // A press needs no guard, and it must not be news less than an opening.
+            self.press = (!known
+                && news
+                && !request.stale_by_transport
+                && matches!(request.command, Command::Press { .. }))
+            .then_some(true);
+            return;
+        }
+        match &request.command {
+            Command::HangUp { .. } => {}
+            Command::Open { door } => self.cause(now, request.origin.factor, door.clone(), false),
+            Command::Press { .. } => self.press = Some(true),
+        }
+    }
+
+    fn signal(&mut self, now: Instant, signal: &Signal) {
+        let late = now.since(signal.at) > secs(2) || signal.at < self.discard_before;
+        let young = !late && now.since(signal.at) <= ms(500);
+        match &signal.kind {
+            SignalKind::Card { frame, reader } => {
+                let known = self.params.cards.values().any(|c| c.frame == *frame);
+                if known && young && self.lets_in() {
+                    for door in self.doors_at(reader) {
+                        self.cause(now, Factor::Card, door, signal.simulated);
+                    }
+                }
+            }
+            SignalKind::Input { edge, input } => {
+                let before = self.inputs.get(input).copied();
+                let first = edge.initial || before.is_none();
+                if !edge.active || first {
+                    self.released(input);
+                }
+                self.inputs.insert(input.clone(), edge.active);
+                if !first && edge.active && before == Some(false) {
+                    self.acts(now, input, signal.simulated, late, signal.at == now);
+                }
+            }
+            SignalKind::Key { key, reader } => {
+                let typed = self.keys.entry(reader.clone()).or_default();
+                if late {
+                    return;
+                }
+                typed.push(*key);
+                if typed.ends_with("1234") && young && self.lets_in() {
+                    for door in self.doors_at(reader) {
+                        self.cause(now, Factor::Code, door, signal.simulated);
+                    }
+                }
+            }
+            SignalKind::Line { line, signal } if *signal == LineSignal::Ring => {
+                self.press = self.params.lines.get(line).map(|l| l.simulated);
+            }
+            SignalKind::Fault(_) | SignalKind::Line { .. } | SignalKind::Ready => {}
+        }
+    }
+
+    /// Nobody presses any more.
+    fn released(&mut self, input: &InputId) {
+        self.late.remove(input);
+        for cause in self.causes.iter_mut().filter(|c| c.held.as_ref() == Some(input)) {
+            cause.held = None;
+            cause.until = Some(cause.grace.unwrap_or(Instant::ZERO));
+        }
+        self.causes.retain(|c| c.until != Some(Instant::ZERO));
+    }
+
+    fn doors_at(&self, reader: &ReaderId) -> Vec<DoorId> {
+        let doors = self.params.doors.iter();
+        doors
+            .filter(|(_, d)| d.readers.contains(reader))
+            .map(|(door, _)| door.clone())
+            .collect()
+    }
+
+    /// An input that was inactive is active.
+    fn acts(&mut self, now: Instant, input: &InputId, simulated: bool, late: bool, fresh: bool) {
+        if !fresh {
+            self.late.insert(input.clone());
+        }
+        for cause in self
+            .causes
+            .iter_mut()
+            .filter(|c| c.repeats.as_ref() == Some(input))
+        {
+            cause.held = Some(input.clone());
+            cause.until = None;
+        }
+        if !late && ["bell", "toy-bell"].contains(&input.as_str()) {
+            self.press = Some(simulated);
+        }
+        let fire = *input == id::<InputId>("fire");
+        let doors: Vec<DoorId> = self
+            .params
+            .doors
+            .iter()
+            .filter(|(_, d)| fire || d.rex.iter().any(|r| r.input == *input))
+            .map(|(door, _)| door.clone())
+            .collect();
+        for door in doors {
+            if simulated && self.real(&door) {
+                continue;
+            }
+            // The gateway may know of a gap that nobody told: then an older edge must hold before it counts.
+            if fresh {
+                self.must.insert(door.clone());
+            }
+            self.causes.push(Cause {
+                door,
+                factor: if fire { Factor::Fire } else { Factor::Rex },
+                grace: None,
+                held: (!fresh).then(|| input.clone()),
+                repeats: None,
+                until: fresh.then_some(now),
+            });
+        }
+    }
+
+    fn leg(&mut self, now: Instant, event: &LegEvent) {
+        if let LegEvent::Incoming { leg, line, peer, .. } = event {
+            self.incoming(*leg, line, peer);
+            return;
+        }
+        let Some(mut leg) = self.legs.remove(&event.leg()) else {
+            return;
+        };
+        match event {
+            LegEvent::Answered { leg: number, peer } => self.answered(now, *number, &mut leg, peer),
+            LegEvent::AuthorityLost { .. } => leg.authority = false,
+            LegEvent::Digit {
+                at,
+                digit,
+                echo,
+                leg: number,
+                via,
+            } => self.digit(now, *number, &mut leg, *at, *digit, *echo, *via),
+            LegEvent::Ended { .. } => leg.ended = true,
+            LegEvent::Incoming { .. } | LegEvent::Ringing { .. } => {}
+        }
+        self.legs.insert(event.leg(), leg);
+    }
+
+    fn incoming(&mut self, leg: LegId, line: &LineId, peer: &Peer) {
+        if self.legs.contains_key(&leg) {
+            return;
+        }
+        self.incoming += 1;
+        let ring = RingId::new(
+            0,
+            u128::from(self.incoming).to_be_bytes()[6..]
+                .try_into()
+                .expect("ten bytes"),
+        );
+        let mut ring_of = self.ring_at(line, false);
+        ring_of.listed = peer.trusted && peer.address == "sip:1000@pbx.example";
+        self.rings.insert(ring, ring_of);
+        self.legs.insert(
+            leg,
+            Leg {
+                answered: None,
+                authority: false,
+                caller: Some(peer.clone()),
+                ended: false,
+                ring,
+                target: String::new(),
+                told_to_end: false,
+                via: None,
+            },
+        );
+    }
+
+    fn answered(&mut self, now: Instant, number: LegId, leg: &mut Leg, peer: &Peer) {
+        let Some(ring) = self.rings.get_mut(&leg.ring) else {
+            return;
+        };
+        let user = |address: &str| {
+            address
+                .trim_start_matches("sip:")
+                .split('@')
+                .next()
+                .map(str::to_owned)
+        };
+        let is_target = peer.address.is_empty() || user(&peer.address) == user(&leg.target);
+        let is_colleague =
+            peer.trusted && ["1000", "1001"].contains(&user(&peer.address).unwrap_or_default().as_str());
+        let may = ring.listed && (is_target || is_colleague);
+        if leg.answered.is_some() {
+            match &leg.caller {
+                Some(caller) if !peer.address.is_empty() && peer.address != caller.address => {
+                    leg.authority = false
+                }
+                Some(_) => {}
+                None if !may => leg.authority = false,
+                None => leg.authority |= peer.trusted,
+            }
+            return;
+        }
+        if leg.ended || leg.told_to_end || ring.winner.is_some() {
+            return;
+        }
+        ring.winner = Some(number);
+        leg.answered = Some(now);
+        leg.authority = if leg.caller.is_some() {
+            ring.listed
+        } else {
+            // A door's caller that answers in place of the target is listed, too.
+            may || is_colleague
+        };
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one event")]
+    fn digit(
+        &mut self,
+        now: Instant,
+        number: LegId,
+        leg: &mut Leg,
+        at: Instant,
+        digit: char,
+        echo: bool,
+        via: DigitVia,
+    ) {
+        let Some(ring) = self.rings.get(&leg.ring) else {
+            return;
+        };
+        let Some(answered) = leg.answered.filter(|_| ring.winner == Some(number)) else {
+            return;
+        };
+        let old = at < answered || at < self.discard_before || now.since(at) > secs(2);
+        if leg.ended || leg.told_to_end || old || echo {
+            return;
+        }
+        if *leg.via.get_or_insert(via) != via || !leg.authority {
+            return;
+        }
+        if digit != '9' || now.since(at) > ms(500) || !self.lets_in() {
+            return;
+        }
+        // The first door of the panel that a 9 opens.
+        let opens = |door: &&DoorId| {
+            let code = self.params.codes.values();
+            code.clone()
+                .any(|c| c.from_call && c.digits == "9" && c.doors.contains(*door))
+                && self.params.doors.contains_key(*door)
+        };
+        let Some(door) = ring.doors.iter().find(opens).cloned() else {
+            return;
+        };
+        let by_list = self.params.doors.get(&door).is_some_and(|d| d.digits_by_list);
+        if by_list || leg.caller.is_some() {
+            let injected = ring.injected;
+            self.cause(now, Factor::Digits, door, injected);
+        }
+    }
+}

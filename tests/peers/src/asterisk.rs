@@ -1,0 +1,289 @@
+//! A real Asterisk from another Debian suite, as an ordinary process on loopback.
+//!
+//! `tests/peers/asterisk-root` has put it into a folder of its own (`DOORLINE_ASTERISK`). It runs there under
+//! `chroot`, without a mount of ours, with a configuration that the test writes. Its extensions:
+//! 101 to 104 phones, 200 the door, 201 a second door account, 900 plays back what it hears, 910 answers.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+
+use crate::ports::Use;
+use crate::process::Process;
+use crate::rig::{Rig, until};
+use crate::trust::Trust;
+
+/// What the PBX is like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PbxParams<'a> {
+    /// With these certificates every endpoint uses TLS and SRTP, and nothing else is taken.
+    pub secure: Option<&'a Trust>,
+}
+
+/// A running PBX. Its configuration folder goes when it is dropped.
+#[derive(Debug)]
+pub struct Asterisk {
+    /// As the host sees it.
+    dir: PathBuf,
+    /// As Asterisk sees it.
+    inner: PathBuf,
+    process: Process,
+    root: PathBuf,
+}
+
+/// What it loads: a SIP PBX with a dial plan and nothing more. Names that a version does not have are skipped.
+const MODULES: &[&str] = &[
+    "res_crypto",
+    "res_timing_timerfd",
+    "res_sorcery_config",
+    "res_sorcery_memory",
+    "res_sorcery_astdb",
+    "res_pjproject",
+    "res_pjsip",
+    "res_pjsip_session",
+    "res_pjsip_authenticator_digest",
+    "res_pjsip_endpoint_identifier_user",
+    "res_pjsip_registrar",
+    "res_pjsip_sdp_rtp",
+    "res_pjsip_caller_id",
+    "res_pjsip_dtmf_info",
+    "res_pjsip_nat",
+    "res_pjsip_rfc3326",
+    "res_pjsip_logger",
+    "res_pjsip_pubsub",
+    "res_rtp_asterisk",
+    "res_srtp",
+    "chan_pjsip",
+    "pbx_config",
+    "codec_ulaw",
+    "codec_alaw",
+    "bridge_simple",
+    "bridge_native_rtp",
+    "app_dial",
+    "app_echo",
+    "app_senddtmf",
+    "app_verbose",
+    "func_callerid",
+    "func_channel",
+];
+
+impl Asterisk {
+    /// Starts it and waits until it serves.
+    ///
+    /// # Errors
+    /// If it is not installed, or does not come up within 30 s.
+    pub fn start(rig: &Rig, params: PbxParams<'_>) -> anyhow::Result<Self> {
+        let root = root()?;
+        let inner = Path::new("/srv").join(rig.dir().file_name().context("a named folder")?);
+        let dir = root.join(inner.strip_prefix("/")?);
+        write_config(rig, &root, &dir, &inner, params)?;
+        rig.also_show(dir.join("log/messages"));
+        let process = Self::spawn(rig, &root, &inner)?;
+        let mut pbx = Self {
+            dir,
+            inner,
+            process,
+            root,
+        };
+        pbx.serves()?;
+        Ok(pbx)
+    }
+
+    fn spawn(rig: &Rig, root: &Path, inner: &Path) -> anyhow::Result<Process> {
+        let conf = inner.join("asterisk.conf");
+        let args = [
+            root.as_os_str(),
+            "/usr/sbin/asterisk".as_ref(),
+            "-f".as_ref(),
+            "-C".as_ref(),
+            conf.as_os_str(),
+        ];
+        Process::start(rig, "asterisk", Path::new("/usr/sbin/chroot"), args)
+    }
+
+    fn serves(&mut self) -> anyhow::Result<()> {
+        until(Duration::from_secs(30), "Asterisk to serve", || {
+            if let Some(status) = self.process.ended()? {
+                anyhow::bail!("it ended with {status}");
+            }
+            let answer = self.cli("core waitfullybooted").unwrap_or_default();
+            Ok(answer.contains("fully booted").then_some(()))
+        })
+    }
+
+    /// Runs a command of its command line.
+    ///
+    /// # Errors
+    /// If it cannot be run.
+    pub fn cli(&self, command: &str) -> anyhow::Result<String> {
+        let out = Command::new("/usr/sbin/chroot")
+            .arg(&self.root)
+            .args(["/usr/sbin/asterisk", "-C"])
+            .arg(self.inner.join("asterisk.conf"))
+            .args(["-rx", command])
+            .output()?;
+        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+    }
+
+    /// Waits until a user has registered.
+    ///
+    /// # Errors
+    /// If it does not in time.
+    pub fn registered(&self, user: &str, limit: Duration) -> anyhow::Result<()> {
+        let sought = format!("{user}/sip:");
+        until(limit, &format!("{user} to register at Asterisk"), || {
+            Ok(self.cli("pjsip show contacts")?.contains(&sought).then_some(()))
+        })
+    }
+
+    /// Its log, with every SIP message.
+    #[must_use]
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.dir.join("log/messages")).unwrap_or_default())
+            .into_owned()
+    }
+
+    /// Kills it, as a power cut would.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again after [`Asterisk::kill`], with the same configuration.
+    ///
+    /// # Errors
+    /// As [`Asterisk::start`].
+    pub fn again(&mut self, rig: &Rig) -> anyhow::Result<()> {
+        self.process = Self::spawn(rig, &self.root, &self.inner)?;
+        self.serves()
+    }
+}
+
+impl Drop for Asterisk {
+    fn drop(&mut self) {
+        self.process.kill();
+        if std::thread::panicking() {
+            return;
+        }
+        // a folder left behind is only untidy
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn root() -> anyhow::Result<PathBuf> {
+    let root = std::env::var_os("DOORLINE_ASTERISK").map_or_else(
+        || {
+            let home = std::env::var_os("HOME").unwrap_or_default();
+            Path::new(&home).join(".cache/doorline-peers/asterisk")
+        },
+        PathBuf::from,
+    );
+    ensure!(
+        root.join("usr/sbin/asterisk").exists(),
+        "no Asterisk in {}; tests/peers/asterisk-root installs it",
+        root.display()
+    );
+    Ok(root)
+}
+
+fn write_config(
+    rig: &Rig,
+    root: &Path,
+    dir: &Path,
+    inner: &Path,
+    params: PbxParams<'_>,
+) -> anyhow::Result<()> {
+    for sub in ["log", "run", "spool", "db"] {
+        std::fs::create_dir_all(dir.join(sub))?;
+    }
+    let write = |name: &str, text: &str| std::fs::write(dir.join(name), text);
+    // it looks its own name up at every call: without an answer here each call waits for name servers
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    std::fs::write(
+        root.join("etc/hosts"),
+        format!("127.0.0.1 localhost {host} A.ROOT-SERVERS.NET\n::1 localhost\n"),
+    )?;
+    let at = inner.display();
+    write(
+        "asterisk.conf",
+        &format!(
+            "[directories]\nastetcdir => {at}\nastrundir => {at}/run\nastlogdir => {at}/log\n\
+             astspooldir => {at}/spool\nastdbdir => {at}/db\n"
+        ),
+    )?;
+    let mut modules = "[modules]\nautoload = no\n".to_owned();
+    let there = |module: &str| {
+        let file = format!("asterisk/modules/{module}.so");
+        ["usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib"]
+            .iter()
+            .any(|lib| root.join(lib).join(&file).exists())
+    };
+    for module in MODULES.iter().filter(|m| there(m)) {
+        writeln!(modules, "load = {module}.so")?;
+    }
+    write("modules.conf", &modules)?;
+    write(
+        "logger.conf",
+        "[general]\n[logfiles]\nmessages => notice,warning,error,verbose,dtmf\n",
+    )?;
+    let (low, high) = rig.ports.pbx_rtp();
+    write(
+        "rtp.conf",
+        &format!("[general]\nrtpstart = {low}\nrtpend = {high}\n"),
+    )?;
+    write("extensions.conf", DIAL_PLAN)?;
+    write("pjsip.conf", &pjsip(rig, inner, params)?)?;
+    if let Some(trust) = params.secure {
+        trust.copy_to(dir)?;
+    }
+    Ok(())
+}
+
+const DIAL_PLAN: &str = "\
+[house]
+exten => _1XX,1,Dial(PJSIP/${EXTEN},60)
+exten => _20X,1,Dial(PJSIP/${EXTEN},60)
+exten => 900,1,Answer()
+ same => n,Echo()
+exten => 910,1,Answer()
+ same => n,Wait(600)
+";
+
+fn pjsip(rig: &Rig, inner: &Path, params: PbxParams<'_>) -> anyhow::Result<String> {
+    let (sip, tls) = (rig.port(Use::PbxSip), rig.port(Use::PbxTls));
+    let mut text = "[global]\ntype = global\ndebug = yes\n".to_owned();
+    if params.secure.is_some() {
+        let at = inner.display();
+        write!(
+            text,
+            "[tls]\ntype = transport\nprotocol = tls\nbind = 127.0.0.1:{tls}\nmethod = tlsv1_2\n\
+             cert_file = {at}/server.crt\npriv_key_file = {at}/server.key\nca_list_file = {at}/ca.crt\n"
+        )?;
+    } else {
+        for protocol in ["udp", "tcp"] {
+            write!(
+                text,
+                "[{protocol}]\ntype = transport\nprotocol = {protocol}\nbind = 127.0.0.1:{sip}\n"
+            )?;
+        }
+    }
+    // strict on purpose: RTP/SAVP or nothing
+    let media = if params.secure.is_some() {
+        "media_encryption = sdes\n"
+    } else {
+        ""
+    };
+    for user in ["101", "102", "103", "104", "200", "201"] {
+        write!(
+            text,
+            "[{user}]\ntype = endpoint\ncontext = house\ndisallow = all\nallow = alaw,ulaw\nauth = {user}\n\
+             aors = {user}\ncallerid = <{user}>\ndtmf_mode = rfc4733\ndirect_media = no\n\
+             media_address = 127.0.0.1\nrtp_symmetric = yes\nforce_rport = yes\nrewrite_contact = yes\n{media}\
+             [{user}]\ntype = auth\nauth_type = userpass\nusername = {user}\npassword = secret-{user}\n\
+             [{user}]\ntype = aor\nmax_contacts = 1\nremove_existing = yes\nminimum_expiration = 10\n"
+        )?;
+    }
+    Ok(text)
+}

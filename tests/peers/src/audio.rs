@@ -1,0 +1,164 @@
+//! Sound: what a peer speaks, and how like that is what the other hears.
+
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+
+/// Recorded sound at 8 kHz, mono.
+#[derive(Clone, Debug)]
+pub struct Sound(Vec<f64>);
+
+/// Rate at which sound is compared.
+const RATE: usize = 8000;
+/// A window of comparison: 250 ms.
+const WINDOW: usize = 2000;
+/// Period of a sweep: 2 s.
+const PERIOD: usize = 2 * RATE;
+
+/// Writes a WAV file that holds a tone gliding from one frequency to another in 2 s, over and over.
+/// No two moments of it are alike, so that a recording of it can be told from any other sound.
+///
+/// # Errors
+/// If the file cannot be written.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "small numbers"
+)]
+pub fn sweep(path: &Path, from_hz: f64, to_hz: f64, seconds: usize) -> anyhow::Result<Sound> {
+    let mut phase = 0.0;
+    let period: Vec<f64> = (0..PERIOD)
+        .map(|n| {
+            let hz = (to_hz - from_hz).mul_add(n as f64 / PERIOD as f64, from_hz);
+            phase += hz * std::f64::consts::TAU / RATE as f64;
+            phase.sin() * 9000.0
+        })
+        .collect();
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: RATE as u32,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec)?;
+    for _ in 0..seconds.div_ceil(2) {
+        for sample in &period {
+            writer.write_sample(*sample as i16)?;
+        }
+    }
+    writer.finalize()?;
+    Ok(Sound(period))
+}
+
+impl Sound {
+    /// Reads a 16 bit mono WAV of 8 or 16 kHz. A file that is still being written has no lengths in its head:
+    /// everything behind the head is taken.
+    ///
+    /// # Errors
+    /// If it is not such a file.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let bytes = std::fs::read(path).with_context(|| format!("no recording {}", path.display()))?;
+        ensure!(
+            bytes.len() > 44 && bytes.starts_with(b"RIFF"),
+            "{} holds no sound",
+            path.display()
+        );
+        let field = |at: usize| {
+            bytes
+                .get(at..at + 4)
+                .and_then(|b| b.try_into().ok())
+                .map_or(0, u32::from_le_bytes)
+        };
+        let rate = field(24);
+        let start = bytes
+            .windows(4)
+            .position(|w| w == b"data")
+            .context("no data in the WAV")?
+            + 8;
+        let all: Vec<f64> = bytes[start..]
+            .chunks_exact(2)
+            .map(|b| f64::from(i16::from_le_bytes([b[0], b[1]])))
+            .collect();
+        match rate {
+            8000 => Ok(Self(all)),
+            16_000 => Ok(Self(
+                all.chunks_exact(2).map(|c| f64::midpoint(c[0], c[1])).collect(),
+            )),
+            other => anyhow::bail!("{}: {other} samples per second", path.display()),
+        }
+    }
+
+    /// Length in seconds.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "seconds of sound")]
+    pub fn seconds(&self) -> f64 {
+        self.0.len() as f64 / RATE as f64
+    }
+
+    /// The last seconds of it.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "seconds of sound"
+    )]
+    pub fn last(&self, seconds: f64) -> Self {
+        let keep = (seconds * RATE as f64) as usize;
+        Self(self.0[self.0.len().saturating_sub(keep)..].to_vec())
+    }
+
+    /// Level: root mean square in dB below full scale.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "seconds of sound")]
+    pub fn level_dbfs(&self) -> f64 {
+        let energy: f64 = self.0.iter().map(|s| s * s).sum::<f64>() / self.0.len().max(1) as f64;
+        20.0 * (energy.sqrt().max(1e-3) / 32768.0).log10()
+    }
+
+    /// Share of the energy at one frequency, 0 to 1 (Goertzel).
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "seconds of sound")]
+    pub fn share(&self, hz: f64) -> f64 {
+        let (mut one, mut two) = (0.0, 0.0);
+        let factor = 2.0 * (hz * std::f64::consts::TAU / RATE as f64).cos();
+        for sample in &self.0 {
+            (one, two) = (factor.mul_add(one, sample - two), one);
+        }
+        let power = (factor * one).mul_add(-two, one.mul_add(one, two * two));
+        let energy: f64 = self.0.iter().map(|s| s * s).sum();
+        if energy <= 0.0 {
+            0.0
+        } else {
+            2.0 * power / (self.0.len() as f64 * energy)
+        }
+    }
+
+    /// Correlation with a sound that repeats itself, 0 to 1: of each 250 ms the best match at any place of
+    /// the original, and of those the median.
+    #[must_use]
+    pub fn likeness(&self, original: &Self) -> f64 {
+        let mut twice = original.0.clone();
+        twice.extend(&original.0);
+        let mut best: Vec<f64> = self.0.chunks_exact(WINDOW).map(|w| peak(w, &twice)).collect();
+        best.sort_by(f64::total_cmp);
+        best.get(best.len() / 2).copied().unwrap_or(0.0)
+    }
+}
+
+/// Highest normalised correlation of a window with any stretch of `original`.
+fn peak(window: &[f64], original: &[f64]) -> f64 {
+    let energy: f64 = window.iter().map(|s| s * s).sum();
+    if energy < 1.0 {
+        return 0.0;
+    }
+    let at = |lag: usize| {
+        let stretch = &original[lag..lag + window.len()];
+        let (mut product, mut other) = (0.0, 0.0);
+        for (a, b) in window.iter().zip(stretch) {
+            product += a * b;
+            other += b * b;
+        }
+        product / (energy * other).sqrt().max(1.0)
+    };
+    (0..original.len() / 2).map(at).fold(0.0, f64::max)
+}

@@ -1,0 +1,32 @@
+//! Real peers for the gateway: Asterisk, baresip, Mosquitto, Chromium, and the gateway itself as a process.
+//!
+//! Every test gets a [`Rig`]: a temporary folder, a block of ports of its own, and a dump of every log if it
+//! fails. Peers are ordinary processes on loopback that die with the test, also if the test is killed. Nothing
+//! waits for time to pass: [`until`] looks for what should happen, with a limit. Only where the test is that
+//! *nothing* happens, it looks on for a stated while ([`Gateway::stays_at_rest`]).
+
+mod api;
+mod asterisk;
+mod audio;
+mod baresip;
+mod browser;
+mod gateway;
+mod mosquitto;
+mod ports;
+mod process;
+mod rig;
+mod site;
+mod trust;
+
+pub use api::{Api, Reply};
+pub use asterisk::{Asterisk, PbxParams};
+pub use audio::{Sound, sweep};
+pub use baresip::{Phone, PhoneEvent, PhoneParams};
+pub use browser::Browser;
+pub use gateway::{Edge, Gateway, boottime_ns, program};
+pub use mosquitto::{Listener, Message, Mosquitto};
+pub use ports::{Ports, Use};
+pub use process::{Process, signal};
+pub use rig::{Rig, run, until};
+pub use site::{Account, Site};
+pub use trust::Trust;

@@ -1,0 +1,205 @@
+//! A real Mosquitto, and a client that keeps what it gets.
+
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::bail;
+use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
+use serde_json::Value;
+
+use crate::ports::Use;
+use crate::process::Process;
+use crate::rig::{Rig, until};
+
+/// A running broker without persistence.
+#[derive(Debug)]
+pub struct Mosquitto {
+    port: u16,
+    process: Process,
+}
+
+impl Mosquitto {
+    /// Starts it and waits until it takes connections.
+    ///
+    /// # Errors
+    /// If it does not within 10 s.
+    pub fn start(rig: &Rig) -> anyhow::Result<Self> {
+        let port = rig.port(Use::Mqtt);
+        let file = rig.path("mosquitto.conf");
+        // without a user it would give up root and not be able to read its own file
+        let text = format!(
+            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\nlog_type all\n"
+        );
+        std::fs::write(&file, text)?;
+        let mut broker = Self {
+            port,
+            process: Self::spawn(rig)?,
+        };
+        broker.serves()?;
+        Ok(broker)
+    }
+
+    fn spawn(rig: &Rig) -> anyhow::Result<Process> {
+        let file = rig.path("mosquitto.conf");
+        Process::start(
+            rig,
+            "mosquitto",
+            Path::new("/usr/sbin/mosquitto"),
+            ["-c".as_ref(), file.as_os_str()],
+        )
+    }
+
+    fn serves(&mut self) -> anyhow::Result<()> {
+        until(Duration::from_secs(10), "Mosquitto to serve", || {
+            if let Some(status) = self.process.ended()? {
+                bail!("it ended with {status}: {}", self.process.log());
+            }
+            Ok(TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))
+                .ok()
+                .map(drop))
+        })
+    }
+
+    /// Kills it.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again, empty.
+    ///
+    /// # Errors
+    /// As [`Mosquitto::start`].
+    pub fn again(&mut self, rig: &Rig) -> anyhow::Result<()> {
+        self.process = Self::spawn(rig)?;
+        self.serves()
+    }
+}
+
+/// Listeners so far: two of one name would throw each other out.
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// One message.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its payload, if it is JSON; else its text.
+    pub payload: Value,
+    /// Was it sent because it was retained?
+    pub retained: bool,
+    /// Topic.
+    pub topic: String,
+}
+
+/// A client that keeps every message. It reconnects by itself until it is dropped.
+pub struct Listener {
+    client: Client,
+    ended: Arc<AtomicBool>,
+    messages: Arc<Mutex<Vec<Message>>>,
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener")
+            .field("messages", &self.messages)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Listener {
+    /// Subscribes to everything and waits until the broker has granted it.
+    ///
+    /// # Errors
+    /// If it does not within 10 s.
+    pub fn start(rig: &Rig) -> anyhow::Result<Self> {
+        let mut options = MqttOptions::new(
+            format!("listener-{}", COUNT.fetch_add(1, Ordering::Relaxed)),
+            "127.0.0.1",
+            rig.port(Use::Mqtt),
+        );
+        options.set_keep_alive(Duration::from_secs(5));
+        options.set_max_packet_size(1 << 20, 1 << 20);
+        let (client, mut connection) = Client::new(options, 64);
+        let messages = Arc::<Mutex<Vec<Message>>>::default();
+        let granted = Arc::new(AtomicBool::new(false));
+        let ended = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&ended);
+        let (to, flag, again) = (Arc::clone(&messages), Arc::clone(&granted), client.clone());
+        std::thread::spawn(move || {
+            for event in connection.iter() {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                match event {
+                    Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                        let _ = again.try_subscribe("#", QoS::AtLeastOnce);
+                    }
+                    Ok(Event::Incoming(Packet::SubAck(_))) => {
+                        flag.store(true, Ordering::Relaxed);
+                    }
+                    Ok(Event::Incoming(Packet::Publish(message))) => {
+                        let text = String::from_utf8_lossy(&message.payload).into_owned();
+                        to.lock().unwrap_or_else(PoisonError::into_inner).push(Message {
+                            payload: serde_json::from_str(&text).unwrap_or(Value::String(text)),
+                            retained: message.retain,
+                            topic: message.topic,
+                        });
+                    }
+                    Ok(_) => {}
+                    Err(_) => std::thread::sleep(Duration::from_millis(100)),
+                }
+            }
+        });
+        until(Duration::from_secs(10), "the subscription", || {
+            Ok(granted.load(Ordering::Relaxed).then_some(()))
+        })?;
+        Ok(Self {
+            client,
+            ended,
+            messages,
+        })
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// If the client has ended.
+    pub fn send(&self, topic: &str, payload: &Value, retained: bool) -> anyhow::Result<()> {
+        Ok(self
+            .client
+            .publish(topic, QoS::AtLeastOnce, retained, payload.to_string())?)
+    }
+
+    /// Everything so far.
+    #[must_use]
+    pub fn all(&self) -> Vec<Message> {
+        self.messages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Waits for a message that fits, from the first on.
+    ///
+    /// # Errors
+    /// If there is none in time.
+    pub fn hears(
+        &self,
+        what: &str,
+        limit: Duration,
+        fits: impl Fn(&Message) -> bool,
+    ) -> anyhow::Result<Message> {
+        until(limit, &format!("{what} over MQTT"), || {
+            Ok(self.all().into_iter().find(&fits))
+        })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        // what wakes the thread: an answer to this, or the broker's end
+        let _ = self.client.try_disconnect();
+    }
+}

@@ -1,0 +1,105 @@
+//! Ports of one test: a block that no other test, also of another run, has meanwhile.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+
+use anyhow::{Context, bail};
+
+/// Below the range from which Linux gives ports to clients (32768), above what services use.
+const FIRST: u16 = 20_000;
+const SIZE: u16 = 200;
+const BLOCKS: u16 = 60;
+
+/// What a port of the block is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// The gateway's page and API.
+    Http,
+    /// The broker.
+    Mqtt,
+    /// SIP of the PBX over UDP and TCP.
+    PbxSip,
+    /// SIP of the PBX over TLS.
+    PbxTls,
+    /// Control port of a phone, 0 to 9.
+    PhoneControl(u16),
+    /// SIP of a phone, 0 to 9; the next one is its TLS port.
+    PhoneSip(u16),
+    /// SIP of the gateway over UDP and TCP.
+    Sip,
+    /// SIP of the gateway over TLS.
+    SipTls,
+    /// Nobody listens here.
+    Unused,
+}
+
+/// A block of ports, free again when this is dropped.
+#[derive(Debug)]
+pub struct Ports {
+    base: u16,
+    _lock: File,
+}
+
+impl Ports {
+    /// Takes a free block.
+    ///
+    /// # Errors
+    /// If all blocks are taken.
+    pub fn take() -> anyhow::Result<Self> {
+        let dir = std::env::temp_dir().join("doorline-test-ports");
+        std::fs::create_dir_all(&dir)?;
+        for block in 0..BLOCKS {
+            let base = FIRST + block * SIZE;
+            let lock = File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(dir.join(base.to_string()))
+                .context("the lock of a block of ports cannot be opened")?;
+            if lock.try_lock().is_ok() && (base..base + SIZE).all(free) {
+                return Ok(Self { base, _lock: lock });
+            }
+        }
+        bail!("all {BLOCKS} blocks of ports from {FIRST} on are taken")
+    }
+
+    /// The port for a use.
+    #[must_use]
+    pub const fn of(&self, what: Use) -> u16 {
+        self.base
+            + match what {
+                Use::Http => 0,
+                Use::Mqtt => 1,
+                Use::PbxSip => 2,
+                Use::PbxTls => 3,
+                Use::Sip => 4,
+                Use::SipTls => 5,
+                Use::Unused => 6,
+                Use::PhoneControl(n) => 10 + n,
+                Use::PhoneSip(n) => 20 + 2 * n,
+            }
+    }
+
+    /// Lowest and highest RTP port of the gateway.
+    #[must_use]
+    pub const fn gateway_rtp(&self) -> (u16, u16) {
+        (self.base + 40, self.base + 79)
+    }
+
+    /// Lowest and highest RTP port of the PBX.
+    #[must_use]
+    pub const fn pbx_rtp(&self) -> (u16, u16) {
+        (self.base + 80, self.base + 139)
+    }
+
+    /// Lowest and highest RTP port of a phone, 0 to 4.
+    #[must_use]
+    pub const fn phone_rtp(&self, n: u16) -> (u16, u16) {
+        (self.base + 140 + 12 * n, self.base + 151 + 12 * n)
+    }
+}
+
+fn free(port: u16) -> bool {
+    UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
+        && TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
+}

@@ -1,0 +1,17 @@
+//! The gateway against real peers. `tests/README.md` says how to run a part of it.
+
+mod echo;
+mod faults;
+mod incoming;
+mod killed;
+mod outside;
+mod page;
+mod peers_alone;
+mod story;
+
+use std::time::Duration;
+
+/// A duration in seconds.
+const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}

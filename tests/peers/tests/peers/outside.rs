@@ -1,0 +1,233 @@
+//! What the outside sees of one ring: journal, MQTT and API tell the same; broker gone and back.
+
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use peers::{Api, Gateway, Listener, Mosquitto, Phone, PhoneParams, Site, run, until};
+use serde_json::{Value, json};
+
+use crate::faults::door_works;
+use crate::secs;
+use crate::story::{nine_opens, one_ring};
+
+const EVENTS: &str = "doorline/test/event";
+
+fn wall_clock() -> anyhow::Result<String> {
+    let out = Command::new("date")
+        .args(["-u", "+%Y-%m-%dT%H:%M:%S.%3NZ"])
+        .output()?;
+    Ok(String::from_utf8(out.stdout)?.trim().to_owned())
+}
+
+/// Every record of the journal up to `last` has come over MQTT, in order.
+fn all_over_mqtt(listener: &Listener, gateway: &Gateway, last: u64) -> anyhow::Result<()> {
+    listener.hears("the last record", secs(20), |m| {
+        m.topic == EVENTS && m.payload["seq"] == last
+    })?;
+    let mut seen: Vec<u64> = vec![];
+    for message in listener.all().iter().filter(|m| m.topic == EVENTS) {
+        ensure!(!message.retained, "an event was retained: {message:?}");
+        let seq = message.payload["seq"].as_u64().context("an event without seq")?;
+        // at least once: a record may come again, but none before its time
+        ensure!(
+            seq <= seen.last().copied().unwrap_or(0) + 1 || seen.is_empty(),
+            "{seq} after {seen:?}"
+        );
+        if !seen.contains(&seq) {
+            seen.push(seq);
+        }
+    }
+    let wanted: Vec<u64> = gateway
+        .events()?
+        .iter()
+        .filter_map(|e| e["seq"].as_u64())
+        .filter(|s| *s <= last)
+        .collect();
+    let missing: Vec<&u64> = wanted.iter().filter(|s| !seen.contains(s)).collect();
+    ensure!(missing.is_empty(), "records {missing:?} did not come over MQTT");
+    Ok(())
+}
+
+#[test]
+fn journal_mqtt_and_api_tell_one_story_under_one_ring_id() {
+    run(|rig| {
+        let _broker = Mosquitto::start(rig)?;
+        let listener = Listener::start(rig)?;
+        let mut phone = Phone::start(rig, PhoneParams::direct(0, "101"))?;
+        let site = Site {
+            targets: vec![phone.address()],
+            mqtt: true,
+            http: true,
+            ..Site::default()
+        };
+        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        let api = Api::set_up(rig, &gateway)?;
+        gateway.ring()?;
+        phone.hears("CALL_INCOMING", secs(10))?;
+        phone.answer()?;
+        phone.hears("CALL_ESTABLISHED", secs(10))?;
+        gateway.event(0, "call.answered", secs(5), |_| true)?;
+        nine_opens(rig, &mut gateway, &mut phone)?;
+        phone.hang_up()?;
+        gateway.event(0, "panel.ring-ended", secs(5), |_| true)?;
+
+        let events = gateway.events()?;
+        let ring = one_ring(
+            &events,
+            &[
+                "panel.ring",
+                "call.answered",
+                "door.unlocked",
+                "door.relocked",
+                "call.ended",
+            ],
+        )?;
+        let of_ring: Vec<&Value> = events.iter().filter(|e| e["ring_id"] == ring.as_str()).collect();
+        let last = of_ring
+            .last()
+            .and_then(|e| e["seq"].as_u64())
+            .context("records of the ring")?;
+        all_over_mqtt(&listener, &gateway, last)?;
+        let messages = listener.all();
+        for event in &of_ring {
+            let same = messages.iter().any(|m| m.topic == EVENTS && m.payload == **event);
+            ensure!(same, "{event} is not on MQTT as it is in the journal");
+        }
+        let story = api.get(&format!("/api/v1/rings/{ring}"))?;
+        ensure!(story.status == 200, "{story:?}");
+        let text = story.body.to_string();
+        for word in [ring.as_str(), "main", "bell", "front", "digits"] {
+            ensure!(text.contains(word), "{word} is not in the API's story: {text}");
+        }
+        let listed = api.get("/api/v1/rings")?;
+        let count = listed.body.to_string().matches(&format!("\"{ring}\"")).count();
+        ensure!(count == 1, "the ring is listed {count} times: {}", listed.body);
+        gateway.verify()
+    });
+}
+
+#[test]
+fn the_api_opens_for_a_person_and_for_nobody_else() {
+    run(|rig| {
+        let site = Site {
+            targets: vec!["sip:101@127.0.0.1:9".into()],
+            http: true,
+            ..Site::default()
+        };
+        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        let stranger = Api::new(rig);
+        let refused = stranger.post("/api/v1/doors/front/open", &json!({}))?;
+        ensure!(refused.status == 401 || refused.status == 403, "{refused:?}");
+        gateway.stays_at_rest(secs(1))?;
+        let mut api = Api::set_up(rig, &gateway)?;
+        let command = json!({ "id": "peers-1", "at": wall_clock()? });
+        let opened = api.post("/api/v1/doors/front/open", &command)?;
+        ensure!(opened.status == 200, "{opened:?}");
+        let seq = opened.body["seq"].as_u64().context("the record's number")?;
+        gateway.energised(secs(3))?;
+        gateway.released(secs(5))?;
+        // accepted is durable: it is there after a kill -9
+        gateway.process().kill();
+        ensure!(
+            gateway.events()?.iter().any(|e| e["seq"] == seq),
+            "record {seq} was acknowledged and is gone"
+        );
+        gateway.again(rig)?;
+        api.log_in()?;
+        let again = api.post("/api/v1/doors/front/open", &command)?;
+        ensure!(again.status >= 400, "the same command opened twice: {again:?}");
+        gateway.stays_at_rest(secs(2))
+    });
+}
+
+#[test]
+fn mqtt_opens_with_id_and_time_and_old_news_opens_nothing() {
+    run(|rig| {
+        let _broker = Mosquitto::start(rig)?;
+        let listener = Listener::start(rig)?;
+        let topic = "doorline/test/door/front/command";
+        // kept by the broker from before the gateway came
+        listener.send(
+            topic,
+            &json!({ "command": "open", "id": "kept", "at": wall_clock()? }),
+            true,
+        )?;
+        let site = Site {
+            targets: vec!["sip:101@127.0.0.1:9".into()],
+            mqtt: true,
+            ..Site::default()
+        };
+        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        listener.hears("the gateway's presence", secs(10), |m| {
+            m.topic == "doorline/test/availability" && m.payload == "online"
+        })?;
+        gateway.stays_at_rest(secs(2))?;
+        let answer = |id: &str| {
+            let id = id.to_owned();
+            listener.hears(&format!("the answer to {id}"), secs(10), move |m| {
+                m.topic == "doorline/test/response" && m.payload["id"] == id.as_str()
+            })
+        };
+        let good = json!({ "command": "open", "id": "now", "at": wall_clock()? });
+        listener.send(topic, &good, false)?;
+        ensure!(answer("now")?.payload["status"] == "ok", "{:?}", answer("now")?);
+        gateway.energised(secs(3))?;
+        gateway.released(secs(5))?;
+        listener.send(topic, &good, false)?;
+        listener.send(
+            topic,
+            &json!({ "command": "open", "id": "old", "at": "2026-01-01T00:00:00Z" }),
+            false,
+        )?;
+        listener.send(topic, &json!({ "command": "open" }), false)?;
+        ensure!(
+            answer("old")?.payload["status"] == "refused",
+            "{:?}",
+            answer("old")?
+        );
+        gateway.stays_at_rest(secs(2))
+    });
+}
+
+#[test]
+fn a_broker_that_goes_and_comes_back_gets_every_record_in_order() {
+    run(|rig| {
+        let mut broker = Mosquitto::start(rig)?;
+        let listener = Listener::start(rig)?;
+        let site = Site {
+            targets: vec!["sip:101@127.0.0.1:9".into()],
+            mqtt: true,
+            ..Site::default()
+        };
+        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        door_works(&mut gateway)?;
+        broker.kill();
+        // cards go on without a broker
+        door_works(&mut gateway)?;
+        let before = gateway.last_seq();
+        broker.again(rig)?;
+        // either of the two may be back first, so something goes on happening; each level stands for longer than
+        // the input's debounce of 20 ms, or nothing would have happened
+        let mut level = "on";
+        until(secs(30), "the gateway at the broker again", || {
+            gateway.sim(&["contact", "front-contact", level])?;
+            level = if level == "on" { "off" } else { "on" };
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            Ok(listener
+                .all()
+                .iter()
+                .any(|m| m.payload["seq"].as_u64() > Some(before) && m.topic == EVENTS)
+                .then_some(()))
+        })?;
+        let last = gateway.last_seq();
+        listener.hears("the last record", secs(20), |m| {
+            m.topic == EVENTS && m.payload["seq"] == last
+        })?;
+        ensure!(!gateway.log().contains("panicked"), "the gateway panicked");
+        let retained = Listener::start(rig)?;
+        retained.hears("the door's state, kept by the new broker", secs(5), |m| {
+            m.retained && m.topic == "doorline/test/door/front/state"
+        })?;
+        Ok(())
+    });
+}

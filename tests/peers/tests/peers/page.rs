@@ -1,0 +1,54 @@
+//! The page in a real browser.
+
+use peers::{Api, Browser, Gateway, Site, run};
+use rustix::process::Signal;
+
+use crate::secs;
+
+/// Does the text of the first door's card match this?
+fn door_says(pattern: &str) -> String {
+    format!("/{pattern}/i.test(document.querySelector('#doors .card')?.innerText || '')")
+}
+
+#[test]
+fn a_person_logs_in_opens_and_sees_it_and_a_dead_gateway_looks_dead() {
+    run(|rig| {
+        let site = Site {
+            targets: vec!["sip:101@127.0.0.1:9".into()],
+            http: true,
+            ..Site::default()
+        };
+        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        let api = Api::set_up(rig, &gateway)?;
+        let mut page = Browser::open(rig, &api.page())?;
+        page.shows(
+            "!!document.getElementById('login') && !document.getElementById('login').hidden",
+            secs(20),
+        )?;
+        let (user, password) = Api::person();
+        page.eval(&format!(
+            "(() => {{ const f = document.getElementById('login-form'); f.elements.user.value = {user:?}; \
+             f.elements.password.value = {password:?}; f.requestSubmit(); }})()"
+        ))?;
+        page.shows(&door_says("locked"), secs(15))?;
+        page.eval("document.querySelector('#doors .card .buttons button').click()")?;
+        gateway.energised(secs(5))?;
+        page.shows(&door_says("unlocked"), secs(3))?;
+        gateway.released(secs(5))?;
+        page.shows(
+            &format!("!({}) && {}", door_says("unlocked"), door_says("locked")),
+            secs(5),
+        )?;
+
+        // frozen: the connection is there, nobody speaks
+        gateway.process().signal(Signal::STOP)?;
+        let lost = "document.body.classList.contains('lost') && !document.getElementById('lost').hidden \
+             && document.querySelector('#doors .card .buttons button').disabled";
+        page.shows(lost, secs(6))?;
+        gateway.process().signal(Signal::CONT)?;
+        page.shows("!document.body.classList.contains('lost')", secs(15))?;
+        gateway.process().kill();
+        page.shows(lost, secs(6))?;
+        gateway.stays_at_rest(secs(1))
+    });
+}

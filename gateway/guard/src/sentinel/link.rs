@@ -5,9 +5,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use gateway_core::Instant;
+use nix::sys::signal::SigmaskHow;
 use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 
+use super::stop_signals;
 use super::watch::Beat;
 use crate::clock::awake;
 use crate::params::SentinelParams;
@@ -173,6 +175,9 @@ fn start(params: &SentinelParams, now: Instant, beat: Beat) -> std::io::Result<R
     let send = ours.try_clone()?;
     // Before it runs: if we die while it starts, it finds in the socket what is energised.
     send.send(&beat.encode())?;
+    // It inherits the mask and lifts it when it ignores them: until then they would end it. The kernel itself sends
+    // SIGHUP to a stopped process whose group loses its parent (POSIX.1-2017, _Exit()).
+    let mask = stop_signals().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     let child = Command::new(&params.program)
         .args(&params.args)
         .stdin(Stdio::from(OwnedFd::from(theirs)))
@@ -180,7 +185,9 @@ fn start(params: &SentinelParams, now: Instant, beat: Beat) -> std::io::Result<R
         // It must outlive us, also when our process group is killed.
         .process_group(0)
         .kill_on_drop(false)
-        .spawn()?;
+        .spawn();
+    mask.thread_set_mask()?;
+    let child = child?;
     Ok(Running {
         awake: false,
         child,

@@ -9,6 +9,7 @@ mod watch;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use nix::sys::signal::{SigSet, Signal as NixSignal};
 use rustix::io::dup;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::{PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal};
@@ -52,6 +53,13 @@ pub fn sentinel_main(boards: Vec<GuardBoard>) -> Result<(), SentinelError> {
     runtime.block_on(watch_guard(boards))
 }
 
+/// What stops a service; the guard starts the sentinel with these blocked.
+fn stop_signals() -> SigSet {
+    [NixSignal::SIGTERM, NixSignal::SIGINT, NixSignal::SIGHUP]
+        .into_iter()
+        .collect()
+}
+
 async fn watch_guard(boards: Vec<GuardBoard>) -> Result<(), SentinelError> {
     // What stops the guard must not stop the sentinel first: a handler that nobody reads ignores the signal.
     let kinds = [
@@ -60,6 +68,9 @@ async fn watch_guard(boards: Vec<GuardBoard>) -> Result<(), SentinelError> {
         SignalKind::hangup(),
     ];
     let _ignored: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
+    stop_signals()
+        .thread_unblock()
+        .map_err(|error| SentinelError::Start(error.into()))?;
 
     let no_guard = |error: rustix::io::Errno| SentinelError::NoGuard(error.into());
     let raw = std::os::unix::net::UnixDatagram::from(dup(std::io::stdin().as_fd()).map_err(no_guard)?);

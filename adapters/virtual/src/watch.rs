@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,9 +30,13 @@ pub(crate) fn boottime() -> u64 {
 
 /// Follows the edge file of the virtual relays.
 pub struct Watch {
+    /// The first line of the file that is read.
+    began: Vec<u8>,
     levels: BTreeMap<String, bool>,
     path: PathBuf,
     reader: Option<BufReader<File>>,
+    /// The line that is not ended yet.
+    rest: String,
 }
 
 impl Watch {
@@ -39,9 +44,11 @@ impl Watch {
     #[must_use]
     pub fn new(path: &Path) -> Self {
         Self {
+            began: Vec::new(),
             levels: BTreeMap::new(),
             path: path.to_owned(),
             reader: None,
+            rest: String::new(),
         }
     }
 
@@ -109,27 +116,47 @@ impl Watch {
         let Some(reader) = &mut self.reader else {
             return Ok(vec![]);
         };
-        // a new holder empties the file: begin again
-        let length = reader.get_ref().metadata()?.len();
-        if io::Seek::stream_position(reader)? > length {
-            io::Seek::rewind(reader)?;
-        }
-        let mut edges = vec![];
-        let mut line = String::new();
-        while reader.read_line(&mut line)? > 0 {
-            if let Ok(edge) = serde_json::from_str::<OutputEdge>(&line) {
-                let before = self
-                    .levels
-                    .insert(edge.output.clone(), edge.energised)
-                    .unwrap_or(false);
-                if before != edge.energised {
-                    edges.push(edge);
-                }
+        let lines = loop {
+            // A new holder empties the file and begins with a line of its own time: begin again. Asked after reading,
+            // too, so that no line is taken for the continuation of another holder's file.
+            let began = first_line(reader.get_ref())?;
+            if began != self.began {
+                io::Seek::rewind(reader)?;
+                self.began = began;
+                self.rest.clear();
             }
-            line.clear();
+            let mut text = String::new();
+            reader.read_to_string(&mut text)?;
+            if first_line(reader.get_ref())? == self.began {
+                break text;
+            }
+        };
+        self.rest.push_str(&lines);
+        let whole = self.rest.rfind('\n').map_or(0, |end| end + 1);
+        let lines: String = self.rest.drain(..whole).collect();
+        let mut edges = vec![];
+        for edge in lines
+            .lines()
+            .filter_map(|line| serde_json::from_str::<OutputEdge>(line).ok())
+        {
+            let before = self
+                .levels
+                .insert(edge.output.clone(), edge.energised)
+                .unwrap_or(false);
+            if before != edge.energised {
+                edges.push(edge);
+            }
         }
         Ok(edges)
     }
+}
+
+/// The first line as far as it is written; it tells one holder's file from the next one's.
+fn first_line(file: &File) -> io::Result<Vec<u8>> {
+    let mut start = [0; 256];
+    let n = file.read_at(&mut start, 0)?;
+    let end = start[..n].iter().position(|b| *b == b'\n').unwrap_or(n);
+    Ok(start[..end].to_vec())
 }
 
 #[cfg(test)]
@@ -158,6 +185,27 @@ mod tests {
             (edges.len(), edges[0].energised, edges[0].why.as_str()),
             (1, false, "holder-gone")
         );
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_new_holder_that_wrote_as_much_as_the_old_one_is_seen() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("relays.jsonl");
+        let mut watch = Watch::new(&path);
+        for _ in 0..3 {
+            let mut relay = VirtualRelay::new(&path, vec![(1, "front-strike".into())]);
+            relay.claim(&[1]).await.expect("claimed");
+            for level in [true, false] {
+                relay.set(1, level).await.expect("set");
+            }
+            let levels: Vec<bool> = watch
+                .poll()
+                .expect("readable")
+                .iter()
+                .map(|e| e.energised)
+                .collect();
+            assert_eq!(levels, [true, false]);
+        }
     }
 
     #[tokio::test(flavor = "current_thread")]

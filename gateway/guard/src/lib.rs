@@ -17,7 +17,7 @@ mod process;
 mod sentinel;
 mod spawn;
 
-pub use client::{ClientParams, GuardClient, GuardReport, Liveness, OperateError};
+pub use client::{ClientParams, GuardClient, GuardReport, Liveness, OperateError, Silence};
 pub use clock::{BootClock, boottime};
 pub use notify::Systemd;
 pub use params::{GuardBoard, GuardOutput, GuardParams, SentinelParams};

@@ -28,7 +28,12 @@ impl Systemd {
             Some(name) => SocketAddr::from_abstract_name(name).ok(),
             None => SocketAddr::from_pathname(path).ok(),
         });
-        let to = address.and_then(|address| Some((UnixDatagram::unbound().ok()?, address)));
+        let to = address.and_then(|address| {
+            let socket = UnixDatagram::unbound().ok()?;
+            // the guard waits for nobody, not for systemd either
+            socket.set_nonblocking(true).ok()?;
+            Some((socket, address))
+        });
         let usec = watchdog_usec
             .and_then(|usec| usec.parse().ok())
             .filter(|usec| *usec > 0);

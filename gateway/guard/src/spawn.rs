@@ -10,6 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::client::Silence;
 use crate::clock::awake;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -37,12 +38,13 @@ pub struct GuardProcess {
 
 /// Starts the guard and keeps it running until [`GuardProcess::stop`]. Its standard input is a pipe that we
 /// hold: when this process dies in whatever way, the guard sees its end, lets the leases run out, and ends.
+/// A guard that falls silent is killed: its sentinel may be frozen, too, and the next guard begins at rest.
 #[must_use]
-pub fn spawn_guard(params: SpawnParams) -> GuardProcess {
+pub fn spawn_guard(params: SpawnParams, silence: Silence) -> GuardProcess {
     let (stop, stopped) = oneshot::channel();
     GuardProcess {
         stop,
-        task: tokio::spawn(keep_running(params, stopped)),
+        task: tokio::spawn(keep_running(params, silence, stopped)),
     }
 }
 
@@ -54,20 +56,30 @@ impl GuardProcess {
     }
 }
 
-async fn keep_running(params: SpawnParams, mut stopped: oneshot::Receiver<()>) {
+async fn keep_running(params: SpawnParams, silence: Silence, mut stopped: oneshot::Receiver<()>) {
     let mut pause = FIRST_PAUSE;
     loop {
         let started = awake();
+        silence.forget().await;
         match start(&params) {
             Ok(mut child) => {
                 // Taken out: waiting for a child closes what it still holds of its standard input.
                 let _pipe = child.stdin.take();
-                tokio::select! {
-                    status = child.wait() => match status {
-                        Ok(status) => tracing::error!(%status, "the relay guard ended and is started again"),
-                        Err(error) => tracing::error!(%error, "the relay guard cannot be waited for"),
-                    },
-                    _ = &mut stopped => return end(child).await,
+                loop {
+                    tokio::select! {
+                        status = child.wait() => {
+                            match status {
+                                Ok(status) => tracing::error!(%status, "the relay guard ended and is started again"),
+                                Err(error) => tracing::error!(%error, "the relay guard cannot be waited for"),
+                            }
+                            break;
+                        }
+                        () = silence.fell() => {
+                            let _ = child.start_kill();
+                            tracing::error!("the relay guard does not answer and is killed");
+                        }
+                        _ = &mut stopped => return end(child).await,
+                    }
                 }
             }
             Err(error) => {

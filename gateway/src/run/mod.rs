@@ -22,7 +22,7 @@ use anyhow::Context;
 use gateway_bus::Bus;
 use gateway_config::{Component, Config, Effect, Generations, GuardMode, LoadError, Loaded, Plan};
 use gateway_core::{Clock, Fault, LineId, LockState, RingId};
-use gateway_guard::{ClientParams, GuardClient, GuardProcess, SpawnParams, spawn_guard};
+use gateway_guard::{ClientParams, GuardClient, GuardProcess, Silence, SpawnParams, spawn_guard};
 use gateway_sip_io::{SipEngine, SipHandle};
 use gateway_site::{Input, Site};
 use gateway_store::{Filter, Options, Query, RealIo, Store};
@@ -75,6 +75,8 @@ pub(crate) struct Gateway {
     instance: Instance,
     orders: mpsc::Sender<Order>,
     outside: Outside,
+    /// Tells the starter of the guard that it does not answer any more.
+    silence: Silence,
     sip: SipHandle,
     store: Store,
     /// Held while we live: the sockets in the run folder are ours.
@@ -106,8 +108,9 @@ impl Gateway {
         let in_force = keep(&config.site.state_dir, &loaded.text)?;
         let faults = Faults::default();
 
+        let silence = Silence::default();
         let guard = match config.guard.mode {
-            GuardMode::Spawn => Some(start_guard(&in_force)),
+            GuardMode::Spawn => Some(start_guard(&in_force, &silence)),
             GuardMode::External | GuardMode::None => None,
         };
         let (guard_client, guard_reports, liveness) = GuardClient::connect(
@@ -118,6 +121,7 @@ impl Gateway {
                 socket: params::guard_socket(&config),
             },
             Arc::clone(&clock),
+            silence.clone(),
         );
 
         let (sip_events_to, sip_events) = mpsc::channel(512);
@@ -201,6 +205,7 @@ impl Gateway {
             instance,
             orders,
             outside,
+            silence,
             sip,
             store,
             _run_lock: run_lock,
@@ -238,7 +243,7 @@ impl Gateway {
         }
         let kept = std::fs::rename(&written, &self.in_force);
         if restart && kept.is_err() {
-            self.guard = Some(start_guard(&self.in_force));
+            self.guard = Some(start_guard(&self.in_force, &self.silence));
         }
         kept.with_context(|| format!("{} cannot be replaced", self.in_force.display()))?;
         let (done, answer) = oneshot::channel();
@@ -246,7 +251,7 @@ impl Gateway {
         let told = self.orders.send(Order::Apply(site, generation, done)).await;
         let changed = answer.await;
         if restart {
-            self.guard = Some(start_guard(&self.in_force));
+            self.guard = Some(start_guard(&self.in_force, &self.silence));
         }
         told.ok().context("the core has ended")?;
         let changed = changed.context("the core has ended")?;
@@ -461,8 +466,8 @@ fn write_new(state_dir: &Path, text: &str) -> anyhow::Result<PathBuf> {
     Ok(new)
 }
 
-fn start_guard(in_force: &Path) -> GuardProcess {
-    spawn_guard(SpawnParams {
+fn start_guard(in_force: &Path, silence: &Silence) -> GuardProcess {
+    let params = SpawnParams {
         args: [
             "relay-guard".into(),
             "--follow-stdin".into(),
@@ -471,7 +476,8 @@ fn start_guard(in_force: &Path) -> GuardProcess {
         ]
         .into(),
         program: THIS_PROGRAM.into(),
-    })
+    };
+    spawn_guard(params, silence.clone())
 }
 
 /// Names this run: numbers of Grants are unique within it, and a frozen predecessor has another name.

@@ -12,9 +12,13 @@ use adapter_virtual::{OutputEdge, Watch};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::reader::Reader;
+
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PROGRAM: &str = env!("CARGO_BIN_EXE_doorline");
+/// What a [`Reader`] made of the log.
+const READ: &str = "log.read";
 /// The door's pulse.
 pub(crate) const STRIKE: Duration = Duration::from_secs(3);
 
@@ -46,8 +50,18 @@ impl House {
         Self::begin(Path::new(PROGRAM), notify)
     }
 
-    fn begin(program: &Path, notify: &Path) -> Self {
+    /// The same with somebody who reads its log.
+    pub(crate) fn start_read() -> (Self, Reader) {
         let dir = tempfile::tempdir().expect("a folder");
+        let reader = Reader::new(&dir.path().join("log"), &dir.path().join(READ));
+        (Self::begin_in(dir, Path::new(PROGRAM), Path::new("")), reader)
+    }
+
+    fn begin(program: &Path, notify: &Path) -> Self {
+        Self::begin_in(tempfile::tempdir().expect("a folder"), program, notify)
+    }
+
+    fn begin_in(dir: tempfile::TempDir, program: &Path, notify: &Path) -> Self {
         std::fs::write(dir.path().join("site.toml"), site(dir.path())).expect("written");
         let gateway = spawn(program, dir.path(), "site.toml", notify);
         let watch = Watch::new(&dir.path().join("run/virtual-relays.jsonl"));
@@ -84,6 +98,27 @@ impl House {
         let answer = control.answer();
         assert!(answer.contains("ok"), "{answer}\n{}", self.story());
         self.energised()
+    }
+
+    /// The same while the guard may not be there yet: whoever stands at the door presses again.
+    pub(crate) fn press_until_open(&mut self) {
+        let before = self.times_on();
+        let end = Instant::now() + PATIENCE;
+        while self.times_on() == before {
+            assert!(Instant::now() < end, "the exit stays shut\n{}", self.story());
+            let mut control = self.connect();
+            control.send(&json!({ "act": "pulse", "input": "front-rex", "ms": 300 }));
+            control.answer();
+            for _ in 0..20 {
+                self.see();
+            }
+        }
+    }
+
+    pub(crate) fn sip_port(&self) -> u16 {
+        let text = self.text();
+        let port = text.lines().find_map(|line| line.strip_prefix("udp-port = "));
+        port.expect("it stands in the file").parse().expect("a number")
     }
 
     pub(crate) fn energised(&mut self) -> Duration {
@@ -204,7 +239,9 @@ impl House {
     }
 
     fn log(&self) -> String {
-        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+        let read = std::fs::read_to_string(self.path(READ));
+        read.or_else(|_| std::fs::read_to_string(self.path("log")))
+            .unwrap_or_default()
     }
 
     /// Everything that was seen, for a failure.

@@ -2,6 +2,8 @@
 //! good and bad files, or started twice. Each test ends with a door that still opens.
 
 mod house;
+mod reader;
+mod unread;
 
 use std::time::Duration;
 

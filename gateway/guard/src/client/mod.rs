@@ -10,7 +10,7 @@ use std::time::Duration;
 use gateway_access::Grant;
 use gateway_core::{Clock, Instant, OutputId};
 use gateway_guard_proto::{DeviceFault, LeaseId, Operate, OutputState, Report};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// Orders that wait for the client's task.
 const JOBS: usize = 64;
@@ -94,17 +94,46 @@ impl Liveness {
     }
 }
 
+/// Says to whom started the guard that it answered once and does so no more.
+#[derive(Clone, Debug, Default)]
+pub struct Silence(Arc<Notify>);
+
+impl Silence {
+    /// Waits until the guard is silent.
+    pub(crate) async fn fell(&self) {
+        self.0.notified().await;
+    }
+
+    /// What was said of an earlier guard is not meant for the next.
+    pub(crate) async fn forget(&self) {
+        tokio::select! {
+            biased;
+            () = self.fell() => {}
+            () = std::future::ready(()) => {}
+        }
+    }
+}
+
 impl GuardClient {
     /// Starts the client's task on the present runtime. It ends when all clients are dropped, or the receiver is.
+    /// `silence` is for [`spawn_guard`](crate::spawn_guard), if this process starts the guard.
     #[must_use]
     pub fn connect(
         params: ClientParams,
         clock: Arc<dyn Clock>,
+        silence: Silence,
     ) -> (Self, mpsc::Receiver<GuardReport>, Liveness) {
         let (jobs, job_queue) = mpsc::channel(JOBS);
         let (reports, report_queue) = mpsc::channel(REPORTS);
         let liveness = Liveness(Arc::new(AtomicU64::new(clock.now().as_nanos())));
-        let link = session::Link::new(params, Arc::clone(&clock), liveness.clone(), job_queue, reports);
+        let link = session::Link::new(
+            params,
+            Arc::clone(&clock),
+            liveness.clone(),
+            silence,
+            job_queue,
+            reports,
+        );
         tokio::spawn(link.run());
         (Self { clock, jobs }, report_queue, liveness)
     }

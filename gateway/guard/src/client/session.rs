@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::{ClientParams, GuardReport, Job, Liveness};
+use super::{ClientParams, GuardReport, Job, Liveness, Silence};
 
 /// A main loop that was not seen for this long is frozen: remote input of that time is discarded, too.
 const FROZEN: Duration = Duration::from_millis(500);
@@ -47,7 +47,10 @@ pub(super) struct Link {
     liveness: Liveness,
     params: ClientParams,
     reports: mpsc::Sender<GuardReport>,
+    silence: Silence,
     up: bool,
+    /// The present guard has answered.
+    welcomed: bool,
 }
 
 impl Link {
@@ -55,6 +58,7 @@ impl Link {
         params: ClientParams,
         clock: Arc<dyn Clock>,
         liveness: Liveness,
+        silence: Silence,
         jobs: mpsc::Receiver<Job>,
         reports: mpsc::Sender<GuardReport>,
     ) -> Self {
@@ -68,7 +72,9 @@ impl Link {
             liveness,
             params,
             reports,
+            silence,
             up: true,
+            welcomed: false,
         }
     }
 
@@ -81,6 +87,11 @@ impl Link {
                 Ok(never) => match never {},
             };
             tracing::debug!(%error, "the connection to the guard is gone");
+            // one that never answered may still be busy with its boards
+            let welcomed = std::mem::replace(&mut self.welcomed, false);
+            if welcomed && matches!(error, LinkError::Silent) {
+                self.silence.0.notify_one();
+            }
             let leases = std::mem::take(&mut self.leases).into_iter().collect();
             if std::mem::replace(&mut self.up, false) {
                 let text = error.to_string();
@@ -189,6 +200,7 @@ impl Link {
                 version: VERSION,
             } => {
                 self.up = true;
+                self.welcomed = true;
                 self.tell(GuardReport::Up { faults, outputs }).await
             }
             Report::Welcome { version, .. } => Err(LinkError::Version(version)),

@@ -135,8 +135,8 @@ async fn watch_alive(
             }
         }
         if let Some(verdict) = watch.verdict(boottime(), awake()) {
-            tracing::error!(%verdict, "the relay guard is killed");
             let _ = pidfd_send_signal(guard.get_ref(), Signal::KILL);
+            tracing::error!(%verdict, "the relay guard is killed");
             let _ = tokio::time::timeout(CLAIM, ended(&guard)).await;
             return Ok(true);
         }

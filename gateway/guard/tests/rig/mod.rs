@@ -16,7 +16,7 @@ use gateway_access::{Access, Context, DoorPolicy, Grant, Policy, Request, RexKin
 use gateway_core::{DoorId, Instant, OutputId};
 use gateway_guard::{
     BootClock, ClientParams, GuardBoard, GuardClient, GuardOutput, GuardParams, GuardReport, Liveness,
-    SentinelParams, SpawnParams, boottime, guard_main, sentinel_main, spawn_guard,
+    SentinelParams, Silence, SpawnParams, boottime, guard_main, sentinel_main, spawn_guard,
 };
 use gateway_guard_proto::Report;
 use rustix::fs::{Mode, OFlags};
@@ -242,13 +242,12 @@ impl Grants {
 
 /// A gateway: `operate MS`, `release`, `generation N` and `freeze` on standard input, reports in a file.
 async fn gateway(dir: &Path, board: &str, starts: bool) {
+    let silence = Silence::default();
     let _guard = starts.then(|| {
         let dir = dir.display().to_string();
         let args = ["guard", &dir, board, "follow"].map(Into::into).to_vec();
-        spawn_guard(SpawnParams {
-            args,
-            program: "/proc/self/exe".into(),
-        })
+        let program = "/proc/self/exe".into();
+        spawn_guard(SpawnParams { args, program }, silence.clone())
     });
     let instance = format!("{}-{}", std::process::id(), boottime().as_nanos());
     let params = ClientParams {
@@ -257,7 +256,7 @@ async fn gateway(dir: &Path, board: &str, starts: bool) {
         lease: LEASE,
         socket: dir.join("guard.sock"),
     };
-    let (client, mut reports, liveness) = GuardClient::connect(params, Arc::new(BootClock));
+    let (client, mut reports, liveness) = GuardClient::connect(params, Arc::new(BootClock), silence);
     let (tell, mut lines) = mpsc::channel(16);
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines() {

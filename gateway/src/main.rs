@@ -22,10 +22,12 @@ fn main() -> ExitCode {
     {
         return fail(exit::FAILED, "the cryptography provider was set twice");
     }
-    match commands::dispatch(Cli::parse().command) {
+    let end = match commands::dispatch(Cli::parse().command) {
         Ok(code) => ExitCode::from(code),
         Err(error) => fail(code_of(&error), &format!("{error:#}")),
-    }
+    };
+    run::log::finish();
+    end
 }
 
 /// What went wrong, as an exit code.
@@ -51,6 +53,6 @@ fn code_of(error: &anyhow::Error) -> u8 {
 }
 
 fn fail(code: u8, text: &str) -> ExitCode {
-    eprintln!("doorline: {text}");
+    run::log::say(&format!("doorline: {text}"));
     ExitCode::from(code)
 }

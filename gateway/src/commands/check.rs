@@ -7,6 +7,7 @@ use gateway_config::SecretFiles;
 
 use crate::cli::{Check, exit};
 use crate::commands::site;
+use crate::run::log;
 
 /// Checks, or prints a document.
 pub(super) fn check(args: &Check) -> anyhow::Result<u8> {
@@ -26,7 +27,7 @@ pub(super) fn check(args: &Check) -> anyhow::Result<u8> {
     let file = args.file.as_deref().context("no site file was given")?;
     let loaded = site::loaded(file, SecretFiles::WhereFound)?;
     if !loaded.warnings.list.is_empty() {
-        eprintln!("{}", loaded.warnings);
+        log::say(&loaded.warnings.to_string());
     }
     let c = &loaded.config;
     writeln!(

@@ -5,6 +5,8 @@ use std::path::Path;
 use adapter_api::Claim;
 use gateway_config::{Config, InputDriver, LoadError, Loaded, OutputDriver, SecretFiles};
 
+use crate::run::log;
+
 /// The site file has faults; they were printed already.
 #[derive(Debug)]
 pub(crate) struct ConfigFaults {
@@ -37,7 +39,7 @@ pub(crate) fn loaded(path: &Path, secrets: SecretFiles) -> anyhow::Result<Loaded
     match gateway_config::load(path, secrets) {
         Ok(loaded) => Ok(loaded),
         Err(LoadError::Faults(faults)) => {
-            eprintln!("{faults}");
+            log::say(&faults.to_string());
             Err(ConfigFaults {
                 count: faults.list.len(),
                 file: faults.file,

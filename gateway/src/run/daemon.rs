@@ -9,13 +9,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::commands;
 use crate::control;
-use crate::run::Gateway;
+use crate::run::{Gateway, log};
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reads the site file again.
 pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
     let (loaded, refused) = boot(file)?;
     if !loaded.warnings.list.is_empty() {
-        eprintln!("{}", loaded.warnings);
+        log::say(&loaded.warnings.to_string());
     }
     let mut reload = signal(SignalKind::hangup())?;
     let mut gateway = Gateway::start(file, loaded, refused).await?;
@@ -59,7 +59,7 @@ fn boot(file: &Path) -> anyhow::Result<(Loaded, Option<LoadError>)> {
     match gateway_config::boot(file) {
         Ok(Boot::Given(loaded)) => Ok((loaded, None)),
         Ok(Boot::LastConfirmed { loaded, why, .. }) => {
-            eprintln!("{why}");
+            log::say(&why.to_string());
             Ok((loaded, Some(why)))
         }
         // read once more to print every fault, with their exit code
@@ -89,7 +89,9 @@ pub(crate) fn announce(gateway: &Gateway) {
     }
     if let Some(code) = gateway.outside().setup_code() {
         // a person needs it once; it opens nothing by itself and ends at first use
-        eprintln!("setup code for the page, valid once and for 24 hours: {code}");
+        log::say(&format!(
+            "setup code for the page, valid once and for 24 hours: {code}"
+        ));
     }
 }
 

@@ -91,6 +91,18 @@ impl InviteClient {
         matches!(self.state, State::Calling { .. } | State::Proceeding { .. })
     }
 
+    /// True after the final response, while its repeats are absorbed.
+    #[must_use]
+    pub const fn is_answered(&self) -> bool {
+        matches!(self.state, State::Completed { .. } | State::Accepted { .. })
+    }
+
+    /// True while no response at all came.
+    #[must_use]
+    pub const fn is_unheard(&self) -> bool {
+        matches!(self.state, State::Calling { .. })
+    }
+
     /// A CANCEL was sent: without a final response within 64·T1 the transaction ends.
     pub fn cancel_sent(&mut self, now: Instant) {
         if let State::Proceeding { cancelled } = &mut self.state {

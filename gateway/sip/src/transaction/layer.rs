@@ -1,6 +1,7 @@
 //! All transactions of a process: matching, bounds, timers.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use gateway_core::Instant;
@@ -15,13 +16,13 @@ use super::{
 use crate::error::HeaderError;
 use crate::message::{HeaderName, HeaderValue, Message, Method, Request, Response};
 use crate::token;
-use crate::transport::{Flow, FlowId};
+use crate::transport::{Flow, FlowId, Transport};
 use crate::via::Via;
 
 /// What was dropped or refused since the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Server transactions given up early to make room.
+    /// Transactions given up early to make room.
     pub evicted: u64,
     /// Requests answered 503 or dropped because the table was full.
     pub full: u64,
@@ -48,6 +49,8 @@ pub struct TransactionLayer {
     merged: BTreeMap<MergedKey, TransactionId>,
     timeouts: BTreeSet<(Instant, TransactionId)>,
     clients: usize,
+    /// Of the clients, those that only absorb repeats.
+    lingering: BTreeSet<TransactionId>,
     outputs: VecDeque<Output>,
     counters: Counters,
 }
@@ -65,6 +68,7 @@ impl TransactionLayer {
             merged: BTreeMap::new(),
             timeouts: BTreeSet::new(),
             clients: 0,
+            lingering: BTreeSet::new(),
             outputs: VecDeque::new(),
             counters: Counters {
                 evicted: 0,
@@ -122,10 +126,9 @@ impl TransactionLayer {
                 method: request.method.to_string(),
             });
         }
-        if self.clients >= self.params.clients {
-            return Err(SendError::Full {
-                waiting: self.clients,
-            });
+        let waiting = self.clients - self.lingering.len();
+        if waiting >= self.params.clients {
+            return Err(SendError::Full { waiting });
         }
         let branch = token::branch(&mut self.rng);
         put_branch(&mut request, flow, &branch);
@@ -306,6 +309,23 @@ impl TransactionLayer {
         }
         let actions = if over { vec![Action::Terminate] } else { Vec::new() };
         self.run(id, actions, None);
+    }
+
+    /// The network says that nothing takes datagrams at an address (ICMP, RFC 3261 §18.4): requests on their way
+    /// there that have heard nothing fail now. Those that were answered in part are left to their timers, for such a
+    /// message is easily forged and may come late.
+    pub fn handle_unreachable(&mut self, remote: SocketAddr) {
+        let hit: Vec<_> = self
+            .slots
+            .iter()
+            .filter(|(_, s)| {
+                s.flow.transport == Transport::Udp && s.flow.remote == remote && s.machine.is_unheard()
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in hit {
+            self.handle_transport_error(id);
+        }
     }
 
     /// A connection is gone: every transaction on it hears so.
@@ -592,6 +612,24 @@ impl TransactionLayer {
             }
         }
         self.reschedule(id);
+        self.note_lingering(id);
+    }
+
+    /// A client transaction that has its answer waits for nothing any more: it counts apart and keeps little.
+    fn note_lingering(&mut self, id: TransactionId) {
+        let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.machine.lingers()) else {
+            return;
+        };
+        if !self.lingering.insert(id) {
+            return;
+        }
+        slot.last = Arc::from([]);
+        while self.lingering.len() > self.params.lingering
+            && let Some(oldest) = self.lingering.first().copied()
+        {
+            self.counters.evicted += 1;
+            self.run(oldest, vec![Action::Terminate], None);
+        }
     }
 
     fn send_trying(&mut self, id: TransactionId) {
@@ -613,6 +651,7 @@ impl TransactionLayer {
             return;
         };
         self.clients -= usize::from(slot.machine.is_client());
+        self.lingering.remove(&id);
         self.keys.remove(&slot.key);
         if let Some(merged) = &slot.merged {
             self.merged.remove(merged);

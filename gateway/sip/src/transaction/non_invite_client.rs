@@ -74,6 +74,18 @@ impl NonInviteClient {
         }
     }
 
+    /// True after the final response, while its repeats are absorbed.
+    #[must_use]
+    pub const fn is_answered(&self) -> bool {
+        matches!(self.state, State::Completed { .. })
+    }
+
+    /// True while no response at all came.
+    #[must_use]
+    pub const fn is_unheard(&self) -> bool {
+        matches!(self.state, State::Trying { .. })
+    }
+
     /// The request could not be sent. True if the user must be told; the transaction is over then.
     pub fn transport_failed(&mut self) -> bool {
         match self.state {

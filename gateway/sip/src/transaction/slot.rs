@@ -40,6 +40,24 @@ impl Machine {
         matches!(self, Self::InviteClient(_) | Self::NonInviteClient(_))
     }
 
+    /// True for a client transaction that has its final response and only absorbs repeats.
+    pub(super) const fn lingers(&self) -> bool {
+        match self {
+            Self::InviteClient(m) => m.is_answered(),
+            Self::NonInviteClient(m) => m.is_answered(),
+            Self::InviteServer(_) | Self::NonInviteServer(_) => false,
+        }
+    }
+
+    /// True for a client transaction that has heard nothing yet.
+    pub(super) const fn is_unheard(&self) -> bool {
+        match self {
+            Self::InviteClient(m) => m.is_unheard(),
+            Self::NonInviteClient(m) => m.is_unheard(),
+            Self::InviteServer(_) | Self::NonInviteServer(_) => false,
+        }
+    }
+
     /// True for an INVITE that was refused and waits for its ACK.
     pub(super) const fn is_refused_invite(&self) -> bool {
         match self {

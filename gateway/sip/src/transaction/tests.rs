@@ -450,6 +450,74 @@ fn a_full_table_answers_503_and_gives_up_what_only_absorbs_repeats() {
 }
 
 #[test]
+fn calls_that_are_over_hold_up_no_new_ones_and_cost_bounded_memory() {
+    let mut layer = layer(Params {
+        clients: 4,
+        lingering: 10,
+        ..Params::default()
+    });
+    let mut last = None;
+    for n in 0..1000_u64 {
+        let id = layer
+            .send_request(ms(n), request("INVITE", "", ""), flow())
+            .expect("nothing waits");
+        let sent = sends(&mut layer);
+        let invite = as_request(&sent[0]);
+        layer.handle_message(ms(n), Response::to(&invite, 200).with_to_tag("t").into(), flow());
+        drain(&mut layer);
+        assert!(layer.len() <= 11, "{n}: {}", layer.len());
+        last = Some((id, invite));
+    }
+    assert_eq!(layer.counters().evicted, 990);
+    // The latest still hear repeats of their 2xx, to acknowledge them again.
+    let (id, invite) = last.expect("a thousand");
+    layer.handle_message(
+        ms(1500),
+        Response::to(&invite, 200).with_to_tag("t").into(),
+        flow(),
+    );
+    let heard = drain(&mut layer);
+    assert!(
+        matches!(&heard[..], [Output::Event(Event::Response { id: of, .. })] if *of == id),
+        "{heard:?}"
+    );
+    layer.handle_timeout(ms(40_000));
+    drain(&mut layer);
+    assert!(layer.is_empty());
+}
+
+#[test]
+fn an_unreachable_address_fails_what_has_heard_nothing_from_it_and_nothing_else() {
+    let mut layer = layer(Params::default());
+    let other = Flow {
+        remote: "192.0.2.77:5060".parse().expect("an address"),
+        ..flow()
+    };
+    let mut ask = |method: &str, flow: Flow| {
+        layer
+            .send_request(ms(0), request(method, "", ""), flow)
+            .expect("room")
+    };
+    let (fails, rings) = (ask("INVITE", flow()), ask("INVITE", flow()));
+    let (also, stays) = (ask("OPTIONS", flow()), ask("OPTIONS", other));
+    let sent = sends(&mut layer);
+    let ringing = as_request(&sent[1]);
+    layer.handle_message(ms(1), Response::to(&ringing, 180).with_to_tag("t").into(), flow());
+    drain(&mut layer);
+    layer.handle_unreachable(flow().remote);
+    let mut failed: Vec<_> = drain(&mut layer)
+        .into_iter()
+        .filter_map(|output| match output {
+            Output::Event(Event::TransportError { id }) => Some(id),
+            Output::Event(_) | Output::Send { .. } => None,
+        })
+        .collect();
+    failed.sort_unstable();
+    assert_eq!(failed, [fails, also]);
+    assert_eq!(layer.len(), 2, "{rings:?} and {stays:?} go on");
+}
+
+#[test]
 fn invites_that_are_never_acknowledged_do_not_fill_the_table() {
     let mut layer = layer(Params {
         servers: 2,

@@ -313,6 +313,10 @@ impl Driver {
                 }
                 self.ua.handle_connected(now, &hop, result);
             }
+            NetEvent::Unreachable { remote } => {
+                tracing::debug!(%remote, "nobody takes datagrams there");
+                self.ua.handle_unreachable(now, remote);
+            }
             NetEvent::Received { flow, bytes } => {
                 if let Some(seen) = self.accepted.get_mut(&flow) {
                     *seen = now;

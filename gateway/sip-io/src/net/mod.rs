@@ -1,6 +1,7 @@
 //! Sockets. [`Net`] opens listeners and connections, sends, and reports what arrives as [`NetEvent`]s on one
 //! bounded channel. It knows nothing of SIP but that datagrams are whole messages and streams are not.
 
+mod icmp;
 mod limit;
 mod resolve;
 mod stream;
@@ -47,6 +48,8 @@ pub(crate) enum NetEvent {
     },
     /// Bytes of a connection, or one datagram.
     Received { flow: Flow, bytes: Bytes },
+    /// The network says that no datagram of ours arrives there (ICMP).
+    Unreachable { remote: SocketAddr },
 }
 
 /// The sending side of a connection.

@@ -9,10 +9,12 @@ use bytes::Bytes;
 use gateway_core::Clock;
 use gateway_sip::{Flow, FlowId, Transport};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::icmp;
 use super::limit::Limiter;
 use super::{Dropped, Known, NetEvent};
 
@@ -42,6 +44,7 @@ impl Udp {
         }
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
+        icmp::ask(&socket, address.is_ipv4());
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
         let local = socket.local_addr()?;
         let reader = tokio::spawn(read(Arc::clone(&socket), local, clock, events, known, dropped));
@@ -64,10 +67,16 @@ impl Udp {
     pub(crate) fn send(&self, remote: SocketAddr, bytes: &[u8]) -> bool {
         // Past the runtime: it takes a new socket for not writable until its first poll has said otherwise, and the
         // first request would go out as a retransmission, half a second late.
-        match SockRef::from(&*self.socket).send_to(bytes, &remote.into()) {
-            Ok(_) => true,
-            Err(e) => e.kind() == io::ErrorKind::WouldBlock,
+        // The kernel tells an error of an earlier datagram, to whomever it went, at the next call: it is told once, and
+        // the reader learns from the error queue where it belongs. What is told again is about this datagram.
+        for _ in 0..3 {
+            match SockRef::from(&*self.socket).send_to(bytes, &remote.into()) {
+                Ok(_) => return true,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(_) => {}
+            }
         }
+        false
     }
 }
 
@@ -89,9 +98,21 @@ async fn read(
     let mut buffer = vec![0; MOST_BYTES];
     let mut concrete = Concrete::default();
     loop {
-        // An error here is a late ICMP of something we sent: the transaction's timers deal with it.
-        let Ok((length, remote)) = socket.recv_from(&mut buffer).await else {
-            tokio::task::yield_now().await;
+        let Ok(ready) = socket.ready(Interest::READABLE | Interest::ERROR).await else {
+            return;
+        };
+        if ready.is_error() {
+            // Until the queue is empty, which also takes the mark away.
+            while let Ok(told) = socket.try_io(Interest::ERROR, || icmp::next(&socket)) {
+                if let Some(remote) = told
+                    && events.send(NetEvent::Unreachable { remote }).await.is_err()
+                {
+                    return;
+                }
+            }
+        }
+        // An error here was in the queue above.
+        let Ok((length, remote)) = socket.try_recv_from(&mut buffer) else {
             continue;
         };
         let is_known = known

@@ -1,6 +1,7 @@
 //! The user agent: its state, its inputs and its clockwork.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use gateway_core::{AccountEvent, AccountId, AccountState, Instant, LegId};
@@ -280,6 +281,28 @@ impl UserAgent {
         self.drain(now);
     }
 
+    /// The network says that nothing takes datagrams at an address (ICMP). Requests on their way there fail now, and
+    /// accounts that are registered there register anew, so that a PBX that is gone is known at the next keep-alive.
+    pub fn handle_unreachable(&mut self, now: Instant, remote: SocketAddr) {
+        self.layer.handle_unreachable(remote);
+        self.pump(now);
+        let gone = |flow: &Flow| !flow.transport.is_reliable() && flow.remote == remote;
+        let ids: Vec<AccountId> = self
+            .accounts
+            .iter()
+            .filter(|(_, account)| {
+                account.params.register
+                    && account.reg.phase == Phase::Resting
+                    && account.reg.flow.as_ref().is_some_and(gone)
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in ids {
+            self.registration_flow_lost(now, &id, "nobody listens there");
+        }
+        self.drain(now);
+    }
+
     /// Lets time pass up to `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.layer.handle_timeout(now);
@@ -375,7 +398,7 @@ impl UserAgent {
                 self.uses.remove(&id);
             }
             Event::Timeout { id } => self.unanswered(now, id, "no answer"),
-            Event::TransportError { id } => self.unanswered(now, id, "cannot be sent"),
+            Event::TransportError { id } => self.unanswered(now, id, "cannot be delivered"),
         }
     }
 

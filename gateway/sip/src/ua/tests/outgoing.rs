@@ -228,5 +228,8 @@ fn a_call_without_a_route_fails_at_once() {
             .dial_with(Some(super::bench::pbx()), "1000", SDP.into())
             .is_none()
     );
-    assert_eq!(ended(&mut bench), (Cause::Unreachable, "cannot be sent".into()));
+    assert_eq!(
+        ended(&mut bench),
+        (Cause::Unreachable, "cannot be delivered".into())
+    );
 }

@@ -45,6 +45,54 @@ fn registered(transport: Transport) -> (Bench, Flow, Request) {
 }
 
 #[test]
+fn a_pbx_that_is_gone_is_known_when_the_network_says_so() {
+    let mut bench = Bench::new(vec![account(Transport::Udp, true)]);
+    let (flow, register) = bench.request();
+    bench.reply(flow, &register, 200);
+    bench.accounts.clear();
+    // The next keep-alive meets a closed port: the account registers anew, within a second.
+    bench.ua.handle_unreachable(bench.now, flow.remote);
+    bench.settle();
+    assert_eq!(
+        bench.accounts.pop_front(),
+        Some((AccountState::Registering, None))
+    );
+    bench.pass(secs(1));
+    let (flow, register) = bench.request();
+    assert_eq!(register.method, Method::REGISTER);
+    bench.ua.handle_unreachable(bench.now, flow.remote);
+    bench.settle();
+    match bench.accounts.pop_front() {
+        Some((AccountState::Failed, Some(AccountEvent::Failed { detail, .. }))) => {
+            assert_eq!(detail, "cannot be delivered");
+        }
+        other => panic!("{other:?}"),
+    }
+    // Messages about other addresses, and more of them, change nothing.
+    for _ in 0..5 {
+        bench
+            .ua
+            .handle_unreachable(bench.now, super::bench::addr("192.0.2.9:5060"));
+        bench.ua.handle_unreachable(bench.now, flow.remote);
+    }
+    bench.settle();
+    assert!(bench.accounts.is_empty());
+    // It comes back.
+    bench.sent.clear();
+    for _ in 0..120 {
+        if bench.sent.is_empty() {
+            bench.pass(secs(1));
+        }
+    }
+    let (flow, register) = bench.request();
+    bench.reply(flow, &register, 200);
+    assert!(matches!(
+        bench.accounts.pop_back(),
+        Some((AccountState::Registered, _))
+    ));
+}
+
+#[test]
 fn a_binding_is_made_refreshed_in_time_and_removed_at_the_end() {
     let (mut bench, flow, first) = registered(Transport::Udp);
     bench.pass(secs(70));

@@ -13,6 +13,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
     for (id, account) in &config.accounts {
         password(check, id, account);
+        session_timer(check, id, account);
         transport(check, id, account);
     }
     for (id, panel) in &config.panels {
@@ -44,6 +45,28 @@ fn password(check: &mut Check<'_>, id: &AccountId, account: &Account) {
         let text = "registers, but has no password".to_owned();
         let hint = "add: password-file = \"…\", or register = false for a trunk known by our address";
         check.fault(FaultKind::Missing, &at, &[&format!("{at}.register")], text, hint);
+    }
+}
+
+fn session_timer(check: &mut Check<'_>, id: &AccountId, account: &Account) {
+    let at = format!("accounts.{id}");
+    let (least, expires) = (format!("{at}.min-se-s"), format!("{at}.session-expires-s"));
+    match account.session_expires {
+        None if check.is_written(&least) => {
+            let text = "has no meaning with session-expires-s = \"off\"".to_owned();
+            let hint = "remove it, or set session-expires-s";
+            check.fault(FaultKind::Conflict, &least, &[&expires], text, hint);
+        }
+        Some(time) if time < account.min_se => {
+            let text = format!(
+                "{} s is more than session-expires-s, {} s: what we ask for would be refused by ourselves",
+                seconds(account.min_se),
+                seconds(time)
+            );
+            let hint = "allowed: at most session-expires-s";
+            check.fault(FaultKind::Conflict, &least, &[&expires], text, hint);
+        }
+        Some(_) | None => {}
     }
 }
 

@@ -11,7 +11,7 @@ use crate::describe::table;
 use crate::rules::{
     Flag, Path, Ports, int, list, parsed, password, refer, secs, span_or, text, text_or, word,
 };
-use crate::value::{Address, Host, HostPort, Srtp, Strategy, Transport};
+use crate::value::{Address, Host, HostPort, ReliableProvisional, Srtp, Strategy, Transport};
 
 table! {
     /// An account at a PBX, or a trunk that the PBX knows by our address.
@@ -37,6 +37,13 @@ table! {
         expires: Duration = "expires-s", secs(60, 86_400), or("300"), Restart;
         /// False for a trunk that is known by our address.
         register: bool = "register", Flag, or("true"), Restart;
+        /// How long a call lives without a refresh (session timer, RFC 4028), 90 to 86400 s, or `off`. The call
+        /// ends if the other side no longer answers, even if the end of it got lost.
+        session_expires: Option<Duration> = "session-expires-s", span_or(secs(90, 86_400), "off"), or("1800"), Restart;
+        /// Shorter refresh intervals than this are refused, 90 to 86400 s.
+        min_se: Duration = "min-se-s", secs(90, 86_400), or("90"), Restart;
+        /// Whether "it rings" is acknowledged (100rel, RFC 3262).
+        reliable_provisional: ReliableProvisional = "reliable-provisional", word(), or("\"supported\""), Restart;
         /// Encryption of speech.
         srtp: Srtp = "srtp", word(), or("\"off\""), Live;
         /// Certificates, PEM, that the server's certificate must lead to; without it the machine's own.

@@ -13,5 +13,5 @@ pub use net::{BrokerUrl, Host, HostPort, TopicBase};
 pub(crate) use net::{Digits, SiteNumber};
 pub use words::{
     Backend, Bias, BootPull, CallIn, CodeFrom, DigitsBy, Duty, Fail, GuardMode, Language, LockKind,
-    LockOwner, OnJournalFault, OpenWhen, Relock, RexKind, Srtp, Strategy, Transport,
+    LockOwner, OnJournalFault, OpenWhen, ReliableProvisional, Relock, RexKind, Srtp, Strategy, Transport,
 };

@@ -193,6 +193,18 @@ words! {
 }
 
 words! {
+    /// Acknowledged provisional responses (100rel, RFC 3262).
+    pub enum ReliableProvisional {
+        /// Not offered; calls that require it are refused.
+        Off = "off",
+        /// Done where the PBX requires it.
+        Supported = "supported",
+        /// Required of the PBX; calls without it are refused.
+        Required = "required",
+    }
+}
+
+words! {
     /// Encryption of speech (SRTP with SDES keys, RFC 4568).
     pub enum Srtp {
         /// None.

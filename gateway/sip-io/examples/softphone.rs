@@ -21,7 +21,10 @@ use gateway_core::{
     AccountEvent, AccountId, Cause, Clock, Instant, LegCommand, LegEvent, LegId, LineId, RingId, Secret,
     Timestamp,
 };
-use gateway_sip_io::{AccountParams, SipEngine, SipEvent, SipHandle, SipParams, Srtp, TlsTrust, Transport};
+use gateway_sip_io::{
+    AccountParams, Provisional, SessionTimer, SipEngine, SipEvent, SipHandle, SipParams, Srtp, TlsTrust,
+    Transport,
+};
 use tokio::sync::mpsc;
 
 /// `CLOCK_BOOTTIME`.
@@ -132,7 +135,9 @@ fn params(args: &Args, account: &AccountId, line: &LineId) -> Result<SipParams, 
             proxy: None,
             expires: Duration::from_secs(args.number("expires", 300)?),
             register: true,
+            provisional: Provisional::default(),
             srtp,
+            timer: Some(SessionTimer::default()),
             tls: TlsTrust {
                 ca_file: args.0.get("ca").map(Into::into),
                 verify: !args.has("no-verify"),

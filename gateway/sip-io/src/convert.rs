@@ -48,8 +48,10 @@ fn ua_account(account: &AccountParams, trust: TrustId) -> UaAccount {
         hop,
         id: account.id.clone(),
         password: account.password.clone(),
+        provisional: account.provisional,
         proxy,
         register: account.register,
+        timer: account.timer,
         user: account.user.clone(),
     }
 }

@@ -498,6 +498,15 @@ impl Driver {
                     Err(e) => self.no_media(now, leg, &e),
                 }
             }
+            CallOutput::RefreshOfferWanted => {
+                let Some(session) = self.sessions.get_mut(&leg) else {
+                    return;
+                };
+                match session.offer_again(&mut self.rng) {
+                    Ok(sdp) => self.ua.give_refresh_offer(now, leg, sdp),
+                    Err(e) => self.no_media(now, leg, &e),
+                }
+            }
             CallOutput::Ringing => self.leg(LegEvent::Ringing { leg }),
             CallOutput::Reoffer { sdp } => {
                 let Some(session) = self.sessions.get_mut(&leg) else {

@@ -18,7 +18,9 @@ mod session;
 pub use event::{AccountReport, SipEvent, SipStats, StrangerReport};
 pub use gateway_sip::Transport;
 pub use handle::{SipEngine, SipError, SipHandle};
-pub use params::{AccountParams, ParamsError, SipParams, Srtp, TlsIdentity, TlsTrust};
+pub use params::{
+    AccountParams, ParamsError, Provisional, SessionTimer, SipParams, Srtp, TlsIdentity, TlsTrust,
+};
 
 /// Legs of incoming calls are numbered from here (2⁴⁰) upwards, so that they never meet the numbers that the
 /// call plan gives to the legs it offers.

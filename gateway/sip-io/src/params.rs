@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use gateway_core::{AccountId, LineId, Secret};
 use gateway_sip::Transport;
+pub use gateway_sip::ua::{Provisional, SessionTimer};
 
 /// Whether media is protected by SRTP with SDES keys (RFC 4568).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,8 +74,12 @@ pub struct AccountParams {
     pub expires: Duration,
     /// False: no REGISTER; usable at once.
     pub register: bool,
+    /// Reliable provisional responses (RFC 3262).
+    pub provisional: Provisional,
     /// SRTP policy.
     pub srtp: Srtp,
+    /// Session timers (RFC 4028); `None`: none.
+    pub timer: Option<SessionTimer>,
     /// TLS trust, used if `transport` is TLS.
     pub tls: TlsTrust,
     /// Line of calls that come in over this account; `None` refuses them (480).
@@ -233,7 +238,9 @@ mod tests {
             proxy: None,
             expires: Duration::from_secs(300),
             register: true,
+            provisional: Provisional::default(),
             srtp: Srtp::Off,
+            timer: Some(SessionTimer::default()),
             tls: TlsTrust::default(),
             line: None,
         }

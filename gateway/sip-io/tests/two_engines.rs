@@ -13,7 +13,8 @@ use std::time::Duration;
 use adapter_api::{AudioPort, Frame, SAMPLE_RATE};
 use gateway_core::{Cause, Clock, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, RingId, Timestamp};
 use gateway_sip_io::{
-    AccountParams, SipEngine, SipEvent, SipHandle, SipParams, Srtp, TlsIdentity, TlsTrust, Transport,
+    AccountParams, Provisional, SessionTimer, SipEngine, SipEvent, SipHandle, SipParams, Srtp, TlsIdentity,
+    TlsTrust, Transport,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -442,7 +443,9 @@ async fn a_reload_starts_and_stops_accounts_and_refuses_other_ports() {
         proxy: None,
         expires: Duration::from_secs(300),
         register: false,
+        provisional: Provisional::default(),
         srtp: Srtp::Off,
+        timer: Some(SessionTimer::default()),
         tls: TlsTrust::default(),
         line: None,
     });

@@ -2,7 +2,8 @@
 //!
 //! `tests/peers/asterisk-root` has put it into a folder of its own (`DOORLINE_ASTERISK`). It runs there under
 //! `chroot`, without a mount of ours, with a configuration that the test writes. Its extensions:
-//! 101 to 104 phones, 200 the door, 201 a second door account, 900 plays back what it hears, 910 answers.
+//! 101 to 104 phones, 200 the door, 201 a second door account, 900 plays back what it hears, 910 answers, 920 rings
+//! for a second, answers and hangs up.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ use crate::trust::Trust;
 /// What the PBX is like.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PbxParams<'a> {
+    /// More lines for the endpoint of the door, extension 200.
+    pub door: &'a str,
     /// With these certificates every endpoint uses TLS and SRTP, and nothing else is taken.
     pub secure: Option<&'a Trust>,
 }
@@ -62,6 +65,7 @@ const MODULES: &[&str] = &[
     "codec_alaw",
     "bridge_simple",
     "bridge_native_rtp",
+    "res_clioriginate",
     "app_dial",
     "app_echo",
     "app_senddtmf",
@@ -249,6 +253,11 @@ exten => 900,1,Answer()
  same => n,Echo()
 exten => 910,1,Answer()
  same => n,Wait(600)
+exten => 920,1,Ringing()
+ same => n,Wait(1)
+ same => n,Answer()
+ same => n,Wait(2)
+ same => n,Hangup()
 ";
 
 fn pjsip(rig: &Rig, inner: &Path, params: PbxParams<'_>) -> anyhow::Result<String> {
@@ -276,11 +285,12 @@ fn pjsip(rig: &Rig, inner: &Path, params: PbxParams<'_>) -> anyhow::Result<Strin
         ""
     };
     for user in ["101", "102", "103", "104", "200", "201"] {
+        let more = if user == "200" { params.door } else { "" };
         write!(
             text,
             "[{user}]\ntype = endpoint\ncontext = house\ndisallow = all\nallow = alaw,ulaw\nauth = {user}\n\
              aors = {user}\ncallerid = <{user}>\ndtmf_mode = rfc4733\ndirect_media = no\n\
-             media_address = 127.0.0.1\nrtp_symmetric = yes\nforce_rport = yes\nrewrite_contact = yes\n{media}\
+             media_address = 127.0.0.1\nrtp_symmetric = yes\nforce_rport = yes\nrewrite_contact = yes\n{media}{more}\
              [{user}]\ntype = auth\nauth_type = userpass\nusername = {user}\npassword = secret-{user}\n\
              [{user}]\ntype = aor\nmax_contacts = 1\nremove_existing = yes\nminimum_expiration = 10\n"
         )?;

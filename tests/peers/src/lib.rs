@@ -15,6 +15,7 @@ mod mosquitto;
 mod ports;
 mod process;
 mod rig;
+mod sipp;
 mod site;
 mod trust;
 
@@ -28,5 +29,6 @@ pub use mosquitto::{Listener, Message, Mosquitto};
 pub use ports::{Ports, Use};
 pub use process::{Process, signal};
 pub use rig::{Rig, run, until};
+pub use sipp::Sipp;
 pub use site::{Account, Site};
 pub use trust::Trust;

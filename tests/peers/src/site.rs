@@ -10,6 +10,8 @@ use crate::trust::Trust;
 /// How the gateway reaches the PBX.
 #[derive(Clone, Copy, Debug)]
 pub struct Account<'a> {
+    /// More keys, a line each.
+    pub more: &'a str,
     /// Password of extension 200.
     pub password: &'a str,
     /// TLS and SRTP, with this authority; else UDP and RTP.
@@ -19,6 +21,7 @@ pub struct Account<'a> {
 impl Default for Account<'_> {
     fn default() -> Self {
         Self {
+            more: "",
             password: "secret-200",
             secure: None,
         }
@@ -184,7 +187,7 @@ fn pbx(rig: &Rig, account: Account<'_>) -> String {
         },
     );
     format!(
-        "\n[accounts.pbx]\ndomain = \"127.0.0.1\"\nuser = \"200\"\npassword = {:?}\nexpires-s = 60\n{way}",
-        account.password
+        "\n[accounts.pbx]\ndomain = \"127.0.0.1\"\nuser = \"200\"\npassword = {:?}\nexpires-s = 60\n{way}{}",
+        account.password, account.more
     )
 }

@@ -9,9 +9,10 @@ use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
 use super::account::{Account, Phase};
-use super::call::Call;
+use super::call::{Call, Phase as CallPhase};
 use super::hop::Hop;
 use super::hops::HopSlot;
+use super::inside::Inside;
 use super::strangers::Strangers;
 use super::types::{CallOutput, Output, UaAccount, UaParams, UaStats};
 use super::uac::InviteUse;
@@ -32,6 +33,8 @@ pub(crate) enum Use {
         account: Option<AccountId>,
         flow: Flow,
     },
+    /// A request of ours inside a call.
+    Inside(Box<Inside>),
     /// An INVITE of ours.
     Invite(Box<InviteUse>),
     /// REGISTER of an account.
@@ -388,6 +391,7 @@ impl UserAgent {
                     self.bye_answered(now, *request, account, flow, &response);
                 }
                 Some(Use::Invite(invite)) => self.invite_answered(now, id, invite, response),
+                Some(Use::Inside(inside)) => self.inside_answered(now, id, inside, &response),
                 Some(Use::Register(account)) => self.register_answered(now, id, account, &response),
                 Some(bye @ Use::Bye { .. }) => {
                     self.uses.insert(id, bye);
@@ -397,13 +401,14 @@ impl UserAgent {
             Event::Terminated { id } => {
                 self.uses.remove(&id);
             }
-            Event::Timeout { id } => self.unanswered(now, id, "no answer"),
-            Event::TransportError { id } => self.unanswered(now, id, "cannot be delivered"),
+            Event::Timeout { id } => self.unanswered(now, id, "no answer", true),
+            Event::TransportError { id } => self.unanswered(now, id, "cannot be delivered", false),
         }
     }
 
-    fn unanswered(&mut self, now: Instant, id: TransactionId, why: &str) {
+    fn unanswered(&mut self, now: Instant, id: TransactionId, why: &str, sent: bool) {
         match self.uses.remove(&id) {
+            Some(Use::Inside(inside)) => self.inside_failed(now, &inside, why, sent),
             Some(Use::Invite(invite)) => self.invite_failed(now, &invite, why),
             Some(Use::Register(account)) => self.register_failed(now, &account, why),
             Some(Use::Bye { .. }) | None => {}
@@ -450,8 +455,20 @@ impl UserAgent {
             call.flow.is_some_and(|known| {
                 known.remote.ip().to_canonical() == flow.remote.ip().to_canonical()
                     && known.transport.is_reliable() == flow.transport.is_reliable()
-            }) && call.owns(request)
+            }) && (call.owns(request) || self.early_of(call, request).is_some())
         })
+    }
+
+    /// The INVITE of ours with an early dialog that a request belongs to.
+    pub(crate) fn early_of(&self, call: &Call, request: &Request) -> Option<TransactionId> {
+        let CallPhase::Calling { tx } = &call.phase else {
+            return None;
+        };
+        let Some(Use::Invite(invite)) = self.uses.get(tx) else {
+            return None;
+        };
+        let mut early = invite.early.iter();
+        early.any(|early| early.dialog.takes(request)).then_some(*tx)
     }
 
     fn note_stranger(&mut self, now: Instant, flow: Flow, method: &str) {

@@ -9,6 +9,8 @@ use super::UserAgent;
 use super::agent::Use;
 use super::dialog::Dialog;
 use super::hop::Hop;
+use super::provisional::Reliable;
+use super::timer::SessionClock;
 use super::types::CallOutput;
 use crate::transaction::TransactionId;
 use crate::{Flow, HeaderName, Method, NameAddr, Request, Response, Uri};
@@ -59,6 +61,8 @@ pub(crate) struct Dialing {
     pub(crate) auths: u8,
     pub(crate) call_id: String,
     pub(crate) display: String,
+    /// 422s followed so far.
+    pub(crate) intervals: u8,
     pub(crate) rang: bool,
     pub(crate) seq: u32,
     pub(crate) tag: String,
@@ -78,17 +82,31 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) account: Option<AccountId>,
+    /// A refresh of ours is on its way.
+    pub(crate) asking: bool,
     pub(crate) authority_lost: bool,
+    /// The session timer, if there is one.
+    pub(crate) clock: Option<SessionClock>,
     pub(crate) dialing: Option<Dialing>,
     pub(crate) dialog: Option<Dialog>,
     pub(crate) flow: Option<Flow>,
     pub(crate) hop: Hop,
     /// Who it is, as told at the answer (outgoing) or in the INVITE (incoming).
     pub(crate) identity: Option<NameAddr>,
+    /// The least session interval that the other side, or a proxy, has asked for, seconds.
+    pub(crate) min_se: u32,
+    /// An offer of ours inside the call has no answer yet.
+    pub(crate) offering: bool,
+    /// We called.
+    pub(crate) outgoing: bool,
     pub(crate) pending: Option<Pending>,
     pub(crate) phase: Phase,
+    /// A provisional response of ours that waits for its PRACK.
+    pub(crate) reliable: Option<Reliable>,
     /// Ours and theirs (RFC 7989), 32 hexadecimal digits each.
     pub(crate) session: (String, String),
+    /// The other side allows UPDATE.
+    pub(crate) takes_update: bool,
     pub(crate) unacked: Option<Unacked>,
 }
 
@@ -97,9 +115,13 @@ pub(crate) const NIL_SESSION: &str = "00000000000000000000000000000000";
 
 impl Call {
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.unacked
+        let unacked = self
+            .unacked
             .as_ref()
-            .map(|unacked| unacked.next.min(unacked.give_up))
+            .map(|unacked| unacked.next.min(unacked.give_up));
+        let reliable = self.reliable.as_ref().and_then(Reliable::due);
+        let clock = self.clock.as_ref().map(SessionClock::due);
+        [unacked, reliable, clock].into_iter().flatten().min()
     }
 
     pub(crate) const fn is_over(&self) -> bool {
@@ -112,19 +134,14 @@ impl Call {
 
     /// Does a request carry the identifiers of this call's dialog?
     pub(crate) fn owns(&self, request: &Request) -> bool {
-        let (Some(dialog), Ok(call_id), Ok(to), Ok(from)) = (
-            &self.dialog,
-            request.headers.call_id(),
-            request.headers.to(),
-            request.headers.from_addr(),
-        ) else {
-            return false;
-        };
-        dialog.owns(
-            &call_id,
-            to.tag().unwrap_or_default(),
-            from.tag().unwrap_or_default(),
-        )
+        self.dialog.as_ref().is_some_and(|dialog| dialog.takes(request))
+    }
+
+    /// Learns what the other side allows.
+    pub(crate) fn learn_allowed(&mut self, headers: &crate::Headers) {
+        if headers.get(&HeaderName::Allow).is_some() {
+            self.takes_update = headers.has_token(&HeaderName::Allow, "UPDATE");
+        }
     }
 
     pub(crate) fn session_header(&self) -> String {
@@ -300,8 +317,10 @@ impl UserAgent {
         }
     }
 
-    /// Timers of a call: the 2xx that is not acknowledged.
+    /// Timers of a call: the response that is not acknowledged, and the session's.
     pub(crate) fn call_due(&mut self, now: Instant, leg: LegId) {
+        self.reliable_due(now, leg);
+        self.session_due(now, leg);
         let Some(call) = self.calls.get_mut(&leg) else {
             return;
         };

@@ -71,6 +71,29 @@ impl Dialog {
         self.call_id == call_id && self.local_tag() == to_tag && self.remote_tag() == from_tag
     }
 
+    /// Does a request carry our identifiers?
+    pub(crate) fn takes(&self, request: &Request) -> bool {
+        let (Ok(call_id), Ok(to), Ok(from)) = (
+            request.headers.call_id(),
+            request.headers.to(),
+            request.headers.from_addr(),
+        ) else {
+            return false;
+        };
+        self.owns(
+            &call_id,
+            to.tag().unwrap_or_default(),
+            from.tag().unwrap_or_default(),
+        )
+    }
+
+    /// Goes on counting where the early dialog stopped (RFC 3261 §13.2.2.4: only the routes are made anew).
+    pub(crate) const fn continues(mut self, early: &Self) -> Self {
+        self.local_seq = early.local_seq;
+        self.remote_seq = early.remote_seq;
+        self
+    }
+
     /// The next request of ours (RFC 3261 §12.2.1.1), without Via.
     pub(crate) fn request(&mut self, method: Method) -> Request {
         self.local_seq = self.local_seq.wrapping_add(1) & 0x7fff_ffff;

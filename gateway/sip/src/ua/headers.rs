@@ -6,7 +6,7 @@ use super::outcome::{q850_of, words_of};
 use crate::{HeaderName, Response};
 
 /// What we understand. REFER and MESSAGE are known and declined, so they are not listed.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
 
 /// Bodies we understand.
 pub(crate) const ACCEPT: &str = "application/sdp, application/dtmf-relay, application/dtmf";

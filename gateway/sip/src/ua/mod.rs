@@ -3,8 +3,8 @@
 //! [`UserAgent`] is pure: bytes of flows, time and commands go in, [`Output`]s come out. Session descriptions are
 //! opaque bodies; whoever drives it makes and reads them.
 //!
-//! What is left out, and refused politely: 100rel (RFC 3262), transfer (RFC 3515, 3891), subscriptions, publication,
-//! messages. Session timers (RFC 4028) are left to the other side: its refreshes are answered.
+//! Session timers (RFC 4028), UPDATE (RFC 3311) and reliable provisional responses (RFC 3262) work in both roles. What
+//! is left out, and refused politely: transfer (RFC 3515, 3891), subscriptions, publication, messages, early media.
 
 mod account;
 mod agent;
@@ -16,11 +16,14 @@ mod headers;
 mod hop;
 mod hops;
 mod identity;
+mod inside;
 mod outcome;
+mod provisional;
 mod registration;
 mod requests;
 mod session;
 mod strangers;
+mod timer;
 mod types;
 mod uac;
 mod uas;
@@ -30,4 +33,6 @@ mod tests;
 
 pub use agent::UserAgent;
 pub use hop::{Hop, Reached, TrustId};
+pub use provisional::Provisional;
+pub use timer::SessionTimer;
 pub use types::{CallOutput, OutgoingCall, Output, UaAccount, UaParams, UaStats};

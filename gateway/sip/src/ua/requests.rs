@@ -16,9 +16,11 @@ impl UserAgent {
                 .iter()
                 .find(|(_, call)| !call.is_over() && call.owns(&request))
                 .map(|(leg, _)| *leg);
-            match leg {
-                Some(leg) => self.in_dialog(now, tx, leg, request),
-                None => self.answer(now, tx, Response::to(&request, 481)),
+            let early = || self.calls.values().find_map(|call| self.early_of(call, &request));
+            match (leg, early()) {
+                (Some(leg), _) => self.in_dialog(now, tx, leg, request),
+                (None, Some(invite)) => self.early_request(now, tx, invite, &request),
+                (None, None) => self.answer(now, tx, Response::to(&request, 481)),
             }
             return;
         }

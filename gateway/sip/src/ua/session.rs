@@ -6,7 +6,7 @@ use super::UserAgent;
 use super::call::{Pending, Phase};
 use super::headers::{ACCEPT, ALLOW, SDP, capable};
 use super::identity;
-use super::registration::contact_uri;
+use super::timer::TooSmall;
 use super::types::CallOutput;
 use crate::transaction::TransactionId;
 use crate::{HeaderName, Method, NameAddr, Request, Response};
@@ -30,6 +30,7 @@ impl UserAgent {
             return;
         }
         call.learn_session(request.headers.text(&HeaderName::SessionId).as_deref());
+        call.learn_allowed(&request.headers);
         let session = call.session_header();
         let ok = Response::to(&request, 200).with(HeaderName::SessionId, session);
         match &request.method {
@@ -42,6 +43,7 @@ impl UserAgent {
                 );
                 self.over(leg, Cause::Normal, detail);
             }
+            m if *m == Method::PRACK => self.prack_heard(now, tx, leg, &request, ok),
             m if *m == Method::INFO => self.info(now, tx, leg, &request, ok),
             m if *m == Method::INVITE || *m == Method::UPDATE => self.reoffer(now, tx, leg, request),
             m if *m == Method::OPTIONS => {
@@ -105,13 +107,41 @@ impl UserAgent {
     }
 
     fn reoffer(&mut self, now: Instant, tx: TransactionId, leg: LegId, request: Request) {
-        self.check_identity(leg, &request);
+        let Some(call) = self.calls.get(&leg) else {
+            return;
+        };
+        let account = call.account.clone();
+        let told = if account.is_some() {
+            identity::asserted(&request.headers)
+        } else {
+            request.headers.from_addr().ok()
+        };
+        if let Some(told) = told {
+            self.check_identity(leg, &told, request.method.as_str());
+        }
+        let unknown = self.not_supported(account.as_ref(), &request.headers);
+        if !unknown.is_empty() {
+            let response = Response::to(&request, 420).with(HeaderName::Unsupported, unknown.join(", "));
+            self.answer(now, tx, response);
+            return;
+        }
+        let timer = self.timer_of(account.as_ref());
         let Some(call) = self.calls.get_mut(&leg) else {
             return;
         };
         let invite = request.method == Method::INVITE;
         let has_sdp = request.headers.content_type().as_deref() == Some(SDP) && !request.body.is_empty();
-        if !matches!(call.phase, Phase::Confirmed) || call.pending.is_some() || call.unacked.is_some() {
+        if call.offering && (invite || has_sdp) {
+            // Both offer at the same time: each tries again after another wait (RFC 3261 §14.2, RFC 3311 §5.2).
+            self.answer(now, tx, Response::to(&request, 491));
+            return;
+        }
+        let early = matches!(call.phase, Phase::Incoming { .. } | Phase::Accepted)
+            && !invite
+            && request.body.is_empty();
+        if !(early || matches!(call.phase, Phase::Confirmed) && call.unacked.is_none())
+            || call.pending.is_some()
+        {
             // RFC 3261 §14.2, RFC 3311 §5.2: one offer at a time.
             self.answer(
                 now,
@@ -122,6 +152,11 @@ impl UserAgent {
         }
         if !request.body.is_empty() && !has_sdp {
             self.answer(now, tx, Response::to(&request, 415).with(HeaderName::Accept, SDP));
+            return;
+        }
+        if let Some(Err(TooSmall(min))) = timer.map(|timer| timer.answer(&request.headers)) {
+            let response = Response::to(&request, 422).with(HeaderName::MinSe, min.to_string());
+            self.answer(now, tx, response);
             return;
         }
         let sdp = has_sdp.then(|| request.body.clone());
@@ -161,17 +196,15 @@ impl UserAgent {
             self.answer(now, tx, Response::to(&request, 488));
             return;
         };
+        // Before the answer there is no session that could be refreshed.
+        let confirmed = matches!(call.phase, Phase::Confirmed);
         if let Some(dialog) = call.dialog.as_mut() {
             dialog.refresh_target(&request.headers);
         }
-        let (session, flow) = (call.session_header(), call.flow);
-        let mut response = Response::to(&request, 200).with(HeaderName::SessionId, session);
-        let user = self.calls.get(&leg).map(|call| self.contact_user_of(call));
-        if let (Some(user), Some(flow)) = (user, flow) {
-            let contact = NameAddr::new(contact_uri(&user, &flow));
-            response = response.with(HeaderName::Contact, contact.to_string());
+        let mut response = self.with_contact(leg, Response::to(&request, 200));
+        if confirmed {
+            response = self.with_timer(now, leg, &request.headers, response);
         }
-        response = capable(response, &self.params.user_agent);
         if !sdp.is_empty() {
             response = response.with_body(SDP, sdp);
         }
@@ -183,23 +216,18 @@ impl UserAgent {
     }
 
     /// A PBX that says that the party is another one now takes its right to open away.
-    fn check_identity(&mut self, leg: LegId, request: &Request) {
+    pub(crate) fn check_identity(&mut self, leg: LegId, told: &NameAddr, by: &str) {
         let Some(call) = self.calls.get_mut(&leg) else {
             return;
         };
-        let told = if call.account.is_some() {
-            identity::asserted(&request.headers)
-        } else {
-            request.headers.from_addr().ok()
-        };
-        let (Some(told), Some(known)) = (told, &call.identity) else {
+        let Some(known) = &call.identity else {
             return;
         };
         if call.authority_lost || !identity::differs(&known.uri, &told.uri) {
             return;
         }
         call.authority_lost = true;
-        let why = format!("{} says that {} is {} now", request.method, known.uri, told.uri);
+        let why = format!("{by} says that {} is {} now", known.uri, told.uri);
         self.tell(leg, CallOutput::AuthorityLost { why });
     }
 }

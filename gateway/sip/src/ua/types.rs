@@ -7,6 +7,8 @@ use std::time::Duration;
 use gateway_core::{AccountEvent, AccountId, AccountState, Cause, Instant, LegId, Peer, RingId, Secret};
 
 use super::hop::{Hop, TrustId};
+use super::provisional::Provisional;
+use super::timer::SessionTimer;
 use crate::transaction::TransactionId;
 use crate::{Flow, Host};
 
@@ -46,10 +48,14 @@ pub struct UaAccount {
     pub id: AccountId,
     /// Digest password.
     pub password: Secret,
+    /// Reliable provisional responses (RFC 3262).
+    pub provisional: Provisional,
     /// True if `hop` is an outbound proxy: it then stands in Route (RFC 3261 §8.1.2).
     pub proxy: bool,
     /// False: no REGISTER; usable at once.
     pub register: bool,
+    /// Session timers (RFC 4028); `None`: neither asked for nor taken.
+    pub timer: Option<SessionTimer>,
     /// User of the address of record.
     pub user: String,
 }
@@ -171,6 +177,9 @@ pub enum CallOutput {
         /// Our address towards the target, for media.
         local: IpAddr,
     },
+    /// The session is refreshed by re-INVITE (RFC 4028 §7.4): make an offer and hand it in with `give_refresh_offer`.
+    /// The answer comes as `ReofferAnswered`.
+    RefreshOfferWanted,
     /// Outgoing: the target rings.
     Ringing,
     /// A re-INVITE or UPDATE: answer with `answer_reoffer`.
@@ -178,9 +187,9 @@ pub enum CallOutput {
         /// Its offer; `None` asks for ours.
         sdp: Option<Vec<u8>>,
     },
-    /// The answer to the offer we made in a 200 to a re-INVITE.
+    /// The answer to an offer of ours inside the call.
     ReofferAnswered {
-        /// The answer; empty if the ACK had none: the old state stays.
+        /// The answer; empty if there was none, or a refusal: the old state stays.
         sdp: Vec<u8>,
     },
 }

@@ -13,7 +13,9 @@ use super::hop::{Hop, HopState, Reached};
 use super::hops::Reach;
 use super::identity;
 use super::outcome::cause_of;
+use super::provisional::{Early, Provisional};
 use super::registration::contact_uri;
+use super::timer::{confirmed, min_se};
 use super::types::{CallOutput, OutgoingCall};
 use crate::transaction::TransactionId;
 use crate::{Aor, Flow, HeaderName, Method, NameAddr, Request, Response, Transport, Uri, needs_stream};
@@ -24,15 +26,18 @@ const VIA_ROOM: usize = 110;
 const NO_TCP: Duration = Duration::from_secs(600);
 /// Challenges answered in one call.
 const MOST_AUTHS: u8 = 4;
+/// 422s followed in one call: each hop on the way may ask for more.
+const MOST_INTERVALS: u8 = 3;
 
 /// An INVITE of ours: lives as long as its transaction, which may be longer than the leg.
 #[derive(Debug)]
 pub(crate) struct InviteUse {
-    account: Option<AccountId>,
+    pub(crate) account: Option<AccountId>,
     acks: Acks,
-    flow: Flow,
-    leg: LegId,
-    request: Request,
+    pub(crate) early: Vec<Early>,
+    pub(crate) flow: Flow,
+    pub(crate) leg: LegId,
+    pub(crate) request: Request,
 }
 
 impl UserAgent {
@@ -84,6 +89,7 @@ impl UserAgent {
             auths: 0,
             call_id: self.new_call_id(),
             display,
+            intervals: 0,
             rang: false,
             seq: 0,
             tag: self.new_tag(),
@@ -91,15 +97,22 @@ impl UserAgent {
         };
         let call = Call {
             account,
+            asking: false,
             authority_lost: false,
+            clock: None,
             dialing: Some(dialing),
             dialog: None,
             flow: None,
             hop: hop.clone(),
             identity: None,
+            min_se: 0,
+            offering: false,
+            outgoing: true,
             pending: None,
             phase: Phase::Reaching { offer: None },
+            reliable: None,
             session: (ring.session_id(), NIL_SESSION.to_owned()),
+            takes_update: false,
             unacked: None,
         };
         self.calls.insert(leg, call);
@@ -202,7 +215,12 @@ impl UserAgent {
 
     fn invite_request(&mut self, leg: LegId, sdp: &[u8]) -> Option<(Request, Flow)> {
         let user_agent = self.params.user_agent.clone();
+        let of = self.calls.get(&leg)?.account.clone();
+        let timer = self.timer_of(of.as_ref());
+        let provisional = self.provisional_of(of.as_ref());
+        let supported = self.supported(of.as_ref());
         let call = self.calls.get_mut(&leg)?;
+        let asks = timer.map(|timer| timer.asks(call.min_se));
         let flow = call.flow?;
         let account = call.account.as_ref().and_then(|id| self.accounts.get_mut(id));
         let session = call.session_header();
@@ -248,6 +266,18 @@ impl UserAgent {
             .with(HeaderName::SessionId, session)
             .with(HeaderName::UserAgent, user_agent.as_str())
             .with_body(SDP, sdp);
+        if !supported.is_empty() {
+            request = request.with(HeaderName::Supported, supported);
+        }
+        if provisional == Provisional::Required {
+            request = request.with(HeaderName::Require, "100rel");
+        }
+        if let Some((interval, min)) = asks {
+            request = request.with(HeaderName::SessionExpires, interval.to_string());
+            if let Some(min) = min {
+                request = request.with(HeaderName::MinSe, min.to_string());
+            }
+        }
         if let Some(account) = account {
             account.auth.preempt(&mut request, &mut self.rng);
         }
@@ -262,6 +292,7 @@ impl UserAgent {
                     let invite = InviteUse {
                         account: call.account.clone(),
                         acks: Acks::new(),
+                        early: Vec::new(),
                         flow,
                         leg,
                         request,
@@ -317,7 +348,8 @@ impl UserAgent {
         match response.code() {
             100 => {}
             101..=199 => {
-                let rings = matches!(response.code(), 180 | 183);
+                let heard = !current || self.early_heard(now, tx, &mut invite, &response);
+                let rings = heard && matches!(response.code(), 180 | 183);
                 if current
                     && rings
                     && let Some(dialing) = self.calls.get_mut(&leg).and_then(|c| c.dialing.as_mut())
@@ -329,6 +361,7 @@ impl UserAgent {
                 }
             }
             200..=299 => self.invite_accepted(now, &mut invite, &response, current),
+            422 if current => self.interval_refused(now, &invite, &response),
             401 | 407 if current => self.invite_challenged(now, &invite, &response),
             code if current => {
                 let rang = self
@@ -370,6 +403,26 @@ impl UserAgent {
         self.invite(now, leg, sdp, true);
     }
 
+    /// 422: asks again with the least interval that the refusal names (RFC 4028 §7.3).
+    fn interval_refused(&mut self, now: Instant, invite: &InviteUse, response: &Response) {
+        let leg = invite.leg;
+        let asked = min_se(&response.headers);
+        let Some(call) = self.calls.get_mut(&leg) else {
+            return;
+        };
+        let fits = asked.filter(|asked| *asked > call.min_se);
+        match (fits, call.dialing.as_mut()) {
+            (Some(asked), Some(dialing)) if dialing.intervals < MOST_INTERVALS => {
+                dialing.intervals += 1;
+                call.min_se = asked;
+                call.flow = Some(invite.flow);
+                let sdp = invite.request.body.clone();
+                self.invite(now, leg, sdp, true);
+            }
+            _ => self.over(leg, Cause::Refused, response.status_line()),
+        }
+    }
+
     fn invite_accepted(&mut self, now: Instant, invite: &mut InviteUse, response: &Response, current: bool) {
         let Some(tag) = response
             .headers
@@ -383,7 +436,17 @@ impl UserAgent {
             self.layer.send_ack(ack, *flow);
             return;
         }
-        let Some(mut dialog) = Dialog::uac(&invite.request, response) else {
+        let early = invite
+            .early
+            .iter_mut()
+            .find(|early| early.dialog.remote_tag() == tag);
+        let dialog = Dialog::uac(&invite.request, response).map(|dialog| match &early {
+            Some(early) => dialog.continues(&early.dialog),
+            None => dialog,
+        });
+        let (early_answer, early_party) =
+            early.map_or((None, None), |early| (early.answer.take(), early.asserted.take()));
+        let Some(mut dialog) = dialog else {
             if current {
                 self.over(invite.leg, Cause::Refused, "200 OK without Contact");
             }
@@ -414,13 +477,15 @@ impl UserAgent {
             self.bye(now, bye, invite.account.clone(), flow);
             return;
         }
+        let timer = self.timer_of(invite.account.as_ref());
         let Some(call) = self.calls.get_mut(&invite.leg) else {
             return;
         };
         let asserted = call
             .account
             .as_ref()
-            .and_then(|_| identity::asserted(&response.headers));
+            .and_then(|_| identity::asserted(&response.headers))
+            .or(early_party);
         let dialled = dialog.remote.clone();
         let who = asserted.unwrap_or(dialled);
         call.identity = Some(who.clone());
@@ -428,9 +493,16 @@ impl UserAgent {
         call.dialog = Some(dialog);
         call.dialing = None;
         call.phase = Phase::Confirmed;
+        call.learn_allowed(&response.headers);
+        call.clock = timer.and_then(|_| confirmed(now, &response.headers));
         let peer = identity::peer(&who, true);
         let is_sdp = response.headers.content_type().as_deref() == Some(SDP);
-        let sdp = if is_sdp { response.body.clone() } else { Vec::new() };
+        // A 2xx need not repeat the answer of a reliable response (RFC 3261 §13.2.1).
+        let sdp = if is_sdp {
+            response.body.clone()
+        } else {
+            early_answer.unwrap_or_default()
+        };
         self.tell(invite.leg, CallOutput::Answered { peer, sdp });
     }
 }

@@ -5,14 +5,26 @@ use gateway_core::{AccountId, Cause, Instant, LegId, Peer};
 use super::UserAgent;
 use super::call::{Call, GIVE_UP, NIL_SESSION, Phase, T1, Unacked};
 use super::dialog::Dialog;
-use super::headers::{self, SDP, capable, says_answered_elsewhere};
+use super::headers::{self, ALLOW, SDP, capable, says_answered_elsewhere};
 use super::hop::Hop;
 use super::identity;
 use super::outcome::{refusal_of, words_of};
+use super::provisional::Provisional;
 use super::registration::contact_uri;
+use super::timer::TooSmall;
 use super::types::CallOutput;
 use crate::transaction::TransactionId;
 use crate::{Flow, HeaderName, Host, NameAddr, Request, Response, Uri};
+
+/// Whether a provisional response must be made reliable.
+enum Reliability {
+    /// No.
+    None,
+    /// One waits for its PRACK already; a second must wait for that (RFC 3262 §3).
+    Waits,
+    /// Yes.
+    Wanted,
+}
 
 /// Why an INVITE is not taken.
 struct Refused(u16, Option<(HeaderName, String)>);
@@ -34,9 +46,20 @@ impl UserAgent {
             return Err(refuse(503));
         }
         let account = self.called_account(request, &flow)?;
-        let unknown = request.headers.list(&HeaderName::Require);
+        let unknown = self.not_supported(account.as_ref(), &request.headers);
         if !unknown.is_empty() {
             return Err(Refused(420, Some((HeaderName::Unsupported, unknown.join(", ")))));
+        }
+        let knows_100rel = [HeaderName::Supported, HeaderName::Require]
+            .iter()
+            .any(|name| request.headers.has_token(name, "100rel"));
+        if self.provisional_of(account.as_ref()) == Provisional::Required && !knows_100rel {
+            return Err(Refused(421, Some((HeaderName::Require, "100rel".into()))));
+        }
+        if let Some(timer) = self.timer_of(account.as_ref())
+            && let Err(TooSmall(min)) = timer.answer(&request.headers)
+        {
+            return Err(Refused(422, Some((HeaderName::MinSe, min.to_string()))));
         }
         if request.headers.get(&HeaderName::Replaces).is_some() {
             // Taking over a call would hand its right to open to someone else (RFC 3891 §3 allows 603).
@@ -66,20 +89,28 @@ impl UserAgent {
         };
         let mut call = Call {
             account: account.clone(),
+            asking: false,
             authority_lost: false,
+            clock: None,
             dialing: None,
             dialog: Some(dialog),
             flow: Some(flow),
             hop,
             identity: Some(who.clone()),
+            min_se: 0,
+            offering: false,
+            outgoing: false,
             pending: None,
             phase: Phase::Incoming {
                 tx,
                 request: Box::new(request.clone()),
             },
+            reliable: None,
             session: (self.new_session(), NIL_SESSION.to_owned()),
+            takes_update: false,
             unacked: None,
         };
+        call.learn_allowed(&request.headers);
         call.learn_session(request.headers.text(&HeaderName::SessionId).as_deref());
         let leg = LegId(self.next_leg);
         self.next_leg += 1;
@@ -149,22 +180,107 @@ impl UserAgent {
     /// Tells the caller that it rings.
     pub fn ring(&mut self, now: Instant, leg: LegId) {
         let server = self.params.user_agent.clone();
-        if let Some((tx, response, _)) = self.incoming_response(leg, 180) {
-            self.answer(now, tx, response.with(HeaderName::Server, server.as_str()));
+        if let Some((tx, response, offerless)) = self.incoming_response(leg, 180) {
+            let response = response
+                .with(HeaderName::Allow, ALLOW)
+                .with(HeaderName::Server, server.as_str());
+            match self.reliability(leg) {
+                Reliability::None => self.answer(now, tx, response),
+                // The first reliable response to an INVITE without offer must bring ours (RFC 3262 §5), and nobody
+                // hears it before the answer: then it rings without saying so.
+                Reliability::Wanted if !offerless => self.send_reliably(now, leg, tx, response),
+                Reliability::Wanted | Reliability::Waits => {}
+            }
         }
         self.drain(now);
+    }
+
+    fn reliability(&self, leg: LegId) -> Reliability {
+        let Some(call) = self.calls.get(&leg) else {
+            return Reliability::None;
+        };
+        let Phase::Incoming { request, .. } = &call.phase else {
+            return Reliability::None;
+        };
+        let says = |name| request.headers.has_token(&name, "100rel");
+        let wanted = says(HeaderName::Require)
+            || (says(HeaderName::Supported)
+                && self.provisional_of(call.account.as_ref()) == Provisional::Required);
+        match (wanted, &call.reliable) {
+            (false, _) => Reliability::None,
+            (true, None) => Reliability::Wanted,
+            (true, Some(_)) => Reliability::Waits,
+        }
     }
 
     /// Answers an incoming leg with our answer, or with our offer if the INVITE had none.
     pub fn accept(&mut self, now: Instant, leg: LegId, sdp: Vec<u8>) {
         if let Some((tx, response, offerless)) = self.incoming_response(leg, 200) {
             let response = capable(response, &self.params.user_agent).with_body(SDP, sdp);
+            let asked = match self.calls.get(&leg).map(|call| &call.phase) {
+                Some(Phase::Incoming { request, .. }) => request.headers.clone(),
+                _ => crate::Headers::new(),
+            };
+            let response = self.with_timer(now, leg, &asked, response);
             self.accepted(now, leg, tx, response, offerless);
             if let Some(call) = self.calls.get_mut(&leg) {
                 call.phase = Phase::Accepted;
+                if let Some(reliable) = &mut call.reliable {
+                    reliable.settle();
+                }
             }
         }
         self.drain(now);
+    }
+
+    /// What we support of the options that a request may require, for Supported.
+    pub(crate) fn supported(&self, account: Option<&AccountId>) -> String {
+        let reliable = self.provisional_of(account) != Provisional::Off;
+        let timer = self.timer_of(account).is_some();
+        let known = [(reliable, "100rel"), (timer, "timer")];
+        let on: Vec<&str> = known
+            .iter()
+            .filter_map(|(on, name)| on.then_some(*name))
+            .collect();
+        on.join(", ")
+    }
+
+    /// The options that a request requires and we do not have (RFC 3261 §8.2.2.3).
+    pub(crate) fn not_supported(&self, account: Option<&AccountId>, headers: &crate::Headers) -> Vec<String> {
+        let ours = self.supported(account);
+        let known = |option: &String| ours.split(", ").any(|o| o.eq_ignore_ascii_case(option));
+        let required = headers.list(&HeaderName::Require);
+        required.into_iter().filter(|option| !known(option)).collect()
+    }
+
+    /// Completes a 2xx with what we support and the session timer, and starts that timer (RFC 4028 §9).
+    pub(crate) fn with_timer(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        asked: &crate::Headers,
+        mut response: Response,
+    ) -> Response {
+        let Some(account) = self.calls.get(&leg).map(|call| call.account.clone()) else {
+            return response;
+        };
+        let supported = self.supported(account.as_ref());
+        let granted = self
+            .timer_of(account.as_ref())
+            .and_then(|timer| timer.answer(asked).ok().flatten());
+        if !supported.is_empty() {
+            response = response.with(HeaderName::Supported, supported);
+        }
+        if let Some(granted) = &granted {
+            response = response.with(HeaderName::SessionExpires, granted.value());
+            if granted.require {
+                response = response.with(HeaderName::Require, "timer");
+            }
+        }
+        if let Some(call) = self.calls.get_mut(&leg) {
+            call.clock = granted.map(|granted| granted.clock(now));
+        }
+        response
     }
 
     /// Sends a 2xx and repeats it until the ACK.
@@ -210,6 +326,24 @@ impl UserAgent {
             )
             .with(HeaderName::SessionId, call.session_header());
         Some((*tx, response, request.body.is_empty()))
+    }
+
+    /// Our Contact inside a call.
+    pub(crate) fn contact_of(&self, leg: LegId) -> Option<String> {
+        let call = self.calls.get(&leg)?;
+        let contact = contact_uri(&self.contact_user_of(call), &call.flow?);
+        Some(NameAddr::new(contact).to_string())
+    }
+
+    /// Completes a 2xx inside a call with our Contact and Session-ID.
+    pub(crate) fn with_contact(&self, leg: LegId, mut response: Response) -> Response {
+        if let Some(contact) = self.contact_of(leg) {
+            response = response.with(HeaderName::Contact, contact);
+        }
+        if let Some(call) = self.calls.get(&leg) {
+            response = response.with(HeaderName::SessionId, call.session_header());
+        }
+        capable(response, &self.params.user_agent)
     }
 
     pub(crate) fn contact_user_of(&self, call: &Call) -> String {

@@ -20,7 +20,12 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         proxy: account.proxy.as_ref().map(ToString::to_string),
         expires: account.expires,
         register: account.register,
+        provisional: provisional(account.reliable_provisional),
         srtp: srtp(account.srtp),
+        timer: account.session_expires.map(|expires| sip::SessionTimer {
+            expires,
+            min: account.min_se,
+        }),
         tls: sip::TlsTrust {
             ca_file: account.tls_ca_file.clone(),
             verify: account.tls_verify,
@@ -61,6 +66,14 @@ const fn transport(transport: config::Transport) -> sip::Transport {
         config::Transport::Tcp => sip::Transport::Tcp,
         config::Transport::Tls => sip::Transport::Tls,
         config::Transport::Udp => sip::Transport::Udp,
+    }
+}
+
+const fn provisional(reliable: config::ReliableProvisional) -> sip::Provisional {
+    match reliable {
+        config::ReliableProvisional::Off => sip::Provisional::Off,
+        config::ReliableProvisional::Required => sip::Provisional::Required,
+        config::ReliableProvisional::Supported => sip::Provisional::Supported,
     }
 }
 

@@ -7,6 +7,7 @@ mod killed;
 mod outside;
 mod page;
 mod peers_alone;
+mod sessions;
 mod story;
 
 use std::time::Duration;

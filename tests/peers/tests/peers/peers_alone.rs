@@ -15,7 +15,13 @@ fn two_phones(secure: bool) {
         } else {
             Use::PbxSip
         });
-        let pbx = Asterisk::start(rig, PbxParams { secure })?;
+        let pbx = Asterisk::start(
+            rig,
+            PbxParams {
+                secure,
+                ..PbxParams::default()
+            },
+        )?;
         let one = PhoneParams {
             secure,
             ..PhoneParams::at_pbx(0, "101", port)

@@ -165,7 +165,13 @@ fn the_same_over_tls_with_srtp() {
     run(|rig| {
         let trust = Trust::new(rig)?;
         let secure = Some(&trust);
-        let pbx = Asterisk::start(rig, PbxParams { secure })?;
+        let pbx = Asterisk::start(
+            rig,
+            PbxParams {
+                secure,
+                ..PbxParams::default()
+            },
+        )?;
         let phone = PhoneParams {
             secure,
             ..PhoneParams::at_pbx(0, "101", rig.port(Use::PbxTls))

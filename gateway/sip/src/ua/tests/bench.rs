@@ -8,7 +8,10 @@ use gateway_core::{AccountEvent, AccountId, AccountState, Cause, Instant, LegId,
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::ua::{CallOutput, Hop, OutgoingCall, Output, Reached, TrustId, UaAccount, UaParams, UserAgent};
+use crate::ua::{
+    CallOutput, Hop, OutgoingCall, Output, Provisional, Reached, SessionTimer, TrustId, UaAccount, UaParams,
+    UserAgent,
+};
 use crate::{
     Datagram, Flow, FlowId, HeaderName, Host, Limits, Message, Method, Request, Response, Transport,
     read_datagram,
@@ -57,8 +60,10 @@ pub(super) fn account(transport: Transport, register: bool) -> UaAccount {
         ),
         id: pbx(),
         password: Secret::new("secret"),
+        provisional: Provisional::Supported,
         proxy: false,
         register,
+        timer: Some(SessionTimer::default()),
         user: "503".into(),
     }
 }
@@ -99,6 +104,15 @@ impl Bench {
         };
         bench.ua.configure(bench.now, params, accounts);
         bench.settle();
+        bench
+    }
+
+    /// A trunk with other settings.
+    pub(super) fn trunk_with(change: impl FnOnce(&mut UaAccount)) -> Self {
+        let mut account = account(Transport::Udp, false);
+        change(&mut account);
+        let mut bench = Self::new(vec![account]);
+        bench.accounts.clear();
         bench
     }
 

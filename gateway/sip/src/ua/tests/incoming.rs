@@ -8,9 +8,9 @@ use super::bench::{Bench, SDP, addr, params, secs};
 use crate::ua::CallOutput;
 use crate::{Flow, HeaderName, Transport};
 
-const LEG: LegId = LegId(1000);
+pub(super) const LEG: LegId = LegId(1000);
 
-fn invite(extra: &str, body: &str) -> String {
+pub(super) fn invite(extra: &str, body: &str) -> String {
     let kind = if body.is_empty() {
         ""
     } else {
@@ -23,7 +23,7 @@ fn invite(extra: &str, body: &str) -> String {
     )
 }
 
-fn inside(method: &str, seq: u32, tag: &str, rest: &str) -> String {
+pub(super) fn inside(method: &str, seq: u32, tag: &str, rest: &str) -> String {
     format!(
         "{method} sip:door@10.0.0.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bKi{seq}{method}\nMax-Forwards: 70\n\
          From: <sip:1000@pbx.example>;tag=them\nTo: <sip:503@pbx.example>;tag={tag}\nCall-ID: in1\nCSeq: {seq} {method}\n\
@@ -32,7 +32,7 @@ fn inside(method: &str, seq: u32, tag: &str, rest: &str) -> String {
 }
 
 /// A call that was answered and acknowledged; gives our tag.
-fn talking() -> (Bench, String) {
+pub(super) fn talking() -> (Bench, String) {
     let mut bench = Bench::trunk();
     bench.ask(&invite("", SDP));
     match bench.call_event() {
@@ -348,12 +348,12 @@ fn calls_are_bounded_and_unknown_extensions_and_requirements_refused() {
     assert_eq!(bench.response().code(), 486);
 
     let mut bench = Bench::trunk();
-    bench.ask(&invite("\nRequire: 100rel", SDP));
+    bench.ask(&invite("\nRequire: 100rel, teleport, Timer", SDP));
     let response = bench.response();
     assert_eq!(response.code(), 420);
     assert_eq!(
         response.headers.text(&HeaderName::Unsupported).expect("what"),
-        "100rel"
+        "teleport"
     );
 
     // A registered account is reached by its own user or Contact only.

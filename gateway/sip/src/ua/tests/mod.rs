@@ -9,4 +9,6 @@ mod incoming;
 mod outgoing;
 mod pair;
 mod registration;
+mod reliable;
+mod timers;
 mod wild;

@@ -231,6 +231,33 @@ fn giving_up_and_answering_at_any_moment_leaves_no_call_behind() {
 }
 
 #[test]
+fn session_timers_keep_a_long_call_over_a_bad_wire_and_end_it_when_the_wire_is_cut() {
+    for seed in 0..10 {
+        let mut pair = Pair::new(seed, 0.25);
+        pair.dial();
+        assert!(
+            pair.run(LONG, |p| p.saw(1, incoming)),
+            "seed {seed}: {}",
+            pair.dump()
+        );
+        let (leg, now) = (pair.events[1][0].0, pair.now);
+        pair.ends[1].accept(now, leg, SDP.into());
+        assert!(
+            pair.run(LONG, |p| p.saw(0, answered) && p.saw(1, confirmed)),
+            "seed {seed}: {}",
+            pair.dump()
+        );
+        let day = Duration::from_secs(86_400);
+        let broke = pair.run(day, |p| p.saw(0, ended) || p.saw(1, ended));
+        assert!(!broke, "seed {seed}: {}", pair.dump());
+        pair.loss = 1.0;
+        let over = pair.run(Duration::from_secs(1800), |p| p.saw(0, ended) && p.saw(1, ended));
+        assert!(over, "seed {seed}: {}", pair.dump());
+        assert_eq!((pair.ends[0].calls(), pair.ends[1].calls()), (0, 0));
+    }
+}
+
+#[test]
 fn a_busy_line_tells_the_caller_so() {
     let mut pair = Pair::new(3, 0.2);
     pair.dial();

@@ -1,0 +1,307 @@
+//! Reliable provisional responses (RFC 3262): PRACK for those of the other side, and ours until their PRACK.
+
+use std::time::Duration;
+
+use gateway_core::{AccountId, Cause, Instant, LegId};
+use rand::Rng;
+
+use super::UserAgent;
+use super::agent::Use;
+use super::call::{GIVE_UP, Phase, T1};
+use super::dialog::Dialog;
+use super::headers::SDP;
+use super::identity;
+use super::inside::What;
+use super::uac::InviteUse;
+use crate::transaction::TransactionId;
+use crate::{HeaderName, Method, NameAddr, Request, Response};
+
+/// Early dialogs kept of one INVITE: more forks ring without us knowing them apart.
+const MOST_EARLY: usize = 8;
+
+/// Whether provisional responses are made reliable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Provisional {
+    /// Not known to us: a caller who requires it is refused (420).
+    Off,
+    /// Done where the other side requires it.
+    #[default]
+    Supported,
+    /// Required of everybody; a caller who cannot do it is refused (421).
+    Required,
+}
+
+/// An early dialog of an INVITE of ours.
+#[derive(Debug)]
+pub(crate) struct Early {
+    /// The answer, if it came in a reliable response: the 2xx need not repeat it (RFC 3261 §13.2.1).
+    pub(crate) answer: Option<Vec<u8>>,
+    /// The party that the network named before the answer.
+    pub(crate) asserted: Option<NameAddr>,
+    pub(crate) dialog: Dialog,
+    /// The last reliable response that was taken.
+    rseq: Option<u32>,
+}
+
+/// A provisional response of ours that waits for its PRACK.
+#[derive(Debug)]
+pub(crate) struct Reliable {
+    cseq: u32,
+    interval: Duration,
+    /// When to repeat it, and when to give up; `None` after the final response.
+    timer: Option<(Instant, Instant)>,
+    response: Response,
+    rseq: u32,
+    tx: TransactionId,
+}
+
+impl Reliable {
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.timer.map(|(next, give_up)| next.min(give_up))
+    }
+
+    /// The final response was sent: nothing is repeated any more, but a late PRACK still gets its answer.
+    pub(crate) const fn settle(&mut self) {
+        self.timer = None;
+    }
+}
+
+impl UserAgent {
+    /// Settings of an account, or those of direct calls.
+    pub(crate) fn provisional_of(&self, account: Option<&AccountId>) -> Provisional {
+        account
+            .and_then(|id| self.accounts.get(id))
+            .map_or_else(Provisional::default, |account| account.params.provisional)
+    }
+
+    /// Takes a 101 to 199. False if it is out of order and says nothing (RFC 3262 §4).
+    pub(crate) fn early_heard(
+        &mut self,
+        now: Instant,
+        tx: TransactionId,
+        invite: &mut InviteUse,
+        response: &Response,
+    ) -> bool {
+        let Some(tag) = response
+            .headers
+            .to()
+            .ok()
+            .and_then(|to| to.tag().map(str::to_owned))
+        else {
+            return true;
+        };
+        let known = invite
+            .early
+            .iter()
+            .position(|early| early.dialog.remote_tag() == tag);
+        let at = match known {
+            Some(at) => at,
+            None if invite.early.len() >= MOST_EARLY => return true,
+            None => {
+                let Some(dialog) = Dialog::uac(&invite.request, response) else {
+                    return true;
+                };
+                invite.early.push(Early {
+                    answer: None,
+                    asserted: None,
+                    dialog,
+                    rseq: None,
+                });
+                invite.early.len() - 1
+            }
+        };
+        let early = &mut invite.early[at];
+        let reliable = response.headers.has_token(&HeaderName::Require, "100rel")
+            && self.provisional_of(invite.account.as_ref()) != Provisional::Off;
+        let rseq = response
+            .headers
+            .leading_number(&HeaderName::RSeq)
+            .filter(|_| reliable);
+        if let Some(rseq) = rseq {
+            if early.rseq.is_some_and(|last| rseq != last.wrapping_add(1)) {
+                return false;
+            }
+            early.rseq = Some(rseq);
+            if early.answer.is_none()
+                && !response.body.is_empty()
+                && response.headers.content_type().as_deref() == Some(SDP)
+            {
+                early.answer = Some(response.body.clone());
+            }
+            early.dialog.refresh_target(&response.headers);
+            let cseq = invite.request.headers.cseq().map_or(1, |cseq| cseq.number);
+            let prack = early
+                .dialog
+                .request(Method::PRACK)
+                .with(HeaderName::RAck, format!("{rseq} {cseq} INVITE"));
+            let flow = self.direct_flow(invite.account.as_ref(), invite.flow, &invite.early[at].dialog);
+            self.ask_inside(now, invite.leg, What::Prack { invite: tx }, prack, flow, 0);
+        }
+        true
+    }
+
+    /// A PRACK that was challenged goes again, if the call still waits.
+    pub(crate) fn prack_again(&mut self, invite: TransactionId, prack: &Request) -> Option<Request> {
+        let tag = prack.headers.to().ok()?.tag()?.to_owned();
+        let rack = prack.headers.text(&HeaderName::RAck)?.into_owned();
+        let Some(Use::Invite(invite)) = self.uses.get_mut(&invite) else {
+            return None;
+        };
+        let early = invite
+            .early
+            .iter_mut()
+            .find(|early| early.dialog.remote_tag() == tag)?;
+        Some(early.dialog.request(Method::PRACK).with(HeaderName::RAck, rack))
+    }
+
+    /// A request in an early dialog of an INVITE of ours: UPDATE names another party or place (RFC 3311).
+    pub(crate) fn early_request(
+        &mut self,
+        now: Instant,
+        tx: TransactionId,
+        invite: TransactionId,
+        request: &Request,
+    ) {
+        let Some(Use::Invite(of)) = self.uses.get_mut(&invite) else {
+            return;
+        };
+        let (Some(early), seq) = (
+            of.early.iter_mut().find(|early| early.dialog.takes(request)),
+            request.headers.cseq().map_or(0, |cseq| cseq.number),
+        ) else {
+            return;
+        };
+        if early.dialog.take_seq(seq).is_err() {
+            let response = Response::to(request, 500).with(HeaderName::RetryAfter, "1");
+            self.answer(now, tx, response);
+            return;
+        }
+        if request.method == Method::UPDATE {
+            if !request.body.is_empty() {
+                // Our offer has no answer yet, or the call none: one offer at a time (RFC 3311 §5.2).
+                self.answer(now, tx, Response::to(request, 491));
+                return;
+            }
+            early.dialog.refresh_target(&request.headers);
+            if of.account.is_some()
+                && let Some(who) = identity::asserted(&request.headers)
+            {
+                early.asserted = Some(who);
+            }
+            let leg = of.leg;
+            let response = Response::to(request, 200);
+            let response = self.with_contact(leg, response);
+            self.answer(now, tx, response);
+        } else {
+            self.unsupported(now, tx, request);
+        }
+    }
+
+    /// Makes a provisional response of ours reliable (RFC 3262 §3) and repeats it until its PRACK.
+    pub(crate) fn send_reliably(&mut self, now: Instant, leg: LegId, tx: TransactionId, response: Response) {
+        let rseq = self.rng.random_range(1..0x7fff_ffff);
+        let response = response
+            .with(HeaderName::Require, "100rel")
+            .with(HeaderName::RSeq, rseq.to_string());
+        if let Some(call) = self.calls.get_mut(&leg) {
+            call.reliable = Some(Reliable {
+                cseq: response.headers.cseq().map_or(0, |cseq| cseq.number),
+                interval: T1,
+                timer: Some((now + T1, now + GIVE_UP)),
+                response: response.clone(),
+                rseq,
+                tx,
+            });
+        }
+        self.answer(now, tx, response);
+    }
+
+    /// A PRACK: it ends the repeats of the response it names.
+    pub(crate) fn prack_heard(
+        &mut self,
+        now: Instant,
+        tx: TransactionId,
+        leg: LegId,
+        request: &Request,
+        ok: Response,
+    ) {
+        let named = request
+            .headers
+            .text(&HeaderName::RAck)
+            .and_then(|text| rack(&text));
+        let fits = self.calls.get_mut(&leg).is_some_and(|call| {
+            call.reliable
+                .take_if(|reliable| named == Some((reliable.rseq, reliable.cseq)))
+                .is_some()
+        });
+        let response = match (fits, request.body.is_empty()) {
+            (false, _) => Response::to(request, 481),
+            (true, true) => ok,
+            // An offer, though ours or theirs has no answer yet.
+            (true, false) => Response::to(request, 488),
+        };
+        self.answer(now, tx, response);
+    }
+
+    /// The timer of a reliable response of ours.
+    pub(crate) fn reliable_due(&mut self, now: Instant, leg: LegId) {
+        let Some(call) = self.calls.get_mut(&leg) else {
+            return;
+        };
+        let Some(reliable) = &mut call.reliable else {
+            return;
+        };
+        let Some((next, give_up)) = reliable.timer else {
+            return;
+        };
+        let (tx, response) = (reliable.tx, reliable.response.clone());
+        if give_up <= now {
+            // RFC 3262 §3: who does not acknowledge this will not acknowledge an answer either.
+            call.reliable = None;
+            let Phase::Incoming { request, .. } = &call.phase else {
+                return;
+            };
+            let refusal = Response::to(request, 504);
+            let tag = call
+                .dialog
+                .as_ref()
+                .map_or_else(String::new, |d| d.local_tag().to_owned());
+            self.answer(now, tx, refusal.with_to_tag(&tag));
+            self.over(leg, Cause::Unreachable, "180 Ringing was not acknowledged");
+        } else if next <= now {
+            reliable.interval *= 2;
+            reliable.timer = Some((now + reliable.interval, give_up));
+            // The transaction may have its final response in this moment.
+            let _ = self.layer.respond(now, tx, &response);
+            self.pump(now);
+        }
+    }
+}
+
+/// `RSeq CSeq INVITE` of an RAck header.
+fn rack(text: &str) -> Option<(u32, u32)> {
+    let mut words = text.split_ascii_whitespace();
+    let (rseq, cseq) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    (words.next() == Some("INVITE") && words.next().is_none()).then_some((rseq, cseq))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rack_names_a_response_and_its_invite() {
+        assert_eq!(rack("776656 1 INVITE"), Some((776_656, 1)));
+        assert_eq!(rack(" 1\t 2  INVITE "), Some((1, 2)));
+        for text in [
+            "",
+            "1 2",
+            "1 2 BYE",
+            "1 2 INVITE x",
+            "-1 2 INVITE",
+            "99999999999 2 INVITE",
+        ] {
+            assert_eq!(rack(text), None, "{text:?}");
+        }
+    }
+}

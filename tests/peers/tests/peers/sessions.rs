@@ -1,0 +1,175 @@
+//! Session timers, reliable ringing and UPDATE with peers that insist on them; a PBX that is gone; many short calls.
+
+use anyhow::{Context, ensure};
+use peers::{Account, Asterisk, Gateway, PbxParams, Rig, Sipp, Site, Use, run, until};
+
+use crate::secs;
+
+/// What extension 200 is told to insist on.
+const STRICT: &str = "100rel = required\ntimers = required\ntimers_min_se = 90\ntimers_sess_expires = 90\n";
+
+fn strict_pbx(rig: &Rig) -> anyhow::Result<Asterisk> {
+    let params = PbxParams {
+        door: STRICT,
+        ..PbxParams::default()
+    };
+    Asterisk::start(rig, params)
+}
+
+fn door(targets: &[&str]) -> Site<'static> {
+    Site {
+        account: Some(Account {
+            more: "session-expires-s = 90\n",
+            ..Account::default()
+        }),
+        targets: targets.iter().map(|t| (*t).to_owned()).collect(),
+        ..Site::default()
+    }
+}
+
+/// A door that is called.
+fn called() -> Site<'static> {
+    Site {
+        targets: vec!["sip:nobody@127.0.0.1:9".into()],
+        ..Site::default()
+    }
+}
+
+#[test]
+fn an_asterisk_that_requires_timers_and_100rel_is_called_and_calls() {
+    run(|rig| {
+        let pbx = strict_pbx(rig)?;
+        let gateway = Gateway::start(rig, &door(&["920"]).text(rig))?;
+        pbx.registered("200", secs(20))?;
+        gateway.ring()?;
+        gateway.event(0, "call.answered", secs(20), |_| true)?;
+        gateway.event(0, "panel.ring-ended", secs(20), |_| true)?;
+        let log = pbx.log();
+        ensure!(log.contains("PRACK sip:"), "180 was not acknowledged: {log}");
+        ensure!(log.contains("RAck: "), "no RAck");
+        ensure!(
+            log.contains("Session-Expires: 90;refresher=uac"),
+            "no timer was agreed"
+        );
+
+        let before = gateway.last_seq();
+        pbx.cli("channel originate PJSIP/200 application Wait 2")?;
+        gateway.event(before, "call.answered", secs(20), |_| true)?;
+        gateway.event(before, "call.ended", secs(20), |_| true)?;
+        let log = pbx.log();
+        ensure!(
+            log.contains("Require: 100rel, timer") || log.contains("Require: timer, 100rel"),
+            "{log}"
+        );
+        ensure!(
+            log.matches("Require: timer").count() >= 1,
+            "our 200 grants no timer"
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn a_peer_that_rings_reliably_is_refreshed_by_re_invite_and_update_until_it_falls_silent() {
+    run(|rig| {
+        let mut peer = Sipp::called(rig, "rings-and-is-refreshed", 1)?;
+        let site = Site {
+            targets: vec![Sipp::address(rig)],
+            ..Site::default()
+        };
+        let gateway = Gateway::start(rig, &site.text(rig))?;
+        gateway.ring()?;
+        gateway.event(0, "call.answered", secs(20), |_| true)?;
+        peer.done(secs(60))?;
+        let ended = gateway.event(0, "call.ended", secs(20), |_| true)?;
+        rig.measured("the end of a call whose refresh is not answered", &ended);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_caller_is_granted_a_timer_told_the_least_and_may_refresh_by_update() {
+    run(|rig| {
+        let gateway = Gateway::start(rig, &called().text(rig))?;
+        Sipp::calls(rig, "calls-with-timers", 1)?.done(secs(60))?;
+        gateway.event(0, "call.ended", secs(20), |_| true)?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_pbx_whose_port_is_closed_is_known_at_once_and_the_next_target_rings() {
+    run(|rig| {
+        let mut peer = Sipp::called(rig, "is-called", 1)?;
+        let nobody = format!("sip:nobody@127.0.0.1:{}", rig.port(Use::Unused));
+        let site = Site {
+            targets: vec![nobody, Sipp::address(rig)],
+            ..Site::default()
+        };
+        let gateway = Gateway::start(rig, &site.text(rig))?;
+        gateway.ring()?;
+        // by its timers the first would fail after 32 s, or its share of the ring window
+        gateway.event(0, "call.answered", secs(15), |_| true)?;
+        peer.done(secs(30))?;
+        gateway.event(0, "panel.ring-ended", secs(20), |_| true)?;
+        Ok(())
+    });
+}
+
+#[test]
+#[ignore = "two minutes: two refreshes of 90 s each, then a PBX that is killed"]
+fn a_long_call_through_asterisk_is_refreshed_and_ends_with_the_pbx() {
+    run(|rig| {
+        let mut pbx = strict_pbx(rig)?;
+        let gateway = Gateway::start(rig, &door(&["900"]).text(rig))?;
+        pbx.registered("200", secs(20))?;
+        gateway.ring()?;
+        gateway.event(0, "call.answered", secs(20), |_| true)?;
+        until(secs(150), "two refreshes by UPDATE", || {
+            std::thread::sleep(secs(1));
+            Ok((pbx.log().matches("UPDATE sip:").count() >= 2).then_some(()))
+        })?;
+        let over = gateway.events()?.iter().any(|e| e["kind"] == "call.ended");
+        ensure!(!over, "the call ended in between");
+        pbx.kill();
+        gateway.event(0, "call.ended", secs(120), |_| true)?;
+        Ok(())
+    });
+}
+
+/// Open files, threads and resident memory in kB of the gateway.
+fn size(gateway: &mut Gateway) -> anyhow::Result<(usize, usize, u64)> {
+    let of = format!("/proc/{}", gateway.process().pid());
+    let count = |what: &str| anyhow::Ok(std::fs::read_dir(format!("{of}/{what}"))?.count());
+    let status = std::fs::read_to_string(format!("{of}/status"))?;
+    let rss = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+        .context("VmRSS")?;
+    Ok((count("fd")?, count("task")?, rss))
+}
+
+#[test]
+#[ignore = "a thousand calls"]
+fn a_thousand_calls_in_a_row_leave_nothing_behind() {
+    run(|rig| {
+        let mut gateway = Gateway::start(rig, &called().text(rig))?;
+        Sipp::calls(rig, "calls-and-hangs-up", 100)?.done(secs(300))?;
+        let before = size(&mut gateway)?;
+        let began = std::time::Instant::now();
+        Sipp::calls(rig, "calls-and-hangs-up", 1000)?.done(secs(900))?;
+        let rate = 1000.0 / began.elapsed().as_secs_f64();
+        let after = until(secs(60), "files and threads of calls to go", || {
+            let now = size(&mut gateway)?;
+            Ok((now.0 <= before.0 && now.1 <= before.1).then_some(now))
+        })?;
+        rig.measured("calls one after the other, per second", format!("{rate:.1}"));
+        rig.measured(
+            "files, threads, kB before and after 1000 calls",
+            format!("{before:?} {after:?}"),
+        );
+        ensure!(after.2 < before.2 + 8 * 1024, "memory grew: {before:?} {after:?}");
+        Ok(())
+    });
+}

@@ -5,7 +5,7 @@ use gateway_core::Instant;
 use super::UserAgent;
 use super::headers::capable;
 use crate::transaction::TransactionId;
-use crate::{Flow, Method, Request, Response};
+use crate::{Flow, HeaderName, Method, Request, Response, Uri};
 
 impl UserAgent {
     pub(crate) fn request_heard(&mut self, now: Instant, tx: TransactionId, request: Request, flow: Flow) {
@@ -23,6 +23,19 @@ impl UserAgent {
                 (None, None) => self.answer(now, tx, Response::to(&request, 481)),
             }
             return;
+        }
+        if matches!(request.uri, Uri::Other { .. }) {
+            self.answer(now, tx, Response::to(&request, 416));
+            return;
+        }
+        if request.method != Method::INVITE {
+            // For an INVITE it is asked what its account supports.
+            let unknown = self.not_supported(None, &request.headers);
+            if !unknown.is_empty() {
+                let response = Response::to(&request, 420).with(HeaderName::Unsupported, unknown.join(", "));
+                self.answer(now, tx, response);
+                return;
+            }
         }
         match &request.method {
             m if *m == Method::INVITE => self.incoming(now, tx, request, flow),

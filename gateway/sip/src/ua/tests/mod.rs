@@ -11,4 +11,5 @@ mod pair;
 mod registration;
 mod reliable;
 mod timers;
+mod torture;
 mod wild;

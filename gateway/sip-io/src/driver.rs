@@ -31,6 +31,13 @@ const MOST_BACKLOG: usize = 1024;
 /// Remote input older than this is not acted on.
 const STALE: Duration = Duration::from_millis(500);
 
+/// Sleeps; not at all if it is time: the runtime's timer would round that up to a millisecond.
+async fn after(sleep: Duration) {
+    if !sleep.is_zero() {
+        tokio::time::sleep(sleep).await;
+    }
+}
+
 /// What [`Driver::start`] gives back.
 pub(crate) struct Started {
     pub(crate) engine: Engine,
@@ -145,7 +152,7 @@ impl Driver {
                     }
                     Step::Flush
                 }
-                () = tokio::time::sleep(sleep) => Step::Time,
+                () = after(sleep) => Step::Time,
             };
             let now = self.clock.now();
             match step {

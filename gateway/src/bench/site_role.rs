@@ -10,7 +10,6 @@ use gateway_core::{CredentialId, DoorId};
 
 use crate::bench::site::card;
 use crate::commands;
-use crate::control;
 use crate::run::{Gateway, daemon};
 
 /// Runs until SIGTERM.
@@ -31,9 +30,7 @@ pub(crate) async fn run(file: &Path, cards: usize) -> anyhow::Result<()> {
             .insert(CredentialId::new(&format!("a{n}"))?, card);
     }
     let gateway = Gateway::start(file, loaded, None).await?;
-    let simulator = gateway.simulator();
-    let run_dir = gateway.config().site.run_dir.clone();
-    let served = control::serve(&run_dir, move |request| simulator.clone().act(request));
+    let served = gateway.serve_control();
     tokio::select! {
         end = served => end?,
         end = daemon::ended() => end?,

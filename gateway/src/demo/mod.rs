@@ -12,7 +12,6 @@ use anyhow::Context;
 use gateway_config::{Loaded, SecretFiles};
 
 use crate::cli::{Demo, exit};
-use crate::control;
 use crate::demo::observer::Observer;
 use crate::demo::phone::Phone;
 use crate::demo::story::Teller;
@@ -91,11 +90,9 @@ async fn serve(gateway: Gateway, tell: &Teller, dir: &std::path::Path) -> anyhow
         &format!("doorline sim --config {} press main bell", file.display()),
     );
     tell.say("try", "Ctrl-C ends it");
-    let simulator = gateway.simulator();
-    let run_dir = gateway.config().site.run_dir.clone();
-    let served = control::serve(&run_dir, move |request| simulator.clone().act(request));
+    let served = gateway.serve_control();
     tokio::select! {
-        end = served => end.context("the control socket cannot be served")?,
+        end = served => end?,
         end = daemon::ended() => end?,
     }
     gateway.stop().await;

@@ -9,10 +9,12 @@ use adapter_virtual::{Source, VirtualDevice, VirtualHandle, VirtualLine, Virtual
 use gateway_config::{Config, InputDriver, LineDriver, Playback};
 use gateway_core::{Clock, DeviceId, LineCommand, LineId, Signal};
 use gateway_sip_io::SipHandle;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::run::faults::Faults;
+use crate::run::lane::Lane;
 use crate::run::sim::ButtonInputs;
 
 /// Signals that may wait for the core; adapters wait when it is full, nothing is lost.
@@ -29,6 +31,8 @@ pub(crate) struct Adapters {
     buttons: Arc<RwLock<ButtonInputs>>,
     clock: Arc<dyn Clock>,
     config: Config,
+    /// Where they run: beside the core.
+    doors: Handle,
     lines: Lines,
     routes: watch::Sender<BTreeMap<LineId, Lines>>,
     running: Vec<Running>,
@@ -46,18 +50,20 @@ impl Adapters {
     pub(crate) fn start(
         config: &Config,
         clock: &Arc<dyn Clock>,
+        doors: &Lane,
         sip: &SipHandle,
         faults: &Faults,
     ) -> anyhow::Result<(Self, mpsc::Receiver<Signal>)> {
         let (signals, queue) = mpsc::channel(SIGNALS);
         let (lines, commands) = mpsc::channel(64);
         let (routes, seen) = watch::channel(BTreeMap::new());
-        tokio::spawn(route(commands, seen));
+        doors.handle().spawn(route(commands, seen));
         let (_, handle) = VirtualDevice::new(VirtualParams::default());
         let mut adapters = Self {
             buttons: Arc::new(RwLock::new(buttons(config))),
             clock: Arc::clone(clock),
             config: config.clone(),
+            doors: doors.handle().clone(),
             lines,
             routes,
             running: vec![],
@@ -127,6 +133,8 @@ impl Adapters {
     }
 
     fn begin(&mut self, sip: &SipHandle, faults: &Faults) -> anyhow::Result<()> {
+        let handle = self.doors.clone();
+        let _on_doors = handle.enter();
         let (audio, ports) = mpsc::channel(16);
         tokio::spawn(attach(ports, sip.clone()));
         let params = virtual_params(&self.config)?;

@@ -185,6 +185,8 @@ impl Brain {
                         let (now, wall) = (self.clock.now(), self.clock.wall());
                         self.site.handle_input(now, wall, Input::Guard(report));
                     }
+                    // the client shares our thread: it sends the order now, the rest of this turn comes after it
+                    tokio::task::yield_now().await;
                 }
                 Output::ReleaseOutput(output) => self.guard.release(output),
                 Output::Leg(command @ LegCommand::Answer { .. }) => {
@@ -285,17 +287,13 @@ impl Brain {
     /// Shows the picture if it changed.
     fn show(&self, seq: Seq) {
         let mut view: SiteView = self.site.view();
-        view.seq = seq;
         view.faults.extend(self.faults.list());
         self.bus.view.send_if_modified(|shown| {
-            let changed = SiteView {
-                seq: Seq(0),
-                ..(**shown).clone()
-            } != SiteView {
-                seq: Seq(0),
-                ..view.clone()
-            };
+            // a new number alone is no change
+            view.seq = shown.seq;
+            let changed = **shown != view;
             if changed {
+                view.seq = seq;
                 *shown = Arc::new(view);
             }
             changed

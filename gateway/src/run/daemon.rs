@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::Context;
 use gateway_config::{Boot, LoadError, Loaded, SecretFiles};
 use gateway_guard::Systemd;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::commands;
-use crate::control;
 use crate::run::{Gateway, log};
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reads the site file again.
@@ -32,14 +30,12 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
             systemd.ready(&format!("{error:#}"));
         }
     }
-    let simulator = gateway.simulator();
-    let run_dir = gateway.config().site.run_dir.clone();
-    let served = control::serve(&run_dir, move |request| simulator.clone().act(request));
+    let served = gateway.serve_control();
     let ended = ended();
     tokio::pin!(served, ended);
     loop {
         tokio::select! {
-            end = &mut served => end.context("the control socket cannot be served")?,
+            end = &mut served => end?,
             end = &mut ended => {
                 end?;
                 break;

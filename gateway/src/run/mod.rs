@@ -7,6 +7,7 @@ pub(crate) mod daemon;
 mod faults;
 mod guard_link;
 mod instance;
+mod lane;
 pub(crate) mod log;
 mod outside;
 mod params;
@@ -32,13 +33,16 @@ use tokio::task::JoinHandle;
 
 use crate::clock::SystemClock;
 use crate::commands;
+use crate::control;
 use crate::run::adapters::Adapters;
 use crate::run::alarm::Alarm;
 use crate::run::brain::{Brain, Order};
 use crate::run::faults::Faults;
 use crate::run::instance::Instance;
+use crate::run::lane::Lane;
 use crate::run::outside::{Ground, Outside};
 
+pub(crate) use lane::DOORS as DOORS_PRIORITY;
 pub(crate) use params::{VIRTUAL_DEBOUNCE, guard as guard_params};
 
 /// The program that runs, also after an upgrade has put another one in its place: gateway, guard and sentinel are
@@ -65,6 +69,8 @@ pub(crate) struct Gateway {
     brain: JoinHandle<()>,
     bus: Bus,
     config: Config,
+    /// Core, adapters and guard client run here.
+    doors: Lane,
     faults: Faults,
     file: PathBuf,
     generation: u64,
@@ -78,6 +84,8 @@ pub(crate) struct Gateway {
     /// Tells the starter of the guard that it does not answer any more.
     silence: Silence,
     sip: SipHandle,
+    /// The SIP engine and its media run here.
+    _sip_lane: Lane,
     store: Store,
     /// Held while we live: the sockets in the run folder are ours.
     _run_lock: std::fs::File,
@@ -109,10 +117,12 @@ impl Gateway {
         let faults = Faults::default();
 
         let silence = Silence::default();
+        let (doors, sip_lane) = (Lane::doors()?, Lane::sip()?);
         let guard = match config.guard.mode {
-            GuardMode::Spawn => Some(start_guard(&in_force, &silence)),
+            GuardMode::Spawn => Some(start_guard(&doors, &in_force, &silence)),
             GuardMode::External | GuardMode::None => None,
         };
+        let on_doors = doors.enter();
         let (guard_client, guard_reports, liveness) = GuardClient::connect(
             ClientParams {
                 generation,
@@ -123,15 +133,16 @@ impl Gateway {
             Arc::clone(&clock),
             silence.clone(),
         );
+        drop(on_doors);
 
         let (sip_events_to, sip_events) = mpsc::channel(512);
         let sip = SipEngine::start(
             params::sip(&config, instance.0),
             Arc::clone(&clock),
             sip_events_to,
-        )
-        .await?;
-        let (adapters, signals) = Adapters::start(&config, &clock, &sip, &faults)?;
+        );
+        let sip = sip_lane.handle().spawn(sip).await??;
+        let (adapters, signals) = Adapters::start(&config, &clock, &doors, &sip, &faults)?;
 
         let (now, wall) = (clock.now(), clock.wall());
         let rng = Box::new(rand::rngs::StdRng::from_os_rng());
@@ -163,6 +174,7 @@ impl Gateway {
 
         let (bus, core) = Bus::new(store.clone());
         let (orders, order_queue) = mpsc::channel(4);
+        let on_doors = doors.enter();
         let brain = Brain {
             alarm: Alarm::new()?,
             bus: core,
@@ -180,6 +192,7 @@ impl Gateway {
             store: store.clone(),
         };
         let brain = tokio::spawn(brain.run());
+        drop(on_doors);
         let ground = Ground {
             bus: bus.clone(),
             clock,
@@ -196,6 +209,7 @@ impl Gateway {
             brain,
             bus,
             config,
+            doors,
             faults,
             file: file.to_owned(),
             generation,
@@ -207,6 +221,7 @@ impl Gateway {
             outside,
             silence,
             sip,
+            _sip_lane: sip_lane,
             store,
             _run_lock: run_lock,
             text: loaded.text,
@@ -243,7 +258,7 @@ impl Gateway {
         }
         let kept = std::fs::rename(&written, &self.in_force);
         if restart && kept.is_err() {
-            self.guard = Some(start_guard(&self.in_force, &self.silence));
+            self.guard = Some(start_guard(&self.doors, &self.in_force, &self.silence));
         }
         kept.with_context(|| format!("{} cannot be replaced", self.in_force.display()))?;
         let (done, answer) = oneshot::channel();
@@ -251,7 +266,7 @@ impl Gateway {
         let told = self.orders.send(Order::Apply(site, generation, done)).await;
         let changed = answer.await;
         if restart {
-            self.guard = Some(start_guard(&self.in_force, &self.silence));
+            self.guard = Some(start_guard(&self.doors, &self.in_force, &self.silence));
         }
         told.ok().context("the core has ended")?;
         let changed = changed.context("the core has ended")?;
@@ -282,12 +297,28 @@ impl Gateway {
         &self.outside
     }
 
-    /// What `doorline sim` reaches; `None` if nothing is virtual.
+    /// What `doorline sim` reaches; nothing if nothing is virtual.
     pub(crate) fn simulator(&self) -> sim::Simulator {
         sim::Simulator {
             bus: self.bus.clone(),
             buttons: self.adapters.buttons(),
             virtual_site: self.adapters.virtual_site(),
+        }
+    }
+
+    /// Serves `doorline sim`, beside the virtual devices it reaches, until the future is dropped. Ends only with an
+    /// error.
+    pub(crate) fn serve_control(&self) -> impl Future<Output = anyhow::Result<()>> + use<> {
+        let simulator = self.simulator();
+        let run_dir = self.config.site.run_dir.clone();
+        let act = move |request| simulator.clone().act(request);
+        // a set, because it ends its tasks when it is dropped
+        let mut serving = tokio::task::JoinSet::new();
+        let serve = async move { control::serve(&run_dir, act).await };
+        serving.spawn_on(serve, self.doors.handle());
+        async move {
+            let end = serving.join_next().await.context("nothing is served")?;
+            end?.context("the control socket cannot be served")
         }
     }
 
@@ -466,7 +497,9 @@ fn write_new(state_dir: &Path, text: &str) -> anyhow::Result<PathBuf> {
     Ok(new)
 }
 
-fn start_guard(in_force: &Path, silence: &Silence) -> GuardProcess {
+/// It is started from the thread of the doors, whose priority it inherits.
+fn start_guard(doors: &Lane, in_force: &Path, silence: &Silence) -> GuardProcess {
+    let _on_doors = doors.enter();
     let params = SpawnParams {
         args: [
             "relay-guard".into(),

@@ -128,6 +128,14 @@ pub(super) struct Leg {
     stats: LegStats,
 }
 
+/// Which sockets of a leg are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    Both,
+    Rtcp,
+    Rtp,
+}
+
 impl Leg {
     pub(super) fn new(id: LegId, ports: PortPair, params: LegParams) -> Self {
         Self {
@@ -188,13 +196,23 @@ impl Leg {
         }
     }
 
-    /// Reads what waits in the sockets, as far as the budget goes.
-    pub(super) fn read(&mut self, mut arrival: Arrival, guard: Option<&EchoGuard>, out: &mut Outbox) {
+    /// Reads what waits in the sockets that may have something, as far as the budget goes.
+    pub(super) fn read(
+        &mut self,
+        mut arrival: Arrival,
+        mut which: Which,
+        guard: Option<&EchoGuard>,
+        out: &mut Outbox,
+    ) {
         if let Some(since) = self.backlog.take() {
             arrival.at = arrival.at.min(since);
+            which = Which::Both;
         }
         let mut buffer = [0u8; MTU];
         for control in [false, true] {
+            if which == (if control { Which::Rtp } else { Which::Rtcp }) {
+                continue;
+            }
             loop {
                 if self.budget == 0 {
                     self.backlog = Some(arrival.at);

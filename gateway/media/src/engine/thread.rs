@@ -20,7 +20,7 @@ use rustix::time::{
 
 use super::MediaEvent;
 use super::handle::{Command, Used};
-use super::leg::{Arrival, Leg};
+use super::leg::{Arrival, Leg, Which};
 use super::line::Line;
 use crate::mixer;
 
@@ -158,7 +158,7 @@ impl Run {
             if stale {
                 for n in 0..self.legs.len() {
                     self.legs[n].budget = STALE_PACKETS;
-                    self.read(n, arrival);
+                    self.read(n, arrival, Which::Both);
                 }
             }
             for event in &ready[..count] {
@@ -169,7 +169,8 @@ impl Run {
                     }
                     token => {
                         if let Some(n) = self.legs.iter().position(|l| l.token == token / 2 * 2) {
-                            self.read(n, arrival);
+                            let which = if token % 2 == 0 { Which::Rtp } else { Which::Rtcp };
+                            self.read(n, arrival, which);
                         }
                     }
                 }
@@ -182,7 +183,7 @@ impl Run {
         }
     }
 
-    fn read(&mut self, leg: usize, arrival: Arrival) {
+    fn read(&mut self, leg: usize, arrival: Arrival, which: Which) {
         let Self { legs, lines, out, .. } = self;
         let leg = &mut legs[leg];
         let guard = leg
@@ -190,7 +191,7 @@ impl Run {
             .and_then(|l| lines.get(l))
             .and_then(Option::as_ref)
             .map(|l| &l.guard);
-        leg.read(arrival, guard, out);
+        leg.read(arrival, which, guard, out);
     }
 
     fn ticks(&mut self, now: Instant, count: u64) {
@@ -215,7 +216,7 @@ impl Run {
                     at: now,
                     stale: false,
                 };
-                self.read(n, arrival);
+                self.read(n, arrival, Which::Both);
             }
         }
     }

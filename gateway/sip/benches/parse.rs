@@ -1,10 +1,16 @@
 //! Reading and writing an INVITE of 1.5 kB with SDP: `cargo bench -p gateway-sip`.
+//!
+//! Beside it, in the same run, rsip with the same message: `rsip-read` finds the headers and keeps them as text,
+//! `rsip-read-typed` looks at the fields that `read-typed` looks at, `rsip-write` makes the text again.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
 use gateway_sip::message::{Datagram, Message, read_datagram};
 use gateway_sip::{HeaderName, Limits};
+use rsip::SipMessage;
+use rsip::headers::ToTypedHeader;
+use rsip::message::HeadersExt;
 
 fn main() {
     let bytes = invite();
@@ -22,6 +28,15 @@ fn main() {
         b.iter(|| read_datagram(black_box(&bytes), &Limits::default()).map(|m| typed(&m)))
     });
     group.bench_function("write", |b| b.iter(|| black_box(&message).to_bytes()));
+    let theirs = SipMessage::try_from(&bytes[..]).expect("rsip reads it, too");
+    assert!(rsip_typed(&theirs) > 5, "rsip knows its fields");
+    group.bench_function("rsip-read", |b| {
+        b.iter(|| SipMessage::try_from(black_box(&bytes[..])))
+    });
+    group.bench_function("rsip-read-typed", |b| {
+        b.iter(|| SipMessage::try_from(black_box(&bytes[..])).map(|m| rsip_typed(&m)));
+    });
+    group.bench_function("rsip-write", |b| b.iter(|| black_box(&theirs).to_string()));
     group.finish();
     criterion.final_summary();
 }
@@ -42,6 +57,20 @@ fn typed(datagram: &Datagram) -> usize {
         h.call_id().is_ok(),
     ];
     routes + ok.iter().filter(|ok| **ok).count()
+}
+
+/// The same fields, with rsip.
+fn rsip_typed(message: &SipMessage) -> usize {
+    let ok = [
+        message.via_header().is_ok_and(|h| h.typed().is_ok()),
+        message.from_header().is_ok_and(|h| h.typed().is_ok()),
+        message.to_header().is_ok_and(|h| h.typed().is_ok()),
+        message.contact_header().is_ok_and(|h| h.typed().is_ok()),
+        message.cseq_header().is_ok_and(|h| h.typed().is_ok()),
+        message.call_id_header().is_ok(),
+        message.record_route_header().is_some_and(|h| h.typed().is_ok()),
+    ];
+    ok.iter().filter(|ok| **ok).count()
 }
 
 fn invite() -> Vec<u8> {

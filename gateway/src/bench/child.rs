@@ -76,6 +76,21 @@ impl Child {
         self.process.id()
     }
 
+    /// Nice value of its thread `name`.
+    pub(crate) fn nice(&self, name: &str) -> anyhow::Result<i32> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid()))?;
+        for task in tasks.flatten() {
+            let stat = fs::read_to_string(task.path().join("stat"))?;
+            // the name in brackets may hold anything; the nice value is field 19 of proc_pid_stat(5)
+            let (start, fields) = stat.rsplit_once(')').context("not a thread's state")?;
+            if start.split_once('(').is_some_and(|(_, found)| found == name) {
+                let nice = fields.split_whitespace().nth(16).context("no nice value")?;
+                return Ok(nice.parse()?);
+            }
+        }
+        bail!("the gateway has no thread `{name}`")
+    }
+
     /// The edges of its relays.
     pub(crate) fn edges(&self) -> Edges {
         Edges::new(&relay_file(&self.run_dir))

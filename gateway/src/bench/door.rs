@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::bench::bare::Bare;
 use crate::bench::child::{Child, Control};
 use crate::bench::edges::Edges;
 use crate::bench::phone::Phone;
@@ -25,7 +26,8 @@ const WAIT: Duration = Duration::from_secs(3);
 
 /// A gateway with its doors, and what looks at them.
 struct Rig {
-    _child: Child,
+    bare: Bare,
+    child: Child,
     control: Control,
     edges: Edges,
     phone: Phone,
@@ -51,7 +53,8 @@ pub(crate) fn measure(work: &Work) -> anyhow::Result<Vec<Figure>> {
     let mut edges = child.edges();
     child.works(&mut control, &mut edges)?;
     let mut rig = Rig {
-        _child: child,
+        bare: Bare::start()?,
+        child,
         control,
         edges,
         phone,
@@ -61,23 +64,32 @@ pub(crate) fn measure(work: &Work) -> anyhow::Result<Vec<Figure>> {
     let card = card(&mut rig)?;
     let rex = rex(&mut rig)?;
     let digit = digit(&mut rig)?;
-    let with = format!("{CARDS} cards in the policy");
+    let with = format!(
+        "{CARDS} cards in the policy; thread of the doors at nice {}",
+        rig.child.nice("doors")?
+    );
+    let figure = |(ours, bare): &(Samples, Samples), path: &str, budget: f64, how: &str| {
+        ours.p99_beside(bare, path, budget, &format!("{how}; {with}"))
+    };
     Ok(vec![
-        bell.p99(
+        figure(
+            &bell,
             "bell edge after debounce to INVITE received",
             2.0,
             "request on the control socket to a UDP socket that receives; 20 ms of debounce taken off; direct IP",
         ),
-        card.p99("card frame to guard energises", 1.0, &format!("{how}; {with}")),
-        rex.p99(
+        figure(&card, "card frame to guard energises", 1.0, how),
+        figure(
+            &rex,
             "REX edge after debounce to guard energises",
             1.0,
-            &format!("{how}, 20 ms of debounce taken off; {with}"),
+            &format!("{how}, 20 ms of debounce taken off"),
         ),
-        digit.p99(
+        figure(
+            &digit,
             "first RFC 4733 packet to guard energises",
             1.0,
-            &format!("packet sent on a UDP socket to the time of the relay's edge; {DOORS} calls at once; {with}"),
+            &format!("packet sent on a UDP socket to the time of the relay's edge; {DOORS} calls at once"),
         ),
     ])
 }
@@ -88,9 +100,9 @@ fn settled(began: u64, at: u64) -> u64 {
     at.saturating_sub(began + debounce)
 }
 
-fn bell(rig: &mut Rig) -> anyhow::Result<Samples> {
+fn bell(rig: &mut Rig) -> anyhow::Result<(Samples, Samples)> {
     progress(&format!("door: {SAMPLES} rings"));
-    let mut samples = Samples::default();
+    let (mut samples, mut bare) = (Samples::default(), Samples::default());
     for n in 0..SAMPLES {
         let door = n % DOORS;
         let press = json!({ "act": "input", "input": format!("b{door}"), "active": true });
@@ -106,45 +118,47 @@ fn bell(rig: &mut Rig) -> anyhow::Result<Samples> {
         rig.control.answer()?;
         rig.control.input(&format!("b{door}"), false)?;
         std::thread::sleep(PAUSE);
+        rig.bare.sample(&mut bare)?;
     }
-    Ok(samples)
+    Ok((samples, bare))
 }
 
-fn card(rig: &mut Rig) -> anyhow::Result<Samples> {
+fn card(rig: &mut Rig) -> anyhow::Result<(Samples, Samples)> {
     progress(&format!("door: {SAMPLES} cards"));
-    let mut samples = Samples::default();
+    let (mut samples, mut bare) = (Samples::default(), Samples::default());
     for n in 0..SAMPLES {
         let door = n % DOORS;
         let show = json!({ "act": "card", "reader": format!("r{door}"), "card": site::card(door) });
         let began = boottime();
         rig.control.send(&show)?;
-        let at = rig.edges.wait(&format!("o{door}"), true, WAIT)?;
-        samples.push(at.saturating_sub(began));
+        samples.push(rig.edges.took(&format!("o{door}"), began, WAIT)?);
         rig.control.answer()?;
         std::thread::sleep(PAUSE);
+        rig.bare.sample(&mut bare)?;
     }
-    Ok(samples)
+    Ok((samples, bare))
 }
 
-fn rex(rig: &mut Rig) -> anyhow::Result<Samples> {
+fn rex(rig: &mut Rig) -> anyhow::Result<(Samples, Samples)> {
     progress(&format!("door: {SAMPLES} requests to exit"));
-    let mut samples = Samples::default();
+    let (mut samples, mut bare) = (Samples::default(), Samples::default());
     std::thread::sleep(Duration::from_millis(1500));
     for n in 0..SAMPLES {
         let door = n % DOORS;
         let press = json!({ "act": "input", "input": format!("x{door}"), "active": true });
         let began = boottime();
         rig.control.send(&press)?;
-        let at = rig.edges.wait(&format!("o{door}"), true, WAIT)?;
-        samples.push(settled(began, at));
+        let took = rig.edges.took(&format!("o{door}"), began, WAIT)?;
+        samples.push(settled(began, began + took));
         rig.control.answer()?;
         rig.control.input(&format!("x{door}"), false)?;
         std::thread::sleep(PAUSE);
+        rig.bare.sample(&mut bare)?;
     }
-    Ok(samples)
+    Ok((samples, bare))
 }
 
-fn digit(rig: &mut Rig) -> anyhow::Result<Samples> {
+fn digit(rig: &mut Rig) -> anyhow::Result<(Samples, Samples)> {
     progress(&format!("door: {DOORS} calls, {SAMPLES} digits"));
     rig.phone.answers(true);
     let mut calls = vec![];
@@ -165,14 +179,14 @@ fn digit(rig: &mut Rig) -> anyhow::Result<Samples> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    let mut samples = Samples::default();
+    let (mut samples, mut bare) = (Samples::default(), Samples::default());
     for n in 0..SAMPLES {
         let door = n % DOORS;
         let began = calls[door].nine()?;
-        let at = rig.edges.wait(&format!("o{door}"), true, WAIT)?;
-        samples.push(at.saturating_sub(began));
+        samples.push(rig.edges.took(&format!("o{door}"), began, WAIT)?);
         calls[door].silence()?;
         std::thread::sleep(PAUSE);
+        rig.bare.sample(&mut bare)?;
     }
-    Ok(samples)
+    Ok((samples, bare))
 }

@@ -40,6 +40,14 @@ impl Edges {
         }
     }
 
+    /// Nanoseconds from `began` to the next energising of `output`. None within the limit counts as the limit: on a
+    /// machine that stands still for half a second a card is refused as old, and that is no reason to stop measuring.
+    pub(crate) fn took(&mut self, output: &str, began: u64, limit: Duration) -> anyhow::Result<u64> {
+        let at = self.find(output, true, limit)?;
+        let most = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+        Ok(at.map_or(most, |at| at.saturating_sub(began)))
+    }
+
     /// As [`wait`](Self::wait); `None` if there was none.
     pub(crate) fn find(
         &mut self,

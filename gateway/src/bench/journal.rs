@@ -54,20 +54,24 @@ pub(crate) fn filled(dir: &Path, records: u64) -> anyhow::Result<Store> {
 pub(crate) fn measure(work: &Work) -> anyhow::Result<Vec<Figure>> {
     let dir = work.folder("journal")?;
     let sizes: &[u64] = if work.full {
-        &[1_000, 10_000, 100_000, 1_000_000]
+        &[1_000, 10_000, 100_000, 1_000_000, 10_000_000]
     } else {
-        &[1_000, 10_000, 100_000]
+        &[1_000, 10_000, 100_000, 1_000_000]
     };
     let size = gateway_store::json_text(&Record::from(&event(1)?)).len();
     let mut figures = vec![];
     for records in sizes {
         progress(&format!("journal: filling {records} records"));
+        let began = Instant::now();
         let store = filled(&dir.join("state"), *records)?;
+        let filling = began.elapsed();
         progress("journal: plain append and fdatasync");
         let plain = plain(&dir, size)?;
         progress(&format!("journal: {PRODUCERS} producers"));
         let (rate, p50, p99) = producers(&store)?;
         store.close();
+        drop(store);
+        let mib = bytes(&dir.join("state"))? as f64 / f64::from(1 << 20);
         figures.push(Figure {
             budget: Budget::AtLeast(BUDGET),
             note: format!(
@@ -79,8 +83,56 @@ pub(crate) fn measure(work: &Work) -> anyhow::Result<Vec<Figure>> {
             unit: "/s",
             value: rate,
         });
+        figures.push(opening(&dir.join("state"), *records, filling, mib)?);
     }
     Ok(figures)
+}
+
+/// How soon a journal of that size can be written to after a start, and how long its index takes to be built again.
+fn opening(dir: &Path, records: u64, filling: Duration, mib: f64) -> anyhow::Result<Figure> {
+    progress(&format!("journal: opening {records} records"));
+    let began = Instant::now();
+    let (store, report) = Store::open(dir, Options::default(), RealIo)?;
+    let opened = began.elapsed();
+    anyhow::ensure!(report.damage.is_empty(), "damage: {:?}", report.damage);
+    while store.indexed() < report.last {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let indexed = began.elapsed();
+    store.close();
+    drop(store);
+    progress(&format!("journal: rebuilding the index of {records} records"));
+    let began = Instant::now();
+    gateway_store::rebuild(dir)?;
+    let rebuilt = began.elapsed();
+    Ok(Figure {
+        budget: Budget::Free,
+        note: format!(
+            "its share of a start; the index was in use after {:.0} ms more; `journal rebuild` took {:.1} s; folder \
+             {mib:.0} MiB; {records} records were filled up to in {:.1} s",
+            (indexed - opened).as_secs_f64() * 1e3,
+            rebuilt.as_secs_f64(),
+            filling.as_secs_f64()
+        ),
+        path: format!("journal opened and writable, {records} records there"),
+        unit: "ms",
+        value: opened.as_secs_f64() * 1e3,
+    })
+}
+
+/// Bytes of all files below a folder.
+fn bytes(dir: &Path) -> std::io::Result<u64> {
+    let mut sum = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        sum += if about.is_dir() {
+            bytes(&entry.path())?
+        } else {
+            about.len()
+        };
+    }
+    Ok(sum)
 }
 
 /// Records per second of one thread that appends and syncs, one after the other.

@@ -5,6 +5,7 @@
 //! edge file of the virtual relays, `/proc`. Everything else that runs on the machine is in the figures, so the
 //! load average is given with them.
 
+mod bare;
 mod child;
 mod door;
 mod edges;

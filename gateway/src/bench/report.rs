@@ -6,6 +6,9 @@ use serde_json::json;
 
 use crate::cli::BenchPart;
 
+/// Load average per core beyond which a machine is called busy. The bench itself makes about half of it.
+const QUIET: f64 = 0.8;
+
 /// What a figure may be at most, or must be at least.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Budget {
@@ -13,6 +16,8 @@ pub(crate) enum Budget {
     AtLeast(f64),
     /// At most this much.
     AtMost(f64),
+    /// None: the figure explains another, or is a neighbour's.
+    Free,
 }
 
 impl Budget {
@@ -21,6 +26,7 @@ impl Budget {
         match self {
             Self::AtLeast(least) => value >= least,
             Self::AtMost(most) => value <= most,
+            Self::Free => true,
         }
     }
 
@@ -28,6 +34,7 @@ impl Budget {
         match self {
             Self::AtLeast(least) => format!(">= {} {unit}", short(least)),
             Self::AtMost(most) => format!("<= {} {unit}", short(most)),
+            Self::Free => "-".to_owned(),
         }
     }
 }
@@ -82,6 +89,21 @@ impl Samples {
         self.figure(0.99, format!("{path}, p99"), budget_ms, how)
     }
 
+    /// As [`p99`](Self::p99), with what the machine took for a bare hand-over in turns with them.
+    pub(crate) fn p99_beside(&self, bare: &Self, path: &str, budget_ms: f64, how: &str) -> Figure {
+        let ratio = |share: f64| self.at(share) / bare.at(share).max(1e-6);
+        let mut figure = self.p99(path, budget_ms, how);
+        figure.note += &format!(
+            "; in turns with it one byte through two bare processes of the same priority: p50 {:.2} ms, p99 {:.2} ms; \
+             ratio p50 {:.1}, p99 {:.1}",
+            bare.at(0.5),
+            bare.at(0.99),
+            ratio(0.5),
+            ratio(0.99)
+        );
+        figure
+    }
+
     /// A figure of their median, with the others beside it.
     pub(crate) fn median(&self, path: &str, budget_ms: f64, how: &str) -> Figure {
         self.figure(0.5, format!("{path}, median"), budget_ms, how)
@@ -107,6 +129,8 @@ impl Samples {
 
 /// Prints figures as they come.
 pub(crate) struct Report {
+    /// Highest load average per core so far.
+    busy: f64,
     json: bool,
     over: usize,
     shown: usize,
@@ -115,6 +139,7 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) const fn new(json: bool) -> Self {
         Self {
+            busy: 0.0,
             json,
             over: 0,
             shown: 0,
@@ -149,7 +174,14 @@ impl Report {
         let kept = figure.budget.kept(figure.value);
         self.shown += 1;
         self.over += usize::from(!kept);
-        let verdict = if kept { "kept" } else { "OVER" };
+        let cores = std::thread::available_parallelism().map_or(1.0, |n| n.get() as f64);
+        let one: f64 = load.split(' ').next().and_then(|l| l.parse().ok()).unwrap_or(0.0);
+        self.busy = self.busy.max(one / cores);
+        let verdict = match figure.budget {
+            Budget::Free => "-",
+            Budget::AtLeast(_) | Budget::AtMost(_) if kept => "kept",
+            Budget::AtLeast(_) | Budget::AtMost(_) => "OVER",
+        };
         let part = format!("{part:?}").to_lowercase();
         let budget = figure.budget.text(figure.unit);
         let mut out = std::io::stdout().lock();
@@ -181,6 +213,14 @@ impl Report {
                 self.shown,
                 self.over
             )?;
+            if self.busy > QUIET {
+                writeln!(
+                    std::io::stdout(),
+                    "The machine was busy, up to {:.1} runnable tasks a core: 99th percentiles and rates are its own more \
+                     than the product's.",
+                    self.busy
+                )?;
+            }
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ const CALLS: u64 = 20;
 /// Measures.
 pub(crate) fn measure(work: &Work) -> anyhow::Result<Vec<Figure>> {
     let mut figures = setup(if work.full { 25 } else { 5 })?;
-    figures.push(talk(if work.full { 60 } else { 20 })?);
+    figures.push(talk(60)?);
     figures.push(mouth_to_ear(if work.full { 20 } else { 6 })?);
     Ok(figures)
 }

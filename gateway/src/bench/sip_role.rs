@@ -16,7 +16,7 @@ use gateway_sip_io::{SipEngine, SipEvent, SipHandle, SipParams, Srtp, Transport}
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::bench::site_role;
+use crate::bench::{bare, site_role};
 use crate::clock::SystemClock;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -38,6 +38,11 @@ pub(crate) fn run(role: &str) -> anyhow::Result<()> {
         .map(|list| list.iter().filter_map(|p| p.as_u64()?.try_into().ok()).collect())
         .unwrap_or_default();
     let number = |key: &str| role[key].as_u64().with_context(|| format!("{key} is missing"));
+    match role["role"].as_str() {
+        Some("hop") => return bare::role(false),
+        Some("stamp") => return bare::role(true),
+        _ => {}
+    }
     let runtime = crate::run::runtime()?;
     let answer = match role["role"].as_str().unwrap_or_default() {
         "callee" => return runtime.block_on(callee(number("engines")?, srtp)),

@@ -9,7 +9,7 @@ use gateway_core::Seq;
 use tokio::sync::watch;
 
 use crate::depot::{Depot, link};
-use crate::index::{Index, Trouble};
+use crate::index::{Index, Trouble, words};
 use crate::reader::Reader;
 use crate::report::Damage;
 use crate::segment::Scanner;
@@ -41,7 +41,7 @@ impl Keeper {
                 failures += 1;
                 // The first is news; the next ones (a full disk) are the same trouble, tried again in a while.
                 if failures == 1 {
-                    tracing::warn!(%damage, "journal index set aside, it is built again");
+                    tracing::warn!(%damage, "the journal's index cannot be used and is built again");
                     if damage.what != REPLACED {
                         self.damage.send_modify(|all| all.push(damage));
                     }
@@ -57,7 +57,7 @@ impl Keeper {
                 }
                 Ok(false) | Err(Trouble::Absent) => {}
                 Err(trouble) => {
-                    self.index.spoil(&trouble.to_string());
+                    self.index.spoil(&words(&trouble));
                     continue;
                 }
             }

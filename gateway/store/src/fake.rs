@@ -243,6 +243,14 @@ impl Drop for FakeLock {
 }
 
 impl StoreIo for FakeIo {
+    fn free(&self, _: &Path) -> Option<u64> {
+        Some(if self.0.full.load(Ordering::Relaxed) {
+            0
+        } else {
+            u64::MAX
+        })
+    }
+
     fn create_dir(&self, _dir: &Path) -> io::Result<()> {
         Ok(())
     }

@@ -22,6 +22,7 @@ use std::time::Duration;
 use gateway_core::{RingId, Timestamp};
 
 use crate::depot::Depot;
+use crate::io::full;
 use crate::reader::{Place, Reader};
 use crate::report::Damage;
 use crate::row::from_json_text;
@@ -60,6 +61,14 @@ pub(crate) struct Index {
     /// Something found it unusable; the thread behind builds it again.
     spoiled: Mutex<Option<String>>,
     given_up: AtomicBool,
+}
+
+/// The trouble with its cause.
+pub(crate) fn words(trouble: &Trouble) -> String {
+    match std::error::Error::source(trouble) {
+        Some(source) => format!("{trouble}: {source}"),
+        None => trouble.to_string(),
+    }
 }
 
 fn guarded<R>(f: impl FnOnce() -> Result<R, Trouble>) -> Result<R, Trouble> {
@@ -180,7 +189,7 @@ impl Index {
                 self.upto.store(upto, Ordering::Release);
                 Ok(())
             }
-            Err(trouble) => Err(self.discard(&reader.depot, &trouble.to_string())),
+            Err(trouble) => Err(self.discard(&reader.depot, &words(&trouble))),
         }
     }
 
@@ -225,6 +234,13 @@ impl Index {
             set_aside: None,
             what: why.to_owned(),
         };
+        if let Some(full) = full(depot.io.as_ref(), &depot.dir, None) {
+            // nothing is wrong with it but that it cannot grow: opened again, or built anew, once there is room
+            damage.what = format!(
+                "{full}; the index waits for it, until then look-ups scan the journal, which loses nothing ({why})"
+            );
+            return damage;
+        }
         let before = fs::read_dir(&depot.damaged).into_iter().flatten().flatten();
         for entry in before.filter(|e| e.file_name().to_string_lossy().starts_with("index-")) {
             if let Err(error) = fs::remove_dir_all(entry.path()) {

@@ -33,6 +33,8 @@ pub trait StoreIo: Send + Sync + 'static {
     /// # Errors
     /// Any error of the medium.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Bytes that this user may still write to the medium of a directory; `None` if nobody knows.
+    fn free(&self, dir: &Path) -> Option<u64>;
     /// Names of the entries of a directory, sorted.
     ///
     /// # Errors
@@ -130,6 +132,11 @@ impl StoreIo for RealIo {
         fs::create_dir_all(dir)
     }
 
+    fn free(&self, dir: &Path) -> Option<u64> {
+        let found = rustix::fs::statvfs(dir).ok()?;
+        Some(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(dir)? {
@@ -194,6 +201,28 @@ impl StoreIo for RealIo {
     fn wall(&self) -> Timestamp {
         Timestamp::now()
     }
+}
+
+/// Less than this is a full disk: one step of the index alone may want more.
+const FULL: u64 = 1024 * 1024;
+
+/// What a person must know of a medium that takes no more; `None` if there is room, or nobody knows.
+pub(crate) fn full(io: &dyn StoreIo, dir: &Path, error: Option<&io::Error>) -> Option<String> {
+    let free = io.free(dir);
+    let told = error.is_some_and(|e| {
+        matches!(
+            e.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    });
+    if !told && free.is_none_or(|free| free >= FULL) {
+        return None;
+    }
+    let free = free.map_or_else(|| "little".to_owned(), |free| format!("{} KiB", free / 1024));
+    let dir = dir.display();
+    Some(format!(
+        "the disk is full: {free} are free for {dir}; free some room there (df -h {dir})"
+    ))
 }
 
 struct RealFile(fs::File);

@@ -40,6 +40,11 @@ pub(crate) struct Recovery {
 }
 
 impl Log {
+    /// Where it is.
+    pub(crate) fn depot(&self) -> &Depot {
+        &self.depot
+    }
+
     /// Finds the end of the log. Records up to `floor` were acknowledged, so their numbers are not given again.
     pub(crate) fn open(depot: Arc<Depot>, segment: u64, floor: u64) -> io::Result<(Self, Recovery)> {
         let mut log = Self {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use gateway_core::Seq;
 use tokio::sync::watch;
 
+use crate::depot::Depot;
+use crate::io::full;
 use crate::log::Log;
 use crate::report::Health;
 
@@ -174,11 +176,12 @@ pub(crate) fn start<T: Item>(
                 }
                 Err(error) => {
                     if !failed {
-                        tracing::error!(log = name, %error, "journal cannot be written, records wait in memory");
+                        let text = describe(&error, log.depot());
+                        tracing::error!(log = name, %text, "journal cannot be written, records wait in memory");
                     }
                     failed = true;
                     let left = queue.lock().waiting.len();
-                    vitals.report(name, Some(describe(&error)), left);
+                    vitals.report(name, Some(describe(&error, log.depot())), left);
                     if closed {
                         tracing::error!(log = name, left, "journal closed with records that could not be written");
                         return;
@@ -212,17 +215,14 @@ impl Drop for Watch {
     }
 }
 
-fn describe(error: &std::io::Error) -> String {
-    let kind = error.kind();
-    let what = if matches!(
-        kind,
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
-    ) {
-        "the disk is full, free some room"
-    } else if kind == std::io::ErrorKind::ReadOnlyFilesystem {
-        "the file system is read-only, check the medium"
+fn describe(error: &std::io::Error, depot: &Depot) -> String {
+    let dir = depot.dir.display();
+    let what = if let Some(full) = full(depot.io.as_ref(), &depot.dir, Some(error)) {
+        full
+    } else if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem {
+        format!("the file system of {dir} is read-only, check the medium")
     } else {
-        "the medium refuses to write, check it"
+        format!("the medium of {dir} refuses to write, check it")
     };
     format!("{what}; writing goes on by itself ({error})")
 }

@@ -95,7 +95,13 @@ async fn a_full_disk_is_told_bounded_and_left_without_a_restart() {
         tokio::task::yield_now().await;
     }
     let told = health.borrow().clone();
-    assert!(told.text.contains("disk is full"), "{told:?}");
+    // what it is, where, how much is left, and what to do, before what the system calls it
+    for part in [
+        "the disk is full: 0 KiB are free for ",
+        "; free some room there (df -h ",
+    ] {
+        assert!(told.text.contains(part), "{part} in {told:?}");
+    }
     let full = loop {
         match store.append(gap(7)) {
             Ok(ticket) => tickets.push(ticket),

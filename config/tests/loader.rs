@@ -303,7 +303,7 @@ fn a_removed_output_comes_first() {
     let found = effects(&[
         ("name = \"12 rue des Lilas\"", "name = \"14 rue des Lilas\""),
         (
-            "[outputs.back-strike.lcus1]\nport = \"/dev/ttyUSB0\"\nchannel = 1\n",
+            "[outputs.back-strike.lcus1]\nport = \"/dev/ttyUSB0\"\ntimer-ms = 5000\n",
             "",
         ),
         ("output = \"back-strike\"", "lock-owner = \"panel\""),

@@ -73,22 +73,6 @@ fn session_timer(check: &mut Check<'_>, id: &AccountId, account: &Account) {
 fn transport(check: &mut Check<'_>, id: &AccountId, account: &Account) {
     let at = format!("accounts.{id}");
     let transport = format!("{at}.transport");
-    if account.transport == Transport::Udp && check.config.sip.udp_port == 0 {
-        let text = "\"udp\" needs a UDP port, and sip.udp-port is 0".to_owned();
-        let hint = "set sip.udp-port, or transport = \"tcp\" or \"tls\"";
-        let shown = if check.is_written(&transport) {
-            &transport
-        } else {
-            &at
-        };
-        check.fault(
-            FaultKind::Conflict,
-            shown,
-            &[&transport, "sip.udp-port"],
-            text,
-            hint,
-        );
-    }
     if account.transport != Transport::Tls {
         for key in ["tls-ca-file", "tls-verify"] {
             let key_at = format!("{at}.{key}");

@@ -251,6 +251,14 @@ fn ports(check: &mut Check<'_>) {
         }
     }
     if let Some(http) = &check.config.http {
+        if http.listen.port() == 0 {
+            let text = format!(
+                "{} has no port: a free one would be taken, another at each start",
+                http.listen
+            );
+            let hint = "allowed: a port from 1 to 65535, such as 127.0.0.1:8080";
+            check.fault(FaultKind::OutOfRange, "http.listen", &[], text, hint);
+        }
         let (a, b) = (sip.bind, http.listen.ip());
         if a == b || a.is_unspecified() || b.is_unspecified() {
             tcp.add(http.listen.port(), "http.listen".to_owned());

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use gateway_core::OutputId;
+
 use super::Check;
 use crate::fault::FaultKind;
 use crate::model::{GpioOutput, InputDriver, OutputDriver};
@@ -61,6 +63,9 @@ pub(super) fn check(check: &mut Check<'_>) {
             let hint = "allowed: guard.mode = \"spawn\" or \"external\", or a board that ends pulses itself";
             check.fault(FaultKind::Unsafe, &at, &["guard.mode"], text, hint);
         }
+        if let OutputDriver::Lcus1(relay) = &output.driver {
+            latching(check, name, relay.timer, door.strike);
+        }
         if door.strike > output.max_on {
             let cap = output.max_on.as_millis();
             let key = format!("outputs.{name}.max-on-ms");
@@ -74,6 +79,28 @@ pub(super) fn check(check: &mut Check<'_>) {
             let at = if check.is_written(&at) { at } else { key.clone() };
             check.fault(FaultKind::Conflict, &at, &[&key], text, &hint);
         }
+    }
+}
+
+/// A relay board keeps a channel as it was written last: only wires help when all software is dead.
+fn latching(check: &mut Check<'_>, output: &OutputId, timer: Option<Duration>, strike: Duration) {
+    let at = format!("outputs.{output}.lcus1");
+    let Some(timer) = timer else {
+        let text = "the board latches: killed all at once, gateway, guard and sentinel leave the door open until it \
+                    is written to rest again"
+            .to_owned();
+        let hint = "wire a timer relay (pulse on make) between channel and strike, and set timer-ms";
+        check.warn(FaultKind::Unsafe, &at, text, hint);
+        return;
+    };
+    if strike > timer {
+        let text = format!(
+            "{} ms is shorter than a pulse of {} ms",
+            timer.as_millis(),
+            strike.as_millis()
+        );
+        let hint = "allowed: at least the door's strike-ms; set the timer relay longer, or strike-ms shorter";
+        check.fault(FaultKind::Conflict, &format!("{at}.timer-ms"), &[], text, hint);
     }
 }
 

@@ -96,8 +96,8 @@ table! {
     pub struct Sip {
         /// Address the sockets are bound to.
         bind: IpAddr = "bind", parsed(), or("\"0.0.0.0\""), Process;
-        /// UDP port of SIP; 0 takes any free port, for calls out of the gateway only.
-        udp_port: u16 = "udp-port", int(0, 65535), or("5060"), Process;
+        /// UDP port of SIP.
+        udp_port: u16 = "udp-port", int(1, 65535), or("5060"), Process;
         /// TCP port of SIP; 0 opens none, calls out over TCP still work.
         tcp_port: u16 = "tcp-port", int(0, 65535), or("5060"), Process;
         /// TLS port of SIP; 0 opens none, calls out over TLS still work. Needs `tls-cert-file` and `tls-key-file`.

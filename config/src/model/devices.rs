@@ -74,6 +74,9 @@ table! {
         channel: u16 = "channel", int(1, 8), or("1"), Restart;
         /// Bits per second, 1200 to 115200.
         baud: u32 = "baud", int(1200, 115_200), or("9600"), Restart;
+        /// Time after which a timer relay behind the channel releases the lock by itself, 100 ms to 60 s; left out
+        /// if there is none. The board keeps a channel on when everything that could switch it off has died.
+        timer: Option<Duration> = "timer-ms", ms(100, 60_000), optional, Live;
     }
 }
 

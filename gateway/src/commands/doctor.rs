@@ -6,12 +6,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use adapter_api::Claim;
+use gateway_config::{Config, OutputDriver};
 
 use crate::cli::{SiteFile, exit};
 use crate::commands::site;
 
 /// A finding; `remedy` is empty if all is well.
 struct Finding {
+    /// What can be lived with is no fault.
+    note: bool,
     remedy: String,
     text: String,
 }
@@ -19,6 +22,7 @@ struct Finding {
 impl Finding {
     fn well(text: String) -> Self {
         Self {
+            note: false,
             remedy: String::new(),
             text,
         }
@@ -47,6 +51,8 @@ pub(super) fn doctor(args: &SiteFile) -> anyhow::Result<u8> {
     for finding in &findings {
         if finding.remedy.is_empty() {
             writeln!(out, "ok    {}", finding.text)?;
+        } else if finding.note {
+            writeln!(out, "NOTE  {}\n      {}", finding.text, finding.remedy)?;
         } else {
             ill += 1;
             writeln!(out, "FAULT {}\n      {}", finding.text, finding.remedy)?;
@@ -64,6 +70,7 @@ fn claims(config: &Path) -> (Claims, Vec<Finding>) {
         Ok(site) => site,
         Err(error) => {
             let finding = Finding {
+                note: false,
                 remedy: format!("doorline check {}", config.display()),
                 text: format!("the site file cannot be used: {error:#}"),
             };
@@ -79,13 +86,29 @@ fn claims(config: &Path) -> (Claims, Vec<Finding>) {
         };
         claims.entry(PathBuf::from(path)).or_default().push(what);
     }
-    (
-        claims,
-        vec![Finding::well(format!(
-            "site file {} has no faults",
-            config.display()
-        ))],
-    )
+    let mut findings = vec![Finding::well(format!(
+        "site file {} has no faults",
+        config.display()
+    ))];
+    findings.extend(latching(&site));
+    (claims, findings)
+}
+
+/// Outputs that stay on when all software has died, and that no timer relay ends.
+fn latching(site: &Config) -> Vec<Finding> {
+    let opens = |id| site.doors.values().any(|door| door.output.as_ref() == Some(id));
+    let bare = site.outputs.iter().filter(|(id, output)| match &output.driver {
+        OutputDriver::Lcus1(relay) => relay.timer.is_none() && opens(id),
+        OutputDriver::Gpio(_) | OutputDriver::Virtual(_) => false,
+    });
+    bare.map(|(id, _)| Finding {
+        note: true,
+        remedy: "a timer relay (pulse on make) between channel and lock ends every pulse by wire; then set timer-ms. \
+                 Until then keep the units' ExecStopPost: it writes the board to rest"
+            .into(),
+        text: format!("output {id}: its board latches, and no timer relay is told of"),
+    })
+    .collect()
 }
 
 fn devices(kind: &str, dir: &str, prefix: &str, group: &str, claims: &Claims) -> Vec<Finding> {
@@ -107,6 +130,7 @@ fn devices(kind: &str, dir: &str, prefix: &str, group: &str, claims: &Claims) ->
             let text = format!("{kind} {}: {users}", path.display());
             match fs::File::options().read(true).write(true).open(path) {
                 Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Finding {
+                    note: false,
                     remedy: format!("this user may not open it: usermod -aG {group} USER, then log in again"),
                     text,
                 },
@@ -132,6 +156,7 @@ fn claimed_but_missing(claims: &Claims) -> Vec<Finding> {
         .filter(|(path, _)| path.is_absolute() && !path.exists());
     missing
         .map(|(path, users)| Finding {
+            note: false,
             remedy: "plug it in, or correct the path; serial ports keep their name under /dev/serial/by-id"
                 .into(),
             text: format!(
@@ -163,7 +188,34 @@ fn strict_gpio(claims: &Claims) -> Vec<Finding> {
     let remedy = "a line stays driven after the relay guard dies: add pinctrl_bcm2835.strict_gpiod=1 to the kernel \
                   command line and start again";
     vec![Finding {
+        note: false,
         remedy: remedy.into(),
         text,
     }]
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_config::{SecretFiles, parse};
+
+    use super::*;
+
+    #[test]
+    fn a_board_that_latches_is_noted_until_a_timer_relay_is_told_of() {
+        let text = include_str!("../../../config/testdata/good.toml");
+        let noted = |text: &str| {
+            let loaded = parse("site.toml", Path::new("."), text, SecretFiles::Untouched).expect("no faults");
+            let findings = latching(&loaded.config);
+            assert!(
+                findings
+                    .iter()
+                    .all(|f| f.note && f.remedy.contains("timer relay"))
+            );
+            findings.into_iter().map(|f| f.text).collect::<Vec<_>>()
+        };
+        assert_eq!(noted(text), Vec::<String>::new());
+        let bare = noted(&text.replace("timer-ms = 5000\n", ""));
+        assert_eq!(bare.len(), 1, "{bare:?}");
+        assert!(bare[0].starts_with("output back-strike: "), "{bare:?}");
+    }
 }

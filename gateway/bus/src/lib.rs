@@ -2,12 +2,14 @@
 //!
 //! MQTT, HTTP and notifications hold a [`Bus`]; the core's task holds the [`BusCore`]. Commands wait in a
 //! bounded queue of [`QUEUE`]: when it is full the caller is refused at once with `overload`, nothing waits
-//! unseen. Events are read from the journal through cursors, so a slow reader harms nobody.
+//! unseen. The core gives a sign of life at each of its turns; who shows its picture can tell when it stands still.
+//! Events are read from the journal through cursors, so a slow reader harms nobody.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use gateway_core::{CommandReply, CommandRequest, Refusal, SiteView};
+use gateway_core::{CommandReply, CommandRequest, Instant, Refusal, SiteView};
 use gateway_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -15,6 +17,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub const QUEUE: usize = 64;
 /// How long a caller waits for its answer, which comes only when the record is durable.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// The core turns ten times a second; one that was silent for this long stands still.
+pub const CORE_SILENT: Duration = Duration::from_secs(2);
 
 /// A command on its way to the core.
 #[derive(Debug)]
@@ -28,6 +33,7 @@ pub struct Asked {
 /// What an outside interface sees of the gateway.
 #[derive(Clone)]
 pub struct Bus {
+    alive: Arc<AtomicU64>,
     commands: mpsc::Sender<Asked>,
     store: Store,
     view: watch::Receiver<Arc<SiteView>>,
@@ -35,6 +41,7 @@ pub struct Bus {
 
 /// The core's end.
 pub struct BusCore {
+    alive: Arc<AtomicU64>,
     /// Commands, in order of arrival.
     pub commands: mpsc::Receiver<Asked>,
     /// The live picture.
@@ -47,13 +54,19 @@ impl Bus {
     pub fn new(store: Store) -> (Self, BusCore) {
         let (to_core, commands) = mpsc::channel(QUEUE);
         let (view, picture) = watch::channel(Arc::new(SiteView::default()));
+        let alive = Arc::new(AtomicU64::new(0));
         (
             Self {
+                alive: Arc::clone(&alive),
                 commands: to_core,
                 store,
                 view: picture,
             },
-            BusCore { commands, view },
+            BusCore {
+                alive,
+                commands,
+                view,
+            },
         )
     }
 
@@ -80,6 +93,14 @@ impl Bus {
         }
     }
 
+    /// How long the core has given no sign of life, if that is longer than [`CORE_SILENT`]; never before its first.
+    #[must_use]
+    pub fn core_silent(&self, now: Instant) -> Option<Duration> {
+        let last = self.alive.load(Ordering::Relaxed);
+        let silent = now.since(Instant::from_nanos(last));
+        (last > 0 && silent > CORE_SILENT).then_some(silent)
+    }
+
     /// The journal.
     #[must_use]
     pub const fn store(&self) -> &Store {
@@ -90,6 +111,13 @@ impl Bus {
     #[must_use]
     pub fn view(&self) -> watch::Receiver<Arc<SiteView>> {
         self.view.clone()
+    }
+}
+
+impl BusCore {
+    /// The core turns; to be called at each turn, with the clock that [`Bus::core_silent`] is asked with.
+    pub fn alive(&self, now: Instant) {
+        self.alive.store(now.as_nanos(), Ordering::Relaxed);
     }
 }
 

@@ -17,6 +17,7 @@ let socket = null;
 let heardAt = 0;
 let lost = true;
 let lostSince = null;
+let coreSilent = false;
 let lastSeq = 0;
 let retryMs = 500;
 let retryTimer = 0;
@@ -151,9 +152,18 @@ function hear(word) {
   } else if (word.type === "view") {
     view = word.view;
     viewAt = performance.now();
-    lost = false;
-    lostSince = null;
+    const frozen = word.view.faults.some((f) => f.part === "core");
+    if (!people) loadPeople();
+    if (!frozen) {
+      lost = false;
+      lostSince = null;
+      coreSilent = false;
+    }
     draw();
+  } else if (word.type === "alive") {
+    // the gateway talks, but its core does not: what stands here is old
+    coreSilent = word.core_silent_ms !== undefined;
+    if (coreSilent) setLost(t("core-silent", Math.floor(word.core_silent_ms / 1000)));
   } else if (word.type === "record") {
     take(word.record, true);
     drawEvents();
@@ -178,12 +188,14 @@ function forget(text) {
   events.length = 0;
   lastRing.clear();
   notes.clear();
+  forgetPeople();
   session = { ...session, user: null };
   show();
   result(byId("login-form"), text, true);
 }
 
 function setLost(text) {
+  if (!text) coreSilent = false;
   if (!lost || !lostSince) lostSince = new Date();
   lost = true;
   byId("lost").textContent = text || t("lost", clock(lostSince));
@@ -217,6 +229,7 @@ async function loadPast() {
 
 function take(record, live) {
   if (live) lastSeq = Math.max(lastSeq, record.seq);
+  if (live && record.kind.startsWith("user.")) loadPeople();
   if (record.kind === "panel.ring") lastRing.set(record.source, record.at);
   if (events.some((e) => e.seq === record.seq)) return;
   events.push({ seq: record.seq, at: record.at, record });
@@ -229,18 +242,20 @@ function take(record, live) {
 function draw() {
   show();
   const link = byId("link");
-  link.textContent = lost ? (lostSince ? t("disconnected") : t("connecting")) : t("connected");
+  const gone = coreSilent ? t("core-frozen") : t("disconnected");
+  link.textContent = lost ? (lostSince ? gone : t("connecting")) : t("connected");
   link.className = "chip " + (lost ? (lostSince ? "bad" : "") : "good");
   document.body.classList.toggle("lost", lost && Boolean(lostSince));
   byId("lost").hidden = !(lost && lostSince && session && session.user);
   drawSite();
   drawEvents();
+  drawAdmin();
 }
 
 function drawSite() {
   if (!view) return;
   byId("site").textContent = view.name || "Doorline";
-  document.title = (view.name || "Doorline") + (lost ? " – " + t("disconnected") : "");
+  document.title = (view.name || "Doorline") + (lost ? " – " + t(coreSilent ? "core-frozen" : "disconnected") : "");
   byId("foot").textContent = t("foot", session ? session.version : "", view.seq);
   cards(byId("doors"), view.doors, doorCard, fillDoor, t("no-doors"));
   cards(byId("panels"), view.panels, panelCard, fillPanel, t("no-panels"));
@@ -495,6 +510,7 @@ async function start() {
   onForm("setup-form", "/api/v1/setup", ["code", "user", "password"]);
   onForm("login-form", "/api/v1/login", ["user", "password"]);
   byId("logout").addEventListener("click", logout);
+  startAdmin();
   document.addEventListener("visibilitychange", watch);
   setInterval(watch, 250);
   await begin();

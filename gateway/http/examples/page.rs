@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tls: Tls::Off,
         version: "0.1.0".into(),
     };
-    let core = FakeCore::new(core, store, clock.clone());
+    let core = FakeCore::new(core, store, clock.clone(), tokio::sync::mpsc::channel(1).1);
     let started = GatewayEvent::Started {
         generation: 1,
         instance: "page".into(),

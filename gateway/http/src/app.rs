@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gateway_bus::Bus;
-use gateway_core::{Clock, Envelope, Event, SiteView, UserEvent};
+use gateway_core::{Clock, Envelope, Event, Fault, SiteView, UserEvent};
 use http::{HeaderMap, StatusCode, header};
 use tokio::sync::{Semaphore, watch};
 
@@ -111,8 +111,29 @@ impl App {
         }
     }
 
+    /// The live picture. A core that does not answer cannot say so itself: then no door counts as available.
     pub(crate) fn view(&self) -> Arc<SiteView> {
-        self.bus.view().borrow().clone()
+        let view = self.bus.view().borrow().clone();
+        let Some(silent) = self.core_silent() else {
+            return view;
+        };
+        let mut view = SiteView::clone(&view);
+        for door in &mut view.doors {
+            door.available = false;
+        }
+        let text = format!(
+            "the core has not answered for {} s: doors open neither for cards, calls nor commands, and what is shown \
+             is old; start the gateway anew (systemctl restart doorline)",
+            silent.as_secs()
+        );
+        let part = "core".to_owned();
+        view.faults.insert(0, Fault { part, text });
+        Arc::new(view)
+    }
+
+    /// How long the core has not answered, if that is longer than it may take.
+    pub(crate) fn core_silent(&self) -> Option<Duration> {
+        self.bus.core_silent(self.clock.now())
     }
 
     pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
@@ -149,6 +170,7 @@ impl App {
         let refused = |text: &str| Problem::new(StatusCode::UNAUTHORIZED, "login", text);
         if let Some(value) = headers.get(header::AUTHORIZATION) {
             let token = value.to_str().ok().and_then(parse::bearer);
+            self.trusted_clock()?;
             let known = token.and_then(|t| self.people.by_token(t, self.clock.wall()));
             return known.ok_or_else(|| {
                 refused("this token is not known or has expired; an administrator makes a new one")
@@ -163,6 +185,17 @@ impl App {
             .ok_or_else(|| refused("the session is over; log in again"))
     }
 
+    /// A token is good until a date, and a clock that is not believed says no date. People log in all the same.
+    fn trusted_clock(&self) -> Result<(), Problem> {
+        let view = self.bus.view();
+        if !view.borrow().faults.iter().any(|fault| fault.part == "clock") {
+            return Ok(());
+        }
+        let text = "the gateway's clock is not trusted, so nobody knows whether a token has expired: check its time \
+                    source, or log in with a password";
+        Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "clock", text).later(60))
+    }
+
     fn by_session(&self, session: [u8; 32], touch: bool) -> Option<Principal> {
         let name = self.sessions().user(self.clock.now(), &session, touch)?;
         let rights = self.people.user_rights(&name)?;
@@ -175,7 +208,10 @@ impl App {
     /// The same requester some time later, with the rights of this moment; `None` if logged out.
     pub(crate) fn renewed(&self, principal: &Principal) -> Option<Principal> {
         match &principal.who {
-            Who::Token { id, .. } => self.people.token_principal(id, self.clock.wall()),
+            Who::Token { id, .. } => {
+                self.trusted_clock().ok()?;
+                self.people.token_principal(id, self.clock.wall())
+            }
             Who::User { session, .. } => self.by_session(*session, false),
         }
     }

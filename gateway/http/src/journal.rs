@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::dispatch::{Ask, json};
 use crate::problem::Problem;
 use crate::story::{Story, tell};
+use crate::visible::Visible;
 
 /// Records of a page.
 const PAGE: usize = 500;
@@ -116,7 +117,7 @@ fn durable(app: &App) -> u64 {
 pub(crate) async fn page(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let durable = durable(app);
     let wanted = wanted(ask, durable)?;
-    let rights = ask.principal()?.rights.clone();
+    let mut visible = Visible::new(ask.principal()?.rights.clone());
     let (from, to) = window(&wanted);
     let query = Query {
         filter: wanted.filter.clone(),
@@ -125,12 +126,16 @@ pub(crate) async fn page(app: &App, ask: &Ask) -> Result<Response, Problem> {
         newest_first: wanted.newest_first,
         to: Seq(to),
     };
-    let found = look_up(app, move |store| store.find(&query)).await?;
-    let next = following(&wanted, (from, to), &found);
     let view = app.view();
-    let shown = found.iter().filter(|r| rights.shows(r, &view));
+    let (found, shown) = look_up(app, move |store| {
+        let found = store.find(&query)?;
+        let shown = visible.of(store, &view, &found)?;
+        Ok((found, shown))
+    })
+    .await?;
+    let next = following(&wanted, (from, to), &found);
     let page = Page {
-        records: shown.map(|r| gateway_store::json(r)).collect(),
+        records: shown.iter().map(|r| gateway_store::json(r)).collect(),
         next: next.map(|(from, to)| link("/api/v1/journal", &ask.head.query, from, to)),
         durable,
     };
@@ -177,10 +182,13 @@ fn link(path: &str, query: &str, from: u64, to: u64) -> String {
 
 pub(crate) async fn ring(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let ring = RingId::parse(ask.captured(0)).ok_or_else(|| Problem::unknown("a ring id is a UUID"))?;
-    let rights = ask.principal()?.rights.clone();
+    let mut visible = Visible::new(ask.principal()?.rights.clone());
     let view = app.view();
-    let mut records = look_up(app, move |store| of_ring(store, ring)).await?;
-    records.retain(|r| rights.shows(r, &view));
+    let records = look_up(app, move |store| {
+        let all = of_ring(store, ring)?;
+        visible.of(store, &view, &all)
+    })
+    .await?;
     if records.is_empty() {
         return Err(Problem::unknown("the journal has no such ring"));
     }
@@ -222,7 +230,7 @@ pub(crate) async fn rings(app: &App, ask: &Ask) -> Result<Response, Problem> {
         .max(1);
     query.finish()?;
     let low = to.saturating_sub(WINDOW - 1).max(from);
-    let rights = ask.principal()?.rights.clone();
+    let mut visible = Visible::new(ask.principal()?.rights.clone());
     let view = app.view();
     let (rings, next) = look_up(app, move |store| {
         let begun = begun(store, low, to, max)?;
@@ -236,8 +244,8 @@ pub(crate) async fn rings(app: &App, ask: &Ask) -> Result<Response, Problem> {
         let mut told = BTreeSet::new();
         for ring in begun.iter().filter_map(|r| r.ring) {
             if told.insert(ring) {
-                let mut records = of_ring(store, ring)?;
-                records.retain(|r| rights.shows(r, &view));
+                let all = of_ring(store, ring)?;
+                let records = visible.of(store, &view, &all)?;
                 if !records.is_empty() {
                     stories.push(tell(ring, &records));
                 }

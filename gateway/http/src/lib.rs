@@ -36,6 +36,7 @@ mod status;
 mod story;
 mod throttle;
 mod tls;
+mod visible;
 mod wire;
 
 pub use params::{HttpError, HttpParams, Language, Tls};

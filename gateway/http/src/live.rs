@@ -25,6 +25,7 @@ use crate::app::{App, STREAMS};
 use crate::dispatch::Ask;
 use crate::limits::Place;
 use crate::problem::Problem;
+use crate::visible::Visible;
 use crate::wire;
 
 /// A sign of life, so that the page can tell a lost connection from a quiet site.
@@ -141,6 +142,29 @@ pub(crate) async fn count(app: Arc<App>) {
     }
 }
 
+/// What may be seen of a page. Who has a door list costs a look into the journal, on a thread that may wait; where
+/// it cannot be read, nothing is shown.
+async fn shown(app: &App, visible: &mut Visible, page: Vec<Arc<Record>>) -> Vec<Arc<Record>> {
+    let (store, view, mut eyes) = (app.bus.store().clone(), app.view(), visible.clone());
+    let look = move || {
+        let shown = eyes.of(&store, &view, &page);
+        (eyes, shown)
+    };
+    let looked = if visible.sees_every_door() {
+        Ok(look())
+    } else {
+        tokio::task::spawn_blocking(look).await
+    };
+    let Ok((eyes, shown)) = looked else {
+        return vec![];
+    };
+    *visible = eyes;
+    shown.unwrap_or_else(|error| {
+        tracing::warn!(%error, "live events cannot read the journal");
+        vec![]
+    })
+}
+
 fn place(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
     app.streams.clone().try_acquire_owned().map_err(|_| {
         let text = format!("{STREAMS} live streams are open, which is the limit; close one");
@@ -167,6 +191,7 @@ pub(crate) fn events(app: &Arc<App>, ask: &Ask) -> Result<Response, Problem> {
         feed: Feed::new(app.bus.store(), next.min(durable + 1)),
         _place: place(app)?,
         principal: ask.principal()?.clone(),
+        visible: Visible::new(ask.principal()?.rights.clone()),
     };
     let (to_client, stream_end) = mpsc::channel(QUEUE);
     // A client that comes from the future (the journal was restored) is told where the journal ends.
@@ -188,6 +213,7 @@ struct Sse {
     feed: Feed,
     _place: OwnedSemaphorePermit,
     principal: Principal,
+    visible: Visible,
 }
 
 impl Sse {
@@ -205,7 +231,7 @@ impl Sse {
                 step = self.feed.step() => match step {
                     Step::Closed => return,
                     Step::Missed(from, to) => self.missed(&to_client, from, to).await,
-                    Step::Records(page) => self.records(&to_client, &page).await,
+                    Step::Records(page) => self.records(&to_client, page).await,
                 },
                 _ = beat.tick() => {
                     let Some(principal) = self.app.renewed(&self.principal) else {
@@ -232,9 +258,9 @@ impl Sse {
         to_client.send(Ok(event)).await.is_ok()
     }
 
-    async fn records(&self, to_client: &ToClient, page: &[Arc<Record>]) -> bool {
-        let view = self.app.view();
-        for record in page.iter().filter(|r| self.principal.rights.shows(r, &view)) {
+    async fn records(&mut self, to_client: &ToClient, page: Vec<Arc<Record>>) -> bool {
+        self.visible.renew(&self.principal.rights);
+        for record in &shown(&self.app, &mut self.visible, page).await {
             let event = sse::Event::default()
                 .event("record")
                 .id(record.seq.to_string())
@@ -257,7 +283,12 @@ pub(crate) fn not_a_socket() -> Problem {
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Say<'a> {
     /// Nothing changed; the connection and the gateway live.
-    Alive { seq: u64 },
+    Alive {
+        seq: u64,
+        /// How long the core has not answered, if it should have.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        core_silent_ms: Option<u64>,
+    },
     /// The last word.
     Bye { reason: &'static str },
     /// The first word.
@@ -285,6 +316,7 @@ pub(crate) fn socket(app: &Arc<App>, ws: Ws, ask: &Ask) -> Result<Response, Prob
         _connection: ask.head.peer.place.clone(),
         _place: place(app)?,
         principal: ask.principal()?.clone(),
+        visible: Visible::new(ask.principal()?.rights.clone()),
     };
     let ws = ws.max_message_size(4096).max_frame_size(4096);
     Ok(ws.on_upgrade(|socket| live.run(socket)).into_response())
@@ -298,6 +330,7 @@ struct Live {
     _connection: Arc<Place>,
     _place: OwnedSemaphorePermit,
     principal: Principal,
+    visible: Visible,
 }
 
 /// Why a socket ends.
@@ -331,14 +364,15 @@ impl Live {
         };
         say(socket, &hello).await?;
         view.mark_changed();
-        let mut beat = Instant::now() + HEARTBEAT;
+        let (mut beat, mut silent) = (Instant::now() + HEARTBEAT, false);
         loop {
             tokio::select! {
                 changed = view.changed() => {
                     if changed.is_err() {
                         return Err(End::Reason("stopping"));
                     }
-                    let site = view.borrow_and_update().clone();
+                    view.mark_unchanged();
+                    let site = app.view();
                     let rights = &self.principal.rights;
                     let view = Box::new(wire::view(&site, rights, app.clock.now()));
                     say(socket, &Say::View { view }).await?;
@@ -349,7 +383,13 @@ impl Live {
                     let renewed = app.renewed(&self.principal);
                     self.principal = renewed.ok_or(End::Reason("logged-out"))?;
                     let seq = app.bus.store().durable().borrow().0;
-                    say(socket, &Say::Alive { seq }).await?;
+                    let core = app.core_silent();
+                    if std::mem::replace(&mut silent, core.is_some()) != core.is_some() {
+                        // what stands in the picture does not hold, or holds again
+                        view.mark_changed();
+                    }
+                    let core_silent_ms = core.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+                    say(socket, &Say::Alive { seq, core_silent_ms }).await?;
                 }
                 message = socket.next() => self.hear(message)?,
                 () = app.stop() => return Err(End::Reason("stopping")),
@@ -362,8 +402,8 @@ impl Live {
             Step::Closed => return Err(End::Reason("stopping")),
             Step::Missed(from, to) => say(socket, &Say::Missed { from, to }).await?,
             Step::Records(page) => {
-                let view = self.app.view();
-                for record in page.iter().filter(|r| self.principal.rights.shows(r, &view)) {
+                self.visible.renew(&self.principal.rights);
+                for record in &shown(&self.app, &mut self.visible, page).await {
                     let record = gateway_store::json(record);
                     say(socket, &Say::Record { record }).await?;
                 }
@@ -418,7 +458,17 @@ mod tests {
             }),
             r#"{"type":"hello","seq":4,"heartbeat_ms":1000,"version":"1"}"#
         );
-        assert_eq!(text(&Say::Alive { seq: 5 }), r#"{"type":"alive","seq":5}"#);
+        let alive = |core_silent_ms| {
+            text(&Say::Alive {
+                seq: 5,
+                core_silent_ms,
+            })
+        };
+        assert_eq!(alive(None), r#"{"type":"alive","seq":5}"#);
+        assert_eq!(
+            alive(Some(2500)),
+            r#"{"type":"alive","seq":5,"core_silent_ms":2500}"#
+        );
         assert_eq!(
             text(&Say::Missed { from: 1, to: 2 }),
             r#"{"type":"missed","from":1,"to":2}"#

@@ -21,6 +21,11 @@ const ASSETS: &[(&str, &str, &str)] = &[
         include_str!("../assets/app.css"),
     ),
     (
+        "admin.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../assets/admin.js"),
+    ),
+    (
         "app.js",
         "text/javascript; charset=utf-8",
         include_str!("../assets/app.js"),
@@ -160,7 +165,10 @@ mod tests {
 
     #[test]
     fn every_word_that_the_script_uses_is_in_the_catalogue() {
-        let script = include_str!("../assets/app.js");
+        let script = concat!(
+            include_str!("../assets/app.js"),
+            include_str!("../assets/admin.js")
+        );
         let known = words(Language::En);
         let mut used = 0;
         for (at, _) in script.match_indices("t(\"") {

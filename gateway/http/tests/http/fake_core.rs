@@ -8,10 +8,11 @@ use std::time::Duration;
 use gateway_bus::BusCore;
 use gateway_core::{
     ButtonId, CallView, Clock, Command, CommandReply, CommandRequest, ContactState, DoorEvent, DoorId,
-    DoorView, Envelope, Event, Instant, LineId, LockState, PanelEvent, PanelId, PanelView, Refusal, RingId,
-    Seq, SiteId, SiteView, Timestamp,
+    DoorView, Envelope, Event, Fault, Instant, LineId, LockState, PanelEvent, PanelId, PanelView, Refusal,
+    RingId, Seq, SiteId, SiteView, Timestamp,
 };
 use gateway_store::{Store, Ticket};
+use tokio::sync::{mpsc, oneshot};
 
 /// A clock that the test moves.
 #[derive(Debug)]
@@ -57,7 +58,12 @@ pub(crate) struct FakeCore {
     pub(crate) store: Store,
     grants: u64,
     seen: BTreeSet<String>,
+    turns: Turns,
 }
+
+/// What the test wants of the core: a turn, with this part in fault if any.
+pub(crate) type Turn = (Option<String>, oneshot::Sender<()>);
+type Turns = mpsc::Receiver<Turn>;
 
 fn door(id: &str, name: &str, available: bool) -> DoorView {
     DoorView {
@@ -99,7 +105,8 @@ pub(crate) fn site() -> SiteView {
 }
 
 impl FakeCore {
-    pub(crate) fn new(bus: BusCore, store: Store, clock: Arc<HandClock>) -> Self {
+    /// It gives a sign of life at each of `turns`, and counts as one that never gave one until the first.
+    pub(crate) fn new(bus: BusCore, store: Store, clock: Arc<HandClock>, turns: Turns) -> Self {
         bus.view.send_replace(Arc::new(site()));
         Self {
             bus,
@@ -108,12 +115,28 @@ impl FakeCore {
             store,
             grants: 0,
             seen: BTreeSet::new(),
+            turns,
         }
     }
 
     /// Answers until every bus is gone.
     pub(crate) async fn run(mut self) {
-        while let Some(asked) = self.bus.commands.recv().await {
+        loop {
+            let asked = tokio::select! {
+                asked = self.bus.commands.recv() => asked,
+                Some((fault, done)) = self.turns.recv() => {
+                    self.bus.alive(self.clock.now());
+                    let seq = self.bus.view.borrow().seq;
+                    self.show(seq, |view| {
+                        let text = "for a test".to_owned();
+                        view.faults = fault.into_iter().map(|part| Fault { part, text: text.clone() }).collect();
+                    });
+                    // the test waits for it
+                    let _ = done.send(());
+                    continue;
+                }
+            };
+            let Some(asked) = asked else { return };
             let reply = self.judge(asked.request).await;
             // Whoever asked may have gone.
             let _ = asked.reply.send(reply);

@@ -227,3 +227,57 @@ async fn a_socket_that_is_far_behind_is_told_what_it_missed_and_the_end_is_said(
         .expect("shutdown is bounded")
         .expect("no panic");
 }
+
+#[tokio::test]
+async fn a_core_that_stands_still_while_http_lives_is_seen_and_so_is_its_return() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    site.core_turns().await;
+    let origin = format!("origin: {}", site.origin());
+    let mut ears = Ears::open(&site, "/api/v1/live", &[&ann, &origin])
+        .await
+        .expect("opens");
+    let view = ears.hear("view").await;
+    assert_eq!(view["view"]["doors"][0]["available"], true);
+    assert_eq!(view["view"]["faults"].as_array().map(Vec::len), Some(0), "{view}");
+
+    site.clock.advance(Duration::from_secs(60));
+    let silent = async {
+        loop {
+            let alive = ears.hear("alive").await;
+            if alive["core_silent_ms"].as_u64().is_some_and(|ms| ms >= 60_000) {
+                return;
+            }
+        }
+    };
+    within("the silence of the core", silent).await;
+    let view = ears.hear("view").await;
+    assert_eq!(view["view"]["faults"][0]["part"], "core", "{view}");
+    assert_eq!(view["view"]["doors"][0]["available"], false, "{view}");
+    let health = site.get("/api/v1/health", &ann).await;
+    assert_eq!(health.status, 503, "{health:?}");
+    assert!(
+        health.body.contains("the core has not answered for 6"),
+        "{health:?}"
+    );
+    // who is not known learns that something is wrong, and not what
+    let health = site.get("/api/v1/health", "x-nobody: 1").await;
+    assert_eq!(
+        (health.status, health.json()["status"].as_str()),
+        (503, Some("fault"))
+    );
+
+    // the clock of this test also runs by itself: the core turns until it was heard
+    let back = async {
+        loop {
+            site.core_turns().await;
+            let view = ears.hear("view").await;
+            if view["view"]["faults"].as_array().is_some_and(Vec::is_empty) {
+                return;
+            }
+        }
+    };
+    within("the return of the core", back).await;
+    site.core_turns().await;
+    assert_eq!(site.get("/api/v1/health", &ann).await.status, 200);
+}

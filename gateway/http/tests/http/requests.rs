@@ -467,3 +467,21 @@ async fn a_crowd_of_connections_leaves_no_more_than_the_limit() {
     };
     within("a place for the next one", back).await;
 }
+
+#[tokio::test]
+async fn a_token_waits_while_the_clock_is_not_trusted_and_a_person_does_not() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let token = site.token(&ann, r#"{"name":"hub","scopes":["read"]}"#).await;
+    assert_eq!(site.get("/api/v1/doors", &token).await.status, 200);
+    site.fault(Some("clock")).await;
+    let refused = site.get("/api/v1/doors", &token).await;
+    assert_eq!(
+        (refused.status, refused.reason().as_str()),
+        (503, "clock"),
+        "{refused:?}"
+    );
+    assert_eq!(site.get("/api/v1/doors", &ann).await.status, 200);
+    site.fault(None).await;
+    assert_eq!(site.get("/api/v1/doors", &token).await.status, 200);
+}

@@ -13,9 +13,10 @@ use rustls_pki_types::ServerName;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::fake_core::{FakeCore, HandClock};
+use crate::fake_core::{FakeCore, HandClock, Turn};
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 /// Nothing here takes so long, unless it never happens.
@@ -35,6 +36,7 @@ pub(crate) struct Site {
     pub(crate) http: HttpHandle,
     pub(crate) store: Store,
     tls: Option<Arc<rustls::ClientConfig>>,
+    turns: mpsc::Sender<Turn>,
     _dir: tempfile::TempDir,
 }
 
@@ -99,7 +101,8 @@ impl Site {
         let store = store();
         let clock = HandClock::new();
         let (bus, core) = Bus::new(store.clone());
-        tokio::spawn(FakeCore::new(core, store.clone(), clock.clone()).run());
+        let (turns, turned) = mpsc::channel(1);
+        tokio::spawn(FakeCore::new(core, store.clone(), clock.clone(), turned).run());
         let tls = if secure {
             Tls::SelfSigned {
                 names: vec!["localhost".into(), "127.0.0.1".into()],
@@ -118,8 +121,22 @@ impl Site {
             http,
             store,
             tls: client,
+            turns,
             _dir: dir,
         }
+    }
+
+    /// The core turns once.
+    pub(crate) async fn core_turns(&self) {
+        self.fault(None).await;
+    }
+
+    /// The core turns once, and has a fault in this part, or none.
+    pub(crate) async fn fault(&self, part: Option<&str>) {
+        let (done, turned) = oneshot::channel();
+        let turn = (part.map(str::to_owned), done);
+        self.turns.send(turn).await.expect("the core runs");
+        within("a turn", turned).await.expect("the core runs");
     }
 
     pub(crate) fn origin(&self) -> String {

@@ -206,7 +206,7 @@ impl FakeCore {
         };
         let (store, _) = Store::open(Path::new("/state"), options, FakeIo::new()).expect("a journal");
         let (bus, core) = Bus::new(store.clone());
-        let BusCore { mut commands, view } = core;
+        let BusCore { mut commands, view, .. } = core;
         view.send_replace(Arc::new(super::view()));
         let (count, opened) = watch::channel(0);
         let journal = store.clone();

@@ -324,6 +324,9 @@ pub(crate) enum JournalAct {
 pub(crate) struct RelayGuard {
     #[command(flatten)]
     pub(crate) site: SiteFile,
+    /// Write every output to rest once and end: for the time after gateway and guard were killed together.
+    #[arg(long, conflicts_with_all = ["follow_stdin", "sentinel"])]
+    pub(crate) rest: bool,
     /// End when standard input ends: for a guard that a gateway started.
     #[arg(long, hide = true)]
     pub(crate) follow_stdin: bool,
@@ -378,14 +381,18 @@ mod tests {
             include_str!("../guard/systemd/doorline-guard.service"),
         ];
         for unit in units {
-            let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart="));
-            let words = start.expect("a unit starts something").split_whitespace();
-            let parsed = Cli::try_parse_from(words);
-            assert!(
-                parsed.is_ok(),
-                "{start:?}: {:?}",
-                parsed.err().map(|e| e.to_string())
-            );
+            for key in ["ExecStart=", "ExecStopPost=-"] {
+                let start = unit.lines().find_map(|line| line.strip_prefix(key));
+                let words = start.expect("a unit starts something").split_whitespace();
+                let parsed = Cli::try_parse_from(words);
+                assert!(
+                    parsed.is_ok(),
+                    "{start:?}: {:?}",
+                    parsed.err().map(|e| e.to_string())
+                );
+            }
+            // whoever was killed, and whatever killed it: a latching board is written to rest before the next start
+            assert!(unit.contains(" relay-guard --rest "), "{unit}");
         }
     }
 }

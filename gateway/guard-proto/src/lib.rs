@@ -18,4 +18,6 @@ mod wire;
 pub use holder::{Action, Fact, Holder, HolderError, OutputLimits};
 pub use report::{DeviceFault, OutputState, RefuseWhy, ReleaseWhy, Report};
 pub use request::{Incoming, Latch, Operate, Order, Request};
-pub use wire::{FrameReader, LeaseId, MAX_FRAME, MAX_LIST, MAX_TEXT, ProtoError, VERSION, clip};
+pub use wire::{
+    FrameReader, LeaseId, MAX_FRAME, MAX_LIST, MAX_TEXT, ProtoError, VERSION, Wiring, Wirings, clip,
+};

@@ -3,7 +3,7 @@
 use gateway_core::{InputId, Instant, OutputId};
 
 use crate::request::Latch;
-use crate::wire::{LeaseId, ProtoError, Reader, Writer};
+use crate::wire::{LeaseId, ProtoError, Reader, Wiring, Writer};
 
 const WELCOME: u8 = 0x81;
 const ENERGISED: u8 = 0x82;
@@ -33,6 +33,8 @@ pub struct OutputState {
     pub output: OutputId,
     /// False if its device failed.
     pub usable: bool,
+    /// The wire that its name means to the guard.
+    pub wiring: Wiring,
 }
 
 macro_rules! whys {
@@ -101,6 +103,8 @@ whys! {
         NoOutput = 6 "no such output in the guard's configuration",
         /// Made under an older configuration.
         OldGeneration = 7 "made under an older configuration",
+        /// The name means another wire to the gateway.
+        OtherWiring = 11 "it reads another site file, in which this output is another wire: start the guard anew",
         /// The guard stops.
         Stopping = 8 "the guard stops",
         /// The grant was used before.
@@ -239,7 +243,7 @@ impl Report {
             } => Writer::new(WELCOME)
                 .u16(*version)
                 .list(outputs, |w, o| {
-                    let w = w.text(o.output.as_str()).u8(u8::from(o.usable));
+                    let w = w.text(o.output.as_str()).u8(u8::from(o.usable)).u64(o.wiring.0);
                     match o.lease {
                         None => w.u8(0),
                         Some(lease) => w.u8(1).u64(lease.0),
@@ -320,6 +324,7 @@ fn output_state(r: &mut Reader<'_>) -> Result<OutputState, ProtoError> {
     Ok(OutputState {
         output: r.name("output")?,
         usable: r.flag("usable")?,
+        wiring: Wiring(r.u64()?),
         lease: if r.flag("lease")? { Some(r.lease()?) } else { None },
     })
 }
@@ -354,6 +359,7 @@ mod tests {
             lease: Some(LeaseId(u64::MAX)),
             output: "x".repeat(40).parse().expect("a name"),
             usable: true,
+            wiring: Wiring(u64::MAX),
         };
         let welcome = Report::Welcome {
             faults: vec![fault; 80],
@@ -407,7 +413,9 @@ mod tests {
                 Report::Pong(lease),
                 Report::Welcome {
                     faults: vec![fault],
-                    outputs: vec![OutputState { lease: active.then_some(LeaseId(lease)), output, usable: initial }],
+                    outputs: vec![OutputState {
+                        lease: active.then_some(LeaseId(lease)), output, usable: initial, wiring: Wiring(at.as_nanos()),
+                    }],
                     version: 1,
                 },
             ] {

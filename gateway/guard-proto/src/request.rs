@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_access::Grant;
 use gateway_core::{Instant, OutputId};
 
-use crate::wire::{LeaseId, ProtoError, Reader, Writer};
+use crate::wire::{LeaseId, ProtoError, Reader, Wirings, Writer};
 
 const HELLO: u8 = 0x01;
 const OPERATE: u8 = 0x02;
@@ -86,14 +86,21 @@ impl std::fmt::Display for Latch {
 /// A message to send to the guard.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request {
-    /// A configuration generation is in force; older grants are refused from here on.
-    Generation(u64),
+    /// A configuration is in force; grants of older ones are refused from here on.
+    Generation {
+        /// Its number.
+        generation: u64,
+        /// The wires its outputs mean.
+        wirings: Wirings,
+    },
     /// First message of a connection.
     Hello {
         /// Generation in force.
         generation: u64,
         /// Names this run of the gateway: lease numbers are unique within it.
         instance: String,
+        /// The wires that the gateway's outputs mean; the guard energises none that it knows as another.
+        wirings: Wirings,
     },
     /// Energise an output for one pulse.
     Operate(Operate),
@@ -110,11 +117,18 @@ impl Request {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         match self {
-            Self::Generation(n) => Writer::new(GENERATION).u64(*n),
-            Self::Hello { generation, instance } => Writer::new(HELLO)
+            Self::Generation { generation, wirings } => {
+                Writer::new(GENERATION).u64(*generation).wirings(wirings)
+            }
+            Self::Hello {
+                generation,
+                instance,
+                wirings,
+            } => Writer::new(HELLO)
                 .u16(crate::VERSION)
                 .text(instance)
-                .u64(*generation),
+                .u64(*generation)
+                .wirings(wirings),
             Self::Operate(operate) => {
                 let o = &operate.order;
                 Writer::new(OPERATE)
@@ -136,7 +150,12 @@ impl Request {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// See [`Request::Generation`].
-    Generation(u64),
+    Generation {
+        /// Its number.
+        generation: u64,
+        /// The wires its outputs mean; at most [`MAX_LIST`](crate::MAX_LIST).
+        wirings: Wirings,
+    },
     /// See [`Request::Hello`].
     Hello {
         /// Generation in force.
@@ -145,6 +164,8 @@ pub enum Incoming {
         instance: String,
         /// Protocol version.
         version: u16,
+        /// The wires its outputs mean; empty from another version, whose body is not read.
+        wirings: Wirings,
     },
     /// Reserved: a latch is asked for.
     Latch {
@@ -179,10 +200,21 @@ impl Incoming {
                 if instance.is_empty() {
                     return Err(r.wrong("instance"));
                 }
+                let generation = r.u64()?;
+                if version != crate::VERSION {
+                    // its body may have another shape: it is answered by closing, whatever stands there
+                    return Ok(Self::Hello {
+                        generation,
+                        instance,
+                        version,
+                        wirings: Wirings::new(),
+                    });
+                }
                 Self::Hello {
-                    generation: r.u64()?,
+                    generation,
                     instance,
                     version,
+                    wirings: r.wirings()?,
                 }
             }
             OPERATE => Self::Operate(Order {
@@ -194,7 +226,10 @@ impl Incoming {
             }),
             RENEW => Self::Renew(r.list("leases", Reader::lease)?),
             RELEASE => Self::Release(r.name("output")?),
-            GENERATION => Self::Generation(r.u64()?),
+            GENERATION => Self::Generation {
+                generation: r.u64()?,
+                wirings: r.wirings()?,
+            },
             PING => Self::Ping(r.u64()?),
             kind @ (LATCH_HOLD_OPEN | LATCH_FIRE) => Self::Latch {
                 latch: if kind == LATCH_FIRE {
@@ -214,7 +249,7 @@ impl Incoming {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::FrameReader;
+    use crate::wire::{FrameReader, Wiring};
     use proptest::prelude::*;
 
     fn order(lease: u64, output: &str, times: (u64, u64), generation: u64) -> Order {
@@ -293,18 +328,24 @@ mod tests {
             lease: u64, times: (u64, u64), generation: u64, n: u64,
             output in "[a-z0-9_-]{1,40}", instance in "[ -~]{1,100}",
             leases in proptest::collection::vec(any::<u64>(), 0..64),
+            wires in proptest::collection::btree_map("[a-z0-9_-]{1,40}", any::<u64>(), 0..64),
         ) {
+            let wirings: Wirings = wires.into_iter()
+                .map(|(name, wire)| (name.parse().expect("a name"), Wiring(wire)))
+                .collect();
             let o = order(lease, &output, times, generation);
             let output: OutputId = output.parse().expect("a name");
             let leases: Vec<_> = leases.into_iter().map(LeaseId).collect();
             let operate = Request::Operate(Operate::forged_for_test(o.clone()));
             prop_assert_eq!(received(&operate), Incoming::Operate(o));
             prop_assert_eq!(received(&Request::Ping(n)), Incoming::Ping(n));
-            prop_assert_eq!(received(&Request::Generation(n)), Incoming::Generation(n));
+            let news = Request::Generation { generation, wirings: wirings.clone() };
+            prop_assert_eq!(received(&news), Incoming::Generation { generation, wirings: wirings.clone() });
             prop_assert_eq!(received(&Request::Release(output.clone())), Incoming::Release(output));
             prop_assert_eq!(received(&Request::Renew(leases.clone())), Incoming::Renew(leases));
-            let hello = Request::Hello { generation, instance: instance.clone() };
-            prop_assert_eq!(received(&hello), Incoming::Hello { generation, instance, version: crate::VERSION });
+            let hello = Request::Hello { generation, instance: instance.clone(), wirings: wirings.clone() };
+            let version = crate::VERSION;
+            prop_assert_eq!(received(&hello), Incoming::Hello { generation, instance, version, wirings });
         }
 
         #[test]

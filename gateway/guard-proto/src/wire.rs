@@ -1,9 +1,11 @@
 //! Framing, and the few shapes of which bodies are made.
 
-use gateway_core::Instant;
+use std::collections::BTreeMap;
+
+use gateway_core::{Instant, OutputId};
 
 /// Protocol version; both sides must have the same.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Longest frame: kind and body, in bytes.
 pub const MAX_FRAME: usize = 16 * 1024;
 /// Longest text in a message, in bytes.
@@ -20,6 +22,23 @@ impl std::fmt::Display for LeaseId {
         write!(f, "lease{}", self.0)
     }
 }
+
+/// To which wire an output's name belongs: gateway and guard read the site file at different times, and a pulse must
+/// never go to the wire that had the name before.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Wiring(pub u64);
+
+impl Wiring {
+    /// Of a text that says device, channel and polarity (FNV-1a, 64 bits: no secret, no adversary).
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        Self(text.bytes().fold(0xcbf2_9ce4_8422_2325, step))
+    }
+}
+
+/// Every output of a configuration, with its wire.
+pub type Wirings = BTreeMap<OutputId, Wiring>;
 
 /// Bytes that are no message. The connection they came over is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -147,6 +166,13 @@ impl Writer {
         items.iter().fold(self.u8(count), each)
     }
 
+    pub(crate) fn wirings(self, wirings: &Wirings) -> Self {
+        let wirings: Vec<_> = wirings.iter().collect();
+        self.list(&wirings, |w, (output, wiring)| {
+            w.text(output.as_str()).u64(wiring.0)
+        })
+    }
+
     pub(crate) fn finish(mut self) -> Vec<u8> {
         let length = self.0.len() - 2;
         debug_assert!(
@@ -243,6 +269,11 @@ impl<'a> Reader<'a> {
     pub(crate) fn name<T: std::str::FromStr>(&mut self, field: &'static str) -> Result<T, ProtoError> {
         let text = self.text(field)?;
         text.parse().map_err(|_| self.wrong(field))
+    }
+
+    pub(crate) fn wirings(&mut self) -> Result<Wirings, ProtoError> {
+        let entry = |r: &mut Self| Ok((r.name("output")?, Wiring(r.u64()?)));
+        Ok(self.list("wirings", entry)?.into_iter().collect())
     }
 
     pub(crate) fn list<T>(

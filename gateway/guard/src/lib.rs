@@ -21,6 +21,6 @@ pub use client::{ClientParams, GuardClient, GuardReport, Liveness, OperateError,
 pub use clock::{BootClock, boottime};
 pub use notify::Systemd;
 pub use params::{GuardBoard, GuardOutput, GuardParams, SentinelParams};
-pub use process::{GuardError, guard_main, run_guard};
+pub use process::{GuardError, Rested, guard_main, rest_main, run_guard};
 pub use sentinel::{SentinelError, sentinel_main};
 pub use spawn::{GuardProcess, SpawnParams, spawn_guard};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use adapter_api::OutputDriver;
 use gateway_core::OutputId;
+use gateway_guard_proto::Wiring;
 
 /// One output of a board.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct GuardOutput {
     pub max_on: Duration,
     /// Which output.
     pub output: OutputId,
+    /// Device, channel and polarity, to be compared with what the gateway means by the name.
+    pub wiring: Wiring,
 }
 
 /// One device and the outputs that hang on it.

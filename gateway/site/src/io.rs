@@ -96,6 +96,11 @@ pub enum GuardReport {
     },
     /// It is there, and every output rests unless it says otherwise.
     Up,
+    /// Outputs that are another wire to it, or none, since it read another site file: it energises none of them.
+    Wired {
+        /// Which; empty if core and guard agree.
+        differently: Vec<OutputId>,
+    },
 }
 
 /// Everything the site wants.

@@ -1,5 +1,7 @@
 //! `doorline relay-guard`: the process that holds the outputs, and its sentinel.
 
+use gateway_guard::Rested;
+
 use crate::cli::{RelayGuard, exit};
 use crate::commands::site;
 use crate::run;
@@ -12,6 +14,9 @@ pub(super) fn relay_guard(args: &RelayGuard) -> anyhow::Result<u8> {
     } else {
         run::log::to_stderr();
     }
+    if args.rest {
+        return rest(args);
+    }
     // passwords are not the guard's business: it reads the outputs and its own limits, nothing else
     let config = site::load(&args.site.config)?;
     let params = run::guard_params(&config, &args.site.config, args.follow_stdin);
@@ -19,6 +24,29 @@ pub(super) fn relay_guard(args: &RelayGuard) -> anyhow::Result<u8> {
         gateway_guard::sentinel_main(params.boards)?;
     } else {
         gateway_guard::guard_main(params)?;
+    }
+    Ok(exit::OK)
+}
+
+/// Brings every board to rest in place of processes that are no more.
+fn rest(args: &RelayGuard) -> anyhow::Result<u8> {
+    let file = &args.site.config;
+    let (config, file) = match site::load(file) {
+        Ok(config) => (config, file.clone()),
+        Err(error) => {
+            // somebody is at work on the file: the outputs are those of the text that was in force
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            let in_force = gateway_config::state_dir_of(&text).join(run::IN_FORCE);
+            if !in_force.exists() {
+                return Err(error);
+            }
+            (site::load(&in_force)?, in_force)
+        }
+    };
+    let params = run::guard_params(&config, &file, false);
+    match gateway_guard::rest_main(params)? {
+        Rested::LeftToGuard => tracing::info!("a relay guard runs and holds the outputs; it was left alone"),
+        Rested::Written(boards) => tracing::info!(boards, "every output was written to rest"),
     }
     Ok(exit::OK)
 }

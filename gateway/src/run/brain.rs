@@ -12,6 +12,7 @@ use gateway_core::{
     Clock, CommandReply, Instant, LegCommand, LineCommand, LineId, Refusal, Seq, Signal, SiteView,
 };
 use gateway_guard::{GuardClient, Liveness, Systemd};
+use gateway_guard_proto::Wirings;
 use gateway_sip_io::{SipEvent, SipHandle};
 use gateway_site::{Decision, GuardReport, Input, Output, Site, SiteParams};
 use gateway_store::Store;
@@ -31,7 +32,7 @@ const BEAT: Duration = Duration::from_millis(100);
 /// Orders of the process itself.
 pub(crate) enum Order {
     /// Take a new configuration; the answer says what changed.
-    Apply(Box<SiteParams>, u64, oneshot::Sender<String>),
+    Apply(Box<SiteParams>, u64, Wirings, oneshot::Sender<String>),
     /// Another live gateway uses our name, or does no longer.
     SecondInstance(Option<String>),
     /// End calls and stop.
@@ -102,9 +103,9 @@ impl Brain {
                     None => return,
                 },
                 order = self.orders.recv() => match order {
-                    Some(Order::Apply(params, generation, done)) => {
+                    Some(Order::Apply(params, generation, wirings, done)) => {
                         let (now, wall) = (self.clock.now(), self.clock.wall());
-                        self.guard.generation(generation);
+                        self.guard.generation(generation, wirings);
                         let plan = self.site.apply(*params, generation, now, wall);
                         let _ = done.send(plan.to_string());
                         vec![]

@@ -41,6 +41,15 @@ pub(crate) fn inputs(report: GuardReport, faults: &Faults) -> Vec<site::GuardRep
             text: "the relay guard cannot be reached".to_owned(),
         }],
         GuardReport::Guard(report) => said(report, faults),
+        GuardReport::Wired { differently } => {
+            if !differently.is_empty() {
+                tracing::error!(
+                    ?differently,
+                    "the relay guard runs with another site file: start it anew"
+                );
+            }
+            vec![site::GuardReport::Wired { differently }]
+        }
     }
 }
 

@@ -49,6 +49,9 @@ pub(crate) use params::{VIRTUAL_DEBOUNCE, guard as guard_params};
 /// of one version and speak the same protocol.
 pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 
+/// The text in force, in the state folder.
+pub(crate) const IN_FORCE: &str = "in-force.toml";
+
 /// The edge file of the virtual relays.
 pub(crate) fn relay_file(run_dir: &Path) -> PathBuf {
     run_dir.join("virtual-relays.jsonl")
@@ -129,6 +132,7 @@ impl Gateway {
                 instance: run_name(instance, clock.as_ref()),
                 lease: config.guard.lease,
                 socket: params::guard_socket(&config),
+                wirings: params::wirings(&config),
             },
             Arc::clone(&clock),
             silence.clone(),
@@ -263,7 +267,10 @@ impl Gateway {
         kept.with_context(|| format!("{} cannot be replaced", self.in_force.display()))?;
         let (done, answer) = oneshot::channel();
         let site = Box::new(params::site(&new, &self.instance.text()));
-        let told = self.orders.send(Order::Apply(site, generation, done)).await;
+        let told = self
+            .orders
+            .send(Order::Apply(site, generation, params::wirings(&new), done))
+            .await;
         let changed = answer.await;
         if restart {
             self.guard = Some(start_guard(&self.doors, &self.in_force, &self.silence));
@@ -389,8 +396,9 @@ impl Gateway {
             .await
             .is_err()
         {
-            let faults: Vec<String> = self
-                .faults()
+            let faults: Vec<String> = view
+                .borrow()
+                .faults
                 .iter()
                 .map(|f| format!("{}: {}", f.part, f.text))
                 .collect();
@@ -474,7 +482,7 @@ const fn next_generation(number: u64, running: u64, same_text: bool) -> u64 {
 
 /// Keeps the text in force for the relay guard, which must start even when the site file is being edited.
 fn keep(state_dir: &Path, text: &str) -> anyhow::Result<PathBuf> {
-    let path = state_dir.join("in-force.toml");
+    let path = state_dir.join(IN_FORCE);
     std::fs::rename(write_new(state_dir, text)?, &path)?;
     Ok(path)
 }

@@ -63,18 +63,32 @@ impl House {
 
     fn begin_in(dir: tempfile::TempDir, program: &Path, notify: &Path) -> Self {
         std::fs::write(dir.path().join("site.toml"), site(dir.path())).expect("written");
+        let mut house = Self::over(program, dir, notify);
+        house.wait_for("ready: every door can be opened", 1);
+        house.see();
+        house
+    }
+
+    /// A gateway whose guard is run by a supervisor of its own, and read this change of the site file.
+    pub(crate) fn start_beside(change: impl Fn(&str) -> String) -> (Self, Guard) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let text = site(dir.path()) + "\n[guard]\nmode = \"external\"\n";
+        std::fs::write(dir.path().join("site.toml"), &text).expect("written");
+        std::fs::write(dir.path().join("guard.toml"), change(&text)).expect("written");
+        let guard = Guard::start(dir.path(), "guard.toml");
+        (Self::over(Path::new(PROGRAM), dir, Path::new("")), guard)
+    }
+
+    fn over(program: &Path, dir: tempfile::TempDir, notify: &Path) -> Self {
         let gateway = spawn(program, dir.path(), "site.toml", notify);
         let watch = Watch::new(&dir.path().join("run/virtual-relays.jsonl"));
-        let mut house = Self {
+        Self {
             dir,
             edges: Vec::new(),
             gateway,
             seen: 0,
             watch,
-        };
-        house.wait_for("ready: every door can be opened", 1);
-        house.see();
-        house
+        }
     }
 
     /// The same once more, after the first one was killed.
@@ -93,10 +107,7 @@ impl House {
 
     /// Somebody presses the exit button and lets go of it; tells when the relay was energised.
     pub(crate) fn open_by_exit(&mut self) -> Duration {
-        let mut control = self.connect();
-        control.send(&json!({ "act": "pulse", "input": "front-rex", "ms": 300 }));
-        let answer = control.answer();
-        assert!(answer.contains("ok"), "{answer}\n{}", self.story());
+        self.press_exit();
         self.energised()
     }
 
@@ -159,6 +170,18 @@ impl House {
     pub(crate) fn times_on(&mut self) -> usize {
         self.see();
         self.edges.iter().filter(|edge| edge.energised).count()
+    }
+
+    /// Somebody presses the exit button, whatever comes of it.
+    pub(crate) fn press_exit(&self) {
+        let mut control = self.connect();
+        control.send(&json!({ "act": "pulse", "input": "front-rex", "ms": 300 }));
+        let answer = control.answer();
+        assert!(answer.contains("ok"), "{answer}\n{}", self.story());
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.dir.path()
     }
 
     pub(crate) fn connect(&self) -> Control {
@@ -250,6 +273,37 @@ impl House {
     }
 }
 
+/// A relay guard that a supervisor of its own runs.
+pub(crate) struct Guard(Child);
+
+impl Guard {
+    pub(crate) fn start(dir: &Path, file: &str) -> Self {
+        Self(program(
+            Path::new(PROGRAM),
+            dir,
+            &["relay-guard"],
+            file,
+            Path::new(""),
+        ))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // its sentinel finds everything at rest, or brings it there, and ends
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// `doorline relay-guard --rest`, to its end.
+pub(crate) fn rest(dir: &Path, file: &str) -> ExitStatus {
+    let words = ["relay-guard", "--rest"];
+    program(Path::new(PROGRAM), dir, &words, file, Path::new(""))
+        .wait()
+        .expect("it ends")
+}
+
 impl Drop for House {
     fn drop(&mut self) {
         // Whatever state it was left in; the guard and its sentinel follow by themselves.
@@ -287,14 +341,19 @@ pub(crate) fn children(pid: u32) -> Vec<u32> {
         .collect()
 }
 
-fn spawn(program: &Path, dir: &Path, file: &str, notify: &Path) -> Child {
+fn spawn(of: &Path, dir: &Path, file: &str, notify: &Path) -> Child {
+    program(of, dir, &["run"], file, notify)
+}
+
+fn program(program: &Path, dir: &Path, words: &[&str], file: &str, notify: &Path) -> Child {
     let log = File::options()
         .append(true)
         .create(true)
         .open(dir.join("log"))
         .expect("a log");
     Command::new(program)
-        .args(["run", "--config"])
+        .args(words)
+        .arg("--config")
         .arg(dir.join(file))
         .env("DOORLINE_LOG", "info")
         .env("NO_COLOR", "1")

@@ -1,13 +1,15 @@
 //! The real programs on a virtual site: what happens to a door when processes are killed, frozen, reloaded with
 //! good and bad files, or started twice. Each test ends with a door that still opens.
 
+mod board;
 mod house;
 mod reader;
 mod unread;
 
 use std::time::Duration;
 
-use house::{House, STRIKE, children, free_port};
+use board::Board;
+use house::{Guard, House, STRIKE, children, free_port, rest};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -220,4 +222,49 @@ fn the_supervisor_hears_when_the_doors_can_be_opened() {
             .unwrap_or_else(|e| panic!("{e}\n{}", house.story()));
         heard.push_str(&String::from_utf8_lossy(&buffer[..n]));
     }
+}
+
+#[test]
+fn a_guard_that_read_another_file_energises_nothing_and_that_is_said_until_it_is_started_anew() {
+    let (mut house, guard) = House::start_beside(|text| text.replace("front-strike", "old-strike"));
+    house.wait_for("the relay guard runs with another site file", 1);
+    // not only said: the door does not count as one that can be opened
+    house.wait_for("not every door can be opened after 5 s", 1);
+    house.wait_for("output front-strike is another wire or missing", 1);
+    house.press_exit();
+    house.wait_for("refused", 1);
+    assert_eq!(house.times_on(), 0, "{}", house.story());
+    drop(guard);
+    let _guard = Guard::start(house.folder(), "site.toml");
+    house.ready_again(2);
+    house.open_by_exit();
+    house.rest();
+}
+
+#[test]
+fn the_last_act_of_a_unit_writes_a_board_to_rest_that_was_left_on() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let board = Board::left_on();
+    let run = dir.path().display();
+    let site = format!(
+        "[site]\nid = \"a\"\nname = \"A\"\nnumber = \"000000001\"\naddress = \"1 Example Street\"\n\
+         state-dir = \"{run}/state\"\nrun-dir = \"{run}/run\"\n\
+         [outputs.strike.lcus1]\nport = \"{}\"\nchannel = 3\n",
+        board.port.display()
+    );
+    std::fs::write(dir.path().join("site.toml"), &site).expect("written");
+    assert!(board.is_on(3));
+    assert!(rest(dir.path(), "site.toml").success());
+    board.wait_off(3);
+    // somebody is at work on the file: the outputs are those of the text that was in force
+    std::fs::create_dir(dir.path().join("state")).expect("made");
+    std::fs::write(dir.path().join("state/in-force.toml"), &site).expect("written");
+    std::fs::write(
+        dir.path().join("site.toml"),
+        site.replace("channel = 3", "channel = "),
+    )
+    .expect("written");
+    board.switch_on(3);
+    assert!(rest(dir.path(), "site.toml").success());
+    board.wait_off(3);
 }

@@ -13,7 +13,7 @@ use gateway_core::{Instant, OutputId};
 
 use crate::report::{OutputState, RefuseWhy, ReleaseWhy, Report};
 use crate::request::{Incoming, Order};
-use crate::wire::{LeaseId, VERSION};
+use crate::wire::{LeaseId, VERSION, Wiring, Wirings};
 use used::Instances;
 
 /// What the guard's own configuration says of one output.
@@ -25,6 +25,8 @@ pub struct OutputLimits {
     pub max_on: Duration,
     /// Which output.
     pub output: OutputId,
+    /// Device, channel and polarity, to be compared with what the gateway means.
+    pub wiring: Wiring,
 }
 
 /// A configuration that cannot be guarded.
@@ -159,6 +161,7 @@ struct Slot {
     /// When the coil was switched on; kept while one lease takes over from another.
     on_since: Option<Instant>,
     state: State,
+    wiring: Wiring,
 }
 
 /// The lease machine. Sans-IO: feed it, then drain [`poll_action`](Self::poll_action).
@@ -168,6 +171,8 @@ pub struct Holder {
     generation: u64,
     instances: Instances,
     lease: Duration,
+    /// The wires that the gateway means.
+    meant: Wirings,
     slots: BTreeMap<OutputId, Slot>,
     stopping: bool,
 }
@@ -183,11 +188,18 @@ impl Holder {
         }
         let mut lines: BTreeMap<String, OutputId> = BTreeMap::new();
         let mut slots = BTreeMap::new();
-        for OutputLimits { line, max_on, output } in outputs {
+        for limits in outputs {
+            let OutputLimits {
+                line,
+                max_on,
+                output,
+                wiring,
+            } = limits;
             let slot = Slot {
                 max_on,
                 on_since: None,
                 state: State::Unusable,
+                wiring,
             };
             if slots.insert(output.clone(), slot).is_some() {
                 return Err(HolderError::Twice { output });
@@ -206,6 +218,7 @@ impl Holder {
             generation: 0,
             instances: Instances::default(),
             lease,
+            meant: Wirings::new(),
             slots,
             stopping: false,
         })
@@ -216,11 +229,15 @@ impl Holder {
         // First what time has done: a renewal that comes after the lapse renews nothing.
         self.handle_timeout(now);
         match message {
-            Incoming::Generation(n) => self.generation = self.generation.max(n),
+            Incoming::Generation { generation, wirings } => {
+                self.generation = self.generation.max(generation);
+                self.meant = wirings;
+            }
             Incoming::Hello {
                 generation,
                 instance,
                 version,
+                wirings,
             } => {
                 if version != VERSION {
                     self.actions.push_back(Action::Close);
@@ -232,6 +249,7 @@ impl Holder {
                 } else {
                     generation
                 };
+                self.meant = wirings;
                 self.connected = true;
                 self.actions.push_back(Action::Welcome);
             }
@@ -366,6 +384,7 @@ impl Holder {
             },
             output: output.clone(),
             usable: !matches!(slot.state, State::Unusable),
+            wiring: slot.wiring,
         };
         self.slots.iter().map(state).collect()
     }
@@ -397,8 +416,11 @@ impl Holder {
         } else if not_after <= now {
             Some(RefuseWhy::Late)
         } else {
-            match self.slots.get(&output).map(|slot| slot.state) {
+            let slot = self.slots.get(&output);
+            let other = slot.is_some_and(|slot| self.meant.get(&output) != Some(&slot.wiring));
+            match slot.map(|slot| slot.state) {
                 None => Some(RefuseWhy::NoOutput),
+                Some(_) if other => Some(RefuseWhy::OtherWiring),
                 Some(State::Releasing { .. }) => Some(RefuseWhy::Busy),
                 Some(State::Unusable) => Some(RefuseWhy::DeviceFault),
                 Some(State::Energised(_) | State::Energising(_) | State::Resting) => None,

@@ -21,6 +21,18 @@ fn limits(output: &str, line: &str) -> OutputLimits {
         line: line.into(),
         max_on: ms(25_000),
         output: output.parse().expect("a name"),
+        wiring: Wiring::of(line),
+    }
+}
+
+fn wirings(line: &str) -> Wirings {
+    [(strike(), Wiring::of(line))].into()
+}
+
+fn generation(generation: u64, line: &str) -> Incoming {
+    Incoming::Generation {
+        generation,
+        wirings: wirings(line),
     }
 }
 
@@ -43,6 +55,7 @@ fn hello(holder: &mut Holder, instance: &str, generation: u64) {
         generation,
         instance: instance.into(),
         version: VERSION,
+        wirings: wirings("a"),
     };
     holder.handle_message(t(0), hello);
     assert_eq!(drain(holder), [Action::Welcome]);
@@ -264,12 +277,12 @@ fn a_used_grant_stays_used_after_a_reconnect() {
 #[test]
 fn a_new_generation_refuses_older_grants_and_a_running_pulse_goes_on() {
     let mut holder = running(1, 900);
-    holder.handle_message(t(5), Incoming::Generation(6));
+    holder.handle_message(t(5), generation(6, "a"));
     assert_eq!(holder.poll_timeout(), Some(t(900)));
     holder.handle_message(t(6), Incoming::Operate(order(2, 500, 600)));
     assert_eq!(drain(&mut holder), [refused(2, RefuseWhy::OldGeneration)]);
     // An older number cannot bring older grants back.
-    holder.handle_message(t(7), Incoming::Generation(5));
+    holder.handle_message(t(7), generation(5, "a"));
     holder.handle_message(t(7), Incoming::Operate(order(3, 500, 600)));
     assert_eq!(drain(&mut holder), [refused(3, RefuseWhy::OldGeneration)]);
 }
@@ -344,9 +357,52 @@ fn a_gateway_of_another_version_is_sent_away() {
         generation: 5,
         instance: "x".into(),
         version: VERSION + 1,
+        wirings: Wirings::new(),
     };
     holder.handle_message(t(0), hello);
     assert_eq!(drain(&mut holder), [Action::Close]);
+}
+
+#[test]
+fn a_name_that_means_another_wire_to_the_gateway_energises_nothing() {
+    let mut holder = ready();
+    // the gateway took another file, the guard did not
+    holder.handle_message(t(0), generation(5, "b"));
+    holder.handle_message(t(1), Incoming::Operate(order(1, 500, 600)));
+    assert_eq!(drain(&mut holder), [refused(1, RefuseWhy::OtherWiring)]);
+    // it knows no such output any more
+    let nothing = Incoming::Generation {
+        generation: 5,
+        wirings: Wirings::new(),
+    };
+    holder.handle_message(t(2), nothing);
+    holder.handle_message(t(2), Incoming::Operate(order(2, 500, 600)));
+    assert_eq!(drain(&mut holder), [refused(2, RefuseWhy::OtherWiring)]);
+    // the file from before is back
+    holder.handle_message(t(3), generation(5, "a"));
+    holder.handle_message(t(3), Incoming::Operate(order(3, 500, 600)));
+    assert_eq!(drain(&mut holder), [energise(3, 500)]);
+    // a gateway that says hello with another wire
+    let hello = Incoming::Hello {
+        generation: 5,
+        instance: "run-2".into(),
+        version: VERSION,
+        wirings: wirings("b"),
+    };
+    let mut holder = Holder::new(vec![limits("strike", "a")], LEASE).expect("one output");
+    holder.handle_fact(
+        t(0),
+        Fact::Resting {
+            at: t(0),
+            output: strike(),
+        },
+    );
+    holder.handle_message(t(0), hello);
+    holder.handle_message(t(1), Incoming::Operate(order(1, 500, 600)));
+    assert_eq!(
+        drain(&mut holder),
+        [Action::Welcome, refused(1, RefuseWhy::OtherWiring)]
+    );
 }
 
 #[test]
@@ -424,7 +480,7 @@ proptest! {
                 Step::Release => holder.handle_message(t(now), Incoming::Release(strike())),
                 Step::Gone => {
                     holder.handle_gone();
-                    let hello = Incoming::Hello { generation: 5, instance: "run-1".into(), version: VERSION };
+                    let hello = Incoming::Hello { generation: 5, instance: "run-1".into(), version: VERSION, wirings: wirings("a") };
                     holder.handle_message(t(now), hello);
                 }
                 Step::Fail => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gateway_access::Grant;
 use gateway_core::{Clock, Instant, OutputId};
-use gateway_guard_proto::{DeviceFault, LeaseId, Operate, OutputState, Report};
+use gateway_guard_proto::{DeviceFault, LeaseId, Operate, OutputState, Report, Wirings};
 use tokio::sync::{Notify, mpsc};
 
 /// Orders that wait for the client's task.
@@ -28,6 +28,8 @@ pub struct ClientParams {
     pub lease: Duration,
     /// The guard's socket.
     pub socket: PathBuf,
+    /// The wires that our outputs mean.
+    pub wirings: Wirings,
 }
 
 /// What the guard, or the way to it, says.
@@ -56,6 +58,12 @@ pub enum GuardReport {
         /// What it holds.
         outputs: Vec<OutputState>,
     },
+    /// Outputs that are another wire to the guard, or none: it read another site file. It energises none of them.
+    /// Said after each [`Up`](Self::Up) and each new generation, also when there are none.
+    Wired {
+        /// Which.
+        differently: Vec<OutputId>,
+    },
 }
 
 /// An order that could not be given.
@@ -67,7 +75,7 @@ pub struct OperateError {
 }
 
 enum Job {
-    Generation(u64),
+    Generation(u64, Wirings),
     Operate(Operate),
     Release(OutputId),
 }
@@ -159,9 +167,10 @@ impl GuardClient {
         }
     }
 
-    /// A configuration generation is in force: older Grants are refused by the guard from here on.
-    pub fn generation(&self, generation: u64) {
-        if self.jobs.try_send(Job::Generation(generation)).is_err() {
+    /// A configuration is in force: Grants of older ones are refused by the guard from here on, and so are outputs
+    /// that it knows as another wire.
+    pub fn generation(&self, generation: u64, wirings: Wirings) {
+        if self.jobs.try_send(Job::Generation(generation, wirings)).is_err() {
             tracing::warn!("a generation was not sent: too many orders wait for the guard");
         }
     }

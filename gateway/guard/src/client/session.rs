@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::{Clock, Instant, OutputId};
-use gateway_guard_proto::{FrameReader, LeaseId, ProtoError, Report, Request, VERSION};
+use gateway_guard_proto::{FrameReader, LeaseId, OutputState, ProtoError, Report, Request, VERSION, Wirings};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -42,6 +42,8 @@ enum LinkError {
 pub(super) struct Link {
     clock: Arc<dyn Clock>,
     generation: u64,
+    /// What the guard means by its outputs.
+    guards: Wirings,
     jobs: mpsc::Receiver<Job>,
     leases: BTreeMap<LeaseId, OutputId>,
     liveness: Liveness,
@@ -67,6 +69,7 @@ impl Link {
         Self {
             clock,
             generation,
+            guards: Wirings::new(),
             jobs,
             leases: BTreeMap::new(),
             liveness,
@@ -119,7 +122,7 @@ impl Link {
             tokio::select! {
                 () = &mut over => return Ok(()),
                 job = self.jobs.recv() => match job.ok_or(LinkError::Ends)? {
-                    Job::Generation(n) => self.generation = n,
+                    Job::Generation(n, wirings) => (self.generation, self.params.wirings) = (n, wirings),
                     Job::Operate(operate) => {
                         let order = operate.order();
                         let (lease, output) = (order.lease, order.output.clone());
@@ -143,6 +146,7 @@ impl Link {
             &Request::Hello {
                 generation: self.generation,
                 instance,
+                wirings: self.params.wirings.clone(),
             },
         )
         .await?;
@@ -201,7 +205,10 @@ impl Link {
             } => {
                 self.up = true;
                 self.welcomed = true;
-                self.tell(GuardReport::Up { faults, outputs }).await
+                let wiring = |o: &OutputState| (o.output.clone(), o.wiring);
+                self.guards = outputs.iter().map(wiring).collect();
+                self.tell(GuardReport::Up { faults, outputs }).await?;
+                self.compare().await
             }
             Report::Welcome { version, .. } => Err(LinkError::Version(version)),
             Report::Alarm { .. }
@@ -215,11 +222,23 @@ impl Link {
         }
     }
 
+    /// Says which of our outputs the guard knows as another wire.
+    async fn compare(&self) -> Result<(), LinkError> {
+        let ours = self.params.wirings.iter();
+        let differently = ours
+            .filter(|(output, wiring)| self.guards.get(*output) != Some(wiring))
+            .map(|(output, _)| output.clone())
+            .collect();
+        self.tell(GuardReport::Wired { differently }).await
+    }
+
     async fn job(&mut self, stream: &mut UnixStream, job: Job) -> Result<(), LinkError> {
         match job {
-            Job::Generation(n) => {
-                self.generation = n;
-                write(stream, &Request::Generation(n)).await
+            Job::Generation(generation, wirings) => {
+                self.generation = generation;
+                self.params.wirings.clone_from(&wirings);
+                write(stream, &Request::Generation { generation, wirings }).await?;
+                self.compare().await
             }
             Job::Operate(operate) => {
                 let order = operate.order().clone();

@@ -2,6 +2,7 @@
 
 mod board;
 mod conn;
+mod rest;
 mod socket;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use crate::params::{GuardBoard, GuardParams};
 use crate::sentinel::Link;
 use board::{Board, News, Want, Wish, Wishes};
 use conn::{Conn, ConnError};
+pub use rest::{Rested, rest_main};
 use socket::{Socket, SocketError};
 
 /// A gateway that was silent for this long gives way to one that connects.
@@ -62,6 +64,12 @@ pub enum GuardError {
     NotAtRest {
         /// Which.
         outputs: Vec<OutputId>,
+    },
+    /// A board did not answer, so nobody knows what its relays do.
+    #[error("not at rest, as it does not answer: {}; look at it, or cut its supply", devices.join(", "))]
+    NotRested {
+        /// Which.
+        devices: Vec<String>,
     },
     /// No socket.
     #[error("socket {path} cannot be served: {text}")]
@@ -173,6 +181,7 @@ impl Guard {
                 line: format!("{device} channel {}", o.channel),
                 max_on: o.max_on,
                 output: o.output.clone(),
+                wiring: o.wiring,
             })
         });
         let holder = Holder::new(limits.collect(), params.lease)?;

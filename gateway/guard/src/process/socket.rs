@@ -94,6 +94,11 @@ fn file_at(path: &Path) -> io::Result<(u64, u64)> {
 
 /// Takes the lock beside the socket, waiting for a guard that is about to end.
 pub(super) async fn lock(socket: &Path) -> Result<std::fs::File, SocketError> {
+    lock_within(socket, WAIT).await
+}
+
+/// The same, with another patience.
+pub(super) async fn lock_within(socket: &Path, wait: Duration) -> Result<std::fs::File, SocketError> {
     let mut path = socket.as_os_str().to_owned();
     path.push(".lock");
     let path = PathBuf::from(path);
@@ -124,7 +129,7 @@ pub(super) async fn lock(socket: &Path) -> Result<std::fs::File, SocketError> {
             Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
             Err(error) => return Err(failed(error.into())),
         }
-        if awake().since(started) > WAIT {
+        if awake().since(started) >= wait {
             return Err(SocketError::Held { path });
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

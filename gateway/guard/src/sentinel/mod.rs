@@ -154,7 +154,8 @@ async fn ended(guard: &AsyncFd<OwnedFd>) {
     let _ = guard.readable().await;
 }
 
-async fn write_to_rest(mut board: GuardBoard) {
+/// Claims a board, which writes it to rest. False if it did not answer in time.
+pub(crate) async fn write_to_rest(mut board: GuardBoard) -> bool {
     let channels = board.channels();
     let device = board.driver.device();
     let started = awake();
@@ -162,7 +163,7 @@ async fn write_to_rest(mut board: GuardBoard) {
         let text = match tokio::time::timeout(CLAIM, board.driver.claim(&channels)).await {
             Ok(Ok(())) => {
                 tracing::warn!(%device, "the board was written to rest in place of the guard");
-                return;
+                return true;
             }
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer".to_owned(),
@@ -171,4 +172,5 @@ async fn write_to_rest(mut board: GuardBoard) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     tracing::error!(%device, "the board could not be written to rest: cut its supply if a relay is still on");
+    false
 }

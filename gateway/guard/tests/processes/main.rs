@@ -9,8 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use gateway_guard::boottime;
-use rig::{LEASE, Rig, children, in_time, ms, role, run, send, send_pid};
+use gateway_guard::{Rested, boottime};
+use rig::{LEASE, Relay, Rig, children, in_time, ms, role, run, send, send_pid};
 use rustix::process::Signal;
 
 const LONG: u64 = 20_000;
@@ -41,10 +41,21 @@ fn main() -> ExitCode {
             ("guard killed that its gateway starts again", guard_restarted),
             ("serial relay: guard killed", serial_guard_killed),
             ("serial relay: guard frozen", serial_guard_frozen),
+            ("all killed, then the last act of the unit", all_killed),
+            (
+                "serial relay: all killed, then the last act of the unit",
+                serial_all_killed,
+            ),
+            (
+                "last act of a unit beside a guard that lives",
+                rest_beside_a_guard,
+            ),
+            ("last act of a unit without its board", rest_without_board),
             ("gateway killed and started again at once", orphan_left_alone),
             ("run folder emptied", folder_emptied),
             ("order without a guard", no_guard),
             ("grant of an older generation", old_generation),
+            ("output that is another wire to the gateway", other_wire),
             ("strangers at the socket", strangers),
         ])
     })
@@ -293,6 +304,60 @@ fn serial_guard_killed() -> String {
     in_time(&rig, killed, off, killed)
 }
 
+/// Gateway, guard and sentinel at once, in a pulse, on a board that latches.
+fn all_killed_on(mut rig: Rig) -> String {
+    rig.pulse(LONG);
+    let mut guard = rig.guard.take().expect("started");
+    let guard_pid = guard.id();
+    // Frozen first, so that none can act on the death of another; a guard that is frozen starts no other sentinel.
+    for sentinel in children(guard_pid) {
+        send_pid(sentinel, Signal::STOP);
+    }
+    send_pid(guard_pid, Signal::STOP);
+    for sentinel in children(guard_pid) {
+        send_pid(sentinel, Signal::KILL);
+    }
+    send_pid(guard_pid, Signal::KILL);
+    send(&rig.gateway, Signal::KILL);
+    guard.wait().expect("it ended");
+    assert!(
+        rig.relay.is_on(),
+        "the board latches, and nobody is left\n{}",
+        rig.story()
+    );
+    let asked = boottime();
+    assert_eq!(rig.rest().expect("it answers"), Rested::Written(1));
+    let off = rig.wait_relay(false);
+    assert_eq!(rig.relay.times_on(), 1, "{}", rig.story());
+    in_time(&rig, asked, off, asked)
+}
+
+fn all_killed() -> String {
+    all_killed_on(Rig::on_file().started())
+}
+
+fn serial_all_killed() -> String {
+    all_killed_on(Rig::on_serial().started())
+}
+
+fn rest_beside_a_guard() -> String {
+    let mut rig = Rig::on_file().started();
+    let on = rig.pulse(2500);
+    assert_eq!(rig.rest().expect("nothing to do"), Rested::LeftToGuard);
+    let off = rig.wait_relay(false);
+    assert!(off.since(on) >= ms(2400), "the pulse goes on\n{}", rig.story());
+    in_time(&rig, on, off, on + ms(2500))
+}
+
+fn rest_without_board() -> String {
+    let mut rig = Rig::on_file();
+    rig.relay = Relay::File(rig.path("no/such/folder/relay"));
+    let error = rig.rest().expect_err("nobody can say that it rests");
+    let text = error.to_string();
+    assert!(text.contains("no/such/folder/relay"), "{text}");
+    text
+}
+
 fn serial_guard_frozen() -> String {
     let mut rig = Rig::on_serial().started();
     rig.pulse(LONG);
@@ -368,6 +433,23 @@ fn old_generation() -> String {
     rig.pulse(100);
     assert_eq!(rig.relay.times_on(), 1, "{}", rig.story());
     "refused".into()
+}
+
+fn other_wire() -> String {
+    let mut rig = Rig::on_file().started();
+    rig.wait_report("Wired { differently: [] }", 1);
+    // the gateway takes a file in which the name is another wire; the guard, run by its own unit, does not
+    rig.tell("rewire 2");
+    rig.wait_report("Wired { differently: [strike] }", 1);
+    rig.tell("operate 5000");
+    rig.wait_report("why: OtherWiring", 1);
+    assert_eq!(rig.relay.times_on(), 0, "{}", rig.story());
+    // the guard was started anew with the same file
+    rig.tell("rewire 1");
+    rig.wait_report("Wired { differently: [] }", 2);
+    rig.pulse(300);
+    rig.wait_relay(false);
+    "nothing moved until both meant the same wire".to_owned()
 }
 
 fn strangers() -> String {

@@ -15,10 +15,11 @@ use adapter_serial_relay::{BAUD, FRAME_BYTES, Frame, Lcus1};
 use gateway_access::{Access, Context, DoorPolicy, Grant, Policy, Request, RexKind};
 use gateway_core::{DoorId, Instant, OutputId};
 use gateway_guard::{
-    BootClock, ClientParams, GuardBoard, GuardClient, GuardOutput, GuardParams, GuardReport, Liveness,
-    SentinelParams, Silence, SpawnParams, boottime, guard_main, sentinel_main, spawn_guard,
+    BootClock, ClientParams, GuardBoard, GuardClient, GuardError, GuardOutput, GuardParams, GuardReport,
+    Liveness, Rested, SentinelParams, Silence, SpawnParams, boottime, guard_main, rest_main, sentinel_main,
+    spawn_guard,
 };
-use gateway_guard_proto::Report;
+use gateway_guard_proto::{Report, Wiring, Wirings};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -72,6 +73,7 @@ impl Relay {
             channel,
             max_on: Duration::from_secs(25),
             output: output(),
+            wiring: wiring("1"),
         }];
         GuardBoard { driver, outputs }
     }
@@ -255,6 +257,7 @@ async fn gateway(dir: &Path, board: &str, starts: bool) {
         instance,
         lease: LEASE,
         socket: dir.join("guard.sock"),
+        wirings: wirings("1"),
     };
     let (client, mut reports, liveness) = GuardClient::connect(params, Arc::new(BootClock), silence);
     let (tell, mut lines) = mpsc::channel(16);
@@ -290,9 +293,8 @@ async fn gateway(dir: &Path, board: &str, starts: bool) {
                         let _ = client.operate(grants.next(generation), pulse);
                     }
                     ["release"] => client.release(output()),
-                    ["generation", n] => {
-                        client.generation(n.parse().expect("a number"));
-                    }
+                    ["generation", n] => client.generation(n.parse().expect("a number"), wirings("1")),
+                    ["rewire", wire] => client.generation(generation, wirings(wire)),
                     ["adopt", n] => generation = n.parse().expect("a number"),
                     ["freeze"] => alive = false,
                     ["measure", pulses] => {
@@ -330,7 +332,10 @@ async fn measure(
                 }
                 GuardReport::Guard(Report::Released { .. }) => break,
                 GuardReport::Guard(_) => {}
-                other @ (GuardReport::Lost { .. } | GuardReport::Unsent { .. } | GuardReport::Up { .. }) => {
+                other @ (GuardReport::Lost { .. }
+                | GuardReport::Unsent { .. }
+                | GuardReport::Up { .. }
+                | GuardReport::Wired { .. }) => {
                     panic!("{other:?}")
                 }
             }
@@ -344,6 +349,15 @@ async fn measure(
         at(99),
         at(100)
     )
+}
+
+/// What the file board's one output is to the guard if `wire` is "1".
+fn wiring(wire: &str) -> Wiring {
+    Wiring::of(wire)
+}
+
+fn wirings(wire: &str) -> Wirings {
+    [(output(), wiring(wire))].into()
 }
 
 /// The processes of one test. Whatever still runs at its end is killed.
@@ -443,6 +457,18 @@ impl Rig {
     }
 
     /// A gateway that finds its guard; returns when it is up.
+    /// The last act of the unit.
+    #[allow(dead_code, reason = "one of the two test programs uses it")]
+    pub(crate) fn rest(&self) -> Result<Rested, GuardError> {
+        rest_main(GuardParams {
+            boards: vec![Relay::board(&self.relay.spec())],
+            follow_stdin: false,
+            lease: LEASE,
+            sentinel: None,
+            socket: self.dir.path().join("guard.sock"),
+        })
+    }
+
     pub(crate) fn start_gateway(&mut self, option: &str) {
         self.gateway = Some(self.child("gateway", option));
         self.wait_report("Up {", 1);

@@ -51,6 +51,11 @@ impl Site {
             self.params.accept_untimed,
             self.discard_before + SETTLE,
         )?;
+        // Its date tells whether it is news, and a date says nothing by a clock that is not believed.
+        if !self.clock_trusted && request.at.is_some() && request.origin.factor == Factor::Mqtt {
+            let text = "the gateway's clock is not trusted, so the command's date says nothing; check its time source";
+            return Err((Refusal::Stale, text.to_owned()));
+        }
         if let Some(instance) = self
             .second
             .as_ref()

@@ -1,5 +1,7 @@
 //! Opening, and what the guard reports.
 
+use std::collections::BTreeSet;
+
 use gateway_access::{Decision as Verdict, Request};
 use gateway_core::{
     DoorEvent, DoorId, Event, Factor, GatewayEvent, InputId, LockState, OutputId, Refusal, RingId, Subject,
@@ -29,6 +31,15 @@ impl Site {
         }
         let egress = matches!(factor, Factor::Rex | Factor::Fire);
         if !egress && let Err(text) = self.guard.clone() {
+            self.deny(now, &door, factor, ring, &text);
+            return Err((Refusal::Fault, text));
+        }
+        if let Some(output) = params
+            .output
+            .as_ref()
+            .filter(|o| !egress && self.miswired.contains(o))
+        {
+            let text = miswired(output);
             self.deny(now, &door, factor, ring, &text);
             return Err((Refusal::Fault, text));
         }
@@ -179,7 +190,22 @@ impl Site {
                 }
                 self.guard = Ok(());
             }
+            GuardReport::Wired { differently } => self.wired(now, differently),
         }
+    }
+
+    /// Core and guard compared their outputs. An exit is tried all the same; the guard refuses what is another wire.
+    fn wired(&mut self, now: Now, differently: Vec<OutputId>) {
+        let differently: BTreeSet<OutputId> = differently.into_iter().collect();
+        for output in differently.difference(&self.miswired.clone()) {
+            let text = miswired(output);
+            self.gateway(now, GatewayEvent::Guard { text, up: false });
+        }
+        if differently.is_empty() && !self.miswired.is_empty() {
+            let text = "the relay guard runs with the same outputs again".to_owned();
+            self.gateway(now, GatewayEvent::Guard { text, up: true });
+        }
+        self.miswired = differently;
     }
 
     fn doors_with(&self, output: &OutputId) -> Vec<DoorId> {
@@ -202,4 +228,12 @@ impl Site {
                 .is_some_and(|input| input.simulated),
         }
     }
+}
+
+/// What is wrong with an output that core and guard know as different wires, and what to do.
+pub(super) fn miswired(output: &OutputId) -> String {
+    format!(
+        "the relay guard runs with another site file, in which output {output} is another wire or missing, and energises \
+         nothing there; start the guard anew (systemctl restart doorline-guard)"
+    )
 }

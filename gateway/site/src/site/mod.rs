@@ -14,7 +14,7 @@ use std::time::Duration;
 use gateway_access::{Access, Context, DigitCollector, LockOut};
 use gateway_core::{
     AccountId, AccountState, ButtonId, Cause, DeviceId, DoorId, Envelope, Event, GatewayEvent, InputId,
-    Instant, LegEvent, LineId, PanelId, ReaderId, RingId, SiteView, Timestamp,
+    Instant, LegEvent, LineId, OutputId, PanelId, ReaderId, RingId, SiteView, Timestamp,
 };
 use gateway_door::Door;
 use gateway_line::Line;
@@ -80,6 +80,8 @@ pub struct Site {
     keypads: BTreeMap<ReaderId, DigitCollector>,
     levels: Levels,
     lines: BTreeMap<LineId, LineUnit>,
+    /// Outputs that are another wire to the guard.
+    miswired: BTreeSet<OutputId>,
     news: News,
     next_leg: u64,
     out: VecDeque<Output>,
@@ -123,6 +125,7 @@ impl Site {
             keypads: BTreeMap::new(),
             levels: Levels::default(),
             lines: BTreeMap::new(),
+            miswired: BTreeSet::new(),
             news: News::new(now),
             next_leg: 0,
             out: VecDeque::new(),

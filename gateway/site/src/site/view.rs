@@ -84,7 +84,8 @@ impl Site {
                 && journal
                 && self.ready
                 && !self.stopping
-                && self.guard.is_ok(),
+                && self.guard.is_ok()
+                && params.output.as_ref().is_none_or(|o| !self.miswired.contains(o)),
             contact: door.map_or(ContactState::Unknown, |d| d.contact()),
             forced: door.is_some_and(|d| d.is_forced()),
             held_open: door.is_some_and(|d| d.is_held_open()),
@@ -133,6 +134,9 @@ impl Site {
         if let Err(text) = &self.guard {
             fault("guard".to_owned(), text);
         }
+        for output in &self.miswired {
+            fault(format!("output:{output}"), &super::doors::miswired(output));
+        }
         if let Err(text) = &self.journal {
             fault("journal".to_owned(), text);
         }
@@ -143,7 +147,7 @@ impl Site {
         if !self.clock_trusted {
             fault(
                 "clock".to_owned(),
-                "the wall clock is not trusted; check the time source",
+                "the wall clock is not trusted: commands with a date and API tokens wait; check the time source, or set it",
             );
         }
         for (id, (state, detail)) in &self.accounts {

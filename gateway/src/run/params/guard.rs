@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use adapter_api::OutputDriver;
-use gateway_config::{Config, OutputDriver as Driver};
+use gateway_config::{Config, Output, OutputDriver as Driver};
 use gateway_core::OutputId;
 use gateway_guard::{GuardBoard, GuardOutput, GuardParams, SentinelParams};
+use gateway_guard_proto::{Wiring, Wirings};
 
 use crate::run::{THIS_PROGRAM, relay_file};
 
@@ -36,6 +37,24 @@ pub(crate) fn guard(config: &Config, file: &Path, follow_stdin: bool) -> GuardPa
     }
 }
 
+/// The wire of each output, for gateway and guard to compare.
+pub(crate) fn wirings(config: &Config) -> Wirings {
+    let wire = |(id, output): (&OutputId, &Output)| (id.clone(), wiring(output));
+    config.outputs.iter().map(wire).collect()
+}
+
+/// Device, channel and polarity. Limits are not part of it: each side keeps its own, and the shorter one counts.
+fn wiring(output: &Output) -> Wiring {
+    Wiring::of(&match &output.driver {
+        Driver::Gpio(pin) => {
+            let level = if pin.active_low { "low" } else { "high" };
+            format!("gpio {} {} {level}", pin.chip.display(), pin.line)
+        }
+        Driver::Lcus1(relay) => format!("lcus1 {} {}", relay.port.display(), relay.channel),
+        Driver::Virtual(_) => "virtual".to_owned(),
+    })
+}
+
 /// One board for each chip, serial port, and for all that is virtual.
 fn boards(config: &Config) -> Vec<GuardBoard> {
     let mut gpio: BTreeMap<(PathBuf, bool), Vec<(OutputId, &gateway_config::GpioOutput)>> = BTreeMap::new();
@@ -63,6 +82,7 @@ fn boards(config: &Config) -> Vec<GuardBoard> {
             .get(id)
             .map_or(std::time::Duration::ZERO, |o| o.max_on),
         output: id.clone(),
+        wiring: config.outputs.get(id).map_or(Wiring(0), wiring),
     };
     let mut boards = vec![];
     for ((chip, rppal), pins) in &gpio {

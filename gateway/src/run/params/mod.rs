@@ -5,7 +5,7 @@ mod outside;
 mod sip;
 mod site;
 
-pub(crate) use guard::{guard, socket as guard_socket};
+pub(crate) use guard::{guard, socket as guard_socket, wirings};
 pub(crate) use outside::{http, mqtt};
 pub(crate) use sip::sip;
 pub(crate) use site::{VIRTUAL_DEBOUNCE, site};

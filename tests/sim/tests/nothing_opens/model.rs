@@ -157,8 +157,11 @@ impl Model {
             Input::Guard(report) => match report {
                 GuardReport::Down { .. } => self.guard = false,
                 GuardReport::Up => self.guard = true,
-                GuardReport::Energised { .. } | GuardReport::Failed { .. } | GuardReport::Released { .. } => {
-                }
+                GuardReport::Energised { .. }
+                | GuardReport::Failed { .. }
+                | GuardReport::Released { .. }
+                // refusing more is no opening
+                | GuardReport::Wired { .. } => {}
             },
             Input::Journal { ok, .. } => self.journal = *ok,
             Input::Leg(event) => self.leg(now, event),

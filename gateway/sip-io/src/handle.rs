@@ -98,6 +98,18 @@ impl SipHandle {
         self.ask(Request::Leg(command)).await
     }
 
+    /// As [`command`](Self::command), without waiting: a command that finds 256 queued is given back.
+    ///
+    /// # Errors
+    /// [`SipError::Gone`] if the engine has stopped.
+    pub fn try_command(&self, command: LegCommand) -> Result<Option<LegCommand>, SipError> {
+        match self.requests.try_send(Request::Leg(command)) {
+            Ok(()) => Ok(None),
+            Err(mpsc::error::TrySendError::Full(Request::Leg(command))) => Ok(Some(command)),
+            Err(_) => Err(SipError::Gone),
+        }
+    }
+
     /// Lends a line's audio to the engine for good; the media thread calls it every 10 ms while a leg is
     /// connected to the line. A second port for the same line replaces the first.
     ///

@@ -1,4 +1,4 @@
-//! Starts the adapters a site needs, restarts those that fail, and routes what the core wants of lines.
+//! Starts the adapters a site needs, restarts those that fail, and says which of them has which line.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::run::faults::Faults;
 use crate::run::lane::Lane;
+use crate::run::lines::{Lines, QUEUE, Routes};
 use crate::run::sim::ButtonInputs;
 
 /// Signals that may wait for the core; adapters wait when it is full, nothing is lost.
@@ -24,8 +25,6 @@ const FIRST: Duration = Duration::from_millis(500);
 /// Longest pause.
 const LONGEST: Duration = Duration::from_secs(30);
 
-type Lines = mpsc::Sender<(LineId, LineCommand)>;
-
 /// The running adapters.
 pub(crate) struct Adapters {
     buttons: Arc<RwLock<ButtonInputs>>,
@@ -33,8 +32,7 @@ pub(crate) struct Adapters {
     config: Config,
     /// Where they run: beside the core.
     doors: Handle,
-    lines: Lines,
-    routes: watch::Sender<BTreeMap<LineId, Lines>>,
+    routes: watch::Sender<Routes>,
     running: Vec<Running>,
     signals: mpsc::Sender<Signal>,
     virtual_site: Arc<RwLock<VirtualHandle>>,
@@ -55,16 +53,13 @@ impl Adapters {
         faults: &Faults,
     ) -> anyhow::Result<(Self, mpsc::Receiver<Signal>)> {
         let (signals, queue) = mpsc::channel(SIGNALS);
-        let (lines, commands) = mpsc::channel(64);
-        let (routes, seen) = watch::channel(BTreeMap::new());
-        doors.handle().spawn(route(commands, seen));
+        let (routes, _) = watch::channel(Routes::new());
         let (_, handle) = VirtualDevice::new(VirtualParams::default());
         let mut adapters = Self {
             buttons: Arc::new(RwLock::new(buttons(config))),
             clock: Arc::clone(clock),
             config: config.clone(),
             doors: doors.handle().clone(),
-            lines,
             routes,
             running: vec![],
             signals,
@@ -105,9 +100,14 @@ impl Adapters {
         Arc::clone(&self.buttons)
     }
 
-    /// Where the core sends line commands.
+    /// Where the core gives line commands.
     pub(crate) fn lines(&self) -> Lines {
-        self.lines.clone()
+        Lines::new(self.routes.subscribe())
+    }
+
+    /// Where parts of the gateway itself say how they are.
+    pub(crate) fn signals(&self) -> mpsc::Sender<Signal> {
+        self.signals.clone()
     }
 
     /// The virtual devices; empty if there are none.
@@ -138,9 +138,9 @@ impl Adapters {
         let (audio, ports) = mpsc::channel(16);
         tokio::spawn(attach(ports, sip.clone()));
         let params = virtual_params(&self.config)?;
-        let mut routes = BTreeMap::new();
+        let mut routes = Routes::new();
         if !(params.inputs.is_empty() && params.lines.is_empty() && params.readers.is_empty()) {
-            let (to, commands) = mpsc::channel(64);
+            let (to, commands) = mpsc::channel(QUEUE);
             routes.extend(params.lines.iter().map(|l| (l.line.clone(), to.clone())));
             let (device, handle) = VirtualDevice::new(params);
             if let Ok(mut shared) = self.virtual_site.write() {
@@ -252,21 +252,6 @@ async fn attach(mut ports: mpsc::Receiver<(LineId, Box<dyn AudioPort>)>, sip: Si
     while let Some((line, port)) = ports.recv().await {
         if sip.attach_line(line, port).is_err() {
             return;
-        }
-    }
-}
-
-/// Sends each line command to the adapter of its line; a line of buttons only has none and needs none.
-async fn route(
-    mut commands: mpsc::Receiver<(LineId, LineCommand)>,
-    routes: watch::Receiver<BTreeMap<LineId, Lines>>,
-) {
-    while let Some((line, command)) = commands.recv().await {
-        let to = routes.borrow().get(&line).cloned();
-        if let Some(to) = to
-            && to.send((line, command)).await.is_err()
-        {
-            tracing::debug!("an adapter ended before its line command");
         }
     }
 }

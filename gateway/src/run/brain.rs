@@ -2,15 +2,16 @@
 //!
 //! Every input passes it in order; after each it carries out what the machine wants: queue the record first,
 //! then act. Answers to commands, and answering a call, wait until the records before them are durable.
+//!
+//! It waits for nobody: what it gives to lines, calls, guard and journal goes into a queue or is refused, each with
+//! its own rule for a full one. Exits and fire pass here, so nothing that hangs may hang this.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_bus::BusCore;
-use gateway_core::{
-    Clock, CommandReply, Instant, LegCommand, LineCommand, LineId, Refusal, Seq, Signal, SiteView,
-};
+use gateway_core::{Clock, CommandReply, Instant, LegCommand, LineCommand, Refusal, Seq, Signal, SiteView};
 use gateway_guard::{GuardClient, Liveness, Systemd};
 use gateway_guard_proto::Wirings;
 use gateway_sip_io::{SipEvent, SipHandle};
@@ -20,6 +21,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::run::alarm::Alarm;
 use crate::run::faults::Faults;
+use crate::run::legs::Legs;
+use crate::run::lines::Lines;
+use crate::run::wall::{Step, WallWatch};
 use crate::run::{guard_link, restore};
 
 /// A main loop that stood still for longer than this has old news in its queues.
@@ -48,13 +52,15 @@ pub(crate) struct Brain {
     pub(crate) guard: GuardClient,
     pub(crate) guard_reports: mpsc::Receiver<gateway_guard::GuardReport>,
     pub(crate) liveness: Liveness,
-    pub(crate) lines: mpsc::Sender<(LineId, LineCommand)>,
+    pub(crate) legs: Legs,
+    pub(crate) lines: Lines,
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) signals: mpsc::Receiver<Signal>,
     pub(crate) sip: SipHandle,
     pub(crate) sip_events: mpsc::Receiver<SipEvent>,
     pub(crate) site: Site,
     pub(crate) store: Store,
+    pub(crate) wall: WallWatch,
 }
 
 /// What waits for the journal.
@@ -81,8 +87,9 @@ impl Brain {
         let (systemd, mut alive_due) = (Systemd::from_env(), last);
         loop {
             let due = self.site.poll_timeout();
+            // No order among them: whoever has something is taken by chance, so that a flood at one, a noisy input or
+            // a PBX gone mad, keeps none of the others waiting. Timers are looked after at each turn, whatever it began.
             let inputs: Vec<Input> = tokio::select! {
-                biased;
                 report = self.guard_reports.recv() => match report {
                     Some(report) => guard_link::inputs(report, &self.faults).into_iter().map(Input::Guard).collect(),
                     None => return,
@@ -134,7 +141,17 @@ impl Brain {
                 self.site.handle_input(now, wall, Input::LoopGap { gap });
             }
             last = now;
+            if let Some(Step { step_ms, trusted }) = self.wall.look(now, wall, self.clock.now()) {
+                tracing::warn!(
+                    step_ms,
+                    trusted,
+                    "the wall clock jumped, or is believed or not from here on"
+                );
+                self.site
+                    .handle_input(now, wall, Input::ClockStep { step_ms, trusted });
+            }
             self.liveness.feed(now);
+            self.bus.alive(now);
             if let Some(every) = systemd.interval().filter(|_| now >= alive_due) {
                 systemd.alive();
                 alive_due = now + every;
@@ -147,10 +164,14 @@ impl Brain {
             for input in inputs {
                 self.site.handle_input(now, wall, input);
             }
+            for signal in self.lines.look(now) {
+                self.site.handle_input(now, wall, Input::Signal(signal));
+            }
             self.site.handle_timeout(now, wall);
             self.act(&mut asked, &mut held, &mut queued).await;
             let written = *durable.borrow_and_update();
-            self.release(&mut held, written, &disk).await;
+            self.release(&mut held, written, &disk);
+            self.legs.look(&self.sip, &self.faults);
             if self.site.locks_revision() != locks {
                 locks = self.site.locks_revision();
                 restore::keep_locks(&self.store, &self.site.export_locks(now), wall);
@@ -193,17 +214,13 @@ impl Brain {
                 Output::Leg(command @ LegCommand::Answer { .. }) => {
                     held.push_back((*queued, Held::Leg(command)))
                 }
-                Output::Leg(command) => Self::tell(&self.sip, command).await,
+                Output::Leg(command) => self.legs.give(&self.sip, command),
                 Output::Line(line, LineCommand::Tone(tone)) => {
                     if self.sip.play_to_line(&line, tone).is_err() {
                         tracing::warn!("the SIP engine is gone, a tone was not played");
                     }
                 }
-                Output::Line(line, command) => {
-                    if self.lines.send((line, command)).await.is_err() {
-                        tracing::warn!("no adapter takes line commands");
-                    }
-                }
+                Output::Line(line, command) => self.lines.give(line, command),
                 Output::Reply { decision, to } => {
                     if let Some(reply) = asked.take(to) {
                         held.push_back((*queued, Held::Reply(reply, decision)));
@@ -214,7 +231,7 @@ impl Brain {
     }
 
     /// Lets go what waited for the journal, up to the last durable record.
-    async fn release(&mut self, held: &mut VecDeque<(Seq, Held)>, durable: Seq, disk: &Disk) {
+    fn release(&mut self, held: &mut VecDeque<(Seq, Held)>, durable: Seq, disk: &Disk) {
         let usable = self.store.health().borrow().ok && !disk.stalled;
         while let Some((seq, _)) = held.front() {
             if *seq > durable && usable {
@@ -224,7 +241,7 @@ impl Brain {
                 return;
             };
             match item {
-                Held::Leg(command) => Self::tell(&self.sip, command).await,
+                Held::Leg(command) => self.legs.give(&self.sip, command),
                 Held::Reply(reply, decision) => {
                     // the caller may have gone; the record stays
                     let _ = reply.send(answer(decision, seq, seq <= durable));
@@ -244,12 +261,6 @@ impl Brain {
         };
         self.faults.set("journal", (!ok).then(|| text.clone()));
         Input::Journal { ok, text }
-    }
-
-    async fn tell(sip: &SipHandle, command: LegCommand) {
-        if sip.command(command).await.is_err() {
-            tracing::warn!("the SIP engine is gone, a call command was dropped");
-        }
     }
 
     fn sip_input(&self, event: SipEvent) -> Option<Input> {

@@ -37,12 +37,12 @@ struct Writer {
 /// Logs to standard error, where systemd and a terminal both look. `DOORLINE_LOG` sets the filter.
 pub(crate) fn to_stderr() {
     // the demo's broker is left out: it logs every client that goes, and our own client tells what matters
-    start("info,rumqttd=off");
+    start("info,rumqttd=off,sled=off");
 }
 
 /// Only warnings and worse, for the demo, whose output is a story. `DOORLINE_LOG` sets the filter.
 pub(crate) fn quiet() {
-    start("warn,rumqttd=off");
+    start("warn,rumqttd=off,sled=off");
 }
 
 /// A line for a person, as it stands. Waits for nobody.

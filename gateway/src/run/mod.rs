@@ -3,16 +3,22 @@
 mod adapters;
 mod alarm;
 mod brain;
+#[cfg(test)]
+mod crowd;
 pub(crate) mod daemon;
+mod disk;
 mod faults;
 mod guard_link;
 mod instance;
 mod lane;
+mod legs;
+mod lines;
 pub(crate) mod log;
 mod outside;
 mod params;
 mod restore;
 pub(crate) mod sim;
+mod wall;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,7 +46,9 @@ use crate::run::brain::{Brain, Order};
 use crate::run::faults::Faults;
 use crate::run::instance::Instance;
 use crate::run::lane::Lane;
+use crate::run::legs::Legs;
 use crate::run::outside::{Ground, Outside};
+use crate::run::wall::WallWatch;
 
 pub(crate) use lane::DOORS as DOORS_PRIORITY;
 pub(crate) use params::{VIRTUAL_DEBOUNCE, guard as guard_params};
@@ -74,6 +82,7 @@ pub(crate) struct Gateway {
     config: Config,
     /// Core, adapters and guard client run here.
     doors: Lane,
+    disk: JoinHandle<()>,
     faults: Faults,
     file: PathBuf,
     generation: u64,
@@ -112,6 +121,7 @@ impl Gateway {
         private_dir(&config.site.state_dir)?;
         private_dir(&config.site.run_dir)?;
         let (store, report) = Store::open(&config.site.state_dir, Options::default(), RealIo)?;
+        let newest = restore::newest(&store);
         let run_lock = lock_run_dir(&config.site.run_dir)?;
         let instance = Instance::of(&config.site.state_dir)?;
         let generations = Generations::open(&config.site.state_dir)?;
@@ -186,6 +196,7 @@ impl Gateway {
             faults: faults.clone(),
             guard: guard_client,
             guard_reports,
+            legs: Legs::default(),
             lines: adapters.lines(),
             liveness,
             orders: order_queue,
@@ -194,9 +205,15 @@ impl Gateway {
             sip_events,
             site,
             store: store.clone(),
+            wall: WallWatch::new(newest),
         };
         let brain = tokio::spawn(brain.run());
         drop(on_doors);
+        let disk = tokio::spawn(disk::watch(
+            config.site.state_dir.clone(),
+            Arc::clone(&clock),
+            adapters.signals(),
+        ));
         let ground = Ground {
             bus: bus.clone(),
             clock,
@@ -214,6 +231,7 @@ impl Gateway {
             bus,
             config,
             doors,
+            disk,
             faults,
             file: file.to_owned(),
             generation,
@@ -391,7 +409,9 @@ impl Gateway {
     /// The faults that stand after that time.
     pub(crate) async fn ready(&self) -> anyhow::Result<()> {
         let mut view = self.bus.view();
-        let usable = view.wait_for(|view| view.doors.iter().all(|door| door.available));
+        // the picture from before the core's first turn has no doors, and says nothing
+        let usable =
+            view.wait_for(|view| !view.instance.is_empty() && view.doors.iter().all(|door| door.available));
         if tokio::time::timeout(Duration::from_secs(5), usable)
             .await
             .is_err()
@@ -414,6 +434,7 @@ impl Gateway {
 
     /// Ends in good order: calls, registrations, outputs, then the journal.
     pub(crate) async fn stop(self) {
+        self.disk.abort();
         let _ = self.orders.send(Order::Stop).await;
         let _ = tokio::time::timeout(Duration::from_secs(5), self.brain).await;
         self.sip.shutdown().await;

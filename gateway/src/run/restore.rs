@@ -40,6 +40,19 @@ pub(crate) fn site(site: &mut Site, store: &Store, ttl: Duration, now: Instant, 
     site.restore_locks(locks(store, wall), now);
 }
 
+/// Date of the last record, which the wall clock must not be before.
+pub(crate) fn newest(store: &Store) -> Option<Timestamp> {
+    let query = Query {
+        max: 1,
+        newest_first: true,
+        ..Query::default()
+    };
+    let found = store.find(&query);
+    let found =
+        found.inspect_err(|error| tracing::error!(%error, "the journal's last record cannot be read"));
+    found.ok()?.first().map(|record| record.at)
+}
+
 /// Kind of the lock-out entries among the journal's records.
 const LOCKS: &str = "lock-out";
 

@@ -1,0 +1,100 @@
+//! Gives call commands to the SIP engine, and never waits for it.
+//!
+//! Their order counts, so a command that finds the engine's queue full waits here with all that follow it. Beyond
+//! [`MOST`] they are dropped: an engine that took nothing for so long makes no calls any more, and the doors go on.
+
+use std::collections::VecDeque;
+
+use gateway_core::LegCommand;
+use gateway_sip_io::{SipError, SipHandle};
+
+use crate::run::faults::Faults;
+
+/// Commands that may wait here, besides those in the engine's own queue.
+const MOST: usize = 1024;
+/// The part that has the fault.
+const PART: &str = "sip-commands";
+
+/// The main loop's end.
+#[derive(Default)]
+pub(crate) struct Legs {
+    dropped: u64,
+    told: bool,
+    waiting: VecDeque<LegCommand>,
+}
+
+impl Legs {
+    /// Gives a command, behind those that wait.
+    pub(crate) fn give(&mut self, sip: &SipHandle, command: LegCommand) {
+        self.push(command);
+        self.drain(|command| sip.try_command(command));
+    }
+
+    /// Gives what waits, and notes whether the engine hangs. To be called at each turn of the main loop.
+    pub(crate) fn look(&mut self, sip: &SipHandle, faults: &Faults) {
+        self.drain(|command| sip.try_command(command));
+        let hangs = self.dropped > 0;
+        if std::mem::replace(&mut self.told, hangs) != hangs {
+            let text = "the SIP engine takes no commands, calls do not work; start the gateway anew";
+            faults.set(PART, hangs.then(|| text.to_owned()));
+        }
+    }
+
+    fn push(&mut self, command: LegCommand) {
+        if self.waiting.len() < MOST {
+            self.waiting.push_back(command);
+            return;
+        }
+        self.dropped += 1;
+        if self.dropped.is_power_of_two() {
+            tracing::error!(
+                dropped = self.dropped,
+                "the SIP engine hangs, call commands are dropped"
+            );
+        }
+    }
+
+    fn drain(&mut self, mut to: impl FnMut(LegCommand) -> Result<Option<LegCommand>, SipError>) {
+        while let Some(command) = self.waiting.pop_front() {
+            match to(command) {
+                Ok(None) => self.dropped = 0,
+                Ok(Some(full)) => {
+                    self.waiting.push_front(full);
+                    return;
+                }
+                Err(error) => tracing::warn!(%error, "a call command was dropped"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_core::{Cause, LegId};
+
+    use super::*;
+
+    fn command(n: u64) -> LegCommand {
+        LegCommand::End {
+            cause: Cause::Released,
+            leg: LegId(n),
+        }
+    }
+
+    #[test]
+    fn a_hung_engine_keeps_nobody_and_gets_what_waited_in_order() {
+        let mut legs = Legs::default();
+        for n in 0..2000 {
+            legs.push(command(n));
+            legs.drain(|command| Ok(Some(command)));
+        }
+        assert_eq!((legs.waiting.len(), legs.dropped), (MOST, 2000 - MOST as u64));
+        let mut got = Vec::new();
+        legs.drain(|command| {
+            got.push(command);
+            Ok(None)
+        });
+        assert_eq!(got, (0..MOST as u64).map(command).collect::<Vec<_>>());
+        assert_eq!(legs.dropped, 0, "it gets on, the fault is over");
+    }
+}

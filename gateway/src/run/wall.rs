@@ -1,0 +1,148 @@
+//! Can the wall clock be believed? It is compared with `CLOCK_BOOTTIME` at each turn of the main loop.
+//!
+//! It is not believed when it shows a time before this program was written or, at start, before the journal's last
+//! record; and for [`STEADY`] after it jumped by more than [`FAR_MS`]. What is limited in time waits meanwhile. A clock
+//! that started too early is believed once it was set (and ran steadily), or has caught up. Slewing is no jump.
+
+use std::time::Duration;
+
+use gateway_core::{Instant, Timestamp};
+
+/// A jump of this many ms or more is journalled.
+const STEP_MS: i64 = 1000;
+/// A jump of more than this many ms makes the clock untrusted.
+const FAR_MS: i64 = 60_000;
+/// For so long after a far jump.
+const STEADY: Duration = Duration::from_secs(60);
+/// Two readings of one clock, around one of the other, that are further apart say nothing.
+const APART: Duration = Duration::from_millis(100);
+/// 2025-01-01T00:00:00Z: no machine ran this program before.
+const WRITTEN_S: i64 = 1_735_689_600;
+/// How much earlier than the journal's last record a start may be: clocks are slewed back, too.
+const BACK_S: i64 = 60;
+
+/// What the core is to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// How far it jumped, signed.
+    pub(crate) step_ms: i64,
+    /// Is it believed from here on?
+    pub(crate) trusted: bool,
+}
+
+/// The watch over the wall clock.
+pub(crate) struct WallWatch {
+    /// Believed only from this date on, until somebody sets the clock.
+    floor: Timestamp,
+    /// Both clocks at the last look.
+    last: Option<(Instant, Timestamp)>,
+    /// When the last far jump was.
+    jumped: Option<Instant>,
+    trusted: bool,
+}
+
+impl WallWatch {
+    /// `newest` is the date of the journal's last record.
+    pub(crate) fn new(newest: Option<Timestamp>) -> Self {
+        let second = newest.map_or(i64::MIN, |at| at.as_second().saturating_sub(BACK_S));
+        Self {
+            floor: date(second.max(WRITTEN_S)),
+            last: None,
+            jumped: None,
+            trusted: true,
+        }
+    }
+
+    /// Looks at the clock: `wall` was read after `before` and before `after`.
+    pub(crate) fn look(&mut self, before: Instant, wall: Timestamp, after: Instant) -> Option<Step> {
+        if after.since(before) > APART {
+            // frozen in between: nobody knows which of the two times belongs to the date
+            return None;
+        }
+        let step_ms = self.last.replace((before, wall)).map_or(0, |(then, told)| {
+            let passed = i64::try_from(before.since(then).as_millis()).unwrap_or(i64::MAX);
+            let by_wall = wall.as_millisecond().saturating_sub(told.as_millisecond());
+            by_wall.saturating_sub(passed)
+        });
+        let step_ms = if step_ms.abs() < STEP_MS { 0 } else { step_ms };
+        if step_ms.abs() > FAR_MS {
+            self.jumped = Some(before);
+            // whoever set it knew better than the journal; nothing is older than the program
+            self.floor = date(WRITTEN_S);
+        }
+        self.jumped = self.jumped.filter(|at| before.since(*at) < STEADY);
+        let trusted = wall >= self.floor && self.jumped.is_none();
+        let news = step_ms != 0 || trusted != self.trusted;
+        self.trusted = trusted;
+        news.then_some(Step { step_ms, trusted })
+    }
+}
+
+fn date(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400;
+    const NOW: i64 = WRITTEN_S + 700 * DAY;
+
+    /// Looks `s` seconds after the start, when the clock shows `shown`.
+    fn look(watch: &mut WallWatch, s: u64, shown: i64) -> Option<(i64, bool)> {
+        let now = Instant::from_nanos(1_000_000_000) + Duration::from_secs(s);
+        watch
+            .look(now, date(shown), now)
+            .map(|step| (step.step_ms, step.trusted))
+    }
+
+    #[test]
+    fn a_clock_that_runs_is_no_news_and_a_small_jump_is_told_and_believed() {
+        let mut watch = WallWatch::new(Some(date(NOW - 5)));
+        for s in 0..100 {
+            assert_eq!(look(&mut watch, s, NOW + i64::try_from(s).expect("small")), None);
+        }
+        assert_eq!(look(&mut watch, 100, NOW + 130), Some((30_000, true)));
+        assert_eq!(look(&mut watch, 101, NOW + 131), None);
+        assert_eq!(look(&mut watch, 102, NOW + 130), Some((-2000, true)));
+    }
+
+    #[test]
+    fn a_far_jump_is_believed_only_after_a_steady_minute() {
+        for far in [DAY, -DAY] {
+            let mut watch = WallWatch::new(None);
+            assert_eq!(look(&mut watch, 0, NOW), None);
+            assert_eq!(look(&mut watch, 1, NOW + far + 1), Some((far * 1000, false)));
+            assert_eq!(look(&mut watch, 60, NOW + far + 60), None);
+            assert_eq!(look(&mut watch, 61, NOW + far + 61), Some((0, true)));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_starts_at_the_epoch_is_believed_once_it_was_set() {
+        let mut watch = WallWatch::new(None);
+        assert_eq!(look(&mut watch, 0, 0), Some((0, false)));
+        assert_eq!(look(&mut watch, 3600, 3600), None);
+        assert_eq!(look(&mut watch, 3601, NOW), Some(((NOW - 3601) * 1000, false)));
+        assert_eq!(look(&mut watch, 3661, NOW + 60), Some((0, true)));
+    }
+
+    #[test]
+    fn a_clock_that_starts_before_the_journals_last_record_is_believed_once_it_caught_up() {
+        let mut watch = WallWatch::new(Some(date(NOW + 1000)));
+        assert_eq!(look(&mut watch, 0, NOW), Some((0, false)));
+        assert_eq!(look(&mut watch, 939, NOW + 939), None);
+        assert_eq!(look(&mut watch, 940, NOW + 940), Some((0, true)));
+    }
+
+    #[test]
+    fn a_freeze_between_the_two_readings_is_no_jump() {
+        let mut watch = WallWatch::new(None);
+        let t = |s| Instant::from_nanos(1_000_000_000) + Duration::from_secs(s);
+        assert_eq!(watch.look(t(0), date(NOW), t(0)), None);
+        // the date was read before or after the freeze of an hour
+        assert_eq!(watch.look(t(1), date(NOW + 3601), t(3601)), None);
+        assert_eq!(watch.look(t(3602), date(NOW + 3602), t(3602)), None);
+    }
+}

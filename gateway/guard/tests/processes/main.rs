@@ -66,8 +66,7 @@ fn pulse_ends() -> String {
     let asked = boottime();
     let on = rig.pulse(400);
     let off = rig.wait_relay(false);
-    rig.wait_report("Released", 1);
-    assert!(rig.reports().contains("why: PulseEnd"), "{}", rig.story());
+    rig.wait_report("why: PulseEnd", 1);
     assert!(off.since(asked) >= ms(390), "{}", rig.story());
     let verdict = in_time(&rig, asked, off, on + ms(400));
     format!("on after {} us; {verdict}", on.since(asked).as_micros())
@@ -109,6 +108,7 @@ fn latency() -> String {
         line.split_whitespace().collect::<Vec<_>>()[1..].join(" ")
     };
     let guard = rig.guard.as_ref().expect("started").id();
+    rig.wait("a sentinel", || !children(guard).is_empty());
     let sentinel = children(guard)[0];
     let line = reports
         .lines()
@@ -372,6 +372,9 @@ fn orphan_left_alone() -> String {
     let orphan = children(rig.gateway.as_ref().expect("started").id())[0];
     rig.pulse(LONG);
     let killed = send(&rig.gateway, Signal::KILL);
+    // as a supervisor does: the next one is started when the first is no more
+    let mut gateway = rig.gateway.take().expect("started");
+    gateway.wait().expect("it ended");
     let _ = std::fs::remove_file(rig.path("reports"));
     // The orphan still holds its lease and its socket; its configuration may be another than the new gateway's.
     rig.start_gateway("starts");

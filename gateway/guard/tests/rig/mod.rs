@@ -530,7 +530,16 @@ impl Rig {
 
     /// Starts a long pulse and waits until the relay is on.
     pub(crate) fn pulse(&mut self, length: u64) -> Instant {
-        self.tell(&format!("operate {length}"));
+        // On a machine that has too much to do the guard may stand still for a moment, and refuses what came then.
+        for _ in 0..20 {
+            let late = self.reports().matches("why: Late").count();
+            self.tell(&format!("operate {length}"));
+            let again = || self.reports().matches("why: Late").count() > late;
+            self.wait("an energised relay", || self.relay.is_on() || again());
+            if self.relay.is_on() {
+                break;
+            }
+        }
         self.wait_relay(true)
     }
 }

@@ -83,6 +83,22 @@ fn mqtt(check: &mut Check<'_>) {
         let hint = "remove it, or set broker = \"mqtts://…\"";
         check.fault(FaultKind::Conflict, "mqtt.ca-file", &["mqtt.broker"], text, hint);
     }
+    let files = [
+        ("mqtt.cert-file", &mqtt.cert_file),
+        ("mqtt.key-file", &mqtt.key_file),
+    ];
+    for (at, file) in files {
+        if file.is_some() && !tls {
+            let text = format!("has no meaning with broker = \"{}\"", mqtt.broker);
+            let hint = "remove it, or set broker = \"mqtts://…\"";
+            check.fault(FaultKind::Conflict, at, &["mqtt.broker"], text, hint);
+        }
+    }
+    both_or_neither(check, files);
+    if mqtt.press && !check.config.lines.values().any(|line| line.driver.is_virtual()) {
+        let text = "true: no line is virtual, nothing can be pressed".to_owned();
+        check.fault(FaultKind::Conflict, "mqtt.press", &[], text, "remove it");
+    }
     if !tls && !local {
         let text = "commands and password travel in clear".to_owned();
         check.warn(

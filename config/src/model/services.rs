@@ -7,8 +7,8 @@ use std::time::Duration;
 use gateway_core::Secret;
 
 use crate::describe::table;
-use crate::rules::{Flag, Path, parsed, password, secs, text};
-use crate::value::{BrokerUrl, TopicBase};
+use crate::rules::{Flag, Path, parsed, password, secs, text, word};
+use crate::value::{BrokerUrl, DiscoveryFormat, TopicBase};
 
 table! {
     /// MQTT: events, states and commands.
@@ -25,17 +25,30 @@ table! {
         password_file: Option<PathBuf> = "password-file", Path, optional, Restart;
         /// Certificates, PEM, that the broker's certificate must lead to; without it the machine's own.
         ca_file: Option<PathBuf> = "ca-file", Path, optional, Restart;
+        /// Certificate chain of our own, PEM, own certificate first, for a broker that asks for one.
+        cert_file: Option<PathBuf> = "cert-file", Path, optional, Restart;
+        /// Private key of that certificate, PEM.
+        key_file: Option<PathBuf> = "key-file", Path, optional, Restart;
         /// First levels of every topic.
         base: TopicBase = "base", parsed(), or("\"doorline\""), Restart;
         /// Announce doors and bells to Home Assistant.
         discovery: bool = "discovery", Flag, or("true"), Restart;
         /// First levels of Home Assistant's discovery topics.
         discovery_prefix: TopicBase = "discovery-prefix", parsed(), or("\"homeassistant\""), Restart;
+        /// How doors are announced: `entities` for a Home Assistant before 2024.11, which knows no devices. After
+        /// a change restart Home Assistant.
+        discovery_format: DiscoveryFormat = "discovery-format", word(), or("\"device\""), Restart;
+        /// Also announce who opened a door last, as an entity that stays off until somebody switches it on in
+        /// Home Assistant.
+        discovery_people: bool = "discovery-people", Flag, or("false"), Restart;
         /// A command older than this is refused, 1 to 60 s.
         command_ttl: Duration = "command-ttl-s", secs(1, 60), or("10"), Live;
         /// Take commands without time and id: a command that was kept somewhere on its way can open a door
         /// late.
         accept_untimed: bool = "accept-untimed", Flag, or("false"), Live;
+        /// Take the command `press` for panels whose line and buttons are virtual; real ones are never pressed
+        /// over MQTT.
+        press: bool = "press", Flag, or("false"), Restart;
     }
 }
 

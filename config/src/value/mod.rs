@@ -12,6 +12,7 @@ pub(crate) use card::CardText;
 pub use net::{BrokerUrl, Host, HostPort, TopicBase};
 pub(crate) use net::{Digits, SiteNumber};
 pub use words::{
-    Backend, Bias, BootPull, CallIn, CodeFrom, DigitsBy, Duty, Fail, GuardMode, Language, LockKind,
-    LockOwner, OnJournalFault, OpenWhen, ReliableProvisional, Relock, RexKind, Srtp, Strategy, Transport,
+    Backend, Bias, BootPull, CallIn, CodeFrom, DigitsBy, DiscoveryFormat, Duty, Fail, GuardMode, Language,
+    LockKind, LockOwner, OnJournalFault, OpenWhen, ReliableProvisional, Relock, RexKind, Srtp, Strategy,
+    Transport,
 };

@@ -103,7 +103,17 @@ words! {
 }
 
 words! {
-    /// Language of prompts, notices and the page.
+    /// How doors are announced to Home Assistant.
+    pub enum DiscoveryFormat {
+        /// One message per device: Home Assistant 2024.11 and newer.
+        Device = "device",
+        /// One message per entity: any version.
+        Entities = "entities",
+    }
+}
+
+words! {
+    /// Language of prompts, notices, the page, and names in Home Assistant.
     pub enum Language {
         /// German.
         De = "de",
@@ -115,6 +125,8 @@ words! {
         Fr = "fr",
         /// Portuguese.
         Pt = "pt",
+        /// Russian: names in Home Assistant; the page is English.
+        Ru = "ru",
     }
 }
 

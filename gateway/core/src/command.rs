@@ -72,6 +72,15 @@ pub enum Command {
         /// Of which panel.
         panel: PanelId,
     },
+    /// Nothing is asked: the interface refused messages by itself and reports that, for the journal.
+    Unread {
+        /// Why they were refused.
+        reason: Refusal,
+        /// Why, for a person.
+        text: String,
+        /// How many messages: one is a refusal on record, more are only counted.
+        times: u64,
+    },
 }
 
 impl Command {
@@ -82,6 +91,7 @@ impl Command {
             Self::HangUp { .. } => "hang-up",
             Self::Open { .. } => "open",
             Self::Press { .. } => "press",
+            Self::Unread { .. } => "unread",
         }
     }
 }
@@ -114,6 +124,8 @@ words! {
         Instance = "second-instance",
         /// The line is in other hands.
         LineBusy = "line-busy",
+        /// No command, or one that cannot be understood.
+        Malformed = "malformed",
         /// Made for a real device, but this is only for virtual ones.
         NotVirtual = "not-virtual",
         /// The gateway stops or starts.

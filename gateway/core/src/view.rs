@@ -83,6 +83,8 @@ pub struct DoorView {
     pub pulse_until: Option<Instant>,
     /// True if every device of this door is virtual.
     pub simulated: bool,
+    /// What the tamper contact says; `None` without one, or before its first reading.
+    pub tamper: Option<bool>,
 }
 
 /// One panel.

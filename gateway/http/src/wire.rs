@@ -222,6 +222,7 @@ mod tests {
                 owned: true,
                 pulse_until: Some(Instant::from_nanos(5_000_000_000)),
                 simulated: true,
+                tamper: None,
             }],
             faults: vec![Fault {
                 part: "mqtt".into(),

@@ -37,6 +37,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) payload: &'a [u8],
     /// The broker kept it.
     pub(crate) retained: bool,
+    /// The call at the panel of the topic.
+    pub(crate) ring: Option<RingId>,
     pub(crate) target: Target,
     pub(crate) wall: Timestamp,
 }
@@ -45,6 +47,8 @@ pub(crate) struct Arrival<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     pub(crate) accept_untimed: bool,
+    /// Virtual bells may be pressed.
+    pub(crate) press: bool,
     pub(crate) ttl: Duration,
 }
 
@@ -54,6 +58,17 @@ pub(crate) struct Asked {
     pub(crate) request: CommandRequest,
     /// Why the core will refuse it, in words that fit MQTT; it is sent there all the same, for the journal.
     pub(crate) why_not: Option<String>,
+}
+
+impl Asked {
+    /// As what the core will refuse it, if [`why_not`](Self::why_not) says why.
+    pub(crate) const fn reason(&self) -> Refusal {
+        if self.request.stale_by_transport {
+            Refusal::Stale
+        } else {
+            Refusal::Untimed
+        }
+    }
 }
 
 /// A message that is no command.
@@ -69,10 +84,47 @@ pub(crate) enum Malformed {
     Json { why: String },
     #[error("field \"{field}\" is missing or is not a name")]
     Name { field: &'static str },
+    #[error("no call is at this panel")]
+    NoCall,
     #[error("topic and field \"{field}\" name different things")]
     Other { field: &'static str },
     #[error("{size} bytes are too long, at most {MAX_PAYLOAD} are allowed")]
     TooLong { size: usize },
+}
+
+impl Malformed {
+    /// The word for programs.
+    pub(crate) const fn reason(&self) -> Refusal {
+        match self {
+            Self::NoCall => Refusal::Unknown,
+            Self::At { .. }
+            | Self::Command { .. }
+            | Self::Id
+            | Self::Json { .. }
+            | Self::Name { .. }
+            | Self::Other { .. }
+            | Self::TooLong { .. } => Refusal::Malformed,
+        }
+    }
+}
+
+/// A message that could not be read, as a report for the journal. With more than one it is their number only.
+pub(crate) fn report(id: CommandId, reason: Refusal, text: String, times: u64) -> CommandRequest {
+    CommandRequest {
+        at: None,
+        command: Command::Unread { reason, text, times },
+        id,
+        origin: origin(false),
+        stale_by_transport: false,
+    }
+}
+
+fn origin(may_simulate: bool) -> Origin {
+    Origin {
+        factor: Factor::Mqtt,
+        may_simulate,
+        subject: Subject::Integration(SUBJECT.to_owned()),
+    }
 }
 
 /// Reads a message. `made_id` is used where the client gave no id.
@@ -83,7 +135,7 @@ pub(crate) fn read(
     arrival: &Arrival<'_>,
     rules: Rules,
     made_id: &CommandId,
-) -> Result<Asked, (Option<String>, Malformed)> {
+) -> Result<Asked, (Option<CommandId>, Malformed)> {
     let size = arrival.payload.len();
     if size > MAX_PAYLOAD {
         return Err((None, Malformed::TooLong { size }));
@@ -95,7 +147,7 @@ pub(crate) fn read(
         plain(&arrival.target, payload).map_err(|e| (None, e))?
     };
     let id = wire.id.as_deref().map(CommandId::new);
-    let known = id.clone().flatten().map(|id| id.to_string());
+    let known = id.clone().flatten();
     match judge(arrival, rules, made_id, &wire, id) {
         Ok(asked) => Ok(asked),
         Err(malformed) => Err((known, malformed)),
@@ -127,7 +179,7 @@ fn judge(
     wire: &Wire,
     id: Option<Option<CommandId>>,
 ) -> Result<Asked, Malformed> {
-    let command = command(&arrival.target, wire)?;
+    let command = command(arrival, wire)?;
     let id = id.map(|id| id.ok_or(Malformed::Id)).transpose()?;
     let at = wire.at.as_deref().map(time).transpose()?;
 
@@ -143,17 +195,12 @@ fn judge(
             format!("the command has no \"{missing}\"; send {{\"command\":…,\"id\":…,\"at\":…}}")
         });
     }
-    let origin = Origin {
-        factor: Factor::Mqtt,
-        may_simulate: false,
-        subject: Subject::Integration(SUBJECT.to_owned()),
-    };
     Ok(Asked {
         request: CommandRequest {
             at,
             command,
             id: id.unwrap_or_else(|| made_id.clone()),
-            origin,
+            origin: origin(rules.press),
             stale_by_transport,
         },
         why_not,
@@ -193,7 +240,8 @@ fn kept(arrival: &Arrival<'_>, at: Option<Timestamp>, ttl: Duration) -> Option<S
     (age > arrival.connected).then(|| "the command was given before the gateway connected".to_owned())
 }
 
-fn command(target: &Target, wire: &Wire) -> Result<Command, Malformed> {
+fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
+    let target = &arrival.target;
     match (wire.command.as_str(), target) {
         ("open", Target::Door(_) | Target::Site) => Ok(Command::Open {
             door: name(target, &wire.door, "door", DoorId::new)?,
@@ -201,6 +249,9 @@ fn command(target: &Target, wire: &Wire) -> Result<Command, Malformed> {
         ("press", Target::Panel(_) | Target::Site) => Ok(Command::Press {
             button: field(wire.button.as_deref(), "button", ButtonId::new)?,
             panel: name(target, &wire.panel, "panel", PanelId::new)?,
+        }),
+        ("hang-up", Target::Panel(_)) if wire.ring_id.is_none() => Ok(Command::HangUp {
+            ring: arrival.ring.ok_or(Malformed::NoCall)?,
         }),
         ("hang-up", _) => Ok(Command::HangUp {
             ring: wire
@@ -314,6 +365,7 @@ mod tests {
 
     const RULES: Rules = Rules {
         accept_untimed: false,
+        press: false,
         ttl: Duration::from_secs(10),
     };
     const WALL: &str = "2026-03-01T12:00:00Z";
@@ -332,6 +384,7 @@ mod tests {
             dup: false,
             payload,
             retained: false,
+            ring: None,
             target,
             wall: WALL.parse().expect("a time"),
         }
@@ -373,6 +426,30 @@ mod tests {
         let hang_up = r#"{"command":"hang-up","ring_id":"01990000-0000-7707-8707-070707070707","id":"a","at":"2026-03-01T12:00:00Z"}"#;
         let asked = check(Target::Site, hang_up).expect("a command");
         assert_eq!(asked.request.command.verb(), "hang-up");
+    }
+
+    #[test]
+    fn a_panel_hangs_up_its_own_call_and_is_pressed_only_where_that_is_set() {
+        let panel = || Target::Panel("main".into());
+        let hang_up = r#"{"command":"hang-up","id":"a","at":"2026-03-01T12:00:00Z"}"#;
+        let quiet = read(&arrival(panel(), hang_up.as_bytes()), RULES, &made());
+        let (id, malformed) = quiet.expect_err("no call");
+        assert_eq!((id, malformed.reason()), (CommandId::new("a"), Refusal::Unknown));
+        let ring = RingId::parse("01990000-0000-7707-8707-070707070707");
+        let busy = Arrival {
+            ring,
+            ..arrival(panel(), hang_up.as_bytes())
+        };
+        let asked = read(&busy, RULES, &made()).expect("a command");
+        let ring = ring.expect("a ring");
+        assert_eq!(asked.request.command, Command::HangUp { ring });
+        // elsewhere the ring must be named
+        assert!(check(Target::Site, hang_up).is_err());
+
+        let press = r#"{"command":"press","button":"bell","id":"a","at":"2026-03-01T12:00:00Z"}"#;
+        let may = Rules { press: true, ..RULES };
+        let asked = read(&arrival(panel(), press.as_bytes()), may, &made()).expect("a command");
+        assert!(asked.request.origin.may_simulate);
     }
 
     #[test]

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rumqttc::mqttbytes::Error as WireError;
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, LastWill, MqttOptions, QoS, StateError,
     TlsConfiguration, TlsError, Transport,
 };
 use rustls::{CertificateError, ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -46,12 +47,23 @@ const BUNDLES: [&str; 4] = [
 /// TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsSetupError {
-    #[error("no certificate in {}; ca-file must be a PEM file", path.display())]
+    #[error("no certificate in {}; it must be a PEM file", path.display())]
     Empty { path: PathBuf },
     #[error("no bundle of trusted certificates on this machine; set ca-file")]
     NoBundle,
     #[error("certificates in {} cannot be read: {source}", path.display())]
     Pem {
+        path: PathBuf,
+        source: rustls_pki_types::pem::Error,
+    },
+    #[error("cert-file {} and key-file {} do not fit together: {source}", cert.display(), key.display())]
+    Pair {
+        cert: PathBuf,
+        key: PathBuf,
+        source: rustls::Error,
+    },
+    #[error("the private key in {} cannot be read: {source}", path.display())]
+    Key {
         path: PathBuf,
         source: rustls_pki_types::pem::Error,
     },
@@ -71,25 +83,45 @@ fn client_config(tls: &MqttTls) -> Result<ClientConfig, TlsSetupError> {
     let roots = roots(&path)?;
     // named, not taken from the process: no other part can change it
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
+        .with_root_certificates(roots);
+    let Some((cert, key)) = &tls.client else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let chain = certificates(cert)?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|source| TlsSetupError::Key {
+        path: key.clone(),
+        source,
+    })?;
+    builder
+        .with_client_auth_cert(chain, secret)
+        .map_err(|source| TlsSetupError::Pair {
+            cert: cert.clone(),
+            key: key.clone(),
+            source,
+        })
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, TlsSetupError> {
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsSetupError> {
     let pem = |source| TlsSetupError::Pem {
         path: path.to_owned(),
         source,
     };
-    let mut certificates = Vec::new();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(pem)? {
-        certificates.push(certificate.map_err(pem)?);
+    let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(pem)?.collect();
+    let all = all.map_err(pem)?;
+    if all.is_empty() {
+        return Err(TlsSetupError::Empty {
+            path: path.to_owned(),
+        });
     }
+    Ok(all)
+}
+
+fn roots(path: &Path) -> Result<RootCertStore, TlsSetupError> {
     let mut roots = RootCertStore::empty();
     // a bundle may hold some that are not understood
-    let (taken, _) = roots.add_parsable_certificates(certificates);
+    let (taken, _) = roots.add_parsable_certificates(certificates(path)?);
     if taken == 0 {
         return Err(TlsSetupError::Empty {
             path: path.to_owned(),
@@ -164,6 +196,8 @@ impl Drop for Connection {
 pub(crate) struct Trouble {
     /// Trying again soon is useless: somebody must change something.
     pub(crate) lasting: bool,
+    /// A message was too large to be taken: it would come again as often as we subscribe.
+    pub(crate) oversized: bool,
     pub(crate) text: String,
 }
 
@@ -182,7 +216,9 @@ pub(crate) fn trouble(error: &ConnectionError, params: &MqttParams) -> Trouble {
             (true, text)
         }
         ConnectionError::Tls(e) => (false, format!("TLS with the broker {broker} failed: {e}")),
-        ConnectionError::MqttState(StateError::Io(e)) => network(e, &broker, params),
+        ConnectionError::MqttState(StateError::Io(e) | StateError::Deserialization(WireError::Io(e))) => {
+            network(e, &broker, params)
+        }
         ConnectionError::MqttState(StateError::ConnectionAborted) => {
             let text = format!(
                 "the broker {broker} closed the connection; its log says why (access list, message size, another client with our id)"
@@ -192,10 +228,19 @@ pub(crate) fn trouble(error: &ConnectionError, params: &MqttParams) -> Trouble {
         ConnectionError::MqttState(StateError::AwaitPingResp) => {
             (false, format!("the broker {broker} does not answer any more"))
         }
+        ConnectionError::MqttState(StateError::Deserialization(WireError::PayloadSizeLimitExceeded(
+            size,
+        ))) => {
+            return Trouble {
+                lasting: false,
+                oversized: true,
+                text: format!(
+                    "somebody sent {size} bytes to a topic of ours, more than {INCOMING} are not taken"
+                ),
+            };
+        }
         ConnectionError::MqttState(StateError::Deserialization(e)) => {
-            let text = format!(
-                "the broker {broker} sent what is not MQTT 3.1.1, or more than {INCOMING} bytes: {e}"
-            );
+            let text = format!("the broker {broker} sent what is not MQTT 3.1.1: {e}");
             (false, text)
         }
         ConnectionError::NotConnAck(_) => (
@@ -210,7 +255,11 @@ pub(crate) fn trouble(error: &ConnectionError, params: &MqttParams) -> Trouble {
         ConnectionError::MqttState(e) => (false, format!("the connection to the broker {broker} broke: {e}")),
         ConnectionError::RequestsDone => (false, format!("the connection to the broker {broker} ended")),
     };
-    Trouble { lasting, text }
+    Trouble {
+        lasting,
+        oversized: false,
+        text,
+    }
 }
 
 fn refused(code: ConnectReturnCode, broker: &str, params: &MqttParams) -> String {
@@ -258,8 +307,41 @@ fn network(error: &io::Error, broker: &str, params: &MqttParams) -> (bool, Strin
     )
 }
 
+/// What the broker did not like about us.
+fn alerted(alert: rustls::AlertDescription, broker: &str) -> (bool, String) {
+    use rustls::AlertDescription as Alert;
+    let asks = [Alert::CertificateRequired, Alert::HandshakeFailure].contains(&alert);
+    let dislikes = [
+        Alert::AccessDenied,
+        Alert::BadCertificate,
+        Alert::CertificateExpired,
+        Alert::CertificateRevoked,
+        Alert::CertificateUnknown,
+        Alert::UnknownCA,
+        Alert::UnsupportedCertificate,
+    ];
+    if asks {
+        let text =
+            format!("the broker {broker} wants to see a certificate of ours; set cert-file and key-file");
+        (true, text)
+    } else if dislikes.contains(&alert) {
+        let text = format!(
+            "the broker {broker} refused our certificate ({alert:?}); cert-file must come from a CA it trusts"
+        );
+        (true, text)
+    } else {
+        (
+            false,
+            format!("TLS with the broker {broker} failed: it said {alert:?}"),
+        )
+    }
+}
+
 fn tls(error: &rustls::Error, broker: &str) -> (bool, String) {
     use CertificateError as Bad;
+    if let rustls::Error::AlertReceived(alert) = error {
+        return alerted(*alert, broker);
+    }
     let rustls::Error::InvalidCertificate(bad) = error else {
         return (false, format!("TLS with the broker {broker} failed: {error}"));
     };
@@ -320,6 +402,7 @@ mod tests {
         let setup = || {
             let tls = MqttTls {
                 ca_file: Some(path.clone()),
+                client: None,
             };
             client_config(&tls)
                 .map(|_| ())

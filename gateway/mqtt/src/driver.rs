@@ -1,11 +1,13 @@
 //! The task of the interface: connects, publishes, takes commands, and tries again for as long as it runs.
 
+mod commands;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_bus::Bus;
-use gateway_core::{Clock, CommandId, Instant, Seq, SiteView};
+use gateway_core::{Clock, Instant, Refusal, Seq, SiteView};
 use gateway_store::Cursor;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -14,7 +16,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
-use crate::command::{self, Arrival, Rules};
+use crate::command::Arrival;
 use crate::connection::{Connection, Trouble, trouble};
 use crate::discovery;
 use crate::handle::{Control, MqttStatus, Timing};
@@ -43,6 +45,8 @@ const GOOD: Duration = Duration::from_secs(10);
 const LASTING: Duration = Duration::from_secs(10);
 /// How often we show ourselves to another instance, and how long it counts after it was last seen.
 const SHOW: Duration = Duration::from_secs(10);
+/// How long topics stay unsubscribed after something too large came over one of them.
+const MUTE: Duration = Duration::from_secs(600);
 const SEEN: Duration = Duration::from_secs(60);
 
 /// How a connection ended.
@@ -51,6 +55,15 @@ enum Ended {
     /// In good order, for new parameters.
     Renew,
     Stop,
+}
+
+/// What is not subscribed, since too much came over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Muted {
+    /// Command topics.
+    Commands,
+    /// Everything.
+    All,
 }
 
 /// A farewell in progress.
@@ -70,7 +83,12 @@ pub(crate) struct Driver {
     dice: StdRng,
     discovered: Option<(Value, BTreeMap<String, String>)>,
     done: mpsc::Receiver<String>,
+    /// Refusals without a record of their own, and since when.
+    dropped: Option<(Instant, u64)>,
     hub: Bucket,
+    muted: Option<(Instant, Muted)>,
+    /// Refusals that get a record each: 30 at once, then one in 5 s.
+    noted: Bucket,
     orders: watch::Receiver<Control>,
     params: MqttParams,
     refusals: Bucket,
@@ -105,7 +123,10 @@ impl Driver {
             dice: StdRng::from_os_rng(),
             discovered: None,
             done,
+            dropped: None,
             hub: Bucket::new(2, Duration::from_secs(5)),
+            muted: None,
+            noted: Bucket::new(30, Duration::from_secs(5)),
             orders,
             refusals: Bucket::new(20, Duration::from_millis(200)),
             retained: Retained::new(bus.store().records().clone()),
@@ -141,6 +162,9 @@ impl Driver {
             };
             if self.clock.now().since(begun) >= GOOD {
                 failures = 0;
+            }
+            if lost.oversized {
+                self.mute(&lost.text);
             }
             self.fault(Some(lost.text));
             let first = if lost.lasting {
@@ -211,6 +235,7 @@ impl Driver {
             Err(error) => {
                 return Ended::Lost(Trouble {
                     lasting: true,
+                    oversized: false,
                     text: error.to_string(),
                 });
             }
@@ -233,6 +258,7 @@ impl Driver {
                     Some(Err(error)) => return self.lost(leaving, trouble(&error, &self.params)),
                     None => return self.lost(leaving, Trouble {
                         lasting: false,
+                        oversized: false,
                         text: "the MQTT client failed; it is made anew".to_owned(),
                     }),
                 },
@@ -271,7 +297,7 @@ impl Driver {
                     }
                 }
                 _ = tick.tick() => {
-                    if let Some(end) = self.look(&session) {
+                    if let Some(end) = self.look(&connection, &session) {
                         return self.lost(leaving, end);
                     }
                 }
@@ -285,6 +311,7 @@ impl Driver {
                     leaving,
                     Trouble {
                         lasting: false,
+                        oversized: false,
                         text: "the MQTT client takes nothing any more; it is made anew".to_owned(),
                     },
                 );
@@ -348,8 +375,19 @@ impl Driver {
     }
 
     /// Limits that pass without any event.
-    fn look(&mut self, session: &Session) -> Option<Trouble> {
+    fn look(&mut self, connection: &Connection, session: &Session) -> Option<Trouble> {
         let now = self.clock.now();
+        if self
+            .dropped
+            .is_some_and(|(since, _)| now.since(since) >= self.timing.report)
+        {
+            self.report_dropped();
+        }
+        if self.muted.is_some_and(|(until, _)| now >= until) && session.connected.is_some() {
+            self.muted = None;
+            self.subscribe(connection);
+            self.fault(None);
+        }
         if self.second_seen.is_some_and(|seen| now.since(seen) > SEEN) {
             self.second_seen = None;
             self.status.send_modify(|status| status.second_instance = None);
@@ -357,6 +395,7 @@ impl Driver {
         let stalled = session.outbox.stalled(now, self.timing.stall);
         stalled.then(|| Trouble {
             lasting: false,
+            oversized: false,
             text: format!(
                 "the broker {}:{} acknowledged nothing for {} s; connecting anew",
                 self.params.host,
@@ -409,24 +448,55 @@ impl Driver {
         }
     }
 
-    fn connected(&mut self, connection: &Connection, session: &mut Session) {
-        session.connected = Some(self.clock.now());
-        let commands = self.topics.command_filters().into_iter();
-        // our own state: another instance under our name would show there
-        let mut filters: Vec<_> = commands.chain([self.topics.state()]).collect();
-        filters.extend(self.hub_status());
+    fn subscribe(&self, connection: &Connection) {
+        let muted = self.muted.map(|(_, muted)| muted);
+        let mut filters = Vec::new();
+        if muted.is_none() {
+            filters.extend(self.topics.command_filters());
+        }
+        if muted < Some(Muted::All) {
+            // our own state: another instance under our name would show there
+            filters.push(self.topics.state());
+            filters.extend(self.hub_status());
+        }
+        if filters.is_empty() {
+            return;
+        }
         let filters = filters
             .into_iter()
             .map(|f| SubscribeFilter::new(f, QoS::AtLeastOnce));
         if connection.client.try_subscribe_many(filters).is_err() {
             tracing::warn!("the command topics could not be subscribed");
         }
+    }
+
+    /// Leaves topics unsubscribed for a while: first those of commands, then all.
+    fn mute(&mut self, text: &str) {
+        let now = self.clock.now();
+        let muted = match self.muted {
+            None => Muted::Commands,
+            Some(_) => Muted::All,
+        };
+        self.muted = Some((now + MUTE, muted));
+        self.refuse(now, None, Refusal::Malformed, text.to_owned());
+    }
+
+    fn connected(&mut self, connection: &Connection, session: &mut Session) {
+        session.connected = Some(self.clock.now());
+        self.subscribe(connection);
         let availability = self.topics.availability();
         self.retained.remember(&availability, None);
         self.retained.connected(&availability);
+        let fault = self.muted.map(|_| {
+            let minutes = MUTE.as_secs() / 60;
+            format!(
+                "no commands are taken over MQTT for {minutes} minutes: somebody sends messages that are too large; \
+                 clear what is retained on the command topics, and limit message size and access at the broker"
+            )
+        });
         self.status.send_modify(|status| {
             status.connected = true;
-            status.fault = None;
+            status.fault = fault;
         });
         tracing::info!(broker = %self.params.host, port = self.params.port, "MQTT is connected");
     }
@@ -435,7 +505,7 @@ impl Driver {
         self.params
             .discovery
             .as_ref()
-            .map(|prefix| format!("{prefix}/status"))
+            .map(|discovery| format!("{}/status", discovery.prefix))
     }
 
     fn published(&self, seq: Seq) {
@@ -461,6 +531,7 @@ impl Driver {
                 dup: message.dup,
                 payload: &message.payload,
                 retained: message.retain,
+                ring: self.ring_at(&target),
                 target,
                 wall: self.clock.wall(),
             };
@@ -488,57 +559,6 @@ impl Driver {
         });
         if self.show.take(now) {
             self.retained.again_one(self.topics.state());
-        }
-    }
-
-    fn command(&mut self, now: Instant, arrival: &Arrival<'_>) {
-        if !self.commands.take(now) {
-            self.refuse(
-                now,
-                None,
-                "overload",
-                "too many commands; send at most ten in a second",
-            );
-            return;
-        }
-        let made = CommandId::new(&format!("mqtt-{:016x}", self.dice.random::<u64>()))
-            .expect("21 visible characters");
-        let rules = Rules {
-            accept_untimed: self.params.accept_untimed,
-            ttl: self.params.command_ttl,
-        };
-        let asked = match command::read(arrival, rules, &made) {
-            Ok(asked) => asked,
-            Err((id, malformed)) => {
-                let text = malformed.to_string();
-                self.refuse(now, id.as_deref(), "malformed", &text);
-                return;
-            }
-        };
-        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
-            let id = asked.request.id.to_string();
-            self.refuse(
-                now,
-                Some(&id),
-                "overload",
-                "too many commands wait; try again in a second",
-            );
-            return;
-        };
-        let (bus, done) = (self.bus.clone(), self.tell_done.clone());
-        tokio::spawn(async move {
-            let reply = bus.command(asked.request.clone()).await;
-            let _ = done.send(command::answer(&asked, &reply)).await;
-            drop(slot);
-        });
-    }
-
-    /// Answers what does not reach the core, as far as that is not too often.
-    fn refuse(&mut self, now: Instant, id: Option<&str>, reason: &'static str, text: &str) {
-        self.status.send_modify(|status| status.refused += 1);
-        if self.refusals.take(now) {
-            tracing::warn!(reason, text, "an MQTT command was refused");
-            self.reply(command::refusal(id, reason, text));
         }
     }
 

@@ -32,6 +32,8 @@ pub struct MqttStatus {
 /// How long things take; tests shorten it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
+    /// Refusals without a record each are counted for so long before their number is put on record.
+    pub(crate) report: Duration,
     /// First pause before another try to connect; doubles up to `retry_max`.
     pub(crate) retry: Duration,
     /// Longest pause.
@@ -43,6 +45,7 @@ pub(crate) struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
+            report: Duration::from_secs(20),
             retry: Duration::from_millis(500),
             retry_max: Duration::from_secs(30),
             stall: Duration::from_secs(60),

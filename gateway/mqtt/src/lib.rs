@@ -37,7 +37,7 @@ mod words;
 
 pub use embedded::{EmbeddedBroker, EmbeddedError};
 pub use handle::{MqttHandle, MqttStatus, start};
-pub use params::{MqttParams, MqttTls};
+pub use params::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttTls};
 
 #[cfg(test)]
 mod tests;

@@ -18,11 +18,11 @@ pub struct MqttParams {
     pub port: u16,
     /// How old a command may be.
     pub command_ttl: Duration,
-    /// Announce doors to Home Assistant below these levels; `None` does not.
-    pub discovery: Option<String>,
+    /// Announce doors to Home Assistant; `None` does not.
+    pub discovery: Option<MqttDiscovery>,
     /// Instance id, 32 hexadecimal digits: part of the client id.
     pub instance: String,
-    /// Language of names: `en`, `fr`, `de`, `es`, `pt`.
+    /// Language of names: `en`, `fr`, `de`, `es`, `pt`, `ru`.
     pub language: String,
     /// Address where the gateway is installed.
     pub site_address: String,
@@ -38,6 +38,8 @@ pub struct MqttParams {
     pub login: Option<(String, Secret)>,
     /// Address of the page, shown at the device.
     pub page: Option<String>,
+    /// Take the command `press` for panels whose line is virtual.
+    pub press: bool,
     /// Program version.
     pub version: String,
 }
@@ -47,4 +49,26 @@ pub struct MqttParams {
 pub struct MqttTls {
     /// PEM file the broker's certificate must lead to; `None` takes the system's bundle.
     pub ca_file: Option<PathBuf>,
+    /// PEM files of our own certificate chain and its private key, for brokers that ask who we are.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// How Home Assistant is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MqttDiscovery {
+    /// One message per device or one per entity.
+    pub format: DiscoveryFormat,
+    /// Also announce who opened last, as an entity that is off until somebody switches it on.
+    pub people: bool,
+    /// First levels of the discovery topics.
+    pub prefix: String,
+}
+
+/// Which kind of discovery Home Assistant understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiscoveryFormat {
+    /// One message per device, from 2024.11 on.
+    Device,
+    /// One message per entity, any version.
+    Entities,
 }

@@ -64,9 +64,13 @@ impl Retained {
         self.wanted = wanted;
     }
 
-    /// The next topic to publish and its payload; an empty one clears.
+    /// The next topic to publish and its payload; an empty one clears. What is cleared comes first: a device that
+    /// is announced in another way must not be there twice.
     pub(crate) fn pop(&mut self) -> Option<(String, String)> {
-        while let Some(topic) = self.dirty.pop_first() {
+        loop {
+            let unwanted = self.dirty.iter().find(|topic| !self.wanted.contains_key(*topic));
+            let topic = unwanted.or_else(|| self.dirty.first())?.clone();
+            self.dirty.remove(&topic);
             match self.wanted.get(&topic) {
                 Some(payload) if self.sent.get(&topic) == Some(payload) => {}
                 Some(payload) => {
@@ -81,7 +85,6 @@ impl Retained {
                 }
             }
         }
-        None
     }
 
     /// True if nothing is left to publish.
@@ -180,7 +183,7 @@ mod tests {
             after.want(map(&[("a", "1")]));
             after.connected("availability");
             let all = drain(&mut after);
-            assert_eq!(all, [("a".into(), "1".into()), ("b".into(), String::new())]);
+            assert_eq!(all, [("b".into(), String::new()), ("a".into(), "1".into())]);
         }
         let mut last = Retained::new(store.records().clone());
         last.want(map(&[("a", "1")]));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gateway_core::SiteView;
+use gateway_core::{PanelView, SiteView};
 use serde::Serialize;
 
 use crate::params::MqttParams;
@@ -11,6 +11,8 @@ use crate::topics::Topics;
 /// Payloads of availability topics.
 pub(crate) const ONLINE: &str = "online";
 pub(crate) const OFFLINE: &str = "offline";
+/// What a call can do, as the core's view words it; without one it is the first.
+pub(crate) const CALL_STATES: [&str; 3] = ["idle", "ringing", "talking"];
 
 #[derive(Serialize)]
 struct Site<'a> {
@@ -42,6 +44,7 @@ struct Door<'a> {
     pulse: bool,
     owned: bool,
     simulated: bool,
+    tamper: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -50,6 +53,8 @@ struct Panel<'a> {
     line: &'a str,
     line_state: Option<&'static str>,
     ring_id: Option<String>,
+    /// `idle`, `ringing` or `talking`.
+    call: &'static str,
     doors: Vec<&'a str>,
     buttons: BTreeMap<&'a str, &'a str>,
     simulated: bool,
@@ -102,6 +107,7 @@ pub(crate) fn states(params: &MqttParams, topics: &Topics, view: &SiteView) -> B
             pulse: door.pulse_until.is_some(),
             owned: door.owned,
             simulated: door.simulated,
+            tamper: door.tamper,
         };
         all.insert(topics.of("door", &door.id, "state"), text(&state));
         let word = if door.available { ONLINE } else { OFFLINE };
@@ -114,6 +120,7 @@ pub(crate) fn states(params: &MqttParams, topics: &Topics, view: &SiteView) -> B
             line: panel.line.as_str(),
             line_state: line.map(|line| line.state.word()),
             ring_id: panel.ring.map(|ring| ring.to_string()),
+            call: call(view, panel),
             doors: panel.doors.iter().map(|door| door.as_str()).collect(),
             buttons: panel
                 .buttons
@@ -140,6 +147,16 @@ pub(crate) fn states(params: &MqttParams, topics: &Topics, view: &SiteView) -> B
     all
 }
 
+/// What a panel's call does.
+fn call(view: &SiteView, panel: &PanelView) -> &'static str {
+    let ours = |call: &&gateway_core::CallView| call.panel.as_ref() == Some(&panel.id);
+    match view.calls.iter().find(ours) {
+        Some(call) => call.state,
+        None if panel.ring.is_some() => "ringing",
+        None => CALL_STATES[0],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,17 +174,17 @@ mod tests {
             ("doorline/lilas/door/front/availability", "online"),
             (
                 "doorline/lilas/door/front/state",
-                r#"{"name":"Main entrance","lock":"locked","contact":"closed","available":true,"forced":false,"held_open":false,"pulse":false,"owned":true,"simulated":true}"#,
+                r#"{"name":"Main entrance","lock":"locked","contact":"closed","available":true,"forced":false,"held_open":false,"pulse":false,"owned":true,"simulated":true,"tamper":false}"#,
             ),
             ("doorline/lilas/door/yard/availability", "offline"),
             (
                 "doorline/lilas/door/yard/state",
-                r#"{"name":"Yard","lock":"unknown","contact":"unknown","available":false,"forced":false,"held_open":false,"pulse":false,"owned":false,"simulated":false}"#,
+                r#"{"name":"Yard","lock":"unknown","contact":"unknown","available":false,"forced":false,"held_open":false,"pulse":false,"owned":false,"simulated":false,"tamper":null}"#,
             ),
             ("doorline/lilas/line/riser/state", r#"{"state":"idle"}"#),
             (
                 "doorline/lilas/panel/main/state",
-                r#"{"name":"Street","line":"riser","line_state":"idle","ring_id":null,"doors":["front"],"buttons":{"bell":"Bell"},"simulated":true}"#,
+                r#"{"name":"Street","line":"riser","line_state":"idle","ring_id":null,"call":"idle","doors":["front"],"buttons":{"bell":"Bell"},"simulated":true}"#,
             ),
             (
                 "doorline/lilas/state",

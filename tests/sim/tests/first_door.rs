@@ -1,8 +1,8 @@
 //! One door through the whole chain.
 
 use gateway_core::{
-    Cause, Command, CommandId, CommandRequest, DigitVia, Factor, LegCommand, LegEvent, LegId, LineCommand,
-    LineSignal, Origin, Peer, Refusal, SignalKind, Subject, Tone,
+    Cause, Command, CommandEvent, CommandId, CommandRequest, DigitVia, Event, Factor, LegCommand, LegEvent,
+    LegId, LineCommand, LineSignal, Origin, Peer, Refusal, SignalKind, Subject, Tone,
 };
 use gateway_site::{Decision, GuardReport, Input};
 use sim::{Phone, Sim, first_door, id, ms, secs, three_phones, wall};
@@ -213,6 +213,43 @@ fn only_news_is_acted_on() {
         Some(Refusal::Duplicate)
     );
     assert_eq!(refused(&sim.command("f", open("front"))), None);
+}
+
+#[test]
+fn what_an_interface_refused_itself_is_put_on_record_and_does_nothing() {
+    let mut sim = Sim::new(first_door());
+    sim.wait(secs(60));
+    let unread = |times| Command::Unread {
+        reason: Refusal::Malformed,
+        text: "no command".into(),
+        times,
+    };
+    assert_eq!(refused(&sim.command("a", unread(1))), Some(Refusal::Malformed));
+    assert_eq!(refused(&sim.command("b", unread(7))), Some(Refusal::Overload));
+    let recorded: Vec<_> = sim
+        .records
+        .iter()
+        .filter_map(|e| {
+            if let Event::Command(event) = &e.event {
+                Some(event)
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert!(
+        matches!(
+            &recorded[..],
+            [
+                CommandEvent::Refused { id, reason: Refusal::Malformed, verb, .. },
+                CommandEvent::Dropped { times: 7, .. },
+            ] if id == "a" && verb == "unread"
+        ),
+        "{recorded:?}"
+    );
+    assert_eq!(sim.pulses.len(), 0);
+    // it was never a command: its id is still free
+    assert_eq!(refused(&sim.command("a", open("front"))), None);
 }
 
 #[test]

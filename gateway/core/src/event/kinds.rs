@@ -150,6 +150,13 @@ events! {
             /// What.
             verb: String,
         },
+        /// More refusals than get a record each, since the last such record.
+        Dropped = "dropped" {
+            /// Who.
+            subject: Subject,
+            /// How many.
+            times: u64,
+        },
         /// Refused.
         Refused = "refused" {
             /// Client's id, empty if it had none.

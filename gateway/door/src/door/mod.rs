@@ -228,6 +228,12 @@ impl Door {
         self.forced
     }
 
+    /// What the tamper contact says; `None` before its first reading.
+    #[must_use]
+    pub const fn tamper(&self) -> Option<bool> {
+        self.tamper
+    }
+
     /// Open for longer than allowed.
     #[must_use]
     pub fn is_held_open(&self) -> bool {

@@ -77,6 +77,7 @@ fn door(id: &str, name: &str, available: bool) -> DoorView {
         owned: true,
         pulse_until: None,
         simulated: true,
+        tamper: None,
     }
 }
 
@@ -228,6 +229,7 @@ impl FakeCore {
                 });
                 self.accepted(ticket, Some(ring)).await
             }
+            Command::Unread { reason, text, .. } => refused(reason, &text),
         }
     }
 }

@@ -11,7 +11,7 @@ use gateway_core::{
     LineView, LockState, PanelId, PanelView, Seq, SiteId, SiteView,
 };
 
-use crate::MqttParams;
+use crate::{DiscoveryFormat, MqttDiscovery, MqttParams};
 
 pub(crate) fn params(port: u16) -> MqttParams {
     MqttParams {
@@ -20,7 +20,11 @@ pub(crate) fn params(port: u16) -> MqttParams {
         host: "127.0.0.1".into(),
         port,
         command_ttl: Duration::from_secs(10),
-        discovery: Some("homeassistant".into()),
+        discovery: Some(MqttDiscovery {
+            format: DiscoveryFormat::Device,
+            people: false,
+            prefix: "homeassistant".into(),
+        }),
         instance: "00112233445566778899aabbccddeeff".into(),
         language: "fr".into(),
         site_address: "12 rue des Lilas, 38000 Grenoble".into(),
@@ -30,6 +34,7 @@ pub(crate) fn params(port: u16) -> MqttParams {
         tls: None,
         login: None,
         page: Some("https://192.0.2.1/".into()),
+        press: false,
         version: "0.1.0".into(),
     }
 }
@@ -56,6 +61,7 @@ pub(crate) fn view() -> SiteView {
                 owned: true,
                 pulse_until: None,
                 simulated: true,
+                tamper: Some(false),
             },
             DoorView {
                 available: false,
@@ -68,6 +74,7 @@ pub(crate) fn view() -> SiteView {
                 owned: false,
                 pulse_until: None,
                 simulated: false,
+                tamper: None,
             },
         ],
         faults: vec![Fault {

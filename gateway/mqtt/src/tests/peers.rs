@@ -206,18 +206,31 @@ impl FakeCore {
         };
         let (store, _) = Store::open(Path::new("/state"), options, FakeIo::new()).expect("a journal");
         let (bus, core) = Bus::new(store.clone());
-        let BusCore { mut commands, view, .. } = core;
+        let BusCore {
+            mut commands, view, ..
+        } = core;
         view.send_replace(Arc::new(super::view()));
         let (count, opened) = watch::channel(0);
         let journal = store.clone();
         tokio::spawn(async move {
             let mut seen = BTreeSet::new();
             while let Some(asked) = commands.recv().await {
-                let refusal = judge(&mut seen, &asked.request);
+                let refusal = match &asked.request.command {
+                    Command::Unread { reason, .. } => Some(*reason),
+                    Command::HangUp { .. } | Command::Open { .. } | Command::Press { .. } => {
+                        judge(&mut seen, &asked.request)
+                    }
+                };
                 let request = asked.request;
                 let (id, subject) = (request.id.to_string(), request.origin.subject);
                 let verb = request.command.verb().to_owned();
                 let event = match refusal {
+                    Some(_) if matches!(request.command, Command::Unread { times: 2.., .. }) => {
+                        let Command::Unread { times, .. } = request.command else {
+                            unreachable!("just seen")
+                        };
+                        CommandEvent::Dropped { subject, times }
+                    }
                     Some(reason) => CommandEvent::Refused {
                         id,
                         reason,
@@ -287,7 +300,10 @@ fn judge(seen: &mut BTreeSet<String>, request: &CommandRequest) -> Option<Refusa
     } else {
         match &request.command {
             Command::Open { door } if door.as_str() == "front" => None,
-            Command::HangUp { .. } | Command::Open { .. } | Command::Press { .. } => Some(Refusal::Unknown),
+            Command::HangUp { .. }
+            | Command::Open { .. }
+            | Command::Press { .. }
+            | Command::Unread { .. } => Some(Refusal::Unknown),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::handle::{Timing, start_with};
 use crate::{EmbeddedBroker, MqttHandle, MqttParams, MqttTls};
 
 const QUICK: Timing = Timing {
+    report: Duration::from_millis(500),
     retry: Duration::from_millis(20),
     retry_max: Duration::from_millis(100),
     stall: Duration::from_secs(60),
@@ -237,6 +238,7 @@ async fn tls_and_login_are_checked_and_their_faults_are_clear() {
         host: "localhost".into(),
         tls: Some(MqttTls {
             ca_file: Some(broker.path(ca)),
+            client: None,
         }),
         ..with_login(broker.tls_port)
     };

@@ -15,9 +15,33 @@ impl Site {
     pub(super) fn command(&mut self, now: Now, reply_to: u64, request: CommandRequest) {
         let verb = request.command.verb().to_owned();
         let (id, subject) = (request.id.clone(), request.origin.subject.clone());
-        let done = self
-            .judge(now, &request)
-            .and_then(|()| self.carry_out(now, request));
+        if let Command::Unread { text, times, .. } = &request.command
+            && *times > 1
+        {
+            let (text, times) = (text.clone(), *times);
+            self.record(
+                now,
+                Event::Command(CommandEvent::Dropped { subject, times }),
+                None,
+                false,
+            );
+            let decision = Decision::Refused {
+                reason: Refusal::Overload,
+                text,
+            };
+            self.out.push_back(Output::Reply {
+                decision,
+                to: reply_to,
+            });
+            return;
+        }
+        let done = match request.command {
+            // never a command: its id was not used up, and why it was refused is known
+            Command::Unread { reason, text, .. } => Err((reason, text)),
+            Command::HangUp { .. } | Command::Open { .. } | Command::Press { .. } => self
+                .judge(now, &request)
+                .and_then(|()| self.carry_out(now, request)),
+        };
         let ring = done.as_ref().ok().copied().flatten();
         let (event, decision) = match done {
             Ok(ring) => (
@@ -104,6 +128,7 @@ impl Site {
                     Pressed::Joined(ring) | Pressed::Ring(ring) => Ok(Some(ring)),
                 }
             }
+            Command::Unread { reason, text, .. } => Err((reason, text)),
         }
     }
 

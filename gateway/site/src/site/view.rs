@@ -97,6 +97,7 @@ impl Site {
             owned: has_output && params.owner == LockOwner::Gateway,
             pulse_until: door.and_then(|d| d.pulse_until()),
             simulated: self.is_virtual(params),
+            tamper: door.filter(|_| params.tamper.is_some()).and_then(|d| d.tamper()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use gateway_config::{BrokerUrl, Config};
 use gateway_http::{HttpParams, Language, Tls};
-use gateway_mqtt::{MqttParams, MqttTls};
+use gateway_mqtt::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttTls};
 
 use crate::run::instance::Instance;
 
@@ -41,6 +41,7 @@ pub(crate) fn mqtt(config: &Config, instance: Instance, embedded: Option<u16>) -
         BrokerUrl::Remote { host, port, tls } => {
             let trust = tls.then(|| MqttTls {
                 ca_file: mqtt.ca_file.clone(),
+                client: mqtt.cert_file.clone().zip(mqtt.key_file.clone()),
             });
             (host.to_string(), *port, trust)
         }
@@ -51,7 +52,14 @@ pub(crate) fn mqtt(config: &Config, instance: Instance, embedded: Option<u16>) -
         host,
         port,
         command_ttl: mqtt.command_ttl,
-        discovery: mqtt.discovery.then(|| mqtt.discovery_prefix.as_str().to_owned()),
+        discovery: mqtt.discovery.then(|| MqttDiscovery {
+            format: match mqtt.discovery_format {
+                gateway_config::DiscoveryFormat::Device => DiscoveryFormat::Device,
+                gateway_config::DiscoveryFormat::Entities => DiscoveryFormat::Entities,
+            },
+            people: mqtt.discovery_people,
+            prefix: mqtt.discovery_prefix.as_str().to_owned(),
+        }),
         instance: instance.text(),
         language: config.site.language.word().to_owned(),
         site_address: config.site.address.clone(),
@@ -64,6 +72,7 @@ pub(crate) fn mqtt(config: &Config, instance: Instance, embedded: Option<u16>) -
             .http
             .as_ref()
             .map(|h| format!("http{}://{}", if h.tls { "s" } else { "" }, h.listen)),
+        press: mqtt.press,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }

@@ -322,7 +322,7 @@ impl Model {
             return;
         }
         match &request.command {
-            Command::HangUp { .. } => {}
+            Command::HangUp { .. } | Command::Unread { .. } => {}
             Command::Open { door } => self.cause(now, request.origin.factor, door.clone(), false),
             Command::Press { .. } => self.press = Some(true),
         }

@@ -150,6 +150,15 @@ impl Gateway {
         self.ready(before)
     }
 
+    /// As [`Gateway::again`], with another site file.
+    ///
+    /// # Errors
+    /// As [`Gateway::start`].
+    pub fn again_with(&mut self, rig: &Rig, site: &str) -> anyhow::Result<()> {
+        std::fs::write(&self.file, site)?;
+        self.again(rig)
+    }
+
     /// Writes another site file and has it read with SIGHUP; waits for the answer in the log.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Real peers for the gateway: Asterisk, baresip, Mosquitto, Chromium, and the gateway itself as a process.
+//! Real peers for the gateway: Asterisk, baresip, Mosquitto, Chromium, Home Assistant, and the gateway itself as a process.
 //!
 //! Every test gets a [`Rig`]: a temporary folder, a block of ports of its own, and a dump of every log if it
 //! fails. Peers are ordinary processes on loopback that die with the test, also if the test is killed. Nothing
@@ -11,6 +11,8 @@ mod audio;
 mod baresip;
 mod browser;
 mod gateway;
+mod home_assistant;
+mod http;
 mod mosquitto;
 mod ports;
 mod process;
@@ -19,13 +21,15 @@ mod sipp;
 mod site;
 mod trust;
 
-pub use api::{Api, Reply};
+pub use api::Api;
 pub use asterisk::{Asterisk, PbxParams};
 pub use audio::{Sound, sweep};
 pub use baresip::{Phone, PhoneEvent, PhoneParams};
 pub use browser::Browser;
 pub use gateway::{Edge, Gateway, boottime_ns, program};
-pub use mosquitto::{Listener, Message, Mosquitto};
+pub use home_assistant::HomeAssistant;
+pub use http::Reply;
+pub use mosquitto::{BrokerParams, Listener, Message, Mosquitto};
 pub use ports::{Ports, Use};
 pub use process::{Process, signal};
 pub use rig::{Rig, run, until};

@@ -2,17 +2,30 @@
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
 use serde_json::Value;
 
 use crate::ports::Use;
 use crate::process::Process;
 use crate::rig::{Rig, until};
+use crate::trust::Trust;
+
+/// How a broker guards itself, besides the open listener on [`Use::Mqtt`].
+#[derive(Clone, Debug, Default)]
+pub struct BrokerParams<'a> {
+    /// Lines of an access list for people without a name at the open listener; empty: everything is allowed.
+    pub anonymous: &'a [&'a str],
+    /// A second listener on [`Use::MqttTls`] with this server's certificate, for `gateway` with a password only.
+    pub tls: Option<&'a Trust>,
+    /// That listener wants certificates of clients, from this authority.
+    pub clients: Option<&'a Path>,
+}
 
 /// A running broker without persistence.
 #[derive(Debug)]
@@ -22,17 +35,54 @@ pub struct Mosquitto {
 }
 
 impl Mosquitto {
-    /// Starts it and waits until it takes connections.
+    /// Name and password at the listener with TLS.
+    pub const LOGIN: (&'static str, &'static str) = ("gateway", "a broker's pass phrase");
+
+    /// Starts one that takes everybody.
     ///
     /// # Errors
     /// If it does not within 10 s.
     pub fn start(rig: &Rig) -> anyhow::Result<Self> {
+        Self::start_with(rig, &BrokerParams::default())
+    }
+
+    /// Starts it and waits until it takes connections.
+    ///
+    /// # Errors
+    /// If it does not within 10 s.
+    pub fn start_with(rig: &Rig, params: &BrokerParams<'_>) -> anyhow::Result<Self> {
         let port = rig.port(Use::Mqtt);
         let file = rig.path("mosquitto.conf");
         // without a user it would give up root and not be able to read its own file
-        let text = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\nlog_type all\n"
+        let mut text = format!(
+            "per_listener_settings true\npersistence false\nuser root\nlog_type all\n\
+             listener {port} 127.0.0.1\nallow_anonymous true\n"
         );
+        if !params.anonymous.is_empty() {
+            let list = rig.path("mosquitto.acl");
+            std::fs::write(&list, params.anonymous.join("\n") + "\n")?;
+            text += &format!("acl_file {}\n", list.display());
+        }
+        if let Some(trust) = params.tls {
+            let passwords = rig.path("mosquitto.passwords");
+            let (user, password) = Self::LOGIN;
+            let made = Command::new("mosquitto_passwd")
+                .args(["-b", "-c"])
+                .arg(&passwords)
+                .args([user, password])
+                .output()?;
+            ensure!(made.status.success(), "mosquitto_passwd: {made:?}");
+            text += &format!(
+                "listener {} 127.0.0.1\nallow_anonymous false\npassword_file {}\ncertfile {}\nkeyfile {}\n",
+                rig.port(Use::MqttTls),
+                passwords.display(),
+                trust.cert.display(),
+                trust.key.display()
+            );
+            if let Some(authority) = params.clients {
+                text += &format!("cafile {}\nrequire_certificate true\n", authority.display());
+            }
+        }
         std::fs::write(&file, text)?;
         let mut broker = Self {
             port,
@@ -166,9 +216,15 @@ impl Listener {
     /// # Errors
     /// If the client has ended.
     pub fn send(&self, topic: &str, payload: &Value, retained: bool) -> anyhow::Result<()> {
-        Ok(self
-            .client
-            .publish(topic, QoS::AtLeastOnce, retained, payload.to_string())?)
+        self.send_bytes(topic, payload.to_string(), retained)
+    }
+
+    /// Sends any bytes.
+    ///
+    /// # Errors
+    /// As [`Listener::send`].
+    pub fn send_bytes(&self, topic: &str, payload: impl Into<Vec<u8>>, retained: bool) -> anyhow::Result<()> {
+        Ok(self.client.publish(topic, QoS::AtLeastOnce, retained, payload)?)
     }
 
     /// Everything so far.

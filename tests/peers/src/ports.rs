@@ -15,8 +15,12 @@ const BLOCKS: u16 = 60;
 pub enum Use {
     /// The gateway's page and API.
     Http,
+    /// Home Assistant's API.
+    HomeAssistant,
     /// The broker.
     Mqtt,
+    /// The broker over TLS.
+    MqttTls,
     /// SIP of the PBX over UDP and TCP.
     PbxSip,
     /// SIP of the PBX over TLS.
@@ -75,6 +79,8 @@ impl Ports {
                 Use::Sip => 4,
                 Use::SipTls => 5,
                 Use::Unused => 6,
+                Use::HomeAssistant => 7,
+                Use::MqttTls => 8,
                 Use::PhoneControl(n) => 10 + n,
                 Use::PhoneSip(n) => 20 + 2 * n,
             }

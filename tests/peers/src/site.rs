@@ -50,6 +50,8 @@ pub struct Site<'a> {
     pub http: bool,
     /// The broker on [`Use::Mqtt`].
     pub mqtt: bool,
+    /// More keys of the `[mqtt]` table; a `broker` in it takes the place of [`Use::Mqtt`].
+    pub mqtt_keys: String,
 }
 
 impl Site<'_> {
@@ -165,7 +167,12 @@ direct-peers = ["127.0.0.1"]
         }
         if self.mqtt {
             let port = rig.port(Use::Mqtt);
-            let _ = write!(text, "\n[mqtt]\nbroker = \"mqtt://127.0.0.1:{port}\"\n");
+            let keys = &self.mqtt_keys;
+            if keys.contains("broker =") {
+                let _ = write!(text, "\n[mqtt]\n{keys}\n");
+            } else {
+                let _ = write!(text, "\n[mqtt]\nbroker = \"mqtt://127.0.0.1:{port}\"\n{keys}\n");
+            }
         }
         if self.http {
             let port = rig.port(Use::Http);

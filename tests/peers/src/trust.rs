@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use crate::rig::Rig;
 
@@ -23,25 +23,34 @@ impl Trust {
     /// # Errors
     /// If they cannot be written.
     pub fn new(rig: &Rig) -> anyhow::Result<Self> {
+        Self::named(rig, "", &["127.0.0.1", "localhost"])
+    }
+
+    /// As [`Trust::new`], with files that begin with `prefix` and a certificate for other hosts.
+    ///
+    /// # Errors
+    /// As [`Trust::new`].
+    pub fn named(rig: &Rig, prefix: &str, hosts: &[&str]) -> anyhow::Result<Self> {
         let ca_key = KeyPair::generate()?;
         let mut params = CertificateParams::new(vec![])?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params
             .distinguished_name
-            .push(DnType::CommonName, "peers test authority");
+            .push(DnType::CommonName, format!("{prefix}peers test authority"));
         let ca_cert = params.self_signed(&ca_key)?;
         let issuer = Issuer::new(params, ca_key);
 
         let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
+        // names that are addresses become addresses
+        let names: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let mut params = CertificateParams::new(names)?;
         params
-            .subject_alt_names
-            .push(SanType::IpAddress(std::net::Ipv4Addr::LOCALHOST.into()));
-        params.distinguished_name.push(DnType::CommonName, "127.0.0.1");
+            .distinguished_name
+            .push(DnType::CommonName, hosts.first().copied().unwrap_or_default());
         let cert = params.signed_by(&key, &issuer)?;
 
         let write = |name: &str, text: &str| -> anyhow::Result<PathBuf> {
-            let path = rig.path(name);
+            let path = rig.path(&format!("{prefix}{name}"));
             std::fs::write(&path, text)?;
             Ok(path)
         };

@@ -1,7 +1,10 @@
 //! The gateway against real peers. `tests/README.md` says how to run a part of it.
 
+mod broker;
+mod commands;
 mod echo;
 mod faults;
+mod home_assistant;
 mod incoming;
 mod killed;
 mod outside;

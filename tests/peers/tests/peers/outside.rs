@@ -1,6 +1,7 @@
 //! What the outside sees of one ring: journal, MQTT and API tell the same; broker gone and back.
 
 use std::process::Command;
+use std::time::SystemTime;
 
 use anyhow::{Context, ensure};
 use peers::{Api, Gateway, Listener, Mosquitto, Phone, PhoneParams, Site, run, until};
@@ -13,8 +14,20 @@ use crate::story::{nine_opens, one_ring};
 const EVENTS: &str = "doorline/test/event";
 
 fn wall_clock() -> anyhow::Result<String> {
+    wall_clock_at(SystemTime::now())
+}
+
+/// A time as RFC 3339 has it.
+pub(crate) fn wall_clock_at(at: SystemTime) -> anyhow::Result<String> {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH)?;
     let out = Command::new("date")
-        .args(["-u", "+%Y-%m-%dT%H:%M:%S.%3NZ"])
+        .arg("-u")
+        .arg(format!(
+            "--date=@{}.{:03}",
+            since.as_secs(),
+            since.subsec_millis()
+        ))
+        .arg("+%Y-%m-%dT%H:%M:%S.%3NZ")
         .output()?;
     Ok(String::from_utf8(out.stdout)?.trim().to_owned())
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use adapter_api::{FRAME_SAMPLES, Frame, SAMPLE_RATE};
 
 /// A sound source of 16 kHz frames, described by a text in configuration or on the command line.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// Nothing.
     Silence,
@@ -18,7 +18,7 @@ pub enum Source {
 }
 
 /// A sine, half of full scale or less.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Oscillator {
     phase: f32,
     step: f32,

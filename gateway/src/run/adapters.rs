@@ -5,9 +5,10 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use adapter_api::{Adapter, AdapterContext, AdapterError, AudioPort, Shutdown};
+use adapter_gpio::GpioInputs;
 use adapter_virtual::{Source, VirtualDevice, VirtualHandle, VirtualLine, VirtualParams};
 use gateway_config::{Config, InputDriver, LineDriver, Playback};
-use gateway_core::{Clock, DeviceId, LineCommand, LineId, Signal};
+use gateway_core::{Clock, DeviceId, InputId, LineCommand, LineId, Signal};
 use gateway_sip_io::SipHandle;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -15,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::run::faults::Faults;
 use crate::run::lane::Lane;
-use crate::run::lines::{Lines, QUEUE, Routes};
+use crate::run::lines::{Commands, Lines, QUEUE, Routes};
 use crate::run::sim::ButtonInputs;
 
 /// Signals that may wait for the core; adapters wait when it is full, nothing is lost.
@@ -25,27 +26,39 @@ const FIRST: Duration = Duration::from_millis(500);
 /// Longest pause.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// Name of the adapter of everything virtual.
+const VIRTUAL: &str = "virtual";
+/// Name of the adapter of all rppal pins; `gpio-` begins the others.
+const RPPAL: &str = "rppal";
+
 /// The running adapters.
 pub(crate) struct Adapters {
     buttons: Arc<RwLock<ButtonInputs>>,
     clock: Arc<dyn Clock>,
     config: Config,
+    audio: Audio,
     /// Where they run: beside the core.
     doors: Handle,
     routes: watch::Sender<Routes>,
-    running: Vec<Running>,
+    running: BTreeMap<String, Running>,
     signals: mpsc::Sender<Signal>,
+    /// Where line commands for virtual lines go, once there was something virtual.
+    virtual_lines: Option<Commands>,
     virtual_site: Arc<RwLock<VirtualHandle>>,
 }
 
+type Audio = mpsc::Sender<(LineId, Box<dyn AudioPort>)>;
+
 struct Running {
+    /// What it reads; `None` for the virtual devices, which take a change while they run.
+    pins: Option<GpioInputs>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
 impl Adapters {
     /// Starts what the site configures; signals of all of them come out of one queue.
-    pub(crate) fn start(
+    pub(crate) async fn start(
         config: &Config,
         clock: &Arc<dyn Clock>,
         doors: &Lane,
@@ -55,44 +68,31 @@ impl Adapters {
         let (signals, queue) = mpsc::channel(SIGNALS);
         let (routes, _) = watch::channel(Routes::new());
         let (_, handle) = VirtualDevice::new(VirtualParams::default());
+        let (audio, ports) = mpsc::channel(16);
+        doors.handle().spawn(attach(ports, sip.clone()));
         let mut adapters = Self {
+            audio,
             buttons: Arc::new(RwLock::new(buttons(config))),
             clock: Arc::clone(clock),
             config: config.clone(),
             doors: doors.handle().clone(),
             routes,
-            running: vec![],
+            running: BTreeMap::new(),
             signals,
+            virtual_lines: None,
             virtual_site: Arc::new(RwLock::new(handle)),
         };
-        adapters.begin(sip, faults)?;
+        adapters.renew(faults).await?;
         Ok((adapters, queue))
     }
 
-    /// Takes a new site; adapters are started anew only if a device of theirs changed.
-    pub(crate) async fn apply(
-        &mut self,
-        new: &Config,
-        sip: &SipHandle,
-        faults: &Faults,
-    ) -> anyhow::Result<()> {
+    /// Takes a new site. An input that did not change keeps its adapter and loses no edge, whatever else changed.
+    pub(crate) async fn apply(&mut self, new: &Config, faults: &Faults) -> anyhow::Result<()> {
         if let Ok(mut known) = self.buttons.write() {
             *known = buttons(new);
         }
-        let same = self.config.inputs == new.inputs
-            && self.config.readers == new.readers
-            && self
-                .config
-                .lines
-                .iter()
-                .map(|(id, l)| (id, &l.driver))
-                .eq(new.lines.iter().map(|(id, l)| (id, &l.driver)));
         self.config = new.clone();
-        if same {
-            return Ok(());
-        }
-        self.end().await;
-        self.begin(sip, faults)
+        self.renew(faults).await
     }
 
     /// Input of each button.
@@ -117,12 +117,19 @@ impl Adapters {
 
     /// Ends all adapters.
     pub(crate) async fn stop(mut self) {
-        self.end().await;
+        let names = self.running.keys().cloned().collect();
+        self.end(names).await;
     }
 
-    async fn end(&mut self) {
-        for running in self.running.drain(..) {
+    async fn end(&mut self, names: Vec<String>) {
+        let ending: Vec<Running> = names
+            .iter()
+            .filter_map(|name| self.running.remove(name))
+            .collect();
+        for running in &ending {
             let _ = running.stop.send(true);
+        }
+        for running in ending {
             if tokio::time::timeout(Duration::from_secs(2), running.task)
                 .await
                 .is_err()
@@ -132,36 +139,66 @@ impl Adapters {
         }
     }
 
-    fn begin(&mut self, sip: &SipHandle, faults: &Faults) -> anyhow::Result<()> {
-        let handle = self.doors.clone();
-        let _on_doors = handle.enter();
-        let (audio, ports) = mpsc::channel(16);
-        tokio::spawn(attach(ports, sip.clone()));
-        let params = virtual_params(&self.config)?;
-        let mut routes = Routes::new();
-        if !(params.inputs.is_empty() && params.lines.is_empty() && params.readers.is_empty()) {
-            let (to, commands) = mpsc::channel(QUEUE);
-            routes.extend(params.lines.iter().map(|l| (l.line.clone(), to.clone())));
-            let (device, handle) = VirtualDevice::new(params);
-            if let Ok(mut shared) = self.virtual_site.write() {
-                *shared = handle;
-            }
-            let ctx = self.context("virtual", true, audio.clone(), commands)?;
-            self.running.push(once(device, ctx, faults.clone()));
+    /// Ends what the site does not have, or has otherwise, then starts what does not run.
+    async fn renew(&mut self, faults: &Faults) -> anyhow::Result<()> {
+        let wanted = gpio_inputs(&self.config);
+        let running = self.running.iter();
+        let (old, kept): (Vec<_>, Vec<_>) = running
+            .filter_map(|(name, running)| Some((name.clone(), running.pins.as_ref()?)))
+            .partition(|(name, pins)| wanted.get(name) != Some(pins));
+        let kept: Vec<String> = kept.into_iter().map(|(name, _)| name).collect();
+        let old: Vec<String> = old.into_iter().map(|(name, _)| name).collect();
+        for name in &old {
+            faults.set(&format!("device:{name}"), None);
         }
-        self.routes.send_replace(routes);
-        for (name, pins) in gpio_inputs(&self.config) {
+        // all of them before the first one starts: two inputs may have changed places, and a line is given once
+        self.end(old).await;
+        self.renew_virtual(faults).await?;
+        for (name, pins) in wanted.into_iter().filter(|(name, _)| !kept.contains(name)) {
             let (stop, shutdown) = Shutdown::new();
             let base = Base {
-                audio: audio.clone(),
+                audio: self.audio.clone(),
                 clock: Arc::clone(&self.clock),
                 device: DeviceId::new(&name)?,
                 shutdown,
                 signals: self.signals.clone(),
             };
-            let task = tokio::spawn(keep_running(base, faults.clone(), move || pins.clone()));
-            self.running.push(Running { stop, task });
+            let make = pins.clone();
+            let task = self
+                .doors
+                .spawn(keep_running(base, faults.clone(), move || make.clone()));
+            let pins = Some(pins);
+            self.running.insert(name, Running { pins, stop, task });
         }
+        Ok(())
+    }
+
+    /// The virtual devices take a change while they run.
+    async fn renew_virtual(&mut self, faults: &Faults) -> anyhow::Result<()> {
+        let params = virtual_params(&self.config)?;
+        let lines: Vec<LineId> = params.lines.iter().map(|l| l.line.clone()).collect();
+        let runs = self
+            .running
+            .get(VIRTUAL)
+            .is_some_and(|running| !running.task.is_finished());
+        if runs {
+            let handle = self.virtual_site.read().map(|handle| handle.clone());
+            let handle = handle.map_err(|_| anyhow::anyhow!("the gateway stops"))?;
+            handle.change(params).await?;
+        } else if params != VirtualParams::default() {
+            let (to, commands) = mpsc::channel(QUEUE);
+            self.virtual_lines = Some(to);
+            let (device, handle) = VirtualDevice::new(params);
+            if let Ok(mut shared) = self.virtual_site.write() {
+                *shared = handle;
+            }
+            let ctx = self.context(VIRTUAL, true, self.audio.clone(), commands)?;
+            self.running
+                .insert(VIRTUAL.to_owned(), once(&self.doors, device, ctx, faults.clone()));
+        }
+        let to = self.virtual_lines.as_ref();
+        let routes = lines.into_iter().filter_map(|line| Some((line, to?.clone())));
+        self.routes.send_replace(routes.collect());
         Ok(())
     }
 
@@ -234,17 +271,22 @@ async fn keep_running<A: Adapter>(mut base: Base, faults: Faults, make: impl Fn(
 
 /// Runs the virtual adapter, which has no hardware to wait for.
 fn once(
+    doors: &Handle,
     device: VirtualDevice,
     (stop, ctx): (watch::Sender<bool>, AdapterContext),
     faults: Faults,
 ) -> Running {
-    let task = tokio::spawn(async move {
+    let task = doors.spawn(async move {
         if let Err(error) = device.run(ctx).await {
             tracing::error!(%error, "the virtual devices ended");
             faults.set("device:virtual", Some(error.to_string()));
         }
     });
-    Running { stop, task }
+    Running {
+        pins: None,
+        stop,
+        task,
+    }
 }
 
 /// Gives the audio of lines to the SIP engine.
@@ -301,40 +343,83 @@ fn virtual_params(config: &Config) -> anyhow::Result<VirtualParams> {
     })
 }
 
-/// One adapter for each chip and back end, with its name.
-fn gpio_inputs(config: &Config) -> Vec<(String, adapter_gpio::GpioInputs)> {
-    let mut chips: BTreeMap<(std::path::PathBuf, bool), Vec<adapter_gpio::InputLine>> = BTreeMap::new();
+/// Name of the adapter of one input. The longest names of inputs leave no room for the prefix.
+fn device_name(input: &InputId) -> String {
+    let name = format!("gpio-{input}");
+    DeviceId::new(&name).map_or_else(|_| input.to_string(), |_| name)
+}
+
+/// One adapter for each line of a chip, so that a change of one input costs no edge of another. rppal watches its
+/// pins with one thread, and all of them begin anew if one changes.
+fn gpio_inputs(config: &Config) -> BTreeMap<String, GpioInputs> {
+    let mut adapters: BTreeMap<String, GpioInputs> = BTreeMap::new();
     for (id, input) in &config.inputs {
         let InputDriver::Gpio(pin) = &input.driver else {
             continue;
         };
-        let rppal = matches!(pin.backend, gateway_config::Backend::Rppal);
-        chips
-            .entry((pin.chip.clone(), rppal))
-            .or_default()
-            .push(adapter_gpio::InputLine {
-                active_low: pin.active_low,
-                bias: match pin.bias {
-                    gateway_config::Bias::AsIs => adapter_gpio::Bias::AsIs,
-                    gateway_config::Bias::Disabled => adapter_gpio::Bias::Disabled,
-                    gateway_config::Bias::PullDown => adapter_gpio::Bias::PullDown,
-                    gateway_config::Bias::PullUp => adapter_gpio::Bias::PullUp,
-                },
-                debounce: pin.debounce,
-                input: id.clone(),
-                line: pin.line,
-            });
-    }
-    let adapter = |(n, ((chip, rppal), lines))| {
-        let backend = if rppal {
-            adapter_gpio::Backend::Rppal
-        } else {
-            adapter_gpio::Backend::Gpiocdev
+        let (name, backend) = match pin.backend {
+            gateway_config::Backend::Gpiocdev => (device_name(id), adapter_gpio::Backend::Gpiocdev),
+            gateway_config::Backend::Rppal => (RPPAL.to_owned(), adapter_gpio::Backend::Rppal),
         };
-        (
-            format!("gpio-{n}"),
-            adapter_gpio::GpioInputs { backend, chip, lines },
-        )
-    };
-    chips.into_iter().enumerate().map(adapter).collect()
+        let adapter = adapters.entry(name).or_insert_with(|| GpioInputs {
+            backend,
+            chip: pin.chip.clone(),
+            lines: vec![],
+        });
+        adapter.lines.push(adapter_gpio::InputLine {
+            active_low: pin.active_low,
+            bias: match pin.bias {
+                gateway_config::Bias::AsIs => adapter_gpio::Bias::AsIs,
+                gateway_config::Bias::Disabled => adapter_gpio::Bias::Disabled,
+                gateway_config::Bias::PullDown => adapter_gpio::Bias::PullDown,
+                gateway_config::Bias::PullUp => adapter_gpio::Bias::PullUp,
+            },
+            debounce: pin.debounce,
+            input: id.clone(),
+            line: pin.line,
+        });
+    }
+    adapters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(inputs: &str) -> Config {
+        let text = include_str!("../../../config/examples/minimal.toml");
+        let text = format!("{text}\n{inputs}");
+        let dir = tempfile::tempdir().expect("a folder");
+        let loaded = gateway_config::parse(
+            "site.toml",
+            dir.path(),
+            &text,
+            gateway_config::SecretFiles::WhereFound,
+        );
+        loaded.unwrap_or_else(|faults| panic!("{faults}")).config
+    }
+
+    #[test]
+    fn a_new_or_changed_pin_leaves_the_adapters_of_the_others_as_they_are() {
+        let before = gpio_inputs(&site(
+            "[inputs.one.gpio]\nline = 20\n[inputs.two.gpio]\nline = 21\n[inputs.old.gpio]\nline = 22\n\
+             [inputs.b.gpio]\nline = 23\nbackend = \"rppal\"\n[inputs.a.gpio]\nline = 24\nbackend = \"rppal\"",
+        ));
+        let after = gpio_inputs(&site(
+            "[inputs.aaa.gpio]\nline = 19\n[inputs.one.gpio]\nline = 20\n[inputs.two.gpio]\nline = 22\n\
+             [inputs.b.gpio]\nline = 23\nbackend = \"rppal\"\n[inputs.a.gpio]\nline = 24\nbackend = \"rppal\"",
+        ));
+        assert!(before.contains_key("gpio-one") && before["gpio-one"].lines.len() == 1);
+        assert_eq!(before.get("gpio-one"), after.get("gpio-one"));
+        assert_ne!(before.get("gpio-two"), after.get("gpio-two"));
+        assert!(!after.contains_key("gpio-old"));
+        assert_eq!(before["rppal"].lines.len(), 2);
+        assert_eq!(before["rppal"], after["rppal"]);
+    }
+
+    #[test]
+    fn the_longest_name_of_an_input_is_still_a_device() {
+        let longest: InputId = "x".repeat(40).parse().expect("a name");
+        assert!(DeviceId::new(&device_name(&longest)).is_ok());
+    }
 }

@@ -156,7 +156,7 @@ impl Gateway {
             sip_events_to,
         );
         let sip = sip_lane.handle().spawn(sip).await??;
-        let (adapters, signals) = Adapters::start(&config, &clock, &doors, &sip, &faults)?;
+        let (adapters, signals) = Adapters::start(&config, &clock, &doors, &sip, &faults).await?;
 
         let (now, wall) = (clock.now(), clock.wall());
         let rng = Box::new(rand::rngs::StdRng::from_os_rng());
@@ -299,7 +299,7 @@ impl Gateway {
         (self.generation, self.text) = (generation, text);
         self.config = new.clone();
         self.sip.apply(params::sip(&new, self.instance.0)).await?;
-        self.adapters.apply(&new, &self.sip, &self.faults).await?;
+        self.adapters.apply(&new, &self.faults).await?;
         self.outside.apply(&new).await?;
         self.generations.confirm(&self.file, &self.text)?;
         self.faults.set("config", None);

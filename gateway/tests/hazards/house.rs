@@ -249,6 +249,11 @@ impl House {
         self.wait(text, || self.log().matches(text).count() >= times);
     }
 
+    /// How often something was logged so far.
+    pub(crate) fn times_said(&self, text: &str) -> usize {
+        self.log().matches(text).count()
+    }
+
     fn wait(&self, what: &str, done: impl Fn() -> bool) {
         let end = Instant::now() + PATIENCE;
         while !done() {

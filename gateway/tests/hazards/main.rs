@@ -72,6 +72,29 @@ fn a_changed_output_gets_its_new_guard_after_the_pulse_that_runs() {
 }
 
 #[test]
+fn an_exit_pressed_while_a_reload_changes_other_inputs_opens() {
+    let mut house = House::start();
+    house.rewrite("strike-ms = 3000", "strike-ms = 1000");
+    house.reload("the new site file is in force");
+    for n in 0..8 {
+        let reloads = house.times_said("the new site file is in force");
+        house.rewrite(
+            "[inputs.front-bell.virtual]",
+            &format!("[inputs.front-bell.virtual]\n[inputs.other-{n}.virtual]"),
+        );
+        let mut control = house.connect();
+        house.signal(Signal::HUP);
+        // any moment within the reload will do: wherever the press falls, somebody wants to get out
+        std::thread::sleep(Duration::from_millis(n * 7));
+        control.send(&json!({ "act": "pulse", "input": "front-rex", "ms": 300 }));
+        house.energised();
+        house.rest();
+        assert!(control.answer().contains("ok"), "{}", house.story());
+        house.wait_for("the new site file is in force", reloads + 1);
+    }
+}
+
+#[test]
 fn the_file_before_one_that_was_taken_in_part_lets_everybody_out() {
     let mut house = House::start();
     let good = house.text();

@@ -36,6 +36,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         listen: ([127, 0, 0, 1], port).into(),
         origins: Vec::new(),
         tls: Tls::Off,
+        users_mark: std::env::temp_dir().join("doorline-page-example-users"),
         version: "0.1.0".into(),
     };
     let core = FakeCore::new(core, store, clock.clone(), tokio::sync::mpsc::channel(1).1);

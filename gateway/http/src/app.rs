@@ -18,7 +18,7 @@ use crate::password::Hasher;
 use crate::people::People;
 use crate::problem::Problem;
 use crate::session::{Sessions, key};
-use crate::setup::Setup;
+use crate::setup::{self, Setup};
 use crate::throttle::Throttle;
 
 /// Live streams at once; each costs a task.
@@ -42,6 +42,8 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hasher: Hasher,
     locks: Mutex<Locks>,
+    /// At the start there were no users, though there had been.
+    lost: bool,
     pub(crate) lookups: Semaphore,
     pub(crate) metrics: Metrics,
     pub(crate) params: HttpParams,
@@ -65,12 +67,19 @@ impl App {
         stopped: watch::Receiver<bool>,
     ) -> Result<Self, HttpError> {
         let people = People::new(bus.store().records().clone());
-        let setup = if people.is_empty() {
+        let mark = &params.users_mark;
+        // also if nobody may look: whatever it is, it is not nothing
+        let lost = people.is_empty() && mark.try_exists().unwrap_or(true);
+        let setup = if !people.is_empty() {
+            setup::note_users(mark);
+            None
+        } else if lost {
+            tracing::error!(mark = %mark.display(), "{}", setup::LOST);
+            None
+        } else {
             let mut random = [0; 12];
             getrandom::fill(&mut random).map_err(HttpError::Random)?;
             Some(Setup::new(clock.now(), random))
-        } else {
-            None
         };
         let now = clock.now();
         Ok(Self {
@@ -82,6 +91,7 @@ impl App {
                 sources: Throttle::new(5, Duration::from_secs(900)),
                 users: Throttle::new(10, Duration::from_secs(60)),
             }),
+            lost,
             lookups: Semaphore::new(LOOKUPS),
             metrics: Metrics::default(),
             params,
@@ -151,6 +161,12 @@ impl App {
     pub(crate) fn setup_code(&self) -> Option<String> {
         let now = self.clock.now();
         self.setup().as_ref()?.code(now).map(str::to_owned)
+    }
+
+    /// There were users and they are gone: only somebody at the machine may say that a new one may be made.
+    pub(crate) fn lost_users(&self) -> Option<String> {
+        let mark = self.params.users_mark.display();
+        (self.lost && self.people.is_empty()).then(|| format!("{}: {mark}", setup::LOST))
     }
 
     /// With TLS the prefix ties the cookie to this host and to TLS (RFC 6265bis §4.1.3.2).

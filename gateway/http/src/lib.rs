@@ -41,3 +41,4 @@ mod wire;
 
 pub use params::{HttpError, HttpParams, Language, Tls};
 pub use server::{HttpHandle, start};
+pub use setup::note_users;

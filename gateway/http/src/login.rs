@@ -19,6 +19,7 @@ use crate::password::random;
 use crate::people::{UserRow, login_name};
 use crate::problem::Problem;
 use crate::session::{LIFE, key};
+use crate::setup::{LOST, note_users};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,7 +60,7 @@ fn describe(app: &App, ask: &Ask, principal: Option<&Principal>) -> Session {
         user: principal.map(|p| p.name().to_owned()),
         scopes: principal.map(|p| p.rights.scope_words()).unwrap_or_default(),
         doors: principal.and_then(|p| p.rights.door_words()),
-        setup: app.people.is_empty(),
+        setup: app.people.is_empty() && app.lost_users().is_none(),
         language: page::language(app, &ask.head.headers).code(),
         version: app.params.version.clone(),
     }
@@ -203,6 +204,9 @@ async fn first_user(app: &App, ask: &Ask) -> Result<Response, Problem> {
             "there is a user already; log in, or ask that user for an account",
         ));
     }
+    if app.lost_users().is_some() {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "setup-closed", LOST));
+    }
     let now = app.clock.now();
     // Taken out while it is used, so that two at once cannot both use it.
     let taken = app.setup().take();
@@ -221,6 +225,7 @@ async fn first_user(app: &App, ask: &Ask) -> Result<Response, Problem> {
         *app.setup() = taken;
         return Err(problem);
     }
+    note_users(&app.params.users_mark);
     passed(app, source, "setup");
     app.journal(UserEvent::SetupDone { user: name.clone() });
     begin(app, ask, &name)

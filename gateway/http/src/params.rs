@@ -79,6 +79,9 @@ pub struct HttpParams {
     pub origins: Vec<String>,
     /// Protection.
     pub tls: Tls,
+    /// File that says that there was a user once ([`note_users`](crate::note_users)). While it is there and the
+    /// users are not, nobody can set up a first user over the network.
+    pub users_mark: PathBuf,
     /// Program version, for page and metrics.
     pub version: String,
 }

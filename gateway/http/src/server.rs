@@ -90,6 +90,12 @@ impl HttpHandle {
         self.app.setup_code()
     }
 
+    /// What to do if users are lost: set-up over the network is closed then.
+    #[must_use]
+    pub fn lost_users(&self) -> Option<String> {
+        self.app.lost_users()
+    }
+
     /// Takes no more connections, lets open answers end for at most two seconds, and closes all.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);

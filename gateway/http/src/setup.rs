@@ -1,5 +1,7 @@
 //! The one-time code with which the first user is made.
 
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use gateway_core::{Instant, Secret};
@@ -8,8 +10,30 @@ use subtle::ConstantTimeEq as _;
 
 /// How long a code is good.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
+/// What is said when users were there and are not any more.
+pub(crate) const LOST: &str = "there were users of the page and their records are lost; nobody can be set up over the \
+    network. On the gateway itself, remove the file that says so and start the gateway again: it then shows a new \
+    setup code";
 /// Without the letters and digits that look alike.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+
+/// Notes on the disk that there is a user, beside the journal and not in it: whatever happens to the records of
+/// users, a gateway that had some never offers set-up to the network again by itself.
+pub fn note_users(mark: &Path) {
+    if mark.exists() {
+        return;
+    }
+    let made = std::fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(mark)
+        .and_then(|file| file.sync_all());
+    if let Err(error) = made {
+        tracing::error!(%error, mark = %mark.display(), "it could not be noted that there are users");
+    }
+}
 
 /// The code: 12 characters of 5 bits each, shown as `XXXX-XXXX-XXXX`.
 #[derive(Debug)]

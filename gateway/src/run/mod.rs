@@ -122,6 +122,11 @@ impl Gateway {
         private_dir(&config.site.run_dir)?;
         let (store, report) = Store::open(&config.site.state_dir, Options::default(), RealIo)?;
         let newest = restore::newest(&store);
+        if report.records_damaged {
+            // before anything can fail: at the next start nothing is damaged any more, and there may be no users
+            tracing::error!("users, tokens or lock-outs of the page may be lost with the damaged records");
+            gateway_http::note_users(&params::users_mark(&config));
+        }
         let run_lock = lock_run_dir(&config.site.run_dir)?;
         let instance = Instance::of(&config.site.state_dir)?;
         let generations = Generations::open(&config.site.state_dir)?;

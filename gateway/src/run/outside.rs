@@ -71,6 +71,7 @@ impl Outside {
             let handle = gateway_http::start(params.clone(), bus, clock)
                 .await
                 .context("page and API")?;
+            self.ground.faults.set("users", handle.lost_users());
             self.http = Some((handle, params));
         }
         Ok(())

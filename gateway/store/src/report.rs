@@ -31,6 +31,8 @@ impl std::fmt::Display for Damage {
 pub struct OpenReport {
     /// Damage, each with what was done. The caller journals and shows it.
     pub damage: Vec<Damage>,
+    /// True if some of it is in the log of keys and values: users or tokens may be lost.
+    pub records_damaged: bool,
     /// Last event record that survived; 0 if there is none.
     pub last: Seq,
     /// Sequence number the next event gets. More than `last + 1` if acknowledged records may be lost.

@@ -180,6 +180,7 @@ impl Store {
         let floor = kept.entries.furthest();
         let (log, recovery) = Log::open(events.clone(), options.segment, floor).map_err(unusable)?;
         let mut report = OpenReport {
+            records_damaged: !kept.recovery.damage.is_empty(),
             damage: kept.recovery.damage,
             last: Seq(log.last),
             next: Seq(log.next),

@@ -184,6 +184,44 @@ fn the_readable_part_of_a_bad_segment_is_exported() {
 }
 
 #[test]
+fn damage_of_a_users_record_is_told_as_such() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(dir.path(), options());
+    fill(&store, 1, 3);
+    for user in ["ann", "bob"] {
+        store
+            .records()
+            .put("user", user, "x".into(), None)
+            .expect("taken");
+    }
+    store.close();
+    // damage of the events alone says nothing of users
+    let path = segments(dir.path()).pop().expect("a segment");
+    let mut bytes = fs::read(&path).expect("reads");
+    bytes[128 + 64 + 5] ^= 1;
+    fs::write(&path, bytes).expect("writes");
+    let (store, report) = open(dir.path(), options());
+    assert_eq!(
+        (report.damage.len(), report.records_damaged),
+        (1, false),
+        "{report:?}"
+    );
+    store.close();
+    let folder = dir.path().join("journal/records");
+    let path = fs::read_dir(&folder)
+        .expect("lists")
+        .map(|e| e.expect("entry").path())
+        .find(|p| p.extension().is_some_and(|e| e == "seg"))
+        .expect("a segment");
+    let mut bytes = fs::read(&path).expect("reads");
+    bytes[128 + 64 + 5] ^= 1;
+    fs::write(&path, bytes).expect("writes");
+    let (store, report) = open(dir.path(), options());
+    assert!(report.records_damaged, "{report:?}");
+    assert!(store.records().get("user", "ann").is_none());
+}
+
+#[test]
 fn a_damaged_snapshot_loses_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
     let (store, _) = open(dir.path(), options());

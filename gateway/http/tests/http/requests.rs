@@ -101,7 +101,13 @@ async fn a_taken_port_and_a_plain_network_address_are_refused_with_reasons() {
     let taken = first.http.local_addr();
     let refusal = |listen: SocketAddr| async move {
         let (bus, _core) = Bus::new(store());
-        match start(params(listen, Tls::Off), bus, HandClock::new()).await {
+        match start(
+            params(listen, Tls::Off, "/nowhere/users".into()),
+            bus,
+            HandClock::new(),
+        )
+        .await
+        {
             Ok(_) => panic!("it started on {listen}"),
             Err(error) => error,
         }
@@ -484,4 +490,44 @@ async fn a_token_waits_while_the_clock_is_not_trusted_and_a_person_does_not() {
     assert_eq!(site.get("/api/v1/doors", &ann).await.status, 200);
     site.fault(None).await;
     assert_eq!(site.get("/api/v1/doors", &token).await.status, 200);
+}
+
+#[tokio::test]
+async fn users_that_are_lost_are_not_replaced_over_the_network() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mark = dir.path().join("users-exist");
+    let listen = "127.0.0.1:0".parse().expect("an address");
+    let begin = |store, mark: &std::path::Path| {
+        let (bus, _core) = Bus::new(store);
+        start(params(listen, Tls::Off, mark.to_owned()), bus, HandClock::new())
+    };
+    // nobody was ever there: set-up is offered, and nothing is noted
+    let first = begin(store(), &mark).await.expect("starts");
+    assert!(first.setup_code().is_some() && first.lost_users().is_none());
+    assert!(!mark.exists());
+    first.shutdown().await;
+    // somebody is: noted, also if it was another version that made the user
+    let with_user = store();
+    let row = serde_json::json!({ "hash": "x" });
+    with_user
+        .records()
+        .put_durable("user", "ann", row, None)
+        .await
+        .expect("kept");
+    begin(with_user, &mark).await.expect("starts").shutdown().await;
+    assert!(mark.exists());
+    // and then the records are lost
+    let site = Site::with_mark(&mark).await;
+    assert_eq!(site.http.setup_code(), None);
+    let lost = site.http.lost_users().expect("told");
+    assert!(lost.contains(&mark.display().to_string()), "{lost}");
+    assert_eq!(site.get("/api/v1/session", NOBODY).await.json()["setup"], false);
+    let body = format!(r#"{{"code":"AAAA-AAAA-AAAA","user":"eve","password":"{PASSWORD}"}}"#);
+    let refused = site.ask("POST", "/api/v1/setup", &[], &body).await;
+    assert_eq!((refused.status, refused.reason().as_str()), (403, "setup-closed"));
+    // somebody at the machine may say that it begins anew
+    std::fs::remove_file(&mark).expect("removed");
+    let site = Site::with_mark(&mark).await;
+    site.set_up().await;
+    assert!(mark.exists(), "noted as soon as there is a user");
 }

@@ -1,7 +1,7 @@
 //! A running interface over a fake core, and a client that speaks bytes.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,12 +81,13 @@ pub(crate) fn store() -> Store {
     store
 }
 
-pub(crate) fn params(listen: SocketAddr, tls: Tls) -> HttpParams {
+pub(crate) fn params(listen: SocketAddr, tls: Tls, users_mark: PathBuf) -> HttpParams {
     HttpParams {
         language: Language::En,
         listen,
         origins: Vec::new(),
         tls,
+        users_mark,
         version: "1.2.3".into(),
     }
 }
@@ -97,7 +98,17 @@ impl Site {
     }
 
     pub(crate) async fn new(secure: bool) -> Self {
+        Self::begin(secure, None).await
+    }
+
+    /// Plain, on an empty journal, with the file that says whether there were users.
+    pub(crate) async fn with_mark(mark: &Path) -> Self {
+        Self::begin(false, Some(mark)).await
+    }
+
+    async fn begin(secure: bool, mark: Option<&Path>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
+        let mark = mark.map_or_else(|| dir.path().join("users-exist"), Path::to_owned);
         let store = store();
         let clock = HandClock::new();
         let (bus, core) = Bus::new(store.clone());
@@ -112,7 +123,7 @@ impl Site {
             Tls::Off
         };
         let listen = "127.0.0.1:0".parse().expect("an address");
-        let http = start(params(listen, tls), bus, clock.clone())
+        let http = start(params(listen, tls, mark), bus, clock.clone())
             .await
             .expect("starts");
         let client = secure.then(|| trusting(&dir.path().join("http/cert.pem")));

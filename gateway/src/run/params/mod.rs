@@ -6,6 +6,6 @@ mod sip;
 mod site;
 
 pub(crate) use guard::{guard, socket as guard_socket, wirings};
-pub(crate) use outside::{http, mqtt};
+pub(crate) use outside::{http, mqtt, users_mark};
 pub(crate) use sip::sip;
 pub(crate) use site::{VIRTUAL_DEBOUNCE, site};

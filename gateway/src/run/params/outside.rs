@@ -1,5 +1,7 @@
 //! Parameters of MQTT and HTTP.
 
+use std::path::PathBuf;
+
 use gateway_config::{BrokerUrl, Config};
 use gateway_http::{HttpParams, Language, Tls};
 use gateway_mqtt::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttTls};
@@ -29,8 +31,14 @@ pub(crate) fn http(config: &Config) -> Option<HttpParams> {
         listen: http.listen,
         origins: vec![],
         tls,
+        users_mark: users_mark(config),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
+}
+
+/// The file that says that there was a user of the page once.
+pub(crate) fn users_mark(config: &Config) -> PathBuf {
+    config.site.state_dir.join("users-exist")
 }
 
 /// MQTT, if the site has it. `embedded` is the port of the demo's broker.

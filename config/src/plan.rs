@@ -269,13 +269,14 @@ const fn ends(component: &Component) -> &'static str {
     match component {
         Component::Account(_) => "its calls end and it is unregistered",
         Component::Card(_) | Component::Code(_) => "it opens nothing from here on",
-        Component::Door(_) => "its running pulse and its calls end",
+        Component::Door(_) => "its running pulse ends",
         Component::Guard => "every output is released",
         Component::Http => "pages lose their connection",
         Component::Input(_) => "it is given up",
-        Component::Line(_) | Component::Panel(_) => "its calls end",
+        Component::Line(_) => "its device is given up",
         Component::List(_) => "calls in progress go on",
         Component::Mqtt => "the connection ends with its last will",
+        Component::Panel(_) => "its calls end",
         Component::Output(_) => "it is released, then given up",
         Component::Reader(_) => "it is not read any more",
         Component::Sip => "sockets are closed and every call ends",
@@ -343,7 +344,13 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
         };
         if step.effect < Effect::Restart {
             step.effect = Effect::Restart;
-            step.text = format!("{under} starts anew under it: {}", ends(&step.component));
+            step.text = match (&step.component, &under) {
+                (Component::Door(_), _) => format!("{under} starts anew under it, after the pulse that runs"),
+                (Component::Output(_), _) => {
+                    format!("{under} starts anew under it, after the pulse that runs")
+                }
+                _ => format!("{under} starts anew under it"),
+            };
         }
     }
 }

@@ -17,9 +17,9 @@ table! {
         /// Line that carries its audio.
         line: LineId = "line", refer("line"), required, Restart;
         /// Doors it serves, 1 to 8; digits open the first.
-        doors: Vec<DoorId> = "doors", list(refer("door"), 1, 8), needed("['x']"), Live;
+        doors: Vec<DoorId> = "doors", list(refer("door"), 1, 8), needed("['x']"), Restart;
         /// Account of its calls. Without one, only full addresses can be called, directly.
-        account: Option<AccountId> = "account", refer("account"), optional, Live;
+        account: Option<AccountId> = "account", refer("account"), optional, Restart;
         /// Its buttons.
         buttons: BTreeMap<ButtonId, Button> = "buttons", map("button"), or("{}"), Live;
     }

@@ -16,6 +16,7 @@ mod lines;
 pub(crate) mod log;
 mod outside;
 mod params;
+mod plan;
 mod restore;
 pub(crate) mod sim;
 mod wall;
@@ -27,8 +28,8 @@ use std::time::Duration;
 use adapter_virtual::Levels;
 use anyhow::Context;
 use gateway_bus::Bus;
-use gateway_config::{Component, Config, Effect, Generations, GuardMode, LoadError, Loaded, Plan};
-use gateway_core::{Clock, Fault, LineId, LockState, RingId};
+use gateway_config::{Config, Generations, GuardMode, LoadError, Loaded};
+use gateway_core::{Clock, Fault, LineId, LockState, RingId, SiteView};
 use gateway_guard::{ClientParams, GuardClient, GuardProcess, Silence, SpawnParams, spawn_guard};
 use gateway_sip_io::{SipEngine, SipHandle};
 use gateway_site::{Input, Site};
@@ -49,6 +50,7 @@ use crate::run::lane::Lane;
 use crate::run::legs::Legs;
 use crate::run::outside::{Ground, Outside};
 use crate::run::wall::WallWatch;
+use crate::run::plan::outputs_restart;
 
 pub(crate) use lane::DOORS as DOORS_PRIORITY;
 pub(crate) use params::{VIRTUAL_DEBOUNCE, guard as guard_params};
@@ -299,7 +301,8 @@ impl Gateway {
             self.guard = Some(start_guard(&self.doors, &self.in_force, &self.silence));
         }
         told.ok().context("the core has ended")?;
-        let changed = changed.context("the core has ended")?;
+        changed.context("the core has ended")?;
+        let changed = plan::told(&plan, &self.config, &new, self.instance);
         // from here on the next file is compared with this one, whatever else cannot be taken of it
         (self.generation, self.text) = (generation, text);
         self.config = new.clone();
@@ -457,13 +460,6 @@ fn config_ttl(config: &Config) -> Duration {
         .mqtt
         .as_ref()
         .map_or(Duration::from_secs(60), |m| m.command_ttl)
-}
-
-/// Does the change need another relay guard?
-fn outputs_restart(plan: &Plan) -> bool {
-    plan.touched().any(|step| {
-        matches!(step.component, Component::Guard | Component::Output(_)) && step.effect >= Effect::Restart
-    })
 }
 
 /// A folder that only we can enter.

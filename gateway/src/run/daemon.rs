@@ -1,6 +1,7 @@
 //! `doorline run`: start, signals, orderly end.
 
 use std::path::Path;
+use std::pin::Pin;
 
 use gateway_config::{Boot, LoadError, Loaded, SecretFiles};
 use gateway_guard::Systemd;
@@ -33,6 +34,7 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
     let served = gateway.serve_control();
     let ended = ended();
     tokio::pin!(served, ended);
+    let mut waiting: Option<Waiting> = None;
     loop {
         tokio::select! {
             end = &mut served => end?,
@@ -41,8 +43,15 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
                 break;
             }
             () = gateway.core_ended() => anyhow::bail!("the core has ended by itself; outputs go to rest"),
-            _ = reload.recv() => reread(&mut gateway, file).await,
+            // a newer file takes the place of one that waits, also if it has faults: nobody wants the older one
+            _ = reload.recv() => waiting = reread(&mut gateway, file).await,
+            loaded = due(&mut waiting) => take(&mut gateway, loaded).await,
         }
+    }
+    if waiting.is_some() {
+        tracing::warn!(
+            "the new site file was still waiting for a pulse to end; it is read at the next start"
+        );
     }
     tracing::info!("stopping: calls end, outputs go to rest");
     systemd.stopping();
@@ -91,16 +100,47 @@ pub(crate) fn announce(gateway: &Gateway) {
     }
 }
 
-/// Takes the file again. A file with faults changes nothing.
-async fn reread(gateway: &mut Gateway, file: &Path) {
+/// A site file that waits until no output is energised.
+struct Waiting {
+    loaded: Loaded,
+    rests: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// The file that waits, once its time has come; never, if none does.
+async fn due(waiting: &mut Option<Waiting>) -> Loaded {
+    match waiting {
+        Some(file) => file.rests.as_mut().await,
+        None => std::future::pending().await,
+    }
+    match waiting.take() {
+        Some(file) => file.loaded,
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads the file again. A file with faults changes nothing; one that moves outputs waits for their pulses, and
+/// everything else goes on meanwhile.
+async fn reread(gateway: &mut Gateway, file: &Path) -> Option<Waiting> {
     let loaded = match commands::loaded(file, SecretFiles::Needed) {
         Ok(loaded) => loaded,
         Err(error) => {
             tracing::error!("the site file was not taken, the old one stays in force: {error:#}");
             gateway.refused(&error);
-            return;
+            return None;
         }
     };
+    if let Some(rests) = gateway.rests(&loaded.config) {
+        tracing::info!("the new site file moves outputs and waits until no pulse runs");
+        return Some(Waiting {
+            loaded,
+            rests: Box::pin(rests),
+        });
+    }
+    take(gateway, loaded).await;
+    None
+}
+
+async fn take(gateway: &mut Gateway, loaded: Loaded) {
     match gateway.apply(loaded).await {
         Ok(plan) => tracing::info!(%plan, "the new site file is in force"),
         Err(error) => {

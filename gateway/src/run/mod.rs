@@ -257,7 +257,8 @@ impl Gateway {
         })
     }
 
-    /// Takes a new site file. Doors and accounts that did not change keep pulses, calls and registrations.
+    /// Takes a new site file. Doors and accounts that did not change keep pulses, calls and registrations. Wait for
+    /// [`rests`](Self::rests) first.
     ///
     /// An output must mean the same to the core and to the relay guard: if outputs change, the guard ends before
     /// the core takes the new file and starts after it, so that no Grant meets a guard of the other file.
@@ -282,7 +283,6 @@ impl Gateway {
         // a full disk is found here, before anything has changed
         let written = write_new(&new.site.state_dir, &text)?;
         if restart && let Some(guard) = self.guard.take() {
-            self.pulses_over().await;
             guard.stop().await;
         }
         let kept = std::fs::rename(&written, &self.in_force);
@@ -398,17 +398,25 @@ impl Gateway {
             .set("config", Some(format!("the site file was not taken: {error:#}")));
     }
 
-    /// Waits until no output is energised, at most as long as the longest pulse: a door that did not change keeps
-    /// the pulse that runs.
-    async fn pulses_over(&self) {
+    /// What a new site file waits for, if it moves outputs while one of them is energised: that none is, at most as
+    /// long as the longest pulse. A door that did not change keeps the pulse that runs.
+    pub(crate) fn rests(&self, new: &Config) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let plan = gateway_config::plan(&self.config, new);
+        let rest = |view: &SiteView| view.doors.iter().all(|door| door.lock != LockState::Unlocked);
         let mut view = self.bus.view();
-        let rests = view.wait_for(|view| view.doors.iter().all(|door| door.lock != LockState::Unlocked));
-        if tokio::time::timeout(Duration::from_secs(26), rests)
-            .await
-            .is_err()
-        {
-            tracing::warn!("an output was energised for long; its pulse ends with the guard's restart");
+        let now = rest(&view.borrow());
+        if now || self.guard.is_none() || plan.needs_process() || !outputs_restart(&plan) {
+            return None;
         }
+        Some(async move {
+            let rests = view.wait_for(|view| rest(view));
+            if tokio::time::timeout(Duration::from_secs(26), rests)
+                .await
+                .is_err()
+            {
+                tracing::warn!("an output was energised for long; its pulse ends with the guard's restart");
+            }
+        })
     }
 
     /// Waits until the guard can be used and the doors can be opened, at most 5 s.

@@ -98,6 +98,19 @@ impl House {
         self.wait_for("ready: every door can be opened", 2);
     }
 
+    /// SIGTERM, and how it ended.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.gateway.try_wait().expect("it can be waited for") {
+                return status;
+            }
+            assert!(Instant::now() < end, "it does not end\n{}", self.story());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Another gateway beside the first, run to its end.
     pub(crate) fn second(&self, file: &str) -> ExitStatus {
         spawn(Path::new(PROGRAM), self.dir.path(), file, Path::new(""))

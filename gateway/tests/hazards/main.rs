@@ -95,6 +95,36 @@ fn an_exit_pressed_while_a_reload_changes_other_inputs_opens() {
 }
 
 #[test]
+fn a_reload_that_waits_for_a_pulse_keeps_nobody_else_waiting() {
+    const TAKEN: &str = "the new site file is in force";
+    const WAITS: &str = "waits until no pulse runs";
+    let mut house = House::start();
+    house.rewrite("max-on-ms = 10000", "max-on-ms = 25000");
+    house.rewrite("strike-ms = 3000", "strike-ms = 25000");
+    house.reload(TAKEN);
+    house.ready_again(2);
+    house.open_by_exit();
+    house.rewrite("max-on-ms = 25000", "max-on-ms = 24999");
+    house.rewrite("strike-ms = 25000", "strike-ms = 24999");
+    house.reload(WAITS);
+    let mut control = house.connect();
+    control.send(&json!({ "act": "input", "input": "front-bell", "active": false }));
+    assert!(control.answer().contains("ok"), "{}", house.story());
+    assert_eq!(house.times_said(TAKEN), 1, "{}", house.story());
+    // a newer file moves no output: it is taken at once, and the one that waited never
+    house.rewrite("max-on-ms = 24999", "max-on-ms = 25000");
+    house.rewrite("strike-ms = 24999", "strike-ms = 25000");
+    house.reload(TAKEN);
+    // another one waits when the supervisor wants us to stop
+    house.rewrite("max-on-ms = 25000", "max-on-ms = 24998");
+    house.rewrite("strike-ms = 25000", "strike-ms = 24998");
+    house.reload(WAITS);
+    assert!(house.stop().success(), "{}", house.story());
+    assert_eq!(house.times_said(TAKEN), 2, "{}", house.story());
+    assert_eq!(house.times_on(), 1, "{}", house.story());
+}
+
+#[test]
 fn the_file_before_one_that_was_taken_in_part_lets_everybody_out() {
     let mut house = House::start();
     let good = house.text();

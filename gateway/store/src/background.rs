@@ -112,7 +112,7 @@ pub(crate) fn verify_sealed(depot: &Depot, stop: &AtomicBool) -> Vec<Damage> {
             && !anchors.iter().any(|a| a.from <= end + 1 && a.to + 1 >= next)
             && !declared(depot, next, end);
         if !found.faults.is_empty() || missing {
-            damage.push(depot.repair(first, &found, next));
+            damage.push(depot.repair(first, &found, next - 1, next));
         }
         before = found
             .runs

@@ -180,9 +180,9 @@ impl Depot {
         Ok(first_left)
     }
 
-    /// Sets a damaged segment aside and puts its readable runs in its place. `next` is the first record after
-    /// it. What cannot be done (a full disk) leaves the file where it is: readers step over bad frames.
-    pub(crate) fn repair(&self, first: u64, found: &Survey, next: u64) -> Damage {
+    /// Sets a damaged segment aside and puts its readable runs in its place. `known` is the last record that it is
+    /// known to have had, `next` the first one after it. What cannot be done (a full disk) leaves the file where it is: readers step over bad frames.
+    pub(crate) fn repair(&self, first: u64, found: &Survey, known: u64, next: u64) -> Damage {
         let _shape = self.shape.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.path(first);
         let what = match found.faults.as_slice() {
@@ -191,14 +191,20 @@ impl Depot {
             [(at, what), rest @ ..] => format!("{what} at byte {at} and {} more faults", rest.len()),
         };
         let mut damage = Damage {
-            location: format!(
-                "{} (records {first} to {})",
-                path.display(),
-                next.saturating_sub(1)
-            ),
+            location: if known < first {
+                format!("{} (records from {first} on)", path.display())
+            } else {
+                format!("{} (records {first} to {known})", path.display())
+            },
             set_aside: None,
             what,
         };
+        if next > known + 1 {
+            damage.what.push_str(&format!(
+                "; at most {} records after {known} are lost, and the next one gets number {next}",
+                next - known - 1
+            ));
+        }
         match self.replace(first, found, next, &path) {
             Ok(aside) => damage.set_aside = Some(aside),
             Err(error) => damage

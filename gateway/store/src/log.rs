@@ -113,15 +113,18 @@ impl Log {
         }
         // Acknowledged records are bad or gone. Their number is not known if they were the last.
         let known = found.runs.last().map_or(0, |r| r.last).max(found.durable);
-        let tail = found.runs.last().map_or(HEADER as u64, |r| r.end);
+        let tail = found.seen;
         let last_is_bad = found.faults.last().is_some_and(|(at, _)| *at >= tail);
         let room = found
             .header
             .as_ref()
             .map_or(found.len, |h| h.capacity)
             .max(found.len);
-        let lost = if cut || last_is_bad {
+        // Whatever the bad bytes say of themselves is not believed: their room says how many records they can be.
+        let lost = if cut {
             room.saturating_sub(tail) / (FRAME as u64 + 8) + 1
+        } else if last_is_bad {
+            (self.content_end(first, tail)? - tail).div_ceil(FRAME as u64 + 8)
         } else {
             0
         };
@@ -131,8 +134,11 @@ impl Log {
                 .faults
                 .push((found.len, format!("file cut off, {room} bytes expected")));
         }
-        let next = known.max(first.saturating_sub(1)) + 1 + lost;
-        recovery.damage.push(self.depot.repair(first, &found, next));
+        let known = known.max(first.saturating_sub(1));
+        let next = known + 1 + lost;
+        recovery
+            .damage
+            .push(self.depot.repair(first, &found, known, next));
         match found.runs.last() {
             Some(run) => (self.last, self.hash) = (run.last, run.last_hash),
             None => {
@@ -167,6 +173,10 @@ impl Log {
 
     fn dirty(&self, first: u64, at: u64) -> io::Result<bool> {
         crate::segment::Scanner::open(self.depot.io.as_ref(), &self.depot.path(first))?.dirty_after(at)
+    }
+
+    fn content_end(&self, first: u64, at: u64) -> io::Result<u64> {
+        crate::segment::Scanner::open(self.depot.io.as_ref(), &self.depot.path(first))?.content_end(at)
     }
 
     /// Goes on in the last segment; bytes of an unfinished write behind its end are made zero first.

@@ -292,6 +292,21 @@ impl Scanner {
         }
     }
 
+    /// Behind the last byte that is not zero; at least `at`.
+    pub(crate) fn content_end(&mut self, at: u64) -> io::Result<u64> {
+        let (mut at, mut end) = (at, at);
+        loop {
+            let chunk = self.bytes(at, CHUNK)?;
+            if chunk.is_empty() {
+                return Ok(end);
+            }
+            if let Some(k) = chunk.iter().rposition(|b| *b != 0) {
+                end = at + k as u64 + 1;
+            }
+            at += chunk.len() as u64;
+        }
+    }
+
     /// Copies raw bytes.
     pub(crate) fn raw(&mut self, from: u64, to: u64) -> io::Result<Vec<u8>> {
         let n = usize::try_from(to - from).map_err(io::Error::other)?;
@@ -323,6 +338,8 @@ pub(crate) struct Survey {
     pub(crate) durable: u64,
     pub(crate) len: u64,
     pub(crate) records: u64,
+    /// End of the last right frame: up to here it is known which records there were.
+    pub(crate) seen: u64,
     /// End of the part that is right from the header on.
     pub(crate) end: u64,
 }
@@ -348,6 +365,7 @@ pub(crate) fn survey(io: &dyn StoreIo, path: &Path) -> io::Result<Survey> {
         durable: 0,
         len: scanner.len,
         records: 0,
+        seen: HEADER as u64,
         end: HEADER as u64,
         header,
     };
@@ -387,6 +405,9 @@ fn take(s: &mut Survey, open: &mut bool, frame: &Frame, end: u64) {
         if let Some(run) = s.runs.last_mut().filter(|r| *open && r.last_hash == frame.hash) {
             run.end = end;
         }
+        if s.runs.last().is_none_or(|run| run.last <= frame.durable) {
+            s.seen = end;
+        }
         if sound_so_far {
             s.end = end;
         }
@@ -398,6 +419,7 @@ fn take(s: &mut Survey, open: &mut bool, frame: &Frame, end: u64) {
             && frame.seq == run.last + 1
             && chain(&run.last_hash, frame.seq, &frame.payload) == frame.hash;
         if follows {
+            s.seen = end;
             run.last = frame.seq;
             run.last_hash = frame.hash;
             run.end = end;
@@ -434,6 +456,7 @@ fn take(s: &mut Survey, open: &mut bool, frame: &Frame, end: u64) {
         }
     }
     *open = true;
+    s.seen = end;
     s.runs.push(Run {
         start: frame.at,
         end,

@@ -146,6 +146,78 @@ fn a_flipped_bit_anywhere_costs_one_record_and_is_reported() {
     }
 }
 
+/// Offsets of the records' frames in a segment.
+fn frames(bytes: &[u8]) -> Vec<usize> {
+    let mut at = 128;
+    let mut all = Vec::new();
+    while at + 64 <= bytes.len() && &bytes[at..at + 4] == b"DLf1" {
+        let len = u32::from_le_bytes(bytes[at + 4..at + 8].try_into().expect("four bytes"));
+        if len > 0 {
+            all.push(at);
+        }
+        at += (64 + usize::try_from(len).expect("small")).next_multiple_of(8);
+    }
+    all
+}
+
+#[test]
+fn damage_at_the_tail_is_not_made_larger_than_it_is() {
+    // with the mark that the last record is durable, which is written at rest, and without any frame after the damage;
+    // the records after the one that is bad in the middle say that it was durable
+    for mark in [true, false] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let large = || Options {
+            segment: 4 << 20,
+            ..options()
+        };
+        let (store, _) = open(dir.path(), large());
+        for n in 1..=26 {
+            fill(&store, n, n);
+        }
+        store.close();
+        let path = segments(dir.path()).pop().expect("a segment");
+        let mut bytes = fs::read(&path).expect("reads");
+        let records = frames(&bytes);
+        assert_eq!(records.len(), 26);
+        for at in [records[19], records[24], records[25]] {
+            bytes[at + 70] ^= 0x20;
+        }
+        let last = records[25];
+        let len = u32::from_le_bytes(bytes[last + 4..last + 8].try_into().expect("four bytes"));
+        let end = (last + 64 + usize::try_from(len).expect("small")).next_multiple_of(8);
+        if !mark {
+            bytes[end..].fill(0);
+        }
+        fs::write(&path, bytes).expect("writes");
+        // frames of at least 72 bytes in the room of the two that are bad
+        let most = if mark {
+            26
+        } else {
+            24 + u64::try_from((end - records[24]).div_ceil(72)).expect("small")
+        };
+        let (store, report) = open(dir.path(), large());
+        assert_eq!(report.damage.len(), 1, "{report:?}");
+        let text = report.damage[0].to_string();
+        assert!(report.next > Seq(26), "no number is given twice: {report:?}");
+        assert!(report.next.0 <= most + 1, "{report:?}");
+        let range = if mark {
+            "(records 1 to 26)"
+        } else {
+            "(records 1 to 24)"
+        };
+        assert!(text.contains(range), "{text}");
+        assert_eq!(text.contains("at most"), !mark, "{text}");
+        assert_eq!(store.append(event(99)).expect("taken").seq(), report.next);
+        store.close();
+        let verified = verify(dir.path()).expect("verifies");
+        assert!(verified.ok(), "{verified:?}");
+        assert_eq!(
+            verified.events.gaps,
+            [(Seq(20), Seq(20)), (Seq(25), Seq(report.next.0 - 1))]
+        );
+    }
+}
+
 #[test]
 fn a_cut_off_tail_is_reported_and_its_numbers_are_not_given_again() {
     for cut in [10, 100, 300, 2000] {

@@ -24,6 +24,8 @@ fn main() -> ExitCode {
     }
     let end = match commands::dispatch(Cli::parse().command) {
         Ok(code) => ExitCode::from(code),
+        // whoever read our output has enough of it, as `head` has: no fault of anybody
+        Err(error) if commands::Unwritten::reader_gone(&error) => ExitCode::from(exit::OK),
         Err(error) => fail(code_of(&error), &format!("{error:#}")),
     };
     run::log::finish();

@@ -148,7 +148,7 @@ impl Report {
 
     /// The machine, before all figures.
     pub(crate) fn machine(&self, machine: &[(&'static str, String)]) -> anyhow::Result<()> {
-        let mut out = std::io::stdout().lock();
+        let mut out = crate::commands::out();
         if self.json {
             let map: serde_json::Map<_, _> = machine
                 .iter()
@@ -184,7 +184,7 @@ impl Report {
         };
         let part = format!("{part:?}").to_lowercase();
         let budget = figure.budget.text(figure.unit);
-        let mut out = std::io::stdout().lock();
+        let mut out = crate::commands::out();
         if self.json {
             let line = json!({
                 "part": part, "path": figure.path, "value": figure.value, "unit": figure.unit,
@@ -208,7 +208,7 @@ impl Report {
     pub(crate) fn end(&self) -> anyhow::Result<()> {
         if !self.json {
             writeln!(
-                std::io::stdout(),
+                crate::commands::out(),
                 "\n{} figures, {} over budget",
                 self.shown,
                 self.over

@@ -6,12 +6,12 @@ use anyhow::Context;
 use gateway_config::SecretFiles;
 
 use crate::cli::{Check, exit};
-use crate::commands::site;
+use crate::commands::{out, site};
 use crate::run::log;
 
 /// Checks, or prints a document.
 pub(super) fn check(args: &Check) -> anyhow::Result<u8> {
-    let mut out = std::io::stdout().lock();
+    let mut out = out();
     if args.schema {
         writeln!(
             out,

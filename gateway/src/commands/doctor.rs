@@ -9,7 +9,7 @@ use adapter_api::Claim;
 use gateway_config::{Config, OutputDriver};
 
 use crate::cli::{SiteFile, exit};
-use crate::commands::site;
+use crate::commands::{out, site};
 
 /// A finding; `remedy` is empty if all is well.
 struct Finding {
@@ -46,7 +46,7 @@ pub(super) fn doctor(args: &SiteFile) -> anyhow::Result<u8> {
     findings.extend(cards());
     findings.extend(claimed_but_missing(&claims));
     findings.extend(strict_gpio(&claims));
-    let mut out = std::io::stdout().lock();
+    let mut out = out();
     let mut ill = 0;
     for finding in &findings {
         if finding.remedy.is_empty() {

@@ -5,19 +5,30 @@ mod check;
 mod demo;
 mod doctor;
 mod journal;
+mod out;
 mod paper;
 mod relay_guard;
 mod run;
 mod sim;
 mod site;
 
+use std::io::Write;
+
 use crate::cli::Command;
 
 pub(crate) use journal::verified;
+pub(crate) use out::{Unwritten, out};
 pub(crate) use site::{ConfigFaults, loaded};
 
 /// Runs a subcommand and gives the exit code.
 pub(crate) fn dispatch(command: Command) -> anyhow::Result<u8> {
+    let code = run_command(command)?;
+    // what a pipe or a full disk did not take is known only now
+    out().flush()?;
+    Ok(code)
+}
+
+fn run_command(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Bench(args) => bench::bench(&args),
         Command::Check(args) => check::check(&args),

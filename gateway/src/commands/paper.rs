@@ -5,10 +5,11 @@ use std::io::Write;
 use clap::CommandFactory;
 
 use crate::cli::{Cli, exit};
+use crate::commands::out;
 
 /// Prints the versions.
 pub(super) fn version() -> anyhow::Result<u8> {
-    let mut out = std::io::stdout().lock();
+    let mut out = out();
     writeln!(out, "doorline {}", env!("CARGO_PKG_VERSION"))?;
     writeln!(out, "journal schema {}", gateway_core::SCHEMA)?;
     writeln!(out, "guard protocol {}", gateway_guard_proto::VERSION)?;
@@ -17,7 +18,10 @@ pub(super) fn version() -> anyhow::Result<u8> {
 
 /// Prints completions for a shell.
 pub(super) fn completions(shell: clap_complete::Shell) -> anyhow::Result<u8> {
-    clap_complete::generate(shell, &mut Cli::command(), "doorline", &mut std::io::stdout());
+    // it panics if it cannot write, so it writes to memory
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "doorline", &mut text);
+    out().write_all(&text)?;
     Ok(exit::OK)
 }
 
@@ -35,6 +39,6 @@ pub(super) fn man() -> anyhow::Result<u8> {
         page.render_options_section(&mut out)?;
         page.render_extra_section(&mut out)?;
     }
-    std::io::stdout().write_all(&out)?;
+    crate::commands::out().write_all(&out)?;
     Ok(exit::OK)
 }

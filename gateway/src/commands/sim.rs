@@ -8,7 +8,7 @@ use adapter_virtual::Watch;
 use serde_json::{Value, json};
 
 use crate::cli::{Hand, OnOff, Sim, SimAct, exit};
-use crate::commands::site;
+use crate::commands::{out, site};
 use crate::control;
 use crate::run::relay_file;
 
@@ -20,7 +20,7 @@ pub(super) fn sim(args: &Sim) -> anyhow::Result<u8> {
     }
     let answer = control::ask(&run_dir, &request(&args.act))?;
     if !answer.is_null() {
-        writeln!(std::io::stdout(), "{answer}")?;
+        writeln!(out(), "{answer}")?;
     }
     Ok(exit::OK)
 }
@@ -61,7 +61,7 @@ fn request(act: &SimAct) -> Value {
 fn watch(run_dir: &Path, as_json: bool, limit: Option<Duration>) -> anyhow::Result<u8> {
     let mut watch = Watch::new(&relay_file(run_dir));
     let end = limit.map(|limit| Instant::now() + limit);
-    let mut out = std::io::stdout().lock();
+    let mut out = out();
     loop {
         let left = end.map_or(Duration::from_secs(60), |end| {
             end.saturating_duration_since(Instant::now())

@@ -1,0 +1,117 @@
+//! The program as scripts see it: exit codes, what goes to which stream, and output that nobody takes.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_doorline");
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn doorline(args: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(args).stdin(Stdio::null()).env("NO_COLOR", "1");
+    command
+}
+
+fn output(args: &[&str]) -> Output {
+    doorline(args).output().expect("it runs")
+}
+
+fn said(output: &Output) -> String {
+    format!(
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// The smallest site with its folders here.
+fn site(dir: &Path) -> String {
+    let text = include_str!("../../config/examples/minimal.toml");
+    let dir = dir.display();
+    let folders =
+        format!("address = \"1 Example Street\"\nstate-dir = \"{dir}/state\"\nrun-dir = \"{dir}/run\"");
+    let text = text.replace("address = \"1 Example Street\"", &folders);
+    format!("{text}\n[sip]\nbind = \"127.0.0.1\"\nudp-port = 0\ntcp-port = 0\n")
+}
+
+fn write(dir: &Path, name: &str, text: &str) -> String {
+    let path = dir.join(name);
+    std::fs::write(&path, text).expect("written");
+    path.display().to_string()
+}
+
+/// A gateway that runs until it is dropped.
+struct Running(Child);
+
+impl Running {
+    fn start(file: &str, log: &Path) -> Self {
+        let stderr = File::create(log).expect("a log");
+        let child = doorline(&["run", "--config", file])
+            .env("DOORLINE_LOG", "info")
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .expect("started");
+        let running = Self(child);
+        wait_for(log, "ready: every door can be opened");
+        running
+    }
+
+    fn stop(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        assert!(self.0.wait().expect("it ends").success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn wait_for(log: &Path, text: &str) {
+    let end = Instant::now() + PATIENCE;
+    while !std::fs::read_to_string(log).unwrap_or_default().contains(text) {
+        assert!(
+            Instant::now() < end,
+            "waited in vain for {text}: {}",
+            std::fs::read_to_string(log).unwrap_or_default()
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn output_that_nobody_reads_ends_quietly_and_a_full_disk_is_told() {
+    for args in [
+        &["version"][..],
+        &["completions", "bash"],
+        &["man"],
+        &["check", "--schema"],
+        &["check", "--reference"],
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let gone = doorline(args)
+            .stdout(OwnedFd::from(writer))
+            .output()
+            .expect("it runs");
+        assert_eq!(gone.status.code(), Some(0), "{args:?} {}", said(&gone));
+        assert!(gone.stderr.is_empty(), "{args:?} {}", said(&gone));
+
+        let full = File::options().write(true).open("/dev/full").expect("Linux");
+        let full = doorline(args).stdout(full).output().expect("it runs");
+        assert_eq!(full.status.code(), Some(1), "{args:?} {}", said(&full));
+        assert!(
+            said(&full).contains("standard output cannot be written"),
+            "{args:?} {}",
+            said(&full)
+        );
+    }
+}

@@ -41,9 +41,8 @@ fn code_of(error: &anyhow::Error) -> u8 {
         if cause.is::<commands::ConfigFaults>() {
             return exit::CONFIG;
         }
-        let in_use = cause
-            .downcast_ref::<gateway_store::OpenError>()
-            .is_some_and(|e| matches!(e, gateway_store::OpenError::InUse { .. }))
+        let in_use = cause.is::<run::InUse>()
+            || store_in_use(cause)
             || cause
                 .downcast_ref::<std::io::Error>()
                 .is_some_and(|e| e.kind() == std::io::ErrorKind::AddrInUse);
@@ -52,6 +51,15 @@ fn code_of(error: &anyhow::Error) -> u8 {
         }
     }
     exit::FAILED
+}
+
+/// The journal is held by another process; the offline tasks wrap that error in their own.
+fn store_in_use(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let opened = match cause.downcast_ref() {
+        Some(gateway_store::OfflineError::Open(error)) => Some(error),
+        Some(_) | None => cause.downcast_ref::<gateway_store::OpenError>(),
+    };
+    matches!(opened, Some(gateway_store::OpenError::InUse { .. }))
 }
 
 fn fail(code: u8, text: &str) -> ExitCode {

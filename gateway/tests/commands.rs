@@ -115,3 +115,28 @@ fn output_that_nobody_reads_ends_quietly_and_a_full_disk_is_told() {
         );
     }
 }
+
+#[test]
+fn what_is_in_use_is_exit_code_4() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = site(dir.path());
+    let file = write(dir.path(), "site.toml", &text);
+    let log = dir.path().join("log");
+    let running = Running::start(&file, &log);
+    // the same state folder; the same run folder with another state folder; the journal's index
+    let other = write(dir.path(), "other.toml", &text.replace("/state\"", "/other\""));
+    for args in [
+        &["run", "--config", &file][..],
+        &["run", "--config", &other],
+        &["journal", "--config", &file, "rebuild"],
+    ] {
+        let refused = output(args);
+        assert_eq!(refused.status.code(), Some(4), "{args:?} {}", said(&refused));
+        assert!(
+            !said(&refused).contains("temporarily unavailable"),
+            "{args:?} {}",
+            said(&refused)
+        );
+    }
+    running.stop();
+}

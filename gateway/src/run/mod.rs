@@ -489,14 +489,28 @@ fn private_dir(dir: &Path) -> anyhow::Result<()> {
 fn lock_run_dir(run_dir: &Path) -> anyhow::Result<std::fs::File> {
     let path = run_dir.join("gateway.lock");
     let file = std::fs::File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).with_context(|| {
-        format!(
-            "another gateway runs in {}; stop it, or set run-dir",
-            run_dir.display()
-        )
-    })?;
-    Ok(file)
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => anyhow::bail!(InUse(run_dir.to_owned())),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
+    }
 }
+
+/// Another gateway has the run folder.
+#[derive(Debug)]
+pub(crate) struct InUse(PathBuf);
+
+impl std::fmt::Display for InUse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "another gateway runs in {}; stop it, or set run-dir",
+            self.0.display()
+        )
+    }
+}
+
+impl std::error::Error for InUse {}
 
 /// The generation of a file that is taken while the gateway runs. It never goes back, also not to the number of
 /// a file that ran before: the guard refuses Grants of older generations, and with them every exit.

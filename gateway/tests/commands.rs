@@ -140,3 +140,50 @@ fn what_is_in_use_is_exit_code_4() {
     }
     running.stop();
 }
+
+/// A journal of a gateway that ran and stopped.
+fn journal(dir: &Path) -> (String, std::path::PathBuf) {
+    let file = write(dir, "site.toml", &site(dir));
+    Running::start(&file, &dir.join("log")).stop();
+    (file, dir.join("state/journal/events"))
+}
+
+#[test]
+fn an_export_of_a_damaged_journal_says_so_and_exits_5() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (file, events) = journal(dir.path());
+    let export = ["journal", "--config", &file, "export"];
+    let whole = output(&export);
+    assert_eq!(whole.status.code(), Some(0), "{}", said(&whole));
+    assert!(whole.stderr.is_empty(), "{}", said(&whole));
+    let mut files = std::fs::read_dir(&events).expect("lists").flatten();
+    let segment = files.find(|file| file.path().extension().is_some_and(|e| e == "seg"));
+    let segment = segment.expect("a segment").path();
+    let mut bytes = std::fs::read(&segment).expect("reads");
+    // within the first record: behind the file's header and the record's own
+    bytes[128 + 64 + 5] ^= 1;
+    std::fs::write(&segment, bytes).expect("writes");
+    let damaged = output(&export);
+    assert_eq!(damaged.status.code(), Some(5), "{}", said(&damaged));
+    assert!(damaged.stdout.len() < whole.stdout.len());
+    let text = String::from_utf8_lossy(&damaged.stderr).into_owned();
+    assert!(
+        text.contains("DAMAGE") && text.contains("wrong checksum"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_journal_that_is_gone_is_damage_and_a_folder_without_one_is_not() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (file, events) = journal(dir.path());
+    let verify = ["journal", "--config", &file, "verify"];
+    assert_eq!(output(&verify).status.code(), Some(0));
+    std::fs::remove_dir_all(events).expect("removed");
+    let gone = output(&verify);
+    assert_eq!(gone.status.code(), Some(5), "{}", said(&gone));
+    let empty = dir.path().join("empty");
+    std::fs::create_dir(&empty).expect("made");
+    let none = output(&["journal", "--state", &empty.display().to_string(), "verify"]);
+    assert_eq!(none.status.code(), Some(1), "{}", said(&none));
+}

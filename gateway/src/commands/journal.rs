@@ -1,13 +1,16 @@
 //! `doorline journal`: reads the journal's files; the gateway may run meanwhile, except for `rebuild`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use gateway_core::RingId;
-use gateway_store::{Filter, LogReport, VerifyReport};
+use gateway_store::{Filter, LogReport, OpenError, VerifyReport};
 
 use crate::cli::{Format, Journal, JournalAct, exit};
+use crate::commands::out;
+use crate::run::log;
 
 /// Runs one act.
 pub(super) fn journal(args: &Journal) -> anyhow::Result<u8> {
@@ -20,7 +23,6 @@ pub(super) fn journal(args: &Journal) -> anyhow::Result<u8> {
         "{} is not a state folder; see --state",
         dir.display()
     );
-    let out = std::io::stdout();
     match &args.act {
         JournalAct::Export {
             format,
@@ -43,16 +45,16 @@ pub(super) fn journal(args: &Journal) -> anyhow::Result<u8> {
                 Format::Csv => gateway_store::Format::Csv,
                 Format::Jsonl => gateway_store::Format::Jsonl,
             };
-            gateway_store::export(&dir, range, &filter, &mut out.lock(), format)?;
-            Ok(exit::OK)
+            gateway_store::export(&dir, range.clone(), &filter, &mut out(), format)?;
+            missing(&dir, &range)
         }
         JournalAct::Rebuild => {
             let last = gateway_store::rebuild(&dir)?;
-            writeln!(out.lock(), "the index holds every event up to {last}")?;
+            writeln!(out(), "the index holds every event up to {last}")?;
             Ok(exit::OK)
         }
         JournalAct::Tail { follow, lines } => {
-            let mut out = out.lock();
+            let mut out = out();
             let mut tail = gateway_store::tail(&dir, *lines)?;
             loop {
                 let page = tail.next(1000)?;
@@ -69,11 +71,52 @@ pub(super) fn journal(args: &Journal) -> anyhow::Result<u8> {
             }
         }
         JournalAct::Verify => {
-            let report = gateway_store::verify(&dir)?;
-            writeln!(out.lock(), "{}", verified(&report))?;
+            let report = match gateway_store::verify(&dir) {
+                Ok(report) => report,
+                Err(error) if is_gone(&error) && dir.join("instance").exists() => {
+                    writeln!(
+                        out(),
+                        "{} has been a gateway's state folder and its journal is gone: {error}\nthere is damage",
+                        dir.display()
+                    )?;
+                    return Ok(exit::DAMAGE);
+                }
+                Err(error) => return Err(error.into()),
+            };
+            writeln!(out(), "{}", verified(&report))?;
             Ok(if report.ok() { exit::OK } else { exit::DAMAGE })
         }
     }
+}
+
+fn is_gone(error: &OpenError) -> bool {
+    if let OpenError::Dir { source, .. } = error {
+        source.kind() == std::io::ErrorKind::NotFound
+    } else {
+        false
+    }
+}
+
+/// Says which records of a range an export could not give. Damage that nobody knew of makes the exit code.
+fn missing(dir: &Path, range: &RangeInclusive<u64>) -> anyhow::Result<u8> {
+    let events = gateway_store::verify(dir)?.events;
+    let last = (*range.end()).min(events.last.0);
+    for (from, to) in &events.gaps {
+        let (from, to) = (from.0.max(*range.start()), to.0.min(last));
+        if from <= to {
+            log::say(&format!(
+                "no records {from} to {to}: they were trimmed, or lost to damage that was reported"
+            ));
+        }
+    }
+    for fault in &events.faults {
+        log::say(&format!("DAMAGE {fault}"));
+    }
+    if events.faults.is_empty() {
+        return Ok(exit::OK);
+    }
+    log::say("the journal has damage: the export has every record that can be read, and others are missing");
+    Ok(exit::DAMAGE)
 }
 
 /// The state folder that the site file names, even if the file has faults.
@@ -88,7 +131,7 @@ pub(crate) fn verified(report: &VerifyReport) -> String {
     let log = |name: &str, log: &LogReport| {
         let mut text = format!("{name}: {} records in {} segments", log.records, log.segments);
         for (from, to) in &log.gaps {
-            text += &format!("\n  {from} to {to} are missing and accounted for");
+            text += &format!("\n  {from} to {to} have no record and are accounted for");
         }
         for note in &log.notes {
             text += &format!("\n  {note}");

@@ -35,10 +35,9 @@ impl fmt::Debug for Loaded {
 /// What to do with the secret files that a site file names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretFiles {
-    /// Read them; one that is missing is a fault. For `run`.
+    /// Read them; one that is missing is a fault. For `run`, and whoever says what `run` would say.
     Needed,
-    /// Read those that are there; one that is missing is a warning. For `check`, which may run on another
-    /// machine.
+    /// Read those that are there; one that is missing is a warning. For a check on another machine.
     WhereFound,
     /// Do not touch the disk.
     Untouched,

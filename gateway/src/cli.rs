@@ -72,7 +72,7 @@ pub(crate) enum Command {
     Run(SiteFile),
     /// Check a site file and report all faults at once.
     #[command(
-        after_help = "Examples:\n  doorline check config/examples/minimal.toml\n  doorline check --schema > site.schema.json   # for editors"
+        after_help = "Examples:\n  doorline check config/examples/minimal.toml\n  doorline check --elsewhere site.toml   # not on the gateway: its password files are not here\n  doorline check --schema > site.schema.json   # for editors"
     )]
     Check(Check),
     /// Play the whole story on virtual hardware: no account, no internet.
@@ -119,6 +119,9 @@ pub(crate) struct Check {
     /// Site file (TOML).
     #[arg(value_name = "FILE", required_unless_present_any = ["schema", "reference"])]
     pub(crate) file: Option<PathBuf>,
+    /// Check on another machine than the gateway: a password file that is not here is a warning, not a fault.
+    #[arg(long, requires = "file")]
+    pub(crate) elsewhere: bool,
     /// Print the JSON schema for editors and stop.
     #[arg(long)]
     pub(crate) schema: bool,

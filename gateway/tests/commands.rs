@@ -187,3 +187,29 @@ fn a_journal_that_is_gone_is_damage_and_a_folder_without_one_is_not() {
     let none = output(&["journal", "--state", &empty.display().to_string(), "verify"]);
     assert_eq!(none.status.code(), Some(1), "{}", said(&none));
 }
+
+#[test]
+fn check_and_doctor_say_what_run_would_say() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = site(dir.path());
+    let account = "[accounts.pbx]\ndomain = \"127.0.0.1\"\nuser = \"door\"\ntransport = \"tcp\"\npassword-file = \"pbx.secret\"\n";
+    let file = write(dir.path(), "site.toml", &format!("{text}{account}"));
+    let refused = format!("{file} has 1 fault");
+    for args in [&["check", &file][..], &["run", "--config", &file]] {
+        let output = output(args);
+        assert_eq!(output.status.code(), Some(3), "{args:?} {}", said(&output));
+        assert!(said(&output).contains(&refused), "{args:?} {}", said(&output));
+    }
+    let doctor = output(&["doctor", "--config", &file]);
+    assert_eq!(doctor.status.code(), Some(1), "{}", said(&doctor));
+    assert!(said(&doctor).contains(&refused), "{}", said(&doctor));
+    assert!(!said(&doctor).contains("has no faults"), "{}", said(&doctor));
+
+    let elsewhere = output(&["check", "--elsewhere", &file]);
+    assert_eq!(elsewhere.status.code(), Some(0), "{}", said(&elsewhere));
+    assert!(
+        said(&elsewhere).contains("no faults, 1 warning; 1 door,"),
+        "{}",
+        said(&elsewhere)
+    );
+}

@@ -25,20 +25,30 @@ pub(super) fn check(args: &Check) -> anyhow::Result<u8> {
         return Ok(exit::OK);
     }
     let file = args.file.as_deref().context("no site file was given")?;
-    let loaded = site::loaded(file, SecretFiles::WhereFound)?;
+    let secrets = if args.elsewhere {
+        SecretFiles::WhereFound
+    } else {
+        SecretFiles::Needed
+    };
+    let loaded = site::loaded(file, secrets)?;
     if !loaded.warnings.list.is_empty() {
         log::say(&loaded.warnings.to_string());
     }
     let c = &loaded.config;
     writeln!(
         out,
-        "{}: no faults, {} warnings; {} doors, {} panels, {} outputs, {} accounts",
+        "{}: no faults, {}; {}, {}, {}, {}",
         file.display(),
-        loaded.warnings.list.len(),
-        c.doors.len(),
-        c.panels.len(),
-        c.outputs.len(),
-        c.accounts.len()
+        count(loaded.warnings.list.len(), "warning"),
+        count(c.doors.len(), "door"),
+        count(c.panels.len(), "panel"),
+        count(c.outputs.len(), "output"),
+        count(c.accounts.len(), "account")
     )?;
     Ok(exit::OK)
+}
+
+fn count(n: usize, what: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{s}")
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use adapter_api::Claim;
-use gateway_config::{Config, OutputDriver};
+use gateway_config::{Config, GuardMode, OutputDriver};
 
 use crate::cli::{SiteFile, exit};
 use crate::commands::{out, site};
@@ -86,12 +86,33 @@ fn claims(config: &Path) -> (Claims, Vec<Finding>) {
         };
         claims.entry(PathBuf::from(path)).or_default().push(what);
     }
-    let mut findings = vec![Finding::well(format!(
-        "site file {} has no faults",
-        config.display()
-    ))];
+    // the devices are looked at also where a password file is missing, which `run` refuses
+    let mut findings = vec![match site::as_run(config) {
+        Ok(_) => Finding::well(format!("site file {} has no faults", config.display())),
+        Err(error) => Finding {
+            note: false,
+            remedy: format!("doorline check {}", config.display()),
+            text: format!("the site file cannot be used: {error:#}"),
+        },
+    }];
+    findings.extend(spawned(&site, Path::new(GUARD_UNIT)));
     findings.extend(latching(&site));
     (claims, findings)
+}
+
+/// Where a unit is that runs or is enabled; its own file may be elsewhere.
+const GUARD_UNIT: &str = "/etc/systemd/system/multi-user.target.wants/doorline-guard.service";
+
+/// The relay guard has a unit of its own, and the gateway would start another one.
+fn spawned(site: &Config, unit: &Path) -> Option<Finding> {
+    let enabled = fs::symlink_metadata(unit).is_ok();
+    (enabled && site.guard.mode == GuardMode::Spawn).then(|| Finding {
+        note: false,
+        remedy: "write  mode = \"external\"  under [guard], or: systemctl disable --now doorline-guard".into(),
+        text: "doorline-guard.service is enabled, and the site file says guard mode \"spawn\": two guards would want \
+               the same outputs"
+            .into(),
+    })
 }
 
 /// Outputs that stay on when all software has died, and that no timer relay ends.
@@ -217,5 +238,24 @@ mod tests {
         let bare = noted(&text.replace("timer-ms = 5000\n", ""));
         assert_eq!(bare.len(), 1, "{bare:?}");
         assert!(bare[0].starts_with("output back-strike: "), "{bare:?}");
+    }
+
+    #[test]
+    fn a_unit_of_the_guard_beside_a_spawned_one_is_told() {
+        let site = |mode: &str| {
+            let text = include_str!("../../../config/examples/minimal.toml");
+            let text = format!("{text}\n[guard]\nmode = \"{mode}\"\n");
+            parse("site.toml", Path::new("."), &text, SecretFiles::Untouched)
+                .expect("no faults")
+                .config
+        };
+        let dir = tempfile::tempdir().expect("a folder");
+        let unit = dir.path().join("doorline-guard.service");
+        assert!(spawned(&site("spawn"), &unit).is_none());
+        // enabled units are links, and their files may be gone
+        std::os::unix::fs::symlink("/nowhere/doorline-guard.service", &unit).expect("made");
+        let found = spawned(&site("spawn"), &unit).expect("a finding");
+        assert!(found.remedy.contains("mode = \"external\""), "{}", found.remedy);
+        assert!(spawned(&site("external"), &unit).is_none());
     }
 }

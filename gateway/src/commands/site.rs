@@ -50,6 +50,11 @@ pub(crate) fn loaded(path: &Path, secrets: SecretFiles) -> anyhow::Result<Loaded
     }
 }
 
+/// Loads a site file as `run` does, for a command that says what `run` would say.
+pub(crate) fn as_run(path: &Path) -> anyhow::Result<Config> {
+    loaded(path, SecretFiles::Needed).map(|loaded| loaded.config)
+}
+
 /// Loads a site file for a command that only needs to know what is configured.
 pub(crate) fn load(path: &Path) -> anyhow::Result<Config> {
     loaded(path, SecretFiles::Untouched).map(|loaded| loaded.config)

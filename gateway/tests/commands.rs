@@ -213,3 +213,19 @@ fn check_and_doctor_say_what_run_would_say() {
         said(&elsewhere)
     );
 }
+
+#[test]
+fn a_start_and_a_stop_without_trouble_look_like_none() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = write(dir.path(), "site.toml", &site(dir.path()));
+    for n in 0..3 {
+        let log = dir.path().join(format!("log-{n}"));
+        Running::start(&file, &log).stop();
+        let text = std::fs::read_to_string(&log).expect("readable");
+        let bad: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("ERROR") || line.contains("in place of the guard"))
+            .collect();
+        assert!(bad.is_empty(), "{bad:#?}\n{text}");
+    }
+}

@@ -19,6 +19,8 @@ const FROZEN: Duration = Duration::from_millis(500);
 /// Longest time for a connection, a welcome, a write or a pong.
 const ANSWER: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// How long after the start a guard that is not there yet is no fault.
+const START: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +52,8 @@ pub(super) struct Link {
     params: ClientParams,
     reports: mpsc::Sender<GuardReport>,
     silence: Silence,
+    /// Until then a guard that was not there yet is only waited for: it starts together with the gateway.
+    start: Option<Instant>,
     up: bool,
     /// The present guard has answered.
     welcomed: bool,
@@ -65,7 +69,8 @@ impl Link {
         reports: mpsc::Sender<GuardReport>,
     ) -> Self {
         let generation = params.generation;
-        // `up` at first: a guard that is not there at start is said once, too.
+        let start = Some(clock.now() + START);
+        // `up` at first: a guard that does not come at start is said once, too.
         Self {
             clock,
             generation,
@@ -76,6 +81,7 @@ impl Link {
             params,
             reports,
             silence,
+            start,
             up: true,
             welcomed: false,
         }
@@ -96,7 +102,8 @@ impl Link {
                 self.silence.0.notify_one();
             }
             let leases = std::mem::take(&mut self.leases).into_iter().collect();
-            if std::mem::replace(&mut self.up, false) {
+            let starts = self.start.is_some_and(|end| self.clock.now() < end);
+            if !starts && std::mem::replace(&mut self.up, false) {
                 let text = error.to_string();
                 if self
                     .reports
@@ -203,7 +210,7 @@ impl Link {
                 outputs,
                 version: VERSION,
             } => {
-                self.up = true;
+                (self.start, self.up) = (None, true);
                 self.welcomed = true;
                 let wiring = |o: &OutputState| (o.output.clone(), o.wiring);
                 self.guards = outputs.iter().map(wiring).collect();

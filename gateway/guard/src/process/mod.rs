@@ -270,7 +270,7 @@ impl Guard {
             if let Some(at) = self.stop_at
                 && (self.holder.is_at_rest() || awake() >= at)
             {
-                return self.end();
+                return self.end().await;
             }
             let wait = self.wait();
             let due = boottime() + wait;
@@ -335,9 +335,9 @@ impl Guard {
         self.holder.handle_stop(boottime());
     }
 
-    fn end(mut self) -> Result<(), GuardError> {
+    async fn end(mut self) -> Result<(), GuardError> {
         if self.holder.is_at_rest() {
-            self.link.goodbye();
+            self.link.goodbye().await;
             tracing::info!("the relay guard ends with every output at rest");
             return Ok(());
         }
@@ -366,7 +366,12 @@ impl Guard {
 
     fn disconnect(&mut self, error: &ConnError) {
         let source = std::error::Error::source(error).map(ToString::to_string);
-        tracing::warn!(%error, source, "the connection of the gateway is closed");
+        if self.holder.is_at_rest() {
+            // so it ends at every stop
+            tracing::info!(%error, source, "the connection of the gateway is closed");
+        } else {
+            tracing::warn!(%error, source, "the connection of the gateway is closed in a pulse");
+        }
         self.conn = None;
         self.holder.handle_gone();
     }

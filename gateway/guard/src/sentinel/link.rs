@@ -20,6 +20,8 @@ const FAST: Duration = Duration::from_millis(100);
 const SLOW: Duration = Duration::from_secs(1);
 /// A sentinel that sends nothing back for this long is replaced.
 const DEAF: Duration = Duration::from_secs(3);
+/// How long the guard waits for a sentinel that was told of its end.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Between two starts.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -134,10 +136,13 @@ impl Link {
         }
     }
 
-    /// Everything rests and the guard ends.
-    pub(crate) fn goodbye(&mut self) {
-        if let Some(running) = self.running.take() {
+    /// Everything rests and the guard ends. Waits a moment until the sentinel has ended too: what it sends back to a
+    /// socket that is closed makes the kernel drop what still waits for it, the goodbye with it (Linux,
+    /// `unix_dgram_disconnected`), and it would write the boards to rest as after a crash.
+    pub(crate) async fn goodbye(&mut self) {
+        if let Some(mut running) = self.running.take() {
             let _ = running.send.send(&Beat::Goodbye.encode());
+            let _ = tokio::time::timeout(FAREWELL, running.child.wait()).await;
         }
     }
 

@@ -229,3 +229,33 @@ fn a_start_and_a_stop_without_trouble_look_like_none() {
         assert!(bad.is_empty(), "{bad:#?}\n{text}");
     }
 }
+
+#[test]
+fn a_demo_lives_in_any_folder_and_leaves_none_of_its_own() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let odd = dir.path().join("a\"b\\c");
+    std::fs::create_dir(&odd).expect("made");
+    let temporary = dir.path().join("tmp");
+    std::fs::create_dir(&temporary).expect("made");
+    // a port that is taken: the start fails late, when guard and journal run
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("bound").port().to_string();
+    let failed = doorline(&["demo", "--once", "--port", &port])
+        .env("TMPDIR", &temporary)
+        .output()
+        .expect("it runs");
+    assert_eq!(failed.status.code(), Some(4), "{}", said(&failed));
+    let left: Vec<_> = std::fs::read_dir(&temporary).expect("lists").flatten().collect();
+    assert!(left.is_empty(), "{left:?} {}", said(&failed));
+    let failed = output(&[
+        "demo",
+        "--once",
+        "--port",
+        &port,
+        "--state",
+        &odd.display().to_string(),
+    ]);
+    // far enough: the site was read and its state folder made
+    assert_eq!(failed.status.code(), Some(4), "{}", said(&failed));
+    assert!(odd.join("state/journal").is_dir(), "{}", said(&failed));
+}

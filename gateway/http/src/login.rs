@@ -71,7 +71,10 @@ pub(crate) fn session(app: &App, ask: &Ask) -> Result<Response, Problem> {
 }
 
 fn locked(left: Duration) -> Problem {
-    let seconds = left.as_secs().max(1);
+    // up: who comes back a moment early is refused again
+    let seconds = u64::try_from(left.as_millis().div_ceil(1000))
+        .unwrap_or(u64::MAX)
+        .max(1);
     let text = format!("too many failed attempts; try again in {seconds} s");
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "locked", text).later(seconds)
 }

@@ -28,16 +28,15 @@ pub(super) fn sim(args: &Sim) -> anyhow::Result<u8> {
 /// The request of an act; `run/sim.rs` is its reader.
 fn request(act: &SimAct) -> Value {
     let line = |line: &str, signal: &str| json!({ "act": "line", "line": line, "signal": signal });
-    let input = |input: &str, active: bool| json!({ "act": "input", "input": input, "active": active });
+    let input = |kind: &str, input: &str, level: OnOff| json!({ "act": "input", "kind": kind, "input": input, "active": matches!(level, OnOff::On) });
     match act {
         SimAct::Bounce { panel, button } => {
             json!({ "act": "press", "panel": panel, "button": button, "ms": 300, "bounce": 10 })
         }
         SimAct::Busy { line: l, free } => line(l, if *free { "idle" } else { "busy" }),
         SimAct::Card { reader, card } => json!({ "act": "card", "reader": reader, "card": card }),
-        SimAct::Contact { input: i, level } | SimAct::Fire { input: i, level } => {
-            input(i, matches!(level, OnOff::On))
-        }
+        SimAct::Contact { input: i, level } => input("contact", i, *level),
+        SimAct::Fire { input: i, level } => input("fire", i, *level),
         SimAct::Handset { line: l, hand } => line(
             l,
             if matches!(hand, Hand::Lift) {
@@ -51,7 +50,7 @@ fn request(act: &SimAct) -> Value {
         SimAct::Press { panel, button, ms } => {
             json!({ "act": "press", "panel": panel, "button": button, "ms": ms, "bounce": 0 })
         }
-        SimAct::Rex { input } => json!({ "act": "pulse", "input": input, "ms": 300 }),
+        SimAct::Rex { input } => json!({ "act": "pulse", "kind": "rex", "input": input, "ms": 300 }),
         SimAct::Ring { line: l, stop } => line(l, if *stop { "ring-stopped" } else { "ring" }),
         SimAct::Speak { line, what } => json!({ "act": "speak", "line": line, "what": what }),
         SimAct::Watch { .. } => Value::Null,

@@ -5,11 +5,14 @@ mod phone;
 mod story;
 
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use adapter_virtual::Watch;
 use anyhow::Context;
 use gateway_config::{Loaded, SecretFiles};
+use tempfile::TempDir;
 
 use crate::cli::{Demo, exit};
 use crate::demo::observer::Observer;
@@ -22,10 +25,11 @@ const SITE: &str = include_str!("../../../config/examples/demo.toml");
 
 /// Plays the story; with `--once` that is all, else the page is served until a signal ends it.
 pub(crate) async fn play(args: &Demo) -> anyhow::Result<u8> {
-    let dir = match &args.state {
-        Some(dir) => dir.clone(),
-        None => temporary()?,
+    let place = match &args.state {
+        Some(dir) => Place::Kept(std::path::absolute(dir)?),
+        None => Place::temporary()?,
     };
+    let dir = place.path().to_owned();
     let (phone_port, sip_port) = free_udp()?;
     let loaded = site(args, &dir, phone_port, sip_port)?;
     let tell = Teller::new();
@@ -62,22 +66,16 @@ pub(crate) async fn play(args: &Demo) -> anyhow::Result<u8> {
     }
     if args.once || told.is_err() {
         gateway.stop().await;
-        if args.state.is_none() {
-            let _ = std::fs::remove_dir_all(&dir);
-        }
         told?;
         tell.say("demo", "every step was seen");
         return Ok(exit::OK);
     }
     serve(gateway, &tell, &dir).await?;
-    if args.state.is_none() {
-        let _ = std::fs::remove_dir_all(&dir);
-    }
     Ok(exit::OK)
 }
 
 /// Serves the page and `doorline sim` until Ctrl-C.
-async fn serve(gateway: Gateway, tell: &Teller, dir: &std::path::Path) -> anyhow::Result<()> {
+async fn serve(gateway: Gateway, tell: &Teller, dir: &Path) -> anyhow::Result<()> {
     let file = dir.join("state/in-force.toml");
     if let Some(url) = gateway.outside().url() {
         tell.say("page", &url);
@@ -99,16 +97,57 @@ async fn serve(gateway: Gateway, tell: &Teller, dir: &std::path::Path) -> anyhow
     Ok(())
 }
 
-fn temporary() -> anyhow::Result<PathBuf> {
-    let dir = std::env::temp_dir().join(format!("doorline-demo-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).with_context(|| format!("{} cannot be made", dir.display()))?;
-    Ok(dir)
+/// Where the demo keeps its state.
+enum Place {
+    /// Named by the user, and left as it is.
+    Kept(PathBuf),
+    /// Ours alone, under a name that nobody can know before; goes when it is dropped, also after a failed start.
+    Temporary(Option<TempDir>, PathBuf),
+}
+
+impl Place {
+    fn temporary() -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new()
+            .prefix("doorline-demo-")
+            .permissions(std::fs::Permissions::from_mode(0o700))
+            .tempdir()
+            .context("a temporary folder cannot be made; name one with --state")?;
+        let path = dir.path().to_owned();
+        Ok(Self::Temporary(Some(dir), path))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) | Self::Temporary(_, path) => path,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Self::Temporary(dir, path) = self else { return };
+        drop(dir.take());
+        // after a failed start the guard ends by itself and may still have made a file meanwhile
+        for _ in 0..20 {
+            let _ = std::fs::remove_dir_all(&*path);
+            if !path.exists() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
 }
 
 /// The demo's site with folders and ports of its own.
-fn site(args: &Demo, dir: &std::path::Path, phone_port: u16, sip_port: u16) -> anyhow::Result<Loaded> {
+fn site(args: &Demo, dir: &Path, phone_port: u16, sip_port: u16) -> anyhow::Result<Loaded> {
+    let folder = dir
+        .to_str()
+        .with_context(|| format!("{} is not UTF-8, as a path in a site file must be", dir.display()))?;
+    // a JSON string without its quotes is a TOML one: a path may hold quotes and backslashes
+    let folder = serde_json::Value::from(folder).to_string();
+    let folder = &folder[1..folder.len() - 1];
     let text = SITE
-        .replace("/tmp/doorline-demo", &dir.display().to_string())
+        .replace("/tmp/doorline-demo", folder)
         .replace("127.0.0.1:5090", &format!("127.0.0.1:{phone_port}"))
         .replace("udp-port = 5070", &format!("udp-port = {sip_port}"))
         .replace("tcp-port = 5070", "tcp-port = 0")

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use crate::run::faults::Faults;
 use crate::run::lane::Lane;
 use crate::run::lines::{Commands, Lines, QUEUE, Routes};
-use crate::run::sim::ButtonInputs;
+use crate::run::sim::Inputs;
 
 /// Signals that may wait for the core; adapters wait when it is full, nothing is lost.
 const SIGNALS: usize = 256;
@@ -33,7 +33,7 @@ const RPPAL: &str = "rppal";
 
 /// The running adapters.
 pub(crate) struct Adapters {
-    buttons: Arc<RwLock<ButtonInputs>>,
+    inputs: Arc<RwLock<Inputs>>,
     clock: Arc<dyn Clock>,
     config: Config,
     audio: Audio,
@@ -72,7 +72,7 @@ impl Adapters {
         doors.handle().spawn(attach(ports, sip.clone()));
         let mut adapters = Self {
             audio,
-            buttons: Arc::new(RwLock::new(buttons(config))),
+            inputs: Arc::new(RwLock::new(inputs(config))),
             clock: Arc::clone(clock),
             config: config.clone(),
             doors: doors.handle().clone(),
@@ -88,16 +88,16 @@ impl Adapters {
 
     /// Takes a new site. An input that did not change keeps its adapter and loses no edge, whatever else changed.
     pub(crate) async fn apply(&mut self, new: &Config, faults: &Faults) -> anyhow::Result<()> {
-        if let Ok(mut known) = self.buttons.write() {
-            *known = buttons(new);
+        if let Ok(mut known) = self.inputs.write() {
+            *known = inputs(new);
         }
         self.config = new.clone();
         self.renew(faults).await
     }
 
-    /// Input of each button.
-    pub(crate) fn buttons(&self) -> Arc<RwLock<ButtonInputs>> {
-        Arc::clone(&self.buttons)
+    /// What inputs are for.
+    pub(crate) fn inputs(&self) -> Arc<RwLock<Inputs>> {
+        Arc::clone(&self.inputs)
     }
 
     /// Where the core gives line commands.
@@ -298,17 +298,26 @@ async fn attach(mut ports: mpsc::Receiver<(LineId, Box<dyn AudioPort>)>, sip: Si
     }
 }
 
-fn buttons(config: &Config) -> ButtonInputs {
-    let of_panel = |(panel, p): (&gateway_core::PanelId, &gateway_config::Panel)| {
-        let inputs = p
-            .buttons
-            .iter()
-            .filter_map(|(button, b)| Some((button.clone(), b.input.clone()?)));
-        inputs
-            .map(|(button, input)| ((panel.clone(), button), input))
-            .collect::<Vec<_>>()
-    };
-    config.panels.iter().flat_map(of_panel).collect()
+fn inputs(config: &Config) -> Inputs {
+    let mut inputs = Inputs::default();
+    for (panel, p) in &config.panels {
+        for (button, b) in &p.buttons {
+            let Some(input) = &b.input else { continue };
+            inputs
+                .buttons
+                .insert((panel.clone(), button.clone()), input.clone());
+            inputs.uses.insert((input.clone(), "button"));
+        }
+    }
+    for door in config.doors.values() {
+        let contact = door.contact.iter().map(|c| (c.input.clone(), "contact"));
+        let tamper = door.tamper.iter().map(|t| (t.input.clone(), "tamper"));
+        let rex = door.rex.iter().map(|r| (r.input.clone(), "rex"));
+        inputs.uses.extend(contact.chain(tamper).chain(rex));
+    }
+    let fire = config.site.fire_input.iter();
+    inputs.uses.extend(fire.map(|input| (input.clone(), "fire")));
+    inputs
 }
 
 fn virtual_params(config: &Config) -> anyhow::Result<VirtualParams> {

@@ -334,7 +334,7 @@ impl Gateway {
     pub(crate) fn simulator(&self) -> sim::Simulator {
         sim::Simulator {
             bus: self.bus.clone(),
-            buttons: self.adapters.buttons(),
+            inputs: self.adapters.inputs(),
             virtual_site: self.adapters.virtual_site(),
         }
     }

@@ -1,6 +1,6 @@
 //! Carries out the requests of `doorline sim`. Only devices that are configured virtual can be reached.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -12,15 +12,52 @@ use gateway_core::{
 };
 use serde_json::{Value, json};
 
-/// Input of each button that has one.
-pub(crate) type ButtonInputs = BTreeMap<(PanelId, ButtonId), InputId>;
+/// What inputs are for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Inputs {
+    /// Input of each button that has one.
+    pub(crate) buttons: BTreeMap<(PanelId, ButtonId), InputId>,
+    /// What each input is used as: `button`, `contact`, `fire`, `rex` or `tamper`.
+    pub(crate) uses: BTreeSet<(InputId, &'static str)>,
+}
+
+impl Inputs {
+    /// Refuses an input that is not used as one of `kinds`: nobody would see that nothing happens.
+    fn is_one_of(&self, input: &InputId, kinds: &[&str]) -> Result<(), String> {
+        let uses = |input| {
+            let of = self.uses.iter().filter(move |(i, _)| i == input);
+            of.map(|(_, kind)| *kind).collect::<Vec<_>>()
+        };
+        let found = uses(input);
+        if found.iter().any(|kind| kinds.contains(kind)) {
+            return Ok(());
+        }
+        let found = if found.is_empty() {
+            "used by nothing".to_owned()
+        } else {
+            format!("a {} input", found.join(" and "))
+        };
+        let right = self.uses.iter().filter(|(_, kind)| kinds.contains(kind));
+        let mut right: Vec<&str> = right.map(|(input, _)| input.as_str()).collect();
+        right.dedup();
+        let right = if right.is_empty() {
+            "none".to_owned()
+        } else {
+            right.join(", ")
+        };
+        Err(format!(
+            "input {input} is {found}, not {}; there is: {right}",
+            kinds.join(" or ")
+        ))
+    }
+}
 
 /// What `doorline sim` reaches.
 #[derive(Clone)]
 pub(crate) struct Simulator {
     pub(crate) bus: Bus,
-    /// Panels and their buttons; shared, because a new configuration changes them.
-    pub(crate) buttons: Arc<RwLock<ButtonInputs>>,
+    /// Panels, their buttons and all inputs; shared, because a new configuration changes them.
+    pub(crate) inputs: Arc<RwLock<Inputs>>,
     pub(crate) virtual_site: Arc<RwLock<VirtualHandle>>,
 }
 
@@ -65,11 +102,9 @@ impl Simulator {
                     .get("active")
                     .and_then(Value::as_bool)
                     .ok_or("\"active\" is missing")?;
-                self.inject(Injection::Input {
-                    active,
-                    input: name(&request, "input")?,
-                })
-                .await
+                let input = name(&request, "input")?;
+                self.fits(&request, &input)?;
+                self.inject(Injection::Input { active, input }).await
             }
             "keys" => {
                 let reader: gateway_core::ReaderId = name(&request, "reader")?;
@@ -96,6 +131,7 @@ impl Simulator {
             "press" => self.press(&request).await,
             "pulse" => {
                 let input: InputId = name(&request, "input")?;
+                self.fits(&request, &input)?;
                 self.pulse(&input, duration(&request, "ms"), 0).await
             }
             "speak" => {
@@ -112,6 +148,20 @@ impl Simulator {
         }
     }
 
+    /// A request that says what its input is for must name one of that kind.
+    fn fits(&self, request: &Value, input: &InputId) -> Result<(), String> {
+        let kinds: &[&str] = match request.get("kind").and_then(Value::as_str) {
+            None => return Ok(()),
+            // a tamper contact is moved as a door contact is
+            Some("contact") => &["contact", "tamper"],
+            Some("fire") => &["fire"],
+            Some("rex") => &["rex"],
+            Some(other) => return Err(format!("{other:?} is not a kind of input")),
+        };
+        let inputs = self.inputs.read().map_err(|_| "the gateway stops")?;
+        inputs.is_one_of(input, kinds)
+    }
+
     async fn inject(&self, injection: Injection) -> Result<Value, String> {
         let site = self.virtual_site.read().map_err(|_| "the gateway stops")?.clone();
         site.inject(injection)
@@ -124,8 +174,8 @@ impl Simulator {
     async fn press(&self, request: &Value) -> Result<Value, String> {
         let (panel, button): (PanelId, ButtonId) = (name(request, "panel")?, name(request, "button")?);
         let input = {
-            let buttons = self.buttons.read().map_err(|_| "the gateway stops")?;
-            buttons.get(&(panel.clone(), button.clone())).cloned()
+            let inputs = self.inputs.read().map_err(|_| "the gateway stops")?;
+            inputs.buttons.get(&(panel.clone(), button.clone())).cloned()
         };
         if let Some(input) = input {
             let bounce = request
@@ -186,4 +236,32 @@ fn line_signal(word: &str) -> Result<LineSignal, String> {
         "ring-stopped" => LineSignal::RingStopped,
         other => return Err(format!("{other:?} is not a line signal")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_of_another_kind_is_refused_by_name() {
+        let id = |name: &str| name.parse::<InputId>().expect("a name");
+        let inputs = Inputs {
+            buttons: BTreeMap::new(),
+            uses: [
+                (id("bell"), "button"),
+                (id("smoke"), "fire"),
+                (id("leaf"), "contact"),
+            ]
+            .into(),
+        };
+        assert_eq!(inputs.is_one_of(&id("smoke"), &["fire"]), Ok(()));
+        assert_eq!(
+            inputs.is_one_of(&id("bell"), &["fire"]),
+            Err("input bell is a button input, not fire; there is: smoke".to_owned())
+        );
+        assert_eq!(
+            inputs.is_one_of(&id("spare"), &["rex"]),
+            Err("input spare is used by nothing, not rex; there is: none".to_owned())
+        );
+    }
 }

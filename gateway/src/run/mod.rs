@@ -49,8 +49,8 @@ use crate::run::instance::Instance;
 use crate::run::lane::Lane;
 use crate::run::legs::Legs;
 use crate::run::outside::{Ground, Outside};
-use crate::run::wall::WallWatch;
 use crate::run::plan::outputs_restart;
+use crate::run::wall::WallWatch;
 
 pub(crate) use lane::DOORS as DOORS_PRIORITY;
 pub(crate) use params::{VIRTUAL_DEBOUNCE, guard as guard_params};

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_doorline");
@@ -28,14 +29,17 @@ fn said(output: &Output) -> String {
     )
 }
 
-/// The smallest site with its folders here.
+/// The smallest site with its folders here, and a loopback address of its own: its ports are free.
 fn site(dir: &Path) -> String {
+    static SITES: AtomicU8 = AtomicU8::new(1);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let bind = format!("127.{high}.{low}.{}", SITES.fetch_add(1, Ordering::Relaxed));
     let text = include_str!("../../config/examples/minimal.toml");
     let dir = dir.display();
     let folders =
         format!("address = \"1 Example Street\"\nstate-dir = \"{dir}/state\"\nrun-dir = \"{dir}/run\"");
     let text = text.replace("address = \"1 Example Street\"", &folders);
-    format!("{text}\n[sip]\nbind = \"127.0.0.1\"\nudp-port = 0\ntcp-port = 0\n")
+    format!("{text}\n[sip]\nbind = \"{bind}\"\n")
 }
 
 fn write(dir: &Path, name: &str, text: &str) -> String {

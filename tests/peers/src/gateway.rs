@@ -128,7 +128,7 @@ impl Gateway {
     fn ready(&mut self, records: u64) -> anyhow::Result<()> {
         let process = &mut self.process;
         let state = &self.state;
-        until(Duration::from_secs(10), "the gateway to be ready", || {
+        until(Duration::from_secs(20), "the gateway to be ready", || {
             if let Some(status) = process.ended()? {
                 bail!("the gateway ended with {status}: {}", process.log());
             }
@@ -146,7 +146,11 @@ impl Gateway {
     /// As [`Gateway::start`].
     pub fn again(&mut self, rig: &Rig) -> anyhow::Result<()> {
         let before = self.last_seq();
+        let said = self.process.log().len();
         self.process = Self::spawn(rig, &self.file)?;
+        // a damaged journal may have lost count; the log, which is written a moment later, tells one start from another
+        self.process
+            .says_after(said, "running site=", Duration::from_secs(20))?;
         self.ready(before)
     }
 

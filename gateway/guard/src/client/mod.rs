@@ -59,7 +59,7 @@ pub enum GuardReport {
         outputs: Vec<OutputState>,
     },
     /// Outputs that are another wire to the guard, or none: it read another site file. It energises none of them.
-    /// Said after each [`Up`](Self::Up) and each new generation, also when there are none.
+    /// Said before each [`Up`](Self::Up) and after each new generation, also when there are none.
     Wired {
         /// Which.
         differently: Vec<OutputId>,

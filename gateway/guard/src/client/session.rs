@@ -214,8 +214,9 @@ impl Link {
                 self.welcomed = true;
                 let wiring = |o: &OutputState| (o.output.clone(), o.wiring);
                 self.guards = outputs.iter().map(wiring).collect();
-                self.tell(GuardReport::Up { faults, outputs }).await?;
-                self.compare().await
+                // first what differs: no door may count as one that can be opened for the moment between the two
+                self.compare().await?;
+                self.tell(GuardReport::Up { faults, outputs }).await
             }
             Report::Welcome { version, .. } => Err(LinkError::Version(version)),
             Report::Alarm { .. }

@@ -30,6 +30,9 @@ use crate::run::{guard_link, restore};
 const GAP: Duration = Duration::from_millis(500);
 /// A disk that takes longer than this for a record counts as broken, though it reports no error.
 const STALLED: Duration = Duration::from_secs(3);
+/// So many records that wait are as bad, however fast it writes: half of what the journal's queue holds, so that a door
+/// with `on-journal-fault = "refuse"` is shut before a record of it finds no room.
+const BEHIND: u64 = 2048;
 /// The loop comes by at least this often.
 const BEAT: Duration = Duration::from_millis(100);
 
@@ -66,7 +69,12 @@ pub(crate) struct Brain {
 /// What waits for the journal.
 enum Held {
     Leg(LegCommand),
-    Reply(oneshot::Sender<CommandReply>, Decision),
+    Reply {
+        decision: Decision,
+        /// False if the journal refused a record of the same turn: then no number stands for the decision.
+        recorded: bool,
+        to: oneshot::Sender<CommandReply>,
+    },
 }
 
 impl Brain {
@@ -187,12 +195,15 @@ impl Brain {
 
     /// Carries out what the machine wants, in its order.
     async fn act(&mut self, asked: &mut Replies, held: &mut VecDeque<(Seq, Held)>, queued: &mut Seq) {
+        let mut recorded = true;
         while let Some(output) = self.site.poll_output() {
             match output {
                 Output::Record(envelope) => match self.store.append(envelope) {
                     Ok(ticket) => *queued = ticket.seq(),
                     Err(error) => {
-                        // the machine knows of it through the journal's health; here it must at least be loud
+                        // the machine knows of it through the journal's health; here it must at least be loud,
+                        // and nothing may be acknowledged by the number of an older record
+                        recorded = false;
                         tracing::error!(%error, "a record could not be queued");
                     }
                 },
@@ -222,8 +233,13 @@ impl Brain {
                 }
                 Output::Line(line, command) => self.lines.give(line, command),
                 Output::Reply { decision, to } => {
-                    if let Some(reply) = asked.take(to) {
-                        held.push_back((*queued, Held::Reply(reply, decision)));
+                    if let Some(to) = asked.take(to) {
+                        let reply = Held::Reply {
+                            decision,
+                            recorded,
+                            to,
+                        };
+                        held.push_back((*queued, reply));
                     }
                 }
             }
@@ -242,9 +258,13 @@ impl Brain {
             };
             match item {
                 Held::Leg(command) => self.legs.give(&self.sip, command),
-                Held::Reply(reply, decision) => {
+                Held::Reply {
+                    decision,
+                    recorded,
+                    to,
+                } => {
                     // the caller may have gone; the record stays
-                    let _ = reply.send(answer(decision, seq, seq <= durable));
+                    let _ = to.send(answer(decision, seq, recorded && seq <= durable));
                 }
             }
         }
@@ -254,8 +274,7 @@ impl Brain {
     fn journal(&self, disk: &Disk) -> Input {
         let health = self.store.health().borrow().clone();
         let (ok, text) = if health.ok && disk.stalled {
-            let text = format!("the disk took no record for {} s; look at it", STALLED.as_secs());
-            (false, text)
+            (false, disk.text())
         } else {
             (health.ok, health.text)
         };
@@ -317,6 +336,8 @@ impl Brain {
 struct Disk {
     moved: Instant,
     stalled: bool,
+    /// Records that are queued and not on the medium.
+    waiting: u64,
     written: Seq,
 }
 
@@ -325,6 +346,7 @@ impl Disk {
         Self {
             moved: now,
             stalled: false,
+            waiting: 0,
             written: Seq(0),
         }
     }
@@ -334,8 +356,17 @@ impl Disk {
         if written >= queued || written != self.written {
             (self.moved, self.written) = (now, written);
         }
-        let stalled = now.since(self.moved) > STALLED;
+        self.waiting = queued.0.saturating_sub(written.0);
+        let stalled = now.since(self.moved) > STALLED || self.waiting >= BEHIND;
         std::mem::replace(&mut self.stalled, stalled) != stalled
+    }
+
+    fn text(&self) -> String {
+        if self.waiting >= BEHIND {
+            format!("{} records wait for the disk; look at it", self.waiting)
+        } else {
+            format!("the disk took no record for {} s; look at it", STALLED.as_secs())
+        }
     }
 }
 
@@ -389,5 +420,28 @@ mod tests {
         assert!(disk.look(at(67), Seq(9), Seq(6)) && disk.stalled);
         assert!(!disk.look(at(90), Seq(12), Seq(6)));
         assert!(disk.look(at(91), Seq(12), Seq(7)) && !disk.stalled);
+    }
+
+    #[test]
+    fn a_disk_that_writes_but_does_not_keep_up_counts_as_broken_before_the_queue_is_full() {
+        let limit = gateway_store::Options::default().queue as u64;
+        let t0 = Instant::from_nanos(1_000_000_000_000);
+        let mut disk = Disk::new(t0);
+        assert!(!disk.look(t0, Seq(BEHIND), Seq(1)));
+        assert!(disk.look(t0, Seq(BEHIND + 5), Seq(5)) && disk.text().contains("2048 records wait"));
+        assert!(BEHIND < limit, "room must be left");
+        assert!(disk.look(t0, Seq(BEHIND + 5), Seq(6)) && !disk.stalled);
+    }
+
+    #[test]
+    fn a_decision_whose_record_was_refused_is_not_confirmed_by_an_older_one() {
+        let done = Decision::Accepted { ring: None };
+        assert!(matches!(
+            answer(done, Seq(4), false),
+            CommandReply::Refused {
+                reason: Refusal::Fault,
+                ..
+            }
+        ));
     }
 }

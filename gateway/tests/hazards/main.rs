@@ -278,7 +278,6 @@ fn the_supervisor_hears_when_the_doors_can_be_opened() {
 }
 
 #[test]
-#[ignore = "one run in five waits in vain on a quiet machine, cause unknown; run it with --ignored"]
 fn a_guard_that_read_another_file_energises_nothing_and_that_is_said_until_it_is_started_anew() {
     let (mut house, guard) = House::start_beside(|text| text.replace("front-strike", "old-strike"));
     house.wait_for("the relay guard runs with another site file", 1);

@@ -11,6 +11,7 @@
 
 mod client;
 mod clock;
+mod footprint;
 mod notify;
 mod params;
 mod process;
@@ -19,6 +20,7 @@ mod spawn;
 
 pub use client::{ClientParams, GuardClient, GuardReport, Liveness, OperateError, Silence};
 pub use clock::{BootClock, boottime};
+pub use footprint::give_back_code;
 pub use notify::Systemd;
 pub use params::{GuardBoard, GuardOutput, GuardParams, SentinelParams};
 pub use process::{GuardError, Rested, guard_main, rest_main, run_guard};

@@ -31,6 +31,9 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
             systemd.ready(&format!("{error:#}"));
         }
     }
+    if let Err(error) = gateway_guard::give_back_code() {
+        tracing::debug!(%error, "the code that ran at start stays in memory");
+    }
     let served = gateway.serve_control();
     let ended = ended();
     tokio::pin!(served, ended);

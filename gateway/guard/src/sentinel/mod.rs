@@ -19,6 +19,7 @@ use tokio::net::UnixDatagram;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::{awake, boottime};
+use crate::footprint::give_back_code;
 use crate::params::GuardBoard;
 pub(crate) use link::Link;
 use watch::{BEAT_BYTES, Beat, Watch};
@@ -84,6 +85,8 @@ async fn watch_guard(boards: Vec<GuardBoard>) -> Result<(), SentinelError> {
         Ok(_) | Err(rustix::io::Errno::SRCH) => None,
         Err(error) => return Err(no_guard(error)),
     };
+    // it has nothing to say here: memory is all that would be lost
+    let _ = give_back_code();
     if let Some(guard) = alive
         && !watch_alive(guard, &raw, &mut watch)
             .await

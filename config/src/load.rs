@@ -226,7 +226,19 @@ fn passwords(
         let at = "mqtt.password-file".to_owned();
         (at, &mqtt.password_file, &mut mqtt.password)
     });
-    for (at, file, password) in accounts.chain(mqtt) {
+    let radius = config
+        .logins
+        .iter_mut()
+        .filter_map(|logins| logins.radius.as_mut());
+    let radius = radius.flat_map(|radius| {
+        let servers = radius.servers.iter_mut().enumerate().map(|(index, server)| {
+            let at = format!("logins.radius.servers[{index}].secret-file");
+            (at, &server.secret_file, &mut server.secret)
+        });
+        let at = "logins.radius.secret-file".to_owned();
+        std::iter::once((at, &radius.secret_file, &mut radius.secret)).chain(servers)
+    });
+    for (at, file, password) in accounts.chain(mqtt).chain(radius) {
         let Some(file) = file else { continue };
         match read_secret(&folder.join(file)) {
             Ok(secret) => *password = Some(secret),

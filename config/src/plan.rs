@@ -30,6 +30,8 @@ pub enum Component {
     Line(LineId),
     /// A call list.
     List(ListId),
+    /// Logins that others vouch for.
+    Logins,
     /// The MQTT connection.
     Mqtt,
     /// An output.
@@ -56,6 +58,7 @@ impl fmt::Display for Component {
             Self::Input(id) => write!(f, "inputs.{id}"),
             Self::Line(id) => write!(f, "lines.{id}"),
             Self::List(id) => write!(f, "lists.{id}"),
+            Self::Logins => f.write_str("logins"),
             Self::Mqtt => f.write_str("mqtt"),
             Self::Output(id) => write!(f, "outputs.{id}"),
             Self::Panel(id) => write!(f, "panels.{id}"),
@@ -200,6 +203,13 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
     if old.http.is_some() || new.http.is_some() {
         steps.push(compare(Component::Http, old.http.as_ref(), new.http.as_ref()));
     }
+    if old.logins.is_some() || new.logins.is_some() {
+        steps.push(compare(
+            Component::Logins,
+            old.logins.as_ref(),
+            new.logins.as_ref(),
+        ));
+    }
     let mut plan = Plan { steps };
     spread(&mut plan, old, new);
     // Stable: the rest keeps its order.
@@ -255,6 +265,7 @@ const fn appearing(component: &Component) -> Effect {
         | Component::Http
         | Component::Input(_)
         | Component::Line(_)
+        | Component::Logins
         | Component::Mqtt
         | Component::Output(_)
         | Component::Panel(_)
@@ -275,6 +286,7 @@ const fn ends(component: &Component) -> &'static str {
         Component::Input(_) => "it is given up",
         Component::Line(_) => "its device is given up",
         Component::List(_) => "calls in progress go on",
+        Component::Logins => "everybody logs in anew",
         Component::Mqtt => "the connection ends with its last will",
         Component::Panel(_) => "its calls end",
         Component::Output(_) => "it is released, then given up",
@@ -334,6 +346,7 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
             | Component::Input(_)
             | Component::Line(_)
             | Component::List(_)
+            | Component::Logins
             | Component::Mqtt
             | Component::Reader(_)
             | Component::Sip

@@ -4,6 +4,7 @@ mod calls;
 mod claims;
 mod codes;
 mod doors;
+mod logins;
 mod outputs;
 mod services;
 mod simulated;
@@ -33,6 +34,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     simulated::check(&mut check);
     calls::check(&mut check);
     services::check(&mut check);
+    logins::check(&mut check);
     let findings = check.findings;
     reader.findings.extend(findings);
 }

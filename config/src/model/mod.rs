@@ -4,6 +4,7 @@ mod access;
 mod calls;
 mod devices;
 mod doors;
+mod logins;
 mod services;
 mod site;
 
@@ -18,6 +19,7 @@ pub use devices::{
     Reader, ReaderDriver, VirtualInput, VirtualLine, VirtualOutput, VirtualReader,
 };
 pub use doors::{Button, Caller, Door, InputUse, Panel, Rex};
+pub use logins::{Logins, Radius, RadiusServer};
 pub use services::{Http, Mqtt};
 pub use site::{Guard, Site};
 
@@ -58,5 +60,7 @@ table! {
         mqtt: Option<Mqtt> = "mqtt", table(), optional, Restart;
         /// Page and HTTP API; without this table there is none.
         http: Option<Http> = "http", table(), optional, Restart;
+        /// Who may log in besides the users of this gateway; without this table nobody.
+        logins: Option<Logins> = "logins", table(), optional, Restart;
     }
 }

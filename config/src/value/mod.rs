@@ -4,6 +4,7 @@ mod address;
 mod audio;
 mod card;
 mod net;
+mod scope;
 mod words;
 
 pub use address::{Address, AddressKind};
@@ -11,6 +12,7 @@ pub use audio::{Capture, Playback};
 pub(crate) use card::CardText;
 pub use net::{BrokerUrl, Host, HostPort, TopicBase};
 pub(crate) use net::{Digits, SiteNumber};
+pub use scope::UserScope;
 pub use words::{
     Backend, Bias, BootPull, CallIn, CodeFrom, DigitsBy, DiscoveryFormat, Duty, Fail, GuardMode, Language,
     LockKind, LockOwner, OnJournalFault, OpenWhen, ReliableProvisional, Relock, RexKind, Srtp, Strategy,

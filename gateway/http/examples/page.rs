@@ -35,6 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         language: Language::En,
         listen: ([127, 0, 0, 1], port).into(),
         origins: Vec::new(),
+        radius: None,
         tls: Tls::Off,
         users_mark: std::env::temp_dir().join("doorline-page-example-users"),
         version: "0.1.0".into(),

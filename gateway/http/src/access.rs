@@ -143,7 +143,7 @@ pub(crate) enum Who {
     },
     /// By a session.
     User {
-        /// Login name.
+        /// Login name; with `radius:` before it if a RADIUS server vouches.
         name: String,
         /// The session.
         session: SessionKey,
@@ -259,7 +259,10 @@ mod tests {
             let id = DoorId::new(name).expect("a name");
             record(Event::Door(id, DoorEvent::Opened {}))
         };
-        let login = record(Event::User(UserEvent::Login { user: "ann".into() }));
+        let login = record(Event::User(UserEvent::Login {
+            server: None,
+            user: "ann".into(),
+        }));
         let stop = record(Event::Gateway(GatewayEvent::Stopping {}));
         let view = SiteView::default();
         let (all, one, admin) = (

@@ -164,7 +164,7 @@ pub(crate) async fn delete_user(app: &App, ask: &Ask) -> Result<Response, Proble
         ));
     }
     app.people.remove_user(&name).await?;
-    app.sessions().close_user(&name, None);
+    app.sessions().close_user(app.clock.now(), &name, None);
     app.journal(UserEvent::UserRemoved {
         by: ask.principal()?.name().to_owned(),
         user: name,

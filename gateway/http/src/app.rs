@@ -17,6 +17,7 @@ use crate::parse;
 use crate::password::Hasher;
 use crate::people::People;
 use crate::problem::Problem;
+use crate::radius::Radius;
 use crate::session::{Sessions, key};
 use crate::setup::{self, Setup};
 use crate::throttle::Throttle;
@@ -49,6 +50,8 @@ pub(crate) struct App {
     pub(crate) params: HttpParams,
     pub(crate) people: People,
     pub(crate) places: Places,
+    /// Asked about names that are not ours.
+    pub(crate) radius: Option<Radius>,
     sessions: Mutex<Sessions>,
     setup: Mutex<Option<Setup>>,
     stopped: watch::Receiver<bool>,
@@ -82,6 +85,7 @@ impl App {
             Some(Setup::new(clock.now(), random))
         };
         let now = clock.now();
+        let radius = params.radius.as_ref().map(|logins| Radius::start(logins, &clock));
         Ok(Self {
             bus,
             clock,
@@ -97,6 +101,7 @@ impl App {
             params,
             people,
             places: Places::default(),
+            radius,
             sessions: Mutex::default(),
             setup: Mutex::new(setup),
             stopped,
@@ -213,8 +218,8 @@ impl App {
     }
 
     fn by_session(&self, session: [u8; 32], touch: bool) -> Option<Principal> {
-        let name = self.sessions().user(self.clock.now(), &session, touch)?;
-        let rights = self.people.user_rights(&name)?;
+        let (name, vouched) = self.sessions().user(self.clock.now(), &session, touch)?;
+        let rights = vouched.or_else(|| self.people.user_rights(&name))?;
         Some(Principal {
             rights,
             who: Who::User { name, session },

@@ -28,6 +28,7 @@ mod parse;
 mod password;
 mod people;
 mod problem;
+mod radius;
 mod route;
 mod server;
 mod session;
@@ -39,6 +40,6 @@ mod tls;
 mod visible;
 mod wire;
 
-pub use params::{HttpError, HttpParams, Language, Tls};
+pub use params::{HttpError, HttpParams, Language, RadiusLogins, Tls, UserScope};
 pub use server::{HttpHandle, start};
 pub use setup::note_users;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gateway_core::{Instant, Secret, UserEvent};
+use gateway_radius::TerminateCause;
 use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use warp::reply::Response;
@@ -18,7 +19,8 @@ use crate::page;
 use crate::password::random;
 use crate::people::{UserRow, login_name};
 use crate::problem::Problem;
-use crate::session::{LIFE, key};
+use crate::radius;
+use crate::session::{LIFE, Vouched, key};
 use crate::setup::{LOST, note_users};
 
 #[derive(Deserialize)]
@@ -47,6 +49,8 @@ struct PasswordBody {
 #[derive(Serialize)]
 struct Session {
     user: Option<String>,
+    /// `gateway` for an account of ours, `radius` if a RADIUS server vouches.
+    vouched_by: Option<&'static str>,
     scopes: Vec<&'static str>,
     doors: Option<Vec<String>>,
     /// True if the first user is still to be made.
@@ -57,7 +61,14 @@ struct Session {
 
 fn describe(app: &App, ask: &Ask, principal: Option<&Principal>) -> Session {
     Session {
-        user: principal.map(|p| p.name().to_owned()),
+        user: principal.map(|p| radius::typed(p.name()).to_owned()),
+        vouched_by: principal.map(|p| {
+            if radius::vouched(p.name()) {
+                "radius"
+            } else {
+                "gateway"
+            }
+        }),
         scopes: principal.map(|p| p.rights.scope_words()).unwrap_or_default(),
         doors: principal.and_then(|p| p.rights.door_words()),
         setup: app.people.is_empty() && app.lost_users().is_none(),
@@ -79,9 +90,17 @@ fn locked(left: Duration) -> Problem {
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "locked", text).later(seconds)
 }
 
+/// An attempt that was counted as failed.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    at: Instant,
+    name: String,
+    pub(crate) source: Source,
+}
+
 /// Counts an attempt as failed before it is judged, so that many at once gain nothing.
-fn attempt(app: &App, now: Instant, source: Source, name: &str) -> Result<(), Problem> {
-    let (source, name) = (source.to_string(), name.to_owned());
+fn attempt(app: &App, now: Instant, from: Source, name: &str) -> Result<Attempt, Problem> {
+    let (source, name) = (from.to_string(), name.to_owned());
     let mut locks = app.locks();
     let left = [locks.sources.locked(now, &source), locks.users.locked(now, &name)];
     if let Some(left) = left.into_iter().flatten().max() {
@@ -96,21 +115,43 @@ fn attempt(app: &App, now: Instant, source: Source, name: &str) -> Result<(), Pr
             source,
         });
     }
-    Ok(())
+    Ok(Attempt {
+        at: now,
+        name,
+        source: from,
+    })
 }
 
-fn passed(app: &App, source: Source, name: &str) {
-    let mut locks = app.locks();
-    locks.sources.pass(&source.to_string());
-    locks.users.pass(name);
+impl Attempt {
+    /// It was right: earlier failures are forgotten.
+    pub(crate) fn passed(&self, app: &App) {
+        let mut locks = app.locks();
+        locks.sources.pass(&self.source.to_string());
+        locks.users.pass(&self.name);
+    }
+
+    /// It was wrong, which is counted already. `reason` is what a RADIUS server said.
+    pub(crate) fn failed(&self, app: &App, reason: Option<String>) {
+        let source = self.source.to_string();
+        app.metrics.login_failed();
+        tracing::info!(source, reason, "login failed");
+        app.journal(UserEvent::LoginFailed { reason, source });
+    }
+
+    /// Nobody could judge it: it counts for nothing.
+    pub(crate) fn unjudged(&self, app: &App) {
+        let mut locks = app.locks();
+        locks.sources.take_back(self.at, &self.source.to_string());
+        locks.users.take_back(self.at, &self.name);
+    }
 }
 
-fn failed(app: &App, source: Source) {
-    app.metrics.login_failed();
-    tracing::info!(%source, "login failed");
-    app.journal(UserEvent::LoginFailed {
-        source: source.to_string(),
-    });
+pub(crate) fn wrong() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "login-failed",
+        "user name or password is wrong",
+    )
 }
 
 pub(crate) async fn login(app: &App, ask: &Ask) -> Result<Response, Problem> {
@@ -118,37 +159,53 @@ pub(crate) async fn login(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let password = Secret::new(body.password);
     // A name that cannot exist takes the way of one that does not.
     let name = login_name(&body.user).unwrap_or_default();
+    let row = app.people.user(&name);
+    // A name of ours is never asked for elsewhere: its password is nobody else's business, and nobody else
+    // decides about it. Nor is there anybody else before the first user of ours.
+    let elsewhere = app
+        .radius
+        .as_ref()
+        .filter(|_| row.is_none() && !app.people.is_empty());
     let source = ask.head.peer.source();
     let turn = app.hasher.turn().await?;
-    attempt(app, app.clock.now(), source, &name)?;
-    let row = app.people.user(&name);
-    if !turn.verify(password, row.map(|r| r.hash)).await? {
-        failed(app, source);
-        return Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "login-failed",
-            "user name or password is wrong",
-        ));
+    let counted = elsewhere.map_or_else(|| name.clone(), |_| radius::counted(&body.user));
+    let attempt = attempt(app, app.clock.now(), source, &counted)?;
+    if turn.verify(password.clone(), row.map(|r| r.hash)).await? {
+        attempt.passed(app);
+        app.journal(UserEvent::Login {
+            server: None,
+            user: name.clone(),
+        });
+        return begin(app, ask, &name, None);
     }
-    passed(app, source, &name);
-    app.journal(UserEvent::Login { user: name.clone() });
-    begin(app, ask, &name)
+    // the turn is over: who waits for a server keeps nobody else waiting
+    if let Some(radius) = elsewhere {
+        return radius::login(app, ask, radius, &attempt, (&body.user, password)).await;
+    }
+    attempt.failed(app, None);
+    Err(wrong())
 }
 
 /// Begins a session and answers with its cookie.
-fn begin(app: &App, ask: &Ask, name: &str) -> Result<Response, Problem> {
+pub(crate) fn begin(app: &App, ask: &Ask, name: &str, vouched: Option<Vouched>) -> Result<Response, Problem> {
     let random: [u8; 32] = random()?;
     let secret = URL_SAFE_NO_PAD.encode(random);
     let session = key(&secret);
-    let rights = app.people.user_rights(name).unwrap_or_default();
+    let rights = vouched
+        .as_ref()
+        .map(|v| v.rights.clone())
+        .or_else(|| app.people.user_rights(name))
+        .unwrap_or_default();
     {
+        let now = app.clock.now();
         let mut sessions = app.sessions();
         // The session that was there before is over: its cookie is overwritten.
         if let Some(old) = app.cookie(&ask.head.headers) {
-            sessions.close(&key(old));
+            sessions.close(now, &key(old), TerminateCause::UserRequest);
         }
-        sessions.open(app.clock.now(), session, name);
+        sessions.open(now, session, name, vouched);
     }
+    app.tell_ended();
     let principal = Principal {
         rights,
         who: Who::User {
@@ -172,7 +229,9 @@ fn set_cookie(app: &App, response: &mut Response, secret: &str, max_age_s: u64) 
 
 pub(crate) fn logout(app: &App, ask: &Ask) -> Response {
     if let Some(secret) = app.cookie(&ask.head.headers) {
-        app.sessions().close(&key(secret));
+        app.sessions()
+            .close(app.clock.now(), &key(secret), TerminateCause::UserRequest);
+        app.tell_ended();
     }
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -199,7 +258,7 @@ async fn first_user(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let name = login_name(&body.user)?;
     let source = ask.head.peer.source();
     let turn = app.hasher.turn().await?;
-    attempt(app, app.clock.now(), source, "setup")?;
+    let attempt = attempt(app, app.clock.now(), source, "setup")?;
     if !app.people.is_empty() {
         return Err(Problem::new(
             StatusCode::CONFLICT,
@@ -216,7 +275,7 @@ async fn first_user(app: &App, ask: &Ask) -> Result<Response, Problem> {
     if !taken.as_ref().is_some_and(|s| s.fits(now, &body.code)) {
         let expired = taken.as_ref().is_none_or(|s| s.code(now).is_none());
         *app.setup() = taken;
-        failed(app, source);
+        attempt.failed(app, None);
         let text = if expired {
             "the setup code has expired; restart the gateway to get a new one"
         } else {
@@ -229,9 +288,9 @@ async fn first_user(app: &App, ask: &Ask) -> Result<Response, Problem> {
         return Err(problem);
     }
     note_users(&app.params.users_mark);
-    passed(app, source, "setup");
+    attempt.passed(app);
     app.journal(UserEvent::SetupDone { user: name.clone() });
-    begin(app, ask, &name)
+    begin(app, ask, &name, None)
 }
 
 async fn make_admin(
@@ -260,27 +319,34 @@ pub(crate) async fn password(app: &App, ask: &Ask) -> Result<Response, Problem> 
             "a token has no password; log in as a user",
         ));
     };
+    if radius::vouched(name) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "vouched",
+            "a RADIUS server vouches for this login; its password is changed there",
+        ));
+    }
     let body: PasswordBody = ask.json()?;
     let (old, new) = (Secret::new(body.old), Secret::new(body.new));
     let source = ask.head.peer.source();
     let turn = app.hasher.turn().await?;
-    attempt(app, app.clock.now(), source, name)?;
+    let attempt = attempt(app, app.clock.now(), source, name)?;
     let row = app
         .people
         .user(name)
         .ok_or_else(|| Problem::unknown("this user is gone"))?;
     if !turn.verify(old, Some(row.hash.clone())).await? {
-        failed(app, source);
+        attempt.failed(app, None);
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "login-failed",
             "the old password is wrong",
         ));
     }
-    passed(app, source, name);
+    attempt.passed(app);
     let hash = app.hasher.turn().await?.hash(new).await?;
     app.people.put_user(name, &UserRow { hash, ..row }).await?;
-    app.sessions().close_user(name, Some(session));
+    app.sessions().close_user(app.clock.now(), name, Some(session));
     app.journal(UserEvent::PasswordChanged { user: name.clone() });
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;

@@ -1,8 +1,11 @@
 //! What the binary gives to start, and why it may not start.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+use gateway_core::DoorId;
 
 /// Language of the page where the browser asks for none that we have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +70,28 @@ pub enum Tls {
     },
 }
 
+/// What somebody may do whom a RADIUS server lets in as a user (Service-Type Login-User).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UserScope {
+    /// Open doors.
+    Open,
+    /// End calls, press virtual bells.
+    Operate,
+    /// See states, journal and live events.
+    Read,
+}
+
+/// Logins that RADIUS servers vouch for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RadiusLogins {
+    /// The servers.
+    pub client: gateway_radius::Params,
+    /// Doors of users; `None` is every door.
+    pub user_doors: Option<BTreeSet<DoorId>>,
+    /// What users may do.
+    pub user_scopes: BTreeSet<UserScope>,
+}
+
 /// Parameters of the interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpParams {
@@ -77,6 +102,8 @@ pub struct HttpParams {
     /// Further origins the page may be reached under, as a browser writes them: `https://door.example`. Only
     /// for a reverse proxy; its host name then counts as ours.
     pub origins: Vec<String>,
+    /// Who is asked about names that are not accounts of this gateway.
+    pub radius: Option<RadiusLogins>,
     /// Protection.
     pub tls: Tls,
     /// File that says that there was a user once ([`note_users`](crate::note_users)). While it is there and the

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use gateway_bus::Bus;
 use gateway_core::Clock;
+use gateway_radius::ServerFault;
 use hyper::service::Service as _;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -24,6 +25,7 @@ use crate::dispatch;
 use crate::limits::{Cut, Place, READ_TIME, REQUEST, STALL_TIME, Source};
 use crate::live;
 use crate::params::{HttpError, HttpParams, Tls};
+use crate::radius;
 use crate::tls;
 
 /// How long open answers may take at [`HttpHandle::shutdown`].
@@ -96,6 +98,12 @@ impl HttpHandle {
         self.app.lost_users()
     }
 
+    /// RADIUS servers that did not answer when they were asked last; `None` if none is asked.
+    #[must_use]
+    pub fn radius_faults(&self) -> Option<watch::Receiver<Vec<ServerFault>>> {
+        self.app.radius.as_ref().map(|radius| radius.client.faults())
+    }
+
     /// Takes no more connections, lets open answers end for at most two seconds, and closes all.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
@@ -104,6 +112,7 @@ impl HttpHandle {
         {
             tracing::error!("the HTTP accept loop panicked");
         }
+        self.app.end_sessions().await;
     }
 }
 
@@ -143,6 +152,9 @@ pub async fn start(params: HttpParams, bus: Bus, clock: Arc<dyn Clock>) -> Resul
         stopped,
     };
     tokio::spawn(live::count(app.clone()));
+    if app.radius.is_some() {
+        tokio::spawn(radius::sweep(app.clone()));
+    }
     let task = tokio::spawn(accept.run(listener));
     tracing::info!(%local, tls = tls != Tls::Off, "HTTP listens");
     Ok(HttpHandle {

@@ -70,6 +70,21 @@ impl Throttle {
         Some(lock)
     }
 
+    /// Takes back the failure that was counted at `at`: nothing came of it, neither right nor wrong. What failed
+    /// meanwhile stays, and so does its lock.
+    pub(crate) fn take_back(&mut self, at: Instant, key: &str) {
+        let Some(strikes) = self.entries.get_mut(key) else {
+            return;
+        };
+        strikes.failures = strikes.failures.saturating_sub(1);
+        if strikes.last == at {
+            strikes.until = at;
+        }
+        if strikes.failures == 0 {
+            self.entries.remove(key);
+        }
+    }
+
     /// Forgets the failures of a key.
     pub(crate) fn pass(&mut self, key: &str) {
         self.entries.remove(key);
@@ -98,6 +113,26 @@ mod tests {
         assert_eq!(throttle.locked(t0, "b"), None);
         throttle.pass("a");
         assert_eq!(throttle.fail(t0, "a"), None);
+    }
+
+    #[test]
+    fn what_is_taken_back_locks_nobody_and_unlocks_nobody_else() {
+        let t0 = Instant::from_nanos(1);
+        let mut throttle = Throttle::new(0, secs(900));
+        assert_eq!(throttle.fail(t0, "a"), Some(secs(2)));
+        throttle.take_back(t0, "a");
+        assert_eq!(throttle.locked(t0, "a"), None);
+        throttle.fail(t0, "a");
+        let t1 = t0 + secs(1);
+        assert_eq!(throttle.fail(t1, "a"), Some(secs(4)));
+        throttle.take_back(t0, "a");
+        assert_eq!(
+            throttle.locked(t1, "a"),
+            Some(secs(4)),
+            "the later one still counts"
+        );
+        assert_eq!(throttle.fail(t1, "a"), Some(secs(4)), "one less is counted");
+        throttle.take_back(t0, "nobody");
     }
 
     #[test]

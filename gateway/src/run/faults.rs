@@ -19,6 +19,12 @@ impl Faults {
         };
     }
 
+    /// Nothing stands any more against parts whose names begin so.
+    pub(crate) fn clear(&self, prefix: &str) {
+        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.retain(|part, _| !part.starts_with(prefix));
+    }
+
     /// All of them, by part.
     pub(crate) fn list(&self) -> Vec<Fault> {
         let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,9 @@ use gateway_config::{BrokerUrl, Config};
 use gateway_core::Clock;
 use gateway_http::HttpHandle;
 use gateway_mqtt::{EmbeddedBroker, MqttHandle, MqttStatus};
+use gateway_radius::ServerFault;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::run::brain::Order;
 use crate::run::faults::Faults;
@@ -31,6 +33,8 @@ pub(crate) struct Outside {
     ground: Ground,
     http: Option<(HttpHandle, gateway_http::HttpParams)>,
     mqtt: Option<MqttHandle>,
+    /// Tells of RADIUS servers that do not answer, while the page asks them.
+    radius: Option<JoinHandle<()>>,
 }
 
 impl Outside {
@@ -44,6 +48,7 @@ impl Outside {
             ground,
             http: None,
             mqtt: None,
+            radius: None,
         };
         outside.apply(config).await?;
         Ok(outside)
@@ -65,6 +70,11 @@ impl Outside {
         }
         if let Some((old, _)) = self.http.take() {
             old.shutdown().await;
+            if let Some(task) = self.radius.take() {
+                task.abort();
+                let _ = task.await;
+                self.ground.faults.clear("radius:");
+            }
         }
         if let Some(params) = wanted {
             let (bus, clock) = (self.ground.bus.clone(), Arc::clone(&self.ground.clock));
@@ -72,6 +82,8 @@ impl Outside {
                 .await
                 .context("page and API")?;
             self.ground.faults.set("users", handle.lost_users());
+            let servers = handle.radius_faults();
+            self.radius = servers.map(|s| tokio::spawn(tell_radius(s, self.ground.faults.clone())));
             self.http = Some((handle, params));
         }
         Ok(())
@@ -141,6 +153,27 @@ impl Outside {
         }
         if let Some(mqtt) = self.mqtt {
             mqtt.shutdown().await;
+        }
+    }
+}
+
+/// Notes which RADIUS servers do not answer.
+async fn tell_radius(mut servers: watch::Receiver<Vec<ServerFault>>, faults: Faults) {
+    let mut shown: Vec<ServerFault> = Vec::new();
+    loop {
+        let now = servers.borrow_and_update().clone();
+        for old in shown
+            .iter()
+            .filter(|old| !now.iter().any(|new| new.part == old.part))
+        {
+            faults.set(&old.part, None);
+        }
+        for new in &now {
+            faults.set(&new.part, Some(new.text.clone()));
+        }
+        shown = now;
+        if servers.changed().await.is_err() {
+            return;
         }
     }
 }

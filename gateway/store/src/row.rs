@@ -215,13 +215,14 @@ mod tests {
     fn a_field_named_like_a_key_keeps_its_value_and_its_name() {
         let record = record(
             Event::User(UserEvent::LoginFailed {
+                reason: None,
                 source: "192.0.2.1".into(),
             }),
             None,
         );
         assert_eq!(
             json_text(&record),
-            r#"{"seq":12,"at":"2026-03-01T12:00:00.25Z","kind":"user.login-failed","source":null,"ring_id":null,"simulated":true,"schema":1,"source_":"192.0.2.1"}"#
+            r#"{"seq":12,"at":"2026-03-01T12:00:00.25Z","kind":"user.login-failed","source":null,"ring_id":null,"simulated":true,"schema":1,"reason":null,"source_":"192.0.2.1"}"#
         );
         assert_eq!(from_json(json(&record)).expect("reads"), record);
     }

@@ -67,6 +67,18 @@ impl Api {
         Ok(())
     }
 
+    /// Logs in as somebody else. The answer is given whatever it is; only a good one changes who this is.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub fn log_in_as(&mut self, user: &str, password: &str) -> anyhow::Result<Reply> {
+        let reply = self.post("/api/v1/login", &json!({ "user": user, "password": password }))?;
+        if reply.status == 200 {
+            self.cookie.clone_from(&reply.cookie);
+        }
+        Ok(reply)
+    }
+
     /// GET.
     ///
     /// # Errors

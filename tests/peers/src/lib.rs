@@ -1,4 +1,5 @@
-//! Real peers for the gateway: Asterisk, baresip, Mosquitto, Chromium, Home Assistant, and the gateway itself as a process.
+//! Real peers for the gateway: Asterisk, baresip, Mosquitto, FreeRADIUS, Chromium, Home Assistant, and the gateway itself
+//! as a process.
 //!
 //! Every test gets a [`Rig`]: a temporary folder, a block of ports of its own, and a dump of every log if it
 //! fails. Peers are ordinary processes on loopback that die with the test, also if the test is killed. Nothing
@@ -10,6 +11,7 @@ mod asterisk;
 mod audio;
 mod baresip;
 mod browser;
+mod freeradius;
 mod gateway;
 mod home_assistant;
 mod http;
@@ -26,6 +28,7 @@ pub use asterisk::{Asterisk, PbxParams};
 pub use audio::{Sound, sweep};
 pub use baresip::{Phone, PhoneEvent, PhoneParams};
 pub use browser::Browser;
+pub use freeradius::{FreeRadius, Meddle, RadiusParams, Relay};
 pub use gateway::{Edge, Gateway, boottime_ns, program};
 pub use home_assistant::HomeAssistant;
 pub use http::Reply;

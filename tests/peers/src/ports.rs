@@ -7,8 +7,8 @@ use anyhow::{Context, bail};
 
 /// Below the range from which Linux gives ports to clients (32768), above what services use.
 const FIRST: u16 = 20_000;
-const SIZE: u16 = 200;
-const BLOCKS: u16 = 60;
+const SIZE: u16 = 220;
+const BLOCKS: u16 = 58;
 
 /// What a port of the block is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,12 @@ pub enum Use {
     PhoneControl(u16),
     /// SIP of a phone, 0 to 9; the next one is its TLS port.
     PhoneSip(u16),
+    /// Logins at a RADIUS server, 0 or 1.
+    Radius(u16),
+    /// Accounting at a RADIUS server, 0 or 1.
+    RadiusAccounting(u16),
+    /// Somebody on the way to RADIUS server 0.
+    RadiusRelay,
     /// SIP of the gateway over UDP and TCP.
     Sip,
     /// SIP of the gateway over TLS.
@@ -83,6 +89,9 @@ impl Ports {
                 Use::MqttTls => 8,
                 Use::PhoneControl(n) => 10 + n,
                 Use::PhoneSip(n) => 20 + 2 * n,
+                Use::Radius(n) => 200 + 2 * n,
+                Use::RadiusAccounting(n) => 201 + 2 * n,
+                Use::RadiusRelay => 204,
             }
     }
 

@@ -384,11 +384,15 @@ events! {
     UserEvent {
         /// Logged in.
         Login = "login" {
-            /// Login name.
+            /// The RADIUS server that vouched; none for an account of this gateway.
+            server: Option<String>,
+            /// Login name; it begins with `radius:` if a RADIUS server vouched.
             user: String,
         },
         /// A login failed.
         LoginFailed = "login-failed" {
+            /// What a RADIUS server said, or `no RADIUS server answers`; none if only this gateway was asked.
+            reason: Option<String>,
             /// Where from.
             source: String,
         },

@@ -2,5 +2,6 @@
 
 mod fake_core;
 mod live;
+mod radius;
 mod requests;
 mod support;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_bus::Bus;
-use gateway_http::{HttpHandle, HttpParams, Language, Tls, start};
+use gateway_http::{HttpHandle, HttpParams, Language, RadiusLogins, Tls, start};
 use gateway_store::fake::FakeIo;
 use gateway_store::{Options, Store};
 use rustls_pki_types::ServerName;
@@ -86,6 +86,7 @@ pub(crate) fn params(listen: SocketAddr, tls: Tls, users_mark: PathBuf) -> HttpP
         language: Language::En,
         listen,
         origins: Vec::new(),
+        radius: None,
         tls,
         users_mark,
         version: "1.2.3".into(),
@@ -98,15 +99,20 @@ impl Site {
     }
 
     pub(crate) async fn new(secure: bool) -> Self {
-        Self::begin(secure, None).await
+        Self::begin(secure, None, None).await
+    }
+
+    /// Plain, and asks RADIUS servers.
+    pub(crate) async fn with_radius(radius: RadiusLogins) -> Self {
+        Self::begin(false, None, Some(radius)).await
     }
 
     /// Plain, on an empty journal, with the file that says whether there were users.
     pub(crate) async fn with_mark(mark: &Path) -> Self {
-        Self::begin(false, Some(mark)).await
+        Self::begin(false, Some(mark), None).await
     }
 
-    async fn begin(secure: bool, mark: Option<&Path>) -> Self {
+    async fn begin(secure: bool, mark: Option<&Path>, radius: Option<RadiusLogins>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let mark = mark.map_or_else(|| dir.path().join("users-exist"), Path::to_owned);
         let store = store();
@@ -123,9 +129,11 @@ impl Site {
             Tls::Off
         };
         let listen = "127.0.0.1:0".parse().expect("an address");
-        let http = start(params(listen, tls, mark), bus, clock.clone())
-            .await
-            .expect("starts");
+        let params = HttpParams {
+            radius,
+            ..params(listen, tls, mark)
+        };
+        let http = start(params, bus, clock.clone()).await.expect("starts");
         let client = secure.then(|| trusting(&dir.path().join("http/cert.pem")));
         Self {
             clock,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use gateway_config::{BrokerUrl, Config};
-use gateway_http::{HttpParams, Language, Tls};
+use gateway_http::{HttpParams, Language, RadiusLogins, Tls, UserScope};
 use gateway_mqtt::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttTls};
 
 use crate::run::instance::Instance;
@@ -30,9 +30,47 @@ pub(crate) fn http(config: &Config) -> Option<HttpParams> {
         language: Language::from_code(config.site.language.word()).unwrap_or_default(),
         listen: http.listen,
         origins: vec![],
+        radius: radius(config),
         tls,
         users_mark: users_mark(config),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+/// Who is asked about names that are not users of this gateway.
+fn radius(config: &Config) -> Option<RadiusLogins> {
+    let radius = config.logins.as_ref()?.radius.as_ref()?;
+    let server = |server: &gateway_config::RadiusServer| {
+        let (port, accounting_port) = server.ports();
+        let secret = server.secret.clone().or_else(|| radius.secret.clone());
+        gateway_radius::Server {
+            accounting_port,
+            host: server.address.host.to_string(),
+            port,
+            // `check` has seen one; without its file nothing starts
+            secret: secret.unwrap_or_default(),
+        }
+    };
+    let scope = |scope: &gateway_config::UserScope| match scope {
+        gateway_config::UserScope::Open => UserScope::Open,
+        gateway_config::UserScope::Operate => UserScope::Operate,
+        gateway_config::UserScope::Read => UserScope::Read,
+    };
+    let identifier = radius.nas_identifier.clone();
+    Some(RadiusLogins {
+        client: gateway_radius::Params {
+            accounting: radius.accounting,
+            nas_identifier: identifier.unwrap_or_else(|| config.site.id.to_string()),
+            require_message_authenticator: radius.require_message_authenticator,
+            servers: radius.servers.iter().map(server).collect(),
+            timeout: radius.timeout,
+            tries: radius.tries,
+        },
+        user_doors: radius
+            .user_doors
+            .as_ref()
+            .map(|doors| doors.iter().cloned().collect()),
+        user_scopes: radius.user_scopes.iter().map(scope).collect(),
     })
 }
 

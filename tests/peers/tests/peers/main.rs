@@ -10,6 +10,7 @@ mod killed;
 mod outside;
 mod page;
 mod peers_alone;
+mod radius;
 mod sessions;
 mod story;
 

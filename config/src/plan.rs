@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use gateway_core::{AccountId, CredentialId, DoorId, InputId, LineId, ListId, OutputId, PanelId, ReaderId};
+use gateway_core::{
+    AccountId, CredentialId, DoorId, FormatId, InputId, LineId, ListId, OutputId, PanelId, ReaderId,
+};
 
 use crate::describe::Apply;
 use crate::model::Config;
@@ -16,6 +18,8 @@ pub enum Component {
     Account(AccountId),
     /// A card.
     Card(CredentialId),
+    /// A card format.
+    CardFormat(FormatId),
     /// A code.
     Code(CredentialId),
     /// A door.
@@ -51,6 +55,7 @@ impl fmt::Display for Component {
         match self {
             Self::Account(id) => write!(f, "accounts.{id}"),
             Self::Card(id) => write!(f, "cards.{id}"),
+            Self::CardFormat(id) => write!(f, "card-formats.{id}"),
             Self::Code(id) => write!(f, "codes.{id}"),
             Self::Door(id) => write!(f, "doors.{id}"),
             Self::Guard => f.write_str("guard"),
@@ -189,6 +194,12 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
     each(&mut steps, &old.outputs, &new.outputs, Component::Output);
     each(&mut steps, &old.inputs, &new.inputs, Component::Input);
     each(&mut steps, &old.lines, &new.lines, Component::Line);
+    each(
+        &mut steps,
+        &old.card_formats,
+        &new.card_formats,
+        Component::CardFormat,
+    );
     each(&mut steps, &old.readers, &new.readers, Component::Reader);
     steps.push(compare(Component::Sip, Some(&old.sip), Some(&new.sip)));
     each(&mut steps, &old.accounts, &new.accounts, Component::Account);
@@ -260,6 +271,7 @@ const fn appearing(component: &Component) -> Effect {
     match component {
         Component::Card(_) | Component::Code(_) | Component::List(_) => Effect::Live,
         Component::Account(_)
+        | Component::CardFormat(_)
         | Component::Door(_)
         | Component::Guard
         | Component::Http
@@ -280,6 +292,7 @@ const fn ends(component: &Component) -> &'static str {
     match component {
         Component::Account(_) => "its calls end and it is unregistered",
         Component::Card(_) | Component::Code(_) => "it opens nothing from here on",
+        Component::CardFormat(_) => "readers that take it are stopped",
         Component::Door(_) => "its running pulse ends",
         Component::Guard => "every output is released",
         Component::Http => "pages lose their connection",
@@ -340,6 +353,7 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
                 line(new).or_else(|| line(old)).map(Component::Line)
             }
             Component::Card(_)
+            | Component::CardFormat(_)
             | Component::Code(_)
             | Component::Guard
             | Component::Http

@@ -32,6 +32,18 @@ pub(crate) trait Record: Sized + 'static {
     fn read(keys: &mut Keys<'_, '_>) -> Option<Self>;
 }
 
+impl<T: Record> Record for Box<T> {
+    fn info() -> TableInfo {
+        T::info()
+    }
+    fn read(keys: &mut Keys<'_, '_>) -> Option<Self> {
+        T::read(keys).map(Self::new)
+    }
+    fn differing(&self, other: &Self) -> Vec<(&'static str, crate::describe::Apply)> {
+        T::differing(self, other)
+    }
+}
+
 /// Device families declared by `choice!`.
 pub(crate) trait Choice: Sized {
     /// Keys of the sub-tables.

@@ -3,11 +3,13 @@
 //! Adapters know neither SIP nor MQTT nor the relay guard: they send [`gateway_core::Signal`]s, take
 //! [`gateway_core::LineCommand`]s, and offer [`AudioPort`]s and [`OutputDriver`]s.
 
+mod alarm;
 mod audio;
 mod claim;
 mod context;
 mod output;
 
+pub use alarm::Alarm;
 pub use audio::{AudioPort, FRAME_SAMPLES, Frame, SAMPLE_RATE};
 pub use claim::Claim;
 pub use context::{Adapter, AdapterContext, AdapterError, Shutdown};

@@ -8,7 +8,7 @@ use gateway_core::Secret;
 
 use super::Check;
 use crate::fault::FaultKind;
-use crate::model::{Config, InputDriver, OutputDriver};
+use crate::model::{Config, InputDriver, OutputDriver, ReaderDriver};
 
 /// Claims of one kind: of each resource who asks for it.
 struct Claims<K> {
@@ -83,6 +83,17 @@ fn devices(check: &mut Check<'_>) {
     for (id, input) in &config.inputs {
         if let InputDriver::Gpio(pin) = &input.driver {
             gpio.add((chip_name(&pin.chip), pin.line), format!("inputs.{id}.gpio.line"));
+        }
+    }
+    for (id, reader) in &config.readers {
+        if let ReaderDriver::Wiegand(reader) = &reader.driver {
+            let at = format!("readers.{id}.wiegand");
+            for (key, line) in [("d0", reader.d0), ("d1", reader.d1)] {
+                gpio.add((chip_name(&reader.chip), line), format!("{at}.{key}"));
+            }
+            for (key, wire) in reader.wires() {
+                gpio.add((chip_name(&wire.chip), wire.line), format!("{at}.{key}.line"));
+            }
         }
     }
     gpio.report(

@@ -6,6 +6,7 @@ mod codes;
 mod doors;
 mod logins;
 mod outputs;
+mod readers;
 mod services;
 mod simulated;
 
@@ -29,6 +30,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     };
     claims::check(&mut check);
     outputs::check(&mut check);
+    readers::check(&mut check);
     doors::check(&mut check);
     codes::check(&mut check);
     simulated::check(&mut check);

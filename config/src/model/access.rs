@@ -23,8 +23,8 @@ table! {
 table! {
     /// A card that opens doors.
     pub struct Card {
-        /// The card: `26:FACILITY,NUMBER` (also 34 and 37 bits), or `BITS:hex:DIGITS` with the raw bits, most
-        /// significant first.
+        /// The card: `26:FACILITY,NUMBER` (also 33, 34, 35, 37, 46, 48 and 50 bits), or `BITS:hex:DIGITS` with the raw
+        /// bits, most significant first; `doorline encode wiegand` writes it for any format.
         card: CardFrame = "card", into(hidden(parsed::<CardText>()), |c| c.0), required, Live;
         /// Person it belongs to; without one it belongs to nobody in particular.
         person: Option<PersonId> = "person", name(), optional, Live;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::wiegand::WiegandReader;
 use crate::describe::{choice, table};
 use crate::rules::{Flag, Path, int, ms, parsed, secs, word};
 use crate::value::{Backend, Bias, BootPull, CallIn, Capture, OpenWhen, Playback};
@@ -199,6 +200,8 @@ choice! {
     pub enum ReaderDriver {
         /// A reader that is operated by `doorline sim` only.
         Virtual(VirtualReader) = "virtual",
+        /// A Wiegand reader on pins of a GPIO chip.
+        Wiegand(Box<WiegandReader>) = "wiegand",
     }
 }
 

@@ -7,10 +7,13 @@ mod doors;
 mod logins;
 mod services;
 mod site;
+mod wiegand;
 
 use std::collections::BTreeMap;
 
-use gateway_core::{AccountId, CredentialId, DoorId, InputId, LineId, ListId, OutputId, PanelId, ReaderId};
+use gateway_core::{
+    AccountId, CredentialId, DoorId, FormatId, InputId, LineId, ListId, OutputId, PanelId, ReaderId,
+};
 
 pub use access::{Card, Code};
 pub use calls::{Account, List, Sip, Target};
@@ -22,6 +25,7 @@ pub use doors::{Button, Caller, Door, InputUse, Panel, Rex};
 pub use logins::{Logins, Radius, RadiusServer};
 pub use services::{Http, Mqtt};
 pub use site::{Guard, Site};
+pub use wiegand::{CardFormat, ReaderWire, WiegandReader};
 
 use crate::describe::table;
 use crate::rules::{map, table};
@@ -46,6 +50,8 @@ table! {
         doors: BTreeMap<DoorId, Door> = "doors", map("door"), or("{}"), Live;
         /// Readers of cards and keypads.
         readers: BTreeMap<ReaderId, Reader> = "readers", map("reader"), or("{}"), Restart;
+        /// Card formats of this site, beside the published ones.
+        card_formats: BTreeMap<FormatId, CardFormat> = "card-formats", map("format"), or("{}"), Restart;
         /// Accounts at a PBX.
         accounts: BTreeMap<AccountId, Account> = "accounts", map("account"), or("{}"), Restart;
         /// Call lists: whom a button rings.

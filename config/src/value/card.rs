@@ -8,8 +8,8 @@ use crate::rules::FromText;
 pub(crate) struct CardText(pub(crate) CardFrame);
 
 /// Fixed, because the value must not show itself.
-const ALLOWED: &str = "26:FACILITY,NUMBER (also 33, 34 and 37), 37:NUMBER, or BITS:hex:DIGITS, most significant bit \
-                       first, unused last bits 0";
+const ALLOWED: &str = "26:FACILITY,NUMBER (also 33, 34, 35, 37, 46, 48 and 50), 37:NUMBER, or BITS:hex:DIGITS, most \
+                       significant bit first, unused last bits 0";
 
 impl FromText for CardText {
     const WHAT: &'static str = "a card";

@@ -14,7 +14,7 @@ pub use net::{BrokerUrl, Host, HostPort, TopicBase};
 pub(crate) use net::{Digits, SiteNumber};
 pub use scope::UserScope;
 pub use words::{
-    Backend, Bias, BootPull, CallIn, CodeFrom, DigitsBy, DiscoveryFormat, Duty, Fail, GuardMode, Language,
-    LockKind, LockOwner, OnJournalFault, OpenWhen, ReliableProvisional, Relock, RexKind, Srtp, Strategy,
-    Transport,
+    Backend, Bias, BootPull, CallIn, CodeFrom, DigitsBy, DiscoveryFormat, Duty, Fail, GuardMode, Keypad,
+    Language, LockKind, LockOwner, OnJournalFault, OpenWhen, ReliableProvisional, Relock, RexKind, Srtp,
+    Strategy, Transport,
 };

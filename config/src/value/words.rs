@@ -249,3 +249,17 @@ words! {
         Udp = "udp",
     }
 }
+
+words! {
+    /// How the keypad of a reader sends keys.
+    pub enum Keypad {
+        /// As bursts of 4 or 8 bits, whichever comes.
+        Either = "either",
+        /// As bursts of 8 bits: the key after its complement.
+        Eight = "8-bit",
+        /// As bursts of 4 bits.
+        Four = "4-bit",
+        /// It has none: short frames are noise.
+        None = "none",
+    }
+}

@@ -92,6 +92,8 @@ names! {
     DeviceId;
     /// A door, gate or barrier.
     DoorId;
+    /// A card format.
+    FormatId;
     /// A group of persons or credentials.
     GroupId;
     /// A configured input: a button, a contact, a REX, a fire contact.

@@ -21,12 +21,12 @@ pub use event::{
     PanelEvent, ReadError, ReaderEvent, Record, SCHEMA, UserEvent,
 };
 pub use ids::{
-    AccountId, ApartmentId, ButtonId, CredentialId, DeviceId, DoorId, GroupId, InputId, LegId, LineId,
-    ListId, NameError, OutputId, PanelId, PersonId, ReaderId, RingId, ScheduleId, Seq, SiteId,
+    AccountId, ApartmentId, ButtonId, CredentialId, DeviceId, DoorId, FormatId, GroupId, InputId, LegId,
+    LineId, ListId, NameError, OutputId, PanelId, PersonId, ReaderId, RingId, ScheduleId, Seq, SiteId,
 };
 pub use leg::{Cause, DigitVia, LegCommand, LegEvent, Peer, Tone};
 pub use secret::Secret;
-pub use signal::{CardFrame, Edge, LineCommand, LineSignal, Signal, SignalKind};
+pub use signal::{CardFrame, Edge, LineCommand, LineSignal, Misread, ReaderCommand, Signal, SignalKind};
 pub use subject::{Factor, Subject};
 pub use time::{Clock, Instant};
 pub use value::{Field, Value};

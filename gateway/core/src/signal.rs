@@ -1,7 +1,10 @@
 //! What adapters notice, before anybody decides what it means.
 
+use std::time::Duration;
+
 use crate::ids::{DeviceId, InputId, LineId, ReaderId};
 use crate::time::Instant;
+use crate::value::words;
 
 /// A level of an input, logical: `active` is after inversion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,44 @@ pub enum LineCommand {
     Tone(crate::leg::Tone),
 }
 
+/// What a reader is to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReaderCommand {
+    /// A card or code was refused.
+    Denied,
+    /// A door opens.
+    Granted {
+        /// For how long.
+        time: Duration,
+    },
+    /// Nothing more is awaited.
+    Idle,
+    /// Digits were typed and more are awaited.
+    WaitPin,
+}
+
+words! {
+    /// Why what came from a reader is no card and no key.
+    Misread {
+        /// A burst of a keypad that is none of its keys.
+        Key = "key",
+        /// As many bits as no configured format has.
+        Length = "length",
+        /// The system lost edges, so that bits may be missing.
+        LostEdges = "lost-edges",
+        /// Edges of one line closer together than any reader sends them, or without an end.
+        Noise = "noise",
+        /// A format has this length, but parity or fixed bits are wrong.
+        Parity = "parity",
+        /// It would fit if D0 and D1 were exchanged, and does not as it is.
+        Reversed = "reversed",
+        /// Fewer bits than any configured format has.
+        Short = "short",
+        /// Edges of both lines at once.
+        Simultaneous = "simultaneous",
+    }
+}
+
 /// One thing an adapter noticed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Signal {
@@ -104,6 +145,17 @@ pub enum SignalKind {
         line: LineId,
         /// What.
         signal: LineSignal,
+    },
+    /// Something came from a reader that is no card and no key.
+    Misread {
+        /// How many bits came last.
+        bits: u16,
+        /// Where.
+        reader: ReaderId,
+        /// Why.
+        reason: Misread,
+        /// How often since it was last told.
+        times: u64,
     },
     /// The device works (again).
     Ready,

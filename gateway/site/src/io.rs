@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_access::Grant;
 use gateway_core::{
     AccountEvent, AccountId, AccountState, CommandId, CommandRequest, Envelope, LegCommand, LegEvent,
-    LineCommand, LineId, OutputId, Refusal, RingId, Signal,
+    LineCommand, LineId, OutputId, ReaderCommand, ReaderId, Refusal, RingId, Signal,
 };
 use gateway_door::ReleaseCause;
 
@@ -117,6 +117,8 @@ pub enum Output {
         /// For how long; the guard may make it shorter, never longer.
         pulse: Duration,
     },
+    /// Show something at a reader. It is a light: nobody waits for it, and it opens nothing.
+    Reader(ReaderId, ReaderCommand),
     /// Append to the journal. Outputs after this one may act once it is queued; replies wait until it is durable.
     Record(Envelope),
     /// Release an output at once.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use adapter_api::Claim;
-use gateway_config::{Config, InputDriver, LoadError, Loaded, OutputDriver, SecretFiles};
+use gateway_config::{Config, InputDriver, LoadError, Loaded, OutputDriver, ReaderDriver, SecretFiles};
 
 use crate::run::log;
 
@@ -95,5 +95,20 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
             InputDriver::Gpio(pin) => Some((format!("input {id}"), gpio(&pin.chip, pin.line))),
             InputDriver::Virtual(_) => None,
         });
-    outputs.chain(inputs).collect()
+    let readers = config
+        .readers
+        .iter()
+        .flat_map(|(id, reader)| match &reader.driver {
+            ReaderDriver::Virtual(_) => vec![],
+            ReaderDriver::Wiegand(reader) => {
+                let data = [("D0", reader.d0), ("D1", reader.d1)];
+                let data =
+                    data.map(|(wire, line)| (format!("reader {id}, {wire}"), gpio(&reader.chip, line)));
+                let wires = reader.wires().into_iter();
+                let wires =
+                    wires.map(|(key, wire)| (format!("reader {id}, {key}"), gpio(&wire.chip, wire.line)));
+                data.into_iter().chain(wires).collect()
+            }
+        });
+    outputs.chain(inputs).chain(readers).collect()
 }

@@ -5,10 +5,10 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use adapter_api::{Adapter, AdapterContext, AdapterError, AudioPort, Shutdown};
-use adapter_gpio::GpioInputs;
+use adapter_gpio::{GpioInputs, GpioReader};
 use adapter_virtual::{Source, VirtualDevice, VirtualHandle, VirtualLine, VirtualParams};
 use gateway_config::{Config, InputDriver, LineDriver, Playback};
-use gateway_core::{Clock, DeviceId, InputId, LineCommand, LineId, Signal};
+use gateway_core::{Clock, DeviceId, InputId, LineCommand, LineId, ReaderId, Signal};
 use gateway_sip_io::SipHandle;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use crate::run::faults::Faults;
 use crate::run::lane::Lane;
 use crate::run::lines::{Commands, Lines, QUEUE, Routes};
+use crate::run::readers::{Readers, bias, gpio_readers};
 use crate::run::sim::Inputs;
 
 /// Signals that may wait for the core; adapters wait when it is full, nothing is lost.
@@ -39,6 +40,7 @@ pub(crate) struct Adapters {
     audio: Audio,
     /// Where they run: beside the core.
     doors: Handle,
+    readers: Readers,
     routes: watch::Sender<Routes>,
     running: BTreeMap<String, Running>,
     signals: mpsc::Sender<Signal>,
@@ -49,9 +51,25 @@ pub(crate) struct Adapters {
 
 type Audio = mpsc::Sender<(LineId, Box<dyn AudioPort>)>;
 
+/// What an adapter of pins is made of.
+#[derive(Clone, Debug, PartialEq)]
+enum Pins {
+    Inputs(GpioInputs),
+    Reader(Box<GpioReader>),
+}
+
+impl Adapter for Pins {
+    async fn run(self, ctx: AdapterContext) -> Result<(), AdapterError> {
+        match self {
+            Self::Inputs(inputs) => inputs.run(ctx).await,
+            Self::Reader(reader) => reader.run(ctx).await,
+        }
+    }
+}
+
 struct Running {
     /// What it reads; `None` for the virtual devices, which take a change while they run.
-    pins: Option<GpioInputs>,
+    pins: Option<Pins>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -76,6 +94,7 @@ impl Adapters {
             clock: Arc::clone(clock),
             config: config.clone(),
             doors: doors.handle().clone(),
+            readers: Readers::default(),
             routes,
             running: BTreeMap::new(),
             signals,
@@ -103,6 +122,11 @@ impl Adapters {
     /// Where the core gives line commands.
     pub(crate) fn lines(&self) -> Lines {
         Lines::new(self.routes.subscribe())
+    }
+
+    /// Where the core tells readers what to show.
+    pub(crate) fn readers(&self) -> Readers {
+        self.readers.clone()
     }
 
     /// Where parts of the gateway itself say how they are.
@@ -141,7 +165,11 @@ impl Adapters {
 
     /// Ends what the site does not have, or has otherwise, then starts what does not run.
     async fn renew(&mut self, faults: &Faults) -> anyhow::Result<()> {
-        let wanted = gpio_inputs(&self.config);
+        let inputs = gpio_inputs(&self.config).into_iter();
+        let inputs = inputs.map(|(name, inputs)| (name, Pins::Inputs(inputs)));
+        let readers = gpio_readers(&self.config, &self.readers).into_iter();
+        let readers = readers.map(|(id, reader)| (reader_name(&id), Pins::Reader(Box::new(reader))));
+        let wanted: BTreeMap<String, Pins> = inputs.chain(readers).collect();
         let running = self.running.iter();
         let (old, kept): (Vec<_>, Vec<_>) = running
             .filter_map(|(name, running)| Some((name.clone(), running.pins.as_ref()?)))
@@ -358,6 +386,12 @@ fn device_name(input: &InputId) -> String {
     DeviceId::new(&name).map_or_else(|_| input.to_string(), |_| name)
 }
 
+/// Name of the adapter of one reader.
+fn reader_name(reader: &ReaderId) -> String {
+    let name = format!("reader-{reader}");
+    DeviceId::new(&name).map_or_else(|_| reader.to_string(), |_| name)
+}
+
 /// One adapter for each line of a chip, so that a change of one input costs no edge of another. rppal watches its
 /// pins with one thread, and all of them begin anew if one changes.
 fn gpio_inputs(config: &Config) -> BTreeMap<String, GpioInputs> {
@@ -377,12 +411,7 @@ fn gpio_inputs(config: &Config) -> BTreeMap<String, GpioInputs> {
         });
         adapter.lines.push(adapter_gpio::InputLine {
             active_low: pin.active_low,
-            bias: match pin.bias {
-                gateway_config::Bias::AsIs => adapter_gpio::Bias::AsIs,
-                gateway_config::Bias::Disabled => adapter_gpio::Bias::Disabled,
-                gateway_config::Bias::PullDown => adapter_gpio::Bias::PullDown,
-                gateway_config::Bias::PullUp => adapter_gpio::Bias::PullUp,
-            },
+            bias: bias(pin.bias),
             debounce: pin.debounce,
             input: id.clone(),
             line: pin.line,

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use adapter_api::Alarm;
 use gateway_bus::BusCore;
 use gateway_core::{Clock, CommandReply, Instant, LegCommand, LineCommand, Refusal, Seq, Signal, SiteView};
 use gateway_guard::{GuardClient, Liveness, Systemd};
@@ -19,10 +20,10 @@ use gateway_site::{Decision, GuardReport, Input, Output, Site, SiteParams};
 use gateway_store::Store;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::run::alarm::Alarm;
 use crate::run::faults::Faults;
 use crate::run::legs::Legs;
 use crate::run::lines::Lines;
+use crate::run::readers::Readers;
 use crate::run::wall::{Step, WallWatch};
 use crate::run::{guard_link, restore};
 
@@ -57,6 +58,7 @@ pub(crate) struct Brain {
     pub(crate) liveness: Liveness,
     pub(crate) legs: Legs,
     pub(crate) lines: Lines,
+    pub(crate) readers: Readers,
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) signals: mpsc::Receiver<Signal>,
     pub(crate) sip: SipHandle,
@@ -232,6 +234,7 @@ impl Brain {
                     }
                 }
                 Output::Line(line, command) => self.lines.give(line, command),
+                Output::Reader(reader, command) => self.readers.give(&reader, command),
                 Output::Reply { decision, to } => {
                     if let Some(to) = asked.take(to) {
                         let reply = Held::Reply {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use adapter_api::Alarm;
 use gateway_bus::Bus;
 use gateway_config::{Config, SecretFiles};
 use gateway_core::{
@@ -19,12 +20,12 @@ use rand::SeedableRng;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::SystemClock;
-use crate::run::alarm::Alarm;
 use crate::run::brain::{Brain, Order};
 use crate::run::faults::Faults;
 use crate::run::legs::Legs;
 use crate::run::lines::{Lines, Routes};
 use crate::run::params;
+use crate::run::readers::Readers;
 use crate::run::wall::WallWatch;
 
 /// Nothing here takes so long, unless it never happens.
@@ -97,6 +98,7 @@ async fn an_input_that_never_stops_keeps_neither_a_command_nor_the_stop_waiting(
         legs: Legs::default(),
         lines: Lines::new(watch::channel(Routes::new()).1),
         liveness,
+        readers: Readers::default(),
         orders,
         signals,
         sip,

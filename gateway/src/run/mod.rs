@@ -1,7 +1,6 @@
 //! A running gateway: everything that `run` and `demo` start, wired together.
 
 mod adapters;
-mod alarm;
 mod brain;
 #[cfg(test)]
 mod crowd;
@@ -17,6 +16,7 @@ pub(crate) mod log;
 mod outside;
 mod params;
 mod plan;
+pub(crate) mod readers;
 mod restore;
 pub(crate) mod sim;
 mod wall;
@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use adapter_api::Alarm;
 use adapter_virtual::Levels;
 use anyhow::Context;
 use gateway_bus::Bus;
@@ -42,7 +43,6 @@ use crate::clock::SystemClock;
 use crate::commands;
 use crate::control;
 use crate::run::adapters::Adapters;
-use crate::run::alarm::Alarm;
 use crate::run::brain::{Brain, Order};
 use crate::run::faults::Faults;
 use crate::run::instance::Instance;
@@ -205,6 +205,7 @@ impl Gateway {
             guard_reports,
             legs: Legs::default(),
             lines: adapters.lines(),
+            readers: adapters.readers(),
             liveness,
             orders: order_queue,
             signals,

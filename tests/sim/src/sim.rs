@@ -7,7 +7,7 @@ use gateway_access::GrantParts;
 use gateway_core::{
     CallEvent, Cause, Command, CommandId, CommandRequest, DeviceId, DigitVia, DoorEvent, Edge, Envelope,
     Event, Factor, InputId, Instant, LegCommand, LegEvent, LegId, LineCommand, LineId, LineSignal, Origin,
-    OutputId, Peer, ReaderId, Record, RingId, Signal, SignalKind, Subject, Timestamp,
+    OutputId, Peer, ReaderCommand, ReaderId, Record, RingId, Signal, SignalKind, Subject, Timestamp,
 };
 use gateway_site::{Decision, GuardReport, Input, Output, Plan, ReleaseCause, SeenId, Site, SiteParams};
 use rand::SeedableRng;
@@ -71,6 +71,8 @@ pub struct Sim {
     pub legs: Vec<LegCommand>,
     /// Commands to lines, in order.
     pub lines: Vec<(LineId, LineCommand)>,
+    /// What readers were told to show.
+    pub readers: Vec<(ReaderId, ReaderCommand)>,
     /// What was asked of the guard, in order.
     pub pulses: Vec<Pulse>,
     /// Everything recorded, over all lives of the gateway.
@@ -100,6 +102,7 @@ impl Sim {
             replies: Vec::new(),
             legs: Vec::new(),
             lines: Vec::new(),
+            readers: Vec::new(),
             pulses: Vec::new(),
             records: Vec::new(),
             site: site(&params, 1, T0, 1),
@@ -430,6 +433,7 @@ impl Sim {
                         self.schedule(Duration::ZERO, Input::Guard(report));
                     }
                 }
+                Output::Reader(reader, command) => self.readers.push((reader, command)),
                 Output::Record(envelope) => self.records.push(envelope),
                 Output::ReleaseOutput(output) => {
                     if let Some(report) = self.guard.release(&output, ReleaseCause::Asked) {

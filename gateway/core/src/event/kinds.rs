@@ -4,6 +4,7 @@ use crate::command::{CommandId, Refusal};
 use crate::event::record::{ReadError, field};
 use crate::ids::{ButtonId, LegId};
 use crate::leg::{Cause, DigitVia};
+use crate::signal::Misread;
 use crate::subject::{Factor, Subject};
 use crate::value::{Field, Value};
 use crate::view::LineState;
@@ -376,6 +377,15 @@ events! {
         },
         /// A key was pressed.
         Key = "key" {},
+        /// Something came that is no card and no key.
+        Misread = "misread" {
+            /// How many bits came last.
+            bits: u16,
+            /// Why.
+            reason: Misread,
+            /// How often since it was last told.
+            times: u64,
+        },
     }
 }
 

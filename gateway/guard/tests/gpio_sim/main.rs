@@ -3,6 +3,7 @@
 //! Makes chips, so it needs root and the module gpio-sim: `tests/vm/gpio` runs it in a virtual machine.
 //! Elsewhere it says that it is skipped.
 
+mod chip;
 #[path = "../rig/mod.rs"]
 mod rig;
 mod sim;
@@ -13,11 +14,12 @@ use std::time::Duration;
 
 use adapter_api::{Adapter, AdapterContext, Shutdown};
 use adapter_gpio::{Backend, Bias, GpioInputs, InputLine};
+use chip::Chip;
 use gateway_core::{Edge, Instant, Signal, SignalKind};
 use gateway_guard::{BootClock, boottime};
 use rig::{LEASE, Rig, children, in_time, ms, role, run, say, send, send_pid};
 use rustix::process::Signal as Kill;
-use sim::{Chip, Registers};
+use sim::Registers;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -28,7 +30,7 @@ fn main() -> ExitCode {
     if let Some(done) = role() {
         return done;
     }
-    if !sim::is_there() {
+    if !chip::is_there() {
         say("skipped: no gpio-sim here; tests/vm/gpio runs these tests in a virtual machine");
         return ExitCode::SUCCESS;
     }
@@ -105,6 +107,7 @@ impl Inputs {
             | SignalKind::Fault(_)
             | SignalKind::Key { .. }
             | SignalKind::Line { .. }
+            | SignalKind::Misread { .. }
             | SignalKind::Ready) => panic!("no edge: {other:?}"),
         }
     }
@@ -246,6 +249,7 @@ fn cdev_lost() -> String {
             other @ (SignalKind::Card { .. }
             | SignalKind::Key { .. }
             | SignalKind::Line { .. }
+            | SignalKind::Misread { .. }
             | SignalKind::Ready) => panic!("no edge and no fault: {other:?}"),
         }
     }

@@ -1,13 +1,16 @@
 //! What adapters notice: inputs, readers, lines, devices.
 
+use std::time::Duration;
+
 use gateway_access::{CodeFrom, DigitCollector, Entry, Request, masked};
 use gateway_core::{
     CardFrame, DeviceEvent, DeviceId, DoorId, Edge, Event, GatewayEvent, InputId, Instant, LineId,
-    LineSignal, PanelEvent, ReaderEvent, ReaderId, Signal, SignalKind,
+    LineSignal, PanelEvent, ReaderCommand, ReaderEvent, ReaderId, Signal, SignalKind,
 };
 use gateway_door::Input as DoorInput;
 
 use super::{Now, Role, Site};
+use crate::io::Output;
 use crate::levels::{Change, EDGE_AGE};
 
 impl Site {
@@ -25,6 +28,18 @@ impl Site {
             SignalKind::Input { edge, input } => self.input(now, at, late, simulated, edge, &input),
             SignalKind::Key { key, reader } => self.key(now, at, late, simulated, key, reader),
             SignalKind::Line { line, signal } => self.line_signal(now, late, simulated, &line, signal),
+            SignalKind::Misread {
+                bits,
+                reader,
+                reason,
+                times,
+            } => {
+                let configured = self.params.readers.get(&reader).map(|p| p.simulated);
+                if let Some(simulated) = Self::honest(simulated, configured) {
+                    let event = ReaderEvent::Misread { bits, reason, times };
+                    self.record(now, Event::Reader(reader, event), None, simulated);
+                }
+            }
             SignalKind::Ready => self.device(now, device, None),
         }
     }
@@ -147,15 +162,31 @@ impl Site {
         self.record(now, Event::Reader(reader.clone(), event), None, simulated);
         // The decision refuses old reads by their time; what waited in a gap is old whatever its time says.
         let at = if late { Instant::ZERO } else { at };
+        let mut opens = None;
         for door in self.doors_at(&reader) {
             let request = Request::Card {
                 at,
-                door,
+                door: door.clone(),
                 frame: frame.clone(),
                 reader: reader.clone(),
             };
-            let _ = self.open(now, request, simulated);
+            if self.open(now, request, simulated).is_ok() {
+                opens = opens.max(Some(self.shown_for(&door)));
+            }
         }
+        self.show(reader, opens);
+    }
+
+    /// For how long a reader shows that a door opens.
+    fn shown_for(&self, door: &DoorId) -> Duration {
+        let strike = self.params.doors.get(door).map(|params| params.strike);
+        strike.unwrap_or(Duration::ZERO)
+    }
+
+    /// Tells a reader what became of a card or code.
+    fn show(&mut self, reader: ReaderId, opens: Option<Duration>) {
+        let command = opens.map_or(ReaderCommand::Denied, |time| ReaderCommand::Granted { time });
+        self.out.push_back(Output::Reader(reader, command));
     }
 
     fn key(&mut self, now: Now, at: Instant, late: bool, injected: bool, key: char, reader: ReaderId) {
@@ -184,6 +215,13 @@ impl Site {
                 .iter()
                 .any(|door| access.is_code(door, CodeFrom::Keypad, typed))
         });
+        if entries.is_empty() {
+            let command = match keypad.poll_timeout() {
+                Some(_) => ReaderCommand::WaitPin,
+                None => ReaderCommand::Idle,
+            };
+            self.out.push_back(Output::Reader(reader.clone(), command));
+        }
         for entry in entries {
             self.typed(now, &reader, entry);
         }
@@ -201,10 +239,12 @@ impl Site {
             let request = Request::KeypadCode {
                 at: entry.at,
                 digits: entry.digits,
-                door,
+                door: door.clone(),
                 reader: reader.clone(),
             };
-            let _ = self.open(now, request, simulated);
+            let opened = self.open(now, request, simulated);
+            let opens = opened.ok().map(|_| self.shown_for(&door));
+            self.show(reader.clone(), opens);
         }
     }
 

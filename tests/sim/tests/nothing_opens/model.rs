@@ -366,7 +366,10 @@ impl Model {
             SignalKind::Line { line, signal } if *signal == LineSignal::Ring => {
                 self.press = self.params.lines.get(line).map(|l| l.simulated);
             }
-            SignalKind::Fault(_) | SignalKind::Line { .. } | SignalKind::Ready => {}
+            SignalKind::Fault(_)
+            | SignalKind::Line { .. }
+            | SignalKind::Misread { .. }
+            | SignalKind::Ready => {}
         }
     }
 

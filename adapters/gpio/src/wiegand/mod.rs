@@ -1,0 +1,268 @@
+//! A Wiegand reader on two pins, with the wires of its lights.
+//!
+//! Both data lines are one request, so that their edges come in one order with one count. Only the beginning of a
+//! pulse is asked for: a pulse of 50 µs is often shorter than the delay of an interrupt, and the kernel tells
+//! which of two edges it was by reading the pin, which has changed back by then.
+
+mod wires;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use adapter_api::{Adapter, AdapterContext, AdapterError, Alarm, Claim};
+use adapter_wiegand::{Feedback, Output, WiegandParams, WiegandReader, Wire};
+use gateway_core::{Instant, ReaderCommand, ReaderId, SignalKind};
+use gpiocdev::Request;
+use gpiocdev::line::{EdgeDetection, EventClock, Value, Values};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::broadcast;
+
+use crate::config::Bias;
+use crate::time;
+use wires::Lit;
+pub use wires::{Opening, ReaderPin, ReaderWires};
+
+/// Edges that the kernel keeps for us while we are busy: more than ten of the longest frames of a second.
+const KERNEL_EDGES: u32 = 4096;
+/// Edges read at once.
+const READ_EDGES: usize = 64;
+/// How often the levels at rest are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The data lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReaderPins {
+    /// A pulse is a low level.
+    pub active_low: bool,
+    /// Pull resistor of both.
+    pub bias: Bias,
+    /// Device path.
+    pub chip: PathBuf,
+    /// Offset of D0.
+    pub d0: u32,
+    /// Offset of D1.
+    pub d1: u32,
+}
+
+/// A Wiegand reader.
+#[derive(Clone, Debug)]
+pub struct GpioReader {
+    /// What the core wants it to show; the last commands are kept while it starts.
+    pub commands: broadcast::Sender<ReaderCommand>,
+    /// Lines that open something: no wire of a reader is one of them, whatever its chip is called.
+    pub opening: Vec<Opening>,
+    /// What it sends.
+    pub params: WiegandParams,
+    /// The data lines.
+    pub pins: ReaderPins,
+    /// Which reader.
+    pub reader: ReaderId,
+    /// Lights and the like.
+    pub wires: ReaderWires,
+}
+
+impl PartialEq for GpioReader {
+    /// Are they wired and set the same? Where commands come from does not matter.
+    fn eq(&self, other: &Self) -> bool {
+        (&self.opening, &self.params, &self.pins, &self.reader, &self.wires)
+            == (
+                &other.opening,
+                &other.params,
+                &other.pins,
+                &other.reader,
+                &other.wires,
+            )
+    }
+}
+
+impl GpioReader {
+    /// The lines that it needs for itself.
+    #[must_use]
+    pub fn claims(&self) -> Vec<Claim> {
+        let chip = self.pins.chip.display().to_string();
+        let data = [self.pins.d0, self.pins.d1].map(|line| Claim::GpioLine {
+            chip: chip.clone(),
+            line,
+        });
+        let wires = self.wires.pins().into_iter().map(|pin| Claim::GpioLine {
+            chip: pin.chip.display().to_string(),
+            line: pin.line,
+        });
+        data.into_iter().chain(wires).collect()
+    }
+
+    fn failed(&self, text: String, source: Option<std::io::Error>) -> AdapterError {
+        AdapterError::Device {
+            device: self.pins.chip.display().to_string(),
+            text,
+            source,
+        }
+    }
+
+    fn request(&self) -> gpiocdev::Result<Request> {
+        let mut builder = Request::builder();
+        builder
+            .on_chip(&self.pins.chip)
+            .with_consumer("doorline-reader")
+            .with_kernel_event_buffer_size(KERNEL_EDGES);
+        for line in [self.pins.d0, self.pins.d1] {
+            // rising is logical: with active low, it is the falling edge on the wire
+            builder
+                .with_line(line)
+                .as_input()
+                .with_edge_detection(EdgeDetection::RisingEdge)
+                .with_event_clock(EventClock::Monotonic);
+            match self.pins.bias {
+                Bias::AsIs => {}
+                Bias::Disabled => drop(builder.with_bias(gpiocdev::line::Bias::Disabled)),
+                Bias::PullDown => drop(builder.with_bias(gpiocdev::line::Bias::PullDown)),
+                Bias::PullUp => drop(builder.with_bias(gpiocdev::line::Bias::PullUp)),
+            }
+            if self.pins.active_low {
+                builder.as_active_low();
+            }
+        }
+        builder.request()
+    }
+}
+
+impl Adapter for GpioReader {
+    async fn run(self, ctx: AdapterContext) -> Result<(), AdapterError> {
+        let mut shutdown = ctx.shutdown.clone();
+        tokio::select! {
+            done = self.read(&ctx) => done,
+            () = shutdown.fired() => Ok(()),
+        }
+    }
+}
+
+impl GpioReader {
+    async fn read(&self, ctx: &AdapterContext) -> Result<(), AdapterError> {
+        let mut commands = self.commands.subscribe();
+        for line in [self.pins.d0, self.pins.d1] {
+            if wires::opens(&self.pins.chip, line, &self.opening) {
+                let text = format!("line {line} is an output that opens: it is not touched");
+                return Err(self.failed(text, None));
+            }
+        }
+        let request = self
+            .request()
+            .map_err(|error| self.failed(format!("the data lines cannot be requested: {error}"), None))?;
+        #[expect(
+            deprecated,
+            reason = "a Request keeps its descriptor open; the replacement is unsafe to call"
+        )]
+        let request = AsyncFd::with_interest(request, Interest::READABLE)
+            .map_err(|error| self.failed("the data lines cannot be watched".into(), Some(error)))?;
+        let alarm = Alarm::new().map_err(|error| self.failed("no timer".into(), Some(error)))?;
+        // a dark LED keeps nobody out: it is told, and cards are read
+        let (mut lit, mut dark) = match Lit::open(&self.wires, &self.opening) {
+            Ok(lit) => (lit, None),
+            Err(text) => (Lit::default(), Some(text)),
+        };
+        let well = |dark: &Option<String>| dark.clone().map_or(SignalKind::Ready, SignalKind::Fault);
+        let now = time::now();
+        let (mut reader, mut feedback) = (WiegandReader::new(self.params.clone(), now), Feedback::default());
+        let (mut seqno, mut look) = (0, now);
+        ctx.signal(now, well(&dark)).await?;
+        loop {
+            let due = [reader.poll_timeout(), feedback.poll_timeout(), Some(look)];
+            let due = due.into_iter().flatten().min();
+            let ready = tokio::select! {
+                ready = request.readable() => Some(
+                    ready.map_err(|error| self.failed("the data lines cannot be watched".into(), Some(error)))?,
+                ),
+                command = commands.recv() => {
+                    if let Ok(command) = command {
+                        feedback.command(time::now(), command);
+                    }
+                    None
+                }
+                () = alarm.at(due) => None,
+            };
+            // The time first, the edges after it: a frame is over only if nothing came up to then.
+            let now = time::now();
+            let edges = self.drain(request.get_ref())?;
+            if let Some(mut ready) = ready {
+                ready.clear_ready();
+            }
+            for (at, wire, number) in edges {
+                let lost = number.wrapping_sub(seqno).wrapping_sub(1);
+                seqno = number;
+                if lost > 0 {
+                    tracing::warn!(reader = %self.reader, count = lost, "edges of a reader were lost");
+                    reader.lost();
+                }
+                reader.edge(at, wire);
+            }
+            reader.handle_timeout(now);
+            if now >= look {
+                look = now + LOOK;
+                reader.levels(now, self.levels(request.get_ref())?);
+            }
+            while let Some(output) = reader.poll_output() {
+                let reader = self.reader.clone();
+                let (at, kind) = match output {
+                    Output::Card { at, frame } => (at, SignalKind::Card { frame, reader }),
+                    Output::Fault(text) => (now, SignalKind::Fault(text)),
+                    Output::Key { at, key } => (at, SignalKind::Key { key, reader }),
+                    Output::Misread {
+                        at,
+                        bits,
+                        reason,
+                        times,
+                    } => {
+                        let kind = SignalKind::Misread {
+                            bits,
+                            reader,
+                            reason,
+                            times,
+                        };
+                        (at, kind)
+                    }
+                    Output::Ready => (now, well(&dark)),
+                };
+                ctx.signal(at, kind).await?;
+            }
+            if let Err(text) = lit.show(feedback.handle_timeout(now)) {
+                dark = Some(text);
+                lit = Lit::default();
+                ctx.signal(now, well(&dark)).await?;
+            }
+        }
+    }
+
+    /// All edges that wait, with their number over both lines. Not `read_edge_event`, which drops what it read beyond
+    /// the first (gpiocdev 0.8.0).
+    fn drain(&self, request: &Request) -> Result<Vec<(Instant, Wire, u32)>, AdapterError> {
+        let failed = |error: gpiocdev::Error| self.failed(format!("edges cannot be read: {error}"), None);
+        let mut buffer = request.new_edge_event_buffer(READ_EDGES);
+        let mut edges = Vec::new();
+        while buffer.has_event().map_err(failed)? {
+            let event = buffer.read_event().map_err(failed)?;
+            let wire = if event.offset == self.pins.d1 {
+                Wire::D1
+            } else {
+                Wire::D0
+            };
+            edges.push((event.timestamp_ns, wire, event.seqno));
+        }
+        let slept = time::slept();
+        let dated = |(ns, wire, seqno)| (time::on_boottime(ns, slept), wire, seqno);
+        Ok(edges.into_iter().map(dated).collect())
+    }
+
+    /// Which lines have the level of a pulse.
+    fn levels(&self, request: &Request) -> Result<[bool; 2], AdapterError> {
+        let lines = [self.pins.d0, self.pins.d1];
+        let mut values = Values::default();
+        for line in lines {
+            values.set(line, Value::Inactive);
+        }
+        request
+            .values(&mut values)
+            .map_err(|error| self.failed(format!("the data lines cannot be read: {error}"), None))?;
+        Ok(lines.map(|line| values.get(line) == Some(Value::Active)))
+    }
+}

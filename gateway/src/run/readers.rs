@@ -1,0 +1,217 @@
+//! Wiegand readers of the site, and what the core lets them show.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+
+use adapter_gpio::{GpioReader, Opening, ReaderPin, ReaderPins, ReaderWires};
+use adapter_wiegand::{Heartbeat, Keypad, WiegandParams};
+use gateway_card::{Format, format_named, formats};
+use gateway_config::{Backend, Bias, Config, OutputDriver, ReaderDriver, ReaderWire, WiegandReader};
+use gateway_core::{FormatId, ReaderCommand, ReaderId};
+use tokio::sync::broadcast;
+
+/// Commands that a reader may be behind; of more it sees the last ones, and the last one is what counts.
+const BEHIND: usize = 16;
+
+type Channels = BTreeMap<ReaderId, broadcast::Sender<ReaderCommand>>;
+
+/// Where what readers show is told. Nobody ever waits for a light.
+#[derive(Clone, Default)]
+pub(crate) struct Readers(Arc<RwLock<Channels>>);
+
+impl Readers {
+    /// Tells a reader what to show; one without lights, or that does not run, shows nothing.
+    pub(crate) fn give(&self, reader: &ReaderId, command: ReaderCommand) {
+        if let Ok(channels) = self.0.read()
+            && let Some(to) = channels.get(reader)
+        {
+            // nobody listens while the reader starts anew
+            let _ = to.send(command);
+        }
+    }
+
+    /// The channel of a reader, the same one for as long as the process lives.
+    fn channel(&self, reader: &ReaderId) -> broadcast::Sender<ReaderCommand> {
+        let new = || broadcast::channel(BEHIND).0;
+        match self.0.write() {
+            Ok(mut channels) => channels.entry(reader.clone()).or_insert_with(new).clone(),
+            Err(_) => new(),
+        }
+    }
+}
+
+/// The readers of the site, by name.
+pub(super) fn gpio_readers(config: &Config, readers: &Readers) -> BTreeMap<ReaderId, GpioReader> {
+    let opening = opening(config);
+    let wiegand = config
+        .readers
+        .iter()
+        .filter_map(|(id, reader)| match &reader.driver {
+            ReaderDriver::Virtual(_) => None,
+            ReaderDriver::Wiegand(reader) => Some((id, &**reader)),
+        });
+    let made = |(id, reader): (&ReaderId, &WiegandReader)| {
+        let made = GpioReader {
+            commands: readers.channel(id),
+            opening: opening.clone(),
+            params: params(config, reader),
+            pins: ReaderPins {
+                active_low: reader.active_low,
+                bias: bias(reader.bias),
+                chip: reader.chip.clone(),
+                d0: reader.d0,
+                d1: reader.d1,
+            },
+            reader: id.clone(),
+            wires: ReaderWires {
+                beeper: reader.beeper.as_ref().map(pin),
+                hold: reader.hold.as_ref().map(pin),
+                led: reader.led.as_ref().map(pin),
+                second_led: reader.second_led.as_ref().map(pin),
+            },
+        };
+        (id.clone(), made)
+    };
+    wiegand.map(made).collect()
+}
+
+/// Lines of pins that open something.
+fn opening(config: &Config) -> Vec<Opening> {
+    let line = |output: &gateway_config::Output| match &output.driver {
+        OutputDriver::Gpio(pin) => Some(Opening {
+            chip: (pin.backend == Backend::Gpiocdev).then(|| pin.chip.clone()),
+            line: pin.line,
+        }),
+        OutputDriver::Lcus1(_) | OutputDriver::Virtual(_) => None,
+    };
+    config.outputs.values().filter_map(line).collect()
+}
+
+pub(super) const fn bias(bias: Bias) -> adapter_gpio::Bias {
+    match bias {
+        Bias::AsIs => adapter_gpio::Bias::AsIs,
+        Bias::Disabled => adapter_gpio::Bias::Disabled,
+        Bias::PullDown => adapter_gpio::Bias::PullDown,
+        Bias::PullUp => adapter_gpio::Bias::PullUp,
+    }
+}
+
+fn pin(wire: &ReaderWire) -> ReaderPin {
+    ReaderPin {
+        active_low: wire.active_low,
+        chip: wire.chip.clone(),
+        line: wire.line,
+    }
+}
+
+fn params(config: &Config, reader: &WiegandReader) -> WiegandParams {
+    WiegandParams {
+        formats: accepted(config, reader),
+        frame_gap: reader.frame_gap,
+        heartbeat: reader.heartbeat.as_ref().map(|frame| Heartbeat {
+            frame: frame.clone(),
+            limit: reader.heartbeat_limit,
+        }),
+        keypad: match reader.keypad {
+            gateway_config::Keypad::Either => Keypad::Either,
+            gateway_config::Keypad::Eight => Keypad::Eight,
+            gateway_config::Keypad::Four => Keypad::Four,
+            gateway_config::Keypad::None => Keypad::None,
+        },
+        repeat: reader.repeat,
+    }
+}
+
+/// The formats that are cards at this reader: those it names, or all there are.
+fn accepted(config: &Config, reader: &WiegandReader) -> Vec<Format> {
+    let named = |name: &FormatId| of_name(config, name);
+    if reader.formats.is_empty() {
+        return site_formats(config).chain(formats().iter().cloned()).collect();
+    }
+    reader.formats.iter().filter_map(named).collect()
+}
+
+fn of_name(config: &Config, name: &FormatId) -> Option<Format> {
+    let own = config
+        .card_formats
+        .get(name)
+        .and_then(|format| format.format(name).ok());
+    own.or_else(|| format_named(name.as_str()).cloned())
+}
+
+/// The site's own formats; the check has refused what is none.
+pub(crate) fn site_formats(config: &Config) -> impl Iterator<Item = Format> {
+    config
+        .card_formats
+        .iter()
+        .filter_map(|(name, format)| format.format(name).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(text: &str) -> Config {
+        let text = format!(
+            "{}\n{text}",
+            include_str!("../../../config/examples/minimal.toml")
+        );
+        let loaded = gateway_config::parse(
+            "site.toml",
+            std::path::Path::new("."),
+            &text,
+            gateway_config::SecretFiles::Untouched,
+        );
+        loaded.unwrap_or_else(|faults| panic!("{faults}")).config
+    }
+
+    fn reader(config: &Config) -> GpioReader {
+        let mut all = gpio_readers(config, &Readers::default());
+        all.pop_first().expect("one reader").1
+    }
+
+    #[test]
+    fn a_reader_takes_the_formats_it_names_or_all() {
+        let own = "[card-formats.house]\nlayout = \"PNNNP\"\nparity = [\"EXX..\", \"..XXO\"]\n[readers.a.wiegand]\nd0 = 5\nd1 = 6\n";
+        let all = reader(&site(own)).params.formats;
+        assert_eq!(all.len(), formats().len() + 1);
+        let two = reader(&site(&format!("{own}formats = [\"house\", \"h10301\"]")))
+            .params
+            .formats;
+        let names: Vec<&str> = two.iter().map(Format::name).collect();
+        assert_eq!(names, ["house", "h10301"]);
+    }
+
+    #[test]
+    fn a_change_of_a_format_is_a_change_of_the_readers_that_take_it() {
+        let with = |layout: &str, formats: &str| {
+            reader(&site(&format!(
+                "[card-formats.house]\nlayout = \"{layout}\"\n[readers.a.wiegand]\nd0 = 5\nd1 = 6\nformats = [\"{formats}\"]"
+            )))
+        };
+        assert_eq!(with("NNN", "house"), with("NNN", "house"));
+        assert_ne!(with("NNN", "house"), with("NNF", "house"));
+        assert_eq!(with("NNN", "h10301"), with("NNF", "h10301"));
+    }
+
+    #[test]
+    fn a_light_is_told_without_waiting_and_the_last_word_is_kept() {
+        let readers = Readers::default();
+        let street: ReaderId = "street".parse().expect("a name");
+        readers.give(&street, ReaderCommand::Denied);
+        let mut shown = readers.channel(&street).subscribe();
+        for _ in 0..1000 {
+            readers.give(&street, ReaderCommand::WaitPin);
+        }
+        readers.give(&street, ReaderCommand::Idle);
+        let mut last = None;
+        loop {
+            match shown.try_recv() {
+                Ok(command) => last = Some(command),
+                Err(broadcast::error::TryRecvError::Lagged(_)) => {}
+                Err(_) => break,
+            }
+        }
+        assert_eq!(last, Some(ReaderCommand::Idle));
+    }
+}

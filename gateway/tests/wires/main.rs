@@ -1,0 +1,269 @@
+//! The whole gateway on the kernel's simulated pins: Wiegand frames in, relay and lights out.
+//!
+//! Makes chips, so it needs root and the module gpio-sim: `tests/vm/wires` runs it in a virtual machine.
+//! Elsewhere it says that it is skipped.
+
+#[path = "../../guard/tests/gpio_sim/chip.rs"]
+mod chip;
+mod site;
+mod wire;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use gateway_card::bits_of;
+use site::{House, STRIKE};
+use wire::{Pace, boottime};
+
+/// The card that every door takes, and one that none does.
+const CARD: &str = "26:123,04567";
+const STRANGER: &str = "26:123,04568";
+/// How long one pace may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Silence that ends a frame, as the site file has it by default.
+const GAP: Duration = Duration::from_millis(25);
+
+fn main() -> ExitCode {
+    if std::env::args().any(|a| a == "burn") {
+        loop {
+            std::hint::black_box(boottime());
+        }
+    }
+    if std::env::args().any(|a| a == "--list") {
+        return ExitCode::SUCCESS;
+    }
+    if !chip::is_there() {
+        say("skipped: no gpio-sim here; tests/vm/wires runs these tests in a virtual machine");
+        return ExitCode::SUCCESS;
+    }
+    let mut house = House::start();
+    type Case = (&'static str, fn(&mut House) -> String);
+    let cases: [Case; 6] = [
+        ("a card opens and lights its reader", card),
+        ("a stranger's card is refused and shown", stranger),
+        ("what is no card is told by its kind and opens nothing", misread),
+        ("frames at every pace, beside a loaded processor", paces),
+        ("from the last edge to the relay", latency),
+        (
+            "a frozen gateway notices the edges it lost and opens nothing late",
+            frozen,
+        ),
+    ];
+    let wanted = std::env::args().nth(1).filter(|a| !a.starts_with('-'));
+    let mut failed = false;
+    for (name, case) in cases {
+        if wanted.as_ref().is_some_and(|w| !name.contains(w.as_str())) {
+            continue;
+        }
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case(&mut house)));
+        match done {
+            Ok(measured) => say(&format!("ok   {name}: {measured}")),
+            Err(_) => {
+                failed = true;
+                say(&format!("FAIL {name}\n{}", house.log()));
+            }
+        }
+    }
+    if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn bits(card: &str) -> Vec<bool> {
+    bits_of(&gateway_site::card_frame(card).expect("a card"))
+}
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn card(house: &mut House) -> String {
+    assert!(!house.real_relay() && !house.wire("led"));
+    let last = house.readers[0].send(&bits(CARD), Pace::of(1000));
+    house.wait("the relay", |house| house.real_relay());
+    let opened = boottime() - last;
+    house.wait("the LED", |house| {
+        house.wire("led") && house.wire("beeper") && house.wire("hold")
+    });
+    let lit = boottime() - last;
+    assert!(!house.wire("second-led"));
+    assert!(lit < ms(200), "the LED came after {lit:?}");
+    house.wait("the end of the beep", |house| !house.wire("beeper"));
+    house.wait("the end of the pulse", |house| !house.real_relay());
+    house.wait("a dark LED", |house| !house.wire("led") && !house.wire("hold"));
+    assert!(boottime() - last >= STRIKE);
+    format!(
+        "relay after {} ms, LED, beeper and hold after {} ms",
+        opened.as_millis(),
+        lit.as_millis()
+    )
+}
+
+fn stranger(house: &mut House) -> String {
+    let before = house.count("door.denied");
+    let last = house.readers[0].send(&bits(STRANGER), Pace::of(1000));
+    house.wait("the second LED", |house| {
+        house.wire("second-led") && house.wire("beeper")
+    });
+    let lit = boottime() - last;
+    assert!(lit < ms(200), "the second LED came after {lit:?}");
+    house.wait_records("door.denied", before + 1);
+    assert!(!house.real_relay() && !house.wire("led"));
+    house.wait("a dark LED", |house| {
+        !house.wire("second-led") && !house.wire("hold")
+    });
+    format!("second LED and beeper after {} ms", lit.as_millis())
+}
+
+/// Each kind on a reader of its own, so that none is only counted.
+fn misread(house: &mut House) -> String {
+    let good = bits(CARD);
+    let granted = house.count("door.granted");
+    let pace = Pace::of(1000);
+    let mut wrong = good.clone();
+    wrong[5] = !wrong[5];
+    house.readers[0].send(&good[..25], pace);
+    house.readers[1].send(&wrong, pace);
+    house.readers[2].send(&[good.clone(), good.clone()].concat(), pace);
+    let reversed: Vec<bool> = good.iter().map(|one| !one).collect();
+    for _ in 0..3 {
+        house.readers[3].send(&reversed, pace);
+        std::thread::sleep(2 * GAP);
+    }
+    house.readers[4].both(&good, pace);
+    for reason in ["short", "parity", "length", "reversed"] {
+        house.wait(reason, |house| house.has("reader.misread", reason));
+    }
+    // a machine that is slower than 20 µs from one write to the next makes it a bit too many
+    house.wait("a pulse on both wires", |house| {
+        house.has("reader.misread", "reader4")
+            && (house.has("reader.misread", "simultaneous") || house.has("reader.misread", "\"bits\":27"))
+    });
+    house.wait("the fault of exchanged wires", |house| {
+        house.has("device.fault", "exchanged")
+    });
+    house.readers[3].send(&good, pace);
+    house.wait_records("door.granted", granted + 1);
+    assert_eq!(
+        house.count("door.granted"),
+        granted + 1,
+        "only the good card opens"
+    );
+    "short, parity, length, reversed and a pulse on both wires, each by its name".to_owned()
+}
+
+fn paces(house: &mut House) -> String {
+    let good = bits(CARD);
+    let mut said = Vec::new();
+    for load in [0, 2] {
+        let burning: Vec<_> = (0..load).map(|_| wire::Burn::start()).collect();
+        said.push(format!("\n     {load} busy processes"));
+        for (us, frames) in [
+            (10_000, 5),
+            (2000, 30),
+            (1000, 30),
+            (500, 30),
+            (200, 50),
+            (100, 50),
+            (50, 50),
+            (0, 50),
+        ] {
+            let (cards, misreads, seen) = (house.count("reader.card"), house.misreads(), house.seen());
+            let (mut whole, mut broken, mut real) = (0, 0, Duration::ZERO);
+            let end = boottime() + PATIENCE;
+            while whole < frames && boottime() < end {
+                let began = boottime();
+                let sent = house.readers[1].once(&good, Pace::of(us));
+                if sent.is_whole() {
+                    whole += 1;
+                    real += (sent.last - began) / 25;
+                } else {
+                    // this machine stood still in the middle of it: that was no frame
+                    broken += 1;
+                }
+                std::thread::sleep(2 * GAP);
+            }
+            // every whole frame becomes a card, or is told as a misread
+            let due = cards + misreads + whole;
+            house.wait("every frame", |house| {
+                house.count("reader.card") + house.misreads() >= due
+            });
+            let (read, told) = (house.count("reader.card") - cards, house.misreads() - misreads);
+            let pitch = real / u32::try_from(whole).expect("few").max(1);
+            said.push(format!(
+                "\n       {us} µs a bit (made {} µs): {read} of {whole} read, {told} misreads ({}), {broken} more not sent whole",
+                pitch.as_micros(),
+                house.reasons(seen)
+            ));
+            // what was not sent whole may be read all the same
+            assert!(
+                us < 200 || read >= whole,
+                "frames are lost at a legal pace; {}",
+                said.join("; ")
+            );
+            assert!(
+                read + told >= whole,
+                "a lost frame was not noticed; {}",
+                said.join("; ")
+            );
+        }
+        drop(burning);
+    }
+    said.join("; ")
+}
+
+fn latency(house: &mut House) -> String {
+    let good = bits(CARD);
+    let mut said = Vec::new();
+    for load in [0, 2] {
+        let burning: Vec<_> = (0..load).map(|_| wire::Burn::start()).collect();
+        let mut took: Vec<Duration> = Vec::new();
+        for n in 0..100 {
+            // four doors in turn, so that each pulse is over before the next card
+            let at = 1 + n % 4;
+            house.wait_at_rest(at);
+            let last = house.readers[at].send(&good, Pace::of(1000));
+            let energised = house.energised(at, last);
+            took.push((energised - last).saturating_sub(GAP));
+        }
+        drop(burning);
+        took.sort_unstable();
+        let of = |percent: usize| took[(took.len() * percent / 100).min(took.len() - 1)].as_micros();
+        said.push(format!(
+            "{load} busy processes: p50 {} µs, p99 {} µs, worst {} µs",
+            of(50),
+            of(99),
+            of(100)
+        ));
+    }
+    said.join("; ")
+}
+
+fn frozen(house: &mut House) -> String {
+    let good = bits(CARD);
+    let granted = house.count("door.granted");
+    house.freeze(true);
+    // more than the 4096 edges that the kernel keeps
+    for _ in 0..200 {
+        house.readers[2].once(&good, Pace::of(0));
+        std::thread::sleep(GAP + ms(5));
+    }
+    house.freeze(false);
+    house.wait("lost edges", |house| house.has("reader.misread", "lost-edges"));
+    std::thread::sleep(ms(1000));
+    assert_eq!(
+        house.count("door.granted"),
+        granted,
+        "a card of the time it stood still opened"
+    );
+    house.readers[2].send(&good, Pace::of(1000));
+    house.wait_records("door.granted", granted + 1);
+    "lost edges are told, and the next card opens".to_owned()
+}

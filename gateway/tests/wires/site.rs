@@ -1,0 +1,298 @@
+//! A gateway with one real door and four virtual ones, each with a Wiegand reader.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use adapter_virtual::{OutputEdge, Watch};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::CARD;
+use super::chip::Chip;
+use super::wire::Reader;
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Length of every pulse.
+pub(crate) const STRIKE: Duration = Duration::from_secs(1);
+/// The relay of the real door.
+const RELAY: u32 = 2;
+/// Wires of the first reader: their keys and lines. They are active low, as readers want them.
+const WIRES: [(&str, u32); 4] = [("led", 20), ("second-led", 21), ("beeper", 22), ("hold", 23)];
+/// Readers; number 0 is at the real door.
+const READERS: u32 = 5;
+
+pub(crate) struct House {
+    chip: Chip,
+    dir: tempfile::TempDir,
+    edges: Vec<OutputEdge>,
+    gateway: Child,
+    /// Records as they are written, and who brings them.
+    journal: mpsc::Receiver<Value>,
+    pub(crate) readers: Vec<Reader>,
+    records: Vec<Value>,
+    tail: Child,
+    watch: Watch,
+}
+
+const fn lines(reader: u32) -> (u32, u32) {
+    (4 + 2 * reader, 5 + 2 * reader)
+}
+
+fn site(dir: &Path, chip: &Chip) -> String {
+    let (dir, node) = (dir.display(), chip.node.display());
+    let mut text = format!(
+        "[site]\nid = \"wires\"\nname = \"Wires\"\nnumber = \"000000001\"\naddress = \"1 Example Street\"\n\
+         state-dir = \"{dir}/state\"\nrun-dir = \"{dir}/run\"\n[sip]\nbind = \"127.0.0.1\"\n\
+         [outputs.strike0.gpio]\nchip = \"{node}\"\nline = {RELAY}\nboot-pull = \"down\"\n"
+    );
+    for n in 0..READERS {
+        let (d0, d1) = lines(n);
+        if n > 0 {
+            text += &format!("[outputs.strike{n}.virtual]\n");
+        }
+        text += &format!(
+            "[doors.door{n}]\nname = \"Door\"\noutput = \"strike{n}\"\nstrike-ms = {}\nreaders = [\"reader{n}\"]\n\
+             [readers.reader{n}.wiegand]\nchip = \"{node}\"\nd0 = {d0}\nd1 = {d1}\nformats = [\"h10301\"]\nrepeat-ms = 0\n",
+            STRIKE.as_millis()
+        );
+        if n == 0 {
+            for (key, line) in WIRES {
+                text += &format!("{key} = {{ chip = \"{node}\", line = {line} }}\n");
+            }
+        }
+    }
+    let doors: Vec<String> = (0..READERS).map(|n| format!("\"door{n}\"")).collect();
+    text += &format!(
+        "[cards.alice]\ncard = \"{CARD}\"\ndoors = [{}]\n",
+        doors.join(", ")
+    );
+    text
+}
+
+/// The program under test: beside this one in the virtual machine, else where cargo has put it.
+fn program() -> String {
+    let beside = "/extra/doorline";
+    if Path::new(beside).exists() {
+        beside.to_owned()
+    } else {
+        env!("CARGO_BIN_EXE_doorline").to_owned()
+    }
+}
+
+/// Follows the journal from its begin.
+fn tail(file: &Path) -> (Child, mpsc::Receiver<Value>) {
+    let mut child = Command::new(program())
+        .args(["journal", "--config"])
+        .arg(file)
+        .args(["tail", "--follow", "-n", "1000000"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let (to, records) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            if let Ok(record) = serde_json::from_str(&line)
+                && to.send(record).is_err()
+            {
+                return;
+            }
+        }
+    });
+    (child, records)
+}
+
+impl House {
+    pub(crate) fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let chip = Chip::new("wires", "wires", 32);
+        // the far end of each wire is there before the gateway looks
+        let readers = (0..READERS)
+            .map(|n| Reader::new(&chip, lines(n).0, lines(n).1))
+            .collect();
+        let file = dir.path().join("site.toml");
+        std::fs::write(&file, site(dir.path(), &chip)).expect("written");
+        let log = File::create(dir.path().join("log")).expect("a log");
+        let gateway = Command::new(program())
+            .arg("run")
+            .arg("--config")
+            .arg(&file)
+            .env("DOORLINE_LOG", "info")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("started");
+        let log = || std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
+        let end = Instant::now() + PATIENCE;
+        while !log().contains("ready: every door can be opened") {
+            assert!(Instant::now() < end, "the gateway does not start\n{}", log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let watch = Watch::new(&dir.path().join("run/virtual-relays.jsonl"));
+        let (tail, journal) = tail(&file);
+        let mut house = Self {
+            chip,
+            dir,
+            edges: Vec::new(),
+            gateway,
+            readers,
+            journal,
+            records: Vec::new(),
+            tail,
+            watch,
+        };
+        let ready = usize::try_from(READERS).expect("few");
+        house.wait("ready readers", |house| {
+            let ready_ones = house.records.iter().filter(|r| r["kind"] == "device.ready");
+            ready_ones
+                .filter(|r| r["source"].as_str().is_some_and(|s| s.starts_with("reader-")))
+                .count()
+                >= ready
+        });
+        house
+    }
+
+    /// What it said, and the last records of its journal.
+    pub(crate) fn log(&self) -> String {
+        let mut text = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+        for record in self.records.iter().rev().take(30).rev() {
+            text += &format!("{record}\n");
+        }
+        text
+    }
+
+    /// Waits for something to be so.
+    pub(crate) fn wait(&mut self, what: &str, so: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            self.records.extend(self.journal.try_iter());
+            if so(self) {
+                return;
+            }
+            assert!(Instant::now() < end, "waited in vain for {what}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits for so many records of a kind.
+    pub(crate) fn wait_records(&mut self, kind: &str, count: usize) {
+        self.wait(kind, |house| house.count(kind) >= count);
+    }
+
+    /// How many records of a kind were read.
+    pub(crate) fn count(&self, kind: &str) -> usize {
+        self.records
+            .iter()
+            .filter(|record| record["kind"] == kind)
+            .count()
+    }
+
+    /// Is there a record of this kind with a field that holds the text?
+    pub(crate) fn has(&self, kind: &str, text: &str) -> bool {
+        let of_kind = self.records.iter().filter(|record| record["kind"] == kind);
+        of_kind
+            .into_iter()
+            .any(|record| record.to_string().contains(text))
+    }
+
+    /// Misreads with what was only counted.
+    pub(crate) fn misreads(&self) -> usize {
+        let of_kind = self
+            .records
+            .iter()
+            .filter(|record| record["kind"] == "reader.misread");
+        let times = of_kind.filter_map(|record| record["times"].as_u64());
+        usize::try_from(times.sum::<u64>()).expect("few")
+    }
+
+    /// Why there were misreads since so many records, each reason once.
+    pub(crate) fn reasons(&self, since: usize) -> String {
+        let new = self
+            .records
+            .iter()
+            .skip(since)
+            .filter(|record| record["kind"] == "reader.misread");
+        let reasons: BTreeSet<&str> = new.filter_map(|record| record["reason"].as_str()).collect();
+        reasons.into_iter().collect::<Vec<_>>().join(" ")
+    }
+
+    /// How many records were read.
+    pub(crate) fn seen(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Does the relay of the real door pull?
+    pub(crate) fn real_relay(&self) -> bool {
+        self.level(RELAY)
+    }
+
+    /// Is a wire of the first reader active?
+    pub(crate) fn wire(&self, key: &str) -> bool {
+        let (_, line) = WIRES.iter().find(|(name, _)| *name == key).expect("a wire");
+        !self.level(*line)
+    }
+
+    fn level(&self, line: u32) -> bool {
+        std::fs::read_to_string(self.chip.shown(line)).is_ok_and(|text| text.trim() == "1")
+    }
+
+    fn is_at_rest(&self, reader: usize) -> bool {
+        let output = format!("strike{reader}");
+        let last = self.edges.iter().rev().find(|edge| edge.output == output);
+        last.is_none_or(|edge| !edge.energised)
+    }
+
+    /// Waits until the virtual strike of a door rests.
+    pub(crate) fn wait_at_rest(&mut self, reader: usize) {
+        let end = Instant::now() + PATIENCE;
+        while !self.is_at_rest(reader) {
+            assert!(Instant::now() < end, "it never rests\n{}", self.log());
+            self.edges
+                .extend(self.watch.next(Duration::from_millis(100)).expect("readable"));
+        }
+    }
+
+    /// When the guard energised the virtual strike of a door, after `from`.
+    pub(crate) fn energised(&mut self, reader: usize, from: Duration) -> Duration {
+        let output = format!("strike{reader}");
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let edges = self
+                .edges
+                .iter()
+                .filter(|edge| edge.output == output && edge.energised);
+            let at = edges
+                .map(|edge| Duration::from_nanos(edge.at_ns))
+                .find(|at| *at > from);
+            if let Some(at) = at {
+                return at;
+            }
+            assert!(Instant::now() < end, "it never pulls\n{}", self.log());
+            self.edges
+                .extend(self.watch.next(Duration::from_millis(100)).expect("readable"));
+        }
+    }
+
+    /// Stops the gateway's process, or lets it go on.
+    pub(crate) fn freeze(&self, stop: bool) {
+        let pid = Pid::from_child(&self.gateway);
+        kill_process(pid, if stop { Signal::STOP } else { Signal::CONT }).expect("it runs");
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        for child in [&mut self.tail, &mut self.gateway] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

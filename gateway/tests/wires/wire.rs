@@ -1,0 +1,163 @@
+//! Two wires of a reader, driven as a reader drives them.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use super::chip::Chip;
+
+/// Width of a pulse; readers send 20 to 100 µs.
+const PULSE: Duration = Duration::from_micros(50);
+
+/// A longer pause than this ends a frame.
+const LONGEST: Duration = Duration::from_millis(24);
+/// How long it may take to send one frame without a pause.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `CLOCK_BOOTTIME`.
+pub(crate) fn boottime() -> Duration {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(t.tv_sec).expect("after boot");
+    Duration::new(seconds, u32::try_from(t.tv_nsec).expect("below a second"))
+}
+
+/// How fast bits are sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace(Duration);
+
+impl Pace {
+    /// So many microseconds from bit to bit; 0 is as fast as the machine can.
+    pub(crate) const fn of(us: u64) -> Self {
+        Self(Duration::from_micros(us))
+    }
+}
+
+/// How a frame came out.
+pub(crate) struct Sent {
+    /// When its last pulse began.
+    pub(crate) last: Duration,
+    /// The longest time from a pulse to the next.
+    pub(crate) longest: Duration,
+}
+
+impl Sent {
+    /// Is it what a reader would have sent?
+    pub(crate) fn is_whole(&self) -> bool {
+        self.longest < LONGEST
+    }
+}
+
+/// A reader's side of the cable.
+pub(crate) struct Reader {
+    wires: [File; 2],
+}
+
+impl Reader {
+    pub(crate) fn new(chip: &Chip, d0: u32, d1: u32) -> Self {
+        let open = |line| {
+            chip.pull(line, true);
+            OpenOptions::new()
+                .write(true)
+                .open(chip.pull_file(line))
+                .expect("a line")
+        };
+        Self {
+            wires: [open(d0), open(d1)],
+        }
+    }
+
+    fn set(&self, wire: usize, high: bool) {
+        let word: &[u8] = if high { b"pull-up" } else { b"pull-down" };
+        self.wires[wire].write_all_at(word, 0).expect("driven");
+    }
+
+    /// Sends a frame as a reader would; returns when its last pulse began. A machine that stood still for longer than a
+    /// reader may pause has sent something else: then it is sent again.
+    pub(crate) fn send(&self, bits: &[bool], pace: Pace) -> Duration {
+        let end = boottime() + PATIENCE;
+        loop {
+            let sent = self.once(bits, pace);
+            if sent.is_whole() {
+                return sent.last;
+            }
+            assert!(
+                boottime() < end,
+                "this machine cannot send a frame without a pause"
+            );
+            std::thread::sleep(2 * LONGEST);
+        }
+    }
+
+    /// Sends a frame once, however it comes out.
+    pub(crate) fn once(&self, bits: &[bool], pace: Pace) -> Sent {
+        let wires = bits.iter().map(|one| [usize::from(*one)].to_vec());
+        self.pulses(&wires.collect::<Vec<_>>(), pace)
+    }
+
+    /// Sends a frame with a pulse too many, which is on both wires.
+    pub(crate) fn both(&self, bits: &[bool], pace: Pace) {
+        let mut wires: Vec<Vec<usize>> = bits.iter().map(|one| vec![usize::from(*one)]).collect();
+        wires.insert(10, vec![0, 1]);
+        let end = boottime() + PATIENCE;
+        while !self.pulses(&wires, pace).is_whole() {
+            assert!(
+                boottime() < end,
+                "this machine cannot send a frame without a pause"
+            );
+            std::thread::sleep(2 * LONGEST);
+        }
+    }
+
+    /// Pulses one after the other, each on one or both wires.
+    fn pulses(&self, pulses: &[Vec<usize>], pace: Pace) -> Sent {
+        let (mut last, mut longest) = (boottime(), Duration::ZERO);
+        let mut next = last;
+        for wires in pulses {
+            wait_until(next);
+            let before = std::mem::replace(&mut last, boottime());
+            wires.iter().for_each(|wire| self.set(*wire, false));
+            let down = boottime();
+            longest = longest.max(down - before);
+            // counted from here on: a machine that stood still in between does not make up for it
+            next = down + pace.0;
+            if pace.0 > PULSE {
+                wait_until(down + PULSE);
+            }
+            wires.iter().for_each(|wire| self.set(*wire, true));
+        }
+        Sent { last, longest }
+    }
+}
+
+/// Waits without giving the processor away for short times.
+fn wait_until(end: Duration) {
+    loop {
+        let left = end.saturating_sub(boottime());
+        if left.is_zero() {
+            return;
+        }
+        if left > Duration::from_millis(3) {
+            std::thread::sleep(left - Duration::from_millis(2));
+        } else {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// A process that takes all the processor time it gets.
+pub(crate) struct Burn(Child);
+
+impl Burn {
+    pub(crate) fn start() -> Self {
+        let own = std::env::current_exe().expect("a path");
+        Self(Command::new(own).arg("burn").spawn().expect("started"))
+    }
+}
+
+impl Drop for Burn {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

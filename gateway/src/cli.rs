@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::{Decode, Encode};
+
 /// Exit codes, for scripts.
 pub(crate) mod exit {
     /// Done.
@@ -93,6 +95,10 @@ pub(crate) enum Command {
     /// The process that holds the outputs. Started by `run`, or by its own unit.
     #[command(after_help = "Example:\n  doorline relay-guard --config /etc/doorline/site.toml")]
     RelayGuard(RelayGuard),
+    /// Decode by hand what a scope or another tool shows, with the gateway's own decoders.
+    Decode(Decode),
+    /// The other way round: what a device would send.
+    Encode(Encode),
     /// Look at the machine: what is there, who claims it, what is missing and how to mend it.
     #[command(after_help = "Example:\n  doorline doctor --config /etc/doorline/site.toml")]
     Doctor(SiteFile),

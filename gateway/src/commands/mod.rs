@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod decode;
 mod demo;
 mod doctor;
 mod journal;
@@ -16,6 +17,7 @@ use std::io::Write;
 
 use crate::cli::Command;
 
+pub(crate) use decode::{Decode, Encode};
 pub(crate) use journal::verified;
 pub(crate) use out::{Unwritten, out};
 pub(crate) use site::{ConfigFaults, loaded};
@@ -33,8 +35,10 @@ fn run_command(command: Command) -> anyhow::Result<u8> {
         Command::Bench(args) => bench::bench(&args),
         Command::Check(args) => check::check(&args),
         Command::Completions { shell } => paper::completions(shell),
+        Command::Decode(args) => decode::decode(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Encode(args) => decode::encode(&args),
         Command::Journal(args) => journal::journal(&args),
         Command::Man => paper::man(),
         Command::RelayGuard(args) => relay_guard::relay_guard(&args),

@@ -1,0 +1,113 @@
+//! `doorline decode` and `doorline encode`: the product's own decoders on what a scope or another tool shows.
+//!
+//! One module a kind of wire. Each says what it takes ([`Args`](clap::Args)), prints for people, and gives the same as
+//! one JSON value.
+
+mod clock_data;
+mod ibutton;
+mod input;
+mod keypad;
+mod learn;
+mod wiegand;
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use crate::cli::exit;
+use crate::commands::out;
+
+/// What a kind of wire says: lines for people, and the same for programs.
+struct Said {
+    json: Value,
+    text: String,
+}
+
+/// Arguments of `doorline decode`.
+#[derive(Args, Debug)]
+pub(crate) struct Decode {
+    #[command(subcommand)]
+    what: DecodeWhat,
+    /// Print one JSON value.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum DecodeWhat {
+    /// Bits or edges of a Clock & Data reader: the track.
+    #[command(after_help = clock_data::DECODE_HELP)]
+    ClockData(clock_data::Decode),
+    /// Bytes or bits of a contact key: 1-Wire, Cyfral, Metakom.
+    #[command(after_help = ibutton::DECODE_HELP)]
+    Ibutton(ibutton::Decode),
+    /// Bits or edges of a Wiegand reader: every format that fits.
+    #[command(after_help = wiegand::DECODE_HELP)]
+    Wiegand(wiegand::Decode),
+    /// Bursts or edges of a keypad: the keys, and the codes that they make.
+    #[command(after_help = keypad::DECODE_HELP)]
+    Keypad(keypad::Decode),
+    /// A card format from three cards whose printed numbers are known.
+    #[command(after_help = learn::HELP)]
+    Learn(learn::Learn),
+}
+
+/// Arguments of `doorline encode`.
+#[derive(Args, Debug)]
+pub(crate) struct Encode {
+    #[command(subcommand)]
+    what: EncodeWhat,
+    /// Print one JSON value.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum EncodeWhat {
+    /// The bits that a Clock & Data reader sends.
+    #[command(after_help = clock_data::ENCODE_HELP)]
+    ClockData(clock_data::Encode),
+    /// The bytes or bits that a contact key sends.
+    #[command(after_help = ibutton::ENCODE_HELP)]
+    Ibutton(ibutton::Encode),
+    /// The bits that a reader sends for a card, and how the site file writes it.
+    #[command(after_help = wiegand::ENCODE_HELP)]
+    Wiegand(wiegand::Encode),
+    /// The bursts that a keypad sends.
+    #[command(after_help = keypad::ENCODE_HELP)]
+    Keypad(keypad::Encode),
+}
+
+/// Decodes and prints.
+pub(super) fn decode(args: &Decode) -> anyhow::Result<u8> {
+    let said = match &args.what {
+        DecodeWhat::ClockData(args) => clock_data::decode(args),
+        DecodeWhat::Ibutton(args) => ibutton::decode(args),
+        DecodeWhat::Keypad(args) => keypad::decode(args),
+        DecodeWhat::Learn(args) => learn::decode(args),
+        DecodeWhat::Wiegand(args) => wiegand::decode(args),
+    };
+    print(said?, args.json)
+}
+
+/// Encodes and prints.
+pub(super) fn encode(args: &Encode) -> anyhow::Result<u8> {
+    let said = match &args.what {
+        EncodeWhat::ClockData(args) => clock_data::encode(args),
+        EncodeWhat::Ibutton(args) => ibutton::encode(args),
+        EncodeWhat::Keypad(args) => keypad::encode(args),
+        EncodeWhat::Wiegand(args) => wiegand::encode(args),
+    };
+    print(said?, args.json)
+}
+
+fn print(said: Said, json: bool) -> anyhow::Result<u8> {
+    let mut out = out();
+    if json {
+        writeln!(out, "{}", said.json)?;
+    } else {
+        write!(out, "{}", said.text)?;
+    }
+    Ok(exit::OK)
+}

@@ -26,7 +26,13 @@ pub trait OutputDriver: Send {
     fn claim<'a>(&'a mut self, channels: &'a [u16]) -> BoxFuture<'a, Result<(), DriverError>>;
     /// Device path or name, for messages.
     fn device(&self) -> String;
-    /// Ends the pulse in hardware after `length`; `None` if the board cannot.
+    /// Longest time that a write or read of a device that works may take until the device has confirmed it; zero for
+    /// one that takes a write at once. The guard gives up a device that takes longer (and longer than 300 ms).
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+    /// Energises a channel so that the board itself ends it, after `length` or a little more; `None` if the board
+    /// cannot. Called again, it counts anew.
     fn pulse(&mut self, channel: u16, length: Duration) -> Option<BoxFuture<'_, Result<(), DriverError>>> {
         let _ = (channel, length);
         None

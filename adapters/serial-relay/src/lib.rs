@@ -1,40 +1,59 @@
-//! Serial relay board LCUS-1 and its larger sisters (CH340 USB serial chip, 1 to 8 relays, 9600 baud, 8N1).
+//! Relay boards on a serial port of their own, mostly USB: LCUS-1 and its sisters, KMTronic, Numato.
 //!
-//! The board is told, never asked: it has no reliable status answer across its revisions, so its relays latch
-//! and nothing can be read back. Unplugging is noticed by the port's end of file. What brings a latched relay to
-//! rest when the guard dies is the guard's sentinel, which claims the board anew; unplugged, it loses its supply.
+//! What they say is the table in [`Board`]; the driver is one. The relays of all of them latch: they stay as they were
+//! written last while the board has supply. Unplugging is noticed by the port's end of file. What brings a latched
+//! relay to rest when the guard dies is the guard's sentinel, which claims the board anew; unplugged, it loses its
+//! supply.
 
+mod board;
 mod frame;
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use adapter_api::{BoxFuture, Claim, DriverError, OutputDriver};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
 use tokio_serial::{DataBits, FlowControl, Parity, SerialPortBuilderExt, SerialStream, StopBits};
 
+pub use board::{Answer, Board, Family, LONGEST, NoRelay};
 pub use frame::{CHANNELS, FRAME_BYTES, Frame, FrameError};
 
-/// Speed of every revision seen so far, in bit/s.
+/// Speed of every revision seen so far, in bit/s; boards with a USB chip of their own take any.
 pub const BAUD: u32 = 9600;
+/// Longest time for an answer.
+const ANSWER: Duration = Duration::from_millis(150);
 
 /// One board.
-pub struct Lcus1 {
+pub struct SerialRelay {
     baud: u32,
+    board: Board,
     path: PathBuf,
     port: Option<SerialStream>,
 }
 
-impl Lcus1 {
+impl SerialRelay {
     /// Nothing is opened before [`OutputDriver::claim`]. `path` should be a stable name below
     /// `/dev/serial/by-id` or `by-path`: `ttyUSB0` may be another device after a reboot.
     #[must_use]
-    pub const fn new(path: PathBuf, baud: u32) -> Self {
+    pub const fn new(board: Board, path: PathBuf, baud: u32) -> Self {
         Self {
             baud,
+            board,
             path,
             port: None,
         }
+    }
+
+    /// A board of the LCUS family.
+    #[must_use]
+    pub const fn lcus1(path: PathBuf, baud: u32) -> Self {
+        let board = Board {
+            family: Family::Lcus1,
+            relays: *CHANNELS.end(),
+        };
+        Self::new(board, path, baud)
     }
 
     /// The channel that an output needs for itself.
@@ -68,19 +87,53 @@ impl Lcus1 {
             .map_err(|e| self.failed("the port cannot be opened", Some(e.into())))?;
         self.port = Some(port);
         for &channel in channels {
-            self.write(channel, false).await?;
+            self.switch(channel, false).await?;
+        }
+        // a board that can say so has to rest before it counts as ready
+        for &channel in channels {
+            if self.level(channel).await? == Some(true) {
+                return Err(self.failed(
+                    &format!("relay {channel} stays on though it was written to rest"),
+                    None,
+                ));
+            }
         }
         Ok(())
     }
 
-    async fn write(&mut self, channel: u16, energised: bool) -> Result<(), DriverError> {
-        let frame = Frame::new(channel, energised)
-            .map_err(|e| self.failed(&e.to_string(), None))?
-            .encode();
+    async fn switch(&mut self, channel: u16, on: bool) -> Result<(), DriverError> {
+        let board = self.board;
+        let order = board
+            .order(channel, on)
+            .map_err(|e| self.failed(&e.to_string(), None))?;
         self.check().await?;
-        let port = self.port.as_mut().expect("check fails without a port");
+        self.write(&order).await?;
+        if board.confirms() {
+            self.answer(|came| board.confirmed(came)).await?;
+        }
+        Ok(())
+    }
+
+    async fn level(&mut self, channel: u16) -> Result<Option<bool>, DriverError> {
+        let board = self.board;
+        let query = board
+            .query(channel)
+            .map_err(|e| self.failed(&e.to_string(), None))?;
+        self.check().await?;
+        let Some(query) = query else { return Ok(None) };
+        self.write(&query).await?;
+        match self.answer(|came| board.level(channel, came)).await? {
+            Answer::Level(level) => Ok(Some(level)),
+            Answer::Done | Answer::More | Answer::Wrong(_) => Ok(None),
+        }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), DriverError> {
+        let Some(port) = self.port.as_mut() else {
+            return Err(self.failed("it was not claimed", None));
+        };
         let written = async {
-            port.write_all(&frame).await?;
+            port.write_all(bytes).await?;
             port.flush().await
         };
         match written.await {
@@ -92,35 +145,64 @@ impl Lcus1 {
         }
     }
 
-    /// Reads and drops what the board says; end of file or an error is an unplugged board.
+    /// Collects an answer until `read` says that it is whole.
+    async fn answer(&mut self, read: impl Fn(&[u8]) -> Answer) -> Result<Answer, DriverError> {
+        let end = Instant::now() + ANSWER;
+        let mut came = Vec::new();
+        let mut buffer = [0; 64];
+        loop {
+            let Some(port) = self.port.as_mut() else {
+                return Err(self.failed("it was not claimed", None));
+            };
+            match timeout_at(end, port.read(&mut buffer)).await {
+                Ok(Ok(0)) => return Err(self.unplugged(None)),
+                Ok(Ok(n)) => came.extend(&buffer[..n.min(LONGEST.saturating_sub(came.len()))]),
+                Ok(Err(error)) => return Err(self.unplugged(Some(error))),
+                Err(_) => {
+                    let text = format!("the board does not answer within {} ms", ANSWER.as_millis());
+                    return Err(self.failed(&text, None));
+                }
+            }
+            match read(&came) {
+                Answer::More => {}
+                Answer::Wrong(text) => return Err(self.failed(&text, None)),
+                answer @ (Answer::Done | Answer::Level(_)) => return Ok(answer),
+            }
+        }
+    }
+
+    fn unplugged(&mut self, error: Option<io::Error>) -> DriverError {
+        self.port = None;
+        self.failed(
+            "the board was unplugged; plug it in, it is claimed again by itself",
+            error,
+        )
+    }
+
+    /// Reads and drops what the board says unasked; end of file or an error is an unplugged board.
     async fn check(&mut self) -> Result<(), DriverError> {
-        let Some(port) = self.port.as_mut() else {
-            return Err(self.failed("it was not claimed", None));
-        };
         let mut buffer = [0; 64];
         // Bounded: a device that talks without end must not keep us here.
         for _ in 0..16 {
+            let Some(port) = self.port.as_mut() else {
+                return Err(self.failed("it was not claimed", None));
+            };
             let read = tokio::select! {
                 biased;
                 read = port.read(&mut buffer) => read,
                 () = std::future::ready(()) => return Ok(()),
             };
-            let error = match read {
-                Ok(0) => None,
-                Ok(_) => continue,
-                Err(error) => Some(error),
-            };
-            self.port = None;
-            return Err(self.failed(
-                "the board was unplugged; plug it in, it is claimed again by itself",
-                error,
-            ));
+            match read {
+                Ok(0) => return Err(self.unplugged(None)),
+                Ok(_) => {}
+                Err(error) => return Err(self.unplugged(Some(error))),
+            }
         }
         Ok(())
     }
 }
 
-impl OutputDriver for Lcus1 {
+impl OutputDriver for SerialRelay {
     fn claim<'a>(&'a mut self, channels: &'a [u16]) -> BoxFuture<'a, Result<(), DriverError>> {
         Box::pin(self.open(channels))
     }
@@ -129,12 +211,19 @@ impl OutputDriver for Lcus1 {
         self.path.display().to_string()
     }
 
-    /// Says nothing of the level, but notices an unplugged board.
-    fn read_back(&mut self, _channel: u16) -> BoxFuture<'_, Result<Option<bool>, DriverError>> {
-        Box::pin(async move { self.check().await.map(|()| None) })
+    fn patience(&self) -> Duration {
+        match self.board.family {
+            Family::Lcus1 => Duration::ZERO,
+            Family::Kmtronic | Family::Numato => ANSWER * 2,
+        }
+    }
+
+    /// Also notices an unplugged board, of those that say nothing of the level, too.
+    fn read_back(&mut self, channel: u16) -> BoxFuture<'_, Result<Option<bool>, DriverError>> {
+        Box::pin(self.level(channel))
     }
 
     fn set(&mut self, channel: u16, energised: bool) -> BoxFuture<'_, Result<(), DriverError>> {
-        Box::pin(self.write(channel, energised))
+        Box::pin(self.switch(channel, energised))
     }
 }

@@ -1,5 +1,7 @@
 //! The driver against a board that is played on the other end of a pty pair.
 
+mod pty;
+
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -8,9 +10,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use adapter_api::OutputDriver;
-use adapter_serial_relay::{BAUD, FRAME_BYTES, Frame, Lcus1};
-use rustix::fs::{Mode, OFlags};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use adapter_serial_relay::{BAUD, FRAME_BYTES, Frame, SerialRelay};
+use pty::{Cable, cable};
 
 /// A board: reads frames and says what it was told, until its side of the cable is dropped.
 struct Board {
@@ -22,17 +23,7 @@ struct Board {
 }
 
 fn board() -> Board {
-    let side = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a pty");
-    grantpt(&side).expect("granted");
-    unlockpt(&side).expect("unlocked");
-    let name = ptsname(&side, Vec::new()).expect("a name");
-    let path = PathBuf::from(name.to_str().expect("ASCII"));
-    // Raw before anything is written: a cooked terminal would change the bytes.
-    let mut mode = rustix::termios::tcgetattr(&side).expect("a terminal");
-    mode.make_raw();
-    rustix::termios::tcsetattr(&side, rustix::termios::OptionalActions::Now, &mode).expect("raw");
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let theirs = rustix::fs::open(&path, flags, Mode::empty()).expect("the other end");
+    let Cable { path, side, theirs } = cable();
     let mut reader = File::from(side.try_clone().expect("a second handle"));
     let (tell, frames) = mpsc::channel();
     std::thread::spawn(move || {
@@ -65,7 +56,7 @@ impl Board {
 #[tokio::test]
 async fn claiming_writes_every_channel_to_rest_and_setting_switches_one() {
     let board = board();
-    let mut driver = Lcus1::new(board.path.clone(), BAUD);
+    let mut driver = SerialRelay::lcus1(board.path.clone(), BAUD);
     assert!(
         driver.set(1, true).await.is_err(),
         "nothing is written without a claim"
@@ -87,10 +78,10 @@ async fn claiming_writes_every_channel_to_rest_and_setting_switches_one() {
 #[tokio::test]
 async fn a_claimed_board_is_held_for_one_and_claimed_again_after_a_failure() {
     let board = board();
-    let mut first = Lcus1::new(board.path.clone(), BAUD);
+    let mut first = SerialRelay::lcus1(board.path.clone(), BAUD);
     first.claim(&[1]).await.expect("claimed");
     assert_eq!(board.next(), (1, false));
-    let mut second = Lcus1::new(board.path.clone(), BAUD);
+    let mut second = SerialRelay::lcus1(board.path.clone(), BAUD);
     let error = second.claim(&[1]).await.expect_err("the port is held");
     assert!(error.source.is_some(), "{error}");
     first.claim(&[1]).await.expect("the same driver may claim again");
@@ -102,7 +93,7 @@ async fn an_unplugged_board_is_an_error_on_the_next_look() {
     let Board {
         frames, path, side, ..
     } = board();
-    let mut driver = Lcus1::new(path, BAUD);
+    let mut driver = SerialRelay::lcus1(path, BAUD);
     driver.claim(&[1]).await.expect("claimed");
     frames.recv_timeout(Duration::from_secs(5)).expect("rest");
     // The reader thread holds the other handle; a frame makes it look, and it ends because nobody listens.

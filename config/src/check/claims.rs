@@ -6,26 +6,26 @@ use std::path::Path;
 
 use gateway_core::Secret;
 
-use super::Check;
+use super::{Check, boards};
 use crate::fault::FaultKind;
 use crate::model::{Config, InputDriver, OutputDriver, ReaderDriver};
 
 /// Claims of one kind: of each resource who asks for it.
-struct Claims<K> {
+pub(super) struct Claims<K> {
     of: BTreeMap<K, Vec<String>>,
 }
 
 impl<K: Ord> Claims<K> {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self { of: BTreeMap::new() }
     }
 
-    fn add(&mut self, resource: K, at: String) {
+    pub(super) fn add(&mut self, resource: K, at: String) {
         self.of.entry(resource).or_default().push(at);
     }
 
     /// Reports each claimant but the first of the file.
-    fn report(self, check: &mut Check<'_>, name: impl Fn(&K) -> String, hint: &str) {
+    pub(super) fn report(self, check: &mut Check<'_>, name: impl Fn(&K) -> String, hint: &str) {
         for (resource, mut claimants) in self.of {
             claimants.sort_by_key(|at| (check.position(at), at.clone()));
             let Some((first, others)) = claimants.split_first() else {
@@ -41,6 +41,7 @@ impl<K: Ord> Claims<K> {
 
 pub(super) fn check(check: &mut Check<'_>) {
     devices(check);
+    boards::claims(check);
     input_roles(check);
     doors(check);
     accounts(check);
@@ -50,34 +51,12 @@ pub(super) fn check(check: &mut Check<'_>) {
 fn devices(check: &mut Check<'_>) {
     let config = check.config;
     let mut gpio = Claims::new();
-    let mut channels = Claims::new();
-    let mut bauds: BTreeMap<_, (u32, String)> = BTreeMap::new();
     for (id, output) in &config.outputs {
-        match &output.driver {
-            OutputDriver::Gpio(pin) => gpio.add(
+        if let OutputDriver::Gpio(pin) = &output.driver {
+            gpio.add(
                 (chip_name(&pin.chip), pin.line),
                 format!("outputs.{id}.gpio.line"),
-            ),
-            OutputDriver::Lcus1(board) => {
-                let at = format!("outputs.{id}.lcus1.channel");
-                channels.add((board.port.clone(), board.channel), at);
-                let at = format!("outputs.{id}.lcus1.baud");
-                let (baud, first) = bauds
-                    .entry(board.port.clone())
-                    .or_insert_with(|| (board.baud, at.clone()))
-                    .clone();
-                if baud != board.baud {
-                    let text = format!("{} differs from {baud} of {}", board.baud, check.cite(&first));
-                    check.fault(
-                        FaultKind::Conflict,
-                        &at,
-                        &[&first],
-                        text,
-                        "allowed: one speed for one port",
-                    );
-                }
-            }
-            OutputDriver::Virtual(_) => {}
+            );
         }
     }
     for (id, input) in &config.inputs {
@@ -100,11 +79,6 @@ fn devices(check: &mut Check<'_>) {
         check,
         |(chip, line)| format!("line {line} of {chip}"),
         "allowed: one output or input for each line",
-    );
-    channels.report(
-        check,
-        |(port, channel)| format!("channel {channel} of {}", port.display()),
-        "allowed: one output for each channel",
     );
 }
 

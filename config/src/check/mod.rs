@@ -1,5 +1,6 @@
 //! What keys say together: resources claimed twice, doors that could open by accident, calls that cannot work.
 
+mod boards;
 mod calls;
 mod claims;
 mod codes;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gateway_core::OutputId;
 
-use super::Check;
+use super::{Check, boards};
 use crate::fault::FaultKind;
 use crate::model::{GpioOutput, InputDriver, OutputDriver};
 use crate::value::{Backend, BootPull, Duty, GuardMode};
@@ -25,6 +25,7 @@ pub(super) fn check(check: &mut Check<'_>) {
                 check.warn(FaultKind::Unsafe, &format!("{at}.gpio.backend"), text, hint);
             }
         }
+        boards::check(check, &at, &output.driver);
         let mut users = config
             .doors
             .values()
@@ -54,17 +55,25 @@ pub(super) fn check(check: &mut Check<'_>) {
             continue;
         };
         let at = format!("doors.{id}.output");
-        if config.guard.mode == GuardMode::None && !output.driver.is_self_timed() {
-            let text = format!(
-                "output {:?} ({}) is neither guarded nor self-timed: it would stay energised if the gateway died",
-                name.as_str(),
-                output.driver.family()
-            );
-            let hint = "allowed: guard.mode = \"spawn\" or \"external\", or a board that ends pulses itself";
+        if config.guard.mode == GuardMode::None {
+            let text = if output.driver.is_self_timed() {
+                format!(
+                    "output {:?} ({}) ends its pulses by itself, but without the guard nobody begins them",
+                    name.as_str(),
+                    output.driver.family()
+                )
+            } else {
+                format!(
+                    "output {:?} ({}) is neither guarded nor self-timed: it would stay energised if the gateway died",
+                    name.as_str(),
+                    output.driver.family()
+                )
+            };
+            let hint = "allowed: guard.mode = \"spawn\" or \"external\"";
             check.fault(FaultKind::Unsafe, &at, &["guard.mode"], text, hint);
         }
-        if let OutputDriver::Lcus1(relay) = &output.driver {
-            latching(check, name, relay.timer, door.strike);
+        if let Some(timer) = output.driver.latches() {
+            latching(check, name, output.driver.family(), timer, door.strike);
         }
         if door.strike > output.max_on {
             let cap = output.max_on.as_millis();
@@ -83,8 +92,14 @@ pub(super) fn check(check: &mut Check<'_>) {
 }
 
 /// A relay board keeps a channel as it was written last: only wires help when all software is dead.
-fn latching(check: &mut Check<'_>, output: &OutputId, timer: Option<Duration>, strike: Duration) {
-    let at = format!("outputs.{output}.lcus1");
+fn latching(
+    check: &mut Check<'_>,
+    output: &OutputId,
+    family: &str,
+    timer: Option<Duration>,
+    strike: Duration,
+) {
+    let at = format!("outputs.{output}.{family}");
     let Some(timer) = timer else {
         let text = "the board latches: killed all at once, gateway, guard and sentinel leave the door open until it \
                     is written to rest again"

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::boards::{Kmtronic, Modbus, Numato};
 use super::wiegand::WiegandReader;
 use crate::describe::{choice, table};
 use crate::rules::{Flag, Path, int, ms, parsed, secs, word};
@@ -25,8 +26,14 @@ choice! {
     pub enum OutputDriver {
         /// A pin of a GPIO chip.
         Gpio(GpioOutput) = "gpio",
+        /// A relay of a KMTronic board, USB or RS-232.
+        Kmtronic(Kmtronic) = "kmtronic",
         /// A channel of a serial relay board of the LCUS-1 family.
         Lcus1(Lcus1) = "lcus1",
+        /// A relay of a board that speaks Modbus.
+        Modbus(Modbus) = "modbus",
+        /// A relay of a Numato USB relay module.
+        Numato(Numato) = "numato",
         /// An output that exists only in the gateway.
         Virtual(VirtualOutput) = "virtual",
     }
@@ -39,12 +46,26 @@ impl OutputDriver {
         matches!(self, Self::Virtual(_))
     }
 
-    /// True if the board itself ends a pulse, so that no guard is needed.
+    /// True if the board itself ends a pulse, also when everything else has died.
     #[must_use]
-    pub const fn is_self_timed(&self) -> bool {
+    pub fn is_self_timed(&self) -> bool {
         match self {
-            // A pin and an LCUS-1 channel stay as they were written last.
-            Self::Gpio(_) | Self::Lcus1(_) | Self::Virtual(_) => false,
+            Self::Modbus(board) => board.is_self_timed(),
+            // The others stay as they were written last.
+            Self::Gpio(_) | Self::Kmtronic(_) | Self::Lcus1(_) | Self::Numato(_) | Self::Virtual(_) => false,
+        }
+    }
+
+    /// Of a board whose relays stay as they were written last: the time of the timer relay behind the channel, if
+    /// there is one.
+    #[must_use]
+    pub fn latches(&self) -> Option<Option<Duration>> {
+        match self {
+            Self::Kmtronic(relay) => Some(relay.timer),
+            Self::Lcus1(relay) => Some(relay.timer),
+            Self::Numato(relay) => Some(relay.timer),
+            Self::Modbus(board) => (!board.is_self_timed()).then_some(board.timer),
+            Self::Gpio(_) | Self::Virtual(_) => None,
         }
     }
 }

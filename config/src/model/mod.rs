@@ -1,6 +1,7 @@
 //! The site file as typed values.
 
 mod access;
+mod boards;
 mod calls;
 mod devices;
 mod doors;
@@ -16,6 +17,7 @@ use gateway_core::{
 };
 
 pub use access::{Card, Code};
+pub use boards::{Kmtronic, Modbus, Numato};
 pub use calls::{Account, List, Sip, Target};
 pub use devices::{
     ContactLine, GpioInput, GpioOutput, Input, InputDriver, Lcus1, Line, LineDriver, Output, OutputDriver,

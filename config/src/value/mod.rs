@@ -2,6 +2,7 @@
 
 mod address;
 mod audio;
+mod boards;
 mod card;
 mod net;
 mod scope;
@@ -9,6 +10,7 @@ mod words;
 
 pub use address::{Address, AddressKind};
 pub use audio::{Capture, Playback};
+pub use boards::{BoardProfile, ModbusFraming, Parity, Rs485};
 pub(crate) use card::CardText;
 pub use net::{BrokerUrl, Host, HostPort, TopicBase};
 pub(crate) use net::{Digits, SiteNumber};

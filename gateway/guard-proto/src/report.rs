@@ -352,8 +352,8 @@ mod tests {
     #[test]
     fn the_largest_welcome_fits_one_frame() {
         let fault = DeviceFault {
-            device: "d".repeat(200),
-            text: "t".repeat(200),
+            device: "d".repeat(300),
+            text: "t".repeat(300),
         };
         let state = OutputState {
             lease: Some(LeaseId(u64::MAX)),
@@ -370,7 +370,7 @@ mod tests {
             panic!("another message came back");
         };
         assert_eq!((faults.len(), outputs.len()), (16, 64));
-        assert_eq!(faults[0].text.len(), 160);
+        assert_eq!(faults[0].text.len(), crate::MAX_TEXT);
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use gateway_core::{Instant, OutputId};
 
 /// Protocol version; both sides must have the same.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// Longest frame: kind and body, in bytes.
 pub const MAX_FRAME: usize = 16 * 1024;
 /// Longest text in a message, in bytes.
-pub const MAX_TEXT: usize = 160;
+pub const MAX_TEXT: usize = 250;
 /// Most entries of a list in a message.
 pub const MAX_LIST: usize = 64;
 
@@ -334,10 +334,10 @@ mod tests {
 
     #[test]
     fn a_text_is_cut_between_characters() {
-        let text = "é".repeat(100);
-        assert_eq!(clip(&text).len(), 160);
+        let text = "é".repeat(200);
+        assert_eq!(clip(&text).len(), 250);
         let odd = format!("x{text}");
-        assert_eq!(clip(&odd).len(), 159);
+        assert_eq!(clip(&odd).len(), 249);
         assert_eq!(clip("short"), "short");
     }
 

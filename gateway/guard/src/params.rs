@@ -27,6 +27,8 @@ pub struct GuardBoard {
     pub driver: Box<dyn OutputDriver>,
     /// Its outputs, each on its own channel.
     pub outputs: Vec<GuardOutput>,
+    /// What it means for the locks when the device does not answer; added to the text of that fault. May be empty.
+    pub vanished: String,
 }
 
 impl GuardBoard {

@@ -1,12 +1,14 @@
 //! `doorline doctor`: what this machine has, who claims it, what is missing and how to mend it.
 
+mod ports;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use adapter_api::Claim;
-use gateway_config::{Config, GuardMode, OutputDriver};
+use gateway_config::{Config, GuardMode};
 
 use crate::cli::{SiteFile, exit};
 use crate::commands::{out, site};
@@ -45,6 +47,8 @@ pub(super) fn doctor(args: &SiteFile) -> anyhow::Result<u8> {
     findings.extend(devices("camera", "/dev", "video", "video", &claims));
     findings.extend(cards());
     findings.extend(claimed_but_missing(&claims));
+    findings.extend(ports::same_device(&claims));
+    findings.extend(ports::names(&claims, Path::new("/dev/serial")));
     findings.extend(strict_gpio(&claims));
     let mut out = out();
     let mut ill = 0;
@@ -118,10 +122,10 @@ fn spawned(site: &Config, unit: &Path) -> Option<Finding> {
 /// Outputs that stay on when all software has died, and that no timer relay ends.
 fn latching(site: &Config) -> Vec<Finding> {
     let opens = |id| site.doors.values().any(|door| door.output.as_ref() == Some(id));
-    let bare = site.outputs.iter().filter(|(id, output)| match &output.driver {
-        OutputDriver::Lcus1(relay) => relay.timer.is_none() && opens(id),
-        OutputDriver::Gpio(_) | OutputDriver::Virtual(_) => false,
-    });
+    let bare = site
+        .outputs
+        .iter()
+        .filter(|(id, output)| output.driver.latches() == Some(None) && opens(id));
     bare.map(|(id, _)| Finding {
         note: true,
         remedy: "a timer relay (pulse on make) between channel and lock ends every pulse by wire; then set timer-ms. \

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use adapter_api::Claim;
 use gateway_config::{Config, InputDriver, LoadError, Loaded, OutputDriver, ReaderDriver, SecretFiles};
+use gateway_core::OutputId;
 
 use crate::run::log;
 
@@ -74,15 +75,22 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
         chip: chip.display().to_string(),
         line,
     };
+    let channel = |id: &OutputId, port: &Path, channel| {
+        let board = port.display().to_string();
+        Some((format!("output {id}"), Claim::Channel { board, channel }))
+    };
     let outputs = config
         .outputs
         .iter()
         .filter_map(|(id, output)| match &output.driver {
             OutputDriver::Gpio(pin) => Some((format!("output {id}"), gpio(&pin.chip, pin.line))),
-            OutputDriver::Lcus1(relay) => Some((
-                format!("output {id}"),
+            OutputDriver::Kmtronic(relay) => channel(id, &relay.port, relay.channel),
+            OutputDriver::Numato(relay) => channel(id, &relay.port, relay.channel),
+            OutputDriver::Lcus1(relay) => channel(id, &relay.port, relay.channel),
+            OutputDriver::Modbus(relay) => Some((
+                format!("output {id} (unit {}, {})", relay.address(), relay.profile),
                 Claim::Channel {
-                    board: relay.port.display().to_string(),
+                    board: relay.place(),
                     channel: relay.channel,
                 },
             )),

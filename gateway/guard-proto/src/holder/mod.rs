@@ -25,6 +25,8 @@ pub struct OutputLimits {
     pub max_on: Duration,
     /// Which output.
     pub output: OutputId,
+    /// How long its board may take to confirm that it rests; zero for one that takes a write at once.
+    pub settle: Duration,
     /// Device, channel and polarity, to be compared with what the gateway means.
     pub wiring: Wiring,
 }
@@ -71,6 +73,8 @@ pub enum Action {
         not_after: Instant,
         /// Which output.
         output: OutputId,
+        /// When the pulse ends at the latest, for a board that can end it by itself.
+        until: Instant,
     },
     /// Send this to the gateway.
     Report(Report),
@@ -160,6 +164,7 @@ struct Slot {
     max_on: Duration,
     /// When the coil was switched on; kept while one lease takes over from another.
     on_since: Option<Instant>,
+    settle: Duration,
     state: State,
     wiring: Wiring,
 }
@@ -193,11 +198,13 @@ impl Holder {
                 line,
                 max_on,
                 output,
+                settle,
                 wiring,
             } = limits;
             let slot = Slot {
                 max_on,
                 on_since: None,
+                settle,
                 state: State::Unusable,
                 wiring,
             };
@@ -362,15 +369,18 @@ impl Holder {
             .min()
     }
 
-    /// The time by which some output must have been brought to rest: what the sentinel holds the guard to.
-    /// `None` if nothing is energised.
+    /// The time by which some output must have been brought to rest, and its board have confirmed it: what the
+    /// sentinel holds the guard to. `None` if nothing is energised.
     #[must_use]
     pub fn rest_due(&self) -> Option<Instant> {
-        let releasing = self.slots.values().filter_map(|slot| match slot.state {
-            State::Releasing { asked, .. } => Some(asked),
-            State::Energised(_) | State::Energising(_) | State::Resting | State::Unusable => None,
-        });
-        releasing.chain(self.poll_timeout()).min()
+        let due = |slot: &Slot| match slot.state {
+            State::Energised(held) | State::Energising(held) => {
+                Some(held.release_at(self.lease).0 + slot.settle)
+            }
+            State::Releasing { asked, .. } => Some(asked + slot.settle),
+            State::Resting | State::Unusable => None,
+        };
+        self.slots.values().filter_map(due).min()
     }
 
     /// The outputs as they stand.
@@ -446,6 +456,7 @@ impl Holder {
             renewed: now,
         };
         held.cap(slot.on_since.unwrap_or(now) + slot.max_on);
+        let until = held.end;
         slot.state = State::Energising(held);
         if let Some(lease) = before {
             let (output, why) = (output.clone(), ReleaseWhy::Superseded);
@@ -460,6 +471,7 @@ impl Holder {
             lease,
             not_after,
             output,
+            until,
         });
     }
 

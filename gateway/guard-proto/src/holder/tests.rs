@@ -21,6 +21,7 @@ fn limits(output: &str, line: &str) -> OutputLimits {
         line: line.into(),
         max_on: ms(25_000),
         output: output.parse().expect("a name"),
+        settle: Duration::ZERO,
         wiring: Wiring::of(line),
     }
 }
@@ -75,11 +76,12 @@ fn drain(holder: &mut Holder) -> Vec<Action> {
     std::iter::from_fn(|| holder.poll_action()).collect()
 }
 
-fn energise(lease: u64, not_after: u64) -> Action {
+fn energise(lease: u64, not_after: u64, until: u64) -> Action {
     Action::Energise {
         lease: LeaseId(lease),
         not_after: t(not_after),
         output: strike(),
+        until: t(until),
     }
 }
 
@@ -138,7 +140,7 @@ fn running(lease: u64, end: u64) -> Holder {
 fn a_pulse_is_energised_once_and_ends_at_its_end() {
     let mut holder = ready();
     holder.handle_message(t(0), Incoming::Operate(order(1, 500, 600)));
-    assert_eq!(drain(&mut holder), [energise(1, 500)]);
+    assert_eq!(drain(&mut holder), [energise(1, 500, 600)]);
     on(&mut holder, 2, 1);
     let energised = Report::Energised {
         at: t(2),
@@ -157,6 +159,32 @@ fn a_pulse_is_energised_once_and_ends_at_its_end() {
     off(&mut holder, 603);
     assert_eq!(drain(&mut holder), [released(603, 1, ReleaseWhy::PulseEnd)]);
     assert!(holder.is_at_rest());
+    assert_eq!(holder.rest_due(), None);
+}
+
+#[test]
+fn a_board_that_confirms_has_its_time_for_it_and_ends_no_later() {
+    let slow = OutputLimits {
+        settle: ms(300),
+        ..limits("strike", "a")
+    };
+    let mut holder = Holder::new(vec![slow, limits("magnet", "b")], LEASE).expect("two outputs");
+    for output in [strike(), "magnet".parse().expect("a name")] {
+        holder.handle_fact(t(0), Fact::Resting { at: t(0), output });
+    }
+    hello(&mut holder, "run-1", 5);
+    holder.handle_message(t(0), Incoming::Operate(order(1, 500, 600)));
+    assert_eq!(drain(&mut holder), [energise(1, 500, 600)]);
+    assert_eq!(holder.rest_due(), Some(t(900)));
+    assert_eq!(
+        holder.poll_timeout(),
+        Some(t(600)),
+        "it is told to rest at its end"
+    );
+    holder.handle_timeout(t(600));
+    assert_eq!(drain(&mut holder), [rest()]);
+    assert_eq!(holder.rest_due(), Some(t(900)));
+    holder.handle_fact(t(850), Fact::Failed { output: strike() });
     assert_eq!(holder.rest_due(), None);
 }
 
@@ -201,7 +229,10 @@ fn a_second_grant_takes_over_and_the_cap_goes_on_from_the_first() {
     holder.handle_message(t(900), Incoming::Operate(order(2, 1400, 60_000)));
     assert_eq!(
         drain(&mut holder),
-        [released(900, 1, ReleaseWhy::Superseded), energise(2, 1400)]
+        [
+            released(900, 1, ReleaseWhy::Superseded),
+            energise(2, 1400, 25_001)
+        ]
     );
     on(&mut holder, 900, 2);
     for at in (1000..25_000).step_by(500) {
@@ -324,7 +355,7 @@ fn a_failed_device_ends_the_lease_and_takes_none_until_it_rests() {
     assert_eq!(drain(&mut holder), [refused(2, RefuseWhy::DeviceFault)]);
     off(&mut holder, 7);
     holder.handle_message(t(8), Incoming::Operate(order(3, 500, 600)));
-    assert_eq!(drain(&mut holder), [energise(3, 500)]);
+    assert_eq!(drain(&mut holder), [energise(3, 500, 600)]);
     holder.handle_fact(t(9), Fact::Failed { output: strike() });
     assert_eq!(drain(&mut holder), [rest(), refused(3, RefuseWhy::DeviceFault)]);
 }
@@ -381,7 +412,7 @@ fn a_name_that_means_another_wire_to_the_gateway_energises_nothing() {
     // the file from before is back
     holder.handle_message(t(3), generation(5, "a"));
     holder.handle_message(t(3), Incoming::Operate(order(3, 500, 600)));
-    assert_eq!(drain(&mut holder), [energise(3, 500)]);
+    assert_eq!(drain(&mut holder), [energise(3, 500, 600)]);
     // a gateway that says hello with another wire
     let hello = Incoming::Hello {
         generation: 5,
@@ -502,7 +533,7 @@ proptest! {
                 }
                 if let Some((at, action)) = board.asked.take_if(|(at, _)| *at <= now) {
                     match action {
-                        Action::Energise { lease, not_after, output } => {
+                        Action::Energise { lease, not_after, output, .. } => {
                             let fact = if t(at) < not_after {
                                 prop_assert!(!board.ons.contains(&lease), "{lease} twice");
                                 board.ons.push(lease);

@@ -15,18 +15,26 @@ use tokio::time::timeout;
 
 use crate::clock::boottime;
 
-/// Longest time for opening a device and writing it to rest.
+/// Longest time for opening a device and writing it to rest, unless its channels need longer one after the other.
 const CLAIM: Duration = Duration::from_secs(2);
-/// Longest time for one channel.
+/// Longest time for one channel, unless the device says that it needs longer.
 const OPERATION: Duration = Duration::from_millis(300);
 /// How often resting channels are looked at.
 const READ_BACK: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// By how much later than the guard a board ends a pulse by itself: it is there for when nobody else does, and its
+/// clock may be a little fast.
+const BEYOND: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Want {
-    Energise { lease: LeaseId, not_after: Instant },
+    Energise {
+        lease: LeaseId,
+        not_after: Instant,
+        /// When the pulse ends at the latest.
+        until: Instant,
+    },
     Rest,
 }
 
@@ -57,6 +65,11 @@ pub(super) enum News {
         channel: u16,
         lease: LeaseId,
     },
+    /// A channel rests though nobody said so: the board was without supply, or somebody switched it off.
+    Lost {
+        at: Instant,
+        channel: u16,
+    },
     /// Claimed; every channel rests.
     Ready,
     Resting {
@@ -72,8 +85,13 @@ pub(super) struct Board {
     channels: Vec<u16>,
     done: BTreeMap<u16, u64>,
     index: usize,
+    /// The channel that is looked at next.
+    look: usize,
+    /// Energised channels that read as resting at the last look.
+    lost: BTreeSet<u16>,
     news: mpsc::Sender<(usize, News)>,
-    on: BTreeSet<u16>,
+    /// Energised channels, and until when the board keeps them so by itself.
+    on: BTreeMap<u16, Option<Instant>>,
     wishes: watch::Receiver<Wishes>,
 }
 
@@ -105,8 +123,10 @@ impl Board {
             channels,
             done: BTreeMap::new(),
             index,
+            look: 0,
+            lost: BTreeSet::new(),
             news,
-            on: BTreeSet::new(),
+            on: BTreeMap::new(),
             wishes,
         }
     }
@@ -116,9 +136,11 @@ impl Board {
         let mut pause = FIRST_PAUSE;
         let mut said = String::new();
         loop {
-            let trouble = match limited(CLAIM, self.driver.claim(&self.channels)).await {
+            let limit = claim_limit(CLAIM, &*self.driver, &self.channels);
+            let trouble = match limited(limit, self.driver.claim(&self.channels)).await {
                 Ok(()) => {
                     self.on.clear();
+                    self.lost.clear();
                     pause = FIRST_PAUSE;
                     said.clear();
                     self.serve().await.err()
@@ -177,6 +199,7 @@ impl Board {
             Want::Rest => {
                 self.set(channel, false).await?;
                 self.on.remove(&channel);
+                self.lost.remove(&channel);
                 self.blocked.remove(&channel);
                 self.tell(News::Resting {
                     at: boottime(),
@@ -184,14 +207,11 @@ impl Board {
                 })
                 .await?;
             }
-            Want::Energise { lease, not_after } if boottime() >= not_after => {
+            Want::Energise { lease, not_after, .. } if boottime() >= not_after => {
                 self.tell(News::Late { channel, lease }).await?;
             }
-            Want::Energise { lease, .. } => {
-                if !self.on.contains(&channel) {
-                    self.set(channel, true).await?;
-                    self.on.insert(channel);
-                }
+            Want::Energise { lease, until, .. } => {
+                self.energise(channel, until).await?;
                 self.tell(News::Energised {
                     at: boottime(),
                     channel,
@@ -203,29 +223,87 @@ impl Board {
         Ok(true)
     }
 
+    /// Switches a channel on unless it is. A board with a timer of its own is told anew if the pulse has become longer.
+    async fn energise(&mut self, channel: u16, until: Instant) -> Result<(), Trouble> {
+        let told = self.on.get(&channel).copied();
+        if told.is_some_and(|end| end.is_none_or(|end| until <= end)) {
+            return Ok(());
+        }
+        let limit = self.limit();
+        let length = until.since(boottime()) + BEYOND;
+        let timed = match self.driver.pulse(channel, length) {
+            Some(pulse) => {
+                limited(limit, pulse).await.map_err(Trouble::Device)?;
+                true
+            }
+            None => false,
+        };
+        if !timed {
+            self.set(channel, true).await?;
+        }
+        self.on.insert(channel, timed.then_some(until));
+        Ok(())
+    }
+
+    /// Looks at the channels in turn, until somebody wishes something.
     async fn read_back(&mut self) -> Result<(), Trouble> {
-        for i in 0..self.channels.len() {
-            let channel = self.channels[i];
-            let active = limited(OPERATION, self.driver.read_back(channel))
+        let limit = self.limit();
+        for _ in 0..self.channels.len() {
+            let channel = self.channels[self.look % self.channels.len()];
+            self.look = (self.look + 1) % self.channels.len();
+            let active = limited(limit, self.driver.read_back(channel))
                 .await
                 .map_err(Trouble::Device)?;
-            if active == Some(true) && !self.on.contains(&channel) {
-                self.set(channel, false).await?;
-                self.tell(News::Alarm { channel }).await?;
+            let on = self.on.contains_key(&channel);
+            match active {
+                Some(true) if !on => {
+                    self.set(channel, false).await?;
+                    self.tell(News::Alarm { channel }).await?;
+                }
+                // twice, as a relay may lag behind the board's answer
+                Some(false) if on && !self.lost.insert(channel) => {
+                    self.lost.remove(&channel);
+                    self.set(channel, false).await?;
+                    self.on.remove(&channel);
+                    self.tell(News::Lost {
+                        at: boottime(),
+                        channel,
+                    })
+                    .await?;
+                }
+                Some(true) => {
+                    self.lost.remove(&channel);
+                }
+                Some(false) | None => {}
+            }
+            if self.wishes.has_changed().map_err(|_| Trouble::Gone)? {
+                return Ok(());
             }
         }
         Ok(())
     }
 
     async fn set(&mut self, channel: u16, energised: bool) -> Result<(), Trouble> {
-        limited(OPERATION, self.driver.set(channel, energised))
+        limited(self.limit(), self.driver.set(channel, energised))
             .await
             .map_err(Trouble::Device)
+    }
+
+    fn limit(&self) -> Duration {
+        OPERATION.max(self.driver.patience())
     }
 
     async fn tell(&mut self, news: News) -> Result<(), Gone> {
         self.news.send((self.index, news)).await.map_err(|_| Gone)
     }
+}
+
+/// Longest time for claiming `channels`: `least`, or longer if the device confirms each of them.
+pub(crate) fn claim_limit(least: Duration, driver: &dyn OutputDriver, channels: &[u16]) -> Duration {
+    let each = u32::try_from(channels.len())
+        .unwrap_or(u32::MAX)
+        .saturating_add(1);
+    least.max(driver.patience().saturating_mul(each))
 }
 
 async fn limited<T>(
@@ -256,6 +334,8 @@ mod tests {
         fail: usize,
         /// The next write never ends.
         hang: bool,
+        /// Lengths of the pulses that the board was told to end by itself; `None` if it cannot.
+        pulses: Option<Vec<Duration>>,
         reads: Option<bool>,
         writes: Vec<(u16, bool)>,
     }
@@ -276,6 +356,19 @@ mod tests {
 
         fn device(&self) -> String {
             "scripted".into()
+        }
+
+        fn pulse(
+            &mut self,
+            channel: u16,
+            length: Duration,
+        ) -> Option<BoxFuture<'_, Result<(), DriverError>>> {
+            self.with(|s| {
+                s.pulses.as_mut()?.push(length);
+                s.writes.push((channel, true));
+                Some(())
+            })?;
+            Some(Box::pin(std::future::ready(Ok(()))))
         }
 
         fn read_back(&mut self, _channel: u16) -> BoxFuture<'_, Result<Option<bool>, DriverError>> {
@@ -349,6 +442,7 @@ mod tests {
                 Want::Energise {
                     lease: lease(number),
                     not_after,
+                    until: not_after,
                 },
             );
         }
@@ -386,6 +480,7 @@ mod tests {
             Want::Energise {
                 lease: lease(2),
                 not_after,
+                until: not_after,
             },
         );
         assert_eq!(
@@ -410,6 +505,55 @@ mod tests {
             );
         }
         assert_eq!(rig.writes(), [(CHANNEL, true)]);
+    }
+
+    #[tokio::test]
+    async fn a_board_with_a_timer_gets_the_length_and_is_told_anew_only_of_a_longer_one() {
+        let mut rig = Rig::ready().await;
+        rig.script(|s| s.pulses = Some(vec![]));
+        let begin = boottime();
+        let order = |number, until| Want::Energise {
+            lease: lease(number),
+            not_after: begin + Duration::from_secs(60),
+            until,
+        };
+        let secs = |n| begin + Duration::from_secs(n);
+        for (number, until) in [(2, secs(50)), (3, secs(40)), (4, secs(70))] {
+            rig.wish(number, order(number, until));
+            assert!(matches!(rig.next().await, News::Energised { .. }));
+        }
+        let mut pulses = vec![];
+        rig.script(|s| pulses.extend(s.pulses.take()));
+        let pulses = pulses.concat();
+        assert_eq!(pulses.len(), 2, "{pulses:?}");
+        for (pulse, limit) in pulses.into_iter().zip([50, 70]) {
+            let whole = Duration::from_secs(limit) + BEYOND;
+            assert!(
+                pulse <= whole && pulse > whole - Duration::from_secs(30),
+                "{pulse:?}"
+            );
+        }
+        rig.wish(5, Want::Rest);
+        assert!(matches!(rig.next().await, News::Resting { .. }));
+        assert_eq!(
+            rig.writes(),
+            [(CHANNEL, true), (CHANNEL, true), (CHANNEL, false)],
+            "the guard ends the pulse as ever"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_channel_that_reads_as_resting_twice_in_a_pulse_is_lost_and_written_to_rest() {
+        let mut rig = Rig::ready().await;
+        rig.energise(2);
+        assert!(matches!(rig.next().await, News::Energised { .. }));
+        rig.script(|s| s.reads = Some(false));
+        tokio::time::sleep(READ_BACK * 2).await;
+        rig.script(|s| assert_eq!(s.reads, None, "it was looked at"));
+        assert!(rig.news.try_recv().is_err(), "a relay may lag");
+        rig.script(|s| s.reads = Some(false));
+        assert!(matches!(rig.next().await, News::Lost { channel: CHANNEL, .. }));
+        assert_eq!(rig.writes(), [(CHANNEL, true), (CHANNEL, false)]);
     }
 
     #[tokio::test(start_paused = true)]

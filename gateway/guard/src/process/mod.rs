@@ -27,6 +27,7 @@ use crate::footprint::give_back_code;
 use crate::notify::Systemd;
 use crate::params::{GuardBoard, GuardParams};
 use crate::sentinel::Link;
+pub(crate) use board::claim_limit;
 use board::{Board, News, Want, Wish, Wishes};
 use conn::{Conn, ConnError};
 pub use rest::{Rested, rest_main};
@@ -155,6 +156,8 @@ struct BoardState {
     fault: Option<String>,
     /// False until it was claimed or failed for the first time.
     tried: bool,
+    /// What a fault means for the locks.
+    vanished: String,
     wishes: watch::Sender<Wishes>,
 }
 
@@ -181,10 +184,13 @@ impl Guard {
     fn new(params: GuardParams) -> Result<Self, GuardError> {
         let limits = params.boards.iter().flat_map(|board| {
             let device = board.driver.device();
+            // An order may wait for the one before it, or for a look at the channels.
+            let settle = board.driver.patience() * 2;
             board.outputs.iter().map(move |o| OutputLimits {
                 line: format!("{device} channel {}", o.channel),
                 max_on: o.max_on,
                 output: o.output.clone(),
+                settle,
                 wiring: o.wiring,
             })
         });
@@ -192,7 +198,12 @@ impl Guard {
         let (tell, news) = mpsc::channel(64);
         let mut boards = Vec::new();
         let mut routes = BTreeMap::new();
-        for (index, GuardBoard { driver, outputs }) in params.boards.into_iter().enumerate() {
+        for (index, board) in params.boards.into_iter().enumerate() {
+            let GuardBoard {
+                driver,
+                outputs,
+                vanished,
+            } = board;
             let first = Wish {
                 number: 1,
                 want: Want::Rest,
@@ -205,6 +216,7 @@ impl Guard {
                 channels: outputs.into_iter().map(|o| (o.channel, o.output)).collect(),
                 fault: None,
                 tried: false,
+                vanished,
                 wishes,
             });
             tokio::spawn(Board::new(index, driver, wished, tell.clone()).run());
@@ -414,8 +426,11 @@ impl Guard {
                 self.holder
                     .handle_fact(now, Fact::Energised { at, lease, output });
             }
-            News::Failed { text } => {
+            News::Failed { mut text } => {
                 board.tried = true;
+                if !board.vanished.is_empty() {
+                    text = format!("{text}; {}", board.vanished);
+                }
                 let fault = DeviceFault {
                     device: board.device.clone(),
                     text: clip(&text).to_owned(),
@@ -432,6 +447,11 @@ impl Guard {
             News::Late { channel, lease } => {
                 let output = output(channel);
                 self.holder.handle_fact(now, Fact::Late { lease, output });
+            }
+            News::Lost { at, channel } => {
+                let output = output(channel);
+                tracing::error!(%output, "an output rests in the middle of a pulse: look at the board and its supply");
+                self.holder.handle_fact(now, Fact::Resting { at, output });
             }
             News::Ready => {
                 board.tried = true;
@@ -464,10 +484,18 @@ impl Guard {
                     lease,
                     not_after,
                     output,
+                    until,
                 } => {
                     // The sentinel must know before the coil does.
                     self.link.beat(self.holder.rest_due());
-                    self.wish(&output, Want::Energise { lease, not_after });
+                    self.wish(
+                        &output,
+                        Want::Energise {
+                            lease,
+                            not_after,
+                            until,
+                        },
+                    );
                 }
                 Action::Report(report) => {
                     log(&report);

@@ -21,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::clock::{awake, boottime};
 use crate::footprint::give_back_code;
 use crate::params::GuardBoard;
+use crate::process::claim_limit;
 pub(crate) use link::Link;
 use watch::{BEAT_BYTES, Beat, Watch};
 
@@ -162,8 +163,9 @@ pub(crate) async fn write_to_rest(mut board: GuardBoard) -> bool {
     let channels = board.channels();
     let device = board.driver.device();
     let started = awake();
+    let limit = claim_limit(CLAIM, &*board.driver, &channels);
     while awake().since(started) < TRY {
-        let text = match tokio::time::timeout(CLAIM, board.driver.claim(&channels)).await {
+        let text = match tokio::time::timeout(limit, board.driver.claim(&channels)).await {
             Ok(Ok(())) => {
                 tracing::warn!(%device, "the board was written to rest in place of the guard");
                 return true;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use adapter_api::{BoxFuture, DriverError, OutputDriver};
 use adapter_gpio::{Backend, GpioOutputs, OutputLine};
-use adapter_serial_relay::{BAUD, FRAME_BYTES, Frame, Lcus1};
+use adapter_serial_relay::{BAUD, FRAME_BYTES, Frame, SerialRelay};
 use gateway_access::{Access, Context, DoorPolicy, Grant, Policy, Request, RexKind};
 use gateway_core::{DoorId, Instant, OutputId};
 use gateway_guard::{
@@ -52,7 +52,7 @@ pub(crate) enum Relay {
 impl Relay {
     fn board(spec: &str) -> GuardBoard {
         let (driver, channel): (Box<dyn OutputDriver>, u16) = match spec.split(':').collect::<Vec<_>>()[..] {
-            ["serial", path] => (Box::new(Lcus1::new(path.into(), BAUD)), 1),
+            ["serial", path] => (Box::new(SerialRelay::lcus1(path.into(), BAUD)), 1),
             ["file", path] => (Box::new(FileBoard(path.into())), 1),
             [backend, chip, line] => {
                 let backend = if backend == "rppal" {
@@ -75,7 +75,11 @@ impl Relay {
             output: output(),
             wiring: wiring("1"),
         }];
-        GuardBoard { driver, outputs }
+        GuardBoard {
+            driver,
+            outputs,
+            vanished: String::new(),
+        }
     }
 
     fn spec(&self) -> String {

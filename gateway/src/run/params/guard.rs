@@ -9,6 +9,8 @@ use gateway_core::OutputId;
 use gateway_guard::{GuardBoard, GuardOutput, GuardParams, SentinelParams};
 use gateway_guard_proto::{Wiring, Wirings};
 
+use super::vanished::vanished;
+use super::{modbus, serial};
 use crate::run::{THIS_PROGRAM, relay_file};
 
 /// The guard's socket.
@@ -51,15 +53,19 @@ fn wiring(output: &Output) -> Wiring {
             format!("gpio {} {} {level}", pin.chip.display(), pin.line)
         }
         Driver::Lcus1(relay) => format!("lcus1 {} {}", relay.port.display(), relay.channel),
+        Driver::Kmtronic(relay) => format!("kmtronic {} {}", relay.port.display(), relay.channel),
+        Driver::Modbus(relay) => modbus::wiring(relay),
+        Driver::Numato(relay) => format!("numato {} {}", relay.port.display(), relay.channel),
         Driver::Virtual(_) => "virtual".to_owned(),
     })
 }
 
-/// One board for each chip, serial port, and for all that is virtual.
+/// One board for each chip, serial port or unit on it, and for all that is virtual.
 fn boards(config: &Config) -> Vec<GuardBoard> {
     let mut gpio: BTreeMap<(PathBuf, bool), Vec<(OutputId, &gateway_config::GpioOutput)>> = BTreeMap::new();
-    let mut serial: BTreeMap<PathBuf, Vec<(OutputId, &gateway_config::Lcus1)>> = BTreeMap::new();
+    let mut serial = serial::Boards::default();
     let mut simulated: Vec<OutputId> = vec![];
+    let mut modbus = modbus::Boards::default();
     for (id, output) in &config.outputs {
         match &output.driver {
             Driver::Gpio(pin) => {
@@ -68,10 +74,8 @@ fn boards(config: &Config) -> Vec<GuardBoard> {
                     .or_default()
                     .push((id.clone(), pin));
             }
-            Driver::Lcus1(relay) => serial
-                .entry(relay.port.clone())
-                .or_default()
-                .push((id.clone(), relay)),
+            Driver::Kmtronic(_) | Driver::Lcus1(_) | Driver::Numato(_) => serial.add(id, &output.driver),
+            Driver::Modbus(relay) => modbus.add(id, relay),
             Driver::Virtual(_) => simulated.push(id.clone()),
         }
     }
@@ -102,20 +106,11 @@ fn boards(config: &Config) -> Vec<GuardBoard> {
         boards.push(GuardBoard {
             driver: Box::new(driver) as Box<dyn OutputDriver>,
             outputs,
+            vanished: String::new(),
         });
     }
-    for (port, relays) in &serial {
-        let baud = relays.first().map_or(9600, |(_, relay)| relay.baud);
-        let driver = adapter_serial_relay::Lcus1::new(port.clone(), baud);
-        let outputs = relays
-            .iter()
-            .map(|(id, relay)| output(id, relay.channel))
-            .collect();
-        boards.push(GuardBoard {
-            driver: Box::new(driver) as Box<dyn OutputDriver>,
-            outputs,
-        });
-    }
+    boards.extend(serial.made(&output));
+    boards.extend(modbus.made(&output));
     if !simulated.is_empty() {
         let channels: Vec<(u16, OutputId)> = (1..).zip(simulated).collect();
         let names = channels.iter().map(|(n, id)| (*n, id.to_string())).collect();
@@ -124,7 +119,11 @@ fn boards(config: &Config) -> Vec<GuardBoard> {
         boards.push(GuardBoard {
             driver: Box::new(driver) as Box<dyn OutputDriver>,
             outputs,
+            vanished: String::new(),
         });
+    }
+    for board in &mut boards {
+        board.vanished = vanished(config, board.outputs.iter().map(|o| &o.output));
     }
     boards
 }

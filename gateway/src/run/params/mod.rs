@@ -1,9 +1,12 @@
 //! From the site file to the parameters of each part. Plain conversion: what can be wrong was found before.
 
 mod guard;
+mod modbus;
 mod outside;
+mod serial;
 mod sip;
 mod site;
+mod vanished;
 
 pub(crate) use guard::{guard, socket as guard_socket, wirings};
 pub(crate) use outside::{http, mqtt, users_mark};

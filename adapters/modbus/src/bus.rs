@@ -1,0 +1,387 @@
+//! One line or connection, shared by all boards on it, one request at a time.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio_serial::{DataBits, FlowControl, SerialPortBuilderExt, SerialStream, StopBits};
+
+use crate::frame::{Exchange, FrameError, Framing};
+use crate::ioctl;
+use crate::pdu::{Reply, Request};
+
+/// Longest time for a connection to be made.
+const CONNECT: Duration = Duration::from_secs(1);
+/// Bits of one character on the line, with parity.
+const BITS: u32 = 11;
+/// Bytes of a request and its answer, for the time that they take on the line.
+const LINE_BYTES: u32 = 8 + 16;
+
+/// Parity of a serial line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parity {
+    /// 8E1, the specification's default.
+    Even,
+    /// 8N1, what relay boards have when they are new.
+    None,
+    /// 8O1.
+    Odd,
+}
+
+/// Who switches an RS-485 driver between sending and receiving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The adapter by itself, as nearly all USB adapters do.
+    Adapter,
+    /// The kernel's driver by RTS, which is high while it sends (`TIOCSRS485`).
+    Rts,
+    /// The kernel's driver by RTS, which is low while it sends.
+    RtsInverted,
+}
+
+/// Where boards are reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// A serial port: Modbus RTU.
+    Serial {
+        /// Bits per second.
+        baud: u32,
+        /// Who switches the direction.
+        direction: Direction,
+        /// Parity.
+        parity: Parity,
+        /// Device; a name below `/dev/serial/by-id` or `by-path` stays the same.
+        port: PathBuf,
+    },
+    /// A TCP connection.
+    Tcp {
+        /// Modbus TCP, or RTU through a serial server.
+        framing: Framing,
+        /// Name or address; IPv6 in brackets.
+        host: String,
+        /// 502 unless the board says otherwise.
+        port: u16,
+    },
+}
+
+/// How a bus is driven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BusParams {
+    /// Silence between an answer and the next request, 0 to 200 ms: cheap boards need more than the 3.5 characters of
+    /// the specification. Of no use on Modbus TCP.
+    pub gap: Duration,
+    /// Where.
+    pub link: Link,
+    /// Longest time from the end of a request to the end of its answer, 20 to 500 ms.
+    pub timeout: Duration,
+}
+
+impl BusParams {
+    /// Time of the longest request with its answer on the line.
+    fn line_time(&self) -> Duration {
+        match self.link {
+            Link::Serial { baud, .. } => Duration::from_secs(1) * (BITS * LINE_BYTES) / baud.max(1),
+            Link::Tcp { .. } => Duration::ZERO,
+        }
+    }
+
+    /// Longest time of one request that is asked twice, also behind one of another board that nobody answers.
+    pub(crate) fn patience(&self) -> Duration {
+        (self.timeout + self.line_time() + self.gap) * 3 + Duration::from_millis(20)
+    }
+}
+
+/// What went wrong on a bus.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BusError {
+    /// The other side closed the connection, or the port is gone.
+    #[error("{}", gone(*serial))]
+    Gone {
+        /// A serial port?
+        serial: bool,
+        /// What the system said.
+        #[source]
+        source: Option<io::Error>,
+    },
+    /// The board answered, and it is no answer.
+    #[error("unit {unit}: {error}")]
+    Frame {
+        /// Which unit was asked.
+        unit: u8,
+        /// What is wrong.
+        error: FrameError,
+    },
+    /// Something came, but no answer.
+    #[error("unit {unit} gives no answer within {} ms, only {seen}: check speed, parity, wires A and B", limit.as_millis())]
+    Garbled {
+        /// Longest time.
+        limit: Duration,
+        /// In hex.
+        seen: String,
+        /// Which unit was asked.
+        unit: u8,
+    },
+    /// Nothing came.
+    #[error("unit {unit} does not answer within {} ms: check supply, wires, address, speed", limit.as_millis())]
+    NoAnswer {
+        /// Longest time.
+        limit: Duration,
+        /// Which unit was asked.
+        unit: u8,
+    },
+    /// Nothing was claimed, or the connection was given up.
+    #[error("it is not connected")]
+    NotOpen,
+    /// The connection or port cannot be opened.
+    #[error("{text}")]
+    Open {
+        /// What.
+        text: String,
+        /// What the system said.
+        #[source]
+        source: Option<io::Error>,
+    },
+}
+
+const fn gone(serial: bool) -> &'static str {
+    if serial {
+        "the serial adapter was unplugged; plug it in, its boards come back by themselves"
+    } else {
+        "the board closed the connection; it is tried again"
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
+    /// False if what was written may still be on its way.
+    fn is_delivered(&self) -> bool;
+}
+
+impl Stream for SerialStream {
+    fn is_delivered(&self) -> bool {
+        true
+    }
+}
+
+impl Stream for TcpStream {
+    fn is_delivered(&self) -> bool {
+        ioctl::unacknowledged(self) == Ok(0)
+    }
+}
+
+#[derive(Default)]
+struct Line {
+    /// A request was begun and its answer not seen: it may still come.
+    dirty: bool,
+    id: u16,
+    /// When the next request may begin.
+    quiet: Option<Instant>,
+    stream: Option<Box<dyn Stream>>,
+}
+
+struct Shared {
+    claims: Mutex<()>,
+    line: Mutex<Line>,
+    params: BusParams,
+}
+
+/// A line or connection. Clones are the same one.
+#[derive(Clone)]
+pub struct Bus(Arc<Shared>);
+
+impl Bus {
+    /// Nothing is opened before the first claim.
+    #[must_use]
+    pub fn new(params: BusParams) -> Self {
+        Self(Arc::new(Shared {
+            claims: Mutex::default(),
+            line: Mutex::default(),
+            params,
+        }))
+    }
+
+    pub(crate) fn params(&self) -> &BusParams {
+        &self.0.params
+    }
+
+    /// Device path, or `HOST:PORT`.
+    #[must_use]
+    pub fn device(&self) -> String {
+        match &self.0.params.link {
+            Link::Serial { port, .. } => port.display().to_string(),
+            Link::Tcp { host, port, .. } => format!("{host}:{port}"),
+        }
+    }
+
+    const fn framing(link: &Link) -> Framing {
+        match link {
+            Link::Serial { .. } => Framing::Rtu,
+            Link::Tcp { framing, .. } => *framing,
+        }
+    }
+
+    /// Boards are claimed one after the other: those that do not answer queue here, and a board that works waits for
+    /// one request of theirs at most.
+    pub(crate) async fn claiming(&self) -> MutexGuard<'_, ()> {
+        self.0.claims.lock().await
+    }
+
+    /// Opens the port or connection unless it is open.
+    pub(crate) async fn open(&self) -> Result<(), BusError> {
+        let mut line = self.0.line.lock().await;
+        if line.stream.is_none() {
+            line.stream = Some(connect(&self.0.params.link).await?);
+            // what another master asked before us may still be answered
+            line.dirty = true;
+            line.quiet = None;
+        }
+        Ok(())
+    }
+
+    /// Asks one board. An answer that does not come leaves the bus to the others.
+    pub(crate) async fn ask(&self, unit: u8, request: Request) -> Result<Reply, BusError> {
+        let mut line = self.0.line.lock().await;
+        let reply = self.exchange(&mut line, unit, request).await;
+        let params = &self.0.params;
+        match &reply {
+            Ok(_) => line.dirty = false,
+            // The board is silent, its line or connection works: the others go on.
+            Err(BusError::NoAnswer { .. } | BusError::Garbled { .. })
+                if line.stream.as_ref().is_some_and(|s| s.is_delivered()) => {}
+            Err(BusError::Frame { error, .. }) => match error {
+                // a whole answer: the line is as quiet as after a good one
+                FrameError::Pdu(_) => line.dirty = false,
+                FrameError::Noise { .. } => {}
+                FrameError::NotModbus { .. } | FrameError::Unit { .. } => line.stream = None,
+            },
+            // Given up with a reset (see `connect`): an order that the network kept must not reach the board later.
+            Err(_) => line.stream = None,
+        }
+        line.quiet = (Self::framing(&params.link) == Framing::Rtu).then(|| Instant::now() + params.gap);
+        reply
+    }
+
+    async fn exchange(&self, line: &mut Line, unit: u8, request: Request) -> Result<Reply, BusError> {
+        let params = &self.0.params;
+        let serial = matches!(params.link, Link::Serial { .. });
+        let framing = Self::framing(&params.link);
+        let stream = line.stream.as_mut().ok_or(BusError::NotOpen)?;
+        let gone = |source| BusError::Gone { serial, source };
+        let mut buffer = [0; 256];
+        if let Some(quiet) = line.quiet {
+            sleep_until(quiet).await;
+        }
+        // What waits belongs to nobody. On RTU, where answers have no number, a late one is also waited for.
+        let mut silence = match framing {
+            Framing::Rtu if line.dirty => params.gap.max(Duration::from_millis(2)),
+            Framing::Rtu | Framing::Tcp => Duration::ZERO,
+        };
+        let patience = Instant::now() + params.timeout;
+        while Instant::now() < patience {
+            match timeout(silence, stream.read(&mut buffer)).await {
+                Err(_) => break,
+                Ok(Ok(0)) => return Err(gone(None)),
+                Ok(Ok(_)) => silence = silence.max(params.gap),
+                Ok(Err(error)) => return Err(gone(Some(error))),
+            }
+        }
+
+        line.id = line.id.wrapping_add(1);
+        line.dirty = true;
+        let mut exchange = Exchange::new(framing, line.id, unit, request);
+        let limit = params.timeout + params.line_time();
+        let end = Instant::now() + limit;
+        let write = async {
+            stream.write_all(&exchange.frame()).await?;
+            stream.flush().await
+        };
+        match timeout_at(end, write).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(gone(Some(error))),
+            Err(_) => return Err(BusError::NoAnswer { limit, unit }),
+        }
+        loop {
+            match timeout_at(end, stream.read(&mut buffer)).await {
+                Ok(Ok(0)) => return Err(gone(None)),
+                Ok(Ok(read)) => match exchange.feed(&buffer[..read]) {
+                    Ok(Some(reply)) => return Ok(reply),
+                    Ok(None) => {}
+                    Err(error) => return Err(BusError::Frame { unit, error }),
+                },
+                Ok(Err(error)) => return Err(gone(Some(error))),
+                Err(_) => {
+                    return Err(match exchange.seen() {
+                        Some(seen) => BusError::Garbled { limit, seen, unit },
+                        None => BusError::NoAnswer { limit, unit },
+                    });
+                }
+            }
+        }
+    }
+}
+
+async fn connect(link: &Link) -> Result<Box<dyn Stream>, BusError> {
+    match link {
+        Link::Serial {
+            baud,
+            direction,
+            parity,
+            port,
+        } => {
+            let parity = match parity {
+                Parity::Even => tokio_serial::Parity::Even,
+                Parity::None => tokio_serial::Parity::None,
+                Parity::Odd => tokio_serial::Parity::Odd,
+            };
+            let stream = tokio_serial::new(port.to_string_lossy(), *baud)
+                .data_bits(DataBits::Eight)
+                .parity(parity)
+                .stop_bits(StopBits::One)
+                .flow_control(FlowControl::None)
+                .exclusive(true)
+                .open_native_async()
+                .map_err(|error| BusError::Open {
+                    text: "the port cannot be opened".to_owned(),
+                    source: Some(error.into()),
+                })?;
+            match direction {
+                Direction::Adapter => {}
+                Direction::Rts | Direction::RtsInverted => {
+                    let inverted = *direction == Direction::RtsInverted;
+                    ioctl::rs485(&stream, inverted).map_err(|error| BusError::Open {
+                        text:
+                            "the port's driver does not switch an RS-485 direction (leave out rs485 for an \
+                               adapter that does so by itself)"
+                                .to_owned(),
+                        source: Some(error.into()),
+                    })?;
+                }
+            }
+            Ok(Box::new(stream))
+        }
+        Link::Tcp { host, port, .. } => {
+            let failed = |text: &str, source| BusError::Open {
+                text: text.to_owned(),
+                source,
+            };
+            let address = format!("{host}:{port}");
+            let stream = match timeout(CONNECT, TcpStream::connect(&address)).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return Err(failed("it cannot be reached", Some(error))),
+                Err(_) => return Err(failed("it cannot be reached within 1 s", None)),
+            };
+            // A close drops what was not sent and resets, also when this process is killed: no order is delivered
+            // after it was given up, and the board, which may take one connection only, is free at once.
+            stream
+                .set_nodelay(true)
+                .and_then(|()| stream.set_zero_linger())
+                .map_err(|error| failed("the connection cannot be set up", Some(error)))?;
+            Ok(Box::new(stream))
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What the boards do differently, as one table.
+
+use std::time::Duration;
+
+use crate::pdu::{Reply, Request};
+
+/// How a relay is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Write {
+    /// A single coil with this value.
+    Coil(u16),
+    /// A single holding register with this value.
+    Register(u16),
+}
+
+/// How relays are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    Coils,
+    /// Holding registers; anything but 0 is on.
+    Registers,
+}
+
+/// A timer in the board: a coil write at another address, whose value is the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Timer {
+    /// Added to the relay's address.
+    offset: u16,
+    most: u16,
+    step: Duration,
+}
+
+/// One family of boards.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Its word in the configuration.
+    pub name: &'static str,
+    /// Relays of its largest board.
+    pub channels: u16,
+    /// Address of relay 1.
+    pub first: u16,
+    /// Unit that it has when it is new.
+    pub unit: u8,
+    off: Write,
+    on: Write,
+    read: Read,
+    timer: Option<Timer>,
+}
+
+/// All families. Sources: README.md beside this crate.
+pub const PROFILES: &[Profile] = &[
+    // the two values of the specification, so it fits every board that keeps to it
+    Profile {
+        name: "coils",
+        channels: 64,
+        first: 0,
+        unit: 1,
+        off: Write::Coil(0x0000),
+        on: Write::Coil(0xFF00),
+        read: Read::Coils,
+        timer: None,
+    },
+    // its units are addressed as 255 until one is given
+    Profile {
+        name: "lc-tech",
+        channels: 16,
+        first: 0,
+        unit: 255,
+        off: Write::Coil(0x0000),
+        on: Write::Coil(0xFF00),
+        read: Read::Coils,
+        timer: None,
+    },
+    // commands in the high byte: 1 closes the relay, 2 opens it; read back they are 1 and 0
+    Profile {
+        name: "n4d",
+        channels: 32,
+        first: 1,
+        unit: 1,
+        off: Write::Register(0x0200),
+        on: Write::Register(0x0100),
+        read: Read::Registers,
+        timer: None,
+    },
+    // the same, counted from 0
+    Profile {
+        name: "ryn4",
+        channels: 8,
+        first: 0,
+        unit: 1,
+        off: Write::Register(0x0200),
+        on: Write::Register(0x0100),
+        read: Read::Registers,
+        timer: None,
+    },
+    // "flash on" from 0x0200: on, and off again after so many times 100 ms
+    Profile {
+        name: "waveshare",
+        channels: 32,
+        first: 0,
+        unit: 1,
+        off: Write::Coil(0x0000),
+        on: Write::Coil(0xFF00),
+        read: Read::Coils,
+        timer: Some(Timer {
+            offset: 0x0200,
+            most: 0x7FFF,
+            step: Duration::from_millis(100),
+        }),
+    },
+];
+
+impl Profile {
+    /// The family of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        PROFILES.iter().find(|profile| profile.name == name)
+    }
+
+    /// True if the board can end a pulse by itself.
+    #[must_use]
+    pub const fn is_timed(&self) -> bool {
+        self.timer.is_some()
+    }
+
+    /// Switches the relay at `address`.
+    pub(crate) const fn write(&self, address: u16, on: bool) -> Request {
+        match if on { self.on } else { self.off } {
+            Write::Coil(value) => Request::WriteCoil { address, value },
+            Write::Register(value) => Request::WriteRegister { address, value },
+        }
+    }
+
+    /// Switches the relay at `address` on for at least `length`, or for as long as the board can.
+    pub(crate) fn pulse(&self, address: u16, length: Duration) -> Option<Request> {
+        let timer = self.timer?;
+        let steps = length.as_millis().div_ceil(timer.step.as_millis());
+        let value = u16::try_from(steps).unwrap_or(timer.most).clamp(1, timer.most);
+        Some(Request::WriteCoil {
+            address: address.checked_add(timer.offset)?,
+            value,
+        })
+    }
+
+    /// Reads `count` relays from `address`.
+    pub(crate) const fn read(&self, address: u16, count: u16) -> Request {
+        match self.read {
+            Read::Coils => Request::ReadCoils { address, count },
+            Read::Registers => Request::ReadHolding { address, count },
+        }
+    }
+
+    /// Which relays an answer to [`read`](Self::read) says are on.
+    pub(crate) fn levels(reply: Reply) -> Vec<bool> {
+        match reply {
+            Reply::Coils(levels) => levels,
+            Reply::Registers(values) => values.into_iter().map(|value| value != 0).collect(),
+            Reply::Written => vec![],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn board(name: &str) -> &'static Profile {
+        Profile::named(name).expect("it is in the table")
+    }
+
+    #[test]
+    fn orders_are_those_of_the_manuals() {
+        let coil = |address, value| Request::WriteCoil { address, value };
+        let register = |address, value| Request::WriteRegister { address, value };
+        let waveshare = board("waveshare");
+        assert_eq!(waveshare.write(7, true), coil(7, 0xFF00));
+        assert_eq!(waveshare.write(7, false), coil(7, 0));
+        // its wiki: 01 05 02 00 00 07, relay 1 on for 700 ms
+        let pulse = waveshare.pulse(0, Duration::from_millis(700));
+        assert_eq!(pulse, Some(coil(0x0200, 7)));
+        let n4d = board("n4d");
+        assert_eq!(n4d.write(n4d.first, true), register(1, 0x0100));
+        assert_eq!(n4d.write(n4d.first, false), register(1, 0x0200));
+        assert_eq!(board("lc-tech").unit, 255);
+        assert_eq!(Profile::named("LC-Tech"), None);
+    }
+
+    #[test]
+    fn a_timed_pulse_is_never_shorter_than_wanted_nor_zero_nor_longer_than_the_board_can() {
+        let waveshare = board("waveshare");
+        for (ms, steps) in [
+            (0, 1),
+            (1, 1),
+            (100, 1),
+            (101, 2),
+            (25_000, 250),
+            (86_400_000, 0x7FFF),
+        ] {
+            let Some(Request::WriteCoil { value, .. }) = waveshare.pulse(0, Duration::from_millis(ms)) else {
+                panic!("a timer");
+            };
+            assert_eq!(value, steps, "{ms} ms");
+        }
+        assert_eq!(board("coils").pulse(0, Duration::from_secs(1)), None);
+    }
+
+    #[test]
+    fn on_and_off_differ_and_names_are_distinct() {
+        for (index, profile) in PROFILES.iter().enumerate() {
+            assert_ne!(profile.on, profile.off, "{}", profile.name);
+            let others = &PROFILES[index + 1..];
+            assert!(others.iter().all(|p| p.name != profile.name), "{}", profile.name);
+            assert!(profile.channels <= crate::pdu::MOST, "{}", profile.name);
+        }
+    }
+}

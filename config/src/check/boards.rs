@@ -1,0 +1,206 @@
+//! What the keys of relay boards say together, of one and of those that share a port.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use super::Check;
+use super::claims::Claims;
+use crate::fault::FaultKind;
+use crate::model::{Kmtronic, Modbus, OutputDriver};
+use crate::value::BoardProfile;
+
+/// Keys that mean something on a serial line only.
+const SERIAL: [&str; 3] = ["baud", "parity", "rs485"];
+
+pub(super) fn check(check: &mut Check<'_>, output: &str, driver: &OutputDriver) {
+    let at = format!("{output}.{}", driver.family());
+    match driver {
+        OutputDriver::Kmtronic(board) => kmtronic(check, &at, board),
+        OutputDriver::Modbus(board) => modbus(check, &at, board),
+        OutputDriver::Gpio(_)
+        | OutputDriver::Lcus1(_)
+        | OutputDriver::Numato(_)
+        | OutputDriver::Virtual(_) => {}
+    }
+}
+
+fn kmtronic(check: &mut Check<'_>, at: &str, board: &Kmtronic) {
+    let (relays, channel) = (format!("{at}.relays"), format!("{at}.channel"));
+    if ![1, 2, 4, 8].contains(&board.relays) {
+        let text = format!("there is no board with {} relays", board.relays);
+        check.fault(FaultKind::BadValue, &relays, &[], text, "allowed: 1, 2, 4, 8");
+    } else if board.channel > board.relays {
+        let text = format!("{} is no relay of a board with {}", board.channel, board.relays);
+        let hint = format!("allowed: 1 to {}", board.relays);
+        check.fault(FaultKind::OutOfRange, &channel, &[&relays], text, &hint);
+    }
+}
+
+fn modbus(check: &mut Check<'_>, at: &str, board: &Modbus) {
+    let key = |key: &str| format!("{at}.{key}");
+    match (&board.port, &board.host) {
+        (Some(_), Some(_)) => {
+            let text = "the board is reached by port and by host".to_owned();
+            let hint = "allowed: one of port and host";
+            check.fault(FaultKind::Conflict, &key("host"), &[&key("port")], text, hint);
+        }
+        (None, None) => {
+            let text = "nothing says where the board is".to_owned();
+            let hint = "needed: port = \"/dev/serial/by-id/…\", or host = \"192.0.2.8\"";
+            let depends = [key("port"), key("host")];
+            check.fault(FaultKind::Missing, at, &[&depends[0], &depends[1]], text, hint);
+        }
+        (Some(_), None) => without_meaning(check, at, &["framing"], "on a serial line: it is RTU"),
+        (None, Some(_)) => without_meaning(check, at, &SERIAL, "on a network"),
+    }
+    if board.profile == BoardProfile::Qyf {
+        let text =
+            "QYF boards are not driven: what switches a relay of theirs off is not documented".to_owned();
+        let hint =
+            "allowed: coils, lc-tech, n4d, ryn4, waveshare; coils if its sheet says on 0xFF00 and off 0x0000";
+        check.fault(FaultKind::Unsafe, &key("profile"), &[], text, hint);
+        return;
+    }
+    let most = board.profile.channels();
+    if board.channel > most {
+        let text = format!(
+            "{} is no relay of a board of profile {}",
+            board.channel, board.profile
+        );
+        let hint = format!("allowed: 1 to {most}");
+        check.fault(
+            FaultKind::OutOfRange,
+            &key("channel"),
+            &[&key("profile")],
+            text,
+            &hint,
+        );
+    }
+    if board.self_timed == Some(true) && !board.profile.is_timed() {
+        let text = format!(
+            "boards of profile {} have no timer that could end a pulse",
+            board.profile
+        );
+        let hint = "allowed: with profile waveshare; else wire a timer relay and set timer-ms";
+        check.fault(
+            FaultKind::Conflict,
+            &key("self-timed"),
+            &[&key("profile")],
+            text,
+            hint,
+        );
+    }
+}
+
+/// Who uses which port, board and relay, and whether those who share one mean the same.
+pub(super) fn claims(check: &mut Check<'_>) {
+    let config = check.config;
+    let mut relays = Claims::new();
+    let mut ports: BTreeMap<String, (&str, String)> = BTreeMap::new();
+    let mut lines = Alike::new("allowed: the same for every board on one line");
+    let mut boards = Alike::new("allowed: the same for every relay of one board");
+    for (id, output) in &config.outputs {
+        let family = output.driver.family();
+        let at = format!("outputs.{id}.{family}");
+        let key = |key: &str| format!("{at}.{key}");
+        let place = match &output.driver {
+            OutputDriver::Kmtronic(board) => {
+                let place = board.port.display().to_string();
+                relays.add((place.clone(), 0, board.channel), key("channel"));
+                lines.add(check, &place, key("baud"), &board.baud);
+                boards.add(check, &place, key("relays"), &board.relays);
+                place
+            }
+            OutputDriver::Numato(board) => {
+                let place = board.port.display().to_string();
+                relays.add((place.clone(), 0, board.channel), key("channel"));
+                place
+            }
+            OutputDriver::Lcus1(board) => {
+                let place = board.port.display().to_string();
+                relays.add((place.clone(), 0, board.channel), key("channel"));
+                lines.add(check, &place, key("baud"), &board.baud);
+                place
+            }
+            OutputDriver::Modbus(board) => {
+                let (place, unit) = (board.place(), board.address());
+                relays.add((place.clone(), unit, board.channel), key("channel"));
+                lines.add(check, &place, key("baud"), &board.baud);
+                lines.add(check, &place, key("parity"), &board.parity.word());
+                lines.add(check, &place, key("rs485"), &board.rs485.word());
+                lines.add(check, &place, key("framing"), &board.framing.word());
+                lines.add(check, &place, key("gap-ms"), &board.gap.as_millis());
+                lines.add(check, &place, key("timeout-ms"), &board.timeout.as_millis());
+                let unit = format!("{place} unit {unit}");
+                boards.add(check, &unit, key("profile"), &board.profile.word());
+                boards.add(check, &unit, key("first-address"), &board.first_address);
+                boards.add(check, &unit, key("self-timed"), &board.is_self_timed());
+                place
+            }
+            OutputDriver::Gpio(_) | OutputDriver::Virtual(_) => continue,
+        };
+        let (first, port) = ports
+            .entry(place.clone())
+            .or_insert((family, key("port")))
+            .clone();
+        if first != family {
+            let text = format!(
+                "{place} is already claimed by {}, which is no {family}",
+                check.cite(&port)
+            );
+            let hint = "allowed: boards of one family on one port";
+            check.fault(FaultKind::Duplicate, &key("port"), &[&port], text, hint);
+        }
+    }
+    relays.report(
+        check,
+        |(place, unit, channel)| match unit {
+            0 => format!("channel {channel} of {place}"),
+            unit => format!("relay {channel} of unit {unit} at {place}"),
+        },
+        "allowed: one output for each channel",
+    );
+}
+
+/// What all users of a resource have to say alike: by resource and key, the first value and where it stands.
+struct Alike {
+    first: BTreeMap<(String, String), (String, String)>,
+    hint: &'static str,
+}
+
+impl Alike {
+    const fn new(hint: &'static str) -> Self {
+        Self {
+            first: BTreeMap::new(),
+            hint,
+        }
+    }
+
+    fn add(&mut self, check: &mut Check<'_>, resource: &str, at: String, value: &impl Debug) {
+        let key = at.rsplit('.').next().unwrap_or_default().to_owned();
+        let value = format!("{value:?}");
+        let (known, first) = self
+            .first
+            .entry((resource.to_owned(), key))
+            .or_insert_with(|| (value.clone(), at.clone()));
+        if *known != value {
+            let text = format!("{value} differs from {known} of {}", check.cite(first));
+            // a default has no place of its own: then the other one is shown
+            let (at, other) = if check.is_written(&at) {
+                (&at, &*first)
+            } else {
+                (&*first, &at)
+            };
+            check.fault(FaultKind::Conflict, at, &[other], text, self.hint);
+        }
+    }
+}
+
+fn without_meaning(check: &mut Check<'_>, at: &str, keys: &[&str], place: &str) {
+    for key in keys.iter().map(|key| format!("{at}.{key}")) {
+        if check.is_written(&key) {
+            let text = format!("has no meaning {place}");
+            check.fault(FaultKind::Conflict, &key, &[], text, "remove it");
+        }
+    }
+}

@@ -1,5 +1,5 @@
-//! Real peers for the gateway: Asterisk, baresip, Mosquitto, FreeRADIUS, Chromium, Home Assistant, and the gateway itself
-//! as a process.
+//! Real peers for the gateway: Asterisk, baresip, Mosquitto, FreeRADIUS, Chromium, Home Assistant, relay boards of
+//! pymodbus, and the gateway itself as a process.
 //!
 //! Every test gets a [`Rig`]: a temporary folder, a block of ports of its own, and a dump of every log if it
 //! fails. Peers are ordinary processes on loopback that die with the test, also if the test is killed. Nothing
@@ -15,6 +15,7 @@ mod freeradius;
 mod gateway;
 mod home_assistant;
 mod http;
+mod modbus;
 mod mosquitto;
 mod ports;
 mod process;
@@ -22,6 +23,7 @@ mod rig;
 mod sipp;
 mod site;
 mod trust;
+mod wire;
 
 pub use api::Api;
 pub use asterisk::{Asterisk, PbxParams};
@@ -32,10 +34,12 @@ pub use freeradius::{FreeRadius, Meddle, RadiusParams, Relay};
 pub use gateway::{Edge, Gateway, boottime_ns, program};
 pub use home_assistant::HomeAssistant;
 pub use http::Reply;
+pub use modbus::{ModbusBoards, Way};
 pub use mosquitto::{BrokerParams, Listener, Message, Mosquitto};
 pub use ports::{Ports, Use};
-pub use process::{Process, signal};
+pub use process::{Process, children, signal};
 pub use rig::{Rig, run, until};
 pub use sipp::Sipp;
 pub use site::{Account, Site};
 pub use trust::Trust;
+pub use wire::Wire;

@@ -13,10 +13,14 @@ const BLOCKS: u16 = 58;
 /// What a port of the block is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
+    /// Where relay boards are asked and switched by the test.
+    BoardControl,
     /// The gateway's page and API.
     Http,
     /// Home Assistant's API.
     HomeAssistant,
+    /// Relay boards over Modbus TCP.
+    Modbus,
     /// The broker.
     Mqtt,
     /// The broker over TLS.
@@ -87,6 +91,8 @@ impl Ports {
                 Use::Unused => 6,
                 Use::HomeAssistant => 7,
                 Use::MqttTls => 8,
+                Use::Modbus => 9,
+                Use::BoardControl => 219,
                 Use::PhoneControl(n) => 10 + n,
                 Use::PhoneSip(n) => 20 + 2 * n,
                 Use::Radius(n) => 200 + 2 * n,

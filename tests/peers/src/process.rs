@@ -146,7 +146,8 @@ pub fn signal(pid: u32, signal: Signal) -> anyhow::Result<()> {
 }
 
 /// The children of a process, from /proc.
-pub(crate) fn children(pid: u32) -> Vec<u32> {
+#[must_use]
+pub fn children(pid: u32) -> Vec<u32> {
     let Ok(all) = std::fs::read_dir("/proc") else {
         return vec![];
     };

@@ -13,7 +13,7 @@ use crate::story::{nine_opens, one_ring};
 
 const EVENTS: &str = "doorline/test/event";
 
-fn wall_clock() -> anyhow::Result<String> {
+pub(crate) fn wall_clock() -> anyhow::Result<String> {
     wall_clock_at(SystemTime::now())
 }
 

@@ -141,10 +141,10 @@ fn misread(house: &mut House) -> String {
     for reason in ["short", "parity", "length", "reversed"] {
         house.wait(reason, |house| house.has("reader.misread", reason));
     }
-    // a machine that is slower than 20 µs from one write to the next makes it a bit too many
+    // a machine that is slower than 20 µs from one write to the next makes it two bits too many
     house.wait("a pulse on both wires", |house| {
         house.has("reader.misread", "reader4")
-            && (house.has("reader.misread", "simultaneous") || house.has("reader.misread", "\"bits\":27"))
+            && (house.has("reader.misread", "simultaneous") || house.has("reader.misread", "\"bits\":28"))
     });
     house.wait("the fault of exchanged wires", |house| {
         house.has("device.fault", "exchanged")

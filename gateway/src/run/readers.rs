@@ -82,7 +82,11 @@ fn opening(config: &Config) -> Vec<Opening> {
             chip: (pin.backend == Backend::Gpiocdev).then(|| pin.chip.clone()),
             line: pin.line,
         }),
-        OutputDriver::Lcus1(_) | OutputDriver::Virtual(_) => None,
+        OutputDriver::Kmtronic(_)
+        | OutputDriver::Lcus1(_)
+        | OutputDriver::Modbus(_)
+        | OutputDriver::Numato(_)
+        | OutputDriver::Virtual(_) => None,
     };
     config.outputs.values().filter_map(line).collect()
 }

@@ -20,7 +20,7 @@ use wire::{Pace, boottime};
 const CARD: &str = "26:123,04567";
 const STRANGER: &str = "26:123,04568";
 /// How long one pace may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Silence that ends a frame, as the site file has it by default.
 const GAP: Duration = Duration::from_millis(25);
 
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         say("skipped: no gpio-sim here; tests/vm/wires runs these tests in a virtual machine");
         return ExitCode::SUCCESS;
     }
+    wire::come_first();
     let mut house = House::start();
     type Case = (&'static str, fn(&mut House) -> String);
     let cases: [Case; 6] = [
@@ -94,7 +95,6 @@ fn card(house: &mut House) -> String {
     });
     let lit = boottime() - last;
     assert!(!house.wire("second-led"));
-    assert!(lit < ms(200), "the LED came after {lit:?}");
     house.wait("the end of the beep", |house| !house.wire("beeper"));
     house.wait("the end of the pulse", |house| !house.real_relay());
     house.wait("a dark LED", |house| !house.wire("led") && !house.wire("hold"));
@@ -113,7 +113,6 @@ fn stranger(house: &mut House) -> String {
         house.wire("second-led") && house.wire("beeper")
     });
     let lit = boottime() - last;
-    assert!(lit < ms(200), "the second LED came after {lit:?}");
     house.wait_records("door.denied", before + 1);
     assert!(!house.real_relay() && !house.wire("led"));
     house.wait("a dark LED", |house| {
@@ -125,6 +124,7 @@ fn stranger(house: &mut House) -> String {
 /// Each kind on a reader of its own, so that none is only counted.
 fn misread(house: &mut House) -> String {
     let good = bits(CARD);
+    house.catch_up();
     let granted = house.count("door.granted");
     let pace = Pace::of(1000);
     let mut wrong = good.clone();
@@ -161,21 +161,26 @@ fn misread(house: &mut House) -> String {
 
 fn paces(house: &mut House) -> String {
     let good = bits(CARD);
+    house.catch_up();
     let mut said = Vec::new();
     for load in [0, 2] {
         let burning: Vec<_> = (0..load).map(|_| wire::Burn::start()).collect();
         said.push(format!("\n     {load} busy processes"));
         for (us, frames) in [
-            (10_000, 5),
-            (2000, 30),
-            (1000, 30),
-            (500, 30),
-            (200, 50),
-            (100, 50),
-            (50, 50),
-            (0, 50),
+            (10_000, 3),
+            (2000, 20),
+            (1000, 20),
+            (500, 20),
+            (200, 40),
+            (100, 40),
+            (50, 40),
+            (0, 40),
         ] {
-            let (cards, misreads, seen) = (house.count("reader.card"), house.misreads(), house.seen());
+            let (cards, misreads, seen) = (
+                house.count("reader.card"),
+                house.misreads("reader1"),
+                house.seen(),
+            );
             let (mut whole, mut broken, mut real) = (0, 0, Duration::ZERO);
             let end = boottime() + PATIENCE;
             while whole < frames && boottime() < end {
@@ -190,17 +195,17 @@ fn paces(house: &mut House) -> String {
                 }
                 std::thread::sleep(2 * GAP);
             }
-            // every whole frame becomes a card, or is told as a misread
-            let due = cards + misreads + whole;
-            house.wait("every frame", |house| {
-                house.count("reader.card") + house.misreads() >= due
-            });
-            let (read, told) = (house.count("reader.card") - cards, house.misreads() - misreads);
+            // every whole frame becomes a card, or is told as a misread: at once, or as a sum after ten seconds
+            house.settle(PATIENCE, |house| house.count("reader.card") >= cards + whole);
+            let (read, told) = (
+                house.count("reader.card") - cards,
+                house.misreads("reader1") - misreads,
+            );
             let pitch = real / u32::try_from(whole).expect("few").max(1);
             said.push(format!(
                 "\n       {us} µs a bit (made {} µs): {read} of {whole} read, {told} misreads ({}), {broken} more not sent whole",
                 pitch.as_micros(),
-                house.reasons(seen)
+                house.reasons("reader1", seen)
             ));
             // what was not sent whole may be read all the same
             assert!(
@@ -225,7 +230,7 @@ fn latency(house: &mut House) -> String {
     for load in [0, 2] {
         let burning: Vec<_> = (0..load).map(|_| wire::Burn::start()).collect();
         let mut took: Vec<Duration> = Vec::new();
-        for n in 0..100 {
+        for n in 0..60 {
             // four doors in turn, so that each pulse is over before the next card
             let at = 1 + n % 4;
             house.wait_at_rest(at);
@@ -248,6 +253,7 @@ fn latency(house: &mut House) -> String {
 
 fn frozen(house: &mut House) -> String {
     let good = bits(CARD);
+    house.catch_up();
     let granted = house.count("door.granted");
     house.freeze(true);
     // more than the 4096 edges that the kernel keeps
@@ -257,7 +263,7 @@ fn frozen(house: &mut House) -> String {
     }
     house.freeze(false);
     house.wait("lost edges", |house| house.has("reader.misread", "lost-edges"));
-    std::thread::sleep(ms(1000));
+    house.catch_up();
     assert_eq!(
         house.count("door.granted"),
         granted,

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::CARD;
 use super::chip::Chip;
-use super::wire::Reader;
+use super::wire::{Reader, ordinary};
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -87,14 +87,10 @@ fn program() -> String {
 
 /// Follows the journal from its begin.
 fn tail(file: &Path) -> (Child, mpsc::Receiver<Value>) {
-    let mut child = Command::new(program())
-        .args(["journal", "--config"])
-        .arg(file)
-        .args(["tail", "--follow", "-n", "1000000"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("started");
+    let mut command = Command::new(program());
+    command.args(["journal", "--config"]).arg(file);
+    command.args(["tail", "--follow", "-n", "1000000"]);
+    let mut child = ordinary(command.stdin(Stdio::null()).stdout(Stdio::piped()));
     let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let (to, records) = mpsc::channel();
     std::thread::spawn(move || {
@@ -120,16 +116,14 @@ impl House {
         let file = dir.path().join("site.toml");
         std::fs::write(&file, site(dir.path(), &chip)).expect("written");
         let log = File::create(dir.path().join("log")).expect("a log");
-        let gateway = Command::new(program())
+        let mut command = Command::new(program());
+        command
             .arg("run")
             .arg("--config")
             .arg(&file)
-            .env("DOORLINE_LOG", "info")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("started");
+            .env("DOORLINE_LOG", "info");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let gateway = ordinary(&mut command);
         let log = || std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
         let end = Instant::now() + PATIENCE;
         while !log().contains("ready: every door can be opened") {
@@ -203,25 +197,50 @@ impl House {
             .any(|record| record.to_string().contains(text))
     }
 
-    /// Misreads with what was only counted.
-    pub(crate) fn misreads(&self) -> usize {
-        let of_kind = self
-            .records
-            .iter()
-            .filter(|record| record["kind"] == "reader.misread");
-        let times = of_kind.filter_map(|record| record["times"].as_u64());
+    /// Misreads of a reader, with those that were only counted.
+    pub(crate) fn misreads(&self, reader: &str) -> usize {
+        let times = self
+            .misreads_of(reader, 0)
+            .filter_map(|record| record["times"].as_u64());
         usize::try_from(times.sum::<u64>()).expect("few")
     }
 
-    /// Why there were misreads since so many records, each reason once.
-    pub(crate) fn reasons(&self, since: usize) -> String {
-        let new = self
-            .records
-            .iter()
-            .skip(since)
-            .filter(|record| record["kind"] == "reader.misread");
-        let reasons: BTreeSet<&str> = new.filter_map(|record| record["reason"].as_str()).collect();
+    fn misreads_of(&self, reader: &str, since: usize) -> impl Iterator<Item = &Value> {
+        let new = self.records.iter().skip(since);
+        new.filter(move |record| record["kind"] == "reader.misread" && record["source"] == reader)
+    }
+
+    /// Why there were misreads of a reader since so many records, each reason once.
+    pub(crate) fn reasons(&self, reader: &str, since: usize) -> String {
+        let reasons: BTreeSet<&str> = self
+            .misreads_of(reader, since)
+            .filter_map(|record| record["reason"].as_str())
+            .collect();
         reasons.into_iter().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Reads the journal up to here: what stands before a stranger's card at the first door is read with it.
+    pub(crate) fn catch_up(&mut self) {
+        let strangers = |house: &Self| {
+            let cards = house
+                .records
+                .iter()
+                .filter(|record| record["kind"] == "reader.card");
+            cards.filter(|record| record["source"] == "reader0").count()
+        };
+        self.records.extend(self.journal.try_iter());
+        let before = strangers(self);
+        self.readers[0].send(&super::bits(super::STRANGER), super::Pace::of(1000));
+        self.wait("a stranger's card", |house| strangers(house) > before);
+    }
+
+    /// Waits until something is so, or for so long.
+    pub(crate) fn settle(&mut self, longest: Duration, so: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + longest;
+        while !so(self) && Instant::now() < end {
+            self.records.extend(self.journal.try_iter());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// How many records were read.

@@ -5,6 +5,8 @@ use std::os::unix::fs::FileExt;
 use std::process::{Child, Command};
 use std::time::Duration;
 
+use rustix::process::setpriority_process;
+
 use super::chip::Chip;
 
 /// Width of a pulse; readers send 20 to 100 µs.
@@ -145,13 +147,26 @@ fn wait_until(end: Duration) {
     }
 }
 
+/// Puts this thread before all others, as a reader is a machine of its own: only the kernel's interrupts come first.
+pub(crate) fn come_first() {
+    setpriority_process(None, -20).expect("permission to come first");
+}
+
+/// Starts a program that takes its turn like all others.
+pub(crate) fn ordinary(command: &mut Command) -> Child {
+    setpriority_process(None, 0).expect("permission");
+    let child = command.spawn().expect("started");
+    come_first();
+    child
+}
+
 /// A process that takes all the processor time it gets.
 pub(crate) struct Burn(Child);
 
 impl Burn {
     pub(crate) fn start() -> Self {
         let own = std::env::current_exe().expect("a path");
-        Self(Command::new(own).arg("burn").spawn().expect("started"))
+        Self(ordinary(Command::new(own).arg("burn")))
     }
 }
 

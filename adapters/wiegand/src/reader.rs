@@ -179,6 +179,8 @@ impl WiegandReader {
 
     /// Takes the falling edge of a pulse.
     pub fn edge(&mut self, at: Instant, wire: Wire) {
+        // a wire that was seen low was in a pulse
+        self.low = [None, None];
         if let Some(frame) = self.assembler.edge(at, wire) {
             self.frame(frame);
         }
@@ -189,9 +191,11 @@ impl WiegandReader {
         self.assembler.lost();
     }
 
-    /// The wires were read while nothing moved: true where one is low. To be told now and then, and after each
-    /// frame.
+    /// The wires were read: true where one is low. To be told now and then. Between the edges of a frame it says
+    /// nothing.
     pub fn levels(&mut self, now: Instant, low: [bool; 2]) {
+        let rest = self.assembler.poll_timeout().is_none();
+        let low = low.map(|low| low && rest);
         for (since, low) in self.low.iter_mut().zip(low) {
             *since = low.then(|| since.unwrap_or(now));
         }
@@ -508,6 +512,25 @@ mod tests {
         assert!(matches!(&rig.out()[..], [Output::Fault(text)] if text.starts_with("D0 and D1 ")));
         rig.0.levels(t(4000), [false, false]);
         assert_eq!(rig.out(), [Output::Ready]);
+    }
+
+    #[test]
+    fn a_wire_that_is_seen_low_in_its_pulses_is_well() {
+        let mut rig = Rig::new(only_26());
+        let bits = bits_of(&card(1, 2));
+        rig.0.levels(t(0), [true, false]);
+        for n in 0..20 {
+            rig.send(100 + n * 1000, &bits);
+            rig.0.levels(t(190 + n * 1000), [true, false]);
+            rig.0.edge(t(200 + n * 1000), Wire::D0);
+            rig.0.levels(t(201 + n * 1000), [true, true]);
+            rig.0.handle_timeout(t(400 + n * 1000));
+            let said = rig.out();
+            assert!(
+                !said.iter().any(|output| matches!(output, Output::Fault(_))),
+                "{said:?}"
+            );
+        }
     }
 
     #[test]

@@ -230,13 +230,19 @@ fn latency(house: &mut House) -> String {
     for load in [0, 2] {
         let burning: Vec<_> = (0..load).map(|_| wire::Burn::start()).collect();
         let mut took: Vec<Duration> = Vec::new();
-        for n in 0..60 {
+        let (mut n, mut refused) = (0, 0);
+        while took.len() < 40 {
             // four doors in turn, so that each pulse is over before the next card
             let at = 1 + n % 4;
+            n += 1;
             house.wait_at_rest(at);
             let last = house.readers[at].send(&good, Pace::of(1000));
-            let energised = house.energised(at, last);
-            took.push((energised - last).saturating_sub(GAP));
+            match house.energised(at, last) {
+                Some(energised) => took.push((energised - last).saturating_sub(GAP)),
+                // a machine that stood still lets its guard be ended, and old cards are refused
+                None => refused += 1,
+            }
+            assert!(refused < 10, "cards open nothing");
         }
         drop(burning);
         took.sort_unstable();

@@ -279,10 +279,10 @@ impl House {
         }
     }
 
-    /// When the guard energised the virtual strike of a door, after `from`.
-    pub(crate) fn energised(&mut self, reader: usize, from: Duration) -> Duration {
+    /// When the guard energised the virtual strike of a door, after `from`; `None` if it does not within five seconds.
+    pub(crate) fn energised(&mut self, reader: usize, from: Duration) -> Option<Duration> {
         let output = format!("strike{reader}");
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + Duration::from_secs(5);
         loop {
             let edges = self
                 .edges
@@ -291,10 +291,9 @@ impl House {
             let at = edges
                 .map(|edge| Duration::from_nanos(edge.at_ns))
                 .find(|at| *at > from);
-            if let Some(at) = at {
+            if at.is_some() || Instant::now() >= end {
                 return at;
             }
-            assert!(Instant::now() < end, "it never pulls\n{}", self.log());
             self.edges
                 .extend(self.watch.next(Duration::from_millis(100)).expect("readable"));
         }

@@ -238,7 +238,11 @@ fn passwords(
         let at = "logins.radius.secret-file".to_owned();
         std::iter::once((at, &radius.secret_file, &mut radius.secret)).chain(servers)
     });
-    for (at, file, password) in accounts.chain(mqtt).chain(radius) {
+    let directory = config.directory.iter_mut().map(|directory| {
+        let at = "directory.password-file".to_owned();
+        (at, &directory.password_file, &mut directory.password)
+    });
+    for (at, file, password) in accounts.chain(mqtt).chain(radius).chain(directory) {
         let Some(file) = file else { continue };
         match read_secret(&folder.join(file)) {
             Ok(secret) => *password = Some(secret),

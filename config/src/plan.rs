@@ -22,6 +22,8 @@ pub enum Component {
     CardFormat(FormatId),
     /// A code.
     Code(CredentialId),
+    /// The directory of contacts.
+    Directory,
     /// A door.
     Door(DoorId),
     /// The relay guard as a whole.
@@ -57,6 +59,7 @@ impl fmt::Display for Component {
             Self::Card(id) => write!(f, "cards.{id}"),
             Self::CardFormat(id) => write!(f, "card-formats.{id}"),
             Self::Code(id) => write!(f, "codes.{id}"),
+            Self::Directory => f.write_str("directory"),
             Self::Door(id) => write!(f, "doors.{id}"),
             Self::Guard => f.write_str("guard"),
             Self::Http => f.write_str("http"),
@@ -221,6 +224,13 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
             new.logins.as_ref(),
         ));
     }
+    if old.directory.is_some() || new.directory.is_some() {
+        steps.push(compare(
+            Component::Directory,
+            old.directory.as_ref(),
+            new.directory.as_ref(),
+        ));
+    }
     let mut plan = Plan { steps };
     spread(&mut plan, old, new);
     // Stable: the rest keeps its order.
@@ -272,6 +282,7 @@ const fn appearing(component: &Component) -> Effect {
         Component::Card(_) | Component::Code(_) | Component::List(_) => Effect::Live,
         Component::Account(_)
         | Component::CardFormat(_)
+        | Component::Directory
         | Component::Door(_)
         | Component::Guard
         | Component::Http
@@ -293,6 +304,7 @@ const fn ends(component: &Component) -> &'static str {
         Component::Account(_) => "its calls end and it is unregistered",
         Component::Card(_) | Component::Code(_) => "it opens nothing from here on",
         Component::CardFormat(_) => "readers that take it are stopped",
+        Component::Directory => "its entries are unknown",
         Component::Door(_) => "its running pulse ends",
         Component::Guard => "every output is released",
         Component::Http => "pages lose their connection",
@@ -355,6 +367,7 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
             Component::Card(_)
             | Component::CardFormat(_)
             | Component::Code(_)
+            | Component::Directory
             | Component::Guard
             | Component::Http
             | Component::Input(_)

@@ -83,7 +83,10 @@ fn the_full_example_has_every_key() {
     let mut out = Vec::new();
     missing(&schema(), &[&value], "", &mut out);
     // A password stands for itself in the trunk, a secret at a server; two in one table are refused.
-    assert_eq!(out, [".mqtt.password", ".logins.radius.secret"]);
+    assert_eq!(
+        out,
+        [".mqtt.password", ".directory.password", ".logins.radius.secret"]
+    );
 }
 
 #[test]

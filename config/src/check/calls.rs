@@ -121,14 +121,11 @@ fn buttons(check: &mut Check<'_>, id: &PanelId, panel: &Panel) {
             continue;
         };
         for (index, target) in list.targets.iter().enumerate() {
-            let bare = target.to.kind == AddressKind::Number;
+            let Some(to) = &target.to else { continue };
+            let bare = to.kind == AddressKind::Number;
             if bare && target.account.is_none() && panel.account.is_none() {
                 let target_at = format!("lists.{}.targets[{index}]", use_of.call);
-                let text = format!(
-                    "{} has no domain, and panel {:?} has no account",
-                    target.to,
-                    id.as_str()
-                );
+                let text = format!("{} has no domain, and panel {:?} has no account", to, id.as_str());
                 let hint = "allowed without account: USER@HOST; or give the panel or the target an account";
                 let depends = [format!("panels.{id}.account"), format!("{target_at}.account")];
                 check.fault(

@@ -175,7 +175,11 @@ fn doors(check: &mut Check<'_>) {
     for (id, list) in &config.lists {
         let mut targets = Claims::new();
         for (index, target) in list.targets.iter().enumerate() {
-            let resource = (target.to.clone(), target.account.clone());
+            let who = target.to.as_ref().map(ToString::to_string);
+            let Some(who) = who.or_else(|| target.contact.clone()) else {
+                continue;
+            };
+            let resource = (who, target.account.clone());
             targets.add(resource, format!("lists.{id}.targets[{index}]"));
         }
         targets.report(

@@ -4,6 +4,7 @@ mod boards;
 mod calls;
 mod claims;
 mod codes;
+mod directory;
 mod doors;
 mod logins;
 mod outputs;
@@ -38,6 +39,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     calls::check(&mut check);
     services::check(&mut check);
     logins::check(&mut check);
+    directory::check(&mut check);
     let findings = check.findings;
     reader.findings.extend(findings);
 }

@@ -72,8 +72,11 @@ table! {
 table! {
     /// A target of a call list.
     pub struct Target {
-        /// Number or address to call.
-        to: Address = "to", parsed(), required, Live;
+        /// Number or address to call; or `contact`.
+        to: Option<Address> = "to", parsed(), optional, Live;
+        /// Whom to call by name: a contact of the gateway, else an entry of the directory, who is rung and cannot
+        /// open.
+        contact: Option<String> = "contact", text(1, 100), optional, Live;
         /// Name for people, 1 to 60 characters.
         name: Option<String> = "name", text(1, 60), optional, Live;
         /// Account to call through, where it is not the panel's.
@@ -84,7 +87,8 @@ table! {
 impl Target {
     const fn of(to: Address) -> Self {
         Self {
-            to,
+            to: Some(to),
+            contact: None,
             name: None,
             account: None,
         }

@@ -4,6 +4,7 @@ mod access;
 mod boards;
 mod calls;
 mod devices;
+mod directory;
 mod doors;
 mod logins;
 mod services;
@@ -23,6 +24,7 @@ pub use devices::{
     ContactLine, GpioInput, GpioOutput, Input, InputDriver, Lcus1, Line, LineDriver, Output, OutputDriver,
     Reader, ReaderDriver, VirtualInput, VirtualLine, VirtualOutput, VirtualReader,
 };
+pub use directory::Directory;
 pub use doors::{Button, Caller, Door, InputUse, Panel, Rex};
 pub use logins::{Logins, Radius, RadiusServer};
 pub use services::{Http, Mqtt};
@@ -68,6 +70,8 @@ table! {
         mqtt: Option<Mqtt> = "mqtt", table(), optional, Restart;
         /// Page and HTTP API; without this table there is none.
         http: Option<Http> = "http", table(), optional, Restart;
+        /// Contacts from an LDAP directory; without this table there are none.
+        directory: Option<Directory> = "directory", table(), optional, Restart;
         /// Who may log in besides the users of this gateway; without this table nobody.
         logins: Option<Logins> = "logins", table(), optional, Restart;
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use gateway_core::{CommandReply, CommandRequest, Instant, Refusal, SiteView};
+use gateway_core::{CommandReply, CommandRequest, DirectoryView, Instant, Refusal, SiteView};
 use gateway_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -35,6 +35,8 @@ pub struct Asked {
 pub struct Bus {
     alive: Arc<AtomicU64>,
     commands: mpsc::Sender<Asked>,
+    contacts: Arc<watch::Sender<u64>>,
+    directory: Arc<watch::Sender<Arc<DirectoryView>>>,
     store: Store,
     view: watch::Receiver<Arc<SiteView>>,
 }
@@ -59,6 +61,8 @@ impl Bus {
             Self {
                 alive: Arc::clone(&alive),
                 commands: to_core,
+                contacts: Arc::new(watch::channel(0).0),
+                directory: Arc::new(watch::channel(Arc::default()).0),
                 store,
                 view: picture,
             },
@@ -99,6 +103,28 @@ impl Bus {
         let last = self.alive.load(Ordering::Relaxed);
         let silent = now.since(Instant::from_nanos(last));
         (last > 0 && silent > CORE_SILENT).then_some(silent)
+    }
+
+    /// Tells whoever follows [`Bus::contacts`] that records of contacts changed.
+    pub fn contacts_changed(&self) {
+        self.contacts.send_modify(|count| *count += 1);
+    }
+
+    /// Changes with the records of contacts.
+    #[must_use]
+    pub fn contacts(&self) -> watch::Receiver<u64> {
+        self.contacts.subscribe()
+    }
+
+    /// Shows another directory of contacts.
+    pub fn show_directory(&self, directory: Arc<DirectoryView>) {
+        self.directory.send_replace(directory);
+    }
+
+    /// The directory of contacts; empty without one.
+    #[must_use]
+    pub fn directory(&self) -> watch::Receiver<Arc<DirectoryView>> {
+        self.directory.subscribe()
     }
 
     /// The journal.

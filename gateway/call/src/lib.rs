@@ -10,7 +10,7 @@ mod talk;
 mod types;
 
 pub use incoming::{IncomingPlan, IncomingRequest, Take};
-pub use party::same_party;
+pub use party::{same_party, user_of};
 pub use plan::CallPlan;
 pub use types::{
     CallRequest, DigitPolicy, Input, Outcome, Output, Purpose, Strategy, TalkLimit, Target, WARNING,

@@ -35,6 +35,12 @@ fn bare_host(host: &str) -> String {
     without_port.to_ascii_lowercase()
 }
 
+/// The user part of an address, without what stands around it.
+#[must_use]
+pub fn user_of(address: &str) -> &str {
+    parts(address).0
+}
+
 /// True if both name the same party. A bare number has no host and matches its user at any host: bare numbers
 /// stand in lists and mean "at the account's PBX", so compare only addresses that a trusted peer vouched for.
 #[must_use]

@@ -252,12 +252,16 @@ impl CallPlan {
 
     fn answered(&mut self, now: Instant, index: usize, leg: LegId, peer: Peer) {
         let target = &self.slots[index].target;
-        let authority = authority_of(
-            &peer,
-            &target.address,
-            target.listed,
-            &self.request.digits.contacts,
-        );
+        let authority = if target.barred {
+            Authority::Unlisted
+        } else {
+            authority_of(
+                &peer,
+                &target.address,
+                target.listed,
+                &self.request.digits.contacts,
+            )
+        };
         match self.slots[index].state {
             State::Called(_) if self.over.is_none() => {}
             // The network names the party once more, after a transfer: authority follows the list.

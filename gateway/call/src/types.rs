@@ -55,6 +55,9 @@ pub struct Target {
     pub account: Option<AccountId>,
     /// Number or address as configured.
     pub address: String,
+    /// True if nothing gives this target authority, whatever party the network names: somebody else than the operator
+    /// says what `address` is.
+    pub barred: bool,
     /// The leg's number, unique while the process lives.
     pub leg: LegId,
     /// True if this target may open by digits.

@@ -38,6 +38,7 @@ fn request(targets: u64, strategy: Strategy) -> CallRequest {
             .map(|n| Target {
                 account: None,
                 address: format!("100{n}"),
+                barred: false,
                 leg: LegId(n),
                 listed: true,
                 name: None,
@@ -341,6 +342,25 @@ fn whoever_answers_in_place_of_a_target_must_be_listed() {
         let peer = peer(address);
         plan.handle_input(T0, Input::Leg(LegEvent::Answered { leg: LegId(0), peer }));
         assert_eq!(plan.has_authority(), expected, "{address} {listed}");
+    }
+}
+
+#[test]
+fn a_barred_target_opens_nothing_whatever_the_network_says() {
+    // a directory may give any number the address of any machine: a bare contact fits that user at every host
+    let mut request = request(1, Strategy::Parallel);
+    request.targets[0].barred = true;
+    request.targets[0].address = "sip:1000@192.0.2.66".into();
+    request.digits.contacts = vec!["1000".into(), "sip:2000@pbx.example".into()];
+    let mut plan = CallPlan::new(T0, request);
+    for address in ["sip:1000@192.0.2.66", "", "1000", "sip:2000@pbx.example"] {
+        let peer = peer(address);
+        plan.handle_input(T0, Input::Leg(LegEvent::Answered { leg: LegId(0), peer }));
+        assert!(!plan.has_authority(), "{address}");
+        drain(&mut plan);
+        let at = T0 + secs(1);
+        plan.handle_input(at, digit(0, at, DigitVia::TelephoneEvent, false));
+        assert_eq!(digits(&drain(&mut plan)), [' '; 0], "{address}");
     }
 }
 

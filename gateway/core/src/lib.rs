@@ -31,8 +31,8 @@ pub use subject::{Factor, Subject};
 pub use time::{Clock, Instant};
 pub use value::{Field, Value};
 pub use view::{
-    AccountState, AccountView, CallView, ContactState, DoorView, Fault, LineState, LineView, LockState,
-    PanelView, SiteView,
+    AccountState, AccountView, CallView, ContactState, DirectoryEntry, DirectoryView, DoorView, Fault,
+    LineState, LineView, LockState, PanelView, SiteView,
 };
 
 pub use jiff::Timestamp;

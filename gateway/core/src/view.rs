@@ -1,5 +1,7 @@
 //! The live picture of the site, made anew at each change, for pages and retained topics.
 
+use std::net::IpAddr;
+
 use crate::ids::{AccountId, ButtonId, DoorId, LineId, PanelId, RingId, Seq, SiteId};
 use crate::time::Instant;
 use crate::value::words;
@@ -118,6 +120,8 @@ pub struct LineView {
 /// One call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallView {
+    /// Names of the parties, in their order, as contacts and directory have them; empty for others.
+    pub names: Vec<String>,
     /// Who talks or rings, as `sip:…`.
     pub parties: Vec<String>,
     /// Its ring.
@@ -137,6 +141,26 @@ pub struct AccountView {
     pub id: AccountId,
     /// State.
     pub state: AccountState,
+}
+
+/// Somebody in the directory of contacts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DirectoryEntry {
+    /// Where he is called directly, without a PBX.
+    pub address: Option<IpAddr>,
+    /// Name for people.
+    pub name: String,
+    /// Number as it is dialled.
+    pub number: String,
+}
+
+/// The directory of contacts, as it was read last.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct DirectoryView {
+    /// By name.
+    pub entries: Vec<DirectoryEntry>,
+    /// When it was read; `None` if it never was.
+    pub read: Option<jiff::Timestamp>,
 }
 
 /// Something wrong, with its remedy.

@@ -21,10 +21,11 @@ function isAdmin() {
 async function loadPeople() {
   if (!isAdmin() || asking) return;
   asking = true;
-  const [users, tokens] = await Promise.all([ask("GET", "/api/v1/users"), ask("GET", "/api/v1/tokens")]);
+  const paths = ["/api/v1/users", "/api/v1/tokens", "/api/v1/directory"];
+  const [users, tokens, directory] = await Promise.all(paths.map((path) => ask("GET", path)));
   asking = false;
   if (!isAdmin()) return;
-  if (users.ok && tokens.ok) people = { users: users.body.users, tokens: tokens.body.tokens };
+  if (users.ok && tokens.ok) people = { users: users.body.users, tokens: tokens.body.tokens, directory: directory.ok ? directory.body : null };
   drawAdmin();
 }
 
@@ -82,6 +83,7 @@ function startAdmin() {
     byId("token-text").select();
     return t("token-made", made.name);
   });
+  byId("directory-find").addEventListener("input", drawDirectory);
   byId("token-away").addEventListener("click", putAway);
   byId("token-copy").addEventListener("click", async () => {
     byId("token-text").select();
@@ -138,11 +140,55 @@ function drawAdmin() {
   const users = people.users.map((u) => ({ ...u, id: u.user, name: u.user }));
   cards(byId("users"), users, (u) => personCard(u, "/api/v1/users/", "user-gone"), fillPerson, "");
   cards(byId("tokens"), people.tokens, (k) => personCard(k, "/api/v1/tokens/", "token-gone"), fillPerson, t("no-tokens"));
+  drawDirectory();
+}
+
+const SHOWN = 50;
+
+// Contacts of the gateway first; of the directory those that are looked for.
+function drawDirectory() {
+  const directory = people && people.directory;
+  const known = directory && (directory.read || directory.contacts.length > 0);
+  byId("directory-section").hidden = !known;
+  if (!known) return;
+  const wanted = byId("directory-find").value.trim().toLowerCase();
+  const fits = (item) => item.name.toLowerCase().includes(wanted) || item.number.includes(wanted);
+  const own = directory.contacts.filter(fits).map((c) => ({ ...c, own: true, id: c.name }));
+  const found = directory.entries.filter(fits);
+  const shown = found.slice(0, SHOWN).map((e) => ({ ...e, id: "\u0000" + e.name + e.number }));
+  const build = (item) => (item.own ? personCard(item, "/api/v1/contacts/", "contact-gone") : entryCard(item));
+  cards(byId("contacts"), [...own, ...shown], build, fillContact, "");
+  const read = directory.read ? t("directory-read", directory.entries.length, day(directory.read)) : "";
+  byId("directory-read").textContent = read + (found.length > SHOWN ? " " + t("directory-more", found.length - SHOWN) : "");
+}
+
+function fillContact(card, item) {
+  put(card, "name", item.name);
+  put(card, "info", item.address ? item.number + "@" + item.address : item.number);
+  put(card, "left", item.own ? t("contact-by", item.by, day(item.created)) : t("entry-opens-not"));
+}
+
+function entryCard(item) {
+  const card = frame(item);
+  const button = make("button", "wide quiet", t("copy-contact"));
+  button.type = "button";
+  button.setAttribute("aria-label", t("copy-contact") + ": " + item.name);
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    const answer = await ask("POST", "/api/v1/contacts", { name: item.name, number: item.number, address: item.address });
+    button.disabled = false;
+    const box = part(card, "result");
+    box.textContent = answer.ok ? t("contact-made", item.name) : reason(answer);
+    box.className = "result " + (answer.ok ? "good" : "bad");
+    if (answer.ok) await loadPeople();
+  });
+  part(card, "buttons").append(button);
+  return card;
 }
 
 function personCard(item, path, gone) {
   const card = frame(item);
-  const label = item.user ? t("remove") : t("revoke");
+  const label = item.user || item.own ? t("remove") : t("revoke");
   const button = make("button", "wide quiet", label);
   button.type = "button";
   button.setAttribute("aria-label", label + ": " + item.name);

@@ -394,7 +394,7 @@ function fillCall(card, call) {
   const panel = view.panels.find((p) => p.id === call.panel);
   put(card, "name", panel ? panel.name : t("calls"));
   chips(card, [chip(call.state === "talking" ? t("talking") : t("ringing"), call.state === "talking" ? "good" : "warn")]);
-  put(card, "info", call.parties.join(", "));
+  put(card, "info", call.parties.map((p, n) => ((call.names || [])[n] ? call.names[n] + " (" + p + ")" : p)).join(", "));
   put(card, "left", "");
   const button = part(card, "buttons").firstChild;
   button.hidden = !call.may_hang_up;

@@ -19,7 +19,7 @@ use crate::origin::{check_host, check_origin};
 use crate::problem::Problem;
 use crate::route::{Action, Found, Need, Route, find};
 use crate::server::Peer;
-use crate::{admin, doors, journal, live, login, page, parse, status};
+use crate::{admin, contacts, doors, journal, live, login, page, parse, status};
 
 /// A request without its body.
 #[derive(Debug)]
@@ -267,6 +267,9 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
     match action {
         Action::Asset => page::asset(&ask),
         Action::Calls => doors::calls(app, &ask),
+        Action::ContactDelete => contacts::remove(app, &ask).await,
+        Action::ContactSave => contacts::save(app, &ask).await,
+        Action::Directory => contacts::directory(app, &ask),
         Action::Door => doors::door(app, &ask),
         Action::Doors => doors::doors(app, &ask),
         Action::Events => live::events(app, &ask),

@@ -14,6 +14,7 @@
 mod access;
 mod admin;
 mod app;
+mod contacts;
 mod dispatch;
 mod doors;
 mod journal;

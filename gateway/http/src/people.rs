@@ -12,6 +12,8 @@ use crate::problem::Problem;
 
 const USER: &str = "user";
 const TOKEN: &str = "token";
+/// Whom call lists can name; the gateway's core reads these rows too.
+const CONTACT: &str = "contact";
 /// What every token begins with, so that scanners for leaked secrets find it.
 const PREFIX: &str = "dl_";
 
@@ -37,6 +39,18 @@ pub(crate) struct TokenRow {
     pub(crate) scopes: Vec<String>,
     /// SHA-256 of the whole token in hexadecimal: it has 256 random bits, so that no slow hash is needed.
     pub(crate) sha256: String,
+}
+
+/// A contact as stored, under its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ContactRow {
+    /// IP address for direct calls.
+    pub(crate) address: Option<std::net::IpAddr>,
+    /// Who made it.
+    pub(crate) by: String,
+    pub(crate) created: String,
+    /// As it is dialled.
+    pub(crate) number: String,
 }
 
 /// The login name as it is stored: lower case, 1 to 32 of `a-z 0-9 . _ -`.
@@ -104,6 +118,25 @@ impl People {
     pub(crate) fn user_rights(&self, name: &str) -> Option<Rights> {
         let row = self.user(name)?;
         Rights::read(&row.scopes, row.doors.as_deref()).ok()
+    }
+
+    pub(crate) fn contacts(&self) -> Vec<(String, ContactRow)> {
+        let all = self.0.list(CONTACT).into_iter();
+        all.filter_map(|(name, entry)| Some((name, serde_json::from_value(entry.value).ok()?)))
+            .collect()
+    }
+
+    pub(crate) async fn put_contact(&self, name: &str, row: &ContactRow) -> Result<(), Problem> {
+        let value = serde_json::to_value(row).expect("texts only");
+        let put = self.0.put_durable(CONTACT, name, value, None).await;
+        put.map_err(|e| not_kept(&e))
+    }
+
+    pub(crate) async fn remove_contact(&self, name: &str) -> Result<(), Problem> {
+        self.0
+            .delete_durable(CONTACT, name)
+            .await
+            .map_err(|e| not_kept(&e))
     }
 
     pub(crate) fn token(&self, id: &str) -> Option<TokenRow> {

@@ -22,6 +22,9 @@ pub(crate) enum Need {
 pub(crate) enum Action {
     Asset,
     Calls,
+    ContactDelete,
+    ContactSave,
+    Directory,
     Door,
     Doors,
     Events,
@@ -77,6 +80,14 @@ pub(crate) const ROUTES: &[Route] = &[
     route(Method::GET, "/assets/{}", Need::Anybody, Action::Asset),
     route(Method::GET, "/metrics", Need::Metrics, Action::Metrics),
     route(Method::GET, "/api/v1/calls", READ, Action::Calls),
+    route(Method::POST, "/api/v1/contacts", ADMIN, Action::ContactSave),
+    route(
+        Method::DELETE,
+        "/api/v1/contacts/{}",
+        ADMIN,
+        Action::ContactDelete,
+    ),
+    route(Method::GET, "/api/v1/directory", READ, Action::Directory),
     route(Method::GET, "/api/v1/doors", READ, Action::Doors),
     route(Method::GET, "/api/v1/doors/{}", READ, Action::Door),
     route(

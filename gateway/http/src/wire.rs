@@ -50,6 +50,8 @@ pub(crate) struct Call<'a> {
     ring_id: String,
     panel: Option<&'a str>,
     parties: &'a [String],
+    /// Names of the parties, as contacts and directory have them; empty for others.
+    names: &'a [String],
     state: &'static str,
     /// May the one who asks end it?
     may_hang_up: bool,
@@ -146,6 +148,7 @@ pub(crate) fn calls<'a>(view: &'a SiteView, rights: &Rights) -> Vec<Call<'a>> {
         ring_id: c.ring.to_string(),
         panel: c.panel.as_ref().map(gateway_core::PanelId::as_str),
         parties: &c.parties,
+        names: &c.names,
         state: c.state,
         may_hang_up: rights.allows(Scope::Operate),
     };
@@ -206,6 +209,7 @@ mod tests {
         let panel = PanelId::new("main").expect("a name");
         SiteView {
             calls: vec![CallView {
+                names: vec!["Reception".into()],
                 parties: vec!["sip:1000@pbx".into()],
                 ring: RingId::new(1, [0; 10]),
                 panel: Some(panel.clone()),
@@ -250,7 +254,7 @@ mod tests {
         let text = serde_json::to_string(&view(&site, &Rights::admin(), now)).expect("serialises");
         assert_eq!(
             text,
-            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","contact":"closed","available":true,"forced":false,"held_open":false,"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"simulated":true,"may_press":true}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
+            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","contact":"closed","available":true,"forced":false,"held_open":false,"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"simulated":true,"may_press":true}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
         );
     }
 

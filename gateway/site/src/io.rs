@@ -1,5 +1,6 @@
 //! What goes into the site and what comes out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_access::Grant;
@@ -8,6 +9,8 @@ use gateway_core::{
     LineCommand, LineId, OutputId, ReaderCommand, ReaderId, Refusal, RingId, Signal,
 };
 use gateway_door::ReleaseCause;
+
+use crate::params::Contacts;
 
 /// Everything the site hears.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +31,8 @@ pub enum Input {
         /// Trusted from here on?
         trusted: bool,
     },
+    /// Whom targets can name, all of them: what was known before is forgotten.
+    Contacts(Arc<Contacts>),
     /// A request from outside; it is always answered by one [`Output::Reply`].
     Command {
         /// Given back in the reply.

@@ -227,12 +227,65 @@ pub struct ListParams {
 pub struct TargetParams {
     /// Account to call through; `None` takes the panel's.
     pub account: Option<AccountId>,
-    /// Number or address as configured.
+    /// Number or address as configured; empty for a contact.
     pub address: String,
+    /// Who is called is looked up by this name as the button is pressed.
+    pub contact: Option<String>,
     /// True for a full address that no account serves: dialled directly, not through the panel's account.
     pub direct: bool,
     /// Name for people.
     pub name: Option<String>,
+}
+
+/// Somebody whom targets of call lists can name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// Account to call through; `None` takes the target's, or the panel's.
+    pub account: Option<AccountId>,
+    /// Number or address.
+    pub address: String,
+    /// True if it is dialled directly, through no account.
+    pub direct: bool,
+    /// True if an administrator of the gateway vouches for it: it may open as other targets do. What a directory alone
+    /// says may not.
+    pub vouched: bool,
+}
+
+/// All contacts, ready to be looked up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contacts {
+    by_name: BTreeMap<String, Contact>,
+    /// Names by user part.
+    names: BTreeMap<String, String>,
+}
+
+impl Contacts {
+    /// Of names with whom they mean.
+    #[must_use]
+    pub fn new(by_name: BTreeMap<String, Contact>) -> Self {
+        let names = by_name.iter();
+        let names =
+            names.map(|(name, contact)| (gateway_call::user_of(&contact.address).to_owned(), name.clone()));
+        Self {
+            names: names.collect(),
+            by_name,
+        }
+    }
+
+    /// True if somebody has this name.
+    #[must_use]
+    pub fn knows(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Contact> {
+        self.by_name.get(name)
+    }
+
+    /// The name of a party, for people only: whoever calls can claim any number.
+    pub(crate) fn name(&self, party: &str) -> Option<&str> {
+        self.names.get(gateway_call::user_of(party)).map(String::as_str)
+    }
 }
 
 /// An output.

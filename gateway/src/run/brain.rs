@@ -16,7 +16,7 @@ use gateway_core::{Clock, CommandReply, Instant, LegCommand, LineCommand, Refusa
 use gateway_guard::{GuardClient, Liveness, Systemd};
 use gateway_guard_proto::Wirings;
 use gateway_sip_io::{SipEvent, SipHandle};
-use gateway_site::{Decision, GuardReport, Input, Output, Site, SiteParams};
+use gateway_site::{Contacts, Decision, GuardReport, Input, Output, Site, SiteParams};
 use gateway_store::Store;
 use tokio::sync::{mpsc, oneshot};
 
@@ -41,6 +41,8 @@ const BEAT: Duration = Duration::from_millis(100);
 pub(crate) enum Order {
     /// Take a new configuration; the answer says what changed.
     Apply(Box<SiteParams>, u64, Wirings, oneshot::Sender<String>),
+    /// Whom call lists can name, all of them.
+    Contacts(Arc<Contacts>),
     /// Another live gateway uses our name, or does no longer.
     SecondInstance(Option<String>),
     /// End calls and stop.
@@ -127,6 +129,7 @@ impl Brain {
                         let _ = done.send(plan.to_string());
                         vec![]
                     }
+                    Some(Order::Contacts(contacts)) => vec![Input::Contacts(contacts)],
                     Some(Order::SecondInstance(who)) => vec![Input::SecondInstance(who)],
                     Some(Order::Stop) | None => {
                         stopping.get_or_insert(self.clock.now() + Duration::from_secs(3));

@@ -15,6 +15,7 @@ mod lines;
 pub(crate) mod log;
 mod outside;
 mod params;
+mod people;
 mod plan;
 pub(crate) mod readers;
 mod restore;

@@ -16,6 +16,7 @@ use crate::run::brain::Order;
 use crate::run::faults::Faults;
 use crate::run::instance::Instance;
 use crate::run::params;
+use crate::run::people::People;
 
 /// What the interfaces are started with, and again when the site file changes.
 #[derive(Clone)]
@@ -33,6 +34,7 @@ pub(crate) struct Outside {
     ground: Ground,
     http: Option<(HttpHandle, gateway_http::HttpParams)>,
     mqtt: Option<MqttHandle>,
+    people: People,
     /// Tells of RADIUS servers that do not answer, while the page asks them.
     radius: Option<JoinHandle<()>>,
 }
@@ -48,6 +50,7 @@ impl Outside {
             ground,
             http: None,
             mqtt: None,
+            people: People::new(),
             radius: None,
         };
         outside.apply(config).await?;
@@ -60,6 +63,15 @@ impl Outside {
     /// As [`Outside::start`].
     pub(crate) async fn apply(&mut self, config: &Config) -> anyhow::Result<()> {
         self.apply_mqtt(config).await?;
+        let ground = &self.ground;
+        self.people
+            .apply(
+                config,
+                (&ground.bus, &ground.faults),
+                &ground.clock,
+                &ground.orders,
+            )
+            .await;
         let wanted = params::http(config);
         if let Some((running, params)) = &self.http
             && Some(params) == wanted.as_ref()
@@ -148,6 +160,7 @@ impl Outside {
 
     /// Ends it: what is durable is still published.
     pub(crate) async fn stop(self) {
+        self.people.stop();
         if let Some((http, _)) = self.http {
             http.shutdown().await;
         }

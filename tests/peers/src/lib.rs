@@ -1,5 +1,5 @@
-//! Real peers for the gateway: Asterisk, baresip, Mosquitto, FreeRADIUS, Chromium, Home Assistant, relay boards of
-//! pymodbus, and the gateway itself as a process.
+//! Real peers for the gateway: Asterisk, baresip, Mosquitto, FreeRADIUS, OpenLDAP, Chromium, Home Assistant, relay
+//! boards of pymodbus, and the gateway itself as a process.
 //!
 //! Every test gets a [`Rig`]: a temporary folder, a block of ports of its own, and a dump of every log if it
 //! fails. Peers are ordinary processes on loopback that die with the test, also if the test is killed. Nothing
@@ -22,6 +22,7 @@ mod process;
 mod rig;
 mod sipp;
 mod site;
+mod slapd;
 mod trust;
 mod wire;
 
@@ -41,5 +42,6 @@ pub use process::{Process, children, signal};
 pub use rig::{Rig, run, until};
 pub use sipp::Sipp;
 pub use site::{Account, Site};
+pub use slapd::{Person, Slapd};
 pub use trust::Trust;
 pub use wire::Wire;

@@ -43,6 +43,10 @@ pub enum Use {
     Sip,
     /// SIP of the gateway over TLS.
     SipTls,
+    /// LDAP, with StartTLS.
+    Ldap,
+    /// LDAP over TLS.
+    Ldaps,
     /// Nobody listens here.
     Unused,
 }
@@ -98,6 +102,8 @@ impl Ports {
                 Use::Radius(n) => 200 + 2 * n,
                 Use::RadiusAccounting(n) => 201 + 2 * n,
                 Use::RadiusRelay => 204,
+                Use::Ldap => 205,
+                Use::Ldaps => 206,
             }
     }
 

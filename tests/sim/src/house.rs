@@ -53,6 +53,7 @@ fn door(name: &str, output: &str) -> DoorParams {
 
 fn target(address: &str) -> TargetParams {
     TargetParams {
+        contact: None,
         account: None,
         address: address.into(),
         direct: false,

@@ -392,6 +392,22 @@ events! {
 events! {
     /// Users of page and API.
     UserEvent {
+        /// A contact was removed.
+        ContactRemoved = "contact-removed" {
+            /// Who removed it.
+            by: String,
+            /// Its name.
+            contact: String,
+        },
+        /// A contact was made or changed: call lists that name it ring this number, and it may open as their targets do.
+        ContactSaved = "contact-saved" {
+            /// Who made it.
+            by: String,
+            /// Its name.
+            contact: String,
+            /// Its number, with an address if it is called directly.
+            number: String,
+        },
         /// Logged in.
         Login = "login" {
             /// The RADIUS server that vouched; none for an account of this gateway.

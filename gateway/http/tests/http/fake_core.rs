@@ -210,6 +210,7 @@ impl FakeCore {
                 let ticket = self.append(Event::Panel(panel.clone(), event), Some(ring));
                 self.show(ticket.seq(), |v| {
                     v.calls.push(CallView {
+                        names: Vec::new(),
                         parties: vec!["sip:1000@pbx.example".into()],
                         ring,
                         panel: Some(panel),

@@ -16,7 +16,7 @@ use gateway_line::{PressAnswer, SeizeRefused, SeizeWhy};
 
 use super::{Now, Site};
 use crate::io::Output;
-use crate::params::LineParams;
+use crate::params::{Contact, LineParams, TargetParams};
 
 /// More calls than this at once are refused as busy; one that nobody of us ended may not grow without bound.
 pub(super) const MAX_CALLS: usize = 64;
@@ -279,20 +279,26 @@ impl Site {
                 strategy = Strategy::Parallel;
             }
             if listed {
-                contacts.extend(list.targets.iter().map(|t| t.address.clone()));
+                let meant = list.targets.iter().filter_map(|t| self.meant(t));
+                contacts.extend(meant.filter(|m| m.vouched).map(|m| m.address));
             }
         }
         for target in list.map(|l| l.targets).unwrap_or_default() {
+            // a name that nobody stands behind rings nobody; the driver says so as a fault
+            let Some(meant) = self.meant(&target) else {
+                continue;
+            };
             targets.push(Target {
-                account: match target.account {
+                account: match meant.account {
                     Some(own) => Some(own),
-                    None if target.direct => None,
+                    None if meant.direct => None,
                     None => panel.as_ref().and_then(|p| p.account.clone()),
                 },
-                address: target.address,
+                address: meant.address,
+                barred: !meant.vouched,
                 leg: self.new_leg(),
-                listed,
-                name: target.name,
+                listed: listed && meant.vouched,
+                name: target.name.or(target.contact),
             });
         }
         CallRequest {
@@ -308,6 +314,25 @@ impl Site {
             talk_limit: talk_limit(limit, self.params.lines.get(line)),
             targets,
         }
+    }
+
+    /// Whom a target means at this moment: himself, or who stands under its name.
+    fn meant(&self, target: &TargetParams) -> Option<Contact> {
+        let Some(name) = &target.contact else {
+            return Some(Contact {
+                account: target.account.clone(),
+                address: target.address.clone(),
+                direct: target.direct,
+                vouched: true,
+            });
+        };
+        let found = self.contacts.get(name)?.clone();
+        let account = if found.direct {
+            None
+        } else {
+            target.account.clone().or(found.account)
+        };
+        Some(Contact { account, ..found })
     }
 
     fn digit_policy(&self, contacts: Vec<String>) -> DigitPolicy {

@@ -9,6 +9,7 @@ mod signals;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_access::{Access, Context, DigitCollector, LockOut};
@@ -23,7 +24,7 @@ use rand::RngCore;
 use crate::io::{Input, Output, Plan, SeenId};
 use crate::levels::Levels;
 use crate::news::News;
-use crate::params::SiteParams;
+use crate::params::{Contacts, SiteParams};
 use calls::Call;
 
 /// A main loop that stood still for longer than this has old news in its queues (invariant 4).
@@ -66,6 +67,7 @@ pub struct Site {
     accounts: BTreeMap<AccountId, (AccountState, String)>,
     calls: BTreeMap<RingId, Call>,
     clock_trusted: bool,
+    contacts: Arc<Contacts>,
     devices: BTreeMap<DeviceId, Option<String>>,
     /// Edges and digits seen before this are old: the main loop stood still until then.
     discard_before: Instant,
@@ -113,6 +115,7 @@ impl Site {
             accounts: BTreeMap::new(),
             calls: BTreeMap::new(),
             clock_trusted: true,
+            contacts: Arc::default(),
             devices: BTreeMap::new(),
             discard_before: Instant::ZERO,
             doors: BTreeMap::new(),
@@ -186,6 +189,7 @@ impl Site {
                 self.clock_trusted = trusted;
                 self.gateway(now, GatewayEvent::Clock { step_ms, trusted });
             }
+            Input::Contacts(contacts) => self.contacts = contacts,
             Input::Command { reply_to, request } => self.command(now, reply_to, request),
             Input::Guard(report) => self.guard(now, report),
             Input::Journal { ok, text } => self.journal(now, ok, text),

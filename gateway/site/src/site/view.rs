@@ -65,11 +65,16 @@ impl Site {
     fn call_views(&self) -> Vec<CallView> {
         self.live_calls()
             .into_iter()
-            .map(|(ring, call)| CallView {
-                parties: call.parties(),
-                ring,
-                panel: call.panel().cloned(),
-                state: if call.is_talking() { "talking" } else { "ringing" },
+            .map(|(ring, call)| {
+                let parties = call.parties();
+                let name = |party: &String| self.contacts.name(party).unwrap_or_default().to_owned();
+                CallView {
+                    names: parties.iter().map(name).collect(),
+                    parties,
+                    ring,
+                    panel: call.panel().cloned(),
+                    state: if call.is_talking() { "talking" } else { "ringing" },
+                }
             })
             .collect()
     }

@@ -1,5 +1,6 @@
 //! From the site file to the parameters of each part. Plain conversion: what can be wrong was found before.
 
+mod directory;
 mod guard;
 mod modbus;
 mod outside;
@@ -8,6 +9,7 @@ mod sip;
 mod site;
 mod vanished;
 
+pub(crate) use directory::{contacts, directory, unknown_targets};
 pub(crate) use guard::{guard, socket as guard_socket, wirings};
 pub(crate) use outside::{http, mqtt, users_mark};
 pub(crate) use sip::sip;

@@ -178,11 +178,12 @@ fn target(config: &Config, target: &config::Target) -> site::TargetParams {
     let account = target
         .account
         .clone()
-        .or_else(|| target.to.host().and_then(of_domain));
+        .or_else(|| target.to.as_ref()?.host().and_then(of_domain));
     site::TargetParams {
-        direct: account.is_none() && target.to.host().is_some(),
+        contact: target.contact.clone(),
+        direct: account.is_none() && target.to.as_ref().is_some_and(|to| to.host().is_some()),
         account,
-        address: target.to.to_string(),
+        address: target.to.as_ref().map(ToString::to_string).unwrap_or_default(),
         name: target.name.clone(),
     }
 }

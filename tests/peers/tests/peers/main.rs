@@ -3,6 +3,7 @@
 mod boards;
 mod broker;
 mod commands;
+mod directory;
 mod echo;
 mod faults;
 mod home_assistant;

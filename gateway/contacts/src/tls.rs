@@ -1,0 +1,86 @@
+//! TLS towards the server (rustls with ring).
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// Where the distributions we run on keep the bundle of public certificate authorities.
+const SYSTEM_BUNDLES: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
+
+/// Why there is no TLS; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TlsError {
+    #[error("{} cannot be used, {what}: set ca-file to certificates in PEM form", path.display())]
+    File { path: PathBuf, what: String },
+    #[error("{0} is neither a host name nor an IP address")]
+    Name(String),
+    #[error("{0}")]
+    Handshake(String),
+}
+
+fn config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
+    let mut roots = RootCertStore::empty();
+    let system = || SYSTEM_BUNDLES.iter().map(Path::new).find(|p| p.exists());
+    if let Some(path) = ca_file.or_else(system) {
+        let fault = |what: String| TlsError::File {
+            path: path.to_owned(),
+            what,
+        };
+        let pem = std::fs::read(path).map_err(|e| fault(e.to_string()))?;
+        let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+            .collect::<Result<_, _>>()
+            .map_err(|e| fault(e.to_string()))?;
+        if found.is_empty() {
+            return Err(fault("no certificate is in it".to_owned()));
+        }
+        // single old certificates of a bundle may be of a form that nobody reads any more
+        roots.add_parsable_certificates(found);
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring does TLS 1.2 and 1.3");
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Protects a connection; the server has to show a certificate for `host`.
+pub(crate) async fn secure(
+    stream: TcpStream,
+    host: &str,
+    ca_file: Option<&Path>,
+) -> Result<TlsStream<TcpStream>, TlsError> {
+    let config = config(ca_file)?;
+    let plain = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let name = ServerName::try_from(plain).map_err(|_| TlsError::Name(host.to_owned()))?;
+    let connected = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+    connected.map_err(|error| TlsError::Handshake(told(&error)))
+}
+
+/// A failed handshake in words.
+fn told(error: &io::Error) -> String {
+    use CertificateError as Bad;
+    let inner = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::InvalidCertificate(bad)) = inner else {
+        return format!("TLS failed, {error}: does the server speak it at this port?");
+    };
+    if matches!(bad, Bad::UnknownIssuer) {
+        "the server's certificate is signed by a CA we do not trust: set ca-file".to_owned()
+    } else if matches!(bad, Bad::NotValidForName | Bad::NotValidForNameContext { .. }) {
+        "the server's certificate is for another host name: use the name that stands in it".to_owned()
+    } else if matches!(bad, Bad::Expired | Bad::ExpiredContext { .. }) {
+        "the server's certificate has expired: renew it, or check the clock of this machine".to_owned()
+    } else {
+        format!("the server's certificate is not accepted: {bad}")
+    }
+}

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use gateway_core::{
-    AccountId, CredentialId, DoorId, FormatId, InputId, LineId, ListId, OutputId, PanelId, ReaderId,
+    AccountId, CredentialId, DoorId, FormatId, GroupId, HolidaysId, InputId, LineId, ListId, OutputId,
+    PanelId, ReaderId, ScheduleId,
 };
 
 use crate::describe::Apply;
@@ -26,8 +27,12 @@ pub enum Component {
     Directory,
     /// A door.
     Door(DoorId),
+    /// A group of people.
+    Group(GroupId),
     /// The relay guard as a whole.
     Guard,
+    /// A list of holidays.
+    Holidays(HolidaysId),
     /// Page and HTTP API.
     Http,
     /// An input.
@@ -46,6 +51,8 @@ pub enum Component {
     Panel(PanelId),
     /// A reader.
     Reader(ReaderId),
+    /// A schedule.
+    Schedule(ScheduleId),
     /// SIP and media sockets.
     Sip,
     /// Identity and folders.
@@ -61,7 +68,9 @@ impl fmt::Display for Component {
             Self::Code(id) => write!(f, "codes.{id}"),
             Self::Directory => f.write_str("directory"),
             Self::Door(id) => write!(f, "doors.{id}"),
+            Self::Group(id) => write!(f, "groups.{id}"),
             Self::Guard => f.write_str("guard"),
+            Self::Holidays(id) => write!(f, "holidays.{id}"),
             Self::Http => f.write_str("http"),
             Self::Input(id) => write!(f, "inputs.{id}"),
             Self::Line(id) => write!(f, "lines.{id}"),
@@ -71,6 +80,7 @@ impl fmt::Display for Component {
             Self::Output(id) => write!(f, "outputs.{id}"),
             Self::Panel(id) => write!(f, "panels.{id}"),
             Self::Reader(id) => write!(f, "readers.{id}"),
+            Self::Schedule(id) => write!(f, "schedules.{id}"),
             Self::Sip => f.write_str("sip"),
             Self::Site => f.write_str("site"),
         }
@@ -211,6 +221,9 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
     each(&mut steps, &old.doors, &new.doors, Component::Door);
     each(&mut steps, &old.codes, &new.codes, Component::Code);
     each(&mut steps, &old.cards, &new.cards, Component::Card);
+    each(&mut steps, &old.groups, &new.groups, Component::Group);
+    each(&mut steps, &old.schedules, &new.schedules, Component::Schedule);
+    each(&mut steps, &old.holidays, &new.holidays, Component::Holidays);
     if old.mqtt.is_some() || new.mqtt.is_some() {
         steps.push(compare(Component::Mqtt, old.mqtt.as_ref(), new.mqtt.as_ref()));
     }
@@ -279,7 +292,12 @@ fn compare<T: Record + PartialEq>(component: Component, old: Option<&T>, new: Op
 /// What is only data comes and goes without a stop or start.
 const fn appearing(component: &Component) -> Effect {
     match component {
-        Component::Card(_) | Component::Code(_) | Component::List(_) => Effect::Live,
+        Component::Card(_)
+        | Component::Code(_)
+        | Component::Group(_)
+        | Component::Holidays(_)
+        | Component::List(_)
+        | Component::Schedule(_) => Effect::Live,
         Component::Account(_)
         | Component::CardFormat(_)
         | Component::Directory
@@ -306,7 +324,9 @@ const fn ends(component: &Component) -> &'static str {
         Component::CardFormat(_) => "readers that take it are stopped",
         Component::Directory => "its entries are unknown",
         Component::Door(_) => "its running pulse ends",
+        Component::Group(_) => "its people open nothing by it from here on",
         Component::Guard => "every output is released",
+        Component::Holidays(_) | Component::Schedule(_) => "nothing names it any more",
         Component::Http => "pages lose their connection",
         Component::Input(_) => "it is given up",
         Component::Line(_) => "its device is given up",
@@ -368,7 +388,9 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
             | Component::CardFormat(_)
             | Component::Code(_)
             | Component::Directory
+            | Component::Group(_)
             | Component::Guard
+            | Component::Holidays(_)
             | Component::Http
             | Component::Input(_)
             | Component::Line(_)
@@ -376,6 +398,7 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
             | Component::Logins
             | Component::Mqtt
             | Component::Reader(_)
+            | Component::Schedule(_)
             | Component::Sip
             | Component::Site => None,
         };

@@ -355,7 +355,7 @@ impl Keys<'_, '_> {
                 continue;
             }
             let near = nearest(key, &self.known);
-            if near.is_some_and(|near| matches!(near, "card" | "digits" | "password")) {
+            if near.is_some_and(|near| matches!(near, "card" | "digits" | "password" | "pin")) {
                 self.reader.secrets.push(node.span());
             }
             let text = match near {

@@ -87,6 +87,17 @@ pub(crate) enum Command {
         after_help = "Examples:\n  doorline sim press main bell\n  doorline sim card front-reader 26:123,04567\n  doorline sim watch --json"
     )]
     Sim(Sim),
+    /// People and their credentials: cards, PINs, telephones, codes of visitors. The gateway must run; changes count at
+    /// once.
+    #[command(
+        after_help = "Examples:\n  doorline people add alice --name Alice --groups residents --card 123,04567 --pin 4711\n  doorline people add --code new --doors front --uses 1 --until 2026-12-24   # prints a visitor's code\n  doorline people import residents.csv --dry-run\n  doorline people export --format csv > residents.csv   # holds cards and numbers: keep it safe\n  doorline people remove --credential c-4k2mq7xw3abc"
+    )]
+    People(People),
+    /// Who may open what, and what another site file would alter. The gateway must run; nothing opens.
+    #[command(
+        after_help = "Examples:\n  doorline access explain --door front --card 123,04567 --at 2026-12-24T22:10\n  doorline access explain --door front --code 4711\n  doorline access diff new-site.toml"
+    )]
+    Access(Access),
     /// Read, export, verify or rebuild the journal.
     #[command(
         after_help = "Examples:\n  doorline journal tail --follow\n  doorline journal export --format csv > events.csv\n  doorline journal verify && echo whole"
@@ -327,6 +338,157 @@ pub(crate) enum JournalAct {
     Verify,
     /// Throw the index away and make it again from the logs. The gateway must not run.
     Rebuild,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct People {
+    #[command(flatten)]
+    pub(crate) site: SiteFile,
+    #[command(subcommand)]
+    pub(crate) act: PeopleAct,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PeopleForm {
+    /// Comma-separated values, with a head line.
+    Csv,
+    /// A JSON list.
+    Json,
+}
+
+/// Columns of an import line, as options.
+#[derive(Args, Debug)]
+pub(crate) struct Addition {
+    /// Id of the person: 1 to 40 of a-z, 0-9, - and _. Without one, the credential belongs to nobody in particular.
+    pub(crate) person: Option<String>,
+    /// Name of the person.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Groups of the site file, with spaces or commas between; - for none.
+    #[arg(long)]
+    pub(crate) groups: Option<String>,
+    /// Nothing of the person opens.
+    #[arg(long, conflicts_with = "unblock")]
+    pub(crate) block: bool,
+    /// The person is not blocked any more.
+    #[arg(long)]
+    pub(crate) unblock: bool,
+    /// A card: 123,04567; ten digits; hex:04A1B2C3; rev: before the last two for the other byte order; 26:123,04567.
+    #[arg(long)]
+    pub(crate) card: Vec<String>,
+    /// The person's PIN, 4 to 8 digits: after a card, or in a call from a telephone. Others of this machine may see
+    /// it in the list of processes; an import from a file does not show it.
+    #[arg(long)]
+    pub(crate) pin: Option<String>,
+    /// A code that opens by itself, 4 to 8 digits, or `new` for one that is drawn and printed.
+    #[arg(long)]
+    pub(crate) code: Vec<String>,
+    /// A telephone number that opens by calling.
+    #[arg(long)]
+    pub(crate) phone: Vec<String>,
+    /// The telephone needs the person's PIN too.
+    #[arg(long)]
+    pub(crate) phone_needs_pin: bool,
+    /// Doors that these credentials open, beside those of the person's groups.
+    #[arg(long)]
+    pub(crate) doors: Option<String>,
+    /// Schedule of these credentials.
+    #[arg(long)]
+    pub(crate) schedule: Option<String>,
+    /// From when these credentials open: 2026-12-24, 2026-12-24T22:10, or with an offset.
+    #[arg(long)]
+    pub(crate) from: Option<String>,
+    /// Until when; a day without time counts as a whole.
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    /// How often each of them opens.
+    #[arg(long)]
+    pub(crate) uses: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PeopleAct {
+    /// Add a person or credentials, or change them.
+    Add(Box<Addition>),
+    /// Print everybody as lines that an import reads again. They hold cards and numbers, and digests of codes and PINs.
+    Export {
+        /// Form.
+        #[arg(long, value_enum, default_value_t = PeopleForm::Csv)]
+        format: PeopleForm,
+    },
+    /// Read lines of CSV or JSON (- for standard input). Every bad line is told; then nothing is done.
+    Import {
+        /// File.
+        file: PathBuf,
+        /// Check everything and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Who stands in no line is removed.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Print everybody; cards and numbers are masked.
+    List {
+        /// One JSON list.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a person with all credentials, or withdraw one credential.
+    Remove {
+        /// Id of the person.
+        #[arg(required_unless_present = "credential")]
+        person: Option<String>,
+        /// Id of the credential, as `list` shows it.
+        #[arg(long, conflicts_with = "person")]
+        credential: Option<String>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Access {
+    #[command(flatten)]
+    pub(crate) site: SiteFile,
+    #[command(subcommand)]
+    pub(crate) act: AccessAct,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccessAct {
+    /// Say whether it would open, and which rule decides. Exit code 6 if it would not.
+    Explain(Box<Ask>),
+    /// Say what another site file would alter, for whom.
+    Diff {
+        /// The other site file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Ask {
+    /// Door.
+    #[arg(long)]
+    pub(crate) door: String,
+    /// A card, in any of the notations of `doorline people add`.
+    #[arg(long, conflicts_with_all = ["code", "caller"])]
+    pub(crate) card: Option<String>,
+    /// What is typed after the card, or dialled by the caller.
+    #[arg(long)]
+    pub(crate) pin: Option<String>,
+    /// A code, typed at a keypad, or dialled by the caller.
+    #[arg(long, required_unless_present_any = ["card", "caller"])]
+    pub(crate) code: Option<String>,
+    /// The code is dialled by whoever the door called.
+    #[arg(long, requires = "code")]
+    pub(crate) in_call: bool,
+    /// A number that calls the door.
+    #[arg(long)]
+    pub(crate) caller: Option<String>,
+    /// Reader; the first one of the door if not given.
+    #[arg(long)]
+    pub(crate) reader: Option<String>,
+    /// When: 2026-12-24T22:10 in the site's time zone, or with an offset; at this moment if not given.
+    #[arg(long)]
+    pub(crate) at: Option<String>,
 }
 
 #[derive(Args, Debug)]

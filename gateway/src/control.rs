@@ -1,7 +1,9 @@
 //! The control socket: how `doorline sim` reaches a running gateway.
 //!
 //! One request a line, one answer a line, JSON, over a Unix socket in the run folder that only the gateway's
-//! own user can open. It carries injections for virtual devices and nothing else: no door is opened here.
+//! own user can open. It carries injections for virtual devices, and people and their credentials (`doorline people`),
+//! who could change the gateway's files as well. No door is opened here. A request may say that so many bytes of text
+//! come after its line.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -23,6 +25,13 @@ const ASKED: &str = "asked-ns";
 const OLD: Duration = Duration::from_millis(500);
 /// Longest request: a path or a card never needs more.
 const LINE_LIMIT: u64 = 4096;
+/// Field of a request that tells how many bytes of text come after its line; they become the field [`BODY`].
+const BYTES: &str = "body-bytes";
+const BODY: &str = "body";
+/// Longest text: 250 000 lines of an import. One at a time.
+const BODY_LIMIT: u64 = 64 << 20;
+/// For a text to come.
+const BODY_TIME: Duration = Duration::from_secs(30);
 /// Pause after a connection that could not be taken.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Clients at one time.
@@ -46,6 +55,7 @@ where
         UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     let places = std::sync::Arc::new(tokio::sync::Semaphore::new(CLIENTS));
+    let bodies = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -59,7 +69,7 @@ where
         let Ok(place) = std::sync::Arc::clone(&places).try_acquire_owned() else {
             continue;
         };
-        let act = act.clone();
+        let (act, bodies) = (act.clone(), std::sync::Arc::clone(&bodies));
         tokio::spawn(async move {
             let _place = place;
             let (read, mut write) = stream.into_split();
@@ -74,10 +84,22 @@ where
                     Ok(request) if is_old(&request, SystemClock.now()) => {
                         json!({ "error": "the gateway stood still when this was asked; ask again" })
                     }
-                    Ok(request) => match act(request).await {
-                        Ok(value) => json!({ "ok": value }),
-                        Err(text) => json!({ "error": text }),
-                    },
+                    Ok(mut request) => {
+                        // held until it is answered: it is the memory that is rare
+                        let turn = request.get(BYTES).is_some().then(|| bodies.acquire());
+                        let _turn = match turn {
+                            Some(turn) => turn.await.ok(),
+                            None => None,
+                        };
+                        let whole = tokio::time::timeout(BODY_TIME, body(&mut request, &mut lines)).await;
+                        if !whole.unwrap_or(false) {
+                            return;
+                        }
+                        match act(request).await {
+                            Ok(value) => json!({ "ok": value }),
+                            Err(text) => json!({ "error": text }),
+                        }
+                    }
                     Err(e) => json!({ "error": format!("not a JSON request: {e}") }),
                 };
                 if write.write_all(format!("{answer}\n").as_bytes()).await.is_err() {
@@ -86,6 +108,23 @@ where
             }
         });
     }
+}
+
+/// Reads the text after a request that has one; false if it is not what was said.
+async fn body(request: &mut Value, from: &mut (impl tokio::io::AsyncBufRead + Unpin)) -> bool {
+    let Some(length) = request.get(BYTES).and_then(Value::as_u64) else {
+        return request.get(BYTES).is_none();
+    };
+    if length > BODY_LIMIT {
+        return false;
+    }
+    let mut text = String::new();
+    let read = from.take(length).read_to_string(&mut text).await;
+    let whole = read.is_ok_and(|n| n as u64 == length);
+    if let Some(fields) = request.as_object_mut().filter(|_| whole) {
+        fields.insert(BODY.to_owned(), text.into());
+    }
+    whole
 }
 
 fn is_old(request: &Value, now: Instant) -> bool {
@@ -98,6 +137,18 @@ fn is_old(request: &Value, now: Instant) -> bool {
 /// # Errors
 /// If no gateway runs there, or if it refuses ([`Refused`]).
 pub(crate) fn ask(run_dir: &Path, request: &Value) -> anyhow::Result<Value> {
+    exchange(run_dir, request, None)
+}
+
+/// The same, with a text that may be long; the answer may take minutes.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) fn ask_with(run_dir: &Path, request: &Value, text: &str) -> anyhow::Result<Value> {
+    exchange(run_dir, request, Some(text))
+}
+
+fn exchange(run_dir: &Path, request: &Value, text: Option<&str>) -> anyhow::Result<Value> {
     let path = path(run_dir);
     let mut stream = UnixStream::connect(&path).with_context(|| {
         format!(
@@ -105,12 +156,19 @@ pub(crate) fn ask(run_dir: &Path, request: &Value) -> anyhow::Result<Value> {
             path.display()
         )
     })?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let patience = if text.is_some() { 300 } else { 10 };
+    stream.set_read_timeout(Some(Duration::from_secs(patience)))?;
     let mut request = request.clone();
     if let Some(fields) = request.as_object_mut() {
         fields.insert(ASKED.to_owned(), json!(SystemClock.now().as_nanos()));
+        if let Some(text) = text {
+            fields.insert(BYTES.to_owned(), json!(text.len()));
+        }
     }
     stream.write_all(format!("{request}\n").as_bytes())?;
+    if let Some(text) = text {
+        stream.write_all(text.as_bytes())?;
+    }
     let mut line = String::new();
     BufReader::new(stream)
         .read_line(&mut line)

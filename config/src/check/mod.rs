@@ -9,6 +9,7 @@ mod doors;
 mod logins;
 mod outputs;
 mod readers;
+mod schedules;
 mod services;
 mod simulated;
 
@@ -35,6 +36,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     readers::check(&mut check);
     doors::check(&mut check);
     codes::check(&mut check);
+    schedules::check(&mut check);
     simulated::check(&mut check);
     calls::check(&mut check);
     services::check(&mut check);

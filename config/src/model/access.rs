@@ -1,10 +1,11 @@
 //! `[codes.*]` and `[cards.*]`.
 
+use gateway_access::When;
 use gateway_core::{CardFrame, DoorId, PersonId, Secret};
 
 use crate::describe::table;
-use crate::rules::{hidden, into, list, name, parsed, refer, word};
-use crate::value::{CardText, CodeFrom, Digits};
+use crate::rules::{hidden, into, list, name, parsed, refer, when, word};
+use crate::value::{CardText, CodeFrom, Digits, Pin};
 
 table! {
     /// A code that opens doors.
@@ -17,6 +18,8 @@ table! {
         from: Vec<CodeFrom> = "from", list(word(), 1, 2), or("[\"call\"]"), Live;
         /// Person it belongs to; without one it belongs to nobody in particular.
         person: Option<PersonId> = "person", name(), optional, Live;
+        /// When it opens.
+        schedule: When = "schedule", when(), or("\"always\""), Live;
     }
 }
 
@@ -28,7 +31,21 @@ table! {
         card: CardFrame = "card", into(hidden(parsed::<CardText>()), |c| c.0), required, Live;
         /// Person it belongs to; without one it belongs to nobody in particular.
         person: Option<PersonId> = "person", name(), optional, Live;
+        /// What is typed after the card where a reader asks for it (`card-alone`): 4 to 8 digits.
+        pin: Option<Secret> = "pin", into(hidden(parsed::<Pin>()), |p| p.0), optional, Live;
         /// Doors it opens, 1 to 64.
         doors: Vec<DoorId> = "doors", list(refer("door"), 1, 64), required, Live;
+        /// When it opens.
+        schedule: When = "schedule", when(), or("\"always\""), Live;
+    }
+}
+
+table! {
+    /// A group of people: who is in it is kept in the records (`doorline people`), what it opens stands here.
+    pub struct Group {
+        /// Doors its people open, 1 to 64.
+        doors: Vec<DoorId> = "doors", list(refer("door"), 1, 64), required, Live;
+        /// When they open them.
+        schedule: When = "schedule", when(), or("\"always\""), Live;
     }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::boards::{Kmtronic, Modbus, Numato};
 use super::wiegand::WiegandReader;
+use gateway_access::When;
+
 use crate::describe::{choice, table};
-use crate::rules::{Flag, Path, int, ms, parsed, secs, word};
+use crate::rules::{Flag, Path, int, ms, parsed, secs, when, word};
 use crate::value::{Backend, Bias, BootPull, CallIn, Capture, OpenWhen, Playback};
 
 table! {
@@ -210,6 +212,9 @@ table! {
 table! {
     /// A reader of cards, with or without keypad.
     pub struct Reader {
+        /// When a card opens alone. At other times, and while the clock is not believed, the PIN of its holder is
+        /// typed after it: within 10 s, `#` ends it.
+        card_alone: When = "card-alone", when(), or("\"always\""), Live;
         one of
         /// What it is.
         driver: ReaderDriver;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gateway_access::When;
 use gateway_core::{AccountId, ButtonId, DoorId, InputId, LineId, ListId, OutputId, ReaderId};
 
 use crate::describe::table;
-use crate::rules::{list, map, ms, parsed, refer, secs, table, text, word};
+use crate::rules::{list, map, ms, parsed, refer, secs, table, text, when, word};
 use crate::value::{Address, DigitsBy, Duty, Fail, LockKind, LockOwner, OnJournalFault, Relock, RexKind};
 
 table! {
@@ -101,5 +102,7 @@ table! {
         number: Address = "number", parsed(), required, Live;
         /// Name for people, 1 to 60 characters.
         name: Option<String> = "name", text(1, 60), optional, Live;
+        /// When the door listens to them.
+        schedule: When = "schedule", when(), or("\"always\""), Live;
     }
 }

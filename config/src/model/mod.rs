@@ -7,6 +7,7 @@ mod devices;
 mod directory;
 mod doors;
 mod logins;
+mod schedules;
 mod services;
 mod site;
 mod wiegand;
@@ -14,10 +15,11 @@ mod wiegand;
 use std::collections::BTreeMap;
 
 use gateway_core::{
-    AccountId, CredentialId, DoorId, FormatId, InputId, LineId, ListId, OutputId, PanelId, ReaderId,
+    AccountId, CredentialId, DoorId, FormatId, GroupId, HolidaysId, InputId, LineId, ListId, OutputId,
+    PanelId, ReaderId, ScheduleId,
 };
 
-pub use access::{Card, Code};
+pub use access::{Card, Code, Group};
 pub use boards::{Kmtronic, Modbus, Numato};
 pub use calls::{Account, List, Sip, Target};
 pub use devices::{
@@ -27,6 +29,7 @@ pub use devices::{
 pub use directory::Directory;
 pub use doors::{Button, Caller, Door, InputUse, Panel, Rex};
 pub use logins::{Logins, Radius, RadiusServer};
+pub use schedules::{Holidays, Schedule};
 pub use services::{Http, Mqtt};
 pub use site::{Guard, Site};
 pub use wiegand::{CardFormat, ReaderWire, WiegandReader};
@@ -64,6 +67,12 @@ table! {
         codes: BTreeMap<CredentialId, Code> = "codes", map("code"), or("{}"), Live;
         /// Cards that open doors.
         cards: BTreeMap<CredentialId, Card> = "cards", map("card"), or("{}"), Live;
+        /// Groups of people: what the people of the records open.
+        groups: BTreeMap<GroupId, Group> = "groups", map("group"), or("{}"), Live;
+        /// Schedules: times that cards, codes, callers and readers name.
+        schedules: BTreeMap<ScheduleId, Schedule> = "schedules", map("schedule"), or("{}"), Live;
+        /// Lists of holidays that schedules name.
+        holidays: BTreeMap<HolidaysId, Holidays> = "holidays", map("holiday"), or("{}"), Live;
         /// SIP and media sockets.
         sip: Sip = "sip", table(), or("{}"), Restart;
         /// MQTT; without this table there is none.

@@ -1,6 +1,7 @@
 //! The ways a value is read. Each rule checks, converts and describes.
 
 mod nested;
+mod when;
 
 use std::marker::PhantomData;
 use std::ops::RangeInclusive;
@@ -14,6 +15,7 @@ use toml::de::DeValue;
 use crate::describe::{Shape, Unit, prose};
 use crate::fault::FaultKind;
 pub(crate) use nested::{list, map, table, text_or};
+pub(crate) use when::when;
 
 use crate::read::{Node, Reader, Rule, Word, found, nearest, quoted};
 

@@ -6,6 +6,7 @@ mod boards;
 mod card;
 mod directory;
 mod net;
+mod schedule;
 mod scope;
 mod words;
 
@@ -15,7 +16,7 @@ pub use boards::{BoardProfile, ModbusFraming, Parity, Rs485};
 pub(crate) use card::CardText;
 pub use directory::{AttributeName, DirectoryRefresh, DirectoryTls};
 pub use net::{BrokerUrl, Host, HostPort, TopicBase};
-pub(crate) use net::{Digits, SiteNumber};
+pub(crate) use net::{Digits, Pin, SiteNumber};
 pub use scope::UserScope;
 pub use words::{
     Backend, Bias, BootPull, CallIn, CodeFrom, DigitsBy, DiscoveryFormat, Duty, Fail, GuardMode, Keypad,

@@ -236,6 +236,21 @@ impl FromText for Digits {
     }
 }
 
+/// What is typed after a card. Shorter ones are guessed, longer ones written down.
+pub(crate) struct Pin(pub(crate) Secret);
+
+impl FromText for Pin {
+    const WHAT: &'static str = "a PIN";
+    const PATTERN: Option<&'static str> = Some("^[0-9]{4,8}$");
+    fn from_text(text: &str) -> Result<Self, String> {
+        if gateway_access::is_pin_text(text) {
+            Ok(Self(Secret::new(text)))
+        } else {
+            Err("4 to 8 of 0-9".to_owned())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,9 @@
 //! The access decision with 100 000 cards in the policy: `cargo bench -p gateway-access`.
 
 use criterion::{BatchSize, Criterion};
-use gateway_access::{Access, Card, Context, Decision, DoorPolicy, Policy, Request, RexKind, card_frame};
+use gateway_access::{
+    Access, Card, Context, Decision, DoorPolicy, Policy, Request, RexKind, When, card_frame,
+};
 use gateway_core::{CardFrame, DoorId, InputId, Instant, OutputId, ReaderId};
 
 const CARDS: u32 = 100_000;
@@ -12,6 +14,7 @@ const CONTEXT: Context = Context {
     journal_ok: true,
     projection_at_head: true,
     ready: true,
+    wall: None,
 };
 
 fn main() {
@@ -30,6 +33,7 @@ fn main() {
                     at: T0,
                     door: door.clone(),
                     frame: frame(n),
+                    pin: None,
                     reader: reader.clone(),
                 }
             },
@@ -70,6 +74,8 @@ fn policy(door: &DoorId, reader: &ReaderId, rex: &InputId) -> Policy {
         frame: frame(n),
         id: format!("c{n}").parse().expect("a name"),
         person: None,
+        pin: None,
+        when: When::Always,
     };
     Policy {
         cards: (0..CARDS).map(card).collect(),

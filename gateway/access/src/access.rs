@@ -3,47 +3,33 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gateway_core::{CardFrame, DoorId, Factor, InputId, Instant, Origin, Peer, ReaderId, Secret, Subject};
+use gateway_core::{CardFrame, DoorId, Factor, Instant, Peer, RingId, Secret, Subject};
 
 use crate::card::tidy;
 use crate::code::{CodeIndex, CodeMatch};
 use crate::collector::KeyUse;
-use crate::decision::{Decision, Denied, Reason};
+use crate::decision::{Decision, Denied, Explanation, Held, Reason};
+use crate::directory::{Change, Directory};
 use crate::grant::{Grant, GrantParts};
-use crate::lockout::{LockOut, LockOuts, Source};
-use crate::policy::{CodeFrom, DoorPolicy, OnJournalFault, Policy, RexKind};
-use crate::request::{Context, DigitsFrom, Request};
+use crate::judge::{Allowed, Refused, Verdict};
+use crate::lockout::{LockOut, LockOuts};
+use crate::policy::{CodeFrom, DoorPolicy, Policy};
+use crate::request::{Context, Request};
+use crate::schedule::InForce;
 
 /// Decides who may open what.
 ///
 /// Egress (REX and fire) is decided here too, and never refused: neither a faulty journal nor a gateway that is
-/// not ready, neither a lock-out nor an old timestamp concerns it.
+/// not ready, neither a lock-out nor an old timestamp, neither a schedule nor a doubtful clock concerns it.
 #[derive(Debug, Default)]
 pub struct Access {
-    cards: BTreeMap<CardFrame, Vec<usize>>,
-    codes: CodeIndex,
-    doors: BTreeMap<DoorId, Arc<DoorPolicy>>,
+    pub(crate) cards: BTreeMap<CardFrame, Vec<usize>>,
+    pub(crate) codes: CodeIndex,
+    pub(crate) directory: Directory,
+    pub(crate) doors: BTreeMap<DoorId, Arc<DoorPolicy>>,
     last_grant: u64,
-    locks: LockOuts,
-    policy: Policy,
-}
-
-/// Who may, and by which rule.
-struct Allowed {
-    rule: String,
-    subject: Subject,
-}
-
-/// Who may not, and why.
-struct Refused {
-    reason: Reason,
-    subject: Subject,
-}
-
-impl Refused {
-    const fn new(subject: Subject, reason: Reason) -> Self {
-        Self { reason, subject }
-    }
+    pub(crate) locks: LockOuts,
+    pub(crate) policy: Policy,
 }
 
 impl Access {
@@ -73,16 +59,33 @@ impl Access {
     pub fn decide(&mut self, now: Instant, context: &Context, request: Request) -> Decision {
         let (door, factor, ring) = (request.door().clone(), request.factor(), request.ring());
         let Some(at_door) = self.doors.get(&door).map(Arc::clone) else {
-            return Decision::Denied(Denied {
-                door,
-                factor,
-                reason: Reason::UnknownDoor,
-                ring,
-                subject: Subject::Unknown,
-            });
+            return denied(door, factor, ring, Subject::Unknown, Reason::UnknownDoor);
         };
-        match self.judge(now, context, &at_door, request) {
-            Ok(Allowed { rule, subject }) => {
+        let Verdict { result, source } = self.judge(now, context, &at_door, &request);
+        match result {
+            Ok(Allowed { rule, subject, uses }) => {
+                if let Some(source) = source {
+                    self.locks.right(&source);
+                }
+                if let Some((credential, times)) = uses {
+                    // It counts from here on, whatever becomes of it.
+                    let used = credential.clone();
+                    self.directory.apply(Change::Used {
+                        credential: used,
+                        times,
+                    });
+                    return Decision::Held(Held {
+                        credential,
+                        deadline: now + self.policy.limits.grant_life,
+                        door,
+                        factor,
+                        generation: context.generation,
+                        ring,
+                        rule,
+                        subject,
+                        times,
+                    });
+                }
                 self.last_grant += 1;
                 Decision::Granted(Grant::new(GrantParts {
                     deadline: now + self.policy.limits.grant_life,
@@ -96,13 +99,104 @@ impl Access {
                     subject,
                 }))
             }
-            Err(Refused { reason, subject }) => Decision::Denied(Denied {
-                door,
-                factor,
-                reason,
-                ring,
+            Err(Refused { reason, subject }) => {
+                if let Some(source) = source {
+                    self.locks.wrong(now, &self.policy.limits, source);
+                }
+                denied(door, factor, ring, subject, reason)
+            }
+        }
+    }
+
+    /// Lets go a permission whose use was kept. It opens if it is still in time, by the same configuration, and the
+    /// credential was not withdrawn meanwhile.
+    pub fn release(&mut self, now: Instant, context: &Context, held: Held) -> Decision {
+        let door = self.doors.get(&held.door);
+        let reason = if !context.ready {
+            Some(Reason::NotReady)
+        } else if context.generation != held.generation {
+            Some(Reason::ConfigChanged)
+        } else if now > held.deadline {
+            Some(Reason::UseNotKept)
+        } else if !self.directory.has(&held.credential) {
+            Some(Reason::Blocked)
+        } else {
+            None
+        };
+        let Held {
+            door: id,
+            factor,
+            ring,
+            rule,
+            subject,
+            generation,
+            ..
+        } = held;
+        match (door, reason) {
+            (Some(door), None) => {
+                self.last_grant += 1;
+                Decision::Granted(Grant::new(GrantParts {
+                    deadline: now + self.policy.limits.grant_life,
+                    door: id,
+                    factor,
+                    generation,
+                    id: self.last_grant,
+                    output: door.output.clone(),
+                    ring,
+                    rule,
+                    subject,
+                }))
+            }
+            (None, _) => denied(id, factor, ring, subject, Reason::UnknownDoor),
+            (Some(_), Some(reason)) => denied(id, factor, ring, subject, reason),
+        }
+    }
+
+    /// Gives up a permission whose use could not be kept. The use is spent: nobody knows what is on the medium.
+    pub fn give_up(&mut self, held: Held) -> Decision {
+        denied(
+            held.door,
+            held.factor,
+            held.ring,
+            held.subject,
+            Reason::UseNotKept,
+        )
+    }
+
+    /// Takes the people and credentials of the records, before the first decision.
+    pub fn set_directory(&mut self, directory: Directory) {
+        self.directory = directory;
+    }
+
+    /// Takes a change of people and credentials.
+    pub fn change(&mut self, change: Change) {
+        self.directory.apply(change);
+    }
+
+    /// People and credentials.
+    #[must_use]
+    pub const fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// What [`decide`](Self::decide) would say of the request, and why. Nothing is counted, and no Grant comes of it.
+    #[must_use]
+    pub fn explain(&self, now: Instant, context: &Context, request: &Request) -> Explanation {
+        let Some(door) = self.doors.get(request.door()) else {
+            return Explanation {
+                result: Err(Reason::UnknownDoor),
+                subject: Subject::Unknown,
+            };
+        };
+        match self.judge(now, context, door, request).result {
+            Ok(Allowed { rule, subject, .. }) => Explanation {
+                result: Ok(rule),
                 subject,
-            }),
+            },
+            Err(Refused { reason, subject }) => Explanation {
+                result: Err(reason),
+                subject,
+            },
         }
     }
 
@@ -114,7 +208,30 @@ impl Access {
             self.codes
                 .find(&self.policy.codes, &Secret::new(digits), door, from),
             CodeMatch::Opens(_)
-        )
+        ) || self.is_personal_code(door, from, &Secret::new(digits))
+    }
+
+    /// Is this text the PIN that this caller may dial? As [`is_pin`](Self::is_pin).
+    #[must_use]
+    pub fn is_caller_pin(&self, peer: &Peer, digits: &str) -> bool {
+        peer.trusted && self.is_pin_of_phone(&peer.address, &Secret::new(digits))
+    }
+
+    /// Is this text the PIN that completes the card? For [`DigitCollector::push`](crate::DigitCollector::push);
+    /// decides nothing and counts nothing.
+    #[must_use]
+    pub fn is_pin(&self, frame: &CardFrame, digits: &str) -> bool {
+        self.is_pin_of(frame, &Secret::new(digits))
+    }
+
+    /// Is this caller one of those whom the door listens to at this time? For whether a call is answered; decides
+    /// nothing and counts nothing.
+    #[must_use]
+    pub fn listens(&self, context: &Context, door: &DoorId, peer: &Peer) -> bool {
+        self.doors.get(door).is_some_and(|door| {
+            let mut callers = door.callers.iter().filter(|c| c.pattern.matches(peer));
+            callers.any(|c| self.policy.schedules.look(&c.when, context.wall) == InForce::Yes)
+        }) || self.phone_opens(context, door, peer).is_ok()
     }
 
     /// Which special keys belong to codes.
@@ -155,323 +272,14 @@ impl Access {
     pub const fn locks_evicted(&self) -> u64 {
         self.locks.evicted
     }
-
-    fn judge(
-        &mut self,
-        now: Instant,
-        context: &Context,
-        door: &DoorPolicy,
-        request: Request,
-    ) -> Result<Allowed, Refused> {
-        match request {
-            Request::Rex { input, .. } => exit(door, input),
-            Request::Fire { .. } => self.fire(),
-            Request::Caller { peer, .. } => {
-                self.fit(context, door, contact(&peer))?;
-                self.caller(now, door, &peer)
-            }
-            Request::Card {
-                at,
-                door: name,
-                frame,
-                reader,
-            } => {
-                self.fit(context, door, Subject::Unknown)?;
-                self.fresh(now, at, Subject::Unknown)?;
-                self.card(now, door, &name, &frame, &reader)
-            }
-            Request::Command {
-                origin, permitted, ..
-            } => {
-                self.fit(context, door, origin.subject.clone())?;
-                self.command(now, context, &origin, permitted)
-            }
-            Request::Digits {
-                at,
-                digits,
-                door: name,
-                from,
-                winner,
-                ..
-            } => {
-                let subject = match &from {
-                    DigitsFrom::Called { subject, .. } => subject.clone(),
-                    DigitsFrom::Caller(peer) => contact(peer),
-                };
-                self.fit(context, door, subject.clone())?;
-                self.fresh(now, at, subject.clone())?;
-                if !winner {
-                    return Err(Refused::new(subject, Reason::NoAuthority));
-                }
-                self.digits(now, door, &name, &digits, &from, subject)
-            }
-            Request::KeypadCode {
-                at,
-                digits,
-                door: name,
-                reader,
-            } => {
-                self.fit(context, door, Subject::Unknown)?;
-                self.fresh(now, at, Subject::Unknown)?;
-                self.keypad(now, door, &name, &digits, &reader)
-            }
-        }
-    }
-
-    /// Is the gateway in a state to let anybody in? Never asked for egress.
-    fn fit(&self, context: &Context, door: &DoorPolicy, subject: Subject) -> Result<(), Refused> {
-        let reason = if !context.ready {
-            Reason::NotReady
-        } else if !context.projection_at_head {
-            Reason::ProjectionBehind
-        } else if !context.journal_ok && door.on_journal_fault == OnJournalFault::Refuse {
-            Reason::JournalFault
-        } else {
-            return Ok(());
-        };
-        Err(Refused::new(subject, reason))
-    }
-
-    fn fresh(&self, now: Instant, at: Instant, subject: Subject) -> Result<(), Refused> {
-        // A time in the future comes from another clock and says nothing about the age.
-        let age = now.since(at).max(at.since(now));
-        if age > self.policy.limits.max_age {
-            return Err(Refused::new(subject, Reason::Stale { age }));
-        }
-        Ok(())
-    }
-
-    fn unlocked(&self, now: Instant, source: &Source, subject: &Subject) -> Result<(), Refused> {
-        match self.locks.left(now, &self.policy.limits, source) {
-            Some(left) => Err(Refused::new(subject.clone(), Reason::LockedOut { left })),
-            None => Ok(()),
-        }
-    }
-
-    fn wrong(&mut self, now: Instant, source: Source, subject: Subject, reason: Reason) -> Refused {
-        self.locks.wrong(now, &self.policy.limits, source);
-        Refused::new(subject, reason)
-    }
-
-    fn fire(&self) -> Result<Allowed, Refused> {
-        match &self.policy.fire {
-            Some(input) => Ok(Allowed {
-                rule: format!("fire input {input}"),
-                subject: Subject::Input(input.clone()),
-            }),
-            None => Err(Refused::new(Subject::Unknown, Reason::FireNotConfigured)),
-        }
-    }
-
-    fn caller(&mut self, now: Instant, door: &DoorPolicy, peer: &Peer) -> Result<Allowed, Refused> {
-        let (subject, source) = (contact(peer), caller_source(peer));
-        self.unlocked(now, &source, &subject)?;
-        match listed_caller(door, peer) {
-            Ok(name) => {
-                self.locks.right(&source);
-                Ok(Allowed {
-                    rule: format!("listed caller {name:?} calls the door"),
-                    subject,
-                })
-            }
-            Err(reason) => Err(self.wrong(now, source, subject, reason)),
-        }
-    }
-
-    fn card(
-        &mut self,
-        now: Instant,
-        door: &DoorPolicy,
-        name: &DoorId,
-        frame: &CardFrame,
-        reader: &ReaderId,
-    ) -> Result<Allowed, Refused> {
-        if !door.readers.contains(reader) {
-            return Err(Refused::new(Subject::Unknown, Reason::ReaderElsewhere));
-        }
-        let source = Source::Reader(reader.clone());
-        self.unlocked(now, &source, &Subject::Unknown)?;
-        let mut elsewhere = None;
-        let known = tidy(frame).and_then(|frame| self.cards.get(&frame));
-        for card in known
-            .into_iter()
-            .flatten()
-            .filter_map(|at| self.policy.cards.get(*at))
-        {
-            let subject = match &card.person {
-                Some(person) => Subject::Person(person.clone()),
-                None => Subject::Credential(card.id.clone()),
-            };
-            if card.doors.contains(name) {
-                let rule = format!("card {:?} at reader {reader}", card.id);
-                self.locks.right(&source);
-                return Ok(Allowed { rule, subject });
-            }
-            elsewhere = Some(subject);
-        }
-        match elsewhere {
-            // A resident at the wrong door does not guess.
-            Some(subject) => Err(Refused::new(subject, Reason::CardNotForDoor)),
-            None => {
-                let reason = Reason::CardUnknown { bits: frame.bits };
-                Err(self.wrong(now, source, Subject::Unknown, reason))
-            }
-        }
-    }
-
-    fn command(
-        &mut self,
-        now: Instant,
-        context: &Context,
-        origin: &Origin,
-        permitted: bool,
-    ) -> Result<Allowed, Refused> {
-        let subject = origin.subject.clone();
-        match origin.factor {
-            Factor::Api | Factor::Local | Factor::Mqtt | Factor::Web => {}
-            Factor::ByPanel
-            | Factor::Caller
-            | Factor::Card
-            | Factor::Code
-            | Factor::Digits
-            | Factor::Fire
-            | Factor::Rex => return Err(Refused::new(subject, Reason::FactorNotCommand)),
-        }
-        // A command is accepted only once its record is durable, so it cannot be accepted without journal.
-        if !context.journal_ok {
-            return Err(Refused::new(subject, Reason::JournalFault));
-        }
-        let source = Source::client(&subject.to_string());
-        self.unlocked(now, &source, &subject)?;
-        if !permitted {
-            return Err(self.wrong(now, source, subject, Reason::NotPermitted));
-        }
-        self.locks.right(&source);
-        Ok(Allowed {
-            rule: format!(
-                "command by {} of {subject}, who may open this door",
-                origin.factor
-            ),
-            subject,
-        })
-    }
-
-    fn digits(
-        &mut self,
-        now: Instant,
-        door: &DoorPolicy,
-        name: &DoorId,
-        digits: &Secret,
-        from: &DigitsFrom,
-        subject: Subject,
-    ) -> Result<Allowed, Refused> {
-        let source = match from {
-            DigitsFrom::Called { subject, .. } => Source::caller(&subject.to_string()),
-            DigitsFrom::Caller(peer) => caller_source(peer),
-        };
-        self.unlocked(now, &source, &subject)?;
-        let who = match from {
-            DigitsFrom::Called { listed: false, .. } => {
-                return Err(Refused::new(subject, Reason::NotListed));
-            }
-            DigitsFrom::Called { listed: true, .. } if !door.digits_by_list => {
-                return Err(Refused::new(subject, Reason::DigitsNotAllowed));
-            }
-            DigitsFrom::Called { listed: true, .. } => "a called target of the list".to_owned(),
-            DigitsFrom::Caller(peer) => match listed_caller(door, peer) {
-                Ok(name) => format!("listed caller {name:?}"),
-                Err(reason) => return Err(self.wrong(now, source, subject, reason)),
-            },
-        };
-        let code = self.code(now, digits, name, CodeFrom::Call, source, subject.clone())?;
-        Ok(Allowed {
-            rule: format!("code {code:?} dialled by {who}"),
-            subject,
-        })
-    }
-
-    fn keypad(
-        &mut self,
-        now: Instant,
-        door: &DoorPolicy,
-        name: &DoorId,
-        digits: &Secret,
-        reader: &ReaderId,
-    ) -> Result<Allowed, Refused> {
-        if !door.readers.contains(reader) {
-            return Err(Refused::new(Subject::Unknown, Reason::ReaderElsewhere));
-        }
-        let source = Source::Keypad(reader.clone());
-        self.unlocked(now, &source, &Subject::Unknown)?;
-        let code = self.code(now, digits, name, CodeFrom::Keypad, source, Subject::Unknown)?;
-        Ok(Allowed {
-            rule: format!("code {code:?} at keypad {reader}"),
-            subject: Subject::Credential(code),
-        })
-    }
-
-    fn code(
-        &mut self,
-        now: Instant,
-        digits: &Secret,
-        door: &DoorId,
-        from: CodeFrom,
-        source: Source,
-        subject: Subject,
-    ) -> Result<gateway_core::CredentialId, Refused> {
-        let reason = match self.codes.find(&self.policy.codes, digits, door, from) {
-            CodeMatch::Opens(at) => match self.policy.codes.get(at) {
-                Some(code) => {
-                    self.locks.right(&source);
-                    return Ok(code.id.clone());
-                }
-                None => Reason::CodeUnknown,
-            },
-            CodeMatch::Elsewhere => Reason::CodeNotForDoor,
-            CodeMatch::Unknown => Reason::CodeUnknown,
-        };
-        Err(self.wrong(now, source, subject, reason))
-    }
 }
 
-fn exit(door: &DoorPolicy, input: InputId) -> Result<Allowed, Refused> {
-    let reason = match door.rex.get(&input) {
-        Some(RexKind::Unlock) => {
-            return Ok(Allowed {
-                rule: format!("exit input {input}"),
-                subject: Subject::Input(input),
-            });
-        }
-        // These open by themselves; there is nothing to operate.
-        Some(RexKind::Parallel | RexKind::ShuntOnly) => Reason::RexNotUnlock,
-        None => Reason::RexUnknown,
-    };
-    Err(Refused::new(Subject::Input(input), reason))
-}
-
-fn contact(peer: &Peer) -> Subject {
-    if peer.trusted {
-        Subject::Contact(peer.address.clone())
-    } else {
-        Subject::Unknown
-    }
-}
-
-/// Callers nobody vouches for share one count: else anybody could lock out a number by using its name.
-fn caller_source(peer: &Peer) -> Source {
-    if peer.trusted {
-        Source::caller(&contact(peer).to_string())
-    } else {
-        Source::Others
-    }
-}
-
-fn listed_caller<'a>(door: &'a DoorPolicy, peer: &Peer) -> Result<&'a str, Reason> {
-    if !peer.trusted {
-        return Err(Reason::CallerUntrusted);
-    }
-    let listed = door.callers.iter().find(|caller| caller.pattern.matches(peer));
-    listed
-        .map(|caller| caller.name.as_str())
-        .ok_or(Reason::CallerUnlisted)
+fn denied(door: DoorId, factor: Factor, ring: Option<RingId>, subject: Subject, reason: Reason) -> Decision {
+    Decision::Denied(Denied {
+        door,
+        factor,
+        reason,
+        ring,
+        subject,
+    })
 }

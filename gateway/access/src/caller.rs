@@ -65,7 +65,18 @@ fn split(address: &str) -> (String, Option<String>) {
     (user, host)
 }
 
+/// The user part of an address, as [`CallerPattern`] compares it.
+pub(crate) fn user_of(address: &str) -> String {
+    split(address).0
+}
+
 impl CallerPattern {
+    /// The number or user, with its wildcards.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
     /// Reads a pattern.
     ///
     /// # Errors

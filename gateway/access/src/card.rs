@@ -5,8 +5,9 @@
 //! simply another, unknown card.
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
-use gateway_card::{Fields, Format, ValueError, format_named};
+use gateway_card::{Fields, Format, ValueError, format_named, formats};
 use gateway_core::CardFrame;
 
 /// Longest frame in bits.
@@ -44,6 +45,12 @@ pub enum CardError {
         /// Bits.
         bits: u16,
     },
+    /// The text is built in no known way. It is not shown, because it may be nearly a card.
+    #[error(
+        "no card: expected facility,number; ten digits; hex: with 3 to 8 bytes; either of the two after rev: for the \
+         other byte order; or bits:facility,number, bits:hex:digits"
+    )]
+    Notation,
     /// A field is too large for the layout.
     #[error("{field} {found} does not fit: at most {max} in {bits} bits")]
     Range {
@@ -179,6 +186,50 @@ pub(crate) fn tidy(frame: &CardFrame) -> Option<CardFrame> {
         bits: frame.bits,
         data,
     })
+}
+
+/// Facility and number by each published format of this length whose parity holds, and the number that the whole card
+/// is: what stands between the parity bits, or everything where a length has none.
+pub(crate) fn fields(frame: &CardFrame) -> (Vec<(u32, u64)>, Option<u64>) {
+    let read = |format: &Format| {
+        let fits = format.bits() == usize::from(frame.bits) && format.fits(frame);
+        fits.then(|| format.read(frame)).flatten()
+    };
+    let numbered: std::collections::BTreeSet<(u32, u64)> = formats()
+        .iter()
+        .filter_map(read)
+        .filter_map(|fields| Some((u32::try_from(fields.facility?).ok()?, fields.number?)))
+        .collect();
+    let between = || {
+        let whole = [true, false]
+            .into_iter()
+            .filter_map(|with| meant(frame.bits, with));
+        whole
+            .filter_map(read)
+            .next()
+            .map(|_| number(&frame.data, &(1..=frame.bits - 2)))
+    };
+    let value = match frame.bits {
+        24 | 32 | 40 | 48 | 56 | 64 => Some(number(&frame.data, &(0..=frame.bits - 1))),
+        26 | 33 | 34 | 37 => between(),
+        _ => None,
+    };
+    (numbered.into_iter().collect(), value)
+}
+
+/// The bits of a range as a number; at most 64 of them.
+fn number(data: &[u8], range: &RangeInclusive<u16>) -> u64 {
+    range
+        .clone()
+        .fold(0, |sum, at| sum << 1 | u64::from(bit(data, at)))
+}
+
+/// Hexadecimal digits as [`card_frame`] wants them: left-aligned.
+pub(crate) fn hex_of(frame: &CardFrame) -> String {
+    let digits = usize::from(frame.bits.div_ceil(4));
+    let mut text: String = frame.data.iter().map(|b| format!("{b:02x}")).collect();
+    text.truncate(digits);
+    text
 }
 
 /// What may be shown of a card: its last eight bits as two hexadecimal digits, the rest as `*`.

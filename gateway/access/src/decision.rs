@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use gateway_core::{DoorEvent, DoorId, Factor, Refusal, RingId, Subject};
+use gateway_core::{CredentialId, DoorEvent, DoorId, Factor, Instant, Refusal, RingId, ScheduleId, Subject};
 
 use crate::grant::Grant;
 
@@ -15,6 +15,44 @@ pub enum Decision {
     Denied(Denied),
     /// Yes, once.
     Granted(Grant),
+    /// Yes, as soon as it is on the medium that the credential was used:
+    /// [`Access::release`](crate::Access::release).
+    Held(Held),
+}
+
+/// A permission of a credential that opens so many times and no more: the use must be kept first, or a power cut
+/// would give it back. Like a Grant it cannot be copied or made elsewhere, and it opens nothing by itself.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Held {
+    pub(crate) credential: CredentialId,
+    pub(crate) deadline: Instant,
+    pub(crate) door: DoorId,
+    pub(crate) factor: Factor,
+    pub(crate) generation: u64,
+    pub(crate) ring: Option<RingId>,
+    pub(crate) rule: String,
+    pub(crate) subject: Subject,
+    pub(crate) times: u32,
+}
+
+impl Held {
+    /// What is to be kept: this credential, used so often.
+    #[must_use]
+    pub const fn to_keep(&self) -> (&CredentialId, u32) {
+        (&self.credential, self.times)
+    }
+
+    /// Kept later than this, it opens nothing.
+    #[must_use]
+    pub const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The call it belongs to.
+    #[must_use]
+    pub const fn ring(&self) -> Option<RingId> {
+        self.ring
+    }
 }
 
 impl Decision {
@@ -24,6 +62,7 @@ impl Decision {
         match self {
             Self::Denied(denied) => denied.reason.to_string(),
             Self::Granted(grant) => grant.parts().rule.clone(),
+            Self::Held(held) => held.rule.clone(),
         }
     }
 
@@ -31,10 +70,19 @@ impl Decision {
     #[must_use]
     pub fn granted(self) -> Option<Grant> {
         match self {
-            Self::Denied(_) => None,
+            Self::Denied(_) | Self::Held(_) => None,
             Self::Granted(grant) => Some(grant),
         }
     }
+}
+
+/// What would be decided, without deciding it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The rule that would open, in words, or why it would not.
+    pub result: Result<String, Reason>,
+    /// Who asks.
+    pub subject: Subject,
 }
 
 /// A refused request.
@@ -67,26 +115,37 @@ impl Denied {
     #[must_use]
     pub const fn refusal(&self) -> Refusal {
         match self.reason {
-            Reason::JournalFault => Refusal::Fault,
+            Reason::JournalFault | Reason::UseNotKept => Refusal::Fault,
             Reason::LockedOut { .. } => Refusal::Overload,
             Reason::NotReady | Reason::ProjectionBehind => Refusal::NotReady,
             Reason::Stale { .. } => Refusal::Stale,
             Reason::UnknownDoor => Refusal::Unknown,
-            Reason::CallerUnlisted
+            Reason::Blocked
+            | Reason::CallerUnlisted
             | Reason::CallerUntrusted
             | Reason::CardNotForDoor
             | Reason::CardUnknown { .. }
+            | Reason::ClockUntrusted { .. }
             | Reason::CodeNotForDoor
             | Reason::CodeUnknown
+            | Reason::ConfigChanged
+            | Reason::CredentialNotForDoor
             | Reason::DigitsNotAllowed
+            | Reason::Expired
             | Reason::FactorNotCommand
             | Reason::FireNotConfigured
             | Reason::NoAuthority
             | Reason::NotListed
+            | Reason::NotNow { .. }
             | Reason::NotPermitted
+            | Reason::NotYetValid
+            | Reason::PinMissing
+            | Reason::PinNeeded
+            | Reason::PinWrong
             | Reason::ReaderElsewhere
             | Reason::RexNotUnlock
-            | Reason::RexUnknown => Refusal::Forbidden,
+            | Reason::RexUnknown
+            | Reason::UsedUp => Refusal::Forbidden,
         }
     }
 }
@@ -95,6 +154,8 @@ impl Denied {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
+    /// The person is blocked, or gone.
+    Blocked,
     /// The caller is not listed at this door.
     CallerUnlisted,
     /// The network does not vouch for the caller.
@@ -106,12 +167,23 @@ pub enum Reason {
         /// Its length in bits.
         bits: u16,
     },
+    /// It is limited in time, and the clock is not believed.
+    ClockUntrusted {
+        /// By which schedule; `None` is by its first or last day.
+        schedule: Option<ScheduleId>,
+    },
     /// The code is known, but not for this door or not from here.
     CodeNotForDoor,
     /// No such code.
     CodeUnknown,
+    /// The credential is known, but not for this door or not from here.
+    CredentialNotForDoor,
+    /// The configuration changed between the decision and its opening.
+    ConfigChanged,
     /// Nobody may open this door by digits.
     DigitsNotAllowed,
+    /// Its last day is over, or that of its person.
+    Expired,
     /// A command must come by API, web, MQTT or the command line.
     FactorNotCommand,
     /// The site has no fire input.
@@ -127,10 +199,23 @@ pub enum Reason {
     NoAuthority,
     /// The answering party is not a target of the call list.
     NotListed,
+    /// It is limited in time, and this is another time.
+    NotNow {
+        /// By which schedule; `None` is never.
+        schedule: Option<ScheduleId>,
+    },
     /// The client's scope does not include this door.
     NotPermitted,
     /// The gateway starts, stops or is not the only one.
     NotReady,
+    /// Its first day has not come, or that of its person.
+    NotYetValid,
+    /// The reader asks for a PIN beside the card, and its holder has none.
+    PinMissing,
+    /// The card is good; the reader asks for the PIN of its holder too.
+    PinNeeded,
+    /// The card is good, the PIN is not that of its holder.
+    PinWrong,
     /// Restrictions of the past are not read yet.
     ProjectionBehind,
     /// The reader is at another door.
@@ -146,18 +231,37 @@ pub enum Reason {
     },
     /// No such door.
     UnknownDoor,
+    /// It could not be kept in time that the credential was used.
+    UseNotKept,
+    /// It was used as often as it may be.
+    UsedUp,
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Blocked => f.write_str("the person is blocked or gone"),
             Self::CallerUnlisted => f.write_str("the caller is not listed at this door"),
             Self::CallerUntrusted => f.write_str("the network does not vouch for the caller's number"),
             Self::CardNotForDoor => f.write_str("the card does not open this door"),
             Self::CardUnknown { bits } => write!(f, "unknown card of {bits} bits"),
+            Self::ClockUntrusted { schedule: None } => {
+                f.write_str("it is valid for some days only, and the clock is not trusted")
+            }
+            Self::ClockUntrusted {
+                schedule: Some(schedule),
+            } => {
+                write!(
+                    f,
+                    "schedule {schedule} cannot be looked up: the clock is not trusted"
+                )
+            }
             Self::CodeNotForDoor => f.write_str("the code does not open this door from here"),
             Self::CodeUnknown => f.write_str("wrong code"),
+            Self::CredentialNotForDoor => f.write_str("it does not open this door from here"),
+            Self::ConfigChanged => f.write_str("the configuration changed meanwhile"),
             Self::DigitsNotAllowed => f.write_str("nobody may open this door by digits"),
+            Self::Expired => f.write_str("it is not valid any more"),
             Self::FactorNotCommand => f.write_str("a command comes by API, web, MQTT or command line only"),
             Self::FireNotConfigured => f.write_str("the site has no fire input"),
             Self::JournalFault => f.write_str("the journal cannot be written"),
@@ -172,14 +276,24 @@ impl fmt::Display for Reason {
                 f.write_str("the leg has no authority: it is not the confirmed winner of the call")
             }
             Self::NotListed => f.write_str("the answering party is not on the call list"),
+            Self::NotNow { schedule: Some(id) } => write!(f, "outside schedule {id}"),
+            Self::NotNow { schedule: None } => f.write_str("it opens at no time"),
             Self::NotPermitted => f.write_str("the client may not open this door"),
             Self::NotReady => f.write_str("the gateway is not ready"),
+            Self::NotYetValid => f.write_str("it is not valid yet"),
+            Self::PinMissing => {
+                f.write_str("the PIN is needed too at this time, and the holder of the card has none")
+            }
+            Self::PinNeeded => f.write_str("the PIN is needed too at this time"),
+            Self::PinWrong => f.write_str("wrong PIN"),
             Self::ProjectionBehind => f.write_str("the restrictions in the journal are not read yet"),
             Self::ReaderElsewhere => f.write_str("the reader is not at this door"),
             Self::RexNotUnlock => f.write_str("this exit input does not unlock"),
             Self::RexUnknown => f.write_str("the input is no exit input of this door"),
             Self::Stale { age } => write!(f, "old news: {} ms old", age.as_millis()),
             Self::UnknownDoor => f.write_str("no such door"),
+            Self::UseNotKept => f.write_str("it could not be written down that it was used"),
+            Self::UsedUp => f.write_str("it was used as often as it may be"),
         }
     }
 }

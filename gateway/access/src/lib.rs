@@ -5,23 +5,37 @@
 mod access;
 mod caller;
 mod card;
+mod card_key;
 mod code;
 mod collector;
 mod decision;
+mod directory;
 mod grant;
+mod judge;
 mod lockout;
+mod pin;
 mod policy;
 mod request;
+mod rights;
+mod schedule;
 
 pub use access::Access;
 pub use caller::{CallerPattern, CallerPatternError};
 pub use card::{CardError, MAX_BITS, card_frame, masked};
-pub use code::{MAX_CODE, PrefixConflict, is_code_text, prefix_conflicts};
+pub use card_key::CardKey;
+pub use code::{MAX_CODE, PrefixConflict, is_code_text, is_pin_text, prefix_conflicts};
 pub use collector::{DigitCollector, Entry, INTER_DIGIT, KeyUse};
-pub use decision::{Decision, Denied, Reason};
+pub use decision::{Decision, Denied, Explanation, Held, Reason};
+pub use directory::{Change, Credential, Directory, Person, Proof, Validity};
 pub use grant::{Grant, GrantParts};
 pub use lockout::{LockOut, Source, SourceError};
+pub use pin::{PinKey, PinTag};
 pub use policy::{
-    Caller, Card, Code, CodeFrom, DoorPolicy, Limits, OnJournalFault, Policy, RexKind, Throttle,
+    Caller, Card, Code, CodeFrom, DoorPolicy, Group, Limits, OnJournalFault, Policy, ReaderPolicy, RexKind,
+    Throttle,
 };
 pub use request::{Context, DigitsFrom, Request};
+pub use rights::RightOf;
+pub use schedule::{
+    ExceptionLine, HolidayLine, InForce, Quarters, Schedule, ScheduleText, Schedules, TimesLine, When,
+};

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gateway_core::{CardFrame, CredentialId, DoorId, InputId, OutputId, PersonId, ReaderId, Secret};
+use gateway_core::{CardFrame, CredentialId, DoorId, GroupId, InputId, OutputId, PersonId, ReaderId, Secret};
 
 use crate::caller::CallerPattern;
+use crate::schedule::{Schedules, When};
 
 /// Everything the decision knows.
 #[derive(Clone, Debug, Default)]
@@ -18,11 +19,34 @@ pub struct Policy {
     pub doors: BTreeMap<DoorId, DoorPolicy>,
     /// The input that releases the doors in a fire.
     pub fire: Option<InputId>,
+    /// What the groups of people open.
+    pub groups: BTreeMap<GroupId, Group>,
     /// Random bytes of this process: codes are found through a keyed digest, so that the time a lookup takes
     /// says nothing about the codes.
     pub index_key: [u8; 32],
     /// Ages, times and bounds.
     pub limits: Limits,
+    /// What readers ask for beside a card; a reader that is not here asks for nothing.
+    pub readers: BTreeMap<ReaderId, ReaderPolicy>,
+    /// Schedules that the others name.
+    pub schedules: Schedules,
+}
+
+/// What a group of people opens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// Doors.
+    pub doors: BTreeSet<DoorId>,
+    /// When.
+    pub when: When,
+}
+
+/// A reader.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReaderPolicy {
+    /// When a card opens alone. At other times, and while a schedule cannot be looked up because the clock is not
+    /// believed, the PIN of its holder is needed too.
+    pub card_alone: When,
 }
 
 /// One door.
@@ -89,6 +113,10 @@ pub struct Card {
     pub id: CredentialId,
     /// Whose it is.
     pub person: Option<PersonId>,
+    /// What is typed after the card where a reader asks for it: 4 to 8 of `0-9`.
+    pub pin: Option<Secret>,
+    /// When it opens.
+    pub when: When,
 }
 
 /// A digit code.
@@ -102,6 +130,8 @@ pub struct Code {
     pub from: BTreeSet<CodeFrom>,
     /// Its name.
     pub id: CredentialId,
+    /// When it opens.
+    pub when: When,
 }
 
 /// Where a code may be typed.
@@ -113,6 +143,15 @@ pub enum CodeFrom {
     Keypad,
 }
 
+impl CodeFrom {
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::Call => "in a call",
+            Self::Keypad => "at a keypad",
+        }
+    }
+}
+
 /// A caller a door listens to.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -120,6 +159,8 @@ pub struct Caller {
     pub name: String,
     /// Number or address of record.
     pub pattern: CallerPattern,
+    /// When the door listens to them.
+    pub when: When,
 }
 
 /// Ages, times and bounds of the decision.

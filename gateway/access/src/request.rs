@@ -1,7 +1,7 @@
 //! What is asked of the decision, and the circumstances it needs to know.
 
 use gateway_core::{
-    CardFrame, DoorId, Factor, InputId, Instant, Origin, Peer, ReaderId, RingId, Secret, Subject,
+    CardFrame, DoorId, Factor, InputId, Instant, Origin, Peer, ReaderId, RingId, Secret, Subject, Timestamp,
 };
 
 /// The state of the gateway at the moment of a request.
@@ -15,6 +15,8 @@ pub struct Context {
     pub projection_at_head: bool,
     /// False while the gateway starts, stops, or found another instance under its name.
     pub ready: bool,
+    /// The wall clock; `None` while it is not believed. What is limited in time is refused then.
+    pub wall: Option<Timestamp>,
 }
 
 /// Somebody wants a door to open.
@@ -31,12 +33,14 @@ pub enum Request {
     },
     /// A card was read.
     Card {
-        /// When, by the reader's timestamp.
+        /// When, by the reader's timestamp; with a PIN, when its last key was pressed.
         at: Instant,
         /// The door.
         door: DoorId,
         /// Its bits.
         frame: CardFrame,
+        /// What was typed after it, where the reader asked for a PIN.
+        pin: Option<Secret>,
         /// Where.
         reader: ReaderId,
     },

@@ -75,6 +75,7 @@ fn a_card_with_wrong_parity_or_length_is_another_card() {
             at,
             door,
             mut frame,
+            pin,
             reader,
         } = card(T0, "front", "front-reader", "26:123,04567")
         else {
@@ -85,6 +86,7 @@ fn a_card_with_wrong_parity_or_length_is_another_card() {
             at,
             door,
             frame,
+            pin,
             reader,
         }
     };
@@ -108,6 +110,7 @@ fn a_card_names_its_person_and_a_spare_card_itself() {
     let mut subject = |request| match access.decide(T0, &FIT, request) {
         Decision::Granted(grant) => grant.spend().subject,
         Decision::Denied(denied) => denied.subject,
+        Decision::Held(_) => unreachable!("nothing here is counted"),
     };
     assert_eq!(
         subject(card(T0, "front", "front-reader", "26:123,04567")).to_string(),
@@ -487,6 +490,7 @@ fn contexts() -> Vec<Context> {
             journal_ok: n & 1 > 0,
             projection_at_head: n & 2 > 0,
             ready: n & 4 > 0,
+            wall: None,
         })
         .collect()
 }

@@ -345,6 +345,7 @@ proptest! {
                         journal_ok: model.journal,
                         projection_at_head: model.projection,
                         ready: model.ready,
+                        wall: None,
                     };
                     let decision = access.decide(at(now), &context, request(ask, at(now), *age));
                     let allowed = model.allows(now, ask, *age);
@@ -357,6 +358,7 @@ proptest! {
                             prop_assert!(parts.id > last_id, "a number was used twice");
                             last_id = parts.id;
                         }
+                        Decision::Held(_) => prop_assert!(false, "step {n}: nothing here is counted"),
                         Decision::Denied(denied) => prop_assert!(!allowed, "step {n}: {ask:?} refused: {}", denied.reason),
                     }
                 }

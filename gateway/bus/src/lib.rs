@@ -9,12 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use gateway_core::{CommandReply, CommandRequest, DirectoryView, Instant, Refusal, SiteView};
+use gateway_core::{CommandReply, CommandRequest, DirectoryView, Explain, Explained, Instant, Refusal, SiteView};
+use gateway_people::People;
 use gateway_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How many commands may wait for the core.
 pub const QUEUE: usize = 64;
+/// How many questions may wait for the core.
+pub const QUESTIONS: usize = 16;
 /// How long a caller waits for its answer, which comes only when the record is durable.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
@@ -30,6 +33,15 @@ pub struct Asked {
     pub request: CommandRequest,
 }
 
+/// A question about who may open what, on its way to the core. Nothing opens by it.
+#[derive(Debug)]
+pub struct Question {
+    /// Answered at once.
+    pub answer: oneshot::Sender<Explained>,
+    /// What is asked.
+    pub ask: Explain,
+}
+
 /// What an outside interface sees of the gateway.
 #[derive(Clone)]
 pub struct Bus {
@@ -37,6 +49,8 @@ pub struct Bus {
     commands: mpsc::Sender<Asked>,
     contacts: Arc<watch::Sender<u64>>,
     directory: Arc<watch::Sender<Arc<DirectoryView>>>,
+    people: Option<People>,
+    questions: mpsc::Sender<Question>,
     store: Store,
     view: watch::Receiver<Arc<SiteView>>,
 }
@@ -46,6 +60,8 @@ pub struct BusCore {
     alive: Arc<AtomicU64>,
     /// Commands, in order of arrival.
     pub commands: mpsc::Receiver<Asked>,
+    /// Questions, in order of arrival.
+    pub questions: mpsc::Receiver<Question>,
     /// The live picture.
     pub view: watch::Sender<Arc<SiteView>>,
 }
@@ -55,6 +71,7 @@ impl Bus {
     #[must_use]
     pub fn new(store: Store) -> (Self, BusCore) {
         let (to_core, commands) = mpsc::channel(QUEUE);
+        let (questions, asked) = mpsc::channel(QUESTIONS);
         let (view, picture) = watch::channel(Arc::new(SiteView::default()));
         let alive = Arc::new(AtomicU64::new(0));
         (
@@ -63,12 +80,15 @@ impl Bus {
                 commands: to_core,
                 contacts: Arc::new(watch::channel(0).0),
                 directory: Arc::new(watch::channel(Arc::default()).0),
+                people: None,
+                questions,
                 store,
                 view: picture,
             },
             BusCore {
                 alive,
                 commands,
+                questions: asked,
                 view,
             },
         )
@@ -95,6 +115,26 @@ impl Bus {
                 "the journal does not answer; the command may have been acted on, see the journal",
             ),
         }
+    }
+
+    /// The same, with people and credentials that can be changed.
+    #[must_use]
+    pub fn with_people(mut self, people: Option<People>) -> Self {
+        self.people = people;
+        self
+    }
+
+    /// People and credentials; `None` where they cannot be changed.
+    #[must_use]
+    pub const fn people(&self) -> Option<&People> {
+        self.people.as_ref()
+    }
+
+    /// What would be decided; `None` if the core does not answer.
+    pub async fn explain(&self, ask: Explain) -> Option<Explained> {
+        let (answer, told) = oneshot::channel();
+        self.questions.try_send(Question { answer, ask }).ok()?;
+        tokio::time::timeout(ANSWER_LIMIT, told).await.ok()?.ok()
     }
 
     /// How long the core has given no sign of life, if that is longer than [`CORE_SILENT`]; never before its first.

@@ -96,6 +96,8 @@ names! {
     FormatId;
     /// A group of persons or credentials.
     GroupId;
+    /// A named list of holidays.
+    HolidaysId;
     /// A configured input: a button, a contact, a REX, a fire contact.
     InputId;
     /// The wires where panels reach the gateway.

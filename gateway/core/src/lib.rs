@@ -6,6 +6,7 @@
 
 mod command;
 mod event;
+mod explain;
 mod ids;
 mod leg;
 mod secret;
@@ -20,9 +21,10 @@ pub use event::{
     AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent, LineEvent,
     PanelEvent, ReadError, ReaderEvent, Record, SCHEMA, UserEvent,
 };
+pub use explain::{Explain, Explained, Means};
 pub use ids::{
-    AccountId, ApartmentId, ButtonId, CredentialId, DeviceId, DoorId, FormatId, GroupId, InputId, LegId,
-    LineId, ListId, NameError, OutputId, PanelId, PersonId, ReaderId, RingId, ScheduleId, Seq, SiteId,
+    AccountId, ApartmentId, ButtonId, CredentialId, DeviceId, DoorId, FormatId, GroupId, HolidaysId, InputId,
+    LegId, LineId, ListId, NameError, OutputId, PanelId, PersonId, ReaderId, RingId, ScheduleId, Seq, SiteId,
 };
 pub use leg::{Cause, DigitVia, LegCommand, LegEvent, Peer, Tone};
 pub use secret::Secret;

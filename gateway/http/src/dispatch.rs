@@ -19,7 +19,7 @@ use crate::origin::{check_host, check_origin};
 use crate::problem::Problem;
 use crate::route::{Action, Found, Need, Route, find};
 use crate::server::Peer;
-use crate::{admin, contacts, doors, journal, live, login, page, parse, status};
+use crate::{admin, contacts, doors, journal, live, login, page, parse, staff, status};
 
 /// A request without its body.
 #[derive(Debug)]
@@ -270,9 +270,11 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::ContactDelete => contacts::remove(app, &ask).await,
         Action::ContactSave => contacts::save(app, &ask).await,
         Action::Directory => contacts::directory(app, &ask),
+        Action::CredentialRemove => staff::remove_credential(app, &ask).await,
         Action::Door => doors::door(app, &ask),
         Action::Doors => doors::doors(app, &ask),
         Action::Events => live::events(app, &ask),
+        Action::Explain => staff::explain(app, &ask).await,
         Action::HangUp => doors::hang_up(app, &ask).await,
         Action::Health => status::health(app, &ask),
         Action::Journal => journal::page(app, &ask).await,
@@ -283,6 +285,10 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Open => doors::open(app, &ask).await,
         Action::Page => page::page(app, &ask),
         Action::Password => login::password(app, &ask).await,
+        Action::People => staff::list(app).await,
+        Action::PeopleExport => staff::export(app, &ask).await,
+        Action::PeopleImport => staff::import(app, &ask).await,
+        Action::PersonRemove => staff::remove_person(app, &ask).await,
         Action::Press => doors::press(app, &ask).await,
         Action::Ring => journal::ring(app, &ask).await,
         Action::Rings => journal::rings(app, &ask).await,

@@ -34,6 +34,7 @@ mod route;
 mod server;
 mod session;
 mod setup;
+mod staff;
 mod status;
 mod story;
 mod throttle;

@@ -73,7 +73,9 @@ pub(crate) fn login_name(typed: &str) -> Result<String, Problem> {
 /// A change that the journal did not take.
 pub(crate) fn not_kept(error: &PutError) -> Problem {
     let status = match error {
-        PutError::KindFull { .. } | PutError::TooLong { .. } => StatusCode::BAD_REQUEST,
+        PutError::KindFull { .. } | PutError::TooLong { .. } | PutError::TooMany { .. } => {
+            StatusCode::BAD_REQUEST
+        }
         PutError::Closed | PutError::Full { .. } | PutError::NotDurable | _ => {
             StatusCode::SERVICE_UNAVAILABLE
         }

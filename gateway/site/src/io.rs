@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_access::Grant;
+use gateway_access::{Change, Grant};
 use gateway_core::{
-    AccountEvent, AccountId, AccountState, CommandId, CommandRequest, Envelope, LegCommand, LegEvent,
-    LineCommand, LineId, OutputId, ReaderCommand, ReaderId, Refusal, RingId, Signal,
+    AccountEvent, AccountId, AccountState, CommandId, CommandRequest, CredentialId, Envelope, LegCommand,
+    LegEvent, LineCommand, LineId, OutputId, ReaderCommand, ReaderId, Refusal, RingId, Signal,
 };
 use gateway_door::ReleaseCause;
 
@@ -58,12 +58,21 @@ pub enum Input {
     },
     /// The projection of credentials and restrictions has reached the head of the journal: decisions may begin.
     Ready,
+    /// People or credentials changed; the records have it already.
+    People(Vec<Change>),
     /// Another live instance uses our name (`Some`), or it is gone again (`None`).
     SecondInstance(Option<String>),
     /// Stop in good order: calls end, nothing new begins.
     ShutDown,
     /// An adapter noticed something.
     Signal(Signal),
+    /// What [`Output::KeepUse`] asked for is on the medium, or could not be taken.
+    UseKept {
+        /// Which.
+        id: u64,
+        /// On the medium?
+        ok: bool,
+    },
 }
 
 /// What the relay guard says.
@@ -111,6 +120,16 @@ pub enum GuardReport {
 /// Everything the site wants.
 #[derive(Debug, PartialEq)]
 pub enum Output {
+    /// Keep in the records that a credential was used so often, and say when it is on the medium: until then
+    /// nothing opens by it.
+    KeepUse {
+        /// Which.
+        credential: CredentialId,
+        /// For [`Input::UseKept`].
+        id: u64,
+        /// How often.
+        times: u32,
+    },
     /// Tell a leg.
     Leg(LegCommand),
     /// Tell a panel line.

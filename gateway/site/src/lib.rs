@@ -15,7 +15,10 @@ pub use params::{
     LineParams, ListParams, OutputParams, PanelParams, ReaderParams, RexParams, SiteParams, TargetParams,
 };
 // The words of the parameters, so that the binary needs no other crate for them.
-pub use gateway_access::{LockOut, OnJournalFault, RexKind, card_frame};
+pub use gateway_access::{
+    CardKey, Change, Credential, Directory, Group, LockOut, OnJournalFault, Person, PinKey, Proof, RexKind,
+    RightOf, Schedule, Schedules, Validity, When, card_frame,
+};
 pub use gateway_door::{Duty, FailMode, LockKind, LockOwner, ReleaseCause, Relock};
 pub use gateway_line::{CallIn, OpenWhen};
-pub use site::Site;
+pub use site::{Site, rights};

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gateway_access::{OnJournalFault, RexKind};
+use gateway_access::{Group, OnJournalFault, RexKind, Schedules, When};
 use gateway_core::{
-    AccountId, ButtonId, CardFrame, CredentialId, DoorId, InputId, LineId, ListId, OutputId, PanelId,
-    PersonId, ReaderId, SiteId,
+    AccountId, ButtonId, CardFrame, CredentialId, DoorId, GroupId, InputId, LineId, ListId, OutputId,
+    PanelId, PersonId, ReaderId, Secret, SiteId,
 };
 use gateway_door::{Duty, FailMode, LockKind, LockOwner, Relock};
 use gateway_line::{CallIn, OpenWhen};
@@ -31,6 +31,8 @@ pub struct SiteParams {
     pub doors: BTreeMap<DoorId, DoorParams>,
     /// Input that reports fire, if the building has one.
     pub fire_input: Option<InputId>,
+    /// What the groups of people open.
+    pub groups: BTreeMap<GroupId, Group>,
     /// The site's name in topics.
     pub id: SiteId,
     /// Digital inputs.
@@ -49,6 +51,8 @@ pub struct SiteParams {
     pub panels: BTreeMap<PanelId, PanelParams>,
     /// Readers.
     pub readers: BTreeMap<ReaderId, ReaderParams>,
+    /// Schedules, in the site's time zone.
+    pub schedules: Schedules,
     /// Program version, for the record of the start.
     pub version: String,
 }
@@ -65,6 +69,7 @@ impl SiteParams {
             command_ttl: Duration::from_secs(10),
             doors: BTreeMap::new(),
             fire_input: None,
+            groups: BTreeMap::new(),
             id,
             inputs: BTreeMap::new(),
             instance: String::new(),
@@ -74,6 +79,7 @@ impl SiteParams {
             outputs: BTreeMap::new(),
             panels: BTreeMap::new(),
             readers: BTreeMap::new(),
+            schedules: Schedules::default(),
             version: String::new(),
         }
     }
@@ -97,6 +103,10 @@ pub struct CardParams {
     pub frame: CardFrame,
     /// Whose it is.
     pub person: Option<PersonId>,
+    /// What is typed after it where a reader asks for it: 4 to 8 digits.
+    pub pin: Option<Secret>,
+    /// When it opens.
+    pub when: When,
 }
 
 /// A digit code.
@@ -112,6 +122,8 @@ pub struct CodeParams {
     pub from_keypad: bool,
     /// Whose it is.
     pub person: Option<PersonId>,
+    /// When it opens.
+    pub when: When,
 }
 
 impl std::fmt::Debug for CodeParams {
@@ -122,6 +134,7 @@ impl std::fmt::Debug for CodeParams {
             .field("from_call", &self.from_call)
             .field("from_keypad", &self.from_keypad)
             .field("person", &self.person)
+            .field("when", &self.when)
             .finish()
     }
 }
@@ -170,6 +183,8 @@ pub struct Caller {
     pub address: String,
     /// Name for people.
     pub name: String,
+    /// When the door listens to them.
+    pub when: When,
 }
 
 /// A request to exit.
@@ -324,6 +339,8 @@ pub struct ButtonParams {
 /// A reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReaderParams {
+    /// When a card opens alone; at other times its holder's PIN is needed too.
+    pub card_alone: When,
     /// True if the reader is a virtual device.
     pub simulated: bool,
 }

@@ -22,7 +22,9 @@ pub(crate) async fn run(file: &Path, cards: usize) -> anyhow::Result<()> {
         let card = Card {
             card: frame,
             person: None,
+            pin: None,
             doors: vec![door.clone()],
+            schedule: gateway_site::When::Always,
         };
         loaded
             .config

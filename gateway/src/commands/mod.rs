@@ -1,5 +1,6 @@
 //! One module a subcommand.
 
+mod access;
 mod bench;
 mod check;
 mod decode;
@@ -8,6 +9,7 @@ mod doctor;
 mod journal;
 mod out;
 mod paper;
+mod people;
 mod relay_guard;
 mod run;
 mod sim;
@@ -32,6 +34,7 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<u8> {
 
 fn run_command(command: Command) -> anyhow::Result<u8> {
     match command {
+        Command::Access(args) => access::access(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Check(args) => check::check(&args),
         Command::Completions { shell } => paper::completions(shell),
@@ -41,6 +44,7 @@ fn run_command(command: Command) -> anyhow::Result<u8> {
         Command::Encode(args) => decode::encode(&args),
         Command::Journal(args) => journal::journal(&args),
         Command::Man => paper::man(),
+        Command::People(args) => people::people(&args),
         Command::RelayGuard(args) => relay_guard::relay_guard(&args),
         Command::Run(args) => run::run(&args),
         Command::Sim(args) => sim::sim(&args),

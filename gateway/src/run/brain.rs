@@ -12,11 +12,14 @@ use std::time::Duration;
 
 use adapter_api::Alarm;
 use gateway_bus::BusCore;
-use gateway_core::{Clock, CommandReply, Instant, LegCommand, LineCommand, Refusal, Seq, Signal, SiteView};
+use gateway_core::{
+    Clock, CommandReply, CredentialId, Instant, LegCommand, LineCommand, Refusal, Seq, Signal, SiteView,
+};
 use gateway_guard::{GuardClient, Liveness, Systemd};
 use gateway_guard_proto::Wirings;
+use gateway_people::{Changed, USE, use_value};
 use gateway_sip_io::{SipEvent, SipHandle};
-use gateway_site::{Contacts, Decision, GuardReport, Input, Output, Site, SiteParams};
+use gateway_site::{Contacts, Decision, Directory, GuardReport, Input, Output, Site, SiteParams};
 use gateway_store::Store;
 use tokio::sync::{mpsc, oneshot};
 
@@ -37,12 +40,17 @@ const BEHIND: u64 = 2048;
 /// The loop comes by at least this often.
 const BEAT: Duration = Duration::from_millis(100);
 
+/// Uses of credentials that may be on their way to the medium; each waits for its own.
+const USES: usize = 64;
+
 /// Orders of the process itself.
 pub(crate) enum Order {
     /// Take a new configuration; the answer says what changed.
     Apply(Box<SiteParams>, u64, Wirings, oneshot::Sender<String>),
     /// Whom call lists can name, all of them.
     Contacts(Arc<Contacts>),
+    /// The people and credentials of the records: decisions may begin.
+    Ready(Box<Directory>),
     /// Another live gateway uses our name, or does no longer.
     SecondInstance(Option<String>),
     /// End calls and stop.
@@ -62,6 +70,7 @@ pub(crate) struct Brain {
     pub(crate) lines: Lines,
     pub(crate) readers: Readers,
     pub(crate) orders: mpsc::Receiver<Order>,
+    pub(crate) people: mpsc::Receiver<Changed>,
     pub(crate) signals: mpsc::Receiver<Signal>,
     pub(crate) sip: SipHandle,
     pub(crate) sip_events: mpsc::Receiver<SipEvent>,
@@ -88,6 +97,8 @@ impl Brain {
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut durable = self.store.durable();
         let mut health = self.store.health();
+        // uses of credentials that are on the medium, or were not taken
+        let (kept_to, mut kept) = mpsc::channel(USES);
         let mut held: VecDeque<(Seq, Held)> = VecDeque::new();
         let mut asked: Replies = Replies::default();
         let mut last = self.clock.now();
@@ -130,12 +141,28 @@ impl Brain {
                         vec![]
                     }
                     Some(Order::Contacts(contacts)) => vec![Input::Contacts(contacts)],
+                    Some(Order::Ready(directory)) => {
+                        self.site.restore_people(*directory);
+                        vec![Input::Ready]
+                    }
                     Some(Order::SecondInstance(who)) => vec![Input::SecondInstance(who)],
                     Some(Order::Stop) | None => {
                         stopping.get_or_insert(self.clock.now() + Duration::from_secs(3));
                         vec![Input::ShutDown]
                     }
                 },
+                Some(Changed { changes, done }) = self.people.recv() => {
+                    let (now, wall) = (self.clock.now(), self.clock.wall());
+                    self.site.handle_input(now, wall, Input::People(changes));
+                    let _ = done.send(());
+                    vec![]
+                }
+                Some(question) = self.bus.questions.recv() => {
+                    let told = self.site.explain_to(self.clock.now(), self.clock.wall(), &question.ask);
+                    let _ = question.answer.send(told);
+                    vec![]
+                }
+                Some((id, ok)) = kept.recv() => vec![Input::UseKept { id, ok }],
                 changed = health.changed() => {
                     if changed.is_err() { return }
                     health.mark_unchanged();
@@ -181,7 +208,7 @@ impl Brain {
                 self.site.handle_input(now, wall, Input::Signal(signal));
             }
             self.site.handle_timeout(now, wall);
-            self.act(&mut asked, &mut held, &mut queued).await;
+            self.act(&mut asked, &mut held, &mut queued, &kept_to).await;
             let written = *durable.borrow_and_update();
             self.release(&mut held, written, &disk);
             self.legs.look(&self.sip, &self.faults);
@@ -199,10 +226,23 @@ impl Brain {
     }
 
     /// Carries out what the machine wants, in its order.
-    async fn act(&mut self, asked: &mut Replies, held: &mut VecDeque<(Seq, Held)>, queued: &mut Seq) {
+    async fn act(
+        &mut self,
+        asked: &mut Replies,
+        held: &mut VecDeque<(Seq, Held)>,
+        queued: &mut Seq,
+        kept_to: &mpsc::Sender<(u64, bool)>,
+    ) {
         let mut recorded = true;
         while let Some(output) = self.site.poll_output() {
             match output {
+                Output::KeepUse {
+                    credential,
+                    id,
+                    times,
+                } => {
+                    self.keep_use(&credential, id, times, kept_to.clone());
+                }
                 Output::Record(envelope) => match self.store.append(envelope) {
                     Ok(ticket) => *queued = ticket.seq(),
                     Err(error) => {
@@ -248,6 +288,35 @@ impl Brain {
                         held.push_back((*queued, reply));
                     }
                 }
+            }
+        }
+    }
+
+    /// Writes down that a credential was used; the core hears when that is on the medium, and opens only then.
+    fn keep_use(
+        &mut self,
+        credential: &CredentialId,
+        id: u64,
+        times: u32,
+        kept_to: mpsc::Sender<(u64, bool)>,
+    ) {
+        let put = self
+            .store
+            .records()
+            .put(USE, credential.as_str(), use_value(times), None);
+        match put {
+            Ok(ticket) => {
+                tokio::spawn(async move {
+                    let ok = ticket.durable().await.is_ok();
+                    // without a core there is nobody to open
+                    let _ = kept_to.send((id, ok)).await;
+                });
+            }
+            Err(error) => {
+                tracing::error!(%error, "it could not be written down that a credential was used");
+                let (now, wall) = (self.clock.now(), self.clock.wall());
+                self.site
+                    .handle_input(now, wall, Input::UseKept { id, ok: false });
             }
         }
     }

@@ -100,6 +100,7 @@ async fn an_input_that_never_stops_keeps_neither_a_command_nor_the_stop_waiting(
         liveness,
         readers: Readers::default(),
         orders,
+        people: mpsc::channel(1).1,
         signals,
         sip,
         sip_events,

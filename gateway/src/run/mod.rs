@@ -2,6 +2,7 @@
 
 mod adapters;
 mod brain;
+mod contacts;
 #[cfg(test)]
 mod crowd;
 pub(crate) mod daemon;
@@ -15,7 +16,7 @@ mod lines;
 pub(crate) mod log;
 mod outside;
 mod params;
-mod people;
+pub(crate) mod people;
 mod plan;
 pub(crate) mod readers;
 mod restore;
@@ -34,7 +35,7 @@ use gateway_config::{Config, Generations, GuardMode, LoadError, Loaded};
 use gateway_core::{Clock, Fault, LineId, LockState, RingId, SiteView};
 use gateway_guard::{ClientParams, GuardClient, GuardProcess, Silence, SpawnParams, spawn_guard};
 use gateway_sip_io::{SipEngine, SipHandle};
-use gateway_site::{Input, Site};
+use gateway_site::{PinKey, Site};
 use gateway_store::{Filter, Options, Query, RealIo, Store};
 use rand::SeedableRng;
 use tokio::sync::{mpsc, oneshot};
@@ -50,6 +51,7 @@ use crate::run::instance::Instance;
 use crate::run::lane::Lane;
 use crate::run::legs::Legs;
 use crate::run::outside::{Ground, Outside};
+use crate::run::people::{Desk, Staff};
 use crate::run::plan::outputs_restart;
 use crate::run::wall::WallWatch;
 
@@ -94,6 +96,8 @@ pub(crate) struct Gateway {
     /// The file that the relay guard reads: a copy of what is in force.
     in_force: PathBuf,
     instance: Instance,
+    /// Of codes and PINs.
+    key: PinKey,
     orders: mpsc::Sender<Order>,
     outside: Outside,
     /// Tells the starter of the guard that it does not answer any more.
@@ -123,7 +127,7 @@ impl Gateway {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         private_dir(&config.site.state_dir)?;
         private_dir(&config.site.run_dir)?;
-        let (store, report) = Store::open(&config.site.state_dir, Options::default(), RealIo)?;
+        let (store, report) = Store::open(&config.site.state_dir, store_options(), RealIo)?;
         let newest = restore::newest(&store);
         if report.records_damaged {
             // before anything can fail: at the next start nothing is damaged any more, and there may be no users
@@ -192,10 +196,12 @@ impl Gateway {
             );
             restore::refused(&store, why, wall);
         }
-        site.handle_input(now, wall, Input::Ready);
-
+        let staff = Staff::new(&config, &store, &faults);
         let (bus, core) = Bus::new(store.clone());
+        let bus = bus.with_people(staff.people.clone());
+        let key = staff.key().clone();
         let (orders, order_queue) = mpsc::channel(4);
+        let everybody = staff.everybody(&store, &faults);
         let on_doors = doors.enter();
         let brain = Brain {
             alarm: Alarm::new()?,
@@ -209,6 +215,7 @@ impl Gateway {
             readers: adapters.readers(),
             liveness,
             orders: order_queue,
+            people: staff.changes,
             signals,
             sip: sip.clone(),
             sip_events,
@@ -218,6 +225,10 @@ impl Gateway {
         };
         let brain = tokio::spawn(brain.run());
         drop(on_doors);
+        // exits are served already; who comes in waits until everybody is known
+        let directory = Box::new(everybody.await);
+        let told = orders.send(Order::Ready(directory)).await;
+        told.ok().context("the core has ended")?;
         let disk = tokio::spawn(disk::watch(
             config.site.state_dir.clone(),
             Arc::clone(&clock),
@@ -248,6 +259,7 @@ impl Gateway {
             guard,
             in_force,
             instance,
+            key,
             orders,
             outside,
             silence,
@@ -308,6 +320,9 @@ impl Gateway {
         // from here on the next file is compared with this one, whatever else cannot be taken of it
         (self.generation, self.text) = (generation, text);
         self.config = new.clone();
+        if let Some(people) = self.bus.people() {
+            people.set_site(people::names(&new));
+        }
         self.sip.apply(params::sip(&new, self.instance.0)).await?;
         self.adapters.apply(&new, &self.faults).await?;
         self.outside.apply(&new).await?;
@@ -346,7 +361,22 @@ impl Gateway {
     pub(crate) fn serve_control(&self) -> impl Future<Output = anyhow::Result<()>> + use<> {
         let simulator = self.simulator();
         let run_dir = self.config.site.run_dir.clone();
-        let act = move |request| simulator.clone().act(request);
+        let desk = Desk {
+            bus: self.bus.clone(),
+            in_force: self.in_force.clone(),
+            key: self.key.clone(),
+            store: self.store.clone(),
+        };
+        let act = move |request| {
+            let (simulator, desk) = (simulator.clone(), desk.clone());
+            async move {
+                if Desk::knows(&request) {
+                    desk.act(request).await
+                } else {
+                    simulator.act(request).await
+                }
+            }
+        };
         // a set, because it ends its tasks when it is dropped
         let mut serving = tokio::task::JoinSet::new();
         let serve = async move { control::serve(&run_dir, act).await };
@@ -462,6 +492,14 @@ impl Gateway {
         }
         self.adapters.stop().await;
         self.store.close();
+    }
+}
+
+/// People and credentials of a large site are more than entries of other kinds.
+fn store_options() -> Options {
+    Options {
+        kind_limits: gateway_people::LIMITS.into(),
+        ..Options::default()
     }
 }
 

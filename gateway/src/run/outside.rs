@@ -16,7 +16,7 @@ use crate::run::brain::Order;
 use crate::run::faults::Faults;
 use crate::run::instance::Instance;
 use crate::run::params;
-use crate::run::people::People;
+use crate::run::contacts::Contacts;
 
 /// What the interfaces are started with, and again when the site file changes.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub(crate) struct Outside {
     ground: Ground,
     http: Option<(HttpHandle, gateway_http::HttpParams)>,
     mqtt: Option<MqttHandle>,
-    people: People,
+    contacts: Contacts,
     /// Tells of RADIUS servers that do not answer, while the page asks them.
     radius: Option<JoinHandle<()>>,
 }
@@ -50,7 +50,7 @@ impl Outside {
             ground,
             http: None,
             mqtt: None,
-            people: People::new(),
+            contacts: Contacts::new(),
             radius: None,
         };
         outside.apply(config).await?;
@@ -64,7 +64,7 @@ impl Outside {
     pub(crate) async fn apply(&mut self, config: &Config) -> anyhow::Result<()> {
         self.apply_mqtt(config).await?;
         let ground = &self.ground;
-        self.people
+        self.contacts
             .apply(
                 config,
                 (&ground.bus, &ground.faults),
@@ -160,7 +160,7 @@ impl Outside {
 
     /// Ends it: what is durable is still published.
     pub(crate) async fn stop(self) {
-        self.people.stop();
+        self.contacts.stop();
         if let Some((http, _)) = self.http {
             http.shutdown().await;
         }

@@ -1,148 +1,352 @@
-//! Whom call lists can name: follows directory and contacts, and tells the core.
+//! People and credentials of a running gateway: how they come to the core, and the requests of `doorline people` and
+//! `doorline access`.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use gateway_bus::Bus;
-use gateway_config::Config;
-use gateway_contacts::Directory;
-use gateway_core::{Clock, DirectoryView};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use gateway_config::{Config, SecretFiles};
+use gateway_core::{Clock as _, Envelope, Event, Timestamp, UserEvent};
+use gateway_people::{Changed, Form, Import, People, PeopleError, Report, SiteNames, ask_of, key_of};
+use gateway_site::{Directory, PinKey, RightOf};
+use gateway_store::{Records, Store};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
-use crate::run::brain::Order;
+use crate::clock::SystemClock;
 use crate::run::faults::Faults;
 use crate::run::params;
 
-/// Directory and contacts of a running gateway.
-pub(crate) struct People {
-    directory: Option<Arc<Directory>>,
-    /// Follows what changes; it ends with the file it was started for.
-    task: Option<JoinHandle<()>>,
+/// Batches of changes that may wait for the core.
+const QUEUE: usize = 4;
+
+/// Where the key of codes and PINs stands.
+fn key_file(state_dir: &Path) -> PathBuf {
+    state_dir.join("people.key")
 }
 
-impl People {
-    pub(crate) const fn new() -> Self {
-        Self {
-            directory: None,
-            task: None,
-        }
-    }
-
-    /// Takes a site file: a directory that did not change goes on.
-    pub(crate) async fn apply(
-        &mut self,
-        config: &Config,
-        (bus, faults): (&Bus, &Faults),
-        clock: &Arc<dyn Clock>,
-        orders: &mpsc::Sender<Order>,
-    ) {
-        if let Some(task) = self.task.take() {
-            task.abort();
-            let _ = task.await;
-        }
-        for part in ["directory", "contacts"] {
-            faults.set(part, None);
-        }
-        let wanted = params::directory(config);
-        let same = self.directory.as_ref().map(|d| d.params()) == wanted.as_ref();
-        if !same {
-            self.directory = wanted.map(|p| Arc::new(Directory::start(p, Arc::clone(clock))));
-        }
-        let follow = Follow {
-            bus: bus.clone(),
-            config: config.clone(),
-            directory: self.directory.clone(),
-            faults: faults.clone(),
-            orders: orders.clone(),
-        };
-        self.task = Some(tokio::spawn(follow.run()));
-    }
-
-    pub(crate) fn stop(self) {
-        if let Some(task) = self.task {
-            task.abort();
-        }
-    }
+/// What is needed to load and to change people.
+pub(crate) struct Staff {
+    /// For the core.
+    pub(crate) changes: mpsc::Receiver<Changed>,
+    key: PinKey,
+    /// `None` if the key cannot be used: then nobody is changed, and codes and PINs of people open nothing.
+    pub(crate) people: Option<People>,
 }
 
-struct Follow {
-    bus: Bus,
-    config: Config,
-    directory: Option<Arc<Directory>>,
-    faults: Faults,
-    orders: mpsc::Sender<Order>,
-}
-
-impl Follow {
-    async fn run(self) {
-        // without a directory these stay as they are
-        let (_no_view, _no_fault);
-        let (mut view, mut fault) = match &self.directory {
-            Some(directory) => (directory.view(), directory.fault()),
-            None => {
-                let (view, fault) = (
-                    watch::channel(Arc::<DirectoryView>::default()),
-                    watch::channel(None),
-                );
-                (_no_view, _no_fault) = (view.0, fault.0);
-                (view.1, fault.1)
+impl Staff {
+    /// Reads the key. Without it the gateway runs all the same: cards, telephones and exits need none.
+    pub(crate) fn new(config: &Config, store: &Store, faults: &Faults) -> Self {
+        let (to_core, changes) = mpsc::channel(QUEUE);
+        let records = store.records().clone();
+        let (key, people) = match key_of(&key_file(&config.site.state_dir)) {
+            Ok((key, made)) => {
+                if made && has_digests(&records) {
+                    let text = "the key of codes and PINs (people.key) was gone and is a new one: codes and PINs of people \
+                                open nothing until they are set anew, or the key is restored";
+                    tracing::error!("{text}");
+                    faults.set("people-key", Some(text.to_owned()));
+                }
+                let people = People::new(records, key.clone(), to_core);
+                (key, Some(people))
+            }
+            Err(error) => {
+                let text =
+                    format!("codes and PINs of people open nothing, and nobody can be changed: {error}");
+                tracing::error!("{text}");
+                faults.set("people-key", Some(text));
+                // nobody knows it, so no digits fit
+                let mut bytes = [0; 32];
+                let key = match getrandom::fill(&mut bytes) {
+                    Ok(()) => PinKey::new(bytes),
+                    Err(_) => PinKey::default(),
+                };
+                (key, None)
             }
         };
-        let mut made = self.bus.contacts();
-        let mut site = self.bus.view();
-        let mut calls = 0;
-        view.mark_changed();
-        fault.mark_changed();
-        loop {
-            tokio::select! {
-                changed = view.changed() => {
-                    if changed.is_err() { return }
-                    let directory = view.borrow_and_update().clone();
-                    self.bus.show_directory(Arc::clone(&directory));
-                    if !self.tell(&directory).await { return }
-                }
-                changed = made.changed() => {
-                    if changed.is_err() { return }
-                    made.mark_unchanged();
-                    let directory = view.borrow().clone();
-                    if !self.tell(&directory).await { return }
-                }
-                changed = fault.changed() => {
-                    if changed.is_err() { return }
-                    let text = fault.borrow_and_update().clone();
-                    self.faults.set("directory", text);
-                }
-                changed = site.changed() => {
-                    if changed.is_err() { return }
-                    let now = site.borrow_and_update().calls.len();
-                    if now < calls && let Some(directory) = &self.directory {
-                        directory.call_ended();
+        let staff = Self { changes, key, people };
+        staff.name(config);
+        staff
+    }
+
+    /// What the site file in force names.
+    fn name(&self, config: &Config) {
+        if let Some(people) = &self.people {
+            people.set_site(names(config));
+        }
+    }
+
+    /// Reads everybody, for the core.
+    pub(crate) fn everybody(
+        &self,
+        store: &Store,
+        faults: &Faults,
+    ) -> impl Future<Output = Directory> + use<> {
+        directory(store.records().clone(), self.key.clone(), faults.clone())
+    }
+
+    pub(crate) const fn key(&self) -> &PinKey {
+        &self.key
+    }
+}
+
+async fn directory(records: Records, key: PinKey, faults: Faults) -> Directory {
+    let empty = Directory::new(key.clone());
+    let read = tokio::task::spawn_blocking(move || gateway_people::directory(&records, key)).await;
+    let Ok((directory, unread)) = read else {
+        return empty;
+    };
+    let text = format!(
+        "{unread} records of people or credentials cannot be read by this version; they open nothing"
+    );
+    faults.set("people", (unread > 0).then_some(text));
+    directory
+}
+
+fn has_digests(records: &Records) -> bool {
+    let mut any = false;
+    records.visit(gateway_people::CREDENTIAL, |_, value| {
+        any |= matches!(value["kind"].as_str(), Some("code" | "pin"));
+    });
+    any
+}
+
+/// What lines of an import may name.
+pub(crate) fn names(config: &Config) -> SiteNames {
+    let keys = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+    SiteNames {
+        codes: config.codes.values().map(|code| code.digits.clone()).collect(),
+        doors: keys(config.doors.keys().map(gateway_core::DoorId::as_str).collect()),
+        groups: keys(config.groups.keys().map(gateway_core::GroupId::as_str).collect()),
+        schedules: keys(
+            config
+                .schedules
+                .keys()
+                .map(gateway_core::ScheduleId::as_str)
+                .collect(),
+        ),
+        zone: params::zone(config).unwrap_or(jiff::tz::TimeZone::UTC),
+    }
+}
+
+/// What `doorline people` and `doorline access` reach.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) bus: Bus,
+    /// The text in force.
+    pub(crate) in_force: PathBuf,
+    pub(crate) key: PinKey,
+    pub(crate) store: Store,
+}
+
+fn text<'a>(request: &'a Value, key: &str) -> Result<&'a str, String> {
+    let text = request.get(key).and_then(Value::as_str);
+    text.ok_or_else(|| format!("{key:?} is missing or not a text"))
+}
+
+fn optional<'a>(request: &'a Value, key: &str) -> Option<&'a str> {
+    request.get(key).and_then(Value::as_str)
+}
+
+impl Desk {
+    /// True if the act is one of these.
+    pub(crate) fn knows(request: &Value) -> bool {
+        optional(request, "act").is_some_and(|act| act.starts_with("people-") || act.starts_with("access-"))
+    }
+
+    /// Carries out one request of `commands/people.rs` or `commands/access.rs`.
+    pub(crate) async fn act(self, request: Value) -> Result<Value, String> {
+        let act = text(&request, "act")?;
+        match act {
+            "access-diff" => return self.diff(text(&request, "file")?).await,
+            "access-explain" => return self.explain(&request).await,
+            _ => {}
+        }
+        let people = self
+            .bus
+            .people()
+            .ok_or("people cannot be changed; the health page says why")?;
+        match act {
+            "people-export" => {
+                let form = match text(&request, "form")? {
+                    "csv" => Form::Csv,
+                    _ => Form::Json,
+                };
+                self.note("everybody was exported".to_owned());
+                Ok(Value::String(people.export(form).await))
+            }
+            "people-import" => {
+                let flag = |key| request.get(key).and_then(Value::as_bool).unwrap_or(false);
+                let how = Import {
+                    dry_run: flag("dry-run"),
+                    replace: flag("replace"),
+                };
+                let body = text(&request, "body")?.to_owned();
+                match people.import(body, how).await {
+                    Ok(report) => {
+                        if !how.dry_run {
+                            self.note(report.to_string());
+                        }
+                        Ok(shown(&report))
                     }
-                    calls = now;
+                    Err(PeopleError::Faults { count, faults, .. }) => {
+                        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                        Ok(json!({ "faults": faults, "count": count }))
+                    }
+                    Err(error) => Err(said(&error)),
                 }
             }
+            "people-list" => serde_json::to_value(people.list().await).map_err(|e| e.to_string()),
+            "people-remove" => {
+                let removed = match (optional(&request, "person"), optional(&request, "credential")) {
+                    (Some(person), _) => people.remove_person(person).await,
+                    (None, Some(credential)) => people.remove_credential(credential).await,
+                    (None, None) => return Err("a person or a credential is needed".to_owned()),
+                };
+                removed.map_err(|e| said(&e))?;
+                let what = ["person", "credential"].map(|key| optional(&request, key).unwrap_or_default());
+                self.note(format!("removed: {}", what.concat()));
+                Ok(Value::Null)
+            }
+            other => Err(format!(
+                "{other:?} is not an act of this gateway; is `doorline` of another version?"
+            )),
         }
     }
 
-    /// False if the core has ended.
-    async fn tell(&self, directory: &DirectoryView) -> bool {
-        let rows = self.bus.store().records().list("contact");
-        let made = rows.into_iter().filter_map(|(name, entry)| {
-            let number = entry.value.get("number")?.as_str()?.to_owned();
-            let address = entry.value.get("address").and_then(|a| a.as_str());
-            // an address that cannot be read would make a number of the PBX out of a phone elsewhere
-            let address = match address {
-                Some(text) => Some(text.parse().ok()?),
-                None => None,
-            };
-            Some((name, number, address))
+    /// Journals who changed what: whoever has the rights of this machine's gateway user.
+    fn note(&self, text: String) {
+        let event = Event::User(UserEvent::PeopleChanged {
+            by: "local".to_owned(),
+            text,
         });
-        let contacts = params::contacts(&self.config, directory, made.collect());
-        self.faults
-            .set("contacts", params::unknown_targets(&self.config, &contacts));
-        self.orders
-            .send(Order::Contacts(Arc::new(contacts)))
-            .await
-            .is_ok()
+        let envelope = Envelope {
+            at: SystemClock.wall(),
+            event,
+            ring: None,
+            simulated: false,
+        };
+        if let Err(error) = self.store.append(envelope) {
+            tracing::error!(%error, "a change of people could not be journalled");
+        }
+    }
+
+    async fn explain(&self, request: &Value) -> Result<Value, String> {
+        let ask = ask_of(request)?;
+        let view = self.bus.view();
+        if !view.borrow().doors.iter().any(|door| door.id == ask.door) {
+            return Err(format!("there is no door {:?}", ask.door.as_str()));
+        }
+        let told = self.bus.explain(ask).await.ok_or("the core does not answer")?;
+        Ok(json!({
+            "allowed": told.allowed,
+            "rule": told.rule,
+            "subject": told.subject.to_string(),
+            "changes": told.changes.map(|at| at.to_string()),
+        }))
+    }
+
+    /// What another site file would alter, for whom.
+    async fn diff(&self, file: &str) -> Result<Value, String> {
+        let load = |path: PathBuf| {
+            let loaded = gateway_config::load(&path, SecretFiles::Untouched);
+            loaded.map_err(|e| format!("{}: {e}", path.display()))
+        };
+        let (records, key) = (self.store.records().clone(), self.key.clone());
+        let (old, new) = (load(self.in_force.clone())?, load(PathBuf::from(file))?);
+        let compare = move || {
+            let rights = |config: &Config| {
+                let (directory, _) = gateway_people::directory(&records, key.clone());
+                gateway_site::rights(&params::site(config, ""), directory)
+            };
+            differences(&rights(&old.config), &rights(&new.config))
+        };
+        let lines = tokio::task::spawn_blocking(compare).await;
+        lines.map(Value::from).map_err(|_| "the gateway stops".to_owned())
+    }
+}
+
+/// A time of the command line: with an offset, or in the site's time zone.
+pub(crate) fn time_of(text: &str, config: &Config) -> anyhow::Result<Timestamp> {
+    if let Ok(at) = text.parse() {
+        return Ok(at);
+    }
+    let local: jiff::civil::DateTime = text.parse().map_err(|_| {
+        anyhow::anyhow!(
+            "--at {text:?}: allowed are 2026-12-24T22:10, or with an offset 2026-12-24T22:10:00+01:00"
+        )
+    })?;
+    let zone =
+        params::zone(config).ok_or_else(|| anyhow::anyhow!("the site's time zone is not known here"))?;
+    Ok(zone.to_timestamp(local)?)
+}
+
+fn differences(old: &BTreeMap<RightOf, String>, new: &BTreeMap<RightOf, String>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (right, before) in old {
+        match new.get(right) {
+            None => lines.push(format!("- {right}: {before}")),
+            Some(after) if after != before => lines.push(format!("~ {right}: {before} -> {after}")),
+            Some(_) => {}
+        }
+    }
+    let added = new.iter().filter(|(right, _)| !old.contains_key(*right));
+    lines.extend(added.map(|(right, after)| format!("+ {right}: {after}")));
+    lines
+}
+
+fn shown(report: &Report) -> Value {
+    let made = report.made.iter().map(
+        |made| json!({ "line": made.line, "credential": made.credential, "code": made.digits.reveal() }),
+    );
+    let counts = |counts: [usize; 3]| json!({ "new": counts[0], "changed": counts[1], "removed": counts[2] });
+    json!({
+        "lines": report.lines,
+        "people": counts(report.people),
+        "credentials": counts(report.credentials),
+        "codes": made.collect::<Vec<_>>(),
+    })
+}
+
+/// An error with what caused it.
+fn said(error: &PeopleError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text += &format!(": {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_for_whom_is_told_line_by_line() {
+        let right = |who: &str| RightOf {
+            who: who.to_owned(),
+            by: "card c".to_owned(),
+            door: "front".parse().expect("a name"),
+        };
+        let old = BTreeMap::from([
+            (right("a"), "at any time".to_owned()),
+            (right("b"), "at any time".to_owned()),
+            (right("c"), "never".to_owned()),
+        ]);
+        let new = BTreeMap::from([
+            (right("b"), "within day".to_owned()),
+            (right("c"), "never".to_owned()),
+            (right("d"), "never".to_owned()),
+        ]);
+        assert_eq!(
+            differences(&old, &new),
+            [
+                "- a by card c at front: at any time",
+                "~ b by card c at front: at any time -> within day",
+                "+ d by card c at front: never",
+            ]
+        );
     }
 }

@@ -16,6 +16,7 @@
 
 mod background;
 mod depot;
+mod entries;
 pub mod fake;
 mod index;
 mod io;
@@ -30,12 +31,13 @@ mod segment;
 mod store;
 mod worker;
 
+pub use entries::{Edit, Entry};
 pub use io::{LockError, LockGuard, RealIo, StoreFile, StoreIo};
 pub use offline::{
     Format, LogReport, OfflineError, Tail, VerifyReport, export, rebuild, tail, verify, verify_with,
 };
 pub use query::{Filter, Query};
-pub use records::{Cursor, Entry, PutError, Records};
+pub use records::{Cursor, PutError, Records};
 pub use report::{Damage, Health, OpenError, OpenReport, ReadFailure};
 pub use row::{RowError, from_json, from_json_text, json, json_text};
 pub use store::{AppendError, NotDurable, Options, Store, Ticket};

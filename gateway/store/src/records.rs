@@ -17,31 +17,22 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::depot::Depot;
+use crate::entries::{CURSOR, Change, Edit, Entries, Entry, Kept, Replay};
 use crate::log::{Log, Recovery};
 use crate::reader::Reader;
 use crate::report::Damage;
 use crate::segment::{END, Header, HeaderKind, MAX_PAYLOAD, RECORD, Scanner, Step, chain, push_frame};
 use crate::store::Ticket;
-use crate::worker::{Item, Queue, Sink};
+use crate::worker::{Item as _, Queue, Sink};
 
 /// Changes that may wait for the medium.
 const QUEUE: usize = 4096;
+/// Changes that may count together: everybody of a large site, at once.
+const TOGETHER: usize = 500_000;
 /// Longest entry in bytes.
 const ENTRY: usize = MAX_PAYLOAD / 4;
 /// Changes after which a snapshot is worth it, if they are also more than four times the entries.
 const SNAPSHOT_AFTER: u64 = 4096;
-/// Kind under which cursors stand.
-pub(crate) const CURSOR: &str = "cursor";
-
-/// An entry of the records log.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// After this time it is as if it were deleted.
-    pub expires: Option<Timestamp>,
-    /// The value.
-    pub value: serde_json::Value,
-}
-
 /// Why a change was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -64,6 +55,14 @@ pub enum PutError {
     /// The change is in memory, but the journal was closed before it was durable.
     #[error("journal closed before the change was durable")]
     NotDurable,
+    /// More changes than can be made together.
+    #[error("{size} changes at once are too many, at most {limit} are allowed")]
+    TooMany {
+        /// The limit.
+        limit: usize,
+        /// Changes found.
+        size: usize,
+    },
     /// Kind, key and value together are too long.
     #[error("entry of {size} bytes is too long, at most {limit} are allowed")]
     TooLong {
@@ -72,84 +71,6 @@ pub enum PutError {
         /// Bytes found.
         size: usize,
     },
-}
-
-/// One row of the log.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Change {
-    kind: String,
-    key: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    value: Option<serde_json::Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    expires: Option<String>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    gone: bool,
-}
-
-impl Item for Change {
-    fn payload(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a change has text keys and JSON values only")
-    }
-}
-
-/// What the log says, by kind and key.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Entries(BTreeMap<String, BTreeMap<String, Entry>>);
-
-impl Entries {
-    fn apply(&mut self, change: Change) {
-        let kind = self.0.entry(change.kind).or_default();
-        if change.gone {
-            kind.remove(&change.key);
-            return;
-        }
-        let expires = change.expires.and_then(|t| t.parse().ok());
-        kind.insert(
-            change.key,
-            Entry {
-                expires,
-                value: change.value.unwrap_or_default(),
-            },
-        );
-    }
-
-    fn apply_row(&mut self, payload: &[u8]) -> bool {
-        let change = serde_json::from_slice(payload).ok();
-        change.map(|change| self.apply(change)).is_some()
-    }
-
-    fn purge(&mut self, now: Timestamp) {
-        for entries in self.0.values_mut() {
-            entries.retain(|_, e| e.expires.is_none_or(|t| t > now));
-        }
-    }
-
-    fn changes(&self) -> impl Iterator<Item = Change> + '_ {
-        self.0
-            .iter()
-            .flat_map(|(kind, entries)| entries.iter().map(move |(key, e)| change(kind, key, e)))
-    }
-
-    fn count(&self) -> u64 {
-        self.0.values().map(|e| e.len() as u64).sum()
-    }
-
-    /// The furthest cursor.
-    pub(crate) fn furthest(&self) -> u64 {
-        let cursors = self.0.get(CURSOR).into_iter().flatten();
-        cursors.filter_map(|(_, e)| e.value.as_u64()).max().unwrap_or(0)
-    }
-}
-
-fn change(kind: &str, key: &str, entry: &Entry) -> Change {
-    Change {
-        kind: kind.to_owned(),
-        key: key.to_owned(),
-        value: Some(entry.value.clone()),
-        expires: entry.expires.map(|t| t.to_string()),
-        gone: false,
-    }
 }
 
 /// The durable key/value records: users, tokens, used command ids, lock-outs. Cheap to clone.
@@ -163,7 +84,21 @@ pub(crate) struct Shared {
     /// Locked after the queue, so that changes and their order agree.
     entries: std::sync::RwLock<Entries>,
     depot: Arc<Depot>,
-    limit: usize,
+    limits: Limits,
+}
+
+/// How many entries a kind may have.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    /// Kinds with a limit of their own.
+    pub(crate) by_kind: BTreeMap<&'static str, usize>,
+    pub(crate) other: usize,
+}
+
+impl Limits {
+    fn of(&self, kind: &str) -> usize {
+        self.by_kind.get(kind).copied().unwrap_or(self.other)
+    }
 }
 
 impl Shared {
@@ -185,14 +120,14 @@ impl Records {
         log: &Log,
         depot: Arc<Depot>,
         entries: Entries,
-        limit: usize,
+        limits: Limits,
     ) -> (Self, watch::Sender<Seq>) {
         let (queue, durable) = Queue::new(log);
         let shared = Shared {
             queue: Arc::new(queue),
             entries: entries.into(),
             depot,
-            limit,
+            limits,
         };
         (
             Self {
@@ -222,7 +157,7 @@ impl Records {
         expires: Option<Timestamp>,
     ) -> Result<Ticket, PutError> {
         let entry = Entry { expires, value };
-        let change = change(kind, key, &entry);
+        let change = Change::set(kind, key, &entry);
         let size = change.payload().len();
         if size > ENTRY {
             return Err(PutError::TooLong { limit: ENTRY, size });
@@ -238,15 +173,15 @@ impl Records {
             });
         }
         let mut all = self.shared.write();
-        let limit = self.shared.limit;
+        let limit = self.shared.limits.of(kind);
         let entries = all.0.entry(kind.to_owned()).or_default();
         if !entries.contains_key(key) && entries.len() >= limit {
-            entries.retain(|_, e| e.expires.is_none_or(|t| t > now));
+            entries.retain(|_, kept| kept.is_live(now));
             if entries.len() >= limit {
                 return Err(PutError::KindFull { limit });
             }
         }
-        entries.insert(key.to_owned(), entry);
+        entries.insert(key.into(), Kept::from(&entry));
         drop(all);
         let seq = queue.push(change);
         drop(queue);
@@ -287,13 +222,7 @@ impl Records {
                 waiting: queue.waiting.len(),
             });
         }
-        let change = Change {
-            kind: kind.to_owned(),
-            key: key.to_owned(),
-            value: None,
-            expires: None,
-            gone: true,
-        };
+        let change = Change::delete(kind, key);
         self.shared.write().apply(change.clone());
         let seq = queue.push(change);
         drop(queue);
@@ -318,8 +247,8 @@ impl Records {
     #[must_use]
     pub fn get(&self, kind: &str, key: &str) -> Option<Entry> {
         let now = self.shared.depot.io.wall();
-        let entry = self.shared.read().0.get(kind)?.get(key)?.clone();
-        entry.expires.is_none_or(|t| t > now).then_some(entry)
+        let kept = self.shared.read().0.get(kind)?.get(key)?.clone();
+        kept.is_live(now).then(|| kept.entry())
     }
 
     /// All entries of a kind that are not expired, by key.
@@ -328,8 +257,90 @@ impl Records {
         let now = self.shared.depot.io.wall();
         let all = self.shared.read();
         let entries = all.0.get(kind).into_iter().flatten();
-        let live = entries.filter(|(_, e)| e.expires.is_none_or(|t| t > now));
-        live.map(|(key, e)| (key.clone(), e.clone())).collect()
+        let live = entries.filter(|(_, kept)| kept.is_live(now));
+        live.map(|(key, kept)| (key.to_string(), kept.entry())).collect()
+    }
+
+    /// As [`list`](Self::list), one after the other: a kind with many entries is never in memory as a whole, and who
+    /// looks at them holds up nobody.
+    pub fn visit(&self, kind: &str, mut each: impl FnMut(&str, serde_json::Value)) {
+        let now = self.shared.depot.io.wall();
+        let kept: Vec<_> = {
+            let all = self.shared.read();
+            let entries = all.0.get(kind).into_iter().flatten();
+            entries
+                .map(|(key, kept)| (Arc::clone(key), kept.clone()))
+                .collect()
+        };
+        for (key, kept) in kept.into_iter().filter(|(_, kept)| kept.is_live(now)) {
+            each(&key, kept.value());
+        }
+    }
+
+    /// Makes changes together: readers see all of them at once, and after a power cut either all are there or none.
+    /// The ticket is that of the last.
+    ///
+    /// # Errors
+    /// [`PutError`] if nothing of it was taken.
+    pub fn put_all(&self, edits: Vec<Edit>) -> Result<Ticket, PutError> {
+        let mut changes: Vec<Change> = edits.into_iter().map(Change::of_edit).collect();
+        if changes.len() > TOGETHER {
+            let (limit, size) = (TOGETHER, changes.len());
+            return Err(PutError::TooMany { limit, size });
+        }
+        // Everything that takes time is done before anybody has to wait for it.
+        let mut kept = Vec::with_capacity(changes.len());
+        for change in &changes {
+            let size = change.payload().len();
+            if size > ENTRY {
+                return Err(PutError::TooLong { limit: ENTRY, size });
+            }
+            kept.push((Arc::<str>::from(change.key.as_str()), Kept::of(change)));
+        }
+        let mut queue = self.shared.queue.lock();
+        if queue.closed {
+            return Err(PutError::Closed);
+        }
+        if queue.waiting.len() >= QUEUE {
+            return Err(PutError::Full {
+                waiting: queue.waiting.len(),
+            });
+        }
+        let mut all = self.shared.write();
+        self.room_for(&all, &changes)?;
+        let (first, mut left) = (queue.next, changes.len() as u64);
+        let single = left == 1;
+        let mut seq = queue.next.saturating_sub(1);
+        for change in &mut changes {
+            left -= 1;
+            change.part = (!single).then_some([first, left]);
+        }
+        for (change, (key, kept)) in changes.into_iter().zip(kept) {
+            all.put(&change.kind, key, kept);
+            seq = queue.push(change);
+        }
+        drop(all);
+        drop(queue);
+        self.shared.queue.ring();
+        Ok(self.ticket(seq))
+    }
+
+    /// Do the new entries fit into their kinds?
+    fn room_for(&self, all: &Entries, changes: &[Change]) -> Result<(), PutError> {
+        let mut new: BTreeMap<&str, std::collections::BTreeSet<&str>> = BTreeMap::new();
+        for change in changes.iter().filter(|change| !change.gone) {
+            let known = all.0.get(&change.kind);
+            if known.is_none_or(|known| !known.contains_key(change.key.as_str())) {
+                new.entry(&change.kind).or_default().insert(&change.key);
+            }
+        }
+        for (kind, keys) in new {
+            let limit = self.shared.limits.of(kind);
+            if all.0.get(kind).map_or(0, BTreeMap::len) + keys.len() > limit {
+                return Err(PutError::KindFull { limit });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -354,8 +365,8 @@ impl Cursor {
     #[must_use]
     pub fn get(&self) -> Seq {
         let all = self.records.shared.read();
-        let entry = all.0.get(CURSOR).and_then(|e| e.get(&self.name));
-        Seq(entry.and_then(|e| e.value.as_u64()).unwrap_or(0))
+        let entry = all.0.get(CURSOR).and_then(|e| e.get(self.name.as_str()));
+        Seq(entry.and_then(|kept| kept.value().as_u64()).unwrap_or(0))
     }
 
     /// Moves on, never back. Movements are gathered and written within `Options::cursor_flush`; after a
@@ -370,7 +381,7 @@ impl Cursor {
             expires: None,
             value: seq.0.into(),
         };
-        let change = change(CURSOR, &self.name, &entry);
+        let change = Change::set(CURSOR, &self.name, &entry);
         shared.write().apply(change.clone());
         queue.defer(&self.name, change, self.flush);
         drop(queue);
@@ -482,15 +493,15 @@ fn snapshot(depot: &Depot, log: &Log, entries: &Entries) -> io::Result<()> {
 
 /// Reads a snapshot; the entries that could be read, and what is wrong with it.
 pub(crate) fn load(depot: &Depot, upto: u64) -> (Entries, Option<String>) {
-    let mut entries = Entries::default();
-    let fault = read_snapshot(depot, upto, &mut entries);
+    let mut replay = Replay::default();
+    let fault = read_snapshot(depot, upto, &mut replay);
     (
-        entries,
+        replay.entries,
         fault.unwrap_or_else(|error| Some(format!("snapshot cannot be read: {error}"))),
     )
 }
 
-fn read_snapshot(depot: &Depot, upto: u64, entries: &mut Entries) -> io::Result<Option<String>> {
+fn read_snapshot(depot: &Depot, upto: u64, replay: &mut Replay) -> io::Result<Option<String>> {
     let mut scanner = Scanner::open(depot.io.as_ref(), &snapshot_path(depot, upto))?;
     let header = scanner
         .header()?
@@ -515,7 +526,7 @@ fn read_snapshot(depot: &Depot, upto: u64, entries: &mut Entries) -> io::Result<
                     }
                     return Ok(fault);
                 }
-                if !entries.apply_row(&frame.payload) {
+                if !replay.row(&frame.payload) {
                     fault.get_or_insert_with(|| format!("snapshot row at byte {at} is no change"));
                 }
             }
@@ -556,7 +567,7 @@ pub(crate) fn open(depot: &Arc<Depot>, segment: u64) -> io::Result<Opened> {
         }
     }
     let begin = depot.firsts().first().copied().unwrap_or(1);
-    let (upto, mut entries) = match base {
+    let (upto, entries) = match base {
         Some(base) => base,
         // Without a good snapshot the changes tell everything, as long as none was trimmed.
         None if begin <= 1 => (0, Entries::default()),
@@ -565,11 +576,12 @@ pub(crate) fn open(depot: &Arc<Depot>, segment: u64) -> io::Result<Opened> {
     let floor = upto;
     let (log, mut recovery) = Log::open(depot.clone(), segment, floor)?;
     recovery.damage.splice(0..0, bad);
+    let mut replay = Replay::new(entries);
     let mut since = 0;
     let mut unknown = 0u64;
     let scanned = Reader::new(depot.clone()).scan(upto + 1, log.last, &mut |frame, _| {
         since += 1;
-        unknown += u64::from(!entries.apply_row(&frame.payload));
+        unknown += u64::from(!replay.row(&frame.payload));
         ControlFlow::Continue(())
     });
     if let Err(failure) = scanned {
@@ -585,6 +597,7 @@ pub(crate) fn open(depot: &Arc<Depot>, segment: u64) -> io::Result<Opened> {
             "rows of the records log that this version does not know were left out"
         );
     }
+    let mut entries = replay.entries;
     entries.purge(depot.io.wall());
     Ok(Opened {
         log,
@@ -592,39 +605,4 @@ pub(crate) fn open(depot: &Arc<Depot>, segment: u64) -> io::Result<Opened> {
         recovery,
         since,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_exact_text_of_a_change_and_of_a_deletion() {
-        let expires = Some("2026-03-01T12:00:00Z".parse().expect("a time"));
-        let entry = Entry {
-            expires,
-            value: serde_json::json!({"scope": ["open"]}),
-        };
-        let put = change("token", "ha", &entry);
-        let text =
-            r#"{"kind":"token","key":"ha","value":{"scope":["open"]},"expires":"2026-03-01T12:00:00Z"}"#;
-        assert_eq!(String::from_utf8(put.payload()).expect("text"), text);
-        assert_eq!(serde_json::from_str::<Change>(text).expect("reads"), put);
-        let gone = Change {
-            value: None,
-            expires: None,
-            gone: true,
-            ..put
-        };
-        assert_eq!(
-            String::from_utf8(gone.payload()).expect("text"),
-            r#"{"kind":"token","key":"ha","gone":true}"#
-        );
-        let mut entries = Entries::default();
-        assert!(entries.apply_row(text.as_bytes()));
-        assert_eq!(entries.count(), 1);
-        assert!(entries.apply_row(&gone.payload()));
-        assert_eq!(entries.count(), 0);
-        assert!(!entries.apply_row(b"nonsense"));
-    }
 }

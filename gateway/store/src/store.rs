@@ -1,6 +1,6 @@
 //! The journal as the gateway sees it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ use crate::io::{LockError, LockGuard, StoreIo};
 use crate::log::Log;
 use crate::query::Query;
 use crate::reader::Reader;
-use crate::records::{self, Compactor, Cursor, Records};
+use crate::records::{self, Compactor, Cursor, Limits, Records};
 use crate::report::{Damage, Health, OpenError, OpenReport, ReadFailure};
 use crate::row::{from_json_text, json_text};
 use crate::segment::Frame;
@@ -45,6 +45,8 @@ pub struct Options {
     pub index_cache: u64,
     /// Entries per kind of the records log.
     pub kind_limit: usize,
+    /// Kinds that may have another number of entries.
+    pub kind_limits: BTreeMap<&'static str, usize>,
     /// Events that may wait for the medium before `append` says `Full`.
     pub queue: usize,
     /// Further events of egress that may wait.
@@ -62,6 +64,7 @@ impl Default for Options {
             index: true,
             index_cache: 8 << 20,
             kind_limit: 10_000,
+            kind_limits: BTreeMap::new(),
             queue: 4096,
             reserve: 4096,
             segment: 4 << 20,
@@ -189,8 +192,11 @@ impl Store {
         report.damage.extend(recovery.damage);
         report.torn.extend(recovery.torn);
 
-        let (records, kept_durable) =
-            Records::new(&kept.log, changes.clone(), kept.entries, options.kind_limit);
+        let limits = Limits {
+            by_kind: options.kind_limits.clone(),
+            other: options.kind_limit,
+        };
+        let (records, kept_durable) = Records::new(&kept.log, changes.clone(), kept.entries, limits);
         let (queue, durable) = Queue::new(&log);
         let (bell, rung) = sync_channel(1);
         let (closing, closed) = sync_channel(0);

@@ -7,7 +7,7 @@ use gateway_core::SiteId;
 use gateway_site::{
     AccountParams, ButtonParams, CallIn, Caller, CardParams, CodeParams, DoorParams, Duty, FailMode,
     InputParams, LineParams, ListParams, LockKind, LockOwner, OnJournalFault, OpenWhen, OutputParams,
-    PanelParams, ReaderParams, Relock, RexKind, RexParams, SiteParams, TargetParams, card_frame,
+    PanelParams, ReaderParams, Relock, RexKind, RexParams, SiteParams, TargetParams, When, card_frame,
 };
 
 use crate::sim::secs;
@@ -27,11 +27,19 @@ fn input(simulated: bool) -> InputParams {
     }
 }
 
+fn reader(simulated: bool) -> ReaderParams {
+    ReaderParams {
+        card_alone: When::Always,
+        simulated,
+    }
+}
+
 fn door(name: &str, output: &str) -> DoorParams {
     DoorParams {
         callers: vec![Caller {
             address: "sip:1000@pbx.example".into(),
             name: "Reception".into(),
+            when: When::Always,
         }],
         contact: None,
         digits_by_list: true,
@@ -129,6 +137,8 @@ pub fn first_door() -> SiteParams {
                 doors: both.clone(),
                 frame: card_frame("26:123,04567").expect("a good card"),
                 person: Some(id("alice")),
+                pin: None,
+                when: When::Always,
             },
         )]
         .into(),
@@ -141,6 +151,7 @@ pub fn first_door() -> SiteParams {
                     from_call: true,
                     from_keypad: false,
                     person: None,
+                    when: When::Always,
                 },
             ),
             (
@@ -151,6 +162,7 @@ pub fn first_door() -> SiteParams {
                     from_call: false,
                     from_keypad: true,
                     person: None,
+                    when: When::Always,
                 },
             ),
         ]
@@ -185,8 +197,8 @@ pub fn first_door() -> SiteParams {
         ]
         .into(),
         readers: [
-            (id("front-reader"), ReaderParams { simulated: false }),
-            (id("toy-reader"), ReaderParams { simulated: true }),
+            (id("front-reader"), reader(false)),
+            (id("toy-reader"), reader(true)),
         ]
         .into(),
         version: "0.0.0".into(),

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use gateway_access::GrantParts;
 use gateway_core::{
-    CallEvent, Cause, Command, CommandId, CommandRequest, DeviceId, DigitVia, DoorEvent, Edge, Envelope,
-    Event, Factor, InputId, Instant, LegCommand, LegEvent, LegId, LineCommand, LineId, LineSignal, Origin,
-    OutputId, Peer, ReaderCommand, ReaderId, Record, RingId, Signal, SignalKind, Subject, Timestamp,
+    CallEvent, Cause, Command, CommandId, CommandRequest, CredentialId, DeviceId, DigitVia, DoorEvent, Edge,
+    Envelope, Event, Factor, InputId, Instant, LegCommand, LegEvent, LegId, LineCommand, LineId, LineSignal,
+    Origin, OutputId, Peer, ReaderCommand, ReaderId, Record, RingId, Signal, SignalKind, Subject, Timestamp,
 };
 use gateway_site::{Decision, GuardReport, Input, Output, Plan, ReleaseCause, SeenId, Site, SiteParams};
 use rand::SeedableRng;
@@ -75,6 +75,10 @@ pub struct Sim {
     pub readers: Vec<(ReaderId, ReaderCommand)>,
     /// What was asked of the guard, in order.
     pub pulses: Vec<Pulse>,
+    /// How long the records take for a use; `None` if the disk hangs.
+    pub medium: Option<Duration>,
+    /// Uses that are on the medium.
+    pub kept: BTreeMap<CredentialId, u32>,
     /// Everything recorded, over all lives of the gateway.
     pub records: Vec<Envelope>,
     /// The machine.
@@ -104,6 +108,8 @@ impl Sim {
             lines: Vec::new(),
             readers: Vec::new(),
             pulses: Vec::new(),
+            medium: Some(ms(5)),
+            kept: BTreeMap::new(),
             records: Vec::new(),
             site: site(&params, 1, T0, 1),
             generation: 1,
@@ -418,6 +424,16 @@ impl Sim {
     fn drain(&mut self) {
         while let Some(output) = self.site.poll_output() {
             match output {
+                Output::KeepUse {
+                    credential,
+                    id,
+                    times,
+                } => {
+                    if let Some(after) = self.medium {
+                        self.kept.insert(credential, times);
+                        self.schedule(after, Input::UseKept { id, ok: true });
+                    }
+                }
                 Output::Leg(command) => {
                     self.leg(&command);
                     self.legs.push(command);

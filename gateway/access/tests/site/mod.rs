@@ -2,7 +2,7 @@
 
 use gateway_access::{
     Caller, CallerPattern, Card, Code, CodeFrom, Context, DigitsFrom, DoorPolicy, OnJournalFault, Policy,
-    Request, RexKind, card_frame,
+    Request, RexKind, When, card_frame,
 };
 use gateway_core::{
     DoorId, Factor, InputId, Instant, Origin, OutputId, Peer, PersonId, ReaderId, Secret, Subject,
@@ -13,6 +13,7 @@ pub(crate) const FIT: Context = Context {
     journal_ok: true,
     projection_at_head: true,
     ready: true,
+    wall: None,
 };
 
 pub(crate) fn door(name: &str) -> DoorId {
@@ -42,17 +43,21 @@ pub(crate) fn policy() -> Policy {
         doors: doors.iter().map(|d| door(d)).collect(),
         from: from.iter().copied().collect(),
         id: id.parse().expect("a name"),
+        when: When::Always,
     };
     let card = |id: &str, text: &str, person: Option<&str>, doors: &[&str]| Card {
         doors: doors.iter().map(|d| door(d)).collect(),
         frame: card_frame(text).expect("a card"),
         id: id.parse().expect("a name"),
         person: person.map(|p| PersonId::new(p).expect("a name")),
+        pin: None,
+        when: When::Always,
     };
     let mut front = DoorPolicy::new(OutputId::new("front-strike").expect("a name"));
     front.callers = vec![Caller {
         name: "Reception".into(),
         pattern: CallerPattern::parse("sip:1000@pbx.example").expect("a pattern"),
+        when: When::Always,
     }];
     front.digits_by_list = true;
     front.readers = [reader("front-reader")].into();
@@ -87,6 +92,7 @@ pub(crate) fn card(now: Instant, at_door: &str, at_reader: &str, text: &str) -> 
         at: now,
         door: door(at_door),
         frame: card_frame(text).expect("a card"),
+        pin: None,
         reader: reader(at_reader),
     }
 }

@@ -386,6 +386,8 @@ events! {
             /// How often since it was last told.
             times: u64,
         },
+        /// The card is good, and its PIN is asked for too.
+        PinAwaited = "pin-awaited" {},
     }
 }
 
@@ -433,6 +435,13 @@ events! {
         PasswordChanged = "password-changed" {
             /// Login name.
             user: String,
+        },
+        /// People or their credentials were changed or exported.
+        PeopleChanged = "people-changed" {
+            /// Who did it.
+            by: String,
+            /// How many, or which.
+            text: String,
         },
         /// The one-time setup code was used and the first user made.
         SetupDone = "setup-done" {

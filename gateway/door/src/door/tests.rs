@@ -52,10 +52,12 @@ impl Rig {
             journal_ok: true,
             projection_at_head: true,
             ready: true,
+            wall: None,
         };
         match self.access.decide(self.now, &context, request) {
             Decision::Granted(grant) => grant,
             Decision::Denied(denied) => panic!("{denied:?}"),
+            Decision::Held(held) => panic!("{held:?}"),
         }
     }
 

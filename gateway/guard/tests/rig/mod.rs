@@ -240,6 +240,7 @@ impl Grants {
             journal_ok: true,
             projection_at_head: true,
             ready: true,
+            wall: None,
         };
         let decision = self.0.decide(boottime(), &context, request);
         decision.granted().expect("a request to exit is granted")

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gateway_access::{CallerPattern, Card, Code, CodeFrom, DoorPolicy, Limits, Policy};
+use gateway_access::{CallerPattern, Card, Code, CodeFrom, DoorPolicy, Limits, Policy, ReaderPolicy};
 use gateway_core::{Cause, DoorId, Edge, InputId, LineId, OutputId, PanelId, RingId, Secret};
 use gateway_door::{Door, Input as DoorInput};
 use gateway_line::Line;
@@ -20,7 +20,7 @@ impl Site {
         self.release_removed(&old);
         self.levels.configure(&old.inputs, &self.params.inputs);
         self.roles = roles(&self.params);
-        self.access.apply(self.policy());
+        self.access.apply(policy(&self.params, self.index_key));
         self.configure_doors(now, &old, generation, &mut plan);
         self.configure_lines(now, &old, &mut plan);
         self.configure_panels(now, &old, &mut plan);
@@ -28,6 +28,7 @@ impl Site {
             .retain(|id, _| self.params.accounts.contains_key(id));
         // What was half typed was meant for the old codes; it must not become a code by a reload.
         self.keypads.clear();
+        self.awaited.clear();
         let keys = self.access.key_use();
         for call in self.calls.values_mut() {
             call.forget_digits(keys);
@@ -219,55 +220,66 @@ impl Site {
             self.cancel(now, ring, Cause::Released);
         }
     }
+}
 
-    fn policy(&self) -> Policy {
-        let params = &self.params;
-        let doors = params.doors.iter().filter_map(|(id, door)| {
-            // A door without an output is watched, and nobody can be let in.
-            let output = door.output.clone()?;
-            let callers = door.callers.iter().filter_map(|caller| {
-                let pattern = CallerPattern::parse(&caller.address).ok()?;
-                Some(gateway_access::Caller {
-                    name: caller.name.clone(),
-                    pattern,
-                })
-            });
-            let policy = DoorPolicy {
-                callers: callers.collect(),
-                digits_by_list: door.digits_by_list,
-                on_journal_fault: door.on_journal_fault,
-                output,
-                readers: door.readers.iter().cloned().collect(),
-                rex: door.rex.iter().map(|r| (r.input.clone(), r.kind)).collect(),
-            };
-            Some((id.clone(), policy))
+/// What the decision goes by. `index_key` is random.
+pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
+    let doors = params.doors.iter().filter_map(|(id, door)| {
+        // A door without an output is watched, and nobody can be let in.
+        let output = door.output.clone()?;
+        let callers = door.callers.iter().filter_map(|caller| {
+            let pattern = CallerPattern::parse(&caller.address).ok()?;
+            Some(gateway_access::Caller {
+                name: caller.name.clone(),
+                pattern,
+                when: caller.when.clone(),
+            })
         });
-        let cards = params.cards.iter().map(|(id, card)| Card {
-            doors: card.doors.clone(),
-            frame: card.frame.clone(),
-            id: id.clone(),
-            person: card.person.clone(),
-        });
-        let codes = params.codes.iter().map(|(id, code)| Code {
-            digits: Secret::new(code.digits.as_str()),
-            doors: code.doors.clone(),
-            from: [
-                code.from_call.then_some(CodeFrom::Call),
-                code.from_keypad.then_some(CodeFrom::Keypad),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
-            id: id.clone(),
-        });
-        Policy {
-            cards: cards.collect(),
-            codes: codes.collect(),
-            doors: doors.collect(),
-            fire: params.fire_input.clone(),
-            index_key: self.index_key,
-            limits: Limits::default(),
-        }
+        let policy = DoorPolicy {
+            callers: callers.collect(),
+            digits_by_list: door.digits_by_list,
+            on_journal_fault: door.on_journal_fault,
+            output,
+            readers: door.readers.iter().cloned().collect(),
+            rex: door.rex.iter().map(|r| (r.input.clone(), r.kind)).collect(),
+        };
+        Some((id.clone(), policy))
+    });
+    let cards = params.cards.iter().map(|(id, card)| Card {
+        doors: card.doors.clone(),
+        frame: card.frame.clone(),
+        id: id.clone(),
+        person: card.person.clone(),
+        pin: card.pin.clone(),
+        when: card.when.clone(),
+    });
+    let codes = params.codes.iter().map(|(id, code)| Code {
+        digits: Secret::new(code.digits.as_str()),
+        doors: code.doors.clone(),
+        from: [
+            code.from_call.then_some(CodeFrom::Call),
+            code.from_keypad.then_some(CodeFrom::Keypad),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        id: id.clone(),
+        when: code.when.clone(),
+    });
+    let readers = params.readers.iter().map(|(id, reader)| {
+        let card_alone = reader.card_alone.clone();
+        (id.clone(), ReaderPolicy { card_alone })
+    });
+    Policy {
+        cards: cards.collect(),
+        codes: codes.collect(),
+        doors: doors.collect(),
+        fire: params.fire_input.clone(),
+        groups: params.groups.clone(),
+        index_key,
+        limits: Limits::default(),
+        readers: readers.collect(),
+        schedules: params.schedules.clone(),
     }
 }
 

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gateway_access::{CallerPattern, CodeFrom, DigitCollector, DigitsFrom, Entry, KeyUse, Request};
+use gateway_access::{CodeFrom, DigitCollector, DigitsFrom, Entry, KeyUse, Request};
 use gateway_call::{
     CallPlan, CallRequest, DigitPolicy, IncomingPlan, IncomingRequest, Input as PlanInput, Outcome,
     Output as PlanOutput, Purpose, Strategy, Take, TalkLimit, Target,
 };
 use gateway_core::{
     AccountId, ButtonId, CallEvent, Cause, DoorId, Event, Instant, LegCommand, LegEvent, LegId, LineCommand,
-    LineId, OutputId, PanelEvent, PanelId, Peer, Refusal, RingId, Subject, Tone,
+    LineId, OutputId, PanelEvent, PanelId, Peer, Refusal, RingId, Subject,
 };
 use gateway_line::{PressAnswer, SeizeRefused, SeizeWhy};
 
@@ -39,7 +39,7 @@ pub(super) struct Call {
     /// The line refused: whatever the plan says, no audio is put on it.
     muted: bool,
     /// Outputs it opened that are not yet at rest.
-    opened: BTreeSet<OutputId>,
+    pub(super) opened: BTreeSet<OutputId>,
     over_since: Option<Instant>,
     panel: Option<PanelId>,
     plan: Either,
@@ -114,7 +114,7 @@ impl Call {
         both!(&self.plan, plan => plan.has_authority())
     }
 
-    fn winner(&self) -> Option<LegId> {
+    pub(super) fn winner(&self) -> Option<LegId> {
         both!(&self.plan, plan => plan.winner())
     }
 
@@ -388,10 +388,7 @@ impl Site {
         let doors = panel.as_ref().map(|p| self.doors_of(p)).unwrap_or_default();
         let listed = doors
             .iter()
-            .filter_map(|d| self.params.doors.get(d))
-            .flat_map(|d| &d.callers)
-            .filter_map(|c| CallerPattern::parse(&c.address).ok())
-            .any(|pattern| pattern.matches(&peer));
+            .any(|door| self.access.listens(&self.context(now), door, &peer));
         let ring = self.new_ring(now);
         let take = match (&panel, self.lines.get_mut(&line)) {
             (Some(_), Some(unit)) if !self.stopping => {
@@ -559,10 +556,15 @@ impl Site {
             return;
         };
         let doors = &call.doors;
+        let caller = match &call.plan {
+            Either::Incoming(plan) => Some(&plan.request().peer),
+            Either::Outgoing(_) => None,
+        };
         let entries = call.collector.push(at, digit, |dialled| {
             doors
                 .iter()
                 .any(|door| access.is_code(door, CodeFrom::Call, dialled))
+                || caller.is_some_and(|peer| access.is_caller_pin(peer, dialled))
         });
         for entry in entries {
             self.dialled(now, ring, entry);
@@ -581,7 +583,7 @@ impl Site {
             .find(|door| self.access.is_code(door, CodeFrom::Call, digits))
             .or(call.doors.first())
             .cloned();
-        let (Some(door), Some(leg)) = (meant, call.winner()) else {
+        let (Some(door), Some(_)) = (meant, call.winner()) else {
             return;
         };
         let winner = call.has_authority();
@@ -601,17 +603,8 @@ impl Site {
             ring: Some(ring),
             winner,
         };
-        let tone = match self.open(now, request, injected) {
-            Ok(output) => {
-                if let Some(call) = self.calls.get_mut(&ring) {
-                    call.opened.insert(output);
-                }
-                Tone::Opening
-            }
-            Err(_) => Tone::Refused,
-        };
-        self.out
-            .push_back(Output::Leg(LegCommand::PlayToLeg { leg, tone }));
+        let opened = self.open(now, request, injected).ok();
+        self.tell_dialler(ring, opened);
     }
 
     /// Calls that are not over, by ring.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gateway_access::{Decision as Verdict, Request};
+use gateway_access::{Decision as Verdict, Grant, Request};
 use gateway_core::{
     DoorEvent, DoorId, Event, Factor, GatewayEvent, InputId, LockState, OutputId, Refusal, RingId, Subject,
 };
@@ -13,7 +13,15 @@ use crate::io::{GuardReport, Output};
 use crate::params::DoorParams;
 
 /// What became of a request to open.
-pub(super) type Opened = Result<OutputId, (Refusal, String)>;
+pub(super) type Opened = Result<Opening, (Refusal, String)>;
+
+/// How it opens.
+pub(super) enum Opening {
+    /// As soon as it is on the medium that the credential was used.
+    Held,
+    /// At once, by this output.
+    Now(OutputId),
+}
 
 impl Site {
     /// The one way in which anything opens: the access decision, then the door machine.
@@ -43,23 +51,30 @@ impl Site {
             self.deny(now, &door, factor, ring, &text);
             return Err((Refusal::Fault, text));
         }
-        match self.access.decide(now.mono, &self.context(), request) {
+        match self.access.decide(now.mono, &self.context(now), request) {
             Verdict::Denied(denied) => {
                 let event = Event::Door(door, denied.event());
                 self.record(now, event, denied.ring, injected);
                 Err((denied.refusal(), denied.reason.to_string()))
             }
-            Verdict::Granted(grant) => {
-                let output = grant.parts().output.clone();
-                let Some(machine) = self.doors.get_mut(&door) else {
-                    return Err((Refusal::Unknown, format!("there is no door {door:?}")));
-                };
-                machine.handle_input(now.mono, DoorInput::Granted(grant));
-                match self.drain_door(now, &door, injected) {
-                    None => Ok(output),
-                    Some(reason) => Err((Refusal::Forbidden, reason)),
-                }
+            Verdict::Granted(grant) => self.operate(now, &door, grant, injected),
+            Verdict::Held(held) => {
+                self.hold(held, injected);
+                Ok(Opening::Held)
             }
+        }
+    }
+
+    /// Hands a Grant to its door.
+    pub(super) fn operate(&mut self, now: Now, door: &DoorId, grant: Grant, injected: bool) -> Opened {
+        let output = grant.parts().output.clone();
+        let Some(machine) = self.doors.get_mut(door) else {
+            return Err((Refusal::Unknown, format!("there is no door {door:?}")));
+        };
+        machine.handle_input(now.mono, DoorInput::Granted(grant));
+        match self.drain_door(now, door, injected) {
+            None => Ok(Opening::Now(output)),
+            Some(reason) => Err((Refusal::Forbidden, reason)),
         }
     }
 

@@ -4,15 +4,18 @@ mod apply;
 mod calls;
 mod commands;
 mod doors;
+mod explain;
 mod lines;
+mod pins;
 mod signals;
+mod uses;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_access::{Access, Context, DigitCollector, LockOut};
+use gateway_access::{Access, Context, DigitCollector, Directory, LockOut, RightOf};
 use gateway_core::{
     AccountId, AccountState, ButtonId, Cause, DeviceId, DoorId, Envelope, Event, GatewayEvent, InputId,
     Instant, LegEvent, LineId, OutputId, PanelId, ReaderId, RingId, SiteView, Timestamp,
@@ -31,6 +34,15 @@ use calls::Call;
 const GAP: Duration = Duration::from_millis(500);
 /// After a gap, what waited in sockets comes with a fresh time: nobody knows when it was sent. It comes within this.
 const SETTLE: Duration = Duration::from_millis(250);
+
+/// Everything that the people of a directory, and the site file itself, may open; and in words what limits it. For
+/// comparing two site files.
+#[must_use]
+pub fn rights(params: &SiteParams, directory: Directory) -> BTreeMap<RightOf, String> {
+    let mut access = Access::new(apply::policy(params, [0; 32]));
+    access.set_directory(directory);
+    access.rights()
+}
 
 /// Time of one step: both clocks, read together by the driver.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +77,8 @@ struct LineUnit {
 pub struct Site {
     access: Access,
     accounts: BTreeMap<AccountId, (AccountState, String)>,
+    /// Cards whose PIN is awaited, by reader.
+    awaited: BTreeMap<ReaderId, pins::Awaited>,
     calls: BTreeMap<RingId, Call>,
     clock_trusted: bool,
     contacts: Arc<Contacts>,
@@ -75,6 +89,8 @@ pub struct Site {
     fire: bool,
     generation: u64,
     guard: Result<(), String>,
+    /// Permissions that wait until their use is on the medium.
+    held: BTreeMap<u64, uses::Waiting>,
     /// Overdue timers of a gap are being worked off.
     in_gap: bool,
     index_key: [u8; 32],
@@ -86,6 +102,7 @@ pub struct Site {
     miswired: BTreeSet<OutputId>,
     news: News,
     next_leg: u64,
+    next_use: u64,
     out: VecDeque<Output>,
     params: SiteParams,
     ready: bool,
@@ -113,6 +130,7 @@ impl Site {
         let mut site = Self {
             access: Access::default(),
             accounts: BTreeMap::new(),
+            awaited: BTreeMap::new(),
             calls: BTreeMap::new(),
             clock_trusted: true,
             contacts: Arc::default(),
@@ -122,6 +140,7 @@ impl Site {
             fire: false,
             generation,
             guard: Err("the relay guard has not reported yet".to_owned()),
+            held: BTreeMap::new(),
             in_gap: false,
             index_key,
             journal: Ok(()),
@@ -131,6 +150,7 @@ impl Site {
             miswired: BTreeSet::new(),
             news: News::new(now),
             next_leg: 0,
+            next_use: 0,
             out: VecDeque::new(),
             params: SiteParams::empty(params.id.clone()),
             ready: false,
@@ -175,6 +195,11 @@ impl Site {
         self.access.locks_revision()
     }
 
+    /// The people and credentials of the records. Give them before [`Input::Ready`].
+    pub fn restore_people(&mut self, directory: Directory) {
+        self.access.set_directory(directory);
+    }
+
     /// Takes one input. Drain [`Self::poll_output`] afterwards.
     pub fn handle_input(&mut self, now: Instant, wall: Timestamp, input: Input) {
         let now = Now { mono: now, wall };
@@ -195,6 +220,7 @@ impl Site {
             Input::Journal { ok, text } => self.journal(now, ok, text),
             Input::Leg(event) => self.leg(now, event),
             Input::LoopGap { gap } => self.gap(now, gap),
+            Input::People(changes) => self.people(changes),
             Input::Ready => self.ready = true,
             Input::SecondInstance(instance) => {
                 if let Some(instance) = instance.clone().filter(|_| self.second != instance) {
@@ -204,6 +230,7 @@ impl Site {
             }
             Input::ShutDown => self.shut_down(now),
             Input::Signal(signal) => self.signal(now, signal),
+            Input::UseKept { id, ok } => self.use_kept(now, id, ok),
         }
     }
 
@@ -242,10 +269,13 @@ impl Site {
         let doors = self.doors.values().filter_map(Door::poll_timeout);
         let lines = self.lines.values().filter_map(|unit| unit.line.poll_timeout());
         let keypads = self.keypads.values().filter_map(DigitCollector::poll_timeout);
+        let awaited = self.awaited.values().map(pins::Awaited::until);
         calls
             .chain(doors)
             .chain(lines)
             .chain(keypads)
+            .chain(awaited)
+            .chain(self.held.values().map(uses::Waiting::until))
             .chain(self.levels.poll_timeout())
             .min()
     }
@@ -292,6 +322,8 @@ impl Site {
                 self.typed(now, &reader, entry);
             }
         }
+        self.pins_due(now);
+        self.uses_due(now);
     }
 
     /// A timer that is long overdue means that the main loop stood still, whoever else noticed it or not.
@@ -317,6 +349,7 @@ impl Site {
         for keypad in self.keypads.values_mut() {
             keypad.clear();
         }
+        self.awaited.clear();
         if !known {
             let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
             self.gateway(now, GatewayEvent::LoopGap { gap_ms });
@@ -391,12 +424,13 @@ impl Site {
     }
 
     /// What the access decision must know of the gateway.
-    fn context(&self) -> Context {
+    fn context(&self, now: Now) -> Context {
         Context {
             generation: self.generation,
             journal_ok: self.journal.is_ok(),
             projection_at_head: self.ready,
             ready: !self.stopping,
+            wall: self.clock_trusted.then_some(now.wall),
         }
     }
 

@@ -9,6 +9,7 @@ use gateway_core::{
 };
 use gateway_door::Input as DoorInput;
 
+use super::doors::Opening;
 use super::{Now, Role, Site};
 use crate::io::Output;
 use crate::levels::{Change, EDGE_AGE};
@@ -162,29 +163,17 @@ impl Site {
         self.record(now, Event::Reader(reader.clone(), event), None, simulated);
         // The decision refuses old reads by their time; what waited in a gap is old whatever its time says.
         let at = if late { Instant::ZERO } else { at };
-        let mut opens = None;
-        for door in self.doors_at(&reader) {
-            let request = Request::Card {
-                at,
-                door: door.clone(),
-                frame: frame.clone(),
-                reader: reader.clone(),
-            };
-            if self.open(now, request, simulated).is_ok() {
-                opens = opens.max(Some(self.shown_for(&door)));
-            }
-        }
-        self.show(reader, opens);
+        self.show_card(now, at, &frame, &reader, simulated);
     }
 
     /// For how long a reader shows that a door opens.
-    fn shown_for(&self, door: &DoorId) -> Duration {
+    pub(super) fn shown_for(&self, door: &DoorId) -> Duration {
         let strike = self.params.doors.get(door).map(|params| params.strike);
         strike.unwrap_or(Duration::ZERO)
     }
 
     /// Tells a reader what became of a card or code.
-    fn show(&mut self, reader: ReaderId, opens: Option<Duration>) {
+    pub(super) fn show(&mut self, reader: ReaderId, opens: Option<Duration>) {
         let command = opens.map_or(ReaderCommand::Denied, |time| ReaderCommand::Granted { time });
         self.out.push_back(Output::Reader(reader, command));
     }
@@ -209,11 +198,14 @@ impl Site {
             .keypads
             .entry(reader.clone())
             .or_insert_with(|| DigitCollector::new(key_use));
-        let access = &self.access;
-        let entries = keypad.push(at, key, |typed| {
-            doors
-                .iter()
-                .any(|door| access.is_code(door, CodeFrom::Keypad, typed))
+        // taken out, so that the rest can be asked meanwhile
+        let mut keypad = std::mem::take(keypad);
+        let entries = keypad.push(at, key, |typed| match self.is_awaited_pin(&reader, typed) {
+            Some(fits) => fits,
+            None => {
+                let mut doors = doors.iter();
+                doors.any(|door| self.access.is_code(door, CodeFrom::Keypad, typed))
+            }
         });
         if entries.is_empty() {
             let command = match keypad.poll_timeout() {
@@ -222,6 +214,7 @@ impl Site {
             };
             self.out.push_back(Output::Reader(reader.clone(), command));
         }
+        self.keypads.insert(reader.clone(), keypad);
         for entry in entries {
             self.typed(now, &reader, entry);
         }
@@ -230,6 +223,9 @@ impl Site {
     /// A complete entry at a keypad, for the first door at this reader that it could open, else for the first.
     pub(super) fn typed(&mut self, now: Now, reader: &ReaderId, entry: Entry) {
         let simulated = self.params.readers.get(reader).is_some_and(|p| p.simulated);
+        if self.pin_typed(now, reader, &entry, simulated) {
+            return;
+        }
         let doors = self.doors_at(reader);
         let meant = doors
             .iter()
@@ -242,13 +238,16 @@ impl Site {
                 door: door.clone(),
                 reader: reader.clone(),
             };
-            let opened = self.open(now, request, simulated);
-            let opens = opened.ok().map(|_| self.shown_for(&door));
-            self.show(reader.clone(), opens);
+            match self.open(now, request, simulated) {
+                // shown when it opens
+                Ok(Opening::Held) => self.held_at(reader),
+                Ok(Opening::Now(_)) => self.show(reader.clone(), Some(self.shown_for(&door))),
+                Err(_) => self.show(reader.clone(), None),
+            }
         }
     }
 
-    fn doors_at(&self, reader: &ReaderId) -> Vec<DoorId> {
+    pub(super) fn doors_at(&self, reader: &ReaderId) -> Vec<DoorId> {
         self.params
             .doors
             .iter()

@@ -13,4 +13,4 @@ pub(crate) use directory::{contacts, directory, unknown_targets};
 pub(crate) use guard::{guard, socket as guard_socket, wirings};
 pub(crate) use outside::{http, mqtt, users_mark};
 pub(crate) use sip::sip;
-pub(crate) use site::{VIRTUAL_DEBOUNCE, site};
+pub(crate) use site::{VIRTUAL_DEBOUNCE, site, zone};

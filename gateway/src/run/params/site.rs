@@ -25,6 +25,10 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
         command_ttl: mqtt.map_or(Duration::from_secs(10), |m| m.command_ttl),
         doors: map(&config.doors, door),
         fire_input: config.site.fire_input.clone(),
+        groups: map(&config.groups, |g| site::Group {
+            doors: g.doors.iter().cloned().collect(),
+            when: g.schedule.clone(),
+        }),
         id: config.site.id.clone(),
         // the GPIO driver debounces by itself; a virtual input bounces only if it is told to
         inputs: map(&config.inputs, |i| site::InputParams {
@@ -48,8 +52,10 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
             .map(|(id, p)| (id.clone(), panel(p)))
             .collect(),
         readers: map(&config.readers, |r| site::ReaderParams {
+            card_alone: r.card_alone.clone(),
             simulated: r.driver.is_virtual(),
         }),
+        schedules: schedules(config),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
@@ -58,11 +64,37 @@ fn map<K: Clone + Ord, V, W>(from: &BTreeMap<K, V>, one: impl Fn(&V) -> W) -> BT
     from.iter().map(|(id, value)| (id.clone(), one(value))).collect()
 }
 
+/// The site's time zone, if this machine knows it.
+pub(crate) fn zone(config: &Config) -> Option<jiff::tz::TimeZone> {
+    let name = &config.site.time_zone;
+    if name == "UTC" {
+        return Some(jiff::tz::TimeZone::UTC);
+    }
+    jiff::tz::TimeZone::get(name)
+        .inspect_err(|error| tracing::error!(%error, "the time zone cannot be read; install tzdata"))
+        .ok()
+}
+
+/// Without its time zone no schedule is there, and what is not there is never in force. `check` has said so.
+fn schedules(config: &Config) -> site::Schedules {
+    let Some(zone) = zone(config) else {
+        return site::Schedules::default();
+    };
+    let schedule = |schedule: &config::Schedule| {
+        let lists = schedule.holidays.iter().filter_map(|id| config.holidays.get(id));
+        let holidays = lists.flat_map(|list| &list.days).copied().collect();
+        site::Schedule::new(&schedule.times, holidays, schedule.exceptions.clone())
+    };
+    site::Schedules::new(zone, map(&config.schedules, schedule))
+}
+
 fn card(card: &config::Card) -> site::CardParams {
     site::CardParams {
         doors: card.doors.iter().cloned().collect(),
         frame: card.card.clone(),
         person: card.person.clone(),
+        pin: card.pin.clone(),
+        when: card.schedule.clone(),
     }
 }
 
@@ -74,6 +106,7 @@ fn code(code: &config::Code) -> site::CodeParams {
         from_call: from.contains(config::CodeFrom::Call.word()),
         from_keypad: from.contains(config::CodeFrom::Keypad.word()),
         person: code.person.clone(),
+        when: code.schedule.clone(),
     }
 }
 
@@ -85,6 +118,7 @@ fn door(door: &config::Door) -> site::DoorParams {
             .map(|c| site::Caller {
                 address: c.number.to_string(),
                 name: c.name.clone().unwrap_or_else(|| c.number.to_string()),
+                when: c.schedule.clone(),
             })
             .collect(),
         contact: door.contact.as_ref().map(|c| c.input.clone()),

@@ -157,6 +157,9 @@ impl World<'_> {
         let mut reports = Vec::new();
         while let Some(output) = self.site.poll_output() {
             match output {
+                Output::KeepUse { .. } => {
+                    return Err(TestCaseError::fail("no credential here is counted"));
+                }
                 Output::Leg(command) => {
                     self.model.sees(&command).map_err(TestCaseError::fail)?;
                     if let LegCommand::Offer { leg, .. } = command {

@@ -173,7 +173,11 @@ impl Model {
             Input::SecondInstance(instance) => self.second = instance.is_some(),
             Input::ShutDown => self.stopping = true,
             Input::Signal(signal) => self.signal(now, signal),
-            Input::Account { .. } | Input::ClockStep { .. } | Input::LoopGap { .. } => {}
+            Input::Account { .. }
+            | Input::ClockStep { .. }
+            | Input::LoopGap { .. }
+            | Input::People(_)
+            | Input::UseKept { .. } => {}
         }
     }
 

@@ -1,0 +1,120 @@
+//! Codes and PINs of people are kept as keyed digests only: who reads the records without the key learns no digits.
+//! (With the key they are soon found: there are few of them. It stands in a file of its own.)
+
+use std::fmt;
+
+use gateway_core::{PersonId, Secret};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+/// The site's key: 32 random bytes.
+#[derive(Clone, Default)]
+pub struct PinKey([u8; 32]);
+
+impl PinKey {
+    /// Takes the bytes.
+    #[must_use]
+    pub const fn new(key: [u8; 32]) -> Self {
+        Self(key)
+    }
+
+    /// The tag of a code that opens by itself.
+    #[must_use]
+    pub fn code(&self, digits: &Secret) -> PinTag {
+        self.tag("code", "", digits.reveal())
+    }
+
+    /// The tag of the beginning of a code.
+    #[must_use]
+    pub fn head(&self, digits: &str) -> PinTag {
+        self.tag("head", "", digits)
+    }
+
+    /// The tag of a person's PIN. Two persons with the same PIN have different ones.
+    #[must_use]
+    pub fn pin(&self, person: &PersonId, digits: &Secret) -> PinTag {
+        self.tag("pin", person.as_str(), digits.reveal())
+    }
+
+    fn tag(&self, what: &str, whose: &str, digits: &str) -> PinTag {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        for part in [what, whose, digits] {
+            mac.update(part.as_bytes());
+            mac.update(&[0]);
+        }
+        let whole: [u8; 32] = mac.finalize().into_bytes().into();
+        let mut tag = [0; 16];
+        tag.copy_from_slice(&whole[..16]);
+        PinTag(tag)
+    }
+}
+
+impl fmt::Debug for PinKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PinKey(***)")
+    }
+}
+
+/// The keyed digest of digits: HMAC-SHA-256 (RFC 2104), its first 16 bytes.
+#[derive(Clone, Copy, PartialOrd, Ord)]
+pub struct PinTag([u8; 16]);
+
+impl PartialEq for PinTag {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for PinTag {}
+
+impl fmt::Debug for PinTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PinTag(***)")
+    }
+}
+
+/// 32 hexadecimal digits.
+impl fmt::Display for PinTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl PinTag {
+    /// Reads what [`Display`](fmt::Display) wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let whole = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let value = whole.then(|| u128::from_str_radix(text, 16).ok()).flatten()?;
+        Some(Self(value.to_be_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_differ_by_key_use_and_person_and_read_again() {
+        let (key, other) = (PinKey::new([1; 32]), PinKey::new([2; 32]));
+        let (ann, bob) = ("ann".parse().expect("a name"), "bob".parse().expect("a name"));
+        let digits = Secret::new("4711");
+        let tags = [
+            key.code(&digits),
+            other.code(&digits),
+            key.pin(&ann, &digits),
+            key.pin(&bob, &digits),
+            key.head("4711"),
+            key.code(&Secret::new("4712")),
+        ];
+        for (at, a) in tags.iter().enumerate() {
+            assert_eq!(PinTag::parse(&a.to_string()), Some(*a));
+            assert!(tags[at + 1..].iter().all(|b| a != b));
+        }
+        assert_eq!(format!("{key:?} {:?}", tags[0]), "PinKey(***) PinTag(***)");
+        for bad in ["", "00", &"g".repeat(32), "+0000000000000000000000000000000"] {
+            assert_eq!(PinTag::parse(bad), None);
+        }
+    }
+}

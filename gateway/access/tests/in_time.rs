@@ -1,0 +1,240 @@
+//! What is limited in time: schedules of codes, cards, callers and readers, and a clock that is not believed.
+
+mod site;
+
+use std::time::Duration;
+
+use gateway_access::{
+    Access, Context, Policy, Quarters, ReaderPolicy, Reason, Request, Schedule, Schedules, TimesLine, When,
+};
+use gateway_core::{Instant, Secret, Timestamp};
+use site::{FIT, called, calling, card, command, door, keypad, peer, policy, reader, rex};
+
+const T0: Instant = Instant::from_nanos(3_000_000_000_000);
+/// A Monday; the schedule of these tests is on working days from 8 to 18, UTC.
+const DAY: &str = "2026-01-12T12:00:00Z";
+const NIGHT: &str = "2026-01-12T22:00:00Z";
+
+fn day() -> When {
+    When::parse("day").expect("a name")
+}
+
+/// The site of the other tests, in which everything is limited to the day, and the reader at the front asks for a
+/// PIN at night.
+fn timed() -> Policy {
+    let mut policy = policy();
+    let times: TimesLine = "mon-fri 08:00-18:00".parse().expect("times");
+    let day_schedule = Schedule::new(&[times], vec![], vec![]);
+    policy.schedules = Schedules::new(
+        jiff::tz::TimeZone::UTC,
+        [("day".parse().expect("a name"), day_schedule)].into(),
+    );
+    for code in &mut policy.codes {
+        code.when = day();
+    }
+    let front = policy.doors.get_mut(&door("front")).expect("the door");
+    front.callers[0].when = day();
+    // alice has a PIN and opens at any time, the spare card none and opens by day
+    policy.cards[0].pin = Some(Secret::new("4711"));
+    policy.cards[1].when = day();
+    policy
+        .readers
+        .insert(reader("front-reader"), ReaderPolicy { card_alone: day() });
+    policy
+}
+
+fn at(wall: Option<&str>) -> Context {
+    let wall = wall.map(|text| text.parse::<Timestamp>().expect("a time"));
+    Context { wall, ..FIT }
+}
+
+fn with_pin(request: Request, typed: &str) -> Request {
+    let Request::Card {
+        at,
+        door,
+        frame,
+        reader,
+        ..
+    } = request
+    else {
+        unreachable!("it is a card");
+    };
+    Request::Card {
+        at,
+        door,
+        frame,
+        pin: Some(Secret::new(typed)),
+        reader,
+    }
+}
+
+#[track_caller]
+fn check(wall: Option<&str>, request: Request, expected: Result<&str, Reason>) {
+    let mut access = Access::new(timed());
+    let told = access.explain(T0, &at(wall), &request).result;
+    let decided = access.decide(T0, &at(wall), request);
+    let expected = expected.map(str::to_owned);
+    assert_eq!(told, expected);
+    assert_eq!(decided.granted().map(|grant| grant.spend().rule), expected.ok());
+}
+
+fn not_now() -> Reason {
+    Reason::NotNow {
+        schedule: Some("day".parse().expect("a name")),
+    }
+}
+
+fn doubtful() -> Reason {
+    Reason::ClockUntrusted {
+        schedule: Some("day".parse().expect("a name")),
+    }
+}
+
+#[test]
+fn a_code_opens_within_its_schedule_only() {
+    let typed = || keypad(T0, "front", "front-reader", "1234");
+    check(
+        Some(DAY),
+        typed(),
+        Ok("code pin within schedule day at keypad front-reader"),
+    );
+    check(Some(NIGHT), typed(), Err(not_now()));
+    check(None, typed(), Err(doubtful()));
+    let dialled = || called(T0, "front", "sip:1000@pbx.example", "9", true, true);
+    let rule = "code nine within schedule day dialled by a called target of the list";
+    check(Some(DAY), dialled(), Ok(rule));
+    check(Some(NIGHT), dialled(), Err(not_now()));
+}
+
+#[test]
+fn a_code_of_another_time_counts_as_a_wrong_try() {
+    let mut access = Access::new(timed());
+    for _ in 0..6 {
+        let _ = access.decide(T0, &at(Some(NIGHT)), keypad(T0, "front", "front-reader", "1234"));
+    }
+    let locks = access.export_locks(T0);
+    assert_eq!((locks.len(), locks[0].failures), (1, 6));
+    assert!(locks[0].left > Duration::ZERO);
+}
+
+#[test]
+fn a_listed_caller_is_listened_to_within_its_schedule_and_never_counts_as_a_guesser() {
+    let call = || Request::Caller {
+        door: door("front"),
+        peer: peer("sip:1000@pbx.example", true),
+        ring: None,
+    };
+    check(
+        Some(DAY),
+        call(),
+        Ok("listed caller \"Reception\" calls the door"),
+    );
+    check(Some(NIGHT), call(), Err(not_now()));
+    check(None, call(), Err(doubtful()));
+    let mut access = Access::new(timed());
+    let dialled = calling(T0, "front", peer("sip:1000@pbx.example", true), "9");
+    for _ in 0..9 {
+        assert_eq!(
+            access.decide(T0, &at(Some(NIGHT)), dialled.clone()).granted(),
+            None
+        );
+    }
+    assert!(access.export_locks(T0).is_empty());
+    let peer = peer("sip:1000@pbx.example", true);
+    for (wall, listens) in [(Some(DAY), true), (Some(NIGHT), false), (None, false)] {
+        assert_eq!(access.listens(&at(wall), &door("front"), &peer), listens);
+    }
+}
+
+#[test]
+fn a_card_alone_by_day_and_with_its_pin_by_night() {
+    let alice = || card(T0, "front", "front-reader", "26:123,04567");
+    check(Some(DAY), alice(), Ok("card alice at reader front-reader"));
+    check(Some(NIGHT), alice(), Err(Reason::PinNeeded));
+    check(
+        Some(NIGHT),
+        with_pin(alice(), "4711"),
+        Ok("card alice and PIN at reader front-reader"),
+    );
+    check(Some(NIGHT), with_pin(alice(), "4712"), Err(Reason::PinWrong));
+    for wrong in ["", "471", "47111", "4711\0"] {
+        check(Some(NIGHT), with_pin(alice(), wrong), Err(Reason::PinWrong));
+    }
+    // while nobody knows whether it is day, the PIN is asked for
+    check(None, alice(), Err(Reason::PinNeeded));
+    check(
+        None,
+        with_pin(alice(), "4711"),
+        Ok("card alice and PIN at reader front-reader"),
+    );
+    // by day a PIN is not asked for; a wrong one is still wrong
+    check(Some(DAY), with_pin(alice(), "4712"), Err(Reason::PinWrong));
+}
+
+#[test]
+fn a_card_without_pin_opens_nothing_where_one_is_asked_for() {
+    let mut policy = timed();
+    policy.cards[1].when = When::Always;
+    let mut access = Access::new(policy);
+    let spare = || card(T0, "front", "front-reader", "34:hex:0123abcd4");
+    assert!(access.decide(T0, &at(Some(DAY)), spare()).granted().is_some());
+    for request in [spare(), with_pin(spare(), "4711"), with_pin(spare(), "")] {
+        let told = access.explain(T0, &at(Some(NIGHT)), &request).result;
+        assert_eq!(told, Err(Reason::PinMissing));
+        assert_eq!(access.decide(T0, &at(Some(NIGHT)), request).granted(), None);
+    }
+    check(Some(NIGHT), spare(), Err(not_now()));
+    check(None, spare(), Err(doubtful()));
+}
+
+#[test]
+fn wrong_pins_lock_the_keypad_and_leave_the_card_reader_alone() {
+    let mut access = Access::new(timed());
+    let alice = || card(T0, "front", "front-reader", "26:123,04567");
+    for _ in 0..6 {
+        assert_eq!(
+            access
+                .decide(T0, &at(Some(NIGHT)), with_pin(alice(), "0000"))
+                .granted(),
+            None
+        );
+    }
+    let right = with_pin(alice(), "4711");
+    let told = access.explain(T0, &at(Some(NIGHT)), &right).result;
+    assert!(matches!(told, Err(Reason::LockedOut { .. })), "{told:?}");
+    assert_eq!(access.decide(T0, &at(Some(NIGHT)), right).granted(), None);
+    assert!(access.decide(T0, &at(Some(DAY)), alice()).granted().is_some());
+}
+
+#[test]
+fn explaining_counts_nothing() {
+    let access = Access::new(timed());
+    for _ in 0..100 {
+        let _ = access.explain(T0, &FIT, &keypad(T0, "front", "front-reader", "0000"));
+        let _ = access.explain(T0, &FIT, &card(T0, "front", "front-reader", "26:9,9"));
+    }
+    assert!(access.export_locks(T0).is_empty());
+    assert_eq!(access.locks_revision(), 0);
+}
+
+#[test]
+fn neither_schedule_nor_clock_concerns_who_leaves_or_who_commands() {
+    for wall in [Some(DAY), Some(NIGHT), None] {
+        check(wall, rex("front", "front-rex"), Ok("exit input front-rex"));
+        let fire = Request::Fire { door: door("front") };
+        check(wall, fire, Ok("fire input fire"));
+        let open = command("front", gateway_core::Factor::Web, "ann", true);
+        check(
+            wall,
+            open,
+            Ok("command by web of user:ann, who may open this door"),
+        );
+    }
+}
+
+#[test]
+fn quarters_are_bounded() {
+    assert_eq!(Quarters::between(0, 96), Quarters::ALL);
+    assert_eq!(Quarters::between(0, 255), Quarters::ALL);
+    assert_eq!(Quarters::between(96, 97), Quarters::NONE);
+}

@@ -1,0 +1,92 @@
+//! Questions about who may open what, as JSON: from the command line and the API.
+
+use gateway_access::CardKey;
+use gateway_core::{Explain, Means, NameError, Secret, Timestamp};
+use serde_json::Value;
+
+fn optional<'a>(request: &'a Value, key: &str) -> Option<&'a str> {
+    request.get(key).and_then(Value::as_str)
+}
+
+/// A question as it came, of the command line or the API.
+///
+/// Keys: `door`, one of `card` (with `pin`), `code` (`in-call`: true for one that is dialled by a called party) and
+/// `caller` (with `code` or `pin`), and if wanted `reader` and `at`.
+///
+/// # Errors
+/// What is missing, or what is allowed.
+pub fn ask_of(request: &Value) -> Result<Explain, String> {
+    let secret = |key| optional(request, key).map(Secret::new);
+    let card = |text: &str| {
+        let key = CardKey::parse(text).map_err(|e| e.to_string())?;
+        key.frame()
+            .ok_or_else(|| "no reader sends such a card".to_owned())
+    };
+    let means = match (
+        optional(request, "card"),
+        optional(request, "caller"),
+        secret("code"),
+    ) {
+        (Some(text), None, None) => Means::Card {
+            frame: card(text)?,
+            pin: secret("pin"),
+        },
+        (None, Some(address), digits) => Means::Caller {
+            address: address.to_owned(),
+            digits: digits.or_else(|| secret("pin")),
+        },
+        (None, None, Some(digits)) if request.get("in-call") == Some(&Value::Bool(true)) => {
+            Means::Dialled(digits)
+        }
+        (None, None, Some(digits)) => Means::Typed(digits),
+        (_, _, _) => return Err("one of card, code and caller is needed".to_owned()),
+    };
+    let at = match optional(request, "at") {
+        None => None,
+        Some(text) => Some(text.parse::<Timestamp>().map_err(|_| {
+            "at: a time with an offset is needed, such as 2026-12-24T22:10:00+01:00".to_owned()
+        })?),
+    };
+    let reader = match optional(request, "reader") {
+        None => None,
+        Some(text) => Some(text.parse().map_err(|e: NameError| e.to_string())?),
+    };
+    let door = optional(request, "door")
+        .ok_or("door is missing")?
+        .parse()
+        .map_err(|e: NameError| e.to_string())?;
+    Ok(Explain {
+        at,
+        door,
+        means,
+        reader,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_question_needs_one_means_and_a_time_with_an_offset() {
+        let ask = |request: Value| ask_of(&request);
+        let good = ask(json!({ "door": "front", "card": "123,04567", "at": "2026-12-24T22:10:00+01:00" }));
+        let good = good.expect("a question");
+        assert_eq!(
+            good.at.map(|at| at.to_string()).as_deref(),
+            Some("2026-12-24T21:10:00Z")
+        );
+        assert!(matches!(good.means, Means::Card { frame, .. } if frame.bits == 26));
+        for bad in [
+            json!({ "door": "front" }),
+            json!({ "card": "123,04567" }),
+            json!({ "door": "front", "card": "123,04567", "caller": "1000" }),
+            json!({ "door": "front", "card": "x" }),
+            json!({ "door": "front", "card": "123,04567", "at": "tomorrow" }),
+            json!({ "door": "Front!", "code": "1234" }),
+        ] {
+            assert!(ask(bad.clone()).is_err(), "{bad}");
+        }
+    }
+}

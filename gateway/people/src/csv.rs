@@ -1,0 +1,182 @@
+//! Comma-separated values (RFC 4180): lines with a head line that names the columns. A semicolon between columns, as
+//! some spreadsheets write, is understood by the head line.
+
+/// A table: the head's cells and the lines, each with its number in the file (from 1).
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Table {
+    pub(crate) head: Vec<String>,
+    pub(crate) lines: Vec<(usize, Vec<String>)>,
+}
+
+/// Reads a table; empty lines are passed over. The error says what is wrong and in which line.
+pub(crate) fn read(text: &str) -> Result<Table, (usize, String)> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let first = text.lines().next().unwrap_or_default();
+    let between = if first.contains(',') || !first.contains(';') {
+        ','
+    } else {
+        ';'
+    };
+    let mut rows = Rows {
+        between,
+        line: 1,
+        rest: text.chars().peekable(),
+    };
+    let mut head = None;
+    let mut lines = Vec::new();
+    while let Some((number, row)) = rows.next_row()? {
+        if row.iter().all(|cell| cell.trim().is_empty()) {
+            continue;
+        }
+        match head {
+            None => head = Some(row.iter().map(|cell| cell.trim().to_ascii_lowercase()).collect()),
+            Some(_) => lines.push((number, row)),
+        }
+    }
+    let head = head.ok_or((
+        1,
+        "the head line with the names of the columns is missing".to_owned(),
+    ))?;
+    Ok(Table { head, lines })
+}
+
+struct Rows<'a> {
+    between: char,
+    line: usize,
+    rest: std::iter::Peekable<std::str::Chars<'a>>,
+}
+
+impl Rows<'_> {
+    fn next_row(&mut self) -> Result<Option<(usize, Vec<String>)>, (usize, String)> {
+        let number = self.line;
+        if self.rest.peek().is_none() {
+            return Ok(None);
+        }
+        let mut row = Vec::new();
+        loop {
+            row.push(self.cell(number)?);
+            match self.rest.next() {
+                Some(c) if c == self.between => {}
+                Some('\n') => {
+                    self.line += 1;
+                    return Ok(Some((number, row)));
+                }
+                None => return Ok(Some((number, row))),
+                Some(_) => {
+                    return Err((
+                        number,
+                        "something stands between a closing quote and the next column".to_owned(),
+                    ));
+                }
+            }
+        }
+    }
+
+    fn cell(&mut self, number: usize) -> Result<String, (usize, String)> {
+        let mut cell = String::new();
+        if self.rest.peek() == Some(&'"') {
+            self.rest.next();
+            loop {
+                match self.rest.next() {
+                    Some('"') if self.rest.peek() == Some(&'"') => {
+                        self.rest.next();
+                        cell.push('"');
+                    }
+                    Some('"') => break,
+                    Some(c) => {
+                        self.line += usize::from(c == '\n');
+                        cell.push(c);
+                    }
+                    None => return Err((number, "a quote is not closed".to_owned())),
+                }
+            }
+            // the carriage return of a line's end
+            if self.rest.peek() == Some(&'\r') {
+                self.rest.next();
+            }
+            return Ok(cell);
+        }
+        while let Some(c) = self.rest.peek().copied() {
+            if c == self.between || c == '\n' {
+                break;
+            }
+            self.rest.next();
+            cell.push(c);
+        }
+        Ok(cell.trim_end_matches('\r').to_owned())
+    }
+}
+
+/// A cell as it is written: quoted if it must be. What a spreadsheet would take for a formula gets an apostrophe,
+/// except signs of numbers as telephones have them.
+pub(crate) fn cell(text: &str) -> String {
+    let formula = text.starts_with(['=', '@', '\t'])
+        || text.starts_with(['+', '-']) && !text[1..].bytes().all(|b| b.is_ascii_digit());
+    let text = if formula {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
+    if text.contains([',', ';', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(text: &str) -> Vec<(usize, Vec<String>)> {
+        read(text).expect("reads").lines
+    }
+
+    #[test]
+    fn quotes_line_ends_and_semicolons_are_understood() {
+        let table = read("\u{feff}Person, name\r\n\r\nann,\"Ann \"\"A\"\" B, C\"\r\nbob,\"two\nlines\"\ncy,")
+            .expect("reads");
+        assert_eq!(table.head, ["person", "name"]);
+        let cells = |a: &str, b: &str| vec![a.to_owned(), b.to_owned()];
+        assert_eq!(
+            table.lines,
+            [
+                (3, cells("ann", "Ann \"A\" B, C")),
+                (4, cells("bob", "two\nlines")),
+                (6, cells("cy", ""))
+            ]
+        );
+        assert_eq!(rows("a;b\n1,5;2\n"), [(2, cells("1,5", "2"))]);
+    }
+
+    #[test]
+    fn what_is_broken_is_told_with_its_line() {
+        assert_eq!(read("a,b\n\"x").expect_err("broken").0, 2);
+        assert_eq!(read("a,b\n1,2\n\"x\"y,2\n").expect_err("broken").0, 3);
+        assert!(read("").is_err());
+    }
+
+    #[test]
+    fn cells_are_written_so_that_they_read_again_and_are_no_formula() {
+        for (text, written) in [
+            ("plain", "plain"),
+            ("a,b", "\"a,b\""),
+            ("say \"x\"", "\"say \"\"x\"\"\""),
+            ("=1+1", "'=1+1"),
+            ("+33476123456", "+33476123456"),
+            ("+1+1", "'+1+1"),
+        ] {
+            assert_eq!(cell(text), written);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_a_panic_and_cells_come_back(text in "\\PC{0,60}", raw in "[a-z,;\"\r\n']{0,30}") {
+            let _ = read(&text);
+            let _ = read(&raw);
+            let table = read(&format!("a,b\n{},x\n", cell(&format!("v{raw}")))).expect("reads");
+            proptest::prop_assert_eq!(&table.lines[0].1[0], &format!("v{raw}"));
+        }
+    }
+}

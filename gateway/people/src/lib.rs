@@ -1,0 +1,28 @@
+//! People and their credentials as durable records: what they are, how they are written, and how they change while
+//! the gateway runs.
+//!
+//! The records are the truth; the decision's [`Directory`](gateway_access::Directory) is their projection. A change
+//! is checked as a whole, made durable as a whole, told to the core, and only then acknowledged: what was
+//! acknowledged is neither lost nor comes back. Who only reads the records finds neither codes nor PINs in them.
+
+mod ask;
+mod csv;
+mod key;
+mod line;
+mod plan;
+mod registry;
+mod row;
+mod show;
+mod state;
+
+pub use ask::ask_of;
+pub use key::{KeyError, key_of};
+pub use line::LineFault;
+pub use plan::{NewCode, SiteNames};
+pub use registry::{Changed, Import, People, PeopleError, Report};
+pub use row::{CREDENTIAL, PERSON, USE, use_value};
+pub use show::{Form, Shown};
+pub use state::directory;
+
+/// Entries that the kinds of this crate may have.
+pub const LIMITS: [(&str, usize); 3] = [(PERSON, 250_000), (CREDENTIAL, 250_000), (USE, 250_000)];

@@ -1,0 +1,241 @@
+//! Lines of an import: a person, a credential, or both, as CSV or JSON.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::csv;
+
+/// Every column, with what it is.
+pub(crate) const COLUMNS: [&str; 16] = [
+    "person",
+    "name",
+    "groups",
+    "person-from",
+    "person-until",
+    "blocked",
+    "credential",
+    "kind",
+    "value",
+    "doors",
+    "schedule",
+    "from",
+    "until",
+    "uses",
+    "used",
+    "at",
+];
+
+/// Longest text of a cell in characters.
+const CELL: usize = 400;
+/// Lines of one import.
+const LINES: usize = 300_000;
+
+/// What is wrong with a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineFault {
+    /// Which column; empty if it is the line as a whole.
+    pub column: String,
+    /// Which line, from 1; of JSON the entry.
+    pub line: usize,
+    /// What was found, and what is allowed. Shows neither cards nor digits.
+    pub text: String,
+}
+
+impl std::fmt::Display for LineFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.column.is_empty() {
+            write!(f, "line {}: {}", self.line, self.text)
+        } else {
+            write!(f, "line {}, {}: {}", self.line, self.column, self.text)
+        }
+    }
+}
+
+/// One line: what stands in which column. What is empty is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) cells: BTreeMap<&'static str, String>,
+    pub(crate) number: usize,
+}
+
+impl Line {
+    pub(crate) fn fault(&self, column: &str, text: impl Into<String>) -> LineFault {
+        LineFault {
+            column: column.to_owned(),
+            line: self.number,
+            text: text.into(),
+        }
+    }
+
+    pub(crate) fn cell(&self, column: &str) -> Option<&str> {
+        self.cells.get(column).map(String::as_str)
+    }
+}
+
+fn column(name: &str) -> Option<&'static str> {
+    COLUMNS.into_iter().find(|column| *column == name)
+}
+
+fn unknown(name: &str) -> String {
+    let shown: String = name.chars().take(40).collect();
+    format!("{shown:?} is no column; allowed: {}", COLUMNS.join(", "))
+}
+
+fn too_many(found: usize) -> Vec<LineFault> {
+    let text = format!("{found} lines are too many, at most {LINES} are allowed at once");
+    vec![whole(1, text)]
+}
+
+fn whole(line: usize, text: String) -> LineFault {
+    LineFault {
+        column: String::new(),
+        line,
+        text,
+    }
+}
+
+/// Reads JSON if the text begins as a list, else CSV.
+pub(crate) fn read(text: &str) -> Result<Vec<Line>, Vec<LineFault>> {
+    if text.trim_start().starts_with('[') {
+        read_json(text)
+    } else {
+        read_csv(text)
+    }
+}
+
+fn read_csv(text: &str) -> Result<Vec<Line>, Vec<LineFault>> {
+    let table = csv::read(text).map_err(|(line, text)| vec![whole(line, text)])?;
+    if table.lines.len() > LINES {
+        return Err(too_many(table.lines.len()));
+    }
+    let mut faults = Vec::new();
+    let mut head = Vec::new();
+    for name in &table.head {
+        let known = column(name);
+        if known.is_none() {
+            faults.push(whole(1, unknown(name)));
+        } else if head.contains(&known) {
+            faults.push(whole(1, format!("the column {name:?} is there twice")));
+        }
+        head.push(known);
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let mut lines = Vec::new();
+    for (number, cells) in table.lines {
+        let mut line = Line {
+            number,
+            ..Line::default()
+        };
+        if cells.len() > head.len() {
+            let text = format!("has {} columns, the head has {}", cells.len(), head.len());
+            faults.push(whole(number, text));
+        }
+        for (name, text) in head.iter().flatten().zip(cells) {
+            set(&mut line, name, text.trim(), &mut faults);
+        }
+        lines.push(line);
+    }
+    if faults.is_empty() { Ok(lines) } else { Err(faults) }
+}
+
+fn read_json(text: &str) -> Result<Vec<Line>, Vec<LineFault>> {
+    let all: Vec<serde_json::Map<String, Value>> = serde_json::from_str(text).map_err(|error| {
+        let text = format!("not a JSON list of objects: {error}");
+        vec![whole(error.line(), text)]
+    })?;
+    if all.len() > LINES {
+        return Err(too_many(all.len()));
+    }
+    let mut faults = Vec::new();
+    let mut lines = Vec::new();
+    for (number, object) in (1..).zip(all) {
+        let mut line = Line {
+            number,
+            ..Line::default()
+        };
+        for (name, value) in object {
+            let Some(name) = column(&name) else {
+                faults.push(whole(number, unknown(&name)));
+                continue;
+            };
+            match plain(&value) {
+                Some(text) => set(&mut line, name, text.trim(), &mut faults),
+                None => {
+                    faults.push(line.fault(name, "is neither text, number, true, false nor a list of texts"))
+                }
+            }
+        }
+        lines.push(line);
+    }
+    if faults.is_empty() { Ok(lines) } else { Err(faults) }
+}
+
+fn plain(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Null => String::new(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::Number(n) => n.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Array(all) => {
+            let texts: Option<Vec<&str>> = all.iter().map(Value::as_str).collect();
+            texts?.join(" ")
+        }
+        Value::Object(_) => return None,
+    })
+}
+
+fn set(line: &mut Line, name: &'static str, text: &str, faults: &mut Vec<LineFault>) {
+    if text.chars().count() > CELL || text.chars().any(char::is_control) {
+        let text = format!("is longer than {CELL} characters, or holds control characters");
+        faults.push(line.fault(name, text));
+    } else if !text.is_empty() {
+        line.cells.insert(name, text.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn csv_and_json_say_the_same() {
+        let csv = "person,groups,kind,value\nann,a b,card,\"123,04567\"\nbob,,,\n";
+        let json = r#"[{"person":"ann","groups":["a","b"],"kind":"card","value":"123,04567"},{"person":"bob","kind":null}]"#;
+        let (csv, json) = (read(csv).expect("reads"), read(json).expect("reads"));
+        let cells = |lines: &[Line]| lines.iter().map(|l| l.cells.clone()).collect::<Vec<_>>();
+        assert_eq!(cells(&csv), cells(&json));
+        assert_eq!((csv[1].number, json[1].number), (3, 2));
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once() {
+        let faults = |text: &str| {
+            let faults = read(text).expect_err("faults");
+            faults.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let head = faults("person,nmae,person\nx,y,z\n");
+        assert_eq!(head.len(), 2, "{head:?}");
+        assert!(
+            head[0].starts_with("line 1: \"nmae\" is no column; allowed: person, name"),
+            "{head:?}"
+        );
+        let long = "x".repeat(401);
+        let lines = faults(&format!("person,name\na,{long}\nb,c,d\n"));
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[1].starts_with("line 3: has 3 columns"), "{lines:?}");
+        assert_eq!(faults("[1]").len(), 1);
+        assert_eq!(faults(r#"[{"persn":"a"},{"value":{}}]"#).len(), 2);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_a_panic(text in "\\PC{0,80}", json in "[\\[\\]{}\":,a-z0-9]{0,60}") {
+            let _ = read(&text);
+            let _ = read(&format!("[{json}"));
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! The one place where people and credentials are changed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use gateway_access::{Change, PinKey};
+use gateway_core::{CredentialId, PersonId};
+use gateway_store::{Edit, PutError, Records};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use crate::line::{self, LineFault};
+use crate::plan::{NewCode, Planner, SiteNames};
+use crate::row::{CREDENTIAL, PERSON, USE, use_value};
+use crate::show::{self, Form, Shown};
+use crate::state::State;
+
+/// Faults that a report tells; more are counted.
+const TOLD: usize = 500;
+
+/// Changes that the core takes in one go.
+const PART: usize = 200;
+
+/// Changes for the core. They are durable already.
+#[derive(Debug)]
+pub struct Changed {
+    /// What changed, in order.
+    pub changes: Vec<Change>,
+    /// Told once the decision goes by them.
+    pub done: oneshot::Sender<()>,
+}
+
+/// Why nothing was changed, or why it is not acknowledged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeopleError {
+    /// The core does not take changes: it is durable, and counts after the next start.
+    #[error("it is written down, but the gateway stops and does not go by it yet")]
+    CoreGone,
+    /// Lines have faults; nothing was changed.
+    #[error("{count} faults, so nothing was changed; the first: {first}")]
+    Faults {
+        /// How many.
+        count: usize,
+        /// The first ones.
+        faults: Vec<LineFault>,
+        /// The first one.
+        first: LineFault,
+    },
+    /// The records did not take it.
+    #[error("not saved")]
+    Put(#[from] PutError),
+    /// The machine gives no random numbers.
+    #[error("no random numbers: {0}")]
+    Random(String),
+    /// There is no such person or credential.
+    #[error("there is no {what} {id:?}")]
+    Unknown {
+        /// Its name.
+        id: String,
+        /// `person` or `credential`.
+        what: &'static str,
+    },
+}
+
+/// How an import is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Import {
+    /// Check everything and change nothing.
+    pub dry_run: bool,
+    /// Who stands in no line is removed.
+    pub replace: bool,
+}
+
+/// What an import changed, or would.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Credentials: new, different, withdrawn.
+    pub credentials: [usize; 3],
+    /// How many lines there were.
+    pub lines: usize,
+    /// Codes that were drawn.
+    pub made: Vec<NewCode>,
+    /// People: new, different, removed.
+    pub people: [usize; 3],
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [p, c] = [self.people, self.credentials];
+        write!(
+            f,
+            "people: {} new, {} changed, {} removed; credentials: {} new, {} changed, {} removed",
+            p[0], p[1], p[2], c[0], c[1], c[2]
+        )
+    }
+}
+
+struct Inner {
+    changes: mpsc::Sender<Changed>,
+    key: PinKey,
+    records: Records,
+    site: RwLock<Arc<SiteNames>>,
+    /// One change at a time, so that each is checked against all before it.
+    turn: Mutex<()>,
+}
+
+/// People and credentials. Cheap to clone.
+#[derive(Clone)]
+pub struct People(Arc<Inner>);
+
+impl People {
+    /// Over the records of a journal. Changes go to the core through `changes`.
+    #[must_use]
+    pub fn new(records: Records, key: PinKey, changes: mpsc::Sender<Changed>) -> Self {
+        Self(Arc::new(Inner {
+            changes,
+            key,
+            records,
+            site: RwLock::default(),
+            turn: Mutex::new(()),
+        }))
+    }
+
+    /// What the site file in force names.
+    pub fn set_site(&self, site: SiteNames) {
+        *self.0.site.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(site);
+    }
+
+    /// Takes lines of CSV or JSON: adds people and credentials, and changes those that are there. Either all of it is
+    /// done or nothing. Returns once it is on the medium and the decision goes by it.
+    ///
+    /// # Errors
+    /// [`PeopleError::Faults`] tells every bad line.
+    pub async fn import(&self, text: String, how: Import) -> Result<Report, PeopleError> {
+        let _turn = self.0.turn.lock().await;
+        let me = self.clone();
+        let planned = tokio::task::spawn_blocking(move || me.plan(&text, how.replace));
+        let (old, new, made, lines) = planned.await.map_err(|_| PeopleError::CoreGone)??;
+        let (edits, changes, mut report) = difference(&old, &new);
+        (report.made, report.lines) = (made, lines);
+        if how.dry_run {
+            report.made.clear();
+            return Ok(report);
+        }
+        self.commit(edits, changes).await?;
+        Ok(report)
+    }
+
+    fn plan(&self, text: &str, replace: bool) -> Result<(State, State, Vec<NewCode>, usize), PeopleError> {
+        let lines = line::read(text).map_err(faults)?;
+        let site = Arc::clone(&self.0.site.read().unwrap_or_else(PoisonError::into_inner));
+        let old = State::load(&self.0.records);
+        let mut failed = None;
+        let mut random = || {
+            let mut bytes = [0; 8];
+            if let Err(error) = getrandom::fill(&mut bytes) {
+                failed = Some(error.to_string());
+            }
+            u64::from_le_bytes(bytes)
+        };
+        let mut planner = Planner::new(old.clone(), &site, &self.0.key, &mut random);
+        for line in &lines {
+            planner.line(line);
+        }
+        let planned = planner.finish(replace);
+        if let Some(error) = failed {
+            return Err(PeopleError::Random(error));
+        }
+        let (new, made) = planned.map_err(faults)?;
+        Ok((old, new, made, lines.len()))
+    }
+
+    /// Removes a person with all their credentials.
+    ///
+    /// # Errors
+    /// [`PeopleError`].
+    pub async fn remove_person(&self, id: &str) -> Result<(), PeopleError> {
+        let id = id.to_owned();
+        self.remove(move |state| {
+            let gone = state.people.remove(&id).is_some();
+            let before = state.credentials.len();
+            state
+                .credentials
+                .retain(|_, row| row.person.as_ref() != Some(&id));
+            (gone || state.credentials.len() < before)
+                .then_some(())
+                .ok_or(PeopleError::Unknown { id, what: "person" })
+        })
+        .await
+    }
+
+    /// Withdraws a credential.
+    ///
+    /// # Errors
+    /// [`PeopleError`].
+    pub async fn remove_credential(&self, id: &str) -> Result<(), PeopleError> {
+        let id = id.to_owned();
+        self.remove(move |state| {
+            state
+                .credentials
+                .remove(&id)
+                .map(|_| ())
+                .ok_or(PeopleError::Unknown {
+                    id,
+                    what: "credential",
+                })
+        })
+        .await
+    }
+
+    async fn remove(
+        &self,
+        change: impl FnOnce(&mut State) -> Result<(), PeopleError> + Send + 'static,
+    ) -> Result<(), PeopleError> {
+        let _turn = self.0.turn.lock().await;
+        let records = self.0.records.clone();
+        let planned = tokio::task::spawn_blocking(move || {
+            let old = State::load(&records);
+            let mut new = old.clone();
+            change(&mut new)?;
+            let credentials = &new.credentials;
+            new.uses.retain(|id, _| credentials.contains_key(id));
+            Ok::<_, PeopleError>((old, new))
+        });
+        let (old, new) = planned.await.map_err(|_| PeopleError::CoreGone)??;
+        let (edits, changes, _) = difference(&old, &new);
+        self.commit(edits, changes).await
+    }
+
+    /// On the medium first, then in force, then acknowledged.
+    async fn commit(&self, edits: Vec<Edit>, changes: Vec<Change>) -> Result<(), PeopleError> {
+        if edits.is_empty() {
+            return Ok(());
+        }
+        let ticket = self.0.records.put_all(edits)?;
+        ticket.durable().await.map_err(|_| PutError::NotDurable)?;
+        // In small parts: between them the core does what it is for.
+        let mut changes = changes.into_iter();
+        loop {
+            let part: Vec<Change> = changes.by_ref().take(PART).collect();
+            if part.is_empty() {
+                return Ok(());
+            }
+            let (done, taken) = oneshot::channel();
+            let told = self.0.changes.send(Changed { changes: part, done }).await;
+            told.map_err(|_| PeopleError::CoreGone)?;
+            taken.await.map_err(|_| PeopleError::CoreGone)?;
+        }
+    }
+
+    /// Everybody, with cards and numbers masked.
+    pub async fn list(&self) -> Vec<Shown> {
+        self.read(|state| show::lines(&state, true))
+            .await
+            .unwrap_or_default()
+    }
+
+    /// Everybody, with cards and numbers, and digests of codes and PINs: what [`import`](Self::import) reads.
+    pub async fn export(&self, form: Form) -> String {
+        self.read(move |state| show::export(&state, form))
+            .await
+            .unwrap_or_default()
+    }
+
+    async fn read<T: Send + 'static>(&self, make: impl FnOnce(State) -> T + Send + 'static) -> Option<T> {
+        let records = self.0.records.clone();
+        tokio::task::spawn_blocking(move || make(State::load(&records)))
+            .await
+            .ok()
+    }
+}
+
+fn faults(faults: Vec<LineFault>) -> PeopleError {
+    let first = faults.first().cloned().unwrap_or(LineFault {
+        column: String::new(),
+        line: 1,
+        text: "cannot be read".to_owned(),
+    });
+    PeopleError::Faults {
+        count: faults.len(),
+        faults: faults.into_iter().take(TOLD).collect(),
+        first,
+    }
+}
+
+/// The edits and changes that make one state of the other.
+fn difference(old: &State, new: &State) -> (Vec<Edit>, Vec<Change>, Report) {
+    let mut edits = Vec::new();
+    let mut changes = Vec::new();
+    let mut report = Report::default();
+    // Withdrawn first: what takes the place of something never stands beside it.
+    for id in gone(&old.credentials, &new.credentials) {
+        edits.push(Edit::delete(CREDENTIAL, id));
+        edits.push(Edit::delete(USE, id));
+        changes.extend(CredentialId::new(id).ok().map(Change::CredentialGone));
+        report.credentials[2] += 1;
+    }
+    for id in gone(&old.people, &new.people) {
+        edits.push(Edit::delete(PERSON, id));
+        changes.extend(PersonId::new(id).ok().map(Change::PersonGone));
+        report.people[2] += 1;
+    }
+    for (id, times) in new
+        .uses
+        .iter()
+        .filter(|(id, times)| old.uses.get(*id) != Some(times))
+    {
+        edits.push(Edit::set(USE, id, use_value(*times)));
+        changes.extend(CredentialId::new(id).ok().map(|credential| Change::Used {
+            credential,
+            times: *times,
+        }));
+    }
+    for (id, row) in new
+        .people
+        .iter()
+        .filter(|(id, row)| old.people.get(*id) != Some(row))
+    {
+        let value = serde_json::to_value(row).expect("texts only");
+        edits.push(Edit::set(PERSON, id, value));
+        changes.extend(row.change(id));
+        report.people[usize::from(old.people.contains_key(id))] += 1;
+    }
+    for (id, row) in new
+        .credentials
+        .iter()
+        .filter(|(id, row)| old.credentials.get(*id) != Some(row))
+    {
+        let value = serde_json::to_value(row).expect("texts only");
+        edits.push(Edit::set(CREDENTIAL, id, value));
+        changes.extend(row.change(id));
+        report.credentials[usize::from(old.credentials.contains_key(id))] += 1;
+    }
+    (edits, changes, report)
+}
+
+fn gone<'a, V>(old: &'a BTreeMap<String, V>, new: &BTreeMap<String, V>) -> Vec<&'a String> {
+    old.keys().filter(|id| !new.contains_key(*id)).collect()
+}

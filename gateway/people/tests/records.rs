@@ -1,0 +1,386 @@
+//! People and credentials over the records log: imports as a whole or not at all, and what a power cut leaves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use gateway_access::{Access, Change, Directory, PinKey, Policy};
+use gateway_core::{CredentialId, Secret};
+use gateway_people::{
+    Changed, Form, Import, LIMITS, People, PeopleError, SiteNames, USE, directory, use_value,
+};
+use gateway_store::fake::FakeIo;
+use gateway_store::{Options, Store};
+use tokio::sync::mpsc;
+
+fn key() -> PinKey {
+    PinKey::new([9; 32])
+}
+
+fn open(fake: &FakeIo) -> Store {
+    let options = Options {
+        index: false,
+        kind_limits: LIMITS.into(),
+        segment: 8192,
+        ..Options::default()
+    };
+    Store::open(Path::new("/state"), options, fake.clone())
+        .expect("opens")
+        .0
+}
+
+fn site() -> SiteNames {
+    let names = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<BTreeSet<_>>()
+    };
+    SiteNames {
+        codes: vec![Secret::new("9")],
+        doors: names(&["front", "back"]),
+        groups: names(&["residents", "cleaners"]),
+        schedules: names(&["day"]),
+        zone: jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a rule"),
+    }
+}
+
+/// People whose changes go into a directory, as the core keeps one.
+struct House {
+    people: People,
+    store: Store,
+}
+
+fn house(fake: &FakeIo) -> (House, tokio::task::JoinHandle<Directory>) {
+    let store = open(fake);
+    let (to_core, mut changes) = mpsc::channel::<Changed>(4);
+    let people = People::new(store.records().clone(), key(), to_core);
+    people.set_site(site());
+    let (mut core, unread) = directory(store.records(), key());
+    assert_eq!(unread, 0);
+    let task = tokio::spawn(async move {
+        while let Some(Changed { changes, done }) = changes.recv().await {
+            changes.into_iter().for_each(|change| core.apply(change));
+            let _ = done.send(());
+        }
+        core
+    });
+    (House { people, store }, task)
+}
+
+async fn import(house: &House, text: &str) -> Result<String, Vec<String>> {
+    told(house.people.import(text.to_owned(), Import::default()).await)
+}
+
+fn told(result: Result<gateway_people::Report, PeopleError>) -> Result<String, Vec<String>> {
+    match result {
+        Ok(report) => Ok(report.to_string()),
+        Err(PeopleError::Faults { faults, .. }) => Err(faults.iter().map(ToString::to_string).collect()),
+        Err(other) => Err(vec![other.to_string()]),
+    }
+}
+
+/// What a directory says, in an order of its own.
+fn picture(directory: &Directory) -> Vec<String> {
+    directory
+        .credentials()
+        .map(|c| format!("{c:?} used {}", directory.used(&c.id)))
+        .collect()
+}
+
+const EVERYBODY: &str = "\
+person,name,groups,kind,value,doors,schedule,from,until,uses,at
+alice,Alice A.,residents,card,\"123,04567\",,,,,,
+alice,,,pin,4711,,,,,,
+alice,,,phone-pin,+33476123456,,,,,,
+bob,\"Bob, the cleaner\",cleaners,card,rev:0077705923,,day,,2026-12-24,,
+,,,code,481216,front,,2026-12-01T08:00,2026-12-01,1,keypad
+";
+
+#[tokio::test]
+async fn what_was_imported_is_exported_and_imported_again_without_a_change() {
+    let (house, core) = house(&FakeIo::new());
+    let done = import(&house, EVERYBODY).await.expect("no faults");
+    assert_eq!(
+        done,
+        "people: 2 new, 0 changed, 0 removed; credentials: 5 new, 0 changed, 0 removed"
+    );
+    for form in [Form::Csv, Form::Json] {
+        let text = house.people.export(form).await;
+        assert!(
+            !text.contains("4711") && !text.contains("481216"),
+            "codes and PINs are digests: {text}"
+        );
+        let how = Import {
+            replace: true,
+            ..Import::default()
+        };
+        let again = told(house.people.import(text, how).await).expect("no faults");
+        assert_eq!(
+            again,
+            "people: 0 new, 0 changed, 0 removed; credentials: 0 new, 0 changed, 0 removed"
+        );
+    }
+    let shown = house.people.list().await;
+    let values: Vec<&str> = shown.iter().map(|line| line.value.as_str()).collect();
+    assert!(
+        !values.iter().any(|v| v.contains("04567") || v.contains("123456")),
+        "{values:?}"
+    );
+    let (kept, _) = directory(house.store.records(), key());
+    drop(house.people);
+    let core = core.await.expect("it ends");
+    assert_eq!(picture(&core), picture(&kept));
+    assert_eq!(core.len(), 5);
+}
+
+#[tokio::test]
+async fn every_bad_line_is_told_and_nothing_is_done() {
+    let (house, _core) = house(&FakeIo::new());
+    import(&house, EVERYBODY).await.expect("no faults");
+    let bad = "\
+person,name,groups,kind,value,doors,schedule,from,until,uses,at
+Carol,x,residents,card,\"1,1\",,,,,,
+carol,x,residnets,card,\"1,1\",,,,,,
+carol,,,card,123456,,,,,,
+carol,,,pin,47,,,,,,
+dave,,,card,\"123,04567\",,,,,,
+,,,code,48121,front,,,,,
+,,,code,4812167,front,,,,,
+,,,code,9876,front,,,,,
+,,,code,556677,,,,,,
+,,,code,556677,frnt,,,,0,phone
+,,,phone,10*,front,night,2026-13-01,,,
+erik,,,card,\"2,2\",,,2026-12-02,2026-12-01,,
+erik,,,key,1,,,,,,
+,Nobody,,,,,,,,,
+";
+    let faults = import(&house, bad).await.expect_err("faults");
+    let lines: BTreeSet<usize> = faults
+        .iter()
+        .filter_map(|fault| {
+            fault
+                .strip_prefix("line ")?
+                .split([':', ','])
+                .next()?
+                .parse()
+                .ok()
+        })
+        .collect();
+    assert_eq!(lines, (2..=15).collect(), "{faults:#?}");
+    assert!(
+        !faults
+            .iter()
+            .any(|f| f.contains("481216") || f.contains("123,04567")),
+        "{faults:#?}"
+    );
+    assert_eq!(house.people.list().await.len(), 5, "nothing was done");
+    // the same with one good line among them
+    assert!(import(&house, "person\nfred\nBAD\n").await.is_err());
+    assert_eq!(house.people.list().await.len(), 5);
+    let dry = Import {
+        dry_run: true,
+        replace: true,
+    };
+    let would = told(house.people.import("person\nfred\n".to_owned(), dry).await).expect("no faults");
+    assert_eq!(
+        would,
+        "people: 1 new, 0 changed, 2 removed; credentials: 0 new, 0 changed, 5 removed"
+    );
+    assert_eq!(house.people.list().await.len(), 5);
+}
+
+#[tokio::test]
+async fn a_code_that_is_drawn_is_free_and_told_once() {
+    let (house, _core) = house(&FakeIo::new());
+    let text = "kind,value,doors,uses\ncode,new,front,1\ncode,new:4,back,\n".to_owned();
+    let report = house
+        .people
+        .import(text, Import::default())
+        .await
+        .expect("no faults");
+    let lengths: Vec<usize> = report
+        .made
+        .iter()
+        .map(|made| made.digits.reveal().len())
+        .collect();
+    assert_eq!(lengths, [6, 4]);
+    for made in &report.made {
+        let again = format!("kind,value,doors\ncode,{}1,front\n", made.digits.reveal());
+        if again.len() <= "kind,value,doors\ncode,12345678,front\n".len() {
+            assert!(import(&house, &again).await.is_err(), "one code begins another");
+        }
+    }
+    let text = house.people.export(Form::Json).await;
+    assert!(!report.made.iter().any(|made| text.contains(made.digits.reveal())));
+}
+
+#[tokio::test]
+async fn changes_and_removals_count_at_once_and_a_used_code_stays_used() {
+    let fake = FakeIo::new();
+    let (first, core) = house(&fake);
+    import(&first, EVERYBODY).await.expect("no faults");
+    let code = first
+        .people
+        .list()
+        .await
+        .into_iter()
+        .find(|line| line.kind == "code")
+        .expect("it is there");
+    first
+        .store
+        .records()
+        .put_durable(USE, &code.credential, use_value(1), None)
+        .await
+        .expect("kept");
+    // an older copy of everybody does not give the use back
+    let copy = first
+        .people
+        .export(Form::Csv)
+        .await
+        .replace(",1,1,keypad", ",1,0,keypad");
+    told(first.people.import(copy, Import::default()).await).expect("no faults");
+    import(&first, "person,blocked,groups\nbob,yes,-\n")
+        .await
+        .expect("no faults");
+    first.people.remove_person("alice").await.expect("she was there");
+    assert!(matches!(
+        first.people.remove_person("alice").await,
+        Err(PeopleError::Unknown { .. })
+    ));
+    drop(first.people);
+    let live = core.await.expect("it ends");
+    assert_eq!(live.len(), 2);
+    first.store.close();
+    let (second, _core) = house(&fake);
+    let (kept, _) = directory(second.store.records(), key());
+    let id = CredentialId::new(&code.credential).expect("a name");
+    assert_eq!(kept.used(&id), 1);
+    assert_eq!(kept.len(), 2);
+    assert!(
+        kept.person(&"bob".parse().expect("a name"))
+            .expect("he is there")
+            .blocked
+    );
+    second
+        .people
+        .remove_credential(&code.credential)
+        .await
+        .expect("it was there");
+    let (kept, _) = directory(second.store.records(), key());
+    assert_eq!((kept.len(), kept.used(&id)), (1, 0));
+}
+
+/// What must be there after a power cut: everything that was acknowledged; of what was not, all or nothing.
+#[tokio::test]
+async fn power_cuts_lose_no_acknowledged_credential_revocation_or_use_and_leave_no_half_import() {
+    let mut halves = 0;
+    for seed in 0..40_u64 {
+        let fake = FakeIo::new();
+        let (house, _core) = house(&fake);
+        fake.die_at(fake.ops() + 5 + seed * 3);
+        let mut there: BTreeSet<String> = BTreeSet::new();
+        let mut used: BTreeMap<String, u32> = BTreeMap::new();
+        // of the step in which the power went: what would have come, and what would have gone
+        let mut doubtful = (BTreeSet::new(), BTreeSet::new());
+        for round in 0..30_u32 {
+            let mut health = house.store.health();
+            let dies = health.wait_for(|health| !health.ok);
+            let step = async {
+                if round % 3 == 2 {
+                    let gone = there.iter().next().cloned().expect("there are some");
+                    doubtful = (BTreeSet::new(), BTreeSet::from([gone.clone()]));
+                    house.people.remove_credential(&gone).await.expect("it is there");
+                    there.remove(&gone);
+                    used.remove(&gone);
+                    let (id, times) = (there.iter().last().cloned().expect("more"), round + 1);
+                    doubtful = (BTreeSet::new(), BTreeSet::new());
+                    let records = house.store.records();
+                    records
+                        .put_durable(USE, &id, use_value(times), None)
+                        .await
+                        .expect("kept");
+                    used.insert(id, times);
+                } else {
+                    let new: BTreeSet<String> = (0..7).map(|n| format!("c-{round}-{n}")).collect();
+                    doubtful = (new.clone(), BTreeSet::new());
+                    let line = |id: &String| format!("p{round},{id},code,new:8,front,50\n");
+                    let lines: String = new.iter().map(line).collect();
+                    let text = format!("person,credential,kind,value,doors,uses\n{lines}");
+                    house
+                        .people
+                        .import(text, Import::default())
+                        .await
+                        .expect("no faults");
+                    there.extend(new);
+                }
+                doubtful = (BTreeSet::new(), BTreeSet::new());
+            };
+            // whichever comes first: the step is done, or the medium is gone
+            tokio::select! {
+                () = step => {}
+                _ = dies => break,
+            }
+        }
+        let after = fake.after_power_cut(seed);
+        house.store.close();
+        let store = open(&after);
+        let (kept, unread) = directory(store.records(), key());
+        assert_eq!(unread, 0);
+        let found: BTreeSet<String> = kept.credentials().map(|c| c.id.to_string()).collect();
+        let (coming, going) = doubtful;
+        for id in &there {
+            assert!(
+                found.contains(id) || going.contains(id),
+                "seed {seed}: {id} was acknowledged and is lost"
+            );
+        }
+        for id in found.difference(&there) {
+            assert!(coming.contains(id), "seed {seed}: {id} was withdrawn and is back");
+        }
+        let came = found.intersection(&coming).count();
+        assert!(
+            came == 0 || came == coming.len(),
+            "seed {seed}: {came} of an import of {}",
+            coming.len()
+        );
+        halves += usize::from(came == 0 && !coming.is_empty());
+        for (id, times) in used.iter().filter(|(id, _)| found.contains(*id)) {
+            let id = CredentialId::new(id).expect("a name");
+            assert!(kept.used(&id) >= *times, "seed {seed}: a use of {id} came back");
+        }
+        // and the decision goes by them from its first moment
+        let mut access = Access::new(Policy::default());
+        access.set_directory(kept);
+        assert_eq!(access.directory().len(), found.len());
+    }
+    assert!(halves > 0, "no power cut came in the middle of an import");
+}
+
+#[tokio::test]
+async fn a_row_of_another_version_opens_nothing_and_is_left_alone() {
+    let fake = FakeIo::new();
+    let (house, _core) = house(&fake);
+    let strange = serde_json::json!({ "kind": "face", "value": "x" });
+    house
+        .store
+        .records()
+        .put_durable("credential", "c-face", strange.clone(), None)
+        .await
+        .expect("kept");
+    let (kept, unread) = directory(house.store.records(), key());
+    assert_eq!((kept.len(), unread), (0, 1));
+    let how = Import {
+        replace: true,
+        ..Import::default()
+    };
+    told(house.people.import("person\nann\n".to_owned(), how).await).expect("no faults");
+    let entry = house
+        .store
+        .records()
+        .get("credential", "c-face")
+        .expect("it is there");
+    assert_eq!(entry.value, strange);
+    let mut directory = Directory::new(key());
+    directory.apply(Change::CredentialGone("c-face".parse().expect("a name")));
+    assert!(directory.is_empty());
+}

@@ -1,0 +1,94 @@
+//! Answers who may open what, and why.
+
+use gateway_access::{DigitsFrom, Reason, Request, When};
+use gateway_core::{DoorId, Explain, Explained, Instant, Means, Peer, ReaderId, Secret, Subject, Timestamp};
+
+use super::{Now, Site};
+
+impl Site {
+    /// What would be decided, by the rules in force and the wrong tries so far; nothing is counted, and nothing
+    /// opens. A time that is asked for is taken as believed.
+    #[must_use]
+    pub fn explain_to(&self, now: Instant, wall: Timestamp, ask: &Explain) -> Explained {
+        let at = ask.at.unwrap_or(wall);
+        let mut context = self.context(Now { mono: now, wall: at });
+        if ask.at.is_some() {
+            context.wall = ask.at;
+        }
+        let door = ask.door.clone();
+        let reader = ask.reader.clone().or_else(|| self.first_reader(ask));
+        let request = match (&ask.means, reader) {
+            (Means::Card { frame, pin }, Some(reader)) => Request::Card {
+                at: now,
+                door,
+                frame: frame.clone(),
+                pin: pin.clone(),
+                reader,
+            },
+            (Means::Typed(digits), Some(reader)) => Request::KeypadCode {
+                at: now,
+                digits: digits.clone(),
+                door,
+                reader,
+            },
+            (Means::Card { .. } | Means::Typed(_), None) => {
+                return Explained {
+                    allowed: false,
+                    changes: None,
+                    rule: "the door has no reader".to_owned(),
+                    subject: Subject::Unknown,
+                };
+            }
+            (Means::Caller { address, digits }, _) => {
+                let peer = Peer {
+                    address: address.clone(),
+                    display: None,
+                    trusted: true,
+                };
+                match digits {
+                    Some(digits) => dialled(now, door, digits.clone(), DigitsFrom::Caller(peer)),
+                    None => Request::Caller {
+                        door,
+                        peer,
+                        ring: None,
+                    },
+                }
+            }
+            (Means::Dialled(digits), _) => {
+                let subject = Subject::Contact("a target of the list".to_owned());
+                let from = DigitsFrom::Called {
+                    listed: true,
+                    subject,
+                };
+                dialled(now, door, digits.clone(), from)
+            }
+        };
+        let told = self.access.explain(now, &context, &request);
+        let schedule = match &told.result {
+            Err(Reason::NotNow { schedule }) => schedule.clone(),
+            Ok(_) | Err(_) => None,
+        };
+        let changes = schedule.and_then(|id| self.params.schedules.next_change(&When::In(id), at));
+        Explained {
+            allowed: told.result.is_ok(),
+            changes,
+            rule: told.result.unwrap_or_else(|reason| reason.to_string()),
+            subject: told.subject,
+        }
+    }
+
+    fn first_reader(&self, ask: &Explain) -> Option<ReaderId> {
+        self.params.doors.get(&ask.door)?.readers.first().cloned()
+    }
+}
+
+fn dialled(now: Instant, door: DoorId, digits: Secret, from: DigitsFrom) -> Request {
+    Request::Digits {
+        at: now,
+        digits,
+        door,
+        from,
+        ring: None,
+        winner: true,
+    }
+}

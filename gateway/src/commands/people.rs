@@ -1,0 +1,212 @@
+//! `doorline people`: people and credentials of a running gateway, through its control socket.
+
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde_json::{Map, Value, json};
+
+use crate::cli::{Addition, People, PeopleAct, PeopleForm, exit};
+use crate::commands::{out, site};
+use crate::control;
+use crate::run::log;
+
+/// Runs one act.
+pub(super) fn people(args: &People) -> anyhow::Result<u8> {
+    let run_dir = site::running(&args.site.config)?.site.run_dir.clone();
+    match &args.act {
+        PeopleAct::Add(addition) => import(&run_dir, &lines(addition).to_string(), false, false),
+        PeopleAct::Export { format } => {
+            let form = match format {
+                PeopleForm::Csv => "csv",
+                PeopleForm::Json => "json",
+            };
+            let answer = control::ask(&run_dir, &json!({ "act": "people-export", "form": form }))?;
+            write!(out(), "{}", answer.as_str().unwrap_or_default())?;
+            Ok(exit::OK)
+        }
+        PeopleAct::Import {
+            file,
+            dry_run,
+            replace,
+        } => {
+            let mut text = String::new();
+            if file == Path::new("-") {
+                std::io::stdin()
+                    .read_to_string(&mut text)
+                    .context("standard input cannot be read")?;
+            } else {
+                text = std::fs::read_to_string(file)
+                    .with_context(|| format!("{} cannot be read as UTF-8 text", file.display()))?;
+            }
+            import(&run_dir, &text, *dry_run, *replace)
+        }
+        PeopleAct::List { json } => {
+            let answer = control::ask(&run_dir, &json!({ "act": "people-list" }))?;
+            if *json {
+                writeln!(out(), "{answer:#}")?;
+            } else {
+                list(&answer)?;
+            }
+            Ok(exit::OK)
+        }
+        PeopleAct::Remove { person, credential } => {
+            let request = json!({ "act": "people-remove", "person": person, "credential": credential });
+            control::ask(&run_dir, &request)?;
+            Ok(exit::OK)
+        }
+    }
+}
+
+/// Sends lines, and tells what became of them.
+fn import(run_dir: &Path, text: &str, dry_run: bool, replace: bool) -> anyhow::Result<u8> {
+    let request = json!({ "act": "people-import", "dry-run": dry_run, "replace": replace });
+    let answer = control::ask_with(run_dir, &request, text)?;
+    if let Some(faults) = answer["faults"].as_array() {
+        for fault in faults.iter().filter_map(Value::as_str) {
+            log::say(fault);
+        }
+        let count = answer["count"].as_u64().unwrap_or_default();
+        let s = if count == 1 { "" } else { "s" };
+        anyhow::bail!(control::Refused(format!("{count} fault{s}; nothing was changed")));
+    }
+    let counts = |of: &str| {
+        let n = |key: &str| answer[of][key].as_u64().unwrap_or_default();
+        format!(
+            "{} new, {} changed, {} removed",
+            n("new"),
+            n("changed"),
+            n("removed")
+        )
+    };
+    if dry_run {
+        writeln!(out(), "nothing was changed; it would be:")?;
+    }
+    writeln!(out(), "people: {}", counts("people"))?;
+    writeln!(out(), "credentials: {}", counts("credentials"))?;
+    for made in answer["codes"].as_array().into_iter().flatten() {
+        let word = |key: &str| made[key].as_str().unwrap_or_default();
+        writeln!(out(), "code of {}: {}", word("credential"), word("code"))?;
+    }
+    Ok(exit::OK)
+}
+
+/// The options of `add` as lines of an import.
+fn lines(addition: &Addition) -> Value {
+    let mut person = Map::new();
+    let set = |line: &mut Map<String, Value>, key: &str, text: Option<&String>| {
+        if let Some(text) = text {
+            line.insert(key.to_owned(), json!(text));
+        }
+    };
+    set(&mut person, "person", addition.person.as_ref());
+    set(&mut person, "name", addition.name.as_ref());
+    set(&mut person, "groups", addition.groups.as_ref());
+    if addition.block || addition.unblock {
+        person.insert("blocked".to_owned(), json!(addition.block));
+    }
+    let phone = if addition.phone_needs_pin {
+        "phone-pin"
+    } else {
+        "phone"
+    };
+    let mut credentials: Vec<(&str, &String)> = Vec::new();
+    credentials.extend(addition.pin.iter().map(|pin| ("pin", pin)));
+    credentials.extend(addition.card.iter().map(|card| ("card", card)));
+    credentials.extend(addition.code.iter().map(|code| ("code", code)));
+    credentials.extend(addition.phone.iter().map(|number| (phone, number)));
+    let mut all = Vec::new();
+    for (kind, value) in &credentials {
+        let mut line = person.clone();
+        line.insert("kind".to_owned(), json!(kind));
+        line.insert("value".to_owned(), json!(value));
+        if *kind != "pin" {
+            set(&mut line, "doors", addition.doors.as_ref());
+            set(&mut line, "schedule", addition.schedule.as_ref());
+            set(&mut line, "from", addition.from.as_ref());
+            set(&mut line, "until", addition.until.as_ref());
+            if let Some(uses) = addition.uses {
+                line.insert("uses".to_owned(), json!(uses));
+            }
+        }
+        all.push(Value::Object(line));
+    }
+    if all.is_empty() {
+        all.push(Value::Object(person));
+    }
+    Value::Array(all)
+}
+
+fn list(answer: &Value) -> anyhow::Result<()> {
+    let columns = [
+        "person",
+        "name",
+        "groups",
+        "blocked",
+        "kind",
+        "value",
+        "doors",
+        "schedule",
+        "until",
+        "uses",
+        "credential",
+    ];
+    let cell = |line: &Value, column: &str| line[column].as_str().unwrap_or_default().to_owned();
+    let lines = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+    let rows: Vec<Vec<String>> = std::iter::once(columns.map(str::to_owned).to_vec())
+        .chain(
+            lines
+                .iter()
+                .map(|line| columns.iter().map(|c| cell(line, c)).collect()),
+        )
+        .collect();
+    let width = |at: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(at))
+            .map(|c| c.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    for row in &rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        writeln!(out(), "{}", cells.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use clap::Parser as _;
+
+    #[test]
+    fn each_credential_of_an_addition_is_a_line() {
+        let words = "doorline people add alice --name Alice --groups residents --card 123,04567 --pin 4711 --phone 1000 \
+                     --phone-needs-pin --until 2026-12-24";
+        let cli = Cli::try_parse_from(words.split_whitespace()).expect("parses");
+        let Command::People(People {
+            act: PeopleAct::Add(addition),
+            ..
+        }) = cli.command
+        else {
+            unreachable!("it is an addition");
+        };
+        let lines = lines(&addition);
+        let kinds: Vec<&str> = lines
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(|l| l["kind"].as_str())
+            .collect();
+        assert_eq!(kinds, ["pin", "card", "phone-pin"]);
+        assert_eq!(lines[0]["until"], Value::Null, "a PIN has no limits of its own");
+        assert_eq!(lines[1]["until"], "2026-12-24");
+        assert_eq!(lines[2]["name"], "Alice");
+    }
+}

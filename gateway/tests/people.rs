@@ -1,0 +1,293 @@
+//! People and their credentials through the program as it is shipped: added, used, imported, explained and withdrawn
+//! while the gateway runs, and still so after it was killed.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_doorline");
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A virtual door with a reader, and its gateway.
+struct House {
+    dir: tempfile::TempDir,
+    gateway: Child,
+    starts: usize,
+}
+
+fn site(dir: &Path) -> String {
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let dir = dir.display();
+    format!(
+        r#"
+[site]
+id = "people"
+name = "People"
+number = "000000001"
+address = "1 Example Street"
+time-zone = "UTC"
+state-dir = "{dir}/state"
+run-dir = "{dir}/run"
+[sip]
+bind = "127.{high}.{low}.77"
+[outputs.strike.virtual]
+[readers.front-reader.virtual]
+[doors.front]
+name = "Front"
+output = "strike"
+readers = ["front-reader"]
+[groups.residents]
+doors = ["front"]
+[schedules.mornings]
+times = ["daily 08:00-12:00"]
+"#
+    )
+}
+
+impl House {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("site.toml"), site(dir.path())).expect("written");
+        let gateway = spawn(dir.path());
+        let mut house = Self {
+            dir,
+            gateway,
+            starts: 0,
+        };
+        house.ready();
+        house
+    }
+
+    fn ready(&mut self) {
+        self.starts += 1;
+        let ready = "ready: every door can be opened";
+        self.wait("it starts", |house| {
+            house.log().matches(ready).count() == house.starts
+        });
+    }
+
+    fn kill_and_start(&mut self) {
+        self.gateway.kill().expect("it runs");
+        self.gateway.wait().expect("it ends");
+        self.gateway = spawn(self.dir.path());
+        self.ready();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        let (command, rest) = words.split_first().expect("a command");
+        let site = self.path("site.toml");
+        Command::new(PROGRAM)
+            .args([command, "--config"])
+            .arg(site)
+            .args(rest)
+            .stdin(Stdio::null())
+            .output()
+            .expect("it runs")
+    }
+
+    /// A command that works; its output.
+    #[track_caller]
+    fn done(&self, words: &[&str]) -> String {
+        let output = self.run(words);
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{words:?}: {}\n{}",
+            said(&output),
+            self.log()
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn journal(&self) -> String {
+        self.done(&["journal", "tail", "-n", "500"])
+    }
+
+    #[track_caller]
+    fn wait(&self, what: &str, until: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !until(self) {
+            assert!(Instant::now() < end, "waited in vain: {what}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until a record of this kind holds this text, so many times.
+    #[track_caller]
+    fn records(&self, kind: &str, text: &str, times: usize) {
+        let count = |house: &Self| {
+            let journal = house.journal();
+            journal
+                .lines()
+                .filter(|line| line.contains(kind) && line.contains(text))
+                .count()
+        };
+        self.wait(&format!("{times} of {kind} with {text}"), |house| {
+            count(house) >= times
+        });
+        assert_eq!(count(self), times, "{kind} {text}");
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        let _ = self.gateway.kill();
+        let _ = self.gateway.wait();
+    }
+}
+
+fn spawn(dir: &Path) -> Child {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(dir.join("log"))
+        .expect("a log");
+    Command::new(PROGRAM)
+        .args(["run", "--config"])
+        .arg(dir.join("site.toml"))
+        .env("DOORLINE_LOG", "info")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("started")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn people_come_go_and_are_explained_while_the_gateway_runs_and_after_it_was_killed() {
+    let mut house = House::start();
+    let card = ["sim", "card", "front-reader", "26:123,04567"];
+
+    house.done(&card);
+    house.records("door.denied", "unknown card", 1);
+    let told = house.done(&[
+        "people",
+        "add",
+        "alice",
+        "--name",
+        "Alice",
+        "--groups",
+        "residents",
+        "--card",
+        "123,04567",
+    ]);
+    assert!(
+        told.contains("people: 1 new") && told.contains("credentials: 1 new"),
+        "{told}"
+    );
+    house.done(&card);
+    house.records("door.granted", "person:alice", 1);
+
+    let told = house.done(&[
+        "people", "add", "--code", "new", "--doors", "front", "--uses", "1",
+    ]);
+    let code = told
+        .lines()
+        .find_map(|line| line.strip_prefix("code of "))
+        .expect("a code");
+    let (credential, code) = code.split_once(": ").expect("a name and digits");
+    house.done(&["sim", "keys", "front-reader", code]);
+    house.records("door.granted", &format!("credential:{credential}"), 1);
+
+    let list = house.done(&["people", "list"]);
+    assert!(
+        list.contains("Alice") && list.contains("***67") && !list.contains("04567"),
+        "{list}"
+    );
+    let export = house.done(&["people", "export"]);
+    assert!(export.contains("123,04567") && !export.contains(code), "{export}");
+
+    house.kill_and_start();
+    house.done(&["sim", "keys", "front-reader", code]);
+    house.records("door.denied", "used as often as it may be", 1);
+    house.done(&card);
+    house.records("door.granted", "person:alice", 2);
+
+    // nothing half done
+    let before = house.done(&["people", "export"]);
+    let file = house.path("bad.csv");
+    std::fs::write(
+        &file,
+        "person,groups,kind,value\nbob,residents,card,\"1,1\"\ncarol,strangers,card,xyz\n",
+    )
+    .expect("written");
+    let file = file.display().to_string();
+    let refused = house.run(&["people", "import", &file]);
+    assert_eq!(refused.status.code(), Some(6), "{}", said(&refused));
+    let told = said(&refused);
+    assert!(
+        told.contains("line 3, groups: there is no group \"strangers\"") && told.contains("line 3, value:"),
+        "{told}"
+    );
+    assert_eq!(house.done(&["people", "export"]), before, "something changed");
+
+    let told = house.done(&["access", "explain", "--door", "front", "--card", "123,04567"]);
+    assert!(
+        told.starts_with("front opens: card") && told.contains("who: person:alice"),
+        "{told}"
+    );
+    let refused = house.run(&["access", "explain", "--door", "front", "--card", "1,1"]);
+    assert_eq!(refused.status.code(), Some(6), "{}", said(&refused));
+
+    // what a change of the site file alters, and the change itself
+    let mornings = site(house.dir.path()).replace(
+        "doors = [\"front\"]\n[sch",
+        "doors = [\"front\"]\nschedule = \"mornings\"\n[sch",
+    );
+    std::fs::write(house.path("new.toml"), &mornings).expect("written");
+    let new = house.path("new.toml").display().to_string();
+    let told = house.done(&["access", "diff", &new]);
+    assert!(
+        told.starts_with("~ person:alice by card") && told.contains("within mornings"),
+        "{told}"
+    );
+    std::fs::write(house.path("site.toml"), &mornings).expect("written");
+    let pid = rustix::process::Pid::from_child(&house.gateway);
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it runs");
+    house.records("gateway.config-applied", "generation", 1);
+    let at = |time| {
+        [
+            "access",
+            "explain",
+            "--door",
+            "front",
+            "--card",
+            "123,04567",
+            "--at",
+            time,
+        ]
+    };
+    let told = house.done(&at("2026-12-24T08:10"));
+    assert!(
+        told.contains("of group residents within schedule mornings"),
+        "{told}"
+    );
+    let refused = house.run(&at("2026-12-24T22:10"));
+    assert_eq!(refused.status.code(), Some(6), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("changes at 2026-12-25T08:00:00Z"),
+        "{}",
+        said(&refused)
+    );
+
+    house.done(&["people", "remove", "alice"]);
+    let gone = house.run(&["people", "remove", "alice"]);
+    assert_eq!(gone.status.code(), Some(6), "{}", said(&gone));
+    house.done(&card);
+    house.records("door.denied", "unknown card", 2);
+    house.done(&["journal", "verify"]);
+}

@@ -66,6 +66,10 @@ impl House {
         self.wait("it starts", |house| {
             house.log().matches(ready).count() == house.starts
         });
+        // whoever listens at the socket answers
+        self.wait("it answers", |house| {
+            house.run(&["people", "list"]).status.success()
+        });
     }
 
     fn kill_and_start(&mut self) {

@@ -154,10 +154,7 @@ impl<'a> Parser<'a> {
         };
         self.at += sign.len();
         let mut parts = vec![Vec::new()];
-        loop {
-            let Some(c) = self.rest().chars().next() else {
-                break;
-            };
+        while let Some(c) = self.rest().chars().next() {
             match c {
                 ')' => break,
                 '(' => return Err(self.error("a bracket in a value is written \\28")),

@@ -37,7 +37,7 @@ pub(crate) enum Answer {
     /// The end of a page, and the cookie for the next one.
     Done(LdapResult, Vec<u8>),
     /// Attributes of one entry: name, values.
-    Entry(Vec<(String, Vec<Vec<u8>>)>),
+    Entry(Attributes),
     Extended(LdapResult),
     /// Entries elsewhere, which are not looked for.
     Reference,
@@ -140,7 +140,7 @@ fn result(body: &mut Reader<'_>) -> Result<LdapResult, BerError> {
     })
 }
 
-fn attributes(mut list: Reader<'_>) -> Result<Vec<(String, Vec<Vec<u8>>)>, BerError> {
+fn attributes(mut list: Reader<'_>) -> Result<Attributes, BerError> {
     let mut all = Vec::new();
     while !list.is_empty() && all.len() < LOOKED_AT {
         let mut attribute = list.sequence()?;

@@ -17,6 +17,8 @@ use crate::read::Record;
 pub enum Component {
     /// A registration or trunk.
     Account(AccountId),
+    /// Name and hellos on the network.
+    Announce,
     /// A card.
     Card(CredentialId),
     /// A card format.
@@ -45,6 +47,8 @@ pub enum Component {
     Logins,
     /// The MQTT connection.
     Mqtt,
+    /// Address of the port.
+    Network,
     /// An output.
     Output(OutputId),
     /// A panel.
@@ -57,12 +61,15 @@ pub enum Component {
     Sip,
     /// Identity and folders.
     Site,
+    /// When the clock is believed.
+    Time,
 }
 
 impl fmt::Display for Component {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Account(id) => write!(f, "accounts.{id}"),
+            Self::Announce => f.write_str("announce"),
             Self::Card(id) => write!(f, "cards.{id}"),
             Self::CardFormat(id) => write!(f, "card-formats.{id}"),
             Self::Code(id) => write!(f, "codes.{id}"),
@@ -77,12 +84,14 @@ impl fmt::Display for Component {
             Self::List(id) => write!(f, "lists.{id}"),
             Self::Logins => f.write_str("logins"),
             Self::Mqtt => f.write_str("mqtt"),
+            Self::Network => f.write_str("network"),
             Self::Output(id) => write!(f, "outputs.{id}"),
             Self::Panel(id) => write!(f, "panels.{id}"),
             Self::Reader(id) => write!(f, "readers.{id}"),
             Self::Schedule(id) => write!(f, "schedules.{id}"),
             Self::Sip => f.write_str("sip"),
             Self::Site => f.write_str("site"),
+            Self::Time => f.write_str("time"),
         }
     }
 }
@@ -224,6 +233,19 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
     each(&mut steps, &old.groups, &new.groups, Component::Group);
     each(&mut steps, &old.schedules, &new.schedules, Component::Schedule);
     each(&mut steps, &old.holidays, &new.holidays, Component::Holidays);
+    steps.push(compare(Component::Time, Some(&old.time), Some(&new.time)));
+    if old.network.is_some() || new.network.is_some() {
+        steps.push(compare(
+            Component::Network,
+            old.network.as_ref(),
+            new.network.as_ref(),
+        ));
+    }
+    steps.push(compare(
+        Component::Announce,
+        Some(&old.announce),
+        Some(&new.announce),
+    ));
     if old.mqtt.is_some() || new.mqtt.is_some() {
         steps.push(compare(Component::Mqtt, old.mqtt.as_ref(), new.mqtt.as_ref()));
     }
@@ -297,8 +319,10 @@ const fn appearing(component: &Component) -> Effect {
         | Component::Group(_)
         | Component::Holidays(_)
         | Component::List(_)
+        | Component::Network
         | Component::Schedule(_) => Effect::Live,
         Component::Account(_)
+        | Component::Announce
         | Component::CardFormat(_)
         | Component::Directory
         | Component::Door(_)
@@ -312,7 +336,8 @@ const fn appearing(component: &Component) -> Effect {
         | Component::Panel(_)
         | Component::Reader(_)
         | Component::Sip
-        | Component::Site => Effect::Restart,
+        | Component::Site
+        | Component::Time => Effect::Restart,
     }
 }
 
@@ -320,6 +345,7 @@ const fn appearing(component: &Component) -> Effect {
 const fn ends(component: &Component) -> &'static str {
     match component {
         Component::Account(_) => "its calls end and it is unregistered",
+        Component::Announce => "neighbours forget the gateway",
         Component::Card(_) | Component::Code(_) => "it opens nothing from here on",
         Component::CardFormat(_) => "readers that take it are stopped",
         Component::Directory => "its entries are unknown",
@@ -333,17 +359,22 @@ const fn ends(component: &Component) -> &'static str {
         Component::List(_) => "calls in progress go on",
         Component::Logins => "everybody logs in anew",
         Component::Mqtt => "the connection ends with its last will",
+        Component::Network => "the port stays as it is",
         Component::Panel(_) => "its calls end",
         Component::Output(_) => "it is released, then given up",
         Component::Reader(_) => "it is not read any more",
         Component::Sip => "sockets are closed and every call ends",
         Component::Site => "the gateway stops",
+        Component::Time => "the clock is believed unless it jumps",
     }
 }
 
 fn words(component: &Component, change: Change, effect: Effect, keys: &[&str]) -> String {
     let ends = ends(component);
     match (change, effect) {
+        (Change::Added | Change::Changed, Effect::Live) if *component == Component::Network => {
+            "the port stays as it is until: doorline network apply".to_owned()
+        }
         (Change::Same, _) | (Change::Changed, Effect::None) => "unchanged".to_owned(),
         (Change::Added, _) => "is added".to_owned(),
         (Change::Removed, _) => format!("is removed: {ends}"),
@@ -384,7 +415,8 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
                 let line = |config: &Config| config.panels.get(id).map(|panel| panel.line.clone());
                 line(new).or_else(|| line(old)).map(Component::Line)
             }
-            Component::Card(_)
+            Component::Announce
+            | Component::Card(_)
             | Component::CardFormat(_)
             | Component::Code(_)
             | Component::Directory
@@ -397,10 +429,12 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
             | Component::List(_)
             | Component::Logins
             | Component::Mqtt
+            | Component::Network
             | Component::Reader(_)
             | Component::Schedule(_)
             | Component::Sip
-            | Component::Site => None,
+            | Component::Site
+            | Component::Time => None,
         };
         let Some(under) = under.filter(|under| restarted.contains(under)) else {
             continue;

@@ -18,12 +18,12 @@ pub(crate) mod exit {
     pub(crate) const IN_USE: u8 = 4;
     /// The journal has damage.
     pub(crate) const DAMAGE: u8 = 5;
-    /// A running gateway refused.
+    /// A running gateway refused, or something of the machine stands in the way.
     pub(crate) const REFUSED: u8 = 6;
 }
 
 const CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 faults in the configuration, \
-4 already in use, 5 damage in the journal, 6 refused by the running gateway.";
+4 already in use, 5 damage in the journal, 6 refused by the running gateway, or by what the machine is.";
 
 const BENCH: &str = "\
 Examples:
@@ -110,6 +110,21 @@ pub(crate) enum Command {
     Decode(Decode),
     /// The other way round: what a device would send.
     Encode(Encode),
+    /// Tell the switch who hangs at its port (LLDP). Started by its own unit, which alone may send raw frames.
+    #[command(
+        after_help = "Example:\n  doorline lldp --config /etc/doorline/site.toml   # needs the capability CAP_NET_RAW"
+    )]
+    Lldp(SiteFile),
+    /// Show or change the address of the port. A change is taken back unless it is confirmed in time.
+    #[command(
+        after_help = "Examples:\n  doorline network check            # what would be written, and what stands in the way\n  sudo doorline network apply       # carries out [network] of the site file, for two minutes\n  sudo doorline network confirm     # keeps it"
+    )]
+    Network(Network),
+    /// Show the machine's clock and who keeps it right, or set it by hand.
+    #[command(
+        after_help = "Examples:\n  doorline time show\n  sudo doorline time set \"2026-11-29 10:15:00\"   # in the site's time zone; only where no time service runs"
+    )]
+    Time(Time),
     /// Look at the machine: what is there, who claims it, what is missing and how to mend it.
     #[command(after_help = "Example:\n  doorline doctor --config /etc/doorline/site.toml")]
     Doctor(SiteFile),
@@ -492,6 +507,56 @@ pub(crate) struct Ask {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Network {
+    #[command(flatten)]
+    pub(crate) site: SiteFile,
+    #[command(subcommand)]
+    pub(crate) act: NetworkAct,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NetworkAct {
+    /// Carry out what the site file says of the port.
+    Apply {
+        /// Take it back unless it is confirmed within this time, 10 to 3600 s.
+        #[arg(long, value_name = "S", default_value_t = 120, value_parser = clap::value_parser!(u64).range(10..=3600))]
+        seconds: u64,
+    },
+    /// Say what would be written and what stands in the way; change nothing.
+    Check,
+    /// Keep the change that waits.
+    Confirm,
+    /// The process that takes a change back: internal, started by `apply`.
+    #[command(hide = true)]
+    Hold,
+    /// Take back what waited when the machine went down; run by its unit before the network starts.
+    Recover,
+    /// Take the change that waits back at once.
+    Rollback,
+    /// Show ports, our files, and the change that waits.
+    Show,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Time {
+    #[command(flatten)]
+    pub(crate) site: SiteFile,
+    #[command(subcommand)]
+    pub(crate) act: TimeAct,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TimeAct {
+    /// Set the clock of the machine; the gateway believes it after a steady minute.
+    Set {
+        /// `YYYY-MM-DD HH:MM:SS` in the site's time zone, or with an offset: `2026-11-29T10:15:00+01:00`.
+        time: String,
+    },
+    /// Show the time, the time zone, and whether a time service keeps the clock right.
+    Show,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct RelayGuard {
     #[command(flatten)]
     pub(crate) site: SiteFile,
@@ -551,6 +616,15 @@ mod tests {
             include_str!("../systemd/doorline.service"),
             include_str!("../guard/systemd/doorline-guard.service"),
         ];
+        let helpers = [
+            include_str!("../systemd/doorline-lldp.service"),
+            include_str!("../systemd/doorline-network.service"),
+        ];
+        for unit in helpers {
+            let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart="));
+            let words = start.expect("a unit starts something").split_whitespace();
+            assert!(Cli::try_parse_from(words).is_ok(), "{start:?}");
+        }
         for unit in units {
             for key in ["ExecStart=", "ExecStopPost=-"] {
                 let start = unit.lines().find_map(|line| line.strip_prefix(key));

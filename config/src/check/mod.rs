@@ -7,6 +7,7 @@ mod codes;
 mod directory;
 mod doors;
 mod logins;
+mod network;
 mod outputs;
 mod readers;
 mod schedules;
@@ -42,6 +43,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     services::check(&mut check);
     logins::check(&mut check);
     directory::check(&mut check);
+    network::check(&mut check);
     let findings = check.findings;
     reader.findings.extend(findings);
 }

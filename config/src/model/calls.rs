@@ -11,7 +11,7 @@ use crate::describe::table;
 use crate::rules::{
     Flag, Path, Ports, int, list, parsed, password, refer, secs, span_or, text, text_or, word,
 };
-use crate::value::{Address, Host, HostPort, ReliableProvisional, Srtp, Strategy, Transport};
+use crate::value::{Address, Dscp, Host, HostPort, Marks, ReliableProvisional, Srtp, Strategy, Transport};
 
 table! {
     /// An account at a PBX, or a trunk that the PBX knows by our address.
@@ -114,5 +114,10 @@ table! {
         rtp_ports: RangeInclusive<u16> = "rtp-ports", Ports, or("[16384, 16583]"), Process;
         /// Addresses that may call without a registered account between, at most 64.
         direct_peers: Vec<IpAddr> = "direct-peers", list(parsed(), 0, 64), or("[]"), Live;
+        /// Mark (DSCP) of SIP messages, by which switches and routers prefer them: a number from 0 to 63 or a name.
+        /// RFC 4594 §4.2 says `cs5`; some switches come with `cs3` for it.
+        dscp: Dscp = "dscp", Marks, or("\"cs5\""), Process;
+        /// Mark (DSCP) of speech, RTP and RTCP. RFC 4594 §4.1 says `ef`.
+        rtp_dscp: Dscp = "rtp-dscp", Marks, or("\"ef\""), Process;
     }
 }

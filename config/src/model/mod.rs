@@ -1,15 +1,18 @@
 //! The site file as typed values.
 
 mod access;
+mod announce;
 mod boards;
 mod calls;
 mod devices;
 mod directory;
 mod doors;
 mod logins;
+mod network;
 mod schedules;
 mod services;
 mod site;
+mod time;
 mod wiegand;
 
 use std::collections::BTreeMap;
@@ -20,6 +23,7 @@ use gateway_core::{
 };
 
 pub use access::{Card, Code, Group};
+pub use announce::Announce;
 pub use boards::{Kmtronic, Modbus, Numato};
 pub use calls::{Account, List, Sip, Target};
 pub use devices::{
@@ -29,9 +33,11 @@ pub use devices::{
 pub use directory::Directory;
 pub use doors::{Button, Caller, Door, InputUse, Panel, Rex};
 pub use logins::{Logins, Radius, RadiusServer};
+pub use network::Network;
 pub use schedules::{Holidays, Schedule};
 pub use services::{Http, Mqtt};
 pub use site::{Guard, Site};
+pub use time::Time;
 pub use wiegand::{CardFormat, ReaderWire, WiegandReader};
 
 use crate::describe::table;
@@ -75,6 +81,12 @@ table! {
         holidays: BTreeMap<HolidaysId, Holidays> = "holidays", map("holiday"), or("{}"), Live;
         /// SIP and media sockets.
         sip: Sip = "sip", table(), or("{}"), Restart;
+        /// When the machine's clock is believed.
+        time: Time = "time", table(), or("{}"), Live;
+        /// Address of the port by which the gateway is reached; without this table the network is left alone.
+        network: Option<Network> = "network", table(), optional, Live;
+        /// How the gateway makes itself known to its neighbours on the network.
+        announce: Announce = "announce", table(), or("{}"), Live;
         /// MQTT; without this table there is none.
         mqtt: Option<Mqtt> = "mqtt", table(), optional, Restart;
         /// Page and HTTP API; without this table there is none.

@@ -498,5 +498,7 @@ macro_rules! from_str {
 }
 from_str! {
     std::net::IpAddr = "an IP address", "such as 192.0.2.7 or 2001:db8::7";
+    std::net::Ipv4Addr = "an IPv4 address", "such as 192.0.2.1";
+    std::net::Ipv6Addr = "an IPv6 address", "such as 2001:db8::1 or fe80::1";
     std::net::SocketAddr = "an address with port", "such as 127.0.0.1:8080 or [::1]:8080";
 }

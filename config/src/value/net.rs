@@ -46,6 +46,35 @@ impl FromText for Host {
     }
 }
 
+/// One label of a host name (RFC 1123 §2.1), lower case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostLabel(String);
+
+impl HostLabel {
+    /// The text, 1 to 63 of a-z, 0-9 and '-'.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromText for HostLabel {
+    const WHAT: &'static str = "a name of a machine";
+    const PATTERN: Option<&'static str> = Some("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$");
+    fn from_text(text: &str) -> Result<Self, String> {
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let fits = (1..=63).contains(&text.len())
+            && text.bytes().all(inner)
+            && !text.starts_with('-')
+            && !text.ends_with('-');
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("1 to 63 of a-z, 0-9 and '-', such as doorline-lilas".to_owned())
+        }
+    }
+}
+
 /// A host with an optional port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HostPort {
@@ -278,6 +307,16 @@ mod tests {
         assert!(Host::from_text("localhost").is_ok_and(|h| h.is_loopback()));
         assert!(Host::from_text("[::1]").is_ok_and(|h| h.is_loopback()));
         assert!(Host::from_text("192.0.2.1").is_ok_and(|h| !h.is_loopback()));
+    }
+
+    #[test]
+    fn a_label_is_one_part_of_a_name() {
+        for good in ["a", "doorline-lilas", "7", &"x".repeat(63)] {
+            assert!(HostLabel::from_text(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "A", "a.b", "a_b", "é", &"x".repeat(64)] {
+            assert!(HostLabel::from_text(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

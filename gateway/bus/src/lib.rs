@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use gateway_core::{CommandReply, CommandRequest, DirectoryView, Explain, Explained, Instant, Refusal, SiteView};
+use gateway_core::{
+    CommandReply, CommandRequest, DirectoryView, Explain, Explained, Instant, Refusal, SiteView,
+};
 use gateway_people::People;
 use gateway_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};

@@ -19,7 +19,7 @@ use crate::origin::{check_host, check_origin};
 use crate::problem::Problem;
 use crate::route::{Action, Found, Need, Route, find};
 use crate::server::Peer;
-use crate::{admin, contacts, doors, journal, live, login, page, parse, staff, status};
+use crate::{admin, contacts, doors, journal, live, login, network, page, parse, staff, status};
 
 /// A request without its body.
 #[derive(Debug)]
@@ -282,6 +282,7 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Login => login::login(app, &ask).await,
         Action::Logout => Ok(login::logout(app, &ask)),
         Action::Metrics => Ok(status::metrics(app)),
+        Action::Network => network::network(),
         Action::Open => doors::open(app, &ask).await,
         Action::Page => page::page(app, &ask),
         Action::Password => login::password(app, &ask).await,

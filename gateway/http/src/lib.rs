@@ -22,6 +22,7 @@ mod limits;
 mod live;
 mod login;
 mod metrics;
+mod network;
 mod origin;
 mod page;
 mod params;

@@ -37,6 +37,7 @@ pub(crate) enum Action {
     Login,
     Logout,
     Metrics,
+    Network,
     Open,
     Page,
     Password,
@@ -115,6 +116,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route(Method::GET, "/api/v1/live", READ, Action::Live),
     route(Method::POST, "/api/v1/login", Need::Anybody, Action::Login),
     route(Method::POST, "/api/v1/logout", Need::Anybody, Action::Logout),
+    route(Method::GET, "/api/v1/network", READ, Action::Network),
     route(
         Method::POST,
         "/api/v1/panels/{}/press/{}",

@@ -87,6 +87,7 @@ impl Driver {
             EngineParams {
                 bind: params.bind,
                 ports: params.rtp_ports.clone(),
+                dscp: params.rtp_dscp,
                 ..EngineParams::default()
             },
             move |event| {

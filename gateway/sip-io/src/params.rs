@@ -101,6 +101,10 @@ pub struct SipParams {
     pub tls_port: Option<u16>,
     /// Certificate of the TLS listener.
     pub tls_identity: Option<TlsIdentity>,
+    /// Mark of SIP messages: differentiated services code point, 0 to 63 (RFC 2474 §3).
+    pub dscp: u8,
+    /// Mark of RTP and RTCP, likewise.
+    pub rtp_dscp: u8,
     /// Ports for RTP and RTCP; pairs start at even numbers.
     pub rtp_ports: RangeInclusive<u16>,
     /// Addresses that may send INVITE without a registered flow.
@@ -129,6 +133,9 @@ impl Default for SipParams {
             tcp_port: Some(5060),
             tls_port: None,
             tls_identity: None,
+            // CS5, signalling, and EF, telephony (RFC 4594 §4)
+            dscp: 40,
+            rtp_dscp: 46,
             rtp_ports: 16384..=16583,
             direct_peers: BTreeSet::new(),
             direct_line: None,

@@ -7,6 +7,8 @@ mod decode;
 mod demo;
 mod doctor;
 mod journal;
+mod lldp;
+mod network;
 mod out;
 mod paper;
 mod people;
@@ -14,6 +16,7 @@ mod relay_guard;
 mod run;
 mod sim;
 mod site;
+mod time;
 
 use std::io::Write;
 
@@ -43,11 +46,14 @@ fn run_command(command: Command) -> anyhow::Result<u8> {
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Encode(args) => decode::encode(&args),
         Command::Journal(args) => journal::journal(&args),
+        Command::Lldp(args) => lldp::lldp(&args),
         Command::Man => paper::man(),
         Command::People(args) => people::people(&args),
+        Command::Network(args) => network::network(&args),
         Command::RelayGuard(args) => relay_guard::relay_guard(&args),
         Command::Run(args) => run::run(&args),
         Command::Sim(args) => sim::sim(&args),
+        Command::Time(args) => time::time(&args),
         Command::Version => paper::version(),
     }
 }

@@ -106,6 +106,8 @@ impl Brain {
         let mut locks = self.site.locks_revision();
         let mut stopping: Option<Instant> = None;
         let mut disk = Disk::new(last);
+        // the fault that no time service keeps the clock right, as it was told last
+        let mut no_time = false;
         // from here, so that a core that stands still is noticed, whatever else still turns
         let (systemd, mut alive_due) = (Systemd::from_env(), last);
         loop {
@@ -189,6 +191,11 @@ impl Brain {
                 );
                 self.site
                     .handle_input(now, wall, Input::ClockStep { step_ms, trusted });
+            }
+            let unserved = self.wall.unserved();
+            if unserved.is_some() != no_time {
+                no_time = unserved.is_some();
+                self.faults.set("time", unserved);
             }
             self.liveness.feed(now);
             self.bus.alive(now);

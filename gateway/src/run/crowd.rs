@@ -26,7 +26,7 @@ use crate::run::legs::Legs;
 use crate::run::lines::{Lines, Routes};
 use crate::run::params;
 use crate::run::readers::Readers;
-use crate::run::wall::WallWatch;
+use crate::run::wall::{Service, WallWatch};
 
 /// Nothing here takes so long, unless it never happens.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -106,7 +106,7 @@ async fn an_input_that_never_stops_keeps_neither_a_command_nor_the_stop_waiting(
         sip_events,
         site,
         store: store.clone(),
-        wall: WallWatch::new(None),
+        wall: WallWatch::new(None, Service::new(false)),
     };
     let brain = tokio::spawn(brain.run());
     // An input with a loose wire: more than the core can take, for as long as it lives.

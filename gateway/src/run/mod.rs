@@ -53,10 +53,10 @@ use crate::run::legs::Legs;
 use crate::run::outside::{Ground, Outside};
 use crate::run::people::{Desk, Staff};
 use crate::run::plan::outputs_restart;
-use crate::run::wall::WallWatch;
+use crate::run::wall::{Service, WallWatch};
 
 pub(crate) use lane::DOORS as DOORS_PRIORITY;
-pub(crate) use params::{VIRTUAL_DEBOUNCE, guard as guard_params};
+pub(crate) use params::{VIRTUAL_DEBOUNCE, guard as guard_params, network_name, page_urls, port_settings};
 
 /// The program that runs, also after an upgrade has put another one in its place: gateway, guard and sentinel are
 /// of one version and speak the same protocol.
@@ -106,6 +106,8 @@ pub(crate) struct Gateway {
     /// The SIP engine and its media run here.
     _sip_lane: Lane,
     store: Store,
+    /// What the site file asks of a time service.
+    time_service: Service,
     /// Held while we live: the sockets in the run folder are ours.
     _run_lock: std::fs::File,
     /// The text of the site file that the core runs with.
@@ -203,6 +205,7 @@ impl Gateway {
         let (orders, order_queue) = mpsc::channel(4);
         let everybody = staff.everybody(&store, &faults);
         let on_doors = doors.enter();
+        let time_service = Service::new(config.time.require_sync);
         let brain = Brain {
             alarm: Alarm::new()?,
             bus: core,
@@ -221,7 +224,7 @@ impl Gateway {
             sip_events,
             site,
             store: store.clone(),
-            wall: WallWatch::new(newest),
+            wall: WallWatch::new(newest, time_service.clone()),
         };
         let brain = tokio::spawn(brain.run());
         drop(on_doors);
@@ -266,6 +269,7 @@ impl Gateway {
             sip,
             _sip_lane: sip_lane,
             store,
+            time_service,
             _run_lock: run_lock,
             text: loaded.text,
         })
@@ -323,6 +327,7 @@ impl Gateway {
         if let Some(people) = self.bus.people() {
             people.set_site(people::names(&new));
         }
+        self.time_service.require(new.time.require_sync);
         self.sip.apply(params::sip(&new, self.instance.0)).await?;
         self.adapters.apply(&new, &self.faults).await?;
         self.outside.apply(&new).await?;

@@ -8,15 +8,16 @@ use gateway_config::{BrokerUrl, Config};
 use gateway_core::Clock;
 use gateway_http::HttpHandle;
 use gateway_mqtt::{EmbeddedBroker, MqttHandle, MqttStatus};
+use gateway_network::mdns::{self, Known, MdnsHandle};
 use gateway_radius::ServerFault;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::run::brain::Order;
+use crate::run::contacts::Contacts;
 use crate::run::faults::Faults;
 use crate::run::instance::Instance;
 use crate::run::params;
-use crate::run::contacts::Contacts;
 
 /// What the interfaces are started with, and again when the site file changes.
 #[derive(Clone)]
@@ -33,6 +34,7 @@ pub(crate) struct Outside {
     broker: Option<EmbeddedBroker>,
     ground: Ground,
     http: Option<(HttpHandle, gateway_http::HttpParams)>,
+    mdns: Option<MdnsHandle>,
     mqtt: Option<MqttHandle>,
     contacts: Contacts,
     /// Tells of RADIUS servers that do not answer, while the page asks them.
@@ -49,6 +51,7 @@ impl Outside {
             broker: None,
             ground,
             http: None,
+            mdns: None,
             mqtt: None,
             contacts: Contacts::new(),
             radius: None,
@@ -72,6 +75,12 @@ impl Outside {
                 &ground.orders,
             )
             .await;
+        self.apply_http(config).await?;
+        self.apply_mdns(config).await;
+        Ok(())
+    }
+
+    async fn apply_http(&mut self, config: &Config) -> anyhow::Result<()> {
         let wanted = params::http(config);
         if let Some((running, params)) = &self.http
             && Some(params) == wanted.as_ref()
@@ -99,6 +108,25 @@ impl Outside {
             self.http = Some((handle, params));
         }
         Ok(())
+    }
+
+    /// After the page, whose port is announced.
+    async fn apply_mdns(&mut self, config: &Config) {
+        let page = self.http.as_ref().map(|(handle, _)| handle.local_addr());
+        match (params::announced(config, page), &self.mdns) {
+            (Some(profile), Some(running)) => running.apply(profile),
+            (Some(profile), None) => {
+                let handle = mdns::start(profile, Arc::clone(&self.ground.clock));
+                tokio::spawn(known(handle.known(), self.ground.faults.clone()));
+                self.mdns = Some(handle);
+            }
+            (None, _) => {
+                if let Some(old) = self.mdns.take() {
+                    old.stop().await;
+                    self.ground.faults.set("mdns", None);
+                }
+            }
+        }
     }
 
     async fn apply_mqtt(&mut self, config: &Config) -> anyhow::Result<()> {
@@ -161,6 +189,9 @@ impl Outside {
     /// Ends it: what is durable is still published.
     pub(crate) async fn stop(self) {
         self.contacts.stop();
+        if let Some(mdns) = self.mdns {
+            mdns.stop().await;
+        }
         if let Some((http, _)) = self.http {
             http.shutdown().await;
         }
@@ -186,6 +217,24 @@ async fn tell_radius(mut servers: watch::Receiver<Vec<ServerFault>>, faults: Fau
         }
         shown = now;
         if servers.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Says by which name we are known on the network, and notes why by none.
+async fn known(mut known: watch::Receiver<Known>, faults: Faults) {
+    let mut told = None;
+    loop {
+        let now = known.borrow_and_update().clone();
+        faults.set("mdns", now.fault);
+        if now.name != told
+            && let Some(name) = &now.name
+        {
+            tracing::info!(%name, "known on the network");
+            told.clone_from(&now.name);
+        }
+        if known.changed().await.is_err() {
             return;
         }
     }

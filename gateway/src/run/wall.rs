@@ -3,10 +3,15 @@
 //! It is not believed when it shows a time before this program was written or, at start, before the journal's last
 //! record; and for [`STEADY`] after it jumped by more than [`FAR_MS`]. What is limited in time waits meanwhile. A clock
 //! that started too early is believed once it was set (and ran steadily), or has caught up. Slewing is no jump.
+//!
+//! Where the site file asks for it, it is also not believed unless a time service keeps it right, which the kernel knows.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gateway_core::{Instant, Timestamp};
+use gateway_network::clock::{self, Sync};
 
 /// A jump of this many ms or more is journalled.
 const STEP_MS: i64 = 1000;
@@ -20,6 +25,9 @@ const APART: Duration = Duration::from_millis(100);
 const WRITTEN_S: i64 = 1_735_689_600;
 /// How much earlier than the journal's last record a start may be: clocks are slewed back, too.
 const BACK_S: i64 = 60;
+
+/// How often the kernel is asked about the time service.
+const ASK: Duration = Duration::from_secs(1);
 
 /// What the core is to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,17 +46,60 @@ pub(crate) struct WallWatch {
     last: Option<(Instant, Timestamp)>,
     /// When the last far jump was.
     jumped: Option<Instant>,
+    service: Service,
     trusted: bool,
+}
+
+/// What is asked of a time service, and how it does. Cheap to clone: the site file's wish is shared.
+#[derive(Clone)]
+pub(crate) struct Service {
+    /// Asks the kernel.
+    ask: fn() -> Option<Sync>,
+    asked: Option<Instant>,
+    required: Arc<AtomicBool>,
+    synchronised: bool,
+}
+
+impl Service {
+    /// As the kernel has it.
+    pub(crate) fn new(required: bool) -> Self {
+        Self {
+            ask: clock::sync,
+            asked: None,
+            required: Arc::new(AtomicBool::new(required)),
+            synchronised: true,
+        }
+    }
+
+    /// Takes another wish of the site file.
+    pub(crate) fn require(&self, required: bool) {
+        self.required.store(required, Ordering::Relaxed);
+    }
+
+    /// May the clock be believed as far as the service goes?
+    fn allows(&mut self, now: Instant) -> bool {
+        if !self.required.load(Ordering::Relaxed) {
+            self.asked = None;
+            return true;
+        }
+        if self.asked.is_none_or(|at| now.since(at) >= ASK) {
+            self.asked = Some(now);
+            // a kernel that does not tell vouches for nothing
+            self.synchronised = (self.ask)().is_some_and(|sync| sync.synchronised);
+        }
+        self.synchronised
+    }
 }
 
 impl WallWatch {
     /// `newest` is the date of the journal's last record.
-    pub(crate) fn new(newest: Option<Timestamp>) -> Self {
+    pub(crate) fn new(newest: Option<Timestamp>, service: Service) -> Self {
         let second = newest.map_or(i64::MIN, |at| at.as_second().saturating_sub(BACK_S));
         Self {
             floor: date(second.max(WRITTEN_S)),
             last: None,
             jumped: None,
+            service,
             trusted: true,
         }
     }
@@ -71,10 +122,21 @@ impl WallWatch {
             self.floor = date(WRITTEN_S);
         }
         self.jumped = self.jumped.filter(|at| before.since(*at) < STEADY);
-        let trusted = wall >= self.floor && self.jumped.is_none();
+        let served = self.service.allows(before);
+        let trusted = wall >= self.floor && self.jumped.is_none() && served;
         let news = step_ms != 0 || trusted != self.trusted;
         self.trusted = trusted;
         news.then_some(Step { step_ms, trusted })
+    }
+
+    /// Why the clock is not believed, if that is because no time service keeps it right.
+    pub(crate) fn unserved(&self) -> Option<String> {
+        let unserved = self.service.required.load(Ordering::Relaxed) && !self.service.synchronised;
+        unserved.then(|| {
+            "no time service keeps the clock right, and the site file says require-sync: look at timedatectl or \
+             chronyc tracking, and whether the time server is reached"
+                .to_owned()
+        })
     }
 }
 
@@ -99,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_runs_is_no_news_and_a_small_jump_is_told_and_believed() {
-        let mut watch = WallWatch::new(Some(date(NOW - 5)));
+        let mut watch = WallWatch::new(Some(date(NOW - 5)), Service::new(false));
         for s in 0..100 {
             assert_eq!(look(&mut watch, s, NOW + i64::try_from(s).expect("small")), None);
         }
@@ -111,7 +173,7 @@ mod tests {
     #[test]
     fn a_far_jump_is_believed_only_after_a_steady_minute() {
         for far in [DAY, -DAY] {
-            let mut watch = WallWatch::new(None);
+            let mut watch = WallWatch::new(None, Service::new(false));
             assert_eq!(look(&mut watch, 0, NOW), None);
             assert_eq!(look(&mut watch, 1, NOW + far + 1), Some((far * 1000, false)));
             assert_eq!(look(&mut watch, 60, NOW + far + 60), None);
@@ -121,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_starts_at_the_epoch_is_believed_once_it_was_set() {
-        let mut watch = WallWatch::new(None);
+        let mut watch = WallWatch::new(None, Service::new(false));
         assert_eq!(look(&mut watch, 0, 0), Some((0, false)));
         assert_eq!(look(&mut watch, 3600, 3600), None);
         assert_eq!(look(&mut watch, 3601, NOW), Some(((NOW - 3601) * 1000, false)));
@@ -130,15 +192,54 @@ mod tests {
 
     #[test]
     fn a_clock_that_starts_before_the_journals_last_record_is_believed_once_it_caught_up() {
-        let mut watch = WallWatch::new(Some(date(NOW + 1000)));
+        let mut watch = WallWatch::new(Some(date(NOW + 1000)), Service::new(false));
         assert_eq!(look(&mut watch, 0, NOW), Some((0, false)));
         assert_eq!(look(&mut watch, 939, NOW + 939), None);
         assert_eq!(look(&mut watch, 940, NOW + 940), Some((0, true)));
     }
 
+    thread_local! {
+        static KERNEL: std::cell::Cell<Option<bool>> = const { std::cell::Cell::new(None) };
+    }
+
+    fn kernel() -> Option<Sync> {
+        KERNEL.get().map(|synchronised| Sync {
+            max_error_us: 1000,
+            synchronised,
+        })
+    }
+
+    #[test]
+    fn where_it_is_asked_for_the_clock_is_believed_while_a_service_keeps_it_right() {
+        let service = Service {
+            ask: kernel,
+            ..Service::new(true)
+        };
+        let wish = service.clone();
+        let mut watch = WallWatch::new(None, service);
+        // the kernel does not tell
+        assert_eq!(look(&mut watch, 0, NOW), Some((0, false)));
+        assert!(watch.unserved().is_some_and(|text| text.contains("timedatectl")));
+        KERNEL.set(Some(true));
+        assert_eq!(look(&mut watch, 1, NOW + 1), Some((0, true)));
+        assert_eq!(watch.unserved(), None);
+        KERNEL.set(Some(false));
+        assert_eq!(look(&mut watch, 2, NOW + 2), Some((0, false)));
+        // nobody asks for it any more
+        wish.require(false);
+        assert_eq!(look(&mut watch, 3, NOW + 3), Some((0, true)));
+        assert_eq!(watch.unserved(), None);
+        wish.require(true);
+        assert_eq!(look(&mut watch, 4, NOW + 4), Some((0, false)));
+        // a service does not make a jump believed sooner
+        KERNEL.set(Some(true));
+        assert_eq!(look(&mut watch, 5, NOW + DAY + 5), Some((DAY * 1000, false)));
+        assert_eq!(look(&mut watch, 65, NOW + DAY + 65), Some((0, true)));
+    }
+
     #[test]
     fn a_freeze_between_the_two_readings_is_no_jump() {
-        let mut watch = WallWatch::new(None);
+        let mut watch = WallWatch::new(None, Service::new(false));
         let t = |s| Instant::from_nanos(1_000_000_000) + Duration::from_secs(s);
         assert_eq!(watch.look(t(0), date(NOW), t(0)), None);
         // the date was read before or after the freeze of an hour

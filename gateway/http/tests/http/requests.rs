@@ -140,6 +140,7 @@ async fn nothing_but_the_front_door_is_open_to_nobody() {
         ("GET", "/api/v1/live", 401),
         ("GET", "/api/v1/rings", 401),
         ("GET", "/api/v1/calls", 401),
+        ("GET", "/api/v1/network", 401),
         ("GET", "/api/v1/site", 401),
         ("GET", "/api/v1/users", 401),
         ("POST", "/api/v1/tokens", 401),
@@ -163,6 +164,27 @@ async fn nothing_but_the_front_door_is_open_to_nobody() {
     assert_eq!(proxied.status, 401);
     let german = site.get("/", "accept-language: de-CH, en;q=0.5").await;
     assert!(german.body.contains("<html lang=\"de\">") && german.body.contains("Türen"));
+}
+
+#[tokio::test]
+async fn ports_and_clock_are_shown_and_cannot_be_changed() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let network = site.get("/api/v1/network", &ann).await.json();
+    let ports = network["ports"].as_array().expect("ports");
+    // its own loopback is nobody's business
+    assert!(
+        ports
+            .iter()
+            .all(|port| port["name"] != "lo" && port["addresses"].is_array()),
+        "{network}"
+    );
+    assert!(network["clock"]["synchronised"].is_boolean() || network["clock"]["synchronised"].is_null());
+    for method in ["POST", "PUT", "DELETE"] {
+        let answer = site.ask(method, "/api/v1/network", &[ann.as_str()], "{}").await;
+        assert_eq!(answer.status, 405, "{method}");
+    }
+    site.http.shutdown().await;
 }
 
 #[tokio::test]

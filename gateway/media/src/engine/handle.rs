@@ -88,7 +88,7 @@ impl Inner {
             commands,
             wake,
             used: Mutex::new(used),
-            ports: PortAllocator::new(params.bind, &params.ports),
+            ports: PortAllocator::new(params.bind, &params.ports, params.dscp),
             params,
         })
     }

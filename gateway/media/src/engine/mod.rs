@@ -37,6 +37,8 @@ pub struct EngineParams {
     pub jitter_max: Duration,
     /// RTCP CNAME (RFC 3550 §6.5.1), at most 60 bytes.
     pub cname: String,
+    /// Mark of RTP and RTCP: differentiated services code point, 0 to 63 (RFC 2474 §3).
+    pub dscp: u8,
 }
 
 impl Default for EngineParams {
@@ -48,6 +50,8 @@ impl Default for EngineParams {
             jitter_start: Duration::from_millis(20),
             jitter_max: Duration::from_millis(200),
             cname: "doorline".into(),
+            // EF, expedited forwarding (RFC 4594 §4.1, telephony)
+            dscp: 46,
         }
     }
 }

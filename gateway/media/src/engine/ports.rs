@@ -10,14 +10,12 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::EngineError;
 
-/// DSCP EF in the upper six bits (RFC 4594 §4.1, telephony).
-const TOS_EF: u32 = 0xb8;
-
 /// Hands out port pairs, each once at a time. RTP is even, RTCP the next (RFC 3550 §11).
 #[derive(Clone, Debug)]
 pub struct PortAllocator {
     shared: Arc<Mutex<Shared>>,
     bind: IpAddr,
+    dscp: u8,
     range: (u16, u16),
 }
 
@@ -28,9 +26,9 @@ struct Shared {
 }
 
 impl PortAllocator {
-    /// For a range; an odd first port is skipped.
+    /// For a range; an odd first port is skipped. What is sent is marked with `dscp`, 0 to 63 (RFC 2474 §3).
     #[must_use]
-    pub fn new(bind: IpAddr, ports: &RangeInclusive<u16>) -> Self {
+    pub fn new(bind: IpAddr, ports: &RangeInclusive<u16>, dscp: u8) -> Self {
         let first = ports.start().saturating_add(ports.start() % 2);
         Self {
             shared: Arc::new(Mutex::new(Shared {
@@ -38,6 +36,7 @@ impl PortAllocator {
                 next: first,
             })),
             bind,
+            dscp,
             range: (first, *ports.end()),
         }
     }
@@ -60,8 +59,8 @@ impl PortAllocator {
             if port >= last || shared.taken.contains(&port) {
                 continue;
             }
-            let both = bind(SocketAddr::new(self.bind, port))
-                .and_then(|rtp| Ok((rtp, bind(SocketAddr::new(self.bind, port + 1))?)));
+            let both = bind(SocketAddr::new(self.bind, port), self.dscp)
+                .and_then(|rtp| Ok((rtp, bind(SocketAddr::new(self.bind, port + 1), self.dscp)?)));
             if let Ok((rtp, rtcp)) = both {
                 shared.taken.insert(port);
                 return Ok(PortPair {
@@ -81,14 +80,15 @@ impl PortAllocator {
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+fn bind(address: SocketAddr, dscp: u8) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
-    // Marking is a wish: containers may forbid it, and the call works without.
-    if address.is_ipv4() {
-        let _ = socket.set_tos_v4(TOS_EF);
-    } else {
-        let _ = socket.set_tclass_v6(TOS_EF);
+    // Marking is a wish: containers may forbid it, and the call works without. The code point is in the upper six
+    // bits; a socket of IPv6 also sends IPv4, to mapped addresses.
+    let tos = u32::from(dscp) << 2;
+    let _ = socket.set_tos_v4(tos);
+    if address.is_ipv6() {
+        let _ = socket.set_tclass_v6(tos);
     }
     socket.bind(&address.into())?;
     Ok(socket.into())
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn pairs_are_even_distinct_bounded_and_come_back() {
-        let ports = PortAllocator::new("127.0.0.1".parse().expect("address"), &(28_401..=28_406));
+        let ports = PortAllocator::new("127.0.0.1".parse().expect("address"), &(28_401..=28_406), 46);
         let a = ports.reserve().expect("first pair");
         let b = ports.reserve().expect("second pair");
         assert_eq!((a.rtp_port() % 2, b.rtp_port() % 2), (0, 0));

@@ -69,6 +69,7 @@ pub(crate) type Dropped = Arc<AtomicU64>;
 pub(crate) struct Net {
     bind: IpAddr,
     conns: BTreeMap<Flow, Writer>,
+    dscp: u8,
     dropped: Dropped,
     events: mpsc::Sender<NetEvent>,
     known: Known,
@@ -89,6 +90,7 @@ impl Net {
         let mut net = Self {
             bind: params.bind,
             conns: BTreeMap::new(),
+            dscp: params.dscp,
             dropped: Dropped::default(),
             events,
             known: Known::default(),
@@ -114,6 +116,7 @@ impl Net {
         let wanted = SocketAddr::new(self.bind, port);
         let first = Udp::open(
             wanted,
+            self.dscp,
             Arc::clone(clock),
             self.events.clone(),
             Arc::clone(&self.known),
@@ -131,6 +134,7 @@ impl Net {
             let second = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port);
             self.udp.extend(Udp::open(
                 second,
+                self.dscp,
                 Arc::clone(clock),
                 self.events.clone(),
                 Arc::clone(&self.known),
@@ -155,6 +159,7 @@ impl Net {
         let door = stream::Door {
             config,
             dropped: Arc::clone(&self.dropped),
+            dscp: self.dscp,
             events: self.events.clone(),
             next_conn: Arc::clone(&self.next_conn),
             per_source: MOST_PER_SOURCE,
@@ -218,7 +223,7 @@ impl Net {
             .get(usize::from(hop.trust.0))
             .map(|(_, config)| Arc::clone(config));
         let id = FlowId(self.next_conn.fetch_add(1, Ordering::Relaxed));
-        let bind = self.bind;
+        let (bind, dscp) = (self.bind, self.dscp);
         let udp: Vec<SocketAddr> = self.udp.iter().map(Udp::local).collect();
         tokio::spawn(async move {
             let result = async {
@@ -242,7 +247,7 @@ impl Net {
                 let mut last = String::new();
                 for remote in found.into_iter().take(3) {
                     let tls = config.as_ref().filter(|_| hop.transport == Transport::Tls);
-                    let opened = stream::connect(remote, bind, &hop.host, tls, id, &events);
+                    let opened = stream::connect(remote, (bind, dscp), &hop.host, tls, id, &events);
                     match tokio::time::timeout(CONNECT_LIMIT, opened).await {
                         Ok(Ok((flow, writer))) => return Ok((Reached { flow, peers }, Some(writer))),
                         Ok(Err(e)) => last = format!("{remote}: {e}"),

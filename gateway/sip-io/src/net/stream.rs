@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::udp::mark;
 use super::{Dropped, NetEvent, OUTBOX, Writer};
 
 /// Longest time one message may take to be written before the peer counts as gone.
@@ -26,10 +27,10 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
 /// Bytes read at once.
 const CHUNK: usize = 4096;
 
-/// Opens a connection; with `tls` the certificate must be valid for `name`.
+/// Opens a connection from an address, marked with a code point; with `tls` the certificate must be valid for `name`.
 pub(super) async fn connect(
     remote: SocketAddr,
-    bind: IpAddr,
+    (bind, dscp): (IpAddr, u8),
     name: &str,
     tls: Option<&Arc<ClientConfig>>,
     id: FlowId,
@@ -43,6 +44,7 @@ pub(super) async fn connect(
     if !bind.is_unspecified() && bind.is_ipv4() == remote.is_ipv4() {
         socket.bind(SocketAddr::new(bind, 0))?;
     }
+    mark(&socket, remote.is_ipv4(), dscp);
     let stream = socket.connect(remote).await?;
     prepare(&stream)?;
     let flow = Flow {
@@ -144,6 +146,7 @@ where
 pub(super) struct Door {
     pub(super) config: Option<Arc<ServerConfig>>,
     pub(super) dropped: Dropped,
+    pub(super) dscp: u8,
     pub(super) events: mpsc::Sender<NetEvent>,
     pub(super) next_conn: Arc<AtomicU64>,
     pub(super) per_source: usize,
@@ -181,6 +184,8 @@ impl Door {
         };
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
+        // what is accepted inherits it
+        mark(&socket, address.is_ipv4(), self.dscp);
         let listener = socket.listen(64)?;
         let local = listener.local_addr()?;
         Ok((local, tokio::spawn(self.serve(listener))))

@@ -18,6 +18,20 @@ use super::icmp;
 use super::limit::Limiter;
 use super::{Dropped, Known, NetEvent};
 
+/// Marks what a socket sends (RFC 2474 §3: the upper six bits). It is a wish: containers may forbid it, and calls work
+/// without.
+pub(super) fn mark<'s>(socket: impl Into<SockRef<'s>>, v4: bool, dscp: u8) {
+    let (socket, tos) = (socket.into(), u32::from(dscp) << 2);
+    let done = if v4 {
+        socket.set_tos_v4(tos)
+    } else {
+        socket.set_tclass_v6(tos)
+    };
+    if let Err(error) = done {
+        tracing::debug!(%error, "SIP messages are not marked");
+    }
+}
+
 /// The flow number of all datagrams; connections count from 1.
 pub(crate) const UDP: FlowId = FlowId(0);
 /// Largest datagram read.
@@ -33,6 +47,7 @@ pub(crate) struct Udp {
 impl Udp {
     pub(crate) fn open(
         address: SocketAddr,
+        dscp: u8,
         clock: Arc<dyn Clock>,
         events: mpsc::Sender<NetEvent>,
         known: Known,
@@ -43,6 +58,7 @@ impl Udp {
             socket.set_only_v6(true)?;
         }
         socket.set_nonblocking(true)?;
+        mark(&socket, address.is_ipv4(), dscp);
         socket.bind(&address.into())?;
         icmp::ask(&socket, address.is_ipv4());
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);

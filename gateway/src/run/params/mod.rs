@@ -1,16 +1,20 @@
 //! From the site file to the parameters of each part. Plain conversion: what can be wrong was found before.
 
+mod announce;
 mod directory;
 mod guard;
 mod modbus;
+mod network;
 mod outside;
 mod serial;
 mod sip;
 mod site;
 mod vanished;
 
+pub(crate) use announce::{announced, network_name};
 pub(crate) use directory::{contacts, directory, unknown_targets};
 pub(crate) use guard::{guard, socket as guard_socket, wirings};
+pub(crate) use network::{page_urls, port_settings};
 pub(crate) use outside::{http, mqtt, users_mark};
 pub(crate) use sip::sip;
 pub(crate) use site::{VIRTUAL_DEBOUNCE, site, zone};

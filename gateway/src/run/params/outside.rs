@@ -7,6 +7,7 @@ use gateway_http::{HttpParams, Language, RadiusLogins, Tls, UserScope};
 use gateway_mqtt::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttTls};
 
 use crate::run::instance::Instance;
+use crate::run::params::network_name;
 
 /// HTTP, if the site has it.
 pub(crate) fn http(config: &Config) -> Option<HttpParams> {
@@ -21,6 +22,7 @@ pub(crate) fn http(config: &Config) -> Option<HttpParams> {
             names: vec![
                 "localhost".to_owned(),
                 config.site.id.to_string(),
+                format!("{}.local", network_name(config)),
                 http.listen.ip().to_string(),
             ],
             state_dir: config.site.state_dir.clone(),

@@ -44,6 +44,8 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
             .clone()
             .zip(config.sip.tls_key_file.clone())
             .map(|(cert_file, key_file)| sip::TlsIdentity { cert_file, key_file }),
+        dscp: config.sip.dscp.value(),
+        rtp_dscp: config.sip.rtp_dscp.value(),
         rtp_ports: config.sip.rtp_ports.clone(),
         direct_peers: config.sip.direct_peers.iter().copied().collect(),
         direct_line: line_of(config, None).or_else(|| config.panels.values().next().map(|p| p.line.clone())),

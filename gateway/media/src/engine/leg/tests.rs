@@ -18,7 +18,7 @@ fn arrival(now: u64, earliest: u64, stale: bool) -> Arrival {
 }
 
 fn leg(range: std::ops::RangeInclusive<u16>) -> (Leg, UdpSocket) {
-    let ports = PortAllocator::new(Ipv4Addr::LOCALHOST.into(), &range);
+    let ports = PortAllocator::new(Ipv4Addr::LOCALHOST.into(), &range, 46);
     let pair = ports.reserve().expect("ports");
     let phone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("socket");
     phone

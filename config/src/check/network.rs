@@ -1,0 +1,93 @@
+//! Addresses of `[network]`.
+
+use super::Check;
+use crate::fault::FaultKind;
+use crate::value::{Ipv4Mode, Ipv6Mode};
+
+pub(super) fn check(check: &mut Check<'_>) {
+    let Some(network) = check.config.network.clone() else {
+        return;
+    };
+    let keys = [
+        (
+            "network.address",
+            "network.gateway",
+            network.ipv4 == Ipv4Mode::Static,
+            "ipv4",
+        ),
+        (
+            "network.address6",
+            "network.gateway6",
+            network.ipv6 == Ipv6Mode::Static,
+            "ipv6",
+        ),
+    ];
+    for (address, gateway, is_static, mode) in keys {
+        let of = format!("network.{mode}");
+        if is_static && !check.is_written(address) {
+            let text = format!("\"static\" needs {address}");
+            check.fault(FaultKind::Missing, &of, &[address], text, "add the address");
+        }
+        for at in [address, gateway] {
+            if !is_static && check.is_written(at) {
+                let text = format!("has no meaning unless {mode} = \"static\"");
+                check.fault(
+                    FaultKind::Conflict,
+                    at,
+                    &[&of],
+                    text,
+                    "remove it, or set it to static",
+                );
+            }
+        }
+    }
+    if let (Some(address), Some(gateway)) = (network.address, network.gateway)
+        && (!address.holds(gateway) || address.ip == gateway)
+    {
+        let text = format!("{gateway} is no neighbour of {address}");
+        let hint = "allowed: another address of the same network";
+        check.fault(
+            FaultKind::Conflict,
+            "network.gateway",
+            &["network.address"],
+            text,
+            hint,
+        );
+    }
+    if let (Some(address), Some(gateway)) = (network.address6, network.gateway6)
+        && (address.ip == gateway || !(address.holds(gateway) || gateway.is_unicast_link_local()))
+    {
+        let text = format!("{gateway} is no neighbour of {address}");
+        let hint = "allowed: another address of the same network, or a link-local one";
+        check.fault(
+            FaultKind::Conflict,
+            "network.gateway6",
+            &["network.address6"],
+            text,
+            hint,
+        );
+    }
+    if network.ipv4 == Ipv4Mode::Off && network.ipv6 == Ipv6Mode::Off {
+        let text = "\"off\", and ipv4 is off, too: nobody could reach the gateway".to_owned();
+        check.fault(
+            FaultKind::Conflict,
+            "network.ipv6",
+            &["network.ipv4"],
+            text,
+            "allowed: one of them",
+        );
+    }
+    let listens = check.config.http.as_ref().map(|http| http.listen.ip());
+    let mine = [
+        network.address.map(|a| a.ip.into()),
+        network.address6.map(|a| a.ip.into()),
+    ];
+    if let Some(ip) = listens.filter(|ip| !ip.is_unspecified() && !ip.is_loopback())
+        && network.ipv4 == Ipv4Mode::Static
+        && !mine.contains(&Some(ip))
+    {
+        let text = format!("{ip} is not the address of [network]: the page could not listen there");
+        let hint = "set listen to that address, or to 0.0.0.0 with the port";
+        check.warn(FaultKind::Conflict, "http.listen", text, hint);
+    }
+}

@@ -1,0 +1,714 @@
+//! A change of the network that is taken back unless somebody confirms it.
+//!
+//! Before anything changes, what is there is written down in a note, and a *holder*, a process of its own outside of
+//! the gateway and of the session that began the change, says that it watches the note. It brings the old files back
+//! when the time is over and the note is still there. Confirming removes the note. Whoever is killed meanwhile, the
+//! gateway, the session or the command itself, the holder goes on; if the machine is started anew, the old files are
+//! brought back before the network starts.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use gateway_core::Instant;
+use serde_json::{Value, json};
+
+use super::{File, Manager, Settings, own_paths};
+use crate::ports;
+
+/// Folder of the note, of root alone.
+pub const STATE: &str = "/var/lib/doorline-network";
+
+/// Why a change was not made, or not whole.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeError {
+    /// A program of the network manager failed.
+    #[error("{program} failed: {text}")]
+    Command {
+        /// With its arguments.
+        program: String,
+        /// What it said.
+        text: String,
+    },
+    /// A file could not be written or read.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The holder did not say that it watches.
+    #[error("nobody would take the change back: the holder did not start; nothing was changed")]
+    NoHolder,
+    /// There is no change that waits.
+    #[error("no change waits to be confirmed: it was confirmed or taken back before")]
+    NothingWaits,
+    /// The note cannot be understood.
+    #[error("the note {} is damaged; look at /etc/systemd/network and /etc/network/interfaces.d, then remove it", path.display())]
+    Note {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// Another change waits.
+    #[error("a change waits for its confirmation: first doorline network confirm, or rollback")]
+    Waits,
+}
+
+fn file_error(path: &Path) -> impl FnOnce(io::Error) -> ChangeError + '_ {
+    move |source| ChangeError::File {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Runs the programs of a network manager.
+pub trait Run {
+    /// Runs one to its end.
+    ///
+    /// # Errors
+    /// What it said.
+    fn run(&mut self, program: &str, args: &[&str]) -> Result<(), ChangeError>;
+}
+
+/// The programs of this machine.
+#[derive(Debug, Default)]
+pub struct Programs;
+
+impl Run for Programs {
+    fn run(&mut self, program: &str, args: &[&str]) -> Result<(), ChangeError> {
+        let failed = |text: String| ChangeError::Command {
+            program: format!("{program} {}", args.join(" ")),
+            text,
+        };
+        let output = Command::new(program)
+            .args(args)
+            // a service has a short one
+            .env(
+                "PATH",
+                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            )
+            .output()
+            .map_err(|error| failed(error.to_string()))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(failed(format!("{}, {text}", output.status)))
+    }
+}
+
+/// What was there before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Addresses that the port had without any file of ours: a roll-back gives them back.
+    pub addresses: Vec<String>,
+    /// The boot in which the change was made.
+    pub boot: String,
+    /// Until when it has to be confirmed.
+    pub deadline: Instant,
+    /// Texts of our files; `None` for one that was not there.
+    pub files: Vec<(PathBuf, Option<String>)>,
+    /// IPv4 gateway of that port, likewise.
+    pub gateway: Option<String>,
+    /// Whose files.
+    pub manager: Manager,
+    /// Ports of the old and of the new settings that the manager is told of.
+    pub ports: Vec<String>,
+}
+
+impl Note {
+    fn to_json(&self) -> Value {
+        let files: Vec<Value> = self
+            .files
+            .iter()
+            .map(|(path, text)| json!({ "path": path.display().to_string(), "text": text }))
+            .collect();
+        json!({
+            "addresses": self.addresses,
+            "boot": self.boot,
+            "deadline_ns": self.deadline.as_nanos(),
+            "files": files,
+            "gateway": self.gateway,
+            "manager": self.manager.name(),
+            "ports": self.ports,
+        })
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        let texts = |key: &str| {
+            let list = value.get(key)?.as_array()?.iter();
+            list.map(|item| item.as_str().map(str::to_owned))
+                .collect::<Option<Vec<String>>>()
+        };
+        let manager = value.get("manager")?.as_str()?;
+        let managers = [Manager::Ifupdown, Manager::Networkd];
+        let files = value.get("files")?.as_array()?.iter().map(|file| {
+            let path = PathBuf::from(file.get("path")?.as_str()?);
+            // root writes what stands here: only where our files are
+            let own = own_paths().contains(&path.as_path());
+            own.then(|| (path, file.get("text").and_then(Value::as_str).map(str::to_owned)))
+        });
+        Some(Self {
+            addresses: texts("addresses")?,
+            boot: value.get("boot")?.as_str()?.to_owned(),
+            deadline: Instant::from_nanos(value.get("deadline_ns")?.as_u64()?),
+            files: files.collect::<Option<Vec<_>>>()?,
+            gateway: value.get("gateway").and_then(Value::as_str).map(str::to_owned),
+            manager: managers.into_iter().find(|known| known.name() == manager)?,
+            ports: texts("ports")?,
+        })
+    }
+}
+
+/// The place of the note, of our files, and the programs to run.
+pub struct Changer<R> {
+    /// `/`, or a folder that stands for it.
+    root: PathBuf,
+    run: R,
+}
+
+impl<R: Run> Changer<R> {
+    /// For files below `root`.
+    pub fn new(root: impl Into<PathBuf>, run: R) -> Self {
+        Self {
+            root: root.into(),
+            run,
+        }
+    }
+
+    fn at(&self, path: &Path) -> PathBuf {
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    fn state(&self, name: &str) -> PathBuf {
+        self.at(Path::new(STATE)).join(name)
+    }
+
+    /// One change at a time: held until dropped.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn lock(&self) -> Result<fs::File, ChangeError> {
+        let (file, path) = self.lock_file("lock")?;
+        file.lock().map_err(file_error(&path))?;
+        Ok(file)
+    }
+
+    fn lock_file(&self, name: &str) -> Result<(fs::File, PathBuf), ChangeError> {
+        let dir = self.at(Path::new(STATE));
+        let mut builder = fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.recursive(true).create(&dir).map_err(file_error(&dir))?;
+        let path = dir.join(name);
+        let file = fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path);
+        Ok((file.map_err(file_error(&path))?, path))
+    }
+
+    /// Says that a holder watches, until dropped. Only one can.
+    ///
+    /// # Errors
+    /// Another one does.
+    pub fn watch(&self) -> Result<fs::File, ChangeError> {
+        let (file, path) = self.lock_file("holder")?;
+        file.try_lock().map_err(|error| file_error(&path)(error.into()))?;
+        Ok(file)
+    }
+
+    /// True if a holder watches.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        // the lock is free again as soon as it is dropped here
+        self.watch().is_err()
+    }
+
+    /// The change that waits.
+    ///
+    /// # Errors
+    /// The note is damaged.
+    pub fn waiting(&self) -> Result<Option<Note>, ChangeError> {
+        let path = self.state("waiting.json");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(ChangeError::File { path, source }),
+        };
+        let value = serde_json::from_str(&text).ok();
+        let note = value.as_ref().and_then(Note::from_json);
+        note.map(Some).ok_or(ChangeError::Note { path })
+    }
+
+    /// Makes a change. A holder must watch already; [`lock`](Self::lock) must be held.
+    ///
+    /// # Errors
+    /// Nobody watches, another change waits, or it could not be made whole; then what was there is back.
+    pub fn apply(
+        &mut self,
+        settings: &Settings,
+        manager: Manager,
+        boot: &str,
+        deadline: Instant,
+    ) -> Result<(), ChangeError> {
+        if self.waiting()?.is_some() {
+            return Err(ChangeError::Waits);
+        }
+        if !self.is_watched() {
+            return Err(ChangeError::NoHolder);
+        }
+        let note = self.note(settings, manager, boot, deadline);
+        let path = self.state("waiting.json");
+        write(&path, &format!("{:#}\n", note.to_json()), 0o600)?;
+        let new: Vec<(PathBuf, Option<String>)> = own_paths()
+            .into_iter()
+            .map(|own| {
+                let file = settings.files(manager).into_iter().find(|file| file.path == own);
+                (own.to_owned(), file.map(|file| file.text))
+            })
+            .collect();
+        let done = self.put(&new, &note);
+        if done.is_err() {
+            // the old files at once, and not only when the time is over
+            self.take_back(&note)?;
+        }
+        done
+    }
+
+    /// Keeps the change that waits. [`lock`](Self::lock) must be held.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn confirm(&self) -> Result<(), ChangeError> {
+        self.waiting()?.ok_or(ChangeError::NothingWaits)?;
+        self.forget()
+    }
+
+    /// Takes the change that waits back. [`lock`](Self::lock) must be held.
+    ///
+    /// # Errors
+    /// There is none, or the manager failed; the old files are in place then all the same.
+    pub fn rollback(&mut self) -> Result<(), ChangeError> {
+        let note = self.waiting()?.ok_or(ChangeError::NothingWaits)?;
+        self.take_back(&note)
+    }
+
+    /// Takes back what waited when the machine went down: only the files, before the network starts. True if there was
+    /// anything. [`lock`](Self::lock) must be held.
+    ///
+    /// # Errors
+    /// A file could not be written.
+    pub fn recover(&mut self, boot: &str) -> Result<bool, ChangeError> {
+        match self.waiting()? {
+            Some(note) if note.boot != boot => {
+                self.restore(&note.files)?;
+                self.forget()?;
+                Ok(true)
+            }
+            Some(_) | None => Ok(false),
+        }
+    }
+
+    fn note(&self, settings: &Settings, manager: Manager, boot: &str, deadline: Instant) -> Note {
+        let files: Vec<(PathBuf, Option<String>)> = own_paths()
+            .into_iter()
+            .map(|own| (own.to_owned(), fs::read_to_string(self.at(own)).ok()))
+            .collect();
+        let before = ports_of(&files);
+        let mut ports = before.clone();
+        ports.extend([settings.port.clone(), settings.addressed()]);
+        ports.sort();
+        ports.dedup();
+        let (mut addresses, mut gateway) = (Vec::new(), None);
+        if before.is_empty() {
+            let port = ports::ports().unwrap_or_default();
+            let port = port.into_iter().find(|port| port.name == settings.port);
+            let given = port.map(|port| port.addresses).unwrap_or_default().into_iter();
+            // the kernel makes link-local addresses of IPv6 by itself
+            let given =
+                given.filter(|a| !matches!(a.ip, std::net::IpAddr::V6(v6) if v6.is_unicast_link_local()));
+            addresses = given.map(|a| a.to_string()).collect();
+            gateway = default_gateway(
+                &fs::read_to_string("/proc/net/route").unwrap_or_default(),
+                &settings.port,
+            );
+        }
+        Note {
+            addresses,
+            boot: boot.to_owned(),
+            deadline,
+            files,
+            gateway,
+            manager,
+            ports,
+        }
+    }
+
+    /// Puts texts in place and has the manager take them.
+    fn put(&mut self, files: &[(PathBuf, Option<String>)], note: &Note) -> Result<(), ChangeError> {
+        match note.manager {
+            Manager::Ifupdown => {
+                let (old, new) = (ports_of(&note.files), ports_of(files));
+                // taken down by the texts they were brought up with, in either direction
+                for port in old.iter().chain(&new) {
+                    let _ = self.run.run("ifdown", &["--force", port]);
+                }
+                self.restore(files)?;
+                for port in &new {
+                    self.run.run("ifup", &[port])?;
+                }
+                Ok(())
+            }
+            Manager::Networkd => {
+                let before = note.ports.clone();
+                self.restore(files)?;
+                let new = ports_of(files);
+                self.run.run("networkctl", &["reload"])?;
+                for port in before.iter().filter(|port| !new.contains(port)) {
+                    // networkd leaves a VLAN behind whose file is gone
+                    if port.contains('.') || port.starts_with("vlan") {
+                        let _ = self.run.run("ip", &["link", "delete", "dev", port]);
+                    }
+                }
+                for port in new
+                    .iter()
+                    .filter(|port| !(port.contains('.') || port.starts_with("vlan")))
+                {
+                    self.run.run("networkctl", &["reconfigure", port])?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn take_back(&mut self, note: &Note) -> Result<(), ChangeError> {
+        let done = self.put_back(note);
+        // the files are back; a manager that fails now would fail again
+        self.forget()?;
+        done
+    }
+
+    fn put_back(&mut self, note: &Note) -> Result<(), ChangeError> {
+        // `put` compares with what is in force now
+        let now = own_paths()
+            .into_iter()
+            .map(|own| (own.to_owned(), fs::read_to_string(self.at(own)).ok()));
+        let current = Note {
+            files: now.collect(),
+            ..note.clone()
+        };
+        let done = self.put(&note.files, &current);
+        if ports_of(&note.files).is_empty()
+            && let Some(port) = note.ports.first()
+        {
+            // nobody's file gave these: they were given by hand
+            for address in &note.addresses {
+                let _ = self.run.run("ip", &["address", "replace", address, "dev", port]);
+            }
+            if let Some(gateway) = &note.gateway {
+                let _ = self.run.run(
+                    "ip",
+                    &["route", "replace", "default", "via", gateway, "dev", port],
+                );
+            }
+        }
+        done
+    }
+
+    fn restore(&self, files: &[(PathBuf, Option<String>)]) -> Result<(), ChangeError> {
+        for (path, text) in files {
+            let path = self.at(path);
+            match text {
+                Some(text) => write(&path, text, 0o644)?,
+                None => match fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(ChangeError::File { path, source: error });
+                    }
+                    Ok(()) | Err(_) => {}
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&self) -> Result<(), ChangeError> {
+        let path = self.state("waiting.json");
+        fs::remove_file(&path).map_err(file_error(&path))?;
+        sync_dir(&path)
+    }
+}
+
+/// Ports that texts of ours bring up: of the files that give addresses or carry a VLAN.
+fn ports_of(files: &[(PathBuf, Option<String>)]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for text in files.iter().filter_map(|(_, text)| text.as_deref()) {
+        for line in text.lines() {
+            let name = line.strip_prefix("auto ").or_else(|| line.strip_prefix("Name="));
+            found.extend(name.map(str::to_owned));
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The IPv4 default gateway of a port, from the kernel's table: addresses are hexadecimal, in the machine's byte order.
+fn default_gateway(table: &str, port: &str) -> Option<String> {
+    table.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [name, destination, gateway, ..] = words.as_slice() else {
+            return None;
+        };
+        let bits = u32::from_str_radix(gateway, 16).ok()?;
+        let found = *name == port && *destination == "00000000" && bits != 0;
+        found.then(|| std::net::Ipv4Addr::from(bits.to_ne_bytes()).to_string())
+    })
+}
+
+/// In place as a whole or not at all, and on the medium.
+fn write(path: &Path, text: &str, mode: u32) -> Result<(), ChangeError> {
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).map_err(file_error(dir))?;
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    // no manager reads a file of this name
+    name.push(".doorline-new");
+    let new = path.with_file_name(name);
+    let written = || {
+        let mut file = fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&new, path)
+    };
+    written().map_err(file_error(path))?;
+    sync_dir(path)
+}
+
+fn sync_dir(path: &Path) -> Result<(), ChangeError> {
+    let dir = path.parent().unwrap_or(path);
+    fs::File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(file_error(dir))
+}
+
+/// The boot this is, a new text at each.
+#[must_use]
+pub fn this_boot() -> String {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    text.trim().to_owned()
+}
+
+/// How often a holder looks whether the note is still there.
+pub const LOOK: Duration = Duration::from_millis(250);
+
+/// The text of our file at a path, as it is now.
+#[must_use]
+pub fn in_place(root: &Path) -> Vec<File> {
+    let own = own_paths().into_iter().filter_map(|path| {
+        let text = fs::read_to_string(root.join(path.strip_prefix("/").unwrap_or(path))).ok()?;
+        Some(File {
+            path: path.to_owned(),
+            text,
+        })
+    });
+    own.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::super::tests::{dynamic, fixed};
+    use super::*;
+
+    /// Notes what is run; fails where told to.
+    #[derive(Clone, Default)]
+    struct Spoken {
+        fails: Option<&'static str>,
+        said: Rc<RefCell<Vec<String>>>,
+    }
+
+    impl Run for Spoken {
+        fn run(&mut self, program: &str, args: &[&str]) -> Result<(), ChangeError> {
+            let line = format!("{program} {}", args.join(" "));
+            self.said.borrow_mut().push(line.clone());
+            if self.fails == Some(program) {
+                return Err(ChangeError::Command {
+                    program: line,
+                    text: "no".into(),
+                });
+            }
+            Ok(())
+        }
+    }
+
+    const LATER: Instant = Instant::from_nanos(u64::MAX / 2);
+
+    struct Rig {
+        changer: Changer<Spoken>,
+        dir: tempfile::TempDir,
+        spoken: Spoken,
+    }
+
+    impl Rig {
+        fn new(fails: Option<&'static str>) -> Self {
+            let dir = tempfile::tempdir().expect("a folder");
+            let spoken = Spoken {
+                fails,
+                ..Spoken::default()
+            };
+            Self {
+                changer: Changer::new(dir.path(), spoken.clone()),
+                dir,
+                spoken,
+            }
+        }
+
+        fn said(&self) -> Vec<String> {
+            std::mem::take(&mut *self.spoken.said.borrow_mut())
+        }
+
+        fn files(&self) -> Vec<String> {
+            let names = in_place(self.dir.path()).into_iter();
+            names
+                .map(|f| f.path.file_name().expect("named").to_string_lossy().into_owned())
+                .collect()
+        }
+
+        fn apply(&mut self, settings: &Settings, manager: Manager) -> Result<(), ChangeError> {
+            let _holder = self.changer.watch().expect("nobody else watches");
+            self.changer.apply(settings, manager, "boot-1", LATER)
+        }
+    }
+
+    #[test]
+    fn nothing_changes_while_nobody_watches() {
+        let mut rig = Rig::new(None);
+        let done = rig.changer.apply(&fixed(), Manager::Networkd, "boot-1", LATER);
+        assert!(matches!(done, Err(ChangeError::NoHolder)), "{done:?}");
+        assert_eq!((rig.files(), rig.said()), (vec![], vec![]));
+        assert_eq!(rig.changer.waiting().expect("readable"), None);
+    }
+
+    #[test]
+    fn a_change_is_kept_when_confirmed_and_taken_back_when_not() {
+        let mut rig = Rig::new(None);
+        rig.apply(&fixed(), Manager::Networkd).expect("made");
+        assert_eq!(rig.files(), ["10-doorline-port.network"]);
+        assert_eq!(rig.said(), ["networkctl reload", "networkctl reconfigure eth0"]);
+        let again = rig.apply(&dynamic(), Manager::Networkd);
+        assert!(matches!(again, Err(ChangeError::Waits)), "{again:?}");
+        rig.changer.confirm().expect("kept");
+        assert!(matches!(rig.changer.confirm(), Err(ChangeError::NothingWaits)));
+        let kept = in_place(rig.dir.path());
+
+        let vlan = Settings {
+            vlan: Some(20),
+            ..dynamic()
+        };
+        rig.apply(&vlan, Manager::Networkd).expect("made");
+        assert_eq!(rig.files().len(), 3);
+        rig.said();
+        rig.changer.rollback().expect("taken back");
+        assert_eq!(in_place(rig.dir.path()), kept);
+        assert_eq!(
+            rig.said(),
+            [
+                "networkctl reload",
+                "ip link delete dev eth0.20",
+                "networkctl reconfigure eth0"
+            ]
+        );
+        assert!(matches!(rig.changer.rollback(), Err(ChangeError::NothingWaits)));
+    }
+
+    #[test]
+    fn ifupdown_goes_down_by_the_old_text_and_up_by_the_new_one() {
+        let mut rig = Rig::new(None);
+        rig.apply(&fixed(), Manager::Ifupdown).expect("made");
+        assert_eq!(rig.said(), ["ifdown --force eth0", "ifup eth0"]);
+        rig.changer.confirm().expect("kept");
+        let vlan = Settings {
+            vlan: Some(20),
+            ..fixed()
+        };
+        rig.apply(&vlan, Manager::Ifupdown).expect("made");
+        assert_eq!(
+            rig.said(),
+            ["ifdown --force eth0", "ifdown --force eth0.20", "ifup eth0.20"]
+        );
+        rig.changer.rollback().expect("taken back");
+        assert_eq!(
+            rig.said(),
+            ["ifdown --force eth0.20", "ifdown --force eth0", "ifup eth0"]
+        );
+    }
+
+    #[test]
+    fn what_fails_is_taken_back_at_once() {
+        let mut rig = Rig::new(Some("networkctl"));
+        let done = rig.apply(&fixed(), Manager::Networkd);
+        assert!(done.is_err());
+        assert_eq!(rig.files(), Vec::<String>::new());
+        assert_eq!(rig.changer.waiting().expect("readable"), None);
+    }
+
+    #[test]
+    fn a_start_of_the_machine_takes_back_what_waited_before_it() {
+        let mut rig = Rig::new(None);
+        rig.apply(&fixed(), Manager::Networkd).expect("made");
+        assert!(!rig.changer.recover("boot-1").expect("looked"));
+        assert_eq!(rig.files().len(), 1);
+        rig.said();
+        assert!(rig.changer.recover("boot-2").expect("taken back"));
+        assert_eq!((rig.files(), rig.said()), (vec![], vec![]));
+        assert!(!rig.changer.recover("boot-3").expect("looked"));
+    }
+
+    #[test]
+    fn a_note_survives_as_it_is_and_a_damaged_one_is_told() {
+        let mut rig = Rig::new(None);
+        rig.apply(&fixed(), Manager::Networkd).expect("made");
+        let note = rig.changer.waiting().expect("readable").expect("waits");
+        assert_eq!(
+            (note.boot.as_str(), note.deadline, note.manager),
+            ("boot-1", LATER, Manager::Networkd)
+        );
+        assert!(note.files.iter().all(|(_, text)| text.is_none()));
+        let path = rig.dir.path().join("var/lib/doorline-network/waiting.json");
+        let elsewhere = fs::read_to_string(&path)
+            .expect("readable")
+            .replace("/etc/network/interfaces.d/doorline", "/etc/passwd");
+        for text in ["", "{}", "[1]", &elsewhere] {
+            fs::write(&path, text).expect("written");
+            assert!(
+                matches!(rig.changer.waiting(), Err(ChangeError::Note { .. })),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_default_gateway_of_a_port_is_read() {
+        let table = "Iface\tDestination\tGateway \tFlags\n\
+                     eth1\t00000000\t0100A8C0\t0003\neth0\t000200C0\t00000000\t0001\neth0\t00000000\t010200C0\t0003\n";
+        let found = default_gateway(table, "eth0");
+        // the table is in the machine's byte order
+        let expected = std::net::Ipv4Addr::from(0x0102_00C0_u32.to_ne_bytes()).to_string();
+        assert_eq!(found, Some(expected));
+        assert_eq!(default_gateway(table, "eth2"), None);
+    }
+}

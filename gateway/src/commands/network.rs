@@ -1,0 +1,333 @@
+//! `doorline network`: the address of the port, changed by root and taken back unless somebody confirms.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::Context;
+use gateway_config::Config;
+use gateway_core::{Clock, Instant};
+use gateway_network::ports::{self, Port};
+use gateway_network::settings::change::{self, ChangeError, Changer, LOOK, Programs};
+use gateway_network::settings::owner::{Machine, Obstacle, decide};
+use gateway_network::settings::{Manager, Settings};
+
+use crate::cli::{Network, NetworkAct, exit};
+use crate::clock::SystemClock;
+use crate::commands::{out, site};
+use crate::run::{log, page_urls, port_settings};
+
+/// How long a holder may take to start, and waits for the change that it is to watch.
+const START: Duration = Duration::from_secs(10);
+/// How long an address may take to come from a server, before it is said that there is none yet.
+const LEASE: Duration = Duration::from_secs(20);
+/// Where systemd is the first process.
+const SYSTEMD: &str = "/run/systemd/system";
+
+/// Runs one act.
+pub(super) fn network(args: &Network) -> anyhow::Result<u8> {
+    match args.act {
+        NetworkAct::Apply { seconds } => apply(&args.site.config, Duration::from_secs(seconds)),
+        NetworkAct::Check => check(&args.site.config),
+        NetworkAct::Confirm => confirm(),
+        NetworkAct::Hold => hold(),
+        NetworkAct::Recover => recover(),
+        NetworkAct::Rollback => rollback(),
+        NetworkAct::Show => show(&args.site.config),
+    }
+}
+
+fn changer() -> Changer<Programs> {
+    Changer::new("/", Programs)
+}
+
+fn needs_root() -> anyhow::Result<()> {
+    anyhow::ensure!(
+        rustix::process::geteuid().is_root(),
+        "only root may change the network of the machine; try it with sudo"
+    );
+    Ok(())
+}
+
+fn settings(config: &Config, file: &Path) -> anyhow::Result<(Settings, Option<Manager>)> {
+    port_settings(config).with_context(|| {
+        format!(
+            "{} has no table [network]: the network of the machine is left alone",
+            file.display()
+        )
+    })
+}
+
+/// Says what stands in the way, all of it.
+fn refused(obstacles: &[Obstacle]) -> anyhow::Result<u8> {
+    let mut out = out();
+    for obstacle in obstacles {
+        writeln!(out, "REFUSED {}\n        {}", obstacle.text, obstacle.remedy)?;
+    }
+    writeln!(out, "nothing was changed")?;
+    Ok(exit::REFUSED)
+}
+
+fn check(file: &Path) -> anyhow::Result<u8> {
+    let config = site::load(file)?;
+    let (settings, wanted) = settings(&config, file)?;
+    let manager = match decide(&Machine::here(), &settings, wanted) {
+        Ok(manager) => manager,
+        Err(obstacles) => return refused(&obstacles),
+    };
+    let mut out = out();
+    writeln!(out, "{} would carry these files:", manager.name())?;
+    for file in settings.files(manager) {
+        writeln!(out, "\n{}\n{}", file.path.display(), file.text.trim_end())?;
+    }
+    writeln!(out, "\n{}", whereabouts(&config, &settings.addresses()))?;
+    Ok(exit::OK)
+}
+
+/// Where the gateway will be, in words.
+fn whereabouts(config: &Config, addresses: &[IpAddr]) -> String {
+    let urls = page_urls(config, addresses);
+    if !urls.is_empty() {
+        return format!("the page of the gateway will be at {}", urls.join(" or "));
+    }
+    let known: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    match (&config.http, known.is_empty()) {
+        (Some(http), _) if http.listen.ip().is_loopback() => {
+            "the page listens on this machine only; by SIP the gateway will be at its new address".to_owned()
+        }
+        (_, true) => "the address will come from the network".to_owned(),
+        (_, false) => format!("the gateway will be at {}", known.join(" and ")),
+    }
+}
+
+fn show(file: &Path) -> anyhow::Result<u8> {
+    let config = site::load(file)?;
+    let mut out = out();
+    for port in ports::ports()?.iter().filter(|port| !port.loopback) {
+        let addresses: Vec<String> = port.addresses.iter().map(ToString::to_string).collect();
+        let addresses = if addresses.is_empty() {
+            "no address".to_owned()
+        } else {
+            addresses.join(", ")
+        };
+        let link = if port.carrier { "link up" } else { "no link" };
+        writeln!(out, "{}: {link}, {addresses}", port.name)?;
+    }
+    for file in change::in_place(Path::new("/")) {
+        writeln!(out, "\n{}\n{}", file.path.display(), file.text.trim_end())?;
+    }
+    if let Some((settings, wanted)) = port_settings(&config) {
+        let manager = decide(&Machine::here(), &settings, wanted);
+        let as_file = match &manager {
+            Ok(manager) if settings.files(*manager) == change::in_place(Path::new("/")) => {
+                format!("{} has what the site file says", manager.name())
+            }
+            Ok(manager) => format!(
+                "{} does not have what the site file says: doorline network apply",
+                manager.name()
+            ),
+            Err(obstacles) => {
+                let texts: Vec<&str> = obstacles.iter().map(|o| o.text.as_str()).collect();
+                format!("the site file's settings cannot be applied: {}", texts.join("; "))
+            }
+        };
+        writeln!(out, "\n{as_file}")?;
+    } else {
+        writeln!(
+            out,
+            "\nthe site file has no table [network]: the network is left alone"
+        )?;
+    }
+    match changer().waiting() {
+        Ok(Some(note)) => {
+            let left = note.deadline.since(SystemClock.now()).as_secs();
+            writeln!(
+                out,
+                "a change waits for its confirmation, {left} s left: doorline network confirm"
+            )?;
+        }
+        // the folder of the note is root's alone
+        Ok(None) | Err(_) => {}
+    }
+    Ok(exit::OK)
+}
+
+fn apply(file: &Path, patience: Duration) -> anyhow::Result<u8> {
+    needs_root()?;
+    let config = site::load(file)?;
+    let (settings, wanted) = settings(&config, file)?;
+    let manager = match decide(&Machine::here(), &settings, wanted) {
+        Ok(manager) => manager,
+        Err(obstacles) => return refused(&obstacles),
+    };
+    let mut changer = changer();
+    if changer.waiting()?.is_some() {
+        anyhow::bail!(ChangeError::Waits);
+    }
+    start_holder(&changer)?;
+    let seconds = patience.as_secs();
+    {
+        // before the change: whoever is logged in over this port may hear nothing after it
+        let mut out = out();
+        writeln!(out, "{}", whereabouts(&config, &settings.addresses()))?;
+        writeln!(
+            out,
+            "within {seconds} s:  doorline network confirm  ; otherwise the change is taken back by itself"
+        )?;
+        out.flush()?;
+    }
+    let lock = changer.lock()?;
+    let deadline = SystemClock.now() + patience;
+    changer.apply(&settings, manager, &change::this_boot(), deadline)?;
+    drop(lock);
+    let got = wait_for_address(&settings, deadline);
+    let mut out = out();
+    match got {
+        Some(port) => {
+            let addresses: Vec<IpAddr> = port.addresses.iter().map(|a| a.ip).collect();
+            let texts: Vec<String> = port.addresses.iter().map(ToString::to_string).collect();
+            writeln!(out, "{} has {} now", port.name, texts.join(", "))?;
+            writeln!(out, "{}", whereabouts(&config, &addresses))?;
+        }
+        None => writeln!(
+            out,
+            "{} has no address yet; doorline network show tells when it has",
+            settings.addressed()
+        )?,
+    }
+    Ok(exit::OK)
+}
+
+/// Waits until the port has the given addresses, or any that does not hold on the link only.
+fn wait_for_address(settings: &Settings, deadline: Instant) -> Option<Port> {
+    let (name, wanted) = (settings.addressed(), settings.addresses());
+    let limit = (SystemClock.now() + LEASE).min(deadline);
+    loop {
+        let port = ports::ports()
+            .unwrap_or_default()
+            .into_iter()
+            .find(|port| port.name == name);
+        if let Some(port) = port {
+            let has = |ip: &IpAddr| port.addresses.iter().any(|a| a.ip == *ip);
+            let local = |ip: &IpAddr| matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
+            let any = port.addresses.iter().any(|a| !local(&a.ip));
+            if any && wanted.iter().all(has) {
+                return Some(port);
+            }
+        }
+        if SystemClock.now() >= limit {
+            return None;
+        }
+        sleep(LOOK);
+    }
+}
+
+/// Starts the process that takes the change back, where neither the end of the gateway nor of this session reaches it:
+/// as a unit of its own under systemd, else in a session of its own.
+fn start_holder(changer: &Changer<Programs>) -> anyhow::Result<()> {
+    // the holder of the last change ends by itself once that was confirmed; ours must be another one
+    let limit = SystemClock.now() + START + START + START;
+    while changer.is_watched() {
+        anyhow::ensure!(
+            SystemClock.now() < limit,
+            "another process watches for a change; try again in a minute"
+        );
+        sleep(LOOK);
+    }
+    let program = std::env::current_exe().context("our own program cannot be found")?;
+    let mut command = if Path::new(SYSTEMD).is_dir() {
+        let mut command = Command::new("systemd-run");
+        command.args(["--quiet", "--collect"]);
+        command.arg(format!("--unit=doorline-network-hold-{}", std::process::id()));
+        command.args(["--description=Takes a change of the network back unless it is confirmed"]);
+        command
+    } else {
+        let mut command = Command::new("setsid");
+        command.arg("--fork");
+        command
+    };
+    command.arg(program).args(["network", "hold"]);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let status = command
+        .status()
+        .context("the process that takes the change back cannot be started")?;
+    anyhow::ensure!(
+        status.success(),
+        "the process that takes the change back cannot be started: {:?} gave {status}",
+        command.get_program()
+    );
+    let limit = SystemClock.now() + START;
+    while !changer.is_watched() {
+        anyhow::ensure!(SystemClock.now() < limit, ChangeError::NoHolder);
+        sleep(LOOK);
+    }
+    Ok(())
+}
+
+/// The holder: until the change that it watches was confirmed, or its time is over.
+fn hold() -> anyhow::Result<u8> {
+    needs_root()?;
+    log::to_stderr();
+    let mut changer = changer();
+    let _watching = changer.watch()?;
+    let limit = SystemClock.now() + START + START;
+    let mut seen = false;
+    loop {
+        match changer.waiting()? {
+            Some(note) if SystemClock.now() >= note.deadline => {
+                let _lock = changer.lock()?;
+                return match changer.rollback() {
+                    Ok(()) => {
+                        tracing::warn!("nobody confirmed the change of the network: it was taken back");
+                        Ok(exit::OK)
+                    }
+                    // confirmed at the last moment
+                    Err(ChangeError::NothingWaits) => Ok(exit::OK),
+                    Err(error) => Err(error.into()),
+                };
+            }
+            Some(_) => seen = true,
+            None if seen || SystemClock.now() >= limit => return Ok(exit::OK),
+            None => {}
+        }
+        sleep(LOOK);
+    }
+}
+
+fn confirm() -> anyhow::Result<u8> {
+    needs_root()?;
+    let changer = changer();
+    let _lock = changer.lock()?;
+    changer.confirm()?;
+    writeln!(out(), "the change stays")?;
+    Ok(exit::OK)
+}
+
+fn rollback() -> anyhow::Result<u8> {
+    needs_root()?;
+    let mut changer = changer();
+    let _lock = changer.lock()?;
+    changer.rollback()?;
+    writeln!(out(), "the change was taken back")?;
+    Ok(exit::OK)
+}
+
+/// At a start of the machine, before its network: what waited for a confirmation is not kept.
+fn recover() -> anyhow::Result<u8> {
+    needs_root()?;
+    let mut changer = changer();
+    let _lock = changer.lock()?;
+    if changer.recover(&change::this_boot())? {
+        writeln!(
+            out(),
+            "a change of the network waited for its confirmation when the machine stopped: it was taken back"
+        )?;
+    }
+    Ok(exit::OK)
+}

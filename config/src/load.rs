@@ -242,7 +242,22 @@ fn passwords(
         let at = "directory.password-file".to_owned();
         (at, &directory.password_file, &mut directory.password)
     });
-    for (at, file, password) in accounts.chain(mqtt).chain(radius).chain(directory) {
+    let dot1x = config.dot1x.iter_mut().flat_map(|dot1x| {
+        [
+            (
+                "dot1x.password-file".to_owned(),
+                &dot1x.password_file,
+                &mut dot1x.password,
+            ),
+            (
+                "dot1x.client-passphrase-file".to_owned(),
+                &dot1x.client_passphrase_file,
+                &mut dot1x.client_passphrase,
+            ),
+        ]
+    });
+    let files = accounts.chain(mqtt).chain(radius).chain(directory).chain(dot1x);
+    for (at, file, password) in files {
         let Some(file) = file else { continue };
         match read_secret(&folder.join(file)) {
             Ok(secret) => *password = Some(secret),

@@ -29,6 +29,8 @@ pub enum Component {
     Directory,
     /// A door.
     Door(DoorId),
+    /// 802.1X on the switch port.
+    Dot1x,
     /// A group of people.
     Group(GroupId),
     /// The relay guard as a whole.
@@ -75,6 +77,7 @@ impl fmt::Display for Component {
             Self::Code(id) => write!(f, "codes.{id}"),
             Self::Directory => f.write_str("directory"),
             Self::Door(id) => write!(f, "doors.{id}"),
+            Self::Dot1x => f.write_str("dot1x"),
             Self::Group(id) => write!(f, "groups.{id}"),
             Self::Guard => f.write_str("guard"),
             Self::Holidays(id) => write!(f, "holidays.{id}"),
@@ -266,6 +269,9 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
             new.directory.as_ref(),
         ));
     }
+    if old.dot1x.is_some() || new.dot1x.is_some() {
+        steps.push(compare(Component::Dot1x, old.dot1x.as_ref(), new.dot1x.as_ref()));
+    }
     let mut plan = Plan { steps };
     spread(&mut plan, old, new);
     // Stable: the rest keeps its order.
@@ -326,6 +332,7 @@ const fn appearing(component: &Component) -> Effect {
         | Component::CardFormat(_)
         | Component::Directory
         | Component::Door(_)
+        | Component::Dot1x
         | Component::Guard
         | Component::Http
         | Component::Input(_)
@@ -350,6 +357,7 @@ const fn ends(component: &Component) -> &'static str {
         Component::CardFormat(_) => "readers that take it are stopped",
         Component::Directory => "its entries are unknown",
         Component::Door(_) => "its running pulse ends",
+        Component::Dot1x => "its supplicant ends without logging off, and the switch keeps the port as it is",
         Component::Group(_) => "its people open nothing by it from here on",
         Component::Guard => "every output is released",
         Component::Holidays(_) | Component::Schedule(_) => "nothing names it any more",
@@ -419,6 +427,7 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
             | Component::Card(_)
             | Component::CardFormat(_)
             | Component::Code(_)
+            | Component::Dot1x
             | Component::Directory
             | Component::Group(_)
             | Component::Guard

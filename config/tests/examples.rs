@@ -82,6 +82,13 @@ fn the_full_example_has_every_key() {
     let value: toml::Value = toml::from_str(&text).expect("TOML");
     let mut out = Vec::new();
     missing(&schema(), &[&value], "", &mut out);
+    // A certificate comes in one of two forms, and each secret by one of two ways.
+    let other = [
+        ".dot1x.client-p12-file",
+        ".dot1x.client-passphrase",
+        ".dot1x.password",
+    ];
+    out.retain(|key| !other.contains(&key.as_str()));
     // A password stands for itself in the trunk, a secret at a server; two in one table are refused.
     assert_eq!(
         out,

@@ -6,6 +6,7 @@ mod claims;
 mod codes;
 mod directory;
 mod doors;
+mod dot1x;
 mod logins;
 mod network;
 mod outputs;
@@ -42,6 +43,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     calls::check(&mut check);
     services::check(&mut check);
     logins::check(&mut check);
+    dot1x::check(&mut check);
     directory::check(&mut check);
     network::check(&mut check);
     let findings = check.findings;

@@ -167,7 +167,7 @@ fn sip(check: &mut Check<'_>) {
 }
 
 /// A certificate is of no use without its key.
-fn both_or_neither(check: &mut Check<'_>, files: [(&'static str, &Option<PathBuf>); 2]) {
+pub(super) fn both_or_neither(check: &mut Check<'_>, files: [(&'static str, &Option<PathBuf>); 2]) {
     let [(cert_at, cert), (key_at, key)] = files;
     for (at, here, other_at, other) in [(cert_at, cert, key_at, key), (key_at, key, cert_at, cert)] {
         if here.is_some() && other.is_none() {

@@ -7,6 +7,7 @@ mod calls;
 mod devices;
 mod directory;
 mod doors;
+mod dot1x;
 mod logins;
 mod network;
 mod schedules;
@@ -32,6 +33,7 @@ pub use devices::{
 };
 pub use directory::Directory;
 pub use doors::{Button, Caller, Door, InputUse, Panel, Rex};
+pub use dot1x::Dot1x;
 pub use logins::{Logins, Radius, RadiusServer};
 pub use network::Network;
 pub use schedules::{Holidays, Schedule};
@@ -89,6 +91,8 @@ table! {
         announce: Announce = "announce", table(), or("{}"), Live;
         /// MQTT; without this table there is none.
         mqtt: Option<Mqtt> = "mqtt", table(), optional, Restart;
+        /// IEEE 802.1X on the gateway's own switch port; without this table the port is left alone.
+        dot1x: Option<Dot1x> = "dot1x", table(), optional, Restart;
         /// Page and HTTP API; without this table there is none.
         http: Option<Http> = "http", table(), optional, Restart;
         /// Contacts from an LDAP directory; without this table there are none.

@@ -19,7 +19,7 @@ mod view;
 pub use command::{Command, CommandId, CommandReply, CommandRequest, Origin, Refusal};
 pub use event::{
     AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent, LineEvent,
-    PanelEvent, ReadError, ReaderEvent, Record, SCHEMA, UserEvent,
+    PanelEvent, PortEvent, ReadError, ReaderEvent, Record, SCHEMA, UserEvent,
 };
 pub use explain::{Explain, Explained, Means};
 pub use ids::{

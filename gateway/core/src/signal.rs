@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::event::PortEvent;
 use crate::ids::{DeviceId, InputId, LineId, ReaderId};
 use crate::time::Instant;
 use crate::value::words;
@@ -157,6 +158,8 @@ pub enum SignalKind {
         /// How often since it was last told.
         times: u64,
     },
+    /// Something at the gateway's own switch port.
+    Port(PortEvent),
     /// The device works (again).
     Ready,
 }

@@ -167,5 +167,13 @@ fn site_metrics(view: &SiteView, text: &mut Text) {
         text.sample(&account, &[("account", a.id.as_str())], usable.into());
     }
     text.gauge("doorline_faults", "Faults that stand.", view.faults.len() as u64);
+    let fault = Family {
+        help: "1 for each part with a fault that stands.",
+        kind: "gauge",
+        name: "doorline_fault",
+    };
+    for f in &view.faults {
+        text.sample(&fault, &[("part", f.part.as_str())], 1);
+    }
     text.gauge("doorline_calls", "Calls in progress.", view.calls.len() as u64);
 }

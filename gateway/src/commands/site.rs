@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use adapter_api::Claim;
-use gateway_config::{Config, InputDriver, LoadError, Loaded, OutputDriver, ReaderDriver, SecretFiles};
-use gateway_core::OutputId;
+use gateway_config::{
+    Config, Faults, InputDriver, LoadError, Loaded, OutputDriver, ReaderDriver, SecretFiles,
+};
+use gateway_core::{Clock, OutputId};
 
-use crate::run::log;
+use crate::clock::SystemClock;
+use crate::run::{log, params};
 
 /// The site file has faults; they were printed already.
 #[derive(Debug)]
@@ -38,17 +41,43 @@ impl std::error::Error for ConfigFaults {}
 /// Loads a site file with its secrets; faults go to standard error, all of them, and make exit code 3.
 pub(crate) fn loaded(path: &Path, secrets: SecretFiles) -> anyhow::Result<Loaded> {
     match gateway_config::load(path, secrets) {
-        Ok(loaded) => Ok(loaded),
-        Err(LoadError::Faults(faults)) => {
-            log::say(&faults.to_string());
-            Err(ConfigFaults {
-                count: faults.list.len(),
-                file: faults.file,
-            }
-            .into())
+        Ok(mut loaded) => {
+            let name = path.display().to_string();
+            port_files(&name, &mut loaded, secrets)?;
+            Ok(loaded)
         }
+        Err(LoadError::Faults(faults)) => Err(said(faults)),
         Err(error) => Err(error.into()),
     }
+}
+
+fn said(faults: Faults) -> anyhow::Error {
+    log::say(&faults.to_string());
+    ConfigFaults {
+        count: faults.list.len(),
+        file: faults.file,
+    }
+    .into()
+}
+
+/// Certificates and keys of the switch port are looked at when they are given. A start does not refuse them: doors come
+/// before the network, and a certificate that has ended keeps none of them shut.
+fn port_files(name: &str, loaded: &mut Loaded, secrets: SecretFiles) -> anyhow::Result<()> {
+    let missing = match secrets {
+        SecretFiles::Untouched => return Ok(()),
+        SecretFiles::Needed => vec![],
+        SecretFiles::WhereFound => params::dot1x_missing(&loaded.config),
+    };
+    if !missing.is_empty() {
+        loaded.warn(missing);
+        return Ok(());
+    }
+    let port = params::dot1x(&loaded.config, SystemClock.wall());
+    if port.faults.is_empty() {
+        loaded.warn(port.warnings);
+        return Ok(());
+    }
+    Err(said(loaded.faults(name, port.faults)))
 }
 
 /// Loads a site file as `run` does, for a command that says what `run` would say.

@@ -252,16 +252,16 @@ impl Adapters {
 }
 
 /// What every start of a hardware adapter gets.
-struct Base {
-    audio: mpsc::Sender<(LineId, Box<dyn AudioPort>)>,
-    clock: Arc<dyn Clock>,
-    device: DeviceId,
-    shutdown: Shutdown,
-    signals: mpsc::Sender<Signal>,
+pub(super) struct Base {
+    pub(super) audio: mpsc::Sender<(LineId, Box<dyn AudioPort>)>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) device: DeviceId,
+    pub(super) shutdown: Shutdown,
+    pub(super) signals: mpsc::Sender<Signal>,
 }
 
 /// Runs an adapter again and again until shutdown; its fault stands in the list meanwhile.
-async fn keep_running<A: Adapter>(mut base: Base, faults: Faults, make: impl Fn() -> A + Send) {
+pub(super) async fn keep_running<A: Adapter>(mut base: Base, faults: Faults, make: impl Fn() -> A + Send) {
     let part = format!("device:{}", base.device);
     let mut pause = FIRST;
     loop {

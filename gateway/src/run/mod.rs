@@ -15,9 +15,10 @@ mod legs;
 mod lines;
 pub(crate) mod log;
 mod outside;
-mod params;
+pub(crate) mod params;
 pub(crate) mod people;
 mod plan;
+mod port;
 pub(crate) mod readers;
 mod restore;
 pub(crate) mod sim;
@@ -53,6 +54,7 @@ use crate::run::legs::Legs;
 use crate::run::outside::{Ground, Outside};
 use crate::run::people::{Desk, Staff};
 use crate::run::plan::outputs_restart;
+use crate::run::port::SwitchPort;
 use crate::run::wall::{Service, WallWatch};
 
 pub(crate) use lane::DOORS as DOORS_PRIORITY;
@@ -100,6 +102,7 @@ pub(crate) struct Gateway {
     key: PinKey,
     orders: mpsc::Sender<Order>,
     outside: Outside,
+    port: SwitchPort,
     /// Tells the starter of the guard that it does not answer any more.
     silence: Silence,
     sip: SipHandle,
@@ -244,6 +247,8 @@ impl Gateway {
             instance,
             orders: orders.clone(),
         };
+        let mut port = SwitchPort::new(&ground.clock, adapters.signals());
+        port.apply(&config, &faults).await?;
         let outside = Outside::start(&config, ground).await?;
         if refused.is_none() {
             generations.confirm(file, &loaded.text)?;
@@ -265,6 +270,7 @@ impl Gateway {
             key,
             orders,
             outside,
+            port,
             silence,
             sip,
             _sip_lane: sip_lane,
@@ -330,6 +336,7 @@ impl Gateway {
         self.time_service.require(new.time.require_sync);
         self.sip.apply(params::sip(&new, self.instance.0)).await?;
         self.adapters.apply(&new, &self.faults).await?;
+        self.port.apply(&new, &self.faults).await?;
         self.outside.apply(&new).await?;
         self.generations.confirm(&self.file, &self.text)?;
         self.faults.set("config", None);
@@ -486,7 +493,7 @@ impl Gateway {
     }
 
     /// Ends in good order: calls, registrations, outputs, then the journal.
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(mut self) {
         self.disk.abort();
         let _ = self.orders.send(Order::Stop).await;
         let _ = tokio::time::timeout(Duration::from_secs(5), self.brain).await;
@@ -496,6 +503,8 @@ impl Gateway {
             guard.stop().await;
         }
         self.adapters.stop().await;
+        // last: what the others still have to say needs the network
+        self.port.stop().await;
         self.store.close();
     }
 }

@@ -647,6 +647,7 @@ fn is_egress(event: &Event) -> bool {
         | Event::Device(..)
         | Event::Line(..)
         | Event::Panel(..)
+        | Event::Port(..)
         | Event::Reader(..)
         | Event::User(_) => false,
     }

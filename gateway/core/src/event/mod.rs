@@ -8,7 +8,7 @@ mod record;
 
 pub use kinds::{
     AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, GatewayEvent, LineEvent, PanelEvent,
-    ReaderEvent, UserEvent,
+    PortEvent, ReaderEvent, UserEvent,
 };
 pub use record::{ReadError, Record, SCHEMA};
 
@@ -33,6 +33,8 @@ pub enum Event {
     Line(LineId, LineEvent),
     /// A panel.
     Panel(PanelId, PanelEvent),
+    /// The switch port of the gateway; the name is that of the adapter that looks after it.
+    Port(DeviceId, PortEvent),
     /// A reader.
     Reader(ReaderId, ReaderEvent),
     /// A login or a change of users.

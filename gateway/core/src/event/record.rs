@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent, LineEvent,
-    PanelEvent, ReaderEvent, UserEvent,
+    PanelEvent, PortEvent, ReaderEvent, UserEvent,
 };
 use crate::ids::{RingId, Seq};
 use crate::value::{Field, Value};
@@ -88,6 +88,7 @@ families! {
         Door = "door" DoorEvent,
         Line = "line" LineEvent,
         Panel = "panel" PanelEvent,
+        Port = "port" PortEvent,
         Reader = "reader" ReaderEvent,
     }
     plain {

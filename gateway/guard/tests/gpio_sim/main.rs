@@ -108,6 +108,7 @@ impl Inputs {
             | SignalKind::Key { .. }
             | SignalKind::Line { .. }
             | SignalKind::Misread { .. }
+            | SignalKind::Port(_)
             | SignalKind::Ready) => panic!("no edge: {other:?}"),
         }
     }
@@ -250,6 +251,7 @@ fn cdev_lost() -> String {
             | SignalKind::Key { .. }
             | SignalKind::Line { .. }
             | SignalKind::Misread { .. }
+            | SignalKind::Port(_)
             | SignalKind::Ready) => panic!("no edge and no fault: {other:?}"),
         }
     }

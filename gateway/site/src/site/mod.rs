@@ -18,7 +18,7 @@ use std::time::Duration;
 use gateway_access::{Access, Context, DigitCollector, Directory, LockOut, RightOf};
 use gateway_core::{
     AccountId, AccountState, ButtonId, Cause, DeviceId, DoorId, Envelope, Event, GatewayEvent, InputId,
-    Instant, LegEvent, LineId, OutputId, PanelId, ReaderId, RingId, SiteView, Timestamp,
+    Instant, LegEvent, LineId, OutputId, PanelId, PortEvent, ReaderId, RingId, SiteView, Timestamp,
 };
 use gateway_door::Door;
 use gateway_line::Line;
@@ -59,6 +59,15 @@ enum Role {
     Fire,
     Rex(DoorId, gateway_access::RexKind),
     Tamper(DoorId),
+}
+
+/// What a switch port said.
+#[derive(Default)]
+struct Port {
+    /// Certificates that end soon, by their part of the configuration.
+    expiring: BTreeMap<String, String>,
+    fault: Option<String>,
+    last: Option<PortEvent>,
 }
 
 /// A line with the ring that has it.
@@ -105,6 +114,7 @@ pub struct Site {
     next_use: u64,
     out: VecDeque<Output>,
     params: SiteParams,
+    ports: BTreeMap<DeviceId, Port>,
     ready: bool,
     rng: Box<dyn RngCore + Send>,
     roles: BTreeMap<InputId, Vec<Role>>,
@@ -153,6 +163,7 @@ impl Site {
             next_use: 0,
             out: VecDeque::new(),
             params: SiteParams::empty(params.id.clone()),
+            ports: BTreeMap::new(),
             ready: false,
             rng,
             roles: BTreeMap::new(),

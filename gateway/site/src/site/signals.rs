@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_access::{CodeFrom, DigitCollector, Entry, Request, masked};
 use gateway_core::{
     CardFrame, DeviceEvent, DeviceId, DoorId, Edge, Event, GatewayEvent, InputId, Instant, LineId,
-    LineSignal, PanelEvent, ReaderCommand, ReaderEvent, ReaderId, Signal, SignalKind,
+    LineSignal, PanelEvent, PortEvent, ReaderCommand, ReaderEvent, ReaderId, Signal, SignalKind,
 };
 use gateway_door::Input as DoorInput;
 
@@ -41,6 +41,7 @@ impl Site {
                     self.record(now, Event::Reader(reader, event), None, simulated);
                 }
             }
+            SignalKind::Port(event) => self.port(now, device, event),
             SignalKind::Ready => self.device(now, device, None),
         }
     }
@@ -55,6 +56,40 @@ impl Site {
             None => DeviceEvent::Ready {},
         };
         self.record(now, Event::Device(device, event), None, false);
+    }
+
+    /// What the port says is recorded and kept as a standing fault; it decides nothing about doors. Said twice it is
+    /// no news, so that a port that fails again and again does not fill the journal.
+    fn port(&mut self, now: Now, device: DeviceId, event: PortEvent) {
+        let port = self.ports.entry(device.clone()).or_default();
+        if port.last.as_ref() == Some(&event) {
+            return;
+        }
+        port.last = Some(event.clone());
+        if let Some(standing) = event.standing() {
+            port.fault = standing.map(str::to_owned);
+        }
+        match &event {
+            PortEvent::CertificateExpires { part, text, .. } => {
+                port.expiring.insert(part.clone(), text.clone());
+            }
+            // another configuration has other certificates, and the watch over them begins anew
+            PortEvent::Released {} => port.expiring.clear(),
+            PortEvent::AuthenticatorSilent { .. }
+            | PortEvent::Authorized { .. }
+            | PortEvent::CarrierFound {}
+            | PortEvent::CarrierLost { .. }
+            | PortEvent::CredentialsRefused { .. }
+            | PortEvent::ManagedElsewhere { .. }
+            | PortEvent::MaterialRefused { .. }
+            | PortEvent::MethodRefused { .. }
+            | PortEvent::NeighboursSilent { .. }
+            | PortEvent::ReauthenticationRefused { .. }
+            | PortEvent::ServerSilent { .. }
+            | PortEvent::ServerUntrusted { .. }
+            | PortEvent::SupplicantFailed { .. } => {}
+        }
+        self.record(now, Event::Port(device, event), None, false);
     }
 
     /// Injecting is for virtual devices only; what claims to be simulated on a real one is dropped.

@@ -166,6 +166,14 @@ impl Site {
                 fault(format!("device:{id}"), text);
             }
         }
+        for (id, port) in &self.ports {
+            if let Some(text) = &port.fault {
+                fault(format!("port:{id}"), text);
+            }
+            for (part, text) in &port.expiring {
+                fault(format!("port:{id}/{part}"), text);
+            }
+        }
         for (id, door) in &self.doors {
             if let Some(text) = door.fault() {
                 fault(format!("door:{id}"), text);

@@ -2,6 +2,7 @@
 
 mod announce;
 mod directory;
+mod dot1x;
 mod guard;
 mod modbus;
 mod network;
@@ -13,6 +14,7 @@ mod vanished;
 
 pub(crate) use announce::{announced, network_name};
 pub(crate) use directory::{contacts, directory, unknown_targets};
+pub(crate) use dot1x::{dot1x, missing as dot1x_missing};
 pub(crate) use guard::{guard, socket as guard_socket, wirings};
 pub(crate) use network::{page_urls, port_settings};
 pub(crate) use outside::{http, mqtt, users_mark};

@@ -373,6 +373,7 @@ impl Model {
             SignalKind::Fault(_)
             | SignalKind::Line { .. }
             | SignalKind::Misread { .. }
+            | SignalKind::Port(_)
             | SignalKind::Ready => {}
         }
     }

@@ -1,0 +1,288 @@
+//! The adapter: carries out what the state machine of the port says.
+
+use std::time::Duration;
+
+use adapter_api::{Adapter, AdapterContext, AdapterError};
+use gateway_core::{Instant, PortEvent, SignalKind};
+use tokio::time::sleep;
+
+use crate::expiry::Expiry;
+use crate::link::Link;
+use crate::manager::managed_elsewhere;
+use crate::material::Named;
+use crate::network::{Files, block};
+use crate::params::Params;
+use crate::port::{Command, Input, Neighbours, Output, Port};
+use crate::supplicant::{Supplicant, folder};
+
+/// Pause before the supplicant is started again; doubled up to [`LONGEST`].
+const FIRST: Duration = Duration::from_secs(1);
+/// Longest pause.
+const LONGEST: Duration = Duration::from_secs(30);
+/// How often it is looked whether the other manager is gone.
+const MANAGER: Duration = Duration::from_secs(5);
+/// How often the ends of certificates are looked at.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// The 802.1X adapter of one port.
+#[derive(Clone, Debug)]
+pub struct Dot1x {
+    /// Certificates whose ends are watched: what [`check`](crate::check) found.
+    pub certificates: Vec<Named>,
+    /// What it is told.
+    pub params: Params,
+}
+
+/// Why a session with a supplicant ended.
+enum End {
+    Gone(String),
+    Shutdown,
+}
+
+impl Adapter for Dot1x {
+    async fn run(self, mut ctx: AdapterContext) -> Result<(), AdapterError> {
+        let files =
+            Files::of(&self.params).map_err(|source| device(&self.params, "no memory files", source))?;
+        let link = Link::watch(&self.params.interface)
+            .map_err(|source| device(&self.params, "the kernel tells no carrier", source))?;
+        let mut run = Running {
+            expiry: Expiry::new(self.certificates),
+            expiry_at: Instant::ZERO,
+            files,
+            link,
+            port: Port::new(&self.params.interface, self.params.silence),
+            params: self.params,
+        };
+        let end = run.serve(&mut ctx).await;
+        if end.is_ok() {
+            // a gateway that stops takes no signals any more, and needs none
+            let _ = ctx
+                .signal(ctx.clock.now(), SignalKind::Port(PortEvent::Released {}))
+                .await;
+        }
+        end
+    }
+}
+
+fn device(params: &Params, text: &str, source: std::io::Error) -> AdapterError {
+    AdapterError::Device {
+        device: params.interface.clone(),
+        text: text.to_owned(),
+        source: Some(source),
+    }
+}
+
+struct Running {
+    expiry: Expiry,
+    expiry_at: Instant,
+    files: Files,
+    link: Link,
+    params: Params,
+    port: Port,
+}
+
+impl Running {
+    /// Until shutdown.
+    async fn serve(&mut self, ctx: &mut AdapterContext) -> Result<(), AdapterError> {
+        let mut pause = FIRST;
+        loop {
+            if let Some((manager, text)) = self.other_manager().await {
+                ctx.signal(
+                    ctx.clock.now(),
+                    SignalKind::Port(PortEvent::ManagedElsewhere { manager, text }),
+                )
+                .await?;
+                if self.rest(ctx, MANAGER).await? {
+                    return Ok(());
+                }
+                continue;
+            }
+            let began = tokio::time::Instant::now();
+            let end = match Supplicant::start(&self.params).await {
+                Ok(mut supplicant) => {
+                    let end = self.session(ctx, &mut supplicant).await;
+                    supplicant.stop().await;
+                    end?
+                }
+                Err(why) => End::Gone(why),
+            };
+            let why = match end {
+                End::Shutdown => return Ok(()),
+                End::Gone(why) => why,
+            };
+            tracing::warn!(interface = %self.params.interface, %why, "wpa_supplicant does not run");
+            self.input(ctx, None, Input::Gone(why)).await?;
+            pause = if began.elapsed() > LONGEST {
+                FIRST
+            } else {
+                (pause * 2).min(LONGEST)
+            };
+            if self.rest(ctx, pause).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Looks through the processes of the machine, away from the doors' thread.
+    async fn other_manager(&self) -> Option<(String, String)> {
+        let (interface, ours) = (self.params.interface.clone(), folder(&self.params));
+        let look = move || {
+            let index = Link::find(&interface).ok().flatten().map(|(index, _)| index);
+            managed_elsewhere(&interface, index, &ours)
+        };
+        tokio::task::spawn_blocking(look).await.ok().flatten()
+    }
+
+    /// Waits while no supplicant runs; the carrier is watched all the same. True at shutdown.
+    async fn rest(&mut self, ctx: &mut AdapterContext, pause: Duration) -> Result<bool, AdapterError> {
+        let end = sleep(pause);
+        tokio::pin!(end);
+        loop {
+            let news = tokio::select! {
+                () = &mut end => return Ok(false),
+                () = ctx.shutdown.fired() => return Ok(true),
+                news = self.link.news() => news,
+            };
+            for up in news.map_err(|source| device(&self.params, "the kernel tells no carrier", source))? {
+                self.input(ctx, None, Input::Carrier(up)).await?;
+            }
+        }
+    }
+
+    /// One life of the supplicant.
+    async fn session(
+        &mut self,
+        ctx: &mut AdapterContext,
+        supplicant: &mut Supplicant,
+    ) -> Result<End, AdapterError> {
+        if let Err(why) = self.configure(supplicant).await {
+            return Ok(End::Gone(why));
+        }
+        let carrier = self.link.carrier();
+        let carrier =
+            carrier.map_err(|source| device(&self.params, "the kernel tells no carrier", source))?;
+        self.input(ctx, Some(&*supplicant), Input::Carrier(carrier))
+            .await?;
+        if let Some(end) = self.input(ctx, Some(&*supplicant), Input::Connected).await? {
+            return Ok(end);
+        }
+        loop {
+            self.look_at_certificates(ctx).await?;
+            let now = ctx.clock.now();
+            let due = self
+                .port
+                .poll_timeout()
+                .map_or(HOUR, |at| at.since(now))
+                .min(self.expiry_at.since(now));
+            let end = tokio::select! {
+                // the end comes first, so that nothing can keep it waiting
+                biased;
+                () = ctx.shutdown.fired() => return Ok(End::Shutdown),
+                news = self.link.news() => {
+                    let news = news.map_err(|source| device(&self.params, "the kernel tells no carrier", source))?;
+                    let mut end = None;
+                    for up in news {
+                        end = end.or(self.input(ctx, Some(&*supplicant), Input::Carrier(up)).await?);
+                    }
+                    end
+                }
+                message = supplicant.message() => match message {
+                    Ok(message) => self.input(ctx, Some(&*supplicant), Input::Message(&message)).await?,
+                    Err(why) => Some(End::Gone(why)),
+                },
+                () = sleep(due) => {
+                    self.port.handle_timeout(ctx.clock.now());
+                    self.drain(ctx, Some(&*supplicant)).await?
+                }
+            };
+            if let Some(end) = end {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// Tells the supplicant the network; errors name the key, never the value.
+    async fn configure(&self, supplicant: &Supplicant) -> Result<(), String> {
+        let id = supplicant.command("ADD_NETWORK").await?;
+        if id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(format!("ADD_NETWORK was answered with {id:?}"));
+        }
+        for (key, value) in block(&self.params, &self.files) {
+            let answer = supplicant
+                .command(&format!("SET_NETWORK {id} {key} {value}"))
+                .await?;
+            if answer != "OK" {
+                return Err(format!("it does not take {key}: {answer}"));
+            }
+        }
+        match supplicant
+            .command(&format!("ENABLE_NETWORK {id}"))
+            .await?
+            .as_str()
+        {
+            "OK" => Ok(()),
+            other => Err(format!("ENABLE_NETWORK was answered with {other:?}")),
+        }
+    }
+
+    async fn look_at_certificates(&mut self, ctx: &AdapterContext) -> Result<(), AdapterError> {
+        let now = ctx.clock.now();
+        if now < self.expiry_at {
+            return Ok(());
+        }
+        self.expiry_at = now + HOUR;
+        for event in self.expiry.look(ctx.clock.wall()) {
+            tell(ctx, now, event).await?;
+        }
+        Ok(())
+    }
+
+    async fn input(
+        &mut self,
+        ctx: &AdapterContext,
+        supplicant: Option<&Supplicant>,
+        input: Input<'_>,
+    ) -> Result<Option<End>, AdapterError> {
+        self.port.handle_input(ctx.clock.now(), input);
+        self.drain(ctx, supplicant).await
+    }
+
+    /// Carries out everything the port wants. An end if the supplicant does not answer.
+    async fn drain(
+        &mut self,
+        ctx: &AdapterContext,
+        supplicant: Option<&Supplicant>,
+    ) -> Result<Option<End>, AdapterError> {
+        while let Some(output) = self.port.poll_output() {
+            match (output, supplicant) {
+                (Output::Event(event), _) => tell(ctx, ctx.clock.now(), event).await?,
+                (Output::Command(_), None) => {}
+                (Output::Command(Command::Neighbours), Some(_)) => {
+                    let found = self.link.neighbours().unwrap_or(Neighbours::Unknown);
+                    self.port.handle_input(ctx.clock.now(), Input::Neighbours(found));
+                }
+                (Output::Command(Command::Reassociate), Some(supplicant)) => {
+                    if let Err(why) = supplicant.command("REASSOCIATE").await {
+                        return Ok(Some(End::Gone(why)));
+                    }
+                }
+                (Output::Command(Command::Status), Some(supplicant)) => {
+                    match supplicant.command("STATUS").await {
+                        Ok(answer) => self.port.handle_input(ctx.clock.now(), Input::Status(&answer)),
+                        Err(why) => return Ok(Some(End::Gone(why))),
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+async fn tell(ctx: &AdapterContext, now: Instant, event: PortEvent) -> Result<(), AdapterError> {
+    match event.standing() {
+        Some(Some(text)) => tracing::warn!("the port: {text}"),
+        Some(None) => tracing::info!("the port is authorized"),
+        None => tracing::info!(?event, "the port"),
+    }
+    ctx.signal(now, SignalKind::Port(event)).await
+}

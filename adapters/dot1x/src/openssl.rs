@@ -1,0 +1,88 @@
+//! Encrypted keys and PKCS#12 files are opened by the program `openssl`, for the check only: the supplicant opens them
+//! itself. A library for the dozen of old and new ciphers in such files is more to trust than a program that is on
+//! nearly every system. File and result stay in memory, the passphrase goes through a pipe, nothing is an argument.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use gateway_core::Secret;
+
+use crate::memory::MemoryFile;
+use crate::params::Bytes;
+
+/// Why something could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OpenError {
+    /// It is not what it should be.
+    Malformed(String),
+    /// `openssl` is not installed or did not run: nothing is known.
+    NoProgram(String),
+    /// The passphrase is wrong.
+    Passphrase,
+}
+
+/// The program.
+const PROGRAM: &str = "openssl";
+
+/// A private key in PEM, without encryption.
+pub(crate) fn open_key(pem: &Bytes, passphrase: &Secret) -> Result<Bytes, OpenError> {
+    run(&["pkey", "-passin", "stdin"], pem, passphrase)
+}
+
+/// Key and certificates of a PKCS#12 file, in PEM.
+pub(crate) fn open_pkcs12(file: &Bytes, passphrase: &Secret) -> Result<Bytes, OpenError> {
+    match run(&["pkcs12", "-nodes", "-passin", "stdin"], file, passphrase) {
+        // RC2 and 3DES of old exports need the legacy provider of OpenSSL 3; older programs do not know the word
+        Err(OpenError::Malformed(why)) => {
+            match run(
+                &["pkcs12", "-legacy", "-nodes", "-passin", "stdin"],
+                file,
+                passphrase,
+            ) {
+                Err(OpenError::Malformed(_)) => Err(OpenError::Malformed(why)),
+                other => other,
+            }
+        }
+        other => other,
+    }
+}
+
+fn run(words: &[&str], input: &Bytes, passphrase: &Secret) -> Result<Bytes, OpenError> {
+    let missing = |why: std::io::Error| {
+        OpenError::NoProgram(format!(
+            "cannot be checked: {PROGRAM} does not run ({why}); install the package openssl"
+        ))
+    };
+    let file = MemoryFile::new("dot1x-check", input.reveal()).map_err(missing)?;
+    let mut child = Command::new(PROGRAM)
+        .args(words)
+        .arg("-in")
+        .arg(file.path())
+        .env("LC_ALL", "C")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(missing)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // it may have given up before it read: its own words tell more than a broken pipe
+        let _ = stdin.write_all(format!("{}\n", passphrase.reveal()).as_bytes());
+    }
+    let output = child.wait_with_output().map_err(missing)?;
+    let plain = Bytes::new(output.stdout);
+    if output.status.success() {
+        return Ok(plain);
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let wrong = [
+        "invalid password",
+        "bad decrypt",
+        "bad password",
+        "maybe wrong password",
+    ];
+    if wrong.iter().any(|words| said.contains(words)) {
+        return Err(OpenError::Passphrase);
+    }
+    let line = said.lines().next().unwrap_or("no word of why");
+    Err(OpenError::Malformed(line.chars().take(160).collect()))
+}

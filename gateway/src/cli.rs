@@ -110,6 +110,11 @@ pub(crate) enum Command {
     Decode(Decode),
     /// The other way round: what a device would send.
     Encode(Encode),
+    /// Make a key for the switch port (802.1X), with a request for its certificate or signed by itself.
+    #[command(
+        after_help = "Examples:\n  doorline dot1x request --name gateway --key /etc/doorline/port.key --out port.csr\n  doorline dot1x self-signed --name gateway --days 3650 --key /etc/doorline/port.key --out /etc/doorline/port.pem"
+    )]
+    Dot1x(Dot1x),
     /// Tell the switch who hangs at its port (LLDP). Started by its own unit, which alone may send raw frames.
     #[command(
         after_help = "Example:\n  doorline lldp --config /etc/doorline/site.toml   # needs the capability CAP_NET_RAW"
@@ -160,6 +165,45 @@ pub(crate) struct Check {
     /// Print the reference page (Markdown) and stop.
     #[arg(long, conflicts_with = "schema")]
     pub(crate) reference: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Dot1x {
+    #[command(subcommand)]
+    pub(crate) act: Dot1xAct,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dot1xAct {
+    /// A key, and a request that the network's CA signs.
+    Request(NewKey),
+    /// A key, and a certificate that it signs itself; for servers that are told single certificates.
+    SelfSigned {
+        #[command(flatten)]
+        new: NewKey,
+        /// How many days it is valid, 1 to 3650.
+        #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
+        days: u32,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct NewKey {
+    /// Common name: who the gateway is for the authentication server.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// DNS name in the certificate; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dns: Vec<String>,
+    /// New file of the private key (ECDSA P-256).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// New file of the request or certificate.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// The clock was set by hand: do not wait for the time service.
+    #[arg(long)]
+    pub(crate) clock_is_right: bool,
 }
 
 #[derive(Args, Debug)]

@@ -6,6 +6,7 @@ mod check;
 mod decode;
 mod demo;
 mod doctor;
+mod dot1x;
 mod journal;
 mod lldp;
 mod network;
@@ -45,6 +46,7 @@ fn run_command(command: Command) -> anyhow::Result<u8> {
         Command::Demo(args) => demo::demo(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Encode(args) => decode::encode(&args),
+        Command::Dot1x(args) => dot1x::dot1x(&args),
         Command::Journal(args) => journal::journal(&args),
         Command::Lldp(args) => lldp::lldp(&args),
         Command::Man => paper::man(),

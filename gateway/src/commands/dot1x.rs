@@ -1,0 +1,196 @@
+//! `doorline dot1x`: a key for the switch port, and a request for its certificate, or one signed by itself.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use gateway_core::{Clock, Timestamp};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, date_time_ymd};
+
+use crate::cli::{Dot1x, Dot1xAct, NewKey, exit};
+use crate::clock::SystemClock;
+use crate::commands::out;
+
+/// 2025-01-01T00:00:00Z: no machine ran this program before.
+const WRITTEN_S: i64 = 1_735_689_600;
+/// The folder of systemd-timesyncd, which makes a file in it once it has the time.
+const TIMESYNC: &str = "/run/systemd/timesync";
+
+/// Makes key and request, or key and certificate.
+pub(super) fn dot1x(args: &Dot1x) -> anyhow::Result<u8> {
+    let wall = SystemClock.wall();
+    let (new, days) = match &args.act {
+        Dot1xAct::Request(new) => (new, None),
+        Dot1xAct::SelfSigned { new, days } => (new, Some(*days)),
+    };
+    clock_is_set(wall, new.clock_is_right, Path::new(TIMESYNC))?;
+    let key = KeyPair::generate()?;
+    let params = params(new)?;
+    let text = match days {
+        None => params.serialize_request(&key)?.pem()?,
+        Some(days) => self_signed(params, &key, wall, days)?,
+    };
+    // the key first: a request whose key could not be written is of no use
+    write(&new.key, 0o600, &key.serialize_pem())?;
+    if let Err(error) = write(&new.out, 0o644, &text) {
+        let _ = std::fs::remove_file(&new.key);
+        return Err(error);
+    }
+    let mut out = out();
+    writeln!(
+        out,
+        "private key:  {} (for its owner only; it never leaves this machine)",
+        new.key.display()
+    )?;
+    match days {
+        None => writeln!(
+            out,
+            "request:      {}\nnext:         have the CA of your network sign it, then set client-cert-file and client-key-file",
+            new.out.display()
+        )?,
+        Some(days) => writeln!(
+            out,
+            "certificate:  {}, valid for {days} days\nnext:         tell the authentication server to take it, then set client-cert-file and client-key-file",
+            new.out.display()
+        )?,
+    }
+    Ok(exit::OK)
+}
+
+/// A certificate that a clock dates which nobody has set is refused by the server, or ends on a day nobody meant.
+fn clock_is_set(wall: Timestamp, right: bool, timesync: &Path) -> anyhow::Result<()> {
+    ensure!(
+        wall.as_second() >= WRITTEN_S,
+        "the clock of this machine is not set: it shows {wall}; set it first"
+    );
+    ensure!(
+        right || !timesync.exists() || timesync.join("synchronized").exists(),
+        "the clock of this machine shows {wall}, but the time service has not confirmed it since the start; wait for it, \
+         or add --clock-is-right if you have set it by hand"
+    );
+    Ok(())
+}
+
+fn params(new: &NewKey) -> anyhow::Result<CertificateParams> {
+    let name = new.name.trim();
+    ensure!(
+        (1..=64).contains(&name.chars().count()) && !name.chars().any(char::is_control),
+        "--name has 1 to 64 characters (RFC 5280, ub-common-name)"
+    );
+    let mut params = CertificateParams::new(new.dns.clone()).context("--dns")?;
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    Ok(params)
+}
+
+fn self_signed(
+    mut params: CertificateParams,
+    key: &KeyPair,
+    wall: Timestamp,
+    days: u32,
+) -> anyhow::Result<String> {
+    let day = |at: Timestamp| -> anyhow::Result<_> {
+        let text = at.to_string();
+        let mut parts = text.get(..10).unwrap_or_default().splitn(3, '-');
+        let mut part = || parts.next().and_then(|n| n.parse::<u16>().ok()).context("a date");
+        let (year, month, day) = (part()?, u8::try_from(part()?)?, u8::try_from(part()?)?);
+        Ok(date_time_ymd(year.into(), month, day))
+    };
+    let end = Timestamp::from_second(wall.as_second() + (i64::from(days) + 1) * 86_400)?;
+    (params.not_before, params.not_after) = (day(wall)?, day(end)?);
+    Ok(params.self_signed(key)?.pem())
+}
+
+/// Writes a new file; one that is there stays as it is.
+fn write(path: &Path, mode: u32, text: &str) -> anyhow::Result<()> {
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .with_context(|| {
+            format!(
+                "{} cannot be made; a file that is there is not replaced",
+                path.display()
+            )
+        })?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new(dir: &Path) -> NewKey {
+        NewKey {
+            clock_is_right: true,
+            dns: vec!["gateway.example.org".into()],
+            key: dir.join("port.key"),
+            name: "gateway".into(),
+            out: dir.join("port.pem"),
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a date")
+    }
+
+    #[test]
+    fn nothing_is_dated_by_a_clock_that_is_not_set() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let none = dir.path().join("none");
+        assert!(clock_is_set(at(0), true, &none).is_err());
+        assert!(clock_is_set(at(WRITTEN_S), false, &none).is_ok());
+        assert!(clock_is_set(at(WRITTEN_S), false, dir.path()).is_err());
+        assert!(clock_is_set(at(WRITTEN_S), true, dir.path()).is_ok());
+        std::fs::write(dir.path().join("synchronized"), "").expect("writable");
+        assert!(clock_is_set(at(WRITTEN_S), false, dir.path()).is_ok());
+    }
+
+    #[test]
+    fn what_is_made_passes_the_check_of_the_port() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let new = new(dir.path());
+        let key = KeyPair::generate().expect("a key");
+        let wall = at(1_800_000_000);
+        let pem = self_signed(params(&new).expect("fits"), &key, wall, 30).expect("signed");
+        let identity = adapter_dot1x::ClientIdentity::Pem {
+            cert: adapter_dot1x::Bytes::new(pem.into_bytes()),
+            key: adapter_dot1x::Bytes::new(key.serialize_pem().into_bytes()),
+            passphrase: None,
+        };
+        let material = adapter_dot1x::Material {
+            client: Some(&identity),
+            server: &adapter_dot1x::ServerCheck::AnyServer,
+        };
+        let chain = adapter_dot1x::check(material, Some(wall)).expect("good");
+        assert_eq!(chain.unchecked, []);
+        let left = chain.certificates[0].not_after.as_second() - wall.as_second();
+        assert!((30 * 86_400..=31 * 86_400).contains(&left), "{left}");
+    }
+
+    #[test]
+    fn a_key_that_is_there_is_not_replaced_and_no_key_is_left_without_its_request() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a folder");
+        let new = new(dir.path());
+        let request = Dot1x {
+            act: Dot1xAct::Request(new.clone()),
+        };
+        assert_eq!(dot1x(&request).expect("made"), exit::OK);
+        let mode = std::fs::metadata(&new.key).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let made = std::fs::read_to_string(&new.out).expect("there");
+        assert!(made.starts_with("-----BEGIN CERTIFICATE REQUEST-----"), "{made}");
+        assert!(dot1x(&request).is_err());
+        std::fs::remove_file(&new.key).expect("there");
+        assert!(dot1x(&request).is_err(), "the request is there");
+        assert!(!new.key.exists());
+    }
+}

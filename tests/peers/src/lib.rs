@@ -15,6 +15,7 @@ mod freeradius;
 mod gateway;
 mod home_assistant;
 mod http;
+pub mod lab;
 mod modbus;
 mod mosquitto;
 mod ports;

@@ -1,0 +1,166 @@
+//! The port itself: opened and shut as hostapd says.
+
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+
+use super::{BRIDGE, PORT, must, run};
+use crate::rig::Rig;
+
+/// Shuts the port and forgets who was let in, or was learnt before.
+pub(super) fn lock(sw: &str) -> anyhow::Result<()> {
+    // first nothing is learnt any more, then what was learnt goes
+    let off = [
+        "locked",
+        "on",
+        "learning",
+        "off",
+        "flood",
+        "off",
+        "mcast_flood",
+        "off",
+        "bcast_flood",
+        "off",
+    ];
+    must(
+        "bridge",
+        &[&["-n", sw, "link", "set", "dev", PORT][..], &off[..]].concat(),
+    )?;
+    must(
+        "bridge",
+        &["-n", sw, "fdb", "flush", "dev", BRIDGE, "brport", PORT],
+    )
+}
+
+fn open(sw: &str, mac: &str) {
+    let _ = run(
+        "bridge",
+        &["-n", sw, "fdb", "replace", mac, "dev", PORT, "master", "static"],
+    );
+    flood(sw, "on");
+}
+
+fn shut(sw: &str, mac: &str) {
+    let _ = run("bridge", &["-n", sw, "fdb", "del", mac, "dev", PORT, "master"]);
+    flood(sw, "off");
+}
+
+fn flood(sw: &str, on: &str) {
+    let words = ["flood", on, "mcast_flood", on, "bcast_flood", on];
+    let _ = run(
+        "bridge",
+        &[&["-n", sw, "link", "set", "dev", PORT][..], &words[..]].concat(),
+    );
+}
+
+/// A client of hostapd's control socket; the answer goes to a path of its own.
+struct Client {
+    path: PathBuf,
+    socket: UnixDatagram,
+}
+
+impl Client {
+    fn new(dir: &Path, server: &Path) -> std::io::Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = dir.join(format!("client-{n}.sock"));
+        let socket = UnixDatagram::bind(&path)?;
+        let client = Self { path, socket };
+        client.socket.connect(server)?;
+        client.socket.set_read_timeout(Some(Duration::from_secs(3)))?;
+        Ok(client)
+    }
+
+    fn ask(&self, command: &str) -> std::io::Result<String> {
+        self.socket.send(command.as_bytes())?;
+        loop {
+            let text = self.next()?;
+            if !text.starts_with('<') {
+                return Ok(text);
+            }
+        }
+    }
+
+    fn next(&self) -> std::io::Result<String> {
+        let mut buffer = [0; 4096];
+        let n = self.socket.recv(&mut buffer)?;
+        Ok(String::from_utf8_lossy(&buffer[..n]).into_owned())
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// One question to hostapd.
+pub(super) fn ask(rig: &Rig, server: &Path, command: &str) -> Option<String> {
+    Client::new(rig.dir(), server).ok()?.ask(command).ok()
+}
+
+/// The thread that works the port.
+#[derive(Debug)]
+pub(super) struct Gate {
+    dir: PathBuf,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Gate {
+    pub(super) fn start(rig: &Rig, sw: &str, server: &Path) -> anyhow::Result<Self> {
+        let client = Client::new(rig.dir(), server).context("hostapd's control socket")?;
+        let answer = client.ask("ATTACH")?;
+        ensure!(answer.starts_with("OK"), "ATTACH: {answer}");
+        client.socket.set_read_timeout(Some(Duration::from_millis(100)))?;
+        let stop = Arc::<AtomicBool>::default();
+        let (stopped, sw) = (Arc::clone(&stop), sw.to_owned());
+        let thread = std::thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                let Ok(text) = client.next() else { continue };
+                let words: Vec<&str> = text.split(['>', ' ']).collect();
+                match words.as_slice() {
+                    [_, "AP-STA-CONNECTED", mac, ..] => open(&sw, mac.trim()),
+                    [_, "AP-STA-DISCONNECTED", mac, ..] => shut(&sw, mac.trim()),
+                    _ => {}
+                }
+            }
+        });
+        Ok(Self {
+            dir: rig.dir().to_owned(),
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// Has hostapd forget every station.
+    pub(super) fn forget_all(&self, server: &Path) {
+        let Ok(client) = Client::new(&self.dir, server) else {
+            return;
+        };
+        for _ in 0..8 {
+            let Ok(first) = client.ask("STA-FIRST") else {
+                return;
+            };
+            let mac = first.lines().next().unwrap_or_default();
+            if !mac.contains(':') {
+                return;
+            }
+            let _ = client.ask(&format!("DEAUTHENTICATE {mac}"));
+        }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

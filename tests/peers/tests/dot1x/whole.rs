@@ -1,0 +1,92 @@
+//! The whole gateway at a port that fails: MQTT and SIP come back, doors work all along.
+
+use anyhow::ensure;
+use peers::lab::{Backend, Lab, PortGateway, SWITCH, method, port};
+use peers::{Process, run};
+
+use crate::secs;
+
+/// A broker beside the switch.
+pub(crate) fn broker(lab: &Lab<'_>) -> anyhow::Result<Process> {
+    let file = lab.rig().path("mosquitto.conf");
+    std::fs::write(
+        &file,
+        format!("listener 1883 {SWITCH}\nallow_anonymous true\npersistence false\nuser root\n"),
+    )?;
+    let mut broker = lab.on_switch(
+        "mosquitto",
+        &["mosquitto", "-v", "-c", &file.display().to_string()],
+    )?;
+    broker.says("running", secs(10))?;
+    Ok(broker)
+}
+
+/// What is published, into `watch.log`.
+pub(crate) fn watch(lab: &Lab<'_>, topic: &str) -> anyhow::Result<Process> {
+    lab.on_switch("watch", &["mosquitto_sub", "-h", SWITCH, "-v", "-t", topic])
+}
+
+#[test]
+fn mqtt_comes_back_with_the_cable_and_tells_what_happened_meanwhile() {
+    run(|rig| {
+        let lab = Lab::up(rig, Backend::FreeRadius)?;
+        let mut broker = broker(&lab)?;
+        let mut watch = watch(&lab, "doorline/lab/event")?;
+        let mqtt = format!("[mqtt]\nbroker = \"mqtt://{SWITCH}\"\n");
+        let gateway = PortGateway::start(&lab, &port(rig, &format!("{}{mqtt}", method("peap-mschapv2")?)))?;
+        watch.says("port.authorized", secs(40))?;
+        let seq = gateway.last_seq()?;
+        lab.link(false)?;
+        gateway.event(seq, "port.carrier-lost", secs(5))?;
+        gateway.door_opens()?;
+        let before = watch.log().len();
+        lab.link(true)?;
+        gateway.event(seq, "port.authorized", secs(20))?;
+        watch.says_after(before, "port.carrier-lost", secs(60))?;
+        watch.says_after(before, "door.unlocked", secs(10))?;
+        watch.says_after(before, "port.authorized", secs(10))?;
+        ensure!(lab.reach()?, "the port is shut");
+        broker.stop();
+        Ok(())
+    });
+}
+
+#[test]
+#[ignore = "takes two minutes: a minute without RADIUS, and a registration that is renewed"]
+fn radius_down_for_a_minute_while_the_switch_asks_anew() {
+    run(|rig| {
+        let mut lab = Lab::with(rig, Backend::FreeRadius, peers::lab::ServerCert::Good, 15)?;
+        let scenario = format!("{}/sipp/registrar.xml", env!("CARGO_MANIFEST_DIR"));
+        let mut registrar = lab.on_switch(
+            "registrar",
+            &["sipp", "-sf", &scenario, "-i", SWITCH, "-p", "5060", "-nostdin"],
+        )?;
+        let account = format!(
+            "[accounts.pbx]\ndomain = \"{SWITCH}\"\nuser = \"503\"\npassword = \"x\"\nexpires-s = 60\n"
+        );
+        let gateway = PortGateway::start(
+            &lab,
+            &port(rig, &format!("{}{account}", method("peap-mschapv2")?)),
+        )?;
+        gateway.event(0, "port.authorized", secs(20))?;
+        gateway.event(0, "account.registered", secs(60))?;
+        let seq = gateway.last_seq()?;
+        lab.stop_server();
+        gateway.event(seq, "port.server-silent", secs(60))?;
+        for _ in 0..6 {
+            gateway.door_opens()?;
+            std::thread::sleep(secs(10));
+        }
+        let seq = gateway.last_seq()?;
+        lab.start_server()?;
+        gateway.event(seq, "port.authorized", secs(60))?;
+        lab.reaches(secs(10))?;
+        gateway.event(seq, "account.registered", secs(90))?;
+        ensure!(
+            registrar.ended()?.is_none(),
+            "the registrar ended: {}",
+            registrar.log()
+        );
+        Ok(())
+    });
+}

@@ -23,10 +23,12 @@ fn people(app: &App) -> Result<&People, Problem> {
 }
 
 fn refused(error: &PeopleError) -> Problem {
-    match error {
-        PeopleError::Put(error) => not_kept(error),
-        PeopleError::Unknown { .. } => Problem::unknown(error.to_string()),
-        other => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "fault", other.to_string()),
+    if let PeopleError::Put(error) = error {
+        not_kept(error)
+    } else if let PeopleError::Unknown { .. } = error {
+        Problem::unknown(error.to_string())
+    } else {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "fault", error.to_string())
     }
 }
 

@@ -23,6 +23,9 @@ const KEPT: usize = 4096;
 /// Attributes of an entry, and values of an attribute, that are looked at.
 const LOOKED_AT: usize = 64;
 
+/// Attributes of an entry: names with their values.
+pub(crate) type Attributes = Vec<(String, Vec<Vec<u8>>)>;
+
 /// Result code and what the server says to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LdapResult {
@@ -36,7 +39,7 @@ pub(crate) enum Answer {
     Bind(LdapResult),
     /// The end of a page, and the cookie for the next one.
     Done(LdapResult, Vec<u8>),
-    /// Attributes of one entry: name, values.
+    /// Attributes of one entry.
     Entry(Attributes),
     Extended(LdapResult),
     /// Entries elsewhere, which are not looked for.

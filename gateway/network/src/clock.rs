@@ -29,7 +29,12 @@ pub fn sync() -> Option<Sync> {
         let mut timex: libc::timex = std::mem::zeroed();
         (libc::adjtimex(&raw mut timex), timex)
     };
-    (state >= 0).then(|| judged(state, timex.status, i64::from(timex.maxerror)))
+    #[cfg_attr(
+        target_pointer_width = "64",
+        expect(clippy::useless_conversion, reason = "it has 32 bits elsewhere")
+    )]
+    let max_error_us = i64::from(timex.maxerror);
+    (state >= 0).then(|| judged(state, timex.status, max_error_us))
 }
 
 const fn judged(state: i32, status: i32, max_error_us: i64) -> Sync {

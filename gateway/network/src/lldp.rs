@@ -133,9 +133,12 @@ impl Hellos {
     pub fn open(name: &str, description: &str, every: Duration) -> Result<Self, LldpError> {
         // protocol 0: nothing is received on it
         let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None);
-        let socket = socket.map_err(|errno| match errno {
-            Errno::EPERM | Errno::EACCES | Errno::EAFNOSUPPORT => LldpError::NotPermitted,
-            other => LldpError::Socket(other.into()),
+        let socket = socket.map_err(|errno| {
+            if matches!(errno, Errno::EPERM | Errno::EACCES | Errno::EAFNOSUPPORT) {
+                LldpError::NotPermitted
+            } else {
+                LldpError::Socket(errno.into())
+            }
         })?;
         Ok(Self {
             description: description.to_owned(),

@@ -40,6 +40,9 @@ pub(crate) fn read(text: &str) -> Result<Table, (usize, String)> {
     Ok(Table { head, lines })
 }
 
+/// The line where something stands, and its cells.
+type Row = (usize, Vec<String>);
+
 struct Rows<'a> {
     between: char,
     line: usize,
@@ -47,7 +50,7 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn next_row(&mut self) -> Result<Option<(usize, Vec<String>)>, (usize, String)> {
+    fn next_row(&mut self) -> Result<Option<Row>, (usize, String)> {
         let number = self.line;
         if self.rest.peek().is_none() {
             return Ok(None);

@@ -396,8 +396,11 @@ fn take(socket: &UdpSocket, buffer: &mut [u8]) -> Option<io::Result<usize>> {
 
 /// Asks servers that are silent whether they are there, so that their fault ends without a login.
 async fn look_for_silent(inner: Arc<Inner>) {
-    let purposes: [(&Mutex<Pool>, fn(&Server) -> u16); 2] =
-        [(&inner.logins, login_port), (&inner.accounting, accounting_port)];
+    type Port = fn(&Server) -> u16;
+    let purposes = [
+        (&inner.logins, login_port as Port),
+        (&inner.accounting, accounting_port as Port),
+    ];
     loop {
         sleep(STATUS_PAUSE).await;
         for (pool, port) in purposes {

@@ -141,16 +141,13 @@ fn show(file: &Path) -> anyhow::Result<u8> {
             "\nthe site file has no table [network]: the network is left alone"
         )?;
     }
-    match changer().waiting() {
-        Ok(Some(note)) => {
-            let left = note.deadline.since(SystemClock.now()).as_secs();
-            writeln!(
-                out,
-                "a change waits for its confirmation, {left} s left: doorline network confirm"
-            )?;
-        }
-        // the folder of the note is root's alone
-        Ok(None) | Err(_) => {}
+    // the folder of the note is root's alone: an error is nothing to tell others
+    if let Ok(Some(note)) = changer().waiting() {
+        let left = note.deadline.since(SystemClock.now()).as_secs();
+        writeln!(
+            out,
+            "a change waits for its confirmation, {left} s left: doorline network confirm"
+        )?;
     }
     Ok(exit::OK)
 }

@@ -109,8 +109,8 @@ fn boards(config: &Config) -> Vec<GuardBoard> {
             vanished: String::new(),
         });
     }
-    boards.extend(serial.made(&output));
-    boards.extend(modbus.made(&output));
+    boards.extend(serial.made(output));
+    boards.extend(modbus.made(output));
     if !simulated.is_empty() {
         let channels: Vec<(u16, OutputId)> = (1..).zip(simulated).collect();
         let names = channels.iter().map(|(n, id)| (*n, id.to_string())).collect();

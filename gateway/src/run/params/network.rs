@@ -59,7 +59,7 @@ pub(crate) fn page_urls(config: &Config, addresses: &[IpAddr]) -> Vec<String> {
     let served = |ip: &IpAddr| match listens {
         IpAddr::V4(v4) if v4.is_unspecified() => ip.is_ipv4(),
         IpAddr::V6(v6) if v6.is_unspecified() => true,
-        one => one == *ip,
+        one @ (IpAddr::V4(_) | IpAddr::V6(_)) => one == *ip,
     };
     let local = |ip: &IpAddr| matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
     let reached = addresses

@@ -175,6 +175,7 @@ impl Model {
             Input::Signal(signal) => self.signal(now, signal),
             Input::Account { .. }
             | Input::ClockStep { .. }
+            | Input::Contacts(_)
             | Input::LoopGap { .. }
             | Input::People(_)
             | Input::UseKept { .. } => {}

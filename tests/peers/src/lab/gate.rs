@@ -31,10 +31,9 @@ pub(super) fn lock(sw: &str) -> anyhow::Result<()> {
         "bridge",
         &[&["-n", sw, "link", "set", "dev", PORT][..], &off[..]].concat(),
     )?;
-    must(
-        "bridge",
-        &["-n", sw, "fdb", "flush", "dev", BRIDGE, "brport", PORT],
-    )
+    // the port's own address is permanent, and the bridge's as well: without it nothing reaches the switch itself
+    let flush = ["fdb", "flush", "dev", BRIDGE, "brport", PORT, "nopermanent"];
+    must("bridge", &[&["-n", sw][..], &flush[..]].concat())
 }
 
 fn open(sw: &str, mac: &str) {

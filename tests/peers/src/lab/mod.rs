@@ -305,6 +305,15 @@ impl<'a> Lab<'a> {
         until(limit, "the port to be open", || Ok(self.reach()?.then_some(())))
     }
 
+    /// Waits until hostapd and the port itself keep the gateway out.
+    ///
+    /// # Errors
+    /// If they do not in time.
+    pub fn shuts(&self, limit: Duration) -> anyhow::Result<()> {
+        let shut = || Ok((!self.authorized() && !self.reach()?).then_some(()));
+        until(limit, "the port to be shut", shut)
+    }
+
     /// Starts a program beside the switch.
     ///
     /// # Errors

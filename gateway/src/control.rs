@@ -6,7 +6,7 @@
 //! come after its line.
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,6 +34,8 @@ const BODY_LIMIT: u64 = 64 << 20;
 const BODY_TIME: Duration = Duration::from_secs(30);
 /// Pause after a connection that could not be taken.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How often it is seen to that the socket is still there.
+const LOOK: Duration = Duration::from_secs(1);
 /// Clients at one time.
 const CLIENTS: usize = 8;
 
@@ -49,15 +51,26 @@ where
     Fut: Future<Output = Result<Value, String>> + Send,
 {
     let path = path(run_dir);
-    // the state folder's lock says that no other gateway runs: a socket left behind is ours to remove
-    let _ = std::fs::remove_file(&path);
-    let listener =
-        UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    let (mut listener, mut file) = listen(&path)?;
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let places = std::sync::Arc::new(tokio::sync::Semaphore::new(CLIENTS));
     let bodies = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
     loop {
-        let stream = match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            // who empties the run folder must not keep everybody from steering the gateway
+            _ = look.tick() => {
+                if number(&path) != Some(file)
+                    && let Ok(again) = listen(&path)
+                {
+                    tracing::warn!(path = %path.display(), "the control socket was removed and is made again");
+                    (listener, file) = again;
+                }
+                continue;
+            }
+        };
+        let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
                 // too many open files, for example: the doors go on without this socket
@@ -125,6 +138,21 @@ async fn body(request: &mut Value, from: &mut (impl tokio::io::AsyncBufRead + Un
         fields.insert(BODY.to_owned(), text.into());
     }
     whole
+}
+
+/// A socket at the path, and which file that is.
+fn listen(path: &Path) -> anyhow::Result<(UnixListener, u64)> {
+    // the state folder's lock says that no other gateway runs: a socket left behind is ours to remove
+    let _ = std::fs::remove_file(path);
+    let listener =
+        UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    let file = number(path).context("the control socket is gone")?;
+    Ok((listener, file))
+}
+
+fn number(path: &Path) -> Option<u64> {
+    std::fs::metadata(path).ok().map(|file| file.ino())
 }
 
 fn is_old(request: &Value, now: Instant) -> bool {

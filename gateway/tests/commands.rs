@@ -263,3 +263,16 @@ fn a_demo_lives_in_any_folder_and_leaves_none_of_its_own() {
     assert_eq!(failed.status.code(), Some(4), "{}", said(&failed));
     assert!(odd.join("state/journal").is_dir(), "{}", said(&failed));
 }
+
+#[test]
+fn the_demo_plays_its_story_to_the_end() {
+    let dir = tempfile::tempdir().expect("a folder");
+    // by its own choice of a port, and by ours
+    for more in [&[][..], &["--port", "0"]] {
+        let played = doorline(&[&["demo", "--once"], more].concat())
+            .env("TMPDIR", dir.path())
+            .output()
+            .expect("it runs");
+        assert!(played.status.success(), "{more:?} {}", said(&played));
+    }
+}

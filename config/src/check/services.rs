@@ -74,6 +74,22 @@ fn mqtt(check: &mut Check<'_>) {
         let text = "there is a password, but no user".to_owned();
         check.fault(FaultKind::Conflict, at, &["mqtt.user"], text, "add: user = \"…\"");
     }
+    if mqtt.broker == BrokerUrl::Embedded
+        && let Some((id, _)) = check.config.outputs.iter().find(|(_, o)| !o.driver.is_virtual())
+    {
+        let text = format!(
+            "\"embedded\": anybody on this machine may send commands to it, and {} is real",
+            check.cite(&format!("outputs.{id}"))
+        );
+        let hint = "allowed beside virtual outputs only: set broker = \"mqtts://…\"";
+        check.fault(
+            FaultKind::Unsafe,
+            "mqtt.broker",
+            &[&format!("outputs.{id}")],
+            text,
+            hint,
+        );
+    }
     let (tls, local) = match &mqtt.broker {
         BrokerUrl::Embedded => (false, true),
         BrokerUrl::Remote { host, tls, .. } => (*tls, host.is_loopback()),

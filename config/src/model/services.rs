@@ -14,7 +14,8 @@ table! {
     /// MQTT: events, states and commands.
     pub struct Mqtt {
         /// The broker: `mqtt://HOST`, `mqtts://HOST` for TLS, each with an optional `:PORT`, or `embedded` for
-        /// the broker of the demonstration, which listens on loopback only.
+        /// the broker of the demonstration, which listens on loopback only and takes commands from anybody there: it is
+        /// refused beside real outputs.
         broker: BrokerUrl = "broker", parsed(), required, Restart;
         /// User name at the broker, 1 to 64 characters.
         user: Option<String> = "user", text(1, 64), optional, Restart;

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::limits::{ANSWER_TIME, READ_TIME, REQUEST};
 use crate::origin::{check_host, check_origin};
 use crate::problem::Problem;
-use crate::route::{Action, Found, Need, Route, find};
+use crate::route::{Action, Found, Need, Route, find, listing};
 use crate::server::Peer;
 use crate::{admin, contacts, doors, journal, live, login, network, page, parse, staff, status};
 
@@ -149,7 +149,7 @@ async fn answer<B: Buf>(
         Found::Route(route, captured) => (route, captured),
         Found::Methods(methods) => return wrong_method(&app, &methods),
         Found::Nothing => {
-            let text = "no such path; the paths are listed in the README under HTTP";
+            let text = "no such path; GET /api/v1 lists them";
             return finish(&app, "unknown", Err(Problem::unknown(text)));
         }
     };
@@ -285,6 +285,7 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Network => network::network(),
         Action::Open => doors::open(app, &ask).await,
         Action::Page => page::page(app, &ask),
+        Action::Paths => json(StatusCode::OK, &listing()),
         Action::Password => login::password(app, &ask).await,
         Action::People => staff::list(app).await,
         Action::PeopleExport => staff::export(app, &ask).await,

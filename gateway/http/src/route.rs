@@ -41,6 +41,7 @@ pub(crate) enum Action {
     Open,
     Page,
     Password,
+    Paths,
     People,
     PeopleExport,
     PeopleImport,
@@ -86,6 +87,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route(Method::GET, "/", Need::Anybody, Action::Page),
     route(Method::GET, "/assets/{}", Need::Anybody, Action::Asset),
     route(Method::GET, "/metrics", Need::Metrics, Action::Metrics),
+    route(Method::GET, "/api/v1", Need::Anybody, Action::Paths),
     route(Method::POST, "/api/v1/access/explain", ADMIN, Action::Explain),
     route(Method::GET, "/api/v1/calls", READ, Action::Calls),
     route(Method::POST, "/api/v1/contacts", ADMIN, Action::ContactSave),
@@ -146,6 +148,21 @@ pub(crate) const ROUTES: &[Route] = &[
     route(Method::POST, "/api/v1/users", ADMIN, Action::UserCreate),
     route(Method::DELETE, "/api/v1/users/{}", ADMIN, Action::UserDelete),
 ];
+
+/// All paths of the API as a client sees them.
+pub(crate) fn listing() -> serde_json::Value {
+    let api = ROUTES.iter().filter(|r| r.pattern.starts_with("/api/"));
+    let line = |r: &Route| {
+        let needs = match r.need {
+            Need::Anybody => "nothing",
+            Need::Known => "a session",
+            Need::Metrics => "a token, or a program on this machine",
+            Need::Scope(scope) => scope.word(),
+        };
+        serde_json::json!({ "method": r.method.as_str(), "path": r.pattern, "needs": needs })
+    };
+    serde_json::json!({ "paths": api.map(line).collect::<Vec<_>>() })
+}
 
 /// What a path leads to.
 #[derive(Debug)]
@@ -244,10 +261,21 @@ mod tests {
             if route.method == Method::GET && route.need == Need::Anybody {
                 let harmless = matches!(
                     route.action,
-                    Action::Asset | Action::Health | Action::Page | Action::Session
+                    Action::Asset | Action::Health | Action::Page | Action::Paths | Action::Session
                 );
                 assert!(harmless, "{route:?}");
             }
+        }
+    }
+
+    #[test]
+    fn the_page_for_integrators_names_every_path_and_who_may_use_it() {
+        let page = include_str!("../README.md");
+        let paths = listing();
+        for line in paths["paths"].as_array().expect("a list") {
+            let word = |key| line[key].as_str().expect("a word");
+            let row = format!("| `{} {}` | {} |", word("method"), word("path"), word("needs"));
+            assert!(page.contains(&row), "{row} is missing");
         }
     }
 

@@ -151,7 +151,7 @@ fn site(args: &Demo, dir: &Path, phone_port: u16, sip_port: u16) -> anyhow::Resu
         .replace("127.0.0.1:5090", &format!("127.0.0.1:{phone_port}"))
         .replace("udp-port = 5070", &format!("udp-port = {sip_port}"))
         .replace("tcp-port = 5070", "tcp-port = 0")
-        .replace("127.0.0.1:8080", &format!("127.0.0.1:{}", page_port(args)));
+        .replace("127.0.0.1:8080", &format!("127.0.0.1:{}", page_port(args)?));
     Ok(gateway_config::parse(
         "demo.toml",
         dir,
@@ -170,10 +170,12 @@ fn free_udp() -> anyhow::Result<(u16, u16)> {
 }
 
 /// The port of the page: the one asked for; else 8080, or any free one if that is taken or nobody will look.
-fn page_port(args: &Demo) -> u16 {
-    match args.port {
-        Some(port) => port,
-        None if args.once || TcpListener::bind((Ipv4Addr::LOCALHOST, 8080)).is_err() => 0,
-        None => 8080,
-    }
+fn page_port(args: &Demo) -> anyhow::Result<u16> {
+    let free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    Ok(match args.port {
+        Some(port) if port != 0 => port,
+        None if !args.once && free(8080).is_ok() => 8080,
+        // a site file names its port: the same one at each start
+        Some(_) | None => free(0)?.local_addr()?.port(),
+    })
 }

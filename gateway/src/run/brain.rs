@@ -13,7 +13,8 @@ use std::time::Duration;
 use adapter_api::Alarm;
 use gateway_bus::BusCore;
 use gateway_core::{
-    Clock, CommandReply, CredentialId, Instant, LegCommand, LineCommand, Refusal, Seq, Signal, SiteView,
+    Clock, CommandReply, CredentialId, Instant, LegCommand, LineCommand, Record, Refusal, Seq, Signal,
+    SiteView,
 };
 use gateway_guard::{GuardClient, Liveness, Systemd};
 use gateway_guard_proto::Wirings;
@@ -23,6 +24,7 @@ use gateway_site::{Contacts, Decision, Directory, GuardReport, Input, Output, Si
 use gateway_store::Store;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::run::backlog::Disk;
 use crate::run::faults::Faults;
 use crate::run::legs::Legs;
 use crate::run::lines::Lines;
@@ -32,11 +34,6 @@ use crate::run::{guard_link, restore};
 
 /// A main loop that stood still for longer than this has old news in its queues.
 const GAP: Duration = Duration::from_millis(500);
-/// A disk that takes longer than this for a record counts as broken, though it reports no error.
-const STALLED: Duration = Duration::from_secs(3);
-/// So many records that wait are as bad, however fast it writes: half of what the journal's queue holds, so that a door
-/// with `on-journal-fault = "refuse"` is shut before a record of it finds no room.
-const BEHIND: u64 = 2048;
 /// The loop comes by at least this often.
 const BEAT: Duration = Duration::from_millis(100);
 
@@ -168,7 +165,7 @@ impl Brain {
                 changed = health.changed() => {
                     if changed.is_err() { return }
                     health.mark_unchanged();
-                    vec![self.journal(&disk)]
+                    vec![self.journal(&mut disk)]
                 }
                 changed = durable.changed() => {
                     if changed.is_err() { return }
@@ -205,7 +202,7 @@ impl Brain {
             }
             let written = *durable.borrow();
             if disk.look(now, queued, written) {
-                let input = self.journal(&disk);
+                let input = self.journal(&mut disk);
                 self.site.handle_input(now, wall, input);
             }
             for input in inputs {
@@ -215,7 +212,8 @@ impl Brain {
                 self.site.handle_input(now, wall, Input::Signal(signal));
             }
             self.site.handle_timeout(now, wall);
-            self.act(&mut asked, &mut held, &mut queued, &kept_to).await;
+            self.act(&mut asked, &mut held, &mut queued, (&mut disk, &kept_to))
+                .await;
             let written = *durable.borrow_and_update();
             self.release(&mut held, written, &disk);
             self.legs.look(&self.sip, &self.faults);
@@ -238,7 +236,7 @@ impl Brain {
         asked: &mut Replies,
         held: &mut VecDeque<(Seq, Held)>,
         queued: &mut Seq,
-        kept_to: &mpsc::Sender<(u64, bool)>,
+        (disk, kept_to): (&mut Disk, &mpsc::Sender<(u64, bool)>),
     ) {
         let mut recorded = true;
         while let Some(output) = self.site.poll_output() {
@@ -250,15 +248,18 @@ impl Brain {
                 } => {
                     self.keep_use(&credential, id, times, kept_to.clone());
                 }
-                Output::Record(envelope) => match self.store.append(envelope) {
-                    Ok(ticket) => *queued = ticket.seq(),
-                    Err(error) => {
-                        // the machine knows of it through the journal's health; here it must at least be loud,
-                        // and nothing may be acknowledged by the number of an older record
-                        recorded = false;
-                        tracing::error!(%error, "a record could not be queued");
+                Output::Record(envelope) => {
+                    // what may find no room is kept by name
+                    let kept = disk.is_behind().then(|| Record::from(&envelope));
+                    match self.store.append(envelope) {
+                        Ok(ticket) => *queued = ticket.seq(),
+                        Err(error) => {
+                            // nothing may be acknowledged by the number of an older record
+                            recorded = false;
+                            disk.lost(self.clock.now(), kept.as_ref(), &error);
+                        }
                     }
-                },
+                }
                 Output::Operate { grant, pulse } => {
                     let (id, output) = (grant.parts().id, grant.parts().output.clone());
                     if let Err(error) = self.guard.operate(grant, pulse) {
@@ -353,12 +354,14 @@ impl Brain {
     }
 
     /// What the core must know of the journal.
-    fn journal(&self, disk: &Disk) -> Input {
+    fn journal(&self, disk: &mut Disk) -> Input {
         let health = self.store.health().borrow().clone();
         let (ok, text) = if health.ok && disk.stalled {
             (false, disk.text())
+        } else if health.ok {
+            (true, disk.recovered())
         } else {
-            (health.ok, health.text)
+            (false, health.text)
         };
         self.faults.set("journal", (!ok).then(|| text.clone()));
         Input::Journal { ok, text }
@@ -414,44 +417,6 @@ impl Brain {
     }
 }
 
-/// Does the journal get on? A write that hangs is no error and would never be told as one.
-struct Disk {
-    moved: Instant,
-    stalled: bool,
-    /// Records that are queued and not on the medium.
-    waiting: u64,
-    written: Seq,
-}
-
-impl Disk {
-    const fn new(now: Instant) -> Self {
-        Self {
-            moved: now,
-            stalled: false,
-            waiting: 0,
-            written: Seq(0),
-        }
-    }
-
-    /// True if it stalled, or got on again, since the last look.
-    fn look(&mut self, now: Instant, queued: Seq, written: Seq) -> bool {
-        if written >= queued || written != self.written {
-            (self.moved, self.written) = (now, written);
-        }
-        self.waiting = queued.0.saturating_sub(written.0);
-        let stalled = now.since(self.moved) > STALLED || self.waiting >= BEHIND;
-        std::mem::replace(&mut self.stalled, stalled) != stalled
-    }
-
-    fn text(&self) -> String {
-        if self.waiting >= BEHIND {
-            format!("{} records wait for the disk; look at it", self.waiting)
-        } else {
-            format!("the disk took no record for {} s; look at it", STALLED.as_secs())
-        }
-    }
-}
-
 /// Callers that wait for a decision.
 #[derive(Default)]
 struct Replies {
@@ -487,33 +452,6 @@ fn answer(decision: Decision, seq: Seq, durable: bool) -> CommandReply {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_disk_that_hangs_is_told_once_and_again_when_it_gets_on() {
-        let t0 = Instant::from_nanos(1_000_000_000_000);
-        let at = |seconds| t0 + Duration::from_secs(seconds);
-        let mut disk = Disk::new(t0);
-        // idle for long: nothing waits
-        assert!(!disk.look(at(60), Seq(5), Seq(5)));
-        // slow, but it gets on
-        assert!(!disk.look(at(61), Seq(9), Seq(5)));
-        assert!(!disk.look(at(63), Seq(9), Seq(6)));
-        assert!(!disk.look(at(66), Seq(9), Seq(6)));
-        assert!(disk.look(at(67), Seq(9), Seq(6)) && disk.stalled);
-        assert!(!disk.look(at(90), Seq(12), Seq(6)));
-        assert!(disk.look(at(91), Seq(12), Seq(7)) && !disk.stalled);
-    }
-
-    #[test]
-    fn a_disk_that_writes_but_does_not_keep_up_counts_as_broken_before_the_queue_is_full() {
-        let limit = gateway_store::Options::default().queue as u64;
-        let t0 = Instant::from_nanos(1_000_000_000_000);
-        let mut disk = Disk::new(t0);
-        assert!(!disk.look(t0, Seq(BEHIND), Seq(1)));
-        assert!(disk.look(t0, Seq(BEHIND + 5), Seq(5)) && disk.text().contains("2048 records wait"));
-        assert!(BEHIND < limit, "room must be left");
-        assert!(disk.look(t0, Seq(BEHIND + 5), Seq(6)) && !disk.stalled);
-    }
 
     #[test]
     fn a_decision_whose_record_was_refused_is_not_confirmed_by_an_older_one() {

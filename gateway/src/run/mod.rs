@@ -1,6 +1,7 @@
 //! A running gateway: everything that `run` and `demo` start, wired together.
 
 mod adapters;
+mod backlog;
 mod brain;
 mod contacts;
 #[cfg(test)]

@@ -71,7 +71,7 @@ pub enum OpenError {
 pub struct Health {
     /// Records waiting in memory to be written.
     pub buffered: u64,
-    /// Records of egress that found even their reserve full, since start.
+    /// Records that found no room in the queue, since start.
     pub lost: u64,
     /// True if the last write and sync succeeded.
     pub ok: bool,

@@ -237,7 +237,7 @@ impl Store {
     /// than 4096 bytes in a field is cut.
     ///
     /// When [`Options::queue`] records wait, only egress and what already happened at a door is taken, up to
-    /// [`Options::reserve`] more; beyond that such an event is counted in [`Health::lost`].
+    /// [`Options::reserve`] more. What is not taken is counted in [`Health::lost`].
     ///
     /// # Errors
     /// [`AppendError::Full`] as told above, [`AppendError::Closed`] after [`close`](Self::close).
@@ -253,9 +253,7 @@ impl Store {
         let limit = self.0.options.queue + if must { self.0.options.reserve } else { 0 };
         if waiting >= limit {
             drop(queue);
-            if must {
-                self.0.vitals.health.send_modify(|health| health.lost += 1);
-            }
+            self.0.vitals.health.send_modify(|health| health.lost += 1);
             return Err(AppendError::Full { waiting });
         }
         let seq = Seq(queue.next);

@@ -236,9 +236,12 @@ fn an_emptied_run_folder_costs_a_guard_and_no_door() {
     house.ready_again(2);
     assert_eq!(children(house.pid()).len(), 1, "one guard\n{}", house.story());
     house.watch_anew();
-    // The control socket is gone with its folder; a connection from before still reaches the devices.
+    // A connection from before still reaches the devices, and so do new ones.
     control.send(&json!({ "act": "pulse", "input": "front-rex", "ms": 200 }));
     house.energised();
+    house.rest();
+    house.wait_for("the control socket was removed and is made again", 1);
+    house.open_by_exit();
     house.rest();
 }
 

@@ -215,6 +215,18 @@ fn a_disk_that_hangs_opens_nothing_for_a_visitor_and_the_use_is_spent() {
 }
 
 #[test]
+fn a_use_that_was_kept_while_the_gateway_stood_still_opens_nothing() {
+    let mut sim = visited();
+    sim.medium = None;
+    keys(&mut sim, "48121");
+    sim.freeze(ms(800));
+    sim.input(Input::UseKept { id: 1, ok: true });
+    sim.wait(ms(500));
+    assert_eq!(sim.pulses.len(), 0, "{}", sim.log());
+    assert_eq!(sim.denials(), ["it could not be written down that it was used"]);
+}
+
+#[test]
 fn a_visitors_code_needs_the_journal_and_a_withdrawn_one_opens_nothing() {
     let mut sim = visited();
     sim.input(Input::Journal {

@@ -361,6 +361,7 @@ impl Site {
             keypad.clear();
         }
         self.awaited.clear();
+        self.give_up_uses(now);
         if !known {
             let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
             self.gateway(now, GatewayEvent::LoopGap { gap_ms });

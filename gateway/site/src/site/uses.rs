@@ -100,9 +100,18 @@ impl Site {
 
     /// Uses that could not be kept in time.
     pub(super) fn uses_due(&mut self, now: Now) {
-        let due = self.held.iter().filter(|(_, w)| w.until() <= now.mono);
-        let due: Vec<u64> = due.map(|(id, _)| *id).collect();
-        for id in due {
+        self.give_up(now, |waiting| waiting.until() <= now.mono);
+    }
+
+    /// What was decided before the gateway stood still opens nothing afterwards.
+    pub(super) fn give_up_uses(&mut self, now: Now) {
+        self.give_up(now, |_| true);
+    }
+
+    fn give_up(&mut self, now: Now, which: impl Fn(&Waiting) -> bool) {
+        let ids = self.held.iter().filter(|(_, waiting)| which(waiting));
+        let ids: Vec<u64> = ids.map(|(id, _)| *id).collect();
+        for id in ids {
             self.use_kept(now, id, false);
         }
     }

@@ -112,6 +112,8 @@ fn escape(text: &str) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
+    use gateway_core::Event;
+
     use super::*;
 
     fn words(language: Language) -> Map<String, Value> {
@@ -132,6 +134,22 @@ mod tests {
                 let original = original[&key].as_str().expect("a text");
                 assert_eq!(holes(text), holes(original), "{language:?} {key}");
             }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_event_is_said_in_words() {
+        let kinds: BTreeSet<String> = Event::families()
+            .iter()
+            .flat_map(|(family, tags)| tags.iter().map(move |tag| format!("k-{family}.{tag}")))
+            .collect();
+        for language in Language::ALL {
+            let said: BTreeSet<String> = words(language)
+                .keys()
+                .filter(|key| key.starts_with("k-"))
+                .cloned()
+                .collect();
+            assert_eq!(said, kinds, "{language:?}");
         }
     }
 

@@ -11,10 +11,10 @@ use crate::collector::KeyUse;
 use crate::decision::{Decision, Denied, Explanation, Held, Reason};
 use crate::directory::{Change, Directory};
 use crate::grant::{Grant, GrantParts};
-use crate::judge::{Allowed, Refused, Verdict};
-use crate::lockout::{LockOut, LockOuts};
+use crate::judge::{Allowed, Refused, Verdict, dialler};
+use crate::lockout::{LockOut, LockOuts, Source};
 use crate::policy::{CodeFrom, DoorPolicy, Policy};
-use crate::request::{Context, Request};
+use crate::request::{Context, DigitsFrom, Request};
 use crate::schedule::InForce;
 
 /// Decides who may open what.
@@ -118,10 +118,8 @@ impl Access {
             Some(Reason::ConfigChanged)
         } else if now > held.deadline {
             Some(Reason::UseNotKept)
-        } else if !self.directory.has(&held.credential) {
-            Some(Reason::Blocked)
         } else {
-            None
+            self.withdrawn(now, context, &held)
         };
         let Held {
             door: id,
@@ -198,6 +196,18 @@ impl Access {
                 subject,
             },
         }
+    }
+
+    /// Is this source locked out? While it is, nobody may hear from the end of an entry whether it was right.
+    #[must_use]
+    pub fn is_locked(&self, now: Instant, source: &Source) -> bool {
+        self.locks.left(now, &self.policy.limits, source).is_some()
+    }
+
+    /// As [`is_locked`](Self::is_locked), for digits in a call.
+    #[must_use]
+    pub fn is_dialler_locked(&self, now: Instant, from: &DigitsFrom) -> bool {
+        self.is_locked(now, &dialler(from))
     }
 
     /// Could this text open the door from there, if everything else is right? For

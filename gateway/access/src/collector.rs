@@ -14,7 +14,7 @@ pub const INTER_DIGIT: Duration = Duration::from_secs(3);
 pub struct KeyUse {
     /// Some code contains `#`. If not, the key ends an entry.
     pub hash: bool,
-    /// Some code contains `*`. If not, the key begins anew.
+    /// Some code contains `*`. If not, the key throws away what was typed, which counts as a try.
     pub star: bool,
 }
 
@@ -30,7 +30,7 @@ pub struct Entry {
 /// Collects the keys of one source: one leg, or one keypad.
 ///
 /// An entry is complete at the key that makes it a code (no code begins another, so that nothing longer can be
-/// meant), at eight keys, at `#`, or after a pause of 3 s. An entry that is no code is not reported earlier:
+/// meant), at eight keys, at `#` or `*`, or after a pause of 3 s. An entry that is no code is not reported earlier:
 /// an answer at the first wrong key would tell how a code begins.
 #[derive(Debug, Default)]
 pub struct DigitCollector {
@@ -56,8 +56,9 @@ impl DigitCollector {
     pub fn push(&mut self, now: Instant, key: char, is_code: impl FnOnce(&str) -> bool) -> Vec<Entry> {
         let mut complete: Vec<_> = self.handle_timeout(now).into_iter().collect();
         match key {
+            // what is thrown away is a try as well: else one could guess for ever between two stars
             '#' if !self.keys.hash => complete.extend(self.take(now)),
-            '*' if !self.keys.star => self.typed.clear(),
+            '*' if !self.keys.star => complete.extend(self.take(now)),
             '0'..='9' | '*' | '#' => {
                 self.typed.push(key);
                 self.last = now;
@@ -68,6 +69,11 @@ impl DigitCollector {
             _ => {}
         }
         complete
+    }
+
+    /// Closes the entry at once: it is thrown away, and counts.
+    pub fn close(&mut self, now: Instant) -> Option<Entry> {
+        self.take(now)
     }
 
     /// Forgets what was typed: the call is over, or the party lost its authority.
@@ -125,10 +131,11 @@ mod tests {
     }
 
     #[test]
-    fn hash_ends_and_star_begins_anew_unless_they_belong_to_codes() {
+    fn hash_and_star_end_an_entry_unless_they_belong_to_codes() {
         check("12#", &["12"]);
         check("#", &[]);
-        check("55*9", &["9"]);
+        check("55*9", &["55", "9"]);
+        check("*9", &["9"]);
         check("A9D", &["9"]);
         let keys = KeyUse {
             hash: true,

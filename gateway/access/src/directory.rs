@@ -171,6 +171,10 @@ impl Directory {
         self.credentials.contains_key(id)
     }
 
+    pub(crate) fn credential(&self, id: &CredentialId) -> Option<&Credential> {
+        self.credentials.get(id).map(AsRef::as_ref)
+    }
+
     /// A person.
     #[must_use]
     pub fn person(&self, id: &PersonId) -> Option<&Person> {

@@ -9,7 +9,7 @@ use gateway_core::{
 use crate::access::Access;
 use crate::card::tidy;
 use crate::code::{CodeMatch, same_code};
-use crate::decision::Reason;
+use crate::decision::{Held, Reason};
 use crate::directory::{Credential, Proof, Validity};
 use crate::lockout::Source;
 use crate::policy::{Card, CodeFrom, DoorPolicy, OnJournalFault, RexKind};
@@ -385,6 +385,41 @@ impl Access {
     /// Does a credential of the records open this door at this time? What only a second factor could add is not
     /// asked here.
     fn right(&self, moment: Moment<'_>, credential: &Credential, door: &DoorId) -> Result<Right, Reason> {
+        let by = self.right_but_uses(moment, credential, door)?;
+        let uses = match credential.uses {
+            None => None,
+            Some(most) => {
+                let used = self.directory.used(&credential.id);
+                if used >= most {
+                    return Err(Reason::UsedUp);
+                }
+                // What was not written down could be used again after a power cut.
+                if !moment.context.journal_ok {
+                    return Err(Reason::JournalFault);
+                }
+                Some((credential.id.clone(), used + 1))
+            }
+        };
+        let words = format!("{by}{}", within(&credential.when));
+        Ok(Right { uses, words })
+    }
+
+    /// Was a permission whose use is kept taken back meanwhile?
+    pub(crate) fn withdrawn(&self, now: Instant, context: &Context, held: &Held) -> Option<Reason> {
+        let Some(credential) = self.directory.credential(&held.credential) else {
+            return Some(Reason::Blocked);
+        };
+        let moment = Moment { context, now };
+        self.right_but_uses(moment, credential, &held.door).err()
+    }
+
+    /// What opened, in words, whatever the number of uses.
+    fn right_but_uses(
+        &self,
+        moment: Moment<'_>,
+        credential: &Credential,
+        door: &DoorId,
+    ) -> Result<String, Reason> {
         let person = match &credential.person {
             Some(id) => Some(self.directory.person(id).ok_or(Reason::Blocked)?),
             None => None,
@@ -416,22 +451,7 @@ impl Access {
         self.in_time(moment, &credential.when)?;
         valid(moment, credential.valid)?;
         valid(moment, person.map(|person| person.valid).unwrap_or_default())?;
-        let uses = match credential.uses {
-            None => None,
-            Some(most) => {
-                let used = self.directory.used(&credential.id);
-                if used >= most {
-                    return Err(Reason::UsedUp);
-                }
-                // What was not written down could be used again after a power cut.
-                if !moment.context.journal_ok {
-                    return Err(Reason::JournalFault);
-                }
-                Some((credential.id.clone(), used + 1))
-            }
-        };
-        let words = format!("{by}{}", within(&credential.when));
-        Ok(Right { uses, words })
+        Ok(by)
     }
 
     /// Could this text be a code of the records that opens the door from there, at some time?
@@ -484,10 +504,7 @@ impl Access {
         from: &DigitsFrom,
         subject: Subject,
     ) -> Verdict {
-        let source = match from {
-            DigitsFrom::Called { subject, .. } => Source::caller(&subject.to_string()),
-            DigitsFrom::Caller(peer) => caller_source(peer),
-        };
+        let source = dialler(from);
         if let Some(locked) = self.locked(moment, &source, &subject) {
             return locked;
         }
@@ -705,6 +722,14 @@ fn contact(peer: &Peer) -> Subject {
         Subject::Contact(peer.address.clone())
     } else {
         Subject::Unknown
+    }
+}
+
+/// Whose tries digits in a call are.
+pub(crate) fn dialler(from: &DigitsFrom) -> Source {
+    match from {
+        DigitsFrom::Called { subject, .. } => Source::caller(&subject.to_string()),
+        DigitsFrom::Caller(peer) => caller_source(peer),
     }
 }
 

@@ -293,6 +293,17 @@ fn damage_of_a_users_record_is_told_as_such() {
     assert!(store.records().get("user", "ann").is_none());
 }
 
+/// The snapshots of the records log, oldest first.
+fn snapshots(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("lists");
+    let paths = entries.map(|e| e.expect("entry").path());
+    let mut snaps: Vec<_> = paths
+        .filter(|p| p.extension().is_some_and(|e| e == "snap"))
+        .collect();
+    snaps.sort();
+    snaps
+}
+
 #[test]
 fn a_damaged_snapshot_loses_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -300,7 +311,9 @@ fn a_damaged_snapshot_loses_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");
-    for n in 0..13_000u64 {
+    let folder = dir.path().join("journal/records");
+    let mut newest_before = None;
+    for n in 0..15_000u64 {
         let ticket = store
             .records()
             .put("token", &format!("k{}", n % 50), n.into(), None)
@@ -308,15 +321,18 @@ fn a_damaged_snapshot_loses_nothing() {
         if n % 1000 == 999 {
             runtime.block_on(ticket.durable()).expect("open");
         }
+        // a snapshot is made when nothing waits, so here it gets the time
+        if n % 5000 == 4999 {
+            let end = std::time::Instant::now() + Duration::from_secs(30);
+            while snapshots(&folder).last() == newest_before.as_ref() {
+                assert!(std::time::Instant::now() < end, "no snapshot after {n} changes");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            newest_before = snapshots(&folder).pop();
+        }
     }
     store.close();
-    let folder = dir.path().join("journal/records");
-    let mut snaps: Vec<_> = fs::read_dir(&folder)
-        .expect("lists")
-        .map(|e| e.expect("entry").path())
-        .filter(|p| p.extension().is_some_and(|e| e == "snap"))
-        .collect();
-    snaps.sort();
+    let mut snaps = snapshots(&folder);
     assert_eq!(snaps.len(), 2, "the two newest are kept");
     let newest = snaps.pop().expect("one");
     let mut bytes = fs::read(&newest).expect("reads");

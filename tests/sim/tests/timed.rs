@@ -79,7 +79,7 @@ fn a_wrong_pin_uses_the_card_up() {
 }
 
 #[test]
-fn a_pin_that_comes_too_late_or_in_parts_opens_nothing_and_is_no_wrong_code() {
+fn a_pin_that_comes_too_late_or_in_parts_opens_nothing() {
     let mut sim = sim();
     sim.wait(EVENING);
     sim.card("front-reader", CARD);
@@ -89,8 +89,28 @@ fn a_pin_that_comes_too_late_or_in_parts_opens_nothing_and_is_no_wrong_code() {
     keys(&mut sim, "11");
     sim.wait(secs(5));
     assert_eq!(sim.pulses.len(), 0, "{}", sim.log());
-    // the half before the time was up is dropped, the half after it was typed for nothing
-    assert_eq!(sim.denials(), ["wrong code"]);
+    // the half before the time was up is a wrong PIN, the half after it was typed for nothing
+    assert_eq!(sim.denials(), ["wrong PIN", "wrong code"]);
+}
+
+#[test]
+fn digits_that_are_thrown_away_are_tries_and_a_lock_tells_nothing() {
+    for thrown_away_by in ["0000*", "0000"] {
+        let mut sim = sim();
+        sim.wait(EVENING);
+        for _ in 0..6 {
+            sim.card("front-reader", CARD);
+            keys(&mut sim, thrown_away_by);
+        }
+        sim.card("front-reader", CARD);
+        assert_eq!(sim.denials(), ["wrong PIN"; 6], "{thrown_away_by}\n{}", sim.log());
+        // the right one ends no sooner than a wrong one would, and is refused
+        keys(&mut sim, "4711");
+        assert_eq!(sim.denials().len(), 6, "{thrown_away_by}\n{}", sim.log());
+        keys(&mut sim, "#");
+        assert_eq!(sim.denials().len(), 7, "{thrown_away_by}\n{}", sim.log());
+        assert_eq!(sim.pulses.len(), 0, "{thrown_away_by}\n{}", sim.log());
+    }
 }
 
 #[test]
@@ -147,23 +167,25 @@ fn a_code_is_refused_outside_its_schedule_and_while_the_clock_is_doubted() {
 }
 
 /// The house with a code of a visitor that opens once.
-fn visited() -> Sim {
-    let mut sim = sim();
-    let key = PinKey::new([3; 32]);
-    let code = Credential {
-        doors: [id("front")].into(),
+fn visitors_code(doors: &[&str]) -> Credential {
+    Credential {
+        doors: doors.iter().map(|door| id(door)).collect(),
         id: id("c-visit"),
         person: None,
         proof: Proof::Code {
             from: [CodeFrom::Call, CodeFrom::Keypad].into(),
-            tag: key.code(&Secret::new("48121")),
+            tag: PinKey::new([3; 32]).code(&Secret::new("48121")),
         },
         uses: Some(1),
         valid: Validity::default(),
         when: When::Always,
-    };
-    let mut directory = Directory::new(key);
-    directory.apply(Change::Credential(code));
+    }
+}
+
+fn visited() -> Sim {
+    let mut sim = sim();
+    let mut directory = Directory::new(PinKey::new([3; 32]));
+    directory.apply(Change::Credential(visitors_code(&["front"])));
     sim.site.restore_people(directory);
     sim
 }
@@ -224,6 +246,17 @@ fn a_use_that_was_kept_while_the_gateway_stood_still_opens_nothing() {
     sim.wait(ms(500));
     assert_eq!(sim.pulses.len(), 0, "{}", sim.log());
     assert_eq!(sim.denials(), ["it could not be written down that it was used"]);
+}
+
+#[test]
+fn a_right_that_is_taken_back_while_its_use_is_kept_opens_nothing() {
+    let mut sim = visited();
+    sim.medium = None;
+    keys(&mut sim, "48121");
+    sim.input(Input::People(vec![Change::Credential(visitors_code(&[]))]));
+    sim.input(Input::UseKept { id: 1, ok: true });
+    assert_eq!(sim.pulses.len(), 0, "{}", sim.log());
+    assert_eq!(sim.denials(), ["it does not open this door from here"]);
 }
 
 #[test]

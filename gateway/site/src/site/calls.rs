@@ -341,6 +341,8 @@ impl Site {
             .codes
             .values()
             .any(|c| c.from_call && c.digits.len() > 1);
+        // codes and PINs of people stand nowhere in clear
+        let mask = mask || !self.access.directory().is_empty();
         DigitPolicy { contacts, mask }
     }
 
@@ -555,16 +557,18 @@ impl Site {
         let Some(call) = self.calls.get_mut(&ring) else {
             return;
         };
+        // an entry that ends at its last key would tell that it is right
+        let locked = access.is_dialler_locked(now.mono, &dialled_by(call));
         let doors = &call.doors;
         let caller = match &call.plan {
             Either::Incoming(plan) => Some(&plan.request().peer),
             Either::Outgoing(_) => None,
         };
         let entries = call.collector.push(at, digit, |dialled| {
-            doors
-                .iter()
-                .any(|door| access.is_code(door, CodeFrom::Call, dialled))
-                || caller.is_some_and(|peer| access.is_caller_pin(peer, dialled))
+            let mut doors = doors.iter();
+            !locked
+                && (doors.any(|door| access.is_code(door, CodeFrom::Call, dialled))
+                    || caller.is_some_and(|peer| access.is_caller_pin(peer, dialled)))
         });
         for entry in entries {
             self.dialled(now, ring, entry);
@@ -587,13 +591,7 @@ impl Site {
             return;
         };
         let winner = call.has_authority();
-        let from = match &call.plan {
-            Either::Incoming(plan) => DigitsFrom::Caller(plan.request().peer.clone()),
-            Either::Outgoing(plan) => DigitsFrom::Called {
-                listed: winner,
-                subject: Subject::Contact(plan.parties().into_iter().next().unwrap_or_default()),
-            },
-        };
+        let from = dialled_by(call);
         let injected = call.injected;
         let request = Request::Digits {
             at: entry.at,
@@ -614,6 +612,17 @@ impl Site {
             .filter(|(_, call)| !call.is_over())
             .map(|(ring, call)| (*ring, call))
             .collect()
+    }
+}
+
+/// Who presses keys in a call.
+fn dialled_by(call: &Call) -> DigitsFrom {
+    match &call.plan {
+        Either::Incoming(plan) => DigitsFrom::Caller(plan.request().peer.clone()),
+        Either::Outgoing(plan) => DigitsFrom::Called {
+            listed: call.has_authority(),
+            subject: Subject::Contact(plan.parties().into_iter().next().unwrap_or_default()),
+        },
     }
 }
 

@@ -37,7 +37,7 @@ impl Site {
         simulated: bool,
     ) {
         // another card, or the same once more: whatever was typed belongs to the one before
-        self.forget_pin(reader);
+        self.forget_pin(now, reader);
         let mut doors = Vec::new();
         let mut opens = None;
         let mut held = false;
@@ -128,18 +128,23 @@ impl Site {
         let due = self.awaited.iter().filter(|(_, a)| a.until <= now.mono);
         let due: Vec<ReaderId> = due.map(|(reader, _)| reader.clone()).collect();
         for reader in due {
-            self.forget_pin(&reader);
+            self.forget_pin(now, &reader);
             self.out.push_back(Output::Reader(reader, ReaderCommand::Idle));
         }
     }
 
-    /// Nothing that was begun at this reader goes on.
-    fn forget_pin(&mut self, reader: &ReaderId) {
-        if self.awaited.remove(reader).is_some()
-            && let Some(keypad) = self.keypads.get_mut(reader)
-        {
-            keypad.clear();
+    /// Nothing that was begun at this reader goes on. What was typed of a PIN counts as a try: else one could guess
+    /// for ever by showing the card again.
+    fn forget_pin(&mut self, now: Now, reader: &ReaderId) {
+        let typed = self
+            .keypads
+            .get_mut(reader)
+            .and_then(|keypad| keypad.close(now.mono));
+        if let Some(entry) = typed.filter(|_| self.awaited.contains_key(reader)) {
+            let simulated = self.params.readers.get(reader).is_some_and(|p| p.simulated);
+            self.pin_typed(now, reader, &entry, simulated);
         }
+        self.awaited.remove(reader);
     }
 
     /// What the decision would say; nothing is counted, and no Grant comes of it.

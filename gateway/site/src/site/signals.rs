@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_access::{CodeFrom, DigitCollector, Entry, Request, masked};
+use gateway_access::{CodeFrom, DigitCollector, Entry, Request, Source, masked};
 use gateway_core::{
     CardFrame, DeviceEvent, DeviceId, DoorId, Edge, Event, GatewayEvent, InputId, Instant, LineId,
     LineSignal, PanelEvent, PortEvent, ReaderCommand, ReaderEvent, ReaderId, Signal, SignalKind,
@@ -229,18 +229,20 @@ impl Site {
         }
         let doors = self.doors_at(&reader);
         let key_use = self.access.key_use();
+        // an entry that ends at its last key would tell that it is right
+        let locked = self.access.is_locked(now.mono, &Source::Keypad(reader.clone()));
         let keypad = self
             .keypads
             .entry(reader.clone())
             .or_insert_with(|| DigitCollector::new(key_use));
         // taken out, so that the rest can be asked meanwhile
         let mut keypad = std::mem::take(keypad);
-        let entries = keypad.push(at, key, |typed| match self.is_awaited_pin(&reader, typed) {
-            Some(fits) => fits,
-            None => {
-                let mut doors = doors.iter();
-                doors.any(|door| self.access.is_code(door, CodeFrom::Keypad, typed))
-            }
+        let entries = keypad.push(at, key, |typed| {
+            !locked
+                && self.is_awaited_pin(&reader, typed).unwrap_or_else(|| {
+                    let mut doors = doors.iter();
+                    doors.any(|door| self.access.is_code(door, CodeFrom::Keypad, typed))
+                })
         });
         if entries.is_empty() {
             let command = match keypad.poll_timeout() {

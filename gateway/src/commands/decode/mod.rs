@@ -1,6 +1,6 @@
 //! `doorline decode` and `doorline encode`: the product's own decoders on what a scope or another tool shows.
 //!
-//! One module a kind of wire. Each says what it takes ([`Args`](clap::Args)), prints for people, and gives the same as
+//! One module a kind of wire. Each says what it takes ([`Args`]), prints for people, and gives the same as
 //! one JSON value.
 
 mod clock_data;

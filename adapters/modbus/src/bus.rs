@@ -296,11 +296,9 @@ impl Bus {
         let mut exchange = Exchange::new(framing, line.id, unit, request);
         let limit = params.timeout + params.line_time();
         let end = Instant::now() + limit;
-        let write = async {
-            stream.write_all(&exchange.frame()).await?;
-            stream.flush().await
-        };
-        match timeout_at(end, write).await {
+        // not flushed: that waits for the wire without limit (tcdrain), and with it the whole guard for one hung adapter
+        let frame = exchange.frame();
+        match timeout_at(end, stream.write_all(&frame)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(gone(Some(error))),
             Err(_) => return Err(BusError::NoAnswer { limit, unit }),

@@ -132,11 +132,8 @@ impl SerialRelay {
         let Some(port) = self.port.as_mut() else {
             return Err(self.failed("it was not claimed", None));
         };
-        let written = async {
-            port.write_all(bytes).await?;
-            port.flush().await
-        };
-        match written.await {
+        // not flushed: that waits for the wire without limit (tcdrain), and with it the whole guard for one hung adapter
+        match port.write_all(bytes).await {
             Ok(()) => Ok(()),
             Err(error) => {
                 self.port = None;

@@ -527,7 +527,7 @@ fn config_ttl(config: &Config) -> Duration {
 
 /// A folder that only we can enter.
 fn private_dir(dir: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -537,7 +537,19 @@ fn private_dir(dir: &Path) -> anyhow::Result<()> {
                 "{} cannot be made; set state-dir and run-dir to folders of this user",
                 dir.display()
             )
-        })
+        })?;
+    let found = std::fs::metadata(dir)?;
+    let us = rustix::process::geteuid().as_raw();
+    // who may write there could put sockets and files of their own in place of ours
+    anyhow::ensure!(
+        found.uid() == us && found.mode() & 0o022 == 0,
+        "{} belongs to user {} with mode {:o}, so others may write there: it must be ours (user {us}), for instance \
+         with mode 700",
+        dir.display(),
+        found.uid(),
+        found.mode() & 0o7777
+    );
+    Ok(())
 }
 
 /// Two gateways with state folders of their own must not share the sockets of one run folder.

@@ -160,12 +160,17 @@ enum State {
     Unusable,
 }
 
+/// Later than anything.
+const NEVER: Instant = Instant::from_nanos(u64::MAX / 2);
+
 struct Slot {
     max_on: Duration,
     /// When the coil was switched on; kept while one lease takes over from another.
     on_since: Option<Instant>,
     settle: Duration,
     state: State,
+    /// The device failed while the coil was on, or may have been: nobody knows whether it rests.
+    suspect: bool,
     wiring: Wiring,
 }
 
@@ -206,6 +211,7 @@ impl Holder {
                 on_since: None,
                 settle,
                 state: State::Unusable,
+                suspect: false,
                 wiring,
             };
             if slots.insert(output.clone(), slot).is_some() {
@@ -370,7 +376,8 @@ impl Holder {
     }
 
     /// The time by which some output must have been brought to rest, and its board have confirmed it: what the
-    /// sentinel holds the guard to. `None` if nothing is energised.
+    /// sentinel holds the guard to. A time that never comes for a device that failed while it was energised: nobody can
+    /// wait for it, and whoever takes over must write it to rest. `None` if nothing is energised.
     #[must_use]
     pub fn rest_due(&self) -> Option<Instant> {
         let due = |slot: &Slot| match slot.state {
@@ -378,6 +385,7 @@ impl Holder {
                 Some(held.release_at(self.lease).0 + slot.settle)
             }
             State::Releasing { asked, .. } => Some(asked + slot.settle),
+            State::Unusable if slot.suspect => Some(NEVER),
             State::Resting | State::Unusable => None,
         };
         self.slots.values().filter_map(due).min()
@@ -399,11 +407,23 @@ impl Holder {
         self.slots.iter().map(state).collect()
     }
 
-    /// True if every usable output is confirmed at rest.
+    /// True if every output is confirmed at rest, but for devices that failed while theirs rested.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        let rests = |slot: &Slot| matches!(slot.state, State::Resting | State::Unusable);
-        self.slots.values().all(rests)
+        self.not_at_rest().next().is_none()
+    }
+
+    /// Outputs that may be energised.
+    pub fn not_at_rest(&self) -> impl Iterator<Item = &OutputId> {
+        let moves = |slot: &Slot| match slot.state {
+            State::Energised(_) | State::Energising(_) | State::Releasing { .. } => true,
+            State::Resting => false,
+            State::Unusable => slot.suspect,
+        };
+        self.slots
+            .iter()
+            .filter(move |(_, slot)| moves(slot))
+            .map(|(output, _)| output)
     }
 
     fn operate(&mut self, now: Instant, order: Order) {
@@ -506,10 +526,17 @@ impl Holder {
         let Some(slot) = self.slots.get_mut(&output) else {
             return;
         };
+        slot.suspect = false;
         let over = match slot.state {
             State::Releasing { lease, .. } => lease,
             // Not asked for: the board lost it.
-            State::Energised(held) | State::Energising(held) => Some((held.lease, ReleaseWhy::DeviceFault)),
+            State::Energised(held) => Some((held.lease, ReleaseWhy::DeviceFault)),
+            // The same, and the order of the lease that took over is still on its way to the board.
+            State::Energising(held) => {
+                slot.on_since = None;
+                self.release(at, &output, held.lease, ReleaseWhy::DeviceFault);
+                return;
+            }
             State::Resting | State::Unusable => None,
         };
         slot.on_since = None;
@@ -534,6 +561,7 @@ impl Holder {
             output: output.clone(),
         });
         let on = slot.on_since.take().is_some();
+        slot.suspect |= !matches!(before, State::Resting | State::Unusable);
         let released = |lease, output| {
             let why = ReleaseWhy::DeviceFault;
             Action::Report(Report::Released {

@@ -184,8 +184,13 @@ fn a_board_that_confirms_has_its_time_for_it_and_ends_no_later() {
     holder.handle_timeout(t(600));
     assert_eq!(drain(&mut holder), [rest()]);
     assert_eq!(holder.rest_due(), Some(t(900)));
+    // nobody can wait for a device that failed, but who takes over must know that it may be on
     holder.handle_fact(t(850), Fact::Failed { output: strike() });
+    assert_eq!(holder.rest_due(), Some(NEVER));
+    assert!(!holder.is_at_rest());
+    off(&mut holder, 870);
     assert_eq!(holder.rest_due(), None);
+    assert!(holder.is_at_rest());
 }
 
 #[test]
@@ -358,6 +363,27 @@ fn a_failed_device_ends_the_lease_and_takes_none_until_it_rests() {
     assert_eq!(drain(&mut holder), [energise(3, 500, 600)]);
     holder.handle_fact(t(9), Fact::Failed { output: strike() });
     assert_eq!(drain(&mut holder), [rest(), refused(3, RefuseWhy::DeviceFault)]);
+}
+
+#[test]
+fn a_device_that_fails_at_rest_is_waited_for_by_nobody() {
+    let mut holder = ready();
+    holder.handle_fact(t(5), Fact::Failed { output: strike() });
+    assert_eq!(holder.rest_due(), None);
+    assert!(holder.is_at_rest());
+}
+
+#[test]
+fn a_rest_of_its_own_accord_takes_back_an_order_that_is_on_its_way() {
+    let mut holder = running(1, 900);
+    holder.handle_message(t(5), Incoming::Operate(order(2, 500, 600)));
+    drain(&mut holder);
+    off(&mut holder, 6);
+    assert_eq!(drain(&mut holder), [rest()]);
+    assert!(!holder.is_at_rest());
+    off(&mut holder, 7);
+    assert_eq!(drain(&mut holder), [released(7, 2, ReleaseWhy::DeviceFault)]);
+    assert!(holder.is_at_rest());
 }
 
 #[test]

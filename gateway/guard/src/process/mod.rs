@@ -357,9 +357,8 @@ impl Guard {
             tracing::info!("the relay guard ends with every output at rest");
             return Ok(());
         }
-        let held = self.holder.outputs().into_iter().filter(|o| o.lease.is_some());
         Err(GuardError::NotAtRest {
-            outputs: held.map(|o| o.output).collect(),
+            outputs: self.holder.not_at_rest().cloned().collect(),
         })
     }
 

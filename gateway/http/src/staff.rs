@@ -3,6 +3,8 @@
 //! A list shows cards and numbers masked; an export shows them whole, with digests of codes and PINs. Lines are taken
 //! as `doorline people import` takes them, as many as fit into a request.
 
+use std::sync::Arc;
+
 use gateway_core::UserEvent;
 use gateway_people::{Form, Import, People, PeopleError, ask_of};
 use http::{HeaderValue, StatusCode, header};
@@ -38,17 +40,17 @@ fn no_content() -> Response {
     response
 }
 
-fn note(app: &App, ask: &Ask, text: String) -> Result<(), Problem> {
-    let by = ask.principal()?.name().to_owned();
-    app.journal(UserEvent::PeopleChanged { by, text });
-    Ok(())
+/// Journals what whoever asks has done. It may be called after they went away.
+fn note(app: &Arc<App>, ask: &Ask) -> Result<impl FnOnce(String) + Send + 'static + use<>, Problem> {
+    let (app, by) = (Arc::clone(app), ask.principal()?.name().to_owned());
+    Ok(move |text| app.journal(UserEvent::PeopleChanged { by, text }))
 }
 
 pub(crate) async fn list(app: &App) -> Result<Response, Problem> {
     answer(StatusCode::OK, &json!({ "people": people(app)?.list().await }))
 }
 
-pub(crate) async fn export(app: &App, ask: &Ask) -> Result<Response, Problem> {
+pub(crate) async fn export(app: &Arc<App>, ask: &Ask) -> Result<Response, Problem> {
     let mut query = ask.query()?;
     let form = query.take_with("format", "csv or json", |text| match text {
         "csv" => Some(Form::Csv),
@@ -57,8 +59,9 @@ pub(crate) async fn export(app: &App, ask: &Ask) -> Result<Response, Problem> {
     })?;
     query.finish()?;
     let form = form.unwrap_or(Form::Json);
+    let note = note(app, ask)?;
     let text = people(app)?.export(form).await;
-    note(app, ask, "everybody was exported".to_owned())?;
+    note("everybody was exported".to_owned());
     let mut response = Response::new(text.into());
     let kind = match form {
         Form::Csv => "text/csv; charset=utf-8",
@@ -70,7 +73,7 @@ pub(crate) async fn export(app: &App, ask: &Ask) -> Result<Response, Problem> {
     Ok(response)
 }
 
-pub(crate) async fn import(app: &App, ask: &Ask) -> Result<Response, Problem> {
+pub(crate) async fn import(app: &Arc<App>, ask: &Ask) -> Result<Response, Problem> {
     let lines: Value = ask.json()?;
     let mut query = ask.query()?;
     let flag = |text: &str| (text == "1").then_some(true);
@@ -81,7 +84,9 @@ pub(crate) async fn import(app: &App, ask: &Ask) -> Result<Response, Problem> {
     query.finish()?;
     // one person is a list of one
     let lines = if lines.is_array() { lines } else { json!([lines]) };
-    let report = match people(app)?.import(lines.to_string(), how).await {
+    let note = note(app, ask)?;
+    let imported = people(app)?.import(lines.to_string(), how, |report| note(report.to_string()));
+    let report = match imported.await {
         Ok(report) => report,
         Err(PeopleError::Faults { count, faults, .. }) => {
             let faults: Vec<Value> = faults
@@ -93,9 +98,6 @@ pub(crate) async fn import(app: &App, ask: &Ask) -> Result<Response, Problem> {
         }
         Err(error) => return Err(refused(&error)),
     };
-    if !how.dry_run {
-        note(app, ask, report.to_string())?;
-    }
     let codes: Vec<Value> = report
         .made
         .iter()
@@ -111,20 +113,19 @@ pub(crate) async fn import(app: &App, ask: &Ask) -> Result<Response, Problem> {
     answer(StatusCode::OK, &told)
 }
 
-pub(crate) async fn remove_person(app: &App, ask: &Ask) -> Result<Response, Problem> {
+pub(crate) async fn remove_person(app: &Arc<App>, ask: &Ask) -> Result<Response, Problem> {
     let id = ask.captured(0);
-    people(app)?.remove_person(id).await.map_err(|e| refused(&e))?;
-    note(app, ask, format!("person {id} was removed"))?;
+    let (note, text) = (note(app, ask)?, format!("person {id} was removed"));
+    let removed = people(app)?.remove_person(id, |_| note(text)).await;
+    removed.map_err(|e| refused(&e))?;
     Ok(no_content())
 }
 
-pub(crate) async fn remove_credential(app: &App, ask: &Ask) -> Result<Response, Problem> {
+pub(crate) async fn remove_credential(app: &Arc<App>, ask: &Ask) -> Result<Response, Problem> {
     let id = ask.captured(0);
-    people(app)?
-        .remove_credential(id)
-        .await
-        .map_err(|e| refused(&e))?;
-    note(app, ask, format!("credential {id} was withdrawn"))?;
+    let (note, text) = (note(app, ask)?, format!("credential {id} was withdrawn"));
+    let removed = people(app)?.remove_credential(id, |_| note(text)).await;
+    removed.map_err(|e| refused(&e))?;
     Ok(no_content())
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use gateway_access::{Change, PinKey};
 use gateway_core::{CredentialId, PersonId};
 use gateway_store::{Edit, PutError, Records};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
 use crate::line::{self, LineFault};
 use crate::plan::{NewCode, Planner, SiteNames};
@@ -101,7 +101,35 @@ struct Inner {
     records: Records,
     site: RwLock<Arc<SiteNames>>,
     /// One change at a time, so that each is checked against all before it.
-    turn: Mutex<()>,
+    turn: Arc<Mutex<()>>,
+}
+
+impl Inner {
+    /// Returns once it is on the medium.
+    async fn write(&self, edits: Vec<Edit>) -> Result<(), PeopleError> {
+        if edits.is_empty() {
+            return Ok(());
+        }
+        let ticket = self.records.put_all(edits)?;
+        ticket.durable().await.map_err(|_| PutError::NotDurable)?;
+        Ok(())
+    }
+
+    /// Returns once the decision goes by it.
+    async fn tell(&self, changes: Vec<Change>) -> Result<(), PeopleError> {
+        // In small parts: between them the core does what it is for.
+        let mut changes = changes.into_iter();
+        loop {
+            let part: Vec<Change> = changes.by_ref().take(PART).collect();
+            if part.is_empty() {
+                return Ok(());
+            }
+            let (done, taken) = oneshot::channel();
+            let told = self.changes.send(Changed { changes: part, done }).await;
+            told.map_err(|_| PeopleError::CoreGone)?;
+            taken.await.map_err(|_| PeopleError::CoreGone)?;
+        }
+    }
 }
 
 /// People and credentials. Cheap to clone.
@@ -117,7 +145,7 @@ impl People {
             key,
             records,
             site: RwLock::default(),
-            turn: Mutex::new(()),
+            turn: Arc::default(),
         }))
     }
 
@@ -129,10 +157,18 @@ impl People {
     /// Takes lines of CSV or JSON: adds people and credentials, and changes those that are there. Either all of it is
     /// done or nothing. Returns once it is on the medium and the decision goes by it.
     ///
+    /// What was begun is carried to its end although the caller drops the future. `note` is called once the change is
+    /// on the medium; a dry run does not call it.
+    ///
     /// # Errors
     /// [`PeopleError::Faults`] tells every bad line.
-    pub async fn import(&self, text: String, how: Import) -> Result<Report, PeopleError> {
-        let _turn = self.0.turn.lock().await;
+    pub async fn import(
+        &self,
+        text: String,
+        how: Import,
+        note: impl FnOnce(&Report) + Send + 'static,
+    ) -> Result<Report, PeopleError> {
+        let turn = Arc::clone(&self.0.turn).lock_owned().await;
         let me = self.clone();
         let planned = tokio::task::spawn_blocking(move || me.plan(&text, how.replace));
         let (old, new, made, lines) = planned.await.map_err(|_| PeopleError::CoreGone)??;
@@ -142,8 +178,7 @@ impl People {
             report.made.clear();
             return Ok(report);
         }
-        self.commit(edits, changes).await?;
-        Ok(report)
+        self.commit(turn, (edits, changes, report), note).await
     }
 
     fn plan(&self, text: &str, replace: bool) -> Result<(State, State, Vec<NewCode>, usize), PeopleError> {
@@ -170,13 +205,17 @@ impl People {
         Ok((old, new, made, lines.len()))
     }
 
-    /// Removes a person with all their credentials.
+    /// Removes a person with all their credentials. Goes to its end, and calls `note`, as [`import`](Self::import) does.
     ///
     /// # Errors
     /// [`PeopleError`].
-    pub async fn remove_person(&self, id: &str) -> Result<(), PeopleError> {
+    pub async fn remove_person(
+        &self,
+        id: &str,
+        note: impl FnOnce(&Report) + Send + 'static,
+    ) -> Result<(), PeopleError> {
         let id = id.to_owned();
-        self.remove(move |state| {
+        let change = move |state: &mut State| {
             let gone = state.people.remove(&id).is_some();
             let before = state.credentials.len();
             state
@@ -185,17 +224,21 @@ impl People {
             (gone || state.credentials.len() < before)
                 .then_some(())
                 .ok_or(PeopleError::Unknown { id, what: "person" })
-        })
-        .await
+        };
+        self.remove(change, note).await
     }
 
-    /// Withdraws a credential.
+    /// Withdraws a credential. Goes to its end, and calls `note`, as [`import`](Self::import) does.
     ///
     /// # Errors
     /// [`PeopleError`].
-    pub async fn remove_credential(&self, id: &str) -> Result<(), PeopleError> {
+    pub async fn remove_credential(
+        &self,
+        id: &str,
+        note: impl FnOnce(&Report) + Send + 'static,
+    ) -> Result<(), PeopleError> {
         let id = id.to_owned();
-        self.remove(move |state| {
+        let change = move |state: &mut State| {
             state
                 .credentials
                 .remove(&id)
@@ -204,15 +247,16 @@ impl People {
                     id,
                     what: "credential",
                 })
-        })
-        .await
+        };
+        self.remove(change, note).await
     }
 
     async fn remove(
         &self,
         change: impl FnOnce(&mut State) -> Result<(), PeopleError> + Send + 'static,
+        note: impl FnOnce(&Report) + Send + 'static,
     ) -> Result<(), PeopleError> {
-        let _turn = self.0.turn.lock().await;
+        let turn = Arc::clone(&self.0.turn).lock_owned().await;
         let records = self.0.records.clone();
         let planned = tokio::task::spawn_blocking(move || {
             let old = State::load(&records);
@@ -223,29 +267,28 @@ impl People {
             Ok::<_, PeopleError>((old, new))
         });
         let (old, new) = planned.await.map_err(|_| PeopleError::CoreGone)??;
-        let (edits, changes, _) = difference(&old, &new);
-        self.commit(edits, changes).await
+        self.commit(turn, difference(&old, &new), note).await?;
+        Ok(())
     }
 
     /// On the medium first, then in force, then acknowledged.
-    async fn commit(&self, edits: Vec<Edit>, changes: Vec<Change>) -> Result<(), PeopleError> {
-        if edits.is_empty() {
-            return Ok(());
-        }
-        let ticket = self.0.records.put_all(edits)?;
-        ticket.durable().await.map_err(|_| PutError::NotDurable)?;
-        // In small parts: between them the core does what it is for.
-        let mut changes = changes.into_iter();
-        loop {
-            let part: Vec<Change> = changes.by_ref().take(PART).collect();
-            if part.is_empty() {
-                return Ok(());
-            }
-            let (done, taken) = oneshot::channel();
-            let told = self.0.changes.send(Changed { changes: part, done }).await;
-            told.map_err(|_| PeopleError::CoreGone)?;
-            taken.await.map_err(|_| PeopleError::CoreGone)?;
-        }
+    async fn commit(
+        &self,
+        turn: OwnedMutexGuard<()>,
+        (edits, changes, report): Difference,
+        note: impl FnOnce(&Report) + Send + 'static,
+    ) -> Result<Report, PeopleError> {
+        let inner = Arc::clone(&self.0);
+        // A task of its own: were the change dropped halfway with the request it came by, the records would have it
+        // and the core would not. Who was blocked would still get in, and asking again would find nothing to change.
+        let task = tokio::spawn(async move {
+            let _turn = turn;
+            inner.write(edits).await?;
+            note(&report);
+            inner.tell(changes).await?;
+            Ok(report)
+        });
+        task.await.map_err(|_| PeopleError::CoreGone)?
     }
 
     /// Everybody, with cards and numbers masked.
@@ -283,8 +326,11 @@ fn faults(faults: Vec<LineFault>) -> PeopleError {
     }
 }
 
+/// For the records, for the core, and for whoever asked.
+type Difference = (Vec<Edit>, Vec<Change>, Report);
+
 /// The edits and changes that make one state of the other.
-fn difference(old: &State, new: &State) -> (Vec<Edit>, Vec<Change>, Report) {
+fn difference(old: &State, new: &State) -> Difference {
     let mut edits = Vec::new();
     let mut changes = Vec::new();
     let mut report = Report::default();

@@ -68,7 +68,12 @@ fn house(fake: &FakeIo) -> (House, tokio::task::JoinHandle<Directory>) {
 }
 
 async fn import(house: &House, text: &str) -> Result<String, Vec<String>> {
-    told(house.people.import(text.to_owned(), Import::default()).await)
+    told(
+        house
+            .people
+            .import(text.to_owned(), Import::default(), |_| ())
+            .await,
+    )
 }
 
 fn told(result: Result<gateway_people::Report, PeopleError>) -> Result<String, Vec<String>> {
@@ -114,7 +119,7 @@ async fn what_was_imported_is_exported_and_imported_again_without_a_change() {
             replace: true,
             ..Import::default()
         };
-        let again = told(house.people.import(text, how).await).expect("no faults");
+        let again = told(house.people.import(text, how, |_| ()).await).expect("no faults");
         assert_eq!(
             again,
             "people: 0 new, 0 changed, 0 removed; credentials: 0 new, 0 changed, 0 removed"
@@ -181,7 +186,13 @@ erik,,,key,1,,,,,,
         dry_run: true,
         replace: true,
     };
-    let would = told(house.people.import("person\nfred\n".to_owned(), dry).await).expect("no faults");
+    let would = told(
+        house
+            .people
+            .import("person\nfred\n".to_owned(), dry, |_| ())
+            .await,
+    )
+    .expect("no faults");
     assert_eq!(
         would,
         "people: 1 new, 0 changed, 2 removed; credentials: 0 new, 0 changed, 5 removed"
@@ -195,7 +206,7 @@ async fn a_code_that_is_drawn_is_free_and_told_once() {
     let text = "kind,value,doors,uses\ncode,new,front,1\ncode,new:4,back,\n".to_owned();
     let report = house
         .people
-        .import(text, Import::default())
+        .import(text, Import::default(), |_| ())
         .await
         .expect("no faults");
     let lengths: Vec<usize> = report
@@ -238,13 +249,17 @@ async fn changes_and_removals_count_at_once_and_a_used_code_stays_used() {
         .export(Form::Csv)
         .await
         .replace(",1,1,keypad", ",1,0,keypad");
-    told(first.people.import(copy, Import::default()).await).expect("no faults");
+    told(first.people.import(copy, Import::default(), |_| ()).await).expect("no faults");
     import(&first, "person,blocked,groups\nbob,yes,-\n")
         .await
         .expect("no faults");
-    first.people.remove_person("alice").await.expect("she was there");
+    first
+        .people
+        .remove_person("alice", |_| ())
+        .await
+        .expect("she was there");
     assert!(matches!(
-        first.people.remove_person("alice").await,
+        first.people.remove_person("alice", |_| ()).await,
         Err(PeopleError::Unknown { .. })
     ));
     drop(first.people);
@@ -263,7 +278,7 @@ async fn changes_and_removals_count_at_once_and_a_used_code_stays_used() {
     );
     second
         .people
-        .remove_credential(&code.credential)
+        .remove_credential(&code.credential, |_| ())
         .await
         .expect("it was there");
     let (kept, _) = directory(second.store.records(), key());
@@ -289,7 +304,11 @@ async fn power_cuts_lose_no_acknowledged_credential_revocation_or_use_and_leave_
                 if round % 3 == 2 {
                     let gone = there.iter().next().cloned().expect("there are some");
                     doubtful = (BTreeSet::new(), BTreeSet::from([gone.clone()]));
-                    house.people.remove_credential(&gone).await.expect("it is there");
+                    house
+                        .people
+                        .remove_credential(&gone, |_| ())
+                        .await
+                        .expect("it is there");
                     there.remove(&gone);
                     used.remove(&gone);
                     let (id, times) = (there.iter().last().cloned().expect("more"), round + 1);
@@ -308,7 +327,7 @@ async fn power_cuts_lose_no_acknowledged_credential_revocation_or_use_and_leave_
                     let text = format!("person,credential,kind,value,doors,uses\n{lines}");
                     house
                         .people
-                        .import(text, Import::default())
+                        .import(text, Import::default(), |_| ())
                         .await
                         .expect("no faults");
                     there.extend(new);
@@ -373,7 +392,7 @@ async fn a_row_of_another_version_opens_nothing_and_is_left_alone() {
         replace: true,
         ..Import::default()
     };
-    told(house.people.import("person\nann\n".to_owned(), how).await).expect("no faults");
+    told(house.people.import("person\nann\n".to_owned(), how, |_| ()).await).expect("no faults");
     let entry = house
         .store
         .records()
@@ -383,4 +402,88 @@ async fn a_row_of_another_version_opens_nothing_and_is_left_alone() {
     let mut directory = Directory::new(key());
     directory.apply(Change::CredentialGone("c-face".parse().expect("a name")));
     assert!(directory.is_empty());
+}
+
+/// A request that is dropped once the records have its change: who is blocked is blocked, and it is noted.
+#[tokio::test]
+async fn a_change_whose_caller_went_away_reaches_the_core_and_is_noted() {
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+    let store = open(&FakeIo::new());
+    let (to_core, mut changes) = mpsc::channel::<Changed>(1);
+    let people = People::new(store.records().clone(), key(), to_core.clone());
+    people.set_site(site());
+    let fill = || {
+        let (done, _) = tokio::sync::oneshot::channel();
+        let changes = Vec::new();
+        to_core.try_send(Changed { changes, done }).expect("it is empty");
+    };
+    // the core is busy, so that neither change can be with it when its caller goes
+    fill();
+    let (note, noted) = tokio::sync::oneshot::channel();
+    let text = "person,blocked,kind,value\nann,yes,card,\"1,1\"\n".to_owned();
+    let import = people.import(text, Import::default(), move |report| {
+        drop(note.send(report.to_string()));
+    });
+    let there = |kind, is: bool| {
+        let records = store.records();
+        async move {
+            while records.list(kind).is_empty() == is {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        }
+    };
+    tokio::select! {
+        _ = import => panic!("the core has not answered"),
+        () = there("person", true) => {}
+    }
+    let mut told = Vec::new();
+    while told.is_empty() {
+        let part = tokio::time::timeout(PATIENCE, changes.recv()).await;
+        let Changed { changes, done } = part.expect("the change comes").expect("it is open");
+        told.extend(changes);
+        let _ = done.send(());
+    }
+    assert!(
+        told.iter()
+            .any(|change| matches!(change, Change::Person(person) if person.blocked)),
+        "{told:?}"
+    );
+    assert_eq!(
+        noted.await.expect("it is noted"),
+        "people: 1 new, 0 changed, 0 removed; credentials: 1 new, 0 changed, 0 removed"
+    );
+
+    fill();
+    let (note, noted) = tokio::sync::oneshot::channel();
+    let removal = people.remove_person("ann", move |_| note.send(()).expect("it is awaited"));
+    tokio::select! {
+        _ = removal => panic!("the core has not answered"),
+        () = there("person", false) => {}
+    }
+    // the next change waits for its turn until the core has the one before
+    let next = people.import("person\nbob\n".to_owned(), Import::default(), |_| ());
+    let core = async {
+        let mut told = Vec::new();
+        while told.len() < 3 {
+            let Changed { changes, done } = changes.recv().await.expect("it is open");
+            told.extend(changes);
+            let _ = done.send(());
+        }
+        told
+    };
+    let both = tokio::time::timeout(PATIENCE, async { tokio::join!(next, core) }).await;
+    let (next, told) = both.expect("both changes come");
+    next.expect("no faults");
+    assert!(
+        matches!(
+            &told[..],
+            [
+                Change::CredentialGone(_),
+                Change::PersonGone(_),
+                Change::Person(_)
+            ]
+        ),
+        "{told:?}"
+    );
+    noted.await.expect("it is noted");
 }

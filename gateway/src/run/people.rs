@@ -182,13 +182,10 @@ impl Desk {
                     replace: flag("replace"),
                 };
                 let body = text(&request, "body")?.to_owned();
-                match people.import(body, how).await {
-                    Ok(report) => {
-                        if !how.dry_run {
-                            self.note(report.to_string());
-                        }
-                        Ok(shown(&report))
-                    }
+                let desk = self.clone();
+                let imported = people.import(body, how, move |report| desk.note(report.to_string()));
+                match imported.await {
+                    Ok(report) => Ok(shown(&report)),
                     Err(PeopleError::Faults { count, faults, .. }) => {
                         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
                         Ok(json!({ "faults": faults, "count": count }))
@@ -198,14 +195,15 @@ impl Desk {
             }
             "people-list" => serde_json::to_value(people.list().await).map_err(|e| e.to_string()),
             "people-remove" => {
+                let what = ["person", "credential"].map(|key| optional(&request, key).unwrap_or_default());
+                let (desk, what) = (self.clone(), format!("removed: {}", what.concat()));
+                let note = move |_: &Report| desk.note(what);
                 let removed = match (optional(&request, "person"), optional(&request, "credential")) {
-                    (Some(person), _) => people.remove_person(person).await,
-                    (None, Some(credential)) => people.remove_credential(credential).await,
+                    (Some(person), _) => people.remove_person(person, note).await,
+                    (None, Some(credential)) => people.remove_credential(credential, note).await,
                     (None, None) => return Err("a person or a credential is needed".to_owned()),
                 };
                 removed.map_err(|e| said(&e))?;
-                let what = ["person", "credential"].map(|key| optional(&request, key).unwrap_or_default());
-                self.note(format!("removed: {}", what.concat()));
                 Ok(Value::Null)
             }
             other => Err(format!(

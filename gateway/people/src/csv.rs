@@ -8,8 +8,17 @@ pub(crate) struct Table {
     pub(crate) lines: Vec<(usize, Vec<String>)>,
 }
 
+/// How much is read: what is more is refused as soon as it is met, and takes no memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Most {
+    /// Cells of a line.
+    pub(crate) cells: usize,
+    /// Lines after the head line.
+    pub(crate) lines: usize,
+}
+
 /// Reads a table; empty lines are passed over. The error says what is wrong and in which line.
-pub(crate) fn read(text: &str) -> Result<Table, (usize, String)> {
+pub(crate) fn read(text: &str, most: Most) -> Result<Table, (usize, String)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let first = text.lines().next().unwrap_or_default();
     let between = if first.contains(',') || !first.contains(';') {
@@ -20,6 +29,7 @@ pub(crate) fn read(text: &str) -> Result<Table, (usize, String)> {
     let mut rows = Rows {
         between,
         line: 1,
+        most: most.cells,
         rest: text.chars().peekable(),
     };
     let mut head = None;
@@ -30,6 +40,10 @@ pub(crate) fn read(text: &str) -> Result<Table, (usize, String)> {
         }
         match head {
             None => head = Some(row.iter().map(|cell| cell.trim().to_ascii_lowercase()).collect()),
+            Some(_) if lines.len() == most.lines => {
+                let text = format!("too many lines, at most {} are allowed at once", most.lines);
+                return Err((number, text));
+            }
             Some(_) => lines.push((number, row)),
         }
     }
@@ -46,6 +60,8 @@ type Row = (usize, Vec<String>);
 struct Rows<'a> {
     between: char,
     line: usize,
+    /// Cells of a line.
+    most: usize,
     rest: std::iter::Peekable<std::str::Chars<'a>>,
 }
 
@@ -57,6 +73,10 @@ impl Rows<'_> {
         }
         let mut row = Vec::new();
         loop {
+            if row.len() == self.most {
+                let text = format!("too many columns, at most {} are allowed", self.most);
+                return Err((number, text));
+            }
             row.push(self.cell(number)?);
             match self.rest.next() {
                 Some(c) if c == self.between => {}
@@ -131,6 +151,12 @@ pub(crate) fn cell(text: &str) -> String {
 mod tests {
     use super::*;
 
+    const MOST: Most = Most { cells: 4, lines: 5 };
+
+    fn read(text: &str) -> Result<Table, (usize, String)> {
+        super::read(text, MOST)
+    }
+
     fn rows(text: &str) -> Vec<(usize, Vec<String>)> {
         read(text).expect("reads").lines
     }
@@ -157,6 +183,29 @@ mod tests {
         assert_eq!(read("a,b\n\"x").expect_err("broken").0, 2);
         assert_eq!(read("a,b\n1,2\n\"x\"y,2\n").expect_err("broken").0, 3);
         assert!(read("").is_err());
+    }
+
+    #[test]
+    fn what_is_too_much_is_refused_where_it_begins() {
+        let refused = |text: &str| read(text).expect_err("too much");
+        assert_eq!(rows("a,b,c,d\n1,2,3,4\n").len(), 1);
+        assert_eq!(
+            refused("a,b\n1,2\n1,2,3,4,5"),
+            (3, "too many columns, at most 4 are allowed".to_owned())
+        );
+        assert_eq!(rows("a\n1\n2\n\n3\n4\n5\n\n").len(), 5);
+        assert_eq!(
+            refused("a\n1\n2\n\n3\n4\n5\n6\n"),
+            (8, "too many lines, at most 5 are allowed at once".to_owned())
+        );
+        // it stops there: what follows, which is broken, is not read any more
+        assert_eq!(refused(",,,,,,,\"x").0, 1);
+        assert!(refused(",,,,\"x").1.starts_with("too many columns"));
+        assert!(
+            refused("a\n1\n2\n3\n4\n5\n6\n\"x")
+                .1
+                .starts_with("too many lines")
+        );
     }
 
     #[test]

@@ -105,10 +105,11 @@ pub(crate) fn read(text: &str) -> Result<Vec<Line>, Vec<LineFault>> {
 }
 
 fn read_csv(text: &str) -> Result<Vec<Line>, Vec<LineFault>> {
-    let table = csv::read(text).map_err(|(line, text)| vec![whole(line, text)])?;
-    if table.lines.len() > LINES {
-        return Err(too_many(table.lines.len()));
-    }
+    let most = csv::Most {
+        cells: COLUMNS.len() + 1,
+        lines: LINES,
+    };
+    let table = csv::read(text, most).map_err(|(line, text)| vec![whole(line, text)])?;
     let mut faults = Vec::new();
     let mut head = Vec::new();
     for name in &table.head {

@@ -476,13 +476,16 @@ pub(crate) enum PeopleAct {
         format: PeopleForm,
     },
     /// Read lines of CSV or JSON (- for standard input). Every bad line is told; then nothing is done.
+    ///
+    /// What is empty or not there stays as it was; - clears it, and so do null and an empty list of JSON.
     Import {
         /// File.
         file: PathBuf,
         /// Check everything and change nothing.
         #[arg(long)]
         dry_run: bool,
-        /// Who stands in no line is removed.
+        /// The file is all there is: who stands in no line is removed, and what is empty or not there means none:
+        /// no groups, no doors, no schedule, no end, not blocked. Values and uses of credentials stay.
         #[arg(long)]
         replace: bool,
     },

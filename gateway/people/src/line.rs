@@ -26,6 +26,12 @@ pub(crate) const COLUMNS: [&str; 16] = [
     "at",
 ];
 
+/// Columns that always say which person or credential is meant, or count: there is nothing to clear.
+const KEPT: [&str; 5] = ["person", "credential", "kind", "value", "used"];
+
+/// What clears a column.
+pub(crate) const CLEAR: &str = "-";
+
 /// Longest text of a cell in characters.
 const CELL: usize = 400;
 /// Lines of one import.
@@ -163,6 +169,12 @@ fn read_json(text: &str) -> Result<Vec<Line>, Vec<LineFault>> {
                 continue;
             };
             match plain(&value) {
+                // null and an empty list say that nothing is to be there; an empty text, as in CSV, says nothing
+                Some(text) if text.trim().is_empty() && !value.is_string() => {
+                    if !KEPT.contains(&name) {
+                        set(&mut line, name, CLEAR, &mut faults);
+                    }
+                }
                 Some(text) => set(&mut line, name, text.trim(), &mut faults),
                 None => {
                     faults.push(line.fault(name, "is neither text, number, true, false nor a list of texts"))
@@ -210,6 +222,16 @@ mod tests {
         let cells = |lines: &[Line]| lines.iter().map(|l| l.cells.clone()).collect::<Vec<_>>();
         assert_eq!(cells(&csv), cells(&json));
         assert_eq!((csv[1].number, json[1].number), (3, 2));
+    }
+
+    #[test]
+    fn null_and_an_empty_list_clear_and_an_empty_text_says_nothing() {
+        let json =
+            r#"[{"person":"ann","name":"","groups":[],"until":null,"doors":[" "],"kind":null,"used":null}]"#;
+        let cells = &read(json).expect("reads")[0].cells;
+        let cleared = [("person", "ann"), ("groups", "-"), ("until", "-"), ("doors", "-")];
+        let cleared = cleared.map(|(name, text)| (name, text.to_owned()));
+        assert_eq!(cells, &BTreeMap::from(cleared));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use gateway_core::{CredentialId, PersonId, Secret, Timestamp};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
-use crate::line::{Line, LineFault};
+use crate::line::{CLEAR, Line, LineFault};
 use crate::row::{CredentialRow, Kind, places};
 use crate::state::State;
 
@@ -62,6 +62,8 @@ pub(crate) struct Planner<'a> {
     made: Vec<NewCode>,
     named: BTreeSet<String>,
     random: Random<'a>,
+    /// The lines are all there is: nothing stays that stands in none of them.
+    replace: bool,
     site: &'a SiteNames,
     state: State,
     touched: BTreeSet<String>,
@@ -78,7 +80,13 @@ const fn class(kind: Kind) -> u8 {
 }
 
 impl<'a> Planner<'a> {
-    pub(crate) fn new(state: State, site: &'a SiteNames, key: &'a PinKey, random: Random<'a>) -> Self {
+    pub(crate) fn new(
+        state: State,
+        site: &'a SiteNames,
+        key: &'a PinKey,
+        random: Random<'a>,
+        replace: bool,
+    ) -> Self {
         let mut planner = Self {
             by_value: BTreeMap::new(),
             faults: Vec::new(),
@@ -87,6 +95,7 @@ impl<'a> Planner<'a> {
             made: Vec::new(),
             named: BTreeSet::new(),
             random,
+            replace,
             site,
             state,
             touched: BTreeSet::new(),
@@ -112,13 +121,13 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Everybody after all lines; who was in no line is gone if `replace`.
-    pub(crate) fn finish(mut self, replace: bool) -> Result<(State, Vec<NewCode>), Vec<LineFault>> {
+    /// Everybody after all lines; who was in no line is gone if they replace.
+    pub(crate) fn finish(mut self) -> Result<(State, Vec<NewCode>), Vec<LineFault>> {
         if !self.faults.is_empty() {
             self.faults.sort_by_key(|fault| fault.line);
             return Err(self.faults);
         }
-        if replace {
+        if self.replace {
             let (named, touched) = (&self.named, &self.touched);
             self.state.people.retain(|id, _| named.contains(id));
             self.state.credentials.retain(|id, _| touched.contains(id));
@@ -135,7 +144,7 @@ impl<'a> Planner<'a> {
     fn person(&mut self, line: &Line) -> Option<String> {
         let Some(id) = line.cell("person") else {
             for column in ["name", "groups", "person-from", "person-until", "blocked"] {
-                if line.cell(column).is_some() {
+                if line.cell(column).is_some_and(|text| text != CLEAR) {
                     self.fault(line, column, "belongs to a person; the column person names it");
                 }
             }
@@ -145,7 +154,10 @@ impl<'a> Planner<'a> {
             self.fault(line, "person", error.to_string());
             return None;
         }
-        let mut row = self.state.people.get(id).cloned().unwrap_or_default();
+        // a person may have several lines: only before the first of them there is nothing
+        let afresh = self.replace && !self.named.contains(id);
+        let old = self.state.people.get(id).filter(|_| !afresh);
+        let mut row = old.cloned().unwrap_or_default();
         if let Some(name) = line.cell("name") {
             row.name = if name == "-" {
                 String::new()
@@ -275,20 +287,27 @@ impl<'a> Planner<'a> {
             (None, None) => self.new_name(),
         };
         let old = old.or_else(|| self.state.credentials.get(&id).cloned());
+        let afresh = self.replace && !self.touched.contains(&id);
+        let kept = old.as_ref().filter(|_| !afresh);
         let owner = person
             .map(str::to_owned)
-            .or_else(|| old.as_ref().and_then(|old| old.person.clone()));
+            .or_else(|| kept.and_then(|old| old.person.clone()));
+        // Nobody's is more than a person's: such a credential is not blocked with anybody, so that is a fault too.
         if let Some(holder) = old.as_ref().and_then(|old| old.person.as_ref())
             && owner.as_ref() != Some(holder)
         {
-            let text = format!("belongs to {holder:?} already; remove it there first");
+            let text = match &owner {
+                Some(_) => format!("belongs to {holder:?} already; remove it there first"),
+                None => format!("is empty, but the credential belongs to {holder:?}; remove it first"),
+            };
             self.fault(line, "person", text);
             return;
         }
         if kind == Kind::Code && !self.is_free(line, &id, digits.as_ref()) {
             return;
         }
-        let mut row = old.unwrap_or(CredentialRow {
+        let before = old.as_ref().map(slot);
+        let mut row = old.filter(|_| !afresh).unwrap_or(CredentialRow {
             doors: BTreeSet::new(),
             from: None,
             heads: Vec::new(),
@@ -300,10 +319,11 @@ impl<'a> Planner<'a> {
             uses: None,
             value: String::new(),
         });
-        let before = slot(&row);
         (row.kind, row.person, row.value, row.heads) = (kind, owner, value, heads);
         self.details(line, &id, &mut row);
-        if self.by_value.get(&before) == Some(&id) {
+        if let Some(before) = before
+            && self.by_value.get(&before) == Some(&id)
+        {
             self.by_value.remove(&before);
         }
         self.by_value.insert(slot(&row), id.clone());

@@ -67,7 +67,8 @@ pub enum PeopleError {
 pub struct Import {
     /// Check everything and change nothing.
     pub dry_run: bool,
-    /// Who stands in no line is removed.
+    /// The lines are all there is: who stands in no line is removed, and what a line leaves empty is as it would be for
+    /// somebody new. Names of credentials, their values, and how often they were used stay.
     pub replace: bool,
 }
 
@@ -193,11 +194,11 @@ impl People {
             }
             u64::from_le_bytes(bytes)
         };
-        let mut planner = Planner::new(old.clone(), &site, &self.0.key, &mut random);
+        let mut planner = Planner::new(old.clone(), &site, &self.0.key, &mut random, replace);
         for line in &lines {
             planner.line(line);
         }
-        let planned = planner.finish(replace);
+        let planned = planner.finish();
         if let Some(error) = failed {
             return Err(PeopleError::Random(error));
         }

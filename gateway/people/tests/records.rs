@@ -487,3 +487,83 @@ async fn a_change_whose_caller_went_away_reaches_the_core_and_is_noted() {
     );
     noted.await.expect("it is noted");
 }
+
+/// With `replace` an emptied column withdraws; without, it says nothing.
+#[tokio::test]
+async fn an_emptied_column_withdraws_if_the_lines_replace() {
+    let (house, _core) = house(&FakeIo::new());
+    let full = "\
+person,name,groups,person-until,blocked,credential,kind,value,doors,schedule,until,uses,used,at
+ann,Ann,residents,2027-01-01,yes,c-1,card,\"1,1\",front,day,2027-01-01,5,,
+ann,,,,,c-2,code,481216,back,,,3,2,keypad
+";
+    import(&house, full).await.expect("no faults");
+    let before = house.people.export(Form::Json).await;
+    let blank = "\
+person,name,groups,person-until,blocked,credential,kind,value,doors,schedule,until,uses,used,at
+ann,,cleaners,,,c-1,,,,,,,,
+ann,,,,,c-2,,,,,,,,
+";
+    let kept = import(&house, &blank.replace("cleaners", "")).await;
+    assert!(kept.expect("no faults").starts_with("people: 0 new, 0 changed"));
+    assert_eq!(house.people.export(Form::Json).await, before);
+    let replace = |text: &str| {
+        let how = Import {
+            replace: true,
+            ..Import::default()
+        };
+        house.people.import(text.to_owned(), how, |_| ())
+    };
+    let faults = told(replace("credential,doors\nc-1,front\n").await).expect_err("it was ann's");
+    assert!(
+        faults[0].starts_with("line 2, person: is empty, but the credential belongs to \"ann\""),
+        "{faults:?}"
+    );
+    assert_eq!(house.people.export(Form::Json).await, before);
+    let done = told(replace(blank).await).expect("no faults");
+    assert_eq!(
+        done,
+        "people: 0 new, 1 changed, 0 removed; credentials: 0 new, 2 changed, 0 removed"
+    );
+    let after: serde_json::Value =
+        serde_json::from_str(&house.people.export(Form::Json).await).expect("JSON");
+    let before: serde_json::Value = serde_json::from_str(&before).expect("JSON");
+    // the group of the first line is there after the second, which leaves it empty
+    assert_eq!(
+        after,
+        serde_json::json!([
+            { "person": "ann", "groups": "cleaners", "credential": "c-1", "kind": "card", "value": "1,00001" },
+            {
+                "person": "ann", "groups": "cleaners", "credential": "c-2", "kind": "code",
+                "value": before[1]["value"], "used": "2",
+            },
+        ])
+    );
+    // the place of the value is still known
+    assert!(
+        import(&house, "kind,value,doors\ncode,4812,front\n")
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn null_and_an_empty_list_of_json_clear() {
+    let (house, _core) = house(&FakeIo::new());
+    let full = r#"[{"person":"ann","name":"Ann","groups":["residents"],"credential":"c-1","kind":"card","value":"1,1",
+        "doors":["front"],"until":"2027-01-01","uses":5}]"#;
+    import(&house, full).await.expect("no faults");
+    let clear = r#"[{"person":"ann","name":"","groups":[],"credential":"c-1","kind":null,"value":null,"doors":[],
+        "schedule":null,"until":null,"uses":null,"used":null,"at":null}]"#;
+    import(&house, clear).await.expect("no faults");
+    let left: serde_json::Value = serde_json::from_str(&house.people.export(Form::Json).await).expect("JSON");
+    assert_eq!(
+        left,
+        serde_json::json!([
+            { "person": "ann", "name": "Ann", "credential": "c-1", "kind": "card", "value": "1,00001" },
+        ])
+    );
+    // nobody's credential may say so of every column of a person
+    let nobody = r#"{"person":null,"name":null,"groups":[],"kind":"card","value":"2,2","doors":["front"]}"#;
+    import(&house, &format!("[{nobody}]")).await.expect("no faults");
+}

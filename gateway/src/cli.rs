@@ -484,8 +484,8 @@ pub(crate) enum PeopleAct {
         /// Check everything and change nothing.
         #[arg(long)]
         dry_run: bool,
-        /// The file is all there is: who stands in no line is removed, and what is empty or not there means none:
-        /// no groups, no doors, no schedule, no end, not blocked. Values and uses of credentials stay.
+        /// The file is all there is: who stands in no line is removed, and groups and doors that are empty or not there
+        /// mean none. A block, schedule, end or number of uses is lifted by a word only (no, -), never by an empty cell.
         #[arg(long)]
         replace: bool,
     },

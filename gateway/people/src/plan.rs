@@ -156,8 +156,12 @@ impl<'a> Planner<'a> {
         }
         // a person may have several lines: only before the first of them there is nothing
         let afresh = self.replace && !self.named.contains(id);
-        let old = self.state.people.get(id).filter(|_| !afresh);
-        let mut row = old.cloned().unwrap_or_default();
+        let mut row = self.state.people.get(id).cloned().unwrap_or_default();
+        if afresh {
+            // rights go with their cells; a restriction that was set is lifted by a word only
+            row.groups.clear();
+            row.name.clear();
+        }
         if let Some(name) = line.cell("name") {
             row.name = if name == "-" {
                 String::new()
@@ -307,7 +311,7 @@ impl<'a> Planner<'a> {
             return;
         }
         let before = old.as_ref().map(slot);
-        let mut row = old.filter(|_| !afresh).unwrap_or(CredentialRow {
+        let mut row = old.unwrap_or(CredentialRow {
             doors: BTreeSet::new(),
             from: None,
             heads: Vec::new(),
@@ -319,6 +323,9 @@ impl<'a> Planner<'a> {
             uses: None,
             value: String::new(),
         });
+        if afresh {
+            row.doors.clear();
+        }
         (row.kind, row.person, row.value, row.heads) = (kind, owner, value, heads);
         self.details(line, &id, &mut row);
         if let Some(before) = before

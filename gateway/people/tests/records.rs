@@ -488,7 +488,7 @@ async fn a_change_whose_caller_went_away_reaches_the_core_and_is_noted() {
     noted.await.expect("it is noted");
 }
 
-/// With `replace` an emptied column withdraws; without, it says nothing.
+/// With `replace` an emptied column withdraws rights, and lifts no restriction; without, it says nothing.
 #[tokio::test]
 async fn an_emptied_column_withdraws_if_the_lines_replace() {
     let (house, _core) = house(&FakeIo::new());
@@ -532,10 +532,15 @@ ann,,,,,c-2,,,,,,,,
     assert_eq!(
         after,
         serde_json::json!([
-            { "person": "ann", "groups": "cleaners", "credential": "c-1", "kind": "card", "value": "1,00001" },
             {
-                "person": "ann", "groups": "cleaners", "credential": "c-2", "kind": "code",
-                "value": before[1]["value"], "used": "2",
+                "person": "ann", "groups": "cleaners", "person-until": before[0]["person-until"], "blocked": "yes",
+                "credential": "c-1", "kind": "card", "value": "1,00001", "schedule": "day",
+                "until": before[0]["until"], "uses": "5",
+            },
+            {
+                "person": "ann", "groups": "cleaners", "person-until": before[0]["person-until"], "blocked": "yes",
+                "credential": "c-2", "kind": "code", "value": before[1]["value"], "uses": "3", "used": "2",
+                "at": "keypad",
             },
         ])
     );

@@ -63,7 +63,7 @@ pub(super) fn decode(args: &Decode) -> anyhow::Result<Said> {
     };
     let mut text = String::new();
     let mut bursts = Vec::new();
-    // no code is known here, so that only `#`, eight keys or a pause end an entry, and `*` begins anew
+    // no code is known here, so that `#`, `*`, eight keys or a pause end an entry
     let mut collector = DigitCollector::new(KeyUse::default());
     let mut entries = Vec::new();
     for frame in &frames {
@@ -129,7 +129,7 @@ mod tests {
         for width in [Width::Four, Width::Eight] {
             let keys = "47*11#9".to_owned();
             let made = encode(&Encode { keys, width }).expect("keys");
-            assert_eq!(said(made.text.trim())["codes"], json!(["11", "9"]));
+            assert_eq!(said(made.text.trim())["codes"], json!(["47", "11", "9"]));
         }
         assert_eq!(said("1100 11110001")["bursts"][0]["misread"], "key");
         assert!(

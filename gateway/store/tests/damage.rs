@@ -346,7 +346,7 @@ fn a_damaged_snapshot_loses_nothing() {
     assert_eq!(all.len(), 50);
     for (key, entry) in all {
         let k: u64 = key[1..].parse().expect("a number");
-        let newest = (12_950..13_000).find(|n| n % 50 == k).expect("one of them");
+        let newest = (14_950..15_000).find(|n| n % 50 == k).expect("one of them");
         assert_eq!(entry.value, serde_json::json!(newest), "{key}");
     }
     store.close();

@@ -117,8 +117,8 @@ impl ToneDetector {
 
 /// Eight Goertzel filters side by side; their last two states are stored in `s1` and `s2`.
 ///
-/// Not inlined, so that the states are stored as eight in a row: only then they are computed four at a time, which
-/// takes a quarter of the time. It is the dearest part of a call after encryption.
+/// Not inlined, so that the states are stored as eight in a row: then they are computed four at a time, whatever is
+/// around the call.
 #[inline(never)]
 fn goertzel(samples: &[f32; FRAME_SAMPLES], coefficients: &[f32; 8], s1: &mut [f32; 8], s2: &mut [f32; 8]) {
     let (mut last, mut before) = ([0.0f32; 8], [0.0f32; 8]);

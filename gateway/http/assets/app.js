@@ -413,12 +413,17 @@ function drawTimes() {
 function sentence(event) {
   if (!event.record) return event.text;
   const record = event.record;
-  const template = words["k-" + record.kind];
+  // a state that is on or off has a sentence of its own for each
+  const state = record.active ?? record.trusted;
+  const template = words["k-" + record.kind + ":" + state] ?? words["k-" + record.kind];
   const all = view ? [...view.doors, ...view.panels] : [];
   const named = all.find((x) => x.id === record.source);
   const source = named ? named.name : record.source || "";
   if (!template) return record.kind + (source ? " · " + source : "");
-  const value = (name) => (name === "source" ? source : String(record[name] ?? "?"));
+  const value = (name) => {
+    const word = name === "source" ? source : String(record[name] ?? "?");
+    return ["cause", "outcome", "reason", "state"].includes(name) ? words["v-" + word] ?? words["r-" + word] ?? word : word;
+  };
   return template.replace(/\{([a-z_]+)\}/g, (_, name) => value(name));
 }
 

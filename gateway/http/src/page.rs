@@ -112,7 +112,7 @@ fn escape(text: &str) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
-    use gateway_core::Event;
+    use gateway_core::{Cause, Event, LineState, Misread, Refusal};
 
     use super::*;
 
@@ -147,9 +147,23 @@ mod tests {
             let said: BTreeSet<String> = words(language)
                 .keys()
                 .filter(|key| key.starts_with("k-"))
-                .cloned()
+                .filter_map(|key| key.split(':').next())
+                .map(str::to_owned)
                 .collect();
             assert_eq!(said, kinds, "{language:?}");
+        }
+    }
+
+    #[test]
+    fn every_state_and_reason_of_an_event_is_said_in_words() {
+        let states = LineState::ALL.iter().map(|word| word.word());
+        let causes = Cause::ALL.iter().map(|word| word.word());
+        let refusals = Refusal::ALL.iter().map(|word| word.word());
+        let misreads = Misread::ALL.iter().map(|word| word.word());
+        let english = words(Language::En);
+        for word in states.chain(causes).chain(refusals).chain(misreads) {
+            let said = ["v", "r"].map(|kind| english.contains_key(&format!("{kind}-{word}")));
+            assert!(said.contains(&true), "{word}");
         }
     }
 

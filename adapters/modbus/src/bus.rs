@@ -184,6 +184,20 @@ struct Line {
     stream: Option<Box<dyn Stream>>,
 }
 
+/// A request under way. Whoever gives it up half-way leaves no order behind that the network still keeps.
+struct Turn<'a> {
+    ended: bool,
+    line: MutexGuard<'a, Line>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if !self.ended && !self.line.stream.as_ref().is_some_and(|s| s.is_delivered()) {
+            self.line.stream = None;
+        }
+    }
+}
+
 struct Shared {
     claims: Mutex<()>,
     line: Mutex<Line>,
@@ -245,8 +259,13 @@ impl Bus {
 
     /// Asks one board. An answer that does not come leaves the bus to the others.
     pub(crate) async fn ask(&self, unit: u8, request: Request) -> Result<Reply, BusError> {
-        let mut line = self.0.line.lock().await;
-        let reply = self.exchange(&mut line, unit, request).await;
+        let mut turn = Turn {
+            ended: false,
+            line: self.0.line.lock().await,
+        };
+        let reply = self.exchange(&mut turn.line, unit, request).await;
+        turn.ended = true;
+        let line = &mut *turn.line;
         let params = &self.0.params;
         match &reply {
             Ok(_) => line.dirty = false,
@@ -381,5 +400,73 @@ async fn connect(link: &Link) -> Result<Box<dyn Stream>, BusError> {
                 .map_err(|error| failed("the connection cannot be set up", Some(error)))?;
             Ok(Box::new(stream))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::io::ReadBuf;
+
+    use super::*;
+
+    /// A network that takes everything and brings nothing, at once or ever.
+    struct Network {
+        delivers: bool,
+    }
+
+    impl AsyncRead for Network {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Network {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl Stream for Network {
+        fn is_delivered(&self) -> bool {
+            self.delivers
+        }
+    }
+
+    /// Is the connection still there after an order was given up half-way?
+    async fn kept(delivers: bool) -> bool {
+        let bus = Bus::new(BusParams {
+            gap: Duration::ZERO,
+            link: Link::Tcp {
+                framing: Framing::Tcp,
+                host: "board".to_owned(),
+                port: 502,
+            },
+            timeout: Duration::from_millis(500),
+        });
+        bus.0.line.lock().await.stream = Some(Box::new(Network { delivers }));
+        let order = bus.ask(
+            1,
+            Request::WriteCoil {
+                address: 0,
+                value: 0xFF00,
+            },
+        );
+        assert!(timeout(Duration::from_millis(50), order).await.is_err());
+        bus.0.line.lock().await.stream.is_some()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_order_that_is_given_up_half_way_is_not_kept_by_the_network() {
+        assert!(!kept(false).await);
+        assert!(kept(true).await);
     }
 }

@@ -256,7 +256,16 @@ fn passwords(
             ),
         ]
     });
-    let files = accounts.chain(mqtt).chain(radius).chain(directory).chain(dot1x);
+    let notify = config.notify.iter_mut().flat_map(|(id, channel)| {
+        let secrets = channel.secrets().into_iter();
+        secrets.map(move |(key, file, value)| (format!("notify.{id}.{key}-file"), file, value))
+    });
+    let files = accounts
+        .chain(mqtt)
+        .chain(radius)
+        .chain(directory)
+        .chain(dot1x)
+        .chain(notify);
     for (at, file, password) in files {
         let Some(file) = file else { continue };
         match read_secret(&folder.join(file)) {

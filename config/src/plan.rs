@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use gateway_core::{
-    AccountId, CredentialId, DoorId, FormatId, GroupId, HolidaysId, InputId, LineId, ListId, OutputId,
-    PanelId, ReaderId, ScheduleId,
+    AccountId, ChannelId, CredentialId, DoorId, FormatId, GroupId, HolidaysId, InputId, LineId, ListId,
+    OutputId, PanelId, ReaderId, ScheduleId,
 };
 
 use crate::describe::Apply;
@@ -51,6 +51,8 @@ pub enum Component {
     Mqtt,
     /// Address of the port.
     Network,
+    /// A channel of notifications.
+    Notify(ChannelId),
     /// An output.
     Output(OutputId),
     /// A panel.
@@ -88,6 +90,7 @@ impl fmt::Display for Component {
             Self::Logins => f.write_str("logins"),
             Self::Mqtt => f.write_str("mqtt"),
             Self::Network => f.write_str("network"),
+            Self::Notify(id) => write!(f, "notify.{id}"),
             Self::Output(id) => write!(f, "outputs.{id}"),
             Self::Panel(id) => write!(f, "panels.{id}"),
             Self::Reader(id) => write!(f, "readers.{id}"),
@@ -269,6 +272,7 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
             new.directory.as_ref(),
         ));
     }
+    each(&mut steps, &old.notify, &new.notify, Component::Notify);
     if old.dot1x.is_some() || new.dot1x.is_some() {
         steps.push(compare(Component::Dot1x, old.dot1x.as_ref(), new.dot1x.as_ref()));
     }
@@ -339,6 +343,7 @@ const fn appearing(component: &Component) -> Effect {
         | Component::Line(_)
         | Component::Logins
         | Component::Mqtt
+        | Component::Notify(_)
         | Component::Output(_)
         | Component::Panel(_)
         | Component::Reader(_)
@@ -368,6 +373,7 @@ const fn ends(component: &Component) -> &'static str {
         Component::Logins => "everybody logs in anew",
         Component::Mqtt => "the connection ends with its last will",
         Component::Network => "the port stays as it is",
+        Component::Notify(_) => "it tells nothing any more",
         Component::Panel(_) => "its calls end",
         Component::Output(_) => "it is released, then given up",
         Component::Reader(_) => "it is not read any more",
@@ -439,6 +445,7 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
             | Component::Logins
             | Component::Mqtt
             | Component::Network
+            | Component::Notify(_)
             | Component::Reader(_)
             | Component::Schedule(_)
             | Component::Sip

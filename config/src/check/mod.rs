@@ -9,6 +9,7 @@ mod doors;
 mod dot1x;
 mod logins;
 mod network;
+mod notify;
 mod outputs;
 mod readers;
 mod schedules;
@@ -46,6 +47,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     dot1x::check(&mut check);
     directory::check(&mut check);
     network::check(&mut check);
+    notify::check(&mut check);
     let findings = check.findings;
     reader.findings.extend(findings);
 }

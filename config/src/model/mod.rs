@@ -10,6 +10,7 @@ mod doors;
 mod dot1x;
 mod logins;
 mod network;
+mod notify;
 mod schedules;
 mod services;
 mod site;
@@ -19,8 +20,8 @@ mod wiegand;
 use std::collections::BTreeMap;
 
 use gateway_core::{
-    AccountId, CredentialId, DoorId, FormatId, GroupId, HolidaysId, InputId, LineId, ListId, OutputId,
-    PanelId, ReaderId, ScheduleId,
+    AccountId, ChannelId, CredentialId, DoorId, FormatId, GroupId, HolidaysId, InputId, LineId, ListId,
+    OutputId, PanelId, ReaderId, ScheduleId,
 };
 
 pub use access::{Card, Code, Group};
@@ -36,6 +37,7 @@ pub use doors::{Button, Caller, Door, InputUse, Panel, Rex};
 pub use dot1x::Dot1x;
 pub use logins::{Logins, Radius, RadiusServer};
 pub use network::Network;
+pub use notify::{Mail, Notify, NotifyTarget, Syslog, Telegram, Webhook};
 pub use schedules::{Holidays, Schedule};
 pub use services::{Http, Mqtt};
 pub use site::{Guard, Site};
@@ -99,5 +101,7 @@ table! {
         directory: Option<Directory> = "directory", table(), optional, Restart;
         /// Who may log in besides the users of this gateway; without this table nobody.
         logins: Option<Logins> = "logins", table(), optional, Restart;
+        /// Notifications: channels by which events are told elsewhere.
+        notify: BTreeMap<ChannelId, Notify> = "notify", map("channel"), or("{}"), Restart;
     }
 }

@@ -9,6 +9,7 @@ mod directory;
 mod dot1x;
 mod dscp;
 mod net;
+mod notify;
 mod schedule;
 mod scope;
 mod words;
@@ -24,6 +25,7 @@ pub use dscp::Dscp;
 pub(crate) use dscp::Marks;
 pub use net::{BrokerUrl, Host, HostLabel, HostPort, TopicBase};
 pub(crate) use net::{Digits, Pin, SiteNumber};
+pub use notify::{EventName, HttpUrl, MailAddress, MailTls, SyslogFacility, SyslogTransport};
 pub use scope::UserScope;
 pub use words::{
     Backend, Bias, BootPull, CallIn, CodeFrom, DigitsBy, DiscoveryFormat, Duty, Fail, GuardMode, Keypad,

@@ -10,7 +10,6 @@ mod copy;
 mod directory;
 mod params;
 mod schedule;
-mod tls;
 mod visit;
 
 pub use directory::Directory;

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::params::{Params, Tls};
-use crate::tls::{TlsError, secure};
+use gateway_tls_client::{TlsError, secure};
 
 /// For the connection.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -86,6 +86,8 @@ names! {
     ApartmentId;
     /// A button of a panel.
     ButtonId;
+    /// A channel of notifications.
+    ChannelId;
     /// A stored credential: a card, a code, a number.
     CredentialId;
     /// An adapter instance: what reports signals and health.

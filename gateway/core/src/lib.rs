@@ -12,6 +12,7 @@ mod leg;
 mod secret;
 mod signal;
 mod subject;
+mod template;
 mod time;
 mod value;
 mod view;
@@ -23,13 +24,15 @@ pub use event::{
 };
 pub use explain::{Explain, Explained, Means};
 pub use ids::{
-    AccountId, ApartmentId, ButtonId, CredentialId, DeviceId, DoorId, FormatId, GroupId, HolidaysId, InputId,
-    LegId, LineId, ListId, NameError, OutputId, PanelId, PersonId, ReaderId, RingId, ScheduleId, Seq, SiteId,
+    AccountId, ApartmentId, ButtonId, ChannelId, CredentialId, DeviceId, DoorId, FormatId, GroupId,
+    HolidaysId, InputId, LegId, LineId, ListId, NameError, OutputId, PanelId, PersonId, ReaderId, RingId,
+    ScheduleId, Seq, SiteId,
 };
 pub use leg::{Cause, DigitVia, LegCommand, LegEvent, Peer, Tone};
 pub use secret::Secret;
 pub use signal::{CardFrame, Edge, LineCommand, LineSignal, Misread, ReaderCommand, Signal, SignalKind};
 pub use subject::{Factor, Subject};
+pub use template::{Escape, Template};
 pub use time::{Clock, Instant};
 pub use value::{Field, Value};
 pub use view::{

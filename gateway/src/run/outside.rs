@@ -9,6 +9,7 @@ use gateway_core::Clock;
 use gateway_http::HttpHandle;
 use gateway_mqtt::{EmbeddedBroker, MqttHandle, MqttStatus};
 use gateway_network::mdns::{self, Known, MdnsHandle};
+use gateway_notify::NotifyHandle;
 use gateway_radius::ServerFault;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -36,6 +37,7 @@ pub(crate) struct Outside {
     http: Option<(HttpHandle, gateway_http::HttpParams)>,
     mdns: Option<MdnsHandle>,
     mqtt: Option<MqttHandle>,
+    notify: NotifyHandle,
     contacts: Contacts,
     /// Tells of RADIUS servers that do not answer, while the page asks them.
     radius: Option<JoinHandle<()>>,
@@ -47,12 +49,18 @@ impl Outside {
     /// # Errors
     /// The page's port is taken, its certificate cannot be used, or the demo's broker cannot listen.
     pub(crate) async fn start(config: &Config, ground: Ground) -> anyhow::Result<Self> {
+        let notify = gateway_notify::start(gateway_notify::Ground {
+            clock: Arc::clone(&ground.clock),
+            store: ground.bus.store().clone(),
+        });
+        tokio::spawn(tell_notify(notify.status(), ground.faults.clone()));
         let mut outside = Self {
             broker: None,
             ground,
             http: None,
             mdns: None,
             mqtt: None,
+            notify,
             contacts: Contacts::new(),
             radius: None,
         };
@@ -66,6 +74,7 @@ impl Outside {
     /// As [`Outside::start`].
     pub(crate) async fn apply(&mut self, config: &Config) -> anyhow::Result<()> {
         self.apply_mqtt(config).await?;
+        self.notify.apply(params::notify(config)).await;
         let ground = &self.ground;
         self.contacts
             .apply(
@@ -197,6 +206,25 @@ impl Outside {
         }
         if let Some(mqtt) = self.mqtt {
             mqtt.shutdown().await;
+        }
+        self.notify.stop().await;
+    }
+}
+
+/// Notes which channels of notifications do not get on.
+async fn tell_notify(mut status: gateway_notify::Status, faults: Faults) {
+    let mut shown: Vec<String> = Vec::new();
+    loop {
+        let now = status.borrow_and_update().clone();
+        for old in shown.iter().filter(|old| !now.contains_key(*old)) {
+            faults.set(&format!("notify:{old}"), None);
+        }
+        for (name, text) in &now {
+            faults.set(&format!("notify:{name}"), Some(text.clone()));
+        }
+        shown = now.into_keys().collect();
+        if status.changed().await.is_err() {
+            return;
         }
     }
 }

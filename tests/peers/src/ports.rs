@@ -47,8 +47,16 @@ pub enum Use {
     Ldap,
     /// LDAP over TLS.
     Ldaps,
+    /// A mail server over TLS.
+    Smtps,
+    /// Syslog over TCP.
+    Syslog,
+    /// Syslog over TLS.
+    SyslogTls,
     /// Nobody listens here.
     Unused,
+    /// A receiver of webhooks.
+    Webhook,
 }
 
 /// A block of ports, free again when this is dropped.
@@ -104,6 +112,10 @@ impl Ports {
                 Use::RadiusRelay => 204,
                 Use::Ldap => 205,
                 Use::Ldaps => 206,
+                Use::Syslog => 207,
+                Use::SyslogTls => 208,
+                Use::Webhook => 209,
+                Use::Smtps => 210,
             }
     }
 

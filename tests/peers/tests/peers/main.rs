@@ -9,6 +9,7 @@ mod faults;
 mod home_assistant;
 mod incoming;
 mod killed;
+mod notify;
 mod outside;
 mod page;
 mod peers_alone;

@@ -1,4 +1,5 @@
-//! TLS towards the server (rustls with ring).
+//! TLS towards a server (rustls with ring): its certificate has to lead to the given file or to the machine's bundle, and
+//! to be for its name. Failures say what to do.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,24 +21,51 @@ const SYSTEM_BUNDLES: [&str; 3] = [
 
 /// Why there is no TLS; each says what to do.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum TlsError {
+#[non_exhaustive]
+pub enum TlsError {
+    /// The file with certificates cannot be used.
     #[error("{} cannot be used, {what}: set ca-file to certificates in PEM form", path.display())]
-    File { path: PathBuf, what: String },
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        what: String,
+    },
+    /// No name that a certificate could be for.
     #[error("{0} is neither a host name nor an IP address")]
     Name(String),
+    /// The server did not show the right certificate, or speaks no TLS.
     #[error("{0}")]
     Handshake(String),
 }
 
+/// The file with the certificates that a server's has to lead to: the given one, else the machine's bundle, if it has one.
+fn trusted(ca_file: Option<&Path>) -> Option<&Path> {
+    let system = || SYSTEM_BUNDLES.iter().map(Path::new).find(|p| p.exists());
+    ca_file.or_else(system)
+}
+
+fn fault(path: &Path) -> impl Fn(String) -> TlsError {
+    move |what| TlsError::File {
+        path: path.to_owned(),
+        what,
+    }
+}
+
+/// The certificates that a server's has to lead to, in PEM form: `ca_file`, else the machine's bundle.
+///
+/// # Errors
+/// [`TlsError::File`].
+pub fn roots_pem(ca_file: Option<&Path>) -> Result<Vec<u8>, TlsError> {
+    let path = trusted(ca_file).unwrap_or_else(|| Path::new(SYSTEM_BUNDLES[0]));
+    std::fs::read(path).map_err(|error| fault(path)(error.to_string()))
+}
+
 fn config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
-    let system = || SYSTEM_BUNDLES.iter().map(Path::new).find(|p| p.exists());
-    if let Some(path) = ca_file.or_else(system) {
-        let fault = |what: String| TlsError::File {
-            path: path.to_owned(),
-            what,
-        };
-        let pem = std::fs::read(path).map_err(|e| fault(e.to_string()))?;
+    if let Some(path) = trusted(ca_file) {
+        let fault = fault(path);
+        let pem = roots_pem(Some(path))?;
         let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
             .collect::<Result<_, _>>()
             .map_err(|e| fault(e.to_string()))?;
@@ -54,8 +82,11 @@ fn config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Protects a connection; the server has to show a certificate for `host`.
-pub(crate) async fn secure(
+/// Protects a connection; the server has to show a certificate for `host` (IPv6 may stand in brackets).
+///
+/// # Errors
+/// [`TlsError`], in words that say what to do.
+pub async fn secure(
     stream: TcpStream,
     host: &str,
     ca_file: Option<&Path>,

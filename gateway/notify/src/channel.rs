@@ -1,0 +1,219 @@
+//! One channel: reads the journal behind its cursor and tells what was chosen, for as long as it takes.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_core::{Clock, Record, Seq};
+use gateway_store::{Cursor, Store};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::params::{Channel, Names, Target};
+use crate::sent::NotSent;
+use crate::{mail, syslog, telegram, webhook};
+
+/// Records that are read at once.
+const PAGE: usize = 512;
+/// Records that are told in one go, except by mail.
+const BATCH: usize = 128;
+/// After the first failure; doubled with each, up to [`LONGEST`].
+const FIRST: Duration = Duration::from_secs(1);
+/// Longest pause that the channel makes by itself.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// A channel with what it works on.
+pub(crate) struct Worker {
+    pub(crate) channel: Channel,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Why it does not get on; nothing while it does.
+    pub(crate) fault: watch::Sender<Option<String>>,
+    pub(crate) name: String,
+    pub(crate) names: Names,
+    /// True when it should end.
+    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) store: Store,
+}
+
+/// The channel was told to end.
+struct Stopped;
+
+impl Worker {
+    /// Until it is told to end. A message that is being sent is sent to its end.
+    pub(crate) async fn run(mut self) {
+        let cursor = self.store.cursor(&format!("notify-{}", self.name));
+        let mut durable = self.store.durable();
+        if cursor.get() == Seq(0) {
+            // a new channel begins with what happens from now on
+            let now = *durable.borrow_and_update();
+            cursor.advance(now);
+        }
+        let mut failures = 0;
+        loop {
+            let upto = *durable.borrow_and_update();
+            let from = Seq(cursor.get().0 + 1);
+            if from > upto {
+                tokio::select! {
+                    changed = durable.changed() => if changed.is_err() { return },
+                    () = ended(&mut self.stop) => return,
+                }
+                continue;
+            }
+            let (store, read) = (self.store.clone(), move |s: Store| s.read(from, PAGE));
+            let page = match tokio::task::spawn_blocking(move || read(store)).await {
+                Ok(Ok(page)) => page,
+                Ok(Err(error)) => {
+                    self.tell_fault(Some(format!("the journal cannot be read: {error}")));
+                    if self.pause(LONGEST).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Err(_) => return,
+            };
+            // nothing readable up to there: trimmed or damaged, which the journal reports itself
+            let end = page.last().map_or(upto, |last| last.seq);
+            let told = self.tell(&cursor, self.chosen(page), end).await;
+            let pause = match told {
+                ControlFlow::Continue(()) => {
+                    failures = 0;
+                    self.tell_fault(None);
+                    continue;
+                }
+                ControlFlow::Break(None) => return,
+                ControlFlow::Break(Some(wait)) => wait,
+            };
+            let own = FIRST.saturating_mul(1 << failures.min(9)).min(LONGEST);
+            failures += 1;
+            if self.pause(pause.unwrap_or(own)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// What is to be told, and not too old for it.
+    fn chosen(&self, page: Vec<Arc<Record>>) -> Vec<Arc<Record>> {
+        let now = self.clock.wall();
+        let fits = page.into_iter().filter(|record| self.channel.choice.fits(record));
+        let (fresh, old): (Vec<_>, Vec<_>) = fits.partition(|record| {
+            now.duration_since(record.at).unsigned_abs() <= self.channel.max_age || record.at > now
+        });
+        if let (Some(first), Some(last)) = (old.first(), old.last()) {
+            tracing::warn!(channel = %self.name, count = old.len(), from = first.seq.0, to = last.seq.0,
+                "events are older than max-age and are not told any more");
+        }
+        fresh
+    }
+
+    /// Tells records; the cursor moves behind each that was accepted, and to `end` behind the last. Broken off by a failure,
+    /// with the pause that the other side wants, or by the end of the channel (`None`).
+    async fn tell(
+        &mut self,
+        cursor: &Cursor,
+        records: Vec<Arc<Record>>,
+        end: Seq,
+    ) -> ControlFlow<Option<Option<Duration>>> {
+        let mut rest = records.as_slice();
+        while let Some(first) = rest.first() {
+            if self.gather(first).await.is_err() {
+                return ControlFlow::Break(None);
+            }
+            let (told, failure) = self.send(rest).await;
+            if let Some(last) = told.checked_sub(1).and_then(|at| rest.get(at)) {
+                cursor.advance(last.seq);
+            }
+            rest = rest.get(told..).unwrap_or_default();
+            match failure {
+                None => {}
+                Some(NotSent::Never(text)) => {
+                    let Some(refused) = rest.first() else { continue };
+                    tracing::warn!(channel = %self.name, seq = refused.seq.0, %text, "an event is not taken and left out");
+                    cursor.advance(refused.seq);
+                    rest = rest.get(1..).unwrap_or_default();
+                }
+                Some(NotSent::Later { text, wait }) => {
+                    self.tell_fault(Some(text));
+                    return ControlFlow::Break(Some(wait));
+                }
+            }
+            if *self.stop.borrow() {
+                return ControlFlow::Break(None);
+            }
+        }
+        cursor.advance(end);
+        ControlFlow::Continue(())
+    }
+
+    /// Waits until what came first has waited long enough for others to join it.
+    async fn gather(&mut self, first: &Record) -> Result<(), Stopped> {
+        let Target::Mail(mail) = &self.channel.target else {
+            return Ok(());
+        };
+        let waited = self.clock.wall().duration_since(first.at);
+        let waited = Duration::try_from(waited).unwrap_or_default();
+        match mail.every.checked_sub(waited) {
+            Some(left) if !left.is_zero() => self.pause(left).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells some of the records, the first ones; how many were accepted, and what broke it off.
+    async fn send(&self, records: &[Arc<Record>]) -> (usize, Option<NotSent>) {
+        let some = records.get(..BATCH).unwrap_or(records);
+        let all = |told: Result<(), NotSent>, count| match told {
+            Ok(()) => (count, None),
+            Err(failure) => (0, Some(failure)),
+        };
+        match &self.channel.target {
+            Target::Mail(to) => {
+                let some = records.get(..mail::LINES).unwrap_or(records);
+                all(mail::send(to, &self.names, some).await, some.len())
+            }
+            Target::Syslog(to) => all(syslog::send(to, &self.names.site_id, some).await, some.len()),
+            Target::Telegram(to) => match telegram::send(to, &self.names, some).await {
+                Ok(told) => (told, None),
+                Err(failure) => (0, Some(failure)),
+            },
+            Target::Webhook(to) => {
+                let mut client = match webhook::Client::connect(&to.url, to.ca_file.as_deref()).await {
+                    Ok(client) => client,
+                    Err(failure) => return (0, Some(failure)),
+                };
+                for (told, record) in some.iter().enumerate() {
+                    if let Err(failure) =
+                        webhook::tell(&mut client, to, &self.names.site, record, &*self.clock).await
+                    {
+                        return (told, Some(failure));
+                    }
+                }
+                (some.len(), None)
+            }
+        }
+    }
+
+    async fn pause(&mut self, time: Duration) -> Result<(), Stopped> {
+        tokio::select! {
+            () = sleep(time) => Ok(()),
+            () = ended(&mut self.stop) => Err(Stopped),
+        }
+    }
+
+    fn tell_fault(&self, text: Option<String>) {
+        self.fault.send_if_modified(|now| {
+            let new = *now != text;
+            if new && let Some(text) = &text {
+                tracing::warn!(channel = %self.name, "{text}");
+            }
+            if new && text.is_none() {
+                tracing::info!(channel = %self.name, "notifications are accepted again");
+            }
+            *now = text;
+            new
+        });
+    }
+}
+
+async fn ended(stop: &mut watch::Receiver<bool>) {
+    // an error: nobody is left who could tell
+    let _ = stop.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,97 @@
+//! Mail (RFC 5321, RFC 5322).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_core::{Escape, Record};
+use gateway_tls_client::roots_pem;
+use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+
+use crate::params::Names;
+use crate::params::{Mail, MailTls};
+use crate::sent::NotSent;
+use crate::text::dated;
+
+/// Longest time for one answer of the server.
+const ANSWER: Duration = Duration::from_secs(30);
+/// Lines of one mail.
+pub(crate) const LINES: usize = 500;
+
+fn message(to: &Mail, names: &Names, batch: &[Arc<Record>]) -> Result<Message, String> {
+    let mailbox = |text: &str| {
+        text.parse::<Mailbox>()
+            .map_err(|error| format!("{text:?} is no mail address: {error}"))
+    };
+    let first = batch.first().ok_or("nothing to tell")?;
+    let subject = to.subject.fill(Escape::Line, |name| match name {
+        "count" => batch.len().to_string(),
+        "site" => names.site.clone(),
+        _ => first.text_of(name),
+    });
+    let mut mail = Message::builder().from(mailbox(&to.from)?).subject(subject);
+    for receiver in &to.to {
+        mail = mail.to(mailbox(receiver)?);
+    }
+    for receiver in &to.cc {
+        mail = mail.cc(mailbox(receiver)?);
+    }
+    let mut text = String::new();
+    for record in batch {
+        text += &dated(record, &names.time_zone);
+        text += "\r\n";
+    }
+    // one part today; a picture of the visitor becomes a second one
+    let part = MultiPart::mixed().singlepart(SinglePart::plain(text));
+    mail.multipart(part).map_err(|error| error.to_string())
+}
+
+fn tls(to: &Mail) -> Result<Tls, String> {
+    if to.tls == MailTls::Off {
+        return Ok(Tls::None);
+    }
+    let pem = roots_pem(to.ca_file.as_deref()).map_err(|error| error.to_string())?;
+    let roots = Certificate::from_pem(&pem).map_err(|error| error.to_string())?;
+    let name = to.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let parameters = TlsParameters::builder(name)
+        .certificate_store(CertificateStore::None)
+        .add_root_certificate(roots)
+        .build()
+        .map_err(|error| error.to_string())?;
+    Ok(if to.tls == MailTls::Tls {
+        Tls::Wrapper(parameters)
+    } else {
+        Tls::Required(parameters)
+    })
+}
+
+/// Sends one mail for all records.
+pub(crate) async fn send(to: &Mail, names: &Names, batch: &[Arc<Record>]) -> Result<(), NotSent> {
+    let mail = message(to, names, batch).map_err(NotSent::later)?;
+    let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&to.host)
+        .port(to.port)
+        .timeout(Some(ANSWER))
+        .tls(tls(to).map_err(NotSent::later)?);
+    if let Some((user, password)) = &to.login {
+        transport = transport.credentials(Credentials::new(user.clone(), password.reveal().to_owned()));
+    }
+    match transport.build().send(mail).await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let hint = if error.is_permanent() {
+                ": check login, sender and receivers"
+            } else {
+                "; it is tried again"
+            };
+            let mut text = format!("{}:{}: {error}", to.host, to.port);
+            let mut source = std::error::Error::source(&error);
+            while let Some(inner) = source {
+                text = format!("{text}: {inner}");
+                source = inner.source();
+            }
+            Err(NotSent::later(text + hint))
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Syslog (RFC 5424) by datagram (RFC 5426), TCP (RFC 6587) and TLS (RFC 5425).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_core::Record;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+
+use crate::dial::dial;
+use crate::params::{Facility, Syslog, SyslogTransport};
+use crate::sent::NotSent;
+
+/// What every receiver of datagrams should take (RFC 5426 §3.2).
+const DATAGRAM: usize = 2048;
+/// What a receiver of streams should take (RFC 5425 §4.3.1).
+const MESSAGE: usize = 8192;
+/// How long a server may take to read what was sent and to close in its turn.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// Severity (RFC 5424 §6.2.1): what has to be looked at comes before what is only told.
+fn severity(kind: &str) -> u8 {
+    match kind {
+        "gateway.fire" | "door.forced" | "door.tamper" => 1,
+        "door.lock-fault"
+        | "device.fault"
+        | "gateway.guard"
+        | "gateway.journal-damage"
+        | "gateway.journal-fault" => 3,
+        "account.failed"
+        | "door.held-open"
+        | "gateway.clock"
+        | "gateway.second-instance"
+        | "user.login-locked"
+        | "panel.button-stuck" => 4,
+        "door.denied" | "command.refused" | "command.dropped" | "user.login-failed" => 5,
+        _ => 6,
+    }
+}
+
+/// A message of at most `limit` octets. The journal's number stands as `sequenceId` (RFC 5424 §7.3.1), which ends at 2^31 - 1.
+fn message(record: &Record, site_id: &str, facility: Facility, limit: usize) -> Vec<u8> {
+    let priority = u16::from(facility.0) * 8 + u16::from(severity(&record.kind));
+    // at most 6 digits of a second (RFC 5424 §6.2.3)
+    let at = record.at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ");
+    let sequence = record.seq.0 % 0x8000_0000;
+    let kind: String = record.kind.chars().take(32).collect();
+    let mut text =
+        format!("<{priority}>1 {at} {site_id} doorline - {kind} [meta sequenceId=\"{sequence}\"] ");
+    let said = record.line();
+    if !said.is_ascii() {
+        // RFC 5424 §6.4: what is UTF-8 says so
+        text.push('\u{feff}');
+    }
+    text += &said;
+    let mut end = text.len().min(limit);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text.into_bytes()
+}
+
+/// Sends all or, by what is known, none. A stream is closed after them and the server's own close waited for: only that
+/// tells that it has read them.
+pub(crate) async fn send(to: &Syslog, site_id: &str, batch: &[Arc<Record>]) -> Result<(), NotSent> {
+    let tls = match to.transport {
+        SyslogTransport::Udp => return send_datagrams(to, site_id, batch).await,
+        SyslogTransport::Tcp => false,
+        SyslogTransport::Tls => true,
+    };
+    let mut stream = dial(&to.host, to.port, tls, to.ca_file.as_deref()).await?;
+    let mut bytes = Vec::new();
+    for record in batch {
+        let message = message(record, site_id, to.facility, MESSAGE);
+        bytes.extend_from_slice(format!("{} ", message.len()).as_bytes());
+        bytes.extend_from_slice(&message);
+    }
+    let broken =
+        |error: std::io::Error| NotSent::later(format!("{}:{} broke off: {error}", to.host, to.port));
+    stream.write_all(&bytes).await.map_err(broken)?;
+    stream.shutdown().await.map_err(broken)?;
+    let mut answer = [0; 64];
+    let close = async {
+        loop {
+            match stream.read(&mut answer).await {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                // servers that end TLS without saying so have still read what came before
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
+                Err(error) => return Err(broken(error)),
+            }
+        }
+    };
+    let text = || {
+        let s = CLOSE.as_secs();
+        NotSent::later(format!(
+            "{}:{} does not read what is sent within {s} s",
+            to.host, to.port
+        ))
+    };
+    timeout(CLOSE, close).await.unwrap_or_else(|_| Err(text()))
+}
+
+async fn send_datagrams(to: &Syslog, site_id: &str, batch: &[Arc<Record>]) -> Result<(), NotSent> {
+    let failed =
+        |error: std::io::Error| NotSent::later(format!("{}:{} cannot be told: {error}", to.host, to.port));
+    let address = tokio::net::lookup_host(format!("{}:{}", to.host, to.port))
+        .await
+        .map_err(failed)?
+        .next()
+        .ok_or_else(|| NotSent::later(format!("{} has no address", to.host)))?;
+    let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let socket = UdpSocket::bind(any).await.map_err(failed)?;
+    socket.connect(address).await.map_err(failed)?;
+    for record in batch {
+        let message = message(record, site_id, to.facility, DATAGRAM);
+        socket.send(&message).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::tests::record;
+
+    #[test]
+    fn the_exact_message() {
+        let text = String::from_utf8(message(&record(12), "lilas", Facility(20), MESSAGE)).expect("text");
+        assert_eq!(
+            text,
+            "<166>1 2026-03-01T12:00:00.250000Z lilas doorline - door.granted [meta sequenceId=\"12\"] door.granted front, \
+             factor digits, grant 7, rule code \"9\" <main>, subject contact:sip:1000@pbx"
+        );
+    }
+
+    #[test]
+    fn what_is_not_ascii_says_that_it_is_utf_8_and_is_cut_between_characters() {
+        let mut record = record(1);
+        record.source = "é".repeat(3000);
+        let bytes = message(&record, "lilas", Facility(16), DATAGRAM);
+        assert!(bytes.len() <= DATAGRAM && bytes.len() > DATAGRAM - 4);
+        let text = String::from_utf8(bytes).expect("whole characters");
+        assert!(text.contains("\"] \u{feff}door.granted é"), "{text}");
+    }
+
+    #[test]
+    fn alarms_are_more_urgent_than_news() {
+        assert!(severity("gateway.fire") < severity("door.denied"));
+        assert!(severity("door.denied") < severity("door.granted"));
+    }
+}

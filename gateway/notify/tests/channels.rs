@@ -1,0 +1,265 @@
+//! Channels over a journal, against a server that answers as it is told.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use gateway_core::{Clock, DoorEvent, DoorId, Envelope, Event, Instant, Secret, Timestamp};
+use gateway_notify::{
+    Channel, Choice, Ground, HttpUrl, Names, NotifyHandle, Params, Target, Telegram, Webhook, start,
+};
+use gateway_store::fake::FakeIo;
+use gateway_store::{Options, Store};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
+
+struct RealClock;
+
+impl Clock for RealClock {
+    fn now(&self) -> Instant {
+        Instant::ZERO
+    }
+    fn wall(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// What a server was asked: path, `Doorline-Seq` (0 without), body.
+type Asked = Arc<Mutex<Vec<(String, u64, String)>>>;
+
+/// A server that gives the prepared answers in turn, and 204 after the last.
+async fn server(answers: &[&str]) -> (u16, Asked) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let asked = Asked::default();
+    let (to, mut answers) = (
+        Arc::clone(&asked),
+        answers
+            .iter()
+            .map(|&a| a.to_owned())
+            .collect::<VecDeque<String>>(),
+    );
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut stream = BufReader::new(stream);
+            loop {
+                let mut head = Vec::new();
+                loop {
+                    let mut line = String::new();
+                    match stream.read_line(&mut line).await {
+                        Ok(n) if n > 2 => head.push(line.trim_end().to_ascii_lowercase()),
+                        _ => break,
+                    }
+                }
+                let Some(first) = head.first().cloned() else { break };
+                let value = |name: &str| {
+                    head.iter()
+                        .find_map(|l| l.strip_prefix(name)?.trim().parse::<u64>().ok())
+                };
+                let mut body =
+                    vec![0; usize::try_from(value("content-length:").unwrap_or(0)).expect("short")];
+                stream.read_exact(&mut body).await.expect("a body");
+                let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+                let entry = (
+                    path,
+                    value("doorline-seq:").unwrap_or(0),
+                    String::from_utf8(body).expect("text"),
+                );
+                to.lock().expect("whole").push(entry);
+                let answer = answers
+                    .pop_front()
+                    .unwrap_or_else(|| "HTTP/1.1 204 No Content\r\n\r\n".to_owned());
+                stream.write_all(answer.as_bytes()).await.expect("written");
+            }
+        }
+    });
+    (port, asked)
+}
+
+fn url(port: u16, path: &str) -> HttpUrl {
+    HttpUrl {
+        host: "127.0.0.1".to_owned(),
+        path: path.to_owned(),
+        port,
+        tls: false,
+    }
+}
+
+fn webhook(port: u16) -> Target {
+    Target::Webhook(Webhook {
+        authorization: None,
+        body: None,
+        ca_file: None,
+        content_type: "application/json".to_owned(),
+        key: None,
+        url: url(port, "/hook"),
+    })
+}
+
+fn journal() -> Store {
+    let options = Options::default();
+    Store::open(Path::new("/state"), options, FakeIo::new())
+        .expect("a journal")
+        .0
+}
+
+async fn happens(store: &Store, at: Timestamp) -> u64 {
+    let event = Event::Door(DoorId::new("front").expect("a name"), DoorEvent::Opened {});
+    let envelope = Envelope {
+        at,
+        event,
+        ring: None,
+        simulated: false,
+    };
+    store
+        .append(envelope)
+        .expect("room")
+        .durable()
+        .await
+        .expect("durable")
+        .0
+}
+
+async fn channel(store: &Store, target: Target) -> NotifyHandle {
+    let mut handle = start(Ground {
+        clock: Arc::new(RealClock),
+        store: store.clone(),
+    });
+    let choice = Choice {
+        events: BTreeSet::from(["door".to_owned()]),
+        ..Choice::default()
+    };
+    let channel = Channel {
+        choice,
+        max_age: Duration::from_secs(3600),
+        target,
+    };
+    let names = Names {
+        site: "Lilas".to_owned(),
+        site_id: "lilas".to_owned(),
+        time_zone: jiff::tz::TimeZone::UTC,
+    };
+    handle
+        .apply(Params {
+            channels: BTreeMap::from([("one".to_owned(), channel)]),
+            names,
+        })
+        .await;
+    handle
+}
+
+async fn comes<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let wait = async {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), wait)
+        .await
+        .unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+fn seqs(asked: &Asked) -> Vec<u64> {
+    asked
+        .lock()
+        .expect("whole")
+        .iter()
+        .map(|(_, seq, _)| *seq)
+        .collect()
+}
+
+#[tokio::test]
+async fn a_new_channel_begins_now_and_goes_on_where_it_was_without_what_is_too_old() {
+    let (store, (port, asked)) = (journal(), server(&[]).await);
+    happens(&store, Timestamp::now()).await;
+    let handle = channel(&store, webhook(port)).await;
+    // the channel has looked once its cursor stands behind what was there
+    let cursor = store.cursor("notify-one");
+    comes("the beginning", || (cursor.get().0 == 1).then_some(())).await;
+    let second = happens(&store, Timestamp::now()).await;
+    comes("the second", || (seqs(&asked) == [second]).then_some(())).await;
+    handle.stop().await;
+    let old = Timestamp::now() - Duration::from_secs(7200);
+    happens(&store, old).await;
+    let fourth = happens(&store, Timestamp::now()).await;
+    let handle = channel(&store, webhook(port)).await;
+    comes("the fourth", || (seqs(&asked) == [second, fourth]).then_some(())).await;
+    handle.stop().await;
+    assert_eq!(cursor.get().0, fourth);
+}
+
+#[tokio::test]
+async fn what_a_server_never_takes_is_left_out_and_what_it_takes_later_is_told_again() {
+    let refusals = [
+        "HTTP/1.1 422 Unprocessable Content\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n",
+    ];
+    let (store, (port, asked)) = (journal(), server(&refusals).await);
+    happens(&store, Timestamp::now()).await;
+    let handle = channel(&store, webhook(port)).await;
+    let cursor = store.cursor("notify-one");
+    comes("the beginning", || (cursor.get().0 == 1).then_some(())).await;
+    let mut status = handle.status();
+    let first = happens(&store, Timestamp::now()).await;
+    let second = happens(&store, Timestamp::now()).await;
+    status
+        .wait_for(|faults| faults.get("one").is_some_and(|text| text.contains("503")))
+        .await
+        .expect("runs");
+    comes("all", || {
+        (seqs(&asked) == [first, second, second, second]).then_some(())
+    })
+    .await;
+    status.wait_for(BTreeMap::is_empty).await.expect("runs");
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_bot_waits_as_long_as_it_is_told_and_its_token_is_in_no_fault() {
+    let body =
+        r#"{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after":1}}"#;
+    let busy = format!(
+        "HTTP/1.1 429 Too Many Requests\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let (store, (port, asked)) = (journal(), server(&[&busy]).await);
+    happens(&store, Timestamp::now()).await;
+    let bot = Telegram {
+        api: url(port, "/"),
+        ca_file: None,
+        chat: "-100".to_owned(),
+        token: Secret::new("1:SECRET"),
+    };
+    let handle = channel(&store, Target::Telegram(bot)).await;
+    let cursor = store.cursor("notify-one");
+    comes("the beginning", || (cursor.get().0 == 1).then_some(())).await;
+    let mut status = handle.status();
+    let seq = happens(&store, Timestamp::now()).await;
+    let faults = status
+        .wait_for(|faults| !faults.is_empty())
+        .await
+        .expect("runs")
+        .clone();
+    assert!(
+        faults["one"].contains("429") && !faults["one"].contains("SECRET"),
+        "{faults:?}"
+    );
+    comes("the end", || (cursor.get().0 == seq).then_some(())).await;
+    let asked = asked.lock().expect("whole").clone();
+    assert_eq!(asked.len(), 2);
+    assert_eq!(asked[1].0, "/bot1:secret/sendmessage");
+    let message: serde_json::Value = serde_json::from_str(&asked[1].2).expect("JSON");
+    assert_eq!(message["chat_id"], "-100");
+    let text = message["text"].as_str().expect("a text");
+    assert!(
+        text.starts_with("Lilas\n") && text.ends_with("door.opened front #2"),
+        "{text}"
+    );
+    handle.stop().await;
+}

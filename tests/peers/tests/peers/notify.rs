@@ -1,0 +1,200 @@
+//! Notifications at real receivers: rsyslog, webhook, a mail server; through outages and restarts.
+
+use anyhow::ensure;
+use peers::{Api, Gateway, MailServer, Rig, Rsyslog, Site, Trust, Use, WebhookServer, run, until};
+use rustix::process::Signal;
+
+use crate::secs;
+
+/// Channels to all receivers; only cards and grants, so that a test knows what has to come.
+fn channels(rig: &Rig, trust: &Trust, key: &str) -> String {
+    format!(
+        r#"
+[notify.log]
+events = ["door.granted"]
+[notify.log.syslog]
+server = "127.0.0.1:{syslog}"
+transport = "tcp"
+facility = "authpriv"
+[notify.far-log]
+events = ["door.granted"]
+[notify.far-log.syslog]
+server = "127.0.0.1:{syslog_tls}"
+ca-file = "{ca}"
+[notify.erp]
+events = ["door.granted"]
+sources = ["front"]
+[notify.erp.webhook]
+url = "http://127.0.0.1:{webhook}/hooks/door"
+key = "{key}"
+[notify.porter]
+events = ["door.granted"]
+[notify.porter.mail]
+server = "127.0.0.1:{smtps}"
+ca-file = "{ca}"
+from = "Front door <door@site.example>"
+to = ["porter@site.example"]
+cc = ["office@site.example"]
+subject = "{{site}}: {{kind}} at {{source}} ({{count}})"
+every-s = 1
+"#,
+        syslog = rig.port(Use::Syslog),
+        syslog_tls = rig.port(Use::SyslogTls),
+        webhook = rig.port(Use::Webhook),
+        smtps = rig.port(Use::Smtps),
+        ca = trust.ca.display(),
+    )
+}
+
+fn site(rig: &Rig, trust: &Trust, key: &str) -> String {
+    let more = channels(rig, trust, key);
+    let site = Site {
+        targets: vec![format!("sip:1000@127.0.0.1:{}", rig.port(Use::Unused))],
+        http: true,
+        more,
+        ..Site::default()
+    };
+    site.text(rig)
+}
+
+/// A card opens the door; the number of the record.
+fn opened(gateway: &mut Gateway) -> anyhow::Result<u64> {
+    let before = gateway.last_seq();
+    gateway.card()?;
+    let granted = gateway.event(before, "door.granted", secs(10), |_| true)?;
+    gateway.event(before, "door.relocked", secs(10), |_| true)?;
+    Ok(granted["seq"].as_u64().unwrap_or_default())
+}
+
+/// Numbers that a receiver of webhooks got, in order, repetitions left out.
+fn told(receiver: &WebhookServer) -> Vec<u64> {
+    let lines = receiver.lines();
+    let mut seqs: Vec<u64> = lines
+        .iter()
+        .filter_map(|line| line.split(' ').next()?.parse().ok())
+        .collect();
+    seqs.dedup();
+    seqs
+}
+
+#[test]
+fn rsyslog_a_webhook_and_a_mail_server_are_told_of_a_card() {
+    run(|rig| {
+        let trust = Trust::new(rig)?;
+        let (rsyslog, webhook, mail) = (
+            Rsyslog::start(rig, &trust)?,
+            WebhookServer::start(rig)?,
+            MailServer::start(rig, &trust)?,
+        );
+        let mut gateway = Gateway::start(rig, &site(rig, &trust, WebhookServer::KEY))?;
+        let seq = opened(&mut gateway)?;
+        for facility in ["authpriv", "local4"] {
+            let begin = format!("{facility} info test doorline door.granted [meta sequenceId=\"{seq}\"]");
+            let line = until(secs(20), &begin, || {
+                Ok(rsyslog.lines().into_iter().find(|line| line.starts_with(&begin)))
+            })?;
+            ensure!(line.contains("door.granted front, factor card"), "{line}");
+        }
+        let hook = until(secs(20), "the webhook", || Ok(webhook.lines().into_iter().next()))?;
+        ensure!(hook == format!("{seq} door.granted front"), "{hook}");
+        let mail = until(secs(20), "the mail", || Ok(mail.mails().into_iter().next()))?;
+        for part in [
+            "From: \"Front door\" <door@site.example>",
+            "To: porter@site.example",
+            "Cc: office@site.example",
+            ": door.granted at front (1)",
+            "door.granted front, factor card",
+        ] {
+            ensure!(mail.contains(part), "{part:?} is not in {mail}");
+        }
+        // each is told once
+        ensure!(
+            webhook.lines().len() == 1 && rsyslog.lines().len() == 2,
+            "{:?}",
+            rsyslog.lines()
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn what_happens_while_receivers_are_away_or_the_gateway_dies_is_told_later_and_in_order() {
+    run(|rig| {
+        let trust = Trust::new(rig)?;
+        let webhook = WebhookServer::start(rig)?;
+        let rsyslog = Rsyslog::start(rig, &trust)?;
+        let mut gateway = Gateway::start(rig, &site(rig, &trust, WebhookServer::KEY))?;
+        let mut api = Api::set_up(rig, &gateway)?;
+        let mut wanted = vec![opened(&mut gateway)?];
+        until(secs(20), "the first webhook", || {
+            Ok((told(&webhook) == wanted).then_some(()))
+        })?;
+        webhook.kill();
+        rsyslog.kill();
+        for _ in 0..3 {
+            wanted.push(opened(&mut gateway)?);
+        }
+        // the page says which receiver is away, and the door works all along
+        for part in ["notify:erp", "notify:log", "notify:far-log", "notify:porter"] {
+            until(secs(20), part, || {
+                let health = api.get("/api/v1/health")?.body;
+                Ok(health.to_string().contains(part).then_some(()))
+            })?;
+        }
+        gateway.process().signal(Signal::KILL)?;
+        gateway.process().wait(secs(10))?;
+        gateway.again(rig)?;
+        wanted.push(opened(&mut gateway)?);
+        let webhook = WebhookServer::start(rig)?;
+        let rsyslog = Rsyslog::start(rig, &trust)?;
+        until(secs(60), "every webhook", || {
+            Ok((told(&webhook) == wanted).then_some(()))
+        })?;
+        for facility in ["authpriv", "local4"] {
+            until(secs(60), "every syslog message", || {
+                let lines = rsyslog
+                    .lines()
+                    .into_iter()
+                    .filter(|line| line.starts_with(facility));
+                let mut seqs: Vec<u64> = lines
+                    .filter_map(|line| {
+                        line.split("sequenceId=\"")
+                            .nth(1)?
+                            .split('"')
+                            .next()?
+                            .parse()
+                            .ok()
+                    })
+                    .collect();
+                seqs.dedup();
+                Ok((seqs == wanted).then_some(()))
+            })?;
+        }
+        api.log_in()?;
+        until(secs(20), "the fault to be gone", || {
+            let health = api.get("/api/v1/health")?.body;
+            Ok((!health.to_string().contains("notify:erp")).then_some(()))
+        })
+    });
+}
+
+#[test]
+fn a_webhook_with_the_wrong_key_is_a_fault_until_the_site_file_is_mended() {
+    run(|rig| {
+        let trust = Trust::new(rig)?;
+        let webhook = WebhookServer::start(rig)?;
+        let mut gateway = Gateway::start(rig, &site(rig, &trust, "another key"))?;
+        let api = Api::set_up(rig, &gateway)?;
+        let seq = opened(&mut gateway)?;
+        until(secs(20), "the fault", || {
+            let health = api.get("/api/v1/health")?.body.to_string();
+            Ok((health.contains("notify:erp") && health.contains("the server answers 500")).then_some(()))
+        })?;
+        ensure!(webhook.lines().is_empty(), "{:?}", webhook.lines());
+        let said = gateway.reload(&site(rig, &trust, WebhookServer::KEY))?;
+        ensure!(said.contains("in force"), "{said}");
+        until(secs(20), "the webhook", || {
+            Ok((told(&webhook) == [seq]).then_some(()))
+        })
+    });
+}

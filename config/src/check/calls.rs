@@ -7,7 +7,7 @@ use gateway_core::{AccountId, PanelId};
 use super::Check;
 use crate::fault::FaultKind;
 use crate::model::{Account, Panel};
-use crate::value::{AddressKind, Srtp, Strategy, Transport};
+use crate::value::{AddressKind, CallIn, Extension, Srtp, Strategy, Transport};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
@@ -19,6 +19,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     for (id, panel) in &config.panels {
         buttons(check, id, panel);
     }
+    extensions(check);
     for id in config.lists.keys() {
         let mut buttons = config.panels.values().flat_map(|panel| panel.buttons.values());
         if !buttons.any(|button| button.call == *id) {
@@ -29,6 +30,52 @@ pub(super) fn check(check: &mut Check<'_>) {
                 text,
                 "use it, or remove it",
             );
+        }
+    }
+}
+
+/// Each name calls one panel; and lines that share an account which registers cannot be called over it, since the PBX
+/// always calls the name that was registered.
+fn extensions(check: &mut Check<'_>) {
+    let config = check.config;
+    for (id, panel) in &config.panels {
+        let Some(extension) = &panel.extension else {
+            continue;
+        };
+        let at = format!("panels.{id}.extension");
+        let same = |(other, of): &(&PanelId, &Panel)| {
+            let named = of.extension.as_ref().map(Extension::as_str);
+            let name = [Some(other.as_str()), named].into_iter().flatten();
+            let mut name = name.map(|name| name.eq_ignore_ascii_case(extension.as_str()));
+            *other != id && name.any(|same| same)
+        };
+        if let Some((other, _)) = config.panels.iter().find(same) {
+            let there = format!("panels.{other}");
+            let text = format!("{:?} also calls {}", extension.as_str(), check.cite(&there));
+            check.fault(
+                FaultKind::Conflict,
+                &at,
+                &[],
+                text,
+                "allowed: a name that no other panel has",
+            );
+        }
+    }
+    for (id, account) in &config.accounts {
+        let starts = |panel: &Panel| {
+            let line = config.lines.get(&panel.line);
+            line.is_some_and(|line| line.call_in == CallIn::SelfStart)
+        };
+        let of_it = |panel: &Panel| panel.account.as_ref() == Some(id) && starts(panel);
+        let mut panels = config.panels.iter().filter(|(_, panel)| of_it(panel));
+        if let (true, Some((first, _)), Some((second, _))) = (account.register, panels.next(), panels.next())
+        {
+            let text = format!(
+                "shared by the panels {first} and {second}: a PBX calls {}, which tells neither of them, and gets 404",
+                account.user
+            );
+            let hint = "to call them give each an account of its own, or use a trunk (register = false)";
+            check.warn(FaultKind::Conflict, &format!("accounts.{id}"), text, hint);
         }
     }
 }

@@ -8,7 +8,9 @@ use gateway_core::{AccountId, ButtonId, DoorId, InputId, LineId, ListId, OutputI
 
 use crate::describe::table;
 use crate::rules::{list, map, ms, parsed, refer, secs, table, text, when, word};
-use crate::value::{Address, DigitsBy, Duty, Fail, LockKind, LockOwner, OnJournalFault, Relock, RexKind};
+use crate::value::{
+    Address, DigitsBy, Duty, Extension, Fail, LockKind, LockOwner, OnJournalFault, Relock, RexKind,
+};
 
 table! {
     /// A call station with one or many buttons.
@@ -21,6 +23,9 @@ table! {
         doors: Vec<DoorId> = "doors", list(refer("door"), 1, 8), needed("['x']"), Restart;
         /// Account of its calls. Without one, only full addresses can be called, directly.
         account: Option<AccountId> = "account", refer("account"), optional, Restart;
+        /// Number or name by which it is called directly, or over an account that several panels share, as its own name
+        /// is: the user part of the SIP address, 1 to 40 characters.
+        extension: Option<Extension> = "extension", parsed(), optional, Restart;
         /// Its buttons.
         buttons: BTreeMap<ButtonId, Button> = "buttons", map("button"), or("{}"), Live;
     }

@@ -97,6 +97,35 @@ fn parse(text: &str) -> Option<Address> {
     })
 }
 
+/// Number or name by which a panel is called: the user part of a SIP address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Extension(String);
+
+impl Extension {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Extension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromText for Extension {
+    const WHAT: &'static str = "an extension";
+    const PATTERN: Option<&'static str> = Some("^[A-Za-z0-9._~!$&+*#-]{1,40}$");
+    fn from_text(text: &str) -> Result<Self, String> {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"._~!$&+*#-".contains(&b);
+        ((1..=40).contains(&text.len()) && text.bytes().all(fits))
+            .then(|| Self(text.to_owned()))
+            .ok_or_else(|| "1 to 40 letters, digits and . _ ~ ! $ & + * # -, such as 503".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ mod schedule;
 mod scope;
 mod words;
 
-pub use address::{Address, AddressKind};
+pub use address::{Address, AddressKind, Extension};
 pub use audio::{Capture, Playback};
 pub use boards::{BoardProfile, ModbusFraming, Parity, Rs485};
 pub(crate) use card::CardText;

@@ -1,6 +1,6 @@
 //! What the call plan says to a leg and hears from it. SIP is one kind of leg; it is not named here.
 
-use crate::ids::{AccountId, LegId, LineId, RingId};
+use crate::ids::{AccountId, LegId, LineId, PanelId, RingId};
 use crate::time::Instant;
 use crate::value::words;
 
@@ -167,8 +167,8 @@ pub enum LegEvent {
         account: Option<AccountId>,
         /// The leg.
         leg: LegId,
-        /// Line whose audio it will carry.
-        line: LineId,
+        /// Panel that is called; its line carries the audio.
+        panel: PanelId,
         /// The caller.
         peer: Peer,
     },

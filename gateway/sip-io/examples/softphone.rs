@@ -18,12 +18,12 @@ use std::time::Duration;
 
 use adapter_api::{AudioPort, FRAME_SAMPLES, Frame, SAMPLE_RATE};
 use gateway_core::{
-    AccountEvent, AccountId, Cause, Clock, Instant, LegCommand, LegEvent, LegId, LineId, RingId, Secret,
-    Timestamp,
+    AccountEvent, AccountId, Cause, Clock, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, RingId,
+    Secret, Timestamp,
 };
 use gateway_sip_io::{
-    AccountParams, Provisional, SessionTimer, SipEngine, SipEvent, SipHandle, SipParams, Srtp, TlsTrust,
-    Transport,
+    AccountParams, Callee, Callees, Provisional, SessionTimer, SipEngine, SipEvent, SipHandle, SipParams,
+    Srtp, TlsTrust, Transport,
 };
 use tokio::sync::mpsc;
 
@@ -101,6 +101,19 @@ impl Args {
     }
 }
 
+/// Whoever calls gets the one line.
+fn callees(line: &LineId) -> Result<Callees, gateway_core::NameError> {
+    let alone = Callee {
+        line: line.clone(),
+        names: Vec::new(),
+        panel: PanelId::new(line.as_str())?,
+    };
+    Ok(Callees {
+        otherwise: Some(alone),
+        ..Callees::default()
+    })
+}
+
 fn params(args: &Args, account: &AccountId, line: &LineId) -> Result<SipParams, Box<dyn Error>> {
     let transport = match args.text("transport", "udp").as_str() {
         "tcp" => Transport::Tcp,
@@ -142,7 +155,7 @@ fn params(args: &Args, account: &AccountId, line: &LineId) -> Result<SipParams, 
                 ca_file: args.0.get("ca").map(Into::into),
                 verify: !args.has("no-verify"),
             },
-            line: Some(line.clone()),
+            callees: callees(&line)?,
         }]
     };
     Ok(SipParams {
@@ -155,7 +168,7 @@ fn params(args: &Args, account: &AccountId, line: &LineId) -> Result<SipParams, 
             .into_iter()
             .filter(|_| direct)
             .collect(),
-        direct_line: Some(line.clone()),
+        direct_callees: callees(&line)?,
         direct_srtp: srtp,
         instance,
         ..SipParams::default()

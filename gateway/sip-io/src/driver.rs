@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::{Cause, Clock, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId};
+use gateway_core::{Cause, Clock, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, PanelId};
 use gateway_media::{Engine, EngineParams, MediaEvent};
 use gateway_sip::Flow;
 use gateway_sip::ua::{CallOutput, OutgoingCall, Output, UserAgent};
@@ -287,14 +287,22 @@ impl Driver {
         }
     }
 
-    fn line_of(&self, account: Option<&gateway_core::AccountId>) -> Option<LineId> {
-        match account {
-            None => self.params.direct_line.clone(),
+    /// The line and panel that a call is for.
+    fn callee(&self, account: Option<&gateway_core::AccountId>, called: &str) -> Option<(LineId, PanelId)> {
+        let callees = match account {
+            None => &self.params.direct_callees,
             Some(id) => {
-                let account = self.params.accounts.iter().find(|account| account.id == *id)?;
-                account.line.clone()
+                &self
+                    .params
+                    .accounts
+                    .iter()
+                    .find(|account| account.id == *id)?
+                    .callees
             }
-        }
+        };
+        callees
+            .of(called)
+            .map(|found| (found.line.clone(), found.panel.clone()))
     }
 
     fn net_event(&mut self, now: Instant, event: NetEvent) {
@@ -469,12 +477,14 @@ impl Driver {
             }
             CallOutput::Incoming {
                 account,
+                called,
                 local,
                 peer,
                 sdp,
             } => {
-                let Some(line) = self.line_of(account.as_ref()) else {
-                    self.ua.end(now, leg, Cause::Refused);
+                let Some((line, panel)) = self.callee(account.as_ref(), &called) else {
+                    tracing::warn!(%leg, called, from = %peer.address, "a call is for none of the panels and gets 404");
+                    self.ua.end(now, leg, Cause::NotFound);
                     return;
                 };
                 let mut session = Session::new(line.clone(), self.srtp_of(account.as_ref()));
@@ -490,7 +500,7 @@ impl Driver {
                         self.leg(LegEvent::Incoming {
                             account,
                             leg,
-                            line,
+                            panel,
                             peer,
                         });
                     }

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway_core::{AccountId, LineId, Secret};
+use gateway_core::{AccountId, LineId, PanelId, Secret};
 use gateway_sip::Transport;
 pub use gateway_sip::ua::{Provisional, SessionTimer};
 
@@ -82,8 +82,38 @@ pub struct AccountParams {
     pub timer: Option<SessionTimer>,
     /// TLS trust, used if `transport` is TLS.
     pub tls: TlsTrust,
-    /// Line of calls that come in over this account; `None` refuses them (480).
-    pub line: Option<LineId>,
+    /// Whom calls over this account can be for.
+    pub callees: Callees,
+}
+
+/// Whom a call that comes in can be for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Callee {
+    /// Line whose audio it gets.
+    pub line: LineId,
+    /// Names and numbers it is called by: user parts of the Request-URI (RFC 3261 §8.2.2.1).
+    pub names: Vec<String>,
+    /// The panel.
+    pub panel: PanelId,
+}
+
+/// Whom calls that come in one way can be for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Callees {
+    /// Those that are called by name.
+    pub named: Vec<Callee>,
+    /// Who is called by any other name. Without one such a call is for nobody, so that no caller stands before another
+    /// door than he thinks.
+    pub otherwise: Option<Callee>,
+}
+
+impl Callees {
+    /// Whom a call for `name` is for.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Option<&Callee> {
+        let named = |callee: &&Callee| callee.names.iter().any(|known| known.eq_ignore_ascii_case(name));
+        self.named.iter().find(named).or(self.otherwise.as_ref())
+    }
 }
 
 /// Everything the engine is told.
@@ -109,8 +139,8 @@ pub struct SipParams {
     pub rtp_ports: RangeInclusive<u16>,
     /// Addresses that may send INVITE without a registered flow.
     pub direct_peers: BTreeSet<IpAddr>,
-    /// Line of calls from direct peers; `None` refuses them (480).
-    pub direct_line: Option<LineId>,
+    /// Whom calls from direct peers can be for.
+    pub direct_callees: Callees,
     /// SRTP policy of calls without an account.
     pub direct_srtp: Srtp,
     /// TLS trust of direct calls to `sips:` or `transport=tls` targets.
@@ -138,7 +168,7 @@ impl Default for SipParams {
             rtp_dscp: 46,
             rtp_ports: 16384..=16583,
             direct_peers: BTreeSet::new(),
-            direct_line: None,
+            direct_callees: Callees::default(),
             direct_srtp: Srtp::Off,
             direct_tls: TlsTrust::default(),
             user_agent: concat!("Doorline/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -249,8 +279,29 @@ mod tests {
             srtp: Srtp::Off,
             timer: Some(SessionTimer::default()),
             tls: TlsTrust::default(),
-            line: None,
+            callees: Callees::default(),
         }
+    }
+
+    #[test]
+    fn of_several_only_who_has_the_name_is_called() {
+        let name = |n: &str| Callee {
+            line: LineId::new("riser").expect("a name"),
+            names: vec![n.to_owned(), format!("50{n}")],
+            panel: PanelId::new(n).expect("a name"),
+        };
+        let mut callees = Callees {
+            named: vec![name("a"), name("b")],
+            otherwise: None,
+        };
+        let called = |callees: &Callees, by| callees.of(by).map(|found| found.panel.to_string());
+        assert_eq!(called(&callees, "b"), Some("b".into()));
+        assert_eq!(called(&callees, "50A"), Some("a".into()));
+        assert_eq!(called(&callees, "c"), None);
+        assert_eq!(called(&callees, ""), None);
+        callees.otherwise = Some(name("b"));
+        assert_eq!(called(&callees, "a"), Some("a".into()));
+        assert_eq!(called(&callees, "c"), Some("b".into()));
     }
 
     #[test]

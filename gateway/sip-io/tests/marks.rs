@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_api::{AudioPort, Frame};
-use gateway_core::{Clock, Instant, LegCommand, LegEvent, LegId, LineId, RingId, Timestamp};
-use gateway_sip_io::{SipEngine, SipEvent, SipParams};
+use gateway_core::{Clock, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, RingId, Timestamp};
+use gateway_sip_io::{Callee, Callees, SipEngine, SipEvent, SipParams};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use tokio::sync::mpsc;
 
@@ -130,7 +130,14 @@ async fn marks(ip: IpAddr, rtp_ports: std::ops::RangeInclusive<u16>, dscp: u8, r
         dscp,
         rtp_dscp,
         direct_peers: BTreeSet::from([ip]),
-        direct_line: Some(line.clone()),
+        direct_callees: Callees {
+            otherwise: Some(Callee {
+                line: line.clone(),
+                names: Vec::new(),
+                panel: PanelId::new("panel").expect("a name"),
+            }),
+            ..Callees::default()
+        },
         ..SipParams::default()
     };
     let (sender, mut events) = mpsc::channel(256);

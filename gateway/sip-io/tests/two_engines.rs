@@ -11,10 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use adapter_api::{AudioPort, Frame, SAMPLE_RATE};
-use gateway_core::{Cause, Clock, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, RingId, Timestamp};
+use gateway_core::{
+    Cause, Clock, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, RingId, Timestamp,
+};
 use gateway_sip_io::{
-    AccountParams, Provisional, SessionTimer, SipEngine, SipEvent, SipHandle, SipParams, Srtp, TlsIdentity,
-    TlsTrust, Transport,
+    AccountParams, Callee, Callees, Provisional, SessionTimer, SipEngine, SipEvent, SipHandle, SipParams,
+    Srtp, TlsIdentity, TlsTrust, Transport,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -169,7 +171,14 @@ fn params(rtp: u16, srtp: Srtp) -> SipParams {
         tcp_port: Some(0),
         rtp_ports: rtp..=rtp + 39,
         direct_peers: BTreeSet::from([LOOPBACK]),
-        direct_line: Some(LineId::new("line").expect("a name")),
+        direct_callees: Callees {
+            otherwise: Some(Callee {
+                line: LineId::new("line").expect("a name"),
+                names: Vec::new(),
+                panel: PanelId::new("panel").expect("a name"),
+            }),
+            ..Callees::default()
+        },
         direct_srtp: srtp,
         ..SipParams::default()
     }
@@ -447,7 +456,7 @@ async fn a_reload_starts_and_stops_accounts_and_refuses_other_ports() {
         srtp: Srtp::Off,
         timer: Some(SessionTimer::default()),
         tls: TlsTrust::default(),
-        line: None,
+        callees: Callees::default(),
     });
     door.handle.apply(with_trunk.clone()).await.expect("taken");
     match door.next().await {

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use adapter_virtual::{Levels, Source, VirtualAudio};
 use anyhow::{Context, bail};
-use gateway_core::{Cause, LegCommand, LegEvent, LegId, LineId, RingId};
-use gateway_sip_io::{SipEngine, SipEvent, SipHandle, SipParams, Srtp, Transport};
+use gateway_core::{Cause, LegCommand, LegEvent, LegId, LineId, PanelId, RingId};
+use gateway_sip_io::{Callee, Callees, SipEngine, SipEvent, SipHandle, SipParams, Srtp, Transport};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -77,7 +77,14 @@ pub(crate) async fn engine(
     let (events, inbox) = mpsc::channel(512);
     let params = SipParams {
         bind: LOOPBACK,
-        direct_line: Some(line.clone()),
+        direct_callees: Callees {
+            otherwise: Some(Callee {
+                line: line.clone(),
+                names: Vec::new(),
+                panel: PanelId::new("bench")?,
+            }),
+            ..Callees::default()
+        },
         direct_peers: [LOOPBACK].into(),
         direct_srtp: srtp,
         instance: [2; 16],

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_virtual::{Levels, Source, VirtualAudio};
-use gateway_core::{Cause, LegCommand, LegEvent, LegId, LineId};
-use gateway_sip_io::{SipEngine, SipEvent, SipHandle, SipParams};
+use gateway_core::{Cause, LegCommand, LegEvent, LegId, LineId, PanelId};
+use gateway_sip_io::{Callee, Callees, SipEngine, SipEvent, SipHandle, SipParams};
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::SystemClock;
@@ -44,7 +44,14 @@ impl Phone {
             tcp_port: None,
             rtp_ports: 17_000..=17_099,
             direct_peers: [loopback].into(),
-            direct_line: Some(line.clone()),
+            direct_callees: Callees {
+                otherwise: Some(Callee {
+                    line: line.clone(),
+                    names: Vec::new(),
+                    panel: PanelId::new("phone")?,
+                }),
+                ..Callees::default()
+            },
             user_agent: "Doorline demo phone".to_owned(),
             instance: [1; 16],
             ..SipParams::default()

@@ -416,7 +416,7 @@ fn a_listed_caller_opens_after_the_answer_and_a_stranger_does_not() {
         sim.input(Input::Leg(LegEvent::Incoming {
             account: Some(id("pbx")),
             leg,
-            line: id("riser"),
+            panel: id("main"),
             peer: Peer {
                 address: address.into(),
                 display: None,
@@ -441,7 +441,7 @@ fn an_incoming_call_is_refused_where_the_line_cannot_start_or_is_busy() {
         sim.input(Input::Leg(LegEvent::Incoming {
             account: None,
             leg: LegId(leg),
-            line: id("riser"),
+            panel: id("main"),
             peer: Peer::default(),
         }));
     };
@@ -538,11 +538,11 @@ fn a_leg_that_comes_in_under_a_number_of_ours_shares_no_digits() {
             display: None,
             trusted: true,
         };
-        let (account, line) = (None, id("toy-line"));
+        let (account, panel) = (None, id("toys"));
         Input::Leg(LegEvent::Incoming {
             account,
             leg,
-            line,
+            panel,
             peer,
         })
     };

@@ -165,6 +165,8 @@ pub enum CallOutput {
     Incoming {
         /// Account; `None` for a direct peer.
         account: Option<AccountId>,
+        /// Who is called: the user part of the Request-URI (RFC 3261 §8.2.2.1), empty without one.
+        called: String,
         /// Our address towards the caller, for media.
         local: IpAddr,
         /// The caller.

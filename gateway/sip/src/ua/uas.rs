@@ -123,6 +123,7 @@ impl UserAgent {
             leg,
             CallOutput::Incoming {
                 account,
+                called: request.uri.user().unwrap_or_default().to_owned(),
                 local: flow.local.ip(),
                 peer,
                 sdp,

@@ -9,8 +9,8 @@ use gateway_call::{
     Output as PlanOutput, Purpose, Strategy, Take, TalkLimit, Target,
 };
 use gateway_core::{
-    AccountId, ButtonId, CallEvent, Cause, DoorId, Event, Instant, LegCommand, LegEvent, LegId, LineCommand,
-    LineId, OutputId, PanelEvent, PanelId, Peer, Refusal, RingId, Subject,
+    ButtonId, CallEvent, Cause, DoorId, Event, Instant, LegCommand, LegEvent, LegId, LineCommand, LineId,
+    OutputId, PanelEvent, PanelId, Peer, Refusal, RingId, Subject,
 };
 use gateway_line::{PressAnswer, SeizeRefused, SeizeWhy};
 
@@ -358,14 +358,7 @@ impl Site {
         }
     }
 
-    pub(super) fn incoming(
-        &mut self,
-        now: Now,
-        account: Option<AccountId>,
-        leg: LegId,
-        line: LineId,
-        peer: Peer,
-    ) {
+    pub(super) fn incoming(&mut self, now: Now, leg: LegId, panel: &PanelId, peer: Peer) {
         if self.calls.values().any(|call| call.has_leg(leg)) {
             return;
         }
@@ -374,36 +367,27 @@ impl Site {
             self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
             return;
         }
-        let mut panels = self.panels_on(&line);
-        let by_account = |id: &&PanelId| {
-            self.params
-                .panels
-                .get(*id)
-                .is_some_and(|p| p.account.is_some() && p.account == account)
+        // a reload may have taken the panel away
+        let Some(line) = self.params.panels.get(panel).map(|p| p.line.clone()) else {
+            let cause = Cause::NotFound;
+            self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
+            return;
         };
-        let panel = self
-            .panels_on(&line)
-            .find(by_account)
-            .or_else(|| panels.next())
-            .cloned();
-        drop(panels);
-        let doors = panel.as_ref().map(|p| self.doors_of(p)).unwrap_or_default();
+        let doors = self.doors_of(panel);
         let listed = doors
             .iter()
             .any(|door| self.access.listens(&self.context(now), door, &peer));
         let ring = self.new_ring(now);
-        let take = match (&panel, self.lines.get_mut(&line)) {
-            (Some(_), Some(unit)) if !self.stopping => {
-                match unit.line.seize(now.mono, SeizeWhy::IncomingCall) {
-                    Ok(()) => {
-                        unit.ring = Some(ring);
-                        Take::Answer
-                    }
-                    Err(SeizeRefused::LineBusy) => Take::LineBusy,
-                    Err(_) => Take::NoCall,
+        let take = match self.lines.get_mut(&line) {
+            Some(unit) if !self.stopping => match unit.line.seize(now.mono, SeizeWhy::IncomingCall) {
+                Ok(()) => {
+                    unit.ring = Some(ring);
+                    Take::Answer
                 }
-            }
-            (_, _) => Take::NoCall,
+                Err(SeizeRefused::LineBusy) => Take::LineBusy,
+                Err(_) => Take::NoCall,
+            },
+            Some(_) | None => Take::NoCall,
         };
         let limit = talk_limit(Some(INCOMING_TALK), self.params.lines.get(&line));
         let request = IncomingRequest {

@@ -416,13 +416,13 @@ impl Site {
 
     fn leg(&mut self, now: Now, event: LegEvent) {
         if let LegEvent::Incoming {
-            account,
+            account: _,
             leg,
-            line,
+            panel,
             peer,
         } = event
         {
-            self.incoming(now, account, leg, line, peer);
+            self.incoming(now, leg, &panel, peer);
             return;
         }
         let ring = self

@@ -1,10 +1,10 @@
 //! Parameters of the SIP engine.
 
 use gateway_config as config;
-use gateway_core::{AccountId, LineId, Secret};
+use gateway_core::{AccountId, PanelId, Secret};
 use gateway_sip_io as sip;
 
-use config::Config;
+use config::{CallIn, Config};
 
 /// The SIP engine's view of the file. `instance` is stable over restarts.
 pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
@@ -30,7 +30,7 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
             ca_file: account.tls_ca_file.clone(),
             verify: account.tls_verify,
         },
-        line: line_of(config, Some(id)),
+        callees: callees(config, Some(id)),
     });
     sip::SipParams {
         accounts: accounts.collect(),
@@ -48,19 +48,47 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         rtp_dscp: config.sip.rtp_dscp.value(),
         rtp_ports: config.sip.rtp_ports.clone(),
         direct_peers: config.sip.direct_peers.iter().copied().collect(),
-        direct_line: line_of(config, None).or_else(|| config.panels.values().next().map(|p| p.line.clone())),
+        direct_callees: callees(config, None),
         instance,
         ..sip::SipParams::default()
     }
 }
 
-/// The line of the first panel that calls through an account (or directly): where its incoming calls go.
-fn line_of(config: &Config, account: Option<&AccountId>) -> Option<LineId> {
-    config
-        .panels
-        .values()
-        .find(|p| p.account.as_ref() == account)
-        .map(|p| p.line.clone())
+/// Whom calls over an account can be for: its panels. Directly every panel can be called. A PBX calls the name that was
+/// registered and no panel's; then it is for the one panel, or for the one whose line takes calls.
+fn callees(config: &Config, account: Option<&AccountId>) -> sip::Callees {
+    let of_it = |panel: &config::Panel| account.is_none() || panel.account.as_ref() == account;
+    let panels: Vec<_> = config.panels.iter().filter(|(_, panel)| of_it(panel)).collect();
+    let callee = |(id, panel): &(&PanelId, &config::Panel)| sip::Callee {
+        line: panel.line.clone(),
+        names: [
+            Some(id.to_string()),
+            panel.extension.as_ref().map(ToString::to_string),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        panel: (*id).clone(),
+    };
+    let starts = |panel: &config::Panel| {
+        let line = config.lines.get(&panel.line);
+        line.is_some_and(|line| line.call_in == CallIn::SelfStart)
+    };
+    let registers = account
+        .and_then(|id| config.accounts.get(id))
+        .is_some_and(|account| account.register);
+    let otherwise = match panels.as_slice() {
+        [only] => Some(callee(only)),
+        several if registers => {
+            let mut starting = several.iter().filter(|(_, panel)| starts(panel));
+            starting.next().filter(|_| starting.next().is_none()).map(callee)
+        }
+        _ => None,
+    };
+    sip::Callees {
+        named: panels.iter().map(callee).collect(),
+        otherwise,
+    }
 }
 
 const fn transport(transport: config::Transport) -> sip::Transport {

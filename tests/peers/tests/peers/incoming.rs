@@ -58,3 +58,72 @@ fn a_caller_that_is_not_listed_is_answered_and_talks_but_does_not_open() {
 fn without_a_list_no_caller_opens() {
     call_the_door(&[], false);
 }
+
+#[test]
+fn of_two_doors_the_one_that_is_called_opens_and_a_name_that_none_has_reaches_nobody() {
+    run(|rig| {
+        let mut phone = Phone::start(rig, PhoneParams::direct(0, "101"))?;
+        let site = Site {
+            callers: vec![phone.address()],
+            targets: vec![phone.address()],
+            more: format!(
+                r#"
+[outputs.aback-strike.virtual]
+[lines.second]
+call-in = "self-start"
+[lines.second.virtual]
+[panels.aback]
+name = "Back"
+line = "second"
+doors = ["aback"]
+extension = "507"
+[panels.aback.buttons.bell]
+name = "Bell"
+call = "people"
+[doors.aback]
+name = "Back door"
+output = "aback-strike"
+callers = [{{ number = {:?} }}]
+"#,
+                phone.address()
+            ),
+            ..Site::default()
+        };
+        let text = site.text(rig);
+        let both = text.replace(
+            "digits = \"9\"\ndoors = [\"front\"]",
+            "digits = \"9\"\ndoors = [\"front\", \"aback\"]",
+        );
+        ensure!(both != text, "the site has another code");
+        let gateway = Gateway::start(rig, &both)?;
+        let port = rig.port(Use::Sip);
+        for (called, door) in [
+            ("main", "front"),
+            ("aback", "aback"),
+            ("507", "aback"),
+            ("MAIN", "front"),
+        ] {
+            let before = gateway.last_seq();
+            phone.dial(&format!("sip:{called}@127.0.0.1:{port}"))?;
+            phone.hears("CALL_ESTABLISHED", secs(10))?;
+            gateway.event(before, "call.incoming", secs(10), |_| true)?;
+            phone.press('9')?;
+            let granted = gateway.event(before, "door.granted", secs(10), |_| true)?;
+            ensure!(granted["source"] == door, "{called}: {granted}");
+            phone.hang_up()?;
+            gateway.event(before, "call.ended", secs(10), |_| true)?;
+            gateway.event(before, "door.relocked", secs(10), |e| e["source"] == door)?;
+        }
+        let before = gateway.last_seq();
+        phone.dial(&format!("sip:nix@127.0.0.1:{port}"))?;
+        let closed = phone.hears("CALL_CLOSED", secs(10))?;
+        ensure!(closed.whole.to_string().contains("404"), "{closed:?}");
+        let news = gateway
+            .events()?
+            .into_iter()
+            .filter(|e| e["seq"].as_u64() > Some(before))
+            .count();
+        ensure!(news == 0, "a call for nobody left {news} records");
+        gateway.verify()
+    });
+}

@@ -24,7 +24,7 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use sim::{Guard, T0, first_door, id, ms, secs, three_phones, wall};
-use story::{DOORS, INPUTS, LINES, READERS, Step, Who, step};
+use story::{DOORS, INPUTS, LINES, PANELS, READERS, Step, Who, step};
 
 /// How often each means opened a door, over all stories: a test in which nothing ever opens shows nothing.
 type Seen = BTreeMap<Factor, u32>;
@@ -374,11 +374,11 @@ impl World<'_> {
                     Who::Target => peer("sip:1000@pbx.example", true),
                 };
                 self.legs.push(leg);
-                let (account, line) = (Some(id("pbx")), id(LINES[line]));
+                let (account, panel) = (Some(id("pbx")), id(PANELS[line]));
                 self.input(Input::Leg(LegEvent::Incoming {
                     account,
                     leg,
-                    line,
+                    panel,
                     peer,
                 }))
             }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use gateway_access::GrantParts;
 use gateway_core::{
     Command, CommandRequest, DigitVia, DoorId, Factor, InputId, Instant, LegCommand, LegEvent, LegId, LineId,
-    LineSignal, Peer, ReaderId, RingId, Signal, SignalKind, Subject,
+    LineSignal, PanelId, Peer, ReaderId, RingId, Signal, SignalKind, Subject,
 };
-use gateway_site::{GuardReport, Input, SiteParams};
+use gateway_site::{GuardReport, Input, PanelParams, SiteParams};
 use sim::{id, ms, secs, wall};
 
 /// A reason for one opening.
@@ -264,7 +264,10 @@ impl Model {
     }
 
     fn ring_at(&self, line: &LineId, injected: bool) -> Ring {
-        let panel = self.params.panels.values().find(|p| p.line == *line);
+        self.ring_of(self.params.panels.values().find(|p| p.line == *line), injected)
+    }
+
+    fn ring_of(&self, panel: Option<&PanelParams>, injected: bool) -> Ring {
         let doors = panel.map(|p| p.doors.clone()).unwrap_or_default();
         let listed = doors
             .iter()
@@ -441,8 +444,8 @@ impl Model {
     }
 
     fn leg(&mut self, now: Instant, event: &LegEvent) {
-        if let LegEvent::Incoming { leg, line, peer, .. } = event {
-            self.incoming(*leg, line, peer);
+        if let LegEvent::Incoming { leg, panel, peer, .. } = event {
+            self.incoming(*leg, panel, peer);
             return;
         }
         let Some(mut leg) = self.legs.remove(&event.leg()) else {
@@ -464,7 +467,7 @@ impl Model {
         self.legs.insert(event.leg(), leg);
     }
 
-    fn incoming(&mut self, leg: LegId, line: &LineId, peer: &Peer) {
+    fn incoming(&mut self, leg: LegId, panel: &PanelId, peer: &Peer) {
         if self.legs.contains_key(&leg) {
             return;
         }
@@ -475,7 +478,7 @@ impl Model {
                 .try_into()
                 .expect("ten bytes"),
         );
-        let mut ring_of = self.ring_at(line, false);
+        let mut ring_of = self.ring_of(self.params.panels.get(panel), false);
         ring_of.listed = peer.trusted && peer.address == "sip:1000@pbx.example";
         self.rings.insert(ring, ring_of);
         self.legs.insert(

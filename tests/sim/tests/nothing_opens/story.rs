@@ -14,6 +14,8 @@ pub(crate) const INPUTS: [&str; 7] = [
 ];
 pub(crate) const DOORS: [&str; 3] = ["front", "toy", "cellar"];
 pub(crate) const LINES: [&str; 2] = ["riser", "toy-line"];
+/// The panel on each line.
+pub(crate) const PANELS: [&str; 2] = ["main", "toys"];
 pub(crate) const READERS: [&str; 2] = ["front-reader", "toy-reader"];
 
 /// Who the network says is there.

@@ -163,6 +163,12 @@ fn command_id(ask: &Ask, body: &CommandBody) -> Result<CommandId, Problem> {
         )
     };
     let header = ask.head.headers.get("idempotency-key");
+    if let (Some(_), Some(_)) = (header, &body.id) {
+        return Err(Problem::bad(
+            "id",
+            "the command has an id in its body and an Idempotency-Key; send one of them",
+        ));
+    }
     if let Some(value) = header {
         return value.to_str().ok().and_then(parse::idempotency).ok_or_else(bad);
     }

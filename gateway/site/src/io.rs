@@ -176,6 +176,8 @@ pub enum Decision {
 /// A command id seen before a restart, so that it is not acted on twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenId {
+    /// True if it was acted on.
+    pub accepted: bool,
     /// When it was judged (time of its `command.*` record).
     pub at: jiff::Timestamp,
     /// The id.

@@ -8,12 +8,19 @@ use jiff::SignedDuration;
 
 use crate::io::SeenId;
 
+/// How long the id of a command that was acted on is remembered: whoever repeats a request that has no date of its own
+/// is not let in twice.
+pub(crate) const ACTED_ON: Duration = Duration::from_secs(24 * 3600);
+
 /// How many ids are remembered. A burst beyond it is refused until the oldest have outlived their time.
 const MAX_IDS: usize = 4096;
 
 /// Remembers command ids for as long as a copy of the command could still count as news.
 #[derive(Debug)]
 pub(crate) struct News {
+    /// Ids of commands that were acted on, by the time until which they are remembered. When there are too many, the
+    /// oldest are forgotten.
+    acted_on: VecDeque<(Instant, CommandId)>,
     /// Every id once, by the time to look at it again.
     order: VecDeque<(Instant, CommandId)>,
     /// When an id may be forgotten: some time after it was seen last.
@@ -28,6 +35,7 @@ pub(crate) struct News {
 impl News {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
+            acted_on: VecDeque::new(),
             order: VecDeque::new(),
             seen: BTreeMap::new(),
             set_back: None,
@@ -44,6 +52,18 @@ impl News {
 
     /// Ids judged before a restart.
     pub(crate) fn restore(&mut self, seen: Vec<SeenId>, ttl: Duration, now: Instant, wall: Timestamp) {
+        let mut acted_on: Vec<_> = seen
+            .iter()
+            .filter(|seen| seen.accepted)
+            .filter_map(|seen| {
+                let age = Duration::try_from(wall.duration_since(seen.at)).unwrap_or(Duration::ZERO);
+                Some((now + ACTED_ON.checked_sub(age)?, seen.id.clone()))
+            })
+            .collect();
+        acted_on.sort();
+        for (until, id) in acted_on {
+            self.remember(until, id);
+        }
         let mut fresh: Vec<_> = seen
             .into_iter()
             .filter_map(|s| {
@@ -58,6 +78,18 @@ impl News {
                 self.order.push_back((until, id));
             }
         }
+    }
+
+    /// A command was acted on: the same id opens nothing again.
+    pub(crate) fn act_on(&mut self, now: Instant, id: CommandId) {
+        self.remember(now + ACTED_ON, id);
+    }
+
+    fn remember(&mut self, until: Instant, id: CommandId) {
+        if self.acted_on.len() >= MAX_IDS {
+            self.acted_on.pop_front();
+        }
+        self.acted_on.push_back((until, id));
     }
 
     /// Notices that the wall clock was set back: the dates of old commands come again, and their ids may be
@@ -95,6 +127,13 @@ impl News {
                     self.seen.remove(&id);
                 }
             }
+        }
+        while self.acted_on.front().is_some_and(|(until, _)| *until <= now) {
+            self.acted_on.pop_front();
+        }
+        if self.acted_on.iter().any(|(_, id)| *id == request.id) {
+            let text = "this id was acted on before; give every command a new one".to_owned();
+            return Err((Refusal::Duplicate, text));
         }
         if let Some(until) = self.seen.get_mut(&request.id) {
             // A copy may be dated later than the first one.
@@ -256,6 +295,7 @@ mod tests {
     fn a_duplicate_across_a_restart_is_refused() {
         let mut news = News::new(T0);
         let seen = SeenId {
+            accepted: false,
             at: wall(-1),
             id: CommandId::new("a").expect("an id"),
         };
@@ -265,6 +305,33 @@ mod tests {
             Some(Refusal::Duplicate)
         );
         assert_eq!(judge(&mut news, 1, &command("b", Some(wall(1)))), None);
+    }
+
+    #[test]
+    fn what_was_acted_on_is_not_acted_on_again_for_a_day_also_after_a_restart() {
+        let mut news = News::new(T0);
+        let untimed = command("key", None);
+        let mut judge_at = |news: &mut News, s: u64| {
+            let now = T0 + Duration::from_secs(s);
+            let judged = news.judge(&untimed, now, wall(0), TTL, true, Instant::ZERO);
+            judged.err().map(|(reason, _)| reason)
+        };
+        assert_eq!(judge_at(&mut news, 1), None);
+        news.act_on(T0 + Duration::from_secs(1), CommandId::new("key").expect("an id"));
+        assert_eq!(judge_at(&mut news, 3600), Some(Refusal::Duplicate));
+        let mut after = News::new(T0);
+        let seen = SeenId {
+            accepted: true,
+            at: wall(-3600),
+            id: CommandId::new("key").expect("an id"),
+        };
+        after.restore(vec![seen], TTL, T0, wall(0));
+        assert_eq!(judge_at(&mut after, 1), Some(Refusal::Duplicate));
+        assert_eq!(judge_at(&mut after, 23 * 3600), None);
+        for n in 0..=MAX_IDS {
+            after.act_on(T0, CommandId::new(&n.to_string()).expect("an id"));
+        }
+        assert_eq!(after.acted_on.len(), MAX_IDS);
     }
 
     #[test]

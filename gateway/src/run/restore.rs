@@ -9,34 +9,43 @@ use gateway_store::{Filter, OpenReport, Query, Store};
 
 /// Command ids of the last moments: a repetition must not be acted on again.
 pub(crate) fn site(site: &mut Site, store: &Store, ttl: Duration, now: Instant, wall: Timestamp) {
-    let since = wall.checked_sub(ttl * 2).unwrap_or(wall);
-    let filter = Filter {
-        kind: Some("command".to_owned()),
-        since: Some(since),
-        ..Filter::default()
-    };
-    let query = Query {
-        filter,
-        max: 10_000,
-        newest_first: true,
-        ..Query::default()
-    };
-    let found = match store.find(&query) {
-        Ok(found) => found,
-        Err(error) => {
-            tracing::error!(%error, "commands judged before the restart cannot be read");
-            vec![]
-        }
-    };
-    let seen = found.iter().filter_map(|record| match record.event() {
-        Ok(Event::Command(CommandEvent::Accepted { id, .. })) => Some(SeenId { at: record.at, id }),
-        Ok(Event::Command(CommandEvent::Refused { id, .. })) => Some(SeenId {
-            at: record.at,
-            id: CommandId::new(&id)?,
-        }),
-        Ok(_) | Err(_) => None,
-    });
-    site.restore_ids(seen.collect(), now, wall);
+    // all of the last moments, and what was acted on within a day
+    let looks = [
+        ("command", ttl * 2, 10_000),
+        ("command.accepted", Site::ACTED_ON, 4096),
+    ];
+    let mut seen = Vec::new();
+    for (kind, age, max) in looks {
+        let filter = Filter {
+            kind: Some(kind.to_owned()),
+            since: Some(wall.checked_sub(age).unwrap_or(wall)),
+            ..Filter::default()
+        };
+        let query = Query {
+            filter,
+            max,
+            newest_first: true,
+            ..Query::default()
+        };
+        let found = store
+            .find(&query)
+            .inspect_err(|error| tracing::error!(%error, "commands judged before the restart cannot be read"))
+            .unwrap_or_default();
+        seen.extend(found.iter().filter_map(|record| match record.event() {
+            Ok(Event::Command(CommandEvent::Accepted { id, .. })) => Some(SeenId {
+                accepted: true,
+                at: record.at,
+                id,
+            }),
+            Ok(Event::Command(CommandEvent::Refused { id, .. })) => Some(SeenId {
+                accepted: false,
+                at: record.at,
+                id: CommandId::new(&id)?,
+            }),
+            Ok(_) | Err(_) => None,
+        }));
+    }
+    site.restore_ids(seen, now, wall);
     site.restore_locks(locks(store, wall), now);
 }
 

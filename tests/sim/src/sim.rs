@@ -220,7 +220,11 @@ impl Sim {
             .filter(|record| record.kind.starts_with("command."))
             .filter_map(|record| {
                 let id = CommandId::new(record.get("id").as_text()?)?;
-                Some(SeenId { at: record.at, id })
+                Some(SeenId {
+                    accepted: record.kind == "command.accepted",
+                    at: record.at,
+                    id,
+                })
             })
             .collect()
     }

@@ -43,6 +43,9 @@ impl Site {
                 .and_then(|()| self.carry_out(now, request)),
         };
         let ring = done.as_ref().ok().copied().flatten();
+        if done.is_ok() {
+            self.news.act_on(now.mono, id.clone());
+        }
         let (event, decision) = match done {
             Ok(ring) => (
                 CommandEvent::Accepted { id, subject, verb },

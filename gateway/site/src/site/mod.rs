@@ -183,6 +183,9 @@ impl Site {
         site
     }
 
+    /// How long the id of a command that was acted on is refused.
+    pub const ACTED_ON: Duration = crate::news::ACTED_ON;
+
     /// Command ids judged before a restart: their commands are refused as duplicates for as long as they could
     /// still count. Give them before the first command.
     pub fn restore_ids(&mut self, seen: Vec<SeenId>, now: Instant, wall: Timestamp) {

@@ -435,7 +435,11 @@ impl World<'_> {
             .filter(|r| r.kind.starts_with("command."));
         let seen = seen.filter_map(|r| {
             let id = CommandId::new(r.get("id").as_text()?)?;
-            Some(SeenId { at: r.at, id })
+            Some(SeenId {
+                accepted: r.kind == "command.accepted",
+                at: r.at,
+                id,
+            })
         });
         self.site.restore_ids(seen.collect(), self.now, wall(self.now));
         self.model.restart(self.now);

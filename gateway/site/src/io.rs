@@ -108,6 +108,12 @@ pub enum GuardReport {
         /// Which output.
         output: OutputId,
     },
+    /// It ends in good order, since its outputs change, and the next one starts. Until [`Up`](Self::Up) nothing but an
+    /// exit is tried, as after [`Down`](Self::Down), but it is no fault.
+    Restarts {
+        /// Why.
+        text: String,
+    },
     /// It is there, and every output rests unless it says otherwise.
     Up,
     /// Outputs that are another wire to it, or none, since it read another site file: it energises none of them.

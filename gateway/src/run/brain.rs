@@ -37,6 +37,10 @@ const GAP: Duration = Duration::from_millis(500);
 /// The loop comes by at least this often.
 const BEAT: Duration = Duration::from_millis(100);
 
+/// How long a relay guard that was told to end may be away before that is a fault: it has 3 s to bring its outputs to
+/// rest, and the next one begins with writing them to rest.
+const RESTART: Duration = Duration::from_secs(10);
+
 /// Uses of credentials that may be on their way to the medium; each waits for its own.
 const USES: usize = 64;
 
@@ -44,6 +48,8 @@ const USES: usize = 64;
 pub(crate) enum Order {
     /// Take a new configuration; the answer says what changed.
     Apply(Box<SiteParams>, u64, Wirings, oneshot::Sender<String>),
+    /// The relay guard is about to be told to end, and the next one starts; answered once that is known.
+    GuardRestarts(oneshot::Sender<()>),
     /// Whom call lists can name, all of them.
     Contacts(Arc<Contacts>),
     /// The people and credentials of the records: decisions may begin.
@@ -137,6 +143,11 @@ impl Brain {
                         self.guard.generation(generation, wirings);
                         let plan = self.site.apply(*params, generation, now, wall);
                         let _ = done.send(plan.to_string());
+                        vec![]
+                    }
+                    Some(Order::GuardRestarts(known)) => {
+                        self.guard.restarts(RESTART);
+                        let _ = known.send(());
                         vec![]
                     }
                     Some(Order::Contacts(contacts)) => vec![Input::Contacts(contacts)],

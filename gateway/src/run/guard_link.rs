@@ -1,7 +1,8 @@
 //! What the relay guard says, in the site machine's words.
 
+use gateway_core::OutputId;
 use gateway_guard::GuardReport;
-use gateway_guard_proto::{ReleaseWhy, Report};
+use gateway_guard_proto::{LeaseId, ReleaseWhy, Report};
 use gateway_site::{self as site, ReleaseCause};
 
 use crate::run::faults::Faults;
@@ -18,14 +19,17 @@ pub(crate) fn inputs(report: GuardReport, faults: &Faults) -> Vec<site::GuardRep
                 )),
             );
             // whoever held what: the guard, its sentinel or the kernel lets go of it
-            let released = leases
-                .into_iter()
-                .map(|(lease, output)| site::GuardReport::Released {
-                    cause: ReleaseCause::Guard,
-                    grant: lease.0,
-                    output,
-                });
-            released.chain([site::GuardReport::Down { text }]).collect()
+            released(leases)
+                .chain([site::GuardReport::Down { text }])
+                .collect()
+        }
+        GuardReport::Restarts { leases } => {
+            let text = "the relay guard ends and starts anew, since outputs changed in the site file";
+            tracing::info!("{text}");
+            let text = text.to_owned();
+            released(leases)
+                .chain([site::GuardReport::Restarts { text }])
+                .collect()
         }
         GuardReport::Up { faults: devices, .. } => {
             tracing::info!("the relay guard can be used");
@@ -51,6 +55,16 @@ pub(crate) fn inputs(report: GuardReport, faults: &Faults) -> Vec<site::GuardRep
             vec![site::GuardReport::Wired { differently }]
         }
     }
+}
+
+fn released(leases: Vec<(LeaseId, OutputId)>) -> impl Iterator<Item = site::GuardReport> {
+    leases
+        .into_iter()
+        .map(|(lease, output)| site::GuardReport::Released {
+            cause: ReleaseCause::Guard,
+            grant: lease.0,
+            output,
+        })
 }
 
 fn said(report: Report, faults: &Faults) -> Vec<site::GuardReport> {

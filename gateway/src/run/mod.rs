@@ -308,6 +308,10 @@ impl Gateway {
         // a full disk is found here, before anything has changed
         let written = write_new(&new.site.state_dir, &text)?;
         if restart && let Some(guard) = self.guard.take() {
+            let (known, answer) = oneshot::channel();
+            // without a core there is nobody to take it for a fault
+            let _ = self.orders.send(Order::GuardRestarts(known)).await;
+            let _ = answer.await;
             guard.stop().await;
         }
         let kept = std::fs::rename(&written, &self.in_force);

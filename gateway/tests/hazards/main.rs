@@ -67,8 +67,16 @@ fn a_changed_output_gets_its_new_guard_after_the_pulse_that_runs() {
     assert_ne!(house.guard(), guard, "{}", house.story());
     house.ready_again(2);
     assert_eq!(house.times_on(), 1, "{}", house.story());
+    // the operator asked for it: it is told, and it is no fault
+    let anew = "the relay guard ends and starts anew, since outputs changed";
+    assert_eq!(house.times_said(anew), 1, "{}", house.story());
+    assert_eq!(house.times_said("ERROR"), 0, "{}", house.story());
     house.open_by_exit();
     house.rest();
+    // a guard that ends by itself is one
+    house.signal_to(house.guard(), Signal::KILL);
+    house.wait_for("the relay guard cannot be reached; doors stay shut", 1);
+    house.ready_again(3);
 }
 
 #[test]

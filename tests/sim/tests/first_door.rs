@@ -275,6 +275,35 @@ fn a_command_is_refused_while_the_gateway_cannot_answer_for_it() {
 }
 
 #[test]
+fn a_guard_that_restarts_for_a_new_file_is_no_fault_until_it_stays_away() {
+    let mut sim = Sim::new(first_door());
+    let told = |sim: &Sim| sim.kinds().iter().filter(|kind| *kind == "gateway.guard").count();
+    let faults = |sim: &Sim| sim.site.view().faults.iter().any(|fault| fault.part == "guard");
+    let before = told(&sim);
+    let text = "outputs changed".to_owned();
+    sim.input(Input::Guard(GuardReport::Restarts { text }));
+    let view = sim.site.view();
+    assert!(!faults(&sim), "it was told to end: {:?}", view.faults);
+    assert!(
+        view.doors.iter().all(|door| !door.available),
+        "but nothing can be opened"
+    );
+    assert_eq!(refused(&sim.command("a", open("front"))), Some(Refusal::Fault));
+    sim.input(Input::Guard(GuardReport::Up));
+    assert!(!faults(&sim) && sim.site.view().doors.iter().all(|door| door.available));
+    assert_eq!(told(&sim), before + 2, "{}", sim.log());
+
+    let text = "outputs changed again".to_owned();
+    sim.input(Input::Guard(GuardReport::Restarts { text }));
+    let text = "it does not come back".to_owned();
+    sim.input(Input::Guard(GuardReport::Down { text }));
+    assert!(faults(&sim));
+    sim.input(Input::Guard(GuardReport::Up));
+    assert!(!faults(&sim));
+    assert_eq!(told(&sim), before + 5, "{}", sim.log());
+}
+
+#[test]
 fn a_restart_in_the_middle_of_anything_operates_nothing() {
     let mut sim = ringing();
     sim.press("bell");

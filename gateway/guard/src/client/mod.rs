@@ -44,6 +44,12 @@ pub enum GuardReport {
         /// What happened.
         text: String,
     },
+    /// The guard ended as it was told to, and another one is awaited. Said once; [`Up`](Self::Up) comes next, or
+    /// [`Lost`](Self::Lost) if none comes in the time that [`GuardClient::restarts`] was given.
+    Restarts {
+        /// What was energised, as far as known: the guard released it as its last act.
+        leases: Vec<(LeaseId, OutputId)>,
+    },
     /// An order that was not sent, because the guard cannot be reached. It will not be sent later.
     Unsent {
         /// Number of the Grant.
@@ -78,6 +84,7 @@ enum Job {
     Generation(u64, Wirings),
     Operate(Operate),
     Release(OutputId),
+    Restarts(Instant),
 }
 
 /// Gives orders to the guard. Cheap to clone; never waits.
@@ -164,6 +171,18 @@ impl GuardClient {
     pub fn release(&self, output: OutputId) {
         if self.jobs.try_send(Job::Release(output)).is_err() {
             tracing::warn!("a release was dropped: too many orders wait for the guard");
+        }
+    }
+
+    /// The guard is told to end, and another one starts: until it is there, at most for `limit` from this moment, that
+    /// it cannot be reached is no fault. To be called before it is told.
+    pub fn restarts(&self, limit: Duration) {
+        if self
+            .jobs
+            .try_send(Job::Restarts(self.clock.now() + limit))
+            .is_err()
+        {
+            tracing::warn!("a restart was not announced: too many orders wait for the guard");
         }
     }
 

@@ -41,6 +41,14 @@ enum LinkError {
     Version(u16),
 }
 
+/// What was told of the guard last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Lost,
+    Restarts,
+    Up,
+}
+
 pub(super) struct Link {
     clock: Arc<dyn Clock>,
     generation: u64,
@@ -51,10 +59,12 @@ pub(super) struct Link {
     liveness: Liveness,
     params: ClientParams,
     reports: mpsc::Sender<GuardReport>,
+    /// Until then a guard that is away is one that was told to end.
+    restarts: Option<Instant>,
     silence: Silence,
     /// Until then a guard that was not there yet is only waited for: it starts together with the gateway.
     start: Option<Instant>,
-    up: bool,
+    told: Told,
     /// The present guard has answered.
     welcomed: bool,
 }
@@ -70,7 +80,7 @@ impl Link {
     ) -> Self {
         let generation = params.generation;
         let start = Some(clock.now() + START);
-        // `up` at first: a guard that does not come at start is said once, too.
+        // `Up` at first: a guard that does not come at start is said once, too.
         Self {
             clock,
             generation,
@@ -80,9 +90,10 @@ impl Link {
             liveness,
             params,
             reports,
+            restarts: None,
             silence,
             start,
-            up: true,
+            told: Told::Up,
             welcomed: false,
         }
     }
@@ -102,22 +113,43 @@ impl Link {
                 self.silence.0.notify_one();
             }
             let leases = std::mem::take(&mut self.leases).into_iter().collect();
-            let starts = self.start.is_some_and(|end| self.clock.now() < end);
-            if !starts && std::mem::replace(&mut self.up, false) {
-                let text = error.to_string();
-                if self
-                    .reports
-                    .send(GuardReport::Lost { leases, text })
-                    .await
-                    .is_err()
-                {
-                    return;
-                }
+            if let Some(report) = self.away(leases, &error)
+                && self.reports.send(report).await.is_err()
+            {
+                return;
             }
             if self.refuse_for(pause).await.is_err() {
                 return;
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// What is to be told of a guard that cannot be reached, if that is news.
+    fn away(&mut self, leases: Vec<(LeaseId, OutputId)>, error: &LinkError) -> Option<GuardReport> {
+        let before = |end: Option<Instant>| end.is_some_and(|end| self.clock.now() < end);
+        if before(self.start) {
+            return None;
+        }
+        let now = if before(self.restarts) {
+            Told::Restarts
+        } else {
+            Told::Lost
+        };
+        let told = std::mem::replace(&mut self.told, now);
+        match (told, now) {
+            (_, Told::Up) => None,
+            (Told::Up, Told::Restarts) => Some(GuardReport::Restarts { leases }),
+            (Told::Up | Told::Restarts, Told::Lost) => Some(GuardReport::Lost {
+                leases,
+                text: error.to_string(),
+            }),
+            // a fault stays one until it is over
+            (Told::Lost, Told::Lost | Told::Restarts) => {
+                self.told = Told::Lost;
+                None
+            }
+            (Told::Restarts, Told::Restarts) => None,
         }
     }
 
@@ -136,6 +168,7 @@ impl Link {
                         self.tell(GuardReport::Unsent { lease, output }).await?;
                     }
                     Job::Release(_) => {}
+                    Job::Restarts(end) => self.restarts = Some(end),
                 },
             }
         }
@@ -210,7 +243,7 @@ impl Link {
                 outputs,
                 version: VERSION,
             } => {
-                (self.start, self.up) = (None, true);
+                (self.start, self.restarts, self.told) = (None, None, Told::Up);
                 self.welcomed = true;
                 let wiring = |o: &OutputState| (o.output.clone(), o.wiring);
                 self.guards = outputs.iter().map(wiring).collect();
@@ -255,6 +288,10 @@ impl Link {
                 write(stream, &Request::Operate(operate)).await
             }
             Job::Release(output) => write(stream, &Request::Release(output)).await,
+            Job::Restarts(end) => {
+                self.restarts = Some(end);
+                Ok(())
+            }
         }
     }
 
@@ -299,5 +336,77 @@ async fn next(stream: &mut UnixStream, reader: &mut FrameReader) -> Result<Repor
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(LinkError::Io(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    /// Seconds, set by hand.
+    #[derive(Default)]
+    struct ByHand(AtomicU64);
+
+    impl Clock for ByHand {
+        fn now(&self) -> Instant {
+            Instant::from_nanos(0) + Duration::from_secs(self.0.load(Ordering::Relaxed))
+        }
+
+        fn wall(&self) -> gateway_core::Timestamp {
+            gateway_core::Timestamp::UNIX_EPOCH
+        }
+    }
+
+    fn link(clock: &Arc<ByHand>) -> Link {
+        let params = ClientParams {
+            generation: 1,
+            instance: "a".to_owned(),
+            lease: Duration::from_secs(1),
+            socket: "/nowhere".into(),
+            wirings: Wirings::new(),
+        };
+        let liveness = Liveness(Arc::default());
+        let clock = Arc::clone(clock) as Arc<dyn Clock>;
+        let (jobs, reports) = (mpsc::channel(1).1, mpsc::channel(1).0);
+        Link::new(params, clock, liveness, Silence::default(), jobs, reports)
+    }
+
+    #[test]
+    fn a_restart_is_no_loss_until_its_time_is_over() {
+        let clock = Arc::new(ByHand::default());
+        let mut link = link(&clock);
+        let lost = || {
+            Some(GuardReport::Lost {
+                leases: vec![],
+                text: LinkError::Closed.to_string(),
+            })
+        };
+        let mut away = |second: u64, restarts: Option<u64>| {
+            clock.0.store(second, Ordering::Relaxed);
+            if let Some(end) = restarts {
+                link.restarts = Some(Instant::from_nanos(0) + Duration::from_secs(end));
+            }
+            link.away(vec![], &LinkError::Closed)
+        };
+        assert_eq!(away(1, None), None, "it is only starting");
+        assert_eq!(away(10, Some(20)), Some(GuardReport::Restarts { leases: vec![] }));
+        assert_eq!(away(19, None), None);
+        assert_eq!(away(20, None), lost());
+        assert_eq!(away(21, None), None);
+        // a restart makes no fault good before the guard is there
+        assert_eq!(away(30, Some(40)), None);
+        assert_eq!(away(40, None), None);
+    }
+
+    #[test]
+    fn a_guard_that_ends_by_itself_is_lost_at_once() {
+        let clock = Arc::new(ByHand::default());
+        let mut link = link(&clock);
+        clock.0.store(10, Ordering::Relaxed);
+        let told = link.away(vec![], &LinkError::Silent);
+        assert!(matches!(told, Some(GuardReport::Lost { .. })), "{told:?}");
+        assert_eq!(link.away(vec![], &LinkError::Silent), None);
     }
 }

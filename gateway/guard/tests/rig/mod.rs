@@ -338,6 +338,7 @@ async fn measure(
                 GuardReport::Guard(Report::Released { .. }) => break,
                 GuardReport::Guard(_) => {}
                 other @ (GuardReport::Lost { .. }
+                | GuardReport::Restarts { .. }
                 | GuardReport::Unsent { .. }
                 | GuardReport::Up { .. }
                 | GuardReport::Wired { .. }) => {

@@ -153,27 +153,7 @@ impl Site {
 
     pub(super) fn guard(&mut self, now: Now, report: GuardReport) {
         match report {
-            GuardReport::Down { text } => {
-                if self.guard.is_ok() {
-                    self.gateway(
-                        now,
-                        GatewayEvent::Guard {
-                            text: text.clone(),
-                            up: false,
-                        },
-                    );
-                    // It releases everything as its last act, and its leases end without it.
-                    let busy = |d: &Door| d.lock() == LockState::Unlocked || d.pulse_until().is_some();
-                    let doors = self.doors.iter().filter(|(_, d)| busy(d));
-                    let doors: Vec<DoorId> = doors.map(|(id, _)| id.clone()).collect();
-                    for door in doors {
-                        let text = text.clone();
-                        let report = gateway_door::GuardReport::Failed { grant: None, text };
-                        self.door_input(now, &door, DoorInput::Guard(report), false);
-                    }
-                }
-                self.guard = Err(text);
-            }
+            GuardReport::Down { text } => self.guard_away(now, text, false),
             GuardReport::Energised { grant, output } => {
                 for door in self.doors_with(&output) {
                     let report = gateway_door::GuardReport::Energised { grant };
@@ -198,7 +178,9 @@ impl Site {
                     self.strike_ended(now, &output);
                 }
             }
+            GuardReport::Restarts { text } => self.guard_away(now, text, true),
             GuardReport::Up => {
+                self.guard_restarts = false;
                 if self.guard.is_err() {
                     let text = "the relay guard is ready".to_owned();
                     self.gateway(now, GatewayEvent::Guard { text, up: true });
@@ -207,6 +189,33 @@ impl Site {
             }
             GuardReport::Wired { differently } => self.wired(now, differently),
         }
+    }
+
+    /// It cannot be reached: `restarts` if it was told to end, and the next one comes at once.
+    fn guard_away(&mut self, now: Now, text: String, restarts: bool) {
+        // a restart that takes too long is told once more, as the fault that it is
+        if self.guard.is_ok() || self.guard_restarts && !restarts {
+            self.gateway(
+                now,
+                GatewayEvent::Guard {
+                    text: text.clone(),
+                    up: false,
+                },
+            );
+        }
+        if self.guard.is_ok() {
+            // It releases everything as its last act, and its leases end without it.
+            let busy = |d: &Door| d.lock() == LockState::Unlocked || d.pulse_until().is_some();
+            let doors = self.doors.iter().filter(|(_, d)| busy(d));
+            let doors: Vec<DoorId> = doors.map(|(id, _)| id.clone()).collect();
+            for door in doors {
+                let text = text.clone();
+                let report = gateway_door::GuardReport::Failed { grant: None, text };
+                self.door_input(now, &door, DoorInput::Guard(report), false);
+            }
+        }
+        self.guard_restarts = restarts;
+        self.guard = Err(text);
     }
 
     /// Core and guard compared their outputs. An exit is tried all the same; the guard refuses what is another wire.

@@ -98,6 +98,8 @@ pub struct Site {
     fire: bool,
     generation: u64,
     guard: Result<(), String>,
+    /// It is away because it was told to: that is no fault.
+    guard_restarts: bool,
     /// Permissions that wait until their use is on the medium.
     held: BTreeMap<u64, uses::Waiting>,
     /// Overdue timers of a gap are being worked off.
@@ -150,6 +152,7 @@ impl Site {
             fire: false,
             generation,
             guard: Err("the relay guard has not reported yet".to_owned()),
+            guard_restarts: false,
             held: BTreeMap::new(),
             in_gap: false,
             index_key,

@@ -137,7 +137,9 @@ impl Site {
                 text: text.to_owned(),
             });
         };
-        if let Err(text) = &self.guard {
+        if let Err(text) = &self.guard
+            && !self.guard_restarts
+        {
             fault("guard".to_owned(), text);
         }
         for output in &self.miswired {

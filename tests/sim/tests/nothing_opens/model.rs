@@ -155,7 +155,7 @@ impl Model {
         match input {
             Input::Command { request, .. } => self.command(now, request),
             Input::Guard(report) => match report {
-                GuardReport::Down { .. } => self.guard = false,
+                GuardReport::Down { .. } | GuardReport::Restarts { .. } => self.guard = false,
                 GuardReport::Up => self.guard = true,
                 GuardReport::Energised { .. }
                 | GuardReport::Failed { .. }

@@ -13,6 +13,11 @@ const SILENT_IDLE: Duration = Duration::from_secs(5);
 const OVERDUE: Duration = Duration::from_millis(40);
 /// How late our own loop may be before it is we who stood still.
 const OWN_GAP: Duration = Duration::from_secs(1);
+/// If we look so much later than we wanted to, the machine has held us up, and the guard with us, perhaps: with
+/// something energised it then gets [`GRACE`] to say so, once.
+const LATE: Duration = Duration::from_millis(20);
+/// As long as it has for an output that is due.
+const GRACE: Duration = OVERDUE;
 
 /// Length of the longest beat in bytes.
 pub(super) const BEAT_BYTES: usize = 17;
@@ -83,20 +88,29 @@ impl fmt::Display for Verdict {
 #[derive(Debug)]
 pub(super) struct Watch {
     due: Option<Instant>,
+    /// Until when the guard is let off, if it was; once for each time an output is due.
+    grace: Option<Instant>,
     heard: Instant,
     looked: Instant,
+    /// When we wanted to look next.
+    planned: Option<Instant>,
 }
 
 impl Watch {
     pub(super) const fn new(awake: Instant) -> Self {
         Self {
             due: None,
+            grace: None,
             heard: awake,
             looked: awake,
+            planned: None,
         }
     }
 
-    pub(super) const fn beat(&mut self, awake: Instant, due: Option<Instant>) {
+    pub(super) fn beat(&mut self, awake: Instant, due: Option<Instant>) {
+        if due != self.due {
+            self.grace = None;
+        }
         self.due = due;
         self.heard = awake;
     }
@@ -110,10 +124,22 @@ impl Watch {
         // Our own standstill (with the guard's, perhaps) is no silence of an idle guard.
         let gap = awake.since(self.looked) > self.next(SILENT_IDLE) + OWN_GAP;
         self.looked = awake;
+        let late = self.planned.take().is_some_and(|planned| awake >= planned + LATE);
         let silent = awake.since(self.heard);
         match self.due {
-            Some(due) if boot >= due + OVERDUE => Some(Verdict::Overdue),
-            Some(_) => (silent >= SILENT_ENERGISED).then_some(Verdict::Silent),
+            Some(due) => {
+                let verdict = if boot >= due + OVERDUE {
+                    Verdict::Overdue
+                } else if silent >= SILENT_ENERGISED {
+                    Verdict::Silent
+                } else {
+                    return None;
+                };
+                if late && self.grace.is_none() {
+                    self.grace = Some(awake + GRACE);
+                }
+                (self.grace.is_none_or(|end| awake >= end)).then_some(verdict)
+            }
             None if gap => {
                 self.heard = awake;
                 None
@@ -127,13 +153,16 @@ impl Watch {
     }
 
     /// How long to wait before the next look; timers of 1 ms may be early, so one more is added.
-    pub(super) fn wait(&self, boot: Instant, awake: Instant) -> Duration {
+    pub(super) fn wait(&mut self, boot: Instant, awake: Instant) -> Duration {
         let left = |limit: Duration| limit.saturating_sub(awake.since(self.heard));
         let wait = self.due.map_or_else(
             || left(SILENT_IDLE),
             |due| left(SILENT_ENERGISED).min((due + OVERDUE).since(boot)),
         );
-        wait + Duration::from_millis(1)
+        let grace = self.grace.map_or(Duration::ZERO, |end| end.since(awake));
+        let wait = wait.max(grace) + Duration::from_millis(1);
+        self.planned = Some(awake + wait);
+        wait
     }
 }
 
@@ -199,6 +228,46 @@ mod tests {
         assert_eq!(watch.verdict(t(60_000), t(60_000)), None);
         watch.beat(t(60_000), Some(t(61_000)));
         assert_eq!(watch.verdict(t(90_000), t(90_000)), Some(Verdict::Overdue));
+    }
+
+    #[test]
+    fn who_was_held_up_together_with_its_guard_gives_it_one_more_chance_and_no_second() {
+        for (due, verdict) in [(150, Verdict::Overdue), (60_000, Verdict::Silent)] {
+            let held_up = || {
+                let mut watch = Watch::new(t(0));
+                watch.beat(t(100), Some(t(due)));
+                let wait = watch.wait(t(100), t(100));
+                let now = t(100) + wait + LATE;
+                assert_eq!(watch.verdict(now, now), None, "{verdict:?}");
+                assert_eq!(watch.wait(now, now), GRACE + Duration::from_millis(1));
+                (watch, now)
+            };
+            // it rests in that time
+            let (mut watch, now) = held_up();
+            watch.beat(now + GRACE, None);
+            assert_eq!(watch.verdict(now + GRACE, now + GRACE), None);
+            // it does not, whatever holds us up again
+            for late in [Duration::ZERO, LATE] {
+                let (mut watch, now) = held_up();
+                let end = now + GRACE + late;
+                assert_eq!(watch.verdict(end, end), Some(verdict));
+            }
+            // its heart says nothing of an output that is due
+            let (mut watch, now) = held_up();
+            watch.beat(now, Some(t(due)));
+            let end = now + GRACE;
+            let overdue = (verdict == Verdict::Overdue).then_some(verdict);
+            assert_eq!(watch.verdict(end, end), overdue);
+        }
+    }
+
+    #[test]
+    fn who_is_on_time_gives_no_grace() {
+        let mut watch = Watch::new(t(0));
+        watch.beat(t(100), Some(t(150)));
+        let wait = watch.wait(t(100), t(100));
+        let now = t(100) + (wait + LATE - Duration::from_millis(1));
+        assert_eq!(watch.verdict(now, now), Some(Verdict::Overdue));
     }
 
     #[test]

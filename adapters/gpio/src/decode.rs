@@ -1,8 +1,13 @@
 //! From raw edges to logical ones. Pure.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use gateway_core::{Edge, InputId, Instant};
+
+/// A line that lost edges is well again when it lost none for so long. Until then it is one fault, however many edges
+/// a flood costs, so that it fills neither log nor journal.
+pub(crate) const CALM: Duration = Duration::from_secs(2);
 
 /// An edge as a back end gives it; `active` is after inversion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,20 +27,34 @@ pub(crate) enum Decoded {
         edge: Edge,
         input: InputId,
     },
-    /// Edges of this input were lost.
-    Lost {
+    /// Edges of this input are lost; `count` of them until it was noticed.
+    Losing {
         input: InputId,
         count: u32,
+    },
+    /// It has lost none for [`CALM`].
+    Whole {
+        /// No other line of the device loses edges.
+        alone: bool,
+        input: InputId,
+        /// All that were lost since it was said that they are.
+        count: u64,
     },
 }
 
 struct Line {
     active: bool,
     input: InputId,
-    lost: u64,
+    losing: Option<Losing>,
     /// When the level was read; edges before it are in the reading.
     read: Instant,
     seqno: u32,
+}
+
+/// A line that loses edges.
+struct Losing {
+    count: u64,
+    last: Instant,
 }
 
 /// The levels of the inputs of one chip.
@@ -50,7 +69,7 @@ impl Levels {
             Line {
                 active,
                 input: input.clone(),
-                lost: 0,
+                losing: None,
                 read: at,
                 seqno: 0,
             },
@@ -75,10 +94,16 @@ impl Levels {
         let lost = raw.seqno.wrapping_sub(line.seqno).wrapping_sub(1);
         line.seqno = raw.seqno;
         if lost > 0 {
-            line.lost += u64::from(lost);
-            out.push(Decoded::Lost {
-                input: line.input.clone(),
-                count: lost,
+            if line.losing.is_none() {
+                out.push(Decoded::Losing {
+                    input: line.input.clone(),
+                    count: lost,
+                });
+            }
+            let before = line.losing.take().map_or(0, |losing| losing.count);
+            line.losing = Some(Losing {
+                count: before + u64::from(lost),
+                last: raw.at,
             });
         }
         let input = |at, active| {
@@ -103,6 +128,25 @@ impl Levels {
         out.push(input(raw.at, raw.active));
         line.active = raw.active;
         out
+    }
+
+    /// Lines that have lost nothing for [`CALM`]. All edges up to `now` must have been given before.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Vec<Decoded> {
+        let mut out = Vec::new();
+        for line in self.0.values_mut() {
+            if let Some(losing) = line.losing.take_if(|losing| now >= losing.last + CALM) {
+                out.push((line.input.clone(), losing.count));
+            }
+        }
+        let alone = self.poll_timeout().is_none();
+        let whole = |(input, count)| Decoded::Whole { alone, input, count };
+        out.into_iter().map(whole).collect()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let losing = self.0.values().filter_map(|line| line.losing.as_ref());
+        losing.map(|losing| losing.last + CALM).min()
     }
 }
 
@@ -136,6 +180,10 @@ mod tests {
             },
             input: bell(),
         }
+    }
+
+    fn losing(count: u32) -> Decoded {
+        Decoded::Losing { input: bell(), count }
     }
 
     fn levels(active: bool) -> Levels {
@@ -174,24 +222,60 @@ mod tests {
     fn a_pair_of_lost_edges_is_counted_and_the_known_edge_passes() {
         let mut levels = levels(false);
         levels.edge(raw(20, true, 1));
-        let lost = Decoded::Lost {
-            input: bell(),
-            count: 2,
-        };
-        assert_eq!(levels.edge(raw(50, false, 4)), [lost, input(50, false)]);
+        assert_eq!(levels.edge(raw(50, false, 4)), [losing(2), input(50, false)]);
     }
 
     #[test]
     fn a_lost_release_is_put_before_the_press_that_shows_it() {
         let mut levels = levels(false);
         levels.edge(raw(20, true, 1));
-        let lost = Decoded::Lost {
-            input: bell(),
-            count: 1,
-        };
         assert_eq!(
             levels.edge(raw(50, true, 3)),
-            [lost, input(50, false), input(50, true)]
+            [losing(1), input(50, false), input(50, true)]
+        );
+    }
+
+    #[test]
+    fn a_flood_that_loses_edges_is_one_fault_until_it_is_over() {
+        let mut levels = levels(false);
+        assert_eq!(levels.poll_timeout(), None);
+        let mut told = Vec::new();
+        for n in 0..100 {
+            // every tenth arrives, once a millisecond for a tenth of a second
+            told.extend(levels.edge(raw(20 + u64::from(n), n % 2 == 0, n * 10 + 10)));
+        }
+        told.retain(|decoded| !matches!(decoded, Decoded::Input { .. }));
+        assert_eq!(told, [losing(9)]);
+        assert_eq!(levels.poll_timeout(), Some(t(119) + CALM));
+        assert_eq!(levels.handle_timeout(t(118) + CALM), []);
+        let whole = Decoded::Whole {
+            alone: true,
+            input: bell(),
+            count: 900,
+        };
+        assert_eq!(levels.handle_timeout(t(119) + CALM), [whole]);
+        assert_eq!(levels.poll_timeout(), None);
+        assert_eq!(levels.edge(raw(5000, true, 1003))[0], losing(2), "another fault");
+    }
+
+    #[test]
+    fn a_device_is_well_only_when_none_of_its_lines_loses_edges() {
+        let mut levels = levels(false);
+        levels.initial(5, "gate".parse().expect("a name"), false, t(10));
+        levels.edge(raw(20, true, 3));
+        levels.edge(RawEdge {
+            line: 5,
+            ..raw(1000, true, 3)
+        });
+        let whole = levels.handle_timeout(t(20) + CALM);
+        assert!(
+            matches!(whole[..], [Decoded::Whole { alone: false, .. }]),
+            "{whole:?}"
+        );
+        let whole = levels.handle_timeout(t(1000) + CALM);
+        assert!(
+            matches!(whole[..], [Decoded::Whole { alone: true, .. }]),
+            "{whole:?}"
         );
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use adapter_api::{Adapter, AdapterContext, AdapterError, Claim};
+use adapter_api::{Adapter, AdapterContext, AdapterError, Alarm, Claim};
 use gateway_core::SignalKind;
 use gpiocdev::Request;
 use gpiocdev::line::{EdgeDetection, EdgeKind, EventClock, Value, Values};
@@ -12,12 +12,11 @@ use tokio::io::unix::AsyncFd;
 
 use crate::config::{Backend, Bias, InputLine};
 use crate::decode::{Decoded, Levels, RawEdge};
+use crate::edges::Edges;
 use crate::{rpi, time};
 
 /// Edges that the kernel keeps for us while we are busy.
 const KERNEL_EDGES: u32 = 1024;
-/// Edges read at once.
-const READ_EDGES: usize = 64;
 
 /// The inputs of one chip through one back end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,18 +114,42 @@ impl GpioInputs {
             report(ctx, levels.initial(line.line, line.input.clone(), active, at)).await?;
         }
         ctx.signal(time::now(), SignalKind::Ready).await?;
+        let alarm = Alarm::new().map_err(|error| self.failed("no timer".into(), Some(error)))?;
+        let mut edges = Edges::of(request.get_ref());
         loop {
-            let mut ready = request
-                .readable()
-                .await
-                .map_err(|error| self.failed("the input lines cannot be watched".into(), Some(error)))?;
-            let edges = drain(request.get_ref())
+            let ready = tokio::select! {
+                ready = request.readable() => Some(
+                    ready.map_err(|error| self.failed("the input lines cannot be watched".into(), Some(error)))?,
+                ),
+                () = alarm.at(levels.poll_timeout()) => None,
+            };
+            // The time first, the edges after it: nothing came up to then if there are no more.
+            let now = time::now();
+            let taken = edges
+                .take()
                 .map_err(|error| self.failed(format!("edges cannot be read: {error}"), None))?;
-            ready.clear_ready();
-            for edge in edges {
-                for decoded in levels.edge(edge) {
+            if let Some(mut ready) = ready.filter(|_| !taken.more) {
+                ready.clear_ready();
+            }
+            let slept = time::slept();
+            for edge in taken.edges {
+                let raw = RawEdge {
+                    active: edge.kind == EdgeKind::Rising,
+                    at: time::on_boottime(edge.timestamp_ns, slept),
+                    line: edge.offset,
+                    seqno: edge.line_seqno,
+                };
+                for decoded in levels.edge(raw) {
                     report(ctx, decoded).await?;
                 }
+            }
+            if taken.more {
+                // the core and the other lines take their turn
+                tokio::task::yield_now().await;
+                continue;
+            }
+            for decoded in levels.handle_timeout(now) {
+                report(ctx, decoded).await?;
             }
         }
     }
@@ -141,40 +164,24 @@ impl GpioInputs {
     }
 }
 
-/// All edges that wait. Not `read_edge_event`, which drops what it read beyond the first (gpiocdev 0.8.0).
-fn drain(request: &Request) -> gpiocdev::Result<Vec<RawEdge>> {
-    let mut buffer = request.new_edge_event_buffer(READ_EDGES);
-    let mut edges = Vec::new();
-    while buffer.has_event()? {
-        let event = buffer.read_event()?;
-        edges.push((
-            event.offset,
-            event.kind == EdgeKind::Rising,
-            event.line_seqno,
-            event.timestamp_ns,
-        ));
-    }
-    let slept = time::slept();
-    let raw = |(line, active, seqno, ns)| RawEdge {
-        active,
-        at: time::on_boottime(ns, slept),
-        line,
-        seqno,
-    };
-    Ok(edges.into_iter().map(raw).collect())
-}
-
-/// Sends what was decoded. A loss is a fault that is over at once: said, counted, and work goes on.
+/// Sends what was decoded. Lost edges are a fault until none are lost any more; work goes on meanwhile.
 pub(crate) async fn report(ctx: &AdapterContext, decoded: Decoded) -> Result<(), AdapterError> {
     match decoded {
         Decoded::Input { at, edge, input } => ctx.signal(at, SignalKind::Input { edge, input }).await,
-        Decoded::Lost { input, count } => {
+        Decoded::Losing { input, count } => {
             let text = format!(
-                "input {input}: {count} edges were lost; look for a bouncing contact, or raise its debounce-ms"
+                "input {input}: edges come faster than they can be read, {count} were lost at first; look for a \
+                 bouncing contact or noise on its wire, or raise its debounce-ms"
             );
-            tracing::warn!(%input, count, "edges of an input were lost");
-            ctx.signal(time::now(), SignalKind::Fault(text)).await?;
-            ctx.signal(time::now(), SignalKind::Ready).await
+            tracing::warn!(%input, count, "edges of an input are lost");
+            ctx.signal(time::now(), SignalKind::Fault(text)).await
+        }
+        Decoded::Whole { alone, input, count } => {
+            tracing::warn!(%input, count, "edges of an input were lost; it loses none any more");
+            if alone {
+                ctx.signal(time::now(), SignalKind::Ready).await?;
+            }
+            Ok(())
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod config;
 mod decode;
+mod edges;
 mod input;
 mod output;
 mod rpi;

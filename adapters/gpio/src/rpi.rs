@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use adapter_api::{AdapterContext, AdapterError, DriverError};
+use adapter_api::{AdapterContext, AdapterError, Alarm, DriverError};
 use gateway_core::{Instant, SignalKind};
 use rppal::gpio::{Gpio, InputPin, OutputPin, Trigger};
 use tokio::sync::mpsc;
@@ -122,8 +122,20 @@ pub(crate) async fn run_inputs(lines: &[InputLine], ctx: &mut AdapterContext) ->
         .spawn(body)
         .map_err(|error| failed(format!("no thread for the pins: {error}")))?;
     let mut levels = Levels::default();
+    let alarm = Alarm::new().map_err(|error| failed(format!("no timer: {error}")))?;
     loop {
-        match from.recv().await {
+        // The thread's queue before the timer: a line is calm only if nothing of it waits here.
+        let next = tokio::select! {
+            biased;
+            next = from.recv() => next,
+            () = alarm.at(levels.poll_timeout()) => {
+                for decoded in levels.handle_timeout(time::now()) {
+                    report(ctx, decoded).await?;
+                }
+                continue;
+            }
+        };
+        match next {
             Some(FromThread::First { active, at, line }) => {
                 let line = &lines[line];
                 report(ctx, levels.initial(line.line, line.input.clone(), active, at)).await?;

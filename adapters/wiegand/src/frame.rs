@@ -45,6 +45,8 @@ pub struct Frame {
 pub struct Assembler {
     bits: Vec<bool>,
     damage: Option<Damage>,
+    /// First edge of the frame that is open.
+    first: Instant,
     gap: Duration,
     last: Option<(Instant, Wire)>,
     /// Edges were lost since the last one: if the next one begins a frame, they may be its own.
@@ -58,6 +60,7 @@ impl Assembler {
         Self {
             bits: Vec::new(),
             damage: None,
+            first: Instant::ZERO,
             gap,
             last: None,
             lost_between: false,
@@ -69,6 +72,9 @@ impl Assembler {
         // by the edges' own times: how late anybody looked does not cut a frame or glue two together
         let before = self.handle_timeout(at);
         self.lost_between = false;
+        if self.last.is_none() {
+            self.first = at;
+        }
         if let Some((last, other)) = self.last
             && at.since(last) < CLOSEST
         {
@@ -112,6 +118,12 @@ impl Assembler {
             bits: std::mem::take(&mut self.bits),
             damage: std::mem::replace(&mut self.damage, next),
         })
+    }
+
+    /// How long the frame that is open has lasted: from its first edge to its last.
+    #[must_use]
+    pub fn lasted(&self) -> Option<Duration> {
+        self.last.map(|(last, _)| last.since(self.first))
     }
 
     /// When the frame ends, if nothing else comes.

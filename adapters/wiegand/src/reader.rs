@@ -13,6 +13,9 @@ use crate::keypad::{Keypad, key};
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 /// So many frames in a row that fit only if the wires are exchanged make a fault.
 const REVERSED: u32 = 3;
+/// No frame lasts so long: a pause is missing, whatever the pulses are. The longest has [`MAX_BITS`], the slowest one
+/// bit in 20 ms.
+const ENDLESS: Duration = Duration::from_secs(6);
 /// A wire that is low for so long without a pulse is not at rest.
 const STUCK: Duration = Duration::from_millis(200);
 
@@ -321,6 +324,10 @@ impl WiegandReader {
             ),
             (true, false) => Some("D0 is low at rest: a short circuit, a broken wire without pull-up, or a dead reader".to_owned()),
             (false, true) => Some("D1 is low at rest: a short circuit, a broken wire without pull-up, or a dead reader".to_owned()),
+            (false, false) if self.assembler.lasted().is_some_and(|lasted| lasted >= ENDLESS) => Some(
+                "pulses come without a pause: noise on D0 or D1, a broken shield or ground wire, or somebody at the cable"
+                    .to_owned(),
+            ),
             (false, false) if self.silent.is_some_and(|due| now >= due) => Some(
                 "the reader has sent no sign of life: its supply, or its cable, may be cut".to_owned(),
             ),
@@ -413,6 +420,42 @@ mod tests {
         // another card counts at once, and so does the first after it
         assert_eq!(rig.send(5000, &bits_of(&card(1, 3))).len(), 1);
         assert_eq!(rig.send(5100, &bits).len(), 1);
+    }
+
+    #[test]
+    fn noise_that_never_pauses_is_a_fault_until_it_does() {
+        let mut rig = Rig::new(only_26());
+        let mut told = Vec::new();
+        for ms in 0..20_000 {
+            rig.0.edge(t(ms), if ms % 3 == 0 { Wire::D1 } else { Wire::D0 });
+            rig.0.handle_timeout(t(ms));
+            let out = rig.out();
+            told.extend(out.into_iter().map(|output| (ms, output)));
+        }
+        assert!(
+            matches!(&told[..], [(6000, Output::Fault(text))] if text.contains("without a pause")),
+            "{told:?}"
+        );
+        rig.0.handle_timeout(t(20_100));
+        let out = rig.out();
+        assert!(
+            matches!(
+                out[..],
+                [
+                    Output::Misread {
+                        reason: Misread::Noise,
+                        ..
+                    },
+                    Output::Ready
+                ]
+            ),
+            "{out:?}"
+        );
+        assert_eq!(
+            rig.send(30_000, &bits_of(&card(1, 2))).len(),
+            1,
+            "cards are read again"
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::CARD;
 use super::chip::Chip;
-use super::wire::{Reader, ordinary};
+use super::wire::{Flood, Reader, ordinary};
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,6 +24,8 @@ pub(crate) const STRIKE: Duration = Duration::from_secs(1);
 const RELAY: u32 = 2;
 /// Wires of the first reader: their keys and lines. They are active low, as readers want them.
 const WIRES: [(&str, u32); 4] = [("led", 20), ("second-led", 21), ("beeper", 22), ("hold", 23)];
+/// The exit button of the real door.
+const EXIT: u32 = 24;
 /// Readers; number 0 is at the real door.
 const READERS: u32 = 5;
 
@@ -35,7 +37,7 @@ pub(crate) struct House {
     /// Records as they are written, and who brings them.
     journal: mpsc::Receiver<Value>,
     pub(crate) readers: Vec<Reader>,
-    records: Vec<Value>,
+    pub(crate) records: Vec<Value>,
     tail: Child,
     watch: Watch,
 }
@@ -49,7 +51,8 @@ fn site(dir: &Path, chip: &Chip) -> String {
     let mut text = format!(
         "[site]\nid = \"wires\"\nname = \"Wires\"\nnumber = \"000000001\"\naddress = \"1 Example Street\"\n\
          state-dir = \"{dir}/state\"\nrun-dir = \"{dir}/run\"\n[sip]\nbind = \"127.0.0.1\"\n\
-         [outputs.strike0.gpio]\nchip = \"{node}\"\nline = {RELAY}\nboot-pull = \"down\"\n"
+         [outputs.strike0.gpio]\nchip = \"{node}\"\nline = {RELAY}\nboot-pull = \"down\"\n\
+         [inputs.exit.gpio]\nchip = \"{node}\"\nline = {EXIT}\nactive-low = false\nbias = \"as-is\"\ndebounce-ms = 0\n"
     );
     for n in 0..READERS {
         let (d0, d1) = lines(n);
@@ -57,9 +60,14 @@ fn site(dir: &Path, chip: &Chip) -> String {
             text += &format!("[outputs.strike{n}.virtual]\n");
         }
         text += &format!(
-            "[doors.door{n}]\nname = \"Door\"\noutput = \"strike{n}\"\nstrike-ms = {}\nreaders = [\"reader{n}\"]\n\
+            "[doors.door{n}]\nname = \"Door\"\noutput = \"strike{n}\"\nstrike-ms = {}\nreaders = [\"reader{n}\"]\n{}\
              [readers.reader{n}.wiegand]\nchip = \"{node}\"\nd0 = {d0}\nd1 = {d1}\nformats = [\"h10301\"]\nrepeat-ms = 0\n",
-            STRIKE.as_millis()
+            STRIKE.as_millis(),
+            if n == 0 {
+                "rex = [{ input = \"exit\", kind = \"unlock\" }]\n"
+            } else {
+                ""
+            }
         );
         if n == 0 {
             for (key, line) in WIRES {
@@ -110,6 +118,7 @@ impl House {
         let dir = tempfile::tempdir().expect("a folder");
         let chip = Chip::new("wires", "wires", 32);
         // the far end of each wire is there before the gateway looks
+        chip.pull(EXIT, false);
         let readers = (0..READERS)
             .map(|n| Reader::new(&chip, lines(n).0, lines(n).1))
             .collect();
@@ -251,6 +260,18 @@ impl House {
     /// Does the relay of the real door pull?
     pub(crate) fn real_relay(&self) -> bool {
         self.level(RELAY)
+    }
+
+    /// Somebody presses the exit button of the real door, or lets go of it.
+    pub(crate) fn exit(&self, pressed: bool) {
+        self.chip.pull(EXIT, pressed);
+    }
+
+    /// Noise on both wires of a reader.
+    pub(crate) fn flood(&self, reader: u32) -> Flood {
+        let (d0, d1) = lines(reader);
+        let count = self.dir.path().join(format!("flood-{reader}"));
+        Flood::start(&count, [self.chip.pull_file(d0), self.chip.pull_file(d1)])
     }
 
     /// Is a wire of the first reader active?

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ impl Pace {
 pub(crate) struct Sent {
     /// When its last pulse began.
     pub(crate) last: Duration,
+    /// How long the write took that began it: the kernel's timestamp of the edge is not later than that.
+    pub(crate) write: Duration,
     /// The longest time from a pulse to the next.
     pub(crate) longest: Duration,
 }
@@ -77,11 +80,16 @@ impl Reader {
     /// Sends a frame as a reader would; returns when its last pulse began. A machine that stood still for longer than a
     /// reader may pause has sent something else: then it is sent again.
     pub(crate) fn send(&self, bits: &[bool], pace: Pace) -> Duration {
+        self.send_whole(bits, pace).last
+    }
+
+    /// The same, with all that is known of it.
+    pub(crate) fn send_whole(&self, bits: &[bool], pace: Pace) -> Sent {
         let end = boottime() + PATIENCE;
         loop {
             let sent = self.once(bits, pace);
             if sent.is_whole() {
-                return sent.last;
+                return sent;
             }
             assert!(
                 boottime() < end,
@@ -113,7 +121,7 @@ impl Reader {
 
     /// Pulses one after the other, each on one or both wires.
     fn pulses(&self, pulses: &[Vec<usize>], pace: Pace) -> Sent {
-        let (mut last, mut longest) = (boottime(), Duration::ZERO);
+        let (mut last, mut longest, mut write) = (boottime(), Duration::ZERO, Duration::ZERO);
         let mut next = last;
         for wires in pulses {
             wait_until(next);
@@ -121,6 +129,7 @@ impl Reader {
             wires.iter().for_each(|wire| self.set(*wire, false));
             let down = boottime();
             longest = longest.max(down - before);
+            write = down - last;
             // counted from here on: a machine that stood still in between does not make up for it
             next = down + pace.0;
             if pace.0 > PULSE {
@@ -128,7 +137,7 @@ impl Reader {
             }
             wires.iter().for_each(|wire| self.set(*wire, true));
         }
-        Sent { last, longest }
+        Sent { last, write, longest }
     }
 }
 
@@ -174,5 +183,57 @@ impl Drop for Burn {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// A process that changes lines as fast as it can.
+pub(crate) struct Flood {
+    child: Child,
+    count: PathBuf,
+}
+
+impl Flood {
+    /// `count` is a file for the number of edges.
+    pub(crate) fn start(count: &Path, lines: impl IntoIterator<Item = PathBuf>) -> Self {
+        let own = std::env::current_exe().expect("a path");
+        std::fs::write(count, 0_u64.to_le_bytes()).expect("written");
+        let child = ordinary(Command::new(own).arg("flood").arg(count).args(lines));
+        Self {
+            child,
+            count: count.to_owned(),
+        }
+    }
+
+    /// Pulses made so far.
+    pub(crate) fn made(&self) -> u64 {
+        let count = std::fs::read(&self.count).expect("readable");
+        u64::from_le_bytes(count.try_into().expect("eight bytes"))
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Body of that process: the file for the number, and the lines' files.
+pub(crate) fn flood(mut files: impl Iterator<Item = String>) -> ! {
+    let mut open = || {
+        files
+            .next()
+            .map(|file| OpenOptions::new().write(true).open(file).expect("a file"))
+    };
+    let count = open().expect("the first one");
+    let lines: Vec<File> = std::iter::from_fn(open).collect();
+    let mut made = 0_u64;
+    loop {
+        for line in &lines {
+            line.write_all_at(b"pull-down", 0).expect("driven");
+            line.write_all_at(b"pull-up", 0).expect("driven");
+            made += 1;
+        }
+        count.write_all_at(&made.to_le_bytes(), 0).expect("written");
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use adapter_api::{Adapter, AdapterContext, AdapterError, Alarm, Claim};
 use adapter_wiegand::{Feedback, Output, WiegandParams, WiegandReader, Wire};
-use gateway_core::{Instant, ReaderCommand, ReaderId, SignalKind};
+use gateway_core::{ReaderCommand, ReaderId, SignalKind};
 use gpiocdev::Request;
 use gpiocdev::line::{EdgeDetection, EventClock, Value, Values};
 use tokio::io::Interest;
@@ -19,14 +19,13 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::broadcast;
 
 use crate::config::Bias;
+use crate::edges::Edges;
 use crate::time;
 use wires::Lit;
 pub use wires::{Opening, ReaderPin, ReaderWires};
 
 /// Edges that the kernel keeps for us while we are busy: more than ten of the longest frames of a second.
 const KERNEL_EDGES: u32 = 4096;
-/// Edges read at once.
-const READ_EDGES: usize = 64;
 /// How often the levels at rest are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -165,6 +164,7 @@ impl GpioReader {
         let now = time::now();
         let (mut reader, mut feedback) = (WiegandReader::new(self.params.clone(), now), Feedback::default());
         let (mut seqno, mut look) = (0, now);
+        let mut edges = Edges::of(request.get_ref());
         ctx.signal(now, well(&dark)).await?;
         loop {
             let due = [reader.poll_timeout(), feedback.poll_timeout(), Some(look)];
@@ -183,21 +183,30 @@ impl GpioReader {
             };
             // The time first, the edges after it: a frame is over only if nothing came up to then.
             let now = time::now();
-            let edges = self.drain(request.get_ref())?;
-            if let Some(mut ready) = ready {
+            let taken = edges
+                .take()
+                .map_err(|error| self.failed(format!("edges cannot be read: {error}"), None))?;
+            if let Some(mut ready) = ready.filter(|_| !taken.more) {
                 ready.clear_ready();
             }
-            for (at, wire, number) in edges {
-                let lost = number.wrapping_sub(seqno).wrapping_sub(1);
-                seqno = number;
+            let (slept, mut last) = (time::slept(), now);
+            for edge in taken.edges {
+                // numbers count over both lines
+                let lost = edge.seqno.wrapping_sub(seqno).wrapping_sub(1);
+                seqno = edge.seqno;
                 if lost > 0 {
-                    tracing::warn!(reader = %self.reader, count = lost, "edges of a reader were lost");
+                    // told as a misread, by kind and number
+                    tracing::debug!(reader = %self.reader, count = lost, "edges of a reader were lost");
                     reader.lost();
                 }
-                reader.edge(at, wire);
+                let d1 = edge.offset == self.pins.d1;
+                let wire = if d1 { Wire::D1 } else { Wire::D0 };
+                last = time::on_boottime(edge.timestamp_ns, slept);
+                reader.edge(last, wire);
             }
-            reader.handle_timeout(now);
-            if now >= look {
+            // while more edges wait, nothing is known of the time after those that were read
+            reader.handle_timeout(if taken.more { last } else { now });
+            if now >= look && !taken.more {
                 look = now + LOOK;
                 reader.levels(now, self.levels(request.get_ref())?);
             }
@@ -230,27 +239,11 @@ impl GpioReader {
                 lit = Lit::default();
                 ctx.signal(now, well(&dark)).await?;
             }
+            if taken.more {
+                // the core and the other readers take their turn
+                tokio::task::yield_now().await;
+            }
         }
-    }
-
-    /// All edges that wait, with their number over both lines. Not `read_edge_event`, which drops what it read beyond
-    /// the first (gpiocdev 0.8.0).
-    fn drain(&self, request: &Request) -> Result<Vec<(Instant, Wire, u32)>, AdapterError> {
-        let failed = |error: gpiocdev::Error| self.failed(format!("edges cannot be read: {error}"), None);
-        let mut buffer = request.new_edge_event_buffer(READ_EDGES);
-        let mut edges = Vec::new();
-        while buffer.has_event().map_err(failed)? {
-            let event = buffer.read_event().map_err(failed)?;
-            let wire = if event.offset == self.pins.d1 {
-                Wire::D1
-            } else {
-                Wire::D0
-            };
-            edges.push((event.timestamp_ns, wire, event.seqno));
-        }
-        let slept = time::slept();
-        let dated = |(ns, wire, seqno)| (time::on_boottime(ns, slept), wire, seqno);
-        Ok(edges.into_iter().map(dated).collect())
     }
 
     /// Which lines have the level of a pulse.

@@ -8,8 +8,10 @@ mod chip;
 mod rig;
 mod sim;
 
+use std::os::unix::fs::FileExt;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use adapter_api::{Adapter, AdapterContext, Shutdown};
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         ("gpiocdev: edges carry the kernel's time", cdev_edges),
         ("gpiocdev: a bounce is one edge", cdev_debounce),
         ("gpiocdev: lost edges are counted", cdev_lost),
+        ("gpiocdev: a flood on one line holds up no other", cdev_flood),
         ("gpiocdev: a line that is held is an error with a name", cdev_held),
         ("gpiocdev: a pulse shows on the line", cdev_pulse),
         ("gpiocdev: guard killed", cdev_guard_killed),
@@ -64,26 +67,33 @@ struct Inputs {
 
 impl Inputs {
     fn start(inputs: GpioInputs) -> Self {
+        Self::start_all([inputs])
+    }
+
+    /// Several adapters on one thread, as the gateway has them.
+    fn start_all(all: impl IntoIterator<Item = GpioInputs>) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime");
         let (send, signals) = mpsc::channel(4096);
         let (stop, shutdown) = Shutdown::new();
-        let context = AdapterContext {
-            audio: mpsc::channel(1).0,
-            clock: Arc::new(BootClock),
-            device: "gpio".parse().expect("a name"),
-            lines: mpsc::channel(1).1,
-            shutdown,
-            signals: send,
-            simulated: true,
-        };
-        runtime.spawn(async move {
-            if let Err(error) = inputs.run(context).await {
-                say(&format!("     the adapter ended: {error}"));
-            }
-        });
+        for inputs in all {
+            let context = AdapterContext {
+                audio: mpsc::channel(1).0,
+                clock: Arc::new(BootClock),
+                device: "gpio".parse().expect("a name"),
+                lines: mpsc::channel(1).1,
+                shutdown: shutdown.clone(),
+                signals: send.clone(),
+                simulated: true,
+            };
+            runtime.spawn(async move {
+                if let Err(error) = inputs.run(context).await {
+                    say(&format!("     the adapter ended: {error}"));
+                }
+            });
+        }
         Self {
             runtime,
             signals,
@@ -239,22 +249,79 @@ fn cdev_lost() -> String {
         chip.pull(4, false);
         chip.pull(4, true);
     }
-    let mut seen = 0;
+    let (mut seen, mut said) = (0, None);
     loop {
         match inputs.next().kind {
             SignalKind::Input { .. } => seen += 1,
-            SignalKind::Fault(text) => {
-                assert_eq!(inputs.next().kind, SignalKind::Ready);
-                return format!("after {seen} edges: {text}");
+            SignalKind::Fault(text) => assert_eq!(said.replace(text), None, "said once"),
+            SignalKind::Ready => {
+                let said = said.expect("first the fault");
+                return format!("{seen} of 1200 edges, {said}; well again after a while");
             }
             other @ (SignalKind::Card { .. }
             | SignalKind::Key { .. }
             | SignalKind::Line { .. }
             | SignalKind::Misread { .. }
-            | SignalKind::Port(_)
-            | SignalKind::Ready) => panic!("no edge and no fault: {other:?}"),
+            | SignalKind::Port(_)) => panic!("no edge and no fault: {other:?}"),
         }
     }
+}
+
+/// One line changes as fast as another processor can make it, and a button on the next line is pressed meanwhile.
+fn cdev_flood() -> String {
+    let chip = Chip::new("flood", "flood", 8);
+    let (flooded, pressed) = (3, 4);
+    chip.pull(flooded, true);
+    chip.pull(pressed, true);
+    let mut noise = button(Backend::Gpiocdev, &chip, flooded, Duration::ZERO);
+    noise.lines[0].input = "noise".parse().expect("a name");
+    let bell = button(Backend::Gpiocdev, &chip, pressed, Duration::ZERO);
+    let mut inputs = Inputs::start_all([noise, bell]);
+    for _ in 0..2 {
+        inputs.first();
+    }
+    let over = Arc::new(AtomicBool::new(false));
+    let made = Arc::new(AtomicU64::new(0));
+    let flood = {
+        let (over, made, file) = (Arc::clone(&over), Arc::clone(&made), chip.pull_file(flooded));
+        std::thread::spawn(move || {
+            let file = std::fs::OpenOptions::new()
+                .write(true)
+                .open(file)
+                .expect("a line");
+            while !over.load(Ordering::Relaxed) {
+                for word in ["pull-down", "pull-up"] {
+                    file.write_all_at(word.as_bytes(), 0).expect("driven");
+                    made.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        })
+    };
+    let began = boottime();
+    let mut took = Vec::new();
+    for press in 0..20 {
+        chip.pull(pressed, press % 2 == 1);
+        let changed = boottime();
+        loop {
+            if let SignalKind::Input { edge, input } = inputs.next().kind
+                && input.as_str() == "bell"
+            {
+                assert_eq!(edge.active, press % 2 == 0);
+                took.push(boottime().since(changed));
+                break;
+            }
+        }
+    }
+    let (edges, passed) = (made.load(Ordering::Relaxed), boottime().since(began));
+    over.store(true, Ordering::Relaxed);
+    flood.join().expect("it ends");
+    took.sort_unstable();
+    format!(
+        "20 of 20 beside {} edges a second, p50 {} us, worst {} us",
+        edges * 1000 / u64::try_from(passed.as_millis()).expect("short").max(1),
+        took[took.len() / 2].as_micros(),
+        took.last().expect("20").as_micros()
+    )
 }
 
 fn cdev_held() -> String {

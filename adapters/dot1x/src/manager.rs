@@ -3,6 +3,7 @@
 //! coarser, and it would own addresses and retries as well.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -73,13 +74,15 @@ fn look(root: &Path, interface: &str, index: Option<i32>, ours: &Path) -> Option
     Some(("wpa_supplicant".to_owned(), text))
 }
 
-/// A program in another network namespace has other interfaces of the same name. What cannot be told is the same.
+/// A program in another network namespace has other interfaces of the same name. One whose namespace may not be seen
+/// counts as one of ours; one that has ended since it was listed does not count.
 fn same_network(root: &Path, process: &Path) -> bool {
     let ours = fs::read_link(root.join("proc/self/ns/net"));
     let theirs = fs::read_link(process.join("ns/net"));
     match (ours, theirs) {
         (Ok(ours), Ok(theirs)) => ours == theirs,
-        _ => true,
+        (Ok(_), Err(error)) => error.kind() == ErrorKind::PermissionDenied,
+        (Err(_), _) => true,
     }
 }
 
@@ -127,6 +130,25 @@ mod tests {
         fs::remove_dir_all(root.join("proc/12")).expect("there");
         assert_eq!(found(root), None, "a file of a NetworkManager that does not run");
         process(root, 13, &["wpa_supplicant", "-Dwired", "-ieth0"]);
+        assert_eq!(found(root).as_deref(), Some("wpa_supplicant"));
+    }
+
+    #[test]
+    fn one_that_ends_while_it_is_looked_at_and_one_of_another_namespace_do_not_count() {
+        let root = tempfile::tempdir().expect("a folder");
+        let root = root.path();
+        let namespace = |process: &str, name: &str| {
+            let dir = root.join("proc").join(process).join("ns");
+            fs::create_dir_all(&dir).expect("writable");
+            std::os::unix::fs::symlink(name, dir.join("net")).expect("writable");
+        };
+        namespace("self", "net:[1]");
+        process(root, 20, &["wpa_supplicant", "-ieth0"]);
+        assert_eq!(found(root), None, "it has no namespace any more");
+        namespace("20", "net:[2]");
+        assert_eq!(found(root), None);
+        process(root, 21, &["wpa_supplicant", "-ieth0"]);
+        namespace("21", "net:[1]");
         assert_eq!(found(root).as_deref(), Some("wpa_supplicant"));
     }
 }

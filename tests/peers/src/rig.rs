@@ -1,6 +1,8 @@
 //! What every test stands on: folder, ports, deadline, logs.
 
+use std::any::Any;
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -83,23 +85,42 @@ impl Rig {
     }
 }
 
-impl Drop for Rig {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.dump();
-        }
-    }
-}
+/// Most characters of an error that are repeated in one line.
+const SHORT: usize = 1500;
 
-/// Runs a test on a rig of its own; a failure shows every log.
+/// Runs a test on a rig of its own. A failure shows every log, and after them, where it is not lost between two long
+/// logs, the error; also in one line that begins with `FAILURE`, which `tests/run` repeats at its end.
 ///
 /// # Panics
 /// If the body fails.
 pub fn run(body: impl FnOnce(&Rig) -> anyhow::Result<()>) {
     let rig = Rig::new().expect("a folder and ports for the test");
-    if let Err(error) = body(&rig) {
-        panic!("{error:#}");
+    let end = catch_unwind(AssertUnwindSafe(|| body(&rig)));
+    let why = match &end {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => format!("{error:#}"),
+        Err(panic) => panicked(panic.as_ref()),
+    };
+    rig.dump();
+    eprintln!("{}", failure(std::thread::current().name(), &why));
+    if let Err(panic) = end {
+        resume_unwind(panic);
     }
+    panic!("{why}");
+}
+
+/// What a panic said.
+fn panicked(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", text.unwrap_or("without a word"))
+}
+
+/// One line about a failure.
+fn failure(test: Option<&str>, why: &str) -> String {
+    let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
+    let short: String = why.chars().take(SHORT).collect();
+    format!("FAILURE of {}: {short}", test.unwrap_or("a test"))
 }
 
 /// Looks every 10 ms until something is there.

@@ -57,6 +57,9 @@ fn flood(sw: &str, on: &str) {
     );
 }
 
+/// hostapd answers at once; a machine that is busy may keep it waiting.
+const ANSWER: Duration = Duration::from_secs(30);
+
 /// A client of hostapd's control socket; the answer goes to a path of its own.
 struct Client {
     path: PathBuf,
@@ -71,7 +74,7 @@ impl Client {
         let socket = UnixDatagram::bind(&path)?;
         let client = Self { path, socket };
         client.socket.connect(server)?;
-        client.socket.set_read_timeout(Some(Duration::from_secs(3)))?;
+        client.socket.set_read_timeout(Some(ANSWER))?;
         Ok(client)
     }
 
@@ -99,8 +102,15 @@ impl Drop for Client {
 }
 
 /// One question to hostapd.
-pub(super) fn ask(rig: &Rig, server: &Path, command: &str) -> Option<String> {
-    Client::new(rig.dir(), server).ok()?.ask(command).ok()
+pub(super) fn ask(rig: &Rig, server: &Path, command: &str) -> anyhow::Result<String> {
+    let ask = || Client::new(rig.dir(), server)?.ask(command);
+    ask().with_context(|| format!("hostapd does not answer {command}"))
+}
+
+/// The first station, if hostapd has let it in.
+fn let_in(first: &str) -> Option<&str> {
+    let mac = first.lines().next().filter(|mac| mac.contains(':'))?;
+    first.contains("[AUTHORIZED]").then_some(mac)
 }
 
 /// The thread that works the port.
@@ -116,6 +126,10 @@ impl Gate {
         let client = Client::new(rig.dir(), server).context("hostapd's control socket")?;
         let answer = client.ask("ATTACH")?;
         ensure!(answer.starts_with("OK"), "ATTACH: {answer}");
+        // it may have let somebody in before it was listened to
+        if let Some(mac) = let_in(&client.ask("STA-FIRST")?) {
+            open(sw, mac);
+        }
         client.socket.set_read_timeout(Some(Duration::from_millis(100)))?;
         let stop = Arc::<AtomicBool>::default();
         let (stopped, sw) = (Arc::clone(&stop), sw.to_owned());
@@ -137,21 +151,13 @@ impl Gate {
         })
     }
 
-    /// Has hostapd forget every station.
-    pub(super) fn forget_all(&self, server: &Path) {
-        let Ok(client) = Client::new(&self.dir, server) else {
-            return;
-        };
-        for _ in 0..8 {
-            let Ok(first) = client.ask("STA-FIRST") else {
-                return;
-            };
-            let mac = first.lines().next().unwrap_or_default();
-            if !mac.contains(':') {
-                return;
-            }
-            let _ = client.ask(&format!("DEAUTHENTICATE {mac}"));
-        }
+    /// Has hostapd forget every station at once. Told to drop one by its address, it would keep a timer and drop it once
+    /// more five seconds later, whoever has been let in by then (`AP_MAX_INACTIVITY_AFTER_DEAUTH`).
+    pub(super) fn forget_all(&self, server: &Path) -> anyhow::Result<()> {
+        let client = Client::new(&self.dir, server).context("hostapd's control socket")?;
+        let answer = client.ask("DEAUTHENTICATE ff:ff:ff:ff:ff:ff")?;
+        ensure!(answer.starts_with("OK"), "DEAUTHENTICATE: {answer}");
+        Ok(())
     }
 }
 

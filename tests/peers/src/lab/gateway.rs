@@ -25,7 +25,7 @@ impl PortGateway {
     /// Starts it with a site file and waits until it runs.
     ///
     /// # Errors
-    /// If it does not within 20 s.
+    /// If it does not within a minute.
     pub fn start(lab: &Lab<'_>, site: &str) -> anyhow::Result<Self> {
         let (file, state) = (lab.rig().path("site.toml"), lab.rig().path("state"));
         std::fs::write(&file, site)?;
@@ -39,7 +39,7 @@ impl PortGateway {
         };
         gateway
             .process
-            .says_after(said, "ready", Duration::from_secs(20))?;
+            .says_after(said, "ready", Duration::from_secs(60))?;
         Ok(gateway)
     }
 
@@ -50,7 +50,7 @@ impl PortGateway {
     pub fn again(&mut self, lab: &Lab<'_>) -> anyhow::Result<()> {
         let said = self.process.log().len();
         self.process = launch(lab, &self.file)?;
-        self.process.says_after(said, "ready", Duration::from_secs(20))
+        self.process.says_after(said, "ready", Duration::from_secs(60))
     }
 
     /// Has another site file read; gives what the log says of it.
@@ -61,7 +61,7 @@ impl PortGateway {
         let skip = self.process.log().len();
         std::fs::write(&self.file, site)?;
         self.process.signal(Signal::HUP)?;
-        until(Duration::from_secs(20), "the gateway to answer SIGHUP", || {
+        until(Duration::from_secs(60), "the gateway to answer SIGHUP", || {
             let log = self.process.log();
             let new = log.get(skip..).unwrap_or_default();
             let said = new.contains("the new site file is in force") || new.contains("was not taken");
@@ -141,19 +141,19 @@ impl PortGateway {
                 );
             }
             // each look is a program of its own
-            std::thread::sleep(Duration::from_millis(150));
+            std::thread::sleep(Duration::from_millis(250));
         }
     }
 
     /// Opens the door with a card and waits for the Grant; a pulse that runs is only made longer by it.
     ///
     /// # Errors
-    /// If it is not within 10 s.
+    /// If it is not within a minute.
     pub fn door_opens(&self) -> anyhow::Result<()> {
         let seq = self.last_seq()?;
         let out = self.command("sim", &["card", "card-reader", "26:123,04567"])?;
         ensure!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-        self.event(seq, "door.granted", Duration::from_secs(10))
+        self.event(seq, "door.granted", Duration::from_secs(60))
             .map(|_| ())
     }
 

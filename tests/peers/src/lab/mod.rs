@@ -9,6 +9,7 @@ mod certs;
 mod gate;
 mod gateway;
 mod radius;
+mod reach;
 mod site;
 
 use std::path::PathBuf;
@@ -191,7 +192,7 @@ impl<'a> Lab<'a> {
         let args = args.chain([conf.display().to_string()]);
         let mut hostapd = Process::start(self.rig, "hostapd", "ip".as_ref(), args)?;
         let socket = self.socket();
-        until(Duration::from_secs(10), "hostapd's control socket", || {
+        until(Duration::from_secs(60), "hostapd's control socket", || {
             if let Some(status) = hostapd.ended()? {
                 anyhow::bail!("hostapd ended with {status}");
             }
@@ -255,7 +256,7 @@ impl<'a> Lab<'a> {
     /// If the link cannot be set.
     pub fn link(&self, up: bool) -> anyhow::Result<()> {
         if !up {
-            self.drop_port();
+            self.drop_port()?;
         }
         must(
             "ip",
@@ -271,16 +272,21 @@ impl<'a> Lab<'a> {
     }
 
     /// The switch shuts the port without a word to the supplicant.
-    pub fn drop_port(&self) {
-        if let Some(gate) = &self.gate {
-            gate.forget_all(&self.socket());
-        }
+    ///
+    /// # Errors
+    /// If hostapd does not answer.
+    pub fn drop_port(&self) -> anyhow::Result<()> {
+        self.gate
+            .as_ref()
+            .map_or(Ok(()), |gate| gate.forget_all(&self.socket()))
     }
 
     /// hostapd's own word on the port.
-    #[must_use]
-    pub fn authorized(&self) -> bool {
-        gate::ask(self.rig, &self.socket(), "STA-FIRST").is_some_and(|text| text.contains("[AUTHORIZED]"))
+    ///
+    /// # Errors
+    /// If hostapd does not answer.
+    pub fn authorized(&self) -> anyhow::Result<bool> {
+        Ok(gate::ask(self.rig, &self.socket(), "STA-FIRST")?.contains("[AUTHORIZED]"))
     }
 
     /// Can the gateway reach the switch? Any answer counts, and a refused connection is one.
@@ -288,13 +294,7 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// If the test cannot be made.
     pub fn reach(&self) -> anyhow::Result<bool> {
-        let connect = format!("exec 3<>/dev/tcp/{SWITCH}/9");
-        let out = run(
-            "timeout",
-            &["0.7", "ip", "netns", "exec", &self.gw, "bash", "-c", &connect],
-        )?;
-        let said = String::from_utf8_lossy(&out.stderr);
-        Ok(out.status.success() || said.contains("refused"))
+        reach::reach(&self.gw)
     }
 
     /// Waits until the gateway reaches the switch.
@@ -310,7 +310,7 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// If they do not in time.
     pub fn shuts(&self, limit: Duration) -> anyhow::Result<()> {
-        let shut = || Ok((!self.authorized() && !self.reach()?).then_some(()));
+        let shut = || Ok((!self.authorized()? && !self.reach()?).then_some(()));
         until(limit, "the port to be shut", shut)
     }
 

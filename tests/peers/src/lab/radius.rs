@@ -73,7 +73,7 @@ pub(super) fn start(rig: &Rig, sw: &str, server: &ServerCert, password: &str) ->
     let skip = std::fs::metadata(rig.path("radius.log")).map_or(0, |meta| meta.len());
     let mut radius = Process::start(rig, name, "ip".as_ref(), args)?;
     let skip = usize::try_from(skip).context("a log of this size")?;
-    radius.says_after(skip, "Ready to process requests", Duration::from_secs(20))?;
+    radius.says_after(skip, "Ready to process requests", Duration::from_secs(60))?;
     Ok(radius)
 }
 

@@ -47,7 +47,7 @@ fn quoted(text: &str) -> String {
 pub fn method(name: &str) -> anyhow::Result<String> {
     let certs = Certs::get()?;
     let path = |name: &str| quoted(&certs.path(name).display().to_string());
-    let mut text = format!("[dot1x]\ninterface = \"{INTERFACE}\"\nsilence-s = 5\n");
+    let mut text = format!("[dot1x]\ninterface = \"{INTERFACE}\"\n");
     let (family, inner) = name.split_once('-').unwrap_or((name, ""));
     text += &format!("method = \"{family}\"\n");
     let password = format!("identity = \"{USER}\"\npassword = \"{PASSWORD}\"\n");

@@ -1,36 +1,42 @@
 //! Every method on both servers: shut before, open after.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use peers::lab::{Backend, Lab, METHODS, PortGateway, method, port};
 use peers::{run, until};
 
-use crate::secs;
+use crate::LIMIT;
 
-/// Every third method from `first` on, one after the other: the gateway takes each by a reload.
+/// Every third method from `first` on, one after the other. The gateway takes each by a reload; between two of them it
+/// has no supplicant, so that nobody but the method that is tried can open the port.
 fn check(backend: Backend, first: usize) {
     run(|rig| {
         let lab = Lab::up(rig, backend)?;
         let mut gateway = PortGateway::start(&lab, &port(rig, ""))?;
         for (name, expected) in METHODS.iter().skip(first).step_by(3) {
-            lab.drop_port();
-            lab.shuts(secs(5)).map_err(|error| error.context(*name))?;
-            let seq = gateway.last_seq()?;
-            let said = gateway.reload(&port(rig, &method(name)?))?;
-            ensure!(said.contains("in force"), "{name}: {said}");
-            let event = gateway.event(seq, "port.authorized", secs(20))?;
-            let told = event["method"].as_str().unwrap_or_default();
-            ensure!(told.contains(expected), "{name}: {event}");
-            until(secs(5), "hostapd to say so", || {
-                Ok(lab.authorized().then_some(()))
-            })?;
-            lab.reaches(secs(5))?;
-            // nothing else was said on the way
-            let kinds: Vec<String> = gateway.port_kinds(seq)?;
-            let news = kinds.iter().filter(|kind| *kind != "port.released").count();
-            ensure!(news == 1, "{name}: {kinds:?}");
+            open(&lab, &mut gateway, name, expected).with_context(|| format!("method {name}"))?;
         }
         Ok(())
     });
+}
+
+/// Shut before, open after, shut again.
+fn open(lab: &Lab<'_>, gateway: &mut PortGateway, name: &str, expected: &str) -> anyhow::Result<()> {
+    lab.shuts(LIMIT)?;
+    let seq = gateway.last_seq()?;
+    let said = gateway.reload(&port(lab.rig(), &method(name)?))?;
+    ensure!(said.contains("in force"), "{said}");
+    let event = gateway.event(seq, "port.authorized", LIMIT)?;
+    let told = event["method"].as_str().unwrap_or_default();
+    ensure!(told.contains(expected), "{event}");
+    until(LIMIT, "hostapd to say so", || Ok(lab.authorized()?.then_some(())))?;
+    lab.reaches(LIMIT)?;
+    // nothing else was said on the way
+    let kinds = gateway.port_kinds(seq)?;
+    ensure!(kinds == ["port.authorized"], "{kinds:?}");
+    let said = gateway.reload(&port(lab.rig(), ""))?;
+    ensure!(said.contains("in force"), "{said}");
+    gateway.event(seq, "port.released", LIMIT)?;
+    lab.drop_port()
 }
 
 #[test]

@@ -5,12 +5,12 @@ use peers::lab::{Backend, Lab, PASSWORD, PortGateway, ServerCert, method, port};
 use peers::{Process, run, until};
 use rustix::process::Signal;
 
-use crate::secs;
+use crate::{LIMIT, secs};
 
 fn opened(lab: &Lab<'_>, name: &str) -> anyhow::Result<PortGateway> {
     let gateway = PortGateway::start(lab, &port(lab.rig(), &method(name)?))?;
-    gateway.event(0, "port.authorized", secs(20))?;
-    lab.reaches(secs(5))?;
+    gateway.event(0, "port.authorized", LIMIT)?;
+    lab.reaches(LIMIT)?;
     Ok(gateway)
 }
 
@@ -22,12 +22,12 @@ fn cable_out_and_in() {
         for _ in 0..2 {
             let seq = gateway.last_seq()?;
             lab.link(false)?;
-            gateway.event(seq, "port.carrier-lost", secs(5))?;
+            gateway.event(seq, "port.carrier-lost", LIMIT)?;
             gateway.door_opens()?;
             lab.link(true)?;
-            gateway.event(seq, "port.carrier-found", secs(5))?;
-            gateway.event(seq, "port.authorized", secs(15))?;
-            lab.reaches(secs(5))?;
+            gateway.event(seq, "port.carrier-found", LIMIT)?;
+            gateway.event(seq, "port.authorized", LIMIT)?;
+            lab.reaches(LIMIT)?;
             let kinds = gateway.port_kinds(seq)?;
             ensure!(
                 kinds == ["port.carrier-lost", "port.carrier-found", "port.authorized"],
@@ -46,14 +46,14 @@ fn switch_restart() {
         let seq = gateway.last_seq()?;
         lab.link(false)?;
         lab.stop_switch();
-        gateway.event(seq, "port.carrier-lost", secs(5))?;
+        gateway.event(seq, "port.carrier-lost", LIMIT)?;
         // its ports have a link before it authenticates anybody
         lab.link(true)?;
-        gateway.event(seq, "port.authenticator-silent", secs(15))?;
+        gateway.event(seq, "port.authenticator-silent", LIMIT)?;
         ensure!(!lab.reach()?, "the port is open while the switch starts");
         lab.start_switch()?;
-        gateway.event(seq, "port.authorized", secs(40))?;
-        lab.reaches(secs(5))
+        gateway.event(seq, "port.authorized", LIMIT)?;
+        lab.reaches(LIMIT)
     });
 }
 
@@ -63,7 +63,7 @@ fn radius_down_at_the_start_and_back() {
         let mut lab = Lab::up(rig, Backend::FreeRadius)?;
         lab.stop_server();
         let gateway = PortGateway::start(&lab, &port(rig, &method("peap-mschapv2")?))?;
-        let event = gateway.event(0, "port.server-silent", secs(20))?;
+        let event = gateway.event(0, "port.server-silent", LIMIT)?;
         ensure!(
             event["text"].as_str().is_some_and(|text| text.contains("RADIUS")),
             "{event}"
@@ -71,8 +71,8 @@ fn radius_down_at_the_start_and_back() {
         ensure!(!lab.reach()?, "the port is open");
         gateway.door_opens()?;
         lab.start_server()?;
-        gateway.event(0, "port.authorized", secs(60))?;
-        lab.reaches(secs(5))?;
+        gateway.event(0, "port.authorized", LIMIT)?;
+        lab.reaches(LIMIT)?;
         let kinds = gateway.port_kinds(0)?;
         ensure!(kinds == ["port.server-silent", "port.authorized"], "{kinds:?}");
         Ok(())
@@ -85,11 +85,11 @@ fn a_switch_without_802_1x_is_told_and_tried_again() {
         let mut lab = Lab::up(rig, Backend::Hostapd)?;
         lab.stop_switch();
         let gateway = PortGateway::start(&lab, &port(rig, &method("tls-pem")?))?;
-        gateway.event(0, "port.authenticator-silent", secs(15))?;
+        gateway.event(0, "port.authenticator-silent", LIMIT)?;
         ensure!(!lab.reach()?, "the port is open");
         lab.start_switch()?;
-        gateway.event(0, "port.authorized", secs(40))?;
-        lab.reaches(secs(5))
+        gateway.event(0, "port.authorized", LIMIT)?;
+        lab.reaches(LIMIT)
     });
 }
 
@@ -100,11 +100,11 @@ fn a_switch_that_drops_the_port_without_a_word_is_noticed() {
         let gateway = opened(&lab, "peap-mschapv2")?;
         let seq = gateway.last_seq()?;
         let mut traffic = lab.on_gateway("ping", &["ping", "-i", "0.5", "192.0.2.1"])?;
-        lab.drop_port();
-        lab.shuts(secs(5))?;
-        gateway.event(seq, "port.neighbours-silent", secs(90))?;
-        gateway.event(seq, "port.authorized", secs(40))?;
-        lab.reaches(secs(5))?;
+        lab.drop_port()?;
+        lab.shuts(LIMIT)?;
+        gateway.event(seq, "port.neighbours-silent", LIMIT)?;
+        gateway.event(seq, "port.authorized", LIMIT)?;
+        lab.reaches(LIMIT)?;
         traffic.stop();
         Ok(())
     });
@@ -124,10 +124,10 @@ fn a_good_re_authentication_changes_nothing() {
                 .count()
         };
         let before = logins();
-        until(secs(30), "three re-authentications", || {
+        until(LIMIT, "three re-authentications", || {
             Ok((logins() >= before + 6).then_some(()))
         })?;
-        ensure!(lab.authorized() && lab.reach()?, "the port is shut");
+        ensure!(lab.authorized()? && lab.reach()?, "the port is shut");
         ensure!(
             gateway.port_kinds(seq)?.is_empty(),
             "{:?}",
@@ -143,9 +143,9 @@ fn a_refused_re_authentication_shuts_the_port_and_is_told() {
         let mut lab = Lab::with(rig, Backend::FreeRadius, ServerCert::Good, 4)?;
         let gateway = opened(&lab, "peap-mschapv2")?;
         lab.set_password("changed at the server")?;
-        gateway.event(0, "port.reauthentication-refused", secs(30))?;
-        until(secs(5), "hostapd to shut the port", || {
-            Ok((!lab.authorized()).then_some(()))
+        gateway.event(0, "port.reauthentication-refused", LIMIT)?;
+        until(LIMIT, "hostapd to shut the port", || {
+            Ok((!lab.authorized()?).then_some(()))
         })?;
         ensure!(!lab.reach()?, "the port is open");
         gateway.door_opens()
@@ -159,11 +159,11 @@ fn a_password_that_is_put_right_at_the_server_opens_the_port_without_hands() {
         let mut lab = Lab::with(rig, Backend::FreeRadius, ServerCert::Good, 4)?;
         let gateway = opened(&lab, "peap-mschapv2")?;
         lab.set_password("changed at the server")?;
-        gateway.event(0, "port.reauthentication-refused", secs(30))?;
+        gateway.event(0, "port.reauthentication-refused", LIMIT)?;
         let seq = gateway.last_seq()?;
         lab.set_password(PASSWORD)?;
         gateway.event(seq, "port.authorized", secs(150))?;
-        lab.reaches(secs(5))
+        lab.reaches(LIMIT)
     });
 }
 
@@ -174,9 +174,9 @@ fn a_killed_supplicant_is_started_again_and_the_port_stays_open() {
         let gateway = opened(&lab, "tls-p12")?;
         let seq = gateway.last_seq()?;
         peers::signal(gateway.supplicant()?, Signal::KILL)?;
-        gateway.event(seq, "port.supplicant-failed", secs(5))?;
+        gateway.event(seq, "port.supplicant-failed", LIMIT)?;
         ensure!(lab.reach()?, "the port is shut");
-        gateway.event(seq, "port.authorized", secs(20))?;
+        gateway.event(seq, "port.authorized", LIMIT)?;
         ensure!(lab.reach()?, "the port is shut");
         Ok(())
     });
@@ -206,18 +206,18 @@ fn the_port_stays_open_over_a_reload_a_stop_and_a_kill_of_the_gateway() {
                 gateway.process().kill();
             } else {
                 gateway.process().signal(Signal::TERM)?;
-                gateway.process().wait(secs(10))?;
+                gateway.process().wait(LIMIT)?;
             }
             ensure!(
-                lab.authorized() && lab.reach()?,
+                lab.authorized()? && lab.reach()?,
                 "the port was shut with the gateway"
             );
             let seq = gateway.last_seq()?;
             gateway.again(&lab)?;
             ensure!(lab.reach()?, "the port was shut by the successor");
-            gateway.event(seq, "port.authorized", secs(20))?;
+            gateway.event(seq, "port.authorized", LIMIT)?;
             ensure!(
-                lab.authorized() && lab.reach()?,
+                lab.authorized()? && lab.reach()?,
                 "the port was shut by the successor"
             );
         }
@@ -242,13 +242,13 @@ fn another_supplicant_at_the_port_is_recognised_and_refused_with_words() {
             conf.as_str(),
         ];
         let mut foreign: Process = lab.on_gateway("foreign", &words)?;
-        foreign.says("Successfully initialized", secs(10))?;
+        foreign.says("Successfully initialized", LIMIT)?;
         let gateway = PortGateway::start(&lab, &port(rig, &method("tls-pem")?))?;
-        let event = gateway.event(0, "port.managed-elsewhere", secs(10))?;
+        let event = gateway.event(0, "port.managed-elsewhere", LIMIT)?;
         ensure!(event["manager"] == "wpa_supplicant", "{event}");
         ensure!(gateway.supplicant().is_err(), "two supplicants at one port");
         foreign.stop();
-        gateway.event(0, "port.authorized", secs(30))?;
-        lab.reaches(secs(5))
+        gateway.event(0, "port.authorized", LIMIT)?;
+        lab.reaches(LIMIT)
     });
 }

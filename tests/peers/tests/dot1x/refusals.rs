@@ -5,7 +5,7 @@ use peers::lab::{Backend, Certs, Lab, PASSWORD, PortGateway, ServerCert, USER, m
 use peers::run;
 use serde_json::Value;
 
-use crate::secs;
+use crate::LIMIT;
 
 /// A fresh switch, the gateway started with this table: the event must come, and the port stay shut.
 fn refused(
@@ -22,13 +22,13 @@ fn refused(
     let start = events.iter().rev().find(|e| e["kind"] == "gateway.started");
     let seq = start.and_then(|e| e["seq"].as_u64()).unwrap_or(0);
     let event = gateway
-        .event(seq, kind, secs(20))
+        .event(seq, kind, LIMIT)
         .map_err(|error| error.context(name.to_owned()))?;
     ensure!(
         event["text"].as_str().is_some_and(|text| text.len() > 40),
         "{name}: {event}"
     );
-    ensure!(!lab.authorized(), "{name}: hostapd let it in");
+    ensure!(!lab.authorized()?, "{name}: hostapd let it in");
     ensure!(!lab.reach()?, "{name}: the port is open");
     let kinds = gateway.port_kinds(seq)?;
     ensure!(
@@ -116,10 +116,10 @@ fn an_impostor_is_taken_only_if_the_risk_was_accepted_and_health_says_so() {
         let broker = "[mqtt]\nbroker = \"mqtt://192.0.2.1\"\n";
         let mut broker_process = super::whole::broker(&lab)?;
         let gateway = PortGateway::start(&lab, &port(rig, &format!("{dot1x}{broker}")))?;
-        gateway.event(0, "port.authorized", secs(20))?;
-        lab.reaches(secs(5))?;
+        gateway.event(0, "port.authorized", LIMIT)?;
+        lab.reaches(LIMIT)?;
         let mut watch = super::whole::watch(&lab, "doorline/lab/state")?;
-        watch.says("port:dot1x/server", secs(15))?;
+        watch.says("port:dot1x/server", LIMIT)?;
         broker_process.stop();
         Ok(())
     });
@@ -180,7 +180,7 @@ fn a_file_that_is_wrong_is_named_by_check_and_not_taken_by_a_reload() {
         let lab = Lab::up(rig, Backend::Hostapd)?;
         let good = method("tls-pem")?;
         let mut gateway = PortGateway::start(&lab, &port(rig, &good))?;
-        gateway.event(0, "port.authorized", secs(20))?;
+        gateway.event(0, "port.authorized", LIMIT)?;
         let supplicant = gateway.supplicant()?;
         let p12 = method("tls-p12")?;
         let key = method("tls-pem-enckey")?;

@@ -4,7 +4,7 @@ use anyhow::ensure;
 use peers::lab::{Backend, Lab, PortGateway, SWITCH, method, port};
 use peers::{Process, run};
 
-use crate::secs;
+use crate::{LIMIT, secs};
 
 /// A broker beside the switch.
 pub(crate) fn broker(lab: &Lab<'_>) -> anyhow::Result<Process> {
@@ -17,7 +17,7 @@ pub(crate) fn broker(lab: &Lab<'_>) -> anyhow::Result<Process> {
         "mosquitto",
         &["mosquitto", "-v", "-c", &file.display().to_string()],
     )?;
-    broker.says("running", secs(10))?;
+    broker.says("running", LIMIT)?;
     Ok(broker)
 }
 
@@ -34,17 +34,17 @@ fn mqtt_comes_back_with_the_cable_and_tells_what_happened_meanwhile() {
         let mut watch = watch(&lab, "doorline/lab/event")?;
         let mqtt = format!("[mqtt]\nbroker = \"mqtt://{SWITCH}\"\n");
         let gateway = PortGateway::start(&lab, &port(rig, &format!("{}{mqtt}", method("peap-mschapv2")?)))?;
-        watch.says("port.authorized", secs(40))?;
+        watch.says("port.authorized", LIMIT)?;
         let seq = gateway.last_seq()?;
         lab.link(false)?;
-        gateway.event(seq, "port.carrier-lost", secs(5))?;
+        gateway.event(seq, "port.carrier-lost", LIMIT)?;
         gateway.door_opens()?;
         let before = watch.log().len();
         lab.link(true)?;
-        gateway.event(seq, "port.authorized", secs(20))?;
-        watch.says_after(before, "port.carrier-lost", secs(60))?;
-        watch.says_after(before, "door.unlocked", secs(10))?;
-        watch.says_after(before, "port.authorized", secs(10))?;
+        gateway.event(seq, "port.authorized", LIMIT)?;
+        watch.says_after(before, "port.carrier-lost", LIMIT)?;
+        watch.says_after(before, "door.unlocked", LIMIT)?;
+        watch.says_after(before, "port.authorized", LIMIT)?;
         ensure!(lab.reach()?, "the port is shut");
         broker.stop();
         Ok(())
@@ -68,20 +68,20 @@ fn radius_down_for_a_minute_while_the_switch_asks_anew() {
             &lab,
             &port(rig, &format!("{}{account}", method("peap-mschapv2")?)),
         )?;
-        gateway.event(0, "port.authorized", secs(20))?;
-        gateway.event(0, "account.registered", secs(60))?;
+        gateway.event(0, "port.authorized", LIMIT)?;
+        gateway.event(0, "account.registered", LIMIT)?;
         let seq = gateway.last_seq()?;
         lab.stop_server();
-        gateway.event(seq, "port.server-silent", secs(60))?;
+        gateway.event(seq, "port.server-silent", LIMIT)?;
         for _ in 0..6 {
             gateway.door_opens()?;
             std::thread::sleep(secs(10));
         }
         let seq = gateway.last_seq()?;
         lab.start_server()?;
-        gateway.event(seq, "port.authorized", secs(60))?;
-        lab.reaches(secs(10))?;
-        gateway.event(seq, "account.registered", secs(90))?;
+        gateway.event(seq, "port.authorized", LIMIT)?;
+        lab.reaches(LIMIT)?;
+        gateway.event(seq, "account.registered", secs(120))?;
         ensure!(
             registrar.ended()?.is_none(),
             "the registrar ended: {}",

@@ -98,7 +98,12 @@ impl Running {
                 continue;
             }
             let began = tokio::time::Instant::now();
-            let end = match Supplicant::start(&self.params).await {
+            let found = tokio::select! {
+                biased;
+                () = ctx.shutdown.fired() => return Ok(()),
+                found = Supplicant::find(&self.params) => found,
+            };
+            let end = match found {
                 Ok(mut supplicant) => {
                     let end = self.session(ctx, &mut supplicant).await;
                     supplicant.stop().await;
@@ -125,7 +130,8 @@ impl Running {
 
     /// Looks through the processes of the machine, away from the doors' thread.
     async fn other_manager(&self) -> Option<(String, String)> {
-        let (interface, ours) = (self.params.interface.clone(), folder(&self.params));
+        let interface = self.params.interface.clone();
+        let ours = [folder(&self.params), self.params.control_dir.clone()];
         let look = move || {
             let index = Link::find(&interface).ok().flatten().map(|(index, _)| index);
             managed_elsewhere(&interface, index, &ours)
@@ -203,26 +209,20 @@ impl Running {
 
     /// Tells the supplicant the network; errors name the key, never the value.
     async fn configure(&self, supplicant: &Supplicant) -> Result<(), String> {
+        // one that is not our child may have a network of the gateway before; nobody scans on a wire
+        supplicant.must(2, "REMOVE_NETWORK all").await?;
+        supplicant.must(2, "AP_SCAN 0").await?;
+        supplicant.must(2, "SET eapol_version 2").await?;
         let id = supplicant.command("ADD_NETWORK").await?;
         if id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit()) {
             return Err(format!("ADD_NETWORK was answered with {id:?}"));
         }
         for (key, value) in block(&self.params, &self.files) {
-            let answer = supplicant
-                .command(&format!("SET_NETWORK {id} {key} {value}"))
+            supplicant
+                .must(3, &format!("SET_NETWORK {id} {key} {value}"))
                 .await?;
-            if answer != "OK" {
-                return Err(format!("it does not take {key}: {answer}"));
-            }
         }
-        match supplicant
-            .command(&format!("ENABLE_NETWORK {id}"))
-            .await?
-            .as_str()
-        {
-            "OK" => Ok(()),
-            other => Err(format!("ENABLE_NETWORK was answered with {other:?}")),
-        }
+        supplicant.must(1, &format!("ENABLE_NETWORK {id}")).await
     }
 
     async fn look_at_certificates(&mut self, ctx: &AdapterContext) -> Result<(), AdapterError> {

@@ -1,9 +1,11 @@
 //! The gateway's own switch port: an IEEE 802.1X supplicant, driven by `wpa_supplicant`.
 //!
 //! [`Dot1x`] is the adapter. Its parts: [`Port`] is the pure state machine that decides what is true about the port;
-//! `supplicant` starts the program and speaks to its control socket; `link` hears of the carrier and of neighbours from
-//! the kernel; [`Material`] checks certificates and keys before anybody needs them. Addresses are not looked after here.
+//! `supplicant` finds the program, or has `child` start it, and speaks to its control socket; `link` hears of the
+//! carrier and of neighbours from the kernel; [`Material`] checks certificates and keys before anybody needs them.
+//! Addresses are not looked after here.
 
+mod child;
 mod driver;
 mod expiry;
 mod link;

@@ -3,38 +3,64 @@
 //! coarser, and it would own addresses and retries as well.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Name and remedy of the program that looks after the interface. `ours` is the folder of our own supplicant.
+/// Name and remedy of the program that looks after the interface. `ours` are the folders of our own supplicants.
 #[must_use]
-pub fn managed_elsewhere(interface: &str, index: Option<i32>, ours: &Path) -> Option<(String, String)> {
+pub fn managed_elsewhere(interface: &str, index: Option<i32>, ours: &[PathBuf]) -> Option<(String, String)> {
     look(Path::new("/"), interface, index, ours)
 }
 
-fn look(root: &Path, interface: &str, index: Option<i32>, ours: &Path) -> Option<(String, String)> {
-    let processes: Vec<(PathBuf, Vec<Vec<u8>>)> = fs::read_dir(root.join("proc"))
-        .ok()?
-        .flatten()
+/// A process: its folder in `/proc`, and its command line.
+struct Process {
+    path: PathBuf,
+    words: Vec<Vec<u8>>,
+}
+
+impl Process {
+    fn is(&self, name: &str) -> bool {
+        let program = self.words.first();
+        let program = program.map(|word| word.rsplit(|b| *b == b'/').next().unwrap_or(word));
+        program == Some(name.as_bytes())
+    }
+
+    /// A supplicant that was given this interface, and none of our folders.
+    fn is_other_supplicant(&self, interface: &str, ours: &[PathBuf]) -> bool {
+        let interface = interface.as_bytes();
+        let words = &self.words;
+        let its = words.windows(2).any(|w| w[0] == b"-i" && w[1] == interface)
+            || words.iter().any(|w| w.strip_prefix(b"-i") == Some(interface));
+        let mine = |word: &Vec<u8>| {
+            ours.iter()
+                .any(|dir| word.starts_with(dir.as_os_str().as_bytes()))
+        };
+        self.is("wpa_supplicant") && its && !words.iter().any(mine)
+    }
+}
+
+/// The processes of our network namespace that may be seen.
+fn processes(root: &Path) -> Vec<Process> {
+    let entries = fs::read_dir(root.join("proc")).into_iter().flatten().flatten();
+    entries
         .filter(|entry| entry.file_name().as_bytes().iter().all(u8::is_ascii_digit))
         .filter_map(|entry| {
-            let line = fs::read(entry.path().join("cmdline")).ok()?;
+            let path = entry.path();
+            let line = fs::read(path.join("cmdline")).ok()?;
             let words = line.split(|b| *b == 0).map(<[u8]>::to_vec).collect();
-            Some((entry.path(), words))
+            same_network(root, &path).then_some(Process { path, words })
         })
-        .collect();
-    let named = |(_, words): &&(PathBuf, Vec<Vec<u8>>), name: &str| {
-        let program = words
-            .first()
-            .map(|word| word.rsplit(|b| *b == b'/').next().unwrap_or(word));
-        program == Some(name.as_bytes())
-    };
-    let here = |(path, _): &&(PathBuf, Vec<Vec<u8>>)| same_network(root, path);
+        .collect()
+}
+
+fn look(root: &Path, interface: &str, index: Option<i32>, ours: &[PathBuf]) -> Option<(String, String)> {
+    let processes = processes(root);
+    let runs = |name: &str, unit: &str| processes.iter().any(|p| p.is(name)) || unit_runs(root, unit);
     if let Some(index) = index
-        && processes.iter().any(|p| named(&p, "NetworkManager") && here(&p))
         && fs::read_to_string(root.join(format!("run/NetworkManager/devices/{index}")))
             .is_ok_and(|state| state.lines().any(|line| line.trim() == "managed=true"))
+        && runs("NetworkManager", "NetworkManager.service")
     {
         let text = format!(
             "NetworkManager manages {interface}, and two supplicants put each other out; write `[keyfile]` and \
@@ -43,45 +69,49 @@ fn look(root: &Path, interface: &str, index: Option<i32>, ours: &Path) -> Option
         );
         return Some(("NetworkManager".to_owned(), text));
     }
-    if processes.iter().any(|p| named(&p, "ead") && here(&p)) {
+    if runs("ead", "ead.service") {
         let text = format!(
             "iwd's Ethernet daemon (ead) authenticates ports of this machine, and two supplicants put each other out; \
              stop it, or remove [dot1x] and let it look after {interface}"
         );
         return Some(("ead".to_owned(), text));
     }
-    let ours = ours.as_os_str().as_bytes();
-    let other = processes.iter().find(|p| {
-        let words = &p.1;
-        let its = words
-            .windows(2)
-            .any(|w| w[0] == b"-i" && w[1] == interface.as_bytes())
-            || words
-                .iter()
-                .any(|w| w.strip_prefix(b"-i") == Some(interface.as_bytes()));
-        let mine = words.iter().any(|w| w.starts_with(ours));
-        named(p, "wpa_supplicant") && its && !mine && here(p)
-    })?;
-    let pid = other
-        .0
-        .file_name()
-        .map(|n| n.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let wired = format!("wpa_supplicant-wired@{interface}.service");
+    let seen = processes.iter().find(|p| p.is_other_supplicant(interface, ours));
+    let who = match seen {
+        Some(process) => {
+            let pid = process.path.file_name().unwrap_or_default().display();
+            format!("another wpa_supplicant (process {pid}) has {interface}")
+        }
+        None if unit_runs(root, &format!("system-wpa_supplicant\\x2dwired.slice/{wired}")) => {
+            format!("another wpa_supplicant ({wired}) has {interface}")
+        }
+        None => return None,
+    };
     let text = format!(
-        "another wpa_supplicant (process {pid}) has {interface}, and two supplicants put each other out; stop the unit \
-         that starts it, for example `systemctl disable --now wpa_supplicant-wired@{interface}`"
+        "{who}, and two supplicants put each other out; stop the unit that starts it, for example \
+         `systemctl disable --now {wired}`"
     );
     Some(("wpa_supplicant".to_owned(), text))
 }
 
-/// A program in another network namespace has other interfaces of the same name. One whose namespace may not be seen
-/// counts as one of ours; one that has ended since it was listed does not count.
+/// Has this unit of the system's slice any process? A gateway that may see its own processes only is told by that.
+fn unit_runs(root: &Path, unit: &str) -> bool {
+    let events = root
+        .join("sys/fs/cgroup/system.slice")
+        .join(unit)
+        .join("cgroup.events");
+    fs::read_to_string(events).is_ok_and(|text| text.lines().any(|line| line == "populated 1"))
+}
+
+/// A program in another network namespace has other interfaces of the same name. Files of `/proc/PID/net` have an inode
+/// for each namespace, which everybody may see; the link `ns/net` is only for who could trace the process. A process that
+/// has ended since it was listed has neither.
 fn same_network(root: &Path, process: &Path) -> bool {
-    let ours = fs::read_link(root.join("proc/self/ns/net"));
-    let theirs = fs::read_link(process.join("ns/net"));
-    match (ours, theirs) {
+    let inode = |process: &Path| fs::metadata(process.join("net/dev")).map(|meta| meta.ino());
+    match (inode(&root.join("proc/self")), inode(process)) {
         (Ok(ours), Ok(theirs)) => ours == theirs,
-        (Ok(_), Err(error)) => error.kind() == ErrorKind::PermissionDenied,
+        (Ok(_), Err(_)) => false,
         (Err(_), _) => true,
     }
 }
@@ -97,7 +127,8 @@ mod tests {
     }
 
     fn found(root: &Path) -> Option<String> {
-        look(root, "eth0", Some(3), Path::new("/run/doorline/dot1x")).map(|(name, _)| name)
+        let ours = ["/run/doorline/dot1x".into(), "/run/doorline-dot1x".into()];
+        look(root, "eth0", Some(3), &ours).map(|(name, _)| name)
     }
 
     #[test]
@@ -116,9 +147,14 @@ mod tests {
                 "wired",
                 "-i",
                 "eth0",
-                "-c",
-                "/run/doorline/dot1x/wpa.conf",
+                "-C",
+                "/run/doorline/dot1x/ctrl",
             ],
+        );
+        process(
+            root,
+            9,
+            &["wpa_supplicant", "-Dwired", "-ieth0", "-C", "/run/doorline-dot1x"],
         );
         process(root, 11, &["wpa_supplicant", "-iwlan0", "-c/etc/x"]);
         assert_eq!(found(root), None);
@@ -134,21 +170,53 @@ mod tests {
     }
 
     #[test]
+    fn one_whose_processes_are_hidden_is_found_by_its_unit() {
+        let root = tempfile::tempdir().expect("a folder");
+        let root = root.path();
+        let unit = |name: &str, populated: u8| {
+            let dir = root.join("sys/fs/cgroup/system.slice").join(name);
+            fs::create_dir_all(&dir).expect("writable");
+            fs::write(
+                dir.join("cgroup.events"),
+                format!("populated {populated}\nfrozen 0\n"),
+            )
+            .expect("writable");
+        };
+        let devices = root.join("run/NetworkManager/devices");
+        fs::create_dir_all(&devices).expect("writable");
+        fs::write(devices.join("3"), "[device]\nmanaged=true\n").expect("writable");
+        let wired = "system-wpa_supplicant\\x2dwired.slice/wpa_supplicant-wired@eth0.service";
+        assert_eq!(found(root), None);
+        unit("NetworkManager.service", 0);
+        unit(wired, 0);
+        assert_eq!(found(root), None);
+        unit(wired, 1);
+        assert_eq!(found(root).as_deref(), Some("wpa_supplicant"));
+        unit("NetworkManager.service", 1);
+        assert_eq!(found(root).as_deref(), Some("NetworkManager"));
+    }
+
+    #[test]
     fn one_that_ends_while_it_is_looked_at_and_one_of_another_namespace_do_not_count() {
         let root = tempfile::tempdir().expect("a folder");
         let root = root.path();
-        let namespace = |process: &str, name: &str| {
-            let dir = root.join("proc").join(process).join("ns");
+        let network = |process: &str, like: &str| {
+            let dir = root.join("proc").join(process).join("net");
             fs::create_dir_all(&dir).expect("writable");
-            std::os::unix::fs::symlink(name, dir.join("net")).expect("writable");
+            if like.is_empty() {
+                fs::write(dir.join("dev"), "").expect("writable");
+            } else {
+                let dev = root.join("proc").join(like).join("net/dev");
+                fs::hard_link(dev, dir.join("dev")).expect("writable");
+            }
         };
-        namespace("self", "net:[1]");
+        network("self", "");
         process(root, 20, &["wpa_supplicant", "-ieth0"]);
-        assert_eq!(found(root), None, "it has no namespace any more");
-        namespace("20", "net:[2]");
-        assert_eq!(found(root), None);
+        assert_eq!(found(root), None, "it has no network any more");
+        network("20", "");
+        assert_eq!(found(root), None, "it has another one");
         process(root, 21, &["wpa_supplicant", "-ieth0"]);
-        namespace("21", "net:[1]");
+        network("21", "self");
         assert_eq!(found(root).as_deref(), Some("wpa_supplicant"));
     }
 }

@@ -151,6 +151,7 @@ mod tests {
                 key: Bytes::new(b"key".to_vec()),
                 passphrase: Some(Secret::new("pass")),
             }),
+            control_dir: "/run/y".into(),
             identity: "a\"b".into(),
             interface: "eth0".into(),
             method,

@@ -135,6 +135,8 @@ pub struct Params {
     pub allow_tls13: bool,
     /// Certificate and key, if the method needs them.
     pub client: Option<ClientIdentity>,
+    /// Folder of the control sockets of a supplicant that has a unit of its own.
+    pub control_dir: PathBuf,
     /// User name, inside the tunnel if there is one.
     pub identity: String,
     /// Network interface.

@@ -1,154 +1,101 @@
-//! `wpa_supplicant` as a child: started, spoken to over its control socket, ended.
+//! `wpa_supplicant` as the driver sees it: commands and messages over its control socket.
 //!
-//! Two datagram sockets are ours: one for commands and their answers, one that is attached for messages. No secret is in
-//! an argument or in the configuration file; everything of the network goes over the socket.
+//! There are two ways to one. A supplicant with a unit of its own runs anyway and is attached to, so that the gateway
+//! needs no capability. Without that, a gateway that has the capability (`CAP_NET_RAW`) starts one as its child. Either is told
+//! everything over the socket: no secret is in an argument or in a file.
+//!
+//! Two datagram sockets are ours: one for commands and their answers, one that is attached for messages.
 
-use std::collections::VecDeque;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::UnixDatagram;
-use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
+use crate::child::{Child, permitted};
 use crate::params::Params;
 
 /// An answer takes milliseconds; a supplicant that needs longer than this hangs.
 const ANSWER: Duration = Duration::from_secs(5);
-/// From the start to the control socket.
-const START: Duration = Duration::from_secs(10);
-/// From the request to end to the end.
-const STOP: Duration = Duration::from_millis(1500);
+/// From the request to end to the end, for one that was left behind.
+const END: Duration = Duration::from_millis(1500);
 /// A message can hold a whole certificate in hexadecimal.
 const MESSAGE: usize = 16 * 1024;
-/// Last lines that are kept of what the program writes, for telling why it ended.
-const LINES: usize = 4;
 /// Most bytes of a path of a UNIX socket (`sun_path`, unix(7)).
 const SOCKET_PATH: usize = 107;
+/// The names of our sockets.
+const OURS: [&str; 2] = ["commands.sock", "messages.sock"];
 
 /// A running supplicant.
 #[derive(Debug)]
 pub(crate) struct Supplicant {
-    child: Child,
+    /// `None` if it runs in a unit of its own.
+    child: Option<Child>,
     commands: UnixDatagram,
     dir: PathBuf,
     events: UnixDatagram,
-    said: Said,
 }
 
-/// The last lines the program wrote.
-type Said = Arc<Mutex<VecDeque<String>>>;
-
-fn last(said: &Said) -> String {
-    let said = said.lock().unwrap_or_else(PoisonError::into_inner);
-    said.iter().cloned().collect::<Vec<_>>().join("; ")
-}
-
-/// The folder of its files.
+/// The folder of our sockets, and of the control socket of a child.
 pub(crate) fn folder(params: &Params) -> PathBuf {
     params.run_dir.join("dot1x")
 }
 
 impl Supplicant {
-    /// Starts it. One that a gateway which was killed left behind is ended first; it does not log off, so an open port
-    /// stays open.
+    /// Finds the one of the unit, or starts one. A child that a gateway which was killed left behind is ended first; it
+    /// does not log off, so an open port stays open.
     ///
     /// # Errors
-    /// Why it does not run, with the last it said.
-    pub(crate) async fn start(params: &Params) -> Result<Self, String> {
+    /// Why there is none.
+    pub(crate) async fn find(params: &Params) -> Result<Self, String> {
         let dir = folder(params);
+        let unit = params.control_dir.join(&params.interface);
         let control = dir.join("ctrl");
         let server = control.join(&params.interface);
-        for path in [&server, &dir.join("messages.sock")] {
+        for path in [&unit, &server, &dir.join(OURS[1])] {
             let length = path.as_os_str().len();
             if length > SOCKET_PATH {
                 return Err(format!(
-                    "{} has {length} bytes, a socket's path at most {SOCKET_PATH}; set run-dir to a shorter one",
+                    "{} has {length} bytes, a socket's path at most {SOCKET_PATH}; set run-dir and control-dir to shorter ones",
                     path.display()
                 ));
             }
         }
-        let failed = |what: &Path| {
-            let what = what.display().to_string();
-            move |error: std::io::Error| format!("{what}: {error}")
-        };
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&dir)
             .map_err(failed(&dir))?;
         end_old(&dir, &server).await;
-        let file = dir.join("wpa.conf");
-        write(
-            &file,
-            &format!(
-                "ctrl_interface={}\nap_scan=0\neapol_version=2\nupdate_config=0\n",
-                control.display()
-            ),
-        )
-        .map_err(failed(&file))?;
-        let mut child = Command::new(&params.program)
-            .args(["-D", "wired", "-i", &params.interface, "-c"])
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| {
-                let program = params.program.display();
-                if error.kind() == std::io::ErrorKind::NotFound {
-                    format!("{program} is not there; install the package wpasupplicant")
-                } else {
-                    format!("{program}: {error}")
-                }
-            })?;
-        let said = Said::default();
-        if let Some(out) = child.stdout.take() {
-            tokio::spawn(listen(out, Arc::clone(&said)));
-        }
-        if let Some(out) = child.stderr.take() {
-            tokio::spawn(listen(out, Arc::clone(&said)));
-        }
-        let up = async {
-            while !server.exists() {
-                if let Ok(Some(status)) = child.try_wait() {
-                    // its last lines may be on their way
-                    sleep(Duration::from_millis(50)).await;
-                    return Err(format!("it ended with {status}: {}", last(&said)));
-                }
-                sleep(Duration::from_millis(20)).await;
-            }
-            Ok(())
+        let refused = match Self::attach(None, dir.clone(), &unit).await {
+            Ok(supplicant) => return Ok(supplicant),
+            Err(why) => why,
         };
-        match timeout(START, up).await {
-            Ok(end) => end?,
-            Err(_) => {
-                return Err(format!(
-                    "it opened no control socket within {} s: {}",
-                    START.as_secs(),
-                    last(&said)
-                ));
-            }
+        if permitted() {
+            let child = Child::start(params, &control, &server).await?;
+            return Self::attach(Some(child), dir, &server).await;
         }
-        let commands = client(&dir.join("commands.sock"), &server).map_err(failed(&server))?;
-        let events = client(&dir.join("messages.sock"), &server).map_err(failed(&server))?;
-        let supplicant = Self {
-            child,
-            commands,
-            dir,
-            events,
-            said,
-        };
-        let attached = exchange(&supplicant.events, "ATTACH").await?;
-        if attached != "OK" {
-            return Err(format!("ATTACH was answered with {attached:?}"));
+        Err(format!(
+            "{refused}; run `systemctl enable --now doorline-dot1x@{}`, for without CAP_NET_RAW the gateway \
+             cannot start one itself",
+            params.interface
+        ))
+    }
+
+    /// Makes our sockets and has messages sent.
+    async fn attach(child: Option<Child>, dir: PathBuf, server: &Path) -> Result<Self, String> {
+        let commands = client(&dir.join(OURS[0]), server).map_err(failed(server))?;
+        let events = client(&dir.join(OURS[1]), server).map_err(failed(server))?;
+        match exchange(&events, "ATTACH").await?.as_str() {
+            "OK" => Ok(Self {
+                child,
+                commands,
+                dir,
+                events,
+            }),
+            other => Err(format!("ATTACH was answered with {other:?}")),
         }
-        Ok(supplicant)
     }
 
     /// Sends a command and gives its answer.
@@ -159,41 +106,62 @@ impl Supplicant {
         exchange(&self.commands, command).await
     }
 
-    /// The next message, with its level; or why there will be none.
+    /// Sends a command that must be done; errors name its first `words` words, for the others may be secret.
     ///
     /// # Errors
-    /// The supplicant has ended.
-    pub(crate) async fn message(&mut self) -> Result<String, String> {
-        let mut buffer = vec![0; MESSAGE];
-        tokio::select! {
-            got = self.events.recv(&mut buffer) => match got {
-                Ok(n) => Ok(String::from_utf8_lossy(&buffer[..n]).into_owned()),
-                Err(error) => Err(format!("its control socket failed: {error}")),
-            },
-            end = self.child.wait() => {
-                let end = end.map_or_else(|error| error.to_string(), |status| status.to_string());
-                Err(format!("it ended with {end}: {}", last(&self.said)))
+    /// If it is not.
+    pub(crate) async fn must(&self, words: usize, command: &str) -> Result<(), String> {
+        match self.command(command).await?.as_str() {
+            "OK" => Ok(()),
+            other => {
+                let named: Vec<&str> = command.split(' ').take(words).collect();
+                Err(format!("{} was answered with {other:?}", named.join(" ")))
             }
         }
     }
 
-    /// Ends it. There is no EAPOL-Logoff: the switch keeps the port open for a successor.
-    pub(crate) async fn stop(mut self) {
-        let pid = self
-            .child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(rustix::process::Pid::from_raw);
-        if let Some(pid) = pid {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    /// The next message, with its level; or why there will be none.
+    ///
+    /// # Errors
+    /// The supplicant has ended. One in a unit may end without a word, and is found out by the next command.
+    pub(crate) async fn message(&mut self) -> Result<String, String> {
+        let mut buffer = vec![0; MESSAGE];
+        let ended = async {
+            match &mut self.child {
+                Some(child) => child.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        let got = tokio::select! {
+            got = self.events.recv(&mut buffer) => got,
+            end = ended => return Err(end),
+        };
+        let n = got.map_err(|error| format!("its control socket failed: {error}"))?;
+        let text = String::from_utf8_lossy(&buffer[..n]).into_owned();
+        if self.child.is_none() && text.contains("CTRL-EVENT-TERMINATING") {
+            return Err("its unit was stopped".to_owned());
         }
-        if timeout(STOP, self.child.wait()).await.is_err() {
-            let _ = self.child.kill().await;
+        Ok(text)
+    }
+
+    /// Ends a child; takes its network from another, which then answers nobody. There is no EAPOL-Logoff: the switch
+    /// keeps the port open for a successor.
+    pub(crate) async fn stop(self) {
+        match self.child {
+            Some(child) => child.stop().await,
+            None => {
+                let _ = exchange(&self.commands, "REMOVE_NETWORK all").await;
+            }
         }
-        for name in ["commands.sock", "messages.sock", "wpa.conf"] {
+        for name in OURS {
             let _ = std::fs::remove_file(self.dir.join(name));
         }
     }
+}
+
+fn failed(what: &Path) -> impl FnOnce(std::io::Error) -> String {
+    let what = what.display().to_string();
+    move |error| format!("{what}: {error}")
 }
 
 /// Ends a supplicant that answers on our socket, and clears the place.
@@ -201,14 +169,14 @@ async fn end_old(dir: &Path, server: &Path) {
     if !server.exists() {
         return;
     }
-    if let Ok(socket) = client(&dir.join("commands.sock"), server) {
+    if let Ok(socket) = client(&dir.join(OURS[0]), server) {
         let _ = exchange(&socket, "TERMINATE").await;
         let gone = async {
             while server.exists() {
                 sleep(Duration::from_millis(20)).await;
             }
         };
-        let _ = timeout(STOP, gone).await;
+        let _ = timeout(END, gone).await;
     }
     let _ = std::fs::remove_file(server);
 }
@@ -243,29 +211,5 @@ async fn exchange(socket: &UnixDatagram, command: &str) -> Result<String, String
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(format!("{word} failed: {error}")),
         Err(_) => Err(format!("{word} was not answered within {} s", ANSWER.as_secs())),
-    }
-}
-
-fn write(file: &Path, text: &str) -> std::io::Result<()> {
-    let mut out = std::fs::File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(file)?;
-    std::io::Write::write_all(&mut out, text.as_bytes())
-}
-
-/// Keeps the last lines. Without `-d` the supplicant writes few, and no keys.
-async fn listen(out: impl AsyncRead + Unpin, said: Said) {
-    let mut lines = BufReader::new(out).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        let line: String = line.chars().filter(|c| !c.is_control()).take(200).collect();
-        tracing::debug!(target: "wpa_supplicant", "{line}");
-        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.len() == LINES {
-            said.pop_front();
-        }
-        said.push_back(line);
     }
 }

@@ -53,7 +53,10 @@ table! {
         tls13: bool = "tls13", Flag, or("false"), Restart;
         /// No answer for so long, 5 to 120 s, is told as silence of the switch or of the authentication server.
         silence: Duration = "silence-s", secs(5, 120), or("15"), Restart;
-        /// Path of `wpa_supplicant`.
+        /// Folder of the control socket of `doorline-dot1x@INTERFACE.service`, which runs `wpa_supplicant` so that the
+        /// gateway needs no capability. Without that unit, a gateway that is root or has `CAP_NET_RAW` starts one itself.
+        control_dir: PathBuf = "control-dir", Path, or("\"/run/doorline-dot1x\""), Restart;
+        /// Path of `wpa_supplicant`, for a gateway that starts it itself.
         supplicant: PathBuf = "supplicant", Path, or("\"/usr/sbin/wpa_supplicant\""), Restart;
     }
 }

@@ -122,6 +122,7 @@ fn params(
             }),
             (_, _, None) => None,
         },
+        control_dir: table.control_dir.clone(),
         identity: table.identity.clone(),
         interface: table.interface.as_str().to_owned(),
         method: method(table.method, table.inner),

@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::Lab;
+use super::{Lab, Unprivileged};
 use crate::gateway::program;
 use crate::process::{Process, children};
 use crate::rig::until;
@@ -17,6 +17,8 @@ use crate::rig::until;
 #[derive(Debug)]
 pub struct PortGateway {
     file: PathBuf,
+    /// The words that start the program, itself the last.
+    launcher: Vec<String>,
     process: Process,
     state: PathBuf,
 }
@@ -27,14 +29,28 @@ impl PortGateway {
     /// # Errors
     /// If it does not within a minute.
     pub fn start(lab: &Lab<'_>, site: &str) -> anyhow::Result<Self> {
+        Self::start_by(lab, site, vec![program().display().to_string()])
+    }
+
+    /// As [`PortGateway::start`], as the user of [`Unprivileged`] and without any capability.
+    ///
+    /// # Errors
+    /// As [`PortGateway::start`].
+    pub fn start_unprivileged(lab: &Lab<'_>, user: &Unprivileged, site: &str) -> anyhow::Result<Self> {
+        Self::start_by(lab, site, user.gateway())
+    }
+
+    /// Starts it by these words, itself the last.
+    pub(super) fn start_by(lab: &Lab<'_>, site: &str, launcher: Vec<String>) -> anyhow::Result<Self> {
         let (file, state) = (lab.rig().path("site.toml"), lab.rig().path("state"));
         std::fs::write(&file, site)?;
         // its log may hold the words of one before
         let said =
             std::fs::read(lab.rig().path("gateway.log")).map_or(0, |log| String::from_utf8_lossy(&log).len());
         let mut gateway = Self {
-            process: launch(lab, &file)?,
+            process: launch(lab, &launcher, &file)?,
             file,
+            launcher,
             state,
         };
         gateway
@@ -49,7 +65,7 @@ impl PortGateway {
     /// As [`PortGateway::start`].
     pub fn again(&mut self, lab: &Lab<'_>) -> anyhow::Result<()> {
         let said = self.process.log().len();
-        self.process = launch(lab, &self.file)?;
+        self.process = launch(lab, &self.launcher, &self.file)?;
         self.process.says_after(said, "ready", Duration::from_secs(60))
     }
 
@@ -183,13 +199,12 @@ impl PortGateway {
     }
 }
 
-fn launch(lab: &Lab<'_>, file: &Path) -> anyhow::Result<Process> {
+fn launch(lab: &Lab<'_>, launcher: &[String], file: &Path) -> anyhow::Result<Process> {
     let (program, file) = (program(), file.display().to_string());
     ensure!(program.exists(), "{} is not built", program.display());
-    lab.on_gateway(
-        "gateway",
-        &[&program.display().to_string(), "run", "--config", &file],
-    )
+    let mut words: Vec<&str> = launcher.iter().map(String::as_str).collect();
+    words.extend(["run", "--config", &file]);
+    lab.on_gateway("gateway", &words)
 }
 
 impl Drop for PortGateway {

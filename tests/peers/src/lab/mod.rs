@@ -11,6 +11,7 @@ mod gateway;
 mod radius;
 mod reach;
 mod site;
+mod unprivileged;
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -22,6 +23,7 @@ use anyhow::{Context, ensure};
 pub use certs::{Certs, ServerCert};
 pub use gateway::PortGateway;
 pub use site::{METHODS, PASSWORD, USER, method, port};
+pub use unprivileged::Unprivileged;
 
 use crate::process::Process;
 use crate::rig::{Rig, until};

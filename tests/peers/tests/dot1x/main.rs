@@ -4,6 +4,7 @@
 mod matrix;
 mod recovery;
 mod refusals;
+mod unprivileged;
 mod whole;
 
 use std::time::Duration;

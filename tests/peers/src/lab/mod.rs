@@ -8,6 +8,7 @@
 mod certs;
 mod gate;
 mod gateway;
+mod network_manager;
 mod radius;
 mod reach;
 mod site;
@@ -22,6 +23,7 @@ use anyhow::{Context, ensure};
 
 pub use certs::{Certs, ServerCert};
 pub use gateway::PortGateway;
+pub use network_manager::NetworkManager;
 pub use site::{METHODS, PASSWORD, USER, method, port};
 pub use unprivileged::Unprivileged;
 

@@ -1,6 +1,7 @@
 //! The gateway's switch port against a real authenticator: hostapd with its own EAP server and with FreeRADIUS. Each test
 //! has namespaces of its own, so that several run at once.
 
+mod managers;
 mod matrix;
 mod recovery;
 mod refusals;

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use peers::lab::{Backend, Lab, PASSWORD, PortGateway, ServerCert, method, port};
-use peers::{Process, run, until};
+use peers::{run, until};
 use rustix::process::Signal;
 
 use crate::{LIMIT, secs};
@@ -222,33 +222,5 @@ fn the_port_stays_open_over_a_reload_a_stop_and_a_kill_of_the_gateway() {
             );
         }
         Ok(())
-    });
-}
-
-#[test]
-fn another_supplicant_at_the_port_is_recognised_and_refused_with_words() {
-    run(|rig| {
-        let lab = Lab::up(rig, Backend::Hostapd)?;
-        let conf = rig.path("foreign.conf");
-        std::fs::write(&conf, "ap_scan=0\n")?;
-        let conf = conf.display().to_string();
-        let words = [
-            "/usr/sbin/wpa_supplicant",
-            "-D",
-            "wired",
-            "-i",
-            "eth0",
-            "-c",
-            conf.as_str(),
-        ];
-        let mut foreign: Process = lab.on_gateway("foreign", &words)?;
-        foreign.says("Successfully initialized", LIMIT)?;
-        let gateway = PortGateway::start(&lab, &port(rig, &method("tls-pem")?))?;
-        let event = gateway.event(0, "port.managed-elsewhere", LIMIT)?;
-        ensure!(event["manager"] == "wpa_supplicant", "{event}");
-        ensure!(gateway.supplicant().is_err(), "two supplicants at one port");
-        foreign.stop();
-        gateway.event(0, "port.authorized", LIMIT)?;
-        lab.reaches(LIMIT)
     });
 }

@@ -110,9 +110,9 @@ pub(crate) enum Command {
     Decode(Decode),
     /// The other way round: what a device would send.
     Encode(Encode),
-    /// Make a key for the switch port (802.1X), with a request for its certificate or signed by itself.
+    /// Keep a change of the switch port (802.1X), or make a key for it.
     #[command(
-        after_help = "Examples:\n  doorline dot1x request --name gateway --key /etc/doorline/port.key --out port.csr\n  doorline dot1x self-signed --name gateway --days 3650 --key /etc/doorline/port.key --out /etc/doorline/port.pem"
+        after_help = "Examples:\n  doorline dot1x confirm            # after a reload that changed [dot1x]; otherwise that is taken back\n  doorline dot1x request --name gateway --key /etc/doorline/port.key --out port.csr\n  doorline dot1x self-signed --name gateway --days 3650 --key /etc/doorline/port.key --out /etc/doorline/port.pem"
     )]
     Dot1x(Dot1x),
     /// Tell the switch who hangs at its port (LLDP). Started by its own unit, which alone may send raw frames.
@@ -175,8 +175,12 @@ pub(crate) struct Dot1x {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Dot1xAct {
+    /// Keep a change of `[dot1x]`, which the gateway would take back.
+    Confirm(SiteFile),
     /// A key, and a request that the network's CA signs.
     Request(NewKey),
+    /// Take a change of `[dot1x]` back at once.
+    Rollback(SiteFile),
     /// A key, and a certificate that it signs itself; for servers that are told single certificates.
     SelfSigned {
         #[command(flatten)]

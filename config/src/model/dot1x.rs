@@ -53,6 +53,9 @@ table! {
         tls13: bool = "tls13", Flag, or("false"), Restart;
         /// No answer for so long, 5 to 120 s, is told as silence of the switch or of the authentication server.
         silence: Duration = "silence-s", secs(5, 120), or("15"), Restart;
+        /// A change of this table, 0 to 3600 s, by a reload or found at a start, is taken back after so long unless
+        /// `doorline dot1x confirm` keeps it: it can cut off whoever made it. 0 keeps it at once.
+        confirm: Duration = "confirm-s", secs(0, 3600), or("300"), Restart;
         /// Folder of the control socket of `doorline-dot1x@INTERFACE.service`, which runs `wpa_supplicant` so that the
         /// gateway needs no capability. Without that unit, a gateway that is root or has `CAP_NET_RAW` starts one itself.
         control_dir: PathBuf = "control-dir", Path, or("\"/run/doorline-dot1x\""), Restart;

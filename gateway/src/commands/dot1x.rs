@@ -1,4 +1,5 @@
-//! `doorline dot1x`: a key for the switch port, and a request for its certificate, or one signed by itself.
+//! `doorline dot1x`: a change of the switch port, kept or taken back; a key for the port, and a request for its
+//! certificate, or one signed by itself.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,20 +9,24 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use gateway_core::{Clock, Timestamp};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, date_time_ymd};
+use serde_json::json;
 
-use crate::cli::{Dot1x, Dot1xAct, NewKey, exit};
+use crate::cli::{Dot1x, Dot1xAct, NewKey, SiteFile, exit};
 use crate::clock::SystemClock;
-use crate::commands::out;
+use crate::commands::{out, site};
+use crate::control;
 
 /// 2025-01-01T00:00:00Z: no machine ran this program before.
 const WRITTEN_S: i64 = 1_735_689_600;
 /// The folder of systemd-timesyncd, which makes a file in it once it has the time.
 const TIMESYNC: &str = "/run/systemd/timesync";
 
-/// Makes key and request, or key and certificate.
+/// Keeps a change of the port, or takes it back; makes key and request, or key and certificate.
 pub(super) fn dot1x(args: &Dot1x) -> anyhow::Result<u8> {
     let wall = SystemClock.wall();
     let (new, days) = match &args.act {
+        Dot1xAct::Confirm(site) => return change(site, "dot1x-confirm", "the change stays"),
+        Dot1xAct::Rollback(site) => return change(site, "dot1x-rollback", "the change was taken back"),
         Dot1xAct::Request(new) => (new, None),
         Dot1xAct::SelfSigned { new, days } => (new, Some(*days)),
     };
@@ -56,6 +61,14 @@ pub(super) fn dot1x(args: &Dot1x) -> anyhow::Result<u8> {
             new.out.display()
         )?,
     }
+    Ok(exit::OK)
+}
+
+/// Has the running gateway keep a change of the port, or take it back.
+fn change(site: &SiteFile, act: &str, done: &str) -> anyhow::Result<u8> {
+    let run_dir = site::running(&site.config)?.site.run_dir.clone();
+    control::ask(&run_dir, &json!({ "act": act }))?;
+    writeln!(out(), "{done}")?;
     Ok(exit::OK)
 }
 

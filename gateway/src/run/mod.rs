@@ -248,8 +248,14 @@ impl Gateway {
             instance,
             orders: orders.clone(),
         };
-        let mut port = SwitchPort::new(&ground.clock, adapters.signals());
-        port.apply(&config, &faults).await?;
+        let port = SwitchPort::new(
+            &ground.clock,
+            adapters.signals(),
+            &faults,
+            &config.site.state_dir,
+            file,
+        );
+        port.apply(&config, &loaded.text).await?;
         let outside = Outside::start(&config, ground).await?;
         if refused.is_none() {
             generations.confirm(file, &loaded.text)?;
@@ -341,7 +347,7 @@ impl Gateway {
         self.time_service.require(new.time.require_sync);
         self.sip.apply(params::sip(&new, self.instance.0)).await?;
         self.adapters.apply(&new, &self.faults).await?;
-        self.port.apply(&new, &self.faults).await?;
+        self.port.apply(&new, &self.text).await?;
         self.outside.apply(&new).await?;
         self.generations.confirm(&self.file, &self.text)?;
         self.faults.set("config", None);
@@ -384,10 +390,13 @@ impl Gateway {
             key: self.key.clone(),
             store: self.store.clone(),
         };
+        let port = self.port.clone();
         let act = move |request| {
-            let (simulator, desk) = (simulator.clone(), desk.clone());
+            let (simulator, desk, port) = (simulator.clone(), desk.clone(), port.clone());
             async move {
-                if Desk::knows(&request) {
+                if SwitchPort::knows(&request) {
+                    port.act(&request).await
+                } else if Desk::knows(&request) {
                     desk.act(request).await
                 } else {
                     simulator.act(request).await
@@ -498,7 +507,7 @@ impl Gateway {
     }
 
     /// Ends in good order: calls, registrations, outputs, then the journal.
-    pub(crate) async fn stop(mut self) {
+    pub(crate) async fn stop(self) {
         self.disk.abort();
         let _ = self.orders.send(Order::Stop).await;
         let _ = tokio::time::timeout(Duration::from_secs(5), self.brain).await;

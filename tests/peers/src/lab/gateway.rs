@@ -186,6 +186,26 @@ impl PortGateway {
             .output()?)
     }
 
+    /// Runs `doorline dot1x ACT --config SITE`.
+    ///
+    /// # Errors
+    /// If it cannot be run.
+    pub fn dot1x(&self, act: &str) -> anyhow::Result<Output> {
+        Ok(Command::new(program())
+            .args(["dot1x", act, "--config"])
+            .arg(&self.file)
+            .stdin(Stdio::null())
+            .output()?)
+    }
+
+    /// Writes the site file, for the next start.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, site: &str) -> anyhow::Result<()> {
+        Ok(std::fs::write(&self.file, site)?)
+    }
+
     /// Runs `doorline check`.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod managers;
 mod matrix;
 mod recovery;
 mod refusals;
+mod trial;
 mod unprivileged;
 mod whole;
 

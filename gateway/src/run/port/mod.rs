@@ -1,0 +1,315 @@
+//! The switch port of a running gateway: starts its adapter, leaves it alone while nothing of it changes, and says what
+//! is risky about it. It runs beside the network's work, not on the doors' thread.
+//!
+//! A change of the port can cut off whoever made it. So it is on trial until somebody confirms it, and is taken back if
+//! nobody does; also over a restart, for what was confirmed last is remembered.
+
+mod memory;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapter_api::Shutdown;
+use adapter_dot1x::{Dot1x, Params};
+use gateway_config::{Config, Late};
+use gateway_core::{Clock, DeviceId, Signal, SignalKind, Timestamp};
+use serde_json::Value;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::run::adapters::{Base, keep_running};
+use crate::run::faults::Faults;
+use crate::run::params;
+use memory::Memory;
+
+/// Name of the adapter, and source of its events.
+const NAME: &str = "dot1x";
+/// Standing fault while any authentication server is taken.
+const RISK: &str = "port:dot1x/server";
+/// Standing fault while a file of the port is wrong.
+const FILES: &str = "port:dot1x/files";
+/// Standing fault while a change is on trial.
+const TRIAL: &str = "port:dot1x/trial";
+/// The fault of a change that was taken back, until there is another; it is recorded as a device's.
+const CHANGE: &str = "dot1x-change";
+/// Of a change that removes `[dot1x]`, and with it the time it gives.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The port. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct SwitchPort(Arc<Mutex<Inner>>);
+
+struct Running {
+    adapter: Dot1x,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// A change that nobody has confirmed yet.
+struct Trial {
+    /// What it is taken back to.
+    before: Option<Dot1x>,
+    /// Tells one from the next.
+    number: u64,
+    /// The site file with it.
+    text: String,
+}
+
+struct Inner {
+    clock: Arc<dyn Clock>,
+    faults: Faults,
+    memory: Memory,
+    /// What was taken back, which another reload of the same does not try again.
+    refused: Option<Option<Params>>,
+    running: Option<Running>,
+    signals: mpsc::Sender<Signal>,
+    /// False until the first site was taken.
+    started: bool,
+    trial: Option<Trial>,
+    trials: u64,
+}
+
+fn params_of(adapter: Option<&Dot1x>) -> Option<&Params> {
+    adapter.map(|adapter| &adapter.params)
+}
+
+impl SwitchPort {
+    /// A port that is not looked after yet; call it within the general runtime.
+    pub(crate) fn new(
+        clock: &Arc<dyn Clock>,
+        signals: mpsc::Sender<Signal>,
+        faults: &Faults,
+        state_dir: &Path,
+        site_file: &Path,
+    ) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            clock: Arc::clone(clock),
+            faults: faults.clone(),
+            memory: Memory::new(state_dir, site_file),
+            refused: None,
+            running: None,
+            signals,
+            started: false,
+            trial: None,
+            trials: 0,
+        })))
+    }
+
+    /// Takes a site and its text. What is wrong with a file stands as a fault and keeps no door shut.
+    pub(crate) async fn apply(&self, config: &Config, text: &str) -> anyhow::Result<()> {
+        let mut inner = self.0.lock().await;
+        let inner = &mut *inner;
+        let (read, wall) = (config.clone(), inner.clock.wall());
+        // openssl may have to be asked
+        let port = tokio::task::spawn_blocking(move || params::dot1x(&read, wall)).await?;
+        let risk = config.dot1x.as_ref().is_some_and(|dot1x| dot1x.accept_any_server);
+        inner.faults.set(RISK, risk.then(risk_text));
+        let faulty = !port.faults.is_empty();
+        inner.faults.set(FILES, faulty.then(|| files_text(&port.faults)));
+        for warning in &port.warnings {
+            tracing::warn!(key = %warning.path, "{}", warning.text);
+        }
+        let wanted = port.adapter;
+        if inner
+            .refused
+            .as_ref()
+            .is_some_and(|refused| refused.as_ref() == params_of(wanted.as_ref()))
+        {
+            return Ok(());
+        }
+        let patience = config.dot1x.as_ref().map_or(PATIENCE, |dot1x| dot1x.confirm);
+        let before = inner.before(wall).await?;
+        if inner.refused.take().is_some() {
+            inner.tell(SignalKind::Ready).await?;
+        }
+        let changed = inner.change(wanted).await?;
+        let running = params_of(inner.running.as_ref().map(|running| &running.adapter));
+        let differs = before
+            .as_ref()
+            .is_some_and(|before| params_of(before.as_ref()) != running);
+        match before {
+            Some(before) if differs && !patience.is_zero() => {
+                if let Some(trial) = inner.trial.as_mut().filter(|_| !changed) {
+                    text.clone_into(&mut trial.text);
+                } else {
+                    self.begin(inner, before, text, patience);
+                }
+            }
+            // the first there ever was, or as it was before
+            Some(_) | None => {
+                inner.trial = None;
+                inner.faults.set(TRIAL, None);
+                if !faulty {
+                    inner.memory.keep(text, config.dot1x.is_some())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts what runs on trial.
+    fn begin(&self, inner: &mut Inner, before: Option<Dot1x>, text: &str, patience: Duration) {
+        inner.trials += 1;
+        let number = inner.trials;
+        inner.trial = Some(Trial {
+            before,
+            number,
+            text: text.to_owned(),
+        });
+        let seconds = patience.as_secs();
+        tracing::warn!(seconds, "the change of [dot1x] waits for: doorline dot1x confirm");
+        inner.faults.set(
+            TRIAL,
+            Some(format!(
+                "[dot1x] was changed, and is taken back {seconds} s after that unless somebody runs: doorline dot1x confirm"
+            )),
+        );
+        let port = Arc::downgrade(&self.0);
+        tokio::spawn(async move {
+            tokio::time::sleep(patience).await;
+            let Some(port) = port.upgrade() else { return };
+            let mut inner = port.lock().await;
+            if inner.trial.as_ref().is_some_and(|trial| trial.number == number) {
+                let why = format!("nobody confirmed it within {seconds} s");
+                if let Err(error) = inner.take_back(&why).await {
+                    tracing::error!("the change of [dot1x] could not be taken back: {error:#}");
+                }
+            }
+        });
+    }
+
+    /// Is this a request for the port?
+    pub(crate) fn knows(request: &Value) -> bool {
+        request
+            .get("act")
+            .and_then(Value::as_str)
+            .is_some_and(|act| act.starts_with("dot1x-"))
+    }
+
+    /// Carries out one request of `commands/dot1x.rs`.
+    pub(crate) async fn act(&self, request: &Value) -> Result<Value, String> {
+        let mut inner = self.0.lock().await;
+        if inner.trial.is_none() {
+            return Err("no change of [dot1x] waits to be confirmed".to_owned());
+        }
+        let done = match request.get("act").and_then(Value::as_str) {
+            Some("dot1x-confirm") => inner.confirm(),
+            Some("dot1x-rollback") => inner.take_back("somebody wanted that").await,
+            other => Err(anyhow::anyhow!("{other:?} is not an act of this gateway")),
+        };
+        done.map(|()| Value::Null).map_err(|error| format!("{error:#}"))
+    }
+
+    /// Ends it. The switch keeps the port as it is.
+    pub(crate) async fn stop(&self) {
+        let mut inner = self.0.lock().await;
+        inner.trial = None;
+        inner.stop().await;
+    }
+}
+
+impl Inner {
+    /// What a change would be taken back to: what ran before it, or at a start what was confirmed last. `None` if
+    /// nothing is known.
+    async fn before(&mut self, wall: Timestamp) -> anyhow::Result<Option<Option<Dot1x>>> {
+        if let Some(trial) = &self.trial {
+            return Ok(Some(trial.before.clone()));
+        }
+        if std::mem::replace(&mut self.started, true) {
+            return Ok(Some(self.running.as_ref().map(|running| running.adapter.clone())));
+        }
+        let memory = self.memory.clone();
+        Ok(tokio::task::spawn_blocking(move || memory.recall(wall)).await?)
+    }
+
+    /// Runs this adapter. False if it runs already.
+    async fn change(&mut self, wanted: Option<Dot1x>) -> anyhow::Result<bool> {
+        let running = self.running.as_ref().map(|running| &running.adapter);
+        if params_of(running) == params_of(wanted.as_ref()) {
+            return Ok(false);
+        }
+        self.stop().await;
+        let Some(adapter) = wanted else { return Ok(true) };
+        let (stop, shutdown) = Shutdown::new();
+        // its lines have no audio
+        let (audio, _) = mpsc::channel(1);
+        let base = Base {
+            audio,
+            clock: Arc::clone(&self.clock),
+            device: DeviceId::new(NAME)?,
+            shutdown,
+            signals: self.signals.clone(),
+        };
+        let make = adapter.clone();
+        let task = tokio::spawn(keep_running(base, self.faults.clone(), move || make.clone()));
+        self.running = Some(Running { adapter, stop, task });
+        Ok(true)
+    }
+
+    async fn stop(&mut self) {
+        let Some(running) = self.running.take() else {
+            return;
+        };
+        let _ = running.stop.send(true);
+        if tokio::time::timeout(Duration::from_secs(3), running.task)
+            .await
+            .is_err()
+        {
+            tracing::warn!("the adapter of the switch port did not end in time");
+        }
+    }
+
+    fn confirm(&mut self) -> anyhow::Result<()> {
+        if let Some(trial) = &self.trial {
+            self.memory.keep(&trial.text, true)?;
+            tracing::info!("the change of [dot1x] was confirmed");
+        }
+        self.trial = None;
+        self.faults.set(TRIAL, None);
+        Ok(())
+    }
+
+    async fn take_back(&mut self, why: &str) -> anyhow::Result<()> {
+        let Some(trial) = self.trial.take() else {
+            return Ok(());
+        };
+        let refused = self
+            .running
+            .as_ref()
+            .map(|running| running.adapter.params.clone());
+        self.refused = Some(refused);
+        self.faults.set(TRIAL, None);
+        self.change(trial.before).await?;
+        let text = format!(
+            "the change of [dot1x] was taken back, for {why}; what was in force before is in force again, though the site \
+             file still has the change: correct it there and reload, or start the gateway anew to try it once more"
+        );
+        tracing::warn!("{text}");
+        self.tell(SignalKind::Fault(text)).await
+    }
+
+    /// Has something about the change recorded.
+    async fn tell(&self, kind: SignalKind) -> anyhow::Result<()> {
+        let signal = Signal {
+            at: self.clock.now(),
+            device: DeviceId::new(CHANGE)?,
+            kind,
+            simulated: false,
+        };
+        Ok(self.signals.send(signal).await?)
+    }
+}
+
+fn risk_text() -> String {
+    "accept-any-server is true: whoever holds the cable can pose as the network and collect the password; add ca-file \
+     and server-names, and remove accept-any-server"
+        .to_owned()
+}
+
+fn files_text(faults: &[Late]) -> String {
+    let each = faults
+        .iter()
+        .map(|late| format!("{}: {} ({})", late.path, late.text, late.hint));
+    format!("{}; then reload the gateway", each.collect::<Vec<_>>().join("; "))
+}

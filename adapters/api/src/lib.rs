@@ -8,9 +8,11 @@ mod audio;
 mod claim;
 mod context;
 mod output;
+mod rs485;
 
 pub use alarm::Alarm;
 pub use audio::{AudioPort, FRAME_SAMPLES, Frame, SAMPLE_RATE};
 pub use claim::Claim;
 pub use context::{Adapter, AdapterContext, AdapterError, Shutdown};
 pub use output::{BoxFuture, DriverError, OutputDriver};
+pub use rs485::Direction;

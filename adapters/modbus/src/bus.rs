@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use adapter_api::Direction;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard};
@@ -31,17 +32,6 @@ pub enum Parity {
     None,
     /// 8O1.
     Odd,
-}
-
-/// Who switches an RS-485 driver between sending and receiving.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// The adapter by itself, as nearly all USB adapters do.
-    Adapter,
-    /// The kernel's driver by RTS, which is high while it sends (`TIOCSRS485`).
-    Rts,
-    /// The kernel's driver by RTS, which is low while it sends.
-    RtsInverted,
 }
 
 /// Where boards are reached.
@@ -366,19 +356,12 @@ async fn connect(link: &Link) -> Result<Box<dyn Stream>, BusError> {
                     text: "the port cannot be opened".to_owned(),
                     source: Some(error.into()),
                 })?;
-            match direction {
-                Direction::Adapter => {}
-                Direction::Rts | Direction::RtsInverted => {
-                    let inverted = *direction == Direction::RtsInverted;
-                    ioctl::rs485(&stream, inverted).map_err(|error| BusError::Open {
-                        text:
-                            "the port's driver does not switch an RS-485 direction (leave out rs485 for an \
-                               adapter that does so by itself)"
-                                .to_owned(),
-                        source: Some(error.into()),
-                    })?;
-                }
-            }
+            direction.apply(&stream).map_err(|error| BusError::Open {
+                text: "the port's driver does not switch an RS-485 direction (leave out rs485 for an \
+                       adapter that does so by itself)"
+                    .to_owned(),
+                source: Some(error.into()),
+            })?;
             Ok(Box::new(stream))
         }
         Link::Tcp { host, port, .. } => {

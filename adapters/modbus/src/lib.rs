@@ -16,7 +16,8 @@ mod pdu;
 mod profile;
 mod relays;
 
-pub use bus::{Bus, BusError, BusParams, Direction, Link, Parity};
+pub use adapter_api::Direction;
+pub use bus::{Bus, BusError, BusParams, Link, Parity};
 pub use frame::{Exchange, FrameError, Framing, LONGEST, crc16};
 pub use pdu::{MOST, PduError, REQUEST_BYTES, Reply, Request};
 pub use profile::{PROFILES, Profile};

@@ -254,7 +254,8 @@ impl WiegandReader {
         self.out.pop_front()
     }
 
-    fn frame(&mut self, frame: Frame) {
+    /// Takes a whole frame of a reader that sends its bits by other ways than two wires.
+    pub fn frame(&mut self, frame: Frame) {
         let Frame { at, bits, damage } = frame;
         if let Some(heartbeat) = &self.params.heartbeat {
             self.silent = Some(at + heartbeat.limit);
@@ -291,7 +292,8 @@ impl WiegandReader {
         self.out.push_back(Output::Card { at, frame });
     }
 
-    fn misread(&mut self, at: Instant, bits: u16, reason: Misread) {
+    /// Counts something that is no card, and tells it as often as is good for the journal.
+    pub fn misread(&mut self, at: Instant, bits: u16, reason: Misread) {
         if let Some(count) = self.counts.get_mut(&reason) {
             (count.at, count.bits) = (at, bits);
             count.untold = count.untold.saturating_add(1);

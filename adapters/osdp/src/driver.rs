@@ -1,0 +1,322 @@
+//! A line on a serial port.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use adapter_api::{Adapter, AdapterContext, AdapterError, Alarm, Claim, Direction};
+use gateway_core::{DeviceId, Edge, InputId, Instant, ReaderCommand, ReaderId, Signal, SignalKind};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::broadcast;
+use tokio_serial::{DataBits, FlowControl, Parity, SerialPortBuilderExt, SerialStream, StopBits};
+use tokio_stream::wrappers::BroadcastStream;
+use tokio_stream::{StreamExt, StreamMap};
+
+use crate::bus::{Bus, BusParams, Output};
+use crate::pd::{Event, PdParams};
+
+/// A port that is not there is looked for again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Longest time for a packet to be taken by the port.
+const WRITE: Duration = Duration::from_secs(1);
+
+/// An operator lets a reader be given its key by the default key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Install {
+    /// Which reader.
+    pub reader: ReaderId,
+    /// For how long.
+    pub time: Duration,
+}
+
+/// An input of a reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OsdpInput {
+    /// Is it active where the reader says that it is not?
+    pub active_low: bool,
+    /// Which input of the gateway.
+    pub input: InputId,
+    /// Which of the reader, from 0.
+    pub number: usize,
+}
+
+/// A reader on the line.
+#[derive(Clone, Debug)]
+pub struct OsdpReader {
+    /// What the core wants it to show.
+    pub commands: broadcast::Sender<ReaderCommand>,
+    /// Its name among the devices: its faults are its own.
+    pub device: DeviceId,
+    /// Inputs of it that are used.
+    pub inputs: Vec<OsdpInput>,
+    /// What it is like.
+    pub pd: PdParams,
+    /// Which reader of the gateway.
+    pub reader: ReaderId,
+}
+
+impl PartialEq for OsdpReader {
+    /// Are they set the same? Where commands come from does not matter.
+    fn eq(&self, other: &Self) -> bool {
+        (&self.device, &self.inputs, &self.pd, &self.reader)
+            == (&other.device, &other.inputs, &other.pd, &other.reader)
+    }
+}
+
+/// A line with its readers.
+#[derive(Clone, Debug)]
+pub struct OsdpBus {
+    /// Bits per second.
+    pub baud: u32,
+    /// Who switches between sending and receiving.
+    pub direction: Direction,
+    /// What operators want; readers of other lines do not matter.
+    pub installs: broadcast::Sender<Install>,
+    /// Device; a name below `/dev/serial/by-id` or `by-path` stays the same.
+    pub port: PathBuf,
+    /// Readers.
+    pub readers: Vec<OsdpReader>,
+}
+
+impl PartialEq for OsdpBus {
+    fn eq(&self, other: &Self) -> bool {
+        (self.baud, self.direction, &self.port, &self.readers)
+            == (other.baud, other.direction, &other.port, &other.readers)
+    }
+}
+
+impl OsdpBus {
+    /// What it needs for itself: the port, as the address of each reader on it.
+    #[must_use]
+    pub fn claims(&self) -> Vec<Claim> {
+        let board = self.port.display().to_string();
+        let claim = |reader: &OsdpReader| Claim::Channel {
+            board: board.clone(),
+            channel: reader.pd.address.into(),
+        };
+        self.readers.iter().map(claim).collect()
+    }
+
+    fn failed(&self, text: &str, source: Option<std::io::Error>) -> AdapterError {
+        AdapterError::Device {
+            device: self.port.display().to_string(),
+            text: text.to_owned(),
+            source,
+        }
+    }
+
+    fn open(&self) -> Result<SerialStream, String> {
+        let port = self.port.display();
+        let stream = tokio_serial::new(self.port.to_string_lossy(), self.baud)
+            .data_bits(DataBits::Eight)
+            .parity(Parity::None)
+            .stop_bits(StopBits::One)
+            .flow_control(FlowControl::None)
+            .exclusive(true)
+            .open_native_async()
+            .map_err(|error| {
+                format!("{port} cannot be opened: {error}; plug the adapter in, it is used by itself")
+            })?;
+        self.direction.apply(&stream).map_err(|error| {
+            format!("{port} does not switch the direction by RTS ({error}): leave out rs485 for an adapter that does it by itself")
+        })?;
+        Ok(stream)
+    }
+}
+
+impl Adapter for OsdpBus {
+    async fn run(self, ctx: AdapterContext) -> Result<(), AdapterError> {
+        let mut shutdown = ctx.shutdown.clone();
+        tokio::select! {
+            done = self.work(&ctx) => done,
+            () = shutdown.fired() => Ok(()),
+        }
+    }
+}
+
+/// What the line listens to besides its readers.
+struct Outside {
+    alarm: Alarm,
+    commands: StreamMap<usize, BroadcastStream<ReaderCommand>>,
+    installs: broadcast::Receiver<Install>,
+    random: StdRng,
+}
+
+impl OsdpBus {
+    async fn work(&self, ctx: &AdapterContext) -> Result<(), AdapterError> {
+        let mut outside = Outside {
+            alarm: Alarm::new().map_err(|error| self.failed("no timer", Some(error)))?,
+            commands: StreamMap::new(),
+            installs: self.installs.subscribe(),
+            random: StdRng::try_from_os_rng()
+                .map_err(|error| self.failed(&format!("no random numbers: {error}"), None))?,
+        };
+        for (at, reader) in self.readers.iter().enumerate() {
+            outside
+                .commands
+                .insert(at, BroadcastStream::new(reader.commands.subscribe()));
+        }
+        loop {
+            let text = match self.open() {
+                Ok(port) => {
+                    ctx.signal(ctx.clock.now(), SignalKind::Ready).await?;
+                    self.serve(ctx, port, &mut outside).await?
+                }
+                Err(text) => text,
+            };
+            let now = ctx.clock.now();
+            ctx.signal(now, SignalKind::Fault(text)).await?;
+            let text = format!("its line {} is gone", self.port.display());
+            for reader in &self.readers {
+                self.signal(ctx, reader, now, SignalKind::Fault(text.clone()))
+                    .await?;
+            }
+            outside.alarm.at(Some(now + AGAIN)).await;
+        }
+    }
+
+    /// Polls until the port is gone; gives what was found.
+    async fn serve(
+        &self,
+        ctx: &AdapterContext,
+        mut port: SerialStream,
+        outside: &mut Outside,
+    ) -> Result<String, AdapterError> {
+        let params = BusParams {
+            baud: self.baud,
+            readers: self.readers.iter().map(|reader| reader.pd.clone()).collect(),
+        };
+        let mut random = StdRng::from_rng(&mut outside.random);
+        let mut bus = Bus::new(params, ctx.clock.now(), move || random.random());
+        let mut levels = vec![Vec::new(); self.readers.len()];
+        let mut buffer = [0; 512];
+        bus.handle_timeout(ctx.clock.now());
+        loop {
+            while let Some(output) = bus.poll_output() {
+                match output {
+                    Output::Event { reader, at, event } => {
+                        if let (Some(of), Some(levels)) = (self.readers.get(reader), levels.get_mut(reader)) {
+                            self.event(ctx, of, at, event, levels).await?;
+                        }
+                    }
+                    Output::Send(bytes) => match tokio::time::timeout(WRITE, port.write_all(&bytes)).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => return Ok(self.gone(&error.to_string())),
+                        Err(_) => return Ok(self.gone("it takes no bytes")),
+                    },
+                }
+            }
+            tokio::select! {
+                read = port.read(&mut buffer) => match read {
+                    Ok(0) => return Ok(self.gone("end of file")),
+                    Ok(count) => bus.handle_input(ctx.clock.now(), &buffer[..count]),
+                    Err(error) => return Ok(self.gone(&error.to_string())),
+                },
+                Some((reader, command)) = outside.commands.next() => {
+                    // of more than it can be behind the last ones count
+                    if let Ok(command) = command {
+                        bus.show(ctx.clock.now(), reader, command);
+                    }
+                }
+                install = outside.installs.recv() => {
+                    if let Ok(Install { reader, time }) = install
+                        && let Some(at) = self.readers.iter().position(|of| of.reader == reader)
+                    {
+                        let now = ctx.clock.now();
+                        bus.install(now, at, now + time);
+                    }
+                }
+                () = outside.alarm.at(bus.poll_timeout()) => bus.handle_timeout(ctx.clock.now()),
+            }
+        }
+    }
+
+    fn gone(&self, what: &str) -> String {
+        format!(
+            "{} is gone ({what}): the serial adapter was unplugged; plug it in, its readers come back by themselves",
+            self.port.display()
+        )
+    }
+
+    async fn signal(
+        &self,
+        ctx: &AdapterContext,
+        reader: &OsdpReader,
+        at: Instant,
+        kind: SignalKind,
+    ) -> Result<(), AdapterError> {
+        let signal = Signal {
+            at,
+            device: reader.device.clone(),
+            simulated: ctx.simulated,
+            kind,
+        };
+        ctx.signals.send(signal).await.map_err(|_| AdapterError::Closed)
+    }
+
+    async fn event(
+        &self,
+        ctx: &AdapterContext,
+        of: &OsdpReader,
+        at: Instant,
+        event: Event,
+        known: &mut Vec<bool>,
+    ) -> Result<(), AdapterError> {
+        let reader = of.reader.clone();
+        let kind = match event {
+            Event::Card(frame) => SignalKind::Card { frame, reader },
+            Event::Fault(text) => SignalKind::Fault(text),
+            Event::Identity(identity) => {
+                let [a, b, c] = identity.vendor;
+                let [major, minor, build] = identity.firmware;
+                tracing::info!(
+                    %reader,
+                    vendor = format!("{a:02x}{b:02x}{c:02x}"),
+                    model = identity.model,
+                    version = identity.version,
+                    serial = identity.serial,
+                    firmware = format!("{major}.{minor}.{build}"),
+                    "a reader is online"
+                );
+                return Ok(());
+            }
+            Event::Inputs { initial, levels } => {
+                for OsdpInput {
+                    active_low,
+                    input,
+                    number,
+                } in &of.inputs
+                {
+                    let Some(level) = levels.get(*number) else {
+                        continue;
+                    };
+                    if initial || known.get(*number) != Some(level) {
+                        let edge = Edge {
+                            active: level != active_low,
+                            initial,
+                        };
+                        let input = input.clone();
+                        self.signal(ctx, of, at, SignalKind::Input { edge, input })
+                            .await?;
+                    }
+                }
+                *known = levels;
+                return Ok(());
+            }
+            Event::Key(key) => SignalKind::Key { key, reader },
+            Event::KeyTaken => {
+                tracing::warn!(%reader, "the reader took its new key");
+                return Ok(());
+            }
+            Event::Misread { bits, reason, times } => SignalKind::Misread {
+                bits,
+                reader,
+                reason,
+                times,
+            },
+            Event::Ready => SignalKind::Ready,
+        };
+        self.signal(ctx, of, at, kind).await
+    }
+}

@@ -1,0 +1,28 @@
+//! OSDP readers (IEC 60839-11-5, SIA OSDP v2.2) on an RS-485 line, from the panel's side.
+//!
+//! [`Bus`] polls the readers of one line: bytes and time in, bytes and events out. [`OsdpBus`] drives it over a serial
+//! port. [`Packet`], [`Deframer`] and [`Reply`] are the decoder, which `doorline decode osdp` shares.
+//!
+//! A reader with a key is spoken to through the secure channel only; the default key is used in a window that an
+//! operator opens, and only to give the reader its own. What the reader's outputs could do is left out on purpose:
+//! doors open through the relay guard.
+//!
+//! Wiring, times and limits: README.md beside this crate.
+
+mod bus;
+mod driver;
+mod feedback;
+mod key;
+mod link;
+mod message;
+mod packet;
+mod pd;
+mod secure;
+
+pub use bus::{Bus, BusParams, Output};
+pub use driver::{Install, OsdpBus, OsdpInput, OsdpReader};
+pub use key::{Key, KeyError};
+pub use link::Security;
+pub use message::{Capability, Identity, Reply, ReplyError, command_name, nak_reason, reply_name};
+pub use packet::{Check, Deframer, LONGEST, MARK, Packet, PacketError, SOM, SecurityBlock};
+pub use pd::{Event, PdParams};

@@ -131,6 +131,7 @@ pub fn parse(name: &str, folder: &Path, text: &str, secrets: SecretFiles) -> Res
         if let Some(config) = &mut config {
             check::check(config, text, &mut reader, &mut warnings);
             passwords(config, folder, secrets, &mut reader, &mut warnings);
+            check::keys(config, &mut reader);
         }
     } else {
         // What recovery left out is no fault of its own.
@@ -220,11 +221,11 @@ fn passwords(
     }
     let accounts = config.accounts.iter_mut().map(|(id, account)| {
         let at = format!("accounts.{id}.password-file");
-        (at, &account.password_file, &mut account.password)
+        (at, account.password_file.as_ref(), &mut account.password)
     });
     let mqtt = config.mqtt.iter_mut().map(|mqtt| {
         let at = "mqtt.password-file".to_owned();
-        (at, &mqtt.password_file, &mut mqtt.password)
+        (at, mqtt.password_file.as_ref(), &mut mqtt.password)
     });
     let radius = config
         .logins
@@ -233,39 +234,47 @@ fn passwords(
     let radius = radius.flat_map(|radius| {
         let servers = radius.servers.iter_mut().enumerate().map(|(index, server)| {
             let at = format!("logins.radius.servers[{index}].secret-file");
-            (at, &server.secret_file, &mut server.secret)
+            (at, server.secret_file.as_ref(), &mut server.secret)
         });
         let at = "logins.radius.secret-file".to_owned();
-        std::iter::once((at, &radius.secret_file, &mut radius.secret)).chain(servers)
+        std::iter::once((at, radius.secret_file.as_ref(), &mut radius.secret)).chain(servers)
     });
     let directory = config.directory.iter_mut().map(|directory| {
         let at = "directory.password-file".to_owned();
-        (at, &directory.password_file, &mut directory.password)
+        (at, directory.password_file.as_ref(), &mut directory.password)
     });
     let dot1x = config.dot1x.iter_mut().flat_map(|dot1x| {
         [
             (
                 "dot1x.password-file".to_owned(),
-                &dot1x.password_file,
+                dot1x.password_file.as_ref(),
                 &mut dot1x.password,
             ),
             (
                 "dot1x.client-passphrase-file".to_owned(),
-                &dot1x.client_passphrase_file,
+                dot1x.client_passphrase_file.as_ref(),
                 &mut dot1x.client_passphrase,
             ),
         ]
     });
     let notify = config.notify.iter_mut().flat_map(|(id, channel)| {
         let secrets = channel.secrets().into_iter();
-        secrets.map(move |(key, file, value)| (format!("notify.{id}.{key}-file"), file, value))
+        secrets.map(move |(key, file, value)| (format!("notify.{id}.{key}-file"), file.as_ref(), value))
+    });
+    let readers = config.readers.iter_mut();
+    let readers = readers.flat_map(|(id, reader)| {
+        reader.driver.key_files().into_iter().map(move |(key, file)| {
+            let at = format!("readers.{id}.osdp.{key}");
+            (at, Some(&file.path), &mut file.key)
+        })
     });
     let files = accounts
         .chain(mqtt)
         .chain(radius)
         .chain(directory)
         .chain(dot1x)
-        .chain(notify);
+        .chain(notify)
+        .chain(readers);
     for (at, file, password) in files {
         let Some(file) = file else { continue };
         match read_secret(&folder.join(file)) {

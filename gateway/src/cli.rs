@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{Decode, Encode};
+use crate::commands::{Decode, Encode, Osdp};
 
 /// Exit codes, for scripts.
 pub(crate) mod exit {
@@ -115,6 +115,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  doorline dot1x confirm            # after a reload that changed [dot1x]; otherwise that is taken back\n  doorline dot1x request --name gateway --key /etc/doorline/port.key --out port.csr\n  doorline dot1x self-signed --name gateway --days 3650 --key /etc/doorline/port.key --out /etc/doorline/port.pem"
     )]
     Dot1x(Dot1x),
+    /// Keys of OSDP readers: make one, or let a reader be given its own.
+    #[command(
+        after_help = "Examples:\n  doorline osdp new-key /etc/doorline/street.key\n  doorline osdp install street --minutes 5   # the reader is new, or was reset"
+    )]
+    Osdp(Osdp),
     /// Tell the switch who hangs at its port (LLDP). Started by its own unit, which alone may send raw frames.
     #[command(
         after_help = "Example:\n  doorline lldp --config /etc/doorline/site.toml   # needs the capability CAP_NET_RAW"

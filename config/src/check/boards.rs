@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use super::Check;
 use super::claims::Claims;
+use super::osdp;
 use crate::fault::FaultKind;
 use crate::model::{Kmtronic, Modbus, OutputDriver};
 use crate::value::BoardProfile;
@@ -96,7 +97,7 @@ fn modbus(check: &mut Check<'_>, at: &str, board: &Modbus) {
 pub(super) fn claims(check: &mut Check<'_>) {
     let config = check.config;
     let mut relays = Claims::new();
-    let mut ports: BTreeMap<String, (&str, String)> = BTreeMap::new();
+    let mut ports = Ports::default();
     let mut lines = Alike::new("allowed: the same for every board on one line");
     let mut boards = Alike::new("allowed: the same for every relay of one board");
     for (id, output) in &config.outputs {
@@ -139,19 +140,9 @@ pub(super) fn claims(check: &mut Check<'_>) {
             }
             OutputDriver::Gpio(_) | OutputDriver::Virtual(_) => continue,
         };
-        let (first, port) = ports
-            .entry(place.clone())
-            .or_insert((family, key("port")))
-            .clone();
-        if first != family {
-            let text = format!(
-                "{place} is already claimed by {}, which is no {family}",
-                check.cite(&port)
-            );
-            let hint = "allowed: boards of one family on one port";
-            check.fault(FaultKind::Duplicate, &key("port"), &[&port], text, hint);
-        }
+        ports.add(check, place, family, key("port"));
     }
+    osdp::claims(check, &mut ports);
     relays.report(
         check,
         |(place, unit, channel)| match unit {
@@ -162,21 +153,43 @@ pub(super) fn claims(check: &mut Check<'_>) {
     );
 }
 
+/// Which family of devices has which port, and the key that says so first.
+#[derive(Default)]
+pub(super) struct Ports(BTreeMap<String, (&'static str, String)>);
+
+impl Ports {
+    /// A port belongs to one family of devices.
+    pub(super) fn add(&mut self, check: &mut Check<'_>, place: String, family: &'static str, key: String) {
+        let (first, port) = self
+            .0
+            .entry(place.clone())
+            .or_insert_with(|| (family, key.clone()));
+        if *first != family {
+            let text = format!(
+                "{place} is already claimed by {}, which is no {family}",
+                check.cite(port)
+            );
+            let hint = "allowed: devices of one family on one port";
+            check.fault(FaultKind::Duplicate, &key, &[port.as_str()], text, hint);
+        }
+    }
+}
+
 /// What all users of a resource have to say alike: by resource and key, the first value and where it stands.
-struct Alike {
+pub(super) struct Alike {
     first: BTreeMap<(String, String), (String, String)>,
     hint: &'static str,
 }
 
 impl Alike {
-    const fn new(hint: &'static str) -> Self {
+    pub(super) const fn new(hint: &'static str) -> Self {
         Self {
             first: BTreeMap::new(),
             hint,
         }
     }
 
-    fn add(&mut self, check: &mut Check<'_>, resource: &str, at: String, value: &impl Debug) {
+    pub(super) fn add(&mut self, check: &mut Check<'_>, resource: &str, at: String, value: &impl Debug) {
         let key = at.rsplit('.').next().unwrap_or_default().to_owned();
         let value = format!("{value:?}");
         let (known, first) = self

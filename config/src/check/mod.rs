@@ -10,6 +10,7 @@ mod dot1x;
 mod logins;
 mod network;
 mod notify;
+mod osdp;
 mod outputs;
 mod readers;
 mod schedules;
@@ -22,6 +23,8 @@ use std::ops::Range;
 use crate::fault::{FaultKind, Finding};
 use crate::model::Config;
 use crate::read::{Places, Reader};
+
+pub(crate) use osdp::keys;
 
 /// Checks what is left to check when every key is read.
 pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: &mut Vec<Finding>) {
@@ -37,6 +40,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     claims::check(&mut check);
     outputs::check(&mut check);
     readers::check(&mut check);
+    osdp::check(&mut check);
     doors::check(&mut check);
     codes::check(&mut check);
     schedules::check(&mut check);

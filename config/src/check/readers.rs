@@ -30,12 +30,12 @@ pub(super) fn check(check: &mut Check<'_>) {
         }
     }
     for (id, reader) in &config.readers {
-        let ReaderDriver::Wiegand(reader) = &reader.driver else {
+        let Some(named) = reader.driver.formats() else {
             continue;
         };
-        let at = format!("readers.{id}.wiegand");
+        let at = format!("readers.{id}.{}", reader.driver.family());
         let mut seen = BTreeSet::new();
-        for (index, name) in reader.formats.iter().enumerate() {
+        for (index, name) in named.iter().enumerate() {
             let key = format!("{at}.formats[{index}]");
             if format_named(name.as_str()).is_none() && !config.card_formats.contains_key(name) {
                 let known: Vec<&str> = formats().iter().map(gateway_card::Format::name).collect();
@@ -48,6 +48,9 @@ pub(super) fn check(check: &mut Check<'_>) {
                 check.fault(FaultKind::Duplicate, &key, &[], text, "allowed: each format once");
             }
         }
+        let ReaderDriver::Wiegand(reader) = &reader.driver else {
+            continue;
+        };
         let limit = format!("{at}.heartbeat-s");
         if reader.heartbeat.is_none() && check.is_written(&limit) {
             let text = "nothing says what a sign of life is".to_owned();

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::boards::{Kmtronic, Modbus, Numato};
+use super::osdp::{KeyFile, OsdpInput, OsdpReader};
 use super::wiegand::WiegandReader;
 use gateway_access::When;
+use gateway_core::FormatId;
 
 use crate::describe::{choice, table};
 use crate::rules::{Flag, Path, int, ms, parsed, secs, when, word};
@@ -123,6 +125,8 @@ choice! {
     pub enum InputDriver {
         /// A pin of a GPIO chip.
         Gpio(GpioInput) = "gpio",
+        /// An input of an OSDP reader.
+        Osdp(OsdpInput) = "osdp",
         /// An input that is operated by `doorline sim` only.
         Virtual(VirtualInput) = "virtual",
     }
@@ -224,6 +228,8 @@ table! {
 choice! {
     /// What a reader is.
     pub enum ReaderDriver {
+        /// An OSDP reader on an RS-485 line.
+        Osdp(Box<OsdpReader>) = "osdp",
         /// A reader that is operated by `doorline sim` only.
         Virtual(VirtualReader) = "virtual",
         /// A Wiegand reader on pins of a GPIO chip.
@@ -232,6 +238,28 @@ choice! {
 }
 
 impl ReaderDriver {
+    /// Formats that it takes, by name; `None` if it sends no bits.
+    #[must_use]
+    pub fn formats(&self) -> Option<&[FormatId]> {
+        match self {
+            Self::Osdp(reader) => Some(&reader.formats),
+            Self::Virtual(_) => None,
+            Self::Wiegand(reader) => Some(&reader.formats),
+        }
+    }
+
+    /// Its files with keys, with the names of their keys in the site file.
+    pub(crate) fn key_files(&mut self) -> Vec<(&'static str, &mut KeyFile)> {
+        match self {
+            Self::Osdp(reader) => {
+                let own = reader.key_file.as_mut().map(|file| ("key-file", file));
+                let old = reader.old_key_file.as_mut().map(|file| ("old-key-file", file));
+                own.into_iter().chain(old).collect()
+            }
+            Self::Virtual(_) | Self::Wiegand(_) => vec![],
+        }
+    }
+
     /// True if it exists only in the gateway.
     #[must_use]
     pub const fn is_virtual(&self) -> bool {

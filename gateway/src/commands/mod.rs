@@ -10,6 +10,7 @@ mod dot1x;
 mod journal;
 mod lldp;
 mod network;
+mod osdp;
 mod out;
 mod paper;
 mod people;
@@ -25,6 +26,7 @@ use crate::cli::Command;
 
 pub(crate) use decode::{Decode, Encode};
 pub(crate) use journal::verified;
+pub(crate) use osdp::Osdp;
 pub(crate) use out::{Unwritten, out};
 pub(crate) use site::{ConfigFaults, loaded};
 
@@ -52,6 +54,7 @@ fn run_command(command: Command) -> anyhow::Result<u8> {
         Command::Man => paper::man(),
         Command::People(args) => people::people(&args),
         Command::Network(args) => network::network(&args),
+        Command::Osdp(args) => osdp::osdp(&args),
         Command::RelayGuard(args) => relay_guard::relay_guard(&args),
         Command::Run(args) => run::run(&args),
         Command::Sim(args) => sim::sim(&args),

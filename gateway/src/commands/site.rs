@@ -130,12 +130,19 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
         .iter()
         .filter_map(|(id, input)| match &input.driver {
             InputDriver::Gpio(pin) => Some((format!("input {id}"), gpio(&pin.chip, pin.line))),
-            InputDriver::Virtual(_) => None,
+            InputDriver::Osdp(_) | InputDriver::Virtual(_) => None,
         });
     let readers = config
         .readers
         .iter()
         .flat_map(|(id, reader)| match &reader.driver {
+            ReaderDriver::Osdp(reader) => vec![(
+                format!("reader {id} (address {})", reader.address),
+                Claim::Channel {
+                    board: reader.port.display().to_string(),
+                    channel: reader.address.into(),
+                },
+            )],
             ReaderDriver::Virtual(_) => vec![],
             ReaderDriver::Wiegand(reader) => {
                 let data = [("D0", reader.d0), ("D1", reader.d1)];

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use adapter_api::{Adapter, AdapterContext, AdapterError, AudioPort, Shutdown};
 use adapter_gpio::{GpioInputs, GpioReader};
+use adapter_osdp::OsdpBus;
 use adapter_virtual::{Source, VirtualDevice, VirtualHandle, VirtualLine, VirtualParams};
 use gateway_config::{Config, InputDriver, LineDriver, Playback};
 use gateway_core::{Clock, DeviceId, InputId, LineCommand, LineId, ReaderId, Signal};
@@ -17,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::run::faults::Faults;
 use crate::run::lane::Lane;
 use crate::run::lines::{Commands, Lines, QUEUE, Routes};
+use crate::run::osdp::{Installs, osdp_buses};
 use crate::run::readers::{Readers, bias, gpio_readers};
 use crate::run::sim::Inputs;
 
@@ -40,6 +42,7 @@ pub(crate) struct Adapters {
     audio: Audio,
     /// Where they run: beside the core.
     doors: Handle,
+    installs: Installs,
     readers: Readers,
     routes: watch::Sender<Routes>,
     running: BTreeMap<String, Running>,
@@ -51,10 +54,11 @@ pub(crate) struct Adapters {
 
 type Audio = mpsc::Sender<(LineId, Box<dyn AudioPort>)>;
 
-/// What an adapter of pins is made of.
+/// What an adapter of pins or lines is made of.
 #[derive(Clone, Debug, PartialEq)]
 enum Pins {
     Inputs(GpioInputs),
+    Osdp(OsdpBus),
     Reader(Box<GpioReader>),
 }
 
@@ -62,6 +66,7 @@ impl Adapter for Pins {
     async fn run(self, ctx: AdapterContext) -> Result<(), AdapterError> {
         match self {
             Self::Inputs(inputs) => inputs.run(ctx).await,
+            Self::Osdp(line) => line.run(ctx).await,
             Self::Reader(reader) => reader.run(ctx).await,
         }
     }
@@ -94,6 +99,7 @@ impl Adapters {
             clock: Arc::clone(clock),
             config: config.clone(),
             doors: doors.handle().clone(),
+            installs: Installs::default(),
             readers: Readers::default(),
             routes,
             running: BTreeMap::new(),
@@ -117,6 +123,11 @@ impl Adapters {
     /// What inputs are for.
     pub(crate) fn inputs(&self) -> Arc<RwLock<Inputs>> {
         Arc::clone(&self.inputs)
+    }
+
+    /// Where operators open windows for readers to be given their keys.
+    pub(crate) fn installs(&self) -> Installs {
+        self.installs.clone()
     }
 
     /// Where the core gives line commands.
@@ -169,7 +180,9 @@ impl Adapters {
         let inputs = inputs.map(|(name, inputs)| (name, Pins::Inputs(inputs)));
         let readers = gpio_readers(&self.config, &self.readers).into_iter();
         let readers = readers.map(|(id, reader)| (reader_name(&id), Pins::Reader(Box::new(reader))));
-        let wanted: BTreeMap<String, Pins> = inputs.chain(readers).collect();
+        let lines = osdp_buses(&self.config, &self.readers, &self.installs)?.into_iter();
+        let lines = lines.map(|(name, line)| (name, Pins::Osdp(line)));
+        let wanted: BTreeMap<String, Pins> = inputs.chain(readers).chain(lines).collect();
         let running = self.running.iter();
         let (old, kept): (Vec<_>, Vec<_>) = running
             .filter_map(|(name, running)| Some((name.clone(), running.pins.as_ref()?)))
@@ -386,8 +399,8 @@ fn device_name(input: &InputId) -> String {
     DeviceId::new(&name).map_or_else(|_| input.to_string(), |_| name)
 }
 
-/// Name of the adapter of one reader.
-fn reader_name(reader: &ReaderId) -> String {
+/// Name of a reader among the devices.
+pub(super) fn reader_name(reader: &ReaderId) -> String {
     let name = format!("reader-{reader}");
     DeviceId::new(&name).map_or_else(|_| reader.to_string(), |_| name)
 }

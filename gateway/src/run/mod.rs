@@ -15,6 +15,7 @@ mod lane;
 mod legs;
 mod lines;
 pub(crate) mod log;
+pub(crate) mod osdp;
 mod outside;
 pub(crate) mod params;
 pub(crate) mod people;
@@ -52,6 +53,7 @@ use crate::run::faults::Faults;
 use crate::run::instance::Instance;
 use crate::run::lane::Lane;
 use crate::run::legs::Legs;
+use crate::run::osdp::Installs;
 use crate::run::outside::{Ground, Outside};
 use crate::run::people::{Desk, Staff};
 use crate::run::plan::outputs_restart;
@@ -390,12 +392,15 @@ impl Gateway {
             key: self.key.clone(),
             store: self.store.clone(),
         };
-        let port = self.port.clone();
+        let (installs, port) = (self.adapters.installs(), self.port.clone());
         let act = move |request| {
-            let (simulator, desk, port) = (simulator.clone(), desk.clone(), port.clone());
+            let (simulator, desk) = (simulator.clone(), desk.clone());
+            let (installs, port) = (installs.clone(), port.clone());
             async move {
                 if SwitchPort::knows(&request) {
                     port.act(&request).await
+                } else if Installs::knows(&request) {
+                    installs.act(&request)
                 } else if Desk::knows(&request) {
                     desk.act(request).await
                 } else {

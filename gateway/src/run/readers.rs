@@ -1,4 +1,4 @@
-//! Wiegand readers of the site, and what the core lets them show.
+//! Wiegand readers of the site, and what the core lets readers show.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
@@ -31,7 +31,7 @@ impl Readers {
     }
 
     /// The channel of a reader, the same one for as long as the process lives.
-    fn channel(&self, reader: &ReaderId) -> broadcast::Sender<ReaderCommand> {
+    pub(super) fn channel(&self, reader: &ReaderId) -> broadcast::Sender<ReaderCommand> {
         let new = || broadcast::channel(BEHIND).0;
         match self.0.write() {
             Ok(mut channels) => channels.entry(reader.clone()).or_insert_with(new).clone(),
@@ -47,7 +47,7 @@ pub(super) fn gpio_readers(config: &Config, readers: &Readers) -> BTreeMap<Reade
         .readers
         .iter()
         .filter_map(|(id, reader)| match &reader.driver {
-            ReaderDriver::Virtual(_) => None,
+            ReaderDriver::Osdp(_) | ReaderDriver::Virtual(_) => None,
             ReaderDriver::Wiegand(reader) => Some((id, &**reader)),
         });
     let made = |(id, reader): (&ReaderId, &WiegandReader)| {
@@ -110,7 +110,7 @@ fn pin(wire: &ReaderWire) -> ReaderPin {
 
 fn params(config: &Config, reader: &WiegandReader) -> WiegandParams {
     WiegandParams {
-        formats: accepted(config, reader),
+        formats: accepted(config, &reader.formats),
         frame_gap: reader.frame_gap,
         heartbeat: reader.heartbeat.as_ref().map(|frame| Heartbeat {
             frame: frame.clone(),
@@ -127,12 +127,12 @@ fn params(config: &Config, reader: &WiegandReader) -> WiegandParams {
 }
 
 /// The formats that are cards at this reader: those it names, or all there are.
-fn accepted(config: &Config, reader: &WiegandReader) -> Vec<Format> {
+pub(super) fn accepted(config: &Config, names: &[FormatId]) -> Vec<Format> {
     let named = |name: &FormatId| of_name(config, name);
-    if reader.formats.is_empty() {
+    if names.is_empty() {
         return site_formats(config).chain(formats().iter().cloned()).collect();
     }
-    reader.formats.iter().filter_map(named).collect()
+    names.iter().filter_map(named).collect()
 }
 
 fn of_name(config: &Config, name: &FormatId) -> Option<Format> {

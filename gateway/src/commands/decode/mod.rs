@@ -8,6 +8,7 @@ mod ibutton;
 mod input;
 mod keypad;
 mod learn;
+mod osdp;
 mod wiegand;
 
 use std::io::Write;
@@ -42,6 +43,9 @@ enum DecodeWhat {
     /// Bytes or bits of a contact key: 1-Wire, Cyfral, Metakom.
     #[command(after_help = ibutton::DECODE_HELP)]
     Ibutton(ibutton::Decode),
+    /// Bytes of an OSDP line: packets and what they say.
+    #[command(after_help = osdp::DECODE_HELP)]
+    Osdp(osdp::Decode),
     /// Bits or edges of a Wiegand reader: every format that fits.
     #[command(after_help = wiegand::DECODE_HELP)]
     Wiegand(wiegand::Decode),
@@ -86,6 +90,7 @@ pub(super) fn decode(args: &Decode) -> anyhow::Result<u8> {
         DecodeWhat::Ibutton(args) => ibutton::decode(args),
         DecodeWhat::Keypad(args) => keypad::decode(args),
         DecodeWhat::Learn(args) => learn::decode(args),
+        DecodeWhat::Osdp(args) => osdp::decode(args),
         DecodeWhat::Wiegand(args) => wiegand::decode(args),
     };
     print(said?, args.json)

@@ -1,5 +1,5 @@
 //! Real peers for the gateway: Asterisk, baresip, Mosquitto, FreeRADIUS, OpenLDAP, Chromium, Home Assistant, relay
-//! boards of pymodbus, and the gateway itself as a process.
+//! boards of pymodbus, OSDP readers of libosdp, and the gateway itself as a process.
 //!
 //! Every test gets a [`Rig`]: a temporary folder, a block of ports of its own, and a dump of every log if it
 //! fails. Peers are ordinary processes on loopback that die with the test, also if the test is killed. Nothing
@@ -18,6 +18,7 @@ mod http;
 pub mod lab;
 mod modbus;
 mod mosquitto;
+mod osdp;
 mod ports;
 mod process;
 mod receivers;
@@ -39,6 +40,7 @@ pub use home_assistant::HomeAssistant;
 pub use http::Reply;
 pub use modbus::{ModbusBoards, Way};
 pub use mosquitto::{BrokerParams, Listener, Message, Mosquitto};
+pub use osdp::OsdpReaders;
 pub use ports::{Ports, Use};
 pub use process::{Process, children, signal};
 pub use receivers::{MailServer, Rsyslog, WebhookServer};

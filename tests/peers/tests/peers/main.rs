@@ -10,6 +10,7 @@ mod home_assistant;
 mod incoming;
 mod killed;
 mod notify;
+mod osdp;
 mod outside;
 mod page;
 mod peers_alone;

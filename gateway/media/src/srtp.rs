@@ -4,18 +4,19 @@
 //! One sender and one receiver per key. A sender's first sequence number has to be below 2^15, so that the
 //! roll-over counter of both sides agrees (RFC 3711 §3.3.1).
 
+mod replay;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use webrtc_srtp::context::Context;
-use webrtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
+use webrtc_srtp::option::{srtcp_replay_protection, srtp_no_replay_protection};
 use webrtc_srtp::protection_profile::ProtectionProfile;
 
 use crate::rtp;
 use crate::sdp::{MasterKey, SrtpSuite};
+use replay::Replay;
 
-/// Packets that may come out of order (RFC 3711 §3.3.2 asks for 64 at least).
-const REPLAY_WINDOW: usize = 128;
 /// Authenticated SSRCs of one key: the first and a few re-latches (a transfer, a restarted phone).
 const MAX_SSRCS: usize = 8;
 /// Unknown SSRCs tried on one probing context before it is made anew.
@@ -40,6 +41,14 @@ pub enum SrtpError {
     /// The cipher panicked; the packet is lost, the context is made anew for unknown SSRCs.
     #[error("the cipher panicked on a packet of {0} bytes")]
     Panicked(usize),
+    /// An RTP packet that was taken already, or is too old to tell.
+    #[error("packet {sequence} of {ssrc:#010x} is a repetition")]
+    Replayed {
+        /// Whose.
+        ssrc: u32,
+        /// Its number.
+        sequence: u16,
+    },
     /// Shorter than header, tag and index.
     #[error("packet of {found} bytes, at least {expected} expected")]
     TooShort {
@@ -69,8 +78,9 @@ fn context(suite: SrtpSuite, key: &MasterKey) -> Result<Context, SrtpError> {
             key.key(),
             key.salt(),
             profile(suite),
-            Some(srtp_replay_protection(REPLAY_WINDOW)),
-            Some(srtcp_replay_protection(REPLAY_WINDOW)),
+            // `Unprotect` has its own list
+            Some(srtp_no_replay_protection()),
+            Some(srtcp_replay_protection(replay::WINDOW.into())),
         )
     });
     match made {
@@ -150,7 +160,7 @@ pub struct Unprotect {
     context: Context,
     probe: Context,
     probed: usize,
-    rtp_sources: Vec<u32>,
+    rtp_sources: Vec<(u32, Replay)>,
     rtcp_sources: Vec<u32>,
     suite: SrtpSuite,
     key: MasterKey,
@@ -220,15 +230,25 @@ impl Unprotect {
             ..
         } = self;
         let packet = without_mki(packet, key.mki_len, trailer, plain);
-        if rtp_sources.contains(&header.ssrc) {
-            return guarded(packet.len(), || context.decrypt_rtp(packet));
+        if let Some((_, replay)) = rtp_sources.iter_mut().find(|(ssrc, _)| *ssrc == header.ssrc) {
+            if !replay.allows(header.sequence) {
+                return Err(SrtpError::Replayed {
+                    ssrc: header.ssrc,
+                    sequence: header.sequence,
+                });
+            }
+            let opened = guarded(packet.len(), || context.decrypt_rtp(packet))?;
+            replay.take(header.sequence);
+            return Ok(opened);
         }
         let tried = guarded(packet.len(), || probe.decrypt_rtp(packet));
         let result = match tried {
             Err(e) => Err(e),
             Ok(_) if rtp_sources.len() == MAX_SSRCS => Err(SrtpError::TooManySources),
             Ok(_) => {
-                rtp_sources.push(header.ssrc);
+                let mut replay = Replay::default();
+                replay.take(header.sequence);
+                rtp_sources.push((header.ssrc, replay));
                 guarded(packet.len(), || context.decrypt_rtp(packet))
             }
         };

@@ -8,6 +8,7 @@ use gateway_core::{DigitVia, Instant, LegId};
 
 use super::latch::{Latch, Verdict};
 use super::ports::PortPair;
+use super::split::{self, Ahead};
 use super::thread::Outbox;
 use super::{LegStats, MediaEvent};
 use crate::codec::Codec;
@@ -28,7 +29,7 @@ const COMFORT: u8 = 13;
 /// Packets taken from a leg's sockets between two ticks; a call has 1 or 2.
 pub(super) const BUDGET: u16 = 64;
 /// Largest packet; a longer one is cut and then fails.
-const MTU: usize = 2_048;
+pub(super) const MTU: usize = 2_048;
 /// Largest packet we send: 60 ms.
 const MAX_SAMPLES: usize = 480;
 /// Mean time between two reports.
@@ -83,6 +84,8 @@ impl Transport {
 /// When a packet came, and whether what it says still counts.
 #[derive(Clone, Copy)]
 pub(super) struct Arrival {
+    /// For the dates of packets that waited.
+    pub(super) ahead: Ahead,
     /// When it is handled.
     pub(super) now: Instant,
     /// The earliest it can have come.
@@ -131,7 +134,9 @@ pub(super) struct Leg {
 /// Which sockets of a leg are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
-    Both,
+    All,
+    /// What waits for the tick.
+    Audio,
     Rtcp,
     Rtp,
 }
@@ -177,6 +182,9 @@ impl Leg {
         }
         let agreed = &transport.agreed;
         self.latch.announce(canonical(agreed.remote_rtp));
+        let audio = agreed.receive.iter().map(|(kind, _)| *kind).chain([COMFORT]);
+        self.ports
+            .sort(audio.filter(|kind| !agreed.receive_events.contains(kind)));
         self.playout.set_codecs(&agreed.receive);
         self.last_heard = now;
         self.timed_out = false;
@@ -206,11 +214,11 @@ impl Leg {
     ) {
         if let Some(since) = self.backlog.take() {
             arrival.at = arrival.at.min(since);
-            which = Which::Both;
+            which = Which::All;
         }
         let mut buffer = [0u8; MTU];
-        for control in [false, true] {
-            if which == (if control { Which::Rtp } else { Which::Rtcp }) {
+        for each in [Which::Rtp, Which::Audio, Which::Rtcp] {
+            if which != each && which != Which::All {
                 continue;
             }
             loop {
@@ -218,15 +226,11 @@ impl Leg {
                     self.backlog = Some(arrival.at);
                     return;
                 }
-                let socket = if control {
-                    &self.ports.rtcp
-                } else {
-                    &self.ports.rtp
-                };
-                match socket.recv_from(&mut buffer) {
-                    Ok((len, from)) => {
+                match self.receive(each, &mut buffer, arrival) {
+                    Ok((len, from, arrival)) => {
                         self.budget -= 1;
                         let packet = buffer.get(..len).unwrap_or_default();
+                        let control = each == Which::Rtcp;
                         self.packet_in(arrival, canonical(from), packet, control, guard, out);
                     }
                     Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
@@ -235,6 +239,55 @@ impl Leg {
                 }
             }
         }
+    }
+
+    /// Takes one packet that waited for the tick; false if there is none, or the budget is used up.
+    pub(super) fn read_audio(
+        &mut self,
+        arrival: Arrival,
+        buffer: &mut [u8],
+        guard: Option<&EchoGuard>,
+        out: &mut Outbox,
+    ) -> bool {
+        if self.budget == 0 {
+            return false;
+        }
+        let Ok((len, from, arrival)) = self.receive(Which::Audio, buffer, arrival) else {
+            return false;
+        };
+        self.budget -= 1;
+        let packet = buffer.get(..len).unwrap_or_default();
+        self.packet_in(arrival, canonical(from), packet, false, guard, out);
+        true
+    }
+
+    /// The next packet of a socket; one that waited has its own time.
+    fn receive(
+        &self,
+        which: Which,
+        buffer: &mut [u8],
+        arrival: Arrival,
+    ) -> std::io::Result<(usize, SocketAddr, Arrival)> {
+        let socket = match (which, &self.ports.audio) {
+            (Which::Audio, Some(audio)) => {
+                let (len, from, came) = split::receive(audio, buffer, arrival.now, arrival.ahead)?;
+                let at = arrival.at.min(came);
+                return Ok((
+                    len,
+                    from,
+                    Arrival {
+                        now: came,
+                        at,
+                        ..arrival
+                    },
+                ));
+            }
+            (Which::Audio, None) => return Err(std::io::ErrorKind::WouldBlock.into()),
+            (Which::Rtcp, _) => &self.ports.rtcp,
+            (Which::All | Which::Rtp, _) => &self.ports.rtp,
+        };
+        let (len, from) = socket.recv_from(buffer)?;
+        Ok((len, from, arrival))
     }
 
     fn packet_in(

@@ -9,6 +9,7 @@ mod latch;
 mod leg;
 mod line;
 mod ports;
+mod split;
 mod thread;
 
 use std::net::{IpAddr, SocketAddr};

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::EngineError;
+use super::{EngineError, split};
 
 /// Hands out port pairs, each once at a time. RTP is even, RTCP the next (RFC 3550 §11).
 #[derive(Clone, Debug)]
@@ -64,6 +64,8 @@ impl PortAllocator {
             if let Ok((rtp, rtcp)) = both {
                 shared.taken.insert(port);
                 return Ok(PortPair {
+                    // without it audio wakes the thread like everything else
+                    audio: split::beside(&rtp).ok(),
                     rtp,
                     rtcp,
                     port,
@@ -94,9 +96,11 @@ fn bind(address: SocketAddr, dscp: u8) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// Two bound sockets; dropping them frees the ports.
+/// Two bound ports; dropping them frees them.
 #[derive(Debug)]
 pub struct PortPair {
+    /// The second socket of the RTP port, for audio that waits for the tick.
+    pub(super) audio: Option<UdpSocket>,
     pub(crate) rtp: UdpSocket,
     pub(crate) rtcp: UdpSocket,
     port: u16,
@@ -114,6 +118,14 @@ impl PortPair {
             IpAddr::V4(_) | IpAddr::V6(_) => to,
         };
         socket.send_to(packet, to).is_ok()
+    }
+
+    /// From here on packets of these payload types wait for the tick; others wake the thread.
+    pub(super) fn sort(&self, audio: impl Iterator<Item = u8>) {
+        if self.audio.is_some() {
+            // what is not sorted wakes the thread
+            let _ = split::sort(&self.rtp, audio);
+        }
     }
 
     /// RTP port.

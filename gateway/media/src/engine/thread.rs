@@ -1,7 +1,8 @@
 //! The engine's thread: sockets and commands as they come, audio every 10 ms.
 //!
-//! Packets are handled when they arrive, not at the tick: a digit is told within a fraction of a millisecond.
-//! Without legs and tones the timer is off and the thread sleeps.
+//! Packets are handled when they arrive, also in the middle of a tick: a digit is told within a fraction of a
+//! millisecond. Only audio waits for the tick that plays it (see [`split`](super::split)). Without legs and tones the
+//! timer is off and the thread sleeps.
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -20,8 +21,10 @@ use rustix::time::{
 
 use super::MediaEvent;
 use super::handle::{Command, Used};
-use super::leg::{Arrival, Leg, Which};
+use super::leg::{Arrival, Leg, MTU, Which};
 use super::line::Line;
+use super::split::Ahead;
+use crate::dtmf_tone::EchoGuard;
 use crate::mixer;
 
 pub(super) type Sink = Box<dyn FnMut(MediaEvent) -> Result<(), MediaEvent> + Send>;
@@ -40,12 +43,26 @@ const CATCH_UP: u64 = 4;
 const STALE: Duration = Duration::from_millis(500);
 /// Up to here a packet is dated when it is read.
 const PROMPT: Duration = Duration::from_millis(20);
+/// Legs whose sound is sent before it is seen whether something has arrived: sending takes some microseconds each.
+const BETWEEN: usize = 4;
 /// Packets of one leg thrown away at once after a stand-still.
 const STALE_PACKETS: u16 = 4_096;
 
 const TIMER: u64 = 0;
 const WAKE: u64 = 1;
 const FIRST_LEG: u64 = 2;
+
+/// Room for what the poll set tells at once.
+const NOTHING: [epoll::Event; 64] = [epoll::Event {
+    flags: EventFlags::empty(),
+    data: EventData::new_u64(0),
+}; 64];
+
+/// No wait.
+const AT_ONCE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
 
 /// `CLOCK_BOOTTIME`.
 pub(super) fn boottime() -> Instant {
@@ -82,6 +99,9 @@ impl Outbox {
 
 pub(super) struct Run {
     poll: OwnedFd,
+    /// The sockets of audio; looked at by the tick, waited for by nobody.
+    audio: OwnedFd,
+    buffer: Box<[u8; MTU]>,
     timer: OwnedFd,
     wake: Arc<OwnedFd>,
     ticking: bool,
@@ -111,6 +131,8 @@ impl Run {
         epoll::add(&poll, &*wake, EventData::new_u64(WAKE), EventFlags::IN)?;
         Ok(Self {
             poll,
+            audio: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            buffer: Box::new([0; MTU]),
             timer,
             wake,
             ticking: false,
@@ -125,11 +147,7 @@ impl Run {
     }
 
     pub(super) fn run(mut self) {
-        let empty = epoll::Event {
-            flags: EventFlags::empty(),
-            data: EventData::new_u64(0),
-        };
-        let mut ready = [empty; 64];
+        let mut ready = NOTHING;
         let retry = Timespec {
             tv_sec: 0,
             tv_nsec: 10_000_000,
@@ -147,18 +165,12 @@ impl Run {
             };
             let now = boottime();
             let before = std::mem::replace(&mut last, now);
-            let gap = now.since(before);
-            let stale = ticking && gap > STALE;
-            let arrival = Arrival {
-                now,
-                at: if ticking && gap > PROMPT { before } else { now },
-                stale,
-            };
+            let arrival = arrival(before, now, ticking);
             let mut ticks = 0;
-            if stale {
+            if arrival.stale {
                 for n in 0..self.legs.len() {
                     self.legs[n].budget = STALE_PACKETS;
-                    self.read(n, arrival, Which::Both);
+                    self.read(n, arrival, Which::All);
                 }
             }
             for event in &ready[..count] {
@@ -167,12 +179,7 @@ impl Run {
                     WAKE => {
                         drain(&self.wake);
                     }
-                    token => {
-                        if let Some(n) = self.legs.iter().position(|l| l.token == token / 2 * 2) {
-                            let which = if token % 2 == 0 { Which::Rtp } else { Which::Rtcp };
-                            self.read(n, arrival, which);
-                        }
-                    }
+                    token => self.arrived(token, arrival),
                 }
             }
             if !self.commands(now) {
@@ -183,15 +190,43 @@ impl Run {
         }
     }
 
+    /// Reads the socket of a leg that has something.
+    fn arrived(&mut self, token: u64, arrival: Arrival) {
+        if let Some(n) = self.legs.iter().position(|l| l.token == token / 2 * 2) {
+            let which = if token.is_multiple_of(2) {
+                Which::Rtp
+            } else {
+                Which::Rtcp
+            };
+            self.read(n, arrival, which);
+        }
+    }
+
+    /// In the middle of the tick that began at `tick`: reads what cannot wait for its end.
+    fn between(&mut self, tick: Instant) {
+        let mut ready = NOTHING;
+        let Ok(count) = epoll::wait(&self.poll, &mut ready, Some(&AT_ONCE)) else {
+            return;
+        };
+        if count == 0 {
+            return;
+        }
+        let arrival = arrival(tick, boottime(), true);
+        for event in &ready[..count] {
+            // the timer and commands are told again after the tick
+            if event.data.u64() >= FIRST_LEG {
+                self.arrived(event.data.u64(), arrival);
+            }
+        }
+    }
+
     fn read(&mut self, leg: usize, arrival: Arrival, which: Which) {
         let Self { legs, lines, out, .. } = self;
         let leg = &mut legs[leg];
-        let guard = leg
-            .line
-            .and_then(|l| lines.get(l))
-            .and_then(Option::as_ref)
-            .map(|l| &l.guard);
+        let guard = guard_of(leg, lines);
         leg.read(arrival, which, guard, out);
+        // a digit does not wait for the other legs, nor for what else is to be done
+        self.flush();
     }
 
     fn ticks(&mut self, now: Instant, count: u64) {
@@ -205,20 +240,50 @@ impl Run {
                 leg.skip(skipped);
             }
         }
+        let arrival = Arrival {
+            ahead: Ahead::at(now),
+            now,
+            at: now,
+            stale: false,
+        };
+        self.collect(arrival);
         for _ in 0..run {
             self.tick(now);
         }
         // Sockets are watched for edges: what the budget left over is read here.
         for n in 0..self.legs.len() {
             if self.legs[n].backlog.is_some() {
-                let arrival = Arrival {
-                    now,
-                    at: now,
-                    stale: false,
-                };
-                self.read(n, arrival, Which::Both);
+                self.read(n, arrival, Which::All);
             }
         }
+    }
+
+    /// Takes the audio that waits: of each leg one packet in turn, until there is none or the budgets are used up.
+    fn collect(&mut self, arrival: Arrival) {
+        let mut ready = NOTHING;
+        loop {
+            let Ok(count) = epoll::wait(&self.audio, &mut ready, Some(&AT_ONCE)) else {
+                return;
+            };
+            let mut taken = false;
+            for event in &ready[..count] {
+                let Self {
+                    buffer,
+                    legs,
+                    lines,
+                    out,
+                    ..
+                } = self;
+                if let Some(leg) = legs.iter_mut().find(|l| l.token == event.data.u64()) {
+                    let guard = guard_of(leg, lines);
+                    taken |= leg.read_audio(arrival, &mut buffer[..], guard, out);
+                }
+            }
+            if !taken {
+                break;
+            }
+        }
+        self.flush();
     }
 
     fn tick(&mut self, now: Instant) {
@@ -245,17 +310,27 @@ impl Run {
                 line.play();
             }
         }
-        for leg in legs.iter_mut() {
-            let mut frame: Frame = [0; FRAME_SAMPLES];
-            if let Some(line) = leg.line.and_then(|l| lines.get(l)).and_then(Option::as_ref) {
-                line.mix.without(Some(&leg.heard), &mut frame);
+        for n in 0..self.legs.len() {
+            if n.is_multiple_of(BETWEEN) {
+                self.between(now);
             }
-            let mut tone: Frame = [0; FRAME_SAMPLES];
-            if leg.tones.next(&mut tone) {
-                mixer::add(&mut frame, &tone);
-            }
-            leg.say(now, &frame);
+            self.say(n, now);
         }
+    }
+
+    /// Sends a leg what it shall hear.
+    fn say(&mut self, leg: usize, now: Instant) {
+        let Self { legs, lines, .. } = self;
+        let leg = &mut legs[leg];
+        let mut frame: Frame = [0; FRAME_SAMPLES];
+        if let Some(line) = leg.line.and_then(|l| lines.get(l)).and_then(Option::as_ref) {
+            line.mix.without(Some(&leg.heard), &mut frame);
+        }
+        let mut tone: Frame = [0; FRAME_SAMPLES];
+        if leg.tones.next(&mut tone) {
+            mixer::add(&mut frame, &tone);
+        }
+        leg.say(now, &frame);
     }
 
     /// Does what was asked for; false when the last handle is gone.
@@ -387,7 +462,10 @@ impl Run {
                 EventData::new_u64(leg.token + 1),
                 flags,
             )
-            .is_ok();
+            .is_ok()
+            && leg.ports.audio.as_ref().is_none_or(|socket| {
+                epoll::add(&self.audio, socket, EventData::new_u64(leg.token), EventFlags::IN).is_ok()
+            });
         if watched {
             self.legs.push(leg);
         } else {
@@ -407,6 +485,9 @@ impl Run {
         let stats = leg.close(now);
         let _ = epoll::delete(&self.poll, &leg.ports.rtp);
         let _ = epoll::delete(&self.poll, &leg.ports.rtcp);
+        if let Some(socket) = &leg.ports.audio {
+            let _ = epoll::delete(&self.audio, socket);
+        }
         self.out.push(MediaEvent::Closed { leg: id, stats });
         self.bury(Used::Leg(leg));
     }
@@ -448,6 +529,23 @@ impl Run {
                 break;
             }
         }
+    }
+}
+
+/// What remembers the tones of a leg's line.
+fn guard_of<'l>(leg: &Leg, lines: &'l [Option<Box<Line>>]) -> Option<&'l EchoGuard> {
+    let line = lines.get(leg.line?)?.as_ref()?;
+    Some(&line.guard)
+}
+
+/// What comes with packets that are read at `now`, if they came at `before` at the earliest.
+fn arrival(before: Instant, now: Instant, ticking: bool) -> Arrival {
+    let gap = now.since(before);
+    Arrival {
+        ahead: Ahead::default(),
+        now,
+        at: if ticking && gap > PROMPT { before } else { now },
+        stale: ticking && gap > STALE,
     }
 }
 

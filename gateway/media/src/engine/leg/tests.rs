@@ -11,6 +11,7 @@ fn at(ms: u64) -> Instant {
 
 fn arrival(now: u64, earliest: u64, stale: bool) -> Arrival {
     Arrival {
+        ahead: Ahead::default(),
         now: at(now),
         at: at(earliest),
         stale,
@@ -85,7 +86,7 @@ fn a_digit_is_dated_no_later_than_it_can_have_come() {
     let (mut leg, phone) = leg(28_901..=28_910);
     let mut out = Outbox::new();
     press(&phone, 1, 100, 9);
-    leg.read(arrival(300, 40, false), Which::Both, None, &mut out);
+    leg.read(arrival(300, 40, false), Which::All, None, &mut out);
     assert_eq!(digits(&mut out), [('9', at(40))]);
 }
 
@@ -95,11 +96,11 @@ fn digits_that_waited_over_a_stand_still_are_counted_and_not_told() {
     let mut out = Outbox::new();
     press(&phone, 1, 100, 9);
     press(&phone, 2, 2_000, 9);
-    leg.read(arrival(900, 100, true), Which::Both, None, &mut out);
+    leg.read(arrival(900, 100, true), Which::All, None, &mut out);
     // A repeated packet of the old press is not a new one.
     press(&phone, 3, 2_000, 9);
     press(&phone, 4, 5_000, 5);
-    leg.read(arrival(910, 905, false), Which::Both, None, &mut out);
+    leg.read(arrival(910, 905, false), Which::All, None, &mut out);
     assert_eq!(digits(&mut out), [('5', at(905))]);
     assert_eq!(leg.close(at(1_000)).stale_digits, 2);
 }
@@ -113,11 +114,11 @@ fn a_flood_is_read_up_to_the_budget_and_dated_by_its_beginning() {
         assert!(n < 1_000);
     }
     press(&phone, 1, 100, 9);
-    leg.read(arrival(20, 10, false), Which::Both, None, &mut out);
+    leg.read(arrival(20, 10, false), Which::All, None, &mut out);
     assert_eq!((leg.budget, leg.backlog), (0, Some(at(10))));
     assert!(digits(&mut out).is_empty());
     leg.hear(at(20), &mut out);
-    leg.read(arrival(20, 20, false), Which::Both, None, &mut out);
+    leg.read(arrival(20, 20, false), Which::All, None, &mut out);
     assert_eq!(digits(&mut out), [('9', at(10))]);
     assert_eq!(leg.backlog, None);
     assert_eq!(leg.close(at(30)).discarded, u64::from(BUDGET));
@@ -132,7 +133,7 @@ fn echo_is_marked_by_the_guard_of_the_line() {
     for (n, code) in [(0u16, 9), (1, 8)] {
         press(&phone, n, 1_000 * u32::from(n), code);
     }
-    leg.read(arrival(200, 200, false), Which::Both, Some(&guard), &mut out);
+    leg.read(arrival(200, 200, false), Which::All, Some(&guard), &mut out);
     let echoes: Vec<_> = out
         .take()
         .into_iter()
@@ -152,11 +153,11 @@ fn a_key_held_over_a_re_offer_with_another_address_is_one_press() {
     let (mut leg, phone) = leg(28_941..=28_950);
     let mut out = Outbox::new();
     press(&phone, 1, 100, 9);
-    leg.read(arrival(20, 20, false), Which::Both, None, &mut out);
+    leg.read(arrival(20, 20, false), Which::All, None, &mut out);
     let elsewhere = agreed("127.0.0.1:9".parse().expect("address"));
     leg.update(at(30), Box::new(Transport::new(&elsewhere).expect("plain")));
     press(&phone, 2, 100, 9);
-    leg.read(arrival(40, 40, false), Which::Both, None, &mut out);
+    leg.read(arrival(40, 40, false), Which::All, None, &mut out);
     assert_eq!(digits(&mut out), [('9', at(20))]);
 }
 
@@ -182,7 +183,7 @@ fn reports_are_sent_read_and_give_the_round_trip() {
     let mut out = Outbox::new();
     press(&phone, 10, 100, 9);
     press(&phone, 12, 900, 8);
-    leg.read(arrival(20, 20, false), Which::Both, None, &mut out);
+    leg.read(arrival(20, 20, false), Which::All, None, &mut out);
     let frame = [0; FRAME_SAMPLES];
     for tick in 0..300u64 {
         leg.say(at(10 * tick), &frame);
@@ -210,7 +211,7 @@ fn reports_are_sent_read_and_give_the_round_trip() {
     phone.send(&packet).expect("sent");
     leg.read(
         arrival(2_500 + 120, 2_500 + 120, false),
-        Which::Both,
+        Which::All,
         None,
         &mut out,
     );

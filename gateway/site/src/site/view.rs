@@ -1,5 +1,7 @@
 //! The live picture.
 
+use std::collections::BTreeMap;
+
 use gateway_access::OnJournalFault;
 use gateway_core::{
     AccountState, AccountView, CallView, ContactState, DoorId, DoorView, Fault, LineView, LockState,
@@ -8,7 +10,6 @@ use gateway_core::{
 use gateway_door::LockOwner;
 
 use super::Site;
-use super::calls::Call;
 use crate::params::DoorParams;
 
 impl Site {
@@ -107,6 +108,13 @@ impl Site {
     }
 
     fn panel_views(&self) -> Vec<PanelView> {
+        // of two rings at one panel the first
+        let mut rings = BTreeMap::new();
+        for (ring, call) in self.live_calls() {
+            if let Some(panel) = call.panel() {
+                rings.entry(panel).or_insert(ring);
+            }
+        }
         let panels = self.params.panels.iter();
         panels
             .map(|(id, params)| PanelView {
@@ -119,11 +127,7 @@ impl Site {
                 id: id.clone(),
                 line: params.line.clone(),
                 name: params.name.clone(),
-                ring: self
-                    .live_calls()
-                    .into_iter()
-                    .find(|(_, call): &(_, &Call)| call.panel() == Some(id))
-                    .map(|(ring, _)| ring),
+                ring: rings.get(id).copied(),
                 simulated: self.is_virtual_panel(id),
             })
             .collect()

@@ -216,8 +216,14 @@ impl Brain {
                 let input = self.journal(&mut disk);
                 self.site.handle_input(now, wall, input);
             }
+            let came = !inputs.is_empty();
             for input in inputs {
                 self.site.handle_input(now, wall, input);
+            }
+            if came {
+                // before the timers, which cost something for every door and call: somebody stands there
+                self.act(&mut asked, &mut held, &mut queued, (&mut disk, &kept_to))
+                    .await;
             }
             for signal in self.lines.look(now) {
                 self.site.handle_input(now, wall, Input::Signal(signal));
@@ -249,7 +255,7 @@ impl Brain {
         queued: &mut Seq,
         (disk, kept_to): (&mut Disk, &mpsc::Sender<(u64, bool)>),
     ) {
-        let mut recorded = true;
+        let (mut recorded, mut unwritten) = (true, false);
         while let Some(output) = self.site.poll_output() {
             match output {
                 Output::KeepUse {
@@ -262,8 +268,9 @@ impl Brain {
                 Output::Record(envelope) => {
                     // what may find no room is kept by name
                     let kept = disk.is_behind().then(|| Record::from(&envelope));
-                    match self.store.append(envelope) {
-                        Ok(ticket) => *queued = ticket.seq(),
+                    // in its place in the order, but the writer's turn comes after the guard's
+                    match self.store.queue(envelope) {
+                        Ok(ticket) => (*queued, unwritten) = (ticket.seq(), true),
                         Err(error) => {
                             // nothing may be acknowledged by the number of an older record
                             recorded = false;
@@ -308,6 +315,9 @@ impl Brain {
                     }
                 }
             }
+        }
+        if unwritten {
+            self.store.write_queued();
         }
     }
 

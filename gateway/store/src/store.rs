@@ -242,6 +242,17 @@ impl Store {
     /// # Errors
     /// [`AppendError::Full`] as told above, [`AppendError::Closed`] after [`close`](Self::close).
     pub fn append(&self, envelope: Envelope) -> Result<Ticket, AppendError> {
+        let ticket = self.queue(envelope)?;
+        self.write_queued();
+        Ok(ticket)
+    }
+
+    /// As [`append`](Self::append), but the writer is not woken: call [`write_queued`](Self::write_queued) as soon as
+    /// what cannot wait is done. The order is fixed all the same.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn queue(&self, envelope: Envelope) -> Result<Ticket, AppendError> {
         let mut record = Record::from(&envelope);
         clip(&mut record);
         let must = is_egress(&envelope.event);
@@ -260,8 +271,12 @@ impl Store {
         record.seq = seq;
         queue.push(Arc::new(record));
         drop(queue);
-        self.0.queue.ring();
         Ok(Ticket::new(seq, self.0.queue.durable.clone()))
+    }
+
+    /// Wakes the writer for what was given to [`queue`](Self::queue).
+    pub fn write_queued(&self) {
+        self.0.queue.ring();
     }
 
     /// The last durable event; changes wake the receiver. Its sender is gone once the journal is closed.

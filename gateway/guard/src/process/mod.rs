@@ -295,7 +295,12 @@ impl Guard {
                 Some((board, news)) = self.news.recv() => self.hear(board, news),
                 messages = messages(&mut self.conn) => {
                     self.notice_gap(due);
+                    let wishes = self.number;
                     self.take(messages);
+                    if self.number != wishes {
+                        // the boards share our thread: they do it first, the rest of this turn comes after it
+                        tokio::task::yield_now().await;
+                    }
                 }
                 () = shutdown.fired(), if self.stop_at.is_none() => self.stop(),
                 () = parent_gone(&mut self.parent) => self.orphaned(),

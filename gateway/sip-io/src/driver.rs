@@ -13,6 +13,7 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::digits::{self, Digits};
 use crate::handle::Request;
 use crate::net::{Net, NetEvent};
 use crate::session::{MediaFault, Session};
@@ -29,7 +30,7 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// Waiting events beyond which nothing more is taken from the network: whoever reads them comes first.
 const MOST_BACKLOG: usize = 1024;
 /// Remote input older than this is not acted on.
-const STALE: Duration = Duration::from_millis(500);
+pub(crate) const STALE: Duration = Duration::from_millis(500);
 
 /// Sleeps; not at all if it is time: the runtime's timer would round that up to a millisecond.
 async fn after(sleep: Duration) {
@@ -50,7 +51,7 @@ pub(crate) struct Driver {
     /// Events for which the channel had no room.
     backlog: VecDeque<SipEvent>,
     clock: Arc<dyn Clock>,
-    digits: u64,
+    digits: Arc<Digits>,
     engine: Engine,
     events: mpsc::Sender<SipEvent>,
     inbox: mpsc::Receiver<Request>,
@@ -83,6 +84,7 @@ impl Driver {
         let (net_sender, net_events) = mpsc::channel(512);
         let mut net = Net::open(&params, &clock, net_sender).await?;
         let (media_sender, media) = mpsc::channel(256);
+        let digits = Arc::<Digits>::default();
         let engine = Engine::start(
             EngineParams {
                 bind: params.bind,
@@ -90,11 +92,7 @@ impl Driver {
                 dscp: params.rtp_dscp,
                 ..EngineParams::default()
             },
-            move |event| {
-                media_sender.try_send(event).map_err(|e| match e {
-                    TrySendError::Closed(event) | TrySendError::Full(event) => event,
-                })
-            },
+            digits::sink(Arc::clone(&digits), Arc::clone(&clock), &events, media_sender),
         )?;
         let mut rng = StdRng::from_os_rng();
         let (ua_params, accounts) = convert::user_agent(&params, &mut net)?;
@@ -106,7 +104,7 @@ impl Driver {
             accepted: BTreeMap::new(),
             backlog: VecDeque::new(),
             clock,
-            digits: 0,
+            digits,
             engine: engine.clone(),
             events,
             inbox,
@@ -151,6 +149,7 @@ impl Driver {
                         },
                         Err(_) => self.backlog.clear(),
                     }
+                    self.digits.set_waiting(!self.backlog.is_empty());
                     Step::Flush
                 }
                 () = after(sleep) => Step::Time,
@@ -216,7 +215,7 @@ impl Driver {
         let ua = self.ua.stats();
         SipStats {
             calls: self.ua.calls() as u64,
-            digits: self.digits,
+            digits: self.digits.reported(),
             dropped: self.net.dropped(),
             malformed: ua.malformed,
             received: ua.received,
@@ -352,7 +351,10 @@ impl Driver {
                 echo,
                 leg,
                 via,
-            } => self.digit(now, leg, at, digit, via, echo),
+            } => {
+                self.digit(now, leg, at, digit, via, echo);
+                self.digits.passed();
+            }
             MediaEvent::Closed { leg, stats } => tracing::debug!(%leg, ?stats, "media closed"),
             MediaEvent::Source { leg, source, .. } => tracing::debug!(%leg, %source, "media source"),
             MediaEvent::Timeout { leg, .. } => {
@@ -368,12 +370,8 @@ impl Driver {
             tracing::warn!(%leg, ?via, "digit is too old and not acted on");
             return;
         }
-        if self
-            .sessions
-            .get_mut(&leg)
-            .is_some_and(|session| session.takes_digit(via))
-        {
-            self.digits += 1;
+        if self.digits.takes(leg, via) {
+            self.digits.count();
             self.leg(LegEvent::Digit {
                 at,
                 digit,
@@ -391,15 +389,17 @@ impl Driver {
     }
 
     fn report(&mut self, event: SipEvent) {
-        if self.backlog.is_empty() {
+        let waits = if self.backlog.is_empty() {
             match self.events.try_send(event) {
                 // Nobody listens when the program ends.
-                Ok(()) | Err(TrySendError::Closed(_)) => {}
-                Err(TrySendError::Full(event)) => self.backlog.push_back(event),
+                Ok(()) | Err(TrySendError::Closed(_)) => return,
+                Err(TrySendError::Full(event)) => event,
             }
         } else {
-            self.backlog.push_back(event);
-        }
+            event
+        };
+        self.digits.set_waiting(true);
+        self.backlog.push_back(waits);
     }
 
     /// Does what the user agent wants until it wants nothing more.
@@ -459,8 +459,8 @@ impl Driver {
                 match session.take_answer(&self.engine, leg, &sdp) {
                     Ok(agreed) => {
                         tracing::debug!(%leg, ?agreed, "media agreed");
-                        session.established = true;
                         self.leg(LegEvent::Answered { leg, peer });
+                        self.digits.open(leg);
                     }
                     Err(e) => self.no_media(now, leg, &e),
                 }
@@ -471,6 +471,7 @@ impl Driver {
             CallOutput::Ended { cause, detail } => {
                 // A leg whose media never opened has none to close.
                 let _ = self.engine.close_leg(leg);
+                self.digits.close(leg);
                 if self.sessions.remove(&leg).is_some() {
                     self.leg(LegEvent::Ended { cause, leg, detail });
                 }
@@ -562,9 +563,9 @@ impl Driver {
             self.no_media(now, leg, &e);
             return;
         }
-        session.established = true;
         let peer = session.peer.take().unwrap_or_default();
         self.leg(LegEvent::Answered { leg, peer });
+        self.digits.open(leg);
     }
 
     fn no_media(&mut self, now: Instant, leg: LegId, error: &MediaFault) {

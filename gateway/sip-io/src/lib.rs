@@ -8,6 +8,7 @@
 //! whether its digits open a door, is for the call plan and the access decision.
 
 mod convert;
+mod digits;
 mod driver;
 mod event;
 mod handle;

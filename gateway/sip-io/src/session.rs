@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use gateway_core::{DigitVia, LegId, LineId, Peer};
+use gateway_core::{LegId, LineId, Peer};
 use gateway_media::{
     Agreed, Capabilities, Direction, Engine, LocalMedia, OfferAnswer, PortPair, SdpError, SessionDescription,
     SrtpPolicy,
@@ -30,11 +30,7 @@ pub(crate) struct Session {
     pub(crate) offer_answer: Option<OfferAnswer>,
     /// The caller, for the moment of its ACK.
     pub(crate) peer: Option<Peer>,
-    /// Digits count from the answer on.
-    pub(crate) established: bool,
     pub(crate) srtp: Srtp,
-    /// Digits are taken by one way per leg: the first that was used.
-    via: Option<DigitVia>,
 }
 
 impl Session {
@@ -44,15 +40,8 @@ impl Session {
             line,
             offer_answer: None,
             peer: None,
-            established: false,
             srtp,
-            via: None,
         }
-    }
-
-    /// True if a digit that came this way counts.
-    pub(crate) fn takes_digit(&mut self, via: DigitVia) -> bool {
-        self.established && *self.via.get_or_insert(via) == via
     }
 
     fn open(
@@ -153,21 +142,5 @@ impl Session {
         if let Some(state) = &mut self.offer_answer {
             state.offer_refused();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_count_after_the_answer_and_by_the_first_way_only() {
-        let line = LineId::new("riser").expect("a name");
-        let mut session = Session::new(line, Srtp::Off);
-        assert!(!session.takes_digit(DigitVia::Info));
-        session.established = true;
-        assert!(session.takes_digit(DigitVia::TelephoneEvent));
-        assert!(!session.takes_digit(DigitVia::Info));
-        assert!(session.takes_digit(DigitVia::TelephoneEvent));
     }
 }

@@ -18,7 +18,7 @@ use gateway_core::{
 };
 use gateway_guard::{GuardClient, Liveness, Systemd};
 use gateway_guard_proto::Wirings;
-use gateway_people::{Changed, USE, use_value};
+use gateway_people::Changed;
 use gateway_sip_io::{SipEvent, SipHandle};
 use gateway_site::{Contacts, Decision, Directory, GuardReport, Input, Output, Site, SiteParams};
 use gateway_store::Store;
@@ -26,11 +26,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::run::backlog::Disk;
 use crate::run::faults::Faults;
+use crate::run::guard_link;
+use crate::run::keeper::Keeper;
 use crate::run::legs::Legs;
 use crate::run::lines::Lines;
 use crate::run::readers::Readers;
 use crate::run::wall::{Step, WallWatch};
-use crate::run::{guard_link, restore};
 
 /// A main loop that stood still for longer than this has old news in its queues.
 const GAP: Duration = Duration::from_millis(500);
@@ -40,9 +41,6 @@ const BEAT: Duration = Duration::from_millis(100);
 /// How long a relay guard that was told to end may be away before that is a fault: it has 3 s to bring its outputs to
 /// rest, and the next one begins with writing them to rest.
 const RESTART: Duration = Duration::from_secs(10);
-
-/// Uses of credentials that may be on their way to the medium; each waits for its own.
-const USES: usize = 64;
 
 /// Orders of the process itself.
 pub(crate) enum Order {
@@ -66,6 +64,8 @@ pub(crate) struct Brain {
     pub(crate) bus: BusCore,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) faults: Faults,
+    /// The runtime of what may wait.
+    pub(crate) general: tokio::runtime::Handle,
     pub(crate) guard: GuardClient,
     pub(crate) guard_reports: mpsc::Receiver<gateway_guard::GuardReport>,
     pub(crate) liveness: Liveness,
@@ -101,7 +101,7 @@ impl Brain {
         let mut durable = self.store.durable();
         let mut health = self.store.health();
         // uses of credentials that are on the medium, or were not taken
-        let (kept_to, mut kept) = mpsc::channel(USES);
+        let (keeper, mut kept) = Keeper::start(&self.general, &self.store, &self.faults);
         let mut held: VecDeque<(Seq, Held)> = VecDeque::new();
         let mut asked: Replies = Replies::default();
         let mut last = self.clock.now();
@@ -222,26 +222,27 @@ impl Brain {
             }
             if came {
                 // before the timers, which cost something for every door and call: somebody stands there
-                self.act(&mut asked, &mut held, &mut queued, (&mut disk, &kept_to))
+                self.act(&mut asked, &mut held, &mut queued, (&mut disk, &keeper))
                     .await;
             }
             for signal in self.lines.look(now) {
                 self.site.handle_input(now, wall, Input::Signal(signal));
             }
             self.site.handle_timeout(now, wall);
-            self.act(&mut asked, &mut held, &mut queued, (&mut disk, &kept_to))
+            self.act(&mut asked, &mut held, &mut queued, (&mut disk, &keeper))
                 .await;
             let written = *durable.borrow_and_update();
             self.release(&mut held, written, &disk);
             self.legs.look(&self.sip, &self.faults);
             if self.site.locks_revision() != locks {
                 locks = self.site.locks_revision();
-                restore::keep_locks(&self.store, &self.site.export_locks(now), wall);
+                keeper.keep_locks(self.site.export_locks(now), wall);
             }
             self.show(queued);
             if stopping
                 .is_some_and(|limit| (self.site.view().calls.is_empty() && held.is_empty()) || now >= limit)
             {
+                keeper.end().await;
                 return;
             }
         }
@@ -253,7 +254,7 @@ impl Brain {
         asked: &mut Replies,
         held: &mut VecDeque<(Seq, Held)>,
         queued: &mut Seq,
-        (disk, kept_to): (&mut Disk, &mpsc::Sender<(u64, bool)>),
+        (disk, keeper): (&mut Disk, &Keeper),
     ) {
         let (mut recorded, mut unwritten) = (true, false);
         while let Some(output) = self.site.poll_output() {
@@ -263,7 +264,7 @@ impl Brain {
                     id,
                     times,
                 } => {
-                    self.keep_use(&credential, id, times, kept_to.clone());
+                    self.keep_use(keeper, credential, id, times);
                 }
                 Output::Record(envelope) => {
                     // what may find no room is kept by name
@@ -322,31 +323,12 @@ impl Brain {
     }
 
     /// Writes down that a credential was used; the core hears when that is on the medium, and opens only then.
-    fn keep_use(
-        &mut self,
-        credential: &CredentialId,
-        id: u64,
-        times: u32,
-        kept_to: mpsc::Sender<(u64, bool)>,
-    ) {
-        let put = self
-            .store
-            .records()
-            .put(USE, credential.as_str(), use_value(times), None);
-        match put {
-            Ok(ticket) => {
-                tokio::spawn(async move {
-                    let ok = ticket.durable().await.is_ok();
-                    // without a core there is nobody to open
-                    let _ = kept_to.send((id, ok)).await;
-                });
-            }
-            Err(error) => {
-                tracing::error!(%error, "it could not be written down that a credential was used");
-                let (now, wall) = (self.clock.now(), self.clock.wall());
-                self.site
-                    .handle_input(now, wall, Input::UseKept { id, ok: false });
-            }
+    fn keep_use(&mut self, keeper: &Keeper, credential: CredentialId, id: u64, times: u32) {
+        if !keeper.keep_use(credential, id, times) {
+            tracing::error!("it could not be written down that a credential was used: too many wait");
+            let (now, wall) = (self.clock.now(), self.clock.wall());
+            self.site
+                .handle_input(now, wall, Input::UseKept { id, ok: false });
         }
     }
 

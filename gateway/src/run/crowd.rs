@@ -93,6 +93,7 @@ async fn an_input_that_never_stops_keeps_neither_a_command_nor_the_stop_waiting(
         bus: core,
         clock,
         faults: Faults::default(),
+        general: tokio::runtime::Handle::current(),
         guard,
         guard_reports,
         legs: Legs::default(),

@@ -11,6 +11,7 @@ mod disk;
 mod faults;
 mod guard_link;
 mod instance;
+mod keeper;
 mod lane;
 mod legs;
 mod lines;
@@ -210,6 +211,7 @@ impl Gateway {
         let key = staff.key().clone();
         let (orders, order_queue) = mpsc::channel(4);
         let everybody = staff.everybody(&store, &faults);
+        let general = tokio::runtime::Handle::current();
         let on_doors = doors.enter();
         let time_service = Service::new(config.time.require_sync);
         let brain = Brain {
@@ -217,6 +219,7 @@ impl Gateway {
             bus: core,
             clock: Arc::clone(&clock),
             faults: faults.clone(),
+            general,
             guard: guard_client,
             guard_reports,
             legs: Legs::default(),

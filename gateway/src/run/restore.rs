@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_config::LoadError;
 use gateway_core::{CommandEvent, CommandId, Envelope, Event, GatewayEvent, Instant, Timestamp};
 use gateway_site::{LockOut, SeenId, Site};
-use gateway_store::{Filter, OpenReport, Query, Store};
+use gateway_store::{Filter, OpenReport, PutError, Query, Store};
 
 /// Command ids of the last moments: a repetition must not be acted on again.
 pub(crate) fn site(site: &mut Site, store: &Store, ttl: Duration, now: Instant, wall: Timestamp) {
@@ -65,33 +65,27 @@ pub(crate) fn newest(store: &Store) -> Option<Timestamp> {
 /// Kind of the lock-out entries among the journal's records.
 const LOCKS: &str = "lock-out";
 
-/// Keeps who is locked out, so that a restart is no way round it. Entries end by themselves.
-pub(crate) fn keep_locks(store: &Store, locks: &[LockOut], wall: Timestamp) {
-    let known: Vec<String> = store
-        .records()
-        .list(LOCKS)
-        .into_iter()
-        .map(|(source, _)| source)
-        .collect();
+/// Keeps who is locked out, so that a restart is no way round it. Entries end by themselves. Whoever holds the records
+/// is waited for.
+///
+/// # Errors
+/// The first change that was not taken; the others may have been. It may be tried again.
+pub(crate) fn keep_locks(store: &Store, locks: &[LockOut], wall: Timestamp) -> Result<(), PutError> {
+    let records = store.records();
+    let mut first = Ok(());
     for lock in locks {
         let until = wall.checked_add(lock.left).unwrap_or(wall);
         let value = serde_json::json!({ "failures": lock.failures, "until": until.to_string() });
         let expires = wall.checked_add(lock.left + FORGET).ok();
-        if let Err(error) = store
-            .records()
-            .put(LOCKS, &lock.source.to_string(), value, expires)
-        {
-            tracing::error!(%error, "a lock-out could not be kept");
+        let put = records.put(LOCKS, &lock.source.to_string(), value, expires);
+        first = first.and(put.map(|_| ()));
+    }
+    for (source, _) in records.list(LOCKS) {
+        if locks.iter().all(|lock| lock.source.to_string() != source) {
+            first = first.and(records.delete(LOCKS, &source).map(|_| ()));
         }
     }
-    for gone in known
-        .iter()
-        .filter(|source| locks.iter().all(|lock| lock.source.to_string() != **source))
-    {
-        if let Err(error) = store.records().delete(LOCKS, gone) {
-            tracing::error!(%error, "a lock-out that ended could not be removed");
-        }
-    }
+    first
 }
 
 /// Wrong tries are remembered this long.

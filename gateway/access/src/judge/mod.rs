@@ -1,0 +1,256 @@
+//! What the decision thinks of a request: the rules, without any effect. [`Access::decide`](crate::Access::decide)
+//! makes the Grant, and counts tries.
+
+mod callers;
+mod cards;
+mod codes;
+mod people;
+
+use gateway_core::{CredentialId, Factor, InputId, Instant, Origin, Peer, PersonId, Subject};
+
+use crate::access::Access;
+use crate::decision::Reason;
+use crate::lockout::Source;
+use crate::policy::{DoorPolicy, OnJournalFault, RexKind};
+use crate::request::{Context, DigitsFrom, Request};
+use crate::schedule::{InForce, When};
+pub(crate) use callers::dialler;
+
+/// Who may, and by which rule.
+pub(crate) struct Allowed {
+    pub(crate) rule: String,
+    pub(crate) subject: Subject,
+    /// A credential that opens so often and no more, and how often it was used with this time.
+    pub(crate) uses: Option<(CredentialId, u32)>,
+}
+
+/// Who may not, and why.
+pub(crate) struct Refused {
+    pub(crate) reason: Reason,
+    pub(crate) subject: Subject,
+}
+
+/// What the rules say.
+pub(crate) struct Verdict {
+    pub(crate) result: Result<Allowed, Refused>,
+    /// Whose try it was, if it counts: a success forgives, a refusal is one wrong try more.
+    pub(crate) source: Option<Source>,
+}
+
+impl Verdict {
+    const fn allowed(rule: String, subject: Subject, source: Option<Source>) -> Self {
+        Self {
+            result: Ok(Allowed {
+                rule,
+                subject,
+                uses: None,
+            }),
+            source,
+        }
+    }
+
+    /// The same, by a credential of the records.
+    fn counted(mut self, uses: Option<(CredentialId, u32)>) -> Self {
+        if let Ok(allowed) = &mut self.result {
+            allowed.uses = uses;
+        }
+        self
+    }
+
+    /// A refusal that is nobody's wrong try.
+    const fn refused(subject: Subject, reason: Reason) -> Self {
+        Self {
+            result: Err(Refused { reason, subject }),
+            source: None,
+        }
+    }
+
+    /// A refusal that counts as a wrong try of the source.
+    const fn wrong(source: Source, subject: Subject, reason: Reason) -> Self {
+        Self {
+            result: Err(Refused { reason, subject }),
+            source: Some(source),
+        }
+    }
+}
+
+/// The time of a request.
+#[derive(Clone, Copy)]
+struct Moment<'a> {
+    context: &'a Context,
+    now: Instant,
+}
+
+impl Access {
+    /// The rules.
+    pub(crate) fn judge(
+        &self,
+        now: Instant,
+        context: &Context,
+        door: &DoorPolicy,
+        request: &Request,
+    ) -> Verdict {
+        let moment = Moment { context, now };
+        let subject = match request {
+            Request::Rex { input, .. } => return exit(door, input),
+            Request::Fire { .. } => return self.fire(),
+            Request::Caller { peer, .. } => contact(peer),
+            Request::Card { .. } | Request::KeypadCode { .. } => Subject::Unknown,
+            Request::Command { origin, .. } => origin.subject.clone(),
+            Request::Digits { from, .. } => match from {
+                DigitsFrom::Called { subject, .. } => subject.clone(),
+                DigitsFrom::Caller(peer) => contact(peer),
+            },
+        };
+        if let Some(reason) = unfit(context, door).or_else(|| self.stale(now, request)) {
+            return Verdict::refused(subject, reason);
+        }
+        match request {
+            Request::Rex { input, .. } => exit(door, input),
+            Request::Fire { .. } => self.fire(),
+            Request::Caller { door: name, peer, .. } => self.caller(moment, door, name, peer),
+            Request::Card {
+                door: name,
+                frame,
+                pin,
+                reader,
+                ..
+            } => self.card(moment, door, name, frame, reader, pin.as_ref()),
+            Request::Command {
+                origin, permitted, ..
+            } => self.command(moment, origin, *permitted),
+            Request::Digits { winner: false, .. } => Verdict::refused(subject, Reason::NoAuthority),
+            Request::Digits {
+                digits,
+                door: name,
+                from,
+                ..
+            } => self.digits(moment, door, name, digits, from, subject),
+            Request::KeypadCode {
+                digits,
+                door: name,
+                reader,
+                ..
+            } => self.keypad(moment, door, name, digits, reader),
+        }
+    }
+
+    fn stale(&self, now: Instant, request: &Request) -> Option<Reason> {
+        let at = match request {
+            Request::Card { at, .. } | Request::Digits { at, .. } | Request::KeypadCode { at, .. } => *at,
+            Request::Caller { .. } | Request::Command { .. } | Request::Fire { .. } | Request::Rex { .. } => {
+                return None;
+            }
+        };
+        // A time in the future comes from another clock and says nothing about the age.
+        let age = now.since(at).max(at.since(now));
+        (age > self.policy.limits.max_age).then_some(Reason::Stale { age })
+    }
+
+    fn locked(&self, moment: Moment<'_>, source: &Source, subject: &Subject) -> Option<Verdict> {
+        let left = self.locks.left(moment.now, &self.policy.limits, source)?;
+        Some(Verdict::refused(subject.clone(), Reason::LockedOut { left }))
+    }
+
+    /// `Err` says why it does not count at this time. Where the clock is not believed, nothing that a schedule
+    /// limits counts.
+    fn in_time(&self, moment: Moment<'_>, when: &When) -> Result<(), Reason> {
+        match (self.policy.schedules.look(when, moment.context.wall), when) {
+            (InForce::Yes, _) => Ok(()),
+            (InForce::Unknown, When::In(id)) => Err(Reason::ClockUntrusted {
+                schedule: Some(id.clone()),
+            }),
+            (InForce::No, When::In(id)) => Err(Reason::NotNow {
+                schedule: Some(id.clone()),
+            }),
+            (InForce::No | InForce::Unknown, When::Always | When::Never) => {
+                Err(Reason::NotNow { schedule: None })
+            }
+        }
+    }
+
+    fn fire(&self) -> Verdict {
+        match &self.policy.fire {
+            Some(input) => {
+                Verdict::allowed(format!("fire input {input}"), Subject::Input(input.clone()), None)
+            }
+            None => Verdict::refused(Subject::Unknown, Reason::FireNotConfigured),
+        }
+    }
+
+    fn command(&self, moment: Moment<'_>, origin: &Origin, permitted: bool) -> Verdict {
+        let subject = origin.subject.clone();
+        match origin.factor {
+            Factor::Api | Factor::Local | Factor::Mqtt | Factor::Web => {}
+            Factor::ByPanel
+            | Factor::Caller
+            | Factor::Card
+            | Factor::Code
+            | Factor::Digits
+            | Factor::Fire
+            | Factor::Rex => return Verdict::refused(subject, Reason::FactorNotCommand),
+        }
+        // A command is accepted only once its record is durable, so it cannot be accepted without journal.
+        if !moment.context.journal_ok {
+            return Verdict::refused(subject, Reason::JournalFault);
+        }
+        let source = Source::client(&subject.to_string());
+        if let Some(locked) = self.locked(moment, &source, &subject) {
+            return locked;
+        }
+        if !permitted {
+            return Verdict::wrong(source, subject, Reason::NotPermitted);
+        }
+        let rule = format!(
+            "command by {} of {subject}, who may open this door",
+            origin.factor
+        );
+        Verdict::allowed(rule, subject, Some(source))
+    }
+}
+
+/// Is the gateway in no state to let anybody in? Never asked for egress.
+fn unfit(context: &Context, door: &DoorPolicy) -> Option<Reason> {
+    if !context.ready {
+        Some(Reason::NotReady)
+    } else if !context.projection_at_head {
+        Some(Reason::ProjectionBehind)
+    } else if !context.journal_ok && door.on_journal_fault == OnJournalFault::Refuse {
+        Some(Reason::JournalFault)
+    } else {
+        None
+    }
+}
+
+/// What a rule says of its schedule.
+fn within(when: &When) -> String {
+    match when {
+        When::Always | When::Never => String::new(),
+        When::In(id) => format!(" within schedule {id}"),
+    }
+}
+
+fn holder(person: Option<&PersonId>, id: &CredentialId) -> Subject {
+    match person {
+        Some(person) => Subject::Person(person.clone()),
+        None => Subject::Credential(id.clone()),
+    }
+}
+
+fn exit(door: &DoorPolicy, input: &InputId) -> Verdict {
+    let subject = Subject::Input(input.clone());
+    match door.rex.get(input) {
+        Some(RexKind::Unlock) => Verdict::allowed(format!("exit input {input}"), subject, None),
+        // These open by themselves; there is nothing to operate.
+        Some(RexKind::Parallel | RexKind::ShuntOnly) => Verdict::refused(subject, Reason::RexNotUnlock),
+        None => Verdict::refused(subject, Reason::RexUnknown),
+    }
+}
+
+fn contact(peer: &Peer) -> Subject {
+    if peer.trusted {
+        Subject::Contact(peer.address.clone())
+    } else {
+        Subject::Unknown
+    }
+}

@@ -1,0 +1,122 @@
+//! What people and their credentials of the records may open, and when.
+
+use gateway_core::{CredentialId, DoorId, Instant, Secret};
+
+use super::{Moment, within};
+use crate::access::Access;
+use crate::decision::{Held, Reason};
+use crate::directory::{Credential, Validity};
+use crate::request::Context;
+
+/// What a credential may, in words, and the use that it takes.
+pub(super) struct Right {
+    pub(super) uses: Option<(CredentialId, u32)>,
+    pub(super) words: String,
+}
+
+impl Access {
+    /// Is this a PIN of the credential's owner?
+    pub(super) fn has_pin(&self, credential: &Credential, digits: &Secret) -> bool {
+        let mut pins = self.directory.pins(credential.person.as_ref()).into_iter();
+        pins.any(|pin| self.directory.is_pin(pin, digits))
+    }
+
+    pub(crate) fn is_pin_of_phone(&self, address: &str, digits: &Secret) -> bool {
+        let mut phones = self.directory.phones(address).into_iter();
+        phones.any(|phone| self.has_pin(phone, digits))
+    }
+
+    /// Does a credential of the records open this door at this time? What only a second factor could add is not
+    /// asked here.
+    pub(super) fn right(
+        &self,
+        moment: Moment<'_>,
+        credential: &Credential,
+        door: &DoorId,
+    ) -> Result<Right, Reason> {
+        let by = self.right_but_uses(moment, credential, door)?;
+        let uses = match credential.uses {
+            None => None,
+            Some(most) => {
+                let used = self.directory.used(&credential.id);
+                if used >= most {
+                    return Err(Reason::UsedUp);
+                }
+                // What was not written down could be used again after a power cut.
+                if !moment.context.journal_ok {
+                    return Err(Reason::JournalFault);
+                }
+                Some((credential.id.clone(), used + 1))
+            }
+        };
+        let words = format!("{by}{}", within(&credential.when));
+        Ok(Right { uses, words })
+    }
+
+    /// Was a permission whose use is kept taken back meanwhile?
+    pub(crate) fn withdrawn(&self, now: Instant, context: &Context, held: &Held) -> Option<Reason> {
+        let Some(credential) = self.directory.credential(&held.credential) else {
+            return Some(Reason::Blocked);
+        };
+        let moment = Moment { context, now };
+        self.right_but_uses(moment, credential, &held.door).err()
+    }
+
+    /// What opened, in words, whatever the number of uses.
+    pub(super) fn right_but_uses(
+        &self,
+        moment: Moment<'_>,
+        credential: &Credential,
+        door: &DoorId,
+    ) -> Result<String, Reason> {
+        let person = match &credential.person {
+            Some(id) => Some(self.directory.person(id).ok_or(Reason::Blocked)?),
+            None => None,
+        };
+        if person.is_some_and(|person| person.blocked) {
+            return Err(Reason::Blocked);
+        }
+        let mut by = Err(Reason::CredentialNotForDoor);
+        if credential.doors.contains(door) {
+            by = Ok(String::new());
+        }
+        for id in person.into_iter().flat_map(|person| &person.groups) {
+            let Some(group) = self
+                .policy
+                .groups
+                .get(id)
+                .filter(|group| group.doors.contains(door))
+            else {
+                continue;
+            };
+            if by.is_ok() {
+                break;
+            }
+            by = self
+                .in_time(moment, &group.when)
+                .map(|()| format!(" of group {id}{}", within(&group.when)));
+        }
+        let by = by?;
+        self.in_time(moment, &credential.when)?;
+        valid(moment, credential.valid)?;
+        valid(moment, person.map(|person| person.valid).unwrap_or_default())?;
+        Ok(by)
+    }
+}
+
+/// Is it valid today? What has no first and no last day needs no clock.
+fn valid(moment: Moment<'_>, valid: Validity) -> Result<(), Reason> {
+    if valid == Validity::default() {
+        return Ok(());
+    }
+    let Some(wall) = moment.context.wall else {
+        return Err(Reason::ClockUntrusted { schedule: None });
+    };
+    if valid.from.is_some_and(|from| wall < from) {
+        Err(Reason::NotYetValid)
+    } else if valid.until.is_some_and(|until| wall >= until) {
+        Err(Reason::Expired)
+    } else {
+        Ok(())
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use gateway_core::{
-    AccountId, ChannelId, CredentialId, DoorId, FormatId, GroupId, HolidaysId, InputId, LineId, ListId,
+    AccountId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId, LineId, ListId,
     OutputId, PanelId, ReaderId, ScheduleId,
 };
 
@@ -29,6 +29,8 @@ pub enum Component {
     Directory,
     /// A door.
     Door(DoorId),
+    /// A group of doors.
+    DoorGroup(DoorGroupId),
     /// 802.1X on the switch port.
     Dot1x,
     /// A group of people.
@@ -79,6 +81,7 @@ impl fmt::Display for Component {
             Self::Code(id) => write!(f, "codes.{id}"),
             Self::Directory => f.write_str("directory"),
             Self::Door(id) => write!(f, "doors.{id}"),
+            Self::DoorGroup(id) => write!(f, "door-groups.{id}"),
             Self::Dot1x => f.write_str("dot1x"),
             Self::Group(id) => write!(f, "groups.{id}"),
             Self::Guard => f.write_str("guard"),
@@ -234,6 +237,12 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
     each(&mut steps, &old.lists, &new.lists, Component::List);
     each(&mut steps, &old.panels, &new.panels, Component::Panel);
     each(&mut steps, &old.doors, &new.doors, Component::Door);
+    each(
+        &mut steps,
+        &old.door_groups,
+        &new.door_groups,
+        Component::DoorGroup,
+    );
     each(&mut steps, &old.codes, &new.codes, Component::Code);
     each(&mut steps, &old.cards, &new.cards, Component::Card);
     each(&mut steps, &old.groups, &new.groups, Component::Group);
@@ -326,6 +335,7 @@ const fn appearing(component: &Component) -> Effect {
     match component {
         Component::Card(_)
         | Component::Code(_)
+        | Component::DoorGroup(_)
         | Component::Group(_)
         | Component::Holidays(_)
         | Component::List(_)
@@ -362,6 +372,7 @@ const fn ends(component: &Component) -> &'static str {
         Component::CardFormat(_) => "readers that take it are stopped",
         Component::Directory => "its entries are unknown",
         Component::Door(_) => "its running pulse ends",
+        Component::DoorGroup(_) => "its lockdown and interlock keep no door shut from here on",
         Component::Dot1x => "its supplicant ends without logging off, and the switch keeps the port as it is",
         Component::Group(_) => "its people open nothing by it from here on",
         Component::Guard => "every output is released",
@@ -433,6 +444,7 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
             | Component::Card(_)
             | Component::CardFormat(_)
             | Component::Code(_)
+            | Component::DoorGroup(_)
             | Component::Dot1x
             | Component::Directory
             | Component::Group(_)

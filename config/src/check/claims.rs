@@ -113,6 +113,14 @@ pub(super) fn roles(config: &Config) -> Vec<(String, &gateway_core::InputId)> {
     if let Some(input) = &config.site.fire_input {
         roles.push(("site.fire-input".to_owned(), input));
     }
+    if let Some(input) = &config.site.lockdown_input {
+        roles.push(("site.lockdown-input".to_owned(), input));
+    }
+    for (id, group) in &config.door_groups {
+        if let Some(input) = &group.lockdown_input {
+            roles.push((format!("door-groups.{id}.lockdown-input"), input));
+        }
+    }
     roles
 }
 

@@ -5,6 +5,7 @@ mod calls;
 mod claims;
 mod codes;
 mod directory;
+mod door_groups;
 mod doors;
 mod dot1x;
 mod logins;
@@ -42,6 +43,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     readers::check(&mut check);
     osdp::check(&mut check);
     doors::check(&mut check);
+    door_groups::check(&mut check);
     codes::check(&mut check);
     schedules::check(&mut check);
     simulated::check(&mut check);

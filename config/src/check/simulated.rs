@@ -45,6 +45,18 @@ pub(super) fn check(check: &mut Check<'_>) {
     {
         input_of(check, "site.fire-input", input, id);
     }
+    if let Some(input) = &config.site.lockdown_input
+        && let Some((id, _)) = config.doors.iter().find(|(_, door)| is_real(config, door))
+    {
+        input_of(check, "site.lockdown-input", input, id);
+    }
+    for (group, of) in &config.door_groups {
+        let mut doors = of.doors.iter();
+        let real = doors.find(|door| config.doors.get(*door).is_some_and(|door| is_real(config, door)));
+        if let (Some(input), Some(real)) = (&of.lockdown_input, real) {
+            input_of(check, &format!("door-groups.{group}.lockdown-input"), input, real);
+        }
+    }
 }
 
 fn is_real(config: &Config, door: &Door) -> bool {

@@ -6,6 +6,7 @@ mod boards;
 mod calls;
 mod devices;
 mod directory;
+mod door_groups;
 mod doors;
 mod dot1x;
 mod logins;
@@ -21,7 +22,7 @@ mod wiegand;
 use std::collections::BTreeMap;
 
 use gateway_core::{
-    AccountId, ChannelId, CredentialId, DoorId, FormatId, GroupId, HolidaysId, InputId, LineId, ListId,
+    AccountId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId, LineId, ListId,
     OutputId, PanelId, ReaderId, ScheduleId,
 };
 
@@ -34,6 +35,7 @@ pub use devices::{
     Reader, ReaderDriver, VirtualInput, VirtualLine, VirtualOutput, VirtualReader,
 };
 pub use directory::Directory;
+pub use door_groups::DoorGroup;
 pub use doors::{Button, Caller, Door, InputUse, Panel, Rex};
 pub use dot1x::Dot1x;
 pub use logins::{Logins, Radius, RadiusServer};
@@ -67,6 +69,8 @@ table! {
         panels: BTreeMap<PanelId, Panel> = "panels", map("panel"), or("{}"), Live;
         /// Doors, gates and barriers.
         doors: BTreeMap<DoorId, Door> = "doors", map("door"), or("{}"), Live;
+        /// Groups of doors: what is locked down together, or of which one opens at a time.
+        door_groups: BTreeMap<DoorGroupId, DoorGroup> = "door-groups", map("door group"), or("{}"), Live;
         /// Readers of cards and keypads.
         readers: BTreeMap<ReaderId, Reader> = "readers", map("reader"), or("{}"), Restart;
         /// Card formats of this site, beside the published ones.

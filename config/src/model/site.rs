@@ -30,6 +30,9 @@ table! {
         run_dir: PathBuf = "run-dir", Path, or("\"/run/doorline\""), Process;
         /// Input of the fire alarm system: while it is active, doors are released.
         fire_input: Option<InputId> = "fire-input", refer("input"), optional, Live;
+        /// Input that locks the whole site down: nobody is let in, exits and fire open as ever. The lockdown stays when
+        /// the input is inactive again, until somebody ends it.
+        lockdown_input: Option<InputId> = "lockdown-input", refer("input"), optional, Live;
     }
 }
 

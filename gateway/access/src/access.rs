@@ -16,11 +16,13 @@ use crate::lockout::{LockOut, LockOuts, Source};
 use crate::policy::{CodeFrom, DoorPolicy, Policy};
 use crate::request::{Context, DigitsFrom, Request};
 use crate::schedule::InForce;
+use crate::standing::Restraints;
 
 /// Decides who may open what.
 ///
 /// Egress (REX and fire) is decided here too, and never refused: neither a faulty journal nor a gateway that is
-/// not ready, neither a lock-out nor an old timestamp, neither a schedule nor a doubtful clock concerns it.
+/// not ready, neither a lock-out nor an old timestamp, neither a schedule nor a doubtful clock, neither a lockdown nor
+/// an interlock concerns it.
 #[derive(Debug, Default)]
 pub struct Access {
     pub(crate) cards: BTreeMap<CardFrame, Vec<usize>>,
@@ -30,6 +32,7 @@ pub struct Access {
     last_grant: u64,
     pub(crate) locks: LockOuts,
     pub(crate) policy: Policy,
+    pub(crate) restraints: Restraints,
 }
 
 impl Access {
@@ -41,7 +44,7 @@ impl Access {
         access
     }
 
-    /// Takes another policy. Lock-outs stay.
+    /// Takes another policy. Lock-outs and lockdowns stay.
     pub fn apply(&mut self, mut policy: Policy) {
         let doors = std::mem::take(&mut policy.doors);
         self.doors = doors.into_iter().map(|(id, door)| (id, Arc::new(door))).collect();
@@ -119,7 +122,9 @@ impl Access {
         } else if now > held.deadline {
             Some(Reason::UseNotKept)
         } else {
-            self.withdrawn(now, context, &held)
+            self.locked_down(&held.door)
+                .or_else(|| self.interlocked(&held.door))
+                .or_else(|| self.withdrawn(now, context, &held))
         };
         let Held {
             door: id,

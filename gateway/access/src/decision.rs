@@ -3,9 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use gateway_core::{CredentialId, DoorEvent, DoorId, Factor, Instant, Refusal, RingId, ScheduleId, Subject};
+use gateway_core::{
+    CredentialId, DoorEvent, DoorGroupId, DoorId, Factor, Instant, Refusal, RingId, ScheduleId, Subject,
+};
 
 use crate::grant::Grant;
+use crate::standing::Standing;
 
 /// What the decision says. Its text is in [`explain`](Self::explain).
 #[derive(Debug, PartialEq, Eq)]
@@ -115,7 +118,9 @@ impl Denied {
     #[must_use]
     pub const fn refusal(&self) -> Refusal {
         match self.reason {
+            Reason::Interlock { .. } => Refusal::Interlock,
             Reason::JournalFault | Reason::UseNotKept => Refusal::Fault,
+            Reason::Lockdown { .. } => Refusal::Lockdown,
             Reason::LockedOut { .. } => Refusal::Overload,
             Reason::NotReady | Reason::ProjectionBehind => Refusal::NotReady,
             Reason::Stale { .. } => Refusal::Stale,
@@ -188,8 +193,20 @@ pub enum Reason {
     FactorNotCommand,
     /// The site has no fire input.
     FireNotConfigured,
+    /// A door of the same interlock is not at rest.
+    Interlock {
+        /// Which.
+        door: DoorId,
+        /// Where it stands.
+        standing: Standing,
+    },
     /// The journal cannot be written and this door, or this means, waits for it.
     JournalFault,
+    /// Nobody is let in until the lockdown ends.
+    Lockdown {
+        /// Of which group of doors; `None` is the whole site.
+        group: Option<DoorGroupId>,
+    },
     /// Too many wrong tries.
     LockedOut {
         /// Time left.
@@ -264,7 +281,20 @@ impl fmt::Display for Reason {
             Self::Expired => f.write_str("it is not valid any more"),
             Self::FactorNotCommand => f.write_str("a command comes by API, web, MQTT or command line only"),
             Self::FireNotConfigured => f.write_str("the site has no fire input"),
+            Self::Interlock { door, standing } => {
+                let how = match standing {
+                    Standing::AtRest => "is shut",
+                    Standing::Open => "is open",
+                    Standing::Opening => "is being opened",
+                    Standing::Unknown => "is not known to be shut",
+                };
+                write!(f, "interlock: door {door} {how}")
+            }
             Self::JournalFault => f.write_str("the journal cannot be written"),
+            Self::Lockdown { group: None } => f.write_str("lockdown: the whole site is locked down"),
+            Self::Lockdown { group: Some(group) } => {
+                write!(f, "lockdown: door group {group} is locked down")
+            }
             Self::LockedOut { left } => {
                 write!(
                     f,

@@ -18,6 +18,7 @@ mod policy;
 mod request;
 mod rights;
 mod schedule;
+mod standing;
 
 pub use access::Access;
 pub use caller::{CallerPattern, CallerPatternError};
@@ -31,11 +32,12 @@ pub use grant::{Grant, GrantParts};
 pub use lockout::{LockOut, Source, SourceError};
 pub use pin::{PinKey, PinTag};
 pub use policy::{
-    Caller, Card, Code, CodeFrom, DoorPolicy, Group, Limits, OnJournalFault, Policy, ReaderPolicy, RexKind,
-    Throttle,
+    Caller, Card, Code, CodeFrom, DoorGroup, DoorPolicy, Group, Limits, OnJournalFault, Policy, ReaderPolicy,
+    RexKind, Throttle,
 };
 pub use request::{Context, DigitsFrom, Request};
 pub use rights::RightOf;
 pub use schedule::{
     ExceptionLine, HolidayLine, InForce, Quarters, Schedule, ScheduleText, Schedules, TimesLine, When,
 };
+pub use standing::Standing;

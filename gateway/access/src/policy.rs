@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gateway_core::{CardFrame, CredentialId, DoorId, GroupId, InputId, OutputId, PersonId, ReaderId, Secret};
+use gateway_core::{
+    CardFrame, CredentialId, DoorGroupId, DoorId, GroupId, InputId, OutputId, PersonId, ReaderId, Secret,
+};
 
 use crate::caller::CallerPattern;
 use crate::schedule::{Schedules, When};
@@ -15,6 +17,8 @@ pub struct Policy {
     pub cards: Vec<Card>,
     /// Digit codes.
     pub codes: Vec<Code>,
+    /// Groups of doors.
+    pub door_groups: BTreeMap<DoorGroupId, DoorGroup>,
     /// Doors.
     pub doors: BTreeMap<DoorId, DoorPolicy>,
     /// The input that releases the doors in a fire.
@@ -30,6 +34,15 @@ pub struct Policy {
     pub readers: BTreeMap<ReaderId, ReaderPolicy>,
     /// Schedules that the others name.
     pub schedules: Schedules,
+}
+
+/// A group of doors: what can be locked down together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DoorGroup {
+    /// Which.
+    pub doors: BTreeSet<DoorId>,
+    /// One of them opens only while the others are shut and not being opened (a mantrap). Egress is never asked.
+    pub interlock: bool,
 }
 
 /// What a group of people opens.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::ids::{ButtonId, DoorId, PanelId, RingId, Seq};
+use crate::ids::{ButtonId, DoorGroupId, DoorId, PanelId, RingId, Seq};
 use crate::subject::{Factor, Subject};
 use crate::value::{Field, Value, words};
 
@@ -55,10 +55,20 @@ pub struct Origin {
 /// A request from outside.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
+    /// End a lockdown.
+    EndLockdown {
+        /// Of which group of doors; `None` is the whole site.
+        group: Option<DoorGroupId>,
+    },
     /// End the call of a ring.
     HangUp {
         /// Which.
         ring: RingId,
+    },
+    /// Let nobody in until further notice; exits and fire open as ever.
+    Lockdown {
+        /// Which group of doors; `None` is the whole site.
+        group: Option<DoorGroupId>,
     },
     /// Open a door once, for its configured time.
     Open {
@@ -88,7 +98,9 @@ impl Command {
     #[must_use]
     pub const fn verb(&self) -> &'static str {
         match self {
+            Self::EndLockdown { .. } => "end-lockdown",
             Self::HangUp { .. } => "hang-up",
+            Self::Lockdown { .. } => "lockdown",
             Self::Open { .. } => "open",
             Self::Press { .. } => "press",
             Self::Unread { .. } => "unread",
@@ -122,6 +134,10 @@ words! {
         Fault = "fault",
         /// Another live instance runs under our name.
         Instance = "second-instance",
+        /// A door of the same interlock is open or being opened.
+        Interlock = "interlock",
+        /// The door is locked down.
+        Lockdown = "lockdown",
         /// The line is in other hands.
         LineBusy = "line-busy",
         /// No command, or one that cannot be understood.

@@ -92,6 +92,8 @@ names! {
     CredentialId;
     /// An adapter instance: what reports signals and health.
     DeviceId;
+    /// A group of doors: what is locked down together, or of which one opens at a time.
+    DoorGroupId;
     /// A door, gate or barrier.
     DoorId;
     /// A card format.

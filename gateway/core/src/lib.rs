@@ -24,7 +24,7 @@ pub use event::{
 };
 pub use explain::{Explain, Explained, Means};
 pub use ids::{
-    AccountId, ApartmentId, ButtonId, ChannelId, CredentialId, DeviceId, DoorId, FormatId, GroupId,
+    AccountId, ApartmentId, ButtonId, ChannelId, CredentialId, DeviceId, DoorGroupId, DoorId, FormatId, GroupId,
     HolidaysId, InputId, LegId, LineId, ListId, NameError, OutputId, PanelId, PersonId, ReaderId, RingId,
     ScheduleId, Seq, SiteId,
 };
@@ -37,7 +37,7 @@ pub use time::{Clock, Instant};
 pub use value::{Field, Value};
 pub use view::{
     AccountState, AccountView, CallView, ContactState, DirectoryEntry, DirectoryView, DoorView, Fault,
-    LineState, LineView, LockState, PanelView, SiteView,
+    LineState, LineView, LockState, LockdownView, PanelView, SiteView,
 };
 
 pub use jiff::Timestamp;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::ids::{AccountId, ButtonId, DoorId, LineId, PanelId, RingId, Seq, SiteId};
+use crate::ids::{AccountId, ButtonId, DoorGroupId, DoorId, LineId, PanelId, RingId, Seq, SiteId};
 use crate::time::Instant;
 use crate::value::words;
 
@@ -77,6 +77,8 @@ pub struct DoorView {
     pub id: DoorId,
     /// Lock.
     pub lock: LockState,
+    /// Nobody is let in until the lockdown ends.
+    pub lockdown: bool,
     /// Name for people.
     pub name: String,
     /// True if the gateway owns and times the lock.
@@ -87,6 +89,19 @@ pub struct DoorView {
     pub simulated: bool,
     /// What the tamper contact says; `None` without one, or before its first reading.
     pub tamper: Option<bool>,
+}
+
+/// Doors that can be locked down together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockdownView {
+    /// Is the lockdown in force?
+    pub active: bool,
+    /// Which doors.
+    pub doors: Vec<DoorId>,
+    /// Which group; `None` is the whole site.
+    pub group: Option<DoorGroupId>,
+    /// Name for people; that of the site for the whole site.
+    pub name: String,
 }
 
 /// One panel.
@@ -189,6 +204,8 @@ pub struct SiteView {
     pub instance: String,
     /// Lines.
     pub lines: Vec<LineView>,
+    /// What can be locked down: the whole site first, then each group of doors.
+    pub lockdowns: Vec<LockdownView>,
     /// Site name for people.
     pub name: String,
     /// Panels.

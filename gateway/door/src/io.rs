@@ -14,6 +14,8 @@ pub enum Input {
     Granted(Grant),
     /// The guard did something.
     Guard(GuardReport),
+    /// A lockdown began: the pulse of whoever was let in ends, that of an exit does not.
+    LockDown,
     /// The panel opened its own lock.
     OpenedByPanel,
     /// Can the panel open at this moment? Asked only where the panel owns the lock; false until told.
@@ -99,28 +101,4 @@ pub enum Output {
     },
     /// The guard did not take a Grant of the fire input: ask the access decision (`Request::Fire`) anew.
     RequestFire,
-}
-
-/// Modes a door can be in.
-///
-/// Only [`Normal`](Self::Normal) is built. The others have their place here so that every `match` must decide
-/// when they come; until then they are refused, never pretended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Reserved: unlocked until further notice, latched in the guard, by a fresh decision with a live schedule.
-    HoldOpen,
-    /// Reserved: opens only while another door is shut.
-    Interlock,
-    /// Reserved: credentials are refused, egress is not.
-    Lockdown,
-    /// By Grants, one at a time.
-    Normal,
-}
-
-/// A mode that this version does not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a door cannot be put into {mode:?}: this version has normal operation only; nothing was changed")]
-pub struct ModeRefused {
-    /// What was asked for.
-    pub mode: Mode,
 }

@@ -257,6 +257,9 @@ function drawSite() {
   byId("site").textContent = view.name || "Doorline";
   document.title = (view.name || "Doorline") + (lost ? " – " + t(coreSilent ? "core-frozen" : "disconnected") : "");
   byId("foot").textContent = t("foot", session ? session.version : "", view.seq);
+  const locks = view.lockdowns.filter((l) => l.active || l.may_lock).map((l) => ({ ...l, id: l.group || "*" }));
+  cards(byId("lockdowns"), locks, lockdownCard, fillLockdown, "");
+  byId("lockdowns-section").hidden = locks.length === 0;
   cards(byId("doors"), view.doors, doorCard, fillDoor, t("no-doors"));
   cards(byId("panels"), view.panels, panelCard, fillPanel, t("no-panels"));
   cards(byId("calls"), view.calls.map((c) => ({ ...c, id: c.ring_id })), callCard, fillCall, "");
@@ -316,6 +319,36 @@ function drawNote(card, key) {
   box.className = "result " + (note ? note.kind : "");
 }
 
+function lockdownCard(lockdown) {
+  const card = frame(lockdown);
+  const button = make("button", "wide");
+  button.type = "button";
+  button.addEventListener("click", () => {
+    const ends = button.dataset.ends === "yes";
+    const body = lockdown.group ? { group: lockdown.group } : {};
+    command("lockdown:" + lockdown.id, "/api/v1/lockdown/" + (ends ? "end" : "begin"), ends ? "lockdown-ended" : "lockdown-begun", body);
+  });
+  part(card, "buttons").append(button);
+  return card;
+}
+
+function fillLockdown(card, lockdown) {
+  const name = lockdown.group ? lockdown.name : t("whole-site");
+  put(card, "name", name);
+  chips(card, [lockdown.active ? chip(t("locked-down"), "bad") : chip(t("not-locked-down"), "good")]);
+  card.classList.toggle("alarm", lockdown.active);
+  put(card, "info", lockdown.active ? t("lockdown-text") : "");
+  put(card, "left", "");
+  const button = part(card, "buttons").firstChild;
+  const text = lockdown.active ? t("end-lockdown") : t("begin-lockdown");
+  if (button.textContent !== text) button.textContent = text;
+  button.dataset.ends = lockdown.active ? "yes" : "no";
+  button.setAttribute("aria-label", text + ": " + name);
+  button.hidden = !lockdown.may_lock;
+  button.disabled = lost || Boolean(notes.get("lockdown:" + lockdown.id)?.waiting);
+  drawNote(card, "lockdown:" + lockdown.id);
+}
+
 function doorCard(door) {
   const card = frame(door);
   const button = make("button", "wide", t("open-door"));
@@ -335,7 +368,8 @@ function fillDoor(card, door) {
   all.push(chip(contact, door.contact === "open" ? "warn" : ""));
   if (door.forced) all.push(chip(t("forced"), "bad"));
   if (door.held_open) all.push(chip(t("held"), "bad"));
-  if (!door.available) all.push(chip(t("unavailable"), "bad"));
+  if (door.lockdown) all.push(chip(t("locked-down"), "bad"));
+  else if (!door.available) all.push(chip(t("unavailable"), "bad"));
   if (door.simulated) all.push(make("span", "chip", t("simulated")));
   chips(card, all);
   card.classList.toggle("alarm", door.forced || door.held_open);
@@ -420,7 +454,9 @@ function sentence(event) {
   const named = all.find((x) => x.id === record.source);
   const source = named ? named.name : record.source || "";
   if (!template) return record.kind + (source ? " · " + source : "");
+  const group = (id) => (id ? view?.lockdowns.find((l) => l.group === id)?.name || id : t("whole-site"));
   const value = (name) => {
+    if (name === "group") return group(record.group);
     const word = name === "source" ? source : String(record[name] ?? "?");
     return ["cause", "outcome", "reason", "state"].includes(name) ? words["v-" + word] ?? words["r-" + word] ?? word : word;
   };
@@ -460,9 +496,9 @@ function randomId() {
   return "web-" + [...bytes].map((b) => b.toString(16).padStart(2, "0")).join("");
 }
 
-async function command(key, path, done) {
+async function command(key, path, done, body) {
   note(key, t("asked"), "", true);
-  const answer = await ask("POST", path, undefined, randomId());
+  const answer = await ask("POST", path, body, randomId());
   if (answer.ok) {
     note(key, t(done, answer.body.seq), "good", false);
   } else {

@@ -279,6 +279,8 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Health => status::health(app, &ask),
         Action::Journal => journal::page(app, &ask).await,
         Action::Live => Err(live::not_a_socket()),
+        Action::LockdownBegin => doors::lockdown(app, &ask, true).await,
+        Action::LockdownEnd => doors::lockdown(app, &ask, false).await,
         Action::Login => login::login(app, &ask).await,
         Action::Logout => Ok(login::logout(app, &ask)),
         Action::Metrics => Ok(status::metrics(app)),

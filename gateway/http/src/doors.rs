@@ -2,7 +2,8 @@
 
 use gateway_bus::Bus;
 use gateway_core::{
-    ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorId, PanelId, RingId, Timestamp,
+    ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, PanelId, RingId,
+    Timestamp,
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,15 @@ use crate::wire;
 struct CommandBody {
     /// Wall-clock time, RFC 3339.
     at: Option<String>,
+    id: Option<String>,
+}
+
+/// A lockdown, of the whole site unless a group is named.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LockdownBody {
+    at: Option<String>,
+    group: Option<String>,
     id: Option<String>,
 }
 
@@ -117,6 +127,37 @@ pub(crate) async fn hang_up(app: &App, ask: &Ask) -> Result<Response, Problem> {
     command(app, ask, principal, Command::HangUp { ring }).await
 }
 
+pub(crate) async fn lockdown(app: &App, ask: &Ask, begin: bool) -> Result<Response, Problem> {
+    let body: LockdownBody = if ask.body.is_empty() {
+        LockdownBody::default()
+    } else {
+        ask.json()?
+    };
+    let group = body.group.as_deref().map(DoorGroupId::new).transpose();
+    let group = group.map_err(|e| Problem::bad("group", e.to_string()))?;
+    let principal = ask.principal()?;
+    let view = app.view();
+    let found = view.lockdowns.iter().find(|l| l.group == group);
+    if !found.is_some_and(|l| wire::may_lock(l, &principal.rights)) {
+        let whose = group.map_or_else(
+            || "the whole site".to_owned(),
+            |id| format!("door group {id}, if there is one"),
+        );
+        let text = format!("this login or token has not all doors of {whose}");
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", text));
+    }
+    let command = if begin {
+        Command::Lockdown { group }
+    } else {
+        Command::EndLockdown { group }
+    };
+    let times = CommandBody {
+        at: body.at,
+        id: body.id,
+    };
+    give(app, ask, principal, command, &times).await
+}
+
 fn door_id(ask: &Ask) -> Result<DoorId, Problem> {
     DoorId::new(ask.captured(0)).map_err(|e| Problem::unknown(e.to_string()))
 }
@@ -131,10 +172,20 @@ async fn command(app: &App, ask: &Ask, principal: &Principal, command: Command) 
     } else {
         ask.json()?
     };
+    give(app, ask, principal, command, &body).await
+}
+
+async fn give(
+    app: &App,
+    ask: &Ask,
+    principal: &Principal,
+    command: Command,
+    body: &CommandBody,
+) -> Result<Response, Problem> {
     let request = CommandRequest {
-        at: Some(time(&body, app.clock.wall())?),
+        at: Some(time(body, app.clock.wall())?),
         command,
-        id: command_id(ask, &body)?,
+        id: command_id(ask, body)?,
         origin: principal.origin(),
         stale_by_transport: false,
     };

@@ -55,12 +55,12 @@ impl Problem {
     /// A refused command.
     pub(crate) fn refused(reason: Refusal, text: String) -> Self {
         let (status, retry) = match reason {
-            Refusal::Duplicate | Refusal::LineBusy => (StatusCode::CONFLICT, None),
+            Refusal::Duplicate | Refusal::Interlock | Refusal::LineBusy => (StatusCode::CONFLICT, None),
             Refusal::Fault | Refusal::NotReady => (StatusCode::SERVICE_UNAVAILABLE, Some(5)),
             Refusal::Forbidden => (StatusCode::FORBIDDEN, None),
             Refusal::Instance => (StatusCode::SERVICE_UNAVAILABLE, None),
             Refusal::Malformed => (StatusCode::BAD_REQUEST, None),
-            Refusal::NotVirtual => (StatusCode::LOCKED, None),
+            Refusal::Lockdown | Refusal::NotVirtual => (StatusCode::LOCKED, None),
             Refusal::Overload => (StatusCode::TOO_MANY_REQUESTS, Some(1)),
             Refusal::Stale => (StatusCode::GONE, None),
             Refusal::Unknown => (StatusCode::NOT_FOUND, None),
@@ -128,7 +128,9 @@ mod tests {
             (Refusal::Fault, 503),
             (Refusal::Forbidden, 403),
             (Refusal::Instance, 503),
+            (Refusal::Interlock, 409),
             (Refusal::LineBusy, 409),
+            (Refusal::Lockdown, 423),
             (Refusal::Malformed, 400),
             (Refusal::NotReady, 503),
             (Refusal::NotVirtual, 423),

@@ -147,6 +147,11 @@ fn site_metrics(view: &SiteView, text: &mut Text) {
             "1 if the door is open for too long.",
             |d| d.held_open,
         ),
+        (
+            "doorline_door_lockdown",
+            "1 if nobody is let in because of a lockdown.",
+            |d| d.lockdown,
+        ),
     ] {
         let family = Family {
             help,

@@ -1,6 +1,8 @@
 //! The JSON of views. Core types are not serialisable; these are, and their text is tested.
 
-use gateway_core::{CallView, DoorView, Fault, Instant, PanelView, SiteView};
+use gateway_core::{
+    CallView, DoorGroupId, DoorId, DoorView, Fault, Instant, LockdownView, PanelView, SiteView,
+};
 use serde::Serialize;
 
 use crate::access::{Rights, Scope};
@@ -11,6 +13,7 @@ pub(crate) struct Door<'a> {
     id: &'a str,
     name: &'a str,
     lock: &'static str,
+    lockdown: bool,
     contact: &'static str,
     available: bool,
     forced: bool,
@@ -21,6 +24,17 @@ pub(crate) struct Door<'a> {
     simulated: bool,
     /// May the one who asks open it?
     may_open: bool,
+}
+
+/// Doors that can be locked down together; without a group the whole site.
+#[derive(Debug, Serialize)]
+pub(crate) struct Lockdown<'a> {
+    group: Option<&'a str>,
+    name: &'a str,
+    doors: Vec<&'a str>,
+    active: bool,
+    /// May the one who asks begin and end it?
+    may_lock: bool,
 }
 
 /// A panel.
@@ -82,6 +96,7 @@ pub(crate) struct View<'a> {
     generation: u64,
     seq: u64,
     doors: Vec<Door<'a>>,
+    lockdowns: Vec<Lockdown<'a>>,
     panels: Vec<Panel<'a>>,
     calls: Vec<Call<'a>>,
     lines: Vec<Part<'a>>,
@@ -95,6 +110,7 @@ pub(crate) fn door<'a>(door: &'a DoorView, rights: &Rights, now: Instant) -> Doo
         id: door.id.as_str(),
         name: &door.name,
         lock: door.lock.word(),
+        lockdown: door.lockdown,
         contact: door.contact.word(),
         available: door.available,
         forced: door.forced,
@@ -109,6 +125,33 @@ pub(crate) fn door<'a>(door: &'a DoorView, rights: &Rights, now: Instant) -> Doo
 pub(crate) fn doors<'a>(view: &'a SiteView, rights: &Rights, now: Instant) -> Vec<Door<'a>> {
     let shown = view.doors.iter().filter(|d| rights.covers(&d.id));
     shown.map(|d| door(d, rights, now)).collect()
+}
+
+/// Who has a list of doors sees a lockdown that is about one of them, and may do it if all are on the list.
+pub(crate) fn may_lock(lockdown: &LockdownView, rights: &Rights) -> bool {
+    let all = match lockdown.group {
+        None => rights.doors.is_none(),
+        Some(_) => lockdown.doors.iter().all(|door| rights.covers(door)),
+    };
+    rights.allows(Scope::Operate) && all
+}
+
+pub(crate) fn lockdowns<'a>(view: &'a SiteView, rights: &Rights) -> Vec<Lockdown<'a>> {
+    let shown = view.lockdowns.iter();
+    let shown = shown.filter(|l| rights.doors.is_none() || l.doors.iter().any(|door| rights.covers(door)));
+    let one = |l: &'a LockdownView| Lockdown {
+        group: l.group.as_ref().map(DoorGroupId::as_str),
+        name: &l.name,
+        doors: l
+            .doors
+            .iter()
+            .filter(|door| rights.covers(door))
+            .map(DoorId::as_str)
+            .collect(),
+        active: l.active,
+        may_lock: may_lock(l, rights),
+    };
+    shown.map(one).collect()
 }
 
 fn panel<'a>(panel: &'a PanelView, rights: &Rights) -> Panel<'a> {
@@ -174,6 +217,7 @@ pub(crate) fn view<'a>(site: &'a SiteView, rights: &Rights, now: Instant) -> Vie
         generation: site.generation,
         seq: site.seq.0,
         doors: doors(site, rights, now),
+        lockdowns: lockdowns(site, rights),
         panels: panels.map(|p| panel(p, rights)).collect(),
         calls: calls(site, rights),
         lines: site
@@ -200,7 +244,7 @@ pub(crate) fn view<'a>(site: &'a SiteView, rights: &Rights, now: Instant) -> Vie
 
 #[cfg(test)]
 mod tests {
-    use gateway_core::{ButtonId, ContactState, DoorId, LineId, LockState, PanelId, RingId, Seq};
+    use gateway_core::{ButtonId, ContactState, LineId, LockState, PanelId, RingId, Seq};
 
     use super::*;
 
@@ -222,6 +266,7 @@ mod tests {
                 held_open: false,
                 id: front.clone(),
                 lock: LockState::Unlocked,
+                lockdown: false,
                 name: "Main entrance".into(),
                 owned: true,
                 pulse_until: Some(Instant::from_nanos(5_000_000_000)),
@@ -231,6 +276,12 @@ mod tests {
             faults: vec![Fault {
                 part: "mqtt".into(),
                 text: "broker away; start it".into(),
+            }],
+            lockdowns: vec![LockdownView {
+                active: true,
+                doors: vec![front.clone()],
+                group: DoorGroupId::new("street").ok(),
+                name: "Street side".into(),
             }],
             name: "12 rue des Lilas".into(),
             panels: vec![PanelView {
@@ -254,8 +305,43 @@ mod tests {
         let text = serde_json::to_string(&view(&site, &Rights::admin(), now)).expect("serialises");
         assert_eq!(
             text,
-            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","contact":"closed","available":true,"forced":false,"held_open":false,"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"simulated":true,"may_press":true}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
+            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true}],"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"simulated":true,"may_press":true}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
         );
+    }
+
+    #[test]
+    fn a_lockdown_is_done_by_who_may_operate_all_of_its_doors() {
+        let rights = |scopes: &[&str], doors: Option<&[&str]>| {
+            let owned = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+            Rights::read(&owned(scopes), doors.map(owned).as_deref()).expect("reads")
+        };
+        let group = LockdownView {
+            active: false,
+            doors: vec![
+                DoorId::new("front").expect("a name"),
+                DoorId::new("back").expect("a name"),
+            ],
+            group: DoorGroupId::new("street").ok(),
+            name: String::new(),
+        };
+        let site = LockdownView {
+            group: None,
+            ..group.clone()
+        };
+        for (scopes, doors, of_group, of_site) in [
+            (&["operate"][..], None, true, true),
+            (&["admin"], None, true, true),
+            (&["read", "open"], None, false, false),
+            (&["operate"], Some(&["front", "back"][..]), true, false),
+            (&["operate"], Some(&["front"]), false, false),
+        ] {
+            let rights = rights(scopes, doors);
+            assert_eq!(
+                (may_lock(&group, &rights), may_lock(&site, &rights)),
+                (of_group, of_site),
+                "{scopes:?} {doors:?}"
+            );
+        }
     }
 
     #[test]
@@ -263,6 +349,11 @@ mod tests {
         let rights = Rights::read(&["read".into()], Some(&["back".into()])).expect("reads");
         let site = site();
         let shown = view(&site, &rights, Instant::ZERO);
-        assert!(shown.doors.is_empty() && shown.panels.is_empty() && shown.calls.is_empty());
+        assert!(
+            shown.doors.is_empty()
+                && shown.lockdowns.is_empty()
+                && shown.panels.is_empty()
+                && shown.calls.is_empty()
+        );
     }
 }

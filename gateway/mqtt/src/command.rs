@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use gateway_core::{
-    ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorId, Factor, Origin, PanelId, Refusal,
-    RingId, Subject, Timestamp,
+    ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, Factor, Origin, PanelId,
+    Refusal, RingId, Subject, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,7 @@ struct Wire {
     door: Option<String>,
     panel: Option<String>,
     button: Option<String>,
+    group: Option<String>,
     ring_id: Option<String>,
 }
 
@@ -168,6 +169,7 @@ fn plain(target: &Target, payload: &[u8]) -> Result<Wire, Malformed> {
         door: None,
         panel: None,
         button: None,
+        group: None,
         ring_id: None,
     })
 }
@@ -250,6 +252,8 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
             button: field(wire.button.as_deref(), "button", ButtonId::new)?,
             panel: name(target, &wire.panel, "panel", PanelId::new)?,
         }),
+        ("lockdown", Target::Site) => Ok(Command::Lockdown { group: group(wire)? }),
+        ("end-lockdown", Target::Site) => Ok(Command::EndLockdown { group: group(wire)? }),
         ("hang-up", Target::Panel(_)) if wire.ring_id.is_none() => Ok(Command::HangUp {
             ring: arrival.ring.ok_or(Malformed::NoCall)?,
         }),
@@ -265,10 +269,19 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
             allowed: match target {
                 Target::Door(_) => "a door takes \"open\"; it locks by itself",
                 Target::Panel(_) => "a panel takes \"press\" and \"hang-up\"",
-                Target::Site => "the site takes \"open\", \"press\" and \"hang-up\"",
+                Target::Site => {
+                    "the site takes \"open\", \"press\", \"hang-up\", \"lockdown\" and \"end-lockdown\""
+                }
             },
         }),
     }
+}
+
+/// The group of doors of a lockdown; none is the whole site.
+fn group(wire: &Wire) -> Result<Option<DoorGroupId>, Malformed> {
+    let named = wire.group.as_deref();
+    let made = named.map(|name| field(Some(name), "group", DoorGroupId::new));
+    made.transpose()
 }
 
 fn field<T, E>(
@@ -426,6 +439,31 @@ mod tests {
         let hang_up = r#"{"command":"hang-up","ring_id":"01990000-0000-7707-8707-070707070707","id":"a","at":"2026-03-01T12:00:00Z"}"#;
         let asked = check(Target::Site, hang_up).expect("a command");
         assert_eq!(asked.request.command.verb(), "hang-up");
+    }
+
+    #[test]
+    fn a_lockdown_is_of_the_site_or_of_a_group() {
+        let check = |target, body: &str| {
+            let text = format!(r#"{{{body},"id":"a","at":"2026-03-01T12:00:00Z"}}"#);
+            check(target, &text).map(|asked| asked.request.command)
+        };
+        let group = DoorGroupId::new("lobby").ok();
+        let site = |body| check(Target::Site, body);
+        assert_eq!(
+            site(r#""command":"lockdown""#),
+            Ok(Command::Lockdown { group: None })
+        );
+        assert_eq!(
+            site(r#""command":"lockdown","group":"lobby""#),
+            Ok(Command::Lockdown { group: group.clone() })
+        );
+        assert_eq!(
+            site(r#""command":"end-lockdown","group":"lobby""#),
+            Ok(Command::EndLockdown { group })
+        );
+        // a group that is none must not become the whole site
+        assert!(site(r#""command":"end-lockdown","group":"Lobby/""#).is_err());
+        assert!(check(door(), r#""command":"end-lockdown""#).is_err());
     }
 
     #[test]

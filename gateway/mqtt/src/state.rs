@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gateway_core::{PanelView, SiteView};
+use gateway_core::{DoorGroupId, PanelView, SiteView};
 use serde::Serialize;
 
 use crate::params::MqttParams;
@@ -23,6 +23,10 @@ struct Site<'a> {
     instance: &'a str,
     version: &'a str,
     generation: u64,
+    /// Of the whole site.
+    lockdown: bool,
+    /// Groups of doors that are locked down.
+    lockdown_groups: Vec<&'a str>,
     faults: Vec<Fault<'a>>,
 }
 
@@ -36,6 +40,7 @@ struct Fault<'a> {
 struct Door<'a> {
     name: &'a str,
     lock: &'static str,
+    lockdown: bool,
     contact: &'static str,
     available: bool,
     forced: bool,
@@ -86,6 +91,14 @@ pub(crate) fn states(params: &MqttParams, topics: &Topics, view: &SiteView) -> B
         instance: &params.instance,
         version: &params.version,
         generation: view.generation,
+        lockdown: view.lockdowns.iter().any(|l| l.active && l.group.is_none()),
+        lockdown_groups: view
+            .lockdowns
+            .iter()
+            .filter(|l| l.active)
+            .filter_map(|l| l.group.as_ref())
+            .map(DoorGroupId::as_str)
+            .collect(),
         faults: view
             .faults
             .iter()
@@ -100,6 +113,7 @@ pub(crate) fn states(params: &MqttParams, topics: &Topics, view: &SiteView) -> B
         let state = Door {
             name: &door.name,
             lock: door.lock.word(),
+            lockdown: door.lockdown,
             contact: door.contact.word(),
             available: door.available,
             forced: door.forced,
@@ -174,12 +188,12 @@ mod tests {
             ("doorline/lilas/door/front/availability", "online"),
             (
                 "doorline/lilas/door/front/state",
-                r#"{"name":"Main entrance","lock":"locked","contact":"closed","available":true,"forced":false,"held_open":false,"pulse":false,"owned":true,"simulated":true,"tamper":false}"#,
+                r#"{"name":"Main entrance","lock":"locked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"pulse":false,"owned":true,"simulated":true,"tamper":false}"#,
             ),
             ("doorline/lilas/door/yard/availability", "offline"),
             (
                 "doorline/lilas/door/yard/state",
-                r#"{"name":"Yard","lock":"unknown","contact":"unknown","available":false,"forced":false,"held_open":false,"pulse":false,"owned":false,"simulated":false,"tamper":null}"#,
+                r#"{"name":"Yard","lock":"unknown","lockdown":true,"contact":"unknown","available":false,"forced":false,"held_open":false,"pulse":false,"owned":false,"simulated":false,"tamper":null}"#,
             ),
             ("doorline/lilas/line/riser/state", r#"{"state":"idle"}"#),
             (
@@ -188,7 +202,7 @@ mod tests {
             ),
             (
                 "doorline/lilas/state",
-                r#"{"site":"lilas","name":"12 rue des Lilas","number":"041234567","address":"12 rue des Lilas, 38000 Grenoble","instance":"00112233445566778899aabbccddeeff","version":"0.1.0","generation":3,"faults":[{"part":"account:pbx","text":"403 Forbidden"}]}"#,
+                r#"{"site":"lilas","name":"12 rue des Lilas","number":"041234567","address":"12 rue des Lilas, 38000 Grenoble","instance":"00112233445566778899aabbccddeeff","version":"0.1.0","generation":3,"lockdown":false,"lockdown_groups":["street"],"faults":[{"part":"account:pbx","text":"403 Forbidden"}]}"#,
             ),
         ];
         let found: Vec<_> = all.iter().map(|(t, p)| (t.as_str(), p.as_str())).collect();

@@ -11,8 +11,9 @@ mod site;
 
 pub use io::{Decision, GuardReport, Input, Output, Plan, SeenId};
 pub use params::{
-    AccountParams, ButtonParams, Caller, CardParams, CodeParams, Contact, Contacts, DoorParams, InputParams,
-    LineParams, ListParams, OutputParams, PanelParams, ReaderParams, RexParams, SiteParams, TargetParams,
+    AccountParams, ButtonParams, Caller, CardParams, CodeParams, Contact, Contacts, DoorGroupParams,
+    DoorParams, InputParams, LineParams, ListParams, OutputParams, PanelParams, ReaderParams, RexParams,
+    SiteParams, TargetParams,
 };
 // The words of the parameters, so that the binary needs no other crate for them.
 pub use gateway_access::{

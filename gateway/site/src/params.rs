@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use gateway_access::{Group, OnJournalFault, RexKind, Schedules, When};
 use gateway_core::{
-    AccountId, ButtonId, CardFrame, CredentialId, DoorId, GroupId, InputId, LineId, ListId, OutputId,
-    PanelId, PersonId, ReaderId, Secret, SiteId,
+    AccountId, ButtonId, CardFrame, CredentialId, DoorGroupId, DoorId, GroupId, InputId, LineId, ListId,
+    OutputId, PanelId, PersonId, ReaderId, Secret, SiteId,
 };
 use gateway_door::{Duty, FailMode, LockKind, LockOwner, Relock};
 use gateway_line::{CallIn, OpenWhen};
@@ -27,6 +27,8 @@ pub struct SiteParams {
     pub codes: BTreeMap<CredentialId, CodeParams>,
     /// How old a command may be, by its own time. Default 10 s.
     pub command_ttl: Duration,
+    /// Groups of doors.
+    pub door_groups: BTreeMap<DoorGroupId, DoorGroupParams>,
     /// Doors.
     pub doors: BTreeMap<DoorId, DoorParams>,
     /// Input that reports fire, if the building has one.
@@ -43,6 +45,8 @@ pub struct SiteParams {
     pub lines: BTreeMap<LineId, LineParams>,
     /// Call lists.
     pub lists: BTreeMap<ListId, ListParams>,
+    /// Input that locks the whole site down as long as it is active, and until it is ended.
+    pub lockdown_input: Option<InputId>,
     /// Name for people.
     pub name: String,
     /// Outputs that open.
@@ -67,6 +71,7 @@ impl SiteParams {
             cards: BTreeMap::new(),
             codes: BTreeMap::new(),
             command_ttl: Duration::from_secs(10),
+            door_groups: BTreeMap::new(),
             doors: BTreeMap::new(),
             fire_input: None,
             groups: BTreeMap::new(),
@@ -75,6 +80,7 @@ impl SiteParams {
             instance: String::new(),
             lines: BTreeMap::new(),
             lists: BTreeMap::new(),
+            lockdown_input: None,
             name: String::new(),
             outputs: BTreeMap::new(),
             panels: BTreeMap::new(),
@@ -174,6 +180,19 @@ pub struct DoorParams {
     pub strike: Duration,
     /// Tamper contact: active means tampered with.
     pub tamper: Option<InputId>,
+}
+
+/// A group of doors.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DoorGroupParams {
+    /// Which.
+    pub doors: BTreeSet<DoorId>,
+    /// One of them opens only while the others are shut and not being opened.
+    pub interlock: bool,
+    /// Input that locks the group down as long as it is active, and until it is ended.
+    pub lockdown_input: Option<InputId>,
+    /// Name for people.
+    pub name: String,
 }
 
 /// A caller who may open a door by calling it.

@@ -107,6 +107,9 @@ impl Brain {
         let mut last = self.clock.now();
         let mut queued = *durable.borrow();
         let mut locks = self.site.locks_revision();
+        // what the last events alone told goes into the records, too
+        restore::keep_lockdowns(&self.store, &self.site.export_lockdowns(), self.clock.wall());
+        let mut lockdowns = self.site.lockdowns_revision();
         let mut stopping: Option<Instant> = None;
         let mut disk = Disk::new(last);
         // the fault that no time service keeps the clock right, as it was told last
@@ -237,6 +240,10 @@ impl Brain {
             if self.site.locks_revision() != locks {
                 locks = self.site.locks_revision();
                 keeper.keep_locks(self.site.export_locks(now), wall);
+            }
+            if self.site.lockdowns_revision() != lockdowns {
+                lockdowns = self.site.lockdowns_revision();
+                restore::keep_lockdowns(&self.store, &self.site.export_lockdowns(), wall);
             }
             self.show(queued);
             if stopping

@@ -1,9 +1,12 @@
 //! What survives a restart, and how it comes back before the first decision.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use gateway_config::LoadError;
-use gateway_core::{CommandEvent, CommandId, Envelope, Event, GatewayEvent, Instant, Timestamp};
+use gateway_core::{
+    CommandEvent, CommandId, DoorGroupId, Envelope, Event, GatewayEvent, Instant, Seq, Timestamp,
+};
 use gateway_site::{LockOut, SeenId, Site};
 use gateway_store::{Filter, OpenReport, PutError, Query, Store};
 
@@ -47,6 +50,70 @@ pub(crate) fn site(site: &mut Site, store: &Store, ttl: Duration, now: Instant, 
     }
     site.restore_ids(seen, now, wall);
     site.restore_locks(locks(store, wall), now);
+    site.restore_lockdowns(lockdowns(store));
+}
+
+/// Kind of the lockdown entries among the journal's records.
+const LOCKDOWNS: &str = "lockdown";
+/// Key of the lockdown of the whole site; no name of a group has a space in it.
+const WHOLE_SITE: &str = "whole site";
+/// How many of the last events are looked through for lockdowns that the records do not have yet: both are written
+/// at once, each to its own file.
+const APART: u64 = 4096;
+
+/// Keeps what is locked down, so that a restart ends no lockdown.
+pub(crate) fn keep_lockdowns(store: &Store, groups: &BTreeSet<Option<DoorGroupId>>, wall: Timestamp) {
+    let key = |group: &Option<DoorGroupId>| group.as_ref().map_or(WHOLE_SITE, DoorGroupId::as_str).to_owned();
+    let wanted: BTreeSet<String> = groups.iter().map(key).collect();
+    let known = store.records().list(LOCKDOWNS).into_iter();
+    let known: BTreeSet<String> = known.map(|(group, _)| group).collect();
+    for begun in wanted.difference(&known) {
+        let value = serde_json::json!({ "since": wall.to_string() });
+        if let Err(error) = store.records().put(LOCKDOWNS, begun, value, None) {
+            tracing::error!(%error, "a lockdown could not be kept");
+        }
+    }
+    for ended in known.difference(&wanted) {
+        if let Err(error) = store.records().delete(LOCKDOWNS, ended) {
+            tracing::error!(%error, "the end of a lockdown could not be kept");
+        }
+    }
+}
+
+/// The lockdowns of the records, and what the last events say that the records may not have yet: the answer to a
+/// command waits for its event.
+fn lockdowns(store: &Store) -> Vec<Option<DoorGroupId>> {
+    let entries = store.records().list(LOCKDOWNS).into_iter();
+    let mut all: BTreeMap<Option<DoorGroupId>, bool> = entries
+        .filter_map(|(key, _)| {
+            let group = (key != WHOLE_SITE).then(|| DoorGroupId::new(&key));
+            Some((group.transpose().ok()?, true))
+        })
+        .collect();
+    let last = store.durable().borrow().0;
+    let query = Query {
+        filter: Filter {
+            kind: Some("gateway.lockdown".to_owned()),
+            ..Filter::default()
+        },
+        from: Seq(last.saturating_sub(APART)),
+        max: 1000,
+        newest_first: true,
+        ..Query::default()
+    };
+    let found = store.find(&query).unwrap_or_else(|error| {
+        tracing::error!(%error, "the last lockdowns cannot be read");
+        Vec::new()
+    });
+    // the newest one of each counts
+    for record in found.iter().rev() {
+        if let Ok(Event::Gateway(GatewayEvent::Lockdown { active, group, .. })) = record.event() {
+            all.insert(group, active);
+        }
+    }
+    all.into_iter()
+        .filter_map(|(group, active)| active.then_some(group))
+        .collect()
 }
 
 /// Date of the last record, which the wall clock must not be before.

@@ -652,7 +652,7 @@ fn is_egress(event: &Event) -> bool {
         },
         Event::Gateway(gateway) => matches!(
             gateway,
-            GatewayEvent::Fire { .. } | GatewayEvent::JournalFault { .. }
+            GatewayEvent::Fire { .. } | GatewayEvent::JournalFault { .. } | GatewayEvent::Lockdown { .. }
         ),
         Event::Account(..)
         | Event::Call(_)

@@ -254,6 +254,58 @@ fn an_emptied_run_folder_costs_a_guard_and_no_door() {
 }
 
 #[test]
+fn a_lockdown_outlives_a_gateway_that_is_killed_and_keeps_nobody_in() {
+    const REFUSED: &str = "lockdown: the whole site is locked down";
+    let mut house = House::start();
+    house.rewrite(
+        "[inputs.front-bell.virtual]",
+        "[inputs.front-bell.virtual]\n[inputs.panic.virtual]",
+    );
+    house.rewrite("id = \"hazards\"", "id = \"hazards\"\nlockdown-input = \"panic\"");
+    house.reload("the new site file is in force");
+    let told = |house: &House, text: &str, times: usize| {
+        let end = std::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            let journal = std::process::Command::new(env!("CARGO_BIN_EXE_doorline"))
+                .args(["journal", "--state"])
+                .arg(house.path("state"))
+                .args(["tail", "-n", "200"])
+                .output()
+                .expect("it runs");
+            if String::from_utf8_lossy(&journal.stdout).matches(text).count() >= times {
+                return;
+            }
+            assert!(std::time::Instant::now() < end, "{text}\n{}", house.story());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let ask = |house: &House, request: serde_json::Value| {
+        let mut control = house.connect();
+        control.send(&request);
+        assert!(control.answer().contains("ok"), "{}", house.story());
+    };
+    let card = || json!({ "act": "card", "reader": "front-reader", "card": "26:123,04567" });
+    ask(
+        &house,
+        json!({ "act": "input", "input": "panic", "active": true }),
+    );
+    told(&house, "gateway.lockdown", 1);
+    ask(
+        &house,
+        json!({ "act": "input", "input": "panic", "active": false }),
+    );
+    ask(&house, card());
+    told(&house, REFUSED, 1);
+    house.signal(Signal::KILL);
+    house.start_again();
+    ask(&house, card());
+    told(&house, REFUSED, 2);
+    assert_eq!(house.times_on(), 0, "{}", house.story());
+    house.open_by_exit();
+    house.rest();
+}
+
+#[test]
 fn an_upgrade_under_a_running_gateway_costs_no_door() {
     let dir = tempfile::tempdir().expect("a folder");
     let program = dir.path().join("doorline");

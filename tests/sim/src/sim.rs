@@ -205,11 +205,13 @@ impl Sim {
     /// The gateway dies and starts again: phones hang up, the guard lets go, command ids come from the journal.
     pub fn restart(&mut self) {
         let seen = self.seen_ids();
+        let lockdowns = self.site.export_lockdowns();
         self.guard.forget();
         self.scheduled.clear();
         self.offered.clear();
         self.site = site(&self.params, self.generation, self.now, self.sequence);
         self.site.restore_ids(seen, self.now, wall(self.now));
+        self.site.restore_lockdowns(lockdowns);
         self.settle();
     }
 

@@ -6,7 +6,7 @@ mod cards;
 mod codes;
 mod people;
 
-use gateway_core::{CredentialId, Factor, InputId, Instant, Origin, Peer, PersonId, Subject};
+use gateway_core::{CredentialId, DoorId, Factor, InputId, Instant, Origin, Peer, PersonId, Subject};
 
 use crate::access::Access;
 use crate::decision::Reason;
@@ -102,9 +102,37 @@ impl Access {
                 DigitsFrom::Caller(peer) => contact(peer),
             },
         };
-        if let Some(reason) = unfit(context, door).or_else(|| self.stale(now, request)) {
+        if let Some(reason) = unfit(context, door) {
             return Verdict::refused(subject, reason);
         }
+        let verdict = match self.stale(now, request) {
+            Some(reason) => Verdict::refused(subject, reason),
+            None => self.credential(moment, door, request, subject),
+        };
+        self.restrained(request.door(), verdict)
+    }
+
+    /// Under a lockdown everybody is refused alike, and nobody's try counts; an interlock keeps out who would be let
+    /// in. Who it was is told in both cases.
+    fn restrained(&self, door: &DoorId, verdict: Verdict) -> Verdict {
+        if let Some(reason) = self.locked_down(door) {
+            let (Ok(Allowed { subject, .. }) | Err(Refused { subject, .. })) = verdict.result;
+            return Verdict::refused(subject, reason);
+        }
+        match (verdict.result, self.interlocked(door)) {
+            (Ok(Allowed { subject, .. }), Some(reason)) => Verdict::refused(subject, reason),
+            (result, _) => Verdict { result, ..verdict },
+        }
+    }
+
+    /// What the credential, number or login is good for.
+    fn credential(
+        &self,
+        moment: Moment<'_>,
+        door: &DoorPolicy,
+        request: &Request,
+        subject: Subject,
+    ) -> Verdict {
         match request {
             Request::Rex { input, .. } => exit(door, input),
             Request::Fire { .. } => self.fire(),

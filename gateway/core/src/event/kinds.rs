@@ -2,7 +2,7 @@
 
 use crate::command::{CommandId, Refusal};
 use crate::event::record::{ReadError, field};
-use crate::ids::{ButtonId, LegId};
+use crate::ids::{ButtonId, DoorGroupId, LegId};
 use crate::leg::{Cause, DigitVia};
 use crate::signal::Misread;
 use crate::subject::{Factor, Subject};
@@ -229,7 +229,7 @@ events! {
         OpenedByPanel = "opened-by-panel" {},
         /// The output rests again.
         Relocked = "relocked" {
-            /// `time`, `on-open`, `on-close`, `guard`, `config`.
+            /// `time`, `on-open`, `on-close`, `lockdown`, `guard`, `config`.
             why: String,
         },
         /// A REX that only shunts the forced-open alarm was used.
@@ -296,6 +296,15 @@ events! {
             text: String,
             /// Usable?
             up: bool,
+        },
+        /// Doors are locked down from here on, or no longer.
+        Lockdown = "lockdown" {
+            /// Nobody is let in?
+            active: bool,
+            /// Which group of doors; none is the whole site.
+            group: Option<DoorGroupId>,
+            /// Who began or ended it.
+            subject: Subject,
         },
         /// The main loop stood still; remote input of that time was dropped.
         LoopGap = "loop-gap" {

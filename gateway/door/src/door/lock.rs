@@ -25,6 +25,8 @@ const MAX_LEASES: usize = 16;
 pub(super) struct Pulse {
     pub(super) began: Instant,
     pub(super) end: Instant,
+    /// Made or joined by an exit or by fire: a lockdown does not end it.
+    egress: bool,
     /// Made or joined by fire: it is not shortened by the contact.
     fire: bool,
     pub(super) opened: bool,
@@ -75,6 +77,9 @@ impl Door {
             event,
             ring: parts.ring,
         });
+        if let Some(pulse) = self.pulse.as_mut().filter(|_| verdict.is_ok()) {
+            pulse.egress |= is_egress(parts.factor);
+        }
         if verdict == Ok(None) {
             // Followers of a pulse do not take its story over from the ring that began it.
             if self.running().is_none() || self.ring.is_none() {
@@ -169,6 +174,7 @@ impl Door {
                 let end = now + strike;
                 self.pulse = Some(Pulse {
                     began: now,
+                    egress: is_egress(parts.factor),
                     end,
                     fire,
                     opened: self.contact == Contact::Open,
@@ -197,7 +203,7 @@ impl Door {
                 };
                 if !self.coil_on {
                     // Nothing was pressed, so no gate moves for it.
-                    self.moves_until = now;
+                    self.moves_until = Instant::ZERO;
                 }
                 self.ask_again(now, lease.egress);
                 self.after_lease();
@@ -347,6 +353,13 @@ impl Door {
     pub(super) fn release_early(&mut self, now: Instant, why: &'static str) {
         if self.running().is_some_and(|pulse| !pulse.fire) {
             self.release(now, why);
+        }
+    }
+
+    /// Whoever was let in comes too late; who wants out does not.
+    pub(super) fn release_entry(&mut self, now: Instant) {
+        if self.running().is_some_and(|pulse| !pulse.egress) {
+            self.release(now, "lockdown");
         }
     }
 

@@ -7,9 +7,10 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use gateway_access::Standing;
 use gateway_core::{ContactState, DoorEvent, InputId, Instant, LockState, RingId};
 
-use crate::io::{Input, Mode, ModeRefused, Output};
+use crate::io::{Input, Output};
 use crate::params::{DoorParams, LockOwner, ParamsError};
 pub use lock::{JOIN, RELEASE_LIMIT};
 use lock::{Lease, Pulse, Retry};
@@ -125,17 +126,6 @@ impl Door {
         self.leave(output);
     }
 
-    /// Asks for a mode.
-    ///
-    /// # Errors
-    /// [`ModeRefused`] for every mode but [`Mode::Normal`].
-    pub const fn set_mode(&mut self, mode: Mode) -> Result<(), ModeRefused> {
-        match mode {
-            Mode::Normal => Ok(()),
-            Mode::HoldOpen | Mode::Interlock | Mode::Lockdown => Err(ModeRefused { mode }),
-        }
-    }
-
     /// Takes an input.
     pub fn handle_input(&mut self, now: Instant, input: Input) {
         // What is due comes first, whatever order the driver calls in.
@@ -144,6 +134,7 @@ impl Door {
             Input::Contact(edge) => self.on_contact(now, edge),
             Input::Granted(grant) => self.on_grant(now, grant),
             Input::Guard(report) => self.on_guard(now, report),
+            Input::LockDown => self.release_entry(now),
             Input::OpenedByPanel => {
                 self.shunt(now);
                 self.event(DoorEvent::OpenedByPanel {});
@@ -170,6 +161,9 @@ impl Door {
                 self.ring = None;
             }
         }
+        if now >= self.moves_until {
+            self.moves_until = Instant::ZERO;
+        }
         self.retry_egress(now);
     }
 
@@ -190,7 +184,11 @@ impl Door {
             Held::Waits(end) => Some(end),
             Held::Off | Held::Reported => None,
         };
-        [pulse, held, retry, self.shunt_until].into_iter().flatten().min()
+        let moves = (self.moves_until != Instant::ZERO).then_some(self.moves_until);
+        [pulse, held, retry, self.shunt_until, moves]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// What the contact says.
@@ -210,6 +208,24 @@ impl Door {
             LockOwner::Panel => LockState::Unknown,
             LockOwner::Gateway if self.coil_on => LockState::Unlocked,
             LockOwner::Gateway => LockState::Locked,
+        }
+    }
+
+    /// Where the door stands, for an interlock with others. It changes only with an input or a timeout.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let opening = self.pulse.is_some()
+            || self.coil_on
+            || !self.leases.is_empty()
+            || self.retry.as_ref().is_some_and(|retry| retry.at.is_some())
+            || self.moves_until != Instant::ZERO
+            || !self.rex_down.is_empty()
+            || self.shunt_until.is_some();
+        match self.contact {
+            Contact::Open => Standing::Open,
+            Contact::Closed | Contact::Unknown if opening => Standing::Opening,
+            Contact::Closed => Standing::AtRest,
+            Contact::Unknown => Standing::Unknown,
         }
     }
 

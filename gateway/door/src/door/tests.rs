@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_access::{Access, Context, Decision, DoorPolicy, Grant, Policy, Request, RexKind};
+use gateway_access::{Access, Context, Decision, DoorPolicy, Grant, Policy, Request, RexKind, Standing};
 use gateway_core::{
     ContactState, DoorEvent, DoorId, Edge, Factor, InputId, Instant, LockState, Origin, OutputId, RingId,
     Subject,
@@ -10,8 +10,8 @@ use gateway_core::{
 
 use super::{Door, JOIN};
 use crate::{
-    DoorParams, Duty, GuardReport, Input, LockKind, LockOwner, MAX_PULSE, Mode, Output, ParamsError,
-    ReleaseCause, Relock,
+    DoorParams, Duty, GuardReport, Input, LockKind, LockOwner, MAX_PULSE, Output, ParamsError, ReleaseCause,
+    Relock,
 };
 
 const T0: Instant = Instant::from_nanos(5_000_000_000_000);
@@ -699,13 +699,77 @@ fn tamper_is_told_at_each_change_and_at_the_first_reading() {
 }
 
 #[test]
-fn what_is_not_built_is_refused_by_name() {
-    let mut door = Door::new(strike()).expect("good parameters");
-    assert!(door.set_mode(Mode::Normal).is_ok());
-    for mode in [Mode::HoldOpen, Mode::Interlock, Mode::Lockdown] {
-        let text = door.set_mode(mode).expect_err("reserved").to_string();
-        assert!(text.contains(&format!("{mode:?}")), "{text}");
+fn a_lockdown_ends_the_pulse_of_who_comes_in_and_not_that_of_who_leaves() {
+    let mut rig = Rig::new(strike());
+    rig.open();
+    rig.wait(500);
+    let ended = rig.input(Input::LockDown);
+    assert!(ended.contains("RELEASE"), "{ended}");
+    rig.wait(5_000);
+    rig.rex(false, RexKind::Unlock);
+    for first_in in [true, false] {
+        if first_in {
+            rig.open();
+        }
+        rig.wait(100);
+        let exit = rig.rex(true, RexKind::Unlock);
+        assert!(exit.contains("OPERATE"), "{exit}");
+        rig.wait(100);
+        assert_eq!(rig.input(Input::LockDown), "");
+        rig.wait(10_000);
+        rig.rex(false, RexKind::Unlock);
     }
+}
+
+#[test]
+fn a_door_stands_at_rest_only_when_it_is_shut_and_nobody_is_about_to_open_it() {
+    let params = DoorParams {
+        contact: true,
+        ..strike()
+    };
+    let mut rig = Rig::new(params);
+    assert_eq!(rig.door.standing(), Standing::Unknown);
+    rig.first_contact(false);
+    assert_eq!(rig.door.standing(), Standing::AtRest);
+    rig.open();
+    assert_eq!(rig.door.standing(), Standing::Opening);
+    rig.contact(true);
+    assert_eq!(rig.door.standing(), Standing::Open);
+    rig.contact(false);
+    assert_eq!(rig.door.standing(), Standing::Opening);
+    // until the strike fell back, and a hand at the door had its time
+    rig.wait(3_500);
+    assert_eq!(rig.door.standing(), Standing::Opening);
+    rig.wait(1_000);
+    assert_eq!(rig.door.standing(), Standing::AtRest);
+    rig.rex(false, RexKind::ShuntOnly);
+    rig.rex(true, RexKind::ShuntOnly);
+    assert_eq!(rig.door.standing(), Standing::Opening);
+    rig.rex(false, RexKind::ShuntOnly);
+    rig.wait(5_000);
+    assert_eq!(rig.door.standing(), Standing::AtRest);
+}
+
+#[test]
+fn a_gate_stands_at_rest_when_it_no_longer_moves() {
+    let params = DoorParams {
+        contact: true,
+        lock: LockKind::GateOpen,
+        strike: Duration::from_secs(1),
+        travel: Duration::from_secs(20),
+        ..strike()
+    };
+    let mut rig = Rig::new(params);
+    rig.first_contact(false);
+    rig.open();
+    rig.wait(10_000);
+    assert_eq!(rig.door.standing(), Standing::Opening);
+    rig.wait(10_000);
+    assert_eq!(rig.door.standing(), Standing::AtRest);
+}
+
+#[test]
+fn what_makes_no_door_is_refused_by_name() {
     let bad = |params: DoorParams| Door::new(params).expect_err("refused");
     assert_eq!(
         bad(DoorParams {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use gateway_bus::BusCore;
 use gateway_core::{
-    ButtonId, CallView, Clock, Command, CommandReply, CommandRequest, ContactState, DoorEvent, DoorId,
-    DoorView, Envelope, Event, Fault, Instant, LineId, LockState, PanelEvent, PanelId, PanelView, Refusal,
-    RingId, Seq, SiteId, SiteView, Timestamp,
+    ButtonId, CallView, Clock, Command, CommandReply, CommandRequest, ContactState, DoorEvent, DoorGroupId,
+    DoorId, DoorView, Envelope, Event, Fault, GatewayEvent, Instant, LineId, LockState, LockdownView,
+    PanelEvent, PanelId, PanelView, Refusal, RingId, Seq, SiteId, SiteView, Subject, Timestamp,
 };
 use gateway_store::{Store, Ticket};
 use tokio::sync::{mpsc, oneshot};
@@ -73,6 +73,7 @@ fn door(id: &str, name: &str, available: bool) -> DoorView {
         held_open: false,
         id: DoorId::new(id).expect("a name"),
         lock: LockState::Locked,
+        lockdown: false,
         name: name.into(),
         owned: true,
         pulse_until: None,
@@ -90,6 +91,14 @@ pub(crate) fn site() -> SiteView {
         ],
         generation: 1,
         instance: "test".into(),
+        lockdowns: vec![LockdownView {
+            active: false,
+            doors: ["front", "garage"]
+                .map(|id| DoorId::new(id).expect("a name"))
+                .into(),
+            group: None,
+            name: "12 rue des Lilas".into(),
+        }],
         name: "12 rue des Lilas".into(),
         panels: vec![PanelView {
             buttons: vec![(ButtonId::new("bell").expect("a name"), "Bell".into())],
@@ -161,6 +170,25 @@ impl FakeCore {
         self.bus.view.send_replace(Arc::new(view));
     }
 
+    async fn lockdown(&self, subject: Subject, group: Option<DoorGroupId>, active: bool) -> CommandReply {
+        let event = GatewayEvent::Lockdown {
+            active,
+            group: group.clone(),
+            subject,
+        };
+        let ticket = self.append(Event::Gateway(event), None);
+        self.show(ticket.seq(), |view| {
+            for lockdown in view.lockdowns.iter_mut().filter(|l| l.group == group) {
+                lockdown.active = active;
+                for door in view.doors.iter_mut().filter(|d| lockdown.doors.contains(&d.id)) {
+                    door.lockdown = active;
+                    door.available = !active;
+                }
+            }
+        });
+        self.accepted(ticket, None).await
+    }
+
     async fn accepted(&self, ticket: Ticket, ring: Option<RingId>) -> CommandReply {
         let seq = ticket.durable().await.expect("durable");
         CommandReply::Accepted { ring, seq }
@@ -230,6 +258,8 @@ impl FakeCore {
                 });
                 self.accepted(ticket, Some(ring)).await
             }
+            Command::EndLockdown { group } => self.lockdown(request.origin.subject, group, false).await,
+            Command::Lockdown { group } => self.lockdown(request.origin.subject, group, true).await,
             Command::Unread { reason, text, .. } => refused(reason, &text),
         }
     }

@@ -7,8 +7,8 @@ mod whole;
 use std::time::Duration;
 
 use gateway_core::{
-    AccountId, AccountState, AccountView, ButtonId, ContactState, DoorId, DoorView, Fault, LineId, LineState,
-    LineView, LockState, PanelId, PanelView, Seq, SiteId, SiteView,
+    AccountId, AccountState, AccountView, ButtonId, ContactState, DoorGroupId, DoorId, DoorView, Fault,
+    LineId, LineState, LineView, LockState, LockdownView, PanelId, PanelView, Seq, SiteId, SiteView,
 };
 
 use crate::{DiscoveryFormat, MqttDiscovery, MqttParams};
@@ -57,6 +57,7 @@ pub(crate) fn view() -> SiteView {
                 held_open: false,
                 id: front.clone(),
                 lock: LockState::Locked,
+                lockdown: false,
                 name: "Main entrance".into(),
                 owned: true,
                 pulse_until: None,
@@ -70,6 +71,7 @@ pub(crate) fn view() -> SiteView {
                 held_open: false,
                 id: DoorId::new("yard").expect("a name"),
                 lock: LockState::Unknown,
+                lockdown: true,
                 name: "Yard".into(),
                 owned: false,
                 pulse_until: None,
@@ -87,6 +89,20 @@ pub(crate) fn view() -> SiteView {
             id: riser.clone(),
             state: LineState::Idle,
         }],
+        lockdowns: vec![
+            LockdownView {
+                active: false,
+                doors: vec![front.clone()],
+                group: None,
+                name: "12 rue des Lilas".into(),
+            },
+            LockdownView {
+                active: true,
+                doors: vec![DoorId::new("yard").expect("a name")],
+                group: Some(DoorGroupId::new("street").expect("a name")),
+                name: "Street side".into(),
+            },
+        ],
         name: "12 rue des Lilas".into(),
         panels: vec![PanelView {
             buttons: vec![(ButtonId::new("bell").expect("a name"), "Bell".into())],

@@ -217,9 +217,11 @@ impl FakeCore {
             while let Some(asked) = commands.recv().await {
                 let refusal = match &asked.request.command {
                     Command::Unread { reason, .. } => Some(*reason),
-                    Command::HangUp { .. } | Command::Open { .. } | Command::Press { .. } => {
-                        judge(&mut seen, &asked.request)
-                    }
+                    Command::EndLockdown { .. }
+                    | Command::HangUp { .. }
+                    | Command::Lockdown { .. }
+                    | Command::Open { .. }
+                    | Command::Press { .. } => judge(&mut seen, &asked.request),
                 };
                 let request = asked.request;
                 let (id, subject) = (request.id.to_string(), request.origin.subject);
@@ -300,7 +302,9 @@ fn judge(seen: &mut BTreeSet<String>, request: &CommandRequest) -> Option<Refusa
     } else {
         match &request.command {
             Command::Open { door } if door.as_str() == "front" => None,
-            Command::HangUp { .. }
+            Command::EndLockdown { .. }
+            | Command::HangUp { .. }
+            | Command::Lockdown { .. }
             | Command::Open { .. }
             | Command::Press { .. }
             | Command::Unread { .. } => Some(Refusal::Unknown),

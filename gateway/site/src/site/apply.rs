@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gateway_access::{CallerPattern, Card, Code, CodeFrom, DoorPolicy, Limits, Policy, ReaderPolicy};
+use gateway_access::{
+    CallerPattern, Card, Code, CodeFrom, DoorGroup, DoorPolicy, Limits, Policy, ReaderPolicy,
+};
 use gateway_core::{Cause, DoorId, Edge, InputId, LineId, OutputId, PanelId, RingId, Secret};
 use gateway_door::{Door, Input as DoorInput};
 use gateway_line::Line;
@@ -22,6 +24,7 @@ impl Site {
         self.roles = roles(&self.params);
         self.access.apply(policy(&self.params, self.index_key));
         self.configure_doors(now, &old, generation, &mut plan);
+        self.configure_lockdowns(now);
         self.configure_lines(now, &old, &mut plan);
         self.configure_panels(now, &old, &mut plan);
         self.accounts
@@ -70,6 +73,7 @@ impl Site {
             }
             self.drain_door(now, &id, false);
             self.doors.remove(&id);
+            self.access.forget_standing(&id);
         }
         let doors: Vec<(DoorId, DoorParams)> = self
             .params
@@ -98,6 +102,7 @@ impl Site {
             if !built {
                 // `check` refuses such a door; if one comes this far, it does not open.
                 self.doors.remove(&id);
+                self.access.forget_standing(&id);
                 if let Some(output) = params.output.clone().filter(|_| before.is_some()) {
                     self.out.push_back(Output::ReleaseOutput(output));
                 }
@@ -270,9 +275,14 @@ pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
         let card_alone = reader.card_alone.clone();
         (id.clone(), ReaderPolicy { card_alone })
     });
+    let door_groups = params.door_groups.iter().map(|(id, group)| {
+        let (doors, interlock) = (group.doors.clone(), group.interlock);
+        (id.clone(), DoorGroup { doors, interlock })
+    });
     Policy {
         cards: cards.collect(),
         codes: codes.collect(),
+        door_groups: door_groups.collect(),
         doors: doors.collect(),
         fire: params.fire_input.clone(),
         groups: params.groups.clone(),
@@ -306,6 +316,14 @@ fn roles(params: &SiteParams) -> BTreeMap<InputId, Vec<Role>> {
     }
     if let Some(input) = &params.fire_input {
         role(input, Role::Fire);
+    }
+    if let Some(input) = &params.lockdown_input {
+        role(input, Role::Lockdown(None));
+    }
+    for (group, p) in &params.door_groups {
+        if let Some(input) = &p.lockdown_input {
+            role(input, Role::Lockdown(Some(group.clone())));
+        }
     }
     roles
 }

@@ -38,7 +38,11 @@ impl Site {
         let done = match request.command {
             // never a command: its id was not used up, and why it was refused is known
             Command::Unread { reason, text, .. } => Err((reason, text)),
-            Command::HangUp { .. } | Command::Open { .. } | Command::Press { .. } => self
+            Command::EndLockdown { .. }
+            | Command::HangUp { .. }
+            | Command::Lockdown { .. }
+            | Command::Open { .. }
+            | Command::Press { .. } => self
                 .judge(now, &request)
                 .and_then(|()| self.carry_out(now, request)),
         };
@@ -98,7 +102,10 @@ impl Site {
             let text = "the gateway starts; try again in a moment".to_owned();
             return Err((Refusal::NotReady, text));
         }
-        if let Err(text) = &self.journal {
+        // What shuts doors is done without a journal, too; only the answer says that it is not kept.
+        if let Err(text) = &self.journal
+            && !matches!(request.command, Command::Lockdown { .. })
+        {
             return Err((Refusal::Fault, format!("the journal cannot be written: {text}")));
         }
         Ok(())
@@ -106,6 +113,12 @@ impl Site {
 
     fn carry_out(&mut self, now: Now, request: CommandRequest) -> Done {
         match request.command {
+            Command::EndLockdown { group } => self
+                .command_lockdown(now, group, false, request.origin.subject)
+                .map(|()| None),
+            Command::Lockdown { group } => self
+                .command_lockdown(now, group, true, request.origin.subject)
+                .map(|()| None),
             Command::HangUp { ring } => {
                 if self.live_calls().contains_key(&ring) {
                     self.cancel(now, ring, Cause::Released);

@@ -124,6 +124,9 @@ impl Site {
                 }
             }
         }
+        if let Some(machine) = self.doors.get(door) {
+            self.access.set_standing(door, machine.standing());
+        }
         for request in exits {
             // A refusal stands in the journal; nobody waits for an answer.
             let _ = self.open(now, request, injected);

@@ -6,6 +6,7 @@ mod commands;
 mod doors;
 mod explain;
 mod lines;
+mod lockdown;
 mod pins;
 mod signals;
 mod uses;
@@ -17,8 +18,8 @@ use std::time::Duration;
 
 use gateway_access::{Access, Context, DigitCollector, Directory, LockOut, RightOf};
 use gateway_core::{
-    AccountId, AccountState, ButtonId, Cause, DeviceId, DoorId, Envelope, Event, GatewayEvent, InputId,
-    Instant, LegEvent, LineId, OutputId, PanelId, PortEvent, ReaderId, RingId, SiteView, Timestamp,
+    AccountId, AccountState, ButtonId, Cause, DeviceId, DoorGroupId, DoorId, Envelope, Event, GatewayEvent,
+    InputId, Instant, LegEvent, LineId, OutputId, PanelId, PortEvent, ReaderId, RingId, SiteView, Timestamp,
 };
 use gateway_door::Door;
 use gateway_line::Line;
@@ -57,6 +58,8 @@ enum Role {
     Button(PanelId, ButtonId),
     Contact(DoorId),
     Fire,
+    /// `None` is the whole site.
+    Lockdown(Option<DoorGroupId>),
     Rex(DoorId, gateway_access::RexKind),
     Tamper(DoorId),
 }
@@ -109,6 +112,7 @@ pub struct Site {
     keypads: BTreeMap<ReaderId, DigitCollector>,
     levels: Levels,
     lines: BTreeMap<LineId, LineUnit>,
+    lockdowns_revision: u64,
     /// Outputs that are another wire to the guard.
     miswired: BTreeSet<OutputId>,
     news: News,
@@ -160,6 +164,7 @@ impl Site {
             keypads: BTreeMap::new(),
             levels: Levels::default(),
             lines: BTreeMap::new(),
+            lockdowns_revision: 0,
             miswired: BTreeSet::new(),
             news: News::new(now),
             next_leg: 0,

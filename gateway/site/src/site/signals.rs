@@ -137,6 +137,7 @@ impl Site {
                     self.door_input(now, &door, input, change.simulated);
                 }
                 Role::Fire => self.fire_changed(now, change),
+                Role::Lockdown(group) => self.lockdown_changed(now, group, input, change),
                 Role::Rex(door, kind) => {
                     let input = DoorInput::Rex {
                         edge: change.edge(),

@@ -34,6 +34,7 @@ impl Site {
                     state: unit.line.state(),
                 })
                 .collect(),
+            lockdowns: self.lockdown_views(),
             name: self.params.name.clone(),
             panels: self.panel_views(),
             seq: Seq(0),
@@ -91,6 +92,7 @@ impl Site {
                 && self.ready
                 && !self.stopping
                 && self.guard.is_ok()
+                && self.access.lockdown_of(id).is_none()
                 && params.output.as_ref().is_none_or(|o| !self.miswired.contains(o)),
             contact: door.map_or(ContactState::Unknown, |d| d.contact()),
             forced: door.is_some_and(|d| d.is_forced()),
@@ -99,6 +101,7 @@ impl Site {
             lock: door
                 .filter(|_| has_output)
                 .map_or(LockState::Unknown, |d| d.lock()),
+            lockdown: self.access.lockdown_of(id).is_some(),
             name: params.name.clone(),
             owned: has_output && params.owner == LockOwner::Gateway,
             pulse_until: door.and_then(|d| d.pulse_until()),

@@ -23,6 +23,12 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
         cards: map(&config.cards, card),
         codes: map(&config.codes, code),
         command_ttl: mqtt.map_or(Duration::from_secs(10), |m| m.command_ttl),
+        door_groups: map(&config.door_groups, |g| site::DoorGroupParams {
+            doors: g.doors.iter().cloned().collect(),
+            interlock: g.interlock,
+            lockdown_input: g.lockdown_input.clone(),
+            name: g.name.clone(),
+        }),
         doors: map(&config.doors, door),
         fire_input: config.site.fire_input.clone(),
         groups: map(&config.groups, |g| site::Group {
@@ -42,6 +48,7 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
         instance: instance.to_owned(),
         lines: map(&config.lines, line),
         lists: map(&config.lists, |l| list(config, l)),
+        lockdown_input: config.site.lockdown_input.clone(),
         name: config.site.name.clone(),
         outputs: map(&config.outputs, |o| site::OutputParams {
             simulated: o.driver.is_virtual(),

@@ -16,7 +16,8 @@ use gateway_core::{
     Instant, LegCommand, LegEvent, LegId, Origin, Peer, Record, Signal, SignalKind, Subject, Timestamp,
 };
 use gateway_site::{
-    GuardReport, Input, Output, ReleaseCause, RexKind, RexParams, SeenId, Site, SiteParams, card_frame,
+    DoorGroupParams, GuardReport, Input, Output, ReleaseCause, RexKind, RexParams, SeenId, Site, SiteParams,
+    card_frame,
 };
 use model::Model;
 use proptest::prelude::*;
@@ -189,7 +190,10 @@ impl World<'_> {
                         reports.extend(self.guard.operate(self.now, grant, pulse));
                     }
                 }
-                Output::Record(envelope) => self.records.push(envelope),
+                Output::Record(envelope) => {
+                    self.model.told(&envelope.event);
+                    self.records.push(envelope);
+                }
                 Output::ReleaseOutput(output) => {
                     reports.extend(self.guard.release(&output, ReleaseCause::Asked));
                 }
@@ -427,7 +431,9 @@ impl World<'_> {
         self.guard.forget();
         self.grants.clear();
         self.fails = false;
+        let lockdowns = self.site.export_lockdowns();
         self.site = start(&self.params, self.generation, self.now);
+        self.site.restore_lockdowns(lockdowns);
         let seen = self
             .records
             .iter()
@@ -459,6 +465,14 @@ impl World<'_> {
             4 => Command::Press {
                 button: id("bell"),
                 panel: id("main"),
+            },
+            6 => Command::Lockdown { group: None },
+            7 => Command::Lockdown {
+                group: Some(id("street")),
+            },
+            8..=10 => Command::EndLockdown { group: None },
+            11..=13 => Command::EndLockdown {
+                group: Some(id("street")),
             },
             _ => {
                 let calls = self.site.view().calls;
@@ -521,10 +535,21 @@ fn run(base: &SiteParams, seed: u64) -> Seen {
     seen.into_inner()
 }
 
+/// With a group of doors that can be locked down.
+fn grouped(mut site: SiteParams) -> SiteParams {
+    let street = DoorGroupParams {
+        doors: [id("front")].into(),
+        name: "Street side".into(),
+        ..DoorGroupParams::default()
+    };
+    site.door_groups = [(id("street"), street)].into();
+    site
+}
+
 #[test]
 fn nothing_opens_by_itself_and_every_exit_opens() {
-    let mut seen = run(&first_door(), 1);
-    for (factor, n) in run(&three_phones(), 2) {
+    let mut seen = run(&grouped(first_door()), 1);
+    for (factor, n) in run(&grouped(three_phones()), 2) {
         *seen.entry(factor).or_default() += n;
     }
     for factor in [

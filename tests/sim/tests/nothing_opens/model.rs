@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use gateway_access::GrantParts;
 use gateway_core::{
-    Command, CommandRequest, DigitVia, DoorId, Factor, InputId, Instant, LegCommand, LegEvent, LegId, LineId,
-    LineSignal, PanelId, Peer, ReaderId, RingId, Signal, SignalKind, Subject,
+    Command, CommandRequest, DigitVia, DoorGroupId, DoorId, Event, Factor, GatewayEvent, InputId, Instant,
+    LegCommand, LegEvent, LegId, LineId, LineSignal, PanelId, Peer, ReaderId, RingId, Signal, SignalKind, Subject,
 };
 use gateway_site::{GuardReport, Input, PanelParams, SiteParams};
 use sim::{id, ms, secs, wall};
@@ -63,6 +63,8 @@ pub(crate) struct Model {
     /// Inputs whose last edge to active was old news.
     late: BTreeSet<InputId>,
     legs: BTreeMap<LegId, Leg>,
+    /// What the journal says is locked down; `None` is the whole site.
+    lockdowns: BTreeSet<Option<DoorGroupId>>,
     params: SiteParams,
     /// A new ring may begin in this step; true if it is an injected one.
     press: Option<bool>,
@@ -88,6 +90,7 @@ impl Model {
             keys: BTreeMap::new(),
             late: BTreeSet::new(),
             legs: BTreeMap::new(),
+            lockdowns: BTreeSet::new(),
             params,
             press: None,
             ready: false,
@@ -99,11 +102,13 @@ impl Model {
         }
     }
 
-    /// A new life: only the ids of commands outlive the old one.
+    /// A new life: only the ids of commands and the lockdowns outlive the old one.
     pub(crate) fn restart(&mut self, now: Instant) {
         let ids = std::mem::take(&mut self.ids);
+        let lockdowns = std::mem::take(&mut self.lockdowns);
         *self = Self {
             ids,
+            lockdowns,
             ..Self::new(self.params.clone(), now)
         };
     }
@@ -281,12 +286,36 @@ impl Model {
         }
     }
 
+    /// Reads what the gateway records.
+    pub(crate) fn told(&mut self, event: &Event) {
+        if let Event::Gateway(GatewayEvent::Lockdown { active, group, .. }) = event {
+            if *active {
+                self.lockdowns.insert(group.clone());
+            } else {
+                self.lockdowns.remove(group);
+            }
+        }
+    }
+
+    fn is_locked_down(&self, door: &DoorId) -> bool {
+        self.lockdowns.iter().any(|group| match group {
+            None => true,
+            Some(group) => {
+                let named = self.params.door_groups.get(group);
+                named.is_some_and(|named| named.doors.contains(door))
+            }
+        })
+    }
+
     /// Explains an opening, using its cause up.
     ///
     /// # Errors
     /// If it has none.
     pub(crate) fn explain(&mut self, grant: &GrantParts) -> Result<(), String> {
         self.must.remove(&grant.door);
+        if !matches!(grant.factor, Factor::Fire | Factor::Rex) && self.is_locked_down(&grant.door) {
+            return Err(format!("{grant:?} under a lockdown"));
+        }
         let cause = self
             .causes
             .iter()
@@ -330,7 +359,10 @@ impl Model {
             return;
         }
         match &request.command {
-            Command::HangUp { .. } | Command::Unread { .. } => {}
+            Command::EndLockdown { .. }
+            | Command::HangUp { .. }
+            | Command::Lockdown { .. }
+            | Command::Unread { .. } => {}
             Command::Open { door } => self.cause(now, request.origin.factor, door.clone(), false),
             Command::Press { .. } => self.press = Some(true),
         }

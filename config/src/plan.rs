@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use gateway_core::{
-    AccountId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId, LineId, ListId,
-    OutputId, PanelId, ReaderId, ScheduleId,
+    AccountId, AreaId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId, LineId,
+    ListId, OutputId, PanelId, ReaderId, ScheduleId,
 };
 
 use crate::describe::Apply;
@@ -19,6 +19,8 @@ pub enum Component {
     Account(AccountId),
     /// Name and hellos on the network.
     Announce,
+    /// An area.
+    Area(AreaId),
     /// A card.
     Card(CredentialId),
     /// A card format.
@@ -76,6 +78,7 @@ impl fmt::Display for Component {
         match self {
             Self::Account(id) => write!(f, "accounts.{id}"),
             Self::Announce => f.write_str("announce"),
+            Self::Area(id) => write!(f, "areas.{id}"),
             Self::Card(id) => write!(f, "cards.{id}"),
             Self::CardFormat(id) => write!(f, "card-formats.{id}"),
             Self::Code(id) => write!(f, "codes.{id}"),
@@ -231,6 +234,7 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
         &new.card_formats,
         Component::CardFormat,
     );
+    each(&mut steps, &old.areas, &new.areas, Component::Area);
     each(&mut steps, &old.readers, &new.readers, Component::Reader);
     steps.push(compare(Component::Sip, Some(&old.sip), Some(&new.sip)));
     each(&mut steps, &old.accounts, &new.accounts, Component::Account);
@@ -333,7 +337,8 @@ fn compare<T: Record + PartialEq>(component: Component, old: Option<&T>, new: Op
 /// What is only data comes and goes without a stop or start.
 const fn appearing(component: &Component) -> Effect {
     match component {
-        Component::Card(_)
+        Component::Area(_)
+        | Component::Card(_)
         | Component::Code(_)
         | Component::DoorGroup(_)
         | Component::Group(_)
@@ -367,6 +372,7 @@ const fn appearing(component: &Component) -> Effect {
 const fn ends(component: &Component) -> &'static str {
     match component {
         Component::Account(_) => "its calls end and it is unregistered",
+        Component::Area(_) => "nobody is refused for being in it already",
         Component::Announce => "neighbours forget the gateway",
         Component::Card(_) | Component::Code(_) => "it opens nothing from here on",
         Component::CardFormat(_) => "readers that take it are stopped",
@@ -441,6 +447,7 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
                 line(new).or_else(|| line(old)).map(Component::Line)
             }
             Component::Announce
+            | Component::Area(_)
             | Component::Card(_)
             | Component::CardFormat(_)
             | Component::Code(_)

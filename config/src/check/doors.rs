@@ -1,5 +1,6 @@
 //! Doors, their locks and contacts.
 
+use gateway_access::When;
 use gateway_core::DoorId;
 
 use super::Check;
@@ -11,6 +12,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     for (id, door) in &check.config.doors {
         lock(check, id, door);
         contact(check, id, door);
+        two_persons(check, id, door);
         callers(check, id, door);
     }
 }
@@ -86,6 +88,32 @@ fn contact(check: &mut Check<'_>, id: &DoorId, door: &Door) {
     if check.is_written(&at) {
         let text = "without a contact nobody can tell that the door is open".to_owned();
         check.warn(FaultKind::Conflict, &at, text, "add: contact = { input = \"…\" }");
+    }
+}
+
+/// Only readers tell persons apart: without one nobody would ever be let in.
+fn two_persons(check: &mut Check<'_>, id: &DoorId, door: &Door) {
+    let at = format!("doors.{id}.two-persons");
+    if door.two_persons == When::Never {
+        let within = format!("doors.{id}.second-within-s");
+        if check.is_written(&within) {
+            let text = "this door never wants two persons".to_owned();
+            check.warn(
+                FaultKind::Conflict,
+                &within,
+                text,
+                "add: two-persons = \"always\"",
+            );
+        }
+    } else if door.readers.is_empty() && !check.is_written(&format!("doors.{id}.readers")) {
+        let text = "the door has no reader at which two persons could show their cards".to_owned();
+        let hint = "add: readers = [\"…\"], or set two-persons = \"never\"";
+        check.fault(FaultKind::Conflict, &at, &[], text, hint);
+    } else if door.lock_owner == LockOwner::Panel {
+        let owner = format!("doors.{id}.lock-owner");
+        let text = "the panel owns this lock and opens it for one person".to_owned();
+        let hint = "allowed with two-persons: lock-owner = \"gateway\"";
+        check.fault(FaultKind::Unsafe, &at, &[&owner], text, hint);
     }
 }
 

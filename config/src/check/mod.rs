@@ -1,5 +1,6 @@
 //! What keys say together: resources claimed twice, doors that could open by accident, calls that cannot work.
 
+mod areas;
 mod boards;
 mod calls;
 mod claims;
@@ -42,6 +43,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     outputs::check(&mut check);
     readers::check(&mut check);
     osdp::check(&mut check);
+    areas::check(&mut check);
     doors::check(&mut check);
     door_groups::check(&mut check);
     codes::check(&mut check);

@@ -7,10 +7,10 @@ use super::boards::{Kmtronic, Modbus, Numato};
 use super::osdp::{KeyFile, OsdpInput, OsdpReader};
 use super::wiegand::WiegandReader;
 use gateway_access::When;
-use gateway_core::FormatId;
+use gateway_core::{AreaId, FormatId};
 
 use crate::describe::{choice, table};
-use crate::rules::{Flag, Path, int, ms, parsed, secs, when, word};
+use crate::rules::{Flag, Path, int, ms, parsed, refer, secs, when, word};
 use crate::value::{Backend, Bias, BootPull, CallIn, Capture, OpenWhen, Playback};
 
 table! {
@@ -219,6 +219,10 @@ table! {
         /// When a card opens alone. At other times, and while the clock is not believed, the PIN of its holder is
         /// typed after it: within 10 s, `#` ends it.
         card_alone: When = "card-alone", when(), or("\"always\""), Live;
+        /// Area in which somebody is who was let in here.
+        into: Option<AreaId> = "into", refer("area"), optional, Live;
+        /// Area that somebody leaves here; without `into` they are outside then. Who leaves is never refused for it.
+        out_of: Option<AreaId> = "out-of", refer("area"), optional, Live;
         one of
         /// What it is.
         driver: ReaderDriver;

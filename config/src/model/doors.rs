@@ -76,6 +76,12 @@ table! {
         readers: Vec<ReaderId> = "readers", list(refer("reader"), 0, 8), or("[]"), Live;
         /// Who may open when they call the door, at most 64; nobody unless listed.
         callers: Vec<Caller> = "callers", list(table(), 0, 64), or("[]"), Live;
+        /// When the door wants two persons: a second one, another, has to show a good credential after the first. Only
+        /// credentials of persons count, so commands, callers and codes that belong to nobody do not open it then.
+        /// While the clock is not believed it wants two, unless this is `never`.
+        two_persons: When = "two-persons", when(), or("\"never\""), Live;
+        /// How long the first of two persons waits for the second, 5 to 120 s.
+        second_within: Duration = "second-within-s", secs(5, 120), or("30"), Live;
         /// Who may open by digits in a call that the door began.
         digits_by: DigitsBy = "digits-by", word(), or("\"list\""), Live;
     }

@@ -2,6 +2,7 @@
 
 mod access;
 mod announce;
+mod areas;
 mod boards;
 mod calls;
 mod devices;
@@ -22,12 +23,13 @@ mod wiegand;
 use std::collections::BTreeMap;
 
 use gateway_core::{
-    AccountId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId, LineId, ListId,
-    OutputId, PanelId, ReaderId, ScheduleId,
+    AccountId, AreaId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId, LineId,
+    ListId, OutputId, PanelId, ReaderId, ScheduleId,
 };
 
 pub use access::{Card, Code, Group};
 pub use announce::Announce;
+pub use areas::Area;
 pub use boards::{Kmtronic, Modbus, Numato};
 pub use calls::{Account, List, Sip, Target};
 pub use devices::{
@@ -71,6 +73,8 @@ table! {
         doors: BTreeMap<DoorId, Door> = "doors", map("door"), or("{}"), Live;
         /// Groups of doors: what is locked down together, or of which one opens at a time.
         door_groups: BTreeMap<DoorGroupId, DoorGroup> = "door-groups", map("door group"), or("{}"), Live;
+        /// Areas of the site that readers lead into.
+        areas: BTreeMap<AreaId, Area> = "areas", map("area"), or("{}"), Live;
         /// Readers of cards and keypads.
         readers: BTreeMap<ReaderId, Reader> = "readers", map("reader"), or("{}"), Restart;
         /// Card formats of this site, beside the published ones.

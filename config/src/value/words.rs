@@ -71,6 +71,16 @@ words! {
 }
 
 words! {
+    /// What is done with somebody who comes into an area without having left it.
+    pub enum AntiPassback {
+        /// They are refused.
+        Hard = "hard",
+        /// They are let in, and the journal has it.
+        Soft = "soft",
+    }
+}
+
+words! {
     /// How long the coil may stay energised.
     pub enum Duty {
         /// For as long as needed; the output's `max-on-ms` may exceed 25000.

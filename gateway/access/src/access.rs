@@ -13,9 +13,11 @@ use crate::directory::{Change, Directory};
 use crate::grant::{Grant, GrantParts};
 use crate::judge::{Allowed, Refused, Verdict, dialler};
 use crate::lockout::{LockOut, LockOuts, Source};
+use crate::passback::{Passed, Positions};
 use crate::policy::{CodeFrom, DoorPolicy, Policy};
 use crate::request::{Context, DigitsFrom, Request};
 use crate::schedule::InForce;
+use crate::second::Firsts;
 use crate::standing::Restraints;
 
 /// Decides who may open what.
@@ -26,12 +28,16 @@ use crate::standing::Restraints;
 #[derive(Debug, Default)]
 pub struct Access {
     pub(crate) cards: BTreeMap<CardFrame, Vec<usize>>,
+    /// Grows with each change of people and credentials.
+    pub(crate) changes: u64,
     pub(crate) codes: CodeIndex,
     pub(crate) directory: Directory,
     pub(crate) doors: BTreeMap<DoorId, Arc<DoorPolicy>>,
+    pub(crate) firsts: Firsts,
     last_grant: u64,
     pub(crate) locks: LockOuts,
     pub(crate) policy: Policy,
+    pub(crate) positions: Positions,
     pub(crate) restraints: Restraints,
 }
 
@@ -55,6 +61,7 @@ impl Access {
                 self.cards.entry(frame).or_default().push(at);
             }
         }
+        self.firsts.clear();
         self.policy = policy;
     }
 
@@ -66,19 +73,39 @@ impl Access {
         };
         let Verdict { result, source } = self.judge(now, context, &at_door, &request);
         match result {
-            Ok(Allowed { rule, subject, uses }) => {
+            Ok(Allowed {
+                first,
+                moves,
+                rule,
+                subject,
+                uses,
+            }) => {
                 if let Some(source) = source {
                     self.locks.right(&source);
                 }
-                if let Some((credential, times)) = uses {
+                if !matches!(factor, Factor::Fire | Factor::Rex) {
+                    self.firsts.end(&door);
+                }
+                let mut before = Vec::new();
+                let hard = moves.as_ref().is_some_and(|moves| moves.hard);
+                if let Some(moves) = moves {
+                    let both = [Some(subject.clone()), first.map(Subject::Person)];
+                    for who in both.into_iter().flatten() {
+                        before.push(self.positions.place(who, moves.area.clone(), context.wall));
+                    }
+                    if let Some(area) = moves.area.filter(|_| moves.again) {
+                        let (door, subject) = (door.clone(), subject.clone());
+                        self.positions.pass(Passed { area, door, subject });
+                    }
+                }
+                if let Some((credential, times)) = uses.clone() {
                     // It counts from here on, whatever becomes of it.
-                    let used = credential.clone();
-                    self.directory.apply(Change::Used {
-                        credential: used,
-                        times,
-                    });
+                    self.directory.apply(Change::Used { credential, times });
+                }
+                if uses.is_some() || hard {
                     return Decision::Held(Held {
-                        credential,
+                        before,
+                        changes: self.changes,
                         deadline: now + self.policy.limits.grant_life,
                         door,
                         factor,
@@ -86,9 +113,10 @@ impl Access {
                         ring,
                         rule,
                         subject,
-                        times,
+                        uses,
                     });
                 }
+                self.positions.note(before);
                 self.last_grant += 1;
                 Decision::Granted(Grant::new(GrantParts {
                     deadline: now + self.policy.limits.grant_life,
@@ -106,6 +134,9 @@ impl Access {
                 if let Some(source) = source {
                     self.locks.wrong(now, &self.policy.limits, source);
                 }
+                if let (Reason::SecondAwaited { within }, Subject::Person(person)) = (&reason, &subject) {
+                    self.firsts.wait(now, door.clone(), person.clone(), *within);
+                }
                 denied(door, factor, ring, subject, reason)
             }
         }
@@ -114,8 +145,10 @@ impl Access {
     /// Lets go a permission whose use was kept. It opens if it is still in time, by the same configuration, and the
     /// credential was not withdrawn meanwhile.
     pub fn release(&mut self, now: Instant, context: &Context, held: Held) -> Decision {
-        let door = self.doors.get(&held.door);
-        let reason = if !context.ready {
+        let output = self.doors.get(&held.door).map(|door| door.output.clone());
+        let reason = if output.is_none() {
+            Some(Reason::UnknownDoor)
+        } else if !context.ready {
             Some(Reason::NotReady)
         } else if context.generation != held.generation {
             Some(Reason::ConfigChanged)
@@ -127,6 +160,7 @@ impl Access {
                 .or_else(|| self.withdrawn(now, context, &held))
         };
         let Held {
+            before,
             door: id,
             factor,
             ring,
@@ -135,8 +169,9 @@ impl Access {
             generation,
             ..
         } = held;
-        match (door, reason) {
-            (Some(door), None) => {
+        match (output, reason) {
+            (Some(output), None) => {
+                self.positions.note(before);
                 self.last_grant += 1;
                 Decision::Granted(Grant::new(GrantParts {
                     deadline: now + self.policy.limits.grant_life,
@@ -144,19 +179,23 @@ impl Access {
                     factor,
                     generation,
                     id: self.last_grant,
-                    output: door.output.clone(),
+                    output,
                     ring,
                     rule,
                     subject,
                 }))
             }
-            (None, _) => denied(id, factor, ring, subject, Reason::UnknownDoor),
-            (Some(_), Some(reason)) => denied(id, factor, ring, subject, reason),
+            (_, reason) => {
+                self.positions.go_back(before);
+                denied(id, factor, ring, subject, reason.unwrap_or(Reason::UnknownDoor))
+            }
         }
     }
 
-    /// Gives up a permission whose use could not be kept. The use is spent: nobody knows what is on the medium.
+    /// Gives up a permission whose use or position could not be kept. The use is spent: nobody knows what is on the
+    /// medium; those who did not come in are where they were.
     pub fn give_up(&mut self, held: Held) -> Decision {
+        self.positions.go_back(held.before);
         denied(
             held.door,
             held.factor,
@@ -168,11 +207,20 @@ impl Access {
 
     /// Takes the people and credentials of the records, before the first decision.
     pub fn set_directory(&mut self, directory: Directory) {
+        self.changes += 1;
         self.directory = directory;
     }
 
     /// Takes a change of people and credentials.
     pub fn change(&mut self, change: Change) {
+        // the first of two may just have lost the right to be one
+        self.firsts.clear();
+        self.changes += 1;
+        match &change {
+            Change::CredentialGone(id) => self.positions.forget(&Subject::Credential(id.clone())),
+            Change::PersonGone(id) => self.positions.forget(&Subject::Person(id.clone())),
+            Change::Credential(_) | Change::Person(_) | Change::Used { .. } => {}
+        }
         self.directory.apply(change);
     }
 

@@ -4,10 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use gateway_core::{
-    CredentialId, DoorEvent, DoorGroupId, DoorId, Factor, Instant, Refusal, RingId, ScheduleId, Subject,
+    AreaId, CredentialId, DoorEvent, DoorGroupId, DoorId, Factor, Instant, Refusal, RingId, ScheduleId,
+    Subject,
 };
 
 use crate::grant::Grant;
+use crate::passback::Before;
 use crate::standing::Standing;
 
 /// What the decision says. Its text is in [`explain`](Self::explain).
@@ -18,16 +20,19 @@ pub enum Decision {
     Denied(Denied),
     /// Yes, once.
     Granted(Grant),
-    /// Yes, as soon as it is on the medium that the credential was used:
+    /// Yes, as soon as it is on the medium that the credential was used, or where somebody is:
     /// [`Access::release`](crate::Access::release).
     Held(Held),
 }
 
-/// A permission of a credential that opens so many times and no more: the use must be kept first, or a power cut
-/// would give it back. Like a Grant it cannot be copied or made elsewhere, and it opens nothing by itself.
+/// A permission of a credential that opens so many times and no more, or of somebody who comes into an area with hard
+/// anti-passback: the use and the position must be kept first, or a power cut would give them back. Like a Grant it cannot be copied or made elsewhere, and it opens nothing by itself.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Held {
-    pub(crate) credential: CredentialId,
+    /// Where those who come in were before.
+    pub(crate) before: Vec<Before>,
+    /// Changes of people and credentials until it was decided.
+    pub(crate) changes: u64,
     pub(crate) deadline: Instant,
     pub(crate) door: DoorId,
     pub(crate) factor: Factor,
@@ -35,14 +40,14 @@ pub struct Held {
     pub(crate) ring: Option<RingId>,
     pub(crate) rule: String,
     pub(crate) subject: Subject,
-    pub(crate) times: u32,
+    pub(crate) uses: Option<(CredentialId, u32)>,
 }
 
 impl Held {
-    /// What is to be kept: this credential, used so often.
+    /// What is to be kept beside [`Access::take_places`](crate::Access::take_places): this credential, used so often.
     #[must_use]
-    pub const fn to_keep(&self) -> (&CredentialId, u32) {
-        (&self.credential, self.times)
+    pub const fn to_keep(&self) -> Option<&(CredentialId, u32)> {
+        self.uses.as_ref()
     }
 
     /// Kept later than this, it opens nothing.
@@ -107,10 +112,18 @@ impl Denied {
     /// The journal's event.
     #[must_use]
     pub fn event(&self) -> DoorEvent {
+        let (factor, subject) = (self.factor, self.subject.clone());
+        if let Reason::SecondAwaited { within } = self.reason {
+            return DoorEvent::SecondAwaited {
+                factor,
+                subject,
+                within_s: within.as_secs(),
+            };
+        }
         DoorEvent::Denied {
-            factor: self.factor,
+            factor,
             reason: self.reason.to_string(),
-            subject: self.subject.clone(),
+            subject,
         }
     }
 
@@ -144,12 +157,15 @@ impl Denied {
             | Reason::NotNow { .. }
             | Reason::NotPermitted
             | Reason::NotYetValid
+            | Reason::Passback { .. }
             | Reason::PinMissing
             | Reason::PinNeeded
             | Reason::PinWrong
             | Reason::ReaderElsewhere
             | Reason::RexNotUnlock
             | Reason::RexUnknown
+            | Reason::SecondAwaited { .. }
+            | Reason::TwoPersons
             | Reason::UsedUp => Refusal::Forbidden,
         }
     }
@@ -227,6 +243,11 @@ pub enum Reason {
     NotReady,
     /// Its first day has not come, or that of its person.
     NotYetValid,
+    /// Whoever asks is in the area already.
+    Passback {
+        /// Which.
+        area: AreaId,
+    },
     /// The reader asks for a PIN beside the card, and its holder has none.
     PinMissing,
     /// The card is good; the reader asks for the PIN of its holder too.
@@ -241,11 +262,18 @@ pub enum Reason {
     RexNotUnlock,
     /// The input is no REX of this door.
     RexUnknown,
+    /// The credential is good; the door wants another person, too.
+    SecondAwaited {
+        /// For how long.
+        within: Duration,
+    },
     /// Old news.
     Stale {
         /// How old.
         age: Duration,
     },
+    /// The door wants two persons, and this is the credential of none, or one that is counted.
+    TwoPersons,
     /// No such door.
     UnknownDoor,
     /// It could not be kept in time that the credential was used.
@@ -311,6 +339,7 @@ impl fmt::Display for Reason {
             Self::NotPermitted => f.write_str("the client may not open this door"),
             Self::NotReady => f.write_str("the gateway is not ready"),
             Self::NotYetValid => f.write_str("it is not valid yet"),
+            Self::Passback { area } => write!(f, "anti-passback: in area {area} already, and did not leave it"),
             Self::PinMissing => {
                 f.write_str("the PIN is needed too at this time, and the holder of the card has none")
             }
@@ -320,7 +349,13 @@ impl fmt::Display for Reason {
             Self::ReaderElsewhere => f.write_str("the reader is not at this door"),
             Self::RexNotUnlock => f.write_str("this exit input does not unlock"),
             Self::RexUnknown => f.write_str("the input is no exit input of this door"),
+            Self::SecondAwaited { within } => {
+                write!(f, "two persons: another one is awaited for {} s", within.as_secs())
+            }
             Self::Stale { age } => write!(f, "old news: {} ms old", age.as_millis()),
+            Self::TwoPersons => f.write_str(
+                "two persons: only credentials of persons count at this door, and none that opens so often and no more",
+            ),
             Self::UnknownDoor => f.write_str("no such door"),
             Self::UseNotKept => f.write_str("it could not be written down that it was used"),
             Self::UsedUp => f.write_str("it was used as often as it may be"),

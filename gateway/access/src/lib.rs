@@ -13,11 +13,13 @@ mod directory;
 mod grant;
 mod judge;
 mod lockout;
+mod passback;
 mod pin;
 mod policy;
 mod request;
 mod rights;
 mod schedule;
+mod second;
 mod standing;
 
 pub use access::Access;
@@ -30,6 +32,7 @@ pub use decision::{Decision, Denied, Explanation, Held, Reason};
 pub use directory::{Change, Credential, Directory, Person, Proof, Validity};
 pub use grant::{Grant, GrantParts};
 pub use lockout::{LockOut, Source, SourceError};
+pub use passback::{Area, Passback, Passed, Place};
 pub use pin::{PinKey, PinTag};
 pub use policy::{
     Caller, Card, Code, CodeFrom, DoorGroup, DoorPolicy, Group, Limits, OnJournalFault, Policy, ReaderPolicy,

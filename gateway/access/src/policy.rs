@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use gateway_core::{
-    CardFrame, CredentialId, DoorGroupId, DoorId, GroupId, InputId, OutputId, PersonId, ReaderId, Secret,
+    AreaId, CardFrame, CredentialId, DoorGroupId, DoorId, GroupId, InputId, OutputId, PersonId, ReaderId,
+    Secret,
 };
 
 use crate::caller::CallerPattern;
+use crate::passback::Area;
 use crate::schedule::{Schedules, When};
 
 /// Everything the decision knows.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
+    /// Areas that readers lead into.
+    pub areas: BTreeMap<AreaId, Area>,
     /// Cards.
     pub cards: Vec<Card>,
     /// Digit codes.
@@ -60,6 +64,10 @@ pub struct ReaderPolicy {
     /// When a card opens alone. At other times, and while a schedule cannot be looked up because the clock is not
     /// believed, the PIN of its holder is needed too.
     pub card_alone: When,
+    /// The area in which somebody is who was let in here.
+    pub into: Option<AreaId>,
+    /// The area that somebody leaves here; without `into` they are outside then.
+    pub out_of: Option<AreaId>,
 }
 
 /// One door.
@@ -77,6 +85,10 @@ pub struct DoorPolicy {
     pub readers: BTreeSet<ReaderId>,
     /// REX inputs.
     pub rex: BTreeMap<InputId, RexKind>,
+    /// How long the first of two persons waits for the second.
+    pub second_within: Duration,
+    /// When it wants two persons, one after the other. By a clock that is not believed it does, unless it never does.
+    pub two_persons: When,
 }
 
 impl DoorPolicy {
@@ -90,6 +102,8 @@ impl DoorPolicy {
             output,
             readers: BTreeSet::new(),
             rex: BTreeMap::new(),
+            second_within: Duration::from_secs(30),
+            two_persons: When::Never,
         }
     }
 }

@@ -35,6 +35,7 @@ impl Access {
     /// its lockdown for the time when it does.
     pub fn set_lockdown(&mut self, group: Option<DoorGroupId>, active: bool) -> bool {
         let lockdowns = &mut self.restraints.lockdowns;
+        self.firsts.clear();
         if active {
             lockdowns.insert(group)
         } else {

@@ -37,9 +37,13 @@ fn timed() -> Policy {
     // alice has a PIN and opens at any time, the spare card none and opens by day
     policy.cards[0].pin = Some(Secret::new("4711"));
     policy.cards[1].when = day();
-    policy
-        .readers
-        .insert(reader("front-reader"), ReaderPolicy { card_alone: day() });
+    policy.readers.insert(
+        reader("front-reader"),
+        ReaderPolicy {
+            card_alone: day(),
+            ..ReaderPolicy::default()
+        },
+    );
     policy
 }
 

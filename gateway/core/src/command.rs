@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::ids::{ButtonId, DoorGroupId, DoorId, PanelId, RingId, Seq};
+use crate::ids::{ButtonId, DoorGroupId, DoorId, PanelId, PersonId, RingId, Seq};
 use crate::subject::{Factor, Subject};
 use crate::value::{Field, Value, words};
 
@@ -82,6 +82,11 @@ pub enum Command {
         /// Of which panel.
         panel: PanelId,
     },
+    /// Forget in which areas people are, so that anti-passback refuses nobody for it.
+    ResetPassback {
+        /// Of whom; `None` is everybody.
+        person: Option<PersonId>,
+    },
     /// Nothing is asked: the interface refused messages by itself and reports that, for the journal.
     Unread {
         /// Why they were refused.
@@ -103,6 +108,7 @@ impl Command {
             Self::Lockdown { .. } => "lockdown",
             Self::Open { .. } => "open",
             Self::Press { .. } => "press",
+            Self::ResetPassback { .. } => "reset-passback",
             Self::Unread { .. } => "unread",
         }
     }

@@ -84,6 +84,8 @@ names! {
     AccountId;
     /// An apartment served by a panel.
     ApartmentId;
+    /// An area of the site that people are in or not.
+    AreaId;
     /// A button of a panel.
     ButtonId;
     /// A channel of notifications.

@@ -24,7 +24,7 @@ pub use event::{
 };
 pub use explain::{Explain, Explained, Means};
 pub use ids::{
-    AccountId, ApartmentId, ButtonId, ChannelId, CredentialId, DeviceId, DoorGroupId, DoorId, FormatId, GroupId,
+    AccountId, ApartmentId, AreaId, ButtonId, ChannelId, CredentialId, DeviceId, DoorGroupId, DoorId, FormatId, GroupId,
     HolidaysId, InputId, LegId, LineId, ListId, NameError, OutputId, PanelId, PersonId, ReaderId, RingId,
     ScheduleId, Seq, SiteId,
 };

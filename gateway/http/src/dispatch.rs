@@ -287,6 +287,7 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Network => network::network(),
         Action::Open => doors::open(app, &ask).await,
         Action::Page => page::page(app, &ask),
+        Action::PassbackReset => doors::reset_passback(app, &ask).await,
         Action::Paths => json(StatusCode::OK, &listing()),
         Action::Password => login::password(app, &ask).await,
         Action::People => staff::list(app).await,

@@ -2,8 +2,8 @@
 
 use gateway_bus::Bus;
 use gateway_core::{
-    ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, PanelId, RingId,
-    Timestamp,
+    ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, PanelId, PersonId,
+    RingId, Timestamp,
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,15 @@ struct CommandBody {
     /// Wall-clock time, RFC 3339.
     at: Option<String>,
     id: Option<String>,
+}
+
+/// Whose position is forgotten; everybody's unless a person is named.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PassbackBody {
+    at: Option<String>,
+    id: Option<String>,
+    person: Option<String>,
 }
 
 /// A lockdown, of the whole site unless a group is named.
@@ -125,6 +134,27 @@ pub(crate) async fn hang_up(app: &App, ask: &Ask) -> Result<Response, Problem> {
         }
     }
     command(app, ask, principal, Command::HangUp { ring }).await
+}
+
+/// Areas belong to no door, so that it needs all of them.
+pub(crate) async fn reset_passback(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let body: PassbackBody = if ask.body.is_empty() {
+        PassbackBody::default()
+    } else {
+        ask.json()?
+    };
+    let person = body.person.as_deref().map(PersonId::new).transpose();
+    let person = person.map_err(|e| Problem::bad("person", e.to_string()))?;
+    let principal = ask.principal()?;
+    if principal.rights.doors.is_some() {
+        let text = "this login or token has not all doors of the site";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", text));
+    }
+    let times = CommandBody {
+        at: body.at,
+        id: body.id,
+    };
+    give(app, ask, principal, Command::ResetPassback { person }, &times).await
 }
 
 pub(crate) async fn lockdown(app: &App, ask: &Ask, begin: bool) -> Result<Response, Problem> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gateway_core::{
     ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, Factor, Origin, PanelId,
-    Refusal, RingId, Subject, Timestamp,
+    PersonId, Refusal, RingId, Subject, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,7 @@ struct Wire {
     at: Option<String>,
     door: Option<String>,
     panel: Option<String>,
+    person: Option<String>,
     button: Option<String>,
     group: Option<String>,
     ring_id: Option<String>,
@@ -168,6 +169,7 @@ fn plain(target: &Target, payload: &[u8]) -> Result<Wire, Malformed> {
         at: None,
         door: None,
         panel: None,
+        person: None,
         button: None,
         group: None,
         ring_id: None,
@@ -254,6 +256,13 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
         }),
         ("lockdown", Target::Site) => Ok(Command::Lockdown { group: group(wire)? }),
         ("end-lockdown", Target::Site) => Ok(Command::EndLockdown { group: group(wire)? }),
+        ("reset-passback", Target::Site) => Ok(Command::ResetPassback {
+            person: wire
+                .person
+                .as_deref()
+                .map(|name| field(Some(name), "person", PersonId::new))
+                .transpose()?,
+        }),
         ("hang-up", Target::Panel(_)) if wire.ring_id.is_none() => Ok(Command::HangUp {
             ring: arrival.ring.ok_or(Malformed::NoCall)?,
         }),
@@ -270,7 +279,7 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
                 Target::Door(_) => "a door takes \"open\"; it locks by itself",
                 Target::Panel(_) => "a panel takes \"press\" and \"hang-up\"",
                 Target::Site => {
-                    "the site takes \"open\", \"press\", \"hang-up\", \"lockdown\" and \"end-lockdown\""
+                    "the site takes \"open\", \"press\", \"hang-up\", \"lockdown\", \"end-lockdown\" and \"reset-passback\""
                 }
             },
         }),
@@ -461,6 +470,13 @@ mod tests {
             site(r#""command":"end-lockdown","group":"lobby""#),
             Ok(Command::EndLockdown { group })
         );
+        assert_eq!(
+            site(r#""command":"reset-passback","person":"alice""#),
+            Ok(Command::ResetPassback {
+                person: PersonId::new("alice").ok()
+            })
+        );
+        assert!(site(r#""command":"reset-passback","person":"A/""#).is_err());
         // a group that is none must not become the whole site
         assert!(site(r#""command":"end-lockdown","group":"Lobby/""#).is_err());
         assert!(check(door(), r#""command":"end-lockdown""#).is_err());

@@ -18,7 +18,7 @@
 //!
 //! A command needs `id` and `at` ([RFC 3339](https://www.rfc-editor.org/rfc/rfc3339)):
 //! `{"command":"open","id":"…","at":"2026-03-01T12:00:00Z"}`. Retained, repeated, old and untimed ones are
-//! refused. The site's topic takes `lockdown` and `end-lockdown` too, with `"group":"…"` for a group of doors. This crate knows no adapter and decides nothing about doors.
+//! refused. The site's topic takes `lockdown` and `end-lockdown` too, with `"group":"…"` for a group of doors, and `reset-passback` with `"person":"…"`. This crate knows no adapter and decides nothing about doors.
 
 mod command;
 mod connection;

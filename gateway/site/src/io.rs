@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_access::{Change, Grant};
+use gateway_access::{Change, Grant, Place};
 use gateway_core::{
     AccountEvent, AccountId, AccountState, CommandId, CommandRequest, CredentialId, Envelope, LegCommand,
     LegEvent, LineCommand, LineId, OutputId, ReaderCommand, ReaderId, Refusal, RingId, Signal,
@@ -66,7 +66,7 @@ pub enum Input {
     ShutDown,
     /// An adapter noticed something.
     Signal(Signal),
-    /// What [`Output::KeepUse`] asked for is on the medium, or could not be taken.
+    /// What [`Output::Keep`] asked for is on the medium, or could not be taken.
     UseKept {
         /// Which.
         id: u64,
@@ -126,15 +126,15 @@ pub enum GuardReport {
 /// Everything the site wants.
 #[derive(Debug, PartialEq)]
 pub enum Output {
-    /// Keep in the records that a credential was used so often, and say when it is on the medium: until then
-    /// nothing opens by it.
-    KeepUse {
-        /// Which.
-        credential: CredentialId,
-        /// For [`Input::UseKept`].
-        id: u64,
-        /// How often.
-        times: u32,
+    /// Keep in the records where people are, and how often a credential was used.
+    Keep {
+        /// For [`Input::UseKept`], when all of it is on the medium: until then nothing opens by it. `None` if nobody
+        /// waits for it.
+        id: Option<u64>,
+        /// Who is where from here on.
+        places: Vec<Place>,
+        /// A credential, and how often it was used.
+        uses: Option<(CredentialId, u32)>,
     },
     /// Tell a leg.
     Leg(LegCommand),

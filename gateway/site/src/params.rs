@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gateway_access::{Group, OnJournalFault, RexKind, Schedules, When};
+use gateway_access::{Area, Group, OnJournalFault, RexKind, Schedules, When};
 use gateway_core::{
-    AccountId, ButtonId, CardFrame, CredentialId, DoorGroupId, DoorId, GroupId, InputId, LineId, ListId,
-    OutputId, PanelId, PersonId, ReaderId, Secret, SiteId,
+    AccountId, AreaId, ButtonId, CardFrame, CredentialId, DoorGroupId, DoorId, GroupId, InputId, LineId,
+    ListId, OutputId, PanelId, PersonId, ReaderId, Secret, SiteId,
 };
 use gateway_door::{Duty, FailMode, LockKind, LockOwner, Relock};
 use gateway_line::{CallIn, OpenWhen};
@@ -21,6 +21,8 @@ pub struct SiteParams {
     pub accounts: BTreeMap<AccountId, AccountParams>,
     /// True to act on commands that carry no time.
     pub accept_untimed: bool,
+    /// Areas that readers lead into.
+    pub areas: BTreeMap<AreaId, Area>,
     /// Cards.
     pub cards: BTreeMap<CredentialId, CardParams>,
     /// Digit codes.
@@ -68,6 +70,7 @@ impl SiteParams {
         Self {
             accounts: BTreeMap::new(),
             accept_untimed: false,
+            areas: BTreeMap::new(),
             cards: BTreeMap::new(),
             codes: BTreeMap::new(),
             command_ttl: Duration::from_secs(10),
@@ -176,10 +179,14 @@ pub struct DoorParams {
     pub rex: Vec<RexParams>,
     /// Readers at this door.
     pub readers: Vec<ReaderId>,
+    /// How long the first of two persons waits for the second.
+    pub second_within: Duration,
     /// Length of the opening pulse, 1 to 25 s.
     pub strike: Duration,
     /// Tamper contact: active means tampered with.
     pub tamper: Option<InputId>,
+    /// When it wants two persons, one after the other.
+    pub two_persons: When,
 }
 
 /// A group of doors.
@@ -360,6 +367,10 @@ pub struct ButtonParams {
 pub struct ReaderParams {
     /// When a card opens alone; at other times its holder's PIN is needed too.
     pub card_alone: When,
+    /// The area in which somebody is who was let in here.
+    pub into: Option<AreaId>,
+    /// The area that somebody leaves here.
+    pub out_of: Option<AreaId>,
     /// True if the reader is a virtual device.
     pub simulated: bool,
 }

@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::run::backlog::Disk;
 use crate::run::faults::Faults;
 use crate::run::guard_link;
-use crate::run::keeper::Keeper;
+use crate::run::keeper::{Keep, Keeper};
 use crate::run::legs::Legs;
 use crate::run::lines::Lines;
 use crate::run::readers::Readers;
@@ -266,12 +266,8 @@ impl Brain {
         let (mut recorded, mut unwritten) = (true, false);
         while let Some(output) = self.site.poll_output() {
             match output {
-                Output::KeepUse {
-                    credential,
-                    id,
-                    times,
-                } => {
-                    self.keep_use(keeper, credential, id, times);
+                Output::Keep { id, places, uses } => {
+                    self.keep(keeper, Keep { id, places, uses });
                 }
                 Output::Record(envelope) => {
                     // what may find no room is kept by name
@@ -329,13 +325,19 @@ impl Brain {
         }
     }
 
-    /// Writes down that a credential was used; the core hears when that is on the medium, and opens only then.
-    fn keep_use(&mut self, keeper: &Keeper, credential: CredentialId, id: u64, times: u32) {
-        if !keeper.keep_use(credential, id, times) {
-            tracing::error!("it could not be written down that a credential was used: too many wait");
-            let (now, wall) = (self.clock.now(), self.clock.wall());
-            self.site
-                .handle_input(now, wall, Input::UseKept { id, ok: false });
+    /// Writes down who is where, and that a credential was used; the core hears when that is on the medium, and opens
+    /// only then.
+    fn keep(&mut self, keeper: &Keeper, what: Keep) {
+        let id = what.id;
+        if !keeper.keep(what) {
+            tracing::error!(
+                "it could not be written down who is where, or that a credential was used: too many wait"
+            );
+            if let Some(id) = id {
+                let (now, wall) = (self.clock.now(), self.clock.wall());
+                self.site
+                    .handle_input(now, wall, Input::UseKept { id, ok: false });
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Writes down what must outlast a restart and is no event: uses of credentials, and who is locked out.
+//! Writes down what must outlast a restart and is no event: uses of credentials, who is where, and who is locked out.
 //!
 //! Whoever changes people may hold the records for as long as a large import takes, so this waits for them beside the
 //! thread of the doors. Uses keep their order, and are refused if too many wait. Of lock-outs only the newest state
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gateway_core::{CredentialId, Timestamp};
 use gateway_people::{USE, use_value};
-use gateway_site::LockOut;
+use gateway_site::{LockOut, Place};
 use gateway_store::{PutError, Store, Ticket};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -26,11 +26,14 @@ const END: Duration = Duration::from_secs(1);
 /// The part that has the fault.
 const PART: &str = "lock-outs";
 
-/// A use of a credential that opens only so many times.
-struct Use {
-    credential: CredentialId,
-    id: u64,
-    times: u32,
+/// What is to be written down as one.
+pub(crate) struct Keep {
+    /// Who waits for it; nobody without.
+    pub(crate) id: Option<u64>,
+    /// Who is where.
+    pub(crate) places: Vec<Place>,
+    /// A credential that opens only so many times, and how often it still does.
+    pub(crate) uses: Option<(CredentialId, u32)>,
 }
 
 /// Who is locked out, as of a date.
@@ -40,7 +43,7 @@ type Locks = (Vec<LockOut>, Timestamp);
 pub(crate) struct Keeper {
     locks: watch::Sender<Locks>,
     tasks: JoinSet<()>,
-    uses: mpsc::Sender<Use>,
+    uses: mpsc::Sender<Keep>,
 }
 
 impl Keeper {
@@ -62,13 +65,8 @@ impl Keeper {
     }
 
     /// Takes a use; false if too many wait, then nothing may be opened by it.
-    pub(crate) fn keep_use(&self, credential: CredentialId, id: u64, times: u32) -> bool {
-        let taken = self.uses.try_send(Use {
-            credential,
-            id,
-            times,
-        });
-        taken.is_ok()
+    pub(crate) fn keep(&self, what: Keep) -> bool {
+        self.uses.try_send(what).is_ok()
     }
 
     /// Takes who is locked out; earlier states that still wait are passed over.
@@ -91,41 +89,46 @@ impl Keeper {
     }
 }
 
-async fn keep_uses(store: Store, mut uses: mpsc::Receiver<Use>, told: mpsc::Sender<(u64, bool)>) {
+async fn keep_uses(store: Store, mut uses: mpsc::Receiver<Keep>, told: mpsc::Sender<(u64, bool)>) {
     let mut writing = JoinSet::new();
-    while let Some(Use {
-        credential,
-        id,
-        times,
-    }) = uses.recv().await
-    {
+    while let Some(Keep { id, places, uses }) = uses.recv().await {
         while writing.try_join_next().is_some() {}
         if writing.len() >= USES {
             writing.join_next().await;
         }
         let put = {
             let store = store.clone();
-            move || -> Result<Ticket, PutError> {
-                store
-                    .records()
-                    .put(USE, credential.as_str(), use_value(times), None)
+            move || -> Result<Vec<Ticket>, PutError> {
+                let places = places.iter().map(|place| restore::keep_place(&store, place));
+                let mut tickets = places.collect::<Result<Vec<_>, _>>()?;
+                if let Some((credential, times)) = uses {
+                    let records = store.records();
+                    tickets.push(records.put(USE, credential.as_str(), use_value(times), None)?);
+                }
+                Ok(tickets)
             }
         };
         let told = told.clone();
-        match tokio::task::spawn_blocking(put).await {
-            Ok(Ok(ticket)) => {
+        match (tokio::task::spawn_blocking(put).await, id) {
+            (Ok(Ok(tickets)), Some(id)) => {
                 writing.spawn(async move {
-                    let ok = ticket.durable().await.is_ok();
+                    let mut ok = true;
+                    for ticket in tickets {
+                        ok &= ticket.durable().await.is_ok();
+                    }
                     // without a core there is nobody to open
                     let _ = told.send((id, ok)).await;
                 });
             }
-            Ok(Err(error)) => {
-                tracing::error!(%error, "it could not be written down that a credential was used");
-                let _ = told.send((id, false)).await;
+            (Ok(Ok(_)), None) => {}
+            (Ok(Err(error)), id) => {
+                tracing::error!(%error, "it could not be written down who is where, or that a credential was used");
+                if let Some(id) = id {
+                    let _ = told.send((id, false)).await;
+                }
             }
             // the runtime ends
-            Err(_) => return,
+            (Err(_), _) => return,
         }
     }
     while writing.join_next().await.is_some() {}
@@ -184,6 +187,14 @@ mod tests {
         }]
     }
 
+    fn used(credential: &CredentialId, id: u64, times: u32) -> Keep {
+        Keep {
+            id: Some(id),
+            places: Vec::new(),
+            uses: Some((credential.clone(), times)),
+        }
+    }
+
     #[tokio::test]
     async fn uses_are_told_in_order_and_lock_outs_are_there_at_the_end() {
         let dir = tempfile::tempdir().expect("a folder");
@@ -191,7 +202,7 @@ mod tests {
         let (keeper, mut kept) = Keeper::start(&Handle::current(), &store, &Faults::default());
         let credential = CredentialId::new("visitor").expect("a name");
         for n in 1..=3 {
-            assert!(keeper.keep_use(credential.clone(), n, 3 - n as u32));
+            assert!(keeper.keep(used(&credential, n, 3 - n as u32)));
         }
         for n in 1..=3 {
             assert_eq!(kept.recv().await, Some((n, true)));
@@ -216,7 +227,7 @@ mod tests {
         let credential = CredentialId::new("visitor").expect("a name");
         // nobody else has a turn until the first wait
         let taken = (0..2 * USES as u64)
-            .filter(|n| keeper.keep_use(credential.clone(), *n, 1))
+            .filter(|n| keeper.keep(used(&credential, *n, 1)))
             .count();
         assert_eq!(taken, USES);
         store.close();

@@ -534,7 +534,10 @@ impl Gateway {
 /// People and credentials of a large site are more than entries of other kinds.
 fn store_options() -> Options {
     Options {
-        kind_limits: gateway_people::LIMITS.into(),
+        kind_limits: gateway_people::LIMITS
+            .into_iter()
+            .chain([(restore::PLACES, 500_000)])
+            .collect(),
         ..Options::default()
     }
 }

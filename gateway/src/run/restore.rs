@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use gateway_config::LoadError;
 use gateway_core::{
-    CommandEvent, CommandId, DoorGroupId, Envelope, Event, GatewayEvent, Instant, Seq, Timestamp,
+    CommandEvent, CommandId, DoorGroupId, Envelope, Event, Field, GatewayEvent, Instant, Seq, Subject,
+    Timestamp, Value,
 };
-use gateway_site::{LockOut, SeenId, Site};
-use gateway_store::{Filter, OpenReport, PutError, Query, Store};
+use gateway_site::{LockOut, Place, SeenId, Site};
+use gateway_store::{Filter, OpenReport, PutError, Query, Store, Ticket};
 
 /// Command ids of the last moments: a repetition must not be acted on again.
 pub(crate) fn site(site: &mut Site, store: &Store, ttl: Duration, now: Instant, wall: Timestamp) {
@@ -51,6 +52,38 @@ pub(crate) fn site(site: &mut Site, store: &Store, ttl: Duration, now: Instant, 
     site.restore_ids(seen, now, wall);
     site.restore_locks(locks(store, wall), now);
     site.restore_lockdowns(lockdowns(store));
+    site.restore_places(places(store));
+}
+
+/// Kind of the entries of who is where among the journal's records, by `person:NAME` or `credential:NAME`.
+pub(crate) const PLACES: &str = "place";
+
+/// Keeps where somebody is.
+///
+/// # Errors
+/// [`PutError`] if the records cannot take it.
+pub(crate) fn keep_place(store: &Store, place: &Place) -> Result<Ticket, PutError> {
+    let who = place.who.to_string();
+    match &place.area {
+        Some(area) => {
+            let since = place.since.map(|since| since.to_string());
+            let value = serde_json::json!({ "area": area.as_str(), "since": since });
+            store.records().put(PLACES, &who, value, None)
+        }
+        None => store.records().delete(PLACES, &who),
+    }
+}
+
+fn places(store: &Store) -> Vec<Place> {
+    let entries = store.records().list(PLACES).into_iter();
+    let read = entries.filter_map(|(who, entry)| {
+        Some(Place {
+            area: Some(entry.value["area"].as_str()?.parse().ok()?),
+            since: entry.value["since"].as_str().and_then(|text| text.parse().ok()),
+            who: Subject::from_value(&Value::Text(who))?,
+        })
+    });
+    read.collect()
 }
 
 /// Kind of the lockdown entries among the journal's records.

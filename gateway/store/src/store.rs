@@ -648,6 +648,8 @@ fn is_egress(event: &Event) -> bool {
             | DoorEvent::HeldOpen {}
             | DoorEvent::HeldOpenEnded {}
             | DoorEvent::Opened {}
+            | DoorEvent::Passback { .. }
+            | DoorEvent::SecondAwaited { .. }
             | DoorEvent::OpenedByPanel {} => false,
         },
         Event::Gateway(gateway) => matches!(

@@ -30,6 +30,8 @@ fn input(simulated: bool) -> InputParams {
 fn reader(simulated: bool) -> ReaderParams {
     ReaderParams {
         card_alone: When::Always,
+        into: None,
+        out_of: None,
         simulated,
     }
 }
@@ -54,8 +56,10 @@ fn door(name: &str, output: &str) -> DoorParams {
         relock: Relock::Time,
         rex: Vec::new(),
         readers: Vec::new(),
+        second_within: secs(30),
         strike: secs(3),
         tamper: None,
+        two_persons: When::Never,
     }
 }
 

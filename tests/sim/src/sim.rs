@@ -9,7 +9,9 @@ use gateway_core::{
     Envelope, Event, Factor, InputId, Instant, LegCommand, LegEvent, LegId, LineCommand, LineId, LineSignal,
     Origin, OutputId, Peer, ReaderCommand, ReaderId, Record, RingId, Signal, SignalKind, Subject, Timestamp,
 };
-use gateway_site::{Decision, GuardReport, Input, Output, Plan, ReleaseCause, SeenId, Site, SiteParams};
+use gateway_site::{
+    Decision, GuardReport, Input, Output, Place, Plan, ReleaseCause, SeenId, Site, SiteParams,
+};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -79,6 +81,8 @@ pub struct Sim {
     pub medium: Option<Duration>,
     /// Uses that are on the medium.
     pub kept: BTreeMap<CredentialId, u32>,
+    /// Who is where, by the medium.
+    pub places: Vec<Place>,
     /// Everything recorded, over all lives of the gateway.
     pub records: Vec<Envelope>,
     /// The machine.
@@ -110,6 +114,7 @@ impl Sim {
             pulses: Vec::new(),
             medium: Some(ms(5)),
             kept: BTreeMap::new(),
+            places: Vec::new(),
             records: Vec::new(),
             site: site(&params, 1, T0, 1),
             generation: 1,
@@ -212,6 +217,7 @@ impl Sim {
         self.site = site(&self.params, self.generation, self.now, self.sequence);
         self.site.restore_ids(seen, self.now, wall(self.now));
         self.site.restore_lockdowns(lockdowns);
+        self.site.restore_places(self.places.clone());
         self.settle();
     }
 
@@ -430,14 +436,16 @@ impl Sim {
     fn drain(&mut self) {
         while let Some(output) = self.site.poll_output() {
             match output {
-                Output::KeepUse {
-                    credential,
-                    id,
-                    times,
-                } => {
+                Output::Keep { id, places, uses } => {
                     if let Some(after) = self.medium {
-                        self.kept.insert(credential, times);
-                        self.schedule(after, Input::UseKept { id, ok: true });
+                        self.kept.extend(uses);
+                        for place in places {
+                            self.places.retain(|known| known.who != place.who);
+                            self.places.push(place);
+                        }
+                        if let Some(id) = id {
+                            self.schedule(after, Input::UseKept { id, ok: true });
+                        }
                     }
                 }
                 Output::Leg(command) => {

@@ -6,11 +6,14 @@ mod cards;
 mod codes;
 mod people;
 
-use gateway_core::{CredentialId, DoorId, Factor, InputId, Instant, Origin, Peer, PersonId, Subject};
+use gateway_core::{
+    CredentialId, DoorId, Factor, InputId, Instant, Origin, Peer, PersonId, ReaderId, Subject,
+};
 
 use crate::access::Access;
 use crate::decision::Reason;
 use crate::lockout::Source;
+use crate::passback::Moves;
 use crate::policy::{DoorPolicy, OnJournalFault, RexKind};
 use crate::request::{Context, DigitsFrom, Request};
 use crate::schedule::{InForce, When};
@@ -18,6 +21,10 @@ pub(crate) use callers::dialler;
 
 /// Who may, and by which rule.
 pub(crate) struct Allowed {
+    /// The first of two persons, whom the door waited for.
+    pub(crate) first: Option<PersonId>,
+    /// How who is let in moves.
+    pub(crate) moves: Option<Moves>,
     pub(crate) rule: String,
     pub(crate) subject: Subject,
     /// A credential that opens so often and no more, and how often it was used with this time.
@@ -41,6 +48,8 @@ impl Verdict {
     const fn allowed(rule: String, subject: Subject, source: Option<Source>) -> Self {
         Self {
             result: Ok(Allowed {
+                first: None,
+                moves: None,
                 rule,
                 subject,
                 uses: None,
@@ -109,19 +118,64 @@ impl Access {
             Some(reason) => Verdict::refused(subject, reason),
             None => self.credential(moment, door, request, subject),
         };
-        self.restrained(request.door(), verdict)
+        let reader = match request {
+            Request::Card { reader, .. } | Request::KeypadCode { reader, .. } => Some(reader),
+            Request::Caller { .. }
+            | Request::Command { .. }
+            | Request::Digits { .. }
+            | Request::Fire { .. }
+            | Request::Rex { .. } => None,
+        };
+        let verdict = match reader {
+            Some(reader) => self.passing(moment, reader, verdict),
+            None => verdict,
+        };
+        self.restrained(moment, door, request.door(), verdict)
+    }
+
+    /// Who is let in at a reader moves, unless they are there already.
+    fn passing(&self, moment: Moment<'_>, reader: &ReaderId, verdict: Verdict) -> Verdict {
+        let Verdict { result, source } = verdict;
+        let allowed = match result {
+            Ok(allowed) => allowed,
+            Err(refused) => {
+                let result = Err(refused);
+                return Verdict { result, source };
+            }
+        };
+        match self.moves(moment.context, reader, &allowed.subject) {
+            Ok(moves) => Verdict {
+                result: Ok(Allowed { moves, ..allowed }),
+                source,
+            },
+            Err(reason) => Verdict::refused(allowed.subject, reason),
+        }
     }
 
     /// Under a lockdown everybody is refused alike, and nobody's try counts; an interlock keeps out who would be let
     /// in. Who it was is told in both cases.
-    fn restrained(&self, door: &DoorId, verdict: Verdict) -> Verdict {
+    fn restrained(
+        &self,
+        moment: Moment<'_>,
+        policy: &DoorPolicy,
+        door: &DoorId,
+        verdict: Verdict,
+    ) -> Verdict {
         if let Some(reason) = self.locked_down(door) {
             let (Ok(Allowed { subject, .. }) | Err(Refused { subject, .. })) = verdict.result;
             return Verdict::refused(subject, reason);
         }
         match (verdict.result, self.interlocked(door)) {
             (Ok(Allowed { subject, .. }), Some(reason)) => Verdict::refused(subject, reason),
-            (result, _) => Verdict { result, ..verdict },
+            (Ok(allowed), None) => match self.paired(moment.now, moment.context, policy, door, allowed) {
+                Ok(allowed) => Verdict {
+                    result: Ok(allowed),
+                    ..verdict
+                },
+                // the first of two is nobody's wrong try
+                Err(Refused { reason, subject }) => Verdict::refused(subject, reason),
+            },
+            (result @ Err(_), _) => Verdict { result, ..verdict },
         }
     }
 

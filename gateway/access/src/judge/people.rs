@@ -55,7 +55,11 @@ impl Access {
 
     /// Was a permission whose use is kept taken back meanwhile?
     pub(crate) fn withdrawn(&self, now: Instant, context: &Context, held: &Held) -> Option<Reason> {
-        let Some(credential) = self.directory.credential(&held.credential) else {
+        let Some((id, _)) = &held.uses else {
+            // whatever changed, the right may have gone with it
+            return (self.changes != held.changes).then_some(Reason::ConfigChanged);
+        };
+        let Some(credential) = self.directory.credential(id) else {
             return Some(Reason::Blocked);
         };
         let moment = Moment { context, now };

@@ -2,7 +2,7 @@
 
 use crate::command::{CommandId, Refusal};
 use crate::event::record::{ReadError, field};
-use crate::ids::{ButtonId, DoorGroupId, LegId};
+use crate::ids::{AreaId, ButtonId, DoorGroupId, LegId, PersonId};
 use crate::leg::{Cause, DigitVia};
 use crate::signal::Misread;
 use crate::subject::{Factor, Subject};
@@ -227,6 +227,13 @@ events! {
         Opened = "opened" {},
         /// The panel opened its own lock.
         OpenedByPanel = "opened-by-panel" {},
+        /// Somebody was let into an area that they had not left (soft anti-passback).
+        Passback = "passback" {
+            /// Which area.
+            area: AreaId,
+            /// Who.
+            subject: Subject,
+        },
         /// The output rests again.
         Relocked = "relocked" {
             /// `time`, `on-open`, `on-close`, `lockdown`, `guard`, `config`.
@@ -234,6 +241,15 @@ events! {
         },
         /// A REX that only shunts the forced-open alarm was used.
         RexShunt = "rex-shunt" {},
+        /// A good credential was shown, and the door wants that of another person, too.
+        SecondAwaited = "second-awaited" {
+            /// Means.
+            factor: Factor,
+            /// Who.
+            subject: Subject,
+            /// For how long the other one is awaited.
+            within_s: u64,
+        },
         /// Tamper contact.
         Tamper = "tamper" {
             /// State.
@@ -310,6 +326,13 @@ events! {
         LoopGap = "loop-gap" {
             /// How long.
             gap_ms: u64,
+        },
+        /// Nobody knows any more in which areas people are.
+        PassbackReset = "passback-reset" {
+            /// Of whom; none is everybody.
+            person: Option<PersonId>,
+            /// Who did it.
+            subject: Subject,
         },
         /// Started.
         Started = "started" {

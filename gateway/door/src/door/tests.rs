@@ -861,8 +861,10 @@ fn words(event: &DoorEvent) -> String {
             .to_owned(),
         DoorEvent::Opened {} => "opened".into(),
         DoorEvent::OpenedByPanel {} => "opened-by-panel".into(),
+        DoorEvent::Passback { .. } => "passback".into(),
         DoorEvent::Relocked { why } => format!("relocked:{why}"),
         DoorEvent::RexShunt {} => "rex-shunt".into(),
+        DoorEvent::SecondAwaited { .. } => "second-awaited".into(),
         DoorEvent::Tamper { active } => format!("tamper:{active}"),
         DoorEvent::Unlocked { pulse_ms, .. } => format!("unlocked:{pulse_ms}"),
     }

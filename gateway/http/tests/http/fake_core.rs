@@ -260,6 +260,12 @@ impl FakeCore {
             }
             Command::EndLockdown { group } => self.lockdown(request.origin.subject, group, false).await,
             Command::Lockdown { group } => self.lockdown(request.origin.subject, group, true).await,
+            Command::ResetPassback { person } => {
+                let subject = request.origin.subject;
+                let event = GatewayEvent::PassbackReset { person, subject };
+                let ticket = self.append(Event::Gateway(event), None);
+                self.accepted(ticket, None).await
+            }
             Command::Unread { reason, text, .. } => refused(reason, &text),
         }
     }

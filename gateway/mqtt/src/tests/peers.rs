@@ -221,7 +221,8 @@ impl FakeCore {
                     | Command::HangUp { .. }
                     | Command::Lockdown { .. }
                     | Command::Open { .. }
-                    | Command::Press { .. } => judge(&mut seen, &asked.request),
+                    | Command::Press { .. }
+                    | Command::ResetPassback { .. } => judge(&mut seen, &asked.request),
                 };
                 let request = asked.request;
                 let (id, subject) = (request.id.to_string(), request.origin.subject);
@@ -307,6 +308,7 @@ fn judge(seen: &mut BTreeSet<String>, request: &CommandRequest) -> Option<Refusa
             | Command::Lockdown { .. }
             | Command::Open { .. }
             | Command::Press { .. }
+            | Command::ResetPassback { .. }
             | Command::Unread { .. } => Some(Refusal::Unknown),
         }
     }

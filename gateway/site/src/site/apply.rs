@@ -247,6 +247,8 @@ pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
             output,
             readers: door.readers.iter().cloned().collect(),
             rex: door.rex.iter().map(|r| (r.input.clone(), r.kind)).collect(),
+            second_within: door.second_within,
+            two_persons: door.two_persons.clone(),
         };
         Some((id.clone(), policy))
     });
@@ -272,14 +274,19 @@ pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
         when: code.when.clone(),
     });
     let readers = params.readers.iter().map(|(id, reader)| {
-        let card_alone = reader.card_alone.clone();
-        (id.clone(), ReaderPolicy { card_alone })
+        let policy = ReaderPolicy {
+            card_alone: reader.card_alone.clone(),
+            into: reader.into.clone(),
+            out_of: reader.out_of.clone(),
+        };
+        (id.clone(), policy)
     });
     let door_groups = params.door_groups.iter().map(|(id, group)| {
         let (doors, interlock) = (group.doors.clone(), group.interlock);
         (id.clone(), DoorGroup { doors, interlock })
     });
     Policy {
+        areas: params.areas.clone(),
         cards: cards.collect(),
         codes: codes.collect(),
         door_groups: door_groups.collect(),

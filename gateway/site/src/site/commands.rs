@@ -6,6 +6,7 @@ use gateway_core::{
 };
 
 use super::calls::Pressed;
+use super::doors::Opening;
 use super::{Now, SETTLE, Site};
 use crate::io::{Decision, Output};
 
@@ -42,7 +43,8 @@ impl Site {
             | Command::HangUp { .. }
             | Command::Lockdown { .. }
             | Command::Open { .. }
-            | Command::Press { .. } => self
+            | Command::Press { .. }
+            | Command::ResetPassback { .. } => self
                 .judge(now, &request)
                 .and_then(|()| self.carry_out(now, request)),
         };
@@ -136,13 +138,21 @@ impl Site {
                     permitted: true,
                     ring,
                 };
-                self.open(now, request, false).map(|_| ring)
+                match self.open(now, request, false)? {
+                    Opening::Held | Opening::Now(_) => Ok(ring),
+                    // no command is a person's credential; if one were, nothing would have opened
+                    Opening::Second => Err((Refusal::Forbidden, "another person is awaited".to_owned())),
+                }
             }
             Command::Press { button, panel } => {
                 self.may_press(&panel, &request.origin)?;
                 match self.press(now, &panel, &button, true)? {
                     Pressed::Joined(ring) | Pressed::Ring(ring) => Ok(Some(ring)),
                 }
+            }
+            Command::ResetPassback { person } => {
+                self.reset_passback(now, person, request.origin.subject);
+                Ok(None)
             }
             Command::Unread { reason, text, .. } => Err((reason, text)),
         }

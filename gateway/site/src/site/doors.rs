@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gateway_access::{Decision as Verdict, Grant, Request};
+use gateway_access::{Decision as Verdict, Grant, Reason, Request};
 use gateway_core::{
     DoorEvent, DoorId, Event, Factor, GatewayEvent, InputId, LockState, OutputId, Refusal, RingId, Subject,
 };
@@ -21,6 +21,8 @@ pub(super) enum Opening {
     Held,
     /// At once, by this output.
     Now(OutputId),
+    /// Not yet: another person is awaited.
+    Second,
 }
 
 impl Site {
@@ -51,10 +53,17 @@ impl Site {
             self.deny(now, &door, factor, ring, &text);
             return Err((Refusal::Fault, text));
         }
-        match self.access.decide(now.mono, &self.context(now), request) {
+        let verdict = self.access.decide(now.mono, &self.context(now), request);
+        if !matches!(verdict, Verdict::Held(_)) {
+            self.keep_places(now, injected);
+        }
+        match verdict {
             Verdict::Denied(denied) => {
                 let event = Event::Door(door, denied.event());
                 self.record(now, event, denied.ring, injected);
+                if matches!(denied.reason, Reason::SecondAwaited { .. }) {
+                    return Ok(Opening::Second);
+                }
                 Err((denied.refusal(), denied.reason.to_string()))
             }
             Verdict::Granted(grant) => self.operate(now, &door, grant, injected),
@@ -74,7 +83,12 @@ impl Site {
         machine.handle_input(now.mono, DoorInput::Granted(grant));
         match self.drain_door(now, door, injected) {
             None => Ok(Opening::Now(output)),
-            Some(reason) => Err((Refusal::Forbidden, reason)),
+            Some(reason) => {
+                // nobody came in
+                self.access.take_back();
+                self.keep_places(now, injected);
+                Err((Refusal::Forbidden, reason))
+            }
         }
     }
 

@@ -7,6 +7,7 @@ mod doors;
 mod explain;
 mod lines;
 mod lockdown;
+mod passback;
 mod pins;
 mod signals;
 mod uses;
@@ -242,7 +243,7 @@ impl Site {
             Input::Journal { ok, text } => self.journal(now, ok, text),
             Input::Leg(event) => self.leg(now, event),
             Input::LoopGap { gap } => self.gap(now, gap),
-            Input::People(changes) => self.people(changes),
+            Input::People(changes) => self.people(now, changes),
             Input::Ready => self.ready = true,
             Input::SecondInstance(instance) => {
                 if let Some(instance) = instance.clone().filter(|_| self.second != instance) {
@@ -372,6 +373,7 @@ impl Site {
             keypad.clear();
         }
         self.awaited.clear();
+        self.access.forget_firsts();
         self.give_up_uses(now);
         if !known {
             let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);

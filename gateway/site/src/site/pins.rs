@@ -41,6 +41,7 @@ impl Site {
         let mut doors = Vec::new();
         let mut opens = None;
         let mut held = false;
+        let mut second = false;
         for door in self.doors_at(reader) {
             let request = Request::Card {
                 at,
@@ -59,15 +60,14 @@ impl Site {
                         held = true;
                     }
                     Ok(Opening::Now(_)) => opens = opens.max(Some(self.shown_for(&door))),
+                    Ok(Opening::Second) => second = true,
                     // the refusal stands in the journal
                     Err(_) => {}
                 }
             }
         }
         if doors.is_empty() {
-            if opens.is_some() || !held {
-                self.show(reader.clone(), opens);
-            }
+            self.show_outcome(reader, opens, held, second);
             return;
         }
         self.out
@@ -95,6 +95,7 @@ impl Site {
         };
         let mut opens = None;
         let mut held = false;
+        let mut second = false;
         for door in awaited.doors {
             let request = Request::Card {
                 at: entry.at,
@@ -110,6 +111,7 @@ impl Site {
                     held = true;
                 }
                 Ok(Opening::Now(_)) => opens = opens.max(Some(self.shown_for(&door))),
+                Ok(Opening::Second) => second = true,
                 Err(_) => {}
             }
             if wrong {
@@ -117,10 +119,17 @@ impl Site {
                 break;
             }
         }
-        if opens.is_some() || !held {
+        self.show_outcome(reader, opens, held, second);
+        true
+    }
+
+    /// What became of a card at all doors of its reader. What is held is shown when it opens.
+    fn show_outcome(&mut self, reader: &ReaderId, opens: Option<Duration>, held: bool, second: bool) {
+        if opens.is_none() && second {
+            self.show_more(reader.clone());
+        } else if opens.is_some() || !held {
             self.show(reader.clone(), opens);
         }
-        true
     }
 
     /// Cards whose PIN did not come in time; what was typed of it is no code.

@@ -214,6 +214,11 @@ impl Site {
         self.out.push_back(Output::Reader(reader, command));
     }
 
+    /// Tells a reader that something more is awaited.
+    pub(super) fn show_more(&mut self, reader: ReaderId) {
+        self.out.push_back(Output::Reader(reader, ReaderCommand::WaitPin));
+    }
+
     fn key(&mut self, now: Now, at: Instant, late: bool, injected: bool, key: char, reader: ReaderId) {
         let configured = self.params.readers.get(&reader).map(|p| p.simulated);
         let Some(simulated) = Self::honest(injected, configured) else {
@@ -280,6 +285,7 @@ impl Site {
                 // shown when it opens
                 Ok(Opening::Held) => self.held_at(reader),
                 Ok(Opening::Now(_)) => self.show(reader.clone(), Some(self.shown_for(&door))),
+                Ok(Opening::Second) => self.show_more(reader.clone()),
                 Err(_) => self.show(reader.clone(), None),
             }
         }

@@ -1,4 +1,5 @@
-//! Credentials that open so many times and no more: the door opens once the use is on the medium.
+//! Credentials that open so many times and no more, and areas with hard anti-passback: the door opens once use and
+//! position are on the medium.
 //!
 //! A use that could be lost by a power cut would come back, so here a door waits for the disk: some milliseconds, and
 //! at most as long as a Grant lives. If the journal cannot be written such a credential is refused.
@@ -34,12 +35,12 @@ impl Site {
     pub(super) fn hold(&mut self, held: Held, injected: bool) {
         self.next_use += 1;
         let id = self.next_use;
-        let (credential, times) = held.to_keep();
-        let credential = credential.clone();
-        self.out.push_back(Output::KeepUse {
-            credential,
-            id,
-            times,
+        let uses = held.to_keep().cloned();
+        let places = self.access.take_places();
+        self.out.push_back(Output::Keep {
+            id: Some(id),
+            places,
+            uses,
         });
         let reader = None;
         self.held.insert(
@@ -76,6 +77,7 @@ impl Site {
         } else {
             self.access.give_up(held)
         };
+        self.keep_places(now, injected);
         let opened = match verdict {
             Verdict::Granted(grant) => {
                 let door = grant.parts().door.clone();
@@ -132,16 +134,18 @@ impl Site {
             }
             // it is told when it opens
             Some(Opening::Held) => return,
-            None => Tone::Refused,
+            // the tone of what is not open; another one has to dial
+            Some(Opening::Second) | None => Tone::Refused,
         };
         self.out
             .push_back(Output::Leg(LegCommand::PlayToLeg { leg, tone }));
     }
 
     /// People and credentials changed.
-    pub(super) fn people(&mut self, changes: Vec<Change>) {
+    pub(super) fn people(&mut self, now: Now, changes: Vec<Change>) {
         for change in changes {
             self.access.change(change);
         }
+        self.keep_places(now, false);
     }
 }

@@ -20,6 +20,13 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
             register: a.register,
         }),
         accept_untimed: mqtt.is_some_and(|m| m.accept_untimed),
+        areas: map(&config.areas, |a| site::Area {
+            passback: match a.anti_passback {
+                config::AntiPassback::Hard => site::Passback::Hard,
+                config::AntiPassback::Soft => site::Passback::Soft,
+            },
+            time_out: a.time_out,
+        }),
         cards: map(&config.cards, card),
         codes: map(&config.codes, code),
         command_ttl: mqtt.map_or(Duration::from_secs(10), |m| m.command_ttl),
@@ -60,6 +67,8 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
             .collect(),
         readers: map(&config.readers, |r| site::ReaderParams {
             card_alone: r.card_alone.clone(),
+            into: r.into.clone(),
+            out_of: r.out_of.clone(),
             simulated: r.driver.is_virtual(),
         }),
         schedules: schedules(config),
@@ -164,8 +173,10 @@ fn door(door: &config::Door) -> site::DoorParams {
             config::Relock::Time => site::Relock::Time,
         },
         rex: door.rex.iter().map(rex).collect(),
+        second_within: door.second_within,
         strike: door.strike,
         tamper: door.tamper.as_ref().map(|t| t.input.clone()),
+        two_persons: door.two_persons.clone(),
     }
 }
 

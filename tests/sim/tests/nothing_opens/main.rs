@@ -158,7 +158,7 @@ impl World<'_> {
         let mut reports = Vec::new();
         while let Some(output) = self.site.poll_output() {
             match output {
-                Output::KeepUse { .. } => {
+                Output::Keep { .. } => {
                     return Err(TestCaseError::fail("no credential here is counted"));
                 }
                 Output::Leg(command) => {

@@ -362,6 +362,7 @@ impl Model {
             Command::EndLockdown { .. }
             | Command::HangUp { .. }
             | Command::Lockdown { .. }
+            | Command::ResetPassback { .. }
             | Command::Unread { .. } => {}
             Command::Open { door } => self.cause(now, request.origin.factor, door.clone(), false),
             Command::Press { .. } => self.press = Some(true),

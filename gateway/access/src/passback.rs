@@ -1,0 +1,224 @@
+//! Anti-passback: whoever is in an area already does not come in again before they left.
+//!
+//! A position changes as somebody is let in or out at a reader. It ends when they leave, after the area's time, or by a
+//! reset. Who leaves is never refused, and egress by an exit input says nothing of who it was. The positions are a
+//! projection of records; what changed is told by [`Access::take_places`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gateway_core::{AreaId, DoorId, PersonId, ReaderId, Subject, Timestamp};
+
+use crate::access::Access;
+use crate::decision::Reason;
+use crate::request::Context;
+
+/// What an area does with somebody who is in it already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Passback {
+    /// They are refused.
+    Hard,
+    /// They are let in, and it is told.
+    #[default]
+    Soft,
+}
+
+/// An area.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Area {
+    /// What it does with somebody who is in it already.
+    pub passback: Passback,
+    /// A position counts for so long.
+    pub time_out: Duration,
+}
+
+/// Where somebody is from here on, for the records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// In which area; `None` is outside of all.
+    pub area: Option<AreaId>,
+    /// Since when; `None` if the clock was not believed, and then it counts until it is ended.
+    pub since: Option<Timestamp>,
+    /// Who: a person, or a credential that belongs to nobody.
+    pub who: Subject,
+}
+
+/// Somebody was let into an area that they had not left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// Which area.
+    pub area: AreaId,
+    /// By which door.
+    pub door: DoorId,
+    /// Who.
+    pub subject: Subject,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Inside {
+    area: AreaId,
+    since: Option<Timestamp>,
+}
+
+/// Where somebody was, to go back to if the door does not open after all.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Before {
+    inside: Option<Inside>,
+    who: Subject,
+}
+
+/// How somebody who is let in moves.
+#[derive(Debug)]
+pub(crate) struct Moves {
+    /// Was there already.
+    pub(crate) again: bool,
+    pub(crate) area: Option<AreaId>,
+    /// It has to be on the medium before the door opens: else a power cut would let them in again.
+    pub(crate) hard: bool,
+}
+
+/// Who is where.
+#[derive(Debug, Default)]
+pub(crate) struct Positions {
+    inside: BTreeMap<Subject, Inside>,
+    /// Of the last Grant: where those were who came in by it.
+    last: Vec<Before>,
+    moved: Vec<Place>,
+    passed: Vec<Passed>,
+}
+
+impl Positions {
+    /// Moves somebody, and tells where they were.
+    pub(crate) fn place(&mut self, who: Subject, area: Option<AreaId>, since: Option<Timestamp>) -> Before {
+        let inside = area.map(|area| Inside { area, since });
+        self.set(who, inside)
+    }
+
+    /// Nobody moved after all.
+    pub(crate) fn go_back(&mut self, before: Vec<Before>) {
+        for Before { inside, who } in before {
+            self.set(who, inside);
+        }
+    }
+
+    /// A Grant was made for those.
+    pub(crate) fn note(&mut self, before: Vec<Before>) {
+        self.last = before;
+    }
+
+    pub(crate) fn pass(&mut self, passed: Passed) {
+        self.passed.push(passed);
+    }
+
+    pub(crate) fn forget(&mut self, who: &Subject) {
+        if self.inside.contains_key(who) {
+            self.set(who.clone(), None);
+        }
+    }
+
+    fn set(&mut self, who: Subject, inside: Option<Inside>) -> Before {
+        let (area, since) = match &inside {
+            Some(inside) => (Some(inside.area.clone()), inside.since),
+            None => (None, None),
+        };
+        let before = match inside {
+            Some(inside) => self.inside.insert(who.clone(), inside),
+            None => self.inside.remove(&who),
+        };
+        if before.is_some() || area.is_some() {
+            let who = who.clone();
+            self.moved.push(Place { area, since, who });
+        }
+        Before { inside: before, who }
+    }
+}
+
+impl Access {
+    /// Takes up the positions of an earlier life, before the first decision.
+    pub fn restore_places(&mut self, places: impl IntoIterator<Item = Place>) {
+        for Place { area, since, who } in places {
+            if let Some(area) = area {
+                self.positions.inside.insert(who, Inside { area, since });
+            }
+        }
+    }
+
+    /// What changed since it was asked last, for the records.
+    #[must_use]
+    pub fn take_places(&mut self) -> Vec<Place> {
+        std::mem::take(&mut self.positions.moved)
+    }
+
+    /// The door did not take the last Grant: whoever it was for is where they were.
+    pub fn take_back(&mut self) {
+        let last = std::mem::take(&mut self.positions.last);
+        self.positions.go_back(last);
+    }
+
+    /// Who was let into an area that they had not left, since it was asked last.
+    #[must_use]
+    pub fn take_passed(&mut self) -> Vec<Passed> {
+        std::mem::take(&mut self.positions.passed)
+    }
+
+    /// Nobody knows any more where a person is, or (`None`) where anybody is: they may come in everywhere.
+    pub fn reset_places(&mut self, person: Option<&PersonId>) {
+        let all: Vec<Subject> = match person {
+            Some(person) => vec![Subject::Person(person.clone())],
+            None => self.positions.inside.keys().cloned().collect(),
+        };
+        for who in all {
+            self.positions.forget(&who);
+        }
+    }
+
+    /// How somebody moves who is let in at a reader; `Err` if they may not, since they are there already.
+    pub(crate) fn moves(
+        &self,
+        context: &Context,
+        reader: &ReaderId,
+        who: &Subject,
+    ) -> Result<Option<Moves>, Reason> {
+        let (Some(policy), Subject::Credential(_) | Subject::Person(_)) =
+            (self.policy.readers.get(reader), who)
+        else {
+            return Ok(None);
+        };
+        let Some(into) = &policy.into else {
+            let leaves = policy.out_of.is_some();
+            return Ok(leaves.then_some(Moves {
+                again: false,
+                area: None,
+                hard: false,
+            }));
+        };
+        let Some(area) = self.policy.areas.get(into) else {
+            return Ok(None);
+        };
+        let again = self.is_inside(context, into, area, who);
+        let hard = area.passback == Passback::Hard;
+        if hard && again {
+            return Err(Reason::Passback { area: into.clone() });
+        }
+        // What was not written down could be done again after a power cut.
+        if hard && !context.journal_ok {
+            return Err(Reason::JournalFault);
+        }
+        Ok(Some(Moves {
+            again,
+            area: Some(into.clone()),
+            hard,
+        }))
+    }
+
+    fn is_inside(&self, context: &Context, into: &AreaId, area: &Area, who: &Subject) -> bool {
+        let Some(inside) = self.positions.inside.get(who).filter(|i| i.area == *into) else {
+            return false;
+        };
+        let (Some(since), Some(wall)) = (inside.since, context.wall) else {
+            return true;
+        };
+        // by a clock that was set back it is not over either
+        Duration::try_from(wall.duration_since(since)).map_or(true, |age| age < area.time_out)
+    }
+}

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use gateway_core::OutputId;
+use gateway_core::{DoorId, OutputId};
 
 use super::{Check, boards};
 use crate::fault::FaultKind;
-use crate::model::{GpioOutput, InputDriver, OutputDriver};
+use crate::model::{Config, GpioOutput, InputDriver, OutputDriver};
 use crate::value::{Backend, BootPull, Duty, GuardMode};
 
 /// Longest pulse of an output whose door has no continuous duty.
@@ -73,7 +73,21 @@ pub(super) fn check(check: &mut Check<'_>) {
             check.fault(FaultKind::Unsafe, &at, &["guard.mode"], text, hint);
         }
         if let Some(timer) = output.driver.latches() {
-            latching(check, name, output.driver.family(), timer, door.strike);
+            let longer = longer(config, id).map(|(_, strike)| strike).max();
+            let strike = door.strike.max(longer.unwrap_or_default());
+            latching(check, name, output.driver.family(), timer, strike);
+        }
+        for (at, strike) in longer(config, id).filter(|(_, strike)| *strike > output.max_on) {
+            let cap = output.max_on.as_millis();
+            let key = format!("outputs.{name}.max-on-ms");
+            let text = format!(
+                "{} ms at door {:?} exceeds {cap} ms, the cap of {}",
+                strike.as_millis(),
+                id.as_str(),
+                check.cite(&key)
+            );
+            let hint = format!("allowed: 1000 to {cap} ms");
+            check.fault(FaultKind::Conflict, &at, &[&key], text, &hint);
         }
         if door.strike > output.max_on {
             let cap = output.max_on.as_millis();
@@ -89,6 +103,18 @@ pub(super) fn check(check: &mut Check<'_>) {
             check.fault(FaultKind::Conflict, &at, &[&key], text, &hint);
         }
     }
+}
+
+/// Openings of a door that are longer for some, with the place of each.
+fn longer<'a>(config: &'a Config, door: &'a DoorId) -> impl Iterator<Item = (String, Duration)> + 'a {
+    let cards = config.cards.iter().filter(|(_, card)| card.doors.contains(door));
+    let groups = config
+        .groups
+        .iter()
+        .filter(|(_, group)| group.doors.contains(door));
+    let cards = cards.filter_map(|(id, card)| Some((format!("cards.{id}.strike-ms"), card.strike?)));
+    let groups = groups.filter_map(|(id, group)| Some((format!("groups.{id}.strike-ms"), group.strike?)));
+    cards.chain(groups)
 }
 
 /// A relay board keeps a channel as it was written last: only wires help when all software is dead.

@@ -1,10 +1,12 @@
 //! `[codes.*]` and `[cards.*]`.
 
+use std::time::Duration;
+
 use gateway_access::When;
 use gateway_core::{CardFrame, DoorId, PersonId, Secret};
 
 use crate::describe::table;
-use crate::rules::{hidden, into, list, name, parsed, refer, when, word};
+use crate::rules::{hidden, into, list, ms, name, parsed, refer, when, word};
 use crate::value::{CardText, CodeFrom, Digits, Pin};
 
 table! {
@@ -35,6 +37,9 @@ table! {
         pin: Option<Secret> = "pin", into(hidden(parsed::<Pin>()), |p| p.0), optional, Live;
         /// Doors it opens, 1 to 64.
         doors: Vec<DoorId> = "doors", list(refer("door"), 1, 64), required, Live;
+        /// How long they open for it, 1000 to 25000 ms, where that is longer than their own `strike-ms`: for those who need
+        /// more time.
+        strike: Option<Duration> = "strike-ms", ms(1000, 25_000), optional, Live;
         /// When it opens.
         schedule: When = "schedule", when(), or("\"always\""), Live;
     }
@@ -45,6 +50,9 @@ table! {
     pub struct Group {
         /// Doors its people open, 1 to 64.
         doors: Vec<DoorId> = "doors", list(refer("door"), 1, 64), required, Live;
+        /// How long they open for its people, 1000 to 25000 ms, where that is longer than their own `strike-ms`: for those who need
+        /// more time.
+        strike: Option<Duration> = "strike-ms", ms(1000, 25_000), optional, Live;
         /// When they open them.
         schedule: When = "schedule", when(), or("\"always\""), Live;
     }

@@ -73,6 +73,7 @@ fn policy(door: &DoorId, reader: &ReaderId, rex: &InputId) -> Policy {
         doors: [door.clone()].into_iter().collect(),
         frame: frame(n),
         id: format!("c{n}").parse().expect("a name"),
+        open_for: None,
         person: None,
         pin: None,
         when: When::Always,

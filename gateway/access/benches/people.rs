@@ -123,6 +123,7 @@ fn house(people: u32) -> Access {
     let group = |n: u32| Group {
         doors: BTreeSet::from([door()]),
         when: When::In(schedule(n)),
+        open_for: None,
     };
     let mut front = DoorPolicy::new(OutputId::new("front-strike").expect("a name"));
     front.readers = [reader()].into();

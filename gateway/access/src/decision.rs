@@ -37,6 +37,7 @@ pub struct Held {
     pub(crate) door: DoorId,
     pub(crate) factor: Factor,
     pub(crate) generation: u64,
+    pub(crate) open_for: Option<Duration>,
     pub(crate) ring: Option<RingId>,
     pub(crate) rule: String,
     pub(crate) subject: Subject,

@@ -1,5 +1,7 @@
 //! The one thing that opens.
 
+use std::time::Duration;
+
 use gateway_core::{DoorId, Factor, Instant, OutputId, RingId, Subject};
 
 /// Permission to operate one output once.
@@ -44,6 +46,8 @@ pub struct GrantParts {
     pub generation: u64,
     /// Number, unique while the process lives.
     pub id: u64,
+    /// How long the door opens, where that is longer than its own strike time.
+    pub open_for: Option<Duration>,
     /// The output that may be operated.
     pub output: OutputId,
     /// The ring it belongs to.

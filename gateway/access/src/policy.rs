@@ -54,6 +54,8 @@ pub struct DoorGroup {
 pub struct Group {
     /// Doors.
     pub doors: BTreeSet<DoorId>,
+    /// How long the doors open for its people, where that is longer than their own strike time.
+    pub open_for: Option<Duration>,
     /// When.
     pub when: When,
 }
@@ -138,6 +140,8 @@ pub struct Card {
     pub frame: CardFrame,
     /// Its name.
     pub id: CredentialId,
+    /// How long its doors open for it, where that is longer than their own strike time.
+    pub open_for: Option<Duration>,
     /// Whose it is.
     pub person: Option<PersonId>,
     /// What is typed after the card where a reader asks for it: 4 to 8 of `0-9`.

@@ -372,6 +372,7 @@ fn world(configured: bool) -> Policy {
     let group = |doors: &[&str], when| Group {
         doors: doors.iter().map(|name| door(name)).collect::<BTreeSet<DoorId>>(),
         when,
+        open_for: None,
     };
     policy
         .groups

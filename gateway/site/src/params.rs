@@ -110,6 +110,8 @@ pub struct CardParams {
     pub doors: BTreeSet<DoorId>,
     /// The bits that the reader reports.
     pub frame: CardFrame,
+    /// How long its doors open for it, where that is longer than their own strike time.
+    pub open_for: Option<Duration>,
     /// Whose it is.
     pub person: Option<PersonId>,
     /// What is typed after it where a reader asks for it: 4 to 8 digits.

@@ -25,6 +25,7 @@ pub(crate) async fn run(file: &Path, cards: usize) -> anyhow::Result<()> {
             pin: None,
             doors: vec![door.clone()],
             schedule: gateway_site::When::Always,
+            strike: None,
         };
         loaded
             .config

@@ -140,6 +140,7 @@ pub fn first_door() -> SiteParams {
             CardParams {
                 doors: both.clone(),
                 frame: card_frame("26:123,04567").expect("a good card"),
+                open_for: None,
                 person: Some(id("alice")),
                 pin: None,
                 when: When::Always,

@@ -42,7 +42,7 @@ impl Access {
             Ok(Known::Phone { phone, right }) => {
                 let rule = format!("telephone {:?}{} calls the door", phone.id, right.words);
                 let subject = holder(phone.person.as_ref(), &phone.id);
-                Verdict::allowed(rule, subject, Some(source)).counted(right.uses)
+                Verdict::allowed(rule, subject, Some(source)).by_right(right)
             }
             Err(reason) => unlisted(source, subject, reason),
         }
@@ -113,7 +113,7 @@ impl Access {
                     if self.has_pin(phone, digits) {
                         let rule = format!("telephone {:?} and PIN{}", phone.id, right.words);
                         let subject = holder(phone.person.as_ref(), &phone.id);
-                        return Verdict::allowed(rule, subject, Some(source)).counted(right.uses);
+                        return Verdict::allowed(rule, subject, Some(source)).by_right(right);
                     }
                     if needs_pin(phone) {
                         return Verdict::wrong(source, subject, Reason::PinWrong);
@@ -126,7 +126,7 @@ impl Access {
         match self.code(moment, digits, name, CodeFrom::Call) {
             Ok(code) => {
                 let rule = format!("code {:?}{} dialled by {who}", code.id, code.right.words);
-                Verdict::allowed(rule, subject, Some(source)).counted(code.right.uses)
+                Verdict::allowed(rule, subject, Some(source)).by_right(code.right)
             }
             Err(reason) => Verdict::wrong(source, subject, reason),
         }

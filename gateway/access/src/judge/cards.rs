@@ -43,7 +43,7 @@ impl Access {
                 Ok(with) => {
                     let rule = format!("card {:?}{with} at reader {reader}", card.id);
                     let source = if pin.is_some() { keypad } else { source };
-                    return Verdict::allowed(rule, subject, Some(source));
+                    return Verdict::allowed(rule, subject, Some(source)).open_for(card.open_for);
                 }
                 Err(reason) => reason,
             };
@@ -60,7 +60,7 @@ impl Access {
                 Ok((right, with)) => {
                     let rule = format!("card {:?}{with}{} at reader {reader}", card.id, right.words);
                     let source = if pin.is_some() { keypad } else { source };
-                    return Verdict::allowed(rule, subject, Some(source)).counted(right.uses);
+                    return Verdict::allowed(rule, subject, Some(source)).by_right(right);
                 }
                 Err(Reason::CredentialNotForDoor) => Reason::CardNotForDoor,
                 Err(reason) => reason,

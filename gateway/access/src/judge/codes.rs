@@ -37,7 +37,7 @@ impl Access {
         match self.code(moment, digits, name, CodeFrom::Keypad) {
             Ok(code) => {
                 let rule = format!("code {:?}{} at keypad {reader}", code.id, code.right.words);
-                Verdict::allowed(rule, holder(code.person, code.id), Some(source)).counted(code.right.uses)
+                Verdict::allowed(rule, holder(code.person, code.id), Some(source)).by_right(code.right)
             }
             Err(reason) => Verdict::wrong(source, Subject::Unknown, reason),
         }
@@ -60,6 +60,7 @@ impl Access {
                     id: &code.id,
                     person: None,
                     right: Right {
+                        open_for: None,
                         uses: None,
                         words: within(&code.when),
                     },

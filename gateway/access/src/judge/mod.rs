@@ -6,6 +6,8 @@ mod cards;
 mod codes;
 mod people;
 
+use std::time::Duration;
+
 use gateway_core::{
     CredentialId, DoorId, Factor, InputId, Instant, Origin, Peer, PersonId, ReaderId, Subject,
 };
@@ -18,6 +20,7 @@ use crate::policy::{DoorPolicy, OnJournalFault, RexKind};
 use crate::request::{Context, DigitsFrom, Request};
 use crate::schedule::{InForce, When};
 pub(crate) use callers::dialler;
+use people::Right;
 
 /// Who may, and by which rule.
 pub(crate) struct Allowed {
@@ -25,6 +28,8 @@ pub(crate) struct Allowed {
     pub(crate) first: Option<PersonId>,
     /// How who is let in moves.
     pub(crate) moves: Option<Moves>,
+    /// How long the door opens, where that is longer than its own strike time.
+    pub(crate) open_for: Option<Duration>,
     pub(crate) rule: String,
     pub(crate) subject: Subject,
     /// A credential that opens so often and no more, and how often it was used with this time.
@@ -50,6 +55,7 @@ impl Verdict {
             result: Ok(Allowed {
                 first: None,
                 moves: None,
+                open_for: None,
                 rule,
                 subject,
                 uses: None,
@@ -59,9 +65,21 @@ impl Verdict {
     }
 
     /// The same, by a credential of the records.
-    fn counted(mut self, uses: Option<(CredentialId, u32)>) -> Self {
+    fn by_right(self, right: Right) -> Self {
+        let mut verdict = self.open_for(right.open_for);
+        if let Ok(allowed) = &mut verdict.result {
+            allowed.uses = right.uses;
+        }
+        verdict
+    }
+
+    /// The same, and it opens for so long.
+    fn open_for(mut self, time: Option<Duration>) -> Self {
         if let Ok(allowed) = &mut self.result {
-            allowed.uses = uses;
+            if let Some(time) = time {
+                allowed.rule += &format!(", for at least {} s", time.as_millis().div_ceil(1000));
+            }
+            allowed.open_for = time;
         }
         self
     }

@@ -1,5 +1,7 @@
 //! What people and their credentials of the records may open, and when.
 
+use std::time::Duration;
+
 use gateway_core::{CredentialId, DoorId, Instant, Secret};
 
 use super::{Moment, within};
@@ -10,6 +12,8 @@ use crate::request::Context;
 
 /// What a credential may, in words, and the use that it takes.
 pub(super) struct Right {
+    /// How long the door opens for its person.
+    pub(super) open_for: Option<Duration>,
     pub(super) uses: Option<(CredentialId, u32)>,
     pub(super) words: String,
 }
@@ -50,7 +54,22 @@ impl Access {
             }
         };
         let words = format!("{by}{}", within(&credential.when));
-        Ok(Right { uses, words })
+        let open_for = self.longest(moment, credential, door);
+        Ok(Right {
+            open_for,
+            uses,
+            words,
+        })
+    }
+
+    /// The longest time that a group of its person, by which they open this door now, gives.
+    fn longest(&self, moment: Moment<'_>, credential: &Credential, door: &DoorId) -> Option<Duration> {
+        let person = self.directory.person(credential.person.as_ref()?)?;
+        let groups = person.groups.iter().filter_map(|id| self.policy.groups.get(id));
+        groups
+            .filter(|group| group.doors.contains(door) && self.in_time(moment, &group.when).is_ok())
+            .filter_map(|group| group.open_for)
+            .max()
     }
 
     /// Was a permission whose use is kept taken back meanwhile?

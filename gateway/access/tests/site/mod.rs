@@ -49,6 +49,7 @@ pub(crate) fn policy() -> Policy {
         doors: doors.iter().map(|d| door(d)).collect(),
         frame: card_frame(text).expect("a card"),
         id: id.parse().expect("a name"),
+        open_for: None,
         person: person.map(|p| PersonId::new(p).expect("a name")),
         pin: None,
         when: When::Always,

@@ -112,9 +112,11 @@ impl Door {
             return Err("the panel cannot open at this moment".to_owned());
         }
         let step = self.params.lock == LockKind::GateStep;
+        // Who needs more time than the one before gets it.
+        let longer = |end| parts.open_for.is_some_and(|time| now + time.min(MAX_PULSE) > end);
         if let Some(pulse) = self.running()
             && now.since(pulse.began) < JOIN
-            && (step || !egress)
+            && (step || !(egress || longer(pulse.end)))
         {
             return Ok(Some("joins the running pulse"));
         }
@@ -159,7 +161,8 @@ impl Door {
                 energised: false,
             },
         );
-        let strike = self.params.strike;
+        let longer = parts.open_for.unwrap_or_default().min(MAX_PULSE);
+        let strike = self.params.strike.max(longer);
         let end = match &mut self.pulse {
             Some(pulse) if pulse.releasing.is_none() => {
                 let cap = match self.params.duty {

@@ -256,6 +256,7 @@ pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
         doors: card.doors.clone(),
         frame: card.frame.clone(),
         id: id.clone(),
+        open_for: card.open_for,
         person: card.person.clone(),
         pin: card.pin.clone(),
         when: card.when.clone(),

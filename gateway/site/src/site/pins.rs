@@ -59,7 +59,7 @@ impl Site {
                         self.held_at(reader);
                         held = true;
                     }
-                    Ok(Opening::Now(_)) => opens = opens.max(Some(self.shown_for(&door))),
+                    Ok(Opening::Now(_)) => opens = opens.max(Some(self.shown_for(now, &door))),
                     Ok(Opening::Second) => second = true,
                     // the refusal stands in the journal
                     Err(_) => {}
@@ -110,7 +110,7 @@ impl Site {
                     self.held_at(reader);
                     held = true;
                 }
-                Ok(Opening::Now(_)) => opens = opens.max(Some(self.shown_for(&door))),
+                Ok(Opening::Now(_)) => opens = opens.max(Some(self.shown_for(now, &door))),
                 Ok(Opening::Second) => second = true,
                 Err(_) => {}
             }

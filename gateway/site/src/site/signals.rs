@@ -202,10 +202,10 @@ impl Site {
         self.show_card(now, at, &frame, &reader, simulated);
     }
 
-    /// For how long a reader shows that a door opens.
-    pub(super) fn shown_for(&self, door: &DoorId) -> Duration {
-        let strike = self.params.doors.get(door).map(|params| params.strike);
-        strike.unwrap_or(Duration::ZERO)
+    /// For how long a reader shows that a door opens: until its pulse ends.
+    pub(super) fn shown_for(&self, now: Now, door: &DoorId) -> Duration {
+        let until = self.doors.get(door).and_then(|machine| machine.pulse_until());
+        until.map_or(Duration::ZERO, |until| until.since(now.mono))
     }
 
     /// Tells a reader what became of a card or code.
@@ -284,7 +284,7 @@ impl Site {
             match self.open(now, request, simulated) {
                 // shown when it opens
                 Ok(Opening::Held) => self.held_at(reader),
-                Ok(Opening::Now(_)) => self.show(reader.clone(), Some(self.shown_for(&door))),
+                Ok(Opening::Now(_)) => self.show(reader.clone(), Some(self.shown_for(now, &door))),
                 Ok(Opening::Second) => self.show_more(reader.clone()),
                 Err(_) => self.show(reader.clone(), None),
             }

@@ -81,8 +81,9 @@ impl Site {
         let opened = match verdict {
             Verdict::Granted(grant) => {
                 let door = grant.parts().door.clone();
-                shown = Some(self.shown_for(&door));
-                self.operate(now, &door, grant, injected).ok()
+                let opened = self.operate(now, &door, grant, injected).ok();
+                shown = Some(self.shown_for(now, &door));
+                opened
             }
             Verdict::Denied(denied) => {
                 let event = Event::Door(denied.door.clone(), denied.event());

@@ -40,6 +40,7 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
         fire_input: config.site.fire_input.clone(),
         groups: map(&config.groups, |g| site::Group {
             doors: g.doors.iter().cloned().collect(),
+            open_for: g.strike,
             when: g.schedule.clone(),
         }),
         id: config.site.id.clone(),
@@ -108,6 +109,7 @@ fn card(card: &config::Card) -> site::CardParams {
     site::CardParams {
         doors: card.doors.iter().cloned().collect(),
         frame: card.card.clone(),
+        open_for: card.strike,
         person: card.person.clone(),
         pin: card.pin.clone(),
         when: card.schedule.clone(),

@@ -40,6 +40,9 @@ table! {
         input: Option<InputId> = "input", refer("input"), optional, Live;
         /// List it rings.
         call: ListId = "call", refer("list"), required, Live;
+        /// When it calls nobody (do-not-disturb). The ring is in the journal and goes to MQTT all the same. While the clock
+        /// is not believed, no schedule keeps a bell quiet.
+        quiet: When = "quiet", when(), or("\"never\""), Live;
     }
 }
 

@@ -362,6 +362,8 @@ pub struct ButtonParams {
     pub list: ListId,
     /// Name for people.
     pub name: String,
+    /// When it calls nobody (do-not-disturb): the ring is told all the same.
+    pub quiet: When,
 }
 
 /// A reader.

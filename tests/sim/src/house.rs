@@ -119,6 +119,7 @@ pub fn first_door() -> SiteParams {
                 input: Some(id(input)),
                 list: id("reception"),
                 name: "Bell".into(),
+                quiet: When::Never,
             },
         )]
         .into(),

@@ -391,7 +391,7 @@ events! {
         },
         /// The ring is over.
         RingEnded = "ring-ended" {
-            /// `answered`, `no-answer`, `handset`, `window`, `cancelled`, `unreachable`.
+            /// `answered`, `no-answer`, `handset`, `window`, `cancelled`, `unreachable`, `do-not-disturb`.
             outcome: String,
         },
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gateway_access::{CodeFrom, DigitCollector, DigitsFrom, Entry, KeyUse, Request};
+use gateway_access::{CodeFrom, DigitCollector, DigitsFrom, Entry, InForce, KeyUse, Request};
 use gateway_call::{
     CallPlan, CallRequest, DigitPolicy, IncomingPlan, IncomingRequest, Input as PlanInput, Outcome,
     Output as PlanOutput, Purpose, Strategy, Take, TalkLimit, Target,
@@ -160,6 +160,10 @@ impl Site {
                 "the gateway takes no call at this moment".to_owned(),
             ));
         }
+        if self.lines.get(&line).is_some_and(|unit| unit.ring.is_none()) && self.is_quiet(now, panel, button)
+        {
+            return Ok(Pressed::Ring(self.unheard(now, panel, button, simulated)));
+        }
         let Some(unit) = self.lines.get_mut(&line) else {
             self.ignored(now, panel, button, "no-call", None, simulated);
             return Err((Refusal::Unknown, format!("there is no line {line:?}")));
@@ -191,6 +195,33 @@ impl Site {
         };
         self.drain_line(now, &line);
         result
+    }
+
+    /// Does the button call nobody at this time? A clock that is not believed silences no bell.
+    pub(super) fn is_quiet(&self, now: Now, panel: &PanelId, button: &ButtonId) -> bool {
+        let panel = self.params.panels.get(panel);
+        let quiet = panel.and_then(|p| p.buttons.get(button)).map(|b| &b.quiet);
+        let wall = self.context(now).wall;
+        quiet.is_some_and(|quiet| self.params.schedules.look(quiet, wall) == InForce::Yes)
+    }
+
+    /// A ring that nobody is called for.
+    pub(super) fn unheard(
+        &mut self,
+        now: Now,
+        panel: &PanelId,
+        button: &ButtonId,
+        simulated: bool,
+    ) -> RingId {
+        let ring = self.new_ring(now);
+        let rings = PanelEvent::Ring {
+            button: button.clone(),
+        };
+        let outcome = "do-not-disturb".to_owned();
+        for event in [rings, PanelEvent::RingEnded { outcome }] {
+            self.record(now, Event::Panel(panel.clone(), event), Some(ring), simulated);
+        }
+        ring
     }
 
     fn ignored(

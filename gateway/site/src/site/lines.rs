@@ -54,6 +54,12 @@ impl Site {
             })
             .next();
         match found {
+            Some((panel, button)) if !self.stopping && self.is_quiet(now, &panel, &button) => {
+                self.unheard(now, &panel, &button, simulated);
+                if let Some(unit) = self.lines.get_mut(line) {
+                    unit.line.release(now.mono);
+                }
+            }
             Some((panel, button)) if !self.stopping && self.calls.len() < MAX_CALLS => {
                 self.ring(now, &panel, &button, line, simulated);
             }

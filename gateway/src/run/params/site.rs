@@ -249,6 +249,7 @@ fn panel(panel: &config::Panel) -> site::PanelParams {
             input: b.input.clone(),
             list: b.call.clone(),
             name: b.name.clone(),
+            quiet: b.quiet.clone(),
         }),
         doors: panel.doors.clone(),
         line: panel.line.clone(),

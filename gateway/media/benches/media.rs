@@ -11,13 +11,14 @@ use std::time::Duration;
 use adapter_api::{AudioPort, FRAME_SAMPLES, Frame};
 use criterion::{Criterion, criterion_group, criterion_main};
 use gateway_core::{LegId, LineId};
-use gateway_media::codec::Codec;
 use gateway_media::codec::g711::G711;
+use gateway_media::codec::{Decoder, Encoder, decoder, encoder};
 use gateway_media::dtmf_tone::{EchoGuard, ToneMute};
 use gateway_media::sdp::MasterKey;
 use gateway_media::srtp::{Protect, Unprotect};
 use gateway_media::{
-    Capabilities, Direction, Engine, EngineParams, LocalMedia, OfferAnswer, SrtpPolicy, SrtpSuite,
+    AudioCodec, Capabilities, Direction, Engine, EngineParams, LocalMedia, OfferAnswer, OpusFormat,
+    SrtpPolicy, SrtpSuite,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -29,7 +30,7 @@ fn g711(c: &mut Criterion) {
     c.bench_function("g711 encode 20 ms", |b| {
         b.iter(|| {
             bytes.clear();
-            G711::A.encode(black_box(&samples), &mut bytes);
+            G711::A.encode(black_box(&samples), &mut bytes)
         });
     });
     let mut out = [0; 160];
@@ -49,6 +50,47 @@ fn g711(c: &mut Criterion) {
             )
         });
     });
+}
+
+fn wideband(c: &mut Criterion) {
+    let samples: Vec<i16> = (0..16_000)
+        .map(|n| {
+            let t = f64::from(n) / 16_000.0;
+            let voice: f64 = (1..30)
+                .map(|h| (880.0 * f64::from(h) * t).sin() / f64::from(h))
+                .sum();
+            (voice * 6_000.0 * (0.5 + 0.5 * (20.0 * t).sin())) as i16
+        })
+        .collect();
+    let format = OpusFormat {
+        forward_error_correction: true,
+        ..OpusFormat::default()
+    };
+    for codec in [AudioCodec::G722, AudioCodec::Opus] {
+        let mut payload = Vec::with_capacity(1_024);
+        let mut pieces = samples.chunks_exact(320).cycle();
+        let mut encode = encoder(codec, &format).expect("encoder");
+        c.bench_function(&format!("{} encode 20 ms", codec.name()), |b| {
+            b.iter(|| {
+                payload.clear();
+                encode.encode(pieces.next().unwrap_or_default(), &mut payload)
+            });
+        });
+        let packets: Vec<Vec<u8>> = samples
+            .chunks_exact(320)
+            .map(|piece| {
+                let mut packet = Vec::new();
+                encode.encode(piece, &mut packet).expect("20 ms");
+                packet
+            })
+            .collect();
+        let mut packets = packets.iter().cycle();
+        let mut decode = decoder(codec).expect("decoder");
+        let mut out = [0; 320];
+        c.bench_function(&format!("{} decode 20 ms", codec.name()), |b| {
+            b.iter(|| decode.decode(packets.next().map_or(&[], Vec::as_slice), &mut out));
+        });
+    }
 }
 
 fn srtp(c: &mut Criterion) {
@@ -159,6 +201,7 @@ fn calls(count: u64, srtp: SrtpPolicy) -> Calls {
             })
             .collect();
         let capabilities = Capabilities {
+            codecs: vec![AudioCodec::Pcma],
             srtp,
             ..Capabilities::default()
         };
@@ -232,5 +275,5 @@ fn engine(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, g711, srtp, engine);
+criterion_group!(benches, g711, wideband, srtp, engine);
 criterion_main!(benches);

@@ -7,8 +7,11 @@ use gateway_core::Instant;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+use crate::codec::{self, Decoder};
 use crate::jitter::{Content, JitterBuffer};
-use crate::sdp::{Capabilities, Direction, LocalMedia, MasterKey, OfferAnswer, SessionDescription};
+use crate::sdp::{
+    AudioCodec, Capabilities, Direction, LocalMedia, MasterKey, OfferAnswer, SessionDescription,
+};
 use crate::sdp::{SrtpPolicy, SrtpSuite};
 use crate::srtp::{SrtpError, Unprotect};
 use crate::telephone_event::EventReceiver;
@@ -59,6 +62,32 @@ pub fn fuzz_rtp(data: &[u8]) {
     }
 }
 
+/// A payload of each codec, and what the codec makes of its loss. The decoders go on from one call to the next.
+///
+/// # Panics
+/// If a decoder gives another number of samples than it said.
+pub fn fuzz_payload(data: &[u8]) {
+    static DECODERS: Mutex<Vec<Box<dyn Decoder>>> = Mutex::new(Vec::new());
+    let mut decoders = DECODERS.lock().unwrap_or_else(PoisonError::into_inner);
+    if decoders.is_empty() {
+        let all = [
+            AudioCodec::G722,
+            AudioCodec::Opus,
+            AudioCodec::Pcma,
+            AudioCodec::Pcmu,
+        ];
+        decoders.extend(all.into_iter().filter_map(|c| codec::decoder(c).ok()));
+    }
+    let mut out = [0; 2_080];
+    for decoder in decoders.iter_mut() {
+        if let Ok(samples) = decoder.decode(data, &mut out) {
+            assert_eq!(Some(samples), decoder.samples_of(data));
+        }
+        decoder.conceal(Some(data), &mut out[..320]);
+        decoder.follow(&out[..320]);
+    }
+}
+
 /// A compound RTCP packet.
 pub fn fuzz_rtcp(data: &[u8]) {
     rtcp::read(data, |_| ());
@@ -99,7 +128,7 @@ mod tests {
                     for (d, s) in data.iter_mut().zip([first, second, 0, 1]) {
                         *d = s;
                     }
-                    for target in [fuzz_rtp, fuzz_rtcp, fuzz_srtp] {
+                    for target in [fuzz_rtp, fuzz_payload, fuzz_rtcp, fuzz_srtp] {
                         target(&data);
                     }
                 }
@@ -115,7 +144,7 @@ mod tests {
             rest in proptest::collection::vec(any::<u8>(), 0..200)
         ) {
             let data = [&[head, kind][..], &rest].concat();
-            for target in [fuzz_rtp, fuzz_rtcp, fuzz_srtp, fuzz_sdp] {
+            for target in [fuzz_rtp, fuzz_payload, fuzz_rtcp, fuzz_srtp, fuzz_sdp] {
                 target(&data);
             }
         }

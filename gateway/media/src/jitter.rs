@@ -10,7 +10,7 @@ use gateway_core::Instant;
 
 /// Packets held.
 const SLOTS: usize = 32;
-/// Bytes of a payload: 120 ms of G.711.
+/// Bytes of a payload: 120 ms of G.711 or G.722.
 pub const MAX_PAYLOAD: usize = 960;
 /// Late packets in a row after which the stream is taken to have restarted.
 const RESTART: u8 = 5;
@@ -47,6 +47,8 @@ pub enum Inserted {
     Duplicate,
     /// Its time is over.
     Late,
+    /// No payload of its codec.
+    Malformed,
     /// Larger than a slot.
     TooLarge,
     /// Taken.
@@ -267,6 +269,14 @@ impl JitterBuffer {
                 return Next::Packet(s.content, &s.payload[..s.len]);
             }
         }
+    }
+
+    /// The packet that [`Self::pull`] gives next, if it is there already.
+    #[must_use]
+    pub fn peek(&self) -> Option<(Content, &[u8])> {
+        let number = self.next?;
+        let s = &self.slots[slot(number)];
+        (s.held == Some(number)).then(|| (s.content, &s.payload[..s.len]))
     }
 
     fn ticks(&self, d: Duration) -> u32 {

@@ -1,4 +1,4 @@
-//! SDP, RTP, RTCP, SRTP, G.711, telephone-event, jitter buffer and mixer, and the engine that drives them.
+//! SDP, RTP, RTCP, SRTP, codecs, telephone-event, jitter buffer and mixer, and the engine that drives them.
 //!
 //! Everything outside [`engine`] is pure: bytes, samples and [`gateway_core::Instant`]s in, values out. The
 //! engine owns one thread with the RTP sockets and the 10 ms tick; it is the only part that reads a clock.
@@ -20,6 +20,6 @@ pub mod tones;
 
 pub use engine::{Engine, EngineError, EngineParams, LegStats, MediaEvent, PortPair};
 pub use sdp::{
-    Agreed, AudioCodec, Capabilities, Direction, LocalMedia, OfferAnswer, SdpError, SessionDescription,
-    SrtpPolicy, SrtpSuite,
+    Agreed, AudioCodec, Capabilities, Direction, EventFormat, LocalMedia, OfferAnswer, OpusFormat, SdpError,
+    SessionDescription, SrtpPolicy, SrtpSuite,
 };

@@ -1,35 +1,69 @@
-//! The receiving half of a leg: jitter buffer, decoder, concealment, comfort noise, up to 16 kHz.
+//! The receiving half of a leg: jitter buffer, decoder, concealment, comfort noise, at 16 kHz.
+//!
+//! What is decoded waits at the codec's own rate; 8 kHz become 16 kHz as they are played.
 
 use std::time::Duration;
 
-use adapter_api::Frame;
+use adapter_api::{FRAME_SAMPLES, Frame, SAMPLE_RATE};
 use gateway_core::Instant;
 
-use crate::codec::Codec;
-use crate::codec::g711::G711;
 use crate::codec::plc::Concealment;
 use crate::codec::resample::{NARROW, Up};
-use crate::jitter::{Content, Inserted, JitterBuffer, MAX_PAYLOAD, Next};
+use crate::codec::{self, CodecError, Decoder};
+use crate::jitter::{Content, Inserted, JitterBuffer, Next};
 use crate::sdp::AudioCodec;
 
-/// Decoded samples waiting: one packet and a rest.
-const DECODED: usize = MAX_PAYLOAD + NARROW;
+/// Decoded samples waiting: a packet of 120 ms at 16 kHz and a rest.
+const DECODED: usize = 13 * FRAME_SAMPLES;
 
-/// The codec of an SDP name.
-#[must_use]
-pub const fn g711(codec: AudioCodec) -> G711 {
-    match codec {
-        AudioCodec::Pcma => G711::A,
-        AudioCodec::Pcmu => G711::Mu,
+/// The decoders of a leg, one for each payload type that is taken.
+#[derive(Default)]
+pub struct Decoders(Vec<Slot>);
+
+struct Slot {
+    payload_type: u8,
+    codec: AudioCodec,
+    decoder: Box<dyn Decoder>,
+}
+
+impl std::fmt::Debug for Decoders {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list()
+            .entries(self.0.iter().map(|s| (s.payload_type, s.codec)))
+            .finish()
+    }
+}
+
+impl Decoders {
+    /// Makes decoders for what is taken, by our payload types.
+    ///
+    /// # Errors
+    /// [`CodecError::Init`] if one cannot be made.
+    pub fn new(list: &[(u8, AudioCodec)]) -> Result<Self, CodecError> {
+        let slot = |(payload_type, codec): &(u8, AudioCodec)| {
+            Ok(Slot {
+                payload_type: *payload_type,
+                codec: *codec,
+                decoder: codec::decoder(*codec)?,
+            })
+        };
+        list.iter().map(slot).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn find(&self, payload_type: u8) -> Option<usize> {
+        self.0.iter().position(|s| s.payload_type == payload_type)
     }
 }
 
 /// Plays one received stream, 10 ms at a time.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Playout {
     jitter: JitterBuffer,
-    /// What our payload types mean.
-    codecs: [Option<G711>; 128],
+    decoders: Decoders,
+    /// Which of them spoke last.
+    active: usize,
+    /// Samples per second of what is decoded.
+    rate: u32,
     decoded: [i16; DECODED],
     from: usize,
     to: usize,
@@ -41,6 +75,8 @@ pub struct Playout {
     concealed: u64,
     /// Samples of the last packet: so long is a lost one.
     packet: usize,
+    /// Samples concealed since then, while nothing was there.
+    ahead: usize,
 }
 
 impl Playout {
@@ -48,36 +84,41 @@ impl Playout {
     #[must_use]
     pub fn new(start: Duration, max: Duration) -> Self {
         Self {
-            jitter: JitterBuffer::new(start, max, 8_000),
-            codecs: [None; 128],
+            jitter: JitterBuffer::new(start, max, SAMPLE_RATE),
+            decoders: Decoders::default(),
+            active: 0,
+            rate: 8_000,
             decoded: [0; DECODED],
             from: 0,
             to: 0,
-            concealment: Concealment::default(),
+            concealment: Concealment::new(8_000),
             comfort: None,
             noise: 1,
             up: Up::default(),
             concealed: 0,
             packet: 2 * NARROW,
+            ahead: 0,
         }
     }
 
-    /// Sets what is taken.
-    pub fn set_codecs(&mut self, list: &[(u8, AudioCodec)]) {
-        self.codecs = [None; 128];
-        for (payload, codec) in list {
-            if let Some(slot) = self.codecs.get_mut(usize::from(*payload)) {
-                *slot = Some(g711(*codec));
+    /// Sets what is taken; gives back what is no longer used. Decoders of the same payload type and codec go on.
+    pub fn set_decoders(&mut self, mut decoders: Decoders) -> Decoders {
+        for slot in &mut decoders.0 {
+            let same = |s: &&mut Slot| s.payload_type == slot.payload_type && s.codec == slot.codec;
+            if let Some(old) = self.decoders.0.iter_mut().find(same) {
+                std::mem::swap(&mut slot.decoder, &mut old.decoder);
             }
         }
+        let active = self.decoders.0.get(self.active).map(|s| s.payload_type);
+        self.active = active.and_then(|kind| decoders.find(kind)).unwrap_or(0);
+        std::mem::replace(&mut self.decoders, decoders)
     }
 
-    /// Is this payload type audio of ours?
+    /// RTP clock in Hz of this payload type, if it is audio that is taken.
     #[must_use]
-    pub fn takes(&self, payload_type: u8) -> bool {
-        self.codecs
-            .get(usize::from(payload_type))
-            .is_some_and(Option::is_some)
+    pub fn clock(&self, payload_type: u8) -> Option<u32> {
+        let at = self.decoders.find(payload_type)?;
+        self.decoders.0.get(at).map(|s| s.codec.clock_rate())
     }
 
     /// A new source: what is buffered is thrown away.
@@ -85,25 +126,25 @@ impl Playout {
         self.jitter.reset();
         self.from = 0;
         self.to = 0;
+        self.ahead = 0;
     }
 
     /// Takes a packet.
     pub fn insert(&mut self, now: Instant, sequence: u16, content: Content, payload: &[u8]) -> Inserted {
-        let samples = match content {
-            Content::Audio(kind) => self
-                .codecs
-                .get(usize::from(kind))
-                .and_then(Option::as_ref)
-                .map_or(0, |c| c.samples_of(payload.len())),
+        let ticks = match content {
+            Content::Audio(kind) => {
+                let slot = self.decoders.find(kind).and_then(|at| self.decoders.0.get(at));
+                let Some((samples, rate)) = slot.and_then(|s| {
+                    let samples = s.decoder.samples_of(payload)?;
+                    Some((u32::try_from(samples).ok()?, s.decoder.sample_rate()))
+                }) else {
+                    return Inserted::Malformed;
+                };
+                samples * (SAMPLE_RATE / rate)
+            }
             Content::Comfort | Content::Nothing => 0,
         };
-        self.jitter.insert(
-            now,
-            sequence,
-            content,
-            u32::try_from(samples).unwrap_or(0),
-            payload,
-        )
+        self.jitter.insert(now, sequence, content, ticks, payload)
     }
 
     /// 10 ms frames concealed so far.
@@ -114,36 +155,57 @@ impl Playout {
 
     /// The next 10 ms.
     pub fn play(&mut self, now: Instant, frame: &mut Frame) {
-        let rest = u32::try_from(self.to - self.from).unwrap_or(0);
-        if self.jitter.review(rest) {
+        let rest = (self.to - self.from) * (SAMPLE_RATE / self.rate) as usize;
+        if self.jitter.review(u32::try_from(rest).unwrap_or(0)) {
             self.fill(now);
-            self.from = (self.from + NARROW).min(self.to);
+            self.from = (self.from + self.frame()).min(self.to);
         }
         self.fill(now);
-        let mut narrow = [0; NARROW];
-        let n = (self.to - self.from).min(NARROW);
-        narrow[..n].copy_from_slice(&self.decoded[self.from..self.from + n]);
+        let n = self.frame();
+        let heard = &self.decoded[self.from..self.from + n];
         self.from += n;
-        self.up.process(&narrow, frame);
+        if let Ok(narrow) = heard.try_into() {
+            self.up.process(narrow, frame);
+        } else {
+            frame.copy_from_slice(heard);
+        }
+    }
+
+    /// Samples of 10 ms of what is decoded.
+    const fn frame(&self) -> usize {
+        self.rate as usize / 100
     }
 
     /// Decodes until 10 ms are there, concealing what is not.
     fn fill(&mut self, now: Instant) {
-        while self.to - self.from < NARROW {
+        while self.to - self.from < self.frame() {
             self.decoded.copy_within(self.from..self.to, 0);
             self.to -= self.from;
             self.from = 0;
-            let missing = NARROW - self.to;
+            let missing = self.frame() - self.to;
             match self.jitter.pull(now) {
                 Next::Packet(Content::Audio(kind), payload) => {
-                    let Some(codec) = self.codecs.get_mut(usize::from(kind)).and_then(Option::as_mut) else {
+                    let Some(at) = self.decoders.find(kind) else {
                         continue;
                     };
-                    let n = codec.decode(payload, &mut self.decoded[self.to..]);
-                    self.concealment.good(&mut self.decoded[self.to..self.to + n]);
+                    let decoder = &mut self.decoders.0[at].decoder;
+                    self.active = at;
                     self.comfort = None;
-                    self.to += n;
-                    self.packet = n.max(1);
+                    self.ahead = 0;
+                    if decoder.sample_rate() != self.rate {
+                        self.rate = decoder.sample_rate();
+                        self.concealment = Concealment::new(self.rate);
+                        self.up = Up::default();
+                        self.packet = 2 * self.rate as usize / 100;
+                        self.to = 0;
+                    }
+                    if let Ok(n) = decoder.decode(payload, &mut self.decoded[self.to..]) {
+                        self.concealment.good(&mut self.decoded[self.to..self.to + n]);
+                        self.to += n;
+                        self.packet = n.max(1);
+                    } else {
+                        self.cover(self.packet);
+                    }
                 }
                 Next::Packet(Content::Comfort | Content::Nothing, payload) => {
                     self.comfort = Some(amplitude(payload.first().copied().unwrap_or(127)));
@@ -152,33 +214,65 @@ impl Playout {
                     self.decoded[self.to..self.to + missing].fill(0);
                     self.to += missing;
                 }
-                Next::Empty => self.cover(missing),
-                Next::Lost => self.cover(self.packet),
+                Next::Empty => {
+                    self.ahead += missing;
+                    self.cover(missing);
+                }
+                Next::Lost => self.lost(),
             }
         }
+    }
+
+    /// A packet is missing for good. What was concealed while it could still have come is part of it, unless the
+    /// codec knows what it was: then the delay stays longer by that, and the next loss is covered in whole.
+    fn lost(&mut self) {
+        let covered = std::mem::take(&mut self.ahead).min(self.packet);
+        let out = self.decoded.get_mut(self.to..self.to + self.packet);
+        let slot = self.decoders.0.get_mut(self.active);
+        if let (None, Some(slot), Some(out)) = (self.comfort, slot, out) {
+            let next = match self.jitter.peek() {
+                Some((Content::Audio(kind), payload)) if kind == slot.payload_type => Some(payload),
+                Some(_) | None => None,
+            };
+            if slot.decoder.conceal(next, out) {
+                self.to += self.packet;
+                self.concealed += self.packet.div_ceil(self.frame()) as u64;
+                return;
+            }
+        }
+        self.cover(self.packet - covered);
     }
 
     /// Fills `n` samples with comfort noise or concealment.
     fn cover(&mut self, n: usize) {
         let n = n.min(DECODED - self.to);
+        let size = self.frame();
+        let out = &mut self.decoded[self.to..self.to + n];
+        self.to += n;
         if let Some(amplitude) = self.comfort {
-            self.hiss(amplitude, n);
-        } else {
-            for piece in self.decoded[self.to..self.to + n].chunks_mut(NARROW) {
+            hiss(&mut self.noise, amplitude, out);
+            return;
+        }
+        self.concealed += n.div_ceil(size) as u64;
+        let Some(slot) = self.decoders.0.get_mut(self.active) else {
+            out.fill(0);
+            return;
+        };
+        for piece in out.chunks_mut(size) {
+            if !slot.decoder.conceal(None, piece) {
                 self.concealment.conceal(piece);
-                self.concealed += 1;
+                slot.decoder.follow(piece);
             }
         }
-        self.to += n;
     }
+}
 
-    fn hiss(&mut self, amplitude: i16, n: usize) {
-        for s in &mut self.decoded[self.to..self.to + n] {
-            self.noise = self.noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let random = self.noise.cast_signed() >> 16;
-            let sample = ((random * i32::from(amplitude)) >> 15) as i16;
-            *s = sample;
-        }
+fn hiss(noise: &mut u32, amplitude: i16, out: &mut [i16]) {
+    for s in out {
+        *noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let random = noise.cast_signed() >> 16;
+        let sample = ((random * i32::from(amplitude)) >> 15) as i16;
+        *s = sample;
     }
 }
 

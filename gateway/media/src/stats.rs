@@ -69,7 +69,7 @@ pub struct Reception {
 }
 
 impl Reception {
-    /// Starts with the first packet of a source; `clock` is its RTP clock in Hz.
+    /// Starts with the first packet of a source; `clock` is the RTP clock in Hz to begin with.
     #[must_use]
     pub fn new(ssrc: u32, clock: u32, first: u16) -> Self {
         // One cycle up, so that a packet from before the first does not wrap below zero.
@@ -88,15 +88,21 @@ impl Reception {
         }
     }
 
-    /// A packet came. `timed` is false for packets whose timestamp does not move with time: telephone-events.
-    pub fn packet(&mut self, now: Instant, sequence: u16, timestamp: u32, timed: bool) {
+    /// A packet came. `clock` is the RTP clock of its timestamp in Hz; `None` for packets whose timestamp does not
+    /// move with time: telephone-events. Another clock than before begins the jitter anew.
+    pub fn packet(&mut self, now: Instant, sequence: u16, timestamp: u32, clock: Option<u32>) {
         let ahead = sequence.wrapping_sub(self.highest as u16);
         if ahead < 0x8000 {
             self.highest = self.highest.wrapping_add(u32::from(ahead));
         }
         self.received = self.received.wrapping_add(1);
-        if !timed {
+        let Some(clock) = clock else {
             return;
+        };
+        if clock != self.clock {
+            self.clock = clock;
+            self.transit = None;
+            self.jitter = 0;
         }
         let arrival = (u128::from(now.as_nanos()) * u128::from(self.clock) / 1_000_000_000) as u32;
         let transit = arrival.wrapping_sub(timestamp);
@@ -188,7 +194,7 @@ mod tests {
                     t0 + ms(20 * u64::from(n)),
                     65_530u16.wrapping_add(n),
                     160 * u32::from(n),
-                    true,
+                    Some(8_000),
                 );
             }
         }
@@ -210,7 +216,7 @@ mod tests {
                 Instant::ZERO + ms(1_000 + 20 * u64::from(n) + late),
                 n,
                 160 * u32::from(n),
-                true,
+                Some(8_000),
             );
         }
         // Every difference is 4 ms; the estimate converges on it.

@@ -4,6 +4,7 @@
 //! packets or end packets are missing. Flash and other events above 15 are not digits.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use gateway_core::Instant;
 
@@ -14,8 +15,10 @@ const DIGITS: [char; 16] = [
 const MAX_QUEUED: usize = 32;
 /// End packets of a press (RFC 4733 §2.5.1.4).
 const END_PACKETS: u8 = 3;
-/// Pause between presses, ticks of 8 kHz: 60 ms.
-const PAUSE: u32 = 480;
+/// Pause between presses, ms.
+const PAUSE: u32 = 60;
+/// Longest press, ticks of its clock: no more than the duration can tell.
+const LONGEST: u32 = 0xfff0;
 /// Past presses whose late packets are recognised.
 const REMEMBERED: usize = 4;
 /// From this duration on a continued event may take a new timestamp (RFC 4733 §2.5.1.3).
@@ -165,10 +168,28 @@ pub struct EventPacket {
     pub payload: [u8; 4],
 }
 
+/// RTP clocks in Hz. Many peers take events at 8 kHz only, whatever the audio's clock is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clocks {
+    /// Of the audio, which is the clock of the timestamps.
+    pub audio: u32,
+    /// Of the events, which is the clock of durations.
+    pub events: u32,
+}
+
+impl Clocks {
+    /// Ticks of the events' clock in ticks of the audio's.
+    fn duration(self, audio_ticks: u32) -> u32 {
+        let ticks = u64::from(audio_ticks) * u64::from(self.events) / u64::from(self.audio.max(1));
+        u32::try_from(ticks).unwrap_or(u32::MAX)
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Sending {
     code: u8,
     timestamp: u32,
+    /// Ticks of the events' clock.
     length: u32,
     ends: u8,
     first: bool,
@@ -177,7 +198,7 @@ struct Sending {
 /// Sends presses, one after the other.
 #[derive(Clone, Debug)]
 pub struct EventSender {
-    queue: VecDeque<(u8, u32)>,
+    queue: VecDeque<(u8, Duration)>,
     current: Option<Sending>,
     /// Timestamp before which no press may begin.
     pause: Option<u32>,
@@ -194,18 +215,19 @@ impl Default for EventSender {
 }
 
 impl EventSender {
-    /// Queues a press of `length` ticks; false if 32 wait already.
-    pub fn press(&mut self, code: u8, length: u32) -> bool {
+    /// Queues a press of `length`; false if 32 wait already.
+    pub fn press(&mut self, code: u8, length: Duration) -> bool {
         if self.queue.len() == MAX_QUEUED {
             return false;
         }
-        self.queue.push_back((code, length.clamp(1, 0xfff0)));
+        self.queue.push_back((code, length));
         true
     }
 
     /// Called once per packet time with the timestamp the audio packet would have; `packet` is its length in
-    /// ticks. While it gives packets, they are sent instead of audio.
-    pub fn next(&mut self, now: u32, packet: u32) -> Option<EventPacket> {
+    /// ticks. While it gives packets, they are sent instead of audio. A press ends where its duration can tell no
+    /// more: 8.1 s at 8 kHz, 1.3 s at 48 kHz.
+    pub fn next(&mut self, now: u32, packet: u32, clocks: Clocks) -> Option<EventPacket> {
         if self.current.is_none() {
             if let Some(until) = self.pause {
                 if until.wrapping_sub(now).cast_signed() > 0 {
@@ -214,16 +236,17 @@ impl EventSender {
                 self.pause = None;
             }
             let (code, length) = self.queue.pop_front()?;
+            let ticks = length.as_millis() * u128::from(clocks.events) / 1_000;
             self.current = Some(Sending {
                 code,
                 timestamp: now,
-                length,
+                length: u32::try_from(ticks).unwrap_or(u32::MAX).clamp(1, LONGEST),
                 ends: 0,
                 first: true,
             });
         }
         let s = self.current.as_mut()?;
-        let passed = now.wrapping_sub(s.timestamp).saturating_add(packet);
+        let passed = clocks.duration(now.wrapping_sub(s.timestamp).saturating_add(packet));
         let end = passed >= s.length;
         let duration = passed.min(s.length);
         let out = EventPacket {
@@ -241,7 +264,8 @@ impl EventSender {
             s.ends += 1;
             if s.ends == END_PACKETS {
                 self.current = None;
-                self.pause = Some(now.wrapping_add(packet).wrapping_add(PAUSE));
+                let pause = PAUSE * (clocks.audio / 1_000);
+                self.pause = Some(now.wrapping_add(packet).wrapping_add(pause));
             }
         }
         Some(out)
@@ -252,7 +276,6 @@ impl EventSender {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::time::Duration;
 
     fn ev(code: u8, end: bool, duration: u16) -> [u8; 4] {
         Event {
@@ -350,31 +373,47 @@ mod tests {
 
     #[test]
     fn what_is_sent_is_heard_and_has_the_right_length() {
-        let mut s = EventSender::default();
-        let mut r = EventReceiver::default();
-        for code in [4, 4, 11] {
-            assert!(s.press(code, 800));
-        }
-        let mut digits = String::new();
-        let mut longest = 0;
-        let mut ends = 0;
-        for n in 0..60u32 {
-            if let Some(p) = s.next(n * 160, 160) {
-                let event = Event::parse(&p.payload).expect("event");
-                longest = longest.max(event.duration);
-                ends += u32::from(event.end);
-                let press = r.handle(Instant::ZERO, n as u16, p.timestamp, p.marker, &p.payload);
-                assert_eq!(press.is_some(), p.marker);
-                digits.extend(press.map(|p| p.digit));
+        // Telephone-events of 8 kHz beside G.711, of either clock beside Opus: the press is always 100 ms.
+        for (audio, events, longest_wanted) in
+            [(8_000, 8_000, 800), (48_000, 8_000, 800), (48_000, 48_000, 4_800)]
+        {
+            let clocks = Clocks { audio, events };
+            let packet = audio / 50;
+            let mut s = EventSender::default();
+            let mut r = EventReceiver::default();
+            for code in [4, 4, 11] {
+                assert!(s.press(code, Duration::from_millis(100)));
             }
+            let mut digits = String::new();
+            let mut longest = 0;
+            let mut ends = 0;
+            for n in 0..60u32 {
+                if let Some(p) = s.next(n * packet, packet, clocks) {
+                    let event = Event::parse(&p.payload).expect("event");
+                    longest = longest.max(event.duration);
+                    ends += u32::from(event.end);
+                    let press = r.handle(Instant::ZERO, n as u16, p.timestamp, p.marker, &p.payload);
+                    assert_eq!(press.is_some(), p.marker);
+                    digits.extend(press.map(|p| p.digit));
+                }
+            }
+            assert_eq!(
+                (digits.as_str(), longest, ends),
+                ("44#", longest_wanted, 9),
+                "{clocks:?}"
+            );
         }
-        assert_eq!((digits.as_str(), longest, ends), ("44#", 800, 9));
     }
 
     #[test]
     fn the_send_queue_is_bounded() {
         let mut s = EventSender::default();
-        assert_eq!((0..100).filter(|_| s.press(1, 800)).count(), MAX_QUEUED);
+        assert_eq!(
+            (0..100)
+                .filter(|_| s.press(1, Duration::from_millis(100)))
+                .count(),
+            MAX_QUEUED
+        );
     }
 
     proptest! {

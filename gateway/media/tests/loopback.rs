@@ -7,8 +7,8 @@ use std::time::Duration;
 use adapter_api::{AudioPort, FRAME_SAMPLES, Frame, SAMPLE_RATE};
 use gateway_core::{LegId, LineId, Tone};
 use gateway_media::{
-    Agreed, Capabilities, Direction, Engine, EngineError, EngineParams, LegStats, LocalMedia, MediaEvent,
-    OfferAnswer, PortPair, SrtpPolicy,
+    Agreed, AudioCodec, Capabilities, Direction, Engine, EngineError, EngineParams, LegStats, LocalMedia,
+    MediaEvent, OfferAnswer, PortPair, SrtpPolicy,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -141,7 +141,12 @@ impl Side {
 }
 
 fn agree(a: LocalMedia, b: LocalMedia, srtp: SrtpPolicy) -> (Agreed, Agreed) {
+    agree_on(AudioCodec::Pcma, a, b, srtp)
+}
+
+fn agree_on(codec: AudioCodec, a: LocalMedia, b: LocalMedia, srtp: SrtpPolicy) -> (Agreed, Agreed) {
     let capabilities = Capabilities {
+        codecs: vec![codec],
         srtp,
         ..Capabilities::default()
     };
@@ -175,20 +180,28 @@ fn best(samples: &[i16], hz: f64) -> f64 {
         .fold(0.0, f64::max)
 }
 
-fn talk(first_port: u16, srtp: SrtpPolicy) {
-    let mut a = Side::new(first_port, &[440.0], Duration::ZERO);
-    let mut b = Side::new(first_port + 20, &[600.0], Duration::ZERO);
-    let (at_a, at_b) = agree(a.local, b.local, srtp);
+/// Both sides of a call with one codec: `a` and `b` are the frequencies that they speak.
+fn talk(first_port: u16, codec: AudioCodec, srtp: SrtpPolicy, (hz_a, hz_b): (f64, f64)) {
+    let mut a = Side::new(first_port, &[hz_a], Duration::ZERO);
+    let mut b = Side::new(first_port + 20, &[hz_b], Duration::ZERO);
+    let (at_a, at_b) = agree_on(codec, a.local, b.local, srtp);
+    assert_eq!((at_a.send.1, at_b.send.1), (codec, codec));
     assert_eq!(at_a.srtp.is_some(), srtp != SrtpPolicy::Off);
     a.open(&at_a);
     b.open(&at_b);
     let (heard_b, heard_a) = (b.hear(150), a.hear(150));
-    for (heard, hz, other) in [(&heard_b, 440.0, 600.0), (&heard_a, 600.0, 440.0)] {
+    for (heard, hz, other) in [(&heard_b, hz_a, hz_b), (&heard_a, hz_b, hz_a)] {
         let found = best(heard, hz);
         assert!(found > 0.98, "correlation with {hz} Hz is {found}");
         assert!(best(&heard[8_000..], other) < 0.2, "own voice comes back");
-        let peak = heard.iter().map(|s| s.unsigned_abs()).max().unwrap_or(0);
-        assert!((5_000..7_500).contains(&peak), "peak {peak}");
+        let half = &heard[heard.len() / 2..];
+        let level = half.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / half.len() as f64;
+        // 6000 at the peak of a sine
+        assert!(
+            (3_000.0..5_000.0).contains(&level.sqrt()),
+            "level {}",
+            level.sqrt()
+        );
     }
     // A re-offer in the middle keeps the stream: the same keys again.
     b.engine.update_leg(LEG, &at_b).expect("update");
@@ -212,12 +225,56 @@ fn talk(first_port: u16, srtp: SrtpPolicy) {
 
 #[test]
 fn speech_and_digits_cross_in_the_clear() {
-    talk(28_500, SrtpPolicy::Off);
+    talk(28_500, AudioCodec::Pcma, SrtpPolicy::Off, (440.0, 600.0));
 }
 
 #[test]
 fn speech_and_digits_cross_encrypted() {
-    talk(28_540, SrtpPolicy::Required);
+    talk(28_540, AudioCodec::Pcma, SrtpPolicy::Required, (440.0, 600.0));
+}
+
+/// Tones above the telephone band: they come only through wideband.
+#[test]
+fn g722_carries_wideband_and_digits() {
+    talk(28_840, AudioCodec::G722, SrtpPolicy::Required, (5_200.0, 6_100.0));
+}
+
+#[test]
+fn opus_carries_wideband_and_digits() {
+    talk(28_980, AudioCodec::Opus, SrtpPolicy::Required, (5_200.0, 6_100.0));
+}
+
+/// A re-offer changes the codec in the middle of a call: first the telephone band, then wideband, then back.
+#[test]
+fn a_re_offer_changes_the_codec_of_a_running_call() {
+    let mut a = Side::new(29_020, &[5_200.0], Duration::ZERO);
+    let mut b = Side::new(29_040, &[5_200.0], Duration::ZERO);
+    let (first_a, first_b) = agree_on(AudioCodec::Pcma, a.local, b.local, SrtpPolicy::Off);
+    a.open(&first_a);
+    b.open(&first_b);
+    for codec in [
+        AudioCodec::Pcma,
+        AudioCodec::G722,
+        AudioCodec::Opus,
+        AudioCodec::Pcma,
+    ] {
+        let (at_a, at_b) = agree_on(codec, a.local, b.local, SrtpPolicy::Off);
+        b.engine.update_leg(LEG, &at_b).expect("update");
+        a.engine.update_leg(LEG, &at_a).expect("update");
+        let wide = codec != AudioCodec::Pcma;
+        for side in [&a, &b] {
+            // what was on its way by the codec before is played first
+            side.heard.try_iter().for_each(drop);
+            side.hear(40);
+            let heard = side.hear(60);
+            let level = heard.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / heard.len() as f64;
+            assert_eq!(level.sqrt() > 1_000.0, wide, "{codec:?}: {}", level.sqrt());
+        }
+        a.engine
+            .send_digit(LEG, '5', Duration::from_millis(60))
+            .expect("digit");
+        assert_eq!(b.digit(), ('5', false), "{codec:?}");
+    }
 }
 
 #[test]

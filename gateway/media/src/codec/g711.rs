@@ -1,6 +1,6 @@
 //! G.711 A-law and µ-law by tables (ITU-T G.711, 1988, tables 1 and 2).
 
-use super::Codec;
+use super::{CodecError, Decoder, Encoder};
 
 static ALAW_DECODE: [i16; 256] = alaw_decode_table();
 static ULAW_DECODE: [i16; 256] = ulaw_decode_table();
@@ -124,23 +124,38 @@ pub enum G711 {
     Mu,
 }
 
-impl Codec for G711 {
-    fn clock_rate(&self) -> u32 {
-        8_000
-    }
-
+impl Encoder for G711 {
     fn sample_rate(&self) -> u32 {
         8_000
     }
 
-    fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) {
+    fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) -> Result<(), CodecError> {
         match self {
             Self::A => out.extend(samples.iter().map(|s| alaw(*s))),
             Self::Mu => out.extend(samples.iter().map(|s| ulaw(*s))),
         }
+        Ok(())
+    }
+}
+
+impl Decoder for G711 {
+    fn sample_rate(&self) -> u32 {
+        8_000
     }
 
-    fn decode(&mut self, payload: &[u8], out: &mut [i16]) -> usize {
+    fn samples_of(&self, payload: &[u8]) -> Option<usize> {
+        Some(payload.len())
+    }
+
+    fn decode(&mut self, payload: &[u8], out: &mut [i16]) -> Result<usize, CodecError> {
+        let (samples, room) = (payload.len(), out.len());
+        let Some(out) = out.get_mut(..samples) else {
+            return Err(CodecError::Room {
+                codec: "G.711",
+                samples,
+                room,
+            });
+        };
         let table = match self {
             Self::A => &ALAW_DECODE,
             Self::Mu => &ULAW_DECODE,
@@ -148,11 +163,7 @@ impl Codec for G711 {
         for (o, p) in out.iter_mut().zip(payload) {
             *o = table[usize::from(*p)];
         }
-        payload.len().min(out.len())
-    }
-
-    fn samples_of(&self, payload_len: usize) -> usize {
-        payload_len
+        Ok(samples)
     }
 }
 

@@ -1,9 +1,10 @@
-//! Packet loss concealment in the manner of G.711 Appendix I: the last pitch period is repeated and faded out.
+//! Packet loss concealment in the manner of G.711 Appendix I: the last pitch period is repeated and faded out. For
+//! codecs without concealment of their own, at 8 and at 16 kHz.
 //!
 //! Differences: no delay of 3.75 ms (the repeated period begins one period back, where the wave fits by
 //! itself), and the seam of the period is cross-faded instead.
 
-/// History: 48.75 ms at 8 kHz.
+/// Lengths in samples at 8 kHz; at 16 kHz twice as many. History: 48.75 ms.
 const HISTORY: usize = 390;
 /// Pitch periods looked for: 5 ms (200 Hz) to 15 ms (66 Hz).
 const SHORTEST: usize = 40;
@@ -17,35 +18,39 @@ const QUIET_AFTER: usize = 480;
 /// No attenuation in the first 10 ms.
 const FULL: usize = 80;
 
-/// Conceals gaps in a stream of 8 kHz samples.
+/// Conceals gaps in a stream of samples.
 #[derive(Clone, Debug)]
 pub struct Concealment {
-    history: [i16; HISTORY],
+    /// Samples for each sample at 8 kHz: 1 or 2.
+    scale: usize,
+    /// The newest is the last.
+    history: [i16; 2 * HISTORY],
     /// The period that is repeated.
-    period: [i16; LONGEST],
+    period: [i16; 2 * LONGEST],
     length: usize,
     position: usize,
     /// Samples concealed in this gap.
     concealed: usize,
 }
 
-impl Default for Concealment {
-    fn default() -> Self {
+impl Concealment {
+    /// For samples at `rate`, 8000 or 16000 Hz.
+    #[must_use]
+    pub const fn new(rate: u32) -> Self {
         Self {
-            history: [0; HISTORY],
-            period: [0; LONGEST],
+            scale: if rate > 8_000 { 2 } else { 1 },
+            history: [0; 2 * HISTORY],
+            period: [0; 2 * LONGEST],
             length: 0,
             position: 0,
             concealed: 0,
         }
     }
-}
 
-impl Concealment {
-    /// Takes good samples, at most 390; the first after a gap are blended with the concealment.
+    /// Takes good samples; the first after a gap are blended with the concealment.
     pub fn good(&mut self, samples: &mut [i16]) {
         if self.concealed > 0 {
-            let n = FADE.min(samples.len());
+            let n = (FADE * self.scale).min(samples.len());
             for (i, s) in samples.iter_mut().take(n).enumerate() {
                 let old = self.next();
                 *s = blend(old, *s, i, n);
@@ -55,7 +60,7 @@ impl Concealment {
         self.remember(samples);
     }
 
-    /// Fills a gap, at most 390 samples at a time.
+    /// Fills a gap.
     pub fn conceal(&mut self, out: &mut [i16]) {
         if self.concealed == 0 {
             self.start();
@@ -72,52 +77,64 @@ impl Concealment {
         self.concealed > 0
     }
 
+    /// What is kept: as long a time at either rate.
+    fn history(&self) -> &[i16] {
+        &self.history[(2 - self.scale) * HISTORY..]
+    }
+
     fn remember(&mut self, samples: &[i16]) {
-        let n = samples.len().min(HISTORY);
-        self.history.copy_within(n.., 0);
-        self.history[HISTORY - n..].copy_from_slice(&samples[samples.len() - n..]);
+        let all = &mut self.history[(2 - self.scale) * HISTORY..];
+        let n = samples.len().min(all.len());
+        all.copy_within(n.., 0);
+        let from = all.len() - n;
+        all[from..].copy_from_slice(&samples[samples.len() - n..]);
     }
 
     fn next(&mut self) -> i16 {
-        if self.concealed >= QUIET_AFTER || self.length == 0 {
+        let (full, quiet) = (FULL * self.scale, QUIET_AFTER * self.scale);
+        if self.concealed >= quiet || self.length == 0 {
             self.concealed = self.concealed.max(1);
             return 0;
         }
         let sample = i32::from(self.period[self.position]);
         self.position = (self.position + 1) % self.length;
-        let left = QUIET_AFTER - self.concealed.max(FULL);
+        let left = quiet - self.concealed.max(full);
         self.concealed += 1;
         let scale = i32::try_from(left).unwrap_or(0);
-        (sample * scale / (QUIET_AFTER - FULL) as i32) as i16
+        (sample * scale / (quiet - full) as i32) as i16
     }
 
     fn start(&mut self) {
-        self.length = self.pitch();
+        let length = self.pitch();
+        let history = &self.history[(2 - self.scale) * HISTORY..];
+        let from = history.len() - length;
+        self.length = length;
         self.position = 0;
-        let from = HISTORY - self.length;
-        self.period[..self.length].copy_from_slice(&self.history[from..]);
+        self.period[..length].copy_from_slice(&history[from..]);
         // The end of the period runs into its own beginning: blend with what came before the beginning.
-        let n = self.length / 4;
+        let n = length / 4;
         for i in 0..n {
-            let at = self.length - n + i;
-            self.period[at] = blend(self.period[at], self.history[from - n + i], i, n);
+            let at = length - n + i;
+            self.period[at] = blend(self.period[at], history[from - n + i], i, n);
         }
     }
 
-    /// The lag with the highest normalised correlation: first every second lag on every second sample, then
+    /// The lag with the highest normalised correlation: first every second lag on every second sample at 8 kHz, then
     /// its neighbours.
     fn pitch(&self) -> usize {
-        let mut best = (SHORTEST, f32::MIN);
-        for lag in (SHORTEST..=LONGEST).step_by(2) {
-            let score = self.likeness(lag, 2);
-            if score > best.1 {
-                best = (lag, score);
-            }
-        }
-        let coarse = best.0;
-        best.1 = f32::MIN;
-        for lag in coarse.saturating_sub(1).max(SHORTEST)..=(coarse + 1).min(LONGEST) {
-            let score = self.likeness(lag, 1);
+        let coarse = 2 * self.scale;
+        let best = self.best(
+            (SHORTEST * self.scale..=LONGEST * self.scale).step_by(coarse),
+            coarse,
+        );
+        let near = best.saturating_sub(coarse - 1).max(SHORTEST * self.scale);
+        self.best(near..=(best + coarse - 1).min(LONGEST * self.scale), self.scale)
+    }
+
+    fn best(&self, lags: impl Iterator<Item = usize>, step: usize) -> usize {
+        let mut best = (SHORTEST * self.scale, f32::MIN);
+        for lag in lags {
+            let score = self.likeness(lag, step);
             if score > best.1 {
                 best = (lag, score);
             }
@@ -126,8 +143,10 @@ impl Concealment {
     }
 
     fn likeness(&self, lag: usize, step: usize) -> f32 {
-        let recent = &self.history[HISTORY - COMPARED..];
-        let before = &self.history[HISTORY - COMPARED - lag..HISTORY - lag];
+        let history = self.history();
+        let from = history.len() - COMPARED * self.scale;
+        let recent = &history[from..];
+        let before = &history[from - lag..history.len() - lag];
         let mut product = 0.0f32;
         let mut energy = 1.0f32;
         for (a, b) in recent.iter().step_by(step).zip(before.iter().step_by(step)) {
@@ -151,10 +170,10 @@ fn blend(old: i16, new: i16, i: usize, n: usize) -> i16 {
 mod tests {
     use super::*;
 
-    fn wave(from: usize, n: usize) -> Vec<i16> {
+    fn wave(rate: u32, from: usize, n: usize) -> Vec<i16> {
         (from..from + n)
             .map(|i| {
-                let t = i as f64 / 8_000.0;
+                let t = i as f64 / f64::from(rate);
                 let a = (2.0 * std::f64::consts::PI * 125.0 * t).sin() * 6_000.0;
                 let b = (2.0 * std::f64::consts::PI * 375.0 * t).sin() * 3_000.0;
                 (a + b) as i16
@@ -164,40 +183,46 @@ mod tests {
 
     #[test]
     fn a_periodic_wave_goes_on_through_a_short_gap() {
-        let mut c = Concealment::default();
-        for n in 0..10 {
-            c.good(&mut wave(n * 80, 80));
+        for rate in [8_000, 16_000] {
+            let n = rate as usize / 100;
+            let mut c = Concealment::new(rate);
+            for at in 0..10 {
+                c.good(&mut wave(rate, at * n, n));
+            }
+            let mut gap = vec![0; n];
+            c.conceal(&mut gap);
+            let wanted = wave(rate, 10 * n, n);
+            let error: f64 = gap
+                .iter()
+                .zip(&wanted)
+                .map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2))
+                .sum();
+            let power: f64 = wanted.iter().map(|b| f64::from(*b).powi(2)).sum();
+            assert!(
+                error < power / 100.0,
+                "error {:.1} dB at {rate} Hz",
+                10.0 * (error / power).log10()
+            );
         }
-        let mut gap = [0; 80];
-        c.conceal(&mut gap);
-        let wanted = wave(800, 80);
-        let error: f64 = gap
-            .iter()
-            .zip(&wanted)
-            .map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2))
-            .sum();
-        let power: f64 = wanted.iter().map(|b| f64::from(*b).powi(2)).sum();
-        assert!(
-            error < power / 100.0,
-            "error {:.1} dB",
-            10.0 * (error / power).log10()
-        );
     }
 
     #[test]
     fn a_long_gap_fades_to_silence_and_recovers_without_a_step() {
-        let mut c = Concealment::default();
-        for n in 0..10 {
-            c.good(&mut wave(n * 80, 80));
+        for rate in [8_000, 16_000] {
+            let n = rate as usize / 100;
+            let mut c = Concealment::new(rate);
+            for at in 0..10 {
+                c.good(&mut wave(rate, at * n, n));
+            }
+            let mut gap = vec![1; n];
+            for _ in 0..7 {
+                c.conceal(&mut gap);
+            }
+            assert_eq!(gap, vec![0; n]);
+            assert!(c.is_concealing());
+            let mut back = vec![9_000; n];
+            c.good(&mut back);
+            assert!(back[0] < 400 && back[n - 1] == 9_000 && !c.is_concealing());
         }
-        let mut gap = [1; 80];
-        for _ in 0..7 {
-            c.conceal(&mut gap);
-        }
-        assert_eq!(gap, [0; 80]);
-        assert!(c.is_concealing());
-        let mut back = [9_000; 80];
-        c.good(&mut back);
-        assert!(back[0] < 400 && back[79] == 9_000 && !c.is_concealing());
     }
 }

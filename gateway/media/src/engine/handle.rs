@@ -150,7 +150,7 @@ impl Inner {
     }
 
     pub(super) fn update_leg(&self, leg: LegId, agreed: &Agreed) -> Result<(), EngineError> {
-        let transport = Transport::new(agreed).map_err(|source| EngineError::Keys { leg, source })?;
+        let transport = Transport::new(leg, agreed)?;
         self.send(Command::UpdateLeg(leg, Box::new(transport)))
     }
 

@@ -10,18 +10,18 @@ use super::latch::{Latch, Verdict};
 use super::ports::PortPair;
 use super::split::{self, Ahead};
 use super::thread::Outbox;
-use super::{LegStats, MediaEvent};
-use crate::codec::Codec;
+use super::{EngineError, LegStats, MediaEvent};
 use crate::codec::resample::{Down, NARROW};
+use crate::codec::{self, Encoder};
 use crate::dtmf_tone::EchoGuard;
 use crate::jitter::{Content, Inserted};
-use crate::playout::{Playout, g711};
+use crate::playout::{Decoders, Playout};
 use crate::rtcp::{self, Item, SenderInfo};
 use crate::rtp;
 use crate::sdp::Agreed;
-use crate::srtp::{Protect, SrtpError, Unprotect};
+use crate::srtp::{Protect, Unprotect};
 use crate::stats::{self, Reception};
-use crate::telephone_event::{EventReceiver, EventSender};
+use crate::telephone_event::{Clocks, EventReceiver, EventSender};
 use crate::tones::TonePlayer;
 
 /// Payload type of comfort noise (RFC 3551 table 4).
@@ -30,8 +30,8 @@ const COMFORT: u8 = 13;
 pub(super) const BUDGET: u16 = 64;
 /// Largest packet; a longer one is cut and then fails.
 pub(super) const MTU: usize = 2_048;
-/// Largest packet we send: 60 ms.
-const MAX_SAMPLES: usize = 480;
+/// Samples of the longest packet we send: 60 ms at 16 kHz.
+const MAX_SAMPLES: usize = 960;
 /// Mean time between two reports.
 const REPORTS: Duration = Duration::from_secs(5);
 
@@ -45,29 +45,37 @@ pub(super) struct LegParams {
     pub(super) cname: String,
 }
 
-/// What is agreed, with the contexts of its keys.
+/// What is agreed, with the contexts of its keys and the codecs of its formats.
 pub(super) struct Transport {
     agreed: Agreed,
     srtp: Option<(Protect, Unprotect)>,
+    encoder: Box<dyn Encoder>,
+    /// On their way to the playout; then those that it no longer uses.
+    decoders: Decoders,
 }
 
 impl Transport {
-    pub(super) fn new(agreed: &Agreed) -> Result<Self, SrtpError> {
+    pub(super) fn new(leg: LegId, agreed: &Agreed) -> Result<Self, EngineError> {
+        let keys = |source| EngineError::Keys { leg, source };
+        let codec = |source| EngineError::Codec { leg, source };
         let srtp = match &agreed.srtp {
             None => None,
             Some(k) => Some((
-                Protect::new(k.suite, &k.local)?,
-                Unprotect::new(k.suite, &k.remote)?,
+                Protect::new(k.suite, &k.local).map_err(keys)?,
+                Unprotect::new(k.suite, &k.remote).map_err(keys)?,
             )),
         };
         Ok(Self {
             agreed: agreed.clone(),
             srtp,
+            encoder: codec::encoder(agreed.send.1, &agreed.opus).map_err(codec)?,
+            decoders: Decoders::new(&agreed.receive).map_err(codec)?,
         })
     }
 
-    /// Keeps the contexts of keys that did not change: they hold the roll-over counters.
-    fn adopt(&mut self, old: &mut Self) {
+    /// Keeps the contexts of keys that did not change: they hold the roll-over counters. And the encoder, if it makes
+    /// the same: then the stream goes on. True if it does.
+    fn adopt(&mut self, old: &mut Self) -> bool {
         if let (Some(keys), Some((protect, unprotect)), Some((old_protect, old_unprotect))) =
             (&self.agreed.srtp, &mut self.srtp, &mut old.srtp)
         {
@@ -78,6 +86,11 @@ impl Transport {
                 std::mem::swap(unprotect, old_unprotect);
             }
         }
+        let same = (self.agreed.send.1, self.agreed.opus) == (old.agreed.send.1, old.agreed.opus);
+        if same {
+            std::mem::swap(&mut self.encoder, &mut old.encoder);
+        }
+        same
     }
 }
 
@@ -118,7 +131,8 @@ pub(super) struct Leg {
     /// Loss counted by sources before the present one.
     lost_before: u64,
     down: Down,
-    narrow: [i16; MAX_SAMPLES],
+    /// What the next packet holds so far, at the encoder's rate.
+    said: [i16; MAX_SAMPLES],
     filled: usize,
     packet: Vec<u8>,
     marker: bool,
@@ -160,7 +174,7 @@ impl Leg {
             reception: None,
             lost_before: 0,
             down: Down::default(),
-            narrow: [0; MAX_SAMPLES],
+            said: [0; MAX_SAMPLES],
             filled: 0,
             packet: Vec::with_capacity(MTU),
             marker: true,
@@ -177,15 +191,16 @@ impl Leg {
 
     /// Takes what is agreed; gives back what it replaces.
     pub(super) fn update(&mut self, now: Instant, mut transport: Box<Transport>) -> Option<Box<Transport>> {
-        if let Some(old) = &mut self.transport {
-            transport.adopt(old);
+        let goes_on = self.transport.as_mut().is_some_and(|old| transport.adopt(old));
+        if !goes_on {
+            self.filled = 0;
         }
         let agreed = &transport.agreed;
         self.latch.announce(canonical(agreed.remote_rtp));
         let audio = agreed.receive.iter().map(|(kind, _)| *kind).chain([COMFORT]);
         self.ports
             .sort(audio.filter(|kind| !agreed.receive_events.contains(kind)));
-        self.playout.set_codecs(&agreed.receive);
+        transport.decoders = self.playout.set_decoders(std::mem::take(&mut transport.decoders));
         self.last_heard = now;
         self.timed_out = false;
         self.next_report.get_or_insert(now + REPORTS / 2);
@@ -194,13 +209,12 @@ impl Leg {
 
     /// Queues a press; it is dropped if the other side takes no telephone-events.
     pub(super) fn press(&mut self, code: u8, length: Duration) {
-        let ticks = u32::try_from(length.as_millis() * 8).unwrap_or(u32::MAX);
         if self
             .transport
             .as_ref()
             .is_some_and(|t| t.agreed.send_events.is_some())
         {
-            self.digits_out.press(code, ticks);
+            self.digits_out.press(code, length);
         }
     }
 
@@ -339,7 +353,8 @@ impl Leg {
         };
         let kind = header.payload_type;
         let digits = transport.agreed.receive_events.contains(&kind);
-        let audio = self.playout.takes(kind);
+        let clock = self.playout.clock(kind);
+        let audio = clock.is_some();
         if !digits && !audio && kind != COMFORT {
             return false;
         }
@@ -353,7 +368,8 @@ impl Leg {
                 // The same stream from another address goes on; a held key stays one press.
                 if self.reception.as_ref().map(Reception::ssrc) != Some(header.ssrc) {
                     self.lost_before = self.lost();
-                    self.reception = Some(Reception::new(header.ssrc, 8_000, header.sequence));
+                    let clock = clock.unwrap_or(8_000);
+                    self.reception = Some(Reception::new(header.ssrc, clock, header.sequence));
                     self.playout.reset();
                     self.digits_in = EventReceiver::default();
                 }
@@ -366,7 +382,7 @@ impl Leg {
         }
         self.stats.received += 1;
         if let Some(r) = &mut self.reception {
-            r.packet(arrival.now, header.sequence, header.timestamp, audio);
+            r.packet(arrival.now, header.sequence, header.timestamp, clock);
         }
         let content = if digits {
             Content::Nothing
@@ -380,7 +396,7 @@ impl Leg {
             Inserted::Duplicate => self.stats.duplicate += 1,
             Inserted::Late => self.stats.late += u64::from(!digits),
             Inserted::Taken => {}
-            Inserted::TooLarge => return false,
+            Inserted::Malformed | Inserted::TooLarge => return false,
         }
         if digits
             && let Some(press) = self.digits_in.handle(
@@ -477,14 +493,22 @@ impl Leg {
 
     /// Sends 10 ms to the other side, in packets of the agreed length.
     pub(super) fn say(&mut self, now: Instant, frame: &Frame) {
+        let (rate, ptime) = self.transport.as_ref().map_or((8_000, 20), |t| {
+            (t.encoder.sample_rate(), usize::from(t.agreed.ptime_ms))
+        });
         let mut narrow = [0; NARROW];
-        self.down.process(frame, &mut narrow);
-        let (from, to) = (self.filled, (self.filled + NARROW).min(MAX_SAMPLES));
-        self.narrow[from..to].copy_from_slice(&narrow[..to - from]);
-        self.filled = to;
-        let ptime = self.transport.as_ref().map_or(20, |t| t.agreed.ptime_ms);
-        if self.filled >= usize::from(ptime) * 8 {
-            self.send_packet();
+        let piece: &[i16] = if rate == 8_000 {
+            self.down.process(frame, &mut narrow);
+            &narrow
+        } else {
+            frame
+        };
+        if let Some(room) = self.said.get_mut(self.filled..self.filled + piece.len()) {
+            room.copy_from_slice(piece);
+            self.filled += piece.len();
+        }
+        if self.filled >= ptime * (rate / 1_000) as usize {
+            self.send_packet(rate);
             self.filled = 0;
         }
         if self.next_report.is_some_and(|at| at <= now) {
@@ -496,10 +520,13 @@ impl Leg {
         }
     }
 
-    fn send_packet(&mut self) {
+    /// Sends what was said, in samples of `rate` Hz.
+    fn send_packet(&mut self, rate: u32) {
         let samples = u32::try_from(self.filled).unwrap_or(0);
         let timestamp = self.params.timestamp;
-        self.params.timestamp = timestamp.wrapping_add(samples);
+        let clock = self.clock();
+        let ticks = samples * (clock / 1_000) / (rate / 1_000);
+        self.params.timestamp = timestamp.wrapping_add(ticks);
         let Some(transport) = &mut self.transport else {
             return;
         };
@@ -509,9 +536,14 @@ impl Leg {
             self.marker = true;
             return;
         }
-        let digit = agreed
-            .send_events
-            .and_then(|kind| Some((kind, self.digits_out.next(timestamp, samples)?)));
+        let digit = agreed.send_events.and_then(|events| {
+            let clocks = Clocks {
+                audio: clock,
+                events: events.clock,
+            };
+            let event = self.digits_out.next(timestamp, ticks, clocks)?;
+            Some((events.payload_type, event))
+        });
         let mut header = rtp::Header {
             padding: false,
             marker: self.marker,
@@ -530,7 +562,13 @@ impl Leg {
             self.marker = true;
         } else {
             self.packet.extend(header.to_bytes());
-            g711(agreed.send.1).encode(&self.narrow[..self.filled], &mut self.packet);
+            let encoded = transport
+                .encoder
+                .encode(&self.said[..self.filled], &mut self.packet);
+            if encoded.is_err() {
+                self.marker = true;
+                return;
+            }
             self.marker = false;
         }
         self.params.sequence = self.params.sequence.wrapping_add(1);
@@ -592,12 +630,17 @@ impl Leg {
         };
     }
 
+    /// RTP clock of what we send, Hz.
+    fn clock(&self) -> u32 {
+        self.transport
+            .as_ref()
+            .map_or(8_000, |t| t.agreed.send.1.clock_rate())
+    }
+
     /// 10 ms that were missed: time goes on, nothing is sent for them.
     pub(super) fn skip(&mut self, ticks: u32) {
-        self.params.timestamp = self
-            .params
-            .timestamp
-            .wrapping_add(ticks.wrapping_mul(u32::try_from(NARROW).unwrap_or(0)));
+        let missed = ticks.wrapping_mul(self.clock() / 100);
+        self.params.timestamp = self.params.timestamp.wrapping_add(missed);
         self.marker = true;
     }
 

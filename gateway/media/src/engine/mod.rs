@@ -131,6 +131,15 @@ pub struct LegStats {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
+    /// A codec that was agreed cannot be made.
+    #[error("cannot use the codecs of {leg}")]
+    Codec {
+        /// The leg.
+        leg: LegId,
+        /// What the codec said.
+        #[source]
+        source: crate::codec::CodecError,
+    },
     /// Not a key of a telephone.
     #[error("{digit:?} is not a digit: allowed are 0-9, *, #, A-D")]
     Digit {
@@ -228,10 +237,10 @@ impl Engine {
     }
 
     /// Tells a leg what is agreed, at first or after a re-offer. Encryption contexts and the RTP stream go on
-    /// if the keys are the same.
+    /// if the keys are the same, codecs if they are.
     ///
     /// # Errors
-    /// [`EngineError::Keys`] for keys that do not fit, else if the engine cannot take commands.
+    /// [`EngineError::Keys`] for keys that do not fit, [`EngineError::Codec`] for codecs that cannot be made, else if the engine cannot take commands.
     pub fn update_leg(&self, leg: LegId, agreed: &Agreed) -> Result<(), EngineError> {
         self.inner.update_leg(leg, agreed)
     }

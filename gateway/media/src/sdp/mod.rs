@@ -4,6 +4,7 @@
 //! of a stream (address, SRTP keys) stands apart from the stream itself (payload types).
 
 mod crypto;
+mod formats;
 mod offer_answer;
 mod parse;
 mod write;
@@ -11,6 +12,7 @@ mod write;
 use std::net::{IpAddr, SocketAddr};
 
 pub use crypto::{CryptoAttribute, MasterKey, SrtpSuite};
+pub use formats::{AudioCodec, EventFormat, OpusFormat};
 pub use offer_answer::{Capabilities, LocalMedia, OfferAnswer};
 
 /// Why a description cannot be used.
@@ -78,43 +80,6 @@ pub enum SrtpPolicy {
     Optional,
     /// Offered as RTP/SAVP; plain RTP is refused.
     Required,
-}
-
-/// An audio codec we speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum AudioCodec {
-    /// G.711 A-law, payload type 8.
-    Pcma,
-    /// G.711 µ-law, payload type 0.
-    Pcmu,
-}
-
-impl AudioCodec {
-    /// Encoding name (RFC 3551 §6).
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Pcma => "PCMA",
-            Self::Pcmu => "PCMU",
-        }
-    }
-
-    /// Static payload type (RFC 3551 table 4).
-    #[must_use]
-    pub const fn payload_type(self) -> u8 {
-        match self {
-            Self::Pcma => 8,
-            Self::Pcmu => 0,
-        }
-    }
-
-    /// RTP clock rate in Hz.
-    #[must_use]
-    pub const fn clock_rate(self) -> u32 {
-        match self {
-            Self::Pcma | Self::Pcmu => 8_000,
-        }
-    }
 }
 
 /// Direction of a stream, from the view of whoever wrote the description (RFC 3264 §5.1).
@@ -303,8 +268,10 @@ pub struct Agreed {
     pub send: (u8, AudioCodec),
     /// What we take, by our payload types.
     pub receive: Vec<(u8, AudioCodec)>,
-    /// Payload type of telephone-events we send, if the other side takes them.
-    pub send_events: Option<u8>,
+    /// What the other side wants of Opus, if that is sent.
+    pub opus: OpusFormat,
+    /// Telephone-events we send, if the other side takes them.
+    pub send_events: Option<EventFormat>,
     /// Payload types of telephone-events we take.
     pub receive_events: Vec<u8>,
     /// Length of packets we send, in ms: 10 to 60.

@@ -4,13 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use rand::RngCore;
 
+use super::formats::{self, Formats, Numbers};
 use super::{
-    Agreed, Attribute, AudioCodec, CryptoAttribute, Direction, MasterKey, MediaLine, Origin, SdpError,
-    SessionDescription, SrtpKeys, SrtpPolicy, SrtpSuite,
+    Agreed, Attribute, AudioCodec, CryptoAttribute, Direction, EventFormat, MasterKey, MediaLine, Origin,
+    SdpError, SessionDescription, SrtpKeys, SrtpPolicy, SrtpSuite,
 };
-
-/// Payload type under which we offer telephone-events.
-const EVENTS: u8 = 101;
 
 /// What we offer and accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +28,12 @@ pub struct Capabilities {
 impl Default for Capabilities {
     fn default() -> Self {
         Self {
-            codecs: vec![AudioCodec::Pcma, AudioCodec::Pcmu],
+            codecs: vec![
+                AudioCodec::Opus,
+                AudioCodec::G722,
+                AudioCodec::Pcma,
+                AudioCodec::Pcmu,
+            ],
             ptime_ms: 20,
             rtcp_mux: true,
             srtp: SrtpPolicy::Off,
@@ -72,16 +75,25 @@ pub struct OfferAnswer {
     /// Our key by suite: a re-offer keeps it, so that contexts live on.
     keys: Vec<(SrtpSuite, MasterKey)>,
     agreed: Option<Agreed>,
-    /// Payload type of our telephone-events in this dialog.
-    events: u8,
+    /// Our payload types in this dialog.
+    numbers: Numbers,
 }
 
 #[derive(Debug)]
 struct Pending {
+    codecs: Vec<(u8, AudioCodec)>,
+    events: Vec<EventFormat>,
     direction: Direction,
     crypto: Vec<CryptoAttribute>,
     required: bool,
     mux: bool,
+}
+
+impl Pending {
+    /// Does this payload type mean something in the offer?
+    fn uses(&self, number: u8) -> bool {
+        self.codecs.iter().any(|(n, _)| *n == number) || self.events.iter().any(|e| e.payload_type == number)
+    }
 }
 
 impl OfferAnswer {
@@ -98,7 +110,7 @@ impl OfferAnswer {
             pending: None,
             keys: Vec::new(),
             agreed: None,
-            events: EVENTS,
+            numbers: Numbers::default(),
         }
     }
 
@@ -134,15 +146,13 @@ impl OfferAnswer {
             }
         }
         let required = policy == SrtpPolicy::Required;
-        let codecs: Vec<(u8, AudioCodec)> = self
-            .capabilities
-            .codecs
-            .iter()
-            .map(|c| (c.payload_type(), *c))
-            .collect();
+        let numbers = &mut self.numbers;
+        let ours = self.capabilities.codecs.iter();
+        let codecs: Vec<(u8, AudioCodec)> = ours.map(|c| (numbers.codec(*c), *c)).collect();
+        let events = numbers.events(&codecs);
         let mux = self.capabilities.rtcp_mux;
         let transport = if required { "RTP/SAVP" } else { "RTP/AVP" };
-        let line = self.line(transport, &codecs, Some(self.events), direction, &crypto, mux);
+        let line = self.line(transport, (&codecs, &events), direction, &crypto, mux);
         let mut media = self.sent.as_ref().map_or_else(Vec::new, |s| {
             s.media.iter().map(MediaLine::refused).collect::<Vec<_>>()
         });
@@ -152,6 +162,8 @@ impl OfferAnswer {
             media[self.audio] = line;
         }
         self.pending = Some(Pending {
+            codecs,
+            events,
             direction,
             crypto,
             required,
@@ -201,13 +213,7 @@ impl OfferAnswer {
             .copied()
             .find(|(_, c)| self.capabilities.codecs.contains(c))
             .ok_or_else(|| self.no_common(line))?;
-        let mut receive: Vec<(u8, AudioCodec)> = self
-            .capabilities
-            .codecs
-            .iter()
-            .map(|c| (c.payload_type(), *c))
-            .collect();
-        receive.sort_unstable_by_key(|(_, c)| *c != codec);
+        let receive = receive(&pending, &formats, codec);
         let (remote_rtp, unheard) = target(answer, line).ok_or(SdpError::NoAddress)?;
         let theirs = direction(answer, line, unheard);
         let mux = pending.mux && line.attribute("rtcp-mux").is_some();
@@ -217,9 +223,10 @@ impl OfferAnswer {
             rtcp_mux: mux,
             send: (payload, codec),
             receive,
-            send_events: formats.events,
-            receive_events: events(self.events, formats.events, &formats),
-            ptime_ms: ptime(line, self.capabilities.ptime_ms),
+            opus: formats::opus(line, payload),
+            send_events: formats.events_beside(codec),
+            receive_events: receive_events(&pending, &formats),
+            ptime_ms: codec.ptime(ptime(line, self.capabilities.ptime_ms)),
             direction: Direction::of(
                 pending.direction.sends() && theirs.receives(),
                 pending.direction.receives() && theirs.sends(),
@@ -266,10 +273,8 @@ impl OfferAnswer {
             .into_iter()
             .collect();
         let mux = self.capabilities.rtcp_mux && line.attribute("rtcp-mux").is_some();
-        if let Some(e) = formats.events {
-            self.events = e;
-        }
-        let own = self.line(&line.transport, &common, formats.events, ours, &crypto, mux);
+        self.numbers.take(&common, &formats.events);
+        let own = self.line(&line.transport, (&common, &formats.events), ours, &crypto, mux);
         let mut media: Vec<MediaLine> = offer.media.iter().map(MediaLine::refused).collect();
         media[index] = own;
         self.audio = index;
@@ -280,9 +285,10 @@ impl OfferAnswer {
             rtcp_mux: mux,
             send,
             receive: common,
-            send_events: formats.events,
-            receive_events: formats.events.into_iter().collect(),
-            ptime_ms: ptime(line, self.capabilities.ptime_ms),
+            opus: formats::opus(line, send.0),
+            send_events: formats.events_beside(send.1),
+            receive_events: formats.events.iter().map(|e| e.payload_type).collect(),
+            ptime_ms: send.1.ptime(ptime(line, self.capabilities.ptime_ms)),
             direction: ours,
             srtp: keys
                 .zip(crypto.into_iter().next())
@@ -381,26 +387,12 @@ impl OfferAnswer {
     fn line(
         &self,
         transport: &str,
-        codecs: &[(u8, AudioCodec)],
-        events: Option<u8>,
+        (codecs, events): (&[(u8, AudioCodec)], &[EventFormat]),
         direction: Direction,
         crypto: &[CryptoAttribute],
         mux: bool,
     ) -> MediaLine {
-        let mut formats = Vec::new();
-        let mut attributes = Vec::new();
-        for (payload, codec) in codecs {
-            formats.push(payload.to_string());
-            attributes.push(Attribute::new(
-                "rtpmap",
-                format!("{payload} {}/{}", codec.name(), codec.clock_rate()),
-            ));
-        }
-        if let Some(e) = events {
-            formats.push(e.to_string());
-            attributes.push(Attribute::new("rtpmap", format!("{e} telephone-event/8000")));
-            attributes.push(Attribute::new("fmtp", format!("{e} 0-15")));
-        }
+        let (formats, mut attributes) = formats::write(codecs, events);
         attributes.push(Attribute::new("ptime", self.capabilities.ptime_ms.to_string()));
         attributes.push(Attribute::new("maxptime", "60"));
         for c in crypto {
@@ -452,58 +444,37 @@ fn is_secure(transport: &str) -> bool {
     matches!(transport, "RTP/SAVP" | "RTP/SAVPF")
 }
 
-/// The payload types of a line that mean something to us, in its order.
-struct Formats {
-    codecs: Vec<(u8, AudioCodec)>,
-    events: Option<u8>,
-}
-
-impl Formats {
-    fn read(line: &MediaLine) -> Self {
-        let mut codecs = Vec::new();
-        let mut events = None;
-        for payload in line.formats.iter().filter_map(|f| f.parse::<u8>().ok()) {
-            if payload > 127 {
-                continue;
-            }
-            let map = line.values("rtpmap").find_map(|v| {
-                let (number, encoding) = v.split_once(char::is_whitespace)?;
-                (number.parse() == Ok(payload)).then(|| encoding.trim())
-            });
-            let mut parts = map.unwrap_or("").split('/');
-            let name = parts.next().unwrap_or("").to_ascii_uppercase();
-            let rate = parts.next().map_or(Some(8_000), |r| r.trim().parse::<u32>().ok());
-            let channels = parts.next().is_none_or(|c| c.trim() == "1");
-            let codec = match (name.as_str(), payload) {
-                ("PCMA", _) | ("", 8) => Some(AudioCodec::Pcma),
-                ("PCMU", _) | ("", 0) => Some(AudioCodec::Pcmu),
-                _ => None,
-            };
-            if rate != Some(8_000) || !channels {
-                continue;
-            }
-            if let Some(c) = codec {
-                codecs.push((payload, c));
-            } else if name == "TELEPHONE-EVENT" && events.is_none() {
-                events = Some(payload);
-            }
+/// What we take after an answer, with the codec we send first: what we offered, by our payload types and by the
+/// other side's own, for peers that send with their number instead of ours. Opus only if the answer has it: its
+/// decoder is large.
+fn receive(ours: &Pending, theirs: &Formats, sent: AudioCodec) -> Vec<(u8, AudioCodec)> {
+    let answered = |codec| theirs.codecs.iter().any(|(_, c)| *c == codec);
+    let offered = ours.codecs.iter();
+    let mut list: Vec<(u8, AudioCodec)> = offered
+        .filter(|(_, c)| *c != AudioCodec::Opus || answered(*c))
+        .copied()
+        .collect();
+    list.sort_by_key(|(_, c)| *c != sent);
+    for (number, codec) in &theirs.codecs {
+        let is_ours = ours.codecs.iter().any(|(_, c)| c == codec);
+        if is_ours && !ours.uses(*number) && list.iter().all(|(n, _)| n != number) {
+            list.push((*number, *codec));
         }
-        Self { codecs, events }
     }
+    list
 }
 
-/// Payload types on which digits may come: the one we gave, and the other side's own for peers that send
-/// with their number instead of ours, unless it means something else here.
-fn events(ours: u8, theirs: Option<u8>, formats: &Formats) -> Vec<u8> {
-    let mut list = vec![ours];
-    if let Some(t) = theirs
-        && t != ours
-        && !formats.codecs.iter().any(|(p, _)| *p == t)
-    {
-        list.push(t);
+/// Payload types on which digits may come after an answer: those we gave, and the other side's own, unless they mean
+/// something else here.
+fn receive_events(ours: &Pending, theirs: &Formats) -> Vec<u8> {
+    if theirs.events.is_empty() {
+        return Vec::new();
     }
-    if theirs.is_none() {
-        list.clear();
+    let mut list: Vec<u8> = ours.events.iter().map(|e| e.payload_type).collect();
+    for number in theirs.events.iter().map(|e| e.payload_type) {
+        if !ours.uses(number) && theirs.codecs.iter().all(|(n, _)| *n != number) {
+            list.push(number);
+        }
     }
     list
 }

@@ -29,6 +29,10 @@ fn parse(text: &str) -> SessionDescription {
     SessionDescription::parse(text.as_bytes()).expect("description")
 }
 
+fn events(payload_type: u8, clock: u32) -> Option<EventFormat> {
+    Some(EventFormat { payload_type, clock })
+}
+
 /// An offer in the manner of Asterisk 22 (chan_pjsip), with a line of its own per call.
 fn offer(transport: &str, extra: &str) -> SessionDescription {
     parse(&format!(
@@ -55,7 +59,7 @@ fn a_plain_offer_is_answered_in_our_order_with_its_payload_types() {
     assert_eq!(agreed.receive, [(8, AudioCodec::Pcma), (0, AudioCodec::Pcmu)]);
     assert_eq!(
         (agreed.send_events, agreed.receive_events.as_slice()),
-        (Some(96), &[96][..])
+        (events(96, 8_000), &[96][..])
     );
     assert_eq!(agreed.remote_rtp, "192.0.2.9:12044".parse().expect("address"));
     assert_eq!(agreed.remote_rtcp.port(), 12_045);
@@ -148,8 +152,13 @@ fn two_of_us_agree_over_every_policy_and_the_keys_cross() {
             .expect("answer");
         let at_a = a.handle_answer(&parse(&answer.to_string())).expect("agreed");
         assert!(!a.offer_pending());
-        assert_eq!((at_a.send, at_a.rtcp_mux), ((8, AudioCodec::Pcma), true));
-        assert_eq!(at_a.receive_events, [101]);
+        assert_eq!((at_a.send, at_a.rtcp_mux), ((107, AudioCodec::Opus), true));
+        assert_eq!((at_a.send, at_a.opus), (at_b.send, at_b.opus));
+        assert!(at_a.opus.forward_error_correction);
+        assert_eq!(
+            (at_a.send_events, at_a.receive_events),
+            (events(102, 48_000), vec![101, 102])
+        );
         match (&at_a.srtp, &at_b.srtp) {
             (Some(x), Some(y)) => {
                 assert!(x.local == y.remote && x.remote == y.local && x.local != x.remote);
@@ -220,7 +229,7 @@ fn an_answer_with_another_event_number_and_static_types_is_taken() {
     assert_eq!(agreed.receive[0], (0, AudioCodec::Pcmu));
     assert_eq!(
         (agreed.send_events, agreed.receive_events),
-        (Some(97), vec![101, 97])
+        (events(97, 8_000), vec![101, 102, 97])
     );
     assert_eq!(agreed.ptime_ms, 20);
     assert_eq!(agreed.remote_rtcp, "192.0.2.10:4444".parse().expect("address"));
@@ -306,6 +315,218 @@ fn broken_and_oversized_descriptions_are_refused_with_the_line() {
         let result = SessionDescription::parse(text.as_bytes());
         assert!(matches!(result, Err(SdpError::TooLarge { .. })), "{result:?}");
     }
+}
+
+/// An offer of these formats with these lines.
+fn wide(formats: &str, lines: &[&str]) -> SessionDescription {
+    let attributes: String = lines.iter().map(|l| format!("a={l}\r\n")).collect();
+    parse(&format!(
+        "v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 4000 RTP/AVP {formats}\r\n{attributes}"
+    ))
+}
+
+#[test]
+fn the_first_codec_of_our_order_that_the_other_side_has_is_sent() {
+    use AudioCodec::{G722, Opus, Pcma, Pcmu};
+    let all = "0 8 9 96";
+    for (ours, formats, expected) in [
+        (&[Opus, G722, Pcma, Pcmu][..], all, Some((96, Opus))),
+        (&[G722, Opus, Pcma], all, Some((9, G722))),
+        (&[Pcmu, Opus], all, Some((0, Pcmu))),
+        (&[Opus, G722, Pcma], "8 9", Some((9, G722))),
+        (&[Opus, Pcmu], "8 0", Some((0, Pcmu))),
+        (&[Opus, G722], "0 8 3", None),
+    ] {
+        let capabilities = Capabilities {
+            codecs: ours.to_vec(),
+            ..Capabilities::default()
+        };
+        let mut d = OfferAnswer::new(capabilities, local("192.0.2.1"), &mut rng());
+        let offer = wide(formats, &["rtpmap:96 opus/48000/2"]);
+        let found = d.handle_offer(&offer, Direction::SendRecv, &mut rng());
+        let sent = found.as_ref().ok().map(|(_, agreed)| agreed.send);
+        assert_eq!(sent, expected, "{ours:?} of {formats}: {found:?}");
+        if let Ok((answer, agreed)) = found {
+            let answered: Vec<String> = agreed.receive.iter().map(|(n, _)| n.to_string()).collect();
+            assert_eq!(answer.media[0].formats, answered);
+        }
+    }
+}
+
+#[test]
+fn codecs_are_known_by_number_or_name_and_clock() {
+    use AudioCodec::{G722, Opus, Pcma};
+    for (formats, map, expected) in [
+        ("9", "x-nothing", Some((9, G722))),
+        ("9", "rtpmap:9 G722/8000", Some((9, G722))),
+        ("9", "rtpmap:9 g722/16000", Some((9, G722))),
+        ("109", "rtpmap:109 G722/8000/1", Some((109, G722))),
+        ("109", "rtpmap:109 G722/48000", None),
+        ("111", "rtpmap:111 OPUS/48000/2", Some((111, Opus))),
+        ("111", "rtpmap:111 opus/48000", Some((111, Opus))),
+        ("111", "rtpmap:111 opus/16000/2", None),
+        ("8", "rtpmap:8 PCMA/8000/2", None),
+        ("8", "rtpmap:8 PCMA/16000", None),
+        ("98", "rtpmap:98 pcma/8000", Some((98, Pcma))),
+    ] {
+        let found =
+            dialog(SrtpPolicy::Off).handle_offer(&wide(formats, &[map]), Direction::SendRecv, &mut rng());
+        let sent = found.ok().map(|(_, agreed)| agreed.send);
+        assert_eq!(sent, expected, "{formats} {map}");
+    }
+}
+
+#[test]
+fn what_the_other_side_wants_of_opus_is_kept_to() {
+    let plain = OpusFormat::default();
+    for (fmtp, expected) in [
+        ("stereo=0; sprop-stereo=1;x", plain),
+        (
+            "useinbandfec=1; maxplaybackrate=8000;cbr=1",
+            OpusFormat {
+                constant: true,
+                forward_error_correction: true,
+                playback_rate: 8_000,
+                ..plain
+            },
+        ),
+        (
+            "maxaveragebitrate=12000",
+            OpusFormat {
+                bit_rate: 12_000,
+                ..plain
+            },
+        ),
+        // never more than we send anyway, never less than Opus can
+        (
+            "maxaveragebitrate=510000;maxplaybackrate=999999;useinbandfec=2",
+            plain,
+        ),
+        (
+            "MaxAverageBitrate=1",
+            OpusFormat {
+                bit_rate: 6_000,
+                ..plain
+            },
+        ),
+    ] {
+        let lines = ["rtpmap:96 opus/48000/2", &format!("fmtp:96 {fmtp}")];
+        let (text, agreed) = answer(&mut dialog(SrtpPolicy::Off), &wide("96", &lines));
+        assert_eq!(agreed.opus, expected, "{fmtp}");
+        // what we want is said under their number
+        let said: Vec<&str> = text.media[0].values("fmtp").collect();
+        assert!(
+            said[0].starts_with("96 ") && said[0].contains("useinbandfec=1"),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
+fn packet_lengths_are_those_of_the_codec() {
+    for (asked, g722, opus) in [
+        (5, 10, 10),
+        (10, 10, 10),
+        (25, 20, 20),
+        (30, 30, 20),
+        (50, 50, 40),
+        (60, 60, 60),
+        (200, 60, 60),
+    ] {
+        for (formats, map, expected) in [("9", "x", g722), ("96", "rtpmap:96 opus/48000/2", opus)] {
+            let offer = wide(formats, &[map, &format!("ptime:{asked}")]);
+            let (_, agreed) = answer(&mut dialog(SrtpPolicy::Off), &offer);
+            assert_eq!(agreed.ptime_ms, expected, "{formats} asked for {asked} ms");
+        }
+    }
+}
+
+#[test]
+fn events_have_the_clock_of_the_codec_where_there_are_some() {
+    for (formats, expected) in [
+        ("96 100 101", events(101, 48_000)),
+        ("9 100 101", events(100, 8_000)),
+        ("96 100", events(100, 8_000)),
+        ("9 101", events(101, 48_000)),
+        ("9 102", None),
+        ("9", None),
+    ] {
+        let offer = wide(
+            formats,
+            &[
+                "rtpmap:96 opus/48000/2",
+                "rtpmap:100 telephone-event/8000",
+                "rtpmap:101 telephone-event/48000",
+                "rtpmap:102 telephone-event/90000",
+            ],
+        );
+        let (text, agreed) = answer(&mut dialog(SrtpPolicy::Off), &offer);
+        assert_eq!(agreed.send_events, expected, "{formats}");
+        let known: Vec<&str> = formats.split(' ').filter(|f| *f != "102").collect();
+        assert_eq!(text.media[0].formats, known);
+        assert_eq!(agreed.receive_events.len(), known.len() - 1);
+    }
+}
+
+#[test]
+fn each_side_may_have_its_own_numbers() {
+    let mut d = dialog(SrtpPolicy::Off);
+    d.offer(Direction::SendRecv, &mut rng());
+    let answer = wide(
+        "98 9 97",
+        &["rtpmap:98 opus/48000/2", "rtpmap:97 telephone-event/48000"],
+    );
+    let agreed = d.handle_answer(&answer).expect("agreed");
+    assert_eq!(agreed.send, (98, AudioCodec::Opus));
+    assert_eq!(agreed.send_events, events(97, 48_000));
+    // ours, and theirs for peers that use their own
+    assert_eq!(agreed.receive[0], (107, AudioCodec::Opus));
+    assert!(agreed.receive.contains(&(98, AudioCodec::Opus)));
+    // a number of theirs that means something else in our offer keeps our meaning
+    d.offer(Direction::SendRecv, &mut rng());
+    let crossed = wide(
+        "101 107",
+        &["rtpmap:101 opus/48000/2", "rtpmap:107 telephone-event/8000"],
+    );
+    let agreed = d.handle_answer(&crossed).expect("agreed");
+    assert_eq!(agreed.send, (101, AudioCodec::Opus));
+    assert_eq!(agreed.receive_events, [101, 102]);
+    assert!(
+        agreed.receive.iter().all(|(n, _)| *n != 101),
+        "{:?}",
+        agreed.receive
+    );
+}
+
+#[test]
+fn the_decoder_of_opus_is_made_only_where_the_answer_has_it() {
+    let mut d = dialog(SrtpPolicy::Off);
+    d.offer(Direction::SendRecv, &mut rng());
+    let agreed = d.handle_answer(&wide("8", &[])).expect("agreed");
+    let codecs: Vec<_> = agreed.receive.iter().map(|(_, c)| *c).collect();
+    assert_eq!(codecs, [AudioCodec::Pcma, AudioCodec::G722, AudioCodec::Pcmu]);
+}
+
+#[test]
+fn numbers_of_a_dialog_stay_and_new_ones_are_free() {
+    let mut d = dialog(SrtpPolicy::Off);
+    let theirs = wide(
+        "101 107",
+        &["rtpmap:101 opus/48000/2", "rtpmap:107 telephone-event/8000"],
+    );
+    answer(&mut d, &theirs);
+    let again = d.offer(Direction::SendRecv, &mut rng());
+    let line = &again.media[0];
+    assert_eq!(line.formats, ["101", "9", "8", "0", "107", "102"]);
+    assert_eq!(again, d.offer(Direction::SendRecv, &mut rng()));
+    let theirs = wide(
+        "102 107",
+        &["rtpmap:102 opus/48000/2", "rtpmap:107 telephone-event/8000"],
+    );
+    answer(&mut d, &theirs);
+    let again = d.offer(Direction::SendRecv, &mut rng());
+    // 102 is taken: the events of 48 kHz get the first free number
+    assert_eq!(again.media[0].formats, ["102", "9", "8", "0", "107", "96"]);
 }
 
 proptest! {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engine::ports::PortAllocator;
-use crate::sdp::{AudioCodec, Direction};
+use crate::sdp::{AudioCodec, Direction, EventFormat, OpusFormat};
 use std::net::{Ipv4Addr, UdpSocket};
 
 fn at(ms: u64) -> Instant {
@@ -36,7 +36,7 @@ fn leg(range: std::ops::RangeInclusive<u16>) -> (Leg, UdpSocket) {
     };
     let mut leg = Leg::new(LegId(7), pair, params);
     let agreed = agreed(phone.local_addr().expect("address"));
-    leg.update(at(0), Box::new(Transport::new(&agreed).expect("plain")));
+    leg.update(at(0), Box::new(Transport::new(LegId(7), &agreed).expect("plain")));
     (leg, phone)
 }
 
@@ -47,7 +47,11 @@ fn agreed(remote: SocketAddr) -> Agreed {
         rtcp_mux: true,
         send: (8, AudioCodec::Pcma),
         receive: vec![(8, AudioCodec::Pcma)],
-        send_events: Some(101),
+        send_events: Some(EventFormat {
+            payload_type: 101,
+            clock: 8_000,
+        }),
+        opus: OpusFormat::default(),
         receive_events: vec![101],
         ptime_ms: 20,
         direction: Direction::SendRecv,
@@ -155,7 +159,10 @@ fn a_key_held_over_a_re_offer_with_another_address_is_one_press() {
     press(&phone, 1, 100, 9);
     leg.read(arrival(20, 20, false), Which::All, None, &mut out);
     let elsewhere = agreed("127.0.0.1:9".parse().expect("address"));
-    leg.update(at(30), Box::new(Transport::new(&elsewhere).expect("plain")));
+    leg.update(
+        at(30),
+        Box::new(Transport::new(LegId(7), &elsewhere).expect("plain")),
+    );
     press(&phone, 2, 100, 9);
     leg.read(arrival(40, 40, false), Which::All, None, &mut out);
     assert_eq!(digits(&mut out), [('9', at(20))]);

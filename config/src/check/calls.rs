@@ -7,7 +7,7 @@ use gateway_core::{AccountId, PanelId};
 use super::Check;
 use crate::fault::FaultKind;
 use crate::model::{Account, Panel};
-use crate::value::{AddressKind, CallIn, Extension, Srtp, Strategy, Transport};
+use crate::value::{AddressKind, CallIn, Codec, Extension, Srtp, Strategy, Transport};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
@@ -15,7 +15,13 @@ pub(super) fn check(check: &mut Check<'_>) {
         password(check, id, account);
         session_timer(check, id, account);
         transport(check, id, account);
+        codecs(
+            check,
+            &format!("accounts.{id}"),
+            account.codecs.as_deref().unwrap_or_default(),
+        );
     }
+    codecs(check, "sip", &config.sip.codecs);
     for (id, panel) in &config.panels {
         buttons(check, id, panel);
     }
@@ -142,6 +148,22 @@ fn transport(check: &mut Check<'_>, id: &AccountId, account: &Account) {
         let text = "false: any certificate is taken, anybody in between can listen and call".to_owned();
         let hint = "set tls-ca-file to the certificate of the PBX instead";
         check.warn(FaultKind::Unsafe, &format!("{at}.tls-verify"), text, hint);
+    }
+}
+
+fn codecs(check: &mut Check<'_>, at: &str, list: &[Codec]) {
+    for (index, codec) in list.iter().enumerate() {
+        if let Some(first) = list[..index].iter().position(|c| c == codec) {
+            let text = format!("{codec} is named twice");
+            let (here, there) = (format!("{at}.codecs[{index}]"), format!("{at}.codecs[{first}]"));
+            check.fault(
+                FaultKind::Duplicate,
+                &here,
+                &[&there],
+                text,
+                "name each codec once",
+            );
+        }
     }
 }
 

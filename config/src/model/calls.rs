@@ -11,7 +11,9 @@ use crate::describe::table;
 use crate::rules::{
     Flag, Path, Ports, int, list, parsed, password, refer, secs, span_or, text, text_or, word,
 };
-use crate::value::{Address, Dscp, Host, HostPort, Marks, ReliableProvisional, Srtp, Strategy, Transport};
+use crate::value::{
+    Address, Codec, Dscp, Host, HostPort, Marks, ReliableProvisional, Srtp, Strategy, Transport,
+};
 
 table! {
     /// An account at a PBX, or a trunk that the PBX knows by our address.
@@ -44,6 +46,8 @@ table! {
         min_se: Duration = "min-se-s", secs(90, 86_400), or("90"), Restart;
         /// Whether "it rings" is acknowledged (100rel, RFC 3262).
         reliable_provisional: ReliableProvisional = "reliable-provisional", word(), or("\"supported\""), Restart;
+        /// Codecs of speech that are offered and taken, the best first, where they are not those of `[sip]`.
+        codecs: Option<Vec<Codec>> = "codecs", list(word(), 1, 4), optional, Live;
         /// Encryption of speech.
         srtp: Srtp = "srtp", word(), or("\"off\""), Live;
         /// Certificates, PEM, that the server's certificate must lead to; without it the machine's own.
@@ -112,6 +116,8 @@ table! {
         tls_key_file: Option<PathBuf> = "tls-key-file", Path, optional, Process;
         /// Lowest and highest UDP port of speech; the lowest is even, each call takes two.
         rtp_ports: RangeInclusive<u16> = "rtp-ports", Ports, or("[16384, 16583]"), Process;
+        /// Codecs of speech that are offered and taken, the best first. Counts for the next call.
+        codecs: Vec<Codec> = "codecs", list(word(), 1, 4), or("[\"opus\", \"g722\", \"pcma\", \"pcmu\"]"), Live;
         /// Addresses that may call without a registered account between, at most 64.
         direct_peers: Vec<IpAddr> = "direct-peers", list(parsed(), 0, 64), or("[]"), Live;
         /// Mark (DSCP) of SIP messages, by which switches and routers prefer them: a number from 0 to 63 or a name.

@@ -51,6 +51,20 @@ words! {
 }
 
 words! {
+    /// A codec of speech.
+    pub enum Codec {
+        /// G.722: wideband, 64 kbit/s.
+        G722 = "g722",
+        /// Opus: wideband, some 32 kbit/s, at its best where packets are lost.
+        Opus = "opus",
+        /// G.711 A-law: telephone band, 64 kbit/s.
+        Pcma = "pcma",
+        /// G.711 µ-law: telephone band, 64 kbit/s.
+        Pcmu = "pcmu",
+    }
+}
+
+words! {
     /// Where a code may be typed.
     pub enum CodeFrom {
         /// At the telephone that talks with the door.

@@ -149,6 +149,7 @@ fn params(args: &Args, account: &AccountId, line: &LineId) -> Result<SipParams, 
             expires: Duration::from_secs(args.number("expires", 300)?),
             register: true,
             provisional: Provisional::default(),
+            codecs: SipParams::default().direct_codecs,
             srtp,
             timer: Some(SessionTimer::default()),
             tls: TlsTrust {

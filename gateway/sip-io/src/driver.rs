@@ -16,8 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::digits::{self, Digits};
 use crate::handle::Request;
 use crate::net::{Net, NetEvent};
-use crate::session::{MediaFault, Session};
-use crate::{AccountReport, SipError, SipEvent, SipParams, SipStats, Srtp, StrangerReport, convert};
+use crate::session::{MediaFault, MediaPolicy, Session};
+use crate::{AccountReport, SipError, SipEvent, SipParams, SipStats, StrangerReport, convert};
 
 /// Longest sleep: after the machine slept, timers run late by this much at most.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -252,8 +252,8 @@ impl Driver {
                 ring,
                 target,
             } => {
-                let srtp = self.srtp_of(account.as_ref());
-                self.sessions.insert(leg, Session::new(line, srtp));
+                let policy = self.policy_of(account.as_ref());
+                self.sessions.insert(leg, Session::new(line, policy));
                 self.ua.call(
                     now,
                     OutgoingCall {
@@ -274,15 +274,14 @@ impl Driver {
         }
     }
 
-    fn srtp_of(&self, account: Option<&gateway_core::AccountId>) -> Srtp {
-        match account {
-            None => self.params.direct_srtp,
-            Some(id) => self
-                .params
-                .accounts
-                .iter()
-                .find(|account| account.id == *id)
-                .map_or(Srtp::Off, |account| account.srtp),
+    fn policy_of(&self, account: Option<&gateway_core::AccountId>) -> MediaPolicy {
+        let account = account.and_then(|id| self.params.accounts.iter().find(|a| a.id == *id));
+        let (srtp, codecs) = account.map_or((self.params.direct_srtp, &self.params.direct_codecs), |a| {
+            (a.srtp, &a.codecs)
+        });
+        MediaPolicy {
+            codecs: codecs.clone(),
+            srtp,
         }
     }
 
@@ -488,7 +487,7 @@ impl Driver {
                     self.ua.end(now, leg, Cause::NotFound);
                     return;
                 };
-                let mut session = Session::new(line.clone(), self.srtp_of(account.as_ref()));
+                let mut session = Session::new(line.clone(), self.policy_of(account.as_ref()));
                 let ready = match &sdp {
                     Some(offer) => session.first_answer(&self.engine, leg, local, offer, &mut self.rng),
                     None => session.first_offer(&self.engine, leg, local, &mut self.rng),

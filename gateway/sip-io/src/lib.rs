@@ -20,8 +20,8 @@ pub use event::{AccountReport, SipEvent, SipStats, StrangerReport};
 pub use gateway_sip::Transport;
 pub use handle::{SipEngine, SipError, SipHandle};
 pub use params::{
-    AccountParams, Callee, Callees, ParamsError, Provisional, SessionTimer, SipParams, Srtp, TlsIdentity,
-    TlsTrust,
+    AccountParams, AudioCodec, Callee, Callees, ParamsError, Provisional, SessionTimer, SipParams, Srtp,
+    TlsIdentity, TlsTrust,
 };
 
 /// Legs of incoming calls are numbered from here (2⁴⁰) upwards, so that they never meet the numbers that the

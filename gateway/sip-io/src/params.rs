@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gateway_core::{AccountId, LineId, PanelId, Secret};
+pub use gateway_media::AudioCodec;
+use gateway_media::Capabilities;
 use gateway_sip::Transport;
 pub use gateway_sip::ua::{Provisional, SessionTimer};
 
@@ -76,6 +78,8 @@ pub struct AccountParams {
     pub register: bool,
     /// Reliable provisional responses (RFC 3262).
     pub provisional: Provisional,
+    /// Codecs that are offered and taken, best first.
+    pub codecs: Vec<AudioCodec>,
     /// SRTP policy.
     pub srtp: Srtp,
     /// Session timers (RFC 4028); `None`: none.
@@ -141,6 +145,8 @@ pub struct SipParams {
     pub direct_peers: BTreeSet<IpAddr>,
     /// Whom calls from direct peers can be for.
     pub direct_callees: Callees,
+    /// Codecs of calls without an account, best first.
+    pub direct_codecs: Vec<AudioCodec>,
     /// SRTP policy of calls without an account.
     pub direct_srtp: Srtp,
     /// TLS trust of direct calls to `sips:` or `transport=tls` targets.
@@ -169,6 +175,7 @@ impl Default for SipParams {
             rtp_ports: 16384..=16583,
             direct_peers: BTreeSet::new(),
             direct_callees: Callees::default(),
+            direct_codecs: Capabilities::default().codecs,
             direct_srtp: Srtp::Off,
             direct_tls: TlsTrust::default(),
             user_agent: concat!("Doorline/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -276,6 +283,7 @@ mod tests {
             expires: Duration::from_secs(300),
             register: true,
             provisional: Provisional::default(),
+            codecs: vec![AudioCodec::Pcma],
             srtp: Srtp::Off,
             timer: Some(SessionTimer::default()),
             tls: TlsTrust::default(),

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use gateway_core::{LegId, LineId, Peer};
 use gateway_media::{
-    Agreed, Capabilities, Direction, Engine, LocalMedia, OfferAnswer, PortPair, SdpError, SessionDescription,
-    SrtpPolicy,
+    Agreed, AudioCodec, Capabilities, Direction, Engine, LocalMedia, OfferAnswer, PortPair, SdpError,
+    SessionDescription, SrtpPolicy,
 };
 use rand::rngs::StdRng;
 
@@ -22,6 +22,14 @@ pub(crate) enum MediaFault {
     Sdp(#[from] SdpError),
 }
 
+/// What is offered and taken in a call.
+#[derive(Clone)]
+pub(crate) struct MediaPolicy {
+    /// Codecs, best first.
+    pub(crate) codecs: Vec<AudioCodec>,
+    pub(crate) srtp: Srtp,
+}
+
 /// Media of one leg.
 pub(crate) struct Session {
     /// Answer or offer that waits for the call plan to answer the call.
@@ -30,17 +38,17 @@ pub(crate) struct Session {
     pub(crate) offer_answer: Option<OfferAnswer>,
     /// The caller, for the moment of its ACK.
     pub(crate) peer: Option<Peer>,
-    pub(crate) srtp: Srtp,
+    policy: MediaPolicy,
 }
 
 impl Session {
-    pub(crate) const fn new(line: LineId, srtp: Srtp) -> Self {
+    pub(crate) const fn new(line: LineId, policy: MediaPolicy) -> Self {
         Self {
             ready: None,
             line,
             offer_answer: None,
             peer: None,
-            srtp,
+            policy,
         }
     }
 
@@ -59,7 +67,8 @@ impl Session {
         };
         engine.open_leg(leg, ports)?;
         let capabilities = Capabilities {
-            srtp: match self.srtp {
+            codecs: self.policy.codecs.clone(),
+            srtp: match self.policy.srtp {
                 Srtp::Off => SrtpPolicy::Off,
                 Srtp::Optional => SrtpPolicy::Optional,
                 Srtp::Required => SrtpPolicy::Required,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use adapter_virtual::{Levels, Source, VirtualAudio};
 use anyhow::{Context, bail};
 use gateway_core::{Cause, LegCommand, LegEvent, LegId, LineId, PanelId, RingId};
-use gateway_sip_io::{Callee, Callees, SipEngine, SipEvent, SipHandle, SipParams, Srtp, Transport};
+use gateway_sip_io::{AudioCodec, Callee, Callees, SipEngine, SipEvent, SipHandle, SipParams, Srtp, Transport};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -85,6 +85,8 @@ pub(crate) async fn engine(
             }),
             ..Callees::default()
         },
+        // the codec of the other programs in the same measurement
+        direct_codecs: vec![AudioCodec::Pcma],
         direct_peers: [LOOPBACK].into(),
         direct_srtp: srtp,
         instance: [2; 16],

@@ -21,6 +21,7 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         expires: account.expires,
         register: account.register,
         provisional: provisional(account.reliable_provisional),
+        codecs: codecs(account.codecs.as_ref().unwrap_or(&config.sip.codecs)),
         srtp: srtp(account.srtp),
         timer: account.session_expires.map(|expires| sip::SessionTimer {
             expires,
@@ -49,6 +50,7 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         rtp_ports: config.sip.rtp_ports.clone(),
         direct_peers: config.sip.direct_peers.iter().copied().collect(),
         direct_callees: callees(config, None),
+        direct_codecs: codecs(&config.sip.codecs),
         instance,
         ..sip::SipParams::default()
     }
@@ -89,6 +91,17 @@ fn callees(config: &Config, account: Option<&AccountId>) -> sip::Callees {
         named: panels.iter().map(callee).collect(),
         otherwise,
     }
+}
+
+fn codecs(list: &[config::Codec]) -> Vec<sip::AudioCodec> {
+    list.iter()
+        .map(|codec| match codec {
+            config::Codec::G722 => sip::AudioCodec::G722,
+            config::Codec::Opus => sip::AudioCodec::Opus,
+            config::Codec::Pcma => sip::AudioCodec::Pcma,
+            config::Codec::Pcmu => sip::AudioCodec::Pcmu,
+        })
+        .collect()
 }
 
 const fn transport(transport: config::Transport) -> sip::Transport {

@@ -17,9 +17,9 @@ mod state;
 
 pub use ask::ask_of;
 pub use key::{KeyError, key_of};
-pub use line::LineFault;
+pub use line::{COLUMNS, LineFault};
 pub use plan::{NewCode, SiteNames};
-pub use registry::{Changed, Import, People, PeopleError, Report};
+pub use registry::{Changed, Import, People, PeopleError, Person, Report};
 pub use row::{CREDENTIAL, PERSON, USE, use_value};
 pub use show::{Form, Shown};
 pub use state::directory;

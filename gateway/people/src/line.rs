@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::csv;
 
-/// Every column, with what it is.
-pub(crate) const COLUMNS: [&str; 16] = [
+/// Every column of an import, an export and a list.
+pub const COLUMNS: [&str; 16] = [
     "person",
     "name",
     "groups",

@@ -29,10 +29,28 @@ pub struct Changed {
     pub done: oneshot::Sender<()>,
 }
 
+/// One person, with all credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// A line for each credential, with cards and numbers masked.
+    pub lines: Vec<Shown>,
+    /// What is stored of them, for comparing: it changes with every change, and not by use. It holds cards and digests.
+    pub state: String,
+}
+
+/// Whether a change is still wanted, by what is stored of its person ([`Person::state`]; `None` if nothing is).
+type Wanted = Box<dyn FnOnce(Option<&str>) -> bool + Send>;
+
 /// Why nothing was changed, or why it is not acknowledged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PeopleError {
+    /// The person is not as the change was meant for; nothing was changed.
+    #[error("{person:?} was changed, made or removed meanwhile; nothing was changed")]
+    Changed {
+        /// Who.
+        person: String,
+    },
     /// The core does not take changes: it is durable, and counts after the next start.
     #[error("it is written down, but the gateway stops and does not go by it yet")]
     CoreGone,
@@ -169,9 +187,36 @@ impl People {
         how: Import,
         note: impl FnOnce(&Report) + Send + 'static,
     ) -> Result<Report, PeopleError> {
+        self.take(text, how, None, note).await
+    }
+
+    /// Changes one person if `wanted` says so of what is stored of them: lines as [`import`](Self::import) takes them,
+    /// all about this person.
+    ///
+    /// # Errors
+    /// [`PeopleError::Changed`] if it is not wanted, else as [`import`](Self::import).
+    pub async fn change(
+        &self,
+        person: &str,
+        text: String,
+        wanted: impl FnOnce(Option<&str>) -> bool + Send + 'static,
+        note: impl FnOnce(&Report) + Send + 'static,
+    ) -> Result<Report, PeopleError> {
+        let wanted: Wanted = Box::new(wanted);
+        self.take(text, Import::default(), Some((person.to_owned(), wanted)), note)
+            .await
+    }
+
+    async fn take(
+        &self,
+        text: String,
+        how: Import,
+        only: Option<(String, Wanted)>,
+        note: impl FnOnce(&Report) + Send + 'static,
+    ) -> Result<Report, PeopleError> {
         let turn = Arc::clone(&self.0.turn).lock_owned().await;
         let me = self.clone();
-        let planned = tokio::task::spawn_blocking(move || me.plan(&text, how.replace));
+        let planned = tokio::task::spawn_blocking(move || me.plan(&text, how.replace, only));
         let (old, new, made, lines) = planned.await.map_err(|_| PeopleError::CoreGone)??;
         let (edits, changes, mut report) = difference(&old, &new);
         (report.made, report.lines) = (made, lines);
@@ -182,10 +227,25 @@ impl People {
         self.commit(turn, (edits, changes, report), note).await
     }
 
-    fn plan(&self, text: &str, replace: bool) -> Result<(State, State, Vec<NewCode>, usize), PeopleError> {
+    fn plan(
+        &self,
+        text: &str,
+        replace: bool,
+        only: Option<(String, Wanted)>,
+    ) -> Result<(State, State, Vec<NewCode>, usize), PeopleError> {
         let lines = line::read(text).map_err(faults)?;
         let site = Arc::clone(&self.0.site.read().unwrap_or_else(PoisonError::into_inner));
         let old = State::load(&self.0.records);
+        if let Some((person, wanted)) = only {
+            let strange = lines.iter().find(|line| line.cell("person") != Some(&person));
+            if let Some(line) = strange {
+                let text = format!("is not {person:?}, who is to be changed");
+                return Err(faults(vec![line.fault("person", text)]));
+            }
+            if !wanted(show::state_of(&old, &person).as_deref()) {
+                return Err(PeopleError::Changed { person });
+            }
+        }
         let mut failed = None;
         let mut random = || {
             let mut bytes = [0; 8];
@@ -215,8 +275,25 @@ impl People {
         id: &str,
         note: impl FnOnce(&Report) + Send + 'static,
     ) -> Result<(), PeopleError> {
+        self.remove_person_if(id, |_| true, note).await
+    }
+
+    /// The same, if `wanted` says so of what is stored of them ([`Person::state`]).
+    ///
+    /// # Errors
+    /// [`PeopleError::Changed`] if it is not wanted.
+    pub async fn remove_person_if(
+        &self,
+        id: &str,
+        wanted: impl FnOnce(Option<&str>) -> bool + Send + 'static,
+        note: impl FnOnce(&Report) + Send + 'static,
+    ) -> Result<(), PeopleError> {
         let id = id.to_owned();
         let change = move |state: &mut State| {
+            let now = show::state_of(state, &id);
+            if now.is_some() && !wanted(now.as_deref()) {
+                return Err(PeopleError::Changed { person: id });
+            }
             let gone = state.people.remove(&id).is_some();
             let before = state.credentials.len();
             state
@@ -297,6 +374,16 @@ impl People {
         self.read(|state| show::lines(&state, true))
             .await
             .unwrap_or_default()
+    }
+
+    /// One person, with cards and numbers masked; `None` if nothing is known of them.
+    pub async fn person(&self, id: &str) -> Option<Person> {
+        let id = id.to_owned();
+        let found = self.read(move |state| {
+            let lines = show::of(&state, &id, true);
+            show::state_of(&state, &id).map(|state| Person { lines, state })
+        });
+        found.await.flatten()
     }
 
     /// Everybody, with cards and numbers, and digests of codes and PINs: what [`import`](Self::import) reads.

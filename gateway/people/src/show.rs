@@ -180,6 +180,31 @@ pub(crate) fn lines(state: &State, masked: bool) -> Vec<Shown> {
     lines
 }
 
+/// The lines of one person; empty if nothing is known of them.
+pub(crate) fn of(state: &State, person: &str, masked: bool) -> Vec<Shown> {
+    let own = |id: &String, row: &PersonRow| (id == person).then(|| (id.clone(), row.clone()));
+    let held = |row: &CredentialRow| row.person.as_deref() == Some(person);
+    let alone = State {
+        credentials: state
+            .credentials
+            .iter()
+            .filter(|(_, row)| held(row))
+            .map(|(id, row)| (id.clone(), row.clone()))
+            .collect(),
+        people: state.people.iter().filter_map(|(id, row)| own(id, row)).collect(),
+        unread: Vec::new(),
+        uses: state.uses.clone(),
+    };
+    lines(&alone, masked)
+}
+
+/// What is stored of one person as text, without how often credentials were used; it changes with every change.
+pub(crate) fn state_of(state: &State, person: &str) -> Option<String> {
+    let mut lines = of(state, person, false);
+    lines.iter_mut().for_each(|line| line.used.clear());
+    (!lines.is_empty()).then(|| serde_json::to_string(&lines).expect("texts only"))
+}
+
 /// Everybody in a form that an import reads again.
 pub(crate) fn export(state: &State, form: Form) -> String {
     let lines = lines(state, false);

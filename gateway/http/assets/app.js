@@ -172,6 +172,9 @@ function hear(word) {
     lastSeq = Math.max(lastSeq, word.to);
     events.unshift({ seq: word.to, at: new Date().toISOString(), text: t("missed", word.to - word.from + 1) });
     drawEvents();
+  } else if (word.type === "reset") {
+    // the journal was restored: what stood in it after this is not there
+    lastSeq = word.seq;
   } else if (word.type === "bye") {
     if (word.reason === "logged-out") {
       forget(t("logged-out"));

@@ -8,6 +8,7 @@ use warp::reply::Response;
 use crate::access::{Rights, Scope};
 use crate::app::App;
 use crate::dispatch::{Ask, json};
+use crate::etag::{Condition, Etag};
 use crate::password::random;
 use crate::people::{TokenRow, UserRow, login_name, new_token, token_hash};
 use crate::problem::Problem;
@@ -17,54 +18,123 @@ const ACCOUNTS: usize = 200;
 /// Life of a token in days, unless said otherwise.
 const TOKEN_DAYS: u32 = 365;
 
+/// A user to be made.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewUser {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct NewUser {
+    /// Limits it to these doors; not for administrators.
+    #[cfg_attr(
+        test,
+        schemars(with = "Option<std::collections::BTreeSet<crate::openapi::Name>>")
+    )]
     doors: Option<Vec<String>>,
+    #[cfg_attr(test, schemars(with = "crate::openapi::Password"))]
     password: String,
+    #[cfg_attr(test, schemars(with = "crate::openapi::Scopes"))]
     scopes: Vec<String>,
+    #[cfg_attr(test, schemars(with = "crate::openapi::Login"))]
     user: String,
 }
 
+/// What a user is to be from here on.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewToken {
-    /// 1 to 3650, 365 if not given.
-    days: Option<u32>,
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct UserChange {
+    /// Limits it to these doors; not for administrators.
+    #[cfg_attr(
+        test,
+        schemars(with = "Option<std::collections::BTreeSet<crate::openapi::Name>>")
+    )]
     doors: Option<Vec<String>>,
-    name: String,
+    /// Stays as it is unless given; a new one ends the sessions of the user.
+    #[cfg_attr(test, schemars(with = "Option<crate::openapi::Password>"))]
+    password: Option<String>,
+    #[cfg_attr(test, schemars(with = "crate::openapi::Scopes"))]
     scopes: Vec<String>,
 }
 
+/// A token to be made.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct NewToken {
+    /// Its life in days, 365 if not given.
+    #[cfg_attr(test, schemars(range(min = 1, max = 3650)))]
+    days: Option<u32>,
+    /// Limits it to these doors; not for administrators.
+    #[cfg_attr(
+        test,
+        schemars(with = "Option<std::collections::BTreeSet<crate::openapi::Name>>")
+    )]
+    doors: Option<Vec<String>>,
+    /// By which the journal knows it; no two have the same.
+    #[cfg_attr(test, schemars(with = "crate::openapi::Login"))]
+    name: String,
+    #[cfg_attr(test, schemars(with = "crate::openapi::Scopes"))]
+    scopes: Vec<String>,
+}
+
+/// What a token is to be from here on; its text and name stay.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct TokenChange {
+    /// Its life in days from now on; its end stays as it is unless given.
+    #[cfg_attr(test, schemars(range(min = 1, max = 3650)))]
+    days: Option<u32>,
+    /// Limits it to these doors; not for administrators.
+    #[cfg_attr(
+        test,
+        schemars(with = "Option<std::collections::BTreeSet<crate::openapi::Name>>")
+    )]
+    doors: Option<Vec<String>>,
+    #[cfg_attr(test, schemars(with = "crate::openapi::Scopes"))]
+    scopes: Vec<String>,
+}
+
+/// A user.
 #[derive(Serialize)]
-struct User {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct User {
     user: String,
     scopes: Vec<String>,
+    /// `null` is every door.
     doors: Option<Vec<String>>,
     created: String,
 }
 
+/// A token, without its text.
 #[derive(Serialize)]
-struct Token {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Token {
     id: String,
     name: String,
     scopes: Vec<String>,
+    /// `null` is every door.
     doors: Option<Vec<String>>,
     created: String,
+    /// From this moment on nobody is let in by it.
     expires: String,
+    /// Who made it.
     by: String,
-    /// Shown once, when it is made.
+    /// What goes into `Authorization: Bearer`; shown once, when it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
 }
 
+/// All users, at most 200.
 #[derive(Serialize)]
-struct Users {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Users {
     users: Vec<User>,
 }
 
+/// All tokens, at most 200.
 #[derive(Serialize)]
-struct Tokens {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Tokens {
     tokens: Vec<Token>,
 }
 
@@ -110,6 +180,42 @@ pub(crate) fn tokens(app: &App) -> Result<Response, Problem> {
     json(StatusCode::OK, &Tokens { tokens })
 }
 
+pub(crate) fn user(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let (name, row) = found_user(app, ask)?;
+    let etag = Etag::of(&row);
+    Ok(etag.on(json(StatusCode::OK, &shown_user((name, row)))?))
+}
+
+pub(crate) fn token(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let (id, row) = found_token(app, ask)?;
+    let etag = Etag::of(&row);
+    Ok(etag.on(json(StatusCode::OK, &shown_token((id, row)))?))
+}
+
+fn found_user(app: &App, ask: &Ask) -> Result<(String, UserRow), Problem> {
+    let typed = ask.captured(0);
+    let found = login_name(typed)
+        .ok()
+        .and_then(|name| Some((name.clone(), app.people.user(&name)?)));
+    found.ok_or_else(|| {
+        let shown: String = typed.chars().take(40).collect();
+        Problem::unknown(format!(
+            "there is no user {shown:?}; GET /api/v1/users lists them"
+        ))
+    })
+}
+
+fn found_token(app: &App, ask: &Ask) -> Result<(String, TokenRow), Problem> {
+    let id = ask.captured(0);
+    let row = app.people.token(id).ok_or_else(|| {
+        let shown: String = id.chars().take(40).collect();
+        Problem::unknown(format!(
+            "there is no token {shown:?}; GET /api/v1/tokens lists them"
+        ))
+    })?;
+    Ok((id.to_owned(), row))
+}
+
 fn full(what: &str) -> Problem {
     let text = format!("there are {ACCOUNTS} {what}, which is the limit; remove one first");
     Problem::new(StatusCode::CONFLICT, "full", text)
@@ -131,6 +237,7 @@ pub(crate) async fn create_user(app: &App, ask: &Ask) -> Result<Response, Proble
         return Err(full("users"));
     }
     let hash = app.hasher.turn().await?.hash(password).await?;
+    let _edit = app.edits.lock().await;
     // Somebody else may have been quicker while the hash was computed.
     if app.people.user(&name).is_some() {
         return Err(exists());
@@ -146,23 +253,66 @@ pub(crate) async fn create_user(app: &App, ask: &Ask) -> Result<Response, Proble
         by: ask.principal()?.name().to_owned(),
         user: name.clone(),
     });
-    json(StatusCode::CREATED, &shown_user((name, row)))
+    let etag = Etag::of(&row);
+    Ok(etag.on(json(StatusCode::CREATED, &shown_user((name, row)))?))
+}
+
+/// Scopes, doors and password of a user that is there.
+pub(crate) async fn change_user(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let body: UserChange = ask.json()?;
+    let password = body.password.map(Secret::new);
+    let rights = Rights::read(&body.scopes, body.doors.as_deref())?;
+    let condition = Condition::needed(&ask.head.headers)?;
+    // first whether it makes sense at all: a hash costs time
+    condition.check(Some(&Etag::of(&found_user(app, ask)?.1)))?;
+    let hash = match password {
+        Some(password) => Some(app.hasher.turn().await?.hash(password).await?),
+        None => None,
+    };
+    let edit = app.edits.lock().await;
+    let (name, row) = found_user(app, ask)?;
+    condition.check(Some(&Etag::of(&row)))?;
+    if !rights.allows(Scope::Admin) {
+        keep_an_admin(app, &row)?;
+    }
+    let by = ask.principal()?.name().to_owned();
+    let renewed = hash.is_some();
+    let row = UserRow {
+        created: row.created,
+        doors: rights.door_words(),
+        hash: hash.unwrap_or(row.hash),
+        scopes: words(&rights),
+    };
+    app.people.put_user(&name, &row).await?;
+    drop(edit);
+    if renewed {
+        app.sessions().close_user(app.clock.now(), &name, None);
+    }
+    app.journal(UserEvent::UserChanged {
+        by,
+        user: name.clone(),
+    });
+    let etag = Etag::of(&row);
+    Ok(etag.on(json(StatusCode::OK, &shown_user((name, row)))?))
+}
+
+/// Refuses what would leave nobody who can make users.
+fn keep_an_admin(app: &App, row: &UserRow) -> Result<(), Problem> {
+    let admin = |row: &UserRow| row.scopes.iter().any(|s| s == Scope::Admin.word());
+    let all = app.people.users();
+    if admin(row) && all.iter().filter(|(_, r)| admin(r)).count() == 1 {
+        let text = "this is the last administrator; make another one first";
+        return Err(Problem::new(StatusCode::CONFLICT, "last-admin", text));
+    }
+    Ok(())
 }
 
 pub(crate) async fn delete_user(app: &App, ask: &Ask) -> Result<Response, Problem> {
-    let name = login_name(ask.captured(0))?;
-    let all = app.people.users();
-    let admin = |row: &UserRow| row.scopes.iter().any(|s| s == Scope::Admin.word());
-    let Some((_, row)) = all.iter().find(|(n, _)| *n == name) else {
-        return Err(Problem::unknown(format!("there is no user {name:?}")));
-    };
-    if admin(row) && all.iter().filter(|(_, r)| admin(r)).count() == 1 {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "last-admin",
-            "this is the last administrator; make another one first",
-        ));
-    }
+    let condition = Condition::of(&ask.head.headers)?;
+    let _edit = app.edits.lock().await;
+    let (name, row) = found_user(app, ask)?;
+    condition.check(Some(&Etag::of(&row)))?;
+    keep_an_admin(app, &row)?;
     app.people.remove_user(&name).await?;
     app.sessions().close_user(app.clock.now(), &name, None);
     app.journal(UserEvent::UserRemoved {
@@ -176,13 +326,9 @@ pub(crate) async fn create_token(app: &App, ask: &Ask) -> Result<Response, Probl
     let body: NewToken = ask.json()?;
     let name = login_name(&body.name)?;
     let rights = Rights::read(&body.scopes, body.doors.as_deref())?;
-    let days = body.days.unwrap_or(TOKEN_DAYS);
-    if !(1..=3650).contains(&days) {
-        return Err(Problem::bad(
-            "days",
-            format!("days {days}: allowed are 1 to 3650"),
-        ));
-    }
+    let now = app.clock.wall();
+    let expires = expiry(now, body.days.unwrap_or(TOKEN_DAYS))?;
+    let _edit = app.edits.lock().await;
     let all = app.people.tokens();
     if all.len() >= ACCOUNTS {
         return Err(full("tokens"));
@@ -191,8 +337,6 @@ pub(crate) async fn create_token(app: &App, ask: &Ask) -> Result<Response, Probl
         let text = format!("there is a token {name:?} already; the journal must tell them apart");
         return Err(Problem::new(StatusCode::CONFLICT, "exists", text));
     }
-    let now = app.clock.wall();
-    let expires = expiry(now, days)?;
     let (id, text) = new_token(random()?, random()?);
     let row = TokenRow {
         by: ask.principal()?.name().to_owned(),
@@ -205,26 +349,58 @@ pub(crate) async fn create_token(app: &App, ask: &Ask) -> Result<Response, Probl
     };
     app.people.put_token(&id, &row, expires).await?;
     app.journal(UserEvent::TokenCreated { token: name });
+    let etag = Etag::of(&row);
     let mut shown = shown_token((id, row));
     shown.token = Some(text);
-    json(StatusCode::CREATED, &shown)
+    Ok(etag.on(json(StatusCode::CREATED, &shown)?))
+}
+
+/// Scopes, doors and end of a token that is there.
+pub(crate) async fn change_token(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let body: TokenChange = ask.json()?;
+    let rights = Rights::read(&body.scopes, body.doors.as_deref())?;
+    let condition = Condition::needed(&ask.head.headers)?;
+    let _edit = app.edits.lock().await;
+    let (id, row) = found_token(app, ask)?;
+    condition.check(Some(&Etag::of(&row)))?;
+    let unread = |_| Problem::bad("days", "the end of this token cannot be read; give its days");
+    let expires = match body.days {
+        Some(days) => expiry(app.clock.wall(), days)?,
+        None => row.expires.parse::<Timestamp>().map_err(unread)?,
+    };
+    let row = TokenRow {
+        doors: rights.door_words(),
+        expires: expires.to_string(),
+        scopes: words(&rights),
+        ..row
+    };
+    app.people.put_token(&id, &row, expires).await?;
+    app.journal(UserEvent::TokenChanged {
+        by: ask.principal()?.name().to_owned(),
+        token: row.name.clone(),
+    });
+    let etag = Etag::of(&row);
+    Ok(etag.on(json(StatusCode::OK, &shown_token((id, row)))?))
 }
 
 fn expiry(now: Timestamp, days: u32) -> Result<Timestamp, Problem> {
+    if !(1..=3650).contains(&days) {
+        return Err(Problem::bad(
+            "days",
+            format!("days {days}: allowed are 1 to 3650"),
+        ));
+    }
     let life = jiff::SignedDuration::from_hours(24 * i64::from(days));
     now.checked_add(life)
         .map_err(|_| Problem::bad("days", "the clock of the gateway is too far in the future"))
 }
 
 pub(crate) async fn delete_token(app: &App, ask: &Ask) -> Result<Response, Problem> {
-    let id = ask.captured(0);
-    let row = app.people.token(id).ok_or_else(|| {
-        let shown: String = id.chars().take(40).collect();
-        Problem::unknown(format!(
-            "there is no token {shown:?}; GET /api/v1/tokens lists them"
-        ))
-    })?;
-    app.people.remove_token(id).await?;
+    let condition = Condition::of(&ask.head.headers)?;
+    let _edit = app.edits.lock().await;
+    let (id, row) = found_token(app, ask)?;
+    condition.check(Some(&Etag::of(&row)))?;
+    app.people.remove_token(&id).await?;
     app.journal(UserEvent::TokenRevoked { token: row.name });
     Ok(no_content())
 }

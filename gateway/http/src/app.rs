@@ -41,6 +41,8 @@ pub(crate) struct Locks {
 pub(crate) struct App {
     pub(crate) bus: Bus,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Held from the look at a user, token or contact to its change: what a condition was checked on stays as it is.
+    pub(crate) edits: tokio::sync::Mutex<()>,
     pub(crate) hasher: Hasher,
     locks: Mutex<Locks>,
     /// At the start there were no users, though there had been.
@@ -89,6 +91,7 @@ impl App {
         Ok(Self {
             bus,
             clock,
+            edits: tokio::sync::Mutex::default(),
             hasher: Hasher::new(),
             locks: Mutex::new(Locks {
                 journalled: (now, 0),

@@ -9,38 +9,53 @@ use warp::reply::Response;
 
 use crate::app::App;
 use crate::dispatch::{Ask, json};
+use crate::etag::{Condition, Etag};
 use crate::people::ContactRow;
 use crate::problem::Problem;
 
 /// Contacts of the gateway.
 const CONTACTS: usize = 500;
 
+/// A contact to be saved.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewContact {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct NewContact {
+    /// Called directly there, without a PBX.
     address: Option<IpAddr>,
+    #[cfg_attr(test, schemars(length(min = 1, max = 100)))]
     name: String,
+    /// As it is dialled.
+    #[cfg_attr(test, schemars(extend("pattern" = "^[A-Za-z0-9+*#._-]{1,64}$")))]
     number: String,
 }
 
+/// A contact of the gateway.
 #[derive(Serialize)]
-struct Contact {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Contact {
     name: String,
+    /// As it is dialled.
     number: String,
+    /// Called directly there, without a PBX.
     address: Option<IpAddr>,
     created: String,
     by: String,
 }
 
+/// An entry of the directory.
 #[derive(Serialize)]
-struct Entry<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "DirectoryEntry"))]
+pub(crate) struct Entry<'a> {
     name: &'a str,
     number: &'a str,
     address: Option<IpAddr>,
 }
 
+/// Contacts of the gateway (at most 500), and what was read from the directory.
 #[derive(Serialize)]
-struct Directory<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Directory<'a> {
     /// When it was read, RFC 3339; null if it never was.
     read: Option<String>,
     contacts: Vec<Contact>,
@@ -58,11 +73,33 @@ fn shown((name, row): (String, ContactRow)) -> Contact {
 }
 
 /// Names and numbers of people: for who may see every door.
-pub(crate) fn directory(app: &App, ask: &Ask) -> Result<Response, Problem> {
-    if ask.principal()?.rights.doors.is_some() {
-        let text = "who is limited to doors does not see the directory";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", text));
+fn sees_all(ask: &Ask) -> Result<(), Problem> {
+    if ask.principal()?.rights.doors.is_none() {
+        return Ok(());
     }
+    let text = "who is limited to doors does not see the directory";
+    Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", text))
+}
+
+fn found(app: &App, name: &str) -> Option<ContactRow> {
+    let mut all = app.people.contacts().into_iter();
+    all.find(|(known, _)| known == name).map(|(_, row)| row)
+}
+
+fn no_contact() -> Problem {
+    Problem::unknown("there is no contact of this name; GET /api/v1/directory lists them")
+}
+
+pub(crate) fn contact(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    sees_all(ask)?;
+    let name = ask.captured(0);
+    let row = found(app, name).ok_or_else(no_contact)?;
+    let etag = Etag::of(&row);
+    Ok(etag.on(json(StatusCode::OK, &shown((name.to_owned(), row)))?))
+}
+
+pub(crate) fn directory(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    sees_all(ask)?;
     let directory = app.bus.directory().borrow().clone();
     let shown = Directory {
         read: directory.read.map(|at| at.to_string()),
@@ -97,6 +134,9 @@ pub(crate) async fn save(app: &App, ask: &Ask) -> Result<Response, Problem> {
             "a number has 1 to 64 of A-Z a-z 0-9 + * # . _ -",
         ));
     }
+    let condition = Condition::of(&ask.head.headers)?;
+    let _edit = app.edits.lock().await;
+    condition.check(found(app, &name).as_ref().map(Etag::of).as_ref())?;
     let all = app.people.contacts();
     if all.len() >= CONTACTS && !all.iter().any(|(known, _)| *known == name) {
         let text = format!("there are {CONTACTS} contacts, which is the limit; remove one first");
@@ -120,16 +160,16 @@ pub(crate) async fn save(app: &App, ask: &Ask) -> Result<Response, Problem> {
         contact: name.clone(),
         number,
     });
-    json(StatusCode::CREATED, &shown((name, row)))
+    let etag = Etag::of(&row);
+    Ok(etag.on(json(StatusCode::CREATED, &shown((name, row)))?))
 }
 
 pub(crate) async fn remove(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let name = ask.captured(0);
-    if !app.people.contacts().iter().any(|(known, _)| known == name) {
-        return Err(Problem::unknown(
-            "there is no contact of this name; GET /api/v1/directory lists them",
-        ));
-    }
+    let condition = Condition::of(&ask.head.headers)?;
+    let _edit = app.edits.lock().await;
+    let row = found(app, name).ok_or_else(no_contact)?;
+    condition.check(Some(&Etag::of(&row)))?;
     app.people.remove_contact(name).await?;
     app.bus.contacts_changed();
     app.journal(UserEvent::ContactRemoved {

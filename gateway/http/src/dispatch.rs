@@ -126,6 +126,7 @@ fn upgrade(app: &Arc<App>, ws: warp::ws::Ws, head: Head) -> Response {
     let result = match find(&head.method, &head.path) {
         Found::Route(route, captured) => check_origin(app.own(), &head.headers, cookie_counts(app, &head))
             .and_then(|()| permit(app, route, &head))
+            .and_then(|principal| known_query(route, &head).map(|()| principal))
             .and_then(|principal| {
                 let ask = Ask {
                     body: Vec::new(),
@@ -155,20 +156,12 @@ async fn answer<B: Buf>(
     };
     let result = async {
         let principal = permit(&app, route, &head)?;
-        let body = if head.method == Method::POST {
-            check_origin(app.own(), &head.headers, cookie_counts(&app, &head))?;
-            timeout(READ_TIME, read(&head, body)).await.unwrap_or_else(|_| {
-                Err(Problem::new(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "timeout",
-                    "the body did not arrive within 10 s",
-                ))
-            })?
-        } else if head.method == Method::DELETE {
-            check_origin(app.own(), &head.headers, cookie_counts(&app, &head))?;
+        known_query(route, &head)?;
+        let body = if route.method == Method::GET {
             Vec::new()
         } else {
-            Vec::new()
+            check_origin(app.own(), &head.headers, cookie_counts(&app, &head))?;
+            read_in_time(&head, body).await?
         };
         let ask = Ask {
             body,
@@ -185,6 +178,28 @@ async fn answer<B: Buf>(
     };
     let result = result.await;
     finish(&app, route.pattern, result)
+}
+
+/// Parts of the page may be asked for with anything behind them; the API takes what it knows.
+fn known_query(route: &Route, head: &Head) -> Result<(), Problem> {
+    if !route.pattern.starts_with("/api/") {
+        return Ok(());
+    }
+    parse::Query::parse(&head.query)?.only(route.query)
+}
+
+/// The body of a request that changes something; a DELETE has none to look at.
+async fn read_in_time<B: Buf>(
+    head: &Head,
+    body: impl Stream<Item = Result<B, warp::Error>> + Send,
+) -> Result<Vec<u8>, Problem> {
+    if head.method == Method::DELETE {
+        return Ok(Vec::new());
+    }
+    timeout(READ_TIME, read(head, body)).await.unwrap_or_else(|_| {
+        let text = "the body did not arrive within 10 s";
+        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", text))
+    })
 }
 
 fn wrong_method(app: &App, methods: &[Method]) -> Response {
@@ -267,6 +282,7 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
     match action {
         Action::Asset => page::asset(&ask),
         Action::Calls => doors::calls(app, &ask),
+        Action::Contact => contacts::contact(app, &ask),
         Action::ContactDelete => contacts::remove(app, &ask).await,
         Action::ContactSave => contacts::save(app, &ask).await,
         Action::Directory => contacts::directory(app, &ask),
@@ -286,13 +302,16 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Metrics => Ok(status::metrics(app)),
         Action::Network => network::network(),
         Action::Open => doors::open(app, &ask).await,
+        Action::OpenApi => Ok(page::openapi()),
         Action::Page => page::page(app, &ask),
         Action::PassbackReset => doors::reset_passback(app, &ask).await,
         Action::Paths => json(StatusCode::OK, &listing()),
         Action::Password => login::password(app, &ask).await,
-        Action::People => staff::list(app).await,
+        Action::People => staff::list(app, &ask).await,
         Action::PeopleExport => staff::export(app, &ask).await,
         Action::PeopleImport => staff::import(app, &ask).await,
+        Action::Person => staff::person(app, &ask).await,
+        Action::PersonChange => staff::change_person(app, &ask).await,
         Action::PersonRemove => staff::remove_person(app, &ask).await,
         Action::Press => doors::press(app, &ask).await,
         Action::Ring => journal::ring(app, &ask).await,
@@ -300,9 +319,13 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Session => login::session(app, &ask),
         Action::Setup => login::setup(app, ask).await,
         Action::Site => status::site(app, &ask),
+        Action::Token => admin::token(app, &ask),
+        Action::TokenChange => admin::change_token(app, &ask).await,
         Action::TokenCreate => admin::create_token(app, &ask).await,
         Action::TokenDelete => admin::delete_token(app, &ask).await,
         Action::Tokens => admin::tokens(app),
+        Action::User => admin::user(app, &ask),
+        Action::UserChange => admin::change_user(app, &ask).await,
         Action::UserCreate => admin::create_user(app, &ask).await,
         Action::UserDelete => admin::delete_user(app, &ask).await,
         Action::Users => admin::users(app),

@@ -17,63 +17,86 @@ use crate::password::random;
 use crate::problem::Problem;
 use crate::wire;
 
+/// When a command was made, and which one it is.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CommandBody {
-    /// Wall-clock time, RFC 3339.
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Command"))]
+pub(crate) struct CommandBody {
+    /// When it was meant, RFC 3339: one that is too old or of the future is refused. Without it, now.
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     at: Option<String>,
+    /// A repetition of it is refused. `Idempotency-Key` goes before it; without both, one is drawn.
+    #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
     id: Option<String>,
 }
 
 /// Whose position is forgotten; everybody's unless a person is named.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PassbackBody {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "PassbackReset"))]
+pub(crate) struct PassbackBody {
+    /// When it was meant, RFC 3339.
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     at: Option<String>,
+    /// A repetition of it is refused.
+    #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
     id: Option<String>,
+    /// Whose; without it everybody's.
     person: Option<String>,
 }
 
 /// A lockdown, of the whole site unless a group is named.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LockdownBody {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Lockdown"))]
+pub(crate) struct LockdownBody {
+    /// When it was meant, RFC 3339.
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     at: Option<String>,
+    /// A group of doors; without it the whole site.
     group: Option<String>,
+    /// A repetition of it is refused.
+    #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
     id: Option<String>,
 }
 
+/// A command was carried out, and the record that says so is on the medium.
 #[derive(Serialize)]
-struct Done<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Done<'a> {
+    /// `ok`
     status: &'static str,
+    /// Of the command.
     id: &'a str,
+    /// Of the record.
     seq: u64,
+    /// The ring that it began or ended.
     ring_id: Option<String>,
 }
 
+/// All doors that may be seen.
 #[derive(Serialize)]
-struct List<T> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Doors<'a> {
+    /// The record that this picture follows.
     seq: u64,
-    #[serde(flatten)]
-    items: T,
-}
-
-#[derive(Serialize)]
-struct Doors<'a> {
     doors: Vec<wire::Door<'a>>,
 }
 
+/// The calls that run.
 #[derive(Serialize)]
-struct Calls<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Calls<'a> {
+    /// The record that this picture follows.
+    seq: u64,
     calls: Vec<wire::Call<'a>>,
 }
 
 pub(crate) fn doors(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let view = app.view();
-    let doors = wire::doors(&view, &ask.principal()?.rights, app.clock.now());
-    let list = List {
+    let list = Doors {
         seq: view.seq.0,
-        items: Doors { doors },
+        doors: wire::doors(&view, &ask.principal()?.rights, app.clock.now()),
     };
     json(StatusCode::OK, &list)
 }
@@ -93,11 +116,9 @@ pub(crate) fn door(app: &App, ask: &Ask) -> Result<Response, Problem> {
 
 pub(crate) fn calls(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let view = app.view();
-    let list = List {
+    let list = Calls {
         seq: view.seq.0,
-        items: Calls {
-            calls: wire::calls(&view, &ask.principal()?.rights),
-        },
+        calls: wire::calls(&view, &ask.principal()?.rights),
     };
     json(StatusCode::OK, &list)
 }

@@ -12,6 +12,7 @@ use warp::reply::Response;
 
 use crate::app::App;
 use crate::dispatch::{Ask, json};
+use crate::param::{DOOR, FROM, KIND, MAX, MAX_RINGS, ORDER, RING, SINCE, SOURCE, TO, UNTIL};
 use crate::problem::Problem;
 use crate::story::{Story, tell};
 use crate::visible::Visible;
@@ -25,8 +26,11 @@ const STORY: usize = 500;
 /// Stories of a page.
 const STORIES: usize = 50;
 
+/// A page of the journal.
 #[derive(Serialize)]
-struct Page {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "JournalPage"))]
+pub(crate) struct Page {
+    #[cfg_attr(test, schemars(with = "Vec<crate::openapi::Record>"))]
     records: Vec<Value>,
     /// Where the next page is; `null` at the end.
     next: Option<String>,
@@ -34,17 +38,24 @@ struct Page {
     durable: u64,
 }
 
+/// A page of rings, newest first.
 #[derive(Serialize)]
-struct Rings {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Rings {
     rings: Vec<Story>,
+    /// Where the next page is; `null` at the end.
     next: Option<String>,
+    /// The last durable record.
     durable: u64,
 }
 
+/// One ring with all its records.
 #[derive(Serialize)]
-struct Ring {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Ring {
     #[serde(flatten)]
     story: Story,
+    #[cfg_attr(test, schemars(with = "Vec<crate::openapi::Record>"))]
     records: Vec<Value>,
 }
 
@@ -60,39 +71,29 @@ struct Wanted {
 
 fn wanted(ask: &Ask, durable: u64) -> Result<Wanted, Problem> {
     let mut query = ask.query()?;
-    let time = "an RFC 3339 time";
-    let door = query.take::<String>("door", "a door")?;
-    let source = query.take::<String>("source", "a source")?;
+    let door = query.take::<String>(&DOOR)?;
+    let source = query.take::<String>(&SOURCE)?;
     let wanted = Wanted {
         filter: Filter {
-            kind: query.take("kind", "a kind such as door.granted, or a family such as door")?,
-            ring: query.take_with("ring", "a ring id", RingId::parse)?,
-            since: query.take::<Timestamp>("since", time)?,
+            kind: query.take(&KIND)?,
+            ring: query.take_with(&RING, RingId::parse)?,
+            since: query.take::<Timestamp>(&SINCE)?,
             source: door.or(source),
-            until: query.take::<Timestamp>("until", time)?,
+            until: query.take::<Timestamp>(&UNTIL)?,
         },
-        from: query
-            .take::<u64>("from", "a sequence number")?
-            .unwrap_or(1)
-            .max(1),
+        from: query.take::<u64>(&FROM)?.unwrap_or(1).max(1),
         max: query
-            .take_with("max", "1 to 500", |t| {
-                t.parse().ok().filter(|n| (1..=PAGE).contains(n))
-            })?
+            .take_with(&MAX, |t| t.parse().ok().filter(|n| (1..=PAGE).contains(n)))?
             .unwrap_or(100),
         newest_first: query
-            .take_with("order", "asc or desc", |t| match t {
+            .take_with(&ORDER, |t| match t {
                 "asc" => Some(false),
                 "desc" => Some(true),
                 _ => None,
             })?
             .unwrap_or(false),
-        to: query
-            .take::<u64>("to", "a sequence number")?
-            .unwrap_or(durable)
-            .min(durable),
+        to: query.take::<u64>(&TO)?.unwrap_or(durable).min(durable),
     };
-    query.finish()?;
     Ok(wanted)
 }
 
@@ -214,21 +215,13 @@ fn of_ring(store: &Store, ring: RingId) -> Result<Vec<Arc<Record>>, ReadFailure>
 pub(crate) async fn rings(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let durable = durable(app);
     let mut query = ask.query()?;
-    let allowed = "1 to 50";
     let max = query
-        .take_with("max", allowed, |t| {
+        .take_with(&MAX_RINGS, |t| {
             t.parse::<usize>().ok().filter(|n| (1..=STORIES).contains(n))
         })?
         .unwrap_or(20);
-    let to = query
-        .take::<u64>("to", "a sequence number")?
-        .unwrap_or(durable)
-        .min(durable);
-    let from = query
-        .take::<u64>("from", "a sequence number")?
-        .unwrap_or(1)
-        .max(1);
-    query.finish()?;
+    let to = query.take::<u64>(&TO)?.unwrap_or(durable).min(durable);
+    let from = query.take::<u64>(&FROM)?.unwrap_or(1).max(1);
     let low = to.saturating_sub(WINDOW - 1).max(from);
     let mut visible = Visible::new(ask.principal()?.rights.clone());
     let view = app.view();

@@ -17,14 +17,18 @@ mod app;
 mod contacts;
 mod dispatch;
 mod doors;
+mod etag;
 mod journal;
 mod limits;
 mod live;
 mod login;
 mod metrics;
 mod network;
+#[cfg(test)]
+mod openapi;
 mod origin;
 mod page;
+mod param;
 mod params;
 mod parse;
 mod password;

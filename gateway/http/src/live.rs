@@ -24,6 +24,7 @@ use crate::access::Principal;
 use crate::app::{App, STREAMS};
 use crate::dispatch::Ask;
 use crate::limits::Place;
+use crate::param::FROM;
 use crate::problem::Problem;
 use crate::visible::Visible;
 use crate::wire;
@@ -174,9 +175,7 @@ fn place(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
 
 fn from_query(ask: &Ask) -> Result<Option<u64>, Problem> {
     let mut query = ask.query()?;
-    let from = query.take::<u64>("from", "a sequence number")?;
-    query.finish()?;
-    Ok(from)
+    query.take::<u64>(&FROM)
 }
 
 /// `GET /api/v1/events?from=SEQ`; `Last-Event-ID` of a reconnecting browser goes before `from`.
@@ -200,6 +199,7 @@ pub(crate) fn events(app: &Arc<App>, ask: &Ask) -> Result<Response, Problem> {
     Ok(sse::reply(ReceiverStream::new(stream_end)).into_response())
 }
 
+/// Sequence numbers, both included.
 #[derive(Serialize)]
 struct Range {
     from: u64,
@@ -281,7 +281,8 @@ pub(crate) fn not_a_socket() -> Problem {
 /// What the socket says.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-enum Say<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "LiveMessage"))]
+pub(crate) enum Say<'a> {
     /// Nothing changed; the connection and the gateway live.
     Alive {
         seq: u64,
@@ -300,7 +301,12 @@ enum Say<'a> {
     /// Records that were left out.
     Missed { from: u64, to: u64 },
     /// One record.
-    Record { record: serde_json::Value },
+    Record {
+        #[cfg_attr(test, schemars(with = "crate::openapi::Record"))]
+        record: serde_json::Value,
+    },
+    /// The client named a record that is not there yet, as after the journal was restored: this is the last one.
+    Reset { seq: u64 },
     /// The whole picture.
     View { view: Box<wire::View<'a>> },
 }
@@ -310,6 +316,7 @@ pub(crate) fn socket(app: &Arc<App>, ws: Ws, ask: &Ask) -> Result<Response, Prob
     let from = from_query(ask)?;
     let durable = app.bus.store().durable().borrow().0;
     let live = Live {
+        ahead: from.is_some_and(|from| from > durable + 1).then_some(durable),
         app: app.clone(),
         chatter: 0,
         feed: Feed::new(app.bus.store(), from.unwrap_or(durable + 1).min(durable + 1)),
@@ -323,6 +330,8 @@ pub(crate) fn socket(app: &Arc<App>, ws: Ws, ask: &Ask) -> Result<Response, Prob
 }
 
 struct Live {
+    /// The journal ends here, and the client comes from beyond.
+    ahead: Option<u64>,
     app: Arc<App>,
     chatter: u32,
     feed: Feed,
@@ -363,6 +372,9 @@ impl Live {
             version: &app.params.version,
         };
         say(socket, &hello).await?;
+        if let Some(seq) = self.ahead {
+            say(socket, &Say::Reset { seq }).await?;
+        }
         view.mark_changed();
         let (mut beat, mut silent) = (Instant::now() + HEARTBEAT, false);
         loop {
@@ -473,6 +485,7 @@ mod tests {
             text(&Say::Missed { from: 1, to: 2 }),
             r#"{"type":"missed","from":1,"to":2}"#
         );
+        assert_eq!(text(&Say::Reset { seq: 3 }), r#"{"type":"reset","seq":3}"#);
         assert_eq!(
             text(&Say::Bye { reason: "stopping" }),
             r#"{"type":"bye","reason":"stopping"}"#

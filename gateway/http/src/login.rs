@@ -23,35 +23,43 @@ use crate::radius;
 use crate::session::{LIFE, Vouched, key};
 use crate::setup::{LOST, note_users};
 
+/// Name and password.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LoginBody {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct LoginBody {
     password: String,
     user: String,
 }
 
+/// The one-time code and the first user.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SetupBody {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct SetupBody {
     code: String,
     password: String,
     user: String,
 }
 
+/// Both passwords.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PasswordBody {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct PasswordBody {
     new: String,
     old: String,
 }
 
 /// Who is logged in, and whether there is anybody yet.
 #[derive(Serialize)]
-struct Session {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Session {
     user: Option<String>,
     /// `gateway` for an account of ours, `radius` if a RADIUS server vouches.
     vouched_by: Option<&'static str>,
     scopes: Vec<&'static str>,
+    /// `null` is every door, or nobody.
     doors: Option<Vec<String>>,
     /// True if the first user is still to be made.
     setup: bool,
@@ -331,11 +339,9 @@ pub(crate) async fn password(app: &App, ask: &Ask) -> Result<Response, Problem> 
     let source = ask.head.peer.source();
     let turn = app.hasher.turn().await?;
     let attempt = attempt(app, app.clock.now(), source, name)?;
-    let row = app
-        .people
-        .user(name)
-        .ok_or_else(|| Problem::unknown("this user is gone"))?;
-    if !turn.verify(old, Some(row.hash.clone())).await? {
+    let gone = || Problem::unknown("this user is gone");
+    let row = app.people.user(name).ok_or_else(gone)?;
+    if !turn.verify(old, Some(row.hash)).await? {
         attempt.failed(app, None);
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
@@ -345,7 +351,10 @@ pub(crate) async fn password(app: &App, ask: &Ask) -> Result<Response, Problem> 
     }
     attempt.passed(app);
     let hash = app.hasher.turn().await?.hash(new).await?;
+    let edit = app.edits.lock().await;
+    let row = app.people.user(name).ok_or_else(gone)?;
     app.people.put_user(name, &UserRow { hash, ..row }).await?;
+    drop(edit);
     app.sessions().close_user(app.clock.now(), name, Some(session));
     app.journal(UserEvent::PasswordChanged { user: name.clone() });
     let mut response = Response::default();

@@ -8,14 +8,18 @@ use warp::reply::Response;
 use crate::dispatch::json;
 use crate::problem::Problem;
 
+/// Ports and clock of the machine.
 #[derive(Serialize)]
-struct Network {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Network {
     ports: Vec<Port>,
     clock: Clock,
 }
 
+/// A port.
 #[derive(Serialize)]
-struct Port {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Port {
     name: String,
     /// Is there somebody at the other end of the cable?
     link: bool,
@@ -23,8 +27,10 @@ struct Port {
     addresses: Vec<String>,
 }
 
+/// The clock.
 #[derive(Serialize)]
-struct Clock {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Clock {
     /// Does a time service keep it right? `null` where the kernel does not tell.
     synchronised: Option<bool>,
     max_error_ms: Option<i64>,

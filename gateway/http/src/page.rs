@@ -72,6 +72,11 @@ pub(crate) fn asset(ask: &Ask) -> Result<Response, Problem> {
     Ok(response)
 }
 
+/// The document of the API, as `openapi.rs` makes it of the routes and the types that serve.
+pub(crate) fn openapi() -> Response {
+    file("application/json", include_str!("../openapi.json").to_owned())
+}
+
 fn file(kind: &'static str, content: String) -> Response {
     let mut response = http::Response::new(content).into_response();
     *response.status_mut() = StatusCode::OK;

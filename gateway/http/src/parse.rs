@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use gateway_core::CommandId;
 
+use crate::param::Param;
 use crate::params::Language;
 use crate::problem::Problem;
 
@@ -28,7 +29,16 @@ pub(crate) fn percent(text: &str, plus_is_space: bool) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The parameters of a query; each is taken once, what nobody takes is refused.
+/// Writes a text so that it can stand in a path or a query (RFC 3986 §2.3).
+pub(crate) fn escape(text: &str) -> String {
+    let byte = |b: u8| match b {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(b).to_string(),
+        _ => format!("%{b:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}
+
+/// The parameters of a query; each is taken once.
 #[derive(Debug)]
 pub(crate) struct Query(Vec<(String, String)>);
 
@@ -51,16 +61,16 @@ impl Query {
         Ok(Self(all))
     }
 
-    pub(crate) fn take<T: FromStr>(&mut self, name: &str, allowed: &str) -> Result<Option<T>, Problem> {
-        self.take_with(name, allowed, |text| text.parse().ok())
+    pub(crate) fn take<T: FromStr>(&mut self, param: &Param) -> Result<Option<T>, Problem> {
+        self.take_with(param, |text| text.parse().ok())
     }
 
     pub(crate) fn take_with<T>(
         &mut self,
-        name: &str,
-        allowed: &str,
+        param: &Param,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
+        let Param { allowed, name } = param;
         let Some(at) = self.0.iter().position(|(n, _)| n == name) else {
             return Ok(None);
         };
@@ -71,17 +81,22 @@ impl Query {
             .ok_or_else(|| Problem::bad("query", format!("{name}={shown:?}: allowed is {allowed}")))
     }
 
-    pub(crate) fn finish(self) -> Result<(), Problem> {
-        match self.0.first() {
-            None => Ok(()),
-            Some((name, _)) => {
-                let name: String = name.chars().take(60).collect();
-                Err(Problem::bad(
-                    "query",
-                    format!("parameter {name:?} is not known here"),
-                ))
-            }
-        }
+    /// Refuses a parameter that a route does not take.
+    pub(crate) fn only(&self, known: &[Param]) -> Result<(), Problem> {
+        let Some((name, _)) = self.0.iter().find(|(n, _)| known.iter().all(|p| p.name != n)) else {
+            return Ok(());
+        };
+        let name: String = name.chars().take(60).collect();
+        let known: Vec<&str> = known.iter().map(|p| p.name).collect();
+        let text = if known.is_empty() {
+            format!("parameter {name:?} is not known here, nor is any other")
+        } else {
+            format!(
+                "parameter {name:?} is not known here: allowed are {}",
+                known.join(", ")
+            )
+        };
+        Err(Problem::bad("query", text))
     }
 }
 
@@ -148,23 +163,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::param::{FROM, KIND, TO};
 
     #[test]
     fn a_query_is_read_strictly() {
         let mut query = Query::parse("from=7&kind=door%2Egranted&x=a+b").expect("reads");
-        assert_eq!(query.take::<u64>("from", "a number"), Ok(Some(7)));
         assert_eq!(
-            query.take::<String>("kind", "a kind"),
-            Ok(Some("door.granted".into()))
+            query.only(&[FROM, KIND]).expect_err("x is left").detail,
+            "parameter \"x\" is not known here: allowed are from, kind"
         );
-        assert_eq!(query.take::<u64>("to", "a number"), Ok(None));
-        assert_eq!(
-            query.finish().expect_err("x is left").detail,
-            "parameter \"x\" is not known here"
-        );
+        assert_eq!(query.take::<u64>(&FROM), Ok(Some(7)));
+        assert_eq!(query.take::<String>(&KIND), Ok(Some("door.granted".into())));
+        assert_eq!(query.take::<u64>(&TO), Ok(None));
         let mut bad = Query::parse("from=-1").expect("reads");
-        let problem = bad.take::<u64>("from", "a number from 0").expect_err("negative");
-        assert_eq!(problem.detail, "from=\"-1\": allowed is a number from 0");
+        let problem = bad.take::<u64>(&FROM).expect_err("negative");
+        assert_eq!(problem.detail, "from=\"-1\": allowed is a sequence number");
         for raw in ["a=%", "a=%4", "a=%zz", "a=%ff", "a=1&a=2", &"a&".repeat(17)] {
             assert!(Query::parse(raw).is_err(), "{raw}");
         }
@@ -225,7 +238,8 @@ mod tests {
         #[test]
         fn what_is_escaped_comes_back(text in "\\PC{0,40}") {
             let escaped: String = text.bytes().map(|b| format!("%{b:02x}")).collect();
-            prop_assert_eq!(percent(&escaped, true), Some(text));
+            prop_assert_eq!(percent(&escaped, true), Some(text.clone()));
+            prop_assert_eq!(percent(&escape(&text), true), Some(text));
         }
 
         #[test]

@@ -3,6 +3,7 @@
 use gateway_core::Refusal;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use warp::Reply as _;
 use warp::reply::Response;
 
@@ -14,19 +15,31 @@ pub(crate) struct Problem {
     pub(crate) reason: &'static str,
     /// For people, with what to do.
     pub(crate) detail: String,
+    /// Further members of the document.
+    pub(crate) more: Vec<(&'static str, Value)>,
     /// Seconds for `Retry-After`.
     pub(crate) retry_s: Option<u64>,
 }
 
+/// An answer that is not what was wanted (RFC 9457).
 #[derive(Serialize)]
-struct Document<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Problem"))]
+pub(crate) struct Document<'a> {
+    /// `urn:doorline:problem:REASON`
     r#type: String,
     title: &'a str,
     status: u16,
+    /// For programs.
     reason: &'a str,
+    /// For people, with what to do.
     detail: &'a str,
+    /// As `Retry-After`.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_s: Option<u64>,
+    /// What else a program wants to know.
+    #[serde(flatten)]
+    #[cfg_attr(test, schemars(with = "crate::openapi::More"))]
+    more: Map<String, Value>,
 }
 
 impl Problem {
@@ -35,6 +48,7 @@ impl Problem {
             status,
             reason,
             detail: detail.into(),
+            more: Vec::new(),
             retry_s: None,
         }
     }
@@ -45,6 +59,12 @@ impl Problem {
 
     pub(crate) fn unknown(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "unknown", detail)
+    }
+
+    /// With another member of the document.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.more.push((name, value.into()));
+        self
     }
 
     pub(crate) fn later(mut self, retry_s: u64) -> Self {
@@ -70,6 +90,7 @@ impl Problem {
             status,
             reason: reason.word(),
             detail: text,
+            more: Vec::new(),
             retry_s: retry,
         }
     }
@@ -82,6 +103,11 @@ impl Problem {
             reason: self.reason,
             detail: &self.detail,
             retry_after_s: self.retry_s,
+            more: self
+                .more
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect(),
         };
         serde_json::to_string(&document).expect("texts and numbers only")
     }

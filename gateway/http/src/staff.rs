@@ -6,15 +6,83 @@
 use std::sync::Arc;
 
 use gateway_core::UserEvent;
-use gateway_people::{Form, Import, People, PeopleError, ask_of};
+use gateway_people::{Form, Import, People, PeopleError, Report, Shown, ask_of};
 use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
 use serde_json::{Value, json};
 use warp::reply::Response;
 
 use crate::app::App;
 use crate::dispatch::{Ask, json as answer};
+use crate::etag::{Condition, Etag, changed};
+use crate::param::{AFTER, DRY_RUN, FORMAT, MAX, REPLACE};
+use crate::parse::escape;
 use crate::people::not_kept;
 use crate::problem::Problem;
+
+/// Lines of a page.
+const PAGE: usize = 500;
+
+/// A page of people, a line for each of their credentials, by their ids.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Everybody {
+    #[cfg_attr(test, schemars(with = "Vec<crate::openapi::Line>"))]
+    people: Vec<Shown>,
+    /// Where the next page is; `null` at the end.
+    next: Option<String>,
+}
+
+/// One person with all credentials, a line for each.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct OnePerson {
+    #[cfg_attr(test, schemars(with = "Vec<crate::openapi::Line>"))]
+    lines: Vec<Shown>,
+}
+
+/// How many were new, changed and removed.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Counts {
+    new: usize,
+    changed: usize,
+    removed: usize,
+}
+
+/// A code that was drawn; it is shown this once.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct DrawnCode {
+    /// Of the request, from 1.
+    line: usize,
+    credential: String,
+    code: String,
+}
+
+/// What a change of people did, or would do.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Imported {
+    /// How many there were.
+    lines: usize,
+    people: Counts,
+    credentials: Counts,
+    codes: Vec<DrawnCode>,
+}
+
+/// What the access decision says.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Explanation {
+    allowed: bool,
+    /// Which rule said so.
+    rule: String,
+    /// Who it would be.
+    subject: String,
+    /// When the answer may be another one, RFC 3339; `null` if time alone does not change it.
+    changes: Option<String>,
+}
 
 fn people(app: &App) -> Result<&People, Problem> {
     let none = || {
@@ -25,12 +93,22 @@ fn people(app: &App) -> Result<&People, Problem> {
 }
 
 fn refused(error: &PeopleError) -> Problem {
-    if let PeopleError::Put(error) = error {
-        not_kept(error)
-    } else if let PeopleError::Unknown { .. } = error {
-        Problem::unknown(error.to_string())
-    } else {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "fault", error.to_string())
+    match error {
+        PeopleError::Put(error) => not_kept(error),
+        PeopleError::Unknown { .. } => Problem::unknown(error.to_string()),
+        PeopleError::Changed { .. } => changed(),
+        PeopleError::Faults { count, faults, .. } => {
+            let faults: Vec<Value> = faults
+                .iter()
+                .map(|f| json!({ "line": f.line, "column": f.column, "text": f.text }))
+                .collect();
+            Problem::bad("faults", error.to_string())
+                .with("count", *count)
+                .with("faults", faults)
+        }
+        PeopleError::CoreGone | PeopleError::Random(_) | _ => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "fault", error.to_string())
+        }
     }
 }
 
@@ -46,18 +124,58 @@ fn note(app: &Arc<App>, ask: &Ask) -> Result<impl FnOnce(String) + Send + 'stati
     Ok(move |text| app.journal(UserEvent::PeopleChanged { by, text }))
 }
 
-pub(crate) async fn list(app: &App) -> Result<Response, Problem> {
-    answer(StatusCode::OK, &json!({ "people": people(app)?.list().await }))
+/// By person and credential, so that a page goes on after the last line that was seen, whatever came or went meanwhile.
+fn place(line: &Shown) -> (&str, &str) {
+    (&line.person, &line.credential)
+}
+
+pub(crate) async fn list(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let mut query = ask.query()?;
+    let split = |text: &str| {
+        let (person, credential) = text.split_once('/')?;
+        Some((person.to_owned(), credential.to_owned()))
+    };
+    let after = query.take_with(&AFTER, split)?;
+    let max = query
+        .take_with(&MAX, |t| t.parse().ok().filter(|n| (1..=PAGE).contains(n)))?
+        .unwrap_or(PAGE);
+    let mut all = people(app)?.list().await;
+    all.sort_by(|a, b| place(a).cmp(&place(b)));
+    let begin = after.map_or(0, |(person, credential)| {
+        all.partition_point(|line| place(line) <= (person.as_str(), credential.as_str()))
+    });
+    let more = all.len() > begin + max;
+    let people: Vec<Shown> = all.into_iter().skip(begin).take(max).collect();
+    let last = people.last().filter(|_| more);
+    let next = last.map(|line| {
+        let (person, credential) = place(line);
+        let after = format!("{}%2F{}", escape(person), escape(credential));
+        format!("/api/v1/people?max={max}&after={after}")
+    });
+    answer(StatusCode::OK, &Everybody { people, next })
+}
+
+fn nobody(id: &str) -> Problem {
+    let shown: String = id.chars().take(60).collect();
+    Problem::unknown(format!(
+        "there is no person {shown:?}; GET /api/v1/people lists them"
+    ))
+}
+
+pub(crate) async fn person(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let id = ask.captured(0);
+    let found = people(app)?.person(id).await.ok_or_else(|| nobody(id))?;
+    let etag = Etag::of_text(&found.state);
+    Ok(etag.on(answer(StatusCode::OK, &OnePerson { lines: found.lines })?))
 }
 
 pub(crate) async fn export(app: &Arc<App>, ask: &Ask) -> Result<Response, Problem> {
     let mut query = ask.query()?;
-    let form = query.take_with("format", "csv or json", |text| match text {
+    let form = query.take_with(&FORMAT, |text| match text {
         "csv" => Some(Form::Csv),
         "json" => Some(Form::Json),
         _ => None,
     })?;
-    query.finish()?;
     let form = form.unwrap_or(Form::Json);
     let note = note(app, ask)?;
     let text = people(app)?.export(form).await;
@@ -78,45 +196,67 @@ pub(crate) async fn import(app: &Arc<App>, ask: &Ask) -> Result<Response, Proble
     let mut query = ask.query()?;
     let flag = |text: &str| (text == "1").then_some(true);
     let how = Import {
-        dry_run: query.take_with("dry-run", "1", flag)?.unwrap_or(false),
-        replace: query.take_with("replace", "1", flag)?.unwrap_or(false),
+        dry_run: query.take_with(&DRY_RUN, flag)?.unwrap_or(false),
+        replace: query.take_with(&REPLACE, flag)?.unwrap_or(false),
     };
-    query.finish()?;
     // one person is a list of one
     let lines = if lines.is_array() { lines } else { json!([lines]) };
     let note = note(app, ask)?;
     let imported = people(app)?.import(lines.to_string(), how, |report| note(report.to_string()));
-    let report = match imported.await {
-        Ok(report) => report,
-        Err(PeopleError::Faults { count, faults, .. }) => {
-            let faults: Vec<Value> = faults
-                .iter()
-                .map(|f| json!({ "line": f.line, "column": f.column, "text": f.text }))
-                .collect();
-            let told = json!({ "reason": "faults", "count": count, "faults": faults });
-            return answer(StatusCode::BAD_REQUEST, &told);
-        }
-        Err(error) => return Err(refused(&error)),
+    told(imported.await)
+}
+
+/// Changes a person that is there, or makes one, by lines in which `person` may be left out.
+pub(crate) async fn change_person(app: &Arc<App>, ask: &Ask) -> Result<Response, Problem> {
+    let id = ask.captured(0);
+    let condition = Condition::of(&ask.head.headers)?;
+    let mut lines = match ask.json::<Value>()? {
+        Value::Array(lines) => lines,
+        one => vec![one],
     };
-    let codes: Vec<Value> = report
-        .made
-        .iter()
-        .map(|made| json!({ "line": made.line, "credential": made.credential, "code": made.digits.reveal() }))
-        .collect();
-    let counts = |counts: [usize; 3]| json!({ "new": counts[0], "changed": counts[1], "removed": counts[2] });
-    let told = json!({
-        "lines": report.lines,
-        "people": counts(report.people),
-        "credentials": counts(report.credentials),
-        "codes": codes,
-    });
+    for line in lines.iter_mut().filter_map(Value::as_object_mut) {
+        line.entry("person").or_insert_with(|| id.into());
+    }
+    let text = Value::Array(lines).to_string();
+    let wanted = move |state: Option<&str>| condition.fits(state.map(Etag::of_text).as_ref());
+    let note = note(app, ask)?;
+    let done = people(app)?.change(id, text, wanted, |report| note(report.to_string()));
+    let response = told(done.await)?;
+    // as it is from here on; somebody may have been quicker, and then this is theirs
+    let now = people(app)?.person(id).await;
+    Ok(match now {
+        Some(person) => Etag::of_text(&person.state).on(response),
+        None => response,
+    })
+}
+
+fn told(imported: Result<Report, PeopleError>) -> Result<Response, Problem> {
+    let report = imported.map_err(|e| refused(&e))?;
+    let counts = |counts: [usize; 3]| Counts {
+        new: counts[0],
+        changed: counts[1],
+        removed: counts[2],
+    };
+    let code = |made: &gateway_people::NewCode| DrawnCode {
+        line: made.line,
+        credential: made.credential.clone(),
+        code: made.digits.reveal().to_owned(),
+    };
+    let told = Imported {
+        lines: report.lines,
+        people: counts(report.people),
+        credentials: counts(report.credentials),
+        codes: report.made.iter().map(code).collect(),
+    };
     answer(StatusCode::OK, &told)
 }
 
 pub(crate) async fn remove_person(app: &Arc<App>, ask: &Ask) -> Result<Response, Problem> {
     let id = ask.captured(0);
+    let condition = Condition::of(&ask.head.headers)?;
+    let wanted = move |state: Option<&str>| condition.fits(state.map(Etag::of_text).as_ref());
     let (note, text) = (note(app, ask)?, format!("person {id} was removed"));
-    let removed = people(app)?.remove_person(id, |_| note(text)).await;
+    let removed = people(app)?.remove_person_if(id, wanted, |_| note(text)).await;
     removed.map_err(|e| refused(&e))?;
     Ok(no_content())
 }
@@ -152,11 +292,11 @@ pub(crate) async fn explain(app: &App, ask: &Ask) -> Result<Response, Problem> {
         )
     };
     let told = app.bus.explain(question).await.ok_or_else(silent)?;
-    let told = json!({
-        "allowed": told.allowed,
-        "rule": told.rule,
-        "subject": told.subject.to_string(),
-        "changes": told.changes.map(|at| at.to_string()),
-    });
+    let told = Explanation {
+        allowed: told.allowed,
+        rule: told.rule,
+        subject: told.subject.to_string(),
+        changes: told.changes.map(|at| at.to_string()),
+    };
     answer(StatusCode::OK, &told)
 }

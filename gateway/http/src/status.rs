@@ -13,18 +13,24 @@ use crate::metrics::{Family, Text};
 use crate::problem::Problem;
 use crate::wire;
 
+/// Whether anything stands in the way.
 #[derive(Serialize)]
-struct Health<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Health<'a> {
+    /// `ok` or `fault`
     status: &'static str,
     /// Only for who may read.
     #[serde(skip_serializing_if = "Option::is_none")]
     faults: Option<Vec<wire::FaultRow<'a>>>,
+    /// Only for who may read.
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<Journal>,
 }
 
+/// How the journal is.
 #[derive(Serialize)]
-struct Journal {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "JournalHealth"))]
+pub(crate) struct Journal {
     ok: bool,
     durable: u64,
     buffered: u64,
@@ -32,8 +38,10 @@ struct Journal {
     text: String,
 }
 
+/// The whole picture, as far as the one who asks may see it.
 #[derive(Serialize)]
-struct Site<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Site<'a> {
     version: &'a str,
     language: &'static str,
     #[serde(flatten)]

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 /// An opening in a story.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Opening {
     door: String,
     factor: Option<String>,
@@ -16,6 +17,7 @@ pub(crate) struct Opening {
 
 /// The records of one ring, in few words.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Story {
     ring_id: String,
     began: Option<String>,

@@ -9,6 +9,7 @@ use crate::access::{Rights, Scope};
 
 /// A door.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Door<'a> {
     id: &'a str,
     name: &'a str,
@@ -39,6 +40,7 @@ pub(crate) struct Lockdown<'a> {
 
 /// A panel.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Panel<'a> {
     id: &'a str,
     name: &'a str,
@@ -53,6 +55,7 @@ pub(crate) struct Panel<'a> {
 
 /// Id and name for people.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Named<'a> {
     id: &'a str,
     name: &'a str,
@@ -60,6 +63,7 @@ pub(crate) struct Named<'a> {
 
 /// A call.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Call<'a> {
     ring_id: String,
     panel: Option<&'a str>,
@@ -73,6 +77,7 @@ pub(crate) struct Call<'a> {
 
 /// A registration, or a line.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Part<'a> {
     id: &'a str,
     state: &'static str,
@@ -82,6 +87,7 @@ pub(crate) struct Part<'a> {
 
 /// A fault: its part, the cause and what to do.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Fault"))]
 pub(crate) struct FaultRow<'a> {
     part: &'a str,
     text: &'a str,
@@ -89,6 +95,7 @@ pub(crate) struct FaultRow<'a> {
 
 /// The whole picture, as far as the one who asks may see it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct View<'a> {
     site: Option<&'a str>,
     name: &'a str,

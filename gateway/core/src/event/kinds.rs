@@ -595,6 +595,13 @@ events! {
             /// Login name.
             user: String,
         },
+        /// Scopes, doors or end of an API token were changed.
+        TokenChanged = "token-changed" {
+            /// Who did it.
+            by: String,
+            /// Its name.
+            token: String,
+        },
         /// An API token was made.
         TokenCreated = "token-created" {
             /// Its name.
@@ -604,6 +611,13 @@ events! {
         TokenRevoked = "token-revoked" {
             /// Its name.
             token: String,
+        },
+        /// Scopes, doors or password of a user were changed by an administrator.
+        UserChanged = "user-changed" {
+            /// Who did it.
+            by: String,
+            /// Login name.
+            user: String,
         },
         /// A user was made.
         UserCreated = "user-created" {

@@ -26,6 +26,42 @@ async fn stream(site: &Site, path: &str, lines: &[&str]) -> Box<dyn Socket> {
 }
 
 #[tokio::test]
+async fn a_socket_resumes_and_is_told_where_the_journal_ends_before_it() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let (a, b) = (knock(&site, "front").await, knock(&site, "garage").await);
+    let upgrade = |from: u64| {
+        (
+            format!("/api/v1/live?from={from}"),
+            format!("origin: {}", site.origin()),
+        )
+    };
+    let lines = |origin: &str| {
+        vec![
+            ann.clone(),
+            origin.to_owned(),
+            "connection: upgrade".to_owned(),
+            "upgrade: websocket".to_owned(),
+            "sec-websocket-version: 13".to_owned(),
+            "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==".to_owned(),
+        ]
+    };
+    let (path, origin) = upgrade(a);
+    let lines = lines(&origin);
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let mut socket = stream(&site, &path, &lines).await;
+    let text = read_until(&mut *socket, &format!("\"seq\":{b},\"at\"")).await;
+    assert!(text.contains(&format!("\"seq\":{a},\"at\"")), "{text}");
+    assert!(!text.contains("\"type\":\"reset\""), "{text}");
+    let (path, _) = upgrade(b + 1000);
+    let mut future = stream(&site, &path, &lines).await;
+    let reset = format!(r#"{{"type":"reset","seq":{b}}}"#);
+    read_until(&mut *future, &reset).await;
+    let c = knock(&site, "front").await;
+    read_until(&mut *future, &format!("\"seq\":{c},\"at\"")).await;
+}
+
+#[tokio::test]
 async fn events_resume_where_the_client_says() {
     let site = Site::plain().await;
     let ann = site.set_up().await;

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateway_access::PinKey;
 use gateway_bus::Bus;
 use gateway_http::{HttpHandle, HttpParams, Language, RadiusLogins, Tls, start};
+use gateway_people::{Changed, People, SiteNames};
 use gateway_store::fake::FakeIo;
 use gateway_store::{Options, Store};
 use rustls_pki_types::ServerName;
@@ -71,6 +73,27 @@ impl Answer {
     }
 }
 
+/// People whose changes a core takes at once.
+fn people(store: &Store) -> People {
+    let (to_core, mut changes) = mpsc::channel::<Changed>(4);
+    tokio::spawn(async move {
+        while let Some(Changed { done, .. }) = changes.recv().await {
+            // whoever asked may have gone
+            let _ = done.send(());
+        }
+    });
+    let people = People::new(store.records().clone(), PinKey::new([9; 32]), to_core);
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    people.set_site(SiteNames {
+        codes: Vec::new(),
+        doors: names(&["front", "garage"]),
+        groups: names(&["residents"]),
+        schedules: names(&["day"]),
+        zone: jiff::tz::TimeZone::UTC,
+    });
+    people
+}
+
 pub(crate) fn store() -> Store {
     let options = Options {
         index: false,
@@ -118,6 +141,7 @@ impl Site {
         let store = store();
         let clock = HandClock::new();
         let (bus, core) = Bus::new(store.clone());
+        let bus = bus.with_people(Some(people(&store)));
         let (turns, turned) = mpsc::channel(1);
         tokio::spawn(FakeCore::new(core, store.clone(), clock.clone(), turned).run());
         let tls = if secure {

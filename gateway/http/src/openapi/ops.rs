@@ -1,0 +1,306 @@
+//! What the table of routes does not say of each: in words, with what it takes and what it answers.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::schema::{Line, Listing, NewLines, Question};
+use crate::route::Action;
+use crate::{admin, contacts, doors, journal, login, network, staff, status, wire};
+
+/// Makes the schema of a type, or a reference to it.
+pub(super) type Maker = fn(&mut SchemaGenerator) -> Schema;
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// What a good answer has in it.
+pub(super) enum Good {
+    /// Nothing.
+    Empty,
+    /// JSON with an `ETag`.
+    Edited(Maker),
+    /// JSON.
+    Json(Maker),
+    /// Other types, each with its schema.
+    Media(&'static [(&'static str, Maker)]),
+}
+
+/// An operation.
+pub(super) struct Op {
+    /// More than the summary, if there is more to say.
+    pub(super) about: &'static str,
+    /// Its body; true if it must be there.
+    pub(super) body: Option<(Maker, bool)>,
+    /// Status and content of answers that are not problems.
+    pub(super) good: Vec<(u16, Good)>,
+    /// Problems of its own, beside those that every route of its kind has.
+    pub(super) problems: &'static [(u16, &'static str)],
+    /// As the table for integrators says it.
+    pub(super) summary: &'static str,
+    pub(super) tag: &'static str,
+}
+
+impl Op {
+    fn new(tag: &'static str, summary: &'static str, good: Good) -> Self {
+        Self {
+            about: "",
+            body: None,
+            good: vec![(200, good)],
+            problems: &[],
+            summary,
+            tag,
+        }
+    }
+
+    fn gives<T: JsonSchema>(tag: &'static str, summary: &'static str) -> Self {
+        Self::new(tag, summary, Good::Json(of::<T>))
+    }
+
+    fn done(tag: &'static str, summary: &'static str) -> Self {
+        Self {
+            good: vec![(204, Good::Empty)],
+            ..Self::new(tag, summary, Good::Empty)
+        }
+    }
+
+    fn with_etag<T: JsonSchema>(tag: &'static str, status: u16, summary: &'static str) -> Self {
+        Self {
+            good: vec![(status, Good::Edited(of::<T>))],
+            ..Self::new(tag, summary, Good::Empty)
+        }
+    }
+
+    fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+
+    fn takes<T: JsonSchema>(mut self) -> Self {
+        self.body = Some((of::<T>, true));
+        self
+    }
+
+    fn may_take<T: JsonSchema>(mut self) -> Self {
+        self.body = Some((of::<T>, false));
+        self
+    }
+
+    const fn problems(mut self, problems: &'static [(u16, &'static str)]) -> Self {
+        self.problems = problems;
+        self
+    }
+}
+
+const UNKNOWN: (u16, &str) = (404, "There is no such thing, or it is not among your doors.");
+const CHANGED: (u16, &str) = (
+    412,
+    "`changed`: it is not as `If-Match` or `If-None-Match` says; read it again.",
+);
+const NEEDS_MATCH: (u16, &str) = (428, "`precondition`: `If-Match` is missing.");
+const FULL: (u16, &str) = (
+    409,
+    "`exists` or `full`: there is one already, or there are too many.",
+);
+const LOCKED: (u16, &str) = (
+    429,
+    "`locked`: too many failed attempts from this address or with this name.",
+);
+const COMMAND: &[(u16, &str)] = &[
+    UNKNOWN,
+    (
+        409,
+        "`duplicate` or `line-busy`: this id was acted on before, or the line is in use.",
+    ),
+    (
+        410,
+        "`stale`: the command is older than its time to live, or of the future.",
+    ),
+    (423, "`not-virtual`: real hardware is never pretended to."),
+    (429, "`overload`: too many commands wait."),
+];
+
+const COMMANDED: &str = "The answer comes when the record of it is on the medium. An `id` or `Idempotency-Key` makes a \
+                         repetition a refused duplicate.";
+
+/// Every operation. A new route cannot be forgotten: each action is named.
+#[expect(clippy::too_many_lines, reason = "a table")]
+pub(super) fn op(action: Action) -> Op {
+    match action {
+        // not of the API
+        Action::Asset | Action::Metrics | Action::Page => Op::done("", ""),
+        Action::Calls => Op::gives::<doors::Calls<'_>>("calls", "calls that run"),
+        Action::Contact => Op::with_etag::<contacts::Contact>("contacts", 200, "a contact").problems(&[UNKNOWN]),
+        Action::ContactDelete => Op::done("contacts", "remove a contact").problems(&[UNKNOWN, CHANGED]),
+        Action::ContactSave => {
+            Op::with_etag::<contacts::Contact>("contacts", 201, "save a contact: `{\"name\", \"number\", \"address\"}`")
+                .about("One of the same name is replaced.")
+                .takes::<contacts::NewContact>()
+                .problems(&[FULL, CHANGED])
+        }
+        Action::CredentialRemove => Op::done("people", "withdraw a credential").problems(&[UNKNOWN]),
+        Action::Directory => Op::gives::<contacts::Directory<'_>>("contacts", "contacts and the directory"),
+        Action::Door => Op::gives::<wire::Door<'_>>("doors", "one door").problems(&[UNKNOWN]),
+        Action::Doors => Op::gives::<doors::Doors<'_>>("doors", "all doors"),
+        Action::Events => Op::new(
+            "events",
+            "live events (SSE), `from=SEQ` or `Last-Event-ID` to resume",
+            Good::Media(&[("text/event-stream", of::<String>)]),
+        )
+        .about(
+            "Events `record` have a Record as data and its number as id; `missed` tells `{\"from\", \"to\"}` of records \
+             that are not there any more; `reset` tells the last number of a journal that ends before the one that was \
+             named. A comment comes every 5 s.",
+        ),
+        Action::Explain => {
+            Op::gives::<staff::Explanation>("people", "what the access decision would say, and by which rule")
+                .takes::<Question>()
+                .problems(&[UNKNOWN])
+        }
+        Action::HangUp => Op::gives::<doors::Done<'_>>("calls", "end the call of a ring")
+            .about(COMMANDED)
+            .may_take::<doors::CommandBody>()
+            .problems(COMMAND),
+        Action::Health => Op {
+            good: vec![
+                (200, Good::Json(of::<status::Health<'_>>)),
+                (503, Good::Json(of::<status::Health<'_>>)),
+            ],
+            ..Op::gives::<status::Health<'_>>(
+                "gateway",
+                "the state of every part; 503 if something stands in the way",
+            )
+        },
+        Action::Journal => Op::gives::<journal::Page>(
+            "journal",
+            "records, newest last; `kind`, `door`, `source`, `ring`, `since`, `until`, `from`, `to`, `max`, `order=desc`",
+        )
+        .about(
+            "`next` is the path of the following page, `null` at the end. A page may have fewer records than `max`, or \
+             none, and still have a next one: a request looks through a bounded part of the journal.",
+        ),
+        Action::Live => Op {
+            good: vec![(101, Good::Empty)],
+            ..Op::done("events", "live events and pictures of the site (WebSocket), `from=SEQ` to resume")
+        }
+        .about(
+            "Every message is a LiveMessage. `hello` comes first, then a `view` with each change of the picture, a \
+             `record` for each record from `from` on, `missed` for those that are left out because the client was \
+             more than 1000 behind or they are not there any more, `reset` where the journal ends before `from`, and \
+             `alive` every second. The client says nothing.",
+        )
+        .problems(&[(426, "`upgrade`: this is a WebSocket.")]),
+        Action::Login => Op::gives::<login::Session>("logins", "begin a session: `{\"user\", \"password\"}`")
+            .about("The session is a cookie; it counts for requests of the page's own origin only.")
+            .takes::<login::LoginBody>()
+            .problems(&[(401, "`login-failed`: name or password is wrong."), LOCKED]),
+        Action::Logout => Op::done("logins", "end it"),
+        Action::Network => Op::gives::<network::Network>("gateway", "ports, addresses and the clock of the machine"),
+        Action::Open => Op::gives::<doors::Done<'_>>("doors", "open it")
+            .about(COMMANDED)
+            .may_take::<doors::CommandBody>()
+            .problems(COMMAND),
+        Action::LockdownBegin => Op::gives::<doors::Done<'_>>(
+            "doors",
+            "let nobody in: `{\"group\"}`, without it at the whole site",
+        )
+        .about(COMMANDED)
+        .may_take::<doors::LockdownBody>()
+        .problems(COMMAND),
+        Action::LockdownEnd => Op::gives::<doors::Done<'_>>("doors", "end that: `{\"group\"}`")
+            .about(COMMANDED)
+            .may_take::<doors::LockdownBody>()
+            .problems(COMMAND),
+        Action::PassbackReset => Op::gives::<doors::Done<'_>>(
+            "doors",
+            "forget in which areas a person is, or everybody: `{\"person\"}`",
+        )
+        .about(COMMANDED)
+        .may_take::<doors::PassbackBody>()
+        .problems(COMMAND),
+        Action::OpenApi => Op::new("gateway", "this API as an OpenAPI 3.1 document", Good::Json(any)),
+        Action::Password => Op::done("logins", "change one's own: `{\"old\", \"new\"}`")
+            .takes::<login::PasswordBody>()
+            .problems(&[UNKNOWN, LOCKED]),
+        Action::Paths => Op::gives::<Listing>("gateway", "this table"),
+        Action::People => Op::gives::<staff::Everybody>(
+            "people",
+            "people with their credentials, masked; `max` and `after` for pages",
+        )
+        .about("`next` is the path of the following page, `null` at the end."),
+        Action::PeopleExport => Op::new(
+            "people",
+            "everybody, `format=csv` or `json`",
+            Good::Media(&[("application/json", of::<Vec<Line>>), ("text/csv", of::<String>)]),
+        ),
+        Action::PeopleImport => Op::gives::<staff::Imported>(
+            "people",
+            "add or change people: a list of lines; `dry-run=1`, `replace=1`",
+        )
+        .about("Either all of it is done or nothing; 400 with `faults` tells every bad line.")
+        .takes::<NewLines>(),
+        Action::Person => Op::with_etag::<staff::OnePerson>("people", 200, "one person").problems(&[UNKNOWN]),
+        Action::PersonChange => Op::with_etag::<staff::Imported>("people", 200, "change or add one: lines as above")
+            .about("`person` may be left out of the lines; if it is there, it must be the one of the path.")
+            .takes::<NewLines>()
+            .problems(&[CHANGED]),
+        Action::PersonRemove => {
+            Op::done("people", "remove a person with all credentials").problems(&[UNKNOWN, CHANGED])
+        }
+        Action::Press => Op::gives::<doors::Done<'_>>("calls", "press a button of a virtual panel")
+            .about(COMMANDED)
+            .may_take::<doors::CommandBody>()
+            .problems(COMMAND),
+        Action::Ring => Op::gives::<journal::Ring>("journal", "all records of one ring").problems(&[UNKNOWN]),
+        Action::Rings => Op::gives::<journal::Rings>("journal", "rings, newest first; `from`, `to`, `max`")
+            .about("`next` is the path of the following page, `null` at the end."),
+        Action::Session => Op::gives::<login::Session>("logins", "who one is"),
+        Action::Setup => {
+            Op::gives::<login::Session>("logins", "make the first user: `{\"code\", \"user\", \"password\"}`")
+                .takes::<login::SetupBody>()
+                .problems(&[(409, "`setup-done`: there is a user."), LOCKED])
+        }
+        Action::Site => Op::gives::<status::Site<'_>>("gateway", "the whole picture at this moment"),
+        Action::Token => Op::with_etag::<admin::Token>("logins", 200, "one token").problems(&[UNKNOWN]),
+        Action::TokenChange => Op::with_etag::<admin::Token>(
+            "logins",
+            200,
+            "change it: `{\"scopes\", \"doors\", \"days\"}`, with `If-Match`",
+        )
+        .takes::<admin::TokenChange>()
+        .problems(&[UNKNOWN, CHANGED, NEEDS_MATCH]),
+        Action::TokenCreate => Op::with_etag::<admin::Token>(
+            "logins",
+            201,
+            "make one: `{\"name\", \"scopes\", \"doors\", \"days\"}`; it is shown once",
+        )
+        .takes::<admin::NewToken>()
+        .problems(&[FULL]),
+        Action::TokenDelete => Op::done("logins", "revoke one").problems(&[UNKNOWN, CHANGED]),
+        Action::Tokens => Op::gives::<admin::Tokens>("logins", "API tokens"),
+        Action::User => Op::with_etag::<admin::User>("logins", 200, "one user").problems(&[UNKNOWN]),
+        Action::UserChange => Op::with_etag::<admin::User>(
+            "logins",
+            200,
+            "change it: `{\"scopes\", \"doors\", \"password\"}`, with `If-Match`",
+        )
+        .takes::<admin::UserChange>()
+        .problems(&[UNKNOWN, (409, "`last-admin`: nobody could make users any more."), CHANGED, NEEDS_MATCH]),
+        Action::UserCreate => Op::with_etag::<admin::User>(
+            "logins",
+            201,
+            "make one: `{\"user\", \"password\", \"scopes\", \"doors\"}`",
+        )
+        .takes::<admin::NewUser>()
+        .problems(&[FULL]),
+        Action::UserDelete => Op::done("logins", "remove one").problems(&[
+            UNKNOWN,
+            (409, "`last-admin`: nobody could make users any more."),
+            CHANGED,
+        ]),
+        Action::Users => Op::gives::<admin::Users>("logins", "users"),
+    }
+}
+
+fn any(_: &mut SchemaGenerator) -> Schema {
+    schemars::json_schema!({ "type": "object" })
+}

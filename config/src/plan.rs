@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use gateway_core::{
-    AccountId, AreaId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId, LineId,
-    ListId, OutputId, PanelId, ReaderId, ScheduleId,
+    AccountId, AreaId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId,
+    LineId, ListId, OutputId, PanelId, ReaderId, ScheduleId,
 };
 
 use crate::describe::Apply;

@@ -23,8 +23,8 @@ mod wiegand;
 use std::collections::BTreeMap;
 
 use gateway_core::{
-    AccountId, AreaId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId, LineId,
-    ListId, OutputId, PanelId, ReaderId, ScheduleId,
+    AccountId, AreaId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId,
+    LineId, ListId, OutputId, PanelId, ReaderId, ScheduleId,
 };
 
 pub use access::{Card, Code, Group};

@@ -24,9 +24,9 @@ pub use event::{
 };
 pub use explain::{Explain, Explained, Means};
 pub use ids::{
-    AccountId, ApartmentId, AreaId, ButtonId, ChannelId, CredentialId, DeviceId, DoorGroupId, DoorId, FormatId, GroupId,
-    HolidaysId, InputId, LegId, LineId, ListId, NameError, OutputId, PanelId, PersonId, ReaderId, RingId,
-    ScheduleId, Seq, SiteId,
+    AccountId, ApartmentId, AreaId, ButtonId, ChannelId, CredentialId, DeviceId, DoorGroupId, DoorId,
+    FormatId, GroupId, HolidaysId, InputId, LegId, LineId, ListId, NameError, OutputId, PanelId, PersonId,
+    ReaderId, RingId, ScheduleId, Seq, SiteId,
 };
 pub use leg::{Cause, DigitVia, LegCommand, LegEvent, Peer, Tone};
 pub use secret::Secret;

@@ -29,6 +29,7 @@ pub(crate) struct Door<'a> {
 
 /// Doors that can be locked down together; without a group the whole site.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Lockdown<'a> {
     group: Option<&'a str>,
     name: &'a str,

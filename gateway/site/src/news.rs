@@ -311,7 +311,7 @@ mod tests {
     fn what_was_acted_on_is_not_acted_on_again_for_a_day_also_after_a_restart() {
         let mut news = News::new(T0);
         let untimed = command("key", None);
-        let mut judge_at = |news: &mut News, s: u64| {
+        let judge_at = |news: &mut News, s: u64| {
             let now = T0 + Duration::from_secs(s);
             let judged = news.judge(&untimed, now, wall(0), TTL, true, Instant::ZERO);
             judged.err().map(|(reason, _)| reason)

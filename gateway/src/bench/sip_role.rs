@@ -12,7 +12,9 @@ use std::time::Duration;
 use adapter_virtual::{Levels, Source, VirtualAudio};
 use anyhow::{Context, bail};
 use gateway_core::{Cause, LegCommand, LegEvent, LegId, LineId, PanelId, RingId};
-use gateway_sip_io::{AudioCodec, Callee, Callees, SipEngine, SipEvent, SipHandle, SipParams, Srtp, Transport};
+use gateway_sip_io::{
+    AudioCodec, Callee, Callees, SipEngine, SipEvent, SipHandle, SipParams, Srtp, Transport,
+};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 

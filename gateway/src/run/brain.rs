@@ -13,8 +13,7 @@ use std::time::Duration;
 use adapter_api::Alarm;
 use gateway_bus::BusCore;
 use gateway_core::{
-    Clock, CommandReply, CredentialId, Instant, LegCommand, LineCommand, Record, Refusal, Seq, Signal,
-    SiteView,
+    Clock, CommandReply, Instant, LegCommand, LineCommand, Record, Refusal, Seq, Signal, SiteView,
 };
 use gateway_guard::{GuardClient, Liveness, Systemd};
 use gateway_guard_proto::Wirings;
@@ -31,6 +30,7 @@ use crate::run::keeper::{Keep, Keeper};
 use crate::run::legs::Legs;
 use crate::run::lines::Lines;
 use crate::run::readers::Readers;
+use crate::run::restore;
 use crate::run::wall::{Step, WallWatch};
 
 /// A main loop that stood still for longer than this has old news in its queues.

@@ -10,7 +10,8 @@ use std::time::Duration;
 use gateway_access::GrantParts;
 use gateway_core::{
     Command, CommandRequest, DigitVia, DoorGroupId, DoorId, Event, Factor, GatewayEvent, InputId, Instant,
-    LegCommand, LegEvent, LegId, LineId, LineSignal, PanelId, Peer, ReaderId, RingId, Signal, SignalKind, Subject,
+    LegCommand, LegEvent, LegId, LineId, LineSignal, PanelId, Peer, ReaderId, RingId, Signal, SignalKind,
+    Subject,
 };
 use gateway_site::{GuardReport, Input, PanelParams, SiteParams};
 use sim::{id, ms, secs, wall};

@@ -219,6 +219,93 @@ fn check_and_doctor_say_what_run_would_say() {
 }
 
 #[test]
+fn check_names_key_and_line_of_a_file_that_a_part_is_started_with() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = site(dir.path());
+    let pair = |name: &str| {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let cert = write(dir.path(), &format!("{name}.crt"), &made.cert.pem());
+        (
+            cert,
+            write(
+                dir.path(),
+                &format!("{name}.key"),
+                &made.signing_key.serialize_pem(),
+            ),
+        )
+    };
+    let ((cert, key), (_, other)) = (pair("one"), pair("two"));
+    let nonsense = write(dir.path(), "nonsense", "nonsense");
+    let gone = dir.path().join("gone").display().to_string();
+    let http = |cert: &str, key: &str| {
+        format!("{text}[http]\ntls = true\ncert-file = {cert:?}\nkey-file = {key:?}\n")
+    };
+    let sip = |cert: &str, key: &str| {
+        format!("{text}tls-port = 5061\ntls-cert-file = {cert:?}\ntls-key-file = {key:?}\n")
+    };
+    let capture = |file: &str| {
+        let table = "[lines.riser.virtual]\n";
+        text.replace(table, &format!("{table}capture = {file:?}\n"))
+    };
+    assert_eq!(
+        output(&["check", &write(dir.path(), "site.toml", &http(&cert, &key))])
+            .status
+            .code(),
+        Some(0)
+    );
+    assert_eq!(
+        output(&["check", &write(dir.path(), "site.toml", &sip(&cert, &key))])
+            .status
+            .code(),
+        Some(0)
+    );
+    for (site, part, missing) in [
+        (http(&gone, &key), "cert-file = ", true),
+        (http(&cert, &gone), "key-file = ", true),
+        (http(&nonsense, &key), "cert-file = ", false),
+        (http(&cert, &other), "key-file = ", false),
+        (sip(&gone, &key), "tls-cert-file = ", true),
+        (sip(&cert, &gone), "tls-key-file = ", true),
+        (sip(&cert, &nonsense), "tls-key-file = ", false),
+        (capture(&gone), "capture = ", true),
+        (capture(&nonsense), "capture = ", false),
+    ] {
+        let file = write(dir.path(), "site.toml", &site);
+        let line = 1 + site
+            .lines()
+            .position(|line| line.starts_with(part))
+            .expect("a line");
+        let found = output(&["check", &file]);
+        assert_eq!(found.status.code(), Some(3), "{site}\n{}", said(&found));
+        let place = format!("{file}:{line}:");
+        assert!(said(&found).contains(&place), "{place} in {}", said(&found));
+        assert!(
+            said(&found).contains(part.trim_end_matches(" = ")),
+            "{}",
+            said(&found)
+        );
+        let elsewhere = output(&["check", "--elsewhere", &file]);
+        let code = if missing { 0 } else { 3 };
+        assert_eq!(
+            elsewhere.status.code(),
+            Some(code),
+            "{site}\n{}",
+            said(&elsewhere)
+        );
+        assert!(said(&elsewhere).contains(&place), "{}", said(&elsewhere));
+    }
+    // what no start is possible without is named by `run` as well
+    let file = write(dir.path(), "site.toml", &capture(&gone));
+    let ended = output(&["run", "--config", &file]);
+    assert_eq!(ended.status.code(), Some(1), "{}", said(&ended));
+    assert!(
+        said(&ended).contains("lines.riser.virtual.capture"),
+        "{}",
+        said(&ended)
+    );
+}
+
+#[test]
 fn a_start_and_a_stop_without_trouble_look_like_none() {
     let dir = tempfile::tempdir().expect("a folder");
     let file = write(dir.path(), "site.toml", &site(dir.path()));

@@ -7,6 +7,10 @@ use crate::fault::FaultKind;
 use crate::read::quoted;
 use crate::value::BrokerUrl;
 
+/// Most bytes of `run-dir`: a path of 107 bytes fits into `sockaddr_un` (unix(7)), and the longest one in the folder is
+/// `/control.sock`.
+const LONGEST_RUN_DIR: usize = 107 - "/control.sock".len();
+
 pub(super) fn check(check: &mut Check<'_>) {
     site(check);
     mqtt(check);
@@ -35,6 +39,13 @@ fn site(check: &mut Check<'_>) {
             let hint = "allowed: a name of the IANA database, such as Europe/Paris";
             check.fault(FaultKind::BadValue, at, &[], text, hint);
         }
+    }
+    let run_dir = site.run_dir.as_os_str().len();
+    if run_dir > LONGEST_RUN_DIR {
+        let text =
+            format!("has {run_dir} bytes: the path of a socket in it would be longer than Linux takes");
+        let hint = format!("allowed: at most {LONGEST_RUN_DIR} bytes");
+        check.fault(FaultKind::BadValue, "site.run-dir", &[], text, &hint);
     }
     if site.state_dir == site.run_dir {
         let text = format!(

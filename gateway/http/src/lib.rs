@@ -50,3 +50,4 @@ mod wire;
 pub use params::{HttpError, HttpParams, Language, RadiusLogins, Tls, UserScope};
 pub use server::{HttpHandle, start};
 pub use setup::note_users;
+pub use tls::check_tls;

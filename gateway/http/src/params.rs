@@ -128,6 +128,8 @@ pub enum HttpError {
     /// The certificate or its key is missing or cannot be read.
     #[error("TLS file {} cannot be used", path.display())]
     File {
+        /// The key of the site file.
+        part: &'static str,
         /// Which.
         path: PathBuf,
         /// Why.
@@ -136,6 +138,8 @@ pub enum HttpError {
     /// The file has no certificate or no key in it.
     #[error("TLS file {} has no {wanted} in PEM form", path.display())]
     Pem {
+        /// The key of the site file.
+        part: &'static str,
         /// Which.
         path: PathBuf,
         /// `certificate` or `private key`.
@@ -162,7 +166,36 @@ pub enum HttpError {
     },
     /// Certificate and key do not fit, or rustls does not take them.
     #[error("TLS cannot be set up with this certificate and key")]
-    Tls(#[from] rustls::Error),
+    Tls {
+        /// The key of the site file.
+        part: &'static str,
+        /// Why.
+        source: rustls::Error,
+    },
+}
+
+impl HttpError {
+    /// The key of the site file that has to be looked at.
+    #[must_use]
+    pub const fn part(&self) -> &'static str {
+        match self {
+            Self::Bind { .. } | Self::Plain { .. } => "http.listen",
+            Self::File { part, .. } | Self::Pem { part, .. } | Self::Tls { part, .. } => part,
+            Self::Random(_) | Self::SelfSigned { .. } => "http.tls",
+        }
+    }
+
+    /// The error with its causes, in one line.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text += &format!(": {error}");
+            cause = error.source();
+        }
+        text
+    }
 }
 
 fn bind_hint(source: &io::Error) -> &'static str {

@@ -14,6 +14,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::params::{HttpError, Tls};
 
+/// Keys of the site file that name certificate and key.
+const FILES: [&str; 2] = ["http.cert-file", "http.key-file"];
+/// The key that asks for a certificate of our own.
+const OWN: [&str; 2] = ["http.tls", "http.tls"];
+
 /// A TLS configuration and the SHA-256 of its certificate, for people to compare.
 pub(crate) struct Identity {
     pub(crate) config: Arc<ServerConfig>,
@@ -23,35 +28,55 @@ pub(crate) struct Identity {
 /// Reads (or makes) the certificate. `None` without TLS.
 pub(crate) fn load(tls: &Tls, now: Timestamp) -> Result<Option<Identity>, HttpError> {
     match tls {
-        Tls::Files { cert, key } => identity(cert, key).map(Some),
+        Tls::Files { cert, key } => identity(cert, key, FILES).map(Some),
         Tls::Off => Ok(None),
         Tls::SelfSigned { names, state_dir } => {
             let (cert, key) = self_signed(&state_dir.join("http"), names, now)?;
-            identity(&cert, &key).map(Some)
+            identity(&cert, &key, OWN).map(Some)
         }
     }
 }
 
-fn identity(cert: &Path, key: &Path) -> Result<Identity, HttpError> {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(cert)?)
+/// Whether certificate and key are there and belong together.
+///
+/// # Errors
+/// [`HttpError`] names the key of the site file.
+pub fn check_tls(cert: &Path, key: &Path) -> Result<(), HttpError> {
+    identity(cert, key, FILES).map(drop)
+}
+
+fn identity(
+    cert: &Path,
+    key: &Path,
+    [cert_part, key_part]: [&'static str; 2],
+) -> Result<Identity, HttpError> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(cert, cert_part)?)
         .collect::<Result<_, _>>()
         .unwrap_or_default();
     let Some(first) = chain.first() else {
         return Err(HttpError::Pem {
+            part: cert_part,
             path: cert.to_owned(),
             wanted: "certificate",
         });
     };
     let fingerprint = fingerprint(first);
-    let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|_| HttpError::Pem {
+    let private = PrivateKeyDer::from_pem_slice(&read(key, key_part)?).map_err(|_| HttpError::Pem {
+        part: key_part,
         path: key.to_owned(),
         wanted: "private key",
     })?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let unfit = |source| HttpError::Tls {
+        part: key_part,
+        source,
+    };
     let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
+        .with_safe_default_protocol_versions()
+        .map_err(unfit)?
         .with_no_client_auth()
-        .with_single_cert(chain, private)?;
+        .with_single_cert(chain, private)
+        .map_err(unfit)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Identity {
         config: Arc::new(config),
@@ -65,8 +90,9 @@ fn fingerprint(cert: &CertificateDer<'_>) -> String {
     pairs.join(":")
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, HttpError> {
+fn read(path: &Path, part: &'static str) -> Result<Vec<u8>, HttpError> {
     fs::read(path).map_err(|source| HttpError::File {
+        part,
         path: path.to_owned(),
         source,
     })
@@ -95,6 +121,7 @@ fn self_signed(dir: &Path, names: &[String], now: Timestamp) -> Result<(PathBuf,
     params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
     let made = params.self_signed(&pair).map_err(failed)?;
     fs::create_dir_all(dir).map_err(|source| HttpError::File {
+        part: OWN[0],
         path: dir.to_owned(),
         source,
     })?;
@@ -121,6 +148,7 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), HttpError> {
         fs::rename(&draft, path)
     };
     attempt().map_err(|source| HttpError::File {
+        part: OWN[0],
         path: path.to_owned(),
         source,
     })

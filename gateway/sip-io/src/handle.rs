@@ -40,8 +40,10 @@ pub enum SipError {
     #[error(transparent)]
     Params(#[from] ParamsError),
     /// A certificate or key file cannot be used.
-    #[error("cannot use {file} for TLS: {what}")]
+    #[error("{part}: cannot use {file} for TLS: {what}")]
     TlsFile {
+        /// The key of the site file that names it; of an account's only the last part.
+        part: &'static str,
         /// Which file.
         file: String,
         /// What is wrong with it.

@@ -51,6 +51,26 @@ pub struct TlsIdentity {
     pub key_file: PathBuf,
 }
 
+impl TlsTrust {
+    /// Reads the files and forgets them.
+    ///
+    /// # Errors
+    /// [`SipError::TlsFile`](crate::SipError::TlsFile) names key and file.
+    pub fn check(&self) -> Result<(), crate::SipError> {
+        crate::net::tls::client(self).map(drop)
+    }
+}
+
+impl TlsIdentity {
+    /// Reads certificate and key, and whether they belong together.
+    ///
+    /// # Errors
+    /// [`SipError::TlsFile`](crate::SipError::TlsFile) names key and file.
+    pub fn check(&self) -> Result<(), crate::SipError> {
+        crate::net::tls::server(self).map(drop)
+    }
+}
+
 /// One account: a registration at a PBX, or a trunk that knows us by our address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountParams {

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use adapter_api::Claim;
 use gateway_config::{
-    Config, Faults, InputDriver, LoadError, Loaded, OutputDriver, ReaderDriver, SecretFiles,
+    Config, Faults, InputDriver, Late, LoadError, Loaded, OutputDriver, ReaderDriver, SecretFiles,
 };
 use gateway_core::{Clock, OutputId};
 
 use crate::clock::SystemClock;
-use crate::run::{log, params};
+use crate::run::log;
+use crate::run::params::{self, Files};
 
 /// The site file has faults; they were printed already.
 #[derive(Debug)]
@@ -43,7 +44,14 @@ pub(crate) fn loaded(path: &Path, secrets: SecretFiles) -> anyhow::Result<Loaded
     match gateway_config::load(path, secrets) {
         Ok(mut loaded) => {
             let name = path.display().to_string();
-            port_files(&name, &mut loaded, secrets)?;
+            let (warnings, mut faults) = files(&loaded, secrets);
+            loaded.warn(warnings);
+            let (warnings, port) = port_files(&loaded, secrets);
+            loaded.warn(warnings);
+            faults.extend(port);
+            if !faults.is_empty() {
+                return Err(said(loaded.faults(&name, faults)));
+            }
             Ok(loaded)
         }
         Err(LoadError::Faults(faults)) => Err(said(faults)),
@@ -60,24 +68,36 @@ fn said(faults: Faults) -> anyhow::Error {
     .into()
 }
 
+/// Warnings and faults of the files that parts of the gateway are started with.
+fn files(loaded: &Loaded, secrets: SecretFiles) -> (Vec<Late>, Vec<Late>) {
+    if secrets == SecretFiles::Untouched {
+        return (vec![], vec![]);
+    }
+    let Files { mut faults, missing } = params::files(&loaded.config);
+    if secrets == SecretFiles::WhereFound {
+        return (missing, faults);
+    }
+    faults.extend(missing);
+    (vec![], faults)
+}
+
 /// Certificates and keys of the switch port are looked at when they are given. A start does not refuse them: doors come
-/// before the network, and a certificate that has ended keeps none of them shut.
-fn port_files(name: &str, loaded: &mut Loaded, secrets: SecretFiles) -> anyhow::Result<()> {
+/// before the network, and a certificate that has ended keeps none of them shut. Gives warnings and faults.
+fn port_files(loaded: &Loaded, secrets: SecretFiles) -> (Vec<Late>, Vec<Late>) {
     let missing = match secrets {
-        SecretFiles::Untouched => return Ok(()),
+        SecretFiles::Untouched => return (vec![], vec![]),
         SecretFiles::Needed => vec![],
         SecretFiles::WhereFound => params::dot1x_missing(&loaded.config),
     };
     if !missing.is_empty() {
-        loaded.warn(missing);
-        return Ok(());
+        return (missing, vec![]);
     }
     let port = params::dot1x(&loaded.config, SystemClock.wall());
     if port.faults.is_empty() {
-        loaded.warn(port.warnings);
-        return Ok(());
+        (port.warnings, vec![])
+    } else {
+        (vec![], port.faults)
     }
-    Err(said(loaded.faults(name, port.faults)))
 }
 
 /// Loads a site file as `run` does, for a command that says what `run` would say.

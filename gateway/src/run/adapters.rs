@@ -8,6 +8,7 @@ use adapter_api::{Adapter, AdapterContext, AdapterError, AudioPort, Shutdown};
 use adapter_gpio::{GpioInputs, GpioReader};
 use adapter_osdp::OsdpBus;
 use adapter_virtual::{Source, VirtualDevice, VirtualHandle, VirtualLine, VirtualParams};
+use anyhow::Context as _;
 use gateway_config::{Config, InputDriver, LineDriver, Playback};
 use gateway_core::{Clock, DeviceId, InputId, LineCommand, LineId, ReaderId, Signal};
 use gateway_sip_io::SipHandle;
@@ -367,7 +368,8 @@ fn virtual_params(config: &Config) -> anyhow::Result<VirtualParams> {
         match &line.driver {
             LineDriver::Contact(_) => {}
             LineDriver::Virtual(v) => lines.push(VirtualLine {
-                capture: Source::parse(&v.capture.to_string())?,
+                capture: Source::parse(&v.capture.to_string())
+                    .with_context(|| format!("lines.{id}.virtual.capture"))?,
                 line: id.clone(),
                 record: match &v.playback {
                     Playback::Discard => None,

@@ -5,7 +5,7 @@ mod icmp;
 mod limit;
 mod resolve;
 mod stream;
-mod tls;
+pub(crate) mod tls;
 mod udp;
 
 use std::collections::{BTreeMap, BTreeSet};

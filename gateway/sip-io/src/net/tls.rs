@@ -23,20 +23,26 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-fn file_error(path: &Path, what: impl ToString) -> SipError {
+/// Keys of the site file.
+const CERT: &str = "sip.tls-cert-file";
+const KEY: &str = "sip.tls-key-file";
+const CA: &str = "tls-ca-file";
+
+fn file_error(part: &'static str, path: &Path, what: impl ToString) -> SipError {
     SipError::TlsFile {
+        part,
         file: path.display().to_string(),
         what: what.to_string(),
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, SipError> {
-    let pem = fs::read(path).map_err(|e| file_error(path, e))?;
+fn certificates(part: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, SipError> {
+    let pem = fs::read(path).map_err(|e| file_error(part, path, e))?;
     let found = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|e| file_error(path, e))?;
+        .map_err(|e| file_error(part, path, e))?;
     if found.is_empty() {
-        Err(file_error(path, "no certificate in it"))
+        Err(file_error(part, path, "no certificate in it"))
     } else {
         Ok(found)
     }
@@ -52,14 +58,14 @@ pub(crate) fn client(trust: &TlsTrust) -> Result<Arc<ClientConfig>, SipError> {
         let mut roots = RootCertStore::empty();
         match &trust.ca_file {
             Some(path) => {
-                for cert in certificates(path)? {
-                    roots.add(cert).map_err(|e| file_error(path, e))?;
+                for cert in certificates(CA, path)? {
+                    roots.add(cert).map_err(|e| file_error(CA, path, e))?;
                 }
             }
             None => {
                 if let Some(path) = SYSTEM_BUNDLES.iter().map(Path::new).find(|p| p.exists()) {
                     // Single old certificates of the bundle that webpki cannot read are passed over.
-                    roots.add_parsable_certificates(certificates(path)?);
+                    roots.add_parsable_certificates(certificates(CA, path)?);
                 }
             }
         }
@@ -75,15 +81,15 @@ pub(crate) fn client(trust: &TlsTrust) -> Result<Arc<ClientConfig>, SipError> {
 
 /// Makes the server side of the listener.
 pub(crate) fn server(identity: &TlsIdentity) -> Result<Arc<ServerConfig>, SipError> {
-    let chain = certificates(&identity.cert_file)?;
-    let pem = fs::read(&identity.key_file).map_err(|e| file_error(&identity.key_file, e))?;
-    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|e| file_error(&identity.key_file, e))?;
+    let chain = certificates(CERT, &identity.cert_file)?;
+    let pem = fs::read(&identity.key_file).map_err(|e| file_error(KEY, &identity.key_file, e))?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|e| file_error(KEY, &identity.key_file, e))?;
     let config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .expect("ring does TLS 1.2 and 1.3")
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .map_err(|e| file_error(&identity.cert_file, e))?;
+        .map_err(|e| file_error(KEY, &identity.key_file, e))?;
     Ok(Arc::new(config))
 }
 

@@ -3,6 +3,7 @@
 mod announce;
 mod directory;
 mod dot1x;
+mod files;
 mod guard;
 mod modbus;
 mod network;
@@ -16,6 +17,7 @@ mod vanished;
 pub(crate) use announce::{announced, network_name};
 pub(crate) use directory::{contacts, directory, unknown_targets};
 pub(crate) use dot1x::{dot1x, missing as dot1x_missing};
+pub(crate) use files::{Files, files};
 pub(crate) use guard::{guard, socket as guard_socket, wirings};
 pub(crate) use network::{page_urls, port_settings};
 pub(crate) use notify::notify;

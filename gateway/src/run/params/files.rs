@@ -1,0 +1,107 @@
+//! Files that the site file names and that parts of the gateway are started with. They are looked at when the site file
+//! is given, so that what is wrong with them is told with its place. Passwords and `[dot1x]` are looked at elsewhere.
+
+use std::io;
+use std::path::Path;
+
+use adapter_virtual::Source;
+use gateway_config::{Capture, Config, Late, LineDriver};
+use gateway_sip_io::SipError;
+
+use crate::run::params::sip;
+
+/// What was found of them.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    /// What is wrong.
+    pub(crate) faults: Vec<Late>,
+    /// Those that are not here, or not for us to read. They have no other faults.
+    pub(crate) missing: Vec<Late>,
+}
+
+impl Files {
+    /// True if all of them can be read; notes those that cannot.
+    fn here(&mut self, files: &[(&str, &Path)]) -> bool {
+        let before = self.missing.len();
+        for (key, file) in files {
+            let Err(error) = std::fs::File::open(file) else {
+                continue;
+            };
+            let late = late(key, format!("{} cannot be read: {error}", file.display()));
+            let absent = [io::ErrorKind::NotFound, io::ErrorKind::PermissionDenied];
+            if absent.contains(&error.kind()) {
+                self.missing.push(late);
+            } else {
+                self.faults.push(late);
+            }
+        }
+        self.missing.len() == before
+    }
+
+    fn tls(&mut self, key: &str, found: Result<(), SipError>) {
+        match found {
+            Ok(()) => {}
+            Err(SipError::TlsFile { part, file, what }) => {
+                let key = if key.is_empty() { part } else { key };
+                self.faults
+                    .push(late(key, format!("{file} cannot be used for TLS: {what}")));
+            }
+            Err(error) => self.faults.push(late(key, error.to_string())),
+        }
+    }
+}
+
+fn late(key: &str, text: String) -> Late {
+    let hint = match key.rsplit('.').next() {
+        Some("capture") => "allowed: a WAV file of 16 bit that the gateway can read",
+        Some("key-file" | "tls-key-file") => {
+            "allowed: the private key of the certificate, PEM, readable by the gateway"
+        }
+        _ => "allowed: certificates in PEM form, in a file the gateway can read",
+    };
+    Late {
+        hint: hint.to_owned(),
+        path: key.to_owned(),
+        text,
+    }
+}
+
+/// Looks at all of them.
+pub(crate) fn files(config: &Config) -> Files {
+    let mut files = Files::default();
+    if let Some(http) = config.http.as_ref().filter(|http| http.tls)
+        && let (Some(cert), Some(key)) = (&http.cert_file, &http.key_file)
+        && files.here(&[("http.cert-file", cert), ("http.key-file", key)])
+        && let Err(error) = gateway_http::check_tls(cert, key)
+    {
+        files.faults.push(late(error.part(), error.in_full()));
+    }
+    let engine = sip(config, [0; 16]);
+    if let Some(identity) = &engine.tls_identity
+        && files.here(&[
+            ("sip.tls-cert-file", &identity.cert_file),
+            ("sip.tls-key-file", &identity.key_file),
+        ])
+    {
+        files.tls("", identity.check());
+    }
+    for account in &engine.accounts {
+        let key = format!("accounts.{}.tls-ca-file", account.id);
+        if let Some(file) = &account.tls.ca_file
+            && files.here(&[(&key, file)])
+        {
+            files.tls(&key, account.tls.check());
+        }
+    }
+    for (id, line) in &config.lines {
+        let key = format!("lines.{id}.virtual.capture");
+        if let LineDriver::Virtual(line) = &line.driver
+            && let Capture::File(file) = &line.capture
+            && files.here(&[(&key, file)])
+            && let Err(error) = Source::parse(&line.capture.to_string())
+        {
+            files.faults.push(late(&key, error.to_string()));
+        }
+    }
+    files
+}

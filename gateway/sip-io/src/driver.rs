@@ -11,7 +11,7 @@ use gateway_sip::ua::{CallOutput, OutgoingCall, Output, UserAgent};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::digits::{self, Digits};
 use crate::handle::Request;
@@ -27,6 +27,8 @@ const SHUTDOWN_WITHIN: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(60);
 /// Time between two looks for idle connections.
 const SWEEP: Duration = Duration::from_secs(10);
+/// Time between two tries to open what does not listen.
+const OPEN_AGAIN: Duration = Duration::from_secs(3);
 /// Waiting events beyond which nothing more is taken from the network: whoever reads them comes first.
 const MOST_BACKLOG: usize = 1024;
 /// Remote input older than this is not acted on.
@@ -39,9 +41,16 @@ async fn after(sleep: Duration) {
     }
 }
 
+/// Why something does not listen, in words.
+fn told(why: &[SipError]) -> Option<String> {
+    let texts: Vec<String> = why.iter().map(ToString::to_string).collect();
+    (!texts.is_empty()).then(|| texts.join("; "))
+}
+
 /// What [`Driver::start`] gives back.
 pub(crate) struct Started {
     pub(crate) engine: Engine,
+    pub(crate) listen_fault: watch::Receiver<Option<String>>,
     pub(crate) requests: mpsc::Sender<Request>,
 }
 
@@ -56,9 +65,11 @@ pub(crate) struct Driver {
     events: mpsc::Sender<SipEvent>,
     inbox: mpsc::Receiver<Request>,
     known: BTreeSet<std::net::IpAddr>,
+    listen_fault: watch::Sender<Option<String>>,
     media: mpsc::Receiver<MediaEvent>,
     net: Net,
     net_events: mpsc::Receiver<NetEvent>,
+    opened: Instant,
     params: SipParams,
     rng: StdRng,
     sessions: BTreeMap<LegId, Session>,
@@ -82,7 +93,9 @@ impl Driver {
         events: mpsc::Sender<SipEvent>,
     ) -> Result<Started, SipError> {
         let (net_sender, net_events) = mpsc::channel(512);
-        let mut net = Net::open(&params, &clock, net_sender).await?;
+        let mut net = Net::new(&params, &clock, net_sender);
+        let listen_fault = watch::Sender::new(told(&net.open_missing().await));
+        let fault = listen_fault.subscribe();
         let (media_sender, media) = mpsc::channel(256);
         let digits = Arc::<Digits>::default();
         let engine = Engine::start(
@@ -109,9 +122,11 @@ impl Driver {
             events,
             inbox,
             known: BTreeSet::new(),
+            listen_fault,
             media,
             net,
             net_events,
+            opened: now,
             params,
             rng,
             sessions: BTreeMap::new(),
@@ -120,7 +135,11 @@ impl Driver {
             ua,
         };
         tokio::spawn(driver.run());
-        Ok(Started { engine, requests })
+        Ok(Started {
+            engine,
+            listen_fault: fault,
+            requests,
+        })
     }
 
     async fn run(mut self) {
@@ -167,6 +186,11 @@ impl Driver {
             if now.since(self.swept) >= SWEEP {
                 self.swept = now;
                 self.sweep(now);
+            }
+            if self.net.misses() && now.since(self.opened) >= OPEN_AGAIN {
+                self.opened = now;
+                let fault = told(&self.net.open_missing().await);
+                self.listen_fault.send_replace(fault);
             }
         }
         for done in self.stopping.map(|(_, done)| done).unwrap_or_default() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use adapter_api::AudioPort;
 use gateway_core::{Clock, LegCommand, LegId, LineId, Tone};
 use gateway_media::{Engine, EngineError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::driver::{Driver, Started};
 use crate::{ParamsError, SipEvent, SipParams, SipStats, Transport};
@@ -21,7 +21,7 @@ pub enum SipError {
     #[error("the SIP engine has stopped")]
     Gone,
     /// A listener could not be opened.
-    #[error("cannot listen on {transport} {address}")]
+    #[error("cannot listen on {transport} {address}: {}", listen_hint(*.transport, .source))]
     Listen {
         /// Where.
         address: SocketAddr,
@@ -51,6 +51,19 @@ pub enum SipError {
     },
 }
 
+fn listen_hint(transport: Transport, source: &io::Error) -> String {
+    if source.kind() == io::ErrorKind::AddrInUse {
+        let (key, list) = match transport {
+            Transport::Tcp => ("tcp-port", "ss -ltnp"),
+            Transport::Tls => ("tls-port", "ss -ltnp"),
+            Transport::Udp => ("udp-port", "ss -lunp"),
+        };
+        format!("the port is taken by another program; stop it (`{list}` names it) or set another sip.{key}")
+    } else {
+        format!("{source}; is sip.bind an address of this machine?")
+    }
+}
+
 /// What a handle asks of the driver.
 pub(crate) enum Request {
     Apply(Box<SipParams>, oneshot::Sender<Result<(), SipError>>),
@@ -69,15 +82,24 @@ impl SipEngine {
     /// runtime. `events` should hold some hundred entries: the driver waits when it is full, media go on.
     ///
     /// # Errors
-    /// [`SipError`] if parameters or certificate files are wrong, or a port is taken.
+    /// [`SipError`] if parameters or the certificates that accounts trust are wrong. A port that is taken and a listener's
+    /// certificate that cannot be used are no errors: see [`SipHandle::listen_fault`].
     pub async fn start(
         params: SipParams,
         clock: Arc<dyn Clock>,
         events: mpsc::Sender<SipEvent>,
     ) -> Result<SipHandle, SipError> {
         params.check()?;
-        let Started { engine, requests } = Driver::start(params, clock, events).await?;
-        Ok(SipHandle { engine, requests })
+        let Started {
+            engine,
+            listen_fault,
+            requests,
+        } = Driver::start(params, clock, events).await?;
+        Ok(SipHandle {
+            engine,
+            listen_fault,
+            requests,
+        })
     }
 }
 
@@ -86,10 +108,18 @@ impl SipEngine {
 #[derive(Clone, Debug)]
 pub struct SipHandle {
     engine: Engine,
+    listen_fault: watch::Receiver<Option<String>>,
     requests: mpsc::Sender<Request>,
 }
 
 impl SipHandle {
+    /// Why not everything listens that should: a port that is taken, a certificate that cannot be used. It is tried again
+    /// every three seconds. `None` if everything listens.
+    #[must_use]
+    pub fn listen_fault(&self) -> watch::Receiver<Option<String>> {
+        self.listen_fault.clone()
+    }
+
     /// Gives a leg command to the driver; waits while 256 are queued. What comes of it is a `LegEvent`; a
     /// command for a leg that is over is ignored, an `Offer` that cannot be made ends with
     /// `Ended { cause: Refused | Unreachable | NotFound }`.

@@ -477,16 +477,25 @@ async fn a_reload_starts_and_stops_accounts_and_refuses_other_ports() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_named() {
+async fn a_port_that_is_taken_is_named_and_opened_once_it_is_free() {
     let taken = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let at = taken.local_addr().expect("bound");
     let mut params = params(41_400, Srtp::Off);
-    params.udp_port = taken.local_addr().expect("bound").port();
+    params.udp_port = at.port();
     let (sender, _events) = mpsc::channel(8);
-    let error = SipEngine::start(params, Arc::new(Boottime), sender)
-        .await
-        .expect_err("taken");
-    assert_eq!(
-        error.to_string(),
-        format!("cannot listen on UDP {}", taken.local_addr().expect("bound"))
+    let engine = SipEngine::start(params, Arc::new(Boottime), sender).await;
+    let engine = engine.expect("what else there is goes on");
+    let mut fault = engine.listen_fault();
+    let text = fault.borrow_and_update().clone().expect("a fault");
+    assert!(
+        text.starts_with(&format!("cannot listen on UDP {at}: the port is taken")),
+        "{text}"
     );
+    assert!(text.contains("sip.udp-port"), "{text}");
+    drop(taken);
+    let opened = fault.wait_for(Option::is_none);
+    let opened = tokio::time::timeout(LIMIT, opened).await.expect("in time");
+    opened.expect("the engine runs");
+    let listening = engine.listening().await.expect("it runs");
+    assert!(listening.contains(&(Transport::Udp, at)), "{listening:?}");
 }

@@ -45,6 +45,13 @@ pub(crate) async fn play(args: &Demo) -> anyhow::Result<u8> {
         .await
         .context("the demo's phone cannot start")?;
     let gateway = Gateway::start(&dir.join("site.toml"), loaded, None).await?;
+    if gateway.page_due().is_some() {
+        // a gateway would go on without it, but a demonstration is there to be seen
+        let why = gateway.faults().into_iter().find(|fault| fault.part == "page");
+        let why = why.map_or_else(String::new, |fault| fault.text);
+        gateway.stop().await;
+        return Err(std::io::Error::new(std::io::ErrorKind::AddrInUse, why).into());
+    }
     let broker = gateway
         .outside()
         .broker_port()

@@ -39,6 +39,7 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
     tokio::pin!(served, ended);
     let mut waiting: Option<Waiting> = None;
     loop {
+        let page_due = gateway.page_due();
         tokio::select! {
             end = &mut served => end?,
             end = &mut ended => {
@@ -49,6 +50,9 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
             // a newer file takes the place of one that waits, also if it has faults: nobody wants the older one
             _ = reload.recv() => waiting = reread(&mut gateway, file).await,
             loaded = due(&mut waiting) => take(&mut gateway, loaded).await,
+            () = at(page_due) => if gateway.page_again().await {
+                announce_page(&gateway);
+            },
         }
     }
     if waiting.is_some() {
@@ -89,6 +93,10 @@ pub(crate) async fn ended() -> anyhow::Result<()> {
 pub(crate) fn announce(gateway: &Gateway) {
     let site = &gateway.config().site;
     tracing::info!(site = %site.id, state = %site.state_dir.display(), run = %site.run_dir.display(), "running");
+    announce_page(gateway);
+}
+
+fn announce_page(gateway: &Gateway) {
     if let Some(url) = gateway.outside().url() {
         tracing::info!(%url, "page and API");
     }
@@ -117,6 +125,14 @@ async fn due(waiting: &mut Option<Waiting>) -> Loaded {
     }
     match waiting.take() {
         Some(file) => file.loaded,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for a moment; for ever, if there is none.
+async fn at(moment: Option<tokio::time::Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
     }
 }

@@ -18,6 +18,7 @@ mod lines;
 pub(crate) mod log;
 pub(crate) mod osdp;
 mod outside;
+mod page;
 pub(crate) mod params;
 pub(crate) mod people;
 mod plan;
@@ -177,6 +178,7 @@ impl Gateway {
             sip_events_to,
         );
         let sip = sip_lane.handle().spawn(sip).await??;
+        tokio::spawn(outside::tell_sip(sip.listen_fault(), faults.clone()));
         let (adapters, signals) = Adapters::start(&config, &clock, &doors, &sip, &faults).await?;
 
         let (now, wall) = (clock.now(), clock.wall());
@@ -373,6 +375,18 @@ impl Gateway {
     /// MQTT, HTTP and the demo's broker.
     pub(crate) const fn outside(&self) -> &Outside {
         &self.outside
+    }
+
+    /// When the page has to be tried again; `None` if nothing is wrong with it.
+    pub(crate) const fn page_due(&self) -> Option<tokio::time::Instant> {
+        self.outside.page_due()
+    }
+
+    /// Tries once more what is wrong with the page. True if it came up.
+    pub(crate) async fn page_again(&mut self) -> bool {
+        let before = self.outside.url();
+        self.outside.apply_page(&self.config).await;
+        before.is_none() && self.outside.url().is_some()
     }
 
     /// What `doorline sim` reaches; nothing if nothing is virtual.

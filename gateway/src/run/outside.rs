@@ -2,22 +2,20 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use gateway_bus::Bus;
 use gateway_config::{BrokerUrl, Config};
 use gateway_core::Clock;
-use gateway_http::HttpHandle;
 use gateway_mqtt::{EmbeddedBroker, MqttHandle, MqttStatus};
 use gateway_network::mdns::{self, Known, MdnsHandle};
 use gateway_notify::NotifyHandle;
-use gateway_radius::ServerFault;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::run::brain::Order;
 use crate::run::contacts::Contacts;
 use crate::run::faults::Faults;
 use crate::run::instance::Instance;
+use crate::run::page::Page;
 use crate::run::params;
 
 /// What the interfaces are started with, and again when the site file changes.
@@ -34,20 +32,18 @@ pub(crate) struct Ground {
 pub(crate) struct Outside {
     broker: Option<EmbeddedBroker>,
     ground: Ground,
-    http: Option<(HttpHandle, gateway_http::HttpParams)>,
+    page: Page,
     mdns: Option<MdnsHandle>,
     mqtt: Option<MqttHandle>,
     notify: NotifyHandle,
     contacts: Contacts,
-    /// Tells of RADIUS servers that do not answer, while the page asks them.
-    radius: Option<JoinHandle<()>>,
 }
 
 impl Outside {
     /// Starts what the site configures.
     ///
     /// # Errors
-    /// The page's port is taken, its certificate cannot be used, or the demo's broker cannot listen.
+    /// The demo's broker cannot listen.
     pub(crate) async fn start(config: &Config, ground: Ground) -> anyhow::Result<Self> {
         let notify = gateway_notify::start(gateway_notify::Ground {
             clock: Arc::clone(&ground.clock),
@@ -57,12 +53,11 @@ impl Outside {
         let mut outside = Self {
             broker: None,
             ground,
-            http: None,
+            page: Page::default(),
             mdns: None,
             mqtt: None,
             notify,
             contacts: Contacts::new(),
-            radius: None,
         };
         outside.apply(config).await?;
         Ok(outside)
@@ -84,44 +79,24 @@ impl Outside {
                 &ground.orders,
             )
             .await;
-        self.apply_http(config).await?;
-        self.apply_mdns(config).await;
+        self.apply_page(config).await;
         Ok(())
     }
 
-    async fn apply_http(&mut self, config: &Config) -> anyhow::Result<()> {
-        let wanted = params::http(config);
-        if let Some((running, params)) = &self.http
-            && Some(params) == wanted.as_ref()
-        {
-            // same files, but what is in them may be new
-            running.reload_tls().context("page and API")?;
-            return Ok(());
-        }
-        if let Some((old, _)) = self.http.take() {
-            old.shutdown().await;
-            if let Some(task) = self.radius.take() {
-                task.abort();
-                let _ = task.await;
-                self.ground.faults.clear("radius:");
-            }
-        }
-        if let Some(params) = wanted {
-            let (bus, clock) = (self.ground.bus.clone(), Arc::clone(&self.ground.clock));
-            let handle = gateway_http::start(params.clone(), bus, clock)
-                .await
-                .context("page and API")?;
-            self.ground.faults.set("users", handle.lost_users());
-            let servers = handle.radius_faults();
-            self.radius = servers.map(|s| tokio::spawn(tell_radius(s, self.ground.faults.clone())));
-            self.http = Some((handle, params));
-        }
-        Ok(())
+    /// The page, which says itself what keeps it, and the name that its port is announced under.
+    pub(crate) async fn apply_page(&mut self, config: &Config) {
+        self.page.apply(params::http(config), &self.ground).await;
+        self.apply_mdns(config).await;
+    }
+
+    /// When [`apply_page`](Self::apply_page) has to be called once more; `None` if nothing is wrong with the page.
+    pub(crate) const fn page_due(&self) -> Option<Instant> {
+        self.page.due()
     }
 
     /// After the page, whose port is announced.
     async fn apply_mdns(&mut self, config: &Config) {
-        let page = self.http.as_ref().map(|(handle, _)| handle.local_addr());
+        let page = self.page.running().map(|(handle, _)| handle.local_addr());
         match (params::announced(config, page), &self.mdns) {
             (Some(profile), Some(running)) => running.apply(profile),
             (Some(profile), None) => {
@@ -176,7 +151,7 @@ impl Outside {
 
     /// Address of the page.
     pub(crate) fn url(&self) -> Option<String> {
-        let (handle, params) = self.http.as_ref()?;
+        let (handle, params) = self.page.running()?;
         let scheme = if params.tls == gateway_http::Tls::Off {
             "http"
         } else {
@@ -187,12 +162,12 @@ impl Outside {
 
     /// SHA-256 of the page's certificate, for a browser that cannot check it.
     pub(crate) fn fingerprint(&self) -> Option<String> {
-        self.http.as_ref()?.0.fingerprint()
+        self.page.running()?.0.fingerprint()
     }
 
     /// The one-time code for the first user, if there is none yet.
     pub(crate) fn setup_code(&self) -> Option<String> {
-        self.http.as_ref()?.0.setup_code()
+        self.page.running()?.0.setup_code()
     }
 
     /// Ends it: what is durable is still published.
@@ -201,9 +176,7 @@ impl Outside {
         if let Some(mdns) = self.mdns {
             mdns.stop().await;
         }
-        if let Some((http, _)) = self.http {
-            http.shutdown().await;
-        }
+        self.page.stop(&self.ground).await;
         if let Some(mqtt) = self.mqtt {
             mqtt.shutdown().await;
         }
@@ -229,27 +202,6 @@ async fn tell_notify(mut status: gateway_notify::Status, faults: Faults) {
     }
 }
 
-/// Notes which RADIUS servers do not answer.
-async fn tell_radius(mut servers: watch::Receiver<Vec<ServerFault>>, faults: Faults) {
-    let mut shown: Vec<ServerFault> = Vec::new();
-    loop {
-        let now = servers.borrow_and_update().clone();
-        for old in shown
-            .iter()
-            .filter(|old| !now.iter().any(|new| new.part == old.part))
-        {
-            faults.set(&old.part, None);
-        }
-        for new in &now {
-            faults.set(&new.part, Some(new.text.clone()));
-        }
-        shown = now;
-        if servers.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
 /// Says by which name we are known on the network, and notes why by none.
 async fn known(mut known: watch::Receiver<Known>, faults: Faults) {
     let mut told = None;
@@ -263,6 +215,25 @@ async fn known(mut known: watch::Receiver<Known>, faults: Faults) {
             told.clone_from(&now.name);
         }
         if known.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Says what SIP cannot listen on, and when it can again.
+pub(crate) async fn tell_sip(mut fault: watch::Receiver<Option<String>>, faults: Faults) {
+    let mut told: Option<String> = None;
+    loop {
+        let now = fault.borrow_and_update().clone();
+        if now != told {
+            match &now {
+                Some(text) => tracing::error!("SIP is not reachable as configured, doors go on: {text}"),
+                None => tracing::info!("SIP listens as configured again"),
+            }
+            faults.set("sip", now.clone());
+            told = now;
+        }
+        if fault.changed().await.is_err() {
             return;
         }
     }

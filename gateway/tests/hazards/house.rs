@@ -61,8 +61,20 @@ impl House {
         Self::begin_in(tempfile::tempdir().expect("a folder"), program, notify)
     }
 
+    /// The same with lines at the end of the site file, made for its folder.
+    pub(crate) fn start_with(lines: impl Fn(&Path) -> String) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let text = site(dir.path()) + &lines(dir.path());
+        std::fs::write(dir.path().join("site.toml"), text).expect("written");
+        Self::ready(dir, Path::new(PROGRAM), Path::new(""))
+    }
+
     fn begin_in(dir: tempfile::TempDir, program: &Path, notify: &Path) -> Self {
         std::fs::write(dir.path().join("site.toml"), site(dir.path())).expect("written");
+        Self::ready(dir, program, notify)
+    }
+
+    fn ready(dir: tempfile::TempDir, program: &Path, notify: &Path) -> Self {
         let mut house = Self::over(program, dir, notify);
         house.wait_for("ready: every door can be opened", 1);
         house.see();

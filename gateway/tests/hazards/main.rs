@@ -3,6 +3,7 @@
 
 mod board;
 mod house;
+mod page;
 mod reader;
 mod unread;
 

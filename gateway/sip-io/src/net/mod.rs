@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use self::resolve::Resolver;
 use self::udp::Udp;
-use crate::{SipError, SipParams, TlsTrust};
+use crate::{SipError, SipParams, TlsIdentity, TlsTrust};
 
 /// Messages that may wait for one slow connection; a connection that falls further behind is closed.
 const OUTBOX: usize = 64;
@@ -65,59 +65,89 @@ pub(crate) type Known = Arc<RwLock<BTreeSet<IpAddr>>>;
 /// Counts what limits threw away.
 pub(crate) type Dropped = Arc<AtomicU64>;
 
+/// Something that listens, and its port.
+#[derive(Clone, Debug)]
+enum Listener {
+    Tcp(u16),
+    Tls(u16, TlsIdentity),
+    Udp(u16),
+}
+
 /// All sockets of the engine.
 pub(crate) struct Net {
     bind: IpAddr,
+    clock: Arc<dyn Clock>,
     conns: BTreeMap<Flow, Writer>,
     dscp: u8,
     dropped: Dropped,
     events: mpsc::Sender<NetEvent>,
     known: Known,
     listeners: Vec<(Transport, SocketAddr, JoinHandle<()>)>,
+    /// Listeners that could not be opened so far.
+    missing: Vec<Listener>,
     next_conn: Arc<AtomicU64>,
+    permits: Arc<Semaphore>,
     resolver: Arc<Resolver>,
     trusts: Vec<(TlsTrust, Arc<ClientConfig>)>,
     udp: Vec<Udp>,
 }
 
 impl Net {
-    /// Opens the listeners of `params`.
-    pub(crate) async fn open(
-        params: &SipParams,
-        clock: &Arc<dyn Clock>,
-        events: mpsc::Sender<NetEvent>,
-    ) -> Result<Self, SipError> {
-        let mut net = Self {
+    /// Nothing listens yet: [`open_missing`](Self::open_missing) is for that.
+    pub(crate) fn new(params: &SipParams, clock: &Arc<dyn Clock>, events: mpsc::Sender<NetEvent>) -> Self {
+        let tls = params.tls_port.zip(params.tls_identity.clone());
+        let missing = std::iter::once(Listener::Udp(params.udp_port))
+            .chain(params.tcp_port.map(Listener::Tcp))
+            .chain(tls.map(|(port, identity)| Listener::Tls(port, identity)));
+        Self {
             bind: params.bind,
+            clock: Arc::clone(clock),
             conns: BTreeMap::new(),
             dscp: params.dscp,
             dropped: Dropped::default(),
             events,
             known: Known::default(),
             listeners: Vec::new(),
+            missing: missing.collect(),
             next_conn: Arc::new(AtomicU64::new(1)),
+            permits: Arc::new(Semaphore::new(MOST_ACCEPTED)),
             resolver: Arc::new(Resolver::default()),
             trusts: Vec::new(),
             udp: Vec::new(),
-        };
-        net.open_udp(params.udp_port, clock)?;
-        let permits = Arc::new(Semaphore::new(MOST_ACCEPTED));
-        if let Some(port) = params.tcp_port {
-            net.listen(port, None, &permits).await?;
         }
-        if let (Some(port), Some(identity)) = (params.tls_port, &params.tls_identity) {
-            let config = tls::server(identity)?;
-            net.listen(port, Some(config), &permits).await?;
-        }
-        Ok(net)
     }
 
-    fn open_udp(&mut self, port: u16, clock: &Arc<dyn Clock>) -> Result<(), SipError> {
+    /// True if something should listen and does not.
+    pub(crate) const fn misses(&self) -> bool {
+        !self.missing.is_empty()
+    }
+
+    /// Opens what should listen and does not. Gives why the rest could not be opened.
+    pub(crate) async fn open_missing(&mut self) -> Vec<SipError> {
+        let mut why = Vec::new();
+        for listener in std::mem::take(&mut self.missing) {
+            if let Err(error) = self.open(&listener).await {
+                why.push(error);
+                self.missing.push(listener);
+            }
+        }
+        why
+    }
+
+    async fn open(&mut self, listener: &Listener) -> Result<(), SipError> {
+        match listener {
+            Listener::Tcp(port) => self.listen(*port, None).await,
+            Listener::Tls(port, identity) => self.listen(*port, Some(tls::server(identity)?)).await,
+            Listener::Udp(port) => self.open_udp(*port),
+        }
+    }
+
+    fn open_udp(&mut self, port: u16) -> Result<(), SipError> {
         let wanted = SocketAddr::new(self.bind, port);
         let first = Udp::open(
             wanted,
             self.dscp,
-            Arc::clone(clock),
+            Arc::clone(&self.clock),
             self.events.clone(),
             Arc::clone(&self.known),
             Arc::clone(&self.dropped),
@@ -135,7 +165,7 @@ impl Net {
             self.udp.extend(Udp::open(
                 second,
                 self.dscp,
-                Arc::clone(clock),
+                Arc::clone(&self.clock),
                 self.events.clone(),
                 Arc::clone(&self.known),
                 Arc::clone(&self.dropped),
@@ -144,12 +174,7 @@ impl Net {
         Ok(())
     }
 
-    async fn listen(
-        &mut self,
-        port: u16,
-        config: Option<Arc<rustls::ServerConfig>>,
-        permits: &Arc<Semaphore>,
-    ) -> Result<(), SipError> {
+    async fn listen(&mut self, port: u16, config: Option<Arc<rustls::ServerConfig>>) -> Result<(), SipError> {
         let address = SocketAddr::new(self.bind, port);
         let transport = if config.is_some() {
             Transport::Tls
@@ -163,7 +188,7 @@ impl Net {
             events: self.events.clone(),
             next_conn: Arc::clone(&self.next_conn),
             per_source: MOST_PER_SOURCE,
-            permits: Arc::clone(permits),
+            permits: Arc::clone(&self.permits),
         };
         let (local, task) = door.open(address).await.map_err(|source| SipError::Listen {
             address,

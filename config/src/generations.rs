@@ -16,6 +16,9 @@ const KEPT: usize = 20;
 /// The pointer's name.
 const POINTER: &str = "confirmed";
 
+/// A pointer that could not be read.
+const ASIDE: &str = "confirmed.damaged";
+
 /// Why the store of generations cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -82,6 +85,25 @@ impl Generations {
             .create(&folder)
             .map_err(failed("making the folder", &folder))?;
         Ok(Self { folder })
+    }
+
+    /// Sets a pointer aside that says nothing, or leads to no readable copy: the gateway then runs as if nothing had
+    /// been confirmed. Gives what was wrong and what was done, in words; `None` if all is well.
+    ///
+    /// # Errors
+    /// [`GenerationError::Io`] if it cannot be moved.
+    pub fn mend(&self) -> Result<Option<String>, GenerationError> {
+        let Err(error) = self.confirmed() else {
+            return Ok(None);
+        };
+        let path = self.folder.join(POINTER);
+        let aside = self.folder.join(ASIDE);
+        fs::rename(&path, &aside).map_err(failed("renaming", &path))?;
+        let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
+        Ok(Some(format!(
+            "{error}{cause}; it was set aside as {}, and there is no confirmed generation until this site file is",
+            aside.display()
+        )))
     }
 
     /// The last confirmed generation, if there is one.

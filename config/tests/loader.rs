@@ -388,6 +388,35 @@ fn a_copy_that_was_not_confirmed_is_not_taken() {
 }
 
 #[test]
+fn a_pointer_that_says_nothing_is_set_aside_and_the_next_generation_confirmed() {
+    for bad in [
+        &b""[..],
+        &[0; 40],
+        &[0xFF, 0xFE],
+        b"nonsense\n",
+        b"7\n/no/such/copy.toml\n",
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let site = folder.path().join("site.toml");
+        let store = Generations::open(folder.path()).expect("opens");
+        assert_eq!(store.mend().expect("nothing to do"), None);
+        for text in ["a", "b"] {
+            store.confirm(&site, text).expect("written");
+        }
+        assert_eq!(store.mend().expect("nothing to do"), None);
+        fs::write(folder.path().join("generations/confirmed"), bad).expect("written");
+        assert!(store.number_for(&site, "b").is_err());
+        let told = store.mend().expect("set aside").expect("something was wrong");
+        assert!(told.contains("set aside as"), "{told}");
+        let aside = fs::read(folder.path().join("generations/confirmed.damaged")).expect("readable");
+        assert_eq!(aside, bad);
+        // numbers go on
+        assert_eq!(store.confirm(&site, "b").expect("written"), 3);
+        assert_eq!(store.confirmed().expect("readable").expect("there").number, 3);
+    }
+}
+
+#[test]
 fn a_broken_site_file_starts_with_the_last_confirmed_generation_of_that_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let site = site_in(folder.path(), "pbx.secret");

@@ -19,15 +19,24 @@ impl Instance {
     pub(crate) fn of(state_dir: &Path) -> anyhow::Result<Self> {
         let path = state_dir.join("instance");
         let machine = machine();
-        match fs::read_to_string(&path) {
-            Ok(text) => {
-                if let Some(id) = read(&text, &machine) {
-                    return Ok(id);
-                }
-                tracing::warn!(
+        match fs::read(&path) {
+            Ok(bytes) => match read(&String::from_utf8_lossy(&bytes)) {
+                Some((id, of)) if of == machine => return Ok(id),
+                Some(_) => tracing::warn!(
                     "the state folder comes from another machine: this gateway gets a new instance id"
-                );
-            }
+                ),
+                None => {
+                    let aside = path.with_extension("damaged");
+                    fs::rename(&path, &aside)
+                        .with_context(|| format!("{} cannot be set aside", path.display()))?;
+                    tracing::error!(
+                        "{} is no instance id and was set aside as {}: this gateway gets a new one, so brokers and PBXs \
+                         see another client",
+                        path.display(),
+                        aside.display()
+                    );
+                }
+            },
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(e).with_context(|| format!("{} cannot be read", path.display())),
         }
@@ -52,10 +61,11 @@ impl Instance {
     }
 }
 
-fn read(text: &str, machine: &str) -> Option<Instance> {
-    let (id, of) = text.trim_end().split_once('\n')?;
+/// The id, and the machine it was made on.
+fn read(text: &str) -> Option<(Instance, &str)> {
+    let (id, of) = text.split_once('\n')?;
     let id = uuid::Uuid::try_parse(id).ok()?;
-    (of == machine).then(|| Instance(id.into_bytes()))
+    Some((Instance(id.into_bytes()), of.trim_end()))
 }
 
 /// What tells this machine from others; empty where the system has none.
@@ -79,5 +89,22 @@ mod tests {
         )
         .expect("written");
         assert_ne!(Instance::of(dir.path()).expect("an id"), first);
+    }
+
+    #[test]
+    fn what_is_no_id_is_set_aside_and_made_anew() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for bad in [
+            &b""[..],
+            &[0; 33],
+            &[0xFF, 0xFE, b'\n', b'x'],
+            b"nonsense\nhere\n",
+        ] {
+            fs::write(dir.path().join("instance"), bad).expect("written");
+            let id = Instance::of(dir.path()).expect("an id");
+            assert_eq!(Instance::of(dir.path()).expect("an id"), id);
+            let aside = fs::read(dir.path().join("instance.damaged")).expect("set aside");
+            assert_eq!(aside, bad);
+        }
     }
 }

@@ -147,9 +147,14 @@ impl Gateway {
         let run_lock = lock_run_dir(&config.site.run_dir)?;
         let instance = Instance::of(&config.site.state_dir)?;
         let generations = Generations::open(&config.site.state_dir)?;
+        let faults = Faults::default();
+        let mended = generations.mend()?;
+        if let Some(text) = &mended {
+            tracing::error!("{text}");
+        }
+        faults.set("generations", mended);
         let generation = generations.number_for(file, &loaded.text)?;
         let in_force = keep(&config.site.state_dir, &loaded.text)?;
-        let faults = Faults::default();
 
         let silence = Silence::default();
         let (doors, sip_lane) = (Lane::doors()?, Lane::sip()?);

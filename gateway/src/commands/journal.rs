@@ -141,10 +141,11 @@ pub(crate) fn verified(report: &VerifyReport) -> String {
         }
         text
     };
-    let end = if report.ok() {
-        "every record and the chain are whole"
-    } else {
-        "there is damage"
+    let gaps = !report.events.gaps.is_empty() || !report.records.gaps.is_empty();
+    let end = match (report.ok(), gaps) {
+        (true, false) => "every record and the chain are whole",
+        (true, true) => "every record is whole or accounted for, and the chain is whole",
+        (false, _) => "there is damage",
     };
     format!(
         "{}\n{}\n{end}",

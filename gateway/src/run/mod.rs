@@ -198,7 +198,10 @@ impl Gateway {
         restore::site(&mut site, &store, config_ttl(&config), now, wall);
         for damage in &report.damage {
             tracing::error!(%damage, "the journal was damaged");
-            faults.set("journal-damage", Some(damage.to_string()));
+        }
+        let damage: Vec<String> = report.damage.iter().map(ToString::to_string).collect();
+        if !damage.is_empty() {
+            faults.set("journal-damage", Some(damage.join("; ")));
         }
         restore::damage(&store, &report, wall);
         if let Some(why) = &refused {

@@ -37,6 +37,8 @@ pub(crate) struct Depot {
     pub(crate) dir: PathBuf,
     pub(crate) damaged: PathBuf,
     pub(crate) log: u8,
+    /// Says how far the log went.
+    pub(crate) mark: PathBuf,
     /// First sequence numbers of the segments; the last one may be growing.
     pub(crate) segments: RwLock<BTreeSet<u64>>,
     /// Held while sealed segments are moved or removed.
@@ -58,6 +60,7 @@ impl Depot {
             dir: journal.join(name),
             damaged: journal.join("damaged"),
             log,
+            mark: state.join(format!("journal-{name}.mark")),
             segments: RwLock::new(BTreeSet::new()),
             shape: Mutex::new(()),
         };
@@ -118,9 +121,14 @@ impl Depot {
             .join(free.expect("one of four billion names is free")))
     }
 
+    /// Where it stands which records are missing.
+    pub(crate) fn anchors_path(&self) -> PathBuf {
+        self.dir.join(ANCHORS)
+    }
+
     /// Everything `anchors.jsonl` says, and how many of its lines cannot be read.
     pub(crate) fn anchors(&self) -> (Vec<Anchor>, usize) {
-        let Ok(mut scanner) = Scanner::open(self.io.as_ref(), &self.dir.join(ANCHORS)) else {
+        let Ok(mut scanner) = Scanner::open(self.io.as_ref(), &self.anchors_path()) else {
             return (Vec::new(), 0);
         };
         let len = scanner.len;
@@ -144,7 +152,7 @@ impl Depot {
             at: self.io.wall().to_string(),
             hash: hash.map(hex),
         };
-        let file = self.io.open(&self.dir.join(ANCHORS), true)?;
+        let file = self.io.open(&self.anchors_path(), true)?;
         // A line end in front keeps a torn line from spoiling this one.
         let row = serde_json::to_string(&anchor).expect("an anchor has plain fields");
         file.write_at(format!("\n{row}\n").as_bytes(), file.len()?)?;
@@ -164,7 +172,7 @@ impl Depot {
             return Ok(first_left);
         }
         // What the next segment was chained to is what verification needs to go on from.
-        let next = Scanner::open(self.io.as_ref(), &self.path(first_left))?.header()?;
+        let next = self.header(first_left)?;
         let hash = next
             .filter(|h| h.kind == HeaderKind::Chained)
             .map(|h| h.prev_hash);
@@ -333,9 +341,37 @@ impl Depot {
         }
     }
 
+    /// True if a segment has something behind the room of its header.
+    pub(crate) fn dirty(&self, first: u64) -> io::Result<bool> {
+        Scanner::open(self.io.as_ref(), &self.path(first))?.dirty_after(crate::segment::HEADER as u64)
+    }
+
+    pub(crate) fn header(&self, first: u64) -> io::Result<Option<Header>> {
+        Scanner::open(self.io.as_ref(), &self.path(first))?.header()
+    }
+
     pub(crate) fn survey(&self, first: u64) -> io::Result<Survey> {
         survey(self.io.as_ref(), &self.path(first))
     }
+}
+
+/// The part of a range of missing records, up to its end, that no anchor speaks of.
+pub(crate) fn unaccounted(anchors: &[Anchor], from: u64, to: u64) -> Option<(u64, u64)> {
+    let next = accounted(anchors, from);
+    (next <= to).then_some((next, to))
+}
+
+/// The first record from `from` on that no anchor speaks of.
+pub(crate) fn accounted(anchors: &[Anchor], from: u64) -> u64 {
+    let mut next = from;
+    let mut sorted: Vec<_> = anchors.iter().collect();
+    sorted.sort_by_key(|anchor| anchor.from);
+    for anchor in sorted {
+        if anchor.from <= next && anchor.to >= next {
+            next = anchor.to.saturating_add(1);
+        }
+    }
+    next
 }
 
 /// Whether a segment follows what came before it: `Ok(Some(..))` is a declared gap.
@@ -354,21 +390,11 @@ pub(crate) fn link(
         return Ok(gap);
     }
     if let Some((from, to)) = gap {
-        let mut covered = from;
-        let mut known = None;
-        let mut sorted: Vec<_> = anchors.iter().collect();
-        sorted.sort_by_key(|a| a.from);
-        for anchor in sorted {
-            if anchor.from <= covered && anchor.to >= covered {
-                covered = anchor.to + 1;
-            }
-            if anchor.to == to {
-                known = anchor.hash.clone().or(known);
-            }
+        if let Some((from, to)) = unaccounted(anchors, from, to) {
+            return Err(format!("records {from} to {to} are missing"));
         }
-        if covered <= to {
-            return Err(format!("records {covered} to {to} are missing"));
-        }
+        let mut ends = anchors.iter().rev().filter(|anchor| anchor.to == to);
+        let known = ends.find_map(|anchor| anchor.hash.clone());
         if known.is_some_and(|known| known != hex(&header.prev_hash)) {
             return Err(format!("record {first} does not follow the anchor before it"));
         }

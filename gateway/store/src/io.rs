@@ -207,9 +207,10 @@ impl StoreIo for RealIo {
 const FULL: u64 = 1024 * 1024;
 
 /// What a person must know of a medium that takes no more; `None` if there is room, or nobody knows.
-pub(crate) fn full(io: &dyn StoreIo, dir: &Path, error: Option<&io::Error>) -> Option<String> {
+/// `error` is what a write was answered, and how many bytes it wanted.
+pub(crate) fn full(io: &dyn StoreIo, dir: &Path, error: Option<(&io::Error, u64)>) -> Option<String> {
     let free = io.free(dir);
-    let told = error.is_some_and(|e| {
+    let told = error.is_some_and(|(e, _)| {
         matches!(
             e.kind(),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
@@ -220,8 +221,11 @@ pub(crate) fn full(io: &dyn StoreIo, dir: &Path, error: Option<&io::Error>) -> O
     }
     let free = free.map_or_else(|| "little".to_owned(), |free| format!("{} KiB", free / 1024));
     let dir = dir.display();
+    let need = error.map_or_else(String::new, |(_, need)| {
+        format!(" and {} KiB are needed at once", need.div_ceil(1024))
+    });
     Some(format!(
-        "the disk is full: {free} are free for {dir}; free some room there (df -h {dir})"
+        "the disk is full: {free} are free for {dir}{need}; free some room there (df -h {dir})"
     ))
 }
 

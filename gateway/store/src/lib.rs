@@ -5,6 +5,7 @@
 //! <state-dir>/journal/events/<seq>.seg  what happened: one JSON row per record (`json`)
 //! <state-dir>/journal/records/…         keys and values: users, tokens, cursors, used command ids; *.snap = snapshots
 //! <state-dir>/journal/*/anchors.jsonl   which records are missing, and why: trimmed or damaged
+//! <state-dir>/journal-*.mark            how far each log went, for a journal that lost its end or is gone
 //! <state-dir>/journal/damaged/          what was found bad, and its readable part as *.jsonl
 //! <state-dir>/index/                    sled
 //! ```
@@ -21,6 +22,7 @@ pub mod fake;
 mod index;
 mod io;
 mod log;
+mod mark;
 mod offline;
 mod query;
 mod reader;

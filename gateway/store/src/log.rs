@@ -2,9 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::depot::Depot;
+use crate::depot::{Depot, accounted, link, unaccounted};
 use crate::io::StoreFile;
+use crate::mark::{self, Mark};
 use crate::report::Damage;
 use crate::segment::{
     FRAME, HEADER, Hash, Header, HeaderKind, IDLE, RECORD, Survey, chain, frame_len, push_frame,
@@ -13,10 +15,15 @@ use crate::segment::{
 /// Bytes written with one sync at most, unless one record alone is longer.
 const BATCH: usize = 1 << 20;
 
+/// Least time between two notes beside a quiet journal of how far it went: each costs a sync.
+const NOTE: Duration = Duration::from_secs(60);
+
 struct Active {
     file: Box<dyn StoreFile>,
     at: u64,
     capacity: u64,
+    /// The first record it is for.
+    first: u64,
     /// The last frame is an idle mark.
     marked: bool,
 }
@@ -24,7 +31,9 @@ struct Active {
 pub(crate) struct Log {
     depot: Arc<Depot>,
     active: Option<Active>,
-    segment: u64,
+    /// When it was last noted how far the log went.
+    noted: Option<Instant>,
+    pub(crate) segment: u64,
     /// Last durable record and the chain up to it.
     pub(crate) last: u64,
     hash: Hash,
@@ -50,6 +59,7 @@ impl Log {
         let mut log = Self {
             depot,
             active: None,
+            noted: None,
             segment: segment.max(4096),
             last: 0,
             hash: [0; 32],
@@ -63,17 +73,77 @@ impl Log {
             }
             after = Some(first);
         }
-        if floor >= log.next {
-            if floor > log.last {
-                recovery.damage.push(Damage {
-                    location: log.depot.dir.display().to_string(),
-                    set_aside: None,
-                    what: format!("acknowledged records {} to {floor} are missing", log.last + 1),
-                });
-            }
-            log.next = floor + 1;
-        }
+        log.account(floor, &mut recovery);
+        log.note();
         Ok((log, recovery))
+    }
+
+    /// Finds what is missing at the ends of the log, and notes it, so that it is news only once. Numbers of records
+    /// that are gone are not given again.
+    fn account(&mut self, floor: u64, recovery: &mut Recovery) {
+        let (mut anchors, _) = self.depot.anchors();
+        let mark = match mark::read(&self.depot) {
+            Ok(mark) => mark.unwrap_or_default(),
+            Err(error) => {
+                recovery.damage.push(self.depot.set_aside(
+                    &self.depot.mark,
+                    &format!("the note of how far the log went cannot be read: {error}"),
+                ));
+                Mark::default()
+            }
+        };
+        if let Some(lost) = lost_anchors(mark, anchors.len()) {
+            recovery.damage.push(Damage {
+                location: self.depot.anchors_path().display().to_string(),
+                set_aside: None,
+                what: lost,
+            });
+        }
+        let first = self.depot.firsts().first().copied();
+        if let Some(first) = first.filter(|first| *first > 1)
+            && let Ok(Some(header)) = self.depot.header(first)
+            && let Err(what) = link(None, &header, &anchors)
+        {
+            recovery.damage.push(self.lost(1, first - 1, what));
+            (anchors, _) = self.depot.anchors();
+        }
+        let known = floor.max(mark.last);
+        if known > self.last
+            && let Some((from, to)) = unaccounted(&anchors, self.last + 1, known)
+        {
+            let what = format!("acknowledged records {from} to {to} are missing");
+            recovery.damage.push(self.lost(from, to, what));
+        }
+        let told = accounted(&anchors, self.last + 1);
+        self.next = self.next.max(known.saturating_add(1)).max(told);
+    }
+
+    /// Notes that records are gone.
+    fn lost(&self, from: u64, to: u64, what: String) -> Damage {
+        if let Err(error) = self.depot.anchor(from, to, "damage", None) {
+            tracing::warn!(%error, "lost journal records could not be noted");
+        }
+        Damage {
+            location: self.depot.dir.display().to_string(),
+            set_aside: None,
+            what,
+        }
+    }
+
+    /// Notes beside the journal how far it went. What is noted is on the medium.
+    pub(crate) fn note(&mut self) {
+        let before = mark::read(&self.depot).ok().flatten().unwrap_or_default();
+        let now = Mark {
+            anchors: self.depot.anchors().0.len() as u64,
+            // what is gone stays known
+            last: before.last.max(self.last),
+        };
+        self.noted = Some(Instant::now());
+        if now != before
+            && let Err(error) = mark::write(&self.depot, now)
+        {
+            tracing::debug!(%error, "it could not be noted how far the journal went");
+        }
     }
 
     /// Takes the end of the log from its last segment; false if that one holds nothing and is gone.
@@ -208,10 +278,16 @@ impl Log {
                 return Ok(());
             }
         }
+        // What a process left that was killed before its sync counts from now on.
+        if let Err(error) = file.sync() {
+            tracing::warn!(%error, "last journal segment cannot be synced, a new one is begun");
+            return Ok(());
+        }
         self.active = Some(Active {
             file,
             at: found.end,
             capacity: header.capacity,
+            first,
             // A frame that says so stands behind the last record.
             marked: found.durable >= self.last,
         });
@@ -236,8 +312,15 @@ impl Log {
             return Ok(0);
         };
         let need = frame_len(payload.len()) as u64;
-        if self.active.as_ref().is_none_or(|a| a.at + need > a.capacity) {
-            self.rotate(*first, need)?;
+        // A gap in the numbers stands between two segments: the header of the second says what it follows.
+        let gap = *first != self.last + 1;
+        let next = |active: &Active| active.at + need > active.capacity || gap && active.first != *first;
+        if self.active.as_ref().is_none_or(next)
+            && let Err(error) = self.rotate(*first, need)
+        {
+            // on a full medium: what was begun is not a segment, and takes a name that means one
+            let _ = self.depot.io.remove(&self.depot.path(*first));
+            return Err(error);
         }
         let active = self.active.as_mut().expect("rotation gave a segment");
         let room = usize::try_from(active.capacity - active.at)
@@ -300,8 +383,10 @@ impl Log {
             file,
             at: HEADER as u64,
             capacity,
+            first,
             marked: true,
         });
+        self.note();
         Ok(())
     }
 
@@ -321,12 +406,26 @@ impl Log {
         active.file.sync()?;
         active.at += bytes.len() as u64;
         active.marked = true;
+        if self.noted.is_none_or(|noted| noted.elapsed() >= NOTE) {
+            self.note();
+        }
         Ok(())
     }
 
     pub(crate) const fn hash(&self) -> &Hash {
         &self.hash
     }
+}
+
+/// What is to be said of anchors that were there and are not any more.
+pub(crate) fn lost_anchors(mark: Mark, found: usize) -> Option<String> {
+    let gone = mark.anchors.saturating_sub(found as u64);
+    (gone > 0).then(|| {
+        format!(
+            "{gone} of {} notes of which records are missing, and why, are gone or cannot be read",
+            mark.anchors
+        )
+    })
 }
 
 #[cfg(test)]
@@ -456,6 +555,8 @@ mod tests {
         assert!(result.is_err());
         assert!(done > 0, "the room of the first segment was reserved");
         assert!(log.commit(&batch[done..]).1.is_err());
+        let report = crate::verify_with(Path::new(STATE), fake.clone()).expect("verifies");
+        assert!(report.ok() && report.events.notes.is_empty(), "{report:?}");
         fake.set_full(false);
         assert!(log.commit(&batch[done..]).1.is_ok());
         reopen(&fake.after_power_cut(4), 40, 3);

@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use gateway_core::{Record, Seq};
 
-use crate::depot::{Depot, hex, link};
+use crate::depot::{Depot, hex, link, unaccounted};
 use crate::index::Index;
 use crate::io::{RealIo, StoreIo};
+use crate::log::lost_anchors;
+use crate::mark;
 use crate::query::Filter;
 use crate::reader::Reader;
 use crate::records;
@@ -99,9 +101,11 @@ pub fn verify_with(dir: &Path, io: impl StoreIo) -> Result<VerifyReport, OpenErr
     let io: Arc<dyn StoreIo> = Arc::new(io);
     let events = look(io.clone(), dir, EVENTS, 1)?;
     let changes = look(io, dir, RECORDS, 2)?;
+    // before the records: a gateway that runs writes on
+    let cursor = records::furthest(&changes);
     let mut report = VerifyReport {
-        events: examine(&events),
-        records: examine(&changes),
+        events: examine(&events, cursor),
+        records: examine(&changes, 0),
     };
     for name in changes.io.list(&changes.dir).unwrap_or_default() {
         let upto = name.strip_suffix(".snap").and_then(|n| n.parse().ok());
@@ -112,10 +116,23 @@ pub fn verify_with(dir: &Path, io: impl StoreIo) -> Result<VerifyReport, OpenErr
     Ok(report)
 }
 
-fn examine(depot: &Depot) -> LogReport {
+/// `acknowledged` is a record that somebody outside of the log knows of.
+fn examine(depot: &Depot, acknowledged: u64) -> LogReport {
     let mut report = LogReport::default();
+    let mark = match mark::read(depot) {
+        Ok(mark) => mark.unwrap_or_default(),
+        Err(error) => {
+            let path = depot.mark.display();
+            report.faults.push(format!(
+                "{path}, the note of how far the log went, cannot be read: {error}"
+            ));
+            mark::Mark::default()
+        }
+    };
     let (anchors, bad) = depot.anchors();
-    if bad > 0 {
+    if let Some(lost) = lost_anchors(mark, anchors.len()) {
+        report.faults.push(lost);
+    } else if bad > 0 {
         report
             .notes
             .push(format!("{bad} lines of the anchor file cannot be read"));
@@ -133,6 +150,13 @@ fn examine(depot: &Depot) -> LogReport {
                 continue;
             }
         };
+        let begun = !growing || found.header.is_some() || !found.runs.is_empty();
+        if !begun && !depot.dirty(*first).unwrap_or(true) {
+            // as after a rotation that a full disk or a power cut ended: nothing was ever in it
+            report.segments -= 1;
+            report.notes.push(format!("{name}: unfinished new segment"));
+            continue;
+        }
         report.records += found.records;
         if let Some(header) = &found.header {
             if header.first != *first || header.log != depot.log {
@@ -169,6 +193,15 @@ fn examine(depot: &Depot) -> LogReport {
             before = Some((run.last, run.last_hash));
         } else if let Some(header) = &found.header {
             before = Some((header.prev_seq, header.prev_hash));
+        }
+    }
+    let known = acknowledged.max(mark.last);
+    if known > report.last.0 {
+        match unaccounted(&anchors, report.last.0 + 1, known) {
+            Some((from, to)) => report
+                .faults
+                .push(format!("acknowledged records {from} to {to} are missing")),
+            None => report.gaps.push((Seq(report.last.0 + 1), Seq(known))),
         }
     }
     report

@@ -539,6 +539,26 @@ fn read_snapshot(depot: &Depot, upto: u64, replay: &mut Replay) -> io::Result<Op
     }
 }
 
+/// The furthest cursor, read without changing anything. Events up to it were acknowledged.
+pub(crate) fn furthest(depot: &Arc<Depot>) -> u64 {
+    let found = snapshots(depot).unwrap_or_default().into_iter().rev();
+    let good = found
+        .map(|upto| (upto, load(depot, upto)))
+        .find(|(_, (_, fault))| fault.is_none());
+    let (upto, entries) = good
+        .map(|(upto, (entries, _))| (upto, entries))
+        .unwrap_or_default();
+    let mut replay = Replay::new(entries);
+    let scanned = Reader::new(depot.clone()).scan(upto + 1, u64::MAX, &mut |frame, _| {
+        replay.row(&frame.payload);
+        ControlFlow::Continue(())
+    });
+    if let Err(error) = scanned {
+        tracing::debug!(%error, "cursors could not be read");
+    }
+    replay.entries.furthest()
+}
+
 /// What the records log holds.
 pub(crate) struct Opened {
     pub(crate) log: Log,

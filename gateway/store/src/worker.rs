@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use gateway_core::Seq;
 use tokio::sync::watch;
 
-use crate::depot::Depot;
 use crate::io::full;
 use crate::log::Log;
 use crate::report::Health;
@@ -176,12 +175,12 @@ pub(crate) fn start<T: Item>(
                 }
                 Err(error) => {
                     if !failed {
-                        let text = describe(&error, log.depot());
+                        let text = describe(&error, &log);
                         tracing::error!(log = name, %text, "journal cannot be written, records wait in memory");
                     }
                     failed = true;
                     let left = queue.lock().waiting.len();
-                    vitals.report(name, Some(describe(&error, log.depot())), left);
+                    vitals.report(name, Some(describe(&error, &log)), left);
                     if closed {
                         tracing::error!(log = name, left, "journal closed with records that could not be written");
                         return;
@@ -194,6 +193,7 @@ pub(crate) fn start<T: Item>(
         if let Err(error) = log.mark() {
             tracing::debug!(%error, "journal could not be marked at close");
         }
+        log.note();
     })
 }
 
@@ -215,9 +215,10 @@ impl Drop for Watch {
     }
 }
 
-fn describe(error: &std::io::Error, depot: &Depot) -> String {
+fn describe(error: &std::io::Error, log: &Log) -> String {
+    let depot = log.depot();
     let dir = depot.dir.display();
-    let what = if let Some(full) = full(depot.io.as_ref(), &depot.dir, Some(error)) {
+    let what = if let Some(full) = full(depot.io.as_ref(), &depot.dir, Some((error, log.segment))) {
         full
     } else if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem {
         format!("the file system of {dir} is read-only, check the medium")

@@ -1,5 +1,7 @@
 //! Damage of every file is reported, set aside, and the readable part goes on.
 
+mod lost;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

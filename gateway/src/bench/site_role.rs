@@ -34,9 +34,10 @@ pub(crate) async fn run(file: &Path, cards: usize) -> anyhow::Result<()> {
     }
     let gateway = Gateway::start(file, loaded, None).await?;
     let served = gateway.serve_control();
+    let ended = daemon::ended()?;
     tokio::select! {
         end = served => end?,
-        end = daemon::ended() => end?,
+        () = ended => {}
     }
     gateway.stop().await;
     Ok(())

@@ -38,13 +38,12 @@ async fn run(file: &Path) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let ended = daemon::ended();
+    let ended = daemon::ended()?;
     tokio::pin!(ended);
     Systemd::from_env().ready(said(hellos.is_some()));
     loop {
         tokio::select! {
-            end = &mut ended => {
-                end?;
+            () = &mut ended => {
                 if let Some(hellos) = &hellos {
                     hellos.goodbye();
                 }

@@ -96,9 +96,10 @@ async fn serve(gateway: Gateway, tell: &Teller, dir: &Path) -> anyhow::Result<()
     );
     tell.say("try", "Ctrl-C ends it");
     let served = gateway.serve_control();
+    let ended = daemon::ended()?;
     tokio::select! {
         end = served => end?,
-        end = daemon::ended() => end?,
+        () = ended => {}
     }
     gateway.stop().await;
     Ok(())

@@ -19,6 +19,8 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
     let mut reload = signal(SignalKind::hangup())?;
     let mut gateway = Gateway::start(file, loaded, refused).await?;
     announce(&gateway);
+    // before anybody hears that it is ready: who stops it then is to find an orderly end
+    let ended = ended()?;
     let systemd = Systemd::from_env();
     match gateway.ready().await {
         Ok(()) => {
@@ -35,17 +37,13 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
         tracing::debug!(%error, "the code that ran at start stays in memory");
     }
     let served = gateway.serve_control();
-    let ended = ended();
     tokio::pin!(served, ended);
     let mut waiting: Option<Waiting> = None;
     loop {
         let page_due = gateway.page_due();
         tokio::select! {
             end = &mut served => end?,
-            end = &mut ended => {
-                end?;
-                break;
-            }
+            () = &mut ended => break,
             () = gateway.core_ended() => anyhow::bail!("the core has ended by itself; outputs go to rest"),
             // a newer file takes the place of one that waits, also if it has faults: nobody wants the older one
             _ = reload.recv() => waiting = reread(&mut gateway, file).await,
@@ -79,14 +77,15 @@ fn boot(file: &Path) -> anyhow::Result<(Loaded, Option<LoadError>)> {
     }
 }
 
-/// Waits for SIGTERM or SIGINT.
-pub(crate) async fn ended() -> anyhow::Result<()> {
+/// SIGTERM or SIGINT, from now on.
+pub(crate) fn ended() -> anyhow::Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 /// Says where everything is, and how to begin.

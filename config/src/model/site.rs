@@ -6,7 +6,7 @@ use std::time::Duration;
 use gateway_core::{InputId, SiteId};
 
 use crate::describe::table;
-use crate::rules::{Path, into, ms, name, parsed, refer, text, word};
+use crate::rules::{Path, int, into, ms, name, parsed, refer, text, word};
 use crate::value::{GuardMode, Language, SiteNumber};
 
 table! {
@@ -26,6 +26,9 @@ table! {
         time_zone: String = "time-zone", text(1, 60), or("\"UTC\""), Live;
         /// Folder of journal, index, cursors, users and confirmed generations of this file.
         state_dir: PathBuf = "state-dir", Path, or("\"/var/lib/doorline\""), Process;
+        /// Most room for the journal of what happened, 64 to 1048576 MiB; a million records take about 600. When it is
+        /// full, the oldest records are removed, also those that a broker that is away has not had.
+        journal_mib: u64 = "journal-mib", int(64, 1_048_576), or("1024"), Live;
         /// Folder of sockets and of the lock that keeps a second instance out.
         run_dir: PathBuf = "run-dir", Path, or("\"/run/doorline\""), Process;
         /// Input of the fire alarm system: while it is active, doors are released.

@@ -25,6 +25,7 @@ mod plan;
 mod port;
 pub(crate) mod readers;
 mod restore;
+mod room;
 pub(crate) mod sim;
 mod wall;
 
@@ -43,7 +44,7 @@ use gateway_sip_io::{SipEngine, SipHandle};
 use gateway_site::{PinKey, Site};
 use gateway_store::{Filter, Options, Query, RealIo, Store};
 use rand::SeedableRng;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::SystemClock;
@@ -108,6 +109,8 @@ pub(crate) struct Gateway {
     orders: mpsc::Sender<Order>,
     outside: Outside,
     port: SwitchPort,
+    /// For the journal, in MiB.
+    room: watch::Sender<u64>,
     /// Tells the starter of the guard that it does not answer any more.
     silence: Silence,
     sip: SipHandle,
@@ -256,6 +259,8 @@ impl Gateway {
             Arc::clone(&clock),
             adapters.signals(),
         ));
+        let (room, room_now) = watch::channel(config.site.journal_mib);
+        tokio::spawn(room::watch(store.clone(), room_now));
         let ground = Ground {
             bus: bus.clone(),
             clock,
@@ -293,6 +298,7 @@ impl Gateway {
             orders,
             outside,
             port,
+            room,
             silence,
             sip,
             _sip_lane: sip_lane,
@@ -360,6 +366,7 @@ impl Gateway {
             people.set_site(people::names(&new));
         }
         self.time_service.require(new.time.require_sync);
+        self.room.send_replace(new.site.journal_mib);
         self.sip.apply(params::sip(&new, self.instance.0)).await?;
         self.adapters.apply(&new, &self.faults).await?;
         self.port.apply(&new, &self.text).await?;

@@ -160,6 +160,16 @@ impl Depot {
         self.io.sync_dir(&self.dir)
     }
 
+    /// First record and length in bytes of each segment, oldest first.
+    pub(crate) fn sizes(&self) -> io::Result<Vec<(u64, u64)>> {
+        let size = |first| match self.io.open(&self.path(first), false) {
+            Ok(file) => Ok((first, file.len()?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((first, 0)),
+            Err(error) => Err(error),
+        };
+        self.firsts().into_iter().map(size).collect()
+    }
+
     /// Removes whole segments before `seq`. Gives the first record left.
     pub(crate) fn trim(&self, seq: u64) -> io::Result<u64> {
         let _shape = self.shape.lock().unwrap_or_else(PoisonError::into_inner);

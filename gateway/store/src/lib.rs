@@ -13,7 +13,7 @@
 //! [`Store::durable`]. Nothing is acknowledged before it is synced, and doors never wait. Damage never
 //! keeps the gateway from starting: it is reported, set aside, and the readable part goes on.
 //!
-//! This crate does not decide when to trim or what to show, and knows no adapter.
+//! This crate does not decide how large the journal may become or what to show, and knows no adapter.
 
 mod background;
 mod depot;
@@ -42,4 +42,4 @@ pub use query::{Filter, Query};
 pub use records::{Cursor, PutError, Records};
 pub use report::{Damage, Health, OpenError, OpenReport, ReadFailure};
 pub use row::{RowError, from_json, from_json_text, json, json_text};
-pub use store::{AppendError, NotDurable, Options, Store, Ticket};
+pub use store::{AppendError, NotDurable, Options, Store, Ticket, Trimmed};

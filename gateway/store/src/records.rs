@@ -277,6 +277,16 @@ impl Records {
         }
     }
 
+    /// Cursors that have not come to the event before this one.
+    pub(crate) fn cursors_before(&self, first: Seq) -> Vec<(String, Seq)> {
+        let all = self.shared.read();
+        let cursors = all.0.get(CURSOR).into_iter().flatten();
+        cursors
+            .map(|(name, kept)| (name.to_string(), Seq(kept.value().as_u64().unwrap_or(0))))
+            .filter(|(_, had)| had.0 + 1 < first.0)
+            .collect()
+    }
+
     /// Makes changes together: readers see all of them at once, and after a power cut either all are there or none.
     /// The ticket is that of the last.
     ///

@@ -73,6 +73,15 @@ impl Default for Options {
     }
 }
 
+/// What [`Store::keep_within`] removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trimmed {
+    /// Cursors that had not come to the end of what was removed, and how far they had.
+    pub behind: Vec<(String, Seq)>,
+    /// First event that is left.
+    pub first: Seq,
+}
+
 /// Why an event was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -490,6 +499,46 @@ impl Store {
         })?;
         self.0.reader.forget();
         Ok(Seq(left))
+    }
+
+    /// Keeps the events log within so many bytes: when it is larger, whole segments are removed, the oldest first, until
+    /// an eighth of the room is free again. The growing segment always stays. Nothing waits for readers: who had not
+    /// read what is removed is named. `None` if nothing was removed.
+    ///
+    /// # Errors
+    /// [`ReadFailure`] of the medium.
+    pub fn keep_within(&self, bytes: u64) -> Result<Option<Trimmed>, ReadFailure> {
+        let depot = &self.0.reader.depot;
+        let sizes = depot.sizes().map_err(|source| ReadFailure {
+            path: depot.dir.clone(),
+            source,
+        })?;
+        let mut size: u64 = sizes.iter().map(|(_, size)| size).sum();
+        if size <= bytes {
+            return Ok(None);
+        }
+        let mut sizes = sizes.into_iter().peekable();
+        while size > bytes - bytes / 8
+            && let Some((_, gone)) = sizes.next()
+        {
+            size -= gone;
+        }
+        // the last one stays, whatever its size
+        let keep = sizes.peek().map_or(u64::MAX, |(first, _)| *first);
+        let before = depot.firsts().first().copied().unwrap_or(0);
+        let first = self.trim_before(Seq(keep))?;
+        if first.0 <= before {
+            return Ok(None);
+        }
+        if let Some(index) = &self.0.index {
+            // what it says of records that are gone would grow for ever
+            index.spoil(REPLACED);
+            self.0.ring_index();
+        }
+        Ok(Some(Trimmed {
+            behind: self.0.records.cursors_before(first),
+            first,
+        }))
     }
 
     /// Writes what waits, stops the threads and unlocks the folder. Later appends are refused. If the medium

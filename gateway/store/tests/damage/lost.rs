@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use gateway_core::Seq;
-use gateway_store::{OpenReport, verify};
+use gateway_core::{RingId, Seq};
+use gateway_store::{Filter, OpenReport, Options, Query, verify};
 
-use super::{fill, filled, frames, open, options, segments};
+use super::{fill, filled, frames, numbers, open, options, segments, until};
 
 /// A closed journal with 60 events in several segments, some records, and a reader that has had event 58.
 fn known() -> tempfile::TempDir {
@@ -167,4 +167,54 @@ fn a_segment_that_a_full_disk_left_empty_is_no_damage() {
     assert_eq!(report.events.notes.len(), 1, "{report:?}");
     fs::write(&empty, "x".repeat(200)).expect("written");
     assert!(!verify(dir.path()).expect("verifies").ok());
+}
+
+#[test]
+fn a_journal_is_kept_within_its_room_and_names_who_had_not_read() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let with_index = Options {
+        index: true,
+        ..options()
+    };
+    let (store, _) = open(dir.path(), with_index);
+    let size = || -> u64 {
+        let lengths = segments(dir.path()).into_iter();
+        lengths.map(|path| fs::metadata(path).expect("there").len()).sum()
+    };
+    assert_eq!(store.keep_within(4096).expect("nothing to do"), None);
+    let room = 40 * 1024;
+    for step in 0..10 {
+        fill(&store, step * 100 + 1, step * 100 + 100);
+        if step == 3 {
+            store.cursor("slow").advance(Seq(320));
+        }
+        store.cursor("quick").advance(Seq(step * 100 + 100));
+        let before = numbers(&store).len();
+        match store.keep_within(room).expect("trims") {
+            None => assert!(size() <= room, "{} bytes", size()),
+            Some(trimmed) => {
+                assert!(size() <= room - room / 8, "{} bytes", size());
+                assert!(numbers(&store).len() < before);
+                assert_eq!(numbers(&store).first(), Some(&trimmed.first.0));
+                let slow = step >= 3 && trimmed.first > Seq(321);
+                let behind = slow.then(|| ("slow".to_owned(), Seq(320)));
+                assert_eq!(trimmed.behind, Vec::from_iter(behind), "step {step}");
+            }
+        }
+    }
+    assert!(numbers(&store)[0] > 500, "{}", numbers(&store)[0]);
+    // less than a segment: the one that grows stays
+    store.keep_within(1).expect("trims");
+    assert_eq!(segments(dir.path()).len(), 1);
+    until("the index", || store.indexed() == Seq(1000));
+    let by_ring = Query {
+        filter: Filter {
+            ring: Some(RingId::new(100, [1; 10])),
+            ..Filter::default()
+        },
+        ..Query::default()
+    };
+    assert_eq!(store.find(&by_ring).expect("finds").len(), 1);
+    store.close();
+    assert!(verify(dir.path()).expect("verifies").ok());
 }

@@ -188,6 +188,33 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
+    async fn a_long_life_is_seen_edge_by_edge_in_a_file_that_stays_short() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("relays.jsonl");
+        let names = [(1, "front-strike"), (2, "back-strike"), (3, "never-strike")];
+        let names = names.map(|(n, name)| (n, name.to_owned()));
+        let mut relay = VirtualRelay::new(&path, names.into());
+        relay.claim(&[1, 2, 3]).await.expect("claimed");
+        let (mut watch, mut rare) = (Watch::new(&path), Watch::new(&path));
+        assert_eq!(watch.poll().expect("readable"), []);
+        let mut longest = 0;
+        for n in 0..8000u16 {
+            let (channel, level) = (1 + n % 4 / 2, n.is_multiple_of(2));
+            relay.set(channel, level).await.expect("set");
+            let edges = watch.poll().expect("readable");
+            let seen: Vec<_> = edges.iter().map(|e| (e.output.as_str(), e.energised)).collect();
+            let name = ["front-strike", "back-strike"][usize::from(channel) - 1];
+            assert_eq!(seen, [(name, level)], "edge {n}");
+            longest = longest.max(std::fs::metadata(&path).expect("there").len());
+        }
+        assert!(longest < 300 * 1024, "{longest} bytes");
+        relay.set(2, true).await.expect("set");
+        // whoever looks once in a while sees how it is now
+        let last = rare.poll().expect("readable").pop().expect("edges");
+        assert_eq!((last.output.as_str(), last.energised), ("back-strike", true));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
     async fn a_new_holder_that_wrote_as_much_as_the_old_one_is_seen() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("relays.jsonl");

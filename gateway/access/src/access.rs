@@ -137,8 +137,10 @@ impl Access {
                 if let Some(source) = source {
                     self.locks.wrong(now, &self.policy.limits, source);
                 }
-                if let (Reason::SecondAwaited { within }, Subject::Person(person)) = (&reason, &subject) {
-                    self.firsts.wait(now, door.clone(), person.clone(), *within);
+                if let (Reason::SecondAwaited { way, within }, Subject::Person(person)) = (&reason, &subject)
+                {
+                    self.firsts
+                        .wait(now, door.clone(), person.clone(), *within, way.clone());
                 }
                 denied(door, factor, ring, subject, reason)
             }

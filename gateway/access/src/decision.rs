@@ -10,6 +10,7 @@ use gateway_core::{
 
 use crate::grant::Grant;
 use crate::passback::Before;
+use crate::passback::Way;
 use crate::standing::Standing;
 
 /// What the decision says. Its text is in [`explain`](Self::explain).
@@ -114,7 +115,7 @@ impl Denied {
     #[must_use]
     pub fn event(&self) -> DoorEvent {
         let (factor, subject) = (self.factor, self.subject.clone());
-        if let Reason::SecondAwaited { within } = self.reason {
+        if let Reason::SecondAwaited { within, .. } = self.reason {
             return DoorEvent::SecondAwaited {
                 factor,
                 subject,
@@ -265,6 +266,8 @@ pub enum Reason {
     RexUnknown,
     /// The credential is good; the door wants another person, too.
     SecondAwaited {
+        /// Where the first one goes.
+        way: Way,
         /// For how long.
         within: Duration,
     },
@@ -350,7 +353,7 @@ impl fmt::Display for Reason {
             Self::ReaderElsewhere => f.write_str("the reader is not at this door"),
             Self::RexNotUnlock => f.write_str("this exit input does not unlock"),
             Self::RexUnknown => f.write_str("the input is no exit input of this door"),
-            Self::SecondAwaited { within } => {
+            Self::SecondAwaited { within, .. } => {
                 write!(f, "two persons: another one is awaited for {} s", within.as_secs())
             }
             Self::Stale { age } => write!(f, "old news: {} ms old", age.as_millis()),

@@ -32,7 +32,7 @@ pub use decision::{Decision, Denied, Explanation, Held, Reason};
 pub use directory::{Change, Credential, Directory, Person, Proof, Validity};
 pub use grant::{Grant, GrantParts};
 pub use lockout::{LockOut, Source, SourceError};
-pub use passback::{Area, Passback, Passed, Place};
+pub use passback::{Area, Passback, Passed, Place, Way};
 pub use pin::{PinKey, PinTag};
 pub use policy::{
     Caller, Card, Code, CodeFrom, DoorGroup, DoorPolicy, Group, Limits, OnJournalFault, Policy, ReaderPolicy,

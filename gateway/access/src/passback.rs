@@ -67,6 +67,26 @@ pub(crate) struct Before {
     who: Subject,
 }
 
+/// Where a credential leads whoever shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Into an area.
+    Into(AreaId),
+    /// Nowhere: it is no reader of an area, or no reader at all.
+    Nowhere,
+    /// Out of the areas.
+    Out,
+}
+
+impl Way {
+    pub(crate) fn of(moves: Option<&Moves>) -> Self {
+        match moves {
+            None => Self::Nowhere,
+            Some(moves) => moves.area.clone().map_or(Self::Out, Self::Into),
+        }
+    }
+}
+
 /// How somebody who is let in moves.
 #[derive(Debug)]
 pub(crate) struct Moves {

@@ -12,6 +12,7 @@ use gateway_core::{DoorId, Instant, PersonId, Subject};
 use crate::access::Access;
 use crate::decision::Reason;
 use crate::judge::{Allowed, Refused};
+use crate::passback::Way;
 use crate::policy::DoorPolicy;
 use crate::request::Context;
 use crate::schedule::InForce;
@@ -21,6 +22,8 @@ use crate::schedule::InForce;
 struct First {
     person: PersonId,
     until: Instant,
+    /// The second has to go the same way: else one would let the other in and stay, or leave, alone.
+    way: Way,
 }
 
 /// Who waits, at which door.
@@ -31,9 +34,9 @@ pub(crate) struct Firsts {
 
 impl Firsts {
     /// This person waits for another from now on; who waited before does not any more.
-    pub(crate) fn wait(&mut self, now: Instant, door: DoorId, person: PersonId, within: Duration) {
+    pub(crate) fn wait(&mut self, now: Instant, door: DoorId, person: PersonId, within: Duration, way: Way) {
         let until = now + within;
-        self.by_door.insert(door, First { person, until });
+        self.by_door.insert(door, First { person, until, way });
     }
 
     /// The door opened for both.
@@ -73,16 +76,17 @@ impl Access {
             let (reason, subject) = (Reason::TwoPersons, allowed.subject);
             return Err(Refused { reason, subject });
         };
+        let way = Way::of(allowed.moves.as_ref());
         let waits = self.firsts.by_door.get(name).filter(|first| now < first.until);
         match waits {
-            Some(first) if first.person != *person => Ok(Allowed {
+            Some(first) if first.person != *person && first.way == way => Ok(Allowed {
                 first: Some(first.person.clone()),
                 rule: format!("{}, second after person {}", allowed.rule, first.person),
                 ..allowed
             }),
             Some(_) | None => {
                 let within = door.second_within;
-                let (reason, subject) = (Reason::SecondAwaited { within }, allowed.subject);
+                let (reason, subject) = (Reason::SecondAwaited { way, within }, allowed.subject);
                 Err(Refused { reason, subject })
             }
         }

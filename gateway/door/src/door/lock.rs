@@ -166,7 +166,8 @@ impl Door {
         let end = match &mut self.pulse {
             Some(pulse) if pulse.releasing.is_none() => {
                 let cap = match self.params.duty {
-                    Duty::Continuous => now + strike,
+                    // who comes later takes nothing from the time of who came before
+                    Duty::Continuous => pulse.end.max(now + strike),
                     Duty::Pulse => pulse.began + MAX_PULSE,
                 };
                 pulse.end = pulse.end.max(now + strike).min(cap);

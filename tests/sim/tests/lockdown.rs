@@ -1,6 +1,6 @@
 //! Lockdowns in the whole gateway: begun by command or input, ended by command, kept across restarts.
 
-use gateway_core::{Command, Event, Factor, GatewayEvent, LockState, Refusal};
+use gateway_core::{Command, Event, Factor, GatewayEvent, LockState, Refusal, SignalKind};
 use gateway_site::{Decision, DoorGroupParams, Input, InputParams, SiteParams};
 use sim::{Sim, first_door, id, ms, secs};
 
@@ -245,4 +245,30 @@ fn a_lockdown_that_is_old_news_ends_nothing() {
     assert_eq!(open(&mut sim, "c", "front"), Some(Refusal::Stale));
     sim.wait(secs(1));
     assert_eq!(open(&mut sim, "d", "front"), Some(Refusal::Lockdown));
+}
+
+#[test]
+fn under_a_lockdown_a_keypad_does_not_tell_which_code_is_right() {
+    let typed = |code: &str| {
+        let mut sim = Sim::new(house());
+        assert_eq!(refused(&sim.command("lock", begin(None))), None);
+        for key in code.chars() {
+            let reader = id("front-reader");
+            sim.signal(sim.now(), false, SignalKind::Key { key, reader });
+            sim.wait(ms(300));
+        }
+        let at_once = sim.denials();
+        sim.wait(secs(5));
+        (at_once, sim.denials(), sim.pulses.len())
+    };
+    let right = typed("1234");
+    assert_eq!(right, typed("1235"));
+    assert_eq!(
+        right,
+        (
+            vec![],
+            vec!["lockdown: the whole site is locked down".to_owned()],
+            0
+        )
+    );
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gateway_access::{CodeFrom, DigitCollector, DigitsFrom, Entry, InForce, KeyUse, Request};
+use gateway_access::{CodeFrom, DigitCollector, DigitsFrom, Entry, InForce, KeyUse, OnJournalFault, Request};
 use gateway_call::{
     CallPlan, CallRequest, DigitPolicy, IncomingPlan, IncomingRequest, Input as PlanInput, Outcome,
     Output as PlanOutput, Purpose, Strategy, Take, TalkLimit, Target,
@@ -16,7 +16,7 @@ use gateway_line::{PressAnswer, SeizeRefused, SeizeWhy};
 
 use super::{Now, Site};
 use crate::io::Output;
-use crate::params::{Contact, LineParams, TargetParams};
+use crate::params::{Contact, DoorParams, LineParams, TargetParams};
 
 /// More calls than this at once are refused as busy; one that nobody of us ended may not grow without bound.
 pub(super) const MAX_CALLS: usize = 64;
@@ -567,23 +567,36 @@ impl Site {
         }
     }
 
+    /// Whoever is refused whatever he shows must not learn from it what would be right: his tries do not count.
+    pub(super) fn refuses_all(&self, door: &DoorId) -> bool {
+        let refuses = |door: &DoorParams| door.on_journal_fault == OnJournalFault::Refuse;
+        self.access.lockdown_of(door).is_some()
+            || self.journal.is_err() && self.params.doors.get(door).is_some_and(refuses)
+    }
+
     fn digit(&mut self, now: Now, ring: RingId, at: Instant, digit: char, _party: &str) {
+        let doors = self
+            .calls
+            .get(&ring)
+            .map(|call| call.doors.clone())
+            .unwrap_or_default();
+        let doors: Vec<DoorId> = doors.into_iter().filter(|door| !self.refuses_all(door)).collect();
         let access = &self.access;
         let Some(call) = self.calls.get_mut(&ring) else {
             return;
         };
         // an entry that ends at its last key would tell that it is right
         let locked = access.is_dialler_locked(now.mono, &dialled_by(call));
-        let doors = &call.doors;
         let caller = match &call.plan {
             Either::Incoming(plan) => Some(&plan.request().peer),
             Either::Outgoing(_) => None,
         };
+        let may_open = !doors.is_empty();
         let entries = call.collector.push(at, digit, |dialled| {
             let mut doors = doors.iter();
             !locked
                 && (doors.any(|door| access.is_code(door, CodeFrom::Call, dialled))
-                    || caller.is_some_and(|peer| access.is_caller_pin(peer, dialled)))
+                    || may_open && caller.is_some_and(|peer| access.is_caller_pin(peer, dialled)))
         });
         for entry in entries {
             self.dialled(now, ring, entry);

@@ -237,6 +237,7 @@ impl Site {
         let key_use = self.access.key_use();
         // an entry that ends at its last key would tell that it is right
         let locked = self.access.is_locked(now.mono, &Source::Keypad(reader.clone()));
+        let all_refuse = !doors.is_empty() && doors.iter().all(|door| self.refuses_all(door));
         let keypad = self
             .keypads
             .entry(reader.clone())
@@ -245,8 +246,9 @@ impl Site {
         let mut keypad = std::mem::take(keypad);
         let entries = keypad.push(at, key, |typed| {
             !locked
+                && !all_refuse
                 && self.is_awaited_pin(&reader, typed).unwrap_or_else(|| {
-                    let mut doors = doors.iter();
+                    let mut doors = doors.iter().filter(|door| !self.refuses_all(door));
                     doors.any(|door| self.access.is_code(door, CodeFrom::Keypad, typed))
                 })
         });

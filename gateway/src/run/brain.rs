@@ -30,7 +30,6 @@ use crate::run::keeper::{Keep, Keeper};
 use crate::run::legs::Legs;
 use crate::run::lines::Lines;
 use crate::run::readers::Readers;
-use crate::run::restore;
 use crate::run::wall::{Step, WallWatch};
 
 /// A main loop that stood still for longer than this has old news in its queues.
@@ -108,7 +107,7 @@ impl Brain {
         let mut queued = *durable.borrow();
         let mut locks = self.site.locks_revision();
         // what the last events alone told goes into the records, too
-        restore::keep_lockdowns(&self.store, &self.site.export_lockdowns(), self.clock.wall());
+        keeper.keep_lockdowns(self.site.export_lockdowns(), self.clock.wall());
         let mut lockdowns = self.site.lockdowns_revision();
         let mut stopping: Option<Instant> = None;
         let mut disk = Disk::new(last);
@@ -243,7 +242,7 @@ impl Brain {
             }
             if self.site.lockdowns_revision() != lockdowns {
                 lockdowns = self.site.lockdowns_revision();
-                restore::keep_lockdowns(&self.store, &self.site.export_lockdowns(), wall);
+                keeper.keep_lockdowns(self.site.export_lockdowns(), wall);
             }
             self.show(queued);
             if stopping

@@ -1,12 +1,13 @@
 //! Writes down what must outlast a restart and is no event: uses of credentials, who is where, and who is locked out.
 //!
 //! Whoever changes people may hold the records for as long as a large import takes, so this waits for them beside the
-//! thread of the doors. Uses keep their order, and are refused if too many wait. Of lock-outs only the newest state
-//! counts: it is tried again until it is taken.
+//! thread of the doors. Uses keep their order, and are refused if too many wait. Of lock-outs and lockdowns only the
+//! newest state counts: it is tried again until it is taken.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gateway_core::{CredentialId, Timestamp};
+use gateway_core::{CredentialId, DoorGroupId, Timestamp};
 use gateway_people::{USE, use_value};
 use gateway_site::{LockOut, Place};
 use gateway_store::{PutError, Store, Ticket};
@@ -23,8 +24,9 @@ const USES: usize = 64;
 const AGAIN: Duration = Duration::from_millis(500);
 /// At the end nobody waits longer for a disk.
 const END: Duration = Duration::from_secs(1);
-/// The part that has the fault.
-const PART: &str = "lock-outs";
+/// The parts that have a fault while their state is not written down, and which state that is.
+const LOCK_OUTS: (&str, &str) = ("lock-outs", "who is locked out");
+const LOCKDOWNS: (&str, &str) = ("lockdown", "what is locked down");
 
 /// What is to be written down as one.
 pub(crate) struct Keep {
@@ -39,8 +41,12 @@ pub(crate) struct Keep {
 /// Who is locked out, as of a date.
 type Locks = (Vec<LockOut>, Timestamp);
 
+/// What is locked down, as of a date: groups of doors, `None` for the whole site.
+type Lockdowns = (BTreeSet<Option<DoorGroupId>>, Timestamp);
+
 /// The main loop's end.
 pub(crate) struct Keeper {
+    lockdowns: watch::Sender<Lockdowns>,
     locks: watch::Sender<Locks>,
     tasks: JoinSet<()>,
     uses: mpsc::Sender<Keep>,
@@ -60,8 +66,18 @@ impl Keeper {
         tasks.spawn_on(keep_uses(store.clone(), used, told), general);
         let records = store.clone();
         let put = move |(locks, wall): &Locks| restore::keep_locks(&records, locks, *wall);
-        tasks.spawn_on(keep_locks(put, locked, faults.clone()), general);
-        (Self { locks, tasks, uses }, kept)
+        tasks.spawn_on(keep_newest(put, locked, faults.clone(), LOCK_OUTS), general);
+        let (lockdowns, locked_down) = watch::channel((BTreeSet::new(), Timestamp::UNIX_EPOCH));
+        let records = store.clone();
+        let put = move |(groups, wall): &Lockdowns| restore::keep_lockdowns(&records, groups, *wall);
+        tasks.spawn_on(keep_newest(put, locked_down, faults.clone(), LOCKDOWNS), general);
+        let keeper = Self {
+            lockdowns,
+            locks,
+            tasks,
+            uses,
+        };
+        (keeper, kept)
     }
 
     /// Takes a use; false if too many wait, then nothing may be opened by it.
@@ -74,14 +90,20 @@ impl Keeper {
         self.locks.send_replace((locks, wall));
     }
 
+    /// Takes what is locked down; earlier states that still wait are passed over.
+    pub(crate) fn keep_lockdowns(&self, groups: BTreeSet<Option<DoorGroupId>>, wall: Timestamp) {
+        self.lockdowns.send_replace((groups, wall));
+    }
+
     /// Ends when everything was given to the journal, or after a second.
     pub(crate) async fn end(self) {
         let Self {
+            lockdowns,
             locks,
             mut tasks,
             uses,
         } = self;
-        drop((locks, uses));
+        drop((lockdowns, locks, uses));
         let all = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(END, all).await.is_err() {
             tracing::error!("uses of credentials or lock-outs could not be written down before the end");
@@ -134,28 +156,29 @@ async fn keep_uses(store: Store, mut uses: mpsc::Receiver<Keep>, told: mpsc::Sen
     while writing.join_next().await.is_some() {}
 }
 
-async fn keep_locks<P>(put: P, mut locks: watch::Receiver<Locks>, faults: Faults)
+/// Writes down the newest state, again and again until it is taken.
+async fn keep_newest<T, P>(put: P, mut states: watch::Receiver<T>, faults: Faults, (part, what): (&str, &str))
 where
-    P: Fn(&Locks) -> Result<(), PutError> + Clone + Send + 'static,
+    T: Clone + Send + 'static,
+    P: Fn(&T) -> Result<(), PutError> + Clone + Send + 'static,
 {
     // what was given before the end counts, too
-    while locks.changed().await.is_ok() {
+    while states.changed().await.is_ok() {
         let mut told = false;
         loop {
-            let newest = locks.borrow_and_update().clone();
+            let newest = states.borrow_and_update().clone();
             let put = put.clone();
             let error = match tokio::task::spawn_blocking(move || put(&newest)).await {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error),
                 Err(_) => return,
             };
-            let text =
-                |error| format!("who is locked out is not written down, a restart forgets it: {error}");
-            faults.set(PART, error.map(text));
+            let text = |error| format!("{what} is not written down, a restart forgets it: {error}");
+            faults.set(part, error.map(text));
             match error {
                 None => break,
                 Some(error) if !std::mem::replace(&mut told, true) => {
-                    tracing::error!(%error, "lock-outs could not be kept and are tried again");
+                    tracing::error!(%error, "{what} could not be written down and is tried again");
                 }
                 Some(_) => {}
             }
@@ -164,7 +187,7 @@ where
             }
             // a newer state counts at once; after the last one there is the end to wait for
             tokio::select! {
-                changed = locks.changed() => if changed.is_err() { tokio::time::sleep(AGAIN).await },
+                changed = states.changed() => if changed.is_err() { tokio::time::sleep(AGAIN).await },
                 () = tokio::time::sleep(AGAIN) => {}
             }
         }
@@ -196,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn uses_are_told_in_order_and_lock_outs_are_there_at_the_end() {
+    async fn each_use_is_told_and_lock_outs_are_there_at_the_end() {
         let dir = tempfile::tempdir().expect("a folder");
         let (store, _) = Store::open(dir.path(), Options::default(), RealIo).expect("opens");
         let (keeper, mut kept) = Keeper::start(&Handle::current(), &store, &Faults::default());
@@ -204,9 +227,12 @@ mod tests {
         for n in 1..=3 {
             assert!(keeper.keep(used(&credential, n, 3 - n as u32)));
         }
-        for n in 1..=3 {
-            assert_eq!(kept.recv().await, Some((n, true)));
+        // each by itself: they come to the medium in order, and may be told in another
+        let mut all = BTreeSet::new();
+        for _ in 1..=3 {
+            all.extend(kept.recv().await);
         }
+        assert_eq!(all, (1..=3).map(|n| (n, true)).collect());
         let last = store.records().get(USE, "visitor").expect("kept");
         assert_eq!(last.value, use_value(0));
         let wall = Timestamp::from_second(4_000_000_000).expect("a date");
@@ -216,6 +242,21 @@ mod tests {
         keeper.end().await;
         let entries = store.records().list("lock-out");
         assert_eq!(entries[0].1.value["failures"], 5);
+        store.close();
+    }
+
+    #[tokio::test]
+    async fn the_newest_lockdown_is_there_at_the_end() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (store, _) = Store::open(dir.path(), Options::default(), RealIo).expect("opens");
+        let (keeper, _kept) = Keeper::start(&Handle::current(), &store, &Faults::default());
+        let wall = Timestamp::from_second(4_000_000_000).expect("a date");
+        keeper.keep_lockdowns(BTreeSet::from([None]), wall);
+        keeper.keep_lockdowns(BTreeSet::from([DoorGroupId::new("cellar").ok()]), wall);
+        keeper.end().await;
+        let kept = store.records().list("lockdown");
+        let names: Vec<&str> = kept.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["cellar"]);
         store.close();
     }
 
@@ -249,7 +290,7 @@ mod tests {
             }
             Ok(())
         };
-        let task = tokio::spawn(keep_locks(put, locked, faults.clone()));
+        let task = tokio::spawn(keep_newest(put, locked, faults.clone(), LOCK_OUTS));
         to.send_replace((locks(1), Timestamp::UNIX_EPOCH));
         assert_eq!(faulty.recv().await, Some(0));
         assert_eq!(faulty.recv().await, Some(1), "while it is tried again");

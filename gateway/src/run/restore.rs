@@ -95,32 +95,42 @@ const WHOLE_SITE: &str = "whole site";
 const APART: u64 = 4096;
 
 /// Keeps what is locked down, so that a restart ends no lockdown.
-pub(crate) fn keep_lockdowns(store: &Store, groups: &BTreeSet<Option<DoorGroupId>>, wall: Timestamp) {
+///
+/// # Errors
+/// [`PutError`] if the records cannot take it now.
+pub(crate) fn keep_lockdowns(
+    store: &Store,
+    groups: &BTreeSet<Option<DoorGroupId>>,
+    wall: Timestamp,
+) -> Result<(), PutError> {
     let key = |group: &Option<DoorGroupId>| group.as_ref().map_or(WHOLE_SITE, DoorGroupId::as_str).to_owned();
     let wanted: BTreeSet<String> = groups.iter().map(key).collect();
     let known = store.records().list(LOCKDOWNS).into_iter();
     let known: BTreeSet<String> = known.map(|(group, _)| group).collect();
     for begun in wanted.difference(&known) {
-        let value = serde_json::json!({ "since": wall.to_string() });
-        if let Err(error) = store.records().put(LOCKDOWNS, begun, value, None) {
-            tracing::error!(%error, "a lockdown could not be kept");
-        }
+        // an end that stands in the journal up to here is that of an earlier one
+        let after = store.durable().borrow().0;
+        let value = serde_json::json!({ "since": wall.to_string(), "after": after });
+        store.records().put(LOCKDOWNS, begun, value, None)?;
     }
     for ended in known.difference(&wanted) {
-        if let Err(error) = store.records().delete(LOCKDOWNS, ended) {
-            tracing::error!(%error, "the end of a lockdown could not be kept");
-        }
+        store.records().delete(LOCKDOWNS, ended)?;
     }
+    Ok(())
 }
 
 /// The lockdowns of the records, and what the last events say that the records may not have yet: the answer to a
 /// command waits for its event.
 fn lockdowns(store: &Store) -> Vec<Option<DoorGroupId>> {
     let entries = store.records().list(LOCKDOWNS).into_iter();
-    let mut all: BTreeMap<Option<DoorGroupId>, bool> = entries
-        .filter_map(|(key, _)| {
+    // each with the number of the event after which it began
+    let mut all: BTreeMap<Option<DoorGroupId>, u64> = entries
+        .filter_map(|(key, entry)| {
             let group = (key != WHOLE_SITE).then(|| DoorGroupId::new(&key));
-            Some((group.transpose().ok()?, true))
+            Some((
+                group.transpose().ok()?,
+                entry.value["after"].as_u64().unwrap_or(0),
+            ))
         })
         .collect();
     let last = store.durable().borrow().0;
@@ -141,12 +151,14 @@ fn lockdowns(store: &Store) -> Vec<Option<DoorGroupId>> {
     // the newest one of each counts
     for record in found.iter().rev() {
         if let Ok(Event::Gateway(GatewayEvent::Lockdown { active, group, .. })) = record.event() {
-            all.insert(group, active);
+            if active {
+                all.entry(group).or_insert(record.seq.0);
+            } else if all.get(&group).is_some_and(|after| record.seq.0 > *after) {
+                all.remove(&group);
+            }
         }
     }
-    all.into_iter()
-        .filter_map(|(group, active)| active.then_some(group))
-        .collect()
+    all.into_keys().collect()
 }
 
 /// Date of the last record, which the wall clock must not be before.

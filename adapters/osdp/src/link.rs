@@ -149,8 +149,9 @@ impl Link {
     }
 
     /// Lets the default key be used until `until`, for this reader, once.
+    /// A reader that is spoken to by its own key has it: a window then would only let somebody on the line take its place.
     pub(crate) fn install(&mut self, until: Instant) {
-        if matches!(self.security, Security::Keyed { .. }) {
+        if matches!(self.security, Security::Keyed { .. }) && !matches!(self.state, State::Secure(_)) {
             self.install = Some(until);
             if let State::Closed(at) = &mut self.state {
                 *at = Instant::ZERO;

@@ -302,7 +302,21 @@ impl Pd {
                     self.out.push_back((at, Event::Inputs { initial, levels }));
                 }
             }
-            Reply::Keypad { keys, .. } => {
+            // a second reader of the device stands elsewhere: what it reads opens nothing here
+            Reply::Keypad { keys, reader: 1.. } => {
+                self.cards
+                    .misread(now, u16::try_from(keys.len()).unwrap_or(u16::MAX), Misread::Key);
+            }
+            Reply::Raw {
+                bits, reader: 1.., ..
+            } => {
+                self.cards.misread(
+                    now,
+                    u16::try_from(bits.len()).unwrap_or(u16::MAX),
+                    Misread::Length,
+                );
+            }
+            Reply::Keypad { keys, reader: 0 } => {
                 for key in keys {
                     match key {
                         Some(key) => self.out.push_back((at, Event::Key(key))),
@@ -312,7 +326,7 @@ impl Pd {
             }
             Reply::LocalStatus { power, tamper } => (self.power, self.tamper) = (power, tamper),
             Reply::Nak(code) => self.declined(command, code),
-            Reply::Raw { bits, .. } => {
+            Reply::Raw { bits, reader: 0, .. } => {
                 let frame = Frame {
                     at: now,
                     bits,

@@ -85,7 +85,7 @@ impl Worker {
             };
             let own = FIRST.saturating_mul(1 << failures.min(9)).min(LONGEST);
             failures += 1;
-            if self.pause(pause.unwrap_or(own)).await.is_err() {
+            if self.pause(pause.unwrap_or(own).max(FIRST)).await.is_err() {
                 return;
             }
         }

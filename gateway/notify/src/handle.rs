@@ -8,7 +8,7 @@ use gateway_core::Clock;
 use gateway_store::Store;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::channel::Worker;
 use crate::params::{Channel, Names, Params};
@@ -110,18 +110,17 @@ impl NotifyHandle {
         for (_, running) in &ending {
             running.stop.send_replace(true);
         }
-        let all = async {
-            for (name, running) in ending {
-                let [worker, shows] = running.tasks;
-                let aborter = worker.abort_handle();
-                if timeout(END, worker).await.is_err() {
-                    tracing::warn!(channel = %name, "a message takes too long and is sent again later");
-                    aborter.abort();
-                }
-                let _ = shows.await;
+        // one limit for all of them
+        let end = Instant::now() + END;
+        for (name, running) in ending {
+            let [worker, shows] = running.tasks;
+            let aborter = worker.abort_handle();
+            if timeout_at(end, worker).await.is_err() {
+                tracing::warn!(channel = %name, "a message takes too long and is sent again later");
+                aborter.abort();
             }
-        };
-        all.await;
+            let _ = shows.await;
+        }
     }
 
     /// Why channels do not get on.

@@ -11,12 +11,16 @@ use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsPar
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 
 use crate::params::Names;
+use tokio::time::timeout;
+
 use crate::params::{Mail, MailTls};
 use crate::sent::NotSent;
 use crate::text::dated;
 
 /// Longest time for one answer of the server.
 const ANSWER: Duration = Duration::from_secs(30);
+/// Longest time for the whole conversation.
+const WHOLE: Duration = Duration::from_secs(90);
 /// Lines of one mail.
 pub(crate) const LINES: usize = 500;
 
@@ -77,7 +81,15 @@ pub(crate) async fn send(to: &Mail, names: &Names, batch: &[Arc<Record>]) -> Res
     if let Some((user, password)) = &to.login {
         transport = transport.credentials(Credentials::new(user.clone(), password.reveal().to_owned()));
     }
-    match transport.build().send(mail).await {
+    let transport = transport.build();
+    let Ok(sent) = timeout(WHOLE, transport.send(mail)).await else {
+        let s = WHOLE.as_secs();
+        return Err(NotSent::later(format!(
+            "{}:{} does not take a mail within {s} s",
+            to.host, to.port
+        )));
+    };
+    match sent {
         Ok(_) => Ok(()),
         Err(error) => {
             let hint = if error.is_permanent() {

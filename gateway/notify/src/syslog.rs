@@ -16,8 +16,8 @@ use crate::sent::NotSent;
 const DATAGRAM: usize = 2048;
 /// What a receiver of streams should take (RFC 5425 §4.3.1).
 const MESSAGE: usize = 8192;
-/// How long a server may take to read what was sent and to close in its turn.
-const CLOSE: Duration = Duration::from_secs(5);
+/// How long a server may take to read what is sent and to close in its turn.
+const CLOSE: Duration = Duration::from_secs(15);
 
 /// Severity (RFC 5424 §6.2.1): what has to be looked at comes before what is only told.
 fn severity(kind: &str) -> u8 {
@@ -79,10 +79,10 @@ pub(crate) async fn send(to: &Syslog, site_id: &str, batch: &[Arc<Record>]) -> R
     }
     let broken =
         |error: std::io::Error| NotSent::later(format!("{}:{} broke off: {error}", to.host, to.port));
-    stream.write_all(&bytes).await.map_err(broken)?;
-    stream.shutdown().await.map_err(broken)?;
     let mut answer = [0; 64];
-    let close = async {
+    let tell = async {
+        stream.write_all(&bytes).await.map_err(broken)?;
+        stream.shutdown().await.map_err(broken)?;
         loop {
             match stream.read(&mut answer).await {
                 Ok(0) => return Ok(()),
@@ -100,7 +100,7 @@ pub(crate) async fn send(to: &Syslog, site_id: &str, batch: &[Arc<Record>]) -> R
             to.host, to.port
         ))
     };
-    timeout(CLOSE, close).await.unwrap_or_else(|_| Err(text()))
+    timeout(CLOSE, tell).await.unwrap_or_else(|_| Err(text()))
 }
 
 async fn send_datagrams(to: &Syslog, site_id: &str, batch: &[Arc<Record>]) -> Result<(), NotSent> {

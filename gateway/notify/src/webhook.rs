@@ -66,7 +66,12 @@ impl Client {
         }
         let request = request
             .body(Full::new(Bytes::from(body)))
-            .map_err(|error| NotSent::Never(format!("no HTTP request can be made of it: {error}")))?;
+            // of the site file, not of the event: token, authorization and content-type stand in it
+            .map_err(|error| {
+                NotSent::later(format!(
+                    "no HTTP request can be made, check token, authorization and type: {error}"
+                ))
+            })?;
         let ask = async {
             self.requests.ready().await?;
             let answer = self.requests.send_request(request).await?;

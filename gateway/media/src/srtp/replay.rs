@@ -37,10 +37,12 @@ impl Replay {
         }
     }
 
-    /// How far a number lies behind the newest; `None` if it is newer (RFC 3711 appendix A: by less than half of them).
+    /// How far a number lies behind the newest; `None` if it is newer, by less than a quarter of all numbers. RFC 3711
+    /// appendix A takes half of them, but what lies just there is still opened by the library under the old rollover counter:
+    /// a recording would begin anew.
     fn behind(&self, sequence: u16) -> Option<u16> {
         let behind = self.newest?.wrapping_sub(sequence);
-        (behind < 0x8000).then_some(behind)
+        (behind < 0xC000).then_some(behind)
     }
 }
 
@@ -59,6 +61,16 @@ mod tests {
             }
         }
         taken
+    }
+
+    #[test]
+    fn a_recording_from_half_the_numbers_ago_does_not_begin_anew() {
+        let mut replay = Replay::default();
+        replay.take(40_000);
+        for old in [7_231, 7_232, 7_233, 7_300] {
+            assert!(!replay.allows(old), "{old}");
+        }
+        assert!(replay.allows(40_001) && replay.allows(50_000));
     }
 
     #[test]

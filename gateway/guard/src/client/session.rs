@@ -18,6 +18,8 @@ use super::{ClientParams, GuardReport, Job, Liveness, Silence};
 const FROZEN: Duration = Duration::from_millis(500);
 /// Longest time for a connection, a welcome, a write or a pong.
 const ANSWER: Duration = Duration::from_secs(1);
+/// What is there already is read within this time.
+const LAST_LOOK: Duration = Duration::from_millis(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// How long after the start a guard that is not there yet is no fault.
 const START: Duration = Duration::from_secs(2);
@@ -217,7 +219,15 @@ impl Link {
                 _ = ticks.tick() => {
                     let now = self.clock.now();
                     if asked.is_some_and(|at| now.since(at) > ANSWER) {
-                        return Err(LinkError::Silent);
+                        // whoever stood still himself looks first at what came meanwhile
+                        let waits = timeout(LAST_LOOK, next(&mut stream, &mut reader));
+                        let report = waits.await.map_err(|_| LinkError::Silent)??;
+                        if report == Report::Pong(number) {
+                            asked = None;
+                        }
+                        self.report(report).await?;
+                        ticks.reset_immediately();
+                        continue;
                     }
                     if asked.is_none() {
                         number += 1;

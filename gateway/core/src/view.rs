@@ -77,6 +77,8 @@ pub struct DoorView {
     pub id: DoorId,
     /// Lock.
     pub lock: LockState,
+    /// Would it open for a permitted person if there were no lockdown? A gateway that keeps somebody out works.
+    pub works: bool,
     /// Nobody is let in until the lockdown ends.
     pub lockdown: bool,
     /// Name for people.

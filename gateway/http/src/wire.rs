@@ -275,6 +275,7 @@ mod tests {
                 id: front.clone(),
                 lock: LockState::Unlocked,
                 lockdown: false,
+                works: true,
                 name: "Main entrance".into(),
                 owned: true,
                 pulse_until: Some(Instant::from_nanos(5_000_000_000)),

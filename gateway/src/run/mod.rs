@@ -278,7 +278,16 @@ impl Gateway {
         port.apply(&config, &loaded.text).await?;
         let outside = Outside::start(&config, ground).await?;
         if refused.is_none() {
-            generations.confirm(file, &loaded.text)?;
+            // doors do not wait for room on the disk
+            if let Err(error) = generations.confirm(file, &loaded.text) {
+                tracing::error!(%error, "this configuration could not be written down as a good one");
+                faults.set(
+                    "generations",
+                    Some(format!(
+                        "the configuration in force could not be written down as a good one: {error}"
+                    )),
+                );
+            }
         }
         Ok(Self {
             adapters,
@@ -522,7 +531,7 @@ impl Gateway {
         let mut view = self.bus.view();
         // the picture from before the core's first turn has no doors, and says nothing
         let usable =
-            view.wait_for(|view| !view.instance.is_empty() && view.doors.iter().all(|door| door.available));
+            view.wait_for(|view| !view.instance.is_empty() && view.doors.iter().all(|door| door.works));
         if tokio::time::timeout(Duration::from_secs(5), usable)
             .await
             .is_err()

@@ -74,6 +74,7 @@ fn door(id: &str, name: &str, available: bool) -> DoorView {
         id: DoorId::new(id).expect("a name"),
         lock: LockState::Locked,
         lockdown: false,
+        works: available,
         name: name.into(),
         owned: true,
         pulse_until: None,

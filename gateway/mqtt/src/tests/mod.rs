@@ -58,6 +58,7 @@ pub(crate) fn view() -> SiteView {
                 id: front.clone(),
                 lock: LockState::Locked,
                 lockdown: false,
+                works: true,
                 name: "Main entrance".into(),
                 owned: true,
                 pulse_until: None,
@@ -77,6 +78,7 @@ pub(crate) fn view() -> SiteView {
                 pulse_until: None,
                 simulated: false,
                 tamper: None,
+                works: true,
             },
         ],
         faults: vec![Fault {

@@ -85,15 +85,15 @@ impl Site {
         let door = self.doors.get(id);
         let journal = self.journal.is_ok() || params.on_journal_fault == OnJournalFault::OpenAndBuffer;
         let has_output = params.output.is_some();
+        let works = door.is_some()
+            && has_output
+            && journal
+            && self.ready
+            && !self.stopping
+            && self.guard.is_ok()
+            && params.output.as_ref().is_none_or(|o| !self.miswired.contains(o));
         DoorView {
-            available: door.is_some()
-                && has_output
-                && journal
-                && self.ready
-                && !self.stopping
-                && self.guard.is_ok()
-                && self.access.lockdown_of(id).is_none()
-                && params.output.as_ref().is_none_or(|o| !self.miswired.contains(o)),
+            available: works && self.access.lockdown_of(id).is_none(),
             contact: door.map_or(ContactState::Unknown, |d| d.contact()),
             forced: door.is_some_and(|d| d.is_forced()),
             held_open: door.is_some_and(|d| d.is_held_open()),
@@ -107,6 +107,7 @@ impl Site {
             pulse_until: door.and_then(|d| d.pulse_until()),
             simulated: self.is_virtual(params),
             tamper: door.filter(|_| params.tamper.is_some()).and_then(|d| d.tamper()),
+            works,
         }
     }
 

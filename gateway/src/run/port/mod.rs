@@ -31,6 +31,8 @@ const RISK: &str = "port:dot1x/server";
 const FILES: &str = "port:dot1x/files";
 /// Standing fault while a change is on trial.
 const TRIAL: &str = "port:dot1x/trial";
+/// The part whose fault is that it cannot be written down.
+const MEMORY: &str = "dot1x-memory";
 /// The fault of a change that was taken back, until there is another; it is recorded as a device's.
 const CHANGE: &str = "dot1x-change";
 /// Of a change that removes `[dot1x]`, and with it the time it gives.
@@ -141,7 +143,14 @@ impl SwitchPort {
                 inner.trial = None;
                 inner.faults.set(TRIAL, None);
                 if !faulty {
-                    inner.memory.keep(text, config.dot1x.is_some())?;
+                    // doors do not wait for room on the disk
+                    let kept = inner.memory.keep(text, config.dot1x.is_some());
+                    let told = |error| {
+                        format!(
+                            "the present [dot1x] could not be written down as the one to fall back to: {error:#}"
+                        )
+                    };
+                    inner.faults.set(MEMORY, kept.err().map(told));
                 }
             }
         }

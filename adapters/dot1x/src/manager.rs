@@ -2,6 +2,7 @@
 //! then, and the operator reads what to do. Steering the other program over D-Bus was not chosen: its reasons are
 //! coarser, and it would own addresses and retries as well.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -34,7 +35,7 @@ impl Process {
             || words.iter().any(|w| w.strip_prefix(b"-i") == Some(interface));
         let mine = |word: &Vec<u8>| {
             ours.iter()
-                .any(|dir| word.starts_with(dir.as_os_str().as_bytes()))
+                .any(|dir| Path::new(OsStr::from_bytes(word)).starts_with(dir))
         };
         self.is("wpa_supplicant") && its && !words.iter().any(mine)
     }

@@ -33,7 +33,7 @@ pub(crate) struct CommandBody {
 /// Whose position is forgotten; everybody's unless a person is named.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "PassbackReset"))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "PassbackCommand"))]
 pub(crate) struct PassbackBody {
     /// When it was meant, RFC 3339.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
@@ -48,7 +48,7 @@ pub(crate) struct PassbackBody {
 /// A lockdown, of the whole site unless a group is named.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Lockdown"))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "LockdownCommand"))]
 pub(crate) struct LockdownBody {
     /// When it was meant, RFC 3339.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]

@@ -212,7 +212,9 @@ pub(crate) async fn change_person(app: &Arc<App>, ask: &Ask) -> Result<Response,
     let condition = Condition::of(&ask.head.headers)?;
     let mut lines = match ask.json::<Value>()? {
         Value::Array(lines) => lines,
-        one => vec![one],
+        one @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+            vec![one]
+        }
     };
     for line in lines.iter_mut().filter_map(Value::as_object_mut) {
         line.entry("person").or_insert_with(|| id.into());

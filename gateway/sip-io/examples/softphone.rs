@@ -156,7 +156,7 @@ fn params(args: &Args, account: &AccountId, line: &LineId) -> Result<SipParams, 
                 ca_file: args.0.get("ca").map(Into::into),
                 verify: !args.has("no-verify"),
             },
-            callees: callees(&line)?,
+            callees: callees(line)?,
         }]
     };
     Ok(SipParams {
@@ -169,7 +169,7 @@ fn params(args: &Args, account: &AccountId, line: &LineId) -> Result<SipParams, 
             .into_iter()
             .filter(|_| direct)
             .collect(),
-        direct_callees: callees(&line)?,
+        direct_callees: callees(line)?,
         direct_srtp: srtp,
         instance,
         ..SipParams::default()

@@ -19,7 +19,11 @@ mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /var/lib/NetworkManager
 mount -t tmpfs tmpfs /etc/NetworkManager
 mkdir -p /run/dbus /etc/NetworkManager/conf.d /etc/NetworkManager/system-connections
-printf '[main]\\nplugins=keyfile\\nno-auto-default=*\\n' >/etc/NetworkManager/NetworkManager.conf
+printf '[main]\\nplugins=keyfile\\nno-auto-default=*\\ndns=none\\nrc-manager=unmanaged\\nhostname-mode=none\\n' \\
+    >/etc/NetworkManager/NetworkManager.conf
+# whatever it means to write of name servers is not written over the machine's own
+cp /etc/resolv.conf /run/resolv.conf
+mount --bind /run/resolv.conf /etc/resolv.conf
 mount -o remount,ro /sys
 cat >/run/dbus/bus.conf <<'BUS'
 <busconfig>

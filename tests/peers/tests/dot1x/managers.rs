@@ -38,6 +38,8 @@ fn another_supplicant_at_the_port_is_recognised_and_refused_with_words() {
 fn network_manager_at_the_port_is_recognised_and_its_remedy_helps() {
     run(|rig| {
         let lab = Lab::up(rig, Backend::Hostapd)?;
+        let servers = || std::fs::read("/etc/resolv.conf").unwrap_or_default();
+        let before = servers();
         let mut manager = NetworkManager::start(&lab)?;
         let gateway = manager.gateway(&lab, &port(rig, &method("peap-mschapv2")?))?;
         let event = gateway.event(0, "port.managed-elsewhere", LIMIT)?;
@@ -57,6 +59,11 @@ fn network_manager_at_the_port_is_recognised_and_its_remedy_helps() {
         );
         manager.take_away(&(lines.join("\n") + "\n"))?;
         gateway.event(0, "port.authorized", LIMIT)?;
-        lab.reaches(LIMIT)
+        lab.reaches(LIMIT)?;
+        ensure!(
+            servers() == before,
+            "the machine's name servers were written over"
+        );
+        Ok(())
     });
 }

@@ -111,6 +111,7 @@ callers = [{{ number = {:?} }}]
             let granted = gateway.event(before, "door.granted", secs(10), |_| true)?;
             ensure!(granted["source"] == door, "{called}: {granted}");
             phone.hang_up()?;
+            phone.hears("CALL_CLOSED", secs(10))?;
             gateway.event(before, "call.ended", secs(10), |_| true)?;
             gateway.event(before, "door.relocked", secs(10), |e| e["source"] == door)?;
         }

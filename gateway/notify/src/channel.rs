@@ -59,8 +59,8 @@ impl Worker {
                 }
                 continue;
             }
-            let (store, read) = (self.store.clone(), move |s: Store| s.read(from, PAGE));
-            let page = match tokio::task::spawn_blocking(move || read(store)).await {
+            let store = self.store.clone();
+            let page = match tokio::task::spawn_blocking(move || store.read(from, PAGE)).await {
                 Ok(Ok(page)) => page,
                 Ok(Err(error)) => {
                     self.tell_fault(Some(format!("the journal cannot be read: {error}")));

@@ -14,6 +14,7 @@ const DEVICE_READY: u8 = 0x86;
 const INPUT_EDGE: u8 = 0x87;
 const PONG: u8 = 0x88;
 const ALARM: u8 = 0x89;
+const USABLE: u8 = 0x8a;
 
 /// A device of the guard that cannot do its work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,6 +183,13 @@ pub enum Report {
         /// Why.
         why: ReleaseWhy,
     },
+    /// The device of an output failed, or it works again and the output rests.
+    Usable {
+        /// Which.
+        output: OutputId,
+        /// False: nothing can be energised there.
+        usable: bool,
+    },
     /// First message of a connection.
     Welcome {
         /// Faults that stand.
@@ -236,6 +244,9 @@ impl Report {
                 .text(output.as_str())
                 .time(*at)
                 .u8(why.code()),
+            Self::Usable { output, usable } => {
+                Writer::new(USABLE).text(output.as_str()).u8(u8::from(*usable))
+            }
             Self::Welcome {
                 faults,
                 outputs,
@@ -301,6 +312,10 @@ impl Report {
                     let code = r.u8()?;
                     ReleaseWhy::from_code(code).ok_or_else(|| r.wrong("why"))?
                 },
+            },
+            USABLE => Self::Usable {
+                output: r.name("output")?,
+                usable: r.flag("usable")?,
             },
             WELCOME => Self::Welcome {
                 version: r.u16()?,
@@ -411,6 +426,7 @@ mod tests {
                 Report::Energised { at, lease: LeaseId(lease), output: output.clone(), until },
                 Report::InputEdge { active, at, initial, input: name.parse().expect("a name") },
                 Report::Pong(lease),
+                Report::Usable { output: output.clone(), usable: active },
                 Report::Welcome {
                     faults: vec![fault],
                     outputs: vec![OutputState {
@@ -425,7 +441,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_a_report_or_an_error(
-            kind in prop_oneof![0x80u8..0x8b, any::<u8>()],
+            kind in prop_oneof![0x80u8..0x8c, any::<u8>()],
             body in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
             fuzz_report(&body);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gateway_core::{Instant, OutputId};
 
 /// Protocol version; both sides must have the same.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 /// Longest frame: kind and body, in bytes.
 pub const MAX_FRAME: usize = 16 * 1024;
 /// Longest text in a message, in bytes.

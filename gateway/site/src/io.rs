@@ -115,7 +115,17 @@ pub enum GuardReport {
         text: String,
     },
     /// It is there, and every output rests unless it says otherwise.
-    Up,
+    Up {
+        /// Outputs whose boards do not answer: nothing can be energised there.
+        dead: Vec<OutputId>,
+    },
+    /// The board of an output does not answer any more, or does again.
+    Usable {
+        /// Which.
+        output: OutputId,
+        /// False: nothing can be energised there.
+        usable: bool,
+    },
     /// Outputs that are another wire to it, or none, since it read another site file: it energises none of them.
     Wired {
         /// Which; empty if core and guard agree.

@@ -22,15 +22,14 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
     // before anybody hears that it is ready: who stops it then is to find an orderly end
     let ended = ended()?;
     let systemd = Systemd::from_env();
+    let mut missing: Option<Pin<Box<dyn Future<Output = ()>>>> = None;
     match gateway.ready().await {
-        Ok(()) => {
-            tracing::info!("ready: every door can be opened");
-            systemd.ready("every door can be opened");
-        }
+        Ok(()) => every_door(&systemd),
         Err(error) => {
             tracing::warn!("{error:#}");
             // it goes on: what is missing may come, and other doors work
             systemd.ready(&format!("{error:#}"));
+            missing = Some(Box::pin(gateway.all_doors()));
         }
     }
     if let Err(error) = gateway_guard::give_back_code() {
@@ -48,6 +47,10 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
             // a newer file takes the place of one that waits, also if it has faults: nobody wants the older one
             _ = reload.recv() => waiting = reread(&mut gateway, file).await,
             loaded = due(&mut waiting) => take(&mut gateway, loaded).await,
+            () = maybe(&mut missing) => {
+                missing = None;
+                every_door(&systemd);
+            }
             () = at(page_due) => if gateway.page_again().await {
                 announce_page(&gateway);
             },
@@ -124,6 +127,19 @@ async fn due(waiting: &mut Option<Waiting>) -> Loaded {
     }
     match waiting.take() {
         Some(file) => file.loaded,
+        None => std::future::pending().await,
+    }
+}
+
+fn every_door(systemd: &Systemd) {
+    tracing::info!("ready: every door can be opened");
+    systemd.ready("every door can be opened");
+}
+
+/// Waits for what may come; for ever, if nothing is awaited.
+async fn maybe(awaited: &mut Option<Pin<Box<dyn Future<Output = ()>>>>) {
+    match awaited {
+        Some(awaited) => awaited.await,
         None => std::future::pending().await,
     }
 }

@@ -31,13 +31,19 @@ pub(crate) fn inputs(report: GuardReport, faults: &Faults) -> Vec<site::GuardRep
                 .chain([site::GuardReport::Restarts { text }])
                 .collect()
         }
-        GuardReport::Up { faults: devices, .. } => {
+        GuardReport::Up {
+            faults: devices,
+            outputs,
+        } => {
             tracing::info!("the relay guard can be used");
             faults.set("guard", None);
+            // what was wrong when the last one was heard may have been mended since
+            faults.clear("output:");
             for device in devices {
                 faults.set(&format!("output:{}", device.device), Some(device.text));
             }
-            vec![site::GuardReport::Up]
+            let dead = outputs.into_iter().filter(|o| !o.usable).map(|o| o.output);
+            vec![site::GuardReport::Up { dead: dead.collect() }]
         }
         GuardReport::Unsent { lease, output } => vec![site::GuardReport::Failed {
             grant: lease.0,
@@ -117,6 +123,7 @@ fn said(report: Report, faults: &Faults) -> Vec<site::GuardReport> {
                 output,
             }]
         }
+        Report::Usable { output, usable } => vec![site::GuardReport::Usable { output, usable }],
         Report::InputEdge { .. } | Report::Pong(_) | Report::Welcome { .. } => vec![],
     }
 }

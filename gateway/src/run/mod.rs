@@ -30,6 +30,7 @@ pub(crate) mod sim;
 mod wall;
 
 use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ use adapter_virtual::Levels;
 use anyhow::Context;
 use gateway_bus::Bus;
 use gateway_config::{Config, Generations, GuardMode, LoadError, Loaded};
-use gateway_core::{Clock, Fault, LineId, LockState, RingId, SiteView};
+use gateway_core::{Clock, DoorId, Fault, LineId, LockState, RingId, SiteView};
 use gateway_guard::{ClientParams, GuardClient, GuardProcess, Silence, SpawnParams, spawn_guard};
 use gateway_sip_io::{SipEngine, SipHandle};
 use gateway_site::{PinKey, Site};
@@ -523,20 +524,18 @@ impl Gateway {
         })
     }
 
-    /// Waits until the guard can be used and the doors can be opened, at most 5 s.
+    /// Waits until the guard can be used and the doors that we open can be opened, at most 5 s.
     ///
     /// # Errors
     /// The faults that stand after that time.
     pub(crate) async fn ready(&self) -> anyhow::Result<()> {
-        let mut view = self.bus.view();
-        // the picture from before the core's first turn has no doors, and says nothing
-        let usable =
-            view.wait_for(|view| !view.instance.is_empty() && view.doors.iter().all(|door| door.works));
-        if tokio::time::timeout(Duration::from_secs(5), usable)
+        if tokio::time::timeout(Duration::from_secs(5), self.all_doors())
             .await
             .is_err()
         {
-            let faults: Vec<String> = view
+            let faults: Vec<String> = self
+                .bus
+                .view()
                 .borrow()
                 .faults
                 .iter()
@@ -545,6 +544,21 @@ impl Gateway {
             anyhow::bail!("not every door can be opened after 5 s; {}", faults.join("; "));
         }
         Ok(())
+    }
+
+    /// Ends when each door that has an output can be opened.
+    pub(crate) fn all_doors(&self) -> impl Future<Output = ()> + 'static {
+        let mut view = self.bus.view();
+        let opens = self.config.doors.iter().filter(|(_, door)| door.output.is_some());
+        let opens: BTreeSet<DoorId> = opens.map(|(id, _)| id.clone()).collect();
+        async move {
+            // the picture from before the core's first turn has no doors, and says nothing
+            let usable = view.wait_for(|view| {
+                let mut doors = view.doors.iter().filter(|door| opens.contains(&door.id));
+                !view.instance.is_empty() && doors.all(|door| door.works)
+            });
+            let _ = usable.await;
+        }
     }
 
     /// Faults of the process, for messages.

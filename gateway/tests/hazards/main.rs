@@ -359,6 +359,27 @@ fn a_guard_that_read_another_file_energises_nothing_and_that_is_said_until_it_is
 }
 
 #[test]
+fn a_missing_board_costs_its_own_door_until_it_is_plugged_in() {
+    let mut house = House::start_incomplete(|dir| {
+        format!(
+            "\n[outputs.back-strike]\nmax-on-ms = 5000\n\
+             [outputs.back-strike.lcus1]\nport = \"{}/board\"\nchannel = 1\n\
+             [doors.back]\nname = \"Back\"\nlock = \"strike\"\noutput = \"back-strike\"\n",
+            dir.display()
+        )
+    });
+    house.wait_for("not every door can be opened after 5 s", 1);
+    house.open_by_exit();
+    house.rest();
+    assert_eq!(house.times_said("ready: every door can be opened"), 0);
+    let board = Board::left_on();
+    std::os::unix::fs::symlink(&board.port, house.path("board")).expect("linked");
+    house.wait_for("ready: every door can be opened", 1);
+    board.wait_off(1);
+    assert!(house.stop().success(), "{}", house.story());
+}
+
+#[test]
 fn the_last_act_of_a_unit_writes_a_board_to_rest_that_was_left_on() {
     let dir = tempfile::tempdir().expect("a folder");
     let board = Board::left_on();

@@ -132,7 +132,7 @@ impl Sim {
 
     fn settle(&mut self) {
         self.drain();
-        self.input(Input::Guard(GuardReport::Up));
+        self.input(Input::Guard(GuardReport::Up { dead: vec![] }));
         self.input(Input::Ready);
         let inputs: Vec<InputId> = self.params.inputs.keys().cloned().collect();
         for input in inputs {

@@ -2,7 +2,7 @@
 
 use gateway_core::{
     Cause, Command, CommandEvent, CommandId, CommandRequest, DigitVia, Event, Factor, LegCommand, LegEvent,
-    LegId, LineCommand, LineSignal, Origin, Peer, Refusal, SignalKind, Subject, Tone,
+    LegId, LineCommand, LineSignal, Origin, OutputId, Peer, Refusal, SignalKind, Subject, Tone,
 };
 use gateway_site::{Decision, GuardReport, Input};
 use sim::{Phone, Sim, first_door, id, ms, secs, three_phones, wall};
@@ -269,9 +269,40 @@ fn a_command_is_refused_while_the_gateway_cannot_answer_for_it() {
     let text = "killed".to_owned();
     sim.input(Input::Guard(GuardReport::Down { text }));
     assert_eq!(refused(&sim.command("c", open("front"))), Some(Refusal::Fault));
-    sim.input(Input::Guard(GuardReport::Up));
+    sim.input(Input::Guard(GuardReport::Up { dead: vec![] }));
     sim.input(Input::ShutDown);
     assert_eq!(refused(&sim.command("d", open("front"))), Some(Refusal::NotReady));
+}
+
+#[test]
+fn a_door_whose_board_does_not_answer_is_not_offered_and_asks_for_nothing_but_an_exit() {
+    let mut sim = Sim::new(first_door());
+    let output: OutputId = id("front-strike");
+    let available = |sim: &Sim| {
+        let doors = sim.site.view().doors;
+        doors.iter().map(|d| d.available).collect::<Vec<_>>()
+    };
+    assert_eq!(available(&sim), [true, true]);
+    let dead = vec![output.clone()];
+    sim.input(Input::Guard(GuardReport::Up { dead }));
+    assert_eq!(available(&sim), [false, true], "dead when the guard came");
+    assert_eq!(refused(&sim.command("a", open("front"))), Some(Refusal::Fault));
+    sim.card("front-reader", "26:123,04567");
+    assert_eq!(sim.pulses.len(), 0, "{}", sim.log());
+    let usable = |usable| {
+        Input::Guard(GuardReport::Usable {
+            output: output.clone(),
+            usable,
+        })
+    };
+    sim.input(usable(true));
+    assert_eq!(available(&sim), [true, true]);
+    sim.input(usable(false));
+    assert_eq!(available(&sim), [false, true], "dead since");
+    assert_eq!(refused(&sim.command("b", open("front"))), Some(Refusal::Fault));
+    // whoever wants out is never told no by what we believe of a board
+    sim.press("front-rex");
+    assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
 }
 
 #[test]
@@ -289,7 +320,7 @@ fn a_guard_that_restarts_for_a_new_file_is_no_fault_until_it_stays_away() {
         "but nothing can be opened"
     );
     assert_eq!(refused(&sim.command("a", open("front"))), Some(Refusal::Fault));
-    sim.input(Input::Guard(GuardReport::Up));
+    sim.input(Input::Guard(GuardReport::Up { dead: vec![] }));
     assert!(!faults(&sim) && sim.site.view().doors.iter().all(|door| door.available));
     assert_eq!(told(&sim), before + 2, "{}", sim.log());
 
@@ -298,7 +329,7 @@ fn a_guard_that_restarts_for_a_new_file_is_no_fault_until_it_stays_away() {
     let text = "it does not come back".to_owned();
     sim.input(Input::Guard(GuardReport::Down { text }));
     assert!(faults(&sim));
-    sim.input(Input::Guard(GuardReport::Up));
+    sim.input(Input::Guard(GuardReport::Up { dead: vec![] }));
     assert!(!faults(&sim));
     assert_eq!(told(&sim), before + 5, "{}", sim.log());
 }

@@ -130,7 +130,7 @@ fn a_guard_that_is_gone_in_a_pulse_leaves_no_door_blocked_for_good() {
     open(&mut sim, "a", "front");
     let text = "killed".to_owned();
     sim.input(Input::Guard(GuardReport::Down { text }));
-    sim.input(Input::Guard(GuardReport::Up));
+    sim.input(Input::Guard(GuardReport::Up { dead: vec![] }));
     sim.wait(secs(10));
     assert_eq!(open(&mut sim, "b", "lobby"), None, "{}", sim.log());
 }

@@ -540,7 +540,10 @@ impl Holder {
             State::Resting | State::Unusable => None,
         };
         slot.on_since = None;
-        slot.state = State::Resting;
+        let before = std::mem::replace(&mut slot.state, State::Resting);
+        if matches!(before, State::Unusable) {
+            self.usable(output.clone(), true);
+        }
         if let Some((lease, why)) = over {
             self.actions.push_back(Action::Report(Report::Released {
                 at,
@@ -560,6 +563,7 @@ impl Holder {
         self.actions.push_back(Action::Rest {
             output: output.clone(),
         });
+        let failed = output.clone();
         let on = slot.on_since.take().is_some();
         slot.suspect |= !matches!(before, State::Resting | State::Unusable);
         let released = |lease, output| {
@@ -581,6 +585,17 @@ impl Holder {
                 ..
             } => self.actions.push_back(released(lease, output)),
             State::Releasing { lease: None, .. } | State::Resting | State::Unusable => {}
+        }
+        if !matches!(before, State::Unusable) {
+            self.usable(failed, false);
+        }
+    }
+
+    /// The welcome says how the outputs stand; this says what becomes of them after it.
+    fn usable(&mut self, output: OutputId, usable: bool) {
+        if self.connected {
+            self.actions
+                .push_back(Action::Report(Report::Usable { output, usable }));
         }
     }
 

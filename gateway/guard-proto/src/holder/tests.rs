@@ -127,6 +127,11 @@ fn off(holder: &mut Holder, at: u64) {
     );
 }
 
+fn usable(usable: bool) -> Action {
+    let output = strike();
+    Action::Report(Report::Usable { output, usable })
+}
+
 /// Operated, switched on, reports drained.
 fn running(lease: u64, end: u64) -> Holder {
     let mut holder = ready();
@@ -354,15 +359,21 @@ fn a_failed_device_ends_the_lease_and_takes_none_until_it_rests() {
     holder.handle_fact(t(5), Fact::Failed { output: strike() });
     assert_eq!(
         drain(&mut holder),
-        [rest(), released(5, 1, ReleaseWhy::DeviceFault)]
+        [rest(), released(5, 1, ReleaseWhy::DeviceFault), usable(false)]
     );
     holder.handle_message(t(6), Incoming::Operate(order(2, 500, 600)));
     assert_eq!(drain(&mut holder), [refused(2, RefuseWhy::DeviceFault)]);
+    holder.handle_fact(t(6), Fact::Failed { output: strike() });
+    assert_eq!(drain(&mut holder), [rest()], "told once");
     off(&mut holder, 7);
+    assert_eq!(drain(&mut holder), [usable(true)]);
     holder.handle_message(t(8), Incoming::Operate(order(3, 500, 600)));
     assert_eq!(drain(&mut holder), [energise(3, 500, 600)]);
     holder.handle_fact(t(9), Fact::Failed { output: strike() });
-    assert_eq!(drain(&mut holder), [rest(), refused(3, RefuseWhy::DeviceFault)]);
+    assert_eq!(
+        drain(&mut holder),
+        [rest(), refused(3, RefuseWhy::DeviceFault), usable(false)]
+    );
 }
 
 #[test]

@@ -269,7 +269,8 @@ impl Link {
             | Report::InputEdge { .. }
             | Report::Pong(_)
             | Report::Refused { .. }
-            | Report::Released { .. } => Err(LinkError::Closed),
+            | Report::Released { .. }
+            | Report::Usable { .. } => Err(LinkError::Closed),
         }
     }
 
@@ -315,7 +316,8 @@ impl Link {
             | Report::DeviceFault(_)
             | Report::DeviceReady { .. }
             | Report::Energised { .. }
-            | Report::InputEdge { .. } => {}
+            | Report::InputEdge { .. }
+            | Report::Usable { .. } => {}
         }
         self.tell(GuardReport::Guard(report)).await
     }

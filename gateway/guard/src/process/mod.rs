@@ -561,6 +561,7 @@ fn log(report: &Report) {
         | Report::DeviceReady { .. }
         | Report::InputEdge { .. }
         | Report::Pong(_)
+        | Report::Usable { .. }
         | Report::Welcome { .. } => {}
     }
 }

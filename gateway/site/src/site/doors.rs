@@ -44,12 +44,12 @@ impl Site {
             self.deny(now, &door, factor, ring, &text);
             return Err((Refusal::Fault, text));
         }
-        if let Some(output) = params
+        if let Some(text) = params
             .output
             .as_ref()
-            .filter(|o| !egress && self.miswired.contains(o))
+            .filter(|_| !egress)
+            .and_then(|o| self.out_of_order(o))
         {
-            let text = miswired(output);
             self.deny(now, &door, factor, ring, &text);
             return Err((Refusal::Fault, text));
         }
@@ -196,13 +196,23 @@ impl Site {
                 }
             }
             GuardReport::Restarts { text } => self.guard_away(now, text, true),
-            GuardReport::Up => {
+            GuardReport::Up { dead } => {
                 self.guard_restarts = false;
+                self.dead = dead.into_iter().collect();
                 if self.guard.is_err() {
                     let text = "the relay guard is ready".to_owned();
                     self.gateway(now, GatewayEvent::Guard { text, up: true });
                 }
                 self.guard = Ok(());
+            }
+            GuardReport::Usable { output, usable: true } => {
+                self.dead.remove(&output);
+            }
+            GuardReport::Usable {
+                output,
+                usable: false,
+            } => {
+                self.dead.insert(output);
             }
             GuardReport::Wired { differently } => self.wired(now, differently),
         }
@@ -247,6 +257,19 @@ impl Site {
             self.gateway(now, GatewayEvent::Guard { text, up: true });
         }
         self.miswired = differently;
+    }
+
+    /// Why an output would not be energised though the guard is there.
+    pub(super) fn out_of_order(&self, output: &OutputId) -> Option<String> {
+        if self.miswired.contains(output) {
+            return Some(miswired(output));
+        }
+        self.dead.contains(output).then(|| {
+            format!(
+                "the board of output {output} does not answer, so nothing is energised there; the faults of its device \
+                 say what was found"
+            )
+        })
     }
 
     fn doors_with(&self, output: &OutputId) -> Vec<DoorId> {

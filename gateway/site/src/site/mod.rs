@@ -95,6 +95,8 @@ pub struct Site {
     calls: BTreeMap<RingId, Call>,
     clock_trusted: bool,
     contacts: Arc<Contacts>,
+    /// Outputs whose boards do not answer the guard.
+    dead: BTreeSet<OutputId>,
     devices: BTreeMap<DeviceId, Option<String>>,
     /// Edges and digits seen before this are old: the main loop stood still until then.
     discard_before: Instant,
@@ -151,6 +153,7 @@ impl Site {
             calls: BTreeMap::new(),
             clock_trusted: true,
             contacts: Arc::default(),
+            dead: BTreeSet::new(),
             devices: BTreeMap::new(),
             discard_before: Instant::ZERO,
             doors: BTreeMap::new(),

@@ -91,7 +91,10 @@ impl Site {
             && self.ready
             && !self.stopping
             && self.guard.is_ok()
-            && params.output.as_ref().is_none_or(|o| !self.miswired.contains(o));
+            && params
+                .output
+                .as_ref()
+                .is_none_or(|o| self.out_of_order(o).is_none());
         DoorView {
             available: works && self.access.lockdown_of(id).is_none(),
             contact: door.map_or(ContactState::Unknown, |d| d.contact()),

@@ -139,7 +139,7 @@ impl World<'_> {
     /// As after every start: the guard is there, the projection at its head, inputs were read.
     fn settle(&mut self) -> Verdict {
         self.drain(false)?;
-        self.input(Input::Guard(GuardReport::Up))?;
+        self.input(Input::Guard(GuardReport::Up { dead: vec![] }))?;
         self.input(Input::Ready)?;
         for input in INPUTS {
             self.edge(input, false, true, Duration::ZERO)?;
@@ -355,7 +355,7 @@ impl World<'_> {
             }
             Step::Guard { up } => {
                 if up {
-                    return self.input(Input::Guard(GuardReport::Up));
+                    return self.input(Input::Guard(GuardReport::Up { dead: vec![] }));
                 }
                 self.guard.forget();
                 self.input(Input::Guard(GuardReport::Down {

@@ -162,11 +162,12 @@ impl Model {
             Input::Command { request, .. } => self.command(now, request),
             Input::Guard(report) => match report {
                 GuardReport::Down { .. } | GuardReport::Restarts { .. } => self.guard = false,
-                GuardReport::Up => self.guard = true,
+                GuardReport::Up { .. } => self.guard = true,
                 GuardReport::Energised { .. }
                 | GuardReport::Failed { .. }
                 | GuardReport::Released { .. }
                 // refusing more is no opening
+                | GuardReport::Usable { .. }
                 | GuardReport::Wired { .. } => {}
             },
             Input::Journal { ok, .. } => self.journal = *ok,

@@ -42,8 +42,26 @@ fn prefix(check: &mut Check<'_>, a: (&CredentialId, &Code), b: (&CredentialId, &
     }
     let door = short.1.doors.iter().find(|door| long.1.doors.contains(door));
     let source = short.1.from.iter().find(|from| long.1.from.contains(from));
-    let (Some(door), Some(source)) = (door, source) else {
-        return;
+    let meets = match (door, source) {
+        (Some(door), Some(source)) => {
+            format!(
+                "for the same door {:?} and source {:?}",
+                door.as_str(),
+                source.word()
+            )
+        }
+        // in a call with a panel the digits of all its doors are one list
+        (None, _)
+            if [short, long]
+                .iter()
+                .all(|(_, code)| code.from.contains(&CodeFrom::Call)) =>
+        {
+            match shared_panel(check, short.1, long.1) {
+                Some(panel) => format!("and in a call with panel {panel:?} both would be dialled"),
+                None => return,
+            }
+        }
+        (None | Some(_), _) => return,
     };
     let same = short.1.digits == long.1.digits;
     let how = if same { "is also" } else { "begins with" };
@@ -54,14 +72,17 @@ fn prefix(check: &mut Check<'_>, a: (&CredentialId, &Code), b: (&CredentialId, &
     } else {
         (first, at)
     };
-    let text = format!(
-        "this code {how} the code of {}, for the same door {:?} and source {:?}",
-        check.cite(&first),
-        door.as_str(),
-        source.word()
-    );
+    let text = format!("this code {how} the code of {}, {meets}", check.cite(&first));
     let hint = "allowed: codes of which none begins with another";
     check.fault(FaultKind::Unsafe, &at, &[&first], text, hint);
+}
+
+/// A panel that serves a door of each.
+fn shared_panel(check: &Check<'_>, a: &Code, b: &Code) -> Option<String> {
+    let serves = |doors: &[DoorId], code: &Code| doors.iter().any(|door| code.doors.contains(door));
+    let mut panels = check.config.panels.iter();
+    let found = panels.find(|(_, panel)| serves(&panel.doors, a) && serves(&panel.doors, b));
+    found.map(|(id, _)| id.as_str().to_owned())
 }
 
 fn no_way_in(check: &mut Check<'_>, at: &str, door: &DoorId, from: &[CodeFrom]) {

@@ -19,7 +19,7 @@ table! {
         name: String = "name", text(1, 60), needed("'x'"), Live;
         /// Line that carries its audio.
         line: LineId = "line", refer("line"), required, Restart;
-        /// Doors it serves, 1 to 8; digits open the first.
+        /// Doors it serves, 1 to 8. Digits open the door of their code, of several doors of one code the first.
         doors: Vec<DoorId> = "doors", list(refer("door"), 1, 8), needed("['x']"), Restart;
         /// Account of its calls. Without one, only full addresses can be called, directly.
         account: Option<AccountId> = "account", refer("account"), optional, Restart;

@@ -479,7 +479,7 @@ impl Driver {
                 let Some(session) = self.sessions.get_mut(&leg) else {
                     return;
                 };
-                match session.take_answer(&self.engine, leg, &sdp) {
+                match session.take_answer(&self.engine, leg, self.ua.remote_of(leg), &sdp) {
                     Ok(agreed) => {
                         tracing::debug!(%leg, ?agreed, "media agreed");
                         self.leg(LegEvent::Answered { leg, peer });
@@ -513,7 +513,13 @@ impl Driver {
                 };
                 let mut session = Session::new(line.clone(), self.policy_of(account.as_ref()));
                 let ready = match &sdp {
-                    Some(offer) => session.first_answer(&self.engine, leg, local, offer, &mut self.rng),
+                    Some(offer) => session.first_answer(
+                        &self.engine,
+                        leg,
+                        (local, self.ua.remote_of(leg)),
+                        offer,
+                        &mut self.rng,
+                    ),
                     None => session.first_offer(&self.engine, leg, local, &mut self.rng),
                 };
                 match ready {
@@ -555,7 +561,9 @@ impl Driver {
                     return;
                 };
                 let answer = match &sdp {
-                    Some(offer) => session.answer_again(&self.engine, leg, offer, &mut self.rng),
+                    Some(offer) => {
+                        session.answer_again(&self.engine, leg, self.ua.remote_of(leg), offer, &mut self.rng)
+                    }
                     None => session.offer_again(&mut self.rng),
                 };
                 if let Err(e) = &answer {
@@ -569,7 +577,7 @@ impl Driver {
                 };
                 if sdp.is_empty() {
                     session.offer_refused();
-                } else if let Err(e) = session.take_answer(&self.engine, leg, &sdp) {
+                } else if let Err(e) = session.take_answer(&self.engine, leg, self.ua.remote_of(leg), &sdp) {
                     self.no_media(now, leg, &e);
                 }
             }
@@ -581,7 +589,7 @@ impl Driver {
             return;
         };
         if let Some(answer) = sdp
-            && let Err(e) = session.take_answer(&self.engine, leg, &answer)
+            && let Err(e) = session.take_answer(&self.engine, leg, self.ua.remote_of(leg), &answer)
         {
             self.no_media(now, leg, &e);
             return;

@@ -94,19 +94,20 @@ impl Session {
         Ok(offer.to_string().into_bytes())
     }
 
-    /// Opens ports and answers the first offer of the other side.
+    /// Opens ports and answers the first offer of the other side, whose signalling comes from `remote`.
     pub(crate) fn first_answer(
         &mut self,
         engine: &Engine,
         leg: LegId,
-        local: IpAddr,
+        (local, remote): (IpAddr, Option<IpAddr>),
         offer: &[u8],
         rng: &mut StdRng,
     ) -> Result<Vec<u8>, MediaFault> {
         let offer = SessionDescription::parse(offer)?;
-        let (answer, agreed) =
+        let (answer, mut agreed) =
             self.open(engine, leg, local, rng)?
                 .handle_offer(&offer, Direction::SendRecv, rng)?;
+        agreed.signalling = remote;
         engine.update_leg(leg, &agreed)?;
         Ok(answer.to_string().into_bytes())
     }
@@ -122,12 +123,14 @@ impl Session {
         &mut self,
         engine: &Engine,
         leg: LegId,
+        remote: Option<IpAddr>,
         offer: &[u8],
         rng: &mut StdRng,
     ) -> Result<Vec<u8>, MediaFault> {
         let state = self.offer_answer.as_mut().ok_or(MediaFault::NoSession)?;
         let offer = SessionDescription::parse(offer)?;
-        let (answer, agreed) = state.handle_offer(&offer, Direction::SendRecv, rng)?;
+        let (answer, mut agreed) = state.handle_offer(&offer, Direction::SendRecv, rng)?;
+        agreed.signalling = remote;
         engine.update_leg(leg, &agreed)?;
         Ok(answer.to_string().into_bytes())
     }
@@ -137,11 +140,13 @@ impl Session {
         &mut self,
         engine: &Engine,
         leg: LegId,
+        remote: Option<IpAddr>,
         answer: &[u8],
     ) -> Result<Agreed, MediaFault> {
         let state = self.offer_answer.as_mut().ok_or(MediaFault::NoSession)?;
         let answer = SessionDescription::parse(answer)?;
-        let agreed = state.handle_answer(&answer)?;
+        let mut agreed = state.handle_answer(&answer)?;
+        agreed.signalling = remote;
         engine.update_leg(leg, &agreed)?;
         Ok(agreed)
     }

@@ -1,8 +1,8 @@
 //! From which source a leg takes media: the first valid one near the address of the session description.
 //!
 //! Plain RTP: a packet from the announced address is taken at once. If the announced address is private, the
-//! other side may sit behind a NAT: another source is taken after three packets in sequence. A public announced
-//! address binds. Encrypted: whoever has the key. Later changes (another port, another SSRC) need packets in
+//! other side may sit behind a NAT: the address that its signalling comes from is taken after three packets in
+//! sequence, and no other one. A public announced address binds. Encrypted: whoever has the key. Later changes (another port, another SSRC) need packets in
 //! sequence, a change of address needs the old source to be silent, and there are at most 64.
 
 use std::net::{IpAddr, SocketAddr};
@@ -38,6 +38,8 @@ struct Candidate {
 #[derive(Clone, Debug)]
 pub(super) struct Latch {
     announced: Option<SocketAddr>,
+    /// Where the signalling comes from.
+    signalling: Option<IpAddr>,
     current: Option<(SocketAddr, u32)>,
     last: Instant,
     candidate: Option<Candidate>,
@@ -48,6 +50,7 @@ impl Latch {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             announced: None,
+            signalling: None,
             current: None,
             last: now,
             candidate: None,
@@ -55,8 +58,10 @@ impl Latch {
         }
     }
 
-    /// What the other side announces; another address than before opens the latch.
-    pub(super) fn announce(&mut self, address: SocketAddr) {
+    /// What the other side announces, and where its signalling comes from, if that is known; another address than
+    /// before opens the latch.
+    pub(super) fn announce(&mut self, address: SocketAddr, signalling: Option<IpAddr>) {
+        self.signalling = signalling;
         if self.announced != Some(address) {
             self.announced = Some(address);
             // On hold the announced address is 0.0.0.0: the source stays for what comes after.
@@ -121,7 +126,8 @@ impl Latch {
             return Some(1);
         }
         let near = from.ip() == announced;
-        if !near && !is_private(announced) {
+        let behind_nat = is_private(announced) && self.signalling.is_none_or(|address| address == from.ip());
+        if !near && !behind_nat {
             return None;
         }
         match self.current {
@@ -166,7 +172,7 @@ mod tests {
             l.packet(at(0), a("192.0.2.7:4000"), 1, 1, false),
             Verdict::Refused
         );
-        l.announce(a("192.0.2.7:4000"));
+        l.announce(a("192.0.2.7:4000"), None);
         // Symmetric RTP: the port may be another.
         assert_eq!(l.packet(at(0), a("192.0.2.7:4002"), 1, 1, false), Verdict::Fresh);
         assert_eq!(
@@ -185,14 +191,14 @@ mod tests {
     #[test]
     fn a_public_address_binds_and_a_private_one_may_be_behind_a_nat() {
         let mut l = Latch::new(at(0));
-        l.announce(a("192.0.2.7:4000"));
+        l.announce(a("192.0.2.7:4000"), None);
         for n in 0..10 {
             assert_eq!(
                 l.packet(at(0), a("198.51.100.1:9"), 1, n, false),
                 Verdict::Refused
             );
         }
-        l.announce(a("10.0.0.7:4000"));
+        l.announce(a("10.0.0.7:4000"), None);
         let nat = a("198.51.100.1:9");
         assert_eq!(l.packet(at(0), nat, 1, 5, false), Verdict::Refused);
         assert_eq!(l.packet(at(0), nat, 1, 7, false), Verdict::Refused);
@@ -201,10 +207,32 @@ mod tests {
     }
 
     #[test]
+    fn of_two_that_send_from_elsewhere_only_who_signals_is_taken() {
+        let (announced, nat) = (a("10.0.0.7:4000"), a("198.51.100.1:9"));
+        for phone in [announced, nat] {
+            let mut l = Latch::new(at(0));
+            l.announce(announced, Some(phone.ip()));
+            let sprayed = |l: &mut Latch, ms: u64| {
+                (0..10).any(|n| l.packet(at(ms), a("10.0.0.66:9"), 1, n, false) != Verdict::Refused)
+            };
+            assert!(!sprayed(&mut l, 0), "before the phone speaks");
+            for n in 0..3 {
+                l.packet(at(0), phone, 2, n, false);
+            }
+            assert_eq!(l.source(), Some(phone));
+            assert!(
+                !sprayed(&mut l, 20) && !sprayed(&mut l, 60_000),
+                "nor when it is silent"
+            );
+            assert_eq!(l.source(), Some(phone));
+        }
+    }
+
+    #[test]
     fn the_announced_address_takes_over_from_another() {
         let mut l = Latch::new(at(0));
         let (announced, other) = (a("10.0.0.7:4000"), a("10.0.0.66:9"));
-        l.announce(announced);
+        l.announce(announced, None);
         for n in 0..3 {
             l.packet(at(0), other, 1, n, false);
         }
@@ -220,7 +248,7 @@ mod tests {
     fn a_new_ssrc_needs_two_packets_and_changes_are_bounded() {
         let mut l = Latch::new(at(0));
         let s = a("192.0.2.7:4000");
-        l.announce(s);
+        l.announce(s, None);
         l.packet(at(0), s, 1, 1, false);
         assert_eq!(l.packet(at(0), s, 2, 1, false), Verdict::Refused);
         assert_eq!(l.packet(at(0), s, 2, 2, false), Verdict::Fresh);
@@ -233,10 +261,10 @@ mod tests {
     #[test]
     fn who_has_the_key_may_move_and_a_silent_source_is_replaced() {
         let mut l = Latch::new(at(0));
-        l.announce(a("192.0.2.7:4000"));
+        l.announce(a("192.0.2.7:4000"), None);
         assert_eq!(l.packet(at(0), a("198.51.100.1:9"), 1, 1, true), Verdict::Fresh);
         let mut l = Latch::new(at(0));
-        l.announce(a("192.0.2.7:4000"));
+        l.announce(a("192.0.2.7:4000"), None);
         l.packet(at(0), a("192.0.2.7:4000"), 1, 1, false);
         let verdicts: Vec<_> = (0..3)
             .map(|n| l.packet(at(1_500), a("192.0.2.7:5000"), 9, n, false))

@@ -18,7 +18,7 @@ use crate::jitter::{Content, Inserted};
 use crate::playout::{Decoders, Playout};
 use crate::rtcp::{self, Item, SenderInfo};
 use crate::rtp;
-use crate::sdp::Agreed;
+use crate::sdp::{Agreed, Direction};
 use crate::srtp::{Protect, Unprotect};
 use crate::stats::{self, Reception};
 use crate::telephone_event::{Clocks, EventReceiver, EventSender};
@@ -196,7 +196,8 @@ impl Leg {
             self.filled = 0;
         }
         let agreed = &transport.agreed;
-        self.latch.announce(canonical(agreed.remote_rtp));
+        let signalling = agreed.signalling.map(|address| address.to_canonical());
+        self.latch.announce(canonical(agreed.remote_rtp), signalling);
         let audio = agreed.receive.iter().map(|(kind, _)| *kind).chain([COMFORT]);
         self.ports
             .sort(audio.filter(|kind| !agreed.receive_events.contains(kind)));
@@ -471,13 +472,13 @@ impl Leg {
     /// Takes the next 10 ms of the other side into `heard`.
     pub(super) fn hear(&mut self, now: Instant, out: &mut Outbox) {
         self.budget = BUDGET;
-        let receives = self
-            .transport
-            .as_ref()
-            .is_some_and(|t| t.agreed.direction.receives());
-        if !receives {
-            self.heard.fill(0);
+        let direction = self.transport.as_ref().map(|t| t.agreed.direction);
+        // whoever put us on hold may be silent for as long as the hold lasts
+        if direction.is_none_or(|direction| !direction.sends() || !direction.receives()) {
             self.last_heard = now;
+        }
+        if !direction.is_some_and(Direction::receives) {
+            self.heard.fill(0);
             return;
         }
         self.playout.play(now, &mut self.heard);

@@ -262,6 +262,9 @@ pub struct Agreed {
     pub remote_rtp: SocketAddr,
     /// Where RTCP goes.
     pub remote_rtcp: SocketAddr,
+    /// Where the signalling of the call comes from: if `remote_rtp` is a private address, RTP is taken from there too,
+    /// as of somebody behind a NAT. `None` if that is not known; then any source may be such a NAT.
+    pub signalling: Option<IpAddr>,
     /// RTP and RTCP on one port (RFC 5761).
     pub rtcp_mux: bool,
     /// Codec we send, with the other side's payload type.

@@ -220,6 +220,7 @@ impl OfferAnswer {
         let agreed = Agreed {
             remote_rtp,
             remote_rtcp: rtcp_target(line, remote_rtp, mux),
+            signalling: None,
             rtcp_mux: mux,
             send: (payload, codec),
             receive,
@@ -282,6 +283,7 @@ impl OfferAnswer {
         let agreed = Agreed {
             remote_rtp,
             remote_rtcp: rtcp_target(line, remote_rtp, mux),
+            signalling: None,
             rtcp_mux: mux,
             send,
             receive: common,

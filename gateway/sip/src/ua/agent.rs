@@ -161,6 +161,12 @@ impl UserAgent {
                 .any(|u| matches!(u, Use::Register(_) | Use::Bye { .. }))
     }
 
+    /// Where the messages of a call come from: phone, PBX or proxy.
+    #[must_use]
+    pub fn remote_of(&self, leg: LegId) -> Option<std::net::IpAddr> {
+        Some(self.calls.get(&leg)?.flow?.remote.ip())
+    }
+
     /// True if a call or a registration goes over this connection.
     #[must_use]
     pub fn uses_flow(&self, flow: &Flow) -> bool {

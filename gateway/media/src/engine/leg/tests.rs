@@ -44,6 +44,7 @@ fn agreed(remote: SocketAddr) -> Agreed {
     Agreed {
         remote_rtp: remote,
         remote_rtcp: remote,
+        signalling: None,
         rtcp_mux: true,
         send: (8, AudioCodec::Pcma),
         receive: vec![(8, AudioCodec::Pcma)],

@@ -325,11 +325,7 @@ impl UserAgent {
             dialog.refresh_target(&response.headers);
         }
         // From of a response is ourselves: only an asserted identity says who the party is now.
-        let told = call
-            .account
-            .as_ref()
-            .and_then(|_| identity::asserted(&response.headers));
-        if let Some(told) = told {
+        if let Some(told) = identity::asserted(&response.headers) {
             self.check_identity(leg, &told, "the answer to a refresh");
         }
         if invite && self.calls.contains_key(&leg) {

@@ -111,12 +111,12 @@ impl UserAgent {
             return;
         };
         let account = call.account.clone();
-        let told = if account.is_some() {
-            identity::asserted(&request.headers)
-        } else {
-            request.headers.from_addr().ok()
-        };
-        if let Some(told) = told {
+        // Only of a direct call From says who it is. To take a right away, an asserted identity needs no trust.
+        let from = account
+            .is_none()
+            .then(|| request.headers.from_addr().ok())
+            .flatten();
+        for told in from.into_iter().chain(identity::asserted(&request.headers)) {
             self.check_identity(leg, &told, request.method.as_str());
         }
         let unknown = self.not_supported(account.as_ref(), &request.headers);

@@ -157,6 +157,11 @@ impl CallPlan {
         &self.request
     }
 
+    /// Who is called, in order.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.slots.iter().map(|slot| &slot.target)
+    }
+
     /// True if the leg is one of this plan's.
     #[must_use]
     pub fn has_leg(&self, leg: LegId) -> bool {

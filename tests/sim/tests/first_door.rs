@@ -520,6 +520,79 @@ fn an_incoming_call_is_refused_where_the_line_cannot_start_or_is_busy() {
 }
 
 #[test]
+fn a_visitor_goes_before_somebody_who_called_the_door() {
+    let mut sim = ringing();
+    let leg = LegId(1 << 40);
+    sim.input(Input::Leg(LegEvent::Incoming {
+        account: None,
+        leg,
+        panel: id("main"),
+        // answered, and never heard of again
+        peer: Peer::default(),
+    }));
+    assert!(sim.legs.contains(&LegCommand::Answer { leg }));
+    sim.wait(secs(3));
+    let ring = sim.press("bell").expect("a ring begins");
+    assert!(sim.legs.contains(&LegCommand::End {
+        leg,
+        cause: Cause::Released
+    }));
+    sim.wait(secs(5));
+    let phone = sim.leg_of("1000");
+    sim.digit(leg, '9');
+    assert!(sim.pulses.is_empty(), "whoever was sent away opens nothing");
+    sim.digit(phone, '9');
+    assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
+    assert!(sim.site.view().calls.iter().any(|call| call.ring == ring));
+}
+
+#[test]
+fn whoever_is_taken_off_the_list_in_the_middle_of_a_call_opens_nothing() {
+    let mut sim = ringing();
+    sim.press("bell");
+    sim.wait(secs(5));
+    let mut params = first_door();
+    let list = params.lists.get_mut(&id("reception")).expect("the list");
+    list.targets.retain(|target| !target.address.contains("1000"));
+    params
+        .doors
+        .get_mut(&id("front"))
+        .expect("the door")
+        .callers
+        .clear();
+    sim.reload(params);
+    sim.digit(sim.leg_of("1000"), '9');
+    assert!(sim.pulses.is_empty(), "{}", sim.log());
+}
+
+#[test]
+fn a_flood_of_refused_calls_fills_no_journal() {
+    let mut params = first_door();
+    params.lines.get_mut(&id("riser")).expect("the line").call_in = gateway_site::CallIn::None;
+    let mut sim = Sim::new(params);
+    let before = sim.records.len();
+    let flood = |sim: &mut Sim, from: u64| {
+        for leg in from..from + 1000 {
+            let leg = LegId((1 << 40) + leg);
+            sim.input(Input::Leg(LegEvent::Incoming {
+                account: None,
+                leg,
+                panel: id("main"),
+                peer: Peer::default(),
+            }));
+            let refused =
+                |command: &LegCommand| matches!(command, LegCommand::End { leg: of, .. } if *of == leg);
+            assert!(sim.legs.iter().any(refused), "each is answered");
+        }
+        sim.records.len()
+    };
+    let after = flood(&mut sim, 0);
+    assert!((30..=120).contains(&(after - before)), "{}", after - before);
+    sim.wait(secs(61));
+    assert!(flood(&mut sim, 1000) > after, "they are told of again");
+}
+
+#[test]
 fn a_simulated_press_never_opens_a_real_door() {
     let mut sim = ringing();
     // The virtual panel serves the toy door and, wrongly, the real one.

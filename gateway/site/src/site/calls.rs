@@ -28,6 +28,9 @@ const NO_WINDOW: Duration = Duration::from_secs(24 * 3600);
 const TONE_EVERY: Duration = Duration::from_secs(60);
 /// Talk limit of a call to the door, unless the panel's is shorter.
 const INCOMING_TALK: Duration = Duration::from_secs(600);
+/// Calls refused within a minute that stand in the journal, each with its end.
+const REFUSED_TOLD: u32 = 30;
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// One call.
 pub(super) struct Call {
@@ -160,9 +163,14 @@ impl Site {
                 "the gateway takes no call at this moment".to_owned(),
             ));
         }
-        if self.lines.get(&line).is_some_and(|unit| unit.ring.is_none()) && self.is_quiet(now, panel, button)
-        {
+        let holder = self.lines.get(&line).map(|unit| unit.ring);
+        let caller = holder.flatten().filter(|ring| self.is_incoming(*ring));
+        if (holder == Some(None) || caller.is_some()) && self.is_quiet(now, panel, button) {
             return Ok(Pressed::Ring(self.unheard(now, panel, button, simulated)));
+        }
+        // whoever stands at the door goes before whoever called it, be it somebody who never says a word
+        if let Some(caller) = caller {
+            self.cancel(now, caller, Cause::Released);
         }
         let Some(unit) = self.lines.get_mut(&line) else {
             self.ignored(now, panel, button, "no-call", None, simulated);
@@ -195,6 +203,12 @@ impl Site {
         };
         self.drain_line(now, &line);
         result
+    }
+
+    /// Is this a call that came in from outside and is not over?
+    fn is_incoming(&self, ring: RingId) -> bool {
+        let call = self.calls.get(&ring);
+        call.is_some_and(|call| call.over_since.is_none() && matches!(call.plan, Either::Incoming(_)))
     }
 
     /// Does the button call nobody at this time? A clock that is not believed silences no bell.
@@ -347,6 +361,35 @@ impl Site {
         }
     }
 
+    /// Whoever was called as one of a list and is in none of the panel's lists any more opens nothing from here on.
+    pub(super) fn unlist_targets(&mut self, now: Now) {
+        let mut unlisted = Vec::new();
+        for (ring, call) in &self.calls {
+            let (Either::Outgoing(plan), Some(panel)) = (&call.plan, &call.panel) else {
+                continue;
+            };
+            let buttons = self
+                .params
+                .panels
+                .get(panel)
+                .into_iter()
+                .flat_map(|p| p.buttons.values());
+            let lists = buttons.filter_map(|button| self.params.lists.get(&button.list));
+            let meant = lists
+                .flat_map(|list| &list.targets)
+                .filter_map(|target| self.meant(target));
+            let listed: BTreeSet<String> = meant.map(|meant| meant.address).collect();
+            let gone = plan
+                .targets()
+                .filter(|target| target.listed && !listed.contains(&target.address));
+            unlisted.extend(gone.map(|target| (*ring, target.leg)));
+        }
+        for (ring, leg) in unlisted {
+            let why = "it is in no list of the panel any more".to_owned();
+            self.call_leg(now, ring, LegEvent::AuthorityLost { leg, why });
+        }
+    }
+
     /// Whom a target means at this moment: himself, or who stands under its name.
     fn meant(&self, target: &TargetParams) -> Option<Contact> {
         let Some(name) = &target.contact else {
@@ -408,6 +451,16 @@ impl Site {
         let listed = doors
             .iter()
             .any(|door| self.access.listens(&self.context(now), door, &peer));
+        let may = !self.stopping
+            && self
+                .lines
+                .get(&line)
+                .is_some_and(|unit| unit.line.may_self_start());
+        if !may && !self.tells_refusal(now) {
+            let cause = Cause::Busy;
+            self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
+            return;
+        }
         let ring = self.new_ring(now);
         let take = match self.lines.get_mut(&line) {
             Some(unit) if !self.stopping => match unit.line.seize(now.mono, SeizeWhy::IncomingCall) {
@@ -447,6 +500,16 @@ impl Site {
         self.calls.insert(ring, call);
         self.run(now, ring);
         self.drain_line(now, &line);
+    }
+
+    /// Is a refused call told of? A flood of them fills no journal.
+    fn tells_refusal(&mut self, now: Now) -> bool {
+        let (since, count) = &mut self.refused_calls;
+        if now.mono.since(*since) >= MINUTE {
+            (*since, *count) = (now.mono, 0);
+        }
+        *count += 1;
+        *count <= REFUSED_TOLD
     }
 
     pub(super) fn call_leg(&mut self, now: Now, ring: RingId, event: LegEvent) {

@@ -123,6 +123,8 @@ pub struct Site {
     next_use: u64,
     out: VecDeque<Output>,
     params: SiteParams,
+    /// Refused calls since the beginning of a minute.
+    refused_calls: (Instant, u32),
     ports: BTreeMap<DeviceId, Port>,
     ready: bool,
     rng: Box<dyn RngCore + Send>,
@@ -177,6 +179,7 @@ impl Site {
             params: SiteParams::empty(params.id.clone()),
             ports: BTreeMap::new(),
             ready: false,
+            refused_calls: (now, 0),
             rng,
             roles: BTreeMap::new(),
             second: None,

@@ -53,9 +53,12 @@ struct Ring {
 
 /// What the model knows.
 pub(crate) struct Model {
+    /// Nothing was heard for longer than the gateway takes for a gap.
+    after_gap: bool,
     causes: Vec<Cause>,
     discard_before: Instant,
     guard: bool,
+    heard: Instant,
     ids: BTreeMap<String, Instant>,
     incoming: u64,
     inputs: BTreeMap<InputId, bool>,
@@ -81,9 +84,11 @@ pub(crate) struct Model {
 impl Model {
     pub(crate) fn new(params: SiteParams, now: Instant) -> Self {
         Self {
+            after_gap: false,
             causes: Vec::new(),
             discard_before: Instant::ZERO,
             guard: false,
+            heard: now,
             ids: BTreeMap::new(),
             incoming: 0,
             inputs: BTreeMap::new(),
@@ -155,6 +160,8 @@ impl Model {
 
     /// Hears an input before the gateway does.
     pub(crate) fn hear(&mut self, now: Instant, input: &Input) {
+        self.after_gap = now.since(self.heard) > ms(500);
+        self.heard = now;
         self.press = None;
         self.must.clear();
         self.causes.retain(|c| c.until.is_none_or(|until| until >= now));
@@ -191,6 +198,7 @@ impl Model {
 
     /// Nobody gave an input: time passed.
     pub(crate) fn hear_time(&mut self, now: Instant) {
+        self.heard = now;
         self.press = None;
         self.must.clear();
         self.causes.retain(|c| c.until.is_none_or(|until| until >= now));
@@ -591,7 +599,12 @@ impl Model {
         if leg.ended || leg.told_to_end || old || echo {
             return;
         }
-        if *leg.via.get_or_insert(via) != via || !leg.authority {
+        // a digit that comes right after a gap that only the gateway noticed binds it to no transport
+        let bound = leg.via.is_none_or(|before| before == via);
+        if !self.after_gap {
+            leg.via.get_or_insert(via);
+        }
+        if !bound || !leg.authority {
             return;
         }
         if digit != '9' || now.since(at) > ms(500) || !self.lets_in() {

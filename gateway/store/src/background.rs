@@ -18,8 +18,8 @@ use crate::segment::Scanner;
 const INDEX_IDLE: Duration = Duration::from_secs(5);
 /// How long records are gathered for the index: larger steps touch fewer of its pages.
 const INDEX_GATHER: Duration = Duration::from_millis(250);
-/// Pause between two sealed segments that are verified.
-const VERIFY_PAUSE: Duration = Duration::from_millis(20);
+/// Pause between two sealed segments that are verified: they can wait; the doors cannot.
+pub(crate) const VERIFY_PAUSE: Duration = Duration::from_millis(20);
 /// Why the index is built again after a repair, which is reported by itself.
 pub(crate) const REPLACED: &str = "segments were replaced";
 
@@ -74,8 +74,8 @@ impl Keeper {
     }
 }
 
-/// Looks through sealed segments and repairs what is damaged.
-pub(crate) fn verify_sealed(depot: &Depot, stop: &AtomicBool) -> Vec<Damage> {
+/// Looks through sealed segments and repairs what is damaged; `pause` between two of them.
+pub(crate) fn verify_sealed(depot: &Depot, stop: &AtomicBool, pause: Duration) -> Vec<Damage> {
     let mut damage = Vec::new();
     let (anchors, _) = depot.anchors();
     let firsts = depot.firsts();
@@ -119,8 +119,7 @@ pub(crate) fn verify_sealed(depot: &Depot, stop: &AtomicBool) -> Vec<Damage> {
             .last()
             .map(|r| (r.last, r.last_hash))
             .or_else(|| found.sound());
-        // Sealed segments can wait; the doors cannot.
-        std::thread::sleep(VERIFY_PAUSE);
+        std::thread::sleep(pause);
     }
     damage
 }

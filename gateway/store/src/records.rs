@@ -10,12 +10,14 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use gateway_core::{Seq, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::background::verify_sealed;
 use crate::depot::Depot;
 use crate::entries::{CURSOR, Change, Edit, Entries, Entry, Kept, Replay};
 use crate::log::{Log, Recovery};
@@ -604,6 +606,7 @@ pub(crate) fn open(depot: &Arc<Depot>, segment: u64) -> io::Result<Opened> {
         None => salvaged.unwrap_or_default(),
     };
     let floor = upto;
+    bad.extend(verify_sealed(depot, &AtomicBool::new(false), Duration::ZERO));
     let (log, mut recovery) = Log::open(depot.clone(), segment, floor)?;
     recovery.damage.splice(0..0, bad);
     let mut replay = Replay::new(entries);

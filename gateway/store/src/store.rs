@@ -12,7 +12,7 @@ use std::time::Duration;
 use gateway_core::{DoorEvent, Envelope, Event, Factor, GatewayEvent, Record, Seq, Value};
 use tokio::sync::{broadcast, watch};
 
-use crate::background::{Keeper, REPLACED, verify_sealed};
+use crate::background::{Keeper, REPLACED, VERIFY_PAUSE, verify_sealed};
 use crate::depot::Depot;
 use crate::index::{Index, Trouble, ring_prefix, source_prefix};
 use crate::io::{LockError, LockGuard, StoreIo};
@@ -170,7 +170,8 @@ struct Inner {
 pub struct Store(Arc<Inner>);
 
 impl Store {
-    /// Opens the journal in a state folder, and locks the folder. Checks the growing segments; sealed ones
+    /// Opens the journal in a state folder, and locks the folder. Checks the growing segments and all of the records:
+    /// a withdrawal that is lost must be known of before the first decision. Sealed segments of events
     /// are verified in the background (see [`damage`](Self::damage)).
     ///
     /// # Errors
@@ -205,7 +206,7 @@ impl Store {
             by_kind: options.kind_limits.clone(),
             other: options.kind_limit,
         };
-        let (records, kept_durable) = Records::new(&kept.log, changes.clone(), kept.entries, limits);
+        let (records, kept_durable) = Records::new(&kept.log, changes, kept.entries, limits);
         let (queue, durable) = Queue::new(&log);
         let (bell, rung) = sync_channel(1);
         let (closing, closed) = sync_channel(0);
@@ -236,7 +237,6 @@ impl Store {
                 kept.since,
                 bell,
                 (rung, closed),
-                changes,
             )
             .map_err(OpenError::Thread)?;
         Ok((Self(Arc::new(inner)), report))
@@ -559,7 +559,6 @@ impl Inner {
         since: u64,
         bell: SyncSender<()>,
         (rung, closed): (Receiver<()>, Receiver<()>),
-        changes: Arc<Depot>,
     ) -> std::io::Result<()> {
         let mut threads = held(&self.threads);
         let publisher = Publisher {
@@ -603,15 +602,13 @@ impl Inner {
             let (stop, damage) = (self.stop.clone(), self.damage.clone());
             let (reader, index) = (self.reader.clone(), self.index.clone());
             let verify = move || {
-                for depot in [&reader.depot, &changes] {
-                    let found = verify_sealed(depot, &stop);
-                    if !found.is_empty() {
-                        reader.forget();
-                        if let Some(index) = &index {
-                            index.spoil(REPLACED);
-                        }
-                        damage.send_modify(|all| all.extend(found));
+                let found = verify_sealed(&reader.depot, &stop, VERIFY_PAUSE);
+                if !found.is_empty() {
+                    reader.forget();
+                    if let Some(index) = &index {
+                        index.spoil(REPLACED);
                     }
+                    damage.send_modify(|all| all.extend(found));
                 }
             };
             threads.push(

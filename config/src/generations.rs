@@ -257,7 +257,7 @@ impl Boot {
 /// # Errors
 /// The faults of the given file, if nothing confirmed can take its place.
 pub fn boot(site_file: &Path) -> Result<Boot, LoadError> {
-    let why = match load(site_file, SecretFiles::Needed) {
+    let why = match load(site_file, SecretFiles::AtStart) {
         Ok(loaded) => return Ok(Boot::Given(loaded)),
         Err(LoadError::Read { path, source }) if source.kind() == io::ErrorKind::NotFound => {
             return Err(LoadError::Read { path, source });
@@ -283,6 +283,6 @@ fn last_good(site_file: &Path) -> Option<(u64, Loaded)> {
     }
     let name = store.copy(last.number).display().to_string();
     let folder = site_file.parent().unwrap_or(Path::new("."));
-    let loaded = parse(&name, folder, &last.text, SecretFiles::Needed).ok()?;
+    let loaded = parse(&name, folder, &last.text, SecretFiles::AtStart).ok()?;
     Some((last.number, loaded))
 }

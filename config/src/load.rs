@@ -7,6 +7,7 @@ use toml::de::DeTable;
 
 use crate::check;
 use crate::fault::{FaultKind, Faults, Finding, Warnings, place};
+use crate::late::Late;
 use crate::model::Config;
 use crate::read::{MAX_FAULTS, Reader, nearest, quoted, record_of};
 use crate::secret_file::read_secret;
@@ -14,6 +15,8 @@ use crate::secret_file::read_secret;
 /// A site file without faults.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Loaded {
+    /// Secret files that could not be read, with [`SecretFiles::AtStart`].
+    pub absent: Vec<Late>,
     /// What it says.
     pub config: Config,
     /// The text it was read from.
@@ -37,6 +40,9 @@ impl fmt::Debug for Loaded {
 pub enum SecretFiles {
     /// Read them; one that is missing is a fault. For `run`, and whoever says what `run` would say.
     Needed,
+    /// Read them; one that cannot be read costs the part that needs it and nothing else. For a start: doors do not
+    /// wait for a password of something outside.
+    AtStart,
     /// Read those that are there; one that is missing is a warning. For a check on another machine.
     WhereFound,
     /// Do not touch the disk.
@@ -126,11 +132,13 @@ pub fn parse(name: &str, folder: &Path, text: &str, secrets: SecretFiles) -> Res
     let mut reader = Reader::default();
     let mut config = record_of::<Config>("", document.get_ref(), &mut reader);
     let mut warnings = Vec::new();
+    let mut absent = Vec::new();
     if errors.is_empty() {
         dangling(&mut reader);
         if let Some(config) = &mut config {
             check::check(config, text, &mut reader, &mut warnings);
-            passwords(config, folder, secrets, &mut reader, &mut warnings);
+            absent = passwords(config, folder, secrets, &mut reader, &mut warnings);
+            absent.iter().for_each(|late| leave_out(config, &late.path));
             check::keys(config, &mut reader);
         }
     } else {
@@ -155,6 +163,7 @@ pub fn parse(name: &str, folder: &Path, text: &str, secrets: SecretFiles) -> Res
     let file = name.to_owned();
     match config {
         Some(config) if reader.findings.is_empty() => Ok(Loaded {
+            absent,
             config,
             text: text.to_owned(),
             warnings: Warnings {
@@ -208,16 +217,38 @@ fn dangling(reader: &mut Reader) {
     }
 }
 
-/// Reads the passwords that stand in files of their own.
+/// Leaves out the part that cannot do without the secret at this key. An account stays, and fails at its PBX; so does a
+/// reader, to which no key fits.
+fn leave_out(config: &mut Config, key: &str) {
+    let mut words = key.split('.');
+    match words.next() {
+        Some("directory") => config.directory = None,
+        Some("dot1x") => config.dot1x = None,
+        Some("logins") => {
+            if let Some(logins) = &mut config.logins {
+                logins.radius = None;
+            }
+        }
+        Some("mqtt") => config.mqtt = None,
+        Some("notify") => {
+            let id = words.next().unwrap_or_default();
+            config.notify.retain(|channel, _| channel.as_str() != id);
+        }
+        Some(_) | None => {}
+    }
+}
+
+/// Reads the passwords that stand in files of their own, and says which could not be read at a start.
 fn passwords(
     config: &mut Config,
     folder: &Path,
     secrets: SecretFiles,
     reader: &mut Reader,
     warnings: &mut Vec<Finding>,
-) {
+) -> Vec<Late> {
+    let mut absent = Vec::new();
     if secrets == SecretFiles::Untouched {
-        return;
+        return absent;
     }
     let accounts = config.accounts.iter_mut().map(|(id, account)| {
         let at = format!("accounts.{id}.password-file");
@@ -279,6 +310,11 @@ fn passwords(
         let Some(file) = file else { continue };
         match read_secret(&folder.join(file)) {
             Ok(secret) => *password = Some(secret),
+            Err(error) if secrets == SecretFiles::AtStart => absent.push(Late {
+                hint: error.remedy(),
+                path: at,
+                text: error.text(file),
+            }),
             Err(error) => {
                 let finding = Finding {
                     hint: error.remedy(),
@@ -295,6 +331,7 @@ fn passwords(
             }
         }
     }
+    absent
 }
 
 /// The state folder a site file names, even if the file has faults; the default if it cannot be told. For

@@ -237,6 +237,30 @@ fn a_secret_file_is_read_and_one_that_others_can_read_is_refused() {
 }
 
 #[test]
+fn a_secret_that_is_gone_at_a_start_costs_its_own_part_and_no_door() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let site = site_in(folder.path(), "pbx.secret");
+    let mut text = fs::read_to_string(&site).expect("readable");
+    let broker = "[mqtt]\nbroker = \"mqtt://127.0.0.1\"\n";
+    assert!(text.contains(broker));
+    let with = "user = \"door\"\npassword-file = \"mqtt.secret\"\n";
+    text = text.replace(broker, &format!("{broker}{with}"));
+    fs::write(&site, &text).expect("writable");
+    let Ok(Boot::Given(loaded)) = boot(&site) else {
+        panic!("doors come first");
+    };
+    let paths: Vec<&str> = loaded.absent.iter().map(|late| late.path.as_str()).collect();
+    assert_eq!(paths, ["accounts.pbx.password-file", "mqtt.password-file"]);
+    assert!(loaded.config.mqtt.is_none() && loaded.config.accounts.len() == 1);
+    // whoever changes the file is told at once
+    faults_of(load(&site, SecretFiles::Needed).expect_err("missing"));
+    fs::write(folder.path().join("mqtt.secret"), "x\n").expect("writable");
+    fs::set_permissions(folder.path().join("mqtt.secret"), Permissions::from_mode(0o600)).expect("chmod");
+    let loaded = boot(&site).expect("starts").loaded().clone();
+    assert!(loaded.config.mqtt.is_some() && loaded.absent.len() == 1);
+}
+
+#[test]
 fn a_file_that_is_not_utf8_says_where() {
     let folder = tempfile::tempdir().expect("a folder");
     let site = folder.path().join("site.toml");

@@ -478,6 +478,8 @@ pub(crate) struct Addition {
 pub(crate) enum PeopleAct {
     /// Add a person or credentials, or change them.
     Add(Box<Addition>),
+    /// Say that everybody was looked through after damage of the records: they open again from the next start on.
+    Confirm,
     /// Print everybody as lines that an import reads again. They hold cards and numbers, and digests of codes and PINs.
     Export {
         /// Form.

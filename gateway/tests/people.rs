@@ -34,10 +34,12 @@ run-dir = "{dir}/run"
 bind = "127.{high}.{low}.77"
 [outputs.strike.virtual]
 [readers.front-reader.virtual]
+[inputs.front-rex.virtual]
 [doors.front]
 name = "Front"
 output = "strike"
 readers = ["front-reader"]
+rex = [{{ input = "front-rex", kind = "unlock" }}]
 [groups.residents]
 doors = ["front"]
 [schedules.mornings]
@@ -294,4 +296,111 @@ fn people_come_go_and_are_explained_while_the_gateway_runs_and_after_it_was_kill
     house.done(&card);
     house.records("door.denied", "unknown card", 2);
     house.done(&["journal", "verify"]);
+}
+
+/// The file of the growing segment of the records.
+fn records_of(house: &House) -> PathBuf {
+    let folder = house.path("state/journal/records");
+    let files = std::fs::read_dir(folder).expect("readable").flatten();
+    let newest = files
+        .map(|file| file.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "seg"));
+    newest.max().expect("a segment")
+}
+
+#[test]
+fn a_withdrawal_that_is_lost_to_damage_brings_no_card_back_until_somebody_has_looked() {
+    let mut house = House::start();
+    let card = ["sim", "card", "front-reader", "26:123,04567"];
+    let told = house.done(&["people", "add", "bob", "--card", "123,04567", "--doors", "front"]);
+    assert!(told.contains("credentials: 1 new"), "{told}");
+    house.done(&card);
+    house.records("door.granted", "person:bob", 1);
+    let list: serde_json::Value =
+        serde_json::from_str(&house.done(&["people", "list", "--json"])).expect("JSON");
+    let text = list.to_string();
+    let id = text
+        .split("\"credential\":\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next());
+    let id = id.unwrap_or_else(|| panic!("a credential in {text}")).to_owned();
+    house.done(&["people", "remove", "--credential", &id]);
+    house.done(&card);
+    house.records("door.denied", "unknown card", 1);
+
+    // a bit of the withdrawal flips while the machine is off
+    house.gateway.kill().expect("it runs");
+    house.gateway.wait().expect("it ends");
+    let file = records_of(&house);
+    let mut bytes = std::fs::read(&file).expect("readable");
+    let gone = b"\"gone\":true";
+    let at = bytes
+        .windows(gone.len())
+        .rposition(|part| part == gone)
+        .expect("the withdrawal");
+    bytes[at + gone.len() - 1] ^= 1;
+    std::fs::write(&file, bytes).expect("written");
+
+    house.gateway = spawn(house.dir.path());
+    house.ready();
+    house.wait("it says so", |house| {
+        house.log().contains("a withdrawal may be among what is lost")
+    });
+    house.records("gateway.journal-damage", "", 1);
+    house.done(&card);
+    house.records("door.denied", "unknown card", 2);
+    // nor by another start
+    house.kill_and_start();
+    house.done(&card);
+    house.records("door.denied", "unknown card", 3);
+
+    // somebody looks, withdraws it once more, and says so
+    house.done(&["people", "remove", "--credential", &id]);
+    let told = house.done(&["people", "confirm"]);
+    assert!(told.contains("start the gateway anew"), "{told}");
+    let told = house.done(&["people", "confirm"]);
+    assert!(told.contains("nothing is in doubt"), "{told}");
+    house.done(&["people", "add", "carol", "--card", "1,1", "--doors", "front"]);
+    house.kill_and_start();
+    house.done(&card);
+    house.records("door.denied", "unknown card", 4);
+    house.done(&["sim", "card", "front-reader", "26:1,1"]);
+    house.records("door.granted", "person:carol", 1);
+}
+
+#[test]
+fn without_its_state_folder_a_gateway_opens_exits_and_nothing_else() {
+    let mut house = House::start();
+    house.done(&["people", "add", "bob", "--card", "123,04567", "--doors", "front"]);
+    house.gateway.kill().expect("it runs");
+    house.gateway.wait().expect("it ends");
+    // a file where a folder has to be: nobody can write there, not even root
+    let records = house.path("state/journal/records");
+    std::fs::rename(&records, house.path("records")).expect("moved");
+    std::fs::write(&records, "").expect("written");
+    house.gateway = spawn(house.dir.path());
+    house.wait("it says so", |house| {
+        house
+            .log()
+            .contains("Only exits open, and nothing is written down")
+    });
+    house.wait("it answers", |house| {
+        house.run(&["people", "list"]).status.success()
+    });
+    let edges = || std::fs::read_to_string(house.path("run/virtual-relays.jsonl")).unwrap_or_default();
+    house.done(&["sim", "card", "front-reader", "26:123,04567"]);
+    house.done(&["sim", "rex", "front-rex"]);
+    house.wait("the exit opens", |_| edges().contains("true"));
+    assert_eq!(
+        edges().matches("true").count(),
+        1,
+        "the card opened nothing\n{}",
+        house.log()
+    );
+    // mended, it is as before
+    std::fs::remove_file(&records).expect("removed");
+    std::fs::rename(house.path("records"), &records).expect("moved");
+    house.kill_and_start();
+    house.done(&["sim", "card", "front-reader", "26:123,04567"]);
+    house.records("door.granted", "person:bob", 1);
 }

@@ -37,6 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         origins: Vec::new(),
         radius: None,
         tls: Tls::Off,
+        doubt: false,
         users_mark: std::env::temp_dir().join("doorline-page-example-users"),
         version: "0.1.0".into(),
     };

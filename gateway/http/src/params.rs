@@ -95,6 +95,8 @@ pub struct RadiusLogins {
 /// Parameters of the interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpParams {
+    /// Users and tokens of the records only read: one that was removed may be among them.
+    pub doubt: bool,
     /// Language of the page where the browser asks for none that we have.
     pub language: Language,
     /// Address and port; port 0 takes any free one.

@@ -16,6 +16,16 @@ pub(super) fn people(args: &People) -> anyhow::Result<u8> {
     let run_dir = site::running(&args.site.config)?.site.run_dir.clone();
     match &args.act {
         PeopleAct::Add(addition) => import(&run_dir, &lines(addition).to_string(), false, false),
+        PeopleAct::Confirm => {
+            let ended = control::ask(&run_dir, &json!({ "act": "people-confirm" }))?;
+            let text = if ended == json!(true) {
+                "noted; start the gateway anew (systemctl restart doorline), and they open again"
+            } else {
+                "nothing is in doubt"
+            };
+            writeln!(out(), "{text}")?;
+            Ok(exit::OK)
+        }
         PeopleAct::Export { format } => {
             let form = match format {
                 PeopleForm::Csv => "csv",

@@ -86,7 +86,7 @@ fn files(loaded: &Loaded, secrets: SecretFiles) -> (Vec<Late>, Vec<Late>) {
 fn port_files(loaded: &Loaded, secrets: SecretFiles) -> (Vec<Late>, Vec<Late>) {
     let missing = match secrets {
         SecretFiles::Untouched => return (vec![], vec![]),
-        SecretFiles::Needed => vec![],
+        SecretFiles::AtStart | SecretFiles::Needed => vec![],
         SecretFiles::WhereFound => params::dot1x_missing(&loaded.config),
     };
     if !missing.is_empty() {

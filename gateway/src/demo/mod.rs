@@ -92,7 +92,7 @@ async fn serve(gateway: Gateway, tell: &Teller, dir: &Path) -> anyhow::Result<()
     }
     tell.say(
         "try",
-        &format!("doorline sim --config {} press main bell", file.display()),
+        &format!("{} sim --config {} press main bell", program(), file.display()),
     );
     tell.say("try", "Ctrl-C ends it");
     let served = gateway.serve_control();
@@ -103,6 +103,20 @@ async fn serve(gateway: Gateway, tell: &Teller, dir: &Path) -> anyhow::Result<()
     }
     gateway.stop().await;
     Ok(())
+}
+
+/// How this program is called from here: from a clone it is not in the PATH.
+fn program() -> String {
+    let Ok(exe) = std::env::current_exe() else {
+        return "doorline".to_owned();
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&path).any(|dir| exe.parent() == Some(&dir)) {
+        return "doorline".to_owned();
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    let near = exe.strip_prefix(&here).map(Path::to_owned);
+    near.unwrap_or(exe).display().to_string()
 }
 
 /// Where the demo keeps its state.

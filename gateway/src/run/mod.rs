@@ -8,8 +8,10 @@ mod contacts;
 mod crowd;
 pub(crate) mod daemon;
 mod disk;
+mod doubt;
 mod faults;
 mod guard_link;
+mod home;
 mod instance;
 mod keeper;
 mod lane;
@@ -29,8 +31,8 @@ mod room;
 pub(crate) mod sim;
 mod wall;
 
-use std::path::{Path, PathBuf};
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,12 +40,12 @@ use adapter_api::Alarm;
 use adapter_virtual::Levels;
 use anyhow::Context;
 use gateway_bus::Bus;
-use gateway_config::{Config, Generations, GuardMode, LoadError, Loaded};
+use gateway_config::{Config, Generations, GuardMode, Late, LoadError, Loaded};
 use gateway_core::{Clock, DoorId, Fault, LineId, LockState, RingId, SiteView};
 use gateway_guard::{ClientParams, GuardClient, GuardProcess, Silence, SpawnParams, spawn_guard};
 use gateway_sip_io::{SipEngine, SipHandle};
 use gateway_site::{PinKey, Site};
-use gateway_store::{Filter, Options, Query, RealIo, Store};
+use gateway_store::{Filter, Options, Query, Store};
 use rand::SeedableRng;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -54,6 +56,7 @@ use crate::control;
 use crate::run::adapters::Adapters;
 use crate::run::brain::{Brain, Order};
 use crate::run::faults::Faults;
+use crate::run::home::Home;
 use crate::run::instance::Instance;
 use crate::run::lane::Lane;
 use crate::run::legs::Legs;
@@ -64,15 +67,13 @@ use crate::run::plan::outputs_restart;
 use crate::run::port::SwitchPort;
 use crate::run::wall::{Service, WallWatch};
 
+pub(crate) use home::{IN_FORCE, InUse};
 pub(crate) use lane::DOORS as DOORS_PRIORITY;
 pub(crate) use params::{VIRTUAL_DEBOUNCE, guard as guard_params, network_name, page_urls, port_settings};
 
 /// The program that runs, also after an upgrade has put another one in its place: gateway, guard and sentinel are
 /// of one version and speak the same protocol.
 pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
-
-/// The text in force, in the state folder.
-pub(crate) const IN_FORCE: &str = "in-force.toml";
 
 /// The edge file of the virtual relays.
 pub(crate) fn relay_file(run_dir: &Path) -> PathBuf {
@@ -137,28 +138,33 @@ impl Gateway {
         loaded: Loaded,
         refused: Option<LoadError>,
     ) -> anyhow::Result<Self> {
-        let config = loaded.config;
+        let mut config = loaded.config;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        private_dir(&config.site.state_dir)?;
-        private_dir(&config.site.run_dir)?;
-        let (store, report) = Store::open(&config.site.state_dir, store_options(), RealIo)?;
+        let Home {
+            doubt,
+            generations,
+            instance,
+            mended,
+            only_exits,
+            run_lock,
+            store,
+        } = Home::take(&mut config)?;
         let newest = restore::newest(&store);
-        if report.records_damaged {
-            // before anything can fail: at the next start nothing is damaged any more, and there may be no users
-            tracing::error!("users, tokens or lock-outs of the page may be lost with the damaged records");
-            gateway_http::note_users(&params::users_mark(&config));
-        }
-        let run_lock = lock_run_dir(&config.site.run_dir)?;
-        let instance = Instance::of(&config.site.state_dir)?;
-        let generations = Generations::open(&config.site.state_dir)?;
         let faults = Faults::default();
-        let mended = generations.mend()?;
         if let Some(text) = &mended {
             tracing::error!("{text}");
         }
         faults.set("generations", mended);
+        faults.set("records-in-doubt", doubt.then(|| doubt::DOUBT.to_owned()));
+        if let Some(text) = &only_exits {
+            tracing::error!("{text}");
+        }
+        faults.set("state-dir", only_exits.clone());
+        secrets_told(&loaded.absent, &faults);
         let generation = generations.number_for(file, &loaded.text)?;
-        let in_force = keep(&config.site.state_dir, &loaded.text)?;
+        let written = home::write_new(&config, &loaded.text)?;
+        let in_force = written.take()?;
+        faults.set("in-force", written.trouble);
 
         let silence = Silence::default();
         let (doors, sip_lane) = (Lane::doors()?, Lane::sip()?);
@@ -200,14 +206,7 @@ impl Gateway {
             wall,
         );
         restore::site(&mut site, &store, config_ttl(&config), now, wall);
-        for damage in &report.damage {
-            tracing::error!(%damage, "the journal was damaged");
-        }
-        let damage: Vec<String> = report.damage.iter().map(ToString::to_string).collect();
-        if !damage.is_empty() {
-            faults.set("journal-damage", Some(damage.join("; ")));
-        }
-        restore::damage(&store, &report, wall);
+        doubt::tell(&store, &faults);
         if let Some(why) = &refused {
             tracing::error!(file = %file.display(), generation,
                 "the site file has faults and was NOT taken; the generation confirmed last runs instead");
@@ -252,9 +251,15 @@ impl Gateway {
         let brain = tokio::spawn(brain.run());
         drop(on_doors);
         // exits are served already; who comes in waits until everybody is known
-        let directory = Box::new(everybody.await);
-        let told = orders.send(Order::Ready(directory)).await;
-        told.ok().context("the core has ended")?;
+        if only_exits.is_none() {
+            let directory = Box::new(if doubt {
+                gateway_site::Directory::new(key.clone())
+            } else {
+                everybody.await
+            });
+            let told = orders.send(Order::Ready(directory)).await;
+            told.ok().context("the core has ended")?;
+        }
         let disk = tokio::spawn(disk::watch(
             config.site.state_dir.clone(),
             Arc::clone(&clock),
@@ -279,16 +284,7 @@ impl Gateway {
         port.apply(&config, &loaded.text).await?;
         let outside = Outside::start(&config, ground).await?;
         if refused.is_none() {
-            // doors do not wait for room on the disk
-            if let Err(error) = generations.confirm(file, &loaded.text) {
-                tracing::error!(%error, "this configuration could not be written down as a good one");
-                faults.set(
-                    "generations",
-                    Some(format!(
-                        "the configuration in force could not be written down as a good one: {error}"
-                    )),
-                );
-            }
+            confirm(&generations, file, &loaded.text, &faults);
         }
         Ok(Self {
             adapters,
@@ -329,8 +325,13 @@ impl Gateway {
     /// What could not be applied; what was applied before it stays, and is said.
     pub(crate) async fn apply(&mut self, loaded: Loaded) -> anyhow::Result<String> {
         let Loaded {
-            config: new, text, ..
+            absent,
+            config: mut new,
+            text,
+            ..
         } = loaded;
+        // a folder that takes the place of the one in the file does so until the next start
+        new.site.state_dir.clone_from(&self.config.site.state_dir);
         let plan = gateway_config::plan(&self.config, &new);
         if plan.needs_process() {
             anyhow::bail!("{plan}; start the gateway anew for this");
@@ -342,8 +343,7 @@ impl Gateway {
         );
         let number = self.generations.number_for(&self.file, &text)?;
         let generation = next_generation(number, self.generation, text == self.text);
-        // a full disk is found here, before anything has changed
-        let written = write_new(&new.site.state_dir, &text)?;
+        let written = home::write_new(&new, &text)?;
         if restart && let Some(guard) = self.guard.take() {
             let (known, answer) = oneshot::channel();
             // without a core there is nobody to take it for a fault
@@ -351,11 +351,12 @@ impl Gateway {
             let _ = answer.await;
             guard.stop().await;
         }
-        let kept = std::fs::rename(&written, &self.in_force);
+        let kept = written.take();
         if restart && kept.is_err() {
             self.guard = Some(start_guard(&self.doors, &self.in_force, &self.silence));
         }
-        kept.with_context(|| format!("{} cannot be replaced", self.in_force.display()))?;
+        self.in_force = kept?;
+        self.faults.set("in-force", written.trouble);
         let (done, answer) = oneshot::channel();
         let site = Box::new(params::site(&new, &self.instance.text()));
         let told = self
@@ -381,7 +382,8 @@ impl Gateway {
         self.adapters.apply(&new, &self.faults).await?;
         self.port.apply(&new, &self.text).await?;
         self.outside.apply(&new).await?;
-        self.generations.confirm(&self.file, &self.text)?;
+        secrets_told(&absent, &self.faults);
+        confirm(&self.generations, &self.file, &self.text, &self.faults);
         self.faults.set("config", None);
         Ok(changed)
     }
@@ -432,6 +434,7 @@ impl Gateway {
             bus: self.bus.clone(),
             in_force: self.in_force.clone(),
             key: self.key.clone(),
+            state_dir: self.config.site.state_dir.clone(),
             store: self.store.clone(),
         };
         let (installs, port) = (self.adapters.installs(), self.port.clone());
@@ -601,60 +604,6 @@ fn config_ttl(config: &Config) -> Duration {
         .map_or(Duration::from_secs(60), |m| m.command_ttl)
 }
 
-/// A folder that only we can enter.
-fn private_dir(dir: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .with_context(|| {
-            format!(
-                "{} cannot be made; set state-dir and run-dir to folders of this user",
-                dir.display()
-            )
-        })?;
-    let found = std::fs::metadata(dir)?;
-    let us = rustix::process::geteuid().as_raw();
-    // who may write there could put sockets and files of their own in place of ours
-    anyhow::ensure!(
-        found.uid() == us && found.mode() & 0o022 == 0,
-        "{} belongs to user {} with mode {:o}, so others may write there: it must be ours (user {us}), for instance \
-         with mode 700",
-        dir.display(),
-        found.uid(),
-        found.mode() & 0o7777
-    );
-    Ok(())
-}
-
-/// Two gateways with state folders of their own must not share the sockets of one run folder.
-fn lock_run_dir(run_dir: &Path) -> anyhow::Result<std::fs::File> {
-    let path = run_dir.join("gateway.lock");
-    let file = std::fs::File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => anyhow::bail!(InUse(run_dir.to_owned())),
-        Err(error) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
-    }
-}
-
-/// Another gateway has the run folder.
-#[derive(Debug)]
-pub(crate) struct InUse(PathBuf);
-
-impl std::fmt::Display for InUse {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "another gateway runs in {}; stop it, or set run-dir",
-            self.0.display()
-        )
-    }
-}
-
-impl std::error::Error for InUse {}
-
 /// The generation of a file that is taken while the gateway runs. It never goes back, also not to the number of
 /// a file that ran before: the guard refuses Grants of older generations, and with them every exit.
 const fn next_generation(number: u64, running: u64, same_text: bool) -> u64 {
@@ -667,29 +616,26 @@ const fn next_generation(number: u64, running: u64, same_text: bool) -> u64 {
     }
 }
 
-/// Keeps the text in force for the relay guard, which must start even when the site file is being edited.
-fn keep(state_dir: &Path, text: &str) -> anyhow::Result<PathBuf> {
-    let path = state_dir.join(IN_FORCE);
-    std::fs::rename(write_new(state_dir, text)?, &path)?;
-    Ok(path)
+/// Secrets that could not be read cost the part that needs them.
+fn secrets_told(absent: &[Late], faults: &Faults) {
+    faults.clear("secret:");
+    for late in absent {
+        let text = format!(
+            "{}; {}; then send SIGHUP (systemctl reload doorline)",
+            late.text, late.hint
+        );
+        tracing::error!(key = %late.path, "{text}");
+        faults.set(&format!("secret:{}", late.path), Some(text));
+    }
 }
 
-/// Writes the text beside the one in force.
-fn write_new(state_dir: &Path, text: &str) -> anyhow::Result<PathBuf> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let new = state_dir.join("in-force.new");
-    let write = || {
-        let mut file = std::fs::File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)?;
-        std::io::Write::write_all(&mut file, text.as_bytes())?;
-        file.sync_all()
-    };
-    write().with_context(|| format!("{} cannot be written", new.display()))?;
-    Ok(new)
+/// Writes the configuration down as a good one; doors do not wait for room on the disk.
+fn confirm(generations: &Generations, file: &Path, text: &str, faults: &Faults) {
+    let trouble = generations.confirm(file, text).err().map(|error| {
+        tracing::error!(%error, "this configuration could not be written down as a good one");
+        format!("the configuration in force could not be written down as a good one: {error}")
+    });
+    faults.set("generations", trouble);
 }
 
 /// It is started from the thread of the doors, whose priority it inherits.

@@ -90,11 +90,17 @@ pub(super) fn osdp_buses(
         };
         let security = match &osdp.key_file {
             None => Security::Clear,
+            // a reader with a key never becomes one without, and is never given one that nobody knows
+            Some(file) if file.key.is_none() => Security::Keyed {
+                key: unknown()?,
+                old: None,
+            },
             Some(file) => {
                 keyed.insert(id.clone());
+                let old = osdp.old_key_file.as_ref().filter(|file| file.key.is_some());
                 Security::Keyed {
                     key: key(id, file)?,
-                    old: osdp.old_key_file.as_ref().map(|file| key(id, file)).transpose()?,
+                    old: old.map(|file| key(id, file)).transpose()?,
                 }
             }
         };
@@ -147,10 +153,16 @@ pub(super) fn osdp_buses(
     Ok(named)
 }
 
-/// A reader with a key never becomes one without, whatever became of its file.
 fn key(id: &ReaderId, file: &KeyFile) -> anyhow::Result<Key> {
     let text = file.key.as_ref().map_or("", |key| key.reveal());
     Key::parse(text).map_err(|error| anyhow::anyhow!("reader {id}: {}: {error}", file.path.display()))
+}
+
+/// A key that fits no reader, for one whose file could not be read.
+fn unknown() -> anyhow::Result<Key> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    Ok(Key::new(bytes))
 }
 
 /// Name of the adapter of a line: the end of the port's name, which tells ports apart.

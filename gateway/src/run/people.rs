@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::clock::SystemClock;
+use crate::run::doubt;
 use crate::run::faults::Faults;
 use crate::run::params;
 
@@ -136,6 +137,7 @@ pub(crate) struct Desk {
     /// The text in force.
     pub(crate) in_force: PathBuf,
     pub(crate) key: PinKey,
+    pub(crate) state_dir: PathBuf,
     pub(crate) store: Store,
 }
 
@@ -192,6 +194,17 @@ impl Desk {
                     }
                     Err(error) => Err(said(&error)),
                 }
+            }
+            "people-confirm" => {
+                let state_dir = self.state_dir.clone();
+                let ended = doubt::ends(&state_dir)
+                    .map_err(|error| format!("{}: {error}", doubt::mark(&state_dir).display()))?;
+                if ended {
+                    self.note(
+                        "the records were looked through after damage, and are believed again".to_owned(),
+                    );
+                }
+                Ok(Value::Bool(ended))
             }
             "people-list" => serde_json::to_value(people.list().await).map_err(|e| e.to_string()),
             "people-remove" => {

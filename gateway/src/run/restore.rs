@@ -9,7 +9,7 @@ use gateway_core::{
     Timestamp, Value,
 };
 use gateway_site::{LockOut, Place, SeenId, Site};
-use gateway_store::{Filter, OpenReport, PutError, Query, Store, Ticket};
+use gateway_store::{Filter, PutError, Query, Store, Ticket};
 
 /// Command ids of the last moments: a repetition must not be acted on again.
 pub(crate) fn site(site: &mut Site, store: &Store, ttl: Duration, now: Instant, wall: Timestamp) {
@@ -214,26 +214,6 @@ fn locks(store: &Store, wall: Timestamp) -> Vec<LockOut> {
         })
     });
     read.collect()
-}
-
-/// Journals the damage that was found at start.
-pub(crate) fn damage(store: &Store, report: &OpenReport, wall: Timestamp) {
-    for damage in &report.damage {
-        let event = Event::Gateway(GatewayEvent::JournalDamage {
-            text: damage.to_string(),
-        });
-        if store
-            .append(Envelope {
-                at: wall,
-                event,
-                ring: None,
-                simulated: false,
-            })
-            .is_err()
-        {
-            tracing::error!("the damage of the journal could not be journalled");
-        }
-    }
 }
 
 /// Journals that the given site file was not taken at start.

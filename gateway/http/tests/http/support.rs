@@ -111,6 +111,7 @@ pub(crate) fn params(listen: SocketAddr, tls: Tls, users_mark: PathBuf) -> HttpP
         origins: Vec::new(),
         radius: None,
         tls,
+        doubt: false,
         users_mark,
         version: "1.2.3".into(),
     }

@@ -6,6 +6,7 @@ use gateway_config::{BrokerUrl, Config};
 use gateway_http::{HttpParams, Language, RadiusLogins, Tls, UserScope};
 use gateway_mqtt::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttTls};
 
+use crate::run::doubt;
 use crate::run::instance::Instance;
 use crate::run::params::network_name;
 
@@ -29,6 +30,7 @@ pub(crate) fn http(config: &Config) -> Option<HttpParams> {
         },
     };
     Some(HttpParams {
+        doubt: doubt::mark(&config.site.state_dir).exists(),
         language: Language::from_code(config.site.language.word()).unwrap_or_default(),
         listen: http.listen,
         origins: vec![],

@@ -42,7 +42,9 @@ impl Keeper {
                 // The first is news; the next ones (a full disk) are the same trouble, tried again in a while.
                 if failures == 1 {
                     tracing::warn!(%damage, "the journal's index cannot be used and is built again");
-                    if damage.what != REPLACED {
+                    // one that only waits for room on the disk is not damaged
+                    let lasting = damage.set_aside.is_some() || self.index.is_given_up();
+                    if damage.what != REPLACED && lasting {
                         self.damage.send_modify(|all| all.push(damage));
                     }
                 } else if closed.recv_timeout(INDEX_IDLE) == Err(RecvTimeoutError::Disconnected) {

@@ -223,6 +223,11 @@ impl Index {
         }
     }
 
+    /// It could not be set aside: look-ups scan the journal until the next start.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
     /// Sets the folder aside; only the newest of those is kept.
     fn discard(&self, depot: &Depot, why: &str) -> Damage {
         self.upto.store(0, Ordering::Release);

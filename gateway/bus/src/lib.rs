@@ -5,6 +5,8 @@
 //! unseen. The core gives a sign of life at each of its turns; who shows its picture can tell when it stands still.
 //! Events are read from the journal through cursors, so a slow reader harms nobody.
 
+mod limit;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,6 +17,8 @@ use gateway_core::{
 use gateway_people::People;
 use gateway_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
+
+pub use limit::Bucket;
 
 /// How many commands may wait for the core.
 pub const QUEUE: usize = 64;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_bus::Bus;
+use gateway_bus::{Bucket, Bus};
 use gateway_core::{Clock, Instant, Refusal, Seq, SiteView};
 use gateway_store::Cursor;
 use rand::rngs::StdRng;
@@ -20,7 +20,6 @@ use crate::command::Arrival;
 use crate::connection::{Connection, Trouble, trouble};
 use crate::discovery;
 use crate::handle::{Control, MqttStatus, Timing};
-use crate::limit::Bucket;
 use crate::outbox::Acked;
 use crate::params::MqttParams;
 use crate::retained::Retained;

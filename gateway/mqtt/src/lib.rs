@@ -26,7 +26,6 @@ mod discovery;
 mod driver;
 mod embedded;
 mod handle;
-mod limit;
 mod outbox;
 mod params;
 mod retained;

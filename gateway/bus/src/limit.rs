@@ -6,7 +6,7 @@ use gateway_core::Instant;
 
 /// A bucket of `size` tokens that gets one more every `every`.
 #[derive(Debug)]
-pub(crate) struct Bucket {
+pub struct Bucket {
     every: Duration,
     /// When the bucket was, or will be, full: each token taken moves it on by `every`.
     full: Instant,
@@ -14,7 +14,9 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    pub(crate) const fn new(size: u32, every: Duration) -> Self {
+    /// A full one.
+    #[must_use]
+    pub const fn new(size: u32, every: Duration) -> Self {
         Self {
             every,
             full: Instant::ZERO,
@@ -23,7 +25,7 @@ impl Bucket {
     }
 
     /// Takes a token if there is one.
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
+    pub fn take(&mut self, now: Instant) -> bool {
         let full = self.full.max(now) + self.every;
         let fits = full.since(now) <= self.every * self.size;
         if fits {

@@ -17,6 +17,7 @@ use crate::parse;
 use crate::password::Hasher;
 use crate::people::People;
 use crate::problem::Problem;
+use crate::quota::Quotas;
 use crate::radius::Radius;
 use crate::session::{Sessions, key};
 use crate::setup::{self, Setup};
@@ -52,6 +53,7 @@ pub(crate) struct App {
     pub(crate) params: HttpParams,
     pub(crate) people: People,
     pub(crate) places: Places,
+    quotas: Mutex<Quotas>,
     /// Asked about names that are not ours.
     pub(crate) radius: Option<Radius>,
     sessions: Mutex<Sessions>,
@@ -104,6 +106,7 @@ impl App {
             params,
             people,
             places: Places::default(),
+            quotas: Mutex::default(),
             radius,
             sessions: Mutex::default(),
             setup: Mutex::new(setup),
@@ -160,6 +163,10 @@ impl App {
 
     pub(crate) fn locks(&self) -> MutexGuard<'_, Locks> {
         held(&self.locks)
+    }
+
+    pub(crate) fn quotas(&self) -> MutexGuard<'_, Quotas> {
+        held(&self.quotas)
     }
 
     pub(crate) fn setup(&self) -> MutexGuard<'_, Option<Setup>> {

@@ -3,7 +3,7 @@
 use gateway_bus::Bus;
 use gateway_core::{
     ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, PanelId, PersonId,
-    RingId, Timestamp,
+    Refusal, RingId, Timestamp,
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use crate::dispatch::{Ask, json};
 use crate::parse;
 use crate::password::random;
 use crate::problem::Problem;
+use crate::quota::BURST;
 use crate::wire;
 
 /// When a command was made, and which one it is.
@@ -233,6 +234,7 @@ async fn give(
     command: Command,
     body: &CommandBody,
 ) -> Result<Response, Problem> {
+    within_quota(app, principal)?;
     let request = CommandRequest {
         at: Some(time(body, app.clock.wall())?),
         command,
@@ -241,6 +243,35 @@ async fn give(
         stale_by_transport: false,
     };
     send(&app.bus, request).await
+}
+
+/// Refuses one command too many. The first of them is put on record; the others are told to whoever asks, and counted.
+fn within_quota(app: &App, principal: &Principal) -> Result<(), Problem> {
+    let origin = principal.origin();
+    let taken = app.quotas().take(app.clock.now(), &origin.subject.to_string());
+    let Err(too_many) = taken else {
+        return Ok(());
+    };
+    let text = format!(
+        "too many commands; a login or token may give {BURST} at once and then 20 in a second, try again in a second"
+    );
+    if too_many.is_first {
+        let report = CommandRequest {
+            at: None,
+            command: Command::Unread {
+                reason: Refusal::Overload,
+                text: text.clone(),
+                times: 1,
+            },
+            id: drawn_id()?,
+            origin,
+            stale_by_transport: false,
+        };
+        let bus = app.bus.clone();
+        // whoever asked need not wait for the medium
+        tokio::spawn(async move { bus.command(report).await });
+    }
+    Err(Problem::refused(Refusal::Overload, text))
 }
 
 /// HTTP delivers at once, so that a command without a time is of this moment.
@@ -277,9 +308,13 @@ fn command_id(ask: &Ask, body: &CommandBody) -> Result<CommandId, Problem> {
     if let Some(id) = &body.id {
         return CommandId::new(id).ok_or_else(bad);
     }
+    drawn_id()
+}
+
+fn drawn_id() -> Result<CommandId, Problem> {
     let random: [u8; 16] = random()?;
     let hex: String = random.iter().map(|b| format!("{b:02x}")).collect();
-    CommandId::new(&hex).ok_or_else(bad)
+    Ok(CommandId::new(&hex).expect("32 visible characters"))
 }
 
 async fn send(bus: &Bus, request: CommandRequest) -> Result<Response, Problem> {

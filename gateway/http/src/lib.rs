@@ -34,6 +34,7 @@ mod parse;
 mod password;
 mod people;
 mod problem;
+mod quota;
 mod radius;
 mod route;
 mod server;

@@ -116,7 +116,10 @@ const COMMAND: &[(u16, &str)] = &[
         "`stale`: the command is older than its time to live, or of the future.",
     ),
     (423, "`not-virtual`: real hardware is never pretended to."),
-    (429, "`overload`: too many commands wait."),
+    (
+        429,
+        "`overload`: too many commands wait, or this login or token gave more than 40 at once, or 20 in a second.",
+    ),
 ];
 
 const COMMANDED: &str = "The answer comes when the record of it is on the medium. An `id` or `Idempotency-Key` makes a \

@@ -1,15 +1,15 @@
 //! A core that answers commands as the real one does: records first, then the reply once they are durable.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use gateway_bus::BusCore;
 use gateway_core::{
-    ButtonId, CallView, Clock, Command, CommandReply, CommandRequest, ContactState, DoorEvent, DoorGroupId,
-    DoorId, DoorView, Envelope, Event, Fault, GatewayEvent, Instant, LineId, LockState, LockdownView,
-    PanelEvent, PanelId, PanelView, Refusal, RingId, Seq, SiteId, SiteView, Subject, Timestamp,
+    ButtonId, CallView, Clock, Command, CommandEvent, CommandReply, CommandRequest, ContactState, DoorEvent,
+    DoorGroupId, DoorId, DoorView, Envelope, Event, Fault, GatewayEvent, Instant, LineId, LockState,
+    LockdownView, PanelEvent, PanelId, PanelView, Refusal, RingId, Seq, SiteId, SiteView, Subject, Timestamp,
 };
 use gateway_store::{Store, Ticket};
 use tokio::sync::{mpsc, oneshot};
@@ -19,6 +19,8 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) struct HandClock {
     began: std::time::Instant,
     ahead_ms: AtomicU64,
+    /// From here on it goes by hand only.
+    stopped: OnceLock<Duration>,
     wall: Timestamp,
 }
 
@@ -27,6 +29,7 @@ impl HandClock {
         Arc::new(Self {
             began: std::time::Instant::now(),
             ahead_ms: AtomicU64::new(0),
+            stopped: OnceLock::new(),
             wall: Timestamp::now(),
         })
     }
@@ -36,8 +39,18 @@ impl HandClock {
         self.ahead_ms.fetch_add(ms, Ordering::SeqCst);
     }
 
+    /// From here on it goes by hand only.
+    pub(crate) fn stop(&self) {
+        self.stopped.get_or_init(|| self.began.elapsed());
+    }
+
     fn passed(&self) -> Duration {
-        self.began.elapsed() + Duration::from_millis(self.ahead_ms.load(Ordering::SeqCst))
+        let alone = self
+            .stopped
+            .get()
+            .copied()
+            .unwrap_or_else(|| self.began.elapsed());
+        alone + Duration::from_millis(self.ahead_ms.load(Ordering::SeqCst))
     }
 }
 
@@ -196,6 +209,17 @@ impl FakeCore {
     }
 
     async fn judge(&mut self, request: CommandRequest) -> CommandReply {
+        if let Command::Unread { reason, text, .. } = &request.command {
+            let event = CommandEvent::Refused {
+                id: request.id.to_string(),
+                reason: *reason,
+                subject: request.origin.subject.clone(),
+                verb: request.command.verb().to_owned(),
+            };
+            let ticket = self.append(Event::Command(event), None);
+            ticket.durable().await.expect("durable");
+            return refused(*reason, text);
+        }
         if !self.seen.insert(request.id.to_string()) {
             return refused(Refusal::Duplicate, "the id was used before");
         }
@@ -267,7 +291,7 @@ impl FakeCore {
                 let ticket = self.append(Event::Gateway(event), None);
                 self.accepted(ticket, None).await
             }
-            Command::Unread { reason, text, .. } => refused(reason, &text),
+            Command::Unread { .. } => unreachable!("it was refused above"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The interface over sockets, with a fake core behind it.
 
+mod commands;
 mod edits;
 mod fake_core;
 mod live;

@@ -1,0 +1,74 @@
+//! How many commands are taken.
+
+use std::time::Duration;
+
+use crate::support::{Site, within};
+
+const OPEN: &str = "/api/v1/doors/front/open";
+
+#[tokio::test]
+async fn a_token_that_gives_too_many_commands_is_told_to_wait_and_put_on_record_once() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let hub = site
+        .token(&ann, r#"{"name":"hub","scopes":["open","read"]}"#)
+        .await;
+    site.clock.stop();
+    for n in 0..40 {
+        assert_eq!(site.post(OPEN, &hub, "").await.status, 200, "{n}");
+    }
+    for n in 0..20 {
+        let refused = site.post(OPEN, &hub, "").await;
+        assert_eq!(
+            (refused.status, refused.reason().as_str()),
+            (429, "overload"),
+            "{n}"
+        );
+        assert_eq!(refused.header("retry-after"), Some("1"));
+        assert_eq!(refused.header("content-type"), Some("application/problem+json"));
+    }
+    // others go on
+    assert_eq!(site.post(OPEN, &ann, "").await.status, 200);
+    let records = async || {
+        let path = "/api/v1/journal?kind=command.refused";
+        site.get(path, &ann).await.json()["records"]
+            .as_array()
+            .cloned()
+            .expect("a list")
+    };
+    let found = within("the record", async {
+        loop {
+            let found = records().await;
+            if !found.is_empty() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(
+        (&found[0]["subject"], &found[0]["reason"]),
+        (&"integration:hub".into(), &"overload".into())
+    );
+
+    site.clock.advance(Duration::from_millis(50));
+    assert_eq!(site.post(OPEN, &hub, "").await.status, 200, "one more by then");
+    assert_eq!(site.post(OPEN, &hub, "").await.status, 429);
+    site.clock.advance(Duration::from_secs(2));
+    for _ in 0..41 {
+        site.post(OPEN, &hub, "").await;
+    }
+    let second = within("the record of the second episode", async {
+        loop {
+            let found = records().await;
+            if found.len() > 1 {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    // all refusals of the first one, and those at its end, made no further one
+    assert_eq!(second.len(), 2, "{second:?}");
+}

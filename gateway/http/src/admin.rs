@@ -1,6 +1,6 @@
 //! Users and API tokens, for administrators.
 
-use gateway_core::{Secret, Timestamp, UserEvent};
+use gateway_core::{DoorId, Secret, Timestamp, UserEvent};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use warp::reply::Response;
@@ -160,6 +160,25 @@ fn shown_token((id, row): (String, TokenRow)) -> Token {
     }
 }
 
+/// What an administrator typed. Doors must be there: a name that none has would be silently of no use, or of another
+/// door's one day.
+fn rights(app: &App, scopes: &[String], doors: Option<&[String]>) -> Result<Rights, Problem> {
+    let rights = Rights::read(scopes, doors)?;
+    let view = app.view();
+    let there = |door: &DoorId| view.doors.iter().any(|d| d.id == *door);
+    if let Some(missing) = rights.doors.iter().flatten().find(|door| !there(door)) {
+        let all: Vec<_> = view.doors.iter().map(|d| d.id.as_str()).collect();
+        let all = if all.is_empty() {
+            "none".to_owned()
+        } else {
+            all.join(", ")
+        };
+        let text = format!("there is no door {:?}; there are: {all}", missing.as_str());
+        return Err(Problem::bad("door", text));
+    }
+    Ok(rights)
+}
+
 fn words(rights: &Rights) -> Vec<String> {
     rights.scope_words().into_iter().map(str::to_owned).collect()
 }
@@ -225,7 +244,7 @@ pub(crate) async fn create_user(app: &App, ask: &Ask) -> Result<Response, Proble
     let body: NewUser = ask.json()?;
     let password = Secret::new(body.password);
     let name = login_name(&body.user)?;
-    let rights = Rights::read(&body.scopes, body.doors.as_deref())?;
+    let rights = rights(app, &body.scopes, body.doors.as_deref())?;
     let exists = || {
         let text = format!("there is a user {name:?} already");
         Problem::new(StatusCode::CONFLICT, "exists", text)
@@ -261,7 +280,7 @@ pub(crate) async fn create_user(app: &App, ask: &Ask) -> Result<Response, Proble
 pub(crate) async fn change_user(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let body: UserChange = ask.json()?;
     let password = body.password.map(Secret::new);
-    let rights = Rights::read(&body.scopes, body.doors.as_deref())?;
+    let rights = rights(app, &body.scopes, body.doors.as_deref())?;
     let condition = Condition::needed(&ask.head.headers)?;
     // first whether it makes sense at all: a hash costs time
     condition.check(Some(&Etag::of(&found_user(app, ask)?.1)))?;
@@ -325,7 +344,7 @@ pub(crate) async fn delete_user(app: &App, ask: &Ask) -> Result<Response, Proble
 pub(crate) async fn create_token(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let body: NewToken = ask.json()?;
     let name = login_name(&body.name)?;
-    let rights = Rights::read(&body.scopes, body.doors.as_deref())?;
+    let rights = rights(app, &body.scopes, body.doors.as_deref())?;
     let now = app.clock.wall();
     let expires = expiry(now, body.days.unwrap_or(TOKEN_DAYS))?;
     let _edit = app.edits.lock().await;
@@ -358,7 +377,7 @@ pub(crate) async fn create_token(app: &App, ask: &Ask) -> Result<Response, Probl
 /// Scopes, doors and end of a token that is there.
 pub(crate) async fn change_token(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let body: TokenChange = ask.json()?;
-    let rights = Rights::read(&body.scopes, body.doors.as_deref())?;
+    let rights = rights(app, &body.scopes, body.doors.as_deref())?;
     let condition = Condition::needed(&ask.head.headers)?;
     let _edit = app.edits.lock().await;
     let (id, row) = found_token(app, ask)?;

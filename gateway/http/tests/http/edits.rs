@@ -74,6 +74,35 @@ async fn a_user_is_changed_by_who_has_seen_it_as_it_is() {
 }
 
 #[tokio::test]
+async fn nobody_gets_doors_that_are_not_there() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let spelt = r#""scopes":["open"],"doors":["front","cellar"]"#;
+    let user = format!(r#"{{"user":"bob","password":"{PASSWORD}",{spelt}}}"#);
+    let token = format!(r#"{{"name":"hub",{spelt}}}"#);
+    for (path, body) in [("/api/v1/users", &user), ("/api/v1/tokens", &token)] {
+        let refused = site.post(path, &ann, body).await;
+        assert_eq!(
+            (refused.status, refused.reason().as_str()),
+            (400, "door"),
+            "{path}"
+        );
+        let detail = refused.json()["detail"].clone();
+        assert_eq!(detail, r#"there is no door "cellar"; there are: front, garage"#);
+    }
+    site.token(&ann, r#"{"name":"hub","scopes":["open"],"doors":["front"]}"#)
+        .await;
+    let tokens = site.get("/api/v1/tokens", &ann).await.json();
+    let path = format!(
+        "/api/v1/tokens/{}",
+        tokens["tokens"][0]["id"].as_str().expect("an id")
+    );
+    let body = format!("{{{spelt}}}");
+    let changed = change(&site, "PUT", &path, &ann, &["if-match: *"], &body).await;
+    assert_eq!((changed.status, changed.reason().as_str()), (400, "door"));
+}
+
+#[tokio::test]
 async fn a_token_keeps_its_text_and_gets_other_rights_and_another_end() {
     let site = Site::plain().await;
     let ann = site.set_up().await;

@@ -278,13 +278,29 @@ async fn read<B: Buf>(
     Ok(bytes)
 }
 
+/// Goes on to the end even if whoever asked is gone: what is on the medium has its effects, and is journalled.
+pub(crate) async fn to_its_end(
+    change: impl Future<Output = Result<Response, Problem>> + Send + 'static,
+) -> Result<Response, Problem> {
+    tokio::spawn(change).await.unwrap_or_else(|_| {
+        let text = "the change broke off, see the log of the gateway";
+        Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "fault", text))
+    })
+}
+
 async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Problem> {
+    macro_rules! whole {
+        ($change:path) => {{
+            let app = Arc::clone(app);
+            to_its_end(async move { $change(&app, &ask).await }).await
+        }};
+    }
     match action {
         Action::Asset => page::asset(&ask),
         Action::Calls => doors::calls(app, &ask),
         Action::Contact => contacts::contact(app, &ask),
-        Action::ContactDelete => contacts::remove(app, &ask).await,
-        Action::ContactSave => contacts::save(app, &ask).await,
+        Action::ContactDelete => whole!(contacts::remove),
+        Action::ContactSave => whole!(contacts::save),
         Action::Directory => contacts::directory(app, &ask),
         Action::CredentialRemove => staff::remove_credential(app, &ask).await,
         Action::Door => doors::door(app, &ask),
@@ -306,7 +322,7 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Page => page::page(app, &ask),
         Action::PassbackReset => doors::reset_passback(app, &ask).await,
         Action::Paths => json(StatusCode::OK, &listing()),
-        Action::Password => login::password(app, &ask).await,
+        Action::Password => whole!(login::password),
         Action::People => staff::list(app, &ask).await,
         Action::PeopleExport => staff::export(app, &ask).await,
         Action::PeopleImport => staff::import(app, &ask).await,
@@ -320,14 +336,14 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Setup => login::setup(app, ask).await,
         Action::Site => status::site(app, &ask),
         Action::Token => admin::token(app, &ask),
-        Action::TokenChange => admin::change_token(app, &ask).await,
-        Action::TokenCreate => admin::create_token(app, &ask).await,
-        Action::TokenDelete => admin::delete_token(app, &ask).await,
+        Action::TokenChange => whole!(admin::change_token),
+        Action::TokenCreate => whole!(admin::create_token),
+        Action::TokenDelete => whole!(admin::delete_token),
         Action::Tokens => admin::tokens(app),
         Action::User => admin::user(app, &ask),
-        Action::UserChange => admin::change_user(app, &ask).await,
-        Action::UserCreate => admin::create_user(app, &ask).await,
-        Action::UserDelete => admin::delete_user(app, &ask).await,
+        Action::UserChange => whole!(admin::change_user),
+        Action::UserCreate => whole!(admin::create_user),
+        Action::UserDelete => whole!(admin::delete_user),
         Action::Users => admin::users(app),
     }
 }

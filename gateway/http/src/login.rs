@@ -13,7 +13,7 @@ use warp::reply::Response;
 
 use crate::access::{Principal, Rights, Who};
 use crate::app::App;
-use crate::dispatch::{Ask, json};
+use crate::dispatch::{Ask, json, to_its_end};
 use crate::limits::Source;
 use crate::page;
 use crate::password::random;
@@ -250,14 +250,7 @@ pub(crate) fn logout(app: &App, ask: &Ask) -> Response {
 /// Makes the first user. It runs to its end even if the browser goes away: the code is used once.
 pub(crate) async fn setup(app: &Arc<App>, ask: Ask) -> Result<Response, Problem> {
     let app = app.clone();
-    let done = tokio::spawn(async move { first_user(&app, &ask).await }).await;
-    done.unwrap_or_else(|_| {
-        Err(Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "fault",
-            "setup failed, see the log",
-        ))
-    })
+    to_its_end(async move { first_user(&app, &ask).await }).await
 }
 
 async fn first_user(app: &App, ask: &Ask) -> Result<Response, Problem> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use gateway_core::Timestamp;
 
@@ -50,6 +50,8 @@ struct Names {
 struct Medium {
     names: Mutex<Names>,
     full: AtomicBool,
+    /// Syncs wait, and how many do.
+    hangs: (Mutex<(bool, usize)>, Condvar),
     broken: AtomicBool,
     dead: AtomicBool,
     /// Writes, syncs and name changes so far.
@@ -102,6 +104,19 @@ impl FakeIo {
     /// From here on syncs fail and what was unsynced is lost, or they work again.
     pub fn set_broken(&self, broken: bool) {
         self.0.broken.store(broken, Ordering::Relaxed);
+    }
+
+    /// From here on syncs of files hang, or they go on.
+    pub fn set_hanging(&self, hangs: bool) {
+        let (state, changed) = &self.0.hangs;
+        held(state).0 = hangs;
+        changed.notify_all();
+    }
+
+    /// How many syncs hang.
+    #[must_use]
+    pub fn hanging(&self) -> usize {
+        held(&self.0.hangs.0).1
     }
 
     /// From here on this file cannot be read.
@@ -180,6 +195,17 @@ impl FakeIo {
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         held(&self.0.names).seen.keys().cloned().collect()
+    }
+
+    /// Waits as long as the medium hangs.
+    fn wait(&self) {
+        let (state, changed) = &self.0.hangs;
+        let mut state = held(state);
+        state.1 += 1;
+        while state.0 {
+            state = changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.1 -= 1;
     }
 
     fn act(&self) -> io::Result<()> {
@@ -366,6 +392,7 @@ impl StoreFile for FakeFile {
     fn sync(&self) -> io::Result<()> {
         self.medium.act()?;
         self.medium.0.syncs.fetch_add(1, Ordering::Relaxed);
+        self.medium.wait();
         let mut content = held(&self.content);
         if self.medium.0.broken.load(Ordering::Relaxed) {
             // As Linux does it: the dirty pages are forgotten, a reader still sees them.

@@ -1,8 +1,12 @@
 //! What can be edited: who edits what somebody else has changed meanwhile is told; lists in pages; people.
 
-use serde_json::Value;
+use std::time::Duration;
 
-use crate::support::{Answer, PASSWORD, Site};
+use gateway_store::fake::FakeIo;
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+
+use crate::support::{Answer, PASSWORD, Site, within};
 
 async fn change(site: &Site, method: &str, path: &str, ann: &str, lines: &[&str], body: &str) -> Answer {
     let origin = format!("origin: {}", site.origin());
@@ -100,6 +104,70 @@ async fn nobody_gets_doors_that_are_not_there() {
     let body = format!("{{{spelt}}}");
     let changed = change(&site, "PUT", &path, &ann, &["if-match: *"], &body).await;
     assert_eq!((changed.status, changed.reason().as_str()), (400, "door"));
+}
+
+#[tokio::test]
+async fn a_change_goes_to_its_end_though_whoever_asked_is_gone() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let body = format!(r#"{{"user":"bob","password":"{PASSWORD}","scopes":["read"]}}"#);
+    assert_eq!(site.post("/api/v1/users", &ann, &body).await.status, 201);
+    let login = format!(r#"{{"user":"bob","password":"{PASSWORD}"}}"#);
+    let login = site.post("/api/v1/login", "x-nobody: 1", &login).await;
+    let bob = format!("cookie: {}", login.cookie());
+    assert_eq!(site.get("/api/v1/doors", &bob).await.status, 200);
+
+    // the browser goes away while the disk is busy with what it asked for
+    let busy = Busy::new(&site.medium);
+    let mut browser = site.connect().await;
+    let origin = format!("origin: {}", site.origin());
+    let request = site.request("DELETE", "/api/v1/users/bob", &[&ann, &origin], "");
+    browser.write_all(request.as_bytes()).await.expect("sent");
+    eventually("the disk is asked", async || site.medium.hanging() > 0).await;
+    drop(browser);
+    // its end is seen before what others ask for after it
+    for _ in 0..3 {
+        assert_eq!(site.get("/api/v1/doors", &ann).await.status, 200);
+    }
+    drop(busy);
+
+    let journalled = async || {
+        let path = "/api/v1/journal?kind=user.user-removed";
+        let found = site.get(path, &ann).await.json();
+        found["records"][0]["user"] == "bob" && found["records"][0]["by"] == "ann"
+    };
+    eventually("the journal has it", journalled).await;
+    assert_eq!(
+        site.get("/api/v1/doors", &bob).await.status,
+        401,
+        "the session is over"
+    );
+}
+
+/// A disk that is busy until this is dropped, also by a test that fails.
+struct Busy(FakeIo);
+
+impl Busy {
+    fn new(medium: &FakeIo) -> Self {
+        medium.set_hanging(true);
+        Self(medium.clone())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.set_hanging(false);
+    }
+}
+
+/// Asks again and again until it is so.
+async fn eventually(what: &str, so: impl AsyncFn() -> bool) {
+    within(what, async {
+        while !so().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for T {}
 pub(crate) struct Site {
     pub(crate) clock: Arc<HandClock>,
     pub(crate) http: HttpHandle,
+    pub(crate) medium: FakeIo,
     pub(crate) store: Store,
     tls: Option<Arc<rustls::ClientConfig>>,
     turns: mpsc::Sender<Turn>,
@@ -95,12 +96,16 @@ fn people(store: &Store) -> People {
 }
 
 pub(crate) fn store() -> Store {
+    store_on(FakeIo::new())
+}
+
+fn store_on(medium: FakeIo) -> Store {
     let options = Options {
         index: false,
         segment: 8192,
         ..Options::default()
     };
-    let (store, _) = Store::open(Path::new("/state"), options, FakeIo::new()).expect("opens");
+    let (store, _) = Store::open(Path::new("/state"), options, medium).expect("opens");
     store
 }
 
@@ -139,7 +144,8 @@ impl Site {
     async fn begin(secure: bool, mark: Option<&Path>, radius: Option<RadiusLogins>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let mark = mark.map_or_else(|| dir.path().join("users-exist"), Path::to_owned);
-        let store = store();
+        let medium = FakeIo::new();
+        let store = store_on(medium.clone());
         let clock = HandClock::new();
         let (bus, core) = Bus::new(store.clone());
         let bus = bus.with_people(Some(people(&store)));
@@ -163,6 +169,7 @@ impl Site {
         Self {
             clock,
             http,
+            medium,
             store,
             tls: client,
             turns,

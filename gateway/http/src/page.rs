@@ -1,5 +1,6 @@
 //! The page and its parts: static files of our own, words filled in here.
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 use warp::Reply as _;
@@ -64,7 +65,7 @@ pub(crate) fn asset(ask: &Ask) -> Result<Response, Problem> {
     let name = ask.captured(0);
     let found = ASSETS.iter().find(|(n, _, _)| *n == name);
     let (_, kind, content) = found.ok_or_else(|| Problem::unknown("there is no such file"))?;
-    let mut response = file(kind, (*content).to_owned());
+    let mut response = file(kind, *content);
     // A newer program has newer files under the same names.
     response
         .headers_mut()
@@ -74,11 +75,12 @@ pub(crate) fn asset(ask: &Ask) -> Result<Response, Problem> {
 
 /// The document of the API, as `openapi.rs` makes it of the routes and the types that serve.
 pub(crate) fn openapi() -> Response {
-    file("application/json", include_str!("../openapi.json").to_owned())
+    file("application/json", include_str!("../openapi.json"))
 }
 
-fn file(kind: &'static str, content: String) -> Response {
-    let mut response = http::Response::new(content).into_response();
+/// What stands in the program is sent from there, without a copy.
+fn file(kind: &'static str, content: impl Into<Bytes>) -> Response {
+    let mut response = http::Response::new(content.into()).into_response();
     *response.status_mut() = StatusCode::OK;
     response
         .headers_mut()

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use gateway_core::{CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, LineId, Peer, RingId, Tone};
+use gateway_core::{
+    CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, Peer, RingId, Tone,
+};
 
 use crate::talk::{Authority, DigitGate, Due, LIMIT, Press, Talk, millis};
 use crate::types::{DigitPolicy, Input, Outcome, Output, TalkLimit};
@@ -35,6 +37,8 @@ pub struct IncomingRequest {
     pub line: LineId,
     /// True if the caller is listed for a door of this panel. It counts only if the peer is trusted for it.
     pub listed: bool,
+    /// The panel that is called.
+    pub panel: PanelId,
     /// Who calls.
     pub peer: Peer,
     /// The id of the story.
@@ -68,7 +72,7 @@ impl IncomingPlan {
     /// Takes or refuses the call.
     #[must_use]
     pub fn new(now: Instant, request: IncomingRequest) -> Self {
-        let (leg, peer) = (request.leg, request.peer.address.clone());
+        let (leg, panel, peer) = (request.leg, request.panel.clone(), request.peer.address.clone());
         let refused = match request.take {
             Take::Answer => None,
             Take::LineBusy => Some(("line-busy", Cause::Busy)),
@@ -84,6 +88,7 @@ impl IncomingPlan {
         };
         plan.out.push_back(Output::Event(CallEvent::Incoming {
             leg,
+            panel: Some(panel),
             peer: peer.clone(),
         }));
         if let Some((reason, cause)) = refused {

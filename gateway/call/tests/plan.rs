@@ -7,7 +7,7 @@ use gateway_call::{
     Strategy, Take, TalkLimit, Target,
 };
 use gateway_core::{
-    CallEvent, Cause, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, Peer, RingId, Tone,
+    CallEvent, Cause, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, Peer, RingId, Tone,
 };
 use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
@@ -458,6 +458,7 @@ fn incoming(take: Take, listed: bool, trusted: bool) -> IncomingPlan {
             leg: LegId(7),
             line: line(),
             listed,
+            panel: PanelId::new("main").expect("a name"),
             peer,
             ring: RingId::new(1, [1; 10]),
             take,

@@ -224,7 +224,7 @@ async function loadPast() {
   if (journal.ok) journal.body.records.reverse().forEach((r) => take(r, false));
   if (rings.ok) {
     for (const story of rings.body.rings) {
-      if (story.panel && !lastRing.has(story.panel)) lastRing.set(story.panel, story.began);
+      if (story.direction === "from-door" && !lastRing.has(story.panel)) lastRing.set(story.panel, story.began);
     }
   }
   draw();

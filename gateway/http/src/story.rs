@@ -15,20 +15,43 @@ pub(crate) struct Opening {
     at: String,
 }
 
+/// Somebody at the door rings.
+const FROM_DOOR: &str = "from-door";
+/// Somebody calls the door.
+const TO_DOOR: &str = "to-door";
+
+/// Which way; `null` if the beginning of the story is no longer in the journal.
+#[cfg(test)]
+#[derive(schemars::JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "for the document")]
+enum Way {
+    FromDoor,
+    ToDoor,
+}
+
 /// The records of one ring, in few words.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Story {
     ring_id: String,
+    /// `from-door`: somebody rang; `to-door`: somebody called the door.
+    #[cfg_attr(test, schemars(with = "Option<Way>"))]
+    direction: Option<&'static str>,
     began: Option<String>,
+    /// Where somebody rang, or the panel that was called; of calls in records of earlier versions `null`.
     panel: Option<String>,
+    /// Of a call to the door `null`.
     button: Option<String>,
-    /// Who called the door, for an incoming call.
+    /// Who called the door; `null` if somebody rang.
     caller: Option<String>,
+    /// Who was called; nobody of a call to the door.
     called: Vec<String>,
+    /// Who answered a ring. A call to the door is answered by the door itself, and this is `null`.
     answered_by: Option<String>,
     opened: Vec<Opening>,
-    /// How the ring ended: `answered`, `no-answer`, `handset`, `window`, `cancelled`, `unreachable`.
+    /// How a ring ended: `answered`, `no-answer`, `handset`, `window`, `cancelled`, `unreachable`; a call to the door is
+    /// `answered` or `rejected`.
     outcome: Option<String>,
     ended: Option<String>,
     cause: Option<String>,
@@ -47,6 +70,7 @@ pub(crate) fn tell(ring: RingId, records: &[Arc<Record>]) -> Story {
     let first = records.first();
     let mut story = Story {
         ring_id: ring.to_string(),
+        direction: None,
         began: first.map(|r| r.at.to_string()),
         panel: None,
         button: None,
@@ -65,12 +89,26 @@ pub(crate) fn tell(ring: RingId, records: &[Arc<Record>]) -> Story {
     for record in records {
         match record.kind.as_str() {
             "panel.ring" => {
+                story.direction = Some(FROM_DOOR);
                 story.panel = Some(record.source.clone());
                 story.button = text(record, "button");
             }
             "panel.ring-ended" => story.outcome = text(record, "outcome"),
-            "call.incoming" => story.caller = text(record, "peer"),
+            "call.incoming" => {
+                story.direction = Some(TO_DOOR);
+                story.panel = text(record, "panel");
+                story.caller = text(record, "peer");
+            }
+            "call.rejected" => {
+                story.outcome = Some("rejected".to_owned());
+                story.cause = text(record, "reason");
+                story.ended = Some(record.at.to_string());
+            }
             "call.leg-offered" => story.called.extend(text(record, "target")),
+            // of a call to the door the record names the caller
+            "call.answered" if story.direction == Some(TO_DOOR) => {
+                story.outcome = Some("answered".to_owned());
+            }
             "call.answered" => story.answered_by = text(record, "peer"),
             "call.ended" => {
                 story.ended = Some(record.at.to_string());
@@ -100,6 +138,45 @@ mod tests {
     };
 
     use super::*;
+
+    fn told(ring: RingId, events: impl IntoIterator<Item = Event>) -> String {
+        let record = |(seq, event)| {
+            let mut record = Record::from(&Envelope {
+                at: Timestamp::UNIX_EPOCH,
+                event,
+                ring: Some(ring),
+                simulated: true,
+            });
+            record.seq = Seq(seq);
+            Arc::new(record)
+        };
+        let records: Vec<_> = (5..).zip(events).map(record).collect();
+        serde_json::to_string(&tell(ring, &records)).expect("serialises")
+    }
+
+    #[test]
+    fn a_call_to_the_door_says_who_called_which_panel_and_that_the_door_answered() {
+        let ring = RingId::new(1, [0; 10]);
+        let peer = || "sip:1000@pbx".to_owned();
+        let came = Event::Call(CallEvent::Incoming {
+            leg: LegId(1),
+            panel: PanelId::new("main").ok(),
+            peer: peer(),
+        });
+        let answered = Event::Call(CallEvent::Answered {
+            leg: LegId(1),
+            peer: peer(),
+        });
+        let rejected = Event::Call(CallEvent::Rejected {
+            peer: peer(),
+            reason: "line-busy".into(),
+        });
+        let head = r#"{"ring_id":"00000000-0001-7000-8000-000000000000","direction":"to-door","began":"1970-01-01T00:00:00Z","panel":"main","button":null,"caller":"sip:1000@pbx","called":[],"answered_by":null,"opened":[],"#;
+        let taken = r#""outcome":"answered","ended":null,"cause":null,"talk_ms":null,"simulated":true,"first_seq":5,"last_seq":6}"#;
+        assert_eq!(told(ring, [came.clone(), answered]), format!("{head}{taken}"));
+        let refused = r#""outcome":"rejected","ended":"1970-01-01T00:00:00Z","cause":"line-busy","talk_ms":null,"simulated":true,"first_seq":5,"last_seq":6}"#;
+        assert_eq!(told(ring, [came, rejected]), format!("{head}{refused}"));
+    }
 
     #[test]
     fn the_exact_text_of_a_story() {
@@ -133,19 +210,8 @@ mod tests {
                 talk_ms: 4000,
             }),
         ];
-        let record = |(seq, event)| {
-            let mut record = Record::from(&Envelope {
-                at: Timestamp::UNIX_EPOCH,
-                event,
-                ring: Some(ring),
-                simulated: true,
-            });
-            record.seq = Seq(seq);
-            Arc::new(record)
-        };
-        let records: Vec<_> = (5..).zip(events).map(record).collect();
-        let text = serde_json::to_string(&tell(ring, &records)).expect("serialises");
-        let expected = r#"{"ring_id":"00000000-0001-7000-8000-000000000000","began":"1970-01-01T00:00:00Z","panel":"main","button":"bell","caller":null,"called":["1000"],"answered_by":"sip:1000@pbx","opened":[{"door":"front","factor":"digits","subject":"contact:sip:1000@pbx","at":"1970-01-01T00:00:00Z"}],"outcome":null,"ended":"1970-01-01T00:00:00Z","cause":"CAUSE","talk_ms":4000,"simulated":true,"first_seq":5,"last_seq":9}"#;
+        let text = told(ring, events);
+        let expected = r#"{"ring_id":"00000000-0001-7000-8000-000000000000","direction":"from-door","began":"1970-01-01T00:00:00Z","panel":"main","button":"bell","caller":null,"called":["1000"],"answered_by":"sip:1000@pbx","opened":[{"door":"front","factor":"digits","subject":"contact:sip:1000@pbx","at":"1970-01-01T00:00:00Z"}],"outcome":null,"ended":"1970-01-01T00:00:00Z","cause":"CAUSE","talk_ms":4000,"simulated":true,"first_seq":5,"last_seq":9}"#;
         assert_eq!(text, expected.replace("CAUSE", Cause::ALL[0].word()));
     }
 }

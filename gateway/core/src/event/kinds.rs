@@ -2,7 +2,7 @@
 
 use crate::command::{CommandId, Refusal};
 use crate::event::record::{ReadError, field};
-use crate::ids::{AreaId, ButtonId, DoorGroupId, LegId, PersonId};
+use crate::ids::{AreaId, ButtonId, DoorGroupId, LegId, PanelId, PersonId};
 use crate::leg::{Cause, DigitVia};
 use crate::signal::Misread;
 use crate::subject::{Factor, Subject};
@@ -100,6 +100,8 @@ events! {
         Incoming = "incoming" {
             /// Which leg.
             leg: LegId,
+            /// The panel that is called; records of earlier versions do not say it.
+            panel: Option<PanelId>,
             /// Who calls.
             peer: String,
         },

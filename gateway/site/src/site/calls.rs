@@ -480,6 +480,7 @@ impl Site {
             leg,
             line: line.clone(),
             listed,
+            panel: panel.clone(),
             peer,
             ring,
             take,

@@ -1,6 +1,7 @@
 //! The task of the interface: connects, publishes, takes commands, and tries again for as long as it runs.
 
 mod commands;
+mod own;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -44,6 +45,8 @@ const GOOD: Duration = Duration::from_secs(10);
 const LASTING: Duration = Duration::from_secs(10);
 /// How often we show ourselves to another instance, and how long it counts after it was last seen.
 const SHOW: Duration = Duration::from_secs(10);
+/// How often in a row we put right what stands untrue before it takes [`Timing::mend`].
+const MENDS: u32 = 3;
 /// How long topics stay unsubscribed after something too large came over one of them.
 const MUTE: Duration = Duration::from_secs(600);
 const SEEN: Duration = Duration::from_secs(60);
@@ -78,6 +81,8 @@ pub(crate) struct Driver {
     bus: Bus,
     clock: Arc<dyn Clock>,
     commands: Bucket,
+    /// When something else last said that we are away, though we had just put it right.
+    contested: Option<Instant>,
     cursor: Cursor,
     dice: StdRng,
     discovered: Option<(Value, BTreeMap<String, String>)>,
@@ -85,6 +90,7 @@ pub(crate) struct Driver {
     /// Refusals without a record of their own, and since when.
     dropped: Option<(Instant, u64)>,
     hub: Bucket,
+    mends: Bucket,
     muted: Option<(Instant, Muted)>,
     /// Refusals that get a record each: 30 at once, then one in 5 s.
     noted: Bucket,
@@ -99,6 +105,8 @@ pub(crate) struct Driver {
     tell_done: mpsc::Sender<String>,
     timing: Timing,
     topics: Topics,
+    /// Our availability stands otherwise at the broker than it is.
+    untrue: bool,
     view: watch::Receiver<Arc<SiteView>>,
 }
 
@@ -118,12 +126,14 @@ impl Driver {
             answers: VecDeque::new(),
             clock,
             commands: Bucket::new(50, Duration::from_millis(100)),
+            contested: None,
             cursor,
             dice: StdRng::from_os_rng(),
             discovered: None,
             done,
             dropped: None,
             hub: Bucket::new(2, Duration::from_secs(5)),
+            mends: Bucket::new(MENDS, timing.mend),
             muted: None,
             noted: Bucket::new(30, Duration::from_secs(5)),
             orders,
@@ -137,6 +147,7 @@ impl Driver {
             timing,
             topics: Topics::new(&params.base, &params.site_id),
             params,
+            untrue: false,
             view: bus.view(),
             bus,
         }
@@ -296,7 +307,7 @@ impl Driver {
                     }
                 }
                 _ = tick.tick() => {
-                    if let Some(end) = self.look(&connection, &session) {
+                    if let Some(end) = self.look(&connection, &mut session) {
                         return self.lost(leaving, end);
                     }
                 }
@@ -351,6 +362,7 @@ impl Driver {
         let settled = session.online && self.answers.is_empty() && self.retained.is_settled();
         if !leaving.said && (now >= leaving.drained_by || settled && session.is_caught_up()) {
             leaving.said = true;
+            session.leaves = true;
             return session.availability(now, OFFLINE).is_ok();
         }
         if leaving.said && session.outbox.is_empty() {
@@ -374,7 +386,7 @@ impl Driver {
     }
 
     /// Limits that pass without any event.
-    fn look(&mut self, connection: &Connection, session: &Session) -> Option<Trouble> {
+    fn look(&mut self, connection: &Connection, session: &mut Session) -> Option<Trouble> {
         let now = self.clock.now();
         if self
             .dropped
@@ -386,7 +398,11 @@ impl Driver {
             self.muted = None;
             self.subscribe(connection);
             self.fault(None);
+            // nobody told us meanwhile
+            self.untrue = true;
         }
+        self.mend(now, session);
+        self.tell_intruders();
         if self.second_seen.is_some_and(|seen| now.since(seen) > SEEN) {
             self.second_seen = None;
             self.status.send_modify(|status| status.second_instance = None);
@@ -454,8 +470,8 @@ impl Driver {
             filters.extend(self.topics.command_filters());
         }
         if muted < Some(Muted::All) {
-            // our own state: another instance under our name would show there
-            filters.push(self.topics.state());
+            // our own: another instance under our name would show there
+            filters.extend([self.topics.state(), self.topics.availability()]);
             filters.extend(self.hub_status());
         }
         if filters.is_empty() {
@@ -482,6 +498,7 @@ impl Driver {
 
     fn connected(&mut self, connection: &Connection, session: &mut Session) {
         session.connected = Some(self.clock.now());
+        self.untrue = false;
         self.subscribe(connection);
         let availability = self.topics.availability();
         self.retained.remember(&availability, None);
@@ -512,7 +529,7 @@ impl Driver {
         self.status.send_modify(|status| status.published = seq);
     }
 
-    fn message(&mut self, session: &Session, message: &Publish) {
+    fn message(&mut self, session: &mut Session, message: &Publish) {
         let now = self.clock.now();
         if self.hub_status().as_ref() == Some(&message.topic) {
             if !message.retain && message.payload.as_ref() == ONLINE.as_bytes() && self.hub.take(now) {
@@ -520,6 +537,8 @@ impl Driver {
             }
         } else if message.topic == self.topics.state() {
             self.own_state(now, message);
+        } else if message.topic == self.topics.availability() {
+            self.own_availability(now, session, message);
         } else if let Some(target) = self.topics.target(&message.topic) {
             // an empty message only clears a retained one
             if message.payload.is_empty() {
@@ -535,29 +554,6 @@ impl Driver {
                 wall: self.clock.wall(),
             };
             self.command(now, &arrival);
-        }
-    }
-
-    /// A message on our own state topic: ours come back, those of another live instance are a fault.
-    fn own_state(&mut self, now: Instant, message: &Publish) {
-        if message.retain {
-            return;
-        }
-        let state: Option<Value> = serde_json::from_slice(&message.payload).ok();
-        let other = state
-            .as_ref()
-            .and_then(|state| state["instance"].as_str())
-            .filter(|instance| *instance != self.params.instance);
-        let Some(other) = other else { return };
-        let other: String = other.chars().filter(char::is_ascii_graphic).take(64).collect();
-        self.second_seen = Some(now);
-        self.status.send_if_modified(|status| {
-            let is_news = status.second_instance.as_ref() != Some(&other);
-            status.second_instance = Some(other);
-            is_news
-        });
-        if self.show.take(now) {
-            self.retained.again_one(self.topics.state());
         }
     }
 

@@ -27,11 +27,15 @@ pub struct MqttStatus {
     pub refused: u64,
     /// Instance id of another live gateway that publishes under our name.
     pub second_instance: Option<String>,
+    /// What others do on our topics and only a person can end; `None` if nothing.
+    pub topics: Option<String>,
 }
 
 /// How long things take; tests shorten it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
+    /// How soon we say again that we are here to whoever keeps saying that we are away.
+    pub(crate) mend: Duration,
     /// Refusals without a record each are counted for so long before their number is put on record.
     pub(crate) report: Duration,
     /// First pause before another try to connect; doubles up to `retry_max`.
@@ -45,6 +49,7 @@ pub(crate) struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
+            mend: Duration::from_secs(10),
             report: Duration::from_secs(20),
             retry: Duration::from_millis(500),
             retry_max: Duration::from_secs(30),

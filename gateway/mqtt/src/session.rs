@@ -40,6 +40,8 @@ pub(crate) struct Session {
     client: AsyncClient,
     /// Since when the broker has us; `None` before ConnAck.
     pub(crate) connected: Option<Instant>,
+    /// The farewell is said.
+    pub(crate) leaves: bool,
     /// Next record to read from the journal.
     next: Seq,
     /// Availability was published.
@@ -59,6 +61,7 @@ impl Session {
         Self {
             client,
             connected: None,
+            leaves: false,
             next: Seq(from.0 + 1),
             online: false,
             outbox: Outbox::new(now),

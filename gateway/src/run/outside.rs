@@ -137,7 +137,9 @@ impl Outside {
             (None, _) => {
                 if let Some(old) = self.mqtt.take() {
                     old.shutdown().await;
-                    self.ground.faults.set("mqtt", None);
+                    for part in ["mqtt", "mqtt-topics"] {
+                        self.ground.faults.set(part, None);
+                    }
                 }
             }
         }
@@ -245,6 +247,7 @@ async fn tell(mut status: watch::Receiver<MqttStatus>, faults: Faults, orders: m
     loop {
         let now: MqttStatus = status.borrow_and_update().clone();
         faults.set("mqtt", now.fault);
+        faults.set("mqtt-topics", now.topics);
         if now.second_instance != second {
             second.clone_from(&now.second_instance);
             if orders

@@ -2,6 +2,7 @@
 
 mod broker;
 mod peers;
+mod truth;
 mod whole;
 
 use std::time::Duration;

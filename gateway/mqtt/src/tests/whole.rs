@@ -12,21 +12,22 @@ use super::{params, view};
 use crate::handle::{Timing, start_with};
 use crate::{EmbeddedBroker, MqttHandle, MqttParams, MqttTls};
 
-const QUICK: Timing = Timing {
+pub(super) const QUICK: Timing = Timing {
+    mend: Duration::from_millis(50),
     report: Duration::from_millis(500),
     retry: Duration::from_millis(20),
     retry_max: Duration::from_millis(100),
     stall: Duration::from_secs(60),
 };
 
-fn with_login(port: u16) -> MqttParams {
+pub(super) fn with_login(port: u16) -> MqttParams {
     MqttParams {
         login: Some((USER.into(), Secret::new(PASSWORD))),
         ..params(port)
     }
 }
 
-fn run(params: MqttParams, core: &FakeCore) -> MqttHandle {
+pub(super) fn run(params: MqttParams, core: &FakeCore) -> MqttHandle {
     start_with(params, core.bus.clone(), Arc::new(TestClock::default()), QUICK)
 }
 
@@ -57,11 +58,11 @@ async fn answer(observer: &Observer, id: &str) -> (String, String) {
     (word("status"), word("reason"))
 }
 
-fn is(topic: &str, text: &str) -> impl Fn(&Heard) -> bool {
+pub(super) fn is(topic: &str, text: &str) -> impl Fn(&Heard) -> bool {
     move |m| m.topic == topic && m.text == text
 }
 
-const AVAILABILITY: &str = "doorline/lilas/availability";
+pub(super) const AVAILABILITY: &str = "doorline/lilas/availability";
 const DOOR: &str = "doorline/lilas/door/front/command";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -80,6 +80,11 @@ pub(crate) enum Malformed {
     At { found: String },
     #[error("{command} is not a command here; {allowed}")]
     Command { command: String, allowed: &'static str },
+    #[error(
+        "the message is empty, which is no command; one is {{\"command\":…,\"id\":…,\"at\":…}}. If it was to clear \
+         what the broker kept, nothing is wrong"
+    )]
+    Empty,
     #[error("id must have 1 to 64 visible ASCII characters")]
     Id,
     #[error("not a JSON object with text fields \"command\", \"id\" and \"at\": {why}")]
@@ -101,6 +106,7 @@ impl Malformed {
             Self::NoCall => Refusal::Unknown,
             Self::At { .. }
             | Self::Command { .. }
+            | Self::Empty
             | Self::Id
             | Self::Json { .. }
             | Self::Name { .. }
@@ -143,6 +149,9 @@ pub(crate) fn read(
         return Err((None, Malformed::TooLong { size }));
     }
     let payload = arrival.payload.trim_ascii();
+    if payload.is_empty() {
+        return Err((None, Malformed::Empty));
+    }
     let wire = if payload.first() == Some(&b'{') {
         serde_json::from_slice(payload).map_err(|e| (None, Malformed::Json { why: e.to_string() }))?
     } else {
@@ -573,7 +582,7 @@ mod tests {
             (
                 door(),
                 "",
-                "not a JSON object with text fields \"command\", \"id\" and \"at\": neither an object nor OPEN at a door",
+                "the message is empty, which is no command; one is {\"command\":…,\"id\":…,\"at\":…}. If it was to clear what the broker kept, nothing is wrong",
             ),
             (
                 door(),

@@ -1,6 +1,7 @@
 //! The task of the interface: connects, publishes, takes commands, and tries again for as long as it runs.
 
 mod commands;
+mod kept;
 mod own;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -20,6 +21,7 @@ use tokio::time::MissedTickBehavior;
 use crate::command::Arrival;
 use crate::connection::{Connection, Trouble, trouble};
 use crate::discovery;
+use crate::driver::kept::Kept;
 use crate::handle::{Control, MqttStatus, Timing};
 use crate::outbox::Acked;
 use crate::params::MqttParams;
@@ -90,6 +92,7 @@ pub(crate) struct Driver {
     /// Refusals without a record of their own, and since when.
     dropped: Option<(Instant, u64)>,
     hub: Bucket,
+    kept: Kept,
     mends: Bucket,
     muted: Option<(Instant, Muted)>,
     /// Refusals that get a record each: 30 at once, then one in 5 s.
@@ -133,6 +136,7 @@ impl Driver {
             done,
             dropped: None,
             hub: Bucket::new(2, Duration::from_secs(5)),
+            kept: Kept::new(timing.keeps),
             mends: Bucket::new(MENDS, timing.mend),
             muted: None,
             noted: Bucket::new(30, Duration::from_secs(5)),
@@ -401,8 +405,11 @@ impl Driver {
             // nobody told us meanwhile
             self.untrue = true;
         }
+        if session.connected.is_some() {
+            self.look_for_kept(now, connection);
+        }
         self.mend(now, session);
-        self.tell_intruders();
+        self.tell_intruders(now);
         if self.second_seen.is_some_and(|seen| now.since(seen) > SEEN) {
             self.second_seen = None;
             self.status.send_modify(|status| status.second_instance = None);
@@ -474,9 +481,12 @@ impl Driver {
             filters.extend([self.topics.state(), self.topics.availability()]);
             filters.extend(self.hub_status());
         }
-        if filters.is_empty() {
-            return;
+        if !filters.is_empty() {
+            self.subscribe_to(connection, filters);
         }
+    }
+
+    fn subscribe_to(&self, connection: &Connection, filters: impl IntoIterator<Item = String>) {
         let filters = filters
             .into_iter()
             .map(|f| SubscribeFilter::new(f, QoS::AtLeastOnce));
@@ -499,6 +509,7 @@ impl Driver {
     fn connected(&mut self, connection: &Connection, session: &mut Session) {
         session.connected = Some(self.clock.now());
         self.untrue = false;
+        self.kept.connected();
         self.subscribe(connection);
         let availability = self.topics.availability();
         self.retained.remember(&availability, None);
@@ -540,8 +551,7 @@ impl Driver {
         } else if message.topic == self.topics.availability() {
             self.own_availability(now, session, message);
         } else if let Some(target) = self.topics.target(&message.topic) {
-            // an empty message only clears a retained one
-            if message.payload.is_empty() {
+            if self.is_settled(now, message) {
                 return;
             }
             let arrival = Arrival {

@@ -34,6 +34,8 @@ pub struct MqttStatus {
 /// How long things take; tests shorten it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
+    /// Between two questions to the broker what commands it keeps.
+    pub(crate) keeps: Duration,
     /// How soon we say again that we are here to whoever keeps saying that we are away.
     pub(crate) mend: Duration,
     /// Refusals without a record each are counted for so long before their number is put on record.
@@ -49,6 +51,7 @@ pub(crate) struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
+            keeps: Duration::from_secs(5),
             mend: Duration::from_secs(10),
             report: Duration::from_secs(20),
             retry: Duration::from_millis(500),

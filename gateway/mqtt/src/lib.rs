@@ -17,8 +17,8 @@
 //! after the cursor is published again. A record may therefore come twice; `seq` tells.
 //!
 //! A command needs `id` and `at` ([RFC 3339](https://www.rfc-editor.org/rfc/rfc3339)):
-//! `{"command":"open","id":"…","at":"2026-03-01T12:00:00Z"}`. Retained, repeated, old and untimed ones are
-//! refused. The site's topic takes `lockdown` and `end-lockdown` too, with `"group":"…"` for a group of doors, and `reset-passback` with `"person":"…"`. This crate knows no adapter and decides nothing about doors.
+//! `{"command":"open","id":"…","at":"2026-03-01T12:00:00Z"}`. Repeated, old and untimed ones are refused, and so
+//! are those that the broker marks as kept; what it keeps of those that came live is found later and cleared. The site's topic takes `lockdown` and `end-lockdown` too, with `"group":"…"` for a group of doors, and `reset-passback` with `"person":"…"`. This crate knows no adapter and decides nothing about doors.
 
 mod command;
 mod connection;

@@ -65,14 +65,16 @@ impl Driver {
     }
 
     /// What others do on our topics and only a person can end.
-    pub(super) fn tell_intruders(&self) {
-        let text = self.contested.map(|_| {
+    pub(super) fn tell_intruders(&self, now: Instant) {
+        let text = if self.contested.is_some() {
             let topic = self.topics.availability();
-            format!(
+            Some(format!(
                 "something else at the broker keeps saying on {topic} that this gateway is away; end a second gateway \
                  with this site's id, and let nobody else write there by the broker's access list"
-            )
-        });
+            ))
+        } else {
+            self.kept.stuck(now)
+        };
         self.status.send_if_modified(|status| {
             let changed = status.topics != text;
             status.topics = text;

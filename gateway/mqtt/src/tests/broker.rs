@@ -11,6 +11,8 @@ use tokio::sync::watch;
 
 /// The one user of brokers with a login.
 pub(super) const USER: &str = "door";
+/// The other one, of brokers with an access list.
+pub(super) const OWNER: &str = "owner";
 pub(super) const PASSWORD: &str = "door-pass";
 
 pub(super) fn free_port() -> u16 {
@@ -33,6 +35,11 @@ pub(super) struct Mosquitto {
 
 impl Mosquitto {
     pub(super) fn start() -> Self {
+        Self::with_access_list("user door\ntopic readwrite #\nuser owner\ntopic readwrite #\n")
+    }
+
+    /// With another access list than one that lets both users do everything.
+    pub(super) fn with_access_list(list: &str) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let mut broker = Self {
             child: None,
@@ -42,19 +49,24 @@ impl Mosquitto {
         };
         broker.certificates();
         let passwords = broker.path("passwords");
-        let made = Command::new("mosquitto_passwd")
-            .args(["-b", "-c"])
-            .arg(&passwords)
-            .args([USER, PASSWORD])
-            .status();
-        let made = made.expect("mosquitto_passwd is not installed: apt-get install mosquitto");
-        assert!(made.success());
+        std::fs::write(&passwords, "").expect("written");
+        for user in [USER, OWNER] {
+            let made = Command::new("mosquitto_passwd")
+                .arg("-b")
+                .arg(&passwords)
+                .args([user, PASSWORD])
+                .status();
+            let made = made.expect("mosquitto_passwd is not installed: apt-get install mosquitto");
+            assert!(made.success());
+        }
+        std::fs::write(broker.path("access"), list).expect("written");
         let at = |name| broker.path(name).display().to_string();
         // as root it would change to a user that cannot read the folder
         let config = format!(
-            "user root\npersistence false\nlog_dest stderr\nallow_anonymous false\npassword_file {}\n\
+            "user root\npersistence false\nlog_dest stderr\nallow_anonymous false\npassword_file {}\nacl_file {}\n\
              listener {} 127.0.0.1\nlistener {} 127.0.0.1\ncertfile {}\nkeyfile {}\ncafile {}\n",
             at("passwords"),
+            at("access"),
             broker.port,
             broker.tls_port,
             at("broker.pem"),

@@ -52,9 +52,13 @@ pub(super) struct Observer {
 
 impl Observer {
     pub(super) async fn connect(port: u16) -> Self {
+        Self::connect_as(port, USER).await
+    }
+
+    pub(super) async fn connect_as(port: u16, user: &str) -> Self {
         let mut options = MqttOptions::new(format!("observer-{port}-{}", rand_id()), "127.0.0.1", port);
         options
-            .set_credentials(USER, PASSWORD)
+            .set_credentials(user, PASSWORD)
             .set_max_packet_size(1 << 20, 1 << 20);
         let (client, mut events) = AsyncClient::new(options, 64);
         let heard: Arc<(Mutex<Vec<Heard>>, Notify)> = Arc::default();

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::LockState;
+use gateway_core::{LockState, Timestamp};
 
-use super::broker::Mosquitto;
+use super::broker::{Mosquitto, OWNER};
 use super::peers::{FakeCore, Heard, Observer, TestClock, within};
 use super::view;
-use super::whole::{AVAILABILITY, QUICK, is, run, with_login};
+use super::whole::{AVAILABILITY, DOOR, QUICK, answer, connected, is, open, run, with_login};
 use crate::handle::{Timing, start_with};
 use crate::{MqttHandle, MqttParams};
 
@@ -127,5 +127,104 @@ async fn whoever_keeps_saying_that_we_are_away_is_answered_within_bounds_and_tol
         }
     }
     assert_eq!(last, "online");
+    handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_command_is_answered_and_clearing_a_kept_one_is_not() {
+    let broker = Mosquitto::start();
+    let core = FakeCore::start();
+    let observer = Observer::connect(broker.port).await;
+    let handle = run(with_login(broker.port), &core);
+    connected(&handle).await;
+    observer.hear("online", is(AVAILABILITY, "online")).await;
+    observer.publish(DOOR, false, "").await;
+    let is_empty =
+        |m: &Heard| m.topic == "doorline/lilas/response" && m.text.contains("the message is empty");
+    let found = observer.hear("the answer", is_empty).await.json();
+    assert_eq!(
+        (&found["id"], &found["reason"]),
+        (&serde_json::Value::Null, &"malformed".into())
+    );
+    let is_record = |m: &Heard| m.json()["kind"] == "command.refused" && m.json()["reason"] == "malformed";
+    observer.hear("its record", is_record).await;
+    handle.shutdown().await;
+
+    // kept while nobody was here; what the gateway clears itself is no command either
+    observer
+        .publish(DOOR, true, &open("kept", Timestamp::now()))
+        .await;
+    observer.barrier().await;
+    observer.forget();
+    let handle = run(with_login(broker.port), &core);
+    assert_eq!(
+        answer(&observer, "kept").await,
+        ("refused".into(), "stale".into())
+    );
+    observer.hear("cleared", is(DOOR, "")).await;
+    let last = open("last", Timestamp::now());
+    observer.publish(DOOR, false, &last).await;
+    assert_eq!(answer(&observer, "last").await.0, "ok");
+    assert!(!observer.all().iter().any(is_empty), "{:#?}", observer.all());
+    assert_eq!(text(&kept(&broker).await, DOOR), "");
+    handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_came_live_with_retain_is_carried_out_once_told_and_cleared() {
+    let broker = Mosquitto::start();
+    let core = FakeCore::start();
+    let observer = Observer::connect(broker.port).await;
+    let handle = run(with_login(broker.port), &core);
+    connected(&handle).await;
+    observer.hear("online", is(AVAILABILITY, "online")).await;
+    let site = "doorline/lilas/command";
+    let given = format!(
+        r#"{{"command":"open","door":"front","id":"site","at":"{}"}}"#,
+        Timestamp::now()
+    );
+    for (topic, id, command) in [
+        (DOOR, "door", open("door", Timestamp::now())),
+        (site, "site", given),
+    ] {
+        observer.publish(topic, true, &command).await;
+        assert_eq!(answer(&observer, id).await.0, "ok");
+        let is_told = |m: &Heard| {
+            m.topic == "doorline/lilas/response"
+                && m.json()["id"].is_null()
+                && m.json()["reason"] == "stale"
+                && m.text.contains(&format!("the broker kept a command on {topic} "))
+        };
+        observer.hear("told", is_told).await;
+        observer.hear("cleared", is(topic, "")).await;
+        assert_eq!(text(&kept(&broker).await, topic), "");
+    }
+    assert_eq!(*core.opened.borrow(), 2);
+    // its own id was answered once
+    let again = |m: &&Heard| m.topic == "doorline/lilas/response" && m.json()["id"] == "door";
+    assert_eq!(observer.all().iter().filter(again).count(), 1);
+    assert_eq!(handle.status().borrow().topics, None);
+    handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kept_command_that_the_broker_does_not_let_us_clear_is_a_fault_while_it_stands() {
+    // somebody else may write on command topics, we may not: the broker takes our message and drops it
+    let broker = Mosquitto::with_access_list(
+        "user door\ntopic read #\ntopic write homeassistant/#\ntopic write doorline/lilas/+\n\
+         topic write doorline/lilas/+/+/state\ntopic write doorline/lilas/+/+/availability\n\
+         user owner\ntopic readwrite #\n",
+    );
+    let core = FakeCore::start();
+    let owner = Observer::connect_as(broker.port, OWNER).await;
+    owner.publish(DOOR, true, &open("kept", Timestamp::now())).await;
+    owner.barrier().await;
+    let handle = run(with_login(broker.port), &core);
+    topics_fault(&handle, "the fault", |text| {
+        text.is_some_and(|text| text.contains(DOOR))
+    })
+    .await;
+    owner.publish(DOOR, true, "").await;
+    topics_fault(&handle, "its end", |text| text.is_none()).await;
     handle.shutdown().await;
 }

@@ -295,7 +295,7 @@ impl fmt::Display for Reason {
             Self::CardNotForDoor => f.write_str("the card does not open this door"),
             Self::CardUnknown { bits } => write!(f, "unknown card of {bits} bits"),
             Self::ClockUntrusted { schedule: None } => {
-                f.write_str("it is valid for some days only, and the clock is not trusted")
+                f.write_str("it counts only by a clock that is trusted, and the gateway's is not")
             }
             Self::ClockUntrusted {
                 schedule: Some(schedule),

@@ -205,6 +205,18 @@ fn a_caller_opens_only_if_listed_and_vouched_for() {
         Err(Reason::CallerUnlisted),
     );
     check(call("back", peer(reception, true)), Err(Reason::CallerUnlisted));
+    // nobody knows when: no call opens by itself, and what is dialled in it counts as ever
+    let doubt = Context { wall: None, ..FIT };
+    check_in(
+        &doubt,
+        call("front", peer(reception, true)),
+        Err(Reason::ClockUntrusted { schedule: None }),
+    );
+    check_in(
+        &doubt,
+        calling(T0, "front", peer(reception, true), "9"),
+        Ok("code nine dialled by listed caller \"Reception\""),
+    );
     check(
         calling(T0, "front", peer(reception, true), "9"),
         Ok("code nine dialled by listed caller \"Reception\""),
@@ -490,7 +502,7 @@ fn contexts() -> Vec<Context> {
             journal_ok: n & 1 > 0,
             projection_at_head: n & 2 > 0,
             ready: n & 4 > 0,
-            wall: None,
+            wall: Some(gateway_core::Timestamp::UNIX_EPOCH),
         })
         .collect()
 }

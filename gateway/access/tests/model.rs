@@ -345,7 +345,7 @@ proptest! {
                         journal_ok: model.journal,
                         projection_at_head: model.projection,
                         ready: model.ready,
-                        wall: None,
+                        wall: Some(gateway_core::Timestamp::UNIX_EPOCH),
                     };
                     let decision = access.decide(at(now), &context, request(ask, at(now), *age));
                     let allowed = model.allows(now, ask, *age);

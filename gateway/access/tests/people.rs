@@ -229,9 +229,9 @@ impl Model {
         by && (!held.by_day || self.is_day())
             && held.from.is_none_or(|from| self.now >= from)
             && held.until.is_none_or(|until| self.now < until)
-            && kind
-                .uses
-                .is_none_or(|uses| self.used.get(&n).copied().unwrap_or(0) < uses && self.journal)
+            && kind.uses.is_none_or(|uses| {
+                self.used.get(&n).copied().unwrap_or(0) < uses && self.journal && self.clock
+            })
     }
 
     fn has_pin(&self, owner: Option<usize>, digits: &str) -> bool {
@@ -269,7 +269,7 @@ impl Model {
             }
             Ask::Call { who, at } => {
                 let n = self.phone(*who, *at)?;
-                (KINDS[n].what == What::Phone { needs_pin: false }).then_some(n)
+                (self.clock && KINDS[n].what == What::Phone { needs_pin: false }).then_some(n)
             }
             Ask::DialIn { who, at, digits } => {
                 let n = self.phone(*who, *at)?;

@@ -32,6 +32,10 @@ impl Access {
             return locked;
         }
         match self.known_caller(moment, door, name, peer) {
+            // a call alone opens only while nobody doubts when it came; a code that is dialled in it may count
+            Ok(_) if moment.context.wall.is_none() => {
+                Verdict::refused(subject, Reason::ClockUntrusted { schedule: None })
+            }
             Ok(Known::Listed(listed)) => {
                 let rule = format!("listed caller {listed:?} calls the door");
                 Verdict::allowed(rule, subject, Some(source))

@@ -13,7 +13,7 @@ pub(crate) const FIT: Context = Context {
     journal_ok: true,
     projection_at_head: true,
     ready: true,
-    wall: None,
+    wall: Some(gateway_core::Timestamp::UNIX_EPOCH),
 };
 
 pub(crate) fn door(name: &str) -> DoorId {

@@ -137,6 +137,23 @@ impl Task {
             more,
             unusable,
         } = found;
+        let old = self.show.borrow().clone();
+        // an answer without anybody is what a server gives that hides them all, too
+        if let Some(at) = old.read.filter(|_| entries.is_empty() && !old.entries.is_empty()) {
+            let text = format!(
+                "{}: the server answers, and gives nobody with name and number: look at base, filter, and what this DN may \
+                 read there; {} entries of {at:.0} are used meanwhile",
+                self.source,
+                old.entries.len()
+            );
+            tracing::warn!(
+                source = self.source,
+                unusable,
+                "the directory of contacts came back empty"
+            );
+            self.tell.send_replace(Some(text));
+            return false;
+        }
         tracing::info!(
             entries = entries.len(),
             unusable,

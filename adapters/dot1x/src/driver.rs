@@ -35,6 +35,8 @@ pub struct Dot1x {
 
 /// Why a session with a supplicant ended.
 enum End {
+    /// Another program looks after the port.
+    Elsewhere,
     Gone(String),
     Shutdown,
 }
@@ -113,6 +115,8 @@ impl Running {
             };
             let why = match end {
                 End::Shutdown => return Ok(()),
+                // who that is, is told by the next look
+                End::Elsewhere => continue,
                 End::Gone(why) => why,
             };
             tracing::warn!(interface = %self.params.interface, %why, "wpa_supplicant does not run");
@@ -172,14 +176,25 @@ impl Running {
         if let Some(end) = self.input(ctx, Some(&*supplicant), Input::Connected).await? {
             return Ok(end);
         }
+        let mut looked = ctx.clock.now();
         loop {
             self.look_at_certificates(ctx).await?;
             let now = ctx.clock.now();
+            // who speaks EAPOL beside us shuts the port: while it is shut it is looked whether somebody does
+            if self.port.is_authorized() {
+                looked = now;
+            } else if now.since(looked) >= MANAGER {
+                looked = now;
+                if self.other_manager().await.is_some() {
+                    return Ok(End::Elsewhere);
+                }
+            }
             let due = self
                 .port
                 .poll_timeout()
                 .map_or(HOUR, |at| at.since(now))
-                .min(self.expiry_at.since(now));
+                .min(self.expiry_at.since(now))
+                .min(MANAGER);
             let end = tokio::select! {
                 // the end comes first, so that nothing can keep it waiting
                 biased;

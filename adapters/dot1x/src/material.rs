@@ -366,7 +366,6 @@ fn pkcs12(
     };
     let key = plain_key(P12, pem.reveal())?;
     let ders = certificates(P12, pem.reveal())?;
-    // a container has no order: only the gateway's own certificate is looked at
     let public = rustls::crypto::ring::sign::any_supported_type(&key).ok();
     let public = public.as_ref().and_then(|key| key.public_key());
     let own = match public {
@@ -389,7 +388,24 @@ fn pkcs12(
             0
         }
     };
-    own_chain(P12, &ders[own..=own], now, chain)
+    let read = parse(P12, &ders)?;
+    let chain_of_own = ordered(own, &read);
+    let ders: Vec<_> = chain_of_own.into_iter().map(|at| ders[at].clone()).collect();
+    own_chain(P12, &ders, now, chain)
+}
+
+/// The places of a certificate and of those that issued it, one after the other; a container has no order.
+fn ordered(own: usize, read: &[X509Certificate<'_>]) -> Vec<usize> {
+    let mut found = vec![own];
+    while let Some(last) = found.last().copied() {
+        let issuer = read[last].issuer();
+        let next = (0..read.len()).find(|at| !found.contains(at) && read[*at].subject() == issuer);
+        match next.filter(|_| read[last].subject() != issuer) {
+            Some(next) => found.push(next),
+            None => break,
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_api::Shutdown;
-use adapter_dot1x::{Dot1x, Params};
+use adapter_dot1x::{Dot1x, Params, ServerCheck};
 use gateway_config::{Config, Late};
 use gateway_core::{Clock, DeviceId, Signal, SignalKind, Timestamp};
 use serde_json::Value;
@@ -105,8 +105,6 @@ impl SwitchPort {
         let (read, wall) = (config.clone(), inner.clock.wall());
         // openssl may have to be asked
         let port = tokio::task::spawn_blocking(move || params::dot1x(&read, wall)).await?;
-        let risk = config.dot1x.as_ref().is_some_and(|dot1x| dot1x.accept_any_server);
-        inner.faults.set(RISK, risk.then(risk_text));
         let faulty = !port.faults.is_empty();
         inner.faults.set(FILES, faulty.then(|| files_text(&port.faults)));
         for warning in &port.warnings {
@@ -144,7 +142,8 @@ impl SwitchPort {
                 inner.faults.set(TRIAL, None);
                 if !faulty {
                     // doors do not wait for room on the disk
-                    let kept = inner.memory.keep(text, config.dot1x.is_some());
+                    let running = inner.running.as_ref().map(|running| &running.adapter.params);
+                    let kept = inner.memory.keep(text, running);
                     let told = |error| {
                         format!(
                             "the present [dot1x] could not be written down as the one to fall back to: {error:#}"
@@ -239,6 +238,11 @@ impl Inner {
             return Ok(false);
         }
         self.stop().await;
+        // of what runs, whatever the site file says by now
+        let risk = wanted
+            .as_ref()
+            .is_some_and(|adapter| adapter.params.server == ServerCheck::AnyServer);
+        self.faults.set(RISK, risk.then(risk_text));
         let Some(adapter) = wanted else { return Ok(true) };
         let (stop, shutdown) = Shutdown::new();
         // its lines have no audio
@@ -271,7 +275,8 @@ impl Inner {
 
     fn confirm(&mut self) -> anyhow::Result<()> {
         if let Some(trial) = &self.trial {
-            self.memory.keep(&trial.text, true)?;
+            let running = self.running.as_ref().map(|running| &running.adapter.params);
+            self.memory.keep(&trial.text, running)?;
             tracing::info!("the change of [dot1x] was confirmed");
         }
         self.trial = None;

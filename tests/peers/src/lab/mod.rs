@@ -64,6 +64,8 @@ pub struct Lab<'a> {
     rig: &'a Rig,
     server: ServerCert,
     sw: String,
+    /// Newest TLS that FreeRADIUS speaks.
+    tls: &'static str,
 }
 
 /// Runs a program and gives its output, whatever it is.
@@ -111,6 +113,7 @@ impl<'a> Lab<'a> {
             rig,
             server,
             sw: name("sw"),
+            tls: "1.2",
         };
         lab.cable()?;
         lab.start_server()?;
@@ -223,7 +226,12 @@ impl<'a> Lab<'a> {
     pub fn start_server(&mut self) -> anyhow::Result<()> {
         if self.backend == Backend::FreeRadius {
             self.stop_server();
-            self.radius = Some(radius::start(self.rig, &self.sw, &self.server, &self.password)?);
+            self.radius = Some(radius::start(
+                self.rig,
+                &self.sw,
+                &self.server,
+                (&self.password, self.tls),
+            )?);
         }
         Ok(())
     }
@@ -243,6 +251,15 @@ impl<'a> Lab<'a> {
         self.server = server;
         self.start_server()?;
         self.start_switch()
+    }
+
+    /// FreeRADIUS anew, speaking TLS up to this version; the switch goes on.
+    ///
+    /// # Errors
+    /// As [`Lab::start_server`].
+    pub fn set_tls(&mut self, newest: &'static str) -> anyhow::Result<()> {
+        self.tls = newest;
+        self.start_server()
     }
 
     /// Changes the password of [`USER`] at the server; the switch goes on.

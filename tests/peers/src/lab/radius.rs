@@ -37,7 +37,12 @@ fn quoted(text: &str) -> String {
 }
 
 /// Starts it beside the switch and waits until it serves.
-pub(super) fn start(rig: &Rig, sw: &str, server: &ServerCert, password: &str) -> anyhow::Result<Process> {
+pub(super) fn start(
+    rig: &Rig,
+    sw: &str,
+    server: &ServerCert,
+    (password, tls): (&str, &str),
+) -> anyhow::Result<Process> {
     let dir = rig.path("raddb");
     std::fs::create_dir_all(&dir)?;
     let users = format!(
@@ -48,7 +53,7 @@ pub(super) fn start(rig: &Rig, sw: &str, server: &ServerCert, password: &str) ->
         quoted(ODD_PASSWORD)
     );
     std::fs::write(dir.join("users"), users)?;
-    std::fs::write(dir.join("radiusd.conf"), conf(rig, server)?)?;
+    std::fs::write(dir.join("radiusd.conf"), conf(rig, server, tls)?)?;
     if !dir.join("dictionary").exists() {
         std::os::unix::fs::symlink("/usr/share/freeradius/dictionary", dir.join("dictionary"))?;
     }
@@ -88,7 +93,7 @@ fn modules() -> anyhow::Result<PathBuf> {
     found.context("FreeRADIUS has no modules")
 }
 
-fn conf(rig: &Rig, server: &ServerCert) -> anyhow::Result<String> {
+fn conf(rig: &Rig, server: &ServerCert, tls: &str) -> anyhow::Result<String> {
     let certs = Certs::get()?;
     let (cert, key) = server.files();
     let (cert, key, ca) = (certs.path(&cert), certs.path(&key), certs.path("ca.pem"));
@@ -171,7 +176,7 @@ modules {{
       ca_file = {ca}
       cipher_list = \"DEFAULT\"
       tls_min_version = \"1.2\"
-      tls_max_version = \"1.2\"
+      tls_max_version = \"{tls}\"
       ecdh_curve = \"\"
     }}
     tls {{

@@ -4,7 +4,7 @@ use anyhow::{Context, ensure};
 use peers::lab::{Backend, Lab, NetworkManager, PortGateway, method, port};
 use peers::{Process, run};
 
-use crate::LIMIT;
+use crate::{LIMIT, secs};
 
 #[test]
 fn another_supplicant_at_the_port_is_recognised_and_refused_with_words() {
@@ -30,6 +30,39 @@ fn another_supplicant_at_the_port_is_recognised_and_refused_with_words() {
         ensure!(gateway.supplicant().is_err(), "two supplicants at one port");
         foreign.stop();
         gateway.event(0, "port.authorized", LIMIT)?;
+        lab.reaches(LIMIT)
+    });
+}
+
+#[test]
+fn a_supplicant_that_comes_later_is_recognised_and_its_end_opens_the_port() {
+    run(|rig| {
+        let lab = Lab::up(rig, Backend::Hostapd)?;
+        let gateway = PortGateway::start(&lab, &port(rig, &method("peap-mschapv2")?))?;
+        gateway.event(0, "port.authorized", LIMIT)?;
+        let seq = gateway.last_seq()?;
+        let conf = rig.path("foreign.conf");
+        let network = "network={\nkey_mgmt=IEEE8021X\neap=MD5\nidentity=\"gateway\"\npassword=\"wrong\"\neapol_flags=0\n}\n";
+        std::fs::write(&conf, format!("ap_scan=0\n{network}"))?;
+        let conf = conf.display().to_string();
+        let mut foreign: Process = lab.on_gateway(
+            "foreign",
+            &[
+                "/usr/sbin/wpa_supplicant",
+                "-D",
+                "wired",
+                "-i",
+                "eth0",
+                "-c",
+                &conf,
+            ],
+        )?;
+        let event = gateway.event(seq, "port.managed-elsewhere", secs(120))?;
+        ensure!(event["manager"] == "wpa_supplicant", "{event}");
+        let seq = gateway.last_seq()?;
+        foreign.stop();
+        // a switch that was refused holds the port back for a minute
+        gateway.event(seq, "port.authorized", secs(150))?;
         lab.reaches(LIMIT)
     });
 }

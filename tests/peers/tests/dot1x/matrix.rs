@@ -39,6 +39,35 @@ fn open(lab: &Lab<'_>, gateway: &mut PortGateway, name: &str, expected: &str) ->
     lab.drop_port()
 }
 
+/// By the word of the supplicant, and by that of the server, who speaks both.
+#[test]
+fn tls_1_3_is_spoken_only_if_the_site_file_lets_the_server_choose_it() {
+    run(|rig| {
+        let mut lab = Lab::up(rig, Backend::FreeRadius)?;
+        lab.set_tls("1.3")?;
+        let mut gateway = PortGateway::start(&lab, &port(rig, ""))?;
+        for (line, version) in [("", "1.2"), ("tls13 = true\n", "1.3")] {
+            let (seq, log) = (gateway.last_seq()?, rig.path("radius.log"));
+            let before = std::fs::read_to_string(&log)?.len();
+            let said = gateway.reload(&port(rig, &format!("{}{line}", method("tls-pem")?)))?;
+            ensure!(said.contains("in force"), "{said}");
+            let event = gateway.event(seq, "port.authorized", LIMIT)?;
+            ensure!(event["tls"] == format!("TLSv{version}"), "{event}");
+            lab.reaches(LIMIT)?;
+            let told = std::fs::read_to_string(&log)?;
+            let session = format!("TLS-Session-Version = \"TLS {version}\"");
+            ensure!(
+                told[before..].contains(&session),
+                "FreeRADIUS says nothing of {session}"
+            );
+            let said = gateway.reload(&port(rig, ""))?;
+            ensure!(said.contains("in force"), "{said}");
+            lab.drop_port()?;
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn methods_open_the_port_on_hostapd_first_third() {
     check(Backend::Hostapd, 0);

@@ -1,7 +1,7 @@
 //! A change of the port stays only if somebody confirms it.
 
 use anyhow::ensure;
-use peers::lab::{Backend, Lab, PortGateway, method, port};
+use peers::lab::{Backend, Lab, PASSWORD, PortGateway, method, port};
 use peers::run;
 use rustix::process::Signal;
 
@@ -84,6 +84,39 @@ fn a_change_that_nobody_confirms_is_taken_back_and_one_that_is_confirmed_stays()
         taken_back(&gateway, seq)?;
         ensure!(!gateway.dot1x("rollback")?.status.success(), "something waits");
         Ok(())
+    });
+}
+
+/// The file is the same, and what stands in it is not.
+#[test]
+fn a_password_that_is_changed_in_its_file_is_taken_back_also_after_a_kill() {
+    run(|rig| {
+        let lab = Lab::up(rig, Backend::Hostapd)?;
+        let secret = rig.path("port.secret");
+        let write = |password: &str| -> anyhow::Result<()> {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::write(&secret, format!("{password}\n"))?;
+            Ok(std::fs::set_permissions(
+                &secret,
+                std::fs::Permissions::from_mode(0o600),
+            )?)
+        };
+        write(PASSWORD)?;
+        let file = format!("password-file = \"{}\"", secret.display());
+        let table = method("peap-mschapv2")?.replace(&format!("password = \"{PASSWORD}\""), &file);
+        let site = port(rig, &format!("{table}confirm-s = 15\n"));
+        let mut gateway = PortGateway::start(&lab, &site)?;
+        gateway.event(0, "port.authorized", LIMIT)?;
+        write("wrong")?;
+        let said = gateway.reload(&site)?;
+        ensure!(said.contains("in force"), "{said}");
+        gateway.process().kill();
+        let seq = gateway.last_seq()?;
+        gateway.again(&lab)?;
+        let back = taken_back(&gateway, seq)?;
+        // a switch that was refused holds the port back for a minute
+        gateway.event(back, "port.authorized", secs(150))?;
+        lab.reaches(LIMIT)
     });
 }
 

@@ -30,7 +30,8 @@ pub(super) fn dot1x(args: &Dot1x) -> anyhow::Result<u8> {
         Dot1xAct::Request(new) => (new, None),
         Dot1xAct::SelfSigned { new, days } => (new, Some(*days)),
     };
-    clock_is_set(wall, new.clock_is_right, Path::new(TIMESYNC))?;
+    let kernel = gateway_network::clock::sync().map(|sync| sync.synchronised);
+    clock_is_set(wall, new.clock_is_right, Path::new(TIMESYNC), kernel)?;
     let key = KeyPair::generate()?;
     let params = params(new)?;
     let text = match days {
@@ -73,14 +74,21 @@ fn change(site: &SiteFile, act: &str, done: &str) -> anyhow::Result<u8> {
 }
 
 /// A certificate that a clock dates which nobody has set is refused by the server, or ends on a day nobody meant.
-fn clock_is_set(wall: Timestamp, right: bool, timesync: &Path) -> anyhow::Result<()> {
+///
+/// Where systemd-timesyncd runs its own word counts, elsewhere the kernel's (`kernel`, if it tells): chrony and ntpd tell it.
+fn clock_is_set(wall: Timestamp, right: bool, timesync: &Path, kernel: Option<bool>) -> anyhow::Result<()> {
     ensure!(
         wall.as_second() >= WRITTEN_S,
         "the clock of this machine is not set: it shows {wall}; set it first"
     );
+    let kept = if timesync.exists() {
+        timesync.join("synchronized").exists()
+    } else {
+        kernel.unwrap_or(true)
+    };
     ensure!(
-        right || !timesync.exists() || timesync.join("synchronized").exists(),
-        "the clock of this machine shows {wall}, but the time service has not confirmed it since the start; wait for it, \
+        right || kept,
+        "the clock of this machine shows {wall}, but no time service has confirmed it since the start; wait for one, \
          or add --clock-is-right if you have set it by hand"
     );
     Ok(())
@@ -158,12 +166,16 @@ mod tests {
     fn nothing_is_dated_by_a_clock_that_is_not_set() {
         let dir = tempfile::tempdir().expect("a folder");
         let none = dir.path().join("none");
-        assert!(clock_is_set(at(0), true, &none).is_err());
-        assert!(clock_is_set(at(WRITTEN_S), false, &none).is_ok());
-        assert!(clock_is_set(at(WRITTEN_S), false, dir.path()).is_err());
-        assert!(clock_is_set(at(WRITTEN_S), true, dir.path()).is_ok());
+        assert!(clock_is_set(at(0), true, &none, Some(true)).is_err());
+        // chrony, ntpd, or nobody: the kernel knows
+        for (kernel, fits) in [(Some(true), true), (Some(false), false), (None, true)] {
+            assert_eq!(clock_is_set(at(WRITTEN_S), false, &none, kernel).is_ok(), fits);
+            assert!(clock_is_set(at(WRITTEN_S), true, &none, kernel).is_ok());
+        }
+        assert!(clock_is_set(at(WRITTEN_S), false, dir.path(), Some(true)).is_err());
+        assert!(clock_is_set(at(WRITTEN_S), true, dir.path(), Some(false)).is_ok());
         std::fs::write(dir.path().join("synchronized"), "").expect("writable");
-        assert!(clock_is_set(at(WRITTEN_S), false, dir.path()).is_ok());
+        assert!(clock_is_set(at(WRITTEN_S), false, dir.path(), Some(false)).is_ok());
     }
 
     #[test]

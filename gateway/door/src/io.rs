@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gateway_access::{Grant, RexKind};
-use gateway_core::{DoorEvent, Edge, InputId, OutputId, RingId};
+use gateway_core::{DoorEvent, Edge, InputId, Instant, OutputId, RingId};
 
 /// What happens to a door.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Input {
     Granted(Grant),
     /// The guard did something.
     Guard(GuardReport),
+    /// There is a guard again, and every output rests: whoever still waits to get out is asked for anew.
+    GuardUp,
     /// A lockdown began: the pulse of whoever was let in ends, that of an exit does not.
     LockDown,
     /// The panel opened its own lock.
@@ -100,5 +102,8 @@ pub enum Output {
         input: InputId,
     },
     /// The guard did not take a Grant of the fire input: ask the access decision (`Request::Fire`) anew.
-    RequestFire,
+    RequestFire {
+        /// When the door was first to open for it.
+        since: Instant,
+    },
 }

@@ -104,6 +104,21 @@ fn an_exit_pressed_while_a_reload_changes_other_inputs_opens() {
 }
 
 #[test]
+fn an_exit_pressed_while_the_guard_starts_anew_opens_when_it_is_there() {
+    let mut house = House::start();
+    // it may take longer than the ordinary strike time on a busy machine
+    house.rewrite("strike-ms = 3000", "strike-ms = 9000");
+    house.reload("the new site file is in force");
+    house.rewrite("max-on-ms = 10000", "max-on-ms = 9000");
+    house.signal(Signal::HUP);
+    house.wait_for("the relay guard ends and starts anew", 1);
+    house.press_exit();
+    house.energised();
+    assert_eq!(house.times_on(), 1, "{}", house.story());
+    house.rest();
+}
+
+#[test]
 fn a_reload_that_waits_for_a_pulse_keeps_nobody_else_waiting() {
     const TAKEN: &str = "the new site file is in force";
     const WAITS: &str = "waits until no pulse runs";

@@ -10,6 +10,8 @@ use gateway_site::{GuardReport, ReleaseCause};
 /// Holds outputs and reports what they do.
 #[derive(Debug, Default)]
 pub struct Guard {
+    /// It cannot be reached, and takes nothing.
+    pub away: bool,
     held: BTreeMap<OutputId, (u64, Instant)>,
 }
 
@@ -18,6 +20,10 @@ impl Guard {
     pub fn operate(&mut self, now: Instant, grant: Grant, pulse: Duration) -> Vec<GuardReport> {
         let parts = grant.spend();
         let (grant, output) = (parts.id, parts.output);
+        if self.away {
+            let text = "the relay guard cannot be reached".to_owned();
+            return vec![GuardReport::Failed { grant, output, text }];
+        }
         if now >= parts.deadline {
             let text = "too late".to_owned();
             return vec![GuardReport::Failed { grant, output, text }];

@@ -190,6 +190,20 @@ impl Sim {
         self.now = end;
     }
 
+    /// The guard ends in good order, as before a change of outputs. Until [`Self::guard_comes`] nothing is taken.
+    pub fn guard_goes(&mut self) {
+        self.guard.forget();
+        self.guard.away = true;
+        let text = "outputs change".to_owned();
+        self.input(Input::Guard(GuardReport::Restarts { text }));
+    }
+
+    /// The next guard is there.
+    pub fn guard_comes(&mut self) {
+        self.guard.away = false;
+        self.input(Input::Guard(GuardReport::Up { dead: vec![] }));
+    }
+
     /// The process stands still (SIGSTOP, a starved machine): time passes and nobody looks. The guard is
     /// another process and goes on.
     pub fn freeze(&mut self, time: Duration) {

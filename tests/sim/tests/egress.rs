@@ -116,6 +116,59 @@ fn fire_opens_each_door_of_ours_once_and_not_at_the_start() {
 }
 
 #[test]
+fn an_exit_pressed_while_the_guard_restarts_opens_as_soon_as_it_is_there() {
+    for (away, opens) in [(secs(1), true), (ms(2900), true), (ms(3100), false)] {
+        let mut sim = Sim::new(first_door());
+        sim.guard_goes();
+        sim.edge("front-rex", true);
+        sim.wait(ms(200));
+        sim.edge("front-rex", false);
+        sim.wait(away - ms(200));
+        let asked = sim.pulses.len();
+        sim.guard_comes();
+        sim.wait(ms(1));
+        assert_eq!(
+            sim.pulses.len(),
+            asked + usize::from(opens),
+            "{away:?}\n{}",
+            sim.log()
+        );
+        assert_eq!(sim.is_energised("front-strike"), opens, "{away:?}\n{}", sim.log());
+        sim.wait(secs(60));
+        // once
+        sim.guard_comes();
+        assert_eq!(sim.pulses.len(), asked + usize::from(opens), "{}", sim.log());
+    }
+}
+
+#[test]
+fn fire_that_comes_while_the_guard_is_away_opens_when_it_is_back_if_it_still_burns() {
+    for burns in [true, false] {
+        let mut sim = Sim::new(first_door());
+        sim.guard_goes();
+        sim.edge("fire", true);
+        sim.wait(secs(5));
+        // who presses an exit meanwhile takes nothing from fire
+        sim.edge("front-rex", true);
+        sim.wait(secs(5));
+        sim.edge("fire", burns);
+        let asked = sim.pulses.len();
+        sim.guard_comes();
+        sim.wait(ms(1));
+        let opened: Vec<_> = sim.pulses[asked..]
+            .iter()
+            .map(|p| p.grant.door.to_string())
+            .collect();
+        let all: &[&str] = if burns { &["front", "toy"] } else { &[] };
+        assert_eq!(opened, all, "{}", sim.log());
+        assert_eq!(sim.is_energised("front-strike"), burns);
+        sim.wait(secs(60));
+        sim.guard_comes();
+        assert_eq!(sim.pulses.len(), asked + opened.len(), "{}", sim.log());
+    }
+}
+
+#[test]
 fn a_simulated_exit_opens_no_real_door() {
     let mut params = first_door();
     params

@@ -15,7 +15,7 @@ pub const JOIN: Duration = Duration::from_secs(1);
 pub const RELEASE_LIMIT: Duration = Duration::from_secs(1);
 /// Pause before egress is asked for again when the guard did not take it.
 const EGRESS_RETRY: Duration = Duration::from_millis(100);
-/// How often egress is asked for again, per use of the exit.
+/// How often egress is asked for again in a row; then once more with each guard that comes.
 const EGRESS_TRIES: u8 = 5;
 /// Grants at the guard at one time. Egress gets one more each time, the oldest is forgotten for it.
 const MAX_LEASES: usize = 16;
@@ -38,28 +38,41 @@ pub(super) struct Pulse {
 
 #[derive(Debug)]
 pub(super) struct Lease {
-    egress: Option<Egress>,
+    egress: Option<Wish>,
     energised: bool,
 }
 
 /// Who wants to leave.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Egress {
     Fire,
     Rex(InputId),
 }
 
+/// Somebody wants to leave.
+#[derive(Clone, Debug)]
+struct Wish {
+    egress: Egress,
+    since: Instant,
+}
+
+/// A wish that the guard did not fulfil.
 #[derive(Debug)]
 pub(super) struct Retry {
+    /// The decision was asked for it again, and its Grant has not come yet.
+    pub(super) asked: bool,
     pub(super) at: Option<Instant>,
-    egress: Egress,
     left: u8,
+    since: Instant,
 }
 
 impl Door {
     pub(super) fn on_grant(&mut self, now: Instant, grant: Grant) {
         let parts = grant.parts().clone();
         let verdict = self.accepts(now, &parts);
+        if let (Ok(Some(_)), Some(egress)) = (&verdict, egress_of(&parts)) {
+            self.retries.remove(&egress);
+        }
         let event = match &verdict {
             Err(reason) => DoorEvent::Denied {
                 factor: parts.factor,
@@ -140,17 +153,10 @@ impl Door {
     fn operate(&mut self, now: Instant, grant: Grant) {
         let parts = grant.parts();
         let fire = parts.factor == Factor::Fire;
-        let egress = match &parts.subject {
-            _ if fire => Some(Egress::Fire),
-            Subject::Input(input) if parts.factor == Factor::Rex => Some(Egress::Rex(input.clone())),
-            Subject::Contact(_)
-            | Subject::Credential(_)
-            | Subject::Input(_)
-            | Subject::Integration(_)
-            | Subject::Person(_)
-            | Subject::Unknown
-            | Subject::User(_) => None,
-        };
+        let egress = egress_of(parts).map(|egress| Wish {
+            since: self.wished_since(now, &egress),
+            egress,
+        });
         if self.leases.len() >= MAX_LEASES {
             self.leases.pop_first();
         }
@@ -261,8 +267,11 @@ impl Door {
             return;
         };
         lease.energised = true;
-        if lease.egress.is_some() {
-            self.retry = None;
+        match lease.egress.as_ref().map(|wish| &wish.egress) {
+            // it opens for as long as any exit would
+            Some(Egress::Fire) => self.retries.clear(),
+            Some(Egress::Rex(_)) => self.forget_exit(),
+            None => {}
         }
         self.fault = None;
         if !std::mem::replace(&mut self.coil_on, true) {
@@ -297,29 +306,74 @@ impl Door {
         self.event(DoorEvent::LockFault { text });
     }
 
-    /// Utters the wish again when its pause is over.
-    pub(super) fn retry_egress(&mut self, now: Instant) {
-        let Some(retry) = &mut self.retry else { return };
-        if retry.at.is_some_and(|at| now >= at) {
-            retry.at = None;
-            self.outputs.push_back(match &retry.egress {
-                Egress::Fire => Output::RequestFire,
-                Egress::Rex(input) => Output::RequestExit { input: input.clone() },
-            });
+    /// Since when somebody wants out for whom a Grant has come: one that was asked for again is no new wish.
+    fn wished_since(&mut self, now: Instant, egress: &Egress) -> Instant {
+        if let Some(retry) = self.retries.get_mut(egress).filter(|retry| retry.asked) {
+            retry.asked = false;
+            return retry.since;
         }
+        self.retries.remove(egress);
+        now
+    }
+
+    /// Utters wishes again when their pause is over. An exit that was pressed longer ago than the door would have
+    /// been open for it is nobody's wish any more.
+    pub(super) fn retry_egress(&mut self, now: Instant) {
+        let strike = self.params.strike;
+        self.retries.retain(|egress, retry| {
+            if retry.at.is_none_or(|at| now < at) {
+                return true;
+            }
+            let since = retry.since;
+            let output = match egress {
+                Egress::Fire => Output::RequestFire { since },
+                Egress::Rex(_) if now.since(since) >= strike => return false,
+                Egress::Rex(input) => Output::RequestExit { input: input.clone() },
+            };
+            (retry.at, retry.asked) = (None, true);
+            self.outputs.push_back(output);
+            true
+        });
+    }
+
+    /// There is a guard again: what the one before did not do for those who want out is asked for at once.
+    pub(super) fn on_guard_up(&mut self, now: Instant) {
+        let asked: Vec<Egress> = self
+            .leases
+            .values()
+            .filter_map(|lease| lease.egress.as_ref())
+            .map(|wish| wish.egress.clone())
+            .collect();
+        for (egress, retry) in &mut self.retries {
+            if !asked.contains(egress) {
+                (retry.at, retry.left) = (Some(now), EGRESS_TRIES);
+            }
+        }
+        self.retry_egress(now);
     }
 
     /// Nobody is kept in because an output was busy or a guard restarted: the wish is uttered again.
-    fn ask_again(&mut self, now: Instant, egress: Option<Egress>) {
-        let Some(egress) = egress else { return };
-        let left = self.retry.as_ref().map_or(EGRESS_TRIES, |retry| retry.left);
-        if left > 0 {
-            self.retry = Some(Retry {
-                at: Some(now + EGRESS_RETRY),
-                egress,
-                left: left - 1,
-            });
+    fn ask_again(&mut self, now: Instant, wish: Option<Wish>) {
+        let Some(Wish { egress, since }) = wish else {
+            return;
+        };
+        let left = self.retries.get(&egress).map_or(EGRESS_TRIES, |retry| retry.left);
+        let retry = Retry {
+            asked: false,
+            at: (left > 0).then(|| now + EGRESS_RETRY),
+            left: left.saturating_sub(1),
+            since,
+        };
+        if matches!(egress, Egress::Rex(_)) {
+            // one exit stands for all of them
+            self.forget_exit();
         }
+        self.retries.insert(egress, retry);
+    }
+
+    /// Forgets the wish of whoever pressed an exit: another press is uttered instead, or it was fulfilled.
+    pub(super) fn forget_exit(&mut self) {
+        self.retries.retain(|egress, _| *egress == Egress::Fire);
     }
 
     pub(super) fn end_pulse(&mut self, now: Instant) {
@@ -372,12 +426,26 @@ impl Door {
         self.outputs.push_back(Output::Release { output });
         self.leases.clear();
         self.pulse = None;
-        self.retry = None;
         if std::mem::take(&mut self.coil_on) {
             self.event(DoorEvent::Relocked {
                 why: "config".to_owned(),
             });
         }
+    }
+}
+
+/// Who wants to leave by a Grant, if anybody does.
+fn egress_of(parts: &GrantParts) -> Option<Egress> {
+    match &parts.subject {
+        _ if parts.factor == Factor::Fire => Some(Egress::Fire),
+        Subject::Input(input) if parts.factor == Factor::Rex => Some(Egress::Rex(input.clone())),
+        Subject::Contact(_)
+        | Subject::Credential(_)
+        | Subject::Input(_)
+        | Subject::Integration(_)
+        | Subject::Person(_)
+        | Subject::Unknown
+        | Subject::User(_) => None,
     }
 }
 

@@ -12,15 +12,16 @@ use gateway_core::{ContactState, DoorEvent, InputId, Instant, LockState, RingId}
 
 use crate::io::{Input, Output};
 use crate::params::{DoorParams, LockOwner, ParamsError};
+use lock::{Egress, Lease, Pulse, Retry};
 pub use lock::{JOIN, RELEASE_LIMIT};
-use lock::{Lease, Pulse, Retry};
 
 /// One door.
 ///
 /// A Grant while the output is energised does not make a second pulse. Within [`JOIN`] of its begin it is
 /// joined to the pulse; later it moves the end to one strike time from then, but for a coil of pulse duty never
 /// beyond [`MAX_PULSE`](crate::MAX_PULSE) from the begin. Egress is passed to the guard in any case, and asked
-/// for again when the guard does not take it; only a gate that moves already gets no further pulse.
+/// for again when the guard does not take it, and when another guard comes; only a gate that moves already gets no
+/// further pulse.
 #[derive(Debug)]
 pub struct Door {
     /// Why a release was asked for last.
@@ -41,7 +42,8 @@ pub struct Door {
     rex_down: BTreeSet<InputId>,
     /// Exit inputs that were seen inactive: only those can become active.
     rex_seen: BTreeSet<InputId>,
-    retry: Option<Retry>,
+    /// What those who want out still wait for: fire, and one exit.
+    retries: BTreeMap<Egress, Retry>,
     /// The ring of the last Grant, for what follows from it.
     ring: Option<RingId>,
     shunt_until: Option<Instant>,
@@ -88,7 +90,7 @@ impl Door {
             pulse: None,
             rex_down: BTreeSet::new(),
             rex_seen: BTreeSet::new(),
-            retry: None,
+            retries: BTreeMap::new(),
             ring: None,
             shunt_until: None,
             tamper: None,
@@ -128,12 +130,17 @@ impl Door {
 
     /// Takes an input.
     pub fn handle_input(&mut self, now: Instant, input: Input) {
+        if !matches!(input, Input::Granted(_)) {
+            // a wish that was uttered again and got no Grant at once is nobody's any more
+            self.retries.retain(|_, retry| !retry.asked);
+        }
         // What is due comes first, whatever order the driver calls in.
         self.handle_timeout(now);
         match input {
             Input::Contact(edge) => self.on_contact(now, edge),
             Input::Granted(grant) => self.on_grant(now, grant),
             Input::Guard(report) => self.on_guard(now, report),
+            Input::GuardUp => self.on_guard_up(now),
             Input::LockDown => self.release_entry(now),
             Input::OpenedByPanel => {
                 self.shunt(now);
@@ -179,7 +186,7 @@ impl Door {
             None => Some(pulse.end),
             Some(limit) => (!pulse.overdue).then_some(limit),
         });
-        let retry = self.retry.as_ref().and_then(|retry| retry.at);
+        let retry = self.retries.values().filter_map(|retry| retry.at).min();
         let held = match self.held {
             Held::Waits(end) => Some(end),
             Held::Off | Held::Reported => None,
@@ -217,7 +224,7 @@ impl Door {
         let opening = self.pulse.is_some()
             || self.coil_on
             || !self.leases.is_empty()
-            || self.retry.as_ref().is_some_and(|retry| retry.at.is_some())
+            || self.retries.values().any(|retry| retry.at.is_some())
             || self.moves_until != Instant::ZERO
             || !self.rex_down.is_empty()
             || self.shunt_until.is_some();

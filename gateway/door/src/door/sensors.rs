@@ -103,7 +103,7 @@ impl Door {
         }
         match kind {
             RexKind::Unlock => {
-                self.retry = None;
+                self.forget_exit();
                 self.outputs.push_back(Output::RequestExit { input });
             }
             RexKind::Parallel | RexKind::ShuntOnly => {

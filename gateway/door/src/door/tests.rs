@@ -178,7 +178,7 @@ impl Rig {
                     self.door.handle_input(self.now, Input::Granted(grant));
                     continue;
                 }
-                Output::RequestFire => {
+                Output::RequestFire { .. } => {
                     self.log.push("FIRE".to_owned());
                     let grant = self.grant(Request::Fire { door: id() });
                     self.door.handle_input(self.now, Input::Granted(grant));
@@ -667,11 +667,42 @@ fn egress_that_the_guard_did_not_take_is_asked_for_again_a_few_times() {
         said = rig.wait(100);
     }
     assert_eq!(tries, 6);
+    // and once more by the next guard
+    rig.guard = true;
+    assert_eq!(
+        rig.input(Input::GuardUp),
+        "FIRE granted:fire OPERATE:3000 unlocked:3000"
+    );
+    rig.wait(5000);
+    assert_eq!(rig.input(Input::GuardUp), "");
     // A credential is the person's to show again.
     rig.open();
     let grant = rig.held.remove(0);
     rig.report(busy(grant));
     assert_eq!(rig.wait(10_000), "");
+}
+
+#[test]
+fn an_exit_waits_for_the_next_guard_no_longer_than_it_would_have_opened() {
+    for (away, opens) in [(2500, true), (3100, false)] {
+        let mut rig = Rig::new(strike());
+        rig.guard = false;
+        rig.rex(false, RexKind::Unlock);
+        let mut said = rig.rex(true, RexKind::Unlock);
+        for _ in 0..away / 100 {
+            if said.contains("OPERATE") {
+                let grant = Some(rig.held.remove(0));
+                let text = "no guard".to_owned();
+                rig.report(GuardReport::Failed { grant, text });
+            }
+            said = rig.wait(100);
+        }
+        rig.guard = true;
+        let up = rig.input(Input::GuardUp);
+        assert_eq!(up.contains("EXIT"), opens, "after {away} ms: {up}");
+        assert_eq!(rig.door.lock() == LockState::Unlocked, opens);
+        assert_eq!(rig.input(Input::GuardUp), "");
+    }
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Opening, and what the guard reports.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use gateway_access::{Decision as Verdict, Grant, Reason, Request};
 use gateway_core::{
-    DoorEvent, DoorId, Event, Factor, GatewayEvent, InputId, LockState, OutputId, Refusal, RingId, Subject,
+    DoorEvent, DoorId, Event, Factor, GatewayEvent, Instant, LockState, OutputId, Refusal, RingId, Subject,
 };
 use gateway_door::{Door, Input as DoorInput, LockOwner, Output as DoorOutput, ReleaseCause};
 
@@ -126,13 +127,13 @@ impl Site {
                 DoorOutput::Release { output } => self.out.push_back(Output::ReleaseOutput(output)),
                 DoorOutput::RequestExit { input } => {
                     let door = door.clone();
-                    if self.still_wanted(&input) {
+                    // Whoever wanted out before the main loop stood still may be gone, and somebody else outside.
+                    if !self.in_gap || self.levels.is_pressed(&input) {
                         exits.push(Request::Rex { door, input });
                     }
                 }
-                DoorOutput::RequestFire => {
-                    let fire = self.params.fire_input.clone();
-                    if fire.is_some_and(|input| self.still_wanted(&input)) {
+                DoorOutput::RequestFire { since } => {
+                    if self.still_burns(now, door, since) {
                         exits.push(Request::Fire { door: door.clone() });
                     }
                 }
@@ -148,10 +149,12 @@ impl Site {
         refused
     }
 
-    /// A wish to leave that a door repeats after the main loop stood still counts only if somebody still
-    /// presses: whoever wanted out before the gap may be gone, and somebody else may stand outside.
-    fn still_wanted(&self, input: &InputId) -> bool {
-        !self.in_gap || self.levels.is_pressed(input)
+    /// Does fire still ask for a door that was to open for it at `since`? While its input is active it does; a
+    /// short signal does for as long as it would have held the door open.
+    fn still_burns(&self, now: Now, door: &DoorId, since: Instant) -> bool {
+        let strike = self.params.doors.get(door).map_or(Duration::ZERO, |d| d.strike);
+        let lately = !self.in_gap && now.mono.since(since) < strike;
+        self.params.fire_input.is_some() && (self.fire || lately)
     }
 
     /// The fire input became active: every door of ours opens once, for its strike time.
@@ -204,6 +207,10 @@ impl Site {
                     self.gateway(now, GatewayEvent::Guard { text, up: true });
                 }
                 self.guard = Ok(());
+                let doors: Vec<DoorId> = self.doors.keys().cloned().collect();
+                for door in doors {
+                    self.door_input(now, &door, DoorInput::GuardUp, false);
+                }
             }
             GuardReport::Usable { output, usable: true } => {
                 self.dead.remove(&output);

@@ -79,6 +79,8 @@ pub(crate) struct Model {
     must: BTreeSet<DoorId>,
     started: Instant,
     stopping: bool,
+    /// Wishes to leave that the guard did not fulfil, with the end of one strike time since; fire's has none.
+    unfulfilled: Vec<(DoorId, Factor, Option<Instant>)>,
 }
 
 impl Model {
@@ -105,6 +107,7 @@ impl Model {
             must: BTreeSet::new(),
             started: now,
             stopping: false,
+            unfulfilled: Vec::new(),
         }
     }
 
@@ -169,7 +172,15 @@ impl Model {
             Input::Command { request, .. } => self.command(now, request),
             Input::Guard(report) => match report {
                 GuardReport::Down { .. } | GuardReport::Restarts { .. } => self.guard = false,
-                GuardReport::Up { .. } => self.guard = true,
+                GuardReport::Up { .. } => {
+                    self.guard = true;
+                    // the next guard is asked once more
+                    for (door, factor, until) in std::mem::take(&mut self.unfulfilled) {
+                        if until.is_none_or(|until| until > now) {
+                            self.cause(now, factor, door, false);
+                        }
+                    }
+                }
                 GuardReport::Energised { .. }
                 | GuardReport::Failed { .. }
                 | GuardReport::Released { .. }
@@ -217,6 +228,13 @@ impl Model {
             let pressed = repeats
                 .clone()
                 .filter(|input| self.inputs.get(input) == Some(&true));
+            let strike = self
+                .params
+                .doors
+                .get(&grant.door)
+                .map_or(ms(0), |door| door.strike);
+            let until = (grant.factor == Factor::Rex).then(|| now + strike);
+            self.unfulfilled.push((grant.door.clone(), grant.factor, until));
             self.causes.push(Cause {
                 door: grant.door.clone(),
                 factor: grant.factor,

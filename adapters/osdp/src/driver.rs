@@ -169,6 +169,7 @@ impl OsdpBus {
             ctx.signal(now, SignalKind::Fault(text)).await?;
             let text = format!("its line {} is gone", self.port.display());
             for reader in &self.readers {
+                self.unread(ctx, reader, now).await?;
                 self.signal(ctx, reader, now, SignalKind::Fault(text.clone()))
                     .await?;
             }
@@ -255,6 +256,15 @@ impl OsdpBus {
         ctx.signals.send(signal).await.map_err(|_| AdapterError::Closed)
     }
 
+    /// Nobody knows what the inputs of a reader say.
+    async fn unread(&self, ctx: &AdapterContext, of: &OsdpReader, at: Instant) -> Result<(), AdapterError> {
+        for OsdpInput { input, .. } in &of.inputs {
+            self.signal(ctx, of, at, SignalKind::Unread(input.clone()))
+                .await?;
+        }
+        Ok(())
+    }
+
     async fn event(
         &self,
         ctx: &AdapterContext,
@@ -303,6 +313,10 @@ impl OsdpBus {
                 }
                 *known = levels;
                 return Ok(());
+            }
+            Event::InputsGone => {
+                known.clear();
+                return self.unread(ctx, of, at).await;
             }
             Event::Key(key) => SignalKind::Key { key, reader },
             Event::KeyTaken => {

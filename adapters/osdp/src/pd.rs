@@ -53,6 +53,8 @@ pub enum Event {
         /// In order.
         levels: Vec<bool>,
     },
+    /// It is away: nothing is known of its inputs any more.
+    InputsGone,
     /// A key: `0-9 * #`.
     Key(char),
     /// It took its key.
@@ -413,6 +415,9 @@ impl Pd {
         };
         if away >= OFFLINE {
             (self.refused, self.tamper, self.power) = (None, false, false);
+            if std::mem::take(&mut self.inputs_known) {
+                self.out.push_back((now, Event::InputsGone));
+            }
         }
         if !self.told || fault != self.fault {
             self.told = true;

@@ -162,4 +162,6 @@ pub enum SignalKind {
     Port(PortEvent),
     /// The device works (again).
     Ready,
+    /// An input cannot be read any more: what it said last may not be so. Its next reading is the first.
+    Unread(InputId),
 }

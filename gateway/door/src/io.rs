@@ -10,6 +10,8 @@ use gateway_core::{DoorEvent, Edge, InputId, Instant, OutputId, RingId};
 pub enum Input {
     /// The door contact: active is open.
     Contact(Edge),
+    /// Nobody reads the contact any more, or it is another one: what it said is forgotten.
+    ContactUnread,
     /// The access decision said yes. Answered by exactly one `Granted` or `Denied` event.
     Granted(Grant),
     /// The guard did something.

@@ -61,6 +61,8 @@ struct Level {
     pending: Option<Pending>,
     stable: Option<bool>,
     stuck: bool,
+    /// Nobody reads it any more: the next reading is its first.
+    unread: bool,
 }
 
 /// All inputs of the site.
@@ -70,7 +72,7 @@ pub(crate) struct Levels {
 }
 
 impl Levels {
-    /// Takes over a configuration: inputs with the same parameters keep what is known of them.
+    /// Takes over a configuration: what is known of an input stays known, unless it became another one.
     pub(crate) fn configure(
         &mut self,
         old: &BTreeMap<InputId, InputParams>,
@@ -78,7 +80,10 @@ impl Levels {
     ) {
         self.levels.retain(|id, _| new.contains_key(id));
         for (id, params) in new {
-            if old.get(id) != Some(params) || !self.levels.contains_key(id) {
+            let same = old.get(id).is_some_and(|old| old.simulated == params.simulated);
+            if let Some(level) = self.levels.get_mut(id).filter(|_| same) {
+                level.debounce = params.debounce;
+            } else {
                 let level = Level {
                     active_since: None,
                     armed: false,
@@ -86,6 +91,7 @@ impl Levels {
                     pending: None,
                     stable: None,
                     stuck: false,
+                    unread: false,
                 };
                 self.levels.insert(id.clone(), level);
             }
@@ -103,8 +109,8 @@ impl Levels {
         simulated: bool,
     ) -> Option<Change> {
         let level = self.levels.get_mut(input)?;
-        if edge.initial || level.stable.is_none() {
-            level.pending = None;
+        if edge.initial || level.unread || level.stable.is_none() {
+            (level.pending, level.unread) = (None, false);
             level.stable = Some(edge.active);
             level.armed = !edge.active;
             level.active_since = edge.active.then_some(at);
@@ -196,7 +202,22 @@ impl Levels {
         self.levels.get(input).is_some_and(|l| l.stuck)
     }
 
-    /// The level that counts at this moment, if it was read.
+    /// Nobody reads it any more.
+    pub(crate) fn lose(&mut self, input: &InputId) {
+        if let Some(level) = self.levels.get_mut(input) {
+            (level.pending, level.unread) = (None, true);
+        }
+    }
+
+    /// The level that counts at this moment, if somebody reads it.
+    pub(crate) fn current(&self, input: &InputId) -> Option<bool> {
+        self.levels
+            .get(input)
+            .filter(|l| !l.unread)
+            .and_then(|l| l.stable)
+    }
+
+    /// The level that counted last, if it was ever read.
     pub(crate) fn level(&self, input: &InputId) -> Option<bool> {
         self.levels.get(input).and_then(|l| l.stable)
     }
@@ -343,6 +364,33 @@ mod tests {
         edge(&mut levels, end + ms(5), true, false);
         let due = levels.due(end + ms(25));
         assert!(due.len() == 1 && due[0].1.acts, "{due:?}");
+    }
+
+    #[test]
+    fn what_is_not_read_any_more_is_unknown_and_its_next_reading_is_state() {
+        let mut levels = levels(ms(0));
+        edge(&mut levels, T0, false, true);
+        levels.lose(&bell());
+        assert_eq!(
+            (levels.current(&bell()), levels.level(&bell())),
+            (None, Some(false))
+        );
+        let change = edge(&mut levels, T0 + ms(5), true, false).expect("state");
+        assert!(change.initial && !change.acts);
+        assert_eq!(levels.current(&bell()), Some(true));
+    }
+
+    #[test]
+    fn another_debouncing_time_forgets_no_level() {
+        let mut levels = levels(ms(0));
+        edge(&mut levels, T0, false, true);
+        let with = |debounce, simulated| BTreeMap::from([(bell(), InputParams { debounce, simulated })]);
+        levels.configure(&with(ms(0), false), &with(ms(30), false));
+        assert_eq!(levels.current(&bell()), Some(false));
+        assert_eq!(edge(&mut levels, T0 + ms(1), true, false), None);
+        assert_eq!(levels.poll_timeout(), Some(T0 + ms(31)));
+        levels.configure(&with(ms(30), false), &with(ms(30), true));
+        assert_eq!(levels.current(&bell()), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use adapter_osdp::OsdpBus;
 use adapter_virtual::{Source, VirtualDevice, VirtualHandle, VirtualLine, VirtualParams};
 use anyhow::Context as _;
 use gateway_config::{Config, InputDriver, LineDriver, Playback};
-use gateway_core::{Clock, DeviceId, InputId, LineCommand, LineId, ReaderId, Signal};
+use gateway_core::{Clock, DeviceId, InputId, Instant, LineCommand, LineId, ReaderId, Signal, SignalKind};
 use gateway_sip_io::SipHandle;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -61,6 +61,21 @@ enum Pins {
     Inputs(GpioInputs),
     Osdp(OsdpBus),
     Reader(Box<GpioReader>),
+}
+
+impl Pins {
+    fn inputs(&self) -> Vec<InputId> {
+        match self {
+            Self::Inputs(inputs) => inputs.lines.iter().map(|line| line.input.clone()).collect(),
+            Self::Osdp(line) => {
+                let readers = line.readers.iter();
+                readers
+                    .flat_map(|r| r.inputs.iter().map(|i| i.input.clone()))
+                    .collect()
+            }
+            Self::Reader(_) => vec![],
+        }
+    }
 }
 
 impl Adapter for Pins {
@@ -158,19 +173,19 @@ impl Adapters {
     }
 
     async fn end(&mut self, names: Vec<String>) {
-        let ending: Vec<Running> = names
-            .iter()
-            .filter_map(|name| self.running.remove(name))
+        let ending: Vec<(String, Running)> = names
+            .into_iter()
+            .filter_map(|name| self.running.remove(&name).map(|running| (name, running)))
             .collect();
-        for running in &ending {
+        for (_, running) in &ending {
             let _ = running.stop.send(true);
         }
-        for running in ending {
-            if tokio::time::timeout(Duration::from_secs(2), running.task)
-                .await
-                .is_err()
-            {
-                tracing::warn!("an adapter did not end in time");
+        for (name, running) in ending {
+            if !end(running.task, Duration::from_secs(2)).await {
+                tracing::warn!(device = name, "an adapter did not end in time and was ended");
+                if let (Some(pins), Ok(device)) = (running.pins, DeviceId::new(&name)) {
+                    unread(&self.signals, self.clock.now(), &device, &pins.inputs()).await;
+                }
             }
         }
     }
@@ -202,6 +217,7 @@ impl Adapters {
                 audio: self.audio.clone(),
                 clock: Arc::clone(&self.clock),
                 device: DeviceId::new(&name)?,
+                inputs: pins.inputs(),
                 shutdown,
                 signals: self.signals.clone(),
             };
@@ -265,13 +281,42 @@ impl Adapters {
     }
 }
 
+/// Waits for the end of an adapter, and ends one that does not end by itself, so that it holds nothing its successor
+/// needs. False for such a one.
+pub(super) async fn end(mut task: JoinHandle<()>, patience: Duration) -> bool {
+    if tokio::time::timeout(patience, &mut task).await.is_ok() {
+        return true;
+    }
+    task.abort();
+    // it ends at its next pause
+    let _ = tokio::time::timeout(patience, task).await;
+    false
+}
+
 /// What every start of a hardware adapter gets.
 pub(super) struct Base {
     pub(super) audio: mpsc::Sender<(LineId, Box<dyn AudioPort>)>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) device: DeviceId,
+    /// What it reads: when it ends, nothing is known of them.
+    pub(super) inputs: Vec<InputId>,
     pub(super) shutdown: Shutdown,
     pub(super) signals: mpsc::Sender<Signal>,
+}
+
+/// Says that nobody reads these inputs of a device.
+async fn unread(signals: &mpsc::Sender<Signal>, at: Instant, device: &DeviceId, inputs: &[InputId]) {
+    for input in inputs {
+        let signal = Signal {
+            at,
+            device: device.clone(),
+            simulated: false,
+            kind: SignalKind::Unread(input.clone()),
+        };
+        if signals.send(signal).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Runs an adapter again and again until shutdown; its fault stands in the list meanwhile.
@@ -291,7 +336,9 @@ pub(super) async fn keep_running<A: Adapter>(mut base: Base, faults: Faults, mak
             simulated: false,
         };
         let began = tokio::time::Instant::now();
-        match make().run(ctx).await {
+        let ended = make().run(ctx).await;
+        unread(&base.signals, base.clock.now(), &base.device, &base.inputs).await;
+        match ended {
             Ok(()) | Err(AdapterError::Closed) => return,
             Err(error) => {
                 tracing::error!(device = %base.device, %error, "a device failed and is tried again");
@@ -468,6 +515,19 @@ mod tests {
         assert!(!after.contains_key("gpio-old"));
         assert_eq!(before["rppal"].lines.len(), 2);
         assert_eq!(before["rppal"], after["rppal"]);
+    }
+
+    #[tokio::test]
+    async fn an_adapter_that_does_not_end_is_ended_before_its_successor_starts() {
+        let line = Arc::new(());
+        let held = Arc::clone(&line);
+        let stuck = tokio::spawn(async move {
+            std::future::pending::<()>().await;
+            drop(held);
+        });
+        assert!(!end(stuck, Duration::from_millis(20)).await);
+        assert_eq!(Arc::strong_count(&line), 1, "it still holds its line");
+        assert!(end(tokio::spawn(async {}), Duration::from_secs(60)).await);
     }
 
     #[test]

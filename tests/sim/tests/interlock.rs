@@ -1,6 +1,6 @@
 //! A mantrap in the whole gateway: one door opens only while the other is shut and not being opened.
 
-use gateway_core::{Command, Factor, Refusal};
+use gateway_core::{Command, ContactState, Factor, Refusal, SignalKind};
 use gateway_site::{
     Decision, DoorGroupParams, GuardReport, Input, InputParams, OutputParams, RexKind, RexParams, SiteParams,
 };
@@ -122,6 +122,45 @@ fn a_contact_that_was_not_read_and_a_restart_keep_the_other_door_shut() {
     assert_eq!(open(&mut sim, "b", "lobby"), Some(Refusal::Interlock));
     sim.edge_at(sim.now(), &id("new-contact"), false, true);
     assert_eq!(open(&mut sim, "c", "lobby"), None, "{}", sim.log());
+}
+
+#[test]
+fn a_contact_that_nobody_reads_any_more_is_not_believed() {
+    let mut sim = Sim::new(mantrap());
+    sim.signal(sim.now(), false, SignalKind::Unread(id("front-contact")));
+    assert_eq!(open(&mut sim, "a", "lobby"), Some(Refusal::Interlock));
+    assert_eq!(sim.denials(), ["interlock: door front is not known to be shut"]);
+    let contact = |sim: &Sim| {
+        sim.site
+            .view()
+            .doors
+            .iter()
+            .find(|d| d.id == id("front"))
+            .map(|d| d.contact)
+    };
+    assert_eq!(contact(&sim), Some(ContactState::Unknown));
+    // who wants out does
+    sim.edge("lobby-rex", true);
+    assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
+    sim.edge("lobby-rex", false);
+    sim.wait(secs(20));
+    // read again, as the line is there again
+    sim.edge_at(sim.now(), &id("front-contact"), false, true);
+    assert_eq!(open(&mut sim, "b", "lobby"), None, "{}", sim.log());
+}
+
+#[test]
+fn the_contact_before_a_reload_says_nothing_about_the_one_after_it() {
+    let mut sim = Sim::new(mantrap());
+    let mut other = mantrap();
+    let input = other.inputs[&id("front-contact")].clone();
+    other.inputs.insert(id("new-contact"), input);
+    other.doors.get_mut(&id("front")).expect("the door").contact = Some(id("new-contact"));
+    sim.reload(other);
+    sim.wait(secs(20));
+    assert_eq!(open(&mut sim, "a", "lobby"), Some(Refusal::Interlock));
+    sim.edge_at(sim.now(), &id("new-contact"), false, true);
+    assert_eq!(open(&mut sim, "b", "lobby"), None, "{}", sim.log());
 }
 
 #[test]

@@ -138,6 +138,7 @@ impl Door {
         self.handle_timeout(now);
         match input {
             Input::Contact(edge) => self.on_contact(now, edge),
+            Input::ContactUnread => self.on_contact_unread(),
             Input::Granted(grant) => self.on_grant(now, grant),
             Input::Guard(report) => self.on_guard(now, report),
             Input::GuardUp => self.on_guard_up(now),

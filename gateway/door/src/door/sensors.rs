@@ -33,7 +33,7 @@ impl Door {
                 if unpermitted {
                     self.forced = true;
                     self.event(DoorEvent::Forced {});
-                } else {
+                } else if self.held != Held::Reported {
                     self.held = Held::Waits(now + self.params.held_open);
                 }
                 if let Some(pulse) = &mut self.pulse {
@@ -63,6 +63,14 @@ impl Door {
                 }
             }
             Contact::Closed | Contact::Open | Contact::Unknown => {}
+        }
+    }
+
+    /// What was reported stands until the contact says otherwise; a limit that ran measures nothing any more.
+    pub(super) fn on_contact_unread(&mut self) {
+        self.contact = Contact::Unknown;
+        if self.held != Held::Reported {
+            self.held = Held::Off;
         }
     }
 

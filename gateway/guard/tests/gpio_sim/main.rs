@@ -119,7 +119,8 @@ impl Inputs {
             | SignalKind::Line { .. }
             | SignalKind::Misread { .. }
             | SignalKind::Port(_)
-            | SignalKind::Ready) => panic!("no edge: {other:?}"),
+            | SignalKind::Ready
+            | SignalKind::Unread(_)) => panic!("no edge: {other:?}"),
         }
     }
 
@@ -262,7 +263,8 @@ fn cdev_lost() -> String {
             | SignalKind::Key { .. }
             | SignalKind::Line { .. }
             | SignalKind::Misread { .. }
-            | SignalKind::Port(_)) => panic!("no edge and no fault: {other:?}"),
+            | SignalKind::Port(_)
+            | SignalKind::Unread(_)) => panic!("no edge and no fault: {other:?}"),
         }
     }
 }

@@ -24,6 +24,7 @@ impl Site {
         self.roles = roles(&self.params);
         self.access.apply(policy(&self.params, self.index_key));
         self.configure_doors(now, &old, generation, &mut plan);
+        self.doubt_contacts(now);
         self.configure_lockdowns(now);
         self.configure_lines(now, &old, &mut plan);
         self.configure_panels(now, &old, &mut plan);
@@ -109,6 +110,9 @@ impl Site {
                 }
                 continue;
             }
+            if before.is_some_and(|before| before.contact != params.contact) {
+                self.door_input(now, &id, DoorInput::ContactUnread, false);
+            }
             if before != Some(&params) {
                 self.tell_levels(now, &id, &params);
             }
@@ -119,7 +123,7 @@ impl Site {
     /// Tells a new or changed door what its inputs say, as state.
     fn tell_levels(&mut self, now: Now, id: &DoorId, params: &DoorParams) {
         let edge = |site: &Self, input: &InputId| {
-            site.levels.level(input).map(|active| Edge {
+            site.levels.current(input).map(|active| Edge {
                 active,
                 initial: true,
             })

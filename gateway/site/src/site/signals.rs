@@ -43,6 +43,7 @@ impl Site {
             }
             SignalKind::Port(event) => self.port(now, device, event),
             SignalKind::Ready => self.device(now, device, None),
+            SignalKind::Unread(input) => self.unread(now, simulated, &input),
         }
     }
 
@@ -108,6 +109,27 @@ impl Site {
         };
         if let Some(change) = self.levels.reading(now.mono, at, input, edge, late, simulated) {
             self.changed(now, input, change);
+        }
+    }
+
+    /// An input is out of sight: what its contact said is no reason to think that a door is shut. Buttons, exits, fire
+    /// and lockdowns stay as they were seen, and act only at an edge.
+    fn unread(&mut self, now: Now, injected: bool, input: &InputId) {
+        let configured = self.params.inputs.get(input).map(|p| p.simulated);
+        if Self::honest(injected, configured).is_some() {
+            self.levels.lose(input);
+            self.doubt_contacts(now);
+        }
+    }
+
+    /// Tells doors whose contact nobody reads that nothing is known of it.
+    pub(super) fn doubt_contacts(&mut self, now: Now) {
+        let unread = |input: &InputId| self.levels.current(input).is_none();
+        let doors = self.params.doors.iter();
+        let doors = doors.filter(|(_, door)| door.contact.as_ref().is_some_and(unread));
+        let doors: Vec<DoorId> = doors.map(|(id, _)| id.clone()).collect();
+        for door in doors {
+            self.door_input(now, &door, DoorInput::ContactUnread, false);
         }
     }
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::run::adapters::{Base, keep_running};
+use crate::run::adapters::{Base, end, keep_running};
 use crate::run::faults::Faults;
 use crate::run::params;
 use memory::Memory;
@@ -251,6 +251,7 @@ impl Inner {
             audio,
             clock: Arc::clone(&self.clock),
             device: DeviceId::new(NAME)?,
+            inputs: vec![],
             shutdown,
             signals: self.signals.clone(),
         };
@@ -265,11 +266,8 @@ impl Inner {
             return;
         };
         let _ = running.stop.send(true);
-        if tokio::time::timeout(Duration::from_secs(3), running.task)
-            .await
-            .is_err()
-        {
-            tracing::warn!("the adapter of the switch port did not end in time");
+        if !end(running.task, Duration::from_secs(3)).await {
+            tracing::warn!("the adapter of the switch port did not end in time and was ended");
         }
     }
 

@@ -125,9 +125,9 @@ impl Model {
     pub(crate) fn reload(&mut self, now: Instant, params: SiteParams) {
         // An input whose kind changed is another input.
         let old = std::mem::replace(&mut self.params, params);
-        let inputs = &self.params.inputs;
+        let kind = |params: &SiteParams, input: &InputId| params.inputs.get(input).map(|i| i.simulated);
         self.inputs
-            .retain(|input, _| inputs.get(input) == old.inputs.get(input));
+            .retain(|input, _| kind(&self.params, input) == kind(&old, input));
         self.press = None;
         // An old level that must still hold counts for the doors that are there when it has held.
         self.causes.retain(|c| c.held.is_none() || c.grace.is_some());
@@ -439,7 +439,8 @@ impl Model {
             | SignalKind::Line { .. }
             | SignalKind::Misread { .. }
             | SignalKind::Port(_)
-            | SignalKind::Ready => {}
+            | SignalKind::Ready
+            | SignalKind::Unread(_) => {}
         }
     }
 

@@ -1,19 +1,21 @@
 //! Writes down what must outlast a restart and is no event: uses of credentials, who is where, and who is locked out.
 //!
 //! Whoever changes people may hold the records for as long as a large import takes, so this waits for them beside the
-//! thread of the doors. Uses keep their order, and are refused if too many wait. Of lock-outs and lockdowns only the
-//! newest state counts: it is tried again until it is taken.
+//! thread of the doors. Uses keep their order, and are refused if too many wait. Of lock-outs, of lockdowns and of where
+//! somebody is only the newest state counts: it is tried again until it is taken.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gateway_core::{CredentialId, DoorGroupId, Timestamp};
+use gateway_core::{CredentialId, DoorGroupId, Subject, Timestamp};
 use gateway_people::{USE, use_value};
 use gateway_site::{LockOut, Place};
 use gateway_store::{PutError, Store, Ticket};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::run::faults::Faults;
 use crate::run::restore;
@@ -26,6 +28,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 const END: Duration = Duration::from_secs(1);
 /// The parts that have a fault while their state is not written down, and which state that is.
 const LOCK_OUTS: (&str, &str) = ("lock-outs", "who is locked out");
+const PLACES: (&str, &str) = ("passback", "who is where");
 const LOCKDOWNS: (&str, &str) = ("lockdown", "what is locked down");
 
 /// What is to be written down as one.
@@ -49,7 +52,9 @@ pub(crate) struct Keeper {
     lockdowns: watch::Sender<Lockdowns>,
     locks: watch::Sender<Locks>,
     tasks: JoinSet<()>,
-    uses: mpsc::Sender<Keep>,
+    places: watch::Sender<()>,
+    uses: mpsc::Sender<(u64, Keep)>,
+    waiting: Waiting,
 }
 
 impl Keeper {
@@ -63,7 +68,19 @@ impl Keeper {
         let (told, kept) = mpsc::channel(USES);
         let (locks, locked) = watch::channel((Vec::new(), Timestamp::UNIX_EPOCH));
         let mut tasks = JoinSet::new();
-        tasks.spawn_on(keep_uses(store.clone(), used, told), general);
+        let (places, moved) = watch::channel(());
+        let writer = Writer {
+            faults: faults.clone(),
+            places: moved,
+            store: store.clone(),
+            told,
+            troubled: false,
+            uses: used,
+            waiting: Waiting::default(),
+            writing: JoinSet::new(),
+        };
+        let waiting = writer.waiting.clone();
+        tasks.spawn_on(writer.run(), general);
         let records = store.clone();
         let put = move |(locks, wall): &Locks| restore::keep_locks(&records, locks, *wall);
         tasks.spawn_on(keep_newest(put, locked, faults.clone(), LOCK_OUTS), general);
@@ -74,15 +91,23 @@ impl Keeper {
         let keeper = Self {
             lockdowns,
             locks,
+            places,
             tasks,
             uses,
+            waiting,
         };
         (keeper, kept)
     }
 
-    /// Takes a use; false if too many wait, then nothing may be opened by it.
+    /// Takes a use; false if too many wait, then nothing may be opened by it. Where people are, with nobody who waits
+    /// for it, is taken in any case.
     pub(crate) fn keep(&self, what: Keep) -> bool {
-        self.uses.try_send(what).is_ok()
+        if what.id.is_none() && what.uses.is_none() {
+            self.waiting.add(what.places);
+            self.places.send_replace(());
+            return true;
+        }
+        self.uses.try_send((self.waiting.stamp(), what)).is_ok()
     }
 
     /// Takes who is locked out; earlier states that still wait are passed over.
@@ -100,40 +125,175 @@ impl Keeper {
         let Self {
             lockdowns,
             locks,
+            places,
             mut tasks,
             uses,
+            waiting: _,
         } = self;
-        drop((lockdowns, locks, uses));
+        drop((lockdowns, locks, places, uses));
         let all = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(END, all).await.is_err() {
-            tracing::error!("uses of credentials or lock-outs could not be written down before the end");
+            tracing::error!(
+                "uses of credentials, lock-outs or where people are could not be written down before the end"
+            );
         }
     }
 }
 
-async fn keep_uses(store: Store, mut uses: mpsc::Receiver<Keep>, told: mpsc::Sender<(u64, bool)>) {
-    let mut writing = JoinSet::new();
-    while let Some(Keep { id, places, uses }) = uses.recv().await {
-        while writing.try_join_next().is_some() {}
-        if writing.len() >= USES {
-            writing.join_next().await;
+/// Where people are that is not written down yet, the newest of each: as many as there are people.
+#[derive(Clone, Default)]
+struct Waiting(Arc<Mutex<Positions>>);
+
+#[derive(Default)]
+struct Positions {
+    /// Each with its number in the order of all that is to be kept.
+    newest: BTreeMap<Subject, (u64, Place)>,
+    stamp: u64,
+}
+
+impl Waiting {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Positions> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of what is to be kept next.
+    fn stamp(&self) -> u64 {
+        let mut all = self.lock();
+        all.stamp += 1;
+        all.stamp
+    }
+
+    fn add(&self, places: Vec<Place>) {
+        let stamp = self.stamp();
+        let newest = places
+            .into_iter()
+            .map(|place| (place.who.clone(), (stamp, place)));
+        self.lock().newest.extend(newest);
+    }
+
+    fn take(&self) -> BTreeMap<Subject, (u64, Place)> {
+        std::mem::take(&mut self.lock().newest)
+    }
+
+    /// What was not taken waits again, unless there is newer by now.
+    fn give_back(&self, places: BTreeMap<Subject, (u64, Place)>) {
+        let mut all = self.lock();
+        for (who, place) in places {
+            all.newest.entry(who).or_insert(place);
         }
-        let put = {
-            let store = store.clone();
-            move || -> Result<Vec<Ticket>, PutError> {
-                let places = places.iter().map(|place| restore::keep_place(&store, place));
-                let mut tickets = places.collect::<Result<Vec<_>, _>>()?;
-                if let Some((credential, times)) = uses {
-                    let records = store.records();
-                    tickets.push(records.put(USE, credential.as_str(), use_value(times), None)?);
-                }
-                Ok(tickets)
+    }
+
+    /// What a use says of where somebody is takes the place of what waits from before it.
+    fn overtaken(&self, stamp: u64, places: &[Place]) {
+        let mut all = self.lock();
+        for place in places {
+            if all
+                .newest
+                .get(&place.who)
+                .is_some_and(|(other, _)| *other < stamp)
+            {
+                all.newest.remove(&place.who);
             }
+        }
+    }
+}
+
+/// Writes down what [`Keeper::keep`] takes, in its order.
+struct Writer {
+    faults: Faults,
+    places: watch::Receiver<()>,
+    store: Store,
+    told: mpsc::Sender<(u64, bool)>,
+    /// Where people are could not be written down at the last try.
+    troubled: bool,
+    uses: mpsc::Receiver<(u64, Keep)>,
+    waiting: Waiting,
+    writing: JoinSet<()>,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        let mut again = None;
+        loop {
+            // The uses first: a place that waits is never older than those before it in their queue.
+            let next = tokio::select! {
+                biased;
+                next = self.uses.recv() => Some(next),
+                changed = self.places.changed() => changed.is_err().then_some(None),
+                () = tokio::time::sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => None,
+            };
+            let ended = match next {
+                Some(Some((stamp, keep))) => self.keep_use(stamp, keep).await,
+                None => {
+                    again = self.keep_places().await.then(|| Instant::now() + AGAIN);
+                    false
+                }
+                Some(None) => true,
+            };
+            if ended {
+                break;
+            }
+        }
+        // those of the end; until its time is over they are tried again
+        while self.keep_places().await {
+            tokio::time::sleep(AGAIN).await;
+        }
+        while self.writing.join_next().await.is_some() {}
+    }
+
+    /// Writes down where people are. True if it must be tried again.
+    async fn keep_places(&mut self) -> bool {
+        let mut left = self.waiting.take();
+        if left.is_empty() {
+            return false;
+        }
+        let store = self.store.clone();
+        let put = move || {
+            while let Some(entry) = left.first_entry() {
+                if let Err(error) = restore::keep_place(&store, &entry.get().1) {
+                    return (left, Some(error));
+                }
+                entry.remove();
+            }
+            (left, None)
         };
-        let told = told.clone();
+        let Ok((left, error)) = tokio::task::spawn_blocking(put).await else {
+            // the runtime ends
+            return false;
+        };
+        let (part, what) = PLACES;
+        let text = |error: &PutError| format!("{what} is not written down, a restart forgets it: {error}");
+        self.faults.set(part, error.as_ref().map(text));
+        self.waiting.give_back(left);
+        let known = std::mem::replace(&mut self.troubled, error.is_some());
+        if let Some(error) = error.as_ref().filter(|_| !known) {
+            tracing::error!(%error, "{what} could not be written down and is tried again");
+        }
+        error.is_some_and(|error| error != PutError::Closed)
+    }
+
+    /// Writes down a use. True if the runtime ends.
+    async fn keep_use(&mut self, stamp: u64, keep: Keep) -> bool {
+        let Keep { id, places, uses } = keep;
+        while self.writing.try_join_next().is_some() {}
+        if self.writing.len() >= USES {
+            self.writing.join_next().await;
+        }
+        self.waiting.overtaken(stamp, &places);
+        let store = self.store.clone();
+        let put = move || -> Result<Vec<Ticket>, PutError> {
+            let places = places.iter().map(|place| restore::keep_place(&store, place));
+            let mut tickets = places.collect::<Result<Vec<_>, _>>()?;
+            if let Some((credential, times)) = uses {
+                let records = store.records();
+                tickets.push(records.put(USE, credential.as_str(), use_value(times), None)?);
+            }
+            Ok(tickets)
+        };
+        let told = self.told.clone();
         match (tokio::task::spawn_blocking(put).await, id) {
             (Ok(Ok(tickets)), Some(id)) => {
-                writing.spawn(async move {
+                self.writing.spawn(async move {
                     let mut ok = true;
                     for ticket in tickets {
                         ok &= ticket.durable().await.is_ok();
@@ -144,16 +304,15 @@ async fn keep_uses(store: Store, mut uses: mpsc::Receiver<Keep>, told: mpsc::Sen
             }
             (Ok(Ok(_)), None) => {}
             (Ok(Err(error)), id) => {
-                tracing::error!(%error, "it could not be written down who is where, or that a credential was used");
+                tracing::error!(%error, "it could not be written down that a credential was used");
                 if let Some(id) = id {
                     let _ = told.send((id, false)).await;
                 }
             }
-            // the runtime ends
-            (Err(_), _) => return,
+            (Err(_), _) => return true,
         }
+        false
     }
-    while writing.join_next().await.is_some() {}
 }
 
 /// Writes down the newest state, again and again until it is taken.
@@ -196,8 +355,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use gateway_store::{Options, RealIo};
 
     use super::*;
@@ -258,6 +415,62 @@ mod tests {
         let names: Vec<&str> = kept.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["cellar"]);
         store.close();
+    }
+
+    fn at(who: &str, area: &str) -> Place {
+        Place {
+            area: area.parse().ok(),
+            since: None,
+            who: Subject::Person(who.parse().expect("a name")),
+        }
+    }
+
+    fn nobody_waits(places: Vec<Place>) -> Keep {
+        Keep {
+            id: None,
+            places,
+            uses: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn where_people_are_is_there_at_the_end_however_many_move_at_once() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (store, _) = Store::open(dir.path(), Options::default(), RealIo).expect("opens");
+        let (keeper, _kept) = Keeper::start(&Handle::current(), &store, &Faults::default());
+        let people = 3 * USES;
+        for area in ["lobby", "cellar", "lab"] {
+            for n in 0..people {
+                assert!(keeper.keep(nobody_waits(vec![at(&format!("p{n}"), area)])));
+            }
+        }
+        keeper.end().await;
+        let kept = store.records().list(restore::PLACES);
+        assert_eq!(kept.len(), people);
+        assert!(kept.iter().all(|(_, entry)| entry.value["area"] == "lab"));
+        store.close();
+    }
+
+    #[test]
+    fn the_newest_of_a_person_counts_whichever_way_it_comes() {
+        let waiting = Waiting::default();
+        let areas = |waiting: &Waiting| -> Vec<String> {
+            let all = waiting.lock();
+            let places = all.newest.values();
+            places
+                .filter_map(|(_, p)| p.area.as_ref().map(ToString::to_string))
+                .collect()
+        };
+        waiting.add(vec![at("ann", "lobby"), at("bob", "lobby")]);
+        let refused = waiting.take();
+        waiting.add(vec![at("ann", "lab")]);
+        waiting.give_back(refused);
+        assert_eq!(areas(&waiting), ["lab", "lobby"]);
+        // a use that came before it does not take its place, and one that came after it does
+        let before = waiting.stamp();
+        waiting.add(vec![at("bob", "cellar")]);
+        waiting.overtaken(before, &[at("ann", "hall"), at("bob", "hall")]);
+        assert_eq!(areas(&waiting), ["cellar"]);
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::{Clock, Record, Seq};
-use gateway_store::{Cursor, Store};
+use gateway_store::{Cursor, ReadFailure, Store};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -43,12 +43,11 @@ impl Worker {
     pub(crate) async fn run(mut self) {
         let cursor = self.store.cursor(&format!("notify-{}", self.name));
         let mut durable = self.store.durable();
-        if cursor.get() == Seq(0) {
-            // a new channel begins with what happens from now on
-            let now = *durable.borrow_and_update();
-            cursor.advance(now);
-        }
+        // a new channel begins with what happens from now on, even if nothing has happened yet
+        cursor.begin(*durable.borrow_and_update());
         let mut failures = 0;
+        // what is to be told has waited for others to join it
+        let mut gathered = false;
         loop {
             let upto = *durable.borrow_and_update();
             let from = Seq(cursor.get().0 + 1);
@@ -59,21 +58,30 @@ impl Worker {
                 }
                 continue;
             }
-            let store = self.store.clone();
-            let page = match tokio::task::spawn_blocking(move || store.read(from, PAGE)).await {
-                Ok(Ok(page)) => page,
-                Ok(Err(error)) => {
+            let (records, end) = match self.read(from, upto).await {
+                Ok(Some(read)) => read,
+                Ok(None) => return,
+                Err(error) => {
                     self.tell_fault(Some(format!("the journal cannot be read: {error}")));
                     if self.pause(LONGEST).await.is_err() {
                         return;
                     }
                     continue;
                 }
-                Err(_) => return,
             };
-            // nothing readable up to there: trimmed or damaged, which the journal reports itself
-            let end = page.last().map_or(upto, |last| last.seq);
-            let told = self.tell(&cursor, self.chosen(page), end).await;
+            if let Some(first) = records.first()
+                && let Some(left) = self.gathers(first).filter(|_| !gathered)
+            {
+                // nothing before it is told; what comes meanwhile is read with it
+                cursor.advance(Seq(first.seq.0 - 1));
+                gathered = true;
+                if self.pause(left).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            gathered = false;
+            let told = self.tell(&cursor, records, end).await;
             let pause = match told {
                 ControlFlow::Continue(()) => {
                     failures = 0;
@@ -88,6 +96,27 @@ impl Worker {
             if self.pause(pause.unwrap_or(own).max(FIRST)).await.is_err() {
                 return;
             }
+        }
+    }
+
+    /// What is to be told of the records from `from` on, and up to where they were read: a page of them, or for a mail
+    /// as many as fill it. `None` if the runtime ends.
+    async fn read(&self, from: Seq, upto: Seq) -> Result<Option<(Vec<Arc<Record>>, Seq)>, ReadFailure> {
+        let (mut records, mut from) = (Vec::new(), from);
+        loop {
+            let store = self.store.clone();
+            let page = match tokio::task::spawn_blocking(move || store.read(from, PAGE)).await {
+                Ok(page) => page?,
+                Err(_) => return Ok(None),
+            };
+            // nothing readable up to there: trimmed or damaged, which the journal reports itself
+            let end = page.last().map_or(upto, |last| last.seq);
+            records.extend(self.chosen(page));
+            let more = matches!(self.channel.target, Target::Mail(_)) && !records.is_empty();
+            if !more || records.len() >= mail::LINES || end >= upto {
+                return Ok(Some((records, end)));
+            }
+            from = Seq(end.0 + 1);
         }
     }
 
@@ -114,10 +143,7 @@ impl Worker {
         end: Seq,
     ) -> ControlFlow<Option<Option<Duration>>> {
         let mut rest = records.as_slice();
-        while let Some(first) = rest.first() {
-            if self.gather(first).await.is_err() {
-                return ControlFlow::Break(None);
-            }
+        while !rest.is_empty() {
             let (told, failure) = self.send(rest).await;
             if let Some(last) = told.checked_sub(1).and_then(|at| rest.get(at)) {
                 cursor.advance(last.seq);
@@ -144,17 +170,14 @@ impl Worker {
         ControlFlow::Continue(())
     }
 
-    /// Waits until what came first has waited long enough for others to join it.
-    async fn gather(&mut self, first: &Record) -> Result<(), Stopped> {
+    /// For how long others may still join what came first.
+    fn gathers(&self, first: &Record) -> Option<Duration> {
         let Target::Mail(mail) = &self.channel.target else {
-            return Ok(());
+            return None;
         };
         let waited = self.clock.wall().duration_since(first.at);
         let waited = Duration::try_from(waited).unwrap_or_default();
-        match mail.every.checked_sub(waited) {
-            Some(left) if !left.is_zero() => self.pause(left).await,
-            _ => Ok(()),
-        }
+        mail.every.checked_sub(waited).filter(|left| !left.is_zero())
     }
 
     /// Tells some of the records, the first ones; how many were accepted, and what broke it off.

@@ -5,9 +5,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gateway_core::{Clock, DoorEvent, DoorId, Envelope, Event, Instant, Secret, Timestamp};
+use gateway_core::{
+    Clock, DoorEvent, DoorId, Envelope, Event, GatewayEvent, Instant, Secret, Template, Timestamp,
+};
 use gateway_notify::{
-    Channel, Choice, Ground, HttpUrl, Names, NotifyHandle, Params, Target, Telegram, Webhook, start,
+    Channel, Choice, Ground, HttpUrl, Mail, MailTls, Names, NotifyHandle, Params, Target, Telegram, Webhook,
+    start,
 };
 use gateway_store::fake::FakeIo;
 use gateway_store::{Options, Store};
@@ -191,6 +194,103 @@ async fn a_new_channel_begins_now_and_goes_on_where_it_was_without_what_is_too_o
     comes("the fourth", || (seqs(&asked) == [second, fourth]).then_some(())).await;
     handle.stop().await;
     assert_eq!(cursor.get().0, fourth);
+}
+
+#[tokio::test]
+async fn a_channel_that_began_before_the_first_event_tells_it_after_a_restart() {
+    let (store, (port, asked)) = (journal(), server(&[]).await);
+    let handle = channel(&store, webhook(port)).await;
+    // it begins before it hears that it should end
+    handle.stop().await;
+    let first = happens(&store, Timestamp::now()).await;
+    let handle = channel(&store, webhook(port)).await;
+    comes("the first", || (seqs(&asked) == [first]).then_some(())).await;
+    handle.stop().await;
+}
+
+/// A mail server that takes everything; the texts it took.
+async fn mail_server() -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let mails = Arc::<Mutex<Vec<String>>>::default();
+    let taken = Arc::clone(&mails);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut stream = BufReader::new(stream);
+            let (mut answer, mut text) = ("220 ready", None::<String>);
+            loop {
+                if !answer.is_empty() {
+                    let line = format!("{answer}\r\n");
+                    stream.write_all(line.as_bytes()).await.expect("written");
+                }
+                let mut line = String::new();
+                if stream.read_line(&mut line).await.expect("a line") == 0 {
+                    break;
+                }
+                answer = match (&mut text, line.trim_end()) {
+                    (Some(whole), ".") => {
+                        taken.lock().expect("whole").push(std::mem::take(whole));
+                        text = None;
+                        "250 taken"
+                    }
+                    (Some(whole), _) => {
+                        whole.push_str(&line);
+                        ""
+                    }
+                    (None, "DATA") => {
+                        text = Some(String::new());
+                        "354 go on"
+                    }
+                    (None, _) => "250 yes",
+                };
+            }
+        }
+    });
+    (port, mails)
+}
+
+#[tokio::test]
+async fn a_mail_has_what_came_while_it_was_gathered() {
+    let (store, (port, mails)) = (journal(), mail_server().await);
+    let every = Duration::from_secs(60);
+    let mail = Mail {
+        ca_file: None,
+        cc: Vec::new(),
+        every,
+        from: "gate@example.org".to_owned(),
+        host: "127.0.0.1".to_owned(),
+        login: None,
+        port,
+        subject: Template::new("{count} events").expect("a template"),
+        tls: MailTls::Off,
+        to: vec!["ann@example.org".to_owned()],
+    };
+    let handle = channel(&store, Target::Mail(mail)).await;
+    let cursor = store.cursor("notify-one");
+    // the first one ends its wait soon; the journal has more beside what is chosen than one page
+    let first = happens(&store, Timestamp::now() - (every - Duration::from_secs(5))).await;
+    for _ in 0..600 {
+        let text = "clock".to_owned();
+        let event = Event::Gateway(GatewayEvent::JournalFault { text, up: true });
+        let at = Timestamp::now();
+        store
+            .append(Envelope {
+                at,
+                event,
+                ring: None,
+                simulated: false,
+            })
+            .expect("room");
+    }
+    let second = happens(&store, Timestamp::now()).await;
+    comes("the mail", || (cursor.get().0 >= second).then_some(())).await;
+    let mails = mails.lock().expect("whole").clone();
+    assert_eq!(mails.len(), 1, "{mails:?}");
+    for seq in [first, second] {
+        assert!(mails[0].contains(&format!("#{seq}")), "{seq}: {mails:?}");
+    }
+    assert!(mails[0].contains("Subject: 2 events"), "{mails:?}");
+    handle.stop().await;
 }
 
 #[tokio::test]

@@ -376,17 +376,30 @@ impl Cursor {
     /// The last event dealt with; 0 if none.
     #[must_use]
     pub fn get(&self) -> Seq {
+        self.place().unwrap_or(Seq(0))
+    }
+
+    fn place(&self) -> Option<Seq> {
         let all = self.records.shared.read();
-        let entry = all.0.get(CURSOR).and_then(|e| e.get(self.name.as_str()));
-        Seq(entry.and_then(|kept| kept.value().as_u64()).unwrap_or(0))
+        let entry = all.0.get(CURSOR).and_then(|e| e.get(self.name.as_str()))?;
+        Some(Seq(entry.value().as_u64().unwrap_or(0)))
+    }
+
+    /// Makes it, where it is new; one that exists stays where it is, even at 0.
+    pub fn begin(&self, seq: Seq) {
+        self.set(seq, |had| had.is_none());
     }
 
     /// Moves on, never back. Movements are gathered and written within `Options::cursor_flush`; after a
     /// power cut the cursor may be back by that much, so that events are repeated, never lost.
     pub fn advance(&self, seq: Seq) {
+        self.set(seq, |had| seq > had.unwrap_or(Seq(0)));
+    }
+
+    fn set(&self, seq: Seq, may: impl Fn(Option<Seq>) -> bool) {
         let shared = &self.records.shared;
         let mut queue = shared.queue.lock();
-        if queue.closed || seq <= self.get() {
+        if queue.closed || !may(self.place()) {
             return;
         }
         let entry = Entry {

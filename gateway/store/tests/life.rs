@@ -245,6 +245,8 @@ async fn values_cursors_and_deletions_survive_a_restart() {
     }
     cursor.advance(Seq(3));
     assert_eq!(store.cursor("mqtt").get(), Seq(17), "never back");
+    store.cursor("mqtt").begin(Seq(40));
+    store.cursor("new").begin(Seq(0));
     let syncs = fake.syncs();
     drop(cursor);
     store.close();
@@ -258,7 +260,17 @@ async fn values_cursors_and_deletions_survive_a_restart() {
         .collect();
     assert_eq!(users, [("ann".to_owned(), serde_json::json!({"n": 1}))]);
     assert_eq!(store.records().list("command").len(), 1);
-    assert_eq!(store.cursor("mqtt").get(), Seq(17));
+    assert_eq!(
+        store.cursor("mqtt").get(),
+        Seq(17),
+        "one that exists does not begin anew"
+    );
+    store.cursor("new").begin(Seq(5));
+    assert_eq!(
+        store.cursor("new").get(),
+        Seq(0),
+        "nor does one at the very beginning"
+    );
 }
 
 #[test]

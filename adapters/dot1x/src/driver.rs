@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use adapter_api::{Adapter, AdapterContext, AdapterError};
 use gateway_core::{Instant, PortEvent, SignalKind};
-use tokio::time::sleep;
+use tokio::time::{interval, sleep};
 
 use crate::expiry::Expiry;
 use crate::link::Link;
@@ -19,7 +19,7 @@ use crate::supplicant::{Supplicant, folder};
 const FIRST: Duration = Duration::from_secs(1);
 /// Longest pause.
 const LONGEST: Duration = Duration::from_secs(30);
-/// How often it is looked whether the other manager is gone.
+/// How often it is looked whether another manager is gone, or has come.
 const MANAGER: Duration = Duration::from_secs(5);
 /// How often the ends of certificates are looked at.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -177,6 +177,7 @@ impl Running {
             return Ok(end);
         }
         let mut looked = ctx.clock.now();
+        let mut beside = interval(MANAGER);
         loop {
             self.look_at_certificates(ctx).await?;
             let now = ctx.clock.now();
@@ -211,6 +212,10 @@ impl Running {
                     Ok(message) => self.input(ctx, Some(&*supplicant), Input::Message(&message)).await?,
                     Err(why) => Some(End::Gone(why)),
                 },
+                _ = beside.tick() => {
+                    let doubled = supplicant.is_doubled(&self.params).await;
+                    doubled.then(|| End::Gone("the one of its unit runs, and takes its place".to_owned()))
+                }
                 () = sleep(due) => {
                     self.port.handle_timeout(ctx.clock.now());
                     self.drain(ctx, Some(&*supplicant)).await?

@@ -14,6 +14,30 @@ pub fn managed_elsewhere(interface: &str, index: Option<i32>, ours: &[PathBuf]) 
     look(Path::new("/"), interface, index, ours)
 }
 
+/// Process number of the supplicant that was given this interface and this folder, if one runs.
+pub(crate) fn supplicant_in(interface: &str, dir: &Path) -> Option<i32> {
+    find(Path::new("/"), interface, dir)
+}
+
+/// What runs of the supplicant's own unit, with its control sockets in `dir`: a process, or one that is hidden from us.
+pub(crate) fn unit_of(interface: &str, dir: &Path) -> Option<String> {
+    unit_in(Path::new("/"), interface, dir)
+}
+
+fn find(root: &Path, interface: &str, dir: &Path) -> Option<i32> {
+    let dir = [dir.to_owned()];
+    let processes = processes(root).into_iter();
+    let mut its = processes.filter(|p| p.is_supplicant_of(interface) && p.is_in(&dir));
+    its.find_map(|process| process.path.file_name()?.to_str()?.parse().ok())
+}
+
+fn unit_in(root: &Path, interface: &str, dir: &Path) -> Option<String> {
+    let unit = format!("doorline-dot1x@{interface}.service");
+    let slice = format!("system-doorline\\x2ddot1x.slice/{unit}");
+    let process = find(root, interface, dir).map(|pid| format!("process {pid}"));
+    process.or_else(|| unit_runs(root, &slice).then_some(unit))
+}
+
 /// A process: its folder in `/proc`, and its command line.
 struct Process {
     path: PathBuf,
@@ -27,17 +51,22 @@ impl Process {
         program == Some(name.as_bytes())
     }
 
-    /// A supplicant that was given this interface, and none of our folders.
-    fn is_other_supplicant(&self, interface: &str, ours: &[PathBuf]) -> bool {
+    /// A supplicant that was given this interface.
+    fn is_supplicant_of(&self, interface: &str) -> bool {
         let interface = interface.as_bytes();
         let words = &self.words;
         let its = words.windows(2).any(|w| w[0] == b"-i" && w[1] == interface)
             || words.iter().any(|w| w.strip_prefix(b"-i") == Some(interface));
-        let mine = |word: &Vec<u8>| {
-            ours.iter()
+        self.is("wpa_supplicant") && its
+    }
+
+    /// It was given one of these folders.
+    fn is_in(&self, dirs: &[PathBuf]) -> bool {
+        let below = |word: &Vec<u8>| {
+            dirs.iter()
                 .any(|dir| Path::new(OsStr::from_bytes(word)).starts_with(dir))
         };
-        self.is("wpa_supplicant") && its && !words.iter().any(mine)
+        self.words.iter().any(below)
     }
 }
 
@@ -78,7 +107,9 @@ fn look(root: &Path, interface: &str, index: Option<i32>, ours: &[PathBuf]) -> O
         return Some(("ead".to_owned(), text));
     }
     let wired = format!("wpa_supplicant-wired@{interface}.service");
-    let seen = processes.iter().find(|p| p.is_other_supplicant(interface, ours));
+    let seen = processes
+        .iter()
+        .find(|p| p.is_supplicant_of(interface) && !p.is_in(ours));
     let who = match seen {
         Some(process) => {
             let pid = process.path.file_name().unwrap_or_default().display();
@@ -159,6 +190,10 @@ mod tests {
         );
         process(root, 11, &["wpa_supplicant", "-iwlan0", "-c/etc/x"]);
         assert_eq!(found(root), None);
+        for (dir, pid) in [("/run/doorline/dot1x", 10), ("/run/doorline-dot1x", 9)] {
+            assert_eq!(find(root, "eth0", Path::new(dir)), Some(pid));
+            assert_eq!(find(root, "wlan0", Path::new(dir)), None);
+        }
         process(root, 12, &["/usr/sbin/NetworkManager", "--no-daemon"]);
         fs::write(devices.join("3"), "[device]\nmanaged=false\n").expect("writable");
         assert_eq!(found(root), None);
@@ -193,6 +228,10 @@ mod tests {
         assert_eq!(found(root), None);
         unit(wired, 1);
         assert_eq!(found(root).as_deref(), Some("wpa_supplicant"));
+        let ours = || unit_in(root, "eth0", Path::new("/run/doorline-dot1x"));
+        assert_eq!(ours(), None);
+        unit("system-doorline\\x2ddot1x.slice/doorline-dot1x@eth0.service", 1);
+        assert_eq!(ours().as_deref(), Some("doorline-dot1x@eth0.service"));
         unit("NetworkManager.service", 1);
         assert_eq!(found(root).as_deref(), Some("NetworkManager"));
     }

@@ -10,10 +10,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::UnixDatagram;
 use tokio::time::{sleep, timeout};
 
 use crate::child::{Child, permitted};
+use crate::manager::{supplicant_in, unit_of};
 use crate::params::Params;
 
 /// An answer takes milliseconds; a supplicant that needs longer than this hangs.
@@ -67,12 +69,20 @@ impl Supplicant {
             .mode(0o700)
             .create(&dir)
             .map_err(failed(&dir))?;
-        end_old(&dir, &server).await;
+        end_old(params, &dir, &server).await;
         let refused = match Self::attach(None, dir.clone(), &unit).await {
             Ok(supplicant) => return Ok(supplicant),
             Err(why) => why,
         };
         if permitted() {
+            // two on one port put each other out, and one that hangs is still there
+            if let Some(unit) = look(params, &params.control_dir, unit_of).await {
+                let interface = &params.interface;
+                return Err(format!(
+                    "{refused}, but the wpa_supplicant of its unit runs ({unit}); if it stays so, run \
+                     `systemctl restart doorline-dot1x@{interface}`"
+                ));
+            }
             let child = Child::start(params, &control, &server).await?;
             return Self::attach(Some(child), dir, &server).await;
         }
@@ -96,6 +106,11 @@ impl Supplicant {
             }),
             other => Err(format!("ATTACH was answered with {other:?}")),
         }
+    }
+
+    /// Does a supplicant with a unit of its own run beside a child? Two on one port put each other out.
+    pub(crate) async fn is_doubled(&self, params: &Params) -> bool {
+        self.child.is_some() && look(params, &params.control_dir, unit_of).await.is_some()
     }
 
     /// Sends a command and gives its answer.
@@ -164,8 +179,19 @@ fn failed(what: &Path) -> impl FnOnce(std::io::Error) -> String {
     move |error| format!("{what}: {error}")
 }
 
-/// Ends a supplicant that answers on our socket, and clears the place.
-async fn end_old(dir: &Path, server: &Path) {
+/// Looks through the processes for one of the port with its folder `dir`, away from the doors' thread.
+async fn look<T: Send + 'static>(
+    params: &Params,
+    dir: &Path,
+    find: fn(&str, &Path) -> Option<T>,
+) -> Option<T> {
+    let (interface, dir) = (params.interface.clone(), dir.to_owned());
+    let found = tokio::task::spawn_blocking(move || find(&interface, &dir)).await;
+    found.ok().flatten()
+}
+
+/// Ends a supplicant that a gateway before left on our socket, and clears the place. One that hangs is killed.
+async fn end_old(params: &Params, dir: &Path, server: &Path) {
     if !server.exists() {
         return;
     }
@@ -177,6 +203,11 @@ async fn end_old(dir: &Path, server: &Path) {
             }
         };
         let _ = timeout(END, gone).await;
+    }
+    if server.exists()
+        && let Some(pid) = look(params, dir, supplicant_in).await.and_then(Pid::from_raw)
+    {
+        let _ = kill_process(pid, Signal::KILL);
     }
     let _ = std::fs::remove_file(server);
 }

@@ -158,6 +158,31 @@ fn a_note_that_cannot_be_read_is_damage_and_no_reason_not_to_start() {
 }
 
 #[test]
+fn a_note_whose_numbers_are_not_those_that_were_written_is_not_believed() {
+    let dir = known();
+    let mark = dir.path().join("journal-events.mark");
+    let text = fs::read_to_string(&mark).expect("there");
+    assert!(text.contains("\"last\":60,"), "{text}");
+    // one digit, as a card that ages may change it: a thousand records would be missed
+    fs::write(&mark, text.replace("\"last\":60,", "\"last\":1060,")).expect("written");
+    let faults = verify(dir.path()).expect("verifies").events.faults;
+    assert!(
+        faults.len() == 1 && faults[0].contains("its checksum is"),
+        "{faults:?}"
+    );
+    let (store, report) = open(dir.path(), options());
+    assert_eq!((report.damage.len(), report.next), (1, Seq(61)), "{report:?}");
+    store.close();
+    assert!(verify(dir.path()).expect("verifies").ok());
+    // that of an earlier release has no checksum
+    fs::write(&mark, "{\"anchors\":0,\"last\":60}\n").expect("written");
+    assert!(verify(dir.path()).expect("verifies").ok());
+    let (store, report) = open(dir.path(), options());
+    assert!(report.damage.is_empty(), "{report:?}");
+    store.close();
+}
+
+#[test]
 fn a_segment_that_a_full_disk_left_empty_is_no_damage() {
     let dir = filled();
     let empty = dir.path().join(format!("journal/events/{:020}.seg", 61));

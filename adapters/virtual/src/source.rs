@@ -133,41 +133,60 @@ fn key_tones(key: &str) -> Option<(f32, f32)> {
     ))
 }
 
+/// Longest sound: a file is configuration, not a stream.
+const LONGEST_S: u32 = 600;
+
+/// The samples of a file at 16 kHz, its first channel.
 fn wav(path: &Path) -> Result<Vec<i16>, SourceError> {
     let fault = |text: String| SourceError::Wav {
         path: path.to_owned(),
         text,
     };
+    // a pipe has no end, and opening one waits for whoever writes to it
+    if !std::fs::metadata(path)
+        .map_err(|e| fault(e.to_string()))?
+        .is_file()
+    {
+        return Err(fault("not a regular file".into()));
+    }
     let mut reader = hound::WavReader::open(path).map_err(|e| fault(e.to_string()))?;
     let spec = reader.spec();
     if spec.bits_per_sample != 16 || spec.sample_format != hound::SampleFormat::Int {
         return Err(fault(format!("{} bits per sample", spec.bits_per_sample)));
     }
-    // ten minutes at 48 kHz stereo: a file is configuration, not a stream
-    if reader.duration() > 48_000 * 600 {
-        return Err(fault("longer than 10 minutes".into()));
+    if !matches!(spec.channels, 1 | 2) {
+        return Err(fault(format!("{} channels", spec.channels)));
     }
-    let channels = usize::from(spec.channels.max(1));
-    let all: Vec<i16> = reader
-        .samples::<i16>()
-        .collect::<Result<_, _>>()
-        .map_err(|e| fault(e.to_string()))?;
-    let mono: Vec<i16> = all.chunks(channels).map(|c| c[0]).collect();
-    match spec.sample_rate {
-        16_000 => Ok(mono),
-        8_000 => Ok(mono
-            .windows(2)
-            .flat_map(|w| [w[0], i16::midpoint(w[0], w[1])])
-            .collect()),
-        32_000 | 48_000 => {
-            let step = (spec.sample_rate / 16_000) as usize;
-            let mean = |c: &[i16]| c.iter().map(|s| i32::from(*s)).sum::<i32>() / c.len() as i32;
-            Ok(mono
-                .chunks(step)
-                .map(|c| i16::try_from(mean(c)).unwrap_or(0))
-                .collect())
+    let rate = spec.sample_rate;
+    if !matches!(rate, 8_000 | 16_000 | 32_000 | 48_000) {
+        return Err(fault(format!("{rate} samples per second")));
+    }
+    if reader.duration() > rate * LONGEST_S {
+        return Err(fault(format!("longer than {} minutes", LONGEST_S / 60)));
+    }
+    let samples = reader.samples::<i16>().step_by(usize::from(spec.channels));
+    let mut samples = samples.map(|sample| sample.map_err(|e| fault(e.to_string())));
+    let mut sound = Vec::new();
+    if rate == 8_000 {
+        let mut before = None;
+        for sample in samples {
+            let sample = sample?;
+            if let Some(before) = before.replace(sample) {
+                sound.extend([before, i16::midpoint(before, sample)]);
+            }
         }
-        other => Err(fault(format!("{other} samples per second"))),
+        return Ok(sound);
+    }
+    let step = i32::try_from(rate / 16_000).unwrap_or(1);
+    let (mut sum, mut count) = (0, 0);
+    loop {
+        let sample = samples.next().transpose()?;
+        if count == step || sample.is_none() && count > 0 {
+            sound.push(i16::try_from(sum / count).unwrap_or(0));
+            (sum, count) = (0, 0);
+        }
+        let Some(sample) = sample else { return Ok(sound) };
+        (sum, count) = (sum + i32::from(sample), count + 1);
     }
 }
 
@@ -203,21 +222,72 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_wav_of_8_khz_plays_at_its_pace() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("v.wav");
+    fn file(dir: &Path, sample_rate: u32, channels: u16, frames: usize) -> String {
+        let path = dir.join(format!("{sample_rate}-{channels}.wav"));
         let spec = hound::WavSpec {
-            channels: 1,
-            sample_rate: 8000,
+            channels,
+            sample_rate,
             bits_per_sample: 16,
             sample_format: hound::SampleFormat::Int,
         };
         let mut writer = hound::WavWriter::create(&path, spec).expect("a file");
-        (0..800).for_each(|i| writer.write_sample::<i16>(i).expect("a sample"));
+        for sample in (0..frames).flat_map(|n| (0..channels).map(move |c| (n, c))) {
+            // the first channel counts up, the others are loud
+            let (n, c) = sample;
+            let sample = if c == 0 {
+                i16::try_from(n % 1000).expect("small")
+            } else {
+                30_000
+            };
+            writer.write_sample(sample).expect("a sample");
+        }
         writer.finalize().expect("a file");
-        let Source::Samples(samples, _) = Source::parse(path.to_str().expect("utf-8")).expect("a source")
-        else {
+        path.to_str().expect("utf-8").to_owned()
+    }
+
+    #[test]
+    fn each_rate_becomes_16_khz_of_the_first_channel() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for (rate, samples) in [(16_000, 900), (32_000, 450), (48_000, 300)] {
+            for channels in [1, 2] {
+                let Source::Samples(found, _) =
+                    Source::parse(&file(dir.path(), rate, channels, 900)).expect("a source")
+                else {
+                    panic!("not samples")
+                };
+                assert_eq!(found.len(), samples, "{rate} Hz, {channels} channels");
+                let step = rate as usize / 16_000;
+                assert_eq!(
+                    usize::try_from(found[100]).expect("positive"),
+                    100 * step + (step - 1) / 2
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_pipe_and_a_sound_of_many_channels_or_minutes_are_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let pipe = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo runs").success());
+        let long = file(dir.path(), 8000, 1, 8000 * 601);
+        for (path, part) in [
+            (pipe.to_str().expect("utf-8"), "not a regular file"),
+            ("/dev/zero", "not a regular file"),
+            (&file(dir.path(), 16_000, 3, 10), "3 channels"),
+            (&long, "longer than 10 minutes"),
+        ] {
+            let fault = Source::parse(path).expect_err(path).to_string();
+            assert!(fault.contains(part), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_wav_of_8_khz_plays_at_its_pace() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = file(dir.path(), 8000, 1, 800);
+        let Source::Samples(samples, _) = Source::parse(&path).expect("a source") else {
             panic!("not samples")
         };
         assert!((1590..=1600).contains(&samples.len()), "{}", samples.len());

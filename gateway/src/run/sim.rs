@@ -135,7 +135,12 @@ impl Simulator {
                 self.pulse(&input, duration(&request, "ms"), 0).await
             }
             "speak" => {
-                let source = Source::parse(text(&request, "what")?).map_err(|e| e.to_string())?;
+                // a file is read, and may lie on a slow medium: others have work on this thread
+                let what = text(&request, "what")?.to_owned();
+                let source = tokio::task::spawn_blocking(move || Source::parse(&what)).await;
+                let source = source
+                    .map_err(|_| "the gateway stops")?
+                    .map_err(|e| e.to_string())?;
                 self.inject(Injection::Speak {
                     line: name(&request, "line")?,
                     source,

@@ -184,28 +184,87 @@ fn floor_char(text: &str, at: usize) -> usize {
     at
 }
 
-/// The line with every known secret, and everything after `password =`, as stars of the same length.
+/// Keys whose values are secret, also where they are misplaced.
+const SECRET: [&str; 8] = [
+    "authorization",
+    "card",
+    "digits",
+    "passphrase",
+    "password",
+    "pin",
+    "secret",
+    "token",
+];
+
+/// The line as it may be shown: known secrets, what follows the name of one, and passwords in addresses are stars of the
+/// same length.
 fn masked(line: &str, offset: usize, secrets: &[Range<usize>]) -> String {
-    let after_word = ["password", "digits", "card"].iter().filter_map(|word| {
-        let key = line.find(word)?;
-        let rest = &line[key + word.len()..];
-        let gap = rest.len() - rest.trim_start().len();
-        // `password-file` names a file, which is no secret.
-        rest.trim_start()
-            .starts_with('=')
-            .then_some(offset + key + word.len() + gap + 1)
-    });
-    let hidden_from = after_word.min();
+    let named: Vec<Range<usize>> = SECRET.iter().flat_map(|word| after_word(line, word)).collect();
+    let addresses = logins(line);
     let inside = |at: usize| {
-        secrets.iter().any(|span| span.contains(&at)) || hidden_from.is_some_and(|from| at >= from)
+        secrets.iter().any(|span| span.contains(&(offset + at)))
+            || addresses.iter().any(|span| span.contains(&at))
+            || named.iter().any(|span| span.contains(&at))
     };
     line.char_indices()
         .map(|(at, c)| {
-            if inside(offset + at) && !c.is_whitespace() && c != '"' {
+            if inside(at) && !c.is_whitespace() && c != '"' {
                 '*'
             } else {
                 c
             }
         })
         .collect()
+}
+
+/// Where the values of a key are, with `=` or with whatever somebody wrote in its place. `password-file` names a file,
+/// which is no secret.
+fn after_word(line: &str, word: &str) -> Vec<Range<usize>> {
+    let places = line.match_indices(word).filter_map(|(at, _)| {
+        let (before, rest) = (&line[..at], &line[at + word.len()..]);
+        if before.ends_with(|c: char| c.is_alphanumeric()) {
+            return None;
+        }
+        let gap = rest.len() - rest.trim_start().len();
+        let end = at + word.len();
+        if rest.trim_start().starts_with('=') {
+            let value = end + gap + 1;
+            return Some(value..whole_text(line, value).unwrap_or(line.len()));
+        }
+        let begins = before.trim_end().is_empty() || before.trim_end().ends_with(['{', ',']);
+        (begins && rest.starts_with([' ', '\t', '"', '\'', ':'])).then_some(end..line.len())
+    });
+    places.collect()
+}
+
+/// The end of a text in quotes that begins here, if it is whole and something of TOML follows.
+fn whole_text(line: &str, begin: usize) -> Option<usize> {
+    let value = line[begin..].trim_start();
+    let inner = value.strip_prefix('"')?;
+    let close = inner.find('"')?;
+    let rest = inner[close + 1..].trim_start();
+    (rest.is_empty() || rest.starts_with([',', '}', ']', '#'])).then(|| line.len() - rest.len())
+}
+
+/// User and password in the addresses of a line.
+fn logins(line: &str) -> Vec<Range<usize>> {
+    let mut at = 0;
+    let mut found = Vec::new();
+    for part in line.split(['"', '\'']) {
+        found.extend(login(part).map(|span| span.start + at..span.end + at));
+        at += part.len() + 1;
+    }
+    found
+}
+
+/// What is secret in an address: all that comes before the host of a URL, else a password behind a user.
+pub(crate) fn login(text: &str) -> Option<Range<usize>> {
+    let end = text.rfind('@')?;
+    let url = text.find("://").map(|at| at + 3).filter(|at| *at <= end);
+    let begin = url.or_else(|| {
+        let user = text.strip_prefix("sip:").or_else(|| text.strip_prefix("sips:"));
+        let begin = text.len() - user.unwrap_or(text).len();
+        Some(begin + text.get(begin..end)?.find(':')? + 1)
+    })?;
+    Some(begin..end)
 }

@@ -1,6 +1,8 @@
 //! From text or file to a checked [`Config`].
 
 use std::fmt;
+use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -65,13 +67,22 @@ pub enum LoadError {
         #[source]
         source: std::io::Error,
     },
+    /// It is no file whose end is known: a device, a folder, a pipe with a name.
+    #[error(
+        "{}: is {what}; a site file is a regular file, or comes over standard input (/dev/stdin)",
+        path.display()
+    )]
+    NoFile {
+        /// Its path.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// It is larger than 4 MiB, which no site file is.
-    #[error("{}: has {size} bytes, at most {MAX_BYTES} are read", path.display())]
+    #[error("{}: has more than {MAX_BYTES} bytes, which no site file has", path.display())]
     TooLarge {
         /// Its path.
         path: PathBuf,
-        /// Its size in bytes.
-        size: u64,
     },
 }
 
@@ -87,14 +98,32 @@ pub fn load(path: &Path, secrets: SecretFiles) -> Result<Loaded, LoadError> {
         path: path.to_owned(),
         source,
     };
-    let size = std::fs::metadata(path).map_err(unreadable)?.len();
-    if size > MAX_BYTES {
-        return Err(LoadError::TooLarge {
+    let kind = std::fs::metadata(path).map_err(unreadable)?.file_type();
+    // what the caller has opened already has somebody who writes it, and is read no further than a file
+    let given = path == Path::new("/dev/stdin") || path.starts_with("/dev/fd");
+    let what = match kind {
+        kind if kind.is_file() => None,
+        kind if kind.is_dir() => Some("a folder"),
+        kind if kind.is_fifo() => (!given).then_some("a pipe"),
+        kind if kind.is_char_device() => Some("a device"),
+        _ => Some("no file"),
+    };
+    if let Some(what) = what {
+        return Err(LoadError::NoFile {
             path: path.to_owned(),
-            size,
+            what,
         });
     }
-    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(LoadError::TooLarge {
+            path: path.to_owned(),
+        });
+    }
     let name = path.display().to_string();
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
@@ -144,18 +173,35 @@ pub fn parse(name: &str, folder: &Path, text: &str, secrets: SecretFiles) -> Res
     } else {
         // What recovery left out is no fault of its own.
         let whole = |kind| !matches!(kind, FaultKind::Missing | FaultKind::Choice);
-        reader.findings.retain(|f| whole(f.kind));
-        let broken: Vec<usize> = errors
-            .iter()
-            .take(MAX_FAULTS)
-            .map(|error| line_of(text, error.span().map_or(0, |span| span.start)))
-            .collect();
+        // A value of nowhere is one that recovery made.
+        reader.findings.retain(|f| whole(f.kind) && !f.span.is_empty());
+        // Nor is what is said of a line after its first fault: it is read on from the middle.
+        let mut broken: Vec<usize> = Vec::new();
+        let mut first = Vec::new();
+        let (mut line, mut counted) = (0, 0);
+        for error in &errors {
+            if first.len() > MAX_FAULTS {
+                break;
+            }
+            let at = error.span().map_or(0, |span| span.start).min(text.len());
+            // they come in order: what was counted is not counted again
+            if at < counted {
+                (line, counted) = (0, 0);
+            }
+            line += text.as_bytes()[counted..at]
+                .iter()
+                .filter(|b| **b == b'\n')
+                .count();
+            counted = at;
+            if !broken.contains(&line) {
+                broken.push(line);
+                first.push(syntax(error));
+            }
+        }
         reader
             .findings
             .retain(|f| !broken.contains(&line_of(text, f.span.start)));
-        reader
-            .findings
-            .splice(0..0, errors.iter().take(MAX_FAULTS + 1).map(syntax));
+        reader.findings.splice(0..0, first);
     }
     let cut = reader.findings.len() > MAX_FAULTS;
     reader.findings.truncate(MAX_FAULTS);

@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::describe::{ChoiceInfo, Shape, TableInfo};
-use crate::fault::{FaultKind, Finding};
+use crate::fault::{FaultKind, Finding, login};
 
 /// A value with its place in the text.
 pub(crate) type Node<'a> = &'a Spanned<DeValue<'a>>;
@@ -200,8 +200,13 @@ const fn kind_of(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// A text in quotes, cut at 60 characters.
+/// A text in quotes, cut at 60 characters; a password in an address as stars.
 pub(crate) fn quoted(text: &str) -> String {
+    let shown = match login(text) {
+        Some(hidden) => format!("{}***{}", &text[..hidden.start], &text[hidden.end..]),
+        None => text.to_owned(),
+    };
+    let text = shown.as_str();
     let cut: String = text.chars().take(60).collect();
     let dots = if cut.len() < text.len() { "…" } else { "" };
     format!("{cut:?}{dots}")
@@ -354,10 +359,9 @@ impl Keys<'_, '_> {
             if self.known.contains(&key) {
                 continue;
             }
+            // nobody knows what it is: it may be a password where none is taken
+            hide(node, &mut self.reader.secrets);
             let near = nearest(key, &self.known);
-            if near.is_some_and(|near| matches!(near, "card" | "digits" | "password" | "pin")) {
-                self.reader.secrets.push(node.span());
-            }
             let text = match near {
                 Some(near) => format!("unknown key; did you mean {near:?}?"),
                 None => "unknown key".to_owned(),
@@ -374,6 +378,19 @@ impl Keys<'_, '_> {
             self.reader
                 .fault(FaultKind::UnknownKey, &at, name.span(), text, hint);
         }
+    }
+}
+
+/// Places of all values in a value.
+fn hide(node: Node<'_>, secrets: &mut Vec<Range<usize>>) {
+    match node.get_ref() {
+        DeValue::Array(items) => items.iter().for_each(|item| hide(item, secrets)),
+        DeValue::Table(table) => table.iter().for_each(|(_, value)| hide(value, secrets)),
+        DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Float(_)
+        | DeValue::Integer(_)
+        | DeValue::String(_) => secrets.push(node.span()),
     }
 }
 

@@ -79,6 +79,25 @@ fn every_fault_is_printed_as_recorded() {
             wrong += &format!("{}:\nwanted:\n{wanted}\nfound:\n{found}\n", path.display());
         }
         assert!(found.trim() != "", "{} raises nothing", path.display());
+        // what cases take for a secret
+        assert!(
+            !found.contains("hush"),
+            "{}: a secret is shown\n{found}",
+            path.display()
+        );
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn too_many_entries_hide_no_other_fault() {
+    let mut text = fs::read_to_string(folder().join("../good.toml")).expect("readable");
+    text = text.replace("strike-ms = 3000", "strike-ms = 30");
+    for n in 0..2001 {
+        text += &format!("[cards.c{n}]\ncard = \"26:123,{n:05}\"\ndoors = [\"model\"]\n");
+    }
+    let found = printed(&text);
+    assert!(found.contains("cards: has 2002 entries"), "{found}");
+    assert!(found.contains("doors.front.strike-ms"), "{found}");
+    assert_eq!(found.matches("site.toml:").count(), 2, "{found}");
 }

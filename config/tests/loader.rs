@@ -197,6 +197,29 @@ fn faults_of(error: LoadError) -> String {
 }
 
 #[test]
+fn what_has_no_end_is_no_site_file_and_a_large_one_is_read_no_further_than_it_may_be() {
+    let refused = |path: &Path| match load(path, SecretFiles::Untouched) {
+        Err(error @ (LoadError::NoFile { .. } | LoadError::TooLarge { .. })) => error.to_string(),
+        other => panic!("{}: {other:?}", path.display()),
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let zero = refused(Path::new("/dev/zero"));
+    assert!(
+        zero.starts_with("/dev/zero: is a device; a site file is a regular file"),
+        "{zero}"
+    );
+    assert!(refused(folder.path()).contains("is a folder"));
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo runs").success());
+    // nobody writes into it: whoever opened it would wait for ever
+    assert!(refused(&pipe).contains("is a pipe"));
+    let large = folder.path().join("large.toml");
+    fs::write(&large, "#".repeat((4 << 20) + 1)).expect("writable");
+    assert!(refused(&large).contains("more than 4194304 bytes"));
+}
+
+#[test]
 fn a_secret_file_is_read_and_one_that_others_can_read_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let site = site_in(folder.path(), "pbx.secret");

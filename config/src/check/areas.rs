@@ -31,30 +31,15 @@ pub(super) fn check(check: &mut Check<'_>) {
     }
 }
 
-/// Which way somebody goes must be certain.
+/// Which way somebody goes must be certain. That a reader is at one door only is asked of all of them.
 fn one_way(check: &mut Check<'_>, id: &ReaderId, reader: &Reader) {
-    let at = format!("readers.{id}");
-    let key = match (&reader.into, &reader.out_of) {
-        (None, None) => return,
-        (Some(into), Some(out_of)) if into == out_of => {
-            let text = format!("the reader leads into {:?} and out of it", into.as_str());
-            let hint = "allowed: two different areas, or one of both keys";
-            check.fault(FaultKind::Conflict, &format!("{at}.out-of"), &[], text, hint);
-            return;
-        }
-        (Some(_), _) => "into",
-        (None, Some(_)) => "out-of",
-    };
-    let doors = check.config.doors.iter();
-    let mut doors = doors.filter(|(_, door)| door.readers.contains(id));
-    if let (Some((first, _)), Some((second, _))) = (doors.next(), doors.next()) {
-        let text = format!(
-            "the reader is at two doors, {:?} and {:?}: nobody can say which way somebody went",
-            first.as_str(),
-            second.as_str()
-        );
-        let hint = "allowed with into and out-of: a reader at one door";
-        check.fault(FaultKind::Conflict, &format!("{at}.{key}"), &[], text, hint);
+    if let (Some(into), Some(out_of)) = (&reader.into, &reader.out_of)
+        && into == out_of
+    {
+        let text = format!("the reader leads into {:?} and out of it", into.as_str());
+        let hint = "allowed: two different areas, or one of both keys";
+        let at = format!("readers.{id}.out-of");
+        check.fault(FaultKind::Conflict, &at, &[], text, hint);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Virtual devices have no say over real outputs.
 
-use gateway_core::DoorId;
+use gateway_core::{DoorId, InputId};
 
 use super::Check;
 use crate::fault::FaultKind;
@@ -48,13 +48,13 @@ pub(super) fn check(check: &mut Check<'_>) {
     if let Some(input) = &config.site.lockdown_input
         && let Some((id, _)) = config.doors.iter().find(|(_, door)| is_real(config, door))
     {
-        input_of(check, "site.lockdown-input", input, id);
+        lockdown(check, "site.lockdown-input", input, id);
     }
     for (group, of) in &config.door_groups {
         let mut doors = of.doors.iter();
         let real = doors.find(|door| config.doors.get(*door).is_some_and(|door| is_real(config, door)));
         if let (Some(input), Some(real)) = (&of.lockdown_input, real) {
-            input_of(check, &format!("door-groups.{group}.lockdown-input"), input, real);
+            lockdown(check, &format!("door-groups.{group}.lockdown-input"), input, real);
         }
     }
 }
@@ -91,21 +91,30 @@ fn around(check: &mut Check<'_>, id: &DoorId, door: &Door) {
     }
 }
 
-fn input_of(check: &mut Check<'_>, at: &str, input: &gateway_core::InputId, door: &DoorId) {
-    if check
-        .config
-        .inputs
-        .get(input)
-        .is_some_and(|i| i.driver.is_virtual())
-    {
+fn is_virtual(config: &Config, input: &InputId) -> bool {
+    config.inputs.get(input).is_some_and(|i| i.driver.is_virtual())
+}
+
+fn input_of(check: &mut Check<'_>, at: &str, input: &InputId, door: &DoorId) {
+    if is_virtual(check.config, input) {
         report(check, at, "input", input.as_str(), door);
     }
 }
 
+/// A lockdown opens nothing; it keeps people out.
+fn lockdown(check: &mut Check<'_>, at: &str, input: &InputId, door: &DoorId) {
+    if is_virtual(check.config, input) {
+        let harm = "a simulated press could lock everybody out, and the real button would be missing";
+        harmful(check, at, ("input", input.as_str()), door, harm);
+    }
+}
+
 fn report(check: &mut Check<'_>, at: &str, what: &str, name: &str, door: &DoorId) {
-    let text = format!(
-        "{what} {name:?} is virtual, but door {:?} has a real output: a simulated press could open it",
-        door.as_str()
-    );
+    harmful(check, at, (what, name), door, "a simulated press could open it");
+}
+
+fn harmful(check: &mut Check<'_>, at: &str, (what, name): (&str, &str), door: &DoorId, harm: &str) {
+    let door = door.as_str();
+    let text = format!("{what} {name:?} is virtual, but door {door:?} has a real output: {harm}");
     check.fault(FaultKind::Unsafe, at, &[], text, HINT);
 }

@@ -109,11 +109,14 @@ impl<K: FromStr<Err = NameError> + Ord, T: Record> Rule for Map<K, T> {
             let text = format!("has {} entries", entries.len());
             let hint = format!("allowed: at most {MAP_MAX}");
             reader.fault(FaultKind::OutOfRange, at, node.span(), text, hint);
-            return None;
         }
         let mut values = BTreeMap::new();
+        for (key, _) in entries.iter().skip(MAP_MAX) {
+            // those beyond the limit are counted and known by name, not read
+            reader.note_name(self.name, key.get_ref());
+        }
         // An entry with faults is left out, so that the others are checked as well.
-        for (key, value) in entries {
+        for (key, value) in entries.iter().take(MAP_MAX) {
             let shown: String = key.get_ref().chars().take(60).collect();
             let at = join(at, &shown);
             reader.note(&at, Some(key.span()), value.span());

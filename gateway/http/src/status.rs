@@ -113,7 +113,7 @@ pub(crate) fn metrics(app: &App) -> Response {
     );
     text.counter(
         "doorline_journal_lost_total",
-        "Records of egress that found no room.",
+        "Records that found no room in the queue before the medium, and are in no journal.",
         journal.lost,
     );
     app.metrics.write(&mut text);

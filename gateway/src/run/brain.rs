@@ -24,7 +24,7 @@ use gateway_store::Store;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::run::backlog::Disk;
-use crate::run::faults::Faults;
+use crate::run::faults::{Faults, merged};
 use crate::run::guard_link;
 use crate::run::keeper::{Keep, Keeper};
 use crate::run::legs::Legs;
@@ -414,7 +414,7 @@ impl Brain {
     /// Shows the picture if it changed.
     fn show(&self, seq: Seq) {
         let mut view: SiteView = self.site.view();
-        view.faults.extend(self.faults.list());
+        view.faults = merged(std::mem::take(&mut view.faults), self.faults.list());
         self.bus.view.send_if_modified(|shown| {
             // a new number alone is no change
             view.seq = shown.seq;

@@ -5,6 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway_core::Fault;
 
+/// Faults of two lists as one, each part once: of the same said twice the longer text stands, of two things both.
+pub(crate) fn merged(mut faults: Vec<Fault>, others: Vec<Fault>) -> Vec<Fault> {
+    for other in others {
+        match faults.iter_mut().find(|fault| fault.part == other.part) {
+            None => faults.push(other),
+            Some(fault) if fault.text.contains(&other.text) => {}
+            Some(fault) if other.text.contains(&fault.text) => fault.text = other.text,
+            Some(fault) => fault.text = format!("{}; {}", fault.text, other.text),
+        }
+    }
+    faults
+}
+
 /// A shared list of standing faults by part. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults(Arc<Mutex<BTreeMap<String, String>>>);
@@ -35,5 +48,46 @@ impl Faults {
                 text: text.clone(),
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_has_one_fault_whoever_tells_of_it() {
+        let fault = |part: &str, text: &str| Fault {
+            part: part.to_owned(),
+            text: text.to_owned(),
+        };
+        let site = vec![
+            fault("account:pbx", "503 Service Unavailable"),
+            fault("journal", "the disk is full"),
+            fault("output:strike", "is another wire"),
+        ];
+        let driver = vec![
+            fault(
+                "account:pbx",
+                "not registered: 503 Service Unavailable; next try in 30 s",
+            ),
+            fault("journal", "the disk is full"),
+            fault("output:strike", "does not confirm"),
+            fault("mqtt", "broker away"),
+        ];
+        let all = merged(site, driver);
+        let texts: Vec<(&str, &str)> = all.iter().map(|f| (f.part.as_str(), f.text.as_str())).collect();
+        assert_eq!(
+            texts,
+            [
+                (
+                    "account:pbx",
+                    "not registered: 503 Service Unavailable; next try in 30 s"
+                ),
+                ("journal", "the disk is full"),
+                ("output:strike", "is another wire; does not confirm"),
+                ("mqtt", "broker away"),
+            ]
+        );
     }
 }

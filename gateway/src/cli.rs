@@ -61,7 +61,13 @@ pub(crate) struct Cli {
 #[derive(Args, Debug, Clone)]
 pub(crate) struct SiteFile {
     /// Site file (TOML).
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/doorline/site.toml")]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        default_value = "/etc/doorline/site.toml",
+        global = true
+    )]
     pub(crate) config: PathBuf,
 }
 
@@ -107,8 +113,14 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  doorline relay-guard --config /etc/doorline/site.toml")]
     RelayGuard(RelayGuard),
     /// Decode by hand what a scope or another tool shows, with the gateway's own decoders.
+    #[command(
+        after_help = "Examples:\n  doorline decode wiegand 26:2f623ae\n  doorline decode osdp ff 53 00 08 00 04 60 00 bb bb\n  doorline decode keypad --help   # each kind has more"
+    )]
     Decode(Decode),
     /// The other way round: what a device would send.
+    #[command(
+        after_help = "Examples:\n  doorline encode wiegand --format h10301 --facility 123 --number 4567\n  doorline encode keypad --help   # each kind has more"
+    )]
     Encode(Encode),
     /// Keep a change of the switch port (802.1X), or make a key for it.
     #[command(
@@ -342,8 +354,11 @@ pub(crate) enum SimAct {
         /// What.
         what: String,
     },
-    /// Print every edge of the virtual relays.
+    /// Print every edge of the virtual relays, from this moment on.
     Watch {
+        /// Begin with the edges that are still in the file, which may be old.
+        #[arg(long)]
+        history: bool,
         /// One JSON object a line, with CLOCK_BOOTTIME nanoseconds.
         #[arg(long)]
         json: bool,
@@ -667,6 +682,45 @@ pub(crate) struct Bench {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_site_file_is_named_before_or_after_what_is_to_be_done() {
+        let named = "/tmp/other.toml";
+        for line in [
+            "journal -c F tail -n 5",
+            "journal tail -c F",
+            "journal --state /tmp export --config F",
+            "sim press main bell -c F",
+            "sim watch -c F",
+            "people list -c F",
+            "access diff -c F new.toml",
+            "network show -c F",
+            "time show -c F",
+            "dot1x confirm -c F",
+            "osdp install street -c F",
+            "doctor -c F",
+        ] {
+            let words = ["doorline"].into_iter().chain(line.split(' '));
+            let words = words.map(|word| if word == "F" { named } else { word });
+            let parsed = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert!(format!("{parsed:?}").contains(named), "{line}: {parsed:?}");
+        }
+        let parsed = Cli::try_parse_from(["doorline", "journal", "verify"]).expect("parses");
+        assert!(format!("{parsed:?}").contains("/etc/doorline/site.toml"));
+    }
+
+    #[test]
+    fn every_command_with_arguments_has_examples() {
+        let mut command = <Cli as clap::CommandFactory>::command();
+        command.build();
+        for sub in command.get_subcommands() {
+            let shows = sub
+                .get_after_help()
+                .is_some_and(|help| help.to_string().contains("Example"));
+            let plain = matches!(sub.get_name(), "version" | "help");
+            assert!(shows || plain, "{} has no example", sub.get_name());
+        }
+    }
 
     #[test]
     fn the_unit_files_start_what_they_mean() {

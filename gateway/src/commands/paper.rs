@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 
 use crate::cli::{Cli, exit};
 use crate::commands::out;
@@ -25,20 +25,61 @@ pub(super) fn completions(shell: clap_complete::Shell) -> anyhow::Result<u8> {
     Ok(exit::OK)
 }
 
-/// Prints the man page: the program first, then each subcommand.
+/// Prints the man page: the program first, then each subcommand with those below it.
 pub(super) fn man() -> anyhow::Result<u8> {
     let mut out = Vec::new();
     let mut command = Cli::command();
     command.build();
     clap_mangen::Man::new(command.clone()).render(&mut out)?;
-    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
-        let page = clap_mangen::Man::new(sub.clone());
-        writeln!(out, ".SH \"{}\"", sub.get_name().to_uppercase())?;
-        page.render_description_section(&mut out)?;
-        page.render_synopsis_section(&mut out)?;
-        page.render_options_section(&mut out)?;
-        page.render_extra_section(&mut out)?;
-    }
+    sections(&command, "", &mut out)?;
     crate::commands::out().write_all(&out)?;
     Ok(exit::OK)
+}
+
+/// A section for each command below this one, whose name begins with `before`.
+fn sections(command: &Command, before: &str, out: &mut Vec<u8>) -> anyhow::Result<()> {
+    for sub in command.get_subcommands() {
+        // `help` says again what the page says
+        if sub.is_hide_set() || sub.get_name() == "help" {
+            continue;
+        }
+        let name = format!("{before}{}", sub.get_name());
+        let page = clap_mangen::Man::new(sub.clone());
+        writeln!(out, ".SH \"{}\"", name.to_uppercase())?;
+        page.render_description_section(out)?;
+        page.render_synopsis_section(out)?;
+        page.render_options_section(out)?;
+        page.render_extra_section(out)?;
+        sections(sub, &format!("{name} "), out)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_man_page_has_the_options_of_nested_commands() {
+        let mut command = Cli::command();
+        command.build();
+        let mut page = Vec::new();
+        sections(&command, "", &mut page).expect("written");
+        // a hyphen is written so that nobody breaks a line there
+        let page = String::from_utf8(page).expect("text").replace("\\-", "-");
+        for (section, option) in [
+            ("JOURNAL TAIL", "--follow"),
+            ("JOURNAL EXPORT", "--format"),
+            ("DOT1X SELF-SIGNED", "--days"),
+            ("OSDP INSTALL", "--minutes"),
+            ("PEOPLE ADD", "--phone-needs-pin"),
+            ("RUN", "--config"),
+        ] {
+            let begin = page.find(&format!(".SH \"{section}\"\n")).expect(section);
+            let whole = &page[begin + 4..];
+            let whole = whole.find("\n.SH \"").map_or(whole, |end| &whole[..end]);
+            assert!(whole.contains(option), "{section} lacks {option}:\n{whole}");
+        }
+        assert!(!page.contains("NETWORK HOLD"), "what is internal stays so");
+    }
 }

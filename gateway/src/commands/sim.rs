@@ -1,7 +1,6 @@
 //! `doorline sim`: drives virtual devices through the control socket, and watches virtual relays.
 
 use std::io::Write;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use adapter_virtual::Watch;
@@ -15,8 +14,18 @@ use crate::run::relay_file;
 /// Runs one act.
 pub(super) fn sim(args: &Sim) -> anyhow::Result<u8> {
     let run_dir = site::running(&args.site.config)?.site.run_dir.clone();
-    if let SimAct::Watch { json, seconds } = args.act {
-        return watch(&run_dir, json, seconds.map(Duration::from_secs));
+    if let SimAct::Watch {
+        history,
+        json,
+        seconds,
+    } = args.act
+    {
+        let mut watch = Watch::new(&relay_file(&run_dir));
+        if !history {
+            // what is in the file happened before somebody looked
+            watch.poll()?;
+        }
+        return print(watch, json, seconds.map(Duration::from_secs));
     }
     let answer = control::ask(&run_dir, &request(&args.act))?;
     if !answer.is_null() {
@@ -57,8 +66,7 @@ fn request(act: &SimAct) -> Value {
     }
 }
 
-fn watch(run_dir: &Path, as_json: bool, limit: Option<Duration>) -> anyhow::Result<u8> {
-    let mut watch = Watch::new(&relay_file(run_dir));
+fn print(mut watch: Watch, as_json: bool, limit: Option<Duration>) -> anyhow::Result<u8> {
     let end = limit.map(|limit| Instant::now() + limit);
     let mut out = out();
     loop {

@@ -88,7 +88,7 @@ impl Gateway {
             .arg(&program)
             .args(["sim", "--config"])
             .arg(&file)
-            .args(["watch", "--json"])
+            .args(["watch", "--history", "--json"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -1,5 +1,5 @@
-//! One message of our own for every family of RFC 4475, and the corpus itself if `DOORLINE_RFC4475` names its
-//! directory.
+//! One message of our own for every family of RFC 4475. The RFC's own files are not part of the project: whoever has
+//! them names their folder by `DOORLINE_RFC4475`, and `tests/run` reads them too.
 
 mod common;
 
@@ -436,11 +436,9 @@ const REFUSED: [(&str, u16); 16] = [
 ];
 
 #[test]
+#[ignore = "needs the files of RFC 4475, in the folder that DOORLINE_RFC4475 names"]
 fn the_rfc_4475_corpus_is_read_as_the_table_says() {
-    let Some(dir) = std::env::var_os("DOORLINE_RFC4475") else {
-        eprintln!("skipped: DOORLINE_RFC4475 does not name a directory");
-        return;
-    };
+    let dir = std::env::var_os("DOORLINE_RFC4475").expect("DOORLINE_RFC4475 names their folder");
     let mut faults = Vec::new();
     let mut count = 0;
     for entry in std::fs::read_dir(dir).expect("directory") {

@@ -1,7 +1,7 @@
 //! The whole gateway on the kernel's simulated pins: Wiegand frames in, relay and lights out.
 //!
 //! Makes chips, so it needs root and the module gpio-sim: `tests/vm/wires` runs it in a virtual machine.
-//! Elsewhere it says that it is skipped.
+//! Elsewhere its cases are ignored, and it says so.
 
 #[path = "../../guard/tests/gpio_sim/chip.rs"]
 mod chip;
@@ -19,6 +19,8 @@ use wire::{Pace, boottime};
 /// The card that every door takes, and one that none does.
 const CARD: &str = "26:123,04567";
 const STRANGER: &str = "26:123,04568";
+/// All cases.
+const CASES: usize = 7;
 /// How long one pace may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Silence that ends a frame, as the site file has it by default.
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if !chip::is_there() {
-        say("skipped: no gpio-sim here; tests/vm/wires runs these tests in a virtual machine");
+        say(&chip::ignored(CASES, "tests/vm/wires"));
         return ExitCode::SUCCESS;
     }
     wire::come_first();
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
     // on one processor there is no flood while somebody reads
     if std::thread::available_parallelism().is_ok_and(|n| n.get() > 1) {
         cases.push(("an exit opens in a flood of edges on a reader", flood));
+        assert_eq!(cases.len(), CASES);
     }
     let wanted = std::env::args().nth(1).filter(|a| !a.starts_with('-'));
     let mut failed = false;

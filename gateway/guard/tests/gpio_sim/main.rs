@@ -1,7 +1,7 @@
 //! GPIO on the kernel's simulated chips: inputs with kernel timestamps, outputs under the real guard.
 //!
 //! Makes chips, so it needs root and the module gpio-sim: `tests/vm/gpio` runs it in a virtual machine.
-//! Elsewhere it says that it is skipped.
+//! Elsewhere its cases are ignored, and it says so.
 
 mod chip;
 #[path = "../rig/mod.rs"]
@@ -19,7 +19,7 @@ use adapter_gpio::{Backend, Bias, GpioInputs, InputLine};
 use chip::Chip;
 use gateway_core::{Edge, Instant, Signal, SignalKind};
 use gateway_guard::{BootClock, boottime};
-use rig::{LEASE, Rig, children, in_time, ms, role, run, say, send, send_pid};
+use rig::{Case, LEASE, Rig, children, in_time, ms, role, run, say, send, send_pid};
 use rustix::process::Signal as Kill;
 use sim::Registers;
 use tokio::sync::mpsc;
@@ -32,11 +32,7 @@ fn main() -> ExitCode {
     if let Some(done) = role() {
         return done;
     }
-    if !chip::is_there() {
-        say("skipped: no gpio-sim here; tests/vm/gpio runs these tests in a virtual machine");
-        return ExitCode::SUCCESS;
-    }
-    run(&[
+    let cases: &[Case] = &[
         ("gpiocdev: edges carry the kernel's time", cdev_edges),
         ("gpiocdev: a bounce is one edge", cdev_debounce),
         ("gpiocdev: lost edges are counted", cdev_lost),
@@ -55,7 +51,12 @@ fn main() -> ExitCode {
             "rppal: guard killed, the sentinel writes the register",
             rpi_guard_killed,
         ),
-    ])
+    ];
+    if !chip::is_there() {
+        say(&chip::ignored(cases.len(), "tests/vm/gpio"));
+        return ExitCode::SUCCESS;
+    }
+    run(cases)
 }
 
 /// An input adapter that runs, and what it says.

@@ -22,6 +22,7 @@ use gateway_core::{DigitVia, Instant, LegId, LineId, Tone};
 use crate::sdp::Agreed;
 
 pub use ports::{PortAllocator, PortPair};
+pub use split::address;
 
 /// What an engine is made with.
 #[derive(Clone, Debug)]

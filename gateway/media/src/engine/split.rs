@@ -149,7 +149,9 @@ pub(super) fn receive(
     Ok((message.bytes, from, came))
 }
 
-fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
+/// The address of a socket as the system gives it; `None` if it is none of the internet.
+#[must_use]
+pub fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
     if let Some(v4) = storage.as_sockaddr_in() {
         return Some(SocketAddr::new(v4.ip().into(), v4.port()));
     }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use gateway_core::{
     AccountId, AreaId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId,
-    LineId, ListId, OutputId, PanelId, ReaderId, ScheduleId,
+    LineId, ListId, OutputId, PanelId, ReaderId, RelayId, ScheduleId,
 };
 
 use crate::describe::Apply;
@@ -63,12 +63,16 @@ pub enum Component {
     Panel(PanelId),
     /// A reader.
     Reader(ReaderId),
+    /// A relay that tells something.
+    Relay(RelayId),
     /// A schedule.
     Schedule(ScheduleId),
     /// SIP and media sockets.
     Sip,
     /// Identity and folders.
     Site,
+    /// Inputs that are held at the start.
+    Start,
     /// When the clock is believed.
     Time,
 }
@@ -100,9 +104,11 @@ impl fmt::Display for Component {
             Self::Output(id) => write!(f, "outputs.{id}"),
             Self::Panel(id) => write!(f, "panels.{id}"),
             Self::Reader(id) => write!(f, "readers.{id}"),
+            Self::Relay(id) => write!(f, "relays.{id}"),
             Self::Schedule(id) => write!(f, "schedules.{id}"),
             Self::Sip => f.write_str("sip"),
             Self::Site => f.write_str("site"),
+            Self::Start => f.write_str("start"),
             Self::Time => f.write_str("time"),
         }
     }
@@ -226,6 +232,7 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
     steps.push(compare(Component::Site, Some(&old.site), Some(&new.site)));
     steps.push(compare(Component::Guard, Some(&old.guard), Some(&new.guard)));
     each(&mut steps, &old.outputs, &new.outputs, Component::Output);
+    each(&mut steps, &old.relays, &new.relays, Component::Relay);
     each(&mut steps, &old.inputs, &new.inputs, Component::Input);
     each(&mut steps, &old.lines, &new.lines, Component::Line);
     each(
@@ -253,6 +260,7 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
     each(&mut steps, &old.schedules, &new.schedules, Component::Schedule);
     each(&mut steps, &old.holidays, &new.holidays, Component::Holidays);
     steps.push(compare(Component::Time, Some(&old.time), Some(&new.time)));
+    steps.push(compare(Component::Start, Some(&old.start), Some(&new.start)));
     if old.network.is_some() || new.network.is_some() {
         steps.push(compare(
             Component::Network,
@@ -362,8 +370,10 @@ const fn appearing(component: &Component) -> Effect {
         | Component::Output(_)
         | Component::Panel(_)
         | Component::Reader(_)
+        | Component::Relay(_)
         | Component::Sip
         | Component::Site
+        | Component::Start
         | Component::Time => Effect::Restart,
     }
 }
@@ -394,8 +404,10 @@ const fn ends(component: &Component) -> &'static str {
         Component::Panel(_) => "its calls end",
         Component::Output(_) => "it is released, then given up",
         Component::Reader(_) => "it is not read any more",
+        Component::Relay(_) => "it is released",
         Component::Sip => "sockets are closed and every call ends",
         Component::Site => "the gateway stops",
+        Component::Start => "an input that is held means nothing",
         Component::Time => "the clock is believed unless it jumps",
     }
 }
@@ -441,7 +453,7 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
                 let output = |config: &Config| config.doors.get(id).and_then(|door| door.output.clone());
                 output(new).or_else(|| output(old)).map(Component::Output)
             }
-            Component::Output(_) => Some(Component::Guard),
+            Component::Output(_) | Component::Relay(_) => Some(Component::Guard),
             Component::Panel(id) => {
                 let line = |config: &Config| config.panels.get(id).map(|panel| panel.line.clone());
                 line(new).or_else(|| line(old)).map(Component::Line)
@@ -469,6 +481,7 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
             | Component::Schedule(_)
             | Component::Sip
             | Component::Site
+            | Component::Start
             | Component::Time => None,
         };
         let Some(under) = under.filter(|under| restarted.contains(under)) else {

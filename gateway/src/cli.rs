@@ -599,6 +599,10 @@ pub(crate) enum NetworkAct {
     Check,
     /// Keep the change that waits.
     Confirm,
+    /// Give the port its factory address, for an hour unless it is confirmed; run by its unit when an input was held at
+    /// the gateway's start.
+    #[command(hide = true)]
+    Factory,
     /// The process that takes a change back: internal, started by `apply`.
     #[command(hide = true)]
     Hold,
@@ -729,6 +733,7 @@ mod tests {
             include_str!("../guard/systemd/doorline-guard.service"),
         ];
         let helpers = [
+            include_str!("../systemd/doorline-factory.service"),
             include_str!("../systemd/doorline-lldp.service"),
             include_str!("../systemd/doorline-network.service"),
         ];

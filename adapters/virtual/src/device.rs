@@ -84,6 +84,8 @@ pub struct VirtualLine {
 /// What is virtual.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VirtualParams {
+    /// Inputs whose first reading is active.
+    pub held: BTreeSet<InputId>,
     /// Inputs.
     pub inputs: BTreeSet<InputId>,
     /// Lines.
@@ -242,7 +244,7 @@ impl VirtualDevice {
         }
         for input in self.params.inputs.difference(&old.inputs) {
             let edge = Edge {
-                active: false,
+                active: self.params.held.contains(input),
                 initial: true,
             };
             ctx.signal(

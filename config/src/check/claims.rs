@@ -116,6 +116,14 @@ pub(super) fn roles(config: &Config) -> Vec<(String, &gateway_core::InputId)> {
     if let Some(input) = &config.site.lockdown_input {
         roles.push(("site.lockdown-input".to_owned(), input));
     }
+    for (key, input) in [
+        ("reset-input", &config.start.reset_input),
+        ("tell-input", &config.start.tell_input),
+    ] {
+        if let Some(input) = input {
+            roles.push((format!("start.{key}"), input));
+        }
+    }
     for (id, group) in &config.door_groups {
         if let Some(input) = &group.lockdown_input {
             roles.push((format!("door-groups.{id}.lockdown-input"), input));

@@ -15,9 +15,11 @@ mod notify;
 mod osdp;
 mod outputs;
 mod readers;
+mod relays;
 mod schedules;
 mod services;
 mod simulated;
+mod start;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -41,6 +43,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     };
     claims::check(&mut check);
     outputs::check(&mut check);
+    relays::check(&mut check);
     readers::check(&mut check);
     osdp::check(&mut check);
     areas::check(&mut check);
@@ -55,6 +58,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     dot1x::check(&mut check);
     directory::check(&mut check);
     network::check(&mut check);
+    start::check(&mut check);
     notify::check(&mut check);
     let findings = check.findings;
     reader.findings.extend(findings);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gateway_core::{DoorId, OutputId};
 
-use super::{Check, boards};
+use super::{Check, boards, relays};
 use crate::fault::FaultKind;
 use crate::model::{Config, GpioOutput, InputDriver, OutputDriver};
 use crate::value::{Backend, BootPull, Duty, GuardMode};
@@ -26,13 +26,17 @@ pub(super) fn check(check: &mut Check<'_>) {
             }
         }
         boards::check(check, &at, &output.driver);
+        if relays::has(config, id) {
+            // it may be on for as long as there is something to tell
+            continue;
+        }
         let mut users = config
             .doors
             .values()
             .filter(|d| d.output.as_ref() == Some(id))
             .peekable();
         if users.peek().is_none() {
-            let text = "no door uses it".to_owned();
+            let text = "no door and no relay uses it".to_owned();
             check.warn(FaultKind::Conflict, &at, text, "use it, or remove it");
         }
         let continuous = users.peek().is_some() && users.all(|door| door.duty == Duty::Continuous);

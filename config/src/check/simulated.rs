@@ -50,6 +50,11 @@ pub(super) fn check(check: &mut Check<'_>) {
     {
         lockdown(check, "site.lockdown-input", input, id);
     }
+    if let Some(input) = &config.start.reset_input
+        && let Some((id, _)) = config.doors.iter().find(|(_, door)| is_real(config, door))
+    {
+        input_of(check, "start.reset-input", input, id);
+    }
     for (group, of) in &config.door_groups {
         let mut doors = of.doors.iter();
         let real = doors.find(|door| config.doors.get(*door).is_some_and(|door| is_real(config, door)));

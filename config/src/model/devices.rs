@@ -160,7 +160,10 @@ table! {
 
 table! {
     /// An input that is operated by `doorline sim` only.
-    pub struct VirtualInput {}
+    pub struct VirtualInput {
+        /// True: its first reading is active, as that of a button that is held at the start.
+        active_at_start: bool = "active-at-start", Flag, or("false"), Restart;
+    }
 }
 
 table! {

@@ -14,9 +14,11 @@ mod logins;
 mod network;
 mod notify;
 mod osdp;
+mod relays;
 mod schedules;
 mod services;
 mod site;
+mod start;
 mod time;
 mod wiegand;
 
@@ -24,7 +26,7 @@ use std::collections::BTreeMap;
 
 use gateway_core::{
     AccountId, AreaId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId,
-    LineId, ListId, OutputId, PanelId, ReaderId, ScheduleId,
+    LineId, ListId, OutputId, PanelId, ReaderId, RelayId, ScheduleId,
 };
 
 pub use access::{Card, Code, Group};
@@ -44,9 +46,11 @@ pub use logins::{Logins, Radius, RadiusServer};
 pub use network::Network;
 pub use notify::{Mail, Notify, NotifyTarget, Syslog, Telegram, Webhook};
 pub use osdp::{KeyFile, OsdpInput, OsdpReader};
+pub use relays::{NetworkFault, Relay, RelayFunction};
 pub use schedules::{Holidays, Schedule};
 pub use services::{Http, Mqtt};
 pub use site::{Guard, Site};
+pub use start::Start;
 pub use time::Time;
 pub use wiegand::{CardFormat, ReaderWire, WiegandReader};
 
@@ -63,6 +67,8 @@ table! {
         guard: Guard = "guard", table(), or("{}"), Restart;
         /// Outputs: one relay, board channel or pin each.
         outputs: BTreeMap<OutputId, Output> = "outputs", map("output"), or("{}"), Restart;
+        /// Relays that tell something and open nothing.
+        relays: BTreeMap<RelayId, Relay> = "relays", map("relay"), or("{}"), Restart;
         /// Inputs: buttons, contacts, requests to exit.
         inputs: BTreeMap<InputId, Input> = "inputs", map("input"), or("{}"), Restart;
         /// Lines: the wires where panels reach the gateway.
@@ -93,6 +99,8 @@ table! {
         schedules: BTreeMap<ScheduleId, Schedule> = "schedules", map("schedule"), or("{}"), Live;
         /// Lists of holidays that schedules name.
         holidays: BTreeMap<HolidaysId, Holidays> = "holidays", map("holiday"), or("{}"), Live;
+        /// Inputs that are held while the gateway starts.
+        start: Start = "start", table(), or("{}"), Live;
         /// SIP and media sockets.
         sip: Sip = "sip", table(), or("{}"), Restart;
         /// When the machine's clock is believed.

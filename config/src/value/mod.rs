@@ -29,6 +29,6 @@ pub use notify::{EventName, HttpUrl, MailAddress, MailTls, SyslogFacility, Syslo
 pub use scope::UserScope;
 pub use words::{
     AntiPassback, Backend, Bias, BootPull, CallIn, CodeFrom, Codec, DigitsBy, DiscoveryFormat, Duty, Fail,
-    GuardMode, Keypad, Language, LockKind, LockOwner, OnJournalFault, OpenWhen, ReliableProvisional, Relock,
-    RexKind, Srtp, Strategy, Transport,
+    GuardMode, Keypad, Language, LockKind, LockOwner, NetworkLoss, OnJournalFault, OpenWhen,
+    ReliableProvisional, Relock, RexKind, Srtp, Strategy, Transport,
 };

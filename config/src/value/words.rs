@@ -13,6 +13,20 @@ words! {
 }
 
 words! {
+    /// What can be lost of the network.
+    pub enum NetworkLoss {
+        /// The port has no address by which others reach it.
+        Address = "address",
+        /// The cable is out, or the switch is off.
+        Carrier = "carrier",
+        /// The switch does not let the gateway in (802.1X), or `[dot1x]` has another fault.
+        PortAccess = "port-access",
+        /// An account that registers is not registered.
+        Registration = "registration",
+    }
+}
+
+words! {
     /// Resistor of an input pin.
     pub enum Bias {
         /// Left as the board has it.

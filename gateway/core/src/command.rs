@@ -154,6 +154,8 @@ words! {
         NotReady = "not-ready",
         /// Too many requests.
         Overload = "overload",
+        /// What is named is a relay that tells something and opens nothing.
+        Relay = "relay",
         /// Older than its time to live, from before our start, or kept by a broker.
         Stale = "stale",
         /// No such door, panel, button or ring.

@@ -118,6 +118,8 @@ names! {
     PersonId;
     /// A credential reader.
     ReaderId;
+    /// A relay that tells something and opens nothing.
+    RelayId;
     /// A named schedule.
     ScheduleId;
     /// The site this gateway serves.

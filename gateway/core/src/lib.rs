@@ -20,24 +20,26 @@ mod view;
 pub use command::{Command, CommandId, CommandReply, CommandRequest, Origin, Refusal};
 pub use event::{
     AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent, LineEvent,
-    PanelEvent, PortEvent, ReadError, ReaderEvent, Record, SCHEMA, UserEvent,
+    PanelEvent, PortEvent, ReadError, ReaderEvent, Record, RelayEvent, SCHEMA, UserEvent,
 };
 pub use explain::{Explain, Explained, Means};
 pub use ids::{
     AccountId, ApartmentId, AreaId, ButtonId, ChannelId, CredentialId, DeviceId, DoorGroupId, DoorId,
     FormatId, GroupId, HolidaysId, InputId, LegId, LineId, ListId, NameError, OutputId, PanelId, PersonId,
-    ReaderId, RingId, ScheduleId, Seq, SiteId,
+    ReaderId, RelayId, RingId, ScheduleId, Seq, SiteId,
 };
 pub use leg::{Cause, DigitVia, LegCommand, LegEvent, Peer, Tone};
 pub use secret::Secret;
-pub use signal::{CardFrame, Edge, LineCommand, LineSignal, Misread, ReaderCommand, Signal, SignalKind};
+pub use signal::{
+    CardFrame, Edge, LineCommand, LineSignal, Misread, NetworkState, ReaderCommand, Signal, SignalKind,
+};
 pub use subject::{Factor, Subject};
 pub use template::{Escape, Template};
 pub use time::{Clock, Instant};
 pub use value::{Field, Value};
 pub use view::{
     AccountState, AccountView, CallView, ContactState, DirectoryEntry, DirectoryView, DoorView, Fault,
-    LineState, LineView, LockState, LockdownView, PanelView, SiteView,
+    LineState, LineView, LockState, LockdownView, PanelView, PortView, RelayView, SiteView,
 };
 
 pub use jiff::Timestamp;

@@ -101,6 +101,25 @@ words! {
     }
 }
 
+/// How the port is by which the gateway is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkState {
+    /// It has an address by which others reach it.
+    pub address: bool,
+    /// Somebody is at the other end of its cable.
+    pub carrier: bool,
+    /// What is lost, and what to do; what is there if nothing is lost.
+    pub text: String,
+}
+
+impl NetworkState {
+    /// True if nothing is lost.
+    #[must_use]
+    pub const fn is_there(&self) -> bool {
+        self.address && self.carrier
+    }
+}
+
 /// One thing an adapter noticed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Signal {
@@ -158,6 +177,8 @@ pub enum SignalKind {
         /// How often since it was last told.
         times: u64,
     },
+    /// How the port is by which the gateway is reached.
+    Network(NetworkState),
     /// Something at the gateway's own switch port.
     Port(PortEvent),
     /// The device works (again).

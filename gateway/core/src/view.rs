@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use crate::ids::{AccountId, ButtonId, DoorGroupId, DoorId, LineId, PanelId, RingId, Seq, SiteId};
+use crate::ids::{
+    AccountId, ButtonId, DeviceId, DoorGroupId, DoorId, LineId, PanelId, RelayId, RingId, Seq, SiteId,
+};
 use crate::time::Instant;
 use crate::value::words;
 
@@ -189,6 +191,30 @@ pub struct Fault {
     pub text: String,
 }
 
+/// The switch port, as its supplicant sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortView {
+    /// Adapter that looks after it.
+    pub id: DeviceId,
+    /// Kind of its last event without `port.`: `authorized`, `carrier-lost`, …
+    pub state: String,
+    /// What is wrong, and what to do; empty if nothing is.
+    pub text: String,
+}
+
+/// One relay that tells something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayView {
+    /// Is it active? What its coil does then is the guard's configuration.
+    pub active: bool,
+    /// What it tells: `network-fault`.
+    pub function: &'static str,
+    /// Which.
+    pub id: RelayId,
+    /// What there is to tell; empty if there is nothing.
+    pub text: String,
+}
+
 /// The whole site.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct SiteView {
@@ -212,6 +238,10 @@ pub struct SiteView {
     pub name: String,
     /// Panels.
     pub panels: Vec<PanelView>,
+    /// Switch ports that the gateway looks after.
+    pub ports: Vec<PortView>,
+    /// Relays that tell something.
+    pub relays: Vec<RelayView>,
     /// Last durable record this picture includes.
     pub seq: Seq,
     /// Which site.

@@ -1,5 +1,6 @@
 //! Gateway → guard.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gateway_access::Grant;
@@ -13,6 +14,7 @@ const RENEW: u8 = 0x03;
 const RELEASE: u8 = 0x04;
 const GENERATION: u8 = 0x05;
 const PING: u8 = 0x06;
+const RELAYS: u8 = 0x07;
 const LATCH_HOLD_OPEN: u8 = 0x10;
 const LATCH_FIRE: u8 = 0x11;
 
@@ -106,6 +108,8 @@ pub enum Request {
     Operate(Operate),
     /// Asks for a [`Report::Pong`](crate::Report::Pong).
     Ping(u64),
+    /// Which relays that only tell something are active. It reaches none that opens.
+    Relays(BTreeMap<OutputId, bool>),
     /// End a pulse early.
     Release(OutputId),
     /// The gateway is alive and wants these leases to go on.
@@ -139,6 +143,12 @@ impl Request {
                     .u64(o.generation)
             }
             Self::Ping(n) => Writer::new(PING).u64(*n),
+            Self::Relays(told) => {
+                let told: Vec<_> = told.iter().collect();
+                Writer::new(RELAYS).list(&told, |w, (output, active)| {
+                    w.text(output.as_str()).u8(u8::from(**active))
+                })
+            }
             Self::Release(output) => Writer::new(RELEASE).text(output.as_str()),
             Self::Renew(leases) => Writer::new(RENEW).list(leases, |w, lease| w.u64(lease.0)),
         }
@@ -180,6 +190,8 @@ pub enum Incoming {
     Operate(Order),
     /// See [`Request::Ping`].
     Ping(u64),
+    /// See [`Request::Relays`]; at most [`MAX_LIST`](crate::MAX_LIST).
+    Relays(BTreeMap<OutputId, bool>),
     /// See [`Request::Release`].
     Release(OutputId),
     /// See [`Request::Renew`]; at most [`MAX_LIST`](crate::MAX_LIST).
@@ -225,6 +237,10 @@ impl Incoming {
                 generation: r.u64()?,
             }),
             RENEW => Self::Renew(r.list("leases", Reader::lease)?),
+            RELAYS => {
+                let told = r.list("relays", |r| Ok((r.name("output")?, r.flag("active")?)))?;
+                Self::Relays(told.into_iter().collect())
+            }
             RELEASE => Self::Release(r.name("output")?),
             GENERATION => Self::Generation {
                 generation: r.u64()?,
@@ -329,6 +345,7 @@ mod tests {
             output in "[a-z0-9_-]{1,40}", instance in "[ -~]{1,100}",
             leases in proptest::collection::vec(any::<u64>(), 0..64),
             wires in proptest::collection::btree_map("[a-z0-9_-]{1,40}", any::<u64>(), 0..64),
+            told in proptest::collection::btree_map("[a-z0-9_-]{1,40}", any::<bool>(), 0..64),
         ) {
             let wirings: Wirings = wires.into_iter()
                 .map(|(name, wire)| (name.parse().expect("a name"), Wiring(wire)))
@@ -341,6 +358,9 @@ mod tests {
             prop_assert_eq!(received(&Request::Ping(n)), Incoming::Ping(n));
             let news = Request::Generation { generation, wirings: wirings.clone() };
             prop_assert_eq!(received(&news), Incoming::Generation { generation, wirings: wirings.clone() });
+            let told: BTreeMap<OutputId, bool> =
+                told.into_iter().map(|(name, active)| (name.parse().expect("a name"), active)).collect();
+            prop_assert_eq!(received(&Request::Relays(told.clone())), Incoming::Relays(told));
             prop_assert_eq!(received(&Request::Release(output.clone())), Incoming::Release(output));
             prop_assert_eq!(received(&Request::Renew(leases.clone())), Incoming::Renew(leases));
             let hello = Request::Hello { generation, instance: instance.clone(), wirings: wirings.clone() };

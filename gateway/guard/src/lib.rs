@@ -22,7 +22,7 @@ pub use client::{ClientParams, GuardClient, GuardReport, Liveness, OperateError,
 pub use clock::{BootClock, boottime};
 pub use footprint::give_back_code;
 pub use notify::Systemd;
-pub use params::{GuardBoard, GuardOutput, GuardParams, SentinelParams};
+pub use params::{GuardBoard, GuardOutput, GuardParams, GuardRelay, SentinelParams};
 pub use process::{GuardError, Rested, guard_main, rest_main, run_guard};
 pub use sentinel::{SentinelError, sentinel_main};
 pub use spawn::{GuardProcess, SpawnParams, spawn_guard};

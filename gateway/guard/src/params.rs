@@ -8,6 +8,17 @@ use adapter_api::OutputDriver;
 use gateway_core::OutputId;
 use gateway_guard_proto::Wiring;
 
+/// What makes an output a relay that only tells something: no Grant reaches it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuardRelay {
+    /// True if it rests while it is active.
+    pub inverted: bool,
+    /// For so long the last word of the gateway counts.
+    pub silence: Duration,
+    /// What counts after that.
+    pub when_silent: bool,
+}
+
 /// One output of a board.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuardOutput {
@@ -17,6 +28,8 @@ pub struct GuardOutput {
     pub max_on: Duration,
     /// Which output.
     pub output: OutputId,
+    /// `None` for one that opens.
+    pub relay: Option<GuardRelay>,
     /// Device, channel and polarity, to be compared with what the gateway means by the name.
     pub wiring: Wiring,
 }

@@ -154,6 +154,7 @@ function hear(word) {
     viewAt = performance.now();
     const frozen = word.view.faults.some((f) => f.part === "core");
     if (!people) loadPeople();
+    if (!network) loadNetwork();
     if (!frozen) {
       lost = false;
       lostSince = null;
@@ -192,6 +193,7 @@ function forget(text) {
   lastRing.clear();
   notes.clear();
   forgetPeople();
+  network = null;
   session = { ...session, user: null };
   show();
   result(byId("login-form"), text, true);
@@ -233,6 +235,7 @@ async function loadPast() {
 function take(record, live) {
   if (live) lastSeq = Math.max(lastSeq, record.seq);
   if (live && record.kind.startsWith("user.")) loadPeople();
+  if (live && /^(port|relay)\.|^gateway\.(clock|network)$/.test(record.kind)) loadNetwork();
   if (record.kind === "panel.ring") lastRing.set(record.source, record.at);
   if (events.some((e) => e.seq === record.seq)) return;
   events.push({ seq: record.seq, at: record.at, record });
@@ -253,6 +256,7 @@ function draw() {
   drawSite();
   drawEvents();
   drawAdmin();
+  drawNetwork();
 }
 
 function drawSite() {
@@ -555,6 +559,7 @@ async function start() {
   onForm("login-form", "/api/v1/login", ["user", "password"]);
   byId("logout").addEventListener("click", logout);
   startAdmin();
+  startNetwork();
   document.addEventListener("visibilitychange", watch);
   setInterval(watch, 250);
   await begin();

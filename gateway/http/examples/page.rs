@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use gateway_bus::Bus;
 use gateway_core::{ContactState, DoorEvent, DoorId, Event, Fault, GatewayEvent, LockState};
-use gateway_http::{HttpParams, Language, Tls, start};
+use gateway_http::{HttpParams, Language, NetworkNames, Tls, start};
 use gateway_store::fake::FakeIo;
 use gateway_store::{Options, Store};
 
@@ -34,6 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let params = HttpParams {
         language: Language::En,
         listen: ([127, 0, 0, 1], port).into(),
+        network: NetworkNames::default(),
         origins: Vec::new(),
         radius: None,
         tls: Tls::Off,

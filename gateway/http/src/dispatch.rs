@@ -316,7 +316,7 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Login => login::login(app, &ask).await,
         Action::Logout => Ok(login::logout(app, &ask)),
         Action::Metrics => Ok(status::metrics(app)),
-        Action::Network => network::network(),
+        Action::Network => network::network(app),
         Action::Open => doors::open(app, &ask).await,
         Action::OpenApi => Ok(page::openapi()),
         Action::Page => page::page(app, &ask),

@@ -48,7 +48,7 @@ mod tls;
 mod visible;
 mod wire;
 
-pub use params::{HttpError, HttpParams, Language, RadiusLogins, Tls, UserScope};
+pub use params::{HttpError, HttpParams, Language, NetworkNames, RadiusLogins, Tls, UserScope};
 pub use server::{HttpHandle, start};
-pub use setup::note_users;
+pub use setup::{forget_users, note_users};
 pub use tls::check_tls;

@@ -27,6 +27,11 @@ const ASSETS: &[(&str, &str, &str)] = &[
         include_str!("../assets/admin.js"),
     ),
     (
+        "network.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../assets/network.js"),
+    ),
+    (
         "app.js",
         "text/javascript; charset=utf-8",
         include_str!("../assets/app.js"),
@@ -206,7 +211,8 @@ mod tests {
     fn every_word_that_the_script_uses_is_in_the_catalogue() {
         let script = concat!(
             include_str!("../assets/app.js"),
-            include_str!("../assets/admin.js")
+            include_str!("../assets/admin.js"),
+            include_str!("../assets/network.js")
         );
         let known = words(Language::En);
         let mut used = 0;

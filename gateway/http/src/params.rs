@@ -92,6 +92,21 @@ pub struct RadiusLogins {
     pub user_scopes: BTreeSet<UserScope>,
 }
 
+/// What the site file says of the network, to be shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkNames {
+    /// The switch is told who hangs at its port.
+    pub lldp: bool,
+    /// Name by mDNS, with `.local`, if the gateway answers to one.
+    pub name: Option<String>,
+    /// The port that has the gateway's address.
+    pub port: Option<String>,
+    /// Time zone of the site.
+    pub time_zone: String,
+    /// Its VLAN.
+    pub vlan: Option<u16>,
+}
+
 /// Parameters of the interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpParams {
@@ -101,6 +116,8 @@ pub struct HttpParams {
     pub language: Language,
     /// Address and port; port 0 takes any free one.
     pub listen: SocketAddr,
+    /// What is shown of the network.
+    pub network: NetworkNames,
     /// Further origins the page may be reached under, as a browser writes them: `https://door.example`. Only
     /// for a reverse proxy; its host name then counts as ours.
     pub origins: Vec<String>,

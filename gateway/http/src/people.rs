@@ -1,7 +1,7 @@
 //! Users and tokens in the journal's records.
 
 use gateway_core::Timestamp;
-use gateway_store::{PutError, Records};
+use gateway_store::{Edit, PutError, Records};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -81,6 +81,21 @@ pub(crate) fn not_kept(error: &PutError) -> Problem {
         }
     };
     Problem::new(status, "fault", format!("not saved: {error}"))
+}
+
+/// Removes every user and token, together. Says how many there were.
+pub(crate) async fn forget(records: &Records) -> Result<usize, String> {
+    let of = |kind: &'static str| {
+        let all = records.list(kind).into_iter();
+        all.map(move |(key, _)| Edit::delete(kind, &key))
+    };
+    let edits: Vec<Edit> = of(USER).chain(of(TOKEN)).collect();
+    let count = edits.len();
+    if count > 0 {
+        let ticket = records.put_all(edits).map_err(|error| error.to_string())?;
+        ticket.durable().await.map_err(|error| error.to_string())?;
+    }
+    Ok(count)
 }
 
 /// Users and tokens.

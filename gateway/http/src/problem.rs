@@ -80,7 +80,7 @@ impl Problem {
             Refusal::Forbidden => (StatusCode::FORBIDDEN, None),
             Refusal::Instance => (StatusCode::SERVICE_UNAVAILABLE, None),
             Refusal::Malformed => (StatusCode::BAD_REQUEST, None),
-            Refusal::Lockdown | Refusal::NotVirtual => (StatusCode::LOCKED, None),
+            Refusal::Lockdown | Refusal::NotVirtual | Refusal::Relay => (StatusCode::LOCKED, None),
             Refusal::Overload => (StatusCode::TOO_MANY_REQUESTS, Some(1)),
             Refusal::Stale => (StatusCode::GONE, None),
             Refusal::Unknown => (StatusCode::NOT_FOUND, None),

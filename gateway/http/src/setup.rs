@@ -5,8 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use gateway_core::{Instant, Secret};
+use gateway_store::Store;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+
+use crate::people;
 
 /// How long a code is good.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
@@ -32,6 +35,21 @@ pub fn note_users(mark: &Path) {
         .and_then(|file| file.sync_all());
     if let Err(error) = made {
         tracing::error!(%error, mark = %mark.display(), "it could not be noted that there are users");
+    }
+}
+
+/// Removes every user and API token, and the note that there were some: the next start of the page has a setup code. To be
+/// called while it does not run. Says how many there were.
+///
+/// # Errors
+/// In words, if they could not be removed durably; the note is then still there.
+pub async fn forget_users(store: &Store, mark: &Path) -> Result<usize, String> {
+    let count = people::forget(store.records()).await?;
+    match std::fs::remove_file(mark) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("{} cannot be removed: {error}", mark.display()))
+        }
+        Ok(()) | Err(_) => Ok(count),
     }
 }
 

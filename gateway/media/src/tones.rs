@@ -1,4 +1,6 @@
-//! Short generated tones. None of them has energy near two digit tones at once.
+//! Short generated tones, none of which has energy near two digit tones at once, and sounds that somebody else made.
+
+use std::sync::Arc;
 
 use adapter_api::{Frame, SAMPLE_RATE};
 use gateway_core::Tone;
@@ -37,10 +39,17 @@ fn pieces(tone: Tone) -> (&'static [Piece], bool) {
     }
 }
 
-/// Plays one tone at a time.
+/// Plays one tone or sound at a time.
 #[derive(Clone, Debug, Default)]
 pub struct TonePlayer {
-    playing: Option<Playing>,
+    playing: Option<Sound>,
+}
+
+#[derive(Clone, Debug)]
+enum Sound {
+    Made(Playing),
+    /// 16 kHz samples, and how many were played. Whoever gave them frees them.
+    Given(Arc<[i16]>, usize),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,13 +66,18 @@ impl TonePlayer {
     /// Begins a tone; one that plays ends.
     pub fn play(&mut self, tone: Tone) {
         let (pieces, repeat) = pieces(tone);
-        self.playing = Some(Playing {
+        self.playing = Some(Sound::Made(Playing {
             pieces,
             repeat,
             index: 0,
             frame: 0,
             phase: 0.0,
-        });
+        }));
+    }
+
+    /// Begins a sound of 16 kHz samples; what plays ends.
+    pub fn say(&mut self, samples: Arc<[i16]>) {
+        self.playing = Some(Sound::Given(samples, 0));
     }
 
     /// Ends the tone.
@@ -73,7 +87,9 @@ impl TonePlayer {
 
     /// Ends the tone if it is one that repeats.
     pub fn stop_repeating(&mut self) {
-        if self.playing.is_some_and(|p| p.repeat) {
+        if let Some(Sound::Made(playing)) = &self.playing
+            && playing.repeat
+        {
             self.playing = None;
         }
     }
@@ -86,8 +102,20 @@ impl TonePlayer {
 
     /// The next 10 ms; false, and `frame` as it was, if nothing plays.
     pub fn next(&mut self, frame: &mut Frame) -> bool {
-        let Some(p) = &mut self.playing else {
-            return false;
+        let p = match &mut self.playing {
+            None => return false,
+            Some(Sound::Made(playing)) => playing,
+            Some(Sound::Given(samples, at)) => {
+                let rest = samples.get(*at..).unwrap_or_default();
+                let count = rest.len().min(frame.len());
+                frame.fill(0);
+                frame[..count].copy_from_slice(&rest[..count]);
+                *at += count;
+                if *at >= samples.len() {
+                    self.playing = None;
+                }
+                return true;
+            }
         };
         let Some(piece) = p.pieces.get(p.index) else {
             self.playing = None;
@@ -157,6 +185,21 @@ mod tests {
             assert_eq!(count, frames.unwrap_or(1_000), "{tone:?}");
             assert!(energy > 1_000_000_000, "{tone:?}: {energy}");
         }
+    }
+
+    #[test]
+    fn given_samples_are_played_once_as_they_are() {
+        let samples: Arc<[i16]> = (1i16..=400).collect();
+        let mut player = TonePlayer::default();
+        player.say(Arc::clone(&samples));
+        player.stop_repeating();
+        let (mut frame, mut heard) = ([0; FRAME_SAMPLES], vec![]);
+        while player.next(&mut frame) {
+            heard.extend_from_slice(&frame);
+        }
+        assert_eq!(heard[..400], samples[..]);
+        assert_eq!((heard.len(), heard[400..].iter().any(|s| *s != 0)), (480, false));
+        assert!(!player.is_playing() && Arc::strong_count(&samples) == 1);
     }
 
     #[test]

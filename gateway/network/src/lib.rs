@@ -8,4 +8,5 @@ pub mod clock;
 pub mod lldp;
 pub mod mdns;
 pub mod ports;
+pub mod routes;
 pub mod settings;

@@ -31,9 +31,12 @@ fn severity(kind: &str) -> u8 {
         "account.failed"
         | "door.held-open"
         | "gateway.clock"
+        | "gateway.factory"
+        | "gateway.network"
         | "gateway.second-instance"
         | "user.login-locked"
-        | "panel.button-stuck" => 4,
+        | "panel.button-stuck"
+        | "relay.switched" => 4,
         "door.denied" | "command.refused" | "command.dropped" | "user.login-failed" => 5,
         _ => 6,
     }

@@ -160,6 +160,14 @@ impl SipHandle {
         Ok(self.engine.play_to_line(line, tone)?)
     }
 
+    /// Plays 16 kHz samples to the visitor at a line, once. Keep a reference until they were played.
+    ///
+    /// # Errors
+    /// [`SipError::Media`] if the media engine takes no commands.
+    pub fn say_to_line(&self, line: &LineId, samples: Arc<[i16]>) -> Result<(), SipError> {
+        Ok(self.engine.say_to_line(line, samples)?)
+    }
+
     /// Ends a tone at a line.
     ///
     /// # Errors

@@ -15,6 +15,8 @@ use crate::params::Contacts;
 /// Everything the site hears.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
+    /// The address was told at the line that [`HeldInput::Tell`] named, or could not be.
+    AddressTold(String),
     /// A registration changed.
     Account {
         /// Which.
@@ -136,6 +138,8 @@ pub enum GuardReport {
 /// Everything the site wants.
 #[derive(Debug, PartialEq)]
 pub enum Output {
+    /// An input was held at the start, or is at rest.
+    Held(HeldInput),
     /// Keep in the records where people are, and how often a credential was used.
     Keep {
         /// For [`Input::UseKept`], when all of it is on the medium: until then nothing opens by it. `None` if nobody
@@ -170,6 +174,17 @@ pub enum Output {
         /// From [`Input::Command`].
         to: u64,
     },
+}
+
+/// What inputs ask for that are held at the start. None of it opens anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeldInput {
+    /// The input that resets was seen at rest.
+    Released,
+    /// Bring back what the gateway was delivered with.
+    Reset,
+    /// Tell the address at this line, which is seized for it; answered by [`Input::AddressTold`].
+    Tell(LineId),
 }
 
 /// What became of a command.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use gateway_access::{Area, Group, OnJournalFault, RexKind, Schedules, When};
 use gateway_core::{
     AccountId, AreaId, ButtonId, CardFrame, CredentialId, DoorGroupId, DoorId, GroupId, InputId, LineId,
-    ListId, OutputId, PanelId, PersonId, ReaderId, Secret, SiteId,
+    ListId, OutputId, PanelId, PersonId, ReaderId, RelayId, Secret, SiteId,
 };
 use gateway_door::{Duty, FailMode, LockKind, LockOwner, Relock};
 use gateway_line::{CallIn, OpenWhen};
@@ -57,8 +57,12 @@ pub struct SiteParams {
     pub panels: BTreeMap<PanelId, PanelParams>,
     /// Readers.
     pub readers: BTreeMap<ReaderId, ReaderParams>,
+    /// Relays that tell something.
+    pub relays: BTreeMap<RelayId, RelayParams>,
     /// Schedules, in the site's time zone.
     pub schedules: Schedules,
+    /// Inputs that are held at the start.
+    pub start: StartParams,
     /// Program version, for the record of the start.
     pub version: String,
 }
@@ -88,7 +92,9 @@ impl SiteParams {
             outputs: BTreeMap::new(),
             panels: BTreeMap::new(),
             readers: BTreeMap::new(),
+            relays: BTreeMap::new(),
             schedules: Schedules::default(),
+            start: StartParams::default(),
             version: String::new(),
         }
     }
@@ -377,4 +383,72 @@ pub struct ReaderParams {
     pub out_of: Option<AreaId>,
     /// True if the reader is a virtual device.
     pub simulated: bool,
+}
+
+/// A relay that tells something and opens nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayParams {
+    /// What it tells.
+    pub function: RelayFunction,
+    /// Its output, which no door has.
+    pub output: OutputId,
+}
+
+/// What a relay tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RelayFunction {
+    /// That the network is lost.
+    NetworkFault {
+        /// After a loss has lasted for so long.
+        delay: Duration,
+        /// What counts as lost.
+        of: BTreeSet<NetworkLoss>,
+    },
+}
+
+impl RelayFunction {
+    /// The word in site file and views.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::NetworkFault { .. } => "network-fault",
+        }
+    }
+}
+
+/// What can be lost of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NetworkLoss {
+    /// No address by which others reach the gateway.
+    Address,
+    /// No cable.
+    Carrier,
+    /// The switch does not let the gateway in.
+    PortAccess,
+    /// An account that registers is not registered.
+    Registration,
+}
+
+/// What inputs mean that are held at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartParams {
+    /// For how long `reset_input` is held.
+    pub hold: Duration,
+    /// Asks for what the gateway was delivered with.
+    pub reset_input: Option<InputId>,
+    /// Asks for the address at `tell_line`.
+    pub tell_input: Option<InputId>,
+    /// Where the address is told.
+    pub tell_line: Option<LineId>,
+}
+
+impl Default for StartParams {
+    fn default() -> Self {
+        Self {
+            hold: Duration::from_secs(10),
+            reset_input: None,
+            tell_input: None,
+            tell_line: None,
+        }
+    }
 }

@@ -10,20 +10,22 @@ use std::time::Duration;
 use anyhow::Context;
 use gateway_config::Config;
 use gateway_core::{Clock, Instant};
-use gateway_network::ports::{self, Port};
+use gateway_network::ports::{self, Address, Port};
 use gateway_network::settings::change::{self, ChangeError, Changer, LOOK, Programs};
 use gateway_network::settings::owner::{Machine, Obstacle, decide};
-use gateway_network::settings::{Manager, Settings};
+use gateway_network::settings::{Manager, Settings, V4, V6};
 
 use crate::cli::{Network, NetworkAct, exit};
 use crate::clock::SystemClock;
 use crate::commands::{out, site};
-use crate::run::{log, page_urls, port_settings};
+use crate::run::{held, log, page_urls, port_settings};
 
 /// How long a holder may take to start, and waits for the change that it is to watch.
 const START: Duration = Duration::from_secs(10);
 /// How long an address may take to come from a server, before it is said that there is none yet.
 const LEASE: Duration = Duration::from_secs(20);
+/// How long the factory address stays that nobody confirms.
+const FACTORY: Duration = Duration::from_secs(3600);
 /// Where systemd is the first process.
 const SYSTEMD: &str = "/run/systemd/system";
 
@@ -33,9 +35,10 @@ pub(super) fn network(args: &Network) -> anyhow::Result<u8> {
         NetworkAct::Apply { seconds } => apply(&args.site.config, Duration::from_secs(seconds)),
         NetworkAct::Check => check(&args.site.config),
         NetworkAct::Confirm => confirm(),
-        NetworkAct::Hold => hold(),
+        NetworkAct::Factory => factory(&args.site.config),
+        NetworkAct::Hold => hold(&args.site.config),
         NetworkAct::Recover => recover(),
-        NetworkAct::Rollback => rollback(),
+        NetworkAct::Rollback => rollback(&args.site.config),
         NetworkAct::Show => show(&args.site.config),
     }
 }
@@ -156,7 +159,48 @@ fn apply(file: &Path, patience: Duration) -> anyhow::Result<u8> {
     needs_root()?;
     let config = site::load(file)?;
     let (settings, wanted) = settings(&config, file)?;
-    let manager = match decide(&Machine::here(), &settings, wanted) {
+    carry_out((&config, file), &settings, wanted, patience)
+}
+
+/// What somebody asked for who held an input at the gateway's start. Nothing is taken from the note but that it is there:
+/// who takes the gateway over can ask for this, and for nothing else.
+fn factory(file: &Path) -> anyhow::Result<u8> {
+    needs_root()?;
+    let config = site::load(file)?;
+    let note = held::asked(&config);
+    // first, so that it is not tried again and again
+    match std::fs::remove_file(&note) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("{} cannot be removed", note.display()));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    let (settings, wanted) = settings(&config, file)?;
+    let address = config.start.factory_address;
+    let settings = Settings {
+        dns: vec![],
+        ipv4: V4::Static {
+            address: Address {
+                ip: address.ip.into(),
+                prefix: address.prefix,
+            },
+            gateway: None,
+        },
+        ipv6: V6::Auto,
+        ntp: vec![],
+        port: settings.port,
+        vlan: None,
+    };
+    carry_out((&config, file), &settings, wanted, FACTORY)
+}
+
+fn carry_out(
+    (config, file): (&Config, &Path),
+    settings: &Settings,
+    wanted: Option<Manager>,
+    patience: Duration,
+) -> anyhow::Result<u8> {
+    let manager = match decide(&Machine::here(), settings, wanted) {
         Ok(manager) => manager,
         Err(obstacles) => return refused(&obstacles),
     };
@@ -164,12 +208,12 @@ fn apply(file: &Path, patience: Duration) -> anyhow::Result<u8> {
     if changer.waiting()?.is_some() {
         anyhow::bail!(ChangeError::Waits);
     }
-    start_holder(&changer)?;
+    start_holder(&changer, file)?;
     let seconds = patience.as_secs();
     {
         // before the change: whoever is logged in over this port may hear nothing after it
         let mut out = out();
-        writeln!(out, "{}", whereabouts(&config, &settings.addresses()))?;
+        writeln!(out, "{}", whereabouts(config, &settings.addresses()))?;
         writeln!(
             out,
             "within {seconds} s:  doorline network confirm  ; otherwise the change is taken back by itself"
@@ -178,16 +222,16 @@ fn apply(file: &Path, patience: Duration) -> anyhow::Result<u8> {
     }
     let lock = changer.lock()?;
     let deadline = SystemClock.now() + patience;
-    changer.apply(&settings, manager, &change::this_boot(), deadline)?;
+    changer.apply(settings, manager, &change::this_boot(), deadline)?;
     drop(lock);
-    let got = wait_for_address(&settings, deadline);
+    let got = wait_for_address(settings, deadline);
     let mut out = out();
     match got {
         Some(port) => {
             let addresses: Vec<IpAddr> = port.addresses.iter().map(|a| a.ip).collect();
             let texts: Vec<String> = port.addresses.iter().map(ToString::to_string).collect();
             writeln!(out, "{} has {} now", port.name, texts.join(", "))?;
-            writeln!(out, "{}", whereabouts(&config, &addresses))?;
+            writeln!(out, "{}", whereabouts(config, &addresses))?;
         }
         None => writeln!(
             out,
@@ -209,8 +253,7 @@ fn wait_for_address(settings: &Settings, deadline: Instant) -> Option<Port> {
             .find(|port| port.name == name);
         if let Some(port) = port {
             let has = |ip: &IpAddr| port.addresses.iter().any(|a| a.ip == *ip);
-            let local = |ip: &IpAddr| matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
-            let any = port.addresses.iter().any(|a| !local(&a.ip));
+            let any = port.addresses.iter().any(|a| !is_local(&a.ip));
             if any && wanted.iter().all(has) {
                 return Some(port);
             }
@@ -224,7 +267,7 @@ fn wait_for_address(settings: &Settings, deadline: Instant) -> Option<Port> {
 
 /// Starts the process that takes the change back, where neither the end of the gateway nor of this session reaches it:
 /// as a unit of its own under systemd, else in a session of its own.
-fn start_holder(changer: &Changer<Programs>) -> anyhow::Result<()> {
+fn start_holder(changer: &Changer<Programs>, file: &Path) -> anyhow::Result<()> {
     // the holder of the last change ends by itself once that was confirmed; ours must be another one
     let limit = SystemClock.now() + START + START + START;
     while changer.is_watched() {
@@ -246,7 +289,12 @@ fn start_holder(changer: &Changer<Programs>) -> anyhow::Result<()> {
         command.arg("--fork");
         command
     };
-    command.arg(program).args(["network", "hold"]);
+    let file = std::path::absolute(file)?;
+    command
+        .arg(program)
+        .args(["network", "--config"])
+        .arg(file)
+        .arg("hold");
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -268,7 +316,7 @@ fn start_holder(changer: &Changer<Programs>) -> anyhow::Result<()> {
 }
 
 /// The holder: until the change that it watches was confirmed, or its time is over.
-fn hold() -> anyhow::Result<u8> {
+fn hold(file: &Path) -> anyhow::Result<u8> {
     needs_root()?;
     log::to_stderr();
     let mut changer = changer();
@@ -281,7 +329,10 @@ fn hold() -> anyhow::Result<u8> {
                 let _lock = changer.lock()?;
                 return match changer.rollback() {
                     Ok(()) => {
-                        tracing::warn!("nobody confirmed the change of the network: it was taken back");
+                        let now = back_at(&note, file);
+                        tracing::warn!(
+                            "nobody confirmed the change of the network: it was taken back; {now}"
+                        );
                         Ok(exit::OK)
                     }
                     // confirmed at the last moment
@@ -306,13 +357,48 @@ fn confirm() -> anyhow::Result<u8> {
     Ok(exit::OK)
 }
 
-fn rollback() -> anyhow::Result<u8> {
+fn rollback(file: &Path) -> anyhow::Result<u8> {
     needs_root()?;
     let mut changer = changer();
     let _lock = changer.lock()?;
+    let note = changer.waiting()?.ok_or(ChangeError::NothingWaits)?;
     changer.rollback()?;
-    writeln!(out(), "the change was taken back")?;
+    writeln!(out(), "the change was taken back; {}", back_at(&note, file))?;
     Ok(exit::OK)
+}
+
+/// Where the gateway is after a change was taken back, in words, once one of its ports has an address.
+fn back_at(note: &change::Note, file: &Path) -> String {
+    let limit = SystemClock.now() + LEASE;
+    let addresses = loop {
+        let found = ports::ports().unwrap_or_default();
+        let ours = found.iter().filter(|port| note.ports.contains(&port.name));
+        let addresses: Vec<IpAddr> = ours.flat_map(|port| &port.addresses).map(|a| a.ip).collect();
+        if addresses.iter().any(|ip| !is_local(ip)) || SystemClock.now() >= limit {
+            break addresses;
+        }
+        sleep(LOOK);
+    };
+    let reached: Vec<IpAddr> = addresses.into_iter().filter(|ip| !is_local(ip)).collect();
+    if reached.is_empty() {
+        return format!(
+            "{} has no address yet: doorline network show tells when it has",
+            note.ports.join(", ")
+        );
+    }
+    // the file may be what has to be corrected
+    match gateway_config::load(file, gateway_config::SecretFiles::Untouched) {
+        Ok(loaded) => whereabouts(&loaded.config, &reached),
+        Err(_) => {
+            let texts: Vec<String> = reached.iter().map(ToString::to_string).collect();
+            format!("the gateway is at {}", texts.join(" and "))
+        }
+    }
+}
+
+/// It holds on the link only.
+fn is_local(ip: &IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 /// At a start of the machine, before its network: what waited for a confirmation is not kept.

@@ -425,7 +425,12 @@ fn virtual_params(config: &Config) -> anyhow::Result<VirtualParams> {
             }),
         }
     }
+    let held = config.inputs.iter().filter(|(_, input)| match &input.driver {
+        InputDriver::Virtual(input) => input.active_at_start,
+        InputDriver::Gpio(_) | InputDriver::Osdp(_) => false,
+    });
     Ok(VirtualParams {
+        held: held.map(|(id, _)| id.clone()).collect(),
         inputs: config
             .inputs
             .iter()

@@ -19,7 +19,7 @@ use gateway_guard::{GuardClient, Liveness, Systemd};
 use gateway_guard_proto::Wirings;
 use gateway_people::Changed;
 use gateway_sip_io::{SipEvent, SipHandle};
-use gateway_site::{Contacts, Decision, Directory, GuardReport, Input, Output, Site, SiteParams};
+use gateway_site::{Contacts, Decision, Directory, GuardReport, HeldInput, Input, Output, Site, SiteParams};
 use gateway_store::Store;
 use tokio::sync::{mpsc, oneshot};
 
@@ -43,6 +43,8 @@ const RESTART: Duration = Duration::from_secs(10);
 
 /// Orders of the process itself.
 pub(crate) enum Order {
+    /// The address was told at a line, or could not be.
+    AddressTold(String),
     /// Take a new configuration; the answer says what changed.
     Apply(Box<SiteParams>, u64, Wirings, oneshot::Sender<String>),
     /// The relay guard is about to be told to end, and the next one starts; answered once that is known.
@@ -67,6 +69,7 @@ pub(crate) struct Brain {
     pub(crate) general: tokio::runtime::Handle,
     pub(crate) guard: GuardClient,
     pub(crate) guard_reports: mpsc::Receiver<gateway_guard::GuardReport>,
+    pub(crate) held: mpsc::Sender<HeldInput>,
     pub(crate) liveness: Liveness,
     pub(crate) legs: Legs,
     pub(crate) lines: Lines,
@@ -140,6 +143,7 @@ impl Brain {
                     None => return,
                 },
                 order = self.orders.recv() => match order {
+                    Some(Order::AddressTold(text)) => vec![Input::AddressTold(text)],
                     Some(Order::Apply(params, generation, wirings, done)) => {
                         let (now, wall) = (self.clock.now(), self.clock.wall());
                         self.guard.generation(generation, wirings);
@@ -244,6 +248,7 @@ impl Brain {
                 lockdowns = self.site.lockdowns_revision();
                 keeper.keep_lockdowns(self.site.export_lockdowns(), wall);
             }
+            self.guard.relays(self.site.relays());
             self.show(queued);
             if stopping
                 .is_some_and(|limit| (self.site.view().calls.is_empty() && held.is_empty()) || now >= limit)
@@ -265,6 +270,13 @@ impl Brain {
         let (mut recorded, mut unwritten) = (true, false);
         while let Some(output) = self.site.poll_output() {
             match output {
+                Output::Held(what) => {
+                    if self.held.try_send(what).is_err() {
+                        tracing::warn!(
+                            "what an input asks for that is held at the start was dropped: too much waits"
+                        );
+                    }
+                }
                 Output::Keep { id, places, uses } => {
                     self.keep(keeper, Keep { id, places, uses });
                 }

@@ -96,6 +96,7 @@ async fn an_input_that_never_stops_keeps_neither_a_command_nor_the_stop_waiting(
         general: tokio::runtime::Handle::current(),
         guard,
         guard_reports,
+        held: mpsc::channel(4).0,
         legs: Legs::default(),
         lines: Lines::new(watch::channel(Routes::new()).1),
         liveness,

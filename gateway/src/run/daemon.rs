@@ -5,7 +5,9 @@ use std::pin::Pin;
 
 use gateway_config::{Boot, LoadError, Loaded, SecretFiles};
 use gateway_guard::Systemd;
+use gateway_site::HeldInput;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::commands;
 use crate::run::{Gateway, log};
@@ -38,6 +40,7 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
     let served = gateway.serve_control();
     tokio::pin!(served, ended);
     let mut waiting: Option<Waiting> = None;
+    let mut held = gateway.held();
     loop {
         let page_due = gateway.page_due();
         tokio::select! {
@@ -46,6 +49,9 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
             () = gateway.core_ended() => anyhow::bail!("the core has ended by itself; outputs go to rest"),
             // a newer file takes the place of one that waits, also if it has faults: nobody wants the older one
             _ = reload.recv() => waiting = reread(&mut gateway, file).await,
+            Some(what) = next_held(&mut held) => if gateway.act_on(what).await {
+                announce_page(&gateway);
+            },
             loaded = due(&mut waiting) => take(&mut gateway, loaded).await,
             () = maybe(&mut missing) => {
                 missing = None;
@@ -140,6 +146,14 @@ fn every_door(systemd: &Systemd) {
 async fn maybe(awaited: &mut Option<Pin<Box<dyn Future<Output = ()>>>>) {
     match awaited {
         Some(awaited) => awaited.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next thing that an input asks for that was held at the start.
+async fn next_held(held: &mut Option<mpsc::Receiver<HeldInput>>) -> Option<HeldInput> {
+    match held {
+        Some(held) => held.recv().await,
         None => std::future::pending().await,
     }
 }

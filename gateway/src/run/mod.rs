@@ -11,6 +11,7 @@ mod disk;
 mod doubt;
 mod faults;
 mod guard_link;
+pub(crate) mod held;
 mod home;
 mod instance;
 mod keeper;
@@ -18,6 +19,7 @@ mod lane;
 mod legs;
 mod lines;
 pub(crate) mod log;
+mod network;
 pub(crate) mod osdp;
 mod outside;
 mod page;
@@ -29,6 +31,7 @@ pub(crate) mod readers;
 mod restore;
 mod room;
 pub(crate) mod sim;
+mod spoken;
 mod wall;
 
 use std::collections::BTreeSet;
@@ -44,7 +47,7 @@ use gateway_config::{Config, Generations, GuardMode, Late, LoadError, Loaded};
 use gateway_core::{Clock, DoorId, Fault, LineId, LockState, RingId, SiteView};
 use gateway_guard::{ClientParams, GuardClient, GuardProcess, Silence, SpawnParams, spawn_guard};
 use gateway_sip_io::{SipEngine, SipHandle};
-use gateway_site::{PinKey, Site};
+use gateway_site::{HeldInput, PinKey, Site};
 use gateway_store::{Filter, Options, Query, Store};
 use rand::SeedableRng;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -103,6 +106,8 @@ pub(crate) struct Gateway {
     generation: u64,
     generations: Generations,
     guard: Option<GuardProcess>,
+    /// What inputs ask for that were held at the start, until somebody looks after it.
+    held: Option<mpsc::Receiver<HeldInput>>,
     /// The file that the relay guard reads: a copy of what is in force.
     in_force: PathBuf,
     instance: Instance,
@@ -116,6 +121,8 @@ pub(crate) struct Gateway {
     /// Tells the starter of the guard that it does not answer any more.
     silence: Silence,
     sip: SipHandle,
+    /// The site in force, for the watch over the network.
+    site: watch::Sender<Arc<Config>>,
     /// The SIP engine and its media run here.
     _sip_lane: Lane,
     store: Store,
@@ -223,6 +230,7 @@ impl Gateway {
         let bus = bus.with_people(staff.people.clone());
         let key = staff.key().clone();
         let (orders, order_queue) = mpsc::channel(4);
+        let (held_to, held) = mpsc::channel(4);
         let everybody = staff.everybody(&store, &faults);
         let general = tokio::runtime::Handle::current();
         let on_doors = doors.enter();
@@ -235,6 +243,7 @@ impl Gateway {
             general,
             guard: guard_client,
             guard_reports,
+            held: held_to,
             legs: Legs::default(),
             lines: adapters.lines(),
             readers: adapters.readers(),
@@ -267,6 +276,8 @@ impl Gateway {
         ));
         let (room, room_now) = watch::channel(config.site.journal_mib);
         tokio::spawn(room::watch(store.clone(), room_now));
+        let (site, site_now) = watch::channel(Arc::new(config.clone()));
+        tokio::spawn(network::watch(site_now, Arc::clone(&clock), adapters.signals()));
         let ground = Ground {
             bus: bus.clone(),
             clock,
@@ -298,6 +309,7 @@ impl Gateway {
             generation,
             generations,
             guard,
+            held: Some(held),
             in_force,
             instance,
             key,
@@ -307,6 +319,7 @@ impl Gateway {
             room,
             silence,
             sip,
+            site,
             _sip_lane: sip_lane,
             store,
             time_service,
@@ -378,6 +391,7 @@ impl Gateway {
         }
         self.time_service.require(new.time.require_sync);
         self.room.send_replace(new.site.journal_mib);
+        self.site.send_replace(Arc::new(new.clone()));
         self.sip.apply(params::sip(&new, self.instance.0)).await?;
         self.adapters.apply(&new, &self.faults).await?;
         self.port.apply(&new, &self.text).await?;

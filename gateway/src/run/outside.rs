@@ -89,6 +89,18 @@ impl Outside {
         self.apply_mdns(config).await;
     }
 
+    /// Removes users and API tokens of the page, and starts it anew with a setup code. Says how many there were.
+    ///
+    /// # Errors
+    /// Why they could not be removed; then the page has them as before.
+    pub(crate) async fn reset_users(&mut self, config: &Config) -> Result<usize, String> {
+        self.page.pause(&self.ground).await;
+        let mark = params::users_mark(config);
+        let done = gateway_http::forget_users(self.ground.bus.store(), &mark).await;
+        self.apply_page(config).await;
+        done
+    }
+
     /// When [`apply_page`](Self::apply_page) has to be called once more; `None` if nothing is wrong with the page.
     pub(crate) const fn page_due(&self) -> Option<Instant> {
         self.page.due()

@@ -87,6 +87,11 @@ impl Page {
         }
     }
 
+    /// Ends it until [`apply`](Self::apply) is called once more.
+    pub(crate) async fn pause(&mut self, ground: &Ground) {
+        self.end(ground).await;
+    }
+
     async fn end(&mut self, ground: &Ground) {
         if let Some((old, _)) = self.running.take() {
             old.shutdown().await;

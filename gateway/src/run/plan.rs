@@ -8,7 +8,11 @@ use crate::run::params;
 /// Does the change need another relay guard?
 pub(crate) fn outputs_restart(plan: &Plan) -> bool {
     plan.touched().any(|step| {
-        matches!(step.component, Component::Guard | Component::Output(_)) && step.effect >= Effect::Restart
+        let guards = matches!(
+            step.component,
+            Component::Guard | Component::Output(_) | Component::Relay(_)
+        );
+        guards && step.effect >= Effect::Restart
     })
 }
 

@@ -710,6 +710,7 @@ fn is_egress(event: &Event) -> bool {
         | Event::Panel(..)
         | Event::Port(..)
         | Event::Reader(..)
+        | Event::Relay(..)
         | Event::User(_) => false,
     }
 }

@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PROGRAM: &str = env!("CARGO_BIN_EXE_doorline");
 /// What a [`Reader`] made of the log.
 const READ: &str = "log.read";
+/// The door's output.
+const STRIKE_OUTPUT: &str = "front-strike";
 /// The door's pulse.
 pub(crate) const STRIKE: Duration = Duration::from_secs(3);
 
@@ -27,6 +29,8 @@ pub(crate) struct House {
     dir: tempfile::TempDir,
     edges: Vec<OutputEdge>,
     gateway: Child,
+    /// Edges that were looked at by [`lit`](House::lit).
+    lit: usize,
     seen: usize,
     watch: Watch,
 }
@@ -91,8 +95,13 @@ impl House {
 
     /// A gateway whose guard is run by a supervisor of its own, and read this change of the site file.
     pub(crate) fn start_beside(change: impl Fn(&str) -> String) -> (Self, Guard) {
+        Self::start_beside_with("", change)
+    }
+
+    /// The same with lines at the end of both files.
+    pub(crate) fn start_beside_with(lines: &str, change: impl Fn(&str) -> String) -> (Self, Guard) {
         let dir = tempfile::tempdir().expect("a folder");
-        let text = site(dir.path()) + "\n[guard]\nmode = \"external\"\n";
+        let text = site(dir.path()) + "\n[guard]\nmode = \"external\"\n" + lines;
         std::fs::write(dir.path().join("site.toml"), &text).expect("written");
         std::fs::write(dir.path().join("guard.toml"), change(&text)).expect("written");
         let guard = Guard::start(dir.path(), "guard.toml");
@@ -106,6 +115,7 @@ impl House {
             dir,
             edges: Vec::new(),
             gateway,
+            lit: 0,
             seen: 0,
             watch,
         }
@@ -113,9 +123,14 @@ impl House {
 
     /// The same once more, after the first one was killed.
     pub(crate) fn start_again(&mut self) {
+        self.start_once_more(2);
+    }
+
+    /// The same for the nth time.
+    pub(crate) fn start_once_more(&mut self, times: usize) {
         self.gateway.wait().expect("it ended");
         self.gateway = spawn(Path::new(PROGRAM), self.dir.path(), "site.toml", Path::new(""));
-        self.wait_for("ready: every door can be opened", 2);
+        self.wait_for("ready: every door can be opened", times);
     }
 
     /// SIGTERM, and how it ended.
@@ -179,7 +194,7 @@ impl House {
             while self.seen < self.edges.len() {
                 self.seen += 1;
                 let edge = &self.edges[self.seen - 1];
-                if edge.energised == energised {
+                if edge.energised == energised && edge.output == STRIKE_OUTPUT {
                     return Duration::from_nanos(edge.at_ns);
                 }
             }
@@ -202,7 +217,35 @@ impl House {
     /// How often the relay was energised so far.
     pub(crate) fn times_on(&mut self) -> usize {
         self.see();
-        self.edges.iter().filter(|edge| edge.energised).count()
+        let strikes = self.edges.iter().filter(|edge| edge.output == STRIKE_OUTPUT);
+        strikes.filter(|edge| edge.energised).count()
+    }
+
+    /// How often a relay that only tells something was energised so far.
+    pub(crate) fn times_lit(&mut self, output: &str) -> usize {
+        self.see();
+        let edges = self.edges.iter().filter(|edge| edge.output == output);
+        edges.filter(|edge| edge.energised).count()
+    }
+
+    /// Waits for the next edge of a relay that only tells something.
+    pub(crate) fn lit(&mut self, output: &str, energised: bool) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            while self.lit < self.edges.len() {
+                self.lit += 1;
+                let edge = &self.edges[self.lit - 1];
+                if edge.output == output && edge.energised == energised {
+                    return;
+                }
+            }
+            assert!(
+                Instant::now() < end,
+                "no edge of {output} to {energised}\n{}",
+                self.story()
+            );
+            self.see();
+        }
     }
 
     /// Somebody presses the exit button, whatever comes of it.
@@ -297,6 +340,11 @@ impl House {
             );
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Everything that was logged so far.
+    pub(crate) fn said(&self) -> String {
+        self.log()
     }
 
     fn log(&self) -> String {

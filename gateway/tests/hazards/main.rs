@@ -2,9 +2,11 @@
 //! good and bad files, or started twice. Each test ends with a door that still opens.
 
 mod board;
+mod held;
 mod house;
 mod page;
 mod reader;
+mod relays;
 mod unread;
 
 use std::time::Duration;

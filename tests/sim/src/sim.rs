@@ -10,7 +10,7 @@ use gateway_core::{
     Origin, OutputId, Peer, ReaderCommand, ReaderId, Record, RingId, Signal, SignalKind, Subject, Timestamp,
 };
 use gateway_site::{
-    Decision, GuardReport, Input, Output, Place, Plan, ReleaseCause, SeenId, Site, SiteParams,
+    Decision, GuardReport, HeldInput, Input, Output, Place, Plan, ReleaseCause, SeenId, Site, SiteParams,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -67,6 +67,8 @@ pub struct Pulse {
 
 /// A gateway with its surroundings.
 pub struct Sim {
+    /// What inputs asked for that were held at a start, in order.
+    pub asked: Vec<HeldInput>,
     /// Replies to commands, by their number.
     pub replies: Vec<(u64, Decision)>,
     /// Commands to legs, in order.
@@ -89,6 +91,8 @@ pub struct Sim {
     pub site: Site,
     generation: u64,
     guard: Guard,
+    /// Inputs that are active at the first reading.
+    held: Vec<InputId>,
     now: Instant,
     offered: BTreeMap<LegId, String>,
     params: SiteParams,
@@ -106,7 +110,15 @@ impl Sim {
     /// A gateway that has started, with its guard, and all inputs read as inactive.
     #[must_use]
     pub fn new(params: SiteParams) -> Self {
+        Self::new_held(params, &[])
+    }
+
+    /// The same with these inputs held since before the start.
+    #[must_use]
+    pub fn new_held(params: SiteParams, held: &[&str]) -> Self {
         let mut sim = Self {
+            asked: Vec::new(),
+            held: held.iter().map(|input| id(input)).collect(),
             replies: Vec::new(),
             legs: Vec::new(),
             lines: Vec::new(),
@@ -136,7 +148,8 @@ impl Sim {
         self.input(Input::Ready);
         let inputs: Vec<InputId> = self.params.inputs.keys().cloned().collect();
         for input in inputs {
-            self.edge_at(self.now, &input, false, true);
+            let active = self.held.contains(&input);
+            self.edge_at(self.now, &input, active, true);
         }
     }
 
@@ -450,6 +463,7 @@ impl Sim {
     fn drain(&mut self) {
         while let Some(output) = self.site.poll_output() {
             match output {
+                Output::Held(what) => self.asked.push(what),
                 Output::Keep { id, places, uses } => {
                     if let Some(after) = self.medium {
                         self.kept.extend(uses);

@@ -2,7 +2,7 @@
 
 use crate::command::{CommandId, Refusal};
 use crate::event::record::{ReadError, field};
-use crate::ids::{AreaId, ButtonId, DoorGroupId, LegId, PanelId, PersonId};
+use crate::ids::{AreaId, ButtonId, DoorGroupId, LegId, LineId, PanelId, PersonId};
 use crate::leg::{Cause, DigitVia};
 use crate::signal::Misread;
 use crate::subject::{Factor, Subject};
@@ -329,6 +329,25 @@ events! {
             /// How long.
             gap_ms: u64,
         },
+        /// The address of the gateway was told at a line, or could not be.
+        AddressTold = "address-told" {
+            /// Which line.
+            line: LineId,
+            /// The address, or why it was not told.
+            text: String,
+        },
+        /// An input was held at the start that resets what the gateway was delivered without.
+        Factory = "factory" {
+            /// What was done.
+            text: String,
+        },
+        /// The network that the gateway is reached by is lost, or there again.
+        Network = "network" {
+            /// True if it is there.
+            active: bool,
+            /// What, and what to do.
+            text: String,
+        },
         /// Nobody knows any more in which areas people are.
         PassbackReset = "passback-reset" {
             /// Of whom; none is everybody.
@@ -537,6 +556,19 @@ events! {
         },
         /// The card is good, and its PIN is asked for too.
         PinAwaited = "pin-awaited" {},
+    }
+}
+
+events! {
+    /// A relay that tells something and opens nothing.
+    RelayEvent {
+        /// It became active, or is no longer.
+        Switched = "switched" {
+            /// Active from here on?
+            active: bool,
+            /// Why.
+            text: String,
+        },
     }
 }
 

@@ -8,11 +8,11 @@ mod record;
 
 pub use kinds::{
     AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, GatewayEvent, LineEvent, PanelEvent,
-    PortEvent, ReaderEvent, UserEvent,
+    PortEvent, ReaderEvent, RelayEvent, UserEvent,
 };
 pub use record::{ReadError, Record, SCHEMA};
 
-use crate::ids::{AccountId, DeviceId, DoorId, LineId, PanelId, ReaderId, RingId};
+use crate::ids::{AccountId, DeviceId, DoorId, LineId, PanelId, ReaderId, RelayId, RingId};
 
 /// Everything that happens. Closed: every `match` names each variant.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,8 @@ pub enum Event {
     Port(DeviceId, PortEvent),
     /// A reader.
     Reader(ReaderId, ReaderEvent),
+    /// A relay that tells something.
+    Relay(RelayId, RelayEvent),
     /// A login or a change of users.
     User(UserEvent),
 }

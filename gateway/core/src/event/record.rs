@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent, LineEvent,
-    PanelEvent, PortEvent, ReaderEvent, UserEvent,
+    PanelEvent, PortEvent, ReaderEvent, RelayEvent, UserEvent,
 };
 use crate::ids::{RingId, Seq};
 use crate::value::{Field, Value};
@@ -29,7 +29,7 @@ pub struct Record {
     pub seq: Seq,
     /// True if it comes from a virtual device.
     pub simulated: bool,
-    /// What it is about: door, panel, line, reader, account or device; empty for the gateway, calls, commands, users.
+    /// What it is about: door, panel, line, reader, relay, account or device; empty for the gateway, calls, commands, users.
     pub source: String,
 }
 
@@ -90,6 +90,7 @@ families! {
         Panel = "panel" PanelEvent,
         Port = "port" PortEvent,
         Reader = "reader" ReaderEvent,
+        Relay = "relay" RelayEvent,
     }
     plain {
         Call = "call" CallEvent,

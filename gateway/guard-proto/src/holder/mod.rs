@@ -59,6 +59,35 @@ pub enum HolderError {
     },
 }
 
+/// Are there few enough outputs, each by a name and on a physical line of its own? `outputs` has name and line of each.
+///
+/// # Errors
+/// [`HolderError`] says what is not so.
+pub fn distinct<'a>(outputs: impl IntoIterator<Item = (&'a OutputId, &'a str)>) -> Result<(), HolderError> {
+    let mut names: BTreeSet<&OutputId> = BTreeSet::new();
+    let mut lines: BTreeMap<&str, &OutputId> = BTreeMap::new();
+    let mut found = 0;
+    for (output, line) in outputs {
+        found += 1;
+        if !names.insert(output) {
+            return Err(HolderError::Twice {
+                output: output.clone(),
+            });
+        }
+        if let Some(first) = lines.insert(line, output) {
+            return Err(HolderError::SharedLine {
+                first: first.clone(),
+                line: line.to_owned(),
+                second: output.clone(),
+            });
+        }
+    }
+    if found > crate::MAX_LIST {
+        return Err(HolderError::TooMany { found });
+    }
+    Ok(())
+}
+
 /// What the driver of the machine has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -193,38 +222,19 @@ impl Holder {
     /// # Errors
     /// [`HolderError`] if outputs or physical lines are not distinct, or too many.
     pub fn new(outputs: Vec<OutputLimits>, lease: Duration) -> Result<Self, HolderError> {
-        if outputs.len() > crate::MAX_LIST {
-            return Err(HolderError::TooMany { found: outputs.len() });
-        }
-        let mut lines: BTreeMap<String, OutputId> = BTreeMap::new();
-        let mut slots = BTreeMap::new();
-        for limits in outputs {
-            let OutputLimits {
-                line,
-                max_on,
-                output,
-                settle,
-                wiring,
-            } = limits;
+        distinct(outputs.iter().map(|o| (&o.output, o.line.as_str())))?;
+        let slot = |limits: OutputLimits| {
             let slot = Slot {
-                max_on,
+                max_on: limits.max_on,
                 on_since: None,
-                settle,
+                settle: limits.settle,
                 state: State::Unusable,
                 suspect: false,
-                wiring,
+                wiring: limits.wiring,
             };
-            if slots.insert(output.clone(), slot).is_some() {
-                return Err(HolderError::Twice { output });
-            }
-            if let Some(first) = lines.insert(line.clone(), output.clone()) {
-                return Err(HolderError::SharedLine {
-                    first,
-                    line,
-                    second: output,
-                });
-            }
-        }
+            (limits.output, slot)
+        };
+        let slots = outputs.into_iter().map(slot).collect();
         Ok(Self {
             actions: VecDeque::new(),
             connected: false,
@@ -268,6 +278,8 @@ impl Holder {
             }
             Incoming::Latch { latch, lease, output } => self.refuse(lease, output, latch.into()),
             Incoming::Operate(order) => self.operate(now, order),
+            // none of ours: see [`Relays`](crate::Relays)
+            Incoming::Relays(_) => {}
             Incoming::Ping(n) => self.actions.push_back(Action::Report(Report::Pong(n))),
             Incoming::Release(output) => {
                 if let Some(slot) = self.slots.get(&output)

@@ -142,6 +142,17 @@ fn running(lease: u64, end: u64) -> Holder {
 }
 
 #[test]
+fn the_word_about_relays_energises_nothing_that_opens() {
+    let mut holder = ready();
+    for active in [true, false] {
+        holder.handle_message(t(1), Incoming::Relays([(strike(), active)].into()));
+        holder.handle_timeout(t(2));
+        assert_eq!(drain(&mut holder), []);
+    }
+    assert!(holder.is_at_rest());
+}
+
+#[test]
 fn a_pulse_is_energised_once_and_ends_at_its_end() {
     let mut holder = ready();
     holder.handle_message(t(0), Incoming::Operate(order(1, 500, 600)));

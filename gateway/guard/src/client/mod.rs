@@ -2,6 +2,7 @@
 
 mod session;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +11,7 @@ use std::time::Duration;
 use gateway_access::Grant;
 use gateway_core::{Clock, Instant, OutputId};
 use gateway_guard_proto::{DeviceFault, LeaseId, Operate, OutputState, Report, Wirings};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// Orders that wait for the client's task.
 const JOBS: usize = 64;
@@ -92,6 +93,7 @@ enum Job {
 pub struct GuardClient {
     clock: Arc<dyn Clock>,
     jobs: mpsc::Sender<Job>,
+    relays: Arc<watch::Sender<BTreeMap<OutputId, bool>>>,
 }
 
 /// The main loop's pulse: without it nothing is renewed, and outputs come to rest.
@@ -140,17 +142,19 @@ impl GuardClient {
     ) -> (Self, mpsc::Receiver<GuardReport>, Liveness) {
         let (jobs, job_queue) = mpsc::channel(JOBS);
         let (reports, report_queue) = mpsc::channel(REPORTS);
+        let (relays, relays_told) = watch::channel(BTreeMap::new());
         let liveness = Liveness(Arc::new(AtomicU64::new(clock.now().as_nanos())));
         let link = session::Link::new(
             params,
             Arc::clone(&clock),
             liveness.clone(),
             silence,
-            job_queue,
+            (job_queue, relays_told),
             reports,
         );
         tokio::spawn(link.run());
-        (Self { clock, jobs }, report_queue, liveness)
+        let relays = Arc::new(relays);
+        (Self { clock, jobs, relays }, report_queue, liveness)
     }
 
     /// Uses the grant up: the output is energised, and rests again `pulse` from this moment at the latest. What
@@ -172,6 +176,18 @@ impl GuardClient {
         if self.jobs.try_send(Job::Release(output)).is_err() {
             tracing::warn!("a release was dropped: too many orders wait for the guard");
         }
+    }
+
+    /// Which relays that only tell something are active, all of them: the guard hears it at once, and again and again
+    /// while the main loop turns.
+    pub fn relays(&self, active: BTreeMap<OutputId, bool>) {
+        self.relays.send_if_modified(|told| {
+            let news = *told != active;
+            if news {
+                *told = active;
+            }
+            news
+        });
     }
 
     /// The guard is told to end, and another one starts: until it is there, at most for `limit` from this moment, that

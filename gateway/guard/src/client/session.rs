@@ -9,7 +9,7 @@ use gateway_core::{Clock, Instant, OutputId};
 use gateway_guard_proto::{FrameReader, LeaseId, OutputState, ProtoError, Report, Request, VERSION, Wirings};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{ClientParams, GuardReport, Job, Liveness, Silence};
@@ -60,6 +60,7 @@ pub(super) struct Link {
     leases: BTreeMap<LeaseId, OutputId>,
     liveness: Liveness,
     params: ClientParams,
+    relays: watch::Receiver<BTreeMap<OutputId, bool>>,
     reports: mpsc::Sender<GuardReport>,
     /// Until then a guard that is away is one that was told to end.
     restarts: Option<Instant>,
@@ -77,7 +78,7 @@ impl Link {
         clock: Arc<dyn Clock>,
         liveness: Liveness,
         silence: Silence,
-        jobs: mpsc::Receiver<Job>,
+        (jobs, relays): (mpsc::Receiver<Job>, watch::Receiver<BTreeMap<OutputId, bool>>),
         reports: mpsc::Sender<GuardReport>,
     ) -> Self {
         let generation = params.generation;
@@ -91,6 +92,7 @@ impl Link {
             leases: BTreeMap::new(),
             liveness,
             params,
+            relays,
             reports,
             restarts: None,
             silence,
@@ -209,6 +211,7 @@ impl Link {
                     let job = job.ok_or(LinkError::Ends)?;
                     self.job(&mut stream, job).await?;
                 }
+                Ok(()) = self.relays.changed() => self.tell_relays(&mut stream).await?,
                 report = next(&mut stream, &mut reader) => {
                     let report = report?;
                     if report == Report::Pong(number) {
@@ -241,9 +244,21 @@ impl Link {
                         let leases = self.leases.keys().copied().collect();
                         write(&mut stream, &Request::Renew(leases)).await?;
                     }
+                    if !frozen {
+                        self.tell_relays(&mut stream).await?;
+                    }
                 }
             }
         }
+    }
+
+    /// Says which relays that only tell something are active, if there are any.
+    async fn tell_relays(&mut self, stream: &mut UnixStream) -> Result<(), LinkError> {
+        let told = self.relays.borrow_and_update().clone();
+        if told.is_empty() {
+            return Ok(());
+        }
+        write(stream, &Request::Relays(told)).await
     }
 
     async fn welcome(&mut self, report: Report) -> Result<(), LinkError> {
@@ -382,7 +397,15 @@ mod tests {
         let liveness = Liveness(Arc::default());
         let clock = Arc::clone(clock) as Arc<dyn Clock>;
         let (jobs, reports) = (mpsc::channel(1).1, mpsc::channel(1).0);
-        Link::new(params, clock, liveness, Silence::default(), jobs, reports)
+        let relays = watch::channel(BTreeMap::new()).1;
+        Link::new(
+            params,
+            clock,
+            liveness,
+            Silence::default(),
+            (jobs, relays),
+            reports,
+        )
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub(super) enum Want {
         until: Instant,
     },
     Rest,
+    /// Energise until further notice: a relay that only tells something.
+    Show,
 }
 
 /// What is wanted of a channel; a new number for each new wish.
@@ -74,6 +76,9 @@ pub(super) enum News {
     Ready,
     Resting {
         at: Instant,
+        channel: u16,
+    },
+    Shown {
         channel: u16,
     },
 }
@@ -178,12 +183,17 @@ impl Board {
         }
     }
 
-    /// Does one open wish, rests first. True if there was one.
+    /// Does one open wish: rests first, and what only tells something last. True if there was one.
     async fn one_wish(&mut self) -> Result<bool, Trouble> {
         let open = |(channel, wish): (&u16, &Wish)| {
             let done = self.done.get(channel) == Some(&wish.number);
             let blocked = wish.want != Want::Rest && self.blocked.contains(channel);
-            (!done && !blocked).then_some((wish.want != Want::Rest, *channel, *wish))
+            let rank = match wish.want {
+                Want::Rest => 0,
+                Want::Energise { .. } => 1,
+                Want::Show => 2,
+            };
+            (!done && !blocked).then_some((rank, *channel, *wish))
         };
         let next = self
             .wishes
@@ -218,6 +228,11 @@ impl Board {
                     lease,
                 })
                 .await?;
+            }
+            Want::Show => {
+                self.set(channel, true).await?;
+                self.on.insert(channel, None);
+                self.tell(News::Shown { channel }).await?;
             }
         }
         Ok(true)

@@ -13,7 +13,8 @@ use std::time::Duration;
 use adapter_api::Shutdown;
 use gateway_core::{Instant, OutputId};
 use gateway_guard_proto::{
-    Action, DeviceFault, Fact, Holder, HolderError, Incoming, OutputLimits, Report, VERSION, clip,
+    Action, DeviceFault, Fact, Holder, HolderError, Incoming, OutputLimits, RelayAction, RelayLimits, Relays,
+    Report, VERSION, clip, distinct,
 };
 use rustix::io::dup;
 use tokio::io::Interest;
@@ -175,6 +176,7 @@ struct Guard {
     old_until: Instant,
     orphan: bool,
     parent: Option<pipe::Receiver>,
+    relays: Relays,
     routes: BTreeMap<OutputId, (usize, u16)>,
     stop_at: Option<Instant>,
     systemd: Systemd,
@@ -182,19 +184,34 @@ struct Guard {
 
 impl Guard {
     fn new(params: GuardParams) -> Result<Self, GuardError> {
-        let limits = params.boards.iter().flat_map(|board| {
+        let (mut limits, mut relays, mut lines) = (vec![], vec![], vec![]);
+        for board in &params.boards {
             let device = board.driver.device();
-            // An order may wait for the one before it, or for a look at the channels.
-            let settle = board.driver.patience() * 2;
-            board.outputs.iter().map(move |o| OutputLimits {
-                line: format!("{device} channel {}", o.channel),
-                max_on: o.max_on,
-                output: o.output.clone(),
-                settle,
-                wiring: o.wiring,
-            })
-        });
-        let holder = Holder::new(limits.collect(), params.lease)?;
+            for o in &board.outputs {
+                let line = format!("{device} channel {}", o.channel);
+                lines.push((o.output.clone(), line.clone()));
+                match o.relay {
+                    None => limits.push(OutputLimits {
+                        line,
+                        max_on: o.max_on,
+                        output: o.output.clone(),
+                        // An order may wait for the one before it, or for a look at the channels.
+                        settle: board.driver.patience() * 2,
+                        wiring: o.wiring,
+                    }),
+                    Some(relay) => relays.push(RelayLimits {
+                        inverted: relay.inverted,
+                        output: o.output.clone(),
+                        silence: relay.silence,
+                        when_silent: relay.when_silent,
+                        wiring: o.wiring,
+                    }),
+                }
+            }
+        }
+        distinct(lines.iter().map(|(output, line)| (output, line.as_str())))?;
+        let holder = Holder::new(limits, params.lease)?;
+        let relays = Relays::new(relays, boottime());
         let (tell, news) = mpsc::channel(64);
         let mut boards = Vec::new();
         let mut routes = BTreeMap::new();
@@ -234,6 +251,7 @@ impl Guard {
             old_until: Instant::ZERO,
             orphan: false,
             parent,
+            relays,
             routes,
             stop_at: None,
             systemd: Systemd::from_env(),
@@ -250,8 +268,11 @@ impl Guard {
             self.act();
         }
         // Ready comes before its channels' rest: take what is there.
-        while self.holder.outputs().iter().any(|o| !o.usable) && self.boards.iter().all(|b| b.fault.is_none())
-        {
+        let waits = |guard: &Self| {
+            let outputs = [guard.holder.outputs(), guard.relays.outputs()];
+            outputs.iter().flatten().any(|o| !o.usable)
+        };
+        while waits(&self) && self.boards.iter().all(|b| b.fault.is_none()) {
             let Some((board, news)) = self.news.recv().await else {
                 return;
             };
@@ -263,6 +284,7 @@ impl Guard {
     async fn serve(mut self, socket: &Socket, mut shutdown: Shutdown) -> Result<(), GuardError> {
         loop {
             self.holder.handle_timeout(boottime());
+            self.relays.handle_timeout(boottime());
             self.act();
             self.link.keep();
             self.link.beat(self.holder.rest_due());
@@ -284,7 +306,7 @@ impl Guard {
                 }
             }
             if let Some(at) = self.stop_at
-                && (self.holder.is_at_rest() || awake() >= at)
+                && ((self.holder.is_at_rest() && self.relays.is_at_rest()) || awake() >= at)
             {
                 return self.end().await;
             }
@@ -335,9 +357,13 @@ impl Guard {
     /// Time until the loop must turn, without any event.
     fn wait(&self) -> Duration {
         let due = self.holder.poll_timeout().map(|at| at.since(boottime()));
+        let relays = self
+            .relays
+            .poll_timeout(boottime())
+            .map(|at| at.since(boottime()));
         let alive = self.alive_due.map(|at| at.since(awake()));
         let stop = self.stop_at.map(|at| at.since(awake()));
-        let times = [due, alive, stop].into_iter().flatten();
+        let times = [due, relays, alive, stop].into_iter().flatten();
         times.fold(self.link.wait().min(TURN), Duration::min)
     }
 
@@ -354,6 +380,7 @@ impl Guard {
         self.systemd.stopping();
         self.stop_at = Some(awake() + STOP);
         self.holder.handle_stop(boottime());
+        self.relays.handle_stop(boottime());
     }
 
     async fn end(mut self) -> Result<(), GuardError> {
@@ -380,8 +407,14 @@ impl Guard {
             tracing::warn!("a second gateway was sent away");
             return;
         }
-        self.holder.handle_gone();
+        self.gone();
         self.conn = Some(Conn::new(stream));
+    }
+
+    fn gone(&mut self) {
+        self.conn = None;
+        self.holder.handle_gone();
+        self.relays.handle_gone();
     }
 
     fn disconnect(&mut self, error: &ConnError) {
@@ -392,8 +425,7 @@ impl Guard {
         } else {
             tracing::warn!(%error, source, "the connection of the gateway is closed in a pulse");
         }
-        self.conn = None;
-        self.holder.handle_gone();
+        self.gone();
     }
 
     fn take(&mut self, messages: Result<Vec<Incoming>, ConnError>) {
@@ -407,6 +439,7 @@ impl Guard {
                     {
                         order.deadline = Instant::ZERO;
                     }
+                    self.relays.handle_message(now, &message);
                     self.holder.handle_message(now, message);
                     self.act();
                 }
@@ -443,6 +476,7 @@ impl Guard {
                 let first = board.fault.replace(text).is_none();
                 if first {
                     for output in board.channels.values().cloned() {
+                        self.relays.failed(&output);
                         self.holder.handle_fact(now, Fact::Failed { output });
                     }
                 }
@@ -454,7 +488,8 @@ impl Guard {
             }
             News::Lost { at, channel } => {
                 let output = output(channel);
-                tracing::error!(%output, "an output rests in the middle of a pulse: look at the board and its supply");
+                tracing::error!(%output, "an output rests that should be on: look at the board and its supply");
+                self.relays.resting(now, &output);
                 self.holder.handle_fact(now, Fact::Resting { at, output });
             }
             News::Ready => {
@@ -467,13 +502,25 @@ impl Guard {
             }
             News::Resting { at, channel } => {
                 let output = output(channel);
+                self.relays.resting(now, &output);
                 self.holder.handle_fact(now, Fact::Resting { at, output });
+            }
+            News::Shown { channel } => {
+                let output = output(channel);
+                tracing::info!(%output, "a relay that only tells something is on");
+                self.relays.shown(&output);
             }
         }
     }
 
-    /// Does what the lease machine says.
+    /// Does what the machines say.
     fn act(&mut self) {
+        while let Some(action) = self.relays.poll_action() {
+            match action {
+                RelayAction::Rest(output) => self.wish(&output, Want::Rest),
+                RelayAction::Show(output) => self.wish(&output, Want::Show),
+            }
+        }
         while let Some(action) = self.holder.poll_action() {
             match action {
                 Action::Close => {
@@ -481,8 +528,7 @@ impl Guard {
                         version = VERSION,
                         "the gateway speaks another version of the guard protocol"
                     );
-                    self.conn = None;
-                    self.holder.handle_gone();
+                    self.gone();
                 }
                 Action::Energise {
                     lease,
@@ -515,7 +561,7 @@ impl Guard {
                         })
                     };
                     let faults = self.boards.iter().filter_map(fault).collect();
-                    let outputs = self.holder.outputs();
+                    let outputs = [self.holder.outputs(), self.relays.outputs()].concat();
                     self.report(&Report::Welcome {
                         faults,
                         outputs,

@@ -119,6 +119,7 @@ impl Inputs {
             | SignalKind::Key { .. }
             | SignalKind::Line { .. }
             | SignalKind::Misread { .. }
+            | SignalKind::Network(_)
             | SignalKind::Port(_)
             | SignalKind::Ready
             | SignalKind::Unread(_)) => panic!("no edge: {other:?}"),
@@ -264,6 +265,7 @@ fn cdev_lost() -> String {
             | SignalKind::Key { .. }
             | SignalKind::Line { .. }
             | SignalKind::Misread { .. }
+            | SignalKind::Network(_)
             | SignalKind::Port(_)
             | SignalKind::Unread(_)) => panic!("no edge and no fault: {other:?}"),
         }

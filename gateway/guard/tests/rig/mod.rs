@@ -73,6 +73,7 @@ impl Relay {
             channel,
             max_on: Duration::from_secs(25),
             output: output(),
+            relay: None,
             wiring: wiring("1"),
         }];
         GuardBoard {

@@ -115,7 +115,10 @@ const COMMAND: &[(u16, &str)] = &[
         410,
         "`stale`: the command is older than its time to live, or of the future.",
     ),
-    (423, "`not-virtual`: real hardware is never pretended to."),
+    (
+        423,
+        "`not-virtual`: real hardware is never pretended to; `relay`: what is named tells something and opens nothing.",
+    ),
     (
         429,
         "`overload`: too many commands wait, or this login or token gave more than 40 at once, or 20 in a second.",
@@ -197,7 +200,7 @@ pub(super) fn op(action: Action) -> Op {
             .takes::<login::LoginBody>()
             .problems(&[(401, "`login-failed`: name or password is wrong."), LOCKED]),
         Action::Logout => Op::done("logins", "end it"),
-        Action::Network => Op::gives::<network::Network>("gateway", "ports, addresses and the clock of the machine"),
+        Action::Network => Op::gives::<network::Network<'_>>("gateway", "ports, names, the switch's word, relays and clock of the machine"),
         Action::Open => Op::gives::<doors::Done<'_>>("doors", "open it")
             .about(COMMANDED)
             .may_take::<doors::CommandBody>()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gateway_access::PinKey;
 use gateway_bus::Bus;
-use gateway_http::{HttpHandle, HttpParams, Language, RadiusLogins, Tls, start};
+use gateway_http::{HttpHandle, HttpParams, Language, NetworkNames, RadiusLogins, Tls, start};
 use gateway_people::{Changed, People, SiteNames};
 use gateway_store::fake::FakeIo;
 use gateway_store::{Options, Store};
@@ -113,6 +113,7 @@ pub(crate) fn params(listen: SocketAddr, tls: Tls, users_mark: PathBuf) -> HttpP
     HttpParams {
         language: Language::En,
         listen,
+        network: NetworkNames::default(),
         origins: Vec::new(),
         radius: None,
         tls,

@@ -31,6 +31,7 @@ pub(super) enum Command {
     OpenLeg(Box<Leg>),
     PlayToLeg(LegId, Tone),
     PlayToLine(LineId, Tone),
+    SayToLine(LineId, Arc<[i16]>),
     RemoveLine(LineId),
     SendDigit(LegId, u8, Duration),
     SilenceLine(LineId),
@@ -172,6 +173,10 @@ impl Inner {
 
     pub(super) fn play_to_line(&self, line: &LineId, tone: Tone) -> Result<(), EngineError> {
         self.send(Command::PlayToLine(line.clone(), tone))
+    }
+
+    pub(super) fn say_to_line(&self, line: &LineId, samples: Arc<[i16]>) -> Result<(), EngineError> {
+        self.send(Command::SayToLine(line.clone(), samples))
     }
 
     pub(super) fn silence_line(&self, line: &LineId) -> Result<(), EngineError> {

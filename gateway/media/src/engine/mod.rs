@@ -14,6 +14,7 @@ mod thread;
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_api::AudioPort;
@@ -285,6 +286,15 @@ impl Engine {
     /// [`EngineError`] if the engine cannot take commands.
     pub fn play_to_line(&self, line: &LineId, tone: Tone) -> Result<(), EngineError> {
         self.inner.play_to_line(line, tone)
+    }
+
+    /// Plays 16 kHz samples to the visitor, once. Keep a reference until they were played: the media thread is to free
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn say_to_line(&self, line: &LineId, samples: Arc<[i16]>) -> Result<(), EngineError> {
+        self.inner.say_to_line(line, samples)
     }
 
     /// Ends a tone on a line.

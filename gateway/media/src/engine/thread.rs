@@ -384,6 +384,7 @@ impl Run {
                 }
             }
             Command::PlayToLine(line, tone) => self.with_line(line, |l| l.tones.play(tone)),
+            Command::SayToLine(line, samples) => self.with_line(line, |l| l.tones.say(samples)),
             Command::RemoveLine(line) => {
                 if let Some(index) = self.line(&line) {
                     for leg in &mut self.legs {

@@ -116,6 +116,8 @@ pub(crate) fn view() -> SiteView {
             ring: None,
             simulated: true,
         }],
+        ports: vec![],
+        relays: vec![],
         seq: Seq(0),
         site: Some(SiteId::new("lilas").expect("a name")),
     }

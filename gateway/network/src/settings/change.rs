@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::{File, Manager, Settings, own_paths};
 use crate::ports;
+use crate::routes::default_v4;
 
 /// Folder of the note, of root alone.
 pub const STATE: &str = "/var/lib/doorline-network";
@@ -335,10 +336,8 @@ impl<R: Run> Changer<R> {
             let given =
                 given.filter(|a| !matches!(a.ip, std::net::IpAddr::V6(v6) if v6.is_unicast_link_local()));
             addresses = given.map(|a| a.to_string()).collect();
-            gateway = default_gateway(
-                &fs::read_to_string("/proc/net/route").unwrap_or_default(),
-                &settings.port,
-            );
+            let table = fs::read_to_string("/proc/net/route").unwrap_or_default();
+            gateway = default_v4(&table, &settings.port).map(|ip| ip.to_string());
         }
         Note {
             addresses,
@@ -457,19 +456,6 @@ fn ports_of(files: &[(PathBuf, Option<String>)]) -> Vec<String> {
     found.sort();
     found.dedup();
     found
-}
-
-/// The IPv4 default gateway of a port, from the kernel's table: addresses are hexadecimal, in the machine's byte order.
-fn default_gateway(table: &str, port: &str) -> Option<String> {
-    table.lines().find_map(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let [name, destination, gateway, ..] = words.as_slice() else {
-            return None;
-        };
-        let bits = u32::from_str_radix(gateway, 16).ok()?;
-        let found = *name == port && *destination == "00000000" && bits != 0;
-        found.then(|| std::net::Ipv4Addr::from(bits.to_ne_bytes()).to_string())
-    })
 }
 
 /// In place as a whole or not at all, and on the medium.
@@ -699,16 +685,5 @@ mod tests {
                 "{text}"
             );
         }
-    }
-
-    #[test]
-    fn the_default_gateway_of_a_port_is_read() {
-        let table = "Iface\tDestination\tGateway \tFlags\n\
-                     eth1\t00000000\t0100A8C0\t0003\neth0\t000200C0\t00000000\t0001\neth0\t00000000\t010200C0\t0003\n";
-        let found = default_gateway(table, "eth0");
-        // the table is in the machine's byte order
-        let expected = std::net::Ipv4Addr::from(0x0102_00C0_u32.to_ne_bytes()).to_string();
-        assert_eq!(found, Some(expected));
-        assert_eq!(default_gateway(table, "eth2"), None);
     }
 }

@@ -42,6 +42,7 @@ impl Site {
         for line in lines {
             self.drain_line(now, &line);
         }
+        self.look_at_relays(now);
         plan
     }
 
@@ -237,6 +238,10 @@ pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
     let doors = params.doors.iter().filter_map(|(id, door)| {
         // A door without an output is watched, and nobody can be let in.
         let output = door.output.clone()?;
+        // what only tells something opens nothing, whatever a file says
+        if params.relays.values().any(|relay| relay.output == output) {
+            return None;
+        }
         let callers = door.callers.iter().filter_map(|caller| {
             let pattern = CallerPattern::parse(&caller.address).ok()?;
             Some(gateway_access::Caller {
@@ -326,6 +331,9 @@ fn roles(params: &SiteParams) -> BTreeMap<InputId, Vec<Role>> {
         for rex in &d.rex {
             role(&rex.input, Role::Rex(door.clone(), rex.kind));
         }
+    }
+    for (input, what) in Site::held_inputs(params) {
+        role(input, Role::Held(what));
     }
     if let Some(input) = &params.fire_input {
         role(input, Role::Fire);

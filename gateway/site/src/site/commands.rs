@@ -130,6 +130,7 @@ impl Site {
                 }
             }
             Command::Open { door } => {
+                self.opens_something(&door)?;
                 let ring = self.ring_at(&door);
                 let request = Request::Command {
                     door,
@@ -155,6 +156,26 @@ impl Site {
                 Ok(None)
             }
             Command::Unread { reason, text, .. } => Err((reason, text)),
+        }
+    }
+
+    /// Whoever names a relay that tells something is told so. It is none of the doors, whatever it is called.
+    fn opens_something(&self, door: &gateway_core::DoorId) -> Result<(), (Refusal, String)> {
+        let named = |(id, relay): (&gateway_core::RelayId, &crate::RelayParams)| {
+            id.as_str() == door.as_str() || relay.output.as_str() == door.as_str()
+        };
+        if self.params.doors.contains_key(door) {
+            return Ok(());
+        }
+        match self.params.relays.iter().find(|relay| named(*relay)) {
+            Some((id, relay)) => {
+                let text = format!(
+                    "{id} is a relay that tells of {} and opens nothing",
+                    relay.function.word()
+                );
+                Err((Refusal::Relay, text))
+            }
+            None => Ok(()),
         }
     }
 

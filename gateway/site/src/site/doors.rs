@@ -214,6 +214,10 @@ impl Site {
             }
             GuardReport::Usable { output, usable: true } => {
                 self.dead.remove(&output);
+                // whoever still wants out asks once more
+                for door in self.doors_with(&output) {
+                    self.door_input(now, &door, DoorInput::GuardUp, false);
+                }
             }
             GuardReport::Usable {
                 output,

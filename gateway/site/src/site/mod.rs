@@ -5,10 +5,12 @@ mod calls;
 mod commands;
 mod doors;
 mod explain;
+mod held;
 mod lines;
 mod lockdown;
 mod passback;
 mod pins;
+mod relays;
 mod signals;
 mod uses;
 mod view;
@@ -20,7 +22,8 @@ use std::time::Duration;
 use gateway_access::{Access, Context, DigitCollector, Directory, LockOut, RightOf};
 use gateway_core::{
     AccountId, AccountState, ButtonId, Cause, DeviceId, DoorGroupId, DoorId, Envelope, Event, GatewayEvent,
-    InputId, Instant, LegEvent, LineId, OutputId, PanelId, PortEvent, ReaderId, RingId, SiteView, Timestamp,
+    InputId, Instant, LegEvent, LineId, NetworkState, OutputId, PanelId, PortEvent, ReaderId, RelayId,
+    RingId, SiteView, Timestamp,
 };
 use gateway_door::Door;
 use gateway_line::Line;
@@ -59,6 +62,7 @@ enum Role {
     Button(PanelId, ButtonId),
     Contact(DoorId),
     Fire,
+    Held(held::HeldUse),
     /// `None` is the whole site.
     Lockdown(Option<DoorGroupId>),
     Rex(DoorId, gateway_access::RexKind),
@@ -106,6 +110,7 @@ pub struct Site {
     guard: Result<(), String>,
     /// It is away because it was told to: that is no fault.
     guard_restarts: bool,
+    held_inputs: held::Held,
     /// Permissions that wait until their use is on the medium.
     held: BTreeMap<u64, uses::Waiting>,
     /// Overdue timers of a gap are being worked off.
@@ -118,6 +123,8 @@ pub struct Site {
     lockdowns_revision: u64,
     /// Outputs that are another wire to the guard.
     miswired: BTreeSet<OutputId>,
+    /// As it was told last.
+    network: Option<NetworkState>,
     news: News,
     next_leg: u64,
     next_use: u64,
@@ -127,6 +134,7 @@ pub struct Site {
     refused_calls: (Instant, u32),
     ports: BTreeMap<DeviceId, Port>,
     ready: bool,
+    relays: BTreeMap<RelayId, relays::Relay>,
     rng: Box<dyn RngCore + Send>,
     roles: BTreeMap<InputId, Vec<Role>>,
     second: Option<String>,
@@ -163,6 +171,7 @@ impl Site {
             generation,
             guard: Err("the relay guard has not reported yet".to_owned()),
             guard_restarts: false,
+            held_inputs: held::Held::new(now),
             held: BTreeMap::new(),
             in_gap: false,
             index_key,
@@ -172,6 +181,7 @@ impl Site {
             lines: BTreeMap::new(),
             lockdowns_revision: 0,
             miswired: BTreeSet::new(),
+            network: None,
             news: News::new(now),
             next_leg: 0,
             next_use: 0,
@@ -180,6 +190,7 @@ impl Site {
             ports: BTreeMap::new(),
             ready: false,
             refused_calls: (now, 0),
+            relays: BTreeMap::new(),
             rng,
             roles: BTreeMap::new(),
             second: None,
@@ -234,6 +245,7 @@ impl Site {
         let now = Now { mono: now, wall };
         self.notice_gap(now);
         match input {
+            Input::AddressTold(text) => self.address_told(now, text),
             Input::Account {
                 account,
                 event,
@@ -261,6 +273,7 @@ impl Site {
             Input::Signal(signal) => self.signal(now, signal),
             Input::UseKept { id, ok } => self.use_kept(now, id, ok),
         }
+        self.look_at_relays(now);
     }
 
     /// Lets due timers act. Call it at [`Self::poll_timeout`], or at any time.
@@ -268,6 +281,7 @@ impl Site {
         let now = Now { mono: now, wall };
         self.notice_gap(now);
         self.timers(now);
+        self.look_at_relays(now);
     }
 
     /// Takes over a new configuration: unchanged doors and panels keep their pulses and calls. Removed outputs
@@ -306,6 +320,8 @@ impl Site {
             .chain(awaited)
             .chain(self.held.values().map(uses::Waiting::until))
             .chain(self.levels.poll_timeout())
+            .chain(self.relays_due())
+            .chain(self.held_due_at())
             .min()
     }
 
@@ -353,6 +369,7 @@ impl Site {
         }
         self.pins_due(now);
         self.uses_due(now);
+        self.held_due(now);
     }
 
     /// A timer that is long overdue means that the main loop stood still, whoever else noticed it or not.

@@ -41,6 +41,7 @@ impl Site {
                     self.record(now, Event::Reader(reader, event), None, simulated);
                 }
             }
+            SignalKind::Network(state) => self.network(now, state),
             SignalKind::Port(event) => self.port(now, device, event),
             SignalKind::Ready => self.device(now, device, None),
             SignalKind::Unread(input) => self.unread(now, simulated, &input),
@@ -159,6 +160,7 @@ impl Site {
                     self.door_input(now, &door, input, change.simulated);
                 }
                 Role::Fire => self.fire_changed(now, change),
+                Role::Held(what) => self.held_changed(now, what, change),
                 Role::Lockdown(group) => self.lockdown_changed(now, group, input, change),
                 Role::Rex(door, kind) => {
                     let input = DoorInput::Rex {

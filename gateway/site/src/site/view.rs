@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use gateway_access::OnJournalFault;
 use gateway_core::{
-    AccountState, AccountView, CallView, ContactState, DoorId, DoorView, Fault, LineView, LockState,
-    PanelView, Seq, SiteView,
+    AccountState, AccountView, CallView, ContactState, DoorId, DoorView, Event, Fault, LineView, LockState,
+    PanelView, PortView, Seq, SiteView,
 };
 use gateway_door::LockOwner;
 
@@ -37,6 +37,8 @@ impl Site {
             lockdowns: self.lockdown_views(),
             name: self.params.name.clone(),
             panels: self.panel_views(),
+            ports: self.port_views(),
+            relays: self.relay_views(),
             seq: Seq(0),
             site: Some(self.params.id.clone()),
         }
@@ -114,6 +116,18 @@ impl Site {
         }
     }
 
+    fn port_views(&self) -> Vec<PortView> {
+        let view = |(id, port): (&gateway_core::DeviceId, &super::Port)| {
+            let kind = Event::Port(id.clone(), port.last.clone()?).kind();
+            Some(PortView {
+                id: id.clone(),
+                state: kind.trim_start_matches("port.").to_owned(),
+                text: port.fault.clone().unwrap_or_default(),
+            })
+        };
+        self.ports.iter().filter_map(view).collect()
+    }
+
     fn panel_views(&self) -> Vec<PanelView> {
         // of two rings at one panel the first
         let mut rings = BTreeMap::new();
@@ -168,6 +182,9 @@ impl Site {
                 "clock".to_owned(),
                 "the wall clock is not trusted: commands with a date and API tokens wait; check the time source, or set it",
             );
+        }
+        if let Some(text) = self.network_fault() {
+            fault("network".to_owned(), text);
         }
         for (id, (state, detail)) in &self.accounts {
             if *state == AccountState::Failed {

@@ -9,6 +9,7 @@ use gateway_config::{Capture, Config, Late, LineDriver};
 use gateway_sip_io::SipError;
 
 use crate::run::params::sip;
+use crate::run::spoken;
 
 /// What was found of them.
 #[derive(Debug, Default)]
@@ -53,7 +54,7 @@ impl Files {
 
 fn late(key: &str, text: String) -> Late {
     let hint = match key.rsplit('.').next() {
-        Some("capture") => "allowed: a WAV file of 16 bit that the gateway can read",
+        Some("capture" | "tell-folder") => "allowed: a WAV file of 16 bit that the gateway can read",
         Some("key-file" | "tls-key-file") => {
             "allowed: the private key of the certificate, PEM, readable by the gateway"
         }
@@ -91,6 +92,15 @@ pub(crate) fn files(config: &Config) -> Files {
             && files.here(&[(&key, file)])
         {
             files.tls(&key, account.tls.check());
+        }
+    }
+    if let Some(folder) = &config.start.tell_folder {
+        for sound in spoken::sounds(folder) {
+            if files.here(&[("start.tell-folder", &sound)])
+                && let Err(error) = Source::parse(&sound.to_string_lossy())
+            {
+                files.faults.push(late("start.tell-folder", error.to_string()));
+            }
         }
     }
     for (id, line) in &config.lines {

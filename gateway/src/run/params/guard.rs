@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use adapter_api::OutputDriver;
-use gateway_config::{Config, Output, OutputDriver as Driver};
+use gateway_config::{Config, Output, OutputDriver as Driver, RelayFunction};
 use gateway_core::OutputId;
-use gateway_guard::{GuardBoard, GuardOutput, GuardParams, SentinelParams};
+use gateway_guard::{GuardBoard, GuardOutput, GuardParams, GuardRelay, SentinelParams};
 use gateway_guard_proto::{Wiring, Wirings};
 
 use super::vanished::vanished;
@@ -41,13 +42,28 @@ pub(crate) fn guard(config: &Config, file: &Path, follow_stdin: bool) -> GuardPa
 
 /// The wire of each output, for gateway and guard to compare.
 pub(crate) fn wirings(config: &Config) -> Wirings {
-    let wire = |(id, output): (&OutputId, &Output)| (id.clone(), wiring(output));
+    let wire = |(id, output): (&OutputId, &Output)| (id.clone(), wiring(config, id, output));
     config.outputs.iter().map(wire).collect()
 }
 
-/// Device, channel and polarity. Limits are not part of it: each side keeps its own, and the shorter one counts.
-fn wiring(output: &Output) -> Wiring {
-    Wiring::of(&match &output.driver {
+/// A gateway is not taken for silent sooner than this: it may be starting anew.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// What an output tells, if it opens nothing.
+fn relay(config: &Config, id: &OutputId) -> Option<GuardRelay> {
+    let relay = config.relays.values().find(|relay| relay.output == *id)?;
+    let RelayFunction::NetworkFault(fault) = &relay.function;
+    Some(GuardRelay {
+        inverted: relay.inverted,
+        silence: fault.delay.max(SILENCE),
+        when_silent: true,
+    })
+}
+
+/// Device, channel and polarity, and whether it opens. Limits are not part of it: each side keeps its own, and the
+/// shorter one counts.
+fn wiring(config: &Config, id: &OutputId, output: &Output) -> Wiring {
+    let wire = match &output.driver {
         Driver::Gpio(pin) => {
             let level = if pin.active_low { "low" } else { "high" };
             format!("gpio {} {} {level}", pin.chip.display(), pin.line)
@@ -57,7 +73,12 @@ fn wiring(output: &Output) -> Wiring {
         Driver::Modbus(relay) => modbus::wiring(relay),
         Driver::Numato(relay) => format!("numato {} {}", relay.port.display(), relay.channel),
         Driver::Virtual(_) => "virtual".to_owned(),
-    })
+    };
+    // who takes it for a lock and who takes it for a lamp do not mean the same
+    match config.relays.values().find(|relay| relay.output == *id) {
+        Some(relay) => Wiring::of(&format!("{wire} tells {}", relay.function.family())),
+        None => Wiring::of(&wire),
+    }
 }
 
 /// One board for each chip, serial port or unit on it, and for all that is virtual.
@@ -86,7 +107,11 @@ fn boards(config: &Config) -> Vec<GuardBoard> {
             .get(id)
             .map_or(std::time::Duration::ZERO, |o| o.max_on),
         output: id.clone(),
-        wiring: config.outputs.get(id).map_or(Wiring(0), wiring),
+        relay: relay(config, id),
+        wiring: config
+            .outputs
+            .get(id)
+            .map_or(Wiring(0), |output| wiring(config, id, output)),
     };
     let mut boards = vec![];
     for ((chip, rppal), pins) in &gpio {

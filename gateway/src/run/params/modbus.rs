@@ -145,6 +145,7 @@ mod tests {
             channel,
             max_on: std::time::Duration::from_secs(1),
             output: id.clone(),
+            relay: None,
             wiring: gateway_guard_proto::Wiring(0),
         });
         let told: Vec<(String, Vec<u16>)> = made.iter().map(|b| (b.driver.device(), b.channels())).collect();

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use gateway_config::{BrokerUrl, Config};
-use gateway_http::{HttpParams, Language, RadiusLogins, Tls, UserScope};
+use gateway_http::{HttpParams, Language, NetworkNames, RadiusLogins, Tls, UserScope};
 use gateway_mqtt::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttTls};
 
 use crate::run::doubt;
 use crate::run::instance::Instance;
-use crate::run::params::network_name;
+use crate::run::params::{network_name, port_settings};
 
 /// HTTP, if the site has it.
 pub(crate) fn http(config: &Config) -> Option<HttpParams> {
@@ -33,12 +33,32 @@ pub(crate) fn http(config: &Config) -> Option<HttpParams> {
         doubt: doubt::mark(&config.site.state_dir).exists(),
         language: Language::from_code(config.site.language.word()).unwrap_or_default(),
         listen: http.listen,
+        network: names(config),
         origins: vec![],
         radius: radius(config),
         tls,
         users_mark: users_mark(config),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
+}
+
+/// What the page shows of the network, besides what the machine says.
+fn names(config: &Config) -> NetworkNames {
+    let settings = port_settings(config).map(|(settings, _)| settings);
+    let supplicants = config.dot1x.as_ref().map(|dot1x| dot1x.interface.to_string());
+    NetworkNames {
+        lldp: config.announce.lldp,
+        name: config
+            .announce
+            .mdns
+            .then(|| format!("{}.local", network_name(config))),
+        port: settings
+            .as_ref()
+            .map(gateway_network::settings::Settings::addressed)
+            .or(supplicants),
+        time_zone: config.site.time_zone.clone(),
+        vlan: settings.and_then(|settings| settings.vlan),
+    }
 }
 
 /// Who is asked about names that are not users of this gateway.

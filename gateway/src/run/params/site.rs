@@ -58,9 +58,16 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
         lists: map(&config.lists, |l| list(config, l)),
         lockdown_input: config.site.lockdown_input.clone(),
         name: config.site.name.clone(),
-        outputs: map(&config.outputs, |o| site::OutputParams {
-            simulated: o.driver.is_virtual(),
-        }),
+        // what only tells something is no output that opens
+        outputs: config
+            .outputs
+            .iter()
+            .filter(|(id, _)| config.relays.values().all(|relay| relay.output != **id))
+            .map(|(id, o)| {
+                let simulated = o.driver.is_virtual();
+                (id.clone(), site::OutputParams { simulated })
+            })
+            .collect(),
         panels: config
             .panels
             .iter()
@@ -72,7 +79,14 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
             out_of: r.out_of.clone(),
             simulated: r.driver.is_virtual(),
         }),
+        relays: map(&config.relays, relay),
         schedules: schedules(config),
+        start: site::StartParams {
+            hold: config.start.hold,
+            reset_input: config.start.reset_input.clone(),
+            tell_input: config.start.tell_input.clone(),
+            tell_line: config.start.tell_line.clone(),
+        },
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
@@ -103,6 +117,23 @@ fn schedules(config: &Config) -> site::Schedules {
         site::Schedule::new(&schedule.times, holidays, schedule.exceptions.clone())
     };
     site::Schedules::new(zone, map(&config.schedules, schedule))
+}
+
+fn relay(relay: &config::Relay) -> site::RelayParams {
+    let config::RelayFunction::NetworkFault(fault) = &relay.function;
+    let loss = |loss: &config::NetworkLoss| match loss {
+        config::NetworkLoss::Address => site::NetworkLoss::Address,
+        config::NetworkLoss::Carrier => site::NetworkLoss::Carrier,
+        config::NetworkLoss::PortAccess => site::NetworkLoss::PortAccess,
+        config::NetworkLoss::Registration => site::NetworkLoss::Registration,
+    };
+    site::RelayParams {
+        function: site::RelayFunction::NetworkFault {
+            delay: fault.delay,
+            of: fault.of.iter().map(loss).collect(),
+        },
+        output: relay.output.clone(),
+    }
 }
 
 fn card(card: &config::Card) -> site::CardParams {

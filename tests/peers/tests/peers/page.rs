@@ -31,6 +31,15 @@ fn a_person_logs_in_opens_and_sees_it_and_a_dead_gateway_looks_dead() {
              f.elements.password.value = {password:?}; f.requestSubmit(); }})()"
         ))?;
         page.shows(&door_says("locked"), secs(15))?;
+        // the machine's network and clock, to be read
+        let network = "(document.getElementById('network')?.innerText || '')";
+        page.shows(
+            &format!(
+                "!document.getElementById('network-section').hidden && /DNS/.test({network}) && /UTC/.test({network}) \
+                 && !document.querySelector('#network-section button, #network-section input')"
+            ),
+            secs(15),
+        )?;
         page.eval("document.querySelector('#doors .card .buttons button').click()")?;
         gateway.energised(secs(5))?;
         page.shows(&door_says("unlocked"), secs(3))?;

@@ -167,7 +167,7 @@ impl World<'_> {
                         self.legs.push(leg);
                     }
                 }
-                Output::Line(..) | Output::Reader(..) => {}
+                Output::Held(_) | Output::Line(..) | Output::Reader(..) => {}
                 Output::Operate { grant, pulse } => {
                     let parts: GrantParts = grant.parts().clone();
                     prop_assert!(may_open, "opened where nothing may open: {:?}", parts);

@@ -199,6 +199,7 @@ impl Model {
             Input::ShutDown => self.stopping = true,
             Input::Signal(signal) => self.signal(now, signal),
             Input::Account { .. }
+            | Input::AddressTold(_)
             | Input::ClockStep { .. }
             | Input::Contacts(_)
             | Input::LoopGap { .. }
@@ -438,6 +439,7 @@ impl Model {
             SignalKind::Fault(_)
             | SignalKind::Line { .. }
             | SignalKind::Misread { .. }
+            | SignalKind::Network(_)
             | SignalKind::Port(_)
             | SignalKind::Ready
             | SignalKind::Unread(_) => {}

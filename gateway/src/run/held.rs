@@ -1,0 +1,182 @@
+//! What an input asks for that was held at the start: users of the page removed and the factory address asked for, or
+//! the address told at a line.
+//!
+//! The gateway has no right to the machine's network: it leaves a note, and `doorline-factory.path` starts what has the
+//! right and takes nothing from the note but that it is there.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_config::Config;
+use gateway_core::{Clock, Envelope, Event, GatewayEvent, LineId};
+use gateway_network::ports;
+use gateway_sip_io::SipHandle;
+use gateway_site::HeldInput;
+use tokio::sync::mpsc;
+
+use crate::clock::SystemClock;
+use crate::run::Gateway;
+use crate::run::brain::Order;
+use crate::run::network::{reaches_out, watched};
+use crate::run::{params, spoken};
+
+/// In the state folder: there was a reset, and the input was not seen at rest since.
+const DONE: &str = "held-reset";
+/// In the run folder: the factory address is asked for.
+const ASKED: &str = "factory-network";
+/// For so long an address is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The note by which the factory address is asked for.
+pub(crate) fn asked(config: &Config) -> PathBuf {
+    config.site.run_dir.join(ASKED)
+}
+
+impl Gateway {
+    /// What inputs ask for that were held at the start; once.
+    pub(crate) fn held(&mut self) -> Option<mpsc::Receiver<HeldInput>> {
+        self.held.take()
+    }
+
+    /// Does what one of them asks for. True if there is a new setup code.
+    pub(crate) async fn act_on(&mut self, what: HeldInput) -> bool {
+        match what {
+            HeldInput::Released => {
+                let done = self.config.site.state_dir.join(DONE);
+                match std::fs::remove_file(&done) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        tracing::warn!(%error, file = %done.display(), "the note of the last reset cannot be removed");
+                    }
+                    Ok(()) | Err(_) => {}
+                }
+                false
+            }
+            HeldInput::Reset => {
+                let (told, reset) = self.reset().await;
+                tracing::warn!("the reset input was held at the start: {told}");
+                let event = Event::Gateway(GatewayEvent::Factory { text: told });
+                let envelope = Envelope {
+                    at: SystemClock.wall(),
+                    event,
+                    ring: None,
+                    simulated: false,
+                };
+                if let Err(error) = self.store.append(envelope) {
+                    tracing::error!(%error, "the reset could not be journalled");
+                }
+                reset
+            }
+            HeldInput::Tell(line) => {
+                let config = Arc::new(self.config.clone());
+                tokio::spawn(tell(config, line, self.sip.clone(), self.orders.clone()));
+                false
+            }
+        }
+    }
+
+    /// Resets, and says in words what was done; true if users were.
+    async fn reset(&mut self) -> (String, bool) {
+        let done = self.config.site.state_dir.join(DONE);
+        // also if nobody may look: an input that is stuck must not reset at each start
+        if done.try_exists().unwrap_or(true) {
+            let text = "nothing is done, for it was not seen at rest since the last reset: let it go, start the \
+                        gateway, and hold it at the next start";
+            return (text.to_owned(), false);
+        }
+        if let Err(error) = note(&done) {
+            return (
+                format!(
+                    "nothing is done, for {} cannot be written: {error}",
+                    done.display()
+                ),
+                false,
+            );
+        }
+        let users = match self.outside.reset_users(&self.config).await {
+            Ok(count) => {
+                format!("{count} users and API tokens of the page are removed, a setup code makes the first")
+            }
+            Err(text) => {
+                // it may be tried again
+                let _ = std::fs::remove_file(&done);
+                return (format!("users of the page could not be removed: {text}"), false);
+            }
+        };
+        let network = match (params::port_settings(&self.config), note(&asked(&self.config))) {
+            (None, _) => "the network is left alone, for there is no [network]".to_owned(),
+            (Some((settings, _)), Ok(())) => format!(
+                "{} is to get {} for an hour, if doorline-factory.path is enabled",
+                settings.port, self.config.start.factory_address
+            ),
+            (Some(_), Err(error)) => format!("the factory address could not be asked for: {error}"),
+        };
+        (format!("{users}; {network}"), true)
+    }
+}
+
+/// Makes a file that says by being there, on the medium.
+fn note(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?
+        .sync_all()
+}
+
+/// Tells the address at a line that was seized for it, and says what became of it.
+async fn tell(config: Arc<Config>, line: LineId, sip: SipHandle, orders: mpsc::Sender<Order>) {
+    let text = match address(&config).await {
+        None => "not told, for the gateway got no IPv4 address within a minute".to_owned(),
+        Some(address) => match say(&config, &line, &sip, address).await {
+            Ok(()) => address.to_string(),
+            Err(text) => format!("{address} could not be told: {text}"),
+        },
+    };
+    tracing::info!(%line, "the address at the line: {text}");
+    // a core that has ended has no line
+    let _ = orders.send(Order::AddressTold(text)).await;
+}
+
+/// The IPv4 address by which others reach the gateway, as soon as there is one.
+async fn address(config: &Config) -> Option<Ipv4Addr> {
+    let wanted = watched(config).flatten();
+    let limit = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let found = ports::ports().unwrap_or_default();
+        let ours = found.iter().filter(|port| match &wanted {
+            Some(name) => port.name == *name,
+            None => !port.loopback,
+        });
+        let mut addresses = ours.flat_map(|port| &port.addresses).map(|address| address.ip);
+        let v4 = addresses.find_map(|ip| match ip {
+            IpAddr::V4(v4) if reaches_out(ip) => Some(v4),
+            IpAddr::V4(_) | IpAddr::V6(_) => None,
+        });
+        if v4.is_some() || tokio::time::Instant::now() >= limit {
+            return v4;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn say(config: &Config, line: &LineId, sip: &SipHandle, address: Ipv4Addr) -> Result<(), String> {
+    let folder = config.start.tell_folder.clone();
+    let made = tokio::task::spawn_blocking(move || match folder {
+        None => Ok(spoken::beeped(address)),
+        Some(folder) => spoken::spoken(address, &folder).map_err(|error| error.to_string()),
+    });
+    let samples = made.await.map_err(|error| error.to_string())??;
+    sip.say_to_line(line, Arc::clone(&samples))
+        .map_err(|error| error.to_string())?;
+    // ours is the last to go: the media thread frees nothing
+    tokio::time::sleep(spoken::length(&samples) + Duration::from_millis(500)).await;
+    drop(samples);
+    Ok(())
+}

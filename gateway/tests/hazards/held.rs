@@ -1,0 +1,173 @@
+//! Inputs that are held while the gateway starts, by the real program: users of the page are removed once, and the address
+//! is told at a line.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::house::{House, free_port};
+
+/// One request to the page, and its answer.
+fn asks(port: u16, method: &str, path: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the page listens");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .expect("set");
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .expect("asked");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    answer
+}
+
+/// The setup code that was shown last.
+fn code(house: &House) -> String {
+    let said = "setup code for the page, valid once and for 24 hours: ";
+    let log = house.said();
+    let shown = log.rsplit(said).next().expect("a last part");
+    shown.chars().take(14).collect()
+}
+
+fn make_ann(house: &House, port: u16) -> String {
+    let body = format!(
+        r#"{{"code":"{}","user":"ann","password":"correct horse battery"}}"#,
+        code(house)
+    );
+    asks(port, "POST", "/api/v1/setup", &body)
+}
+
+#[test]
+fn an_input_that_is_held_at_the_start_removes_the_users_once_and_shows_a_new_code() {
+    const SHOWN: &str = "setup code for the page";
+    const RESET: &str = "the reset input was held at the start";
+    let port = free_port();
+    let mut house = House::start_with(|_| {
+        format!(
+            "\n[http]\nlisten = \"127.0.0.1:{port}\"\n[inputs.service.virtual]\n\
+             [start]\nreset-input = \"service\"\nhold-s = 5\n"
+        )
+    });
+    house.wait_for(SHOWN, 1);
+    assert!(
+        make_ann(&house, port).starts_with("HTTP/1.1 20"),
+        "{}",
+        house.story()
+    );
+    let login = r#"{"user":"ann","password":"correct horse battery"}"#;
+    assert!(asks(port, "POST", "/api/v1/login", login).starts_with("HTTP/1.1 200"));
+
+    // pressed only now: the next start is the one that counts
+    house.rewrite(
+        "[inputs.service.virtual]\n",
+        "[inputs.service.virtual]\nactive-at-start = true\n",
+    );
+    assert!(house.stop().success(), "{}", house.story());
+    house.start_again();
+    house.wait_for(RESET, 1);
+    house.wait_for("1 users and API tokens of the page are removed", 1);
+    house.wait_for("the network is left alone", 1);
+    house.wait_for(SHOWN, 2);
+    assert!(!asks(port, "POST", "/api/v1/login", login).starts_with("HTTP/1.1 200"));
+    assert!(
+        make_ann(&house, port).starts_with("HTTP/1.1 20"),
+        "{}",
+        house.story()
+    );
+
+    // stuck: it was not seen at rest since
+    house.signal(Signal::KILL);
+    house.start_once_more(3);
+    house.wait_for("nothing is done, for it was not seen at rest", 1);
+    assert!(asks(port, "POST", "/api/v1/login", login).starts_with("HTTP/1.1 200"));
+
+    // let go, and held at a start again
+    house.rewrite("active-at-start = true", "active-at-start = false");
+    house.signal(Signal::KILL);
+    house.start_once_more(4);
+    house.rewrite("active-at-start = false", "active-at-start = true");
+    house.signal(Signal::KILL);
+    house.start_once_more(5);
+    house.wait_for("1 users and API tokens of the page are removed", 2);
+    house.open_by_exit();
+    house.rest();
+}
+
+#[test]
+fn an_input_that_is_held_at_the_start_has_the_address_beeped_at_the_line() {
+    let Some(address) = own_address() else {
+        eprintln!("skipped: this machine has no address that could be told");
+        return;
+    };
+    let mut house = House::start_with(|dir| told(&dir.join("heard.wav").display().to_string()));
+    house.wait_for(&format!("the address at the line: {address}"), 1);
+    // the recording is whole at its end
+    assert!(house.stop().success(), "{}", house.story());
+    assert_eq!(heard(&house.path("heard.wav")), address, "{}", house.story());
+}
+
+/// A second line, at which the address is told, and the input that asks for it.
+fn told(playback: &str) -> String {
+    format!(
+        "\n[inputs.service.virtual]\nactive-at-start = true\n[lines.service]\ncall-in = \"self-start\"\n\
+         [lines.service.virtual]\nplayback = \"{playback}\"\n\
+         [start]\ntell-input = \"service\"\ntell-line = \"service\"\n"
+    )
+}
+
+/// The first IPv4 address of this machine by which others reach it, as the kernel orders them.
+fn own_address() -> Option<String> {
+    let out = std::process::Command::new("ip")
+        .args(["-4", "-o", "address", "show", "scope", "global"])
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let mut found: Vec<(String, String)> = text
+        .lines()
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let address = words.get(3)?.split('/').next()?;
+            Some((words.get(1)?.to_string(), address.to_owned()))
+        })
+        .collect();
+    // the gateway goes through the ports by their names
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found.into_iter().next().map(|(_, address)| address)
+}
+
+/// Reads the beeps of a recording as somebody who listens: 10 ms at a time.
+fn heard(file: &Path) -> String {
+    let bytes = std::fs::read(file).expect("a recording");
+    // behind the head of a WAV file: 16 bit, 16 kHz, mono
+    let samples: Vec<i16> = bytes[44..]
+        .chunks_exact(2)
+        .map(|s| i16::from_le_bytes([s[0], s[1]]))
+        .collect();
+    let frames: Vec<bool> = samples
+        .chunks(160)
+        .map(|frame| frame.iter().any(|s| s.unsigned_abs() > 2_000))
+        .collect();
+    let (mut text, mut beeps) = (String::new(), 0);
+    for run in frames.chunk_by(|a, b| a == b) {
+        match (run[0], run.len()) {
+            (true, 50..) => text.push('.'),
+            (true, _) => beeps += 1,
+            (false, 40..) if beeps > 0 => {
+                text += &(beeps % 10).to_string();
+                beeps = 0;
+            }
+            (false, _) => {}
+        }
+    }
+    if beeps > 0 {
+        text += &(beeps % 10).to_string();
+    }
+    text
+}

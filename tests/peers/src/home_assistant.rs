@@ -15,6 +15,34 @@ use crate::rig::{Rig, until};
 /// Longest wait for its start; on a busy machine its first one takes a while.
 const START: Duration = Duration::from_secs(180);
 
+/// Which Home Assistant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edition {
+    /// One that knows device discovery, which came with 2024.11.
+    Devices,
+    /// One from before.
+    Entities,
+}
+
+impl Edition {
+    /// Where it is installed.
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Devices => "DOORLINE_HOME_ASSISTANT_DEVICES",
+            Self::Entities => "DOORLINE_HOME_ASSISTANT",
+        }
+    }
+
+    /// The discovery that is made for it, as the site file names it.
+    #[must_use]
+    pub const fn format(self) -> &'static str {
+        match self {
+            Self::Devices => "device",
+            Self::Entities => "entities",
+        }
+    }
+}
+
 /// A running Home Assistant. Dropping it kills it.
 #[derive(Debug)]
 pub struct HomeAssistant {
@@ -30,8 +58,8 @@ impl HomeAssistant {
     ///
     /// # Errors
     /// If any of it fails.
-    pub fn start(rig: &Rig) -> anyhow::Result<Self> {
-        let key = "DOORLINE_HOME_ASSISTANT";
+    pub fn start(rig: &Rig, edition: Edition) -> anyhow::Result<Self> {
+        let key = edition.key();
         let home = std::env::var_os(key).with_context(|| format!("{key} is not set; see tests/run"))?;
         let home = PathBuf::from(home);
         let port = rig.port(Use::HomeAssistant);

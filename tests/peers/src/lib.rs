@@ -36,7 +36,7 @@ pub use baresip::{Phone, PhoneEvent, PhoneParams};
 pub use browser::Browser;
 pub use freeradius::{FreeRadius, Meddle, RadiusParams, Relay};
 pub use gateway::{Edge, Gateway, boottime_ns, program};
-pub use home_assistant::HomeAssistant;
+pub use home_assistant::{Edition, HomeAssistant};
 pub use http::Reply;
 pub use modbus::{ModbusBoards, Way};
 pub use mosquitto::{BrokerParams, Listener, Message, Mosquitto};

@@ -159,9 +159,9 @@ impl Generations {
         if self.confirmed()?.is_some_and(|last| last.number == number) {
             return Ok(number);
         }
-        self.replace(&self.copy(number), text)?;
+        replace(&self.folder, &self.copy(number), text)?;
         let pointer = format!("{number}\n{}\n", absolute(site_file).display());
-        self.replace(&self.folder.join(POINTER), &pointer)?;
+        replace(&self.folder, &self.folder.join(POINTER), &pointer)?;
         self.forget_old()?;
         Ok(number)
     }
@@ -183,24 +183,6 @@ impl Generations {
         Ok(numbers)
     }
 
-    /// Writes beside the file, syncs, renames over it, syncs the folder: old or new, never half.
-    fn replace(&self, path: &Path, text: &str) -> Result<(), GenerationError> {
-        let beside = path.with_extension("new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&beside)
-            .map_err(failed("making", &beside))?;
-        file.write_all(text.as_bytes())
-            .map_err(failed("writing", &beside))?;
-        file.sync_all().map_err(failed("syncing", &beside))?;
-        fs::rename(&beside, path).map_err(failed("renaming", &beside))?;
-        let folder = File::open(&self.folder).map_err(failed("opening", &self.folder))?;
-        folder.sync_all().map_err(failed("syncing", &self.folder))
-    }
-
     fn forget_old(&self) -> Result<(), GenerationError> {
         let numbers = self.numbers()?;
         let old = numbers.len().saturating_sub(KEPT);
@@ -212,12 +194,30 @@ impl Generations {
     }
 }
 
-fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> GenerationError {
+/// Writes beside the file, syncs, renames over it, syncs the folder: old or new, never half.
+pub(crate) fn replace(folder: &Path, path: &Path, text: &str) -> Result<(), GenerationError> {
+    let beside = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)
+        .map_err(failed("making", &beside))?;
+    file.write_all(text.as_bytes())
+        .map_err(failed("writing", &beside))?;
+    file.sync_all().map_err(failed("syncing", &beside))?;
+    fs::rename(&beside, path).map_err(failed("renaming", &beside))?;
+    let folder_file = File::open(folder).map_err(failed("opening", folder))?;
+    folder_file.sync_all().map_err(failed("syncing", folder))
+}
+
+pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> GenerationError {
     let path = path.to_owned();
     move |source| GenerationError::Io { doing, path, source }
 }
 
-fn absolute(path: &Path) -> PathBuf {
+pub(crate) fn absolute(path: &Path) -> PathBuf {
     fs::canonicalize(path)
         .or_else(|_| std::path::absolute(path))
         .unwrap_or_else(|_| path.to_owned())

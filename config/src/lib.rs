@@ -6,6 +6,8 @@
 
 mod check;
 mod describe;
+mod diff;
+mod edit;
 mod fault;
 mod generations;
 mod late;
@@ -17,9 +19,13 @@ mod reference;
 mod rules;
 mod schema;
 mod secret_file;
+mod trial;
 mod value;
+mod veil;
 
 pub use describe::Apply;
+pub use diff::unified;
+pub use edit::{Edit, EditError, MAX_EDITS, edit};
 pub use fault::{Fault, FaultKind, Faults, Warnings};
 pub use generations::{Boot, Generation, GenerationError, Generations, boot};
 pub use late::Late;
@@ -28,4 +34,6 @@ pub use model::*;
 pub use plan::{Change, Component, Effect, Plan, Step, plan};
 pub use reference::reference;
 pub use schema::schema;
+pub use trial::{Left, TrialStore, WriteError, try_write, write_back};
 pub use value::*;
+pub use veil::{Veiled, unveil, veil, veil_both};

@@ -114,6 +114,8 @@ pub(crate) struct Reader {
     pub(crate) places: Places,
     pub(crate) references: Vec<Reference>,
     pub(crate) secrets: Vec<Range<usize>>,
+    /// Paths of keys that no table has.
+    pub(crate) unknown: Vec<String>,
     /// True while a default is read: it has no place in the file.
     in_default: bool,
 }
@@ -375,6 +377,7 @@ impl Keys<'_, '_> {
             };
             let shown: String = key.chars().take(60).collect();
             let at = join(self.at, &shown);
+            self.reader.unknown.push(join(self.at, key));
             self.reader
                 .fault(FaultKind::UnknownKey, &at, name.span(), text, hint);
         }

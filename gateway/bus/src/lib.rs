@@ -6,6 +6,7 @@
 //! Events are read from the journal through cursors, so a slow reader harms nobody.
 
 mod limit;
+mod site_file;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,10 @@ use gateway_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use limit::Bucket;
+pub use site_file::{
+    Checked, Placed, Proposal, SiteFileAsk, SiteFileClient, SiteFileDesk, SiteFileRefusal, SiteText, Step,
+    Trial, TrialState, Wish, site_file,
+};
 
 /// How many commands may wait for the core.
 pub const QUEUE: usize = 64;
@@ -57,6 +62,7 @@ pub struct Bus {
     directory: Arc<watch::Sender<Arc<DirectoryView>>>,
     people: Option<People>,
     questions: mpsc::Sender<Question>,
+    site_file: Option<SiteFileClient>,
     store: Store,
     view: watch::Receiver<Arc<SiteView>>,
 }
@@ -88,6 +94,7 @@ impl Bus {
                 directory: Arc::new(watch::channel(Arc::default()).0),
                 people: None,
                 questions,
+                site_file: None,
                 store,
                 view: picture,
             },
@@ -134,6 +141,19 @@ impl Bus {
     #[must_use]
     pub const fn people(&self) -> Option<&People> {
         self.people.as_ref()
+    }
+
+    /// The same, with a site file that can be read and changed.
+    #[must_use]
+    pub fn with_site_file(mut self, site_file: Option<SiteFileClient>) -> Self {
+        self.site_file = site_file;
+        self
+    }
+
+    /// The site file; `None` where it can be neither read nor changed.
+    #[must_use]
+    pub const fn site_file(&self) -> Option<&SiteFileClient> {
+        self.site_file.as_ref()
     }
 
     /// What would be decided; `None` if the core does not answer.

@@ -57,6 +57,8 @@ impl Rights {
                 )
             })
         };
+        twice("scope", scopes)?;
+        twice("door", doors.unwrap_or_default())?;
         let scopes = scopes
             .iter()
             .map(read_scope)
@@ -128,6 +130,18 @@ impl Rights {
         self.doors
             .as_ref()
             .map(|d| d.iter().map(ToString::to_string).collect())
+    }
+}
+
+/// Refuses what is said twice: somebody may have meant something else.
+fn twice(what: &'static str, words: &[String]) -> Result<(), Problem> {
+    let mut seen = BTreeSet::new();
+    match words.iter().find(|word| !seen.insert(word.as_str())) {
+        Some(word) => {
+            let word: String = word.chars().take(60).collect();
+            Err(Problem::bad(what, format!("{what} {word:?} is there twice")))
+        }
+        None => Ok(()),
     }
 }
 

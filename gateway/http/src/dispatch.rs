@@ -14,12 +14,12 @@ use warp::{Buf, Filter as _, Reply as _};
 
 use crate::access::Principal;
 use crate::app::App;
-use crate::limits::{ANSWER_TIME, READ_TIME, REQUEST};
+use crate::limits::{ANSWER_TIME, READ_TIME};
 use crate::origin::{check_host, check_origin};
 use crate::problem::Problem;
 use crate::route::{Action, Found, Need, Route, find, listing};
 use crate::server::Peer;
-use crate::{admin, contacts, doors, journal, live, login, network, page, parse, staff, status};
+use crate::{admin, config, contacts, doors, journal, live, login, network, page, parse, staff, status};
 
 /// A request without its body.
 #[derive(Debug)]
@@ -61,14 +61,18 @@ impl Ask {
         parse::Query::parse(&self.head.query)
     }
 
+    /// Has the body this media type?
+    pub(crate) fn is_of(&self, media_type: &str) -> bool {
+        let kind = self.head.headers.get(header::CONTENT_TYPE);
+        kind.and_then(|v| v.to_str().ok()).is_some_and(|t| {
+            let essence = t.split(';').next().unwrap_or_default().trim();
+            essence.eq_ignore_ascii_case(media_type)
+        })
+    }
+
     /// The body as JSON.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        let kind = self.head.headers.get(header::CONTENT_TYPE);
-        let is_json = kind.and_then(|v| v.to_str().ok()).is_some_and(|t| {
-            let essence = t.split(';').next().unwrap_or_default().trim();
-            essence.eq_ignore_ascii_case("application/json")
-        });
-        if !is_json {
+        if !self.is_of("application/json") {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "body",
@@ -161,7 +165,7 @@ async fn answer<B: Buf>(
             Vec::new()
         } else {
             check_origin(app.own(), &head.headers, cookie_counts(&app, &head))?;
-            read_in_time(&head, body).await?
+            read_in_time(&head, body, route.body_limit()).await?
         };
         let ask = Ask {
             body,
@@ -192,14 +196,17 @@ fn known_query(route: &Route, head: &Head) -> Result<(), Problem> {
 async fn read_in_time<B: Buf>(
     head: &Head,
     body: impl Stream<Item = Result<B, warp::Error>> + Send,
+    limit: usize,
 ) -> Result<Vec<u8>, Problem> {
     if head.method == Method::DELETE {
         return Ok(Vec::new());
     }
-    timeout(READ_TIME, read(head, body)).await.unwrap_or_else(|_| {
-        let text = "the body did not arrive within 10 s";
-        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", text))
-    })
+    timeout(READ_TIME, read(head, body, limit))
+        .await
+        .unwrap_or_else(|_| {
+            let text = "the body did not arrive within 10 s";
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", text))
+        })
 }
 
 fn wrong_method(app: &App, methods: &[Method]) -> Response {
@@ -251,21 +258,22 @@ fn forwarded(headers: &HeaderMap) -> bool {
 async fn read<B: Buf>(
     head: &Head,
     body: impl Stream<Item = Result<B, warp::Error>> + Send,
+    limit: usize,
 ) -> Result<Vec<u8>, Problem> {
     let too_long = || {
-        let text = format!("a body has at most {REQUEST} bytes");
+        let text = format!("a body has at most {limit} bytes here");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body", text)
     };
     let length = head.headers.get(header::CONTENT_LENGTH);
     let announced = length.and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|n| n > REQUEST as u64) {
+    if announced.is_some_and(|n| n > limit as u64) {
         return Err(too_long());
     }
     let mut body = pin!(body);
     let mut bytes = Vec::new();
     while let Some(part) = body.next().await {
         let mut part = part.map_err(|e| Problem::bad("body", format!("the body broke off: {e}")))?;
-        if bytes.len() + part.remaining() > REQUEST {
+        if bytes.len() + part.remaining() > limit {
             return Err(too_long());
         }
         while part.has_remaining() {
@@ -298,6 +306,12 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
     match action {
         Action::Asset => page::asset(&ask),
         Action::Calls => doors::calls(app, &ask),
+        Action::Config => config::read(app).await,
+        Action::ConfigCheck => config::check(app, &ask).await,
+        Action::ConfigConfirm => config::confirm(app, &ask).await,
+        Action::ConfigEdit | Action::ConfigReplace => config::put_on_trial(app, &ask).await,
+        Action::ConfigRollBack => config::roll_back(app, &ask).await,
+        Action::ConfigTrial => config::trial(app),
         Action::Contact => contacts::contact(app, &ask),
         Action::ContactDelete => whole!(contacts::remove),
         Action::ContactSave => whole!(contacts::save),

@@ -20,9 +20,12 @@ impl Etag {
 
     /// Of a stored state as text.
     pub(crate) fn of_text(text: &str) -> Self {
-        let digest = Sha256::digest(text);
-        let hex: String = digest.iter().take(16).map(|b| format!("{b:02x}")).collect();
-        Self(format!("\"{hex}\""))
+        Self::of_tag(&text_tag(text))
+    }
+
+    /// Of a [`text_tag`].
+    pub(crate) fn of_tag(tag: &str) -> Self {
+        Self(format!("\"{tag}\""))
     }
 
     /// Says it in an answer.
@@ -32,6 +35,13 @@ impl Etag {
         }
         response
     }
+}
+
+/// What a text is known by: 128 bits of its SHA-256 in hexadecimal.
+#[must_use]
+pub fn text_tag(text: &str) -> String {
+    let digest = Sha256::digest(text);
+    digest.iter().take(16).map(|b| format!("{b:02x}")).collect()
 }
 
 /// What a request says about the state that it was made for.
@@ -79,6 +89,11 @@ impl Condition {
             "precondition",
             text,
         ))
+    }
+
+    /// True for `If-Match: *`.
+    pub(crate) fn takes_any(&self) -> bool {
+        self.among.as_ref().is_some_and(|among| among == &["*"])
     }
 
     /// Is this the state the request was made for?

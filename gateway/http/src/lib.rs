@@ -14,6 +14,7 @@
 mod access;
 mod admin;
 mod app;
+mod config;
 mod contacts;
 mod dispatch;
 mod doors;
@@ -48,6 +49,7 @@ mod tls;
 mod visible;
 mod wire;
 
+pub use etag::text_tag;
 pub use params::{HttpError, HttpParams, Language, NetworkNames, RadiusLogins, Tls, UserScope};
 pub use server::{HttpHandle, start};
 pub use setup::{forget_users, note_users};

@@ -17,6 +17,8 @@ pub(crate) const CONNECTIONS: usize = 128;
 pub(crate) const PER_SOURCE: usize = 24;
 /// Bytes of a request's head, and of its body.
 pub(crate) const REQUEST: usize = 64 * 1024;
+/// Bytes of a site file that is sent by an administrator.
+pub(crate) const SITE_FILE: usize = 512 * 1024;
 /// For the TLS handshake, for the head, for the body: each.
 pub(crate) const READ_TIME: Duration = Duration::from_secs(10);
 /// For an answer that does not stream.

@@ -13,6 +13,7 @@ const fn param(name: &'static str, allowed: &'static str) -> Param {
 }
 
 pub(crate) const AFTER: Param = param("after", "a position, as \"next\" of the page before has it");
+pub(crate) const CONFIRM_SECONDS: Param = param("confirm-seconds", "10 to 600");
 pub(crate) const DOOR: Param = param("door", "a door");
 pub(crate) const DRY_RUN: Param = param("dry-run", "1");
 pub(crate) const FORMAT: Param = param("format", "csv or json");

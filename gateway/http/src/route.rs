@@ -3,6 +3,7 @@
 use http::Method;
 
 use crate::access::Scope;
+use crate::limits::{REQUEST, SITE_FILE};
 use crate::param::{self, Param};
 
 /// Who may use a route.
@@ -23,6 +24,13 @@ pub(crate) enum Need {
 pub(crate) enum Action {
     Asset,
     Calls,
+    Config,
+    ConfigCheck,
+    ConfigConfirm,
+    ConfigEdit,
+    ConfigReplace,
+    ConfigRollBack,
+    ConfigTrial,
     Contact,
     ContactDelete,
     ContactSave,
@@ -135,6 +143,13 @@ pub(crate) const ROUTES: &[Route] = &[
     route(GET, "/api/v1", ANYBODY, Action::Paths, &[]),
     route(POST, "/api/v1/access/explain", ADMIN, Action::Explain, &[]),
     route(GET, "/api/v1/calls", READ, Action::Calls, &[]),
+    route(GET, "/api/v1/config", ADMIN, Action::Config, &[]),
+    route(PUT, "/api/v1/config", ADMIN, Action::ConfigReplace, &[param::CONFIRM_SECONDS]),
+    route(PATCH, "/api/v1/config", ADMIN, Action::ConfigEdit, &[param::CONFIRM_SECONDS]),
+    route(POST, "/api/v1/config/check", ADMIN, Action::ConfigCheck, &[]),
+    route(POST, "/api/v1/config/confirm", ADMIN, Action::ConfigConfirm, &[]),
+    route(POST, "/api/v1/config/rollback", ADMIN, Action::ConfigRollBack, &[]),
+    route(GET, "/api/v1/config/trial", ADMIN, Action::ConfigTrial, &[]),
     route(POST, "/api/v1/contacts", ADMIN, Action::ContactSave, &[]),
     route(GET, "/api/v1/contacts/{contact}", READ, Action::Contact, &[]),
     route(DELETE, "/api/v1/contacts/{contact}", ADMIN, Action::ContactDelete, &[]),
@@ -180,6 +195,17 @@ pub(crate) const ROUTES: &[Route] = &[
     route(DELETE, "/api/v1/users/{user}", ADMIN, Action::UserDelete, &[]),
 ];
 
+impl Route {
+    /// Bytes of a body.
+    pub(crate) fn body_limit(&self) -> usize {
+        if self.pattern.starts_with("/api/v1/config") {
+            SITE_FILE
+        } else {
+            REQUEST
+        }
+    }
+}
+
 impl Need {
     /// The word for it in tables.
     pub(crate) const fn word(self) -> &'static str {
@@ -216,21 +242,23 @@ pub(crate) fn find(method: &Method, path: &str) -> Found {
     } else {
         method
     };
+    let fitting = || {
+        ROUTES
+            .iter()
+            .filter_map(|route| Some((route, fit(route.pattern, path)?)))
+    };
+    // a path that is named itself is not also one of those that a name in braces stands for
+    let Some(fewest) = fitting().map(|(_, captured)| captured.len()).min() else {
+        return Found::Nothing;
+    };
     let mut methods = Vec::new();
-    for route in ROUTES {
-        let Some(captured) = fit(route.pattern, path) else {
-            continue;
-        };
+    for (route, captured) in fitting().filter(|(_, captured)| captured.len() == fewest) {
         if route.method == *method {
             return Found::Route(route, captured);
         }
         methods.push(route.method.clone());
     }
-    if methods.is_empty() {
-        Found::Nothing
-    } else {
-        Found::Methods(methods)
-    }
+    Found::Methods(methods)
 }
 
 fn fit(pattern: &str, path: &str) -> Option<Vec<String>> {
@@ -272,6 +300,7 @@ mod tests {
             ("DELETE", "/api/v1/users/a%2Eb", r#"UserDelete ["a.b"]"#),
             ("PUT", "/api/v1/users", "[GET, POST]"),
             ("GET", "/api/v1/people/export", "PeopleExport []"),
+            ("PATCH", "/api/v1/people/export", "[GET]"),
             ("GET", "/api/v1/people/ann", r#"Person ["ann"]"#),
             ("GET", "/api/v1/doors/", "nothing"),
             ("GET", "/api/v1/doors/%zz", "nothing"),

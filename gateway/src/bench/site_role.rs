@@ -32,7 +32,7 @@ pub(crate) async fn run(file: &Path, cards: usize) -> anyhow::Result<()> {
             .cards
             .insert(CredentialId::new(&format!("a{n}"))?, card);
     }
-    let gateway = Gateway::start(file, loaded, None).await?;
+    let gateway = Gateway::start(file, loaded, None, None).await?;
     let served = gateway.serve_control();
     let ended = daemon::ended()?;
     tokio::select! {

@@ -1,6 +1,9 @@
 //! `doorline relay-guard`: the process that holds the outputs, and its sentinel.
 
-use gateway_guard::Rested;
+use std::path::{Path, PathBuf};
+
+use gateway_config::Config;
+use gateway_guard::{GuardParams, Rested};
 
 use crate::cli::{RelayGuard, exit};
 use crate::commands::site;
@@ -43,10 +46,27 @@ fn rest(args: &RelayGuard) -> anyhow::Result<u8> {
             (site::load(&in_force)?, in_force)
         }
     };
-    let params = run::guard_params(&config, &file, false);
+    let on_trial = on_trial(&config, &file);
+    for (config, file) in std::iter::once((config, file)).chain(on_trial) {
+        written(run::guard_params(&config, &file, false))?;
+    }
+    Ok(exit::OK)
+}
+
+/// What was in force when everything ended, if it was a configuration on trial: its outputs may be others.
+fn on_trial(config: &Config, file: &Path) -> Option<(Config, PathBuf)> {
+    let state = &config.site.state_dir;
+    let left = gateway_config::TrialStore::new(state).left(file).ok().flatten();
+    left.and_then(|_| {
+        let in_force = state.join(run::IN_FORCE);
+        Some((site::load(&in_force).ok()?, in_force))
+    })
+}
+
+fn written(params: GuardParams) -> anyhow::Result<()> {
     match gateway_guard::rest_main(params)? {
         Rested::LeftToGuard => tracing::info!("a relay guard runs and holds the outputs; it was left alone"),
         Rested::Written(boards) => tracing::info!(boards, "every output was written to rest"),
     }
-    Ok(exit::OK)
+    Ok(())
 }

@@ -42,21 +42,32 @@ impl std::error::Error for ConfigFaults {}
 /// Loads a site file with its secrets; faults go to standard error, all of them, and make exit code 3.
 pub(crate) fn loaded(path: &Path, secrets: SecretFiles) -> anyhow::Result<Loaded> {
     match gateway_config::load(path, secrets) {
-        Ok(mut loaded) => {
-            let name = path.display().to_string();
-            let (warnings, mut faults) = files(&loaded, secrets);
-            loaded.warn(warnings);
-            let (warnings, port) = port_files(&loaded, secrets);
-            loaded.warn(warnings);
-            faults.extend(port);
-            if !faults.is_empty() {
-                return Err(said(loaded.faults(&name, faults)));
-            }
-            Ok(loaded)
-        }
+        Ok(loaded) => with_files(loaded, &path.display().to_string(), secrets).map_err(said),
         Err(LoadError::Faults(faults)) => Err(said(faults)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Looks at the files that a site file without faults names.
+fn with_files(mut loaded: Loaded, name: &str, secrets: SecretFiles) -> Result<Loaded, Faults> {
+    let (warnings, mut faults) = files(&loaded, secrets);
+    loaded.warn(warnings);
+    let (warnings, port) = port_files(&loaded, secrets);
+    loaded.warn(warnings);
+    faults.extend(port);
+    if faults.is_empty() {
+        Ok(loaded)
+    } else {
+        Err(loaded.faults(name, faults))
+    }
+}
+
+/// A text that is to take the place of a site file, as [`loaded`] would load it.
+pub(crate) fn loaded_text(path: &Path, text: &str) -> Result<Loaded, Faults> {
+    let name = path.display().to_string();
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let loaded = gateway_config::parse(&name, folder, text, SecretFiles::Needed)?;
+    with_files(loaded, &name, SecretFiles::Needed)
 }
 
 fn said(faults: Faults) -> anyhow::Error {

@@ -44,7 +44,7 @@ pub(crate) async fn play(args: &Demo) -> anyhow::Result<u8> {
     let mut phone = Phone::start(phone_port)
         .await
         .context("the demo's phone cannot start")?;
-    let gateway = Gateway::start(&dir.join("site.toml"), loaded, None).await?;
+    let gateway = Gateway::start(&dir.join("site.toml"), loaded, None, None).await?;
     if gateway.page_due().is_some() {
         // a gateway would go on without it, but a demonstration is there to be seen
         let why = gateway.faults().into_iter().find(|fault| fault.part == "page");

@@ -10,7 +10,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::commands;
-use crate::run::{Gateway, log};
+use crate::run::site_file::SiteFile;
+use crate::run::{Gateway, Taken, log};
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reads the site file again.
 pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
@@ -19,7 +20,9 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
         log::say(&loaded.warnings.to_string());
     }
     let mut reload = signal(SignalKind::hangup())?;
-    let mut gateway = Gateway::start(file, loaded, refused).await?;
+    let (asking, desk) = gateway_bus::site_file();
+    let mut gateway = Gateway::start(file, loaded, refused, Some(asking)).await?;
+    let mut site_file = SiteFile::new(file, desk, &gateway);
     announce(&gateway);
     // before anybody hears that it is ready: who stops it then is to find an orderly end
     let ended = ended()?;
@@ -41,6 +44,8 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
     tokio::pin!(served, ended);
     let mut waiting: Option<Waiting> = None;
     let mut held = gateway.held();
+    // the file is to be read once what is on trial has given way
+    let mut waits_for_trial = false;
     loop {
         let page_due = gateway.page_due();
         tokio::select! {
@@ -48,11 +53,23 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
             () = &mut ended => break,
             () = gateway.core_ended() => anyhow::bail!("the core has ended by itself; outputs go to rest"),
             // a newer file takes the place of one that waits, also if it has faults: nobody wants the older one
-            _ = reload.recv() => waiting = reread(&mut gateway, file).await,
+            _ = reload.recv() => {
+                waits_for_trial = !site_file.give_way(&mut gateway).await;
+                if !waits_for_trial {
+                    waiting = reread(&mut gateway, file).await;
+                }
+            }
             Some(what) = next_held(&mut held) => if gateway.act_on(what).await {
                 announce_page(&gateway);
             },
             loaded = due(&mut waiting) => take(&mut gateway, loaded).await,
+            due = site_file.due(), if waiting.is_none() => {
+                site_file.act(due, &mut gateway).await;
+                if waits_for_trial && site_file.idle() {
+                    waits_for_trial = false;
+                    waiting = reread(&mut gateway, file).await;
+                }
+            }
             () = maybe(&mut missing) => {
                 missing = None;
                 every_door(&systemd);
@@ -67,6 +84,7 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
             "the new site file was still waiting for a pulse to end; it is read at the next start"
         );
     }
+    site_file.stopping(&gateway);
     tracing::info!("stopping: calls end, outputs go to rest");
     systemd.stopping();
     gateway.stop().await;
@@ -189,7 +207,7 @@ async fn reread(gateway: &mut Gateway, file: &Path) -> Option<Waiting> {
 }
 
 async fn take(gateway: &mut Gateway, loaded: Loaded) {
-    match gateway.apply(loaded).await {
+    match gateway.apply(loaded, Taken::Confirmed).await {
         Ok(plan) => tracing::info!(%plan, "the new site file is in force"),
         Err(error) => {
             tracing::error!("the site file was not taken as a whole: {error:#}");

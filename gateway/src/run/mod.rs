@@ -31,6 +31,7 @@ pub(crate) mod readers;
 mod restore;
 mod room;
 pub(crate) mod sim;
+mod site_file;
 mod spoken;
 mod wall;
 
@@ -42,7 +43,7 @@ use std::time::Duration;
 use adapter_api::Alarm;
 use adapter_virtual::Levels;
 use anyhow::Context;
-use gateway_bus::Bus;
+use gateway_bus::{Bus, SiteFileClient};
 use gateway_config::{Config, Generations, GuardMode, Late, LoadError, Loaded};
 use gateway_core::{Clock, DoorId, Fault, LineId, LockState, RingId, SiteView};
 use gateway_guard::{ClientParams, GuardClient, GuardProcess, Silence, SpawnParams, spawn_guard};
@@ -78,6 +79,15 @@ pub(crate) use params::{VIRTUAL_DEBOUNCE, guard as guard_params, network_name, p
 /// of one version and speak the same protocol.
 pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 
+/// How a configuration is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is the site file's: the one to start with.
+    Confirmed,
+    /// It may be, if somebody confirms it.
+    OnTrial,
+}
+
 /// The edge file of the virtual relays.
 pub(crate) fn relay_file(run_dir: &Path) -> PathBuf {
     run_dir.join("virtual-relays.jsonl")
@@ -94,6 +104,8 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 /// A running gateway.
 pub(crate) struct Gateway {
+    /// Secret files that could not be read at the start.
+    absent: Vec<Late>,
     adapters: Adapters,
     brain: JoinHandle<()>,
     bus: Bus,
@@ -136,7 +148,7 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// Starts everything for a site file without faults. `refused` says why the given file was not taken, when
-    /// its last confirmed generation runs instead.
+    /// its last confirmed generation runs instead. `site_file` is where the API asks about the file, if it may.
     ///
     /// # Errors
     /// What could not be started: the state folder is in use, a port is taken, a device is missing at start.
@@ -144,6 +156,7 @@ impl Gateway {
         file: &Path,
         loaded: Loaded,
         refused: Option<LoadError>,
+        site_file: Option<SiteFileClient>,
     ) -> anyhow::Result<Self> {
         let mut config = loaded.config;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -227,7 +240,7 @@ impl Gateway {
         }
         let staff = Staff::new(&config, &store, &faults);
         let (bus, core) = Bus::new(store.clone());
-        let bus = bus.with_people(staff.people.clone());
+        let bus = bus.with_people(staff.people.clone()).with_site_file(site_file);
         let key = staff.key().clone();
         let (orders, order_queue) = mpsc::channel(4);
         let (held_to, held) = mpsc::channel(4);
@@ -298,6 +311,7 @@ impl Gateway {
             confirm(&generations, file, &loaded.text, &faults);
         }
         Ok(Self {
+            absent: loaded.absent,
             adapters,
             brain,
             bus,
@@ -329,14 +343,14 @@ impl Gateway {
     }
 
     /// Takes a new site file. Doors and accounts that did not change keep pulses, calls and registrations. Wait for
-    /// [`rests`](Self::rests) first.
+    /// [`rests`](Self::rests) first. What is on trial is not confirmed: the next start takes the file before it.
     ///
     /// An output must mean the same to the core and to the relay guard: if outputs change, the guard ends before
     /// the core takes the new file and starts after it, so that no Grant meets a guard of the other file.
     ///
     /// # Errors
     /// What could not be applied; what was applied before it stays, and is said.
-    pub(crate) async fn apply(&mut self, loaded: Loaded) -> anyhow::Result<String> {
+    pub(crate) async fn apply(&mut self, loaded: Loaded, how: Taken) -> anyhow::Result<String> {
         let Loaded {
             absent,
             config: mut new,
@@ -397,15 +411,66 @@ impl Gateway {
         self.port.apply(&new, &self.text).await?;
         self.outside.apply(&new).await?;
         secrets_told(&absent, &self.faults);
-        confirm(&self.generations, &self.file, &self.text, &self.faults);
-        self.faults.set("config", None);
+        self.absent = absent;
+        match how {
+            Taken::Confirmed => {
+                confirm(&self.generations, &self.file, &self.text, &self.faults);
+                self.faults.set("config", None);
+            }
+            Taken::OnTrial => {}
+        }
         Ok(changed)
+    }
+
+    /// What is in force was on trial and is in the site file.
+    ///
+    /// # Errors
+    /// If that cannot be written down: the site file counts all the same.
+    pub(crate) fn confirm(&self) -> anyhow::Result<()> {
+        self.faults.set("config", None);
+        self.generations.confirm(&self.file, &self.text)?;
+        Ok(())
     }
 
     /// Returns if the core ends by itself, which it must not: without it nobody gets out by an exit button, so
     /// the process has to end and be started anew.
     pub(crate) async fn core_ended(&mut self) {
         let _ = (&mut self.brain).await;
+    }
+
+    /// What runs, to come back to.
+    pub(crate) fn running(&self) -> Loaded {
+        Loaded {
+            absent: self.absent.clone(),
+            config: self.config.clone(),
+            text: self.text.clone(),
+            warnings: gateway_config::Warnings::default(),
+        }
+    }
+
+    /// The text in force.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The journal.
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Which gateway this is.
+    pub(crate) const fn instance(&self) -> Instance {
+        self.instance
+    }
+
+    /// True if the relay guard is started by this gateway.
+    pub(crate) const fn owns_guard(&self) -> bool {
+        self.guard.is_some()
+    }
+
+    /// Notes a fault of a part, or that it is gone.
+    pub(crate) fn note_fault(&self, part: &str, text: Option<String>) {
+        self.faults.set(part, text);
     }
 
     /// The configuration in force.

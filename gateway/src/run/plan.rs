@@ -18,6 +18,11 @@ pub(crate) fn outputs_restart(plan: &Plan) -> bool {
 
 /// The plan with its consequences, on one line for the log.
 pub(crate) fn told(plan: &Plan, old: &Config, new: &Config, instance: Instance) -> String {
+    in_full(plan, old, new, instance).to_string().replace('\n', "; ")
+}
+
+/// The plan with what follows from it in this process.
+pub(crate) fn in_full(plan: &Plan, old: &Config, new: &Config, instance: Instance) -> Plan {
     let mut plan = plan.clone();
     let guard = outputs_restart(&plan);
     let same = Same::of(old, new, instance);
@@ -40,7 +45,7 @@ pub(crate) fn told(plan: &Plan, old: &Config, new: &Config, instance: Instance) 
         };
         (step.effect, step.text) = (Effect::Restart, text.to_owned());
     }
-    plan.to_string().replace('\n', "; ")
+    plan
 }
 
 /// Which parts of the network side are started with the same parameters by both files.

@@ -7,6 +7,7 @@ mod house;
 mod page;
 mod reader;
 mod relays;
+mod site_file;
 mod unread;
 
 use std::time::Duration;

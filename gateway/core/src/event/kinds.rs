@@ -575,6 +575,27 @@ events! {
 events! {
     /// Users of page and API.
     UserEvent {
+        /// A configuration on trial was confirmed: the site file has its text.
+        ConfigConfirmed = "config-confirmed" {
+            /// Who confirmed it.
+            by: String,
+        },
+        /// A configuration on trial was rolled back: what was before is in force again.
+        ConfigRolledBack = "config-rolled-back" {
+            /// Who did it; none if it happened by itself.
+            by: Option<String>,
+            /// Why.
+            text: String,
+        },
+        /// A configuration was put on trial.
+        ConfigTried = "config-tried" {
+            /// Who did it.
+            by: String,
+            /// How long it may wait to be confirmed.
+            confirm_s: u64,
+            /// What it does, in words.
+            text: String,
+        },
         /// A contact was removed.
         ContactRemoved = "contact-removed" {
             /// Who removed it.

@@ -6,7 +6,7 @@
 mod ops;
 mod schema;
 
-pub(crate) use schema::{Line, Login, More, Name, Password, Record, Scopes};
+pub(crate) use schema::{ConfigValue, Line, Login, More, Name, Password, Record, Scopes};
 
 use std::collections::BTreeSet;
 
@@ -136,6 +136,7 @@ fn tags() -> Value {
         { "name": "people", "description": "People, credentials, and who may open what." },
         { "name": "contacts", "description": "Whom call lists can name." },
         { "name": "logins", "description": "Users, tokens and sessions." },
+        { "name": "config", "description": "The site file: read, checked, put on trial." },
         { "name": "gateway", "description": "The gateway itself." },
     ])
 }
@@ -167,11 +168,11 @@ fn operation(route: &Route, schemas: &mut Schemas, problem: &Value, live: &Value
     if !parameters.is_empty() {
         told["parameters"] = parameters.into();
     }
-    if let Some((maker, required)) = op.body {
-        told["requestBody"] = json!({
-            "required": required,
-            "content": { "application/json": { "schema": schemas.taken(maker) } },
-        });
+    if let Some((media, required)) = &op.body {
+        told["requestBody"] = json!({ "required": required, "content": {} });
+        for (name, maker) in media {
+            told["requestBody"]["content"][*name] = json!({ "schema": schemas.taken(*maker) });
+        }
     }
     let mut answers: Vec<(u16, Value)> = Vec::new();
     for (status, good) in &op.good {
@@ -277,6 +278,7 @@ fn query_schema(param: &Param) -> Value {
         ("dry-run" | "replace", _) => json!({ "type": "string", "const": "1" }),
         ("ring", _) => json!({ "type": "string", "format": "uuid" }),
         ("after", _) => json!({ "type": "string", "pattern": "^[^/]{0,40}/[^/]{0,40}$" }),
+        ("confirm-seconds", _) => json!({ "type": "integer", "minimum": 10, "maximum": 600, "default": 120 }),
         ("door" | "kind" | "source", _) => json!({ "type": "string" }),
         (name, _) => panic!("the parameter {name} has no schema"),
     }
@@ -294,8 +296,11 @@ fn good_answer(status: u16, good: &Good, schemas: &mut Schemas) -> Value {
                 told["content"][*name] = json!({ "schema": schemas.given(*maker) });
             }
         }
+        Good::EditedText(name) => {
+            told["content"][*name] = json!({ "schema": { "type": "string" } });
+        }
     }
-    if matches!(good, Good::Edited(_)) {
+    if matches!(good, Good::Edited(_) | Good::EditedText(_)) {
         told["headers"]["ETag"] = json!({
             "description": "For `If-Match` of a change.",
             "schema": { "type": "string" },
@@ -340,7 +345,7 @@ fn problems(route: &Route, op: &Op) -> Vec<(u16, String)> {
         add(413, "The body is too long.");
     }
     if op.body.is_some() {
-        add(415, "The body is not JSON by its `Content-Type`.");
+        add(415, "The body has another `Content-Type` than is taken.");
     }
     all
 }

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::schema::{Line, Listing, NewLines, Question};
 use crate::route::Action;
-use crate::{admin, contacts, doors, journal, login, network, staff, status, wire};
+use crate::{admin, config, contacts, doors, journal, login, network, staff, status, wire};
 
 /// Makes the schema of a type, or a reference to it.
 pub(super) type Maker = fn(&mut SchemaGenerator) -> Schema;
@@ -19,6 +19,8 @@ pub(super) enum Good {
     Empty,
     /// JSON with an `ETag`.
     Edited(Maker),
+    /// A text of this type with an `ETag`.
+    EditedText(&'static str),
     /// JSON.
     Json(Maker),
     /// Other types, each with its schema.
@@ -29,8 +31,8 @@ pub(super) enum Good {
 pub(super) struct Op {
     /// More than the summary, if there is more to say.
     pub(super) about: &'static str,
-    /// Its body; true if it must be there.
-    pub(super) body: Option<(Maker, bool)>,
+    /// Its body by types; true if it must be there.
+    pub(super) body: Option<(Vec<(&'static str, Maker)>, bool)>,
     /// Status and content of answers that are not problems.
     pub(super) good: Vec<(u16, Good)>,
     /// Problems of its own, beside those that every route of its kind has.
@@ -76,12 +78,18 @@ impl Op {
     }
 
     fn takes<T: JsonSchema>(mut self) -> Self {
-        self.body = Some((of::<T>, true));
+        self.body = Some((vec![("application/json", of::<T>)], true));
         self
     }
 
     fn may_take<T: JsonSchema>(mut self) -> Self {
-        self.body = Some((of::<T>, false));
+        self.body = Some((vec![("application/json", of::<T>)], false));
+        self
+    }
+
+    fn takes_toml(mut self) -> Self {
+        let (media, _) = self.body.get_or_insert((Vec::new(), true));
+        media.push(("application/toml", of::<String>));
         self
     }
 
@@ -125,6 +133,20 @@ const COMMAND: &[(u16, &str)] = &[
     ),
 ];
 
+const TRIED: &[(u16, &str)] = &[
+    (
+        409,
+        "`broken`: the file on the disk is no TOML. `process`: only a start of the gateway does it. `read-only`: the gateway may not write its site file. `trial`: \
+         something is on trial. `unchanged`: nothing changes. `fixed`: the file is not for editing.",
+    ),
+    CHANGED,
+    NEEDS_MATCH,
+];
+
+const ON_TRIAL: &str = "The answer comes when it is written down that it is on trial; `GET /api/v1/config/trial` tells how \
+                        far it is. It is in force without the site file being touched, and rolled back unless it is \
+                        confirmed in time, or if the gateway is started anew before. 400 with `faults` tells every fault.";
+
 const COMMANDED: &str = "The answer comes when the record of it is on the medium. An `id` or `Idempotency-Key` makes a \
                          repetition a refused duplicate.";
 
@@ -135,6 +157,59 @@ pub(super) fn op(action: Action) -> Op {
         // not of the API
         Action::Asset | Action::Metrics | Action::Page => Op::done("", ""),
         Action::Calls => Op::gives::<doors::Calls<'_>>("calls", "calls that run"),
+        Action::Config => Op {
+            good: vec![(200, Good::EditedText("application/toml"))],
+            ..Op::done("config", "the site file, secrets as `<kept: NAME>`")
+        }
+        .about("`<kept: NAME>` in a text that is sent back keeps the secret of that name.")
+        .problems(&[(
+            409,
+            "`broken`: the file on the disk is no TOML. `fixed`: the file is not for editing.",
+        )]),
+        Action::ConfigCheck => Op::gives::<config::ConfigCheck>(
+            "config",
+            "what a site file (TOML) or changes of keys (`{\"changes\": [{\"path\", \"value\"}]}`) would do",
+        )
+        .about("Faults are told with 200: `good` says whether it could be put on trial.")
+        .takes::<config::ConfigEdits>()
+        .takes_toml()
+        .problems(&[(409, "`fixed`: the file is not for editing.")]),
+        Action::ConfigConfirm => Op::gives::<config::ConfigTrial>("config", "keep what is on trial: it becomes the site file")
+            .problems(&[
+                (404, "`unknown`: nothing is on trial."),
+                (
+                    409,
+                    "`not-now`: it is not in force. `changed`: the site file was changed at the machine since the trial \
+                     began. `read-only`: it cannot be written. `fixed`: it is not for editing.",
+                ),
+            ]),
+        Action::ConfigEdit => Op {
+            good: vec![(202, Good::Json(of::<config::ConfigTrial>))],
+            ..Op::done("config", "change keys, comments stay: as above, on trial for `confirm-seconds`, with `If-Match`")
+        }
+        .about(ON_TRIAL)
+        .takes::<config::ConfigEdits>()
+        .problems(TRIED),
+        Action::ConfigReplace => Op {
+            good: vec![(202, Good::Json(of::<config::ConfigTrial>))],
+            ..Op::done("config", "another site file (TOML), on trial for `confirm-seconds`, with `If-Match`")
+        }
+        .about(ON_TRIAL)
+        .takes_toml()
+        .problems(TRIED),
+        Action::ConfigRollBack => Op {
+            good: vec![(202, Good::Json(of::<config::ConfigTrial>))],
+            ..Op::done("config", "take back what is on trial")
+        }
+        .problems(&[
+            (404, "`unknown`: nothing is on trial."),
+            (409, "`not-now`: it is being rolled back. `fixed`: the file is not for editing."),
+        ]),
+        Action::ConfigTrial => Op::gives::<config::ConfigTrial>("config", "what is on trial, or was last")
+            .problems(&[
+                (404, "`unknown`: nothing was on trial since the gateway started."),
+                (409, "`fixed`: the file is not for editing."),
+            ]),
         Action::Contact => Op::with_etag::<contacts::Contact>("contacts", 200, "a contact").problems(&[UNKNOWN]),
         Action::ContactDelete => Op::done("contacts", "remove a contact").problems(&[UNKNOWN, CHANGED]),
         Action::ContactSave => {

@@ -56,6 +56,13 @@ schema!(
     })
 );
 schema!(
+    /// A value of a key of the site file; null removes the key.
+    ConfigValue,
+    inline true,
+    // any type: generators of clients want to know what a list has in it, and here nobody can say
+    json_schema!({})
+);
+schema!(
     /// Further members of a problem document.
     More,
     inline true,

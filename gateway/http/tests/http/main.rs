@@ -1,6 +1,7 @@
 //! The interface over sockets, with a fake core behind it.
 
 mod commands;
+mod config;
 mod edits;
 mod fake_core;
 mod live;

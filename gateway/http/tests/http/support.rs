@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_access::PinKey;
-use gateway_bus::Bus;
+use gateway_bus::{Bus, SiteFileClient, SiteFileDesk};
 use gateway_http::{HttpHandle, HttpParams, Language, NetworkNames, RadiusLogins, Tls, start};
 use gateway_people::{Changed, People, SiteNames};
 use gateway_store::fake::FakeIo;
@@ -129,27 +129,38 @@ impl Site {
     }
 
     pub(crate) async fn new(secure: bool) -> Self {
-        Self::begin(secure, None, None).await
+        Self::begin(secure, None, None, None).await
     }
 
     /// Plain, and asks RADIUS servers.
     pub(crate) async fn with_radius(radius: RadiusLogins) -> Self {
-        Self::begin(false, None, Some(radius)).await
+        Self::begin(false, None, Some(radius), None).await
     }
 
     /// Plain, on an empty journal, with the file that says whether there were users.
     pub(crate) async fn with_mark(mark: &Path) -> Self {
-        Self::begin(false, Some(mark), None).await
+        Self::begin(false, Some(mark), None, None).await
     }
 
-    async fn begin(secure: bool, mark: Option<&Path>, radius: Option<RadiusLogins>) -> Self {
+    /// Plain, with somebody who answers about the site file.
+    pub(crate) async fn with_site_file() -> (Self, SiteFileDesk) {
+        let (client, desk) = gateway_bus::site_file();
+        (Self::begin(false, None, None, Some(client)).await, desk)
+    }
+
+    async fn begin(
+        secure: bool,
+        mark: Option<&Path>,
+        radius: Option<RadiusLogins>,
+        site_file: Option<SiteFileClient>,
+    ) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let mark = mark.map_or_else(|| dir.path().join("users-exist"), Path::to_owned);
         let medium = FakeIo::new();
         let store = store_on(medium.clone());
         let clock = HandClock::new();
         let (bus, core) = Bus::new(store.clone());
-        let bus = bus.with_people(Some(people(&store)));
+        let bus = bus.with_people(Some(people(&store))).with_site_file(site_file);
         let (turns, turned) = mpsc::channel(1);
         tokio::spawn(FakeCore::new(core, store.clone(), clock.clone(), turned).run());
         let tls = if secure {
@@ -210,8 +221,12 @@ impl Site {
 
     /// Sends a request with these further header lines and reads the whole answer.
     pub(crate) async fn ask(&self, method: &str, path: &str, lines: &[&str], body: &str) -> Answer {
+        self.raw(&self.request(method, path, lines, body)).await
+    }
+
+    /// Sends these bytes and reads the whole answer.
+    pub(crate) async fn raw(&self, text: &str) -> Answer {
         let mut socket = self.connect().await;
-        let text = self.request(method, path, lines, body);
         socket.write_all(text.as_bytes()).await.expect("sent");
         let mut bytes = Vec::new();
         // A server that cuts may reset; what came before counts.

@@ -15,6 +15,7 @@ use crate::rig::{Rig, until};
 pub struct Api {
     cookie: Option<String>,
     port: u16,
+    token: Option<String>,
 }
 
 /// Name and password of the first person.
@@ -27,6 +28,7 @@ impl Api {
         Self {
             cookie: None,
             port: rig.port(Use::Http),
+            token: None,
         }
     }
 
@@ -79,6 +81,24 @@ impl Api {
         Ok(reply)
     }
 
+    /// A program with this token, or with none, instead of a person.
+    #[must_use]
+    pub fn as_token(&self, token: Option<&str>) -> Self {
+        Self {
+            cookie: None,
+            port: self.port,
+            token: token.map(str::to_owned),
+        }
+    }
+
+    /// Any method, with a JSON body or none.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Reply> {
+        self.request(method, path, body.map(Value::to_string).as_deref())
+    }
+
     /// GET.
     ///
     /// # Errors
@@ -104,6 +124,8 @@ impl Api {
     fn request(&self, method: &str, path: &str, body: Option<&str>) -> anyhow::Result<Reply> {
         let mut headers = vec![("Origin", format!("http://127.0.0.1:{}", self.port))];
         headers.extend(self.cookie.clone().map(|cookie| ("Cookie", cookie)));
+        let token = self.token.as_ref();
+        headers.extend(token.map(|token| ("Authorization", format!("Bearer {token}"))));
         let body = body.map(|text| ("application/json", text));
         http::request(self.port, method, path, &headers, body)
     }

@@ -1,5 +1,6 @@
 //! Real peers for the gateway: Asterisk, baresip, Mosquitto, FreeRADIUS, OpenLDAP, Chromium, Home Assistant, relay
-//! boards of pymodbus, OSDP readers of libosdp, and the gateway itself as a process.
+//! boards of pymodbus, OSDP readers of libosdp, clients of the API by schemathesis and openapi-python-client, and the
+//! gateway itself as a process.
 //!
 //! Every test gets a [`Rig`]: a temporary folder, a block of ports of its own, and a dump of every log if it
 //! fails. Peers are ordinary processes on loopback that die with the test, also if the test is killed. Nothing
@@ -11,6 +12,7 @@ mod asterisk;
 mod audio;
 mod baresip;
 mod browser;
+mod clients;
 mod freeradius;
 mod gateway;
 mod home_assistant;
@@ -34,6 +36,7 @@ pub use asterisk::{Asterisk, PbxParams};
 pub use audio::{Sound, sweep};
 pub use baresip::{Phone, PhoneEvent, PhoneParams};
 pub use browser::Browser;
+pub use clients::ApiClients;
 pub use freeradius::{FreeRadius, Meddle, RadiusParams, Relay};
 pub use gateway::{Edge, Gateway, boottime_ns, program};
 pub use home_assistant::{Edition, HomeAssistant};

@@ -1,0 +1,106 @@
+//! Clients of the HTTP API that others wrote: schemathesis, and what openapi-python-client makes of our document.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, ensure};
+
+use crate::ports::Use;
+use crate::rig::Rig;
+
+/// Programs in the folder that `DOORLINE_API_CLIENTS` names.
+#[derive(Debug)]
+pub struct ApiClients {
+    bin: PathBuf,
+    url: String,
+}
+
+impl ApiClients {
+    /// For the gateway of this rig.
+    ///
+    /// # Errors
+    /// If they are not installed.
+    pub fn new(rig: &Rig) -> anyhow::Result<Self> {
+        let key = "DOORLINE_API_CLIENTS";
+        let home = std::env::var_os(key).with_context(|| format!("{key} is not set; see tests/run"))?;
+        Ok(Self {
+            bin: PathBuf::from(home).join("bin"),
+            url: format!("http://127.0.0.1:{}", rig.port(Use::Http)),
+        })
+    }
+
+    /// Where the gateway is.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn program(&self, rig: &Rig, name: &str) -> Command {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(self.bin.clone()).chain(std::env::split_paths(&path));
+        let mut program = Command::new(self.bin.join(name));
+        program
+            .current_dir(rig.dir())
+            .env("PATH", std::env::join_paths(path).unwrap_or_default())
+            .env("NO_COLOR", "1")
+            .env("COLUMNS", "160")
+            .stdin(Stdio::null());
+        program
+    }
+
+    /// Has schemathesis try out the document that the gateway serves, as the holder of this token.
+    ///
+    /// # Errors
+    /// If it cannot be run. What it found is in its output.
+    pub fn schemathesis(&self, rig: &Rig, token: &str, args: &[&str]) -> anyhow::Result<Output> {
+        let hooks = concat!(env!("CARGO_MANIFEST_DIR"), "/schemathesis-hooks.py");
+        let config = concat!(env!("CARGO_MANIFEST_DIR"), "/schemathesis.toml");
+        let out = self
+            .program(rig, "schemathesis")
+            .env("SCHEMATHESIS_HOOKS", hooks)
+            .args(["--config-file", config, "run"])
+            .arg(format!("{}/api/v1/openapi.json", self.url))
+            .args(["--header", &format!("Authorization: Bearer {token}")])
+            .args(args)
+            .output()?;
+        let text = [out.stdout.as_slice(), &out.stderr].concat();
+        std::fs::write(rig.path("schemathesis.log"), text)?;
+        Ok(out)
+    }
+
+    /// Has openapi-python-client make a client of the document that the gateway serves.
+    ///
+    /// # Errors
+    /// If it makes none, or leaves something of the document out.
+    pub fn generate(&self, rig: &Rig) -> anyhow::Result<()> {
+        let config = concat!(env!("CARGO_MANIFEST_DIR"), "/generated-client.yaml");
+        let out = self
+            .program(rig, "openapi-python-client")
+            .args(["generate", "--meta", "none", "--overwrite", "--config", config])
+            .args(["--url", &format!("{}/api/v1/openapi.json", self.url)])
+            .args(["--output-path", &rig.path("client").display().to_string()])
+            .output()?;
+        let said = [out.stdout.as_slice(), &out.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        ensure!(out.status.success(), "{said}");
+        ensure!(!said.to_lowercase().contains("warning"), "{said}");
+        Ok(())
+    }
+
+    /// Runs a program of ours with what was made.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub fn generated(&self, rig: &Rig, token: &str, door: &str) -> anyhow::Result<String> {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/generated-client.py");
+        let out = self
+            .program(rig, "python")
+            .arg(script)
+            .arg(rig.dir())
+            .args([&self.url, token, door])
+            .output()?;
+        let said = String::from_utf8_lossy(&out.stderr);
+        ensure!(out.status.success(), "{said}");
+        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+    }
+}

@@ -161,6 +161,7 @@ mod tests {
             (Refusal::NotReady, 503),
             (Refusal::NotVirtual, 423),
             (Refusal::Overload, 429),
+            (Refusal::Relay, 423),
             (Refusal::Stale, 410),
             (Refusal::Unknown, 404),
             (Refusal::Untimed, 400),

@@ -272,7 +272,7 @@ impl Guard {
             let outputs = [guard.holder.outputs(), guard.relays.outputs()];
             outputs.iter().flatten().any(|o| !o.usable)
         };
-        while waits(&self) && self.boards.iter().all(|b| b.fault.is_none()) {
+        while waits(self) && self.boards.iter().all(|b| b.fault.is_none()) {
             let Some((board, news)) = self.news.recv().await else {
                 return;
             };

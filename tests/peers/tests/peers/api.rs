@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::secs;
 
 /// Streams are left out, since they do not end.
-const ARGS: &str = "--phases examples,coverage,fuzzing --max-examples 10 --seed 7 --max-time 70 --request-timeout 20 \
+const ARGS: &str = "--phases examples,coverage,fuzzing --max-examples 10 --seed 7 --max-time 45 --request-timeout 20 \
                     --exclude-operation-id events --exclude-operation-id live";
 const SCOPES: [&str; 4] = ["read", "open", "operate", "admin"];
 

@@ -330,7 +330,7 @@ impl House {
         self.log().matches(text).count()
     }
 
-    fn wait(&self, what: &str, done: impl Fn() -> bool) {
+    pub(crate) fn wait(&self, what: &str, done: impl Fn() -> bool) {
         let end = Instant::now() + PATIENCE;
         while !done() {
             assert!(

@@ -4,14 +4,14 @@ use gateway_sip::Host;
 use gateway_sip::ua::{Hop, TrustId, UaAccount, UaParams};
 
 use crate::net::Net;
-use crate::{AccountParams, FIRST_INCOMING_LEG, SipError, SipParams};
+use crate::{AccountParams, FIRST_INCOMING_LEG, SipParams};
 
 /// Makes the parameters of the user agent; TLS trust files are read here.
-pub(crate) fn user_agent(params: &SipParams, net: &mut Net) -> Result<(UaParams, Vec<UaAccount>), SipError> {
-    let direct_trust = net.trust(&params.direct_tls)?;
+pub(crate) fn user_agent(params: &SipParams, net: &mut Net) -> (UaParams, Vec<UaAccount>) {
+    let direct_trust = net.trust(&params.direct_tls);
     let mut accounts = Vec::with_capacity(params.accounts.len());
     for account in &params.accounts {
-        let trust = net.trust(&account.tls)?;
+        let trust = net.trust(&account.tls);
         accounts.push(ua_account(account, trust));
     }
     let ua = UaParams {
@@ -26,7 +26,7 @@ pub(crate) fn user_agent(params: &SipParams, net: &mut Net) -> Result<(UaParams,
         max_calls: params.max_calls,
         user_agent: params.user_agent.clone(),
     };
-    Ok((ua, accounts))
+    (ua, accounts)
 }
 
 fn ua_account(account: &AccountParams, trust: TrustId) -> UaAccount {

@@ -94,6 +94,7 @@ impl Driver {
     ) -> Result<Started, SipError> {
         let (net_sender, net_events) = mpsc::channel(512);
         let mut net = Net::new(&params, &clock, net_sender);
+        let (ua_params, accounts) = convert::user_agent(&params, &mut net);
         let listen_fault = watch::Sender::new(told(&net.open_missing().await));
         let fault = listen_fault.subscribe();
         let (media_sender, media) = mpsc::channel(256);
@@ -108,7 +109,6 @@ impl Driver {
             digits::sink(Arc::clone(&digits), Arc::clone(&clock), &events, media_sender),
         )?;
         let mut rng = StdRng::from_os_rng();
-        let (ua_params, accounts) = convert::user_agent(&params, &mut net)?;
         let now = clock.now();
         let mut ua = UserAgent::new(ua_params.clone(), StdRng::from_rng(&mut rng));
         ua.configure(now, ua_params, accounts);
@@ -229,7 +229,7 @@ impl Driver {
             return Err(SipError::NeedsRestart(what));
         }
         self.net.reload_trusts()?;
-        let (ua_params, accounts) = convert::user_agent(&params, &mut self.net)?;
+        let (ua_params, accounts) = convert::user_agent(&params, &mut self.net);
         self.params = params;
         self.ua.configure(now, ua_params, accounts);
         Ok(())

@@ -119,3 +119,19 @@ fn what_sip_cannot_listen_on_costs_no_door_and_is_got_over() {
     house.wait_for(BACK, 2);
     UdpSocket::bind(at).expect_err("it listens");
 }
+
+#[test]
+fn a_missing_authority_of_a_pbx_costs_its_account_alone_and_is_got_over() {
+    let mut house = House::start_with(|dir| {
+        format!(
+            "[accounts.pbx]\ndomain = \"127.0.0.1\"\nuser = \"door\"\npassword = \"correct horse\"\ntransport = \"tls\"\n\
+             tls-ca-file = \"{}/cert.pem\"\n",
+            dir.display()
+        )
+    });
+    house.wait_for("tls-ca-file: cannot use", 1);
+    opens(&mut house);
+    certificate(house.folder());
+    house.wait_for("SIP listens as configured again", 1);
+    assert!(house.stop().success(), "{}", house.story());
+}

@@ -89,6 +89,8 @@ pub(crate) struct Net {
     permits: Arc<Semaphore>,
     resolver: Arc<Resolver>,
     trusts: Vec<(TlsTrust, Arc<ClientConfig>)>,
+    /// Which of them trust nobody, as their file could not be read.
+    unread: Vec<usize>,
     udp: Vec<Udp>,
 }
 
@@ -114,17 +116,28 @@ impl Net {
             resolver: Arc::new(Resolver::default()),
             trusts: Vec::new(),
             udp: Vec::new(),
+            unread: Vec::new(),
         }
     }
 
-    /// True if something should listen and does not.
+    /// True if something should listen and does not, or nobody is trusted for want of a file.
     pub(crate) const fn misses(&self) -> bool {
-        !self.missing.is_empty()
+        !self.missing.is_empty() || !self.unread.is_empty()
     }
 
-    /// Opens what should listen and does not. Gives why the rest could not be opened.
+    /// Opens what should listen and does not, and reads what could not be read. Gives why there is a rest.
     pub(crate) async fn open_missing(&mut self) -> Vec<SipError> {
         let mut why = Vec::new();
+        for at in std::mem::take(&mut self.unread) {
+            let (trust, config) = &mut self.trusts[at];
+            match tls::client(trust) {
+                Ok(read) => *config = read,
+                Err(error) => {
+                    why.push(error);
+                    self.unread.push(at);
+                }
+            }
+        }
         for listener in std::mem::take(&mut self.missing) {
             if let Err(error) = self.open(&listener).await {
                 why.push(error);
@@ -206,18 +219,20 @@ impl Net {
             .collect()
     }
 
-    /// The number of a TLS trust setting; equal settings have one number.
-    pub(crate) fn trust(&mut self, trust: &TlsTrust) -> Result<TrustId, SipError> {
-        let at = match self.trusts.iter().position(|(known, _)| known == trust) {
-            Some(at) => at,
-            None => {
-                self.trusts.push((trust.clone(), tls::client(trust)?));
-                self.trusts.len() - 1
-            }
-        };
-        Ok(TrustId(
-            u16::try_from(at).expect("fewer trust settings than accounts"),
-        ))
+    /// The number of a TLS trust setting; equal settings have one number. One whose file cannot be read trusts nobody
+    /// until it can: that costs its account, and no door.
+    pub(crate) fn trust(&mut self, trust: &TlsTrust) -> TrustId {
+        let known = self.trusts.iter().position(|(known, _)| known == trust);
+        let at = known.unwrap_or_else(|| {
+            let at = self.trusts.len();
+            let config = tls::client(trust).unwrap_or_else(|_| {
+                self.unread.push(at);
+                tls::nobody()
+            });
+            self.trusts.push((trust.clone(), config));
+            at
+        });
+        TrustId(u16::try_from(at).expect("fewer trust settings than accounts"))
     }
 
     /// Reads certificate files again: the numbers stay, later connections use the new contents.

@@ -48,6 +48,15 @@ fn certificates(part: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
     }
 }
 
+/// The client side that trusts nobody.
+pub(crate) fn nobody() -> Arc<ClientConfig> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("ring does TLS 1.2 and 1.3");
+    let roots = RootCertStore::empty();
+    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
 /// Makes the client side of a trust setting.
 pub(crate) fn client(trust: &TlsTrust) -> Result<Arc<ClientConfig>, SipError> {
     let provider = provider();

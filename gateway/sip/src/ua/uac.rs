@@ -488,6 +488,9 @@ impl UserAgent {
             .or(early_party);
         let dialled = dialog.remote.clone();
         let who = asserted.unwrap_or(dialled);
+        // nobody vouches for it in a direct call; that it is another one than was called is believed all the same
+        let direct = call.account.is_none() && who.uri.user().is_some();
+        let claimed = identity::asserted(&response.headers).filter(|_| direct);
         call.identity = Some(who.clone());
         call.flow = Some(flow);
         call.dialog = Some(dialog);
@@ -504,5 +507,8 @@ impl UserAgent {
             early_answer.unwrap_or_default()
         };
         self.tell(invite.leg, CallOutput::Answered { peer, sdp });
+        if let Some(claimed) = claimed {
+            self.check_identity(invite.leg, &claimed, "the answer");
+        }
     }
 }

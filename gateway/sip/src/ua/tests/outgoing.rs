@@ -220,6 +220,30 @@ fn a_direct_call_needs_no_account_and_a_number_alone_does() {
 }
 
 #[test]
+fn whoever_says_to_be_another_one_in_the_answer_of_a_direct_call_has_no_right() {
+    for (told, loses) in [("evil", true), ("1001", false)] {
+        let mut bench = Bench::new(Vec::new());
+        let target = "sip:1001@10.0.0.7:5070";
+        let (flow, invite) = bench.dial_with(None, target, SDP.into()).expect("a route");
+        let response = Response::to(&invite, 200)
+            .with_to_tag("r")
+            .with(HeaderName::Contact, "<sip:1001@10.0.0.7:5070>")
+            .with(
+                HeaderName::PAssertedIdentity,
+                format!("<sip:{told}@elsewhere.example>"),
+            )
+            .with_body("application/sdp", SDP);
+        bench.reply_with(flow, response);
+        assert!(matches!(bench.call_event(), CallOutput::Answered { .. }));
+        if loses {
+            assert!(matches!(bench.call_event(), CallOutput::AuthorityLost { .. }));
+        } else {
+            bench.no_call_event();
+        }
+    }
+}
+
+#[test]
 fn a_call_without_a_route_fails_at_once() {
     let mut bench = Bench::trunk();
     bench.unsendable = true;

@@ -47,7 +47,7 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
     // the file is to be read once what is on trial has given way
     let mut waits_for_trial = false;
     loop {
-        let page_due = gateway.page_due();
+        let (page_due, keep_due) = (gateway.page_due(), gateway.keep_due());
         tokio::select! {
             end = &mut served => end?,
             () = &mut ended => break,
@@ -74,6 +74,7 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
                 missing = None;
                 every_door(&systemd);
             }
+            () = at(keep_due) => gateway.keep(!site_file.idle()),
             () = at(page_due) => if gateway.page_again().await {
                 announce_page(&gateway);
             },

@@ -128,6 +128,8 @@ pub(crate) struct Gateway {
     orders: mpsc::Sender<Order>,
     outside: Outside,
     port: SwitchPort,
+    /// When what could not be written down is tried again.
+    keep_due: Option<tokio::time::Instant>,
     /// For the journal, in MiB.
     room: watch::Sender<u64>,
     /// Tells the starter of the guard that it does not answer any more.
@@ -184,6 +186,7 @@ impl Gateway {
         let generation = generations.number_for(file, &loaded.text)?;
         let written = home::write_new(&config, &loaded.text)?;
         let in_force = written.take()?;
+        let mut unkept = written.trouble.is_some();
         faults.set("in-force", written.trouble);
 
         let silence = Silence::default();
@@ -308,7 +311,7 @@ impl Gateway {
         port.apply(&config, &loaded.text).await?;
         let outside = Outside::start(&config, ground).await?;
         if refused.is_none() {
-            confirm(&generations, file, &loaded.text, &faults);
+            unkept |= !confirm(&generations, file, &loaded.text, &faults);
         }
         Ok(Self {
             absent: loaded.absent,
@@ -326,6 +329,7 @@ impl Gateway {
             held: Some(held),
             in_force,
             instance,
+            keep_due: unkept.then(again),
             key,
             orders,
             outside,
@@ -383,6 +387,7 @@ impl Gateway {
             self.guard = Some(start_guard(&self.doors, &self.in_force, &self.silence));
         }
         self.in_force = kept?;
+        let mut unkept = written.trouble.is_some();
         self.faults.set("in-force", written.trouble);
         let (done, answer) = oneshot::channel();
         let site = Box::new(params::site(&new, &self.instance.text()));
@@ -414,12 +419,37 @@ impl Gateway {
         self.absent = absent;
         match how {
             Taken::Confirmed => {
-                confirm(&self.generations, &self.file, &self.text, &self.faults);
+                unkept |= !confirm(&self.generations, &self.file, &self.text, &self.faults);
                 self.faults.set("config", None);
             }
             Taken::OnTrial => {}
         }
+        self.keep_due = unkept.then(again);
         Ok(changed)
+    }
+
+    /// When what could not be written down has to be tried again; `None` if all is.
+    pub(crate) const fn keep_due(&self) -> Option<tokio::time::Instant> {
+        self.keep_due
+    }
+
+    /// Writes down once more what is in force, which the disk did not take. Nothing is confirmed that was not before.
+    pub(crate) fn keep(&mut self, on_trial: bool) {
+        let taken = home::write_new(&self.config, &self.text).and_then(|new| Ok((new.take()?, new.trouble)));
+        let mut unkept = true;
+        if let Ok((path, trouble)) = taken {
+            unkept = trouble.is_some();
+            self.in_force = path;
+            self.faults.set("in-force", trouble);
+        }
+        if !on_trial {
+            if confirm(&self.generations, &self.file, &self.text, &self.faults) {
+                self.faults.set("generations", None);
+            } else {
+                unkept = true;
+            }
+        }
+        self.keep_due = unkept.then(again);
     }
 
     /// What is in force was on trial and is in the site file.
@@ -708,13 +738,22 @@ fn secrets_told(absent: &[Late], faults: &Faults) {
     }
 }
 
-/// Writes the configuration down as a good one; doors do not wait for room on the disk.
-fn confirm(generations: &Generations, file: &Path, text: &str, faults: &Faults) {
+/// When the disk is asked again.
+fn again() -> tokio::time::Instant {
+    tokio::time::Instant::now() + Duration::from_secs(30)
+}
+
+/// Writes the configuration down as a good one; doors do not wait for room on the disk. False if it could not be.
+fn confirm(generations: &Generations, file: &Path, text: &str, faults: &Faults) -> bool {
     let trouble = generations.confirm(file, text).err().map(|error| {
         tracing::error!(%error, "this configuration could not be written down as a good one");
         format!("the configuration in force could not be written down as a good one: {error}")
     });
-    faults.set("generations", trouble);
+    let kept = trouble.is_none();
+    if !kept {
+        faults.set("generations", trouble);
+    }
+    kept
 }
 
 /// It is started from the thread of the doors, whose priority it inherits.

@@ -92,7 +92,9 @@ fn an_input_that_is_held_at_the_start_removes_the_users_once_and_shows_a_new_cod
     house.rewrite("active-at-start = true", "active-at-start = false");
     house.signal(Signal::KILL);
     house.start_once_more(4);
-    house.wait("the note of the reset is gone", || !house.path("state/held-reset").exists());
+    house.wait("the note of the reset is gone", || {
+        !house.path("state/held-reset").exists()
+    });
     house.rewrite("active-at-start = false", "active-at-start = true");
     house.signal(Signal::KILL);
     house.start_once_more(5);

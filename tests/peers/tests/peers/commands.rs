@@ -88,10 +88,11 @@ fn nothing_kept_repeated_queued_or_old_opens() {
         }
         gateway.stays_at_rest(secs(1))?;
 
-        // a restart forgets nothing: neither what was done nor what the broker keeps
-        listener.send(DOOR, &open("kept-again")?, true)?;
+        // a restart forgets nothing: neither what was done nor what the broker keeps; one that comes while the gateway
+        // is there is like any other
         gateway.process().kill();
         let before = gateway.last_seq();
+        listener.send(DOOR, &open("kept-again")?, true)?;
         listener.send(DOOR, &open("while-away")?, false)?;
         gateway.again(rig)?;
         listener.send(DOOR, &good, false)?;

@@ -6,11 +6,11 @@
 
 use std::path::{Path, PathBuf};
 
-use gateway_core::{Clock as _, Envelope, Event, GatewayEvent};
+use gateway_core::{Event, GatewayEvent};
 use gateway_store::{Damage, OpenReport, Store};
 
-use crate::clock::SystemClock;
 use crate::run::faults::Faults;
+use crate::run::note;
 
 /// Damage that a fault tells; all of it stands in the journal.
 const TOLD: usize = 8;
@@ -27,11 +27,10 @@ pub(crate) fn mark(state_dir: &Path) -> PathBuf {
 /// Begins to doubt if the records were found damaged, and says whether they are in doubt.
 pub(crate) fn begins(state_dir: &Path, report: &OpenReport) -> bool {
     let mark = mark(state_dir);
-    if report.records_damaged {
-        let made = std::fs::File::create(&mark).and_then(|file| file.sync_all());
-        if let Err(error) = made {
-            tracing::error!(%error, mark = %mark.display(), "it could not be noted that records are in doubt");
-        }
+    if report.records_damaged
+        && let Err(error) = note::mark(&mark)
+    {
+        tracing::error!(%error, mark = %mark.display(), "it could not be noted that records are in doubt");
     }
     // also if nobody may look
     let doubt = report.records_damaged || mark.try_exists().unwrap_or(true);
@@ -62,7 +61,8 @@ pub(crate) fn tell(store: &Store, faults: &Faults) {
     let mut news = move |all: &[Damage]| {
         for damage in &all[known.min(all.len())..] {
             tracing::error!(%damage, "the journal was damaged");
-            journal(&store, damage);
+            let text = damage.to_string();
+            note::journal(&store, Event::Gateway(GatewayEvent::JournalDamage { text }));
         }
         known = all.len();
         let last = all.iter().rev().take(TOLD).map(ToString::to_string);
@@ -76,19 +76,4 @@ pub(crate) fn tell(store: &Store, faults: &Faults) {
             news(&all);
         }
     });
-}
-
-fn journal(store: &Store, damage: &Damage) {
-    let event = Event::Gateway(GatewayEvent::JournalDamage {
-        text: damage.to_string(),
-    });
-    let appended = store.append(Envelope {
-        at: SystemClock.wall(),
-        event,
-        ring: None,
-        simulated: false,
-    });
-    if appended.is_err() {
-        tracing::error!("the damage of the journal could not be journalled");
-    }
 }

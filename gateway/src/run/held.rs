@@ -5,22 +5,21 @@
 //! right and takes nothing from the note but that it is there.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_config::Config;
-use gateway_core::{Clock, Envelope, Event, GatewayEvent, LineId};
+use gateway_core::{Event, GatewayEvent, LineId};
 use gateway_network::ports;
 use gateway_sip_io::SipHandle;
 use gateway_site::HeldInput;
 use tokio::sync::mpsc;
 
-use crate::clock::SystemClock;
 use crate::run::Gateway;
 use crate::run::brain::Order;
 use crate::run::network::{reaches_out, watched};
-use crate::run::{params, spoken};
+use crate::run::{note, params, spoken};
 
 /// In the state folder: there was a reset, and the input was not seen at rest since.
 const DONE: &str = "held-reset";
@@ -59,15 +58,7 @@ impl Gateway {
                 let (told, reset) = self.reset().await;
                 tracing::warn!("the reset input was held at the start: {told}");
                 let event = Event::Gateway(GatewayEvent::Factory { text: told });
-                let envelope = Envelope {
-                    at: SystemClock.wall(),
-                    event,
-                    ring: None,
-                    simulated: false,
-                };
-                if let Err(error) = self.store.append(envelope) {
-                    tracing::error!(%error, "the reset could not be journalled");
-                }
+                note::journal(&self.store, event);
                 reset
             }
             HeldInput::Tell(line) => {
@@ -87,7 +78,7 @@ impl Gateway {
                         gateway, and hold it at the next start";
             return (text.to_owned(), false);
         }
-        if let Err(error) = note(&done) {
+        if let Err(error) = note::mark(&done) {
             return (
                 format!(
                     "nothing is done, for {} cannot be written: {error}",
@@ -106,7 +97,10 @@ impl Gateway {
                 return (format!("users of the page could not be removed: {text}"), false);
             }
         };
-        let network = match (params::port_settings(&self.config), note(&asked(&self.config))) {
+        let network = match (
+            params::port_settings(&self.config),
+            note::mark(&asked(&self.config)),
+        ) {
             (None, _) => "the network is left alone, for there is no [network]".to_owned(),
             (Some((settings, _)), Ok(())) => format!(
                 "{} is to get {} for an hour, if doorline-factory.path is enabled",
@@ -116,18 +110,6 @@ impl Gateway {
         };
         (format!("{users}; {network}"), true)
     }
-}
-
-/// Makes a file that says by being there, on the medium.
-fn note(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?
-        .sync_all()
 }
 
 /// Tells the address at a line that was seized for it, and says what became of it.

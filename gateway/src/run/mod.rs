@@ -20,6 +20,7 @@ mod legs;
 mod lines;
 pub(crate) mod log;
 mod network;
+mod note;
 pub(crate) mod osdp;
 mod outside;
 mod page;

@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 use gateway_bus::Bus;
 use gateway_config::{Config, SecretFiles};
-use gateway_core::{Clock as _, Envelope, Event, Timestamp, UserEvent};
+use gateway_core::{Event, Timestamp, UserEvent};
 use gateway_people::{Changed, Form, Import, People, PeopleError, Report, SiteNames, ask_of, key_of};
 use gateway_site::{Directory, PinKey, RightOf};
 use gateway_store::{Records, Store};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::clock::SystemClock;
 use crate::run::doubt;
 use crate::run::faults::Faults;
+use crate::run::note;
 use crate::run::params;
 
 /// Batches of changes that may wait for the core.
@@ -227,19 +227,8 @@ impl Desk {
 
     /// Journals who changed what: whoever has the rights of this machine's gateway user.
     fn note(&self, text: String) {
-        let event = Event::User(UserEvent::PeopleChanged {
-            by: "local".to_owned(),
-            text,
-        });
-        let envelope = Envelope {
-            at: SystemClock.wall(),
-            event,
-            ring: None,
-            simulated: false,
-        };
-        if let Err(error) = self.store.append(envelope) {
-            tracing::error!(%error, "a change of people could not be journalled");
-        }
+        let by = "local".to_owned();
+        note::journal(&self.store, Event::User(UserEvent::PeopleChanged { by, text }));
     }
 
     async fn explain(&self, request: &Value) -> Result<Value, String> {

@@ -10,12 +10,12 @@ use std::pin::Pin;
 
 use gateway_bus::{Checked, SiteFileAsk, SiteFileDesk, SiteFileRefusal, SiteText, Trial, TrialState, Wish};
 use gateway_config::{Loaded, TrialStore, WriteError};
-use gateway_core::{Clock, Envelope, Event, UserEvent};
+use gateway_core::{Clock, Event, UserEvent};
 use tokio::time::Instant;
 
 use self::proposal::{Examined, Judge, placed, tag};
 use crate::clock::SystemClock;
-use crate::run::{Gateway, Taken};
+use crate::run::{Gateway, Taken, note};
 
 /// The part of the gateway, in its list of faults, that tells of a trial that could not be ended well.
 const PART: &str = "config";
@@ -501,15 +501,7 @@ impl SiteFile {
 }
 
 fn journal(gateway: &Gateway, event: UserEvent) {
-    let envelope = Envelope {
-        at: SystemClock.wall(),
-        event: Event::User(event),
-        ring: None,
-        simulated: false,
-    };
-    if let Err(error) = gateway.store().append(envelope) {
-        tracing::error!(%error, "what happened to a configuration on trial could not be journalled");
-    }
+    note::journal(gateway.store(), Event::User(event));
 }
 
 /// An error with its causes, in one line.

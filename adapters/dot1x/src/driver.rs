@@ -21,6 +21,8 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 /// How often it is looked whether another manager is gone, or has come.
 const MANAGER: Duration = Duration::from_secs(5);
+/// The same while the port is authorized: one that speaks EAPOL beside us may leave it so for long.
+const MANAGER_QUIET: Duration = Duration::from_secs(30);
 /// How often the ends of certificates are looked at.
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -181,10 +183,8 @@ impl Running {
         loop {
             self.look_at_certificates(ctx).await?;
             let now = ctx.clock.now();
-            // who speaks EAPOL beside us shuts the port: while it is shut it is looked whether somebody does
-            if self.port.is_authorized() {
-                looked = now;
-            } else if now.since(looked) >= MANAGER {
+            let quiet = self.port.is_authorized();
+            if now.since(looked) >= if quiet { MANAGER_QUIET } else { MANAGER } {
                 looked = now;
                 if self.other_manager().await.is_some() {
                     return Ok(End::Elsewhere);

@@ -185,19 +185,40 @@ pub(crate) async fn ring(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let ring = RingId::parse(ask.captured(0)).ok_or_else(|| Problem::unknown("a ring id is a UUID"))?;
     let mut visible = Visible::new(ask.principal()?.rights.clone());
     let view = app.view();
-    let records = look_up(app, move |store| {
+    let found = look_up(app, move |store| {
         let all = of_ring(store, ring)?;
-        visible.of(store, &view, &all)
-    })
-    .await?;
+        let records = visible.of(store, &view, &all)?;
+        Ok((story(store, ring, &records)?, records))
+    });
+    let (story, records) = found.await?;
     if records.is_empty() {
         return Err(Problem::unknown("the journal has no such ring"));
     }
     let answer = Ring {
-        story: tell(ring, &records),
+        story,
         records: records.iter().map(|r| gateway_store::json(r)).collect(),
     };
     json(StatusCode::OK, &answer)
+}
+
+/// The story of these records; the next start of the gateway ends one that has no end.
+fn story(store: &Store, ring: RingId, records: &[Arc<Record>]) -> Result<Story, ReadFailure> {
+    let mut story = tell(ring, records);
+    if let Some(last) = story.open_after() {
+        let starts = store.find(&Query {
+            filter: Filter {
+                kind: Some("gateway.started".into()),
+                ..Filter::default()
+            },
+            from: Seq(last + 1),
+            max: 1,
+            ..Query::default()
+        })?;
+        if let Some(start) = starts.first() {
+            story.cut_off(start);
+        }
+    }
+    Ok(story)
 }
 
 fn of_ring(store: &Store, ring: RingId) -> Result<Vec<Arc<Record>>, ReadFailure> {
@@ -240,7 +261,7 @@ pub(crate) async fn rings(app: &App, ask: &Ask) -> Result<Response, Problem> {
                 let all = of_ring(store, ring)?;
                 let records = visible.of(store, &view, &all)?;
                 if !records.is_empty() {
-                    stories.push(tell(ring, &records));
+                    stories.push(story(store, ring, &records)?);
                 }
             }
         }

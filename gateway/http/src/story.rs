@@ -53,12 +53,27 @@ pub(crate) struct Story {
     /// How a ring ended: `answered`, `no-answer`, `handset`, `window`, `cancelled`, `unreachable`; a call to the door is
     /// `answered` or `rejected`.
     outcome: Option<String>,
+    /// Of a story that was cut off, because the gateway was killed or lost its power, the time of the next start.
     ended: Option<String>,
+    /// Why the call ended; `gateway-restarted` of a story that was cut off.
     cause: Option<String>,
     talk_ms: Option<i64>,
     simulated: bool,
     first_seq: Option<u64>,
     last_seq: Option<u64>,
+}
+
+impl Story {
+    /// Without an end so far, and after which record one would stand.
+    pub(crate) fn open_after(&self) -> Option<u64> {
+        self.last_seq.filter(|_| self.ended.is_none())
+    }
+
+    /// The gateway was started anew: what had no end by then has one.
+    pub(crate) fn cut_off(&mut self, start: &Record) {
+        self.ended = Some(start.at.to_string());
+        self.cause = Some("gateway-restarted".to_owned());
+    }
 }
 
 fn text(record: &Record, name: &str) -> Option<String> {
@@ -152,6 +167,34 @@ mod tests {
         };
         let records: Vec<_> = (5..).zip(events).map(record).collect();
         serde_json::to_string(&tell(ring, &records)).expect("serialises")
+    }
+
+    #[test]
+    fn a_story_that_was_cut_off_ends_with_the_next_start_and_one_with_an_end_keeps_it() {
+        let ring = RingId::new(1, [0; 10]);
+        let press = Event::Panel(
+            "main".parse().expect("a name"),
+            PanelEvent::Ring {
+                button: "bell".parse().expect("a name"),
+            },
+        );
+        let record = |(seq, event): (u64, Event)| {
+            let mut record = Record::from(&Envelope {
+                at: Timestamp::UNIX_EPOCH,
+                event,
+                ring: Some(ring),
+                simulated: true,
+            });
+            record.seq = Seq(seq);
+            Arc::new(record)
+        };
+        let start = record((9, press.clone()));
+        let mut story = tell(ring, &[record((5, press))]);
+        assert_eq!(story.open_after(), Some(5));
+        story.cut_off(&start);
+        assert_eq!(story.cause.as_deref(), Some("gateway-restarted"));
+        assert_eq!(story.ended.as_deref(), Some("1970-01-01T00:00:00Z"));
+        assert_eq!(story.open_after(), None);
     }
 
     #[test]

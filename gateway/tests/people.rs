@@ -299,6 +299,37 @@ fn people_come_go_and_are_explained_while_the_gateway_runs_and_after_it_was_kill
 }
 
 /// The file of the growing segment of the records.
+#[test]
+fn a_code_of_the_site_file_that_a_persons_code_begins_with_is_not_taken_and_opens_nothing() {
+    let mut house = House::start();
+    house.done(&["people", "add", "--code", "91234", "--doors", "front"]);
+    let shadow = "[codes.short]\ndigits = \"9\"\ndoors = [\"front\"]\nfrom = [\"keypad\"]\n";
+    let text = site(house.dir.path()) + shadow;
+    std::fs::write(house.path("site.toml"), &text).expect("written");
+    let pid = i32::try_from(house.gateway.id()).expect("a process");
+    let pid = rustix::process::Pid::from_raw(pid).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it runs");
+    house.wait("it is refused", |house| {
+        house
+            .log()
+            .contains("codes.short.digits: a person's code is the same, begins with it")
+    });
+    // at a start there is nobody to refuse it to
+    house.kill_and_start();
+    house.wait("it is told", |house| {
+        house
+            .log()
+            .contains("codes that open nothing, because another code begins with their digits: short")
+    });
+    house.done(&["sim", "keys", "front-reader", "91234"]);
+    house.records("door.granted", "credential:c-", 1);
+    assert!(
+        !house.journal().contains("credential:short"),
+        "{}",
+        house.journal()
+    );
+}
+
 fn records_of(house: &House) -> PathBuf {
     let folder = house.path("state/journal/records");
     let files = std::fs::read_dir(folder).expect("readable").flatten();

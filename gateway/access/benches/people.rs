@@ -149,6 +149,7 @@ fn house(people: u32) -> Access {
             Proof::Card(CardKey::parse(&format!("{},{:05}", n >> 16, n & 0xffff)).expect("a card")),
             Proof::Code {
                 from: BTreeSet::from([CodeFrom::Keypad]),
+                heads: key.heads(&Secret::new(format!("{n:08}"))),
                 tag: key.code(&Secret::new(format!("{n:08}"))),
             },
         ];

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gateway_core::{CardFrame, DoorId, Factor, Instant, Peer, RingId, Secret, Subject};
+use gateway_core::{CardFrame, CredentialId, DoorId, Factor, Instant, Peer, RingId, Secret, Subject};
 
 use crate::card::tidy;
-use crate::code::{CodeIndex, CodeMatch};
+use crate::code::CodeIndex;
 use crate::collector::KeyUse;
 use crate::decision::{Decision, Denied, Explanation, Held, Reason};
 use crate::directory::{Change, Directory};
@@ -274,11 +274,15 @@ impl Access {
     /// [`DigitCollector::push`](crate::DigitCollector::push); decides nothing and counts nothing.
     #[must_use]
     pub fn is_code(&self, door: &DoorId, from: CodeFrom, digits: &str) -> bool {
-        matches!(
-            self.codes
-                .find(&self.policy.codes, &Secret::new(digits), door, from),
-            CodeMatch::Opens(_)
-        ) || self.is_personal_code(door, from, &Secret::new(digits))
+        let digits = Secret::new(digits);
+        self.is_code_of_site(door, from, &digits) || self.is_personal_code(door, from, &digits)
+    }
+
+    /// Codes, of the site file or of people, that open nothing, because a longer code of the other kind begins with
+    /// them: `check` and the import of people keep them apart, unless the site file changed while the gateway was off.
+    #[must_use]
+    pub fn codes_out_of_force(&self) -> Vec<CredentialId> {
+        self.idle_codes()
     }
 
     /// Is this text the PIN that this caller may dial? As [`is_pin`](Self::is_pin).

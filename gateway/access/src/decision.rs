@@ -146,6 +146,7 @@ impl Denied {
             | Reason::CardNotForDoor
             | Reason::CardUnknown { .. }
             | Reason::ClockUntrusted { .. }
+            | Reason::CodeBeginsAnother
             | Reason::CodeNotForDoor
             | Reason::CodeUnknown
             | Reason::ConfigChanged
@@ -195,6 +196,8 @@ pub enum Reason {
         /// By which schedule; `None` is by its first or last day.
         schedule: Option<ScheduleId>,
     },
+    /// A longer code begins with it: whoever dials that one would open with this one.
+    CodeBeginsAnother,
     /// The code is known, but not for this door or not from here.
     CodeNotForDoor,
     /// No such code.
@@ -305,6 +308,7 @@ impl fmt::Display for Reason {
                     "schedule {schedule} cannot be looked up: the clock is not trusted"
                 )
             }
+            Self::CodeBeginsAnother => f.write_str("another code begins with this one, so it does not count"),
             Self::CodeNotForDoor => f.write_str("the code does not open this door from here"),
             Self::CodeUnknown => f.write_str("wrong code"),
             Self::CredentialNotForDoor => f.write_str("it does not open this door from here"),

@@ -46,6 +46,8 @@ pub enum Proof {
     Code {
         /// Where it may be typed.
         from: BTreeSet<CodeFrom>,
+        /// What it begins with, by the site's key: [`PinKey::heads`].
+        heads: Vec<PinTag>,
         /// The digits, by the site's key.
         tag: PinTag,
     },
@@ -104,6 +106,8 @@ pub enum Change {
 pub struct Directory {
     by_card: BTreeMap<CardKey, Vec<CredentialId>>,
     by_code: BTreeMap<PinTag, Vec<CredentialId>>,
+    /// Codes by what they begin with.
+    by_head: BTreeMap<PinTag, Vec<CredentialId>>,
     by_phone: BTreeMap<String, Vec<CredentialId>>,
     credentials: BTreeMap<CredentialId, Arc<Credential>>,
     key: PinKey,
@@ -203,6 +207,11 @@ impl Directory {
         self.each(self.by_code.get(&tag).into_iter().flatten())
     }
 
+    /// Does a code begin with these digits, and go on?
+    pub(crate) fn begins_code(&self, digits: &Secret) -> bool {
+        !self.by_head.is_empty() && self.by_head.contains_key(&self.key.head(digits.reveal()))
+    }
+
     /// The telephone numbers that an address is.
     pub(crate) fn phones(&self, address: &str) -> Vec<&Credential> {
         let ids = self.by_phone.get(&user_of(address)).into_iter().flatten();
@@ -243,7 +252,12 @@ impl Directory {
         let id = &credential.id;
         match &credential.proof {
             Proof::Card(key) => note(&mut self.by_card, key, id, there),
-            Proof::Code { tag, .. } => note(&mut self.by_code, tag, id, there),
+            Proof::Code { heads, tag, .. } => {
+                note(&mut self.by_code, tag, id, there);
+                for head in heads {
+                    note(&mut self.by_head, head, id, there);
+                }
+            }
             Proof::Phone { number, .. } => note(&mut self.by_phone, &number.user().to_owned(), id, there),
             Proof::Pin(_) => {
                 if let Some(person) = &credential.person {

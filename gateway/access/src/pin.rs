@@ -31,6 +31,14 @@ impl PinKey {
         self.tag("head", "", digits)
     }
 
+    /// The tags of all beginnings of a code that are shorter than it.
+    #[must_use]
+    pub fn heads(&self, digits: &Secret) -> Vec<PinTag> {
+        let digits = digits.reveal();
+        let shorter = digits.char_indices().skip(1);
+        shorter.map(|(at, _)| self.head(&digits[..at])).collect()
+    }
+
     /// The tag of a person's PIN. Two persons with the same PIN have different ones.
     #[must_use]
     pub fn pin(&self, person: &PersonId, digits: &Secret) -> PinTag {

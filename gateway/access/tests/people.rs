@@ -305,6 +305,7 @@ fn change_of(n: usize, held: &Held) -> Change {
         What::Card => Proof::Card(CardKey::parse("123,04567").expect("a card")),
         What::Code => Proof::Code {
             from: BTreeSet::from([CodeFrom::Call, CodeFrom::Keypad]),
+            heads: key().heads(&digits),
             tag: key().code(&digits),
         },
         What::Phone { needs_pin } => Proof::Phone {

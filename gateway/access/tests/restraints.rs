@@ -54,7 +54,8 @@ fn house(grouped: bool) -> Policy {
 /// A code that opens every door, and is counted.
 fn directory() -> Directory {
     let key = PinKey::new([3; 32]);
-    let tag = key.code(&Secret::new("4812"));
+    let digits = Secret::new("4812");
+    let (heads, tag) = (key.heads(&digits), key.code(&digits));
     let mut directory = Directory::new(key);
     directory.apply(Change::Credential(Credential {
         doors: DOORS.iter().map(|name| door(name)).collect(),
@@ -62,6 +63,7 @@ fn directory() -> Directory {
         person: None,
         proof: Proof::Code {
             from: [CodeFrom::Keypad].into(),
+            heads,
             tag,
         },
         uses: Some(100_000),

@@ -76,6 +76,7 @@ fn directory() -> Directory {
             person: owner.map(|n: usize| PEOPLE[n].parse().expect("a name")),
             proof: Proof::Code {
                 from: [CodeFrom::Keypad].into(),
+                heads: key.heads(&Secret::new(*digits)),
                 tag: key.code(&Secret::new(*digits)),
             },
             uses: (n == 4).then_some(100_000),

@@ -6,6 +6,7 @@
 //! acknowledged is neither lost nor comes back. Who only reads the records finds neither codes nor PINs in them.
 
 mod ask;
+mod clash;
 mod csv;
 mod key;
 mod line;
@@ -16,6 +17,7 @@ mod show;
 mod state;
 
 pub use ask::ask_of;
+pub use clash::clashes;
 pub use key::{KeyError, key_of};
 pub use line::{COLUMNS, LineFault};
 pub use plan::{NewCode, SiteNames};

@@ -485,11 +485,11 @@ impl<'a> Planner<'a> {
                     self.fault(line, "value", text);
                     return None;
                 };
-                let heads = (1..digits.len()).map(|n| self.key.head(&digits[..n]).to_string());
+                let digits = Secret::new(digits);
                 Some(Value {
-                    heads: heads.collect(),
-                    value: self.key.code(&Secret::new(digits.as_str())).to_string(),
-                    digits: Some(Secret::new(digits)),
+                    heads: self.key.heads(&digits).iter().map(ToString::to_string).collect(),
+                    value: self.key.code(&digits).to_string(),
+                    digits: Some(digits),
                 })
             }
         }

@@ -140,6 +140,11 @@ impl CredentialRow {
             Kind::Card => Proof::Card(CardKey::parse(&self.value).ok()?),
             Kind::Code => Proof::Code {
                 from: places(self.place.as_deref())?,
+                heads: self
+                    .heads
+                    .iter()
+                    .map(|head| PinTag::parse(head))
+                    .collect::<Option<_>>()?,
                 tag: PinTag::parse(&self.value)?,
             },
             Kind::Phone => phone(false)?,

@@ -6,7 +6,7 @@ use std::path::Path;
 use gateway_access::{Access, Change, Directory, PinKey, Policy};
 use gateway_core::{CredentialId, Secret};
 use gateway_people::{
-    Changed, Form, Import, LIMITS, People, PeopleError, SiteNames, USE, directory, use_value,
+    Changed, Form, Import, LIMITS, People, PeopleError, SiteNames, USE, clashes, directory, use_value,
 };
 use gateway_store::fake::FakeIo;
 use gateway_store::{Options, Store};
@@ -136,6 +136,20 @@ async fn what_was_imported_is_exported_and_imported_again_without_a_change() {
     let core = core.await.expect("it ends");
     assert_eq!(picture(&core), picture(&kept));
     assert_eq!(core.len(), 5);
+}
+
+#[tokio::test]
+async fn codes_that_begin_like_a_persons_are_found_by_their_digests() {
+    let (house, _core) = house(&FakeIo::new());
+    import(&house, EVERYBODY).await.expect("no faults");
+    let codes = ["4", "48121", "481216", "4812160", "481217", "9", "1216", "5"].map(Secret::new);
+    let codes: Vec<&Secret> = codes.iter().collect();
+    // a PIN opens nothing by itself, and stands in nobody's way
+    assert_eq!(clashes(house.store.records(), &key(), &codes), [0, 1, 2, 3]);
+    assert_eq!(
+        clashes(house.store.records(), &PinKey::new([1; 32]), &codes),
+        [0; 0]
+    );
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ use gateway_store::Store;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::run::backlog::Disk;
+use crate::run::codes;
 use crate::run::faults::{Faults, merged};
 use crate::run::guard_link;
 use crate::run::keeper::{Keep, Keeper};
@@ -148,6 +149,7 @@ impl Brain {
                         let (now, wall) = (self.clock.now(), self.clock.wall());
                         self.guard.generation(generation, wirings);
                         let plan = self.site.apply(*params, generation, now, wall);
+                        self.tell_codes();
                         let _ = done.send(plan.to_string());
                         vec![]
                     }
@@ -159,6 +161,7 @@ impl Brain {
                     Some(Order::Contacts(contacts)) => vec![Input::Contacts(contacts)],
                     Some(Order::Ready(directory)) => {
                         self.site.restore_people(*directory);
+                        self.tell_codes();
                         vec![Input::Ready]
                     }
                     Some(Order::SecondInstance(who)) => vec![Input::SecondInstance(who)],
@@ -170,6 +173,7 @@ impl Brain {
                 Some(Changed { changes, done }) = self.people.recv() => {
                     let (now, wall) = (self.clock.now(), self.clock.wall());
                     self.site.handle_input(now, wall, Input::People(changes));
+                    self.tell_codes();
                     let _ = done.send(());
                     vec![]
                 }
@@ -256,6 +260,18 @@ impl Brain {
                 keeper.end().await;
                 return;
             }
+        }
+    }
+
+    /// Tells which codes do not count: whoever has one stands at a door with it.
+    fn tell_codes(&self) {
+        let told = codes::told(&self.site.codes_out_of_force());
+        let before = self.faults.list().into_iter().find(|fault| fault.part == "codes");
+        if before.map(|fault| fault.text) != told {
+            if let Some(text) = &told {
+                tracing::error!("{text}");
+            }
+            self.faults.set("codes", told);
         }
     }
 

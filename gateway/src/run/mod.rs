@@ -3,6 +3,7 @@
 mod adapters;
 mod backlog;
 mod brain;
+mod codes;
 mod contacts;
 #[cfg(test)]
 mod crowd;
@@ -364,6 +365,9 @@ impl Gateway {
         } = loaded;
         // a folder that takes the place of the one in the file does so until the next start
         new.site.state_dir.clone_from(&self.config.site.state_dir);
+        if let Some(why) = self.codes_refused(&new) {
+            anyhow::bail!(why);
+        }
         let plan = gateway_config::plan(&self.config, &new);
         if plan.needs_process() {
             anyhow::bail!("{plan}; start the gateway anew for this");
@@ -427,6 +431,11 @@ impl Gateway {
         }
         self.keep_due = unkept.then(again);
         Ok(changed)
+    }
+
+    /// Why a file cannot be taken beside the codes of people.
+    pub(crate) fn codes_refused(&self, new: &Config) -> Option<String> {
+        codes::refused(self.store.records(), &self.key, &self.config, new)
     }
 
     /// When what could not be written down has to be tried again; `None` if all is.

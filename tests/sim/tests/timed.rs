@@ -174,6 +174,7 @@ fn visitors_code(doors: &[&str]) -> Credential {
         person: None,
         proof: Proof::Code {
             from: [CodeFrom::Call, CodeFrom::Keypad].into(),
+            heads: PinKey::new([3; 32]).heads(&Secret::new("48121")),
             tag: PinKey::new([3; 32]).code(&Secret::new("48121")),
         },
         uses: Some(1),
@@ -188,6 +189,56 @@ fn visited() -> Sim {
     directory.apply(Change::Credential(visitors_code(&["front"])));
     sim.site.restore_people(directory);
     sim
+}
+
+/// The house with a code of a visitor that the site file's code 1234 begins, or that begins it.
+fn visited_with(digits: &str) -> Sim {
+    let mut sim = sim();
+    let (key, digits) = (PinKey::new([3; 32]), Secret::new(digits));
+    let mut directory = Directory::new(key.clone());
+    directory.apply(Change::Credential(Credential {
+        proof: Proof::Code {
+            from: [CodeFrom::Keypad].into(),
+            heads: key.heads(&digits),
+            tag: key.code(&digits),
+        },
+        uses: None,
+        ..visitors_code(&["front"])
+    }));
+    sim.site.restore_people(directory);
+    sim
+}
+
+#[test]
+fn of_a_code_of_the_site_file_and_one_of_a_person_that_begin_alike_the_longer_opens() {
+    let mut sim = visited_with("12345");
+    assert_eq!(sim.site.codes_out_of_force().len(), 1);
+    keys(&mut sim, "1234");
+    assert_eq!(sim.pulses.len(), 0, "opened before it was typed\n{}", sim.log());
+    keys(&mut sim, "5");
+    assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
+    sim.wait(secs(30));
+    keys(&mut sim, "1234");
+    sim.wait(secs(5));
+    assert_eq!(
+        sim.denials().last().map(String::as_str),
+        Some("another code begins with this one, so it does not count")
+    );
+
+    let mut sim = visited_with("12");
+    assert_eq!(sim.site.codes_out_of_force(), [id("c-visit")]);
+    keys(&mut sim, "12");
+    assert_eq!(sim.pulses.len(), 0, "opened before it was typed\n{}", sim.log());
+    keys(&mut sim, "34");
+    assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
+
+    // withdrawn: what it stood in the way of counts again
+    let mut sim = visited_with("12345");
+    let gone = Change::CredentialGone(id("c-visit"));
+    sim.input(Input::People(vec![gone]));
+    assert!(sim.site.codes_out_of_force().is_empty());
+    keys(&mut sim, "1234");
+    assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
 }
 
 #[test]

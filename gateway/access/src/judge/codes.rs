@@ -1,5 +1,7 @@
 //! Codes: at a keypad, and dialled in a call.
 
+use std::collections::BTreeSet;
+
 use gateway_core::{CredentialId, DoorId, PersonId, ReaderId, Secret, Subject};
 
 use super::people::Right;
@@ -53,6 +55,9 @@ impl Access {
         from: CodeFrom,
     ) -> Result<Found<'_>, Reason> {
         let mut found = match self.codes.find(&self.policy.codes, digits, door, from) {
+            CodeMatch::Opens(_) if self.directory.begins_code(digits) => {
+                return Err(Reason::CodeBeginsAnother);
+            }
             CodeMatch::Opens(at) => {
                 let code = self.policy.codes.get(at).ok_or(Reason::CodeUnknown)?;
                 self.in_time(moment, &code.when)?;
@@ -69,7 +74,11 @@ impl Access {
             CodeMatch::Elsewhere => Reason::CodeNotForDoor,
             CodeMatch::Unknown => Reason::CodeUnknown,
         };
-        for code in self.directory.codes(digits) {
+        let codes = self.directory.codes(digits);
+        if !codes.is_empty() && self.begins_code_of_site(digits) {
+            return Err(Reason::CodeBeginsAnother);
+        }
+        for code in codes {
             let right = if counts_from(code, from) {
                 self.right(moment, code, door)
             } else {
@@ -90,9 +99,42 @@ impl Access {
         Err(found)
     }
 
+    /// Does a code of the site file begin with these digits, and go on? Asked of the codes of people only.
+    fn begins_code_of_site(&self, digits: &Secret) -> bool {
+        let digits = digits.reveal();
+        let mut codes = self.policy.codes.iter().map(|code| code.digits.reveal());
+        codes.any(|code| code.len() > digits.len() && code.starts_with(digits))
+    }
+
+    /// Codes that open nothing, because a longer code of the other kind begins with them.
+    pub(crate) fn idle_codes(&self) -> Vec<CredentialId> {
+        let mut idle = BTreeSet::new();
+        for code in &self.policy.codes {
+            if self.directory.begins_code(&code.digits) {
+                idle.insert(code.id.clone());
+            }
+            let digits = code.digits.reveal();
+            for (at, _) in digits.char_indices().skip(1) {
+                let found = self.directory.codes(&Secret::new(&digits[..at]));
+                idle.extend(found.into_iter().map(|code| code.id.clone()));
+            }
+        }
+        idle.into_iter().collect()
+    }
+
+    /// Could this text be a code of the site file that opens the door from there, at some time?
+    pub(crate) fn is_code_of_site(&self, door: &DoorId, from: CodeFrom, digits: &Secret) -> bool {
+        let found = self.codes.find(&self.policy.codes, digits, door, from);
+        matches!(found, CodeMatch::Opens(_)) && !self.directory.begins_code(digits)
+    }
+
     /// Could this text be a code of the records that opens the door from there, at some time?
     pub(crate) fn is_personal_code(&self, door: &DoorId, from: CodeFrom, digits: &Secret) -> bool {
-        self.directory.codes(digits).into_iter().any(|code| {
+        let codes = self.directory.codes(digits);
+        if codes.is_empty() || self.begins_code_of_site(digits) {
+            return false;
+        }
+        codes.into_iter().any(|code| {
             let groups = code.person.as_ref().and_then(|id| self.directory.person(id));
             let mut groups = groups.into_iter().flat_map(|person| &person.groups);
             counts_from(code, from)

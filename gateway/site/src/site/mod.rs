@@ -21,9 +21,9 @@ use std::time::Duration;
 
 use gateway_access::{Access, Context, DigitCollector, Directory, LockOut, RightOf};
 use gateway_core::{
-    AccountId, AccountState, ButtonId, Cause, DeviceId, DoorGroupId, DoorId, Envelope, Event, GatewayEvent,
-    InputId, Instant, LegEvent, LineId, NetworkState, OutputId, PanelId, PortEvent, ReaderId, RelayId,
-    RingId, SiteView, Timestamp,
+    AccountId, AccountState, ButtonId, Cause, CredentialId, DeviceId, DoorGroupId, DoorId, Envelope, Event,
+    GatewayEvent, InputId, Instant, LegEvent, LineId, NetworkState, OutputId, PanelId, PortEvent, ReaderId,
+    RelayId, RingId, SiteView, Timestamp,
 };
 use gateway_door::Door;
 use gateway_line::Line;
@@ -233,6 +233,12 @@ impl Site {
     #[must_use]
     pub const fn locks_revision(&self) -> u64 {
         self.access.locks_revision()
+    }
+
+    /// Codes that open nothing beside the others: [`Access::codes_out_of_force`].
+    #[must_use]
+    pub fn codes_out_of_force(&self) -> Vec<CredentialId> {
+        self.access.codes_out_of_force()
     }
 
     /// The people and credentials of the records. Give them before [`Input::Ready`].

@@ -89,7 +89,7 @@ impl<'a> Judge<'a> {
         let plan = gateway_config::plan(old, new);
         let plan = in_full(&plan, old, new, self.gateway.instance());
         let checked = Checked {
-            blocked: self.blocked(&plan),
+            blocked: self.blocked(&plan).or_else(|| self.gateway.codes_refused(new)),
             diff,
             faults: Vec::new(),
             plan: plan.touched().map(step).collect(),

@@ -34,6 +34,8 @@ const MOST_INTERVALS: u8 = 3;
 pub(crate) struct InviteUse {
     pub(crate) account: Option<AccountId>,
     acks: Acks,
+    /// Why it was given up.
+    cancelled: Option<Cause>,
     pub(crate) early: Vec<Early>,
     pub(crate) flow: Flow,
     pub(crate) leg: LegId,
@@ -292,6 +294,7 @@ impl UserAgent {
                     let invite = InviteUse {
                         account: call.account.clone(),
                         acks: Acks::new(),
+                        cancelled: None,
                         early: Vec::new(),
                         flow,
                         leg,
@@ -309,6 +312,9 @@ impl UserAgent {
     pub(crate) fn cancel_invite(&mut self, now: Instant, tx: TransactionId, cause: Cause) {
         // It may have its final answer in this very moment; then the answer's handler ends the call.
         let _ = self.layer.cancel(now, tx, Some(reason(cause).into()));
+        if let Some(Use::Invite(invite)) = self.uses.get_mut(&tx) {
+            invite.cancelled = Some(cause);
+        }
     }
 
     pub(crate) fn invite_failed(&mut self, now: Instant, invite: &InviteUse, why: &str) {
@@ -467,10 +473,8 @@ impl UserAgent {
         invite.acks.insert(tag, (ack, flow));
         if !current {
             // A fork that lost, or our CANCEL came too late.
-            let cause = self
-                .calls
-                .get(&invite.leg)
-                .map_or(Cause::Released, |_| Cause::AnsweredElsewhere);
+            let lost = self.calls.get(&invite.leg).map(|_| Cause::AnsweredElsewhere);
+            let cause = lost.or(invite.cancelled).unwrap_or(Cause::Released);
             let bye = dialog
                 .request(Method::BYE)
                 .with(HeaderName::Reason, reason(cause));

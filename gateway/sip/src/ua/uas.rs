@@ -115,8 +115,11 @@ impl UserAgent {
         let leg = LegId(self.next_leg);
         self.next_leg += 1;
         self.calls.insert(leg, call);
+        // what a direct peer asserts gives no right; that it is somebody else takes one
+        let other = |told: NameAddr| identity::differs(&who.uri, &told.uri);
+        let contradicted = account.is_none() && identity::asserted(&request.headers).is_some_and(other);
         let peer = Peer {
-            trusted: true,
+            trusted: !contradicted,
             ..identity::peer(&who, true)
         };
         self.tell(

@@ -207,8 +207,35 @@ fn a_listed_peer_is_known_by_its_address_whatever_its_from_claims() {
         CallOutput::Incoming { account, peer, .. } => {
             assert_eq!(account, None);
             assert_eq!(peer.address, "sip:1000@192.0.2.7");
+            assert!(peer.trusted);
         }
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_listed_peer_that_asserts_somebody_else_than_its_from_is_not_believed() {
+    for (told, believed) in [
+        ("P-Asserted-Identity: <sip:1000@pbx.example>", true),
+        ("P-Asserted-Identity: <sip:2000@pbx.example>", false),
+        ("Remote-Party-ID: <sip:2000@pbx.example>;party=calling", false),
+    ] {
+        let mut settings = params();
+        settings.direct_peers = BTreeSet::from(["192.0.2.7".parse().expect("an address")]);
+        let mut bench = Bench::with(settings, Vec::new());
+        let flow = Flow {
+            remote: addr("192.0.2.7:5060"),
+            ..bench.flow()
+        };
+        bench.ask_from(flow, &invite(&format!("\n{told}"), SDP));
+        let CallOutput::Incoming { peer, .. } = bench.call_event() else {
+            panic!("no call for {told}");
+        };
+        assert_eq!(
+            (peer.trusted, peer.address.as_str()),
+            (believed, "sip:1000@192.0.2.7"),
+            "{told}"
+        );
     }
 }
 

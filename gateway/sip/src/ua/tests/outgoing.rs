@@ -132,11 +132,15 @@ fn an_answer_that_crosses_our_cancel_is_acknowledged_and_hung_up() {
     let (flow, invite) = bench.dial("1000");
     bench.reply(flow, &invite, 180);
     bench.call_event();
-    bench.end(LegId(1), Cause::Cancelled);
+    bench.end(LegId(1), Cause::AnsweredElsewhere);
     bench.request_of(Method::CANCEL);
     bench.accept(flow, &invite, "r");
     bench.request_of(Method::ACK);
-    bench.request_of(Method::BYE);
+    let bye = bench.request_of(Method::BYE);
+    assert_eq!(
+        bye.headers.text(&HeaderName::Reason).expect("why"),
+        "SIP;cause=200;text=\"Call completed elsewhere\""
+    );
     bench.no_call_event();
 }
 

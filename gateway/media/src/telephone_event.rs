@@ -24,6 +24,9 @@ const REMEMBERED: usize = 4;
 /// From this duration on a continued event may take a new timestamp (RFC 4733 §2.5.1.3).
 const SEGMENT: u16 = 0xe000;
 
+/// Fastest clock of events, Hz.
+const FASTEST: u64 = 48_000;
+
 /// Event code of a key; `None` if it is not one.
 #[must_use]
 pub fn code_of(digit: char) -> Option<u8> {
@@ -84,6 +87,8 @@ pub struct Press {
     pub at: Instant,
     /// Key.
     pub digit: char,
+    /// It was held for at least so long before: what the duration says at the fastest clock there is.
+    pub held: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -153,7 +158,8 @@ impl EventReceiver {
             duration: event.duration,
             ended: event.end,
         });
-        Some(Press { at, digit })
+        let held = Duration::from_micros(u64::from(event.duration) * 1_000_000 / FASTEST);
+        Some(Press { at, digit, held })
     }
 }
 
@@ -367,7 +373,11 @@ mod tests {
         let t = Instant::ZERO + Duration::from_millis(77);
         assert_eq!(
             r.handle(t, 1, 5, true, &ev(9, false, 160)),
-            Some(Press { at: t, digit: '9' })
+            Some(Press {
+                at: t,
+                digit: '9',
+                held: Duration::from_micros(3_333),
+            })
         );
     }
 

@@ -141,6 +141,8 @@ pub(super) struct Leg {
     next_report: Option<Instant>,
     random: u32,
     last_heard: Instant,
+    /// Since when it is agreed what is heard.
+    listens: Option<Instant>,
     timed_out: bool,
     stats: LegStats,
 }
@@ -183,6 +185,7 @@ impl Leg {
             next_report: None,
             random: params.ssrc,
             last_heard: Instant::ZERO,
+            listens: None,
             timed_out: false,
             stats: LegStats::default(),
             params,
@@ -203,6 +206,7 @@ impl Leg {
             .sort(audio.filter(|kind| !agreed.receive_events.contains(kind)));
         transport.decoders = self.playout.set_decoders(std::mem::take(&mut transport.decoders));
         self.last_heard = now;
+        self.listens.get_or_insert(now);
         self.timed_out = false;
         self.next_report.get_or_insert(now + REPORTS / 2);
         self.transport.replace(transport)
@@ -408,7 +412,11 @@ impl Leg {
                 payload,
             )
         {
-            if arrival.stale {
+            // a key that was pressed before the answer is held over it: nobody had heard who answers
+            let early = self
+                .listens
+                .is_some_and(|since| press.held > arrival.now.since(since));
+            if arrival.stale || early {
                 self.stats.stale_digits += 1;
             } else {
                 out.push(MediaEvent::Digit {

@@ -61,6 +61,10 @@ fn agreed(remote: SocketAddr) -> Agreed {
 }
 
 fn press(phone: &UdpSocket, sequence: u16, timestamp: u32, code: u8) {
+    held(phone, sequence, timestamp, code, 160);
+}
+
+fn held(phone: &UdpSocket, sequence: u16, timestamp: u32, code: u8, ticks: u16) {
     let header = rtp::Header {
         padding: false,
         marker: true,
@@ -69,7 +73,8 @@ fn press(phone: &UdpSocket, sequence: u16, timestamp: u32, code: u8) {
         timestamp,
         ssrc: 42,
     };
-    let packet = [&header.to_bytes()[..], &[code, 10, 0, 160]].concat();
+    let [high, low] = ticks.to_be_bytes();
+    let packet = [&header.to_bytes()[..], &[code, 10, high, low]].concat();
     phone.send(&packet).expect("sent");
 }
 
@@ -93,6 +98,23 @@ fn a_digit_is_dated_no_later_than_it_can_have_come() {
     press(&phone, 1, 100, 9);
     leg.read(arrival(300, 40, false), Which::All, None, &mut out);
     assert_eq!(digits(&mut out), [('9', at(40))]);
+}
+
+#[test]
+fn a_key_that_was_held_since_before_the_answer_is_no_press() {
+    let (mut leg, phone) = leg(28_961..=28_970);
+    let mut out = Outbox::new();
+    // 1.5 s at 8 kHz, 40 ms after what was agreed
+    held(&phone, 1, 100, 9, 12_000);
+    leg.read(arrival(40, 40, false), Which::All, None, &mut out);
+    held(&phone, 2, 100, 9, 12_160);
+    leg.read(arrival(60, 60, false), Which::All, None, &mut out);
+    assert_eq!(digits(&mut out), []);
+    // the next press, and one of which the first packets were lost
+    held(&phone, 3, 20_000, 9, 480);
+    leg.read(arrival(100, 100, false), Which::All, None, &mut out);
+    assert_eq!(digits(&mut out), [('9', at(100))]);
+    assert_eq!(leg.close(at(1_000)).stale_digits, 1);
 }
 
 #[test]

@@ -98,6 +98,19 @@ fn a_lockdown_lets_nobody_in_and_everybody_out() {
 }
 
 #[test]
+fn a_code_that_was_typed_in_a_lockdown_opens_nothing_at_its_end() {
+    let mut sim = Sim::new(house());
+    assert_eq!(refused(&sim.command("a", begin(Some("street")))), None);
+    for key in "1234".chars() {
+        let reader = id("front-reader");
+        sim.signal(sim.now(), false, SignalKind::Key { key, reader });
+    }
+    assert_eq!(refused(&sim.command("b", end(Some("street")))), None);
+    sim.wait(secs(60));
+    assert_eq!(sim.pulses.len(), 0, "{}", sim.log());
+}
+
+#[test]
 fn the_whole_site_is_locked_down_and_the_picture_says_so() {
     let mut sim = Sim::new(house());
     let shown = |sim: &Sim| {

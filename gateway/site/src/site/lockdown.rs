@@ -6,10 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use gateway_core::{DoorGroupId, DoorId, Event, GatewayEvent, InputId, LockdownView, Refusal, Subject};
+use gateway_core::{
+    DoorGroupId, DoorId, Event, GatewayEvent, InputId, LockdownView, ReaderCommand, Refusal, Subject,
+};
 use gateway_door::Input as DoorInput;
 
 use super::{Now, Site};
+use crate::io::Output;
 use crate::levels::Change;
 
 impl Site {
@@ -115,6 +118,23 @@ impl Site {
         self.record(now, Event::Gateway(event), None, simulated);
         if active {
             self.shut_locked_down(now);
+        } else {
+            self.forget_typed();
+        }
+    }
+
+    /// What was typed or dialled while nobody was let in does not let in later.
+    fn forget_typed(&mut self) {
+        let keys = self.access.key_use();
+        for call in self.calls.values_mut() {
+            call.forget_digits(keys);
+        }
+        for (reader, keypad) in &mut self.keypads {
+            if keypad.poll_timeout().is_some() {
+                keypad.clear();
+                self.out
+                    .push_back(Output::Reader(reader.clone(), ReaderCommand::Idle));
+            }
         }
     }
 

@@ -23,7 +23,7 @@ table! {
         doors: Vec<DoorId> = "doors", list(refer("door"), 1, 8), needed("['x']"), Restart;
         /// Account of its calls. Without one, only full addresses can be called, directly.
         account: Option<AccountId> = "account", refer("account"), optional, Restart;
-        /// Number or name by which it is called directly, or over an account that several panels share, as its own name
+        /// Number or name by which it is called directly, or over a trunk that several panels share, as its own name
         /// is: the user part of the SIP address, 1 to 40 characters.
         extension: Option<Extension> = "extension", parsed(), optional, Restart;
         /// Its buttons.

@@ -46,10 +46,27 @@ const RESTART: Duration = Duration::from_secs(10);
 pub(crate) enum Order {
     /// The address was told at a line, or could not be.
     AddressTold(String),
-    /// Take a new configuration; the answer says what changed.
-    Apply(Box<SiteParams>, u64, Wirings, oneshot::Sender<String>),
-    /// The relay guard is about to be told to end, and the next one starts; answered once that is known.
-    GuardRestarts(oneshot::Sender<()>),
+    /// Take a new configuration.
+    Apply {
+        /// Told when it is in force.
+        done: oneshot::Sender<()>,
+        /// Its number.
+        generation: u64,
+        /// What the core is to do.
+        params: Box<SiteParams>,
+        /// What changes, in words, of the whole file.
+        told: String,
+        /// What the guard must mean by its outputs.
+        wirings: Wirings,
+    },
+    /// The relay guard is about to be told to end, and the next one starts. Answered once that is known, and with false
+    /// if it must not be, since a pulse runs that it would cut.
+    GuardRestarts {
+        /// Whatever runs.
+        force: bool,
+        /// Told whether it may be.
+        known: oneshot::Sender<bool>,
+    },
     /// Whom call lists can name, all of them.
     Contacts(Arc<Contacts>),
     /// The people and credentials of the records: decisions may begin.
@@ -145,18 +162,25 @@ impl Brain {
                 },
                 order = self.orders.recv() => match order {
                     Some(Order::AddressTold(text)) => vec![Input::AddressTold(text)],
-                    Some(Order::Apply(params, generation, wirings, done)) => {
+                    Some(Order::Apply { done, generation, params, told, wirings }) => {
                         let (now, wall) = (self.clock.now(), self.clock.wall());
                         self.guard.generation(generation, wirings);
-                        let plan = self.site.apply(*params, generation, now, wall);
+                        self.site.apply(*params, generation, Some(told), now, wall);
                         self.tell_codes();
-                        let _ = done.send(plan.to_string());
+                        let _ = done.send(());
                         vec![]
                     }
-                    Some(Order::GuardRestarts(known)) => {
-                        self.guard.restarts(RESTART);
-                        let _ = known.send(());
-                        vec![]
+                    Some(Order::GuardRestarts { force, known }) => {
+                        let may = force || self.site.is_at_rest();
+                        let _ = known.send(may);
+                        if may {
+                            self.guard.restarts(RESTART);
+                            // nobody is let in from here on whom the restart would cut off
+                            let text = guard_link::RESTARTS.to_owned();
+                            vec![Input::Guard(GuardReport::Restarts { text })]
+                        } else {
+                            vec![]
+                        }
                     }
                     Some(Order::Contacts(contacts)) => vec![Input::Contacts(contacts)],
                     Some(Order::Ready(directory)) => {

@@ -7,6 +7,10 @@ use gateway_site::{self as site, ReleaseCause};
 
 use crate::run::faults::Faults;
 
+/// What is said of a guard that was told to end.
+pub(crate) const RESTARTS: &str =
+    "the relay guard ends and starts anew, since outputs changed in the site file";
+
 /// The site machine's input for a report, if it is one; standing faults are noted.
 pub(crate) fn inputs(report: GuardReport, faults: &Faults) -> Vec<site::GuardReport> {
     match report {
@@ -24,9 +28,8 @@ pub(crate) fn inputs(report: GuardReport, faults: &Faults) -> Vec<site::GuardRep
                 .collect()
         }
         GuardReport::Restarts { leases } => {
-            let text = "the relay guard ends and starts anew, since outputs changed in the site file";
-            tracing::info!("{text}");
-            let text = text.to_owned();
+            tracing::info!("{RESTARTS}");
+            let text = RESTARTS.to_owned();
             released(leases)
                 .chain([site::GuardReport::Restarts { text }])
                 .collect()

@@ -81,6 +81,9 @@ pub(crate) use params::{VIRTUAL_DEBOUNCE, guard as guard_params, network_name, p
 /// of one version and speak the same protocol.
 pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 
+/// How long a pulse may be, and a little more.
+const LONGEST_PULSE: Duration = Duration::from_secs(26);
+
 /// How a configuration is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
@@ -380,11 +383,10 @@ impl Gateway {
         let number = self.generations.number_for(&self.file, &text)?;
         let generation = next_generation(number, self.generation, text == self.text);
         let written = home::write_new(&new, &text)?;
+        if restart {
+            self.guard_may_restart(&new).await;
+        }
         if restart && let Some(guard) = self.guard.take() {
-            let (known, answer) = oneshot::channel();
-            // without a core there is nobody to take it for a fault
-            let _ = self.orders.send(Order::GuardRestarts(known)).await;
-            let _ = answer.await;
             guard.stop().await;
         }
         let kept = written.take();
@@ -395,18 +397,21 @@ impl Gateway {
         let mut unkept = written.trouble.is_some();
         self.faults.set("in-force", written.trouble);
         let (done, answer) = oneshot::channel();
-        let site = Box::new(params::site(&new, &self.instance.text()));
-        let told = self
-            .orders
-            .send(Order::Apply(site, generation, params::wirings(&new), done))
-            .await;
+        let words = plan::told(&plan, &self.config, &new, self.instance);
+        let order = Order::Apply {
+            done,
+            generation,
+            params: Box::new(params::site(&new, &self.instance.text())),
+            told: words.clone(),
+            wirings: params::wirings(&new),
+        };
+        let told = self.orders.send(order).await;
         let changed = answer.await;
         if restart {
             self.guard = Some(start_guard(&self.doors, &self.in_force, &self.silence));
         }
         told.ok().context("the core has ended")?;
         changed.context("the core has ended")?;
-        let changed = plan::told(&plan, &self.config, &new, self.instance);
         // from here on the next file is compared with this one, whatever else cannot be taken of it
         (self.generation, self.text) = (generation, text);
         self.config = new.clone();
@@ -430,7 +435,27 @@ impl Gateway {
             Taken::OnTrial => {}
         }
         self.keep_due = unkept.then(again);
-        Ok(changed)
+        Ok(words)
+    }
+
+    /// Tells the core that the guard restarts, in a moment when no pulse runs: one may have begun since the file was
+    /// looked at.
+    async fn guard_may_restart(&self, new: &Config) {
+        let end = tokio::time::Instant::now() + LONGEST_PULSE;
+        loop {
+            let (known, answer) = oneshot::channel();
+            let force = tokio::time::Instant::now() >= end;
+            let order = Order::GuardRestarts { force, known };
+            // without a core there is nobody to take it for a fault
+            if self.orders.send(order).await.is_err() || answer.await != Ok(false) {
+                return;
+            }
+            // the picture is a turn of the core late
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if let Some(rests) = self.rests(new) {
+                rests.await;
+            }
+        }
     }
 
     /// Why a file cannot be taken beside the codes of people.
@@ -637,10 +662,7 @@ impl Gateway {
         }
         Some(async move {
             let rests = view.wait_for(|view| rest(view));
-            if tokio::time::timeout(Duration::from_secs(26), rests)
-                .await
-                .is_err()
-            {
+            if tokio::time::timeout(LONGEST_PULSE, rests).await.is_err() {
                 tracing::warn!("an output was energised for long; its pulse ends with the guard's restart");
             }
         })

@@ -12,6 +12,10 @@ use gateway_site::{GuardReport, ReleaseCause};
 pub struct Guard {
     /// It cannot be reached, and takes nothing.
     pub away: bool,
+    /// It stands still: it takes orders, does nothing and says nothing.
+    pub frozen: bool,
+    /// What it took meanwhile.
+    untold: Vec<(u64, OutputId)>,
     held: BTreeMap<OutputId, (u64, Instant)>,
 }
 
@@ -23,6 +27,10 @@ impl Guard {
         if self.away {
             let text = "the relay guard cannot be reached".to_owned();
             return vec![GuardReport::Failed { grant, output, text }];
+        }
+        if self.frozen {
+            self.untold.push((grant, output));
+            return vec![];
         }
         if now >= parts.deadline {
             let text = "too late".to_owned();
@@ -70,8 +78,18 @@ impl Guard {
         self.held.contains_key(output)
     }
 
-    /// Lets everything rest without a word: it died, or another gateway said hello.
-    pub fn forget(&mut self) {
-        self.held.clear();
+    /// Lets everything rest without a word: it died, or another gateway said hello. What the gateway's own client
+    /// says of that: each order that it had taken is over.
+    pub fn forget(&mut self) -> Vec<GuardReport> {
+        self.frozen = false;
+        let held = std::mem::take(&mut self.held).into_iter();
+        let held = held.map(|(output, (grant, _))| (grant, output));
+        let orders = held.chain(std::mem::take(&mut self.untold));
+        let released = |(grant, output)| GuardReport::Released {
+            cause: ReleaseCause::Guard,
+            grant,
+            output,
+        };
+        orders.map(released).collect()
     }
 }

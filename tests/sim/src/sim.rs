@@ -205,10 +205,26 @@ impl Sim {
 
     /// The guard ends in good order, as before a change of outputs. Until [`Self::guard_comes`] nothing is taken.
     pub fn guard_goes(&mut self) {
-        self.guard.forget();
-        self.guard.away = true;
         let text = "outputs change".to_owned();
-        self.input(Input::Guard(GuardReport::Restarts { text }));
+        self.guard_away(GuardReport::Restarts { text });
+    }
+
+    /// The guard is dead, or stood still for so long that it was ended. Until [`Self::guard_comes`] nothing is taken.
+    pub fn guard_lost(&mut self) {
+        let text = "it does not answer".to_owned();
+        self.guard_away(GuardReport::Down { text });
+    }
+
+    fn guard_away(&mut self, how: GuardReport) {
+        self.guard.away = true;
+        for report in self.guard.forget().into_iter().chain([how]) {
+            self.input(Input::Guard(report));
+        }
+    }
+
+    /// The guard stands still: it takes orders and does nothing.
+    pub fn guard_freezes(&mut self) {
+        self.guard.frozen = true;
     }
 
     /// The next guard is there.
@@ -268,7 +284,9 @@ impl Sim {
     pub fn reload(&mut self, params: SiteParams) -> Plan {
         self.generation += 1;
         self.params = params.clone();
-        let plan = self.site.apply(params, self.generation, self.now, wall(self.now));
+        let plan = self
+            .site
+            .apply(params, self.generation, None, self.now, wall(self.now));
         self.drain();
         plan
     }

@@ -142,6 +142,77 @@ fn an_exit_pressed_while_the_guard_restarts_opens_as_soon_as_it_is_there() {
 }
 
 #[test]
+fn an_exit_or_fire_that_met_a_guard_standing_still_opens_as_soon_as_the_next_one_is_there() {
+    for input in ["front-rex", "fire"] {
+        for (away, opens) in [(ms(1200), true), (ms(3100), input == "fire")] {
+            let mut sim = Sim::new(first_door());
+            sim.guard_freezes();
+            sim.edge(input, true);
+            sim.wait(secs(1));
+            assert!(!sim.is_energised("front-strike"), "{}", sim.log());
+            sim.guard_lost();
+            assert!(
+                sim.kinds().contains(&"door.lock-fault".to_owned()),
+                "{}",
+                sim.log()
+            );
+            sim.wait(away - secs(1));
+            sim.guard_comes();
+            sim.wait(ms(1));
+            assert_eq!(
+                sim.is_energised("front-strike"),
+                opens,
+                "{input} {away:?}\n{}",
+                sim.log()
+            );
+            sim.wait(secs(60));
+            assert!(!sim.is_energised("front-strike"), "{}", sim.log());
+        }
+    }
+}
+
+#[test]
+fn an_exit_or_fire_that_a_guard_cut_short_as_it_ended_goes_on_with_the_next_one() {
+    for input in ["front-rex", "fire"] {
+        for ends in [Sim::guard_goes, Sim::guard_lost] {
+            let mut sim = Sim::new(first_door());
+            sim.edge(input, true);
+            sim.wait(ms(30));
+            assert!(sim.is_energised("front-strike"));
+            ends(&mut sim);
+            assert!(!sim.is_energised("front-strike"));
+            sim.wait(ms(300));
+            sim.guard_comes();
+            sim.wait(ms(1));
+            assert!(sim.is_energised("front-strike"), "{input}\n{}", sim.log());
+            sim.wait(secs(4));
+            assert!(!sim.is_energised("front-strike"), "{}", sim.log());
+            // had to its end: nobody waits for more
+            sim.guard_lost();
+            sim.guard_comes();
+            sim.wait(secs(60));
+            assert!(!sim.is_energised("front-strike"), "{}", sim.log());
+        }
+    }
+}
+
+#[test]
+fn who_was_let_in_by_a_guard_that_died_is_not_let_in_again_by_the_next_one() {
+    let mut sim = Sim::new(first_door());
+    sim.card("front-reader", "26:0,1");
+    sim.guard_lost();
+    sim.guard_comes();
+    let (asked, before) = (sim.pulses.len(), sim.kinds().len());
+    sim.wait(secs(60));
+    assert_eq!(
+        (sim.pulses.len(), sim.kinds().len()),
+        (asked, before),
+        "{}",
+        sim.log()
+    );
+}
+
+#[test]
 fn fire_that_comes_while_the_guard_is_away_opens_when_it_is_back_if_it_still_burns() {
     for burns in [true, false] {
         let mut sim = Sim::new(first_door());

@@ -224,8 +224,9 @@ impl Door {
                 }
             }
             GuardReport::Failed { grant: None, text } => {
+                let cut = self.is_cut(now);
                 for lease in std::mem::take(&mut self.leases).into_values() {
-                    if !lease.energised {
+                    if cut || !lease.energised {
                         self.ask_again(now, lease.egress);
                     }
                 }
@@ -238,13 +239,23 @@ impl Door {
                 }
             }
             GuardReport::Released { cause, grant } => {
-                if self.leases.remove(&grant).is_none() || cause == ReleaseCause::Superseded {
+                let lease = self.leases.remove(&grant);
+                let Some(lease) = lease.filter(|_| cause != ReleaseCause::Superseded) else {
                     return;
-                }
+                };
                 let held = self.leases.values().any(|lease| lease.energised);
                 let was_on = self.coil_on;
                 self.coil_on = held;
+                if cause == ReleaseCause::Guard && (self.is_cut(now) || !lease.energised) {
+                    self.ask_again(now, lease.egress);
+                }
                 self.after_lease();
+                if cause == ReleaseCause::Guard && !lease.energised {
+                    if !held {
+                        self.moves_until = Instant::ZERO;
+                    }
+                    self.lock_fault("the relay guard let go before the output was energised".to_owned());
+                }
                 if was_on && !held {
                     let why = match cause {
                         ReleaseCause::Asked => self.asked,
@@ -255,6 +266,11 @@ impl Door {
                 }
             }
         }
+    }
+
+    /// A pulse that ends now ends before its time: whoever wants out has not had all of it.
+    fn is_cut(&self, now: Instant) -> bool {
+        self.running().is_some_and(|pulse| now < pulse.end)
     }
 
     fn on_energised(&mut self, now: Instant, grant: u64) {

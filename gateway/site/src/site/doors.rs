@@ -243,8 +243,7 @@ impl Site {
         }
         if self.guard.is_ok() {
             // It releases everything as its last act, and its leases end without it.
-            let busy = |d: &Door| d.lock() == LockState::Unlocked || d.pulse_until().is_some();
-            let doors = self.doors.iter().filter(|(_, d)| busy(d));
+            let doors = self.doors.iter().filter(|(_, d)| is_busy(d));
             let doors: Vec<DoorId> = doors.map(|(id, _)| id.clone()).collect();
             for door in doors {
                 let text = text.clone();
@@ -306,6 +305,11 @@ impl Site {
 }
 
 /// What is wrong with an output that core and guard know as different wires, and what to do.
+/// A pulse runs, or was asked for.
+pub(super) fn is_busy(door: &Door) -> bool {
+    door.lock() == LockState::Unlocked || door.pulse_until().is_some()
+}
+
 pub(super) fn miswired(output: &OutputId) -> String {
     format!(
         "the relay guard runs with another site file, in which output {output} is another wire or missing, and energises \

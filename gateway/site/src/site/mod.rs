@@ -223,6 +223,12 @@ impl Site {
         self.access.restore_locks(now, locks);
     }
 
+    /// True while no door has a pulse, begun or asked for.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.doors.values().all(|door| !doors::is_busy(door))
+    }
+
     /// The lock-outs, to be kept across restarts whenever [`Self::locks_revision`] has changed.
     #[must_use]
     pub fn export_locks(&self, now: Instant) -> Vec<LockOut> {
@@ -291,8 +297,16 @@ impl Site {
     }
 
     /// Takes over a new configuration: unchanged doors and panels keep their pulses and calls. Removed outputs
-    /// are released first.
-    pub fn apply(&mut self, params: SiteParams, generation: u64, now: Instant, wall: Timestamp) -> Plan {
+    /// are released first. `told` is what the journal says that changes, of a whole file of which this is a part; if
+    /// nothing, the [`Plan`] says it.
+    pub fn apply(
+        &mut self,
+        params: SiteParams,
+        generation: u64,
+        told: Option<String>,
+        now: Instant,
+        wall: Timestamp,
+    ) -> Plan {
         let now = Now { mono: now, wall };
         self.notice_gap(now);
         let plan = self.configure(now, params, generation);
@@ -300,7 +314,7 @@ impl Site {
             now,
             GatewayEvent::ConfigApplied {
                 generation,
-                plan: plan.to_string(),
+                plan: told.unwrap_or_else(|| plan.to_string()),
             },
         );
         plan

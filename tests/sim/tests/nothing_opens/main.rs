@@ -32,6 +32,8 @@ type Seen = BTreeMap<Factor, u32>;
 
 struct World<'a> {
     generation: u64,
+    /// Grants of exits and fire, by number.
+    exits: BTreeMap<u64, GrantParts>,
     grants: BTreeSet<u64>,
     guard: Guard,
     fails: bool,
@@ -112,6 +114,7 @@ impl World<'_> {
     fn play(base: &SiteParams, steps: Vec<Step>, seen: &RefCell<Seen>) -> Verdict {
         let mut world = World {
             generation: 1,
+            exits: BTreeMap::new(),
             grants: BTreeSet::new(),
             guard: Guard::default(),
             fails: false,
@@ -178,6 +181,9 @@ impl World<'_> {
                     prop_assert!(self.records.last().is_some_and(told), "opened before its record");
                     prop_assert!(pulse <= secs(25));
                     prop_assert!(self.grants.insert(parts.id), "a Grant was used twice");
+                    if matches!(parts.factor, Factor::Rex | Factor::Fire) {
+                        self.exits.insert(parts.id, parts.clone());
+                    }
                     *self.seen.borrow_mut().entry(parts.factor).or_default() += 1;
                     if std::mem::take(&mut self.fails) {
                         self.model.may_retry(self.now, &parts);
@@ -357,7 +363,14 @@ impl World<'_> {
                 if up {
                     return self.input(Input::Guard(GuardReport::Up { dead: vec![] }));
                 }
-                self.guard.forget();
+                for report in self.guard.forget() {
+                    if let GuardReport::Released { grant, .. } = &report
+                        && let Some(parts) = self.exits.get(grant)
+                    {
+                        self.model.may_retry(self.now, parts);
+                    }
+                    self.input(Input::Guard(report))?;
+                }
                 self.input(Input::Guard(GuardReport::Down {
                     text: "killed".into(),
                 }))
@@ -417,7 +430,8 @@ impl World<'_> {
                 self.generation += 1;
                 self.params = params.clone();
                 self.model.reload(self.now, params.clone());
-                self.site.apply(params, self.generation, self.now, wall(self.now));
+                self.site
+                    .apply(params, self.generation, None, self.now, wall(self.now));
                 self.drain(false)
             }
             Step::Restart { ready } => self.restart(ready),
@@ -429,6 +443,7 @@ impl World<'_> {
 
     fn restart(&mut self, ready: bool) -> Verdict {
         self.guard.forget();
+        self.exits.clear();
         self.grants.clear();
         self.fails = false;
         let lockdowns = self.site.export_lockdowns();

@@ -219,8 +219,6 @@ impl Model {
     /// The guard did not take a Grant of the exit or of fire: it may be asked for again for a while.
     pub(crate) fn may_retry(&mut self, now: Instant, grant: &GrantParts) {
         if matches!(grant.factor, Factor::Rex | Factor::Fire) {
-            // After the pause of a repetition, and as late as a main loop may be that is not yet a gap.
-            let grace = now + ms(100) + ms(500);
             let repeats = if let Subject::Input(input) = &grant.subject {
                 Some(input.clone())
             } else {
@@ -234,6 +232,8 @@ impl Model {
                 .doors
                 .get(&grant.door)
                 .map_or(ms(0), |door| door.strike);
+            // after the pause of a repetition, however late the main loop is: an exit no longer than its door would be open
+            let grace = now + strike.max(ms(600));
             let until = (grant.factor == Factor::Rex).then(|| now + strike);
             self.unfulfilled.push((grant.door.clone(), grant.factor, until));
             self.causes.push(Cause {

@@ -5,13 +5,33 @@
 
 use std::io;
 use std::ops::Range;
+use std::time::Duration;
+
+/// So long after the start clients are connected and accounts registered, which happens seldom again.
+const SETTLED: Duration = Duration::from_secs(3);
+
+/// Gives back what only the start used, now and once more when everything is connected. To be called within a runtime
+/// of tokio.
+pub fn settle() {
+    give_back();
+    tokio::spawn(async {
+        tokio::time::sleep(SETTLED).await;
+        give_back();
+    });
+}
+
+fn give_back() {
+    if let Err(error) = give_back_code() {
+        tracing::debug!(%error, "the code that ran at start stays in memory");
+    }
+}
 
 /// Takes the program's code and constants out of this process's memory, and gives their size in bytes: what is still
 /// used is mapped again from the page cache as it is used, a microsecond for 64 KiB; what only the start used is not.
 ///
 /// # Errors
 /// The kernel does not say where they are, or does not take them; nothing is lost then.
-pub fn give_back_code() -> io::Result<usize> {
+pub(crate) fn give_back_code() -> io::Result<usize> {
     let maps = std::fs::read_to_string("/proc/self/maps")?;
     let here = give_back_code as fn() -> io::Result<usize> as usize;
     let parts = never_written(&maps, here);

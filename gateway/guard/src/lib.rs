@@ -20,7 +20,7 @@ mod spawn;
 
 pub use client::{ClientParams, GuardClient, GuardReport, Liveness, OperateError, Silence};
 pub use clock::{BootClock, boottime};
-pub use footprint::give_back_code;
+pub use footprint::settle;
 pub use notify::Systemd;
 pub use params::{GuardBoard, GuardOutput, GuardParams, GuardRelay, SentinelParams};
 pub use process::{GuardError, Rested, guard_main, rest_main, run_guard};

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::pin::Pin;
-use std::time::Duration;
 
 use gateway_config::{Boot, LoadError, Loaded, SecretFiles};
 use gateway_guard::Systemd;
@@ -13,9 +12,6 @@ use tokio::sync::mpsc;
 use crate::commands;
 use crate::run::site_file::SiteFile;
 use crate::run::{Gateway, Taken, log};
-
-/// So long after the start accounts are registered and clients connected, which happens seldom again.
-const SETTLED: Duration = Duration::from_secs(3);
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reads the site file again.
 pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
@@ -41,8 +37,7 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
             missing = Some(Box::pin(gateway.all_doors()));
         }
     }
-    give_back_code();
-    let mut settled = Some(tokio::time::Instant::now() + SETTLED);
+    gateway_guard::settle();
     let served = gateway.serve_control();
     tokio::pin!(served, ended);
     let mut waiting: Option<Waiting> = None;
@@ -76,10 +71,6 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
             () = maybe(&mut missing) => {
                 missing = None;
                 every_door(&systemd);
-            }
-            () = at(settled) => {
-                settled = None;
-                give_back_code();
             }
             () = at(keep_due) => gateway.keep(!site_file.idle()),
             () = at(page_due) => if gateway.page_again().await {
@@ -166,12 +157,6 @@ async fn due(waiting: &mut Option<Waiting>) -> Loaded {
 fn every_door(systemd: &Systemd) {
     tracing::info!("ready: every door can be opened");
     systemd.ready("every door can be opened");
-}
-
-fn give_back_code() {
-    if let Err(error) = gateway_guard::give_back_code() {
-        tracing::debug!(%error, "the code that ran at start stays in memory");
-    }
 }
 
 /// Waits for what may come; for ever, if nothing is awaited.

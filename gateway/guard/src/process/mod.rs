@@ -24,7 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::{awake, boottime};
-use crate::footprint::give_back_code;
+use crate::footprint::settle;
 use crate::notify::Systemd;
 use crate::params::{GuardBoard, GuardParams};
 use crate::sentinel::Link;
@@ -144,9 +144,7 @@ pub async fn run_guard(params: GuardParams, shutdown: Shutdown) -> Result<(), Gu
         .systemd
         .ready(&format!("{} outputs at rest", guard.routes.len()));
     tracing::info!(outputs = guard.routes.len(), socket = %path.display(), "the relay guard is ready");
-    if let Err(error) = give_back_code() {
-        tracing::debug!(%error, "the code that ran at start stays in memory");
-    }
+    settle();
     guard.serve(&socket, shutdown).await
 }
 

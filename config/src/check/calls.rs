@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_core::{AccountId, PanelId};
+use gateway_core::{AccountId, ListId, PanelId};
 
 use super::Check;
 use crate::fault::FaultKind;
@@ -28,7 +28,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     extensions(check);
     for id in config.lists.keys() {
         let mut buttons = config.panels.values().flat_map(|panel| panel.buttons.values());
-        if !buttons.any(|button| button.call == *id) {
+        if !buttons.any(|button| button.lists().any(|list| list == id)) {
             let text = "no button rings it".to_owned();
             check.warn(
                 FaultKind::Conflict,
@@ -186,46 +186,62 @@ fn buttons(check: &mut Check<'_>, id: &PanelId, panel: &Panel) {
             let hint = "add: input = \"name of a configured input\"";
             check.fault(FaultKind::Conflict, &at, &[&format!("{at}.input")], text, hint);
         }
-        let Some(list) = config.lists.get(&use_of.call) else {
-            continue;
-        };
-        for (index, target) in list.targets.iter().enumerate() {
-            let Some(to) = &target.to else { continue };
-            let bare = to.kind == AddressKind::Number;
-            if bare && target.account.is_none() && panel.account.is_none() {
-                let target_at = format!("lists.{}.targets[{index}]", use_of.call);
-                let text = format!("{} has no domain, and panel {:?} has no account", to, id.as_str());
-                let hint = "allowed without account: USER@HOST; or give the panel or the target an account";
-                let depends = [format!("panels.{id}.account"), format!("{target_at}.account")];
-                check.fault(
-                    FaultKind::Conflict,
-                    &target_at,
-                    &[&depends[0], &depends[1]],
-                    text,
-                    hint,
-                );
+        let keys = [
+            ("call", Some(&use_of.call)),
+            ("night-call", use_of.night_call.as_ref()),
+        ];
+        for (key, id_of) in keys {
+            if let Some(list) = id_of {
+                rung(check, (id, panel), &format!("{at}.{key}"), list);
             }
         }
-        let rings = match list.strategy {
-            Strategy::Parallel => 1,
-            Strategy::Sequential => u32::try_from(list.targets.len()).unwrap_or(1),
-        };
-        let Some(line) = line else { continue };
-        if list.ring.saturating_mul(rings) > line.ring_window {
-            let text = format!(
-                "list {:?} takes {} s, but line {:?} rings for {} s: the last targets may never ring",
-                use_of.call.as_str(),
-                seconds(list.ring.saturating_mul(rings)),
-                panel.line.as_str(),
-                seconds(line.ring_window)
-            );
-            check.warn(
+    }
+}
+
+/// A list that a button rings: who cannot be called from this panel, or would never ring.
+fn rung(check: &mut Check<'_>, (id, panel): (&PanelId, &Panel), at: &str, name: &ListId) {
+    let config = check.config;
+    let Some(list) = config.lists.get(name) else {
+        return;
+    };
+    for (index, target) in list.targets.iter().enumerate() {
+        let Some(to) = &target.to else { continue };
+        let bare = to.kind == AddressKind::Number;
+        if bare && target.account.is_none() && panel.account.is_none() {
+            let target_at = format!("lists.{name}.targets[{index}]");
+            let text = format!("{} has no domain, and panel {:?} has no account", to, id.as_str());
+            let hint = "allowed without account: USER@HOST; or give the panel or the target an account";
+            let depends = [format!("panels.{id}.account"), format!("{target_at}.account")];
+            check.fault(
                 FaultKind::Conflict,
-                &format!("{at}.call"),
+                &target_at,
+                &[&depends[0], &depends[1]],
                 text,
-                "lower ring-s, or list fewer targets",
+                hint,
             );
         }
+    }
+    let rings = match list.strategy {
+        Strategy::Parallel => 1,
+        Strategy::Sequential => u32::try_from(list.targets.len()).unwrap_or(1),
+    };
+    let Some(line) = config.lines.get(&panel.line) else {
+        return;
+    };
+    if list.ring.saturating_mul(rings) > line.ring_window {
+        let text = format!(
+            "list {:?} takes {} s, but line {:?} rings for {} s: the last targets may never ring",
+            name.as_str(),
+            seconds(list.ring.saturating_mul(rings)),
+            panel.line.as_str(),
+            seconds(line.ring_window)
+        );
+        check.warn(
+            FaultKind::Conflict,
+            at,
+            text,
+            "lower ring-s, or list fewer targets",
+        );
     }
 }
 

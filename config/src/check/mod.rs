@@ -2,6 +2,7 @@
 
 mod areas;
 mod boards;
+mod buttons;
 mod calls;
 mod claims;
 mod codes;
@@ -53,6 +54,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     schedules::check(&mut check);
     simulated::check(&mut check);
     calls::check(&mut check);
+    buttons::check(&mut check);
     services::check(&mut check);
     logins::check(&mut check);
     dot1x::check(&mut check);

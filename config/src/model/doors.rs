@@ -9,7 +9,8 @@ use gateway_core::{AccountId, ButtonId, DoorId, InputId, LineId, ListId, OutputI
 use crate::describe::table;
 use crate::rules::{list, map, ms, parsed, refer, secs, table, text, when, word};
 use crate::value::{
-    Address, DigitsBy, Duty, Extension, Fail, LockKind, LockOwner, OnJournalFault, Relock, RexKind,
+    Address, ButtonMode, DigitsBy, Duty, Extension, Fail, LockKind, LockOwner, OnJournalFault, Relock,
+    RexKind,
 };
 
 table! {
@@ -38,11 +39,26 @@ table! {
         name: String = "name", text(1, 60), needed("'x'"), Live;
         /// Input the button is wired to; without one it is pressed from outside only, on a virtual line.
         input: Option<InputId> = "input", refer("input"), optional, Live;
-        /// List it rings.
+        /// List it rings; with `mode = "strike-list"` it rings it by night.
         call: ListId = "call", refer("list"), required, Live;
+        /// What it does by day and by night.
+        mode: ButtonMode = "mode", word(), or("\"list-list\""), Live;
+        /// When it is day for it. While the clock is not believed it is night, and it opens nothing.
+        day: When = "day", when(), or("\"always\""), Live;
+        /// List it rings by night; without it the one of `call`.
+        night_call: Option<ListId> = "night-call", refer("list"), optional, Live;
+        /// Door of its panel that it opens by day with `mode = "strike-list"`; without it the panel's first.
+        opens: Option<DoorId> = "opens", refer("door"), optional, Live;
         /// When it calls nobody (do-not-disturb). The ring is in the journal and goes to MQTT all the same. While the clock
         /// is not believed, no schedule keeps a bell quiet.
         quiet: When = "quiet", when(), or("\"never\""), Live;
+    }
+}
+
+impl Button {
+    /// Every list that it may ring.
+    pub(crate) fn lists(&self) -> impl Iterator<Item = &ListId> {
+        [&self.call].into_iter().chain(&self.night_call)
     }
 }
 

@@ -55,6 +55,18 @@ words! {
 }
 
 words! {
+    /// What a button does by day and by night.
+    pub enum ButtonMode {
+        /// By day it rings, by night it calls nobody.
+        ListForbidden = "list-forbidden",
+        /// It rings; by night the list of `night-call`, if there is one.
+        ListList = "list-list",
+        /// By day it opens the door for whoever presses it; by night, and where the door is not to be opened, it rings.
+        StrikeList = "strike-list",
+    }
+}
+
+words! {
     /// May the gateway open the talk path of a line without a ring?
     pub enum CallIn {
         /// No: incoming calls are answered with 480.

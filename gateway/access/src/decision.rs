@@ -141,6 +141,7 @@ impl Denied {
             Reason::Stale { .. } => Refusal::Stale,
             Reason::UnknownDoor => Refusal::Unknown,
             Reason::Blocked
+            | Reason::ButtonNotForDoor
             | Reason::CallerUnlisted
             | Reason::CallerUntrusted
             | Reason::CardNotForDoor
@@ -180,6 +181,8 @@ impl Denied {
 pub enum Reason {
     /// The person is blocked, or gone.
     Blocked,
+    /// The button does not open this door at any time.
+    ButtonNotForDoor,
     /// The caller is not listed at this door.
     CallerUnlisted,
     /// The network does not vouch for the caller.
@@ -293,6 +296,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blocked => f.write_str("the person is blocked or gone"),
+            Self::ButtonNotForDoor => f.write_str("the button does not open this door"),
             Self::CallerUnlisted => f.write_str("the caller is not listed at this door"),
             Self::CallerUntrusted => f.write_str("the network does not vouch for the caller's number"),
             Self::CardNotForDoor => f.write_str("the card does not open this door"),

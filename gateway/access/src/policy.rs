@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use gateway_core::{
-    AreaId, CardFrame, CredentialId, DoorGroupId, DoorId, GroupId, InputId, OutputId, PersonId, ReaderId,
-    Secret,
+    AreaId, ButtonId, CardFrame, CredentialId, DoorGroupId, DoorId, GroupId, InputId, OutputId, PanelId,
+    PersonId, ReaderId, Secret,
 };
 
 use crate::caller::CallerPattern;
@@ -75,6 +75,9 @@ pub struct ReaderPolicy {
 /// One door.
 #[derive(Clone, Debug)]
 pub struct DoorPolicy {
+    /// Buttons of panels that open the door for whoever presses them, each while its schedule is in force. By a clock
+    /// that is not believed none does.
+    pub buttons: BTreeMap<(PanelId, ButtonId), When>,
     /// Callers who may open when they call the door. Empty: nobody opens by calling.
     pub callers: Vec<Caller>,
     /// May targets of a call list open by digits when the door called them?
@@ -98,6 +101,7 @@ impl DoorPolicy {
     #[must_use]
     pub const fn new(output: OutputId) -> Self {
         Self {
+            buttons: BTreeMap::new(),
             callers: Vec::new(),
             digits_by_list: false,
             on_journal_fault: OnJournalFault::OpenAndBuffer,

@@ -1,7 +1,8 @@
 //! What is asked of the decision, and the circumstances it needs to know.
 
 use gateway_core::{
-    CardFrame, DoorId, Factor, InputId, Instant, Origin, Peer, ReaderId, RingId, Secret, Subject, Timestamp,
+    ButtonId, CardFrame, DoorId, Factor, InputId, Instant, Origin, PanelId, Peer, ReaderId, RingId, Secret,
+    Subject, Timestamp,
 };
 
 /// The state of the gateway at the moment of a request.
@@ -22,6 +23,17 @@ pub struct Context {
 /// Somebody wants a door to open.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
+    /// Somebody presses a button of a panel that opens by day.
+    Button {
+        /// Which.
+        button: ButtonId,
+        /// The door.
+        door: DoorId,
+        /// Of which panel.
+        panel: PanelId,
+        /// The visitor's attempt.
+        ring: Option<RingId>,
+    },
     /// A party calls the door and wants it open by that call alone.
     Caller {
         /// The door.
@@ -114,7 +126,8 @@ impl Request {
     #[must_use]
     pub const fn door(&self) -> &DoorId {
         match self {
-            Self::Caller { door, .. }
+            Self::Button { door, .. }
+            | Self::Caller { door, .. }
             | Self::Card { door, .. }
             | Self::Command { door, .. }
             | Self::Digits { door, .. }
@@ -128,6 +141,7 @@ impl Request {
     #[must_use]
     pub const fn factor(&self) -> Factor {
         match self {
+            Self::Button { .. } => Factor::Button,
             Self::Caller { .. } => Factor::Caller,
             Self::Card { .. } => Factor::Card,
             Self::Command { origin, .. } => origin.factor,
@@ -142,7 +156,10 @@ impl Request {
     #[must_use]
     pub const fn ring(&self) -> Option<RingId> {
         match self {
-            Self::Caller { ring, .. } | Self::Command { ring, .. } | Self::Digits { ring, .. } => *ring,
+            Self::Button { ring, .. }
+            | Self::Caller { ring, .. }
+            | Self::Command { ring, .. }
+            | Self::Digits { ring, .. } => *ring,
             Self::Card { .. } | Self::Fire { .. } | Self::KeypadCode { .. } | Self::Rex { .. } => None,
         }
     }

@@ -35,6 +35,10 @@ impl Access {
             all.insert(RightOf { by, door, who }, limits);
         };
         for (id, door) in &self.doors {
+            for ((panel, button), when) in &door.buttons {
+                let by = format!("button {button} of panel {panel}");
+                add("anybody".to_owned(), by, id, limits(when));
+            }
             for caller in &door.callers {
                 add(
                     format!("caller {:?}", caller.name),

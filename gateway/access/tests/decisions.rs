@@ -248,6 +248,7 @@ fn commands_need_a_permitted_client_over_a_command_interface() {
         Factor::Digits,
         Factor::Rex,
         Factor::Fire,
+        Factor::Button,
         Factor::ByPanel,
         Factor::Caller,
     ] {

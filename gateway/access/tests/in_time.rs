@@ -7,7 +7,7 @@ use std::time::Duration;
 use gateway_access::{
     Access, Context, Policy, Quarters, ReaderPolicy, Reason, Request, Schedule, Schedules, TimesLine, When,
 };
-use gateway_core::{Instant, Secret, Timestamp};
+use gateway_core::{ButtonId, Instant, PanelId, Secret, Timestamp};
 use site::{FIT, called, calling, card, command, door, keypad, peer, policy, reader, rex};
 
 const T0: Instant = Instant::from_nanos(3_000_000_000_000);
@@ -147,6 +147,46 @@ fn a_listed_caller_is_listened_to_within_its_schedule_and_never_counts_as_a_gues
     let peer = peer("sip:1000@pbx.example", true);
     for (wall, listens) in [(Some(DAY), true), (Some(NIGHT), false), (None, false)] {
         assert_eq!(access.listens(&at(wall), &door("front"), &peer), listens);
+    }
+}
+
+#[test]
+fn a_button_opens_its_door_within_its_schedule_and_by_a_good_clock_only() {
+    let mut policy = timed();
+    let panel = |name: &str| PanelId::new(name).expect("a name");
+    let button = |name: &str| ButtonId::new(name).expect("a name");
+    let front = policy.doors.get_mut(&door("front")).expect("the door");
+    front.buttons = [
+        ((panel("main"), button("bell")), day()),
+        ((panel("main"), button("always")), When::Always),
+    ]
+    .into();
+    let mut access = Access::new(policy);
+    let mut told = |wall, at_door: &str, of: &str, pressed: &str| {
+        let request = Request::Button {
+            button: button(pressed),
+            door: door(at_door),
+            panel: panel(of),
+            ring: None,
+        };
+        let told = access.explain(T0, &at(wall), &request).result;
+        let granted = access.decide(T0, &at(wall), request).granted();
+        assert_eq!(granted.map(|grant| grant.spend().rule), told.clone().ok());
+        told
+    };
+    let rule = "button bell of panel main opens within schedule day";
+    assert_eq!(told(Some(DAY), "front", "main", "bell"), Ok(rule.to_owned()));
+    assert_eq!(told(Some(NIGHT), "front", "main", "bell"), Err(not_now()));
+    assert_eq!(told(None, "front", "main", "bell"), Err(doubtful()));
+    let nobody_knows = Reason::ClockUntrusted { schedule: None };
+    assert_eq!(told(None, "front", "main", "always"), Err(nobody_knows));
+    for (at_door, of, pressed) in [
+        ("back", "main", "bell"),
+        ("front", "other", "bell"),
+        ("front", "main", "other"),
+    ] {
+        let said = told(Some(DAY), at_door, of, pressed);
+        assert_eq!(said, Err(Reason::ButtonNotForDoor), "{at_door} {of} {pressed}");
     }
 }
 

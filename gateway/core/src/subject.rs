@@ -10,6 +10,8 @@ words! {
     Factor {
         /// An API client with a token.
         Api = "api",
+        /// A button of a panel that opens by day.
+        Button = "button",
         /// The panel's own opening was noticed; never a Grant.
         ByPanel = "by-panel",
         /// A listed caller opened by calling.

@@ -11,9 +11,9 @@ mod site;
 
 pub use io::{Decision, GuardReport, HeldInput, Input, Output, Plan, SeenId};
 pub use params::{
-    AccountParams, ButtonParams, Caller, CardParams, CodeParams, Contact, Contacts, DoorGroupParams,
-    DoorParams, InputParams, LineParams, ListParams, NetworkLoss, OutputParams, PanelParams, ReaderParams,
-    RelayFunction, RelayParams, RexParams, SiteParams, StartParams, TargetParams,
+    AccountParams, ButtonMode, ButtonParams, Caller, CardParams, CodeParams, Contact, Contacts,
+    DoorGroupParams, DoorParams, InputParams, LineParams, ListParams, NetworkLoss, OutputParams, PanelParams,
+    ReaderParams, RelayFunction, RelayParams, RexParams, SiteParams, StartParams, TargetParams,
 };
 // The words of the parameters, so that the binary needs no other crate for them.
 pub use gateway_access::{

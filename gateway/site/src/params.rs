@@ -362,14 +362,56 @@ pub struct PanelParams {
 /// A button of a panel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ButtonParams {
+    /// When it is day for it. While the clock is not believed it is night, unless it is day at any time.
+    pub day: When,
     /// The input it is wired to; `None` if only the line's ring or a command presses it.
     pub input: Option<InputId>,
     /// Whom it calls.
     pub list: ListId,
+    /// What it does by day and by night.
+    pub mode: ButtonMode,
     /// Name for people.
     pub name: String,
+    /// Whom it calls by night; `None` calls those of the day.
+    pub night: Option<ListId>,
+    /// The door that it opens by day; `None` is the panel's first.
+    pub opens: Option<DoorId>,
     /// When it calls nobody (do-not-disturb): the ring is told all the same.
     pub quiet: When,
+}
+
+impl ButtonParams {
+    /// A button that calls a list, by day and by night.
+    #[must_use]
+    pub fn calling(list: ListId, name: impl Into<String>) -> Self {
+        Self {
+            day: When::Always,
+            input: None,
+            list,
+            mode: ButtonMode::ListList,
+            name: name.into(),
+            night: None,
+            opens: None,
+            quiet: When::Never,
+        }
+    }
+
+    /// Every list that it may call.
+    pub fn lists(&self) -> impl Iterator<Item = &ListId> {
+        [&self.list].into_iter().chain(&self.night)
+    }
+}
+
+/// What a button does by day and by night.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ButtonMode {
+    /// It calls by day, and nobody by night.
+    ListForbidden,
+    /// It calls, by night another list if it has one.
+    #[default]
+    ListList,
+    /// It opens by day, and calls by night.
+    StrikeList,
 }
 
 /// A reader.

@@ -117,9 +117,7 @@ pub fn first_door() -> SiteParams {
             id("bell"),
             ButtonParams {
                 input: Some(id(input)),
-                list: id("reception"),
-                name: "Bell".into(),
-                quiet: When::Never,
+                ..ButtonParams::calling(id("reception"), "Bell")
             },
         )]
         .into(),

@@ -1,6 +1,7 @@
 //! What the decision thinks of a request: the rules, without any effect. [`Access::decide`](crate::Access::decide)
 //! makes the Grant, and counts tries.
 
+mod buttons;
 mod callers;
 mod cards;
 mod codes;
@@ -122,7 +123,7 @@ impl Access {
             Request::Rex { input, .. } => return exit(door, input),
             Request::Fire { .. } => return self.fire(),
             Request::Caller { peer, .. } => contact(peer),
-            Request::Card { .. } | Request::KeypadCode { .. } => Subject::Unknown,
+            Request::Button { .. } | Request::Card { .. } | Request::KeypadCode { .. } => Subject::Unknown,
             Request::Command { origin, .. } => origin.subject.clone(),
             Request::Digits { from, .. } => match from {
                 DigitsFrom::Called { subject, .. } => subject.clone(),
@@ -138,7 +139,8 @@ impl Access {
         };
         let reader = match request {
             Request::Card { reader, .. } | Request::KeypadCode { reader, .. } => Some(reader),
-            Request::Caller { .. }
+            Request::Button { .. }
+            | Request::Caller { .. }
             | Request::Command { .. }
             | Request::Digits { .. }
             | Request::Fire { .. }
@@ -208,6 +210,7 @@ impl Access {
         match request {
             Request::Rex { input, .. } => exit(door, input),
             Request::Fire { .. } => self.fire(),
+            Request::Button { button, panel, .. } => self.button(moment, door, panel, button),
             Request::Caller { door: name, peer, .. } => self.caller(moment, door, name, peer),
             Request::Card {
                 door: name,
@@ -238,9 +241,11 @@ impl Access {
     fn stale(&self, now: Instant, request: &Request) -> Option<Reason> {
         let at = match request {
             Request::Card { at, .. } | Request::Digits { at, .. } | Request::KeypadCode { at, .. } => *at,
-            Request::Caller { .. } | Request::Command { .. } | Request::Fire { .. } | Request::Rex { .. } => {
-                return None;
-            }
+            Request::Button { .. }
+            | Request::Caller { .. }
+            | Request::Command { .. }
+            | Request::Fire { .. }
+            | Request::Rex { .. } => return None,
         };
         // A time in the future comes from another clock and says nothing about the age.
         let age = now.since(at).max(at.since(now));
@@ -282,7 +287,8 @@ impl Access {
         let subject = origin.subject.clone();
         match origin.factor {
             Factor::Api | Factor::Local | Factor::Mqtt | Factor::Web => {}
-            Factor::ByPanel
+            Factor::Button
+            | Factor::ByPanel
             | Factor::Caller
             | Factor::Card
             | Factor::Code

@@ -402,7 +402,7 @@ events! {
         PressIgnored = "press-ignored" {
             /// Which.
             button: ButtonId,
-            /// Why: `joined`, `line-busy`, `no-call`, `stale`, `stuck`, `fault`.
+            /// Why: `joined`, `line-busy`, `no-call`, `stale`, `stuck`, `fault`, `forbidden`.
             reason: String,
         },
         /// A visitor rings; the envelope's ring is its id.
@@ -412,7 +412,8 @@ events! {
         },
         /// The ring is over.
         RingEnded = "ring-ended" {
-            /// `answered`, `no-answer`, `handset`, `window`, `cancelled`, `unreachable`, `do-not-disturb`.
+            /// `answered`, `no-answer`, `handset`, `window`, `cancelled`, `unreachable`, `do-not-disturb`,
+            /// `opened`.
             outcome: String,
         },
     }

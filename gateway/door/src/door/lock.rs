@@ -469,6 +469,7 @@ const fn is_egress(factor: Factor) -> bool {
     match factor {
         Factor::Fire | Factor::Rex => true,
         Factor::Api
+        | Factor::Button
         | Factor::ByPanel
         | Factor::Caller
         | Factor::Card

@@ -9,6 +9,7 @@ use gateway_core::{Cause, DoorId, Edge, InputId, LineId, OutputId, PanelId, Ring
 use gateway_door::{Door, Input as DoorInput};
 use gateway_line::Line;
 
+use super::buttons::opened_by;
 use super::{LineUnit, Now, Role, Site};
 use crate::io::{Output, Plan};
 use crate::params::{DoorParams, LineParams, SiteParams};
@@ -250,7 +251,13 @@ pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
                 when: caller.when.clone(),
             })
         });
+        let buttons = params.panels.iter().flat_map(|(panel, of)| {
+            let buttons = of.buttons.iter();
+            let opens = buttons.filter(|(_, button)| opened_by(of, button) == Some(id));
+            opens.map(|(button, params)| ((panel.clone(), button.clone()), params.day.clone()))
+        });
         let policy = DoorPolicy {
+            buttons: buttons.collect(),
             callers: callers.collect(),
             digits_by_list: door.digits_by_list,
             on_journal_fault: door.on_journal_fault,

@@ -10,7 +10,7 @@ use gateway_call::{
 };
 use gateway_core::{
     ButtonId, CallEvent, Cause, DoorId, Event, Instant, LegCommand, LegEvent, LegId, LineCommand, LineId,
-    OutputId, PanelEvent, PanelId, Peer, Refusal, RingId, Subject,
+    ListId, OutputId, PanelEvent, PanelId, Peer, Refusal, RingId, Subject,
 };
 use gateway_line::{PressAnswer, SeizeRefused, SeizeWhy};
 
@@ -156,6 +156,11 @@ impl Site {
                 format!("there is no button {button:?} at panel {panel:?}"),
             ));
         };
+        if !self.stopping
+            && let Some(done) = self.without_call(now, panel, button, simulated)
+        {
+            return done;
+        }
         if self.stopping || self.calls.len() >= MAX_CALLS {
             self.ignored(now, panel, button, "fault", None, simulated);
             return Err((
@@ -238,7 +243,7 @@ impl Site {
         ring
     }
 
-    fn ignored(
+    pub(super) fn ignored(
         &mut self,
         now: Now,
         panel: &PanelId,
@@ -269,7 +274,8 @@ impl Site {
         };
         self.record(now, Event::Panel(panel.clone(), event), Some(ring), simulated);
         let doors = self.doors_of(panel);
-        let request = self.call_request(ring, panel, button, line, &doors);
+        let list = self.list_of(now, panel, button);
+        let request = self.call_request(ring, panel, list, line, &doors);
         let call = Call {
             collector: DigitCollector::new(self.access.key_use()),
             doors,
@@ -294,16 +300,12 @@ impl Site {
         &mut self,
         ring: RingId,
         panel: &PanelId,
-        button: &ButtonId,
+        list: Option<ListId>,
         line: &LineId,
         doors: &[DoorId],
     ) -> CallRequest {
         let panel = self.params.panels.get(panel).cloned();
-        let list = panel
-            .as_ref()
-            .and_then(|p| p.buttons.get(button))
-            .and_then(|b| self.params.lists.get(&b.list))
-            .cloned();
+        let list = list.and_then(|list| self.params.lists.get(&list)).cloned();
         let window = self
             .params
             .lines
@@ -374,7 +376,9 @@ impl Site {
                 .get(panel)
                 .into_iter()
                 .flat_map(|p| p.buttons.values());
-            let lists = buttons.filter_map(|button| self.params.lists.get(&button.list));
+            let lists = buttons
+                .flat_map(|button| button.lists())
+                .filter_map(|list| self.params.lists.get(list));
             let meant = lists
                 .flat_map(|list| &list.targets)
                 .filter_map(|target| self.meant(target));

@@ -53,7 +53,15 @@ impl Site {
                 button.map(|(button, _)| (id.clone(), button.clone()))
             })
             .next();
+        let answered = found.as_ref().is_some_and(|(panel, button)| {
+            !self.stopping && self.without_call(now, panel, button, simulated).is_some()
+        });
         match found {
+            Some(_) if answered => {
+                if let Some(unit) = self.lines.get_mut(line) {
+                    unit.line.release(now.mono);
+                }
+            }
             Some((panel, button)) if !self.stopping && self.is_quiet(now, &panel, &button) => {
                 self.unheard(now, &panel, &button, simulated);
                 if let Some(unit) = self.lines.get_mut(line) {

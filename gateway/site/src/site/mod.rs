@@ -1,6 +1,7 @@
 //! The machine: state, inputs, timers.
 
 mod apply;
+mod buttons;
 mod calls;
 mod commands;
 mod doors;

@@ -277,9 +277,17 @@ fn panel(panel: &config::Panel) -> site::PanelParams {
     site::PanelParams {
         account: panel.account.clone(),
         buttons: map(&panel.buttons, |b| site::ButtonParams {
+            day: b.day.clone(),
             input: b.input.clone(),
             list: b.call.clone(),
+            mode: match b.mode {
+                config::ButtonMode::ListForbidden => site::ButtonMode::ListForbidden,
+                config::ButtonMode::ListList => site::ButtonMode::ListList,
+                config::ButtonMode::StrikeList => site::ButtonMode::StrikeList,
+            },
             name: b.name.clone(),
+            night: b.night_call.clone(),
+            opens: b.opens.clone(),
             quiet: b.quiet.clone(),
         }),
         doors: panel.doors.clone(),

@@ -1,0 +1,107 @@
+//! Buttons by day and by night: modes that mean something, and doors that a button may open.
+
+use gateway_access::When;
+use gateway_core::{ButtonId, DoorId, PanelId};
+
+use super::Check;
+use crate::fault::FaultKind;
+use crate::model::{Button, Panel};
+use crate::value::ButtonMode;
+
+pub(super) fn check(check: &mut Check<'_>) {
+    let config = check.config;
+    for (id, panel) in &config.panels {
+        for (button, of) in &panel.buttons {
+            let at = format!("panels.{id}.buttons.{button}");
+            meaning(check, &at, of);
+            if of.mode == ButtonMode::StrikeList {
+                opens(check, (id, panel), (button, of), &at);
+            }
+        }
+    }
+}
+
+/// Keys that mean nothing in this mode, and times that never come.
+fn meaning(check: &mut Check<'_>, at: &str, button: &Button) {
+    let (mode, day) = (format!("{at}.mode"), format!("{at}.day"));
+    if button.mode != ButtonMode::StrikeList {
+        let key = format!("{at}.opens");
+        without_meaning(check, &key, &mode, button.mode, "set mode = \"strike-list\"");
+    }
+    let night = format!("{at}.night-call");
+    match button.mode {
+        ButtonMode::ListForbidden | ButtonMode::StrikeList => {
+            without_meaning(check, &night, &mode, button.mode, "set mode = \"list-list\"");
+        }
+        ButtonMode::ListList if check.is_written(&night) && button.day == When::Always => {
+            let text = "it is never night for this button".to_owned();
+            let hint = "add: day = \"name of a schedule\"";
+            check.fault(FaultKind::Conflict, &night, &[&day], text, hint);
+        }
+        ButtonMode::ListList if !check.is_written(&night) && check.is_written(&day) => {
+            let text = "the button does the same by day and by night".to_owned();
+            let hint = "add night-call, or another mode";
+            check.warn(FaultKind::Conflict, &day, text, hint);
+        }
+        ButtonMode::ListList => {}
+    }
+    if button.mode == ButtonMode::ListForbidden && button.day == When::Always {
+        let text = "it is never night for this button".to_owned();
+        let hint = "add: day = \"name of a schedule\"";
+        check.fault(FaultKind::Conflict, &mode, &[&day], text, hint);
+    }
+}
+
+fn without_meaning(check: &mut Check<'_>, key: &str, mode: &str, found: ButtonMode, instead: &str) {
+    if check.is_written(key) {
+        let text = format!("has no meaning with mode = \"{found}\"");
+        let hint = format!("remove it, or {instead}");
+        check.fault(FaultKind::Conflict, key, &[mode], text, &hint);
+    }
+}
+
+/// Whoever presses is let in, so the time has to be limited, and the door to be one that this panel serves.
+fn opens(check: &mut Check<'_>, panel: (&PanelId, &Panel), button: (&ButtonId, &Button), at: &str) {
+    let ((id, panel), (name, button)) = (panel, button);
+    let mode = format!("{at}.mode");
+    let day = format!("{at}.day");
+    if button.day == When::Always {
+        let text = format!("whoever presses {:?} would be let in at any time", name.as_str());
+        let hint = "add: day = \"name of a schedule\"";
+        check.fault(FaultKind::Unsafe, &mode, &[&day], text, hint);
+    }
+    let key = format!("{at}.opens");
+    let doors = format!("panels.{id}.doors");
+    let meant: Option<&DoorId> = button.opens.as_ref().or(panel.doors.first());
+    let Some(meant) = meant else { return };
+    if !panel.doors.contains(meant) {
+        let named: Vec<&str> = panel.doors.iter().map(DoorId::as_str).collect();
+        let text = format!("{:?} is no door of panel {:?}", meant.as_str(), id.as_str());
+        let hint = format!("allowed: {}", named.join(", "));
+        check.fault(FaultKind::Conflict, &key, &[&doors], text, &hint);
+        return;
+    }
+    let Some(door) = check.config.doors.get(meant) else {
+        return;
+    };
+    let (output, wants) = (
+        format!("doors.{meant}.output"),
+        format!("doors.{meant}.two-persons"),
+    );
+    if door.output.is_none() && !check.is_written(&output) {
+        let text = format!("door {:?} has no output, so nothing opens it", meant.as_str());
+        let hint = "allowed: a door with an output, or another mode";
+        check.fault(FaultKind::Conflict, &mode, &[&key, &doors], text, hint);
+    } else if door.two_persons != When::Never {
+        let text = format!(
+            "door {:?} wants two persons at times, and opens for no button then",
+            meant.as_str()
+        );
+        check.warn(
+            FaultKind::Conflict,
+            &mode,
+            text,
+            &format!("it rings then; or set {wants} = \"never\""),
+        );
+    }
+}

@@ -1,0 +1,95 @@
+//! What a button does at the time at which it is pressed: it calls a list, opens, or says no.
+
+use gateway_access::{InForce, Request};
+use gateway_core::{ButtonId, DoorId, Event, ListId, PanelEvent, PanelId, Refusal};
+
+use super::calls::Pressed;
+use super::{Now, Site};
+use crate::params::{ButtonMode, ButtonParams, PanelParams};
+
+/// What a press means.
+enum Meaning {
+    /// It calls a list.
+    Calls,
+    /// It calls nobody and opens nothing.
+    Forbidden,
+    /// It opens a door for whoever presses.
+    Opens(DoorId),
+}
+
+/// The door that a button opens by day, if it opens one.
+pub(crate) fn opened_by<'a>(panel: &'a PanelParams, button: &'a ButtonParams) -> Option<&'a DoorId> {
+    if button.mode != ButtonMode::StrikeList {
+        return None;
+    }
+    let door = button.opens.as_ref().or(panel.doors.first());
+    door.filter(|door| panel.doors.contains(door))
+}
+
+impl Site {
+    /// Is it day for a button? By a clock that is not believed it is night.
+    fn is_day(&self, now: Now, button: &ButtonParams) -> bool {
+        self.params.schedules.look(&button.day, self.context(now).wall) == InForce::Yes
+    }
+
+    fn meaning(&self, now: Now, panel: &PanelId, button: &ButtonId) -> Meaning {
+        let panel = self.params.panels.get(panel);
+        let Some((panel, button)) = panel.and_then(|p| Some((p, p.buttons.get(button)?))) else {
+            return Meaning::Calls;
+        };
+        match (button.mode, self.is_day(now, button)) {
+            (ButtonMode::ListForbidden, false) => Meaning::Forbidden,
+            (ButtonMode::ListForbidden | ButtonMode::ListList, _) | (ButtonMode::StrikeList, false) => {
+                Meaning::Calls
+            }
+            (ButtonMode::StrikeList, true) => match opened_by(panel, button) {
+                Some(door) => Meaning::Opens(door.clone()),
+                None => Meaning::Calls,
+            },
+        }
+    }
+
+    /// The list that a button calls at this time.
+    pub(super) fn list_of(&self, now: Now, panel: &PanelId, button: &ButtonId) -> Option<ListId> {
+        let button = self.params.panels.get(panel)?.buttons.get(button)?;
+        let night = button.night.as_ref().filter(|_| !self.is_day(now, button));
+        Some(night.unwrap_or(&button.list).clone())
+    }
+
+    /// What a press comes to without a call; `None` if it calls, be it because the door was not to be opened: somebody
+    /// stands there all the same.
+    pub(super) fn without_call(
+        &mut self,
+        now: Now,
+        panel: &PanelId,
+        button: &ButtonId,
+        simulated: bool,
+    ) -> Option<Result<Pressed, (Refusal, String)>> {
+        match self.meaning(now, panel, button) {
+            Meaning::Calls => None,
+            Meaning::Forbidden => {
+                self.ignored(now, panel, button, "forbidden", None, simulated);
+                let text = "the button calls nobody at this time".to_owned();
+                Some(Err((Refusal::Forbidden, text)))
+            }
+            Meaning::Opens(door) => {
+                let ring = self.new_ring(now);
+                let request = Request::Button {
+                    button: button.clone(),
+                    door,
+                    panel: panel.clone(),
+                    ring: Some(ring),
+                };
+                self.open(now, request, simulated).ok()?;
+                let rings = PanelEvent::Ring {
+                    button: button.clone(),
+                };
+                let outcome = "opened".to_owned();
+                for event in [rings, PanelEvent::RingEnded { outcome }] {
+                    self.record(now, Event::Panel(panel.clone(), event), Some(ring), simulated);
+                }
+                Some(Ok(Pressed::Ring(ring)))
+            }
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod directory;
 mod door_groups;
 mod doors;
 mod dot1x;
+mod hold;
 mod logins;
 mod network;
 mod notify;
@@ -50,6 +51,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     areas::check(&mut check);
     doors::check(&mut check);
     door_groups::check(&mut check);
+    hold::check(&mut check);
     codes::check(&mut check);
     schedules::check(&mut check);
     simulated::check(&mut check);

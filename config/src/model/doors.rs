@@ -83,6 +83,11 @@ table! {
         relock: Relock = "relock", word(), or("\"time\""), Live;
         /// Open for longer than this, 5 to 3600 s, it is reported as held open.
         held_open: Duration = "held-open-s", secs(5, 3600), or("30"), Live;
+        /// When it is held open, by the name of a schedule. While the clock is not believed it is not. The coil has to
+        /// bear it: `duty = "continuous"`, and `max-on-ms` of its output as long as the schedule.
+        hold_open: When = "hold-open", when(), or("\"never\""), Live;
+        /// Longest time for which a command may hold it open, 60 to 86400 s; without it none may.
+        hold_limit: Option<Duration> = "hold-open-limit-s", secs(60, 86_400), optional, Live;
         /// What cards and codes do while the journal cannot be written.
         on_journal_fault: OnJournalFault = "on-journal-fault", word(), or("\"open-and-buffer\""), Live;
         /// Contact: active while the door is open.

@@ -68,6 +68,7 @@ impl Access {
     /// Decides. The only place that makes a [`Grant`].
     pub fn decide(&mut self, now: Instant, context: &Context, request: Request) -> Decision {
         let (door, factor, ring) = (request.door().clone(), request.factor(), request.ring());
+        let hold = request.hold();
         let Some(at_door) = self.doors.get(&door).map(Arc::clone) else {
             return denied(door, factor, ring, Subject::Unknown, Reason::UnknownDoor);
         };
@@ -125,6 +126,7 @@ impl Access {
                     door,
                     factor,
                     generation: context.generation,
+                    hold,
                     id: self.last_grant,
                     open_for,
                     output: at_door.output.clone(),
@@ -184,6 +186,7 @@ impl Access {
                     door: id,
                     factor,
                     generation,
+                    hold: None,
                     id: self.last_grant,
                     open_for,
                     output,

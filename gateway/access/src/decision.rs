@@ -156,6 +156,8 @@ impl Denied {
             | Reason::Expired
             | Reason::FactorNotCommand
             | Reason::FireNotConfigured
+            | Reason::HoldNotAllowed
+            | Reason::HoldTooLong { .. }
             | Reason::NoAuthority
             | Reason::NotListed
             | Reason::NotNow { .. }
@@ -217,6 +219,13 @@ pub enum Reason {
     FactorNotCommand,
     /// The site has no fire input.
     FireNotConfigured,
+    /// The door is never to be held open this way.
+    HoldNotAllowed,
+    /// It may not be held open for so long.
+    HoldTooLong {
+        /// For how long it may.
+        limit: Duration,
+    },
     /// A door of the same interlock is not at rest.
     Interlock {
         /// Which.
@@ -321,6 +330,10 @@ impl fmt::Display for Reason {
             Self::Expired => f.write_str("it is not valid any more"),
             Self::FactorNotCommand => f.write_str("a command comes by API, web, MQTT or command line only"),
             Self::FireNotConfigured => f.write_str("the site has no fire input"),
+            Self::HoldNotAllowed => f.write_str("this door is not to be held open so"),
+            Self::HoldTooLong { limit } => {
+                write!(f, "a command may hold this door open for {} s at most", limit.as_secs())
+            }
             Self::Interlock { door, standing } => {
                 let how = match standing {
                     Standing::AtRest => "is shut",

@@ -44,6 +44,8 @@ pub struct GrantParts {
     pub factor: Factor,
     /// Configuration generation that allowed it.
     pub generation: u64,
+    /// The output stays energised for so long, beyond every pulse, unless it is ended before: the door is held open.
+    pub hold: Option<Duration>,
     /// Number, unique while the process lives.
     pub id: u64,
     /// How long the door opens, where that is longer than its own strike time.

@@ -35,10 +35,10 @@ pub use lockout::{LockOut, Source, SourceError};
 pub use passback::{Area, Passback, Passed, Place, Way};
 pub use pin::{PinKey, PinTag};
 pub use policy::{
-    Caller, Card, Code, CodeFrom, DoorGroup, DoorPolicy, Group, Limits, OnJournalFault, Policy, ReaderPolicy,
-    RexKind, Throttle,
+    Caller, Card, Code, CodeFrom, DoorGroup, DoorPolicy, Group, HoldPolicy, Limits, OnJournalFault, Policy,
+    ReaderPolicy, RexKind, Throttle,
 };
-pub use request::{Context, DigitsFrom, Request};
+pub use request::{Context, DigitsFrom, HoldBy, Request};
 pub use rights::RightOf;
 pub use schedule::{
     ExceptionLine, HolidayLine, InForce, Quarters, Schedule, ScheduleText, Schedules, TimesLine, When,

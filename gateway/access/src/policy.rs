@@ -82,6 +82,8 @@ pub struct DoorPolicy {
     pub callers: Vec<Caller>,
     /// May targets of a call list open by digits when the door called them?
     pub digits_by_list: bool,
+    /// When and for how long it may be held open.
+    pub hold: HoldPolicy,
     /// What to do with credentials while the journal cannot be written.
     pub on_journal_fault: OnJournalFault,
     /// The output that opens it.
@@ -104,6 +106,7 @@ impl DoorPolicy {
             buttons: BTreeMap::new(),
             callers: Vec::new(),
             digits_by_list: false,
+            hold: HoldPolicy::NONE,
             on_journal_fault: OnJournalFault::OpenAndBuffer,
             output,
             readers: BTreeSet::new(),
@@ -112,6 +115,23 @@ impl DoorPolicy {
             two_persons: When::Never,
         }
     }
+}
+
+/// When and for how long a door may be held open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldPolicy {
+    /// Longest time for which a command holds it open; `None` if none does.
+    pub limit: Option<Duration>,
+    /// When its schedule holds it open. By a clock that is not believed none does.
+    pub when: When,
+}
+
+impl HoldPolicy {
+    /// Neither by schedule nor by command.
+    pub const NONE: Self = Self {
+        limit: None,
+        when: When::Never,
+    };
 }
 
 /// What a door does with credentials while the journal fails. Egress is never asked.

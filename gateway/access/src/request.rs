@@ -1,5 +1,7 @@
 //! What is asked of the decision, and the circumstances it needs to know.
 
+use std::time::Duration;
+
 use gateway_core::{
     ButtonId, CardFrame, DoorId, Factor, InputId, Instant, Origin, PanelId, Peer, ReaderId, RingId, Secret,
     Subject, Timestamp,
@@ -87,6 +89,15 @@ pub enum Request {
         /// The door.
         door: DoorId,
     },
+    /// The door is to be held open.
+    Hold {
+        /// Why.
+        by: HoldBy,
+        /// The door.
+        door: DoorId,
+        /// For how long.
+        time: Duration,
+    },
     /// A code was typed at a keypad.
     KeypadCode {
         /// When the last key was pressed.
@@ -105,6 +116,20 @@ pub enum Request {
         /// The REX input.
         input: InputId,
     },
+}
+
+/// Why a door is to be held open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoldBy {
+    /// A command of an authenticated client.
+    Command {
+        /// Who, over what.
+        origin: Origin,
+        /// Does the client's scope include holding this door open? Found out by the interface that knows the client.
+        permitted: bool,
+    },
+    /// The door's schedule.
+    Schedule,
 }
 
 /// Which side of a call dials a code.
@@ -132,6 +157,7 @@ impl Request {
             | Self::Command { door, .. }
             | Self::Digits { door, .. }
             | Self::Fire { door }
+            | Self::Hold { door, .. }
             | Self::KeypadCode { door, .. }
             | Self::Rex { door, .. } => door,
         }
@@ -147,6 +173,13 @@ impl Request {
             Self::Command { origin, .. } => origin.factor,
             Self::Digits { .. } => Factor::Digits,
             Self::Fire { .. } => Factor::Fire,
+            Self::Hold {
+                by: HoldBy::Command { origin, .. },
+                ..
+            } => origin.factor,
+            Self::Hold {
+                by: HoldBy::Schedule, ..
+            } => Factor::Schedule,
             Self::KeypadCode { .. } => Factor::Code,
             Self::Rex { .. } => Factor::Rex,
         }
@@ -160,7 +193,26 @@ impl Request {
             | Self::Caller { ring, .. }
             | Self::Command { ring, .. }
             | Self::Digits { ring, .. } => *ring,
-            Self::Card { .. } | Self::Fire { .. } | Self::KeypadCode { .. } | Self::Rex { .. } => None,
+            Self::Card { .. }
+            | Self::Fire { .. }
+            | Self::Hold { .. }
+            | Self::KeypadCode { .. }
+            | Self::Rex { .. } => None,
+        }
+    }
+
+    /// For how long the door is to be held open, if it is.
+    pub(crate) const fn hold(&self) -> Option<Duration> {
+        match self {
+            Self::Hold { time, .. } => Some(*time),
+            Self::Button { .. }
+            | Self::Caller { .. }
+            | Self::Card { .. }
+            | Self::Command { .. }
+            | Self::Digits { .. }
+            | Self::Fire { .. }
+            | Self::KeypadCode { .. }
+            | Self::Rex { .. } => None,
         }
     }
 }

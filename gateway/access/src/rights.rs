@@ -39,6 +39,10 @@ impl Access {
                 let by = format!("button {button} of panel {panel}");
                 add("anybody".to_owned(), by, id, limits(when));
             }
+            if door.hold.when != When::Never {
+                let by = "holding it open".to_owned();
+                add("schedule".to_owned(), by, id, limits(&door.hold.when));
+            }
             for caller in &door.callers {
                 add(
                     format!("caller {:?}", caller.name),

@@ -5,7 +5,8 @@ mod site;
 use std::time::Duration;
 
 use gateway_access::{
-    Access, Context, Policy, Quarters, ReaderPolicy, Reason, Request, Schedule, Schedules, TimesLine, When,
+    Access, Context, HoldBy, HoldPolicy, Policy, Quarters, ReaderPolicy, Reason, Request, Schedule,
+    Schedules, TimesLine, When,
 };
 use gateway_core::{ButtonId, Instant, PanelId, Secret, Timestamp};
 use site::{FIT, called, calling, card, command, door, keypad, peer, policy, reader, rex};
@@ -188,6 +189,74 @@ fn a_button_opens_its_door_within_its_schedule_and_by_a_good_clock_only() {
         let said = told(Some(DAY), at_door, of, pressed);
         assert_eq!(said, Err(Reason::ButtonNotForDoor), "{at_door} {of} {pressed}");
     }
+}
+
+#[test]
+fn a_door_is_held_open_within_its_schedule_and_by_a_good_clock_only() {
+    let mut policy = timed();
+    let front = policy.doors.get_mut(&door("front")).expect("the door");
+    front.hold = HoldPolicy {
+        limit: Some(Duration::from_secs(600)),
+        when: day(),
+    };
+    let mut access = Access::new(policy);
+    let mut told = |wall, at_door: &str, by: HoldBy, seconds: u64| {
+        let time = Duration::from_secs(seconds);
+        let request = Request::Hold {
+            by,
+            door: door(at_door),
+            time,
+        };
+        let told = access.explain(T0, &at(wall), &request).result;
+        let parts = access
+            .decide(T0, &at(wall), request)
+            .granted()
+            .map(|grant| grant.spend());
+        if let Some(parts) = &parts {
+            assert_eq!((parts.hold, parts.open_for), (Some(time), None));
+        }
+        assert_eq!(parts.map(|parts| parts.rule), told.clone().ok());
+        told
+    };
+    let rule = "schedule day holds the door open";
+    assert_eq!(
+        told(Some(DAY), "front", HoldBy::Schedule, 3600),
+        Ok(rule.to_owned())
+    );
+    assert_eq!(told(Some(NIGHT), "front", HoldBy::Schedule, 60), Err(not_now()));
+    assert_eq!(told(None, "front", HoldBy::Schedule, 60), Err(doubtful()));
+    assert_eq!(
+        told(Some(DAY), "back", HoldBy::Schedule, 60),
+        Err(Reason::HoldNotAllowed)
+    );
+    let by = |factor, permitted| HoldBy::Command {
+        origin: gateway_core::Origin {
+            factor,
+            may_simulate: false,
+            subject: gateway_core::Subject::User("ann".into()),
+        },
+        permitted,
+    };
+    let web = gateway_core::Factor::Web;
+    let rule = "command by web of user:ann, who may open this door, and hold it open for 600 s";
+    for wall in [Some(DAY), Some(NIGHT), None] {
+        assert_eq!(told(wall, "front", by(web, true), 600), Ok(rule.to_owned()));
+        let limit = Duration::from_secs(600);
+        assert_eq!(
+            told(wall, "front", by(web, true), 601),
+            Err(Reason::HoldTooLong { limit })
+        );
+        assert_eq!(told(wall, "back", by(web, true), 60), Err(Reason::HoldNotAllowed));
+        let card = gateway_core::Factor::Card;
+        assert_eq!(
+            told(wall, "front", by(card, true), 60),
+            Err(Reason::FactorNotCommand)
+        );
+    }
+    assert_eq!(
+        told(Some(DAY), "front", by(web, false), 60),
+        Err(Reason::NotPermitted)
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::ids::{ButtonId, DoorGroupId, DoorId, PanelId, PersonId, RingId, Seq};
 use crate::subject::{Factor, Subject};
@@ -55,6 +56,11 @@ pub struct Origin {
 /// A request from outside.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
+    /// Hold a door open no longer.
+    EndHold {
+        /// Which.
+        door: DoorId,
+    },
     /// End a lockdown.
     EndLockdown {
         /// Of which group of doors; `None` is the whole site.
@@ -64,6 +70,13 @@ pub enum Command {
     HangUp {
         /// Which.
         ring: RingId,
+    },
+    /// Hold a door open.
+    Hold {
+        /// Which.
+        door: DoorId,
+        /// For how long from now.
+        time: Duration,
     },
     /// Let nobody in until further notice; exits and fire open as ever.
     Lockdown {
@@ -103,8 +116,10 @@ impl Command {
     #[must_use]
     pub const fn verb(&self) -> &'static str {
         match self {
+            Self::EndHold { .. } => "end-hold",
             Self::EndLockdown { .. } => "end-lockdown",
             Self::HangUp { .. } => "hang-up",
+            Self::Hold { .. } => "hold",
             Self::Lockdown { .. } => "lockdown",
             Self::Open { .. } => "open",
             Self::Press { .. } => "press",

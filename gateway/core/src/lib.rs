@@ -39,7 +39,7 @@ pub use time::{Clock, Instant};
 pub use value::{Field, Value};
 pub use view::{
     AccountState, AccountView, CallView, ContactState, DirectoryEntry, DirectoryView, DoorView, Fault,
-    LineState, LineView, LockState, LockdownView, PanelView, PortView, RelayView, SiteView,
+    HoldView, LineState, LineView, LockState, LockdownView, PanelView, PortView, RelayView, SiteView,
 };
 
 pub use jiff::Timestamp;

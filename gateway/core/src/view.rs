@@ -1,6 +1,7 @@
 //! The live picture of the site, made anew at each change, for pages and retained topics.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::ids::{
     AccountId, ButtonId, DeviceId, DoorGroupId, DoorId, LineId, PanelId, RelayId, RingId, Seq, SiteId,
@@ -75,6 +76,10 @@ pub struct DoorView {
     pub forced: bool,
     /// Open for longer than allowed.
     pub held_open: bool,
+    /// It is held open on purpose.
+    pub hold: Option<HoldView>,
+    /// For how long a command may hold it open; `None` if none may.
+    pub hold_limit: Option<Duration>,
     /// Which.
     pub id: DoorId,
     /// Lock.
@@ -93,6 +98,15 @@ pub struct DoorView {
     pub simulated: bool,
     /// What the tamper contact says; `None` without one, or before its first reading.
     pub tamper: Option<bool>,
+}
+
+/// Why a door is held open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldView {
+    /// By its schedule, for as long as that is in force.
+    pub schedule: bool,
+    /// By a command, until then.
+    pub until: Option<Instant>,
 }
 
 /// Doors that can be locked down together.

@@ -12,6 +12,11 @@ pub enum Input {
     Contact(Edge),
     /// Nobody reads the contact any more, or it is another one: what it said is forgotten.
     ContactUnread,
+    /// The door is held open no longer.
+    EndHold {
+        /// Why, for the record.
+        why: &'static str,
+    },
     /// The access decision said yes. Answered by exactly one `Granted` or `Denied` event.
     Granted(Grant),
     /// The guard did something.

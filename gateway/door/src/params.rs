@@ -63,6 +63,14 @@ impl DoorParams {
         }
     }
 
+    /// May it be held open? The coil has to bear it, and time has to be ours.
+    #[must_use]
+    pub const fn may_be_held(&self) -> bool {
+        matches!(self.duty, Duty::Continuous)
+            && matches!(self.owner, LockOwner::Gateway)
+            && !matches!(self.lock, LockKind::GateStep)
+    }
+
     /// Checks what can be checked without the rest of the site.
     ///
     /// # Errors

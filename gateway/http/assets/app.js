@@ -5,6 +5,7 @@
 const LOST_AFTER_MS = 2500;
 const EVENTS_SHOWN = 50;
 const NOTE_MS = 20000;
+const HOLD_MINUTES = [5, 15, 30, 60, 120, 240, 480];
 
 const lang = document.documentElement.lang;
 const byId = (id) => document.getElementById(id);
@@ -364,8 +365,36 @@ function doorCard(door) {
   button.addEventListener("click", () => {
     command("door:" + door.id, "/api/v1/doors/" + encodeURIComponent(door.id) + "/open", "opened");
   });
-  part(card, "buttons").append(button);
+  const hold = make("select", "wide");
+  hold.setAttribute("aria-label", t("hold") + ": " + door.name);
+  hold.addEventListener("change", () => {
+    const path = "/api/v1/doors/" + encodeURIComponent(door.id) + "/hold/";
+    const minutes = hold.value;
+    hold.value = "";
+    if (minutes === "end") command("door:" + door.id, path + "end", "hold-over");
+    else command("door:" + door.id, path + "begin", "hold-begun", { minutes: Number(minutes) });
+  });
+  part(card, "buttons").append(button, hold);
   return card;
+}
+
+// What can be asked of a door that may be held open: for so many minutes, or no longer.
+function fillHold(select, door, off) {
+  const most = door.may_hold_minutes || 0;
+  const times = HOLD_MINUTES.filter((m) => m < most).concat(most > 0 ? [most] : []);
+  const wanted = times.join() + (door.hold ? " end" : "");
+  if (select.dataset.of !== wanted) {
+    select.dataset.of = wanted;
+    const all = [["", t("hold")], ...times.map((m) => [String(m), t("hold-minutes", m)])];
+    if (door.hold) all.push(["end", t("hold-end")]);
+    select.replaceChildren(...all.map(([value, text]) => {
+      const option = make("option", "", text);
+      option.value = value;
+      return option;
+    }));
+  }
+  select.hidden = most === 0;
+  select.disabled = off;
 }
 
 function fillDoor(card, door) {
@@ -374,6 +403,7 @@ function fillDoor(card, door) {
   const contact = door.contact === "unknown" ? t("contact-unknown") : door.contact === "open" ? t("open") : t("closed");
   all.push(chip(contact, door.contact === "open" ? "warn" : ""));
   if (door.forced) all.push(chip(t("forced"), "bad"));
+  if (door.hold) all.push(chip(t(door.hold.schedule ? "hold-schedule" : "hold-command"), "warn"));
   if (door.held_open) all.push(chip(t("held"), "bad"));
   if (door.lockdown) all.push(chip(t("locked-down"), "bad"));
   else if (!door.available) all.push(chip(t("unavailable"), "bad"));
@@ -388,6 +418,7 @@ function fillDoor(card, door) {
   const button = part(card, "buttons").firstChild;
   button.hidden = !door.may_open;
   button.disabled = lost || busy || !door.available;
+  fillHold(part(card, "buttons").lastChild, door, lost || busy);
   drawNote(card, "door:" + door.id);
 }
 
@@ -447,7 +478,9 @@ function drawTimes() {
   for (const card of byId("doors").getElementsByClassName("card")) {
     const door = view.doors.find((d) => d.id === card.dataset.id);
     const left = door && door.pulse_left_ms !== null ? door.pulse_left_ms - (performance.now() - viewAt) : 0;
-    put(card, "left", !lost && left > 0 ? t("seconds-left", Math.ceil(left / 1000)) : "");
+    const held = door && door.hold && door.hold.left_ms !== null ? door.hold.left_ms - (performance.now() - viewAt) : 0;
+    const text = left > 0 ? t("seconds-left", Math.ceil(left / 1000)) : held > 0 ? t("hold-left", Math.ceil(held / 60000)) : "";
+    put(card, "left", lost ? "" : text);
   }
 }
 
@@ -464,6 +497,7 @@ function sentence(event) {
   const group = (id) => (id ? view?.lockdowns.find((l) => l.group === id)?.name || id : t("whole-site"));
   const value = (name) => {
     if (name === "group") return group(record.group);
+    if (name === "why") return words["v-hold-" + record.why] ?? record.why;
     const word = name === "source" ? source : String(record[name] ?? "?");
     return ["cause", "outcome", "reason", "state"].includes(name) ? words["v-" + word] ?? words["r-" + word] ?? word : word;
   };

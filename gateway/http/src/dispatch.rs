@@ -323,6 +323,8 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Explain => staff::explain(app, &ask).await,
         Action::HangUp => doors::hang_up(app, &ask).await,
         Action::Health => status::health(app, &ask),
+        Action::HoldBegin => doors::hold(app, &ask).await,
+        Action::HoldEnd => doors::end_hold(app, &ask).await,
         Action::Journal => journal::page(app, &ask).await,
         Action::Live => Err(live::not_a_socket()),
         Action::LockdownBegin => doors::lockdown(app, &ask, true).await,

@@ -1,5 +1,7 @@
 //! Doors, panels and calls: what they are, and what may be asked of them.
 
+use std::time::Duration;
+
 use gateway_bus::Bus;
 use gateway_core::{
     ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, PanelId, PersonId,
@@ -17,6 +19,9 @@ use crate::password::random;
 use crate::problem::Problem;
 use crate::quota::BURST;
 use crate::wire;
+
+/// Longest time for which a door can be held open: a day.
+const MAX_MINUTES: u64 = 1440;
 
 /// When a command was made, and which one it is.
 #[derive(Debug, Default, Deserialize)]
@@ -59,6 +64,22 @@ pub(crate) struct LockdownBody {
     /// A repetition of it is refused.
     #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
     id: Option<String>,
+}
+
+/// For how long a door is held open.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "HoldCommand"))]
+pub(crate) struct HoldBody {
+    /// When it was meant, RFC 3339.
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
+    at: Option<String>,
+    /// A repetition of it is refused.
+    #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
+    id: Option<String>,
+    /// Minutes from now, 1 to 1440; the door may allow less.
+    #[cfg_attr(test, schemars(range(min = 1, max = 1440)))]
+    minutes: u64,
 }
 
 /// A command was carried out, and the record that says so is on the medium.
@@ -129,6 +150,31 @@ pub(crate) async fn open(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let principal = ask.principal()?;
     principal.need_door(&door)?;
     command(app, ask, principal, Command::Open { door }).await
+}
+
+/// Holds a door open for some minutes.
+pub(crate) async fn hold(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let door = door_id(ask)?;
+    let principal = ask.principal()?;
+    principal.need_door(&door)?;
+    let body: HoldBody = ask.json()?;
+    if !(1..=MAX_MINUTES).contains(&body.minutes) {
+        let text = format!("\"minutes\" is {}, allowed are 1 to {MAX_MINUTES}", body.minutes);
+        return Err(Problem::bad("minutes", text));
+    }
+    let time = Duration::from_secs(body.minutes * 60);
+    let times = CommandBody {
+        at: body.at,
+        id: body.id,
+    };
+    give(app, ask, principal, Command::Hold { door, time }, &times).await
+}
+
+pub(crate) async fn end_hold(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let door = door_id(ask)?;
+    let principal = ask.principal()?;
+    principal.need_door(&door)?;
+    command(app, ask, principal, Command::EndHold { door }).await
 }
 
 pub(crate) async fn press(app: &App, ask: &Ask) -> Result<Response, Problem> {

@@ -156,6 +156,11 @@ fn site_metrics(view: &SiteView, text: &mut Text) {
             |d| d.held_open,
         ),
         (
+            "doorline_door_hold",
+            "1 if the door is held open on purpose.",
+            |d| d.hold.is_some(),
+        ),
+        (
             "doorline_door_lockdown",
             "1 if nobody is let in because of a lockdown.",
             |d| d.lockdown,

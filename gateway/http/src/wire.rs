@@ -1,5 +1,7 @@
 //! The JSON of views. Core types are not serialisable; these are, and their text is tested.
 
+use std::time::Duration;
+
 use gateway_core::{
     CallView, DoorGroupId, DoorId, DoorView, Fault, Instant, LockdownView, PanelView, SiteView,
 };
@@ -19,12 +21,26 @@ pub(crate) struct Door<'a> {
     available: bool,
     forced: bool,
     held_open: bool,
+    /// It is held open on purpose; null if it is not.
+    hold: Option<Hold>,
     owned: bool,
     /// Milliseconds until the running pulse ends.
     pulse_left_ms: Option<u64>,
     simulated: bool,
     /// May the one who asks open it?
     may_open: bool,
+    /// For how many minutes the one who asks may hold it open; null if not at all.
+    may_hold_minutes: Option<u64>,
+}
+
+/// Why a door is held open.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Hold {
+    /// By its schedule, for as long as that is in force.
+    schedule: bool,
+    /// By a command, for so many milliseconds from now.
+    left_ms: Option<u64>,
 }
 
 /// Doors that can be locked down together; without a group the whole site.
@@ -113,7 +129,8 @@ pub(crate) struct View<'a> {
 }
 
 pub(crate) fn door<'a>(door: &'a DoorView, rights: &Rights, now: Instant) -> Door<'a> {
-    let left = door.pulse_until.map(|until| until.since(now).as_millis());
+    let left = door.pulse_until.map(|until| millis(until.since(now)));
+    let may_hold = rights.allows(Scope::Operate) && rights.covers(&door.id);
     Door {
         id: door.id.as_str(),
         name: &door.name,
@@ -123,11 +140,23 @@ pub(crate) fn door<'a>(door: &'a DoorView, rights: &Rights, now: Instant) -> Doo
         available: door.available,
         forced: door.forced,
         held_open: door.held_open,
+        hold: door.hold.map(|hold| Hold {
+            schedule: hold.schedule,
+            left_ms: hold.until.map(|until| millis(until.since(now))),
+        }),
         owned: door.owned,
-        pulse_left_ms: left.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
+        pulse_left_ms: left,
         simulated: door.simulated,
         may_open: rights.allows(Scope::Open) && rights.covers(&door.id),
+        may_hold_minutes: door
+            .hold_limit
+            .filter(|_| may_hold)
+            .map(|limit| limit.as_secs() / 60),
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 pub(crate) fn doors<'a>(view: &'a SiteView, rights: &Rights, now: Instant) -> Vec<Door<'a>> {
@@ -252,7 +281,7 @@ pub(crate) fn view<'a>(site: &'a SiteView, rights: &Rights, now: Instant) -> Vie
 
 #[cfg(test)]
 mod tests {
-    use gateway_core::{ButtonId, ContactState, LineId, LockState, PanelId, RingId, Seq};
+    use gateway_core::{ButtonId, ContactState, HoldView, LineId, LockState, PanelId, RingId, Seq};
 
     use super::*;
 
@@ -272,6 +301,11 @@ mod tests {
                 contact: ContactState::Closed,
                 forced: false,
                 held_open: false,
+                hold: Some(HoldView {
+                    schedule: true,
+                    until: Some(Instant::from_nanos(63_000_000_000)),
+                }),
+                hold_limit: Some(Duration::from_secs(7200)),
                 id: front.clone(),
                 lock: LockState::Unlocked,
                 lockdown: false,
@@ -314,7 +348,7 @@ mod tests {
         let text = serde_json::to_string(&view(&site, &Rights::admin(), now)).expect("serialises");
         assert_eq!(
             text,
-            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true}],"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"simulated":true,"may_press":true}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
+            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":{"schedule":true,"left_ms":60000},"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true,"may_hold_minutes":120}],"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"simulated":true,"may_press":true}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
         );
     }
 

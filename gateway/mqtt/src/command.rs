@@ -12,6 +12,8 @@ use crate::topics::Target;
 
 /// Longest command in bytes.
 pub(crate) const MAX_PAYLOAD: usize = 1024;
+/// Longest time for which a door can be held open: a day.
+const MAX_MINUTES: u64 = 1440;
 /// Name under which MQTT clients stand in the journal: the broker does not tell us who published.
 const SUBJECT: &str = "mqtt";
 
@@ -26,6 +28,7 @@ struct Wire {
     person: Option<String>,
     button: Option<String>,
     group: Option<String>,
+    minutes: Option<u64>,
     ring_id: Option<String>,
 }
 
@@ -89,6 +92,8 @@ pub(crate) enum Malformed {
     Id,
     #[error("not a JSON object with text fields \"command\", \"id\" and \"at\": {why}")]
     Json { why: String },
+    #[error("field \"minutes\" must be a number from 1 to {MAX_MINUTES}")]
+    Minutes,
     #[error("field \"{field}\" is missing or is not a name")]
     Name { field: &'static str },
     #[error("no call is at this panel")]
@@ -109,6 +114,7 @@ impl Malformed {
             | Self::Empty
             | Self::Id
             | Self::Json { .. }
+            | Self::Minutes
             | Self::Name { .. }
             | Self::Other { .. }
             | Self::TooLong { .. } => Refusal::Malformed,
@@ -181,6 +187,7 @@ fn plain(target: &Target, payload: &[u8]) -> Result<Wire, Malformed> {
         person: None,
         button: None,
         group: None,
+        minutes: None,
         ring_id: None,
     })
 }
@@ -259,6 +266,13 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
         ("open", Target::Door(_) | Target::Site) => Ok(Command::Open {
             door: name(target, &wire.door, "door", DoorId::new)?,
         }),
+        ("hold", Target::Door(_) | Target::Site) => Ok(Command::Hold {
+            door: name(target, &wire.door, "door", DoorId::new)?,
+            time: minutes(wire.minutes)?,
+        }),
+        ("end-hold", Target::Door(_) | Target::Site) => Ok(Command::EndHold {
+            door: name(target, &wire.door, "door", DoorId::new)?,
+        }),
         ("press", Target::Panel(_) | Target::Site) => Ok(Command::Press {
             button: field(wire.button.as_deref(), "button", ButtonId::new)?,
             panel: name(target, &wire.panel, "panel", PanelId::new)?,
@@ -285,14 +299,22 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
         (other, _) => Err(Malformed::Command {
             command: format!("{:?}", other.chars().take(20).collect::<String>()),
             allowed: match target {
-                Target::Door(_) => "a door takes \"open\"; it locks by itself",
+                Target::Door(_) => "a door takes \"open\", \"hold\" and \"end-hold\"; it locks by itself",
                 Target::Panel(_) => "a panel takes \"press\" and \"hang-up\"",
                 Target::Site => {
-                    "the site takes \"open\", \"press\", \"hang-up\", \"lockdown\", \"end-lockdown\" and \"reset-passback\""
+                    "the site takes \"open\", \"hold\", \"end-hold\", \"press\", \"hang-up\", \"lockdown\", \"end-lockdown\" and \"reset-passback\""
                 }
             },
         }),
     }
+}
+
+/// For how long a door is held open.
+fn minutes(given: Option<u64>) -> Result<Duration, Malformed> {
+    let given = given.filter(|minutes| (1..=MAX_MINUTES).contains(minutes));
+    given
+        .map(|minutes| Duration::from_secs(minutes * 60))
+        .ok_or(Malformed::Minutes)
 }
 
 /// The group of doors of a lockdown; none is the whole site.
@@ -489,6 +511,38 @@ mod tests {
         // a group that is none must not become the whole site
         assert!(site(r#""command":"end-lockdown","group":"Lobby/""#).is_err());
         assert!(check(door(), r#""command":"end-lockdown""#).is_err());
+    }
+
+    #[test]
+    fn a_door_is_held_open_for_some_minutes() {
+        let check = |target, body: &str| {
+            let text = format!(r#"{{{body},"id":"a","at":"2026-03-01T12:00:00Z"}}"#);
+            check(target, &text).map(|asked| asked.request.command)
+        };
+        let front = DoorId::new("front").expect("a name");
+        let hold = Command::Hold {
+            door: front.clone(),
+            time: Duration::from_secs(1800),
+        };
+        assert_eq!(
+            check(door(), r#""command":"hold","minutes":30"#),
+            Ok(hold.clone())
+        );
+        let at_site = r#""command":"hold","door":"front","minutes":30"#;
+        assert_eq!(check(Target::Site, at_site), Ok(hold));
+        assert_eq!(
+            check(door(), r#""command":"end-hold""#),
+            Ok(Command::EndHold { door: front })
+        );
+        for bad in ["", r#","minutes":0"#, r#","minutes":1441"#] {
+            let said = check(door(), &format!(r#""command":"hold"{bad}"#)).expect_err(bad);
+            assert!(
+                said.contains("\"minutes\" must be a number from 1 to 1440"),
+                "{said}"
+            );
+        }
+        assert!(check(door(), r#""command":"hold","minutes":"long""#).is_err());
+        assert!(check(Target::Panel("main".into()), r#""command":"hold","minutes":5"#).is_err());
     }
 
     #[test]

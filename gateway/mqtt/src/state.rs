@@ -45,6 +45,8 @@ struct Door<'a> {
     available: bool,
     forced: bool,
     held_open: bool,
+    /// Held open on purpose: `schedule`, `command`, `both`; none if it is not.
+    hold: Option<&'static str>,
     /// A pulse runs.
     pulse: bool,
     owned: bool,
@@ -118,6 +120,11 @@ pub(crate) fn states(params: &MqttParams, topics: &Topics, view: &SiteView) -> B
             available: door.available,
             forced: door.forced,
             held_open: door.held_open,
+            hold: door.hold.map(|hold| match (hold.schedule, hold.until.is_some()) {
+                (true, true) => "both",
+                (true, false) => "schedule",
+                (false, _) => "command",
+            }),
             pulse: door.pulse_until.is_some(),
             owned: door.owned,
             simulated: door.simulated,
@@ -188,12 +195,12 @@ mod tests {
             ("doorline/lilas/door/front/availability", "online"),
             (
                 "doorline/lilas/door/front/state",
-                r#"{"name":"Main entrance","lock":"locked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"pulse":false,"owned":true,"simulated":true,"tamper":false}"#,
+                r#"{"name":"Main entrance","lock":"locked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":null,"pulse":false,"owned":true,"simulated":true,"tamper":false}"#,
             ),
             ("doorline/lilas/door/yard/availability", "offline"),
             (
                 "doorline/lilas/door/yard/state",
-                r#"{"name":"Yard","lock":"unknown","lockdown":true,"contact":"unknown","available":false,"forced":false,"held_open":false,"pulse":false,"owned":false,"simulated":false,"tamper":null}"#,
+                r#"{"name":"Yard","lock":"unknown","lockdown":true,"contact":"unknown","available":false,"forced":false,"held_open":false,"hold":"schedule","pulse":false,"owned":false,"simulated":false,"tamper":null}"#,
             ),
             ("doorline/lilas/line/riser/state", r#"{"state":"idle"}"#),
             (

@@ -171,6 +171,10 @@ pub struct DoorParams {
     pub fail: FailMode,
     /// Open longer than this is reported.
     pub held_open: Duration,
+    /// When it is held open.
+    pub hold: When,
+    /// For how long a command may hold it open; `None` if none may.
+    pub hold_limit: Option<Duration>,
     /// Kind of lock.
     pub lock: LockKind,
     /// Name for people.

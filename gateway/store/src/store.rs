@@ -683,6 +683,7 @@ fn is_egress(event: &Event) -> bool {
         Event::Door(_, door) => match door {
             DoorEvent::Granted { factor, .. } => matches!(factor, Factor::Fire | Factor::Rex),
             DoorEvent::Forced {}
+            | DoorEvent::HoldEnded { .. }
             | DoorEvent::LockFault { .. }
             | DoorEvent::Relocked { .. }
             | DoorEvent::RexShunt {}
@@ -693,6 +694,7 @@ fn is_egress(event: &Event) -> bool {
             | DoorEvent::ForcedEnded {}
             | DoorEvent::HeldOpen {}
             | DoorEvent::HeldOpenEnded {}
+            | DoorEvent::HoldBegan { .. }
             | DoorEvent::Opened {}
             | DoorEvent::Passback { .. }
             | DoorEvent::SecondAwaited { .. }

@@ -48,6 +48,8 @@ fn door(name: &str, output: &str) -> DoorParams {
         duty: Duty::Pulse,
         fail: FailMode::Secure,
         held_open: secs(30),
+        hold: When::Never,
+        hold_limit: None,
         lock: LockKind::Strike,
         name: name.into(),
         on_journal_fault: OnJournalFault::OpenAndBuffer,

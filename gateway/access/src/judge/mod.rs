@@ -5,6 +5,7 @@ mod buttons;
 mod callers;
 mod cards;
 mod codes;
+mod holds;
 mod people;
 
 use std::time::Duration;
@@ -124,6 +125,7 @@ impl Access {
             Request::Fire { .. } => return self.fire(),
             Request::Caller { peer, .. } => contact(peer),
             Request::Button { .. } | Request::Card { .. } | Request::KeypadCode { .. } => Subject::Unknown,
+            Request::Hold { by, .. } => holds::subject(door, by),
             Request::Command { origin, .. } => origin.subject.clone(),
             Request::Digits { from, .. } => match from {
                 DigitsFrom::Called { subject, .. } => subject.clone(),
@@ -144,6 +146,7 @@ impl Access {
             | Request::Command { .. }
             | Request::Digits { .. }
             | Request::Fire { .. }
+            | Request::Hold { .. }
             | Request::Rex { .. } => None,
         };
         let verdict = match reader {
@@ -222,6 +225,7 @@ impl Access {
             Request::Command {
                 origin, permitted, ..
             } => self.command(moment, origin, *permitted),
+            Request::Hold { by, time, .. } => self.hold(moment, door, by, *time),
             Request::Digits { winner: false, .. } => Verdict::refused(subject, Reason::NoAuthority),
             Request::Digits {
                 digits,
@@ -245,6 +249,7 @@ impl Access {
             | Request::Caller { .. }
             | Request::Command { .. }
             | Request::Fire { .. }
+            | Request::Hold { .. }
             | Request::Rex { .. } => return None,
         };
         // A time in the future comes from another clock and says nothing about the age.
@@ -294,7 +299,8 @@ impl Access {
             | Factor::Code
             | Factor::Digits
             | Factor::Fire
-            | Factor::Rex => return Verdict::refused(subject, Reason::FactorNotCommand),
+            | Factor::Rex
+            | Factor::Schedule => return Verdict::refused(subject, Reason::FactorNotCommand),
         }
         // A command is accepted only once its record is durable, so it cannot be accepted without journal.
         if !moment.context.journal_ok {

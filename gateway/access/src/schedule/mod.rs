@@ -10,6 +10,7 @@
 mod text;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use gateway_core::{ScheduleId, Timestamp};
 use jiff::civil::{Date, DateTime, Weekday};
@@ -129,6 +130,26 @@ impl Schedule {
             }
         }
         schedule
+    }
+
+    /// Longest time for which it is in force in one go, by its weekdays alone: neither holidays nor exceptions count.
+    /// `None` if it never ends.
+    #[must_use]
+    pub fn longest(&self) -> Option<Duration> {
+        let quarters = || {
+            let days = self.week.iter();
+            days.flat_map(|day| (0..QUARTERS).map(|quarter| day.contains(quarter)))
+        };
+        if quarters().all(|on| on) {
+            return None;
+        }
+        // twice round, for what goes on from Sunday to Monday
+        let (mut run, mut longest) = (0_u64, 0);
+        for on in quarters().chain(quarters()) {
+            run = if on { run + 1 } else { 0 };
+            longest = longest.max(run);
+        }
+        Some(Duration::from_secs(longest * 900))
     }
 
     /// What counts on a local date.

@@ -33,6 +33,21 @@ fn check(schedules: &Schedules, time: &str, expected: bool) {
 }
 
 #[test]
+fn the_longest_time_in_force_goes_over_midnight_and_over_the_week() {
+    let longest = |times: &[&str]| {
+        let times: Vec<TimesLine> = times.iter().map(|t| t.parse().expect("times")).collect();
+        Schedule::new(&times, vec![], vec![]).longest()
+    };
+    let hours = |n: u64| Some(Duration::from_secs(n * 3600));
+    assert_eq!(longest(&[]), hours(0));
+    assert_eq!(longest(&["mon-fri 08:00-12:00, 13:00-18:00"]), hours(5));
+    assert_eq!(longest(&["mon 22:00-24:00", "tue 00:00-06:00"]), hours(8));
+    assert_eq!(longest(&["sun 20:00-24:00", "mon 00:00-01:00"]), hours(5));
+    assert_eq!(longest(&["mon-fri open"]), hours(120));
+    assert_eq!(longest(&["daily open"]), None);
+}
+
+#[test]
 fn weekdays_and_times_are_local_and_the_end_is_not_included() {
     let office = schedules(
         BERLIN,

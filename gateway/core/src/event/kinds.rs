@@ -220,6 +220,20 @@ events! {
         HeldOpen = "held-open" {},
         /// The held door is shut again.
         HeldOpenEnded = "held-open-ended" {},
+        /// It is held open on purpose from here on, by a schedule or a command.
+        HoldBegan = "hold-began" {
+            /// Means.
+            factor: Factor,
+            /// It ends by itself after this at the latest.
+            limit_s: u64,
+            /// Who.
+            subject: Subject,
+        },
+        /// It is held open no longer.
+        HoldEnded = "hold-ended" {
+            /// `schedule`, `time`, `command`, `lockdown`, `clock`, `guard`, `config`, `stop`.
+            why: String,
+        },
         /// The guard could not operate the lock.
         LockFault = "lock-fault" {
             /// What, and what to do.
@@ -238,7 +252,7 @@ events! {
         },
         /// The output rests again.
         Relocked = "relocked" {
-            /// `time`, `on-open`, `on-close`, `lockdown`, `guard`, `config`.
+            /// `time`, `on-open`, `on-close`, `lockdown`, `guard`, `config`, or why it is held open no longer.
             why: String,
         },
         /// A REX that only shunts the forced-open alarm was used.

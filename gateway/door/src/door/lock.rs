@@ -26,9 +26,11 @@ pub(super) struct Pulse {
     pub(super) began: Instant,
     pub(super) end: Instant,
     /// Made or joined by an exit or by fire: a lockdown does not end it.
-    egress: bool,
+    pub(super) egress: bool,
     /// Made or joined by fire: it is not shortened by the contact.
-    fire: bool,
+    pub(super) fire: bool,
+    /// Until when the door is held open at the latest, whatever `end` says.
+    pub(super) hold: Option<Instant>,
     pub(super) opened: bool,
     /// The missing confirmation was reported.
     pub(super) overdue: bool,
@@ -51,7 +53,7 @@ pub(super) enum Egress {
 
 /// Somebody wants to leave.
 #[derive(Clone, Debug)]
-struct Wish {
+pub(super) struct Wish {
     egress: Egress,
     since: Instant,
 }
@@ -70,6 +72,7 @@ impl Door {
     pub(super) fn on_grant(&mut self, now: Instant, grant: Grant) {
         let parts = grant.parts().clone();
         let verdict = self.accepts(now, &parts);
+        let opens_for = self.opens_for(&parts);
         if let (Ok(Some(_)), Some(egress)) = (&verdict, egress_of(&parts)) {
             self.retries.remove(&egress);
         }
@@ -91,9 +94,19 @@ impl Door {
             ring: parts.ring,
         });
         if let Some(pulse) = self.pulse.as_mut().filter(|_| verdict.is_ok()) {
+            if pulse.hold.is_some() && now >= pulse.end {
+                // those of before are through
+                (pulse.egress, pulse.fire) = (false, false);
+            }
             pulse.egress |= is_egress(parts.factor);
+            if pulse.hold.is_some() && parts.hold.is_none() {
+                // should it be held open no longer in the next moment, he has his time
+                pulse.end = pulse.end.max(now + opens_for);
+            }
         }
-        if verdict == Ok(None) {
+        if verdict == Ok(None) && parts.hold.is_some() {
+            self.hold(now, grant);
+        } else if verdict == Ok(None) {
             // Followers of a pulse do not take its story over from the ring that began it.
             if self.running().is_none() || self.ring.is_none() {
                 self.ring = parts.ring;
@@ -124,6 +137,24 @@ impl Door {
         if self.params.owner == LockOwner::Panel && !self.panel_may_open && !egress {
             return Err("the panel cannot open at this moment".to_owned());
         }
+        if parts.hold.is_some() {
+            if !self.params.may_be_held() {
+                return Err(
+                    "this door cannot be held open: its output is not made for continuous duty".to_owned(),
+                );
+            }
+            return if self.leases.len() >= MAX_LEASES {
+                Err("the guard does not answer".to_owned())
+            } else {
+                Ok(None)
+            };
+        }
+        if !egress
+            && let Some(hold) = self.held_until()
+            && hold >= now + self.opens_for(parts)
+        {
+            return Ok(Some("the door is held open"));
+        }
         let step = self.params.lock == LockKind::GateStep;
         // Who needs more time than the one before gets it.
         let longer = |end| parts.open_for.is_some_and(|time| now + time.min(MAX_PULSE) > end);
@@ -150,6 +181,21 @@ impl Door {
         Ok(None)
     }
 
+    /// How long somebody's opening lasts.
+    fn opens_for(&self, parts: &GrantParts) -> Duration {
+        let longer = parts.open_for.unwrap_or_default().min(MAX_PULSE);
+        self.params.strike.max(longer)
+    }
+
+    /// Notes a Grant that the guard gets.
+    pub(super) fn lease(&mut self, id: u64, egress: Option<Wish>) {
+        if self.leases.len() >= MAX_LEASES {
+            self.leases.pop_first();
+        }
+        let energised = false;
+        self.leases.insert(id, Lease { egress, energised });
+    }
+
     fn operate(&mut self, now: Instant, grant: Grant) {
         let parts = grant.parts();
         let fire = parts.factor == Factor::Fire;
@@ -157,18 +203,9 @@ impl Door {
             since: self.wished_since(now, &egress),
             egress,
         });
-        if self.leases.len() >= MAX_LEASES {
-            self.leases.pop_first();
-        }
-        self.leases.insert(
-            parts.id,
-            Lease {
-                egress,
-                energised: false,
-            },
-        );
-        let longer = parts.open_for.unwrap_or_default().min(MAX_PULSE);
-        let strike = self.params.strike.max(longer);
+        let (id, factor) = (parts.id, parts.factor);
+        let strike = self.opens_for(parts);
+        self.lease(id, egress);
         let end = match &mut self.pulse {
             Some(pulse) if pulse.releasing.is_none() => {
                 let cap = match self.params.duty {
@@ -178,15 +215,16 @@ impl Door {
                 };
                 pulse.end = pulse.end.max(now + strike).min(cap);
                 pulse.fire |= fire;
-                pulse.end
+                pulse.hold.map_or(pulse.end, |hold| hold.max(pulse.end))
             }
             Some(_) | None => {
                 let end = now + strike;
                 self.pulse = Some(Pulse {
                     began: now,
-                    egress: is_egress(parts.factor),
+                    egress: is_egress(factor),
                     end,
                     fire,
+                    hold: None,
                     opened: self.contact == Contact::Open,
                     overdue: false,
                     releasing: None,
@@ -216,7 +254,7 @@ impl Door {
                     self.moves_until = Instant::ZERO;
                 }
                 self.ask_again(now, lease.egress);
-                self.after_lease();
+                self.after_lease(now);
                 self.lock_fault(text);
                 // A Grant that was to take over and failed leaves nobody who holds the output.
                 if self.leases.is_empty() && std::mem::take(&mut self.coil_on) {
@@ -231,7 +269,7 @@ impl Door {
                     }
                 }
                 let was_on = std::mem::take(&mut self.coil_on);
-                self.after_lease();
+                self.after_lease(now);
                 self.lock_fault(text);
                 if was_on {
                     // A guard that is gone has let go: it releases everything as its last act.
@@ -249,7 +287,7 @@ impl Door {
                 if cause == ReleaseCause::Guard && (self.is_cut(now) || !lease.energised) {
                     self.ask_again(now, lease.egress);
                 }
-                self.after_lease();
+                self.after_lease(now);
                 if cause == ReleaseCause::Guard && !lease.energised {
                     if !held {
                         self.moves_until = Instant::ZERO;
@@ -291,10 +329,12 @@ impl Door {
         }
         self.fault = None;
         if !std::mem::replace(&mut self.coil_on, true) {
-            let left = self
-                .pulse
-                .as_ref()
-                .map_or(Duration::ZERO, |pulse| pulse.end.since(now));
+            let left = self.pulse.as_ref().map_or(Duration::ZERO, |pulse| {
+                pulse
+                    .hold
+                    .map_or(pulse.end, |hold| hold.max(pulse.end))
+                    .since(now)
+            });
             let began = self
                 .pulse
                 .as_ref()
@@ -305,9 +345,12 @@ impl Door {
     }
 
     /// A lease is over: without any, the pulse is, too.
-    fn after_lease(&mut self) {
-        if self.leases.is_empty() {
-            self.pulse = None;
+    fn after_lease(&mut self, now: Instant) {
+        if self.leases.is_empty()
+            && let Some(pulse) = self.pulse.take()
+            && pulse.hold.is_some()
+        {
+            self.hold_ended(now, "guard");
         }
     }
 
@@ -393,9 +436,12 @@ impl Door {
     }
 
     pub(super) fn end_pulse(&mut self, now: Instant) {
+        if self.held_until().is_some_and(|hold| now >= hold) {
+            self.end_hold(now, "time");
+        }
         let Some(pulse) = &mut self.pulse else { return };
         match pulse.releasing {
-            None if now >= pulse.end => self.release(now, "time"),
+            None if now >= pulse.end && pulse.hold.is_none() => self.release(now, "time"),
             Some(limit) if now >= limit && !pulse.overdue => {
                 pulse.overdue = true;
                 if !self.coil_on {
@@ -413,7 +459,7 @@ impl Door {
     }
 
     /// Ends the pulse.
-    fn release(&mut self, now: Instant, why: &'static str) {
+    pub(super) fn release(&mut self, now: Instant, why: &'static str) {
         let Some(pulse) = &mut self.pulse else { return };
         if pulse.releasing.is_none() {
             pulse.releasing = Some(now + RELEASE_LIMIT);
@@ -425,13 +471,17 @@ impl Door {
     }
 
     pub(super) fn release_early(&mut self, now: Instant, why: &'static str) {
-        if self.running().is_some_and(|pulse| !pulse.fire) {
-            self.release(now, why);
+        match &mut self.pulse {
+            // whoever is held open for is not the one who went through
+            Some(pulse) if pulse.hold.is_some() => pulse.end = pulse.end.min(now),
+            Some(pulse) if pulse.releasing.is_none() && !pulse.fire => self.release(now, why),
+            Some(_) | None => {}
         }
     }
 
     /// Whoever was let in comes too late; who wants out does not.
     pub(super) fn release_entry(&mut self, now: Instant) {
+        self.end_hold(now, "lockdown");
         if self.running().is_some_and(|pulse| !pulse.egress) {
             self.release(now, "lockdown");
         }
@@ -441,7 +491,11 @@ impl Door {
     pub(super) fn leave(&mut self, output: OutputId) {
         self.outputs.push_back(Output::Release { output });
         self.leases.clear();
-        self.pulse = None;
+        if self.pulse.take().is_some_and(|pulse| pulse.hold.is_some()) {
+            self.event(DoorEvent::HoldEnded {
+                why: "config".to_owned(),
+            });
+        }
         if std::mem::take(&mut self.coil_on) {
             self.event(DoorEvent::Relocked {
                 why: "config".to_owned(),
@@ -460,6 +514,7 @@ fn egress_of(parts: &GrantParts) -> Option<Egress> {
         | Subject::Input(_)
         | Subject::Integration(_)
         | Subject::Person(_)
+        | Subject::Schedule(_)
         | Subject::Unknown
         | Subject::User(_) => None,
     }
@@ -477,6 +532,7 @@ const fn is_egress(factor: Factor) -> bool {
         | Factor::Digits
         | Factor::Local
         | Factor::Mqtt
+        | Factor::Schedule
         | Factor::Web => false,
     }
 }

@@ -1,5 +1,6 @@
 //! The machine.
 
+mod hold;
 mod lock;
 mod sensors;
 #[cfg(test)]
@@ -109,6 +110,9 @@ impl Door {
         } else if let Some(pulse) = &mut self.pulse {
             pulse.end = pulse.end.min(pulse.began + params.strike).max(now);
         }
+        if !params.may_be_held() {
+            self.end_hold(now, "config");
+        }
         if let Held::Waits(end) = &mut self.held {
             let since = *end - self.params.held_open;
             *end = since + params.held_open;
@@ -139,6 +143,7 @@ impl Door {
         match input {
             Input::Contact(edge) => self.on_contact(now, edge),
             Input::ContactUnread => self.on_contact_unread(),
+            Input::EndHold { why } => self.end_hold(now, why),
             Input::Granted(grant) => self.on_grant(now, grant),
             Input::Guard(report) => self.on_guard(now, report),
             Input::GuardUp => self.on_guard_up(now),
@@ -184,7 +189,7 @@ impl Door {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let pulse = self.pulse.as_ref().and_then(|pulse| match pulse.releasing {
-            None => Some(pulse.end),
+            None => Some(pulse.hold.unwrap_or(pulse.end)),
             Some(limit) => (!pulse.overdue).then_some(limit),
         });
         let retry = self.retries.values().filter_map(|retry| retry.at).min();
@@ -237,13 +242,16 @@ impl Door {
         }
     }
 
-    /// When the running pulse ends.
+    /// When the running pulse ends. While the door is held open, it is the end of the time of whoever was let in last.
     #[must_use]
     pub fn pulse_until(&self) -> Option<Instant> {
-        self.pulse
-            .as_ref()
-            .filter(|p| p.releasing.is_none())
-            .map(|p| p.end)
+        self.running().map(|p| p.end)
+    }
+
+    /// Until when it is held open at the latest, if it is.
+    #[must_use]
+    pub fn held_until(&self) -> Option<Instant> {
+        self.running().and_then(|p| p.hold)
     }
 
     /// Forced and not shut since.

@@ -33,7 +33,7 @@ impl Door {
                 if unpermitted {
                     self.forced = true;
                     self.event(DoorEvent::Forced {});
-                } else if self.held != Held::Reported {
+                } else if self.held != Held::Reported && self.held_until().is_none() {
                     self.held = Held::Waits(now + self.params.held_open);
                 }
                 if let Some(pulse) = &mut self.pulse {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use gateway_access::{Access, Context, Decision, DoorPolicy, Grant, Policy, Request, RexKind, Standing};
+use gateway_access::{
+    Access, Context, Decision, DoorPolicy, Grant, HoldBy, Policy, Request, RexKind, Standing,
+};
 use gateway_core::{
     ContactState, DoorEvent, DoorId, Edge, Factor, InputId, Instant, LockState, Origin, OutputId, RingId,
     Subject,
@@ -31,6 +33,7 @@ impl Rig {
     fn new(params: DoorParams) -> Self {
         let mut door = DoorPolicy::new(params.output.clone());
         door.rex.insert(input("rex"), RexKind::Unlock);
+        door.hold.limit = Some(Duration::from_secs(86_400));
         let policy = Policy {
             doors: [(id(), door)].into(),
             fire: Some(input("fire")),
@@ -78,6 +81,23 @@ impl Rig {
 
     fn open(&mut self) -> String {
         let grant = self.web_grant();
+        self.input(Input::Granted(grant))
+    }
+
+    fn hold(&mut self, seconds: u64) -> String {
+        let origin = Origin {
+            factor: Factor::Web,
+            may_simulate: false,
+            subject: Subject::User("ann".into()),
+        };
+        let grant = self.grant(Request::Hold {
+            by: HoldBy::Command {
+                origin,
+                permitted: true,
+            },
+            door: id(),
+            time: Duration::from_secs(seconds),
+        });
         self.input(Input::Granted(grant))
     }
 
@@ -868,6 +888,188 @@ fn what_follows_from_a_ring_carries_it_and_nothing_else_does() {
     );
 }
 
+fn continuous() -> DoorParams {
+    DoorParams {
+        duty: Duty::Continuous,
+        ..with_contact()
+    }
+}
+
+#[test]
+fn a_door_is_held_open_for_its_time() {
+    let mut rig = Rig::new(continuous());
+    assert_eq!(
+        rig.hold(600),
+        "granted:web hold-began:600 OPERATE:600000 unlocked:600000"
+    );
+    assert_eq!(rig.door.held_until(), Some(T0 + Duration::from_secs(600)));
+    assert_eq!(rig.wait(599_999), "");
+    assert_eq!(rig.door.lock(), LockState::Unlocked);
+    assert_eq!(rig.wait(1), "hold-ended:time RELEASE:strike relocked:time");
+    assert_eq!(rig.door.held_until(), None);
+    assert_eq!(rig.wait(100_000), "");
+    assert_eq!(rig.door.poll_timeout(), None);
+}
+
+#[test]
+fn a_second_hold_makes_the_time_longer_and_never_shorter() {
+    let mut rig = Rig::new(continuous());
+    rig.hold(600);
+    assert_eq!(rig.hold(60), "granted:web OPERATE:600000");
+    rig.wait(100_000);
+    assert_eq!(rig.hold(600), "granted:web OPERATE:600000");
+    assert_eq!(rig.wait(599_999), "");
+    assert_eq!(rig.wait(1), "hold-ended:time RELEASE:strike relocked:time");
+}
+
+#[test]
+fn only_a_door_made_for_it_is_held_open() {
+    let panel = DoorParams {
+        owner: LockOwner::Panel,
+        ..continuous()
+    };
+    let gate = DoorParams {
+        lock: LockKind::GateStep,
+        ..continuous()
+    };
+    for params in [strike(), panel, gate] {
+        let mut rig = Rig::new(params);
+        let said = rig.hold(600);
+        assert!(said.starts_with("denied:this door cannot be held open"), "{said}");
+        assert_ne!(rig.door.lock(), LockState::Unlocked);
+    }
+}
+
+#[test]
+fn whoever_is_let_in_while_it_is_held_open_keeps_their_time_when_that_ends() {
+    let mut rig = Rig::new(continuous());
+    rig.hold(600);
+    rig.wait(10_000);
+    assert_eq!(rig.open(), "granted:web:the door is held open");
+    rig.wait(1000);
+    assert_eq!(rig.input(Input::EndHold { why: "command" }), "hold-ended:command");
+    assert_eq!(rig.wait(1999), "");
+    assert_eq!(rig.wait(1), "RELEASE:strike relocked:time");
+    // nobody since: at once
+    rig.hold(600);
+    rig.wait(10_000);
+    assert_eq!(
+        rig.input(Input::EndHold { why: "schedule" }),
+        "hold-ended:schedule RELEASE:strike relocked:schedule"
+    );
+    assert_eq!(rig.input(Input::EndHold { why: "schedule" }), "");
+}
+
+#[test]
+fn an_opening_at_the_end_of_a_hold_has_a_permission_of_its_own() {
+    let mut rig = Rig::new(continuous());
+    rig.hold(600);
+    rig.wait(598_000);
+    assert_eq!(rig.open(), "granted:web OPERATE:3000");
+    assert_eq!(rig.wait(2000), "hold-ended:time");
+    assert_eq!(rig.wait(1000), "RELEASE:strike relocked:time");
+}
+
+#[test]
+fn a_lockdown_ends_a_hold_and_not_the_exit_in_it() {
+    let mut rig = Rig::new(continuous());
+    rig.hold(600);
+    rig.wait(10_000);
+    assert_eq!(
+        rig.input(Input::LockDown),
+        "hold-ended:lockdown RELEASE:strike relocked:lockdown"
+    );
+    rig.hold(600);
+    rig.rex(false, RexKind::Unlock);
+    let said = rig.rex(true, RexKind::Unlock);
+    assert!(said.contains("granted:rex OPERATE:600000"), "{said}");
+    rig.wait(1000);
+    assert_eq!(rig.input(Input::LockDown), "hold-ended:lockdown");
+    assert_eq!(rig.wait(2000), "RELEASE:strike relocked:time");
+    // an exit of long ago keeps nothing open for whoever came in later
+    rig.hold(600);
+    rig.rex(false, RexKind::Unlock);
+    rig.rex(true, RexKind::Unlock);
+    rig.wait(60_000);
+    rig.open();
+    assert_eq!(
+        rig.input(Input::LockDown),
+        "hold-ended:lockdown RELEASE:strike relocked:lockdown"
+    );
+}
+
+#[test]
+fn a_guard_that_lets_go_ends_a_hold() {
+    let mut rig = Rig::new(continuous());
+    rig.hold(600);
+    rig.held.clear();
+    let text = "gone".to_owned();
+    assert_eq!(
+        rig.report(GuardReport::Failed { grant: None, text }),
+        "hold-ended:guard fault:gone relocked:guard"
+    );
+    assert_eq!(rig.door.held_until(), None);
+    rig.wait(60_000);
+    assert_eq!(rig.door.poll_timeout(), None);
+    rig.hold(600);
+    let grant = rig.held.pop().expect("a permission");
+    let cause = ReleaseCause::Guard;
+    assert_eq!(
+        rig.report(GuardReport::Released { cause, grant }),
+        "hold-ended:guard relocked:guard"
+    );
+}
+
+#[test]
+fn a_door_that_is_held_open_may_stand_open_and_its_limit_counts_from_the_end() {
+    let mut rig = Rig::new(continuous());
+    rig.first_contact(false);
+    rig.open();
+    rig.contact(true);
+    rig.hold(600);
+    rig.contact(false);
+    rig.contact(true);
+    assert_eq!(rig.wait(599_999), "");
+    assert!(!rig.door.is_held_open());
+    rig.wait(1);
+    assert_eq!(rig.wait(29_999), "");
+    assert_eq!(rig.wait(1), "held-open");
+    assert_eq!(rig.contact(false), "closed held-open-ended");
+}
+
+#[test]
+fn whoever_goes_through_a_door_that_is_held_open_does_not_lock_it() {
+    for relock in [Relock::OnOpen, Relock::OnClose] {
+        let mut rig = Rig::new(DoorParams {
+            relock,
+            ..continuous()
+        });
+        rig.first_contact(false);
+        rig.hold(600);
+        rig.open();
+        assert_eq!(rig.contact(true), "opened");
+        assert_eq!(rig.contact(false), "closed");
+        rig.wait(60_000);
+        assert_eq!(rig.door.lock(), LockState::Unlocked);
+        rig.input(Input::EndHold { why: "command" });
+        assert_eq!(rig.door.lock(), LockState::Locked);
+    }
+}
+
+#[test]
+fn a_file_that_wants_no_hold_ends_it_and_so_does_one_that_takes_the_output_away() {
+    let mut rig = Rig::new(continuous());
+    rig.hold(600);
+    rig.door.apply(rig.now, continuous()).expect("good parameters");
+    assert_eq!(rig.drain(), "");
+    rig.door.apply(rig.now, with_contact()).expect("good parameters");
+    assert_eq!(rig.drain(), "hold-ended:config RELEASE:strike relocked:config");
+    rig.door.apply(rig.now, continuous()).expect("good parameters");
+    rig.hold(600);
+    rig.door.retire();
+    assert_eq!(rig.drain(), "RELEASE:strike hold-ended:config relocked:config");
+}
+
 #[test]
 fn constants_agree() {
     assert!(JOIN <= crate::MIN_PULSE);
@@ -885,6 +1087,8 @@ fn words(event: &DoorEvent) -> String {
         },
         DoorEvent::HeldOpen {} => "held-open".into(),
         DoorEvent::HeldOpenEnded {} => "held-open-ended".into(),
+        DoorEvent::HoldBegan { limit_s, .. } => format!("hold-began:{limit_s}"),
+        DoorEvent::HoldEnded { why } => format!("hold-ended:{why}"),
         DoorEvent::LockFault { text } => format!("fault:{}", text.split(" for ").next().unwrap_or(text))
             .split(" what ")
             .next()

@@ -142,6 +142,44 @@ fn running(lease: u64, end: u64) -> Holder {
 }
 
 #[test]
+fn a_long_lease_lapses_without_renewal_and_ends_at_the_cap() {
+    // ten hours are asked for; the cap is two
+    let long = |renewed_until: u64| {
+        let cap = OutputLimits {
+            max_on: ms(2 * 3_600_000),
+            ..limits("strike", "a")
+        };
+        let mut holder = Holder::new(vec![cap], LEASE).expect("one output");
+        off(&mut holder, 0);
+        hello(&mut holder, "run-1", 5);
+        holder.handle_message(t(0), Incoming::Operate(order(7, 500, 36_000_000)));
+        on(&mut holder, 1, 7);
+        drain(&mut holder);
+        let mut now = 0;
+        while now < renewed_until {
+            now += 250;
+            holder.handle_message(t(now), Incoming::Renew(vec![LeaseId(7)]));
+            if drain(&mut holder).contains(&rest()) {
+                off(&mut holder, now);
+                return (now, drain(&mut holder));
+            }
+        }
+        holder.handle_timeout(t(now + 999));
+        assert_eq!(drain(&mut holder), []);
+        holder.handle_timeout(t(now + 1000));
+        assert_eq!(drain(&mut holder), [rest()]);
+        off(&mut holder, now + 1000);
+        (now + 1000, drain(&mut holder))
+    };
+    let hour = 3_600_000;
+    let lapsed = released(hour + 1000, 7, ReleaseWhy::LeaseLapsed);
+    assert_eq!(long(hour), (hour + 1000, vec![lapsed]));
+    let (at, said) = long(3 * hour);
+    assert_eq!(said, [released(at, 7, ReleaseWhy::Cap)]);
+    assert!(at <= 2 * hour + 250, "{at}");
+}
+
+#[test]
 fn the_word_about_relays_energises_nothing_that_opens() {
     let mut holder = ready();
     for active in [true, false] {

@@ -280,6 +280,14 @@ pub(super) fn op(action: Action) -> Op {
             .about(COMMANDED)
             .may_take::<doors::CommandBody>()
             .problems(COMMAND),
+        Action::HoldBegin => Op::gives::<doors::Done<'_>>("doors", "hold it open: `{\"minutes\"}`")
+            .about(COMMANDED)
+            .takes::<doors::HoldBody>()
+            .problems(COMMAND),
+        Action::HoldEnd => Op::gives::<doors::Done<'_>>("doors", "hold it open no longer")
+            .about(COMMANDED)
+            .may_take::<doors::CommandBody>()
+            .problems(COMMAND),
         Action::LockdownBegin => Op::gives::<doors::Done<'_>>(
             "doors",
             "let nobody in: `{\"group\"}`, without it at the whole site",

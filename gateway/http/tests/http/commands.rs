@@ -72,3 +72,54 @@ async fn a_token_that_gives_too_many_commands_is_told_to_wait_and_put_on_record_
     // all refusals of the first one, and those at its end, made no further one
     assert_eq!(second.len(), 2, "{second:?}");
 }
+
+#[tokio::test]
+async fn a_door_is_held_open_by_who_may_operate_it_and_for_minutes_that_make_sense() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let (begin, end) = ("/api/v1/doors/garage/hold/begin", "/api/v1/doors/garage/hold/end");
+    let opener = site
+        .token(&ann, r#"{"name":"opener","scopes":["open","read"]}"#)
+        .await;
+    let other = r#"{"name":"other","scopes":["operate","read"],"doors":["front"]}"#;
+    let other = site.token(&ann, other).await;
+    for token in [&opener, &other] {
+        for path in [begin, end] {
+            let refused = site.post(path, token, r#"{"minutes":5}"#).await.status;
+            assert!([403, 404].contains(&refused), "{path}: {refused}");
+        }
+    }
+    for (body, status) in [
+        ("", 400),
+        ("{}", 400),
+        (r#"{"minutes":0}"#, 400),
+        (r#"{"minutes":1441}"#, 400),
+        (r#"{"minutes":"5"}"#, 400),
+    ] {
+        assert_eq!(site.post(begin, &ann, body).await.status, status, "{body}");
+    }
+    let shown = async || site.get("/api/v1/doors/garage", &ann).await.json();
+    assert_eq!(
+        (&shown().await["hold"], &shown().await["may_hold_minutes"]),
+        (&serde_json::Value::Null, &120.into())
+    );
+    assert!(site.get("/api/v1/doors/front", &ann).await.json()["may_hold_minutes"].is_null());
+    let begun = site.post(begin, &ann, r#"{"minutes":30}"#).await;
+    assert_eq!(begun.status, 200, "{begun:?}");
+    let hold = shown().await["hold"].clone();
+    assert_eq!(hold["schedule"], false);
+    assert!(
+        hold["left_ms"].as_u64().is_some_and(|ms| ms <= 1_800_000),
+        "{hold}"
+    );
+    assert_eq!(site.post(end, &ann, "").await.status, 200);
+    assert!(shown().await["hold"].is_null());
+    let journal = site.get("/api/v1/journal?door=garage", &ann).await.json();
+    let kinds: Vec<_> = journal["records"]
+        .as_array()
+        .expect("records")
+        .iter()
+        .map(|r| r["kind"].clone())
+        .collect();
+    assert_eq!(kinds, ["door.hold-began", "door.hold-ended"]);
+}

@@ -8,8 +8,9 @@ use std::time::Duration;
 use gateway_bus::BusCore;
 use gateway_core::{
     ButtonId, CallView, Clock, Command, CommandEvent, CommandReply, CommandRequest, ContactState, DoorEvent,
-    DoorGroupId, DoorId, DoorView, Envelope, Event, Fault, GatewayEvent, Instant, LineId, LockState,
-    LockdownView, PanelEvent, PanelId, PanelView, Refusal, RingId, Seq, SiteId, SiteView, Subject, Timestamp,
+    DoorGroupId, DoorId, DoorView, Envelope, Event, Fault, GatewayEvent, HoldView, Instant, LineId,
+    LockState, LockdownView, PanelEvent, PanelId, PanelView, Refusal, RingId, Seq, SiteId, SiteView, Subject,
+    Timestamp,
 };
 use gateway_store::{Store, Ticket};
 use tokio::sync::{mpsc, oneshot};
@@ -84,6 +85,8 @@ fn door(id: &str, name: &str, available: bool) -> DoorView {
         contact: ContactState::Closed,
         forced: false,
         held_open: false,
+        hold: None,
+        hold_limit: (id == "garage").then(|| Duration::from_secs(7200)),
         id: DoorId::new(id).expect("a name"),
         lock: LockState::Locked,
         lockdown: false,
@@ -282,6 +285,36 @@ impl FakeCore {
                     v.panels[0].ring = None;
                 });
                 self.accepted(ticket, Some(ring)).await
+            }
+            Command::EndHold { door } => {
+                let event = DoorEvent::HoldEnded {
+                    why: "command".into(),
+                };
+                let ticket = self.append(Event::Door(door.clone(), event), None);
+                self.show(ticket.seq(), |v| {
+                    for d in v.doors.iter_mut().filter(|d| d.id == door) {
+                        d.hold = None;
+                    }
+                });
+                self.accepted(ticket, None).await
+            }
+            Command::Hold { door, time } => {
+                let event = DoorEvent::HoldBegan {
+                    factor: request.origin.factor,
+                    limit_s: time.as_secs(),
+                    subject: request.origin.subject,
+                };
+                let ticket = self.append(Event::Door(door.clone(), event), None);
+                let until = Some(self.clock.now() + time);
+                self.show(ticket.seq(), |v| {
+                    for d in v.doors.iter_mut().filter(|d| d.id == door) {
+                        d.hold = Some(HoldView {
+                            schedule: false,
+                            until,
+                        });
+                    }
+                });
+                self.accepted(ticket, None).await
             }
             Command::EndLockdown { group } => self.lockdown(request.origin.subject, group, false).await,
             Command::Lockdown { group } => self.lockdown(request.origin.subject, group, true).await,

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use gateway_core::{
     AccountId, AccountState, AccountView, ButtonId, ContactState, DoorGroupId, DoorId, DoorView, Fault,
-    LineId, LineState, LineView, LockState, LockdownView, PanelId, PanelView, Seq, SiteId, SiteView,
+    HoldView, LineId, LineState, LineView, LockState, LockdownView, PanelId, PanelView, Seq, SiteId,
+    SiteView,
 };
 
 use crate::{DiscoveryFormat, MqttDiscovery, MqttParams};
@@ -56,6 +57,8 @@ pub(crate) fn view() -> SiteView {
                 contact: ContactState::Closed,
                 forced: false,
                 held_open: false,
+                hold: None,
+                hold_limit: None,
                 id: front.clone(),
                 lock: LockState::Locked,
                 lockdown: false,
@@ -71,6 +74,11 @@ pub(crate) fn view() -> SiteView {
                 contact: ContactState::Unknown,
                 forced: false,
                 held_open: false,
+                hold: Some(HoldView {
+                    schedule: true,
+                    until: None,
+                }),
+                hold_limit: None,
                 id: DoorId::new("yard").expect("a name"),
                 lock: LockState::Unknown,
                 lockdown: true,

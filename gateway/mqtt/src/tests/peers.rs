@@ -221,8 +221,10 @@ impl FakeCore {
             while let Some(asked) = commands.recv().await {
                 let refusal = match &asked.request.command {
                     Command::Unread { reason, .. } => Some(*reason),
-                    Command::EndLockdown { .. }
+                    Command::EndHold { .. }
+                    | Command::EndLockdown { .. }
                     | Command::HangUp { .. }
+                    | Command::Hold { .. }
                     | Command::Lockdown { .. }
                     | Command::Open { .. }
                     | Command::Press { .. }
@@ -307,8 +309,10 @@ fn judge(seen: &mut BTreeSet<String>, request: &CommandRequest) -> Option<Refusa
     } else {
         match &request.command {
             Command::Open { door } if door.as_str() == "front" => None,
-            Command::EndLockdown { .. }
+            Command::EndHold { .. }
+            | Command::EndLockdown { .. }
             | Command::HangUp { .. }
+            | Command::Hold { .. }
             | Command::Lockdown { .. }
             | Command::Open { .. }
             | Command::Press { .. }

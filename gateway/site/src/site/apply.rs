@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_access::{
-    CallerPattern, Card, Code, CodeFrom, DoorGroup, DoorPolicy, Limits, Policy, ReaderPolicy,
+    CallerPattern, Card, Code, CodeFrom, DoorGroup, DoorPolicy, HoldPolicy, Limits, Policy, ReaderPolicy,
 };
 use gateway_core::{Cause, DoorId, Edge, InputId, LineId, OutputId, PanelId, RingId, Secret};
 use gateway_door::{Door, Input as DoorInput};
@@ -27,6 +27,7 @@ impl Site {
         self.configure_doors(now, &old, generation, &mut plan);
         self.doubt_contacts(now);
         self.configure_lockdowns(now);
+        self.configure_holds(now);
         self.configure_lines(now, &old, &mut plan);
         self.configure_panels(now, &old, &mut plan);
         self.accounts
@@ -260,6 +261,10 @@ pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
             buttons: buttons.collect(),
             callers: callers.collect(),
             digits_by_list: door.digits_by_list,
+            hold: HoldPolicy {
+                limit: door.hold_limit,
+                when: door.hold.clone(),
+            },
             on_journal_fault: door.on_journal_fault,
             output,
             readers: door.readers.iter().cloned().collect(),

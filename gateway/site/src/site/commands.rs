@@ -39,8 +39,10 @@ impl Site {
         let done = match request.command {
             // never a command: its id was not used up, and why it was refused is known
             Command::Unread { reason, text, .. } => Err((reason, text)),
-            Command::EndLockdown { .. }
+            Command::EndHold { .. }
+            | Command::EndLockdown { .. }
             | Command::HangUp { .. }
+            | Command::Hold { .. }
             | Command::Lockdown { .. }
             | Command::Open { .. }
             | Command::Press { .. }
@@ -106,7 +108,10 @@ impl Site {
         }
         // What shuts doors is done without a journal, too; only the answer says that it is not kept.
         if let Err(text) = &self.journal
-            && !matches!(request.command, Command::Lockdown { .. })
+            && !matches!(
+                request.command,
+                Command::EndHold { .. } | Command::Lockdown { .. }
+            )
         {
             return Err((Refusal::Fault, format!("the journal cannot be written: {text}")));
         }
@@ -115,6 +120,11 @@ impl Site {
 
     fn carry_out(&mut self, now: Now, request: CommandRequest) -> Done {
         match request.command {
+            Command::EndHold { door } => self.command_end_hold(now, &door).map(|()| None),
+            Command::Hold { door, time } => {
+                self.opens_something(&door)?;
+                self.command_hold(now, door, time, request.origin).map(|()| None)
+            }
             Command::EndLockdown { group } => self
                 .command_lockdown(now, group, false, request.origin.subject)
                 .map(|()| None),

@@ -207,6 +207,7 @@ impl Site {
                     self.gateway(now, GatewayEvent::Guard { text, up: true });
                 }
                 self.guard = Ok(());
+                self.retry_holds();
                 let doors: Vec<DoorId> = self.doors.keys().cloned().collect();
                 for door in doors {
                     self.door_input(now, &door, DoorInput::GuardUp, false);
@@ -214,6 +215,7 @@ impl Site {
             }
             GuardReport::Usable { output, usable: true } => {
                 self.dead.remove(&output);
+                self.retry_holds();
                 // whoever still wants out asks once more
                 for door in self.doors_with(&output) {
                     self.door_input(now, &door, DoorInput::GuardUp, false);

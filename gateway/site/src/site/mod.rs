@@ -7,6 +7,7 @@ mod commands;
 mod doors;
 mod explain;
 mod held;
+mod holds;
 mod lines;
 mod lockdown;
 mod passback;
@@ -114,6 +115,8 @@ pub struct Site {
     held_inputs: held::Held,
     /// Permissions that wait until their use is on the medium.
     held: BTreeMap<u64, uses::Waiting>,
+    /// Doors that can be held open.
+    holds: BTreeMap<DoorId, holds::Hold>,
     /// Overdue timers of a gap are being worked off.
     in_gap: bool,
     index_key: [u8; 32],
@@ -174,6 +177,7 @@ impl Site {
             guard_restarts: false,
             held_inputs: held::Held::new(now),
             held: BTreeMap::new(),
+            holds: BTreeMap::new(),
             in_gap: false,
             index_key,
             journal: Ok(()),
@@ -266,6 +270,7 @@ impl Site {
             } => self.account(now, account, event, state),
             Input::ClockStep { step_ms, trusted } => {
                 self.clock_trusted = trusted;
+                self.doubt_holds();
                 self.gateway(now, GatewayEvent::Clock { step_ms, trusted });
             }
             Input::Contacts(contacts) => self.contacts = contacts,
@@ -286,6 +291,7 @@ impl Site {
             Input::Signal(signal) => self.signal(now, signal),
             Input::UseKept { id, ok } => self.use_kept(now, id, ok),
         }
+        self.look_at_holds(now);
         self.look_at_relays(now);
     }
 
@@ -294,6 +300,7 @@ impl Site {
         let now = Now { mono: now, wall };
         self.notice_gap(now);
         self.timers(now);
+        self.look_at_holds(now);
         self.look_at_relays(now);
     }
 
@@ -343,6 +350,7 @@ impl Site {
             .chain(self.levels.poll_timeout())
             .chain(self.relays_due())
             .chain(self.held_due_at())
+            .chain(self.holds_due())
             .min()
     }
 
@@ -464,6 +472,7 @@ impl Site {
             return;
         }
         self.stopping = true;
+        self.stop_holds(now);
         let rings: Vec<RingId> = self.calls.keys().copied().collect();
         for ring in rings {
             self.cancel(now, ring, Cause::Released);

@@ -102,6 +102,8 @@ impl Site {
             contact: door.map_or(ContactState::Unknown, |d| d.contact()),
             forced: door.is_some_and(|d| d.is_forced()),
             held_open: door.is_some_and(|d| d.is_held_open()),
+            hold: self.hold_view(id),
+            hold_limit: params.hold_limit.filter(|_| has_output),
             id: id.clone(),
             lock: door
                 .filter(|_| has_output)
@@ -109,7 +111,10 @@ impl Site {
             lockdown: self.access.lockdown_of(id).is_some(),
             name: params.name.clone(),
             owned: has_output && params.owner == LockOwner::Gateway,
-            pulse_until: door.and_then(|d| d.pulse_until()),
+            // how long it is held open is told apart
+            pulse_until: door
+                .filter(|d| d.held_until().is_none())
+                .and_then(|d| d.pulse_until()),
             simulated: self.is_virtual(params),
             tamper: door.filter(|_| params.tamper.is_some()).and_then(|d| d.tamper()),
             works,

@@ -181,6 +181,8 @@ fn door(door: &config::Door) -> site::DoorParams {
             config::Fail::Secure => site::FailMode::Secure,
         },
         held_open: door.held_open,
+        hold: door.hold_open.clone(),
+        hold_limit: door.hold_limit,
         lock: match door.lock {
             config::LockKind::Bistable => site::LockKind::Bistable,
             config::LockKind::GateOpen => site::LockKind::GateOpen,

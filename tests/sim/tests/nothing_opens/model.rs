@@ -388,8 +388,10 @@ impl Model {
             return;
         }
         match &request.command {
-            Command::EndLockdown { .. }
+            Command::EndHold { .. }
+            | Command::EndLockdown { .. }
             | Command::HangUp { .. }
+            | Command::Hold { .. }
             | Command::Lockdown { .. }
             | Command::ResetPassback { .. }
             | Command::Unread { .. } => {}

@@ -30,6 +30,19 @@ fn every_example_passes_check() {
 }
 
 #[test]
+fn every_scenario_passes_check_and_has_its_dial_plan() {
+    let mut seen = 0;
+    for entry in fs::read_dir(here("examples/scenarios")).expect("the folder is there") {
+        let folder = entry.expect("readable").path();
+        let name = folder.file_name().and_then(|name| name.to_str()).expect("UTF-8");
+        example(&format!("scenarios/{name}/site.toml"));
+        assert!(folder.join("extensions.conf").is_file(), "{name}");
+        seen += 1;
+    }
+    assert!(seen > 0);
+}
+
+#[test]
 fn the_minimal_site_and_the_first_site_raise_no_warning_but_a_missing_secret_and_a_latching_board() {
     assert_eq!(example("minimal.toml").warnings.to_string(), "");
     for warning in example("first-site.toml").warnings.list {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use gateway_core::{AccountId, ListId, PanelId};
+use gateway_access::When;
+use gateway_core::{AccountId, DoorId, ListId, PanelId};
 
 use super::Check;
 use crate::fault::FaultKind;
@@ -169,6 +170,18 @@ fn codecs(check: &mut Check<'_>, at: &str, list: &[Codec]) {
 
 fn buttons(check: &mut Check<'_>, id: &PanelId, panel: &Panel) {
     let config = check.config;
+    let opens = |door: &DoorId| {
+        config
+            .doors
+            .get(door)
+            .is_some_and(|d| d.open_by_call != When::Never)
+    };
+    let key = format!("panels.{id}.opened-call");
+    if check.is_written(&key) && !panel.doors.iter().any(opens) {
+        let text = "no door of this panel opens by a call alone".to_owned();
+        let hint = "add open-by-call to one of its doors, or remove this";
+        check.warn(FaultKind::Conflict, &key, text, hint);
+    }
     let line = config.lines.get(&panel.line);
     if panel.buttons.is_empty() && !check.is_written(&format!("panels.{id}.buttons")) {
         let text = "has no button".to_owned();

@@ -134,9 +134,34 @@ fn callers(check: &mut Check<'_>, id: &DoorId, door: &Door) {
                 .get(&panel.line)
                 .is_some_and(|line| line.call_in == CallIn::SelfStart)
     });
-    if !door.callers.is_empty() && !answers {
+    by_call(check, id, door);
+    if !door.callers.is_empty() && !answers && door.open_by_call == When::Never {
         let text = "no line of this door can be called: its callers get 480".to_owned();
         let hint = "a line with call-in = \"self-start\" is answered";
         check.warn(FaultKind::Conflict, &format!("doors.{id}.callers"), text, hint);
+    }
+}
+
+/// A call alone opens only what can be opened, and reaches only a door that a panel serves.
+fn by_call(check: &mut Check<'_>, id: &DoorId, door: &Door) {
+    let config = check.config;
+    let at = format!("doors.{id}.open-by-call");
+    if door.open_by_call == When::Never {
+        return;
+    }
+    let output = format!("doors.{id}.output");
+    if door.output.is_none() && !check.is_written(&output) {
+        let text = "the door has no output, so no call opens it".to_owned();
+        let hint = "add: output = \"name of a configured output\", or set open-by-call = \"never\"";
+        check.fault(FaultKind::Conflict, &at, &[], text, hint);
+    } else if !config.panels.values().any(|panel| panel.doors.contains(id)) {
+        let text = "no panel serves this door, so nobody can call it".to_owned();
+        let hint = "name the door in the doors of a panel";
+        check.fault(FaultKind::Conflict, &at, &[], text, hint);
+    } else if door.two_persons != When::Never {
+        let text =
+            "the door wants two persons at times, and opens for no call of the site file then".to_owned();
+        let hint = "allowed: people of the records, by their telephones";
+        check.warn(FaultKind::Conflict, &at, text, hint);
     }
 }

@@ -9,8 +9,8 @@ use gateway_core::{AccountId, ButtonId, DoorId, InputId, LineId, ListId, OutputI
 use crate::describe::table;
 use crate::rules::{list, map, ms, parsed, refer, secs, table, text, when, word};
 use crate::value::{
-    Address, ButtonMode, DigitsBy, Duty, Extension, Fail, LockKind, LockOwner, OnJournalFault, Relock,
-    RexKind,
+    Address, ButtonMode, CallRefusal, DigitsBy, Duty, Extension, Fail, LockKind, LockOwner, OnJournalFault,
+    OtherCalls, Relock, RexKind,
 };
 
 table! {
@@ -27,6 +27,10 @@ table! {
         /// Number or name by which it is called directly, or over a trunk that several panels share, as its own name
         /// is: the user part of the SIP address, 1 to 40 characters.
         extension: Option<Extension> = "extension", parsed(), optional, Restart;
+        /// How calls are refused that opened a door by themselves (`open-by-call`).
+        opened_call: CallRefusal = "opened-call", word(), or("\"declined\""), Live;
+        /// What becomes of other calls to it.
+        other_calls: OtherCalls = "other-calls", word(), or("\"answer\""), Live;
         /// Its buttons.
         buttons: BTreeMap<ButtonId, Button> = "buttons", map("button"), or("{}"), Live;
     }
@@ -100,6 +104,9 @@ table! {
         readers: Vec<ReaderId> = "readers", list(refer("reader"), 0, 8), or("[]"), Live;
         /// Who may open when they call the door, at most 64; nobody unless listed.
         callers: Vec<Caller> = "callers", list(table(), 0, 64), or("[]"), Live;
+        /// When a call of somebody the door listens to opens it by itself: one of `callers`, or the telephone of a person,
+        /// unless it needs a PIN. The call is not answered. While the clock is not believed it opens nothing.
+        open_by_call: When = "open-by-call", when(), or("\"never\""), Live;
         /// When the door wants two persons: a second one, another, has to show a good credential after the first. Only
         /// credentials of persons count, so commands, callers and codes that belong to nobody do not open it then.
         /// While the clock is not believed it wants two, unless this is `never`.

@@ -28,7 +28,7 @@ pub(crate) use net::{Digits, Pin, SiteNumber};
 pub use notify::{EventName, HttpUrl, MailAddress, MailTls, SyslogFacility, SyslogTransport};
 pub use scope::UserScope;
 pub use words::{
-    AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CodeFrom, Codec, DigitsBy, DiscoveryFormat,
-    Duty, Fail, GuardMode, Keypad, Language, LockKind, LockOwner, NetworkLoss, OnJournalFault, OpenWhen,
-    ReliableProvisional, Relock, RexKind, Srtp, Strategy, Transport,
+    AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CodeFrom, Codec, DigitsBy,
+    DiscoveryFormat, Duty, Fail, GuardMode, Keypad, Language, LockKind, LockOwner, NetworkLoss,
+    OnJournalFault, OpenWhen, OtherCalls, ReliableProvisional, Relock, RexKind, Srtp, Strategy, Transport,
 };

@@ -77,6 +77,32 @@ words! {
 }
 
 words! {
+    /// How a call is refused that is not answered.
+    pub enum CallRefusal {
+        /// Busy (486).
+        Busy = "busy",
+        /// Declined (603).
+        Declined = "declined",
+        /// Not available (480).
+        Unavailable = "unavailable",
+    }
+}
+
+words! {
+    /// What becomes of calls that open nothing by themselves.
+    pub enum OtherCalls {
+        /// They are answered, if the line can be.
+        Answer = "answer",
+        /// They are refused as busy (486).
+        Busy = "busy",
+        /// They are declined (603).
+        Declined = "declined",
+        /// They are refused as not available (480).
+        Unavailable = "unavailable",
+    }
+}
+
+words! {
     /// A codec of speech.
     pub enum Codec {
         /// G.722: wideband, 64 kbit/s.

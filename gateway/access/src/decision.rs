@@ -142,6 +142,7 @@ impl Denied {
             Reason::UnknownDoor => Refusal::Unknown,
             Reason::Blocked
             | Reason::ButtonNotForDoor
+            | Reason::CallAlone
             | Reason::CallerUnlisted
             | Reason::CallerUntrusted
             | Reason::CardNotForDoor
@@ -185,6 +186,8 @@ pub enum Reason {
     Blocked,
     /// The button does not open this door at any time.
     ButtonNotForDoor,
+    /// The caller is known, and no call alone opens this door.
+    CallAlone,
     /// The caller is not listed at this door.
     CallerUnlisted,
     /// The network does not vouch for the caller.
@@ -306,6 +309,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Blocked => f.write_str("the person is blocked or gone"),
             Self::ButtonNotForDoor => f.write_str("the button does not open this door"),
+            Self::CallAlone => f.write_str("a call alone does not open this door"),
             Self::CallerUnlisted => f.write_str("the caller is not listed at this door"),
             Self::CallerUntrusted => f.write_str("the network does not vouch for the caller's number"),
             Self::CardNotForDoor => f.write_str("the card does not open this door"),

@@ -78,6 +78,8 @@ pub struct DoorPolicy {
     /// Buttons of panels that open the door for whoever presses them, each while its schedule is in force. By a clock
     /// that is not believed none does.
     pub buttons: BTreeMap<(PanelId, ButtonId), When>,
+    /// When a call alone opens it, without a digit. By a clock that is not believed none does.
+    pub by_call: When,
     /// Callers who may open when they call the door. Empty: nobody opens by calling.
     pub callers: Vec<Caller>,
     /// May targets of a call list open by digits when the door called them?
@@ -104,6 +106,7 @@ impl DoorPolicy {
     pub const fn new(output: OutputId) -> Self {
         Self {
             buttons: BTreeMap::new(),
+            by_call: When::Never,
             callers: Vec::new(),
             digits_by_list: false,
             hold: HoldPolicy::NONE,

@@ -43,6 +43,10 @@ impl Access {
                 let by = "holding it open".to_owned();
                 add("schedule".to_owned(), by, id, limits(&door.hold.when));
             }
+            if door.by_call != When::Never {
+                let by = "a call alone".to_owned();
+                add("callers it listens to".to_owned(), by, id, limits(&door.by_call));
+            }
             for caller in &door.callers {
                 add(
                     format!("caller {:?}", caller.name),

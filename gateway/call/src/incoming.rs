@@ -22,6 +22,13 @@ pub enum Take {
     LineBusy,
     /// The line cannot start a talk without a ring, or there is no panel on it.
     NoCall,
+    /// It is not to be answered: the door opened for it, or calls are not taken here.
+    Refuse {
+        /// What the caller is told.
+        cause: Cause,
+        /// For the record.
+        reason: &'static str,
+    },
 }
 
 /// One call to the door.
@@ -77,6 +84,7 @@ impl IncomingPlan {
             Take::Answer => None,
             Take::LineBusy => Some(("line-busy", Cause::Busy)),
             Take::NoCall => Some(("no-call", Cause::Refused)),
+            Take::Refuse { cause, reason } => Some((reason, cause)),
         };
         let mut plan = Self {
             gate: DigitGate::default(),

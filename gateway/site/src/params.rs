@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use gateway_access::{Area, Group, OnJournalFault, RexKind, Schedules, When};
 use gateway_core::{
-    AccountId, AreaId, ButtonId, CardFrame, CredentialId, DoorGroupId, DoorId, GroupId, InputId, LineId,
-    ListId, OutputId, PanelId, PersonId, ReaderId, RelayId, Secret, SiteId,
+    AccountId, AreaId, ButtonId, CardFrame, Cause, CredentialId, DoorGroupId, DoorId, GroupId, InputId,
+    LineId, ListId, OutputId, PanelId, PersonId, ReaderId, RelayId, Secret, SiteId,
 };
 use gateway_door::{Duty, FailMode, LockKind, LockOwner, Relock};
 use gateway_line::{CallIn, OpenWhen};
@@ -159,6 +159,8 @@ impl std::fmt::Debug for CodeParams {
 /// A door.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DoorParams {
+    /// When a call alone opens it, without being answered.
+    pub by_call: When,
     /// Who may open by calling the door.
     pub callers: Vec<Caller>,
     /// Door contact: active means open.
@@ -361,6 +363,10 @@ pub struct PanelParams {
     pub line: LineId,
     /// Name for people, shown to the phones.
     pub name: String,
+    /// What callers are told for whom a door opened.
+    pub opened_call: Cause,
+    /// What other callers are told; `None` answers them.
+    pub other_calls: Option<Cause>,
 }
 
 /// A button of a panel.

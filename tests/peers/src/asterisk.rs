@@ -22,6 +22,8 @@ use crate::trust::Trust;
 pub struct PbxParams<'a> {
     /// More lines for the endpoint of the door, extension 200.
     pub door: &'a str,
+    /// More of the dial plan.
+    pub plan: &'a str,
     /// With these certificates every endpoint uses TLS and SRTP, and nothing else is taken.
     pub secure: Option<&'a Trust>,
 }
@@ -237,7 +239,7 @@ fn write_config(
         "rtp.conf",
         &format!("[general]\nrtpstart = {low}\nrtpend = {high}\n"),
     )?;
-    write("extensions.conf", DIAL_PLAN)?;
+    write("extensions.conf", &format!("{DIAL_PLAN}{}", params.plan))?;
     write("pjsip.conf", &pjsip(rig, inner, params)?)?;
     if let Some(trust) = params.secure {
         trust.copy_to(dir)?;

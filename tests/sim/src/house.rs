@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gateway_core::SiteId;
+use gateway_core::{Cause, SiteId};
 use gateway_site::{
     AccountParams, ButtonParams, CallIn, Caller, CardParams, CodeParams, DoorParams, Duty, FailMode,
     InputParams, LineParams, ListParams, LockKind, LockOwner, OnJournalFault, OpenWhen, OutputParams,
@@ -38,6 +38,7 @@ fn reader(simulated: bool) -> ReaderParams {
 
 fn door(name: &str, output: &str) -> DoorParams {
     DoorParams {
+        by_call: When::Never,
         callers: vec![Caller {
             address: "sip:1000@pbx.example".into(),
             name: "Reception".into(),
@@ -126,6 +127,8 @@ pub fn first_door() -> SiteParams {
         doors: doors.iter().map(|d| id(d)).collect(),
         line: id(line),
         name: name.into(),
+        opened_call: Cause::Declined,
+        other_calls: None,
     };
     SiteParams {
         accounts: [(

@@ -3,13 +3,14 @@
 use gateway_core::{DoorId, Instant, Peer, Secret, Subject};
 
 use super::people::Right;
-use super::{Moment, Verdict, contact, holder};
+use super::{Moment, Verdict, contact, holder, within};
 use crate::access::Access;
 use crate::decision::Reason;
 use crate::directory::{Credential, Proof};
 use crate::lockout::Source;
 use crate::policy::{CodeFrom, DoorPolicy};
 use crate::request::{Context, DigitsFrom};
+use crate::schedule::When;
 
 /// Why the door listens to a caller.
 enum Known<'a> {
@@ -32,19 +33,29 @@ impl Access {
             return locked;
         }
         match self.known_caller(moment, door, name, peer) {
+            Ok(_) if door.by_call == When::Never => Verdict::refused(subject, Reason::CallAlone),
             // a call alone opens only while nobody doubts when it came; a code that is dialled in it may count
             Ok(_) if moment.context.wall.is_none() => {
                 Verdict::refused(subject, Reason::ClockUntrusted { schedule: None })
             }
+            Ok(_) if self.in_time(moment, &door.by_call).is_err() => {
+                let reason = self.in_time(moment, &door.by_call).err();
+                Verdict::refused(subject, reason.unwrap_or(Reason::CallAlone))
+            }
             Ok(Known::Listed(listed)) => {
-                let rule = format!("listed caller {listed:?} calls the door");
+                let rule = format!("listed caller {listed:?} calls the door{}", within(&door.by_call));
                 Verdict::allowed(rule, subject, Some(source))
             }
             Ok(Known::Phone { phone, .. }) if needs_pin(phone) => {
                 Verdict::refused(subject, Reason::PinNeeded)
             }
             Ok(Known::Phone { phone, right }) => {
-                let rule = format!("telephone {:?}{} calls the door", phone.id, right.words);
+                let rule = format!(
+                    "telephone {:?}{} calls the door{}",
+                    phone.id,
+                    right.words,
+                    within(&door.by_call)
+                );
                 let subject = holder(phone.person.as_ref(), &phone.id);
                 Verdict::allowed(rule, subject, Some(source)).by_right(right)
             }

@@ -60,6 +60,7 @@ pub(crate) fn policy() -> Policy {
         pattern: CallerPattern::parse("sip:1000@pbx.example").expect("a pattern"),
         when: When::Always,
     }];
+    front.by_call = When::Always;
     front.digits_by_list = true;
     front.readers = [reader("front-reader")].into();
     front.rex = [
@@ -69,6 +70,7 @@ pub(crate) fn policy() -> Policy {
     ]
     .into();
     let mut back = DoorPolicy::new(OutputId::new("back-strike").expect("a name"));
+    back.by_call = When::Always;
     back.on_journal_fault = OnJournalFault::Refuse;
     back.readers = [reader("back-reader")].into();
     back.rex = [(input("back-rex"), RexKind::Unlock)].into();

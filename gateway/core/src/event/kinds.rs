@@ -135,7 +135,7 @@ events! {
         Rejected = "rejected" {
             /// Who called.
             peer: String,
-            /// Why: `no-call`, `line-busy`, `unlisted`.
+            /// Why: `no-call`, `line-busy`, `unlisted`, `opened` (the door, for whoever called it), `refused`.
             reason: String,
         },
     }

@@ -259,6 +259,7 @@ pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
         });
         let policy = DoorPolicy {
             buttons: buttons.collect(),
+            by_call: door.by_call.clone(),
             callers: callers.collect(),
             digits_by_list: door.digits_by_list,
             hold: HoldPolicy {

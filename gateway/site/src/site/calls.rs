@@ -452,22 +452,26 @@ impl Site {
             return;
         };
         let doors = self.doors_of(panel);
+        let ring = self.new_ring(now);
+        let refused = self.refuse_call(now, panel, &doors, &peer, ring);
         let listed = doors
             .iter()
             .any(|door| self.access.listens(&self.context(now), door, &peer));
-        let may = !self.stopping
+        let opened = refused.is_some_and(|(_, why)| why == "opened");
+        let may = refused.is_none()
+            && !self.stopping
             && self
                 .lines
                 .get(&line)
                 .is_some_and(|unit| unit.line.may_self_start());
-        if !may && !self.tells_refusal(now) {
-            let cause = Cause::Busy;
+        if !may && !opened && !self.tells_refusal(now) {
+            let cause = refused.map_or(Cause::Busy, |(cause, _)| cause);
             self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
             return;
         }
-        let ring = self.new_ring(now);
-        let take = match self.lines.get_mut(&line) {
-            Some(unit) if !self.stopping => match unit.line.seize(now.mono, SeizeWhy::IncomingCall) {
+        let take = match (refused, self.lines.get_mut(&line)) {
+            (Some((cause, reason)), _) => Take::Refuse { cause, reason },
+            (None, Some(unit)) if !self.stopping => match unit.line.seize(now.mono, SeizeWhy::IncomingCall) {
                 Ok(()) => {
                     unit.ring = Some(ring);
                     Take::Answer
@@ -475,7 +479,7 @@ impl Site {
                 Err(SeizeRefused::LineBusy) => Take::LineBusy,
                 Err(_) => Take::NoCall,
             },
-            Some(_) | None => Take::NoCall,
+            (None, Some(_) | None) => Take::NoCall,
         };
         let limit = talk_limit(Some(INCOMING_TALK), self.params.lines.get(&line));
         let request = IncomingRequest {
@@ -508,7 +512,7 @@ impl Site {
     }
 
     /// Is a refused call told of? A flood of them fills no journal.
-    fn tells_refusal(&mut self, now: Now) -> bool {
+    pub(super) fn tells_refusal(&mut self, now: Now) -> bool {
         let (since, count) = &mut self.refused_calls;
         if now.mono.since(*since) >= MINUTE {
             (*since, *count) = (now.mono, 0);

@@ -2,6 +2,7 @@
 
 mod apply;
 mod buttons;
+mod by_call;
 mod calls;
 mod commands;
 mod doors;

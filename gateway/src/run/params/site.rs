@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use gateway_config as config;
+use gateway_core::Cause;
 use gateway_site as site;
 
 use config::Config;
@@ -161,6 +162,7 @@ fn code(code: &config::Code) -> site::CodeParams {
 
 fn door(door: &config::Door) -> site::DoorParams {
     site::DoorParams {
+        by_call: door.open_by_call.clone(),
         callers: door
             .callers
             .iter()
@@ -295,5 +297,16 @@ fn panel(panel: &config::Panel) -> site::PanelParams {
         doors: panel.doors.clone(),
         line: panel.line.clone(),
         name: panel.name.clone(),
+        opened_call: match panel.opened_call {
+            config::CallRefusal::Busy => Cause::Busy,
+            config::CallRefusal::Declined => Cause::Declined,
+            config::CallRefusal::Unavailable => Cause::Refused,
+        },
+        other_calls: match panel.other_calls {
+            config::OtherCalls::Answer => None,
+            config::OtherCalls::Busy => Some(Cause::Busy),
+            config::OtherCalls::Declined => Some(Cause::Declined),
+            config::OtherCalls::Unavailable => Some(Cause::Refused),
+        },
     }
 }

@@ -14,6 +14,7 @@ mod notify;
 mod osdp;
 mod outside;
 mod page;
+mod parking;
 mod peers_alone;
 mod radius;
 mod sessions;

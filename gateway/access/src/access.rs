@@ -294,6 +294,13 @@ impl Access {
         peer.trusted && self.is_pin_of_phone(&peer.address, &Secret::new(digits))
     }
 
+    /// As [`is_caller_pin`](Self::is_caller_pin), and the telephone opens this door at this time. For which of several
+    /// doors is meant; decides nothing and counts nothing.
+    #[must_use]
+    pub fn is_caller_pin_at(&self, context: &Context, door: &DoorId, peer: &Peer, digits: &str) -> bool {
+        self.is_caller_pin(peer, digits) && self.phone_opens(context, door, peer).is_ok()
+    }
+
     /// Is this text the PIN that completes the card? For [`DigitCollector::push`](crate::DigitCollector::push);
     /// decides nothing and counts nothing.
     #[must_use]

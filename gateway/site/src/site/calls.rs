@@ -681,10 +681,18 @@ impl Site {
             return;
         };
         let digits = entry.digits.reveal();
-        let meant = call
-            .doors
-            .iter()
-            .find(|door| self.access.is_code(door, CodeFrom::Call, digits))
+        let context = self.context(now);
+        let by_pin = |door: &&DoorId| match &call.plan {
+            Either::Incoming(plan) => {
+                let peer = &plan.request().peer;
+                self.access.is_caller_pin_at(&context, door, peer, digits)
+            }
+            Either::Outgoing(_) => false,
+        };
+        let mut doors = call.doors.iter();
+        let by_code = doors.find(|door| self.access.is_code(door, CodeFrom::Call, digits));
+        let meant = by_code
+            .or_else(|| call.doors.iter().find(by_pin))
             .or(call.doors.first())
             .cloned();
         let (Some(door), Some(_)) = (meant, call.winner()) else {

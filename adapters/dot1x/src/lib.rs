@@ -8,6 +8,7 @@
 mod child;
 mod driver;
 mod expiry;
+mod kin;
 mod link;
 mod manager;
 mod material;

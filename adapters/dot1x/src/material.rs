@@ -8,6 +8,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::kin;
 use crate::openssl::{self, OpenError};
 use crate::params::{Bytes, ClientIdentity, ServerCheck};
 
@@ -239,16 +240,25 @@ fn own_chain(
     }
     for two in read.windows(2) {
         let (below, above) = (&two[0], &two[1]);
-        if below.issuer() != above.subject() || below.verify_signature(Some(above.public_key())).is_err() {
-            return Err(error(
-                part,
-                format!(
-                    "the certificate of {} was not issued by {}, which follows it",
-                    subject(below),
-                    subject(above)
-                ),
-                "order: own certificate, then its issuer, then the issuer's issuer",
-            ));
+        let issued = if below.issuer() == above.subject() {
+            kin::issued(below, above)
+        } else {
+            Ok(false)
+        };
+        match issued {
+            Ok(true) => {}
+            Ok(false) => {
+                return Err(error(
+                    part,
+                    format!(
+                        "the certificate of {} was not issued by {}, which follows it",
+                        subject(below),
+                        subject(above)
+                    ),
+                    "order: own certificate, then its issuer, then the issuer's issuer",
+                ));
+            }
+            Err(why) => chain.unchecked.push((part, why)),
         }
     }
     Ok(())
@@ -308,27 +318,21 @@ fn pair(
     chain: &mut Chain,
 ) -> Result<(), MaterialError> {
     let read = parse(cert_part, std::slice::from_ref(der))?;
-    let Ok(signing) = rustls::crypto::ring::sign::any_supported_type(key) else {
-        let why = "the key is of a kind that cannot be compared here; wpa_supplicant may still know it";
-        chain.unchecked.push((key_part, why.to_owned()));
-        return Ok(());
-    };
-    match signing.public_key() {
-        Some(public) if public.as_ref() == read[0].public_key().raw => Ok(()),
-        Some(_) => Err(error(
-            key_part,
-            format!(
-                "the key does not belong to the certificate of {}",
-                subject(&read[0])
-            ),
-            format!("allowed: the key that {cert_part} was made with"),
-        )),
-        None => {
-            let why = "the key does not tell its public half";
-            chain.unchecked.push((key_part, why.to_owned()));
-            Ok(())
+    match kin::public_half(key) {
+        Ok(public) if public == read[0].public_key().raw => {}
+        Ok(_) => {
+            return Err(error(
+                key_part,
+                format!(
+                    "the key does not belong to the certificate of {}",
+                    subject(&read[0])
+                ),
+                format!("allowed: the key that {cert_part} was made with"),
+            ));
         }
+        Err(why) => chain.unchecked.push((key_part, why)),
     }
+    Ok(())
 }
 
 fn pkcs12(
@@ -366,12 +370,10 @@ fn pkcs12(
     };
     let key = plain_key(P12, pem.reveal())?;
     let ders = certificates(P12, pem.reveal())?;
-    let public = rustls::crypto::ring::sign::any_supported_type(&key).ok();
-    let public = public.as_ref().and_then(|key| key.public_key());
-    let own = match public {
-        Some(public) => {
+    let own = match kin::public_half(&key) {
+        Ok(public) => {
             let read = parse(P12, &ders)?;
-            let at = read.iter().position(|c| c.public_key().raw == public.as_ref());
+            let at = read.iter().position(|c| c.public_key().raw == public);
             at.ok_or_else(|| {
                 error(
                     P12,
@@ -380,11 +382,8 @@ fn pkcs12(
                 )
             })?
         }
-        None => {
-            chain.unchecked.push((
-                P12,
-                "the key is of a kind that cannot be compared here".to_owned(),
-            ));
+        Err(why) => {
+            chain.unchecked.push((P12, why));
             0
         }
     };

@@ -1,5 +1,5 @@
 //! Encrypted keys and PKCS#12 files are opened by the program `openssl`, for the check only: the supplicant opens them
-//! itself. A library for the dozen of old and new ciphers in such files is more to trust than a program that is on
+//! itself. It also judges kinds of keys that ring does not know. A library for the dozen of old and new ciphers in such files is more to trust than a program that is on
 //! nearly every system. File and result stay in memory, the passphrase goes through a pipe, nothing is an argument.
 
 use std::io::Write;
@@ -47,12 +47,36 @@ pub(crate) fn open_pkcs12(file: &Bytes, passphrase: &Secret) -> Result<Bytes, Op
     }
 }
 
+/// The public half of a private key in DER, likewise in DER.
+pub(crate) fn public_half(der: &Bytes) -> Result<Vec<u8>, OpenError> {
+    let words = ["pkey", "-inform", "DER", "-pubout", "-outform", "DER"];
+    run(&words, der, &Secret::default()).map(|public| public.reveal().to_vec())
+}
+
+/// Was a certificate issued by another one? Both in PEM. Its dates do not count.
+///
+/// # Errors
+/// Why nothing is known.
+pub(crate) fn issued(below: &Bytes, above: &Bytes) -> Result<bool, String> {
+    let issuer = MemoryFile::new("dot1x-issuer", above.reveal()).map_err(|why| not_run(&why))?;
+    let file = MemoryFile::new("dot1x-check", below.reveal()).map_err(|why| not_run(&why))?;
+    let output = Command::new(PROGRAM)
+        .args(["verify", "-no_check_time", "-partial_chain", "-trusted"])
+        .arg(issuer.path())
+        .arg(file.path())
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|why| not_run(&why))?;
+    Ok(output.status.success())
+}
+
+fn not_run(why: &std::io::Error) -> String {
+    format!("cannot be checked: {PROGRAM} does not run ({why}); install the package openssl")
+}
+
 fn run(words: &[&str], input: &Bytes, passphrase: &Secret) -> Result<Bytes, OpenError> {
-    let missing = |why: std::io::Error| {
-        OpenError::NoProgram(format!(
-            "cannot be checked: {PROGRAM} does not run ({why}); install the package openssl"
-        ))
-    };
+    let missing = |why: std::io::Error| OpenError::NoProgram(not_run(&why));
     let file = MemoryFile::new("dot1x-check", input.reveal()).map_err(missing)?;
     let mut child = Command::new(PROGRAM)
         .args(words)

@@ -11,8 +11,9 @@ use anyhow::Context;
 use gateway_config::Config;
 use gateway_core::{Clock, Instant};
 use gateway_network::ports::{self, Address, Port};
-use gateway_network::settings::change::{self, ChangeError, Changer, LOOK, Programs};
+use gateway_network::settings::change::{self, ChangeError, Changer, LOOK};
 use gateway_network::settings::owner::{Machine, Obstacle, decide};
+use gateway_network::settings::programs::Programs;
 use gateway_network::settings::{Manager, Settings, V4, V6};
 
 use crate::cli::{Network, NetworkAct, exit};
@@ -221,10 +222,10 @@ fn carry_out(
         out.flush()?;
     }
     let lock = changer.lock()?;
-    let deadline = SystemClock.now() + patience;
-    changer.apply(settings, manager, &change::this_boot(), deadline)?;
+    let now = SystemClock.now();
+    changer.apply(settings, manager, &change::this_boot(), now, patience)?;
     drop(lock);
-    let got = wait_for_address(settings, deadline);
+    let got = wait_for_address(settings, now + patience);
     let mut out = out();
     match got {
         Some(port) => {
@@ -280,7 +281,8 @@ fn start_holder(changer: &Changer<Programs>, file: &Path) -> anyhow::Result<()> 
     let program = std::env::current_exe().context("our own program cannot be found")?;
     let mut command = if Path::new(SYSTEMD).is_dir() {
         let mut command = Command::new("systemd-run");
-        command.args(["--quiet", "--collect"]);
+        // a DHCP client that a roll-back starts belongs to the port, and does not end with the holder
+        command.args(["--quiet", "--collect", "--property=KillMode=process"]);
         command.arg(format!("--unit=doorline-network-hold-{}", std::process::id()));
         command.args(["--description=Takes a change of the network back unless it is confirmed"]);
         command

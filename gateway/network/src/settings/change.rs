@@ -10,18 +10,24 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use gateway_core::Instant;
 use serde_json::{Value, json};
 
+use super::programs::Run;
 use super::{File, Manager, Settings, own_paths};
 use crate::ports;
 use crate::routes::default_v4;
 
 /// Folder of the note, of root alone.
 pub const STATE: &str = "/var/lib/doorline-network";
+
+/// How long a program may take that only asks its manager, or takes something down.
+const QUICK: Duration = Duration::from_secs(30);
+
+/// How long `ifup` may take when a change is taken back: longer than any DHCP client of Debian looks for a server (300 s).
+const BACK: Duration = Duration::from_secs(330);
 
 /// Why a change was not made, or not whole.
 #[derive(Debug, thiserror::Error)]
@@ -64,42 +70,6 @@ fn file_error(path: &Path) -> impl FnOnce(io::Error) -> ChangeError + '_ {
     move |source| ChangeError::File {
         path: path.to_owned(),
         source,
-    }
-}
-
-/// Runs the programs of a network manager.
-pub trait Run {
-    /// Runs one to its end.
-    ///
-    /// # Errors
-    /// What it said.
-    fn run(&mut self, program: &str, args: &[&str]) -> Result<(), ChangeError>;
-}
-
-/// The programs of this machine.
-#[derive(Debug, Default)]
-pub struct Programs;
-
-impl Run for Programs {
-    fn run(&mut self, program: &str, args: &[&str]) -> Result<(), ChangeError> {
-        let failed = |text: String| ChangeError::Command {
-            program: format!("{program} {}", args.join(" ")),
-            text,
-        };
-        let output = Command::new(program)
-            .args(args)
-            // a service has a short one
-            .env(
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            )
-            .output()
-            .map_err(|error| failed(error.to_string()))?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(failed(format!("{}, {text}", output.status)))
     }
 }
 
@@ -248,7 +218,8 @@ impl<R: Run> Changer<R> {
         note.map(Some).ok_or(ChangeError::Note { path })
     }
 
-    /// Makes a change. A holder must watch already; [`lock`](Self::lock) must be held.
+    /// Makes a change that has to be confirmed within `patience` from `now`. A holder must watch already;
+    /// [`lock`](Self::lock) must be held. What brings the port up may take as long, and is killed then.
     ///
     /// # Errors
     /// Nobody watches, another change waits, or it could not be made whole; then what was there is back.
@@ -257,7 +228,8 @@ impl<R: Run> Changer<R> {
         settings: &Settings,
         manager: Manager,
         boot: &str,
-        deadline: Instant,
+        now: Instant,
+        patience: Duration,
     ) -> Result<(), ChangeError> {
         if self.waiting()?.is_some() {
             return Err(ChangeError::Waits);
@@ -265,7 +237,7 @@ impl<R: Run> Changer<R> {
         if !self.is_watched() {
             return Err(ChangeError::NoHolder);
         }
-        let note = self.note(settings, manager, boot, deadline);
+        let note = self.note(settings, manager, boot, now + patience);
         let path = self.state("waiting.json");
         write(&path, &format!("{:#}\n", note.to_json()), 0o600)?;
         let new: Vec<(PathBuf, Option<String>)> = own_paths()
@@ -275,7 +247,7 @@ impl<R: Run> Changer<R> {
                 (own.to_owned(), file.map(|file| file.text))
             })
             .collect();
-        let done = self.put(&new, &note);
+        let done = self.put(&new, &note, patience);
         if done.is_err() {
             // the old files at once, and not only when the time is over
             self.take_back(&note)?;
@@ -350,18 +322,23 @@ impl<R: Run> Changer<R> {
         }
     }
 
-    /// Puts texts in place and has the manager take them.
-    fn put(&mut self, files: &[(PathBuf, Option<String>)], note: &Note) -> Result<(), ChangeError> {
+    /// Puts texts in place and has the manager take them; a port may take `limit` to come up.
+    fn put(
+        &mut self,
+        files: &[(PathBuf, Option<String>)],
+        note: &Note,
+        limit: Duration,
+    ) -> Result<(), ChangeError> {
         match note.manager {
             Manager::Ifupdown => {
                 let (old, new) = (ports_of(&note.files), ports_of(files));
                 // taken down by the texts they were brought up with, in either direction
                 for port in old.iter().chain(&new) {
-                    let _ = self.run.run("ifdown", &["--force", port]);
+                    let _ = self.run.run("ifdown", &["--force", port], QUICK);
                 }
                 self.restore(files)?;
                 for port in &new {
-                    self.run.run("ifup", &[port])?;
+                    self.run.run("ifup", &[port], limit)?;
                 }
                 Ok(())
             }
@@ -369,18 +346,18 @@ impl<R: Run> Changer<R> {
                 let before = note.ports.clone();
                 self.restore(files)?;
                 let new = ports_of(files);
-                self.run.run("networkctl", &["reload"])?;
+                self.run.run("networkctl", &["reload"], QUICK)?;
                 for port in before.iter().filter(|port| !new.contains(port)) {
                     // networkd leaves a VLAN behind whose file is gone
                     if port.contains('.') || port.starts_with("vlan") {
-                        let _ = self.run.run("ip", &["link", "delete", "dev", port]);
+                        let _ = self.run.run("ip", &["link", "delete", "dev", port], QUICK);
                     }
                 }
                 for port in new
                     .iter()
                     .filter(|port| !(port.contains('.') || port.starts_with("vlan")))
                 {
-                    self.run.run("networkctl", &["reconfigure", port])?;
+                    self.run.run("networkctl", &["reconfigure", port], QUICK)?;
                 }
                 Ok(())
             }
@@ -403,18 +380,21 @@ impl<R: Run> Changer<R> {
             files: now.collect(),
             ..note.clone()
         };
-        let done = self.put(&note.files, &current);
+        let done = self.put(&note.files, &current, BACK);
         if ports_of(&note.files).is_empty()
             && let Some(port) = note.ports.first()
         {
             // nobody's file gave these: they were given by hand
             for address in &note.addresses {
-                let _ = self.run.run("ip", &["address", "replace", address, "dev", port]);
+                let _ = self
+                    .run
+                    .run("ip", &["address", "replace", address, "dev", port], QUICK);
             }
             if let Some(gateway) = &note.gateway {
                 let _ = self.run.run(
                     "ip",
                     &["route", "replace", "default", "via", gateway, "dev", port],
+                    QUICK,
                 );
             }
         }
@@ -520,17 +500,19 @@ mod tests {
     use super::super::tests::{dynamic, fixed};
     use super::*;
 
-    /// Notes what is run; fails where told to.
+    /// Notes what is run, and for how long it may; fails where told to.
     #[derive(Clone, Default)]
     struct Spoken {
         fails: Option<&'static str>,
+        limits: Rc<RefCell<Vec<u64>>>,
         said: Rc<RefCell<Vec<String>>>,
     }
 
     impl Run for Spoken {
-        fn run(&mut self, program: &str, args: &[&str]) -> Result<(), ChangeError> {
+        fn run(&mut self, program: &str, args: &[&str], limit: Duration) -> Result<(), ChangeError> {
             let line = format!("{program} {}", args.join(" "));
             self.said.borrow_mut().push(line.clone());
+            self.limits.borrow_mut().push(limit.as_secs());
             if self.fails == Some(program) {
                 return Err(ChangeError::Command {
                     program: line,
@@ -541,7 +523,8 @@ mod tests {
         }
     }
 
-    const LATER: Instant = Instant::from_nanos(u64::MAX / 2);
+    const NOW: Instant = Instant::from_nanos(7);
+    const PATIENCE: Duration = Duration::from_secs(120);
 
     struct Rig {
         changer: Changer<Spoken>,
@@ -576,14 +559,16 @@ mod tests {
 
         fn apply(&mut self, settings: &Settings, manager: Manager) -> Result<(), ChangeError> {
             let _holder = self.changer.watch().expect("nobody else watches");
-            self.changer.apply(settings, manager, "boot-1", LATER)
+            self.changer.apply(settings, manager, "boot-1", NOW, PATIENCE)
         }
     }
 
     #[test]
     fn nothing_changes_while_nobody_watches() {
         let mut rig = Rig::new(None);
-        let done = rig.changer.apply(&fixed(), Manager::Networkd, "boot-1", LATER);
+        let done = rig
+            .changer
+            .apply(&fixed(), Manager::Networkd, "boot-1", NOW, PATIENCE);
         assert!(matches!(done, Err(ChangeError::NoHolder)), "{done:?}");
         assert_eq!((rig.files(), rig.said()), (vec![], vec![]));
         assert_eq!(rig.changer.waiting().expect("readable"), None);
@@ -626,6 +611,11 @@ mod tests {
         let mut rig = Rig::new(None);
         rig.apply(&fixed(), Manager::Ifupdown).expect("made");
         assert_eq!(rig.said(), ["ifdown --force eth0", "ifup eth0"]);
+        assert_eq!(
+            rig.spoken.limits.take(),
+            [30, 120],
+            "not beyond the time to confirm it"
+        );
         rig.changer.confirm().expect("kept");
         let vlan = Settings {
             vlan: Some(20),
@@ -636,7 +626,9 @@ mod tests {
             rig.said(),
             ["ifdown --force eth0", "ifdown --force eth0.20", "ifup eth0.20"]
         );
+        rig.spoken.limits.take();
         rig.changer.rollback().expect("taken back");
+        assert_eq!(rig.spoken.limits.take(), [30, 30, 330]);
         assert_eq!(
             rig.said(),
             ["ifdown --force eth0.20", "ifdown --force eth0", "ifup eth0"]
@@ -671,7 +663,7 @@ mod tests {
         let note = rig.changer.waiting().expect("readable").expect("waits");
         assert_eq!(
             (note.boot.as_str(), note.deadline, note.manager),
-            ("boot-1", LATER, Manager::Networkd)
+            ("boot-1", NOW + PATIENCE, Manager::Networkd)
         );
         assert!(note.files.iter().all(|(_, text)| text.is_none()));
         let path = rig.dir.path().join("var/lib/doorline-network/waiting.json");

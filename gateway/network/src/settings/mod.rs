@@ -8,6 +8,7 @@ pub mod change;
 mod ifupdown;
 mod networkd;
 pub mod owner;
+pub mod programs;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};

@@ -443,9 +443,9 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), ChangeError> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).map_err(file_error(dir))?;
     }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    // no manager reads a file of this name
-    name.push(".doorline-new");
+    // no manager reads a hidden file, whatever pattern names its folder
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = format!(".{name}.new");
     let new = path.with_file_name(name);
     let written = || {
         let mut file = fs::File::options()

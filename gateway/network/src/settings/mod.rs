@@ -5,7 +5,9 @@
 //! it writes files of its own names for the one that is there, and refuses where another has the port.
 
 pub mod change;
+mod glob;
 mod ifupdown;
+mod interfaces;
 mod networkd;
 pub mod owner;
 pub mod programs;

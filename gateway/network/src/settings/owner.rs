@@ -5,7 +5,8 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Manager, Settings, V4, ifupdown, own_paths};
+use super::interfaces::{self, Files};
+use super::{Manager, Settings, V4, glob, ifupdown, own_paths};
 
 /// What can be seen of the machine: its files below `root`, and what runs.
 #[derive(Clone, Debug)]
@@ -63,11 +64,16 @@ impl Machine {
         self.root.join(path.trim_start_matches('/'))
     }
 
-    fn has(&self, path: &str) -> bool {
+    pub(super) fn has(&self, path: &str) -> bool {
         fs::symlink_metadata(self.at(path)).is_ok()
     }
 
-    fn text(&self, path: &str) -> String {
+    /// A file, and nothing that a read could wait for.
+    pub(super) fn is_file(&self, path: &str) -> bool {
+        self.at(path).is_file()
+    }
+
+    pub(super) fn text(&self, path: &str) -> String {
         fs::read_to_string(self.at(path)).unwrap_or_default()
     }
 
@@ -82,7 +88,7 @@ impl Machine {
     }
 
     /// Files of a folder, by name.
-    fn list(&self, dir: &str) -> Vec<String> {
+    pub(super) fn list(&self, dir: &str) -> Vec<String> {
         let entries = fs::read_dir(self.at(dir)).into_iter().flatten().flatten();
         let mut names: Vec<String> = entries
             .map(|e| e.file_name().to_string_lossy().into_owned())
@@ -120,15 +126,16 @@ pub fn decide(
     };
     foreign_networkd(machine, settings, manager, networkd, &mut obstacles);
     // left behind by a package that is gone they mean nothing
+    let files = Files::of(machine);
     if ifup {
-        foreign_ifupdown(machine, settings, &mut obstacles);
+        foreign_ifupdown(machine, settings, &files, &mut obstacles);
     }
     match manager {
         Manager::Networkd if !networkd => obstacles.push(obstacle(
             "systemd-networkd does not run",
             "systemctl enable --now systemd-networkd, or set another manager under [network]",
         )),
-        Manager::Ifupdown => ifupdown_can(machine, settings, ifup, &mut obstacles),
+        Manager::Ifupdown => ifupdown_can(machine, settings, (ifup, &files), &mut obstacles),
         Manager::Networkd => {}
     }
     if obstacles.is_empty() {
@@ -275,7 +282,9 @@ fn matches(text: &str, port: &str) -> bool {
                     Some(rest) => (true, rest),
                     None => (false, value.trim()),
                 };
-                let hit = value.split_whitespace().any(|glob| glob_matches(glob, port));
+                let hit = value
+                    .split_whitespace()
+                    .any(|pattern| glob::matches(pattern, port));
                 named &= hit != inverted;
             }
             // an Ethernet port is none of these
@@ -292,73 +301,38 @@ fn matches(text: &str, port: &str) -> bool {
     any && named
 }
 
-/// `*` and `?` as the shell has them; anything with brackets may match.
-fn glob_matches(glob: &str, text: &str) -> bool {
-    if glob.contains('[') {
-        return true;
-    }
-    let (glob, text): (Vec<char>, Vec<char>) = (glob.chars().collect(), text.chars().collect());
-    let (mut g, mut t, mut star) = (0, 0, None);
-    while t < text.len() {
-        if g < glob.len() && (glob[g] == '?' || glob[g] == text[t]) {
-            (g, t) = (g + 1, t + 1);
-        } else if g < glob.len() && glob[g] == '*' {
-            star = Some((g, t));
-            g += 1;
-        } else if let Some((at, from)) = star {
-            star = Some((at, from + 1));
-            (g, t) = (at + 1, from + 1);
-        } else {
-            return false;
-        }
-    }
-    glob[g..].iter().all(|c| *c == '*')
-}
-
 /// Files of ifupdown that are not ours and name our port.
-fn foreign_ifupdown(machine: &Machine, settings: &Settings, obstacles: &mut Vec<Obstacle>) {
-    let dir = "/etc/network/interfaces.d";
-    let mut paths = vec!["/etc/network/interfaces".to_owned()];
-    paths.extend(machine.list(dir).iter().map(|name| format!("{dir}/{name}")));
+fn foreign_ifupdown(machine: &Machine, settings: &Settings, files: &Files, obstacles: &mut Vec<Obstacle>) {
     let ports = [settings.port.clone(), settings.addressed()];
-    for path in paths.iter().filter(|path| *path != ifupdown::FILE) {
-        let text = machine.text(path);
-        let names = text.lines().any(|line| {
-            let mut words = line.split_whitespace();
-            let verb = words.next().unwrap_or_default();
-            let all = verb == "auto" || verb.starts_with("allow-");
-            let named = |word: &str| ports.iter().any(|port| port == word);
-            match verb {
-                "iface" | "mapping" => words.next().is_some_and(named),
-                _ => all && words.any(named),
-            }
-        });
-        if names {
+    for (path, lines) in files.read.iter().filter(|(path, _)| path != ifupdown::FILE) {
+        if interfaces::names(machine, lines, &ports) {
             obstacles.push(obstacle(
                 format!("{path} also names {}", settings.port),
                 "remove its lines about the port, or remove [network]",
             ));
         }
     }
+    for (path, line) in &files.unclear {
+        obstacles.push(obstacle(
+            format!(
+                "{path} reads files by a line that cannot be followed here, and they may name {}: {line}",
+                settings.port
+            ),
+            "write the path there without a variable, a command or ~, or remove [network]",
+        ));
+    }
 }
 
-fn ifupdown_can(machine: &Machine, settings: &Settings, ifup: bool, obstacles: &mut Vec<Obstacle>) {
+fn ifupdown_can(
+    machine: &Machine,
+    settings: &Settings,
+    (ifup, files): (bool, &Files),
+    obstacles: &mut Vec<Obstacle>,
+) {
     if !ifup {
         obstacles.push(obstacle("ifupdown is not installed", "apt-get install ifupdown"));
     }
-    let main = machine.text("/etc/network/interfaces");
-    let sources = main.lines().any(|line| {
-        let mut words = line.split_whitespace();
-        let verb = words.next().unwrap_or_default();
-        let what = words.next().unwrap_or_default();
-        let what = what.trim_start_matches("/etc/network/");
-        matches!(
-            (verb, what),
-            ("source", "interfaces.d/*" | "interfaces.d/doorline")
-                | ("source-directory", "interfaces.d" | "interfaces.d/")
-        )
-    });
-    if !sources {
+    if !files.takes_ours {
         obstacles.push(obstacle(
             "/etc/network/interfaces does not read /etc/network/interfaces.d",
             "add the line  source /etc/network/interfaces.d/*",
@@ -386,12 +360,15 @@ fn ifupdown_can(machine: &Machine, settings: &Settings, ifup: bool, obstacles: &
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::tests::{dynamic, fixed};
     use super::*;
 
     /// A machine with port eth0 and files of given texts.
-    fn machine(running: &[&str], files: &[(&str, &str)]) -> (tempfile::TempDir, Machine) {
+    pub(in super::super) fn machine(
+        running: &[&str],
+        files: &[(&str, &str)],
+    ) -> (tempfile::TempDir, Machine) {
         let dir = tempfile::tempdir().expect("a folder");
         let put = |path: &str, text: &str| {
             let path = dir.path().join(path.trim_start_matches('/'));
@@ -495,6 +472,12 @@ mod tests {
                 vec![],
                 vec![IFUP, ("/etc/network/interfaces.d/50-cloud", "auto lo eth0\n")],
                 "/etc/network/interfaces.d/50-cloud also names eth0",
+            ),
+            (
+                vec![],
+                vec![IFUP, ("/etc/network/interfaces", "source $HOME/net\n")],
+                "/etc/network/interfaces reads files by a line that cannot be followed here, and they may name eth0: \
+                 source $HOME/net",
             ),
             (
                 vec![],
@@ -605,24 +588,5 @@ mod tests {
         };
         let found = decided(&["systemd-network"], &[], &elsewhere).expect_err("obstacles");
         assert_eq!(found, "there is no port eth7");
-    }
-
-    #[test]
-    fn names_are_matched_as_the_shell_does() {
-        for (glob, hit) in [
-            ("eth0", true),
-            ("eth*", true),
-            ("*", true),
-            ("e?h0", true),
-            ("*0", true),
-            ("*t*0", true),
-            ("eth", false),
-            ("eth0?", false),
-            ("en*", false),
-            ("", false),
-            ("en[0-9]", true),
-        ] {
-            assert_eq!(glob_matches(glob, "eth0"), hit, "{glob}");
-        }
     }
 }

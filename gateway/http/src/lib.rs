@@ -50,7 +50,7 @@ mod visible;
 mod wire;
 
 pub use etag::text_tag;
-pub use params::{HttpError, HttpParams, Language, NetworkNames, RadiusLogins, Tls, UserScope};
+pub use params::{HttpError, HttpParams, Language, LiveName, NetworkNames, RadiusLogins, Tls, UserScope};
 pub use server::{HttpHandle, start};
 pub use setup::{forget_users, note_users};
 pub use tls::check_tls;

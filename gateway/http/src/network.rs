@@ -17,8 +17,8 @@ pub(crate) struct Network<'a> {
     ports: Vec<Port>,
     /// Name servers that the machine asks.
     dns: Vec<String>,
-    /// Name by mDNS; `null` where it does not answer to one.
-    name: Option<&'a str>,
+    /// Name by mDNS; `null` while it does not answer to one.
+    name: Option<String>,
     /// Is the switch told who hangs at its port?
     lldp: bool,
     /// 802.1X: the switch port that the gateway looks after; empty without one.
@@ -106,7 +106,7 @@ pub(crate) fn network(app: &App) -> Result<Response, Problem> {
     let answer = Network {
         ports: ports.collect(),
         dns: texts(routes::name_servers()),
-        name: names.name.as_deref(),
+        name: names.name.now(),
         lldp: names.lldp,
         dot1x: access(&view),
         relays: relays(&view),

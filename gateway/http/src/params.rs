@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway_core::DoorId;
 
@@ -92,13 +93,39 @@ pub struct RadiusLogins {
     pub user_scopes: BTreeSet<UserScope>,
 }
 
-/// What the site file says of the network, to be shown.
+/// A name by which others on the network know the gateway as long as it is so: shared by who finds it out and who shows
+/// it. Two are equal if they are the same one, whatever it says.
+#[derive(Clone, Debug, Default)]
+pub struct LiveName(Arc<Mutex<Option<String>>>);
+
+impl LiveName {
+    /// The name, if there is any.
+    #[must_use]
+    pub fn now(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says that it is another one, or none.
+    pub fn set(&self, name: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = name;
+    }
+}
+
+impl PartialEq for LiveName {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for LiveName {}
+
+/// What the site file says of the network, and by what name it knows the gateway; to be shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkNames {
     /// The switch is told who hangs at its port.
     pub lldp: bool,
-    /// Name by mDNS, with `.local`, if the gateway answers to one.
-    pub name: Option<String>,
+    /// Name by mDNS, with `.local`, while the gateway answers to one.
+    pub name: LiveName,
     /// The port that has the gateway's address.
     pub port: Option<String>,
     /// Time zone of the site.

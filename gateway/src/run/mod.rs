@@ -49,6 +49,7 @@ use gateway_bus::{Bus, SiteFileClient};
 use gateway_config::{Config, Generations, GuardMode, Late, LoadError, Loaded};
 use gateway_core::{Clock, DoorId, Fault, LineId, LockState, RingId, SiteView};
 use gateway_guard::{ClientParams, GuardClient, GuardProcess, Silence, SpawnParams, spawn_guard};
+use gateway_http::LiveName;
 use gateway_sip_io::{SipEngine, SipHandle};
 use gateway_site::{HeldInput, PinKey, Site};
 use gateway_store::{Filter, Options, Query, Store};
@@ -304,6 +305,7 @@ impl Gateway {
             clock,
             faults: faults.clone(),
             instance,
+            name: LiveName::default(),
             orders: orders.clone(),
         };
         let port = SwitchPort::new(

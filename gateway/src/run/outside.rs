@@ -5,10 +5,12 @@ use std::sync::Arc;
 use gateway_bus::Bus;
 use gateway_config::{BrokerUrl, Config};
 use gateway_core::Clock;
+use gateway_http::LiveName;
 use gateway_mqtt::{EmbeddedBroker, MqttHandle, MqttStatus};
 use gateway_network::mdns::{self, Known, MdnsHandle};
 use gateway_notify::NotifyHandle;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::run::brain::Order;
@@ -25,6 +27,8 @@ pub(crate) struct Ground {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) faults: Faults,
     pub(crate) instance: Instance,
+    /// Name by mDNS.
+    pub(crate) name: LiveName,
     pub(crate) orders: mpsc::Sender<Order>,
 }
 
@@ -33,7 +37,8 @@ pub(crate) struct Outside {
     broker: Option<EmbeddedBroker>,
     ground: Ground,
     page: Page,
-    mdns: Option<MdnsHandle>,
+    /// With the task that tells by which name it is known.
+    mdns: Option<(MdnsHandle, JoinHandle<()>)>,
     mqtt: Option<MqttHandle>,
     notify: NotifyHandle,
     contacts: Contacts,
@@ -85,7 +90,11 @@ impl Outside {
 
     /// The page, which says itself what keeps it, and the name that its port is announced under.
     pub(crate) async fn apply_page(&mut self, config: &Config) {
-        self.page.apply(params::http(config), &self.ground).await;
+        let page = params::http(config).map(|mut page| {
+            page.network.name = self.ground.name.clone();
+            page
+        });
+        self.page.apply(page, &self.ground).await;
         self.apply_mdns(config).await;
     }
 
@@ -110,16 +119,20 @@ impl Outside {
     async fn apply_mdns(&mut self, config: &Config) {
         let page = self.page.running().map(|(handle, _)| handle.local_addr());
         match (params::announced(config, page), &self.mdns) {
-            (Some(profile), Some(running)) => running.apply(profile),
+            (Some(profile), Some((running, _))) => running.apply(profile),
             (Some(profile), None) => {
                 let handle = mdns::start(profile, Arc::clone(&self.ground.clock));
-                tokio::spawn(known(handle.known(), self.ground.faults.clone()));
-                self.mdns = Some(handle);
+                let (faults, name) = (self.ground.faults.clone(), self.ground.name.clone());
+                let task = tokio::spawn(known(handle.known(), faults, name));
+                self.mdns = Some((handle, task));
             }
             (None, _) => {
-                if let Some(old) = self.mdns.take() {
+                if let Some((old, task)) = self.mdns.take() {
                     old.stop().await;
+                    task.abort();
+                    let _ = task.await;
                     self.ground.faults.set("mdns", None);
+                    self.ground.name.set(None);
                 }
             }
         }
@@ -187,7 +200,7 @@ impl Outside {
     /// Ends it: what is durable is still published.
     pub(crate) async fn stop(self) {
         self.contacts.stop();
-        if let Some(mdns) = self.mdns {
+        if let Some((mdns, _)) = self.mdns {
             mdns.stop().await;
         }
         self.page.stop(&self.ground).await;
@@ -217,11 +230,12 @@ async fn tell_notify(mut status: gateway_notify::Status, faults: Faults) {
 }
 
 /// Says by which name we are known on the network, and notes why by none.
-async fn known(mut known: watch::Receiver<Known>, faults: Faults) {
+async fn known(mut known: watch::Receiver<Known>, faults: Faults, shown: LiveName) {
     let mut told = None;
     loop {
         let now = known.borrow_and_update().clone();
         faults.set("mdns", now.fault);
+        shown.set(now.name.clone());
         if now.name != told
             && let Some(name) = &now.name
         {

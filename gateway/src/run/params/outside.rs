@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use gateway_config::{BrokerUrl, Config};
-use gateway_http::{HttpParams, Language, NetworkNames, RadiusLogins, Tls, UserScope};
+use gateway_http::{HttpParams, Language, LiveName, NetworkNames, RadiusLogins, Tls, UserScope};
 use gateway_mqtt::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttTls};
 
 use crate::run::doubt;
@@ -48,10 +48,8 @@ fn names(config: &Config) -> NetworkNames {
     let supplicants = config.dot1x.as_ref().map(|dot1x| dot1x.interface.to_string());
     NetworkNames {
         lldp: config.announce.lldp,
-        name: config
-            .announce
-            .mdns
-            .then(|| format!("{}.local", network_name(config))),
+        // whoever starts the page knows it
+        name: LiveName::default(),
         port: settings
             .as_ref()
             .map(gateway_network::settings::Settings::addressed)

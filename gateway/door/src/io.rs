@@ -65,6 +65,8 @@ pub enum GuardReport {
         /// Number of the Grant.
         grant: u64,
     },
+    /// The guard ends with everything it held, since it was told to, and the next one starts.
+    Restarts,
 }
 
 /// Why the guard let go.

@@ -171,7 +171,7 @@ impl Brain {
                         vec![]
                     }
                     Some(Order::GuardRestarts { force, known }) => {
-                        let may = force || self.site.is_at_rest();
+                        let may = force || self.site.is_at_rest(self.clock.now());
                         let _ = known.send(may);
                         if may {
                             self.guard.restarts(RESTART);

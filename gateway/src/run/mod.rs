@@ -656,7 +656,10 @@ impl Gateway {
     /// long as the longest pulse. A door that did not change keeps the pulse that runs.
     pub(crate) fn rests(&self, new: &Config) -> Option<impl Future<Output = ()> + Send + use<>> {
         let plan = gateway_config::plan(&self.config, new);
-        let rest = |view: &SiteView| view.doors.iter().all(|door| door.lock != LockState::Unlocked);
+        let rest = |view: &SiteView| {
+            let mut doors = view.doors.iter();
+            doors.all(|door| door.lock != LockState::Unlocked || door.hold.is_some())
+        };
         let mut view = self.bus.view();
         let now = rest(&view.borrow());
         if now || self.guard.is_none() || plan.needs_process() || !outputs_restart(&plan) {

@@ -87,6 +87,31 @@ fn doubt(sim: &mut Sim, trusted: bool) {
 }
 
 #[test]
+fn a_reload_that_changes_outputs_lets_go_of_a_held_door_without_a_fault_and_the_schedule_holds_it_again() {
+    let mut sim = sim(house());
+    assert!(is_held(&sim), "{}", sim.log());
+    assert!(sim.site.is_at_rest(sim.now()), "a held door waits for no reload");
+    sim.card("front-reader", CARD);
+    assert!(
+        !sim.site.is_at_rest(sim.now()),
+        "whoever was let in has their time"
+    );
+    sim.wait(secs(30));
+    assert!(sim.site.is_at_rest(sim.now()));
+    sim.guard_goes();
+    sim.wait(ms(200));
+    assert!(!is_held(&sim), "{}", sim.log());
+    sim.guard_comes();
+    sim.wait(ms(10));
+    assert!(is_held(&sim), "{}", sim.log());
+    assert!(
+        !sim.kinds().contains(&"door.lock-fault".to_owned()),
+        "{}",
+        sim.log()
+    );
+}
+
+#[test]
 fn a_schedule_holds_its_door_open_until_it_ends_and_again_the_next_day() {
     let mut sim = sim(house());
     assert!(is_held(&sim), "{}", sim.log());

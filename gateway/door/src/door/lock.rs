@@ -261,21 +261,8 @@ impl Door {
                     self.relocked(now, "guard");
                 }
             }
-            GuardReport::Failed { grant: None, text } => {
-                let cut = self.is_cut(now);
-                for lease in std::mem::take(&mut self.leases).into_values() {
-                    if cut || !lease.energised {
-                        self.ask_again(now, lease.egress);
-                    }
-                }
-                let was_on = std::mem::take(&mut self.coil_on);
-                self.after_lease(now);
-                self.lock_fault(text);
-                if was_on {
-                    // A guard that is gone has let go: it releases everything as its last act.
-                    self.relocked(now, "guard");
-                }
-            }
+            GuardReport::Failed { grant: None, text } => self.guard_gone(now, Some(text)),
+            GuardReport::Restarts => self.guard_gone(now, None),
             GuardReport::Released { cause, grant } => {
                 let lease = self.leases.remove(&grant);
                 let Some(lease) = lease.filter(|_| cause != ReleaseCause::Superseded) else {
@@ -303,6 +290,24 @@ impl Door {
                     self.relocked(now, why);
                 }
             }
+        }
+    }
+
+    /// It has let go: it releases everything as its last act. `fault` if nobody wanted it.
+    fn guard_gone(&mut self, now: Instant, fault: Option<String>) {
+        let cut = self.is_cut(now);
+        for lease in std::mem::take(&mut self.leases).into_values() {
+            if cut || !lease.energised {
+                self.ask_again(now, lease.egress);
+            }
+        }
+        let was_on = std::mem::take(&mut self.coil_on);
+        self.after_lease(now);
+        if let Some(text) = fault {
+            self.lock_fault(text);
+        }
+        if was_on {
+            self.relocked(now, "guard");
         }
     }
 

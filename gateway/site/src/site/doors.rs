@@ -249,7 +249,11 @@ impl Site {
             let doors: Vec<DoorId> = doors.map(|(id, _)| id.clone()).collect();
             for door in doors {
                 let text = text.clone();
-                let report = gateway_door::GuardReport::Failed { grant: None, text };
+                let report = if restarts {
+                    gateway_door::GuardReport::Restarts
+                } else {
+                    gateway_door::GuardReport::Failed { grant: None, text }
+                };
                 self.door_input(now, &door, DoorInput::Guard(report), false);
             }
         }

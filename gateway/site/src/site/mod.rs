@@ -229,10 +229,14 @@ impl Site {
         self.access.restore_locks(now, locks);
     }
 
-    /// True while no door has a pulse, begun or asked for.
+    /// True while no door has a pulse, begun or asked for. One that is only held open begins again with the next guard.
     #[must_use]
-    pub fn is_at_rest(&self) -> bool {
-        self.doors.values().all(|door| !doors::is_busy(door))
+    pub fn is_at_rest(&self, now: Instant) -> bool {
+        let only_held =
+            |door: &Door| door.held_until().is_some() && door.pulse_until().is_none_or(|end| end <= now);
+        self.doors
+            .values()
+            .all(|door| !doors::is_busy(door) || only_held(door))
     }
 
     /// The lock-outs, to be kept across restarts whenever [`Self::locks_revision`] has changed.

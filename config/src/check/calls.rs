@@ -13,6 +13,7 @@ use crate::value::{AddressKind, CallIn, Codec, Extension, Srtp, Strategy, Transp
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
     for (id, account) in &config.accounts {
+        user(check, id, account);
         password(check, id, account);
         session_timer(check, id, account);
         transport(check, id, account);
@@ -84,6 +85,23 @@ fn extensions(check: &mut Check<'_>) {
             let hint = "to call them give each an account of its own, or use a trunk (register = false)";
             check.warn(FaultKind::Conflict, &format!("accounts.{id}"), text, hint);
         }
+    }
+}
+
+/// What the SIP engine would refuse at its start.
+fn user(check: &mut Check<'_>, id: &AccountId, account: &Account) {
+    let fits = |b: u8| b.is_ascii_graphic() && !b"<>\"@,;?#\\".contains(&b);
+    if !account.user.bytes().all(fits) {
+        let text = format!("{:?} cannot be the user part of a SIP address", account.user);
+        let hint =
+            "allowed: letters, digits and signs of ASCII, but no space and none of < > \" @ , ; ? # \\";
+        check.fault(
+            FaultKind::BadValue,
+            &format!("accounts.{id}.user"),
+            &[],
+            text,
+            hint,
+        );
     }
 }
 

@@ -78,6 +78,8 @@ pub enum ReleaseCause {
     Guard,
     /// The pulse is over.
     PulseEnd,
+    /// The guard ends since it was told to, and the next one starts.
+    Restart,
     /// A later Grant took over; the output stays energised for that one.
     Superseded,
 }

@@ -427,7 +427,11 @@ function panelCard(panel) {
 }
 
 function fillPanel(card, panel) {
-  const all = [panel.ring_id ? chip(t("rings-now"), "warn") : chip(t("quiet"), "")];
+  const broken = view.lines.some((line) => line.id === panel.line && line.state === "fault");
+  const call = view.calls.find((call) => call.panel === panel.id);
+  const quiet = panel.ring_id ? chip(t("rings-now"), "warn") : chip(t("quiet"), "");
+  const all = [call?.state === "talking" ? chip(t("talking"), "warn") : quiet];
+  if (broken) all.push(chip(t("line-fault"), "bad"));
   if (panel.simulated) all.push(make("span", "chip", t("simulated")));
   chips(card, all);
   put(card, "name", panel.name);
@@ -441,7 +445,7 @@ function fillPanel(card, panel) {
     box.replaceChildren(...wanted.map((b) => pressButton(panel, b)));
   }
   const busy = Boolean(notes.get("panel:" + panel.id)?.waiting);
-  for (const button of box.children) button.disabled = lost || busy;
+  for (const button of box.children) button.disabled = lost || busy || broken;
   drawNote(card, "panel:" + panel.id);
 }
 

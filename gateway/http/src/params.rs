@@ -94,7 +94,7 @@ pub struct RadiusLogins {
 }
 
 /// A name by which others on the network know the gateway as long as it is so: shared by who finds it out and who shows
-/// it. Two are equal if they are the same one, whatever it says.
+/// it. It is no parameter: any two are equal, whatever they say.
 #[derive(Clone, Debug, Default)]
 pub struct LiveName(Arc<Mutex<Option<String>>>);
 
@@ -112,8 +112,8 @@ impl LiveName {
 }
 
 impl PartialEq for LiveName {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+    fn eq(&self, _: &Self) -> bool {
+        true
     }
 }
 

@@ -651,7 +651,7 @@ mod tests {
             (
                 door(),
                 r#"{"command":"lock","id":"a","at":"2026-03-01T12:00:00Z"}"#,
-                "\"lock\" is not a command here; a door takes \"open\"; it locks by itself",
+                "\"lock\" is not a command here; a door takes \"open\", \"hold\" and \"end-hold\"; it locks by itself",
             ),
             (
                 door(),

@@ -24,6 +24,8 @@ pub struct PbxParams<'a> {
     pub door: &'a str,
     /// More of the dial plan.
     pub plan: &'a str,
+    /// Every endpoint is as the README tells a reader to write the one of the door; media may go past the PBX then.
+    pub readme: bool,
     /// With these certificates every endpoint uses TLS and SRTP, and nothing else is taken.
     pub secure: Option<&'a Trust>,
 }
@@ -262,6 +264,29 @@ exten => 920,1,Ringing()
  same => n,Hangup()
 ";
 
+/// The endpoint of the README's first site, with another number.
+fn readme_endpoint(user: &str) -> anyhow::Result<String> {
+    let page = include_str!("../../../README.md");
+    let block = page
+        .split_once("```ini")
+        .and_then(|(_, rest)| rest.split_once("```"));
+    let (block, _) = block.context("README.md has no block of pjsip.conf any more")?;
+    let block = block
+        .lines()
+        .map(|line| line.trim_start().to_owned() + "\n")
+        .collect::<String>();
+    for wanted in ["[503]", "context = default", "choose-a-long-one"] {
+        ensure!(
+            block.contains(wanted),
+            "{wanted} is not in the README's block: {block}"
+        );
+    }
+    Ok(block
+        .replace("503", user)
+        .replace("context = default", "context = house")
+        .replace("choose-a-long-one", &format!("secret-{user}")))
+}
+
 fn pjsip(rig: &Rig, inner: &Path, params: PbxParams<'_>) -> anyhow::Result<String> {
     let (sip, tls) = (rig.port(Use::PbxSip), rig.port(Use::PbxTls));
     let mut text = "[global]\ntype = global\ndebug = yes\n".to_owned();
@@ -287,6 +312,10 @@ fn pjsip(rig: &Rig, inner: &Path, params: PbxParams<'_>) -> anyhow::Result<Strin
         ""
     };
     for user in ["101", "102", "103", "104", "200", "201"] {
+        if params.readme {
+            text += &readme_endpoint(user)?;
+            continue;
+        }
         let more = if user == "200" { params.door } else { "" };
         write!(
             text,

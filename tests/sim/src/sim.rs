@@ -206,6 +206,8 @@ impl Sim {
     /// The guard ends in good order, as before a change of outputs. Until [`Self::guard_comes`] nothing is taken.
     pub fn guard_goes(&mut self) {
         let text = "outputs change".to_owned();
+        // told before it ends
+        self.input(Input::Guard(GuardReport::Restarts { text: text.clone() }));
         self.guard_away(GuardReport::Restarts { text });
     }
 

@@ -172,9 +172,9 @@ fn an_exit_or_fire_that_met_a_guard_standing_still_opens_as_soon_as_the_next_one
 }
 
 #[test]
-fn an_exit_or_fire_that_a_guard_cut_short_as_it_ended_goes_on_with_the_next_one() {
+fn an_exit_or_fire_that_a_reload_cuts_short_goes_on_with_the_next_guard_and_one_that_a_death_cuts_does_not() {
     for input in ["front-rex", "fire"] {
-        for ends in [Sim::guard_goes, Sim::guard_lost] {
+        for (ends, goes_on) in [(Sim::guard_goes as fn(&mut Sim), true), (Sim::guard_lost, false)] {
             let mut sim = Sim::new(first_door());
             sim.edge(input, true);
             sim.wait(ms(30));
@@ -184,7 +184,12 @@ fn an_exit_or_fire_that_a_guard_cut_short_as_it_ended_goes_on_with_the_next_one(
             sim.wait(ms(300));
             sim.guard_comes();
             sim.wait(ms(1));
-            assert!(sim.is_energised("front-strike"), "{input}\n{}", sim.log());
+            assert_eq!(
+                sim.is_energised("front-strike"),
+                goes_on,
+                "{input}\n{}",
+                sim.log()
+            );
             sim.wait(secs(4));
             assert!(!sim.is_energised("front-strike"), "{}", sim.log());
             // had to its end: nobody waits for more

@@ -709,3 +709,17 @@ fn hang_up_ends_the_call() {
     let again = sim.command("b", Command::HangUp { ring });
     assert_eq!(refused(&again), Some(Refusal::Unknown));
 }
+
+#[test]
+fn a_cut_line_is_a_standing_fault_until_it_is_mended() {
+    let mut sim = Sim::new(first_door());
+    let told = |sim: &Sim| {
+        let faults = sim.site.view().faults;
+        faults.iter().any(|fault| fault.part == "line:riser")
+    };
+    assert!(!told(&sim));
+    sim.line("riser", LineSignal::Fault);
+    assert!(told(&sim), "{}", sim.log());
+    sim.line("riser", LineSignal::Idle);
+    assert!(!told(&sim), "{}", sim.log());
+}

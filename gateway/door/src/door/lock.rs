@@ -134,9 +134,6 @@ impl Door {
         if now >= parts.deadline {
             return Err("the permission came too late to be used".to_owned());
         }
-        if self.params.owner == LockOwner::Panel && !self.panel_may_open && !egress {
-            return Err("the panel cannot open at this moment".to_owned());
-        }
         if parts.hold.is_some() {
             if !self.params.may_be_held() {
                 return Err(
@@ -148,6 +145,9 @@ impl Door {
             } else {
                 Ok(None)
             };
+        }
+        if self.params.owner == LockOwner::Panel && !self.panel_may_open && !egress {
+            return Err("the panel cannot open at this moment".to_owned());
         }
         if !egress
             && let Some(hold) = self.held_until()
@@ -271,7 +271,13 @@ impl Door {
                 let held = self.leases.values().any(|lease| lease.energised);
                 let was_on = self.coil_on;
                 self.coil_on = held;
-                if cause == ReleaseCause::Guard && (self.is_cut(now) || !lease.energised) {
+                // a pulse that the guard lost goes on nowhere, whoever it was for
+                let unserved = match cause {
+                    ReleaseCause::Guard => !lease.energised,
+                    ReleaseCause::Restart => !lease.energised || self.is_cut(now),
+                    ReleaseCause::Asked | ReleaseCause::PulseEnd | ReleaseCause::Superseded => false,
+                };
+                if unserved {
                     self.ask_again(now, lease.egress);
                 }
                 self.after_lease(now);
@@ -284,7 +290,7 @@ impl Door {
                 if was_on && !held {
                     let why = match cause {
                         ReleaseCause::Asked => self.asked,
-                        ReleaseCause::Guard | ReleaseCause::Superseded => "guard",
+                        ReleaseCause::Guard | ReleaseCause::Restart | ReleaseCause::Superseded => "guard",
                         ReleaseCause::PulseEnd => "time",
                     };
                     self.relocked(now, why);
@@ -295,7 +301,7 @@ impl Door {
 
     /// It has let go: it releases everything as its last act. `fault` if nobody wanted it.
     fn guard_gone(&mut self, now: Instant, fault: Option<String>) {
-        let cut = self.is_cut(now);
+        let cut = fault.is_none() && self.is_cut(now);
         for lease in std::mem::take(&mut self.leases).into_values() {
             if cut || !lease.energised {
                 self.ask_again(now, lease.egress);

@@ -234,8 +234,7 @@ impl OfferAnswer {
             ),
             srtp: remote,
         };
-        self.agreed = Some(agreed.clone());
-        Ok(agreed)
+        Ok(self.agree(agreed, line))
     }
 
     /// Answers an offer; `wanted` is the direction we would like, usually both ways.
@@ -300,8 +299,33 @@ impl OfferAnswer {
                     remote: theirs.key,
                 }),
         };
-        self.agreed = Some(agreed.clone());
+        let agreed = self.agree(agreed, line);
         Ok((self.describe(media), agreed))
+    }
+
+    /// Payload types that meant something before in this call go on to mean it (RFC 3264 §8.3.2): a PBX that lets media go
+    /// past it (`direct_media`) gives the door new numbers, and the phone the door's old ones.
+    fn agree(&mut self, mut agreed: Agreed, line: &MediaLine) -> Agreed {
+        if let Some(before) = &self.agreed {
+            let free = |agreed: &Agreed, number: u8| {
+                !agreed.receive_events.contains(&number)
+                    && agreed.receive.iter().all(|(n, _)| *n != number)
+                    && line.formats.iter().all(|format| format.parse() != Ok(number))
+            };
+            for (number, codec) in &before.receive {
+                if agreed.receive.iter().any(|(_, c)| c == codec) && free(&agreed, *number) {
+                    agreed.receive.push((*number, *codec));
+                }
+            }
+            let events = !agreed.receive_events.is_empty();
+            for number in before.receive_events.iter().filter(|_| events) {
+                if free(&agreed, *number) {
+                    agreed.receive_events.push(*number);
+                }
+            }
+        }
+        self.agreed = Some(agreed.clone());
+        agreed
     }
 
     /// The first audio line that policy allows; encrypted ones first. In a re-offer the position stays.

@@ -490,12 +490,36 @@ fn each_side_may_have_its_own_numbers() {
     );
     let agreed = d.handle_answer(&crossed).expect("agreed");
     assert_eq!(agreed.send, (101, AudioCodec::Opus));
-    assert_eq!(agreed.receive_events, [101, 102]);
+    // and what was theirs before goes on to mean it
+    assert_eq!(agreed.receive_events, [101, 102, 97]);
     assert!(
         agreed.receive.iter().all(|(n, _)| *n != 101),
         "{:?}",
         agreed.receive
     );
+}
+
+#[test]
+fn numbers_that_meant_something_before_in_the_call_go_on_to_mean_it() {
+    // a PBX that steps out of the media: new numbers for us, our old ones for the phone
+    let mut d = dialog(SrtpPolicy::Off);
+    d.offer(Direction::SendRecv, &mut rng());
+    let first = wide("8 101", &["rtpmap:101 telephone-event/8000"]);
+    d.handle_answer(&first).expect("agreed");
+    let again = wide("8 103", &["rtpmap:103 telephone-event/8000"]);
+    let (text, agreed) = answer(&mut d, &again);
+    assert_eq!(text.media[0].formats, ["8", "103"]);
+    assert_eq!(agreed.send_events, events(103, 8_000));
+    assert_eq!(agreed.receive_events, [103, 101, 102]);
+    // not where the other side gives the number another meaning, or wants no events any more
+    let other = wide(
+        "101 103",
+        &["rtpmap:101 opus/48000/2", "rtpmap:103 telephone-event/8000"],
+    );
+    let (_, agreed) = answer(&mut d, &other);
+    assert_eq!(agreed.receive_events, [103, 102]);
+    let (_, agreed) = answer(&mut d, &wide("8", &[]));
+    assert_eq!(agreed.receive_events, []);
 }
 
 #[test]

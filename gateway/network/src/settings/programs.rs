@@ -1,8 +1,7 @@
 //! The programs of a network manager, each with a limit: a script that hangs keeps no change from being taken back.
 
 use std::io::Read;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,6 +27,27 @@ const WORDS: usize = 4096;
 /// How long the last words of a program that has ended may take; what it left behind may hold its output open for ever.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// Runs a program for so many seconds; then everything in this session is killed. A session, since `ifup` makes a group of
+/// its own; and a shell, which outlives whoever kills us, so that not even then a program that hangs keeps its locks until
+/// somebody comes. More than one pass finds what was started in the one before.
+const LIMITED: &str = r#"
+limit=$1
+shift
+timeout --signal=KILL "$limit" "$@"
+code=$?
+[ "$code" = 137 ] || exit "$code"
+for pass in 1 2 3 4 5; do
+    for stat in /proc/[0-9]*/stat; do
+        read -r line <"$stat" || continue
+        set -- ${line##*) }
+        pid=${stat#/proc/}
+        pid=${pid%/stat}
+        [ "$4" != "$$" ] || [ "$pid" = "$$" ] || kill -KILL "$pid"
+    done
+done 2>/dev/null
+exit 137
+"#;
+
 impl Run for Programs {
     fn run(&mut self, program: &str, args: &[&str], limit: Duration) -> Result<(), ChangeError> {
         let failed = |text: String| ChangeError::Command {
@@ -36,10 +56,8 @@ impl Run for Programs {
         };
         let seconds = limit.as_secs().max(1);
         let began = Instant::now();
-        // `timeout` makes a group of the program and all that it starts. It outlives whoever kills us, so that not even
-        // then a program that hangs keeps its locks until somebody comes.
-        let mut child = Command::new("timeout")
-            .args(["--signal=KILL", &seconds.to_string(), program])
+        let mut child = Command::new("setsid")
+            .args(["--wait", "sh", "-c", LIMITED, "sh", &seconds.to_string(), program])
             .args(args)
             // a service has a short one
             .env(
@@ -50,13 +68,14 @@ impl Run for Programs {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| failed(format!("timeout of coreutils does not run: {error}")))?;
+            .map_err(|error| failed(format!("setsid of util-linux does not run: {error}")))?;
         let words = child.stderr.take().map(read);
         let status = child.wait().map_err(|error| failed(error.to_string()))?;
         if status.success() {
             return Ok(());
         }
-        if killed(status) && began.elapsed() >= Duration::from_secs(seconds) {
+        // 128 + SIGKILL, as a shell tells it
+        if status.code() == Some(137) && began.elapsed() >= Duration::from_secs(seconds) {
             return Err(failed(format!(
                 "it did not end within {seconds} s and was killed with all that it had started; look at the scripts in \
                  /etc/network/if-*.d and at what it waits for"
@@ -65,11 +84,6 @@ impl Run for Programs {
         let words = words.and_then(|words| words.recv_timeout(LAST_WORDS).ok());
         Err(failed(format!("{status}, {}", words.unwrap_or_default())))
     }
-}
-
-/// The group is killed with `timeout` in it, or, where that was not allowed, `timeout` tells of it by 128 + SIGKILL.
-fn killed(status: ExitStatus) -> bool {
-    status.signal() == Some(9) || status.code() == Some(137)
 }
 
 /// Reads to the end in a thread of its own, so that nobody waits for a full pipe; the first bytes come through the channel.
@@ -111,8 +125,9 @@ mod tests {
     fn a_program_that_hangs_is_killed_with_what_it_started() {
         let dir = tempfile::tempdir().expect("a folder");
         let file = dir.path().join("pid");
+        // in a group of its own, as ifup has
         let script = format!(
-            "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > {0}.new; mv {0}.new {0}; while :; do sleep 1000; done' & wait; \
+            "trap '' TERM; set -m; sh -c 'trap \"\" TERM; echo $$ > {0}.new; mv {0}.new {0}; while :; do sleep 1000; done' & \
              while :; do sleep 1000; done",
             file.display()
         );

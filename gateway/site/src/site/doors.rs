@@ -190,6 +190,8 @@ impl Site {
                 }
             }
             GuardReport::Released { cause, grant, output } => {
+                let told_to_end = cause == ReleaseCause::Guard && self.guard_restarts;
+                let cause = if told_to_end { ReleaseCause::Restart } else { cause };
                 for door in self.doors_with(&output) {
                     let report = gateway_door::GuardReport::Released { cause, grant };
                     self.door_input(now, &door, DoorInput::Guard(report), false);

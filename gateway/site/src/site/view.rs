@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use gateway_access::OnJournalFault;
 use gateway_core::{
-    AccountState, AccountView, CallView, ContactState, DoorId, DoorView, Event, Fault, LineView, LockState,
-    PanelView, PortView, Seq, SiteView,
+    AccountState, AccountView, CallView, ContactState, DoorId, DoorView, Event, Fault, LineState, LineView,
+    LockState, PanelView, PortView, Seq, SiteView,
 };
 use gateway_door::LockOwner;
 
@@ -207,6 +207,13 @@ impl Site {
             }
             for (part, text) in &port.expiring {
                 fault(format!("port:{id}/{part}"), text);
+            }
+        }
+        for (id, unit) in &self.lines {
+            if unit.line.state() == LineState::Fault {
+                let text =
+                    "the panel's line is cut or has a fault: a bell there rings nobody; look at its wires";
+                fault(format!("line:{id}"), text);
             }
         }
         for (id, door) in &self.doors {

@@ -1,11 +1,11 @@
 //! Everything that breaks comes back by itself, and each has its own event.
 
 use anyhow::ensure;
-use peers::lab::{Backend, Lab, PASSWORD, PortGateway, ServerCert, method, port};
+use peers::lab::{Backend, Lab, PASSWORD, PortGateway, SWITCH, ServerCert, method, port};
 use peers::{run, until};
 use rustix::process::Signal;
 
-use crate::{LIMIT, secs};
+use crate::{LIMIT, secs, whole};
 
 fn opened(lab: &Lab<'_>, name: &str) -> anyhow::Result<PortGateway> {
     let gateway = PortGateway::start(lab, &port(lab.rig(), &method(name)?))?;
@@ -42,8 +42,13 @@ fn cable_out_and_in() {
 fn switch_restart() {
     run(|rig| {
         let mut lab = Lab::up(rig, Backend::FreeRadius)?;
-        let gateway = opened(&lab, "ttls-mschapv2")?;
-        let seq = gateway.last_seq()?;
+        let mut broker = whole::broker(&lab)?;
+        let mut watch = whole::watch(&lab, "doorline/lab/event")?;
+        let mqtt = format!("[mqtt]\nbroker = \"mqtt://{SWITCH}\"\n");
+        let site = port(rig, &format!("{}{mqtt}", method("ttls-mschapv2")?));
+        let gateway = PortGateway::start(&lab, &site)?;
+        watch.says("port.authorized", LIMIT)?;
+        let (seq, before) = (gateway.last_seq()?, watch.log().len());
         lab.link(false)?;
         lab.stop_switch();
         gateway.event(seq, "port.carrier-lost", LIMIT)?;
@@ -51,9 +56,46 @@ fn switch_restart() {
         lab.link(true)?;
         gateway.event(seq, "port.authenticator-silent", LIMIT)?;
         ensure!(!lab.reach()?, "the port is open while the switch starts");
+        gateway.door_opens()?;
         lab.start_switch()?;
         gateway.event(seq, "port.authorized", LIMIT)?;
-        lab.reaches(LIMIT)
+        lab.reaches(LIMIT)?;
+        for kind in ["port.carrier-lost", "port.authenticator-silent", "door.unlocked"] {
+            watch.says_after(before, kind, LIMIT)?;
+        }
+        broker.stop();
+        Ok(())
+    });
+}
+
+/// Between gateway and switch is something that keeps the link up: nobody tells of the switch's end.
+#[test]
+fn switch_restart_behind_a_link_that_stays() {
+    run(|rig| {
+        let mut lab = Lab::up(rig, Backend::Hostapd)?;
+        let gateway = opened(&lab, "tls-pem")?;
+        let seq = gateway.last_seq()?;
+        let mut traffic = lab.on_gateway("ping", &["ping", "-i", "0.5", "192.0.2.1"])?;
+        lab.stop_switch();
+        gateway.event(seq, "port.neighbours-silent", LIMIT)?;
+        gateway.event(seq, "port.authenticator-silent", LIMIT)?;
+        ensure!(!lab.reach()?, "the port is open without its switch");
+        gateway.door_opens()?;
+        lab.start_switch()?;
+        gateway.event(seq, "port.authorized", LIMIT)?;
+        lab.reaches(LIMIT)?;
+        traffic.stop();
+        let kinds = gateway.port_kinds(seq)?;
+        ensure!(
+            kinds
+                == [
+                    "port.neighbours-silent",
+                    "port.authenticator-silent",
+                    "port.authorized"
+                ],
+            "{kinds:?}"
+        );
+        Ok(())
     });
 }
 

@@ -51,19 +51,78 @@ fn mqtt_comes_back_with_the_cable_and_tells_what_happened_meanwhile() {
     });
 }
 
+/// A registrar beside the switch, and the account at it, whose registration lasts for a minute.
+fn registrar(lab: &Lab<'_>) -> anyhow::Result<(Process, String)> {
+    let scenario = format!("{}/sipp/registrar.xml", env!("CARGO_MANIFEST_DIR"));
+    let registrar = lab.on_switch(
+        "registrar",
+        &["sipp", "-sf", &scenario, "-i", SWITCH, "-p", "5060", "-nostdin"],
+    )?;
+    let account =
+        format!("[accounts.pbx]\ndomain = \"{SWITCH}\"\nuser = \"503\"\npassword = \"x\"\nexpires-s = 60\n");
+    Ok((registrar, account))
+}
+
+/// A switch that begins anew finds no server: nothing passes until a registration could not be renewed.
+#[test]
+fn radius_down_for_a_minute_shuts_the_port_and_sip_and_mqtt_come_back_with_it() {
+    run(|rig| {
+        let mut lab = Lab::up(rig, Backend::FreeRadius)?;
+        let (mut broker, mut watch) = (broker(&lab)?, watch(&lab, "doorline/lab/event")?);
+        let (mut registrar, account) = registrar(&lab)?;
+        let mqtt = format!("[mqtt]\nbroker = \"mqtt://{SWITCH}\"\n");
+        let more = format!("{}{account}{mqtt}", method("peap-mschapv2")?);
+        let gateway = PortGateway::start(&lab, &port(rig, &more))?;
+        gateway.event(0, "port.authorized", LIMIT)?;
+        gateway.event(0, "account.registered", LIMIT)?;
+        watch.says("account.registered", LIMIT)?;
+        let (seq, before) = (gateway.last_seq()?, watch.log().len());
+        lab.stop_server();
+        lab.link(false)?;
+        gateway.event(seq, "port.carrier-lost", LIMIT)?;
+        lab.link(true)?;
+        gateway.event(seq, "port.server-silent", LIMIT)?;
+        gateway.door_opens()?;
+        // its half minute, and the half minute for which SIP waits for an answer
+        gateway.event(seq, "account.failed", secs(150))?;
+        gateway.door_opens()?;
+        ensure!(!lab.authorized()? && !lab.reach()?, "the port is open");
+        let said = watch.log();
+        let said = said.get(before..).unwrap_or_default();
+        ensure!(
+            !said.contains("account.failed"),
+            "MQTT passes a shut port: {said}"
+        );
+
+        let seq = gateway.last_seq()?;
+        lab.start_server()?;
+        gateway.event(seq, "port.authorized", LIMIT)?;
+        lab.reaches(LIMIT)?;
+        gateway.event(seq, "account.registered", secs(150))?;
+        // all that happened meanwhile is told, in its order
+        for kind in [
+            "port.server-silent",
+            "door.unlocked",
+            "account.failed",
+            "port.authorized",
+        ] {
+            watch
+                .says_after(before, kind, LIMIT)
+                .map_err(|error| error.context(kind))?;
+        }
+        for (name, process) in [("registrar", &mut registrar), ("broker", &mut broker)] {
+            ensure!(process.ended()?.is_none(), "the {name} ended: {}", process.log());
+        }
+        Ok(())
+    });
+}
+
 #[test]
 #[ignore = "takes two minutes: a minute without RADIUS, and a registration that is renewed"]
 fn radius_down_for_a_minute_while_the_switch_asks_anew() {
     run(|rig| {
         let mut lab = Lab::with(rig, Backend::FreeRadius, peers::lab::ServerCert::Good, 15)?;
-        let scenario = format!("{}/sipp/registrar.xml", env!("CARGO_MANIFEST_DIR"));
-        let mut registrar = lab.on_switch(
-            "registrar",
-            &["sipp", "-sf", &scenario, "-i", SWITCH, "-p", "5060", "-nostdin"],
-        )?;
-        let account = format!(
-            "[accounts.pbx]\ndomain = \"{SWITCH}\"\nuser = \"503\"\npassword = \"x\"\nexpires-s = 60\n"
-        );
+        let (mut registrar, account) = registrar(&lab)?;
         let gateway = PortGateway::start(
             &lab,
             &port(rig, &format!("{}{account}", method("peap-mschapv2")?)),

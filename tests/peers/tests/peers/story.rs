@@ -165,6 +165,29 @@ fn a_bell_rings_a_phone_at_the_pbx_and_nine_opens_the_door() {
 }
 
 #[test]
+fn with_the_readmes_endpoints_between_which_media_goes_past_the_pbx_nine_opens_the_door() {
+    run(|rig| {
+        let readme = PbxParams {
+            readme: true,
+            ..PbxParams::default()
+        };
+        let pbx = Asterisk::start(rig, readme)?;
+        let mut phone = Phone::start(rig, PhoneParams::at_pbx(0, "101", rig.port(Use::PbxSip)))?;
+        pbx.registered("101", secs(5))?;
+        let account = Some(Account::default());
+        tell(
+            rig,
+            Site {
+                account,
+                ..Site::default()
+            },
+            &mut phone,
+            "101".into(),
+        )
+    });
+}
+
+#[test]
 fn the_same_over_tls_with_srtp() {
     run(|rig| {
         let trust = Trust::new(rig)?;

@@ -248,7 +248,7 @@ pub(super) fn op(action: Action) -> Op {
             ],
             ..Op::gives::<status::Health<'_>>(
                 "gateway",
-                "the state of every part; 503 if something stands in the way",
+                "whether all is well, and with a login the state of every part; 503 if something stands in the way",
             )
         },
         Action::Journal => Op::gives::<journal::Page>(

@@ -139,7 +139,7 @@ impl Running {
         let interface = self.params.interface.clone();
         let ours = [folder(&self.params), self.params.control_dir.clone()];
         let look = move || {
-            let index = Link::find(&interface).ok().flatten().map(|(index, _)| index);
+            let index = Link::index(&interface).ok().flatten();
             managed_elsewhere(&interface, index, &ours)
         };
         tokio::task::spawn_blocking(look).await.ok().flatten()

@@ -13,6 +13,7 @@ pub(crate) const RTM_GETNEIGH: u16 = 30;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
 const DUMP: u16 = 0x0301;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_CARRIER_CHANGES: u16 = 35;
 const NDA_CACHEINFO: u16 = 3;
 const IFF_UP: u32 = 0x1;
 const IFF_LOWER_UP: u32 = 0x1_0000;
@@ -26,7 +27,13 @@ pub(crate) enum Netlink {
     /// The end of a dump, or an error in its place.
     Done,
     /// A link is there, or changed; or it is gone, which is no carrier either.
-    Link { carrier: bool, index: i32, name: String },
+    Link {
+        carrier: bool,
+        /// How often the carrier went or came since the link was made; old kernels do not tell.
+        changes: Option<u32>,
+        index: i32,
+        name: String,
+    },
     /// An entry of a neighbour table.
     Neighbour(Neighbour),
 }
@@ -103,10 +110,12 @@ fn attribute(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
 fn link(message: &[u8], there: bool) -> Option<Netlink> {
     let index = i32::from_ne_bytes(message.get(4..8)?.try_into().ok()?);
     let flags = u32_at(message, 8)?;
-    let name = attribute(message.get(16..)?, IFLA_IFNAME)?;
+    let attributes = message.get(16..)?;
+    let name = attribute(attributes, IFLA_IFNAME)?;
     let name = name.split(|b| *b == 0).next()?;
     Some(Netlink::Link {
         carrier: there && flags & IFF_UP != 0 && flags & IFF_LOWER_UP != 0,
+        changes: attribute(attributes, IFLA_CARRIER_CHANGES).and_then(|value| u32_at(value, 0)),
         index,
         name: String::from_utf8_lossy(name).into_owned(),
     })
@@ -174,6 +183,8 @@ mod tests {
         body.extend_from_slice(&1500_u32.to_ne_bytes());
         body.extend_from_slice(&[9_u16.to_ne_bytes(), 3_u16.to_ne_bytes()].concat());
         body.extend_from_slice(b"eth0\0\0\0\0");
+        body.extend_from_slice(&[8_u16.to_ne_bytes(), 35_u16.to_ne_bytes()].concat());
+        body.extend_from_slice(&12_u32.to_ne_bytes());
         body
     }
 
@@ -188,6 +199,7 @@ mod tests {
             let name = "eth0".to_owned();
             let expected = vec![Netlink::Link {
                 carrier,
+                changes: Some(12),
                 index: 7,
                 name,
             }];
@@ -225,7 +237,7 @@ mod tests {
     #[test]
     fn the_kernel_answers_a_dump_with_links() {
         let link = crate::link::Link::find("lo").expect("netlink is there");
-        assert!(link.is_some_and(|(index, _)| index > 0));
+        assert!(link.is_some_and(|(index, ..)| index > 0));
         assert_eq!(
             crate::link::Link::find("none-such").expect("netlink is there"),
             None

@@ -115,7 +115,9 @@ fn missing(dir: &Path, range: &RangeInclusive<u64>) -> anyhow::Result<u8> {
     if events.faults.is_empty() {
         return Ok(exit::OK);
     }
-    log::say("the journal has damage: the export has every record that can be read; what cannot be read is missing from it");
+    log::say(
+        "the journal has damage: the export has every record that can be read; what cannot be read is missing from it",
+    );
     Ok(exit::DAMAGE)
 }
 

@@ -19,11 +19,14 @@ fn cable_out_and_in() {
     run(|rig| {
         let lab = Lab::up(rig, Backend::Hostapd)?;
         let gateway = opened(&lab, "peap-mschapv2")?;
-        for _ in 0..2 {
+        // the last time for a moment only, of which the kernel may tell no more than that the carrier is there
+        for moment in [false, false, true] {
             let seq = gateway.last_seq()?;
             lab.link(false)?;
-            gateway.event(seq, "port.carrier-lost", LIMIT)?;
-            gateway.door_opens()?;
+            if !moment {
+                gateway.event(seq, "port.carrier-lost", LIMIT)?;
+                gateway.door_opens()?;
+            }
             lab.link(true)?;
             gateway.event(seq, "port.carrier-found", LIMIT)?;
             gateway.event(seq, "port.authorized", LIMIT)?;

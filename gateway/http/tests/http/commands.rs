@@ -90,7 +90,7 @@ async fn a_door_is_held_open_by_who_may_operate_it_and_for_minutes_that_make_sen
         }
     }
     for (body, status) in [
-        ("", 400),
+        ("", 415),
         ("{}", 400),
         (r#"{"minutes":0}"#, 400),
         (r#"{"minutes":1441}"#, 400),

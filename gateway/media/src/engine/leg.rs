@@ -107,6 +107,9 @@ pub(super) struct Arrival {
     pub(super) stale: bool,
 }
 
+/// A key that is younger than this when the call is answered may have been pressed for it.
+const EARLY: Duration = Duration::from_millis(100);
+
 pub(super) struct Leg {
     pub(super) id: LegId,
     /// Number of the leg in the poll set.
@@ -415,7 +418,7 @@ impl Leg {
             // a key that was pressed before the answer is held over it: nobody had heard who answers
             let early = self
                 .listens
-                .is_some_and(|since| press.held > arrival.now.since(since));
+                .is_some_and(|since| press.held > arrival.now.since(since) + EARLY);
             if arrival.stale || early {
                 self.stats.stale_digits += 1;
             } else {

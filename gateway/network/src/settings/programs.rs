@@ -29,11 +29,13 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Runs a program for so many seconds; then everything in this session is killed. A session, since `ifup` makes a group of
 /// its own; and a shell, which outlives whoever kills us, so that not even then a program that hangs keeps its locks until
-/// somebody comes. More than one pass finds what was started in the one before.
+/// somebody comes: nobody may read its words any more, so it says none. More than one pass finds what was started in the one
+/// before.
 const LIMITED: &str = r#"
 limit=$1
 shift
-timeout --signal=KILL "$limit" "$@"
+exec 3>&2 2>/dev/null
+(exec timeout --signal=KILL "$limit" "$@" 2>&3 3>&-)
 code=$?
 [ "$code" = 137 ] || exit "$code"
 for pass in 1 2 3 4 5; do
@@ -44,7 +46,7 @@ for pass in 1 2 3 4 5; do
         pid=${pid%/stat}
         [ "$4" != "$$" ] || [ "$pid" = "$$" ] || kill -KILL "$pid"
     done
-done 2>/dev/null
+done
 exit 137
 "#;
 

@@ -488,6 +488,10 @@ impl Driver {
                     Err(e) => self.no_media(now, leg, &e),
                 }
             }
+            CallOutput::Named { peer, why } => {
+                tracing::info!(%leg, %why, "the party of a call changed");
+                self.leg(LegEvent::Answered { leg, peer });
+            }
             CallOutput::AuthorityLost { why } => self.leg(LegEvent::AuthorityLost { leg, why }),
             CallOutput::Confirmed { sdp } => self.confirmed(now, leg, sdp),
             CallOutput::Digit { at, digit } => self.digit(now, leg, at, digit, DigitVia::Info, false),

@@ -215,7 +215,8 @@ impl UserAgent {
         }
     }
 
-    /// A PBX that says that the party is another one now takes its right to open away.
+    /// The party is another one now. Of a call that we made through a PBX, the PBX vouches for the new one, and the list
+    /// decides anew; else it takes the right to open away, for good.
     pub(crate) fn check_identity(&mut self, leg: LegId, told: &NameAddr, by: &str) {
         let Some(call) = self.calls.get_mut(&leg) else {
             return;
@@ -226,9 +227,16 @@ impl UserAgent {
         if call.authority_lost || !identity::differs(&known.uri, &told.uri) {
             return;
         }
-        call.authority_lost = true;
         let why = format!("{by} says that {} is {} now", known.uri, told.uri);
-        self.tell(leg, CallOutput::AuthorityLost { why });
+        let output = if call.outgoing && call.account.is_some() {
+            call.identity = Some(told.clone());
+            let peer = identity::peer(told, true);
+            CallOutput::Named { peer, why }
+        } else {
+            call.authority_lost = true;
+            CallOutput::AuthorityLost { why }
+        };
+        self.tell(leg, output);
     }
 }
 

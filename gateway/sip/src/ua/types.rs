@@ -142,6 +142,13 @@ pub enum CallOutput {
         /// What changed.
         why: String,
     },
+    /// Outgoing: the PBX says that the party is another one now, as after a transfer.
+    Named {
+        /// Who it is now.
+        peer: Peer,
+        /// How that was said.
+        why: String,
+    },
     /// Incoming: our 200 was acknowledged.
     Confirmed {
         /// The answer, if the offer stood in our 200.

@@ -382,7 +382,7 @@ fn a_caller_without_timers_is_left_in_peace() {
 }
 
 #[test]
-fn the_answer_to_a_refresh_that_names_another_party_takes_the_right_to_open() {
+fn the_answer_to_a_refresh_tells_of_another_party() {
     let (mut bench, flow) = answered(&[UPDATES, (HeaderName::SessionExpires, "600;refresher=uac")]);
     bench.pass(secs(300));
     let update = bench.request_of(Method::UPDATE);
@@ -390,5 +390,22 @@ fn the_answer_to_a_refresh_that_names_another_party_takes_the_right_to_open() {
         .with(HeaderName::SessionExpires, "600;refresher=uac")
         .with(HeaderName::PAssertedIdentity, "<sip:2000@pbx.example>");
     bench.reply_with(flow, ok);
-    assert!(matches!(bench.call_event(), CallOutput::AuthorityLost { .. }));
+    let CallOutput::Named { peer, .. } = bench.call_event() else {
+        panic!("nobody was named");
+    };
+    assert_eq!(
+        (peer.address.as_str(), peer.trusted),
+        ("sip:2000@pbx.example", true)
+    );
+    // and of one who comes back
+    bench.pass(secs(300));
+    let update = bench.request_of(Method::UPDATE);
+    let ok = Response::to(&update, 200)
+        .with(HeaderName::SessionExpires, "600;refresher=uac")
+        .with(HeaderName::PAssertedIdentity, "<sip:1000@pbx.example>");
+    bench.reply_with(flow, ok);
+    let CallOutput::Named { peer, .. } = bench.call_event() else {
+        panic!("nobody was named");
+    };
+    assert_eq!(peer.address, "sip:1000@pbx.example");
 }

@@ -159,7 +159,7 @@ impl Link {
     /// # Errors
     /// What the kernel said.
     pub(crate) fn neighbours(&self) -> io::Result<Neighbours> {
-        let Some((index, _)) = Self::find(&self.interface)? else {
+        let Some((index, ..)) = Self::find(&self.interface)? else {
             return Ok(Neighbours::Unknown);
         };
         let entries: Vec<_> = all(RTM_GETNEIGH)?

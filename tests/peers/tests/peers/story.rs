@@ -1,6 +1,6 @@
 //! The first door, end to end: bell, ringing phone, speech both ways, 9, relay, one record of it all.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use peers::{
     Account, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Rig, Site, Sound, Trust, Use, run, sweep,
     until,
@@ -184,6 +184,78 @@ fn with_the_readmes_endpoints_between_which_media_goes_past_the_pbx_nine_opens_t
             &mut phone,
             "101".into(),
         )
+    });
+}
+
+/// Puts the door's call through to another extension, as an operator does.
+fn transfer(pbx: &Asterisk, to: &str) -> anyhow::Result<()> {
+    let channels = pbx.cli("core show channels concise")?;
+    let mut names = channels.lines().filter_map(|line| line.split('!').next());
+    let door = names.find(|name| name.starts_with("PJSIP/200-"));
+    let door = door.with_context(|| format!("the door has no call: {channels}"))?;
+    let said = pbx.cli(&format!("channel redirect {door} house,{to},1"))?;
+    ensure!(said.contains("successfully redirected"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn after_a_transfer_at_the_pbx_whoever_is_on_the_list_opens_and_nobody_else() {
+    run(|rig| {
+        let params = PbxParams {
+            door: "send_pai = yes\ntrust_id_outbound = yes\n",
+            ..PbxParams::default()
+        };
+        let pbx = Asterisk::start(rig, params)?;
+        let mut phones = vec![];
+        for (n, user) in (0..).zip(["101", "102", "103"]) {
+            phones.push(Phone::start(
+                rig,
+                PhoneParams::at_pbx(n, user, rig.port(Use::PbxSip)),
+            )?);
+            pbx.registered(user, secs(5))?;
+        }
+        let site = Site {
+            account: Some(Account::default()),
+            targets: vec!["101".into(), "103".into()],
+            ..Site::default()
+        };
+        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        gateway.event(0, "account.registered", secs(10), |_| true)?;
+        gateway.ring()?;
+        phones[0].hears("CALL_INCOMING", secs(10))?;
+        phones[0].answer()?;
+        gateway.event(0, "call.answered", secs(5), |_| true)?;
+        let mut pulses = 0;
+        for (to, listed) in [(1, false), (2, true), (1, false), (0, true)] {
+            let phone = &mut phones[to];
+            let before = (phone.count("CALL_INCOMING"), phone.count("CALL_ESTABLISHED"));
+            transfer(&pbx, ["101", "102", "103"][to])?;
+            until(secs(10), "the phone rings", || {
+                Ok((phone.count("CALL_INCOMING") > before.0).then_some(()))
+            })?;
+            phone.answer()?;
+            until(secs(10), "the phone is answered", || {
+                Ok((phone.count("CALL_ESTABLISHED") > before.1).then_some(()))
+            })?;
+            let seq = gateway.last_seq();
+            // the PBX tells who it is now, and the media settles
+            std::thread::sleep(secs(2));
+            phone.press('9')?;
+            if listed {
+                gateway.energised(secs(5))?;
+                gateway.released(secs(6))?;
+                pulses += 1;
+            } else {
+                let ignored = gateway.event(seq, "call.digit-ignored", secs(5), |_| true)?;
+                ensure!(ignored["reason"] == "no-authority", "{ignored}");
+            }
+            ensure!(
+                gateway.pulses() == pulses,
+                "{} pulses, not {pulses}",
+                gateway.pulses()
+            );
+        }
+        gateway.verify()
     });
 }
 

@@ -25,6 +25,8 @@ use crate::run::{held, log, page_urls, port_settings};
 const START: Duration = Duration::from_secs(10);
 /// How long an address may take to come from a server, before it is said that there is none yet.
 const LEASE: Duration = Duration::from_secs(20);
+/// Pause before a change is taken back once more that could not be.
+const AGAIN: Duration = Duration::from_secs(5);
 /// How long the factory address stays that nobody confirms.
 const FACTORY: Duration = Duration::from_secs(3600);
 /// Where systemd is the first process.
@@ -328,8 +330,16 @@ fn hold(file: &Path) -> anyhow::Result<u8> {
     loop {
         match changer.waiting()? {
             Some(note) if SystemClock.now() >= note.deadline => {
-                let _lock = changer.lock()?;
+                let lock = changer.lock()?;
                 return match changer.rollback() {
+                    Err(error @ ChangeError::File { .. }) => {
+                        tracing::error!(
+                            "nobody confirmed the change of the network, and it cannot be taken back: {error}; it is tried again"
+                        );
+                        drop(lock);
+                        sleep(AGAIN);
+                        continue;
+                    }
                     Ok(()) => {
                         let now = back_at(&note, file);
                         tracing::warn!(

@@ -247,6 +247,11 @@ impl<R: Run> Changer<R> {
                 (own.to_owned(), file.map(|file| file.text))
             })
             .collect();
+        if let Err(error) = self.stage(&new) {
+            // nothing was touched yet
+            self.forget()?;
+            return Err(error);
+        }
         let done = self.put(&new, &note, patience);
         if done.is_err() {
             // the old files at once, and not only when the time is over
@@ -267,7 +272,8 @@ impl<R: Run> Changer<R> {
     /// Takes the change that waits back. [`lock`](Self::lock) must be held.
     ///
     /// # Errors
-    /// There is none, or the manager failed; the old files are in place then all the same.
+    /// There is none; a file cannot be written, then it still waits and nothing was touched; or the manager failed, and the
+    /// old files are in place all the same.
     pub fn rollback(&mut self) -> Result<(), ChangeError> {
         let note = self.waiting()?.ok_or(ChangeError::NothingWaits)?;
         self.take_back(&note)
@@ -332,15 +338,17 @@ impl<R: Run> Changer<R> {
         match note.manager {
             Manager::Ifupdown => {
                 let (old, new) = (ports_of(&note.files), ports_of(files));
+                // no port goes down for files that cannot be written
+                self.stage(files)?;
                 // taken down by the texts they were brought up with, in either direction
                 for port in old.iter().chain(&new) {
                     let _ = self.run.run("ifdown", &["--force", port], QUICK);
                 }
-                self.restore(files)?;
-                for port in &new {
+                let placed = self.place(files);
+                for port in if placed.is_ok() { &new } else { &old } {
                     self.run.run("ifup", &[port], limit)?;
                 }
-                Ok(())
+                placed
             }
             Manager::Networkd => {
                 let before = note.ports.clone();
@@ -366,6 +374,10 @@ impl<R: Run> Changer<R> {
 
     fn take_back(&mut self, note: &Note) -> Result<(), ChangeError> {
         let done = self.put_back(note);
+        if let Err(error @ ChangeError::File { .. }) = done {
+            // it still waits for that
+            return Err(error);
+        }
         // the files are back; a manager that fails now would fail again
         self.forget()?;
         done
@@ -402,16 +414,37 @@ impl<R: Run> Changer<R> {
     }
 
     fn restore(&self, files: &[(PathBuf, Option<String>)]) -> Result<(), ChangeError> {
+        self.stage(files)?;
+        self.place(files)
+    }
+
+    /// Writes the texts beside the files that they are for, where no manager reads them: what can fail of a change fails
+    /// here, and has changed nothing.
+    fn stage(&self, files: &[(PathBuf, Option<String>)]) -> Result<(), ChangeError> {
         for (path, text) in files {
             let path = self.at(path);
-            match text {
-                Some(text) => write(&path, text, 0o644)?,
-                None => match fs::remove_file(&path) {
+            if text.is_some() || path.exists() {
+                stage(&path, text.as_deref().unwrap_or_default(), 0o644)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts what was staged in place, and takes away what is not wanted.
+    fn place(&self, files: &[(PathBuf, Option<String>)]) -> Result<(), ChangeError> {
+        for (path, text) in files {
+            let path = self.at(path);
+            if text.is_some() {
+                place(&path)?;
+                continue;
+            }
+            for unwanted in [&path, &staged(&path)] {
+                match fs::remove_file(unwanted) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(ChangeError::File { path, source: error });
+                        return Err(file_error(unwanted)(error));
                     }
                     Ok(()) | Err(_) => {}
-                },
+                }
             }
         }
         Ok(())
@@ -440,13 +473,21 @@ fn ports_of(files: &[(PathBuf, Option<String>)]) -> Vec<String> {
 
 /// In place as a whole or not at all, and on the medium.
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), ChangeError> {
+    stage(path, text, mode)?;
+    place(path)
+}
+
+/// Where a text waits for its place: no manager reads a hidden file, whatever pattern names its folder.
+fn staged(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.new"))
+}
+
+fn stage(path: &Path, text: &str, mode: u32) -> Result<(), ChangeError> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).map_err(file_error(dir))?;
     }
-    // no manager reads a hidden file, whatever pattern names its folder
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = format!(".{name}.new");
-    let new = path.with_file_name(name);
+    let new = staged(path);
     let written = || {
         let mut file = fs::File::options()
             .write(true)
@@ -455,10 +496,18 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), ChangeError> {
             .mode(mode)
             .open(&new)?;
         file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, path)
+        file.sync_all()
     };
-    written().map_err(file_error(path))?;
+    let done = written().map_err(file_error(path));
+    if done.is_err() {
+        // half a text takes room that somebody may need
+        let _ = fs::remove_file(&new);
+    }
+    done
+}
+
+fn place(path: &Path) -> Result<(), ChangeError> {
+    fs::rename(staged(path), path).map_err(file_error(path))?;
     sync_dir(path)
 }
 
@@ -633,6 +682,46 @@ mod tests {
             rig.said(),
             ["ifdown --force eth0.20", "ifdown --force eth0", "ifup eth0"]
         );
+    }
+
+    #[test]
+    fn no_port_goes_down_for_files_that_cannot_be_written_and_what_waits_goes_on_waiting() {
+        for manager in [Manager::Ifupdown, Manager::Networkd] {
+            let mut rig = Rig::new(None);
+            rig.apply(&fixed(), manager).expect("made");
+            rig.changer.confirm().expect("kept");
+            let (kept, vlan) = (
+                in_place(rig.dir.path()),
+                Settings {
+                    vlan: Some(20),
+                    ..fixed()
+                },
+            );
+            rig.said();
+            // as root may write everywhere, a folder stands where the text is to wait
+            let in_the_way = staged(&kept[0].path);
+            let in_the_way = rig
+                .dir
+                .path()
+                .join(in_the_way.strip_prefix("/").unwrap_or(&in_the_way));
+            fs::create_dir(&in_the_way).expect("made");
+            let done = rig.apply(&vlan, manager);
+            assert!(matches!(done, Err(ChangeError::File { .. })), "{done:?}");
+            assert_eq!((in_place(rig.dir.path()), rig.said()), (kept.clone(), vec![]));
+            assert_eq!(rig.changer.waiting().expect("readable"), None);
+
+            fs::remove_dir(&in_the_way).expect("removed");
+            rig.apply(&vlan, manager).expect("made");
+            rig.said();
+            fs::create_dir(&in_the_way).expect("made");
+            let done = rig.changer.rollback();
+            assert!(matches!(done, Err(ChangeError::File { .. })), "{done:?}");
+            assert_eq!(rig.said(), Vec::<String>::new());
+            assert!(rig.changer.waiting().expect("readable").is_some());
+            fs::remove_dir(&in_the_way).expect("removed");
+            rig.changer.rollback().expect("taken back");
+            assert_eq!(in_place(rig.dir.path()), kept);
+        }
     }
 
     #[test]

@@ -217,10 +217,11 @@ impl UserAgent {
         let invite = inside.request.method == Method::INVITE;
         match code {
             200..=299 => {
+                let flow = inside.flow;
                 if invite {
                     self.acknowledge_refresh(tx, inside, response);
                 }
-                self.refreshed(now, leg, invite, response);
+                self.refreshed(now, leg, invite, response, &flow);
             }
             422 => {
                 let known = self.calls.get(&leg).map_or(0, |call| call.min_se);
@@ -312,7 +313,7 @@ impl UserAgent {
         }
     }
 
-    fn refreshed(&mut self, now: Instant, leg: LegId, invite: bool, response: &Response) {
+    fn refreshed(&mut self, now: Instant, leg: LegId, invite: bool, response: &Response, flow: &Flow) {
         let Some(call) = self.calls.get_mut(&leg) else {
             return;
         };
@@ -326,7 +327,7 @@ impl UserAgent {
         }
         // From of a response is ourselves: only an asserted identity says who the party is now.
         if let Some(told) = identity::asserted(&response.headers) {
-            self.check_identity(leg, &told, "the answer to a refresh");
+            self.check_identity(leg, &told, "the answer to a refresh", flow);
         }
         if invite && self.calls.contains_key(&leg) {
             let is_sdp = response.headers.content_type().as_deref() == Some(SDP);

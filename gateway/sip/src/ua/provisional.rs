@@ -14,7 +14,7 @@ use super::identity;
 use super::inside::What;
 use super::uac::InviteUse;
 use crate::transaction::TransactionId;
-use crate::{HeaderName, Method, NameAddr, Request, Response};
+use crate::{Flow, HeaderName, Method, NameAddr, Request, Response};
 
 /// Early dialogs kept of one INVITE: more forks ring without us knowing them apart.
 const MOST_EARLY: usize = 8;
@@ -161,6 +161,7 @@ impl UserAgent {
         tx: TransactionId,
         invite: TransactionId,
         request: &Request,
+        flow: &Flow,
     ) {
         let Some(Use::Invite(of)) = self.uses.get_mut(&invite) else {
             return;
@@ -183,7 +184,8 @@ impl UserAgent {
                 return;
             }
             early.dialog.refresh_target(&request.headers);
-            if of.account.is_some()
+            let account = of.account.as_ref().and_then(|id| self.accounts.get(id));
+            if account.is_some_and(|account| account.trusts(flow))
                 && let Some(who) = identity::asserted(&request.headers)
             {
                 early.asserted = Some(who);

@@ -18,8 +18,8 @@ impl UserAgent {
                 .map(|(leg, _)| *leg);
             let early = || self.calls.values().find_map(|call| self.early_of(call, &request));
             match (leg, early()) {
-                (Some(leg), _) => self.in_dialog(now, tx, leg, request),
-                (None, Some(invite)) => self.early_request(now, tx, invite, &request),
+                (Some(leg), _) => self.in_dialog(now, tx, leg, request, &flow),
+                (None, Some(invite)) => self.early_request(now, tx, invite, &request, &flow),
                 (None, None) => self.answer(now, tx, Response::to(&request, 481)),
             }
             return;

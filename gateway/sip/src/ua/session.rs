@@ -9,10 +9,17 @@ use super::identity;
 use super::timer::TooSmall;
 use super::types::CallOutput;
 use crate::transaction::TransactionId;
-use crate::{HeaderName, Method, NameAddr, Request, Response};
+use crate::{Flow, HeaderName, Method, NameAddr, Request, Response};
 
 impl UserAgent {
-    pub(crate) fn in_dialog(&mut self, now: Instant, tx: TransactionId, leg: LegId, request: Request) {
+    pub(crate) fn in_dialog(
+        &mut self,
+        now: Instant,
+        tx: TransactionId,
+        leg: LegId,
+        request: Request,
+        flow: &Flow,
+    ) {
         let Some(call) = self.calls.get_mut(&leg) else {
             return;
         };
@@ -45,7 +52,7 @@ impl UserAgent {
             }
             m if *m == Method::PRACK => self.prack_heard(now, tx, leg, &request, ok),
             m if *m == Method::INFO => self.info(now, tx, leg, &request, ok),
-            m if *m == Method::INVITE || *m == Method::UPDATE => self.reoffer(now, tx, leg, request),
+            m if *m == Method::INVITE || *m == Method::UPDATE => self.reoffer(now, tx, leg, request, flow),
             m if *m == Method::OPTIONS => {
                 let response = capable(ok, &self.params.user_agent);
                 self.answer(now, tx, response);
@@ -106,7 +113,7 @@ impl UserAgent {
         }
     }
 
-    fn reoffer(&mut self, now: Instant, tx: TransactionId, leg: LegId, request: Request) {
+    fn reoffer(&mut self, now: Instant, tx: TransactionId, leg: LegId, request: Request, flow: &Flow) {
         let Some(call) = self.calls.get(&leg) else {
             return;
         };
@@ -117,7 +124,7 @@ impl UserAgent {
             .then(|| request.headers.from_addr().ok())
             .flatten();
         for told in from.into_iter().chain(identity::asserted(&request.headers)) {
-            self.check_identity(leg, &told, request.method.as_str());
+            self.check_identity(leg, &told, request.method.as_str(), flow);
         }
         let unknown = self.not_supported(account.as_ref(), &request.headers);
         if !unknown.is_empty() {
@@ -215,9 +222,9 @@ impl UserAgent {
         }
     }
 
-    /// The party is another one now. Of a call that we made through a PBX, the PBX vouches for the new one, and the list
-    /// decides anew; else it takes the right to open away, for good.
-    pub(crate) fn check_identity(&mut self, leg: LegId, told: &NameAddr, by: &str) {
+    /// The party is another one now, as is told over `flow`. Of a call that we made through a PBX, that PBX and nobody else
+    /// vouches for the new one, and the list decides anew; else it takes the right to open away, for good.
+    pub(crate) fn check_identity(&mut self, leg: LegId, told: &NameAddr, by: &str, flow: &Flow) {
         let Some(call) = self.calls.get_mut(&leg) else {
             return;
         };
@@ -228,7 +235,8 @@ impl UserAgent {
             return;
         }
         let why = format!("{by} says that {} is {} now", known.uri, told.uri);
-        let output = if call.outgoing && call.account.is_some() {
+        let account = call.account.as_ref().and_then(|id| self.accounts.get(id));
+        let output = if call.outgoing && account.is_some_and(|account| account.trusts(flow)) {
             call.identity = Some(told.clone());
             let peer = identity::peer(told, true);
             CallOutput::Named { peer, why }

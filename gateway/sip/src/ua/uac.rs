@@ -512,7 +512,7 @@ impl UserAgent {
         };
         self.tell(invite.leg, CallOutput::Answered { peer, sdp });
         if let Some(claimed) = claimed {
-            self.check_identity(invite.leg, &claimed, "the answer");
+            self.check_identity(invite.leg, &claimed, "the answer", &flow);
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Session timers (RFC 4028) in both roles, UPDATE and re-INVITE as refresh, and glare.
 
+use std::collections::BTreeSet;
+
 use gateway_core::{Cause, LegId};
 
-use super::bench::{Bench, SDP, secs};
+use super::bench::{Bench, SDP, account, addr, params, secs};
 use super::incoming::{LEG, inside, invite, talking};
 use crate::ua::{CallOutput, SessionTimer};
-use crate::{Flow, HeaderName, Method, Request, Response};
+use crate::{Flow, HeaderName, Method, Request, Response, Transport};
 
 const OURS: LegId = LegId(1);
 
@@ -408,4 +410,43 @@ fn the_answer_to_a_refresh_tells_of_another_party() {
         panic!("nobody was named");
     };
     assert_eq!(peer.address, "sip:1000@pbx.example");
+}
+
+#[test]
+fn nobody_but_the_pbx_of_the_call_gives_the_right_to_open_to_another_party() {
+    for (remote, given) in [("10.0.0.2:5060", true), ("192.0.2.7:5060", false)] {
+        let mut settings = params();
+        settings.direct_peers = BTreeSet::from(["192.0.2.7".parse().expect("an address")]);
+        let mut bench = Bench::with(settings, vec![account(Transport::Udp, false)]);
+        let (flow, invite) = bench.dial("1000");
+        accept_with(&mut bench, flow, &invite, &[UPDATES]);
+        let (call, tag) = (
+            invite.headers.text(&HeaderName::CallId).expect("a call"),
+            invite
+                .headers
+                .from_addr()
+                .expect("ours")
+                .tag()
+                .expect("a tag")
+                .to_owned(),
+        );
+        let update = format!(
+            "UPDATE {} SIP/2.0\nVia: SIP/2.0/UDP {remote};branch=z9hG4bKn1\nMax-Forwards: 70\n\
+             From: <sip:1000@pbx.example>;tag=remote\nTo: <sip:503@pbx.example>;tag={tag}\nCall-ID: {call}\n\
+             CSeq: 7 UPDATE\nContact: <sip:1000@{remote}>\nP-Asserted-Identity: <sip:2000@pbx.example>",
+            "sip:door@10.0.0.1"
+        );
+        let from = Flow {
+            remote: addr(remote),
+            ..flow
+        };
+        bench.ask_from(from, &update);
+        let told = bench.call_event();
+        assert_eq!(matches!(told, CallOutput::Named { .. }), given, "{told:?}");
+        assert_eq!(
+            matches!(told, CallOutput::AuthorityLost { .. }),
+            !given,
+            "{told:?}"
+        );
+    }
 }

@@ -1,11 +1,11 @@
 //! Doors that are held open: only where coil, board and wiring bear it, and for no longer than the guard allows.
 
 use gateway_access::{Schedule, When};
-use gateway_core::DoorId;
+use gateway_core::{DoorId, OutputId};
 
 use super::Check;
 use crate::fault::FaultKind;
-use crate::model::Door;
+use crate::model::{Config, Door, Output};
 use crate::value::{Duty, LockKind, LockOwner};
 
 pub(super) fn check(check: &mut Check<'_>) {
@@ -70,14 +70,13 @@ fn interlock(check: &mut Check<'_>, id: &DoorId, key: &str) {
     }
 }
 
+fn output_of<'a>(config: &'a Config, door: &Door) -> Option<(&'a OutputId, &'a Output)> {
+    config.outputs.get_key_value(door.output.as_ref()?)
+}
+
 /// A board or relay that ends pulses by itself ends this, too.
 fn output(check: &mut Check<'_>, door: &Door, key: &str) {
-    let config = check.config;
-    let found = door
-        .output
-        .as_ref()
-        .and_then(|name| config.outputs.get_key_value(name));
-    let Some((name, output)) = found else {
+    let Some((name, output)) = output_of(check.config, door) else {
         return;
     };
     if output.driver.is_self_timed() {
@@ -101,12 +100,7 @@ fn output(check: &mut Check<'_>, door: &Door, key: &str) {
 
 /// The guard's own cap has to be as long.
 fn bounds(check: &mut Check<'_>, door: &Door, (schedule, limit): (&str, &str)) {
-    let config = check.config;
-    let found = door
-        .output
-        .as_ref()
-        .and_then(|name| config.outputs.get_key_value(name));
-    let Some((name, output)) = found else {
+    let Some((name, output)) = output_of(check.config, door) else {
         return;
     };
     let cap = output.max_on.as_millis();
@@ -123,7 +117,7 @@ fn bounds(check: &mut Check<'_>, door: &Door, (schedule, limit): (&str, &str)) {
     let When::In(id) = &door.hold_open else {
         return;
     };
-    let Some(of) = config.schedules.get(id) else {
+    let Some(of) = check.config.schedules.get(id) else {
         return;
     };
     match Schedule::new(&of.times, Vec::new(), Vec::new()).longest() {

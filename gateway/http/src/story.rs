@@ -154,18 +154,20 @@ mod tests {
 
     use super::*;
 
+    fn record(ring: RingId, seq: u64, event: Event) -> Arc<Record> {
+        let mut record = Record::from(&Envelope {
+            at: Timestamp::UNIX_EPOCH,
+            event,
+            ring: Some(ring),
+            simulated: true,
+        });
+        record.seq = Seq(seq);
+        Arc::new(record)
+    }
+
     fn told(ring: RingId, events: impl IntoIterator<Item = Event>) -> String {
-        let record = |(seq, event)| {
-            let mut record = Record::from(&Envelope {
-                at: Timestamp::UNIX_EPOCH,
-                event,
-                ring: Some(ring),
-                simulated: true,
-            });
-            record.seq = Seq(seq);
-            Arc::new(record)
-        };
-        let records: Vec<_> = (5..).zip(events).map(record).collect();
+        let events = (5..).zip(events);
+        let records: Vec<_> = events.map(|(seq, event)| record(ring, seq, event)).collect();
         serde_json::to_string(&tell(ring, &records)).expect("serialises")
     }
 
@@ -178,18 +180,8 @@ mod tests {
                 button: "bell".parse().expect("a name"),
             },
         );
-        let record = |(seq, event): (u64, Event)| {
-            let mut record = Record::from(&Envelope {
-                at: Timestamp::UNIX_EPOCH,
-                event,
-                ring: Some(ring),
-                simulated: true,
-            });
-            record.seq = Seq(seq);
-            Arc::new(record)
-        };
-        let start = record((9, press.clone()));
-        let mut story = tell(ring, &[record((5, press))]);
+        let start = record(ring, 9, press.clone());
+        let mut story = tell(ring, &[record(ring, 5, press)]);
         assert_eq!(story.open_after(), Some(5));
         story.cut_off(&start);
         assert_eq!(story.cause.as_deref(), Some("gateway-restarted"));

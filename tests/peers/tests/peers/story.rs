@@ -145,10 +145,10 @@ fn tell(rig: &Rig, mut site: Site<'_>, phone: &mut Phone, target: String) -> any
     gateway.stays_at_rest(secs(1))
 }
 
-#[test]
-fn a_bell_rings_a_phone_at_the_pbx_and_nine_opens_the_door() {
+/// The story with one phone at such a PBX.
+fn at_pbx(params: PbxParams<'_>) {
     run(|rig| {
-        let pbx = Asterisk::start(rig, PbxParams::default())?;
+        let pbx = Asterisk::start(rig, params)?;
         let mut phone = Phone::start(rig, PhoneParams::at_pbx(0, "101", rig.port(Use::PbxSip)))?;
         pbx.registered("101", secs(5))?;
         let account = Some(Account::default());
@@ -165,25 +165,15 @@ fn a_bell_rings_a_phone_at_the_pbx_and_nine_opens_the_door() {
 }
 
 #[test]
+fn a_bell_rings_a_phone_at_the_pbx_and_nine_opens_the_door() {
+    at_pbx(PbxParams::default());
+}
+
+#[test]
 fn with_the_readmes_endpoints_between_which_media_goes_past_the_pbx_nine_opens_the_door() {
-    run(|rig| {
-        let readme = PbxParams {
-            readme: true,
-            ..PbxParams::default()
-        };
-        let pbx = Asterisk::start(rig, readme)?;
-        let mut phone = Phone::start(rig, PhoneParams::at_pbx(0, "101", rig.port(Use::PbxSip)))?;
-        pbx.registered("101", secs(5))?;
-        let account = Some(Account::default());
-        tell(
-            rig,
-            Site {
-                account,
-                ..Site::default()
-            },
-            &mut phone,
-            "101".into(),
-        )
+    at_pbx(PbxParams {
+        readme: true,
+        ..PbxParams::default()
     });
 }
 

@@ -2,13 +2,12 @@
 # As root, or through sudo. Idempotent: with everything there it prints nothing and asks no network.
 
 need() {
-    missing=
+    local missing='' as_root='' package
     for package in "$@"; do
         dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || missing="$missing $package"
     done
     [ -n "$missing" ] || return 0
     echo "installing with apt-get:$missing" >&2
-    as_root=
     if [ "$(id -u)" != 0 ]; then
         command -v sudo >/dev/null || {
             echo "these packages are missing and this user cannot install them; as root: apt-get install$missing" >&2

@@ -91,11 +91,7 @@ impl Running {
         let mut pause = FIRST;
         loop {
             if let Some((manager, text)) = self.other_manager().await {
-                ctx.signal(
-                    ctx.clock.now(),
-                    SignalKind::Port(PortEvent::ManagedElsewhere { manager, text }),
-                )
-                .await?;
+                self.input(ctx, None, Input::Elsewhere { manager, text }).await?;
                 if self.rest(ctx, MANAGER).await? {
                     return Ok(());
                 }

@@ -45,6 +45,13 @@ pub enum Input<'a> {
     Carrier(bool),
     /// The supplicant runs and its network is enabled.
     Connected,
+    /// Another program looks after the port: its name, and what to do.
+    Elsewhere {
+        /// The program.
+        manager: String,
+        /// For people.
+        text: String,
+    },
     /// The supplicant ended, or could not be started; why.
     Gone(String),
     /// An unsolicited message of the supplicant, with its level.
@@ -174,8 +181,11 @@ impl Port {
                 self.begin(now);
                 self.status_at = now;
             }
+            Input::Elsewhere { manager, text } => {
+                self.forget();
+                self.tell(PortEvent::ManagedElsewhere { manager, text });
+            }
             Input::Gone(why) => {
-                self.running = false;
                 self.forget();
                 let text = text::supplicant_failed(&why);
                 self.tell(PortEvent::SupplicantFailed { text });
@@ -261,7 +271,7 @@ impl Port {
             return;
         }
         if !up {
-            self.forget();
+            self.pause();
             let text = text::carrier_lost(&self.interface);
             self.tell(PortEvent::CarrierLost { text });
         } else if before == Some(false) {
@@ -441,8 +451,14 @@ impl Port {
         self.waiting = Some(now);
     }
 
-    /// The port is not ours any more, and nothing that was going on counts.
+    /// No supplicant of ours runs.
     fn forget(&mut self) {
+        self.running = false;
+        self.pause();
+    }
+
+    /// The port is not ours any more, and nothing that was going on counts.
+    fn pause(&mut self) {
         self.authorized = false;
         self.fresh = false;
         self.mute = false;
@@ -468,13 +484,13 @@ impl Port {
                 | PortEvent::Authorized { .. }
                 | PortEvent::CarrierFound {}
                 | PortEvent::CarrierLost { .. }
+                | PortEvent::ManagedElsewhere { .. }
                 | PortEvent::ServerSilent { .. }
                 | PortEvent::SupplicantFailed { .. },
             ) => true,
             Some(
                 PortEvent::CertificateExpires { .. }
                 | PortEvent::CredentialsRefused { .. }
-                | PortEvent::ManagedElsewhere { .. }
                 | PortEvent::MaterialRefused { .. }
                 | PortEvent::MethodRefused { .. }
                 | PortEvent::NeighboursSilent { .. }

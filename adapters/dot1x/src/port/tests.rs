@@ -355,6 +355,24 @@ fn a_supplicant_that_ends_is_told_and_its_port_does_not_count() {
 }
 
 #[test]
+fn a_port_that_others_looked_after_is_told_as_ours_again() {
+    let mut bench = Bench::authorized();
+    let elsewhere = || Input::Elsewhere {
+        manager: "NetworkManager".into(),
+        text: "x".into(),
+    };
+    bench.input(elsewhere());
+    bench.input(elsewhere());
+    assert_eq!(tags(&bench.take()), ["port.managed-elsewhere"]);
+    assert!(!bench.port.is_authorized());
+    assert_eq!(bench.port.poll_timeout(), None);
+    // with the same method as before
+    bench.input(Input::Connected);
+    bench.say("<3>CTRL-EVENT-EAP-SUCCESS x");
+    assert_eq!(tags(&bench.take()), ["port.authorized"]);
+}
+
+#[test]
 fn every_fault_says_what_to_do() {
     let mut bench = Bench::new();
     bench.input(Input::Carrier(false));
@@ -372,7 +390,7 @@ proptest! {
     /// Whatever comes in whatever order: no panic, no queue that grows, a timer that lies ahead, and the port counts as
     /// authorized only while the carrier is there and the supplicant runs.
     #[test]
-    fn it_stays_sane(steps in proptest::collection::vec((0_u8..14, 0_u64..40), 0..200)) {
+    fn it_stays_sane(steps in proptest::collection::vec((0_u8..15, 0_u64..40), 0..200)) {
         let mut bench = Bench::new();
         for (what, secs) in steps {
             match what {
@@ -388,6 +406,7 @@ proptest! {
                 9 => bench.status = SHUT,
                 10 => bench.neighbours = Neighbours::Silent,
                 11 => bench.neighbours = Neighbours::Answering,
+                13 => bench.input(Input::Elsewhere { manager: "x".into(), text: "x".into() }),
                 12 => bench.say("<4>EAP: Failed to initialize EAP method: x"),
                 _ => bench.run(secs),
             }

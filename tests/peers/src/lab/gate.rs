@@ -36,25 +36,24 @@ pub(super) fn lock(sw: &str) -> anyhow::Result<()> {
     must("bridge", &[&["-n", sw][..], &flush[..]].concat())
 }
 
-fn open(sw: &str, mac: &str) {
-    let _ = run(
-        "bridge",
-        &["-n", sw, "fdb", "replace", mac, "dev", PORT, "master", "static"],
-    );
-    flood(sw, "on");
-}
-
-fn shut(sw: &str, mac: &str) {
-    let _ = run("bridge", &["-n", sw, "fdb", "del", mac, "dev", PORT, "master"]);
-    flood(sw, "off");
-}
-
-fn flood(sw: &str, on: &str) {
+/// Lets an address in, or nobody any more.
+fn set(sw: &str, mac: &str, open: bool) -> anyhow::Result<()> {
+    let entry: &[&str] = if open {
+        &["-n", sw, "fdb", "replace", mac, "dev", PORT, "master", "static"]
+    } else {
+        &["-n", sw, "fdb", "del", mac, "dev", PORT, "master"]
+    };
+    // one that is to go may have gone with the link
+    let entered = must("bridge", entry);
+    if open {
+        entered?;
+    }
+    let on = if open { "on" } else { "off" };
     let words = ["flood", on, "mcast_flood", on, "bcast_flood", on];
-    let _ = run(
+    must(
         "bridge",
         &[&["-n", sw, "link", "set", "dev", PORT][..], &words[..]].concat(),
-    );
+    )
 }
 
 /// hostapd answers at once; a machine that is busy may keep it waiting.
@@ -102,8 +101,8 @@ impl Drop for Client {
 }
 
 /// One question to hostapd.
-pub(super) fn ask(rig: &Rig, server: &Path, command: &str) -> anyhow::Result<String> {
-    let ask = || Client::new(rig.dir(), server)?.ask(command);
+pub(super) fn ask(dir: &Path, server: &Path, command: &str) -> anyhow::Result<String> {
+    let ask = || Client::new(dir, server)?.ask(command);
     ask().with_context(|| format!("hostapd does not answer {command}"))
 }
 
@@ -111,6 +110,50 @@ pub(super) fn ask(rig: &Rig, server: &Path, command: &str) -> anyhow::Result<Str
 fn let_in(first: &str) -> Option<&str> {
     let mac = first.lines().next().filter(|mac| mac.contains(':'))?;
     first.contains("[AUTHORIZED]").then_some(mac)
+}
+
+/// How often hostapd is asked whom it lets in. What it announces wakes the gate at once, but an announcement can be lost:
+/// the kernel keeps ten for one that is busy, and hostapd does not wait.
+const ASK: Duration = Duration::from_millis(250);
+
+/// The port as hostapd has it.
+struct Follower {
+    dir: PathBuf,
+    news: Client,
+    open_for: Option<String>,
+    server: PathBuf,
+    sw: String,
+}
+
+impl Follower {
+    fn new(dir: &Path, sw: &str, server: &Path) -> std::io::Result<Self> {
+        let follower = Self {
+            dir: dir.to_owned(),
+            news: Client::new(dir, server)?,
+            open_for: None,
+            server: server.to_owned(),
+            sw: sw.to_owned(),
+        };
+        follower.news.socket.set_read_timeout(Some(ASK))?;
+        Ok(follower)
+    }
+
+    /// Asks who is let in, and opens or shuts the port. What fails is done the next time.
+    fn follow(&mut self) -> anyhow::Result<()> {
+        let first = ask(&self.dir, &self.server, "STA-FIRST")?;
+        let now = let_in(&first);
+        if self.open_for.as_deref() == now {
+            return Ok(());
+        }
+        if let Some(mac) = self.open_for.take() {
+            set(&self.sw, &mac, false)?;
+        }
+        if let Some(mac) = now {
+            set(&self.sw, mac, true)?;
+            self.open_for = Some(mac.to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// The thread that works the port.
@@ -123,25 +166,15 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn start(rig: &Rig, sw: &str, server: &Path) -> anyhow::Result<Self> {
-        let client = Client::new(rig.dir(), server).context("hostapd's control socket")?;
-        let answer = client.ask("ATTACH")?;
+        let mut port = Follower::new(rig.dir(), sw, server).context("hostapd's control socket")?;
+        let answer = port.news.ask("ATTACH")?;
         ensure!(answer.starts_with("OK"), "ATTACH: {answer}");
-        // it may have let somebody in before it was listened to
-        if let Some(mac) = let_in(&client.ask("STA-FIRST")?) {
-            open(sw, mac);
-        }
-        client.socket.set_read_timeout(Some(Duration::from_millis(100)))?;
         let stop = Arc::<AtomicBool>::default();
-        let (stopped, sw) = (Arc::clone(&stop), sw.to_owned());
+        let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                let Ok(text) = client.next() else { continue };
-                let words: Vec<&str> = text.split(['>', ' ']).collect();
-                match words.as_slice() {
-                    [_, "AP-STA-CONNECTED", mac, ..] => open(&sw, mac.trim()),
-                    [_, "AP-STA-DISCONNECTED", mac, ..] => shut(&sw, mac.trim()),
-                    _ => {}
-                }
+                let _ = port.follow();
+                let _ = port.news.next();
             }
         });
         Ok(Self {

@@ -307,7 +307,7 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// If hostapd does not answer.
     pub fn authorized(&self) -> anyhow::Result<bool> {
-        Ok(gate::ask(self.rig, &self.socket(), "STA-FIRST")?.contains("[AUTHORIZED]"))
+        Ok(gate::ask(self.rig.dir(), &self.socket(), "STA-FIRST")?.contains("[AUTHORIZED]"))
     }
 
     /// Can the gateway reach the switch? Any answer counts, and a refused connection is one.
@@ -323,7 +323,15 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// If it does not in time.
     pub fn reaches(&self, limit: Duration) -> anyhow::Result<()> {
-        until(limit, "the port to be open", || Ok(self.reach()?.then_some(())))
+        let open = until(limit, "the port to be open", || Ok(self.reach()?.then_some(())));
+        open.with_context(|| {
+            let words = ["-n", &self.sw, "fdb", "show", "dev", PORT];
+            let entries = run("bridge", &words).map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
+            format!(
+                "hostapd lets in: {:?}; the bridge: {entries:?}",
+                self.authorized()
+            )
+        })
     }
 
     /// Waits until hostapd and the port itself keep the gateway out.

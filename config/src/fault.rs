@@ -55,6 +55,17 @@ pub struct Fault {
     pub(crate) width: usize,
 }
 
+/// Something wrong, or not checked, in what a key stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Late {
+    /// What to do.
+    pub hint: String,
+    /// The key, such as `dot1x.ca-file`.
+    pub path: String,
+    /// What was found.
+    pub text: String,
+}
+
 /// A fault before it is placed in the text.
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {

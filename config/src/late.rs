@@ -2,21 +2,10 @@
 
 use toml::de::DeTable;
 
-use crate::fault::{FaultKind, Faults, Finding, Warnings, place};
+use crate::fault::{FaultKind, Faults, Finding, Late, Warnings, place};
 use crate::load::Loaded;
 use crate::model::Config;
 use crate::read::{Reader, record_of};
-
-/// Something wrong, or not checked, in what a key stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Late {
-    /// What to do.
-    pub hint: String,
-    /// The key, such as `dot1x.ca-file`.
-    pub path: String,
-    /// What was found.
-    pub text: String,
-}
 
 impl Loaded {
     /// Puts faults that were found outside into their places in this file. `name` is the file's name for messages.

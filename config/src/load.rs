@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use crate::check;
-use crate::fault::{FaultKind, Faults, Finding, Warnings, place};
-use crate::late::Late;
+use crate::fault::{FaultKind, Faults, Finding, Late, Warnings, place};
 use crate::model::Config;
 use crate::read::{MAX_FAULTS, Reader, nearest, quoted, record_of};
 use crate::secret_file::read_secret;

@@ -11,8 +11,9 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::config::{Backend, Bias, InputLine};
-use crate::decode::{Decoded, Levels, RawEdge};
+use crate::decode::{Levels, RawEdge};
 use crate::edges::Edges;
+use crate::report::report;
 use crate::{rpi, time};
 
 /// Edges that the kernel keeps for us while we are busy.
@@ -161,27 +162,5 @@ impl GpioInputs {
             .values(&mut values)
             .map_err(|error| self.failed(format!("line {line} cannot be read: {error}"), None))?;
         Ok(values.get(line) == Some(Value::Active))
-    }
-}
-
-/// Sends what was decoded. Lost edges are a fault until none are lost any more; work goes on meanwhile.
-pub(crate) async fn report(ctx: &AdapterContext, decoded: Decoded) -> Result<(), AdapterError> {
-    match decoded {
-        Decoded::Input { at, edge, input } => ctx.signal(at, SignalKind::Input { edge, input }).await,
-        Decoded::Losing { input, count } => {
-            let text = format!(
-                "input {input}: edges come faster than they can be read, {count} were lost at first; look for a \
-                 bouncing contact or noise on its wire, or raise its debounce-ms"
-            );
-            tracing::warn!(%input, count, "edges of an input are lost");
-            ctx.signal(time::now(), SignalKind::Fault(text)).await
-        }
-        Decoded::Whole { alone, input, count } => {
-            tracing::warn!(%input, count, "edges of an input were lost; it loses none any more");
-            if alone {
-                ctx.signal(time::now(), SignalKind::Ready).await?;
-            }
-            Ok(())
-        }
     }
 }

@@ -11,6 +11,7 @@ mod decode;
 mod edges;
 mod input;
 mod output;
+mod report;
 mod rpi;
 mod time;
 mod wiegand;

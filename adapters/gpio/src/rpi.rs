@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Bias, InputLine, OutputLine};
 use crate::decode::{Levels, RawEdge};
-use crate::input::report;
+use crate::report::report;
 use crate::time;
 
 /// Edges that wait for us; the kernel keeps some more.

@@ -12,6 +12,7 @@
 mod client;
 mod clock;
 mod footprint;
+mod limit;
 mod notify;
 mod params;
 mod process;

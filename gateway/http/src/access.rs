@@ -6,7 +6,6 @@ use gateway_core::{DoorId, Factor, Origin, PanelView, Record, SiteView, Subject}
 use http::StatusCode;
 
 use crate::problem::Problem;
-use crate::session::SessionKey;
 
 /// One permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,6 +143,9 @@ fn twice(what: &'static str, words: &[String]) -> Result<(), Problem> {
         None => Ok(()),
     }
 }
+
+/// SHA-256 of a session's secret: what is kept cannot be used to log in.
+pub(crate) type SessionKey = [u8; 32];
 
 /// How somebody proved who they are.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use warp::reply::Response;
 
 use crate::access::{Rights, Scope};
 use crate::app::App;
-use crate::dispatch::{Ask, json};
+use crate::ask::{Ask, json};
 use crate::etag::{Condition, Etag};
 use crate::password::random;
 use crate::people::{TokenRow, UserRow, login_name, new_token, token_hash};

@@ -13,7 +13,7 @@ use warp::Reply as _;
 use warp::reply::Response;
 
 use crate::app::App;
-use crate::dispatch::{Ask, json};
+use crate::ask::{Ask, json};
 use crate::etag::{Condition, Etag, changed};
 use crate::param::CONFIRM_SECONDS;
 use crate::problem::Problem;

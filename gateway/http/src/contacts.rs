@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use warp::reply::Response;
 
 use crate::app::App;
-use crate::dispatch::{Ask, json};
+use crate::ask::{Ask, json};
 use crate::etag::{Condition, Etag};
 use crate::people::ContactRow;
 use crate::problem::Problem;

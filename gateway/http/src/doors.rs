@@ -13,7 +13,7 @@ use warp::reply::Response;
 
 use crate::access::Principal;
 use crate::app::App;
-use crate::dispatch::{Ask, json};
+use crate::ask::{Ask, json};
 use crate::parse;
 use crate::password::random;
 use crate::problem::Problem;

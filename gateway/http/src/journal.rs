@@ -11,7 +11,7 @@ use serde_json::Value;
 use warp::reply::Response;
 
 use crate::app::App;
-use crate::dispatch::{Ask, json};
+use crate::ask::{Ask, json};
 use crate::param::{DOOR, FROM, KIND, MAX, MAX_RINGS, ORDER, RING, SINCE, SOURCE, TO, UNTIL};
 use crate::problem::Problem;
 use crate::story::{Story, tell};

@@ -14,6 +14,7 @@
 mod access;
 mod admin;
 mod app;
+mod ask;
 mod config;
 mod contacts;
 mod dispatch;

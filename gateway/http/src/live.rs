@@ -22,7 +22,7 @@ use warp::reply::Response;
 
 use crate::access::Principal;
 use crate::app::{App, STREAMS};
-use crate::dispatch::Ask;
+use crate::ask::Ask;
 use crate::limits::Place;
 use crate::param::FROM;
 use crate::problem::Problem;

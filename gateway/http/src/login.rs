@@ -13,7 +13,7 @@ use warp::reply::Response;
 
 use crate::access::{Principal, Rights, Who};
 use crate::app::App;
-use crate::dispatch::{Ask, json, to_its_end};
+use crate::ask::{Ask, json, to_its_end};
 use crate::limits::Source;
 use crate::page;
 use crate::password::random;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use warp::reply::Response;
 
 use crate::app::App;
-use crate::dispatch::json;
+use crate::ask::json;
 use crate::problem::Problem;
 
 /// Ports, names and clock of the machine, what the switch says, and relays that tell of it.

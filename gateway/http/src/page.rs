@@ -7,7 +7,7 @@ use warp::Reply as _;
 use warp::reply::Response;
 
 use crate::app::App;
-use crate::dispatch::Ask;
+use crate::ask::Ask;
 use crate::params::Language;
 use crate::parse;
 use crate::problem::Problem;

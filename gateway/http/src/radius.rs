@@ -14,7 +14,7 @@ use warp::reply::Response;
 
 use crate::access::{Rights, Scope};
 use crate::app::App;
-use crate::dispatch::Ask;
+use crate::ask::Ask;
 use crate::login::{Attempt, begin, wrong};
 use crate::params::{RadiusLogins, UserScope};
 use crate::password::random;

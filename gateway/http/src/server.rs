@@ -21,8 +21,9 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use crate::app::App;
+use crate::ask::Peer;
 use crate::dispatch;
-use crate::limits::{Cut, Place, READ_TIME, REQUEST, STALL_TIME, Source};
+use crate::limits::{Cut, READ_TIME, REQUEST, STALL_TIME, Source};
 use crate::live;
 use crate::params::{HttpError, HttpParams, Tls};
 use crate::radius;
@@ -34,20 +35,6 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// First byte of a TLS connection: a handshake record (RFC 8446 §5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
-
-/// Who is at the other end of a connection; a request extension.
-#[derive(Clone, Debug)]
-pub(crate) struct Peer {
-    pub(crate) address: SocketAddr,
-    /// Kept by whatever outlives the HTTP exchange, such as a WebSocket.
-    pub(crate) place: Arc<Place>,
-}
-
-impl Peer {
-    pub(crate) fn source(&self) -> Source {
-        Source::of(self.address.ip())
-    }
-}
 
 type Current = Arc<RwLock<Option<tls::Identity>>>;
 

@@ -7,7 +7,7 @@ use gateway_core::Instant;
 use gateway_radius::TerminateCause;
 use sha2::{Digest as _, Sha256};
 
-use crate::access::Rights;
+use crate::access::{Rights, SessionKey};
 
 /// A session ends after so long without a request.
 pub(crate) const IDLE: Duration = Duration::from_secs(2 * 3600);
@@ -17,9 +17,6 @@ pub(crate) const LIFE: Duration = Duration::from_secs(12 * 3600);
 const SESSIONS: usize = 256;
 /// Sessions of one user.
 const PER_USER: usize = 16;
-
-/// SHA-256 of a session's secret: what is kept cannot be used to log in.
-pub(crate) type SessionKey = [u8; 32];
 
 /// The key of a secret.
 pub(crate) fn key(secret: &str) -> SessionKey {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use warp::reply::Response;
 
 use crate::app::App;
-use crate::dispatch::{Ask, json as answer};
+use crate::ask::{Ask, json as answer};
 use crate::etag::{Condition, Etag, changed};
 use crate::param::{AFTER, DRY_RUN, FORMAT, MAX, REPLACE};
 use crate::parse::escape;

@@ -8,7 +8,7 @@ use warp::reply::Response;
 
 use crate::access::Scope;
 use crate::app::App;
-use crate::dispatch::{Ask, json};
+use crate::ask::{Ask, json};
 use crate::metrics::{Family, Text};
 use crate::problem::Problem;
 use crate::wire;

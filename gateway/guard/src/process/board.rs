@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::clock::boottime;
+use crate::limit::claim_limit;
 
 /// Longest time for opening a device and writing it to rest, unless its channels need longer one after the other.
 const CLAIM: Duration = Duration::from_secs(2);
@@ -311,14 +312,6 @@ impl Board {
     async fn tell(&mut self, news: News) -> Result<(), Gone> {
         self.news.send((self.index, news)).await.map_err(|_| Gone)
     }
-}
-
-/// Longest time for claiming `channels`: `least`, or longer if the device confirms each of them.
-pub(crate) fn claim_limit(least: Duration, driver: &dyn OutputDriver, channels: &[u16]) -> Duration {
-    let each = u32::try_from(channels.len())
-        .unwrap_or(u32::MAX)
-        .saturating_add(1);
-    least.max(driver.patience().saturating_mul(each))
 }
 
 async fn limited<T>(

@@ -28,7 +28,6 @@ use crate::footprint::settle;
 use crate::notify::Systemd;
 use crate::params::{GuardBoard, GuardParams};
 use crate::sentinel::Link;
-pub(crate) use board::claim_limit;
 use board::{Board, News, Want, Wish, Wishes};
 use conn::{Conn, ConnError};
 pub use rest::{Rested, rest_main};

@@ -20,8 +20,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::{awake, boottime};
 use crate::footprint::give_back_code;
+use crate::limit::claim_limit;
 use crate::params::GuardBoard;
-use crate::process::claim_limit;
 pub(crate) use link::Link;
 use watch::{BEAT_BYTES, Beat, Watch};
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-use super::{BRIDGE, PORT, must, run};
+use super::{BRIDGE, PORT, must};
 use crate::rig::Rig;
 
 /// Shuts the port and forgets who was let in, or was learnt before.

@@ -102,7 +102,7 @@ impl Target {
 table! {
     /// SIP and media sockets.
     pub struct Sip {
-        /// Address the sockets are bound to.
+        /// Address that SIP and media sockets are bound to; `0.0.0.0` and `::` are every address of IPv4 and of IPv6.
         bind: IpAddr = "bind", parsed(), or("\"0.0.0.0\""), Process;
         /// UDP port of SIP.
         udp_port: u16 = "udp-port", int(1, 65535), or("5060"), Process;

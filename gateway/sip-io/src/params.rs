@@ -145,7 +145,7 @@ impl Callees {
 pub struct SipParams {
     /// Accounts; ids are unique.
     pub accounts: Vec<AccountParams>,
-    /// Address of listeners and media. The unspecified address binds all.
+    /// Address of listeners and media. The unspecified address of either family binds all addresses of both.
     pub bind: IpAddr,
     /// UDP listener and source port; 0 takes a free port.
     pub udp_port: u16,

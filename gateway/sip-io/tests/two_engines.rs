@@ -281,6 +281,36 @@ async fn a_call_over_ipv6_carries_audio_and_a_digit() {
     talk(&mut door, &mut phone, target).await;
 }
 
+/// The unspecified address of either family serves both, over UDP and TCP, with media.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_bound_to_every_address_is_called_over_ipv4_and_ipv6() {
+    let mut rtp = 43_000;
+    for any in [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()] {
+        for (ours, host) in [(LOOPBACK, "127.0.0.1"), (Ipv6Addr::LOCALHOST.into(), "[::1]")] {
+            for transport in [Transport::Udp, Transport::Tcp] {
+                let at = |bind, rtp| SipParams {
+                    bind,
+                    direct_peers: BTreeSet::from([ours]),
+                    ..params(rtp, Srtp::Off)
+                };
+                let mut door = Phone::start(at(any, rtp), 440.0, 1000.0).await;
+                let mut phone = Phone::start(at(ours, rtp + 40), 1000.0, 440.0).await;
+                let port = phone.port(transport).await;
+                let target = format!("sip:phone@{host}:{port};transport={transport}");
+                talk(&mut door, &mut phone, target).await;
+                let port = door.port(transport).await;
+                let target = format!("sip:door@{host}:{port};transport={transport}");
+                offer(&phone, target).await;
+                let incoming = |e: &LegEvent| matches!(e, LegEvent::Incoming { .. }).then_some(());
+                door.wait("incoming call", incoming).await;
+                door.handle.shutdown().await;
+                phone.handle.shutdown().await;
+                rtp += 80;
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_without_a_free_media_port_is_a_fault_and_ends() {
     let mut few = params(41_520, Srtp::Off);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -59,9 +59,7 @@ impl PortAllocator {
             if port >= last || shared.taken.contains(&port) {
                 continue;
             }
-            let both = bind(SocketAddr::new(self.bind, port), self.dscp)
-                .and_then(|rtp| Ok((rtp, bind(SocketAddr::new(self.bind, port + 1), self.dscp)?)));
-            if let Ok((rtp, rtcp)) = both {
+            if let Ok((rtp, rtcp, v6)) = self.bind_pair(port) {
                 shared.taken.insert(port);
                 return Ok(PortPair {
                     // without it audio wakes the thread like everything else
@@ -69,7 +67,7 @@ impl PortAllocator {
                     rtp,
                     rtcp,
                     port,
-                    v6: self.bind.is_ipv6(),
+                    v6,
                     shared: Arc::clone(&self.shared),
                 });
             }
@@ -79,6 +77,23 @@ impl PortAllocator {
             first,
             last,
         })
+    }
+
+    /// Binds one pair; true if its sockets are of IPv6. The unspecified address of either family stands for both: a
+    /// socket of IPv6 serves both, and a machine without IPv6 has the other.
+    fn bind_pair(&self, port: u16) -> io::Result<(UdpSocket, UdpSocket, bool)> {
+        let pair = |ip: IpAddr| {
+            let rtp = bind(SocketAddr::new(ip, port), self.dscp)?;
+            let rtcp = bind(SocketAddr::new(ip, port + 1), self.dscp)?;
+            Ok((rtp, rtcp, ip.is_ipv6()))
+        };
+        if !self.bind.is_unspecified() {
+            return pair(self.bind);
+        }
+        match pair(Ipv6Addr::UNSPECIFIED.into()) {
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => pair(Ipv4Addr::UNSPECIFIED.into()),
+            done => done,
+        }
     }
 }
 
@@ -91,6 +106,8 @@ fn bind(address: SocketAddr, dscp: u8) -> io::Result<UdpSocket> {
     let _ = socket.set_tos_v4(tos);
     if address.is_ipv6() {
         let _ = socket.set_tclass_v6(tos);
+        // whatever the machine's default is (`net.ipv6.bindv6only`)
+        socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     socket.bind(&address.into())?;
     Ok(socket.into())

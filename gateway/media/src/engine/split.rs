@@ -38,6 +38,9 @@ pub(super) fn beside(first: &UdpSocket) -> io::Result<UdpSocket> {
     second.set_reuse_port(true)?;
     setsockopt(&second, sockopt::ReceiveTimestampns, &true)?;
     let sockets = SockRef::from(first);
+    if address.is_ipv6() {
+        second.set_only_v6(sockets.only_v6()?)?;
+    }
     // only after it was bound: whoever else has the port was found by that
     sockets.set_reuse_port(true)?;
     let done = second

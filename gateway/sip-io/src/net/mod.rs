@@ -9,7 +9,8 @@ pub(crate) mod tls;
 mod udp;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -156,34 +157,25 @@ impl Net {
     }
 
     fn open_udp(&mut self, port: u16) -> Result<(), SipError> {
-        let wanted = SocketAddr::new(self.bind, port);
-        let first = Udp::open(
-            wanted,
-            self.dscp,
-            Arc::clone(&self.clock),
-            self.events.clone(),
-            Arc::clone(&self.known),
-            Arc::clone(&self.dropped),
-        )
-        .map_err(|source| SipError::Listen {
-            address: wanted,
-            transport: Transport::Udp,
-            source,
-        })?;
-        let port = first.local().port();
-        self.udp.push(first);
-        if self.bind.is_ipv4() && self.bind.is_unspecified() {
-            // A machine without IPv6 is quite usual: then there is no second socket.
-            let second = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port);
-            self.udp.extend(Udp::open(
-                second,
+        let open = |address| {
+            Udp::open(
+                address,
                 self.dscp,
                 Arc::clone(&self.clock),
                 self.events.clone(),
                 Arc::clone(&self.known),
                 Arc::clone(&self.dropped),
-            ));
-        }
+            )
+        };
+        let wanted = SocketAddr::new(self.bind, port);
+        let first = open(wanted).map_err(|source| SipError::Listen {
+            address: wanted,
+            transport: Transport::Udp,
+            source,
+        })?;
+        let second = other_family(first.local()).and_then(|address| optional(address, open(address)));
+        self.udp.push(first);
+        self.udp.extend(second);
         Ok(())
     }
 
@@ -203,12 +195,21 @@ impl Net {
             per_source: MOST_PER_SOURCE,
             permits: Arc::clone(&self.permits),
         };
-        let (local, task) = door.open(address).await.map_err(|source| SipError::Listen {
-            address,
-            transport,
-            source,
-        })?;
+        let (local, task) = door
+            .clone()
+            .open(address)
+            .await
+            .map_err(|source| SipError::Listen {
+                address,
+                transport,
+                source,
+            })?;
         self.listeners.push((transport, local, task));
+        if let Some(address) = other_family(local)
+            && let Some((local, task)) = optional(address, door.open(address).await)
+        {
+            self.listeners.push((transport, local, task));
+        }
         Ok(())
     }
 
@@ -336,6 +337,22 @@ impl Net {
             writer.task.abort();
         }
     }
+}
+
+/// The unspecified address of either family stands for both: the same port of the other one.
+fn other_family(first: SocketAddr) -> Option<SocketAddr> {
+    let other = match first.ip() {
+        IpAddr::V4(ip) => ip.is_unspecified().then_some(Ipv6Addr::UNSPECIFIED.into()),
+        IpAddr::V6(ip) => ip.is_unspecified().then_some(Ipv4Addr::UNSPECIFIED.into()),
+    };
+    other.map(|ip: IpAddr| SocketAddr::new(ip, first.port()))
+}
+
+/// A machine without IPv6 is quite usual: then there is no second socket.
+fn optional<T>(address: SocketAddr, opened: io::Result<T>) -> Option<T> {
+    opened
+        .inspect_err(|error| tracing::info!(%address, %error, "SIP listens on one family only"))
+        .ok()
 }
 
 impl Drop for Net {

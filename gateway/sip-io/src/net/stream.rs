@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use gateway_sip::{Flow, FlowId, Transport};
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::ServerName;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -78,7 +79,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
         .with_time(Duration::from_secs(30))
         .with_interval(Duration::from_secs(10))
         .with_retries(3);
-    socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
 /// Starts the task of one connection. `held` lives as long as it.
@@ -143,6 +144,7 @@ where
 }
 
 /// A listener and the limits at it.
+#[derive(Clone)]
 pub(super) struct Door {
     pub(super) config: Option<Arc<ServerConfig>>,
     pub(super) dropped: Dropped,
@@ -180,7 +182,10 @@ impl Door {
         let socket = if address.is_ipv4() {
             TcpSocket::new_v4()?
         } else {
-            TcpSocket::new_v6()?
+            let socket = TcpSocket::new_v6()?;
+            // the other family has a socket of its own
+            SockRef::from(&socket).set_only_v6(true)?;
+            socket
         };
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;

@@ -24,8 +24,8 @@ const REMEMBERED: usize = 4;
 /// From this duration on a continued event may take a new timestamp (RFC 4733 §2.5.1.3).
 const SEGMENT: u16 = 0xe000;
 
-/// Fastest clock of events, Hz.
-const FASTEST: u64 = 48_000;
+/// Slowest clock of events, Hz (RFC 4733 §2.1).
+const SLOWEST: u64 = 8_000;
 
 /// Event code of a key; `None` if it is not one.
 #[must_use]
@@ -87,7 +87,7 @@ pub struct Press {
     pub at: Instant,
     /// Key.
     pub digit: char,
-    /// It was held for at least so long before: what the duration says at the fastest clock there is.
+    /// It was held for at most so long before: what the duration says at the slowest clock there is.
     pub held: Duration,
 }
 
@@ -158,7 +158,7 @@ impl EventReceiver {
             duration: event.duration,
             ended: event.end,
         });
-        let held = Duration::from_micros(u64::from(event.duration) * 1_000_000 / FASTEST);
+        let held = Duration::from_micros(u64::from(event.duration) * 1_000_000 / SLOWEST);
         Some(Press { at, digit, held })
     }
 }
@@ -376,7 +376,7 @@ mod tests {
             Some(Press {
                 at: t,
                 digit: '9',
-                held: Duration::from_micros(3_333),
+                held: Duration::from_millis(20),
             })
         );
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use adapter_api::{FRAME_SAMPLES, Frame};
 use gateway_core::{DigitVia, Instant, LegId};
 
+use super::early::Early;
 use super::latch::{Latch, Verdict};
 use super::ports::PortPair;
 use super::split::{self, Ahead};
@@ -107,9 +108,6 @@ pub(super) struct Arrival {
     pub(super) stale: bool,
 }
 
-/// A key that is younger than this when the call is answered may have been pressed for it.
-const EARLY: Duration = Duration::from_millis(100);
-
 pub(super) struct Leg {
     pub(super) id: LegId,
     /// Number of the leg in the poll set.
@@ -128,6 +126,8 @@ pub(super) struct Leg {
     transport: Option<Box<Transport>>,
     latch: Latch,
     playout: Playout,
+    /// What came before the answer.
+    early: Early,
     digits_in: EventReceiver,
     digits_out: EventSender,
     reception: Option<Reception>,
@@ -174,6 +174,7 @@ impl Leg {
             transport: None,
             latch: Latch::new(Instant::ZERO),
             playout: Playout::new(params.jitter_start, params.jitter_max),
+            early: Early::default(),
             digits_in: EventReceiver::default(),
             digits_out: EventSender::default(),
             reception: None,
@@ -343,6 +344,7 @@ impl Leg {
         out: &mut Outbox,
     ) -> bool {
         let Some(transport) = &mut self.transport else {
+            self.early.note(packet);
             return false;
         };
         let decrypted;
@@ -415,10 +417,9 @@ impl Leg {
                 payload,
             )
         {
-            // a key that was pressed before the answer is held over it: nobody had heard who answers
-            let early = self
-                .listens
-                .is_some_and(|since| press.held > arrival.now.since(since) + EARLY);
+            // nobody had heard who answers
+            let since = self.listens.map(|since| arrival.now.since(since));
+            let early = since.is_some_and(|since| self.early.has(&press, &header, since));
             if arrival.stale || early {
                 self.stats.stale_digits += 1;
             } else {

@@ -4,6 +4,7 @@
 //! bounded queue. Whatever allocates (contexts, buffers, sockets) is made by the caller's thread and handed
 //! over; what is no longer used comes back to be dropped there.
 
+mod early;
 mod handle;
 mod latch;
 mod leg;

@@ -19,6 +19,21 @@ fn arrival(now: u64, earliest: u64, stale: bool) -> Arrival {
 }
 
 fn leg(range: std::ops::RangeInclusive<u16>) -> (Leg, UdpSocket) {
+    let (mut leg, phone) = rings(range);
+    answered(&mut leg, &phone, 0);
+    (leg, phone)
+}
+
+fn answered(leg: &mut Leg, phone: &UdpSocket, ms: u64) {
+    let agreed = agreed(phone.local_addr().expect("address"));
+    leg.update(
+        at(ms),
+        Box::new(Transport::new(LegId(7), &agreed).expect("plain")),
+    );
+}
+
+/// A leg with which nothing is agreed yet.
+fn rings(range: std::ops::RangeInclusive<u16>) -> (Leg, UdpSocket) {
     let ports = PortAllocator::new(Ipv4Addr::LOCALHOST.into(), &range, 46);
     let pair = ports.reserve().expect("ports");
     let phone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("socket");
@@ -34,10 +49,7 @@ fn leg(range: std::ops::RangeInclusive<u16>) -> (Leg, UdpSocket) {
         timestamp: 1,
         cname: "door".into(),
     };
-    let mut leg = Leg::new(LegId(7), pair, params);
-    let agreed = agreed(phone.local_addr().expect("address"));
-    leg.update(at(0), Box::new(Transport::new(LegId(7), &agreed).expect("plain")));
-    (leg, phone)
+    (Leg::new(LegId(7), pair, params), phone)
 }
 
 fn agreed(remote: SocketAddr) -> Agreed {
@@ -115,6 +127,36 @@ fn a_key_that_was_held_since_before_the_answer_is_no_press() {
     leg.read(arrival(100, 100, false), Which::All, None, &mut out);
     assert_eq!(digits(&mut out), [('9', at(100))]);
     assert_eq!(leg.close(at(1_000)).stale_digits, 1);
+}
+
+#[test]
+fn what_a_key_of_early_media_sends_after_the_answer_is_no_press() {
+    let (mut leg, phone) = rings(28_971..=28_980);
+    let mut out = Outbox::new();
+    held(&phone, 1, 4_000, 9, 160);
+    held(&phone, 2, 4_000, 9, 960);
+    leg.read(arrival(0, 0, false), Which::All, None, &mut out);
+    answered(&mut leg, &phone, 30);
+    // its last packet, as every phone repeats it, and one that comes when it likes
+    for ms in [60, 1_200] {
+        held(&phone, 3, 4_000, 9, 960);
+        leg.read(arrival(ms, ms, false), Which::All, None, &mut out);
+    }
+    assert_eq!(digits(&mut out), []);
+    press(&phone, 4, 20_000, 9);
+    leg.read(arrival(1_300, 1_300, false), Which::All, None, &mut out);
+    assert_eq!(digits(&mut out), [('9', at(1_300))]);
+    assert_eq!(leg.close(at(2_000)).stale_digits, 1);
+}
+
+/// 400 ms at the clock of 8 kHz.
+#[test]
+fn a_key_that_was_held_for_less_than_a_second_before_the_answer_is_no_press() {
+    let (mut leg, phone) = leg(28_981..=28_990);
+    let mut out = Outbox::new();
+    held(&phone, 1, 100, 9, 3_360);
+    leg.read(arrival(20, 20, false), Which::All, None, &mut out);
+    assert_eq!(digits(&mut out), []);
 }
 
 #[test]

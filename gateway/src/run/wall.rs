@@ -1,8 +1,9 @@
 //! Can the wall clock be believed? It is compared with `CLOCK_BOOTTIME` at each turn of the main loop.
 //!
-//! It is not believed when it shows a time before this program was written or, at start, before the journal's last
-//! record; and for [`STEADY`] after it jumped by more than [`FAR_MS`]. What is limited in time waits meanwhile. A clock
-//! that started too early is believed once it was set (and ran steadily), or has caught up. Slewing is no jump.
+//! It is not believed when it shows a time before this program was written, before the journal's last record, or before
+//! a time that it showed when it was believed; and for [`STEADY`] after it jumped by more than [`FAR_MS`]. What is limited
+//! in time waits meanwhile: whoever turns the clock back revives no code that has expired. A clock that is too early is
+//! believed once it has caught up, or once a time service has kept it right for [`STEADY`]. Slewing is no jump.
 //!
 //! Where the site file asks for it, it is also not believed unless a time service keeps it right, which the kernel knows.
 
@@ -23,7 +24,7 @@ const STEADY: Duration = Duration::from_secs(60);
 const APART: Duration = Duration::from_millis(100);
 /// 2025-01-01T00:00:00Z: no machine ran this program before.
 const WRITTEN_S: i64 = 1_735_689_600;
-/// How much earlier than the journal's last record a start may be: clocks are slewed back, too.
+/// How much earlier than it was the clock may be: clocks are slewed back, too.
 const BACK_S: i64 = 60;
 
 /// How often the kernel is asked about the time service.
@@ -40,8 +41,10 @@ pub(crate) struct Step {
 
 /// The watch over the wall clock.
 pub(crate) struct WallWatch {
-    /// Believed only from this date on, until somebody sets the clock.
+    /// Believed only from this date on.
     floor: Timestamp,
+    /// Since when a time service keeps a clock right that is before that date.
+    kept_right: Option<Instant>,
     /// Both clocks at the last look.
     last: Option<(Instant, Timestamp)>,
     /// When the last far jump was.
@@ -82,6 +85,11 @@ impl Service {
             self.asked = None;
             return true;
         }
+        self.keeps_right(now)
+    }
+
+    /// Does a service keep the clock right? Asked once a second.
+    fn keeps_right(&mut self, now: Instant) -> bool {
         if self.asked.is_none_or(|at| now.since(at) >= ASK) {
             self.asked = Some(now);
             // a kernel that does not tell vouches for nothing
@@ -97,6 +105,7 @@ impl WallWatch {
         let second = newest.map_or(i64::MIN, |at| at.as_second().saturating_sub(BACK_S));
         Self {
             floor: date(second.max(WRITTEN_S)),
+            kept_right: None,
             last: None,
             jumped: None,
             service,
@@ -118,19 +127,41 @@ impl WallWatch {
         let step_ms = if step_ms.abs() < STEP_MS { 0 } else { step_ms };
         if step_ms.abs() > FAR_MS {
             self.jumped = Some(before);
-            // whoever set it knew better than the journal; nothing is older than the program
-            self.floor = date(WRITTEN_S);
         }
         self.jumped = self.jumped.filter(|at| before.since(*at) < STEADY);
         let served = self.service.allows(before);
+        self.lower_floor(before, wall);
         let trusted = wall >= self.floor && self.jumped.is_none() && served;
         let news = step_ms != 0 || trusted != self.trusted;
         self.trusted = trusted;
+        if trusted {
+            self.floor = self.floor.max(date(wall.as_second().saturating_sub(BACK_S)));
+        }
         news.then_some(Step { step_ms, trusted })
     }
 
-    /// Why the clock is not believed, if that is because no time service keeps it right.
+    /// A time service that has kept the clock right for a while knows better than what it showed before.
+    fn lower_floor(&mut self, now: Instant, wall: Timestamp) {
+        let early = wall < self.floor && self.jumped.is_none();
+        if !early || !self.service.keeps_right(now) {
+            self.kept_right = None;
+            return;
+        }
+        if now.since(*self.kept_right.get_or_insert(now)) >= STEADY {
+            // nothing is older than the program
+            self.floor = date(wall.as_second().saturating_sub(BACK_S).max(WRITTEN_S));
+        }
+    }
+
+    /// Why the clock is not believed, if that lasts: it is behind, or no time service keeps it right.
     pub(crate) fn unserved(&self) -> Option<String> {
+        if self.last.is_some_and(|(_, wall)| wall < self.floor) {
+            return Some(format!(
+                "the clock shows a time before {}, which is past by the journal or by the clock itself: it is believed from \
+                 then on, or a minute after a time service has set it right; look at doorline time show",
+                self.floor
+            ));
+        }
         let unserved = self.service.required.load(Ordering::Relaxed) && !self.service.synchronised;
         unserved.then(|| {
             "no time service keeps the clock right, and the site file says require-sync: look at timedatectl or \
@@ -171,14 +202,68 @@ mod tests {
     }
 
     #[test]
-    fn a_far_jump_is_believed_only_after_a_steady_minute() {
-        for far in [DAY, -DAY] {
-            let mut watch = WallWatch::new(None, Service::new(false));
-            assert_eq!(look(&mut watch, 0, NOW), None);
-            assert_eq!(look(&mut watch, 1, NOW + far + 1), Some((far * 1000, false)));
-            assert_eq!(look(&mut watch, 60, NOW + far + 60), None);
-            assert_eq!(look(&mut watch, 61, NOW + far + 61), Some((0, true)));
-        }
+    fn a_far_jump_ahead_is_believed_only_after_a_steady_minute() {
+        let mut watch = WallWatch::new(None, Service::new(false));
+        assert_eq!(look(&mut watch, 0, NOW), None);
+        assert_eq!(look(&mut watch, 1, NOW + DAY + 1), Some((DAY * 1000, false)));
+        assert_eq!(look(&mut watch, 60, NOW + DAY + 60), None);
+        assert_eq!(watch.unserved(), None);
+        assert_eq!(look(&mut watch, 61, NOW + DAY + 61), Some((0, true)));
+    }
+
+    /// A watch over a machine of which the kernel says what is set.
+    fn asking_the_kernel(required: bool) -> (WallWatch, Service) {
+        let service = Service {
+            ask: kernel,
+            ..Service::new(required)
+        };
+        (WallWatch::new(None, service.clone()), service)
+    }
+
+    #[test]
+    fn a_clock_that_was_turned_back_is_believed_when_it_has_caught_up() {
+        let (mut watch, _) = asking_the_kernel(false);
+        assert_eq!(look(&mut watch, 0, NOW), None);
+        assert_eq!(look(&mut watch, 1, NOW - DAY + 1), Some((-DAY * 1000, false)));
+        assert_eq!(look(&mut watch, 3600, NOW - DAY + 3600), None);
+        assert!(
+            watch
+                .unserved()
+                .is_some_and(|text| text.contains("doorline time show"))
+        );
+        assert_eq!(look(&mut watch, 86_339, NOW - DAY + 86_339), None);
+        assert_eq!(look(&mut watch, 86_340, NOW - DAY + 86_340), Some((0, true)));
+        assert_eq!(watch.unserved(), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_turned_back_little_by_little_is_turned_back() {
+        let (mut watch, _) = asking_the_kernel(false);
+        assert_eq!(look(&mut watch, 0, NOW), None);
+        assert_eq!(look(&mut watch, 1, NOW - 39), Some((-40_000, true)));
+        assert_eq!(look(&mut watch, 2, NOW - 78), Some((-40_000, false)));
+    }
+
+    #[test]
+    fn a_clock_that_a_time_service_turned_back_is_believed_after_a_minute_of_that() {
+        let (mut watch, _) = asking_the_kernel(false);
+        assert_eq!(look(&mut watch, 0, NOW), None);
+        assert_eq!(look(&mut watch, 1, NOW - DAY + 1), Some((-DAY * 1000, false)));
+        assert_eq!(look(&mut watch, 90, NOW - DAY + 90), None);
+        KERNEL.set(Some(true));
+        assert_eq!(look(&mut watch, 100, NOW - DAY + 100), None);
+        KERNEL.set(Some(false));
+        assert_eq!(look(&mut watch, 150, NOW - DAY + 150), None);
+        KERNEL.set(Some(true));
+        assert_eq!(look(&mut watch, 160, NOW - DAY + 160), None);
+        assert_eq!(look(&mut watch, 219, NOW - DAY + 219), None);
+        assert_eq!(look(&mut watch, 220, NOW - DAY + 220), Some((0, true)));
+        // never before the program was written
+        assert_eq!(
+            look(&mut watch, 221, 221),
+            Some(((221 - (NOW - DAY + 221)) * 1000, false))
+        );
+        assert_eq!(look(&mut watch, 400, 400), None);
     }
 
     #[test]
@@ -211,12 +296,7 @@ mod tests {
 
     #[test]
     fn where_it_is_asked_for_the_clock_is_believed_while_a_service_keeps_it_right() {
-        let service = Service {
-            ask: kernel,
-            ..Service::new(true)
-        };
-        let wish = service.clone();
-        let mut watch = WallWatch::new(None, service);
+        let (mut watch, wish) = asking_the_kernel(true);
         // the kernel does not tell
         assert_eq!(look(&mut watch, 0, NOW), Some((0, false)));
         assert!(watch.unserved().is_some_and(|text| text.contains("timedatectl")));

@@ -18,6 +18,7 @@ const GREATER: u8 = 0xa5;
 const LESS: u8 = 0xa6;
 const PRESENT: u8 = 0x87;
 const APPROX: u8 = 0xa8;
+const EXTENSIBLE: u8 = 0xa9;
 
 /// A filter that can be sent.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl Filter {
     /// Reads a filter such as `(&(objectClass=person)(telephoneNumber=*))`.
     ///
     /// # Errors
-    /// [`FilterError`] with the place. Extensible matches (`:=`) are not taken.
+    /// [`FilterError`] with the place.
     pub fn new(text: &str) -> Result<Self, FilterError> {
         if text.chars().count() > LENGTH {
             let what = "a filter has at most 1000 characters; there is more";
@@ -137,29 +138,24 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn item(&mut self, writer: &mut Writer) -> Result<(), FilterError> {
+    /// The name of an attribute or of a rule; it may be empty.
+    fn name(&mut self) -> &'a str {
         let rest = self.rest();
         let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ';');
         let name = &rest[..rest.find(|c| !of_name(c)).unwrap_or(rest.len())];
-        if name.is_empty() {
-            return Err(self.error("the name of an attribute belongs here"));
-        }
         self.at += name.len();
-        let comparison = [(">=", GREATER), ("<=", LESS), ("~=", APPROX), ("=", EQUAL)];
-        let found = comparison
-            .into_iter()
-            .find(|(sign, _)| self.rest().starts_with(sign));
-        let Some((sign, tag)) = found else {
-            return Err(self.error("one of = >= <= ~= belongs here"));
-        };
-        self.at += sign.len();
+        name
+    }
+
+    /// A value, in parts between stars, which only some may have.
+    fn value(&mut self, stars: bool) -> Result<Vec<Vec<u8>>, FilterError> {
         let mut parts = vec![Vec::new()];
         while let Some(c) = self.rest().chars().next() {
             match c {
                 ')' => break,
                 '(' => return Err(self.error("a bracket in a value is written \\28")),
                 '\0' => return Err(self.error("a NUL in a value is written \\00")),
-                '*' if tag == EQUAL => parts.push(Vec::new()),
+                '*' if stars => parts.push(Vec::new()),
                 '*' => return Err(self.error("'*' stands behind '=' only")),
                 '\\' => {
                     let digits = self
@@ -176,6 +172,58 @@ impl<'a> Parser<'a> {
             }
             self.at += c.len_utf8();
         }
+        Ok(parts)
+    }
+
+    /// What follows a name, or stands alone, in an extensible match: `:dn`, a rule, `:=` and a value (RFC 4515 §3).
+    fn extensible(&mut self, writer: &mut Writer, name: &str) -> Result<(), FilterError> {
+        let (mut dn, mut rule) = (false, "");
+        while !self.rest().starts_with(":=") {
+            self.take(':', "':=' belongs here")?;
+            let word = self.name();
+            match word {
+                "" => return Err(self.error("a matching rule, dn or '=' belongs here")),
+                "dn" if !dn && rule.is_empty() => dn = true,
+                _ if rule.is_empty() => rule = word,
+                _ => return Err(self.error("':=' belongs here")),
+            }
+        }
+        if name.is_empty() && rule.is_empty() {
+            return Err(self.error("a matching rule belongs before ':=' if there is no attribute"));
+        }
+        self.at += ":=".len();
+        let value = self.value(false)?.concat();
+        writer.nested(EXTENSIBLE, |w| {
+            for (tag, word) in [(0x81, rule), (0x82, name)] {
+                if !word.is_empty() {
+                    w.octets(tag, word.as_bytes());
+                }
+            }
+            w.octets(0x83, &value);
+            if dn {
+                w.octets(0x84, &[0xff]);
+            }
+        });
+        Ok(())
+    }
+
+    fn item(&mut self, writer: &mut Writer) -> Result<(), FilterError> {
+        let name = self.name();
+        if self.rest().starts_with(':') {
+            return self.extensible(writer, name);
+        }
+        if name.is_empty() {
+            return Err(self.error("the name of an attribute belongs here"));
+        }
+        let comparison = [(">=", GREATER), ("<=", LESS), ("~=", APPROX), ("=", EQUAL)];
+        let found = comparison
+            .into_iter()
+            .find(|(sign, _)| self.rest().starts_with(sign));
+        let Some((sign, tag)) = found else {
+            return Err(self.error("one of = >= <= ~= := belongs here"));
+        };
+        self.at += sign.len();
+        let parts = self.value(tag == EQUAL)?;
         match &parts[..] {
             [value] => {
                 writer.nested(tag, |w| {
@@ -246,6 +294,20 @@ mod tests {
             ("(a=ä)", "a3070401610402c3a4".into()),
             ("(!(a=*))", "a203870161".into()),
             ("(&(a=*)(|(b=*)(c=*)))", "a00b870161a106870162870163".into()),
+            ("(a:=b)", "a906820161830162".into()),
+            ("(a:dn:=b)", "a9098201618301628401ff".into()),
+            ("(:1.2:=b)", "a9088103312e32830162".into()),
+            ("(a:dn:1.2:=\\2a)", "a90e8103312e3282016183012a8401ff".into()),
+            (
+                // accounts of Active Directory that are disabled
+                "(userAccountControl:1.2.840.113556.1.4.803:=2)",
+                "a92f".to_owned()
+                    + "8116312e322e3834302e3131333535362e312e342e383033"
+                    + "821275736572 4163636f756e74436f6e74726f6c"
+                        .replace(' ', "")
+                        .as_str()
+                    + "830132",
+            ),
             ("(1.2.3;x-y=*)", "87".to_owned() + "09" + "312e322e333b782d79"),
         ] {
             assert_eq!(hex(text), wanted, "{text}");
@@ -259,8 +321,22 @@ mod tests {
             ("a=b", "'(' belongs here at character 1"),
             ("(a=b", "')' belongs here at character 5"),
             ("(ä=b)", "the name of an attribute belongs here at character 2"),
-            ("(a)", "one of = >= <= ~= belongs here at character 3"),
-            ("(a:dn:=b)", "one of = >= <= ~= belongs here at character 3"),
+            ("(a)", "one of = >= <= ~= := belongs here at character 3"),
+            ("(a:dn=b)", "':=' belongs here at character 6"),
+            (
+                "(a::=b)",
+                "a matching rule, dn or '=' belongs here at character 4",
+            ),
+            ("(a:b:c:=d)", "':=' belongs here at character 7"),
+            (
+                "(:=b)",
+                "a matching rule belongs before ':=' if there is no attribute at character 2",
+            ),
+            (
+                "(:dn:=b)",
+                "a matching rule belongs before ':=' if there is no attribute at character 5",
+            ),
+            ("(a:=*)", "'*' stands behind '=' only at character 5"),
             (
                 "(a=b)c",
                 "something stands behind the last bracket at character 6",
@@ -286,7 +362,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_a_panic(text in "[(&|!)a-c=*<>~\\\\0-9é ]{0,60}") {
+        fn no_text_makes_a_panic(text in "[(&|!)a-c=:*<>~\\\\0-9é ]{0,60}") {
             let _ = Filter::new(&text);
         }
 

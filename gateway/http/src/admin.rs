@@ -255,7 +255,7 @@ pub(crate) async fn create_user(app: &App, ask: &Ask) -> Result<Response, Proble
     if app.people.users().len() >= ACCOUNTS {
         return Err(full("users"));
     }
-    let hash = app.hasher.turn().await?.hash(password).await?;
+    let hash = app.hasher.turn(true).await?.hash(password).await?;
     let _edit = app.edits.lock().await;
     // Somebody else may have been quicker while the hash was computed.
     if app.people.user(&name).is_some() {
@@ -285,7 +285,7 @@ pub(crate) async fn change_user(app: &App, ask: &Ask) -> Result<Response, Proble
     // first whether it makes sense at all: a hash costs time
     condition.check(Some(&Etag::of(&found_user(app, ask)?.1)))?;
     let hash = match password {
-        Some(password) => Some(app.hasher.turn().await?.hash(password).await?),
+        Some(password) => Some(app.hasher.turn(true).await?.hash(password).await?),
         None => None,
     };
     let edit = app.edits.lock().await;

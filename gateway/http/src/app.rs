@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode, header};
 use tokio::sync::{Semaphore, watch};
 
 use crate::access::{Principal, Scope, Who};
+use crate::familiar::Familiar;
 use crate::limits::Places;
 use crate::metrics::Metrics;
 use crate::origin::Own;
@@ -33,9 +34,10 @@ const JOURNALLED: u32 = 30;
 /// The throttles of logins.
 #[derive(Debug)]
 pub(crate) struct Locks {
+    pub(crate) familiar: Familiar,
     journalled: (gateway_core::Instant, u32),
     pub(crate) sources: Throttle,
-    /// Shorter: a stranger must not keep the owner out for long.
+    /// Shorter: a stranger must not keep the owner out for long; and not at all where the owner is familiar.
     pub(crate) users: Throttle,
 }
 
@@ -96,6 +98,7 @@ impl App {
             edits: tokio::sync::Mutex::default(),
             hasher: Hasher::new(),
             locks: Mutex::new(Locks {
+                familiar: Familiar::default(),
                 journalled: (now, 0),
                 sources: Throttle::new(5, Duration::from_secs(900)),
                 users: Throttle::new(10, Duration::from_secs(60)),

@@ -20,6 +20,7 @@ mod contacts;
 mod dispatch;
 mod doors;
 mod etag;
+mod familiar;
 mod journal;
 mod limits;
 mod live;

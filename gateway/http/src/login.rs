@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::ask::{Ask, json, to_its_end};
 use crate::limits::Source;
 use crate::page;
-use crate::password::random;
+use crate::password::{Turn, random};
 use crate::people::{UserRow, login_name};
 use crate::problem::Problem;
 use crate::radius;
@@ -102,20 +102,40 @@ fn locked(left: Duration) -> Problem {
 #[derive(Debug)]
 pub(crate) struct Attempt {
     at: Instant,
+    /// Then it does not count against the name.
+    familiar: bool,
     name: String,
     pub(crate) source: Source,
+}
+
+/// Refuses who is locked out. What others do to a name does not count where its user has logged in lately. True if that
+/// is so.
+fn free(app: &App, now: Instant, from: Source, name: &str) -> Result<bool, Problem> {
+    let locks = app.locks();
+    let familiar = locks.familiar.knows(now, name, from);
+    let of_name = locks.users.locked(now, name).filter(|_| !familiar);
+    let left = [locks.sources.locked(now, &from.to_string()), of_name];
+    match left.into_iter().flatten().max() {
+        Some(left) => Err(locked(left)),
+        None => Ok(familiar),
+    }
+}
+
+/// Waits for the turn of who is not locked out.
+async fn turn(app: &App, from: Source, name: &str) -> Result<Turn, Problem> {
+    let familiar = free(app, app.clock.now(), from, name)?;
+    app.hasher.turn(familiar).await
 }
 
 /// Counts an attempt as failed before it is judged, so that many at once gain nothing.
 fn attempt(app: &App, now: Instant, from: Source, name: &str) -> Result<Attempt, Problem> {
     let (source, name) = (from.to_string(), name.to_owned());
+    let familiar = free(app, now, from, &name)?;
     let mut locks = app.locks();
-    let left = [locks.sources.locked(now, &source), locks.users.locked(now, &name)];
-    if let Some(left) = left.into_iter().flatten().max() {
-        return Err(locked(left));
-    }
     let begun = locks.sources.fail(now, &source);
-    locks.users.fail(now, &name);
+    if !familiar {
+        locks.users.fail(now, &name);
+    }
     drop(locks);
     if let Some(lock) = begun {
         app.journal(UserEvent::LoginLocked {
@@ -125,6 +145,7 @@ fn attempt(app: &App, now: Instant, from: Source, name: &str) -> Result<Attempt,
     }
     Ok(Attempt {
         at: now,
+        familiar,
         name,
         source: from,
     })
@@ -136,6 +157,7 @@ impl Attempt {
         let mut locks = app.locks();
         locks.sources.pass(&self.source.to_string());
         locks.users.pass(&self.name);
+        locks.familiar.passed(self.at, &self.name, self.source);
     }
 
     /// It was wrong, which is counted already. `reason` is what a RADIUS server said.
@@ -150,7 +172,9 @@ impl Attempt {
     pub(crate) fn unjudged(&self, app: &App) {
         let mut locks = app.locks();
         locks.sources.take_back(self.at, &self.source.to_string());
-        locks.users.take_back(self.at, &self.name);
+        if !self.familiar {
+            locks.users.take_back(self.at, &self.name);
+        }
     }
 }
 
@@ -175,8 +199,8 @@ pub(crate) async fn login(app: &App, ask: &Ask) -> Result<Response, Problem> {
         .as_ref()
         .filter(|_| row.is_none() && !app.people.is_empty());
     let source = ask.head.peer.source();
-    let turn = app.hasher.turn().await?;
     let counted = elsewhere.map_or_else(|| name.clone(), |_| radius::counted(&body.user));
+    let turn = turn(app, source, &counted).await?;
     let attempt = attempt(app, app.clock.now(), source, &counted)?;
     if turn.verify(password.clone(), row.map(|r| r.hash)).await? {
         attempt.passed(app);
@@ -258,7 +282,7 @@ async fn first_user(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let password = Secret::new(body.password);
     let name = login_name(&body.user)?;
     let source = ask.head.peer.source();
-    let turn = app.hasher.turn().await?;
+    let turn = turn(app, source, "setup").await?;
     let attempt = attempt(app, app.clock.now(), source, "setup")?;
     if !app.people.is_empty() {
         return Err(Problem::new(
@@ -294,12 +318,7 @@ async fn first_user(app: &App, ask: &Ask) -> Result<Response, Problem> {
     begin(app, ask, &name, None)
 }
 
-async fn make_admin(
-    app: &App,
-    name: &str,
-    password: Secret,
-    turn: crate::password::Turn,
-) -> Result<(), Problem> {
+async fn make_admin(app: &App, name: &str, password: Secret, turn: Turn) -> Result<(), Problem> {
     let hash = turn.hash(password).await?;
     let rights = Rights::admin();
     let row = UserRow {
@@ -330,7 +349,7 @@ pub(crate) async fn password(app: &App, ask: &Ask) -> Result<Response, Problem> 
     let body: PasswordBody = ask.json()?;
     let (old, new) = (Secret::new(body.old), Secret::new(body.new));
     let source = ask.head.peer.source();
-    let turn = app.hasher.turn().await?;
+    let turn = turn(app, source, name).await?;
     let attempt = attempt(app, app.clock.now(), source, name)?;
     let gone = || Problem::unknown("this user is gone");
     let row = app.people.user(name).ok_or_else(gone)?;
@@ -343,7 +362,7 @@ pub(crate) async fn password(app: &App, ask: &Ask) -> Result<Response, Problem> 
         ));
     }
     attempt.passed(app);
-    let hash = app.hasher.turn().await?.hash(new).await?;
+    let hash = app.hasher.turn(true).await?.hash(new).await?;
     let edit = app.edits.lock().await;
     let row = app.people.user(name).ok_or_else(gone)?;
     app.people.put_user(name, &UserRow { hash, ..row }).await?;

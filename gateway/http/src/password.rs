@@ -24,6 +24,8 @@ const LENGTH: std::ops::RangeInclusive<usize> = 10..=128;
 pub(crate) struct Hasher {
     line: Arc<Semaphore>,
     one: Arc<Semaphore>,
+    /// One more place in the line, which no stranger takes.
+    reserved: Arc<Semaphore>,
 }
 
 /// The turn of one login.
@@ -38,12 +40,18 @@ impl Hasher {
         Self {
             line: Arc::new(Semaphore::new(WAITING + 1)),
             one: Arc::new(Semaphore::new(1)),
+            reserved: Arc::new(Semaphore::new(1)),
         }
     }
 
-    /// Waits for its turn.
-    pub(crate) async fn turn(&self) -> Result<Turn, Problem> {
-        let line = self.line.clone().try_acquire_owned().map_err(|_| busy())?;
+    /// Waits for its turn. Who is familiar finds a place in a full line.
+    pub(crate) async fn turn(&self, familiar: bool) -> Result<Turn, Problem> {
+        let place = self.line.clone().try_acquire_owned();
+        let place = place.or_else(|full| match familiar {
+            true => self.reserved.clone().try_acquire_owned(),
+            false => Err(full),
+        });
+        let line = place.map_err(|_| busy())?;
         let one = self.one.clone().acquire_owned().await.map_err(|_| busy())?;
         Ok(Turn {
             _line: line,
@@ -132,7 +140,7 @@ mod tests {
     #[tokio::test]
     async fn a_password_fits_its_hash_only() {
         let hasher = Hasher::new();
-        let turn = || async { hasher.turn().await.expect("a turn") };
+        let turn = || async { hasher.turn(false).await.expect("a turn") };
         let hash = turn()
             .await
             .hash(Secret::new("correct horse"))
@@ -162,12 +170,15 @@ mod tests {
     #[tokio::test]
     async fn a_crowd_is_turned_away() {
         let hasher = Hasher::new();
-        let first = hasher.turn().await.expect("a turn");
-        let mut waiting: Vec<_> = (0..WAITING).map(|_| Box::pin(hasher.turn())).collect();
+        let first = hasher.turn(false).await.expect("a turn");
+        let mut waiting: Vec<_> = (0..WAITING).map(|_| Box::pin(hasher.turn(false))).collect();
         for turn in &mut waiting {
             assert!(turn.now_or_never().is_none());
         }
-        assert_eq!(hasher.turn().await.expect_err("full").status.as_u16(), 503);
+        assert_eq!(hasher.turn(false).await.expect_err("full").status.as_u16(), 503);
+        let mut familiar = Box::pin(hasher.turn(true));
+        assert!((&mut familiar).now_or_never().is_none(), "one place is left");
+        assert_eq!(hasher.turn(true).await.expect_err("full").status.as_u16(), 503);
         drop(first);
         assert!((&mut waiting[0]).now_or_never().is_some());
     }

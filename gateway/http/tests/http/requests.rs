@@ -348,6 +348,31 @@ async fn a_token_may_what_its_scopes_and_doors_say_until_it_ends() {
 }
 
 #[tokio::test]
+async fn strangers_who_guess_at_a_name_do_not_keep_its_owner_out() {
+    let site = Site::plain().await;
+    site.set_up().await;
+    let login = async |source, password: &str| {
+        let body = format!(r#"{{"user":"ann","password":"{password}"}}"#);
+        site.ask_from(source, "POST", "/api/v1/login", &body).await.status
+    };
+    let (desk, new) = ([127, 0, 0, 2], [127, 0, 0, 3]);
+    assert_eq!(login(desk, PASSWORD).await, 200);
+    for stranger in 10..14 {
+        for _ in 0..3 {
+            login([127, 0, 0, stranger], "a guess, a guess").await;
+        }
+    }
+    assert_eq!(login(new, PASSWORD).await, 429, "the name is locked");
+    assert_eq!(login(desk, PASSWORD).await, 200, "but not where she was");
+    // which is no place to guess from, either
+    let mut guesses = Vec::new();
+    for _ in 0..7 {
+        guesses.push(login(desk, "a guess, a guess").await);
+    }
+    assert_eq!(guesses, [401, 401, 401, 401, 401, 401, 429]);
+}
+
+#[tokio::test]
 async fn guessing_is_slowed_down_journalled_and_forgiven_in_time() {
     let site = Site::plain().await;
     site.set_up().await;

@@ -14,7 +14,7 @@ use gateway_store::{Options, Store};
 use rustls_pki_types::ServerName;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -217,6 +217,18 @@ impl Site {
         let name = ServerName::try_from("localhost").expect("a name");
         let connector = tokio_rustls::TlsConnector::from(config.clone());
         Box::new(connector.connect(name, tcp).await.expect("TLS"))
+    }
+
+    /// Asks from another address of this machine, without TLS.
+    pub(crate) async fn ask_from(&self, source: [u8; 4], method: &str, path: &str, body: &str) -> Answer {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((source, 0).into()).expect("an address of loopback");
+        let mut socket = socket.connect(self.http.local_addr()).await.expect("connects");
+        let request = self.request(method, path, &[], body);
+        socket.write_all(request.as_bytes()).await.expect("sent");
+        let mut bytes = Vec::new();
+        let _ = within("the answer", socket.read_to_end(&mut bytes)).await;
+        answer(&bytes)
     }
 
     /// Sends a request with these further header lines and reads the whole answer.

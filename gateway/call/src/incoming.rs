@@ -229,15 +229,14 @@ impl IncomingPlan {
                         && !peer.address.is_empty()
                         && !crate::party::same_party(&peer.address, &talk.peer.address)
                     {
-                        talk.authority = Authority::Lost;
-                        talk.peer = peer;
+                        talk.transfer(now, peer, Authority::Lost, &mut self.out);
                     }
                 }
                 State::Ended => {}
             },
-            LegEvent::AuthorityLost { .. } => {
+            LegEvent::AuthorityLost { why, .. } => {
                 if let Some(talk) = &mut self.talk {
-                    talk.authority = Authority::Lost;
+                    talk.lose_authority(why, &mut self.out);
                 }
             }
             LegEvent::Digit {

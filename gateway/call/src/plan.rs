@@ -215,9 +215,9 @@ impl CallPlan {
         };
         match event {
             LegEvent::Answered { leg, peer } => self.answered(now, index, leg, peer),
-            LegEvent::AuthorityLost { leg, why: _ } => {
+            LegEvent::AuthorityLost { leg, why } => {
                 if let Some(talk) = self.talk.as_mut().filter(|t| t.leg == leg) {
-                    talk.authority = Authority::Lost;
+                    talk.lose_authority(why, &mut self.out);
                 }
             }
             LegEvent::Digit {
@@ -273,15 +273,16 @@ impl CallPlan {
             State::Won => {
                 if let Some(talk) = &mut self.talk {
                     let lost = talk.authority != Authority::Held;
-                    let named_again = peer.trusted && authority == Authority::Held;
-                    if !lost && authority != Authority::Held {
-                        talk.authority = Authority::Lost;
+                    let named_again =
+                        peer.trusted && !peer.address.is_empty() && authority == Authority::Held;
+                    let from_here_on = if !lost && authority != Authority::Held {
+                        Authority::Lost
                     } else if lost && named_again {
-                        talk.authority = Authority::Held;
-                    }
-                    if !peer.address.is_empty() {
-                        talk.peer = peer;
-                    }
+                        Authority::Held
+                    } else {
+                        talk.authority
+                    };
+                    talk.transfer(now, peer, from_here_on, &mut self.out);
                 }
                 return;
             }

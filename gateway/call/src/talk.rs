@@ -15,6 +15,10 @@ const DIGIT_AGE: Duration = Duration::from_secs(2);
 const IGNORED_MAX: u32 = 10;
 const IGNORED_SPAN: Duration = Duration::from_secs(10);
 
+/// At most this many transfers are recorded per [`TRANSFERS_SPAN`] and call; what opens a door names its party anyway.
+const TRANSFERS_MAX: u32 = 10;
+const TRANSFERS_SPAN: Duration = Duration::from_secs(10);
+
 /// One key press as a leg reported it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Press {
@@ -47,6 +51,8 @@ pub(crate) struct Talk {
     pub(crate) peer: Peer,
     limit: TalkLimit,
     next_tone: Option<Instant>,
+    /// Transfers recorded, and since when they are counted.
+    transfers: (Instant, u32),
     via: Option<DigitVia>,
 }
 
@@ -72,7 +78,48 @@ impl Talk {
             peer,
             limit,
             next_tone,
+            transfers: (now, 0),
             via: None,
+        }
+    }
+
+    /// The network names the party once more. Another name, or the same one with another right to open, is told; a mere
+    /// repetition is no news.
+    pub(crate) fn transfer(
+        &mut self,
+        now: Instant,
+        peer: Peer,
+        authority: Authority,
+        out: &mut VecDeque<Output>,
+    ) {
+        let same = peer.address.is_empty() || same_party(&peer.address, &self.peer.address);
+        let news = !same || authority != self.authority;
+        self.authority = authority;
+        if !peer.address.is_empty() {
+            self.peer = peer;
+        }
+        if !news {
+            return;
+        }
+        let (since, count) = &mut self.transfers;
+        if now.since(*since) >= TRANSFERS_SPAN {
+            (*since, *count) = (now, 0);
+        }
+        if *count < TRANSFERS_MAX {
+            *count += 1;
+            out.push_back(Output::Event(CallEvent::Transferred {
+                leg: self.leg,
+                may_open: authority == Authority::Held,
+                peer: self.peer.address.clone(),
+            }));
+        }
+    }
+
+    /// The party may open no more, for a reason that is told once.
+    pub(crate) fn lose_authority(&mut self, why: String, out: &mut VecDeque<Output>) {
+        if self.authority != Authority::Lost {
+            self.authority = Authority::Lost;
+            out.push_back(Output::Event(CallEvent::AuthorityLost { leg: self.leg, why }));
         }
     }
 

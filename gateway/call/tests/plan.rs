@@ -326,6 +326,75 @@ fn a_transfer_takes_authority_unless_the_new_party_is_listed() {
     assert_eq!(digits(&press(&mut plan, 6)), ['9']);
 }
 
+/// What a plan says of who has the call.
+fn transfers(outputs: &[Output]) -> Vec<String> {
+    let told = outputs.iter().filter_map(|output| {
+        if let Output::Event(CallEvent::Transferred { may_open, peer, .. }) = output {
+            Some(format!("{peer} {may_open}"))
+        } else if let Output::Event(CallEvent::AuthorityLost { why, .. }) = output {
+            Some(why.clone())
+        } else {
+            None
+        }
+    });
+    told.collect()
+}
+
+#[test]
+fn a_transfer_is_told_with_who_has_the_call_and_a_repeated_name_is_not() {
+    let mut plan = talking(request(1, Strategy::Parallel), |r| {
+        r.digits.contacts = vec!["2000".into()];
+    });
+    let mut named = |s: u64, address: &str| {
+        let peer = peer(address);
+        plan.handle_input(
+            T0 + secs(s),
+            Input::Leg(LegEvent::Answered { leg: LegId(0), peer }),
+        );
+        transfers(&drain(&mut plan))
+    };
+    assert_eq!(
+        named(2, "<sip:1000@pbx.example:5060;user=phone>"),
+        [""; 0],
+        "as it was"
+    );
+    assert_eq!(named(3, "sip:666@pbx.example"), ["sip:666@pbx.example false"]);
+    assert_eq!(named(4, "sip:666@pbx.example"), [""; 0]);
+    assert_eq!(named(5, ""), [""; 0], "no name is none");
+    assert_eq!(named(6, "sip:2000@pbx.example"), ["sip:2000@pbx.example true"]);
+    assert_eq!(named(7, "sip:1000@pbx.example"), ["sip:1000@pbx.example true"]);
+    let lost = Input::Leg(LegEvent::AuthorityLost {
+        leg: LegId(0),
+        why: "BYE also".into(),
+    });
+    for expected in [&["BYE also"][..], &[]] {
+        plan.handle_input(T0 + secs(8), lost.clone());
+        assert_eq!(transfers(&drain(&mut plan)), expected);
+    }
+}
+
+#[test]
+fn a_pbx_that_changes_the_name_all_the_time_fills_no_journal() {
+    let mut plan = talking(request(1, Strategy::Parallel), |_| {});
+    let mut told = 0;
+    for n in 0..1000 {
+        let peer = peer(&format!("sip:{n}@pbx.example"));
+        plan.handle_input(
+            T0 + secs(2),
+            Input::Leg(LegEvent::Answered { leg: LegId(0), peer }),
+        );
+        told += transfers(&drain(&mut plan)).len();
+    }
+    assert_eq!(told, 10);
+    assert_eq!(plan.parties(), ["sip:999@pbx.example"]);
+    let peer = peer("sip:2000@pbx.example");
+    plan.handle_input(
+        T0 + secs(13),
+        Input::Leg(LegEvent::Answered { leg: LegId(0), peer }),
+    );
+    assert_eq!(transfers(&drain(&mut plan)), ["sip:2000@pbx.example false"]);
+}
+
 #[test]
 fn whoever_answers_in_place_of_a_target_must_be_listed() {
     for (address, listed, expected) in [

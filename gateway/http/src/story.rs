@@ -49,6 +49,8 @@ pub(crate) struct Story {
     called: Vec<String>,
     /// Who answered a ring. A call to the door is answered by the door itself, and this is `null`.
     answered_by: Option<String>,
+    /// Who had the call after whoever began it, as the PBX told, in order: the last one has it.
+    transferred_to: Vec<String>,
     opened: Vec<Opening>,
     /// How a ring ended: `answered`, `no-answer`, `handset`, `window`, `cancelled`, `unreachable`; a call to the door is
     /// `answered` or `rejected`.
@@ -92,6 +94,7 @@ pub(crate) fn tell(ring: RingId, records: &[Arc<Record>]) -> Story {
         caller: None,
         called: Vec::new(),
         answered_by: None,
+        transferred_to: Vec::new(),
         opened: Vec::new(),
         outcome: None,
         ended: None,
@@ -125,6 +128,7 @@ pub(crate) fn tell(ring: RingId, records: &[Arc<Record>]) -> Story {
                 story.outcome = Some("answered".to_owned());
             }
             "call.answered" => story.answered_by = text(record, "peer"),
+            "call.transferred" => story.transferred_to.extend(text(record, "peer")),
             "call.ended" => {
                 story.ended = Some(record.at.to_string());
                 story.cause = text(record, "cause");
@@ -206,7 +210,7 @@ mod tests {
             peer: peer(),
             reason: "line-busy".into(),
         });
-        let head = r#"{"ring_id":"00000000-0001-7000-8000-000000000000","direction":"to-door","began":"1970-01-01T00:00:00Z","panel":"main","button":null,"caller":"sip:1000@pbx","called":[],"answered_by":null,"opened":[],"#;
+        let head = r#"{"ring_id":"00000000-0001-7000-8000-000000000000","direction":"to-door","began":"1970-01-01T00:00:00Z","panel":"main","button":null,"caller":"sip:1000@pbx","called":[],"answered_by":null,"transferred_to":[],"opened":[],"#;
         let taken = r#""outcome":"answered","ended":null,"cause":null,"talk_ms":null,"simulated":true,"first_seq":5,"last_seq":6}"#;
         assert_eq!(told(ring, [came.clone(), answered]), format!("{head}{taken}"));
         let refused = r#""outcome":"rejected","ended":"1970-01-01T00:00:00Z","cause":"line-busy","talk_ms":null,"simulated":true,"first_seq":5,"last_seq":6}"#;
@@ -231,13 +235,18 @@ mod tests {
                 leg: LegId(1),
                 peer: "sip:1000@pbx".into(),
             }),
+            Event::Call(CallEvent::Transferred {
+                leg: LegId(1),
+                may_open: true,
+                peer: "sip:2000@pbx".into(),
+            }),
             Event::Door(
                 DoorId::new("front").expect("a name"),
                 DoorEvent::Granted {
                     factor: Factor::Digits,
                     grant: 1,
                     rule: "code".into(),
-                    subject: Subject::Contact("sip:1000@pbx".into()),
+                    subject: Subject::Contact("sip:2000@pbx".into()),
                 },
             ),
             Event::Call(CallEvent::Ended {
@@ -246,7 +255,7 @@ mod tests {
             }),
         ];
         let text = told(ring, events);
-        let expected = r#"{"ring_id":"00000000-0001-7000-8000-000000000000","direction":"from-door","began":"1970-01-01T00:00:00Z","panel":"main","button":"bell","caller":null,"called":["1000"],"answered_by":"sip:1000@pbx","opened":[{"door":"front","factor":"digits","subject":"contact:sip:1000@pbx","at":"1970-01-01T00:00:00Z"}],"outcome":null,"ended":"1970-01-01T00:00:00Z","cause":"CAUSE","talk_ms":4000,"simulated":true,"first_seq":5,"last_seq":9}"#;
+        let expected = r#"{"ring_id":"00000000-0001-7000-8000-000000000000","direction":"from-door","began":"1970-01-01T00:00:00Z","panel":"main","button":"bell","caller":null,"called":["1000"],"answered_by":"sip:1000@pbx","transferred_to":["sip:2000@pbx"],"opened":[{"door":"front","factor":"digits","subject":"contact:sip:2000@pbx","at":"1970-01-01T00:00:00Z"}],"outcome":null,"ended":"1970-01-01T00:00:00Z","cause":"CAUSE","talk_ms":4000,"simulated":true,"first_seq":5,"last_seq":10}"#;
         assert_eq!(text, expected.replace("CAUSE", Cause::ALL[0].word()));
     }
 }

@@ -64,6 +64,49 @@ fn a_press_becomes_a_call_a_nine_a_pulse_and_an_end_under_one_ring_id() {
 }
 
 #[test]
+fn who_gets_the_call_by_a_transfer_stands_in_its_story_before_what_he_does() {
+    let mut sim = ringing();
+    let ring = sim.press("bell").expect("a ring began");
+    sim.wait(secs(5));
+    let leg = sim.leg_of("1000");
+    let named = |sim: &mut Sim, address: &str| {
+        let peer = Peer {
+            address: address.to_owned(),
+            trusted: true,
+            ..Peer::default()
+        };
+        sim.input(Input::Leg(LegEvent::Answered { leg, peer }));
+    };
+    named(&mut sim, "sip:1000@pbx.example");
+    for to in ["sip:2000@pbx.example", "sip:2000@pbx.example", "1000"] {
+        named(&mut sim, to);
+    }
+    assert_eq!(sim.site.view().calls[0].parties, ["1000"]);
+    sim.digit(leg, '9');
+    sim.wait(ms(10));
+    sim.input(Input::Leg(LegEvent::AuthorityLost {
+        leg,
+        why: "somebody else is there".into(),
+    }));
+    sim.digit(leg, '9');
+    assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
+    let story = sim.story(ring);
+    assert_eq!(
+        story[3..],
+        [
+            "call.answered",
+            "call.transferred",
+            "call.transferred",
+            "call.digit",
+            "door.granted",
+            "door.unlocked",
+            "call.authority-lost",
+            "call.digit-ignored",
+        ]
+    );
+}
+
+#[test]
 fn of_three_phones_one_talks_and_two_nines_make_one_pulse() {
     let mut sim = Sim::new(three_phones());
     sim.phone("1001", Phone::Answers(secs(2)));

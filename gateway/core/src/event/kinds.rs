@@ -72,6 +72,13 @@ events! {
             /// Who.
             peer: String,
         },
+        /// The party may open no more in this call: it changed, and nobody who may say so said who it is now.
+        AuthorityLost = "authority-lost" {
+            /// Which leg.
+            leg: LegId,
+            /// What happened.
+            why: String,
+        },
         /// A digit of the winning leg was taken.
         Digit = "digit" {
             /// The key, `*` in place of a digit that belongs to a longer code.
@@ -130,6 +137,15 @@ events! {
         TalkWarning = "talk-warning" {
             /// Time left.
             left_ms: u64,
+        },
+        /// Somebody else has the call from here on, as the PBX says.
+        Transferred = "transferred" {
+            /// Which leg.
+            leg: LegId,
+            /// May the new party open by keys?
+            may_open: bool,
+            /// Who.
+            peer: String,
         },
         /// An incoming call was not taken.
         Rejected = "rejected" {

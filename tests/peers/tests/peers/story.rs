@@ -197,7 +197,8 @@ fn after_a_transfer_at_the_pbx_whoever_is_on_the_list_opens_and_nobody_else() {
         };
         let pbx = Asterisk::start(rig, params)?;
         let mut phones = vec![];
-        for (n, user) in (0..).zip(["101", "102", "103"]) {
+        let users = ["101", "102", "103"];
+        for (n, user) in (0..).zip(users) {
             phones.push(Phone::start(
                 rig,
                 PhoneParams::at_pbx(n, user, rig.port(Use::PbxSip)),
@@ -219,7 +220,8 @@ fn after_a_transfer_at_the_pbx_whoever_is_on_the_list_opens_and_nobody_else() {
         for (to, listed) in [(1, false), (2, true), (1, false), (0, true)] {
             let phone = &mut phones[to];
             let before = (phone.count("CALL_INCOMING"), phone.count("CALL_ESTABLISHED"));
-            transfer(&pbx, ["101", "102", "103"][to])?;
+            let seq = gateway.last_seq();
+            transfer(&pbx, users[to])?;
             until(secs(10), "the phone rings", || {
                 Ok((phone.count("CALL_INCOMING") > before.0).then_some(()))
             })?;
@@ -227,6 +229,11 @@ fn after_a_transfer_at_the_pbx_whoever_is_on_the_list_opens_and_nobody_else() {
             until(secs(10), "the phone is answered", || {
                 Ok((phone.count("CALL_ESTABLISHED") > before.1).then_some(()))
             })?;
+            let told = gateway.event(seq, "call.transferred", secs(5), |_| true)?;
+            ensure!(
+                told["may_open"] == listed && named(&told["peer"]) == Some(users[to]),
+                "{told}"
+            );
             let seq = gateway.last_seq();
             // the PBX tells who it is now, and the media settles
             std::thread::sleep(secs(2));
@@ -245,8 +252,23 @@ fn after_a_transfer_at_the_pbx_whoever_is_on_the_list_opens_and_nobody_else() {
                 gateway.pulses()
             );
         }
+        // each transfer once, all of one visitor
+        let events = gateway.events()?;
+        let ring = events.iter().find(|e| e["kind"] == "panel.ring");
+        let ring = ring.map(|e| &e["ring_id"]);
+        let told: Vec<_> = events
+            .iter()
+            .filter(|e| e["kind"] == "call.transferred")
+            .collect();
+        let of_ring = told.iter().filter(|e| Some(&e["ring_id"]) == ring).count();
+        ensure!(told.len() == 4 && of_ring == 4, "{told:?}");
         gateway.verify()
     });
+}
+
+/// The user of an address.
+fn named(peer: &Value) -> Option<&str> {
+    peer.as_str()?.strip_prefix("sip:")?.split('@').next()
 }
 
 #[test]

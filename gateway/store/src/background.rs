@@ -43,7 +43,7 @@ impl Keeper {
                 if failures == 1 {
                     tracing::warn!(%damage, "the journal's index cannot be used and is built again");
                     // one that only waits for room on the disk is not damaged
-                    let lasting = damage.set_aside.is_some() || self.index.is_given_up();
+                    let lasting = damage.set_aside.is_some() || damage.missing || self.index.is_given_up();
                     if damage.what != REPLACED && lasting {
                         self.damage.send_modify(|all| all.push(damage));
                     }
@@ -57,7 +57,8 @@ impl Keeper {
                     failures = 0;
                     continue;
                 }
-                Ok(false) | Err(Trouble::Absent) => {}
+                Ok(false) => self.index.note_built(&self.reader.depot),
+                Err(Trouble::Absent) => {}
                 Err(trouble) => {
                     self.index.spoil(&words(&trouble));
                     continue;
@@ -93,6 +94,7 @@ pub(crate) fn verify_sealed(depot: &Depot, stop: &AtomicBool, pause: Duration) -
             Err(error) => {
                 damage.push(Damage {
                     location: depot.path(first).display().to_string(),
+                    missing: false,
                     set_aside: None,
                     what: format!("segment cannot be read: {error}"),
                 });
@@ -105,6 +107,7 @@ pub(crate) fn verify_sealed(depot: &Depot, stop: &AtomicBool, pause: Duration) -
         {
             damage.push(Damage {
                 location: depot.path(first).display().to_string(),
+                missing: false,
                 set_aside: None,
                 what,
             });

@@ -214,6 +214,7 @@ impl Depot {
             } else {
                 format!("{} (records {first} to {known})", path.display())
             },
+            missing: false,
             set_aside: None,
             what,
         };
@@ -343,6 +344,7 @@ impl Depot {
         });
         Damage {
             location: path.display().to_string(),
+            missing: false,
             set_aside: moved.as_ref().ok().cloned(),
             what: match moved {
                 Ok(_) => what.to_owned(),

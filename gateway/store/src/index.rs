@@ -41,6 +41,8 @@ const META: &[u8] = b"m";
 pub(crate) enum Trouble {
     #[error("index is not open")]
     Absent,
+    #[error("the index that was built of the journal is empty; it is built again, which loses nothing")]
+    Empty,
     #[error("index log does not fit: {0}")]
     Foreign(&'static str),
     #[error("index panicked: {0}")]
@@ -61,6 +63,8 @@ pub(crate) struct Index {
     /// Something found it unusable; the thread behind builds it again.
     spoiled: Mutex<Option<String>>,
     given_up: AtomicBool,
+    /// It stands beside it that it was built.
+    noted: AtomicBool,
 }
 
 /// The trouble with its cause.
@@ -145,6 +149,7 @@ impl Index {
             upto: AtomicU64::new(0),
             spoiled: Mutex::new(None),
             given_up: AtomicBool::new(false),
+            noted: AtomicBool::new(false),
         }
     }
 
@@ -179,11 +184,27 @@ impl Index {
         {
             return Ok(());
         }
+        let built = self.was_built(&reader.depot);
+        // opening makes the folder
+        let there = self.dir.exists();
         let opened = open_sled(&self.dir, self.cache).and_then(|db| {
             let upto = guarded(|| Self::check(&db, reader, last))?;
+            if upto == 0 && built && there {
+                return Err(Trouble::Empty);
+            }
             Ok((db, upto))
         });
         match opened {
+            Ok((_, 0)) if built => {
+                self.forget_built(&reader.depot);
+                Err(Damage {
+                    location: self.dir.display().to_string(),
+                    missing: true,
+                    set_aside: None,
+                    what: "the index that was built of the journal is gone; it is built again, which loses nothing"
+                        .to_owned(),
+                })
+            }
             Ok((db, upto)) => {
                 *self.db.write().unwrap_or_else(PoisonError::into_inner) = Some(db);
                 self.upto.store(upto, Ordering::Release);
@@ -223,6 +244,45 @@ impl Index {
         }
     }
 
+    /// Says that there was an index: one that is gone is not taken for one that never was.
+    fn built_note(&self) -> PathBuf {
+        self.dir.with_file_name("journal-index.mark")
+    }
+
+    fn was_built(&self, depot: &Depot) -> bool {
+        depot.io.open(&self.built_note(), false).is_ok()
+    }
+
+    /// Notes beside it that it was built, once it is and can be found again.
+    pub(crate) fn note_built(&self, depot: &Depot) {
+        if self.upto() == 0 || self.noted.load(Ordering::Relaxed) {
+            return;
+        }
+        let note = || {
+            let path = self.built_note();
+            depot.io.open(&path, true)?.sync()?;
+            path.parent().map_or(Ok(()), |folder| depot.io.sync_dir(folder))
+        };
+        let noted = self
+            .with(|db| Ok(db.flush()?))
+            .map_err(|trouble| words(&trouble))
+            .and_then(|_| note().map_err(|error| error.to_string()));
+        match noted {
+            Ok(()) => self.noted.store(true, Ordering::Relaxed),
+            Err(error) => tracing::debug!(%error, "it could not be noted that the journal has an index"),
+        }
+    }
+
+    /// It is built anew from here on.
+    pub(crate) fn forget_built(&self, depot: &Depot) {
+        self.noted.store(false, Ordering::Relaxed);
+        if let Err(error) = depot.io.remove(&self.built_note())
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::debug!(%error, "the note that the journal has an index could not be removed");
+        }
+    }
+
     /// It could not be set aside: look-ups scan the journal until the next start.
     pub(crate) fn is_given_up(&self) -> bool {
         self.given_up.load(Ordering::Relaxed)
@@ -236,6 +296,7 @@ impl Index {
         drop(catch_unwind(AssertUnwindSafe(|| drop(old))));
         let mut damage = Damage {
             location: self.dir.display().to_string(),
+            missing: false,
             set_aside: None,
             what: why.to_owned(),
         };
@@ -246,6 +307,7 @@ impl Index {
             );
             return damage;
         }
+        self.forget_built(depot);
         let before = fs::read_dir(&depot.damaged).into_iter().flatten().flatten();
         for entry in before.filter(|e| e.file_name().to_string_lossy().starts_with("index-")) {
             if let Err(error) = fs::remove_dir_all(entry.path()) {

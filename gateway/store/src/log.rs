@@ -95,6 +95,7 @@ impl Log {
         if let Some(lost) = lost_anchors(mark, anchors.len()) {
             recovery.damage.push(Damage {
                 location: self.depot.anchors_path().display().to_string(),
+                missing: true,
                 set_aside: None,
                 what: lost,
             });
@@ -125,6 +126,7 @@ impl Log {
         }
         Damage {
             location: self.depot.dir.display().to_string(),
+            missing: true,
             set_aside: None,
             what,
         }

@@ -295,10 +295,11 @@ pub fn rebuild(dir: &Path) -> Result<Seq, OfflineError> {
         ControlFlow::Continue(())
     })?;
     let path = dir.join("index");
+    let index = Index::new(dir, 8 << 20);
+    index.forget_built(&reader.depot);
     if path.exists() {
         std::fs::remove_dir_all(&path)?;
     }
-    let index = Index::new(dir, 8 << 20);
     index
         .ready(&reader, last)
         .map_err(|damage| OfflineError::Index(damage.to_string()))?;
@@ -306,6 +307,7 @@ pub fn rebuild(dir: &Path) -> Result<Seq, OfflineError> {
         .catch_up(&reader, last)
         .map_err(|trouble| OfflineError::Index(trouble.to_string()))?
     {}
+    index.note_built(&reader.depot);
     let upto = index.upto();
     index.close();
     Ok(Seq(upto))

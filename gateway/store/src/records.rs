@@ -633,6 +633,7 @@ pub(crate) fn open(depot: &Arc<Depot>, segment: u64) -> io::Result<Opened> {
     if let Err(failure) = scanned {
         recovery.damage.push(Damage {
             location: failure.path.display().to_string(),
+            missing: false,
             set_aside: None,
             what: format!("records cannot be read: {}", failure.source),
         });

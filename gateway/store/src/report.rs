@@ -10,6 +10,8 @@ use gateway_core::Seq;
 pub struct Damage {
     /// Where: file, byte offset or sequence numbers.
     pub location: String,
+    /// True if it is about what is not there: there is nothing to set aside.
+    pub missing: bool,
     /// Where the bad file was put, and its readable part; `None` if it had to stay.
     pub set_aside: Option<PathBuf>,
     /// What was found, in words.
@@ -21,6 +23,7 @@ impl std::fmt::Display for Damage {
         write!(f, "{} in {}", self.what, self.location)?;
         match &self.set_aside {
             Some(path) => write!(f, ", set aside as {}", path.display()),
+            None if self.missing => Ok(()),
             None => f.write_str(", left where it is"),
         }
     }

@@ -640,6 +640,7 @@ impl Inner {
             }
         }
         if let Some(index) = &self.index {
+            index.note_built(&self.reader.depot);
             index.close();
         }
         held(&self.lock).take();

@@ -407,6 +407,67 @@ fn a_broken_index_is_set_aside_and_built_again() {
 }
 
 #[test]
+fn an_index_that_was_emptied_or_removed_is_told_once_and_built_again() {
+    let with_index = || Options {
+        index: true,
+        ..options()
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    let index = dir.path().join("index");
+    let told = |what: &str, to: u64| {
+        let (store, _) = open(dir.path(), with_index());
+        let damage = store.damage();
+        until(what, || store.indexed() == Seq(to));
+        let told: Vec<String> = damage.borrow().iter().map(ToString::to_string).collect();
+        (store, told)
+    };
+    // neither a first start nor the next one has anything to say
+    let (store, damage) = told("the first start", 0);
+    assert!(damage.is_empty(), "{damage:?}");
+    fill(&store, 1, 60);
+    until("the index", || store.indexed() == Seq(60));
+    store.close();
+    let (store, damage) = told("a second start", 60);
+    assert!(damage.is_empty(), "{damage:?}");
+    store.close();
+
+    for entry in fs::read_dir(&index).expect("lists") {
+        let path = entry.expect("entry").path();
+        if path.is_dir() {
+            fs::remove_dir_all(path).expect("removed");
+        } else {
+            fs::write(path, "").expect("emptied");
+        }
+    }
+    let (store, damage) = told("an index of empty files", 60);
+    assert_eq!(damage.len(), 1, "{damage:?}");
+    assert!(damage[0].contains("set aside as"), "{damage:?}");
+    store.close();
+
+    fs::remove_file(index.join("db")).expect("there");
+    let (store, damage) = told("an index without its data", 60);
+    assert_eq!(damage.len(), 1, "{damage:?}");
+    store.close();
+
+    fs::remove_dir_all(&index).expect("there");
+    let (store, damage) = told("no index", 60);
+    let text = format!(
+        "the index that was built of the journal is gone; it is built again, which loses nothing in {}",
+        index.display()
+    );
+    assert_eq!(damage, [text]);
+    store.close();
+    let (store, damage) = told("the start after it", 60);
+    assert!(damage.is_empty(), "{damage:?}");
+    store.close();
+
+    // whoever has it built again on purpose hears nothing of it
+    assert_eq!(rebuild(dir.path()).expect("builds"), Seq(60));
+    let (_store, damage) = told("one built on purpose", 60);
+    assert!(damage.is_empty(), "{damage:?}");
+}
+
+#[test]
 fn look_ups_agree_with_and_without_the_index() {
     let dir = tempfile::tempdir().expect("a folder");
     let (store, _) = open(

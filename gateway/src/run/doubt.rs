@@ -52,6 +52,15 @@ pub(crate) fn ends(state_dir: &Path) -> std::io::Result<bool> {
     }
 }
 
+/// Logs and journals what was cut off of the ends of the journal: the trace of a power cut, and no fault that stands.
+pub(crate) fn tell_torn(store: &Store, report: &OpenReport) {
+    for text in &report.torn {
+        tracing::warn!("the end of the journal was an unfinished write and was cut off: {text}");
+        let text = text.clone();
+        note::journal(store, Event::Gateway(GatewayEvent::JournalTorn { text }));
+    }
+}
+
 /// Logs, journals and shows all damage: what was found at start, and what is found while sealed segments and the index
 /// are gone through behind the doors.
 pub(crate) fn tell(store: &Store, faults: &Faults) {

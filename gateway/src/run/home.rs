@@ -74,6 +74,7 @@ impl Home {
             gateway_http::note_users(&params::users_mark(config));
         }
         let doubt = doubt::begins(state_dir, &report);
+        doubt::tell_torn(&store, &report);
         let run_lock = lock_run_dir(&config.site.run_dir)?;
         let instance = Instance::of(state_dir)?;
         let generations = Generations::open(state_dir)?;

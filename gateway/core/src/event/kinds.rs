@@ -345,6 +345,11 @@ events! {
             /// Usable?
             up: bool,
         },
+        /// At the start the end of the journal was an unfinished write, as a power cut leaves it, and was cut off.
+        JournalTorn = "journal-torn" {
+            /// What, and where.
+            text: String,
+        },
         /// Doors are locked down from here on, or no longer.
         Lockdown = "lockdown" {
             /// Nobody is let in?

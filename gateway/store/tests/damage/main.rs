@@ -1,6 +1,7 @@
 //! Damage of every file is reported, set aside, and the readable part goes on.
 
 mod lost;
+mod tail;
 
 use std::fs;
 use std::path::{Path, PathBuf};

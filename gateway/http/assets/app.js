@@ -178,8 +178,10 @@ function hear(word) {
     // the journal was restored: what stood in it after this is not there
     lastSeq = word.seq;
   } else if (word.type === "bye") {
-    if (word.reason === "logged-out") {
+    if (word.reason === "logged-out" || word.reason === "removed") {
       forget(t("logged-out"));
+    } else if (word.reason === "not-allowed") {
+      forget(t("not-allowed"));
     } else {
       setLost(t("stopping"));
     }

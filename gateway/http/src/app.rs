@@ -253,15 +253,38 @@ impl App {
         principal
     }
 
-    /// The same requester some time later, with the rights of this moment; `None` if logged out.
-    pub(crate) fn renewed(&self, principal: &Principal) -> Option<Principal> {
-        match &principal.who {
+    /// The same requester some time later, with the rights of this moment.
+    ///
+    /// # Errors
+    /// He may not see anything any more, and why, in a word.
+    pub(crate) fn renewed(&self, principal: &Principal) -> Result<Principal, &'static str> {
+        let renewed = match &principal.who {
             Who::Token { id, .. } => {
-                self.trusted_clock().ok()?;
-                let known = self.people.token_principal(id, self.clock.wall())?;
-                Some(self.believed(known))
+                self.trusted_clock().map_err(|_| "clock")?;
+                let known = self.people.token_principal(id, self.clock.wall());
+                self.believed(known.ok_or("removed")?)
             }
-            Who::User { session, .. } => self.by_session(*session, false),
+            Who::User { name, session } => self.by_session(*session, false).ok_or_else(|| {
+                let ours = !name.starts_with(crate::radius::PREFIX);
+                if ours && self.people.user(name).is_none() {
+                    "removed"
+                } else {
+                    "logged-out"
+                }
+            })?,
+        };
+        if renewed.rights.allows(Scope::Read) {
+            Ok(renewed)
+        } else {
+            Err("not-allowed")
+        }
+    }
+
+    /// What may change the rights of somebody, from this moment on.
+    pub(crate) fn rights_news(&self) -> RightsNews {
+        RightsNews {
+            ends: self.sessions().ends(),
+            people: self.people.changes(),
         }
     }
 
@@ -287,5 +310,38 @@ impl App {
         if let Err(error) = self.bus.store().append(envelope) {
             tracing::warn!(%error, "event of a user could not be journalled");
         }
+    }
+}
+
+/// Tells that somebody's rights may have changed.
+pub(crate) struct RightsNews {
+    ends: watch::Receiver<()>,
+    people: watch::Receiver<()>,
+}
+
+impl RightsNews {
+    /// Is there anything since [`Self::settle`]?
+    pub(crate) fn any(&self) -> bool {
+        [&self.ends, &self.people]
+            .iter()
+            .any(|news| news.has_changed().unwrap_or(true))
+    }
+
+    /// Waits until there is.
+    pub(crate) async fn wait(&mut self) {
+        // an error means that nothing is left that could change them
+        let ended = tokio::select! {
+            news = self.ends.changed() => news.is_err(),
+            news = self.people.changed() => news.is_err(),
+        };
+        if ended {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// What was told so far is known; the rights are read after this.
+    pub(crate) fn settle(&mut self) {
+        self.ends.mark_unchanged();
+        self.people.mark_unchanged();
     }
 }

@@ -21,7 +21,7 @@ use warp::filters::ws::{Message, WebSocket, Ws};
 use warp::reply::Response;
 
 use crate::access::Principal;
-use crate::app::{App, STREAMS};
+use crate::app::{App, RightsNews, STREAMS};
 use crate::ask::Ask;
 use crate::limits::Place;
 use crate::param::FROM;
@@ -38,8 +38,8 @@ const PAGE: usize = 128;
 /// A socket that is further behind is told so and gets the newest [`KEPT`].
 const BEHIND: u64 = 1000;
 const KEPT: u64 = 100;
-/// Messages that may wait for the network.
-const QUEUE: usize = 32;
+/// Messages that may wait for the network. What waits is let out before its reader loses a right to it.
+const QUEUE: usize = 1;
 /// A client has nothing to say on the socket; one that talks is cut.
 const CHATTER: u32 = 100;
 
@@ -166,6 +166,41 @@ async fn shown(app: &App, visible: &mut Visible, page: Vec<Arc<Record>>) -> Vec<
     })
 }
 
+/// Who listens, with the rights that he has at each moment.
+struct Listener {
+    news: RightsNews,
+    principal: Principal,
+    visible: Visible,
+}
+
+impl Listener {
+    fn new(app: &App, principal: &Principal) -> Self {
+        Self {
+            news: app.rights_news(),
+            principal: principal.clone(),
+            visible: Visible::new(principal.rights.clone()),
+        }
+    }
+
+    /// Reads the rights again. True if they are others than before.
+    fn renew(&mut self, app: &App) -> Result<bool, End> {
+        self.news.settle();
+        let renewed = app.renewed(&self.principal).map_err(End::Reason)?;
+        let changed = renewed.rights != self.principal.rights;
+        self.principal = renewed;
+        self.visible.renew(&self.principal.rights);
+        Ok(changed)
+    }
+}
+
+/// Why a stream ends.
+enum End {
+    /// The client went, or takes no bytes.
+    Gone,
+    /// We say why.
+    Reason(&'static str),
+}
+
 fn place(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
     app.streams.clone().try_acquire_owned().map_err(|_| {
         let text = format!("{STREAMS} live streams are open, which is the limit; close one");
@@ -188,9 +223,8 @@ pub(crate) fn events(app: &Arc<App>, ask: &Ask) -> Result<Response, Problem> {
     let stream = Sse {
         app: app.clone(),
         feed: Feed::new(app.bus.store(), next.min(durable + 1)),
+        listener: Listener::new(app, ask.principal()?),
         _place: place(app)?,
-        principal: ask.principal()?.clone(),
-        visible: Visible::new(ask.principal()?.rights.clone()),
     };
     let (to_client, stream_end) = mpsc::channel(QUEUE);
     // A client that comes from the future (the journal was restored) is told where the journal ends.
@@ -208,69 +242,89 @@ struct Range {
 
 type ToClient = mpsc::Sender<Result<sse::Event, Infallible>>;
 
+/// The last event.
+#[derive(Serialize)]
+struct Bye {
+    reason: &'static str,
+}
+
 struct Sse {
     app: Arc<App>,
     feed: Feed,
+    listener: Listener,
     _place: OwnedSemaphorePermit,
-    principal: Principal,
-    visible: Visible,
 }
 
 impl Sse {
     async fn run(mut self, to_client: ToClient, future: Option<u64>) {
+        if let Err(End::Reason(reason)) = self.talk(&to_client, future).await {
+            let text = serde_json::to_string(&Bye { reason }).unwrap_or_default();
+            let bye = to_client.send(Ok(sse::Event::default().event("bye").data(text)));
+            // who takes no bytes hears no reason either
+            let _ = tokio::time::timeout(HEARTBEAT, bye).await;
+        }
+    }
+
+    async fn talk(&mut self, to_client: &ToClient, future: Option<u64>) -> Result<Infallible, End> {
         let app = self.app.clone();
         let mut beat = interval(COMMENT);
         if let Some(durable) = future {
             let event = sse::Event::default().event("reset").data(durable.to_string());
-            if to_client.send(Ok(event)).await.is_err() {
-                return;
-            }
+            put(to_client, event).await?;
         }
         loop {
-            let sent = tokio::select! {
-                step = self.feed.step() => match step {
-                    Step::Closed => return,
-                    Step::Missed(from, to) => self.missed(&to_client, from, to).await,
-                    Step::Records(page) => self.records(&to_client, page).await,
-                },
-                _ = beat.tick() => {
-                    let Some(principal) = self.app.renewed(&self.principal) else {
-                        return;
-                    };
-                    self.principal = principal;
-                    to_client.send(Ok(sse::Event::default().comment("alive"))).await.is_ok()
+            tokio::select! {
+                biased;
+                () = to_client.closed() => return Err(End::Gone),
+                () = app.stop() => return Err(End::Reason("stopping")),
+                () = self.listener.news.wait() => {
+                    self.listener.renew(&app)?;
                 }
-                () = app.stop() => return,
-                () = to_client.closed() => return,
-            };
-            if !sent {
-                return;
+                _ = beat.tick() => {
+                    self.listener.renew(&app)?;
+                    put(to_client, sse::Event::default().comment("alive")).await?;
+                }
+                step = self.feed.step() => match step {
+                    Step::Closed => return Err(End::Reason("stopping")),
+                    Step::Missed(from, to) => missed(to_client, from, to).await?,
+                    Step::Records(page) => self.records(to_client, page).await?,
+                },
             }
         }
     }
 
-    async fn missed(&self, to_client: &ToClient, from: u64, to: u64) -> bool {
-        let text = serde_json::to_string(&Range { from, to }).unwrap_or_default();
-        let event = sse::Event::default()
-            .event("missed")
-            .id(to.to_string())
-            .data(text);
-        to_client.send(Ok(event)).await.is_ok()
-    }
-
-    async fn records(&mut self, to_client: &ToClient, page: Vec<Arc<Record>>) -> bool {
-        self.visible.renew(&self.principal.rights);
-        for record in &shown(&self.app, &mut self.visible, page).await {
-            let event = sse::Event::default()
-                .event("record")
-                .id(record.seq.to_string())
-                .data(gateway_store::json_text(record));
-            if to_client.send(Ok(event)).await.is_err() {
-                return false;
+    /// Shows what may be seen at the moment at which there is room for it.
+    async fn records(&mut self, to_client: &ToClient, mut page: Vec<Arc<Record>>) -> Result<(), End> {
+        'rights: loop {
+            self.listener.renew(&self.app)?;
+            for record in &shown(&self.app, &mut self.listener.visible, page.clone()).await {
+                let room = to_client.reserve().await.map_err(|_| End::Gone)?;
+                if self.listener.news.any() {
+                    page.retain(|left| left.seq >= record.seq);
+                    continue 'rights;
+                }
+                let event = sse::Event::default()
+                    .event("record")
+                    .id(record.seq.to_string())
+                    .data(gateway_store::json_text(record));
+                room.send(Ok(event));
             }
+            return Ok(());
         }
-        true
     }
+}
+
+async fn put(to_client: &ToClient, event: sse::Event) -> Result<(), End> {
+    to_client.send(Ok(event)).await.map_err(|_| End::Gone)
+}
+
+async fn missed(to_client: &ToClient, from: u64, to: u64) -> Result<(), End> {
+    let text = serde_json::to_string(&Range { from, to }).unwrap_or_default();
+    let event = sse::Event::default()
+        .event("missed")
+        .id(to.to_string())
+        .data(text);
+    put(to_client, event).await
 }
 
 pub(crate) fn not_a_socket() -> Problem {
@@ -321,9 +375,8 @@ pub(crate) fn socket(app: &Arc<App>, ws: Ws, ask: &Ask) -> Result<Response, Prob
         chatter: 0,
         feed: Feed::new(app.bus.store(), from.unwrap_or(durable + 1).min(durable + 1)),
         _connection: ask.head.peer.place.clone(),
+        listener: Listener::new(app, ask.principal()?),
         _place: place(app)?,
-        principal: ask.principal()?.clone(),
-        visible: Visible::new(ask.principal()?.rights.clone()),
     };
     let ws = ws.max_message_size(4096).max_frame_size(4096);
     Ok(ws.on_upgrade(|socket| live.run(socket)).into_response())
@@ -337,17 +390,8 @@ struct Live {
     feed: Feed,
     /// Its place among the connections lasts as long as the socket.
     _connection: Arc<Place>,
+    listener: Listener,
     _place: OwnedSemaphorePermit,
-    principal: Principal,
-    visible: Visible,
-}
-
-/// Why a socket ends.
-enum End {
-    /// The client went, or takes no bytes.
-    Gone,
-    /// We say why.
-    Reason(&'static str),
 }
 
 impl Live {
@@ -385,15 +429,20 @@ impl Live {
                     }
                     view.mark_unchanged();
                     let site = app.view();
-                    let rights = &self.principal.rights;
+                    self.listener.renew(&app)?;
+                    let rights = &self.listener.principal.rights;
                     let view = Box::new(wire::view(&site, rights, app.clock.now()));
                     say(socket, &Say::View { view }).await?;
                 }
+                () = self.listener.news.wait() => if self.listener.renew(&app)? {
+                    view.mark_changed();
+                },
                 step = self.feed.step() => self.pass(socket, step).await?,
                 () = sleep_until(beat) => {
                     beat = Instant::now() + HEARTBEAT;
-                    let renewed = app.renewed(&self.principal);
-                    self.principal = renewed.ok_or(End::Reason("logged-out"))?;
+                    if self.listener.renew(&app)? {
+                        view.mark_changed();
+                    }
                     let seq = app.bus.store().durable().borrow().0;
                     let core = app.core_silent();
                     if std::mem::replace(&mut silent, core.is_some()) != core.is_some() {
@@ -413,18 +462,27 @@ impl Live {
         match step {
             Step::Closed => return Err(End::Reason("stopping")),
             Step::Missed(from, to) => say(socket, &Say::Missed { from, to }).await?,
-            Step::Records(page) => {
-                self.visible.renew(&self.principal.rights);
-                for record in &shown(&self.app, &mut self.visible, page).await {
-                    let record = gateway_store::json(record);
-                    say(socket, &Say::Record { record }).await?;
-                }
-            }
+            Step::Records(page) => self.records(socket, page).await?,
         }
         if let Some((from, to)) = self.feed.catch_up() {
             say(socket, &Say::Missed { from, to }).await?;
         }
         Ok(())
+    }
+
+    async fn records(&mut self, socket: &mut WebSocket, mut page: Vec<Arc<Record>>) -> Result<(), End> {
+        'rights: loop {
+            self.listener.renew(&self.app)?;
+            for record in &shown(&self.app, &mut self.listener.visible, page.clone()).await {
+                if self.listener.news.any() {
+                    page.retain(|left| left.seq >= record.seq);
+                    continue 'rights;
+                }
+                let record = gateway_store::json(record);
+                say(socket, &Say::Record { record }).await?;
+            }
+            return Ok(());
+        }
     }
 
     fn hear(&mut self, message: Option<Result<Message, warp::Error>>) -> Result<(), End> {

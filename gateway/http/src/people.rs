@@ -1,11 +1,12 @@
 //! Users and tokens in the journal's records.
 
 use gateway_core::Timestamp;
-use gateway_store::{Edit, PutError, Records};
+use gateway_store::{Edit, PutError, Records, Ticket};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::watch;
 
 use crate::access::{Principal, Rights, Who};
 use crate::problem::Problem;
@@ -100,35 +101,54 @@ pub(crate) async fn forget(records: &Records) -> Result<usize, String> {
 
 /// Users and tokens.
 #[derive(Clone)]
-pub(crate) struct People(Records);
+pub(crate) struct People {
+    /// Told with each change of a user or token.
+    changes: watch::Sender<()>,
+    records: Records,
+}
 
 impl People {
-    pub(crate) const fn new(records: Records) -> Self {
-        Self(records)
+    pub(crate) fn new(records: Records) -> Self {
+        Self {
+            changes: watch::Sender::new(()),
+            records,
+        }
+    }
+
+    /// Wakes whenever a user or token was changed.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// The change is in force for who reads, before it is on the medium.
+    async fn change(&self, change: Result<Ticket, PutError>) -> Result<(), Problem> {
+        self.changes.send_replace(());
+        let ticket = change.map_err(|error| not_kept(&error))?;
+        let durable = ticket.durable().await;
+        durable.map(|_| ()).map_err(|_| not_kept(&PutError::NotDurable))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.list(USER).is_empty()
+        self.records.list(USER).is_empty()
     }
 
     pub(crate) fn user(&self, name: &str) -> Option<UserRow> {
-        serde_json::from_value(self.0.get(USER, name)?.value).ok()
+        serde_json::from_value(self.records.get(USER, name)?.value).ok()
     }
 
     pub(crate) fn users(&self) -> Vec<(String, UserRow)> {
-        let all = self.0.list(USER).into_iter();
+        let all = self.records.list(USER).into_iter();
         all.filter_map(|(name, entry)| Some((name, serde_json::from_value(entry.value).ok()?)))
             .collect()
     }
 
     pub(crate) async fn put_user(&self, name: &str, row: &UserRow) -> Result<(), Problem> {
         let value = serde_json::to_value(row).expect("texts only");
-        let put = self.0.put_durable(USER, name, value, None).await;
-        put.map_err(|e| not_kept(&e))
+        self.change(self.records.put(USER, name, value, None)).await
     }
 
     pub(crate) async fn remove_user(&self, name: &str) -> Result<(), Problem> {
-        self.0.delete_durable(USER, name).await.map_err(|e| not_kept(&e))
+        self.change(self.records.delete(USER, name)).await
     }
 
     /// What a session of this user may do; `None` if the user is gone.
@@ -138,30 +158,30 @@ impl People {
     }
 
     pub(crate) fn contacts(&self) -> Vec<(String, ContactRow)> {
-        let all = self.0.list(CONTACT).into_iter();
+        let all = self.records.list(CONTACT).into_iter();
         all.filter_map(|(name, entry)| Some((name, serde_json::from_value(entry.value).ok()?)))
             .collect()
     }
 
     pub(crate) async fn put_contact(&self, name: &str, row: &ContactRow) -> Result<(), Problem> {
         let value = serde_json::to_value(row).expect("texts only");
-        let put = self.0.put_durable(CONTACT, name, value, None).await;
+        let put = self.records.put_durable(CONTACT, name, value, None).await;
         put.map_err(|e| not_kept(&e))
     }
 
     pub(crate) async fn remove_contact(&self, name: &str) -> Result<(), Problem> {
-        self.0
+        self.records
             .delete_durable(CONTACT, name)
             .await
             .map_err(|e| not_kept(&e))
     }
 
     pub(crate) fn token(&self, id: &str) -> Option<TokenRow> {
-        serde_json::from_value(self.0.get(TOKEN, id)?.value).ok()
+        serde_json::from_value(self.records.get(TOKEN, id)?.value).ok()
     }
 
     pub(crate) fn tokens(&self) -> Vec<(String, TokenRow)> {
-        let all = self.0.list(TOKEN).into_iter();
+        let all = self.records.list(TOKEN).into_iter();
         all.filter_map(|(id, entry)| Some((id, serde_json::from_value(entry.value).ok()?)))
             .collect()
     }
@@ -173,12 +193,12 @@ impl People {
         expires: Timestamp,
     ) -> Result<(), Problem> {
         let value = serde_json::to_value(row).expect("texts only");
-        let put = self.0.put_durable(TOKEN, id, value, Some(expires)).await;
-        put.map_err(|e| not_kept(&e))
+        self.change(self.records.put(TOKEN, id, value, Some(expires)))
+            .await
     }
 
     pub(crate) async fn remove_token(&self, id: &str) -> Result<(), Problem> {
-        self.0.delete_durable(TOKEN, id).await.map_err(|e| not_kept(&e))
+        self.change(self.records.delete(TOKEN, id)).await
     }
 
     /// Who a token stands for.

@@ -22,7 +22,7 @@ use crate::problem::Problem;
 use crate::session::{IDLE, LIFE, Vouched};
 
 /// Before the names that are not ours. No account of ours can have a colon in its name.
-const PREFIX: &str = "radius:";
+pub(crate) const PREFIX: &str = "radius:";
 /// Characters of a name that is asked for.
 const NAME: usize = 64;
 /// How often it is looked for sessions whose time is over.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use gateway_core::Instant;
 use gateway_radius::TerminateCause;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 
 use crate::access::{Rights, SessionKey};
 
@@ -67,11 +68,18 @@ impl Session {
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     all: BTreeMap<SessionKey, Session>,
+    /// Told with each end of a session.
+    ends: watch::Sender<()>,
     /// Not told yet; whoever ends sessions tells.
     ended: Vec<Ended>,
 }
 
 impl Sessions {
+    /// Wakes whenever a session has ended.
+    pub(crate) fn ends(&self) -> watch::Receiver<()> {
+        self.ends.subscribe()
+    }
+
     pub(crate) fn open(&mut self, now: Instant, key: SessionKey, user: &str, vouched: Option<Vouched>) {
         self.sweep(now);
         while self.all.values().filter(|s| s.user == user).count() >= PER_USER {
@@ -119,6 +127,7 @@ impl Sessions {
         let Some(session) = self.all.remove(key) else {
             return;
         };
+        self.ends.send_replace(());
         if let Some(vouched) = session.vouched {
             self.ended
                 .push((vouched.account, now.since(session.began), cause));

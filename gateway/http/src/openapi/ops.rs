@@ -230,7 +230,8 @@ pub(super) fn op(action: Action) -> Op {
         .about(
             "Events `record` have a Record as data and its number as id; `missed` tells `{\"from\", \"to\"}` of records \
              that are not there any more; `reset` tells the last number of a journal that ends before the one that was \
-             named. A comment comes every 5 s.",
+             named; `bye` is the last one and tells `{\"reason\"}`: `removed` (the user or token), `logged-out`, `not-allowed` \
+             (to read, any more), `clock` (not trusted, so that no token counts) or `stopping`. A comment comes every 5 s.",
         ),
         Action::Explain => {
             Op::gives::<staff::Explanation>("people", "what the access decision would say, and by which rule")
@@ -267,7 +268,8 @@ pub(super) fn op(action: Action) -> Op {
             "Every message is a LiveMessage. `hello` comes first, then a `view` with each change of the picture, a \
              `record` for each record from `from` on, `missed` for those that are left out because the client was \
              more than 1000 behind or they are not there any more, `reset` where the journal ends before `from`, and \
-             `alive` every second. The client says nothing.",
+             `alive` every second. `bye` is the last one, with the reasons of `GET /api/v1/events`, or `chatter`. The client \
+             says nothing.",
         )
         .problems(&[(426, "`upgrade`: this is a WebSocket.")]),
         Action::Login => Op::gives::<login::Session>("logins", "begin a session: `{\"user\", \"password\"}`")

@@ -100,6 +100,94 @@ async fn events_resume_where_the_client_says() {
     read_to_end(&mut *all).await;
 }
 
+/// Changes a token; its path and ETag are looked up by its name.
+async fn change_token(site: &Site, admin: &str, name: &str, body: Option<&str>) {
+    let all = site.get("/api/v1/tokens", admin).await.json();
+    let all = all["tokens"].as_array().expect("a list");
+    let token = all.iter().find(|t| t["name"] == name).expect("the token");
+    let path = format!("/api/v1/tokens/{}", token["id"].as_str().expect("an id"));
+    let origin = format!("origin: {}", site.origin());
+    let method = if body.is_some() { "PUT" } else { "DELETE" };
+    let lines = [admin, &origin, "if-match: *"];
+    let answer = site.ask(method, &path, &lines, body.unwrap_or_default()).await;
+    assert!((200..300).contains(&answer.status), "{answer:?}");
+}
+
+#[tokio::test]
+async fn whoever_may_see_nothing_any_more_hears_why_and_nothing_else() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let origin = format!("origin: {}", site.origin());
+    let password = crate::support::PASSWORD;
+    let body = format!(r#"{{"user":"bob","password":"{password}","scopes":["read"]}}"#);
+    let made = site.post("/api/v1/users", &ann, &body).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let login = async || {
+        let body = format!(r#"{{"user":"bob","password":"{password}"}}"#);
+        let answer = site.ask("POST", "/api/v1/login", &[&origin], &body).await;
+        format!("cookie: {}", answer.cookie())
+    };
+    for (what, reason) in [
+        ("revoked", "removed"),
+        ("narrowed", "not-allowed"),
+        ("logout", "logged-out"),
+        ("user", "removed"),
+    ] {
+        let token = matches!(what, "revoked" | "narrowed");
+        let who = if token {
+            let body = format!(r#"{{"name":"{what}","scopes":["read","open"]}}"#);
+            site.token(&ann, &body).await
+        } else {
+            login().await
+        };
+        let seen = knock(&site, "front").await;
+        let mut events = stream(&site, &format!("/api/v1/events?from={seen}"), &[&who]).await;
+        read_until(&mut *events, &format!("id:{seen}")).await;
+        match what {
+            "revoked" => change_token(&site, &ann, what, None).await,
+            "narrowed" => change_token(&site, &ann, what, Some(r#"{"scopes":["open"]}"#)).await,
+            "logout" => assert_eq!(site.post("/api/v1/logout", &who, "").await.status, 204),
+            _ => {
+                let lines = [ann.as_str(), &origin, "if-match: *"];
+                let answer = site.ask("DELETE", "/api/v1/users/bob", &lines, "").await;
+                assert_eq!(answer.status, 204, "{answer:?}");
+            }
+        }
+        let after = knock(&site, "garage").await;
+        let text = read_to_end(&mut *events).await;
+        assert!(!text.contains(&format!("id:{after}")), "{what}: {text}");
+        let bye = format!("event:bye\ndata:{{\"reason\":\"{reason}\"}}");
+        assert!(text.contains(&bye), "{what}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn doors_that_are_taken_from_a_token_are_not_told_of_from_then_on() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let token = site.token(&ann, r#"{"name":"hub","scopes":["read"]}"#).await;
+    let first = knock(&site, "garage").await;
+    let path = format!("/api/v1/events?from={first}");
+    let mut events = stream(&site, &path, &[&token]).await;
+    read_until(&mut *events, &format!("id:{first}")).await;
+    change_token(
+        &site,
+        &ann,
+        "hub",
+        Some(r#"{"scopes":["read"],"doors":["front"]}"#),
+    )
+    .await;
+    let (hidden, shown) = (knock(&site, "garage").await, knock(&site, "front").await);
+    let text = read_until(&mut *events, &format!("id:{shown}")).await;
+    assert!(!text.contains(&format!("id:{hidden}")), "{text}");
+    // what somebody else's rights become concerns nobody
+    site.token(&ann, r#"{"name":"other","scopes":["read"]}"#).await;
+    change_token(&site, &ann, "other", None).await;
+    let more = knock(&site, "front").await;
+    let text = read_until(&mut *events, &format!("id:{more}")).await;
+    assert!(!text.contains("event:bye"), "{text}");
+}
+
 /// Just enough of RFC 6455 to hear what the server says.
 struct Ears {
     bytes: Vec<u8>,

@@ -43,7 +43,7 @@ pub(crate) async fn watch(dir: PathBuf, clock: Arc<dyn Clock>, signals: mpsc::Se
 }
 
 /// Bytes that this user may still write there.
-fn free(dir: &Path) -> Option<u64> {
+pub(crate) fn free(dir: &Path) -> Option<u64> {
     let found = rustix::fs::statvfs(dir).ok()?;
     Some(found.f_bavail.saturating_mul(found.f_frsize))
 }

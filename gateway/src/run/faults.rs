@@ -32,6 +32,12 @@ impl Faults {
         };
     }
 
+    /// Is just this said of a part?
+    pub(crate) fn has(&self, part: &str, text: &str) -> bool {
+        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.get(part).is_some_and(|said| said == text)
+    }
+
     /// Nothing stands any more against parts whose names begin so.
     pub(crate) fn clear(&self, prefix: &str) {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,7 @@ use gateway_config::{Config, Generations};
 use gateway_store::{OpenError, RealIo, Store};
 
 use crate::run::instance::Instance;
-use crate::run::{doubt, params, store_options};
+use crate::run::{doubt, params, store_options, unkept};
 
 /// Name of the copy of the text in force, which the relay guard reads.
 pub(crate) const IN_FORCE: &str = "in-force.toml";
@@ -113,10 +113,10 @@ pub(crate) fn write_new(config: &Config, text: &str) -> anyhow::Result<NewText> 
     };
     let new = write(&site.run_dir, text).with_context(|| format!("{error:#}"))?;
     let trouble = format!(
-        "{error:#}; the file in force is kept in {} instead",
-        site.run_dir.display()
+        "{error:#}; the file in force is kept in {} instead; {}",
+        site.run_dir.display(),
+        unkept::awaited(&error, &site.state_dir)
     );
-    tracing::error!("{trouble}");
     Ok(NewText {
         new,
         trouble: Some(trouble),

@@ -35,6 +35,7 @@ mod room;
 pub(crate) mod sim;
 mod site_file;
 mod spoken;
+mod unkept;
 mod wall;
 
 use std::collections::BTreeSet;
@@ -72,6 +73,7 @@ use crate::run::outside::{Ground, Outside};
 use crate::run::people::{Desk, Staff};
 use crate::run::plan::outputs_restart;
 use crate::run::port::SwitchPort;
+use crate::run::unkept::Unkept;
 use crate::run::wall::{Service, WallWatch};
 
 pub(crate) use home::{IN_FORCE, InUse};
@@ -134,8 +136,8 @@ pub(crate) struct Gateway {
     orders: mpsc::Sender<Order>,
     outside: Outside,
     port: SwitchPort,
-    /// When what could not be written down is tried again.
-    keep_due: Option<tokio::time::Instant>,
+    /// What is in force waits to be written down.
+    unkept: Option<Unkept>,
     /// For the journal, in MiB.
     room: watch::Sender<u64>,
     /// Tells the starter of the guard that it does not answer any more.
@@ -182,7 +184,7 @@ impl Gateway {
         if let Some(text) = &mended {
             tracing::error!("{text}");
         }
-        faults.set("generations", mended);
+        faults.set("generations", mended.clone());
         faults.set("records-in-doubt", doubt.then(|| doubt::DOUBT.to_owned()));
         if let Some(text) = &only_exits {
             tracing::error!("{text}");
@@ -193,7 +195,7 @@ impl Gateway {
         let written = home::write_new(&config, &loaded.text)?;
         let in_force = written.take()?;
         let mut unkept = written.trouble.is_some();
-        faults.set("in-force", written.trouble);
+        note_trouble(&faults, "in-force", written.trouble);
 
         let silence = Silence::default();
         let (doors, sip_lane) = (Lane::doors()?, Lane::sip()?);
@@ -318,7 +320,12 @@ impl Gateway {
         port.apply(&config, &loaded.text).await?;
         let outside = Outside::start(&config, ground).await?;
         if refused.is_none() {
-            unkept |= !confirm(&generations, file, &loaded.text, &faults);
+            let kept = confirm(&generations, &config, file, &loaded.text, &faults);
+            unkept |= !kept;
+            if kept {
+                // what was mended stays told until the next start
+                faults.set("generations", mended);
+            }
         }
         Ok(Self {
             absent: loaded.absent,
@@ -336,7 +343,6 @@ impl Gateway {
             held: Some(held),
             in_force,
             instance,
-            keep_due: unkept.then(again),
             key,
             orders,
             outside,
@@ -350,6 +356,7 @@ impl Gateway {
             time_service,
             _run_lock: run_lock,
             text: loaded.text,
+            unkept: unkept.then(again),
         })
     }
 
@@ -397,7 +404,7 @@ impl Gateway {
         }
         self.in_force = kept?;
         let mut unkept = written.trouble.is_some();
-        self.faults.set("in-force", written.trouble);
+        note_trouble(&self.faults, "in-force", written.trouble);
         let (done, answer) = oneshot::channel();
         let words = plan::told(&plan, &self.config, &new, self.instance);
         let order = Order::Apply {
@@ -431,12 +438,18 @@ impl Gateway {
         self.absent = absent;
         match how {
             Taken::Confirmed => {
-                unkept |= !confirm(&self.generations, &self.file, &self.text, &self.faults);
+                unkept |= !confirm(
+                    &self.generations,
+                    &self.config,
+                    &self.file,
+                    &self.text,
+                    &self.faults,
+                );
                 self.faults.set("config", None);
             }
             Taken::OnTrial => {}
         }
-        self.keep_due = unkept.then(again);
+        self.unkept = unkept.then(again);
         Ok(words)
     }
 
@@ -465,28 +478,42 @@ impl Gateway {
         codes::refused(self.store.records(), &self.key, &self.config, new)
     }
 
-    /// When what could not be written down has to be tried again; `None` if all is.
-    pub(crate) const fn keep_due(&self) -> Option<tokio::time::Instant> {
-        self.keep_due
+    /// When the room has to be looked at for what could not be written down; `None` if all is.
+    pub(crate) fn keep_due(&self) -> Option<tokio::time::Instant> {
+        self.unkept.as_ref().map(Unkept::due)
     }
 
-    /// Writes down once more what is in force, which the disk did not take. Nothing is confirmed that was not before.
+    /// Writes down once more what is in force, which the disk did not take, if that has a chance. Nothing is confirmed that
+    /// was not before.
     pub(crate) fn keep(&mut self, on_trial: bool) {
+        let room = unkept::has_room(&self.config.site.state_dir, &self.text);
+        let asks = |unkept: &mut Unkept| unkept.asks(tokio::time::Instant::now(), room);
+        if !self.unkept.as_mut().is_some_and(asks) {
+            return;
+        }
         let taken = home::write_new(&self.config, &self.text).and_then(|new| Ok((new.take()?, new.trouble)));
-        let mut unkept = true;
-        if let Ok((path, trouble)) = taken {
-            unkept = trouble.is_some();
-            self.in_force = path;
-            self.faults.set("in-force", trouble);
-        }
-        if !on_trial {
-            if confirm(&self.generations, &self.file, &self.text, &self.faults) {
-                self.faults.set("generations", None);
-            } else {
-                unkept = true;
+        let trouble = match taken {
+            Ok((path, trouble)) => {
+                self.in_force = path;
+                trouble
             }
+            Err(error) => Some(format!("{error:#}")),
+        };
+        let mut kept = trouble.is_none();
+        note_trouble(&self.faults, "in-force", trouble);
+        if !on_trial {
+            kept &= confirm(
+                &self.generations,
+                &self.config,
+                &self.file,
+                &self.text,
+                &self.faults,
+            );
         }
-        self.keep_due = unkept.then(again);
+        if kept {
+            self.unkept = None;
+            tracing::info!("the configuration in force is written down");
+        }
     }
 
     /// What is in force was on trial and is in the site file.
@@ -775,21 +802,30 @@ fn secrets_told(absent: &[Late], faults: &Faults) {
     }
 }
 
-/// When the disk is asked again.
-fn again() -> tokio::time::Instant {
-    tokio::time::Instant::now() + Duration::from_secs(30)
+/// The disk is asked again in a while.
+fn again() -> Unkept {
+    Unkept::new(tokio::time::Instant::now())
+}
+
+/// Notes what is wrong with a part, or that nothing is; what is not news is not logged again.
+fn note_trouble(faults: &Faults, part: &str, trouble: Option<String>) {
+    if let Some(text) = &trouble
+        && !faults.has(part, text)
+    {
+        tracing::error!("{text}");
+    }
+    faults.set(part, trouble);
 }
 
 /// Writes the configuration down as a good one; doors do not wait for room on the disk. False if it could not be.
-fn confirm(generations: &Generations, file: &Path, text: &str, faults: &Faults) -> bool {
+fn confirm(generations: &Generations, config: &Config, file: &Path, text: &str, faults: &Faults) -> bool {
     let trouble = generations.confirm(file, text).err().map(|error| {
-        tracing::error!(%error, "this configuration could not be written down as a good one");
-        format!("the configuration in force could not be written down as a good one: {error}")
+        let error = anyhow::Error::from(error);
+        let awaited = unkept::awaited(&error, &config.site.state_dir);
+        format!("the configuration in force could not be written down as a good one: {error:#}; {awaited}")
     });
     let kept = trouble.is_none();
-    if !kept {
-        faults.set("generations", trouble);
-    }
+    note_trouble(faults, "generations", trouble);
     kept
 }
 

@@ -11,7 +11,7 @@ use crate::secs;
 use crate::story::nine_opens;
 
 /// No fault may end in a panic.
-fn no_panic(gateway: &Gateway) -> anyhow::Result<()> {
+pub(crate) fn no_panic(gateway: &Gateway) -> anyhow::Result<()> {
     ensure!(
         !gateway.log().contains("panicked"),
         "the gateway panicked: {}",
@@ -295,10 +295,10 @@ impl Control {
 }
 
 /// A small file system of its own, taken away in every exit path.
-struct SmallDisk(std::path::PathBuf);
+pub(crate) struct SmallDisk(pub(crate) std::path::PathBuf);
 
 impl SmallDisk {
-    fn mount(at: std::path::PathBuf) -> anyhow::Result<Self> {
+    pub(crate) fn mount(at: std::path::PathBuf) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&at)?;
         let out = std::process::Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"])
@@ -376,7 +376,7 @@ fn a_full_disk_is_said_loses_nothing_acknowledged_and_ends_by_itself() {
     });
 }
 
-fn fill(path: &std::path::Path) -> anyhow::Result<()> {
+pub(crate) fn fill(path: &std::path::Path) -> anyhow::Result<()> {
     let mut file = std::fs::File::create(path)?;
     let block = [0_u8; 4096];
     loop {

@@ -7,6 +7,7 @@ mod commands;
 mod directory;
 mod echo;
 mod faults;
+mod full;
 mod home_assistant;
 mod incoming;
 mod killed;

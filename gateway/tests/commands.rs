@@ -146,6 +146,45 @@ fn what_is_in_use_is_exit_code_4() {
 }
 
 /// A journal of a gateway that ran and stopped.
+#[test]
+fn a_folder_that_others_may_write_to_is_refused_with_what_to_do() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for (name, key) in [("run", "run-dir"), ("state", "state-dir")] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = write(dir.path(), "site.toml", &site(dir.path()));
+        let folder = dir.path().join(name);
+        std::fs::create_dir(&folder).expect("made");
+        let allow = |mode| {
+            std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).expect("allowed");
+        };
+        allow(0o777);
+        let refused = output(&["run", "--config", &file]);
+        let text = said(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{text}");
+        let remedy = format!(
+            "run `chmod 700 {}`, or set {key} to another folder",
+            folder.display()
+        );
+        assert!(text.contains("has mode 777") && text.contains(&remedy), "{text}");
+        assert!(!text.contains("panicked"), "{text}");
+        // what it says helps
+        allow(0o700);
+        let log = dir.path().join("log");
+        let running = Running::start(&file, &log);
+        wait_for(&log, "running site=");
+        running.stop();
+    }
+    // a file where the run folder has to be; in place of the state folder it costs everything but the exits
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = write(dir.path(), "site.toml", &site(dir.path()));
+    let folder = write(dir.path(), "run", "");
+    let refused = output(&["run", "--config", &file]);
+    let text = said(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    let what = format!("{folder} cannot be made or is no folder; set run-dir");
+    assert!(text.contains(&what) && !text.contains("panicked"), "{text}");
+}
+
 fn journal(dir: &Path) -> (String, std::path::PathBuf) {
     let file = write(dir, "site.toml", &site(dir));
     Running::start(&file, &dir.join("log")).stop();

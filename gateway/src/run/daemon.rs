@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::commands;
 use crate::run::site_file::SiteFile;
-use crate::run::{Gateway, Taken, log};
+use crate::run::{Gateway, Taken, home, log};
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reads the site file again.
 pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
@@ -21,7 +21,10 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
     }
     let mut reload = signal(SignalKind::hangup())?;
     let (asking, desk) = gateway_bus::site_file();
-    let mut gateway = Gateway::start(file, loaded, refused, Some(asking)).await?;
+    let site = &loaded.config.site;
+    let folders = [site.state_dir.clone(), site.run_dir.clone()];
+    let started = Gateway::start(file, loaded, refused, Some(asking)).await;
+    let mut gateway = started.map_err(|error| home::with_remedy(error, &folders))?;
     let mut site_file = SiteFile::new(file, desk, &gateway);
     announce(&gateway);
     // before anybody hears that it is ready: who stops it then is to find an orderly end

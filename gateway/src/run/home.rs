@@ -37,7 +37,7 @@ impl Home {
     /// # Errors
     /// Another gateway has one of them, or the run folder cannot be used.
     pub(crate) fn take(config: &mut Config) -> anyhow::Result<Self> {
-        private_dir(&config.site.run_dir)?;
+        private_dir(&config.site.run_dir, "run-dir")?;
         let error = match Self::open(config) {
             Ok(home) => return Ok(home),
             // without a journal it never was our state folder: whoever sets the site up is told
@@ -66,7 +66,7 @@ impl Home {
 
     fn open(config: &Config) -> anyhow::Result<Self> {
         let state_dir = &config.site.state_dir;
-        private_dir(state_dir)?;
+        private_dir(state_dir, "state-dir")?;
         let (store, report) = Store::open(state_dir, store_options(), RealIo)?;
         if report.records_damaged {
             // before anything can fail: at the next start nothing is damaged any more, and there may be no users
@@ -106,12 +106,23 @@ fn is_in_use(error: &anyhow::Error) -> bool {
 /// Neither folder takes it.
 pub(crate) fn write_new(config: &Config, text: &str) -> anyhow::Result<NewText> {
     let site = &config.site;
+    // as at most starts: a disk without room keeps nobody waiting for what stands there already
+    if is_there(&site.state_dir, text) {
+        return Ok(NewText::there(&site.state_dir));
+    }
     let in_state = write(&site.state_dir, text);
     let error = match in_state {
-        Ok(new) => return Ok(NewText { new, trouble: None }),
+        Ok(new) => {
+            let trouble = None;
+            return Ok(NewText { new, trouble });
+        }
         Err(error) => error,
     };
-    let new = write(&site.run_dir, text).with_context(|| format!("{error:#}"))?;
+    let new = if is_there(&site.run_dir, text) {
+        site.run_dir.join(IN_FORCE)
+    } else {
+        write(&site.run_dir, text).with_context(|| format!("{error:#}"))?
+    };
     let trouble = format!(
         "{error:#}; the file in force is kept in {} instead; {}",
         site.run_dir.display(),
@@ -131,16 +142,57 @@ pub(crate) struct NewText {
 }
 
 impl NewText {
+    /// It is in force already.
+    fn there(dir: &Path) -> Self {
+        Self {
+            new: dir.join(IN_FORCE),
+            trouble: None,
+        }
+    }
+
     /// Puts it into force, and says where it stands.
     ///
     /// # Errors
     /// It cannot be renamed.
     pub(crate) fn take(&self) -> anyhow::Result<PathBuf> {
         let path = self.new.with_file_name(IN_FORCE);
+        if self.new == path {
+            return Ok(path);
+        }
         std::fs::rename(&self.new, &path)
             .with_context(|| format!("{} cannot be replaced", path.display()))?;
         Ok(path)
     }
+}
+
+/// Is just this text in force there, in a file that is ours alone?
+fn is_there(dir: &Path, text: &str) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let path = dir.join(IN_FORCE);
+    let ours = std::fs::symlink_metadata(&path).is_ok_and(|found| {
+        found.is_file() && found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o077 == 0
+    });
+    ours && std::fs::read(&path).is_ok_and(|found| found == text.as_bytes())
+}
+
+/// Adds what to do to an error of a start if it is that there is no room.
+pub(crate) fn with_remedy(error: anyhow::Error, dirs: &[PathBuf]) -> anyhow::Error {
+    if !unkept::is_full(&error) {
+        return error;
+    }
+    let full = dirs.iter().filter(|dir| !unkept::has_room(dir, ""));
+    let full: Vec<String> = full.map(|dir| dir.display().to_string()).collect();
+    // a quota, or no room for one more file
+    let full = if full.is_empty() {
+        dirs.iter().map(|dir| dir.display().to_string()).collect()
+    } else {
+        full
+    };
+    error.context(format!(
+        "there is no room on the disk of {0}: free some there (df -h {1}; df -i {1}) and start the gateway again",
+        full.join(" and of "),
+        full.join(" ")
+    ))
 }
 
 fn write(dir: &Path, text: &str) -> anyhow::Result<PathBuf> {
@@ -160,8 +212,8 @@ fn write(dir: &Path, text: &str) -> anyhow::Result<PathBuf> {
     Ok(new)
 }
 
-/// A folder that only we can enter.
-fn private_dir(dir: &Path) -> anyhow::Result<()> {
+/// A folder that only we can enter; `key` is where the site file names it.
+fn private_dir(dir: &Path, key: &str) -> anyhow::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt};
     std::fs::DirBuilder::new()
         .recursive(true)
@@ -169,22 +221,24 @@ fn private_dir(dir: &Path) -> anyhow::Result<()> {
         .create(dir)
         .with_context(|| {
             format!(
-                "{} cannot be made; set state-dir and run-dir to folders of this user",
+                "{} cannot be made or is no folder; set {key} to a folder of this user",
                 dir.display()
             )
         })?;
     let found = std::fs::metadata(dir)?;
     let us = rustix::process::geteuid().as_raw();
     // who may write there could put sockets and files of their own in place of ours
-    anyhow::ensure!(
-        found.uid() == us && found.mode() & 0o022 == 0,
-        "{} belongs to user {} with mode {:o}, so others may write there: it must be ours (user {us}), for instance \
-         with mode 700",
-        dir.display(),
-        found.uid(),
-        found.mode() & 0o7777
-    );
-    Ok(())
+    let (owner, mode) = (found.uid(), found.mode() & 0o7777);
+    let remedy = match (owner == us, mode & 0o022 == 0) {
+        (true, true) => return Ok(()),
+        (true, false) => format!("chmod 700 {}", dir.display()),
+        (false, _) => format!("chown {us} {0} && chmod 700 {0}", dir.display()),
+    };
+    anyhow::bail!(
+        "the folder {} belongs to user {owner} and has mode {mode:o}, so others may put files and sockets of their own in \
+         place of ours; allowed is one that only user {us} may write to: run `{remedy}`, or set {key} to another folder",
+        dir.display()
+    )
 }
 
 /// Two gateways with state folders of their own must not share the sockets of one run folder.

@@ -161,13 +161,16 @@ impl Talk {
         if press.at < self.answered {
             return Err("before-answer");
         }
+        // A press that is too old to count still shows how this leg sends its presses: its copy that comes the other way,
+        // and a moment later, must not count either.
+        let bound = press.echo || *self.via.get_or_insert(press.via) == press.via;
         if press.at < self.fresh_from || now.since(press.at) > DIGIT_AGE {
             return Err("stale");
         }
         if press.echo {
             return Err("echo");
         }
-        if *self.via.get_or_insert(press.via) != press.via {
+        if !bound {
             return Err("other-transport");
         }
         match self.authority {

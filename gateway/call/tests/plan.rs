@@ -293,6 +293,30 @@ fn digits_count_only_on_the_answered_winner_by_one_transport_without_echo() {
 }
 
 #[test]
+fn a_press_that_came_too_late_does_not_count_when_its_copy_comes_the_other_way() {
+    let (late, copy) = (T0 + secs(2), T0 + secs(5));
+    for (echo, expected) in [(false, &["stale", "other-transport"][..]), (true, &["stale"])] {
+        let mut plan = talking(request(1, Strategy::Parallel), |_| {});
+        plan.handle_input(copy, digit(0, late, DigitVia::TelephoneEvent, echo));
+        plan.handle_input(copy, digit(0, copy, DigitVia::Info, false));
+        let out = drain(&mut plan);
+        assert_eq!(
+            ignored(&out),
+            expected,
+            "what the visitor's voice made binds nobody"
+        );
+        assert_eq!(digits(&out).len(), usize::from(echo));
+    }
+    // also what waited while the main loop stood still
+    let mut plan = talking(request(1, Strategy::Parallel), |_| {});
+    plan.discard_before(T0 + secs(5));
+    for (at, via) in [(4, DigitVia::TelephoneEvent), (5, DigitVia::Info)] {
+        plan.handle_input(T0 + secs(at), digit(0, T0 + secs(at), via, false));
+    }
+    assert_eq!(ignored(&drain(&mut plan)), ["stale", "other-transport"]);
+}
+
+#[test]
 fn a_transfer_takes_authority_unless_the_new_party_is_listed() {
     let mut plan = talking(request(1, Strategy::Parallel), |r| {
         r.digits.contacts = vec!["2000".into()];

@@ -53,12 +53,9 @@ struct Ring {
 
 /// What the model knows.
 pub(crate) struct Model {
-    /// Nothing was heard for longer than the gateway takes for a gap.
-    after_gap: bool,
     causes: Vec<Cause>,
     discard_before: Instant,
     guard: bool,
-    heard: Instant,
     ids: BTreeMap<String, Instant>,
     incoming: u64,
     inputs: BTreeMap<InputId, bool>,
@@ -86,11 +83,9 @@ pub(crate) struct Model {
 impl Model {
     pub(crate) fn new(params: SiteParams, now: Instant) -> Self {
         Self {
-            after_gap: false,
             causes: Vec::new(),
             discard_before: Instant::ZERO,
             guard: false,
-            heard: now,
             ids: BTreeMap::new(),
             incoming: 0,
             inputs: BTreeMap::new(),
@@ -163,8 +158,6 @@ impl Model {
 
     /// Hears an input before the gateway does.
     pub(crate) fn hear(&mut self, now: Instant, input: &Input) {
-        self.after_gap = now.since(self.heard) > ms(500);
-        self.heard = now;
         self.press = None;
         self.must.clear();
         self.causes.retain(|c| c.until.is_none_or(|until| until >= now));
@@ -210,7 +203,6 @@ impl Model {
 
     /// Nobody gave an input: time passed.
     pub(crate) fn hear_time(&mut self, now: Instant) {
-        self.heard = now;
         self.press = None;
         self.must.clear();
         self.causes.retain(|c| c.until.is_none_or(|until| until >= now));
@@ -419,6 +411,10 @@ impl Model {
                     self.released(input);
                 }
                 self.inputs.insert(input.clone(), edge.active);
+                if first && edge.active {
+                    // a first reading wants nothing new, and somebody who was not let out still does
+                    self.presses_on(input);
+                }
                 if !first && edge.active && before == Some(false) {
                     self.acts(now, input, signal.simulated, late, signal.at == now);
                 }
@@ -458,6 +454,15 @@ impl Model {
         self.causes.retain(|c| c.until != Some(Instant::ZERO));
     }
 
+    /// What the guard did not take may be asked for again while the input is active.
+    fn presses_on(&mut self, input: &InputId) {
+        let again = |cause: &&mut Cause| cause.repeats.as_ref() == Some(input);
+        for cause in self.causes.iter_mut().filter(again) {
+            cause.held = Some(input.clone());
+            cause.until = None;
+        }
+    }
+
     fn doors_at(&self, reader: &ReaderId) -> Vec<DoorId> {
         let doors = self.params.doors.iter();
         doors
@@ -471,14 +476,7 @@ impl Model {
         if !fresh {
             self.late.insert(input.clone());
         }
-        for cause in self
-            .causes
-            .iter_mut()
-            .filter(|c| c.repeats.as_ref() == Some(input))
-        {
-            cause.held = Some(input.clone());
-            cause.until = None;
-        }
+        self.presses_on(input);
         if !late && ["bell", "toy-bell"].contains(&input.as_str()) {
             self.press = Some(simulated);
         }
@@ -618,16 +616,13 @@ impl Model {
         let Some(answered) = leg.answered.filter(|_| ring.winner == Some(number)) else {
             return;
         };
-        let old = at < answered || at < self.discard_before || now.since(at) > secs(2);
-        if leg.ended || leg.told_to_end || old || echo {
+        if leg.ended || leg.told_to_end || echo || at < answered {
             return;
         }
-        // a digit that comes right after a gap that only the gateway noticed binds it to no transport
-        let bound = leg.via.is_none_or(|before| before == via);
-        if !self.after_gap {
-            leg.via.get_or_insert(via);
-        }
-        if !bound || !leg.authority {
+        // the first press after the answer says how this leg sends them, also if it is old news itself
+        let bound = *leg.via.get_or_insert(via) == via;
+        let old = at < self.discard_before || now.since(at) > secs(2);
+        if old || !bound || !leg.authority {
             return;
         }
         if digit != '9' || now.since(at) > ms(500) || !self.lets_in() {

@@ -5,6 +5,7 @@
 //! 101 to 104 phones, 200 the door, 201 a second door account, 900 plays back what it hears, 910 answers, 920 rings
 //! for a second, answers and hangs up.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,12 +23,18 @@ use crate::trust::Trust;
 pub struct PbxParams<'a> {
     /// More lines for the endpoint of the door, extension 200.
     pub door: &'a str,
+    /// Variables of its environment, which commands of the dial plan get.
+    pub env: &'a [(&'a str, &'a str)],
+    /// More of its configuration files: name and text.
+    pub files: &'a [(&'a str, &'a str)],
     /// More of the dial plan.
     pub plan: &'a str,
     /// Every endpoint is as the README tells a reader to write the one of the door; media may go past the PBX then.
     pub readme: bool,
     /// With these certificates every endpoint uses TLS and SRTP, and nothing else is taken.
     pub secure: Option<&'a Trust>,
+    /// More extensions with an endpoint, each with the password `secret-EXTENSION`.
+    pub users: &'a [&'a str],
 }
 
 /// A running PBX. Its configuration folder goes when it is dropped.
@@ -35,6 +42,7 @@ pub struct PbxParams<'a> {
 pub struct Asterisk {
     /// As the host sees it.
     dir: PathBuf,
+    env: Vec<String>,
     /// As Asterisk sees it.
     inner: PathBuf,
     process: Process,
@@ -67,12 +75,17 @@ const MODULES: &[&str] = &[
     "pbx_config",
     "codec_ulaw",
     "codec_alaw",
+    "bridge_builtin_features",
     "bridge_simple",
     "bridge_native_rtp",
     "res_clioriginate",
     "app_dial",
     "app_echo",
+    "app_playback",
+    "app_read",
     "app_senddtmf",
+    "app_stack",
+    "app_system",
     "app_verbose",
     "func_callerid",
     "func_channel",
@@ -89,9 +102,15 @@ impl Asterisk {
         let dir = root.join(inner.strip_prefix("/")?);
         write_config(rig, &root, &dir, &inner, params)?;
         rig.also_show(dir.join("log/messages"));
-        let process = Self::spawn(rig, &root, &inner)?;
+        let env: Vec<String> = params
+            .env
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        let process = Self::spawn(rig, &root, &inner, &env)?;
         let mut pbx = Self {
             dir,
+            env,
             inner,
             process,
             root,
@@ -100,15 +119,16 @@ impl Asterisk {
         Ok(pbx)
     }
 
-    fn spawn(rig: &Rig, root: &Path, inner: &Path) -> anyhow::Result<Process> {
+    fn spawn(rig: &Rig, root: &Path, inner: &Path, env: &[String]) -> anyhow::Result<Process> {
         let conf = inner.join("asterisk.conf");
-        let args = [
-            root.as_os_str(),
-            "/usr/sbin/asterisk".as_ref(),
-            "-f".as_ref(),
-            "-C".as_ref(),
-            conf.as_os_str(),
-        ];
+        let env = env.iter().map(OsStr::new);
+        let command = ["/usr/sbin/asterisk", "-f", "-C"].map(OsStr::new);
+        let args = [root.as_os_str(), "/usr/bin/env".as_ref()];
+        let args = args
+            .into_iter()
+            .chain(env)
+            .chain(command)
+            .chain([conf.as_os_str()]);
         Process::start(rig, "asterisk", Path::new("/usr/sbin/chroot"), args)
     }
 
@@ -164,7 +184,7 @@ impl Asterisk {
     /// # Errors
     /// As [`Asterisk::start`].
     pub fn again(&mut self, rig: &Rig) -> anyhow::Result<()> {
-        self.process = Self::spawn(rig, &self.root, &self.inner)?;
+        self.process = Self::spawn(rig, &self.root, &self.inner, &self.env)?;
         self.serves()
     }
 }
@@ -242,6 +262,9 @@ fn write_config(
         &format!("[general]\nrtpstart = {low}\nrtpend = {high}\n"),
     )?;
     write("extensions.conf", &format!("{DIAL_PLAN}{}", params.plan))?;
+    for (name, text) in params.files {
+        write(name, text)?;
+    }
     write("pjsip.conf", &pjsip(rig, inner, params)?)?;
     if let Some(trust) = params.secure {
         trust.copy_to(dir)?;
@@ -311,12 +334,13 @@ fn pjsip(rig: &Rig, inner: &Path, params: PbxParams<'_>) -> anyhow::Result<Strin
     } else {
         ""
     };
-    for user in ["101", "102", "103", "104", "200", "201"] {
+    let users = ["101", "102", "103", "104", "200", "201"];
+    for user in users.iter().chain(params.users) {
         if params.readme {
             text += &readme_endpoint(user)?;
             continue;
         }
-        let more = if user == "200" { params.door } else { "" };
+        let more = if *user == "200" { params.door } else { "" };
         write!(
             text,
             "[{user}]\ntype = endpoint\ncontext = house\ndisallow = all\nallow = alaw,ulaw\nauth = {user}\n\

@@ -12,6 +12,7 @@ mod home_assistant;
 mod incoming;
 mod killed;
 mod notify;
+mod office;
 mod osdp;
 mod outside;
 mod page;

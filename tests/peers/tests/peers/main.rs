@@ -8,6 +8,7 @@ mod directory;
 mod echo;
 mod faults;
 mod full;
+mod gate;
 mod home_assistant;
 mod incoming;
 mod killed;

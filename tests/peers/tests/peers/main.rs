@@ -9,6 +9,7 @@ mod echo;
 mod faults;
 mod full;
 mod gate;
+mod guide;
 mod home_assistant;
 mod incoming;
 mod killed;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use adapter_api::{Adapter, AdapterContext, AdapterError};
 use gateway_core::{Instant, PortEvent, SignalKind};
-use tokio::time::{interval, sleep};
+use tokio::time::{interval, sleep, sleep_until};
 
+use crate::child::permitted;
 use crate::expiry::Expiry;
-use crate::link::Link;
+use crate::link::{Link, News};
 use crate::manager::managed_elsewhere;
 use crate::material::Named;
 use crate::network::{Files, block};
@@ -40,6 +41,8 @@ enum End {
     /// Another program looks after the port.
     Elsewhere,
     Gone(String),
+    /// The interface is gone, and its supplicant is deaf.
+    Removed,
     Shutdown,
 }
 
@@ -47,9 +50,9 @@ impl Adapter for Dot1x {
     async fn run(self, mut ctx: AdapterContext) -> Result<(), AdapterError> {
         let files =
             Files::of(&self.params).map_err(|source| device(&self.params, "no memory files", source))?;
-        let link = Link::watch(&self.params.interface)
-            .map_err(|source| device(&self.params, "the kernel tells no carrier", source))?;
+        let link = Link::watch(&self.params.interface).map_err(|source| untold(&self.params, source))?;
         let mut run = Running {
+            awaited: false,
             expiry: Expiry::new(self.certificates),
             expiry_at: Instant::ZERO,
             files,
@@ -68,6 +71,10 @@ impl Adapter for Dot1x {
     }
 }
 
+fn untold(params: &Params, source: std::io::Error) -> AdapterError {
+    device(params, "the kernel tells nothing of the link", source)
+}
+
 fn device(params: &Params, text: &str, source: std::io::Error) -> AdapterError {
     AdapterError::Device {
         device: params.interface.clone(),
@@ -77,6 +84,8 @@ fn device(params: &Params, text: &str, source: std::io::Error) -> AdapterError {
 }
 
 struct Running {
+    /// The interface was gone, and the supplicant of its unit comes with it.
+    awaited: bool,
     expiry: Expiry,
     expiry_at: Instant,
     files: Files,
@@ -90,6 +99,17 @@ impl Running {
     async fn serve(&mut self, ctx: &mut AdapterContext) -> Result<(), AdapterError> {
         let mut pause = FIRST;
         loop {
+            let news = self.link.look().map_err(|source| untold(&self.params, source))?;
+            if news.contains(&News::Gone) || !self.link.is_there() {
+                self.removed(ctx).await?;
+                pause = FIRST;
+            }
+            if !self.link.is_there() {
+                if self.rest(ctx, HOUR).await? {
+                    return Ok(());
+                }
+                continue;
+            }
             if let Some((manager, text)) = self.other_manager().await {
                 self.input(ctx, None, Input::Elsewhere { manager, text }).await?;
                 if self.rest(ctx, MANAGER).await? {
@@ -98,10 +118,17 @@ impl Running {
                 continue;
             }
             let began = tokio::time::Instant::now();
+            let awaited = std::mem::take(&mut self.awaited);
+            let find = async {
+                if awaited {
+                    Supplicant::comes_back(&self.params).await;
+                }
+                Supplicant::find(&self.params).await
+            };
             let found = tokio::select! {
                 biased;
                 () = ctx.shutdown.fired() => return Ok(()),
-                found = Supplicant::find(&self.params) => found,
+                found = find => found,
             };
             let end = match found {
                 Ok(mut supplicant) => {
@@ -115,6 +142,11 @@ impl Running {
                 End::Shutdown => return Ok(()),
                 // who that is, is told by the next look
                 End::Elsewhere => continue,
+                End::Removed => {
+                    self.removed(ctx).await?;
+                    pause = FIRST;
+                    continue;
+                }
                 End::Gone(why) => why,
             };
             tracing::warn!(interface = %self.params.interface, %why, "wpa_supplicant does not run");
@@ -141,18 +173,37 @@ impl Running {
         tokio::task::spawn_blocking(look).await.ok().flatten()
     }
 
-    /// Waits while no supplicant runs; the carrier is watched all the same. True at shutdown.
+    /// The interface is gone, or was. What its unit's supplicant holds of it is deaf for ever, so that has to start anew.
+    async fn removed(&mut self, ctx: &AdapterContext) -> Result<(), AdapterError> {
+        self.input(ctx, None, Input::Absent).await?;
+        // systemd starts it with the device, which takes longer than to hear of that here
+        self.awaited |= Supplicant::end_deaf(&self.params).await || !permitted();
+        Ok(())
+    }
+
+    /// Waits while no supplicant runs; the link is watched all the same, and the wait ends early if the interface goes or
+    /// comes. True at shutdown.
     async fn rest(&mut self, ctx: &mut AdapterContext, pause: Duration) -> Result<bool, AdapterError> {
-        let end = sleep(pause);
-        tokio::pin!(end);
+        let end = tokio::time::Instant::now() + pause;
         loop {
+            self.look_at_certificates(ctx).await?;
             let news = tokio::select! {
-                () = &mut end => return Ok(false),
+                () = sleep_until(end) => return Ok(false),
+                () = sleep(self.expiry_at.since(ctx.clock.now())) => continue,
                 () = ctx.shutdown.fired() => return Ok(true),
-                news = self.link.news() => news,
+                news = self.link.news() => news.map_err(|source| untold(&self.params, source))?,
             };
-            for up in news.map_err(|source| device(&self.params, "the kernel tells no carrier", source))? {
-                self.input(ctx, None, Input::Carrier(up)).await?;
+            for news in news {
+                match news {
+                    News::Carrier(up) => {
+                        self.input(ctx, None, Input::Carrier(up)).await?;
+                    }
+                    News::Gone => {
+                        self.removed(ctx).await?;
+                        return Ok(false);
+                    }
+                    News::There => return Ok(false),
+                }
             }
         }
     }
@@ -166,11 +217,10 @@ impl Running {
         if let Err(why) = self.configure(supplicant).await {
             return Ok(End::Gone(why));
         }
-        let carrier = self.link.carrier();
-        let carrier =
-            carrier.map_err(|source| device(&self.params, "the kernel tells no carrier", source))?;
-        self.input(ctx, Some(&*supplicant), Input::Carrier(carrier))
-            .await?;
+        let news = self.link.look().map_err(|source| untold(&self.params, source))?;
+        if let Some(end) = self.hear(ctx, supplicant, news).await? {
+            return Ok(end);
+        }
         if let Some(end) = self.input(ctx, Some(&*supplicant), Input::Connected).await? {
             return Ok(end);
         }
@@ -197,12 +247,8 @@ impl Running {
                 biased;
                 () = ctx.shutdown.fired() => return Ok(End::Shutdown),
                 news = self.link.news() => {
-                    let news = news.map_err(|source| device(&self.params, "the kernel tells no carrier", source))?;
-                    let mut end = None;
-                    for up in news {
-                        end = end.or(self.input(ctx, Some(&*supplicant), Input::Carrier(up)).await?);
-                    }
-                    end
+                    let news = news.map_err(|source| untold(&self.params, source))?;
+                    self.hear(ctx, supplicant, news).await?
                 }
                 message = supplicant.message() => match message {
                     Ok(message) => self.input(ctx, Some(&*supplicant), Input::Message(&message)).await?,
@@ -221,6 +267,27 @@ impl Running {
                 return Ok(end);
             }
         }
+    }
+
+    /// Takes what the kernel tells during a session.
+    async fn hear(
+        &mut self,
+        ctx: &AdapterContext,
+        supplicant: &Supplicant,
+        news: Vec<News>,
+    ) -> Result<Option<End>, AdapterError> {
+        for news in news {
+            let end = match news {
+                News::Carrier(up) => self.input(ctx, Some(supplicant), Input::Carrier(up)).await?,
+                // what is told of another one that is there already belongs to the next session
+                News::Gone => Some(End::Removed),
+                News::There => None,
+            };
+            if end.is_some() {
+                return Ok(end);
+            }
+        }
+        Ok(None)
     }
 
     /// Tells the supplicant the network; errors name the key, never the value.

@@ -12,6 +12,8 @@ const RTM_NEWNEIGH: u16 = 28;
 pub(crate) const RTM_GETNEIGH: u16 = 30;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
 const DUMP: u16 = 0x0301;
+/// Family of a message about the link itself.
+const AF_UNSPEC: u8 = 0;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_CARRIER_CHANGES: u16 = 35;
 const NDA_CACHEINFO: u16 = 3;
@@ -26,13 +28,15 @@ pub(crate) const GROUP_LINK: u32 = 1;
 pub(crate) enum Netlink {
     /// The end of a dump, or an error in its place.
     Done,
-    /// A link is there, or changed; or it is gone, which is no carrier either.
+    /// A link is there, or changed; or it is gone.
     Link {
         carrier: bool,
         /// How often the carrier went or came since the link was made; old kernels do not tell.
         changes: Option<u32>,
         index: i32,
         name: String,
+        /// False if it is gone.
+        there: bool,
     },
     /// An entry of a neighbour table.
     Neighbour(Neighbour),
@@ -108,6 +112,10 @@ fn attribute(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
 }
 
 fn link(message: &[u8], there: bool) -> Option<Netlink> {
+    // a bridge tells of its ports, too: one that leaves it is not gone
+    if *message.first()? != AF_UNSPEC {
+        return None;
+    }
     let index = i32::from_ne_bytes(message.get(4..8)?.try_into().ok()?);
     let flags = u32_at(message, 8)?;
     let attributes = message.get(16..)?;
@@ -118,6 +126,7 @@ fn link(message: &[u8], there: bool) -> Option<Netlink> {
         changes: attribute(attributes, IFLA_CARRIER_CHANGES).and_then(|value| u32_at(value, 0)),
         index,
         name: String::from_utf8_lossy(name).into_owned(),
+        there,
     })
 }
 
@@ -202,6 +211,7 @@ mod tests {
                 changes: Some(12),
                 index: 7,
                 name,
+                there: kind == RTM_NEWLINK,
             }];
             assert_eq!(
                 read(&message(kind, &link_body(7, flags))),
@@ -209,6 +219,14 @@ mod tests {
                 "{kind} {flags:x}"
             );
         }
+    }
+
+    #[test]
+    fn a_port_that_leaves_a_bridge_is_not_gone() {
+        let mut body = link_body(7, 0x1_0043);
+        // AF_BRIDGE
+        body[0] = 7;
+        assert_eq!(read(&message(RTM_DELLINK, &body)), []);
     }
 
     #[test]

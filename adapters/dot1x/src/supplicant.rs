@@ -22,6 +22,8 @@ use crate::params::Params;
 const ANSWER: Duration = Duration::from_secs(5);
 /// From the request to end to the end, for one that was left behind.
 const END: Duration = Duration::from_millis(1500);
+/// From the end to the control socket of the successor that its unit starts.
+const BACK: Duration = Duration::from_secs(10);
 /// A message can hold a whole certificate in hexadecimal.
 const MESSAGE: usize = 16 * 1024;
 /// Most bytes of a path of a UNIX socket (`sun_path`, unix(7)).
@@ -64,11 +66,7 @@ impl Supplicant {
                 ));
             }
         }
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&dir)
-            .map_err(failed(&dir))?;
+        make(&dir).map_err(failed(&dir))?;
         end_old(params, &dir, &server).await;
         let refused = match Self::attach(None, dir.clone(), &unit).await {
             Ok(supplicant) => return Ok(supplicant),
@@ -91,6 +89,24 @@ impl Supplicant {
              cannot start one itself",
             params.interface
         ))
+    }
+
+    /// Has the one of the unit end, whose interface is gone: its sockets stay deaf if another comes. Its unit starts it
+    /// anew. True if it ended.
+    pub(crate) async fn end_deaf(params: &Params) -> bool {
+        let (dir, unit) = (folder(params), params.control_dir.join(&params.interface));
+        unit.exists() && make(&dir).is_ok() && terminate(&dir, &unit).await
+    }
+
+    /// Waits until the unit has started it anew, but not for long: nobody knows whether there is a unit.
+    pub(crate) async fn comes_back(params: &Params) {
+        let unit = params.control_dir.join(&params.interface);
+        let there = async {
+            while !unit.exists() {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let _ = timeout(BACK, there).await;
     }
 
     /// Makes our sockets and has messages sent.
@@ -195,6 +211,16 @@ async fn end_old(params: &Params, dir: &Path, server: &Path) {
     if !server.exists() {
         return;
     }
+    if !terminate(dir, server).await
+        && let Some(pid) = look(params, dir, supplicant_in).await.and_then(Pid::from_raw)
+    {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    let _ = std::fs::remove_file(server);
+}
+
+/// Has the supplicant behind `server` end. True if it did, and took its socket with it.
+async fn terminate(dir: &Path, server: &Path) -> bool {
     if let Ok(socket) = client(&dir.join(OURS[0]), server) {
         let _ = exchange(&socket, "TERMINATE").await;
         let gone = async {
@@ -204,12 +230,12 @@ async fn end_old(params: &Params, dir: &Path, server: &Path) {
         };
         let _ = timeout(END, gone).await;
     }
-    if server.exists()
-        && let Some(pid) = look(params, dir, supplicant_in).await.and_then(Pid::from_raw)
-    {
-        let _ = kill_process(pid, Signal::KILL);
-    }
-    let _ = std::fs::remove_file(server);
+    !server.exists()
+}
+
+/// The folder of our sockets.
+fn make(dir: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 /// A socket of ours, to which the supplicant answers.

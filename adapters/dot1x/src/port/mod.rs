@@ -41,6 +41,8 @@ pub enum Neighbours {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input<'a> {
+    /// There is no interface of the name, or the one there was is gone.
+    Absent,
     /// The link has a carrier, or not.
     Carrier(bool),
     /// The supplicant runs and its network is enabled.
@@ -175,6 +177,13 @@ impl Port {
     /// Takes one input.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         match input {
+            Input::Absent => {
+                self.forget();
+                // of another one nothing is known
+                self.carrier = None;
+                let text = text::interface_absent(&self.interface);
+                self.tell(PortEvent::InterfaceAbsent { text });
+            }
             Input::Carrier(up) => self.carrier(now, up),
             Input::Connected => {
                 self.running = true;
@@ -484,6 +493,7 @@ impl Port {
                 | PortEvent::Authorized { .. }
                 | PortEvent::CarrierFound {}
                 | PortEvent::CarrierLost { .. }
+                | PortEvent::InterfaceAbsent { .. }
                 | PortEvent::ManagedElsewhere { .. }
                 | PortEvent::ServerSilent { .. }
                 | PortEvent::SupplicantFailed { .. },

@@ -373,14 +373,40 @@ fn a_port_that_others_looked_after_is_told_as_ours_again() {
 }
 
 #[test]
+fn an_interface_that_goes_is_told_once_and_another_one_begins_anew() {
+    let mut bench = Bench::authorized();
+    bench.input(Input::Absent);
+    bench.input(Input::Absent);
+    assert_eq!(tags(&bench.take()), ["port.interface-absent"]);
+    assert!(!bench.port.is_authorized());
+    assert_eq!(bench.port.poll_timeout(), None);
+    // a cable that is in is no news of its own: nothing was known of it
+    bench.input(Input::Carrier(true));
+    bench.input(Input::Connected);
+    assert_eq!(bench.take(), []);
+    bench.say("<3>CTRL-EVENT-EAP-SUCCESS x");
+    assert_eq!(tags(&bench.take()), ["port.authorized"]);
+    // and one that is out is
+    bench.input(Input::Absent);
+    bench.input(Input::Carrier(false));
+    assert_eq!(
+        tags(&bench.take()),
+        ["port.interface-absent", "port.carrier-lost"]
+    );
+}
+
+#[test]
 fn every_fault_says_what_to_do() {
     let mut bench = Bench::new();
+    bench.input(Input::Absent);
     bench.input(Input::Carrier(false));
     bench.input(Input::Gone("no such program".into()));
     for event in bench.take() {
         let standing = event.standing().flatten().map(str::to_owned);
         assert!(
-            standing.is_some_and(|text| text.contains("look") || text.contains("started again")),
+            standing.is_some_and(|text| ["look", "plug", "started again"]
+                .iter()
+                .any(|word| text.contains(word))),
             "{event:?}"
         );
     }
@@ -390,7 +416,7 @@ proptest! {
     /// Whatever comes in whatever order: no panic, no queue that grows, a timer that lies ahead, and the port counts as
     /// authorized only while the carrier is there and the supplicant runs.
     #[test]
-    fn it_stays_sane(steps in proptest::collection::vec((0_u8..15, 0_u64..40), 0..200)) {
+    fn it_stays_sane(steps in proptest::collection::vec((0_u8..16, 0_u64..40), 0..200)) {
         let mut bench = Bench::new();
         for (what, secs) in steps {
             match what {
@@ -406,6 +432,7 @@ proptest! {
                 9 => bench.status = SHUT,
                 10 => bench.neighbours = Neighbours::Silent,
                 11 => bench.neighbours = Neighbours::Answering,
+                14 => bench.input(Input::Absent),
                 13 => bench.input(Input::Elsewhere { manager: "x".into(), text: "x".into() }),
                 12 => bench.say("<4>EAP: Failed to initialize EAP method: x"),
                 _ => bench.run(secs),

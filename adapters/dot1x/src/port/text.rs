@@ -19,6 +19,13 @@ pub(super) fn credentials_refused() -> String {
         .to_owned()
 }
 
+pub(super) fn interface_absent(interface: &str) -> String {
+    format!(
+        "this machine has no interface {interface}; plug its adapter in, or set interface in [dot1x] to one that \
+         `ip link` shows; it begins by itself once it is there"
+    )
+}
+
 pub(super) fn material_refused() -> String {
     "the supplicant cannot use its certificate, key or passphrase; run `doorline check` on this machine, which names \
      the part"

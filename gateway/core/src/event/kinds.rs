@@ -495,6 +495,11 @@ events! {
             /// What, and what to do.
             text: String,
         },
+        /// The machine has no interface of that name, or the one it had was unplugged or renamed.
+        InterfaceAbsent = "interface-absent" {
+            /// What, and what to do.
+            text: String,
+        },
         /// Another program looks after the port.
         ManagedElsewhere = "managed-elsewhere" {
             /// Which.
@@ -557,6 +562,7 @@ impl PortEvent {
             Self::AuthenticatorSilent { text, .. }
             | Self::CarrierLost { text }
             | Self::CredentialsRefused { text }
+            | Self::InterfaceAbsent { text }
             | Self::ManagedElsewhere { text, .. }
             | Self::MaterialRefused { text }
             | Self::MethodRefused { text }

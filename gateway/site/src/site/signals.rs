@@ -82,6 +82,7 @@ impl Site {
             | PortEvent::CarrierFound {}
             | PortEvent::CarrierLost { .. }
             | PortEvent::CredentialsRefused { .. }
+            | PortEvent::InterfaceAbsent { .. }
             | PortEvent::ManagedElsewhere { .. }
             | PortEvent::MaterialRefused { .. }
             | PortEvent::MethodRefused { .. }

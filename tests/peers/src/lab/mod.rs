@@ -135,9 +135,6 @@ impl<'a> Lab<'a> {
         sw_ip(&["link", "set", "lo", "up"])?;
         gw_ip(&["link", "set", "lo", "up"])?;
         sw_ip(&[
-            "link", "add", PORT, "type", "veth", "peer", "name", INTERFACE, "netns", gw,
-        ])?;
-        sw_ip(&[
             "link",
             "add",
             BRIDGE,
@@ -148,12 +145,46 @@ impl<'a> Lab<'a> {
             "mcast_snooping",
             "0",
         ])?;
-        sw_ip(&["link", "set", PORT, "master", BRIDGE])?;
         sw_ip(&["addr", "add", &format!("{SWITCH}/24"), "dev", BRIDGE])?;
-        sw_ip(&["link", "set", PORT, "up"])?;
         sw_ip(&["link", "set", BRIDGE, "up"])?;
+        self.plug()
+    }
+
+    /// Plugs an adapter with its cable in, as another interface of the same name.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn plug(&self) -> anyhow::Result<()> {
+        let (sw, gw) = (self.sw.as_str(), self.gw.as_str());
+        let sw_ip = |args: &[&str]| must("ip", &[&["-n", sw][..], args].concat());
+        let gw_ip = |args: &[&str]| must("ip", &[&["-n", gw][..], args].concat());
+        sw_ip(&[
+            "link", "add", PORT, "type", "veth", "peer", "name", INTERFACE, "netns", gw,
+        ])?;
+        sw_ip(&["link", "set", PORT, "master", BRIDGE])?;
+        sw_ip(&["link", "set", PORT, "up"])?;
         gw_ip(&["addr", "add", "192.0.2.2/24", "dev", INTERFACE])?;
         gw_ip(&["link", "set", INTERFACE, "up"])
+    }
+
+    /// Unplugs the adapter: the gateway's interface is gone. The other end of the cable goes with it here, and so does the
+    /// switch, which cannot know another port.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn unplug(&mut self) -> anyhow::Result<()> {
+        self.stop_switch();
+        must("ip", &["-n", &self.gw, "link", "del", INTERFACE])
+    }
+
+    /// Gives the gateway's interface another name, as the rules of a machine do.
+    ///
+    /// # Errors
+    /// If it cannot be renamed.
+    pub fn rename(&self, from: &str, to: &str) -> anyhow::Result<()> {
+        must("ip", &["-n", &self.gw, "link", "set", from, "down"])?;
+        must("ip", &["-n", &self.gw, "link", "set", from, "name", to])?;
+        must("ip", &["-n", &self.gw, "link", "set", to, "up"])
     }
 
     /// Starts hostapd with every port shut.

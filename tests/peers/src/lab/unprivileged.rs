@@ -78,16 +78,7 @@ impl Unprivileged {
     /// # Errors
     /// If it cannot be started, or does not open its control socket.
     pub fn supplicant(&self, lab: &Lab<'_>) -> anyhow::Result<Process> {
-        let start = setting("ExecStart")?
-            .replace("%I", INTERFACE)
-            .replace("/run/doorline-dot1x", &self.control.display().to_string());
-        let capabilities = setting("CapabilityBoundingSet")?.to_lowercase();
-        let capabilities: Vec<&str> = capabilities
-            .split_whitespace()
-            .map(|name| name.trim_start_matches("cap_"))
-            .collect();
-        let mut words = as_user(&capabilities);
-        words.extend(start.split_whitespace().map(str::to_owned));
+        let words = self.words()?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         // one that was killed left its socket
         let socket = self.control.join(INTERFACE);
@@ -106,6 +97,32 @@ impl Unprivileged {
             },
         )?;
         Ok(supplicant)
+    }
+
+    /// The words of the unit, at the gateway's interface.
+    fn words(&self) -> anyhow::Result<Vec<String>> {
+        let start = setting("ExecStart")?
+            .replace("%I", INTERFACE)
+            .replace("/run/doorline-dot1x", &self.control.display().to_string());
+        let capabilities = setting("CapabilityBoundingSet")?.to_lowercase();
+        let capabilities: Vec<&str> = capabilities
+            .split_whitespace()
+            .map(|name| name.trim_start_matches("cap_"))
+            .collect();
+        let mut words = as_user(&capabilities);
+        words.extend(start.split_whitespace().map(str::to_owned));
+        Ok(words)
+    }
+
+    /// Starts supplicants as the unit does whose device is always there for systemd: whenever one ended, or could not
+    /// start, another one a second later.
+    ///
+    /// # Errors
+    /// If the shell cannot be started.
+    pub fn supplicants(&self, lab: &Lab<'_>) -> anyhow::Result<Process> {
+        let words = self.words()?;
+        let again = format!("while :; do {}; sleep 1; done", words.join(" "));
+        lab.on_gateway("supplicants", &["sh", "-c", &again])
     }
 
     /// The words that start the gateway.

@@ -1,7 +1,7 @@
 //! Everything that breaks comes back by itself, and each has its own event.
 
 use anyhow::ensure;
-use peers::lab::{Backend, Lab, PASSWORD, PortGateway, SWITCH, ServerCert, method, port};
+use peers::lab::{Backend, INTERFACE, Lab, PASSWORD, PortGateway, SWITCH, ServerCert, method, port};
 use peers::{run, until};
 use rustix::process::Signal;
 
@@ -38,6 +38,67 @@ fn cable_out_and_in() {
             );
         }
         Ok(())
+    });
+}
+
+/// The adapter is another one then: what was open of the one before hears nothing of it.
+#[test]
+fn an_adapter_that_is_unplugged_and_plugged_in_again() {
+    run(|rig| {
+        let mut lab = Lab::up(rig, Backend::Hostapd)?;
+        let gateway = opened(&lab, "peap-mschapv2")?;
+        let (seq, before) = (gateway.last_seq()?, gateway.supplicant()?);
+        lab.unplug()?;
+        let event = gateway.event(seq, "port.interface-absent", LIMIT)?;
+        ensure!(
+            event["text"]
+                .as_str()
+                .is_some_and(|text| text.contains("no interface eth0; plug")),
+            "{event}"
+        );
+        gateway.door_opens()?;
+        until(LIMIT, "the supplicant to be ended", || {
+            Ok(gateway.supplicant().is_err().then_some(()))
+        })?;
+        lab.plug()?;
+        lab.start_switch()?;
+        gateway.event(seq, "port.authorized", LIMIT)?;
+        lab.reaches(LIMIT)?;
+        ensure!(
+            gateway.supplicant()? != before,
+            "the supplicant is the one before"
+        );
+        // what is there again at once was gone all the same
+        let again = gateway.last_seq()?;
+        lab.unplug()?;
+        lab.plug()?;
+        lab.start_switch()?;
+        gateway.event(again, "port.interface-absent", LIMIT)?;
+        gateway.event(again, "port.authorized", LIMIT)?;
+        lab.reaches(LIMIT)?;
+        gateway.door_opens()?;
+        let kinds = gateway.port_kinds(seq)?;
+        ensure!(
+            !kinds.iter().any(|kind| kind == "port.supplicant-failed"),
+            "an absent interface is not a supplicant that failed: {kinds:?}"
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn an_interface_that_gets_another_name_is_gone() {
+    run(|rig| {
+        let lab = Lab::up(rig, Backend::Hostapd)?;
+        let gateway = opened(&lab, "tls-pem")?;
+        let seq = gateway.last_seq()?;
+        lab.rename(INTERFACE, "uplink")?;
+        gateway.event(seq, "port.interface-absent", LIMIT)?;
+        gateway.door_opens()?;
+        let seq = gateway.last_seq()?;
+        lab.rename("uplink", INTERFACE)?;
+        gateway.event(seq, "port.authorized", LIMIT)?;
+        lab.reaches(LIMIT)
     });
 }
 

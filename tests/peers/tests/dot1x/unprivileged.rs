@@ -85,6 +85,36 @@ fn a_gateway_without_capabilities_uses_the_supplicant_of_the_unit() {
     });
 }
 
+/// The unit's supplicant does not notice that its interface is another one, so the gateway has it end.
+#[test]
+fn the_units_supplicant_starts_anew_with_another_adapter() {
+    run(|rig| {
+        let mut lab = Lab::up(rig, Backend::Hostapd)?;
+        let user = Unprivileged::new(rig)?;
+        let mut unit = user.supplicants(&lab)?;
+        let site = user.site(rig, &method("peap-mschapv2")?)?;
+        let gateway = PortGateway::start_unprivileged(&lab, &user, &site)?;
+        gateway.event(0, "port.authorized", LIMIT)?;
+        for at_once in [false, true] {
+            let seq = gateway.last_seq()?;
+            lab.unplug()?;
+            if !at_once {
+                gateway.event(seq, "port.interface-absent", LIMIT)?;
+                gateway.door_opens()?;
+            }
+            lab.plug()?;
+            lab.start_switch()?;
+            gateway.event(seq, "port.authorized", LIMIT)?;
+            lab.reaches(LIMIT)?;
+            let kinds = gateway.port_kinds(seq)?;
+            let failed = kinds.iter().any(|kind| kind == "port.supplicant-failed");
+            ensure!(!failed, "{kinds:?}");
+        }
+        unit.stop();
+        Ok(())
+    });
+}
+
 #[test]
 fn without_the_unit_and_without_capabilities_it_is_said_what_to_start() {
     run(|rig| {

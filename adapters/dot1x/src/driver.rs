@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use adapter_api::{Adapter, AdapterContext, AdapterError};
 use gateway_core::{Instant, PortEvent, SignalKind};
+use tokio::sync::watch;
 use tokio::time::{interval, sleep, sleep_until};
 
 use crate::child::permitted;
@@ -34,6 +35,8 @@ pub struct Dot1x {
     pub certificates: Vec<Named>,
     /// What it is told.
     pub params: Params,
+    /// Can the wall clock be believed? `None` before anybody knows.
+    pub trust: watch::Receiver<Option<bool>>,
 }
 
 /// Why a session with a supplicant ended.
@@ -59,6 +62,7 @@ impl Adapter for Dot1x {
             link,
             port: Port::new(&self.params.interface, self.params.silence),
             params: self.params,
+            trust: self.trust,
         };
         let end = run.serve(&mut ctx).await;
         if end.is_ok() {
@@ -92,6 +96,7 @@ struct Running {
     link: Link,
     params: Params,
     port: Port,
+    trust: watch::Receiver<Option<bool>>,
 }
 
 impl Running {
@@ -311,6 +316,10 @@ impl Running {
     async fn look_at_certificates(&mut self, ctx: &AdapterContext) -> Result<(), AdapterError> {
         let now = ctx.clock.now();
         if now < self.expiry_at {
+            return Ok(());
+        }
+        if *self.trust.borrow() != Some(true) {
+            self.expiry_at = now + MANAGER;
             return Ok(());
         }
         self.expiry_at = now + HOUR;

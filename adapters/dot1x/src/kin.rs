@@ -82,7 +82,7 @@ mod tests {
             client: Some(client),
             server: &ServerCheck::AnyServer,
         };
-        check(material, None)
+        check(material)
     }
 
     fn pem(dir: &Path, cert: &str, key: &str) -> ClientIdentity {

@@ -24,6 +24,6 @@ mod supplicant;
 pub use driver::Dot1x;
 pub use expiry::{Expiry, WARN_DAYS};
 pub use manager::managed_elsewhere;
-pub use material::{Chain, Material, MaterialError, Named, check};
+pub use material::{Chain, Material, MaterialError, Named, check, in_time};
 pub use params::{Bytes, ClientIdentity, Method, Params, PeapInner, ServerCheck, TtlsInner};
 pub use port::{Command, Input, Neighbours, Output, Port};

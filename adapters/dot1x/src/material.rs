@@ -55,7 +55,7 @@ pub struct Chain {
     pub unchecked: Vec<(&'static str, String)>,
 }
 
-const CA: &str = "ca-file";
+pub(crate) const CA: &str = "ca-file";
 const CERT: &str = "client-cert-file";
 const KEY: &str = "client-key-file";
 const P12: &str = "client-p12-file";
@@ -69,13 +69,12 @@ fn error(part: &'static str, text: impl Into<String>, hint: impl Into<String>) -
     }
 }
 
-/// Checks everything: certificates can be read, are valid at `now`, follow each other in their chain; the passphrase
-/// opens the key; the key belongs to the certificate. Dates are not judged without `now`, which is for a machine whose
-/// clock is not set.
+/// Checks everything that needs no clock: certificates can be read, follow each other in their chain; the passphrase
+/// opens the key; the key belongs to the certificate. Their dates are for [`in_time`].
 ///
 /// # Errors
 /// The first part that is wrong.
-pub fn check(material: Material<'_>, now: Option<Timestamp>) -> Result<Chain, MaterialError> {
+pub fn check(material: Material<'_>) -> Result<Chain, MaterialError> {
     let mut chain = Chain::default();
     if let ServerCheck::Verify { ca, .. } = material.server {
         let ders = certificates(CA, ca.reveal())?;
@@ -87,18 +86,9 @@ pub fn check(material: Material<'_>, now: Option<Timestamp>) -> Result<Chain, Ma
                 "allowed: the certificate of the CA that issued the server's certificate",
             ));
         }
-        let named: Vec<Named> = read.iter().map(|c| name(CA, c)).collect::<Result<_, _>>()?;
-        // an old CA beside the new one is usual; none that is valid is not
-        if let Some(now) = now
-            && named.iter().all(|n| outside(n, now).is_some())
-        {
-            return Err(date_error(&named[0], now));
+        for certificate in &read {
+            chain.certificates.push(name(CA, certificate)?);
         }
-        chain.certificates.extend(
-            named
-                .into_iter()
-                .filter(|n| now.is_none_or(|now| outside(n, now).is_none())),
-        );
     }
     match material.client {
         Some(ClientIdentity::Pem {
@@ -107,18 +97,34 @@ pub fn check(material: Material<'_>, now: Option<Timestamp>) -> Result<Chain, Ma
             passphrase,
         }) => {
             let ders = certificates(CERT, cert.reveal())?;
-            own_chain(CERT, &ders, now, &mut chain)?;
+            own_chain(CERT, &ders, &mut chain)?;
             match private_key(key, passphrase.as_ref())? {
                 Ok(key) => pair(CERT, KEY, &ders[0], &key, &mut chain)?,
                 Err(why) => chain.unchecked.push((KEY, why)),
             }
         }
-        Some(ClientIdentity::Pkcs12 { file, passphrase }) => {
-            pkcs12(file, passphrase.as_ref(), now, &mut chain)?
-        }
+        Some(ClientIdentity::Pkcs12 { file, passphrase }) => pkcs12(file, passphrase.as_ref(), &mut chain)?,
         None => {}
     }
     Ok(chain)
+}
+
+/// Judges the dates of what [`check`] found, by a clock that can be believed.
+///
+/// # Errors
+/// The first certificate that has ended or is not valid yet. Of several CAs one that is valid will do: an old one beside
+/// the new one is usual.
+pub fn in_time(certificates: &[Named], now: Timestamp) -> Result<(), MaterialError> {
+    let (cas, own): (Vec<&Named>, Vec<&Named>) = certificates.iter().partition(|named| named.part == CA);
+    if let Some(first) = cas.first()
+        && cas.iter().all(|ca| is_outside(ca, now))
+    {
+        return Err(date_error(first, now));
+    }
+    match own.into_iter().find(|named| is_outside(named, now)) {
+        Some(named) => Err(date_error(named, now)),
+        None => Ok(()),
+    }
 }
 
 fn certificates(part: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, MaterialError> {
@@ -177,14 +183,8 @@ fn name(part: &'static str, certificate: &X509Certificate<'_>) -> Result<Named, 
     })
 }
 
-fn outside(named: &Named, now: Timestamp) -> Option<&'static str> {
-    if now > named.not_after {
-        Some("expired")
-    } else if now < named.not_before {
-        Some("not yet valid")
-    } else {
-        None
-    }
+fn is_outside(named: &Named, now: Timestamp) -> bool {
+    now > named.not_after || now < named.not_before
 }
 
 fn date_error(named: &Named, now: Timestamp) -> MaterialError {
@@ -213,18 +213,11 @@ fn date_error(named: &Named, now: Timestamp) -> MaterialError {
 fn own_chain(
     part: &'static str,
     ders: &[CertificateDer<'static>],
-    now: Option<Timestamp>,
     chain: &mut Chain,
 ) -> Result<(), MaterialError> {
     let read = parse(part, ders)?;
     for certificate in &read {
-        let named = name(part, certificate)?;
-        if let Some(now) = now
-            && outside(&named, now).is_some()
-        {
-            return Err(date_error(&named, now));
-        }
-        chain.certificates.push(named);
+        chain.certificates.push(name(part, certificate)?);
     }
     let own = &read[0];
     // RFC 5216 §5.3: where the usage is named, it must be TLS client authentication
@@ -335,12 +328,7 @@ fn pair(
     Ok(())
 }
 
-fn pkcs12(
-    file: &Bytes,
-    passphrase: Option<&Secret>,
-    now: Option<Timestamp>,
-    chain: &mut Chain,
-) -> Result<(), MaterialError> {
+fn pkcs12(file: &Bytes, passphrase: Option<&Secret>, chain: &mut Chain) -> Result<(), MaterialError> {
     let none = Secret::default();
     let pem = match openssl::open_pkcs12(file, passphrase.unwrap_or(&none)) {
         Ok(pem) => pem,
@@ -390,7 +378,7 @@ fn pkcs12(
     let read = parse(P12, &ders)?;
     let chain_of_own = ordered(own, &read);
     let ders: Vec<_> = chain_of_own.into_iter().map(|at| ders[at].clone()).collect();
-    own_chain(P12, &ders, now, chain)
+    own_chain(P12, &ders, chain)
 }
 
 /// The places of a certificate and of those that issued it, one after the other; a container has no order.
@@ -472,7 +460,8 @@ mod tests {
             client: Some(&client),
             server: &server,
         };
-        check(material, Some(now)).err().map(|error| error.part)
+        let judged = check(material).and_then(|chain| in_time(&chain.certificates, now));
+        judged.err().map(|error| error.part)
     }
 
     #[test]
@@ -522,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_not_judged_without_a_clock_and_ends_are_told_for_the_watch() {
+    fn dates_are_judged_by_themselves_and_ends_are_told_for_the_watch() {
         let good = pki(ExtendedKeyUsagePurpose::ClientAuth);
         let client = ClientIdentity::Pem {
             cert: bytes(&good.cert),
@@ -537,23 +526,33 @@ mod tests {
             client: Some(&client),
             server: &server,
         };
-        let chain = check(material, None).expect("good");
+        let chain = check(material).expect("good");
         let parts: Vec<_> = chain.certificates.iter().map(|named| named.part).collect();
         assert_eq!(parts, [CA, CERT]);
         assert!(chain.certificates[1].subject.contains("gateway"));
         assert_eq!(chain.unchecked, []);
+        for (year, wrong) in [(2020, true), (2026, false), (2031, true)] {
+            assert_eq!(in_time(&chain.certificates, at(year)).is_err(), wrong, "{year}");
+        }
+        // an old CA beside one that is valid
+        let mut old = chain.certificates[0].clone();
+        old.not_after = at(2025);
+        let both = [old.clone(), chain.certificates[0].clone()];
+        assert_eq!(in_time(&both, at(2026)), Ok(()));
+        let error = in_time(&[old, chain.certificates[1].clone()], at(2026)).expect_err("it has ended");
+        assert_eq!(error.part, CA);
     }
 
     proptest! {
         #[test]
         fn no_file_makes_it_panic(ca in any::<Vec<u8>>(), der in any::<Vec<u8>>()) {
             let server = ServerCheck::Verify { ca: Bytes::new(ca), names: vec![] };
-            let _ = check(Material { client: None, server: &server }, Some(at(2026)));
+            let _ = check(Material { client: None, server: &server });
             let ders = [CertificateDer::from(der)];
             if let Ok(read) = parse(CERT, &ders) {
                 let _ = name(CERT, &read[0]);
             }
-            let _ = own_chain(CERT, &ders, Some(at(2026)), &mut Chain::default());
+            let _ = own_chain(CERT, &ders, &mut Chain::default());
         }
     }
 }

@@ -15,9 +15,8 @@ use crate::cli::{Dot1x, Dot1xAct, NewKey, SiteFile, exit};
 use crate::clock::SystemClock;
 use crate::commands::{out, site};
 use crate::control;
+use crate::run::wall::WRITTEN_S;
 
-/// 2025-01-01T00:00:00Z: no machine ran this program before.
-const WRITTEN_S: i64 = 1_735_689_600;
 /// The folder of systemd-timesyncd, which makes a file in it once it has the time.
 const TIMESYNC: &str = "/run/systemd/timesync";
 
@@ -194,8 +193,9 @@ mod tests {
             client: Some(&identity),
             server: &adapter_dot1x::ServerCheck::AnyServer,
         };
-        let chain = adapter_dot1x::check(material, Some(wall)).expect("good");
+        let chain = adapter_dot1x::check(material).expect("good");
         assert_eq!(chain.unchecked, []);
+        assert_eq!(adapter_dot1x::in_time(&chain.certificates, wall), Ok(()));
         let left = chain.certificates[0].not_after.as_second() - wall.as_second();
         assert!((30 * 86_400..=31 * 86_400).contains(&left), "{left}");
     }

@@ -28,7 +28,7 @@ pub(crate) use decode::{Decode, Encode};
 pub(crate) use journal::verified;
 pub(crate) use osdp::Osdp;
 pub(crate) use out::{Unwritten, out};
-pub(crate) use site::{ConfigFaults, loaded, loaded_text};
+pub(crate) use site::{ConfigFaults, loaded, loaded_at, loaded_text};
 
 /// Runs a subcommand and gives the exit code.
 pub(crate) fn dispatch(command: Command) -> anyhow::Result<u8> {

@@ -6,11 +6,12 @@ use adapter_api::Claim;
 use gateway_config::{
     Config, Faults, InputDriver, Late, LoadError, Loaded, OutputDriver, ReaderDriver, SecretFiles,
 };
-use gateway_core::{Clock, OutputId};
+use gateway_core::{Clock, OutputId, Timestamp};
 
 use crate::clock::SystemClock;
 use crate::run::log;
 use crate::run::params::{self, Files};
+use crate::run::wall::WRITTEN_S;
 
 /// The site file has faults; they were printed already.
 #[derive(Debug)]
@@ -39,20 +40,36 @@ impl std::fmt::Display for ConfigFaults {
 
 impl std::error::Error for ConfigFaults {}
 
-/// Loads a site file with its secrets; faults go to standard error, all of them, and make exit code 3.
+/// Loads a site file with its secrets; faults go to standard error, all of them, and make exit code 3. Dates of
+/// certificates are judged by a clock that was set once: whoever reads of it knows the time.
 pub(crate) fn loaded(path: &Path, secrets: SecretFiles) -> anyhow::Result<Loaded> {
+    let wall = SystemClock.wall();
+    loaded_at(path, secrets, (wall.as_second() >= WRITTEN_S).then_some(wall))
+}
+
+/// As [`loaded`], by this date, or with no look at dates.
+pub(crate) fn loaded_at(
+    path: &Path,
+    secrets: SecretFiles,
+    date: Option<Timestamp>,
+) -> anyhow::Result<Loaded> {
     match gateway_config::load(path, secrets) {
-        Ok(loaded) => with_files(loaded, &path.display().to_string(), secrets).map_err(said),
+        Ok(loaded) => with_files(loaded, &path.display().to_string(), secrets, date).map_err(said),
         Err(LoadError::Faults(faults)) => Err(said(faults)),
         Err(error) => Err(error.into()),
     }
 }
 
 /// Looks at the files that a site file without faults names.
-fn with_files(mut loaded: Loaded, name: &str, secrets: SecretFiles) -> Result<Loaded, Faults> {
+fn with_files(
+    mut loaded: Loaded,
+    name: &str,
+    secrets: SecretFiles,
+    date: Option<Timestamp>,
+) -> Result<Loaded, Faults> {
     let (warnings, mut faults) = files(&loaded, secrets);
     loaded.warn(warnings);
-    let (warnings, port) = port_files(&loaded, secrets);
+    let (warnings, port) = port_files(&loaded, secrets, date);
     loaded.warn(warnings);
     faults.extend(port);
     if faults.is_empty() {
@@ -62,12 +79,12 @@ fn with_files(mut loaded: Loaded, name: &str, secrets: SecretFiles) -> Result<Lo
     }
 }
 
-/// A text that is to take the place of a site file, as [`loaded`] would load it.
-pub(crate) fn loaded_text(path: &Path, text: &str) -> Result<Loaded, Faults> {
+/// A text that is to take the place of a site file, as [`loaded_at`] would load it.
+pub(crate) fn loaded_text(path: &Path, text: &str, date: Option<Timestamp>) -> Result<Loaded, Faults> {
     let name = path.display().to_string();
     let folder = path.parent().unwrap_or(Path::new("."));
     let loaded = gateway_config::parse(&name, folder, text, SecretFiles::Needed)?;
-    with_files(loaded, &name, SecretFiles::Needed)
+    with_files(loaded, &name, SecretFiles::Needed, date)
 }
 
 fn said(faults: Faults) -> anyhow::Error {
@@ -94,7 +111,7 @@ fn files(loaded: &Loaded, secrets: SecretFiles) -> (Vec<Late>, Vec<Late>) {
 
 /// Certificates and keys of the switch port are looked at when they are given. A start does not refuse them: doors come
 /// before the network, and a certificate that has ended keeps none of them shut. Gives warnings and faults.
-fn port_files(loaded: &Loaded, secrets: SecretFiles) -> (Vec<Late>, Vec<Late>) {
+fn port_files(loaded: &Loaded, secrets: SecretFiles, date: Option<Timestamp>) -> (Vec<Late>, Vec<Late>) {
     let missing = match secrets {
         SecretFiles::Untouched => return (vec![], vec![]),
         SecretFiles::AtStart | SecretFiles::Needed => vec![],
@@ -103,7 +120,7 @@ fn port_files(loaded: &Loaded, secrets: SecretFiles) -> (Vec<Late>, Vec<Late>) {
     if !missing.is_empty() {
         return (missing, vec![]);
     }
-    let port = params::dot1x(&loaded.config, SystemClock.wall());
+    let port = params::dot1x(&loaded.config, date);
     if port.faults.is_empty() {
         (port.warnings, vec![])
     } else {

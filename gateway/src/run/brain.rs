@@ -21,7 +21,7 @@ use gateway_people::Changed;
 use gateway_sip_io::{SipEvent, SipHandle};
 use gateway_site::{Contacts, Decision, Directory, GuardReport, HeldInput, Input, Output, Site, SiteParams};
 use gateway_store::Store;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::run::backlog::Disk;
 use crate::run::codes;
@@ -99,6 +99,8 @@ pub(crate) struct Brain {
     pub(crate) sip_events: mpsc::Receiver<SipEvent>,
     pub(crate) site: Site,
     pub(crate) store: Store,
+    /// What `wall` says, for others.
+    pub(crate) trust: watch::Sender<Option<bool>>,
     pub(crate) wall: WallWatch,
 }
 
@@ -234,6 +236,9 @@ impl Brain {
                 self.site
                     .handle_input(now, wall, Input::ClockStep { step_ms, trusted });
             }
+            let trusted = self.wall.trusted();
+            self.trust
+                .send_if_modified(|told| std::mem::replace(told, trusted) != trusted);
             let unserved = self.wall.unserved();
             if unserved.is_some() != no_time {
                 no_time = unserved.is_some();

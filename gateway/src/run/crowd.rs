@@ -108,6 +108,7 @@ async fn an_input_that_never_stops_keeps_neither_a_command_nor_the_stop_waiting(
         sip_events,
         site,
         store: store.clone(),
+        trust: watch::channel(None).0,
         wall: WallWatch::new(None, Service::new(false)),
     };
     let brain = tokio::spawn(brain.run());

@@ -189,7 +189,7 @@ async fn at(moment: Option<tokio::time::Instant>) {
 /// Reads the file again. A file with faults changes nothing; one that moves outputs waits for their pulses, and
 /// everything else goes on meanwhile.
 async fn reread(gateway: &mut Gateway, file: &Path) -> Option<Waiting> {
-    let loaded = match commands::loaded(file, SecretFiles::Needed) {
+    let loaded = match commands::loaded_at(file, SecretFiles::Needed, gateway.date()) {
         Ok(loaded) => loaded,
         Err(error) => {
             tracing::error!("the site file was not taken, the old one stays in force: {error:#}");

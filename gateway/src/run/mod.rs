@@ -36,7 +36,7 @@ pub(crate) mod sim;
 mod site_file;
 mod spoken;
 mod unkept;
-mod wall;
+pub(crate) mod wall;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ use adapter_virtual::Levels;
 use anyhow::Context;
 use gateway_bus::{Bus, SiteFileClient};
 use gateway_config::{Config, Generations, GuardMode, Late, LoadError, Loaded};
-use gateway_core::{Clock, DoorId, Fault, LineId, LockState, RingId, SiteView};
+use gateway_core::{Clock, DoorId, Fault, LineId, LockState, RingId, SiteView, Timestamp};
 use gateway_guard::{ClientParams, GuardClient, GuardProcess, Silence, SpawnParams, spawn_guard};
 use gateway_http::LiveName;
 use gateway_sip_io::{SipEngine, SipHandle};
@@ -74,7 +74,7 @@ use crate::run::people::{Desk, Staff};
 use crate::run::plan::outputs_restart;
 use crate::run::port::SwitchPort;
 use crate::run::unkept::Unkept;
-use crate::run::wall::{Service, WallWatch};
+use crate::run::wall::{Service, Trust, WallWatch};
 
 pub(crate) use home::{IN_FORCE, InUse};
 pub(crate) use lane::DOORS as DOORS_PRIORITY;
@@ -150,6 +150,8 @@ pub(crate) struct Gateway {
     store: Store,
     /// What the site file asks of a time service.
     time_service: Service,
+    /// Can the clock be believed?
+    trust: Trust,
     /// Held while we live: the sockets in the run folder are ours.
     _run_lock: std::fs::File,
     /// The text of the site file that the core runs with.
@@ -258,6 +260,7 @@ impl Gateway {
         let everybody = staff.everybody(&store, &faults);
         let general = tokio::runtime::Handle::current();
         let on_doors = doors.enter();
+        let (trust_to, trust) = watch::channel(None);
         let time_service = Service::new(config.time.require_sync);
         let brain = Brain {
             alarm: Alarm::new()?,
@@ -279,6 +282,7 @@ impl Gateway {
             sip_events,
             site,
             store: store.clone(),
+            trust: trust_to,
             wall: WallWatch::new(newest, time_service.clone()),
         };
         let brain = tokio::spawn(brain.run());
@@ -314,8 +318,8 @@ impl Gateway {
             &ground.clock,
             adapters.signals(),
             &faults,
-            &config.site.state_dir,
-            file,
+            trust.clone(),
+            (&config.site.state_dir, file),
         );
         port.apply(&config, &loaded.text).await?;
         let outside = Outside::start(&config, ground).await?;
@@ -354,6 +358,7 @@ impl Gateway {
             _sip_lane: sip_lane,
             store,
             time_service,
+            trust,
             _run_lock: run_lock,
             text: loaded.text,
             unkept: unkept.then(again),
@@ -540,6 +545,11 @@ impl Gateway {
             text: self.text.clone(),
             warnings: gateway_config::Warnings::default(),
         }
+    }
+
+    /// The date, if the clock can be believed.
+    pub(crate) fn date(&self) -> Option<Timestamp> {
+        (*self.trust.borrow() == Some(true)).then(|| SystemClock.wall())
     }
 
     /// The text in force.

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use gateway_core::{Instant, Timestamp};
 use gateway_network::clock::{self, Sync};
+use tokio::sync::watch;
 
 /// A jump of this many ms or more is journalled.
 const STEP_MS: i64 = 1000;
@@ -23,7 +24,7 @@ const STEADY: Duration = Duration::from_secs(60);
 /// Two readings of one clock, around one of the other, that are further apart say nothing.
 const APART: Duration = Duration::from_millis(100);
 /// 2025-01-01T00:00:00Z: no machine ran this program before.
-const WRITTEN_S: i64 = 1_735_689_600;
+pub(crate) const WRITTEN_S: i64 = 1_735_689_600;
 /// How much earlier than it was the clock may be: clocks are slewed back, too.
 const BACK_S: i64 = 60;
 
@@ -52,6 +53,9 @@ pub(crate) struct WallWatch {
     service: Service,
     trusted: bool,
 }
+
+/// What is known of the clock: can it be believed? `None` until it was looked at.
+pub(crate) type Trust = watch::Receiver<Option<bool>>;
 
 /// What is asked of a time service, and how it does. Cheap to clone: the site file's wish is shared.
 #[derive(Clone)]
@@ -151,6 +155,11 @@ impl WallWatch {
             // nothing is older than the program
             self.floor = date(wall.as_second().saturating_sub(BACK_S).max(WRITTEN_S));
         }
+    }
+
+    /// Is it believed? `None` before it was looked at.
+    pub(crate) fn trusted(&self) -> Option<bool> {
+        self.last.is_some().then_some(self.trusted)
     }
 
     /// Why the clock is not believed, if that lasts: it is behind, or no time service keeps it right.
@@ -269,10 +278,13 @@ mod tests {
     #[test]
     fn a_clock_that_starts_at_the_epoch_is_believed_once_it_was_set() {
         let mut watch = WallWatch::new(None, Service::new(false));
+        assert_eq!(watch.trusted(), None);
         assert_eq!(look(&mut watch, 0, 0), Some((0, false)));
+        assert_eq!(watch.trusted(), Some(false));
         assert_eq!(look(&mut watch, 3600, 3600), None);
         assert_eq!(look(&mut watch, 3601, NOW), Some(((NOW - 3601) * 1000, false)));
         assert_eq!(look(&mut watch, 3661, NOW + 60), Some((0, true)));
+        assert_eq!(watch.trusted(), Some(true));
     }
 
     #[test]

@@ -105,6 +105,31 @@ fn a_loss_is_told_after_its_delay_and_its_end_at_once_and_each_is_recorded_once(
 }
 
 #[test]
+fn an_end_of_a_certificate_that_a_wrong_clock_had_told_stands_no_longer() {
+    let mut sim = Sim::new(first_door());
+    let part = "client-cert-file".to_owned();
+    let ended = PortEvent::CertificateExpires {
+        days: -3,
+        part: part.clone(),
+        text: "it ended".into(),
+    };
+    let stands = |sim: &Sim| {
+        let faults = sim.site.view().faults;
+        faults
+            .iter()
+            .any(|fault| fault.part.starts_with("port:") && fault.text == "it ended")
+    };
+    sim.signal(sim.now(), false, SignalKind::Port(ended));
+    assert!(stands(&sim), "{}", sim.log());
+    sim.signal(
+        sim.now(),
+        false,
+        SignalKind::Port(PortEvent::CertificateGoesOn { part }),
+    );
+    assert!(!stands(&sim), "{}", sim.log());
+}
+
+#[test]
 fn a_short_loss_is_not_told_and_one_that_is_not_listed_never() {
     let mut sim = Sim::new(house(&[NetworkLoss::Carrier]));
     network(&mut sim, true, true);

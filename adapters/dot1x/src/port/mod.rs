@@ -500,6 +500,7 @@ impl Port {
             ) => true,
             Some(
                 PortEvent::CertificateExpires { .. }
+                | PortEvent::CertificateGoesOn { .. }
                 | PortEvent::CredentialsRefused { .. }
                 | PortEvent::MaterialRefused { .. }
                 | PortEvent::MethodRefused { .. }

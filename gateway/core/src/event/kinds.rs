@@ -490,6 +490,11 @@ events! {
             /// What, and what to do.
             text: String,
         },
+        /// A certificate of which the end was told does not end soon: the clock was wrong.
+        CertificateGoesOn = "certificate-goes-on" {
+            /// Which part of the configuration.
+            part: String,
+        },
         /// The authentication server refused user, password or client certificate.
         CredentialsRefused = "credentials-refused" {
             /// What, and what to do.
@@ -558,7 +563,7 @@ impl PortEvent {
     pub fn standing(&self) -> Option<Option<&str>> {
         match self {
             Self::Authorized { .. } | Self::Released {} => Some(None),
-            Self::CarrierFound {} | Self::CertificateExpires { .. } => None,
+            Self::CarrierFound {} | Self::CertificateExpires { .. } | Self::CertificateGoesOn { .. } => None,
             Self::AuthenticatorSilent { text, .. }
             | Self::CarrierLost { text }
             | Self::CredentialsRefused { text }

@@ -75,6 +75,9 @@ impl Site {
             PortEvent::CertificateExpires { part, text, .. } => {
                 port.expiring.insert(part.clone(), text.clone());
             }
+            PortEvent::CertificateGoesOn { part } => {
+                port.expiring.remove(part);
+            }
             // another configuration has other certificates, and the watch over them begins anew
             PortEvent::Released {} => port.expiring.clear(),
             PortEvent::AuthenticatorSilent { .. }

@@ -6,25 +6,46 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use adapter_dot1x::{
-    Bytes, ClientIdentity, Dot1x, Material, Method, Params, PeapInner, ServerCheck, TtlsInner, check,
+    Bytes, ClientIdentity, Material, Method, Named, Params, PeapInner, ServerCheck, TtlsInner, check, in_time,
 };
 use gateway_config::{Config, EapInner, EapMethod, Late};
 use gateway_core::Timestamp;
 
 /// Most bytes of a certificate or key file.
 const LARGEST: u64 = 1 << 20;
-/// 2025-01-01T00:00:00Z: a clock that shows less was never set, and dates are not judged by it.
-const CLOCK_SET_S: i64 = 1_735_689_600;
+/// A port to look after.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// The certificates behind it.
+    pub(crate) certificates: Vec<Named>,
+    /// What the adapter is told.
+    pub(crate) params: Params,
+}
+
+impl Wanted {
+    /// What is wrong with the dates of its certificates, by a clock that can be believed.
+    pub(crate) fn untimely(&self, now: Timestamp) -> Option<Late> {
+        let error = in_time(&self.certificates, now).err()?;
+        Some(late(error.part, error.text, &error.hint))
+    }
+}
 
 /// What became of a `[dot1x]`.
 #[derive(Debug, Default)]
 pub(crate) struct Port {
-    /// The adapter; `None` if there is nothing to look after, or if a file cannot be read.
-    pub(crate) adapter: Option<Dot1x>,
+    /// What is to run; `None` if there is nothing to look after, or if a file cannot be read.
+    pub(crate) wanted: Option<Wanted>,
     /// What is wrong with its files.
     pub(crate) faults: Vec<Late>,
     /// What could not be checked.
     pub(crate) warnings: Vec<Late>,
+}
+
+impl Port {
+    /// As [`Wanted::untimely`].
+    pub(crate) fn untimely(&self, now: Timestamp) -> Option<Late> {
+        self.wanted.as_ref().and_then(|wanted| wanted.untimely(now))
+    }
 }
 
 /// Files that are not there, as paths of keys; for a check on another machine.
@@ -58,8 +79,9 @@ fn late(key: &str, text: String, hint: &str) -> Late {
     }
 }
 
-/// Reads and checks what the site file says of the port.
-pub(crate) fn dot1x(config: &Config, now: Timestamp) -> Port {
+/// Reads and checks what the site file says of the port. Dates of certificates are judged only with a date, which is that
+/// of a clock that can be believed; they are the last to be judged.
+pub(crate) fn dot1x(config: &Config, now: Option<Timestamp>) -> Port {
     let Some(table) = &config.dot1x else {
         return Port::default();
     };
@@ -67,13 +89,12 @@ pub(crate) fn dot1x(config: &Config, now: Timestamp) -> Port {
     let Ok(params) = params(config, table, &mut port.faults) else {
         return port;
     };
-    let now = (now.as_second() >= CLOCK_SET_S).then_some(now);
     let material = Material {
         client: params.client.as_ref(),
         server: &params.server,
     };
     let mut certificates = vec![];
-    match check(material, now) {
+    match check(material) {
         Ok(chain) => {
             certificates = chain.certificates;
             let unchecked = chain.unchecked.into_iter();
@@ -82,7 +103,9 @@ pub(crate) fn dot1x(config: &Config, now: Timestamp) -> Port {
         }
         Err(error) => port.faults.push(late(error.part, error.text, &error.hint)),
     }
-    port.adapter = Some(Dot1x { certificates, params });
+    let wanted = Wanted { certificates, params };
+    port.faults.extend(now.and_then(|now| wanted.untimely(now)));
+    port.wanted = Some(wanted);
     port
 }
 

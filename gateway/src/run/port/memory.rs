@@ -7,12 +7,12 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use adapter_dot1x::{Bytes, ClientIdentity, Dot1x, Params, ServerCheck};
+use adapter_dot1x::{Bytes, ClientIdentity, Params, ServerCheck};
 use anyhow::Context as _;
 use gateway_config::SecretFiles;
-use gateway_core::{Secret, Timestamp};
+use gateway_core::Secret;
 
-use crate::run::params;
+use crate::run::params::{self, Wanted};
 
 /// Where it is.
 #[derive(Clone, Debug)]
@@ -92,8 +92,9 @@ impl Memory {
         entries.filter_map(|entry| entry.file_name().to_str()?.strip_prefix(FILES)?.parse().ok())
     }
 
-    /// What was confirmed last; `None` if nothing was, or if it cannot be used any more.
-    pub(super) fn recall(&self, now: Timestamp) -> Option<Option<Dot1x>> {
+    /// What was confirmed last; `None` if nothing was, or if it cannot be used any more. A date is no reason: at a start
+    /// nobody knows the time, and a certificate that has ended is told of whatever runs.
+    pub(super) fn recall(&self) -> Option<Option<Wanted>> {
         let kept = fs::read_to_string(&self.file).ok()?;
         let name = self.file.display().to_string();
         let unusable = |why: String| {
@@ -118,12 +119,12 @@ impl Memory {
             (table.ca_file, table.client_cert_file) = (file(CA), file(CERT));
             (table.client_key_file, table.client_p12_file) = (file(KEY), file(P12));
         }
-        let port = params::dot1x(&loaded.config, now);
+        let port = params::dot1x(&loaded.config, None);
         if let Some(late) = port.faults.first() {
             unusable(format!("{}: {}", late.path, late.text));
             return None;
         }
-        Some(port.adapter)
+        Some(port.wanted)
     }
 }
 
@@ -184,25 +185,19 @@ mod tests {
 
     const SITE: &str = "[site]\nid = \"a\"\nname = \"A\"\nnumber = \"000000001\"\naddress = \"here\"\n";
 
-    fn wall() -> Timestamp {
-        Timestamp::from_second(1_800_000_000).expect("a date")
-    }
-
     fn recalled(memory: &Memory) -> Option<Option<(String, String)>> {
-        let told = |adapter: Dot1x| {
+        let told = |adapter: Wanted| {
             let password = adapter.params.password.unwrap_or_default();
             (adapter.params.identity, password.reveal().to_owned())
         };
-        memory.recall(wall()).map(|adapter| adapter.map(told))
+        memory.recall().map(|adapter| adapter.map(told))
     }
 
     /// What a site file means by now.
     fn params_of(folder: &Path, text: &str) -> Option<Params> {
         let loaded = gateway_config::parse("site.toml", folder, text, SecretFiles::Needed);
         let config = loaded.unwrap_or_else(|faults| panic!("{faults}")).config;
-        params::dot1x(&config, wall())
-            .adapter
-            .map(|adapter| adapter.params)
+        params::dot1x(&config, None).wanted.map(|wanted| wanted.params)
     }
 
     fn port(identity: &str) -> String {
@@ -253,14 +248,11 @@ mod tests {
             .expect("writable");
         write_new(&secret, "wrong\n").expect("writable");
         let now = params_of(dir.path(), &text).expect("it can be used");
-        let confirmed = memory.recall(wall()).flatten().expect("a port").params;
+        let confirmed = memory.recall().flatten().expect("a port").params;
         assert_eq!(confirmed.password.as_ref().map(Secret::reveal), Some("right"));
         assert_ne!(confirmed, now, "a start with the new one is a change");
         // also when the file is gone
         fs::remove_file(&secret).expect("removed");
-        assert_eq!(
-            memory.recall(wall()).flatten().map(|port| port.params),
-            Some(confirmed)
-        );
+        assert_eq!(memory.recall().flatten().map(|port| port.params), Some(confirmed));
     }
 }

@@ -5,9 +5,11 @@
 //! nobody does; also over a restart, for what was confirmed last is remembered.
 
 mod memory;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use adapter_api::Shutdown;
@@ -17,10 +19,12 @@ use gateway_core::{Clock, DeviceId, Signal, SignalKind, Timestamp};
 use serde_json::Value;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::run::adapters::{Base, end, keep_running};
 use crate::run::faults::Faults;
-use crate::run::params;
+use crate::run::params::{self, Wanted};
+use crate::run::wall::Trust;
 use memory::Memory;
 
 /// Name of the adapter, and source of its events.
@@ -29,12 +33,18 @@ const NAME: &str = "dot1x";
 const RISK: &str = "port:dot1x/server";
 /// Standing fault while a file of the port is wrong.
 const FILES: &str = "port:dot1x/files";
+/// Standing fault while a certificate of the port has ended, or is not valid yet.
+const DATES: &str = "port:dot1x/dates";
 /// Standing fault while a change is on trial.
 const TRIAL: &str = "port:dot1x/trial";
 /// The part whose fault is that it cannot be written down.
 const MEMORY: &str = "dot1x-memory";
 /// The fault of a change that was taken back, until there is another; it is recorded as a device's.
 const CHANGE: &str = "dot1x-change";
+/// How often dates are judged while nothing else asks for it.
+const HOUR: Duration = Duration::from_secs(3600);
+/// The core looks at the clock at its first turn.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// Of a change that removes `[dot1x]`, and with it the time it gives.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -43,7 +53,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub(crate) struct SwitchPort(Arc<Mutex<Inner>>);
 
 struct Running {
-    adapter: Dot1x,
+    wanted: Wanted,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -51,7 +61,7 @@ struct Running {
 /// A change that nobody has confirmed yet.
 struct Trial {
     /// What it is taken back to.
-    before: Option<Dot1x>,
+    before: Option<Wanted>,
     /// Tells one from the next.
     number: u64,
     /// The site file with it.
@@ -70,10 +80,11 @@ struct Inner {
     started: bool,
     trial: Option<Trial>,
     trials: u64,
+    trust: Trust,
 }
 
-fn params_of(adapter: Option<&Dot1x>) -> Option<&Params> {
-    adapter.map(|adapter| &adapter.params)
+fn params_of(wanted: Option<&Wanted>) -> Option<&Params> {
+    wanted.map(|wanted| &wanted.params)
 }
 
 impl SwitchPort {
@@ -82,10 +93,10 @@ impl SwitchPort {
         clock: &Arc<dyn Clock>,
         signals: mpsc::Sender<Signal>,
         faults: &Faults,
-        state_dir: &Path,
-        site_file: &Path,
+        trust: Trust,
+        (state_dir, site_file): (&Path, &Path),
     ) -> Self {
-        Self(Arc::new(Mutex::new(Inner {
+        let port = Self(Arc::new(Mutex::new(Inner {
             clock: Arc::clone(clock),
             faults: faults.clone(),
             memory: Memory::new(state_dir, site_file),
@@ -95,22 +106,27 @@ impl SwitchPort {
             started: false,
             trial: None,
             trials: 0,
-        })))
+            trust: trust.clone(),
+        })));
+        tokio::spawn(judge_dates(Arc::downgrade(&port.0), trust));
+        port
     }
 
     /// Takes a site and its text. What is wrong with a file stands as a fault and keeps no door shut.
     pub(crate) async fn apply(&self, config: &Config, text: &str) -> anyhow::Result<()> {
         let mut inner = self.0.lock().await;
         let inner = &mut *inner;
-        let (read, wall) = (config.clone(), inner.clock.wall());
+        let read = config.clone();
         // openssl may have to be asked
-        let port = tokio::task::spawn_blocking(move || params::dot1x(&read, wall)).await?;
+        let port = tokio::task::spawn_blocking(move || params::dot1x(&read, None)).await?;
         let faulty = !port.faults.is_empty();
         inner.faults.set(FILES, faulty.then(|| files_text(&port.faults)));
+        let date = inner.date().await;
+        let untimely = date.is_some_and(|date| port.untimely(date).is_some());
         for warning in &port.warnings {
             tracing::warn!(key = %warning.path, "{}", warning.text);
         }
-        let wanted = port.adapter;
+        let wanted = port.wanted;
         if inner
             .refused
             .as_ref()
@@ -119,12 +135,13 @@ impl SwitchPort {
             return Ok(());
         }
         let patience = config.dot1x.as_ref().map_or(PATIENCE, |dot1x| dot1x.confirm);
-        let before = inner.before(wall).await?;
+        let before = inner.before().await?;
         if inner.refused.take().is_some() {
             inner.tell(SignalKind::Ready).await?;
         }
         let changed = inner.change(wanted).await?;
-        let running = params_of(inner.running.as_ref().map(|running| &running.adapter));
+        inner.judge(date);
+        let running = params_of(inner.running.as_ref().map(|running| &running.wanted));
         let differs = before
             .as_ref()
             .is_some_and(|before| params_of(before.as_ref()) != running);
@@ -140,9 +157,9 @@ impl SwitchPort {
             Some(_) | None => {
                 inner.trial = None;
                 inner.faults.set(TRIAL, None);
-                if !faulty {
+                if !faulty && !untimely {
                     // doors do not wait for room on the disk
-                    let running = inner.running.as_ref().map(|running| &running.adapter.params);
+                    let running = inner.running.as_ref().map(|running| &running.wanted.params);
                     let kept = inner.memory.keep(text, running);
                     let told = |error| {
                         format!(
@@ -157,7 +174,7 @@ impl SwitchPort {
     }
 
     /// Puts what runs on trial.
-    fn begin(&self, inner: &mut Inner, before: Option<Dot1x>, text: &str, patience: Duration) {
+    fn begin(&self, inner: &mut Inner, before: Option<Wanted>, text: &str, patience: Duration) {
         inner.trials += 1;
         let number = inner.trials;
         inner.trial = Some(Trial {
@@ -220,20 +237,20 @@ impl SwitchPort {
 impl Inner {
     /// What a change would be taken back to: what ran before it, or at a start what was confirmed last. `None` if
     /// nothing is known.
-    async fn before(&mut self, wall: Timestamp) -> anyhow::Result<Option<Option<Dot1x>>> {
+    async fn before(&mut self) -> anyhow::Result<Option<Option<Wanted>>> {
         if let Some(trial) = &self.trial {
             return Ok(Some(trial.before.clone()));
         }
         if std::mem::replace(&mut self.started, true) {
-            return Ok(Some(self.running.as_ref().map(|running| running.adapter.clone())));
+            return Ok(Some(self.running.as_ref().map(|running| running.wanted.clone())));
         }
         let memory = self.memory.clone();
-        Ok(tokio::task::spawn_blocking(move || memory.recall(wall)).await?)
+        Ok(tokio::task::spawn_blocking(move || memory.recall()).await?)
     }
 
     /// Runs this adapter. False if it runs already.
-    async fn change(&mut self, wanted: Option<Dot1x>) -> anyhow::Result<bool> {
-        let running = self.running.as_ref().map(|running| &running.adapter);
+    async fn change(&mut self, wanted: Option<Wanted>) -> anyhow::Result<bool> {
+        let running = self.running.as_ref().map(|running| &running.wanted);
         if params_of(running) == params_of(wanted.as_ref()) {
             return Ok(false);
         }
@@ -241,9 +258,10 @@ impl Inner {
         // of what runs, whatever the site file says by now
         let risk = wanted
             .as_ref()
-            .is_some_and(|adapter| adapter.params.server == ServerCheck::AnyServer);
+            .is_some_and(|wanted| wanted.params.server == ServerCheck::AnyServer);
         self.faults.set(RISK, risk.then(risk_text));
-        let Some(adapter) = wanted else { return Ok(true) };
+        self.faults.set(DATES, None);
+        let Some(wanted) = wanted else { return Ok(true) };
         let (stop, shutdown) = Shutdown::new();
         // its lines have no audio
         let (audio, _) = mpsc::channel(1);
@@ -255,10 +273,32 @@ impl Inner {
             shutdown,
             signals: self.signals.clone(),
         };
-        let make = adapter.clone();
+        let make = Dot1x {
+            certificates: wanted.certificates.clone(),
+            params: wanted.params.clone(),
+            trust: self.trust.clone(),
+        };
         let task = tokio::spawn(keep_running(base, self.faults.clone(), move || make.clone()));
-        self.running = Some(Running { adapter, stop, task });
+        self.running = Some(Running { wanted, stop, task });
         Ok(true)
+    }
+
+    /// The date, if the clock can be believed.
+    async fn date(&mut self) -> Option<Timestamp> {
+        let known = self.trust.wait_for(Option::is_some);
+        let known = *timeout(FIRST_LOOK, known).await.ok()?.ok()?;
+        (known == Some(true)).then(|| self.clock.wall())
+    }
+
+    /// Judges the dates of what runs. While nobody knows the date, what was found stands.
+    fn judge(&self, date: Option<Timestamp>) {
+        let untimely = match (&self.running, date) {
+            (Some(_), None) => return,
+            (Some(running), Some(date)) => running.wanted.untimely(date),
+            (None, _) => None,
+        };
+        let text = untimely.map(|late| format!("{}: {} ({})", late.path, late.text, late.hint));
+        self.faults.set(DATES, text);
     }
 
     async fn stop(&mut self) {
@@ -273,7 +313,7 @@ impl Inner {
 
     fn confirm(&mut self) -> anyhow::Result<()> {
         if let Some(trial) = &self.trial {
-            let running = self.running.as_ref().map(|running| &running.adapter.params);
+            let running = self.running.as_ref().map(|running| &running.wanted.params);
             self.memory.keep(&trial.text, running)?;
             tracing::info!("the change of [dot1x] was confirmed");
         }
@@ -286,13 +326,12 @@ impl Inner {
         let Some(trial) = self.trial.take() else {
             return Ok(());
         };
-        let refused = self
-            .running
-            .as_ref()
-            .map(|running| running.adapter.params.clone());
+        let refused = self.running.as_ref().map(|running| running.wanted.params.clone());
         self.refused = Some(refused);
         self.faults.set(TRIAL, None);
         self.change(trial.before).await?;
+        let date = self.date().await;
+        self.judge(date);
         let text = format!(
             "the change of [dot1x] was taken back, for {why}; what was in force before is in force again, though the site \
              file still has the change: correct it there and reload, or start the gateway anew to try it once more"
@@ -310,6 +349,18 @@ impl Inner {
             simulated: false,
         };
         Ok(self.signals.send(signal).await?)
+    }
+}
+
+/// Judges the dates of what runs whenever the clock begins to be believed, and from time to time: what was not valid yet
+/// may be by now.
+async fn judge_dates(port: Weak<Mutex<Inner>>, mut trust: Trust) {
+    // an end of the core is the end of the gateway
+    while !matches!(timeout(HOUR, trust.changed()).await, Ok(Err(_))) {
+        let Some(port) = port.upgrade() else { return };
+        let mut inner = port.lock().await;
+        let date = inner.date().await;
+        inner.judge(date);
     }
 }
 

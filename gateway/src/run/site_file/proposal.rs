@@ -81,7 +81,7 @@ impl<'a> Judge<'a> {
             |_| String::new(),
             |both| gateway_config::unified(&both.old, &both.new),
         );
-        let loaded = match commands::loaded_text(self.file, &text) {
+        let loaded = match commands::loaded_text(self.file, &text, self.gateway.date()) {
             Ok(loaded) => loaded,
             Err(faults) => return Ok(faulty(&faults.list, diff)),
         };

@@ -90,6 +90,8 @@ const LONGEST_PULSE: Duration = Duration::from_secs(26);
 /// How a configuration is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
+    /// It ran before what was on trial, which is rolled back.
+    Back,
     /// It is the site file's: the one to start with.
     Confirmed,
     /// It may be, if somebody confirms it.
@@ -321,7 +323,7 @@ impl Gateway {
             trust.clone(),
             (&config.site.state_dir, file),
         );
-        port.apply(&config, &loaded.text).await?;
+        port.apply(&config, &loaded.text, Taken::Confirmed).await?;
         let outside = Outside::start(&config, ground).await?;
         if refused.is_none() {
             let kept = confirm(&generations, &config, file, &loaded.text, &faults);
@@ -437,7 +439,7 @@ impl Gateway {
         self.site.send_replace(Arc::new(new.clone()));
         self.sip.apply(params::sip(&new, self.instance.0)).await?;
         self.adapters.apply(&new, &self.faults).await?;
-        self.port.apply(&new, &self.text).await?;
+        self.port.apply(&new, &self.text, how).await?;
         self.outside.apply(&new).await?;
         secrets_told(&absent, &self.faults);
         self.absent = absent;
@@ -452,7 +454,7 @@ impl Gateway {
                 );
                 self.faults.set("config", None);
             }
-            Taken::OnTrial => {}
+            Taken::Back | Taken::OnTrial => {}
         }
         self.unkept = unkept.then(again);
         Ok(words)

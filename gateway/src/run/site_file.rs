@@ -441,7 +441,7 @@ impl SiteFile {
     async fn bring_back(&mut self, on: OnTrial, why: &str, gateway: &mut Gateway) {
         self.say(TrialState::RollingBack, "what was before is being applied");
         let mut text = why.to_owned();
-        match gateway.apply(on.before, Taken::OnTrial).await {
+        match gateway.apply(on.before, Taken::Back).await {
             Ok(plan) => {
                 tracing::info!(%plan, "what was before the trial is in force again");
                 gateway.note_fault(PART, on.fault);

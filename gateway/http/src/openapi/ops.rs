@@ -199,7 +199,7 @@ pub(super) fn op(action: Action) -> Op {
         .problems(TRIED),
         Action::ConfigRollBack => Op {
             good: vec![(202, Good::Json(of::<config::ConfigTrial>))],
-            ..Op::done("config", "take back what is on trial")
+            ..Op::done("config", "take back what is on trial, for good: nothing of it has to be confirmed")
         }
         .problems(&[
             (404, "`unknown`: nothing is on trial."),

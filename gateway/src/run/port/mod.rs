@@ -21,6 +21,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::run::Taken;
 use crate::run::adapters::{Base, end, keep_running};
 use crate::run::faults::Faults;
 use crate::run::params::{self, Wanted};
@@ -113,7 +114,10 @@ impl SwitchPort {
     }
 
     /// Takes a site and its text. What is wrong with a file stands as a fault and keeps no door shut.
-    pub(crate) async fn apply(&self, config: &Config, text: &str) -> anyhow::Result<()> {
+    ///
+    /// What is taken in a roll-back ran before, and needs nobody to confirm it, unless it was on trial itself: whoever rolled
+    /// back wanted what he gets, and would else lose it again unasked.
+    pub(crate) async fn apply(&self, config: &Config, text: &str, how: Taken) -> anyhow::Result<()> {
         let mut inner = self.0.lock().await;
         let inner = &mut *inner;
         let read = config.clone();
@@ -146,7 +150,9 @@ impl SwitchPort {
             .as_ref()
             .is_some_and(|before| params_of(before.as_ref()) != running);
         match before {
-            Some(before) if differs && !patience.is_zero() => {
+            Some(before)
+                if differs && !patience.is_zero() && !(how == Taken::Back && inner.trial.is_none()) =>
+            {
                 if let Some(trial) = inner.trial.as_mut().filter(|_| !changed) {
                     text.clone_into(&mut trial.text);
                 } else {

@@ -103,7 +103,7 @@ impl Rig {
     }
 
     /// Takes a site with a port of this identity.
-    async fn take(&self, identity: &str) {
+    async fn take(&self, identity: &str, how: Taken) {
         let dir = self.dir.path().display();
         let text = format!(
             "{SITE}run-dir = \"{dir}/run\"\n[dot1x]\ninterface = \"doorline-none\"\nmethod = \"tls\"\nidentity = \"{identity}\"\n\
@@ -112,7 +112,7 @@ impl Rig {
         );
         let loaded = gateway_config::parse("site.toml", self.dir.path(), &text, SecretFiles::Needed);
         let config = loaded.unwrap_or_else(|faults| panic!("{faults}")).config;
-        self.port.apply(&config, &text).await.expect("taken");
+        self.port.apply(&config, &text, how).await.expect("taken");
     }
 
     async fn act(&self, act: &str) -> Result<(), String> {
@@ -144,13 +144,47 @@ impl Rig {
 }
 
 #[tokio::test]
+async fn a_roll_back_needs_no_confirmation_of_its_own() {
+    let rig = Rig::new(GOOD, true);
+    rig.certificates();
+    rig.take("first", Taken::Confirmed).await;
+    // tried over the API, and kept for the port alone
+    rig.take("second", Taken::OnTrial).await;
+    assert!(rig.fault(TRIAL).is_some());
+    rig.act("dot1x-confirm").await.expect("it waits");
+    rig.take("first", Taken::Back).await;
+    assert_eq!(rig.identity().await.as_deref(), Some("first"));
+    assert_eq!(rig.fault(TRIAL), None);
+    let error = rig.act("dot1x-confirm").await.expect_err("nothing waits");
+    assert!(error.contains("no change of [dot1x] waits"), "{error}");
+    // it is also what the next start falls back to
+    let rig = rig.restart(GOOD, true).await;
+    rig.take("second", Taken::Confirmed).await;
+    rig.act("dot1x-rollback").await.expect("it waits");
+    assert_eq!(rig.identity().await.as_deref(), Some("first"));
+}
+
+#[tokio::test]
+async fn what_nobody_had_confirmed_before_a_roll_back_still_has_to_be() {
+    let rig = Rig::new(GOOD, true);
+    rig.certificates();
+    rig.take("first", Taken::Confirmed).await;
+    rig.take("second", Taken::Confirmed).await;
+    rig.take("third", Taken::OnTrial).await;
+    rig.take("second", Taken::Back).await;
+    assert!(rig.fault(TRIAL).is_some(), "second was never confirmed");
+    rig.act("dot1x-rollback").await.expect("it waits");
+    assert_eq!(rig.identity().await.as_deref(), Some("first"));
+}
+
+#[tokio::test]
 async fn a_start_with_a_wrong_clock_in_a_trial_keeps_the_way_back() {
     for shown in [EARLY, LATE] {
         let before = Rig::new(GOOD, true);
         before.certificates();
-        before.take("first").await;
+        before.take("first", Taken::Confirmed).await;
         let rig = before.restart(shown, false).await;
-        rig.take("second").await;
+        rig.take("second", Taken::Confirmed).await;
         // nothing is said of dates that nobody can judge
         assert_eq!((rig.fault(FILES), rig.fault(DATES)), (None, None));
         assert!(rig.fault(TRIAL).is_some());
@@ -163,7 +197,7 @@ async fn a_start_with_a_wrong_clock_in_a_trial_keeps_the_way_back() {
 async fn dates_are_judged_once_the_clock_can_be_believed_and_a_fault_goes_that_does_not_hold() {
     let rig = Rig::new(EARLY, false);
     rig.certificates();
-    rig.take("first").await;
+    rig.take("first", Taken::Confirmed).await;
     assert_eq!((rig.fault(FILES), rig.fault(DATES)), (None, None));
     rig.clock.0.store(LATE, Ordering::Relaxed);
     rig.trust.send_replace(Some(true));
@@ -192,10 +226,10 @@ async fn dates_are_judged_once_the_clock_can_be_believed_and_a_fault_goes_that_d
 async fn a_trusted_clock_judges_at_once_and_what_has_ended_is_no_way_back() {
     let rig = Rig::new(LATE, true);
     rig.certificates();
-    rig.take("first").await;
+    rig.take("first", Taken::Confirmed).await;
     assert!(rig.fault(DATES).is_some());
     let rig = rig.restart(GOOD, true).await;
-    rig.take("second").await;
+    rig.take("second", Taken::Confirmed).await;
     let error = rig.act("dot1x-rollback").await.expect_err("first was not kept");
     assert!(error.contains("no change"), "{error}");
 }

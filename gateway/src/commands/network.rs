@@ -268,8 +268,36 @@ fn wait_for_address(settings: &Settings, deadline: Instant) -> Option<Port> {
     }
 }
 
-/// Starts the process that takes the change back, where neither the end of the gateway nor of this session reaches it:
-/// as a unit of its own under systemd, else in a session of its own.
+/// Runs the holder until it has ended well: one that is killed, or runs out of memory, is followed by another one. A shell,
+/// which needs little and is not called as we are.
+const AGAIN_AND_AGAIN: &str = "until \"$@\"; do sleep 1; done";
+
+/// The words that start the process which takes the change back, where neither the end of the gateway nor of this session
+/// reaches it: as a unit of its own under systemd, else in a session of its own. Somebody starts another one if it is killed.
+fn holder_words(systemd: bool, program: &Path, file: &Path) -> Vec<String> {
+    let unit = format!("--unit=doorline-network-hold-{}", std::process::id());
+    let mut words = if systemd {
+        vec![
+            "systemd-run",
+            "--quiet",
+            "--collect",
+            // a DHCP client that a roll-back starts belongs to the port, and does not end with the holder
+            "--property=KillMode=process",
+            "--property=Restart=on-failure",
+            // so seldom that systemd does not give it up
+            "--property=RestartSec=5s",
+            &unit,
+            "--description=Takes a change of the network back unless it is confirmed",
+        ]
+    } else {
+        vec!["setsid", "--fork", "sh", "-c", AGAIN_AND_AGAIN, "sh"]
+    };
+    let (program, file) = (program.display().to_string(), file.display().to_string());
+    words.extend([program.as_str(), "network", "--config", &file, "hold"]);
+    words.into_iter().map(str::to_owned).collect()
+}
+
+/// Starts it.
 fn start_holder(changer: &Changer<Programs>, file: &Path) -> anyhow::Result<()> {
     // the holder of the last change ends by itself once that was confirmed; ours must be another one
     let limit = SystemClock.now() + START + START + START;
@@ -281,25 +309,11 @@ fn start_holder(changer: &Changer<Programs>, file: &Path) -> anyhow::Result<()> 
         sleep(LOOK);
     }
     let program = std::env::current_exe().context("our own program cannot be found")?;
-    let mut command = if Path::new(SYSTEMD).is_dir() {
-        let mut command = Command::new("systemd-run");
-        // a DHCP client that a roll-back starts belongs to the port, and does not end with the holder
-        command.args(["--quiet", "--collect", "--property=KillMode=process"]);
-        command.arg(format!("--unit=doorline-network-hold-{}", std::process::id()));
-        command.args(["--description=Takes a change of the network back unless it is confirmed"]);
-        command
-    } else {
-        let mut command = Command::new("setsid");
-        command.arg("--fork");
-        command
-    };
     let file = std::path::absolute(file)?;
+    let words = holder_words(Path::new(SYSTEMD).is_dir(), &program, &file);
+    let mut command = Command::new(&words[0]);
     command
-        .arg(program)
-        .args(["network", "--config"])
-        .arg(file)
-        .arg("hold");
-    command
+        .args(&words[1..])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());

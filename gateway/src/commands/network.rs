@@ -219,15 +219,16 @@ fn carry_out(
         writeln!(out, "{}", whereabouts(config, &settings.addresses()))?;
         writeln!(
             out,
-            "within {seconds} s:  doorline network confirm  ; otherwise the change is taken back by itself"
+            "within {seconds} s from when it is in force:  doorline network confirm  ; otherwise the change is taken \
+             back by itself"
         )?;
         out.flush()?;
     }
     let lock = changer.lock()?;
-    let now = SystemClock.now();
+    let now = || SystemClock.now();
     changer.apply(settings, manager, &change::this_boot(), now, patience)?;
     drop(lock);
-    let got = wait_for_address(settings, now + patience);
+    let got = wait_for_address(settings, now() + patience);
     let mut out = out();
     match got {
         Some(port) => {
@@ -345,6 +346,13 @@ fn hold(file: &Path) -> anyhow::Result<u8> {
         match changer.waiting()? {
             Some(note) if SystemClock.now() >= note.deadline => {
                 let lock = changer.lock()?;
+                // whoever made the change, and held the lock, may have given more time for it
+                if changer
+                    .waiting()?
+                    .is_some_and(|note| SystemClock.now() < note.deadline)
+                {
+                    continue;
+                }
                 return match changer.rollback() {
                     Err(error @ ChangeError::File { .. }) => {
                         tracing::error!(

@@ -218,8 +218,9 @@ impl<R: Run> Changer<R> {
         note.map(Some).ok_or(ChangeError::Note { path })
     }
 
-    /// Makes a change that has to be confirmed within `patience` from `now`. A holder must watch already;
-    /// [`lock`](Self::lock) must be held. What brings the port up may take as long, and is killed then.
+    /// Makes a change that has to be confirmed within `patience` from when it is in force, by the clock `now`. A holder must
+    /// watch already; [`lock`](Self::lock) must be held. What brings the port up may take as long, and is killed then. If
+    /// nobody lives to see it in force, the time is counted from its beginning.
     ///
     /// # Errors
     /// Nobody watches, another change waits, or it could not be made whole; then what was there is back.
@@ -228,7 +229,7 @@ impl<R: Run> Changer<R> {
         settings: &Settings,
         manager: Manager,
         boot: &str,
-        now: Instant,
+        now: impl Fn() -> Instant,
         patience: Duration,
     ) -> Result<(), ChangeError> {
         if self.waiting()?.is_some() {
@@ -237,7 +238,7 @@ impl<R: Run> Changer<R> {
         if !self.is_watched() {
             return Err(ChangeError::NoHolder);
         }
-        let note = self.note(settings, manager, boot, now + patience);
+        let mut note = self.note(settings, manager, boot, now() + patience);
         let path = self.state("waiting.json");
         write(&path, &format!("{:#}\n", note.to_json()), 0o600)?;
         let new: Vec<(PathBuf, Option<String>)> = own_paths()
@@ -256,8 +257,12 @@ impl<R: Run> Changer<R> {
         if done.is_err() {
             // the old files at once, and not only when the time is over
             self.take_back(&note)?;
+            return done;
         }
-        done
+        // what a slow manager took is not taken from whoever has to confirm; without room for it less time is left
+        note.deadline = now() + patience;
+        let _ = write(&path, &format!("{:#}\n", note.to_json()), 0o600);
+        Ok(())
     }
 
     /// Keeps the change that waits. [`lock`](Self::lock) must be held.
@@ -543,7 +548,7 @@ pub fn in_place(root: &Path) -> Vec<File> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::rc::Rc;
 
     use super::super::tests::{dynamic, fixed};
@@ -555,6 +560,16 @@ mod tests {
         fails: Option<&'static str>,
         limits: Rc<RefCell<Vec<u64>>>,
         said: Rc<RefCell<Vec<String>>>,
+        /// What each of them takes.
+        takes: Duration,
+        /// What they took so far.
+        took: Rc<Cell<Duration>>,
+    }
+
+    impl Spoken {
+        fn now(&self) -> Instant {
+            NOW + self.took.get()
+        }
     }
 
     impl Run for Spoken {
@@ -562,6 +577,7 @@ mod tests {
             let line = format!("{program} {}", args.join(" "));
             self.said.borrow_mut().push(line.clone());
             self.limits.borrow_mut().push(limit.as_secs());
+            self.took.set(self.took.get() + self.takes);
             if self.fails == Some(program) {
                 return Err(ChangeError::Command {
                     program: line,
@@ -608,7 +624,8 @@ mod tests {
 
         fn apply(&mut self, settings: &Settings, manager: Manager) -> Result<(), ChangeError> {
             let _holder = self.changer.watch().expect("nobody else watches");
-            self.changer.apply(settings, manager, "boot-1", NOW, PATIENCE)
+            let now = || self.spoken.now();
+            self.changer.apply(settings, manager, "boot-1", now, PATIENCE)
         }
     }
 
@@ -617,7 +634,7 @@ mod tests {
         let mut rig = Rig::new(None);
         let done = rig
             .changer
-            .apply(&fixed(), Manager::Networkd, "boot-1", NOW, PATIENCE);
+            .apply(&fixed(), Manager::Networkd, "boot-1", || NOW, PATIENCE);
         assert!(matches!(done, Err(ChangeError::NoHolder)), "{done:?}");
         assert_eq!((rig.files(), rig.said()), (vec![], vec![]));
         assert_eq!(rig.changer.waiting().expect("readable"), None);
@@ -653,6 +670,15 @@ mod tests {
             ]
         );
         assert!(matches!(rig.changer.rollback(), Err(ChangeError::NothingWaits)));
+    }
+
+    #[test]
+    fn what_a_slow_manager_takes_is_not_taken_from_the_time_to_confirm() {
+        let mut rig = Rig::new(None);
+        rig.changer.run.takes = Duration::from_secs(30);
+        rig.apply(&fixed(), Manager::Ifupdown).expect("made");
+        let note = rig.changer.waiting().expect("readable").expect("waits");
+        assert_eq!(note.deadline, NOW + Duration::from_secs(60) + PATIENCE);
     }
 
     #[test]

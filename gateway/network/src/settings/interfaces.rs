@@ -97,14 +97,19 @@ impl Files {
     }
 }
 
-/// Is one of the ports named here as to be brought up, or said what it shall be?
+/// Is one of the ports named here as to be brought up, or said what it shall be, or taken into something else?
 pub(super) fn names(machine: &Machine, lines: &[String], ports: &[String]) -> bool {
     lines.iter().any(|line| {
         let mut words = line.split_whitespace();
         let verb = words.next().unwrap_or_default();
-        let is = |word: &str| ports.iter().any(|port| port == word);
+        let is = |word: &str| ports.iter().any(|port| is_of(word, port));
         match verb {
             "iface" => words.next().is_some_and(is),
+            // options of another one (bridge-utils-interfaces(5), vlan-interfaces(5), ifenslave): it takes the port as a
+            // part of it. Both ways to write them are known, and `all` and `regex` may mean any
+            _ if TAKERS.contains(&verb.replace('_', "-").as_str()) => {
+                words.any(|word| is(word) || matches!(word, "all" | "regex"))
+            }
             "mapping" => words.any(|word| ports.iter().any(|port| glob::matches(word, port))),
             "rename" => words.any(|word| ports.iter().any(|port| selects(machine, word, port))),
             _ if verb == "auto" || verb.starts_with("allow-") => {
@@ -115,11 +120,27 @@ pub(super) fn names(machine: &Machine, lines: &[String], ports: &[String]) -> bo
     })
 }
 
+/// Options whose words are ports.
+const TAKERS: [&str; 4] = ["bond-slaves", "bridge-ports", "slaves", "vlan-raw-device"];
+
+/// Is it the port, another label of it (`eth0:1`), or a VLAN on it (`eth0.30`), which goes down with it?
+fn is_of(word: &str, port: &str) -> bool {
+    let Some(rest) = word.strip_prefix(port) else {
+        return false;
+    };
+    let vlan = |number: &str| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    let label = |rest: &str| rest.starts_with(':');
+    match rest.strip_prefix('.') {
+        Some(rest) => vlan(rest.split(':').next().unwrap_or(rest)),
+        None => rest.is_empty() || label(rest),
+    }
+}
+
 /// `[VARIABLE]/VALUE[/OPTIONS][=LOGICAL]`, or a name: does it mean the port? Which of several it means is left to
 /// ifupdown: the port may be it.
 fn selects(machine: &Machine, word: &str, port: &str) -> bool {
     let (physical, logical) = word.split_once('=').unwrap_or((word, ""));
-    if physical == port || logical == port {
+    if is_of(physical, port) || is_of(logical, port) {
         return true;
     }
     let mut parts = physical.splitn(3, '/');
@@ -381,6 +402,27 @@ mod tests {
             ("rename eth7=eth0", true),
             ("rename eth7=lan", false),
             ("address eth0", false),
+            ("iface eth0:1 inet static", true),
+            ("auto eth0:lan", true),
+            ("allow-hotplug eth0:1", true),
+            ("iface eth0.30 inet static", true),
+            ("auto eth0.30:1", true),
+            ("iface eth01 inet dhcp", false),
+            ("iface eth0.x inet dhcp", false),
+            ("iface veth0 inet dhcp", false),
+            ("bridge_ports eth1 eth0", true),
+            ("bridge-ports eth0.20", true),
+            ("bridge_ports all", true),
+            ("bridge_ports regex en.*", true),
+            ("bridge_ports eth1", false),
+            ("bridge_ports none", false),
+            ("bridge_stp eth0", false),
+            ("bond-slaves eth0 eth1", true),
+            ("bond_slaves eth2", false),
+            ("slaves eth0", true),
+            ("vlan-raw-device eth0", true),
+            ("vlan_raw_device eth0", true),
+            ("vlan-raw-device eth1", false),
         ] {
             assert_eq!(names(&machine, &lines(line), &ports), named, "{line}");
         }

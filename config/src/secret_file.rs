@@ -23,6 +23,12 @@ const MAX_BYTES: u64 = 4096;
 
 /// Reads the first line of a file that only its owner, and at most its group, may read.
 pub(crate) fn read_secret(path: &Path) -> Result<Secret, SecretError> {
+    // a pipe would keep whoever opens it waiting
+    let kind = std::fs::metadata(path).map_err(SecretError::Read)?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        let what = "it is a pipe or a device, and no file";
+        return Err(SecretError::Read(std::io::Error::other(what)));
+    }
     let file = std::fs::File::open(path).map_err(SecretError::Read)?;
     // Asked of the open file, so that nobody swaps it in between.
     let meta = file.metadata().map_err(SecretError::Read)?;

@@ -257,6 +257,12 @@ fn a_secret_file_is_read_and_one_that_others_can_read_is_refused() {
     fs::write(&secret, "\n").expect("writable");
     let text = faults_of(load(&site, SecretFiles::Needed).expect_err("empty"));
     assert!(text.contains("has no password in its first line"), "{text}");
+    fs::remove_file(&secret).expect("it was there");
+    let made = std::process::Command::new("mkfifo").arg(&secret).status();
+    assert!(made.expect("mkfifo runs").success());
+    // nobody writes into it
+    let text = faults_of(load(&site, SecretFiles::Needed).expect_err("a pipe"));
+    assert!(text.contains("it is a pipe or a device, and no file"), "{text}");
 }
 
 #[test]

@@ -86,6 +86,21 @@ pub fn check(material: Material<'_>) -> Result<Chain, MaterialError> {
                 "allowed: the certificate of the CA that issued the server's certificate",
             ));
         }
+        // the supplicant follows the chain to its end, and trusts no other than that
+        if !read
+            .iter()
+            .any(|certificate| certificate.subject() == certificate.issuer())
+        {
+            return Err(error(
+                CA,
+                format!(
+                    "{} was issued by {}, which is not there",
+                    subject(&read[0]),
+                    read[0].issuer()
+                ),
+                "allowed: certificates of CAs up to a self-signed one; put that one into the same file",
+            ));
+        }
         for certificate in &read {
             chain.certificates.push(name(CA, certificate)?);
         }
@@ -439,6 +454,44 @@ mod tests {
             cert,
             key: key.serialize_pem(),
         }
+    }
+
+    /// A CA that is nobody's, and one that it made.
+    fn root_and_intermediate() -> (String, String) {
+        let ca = |name: &str| {
+            let mut params = CertificateParams::new(vec![]).expect("fits");
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.distinguished_name.push(DnType::CommonName, name);
+            (params, KeyPair::generate().expect("a key"))
+        };
+        let (root, root_key) = ca("root");
+        let (below, below_key) = ca("below");
+        let text = root.self_signed(&root_key).expect("signed").pem();
+        let issuer = Issuer::new(root, root_key);
+        (text, below.signed_by(&below_key, &issuer).expect("signed").pem())
+    }
+
+    #[test]
+    fn an_intermediate_ca_alone_is_no_ground_for_trust() {
+        let (root, below) = root_and_intermediate();
+        let found = |ca: &str| {
+            let server = ServerCheck::Verify {
+                ca: bytes(ca),
+                names: vec!["a.b".into()],
+            };
+            check(Material {
+                client: None,
+                server: &server,
+            })
+            .map_err(|error| (error.part, error.text))
+        };
+        let (part, text) = found(&below).expect_err("no root");
+        assert!(
+            part == CA && text.contains("CN=root, which is not there"),
+            "{text}"
+        );
+        assert!(found(&format!("{below}{root}")).is_ok());
+        assert!(found(&root).is_ok());
     }
 
     fn bytes(text: &str) -> Bytes {

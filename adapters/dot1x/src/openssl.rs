@@ -3,9 +3,12 @@
 //! nearly every system. File and result stay in memory, the passphrase goes through a pipe, nothing is an argument.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 use gateway_core::Secret;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::memory::MemoryFile;
 use crate::params::Bytes;
@@ -23,6 +26,8 @@ pub(crate) enum OpenError {
 
 /// The program.
 const PROGRAM: &str = "openssl";
+/// It is given up after so long: a key may ask for any number of rounds, and doors wait for nobody's file.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// A private key in PEM, without encryption.
 pub(crate) fn open_key(pem: &Bytes, passphrase: &Secret) -> Result<Bytes, OpenError> {
@@ -60,15 +65,41 @@ pub(crate) fn public_half(der: &Bytes) -> Result<Vec<u8>, OpenError> {
 pub(crate) fn issued(below: &Bytes, above: &Bytes) -> Result<bool, String> {
     let issuer = MemoryFile::new("dot1x-issuer", above.reveal()).map_err(|why| not_run(&why))?;
     let file = MemoryFile::new("dot1x-check", below.reveal()).map_err(|why| not_run(&why))?;
-    let output = Command::new(PROGRAM)
+    let child = Command::new(PROGRAM)
         .args(["verify", "-no_check_time", "-partial_chain", "-trusted"])
         .arg(issuer.path())
         .arg(file.path())
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .map_err(|why| not_run(&why))?;
-    Ok(output.status.success())
+    Ok(in_time(child, LIMIT)?.status.success())
+}
+
+/// What a program gives, if it ends in time; else it is killed.
+///
+/// # Errors
+/// Why nothing is known.
+fn in_time(child: Child, limit: Duration) -> Result<Output, String> {
+    // the number of a child is nobody else's until it is waited for
+    let pid = Pid::from_child(&child);
+    let handle = pidfd_open(pid, PidfdFlags::empty()).map_err(|why| not_run(&why.into()))?;
+    let (done, ended) = channel::<()>();
+    let watch = std::thread::spawn(move || {
+        let late = ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+        late && pidfd_send_signal(handle, Signal::KILL).is_ok()
+    });
+    let output = child.wait_with_output();
+    drop(done);
+    if watch.join().unwrap_or(false) {
+        let seconds = limit.as_secs();
+        return Err(format!(
+            "cannot be checked: {PROGRAM} needed longer than {seconds} s; protect the key with fewer rounds"
+        ));
+    }
+    output.map_err(|why| not_run(&why))
 }
 
 fn not_run(why: &std::io::Error) -> String {
@@ -92,7 +123,7 @@ fn run(words: &[&str], input: &Bytes, passphrase: &Secret) -> Result<Bytes, Open
         // it may have given up before it read: its own words tell more than a broken pipe
         let _ = stdin.write_all(format!("{}\n", passphrase.reveal()).as_bytes());
     }
-    let output = child.wait_with_output().map_err(missing)?;
+    let output = in_time(child, LIMIT).map_err(OpenError::NoProgram)?;
     let plain = Bytes::new(output.stdout);
     if output.status.success() {
         return Ok(plain);
@@ -109,4 +140,27 @@ fn run(words: &[&str], input: &Bytes, passphrase: &Secret) -> Result<Bytes, Open
     }
     let line = said.lines().next().unwrap_or("no word of why");
     Err(OpenError::Malformed(line.chars().take(160).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn child(words: &[&str]) -> Child {
+        let mut command = Command::new(words[0]);
+        let command = command.args(&words[1..]).stdin(Stdio::null());
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs")
+    }
+
+    #[test]
+    fn one_that_hangs_is_given_up_and_one_that_ends_is_heard() {
+        let why = in_time(child(&["sleep", "1000"]), Duration::from_millis(10)).expect_err("given up");
+        assert!(why.contains("needed longer"), "{why}");
+        let output = in_time(child(&["echo", "said"]), Duration::from_secs(600)).expect("it ends");
+        assert_eq!(output.stdout, b"said\n");
+    }
 }

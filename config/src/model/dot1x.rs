@@ -29,8 +29,8 @@ table! {
         /// File that holds the password in its first line. It must not be readable by other users. A relative
         /// path starts at the folder of this file.
         password_file: Option<PathBuf> = "password-file", Path, optional, Restart;
-        /// Certificates, PEM, of the CA that issued the authentication server's certificate. A public CA proves only
-        /// the name.
+        /// Certificates, PEM, of the CAs above the authentication server's certificate, up to a self-signed one. A
+        /// public CA proves only the name.
         ca_file: Option<PathBuf> = "ca-file", Path, optional, Restart;
         /// The server's certificate must name one of these, or a host below one of these, at most 8.
         server_names: Vec<ServerName> = "server-names", list(parsed(), 0, 8), or("[]"), Restart;

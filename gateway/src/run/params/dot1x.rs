@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use adapter_dot1x::{
@@ -10,6 +10,7 @@ use adapter_dot1x::{
 };
 use gateway_config::{Config, EapInner, EapMethod, Late};
 use gateway_core::Timestamp;
+use rustix::fs::OFlags;
 
 /// Most bytes of a certificate or key file.
 const LARGEST: u64 = 1 << 20;
@@ -210,9 +211,20 @@ fn read(path: &Path, secret: bool) -> Result<Bytes, (String, &'static str)> {
             "allowed: a file the gateway can read",
         )
     };
-    let file = File::open(path).map_err(unreadable)?;
+    // a pipe would keep whoever opens it waiting
+    let open = File::options()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path);
+    let file = open.map_err(unreadable)?;
     // asked of the open file, so that nobody swaps it in between
     let meta = file.metadata().map_err(unreadable)?;
+    if !meta.is_file() {
+        return Err((
+            format!("{} is no file, but a folder, a pipe or a device", path.display()),
+            "allowed: a file the gateway can read",
+        ));
+    }
     let mode = meta.mode() & 0o7777;
     if secret && mode & 0o027 != 0 {
         return Err((

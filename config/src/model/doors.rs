@@ -113,6 +113,9 @@ table! {
         two_persons: When = "two-persons", when(), or("\"never\""), Live;
         /// How long the first of two persons waits for the second, 5 to 120 s.
         second_within: Duration = "second-within-s", secs(5, 120), or("30"), Live;
+        /// For how long after a ring a command with its `ring_id` opens, 10 to 600 s. Commands without one are not bound to
+        /// a visitor.
+        visitor: Duration = "visitor-s", secs(10, 600), or("120"), Live;
         /// Who may open by digits in a call that the door began.
         digits_by: DigitsBy = "digits-by", word(), or("\"list\""), Live;
     }

@@ -88,6 +88,13 @@ pub enum Command {
         /// Which.
         door: DoorId,
     },
+    /// Open a door once for the visitor of one ring, and only for a while after it.
+    OpenFor {
+        /// Which.
+        door: DoorId,
+        /// Whose ring.
+        ring: RingId,
+    },
     /// Press a button of a panel whose line is virtual.
     Press {
         /// Which button.
@@ -121,7 +128,7 @@ impl Command {
             Self::HangUp { .. } => "hang-up",
             Self::Hold { .. } => "hold",
             Self::Lockdown { .. } => "lockdown",
-            Self::Open { .. } => "open",
+            Self::Open { .. } | Self::OpenFor { .. } => "open",
             Self::Press { .. } => "press",
             Self::ResetPassback { .. } => "reset-passback",
             Self::Unread { .. } => "unread",

@@ -36,6 +36,22 @@ pub(crate) struct CommandBody {
     id: Option<String>,
 }
 
+/// An opening, for anybody unless a visitor's ring is named.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "OpenCommand"))]
+pub(crate) struct OpenBody {
+    /// When it was meant, RFC 3339.
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
+    at: Option<String>,
+    /// A repetition of it is refused.
+    #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
+    id: Option<String>,
+    /// Opens only for whoever rang so, at a panel of this door, and for no longer after it than its `visitor-s`.
+    #[cfg_attr(test, schemars(extend("format" = "uuid")))]
+    ring_id: Option<String>,
+}
+
 /// Whose position is forgotten; everybody's unless a person is named.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -149,7 +165,23 @@ pub(crate) async fn open(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let door = door_id(ask)?;
     let principal = ask.principal()?;
     principal.need_door(&door)?;
-    command(app, ask, principal, Command::Open { door }).await
+    let body: OpenBody = if ask.body.is_empty() {
+        OpenBody::default()
+    } else {
+        ask.json()?
+    };
+    let unread = || Problem::bad("ring_id", "\"ring_id\" is not the id of a ring");
+    let ring = body.ring_id.as_deref().map(RingId::parse);
+    let ring = ring.map(|ring| ring.ok_or_else(unread)).transpose()?;
+    let command = match ring {
+        Some(ring) => Command::OpenFor { door, ring },
+        None => Command::Open { door },
+    };
+    let times = CommandBody {
+        at: body.at,
+        id: body.id,
+    };
+    give(app, ask, principal, command, &times).await
 }
 
 /// Holds a door open for some minutes.

@@ -263,9 +263,13 @@ fn kept(arrival: &Arrival<'_>, at: Option<Timestamp>, ttl: Duration) -> Option<S
 fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
     let target = &arrival.target;
     match (wire.command.as_str(), target) {
-        ("open", Target::Door(_) | Target::Site) => Ok(Command::Open {
-            door: name(target, &wire.door, "door", DoorId::new)?,
-        }),
+        ("open", Target::Door(_) | Target::Site) => {
+            let door = name(target, &wire.door, "door", DoorId::new)?;
+            Ok(match ring_id(wire)? {
+                Some(ring) => Command::OpenFor { door, ring },
+                None => Command::Open { door },
+            })
+        }
         ("hold", Target::Door(_) | Target::Site) => Ok(Command::Hold {
             door: name(target, &wire.door, "door", DoorId::new)?,
             time: minutes(wire.minutes)?,
@@ -290,11 +294,7 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
             ring: arrival.ring.ok_or(Malformed::NoCall)?,
         }),
         ("hang-up", _) => Ok(Command::HangUp {
-            ring: wire
-                .ring_id
-                .as_deref()
-                .and_then(RingId::parse)
-                .ok_or(Malformed::Name { field: "ring_id" })?,
+            ring: ring_id(wire)?.ok_or(Malformed::Name { field: "ring_id" })?,
         }),
         (other, _) => Err(Malformed::Command {
             command: format!("{:?}", other.chars().take(20).collect::<String>()),
@@ -307,6 +307,13 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
             },
         }),
     }
+}
+
+/// The ring that is named; one that cannot be read is never the same as none.
+fn ring_id(wire: &Wire) -> Result<Option<RingId>, Malformed> {
+    let parsed = wire.ring_id.as_deref().map(RingId::parse);
+    let ring = parsed.map(|ring| ring.ok_or(Malformed::Name { field: "ring_id" }));
+    ring.transpose()
 }
 
 /// For how long a door is held open.
@@ -466,7 +473,15 @@ mod tests {
         let site = r#"{"command":"open","door":"front","id":"a1","at":"2026-03-01T12:00:00Z"}"#;
         assert_eq!(
             check(Target::Site, site).expect("a command").request.command,
-            Command::Open { door: front }
+            Command::Open { door: front.clone() }
+        );
+        let ring = "01990000-0000-7707-8707-070707070707";
+        let visitor =
+            format!(r#"{{"command":"open","ring_id":"{ring}","id":"a1","at":"2026-03-01T12:00:00Z"}}"#);
+        let ring = RingId::parse(ring).expect("a ring");
+        assert_eq!(
+            check(door(), &visitor).expect("a command").request.command,
+            Command::OpenFor { door: front, ring }
         );
     }
 
@@ -682,6 +697,12 @@ mod tests {
                 Target::Panel("main".into()),
                 r#"{"command":"press","id":"a","at":"2026-03-01T12:00:00Z"}"#,
                 "field \"button\" is missing or is not a name",
+            ),
+            // a ring that cannot be read must not become an opening for anybody
+            (
+                door(),
+                r#"{"command":"open","ring_id":"","id":"a","at":"2026-03-01T12:00:00Z"}"#,
+                "field \"ring_id\" is missing or is not a name",
             ),
             (
                 Target::Site,

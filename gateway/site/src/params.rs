@@ -205,6 +205,8 @@ pub struct DoorParams {
 
 /// A group of doors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    /// For how long after a ring a command that names it opens.
+    pub visitor: Duration,
 pub struct DoorGroupParams {
     /// Which.
     pub doors: BTreeSet<DoorId>,

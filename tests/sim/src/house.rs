@@ -63,6 +63,7 @@ fn door(name: &str, output: &str) -> DoorParams {
         strike: secs(3),
         tamper: None,
         two_persons: When::Never,
+        visitor: secs(120),
     }
 }
 

@@ -278,9 +278,9 @@ pub(super) fn op(action: Action) -> Op {
             .problems(&[(401, "`login-failed`: name or password is wrong."), LOCKED]),
         Action::Logout => Op::done("logins", "end it"),
         Action::Network => Op::gives::<network::Network<'_>>("gateway", "ports, names, the switch's word, relays and clock of the machine"),
-        Action::Open => Op::gives::<doors::Done<'_>>("doors", "open it")
+        Action::Open => Op::gives::<doors::Done<'_>>("doors", "open it; with `{\"ring_id\"}` only for this visitor")
             .about(COMMANDED)
-            .may_take::<doors::CommandBody>()
+            .may_take::<doors::OpenBody>()
             .problems(COMMAND),
         Action::HoldBegin => Op::gives::<doors::Done<'_>>("doors", "hold it open: `{\"minutes\"}`")
             .about(COMMANDED)

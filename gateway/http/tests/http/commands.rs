@@ -5,6 +5,33 @@ use std::time::Duration;
 use crate::support::{Site, within};
 
 const OPEN: &str = "/api/v1/doors/front/open";
+/// The only visitor whom the core lets in.
+pub(crate) const RANG: &str = "01990000-0000-7707-8707-070707070707";
+
+#[tokio::test]
+async fn an_opening_that_names_a_visitor_opens_for_this_one_alone() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let open = async |ring: &str| {
+        let body = format!(r#"{{"ring_id":"{ring}"}}"#);
+        let reply = site.post(OPEN, &ann, &body).await;
+        (
+            reply.status,
+            if reply.status == 200 {
+                String::new()
+            } else {
+                reply.reason()
+            },
+        )
+    };
+    assert_eq!(open(RANG).await, (200, String::new()));
+    let other = "01990000-0000-7707-8707-070707070708";
+    assert_eq!(open(other).await, (410, "stale".to_owned()));
+    // what is no ring is not taken for an opening without one
+    for unread in ["", "7", "front"] {
+        assert_eq!(open(unread).await, (400, "ring_id".to_owned()), "{unread:?}");
+    }
+}
 
 #[tokio::test]
 async fn a_token_that_gives_too_many_commands_is_told_to_wait_and_put_on_record_once() {

@@ -234,7 +234,10 @@ impl FakeCore {
             return refused(Refusal::Stale, "the command is older than 10 s");
         }
         match request.command {
-            Command::Open { door } => {
+            Command::OpenFor { ring, .. } if ring.to_string() != crate::commands::RANG => {
+                refused(Refusal::Stale, "the visitor rang long ago")
+            }
+            Command::Open { door } | Command::OpenFor { door, .. } => {
                 let view = self.bus.view.borrow().clone();
                 if !view.doors.iter().any(|d| d.id == door) {
                     return refused(Refusal::Unknown, "there is no such door");

@@ -227,6 +227,7 @@ impl FakeCore {
                     | Command::Hold { .. }
                     | Command::Lockdown { .. }
                     | Command::Open { .. }
+                    | Command::OpenFor { .. }
                     | Command::Press { .. }
                     | Command::ResetPassback { .. } => judge(&mut seen, &asked.request),
                 };
@@ -315,6 +316,7 @@ fn judge(seen: &mut BTreeSet<String>, request: &CommandRequest) -> Option<Refusa
             | Command::Hold { .. }
             | Command::Lockdown { .. }
             | Command::Open { .. }
+            | Command::OpenFor { .. }
             | Command::Press { .. }
             | Command::ResetPassback { .. }
             | Command::Unread { .. } => Some(Refusal::Unknown),

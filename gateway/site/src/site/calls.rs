@@ -233,6 +233,7 @@ impl Site {
         simulated: bool,
     ) -> RingId {
         let ring = self.new_ring(now);
+        self.visitor_came(now, panel, ring);
         let rings = PanelEvent::Ring {
             button: button.clone(),
         };
@@ -269,6 +270,7 @@ impl Site {
         simulated: bool,
     ) -> RingId {
         let ring = self.new_ring(now);
+        self.visitor_came(now, panel, ring);
         let event = PanelEvent::Ring {
             button: button.clone(),
         };

@@ -2,7 +2,7 @@
 
 use gateway_access::Request;
 use gateway_core::{
-    Cause, Command, CommandEvent, CommandRequest, Event, Factor, Origin, PanelId, Refusal, RingId,
+    Cause, Command, CommandEvent, CommandRequest, DoorId, Event, Factor, Origin, PanelId, Refusal, RingId,
 };
 
 use super::calls::Pressed;
@@ -45,6 +45,7 @@ impl Site {
             | Command::Hold { .. }
             | Command::Lockdown { .. }
             | Command::Open { .. }
+            | Command::OpenFor { .. }
             | Command::Press { .. }
             | Command::ResetPassback { .. } => self
                 .judge(now, &request)
@@ -142,18 +143,12 @@ impl Site {
             Command::Open { door } => {
                 self.opens_something(&door)?;
                 let ring = self.ring_at(&door);
-                let request = Request::Command {
-                    door,
-                    origin: request.origin,
-                    // Interfaces pass on only what the client's scope allows.
-                    permitted: true,
-                    ring,
-                };
-                match self.open(now, request, false)? {
-                    Opening::Held | Opening::Now(_) => Ok(ring),
-                    // no command is a person's credential; if one were, nothing would have opened
-                    Opening::Second => Err((Refusal::Forbidden, "another person is awaited".to_owned())),
-                }
+                self.open_by_command(now, door, ring, request.origin)
+            }
+            Command::OpenFor { door, ring } => {
+                self.opens_something(&door)?;
+                self.is_visitor(now, &door, ring)?;
+                self.open_by_command(now, door, Some(ring), request.origin)
             }
             Command::Press { button, panel } => {
                 self.may_press(&panel, &request.origin)?;
@@ -169,8 +164,23 @@ impl Site {
         }
     }
 
+    fn open_by_command(&mut self, now: Now, door: DoorId, ring: Option<RingId>, origin: Origin) -> Done {
+        let request = Request::Command {
+            door,
+            origin,
+            // Interfaces pass on only what the client's scope allows.
+            permitted: true,
+            ring,
+        };
+        match self.open(now, request, false)? {
+            Opening::Held | Opening::Now(_) => Ok(ring),
+            // no command is a person's credential; if one were, nothing would have opened
+            Opening::Second => Err((Refusal::Forbidden, "another person is awaited".to_owned())),
+        }
+    }
+
     /// Whoever names a relay that tells something is told so. It is none of the doors, whatever it is called.
-    fn opens_something(&self, door: &gateway_core::DoorId) -> Result<(), (Refusal, String)> {
+    fn opens_something(&self, door: &DoorId) -> Result<(), (Refusal, String)> {
         let named = |(id, relay): (&gateway_core::RelayId, &crate::RelayParams)| {
             id.as_str() == door.as_str() || relay.output.as_str() == door.as_str()
         };
@@ -190,7 +200,7 @@ impl Site {
     }
 
     /// The ring in progress at a panel of this door: who opens now, opens for that visitor.
-    fn ring_at(&self, door: &gateway_core::DoorId) -> Option<RingId> {
+    fn ring_at(&self, door: &DoorId) -> Option<RingId> {
         let panels = &self.params.panels;
         self.live_calls()
             .into_iter()

@@ -18,6 +18,7 @@ mod signals;
 mod uses;
 mod view;
 
+mod visitors;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,6 +147,7 @@ pub struct Site {
     stopping: bool,
 }
 
+    visitors: visitors::Visitors,
 impl Site {
     /// A site that has just started: it knows nothing, and until [`Input::Ready`] it opens for egress only.
     ///
@@ -204,6 +206,7 @@ impl Site {
         };
         let now = Now { mono: now, wall };
         site.configure(now, params, generation);
+            visitors: visitors::Visitors::default(),
         site.gateway(
             now,
             GatewayEvent::Started {

@@ -215,6 +215,7 @@ fn door(door: &config::Door) -> site::DoorParams {
         tamper: door.tamper.as_ref().map(|t| t.input.clone()),
         two_persons: door.two_persons.clone(),
     }
+        visitor: door.visitor,
 }
 
 fn rex(rex: &config::Rex) -> site::RexParams {

@@ -387,7 +387,9 @@ impl Model {
             | Command::Lockdown { .. }
             | Command::ResetPassback { .. }
             | Command::Unread { .. } => {}
-            Command::Open { door } => self.cause(now, request.origin.factor, door.clone(), false),
+            Command::Open { door } | Command::OpenFor { door, .. } => {
+                self.cause(now, request.origin.factor, door.clone(), false)
+            }
             Command::Press { .. } => self.press = Some(true),
         }
     }

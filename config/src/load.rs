@@ -251,7 +251,11 @@ fn dangling(reader: &mut Reader) {
             .map_or_else(String::new, |word| format!("; did you mean {word:?}?"));
         let text = format!("there is no {table} {}{near}", quoted(&reference.name));
         let hint = if words.is_empty() {
-            format!("no {table} is configured: add [{table}s.{}]", reference.name)
+            let key = match table {
+                "channel" => "notify".to_owned(),
+                _ => format!("{}s", table.replace(' ', "-")),
+            };
+            format!("no {table} is configured: add [{key}.{}]", reference.name)
         } else {
             let shown: Vec<&str> = words.iter().copied().take(12).collect();
             let more = if words.len() > shown.len() { ", …" } else { "" };

@@ -5,7 +5,7 @@ use std::fmt;
 
 use gateway_core::{
     AccountId, AreaId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId,
-    LineId, ListId, OutputId, PanelId, ReaderId, RelayId, ScheduleId,
+    LineId, ListId, OutputId, PanelId, ReaderId, RelayId, RuleId, ScheduleId,
 };
 
 use crate::describe::Apply;
@@ -65,6 +65,8 @@ pub enum Component {
     Reader(ReaderId),
     /// A relay that tells something.
     Relay(RelayId),
+    /// A rule.
+    Rule(RuleId),
     /// A schedule.
     Schedule(ScheduleId),
     /// SIP and media sockets.
@@ -105,6 +107,7 @@ impl fmt::Display for Component {
             Self::Panel(id) => write!(f, "panels.{id}"),
             Self::Reader(id) => write!(f, "readers.{id}"),
             Self::Relay(id) => write!(f, "relays.{id}"),
+            Self::Rule(id) => write!(f, "rules.{id}"),
             Self::Schedule(id) => write!(f, "schedules.{id}"),
             Self::Sip => f.write_str("sip"),
             Self::Site => f.write_str("site"),
@@ -294,6 +297,7 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
         ));
     }
     each(&mut steps, &old.notify, &new.notify, Component::Notify);
+    each(&mut steps, &old.rules, &new.rules, Component::Rule);
     if old.dot1x.is_some() || new.dot1x.is_some() {
         steps.push(compare(Component::Dot1x, old.dot1x.as_ref(), new.dot1x.as_ref()));
     }
@@ -353,6 +357,7 @@ const fn appearing(component: &Component) -> Effect {
         | Component::Holidays(_)
         | Component::List(_)
         | Component::Network
+        | Component::Rule(_)
         | Component::Schedule(_) => Effect::Live,
         Component::Account(_)
         | Component::Announce
@@ -405,6 +410,7 @@ const fn ends(component: &Component) -> &'static str {
         Component::Output(_) => "it is released, then given up",
         Component::Reader(_) => "it is not read any more",
         Component::Relay(_) => "it is released",
+        Component::Rule(_) => "nothing sets it off any more",
         Component::Sip => "sockets are closed and every call ends",
         Component::Site => "the gateway stops",
         Component::Start => "an input that is held means nothing",
@@ -478,6 +484,7 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
             | Component::Network
             | Component::Notify(_)
             | Component::Reader(_)
+            | Component::Rule(_)
             | Component::Schedule(_)
             | Component::Sip
             | Component::Site

@@ -212,7 +212,10 @@ fn buttons(check: &mut Check<'_>, id: &PanelId, panel: &Panel) {
     }
     for (button, use_of) in &panel.buttons {
         let at = format!("panels.{id}.buttons.{button}");
-        if use_of.input.is_none() && line.is_some_and(|line| !line.driver.is_virtual()) {
+        if use_of.input.is_none()
+            && line.is_some_and(|line| !line.driver.is_virtual())
+            && !super::rules::presses(config, id, button)
+        {
             let text = "has no input, and its line is not virtual: nothing can press it".to_owned();
             let hint = "add: input = \"name of a configured input\"";
             check.fault(FaultKind::Conflict, &at, &[&format!("{at}.input")], text, hint);

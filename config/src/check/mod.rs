@@ -18,6 +18,7 @@ mod osdp;
 mod outputs;
 mod readers;
 mod relays;
+mod rules;
 mod schedules;
 mod services;
 mod simulated;
@@ -64,6 +65,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     network::check(&mut check);
     start::check(&mut check);
     notify::check(&mut check);
+    rules::check(&mut check);
     let findings = check.findings;
     reader.findings.extend(findings);
 }

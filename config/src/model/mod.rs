@@ -15,6 +15,7 @@ mod network;
 mod notify;
 mod osdp;
 mod relays;
+mod rule;
 mod schedules;
 mod services;
 mod site;
@@ -26,7 +27,7 @@ use std::collections::BTreeMap;
 
 use gateway_core::{
     AccountId, AreaId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId,
-    LineId, ListId, OutputId, PanelId, ReaderId, RelayId, ScheduleId,
+    LineId, ListId, OutputId, PanelId, ReaderId, RelayId, RuleId, ScheduleId,
 };
 
 pub use access::{Card, Code, Group};
@@ -47,6 +48,7 @@ pub use network::Network;
 pub use notify::{Mail, Notify, NotifyTarget, Syslog, Telegram, Webhook};
 pub use osdp::{KeyFile, OsdpInput, OsdpReader};
 pub use relays::{NetworkFault, Relay, RelayFunction};
+pub use rule::{Rule, RuleAction, RuleCall, RuleDo, RuleLockdown, RuleNotify, RuleOpen, RuleState, RuleWhen};
 pub use schedules::{Holidays, Schedule};
 pub use services::{Http, Mqtt};
 pub use site::{Guard, Site};
@@ -121,5 +123,7 @@ table! {
         logins: Option<Logins> = "logins", table(), optional, Restart;
         /// Notifications: channels by which events are told elsewhere.
         notify: BTreeMap<ChannelId, Notify> = "notify", map("channel"), or("{}"), Restart;
+        /// Rules: what is asked for when something happens.
+        rules: BTreeMap<RuleId, Rule> = "rules", map("rule"), or("{}"), Live;
     }
 }

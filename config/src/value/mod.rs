@@ -10,6 +10,7 @@ mod dot1x;
 mod dscp;
 mod net;
 mod notify;
+mod rule;
 mod schedule;
 mod scope;
 mod words;
@@ -26,6 +27,7 @@ pub(crate) use dscp::Marks;
 pub use net::{BrokerUrl, Host, HostLabel, HostPort, TopicBase};
 pub(crate) use net::{Digits, Pin, SiteNumber};
 pub use notify::{EventName, HttpUrl, MailAddress, MailTls, SyslogFacility, SyslogTransport};
+pub use rule::{FieldIs, StateWord};
 pub use scope::UserScope;
 pub use words::{
     AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CodeFrom, Codec, DigitsBy,

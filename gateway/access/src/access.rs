@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gateway_core::{CardFrame, CredentialId, DoorId, Factor, Instant, Peer, RingId, Secret, Subject};
+use gateway_core::{
+    CardFrame, CredentialId, DoorId, Factor, GroupId, Instant, Peer, PersonId, RingId, Secret, Subject,
+};
 
 use crate::card::tidy;
 use crate::code::CodeIndex;
@@ -331,6 +333,13 @@ impl Access {
             hash: any('#'),
             star: any('*'),
         }
+    }
+
+    /// Is a person of the records in a group? Nobody is who is blocked, or gone.
+    #[must_use]
+    pub fn is_in(&self, person: &PersonId, group: &GroupId) -> bool {
+        let person = self.directory.person(person);
+        person.is_some_and(|person| !person.blocked && person.groups.contains(group))
     }
 
     /// The lock-out state, for keeping across restarts.

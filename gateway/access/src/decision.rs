@@ -171,6 +171,7 @@ impl Denied {
             | Reason::ReaderElsewhere
             | Reason::RexNotUnlock
             | Reason::RexUnknown
+            | Reason::RuleNotForDoor
             | Reason::SecondAwaited { .. }
             | Reason::TwoPersons
             | Reason::UsedUp => Refusal::Forbidden,
@@ -282,6 +283,8 @@ pub enum Reason {
     RexNotUnlock,
     /// The input is no REX of this door.
     RexUnknown,
+    /// The rule does not open this door.
+    RuleNotForDoor,
     /// The credential is good; the door wants another person, too.
     SecondAwaited {
         /// Where the first one goes.
@@ -378,6 +381,7 @@ impl fmt::Display for Reason {
             Self::ReaderElsewhere => f.write_str("the reader is not at this door"),
             Self::RexNotUnlock => f.write_str("this exit input does not unlock"),
             Self::RexUnknown => f.write_str("the input is no exit input of this door"),
+            Self::RuleNotForDoor => f.write_str("the rule does not open this door"),
             Self::SecondAwaited { within, .. } => {
                 write!(f, "two persons: another one is awaited for {} s", within.as_secs())
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gateway_core::{
     AreaId, ButtonId, CardFrame, CredentialId, DoorGroupId, DoorId, GroupId, InputId, OutputId, PanelId,
-    PersonId, ReaderId, Secret,
+    PersonId, ReaderId, RuleId, Secret,
 };
 
 use crate::caller::CallerPattern;
@@ -94,6 +94,8 @@ pub struct DoorPolicy {
     pub readers: BTreeSet<ReaderId>,
     /// REX inputs.
     pub rex: BTreeMap<InputId, RexKind>,
+    /// Rules of the site file that open it.
+    pub rules: BTreeSet<RuleId>,
     /// How long the first of two persons waits for the second.
     pub second_within: Duration,
     /// When it wants two persons, one after the other. By a clock that is not believed it does, unless it never does.
@@ -114,6 +116,7 @@ impl DoorPolicy {
             output,
             readers: BTreeSet::new(),
             rex: BTreeMap::new(),
+            rules: BTreeSet::new(),
             second_within: Duration::from_secs(30),
             two_persons: When::Never,
         }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use gateway_core::{
-    ButtonId, CardFrame, DoorId, Factor, InputId, Instant, Origin, PanelId, Peer, ReaderId, RingId, Secret,
-    Subject, Timestamp,
+    ButtonId, CardFrame, DoorId, Factor, InputId, Instant, Origin, PanelId, Peer, ReaderId, RingId, RuleId,
+    Secret, Subject, Timestamp,
 };
 
 /// The state of the gateway at the moment of a request.
@@ -116,6 +116,15 @@ pub enum Request {
         /// The REX input.
         input: InputId,
     },
+    /// A rule of the site file asks for it.
+    Rule {
+        /// The door.
+        door: DoorId,
+        /// The ring of the event that set it off.
+        ring: Option<RingId>,
+        /// Which.
+        rule: RuleId,
+    },
 }
 
 /// Why a door is to be held open.
@@ -159,7 +168,8 @@ impl Request {
             | Self::Fire { door }
             | Self::Hold { door, .. }
             | Self::KeypadCode { door, .. }
-            | Self::Rex { door, .. } => door,
+            | Self::Rex { door, .. }
+            | Self::Rule { door, .. } => door,
         }
     }
 
@@ -182,6 +192,7 @@ impl Request {
             } => Factor::Schedule,
             Self::KeypadCode { .. } => Factor::Code,
             Self::Rex { .. } => Factor::Rex,
+            Self::Rule { .. } => Factor::Rule,
         }
     }
 
@@ -192,7 +203,8 @@ impl Request {
             Self::Button { ring, .. }
             | Self::Caller { ring, .. }
             | Self::Command { ring, .. }
-            | Self::Digits { ring, .. } => *ring,
+            | Self::Digits { ring, .. }
+            | Self::Rule { ring, .. } => *ring,
             Self::Card { .. }
             | Self::Fire { .. }
             | Self::Hold { .. }
@@ -212,7 +224,8 @@ impl Request {
             | Self::Digits { .. }
             | Self::Fire { .. }
             | Self::KeypadCode { .. }
-            | Self::Rex { .. } => None,
+            | Self::Rex { .. }
+            | Self::Rule { .. } => None,
         }
     }
 }

@@ -39,6 +39,14 @@ impl Access {
                 let by = format!("button {button} of panel {panel}");
                 add("anybody".to_owned(), by, id, limits(when));
             }
+            for rule in &door.rules {
+                add(
+                    format!("rule:{rule}"),
+                    "acting".to_owned(),
+                    id,
+                    "whenever it acts".to_owned(),
+                );
+            }
             if door.hold.when != When::Never {
                 let by = "holding it open".to_owned();
                 add("schedule".to_owned(), by, id, limits(&door.hold.when));

@@ -251,6 +251,7 @@ fn commands_need_a_permitted_client_over_a_command_interface() {
         Factor::Button,
         Factor::ByPanel,
         Factor::Caller,
+        Factor::Rule,
         Factor::Schedule,
     ] {
         check(

@@ -120,6 +120,8 @@ names! {
     ReaderId;
     /// A relay that tells something and opens nothing.
     RelayId;
+    /// A rule of the site file.
+    RuleId;
     /// A named schedule.
     ScheduleId;
     /// The site this gateway serves.

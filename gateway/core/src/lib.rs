@@ -19,14 +19,15 @@ mod view;
 
 pub use command::{Command, CommandId, CommandReply, CommandRequest, Origin, Refusal};
 pub use event::{
-    AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent, LineEvent,
-    PanelEvent, PortEvent, ReadError, ReaderEvent, Record, RelayEvent, SCHEMA, UserEvent,
+    AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent, InputEvent,
+    LineEvent, PanelEvent, PortEvent, ReadError, ReaderEvent, Record, RelayEvent, RuleEvent, SCHEMA,
+    UserEvent,
 };
 pub use explain::{Explain, Explained, Means};
 pub use ids::{
     AccountId, ApartmentId, AreaId, ButtonId, ChannelId, CredentialId, DeviceId, DoorGroupId, DoorId,
     FormatId, GroupId, HolidaysId, InputId, LegId, LineId, ListId, NameError, OutputId, PanelId, PersonId,
-    ReaderId, RelayId, RingId, ScheduleId, Seq, SiteId,
+    ReaderId, RelayId, RingId, RuleId, ScheduleId, Seq, SiteId,
 };
 pub use leg::{Cause, DigitVia, LegCommand, LegEvent, Peer, Tone};
 pub use secret::Secret;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ids::{CredentialId, InputId, PersonId, ScheduleId};
+use crate::ids::{CredentialId, InputId, PersonId, RuleId, ScheduleId};
 use crate::value::{Field, Value, words};
 
 words! {
@@ -30,6 +30,8 @@ words! {
         Mqtt = "mqtt",
         /// Request to exit.
         Rex = "rex",
+        /// A rule of the site file.
+        Rule = "rule",
         /// A schedule of the site file.
         Schedule = "schedule",
         /// A person in the browser.
@@ -50,6 +52,8 @@ pub enum Subject {
     Input(InputId),
     /// A person.
     Person(PersonId),
+    /// A rule of the site file.
+    Rule(RuleId),
     /// A schedule of the site file.
     Schedule(ScheduleId),
     /// Nobody that could be told.
@@ -66,6 +70,7 @@ impl fmt::Display for Subject {
             Self::Input(v) => write!(f, "input:{v}"),
             Self::Integration(v) => write!(f, "integration:{v}"),
             Self::Person(v) => write!(f, "person:{v}"),
+            Self::Rule(v) => write!(f, "rule:{v}"),
             Self::Schedule(v) => write!(f, "schedule:{v}"),
             Self::Unknown => f.write_str("unknown"),
             Self::User(v) => write!(f, "user:{v}"),
@@ -88,6 +93,7 @@ impl Field for Subject {
             "input" => Self::Input(InputId::new(rest).ok()?),
             "integration" => Self::Integration(rest.to_owned()),
             "person" => Self::Person(PersonId::new(rest).ok()?),
+            "rule" => Self::Rule(RuleId::new(rest).ok()?),
             "schedule" => Self::Schedule(ScheduleId::new(rest).ok()?),
             "user" => Self::User(rest.to_owned()),
             _ => return None,

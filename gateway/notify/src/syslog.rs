@@ -37,7 +37,8 @@ fn severity(kind: &str) -> u8 {
         | "user.login-locked"
         | "panel.button-stuck"
         | "relay.switched" => 4,
-        "door.denied" | "command.refused" | "command.dropped" | "user.login-failed" => 5,
+        "rule.failed" | "rule.held-back" | "door.denied" | "command.refused" | "command.dropped"
+        | "user.login-failed" => 5,
         _ => 6,
     }
 }

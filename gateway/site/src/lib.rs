@@ -22,4 +22,5 @@ pub use gateway_access::{
 };
 pub use gateway_door::{Duty, FailMode, LockKind, LockOwner, ReleaseCause, Relock};
 pub use gateway_line::{CallIn, OpenWhen};
+pub use gateway_rules as rules;
 pub use site::{Site, rights};

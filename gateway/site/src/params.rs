@@ -9,10 +9,11 @@ use std::time::Duration;
 use gateway_access::{Area, Group, OnJournalFault, RexKind, Schedules, When};
 use gateway_core::{
     AccountId, AreaId, ButtonId, CardFrame, Cause, CredentialId, DoorGroupId, DoorId, GroupId, InputId,
-    LineId, ListId, OutputId, PanelId, PersonId, ReaderId, RelayId, Secret, SiteId,
+    LineId, ListId, OutputId, PanelId, PersonId, ReaderId, RelayId, RuleId, Secret, SiteId,
 };
 use gateway_door::{Duty, FailMode, LockKind, LockOwner, Relock};
 use gateway_line::{CallIn, OpenWhen};
+use gateway_rules::Rule;
 
 /// The whole site.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +60,8 @@ pub struct SiteParams {
     pub readers: BTreeMap<ReaderId, ReaderParams>,
     /// Relays that tell something.
     pub relays: BTreeMap<RelayId, RelayParams>,
+    /// What is asked for when something happens.
+    pub rules: BTreeMap<RuleId, Rule>,
     /// Schedules, in the site's time zone.
     pub schedules: Schedules,
     /// Inputs that are held at the start.
@@ -93,6 +96,7 @@ impl SiteParams {
             panels: BTreeMap::new(),
             readers: BTreeMap::new(),
             relays: BTreeMap::new(),
+            rules: BTreeMap::new(),
             schedules: Schedules::default(),
             start: StartParams::default(),
             version: String::new(),
@@ -201,12 +205,12 @@ pub struct DoorParams {
     pub tamper: Option<InputId>,
     /// When it wants two persons, one after the other.
     pub two_persons: When,
+    /// For how long after a ring a command that names it opens.
+    pub visitor: Duration,
 }
 
 /// A group of doors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-    /// For how long after a ring a command that names it opens.
-    pub visitor: Duration,
 pub struct DoorGroupParams {
     /// Which.
     pub doors: BTreeSet<DoorId>,

@@ -15,6 +15,7 @@ mod out;
 mod paper;
 mod people;
 mod relay_guard;
+mod rules;
 mod run;
 mod sim;
 mod site;
@@ -56,6 +57,7 @@ fn run_command(command: Command) -> anyhow::Result<u8> {
         Command::Network(args) => network::network(&args),
         Command::Osdp(args) => osdp::osdp(&args),
         Command::RelayGuard(args) => relay_guard::relay_guard(&args),
+        Command::Rules(args) => rules::rules(&args),
         Command::Run(args) => run::run(&args),
         Command::Sim(args) => sim::sim(&args),
         Command::Time(args) => time::time(&args),

@@ -709,11 +709,13 @@ fn is_egress(event: &Event) -> bool {
         | Event::Call(_)
         | Event::Command(_)
         | Event::Device(..)
+        | Event::Input(..)
         | Event::Line(..)
         | Event::Panel(..)
         | Event::Port(..)
         | Event::Reader(..)
         | Event::Relay(..)
+        | Event::Rule(..)
         | Event::User(_) => false,
     }
 }

@@ -7,6 +7,7 @@ mod cards;
 mod codes;
 mod holds;
 mod people;
+mod rules;
 
 use std::time::Duration;
 
@@ -126,6 +127,7 @@ impl Access {
             Request::Caller { peer, .. } => contact(peer),
             Request::Button { .. } | Request::Card { .. } | Request::KeypadCode { .. } => Subject::Unknown,
             Request::Hold { by, .. } => holds::subject(door, by),
+            Request::Rule { rule, .. } => Subject::Rule(rule.clone()),
             Request::Command { origin, .. } => origin.subject.clone(),
             Request::Digits { from, .. } => match from {
                 DigitsFrom::Called { subject, .. } => subject.clone(),
@@ -147,7 +149,8 @@ impl Access {
             | Request::Digits { .. }
             | Request::Fire { .. }
             | Request::Hold { .. }
-            | Request::Rex { .. } => None,
+            | Request::Rex { .. }
+            | Request::Rule { .. } => None,
         };
         let verdict = match reader {
             Some(reader) => self.passing(moment, reader, verdict),
@@ -226,6 +229,7 @@ impl Access {
                 origin, permitted, ..
             } => self.command(moment, origin, *permitted),
             Request::Hold { by, time, .. } => self.hold(moment, door, by, *time),
+            Request::Rule { rule, .. } => Self::rule(moment, door, rule),
             Request::Digits { winner: false, .. } => Verdict::refused(subject, Reason::NoAuthority),
             Request::Digits {
                 digits,
@@ -250,7 +254,8 @@ impl Access {
             | Request::Command { .. }
             | Request::Fire { .. }
             | Request::Hold { .. }
-            | Request::Rex { .. } => return None,
+            | Request::Rex { .. }
+            | Request::Rule { .. } => return None,
         };
         // A time in the future comes from another clock and says nothing about the age.
         let age = now.since(at).max(at.since(now));
@@ -300,6 +305,7 @@ impl Access {
             | Factor::Digits
             | Factor::Fire
             | Factor::Rex
+            | Factor::Rule
             | Factor::Schedule => return Verdict::refused(subject, Reason::FactorNotCommand),
         }
         // A command is accepted only once its record is durable, so it cannot be accepted without journal.

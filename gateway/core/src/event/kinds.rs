@@ -2,7 +2,7 @@
 
 use crate::command::{CommandId, Refusal};
 use crate::event::record::{ReadError, field};
-use crate::ids::{AreaId, ButtonId, DoorGroupId, LegId, LineId, PanelId, PersonId};
+use crate::ids::{AreaId, ButtonId, ChannelId, DoorGroupId, LegId, LineId, PanelId, PersonId, RingId};
 use crate::leg::{Cause, DigitVia};
 use crate::signal::Misread;
 use crate::subject::{Factor, Subject};
@@ -410,6 +410,16 @@ events! {
 }
 
 events! {
+    /// An input that a rule of the site file looks at. What inputs are for otherwise has events of its own.
+    InputEvent {
+        /// It became active.
+        Active = "active" {},
+        /// It is at rest again.
+        Rest = "rest" {},
+    }
+}
+
+events! {
     /// A panel line.
     LineEvent {
         /// It changed hands.
@@ -615,6 +625,51 @@ events! {
             active: bool,
             /// Why.
             text: String,
+        },
+    }
+}
+
+events! {
+    /// A rule of the site file. The envelope's ring is that of the event that set it off.
+    RuleEvent {
+        /// It had a panel call.
+        Called = "called" {
+            /// Which button was pressed by it.
+            button: ButtonId,
+            /// The ring that began, or that it joined.
+            call: RingId,
+            /// Which panel.
+            panel: PanelId,
+        },
+        /// Something that it asks for was refused, or could not be done.
+        Failed = "failed" {
+            /// What: `open front`, `call main/guard`.
+            action: String,
+            /// Why, and what to do.
+            text: String,
+        },
+        /// An event set it off, and its conditions are met.
+        Fired = "fired" {
+            /// What it asks for.
+            actions: String,
+            /// Kind of the event.
+            by: String,
+            /// What the event is about, empty if it says nothing of it.
+            of: String,
+        },
+        /// It would have acted, and is kept from it for as long as that goes on.
+        HeldBack = "held-back" {
+            /// Kind of the event.
+            by: String,
+            /// Why.
+            text: String,
+        },
+        /// It has somebody told. The channel that is named tells this record, and no other does.
+        Notify = "notify" {
+            /// Which channel.
+            channel: ChannelId,
+            /// What.
+            message: String,
         },
     }
 }

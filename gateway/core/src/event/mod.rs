@@ -7,12 +7,12 @@ mod kinds;
 mod record;
 
 pub use kinds::{
-    AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, GatewayEvent, LineEvent, PanelEvent,
-    PortEvent, ReaderEvent, RelayEvent, UserEvent,
+    AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, GatewayEvent, InputEvent, LineEvent,
+    PanelEvent, PortEvent, ReaderEvent, RelayEvent, RuleEvent, UserEvent,
 };
 pub use record::{ReadError, Record, SCHEMA};
 
-use crate::ids::{AccountId, DeviceId, DoorId, LineId, PanelId, ReaderId, RelayId, RingId};
+use crate::ids::{AccountId, DeviceId, DoorId, InputId, LineId, PanelId, ReaderId, RelayId, RingId, RuleId};
 
 /// Everything that happens. Closed: every `match` names each variant.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,8 @@ pub enum Event {
     Door(DoorId, DoorEvent),
     /// The gateway itself.
     Gateway(GatewayEvent),
+    /// An input that a rule looks at.
+    Input(InputId, InputEvent),
     /// A line changed hands.
     Line(LineId, LineEvent),
     /// A panel.
@@ -39,6 +41,8 @@ pub enum Event {
     Reader(ReaderId, ReaderEvent),
     /// A relay that tells something.
     Relay(RelayId, RelayEvent),
+    /// A rule of the site file.
+    Rule(RuleId, RuleEvent),
     /// A login or a change of users.
     User(UserEvent),
 }

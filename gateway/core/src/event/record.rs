@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent, LineEvent,
-    PanelEvent, PortEvent, ReaderEvent, RelayEvent, UserEvent,
+    AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent, InputEvent,
+    LineEvent, PanelEvent, PortEvent, ReaderEvent, RelayEvent, RuleEvent, UserEvent,
 };
 use crate::ids::{RingId, Seq};
 use crate::value::{Field, Value};
@@ -29,7 +29,7 @@ pub struct Record {
     pub seq: Seq,
     /// True if it comes from a virtual device.
     pub simulated: bool,
-    /// What it is about: door, panel, line, reader, relay, account or device; empty for the gateway, calls, commands, users.
+    /// What it is about: door, panel, line, input, reader, relay, rule, account or device; empty for the gateway, calls, commands, users.
     pub source: String,
 }
 
@@ -86,11 +86,13 @@ families! {
         Account = "account" AccountEvent,
         Device = "device" DeviceEvent,
         Door = "door" DoorEvent,
+        Input = "input" InputEvent,
         Line = "line" LineEvent,
         Panel = "panel" PanelEvent,
         Port = "port" PortEvent,
         Reader = "reader" ReaderEvent,
         Relay = "relay" RelayEvent,
+        Rule = "rule" RuleEvent,
     }
     plain {
         Call = "call" CallEvent,

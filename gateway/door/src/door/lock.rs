@@ -525,6 +525,7 @@ fn egress_of(parts: &GrantParts) -> Option<Egress> {
         | Subject::Input(_)
         | Subject::Integration(_)
         | Subject::Person(_)
+        | Subject::Rule(_)
         | Subject::Schedule(_)
         | Subject::Unknown
         | Subject::User(_) => None,
@@ -543,6 +544,7 @@ const fn is_egress(factor: Factor) -> bool {
         | Factor::Digits
         | Factor::Local
         | Factor::Mqtt
+        | Factor::Rule
         | Factor::Schedule
         | Factor::Web => false,
     }

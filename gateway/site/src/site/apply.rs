@@ -8,6 +8,7 @@ use gateway_access::{
 use gateway_core::{Cause, DoorId, Edge, InputId, LineId, OutputId, PanelId, RingId, Secret};
 use gateway_door::{Door, Input as DoorInput};
 use gateway_line::Line;
+use gateway_rules::{Action, Rule};
 
 use super::buttons::opened_by;
 use super::{LineUnit, Now, Role, Site};
@@ -24,6 +25,8 @@ impl Site {
         self.levels.configure(&old.inputs, &self.params.inputs);
         self.roles = roles(&self.params);
         self.access.apply(policy(&self.params, self.index_key));
+        self.rules.configure(&self.params.rules);
+        changed_rules(&old, &self.params, &mut plan);
         self.configure_doors(now, &old, generation, &mut plan);
         self.doubt_contacts(now);
         self.configure_lockdowns(now);
@@ -257,6 +260,8 @@ pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
             let opens = buttons.filter(|(_, button)| opened_by(of, button) == Some(id));
             opens.map(|(button, params)| ((panel.clone(), button.clone()), params.day.clone()))
         });
+        let opens = |rule: &Rule| rule.actions.contains(&Action::Open(id.clone()));
+        let rules = params.rules.iter().filter(|(_, rule)| opens(rule));
         let policy = DoorPolicy {
             buttons: buttons.collect(),
             by_call: door.by_call.clone(),
@@ -270,6 +275,7 @@ pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
             output,
             readers: door.readers.iter().cloned().collect(),
             rex: door.rex.iter().map(|r| (r.input.clone(), r.kind)).collect(),
+            rules: rules.map(|(rule, _)| rule.clone()).collect(),
             second_within: door.second_within,
             two_persons: door.two_persons.clone(),
         };
@@ -322,6 +328,18 @@ pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
         readers: readers.collect(),
         schedules: params.schedules.clone(),
     }
+}
+
+fn changed_rules(old: &SiteParams, new: &SiteParams, plan: &mut Plan) {
+    for (id, rule) in &new.rules {
+        match old.rules.get(id) {
+            None => plan.added.push(format!("rule {id}")),
+            Some(before) if before == rule => {}
+            Some(_) => plan.live.push(format!("rule {id}")),
+        }
+    }
+    let gone = old.rules.keys().filter(|id| !new.rules.contains_key(*id));
+    plan.removed.extend(gone.map(|id| format!("rule {id}")));
 }
 
 fn roles(params: &SiteParams) -> BTreeMap<InputId, Vec<Role>> {

@@ -14,11 +14,12 @@ mod lockdown;
 mod passback;
 mod pins;
 mod relays;
+mod rules;
 mod signals;
 mod uses;
 mod view;
-
 mod visitors;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,11 +144,12 @@ pub struct Site {
     relays: BTreeMap<RelayId, relays::Relay>,
     rng: Box<dyn RngCore + Send>,
     roles: BTreeMap<InputId, Vec<Role>>,
+    rules: rules::Rules,
     second: Option<String>,
     stopping: bool,
+    visitors: visitors::Visitors,
 }
 
-    visitors: visitors::Visitors,
 impl Site {
     /// A site that has just started: it knows nothing, and until [`Input::Ready`] it opens for egress only.
     ///
@@ -201,12 +203,13 @@ impl Site {
             relays: BTreeMap::new(),
             rng,
             roles: BTreeMap::new(),
+            rules: rules::Rules::default(),
             second: None,
             stopping: false,
+            visitors: visitors::Visitors::default(),
         };
         let now = Now { mono: now, wall };
         site.configure(now, params, generation);
-            visitors: visitors::Visitors::default(),
         site.gateway(
             now,
             GatewayEvent::Started {
@@ -301,6 +304,7 @@ impl Site {
         }
         self.look_at_holds(now);
         self.look_at_relays(now);
+        self.look_at_rules(now);
     }
 
     /// Lets due timers act. Call it at [`Self::poll_timeout`], or at any time.
@@ -310,6 +314,7 @@ impl Site {
         self.timers(now);
         self.look_at_holds(now);
         self.look_at_relays(now);
+        self.look_at_rules(now);
     }
 
     /// Takes over a new configuration: unchanged doors and panels keep their pulses and calls. Removed outputs
@@ -333,6 +338,7 @@ impl Site {
                 plan: told.unwrap_or_else(|| plan.to_string()),
             },
         );
+        self.look_at_rules(now);
         plan
     }
 
@@ -521,12 +527,14 @@ impl Site {
     }
 
     fn record(&mut self, now: Now, event: Event, ring: Option<RingId>, simulated: bool) {
-        self.out.push_back(Output::Record(Envelope {
+        let envelope = Envelope {
             at: now.wall,
             event,
             ring,
             simulated,
-        }));
+        };
+        self.rules.notice(&envelope);
+        self.out.push_back(Output::Record(envelope));
     }
 
     fn gateway(&mut self, now: Now, event: GatewayEvent) {

@@ -141,6 +141,7 @@ impl Site {
     /// A level counts: each role of the input makes of it what it is for.
     pub(super) fn changed(&mut self, now: Now, input: &InputId, change: Change) {
         let unstuck = self.levels.unstick(input);
+        self.tell_rules(now, input, change);
         for role in self.roles.get(input).cloned().unwrap_or_default() {
             match role {
                 Role::Button(panel, button) => {

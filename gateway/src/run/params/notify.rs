@@ -14,6 +14,7 @@ pub(crate) fn notify(config: &Config) -> Params {
         };
         let channel = notify::Channel {
             choice: Choice {
+                channel: id.to_string(),
                 events: names(&channel.events),
                 sources: channel.sources.iter().flatten().cloned().collect(),
                 without: names(&channel.without),

@@ -81,6 +81,7 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
             simulated: r.driver.is_virtual(),
         }),
         relays: map(&config.relays, relay),
+        rules: config.engine_rules(),
         schedules: schedules(config),
         start: site::StartParams {
             hold: config.start.hold,
@@ -214,8 +215,8 @@ fn door(door: &config::Door) -> site::DoorParams {
         strike: door.strike,
         tamper: door.tamper.as_ref().map(|t| t.input.clone()),
         two_persons: door.two_persons.clone(),
-    }
         visitor: door.visitor,
+    }
 }
 
 fn rex(rex: &config::Rex) -> site::RexParams {

@@ -1,0 +1,190 @@
+//! `[rules.*]`: when something happens, something is asked for.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gateway_access::When;
+use gateway_core::{ButtonId, ChannelId, DoorGroupId, DoorId, GroupId, InputId, PanelId, RuleId, Template};
+use gateway_rules as rules;
+
+use super::Config;
+use crate::describe::{choice, table};
+use crate::rules::{int, list, parsed, refer, secs, table, text, when, word};
+use crate::value::{EventName, FieldIs, StateWord};
+
+table! {
+    /// A rule: an event, conditions, and what is asked for then. `docs/rules.md` says more, and `doorline rules try` what
+    /// a rule would make of an event.
+    pub struct Rule {
+        /// Kinds of events (`door.denied`) or families of them (`door`).
+        on: Vec<EventName> = "on", list(parsed(), 1, 16), required, Live;
+        /// Doors, panels, inputs and other sources whose events count; without it all. Events of inputs need it.
+        sources: Option<Vec<String>> = "sources", list(text(1, 40), 1, 100), optional, Live;
+        /// What else has to be so, all of it.
+        when: RuleWhen = "when", table(), or("{}"), Live;
+        /// What is asked for, in this order.
+        actions: Vec<RuleAction> = "do", list(table(), 1, 8), required, Live;
+        /// How often within a minute it acts at most, 1 to 60 times. What is beyond is told once and not done.
+        most_per_minute: u32 = "most-per-minute", int(1, 60), or("20"), Live;
+    }
+}
+
+table! {
+    /// Conditions of a rule.
+    pub struct RuleWhen {
+        /// A schedule. While the clock is not believed, a rule with one acts and opens nothing.
+        schedule: When = "schedule", when(), or("\"always\""), Live;
+        /// What the event says, such as `outcome=no-answer`: NAME=VALUE, as in the journal.
+        fields: Vec<FieldIs> = "fields", list(parsed(), 0, 8), or("[]"), Live;
+        /// How doors and inputs are.
+        states: Vec<RuleState> = "states", list(table(), 0, 8), or("[]"), Live;
+        /// Whoever the event is about is a person of one of these groups.
+        groups: Vec<GroupId> = "groups", list(refer("group"), 0, 16), or("[]"), Live;
+        /// It acts at every so many events that meet the other conditions, 1 to 100.
+        times: u32 = "times", int(1, 100), or("1"), Live;
+        /// The time within which they come, 1 to 86400 s.
+        within: Option<Duration> = "within-s", secs(1, 86_400), optional, Live;
+    }
+}
+
+table! {
+    /// How a door or an input is.
+    pub struct RuleState {
+        /// A door: `open`, `shut`, `locked` or `unlocked`.
+        door: Option<DoorId> = "door", refer("door"), optional, Live;
+        /// An input: `active` or `rest`.
+        input: Option<InputId> = "input", refer("input"), optional, Live;
+        /// How it has to be.
+        is: StateWord = "is", word(), required, Live;
+    }
+}
+
+table! {
+    /// What a rule asks for: one of these.
+    pub struct RuleAction {
+        one of
+        /// What.
+        what: RuleDo;
+    }
+}
+
+choice! {
+    /// What a rule asks for.
+    pub enum RuleDo {
+        /// A call, as if a button of a panel had been pressed.
+        Call(RuleCall) = "call",
+        /// A lockdown, which only people end.
+        Lockdown(RuleLockdown) = "lockdown",
+        /// A message by a channel of notifications.
+        Notify(RuleNotify) = "notify",
+        /// That a door opens; the access decision may say no.
+        Open(RuleOpen) = "open",
+    }
+}
+
+table! {
+    /// A call.
+    pub struct RuleCall {
+        /// The panel, whose line and account it takes.
+        panel: PanelId = "panel", refer("panel"), required, Live;
+        /// A button of it, whose list is called. It needs no input.
+        button: ButtonId = "button", refer("button"), required, Live;
+    }
+}
+
+table! {
+    /// A lockdown.
+    pub struct RuleLockdown {
+        /// A group of doors; without it the whole site.
+        group: Option<DoorGroupId> = "group", refer("door group"), optional, Live;
+    }
+}
+
+table! {
+    /// A message.
+    pub struct RuleNotify {
+        /// The channel. It tells it whatever events it is for otherwise.
+        channel: ChannelId = "channel", refer("channel"), required, Live;
+        /// What is told, with fields of the event in braces, `{rule}` and `{site}`. It is the field `{message}` of the
+        /// channel's texts.
+        message: Template = "message", parsed(), or("\"{text}\""), Live;
+    }
+}
+
+table! {
+    /// An opening.
+    pub struct RuleOpen {
+        /// The door.
+        door: DoorId = "door", refer("door"), required, Live;
+    }
+}
+
+impl Config {
+    /// The rules, for the engine.
+    #[must_use]
+    pub fn engine_rules(&self) -> BTreeMap<RuleId, rules::Rule> {
+        let rules = self.rules.iter();
+        rules.map(|(id, rule)| (id.clone(), rule.for_engine())).collect()
+    }
+}
+
+impl Rule {
+    fn for_engine(&self) -> rules::Rule {
+        let when = &self.when;
+        rules::Rule {
+            actions: self
+                .actions
+                .iter()
+                .map(|action| action.what.for_engine())
+                .collect(),
+            most_per_minute: self.most_per_minute,
+            on: rules::Trigger {
+                kinds: self.on.iter().map(|event| event.as_str().to_owned()).collect(),
+                sources: self.sources.iter().flatten().cloned().collect(),
+            },
+            when: rules::Conditions {
+                counter: when.within.map(|within| rules::Counter {
+                    times: when.times,
+                    within,
+                }),
+                fields: when.fields.iter().map(|field| field.0.clone()).collect(),
+                groups: when.groups.iter().cloned().collect(),
+                schedule: when.schedule.clone(),
+                states: when.states.iter().filter_map(RuleState::for_engine).collect(),
+            },
+        }
+    }
+}
+
+impl RuleState {
+    /// `None` if it says of an input what only a door can be, or the other way round: the check refuses that.
+    pub(crate) fn for_engine(&self) -> Option<rules::State> {
+        let door = |is| Some(rules::State::Door(self.door.clone()?, is));
+        let input = |active| Some(rules::State::Input(self.input.clone()?, active));
+        match self.is {
+            StateWord::Active => input(true),
+            StateWord::Locked => door(rules::DoorIs::Locked),
+            StateWord::Open => door(rules::DoorIs::Open),
+            StateWord::Rest => input(false),
+            StateWord::Shut => door(rules::DoorIs::Shut),
+            StateWord::Unlocked => door(rules::DoorIs::Unlocked),
+        }
+    }
+}
+
+impl RuleDo {
+    fn for_engine(&self) -> rules::Action {
+        match self {
+            Self::Call(call) => rules::Action::Call {
+                button: call.button.clone(),
+                panel: call.panel.clone(),
+            },
+            Self::Lockdown(lockdown) => rules::Action::Lockdown(lockdown.group.clone()),
+            Self::Notify(notify) => rules::Action::Notify {
+                channel: notify.channel.clone(),
+                message: notify.message.clone(),
+            },
+            Self::Open(open) => rules::Action::Open(open.door.clone()),
+        }
+    }
+}

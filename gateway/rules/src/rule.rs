@@ -1,0 +1,181 @@
+//! What a rule is: plain data, made of the site file.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use gateway_access::When;
+use gateway_core::{ButtonId, ChannelId, DoorGroupId, DoorId, GroupId, InputId, PanelId, Record, Template};
+
+/// A rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// What is asked for, in this order.
+    pub actions: Vec<Action>,
+    /// How often within a minute it acts at most.
+    pub most_per_minute: u32,
+    /// Which events.
+    pub on: Trigger,
+    /// Under which conditions.
+    pub when: Conditions,
+}
+
+/// The events that a rule looks at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trigger {
+    /// Kinds (`door.denied`) and families (`door`).
+    pub kinds: BTreeSet<String>,
+    /// Doors, panels, inputs and other sources; empty means all.
+    pub sources: BTreeSet<String>,
+}
+
+impl Trigger {
+    /// Is it one of them?
+    #[must_use]
+    pub fn fits(&self, record: &Record) -> bool {
+        self.has_kind(&record.kind) && (self.sources.is_empty() || self.sources.contains(&record.source))
+    }
+
+    /// Is this kind one of them, or the family that it belongs to?
+    #[must_use]
+    pub fn has_kind(&self, kind: &str) -> bool {
+        let family = kind.split('.').next().unwrap_or_default();
+        self.kinds.contains(kind) || self.kinds.contains(family)
+    }
+}
+
+/// What else has to be so. All of it has to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// So many such events within a time, this one among them.
+    pub counter: Option<Counter>,
+    /// What the event says.
+    pub fields: Vec<FieldIs>,
+    /// Whoever the event is about is in one of these groups; empty means anybody, and nobody, too.
+    pub groups: BTreeSet<GroupId>,
+    /// The time.
+    pub schedule: When,
+    /// How the site is.
+    pub states: Vec<State>,
+}
+
+/// A number of events within a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// How many.
+    pub times: u32,
+    /// Within how long.
+    pub within: Duration,
+}
+
+/// A field of an event with its value: `outcome=no-answer`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldIs {
+    /// Name of the field.
+    pub name: String,
+    /// Its value, as text.
+    pub value: String,
+}
+
+impl fmt::Display for FieldIs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.name, self.value)
+    }
+}
+
+/// How something of the site is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// A door.
+    Door(DoorId, DoorIs),
+    /// An input: is it active?
+    Input(InputId, bool),
+}
+
+/// How a door is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoorIs {
+    /// Nobody is being let in.
+    Locked,
+    /// Its contact says that it is open.
+    Open,
+    /// Its contact says that it is shut.
+    Shut,
+    /// It can be opened by whoever stands there.
+    Unlocked,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Door(door, is) => {
+                let is = match is {
+                    DoorIs::Locked => "locked",
+                    DoorIs::Open => "open",
+                    DoorIs::Shut => "shut",
+                    DoorIs::Unlocked => "unlocked",
+                };
+                write!(f, "door {door} is {is}")
+            }
+            Self::Input(input, active) => {
+                write!(
+                    f,
+                    "input {input} is {}",
+                    if *active { "active" } else { "at rest" }
+                )
+            }
+        }
+    }
+}
+
+/// What a rule asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A call, as if a button of a panel had been pressed.
+    Call {
+        /// Which button.
+        button: ButtonId,
+        /// Of which panel.
+        panel: PanelId,
+    },
+    /// Nobody is let in from here on; `None` is the whole site.
+    Lockdown(Option<DoorGroupId>),
+    /// Somebody is told elsewhere.
+    Notify {
+        /// By which channel.
+        channel: ChannelId,
+        /// What, with fields of the event.
+        message: Template,
+    },
+    /// That a door opens: a request to the access decision, which may say no.
+    Open(DoorId),
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call { button, panel } => write!(f, "call {panel}/{button}"),
+            Self::Lockdown(None) => f.write_str("lockdown"),
+            Self::Lockdown(Some(group)) => write!(f, "lockdown {group}"),
+            Self::Notify { channel, .. } => write!(f, "notify {channel}"),
+            Self::Open(door) => write!(f, "open {door}"),
+        }
+    }
+}
+
+/// Kinds of events at which a rule may open: somebody was let in elsewhere, rings, or is noticed by a contact. What the
+/// gateway tells of itself and of restarts is no reason to open, and a refusal, a call of anybody and a door that was
+/// forced even less so.
+const OPENS_ON: &[&str] = &[
+    "door.granted",
+    "input.active",
+    "input.rest",
+    "panel.ring",
+    "panel.ring-ended",
+];
+
+/// May a rule open at events of this kind? A family may not: it has events of restarts, too.
+#[must_use]
+pub fn may_open_on(kind: &str) -> bool {
+    OPENS_ON.contains(&kind)
+}

@@ -405,3 +405,43 @@ fn the_demo_plays_its_story_to_the_end() {
         assert!(played.status.success(), "{more:?} {}", said(&played));
     }
 }
+
+#[test]
+fn rules_are_tried_out_on_an_event_without_a_gateway() {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../config/examples/scenarios/server-room/site.toml"
+    );
+    let tried = |event: &str, more: &[&str]| {
+        let args = ["rules", "try", "--config", file, "--event", event];
+        let out = output(&[&args, more].concat());
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        (out.status.code(), text, said(&out))
+    };
+    let card = r#"{"kind":"door.denied","source":"server-room","factor":"card","reason":"the card does not open this door","subject":"person:alice"}"#;
+    let acts =
+        "card acts:\n  notify erp: person:alice asks for the server room\n  call server-room/confirm\n";
+    let (code, text, all) = tried(card, &["--group", "server-staff"]);
+    assert_eq!((code, text.as_str()), (Some(0), acts), "{all}");
+    let (code, text, all) = tried(card, &[]);
+    let no = "card does not act: person:alice is in none of the groups\n";
+    assert_eq!((code, text.as_str()), (Some(6), no), "{all}");
+    let (code, text, all) = tried(r#"{"kind":"door.opened","source":"server-room"}"#, &[]);
+    let none = "no rule looks at door.opened of server-room\n";
+    assert_eq!((code, text.as_str()), (Some(6), none), "{all}");
+    // bad input names what was found and what is allowed
+    for (event, more, names) in [
+        ("door", &[][..], "--event is not JSON"),
+        ("{}", &[], "no \"kind\""),
+        (r#"{"kind":"door.deny"}"#, &[], "door. with"),
+        (r#"{"kind":"dor.denied"}"#, &[], "door"),
+        (card, &["--group", "stuff"], "there is no such group"),
+        (card, &["--state", "server-room"], "DOOR=open"),
+        (card, &["--state", "exit=open"], "there is no door"),
+        (card, &["--at", "yesterday"], "2026-12-24T22:10"),
+    ] {
+        let (code, _, all) = tried(event, more);
+        assert_eq!(code, Some(1), "{event} {more:?}: {all}");
+        assert!(all.contains(names), "{event} {more:?}: {all}");
+    }
+}

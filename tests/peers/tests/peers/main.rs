@@ -21,6 +21,7 @@ mod page;
 mod parking;
 mod peers_alone;
 mod radius;
+mod server_room;
 mod sessions;
 mod story;
 

@@ -59,6 +59,14 @@ impl HomeAssistant {
     /// # Errors
     /// If any of it fails.
     pub fn start(rig: &Rig, edition: Edition) -> anyhow::Result<Self> {
+        Self::start_with(rig, edition, "", "[]\n")
+    }
+
+    /// The same with more of `configuration.yaml`, and with this `automations.yaml`.
+    ///
+    /// # Errors
+    /// As [`HomeAssistant::start`].
+    pub fn start_with(rig: &Rig, edition: Edition, more: &str, automations: &str) -> anyhow::Result<Self> {
         let key = edition.key();
         let home = std::env::var_os(key).with_context(|| format!("{key} is not set; see tests/run"))?;
         let home = PathBuf::from(home);
@@ -70,7 +78,7 @@ impl HomeAssistant {
             format!(
                 "homeassistant: {{name: peers, time_zone: UTC, unit_system: metric, latitude: 0, longitude: 0, \
                  elevation: 0}}\nhttp: {{server_host: 127.0.0.1, server_port: {port}}}\napi:\nconfig:\n\
-                 automation: !include automations.yaml\nlogger: {{default: warning}}\n"
+                 automation: !include automations.yaml\nlogger: {{default: warning}}\n{more}"
             ),
         )?;
         std::fs::write(config.join("automations.yaml"), "[]\n")?;
@@ -90,6 +98,9 @@ impl HomeAssistant {
         hub.onboard()?;
         hub.runs()?;
         hub.connect(rig)?;
+        // those that wait for messages can do so from here on
+        std::fs::write(hub.config.join("automations.yaml"), automations)?;
+        hub.post("/api/services/automation/reload", &json!({}))?;
         Ok(hub)
     }
 
@@ -250,6 +261,15 @@ impl HomeAssistant {
             &format!("/api/services/{service}"),
             &json!({ "entity_id": entity }),
         )?;
+        Ok(())
+    }
+
+    /// Fires an event, as an app does.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub fn fire(&self, event: &str, data: &Value) -> anyhow::Result<()> {
+        self.post(&format!("/api/events/{event}"), data)?;
         Ok(())
     }
 

@@ -10,6 +10,7 @@ mod faults;
 mod full;
 mod gate;
 mod guide;
+mod home;
 mod home_assistant;
 mod incoming;
 mod killed;

@@ -56,8 +56,8 @@ fn opens_garage() -> Vec<Action> {
 
 /// Records of rules, as `kind source`, with the ring they stand under.
 fn did(sim: &Sim) -> Vec<String> {
-    let of_rules = sim.records.iter().filter_map(|e| match &e.event {
-        Event::Rule(rule, event) => {
+    let of_rules = sim.records.iter().filter_map(|e| {
+        if let Event::Rule(rule, event) = &e.event {
             let what = match event {
                 RuleEvent::Called { button, panel, .. } => format!("called {panel}/{button}"),
                 RuleEvent::Failed { action, text } => format!("failed {action}: {text}"),
@@ -66,8 +66,9 @@ fn did(sim: &Sim) -> Vec<String> {
                 RuleEvent::Notify { channel, message } => format!("{channel}: {message}"),
             };
             Some(format!("{rule} {what}"))
+        } else {
+            None
         }
-        _ => None,
     });
     of_rules.collect()
 }

@@ -5,9 +5,6 @@ use std::time::Duration;
 use crate::support::{Site, within};
 
 const OPEN: &str = "/api/v1/doors/front/open";
-/// The only visitor whom the core lets in.
-pub(crate) const RANG: &str = "01990000-0000-7707-8707-070707070707";
-
 #[tokio::test]
 async fn an_opening_that_names_a_visitor_opens_for_this_one_alone() {
     let site = Site::plain().await;
@@ -24,7 +21,7 @@ async fn an_opening_that_names_a_visitor_opens_for_this_one_alone() {
             },
         )
     };
-    assert_eq!(open(RANG).await, (200, String::new()));
+    assert_eq!(open(crate::fake_core::RANG).await, (200, String::new()));
     let other = "01990000-0000-7707-8707-070707070708";
     assert_eq!(open(other).await, (410, "stale".to_owned()));
     // what is no ring is not taken for an opening without one

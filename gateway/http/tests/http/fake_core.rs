@@ -15,6 +15,9 @@ use gateway_core::{
 use gateway_store::{Store, Ticket};
 use tokio::sync::{mpsc, oneshot};
 
+/// The only visitor whom the core lets in.
+pub(crate) const RANG: &str = "01990000-0000-7707-8707-070707070707";
+
 /// A clock that the test moves.
 #[derive(Debug)]
 pub(crate) struct HandClock {
@@ -234,7 +237,7 @@ impl FakeCore {
             return refused(Refusal::Stale, "the command is older than 10 s");
         }
         match request.command {
-            Command::OpenFor { ring, .. } if ring.to_string() != crate::commands::RANG => {
+            Command::OpenFor { ring, .. } if ring.to_string() != RANG => {
                 refused(Refusal::Stale, "the visitor rang long ago")
             }
             Command::Open { door } | Command::OpenFor { door, .. } => {

@@ -26,7 +26,7 @@ pub use site_file::{
 };
 
 /// How many commands may wait for the core.
-pub const QUEUE: usize = 64;
+pub const QUEUE: usize = 128;
 /// How many questions may wait for the core.
 pub const QUESTIONS: usize = 16;
 /// How long a caller waits for its answer, which comes only when the record is durable.

@@ -30,8 +30,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const INCOMING: usize = 256 * 1024;
 /// Largest packet we send: a record with all its texts at their longest, escaped, is below.
 const OUTGOING: usize = 1024 * 1024;
-/// Requests that may wait for the event loop: the window, and subscriptions and the farewell.
-const REQUESTS: usize = WINDOW + 8;
+/// Acknowledgements that may wait for the event loop.
+pub(crate) const ACKS: usize = 32;
+/// Requests that may wait for the event loop: the window, acknowledgements, and subscriptions and the farewell.
+const REQUESTS: usize = WINDOW + ACKS + 8;
 /// Events that may wait for us.
 const EVENTS: usize = 128;
 /// rumqttc's own limit, above our window.
@@ -142,6 +144,8 @@ fn options(params: &MqttParams, availability: &str) -> Result<MqttOptions, TlsSe
     let mut options = MqttOptions::new(id, host, params.port);
     options
         .set_clean_session(true)
+        // a message is acknowledged when its answer has room, so that a broker sends no faster than that
+        .set_manual_acks(true)
         .set_inflight(INFLIGHT)
         .set_keep_alive(KEEP_ALIVE)
         .set_last_will(LastWill::new(availability, OFFLINE, QoS::AtLeastOnce, true))

@@ -21,6 +21,7 @@ use tokio::time::MissedTickBehavior;
 use crate::command::Arrival;
 use crate::connection::{Connection, Trouble, trouble};
 use crate::discovery;
+use crate::driver::commands::Done;
 use crate::driver::kept::Kept;
 use crate::handle::{Control, MqttStatus, Timing};
 use crate::outbox::Acked;
@@ -32,10 +33,19 @@ use crate::topics::Topics;
 
 /// Name of the journal's cursor.
 const CURSOR: &str = "mqtt";
-/// Commands that may wait for the core at once.
-const COMMANDS: usize = 16;
-/// Answers that may wait for the broker; beyond it the oldest goes.
-const ANSWERS: usize = 64;
+/// Commands at once, and then one in [`EVERY`].
+const BURST: u32 = 50;
+const EVERY: Duration = Duration::from_millis(100);
+/// Commands that may wait for the core at once: as many as [`BURST`] and [`EVERY`] let through until the bus gives up.
+const COMMANDS: usize = 100;
+/// Refusals that get a record each, at once; then one in 5 s.
+const NOTED: u32 = 30;
+/// Records of refusals that may wait for the core at once.
+const REPORTS: usize = NOTED as usize;
+/// Answers that may wait for the broker before no more messages are acknowledged: it then sends us none.
+const ANSWERS_FULL: usize = 256;
+/// Answers that may wait at most; what comes without acknowledgement could fill it.
+const ANSWERS: usize = 1024;
 /// How often the driver looks at limits.
 const TICK: Duration = Duration::from_millis(250);
 /// How long the farewell may take to publish what is durable, and all in all.
@@ -88,26 +98,30 @@ pub(crate) struct Driver {
     cursor: Cursor,
     dice: StdRng,
     discovered: Option<(Value, BTreeMap<String, String>)>,
-    done: mpsc::Receiver<String>,
+    done: mpsc::Receiver<Done>,
     /// Refusals without a record of their own, and since when.
     dropped: Option<(Instant, u64)>,
     hub: Bucket,
     kept: Kept,
     mends: Bucket,
     muted: Option<(Instant, Muted)>,
-    /// Refusals that get a record each: 30 at once, then one in 5 s.
+    /// Refusals that get a record each.
     noted: Bucket,
     orders: watch::Receiver<Control>,
     params: MqttParams,
+    /// Answers to what has no id.
     refusals: Bucket,
+    reports: Arc<Semaphore>,
     retained: Retained,
     second_seen: Option<Instant>,
     show: Bucket,
     slots: Arc<Semaphore>,
     status: watch::Sender<MqttStatus>,
-    tell_done: mpsc::Sender<String>,
+    tell_done: mpsc::Sender<Done>,
     timing: Timing,
     topics: Topics,
+    /// Refusals that had no answer.
+    unanswered: u64,
     /// Our availability stands otherwise at the broker than it is.
     untrue: bool,
     view: watch::Receiver<Arc<SiteView>>,
@@ -128,7 +142,7 @@ impl Driver {
         Self {
             answers: VecDeque::new(),
             clock,
-            commands: Bucket::new(50, Duration::from_millis(100)),
+            commands: Bucket::new(BURST, EVERY),
             contested: None,
             cursor,
             dice: StdRng::from_os_rng(),
@@ -139,9 +153,10 @@ impl Driver {
             kept: Kept::new(timing.keeps),
             mends: Bucket::new(MENDS, timing.mend),
             muted: None,
-            noted: Bucket::new(30, Duration::from_secs(5)),
+            noted: Bucket::new(NOTED, Duration::from_secs(5)),
             orders,
             refusals: Bucket::new(20, Duration::from_millis(200)),
+            reports: Arc::new(Semaphore::new(REPORTS)),
             retained: Retained::new(bus.store().records().clone()),
             second_seen: None,
             show: Bucket::new(1, SHOW),
@@ -151,6 +166,7 @@ impl Driver {
             timing,
             topics: Topics::new(&params.base, &params.site_id),
             params,
+            unanswered: 0,
             untrue: false,
             view: bus.view(),
             bus,
@@ -299,7 +315,7 @@ impl Driver {
                         leaving.get_or_insert_with(|| self.leave(true));
                     }
                 }
-                Some(answer) = self.done.recv() => self.reply(answer),
+                Some(done) = self.done.recv() => self.done(self.clock.now(), done),
                 changed = self.orders.changed(), if leaving.is_none() => {
                     if changed.is_err() || self.orders.borrow().stop {
                         leaving = Some(self.leave(true));
@@ -319,6 +335,7 @@ impl Driver {
             let now = self.clock.now();
             let wall = self.clock.wall();
             let filled = session.fill(now, wall, &mut self.answers, &mut self.retained);
+            session.acknowledge(self.answers.len() < ANSWERS_FULL);
             let stays = filled.is_ok() && self.farewell(&connection, &mut session, leaving.as_mut()).await;
             if !stays {
                 return self.lost(
@@ -452,7 +469,10 @@ impl Driver {
         let now = self.clock.now();
         match event {
             Event::Incoming(Packet::ConnAck(_)) => self.connected(connection, session),
-            Event::Incoming(Packet::Publish(message)) => self.message(session, &message),
+            Event::Incoming(Packet::Publish(message)) => {
+                session.came(&message);
+                self.message(session, &message);
+            }
             Event::Incoming(Packet::PubAck(ack)) => match session.outbox.acked(now, ack.pkid) {
                 Acked::Cleared(topic) => self.retained.cleared(&topic),
                 Acked::Cursor(seq) => self.published(seq),
@@ -466,6 +486,7 @@ impl Driver {
                 }
             }
             Event::Outgoing(Outgoing::Publish(id)) => session.outbox.told(id),
+            Event::Outgoing(Outgoing::PubAck(_)) => session.acknowledged(),
             Event::Incoming(_) | Event::Outgoing(_) => {}
         }
     }
@@ -565,12 +586,5 @@ impl Driver {
             };
             self.command(now, &arrival);
         }
-    }
-
-    fn reply(&mut self, answer: String) {
-        if self.answers.len() == ANSWERS {
-            self.answers.pop_front();
-        }
-        self.answers.push_back(answer);
     }
 }

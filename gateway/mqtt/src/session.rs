@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use gateway_core::{DoorId, Instant, PanelId, Record, Seq, Timestamp};
 use gateway_store::{ReadFailure, Store, json_text};
-use rumqttc::{AsyncClient, QoS};
+use rumqttc::{AsyncClient, Publish, QoS};
 use tokio::task::JoinHandle;
 
+use crate::connection::ACKS;
 use crate::outbox::{Outbox, Sent};
 use crate::retained::Retained;
 use crate::state::ONLINE;
@@ -37,6 +38,8 @@ type Reading = JoinHandle<Result<Vec<Arc<Record>>, ReadFailure>>;
 
 /// One connection's publishing.
 pub(crate) struct Session {
+    /// Acknowledgements that the client was given and has not sent.
+    acks: usize,
     client: AsyncClient,
     /// Since when the broker has us; `None` before ConnAck.
     pub(crate) connected: Option<Instant>,
@@ -47,6 +50,8 @@ pub(crate) struct Session {
     /// Availability was published.
     pub(crate) online: bool,
     pub(crate) outbox: Outbox,
+    /// Packet ids of messages that came and are not acknowledged, in order.
+    owed: VecDeque<u16>,
     page: VecDeque<Arc<Record>>,
     /// Messages of the record begun.
     parts: VecDeque<(Seq, String, String)>,
@@ -59,12 +64,14 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(client: AsyncClient, now: Instant, from: Seq, store: Store, topics: Topics) -> Self {
         Self {
+            acks: 0,
             client,
             connected: None,
             leaves: false,
             next: Seq(from.0 + 1),
             online: false,
             outbox: Outbox::new(now),
+            owed: VecDeque::new(),
             page: VecDeque::new(),
             parts: VecDeque::new(),
             reading: None,
@@ -109,6 +116,35 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// A message came.
+    pub(crate) fn came(&mut self, message: &Publish) {
+        // QoS 2 was not subscribed to; there are no more ids than this
+        if message.qos == QoS::AtLeastOnce && self.owed.len() < usize::from(u16::MAX) {
+            self.owed.push_back(message.pkid);
+        }
+    }
+
+    /// Acknowledges what came, in order (MQTT 3.1.1 §4.6), as long as there is room for what it brings.
+    pub(crate) fn acknowledge(&mut self, is_room: bool) {
+        while is_room
+            && self.acks < ACKS
+            && let Some(id) = self.owed.front()
+        {
+            let mut message = Publish::new("", QoS::AtLeastOnce, Vec::new());
+            message.pkid = *id;
+            if self.client.try_ack(&message).is_err() {
+                return;
+            }
+            self.owed.pop_front();
+            self.acks += 1;
+        }
+    }
+
+    /// The client has sent an acknowledgement.
+    pub(crate) const fn acknowledged(&mut self) {
+        self.acks = self.acks.saturating_sub(1);
     }
 
     /// Publishes availability.
@@ -206,6 +242,7 @@ fn messages(topics: &Topics, record: &Record, wall: Timestamp) -> VecDeque<(Seq,
 mod tests {
     use super::*;
     use gateway_core::{ButtonId, Envelope, Event, GatewayEvent, PanelEvent};
+    use gateway_store::{Options, fake::FakeIo};
 
     fn record(event: Event) -> Record {
         let mut record = Record::from(&Envelope {
@@ -224,6 +261,34 @@ mod tests {
             .into_iter()
             .map(|(_, topic, payload)| (topic, payload))
             .collect()
+    }
+
+    #[tokio::test]
+    async fn nothing_is_acknowledged_while_there_is_no_room_and_never_more_than_fits_the_client() {
+        let (client, _eventloop) =
+            AsyncClient::new(rumqttc::MqttOptions::new("test", "127.0.0.1", 1883), ACKS);
+        let (store, _) = Store::open(std::path::Path::new("/state"), Options::default(), FakeIo::new())
+            .expect("a journal");
+        let mut session = Session::new(
+            client,
+            Instant::ZERO,
+            Seq(0),
+            store,
+            Topics::new("doorline", "lilas"),
+        );
+        let mut message = Publish::new("doorline/lilas/command", QoS::AtLeastOnce, Vec::new());
+        for id in 1..=40 {
+            message.pkid = id;
+            session.came(&message);
+        }
+        message.qos = QoS::AtMostOnce;
+        session.came(&message);
+        session.acknowledge(false);
+        assert_eq!(session.owed.len(), 40);
+        session.acknowledge(true);
+        assert_eq!((session.owed.len(), session.owed.front()), (40 - ACKS, Some(&33)));
+        session.acknowledge(true);
+        assert_eq!(session.owed.len(), 40 - ACKS);
     }
 
     #[test]

@@ -2,12 +2,19 @@
 
 use std::sync::Arc;
 
-use gateway_core::{CommandId, Instant, PanelId, Refusal, RingId};
+use gateway_core::{CommandId, CommandReply, Instant, PanelId, Refusal, RingId};
 use rand::Rng;
 
-use super::Driver;
+use super::{ANSWERS, Driver};
 use crate::command::{self, Arrival, Rules};
 use crate::topics::Target;
+
+/// A message that the core has judged.
+pub(super) struct Done {
+    answer: String,
+    /// The core could not put it on record.
+    lost: bool,
+}
 
 impl Driver {
     /// The call at a panel.
@@ -23,11 +30,6 @@ impl Driver {
     }
 
     pub(super) fn command(&mut self, now: Instant, arrival: &Arrival<'_>) {
-        if !self.commands.take(now) {
-            let text = "too many commands; send at most ten in a second".to_owned();
-            self.refuse(now, None, Refusal::Overload, text);
-            return;
-        }
         let made = self.made_id();
         let rules = Rules {
             accept_untimed: self.params.accept_untimed,
@@ -41,22 +43,35 @@ impl Driver {
                 return;
             }
         };
+        // one without an id of its own is answered with the one made for it
+        let id = asked.request.id.clone();
+        let slot = if self.commands.take(now) {
+            Arc::clone(&self.slots).try_acquire_owned().ok()
+        } else {
+            None
+        };
+        let Some(slot) = slot else {
+            let text = "too many commands; send at most ten in a second, fifty at once".to_owned();
+            if id == made {
+                self.refuse(now, None, Refusal::Overload, text);
+            } else {
+                self.refuse(now, Some(id), Refusal::Overload, text);
+            }
+            return;
+        };
         if let Some(why_not) = &asked.why_not
             && !self.noted.take(now)
         {
             let why_not = why_not.clone();
-            self.drop_refused(now, Some(&asked.request.id), asked.reason(), &why_not);
+            let known = (id != made).then_some(&id);
+            self.drop_refused(now, known, asked.reason(), &why_not);
             return;
         }
-        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
-            let text = "too many commands wait; try again in a second";
-            self.drop_refused(now, Some(&asked.request.id), Refusal::Overload, text);
-            return;
-        };
         let (bus, done) = (self.bus.clone(), self.tell_done.clone());
         tokio::spawn(async move {
             let reply = bus.command(asked.request.clone()).await;
-            let _ = done.send(command::answer(&asked, &reply)).await;
+            let answer = command::answer(&asked, &reply);
+            let _ = done.send(Done { answer, lost: false }).await;
             drop(slot);
         });
     }
@@ -64,7 +79,7 @@ impl Driver {
     /// Refuses what is no command for the core: it is put on record and then answered, as far as that is not too
     /// often; the rest is only counted.
     pub(super) fn refuse(&mut self, now: Instant, id: Option<CommandId>, reason: Refusal, text: String) {
-        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        let slot = Arc::clone(&self.reports).try_acquire_owned();
         let (Ok(slot), true) = (slot, self.noted.take(now)) else {
             self.drop_refused(now, id.as_ref(), reason, &text);
             return;
@@ -73,37 +88,70 @@ impl Driver {
         tracing::warn!(reason = reason.word(), text, "an MQTT command was refused");
         let answer = command::refusal(id.as_ref().map(CommandId::as_str), reason.word(), &text);
         let id = id.unwrap_or_else(|| self.made_id());
-        let request = command::report(id, reason, text, 1);
+        let request = command::report(id, reason, text.clone(), 1);
         let (bus, done) = (self.bus.clone(), self.tell_done.clone());
         tokio::spawn(async move {
-            // whatever the core says: this was no command
-            let _ = bus.command(request).await;
-            let _ = done.send(answer).await;
+            // this was no command, and the core repeats why; another text means that it has no record
+            let reply = bus.command(request).await;
+            let lost = !matches!(reply, CommandReply::Refused { text: said, .. } if said == text);
+            let _ = done.send(Done { answer, lost }).await;
             drop(slot);
         });
     }
 
-    /// Refuses without a record of its own; answers as far as that is not too often.
+    /// Refuses without a record of its own. Who gave an id has the answer, others as far as that is not too often.
     fn drop_refused(&mut self, now: Instant, id: Option<&CommandId>, reason: Refusal, text: &str) {
         self.status.send_modify(|status| status.refused += 1);
+        self.count_dropped(now);
+        let id = id.map(CommandId::as_str);
+        tracing::debug!(
+            id,
+            reason = reason.word(),
+            text,
+            "an MQTT command was refused without a record"
+        );
+        if id.is_some() || self.refusals.take(now) {
+            self.reply(command::refusal(id, reason.word(), text));
+        }
+    }
+
+    fn count_dropped(&mut self, now: Instant) {
         let (since, times) = self.dropped.unwrap_or((now, 0));
         self.dropped = Some((since, times + 1));
-        if self.refusals.take(now) {
-            let id = id.map(CommandId::as_str);
-            self.reply(command::refusal(id, reason.word(), text));
+    }
+
+    /// The core has judged.
+    pub(super) fn done(&mut self, now: Instant, done: Done) {
+        if done.lost {
+            self.count_dropped(now);
+        }
+        self.reply(done.answer);
+    }
+
+    fn reply(&mut self, answer: String) {
+        if self.answers.len() < ANSWERS {
+            self.answers.push_back(answer);
+        } else {
+            // only without QoS 1 do so many come that we cannot hold them back
+            self.unanswered += 1;
         }
     }
 
     /// Puts on record how many were refused without one.
     pub(super) fn report_dropped(&mut self) {
-        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+        let Ok(slot) = Arc::clone(&self.reports).try_acquire_owned() else {
             return;
         };
         let Some((_, times)) = self.dropped.take() else {
             return;
         };
         let text = "messages were refused that get no record of their own".to_owned();
-        tracing::warn!(times, "MQTT commands were refused without a record each");
+        let unanswered = std::mem::take(&mut self.unanswered);
+        tracing::warn!(
+            times,
+            unanswered,
+            "MQTT commands were refused without a record each"
+        );
         let request = command::report(self.made_id(), Refusal::Overload, text, times);
         let bus = self.bus.clone();
         tokio::spawn(async move {

@@ -177,6 +177,47 @@ async fn only_fresh_commands_open_and_each_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_command_of_a_burst_has_one_answer_and_fifty_are_carried_out() {
+    let broker = Mosquitto::start();
+    let observer = Observer::connect(broker.port).await;
+    let core = FakeCore::start();
+    let handle = run(with_login(broker.port), &core);
+    connected(&handle).await;
+    observer.hear("online", is(AVAILABILITY, "online")).await;
+    // what cannot be read takes nothing away from the others
+    for n in 0..100 {
+        observer.publish(DOOR, false, &format!("flood {n}")).await;
+    }
+    let count = 600;
+    for n in 0..count {
+        observer
+            .publish(DOOR, false, &open(&format!("b{n}"), Timestamp::now()))
+            .await;
+    }
+    for n in 0..count {
+        let (status, reason) = answer(&observer, &format!("b{n}")).await;
+        if n < 50 {
+            assert_eq!(status, "ok", "b{n}: {reason}");
+        } else {
+            assert!(status == "ok" || reason == "overload", "b{n}: {status} {reason}");
+        }
+    }
+    observer.barrier().await;
+    let answered: Vec<_> = observer
+        .all()
+        .into_iter()
+        .filter(|m| m.topic == "doorline/lilas/response")
+        .map(|m| m.json())
+        .filter(|m| m["id"].is_string())
+        .collect();
+    assert_eq!(answered.len(), count, "one answer each");
+    let ok = answered.iter().filter(|m| m["status"] == "ok").count();
+    assert_eq!(u32::try_from(ok).expect("few"), *core.opened.borrow());
+    assert!(ok < count, "nothing was refused");
+    handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_commands_is_bounded() {
     let broker = Mosquitto::start();
     let observer = Observer::connect(broker.port).await;

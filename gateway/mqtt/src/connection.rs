@@ -14,7 +14,7 @@ use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, LastWill, MqttOptions, QoS, StateError,
     TlsConfiguration, TlsError, Transport,
 };
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::mpsc;
@@ -342,24 +342,13 @@ fn alerted(alert: rustls::AlertDescription, broker: &str) -> (bool, String) {
 }
 
 fn tls(error: &rustls::Error, broker: &str) -> (bool, String) {
-    use CertificateError as Bad;
     if let rustls::Error::AlertReceived(alert) = error {
         return alerted(*alert, broker);
     }
     let rustls::Error::InvalidCertificate(bad) = error else {
         return (false, format!("TLS with the broker {broker} failed: {error}"));
     };
-    let why = if matches!(bad, Bad::UnknownIssuer) {
-        "is signed by a CA we do not trust; set ca-file to that CA's certificate".to_owned()
-    } else if matches!(bad, Bad::NotValidForName | Bad::NotValidForNameContext { .. }) {
-        "is for another host name; use the name that stands in it".to_owned()
-    } else if matches!(bad, Bad::Expired | Bad::ExpiredContext { .. }) {
-        "has expired, or our clock is wrong".to_owned()
-    } else if matches!(bad, Bad::NotValidYet | Bad::NotValidYetContext { .. }) {
-        "is not valid yet, or our clock is wrong".to_owned()
-    } else {
-        format!("was refused: {bad}")
-    };
+    let why = gateway_tls_client::certificate_refused(bad, "ca-file");
     (true, format!("the certificate of the broker {broker} {why}"))
 }
 
@@ -367,6 +356,7 @@ fn tls(error: &rustls::Error, broker: &str) -> (bool, String) {
 mod tests {
     use super::*;
     use crate::tests::params;
+    use rustls::CertificateError;
 
     #[test]
     fn an_error_says_what_to_do() {

@@ -100,18 +100,36 @@ pub async fn secure(
 
 /// A failed handshake in words.
 fn told(error: &io::Error) -> String {
-    use CertificateError as Bad;
+    match certificate_fault(error, "ca-file") {
+        Some(why) => format!("the server's certificate {why}"),
+        None => format!("TLS failed, {error}: does the server speak it at this port?"),
+    }
+}
+
+/// What is wrong with the certificate of a server, to follow the words `the certificate of …`, and what to do; `None` if
+/// it is something else. `ca_key` is the key of the site file that names the CA's certificate.
+#[must_use]
+pub fn certificate_fault(error: &io::Error, ca_key: &str) -> Option<String> {
     let inner = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
     let Some(rustls::Error::InvalidCertificate(bad)) = inner else {
-        return format!("TLS failed, {error}: does the server speak it at this port?");
+        return None;
     };
+    Some(certificate_refused(bad, ca_key))
+}
+
+/// The same of what rustls says of it.
+#[must_use]
+pub fn certificate_refused(bad: &CertificateError, ca_key: &str) -> String {
+    use CertificateError as Bad;
     if matches!(bad, Bad::UnknownIssuer) {
-        "the server's certificate is signed by a CA we do not trust: set ca-file".to_owned()
+        format!("is signed by a CA we do not trust; set {ca_key} to that CA's certificate")
     } else if matches!(bad, Bad::NotValidForName | Bad::NotValidForNameContext { .. }) {
-        "the server's certificate is for another host name: use the name that stands in it".to_owned()
+        "is for another host name; use the name that stands in it".to_owned()
     } else if matches!(bad, Bad::Expired | Bad::ExpiredContext { .. }) {
-        "the server's certificate has expired: renew it, or check the clock of this machine".to_owned()
+        "has expired, or our clock is wrong".to_owned()
+    } else if matches!(bad, Bad::NotValidYet | Bad::NotValidYetContext { .. }) {
+        "is not valid yet, or our clock is wrong".to_owned()
     } else {
-        format!("the server's certificate is not accepted: {bad}")
+        format!("was refused: {bad}")
     }
 }

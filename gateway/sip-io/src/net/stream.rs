@@ -64,12 +64,21 @@ pub(super) async fn connect(
                 .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
             let stream = TlsConnector::from(Arc::clone(config))
                 .connect(name, stream)
-                .await?;
+                .await
+                .map_err(|error| untrusted(error, remote))?;
             run(stream, flow, events.clone(), ())
         }
         None => run(stream, flow, events.clone(), ()),
     };
     Ok((flow, writer))
+}
+
+/// A certificate that is not taken, in words that say what to do; other errors as they are.
+fn untrusted(error: io::Error, remote: SocketAddr) -> io::Error {
+    match gateway_tls_client::certificate_fault(&error, "tls-ca-file") {
+        Some(why) => io::Error::new(error.kind(), format!("the certificate of {remote} {why}")),
+        None => error,
+    }
 }
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {
@@ -254,5 +263,30 @@ impl Door {
                 let _ = events.send(NetEvent::Accepted { flow, writer }).await;
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::CertificateError;
+
+    #[test]
+    fn a_certificate_that_is_not_taken_is_told_with_what_to_do() {
+        let remote: SocketAddr = "192.0.2.1:5061".parse().expect("an address");
+        let said = |bad| {
+            let error = rustls::Error::InvalidCertificate(bad);
+            untrusted(io::Error::new(io::ErrorKind::InvalidData, error), remote).to_string()
+        };
+        assert_eq!(
+            said(CertificateError::UnknownIssuer),
+            "the certificate of 192.0.2.1:5061 is signed by a CA we do not trust; set tls-ca-file to that CA's certificate"
+        );
+        assert_eq!(
+            said(CertificateError::NotValidForName),
+            "the certificate of 192.0.2.1:5061 is for another host name; use the name that stands in it"
+        );
+        let other = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert_eq!(untrusted(other, remote).kind(), io::ErrorKind::ConnectionRefused);
     }
 }

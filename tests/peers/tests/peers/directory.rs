@@ -84,11 +84,11 @@ fn the_directory_is_read_over_tls_in_pages_and_its_last_good_copy_outlives_the_s
             ),
             (
                 keys(rig, &stranger, "starttls", password, ""),
-                "signed by a CA we do not trust: set ca-file",
+                "signed by a CA we do not trust; set ca-file",
             ),
             (
                 keys(rig, &stranger, "ldaps", password, ""),
-                "signed by a CA we do not trust: set ca-file",
+                "signed by a CA we do not trust; set ca-file",
             ),
             (
                 keys(rig, &trust, "off", password, "").replace("ca-file", "# ca-file"),

@@ -10,6 +10,7 @@ use super::account::Phase;
 use super::agent::{UDP_PING, Use};
 use super::hop::Reached;
 use super::hops::Reach;
+use crate::digest::DigestSession;
 use crate::transaction::TransactionId;
 use crate::{Flow, HeaderName, Method, NameAddr, Request, Response, SipUri, Uri};
 
@@ -205,6 +206,10 @@ impl UserAgent {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
+        if is_stale(response) {
+            // it was no password that was refused (RFC 7616 §3.3)
+            account.reg.attempts.pop_back();
+        }
         account.reg.attempts.retain(|at| now.since(*at) < WINDOW);
         let may = account.auth.take_challenge(response, account.reg.tries);
         account.reg.tries += 1;
@@ -243,7 +248,9 @@ impl UserAgent {
         }
         account.auth.forget();
         let mut detail = response.status_line();
-        if matches!(response.code(), 401 | 403 | 407) {
+        if is_stale(response) {
+            detail += ": the PBX calls each nonce stale that it has just given; look at its nonce lifetime and clock, not at the password";
+        } else if matches!(response.code(), 401 | 403 | 407) {
             detail += ": the PBX does not take this account; check user, auth-user and password";
         }
         self.register_rests(now, id, wait, detail);
@@ -382,6 +389,11 @@ fn granted(response: &Response, user: &str) -> Option<u64> {
     let by_contact = ours.and_then(|contact| contact.params.get("expires")?.parse().ok());
     let by_header = || response.headers.expires().ok().flatten().map(u64::from);
     by_contact.or_else(by_header)
+}
+
+/// A challenge that finds no fault with the password.
+fn is_stale(response: &Response) -> bool {
+    DigestSession::from_response(response).is_ok_and(|session| session.challenge().stale)
 }
 
 fn has_credentials(request: &Request) -> bool {

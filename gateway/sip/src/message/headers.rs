@@ -120,6 +120,13 @@ impl Headers {
             .any(|v| scan::split_outside(&v.text(), b',').any(|t| t.eq_ignore_ascii_case(token)))
     }
 
+    /// True if the body is compressed or otherwise encoded (RFC 3261 §20.12): all but `identity`.
+    #[must_use]
+    pub fn is_encoded(&self) -> bool {
+        self.all(&HeaderName::ContentEncoding)
+            .any(|v| scan::split_outside(&v.text(), b',').any(|t| !t.eq_ignore_ascii_case("identity")))
+    }
+
     /// The topmost Via.
     ///
     /// # Errors

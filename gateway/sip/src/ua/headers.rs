@@ -13,6 +13,8 @@ pub(crate) const ACCEPT: &str = "application/sdp, application/dtmf-relay, applic
 
 /// Media type of a session description.
 pub(crate) const SDP: &str = "application/sdp";
+/// The one encoding of bodies that is read: none.
+pub(crate) const IDENTITY: &str = "identity";
 
 /// A Reason header (RFC 3326) for CANCEL, BYE and refusals.
 pub(crate) fn reason(cause: Cause) -> String {

@@ -4,7 +4,7 @@ use gateway_core::{Cause, Instant, LegId};
 
 use super::UserAgent;
 use super::call::{Pending, Phase};
-use super::headers::{ACCEPT, ALLOW, SDP, capable};
+use super::headers::{ACCEPT, ALLOW, IDENTITY, SDP, capable};
 use super::identity;
 use super::timer::TooSmall;
 use super::types::CallOutput;
@@ -78,6 +78,11 @@ impl UserAgent {
     }
 
     fn info(&mut self, now: Instant, tx: TransactionId, leg: LegId, request: &Request, ok: Response) {
+        if !request.body.is_empty() && request.headers.is_encoded() {
+            let response = Response::to(request, 415).with(HeaderName::AcceptEncoding, IDENTITY);
+            self.answer(now, tx, response);
+            return;
+        }
         let kind = request.headers.content_type();
         let text = String::from_utf8_lossy(&request.body);
         let digit = match kind.as_deref() {
@@ -155,6 +160,11 @@ impl UserAgent {
                 tx,
                 Response::to(&request, 500).with(HeaderName::RetryAfter, "2"),
             );
+            return;
+        }
+        if !request.body.is_empty() && request.headers.is_encoded() {
+            let response = Response::to(&request, 415).with(HeaderName::AcceptEncoding, IDENTITY);
+            self.answer(now, tx, response);
             return;
         }
         if !request.body.is_empty() && !has_sdp {

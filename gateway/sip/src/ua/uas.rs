@@ -5,7 +5,7 @@ use gateway_core::{AccountId, Cause, Instant, LegId, Peer};
 use super::UserAgent;
 use super::call::{Call, GIVE_UP, NIL_SESSION, Phase, T1, Unacked};
 use super::dialog::Dialog;
-use super::headers::{self, ALLOW, SDP, capable, says_answered_elsewhere};
+use super::headers::{self, ALLOW, IDENTITY, SDP, capable, says_answered_elsewhere};
 use super::hop::Hop;
 use super::identity;
 use super::outcome::{refusal_of, words_of};
@@ -67,6 +67,8 @@ impl UserAgent {
         }
         let sdp = if request.body.is_empty() {
             None
+        } else if request.headers.is_encoded() {
+            return Err(Refused(415, Some((HeaderName::AcceptEncoding, IDENTITY.into()))));
         } else if request.headers.content_type().as_deref() == Some(SDP) {
             Some(request.body.clone())
         } else {

@@ -18,7 +18,7 @@ const VIA: &str = "SIP/2.0/UDP 10.0.0.2;branch=z9hG4bKodd";
 const LINE: &str = "OPTIONS sip:503@10.0.0.1 SIP/2.0";
 
 /// The case of the RFC, the start line, more fields and body, and the status that answers it.
-const APPLICATION: [(&str, &str, &str, u16); 12] = [
+const APPLICATION: [(&str, &str, &str, u16); 14] = [
     ("unkscm", "OPTIONS nobody-knows:this-scheme SIP/2.0", "", 416),
     ("novelsc", "OPTIONS soap.beep://192.0.2.103:3002 SIP/2.0", "", 416),
     ("unksm2", LINE, "\nP-Asserted-Identity: <isbn:2983792873>", 200),
@@ -32,6 +32,19 @@ const APPLICATION: [(&str, &str, &str, u16); 12] = [
         "invut",
         "INVITE sip:503@10.0.0.1 SIP/2.0",
         "\nContent-Type: application/unknown\n\n<audio/>",
+        415,
+    ),
+    // RFC 3261 §8.2.3
+    (
+        "compressed",
+        "INVITE sip:503@10.0.0.1 SIP/2.0",
+        "\nContent-Type: application/sdp\nContent-Encoding: gzip\n\nxxxx",
+        415,
+    ),
+    (
+        "compressed, in one letter",
+        "INVITE sip:503@10.0.0.1 SIP/2.0",
+        "\nContent-Type: application/sdp\ne: identity, deflate\n\nxxxx",
         415,
     ),
     (
@@ -91,6 +104,10 @@ fn requests_that_mean_something_odd_get_the_answer_that_their_rfc_names() {
             420 => assert_eq!(
                 response.headers.text(&HeaderName::Unsupported).as_deref(),
                 Some("no-such-thing, nor-this")
+            ),
+            415 if case.starts_with("compressed") => assert_eq!(
+                response.headers.text(&HeaderName::AcceptEncoding).as_deref(),
+                Some("identity")
             ),
             415 => assert!(response.headers.get(&HeaderName::Accept).is_some()),
             405 | 501 => assert!(response.headers.get(&HeaderName::Allow).is_some()),

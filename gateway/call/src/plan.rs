@@ -157,9 +157,27 @@ impl CallPlan {
         &self.request
     }
 
-    /// Who is called, in order.
-    pub fn targets(&self) -> impl Iterator<Item = &Target> {
-        self.slots.iter().map(|slot| &slot.target)
+    /// The lists have changed: of those who might open only whoever `still` may does from here on, whether he talks, is
+    /// called, or is named later.
+    pub fn narrow(&mut self, still: impl Fn(&str) -> bool) {
+        self.request.digits.contacts.retain(|address| still(address));
+        for slot in &mut self.slots {
+            slot.target.listed &= still(&slot.target.address);
+        }
+        let Some(talk) = &mut self.talk else { return };
+        let target = self
+            .slots
+            .iter()
+            .map(|slot| &slot.target)
+            .find(|target| target.leg == talk.leg);
+        let holds = target.is_some_and(|target| {
+            let contacts = &self.request.digits.contacts;
+            authority_of(&talk.peer, &target.address, target.listed, contacts) == Authority::Held
+        });
+        if talk.authority == Authority::Held && !holds {
+            let why = "it is in no list of the panel any more".to_owned();
+            talk.lose_authority(why, &mut self.out);
+        }
     }
 
     /// True if the leg is one of this plan's.

@@ -398,6 +398,51 @@ fn a_transfer_is_told_with_who_has_the_call_and_a_repeated_name_is_not() {
 }
 
 #[test]
+fn who_is_taken_off_the_lists_in_a_call_gets_no_right_back_by_any_name() {
+    let mut plan = talking(request(1, Strategy::Parallel), |r| {
+        r.digits.contacts = vec!["2000".into(), "3000".into()];
+    });
+    let named = |plan: &mut CallPlan, address: &str| {
+        let peer = peer(address);
+        plan.handle_input(
+            T0 + secs(4),
+            Input::Leg(LegEvent::Answered { leg: LegId(0), peer }),
+        );
+        transfers(&drain(plan))
+    };
+    plan.narrow(|_| true);
+    assert_eq!(transfers(&drain(&mut plan)), [""; 0]);
+    // the target and one contact are gone, one contact stays
+    plan.narrow(|address| address == "3000");
+    assert_eq!(
+        transfers(&drain(&mut plan)),
+        ["it is in no list of the panel any more"]
+    );
+    for gone in ["sip:1000@pbx.example", "sip:2000@pbx.example"] {
+        named(&mut plan, gone);
+        assert!(!plan.has_authority(), "{gone}");
+    }
+    assert_eq!(
+        named(&mut plan, "sip:3000@pbx.example"),
+        ["sip:3000@pbx.example true"]
+    );
+    plan.narrow(|_| false);
+    assert!(!plan.has_authority());
+}
+
+#[test]
+fn who_is_taken_off_the_lists_while_it_rings_opens_nothing_when_he_answers() {
+    let mut plan = CallPlan::new(T0, request(1, Strategy::Parallel));
+    plan.narrow(|_| false);
+    let peer = peer("sip:1000@pbx.example");
+    plan.handle_input(
+        T0 + secs(1),
+        Input::Leg(LegEvent::Answered { leg: LegId(0), peer }),
+    );
+    assert!(plan.winner().is_some() && !plan.has_authority());
+}
+
+#[test]
 fn a_pbx_that_changes_the_name_all_the_time_fills_no_journal() {
     let mut plan = talking(request(1, Strategy::Parallel), |_| {});
     let mut told = 0;

@@ -38,7 +38,7 @@ impl Site {
         // What was half typed was meant for the old codes; it must not become a code by a reload.
         self.keypads.clear();
         self.awaited.clear();
-        self.unlist_targets(now);
+        self.narrow_lists(now);
         let keys = self.access.key_use();
         for call in self.calls.values_mut() {
             call.forget_digits(keys);

@@ -16,7 +16,7 @@ use gateway_line::{PressAnswer, SeizeRefused, SeizeWhy};
 
 use super::{Now, Site};
 use crate::io::Output;
-use crate::params::{Contact, DoorParams, LineParams, TargetParams};
+use crate::params::{Contact, DoorParams, LineParams, ListParams, TargetParams};
 
 /// More calls than this at once are refused as busy; one that nobody of us ended may not grow without bound.
 pub(super) const MAX_CALLS: usize = 64;
@@ -315,21 +315,14 @@ impl Site {
             .map_or(Duration::ZERO, |l| l.ring_window);
         let door = |id: &DoorId| self.params.doors.get(id);
         let listed = doors.iter().filter_map(door).any(|d| d.digits_by_list);
-        let mut contacts: Vec<String> = doors
-            .iter()
-            .filter_map(door)
-            .flat_map(|d| d.callers.iter().map(|c| c.address.clone()))
-            .collect();
+        let lists: Vec<_> = list.iter().collect();
+        let contacts = self.heard(doors, &lists).into_iter().collect();
         let (mut targets, mut strategy, mut ring_time, mut hang_up, mut limit) =
             (Vec::new(), Strategy::Sequential, Duration::ZERO, false, None);
         if let Some(list) = &list {
             (ring_time, hang_up, limit) = (list.ring, list.hang_up_after_open, list.talk_limit);
             if list.parallel {
                 strategy = Strategy::Parallel;
-            }
-            if listed {
-                let meant = list.targets.iter().filter_map(|t| self.meant(t));
-                contacts.extend(meant.filter(|m| m.vouched).map(|m| m.address));
             }
         }
         for target in list.map(|l| l.targets).unwrap_or_default() {
@@ -365,35 +358,43 @@ impl Site {
         }
     }
 
-    /// Whoever was called as one of a list and is in none of the panel's lists any more opens nothing from here on.
-    pub(super) fn unlist_targets(&mut self, now: Now) {
-        let mut unlisted = Vec::new();
+    /// Who was on a list of a panel and is on none of them any more opens nothing from here on.
+    pub(super) fn narrow_lists(&mut self, now: Now) {
+        let mut still = BTreeMap::new();
         for (ring, call) in &self.calls {
-            let (Either::Outgoing(plan), Some(panel)) = (&call.plan, &call.panel) else {
-                continue;
-            };
-            let buttons = self
-                .params
-                .panels
-                .get(panel)
-                .into_iter()
-                .flat_map(|p| p.buttons.values());
-            let lists = buttons
-                .flat_map(|button| button.lists())
-                .filter_map(|list| self.params.lists.get(list));
-            let meant = lists
-                .flat_map(|list| &list.targets)
-                .filter_map(|target| self.meant(target));
-            let listed: BTreeSet<String> = meant.map(|meant| meant.address).collect();
-            let gone = plan
-                .targets()
-                .filter(|target| target.listed && !listed.contains(&target.address));
-            unlisted.extend(gone.map(|target| (*ring, target.leg)));
+            if let (Either::Outgoing(_), Some(panel)) = (&call.plan, &call.panel) {
+                still.insert(*ring, self.may_open_by_digits(panel));
+            }
         }
-        for (ring, leg) in unlisted {
-            let why = "it is in no list of the panel any more".to_owned();
-            self.call_leg(now, ring, LegEvent::AuthorityLost { leg, why });
+        for (ring, still) in still {
+            if let Some(Either::Outgoing(plan)) = self.calls.get_mut(&ring).map(|call| &mut call.plan) {
+                plan.narrow(|address| still.contains(address));
+            }
+            self.run(now, ring);
         }
+    }
+
+    /// Addresses of those who may open a door of this panel by digits, whichever of its lists they are called by.
+    fn may_open_by_digits(&self, panel: &PanelId) -> BTreeSet<String> {
+        let Some(panel) = self.params.panels.get(panel) else {
+            return BTreeSet::new();
+        };
+        let lists = panel.buttons.values().flat_map(|button| button.lists());
+        let lists: Vec<_> = lists.filter_map(|list| self.params.lists.get(list)).collect();
+        self.heard(&panel.doors, &lists)
+    }
+
+    /// Addresses whose digits doors listen to: their callers and, where they listen to lists, whoever these call.
+    fn heard(&self, doors: &[DoorId], lists: &[&ListParams]) -> BTreeSet<String> {
+        let doors: Vec<_> = doors.iter().filter_map(|id| self.params.doors.get(id)).collect();
+        let callers = doors.iter().flat_map(|door| &door.callers);
+        let mut heard: BTreeSet<String> = callers.map(|caller| caller.address.clone()).collect();
+        if doors.iter().any(|door| door.digits_by_list) {
+            let targets = lists.iter().flat_map(|list| &list.targets);
+            let meant = targets.filter_map(|target| self.meant(target));
+            heard.extend(meant.filter(|meant| meant.vouched).map(|meant| meant.address));
+        }
+        heard
     }
 
     /// Whom a target means at this moment: himself, or who stands under its name.

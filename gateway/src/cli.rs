@@ -12,6 +12,8 @@ pub(crate) mod exit {
     pub(crate) const OK: u8 = 0;
     /// Something failed while running; the message says what.
     pub(crate) const FAILED: u8 = 1;
+    /// Wrong usage; the parser of the command line ends with it, too.
+    pub(crate) const USAGE: u8 = 2;
     /// The configuration has faults.
     pub(crate) const CONFIG: u8 = 3;
     /// Something is in use: another instance, a port, a device.

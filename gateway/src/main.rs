@@ -38,6 +38,9 @@ fn code_of(error: &anyhow::Error) -> u8 {
         if cause.is::<control::Refused>() {
             return exit::REFUSED;
         }
+        if cause.is::<commands::WrongUsage>() {
+            return exit::USAGE;
+        }
         if cause.is::<commands::ConfigFaults>() {
             return exit::CONFIG;
         }

@@ -445,3 +445,94 @@ fn rules_are_tried_out_on_an_event_without_a_gateway() {
         assert!(all.contains(names), "{event} {more:?}: {all}");
     }
 }
+
+#[test]
+fn a_range_that_holds_nothing_is_wrong_usage_and_no_lines_are_none() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (file, _) = journal(dir.path());
+    let refused = output(&["journal", "--config", &file, "export", "--from", "5", "--to", "3"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("--from 5 is after --to 3"),
+        "{}",
+        said(&refused)
+    );
+    let one = output(&["journal", "--config", &file, "export", "--from", "1", "--to", "1"]);
+    assert_eq!(one.status.code(), Some(0), "{}", said(&one));
+    assert_eq!(one.stdout.iter().filter(|byte| **byte == b'\n').count(), 1);
+    let none = output(&["journal", "--config", &file, "tail", "-n", "0"]);
+    assert_eq!(
+        (none.status.code(), none.stdout.len()),
+        (Some(0), 0),
+        "{}",
+        said(&none)
+    );
+}
+
+#[test]
+fn root_rebuilds_the_index_as_the_user_whose_it_is() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65_534;
+    if !rustix::process::geteuid().is_root() {
+        // only root can do what this test is about
+        println!("skipped: not root");
+        return;
+    }
+    fn all(path: &Path, each: &mut dyn FnMut(&Path)) {
+        each(path);
+        if path.is_dir() {
+            for entry in std::fs::read_dir(path).expect("lists").flatten() {
+                all(&entry.path(), each);
+            }
+        }
+    }
+    let give = |path: &Path, user: u32| {
+        all(path, &mut |path| {
+            chown(path, Some(user), Some(user)).expect("given")
+        });
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("set");
+    let (file, _) = journal(dir.path());
+    let state = dir.path().join("state");
+    give(&state, NOBODY);
+    let rebuilt = output(&["journal", "--config", &file, "rebuild"]);
+    assert_eq!(rebuilt.status.code(), Some(0), "{}", said(&rebuilt));
+    assert!(state.join("journal").is_dir());
+    all(&state, &mut |path| {
+        let owner = std::fs::metadata(path).expect("there");
+        assert_eq!((owner.uid(), owner.gid()), (NOBODY, NOBODY), "{}", path.display());
+    });
+
+    // as an earlier version left it: the user is told whose it is, and what mends it
+    let index = walk(&state, "index");
+    give(&index, 0);
+    let program = dir.path().join("doorline");
+    std::fs::copy(PROGRAM, &program).expect("copied");
+    let mut command = Command::new(&program);
+    command.args(["journal", "--state"]).arg(&state).arg("rebuild");
+    let refused = command.uid(NOBODY).gid(NOBODY).output().expect("it runs");
+    assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+    let text = said(&refused);
+    assert!(text.contains(&index.display().to_string()), "{text}");
+    assert!(
+        text.contains(&format!(
+            "as root: chown -R {NOBODY}:{NOBODY} {}",
+            state.display()
+        )),
+        "{text}"
+    );
+}
+
+/// The folder of this name, somewhere below.
+fn walk(dir: &Path, name: &str) -> std::path::PathBuf {
+    fn find(dir: &Path, name: &str) -> Option<std::path::PathBuf> {
+        let mut below = std::fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
+        below.find_map(|path| {
+            let is = path.is_dir() && path.file_name().is_some_and(|found| found == name);
+            if is { Some(path) } else { find(&path, name) }
+        })
+    }
+    find(dir, name).unwrap_or_else(|| panic!("no {name} below {}", dir.display()))
+}

@@ -50,7 +50,7 @@ table! {
 table! {
     /// How a door or an input is.
     pub struct RuleState {
-        /// A door: `open`, `shut`, `locked` or `unlocked`.
+        /// A door, which is `open`, `shut`, `locked` or `unlocked`.
         door: Option<DoorId> = "door", refer("door"), optional, Live;
         /// An input: `active` or `rest`.
         input: Option<InputId> = "input", refer("input"), optional, Live;

@@ -2,14 +2,16 @@
 
 use std::io::Write;
 use std::ops::RangeInclusive;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use gateway_core::RingId;
 use gateway_store::{Filter, LogReport, OpenError, VerifyReport};
+use rustix::process::{Gid, Uid};
 
 use crate::cli::{Format, Journal, JournalAct, exit};
-use crate::commands::out;
+use crate::commands::{WrongUsage, out};
 use crate::run::log;
 
 /// Runs one act.
@@ -41,6 +43,12 @@ pub(super) fn journal(args: &Journal) -> anyhow::Result<u8> {
                 ..Filter::default()
             };
             let range = *from..=to.unwrap_or(u64::MAX);
+            if range.is_empty() {
+                let (from, to) = (range.start(), range.end());
+                let text =
+                    format!("--from {from} is after --to {to}; allowed is --from 1 to {to}, or a later --to");
+                return Err(WrongUsage(text).into());
+            }
             let format = match format {
                 Format::Csv => gateway_store::Format::Csv,
                 Format::Jsonl => gateway_store::Format::Jsonl,
@@ -49,11 +57,15 @@ pub(super) fn journal(args: &Journal) -> anyhow::Result<u8> {
             missing(&dir, &range)
         }
         JournalAct::Rebuild => {
+            as_owner_of(&dir)?;
             let last = gateway_store::rebuild(&dir)?;
             writeln!(out(), "the index holds every event up to {last}")?;
             Ok(exit::OK)
         }
         JournalAct::Tail { follow, lines } => {
+            if *lines == 0 && !follow {
+                return Ok(exit::OK);
+            }
             let mut out = out();
             let mut tail = gateway_store::tail(&dir, *lines)?;
             loop {
@@ -87,6 +99,24 @@ pub(super) fn journal(args: &Journal) -> anyhow::Result<u8> {
             Ok(if report.ok() { exit::OK } else { exit::DAMAGE })
         }
     }
+}
+
+/// Root acts as the owner of the state folder from here on: what root wrote, the gateway's user could not use again.
+fn as_owner_of(dir: &Path) -> anyhow::Result<()> {
+    use rustix::thread;
+    let owner = std::fs::metadata(dir).with_context(|| format!("{} cannot be looked at", dir.display()))?;
+    if !rustix::process::geteuid().is_root() || owner.uid() == 0 {
+        return Ok(());
+    }
+    // of this thread, and of those it starts: the one of the log writes to standard error only
+    let (user, group) = (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid()));
+    thread::set_thread_groups(&[])
+        .and_then(|()| thread::set_thread_res_gid(group, group, group))
+        .and_then(|()| thread::set_thread_res_uid(user, user, user))
+        .with_context(|| {
+            let (dir, user) = (dir.display(), owner.uid());
+            format!("root cannot act as user {user}, who owns {dir}; run this as that user")
+        })
 }
 
 fn is_gone(error: &OpenError) -> bool {

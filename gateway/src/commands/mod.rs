@@ -20,6 +20,7 @@ mod run;
 mod sim;
 mod site;
 mod time;
+mod usage;
 
 use std::io::Write;
 
@@ -30,6 +31,7 @@ pub(crate) use journal::verified;
 pub(crate) use osdp::Osdp;
 pub(crate) use out::{Unwritten, out};
 pub(crate) use site::{ConfigFaults, loaded, loaded_at, loaded_text};
+pub(crate) use usage::WrongUsage;
 
 /// Runs a subcommand and gives the exit code.
 pub(crate) fn dispatch(command: Command) -> anyhow::Result<u8> {

@@ -4,7 +4,8 @@
 
 use std::io::{self, Write};
 use std::ops::{ControlFlow, RangeInclusive};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gateway_core::{Record, Seq};
@@ -28,13 +29,32 @@ pub enum OfflineError {
     /// The index could not be built.
     #[error("index cannot be built: {0}")]
     Index(String),
+    /// A file of the index is another user's.
+    #[error(
+        "{} cannot be removed: it is of user {found}, we are user {user}; as root: chown -R {}:{} {}",
+        path.display(), owner.0, owner.1, dir.display()
+    )]
+    Owner {
+        /// The state folder.
+        dir: PathBuf,
+        /// Whose the file is.
+        found: u32,
+        /// User and group of the state folder.
+        owner: (u32, u32),
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+        /// Who we are.
+        user: u32,
+    },
     /// The folder is in use or cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A segment cannot be read.
     #[error(transparent)]
     Read(#[from] ReadFailure),
-    /// The output cannot be written.
+    /// The output of an export cannot be written.
     #[error("output cannot be written")]
     Write(#[from] io::Error),
 }
@@ -295,22 +315,59 @@ pub fn rebuild(dir: &Path) -> Result<Seq, OfflineError> {
         ControlFlow::Continue(())
     })?;
     let path = dir.join("index");
-    let index = Index::new(dir, 8 << 20);
-    index.forget_built(&reader.depot);
+    Index::new(dir, 8 << 20).forget_built(&reader.depot);
     if path.exists() {
-        std::fs::remove_dir_all(&path)?;
+        std::fs::remove_dir_all(&path).map_err(|error| refused(dir, &path, error))?;
     }
+    build(dir, &reader, last)
+}
+
+fn build(dir: &Path, reader: &Reader, last: u64) -> Result<Seq, OfflineError> {
+    let index = Index::new(dir, 8 << 20);
     index
-        .ready(&reader, last)
+        .ready(reader, last)
         .map_err(|damage| OfflineError::Index(damage.to_string()))?;
     while index
-        .catch_up(&reader, last)
+        .catch_up(reader, last)
         .map_err(|trouble| OfflineError::Index(trouble.to_string()))?
     {}
     index.note_built(&reader.depot);
     let upto = index.upto();
     index.close();
     Ok(Seq(upto))
+}
+
+/// Why the index could not be removed.
+fn refused(dir: &Path, index: &Path, source: io::Error) -> OfflineError {
+    let user = rustix::process::geteuid().as_raw();
+    let foreign = foreign(index, user);
+    let owner = std::fs::metadata(dir).map(|folder| (folder.uid(), folder.gid()));
+    if source.kind() == io::ErrorKind::PermissionDenied
+        && let (Some((path, found)), Ok(owner)) = (foreign, owner)
+    {
+        return OfflineError::Owner {
+            dir: dir.to_owned(),
+            found,
+            owner,
+            path,
+            source,
+            user,
+        };
+    }
+    OfflineError::Open(OpenError::Dir {
+        dir: index.to_owned(),
+        source,
+    })
+}
+
+/// The first file that is not `user`'s, and whose it is.
+fn foreign(path: &Path, user: u32) -> Option<(PathBuf, u32)> {
+    let file = std::fs::symlink_metadata(path).ok()?;
+    if file.uid() != user {
+        return Some((path.to_owned(), file.uid()));
+    }
+    let within = file.is_dir().then(|| std::fs::read_dir(path).ok()).flatten()?;
+    within.flatten().find_map(|entry| foreign(&entry.path(), user))
 }
 
 /// Follows the events log of a folder, whether or not a gateway runs.

@@ -536,3 +536,42 @@ fn walk(dir: &Path, name: &str) -> std::path::PathBuf {
     }
     find(dir, name).unwrap_or_else(|| panic!("no {name} below {}", dir.display()))
 }
+
+#[test]
+fn a_bench_whose_log_is_full_goes_on_and_one_that_is_ended_leaves_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let nowhere = dir.path().join("nowhere");
+    let refused = output(&["bench", "journal", "--dir", &nowhere.display().to_string()]);
+    assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("nowhere is not a folder"),
+        "{}",
+        said(&refused)
+    );
+    assert!(!nowhere.exists());
+
+    let full = File::options().write(true).open("/dev/full").expect("there");
+    let mut bench = doorline(&["bench", "start", "--dir", &dir.path().display().to_string()])
+        .stdout(Stdio::null())
+        .stderr(full)
+        .spawn()
+        .expect("started");
+    let files = || {
+        std::fs::read_dir(dir.path())
+            .expect("lists")
+            .flatten()
+            .map(|entry| entry.path())
+    };
+    // what it says first is said before it starts its first gateway
+    let end = Instant::now() + PATIENCE;
+    let log = |folder: std::path::PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    while !files().flat_map(log).any(|part| part.path().join("log").exists()) {
+        assert!(Instant::now() < end, "no gateway was started");
+        assert_eq!(bench.try_wait().expect("a state"), None, "it ended by itself");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = rustix::process::Pid::from_child(&bench);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+    assert_eq!(bench.wait().expect("it ends").code(), Some(1));
+    assert_eq!(files().count(), 0, "{:?}", files().collect::<Vec<_>>());
+}

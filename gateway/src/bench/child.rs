@@ -1,10 +1,12 @@
 //! A gateway as a process of its own, with its relay guard and sentinel.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
@@ -19,6 +21,40 @@ use crate::run::relay_file;
 const START: Duration = Duration::from_secs(60);
 /// Longest orderly end.
 const STOP: Duration = Duration::from_secs(8);
+
+/// The gateways that run.
+static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+fn running() -> MutexGuard<'static, BTreeSet<u32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends them all, and waits for it: before the end of the process, without going back to whoever started them.
+/// No other one starts for as long as the answer is held.
+pub(crate) fn end_all() -> MutexGuard<'static, BTreeSet<u32>> {
+    let all = running();
+    for pid in all.iter() {
+        let _ = signal(*pid, Signal::CONT);
+        let _ = signal(*pid, Signal::TERM);
+    }
+    let end = Instant::now() + STOP;
+    while all.iter().any(|pid| lives(*pid)) && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    for pid in all.iter().filter(|pid| lives(**pid)) {
+        let _ = signal(*pid, Signal::KILL);
+    }
+    all
+}
+
+/// False of a zombie, too: nobody collects it any more.
+fn lives(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit_once(')')
+        .and_then(|(_, fields)| fields.trim_start().chars().next());
+    state.is_some_and(|state| state != 'Z')
+}
 
 /// A running gateway.
 pub(crate) struct Child {
@@ -57,6 +93,7 @@ impl Child {
 
     fn spawn(mut command: Command, dir: &Path) -> anyhow::Result<Self> {
         let log = dir.join("log");
+        let mut all = running();
         let process = command
             .env("DOORLINE_LOG", "warn")
             .stdin(Stdio::null())
@@ -64,6 +101,7 @@ impl Child {
             .stderr(File::create(&log)?)
             .spawn()
             .context("the gateway cannot be started")?;
+        all.insert(process.id());
         Ok(Self {
             log,
             process,
@@ -175,10 +213,11 @@ impl Drop for Child {
             if Instant::now() > end {
                 let _ = self.process.kill();
                 let _ = self.process.wait();
-                return;
+                break;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+        running().remove(&self.pid());
     }
 }
 

@@ -24,11 +24,13 @@ mod site_role;
 mod start;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
 use crate::bench::report::Report;
 use crate::cli::{Bench, BenchPart, exit};
+use crate::run::{daemon, log};
 
 /// All parts, in the order in which they run.
 const ALL: [BenchPart; 6] = [
@@ -52,6 +54,7 @@ pub(crate) fn run(args: &Bench) -> anyhow::Result<u8> {
         &args.parts
     };
     let work = Work::new(args.dir.as_deref(), args.full)?;
+    clean_at_signals(&work.dir)?;
     let mut report = Report::new(args.json);
     report.machine(&machine::describe(&work.dir))?;
     for part in parts {
@@ -81,8 +84,13 @@ pub(crate) struct Work {
 impl Work {
     fn new(parent: Option<&Path>, full: bool) -> anyhow::Result<Self> {
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
+        anyhow::ensure!(
+            parent.is_dir(),
+            "--dir {} is not a folder; allowed is one that is there, on the medium that is meant",
+            parent.display()
+        );
         let dir = parent.join(format!("doorline-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).with_context(|| format!("{} cannot be made", dir.display()))?;
+        std::fs::create_dir(&dir).with_context(|| format!("{} cannot be made", dir.display()))?;
         let dir = dir.canonicalize()?;
         Ok(Self { dir, full })
     }
@@ -102,9 +110,35 @@ impl Drop for Work {
     }
 }
 
+/// A run that is ended from outside leaves no gateway and no files behind.
+fn clean_at_signals(dir: &Path) -> anyhow::Result<()> {
+    let dir = dir.to_owned();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(async { daemon::ended() })?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            runtime.block_on(ended);
+            let _none_starts = child::end_all();
+            // the parts still work in it for a moment
+            let end = Instant::now() + Duration::from_secs(2);
+            while dir.exists() && Instant::now() < end {
+                let _ = std::fs::remove_dir_all(&dir);
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            log::say("bench: ended by a signal; its files are removed");
+            log::finish();
+            std::process::exit(i32::from(exit::FAILED));
+        })?;
+    Ok(())
+}
+
 /// Says what is being done.
 fn progress(text: &str) {
-    eprintln!("bench: {text}");
+    // whoever reads it may be gone, and its disk may be full
+    log::say(&format!("bench: {text}"));
 }
 
 /// `CLOCK_BOOTTIME` in nanoseconds, the clock of the edge file.

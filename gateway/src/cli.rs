@@ -279,8 +279,8 @@ pub(crate) enum SimAct {
         panel: String,
         /// Button.
         button: String,
-        /// How long, in milliseconds.
-        #[arg(long, default_value_t = 300)]
+        /// How long, 1 to 60000 ms.
+        #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=60_000))]
         ms: u64,
     },
     /// Press a button with contact bounce: ten edges of 1 ms before it stays.

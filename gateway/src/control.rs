@@ -16,6 +16,7 @@ use gateway_core::{Clock, Instant};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
+use tokio::sync::watch;
 
 use crate::clock::SystemClock;
 
@@ -47,7 +48,7 @@ pub(crate) fn path(run_dir: &Path) -> PathBuf {
 /// Serves requests until the task is dropped. `act` gets the request and gives the answer.
 pub(crate) async fn serve<F, Fut>(run_dir: &Path, act: F) -> anyhow::Result<()>
 where
-    F: Fn(Value) -> Fut + Clone + Send + 'static,
+    F: Fn(Value, Asker) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Result<Value, String>> + Send,
 {
     let path = path(run_dir);
@@ -108,7 +109,18 @@ where
                         if !whole.unwrap_or(false) {
                             return;
                         }
-                        match act(request).await {
+                        // whoever leaves before the answer lets go of what is held
+                        let (gone, leaves) = watch::channel(false);
+                        let act = act(request, Asker(leaves));
+                        tokio::pin!(act);
+                        let done = tokio::select! {
+                            done = &mut act => done,
+                            () = left(&mut lines) => {
+                                gone.send_replace(true);
+                                act.await
+                            }
+                        };
+                        match done {
                             Ok(value) => json!({ "ok": value }),
                             Err(text) => json!({ "error": text }),
                         }
@@ -120,6 +132,26 @@ where
                 }
             }
         });
+    }
+}
+
+/// Whoever asked.
+pub(crate) struct Asker(watch::Receiver<bool>);
+
+impl Asker {
+    /// Waits until they are gone.
+    pub(crate) async fn left(&mut self) {
+        if self.0.wait_for(|gone| *gone).await.is_err() {
+            // the answer is made already: nobody waits for this
+            std::future::pending().await
+        }
+    }
+}
+
+/// Waits until the client has closed the connection; for ever if it has sent something else.
+async fn left(lines: &mut (impl tokio::io::AsyncBufRead + Unpin)) {
+    if lines.fill_buf().await.is_ok_and(|next| !next.is_empty()) {
+        std::future::pending().await
     }
 }
 
@@ -176,16 +208,26 @@ pub(crate) fn ask_with(run_dir: &Path, request: &Value, text: &str) -> anyhow::R
     exchange(run_dir, request, Some(text))
 }
 
-fn exchange(run_dir: &Path, request: &Value, text: Option<&str>) -> anyhow::Result<Value> {
+/// A connection to a running gateway.
+///
+/// # Errors
+/// If no gateway runs there.
+pub(crate) fn reach(run_dir: &Path) -> anyhow::Result<UnixStream> {
     let path = path(run_dir);
-    let mut stream = UnixStream::connect(&path).with_context(|| {
+    UnixStream::connect(&path).with_context(|| {
         format!(
             "no gateway answers at {}; is `doorline run` or `doorline demo` running?",
             path.display()
         )
-    })?;
-    let patience = if text.is_some() { 300 } else { 10 };
-    stream.set_read_timeout(Some(Duration::from_secs(patience)))?;
+    })
+}
+
+fn exchange(run_dir: &Path, request: &Value, text: Option<&str>) -> anyhow::Result<Value> {
+    let mut stream = reach(run_dir)?;
+    let patience = Duration::from_secs(if text.is_some() { 300 } else { 10 });
+    // a button is held for as long as it was asked for
+    let held = Duration::from_millis(request.get("ms").and_then(Value::as_u64).unwrap_or(0));
+    stream.set_read_timeout(Some(patience + held))?;
     let mut request = request.clone();
     if let Some(fields) = request.as_object_mut() {
         fields.insert(ASKED.to_owned(), json!(SystemClock.now().as_nanos()));

@@ -46,6 +46,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
         }
         let in_use = cause.is::<run::InUse>()
             || store_in_use(cause)
+            || guard_in_use(cause)
             || cause
                 .downcast_ref::<std::io::Error>()
                 .is_some_and(|e| e.kind() == std::io::ErrorKind::AddrInUse);
@@ -63,6 +64,14 @@ fn store_in_use(cause: &(dyn std::error::Error + 'static)) -> bool {
         Some(_) | None => cause.downcast_ref::<gateway_store::OpenError>(),
     };
     matches!(opened, Some(gateway_store::OpenError::InUse { .. }))
+}
+
+/// Another relay guard holds the outputs.
+fn guard_in_use(cause: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(
+        cause.downcast_ref(),
+        Some(gateway_guard::GuardError::InUse { .. })
+    )
 }
 
 fn fail(code: u8, text: &str) -> ExitCode {

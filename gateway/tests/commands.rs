@@ -575,3 +575,69 @@ fn a_bench_whose_log_is_full_goes_on_and_one_that_is_ended_leaves_nothing() {
     assert_eq!(bench.wait().expect("it ends").code(), Some(1));
     assert_eq!(files().count(), 0, "{:?}", files().collect::<Vec<_>>());
 }
+
+#[test]
+fn a_bell_is_not_held_for_longer_than_allowed_nor_by_a_client_that_is_gone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = site(dir.path()).replace("call = \"reception\"", "input = \"bell\"\ncall = \"reception\"");
+    let file = write(
+        dir.path(),
+        "site.toml",
+        &format!("{text}\n[inputs.bell.virtual]\n"),
+    );
+    let running = Running::start(&file, &dir.path().join("log"));
+    let press = |ms: &str| doorline(&["sim", "--config", &file, "press", "main", "bell", "--ms", ms]);
+    for ms in ["60001", "0"] {
+        let refused = press(ms).output().expect("it runs");
+        assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+        assert!(said(&refused).contains("1..=60000"), "{}", said(&refused));
+    }
+    let presses = || {
+        let told = output(&["journal", "--config", &file, "export"]);
+        let told = said(&told);
+        // one that comes while the first call lasts joins it
+        told.matches("\"kind\":\"panel.ring\"").count() + told.matches("\"joined\"").count()
+    };
+    let until = |count: usize| {
+        let end = Instant::now() + PATIENCE;
+        while presses() < count {
+            assert!(Instant::now() < end, "{} presses, not {count}", presses());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let mut holds = press("60000").spawn().expect("it runs");
+    until(1);
+    holds.kill().expect("it runs");
+    holds.wait().expect("it ends");
+    // nothing tells that a button was let go, and it counts only after it was so for the time of its debounce
+    std::thread::sleep(Duration::from_millis(500));
+    // a press of a button that is held is none
+    assert!(press("300").output().expect("it runs").status.success());
+    until(2);
+    running.stop();
+}
+
+#[test]
+fn watching_where_nothing_runs_is_told_and_a_second_guard_is_exit_code_4() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = write(dir.path(), "site.toml", &site(dir.path()));
+    let watch = ["sim", "--config", &file, "watch", "--seconds", "1"];
+    let nothing = output(&watch);
+    assert_eq!(nothing.status.code(), Some(1), "{}", said(&nothing));
+    assert!(
+        said(&nothing).contains("no gateway answers at"),
+        "{}",
+        said(&nothing)
+    );
+    let running = Running::start(&file, &dir.path().join("log"));
+    let watched = output(&watch);
+    assert_eq!(watched.status.code(), Some(0), "{}", said(&watched));
+    let second = output(&["relay-guard", "--config", &file]);
+    assert_eq!(second.status.code(), Some(4), "{}", said(&second));
+    assert!(
+        said(&second).contains("held by another relay guard"),
+        "{}",
+        said(&second)
+    );
+    running.stop();
+}

@@ -97,6 +97,14 @@ impl Watch {
         }
     }
 
+    /// Is there a process that holds the relays?
+    ///
+    /// # Errors
+    /// What the file system said.
+    pub fn is_held(&self) -> io::Result<bool> {
+        self.held()
+    }
+
     /// Is there a process that holds the relays? Asked before reading, so that no late line is missed.
     fn held(&self) -> io::Result<bool> {
         let Some(reader) = &self.reader else {

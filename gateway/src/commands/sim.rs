@@ -24,6 +24,10 @@ pub(super) fn sim(args: &Sim) -> anyhow::Result<u8> {
         if !history {
             // what is in the file happened before somebody looked
             watch.poll()?;
+            // a guard may hold the relays without a gateway; without either nothing would ever come
+            if !watch.is_held()? {
+                control::reach(&run_dir)?;
+            }
         }
         return print(watch, json, seconds.map(Duration::from_secs));
     }

@@ -53,7 +53,9 @@ pub(crate) async fn play(
     let sim = gateway.simulator();
     let press = serde_json::json!({ "act": "press", "panel": "main", "button": "bell", "ms": 300 });
     tell.say("visitor", "presses the bell of the main entrance");
-    sim.act(press).await.map_err(anyhow::Error::msg)?;
+    sim.act(press, std::future::pending())
+        .await
+        .map_err(anyhow::Error::msg)?;
     let rang = observer.record("panel.ring", |_| true, STEP).await?;
     let ring = rang["ring_id"].as_str().context("the ring has no id")?.to_owned();
     tell.say("mqtt", &format!("ring {ring}"));

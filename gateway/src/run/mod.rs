@@ -623,7 +623,7 @@ impl Gateway {
             store: self.store.clone(),
         };
         let (installs, port) = (self.adapters.installs(), self.port.clone());
-        let act = move |request| {
+        let act = move |request, mut asker: control::Asker| {
             let (simulator, desk) = (simulator.clone(), desk.clone());
             let (installs, port) = (installs.clone(), port.clone());
             async move {
@@ -634,7 +634,7 @@ impl Gateway {
                 } else if Desk::knows(&request) {
                     desk.act(request).await
                 } else {
-                    simulator.act(request).await
+                    simulator.act(request, asker.left()).await
                 }
             }
         };

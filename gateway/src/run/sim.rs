@@ -75,19 +75,20 @@ fn name<T: std::str::FromStr<Err = gateway_core::NameError>>(
     text(request, key)?.parse().map_err(|e| format!("{key}: {e}"))
 }
 
-fn duration(request: &Value, key: &str) -> Duration {
-    Duration::from_millis(
-        request
-            .get(key)
-            .and_then(Value::as_u64)
-            .unwrap_or(300)
-            .min(60_000),
-    )
+fn duration(request: &Value, key: &str) -> Result<Duration, String> {
+    let ms = match request.get(key) {
+        None => 300,
+        Some(found) => found
+            .as_u64()
+            .filter(|ms| (1..=60_000).contains(ms))
+            .ok_or_else(|| format!("{key}: {found} is not allowed; allowed are 1 to 60000"))?,
+    };
+    Ok(Duration::from_millis(ms))
 }
 
 impl Simulator {
-    /// Carries out one request of `commands/sim.rs`.
-    pub(crate) async fn act(self, request: Value) -> Result<Value, String> {
+    /// Carries out one request of `commands/sim.rs`. What is held is let go when `left` is over.
+    pub(crate) async fn act(self, request: Value, left: impl Future<Output = ()>) -> Result<Value, String> {
         match text(&request, "act")? {
             "card" => {
                 let frame = gateway_site::card_frame(text(&request, "card")?).map_err(|e| e.to_string())?;
@@ -128,11 +129,11 @@ impl Simulator {
                 })
                 .await
             }
-            "press" => self.press(&request).await,
+            "press" => self.press(&request, left).await,
             "pulse" => {
                 let input: InputId = name(&request, "input")?;
                 self.fits(&request, &input)?;
-                self.pulse(&input, duration(&request, "ms"), 0).await
+                self.pulse(&input, duration(&request, "ms")?, 0, left).await
             }
             "speak" => {
                 // a file is read, and may lie on a slow medium: others have work on this thread
@@ -176,7 +177,7 @@ impl Simulator {
     }
 
     /// A button with a virtual input is pressed there; one without is pressed by command.
-    async fn press(&self, request: &Value) -> Result<Value, String> {
+    async fn press(&self, request: &Value, left: impl Future<Output = ()>) -> Result<Value, String> {
         let (panel, button): (PanelId, ButtonId) = (name(request, "panel")?, name(request, "button")?);
         let input = {
             let inputs = self.inputs.read().map_err(|_| "the gateway stops")?;
@@ -188,7 +189,7 @@ impl Simulator {
                 .and_then(Value::as_u64)
                 .unwrap_or(0)
                 .min(100);
-            return self.pulse(&input, duration(request, "ms"), bounce).await;
+            return self.pulse(&input, duration(request, "ms")?, bounce, left).await;
         }
         let at = Timestamp::now();
         let id = CommandId::new(&format!("sim-{}", at.as_nanosecond())).ok_or("no id")?;
@@ -213,7 +214,13 @@ impl Simulator {
         }
     }
 
-    async fn pulse(&self, input: &InputId, length: Duration, bounce: u64) -> Result<Value, String> {
+    async fn pulse(
+        &self,
+        input: &InputId,
+        length: Duration,
+        bounce: u64,
+        left: impl Future<Output = ()>,
+    ) -> Result<Value, String> {
         let set = |active| {
             self.inject(Injection::Input {
                 active,
@@ -225,7 +232,7 @@ impl Simulator {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         set(true).await?;
-        tokio::time::sleep(length).await;
+        let _ = tokio::time::timeout(length, left).await;
         set(false).await
     }
 }

@@ -73,6 +73,12 @@ pub enum GuardError {
         /// Which.
         devices: Vec<String>,
     },
+    /// Another guard holds the outputs.
+    #[error("{path}: held by another relay guard, which is alive")]
+    InUse {
+        /// The lock.
+        path: PathBuf,
+    },
     /// No socket.
     #[error("socket {path} cannot be served: {text}")]
     Socket {
@@ -124,13 +130,13 @@ pub async fn run_guard(params: GuardParams, shutdown: Shutdown) -> Result<(), Gu
     }
     let path = params.socket.clone();
     let no_socket = |error: SocketError| {
-        let text = match std::error::Error::source(&error) {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
+        let source = match error {
+            SocketError::Held { path } => return GuardError::InUse { path },
+            SocketError::Create { ref source, .. } => source,
         };
         GuardError::Socket {
             path: path.clone(),
-            text,
+            text: format!("{error}: {source}"),
         }
     };
     // The lock first: two guards must not write to the same boards.

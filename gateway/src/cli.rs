@@ -121,7 +121,7 @@ pub(crate) enum Command {
     Rules(Rules),
     /// Decode by hand what a scope or another tool shows, with the gateway's own decoders.
     #[command(
-        after_help = "Examples:\n  doorline decode wiegand 26:2f623ae\n  doorline decode osdp ff 53 00 08 00 04 60 00 bb bb\n  doorline decode keypad --help   # each kind has more"
+        after_help = "Examples:\n  doorline decode wiegand 26:2f623ae\n  doorline decode osdp ff 53 00 08 00 04 60 eb aa\n  doorline decode keypad --help   # each kind has more"
     )]
     Decode(Decode),
     /// The other way round: what a device would send.

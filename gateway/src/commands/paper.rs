@@ -25,15 +25,27 @@ pub(super) fn completions(shell: clap_complete::Shell) -> anyhow::Result<u8> {
     Ok(exit::OK)
 }
 
-/// Prints the man page: the program first, then each subcommand with those below it.
+/// Prints the man page: the program first, then each subcommand with those below it. The list of subcommands that the
+/// generator would make is left out: it refers to a page for each, and there is this one only.
 pub(super) fn man() -> anyhow::Result<u8> {
+    out().write_all(&page()?)?;
+    Ok(exit::OK)
+}
+
+fn page() -> anyhow::Result<Vec<u8>> {
     let mut out = Vec::new();
     let mut command = Cli::command();
     command.build();
-    clap_mangen::Man::new(command.clone()).render(&mut out)?;
+    let page = clap_mangen::Man::new(command.clone());
+    page.render_title(&mut out)?;
+    page.render_name_section(&mut out)?;
+    page.render_synopsis_section(&mut out)?;
+    page.render_description_section(&mut out)?;
+    page.render_options_section(&mut out)?;
+    page.render_extra_section(&mut out)?;
+    page.render_version_section(&mut out)?;
     sections(&command, "", &mut out)?;
-    crate::commands::out().write_all(&out)?;
-    Ok(exit::OK)
+    Ok(out)
 }
 
 /// A section for each command below this one, whose name begins with `before`.
@@ -61,10 +73,7 @@ mod tests {
 
     #[test]
     fn the_man_page_has_the_options_of_nested_commands() {
-        let mut command = Cli::command();
-        command.build();
-        let mut page = Vec::new();
-        sections(&command, "", &mut page).expect("written");
+        let page = page().expect("made");
         // a hyphen is written so that nobody breaks a line there
         let page = String::from_utf8(page).expect("text").replace("\\-", "-");
         for (section, option) in [
@@ -81,5 +90,8 @@ mod tests {
             assert!(whole.contains(option), "{section} lacks {option}:\n{whole}");
         }
         assert!(!page.contains("NETWORK HOLD"), "what is internal stays so");
+        // there is no other page that it could send its reader to
+        let refers: Vec<&str> = page.lines().filter(|line| line.contains("(1)")).collect();
+        assert!(refers.is_empty(), "{refers:#?}");
     }
 }

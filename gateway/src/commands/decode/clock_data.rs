@@ -13,7 +13,8 @@ with the wires clk and data; data is taken as the clock falls.
 
 Examples:
   doorline decode clock-data 0001101010000010001111111100000
-  doorline decode clock-data 0,data,0 5000,clk,0 5300,clk,1 6000,clk,0 6300,clk,1 6500,data,1 7000,clk,0";
+  doorline encode clock-data 1234567890 | doorline decode clock-data -
+  scope-export | doorline decode clock-data --json -   # edges: 0,data,0 5000,clk,0 5300,clk,1 6000,clk,0 …";
 
 pub(super) const ENCODE_HELP: &str = "\
 Examples:

@@ -15,7 +15,7 @@ Data is hexadecimal digits as a line monitor shows them, with or without spaces,
 noise between packets are skipped.
 
 Examples:
-  doorline decode osdp ff 53 00 08 00 04 60 00 bb bb
+  doorline decode osdp ff 53 00 08 00 04 60 eb aa
   doorline decode osdp 53-80-14-00-06-45-00-0E-E3-10-10-00-00-74-97-23-06-06-1B-88
   monitor-export | doorline decode osdp --json -";
 

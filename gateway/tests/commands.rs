@@ -641,3 +641,45 @@ fn watching_where_nothing_runs_is_told_and_a_second_guard_is_exit_code_4() {
     );
     running.stop();
 }
+
+#[test]
+fn the_phone_of_the_demo_answers_each_press_and_hangs_up() {
+    use std::io::BufRead;
+    let dir = tempfile::tempdir().expect("a folder");
+    let demo = doorline(&["demo", "--port", "0"])
+        .env("TMPDIR", dir.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut demo = Running(demo);
+    let stdout = demo.0.stdout.take().expect("piped");
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let lines = std::io::BufReader::new(stdout).lines();
+        lines.map_while(Result::ok).try_for_each(|line| tell.send(line))
+    });
+    let mut lines = std::iter::from_fn(|| told.recv_timeout(PATIENCE).ok());
+    let mut heard = Vec::new();
+    let mut hear = |what: &str| {
+        let found = lines.by_ref().find(|line| {
+            heard.push(line.clone());
+            line.contains(what)
+        });
+        found.unwrap_or_else(|| panic!("{what} was not told: {heard:#?}"))
+    };
+    let hint = hear("sim --config");
+    hear("Ctrl-C ends it");
+    let file = hint
+        .split("--config ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next());
+    let file = file.expect("a site file").to_owned();
+    for _ in 0..2 {
+        let pressed = output(&["sim", "--config", &file, "press", "main", "bell"]);
+        assert_eq!(pressed.status.code(), Some(0), "{}", said(&pressed));
+        for what in ["rings and is answered", "presses 9", "hangs up"] {
+            hear(what);
+        }
+    }
+    demo.stop();
+}

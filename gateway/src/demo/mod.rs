@@ -77,12 +77,12 @@ pub(crate) async fn play(args: &Demo) -> anyhow::Result<u8> {
         tell.say("demo", "every step was seen");
         return Ok(exit::OK);
     }
-    serve(gateway, &tell, &dir).await?;
+    serve(gateway, &mut phone, &tell, &dir).await?;
     Ok(exit::OK)
 }
 
 /// Serves the page and `doorline sim` until Ctrl-C.
-async fn serve(gateway: Gateway, tell: &Teller, dir: &Path) -> anyhow::Result<()> {
+async fn serve(gateway: Gateway, phone: &mut Phone, tell: &Teller, dir: &Path) -> anyhow::Result<()> {
     let file = dir.join("state/in-force.toml");
     if let Some(url) = gateway.outside().url() {
         tell.say("page", &url);
@@ -100,6 +100,7 @@ async fn serve(gateway: Gateway, tell: &Teller, dir: &Path) -> anyhow::Result<()
     tokio::select! {
         end = served => end?,
         () = ended => {}
+        () = phone.play_along(tell) => {}
     }
     gateway.stop().await;
     Ok(())

@@ -12,6 +12,11 @@ use gateway_sip_io::{Callee, Callees, SipEngine, SipEvent, SipHandle, SipParams}
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::SystemClock;
+use crate::demo::story::Teller;
+
+/// How long the called person talks before pressing 9, and after it.
+const BEFORE_9: Duration = Duration::from_secs(2);
+const AFTER_9: Duration = Duration::from_secs(4);
 
 /// What the phone is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +95,46 @@ impl Phone {
     /// Waits until the call is over.
     pub(crate) async fn over(&mut self) {
         let _ = self.state.wait_for(|s| *s == PhoneState::Over).await;
+    }
+
+    /// Plays the called person for whoever presses the bell: answers, opens, hangs up. Does not end.
+    pub(crate) async fn play_along(&mut self, tell: &Teller) {
+        loop {
+            let leg = match self.talking_next().await {
+                Ok(leg) => leg,
+                // the phone is gone
+                Err(_) => return std::future::pending().await,
+            };
+            tell.say("phone", "rings and is answered");
+            if self.over_within(BEFORE_9).await {
+                tell.say("visitor", "the call is over");
+                continue;
+            }
+            let pressed = self.press(leg, '9');
+            tell.say(
+                "phone",
+                &pressed.map_or_else(|error| error.to_string(), |()| "presses 9".to_owned()),
+            );
+            if !self.over_within(AFTER_9).await {
+                let _ = self.hang_up(leg).await;
+                self.over().await;
+            }
+            tell.say("phone", "hangs up; press again as often as you like");
+        }
+    }
+
+    async fn talking_next(&mut self) -> Result<LegId, watch::error::RecvError> {
+        loop {
+            if let PhoneState::Talking(leg) = *self.state.borrow_and_update() {
+                return Ok(leg);
+            }
+            self.state.changed().await?;
+        }
+    }
+
+    /// True if the call ends within that time.
+    async fn over_within(&mut self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.over()).await.is_ok()
     }
 
     /// Presses a key, as an RFC 4733 telephone-event.

@@ -114,7 +114,7 @@ table! {
 table! {
     /// An opening.
     pub struct RuleOpen {
-        /// The door.
+        /// The door that the rule asks for.
         door: DoorId = "door", refer("door"), required, Live;
     }
 }

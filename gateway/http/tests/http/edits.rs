@@ -70,11 +70,8 @@ async fn a_user_is_changed_by_who_has_seen_it_as_it_is() {
     assert_eq!(gone.status, 204);
     let nobody = change(&site, "PUT", bob, &ann, &["if-match: *"], open).await;
     assert_eq!(nobody.status, 404);
-    let kinds = site
-        .get("/api/v1/journal?kind=user.user-changed", &ann)
-        .await
-        .json();
-    assert_eq!(kinds["records"].as_array().map(Vec::len), Some(2), "{kinds}");
+    let changed = site.records(&ann, "user.user-changed", 2).await;
+    assert_eq!(changed.len(), 2, "{changed:?}");
 }
 
 #[tokio::test]
@@ -354,11 +351,8 @@ async fn people_are_added_changed_and_removed_and_told_of_in_pages() {
             "{method} {path}"
         );
     }
-    let told = site
-        .get("/api/v1/journal?kind=user.people-changed", &ann)
-        .await
-        .json();
-    assert_eq!(told["records"].as_array().map(Vec::len), Some(5), "{told}");
+    let told = site.records(&ann, "user.people-changed", 5).await;
+    assert_eq!(told.len(), 5, "{told:?}");
 }
 
 #[tokio::test]

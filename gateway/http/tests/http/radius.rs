@@ -133,21 +133,6 @@ async fn login(site: &Site, name: &str, password: &str) -> Answer {
     site.post("/api/v1/login", NOBODY, &body).await
 }
 
-/// The first records of a kind, once there are so many: they are shown when they are durable.
-async fn records(site: &Site, who: &str, kind: &str, count: usize) -> Vec<serde_json::Value> {
-    let durable = async {
-        loop {
-            let answer = site.get(&format!("/api/v1/journal?kind={kind}"), who).await;
-            let all = answer.json()["records"].as_array().cloned().unwrap_or_default();
-            let of_kind: Vec<_> = all.into_iter().filter(|r| r["kind"] == kind).collect();
-            if of_kind.len() >= count {
-                return of_kind;
-            }
-        }
-    };
-    within(kind, durable).await
-}
-
 #[tokio::test]
 async fn names_of_ours_are_never_asked_for_elsewhere_and_nobody_is_before_the_first_user() {
     let radius = Radius::start().await;
@@ -183,7 +168,7 @@ async fn service_types_are_roles_and_all_else_is_no_entry() {
         assert_eq!(answer.header("set-cookie"), None, "{name}");
     }
     let server = format!("127.0.0.1:{}", radius.ports.0);
-    let failed = records(&site, &ann, "user.login-failed", 3).await;
+    let failed = site.records(&ann, "user.login-failed", 3).await;
     let reasons: Vec<_> = failed.iter().map(|r| r["reason"].clone()).collect();
     assert_eq!(
         reasons,
@@ -226,9 +211,9 @@ async fn service_types_are_roles_and_all_else_is_no_entry() {
         site.post("/api/v1/doors/front/open", &admin, "").await.status,
         200
     );
-    let granted = records(&site, &ann, "door.granted", 1).await;
+    let granted = site.records(&ann, "door.granted", 1).await;
     assert_eq!(granted[0]["subject"], "user:radius:Admin@Example");
-    let logins = records(&site, &ann, "user.login", 2).await;
+    let logins = site.records(&ann, "user.login", 2).await;
     let logins: Vec<_> = logins
         .iter()
         .map(|r| (r["user"].clone(), r["server"].clone()))

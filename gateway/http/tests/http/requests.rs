@@ -56,13 +56,8 @@ async fn story(secure: bool) {
         (&"user:ann".into(), &"web".into())
     );
     assert!(journal["next"].is_null());
-    let users = site.get("/api/v1/journal?kind=user", &ann).await.json();
-    let kinds: Vec<_> = users["records"]
-        .as_array()
-        .expect("records")
-        .iter()
-        .map(|r| &r["kind"])
-        .collect();
+    let users = site.records(&ann, "user", 3).await;
+    let kinds: Vec<_> = users.iter().map(|r| &r["kind"]).collect();
     assert_eq!(kinds, ["user.login-failed", "user.setup-done", "user.login"]);
     site.http.shutdown().await;
 }
@@ -391,11 +386,8 @@ async fn guessing_is_slowed_down_journalled_and_forgiven_in_time() {
     let login = site.ask("POST", "/api/v1/login", &[], &right).await;
     assert_eq!(login.status, 200, "{login:?}");
     let ann = format!("cookie: {}", login.cookie());
-    let journal = site
-        .get("/api/v1/journal?kind=user.login-locked", &ann)
-        .await
-        .json();
-    assert_eq!(journal["records"][0]["source_"], "127.0.0.1");
+    let locked = site.records(&ann, "user.login-locked", 1).await;
+    assert_eq!(locked[0]["source_"], "127.0.0.1");
     let metrics = site.get("/metrics", NOBODY).await.body;
     assert!(
         metrics.contains("doorline_http_logins_failed_total 6"),

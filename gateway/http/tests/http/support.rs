@@ -270,6 +270,20 @@ impl Site {
         self.ask("GET", path, &[as_who], "").await
     }
 
+    /// The first records of a kind or family, once there are so many: they are shown when they are durable.
+    pub(crate) async fn records(&self, as_who: &str, kind: &str, count: usize) -> Vec<serde_json::Value> {
+        let durable = async {
+            loop {
+                let answer = self.get(&format!("/api/v1/journal?kind={kind}"), as_who).await;
+                let all = answer.json()["records"].as_array().cloned().unwrap_or_default();
+                if all.len() >= count {
+                    return all;
+                }
+            }
+        };
+        within(kind, durable).await
+    }
+
     /// As the page does it: with its origin.
     pub(crate) async fn post(&self, path: &str, as_who: &str, body: &str) -> Answer {
         let origin = format!("origin: {}", self.origin());

@@ -20,7 +20,9 @@ table! {
         number: String = "number", into(parsed::<SiteNumber>(), |n| n.0), needed("'000000000'"), Live;
         /// Address where the gateway is installed, 1 to 200 characters.
         address: String = "address", text(1, 200), needed("'x'"), Live;
-        /// Language of prompts, notices, the page, and names in Home Assistant.
+        /// Language of prompts, notices, and names in Home Assistant, and of the page where a browser asks for none that
+        /// the page has: a browser sends the languages that its user has set, and the page takes the one that is wished
+        /// most.
         language: Language = "language", word(), or("\"en\""), Live;
         /// Time zone of schedules and of times shown to people: a name of the IANA time zone database.
         time_zone: String = "time-zone", text(1, 60), or("\"UTC\""), Live;

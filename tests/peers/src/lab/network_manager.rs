@@ -110,9 +110,11 @@ impl NetworkManager {
         self.says_managed(false)
     }
 
-    /// The words that start a program with its view of the files.
+    /// The words that start a program with its view of the files, also where all of it runs below another root.
     fn beside(&self) -> Vec<String> {
         let target = format!("--target={}", self.process.pid());
-        ["nsenter", &target, "--mount", "--"].map(str::to_owned).into()
+        ["nsenter", &target, "--mount", "--root", "--"]
+            .map(str::to_owned)
+            .into()
     }
 }

@@ -103,6 +103,27 @@ fn who_is_let_in_at_the_front_has_the_garage_opened_by_a_request_of_its_own() {
 }
 
 #[test]
+fn who_goes_out_and_a_fire_open_no_other_door_by_a_rule() {
+    let mut sim = Sim::new(house(&[(
+        "both",
+        rule(&["door.granted"], &["front"], opens_garage()),
+    )]));
+    sim.wait(secs(1));
+    for (input, factor) in [("front-rex", "rex"), ("fire", "fire")] {
+        sim.edge(input, true);
+        sim.wait(secs(10));
+        let said = did(&sim);
+        let why = format!("both failed open garage: nobody was let in by {factor}, so no rule opens");
+        assert_eq!(said.last(), Some(&why), "{}", sim.log());
+        assert!(
+            sim.pulses.iter().all(|pulse| pulse.grant.factor != Factor::Rule),
+            "{}",
+            sim.log()
+        );
+    }
+}
+
+#[test]
 fn a_rule_opens_nothing_that_the_decision_refuses() {
     let both = || house(&[("both", rule(&["door.granted"], &["front"], opens_garage()))]);
     // the door wants two persons, and a rule is none

@@ -220,7 +220,7 @@ impl Site {
         }
     }
 
-    /// Old news, what a restart or a schedule brings, and a time that nobody can tell open nothing.
+    /// Who goes out, fire, what a schedule or a restart brings, old news, and a time that nobody can tell open nothing.
     fn is_no_reason_to_open(
         &self,
         now: Now,
@@ -228,18 +228,16 @@ impl Site {
         kind: &str,
         in_doubt: bool,
     ) -> Result<(), String> {
-        let by_schedule = matches!(
-            &waiting.envelope.event,
-            Event::Door(
-                _,
-                DoorEvent::Granted {
-                    factor: Factor::Schedule,
-                    ..
-                }
-            )
-        );
-        if by_schedule || !may_open_on(kind) {
+        if !may_open_on(kind) {
             return Err(format!("no rule opens because of {kind} by itself"));
+        }
+        if let Event::Door(_, DoorEvent::Granted { factor, .. }) = &waiting.envelope.event
+            && matches!(factor, Factor::Fire | Factor::Rex | Factor::Schedule)
+        {
+            return Err(format!(
+                "nobody was let in by {}, so no rule opens",
+                factor.word()
+            ));
         }
         if in_doubt {
             let text = "its schedule cannot be looked up: the clock is not trusted";

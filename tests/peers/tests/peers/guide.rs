@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use peers::{Account, Api, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Site, Use, run};
+use peers::{Account, Api, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Site, Use, run, until};
 use serde_json::json;
 
 use crate::secs;
@@ -79,6 +79,16 @@ read -r _ status _ <&3
 [ "$status" = 200 ]
 "#;
 
+/// Waits until Asterisk listens for a digit.
+fn reads(pbx: &Asterisk) -> anyhow::Result<()> {
+    until(secs(10), "Asterisk to read a digit", || {
+        Ok(pbx
+            .cli("core show channels concise")?
+            .contains("!Read!")
+            .then_some(()))
+    })
+}
+
 #[test]
 fn the_macro_that_reads_nine_and_runs_open_door_opens_the_door_and_any_other_digit_does_not() {
     run(|rig| {
@@ -127,14 +137,14 @@ fn the_macro_that_reads_nine_and_runs_open_door_opens_the_door_and_any_other_dig
         let number = format!("sip:930@127.0.0.1:{}", rig.port(Use::PbxSip));
         phone.dial(&number)?;
         phone.hears("CALL_ESTABLISHED", secs(10))?;
-        std::thread::sleep(secs(1));
+        reads(&pbx)?;
         phone.press('8')?;
         phone.hears("CALL_CLOSED", secs(10))?;
         gateway.stays_at_rest(secs(1))?;
 
         phone.dial(&number)?;
         phone.hears("CALL_ESTABLISHED", secs(10))?;
-        std::thread::sleep(secs(1));
+        reads(&pbx)?;
         phone.press('9')?;
         gateway.energised(secs(10))?;
         phone.hears("CALL_CLOSED", secs(10))?;

@@ -10,6 +10,7 @@ use toml::de::DeTable;
 use crate::check;
 use crate::fault::{FaultKind, Faults, Finding, Late, Warnings, place};
 use crate::model::Config;
+use crate::near;
 use crate::read::{MAX_FAULTS, Reader, nearest, quoted, record_of};
 use crate::secret_file::read_secret;
 
@@ -167,6 +168,7 @@ pub fn parse(name: &str, folder: &Path, text: &str, secrets: SecretFiles) -> Res
             check::check(config, text, &mut reader, &mut warnings);
             absent = passwords(config, folder, secrets, &mut reader, &mut warnings);
             absent.iter().for_each(|late| leave_out(config, &late.path));
+            near::place_files(config, folder);
             check::keys(config, &mut reader);
         }
     } else {

@@ -46,7 +46,8 @@ pub(crate) fn read_secret(path: &Path) -> Result<Secret, SecretError> {
     file.take(MAX_BYTES)
         .read_to_string(&mut text)
         .map_err(SecretError::Read)?;
-    match text.lines().next() {
+    // a mark that some editors put before a text is no part of the password
+    match text.trim_start_matches('\u{feff}').lines().next() {
         None | Some("") => Err(SecretError::Empty),
         Some(line) => Ok(Secret::new(line)),
     }

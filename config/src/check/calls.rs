@@ -7,7 +7,7 @@ use gateway_core::{AccountId, DoorId, ListId, PanelId};
 
 use super::Check;
 use crate::fault::FaultKind;
-use crate::model::{Account, Panel};
+use crate::model::{Account, Panel, Target};
 use crate::value::{AddressKind, CallIn, Codec, Extension, Srtp, Strategy, Transport};
 
 pub(super) fn check(check: &mut Check<'_>) {
@@ -232,6 +232,27 @@ fn buttons(check: &mut Check<'_>, id: &PanelId, panel: &Panel) {
     }
 }
 
+/// A contact that has a number only needs an account to be called through; with an IP address it needs none.
+fn contact_called(check: &mut Check<'_>, (id, panel): (&PanelId, &Panel), at: &str, target: &Target) {
+    let directory = check.config.directory.as_ref();
+    let account = [
+        target.account.as_ref(),
+        directory.and_then(|directory| directory.account.as_ref()),
+        panel.account.as_ref(),
+    ];
+    if let Some(contact) = &target.contact
+        && account.into_iter().flatten().next().is_none()
+    {
+        let text = format!(
+            "{contact:?} can be called only if it has an IP address: neither the directory, nor panel {:?}, nor the target \
+             has an account for its number",
+            id.as_str()
+        );
+        let hint = "give [directory], the panel or the target an account";
+        check.warn(FaultKind::Conflict, at, text, hint);
+    }
+}
+
 /// A list that a button rings: who cannot be called from this panel, or would never ring.
 fn rung(check: &mut Check<'_>, (id, panel): (&PanelId, &Panel), at: &str, name: &ListId) {
     let config = check.config;
@@ -239,7 +260,15 @@ fn rung(check: &mut Check<'_>, (id, panel): (&PanelId, &Panel), at: &str, name: 
         return;
     };
     for (index, target) in list.targets.iter().enumerate() {
-        let Some(to) = &target.to else { continue };
+        let Some(to) = &target.to else {
+            contact_called(
+                check,
+                (id, panel),
+                &format!("lists.{name}.targets[{index}]"),
+                target,
+            );
+            continue;
+        };
         let bare = to.kind == AddressKind::Number;
         if bare && target.account.is_none() && panel.account.is_none() {
             let target_at = format!("lists.{name}.targets[{index}]");

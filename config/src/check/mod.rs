@@ -23,6 +23,7 @@ mod schedules;
 mod services;
 mod simulated;
 mod start;
+mod time;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -64,6 +65,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     directory::check(&mut check);
     network::check(&mut check);
     start::check(&mut check);
+    time::check(&mut check);
     notify::check(&mut check);
     rules::check(&mut check);
     let findings = check.findings;

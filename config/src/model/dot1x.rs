@@ -32,7 +32,8 @@ table! {
         /// Certificates, PEM, of the CAs above the authentication server's certificate, up to a self-signed one. A
         /// public CA proves only the name.
         ca_file: Option<PathBuf> = "ca-file", Path, optional, Restart;
-        /// The server's certificate must name one of these, or a host below one of these, at most 8.
+        /// The server's certificate must name one of these, or a host below one of these, at most 8. A certificate for
+        /// `*.example.org` names a host below `example.org`, and not `radius.example.org`.
         server_names: Vec<ServerName> = "server-names", list(parsed(), 0, 8), or("[]"), Restart;
         /// True takes any authentication server: whoever holds the cable can pose as the network and collect the
         /// password. Health says so for as long as it is true. `md5` and `mschapv2` without a tunnel need it, for

@@ -60,7 +60,8 @@ use crate::describe::table;
 use crate::rules::{map, table};
 
 table! {
-    /// A site file. Tables in any order; what is not written has its default.
+    /// A site file. Tables in any order; what is not written has its default. Relative paths of certificates, keys,
+    /// passwords and sounds start at the folder of this file.
     pub struct Config {
         /// Which site this is, and where the gateway keeps its files.
         site: Site = "site", table(),

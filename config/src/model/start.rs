@@ -22,13 +22,15 @@ table! {
         /// Fixed IPv4 address of the port after a reset, with the length of its network's prefix; without gateway, name
         /// servers and VLAN.
         factory_address: Cidr4 = "factory-address", parsed(), or("\"192.168.1.100/24\""), Live;
-        /// Held for 2 s: the IPv4 address of the gateway is told at `tell-line`, as soon as it has one, at most a minute
-        /// after the start.
+        /// Held for 2 s: the address of the gateway is told at `tell-line`, as soon as it has one, at most a minute
+        /// after the start; that of IPv4, or of IPv6 where there is no other. It is spoken by `espeak-ng` in the
+        /// language of the site; on a machine without it, it is beeped: one beep for 1, nine for 9, ten for 0, and a long
+        /// low tone for a dot.
         tell_input: Option<InputId> = "tell-input", refer("input"), optional, Live;
         /// Line at which the address is told. It has to be able to start by itself (`call-in`).
         tell_line: Option<LineId> = "tell-line", refer("line"), optional, Live;
-        /// Folder of the sounds that tell it: `0.wav` to `9.wav` and `dot.wav`, 16 bit. Without it the address is
-        /// beeped: one beep for 1, nine for 9, ten for 0, and a long low tone for a dot.
+        /// Folder of sounds of your own that tell it, in place of the voice: `0.wav` to `9.wav` and `dot.wav`, 16 bit;
+        /// for IPv6 also `a.wav` to `f.wav` and `colon.wav`.
         tell_folder: Option<PathBuf> = "tell-folder", Path, optional, Live;
     }
 }

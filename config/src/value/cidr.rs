@@ -55,6 +55,15 @@ impl Cidr4 {
         let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
         (self.ip.to_bits() ^ other.to_bits()) & mask == 0
     }
+
+    /// True if a machine of a network of this size can have `ip`: the network's own address and its broadcast are nobody's
+    /// (RFC 1122 §3.2.1.3); a link of two has none (RFC 3021).
+    #[must_use]
+    pub fn is_somebodys(&self, ip: Ipv4Addr) -> bool {
+        let rest = u32::MAX.checked_shr(u32::from(self.prefix)).unwrap_or(0);
+        let host = ip.to_bits() & rest;
+        self.prefix >= 31 || (host != 0 && host != rest)
+    }
 }
 
 impl fmt::Display for Cidr4 {
@@ -72,14 +81,16 @@ impl FromText for Cidr4 {
         let prefix: u8 = decimal(prefix)
             .filter(|n| (1..=32).contains(n))
             .ok_or_else(allowed)?;
-        let rest = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
-        let host = ip.to_bits() & rest;
-        // the network's own address and its broadcast are nobody's (RFC 1122 §3.2.1.3); a link of two has none (RFC 3021)
-        let nobody = prefix < 31 && (host == 0 || host == rest);
-        if nobody || ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || ip.is_broadcast() {
+        let found = Self { ip, prefix };
+        if !found.is_somebodys(ip)
+            || ip.is_unspecified()
+            || ip.is_loopback()
+            || ip.is_multicast()
+            || ip.is_broadcast()
+        {
             return Err(allowed());
         }
-        Ok(Self { ip, prefix })
+        Ok(found)
     }
 }
 
@@ -116,7 +127,15 @@ impl FromText for Cidr6 {
         let prefix: u8 = decimal(prefix)
             .filter(|n| (1..=128).contains(n))
             .ok_or_else(allowed)?;
-        if ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || ip.to_ipv4_mapped().is_some() {
+        // the address of the network itself is every router's (RFC 4291 §2.6.1); a link of two has none (RFC 6164)
+        let rest = u128::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
+        let routers = prefix < 127 && ip.to_bits() & rest == 0;
+        if routers
+            || ip.is_unspecified()
+            || ip.is_loopback()
+            || ip.is_multicast()
+            || ip.to_ipv4_mapped().is_some()
+        {
             return Err(allowed());
         }
         Ok(Self { ip, prefix })
@@ -201,9 +220,13 @@ mod tests {
             "::1/128",
             "ff02::1/64",
             "2001:db8::7/129",
+            "2001:db8::/64",
             "::ffff:192.0.2.1/96",
         ] {
             assert!(Cidr6::from_text(bad).is_err(), "{bad}");
+        }
+        for good in ["2001:db8::/127", "2001:db8::/128", "2001:db8:0:1::1/64"] {
+            assert_eq!(Cidr6::from_text(good).map(|c| c.to_string()).as_deref(), Ok(good));
         }
         assert!(
             Cidr6::from_text("2001:db8::7/64")

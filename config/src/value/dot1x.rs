@@ -110,8 +110,11 @@ impl FromText for ServerName {
             && text.split('.').all(label)
             // an address is no name, and a whole top level proves nothing
             && text.rsplit('.').next().is_some_and(|last| last.bytes().any(|b| b.is_ascii_alphabetic()));
-        fits.then(|| Self(text.to_ascii_lowercase())).ok_or_else(|| {
-            "a name with at least one dot, such as radius.example.org, without wildcards".to_owned()
+        fits.then(|| Self(text.to_ascii_lowercase())).ok_or_else(|| match text.strip_prefix("*.") {
+            Some(domain) => {
+                format!("{domain}, which takes every host below it, and a certificate for {text}, without a wildcard")
+            }
+            None => "a name with at least one dot, such as radius.example.org, without wildcards".to_owned(),
         })
     }
 }

@@ -67,7 +67,10 @@ impl FromText for HostLabel {
             && text.bytes().all(inner)
             && !text.starts_with('-')
             && !text.ends_with('-');
-        if fits {
+        if text == "localhost" {
+            // RFC 6761 §6.3: whoever asks for it means himself
+            Err("a name of its own: localhost is every machine's name for itself".to_owned())
+        } else if fits {
             Ok(Self(text.to_owned()))
         } else {
             Err("1 to 63 of a-z, 0-9 and '-', such as doorline-lilas".to_owned())
@@ -314,7 +317,17 @@ mod tests {
         for good in ["a", "doorline-lilas", "7", &"x".repeat(63)] {
             assert!(HostLabel::from_text(good).is_ok(), "{good}");
         }
-        for bad in ["", "-a", "a-", "A", "a.b", "a_b", "é", &"x".repeat(64)] {
+        for bad in [
+            "",
+            "-a",
+            "a-",
+            "A",
+            "a.b",
+            "a_b",
+            "é",
+            "localhost",
+            &"x".repeat(64),
+        ] {
             assert!(HostLabel::from_text(bad).is_err(), "{bad}");
         }
     }

@@ -20,7 +20,7 @@ pub(crate) fn public_half(key: &PrivateKeyDer<'_>) -> Result<Vec<u8>, String> {
     }
     openssl::public_half(&Bytes::new(key.secret_der().to_vec())).map_err(|why| match why {
         OpenError::NoProgram(why) => why,
-        OpenError::Malformed(_) | OpenError::Passphrase => {
+        OpenError::Legacy | OpenError::Malformed | OpenError::Passphrase => {
             "the key is of a kind that cannot be compared here; wpa_supplicant may still know it".to_owned()
         }
     })
@@ -202,5 +202,89 @@ mod tests {
                 }
             }
         }
+    }
+    #[test]
+    fn a_key_of_old_is_refused_with_the_way_to_make_it_new_and_a_container_of_old_is_taken() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let dir = dir.path();
+        openssl(
+            dir,
+            "req -x509 -newkey rsa:2048 -nodes -keyout plain.key -out port.pem -subj /CN=gateway",
+        );
+        let old = "-v1 PBE-MD5-DES -provider legacy -provider default";
+        openssl(
+            dir,
+            &format!("pkcs8 -topk8 -in plain.key -out port.key -passout pass:right {old}"),
+        );
+        let ciphers = "-legacy -keypbe PBE-MD5-DES -certpbe PBE-MD5-DES";
+        openssl(
+            dir,
+            &format!(
+                "pkcs12 -export -inkey plain.key -in port.pem -out port.p12 -passout pass:right {ciphers}"
+            ),
+        );
+        let by = |passphrase: &str| ClientIdentity::Pem {
+            cert: bytes(dir, "port.pem"),
+            key: bytes(dir, "port.key"),
+            passphrase: Some(Secret::new(passphrase)),
+        };
+        let said = |client: &ClientIdentity| {
+            judged(client).map_or_else(
+                |error| format!("{}: {} ({})", error.part, error.text, error.hint),
+                |_| "good".into(),
+            )
+        };
+        let refused = said(&by("right"));
+        assert!(
+            refused.starts_with("client-key-file: is encrypted by a cipher of old"),
+            "{refused}"
+        );
+        assert!(refused.contains("openssl pkcs8 -topk8"), "{refused}");
+        let wrong = said(&by("wrong"));
+        assert!(
+            wrong.starts_with("client-passphrase-file: does not open"),
+            "{wrong}"
+        );
+        let container = |passphrase: &str, file: Bytes| ClientIdentity::Pkcs12 {
+            file,
+            passphrase: Some(Secret::new(passphrase)),
+        };
+        let whole = bytes(dir, "port.p12");
+        assert_eq!(said(&container("right", whole.clone())), "good");
+        let wrong = said(&container("wrong", whole.clone()));
+        assert!(
+            wrong.starts_with("client-passphrase-file: does not open"),
+            "{wrong}"
+        );
+        let cut = Bytes::new(whole.reveal()[..500].to_vec());
+        let cut = said(&container("right", cut));
+        assert!(
+            cut.starts_with("client-p12-file: is not PKCS#12; it may be cut"),
+            "{cut}"
+        );
+    }
+
+    #[test]
+    fn a_key_that_was_cut_is_told_in_our_words() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let dir = dir.path();
+        openssl(
+            dir,
+            "req -x509 -newkey rsa:2048 -keyout port.key -out port.pem -subj /CN=gateway -passout pass:right",
+        );
+        let key = bytes(dir, "port.key");
+        let cut = ClientIdentity::Pem {
+            cert: bytes(dir, "port.pem"),
+            key: Bytes::new(key.reveal()[..700].to_vec()),
+            passphrase: Some(Secret::new("right")),
+        };
+        let error = judged(&cut).expect_err("it is cut");
+        assert_eq!(
+            (error.part, error.text.as_str()),
+            (
+                "client-key-file",
+                "is no private key that can be read; it may be cut or damaged"
+            )
+        );
     }
 }

@@ -18,6 +18,7 @@ mod netlink;
 mod network;
 mod openssl;
 mod params;
+mod pem;
 mod port;
 mod supplicant;
 

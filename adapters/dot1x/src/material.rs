@@ -4,13 +4,13 @@
 //! Parts have the names of their keys in the site file. What is encrypted is opened by the program `openssl`.
 
 use gateway_core::{Secret, Timestamp};
-use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::kin;
 use crate::openssl::{self, OpenError};
 use crate::params::{Bytes, ClientIdentity, ServerCheck};
+use crate::pem;
 
 /// A certificate with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,20 +143,7 @@ pub fn in_time(certificates: &[Named], now: Timestamp) -> Result<(), MaterialErr
 }
 
 fn certificates(part: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, MaterialError> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match found {
-        Ok(found) if found.is_empty() => Err(error(
-            part,
-            "holds no certificate",
-            "allowed: PEM, which begins with -----BEGIN CERTIFICATE-----",
-        )),
-        Ok(found) => Ok(found),
-        Err(why) => Err(error(
-            part,
-            format!("is not PEM: {why}"),
-            "allowed: certificates in PEM",
-        )),
-    }
+    pem::certificates(pem).map_err(|wrong| error(part, wrong.text, wrong.hint))
 }
 
 fn parse<'a>(
@@ -298,23 +285,22 @@ fn private_key(pem: &Bytes, passphrase: Option<&Secret>) -> Opened<PrivateKeyDer
             "does not open the key of client-key-file",
             "write the right passphrase into its first line",
         )),
-        Err(OpenError::Malformed(why)) => Err(error(
+        Err(OpenError::Legacy) => Err(error(
             KEY,
-            format!("is not a private key: {why}"),
-            "write the file anew",
+            "is encrypted by a cipher of old, such as DES, that programs of today refuse",
+            "encrypt it anew: openssl pkcs8 -topk8 -provider legacy -provider default -in OLD -out NEW",
+        )),
+        Err(OpenError::Malformed) => Err(error(
+            KEY,
+            "is no private key that can be read; it may be cut or damaged",
+            "write the file anew, whole and as it was",
         )),
         Err(OpenError::NoProgram(why)) => Ok(Err(why)),
     }
 }
 
 fn plain_key(part: &'static str, pem: &[u8]) -> Result<PrivateKeyDer<'static>, MaterialError> {
-    PrivateKeyDer::from_pem_slice(pem).map_err(|why| {
-        error(
-            part,
-            format!("holds no private key: {why}"),
-            "allowed: PEM, which begins with -----BEGIN PRIVATE KEY----- or a like line",
-        )
-    })
+    pem::key(pem).map_err(|wrong| error(part, wrong.text, wrong.hint))
 }
 
 /// Does the key belong to the certificate?
@@ -359,11 +345,18 @@ fn pkcs12(file: &Bytes, passphrase: Option<&Secret>, chain: &mut Chain) -> Resul
                 "write the right passphrase into the first line of a file for it",
             ));
         }
-        Err(OpenError::Malformed(why)) => {
+        Err(OpenError::Legacy) => {
             return Err(error(
                 P12,
-                format!("is not PKCS#12: {why}"),
-                "allowed: a .p12 or .pfx file",
+                "is encrypted by a cipher that openssl of this machine does not know",
+                "export it anew, with AES: openssl pkcs12 -export",
+            ));
+        }
+        Err(OpenError::Malformed) => {
+            return Err(error(
+                P12,
+                "is not PKCS#12; it may be cut or damaged",
+                "allowed: a .p12 or .pfx file, whole and as it was",
             ));
         }
         Err(OpenError::NoProgram(why)) => {

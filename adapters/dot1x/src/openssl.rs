@@ -16,8 +16,10 @@ use crate::params::Bytes;
 /// Why something could not be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum OpenError {
-    /// It is not what it should be.
-    Malformed(String),
+    /// It is encrypted by a cipher that OpenSSL has in its legacy provider only, or nowhere.
+    Legacy,
+    /// It is not what it should be. What `openssl` says of it helps nobody.
+    Malformed,
     /// `openssl` is not installed or did not run: nothing is known.
     NoProgram(String),
     /// The passphrase is wrong.
@@ -30,23 +32,39 @@ const PROGRAM: &str = "openssl";
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// A private key in PEM, without encryption.
+///
+/// # Errors
+/// [`OpenError`]; one of [`OpenError::Legacy`] was opened by the passphrase, if it could be tried.
 pub(crate) fn open_key(pem: &Bytes, passphrase: &Secret) -> Result<Bytes, OpenError> {
-    run(&["pkey", "-passin", "stdin"], pem, passphrase)
+    let found = run(&["pkey", "-passin", "stdin"], pem, passphrase);
+    if found != Err(OpenError::Legacy) {
+        return found;
+    }
+    let words = [
+        "pkey",
+        "-provider",
+        "legacy",
+        "-provider",
+        "default",
+        "-passin",
+        "stdin",
+    ];
+    match run(&words, pem, passphrase) {
+        Err(OpenError::Passphrase) => Err(OpenError::Passphrase),
+        Ok(_) | Err(_) => Err(OpenError::Legacy),
+    }
 }
 
 /// Key and certificates of a PKCS#12 file, in PEM.
 pub(crate) fn open_pkcs12(file: &Bytes, passphrase: &Secret) -> Result<Bytes, OpenError> {
     match run(&["pkcs12", "-nodes", "-passin", "stdin"], file, passphrase) {
-        // RC2 and 3DES of old exports need the legacy provider of OpenSSL 3; older programs do not know the word
-        Err(OpenError::Malformed(why)) => {
-            match run(
-                &["pkcs12", "-legacy", "-nodes", "-passin", "stdin"],
-                file,
-                passphrase,
-            ) {
-                Err(OpenError::Malformed(_)) => Err(OpenError::Malformed(why)),
-                other => other,
-            }
+        // RC2, 3DES and DES of old exports need the legacy provider of OpenSSL 3; older programs do not know the word
+        Err(first @ (OpenError::Malformed | OpenError::Legacy)) => {
+            let words = ["pkcs12", "-legacy", "-nodes", "-passin", "stdin"];
+            run(&words, file, passphrase).map_err(|second| match second {
+                OpenError::Malformed => first,
+                OpenError::Legacy | OpenError::NoProgram(_) | OpenError::Passphrase => second,
+            })
         }
         other => other,
     }
@@ -138,8 +156,14 @@ fn run(words: &[&str], input: &Bytes, passphrase: &Secret) -> Result<Bytes, Open
     if wrong.iter().any(|words| said.contains(words)) {
         return Err(OpenError::Passphrase);
     }
-    let line = said.lines().next().unwrap_or("no word of why");
-    Err(OpenError::Malformed(line.chars().take(160).collect()))
+    // an algorithm that no loaded provider has; data of no known form is "unsupported", too, but not here
+    if said
+        .lines()
+        .any(|line| line.contains("evp_generic_fetch:unsupported"))
+    {
+        return Err(OpenError::Legacy);
+    }
+    Err(OpenError::Malformed)
 }
 
 #[cfg(test)]

@@ -533,6 +533,13 @@ impl Gateway {
         Ok(())
     }
 
+    /// Confirms the change of the switch port that came with what is in force, and says what became of it, if there is one.
+    pub(crate) async fn confirm_port(&self) -> Option<String> {
+        let view = self.bus.view().borrow().clone();
+        let authorized = view.ports.iter().any(|port| port.state == "authorized");
+        self.port.confirm_with(&self.text, authorized).await
+    }
+
     /// Returns if the core ends by itself, which it must not: without it nobody gets out by an exit button, so
     /// the process has to end and be started anew.
     pub(crate) async fn core_ended(&mut self) {

@@ -217,7 +217,7 @@ impl SiteFile {
                 }));
             }
             SiteFileAsk::Confirm(by, reply) => {
-                let _ = reply.send(self.confirm(&by, gateway));
+                let _ = reply.send(self.confirm(&by, gateway).await);
             }
             SiteFileAsk::Read(reply) => {
                 let _ = reply.send(self.read(gateway));
@@ -376,7 +376,7 @@ impl SiteFile {
         }
     }
 
-    fn confirm(&mut self, by: &str, gateway: &Gateway) -> Result<Trial, SiteFileRefusal> {
+    async fn confirm(&mut self, by: &str, gateway: &Gateway) -> Result<Trial, SiteFileRefusal> {
         let on = self.on.as_ref().ok_or(SiteFileRefusal::NoTrial)?;
         match on.phase {
             Phase::Runs(_) => {}
@@ -397,12 +397,12 @@ impl SiteFile {
         }
         self.on = None;
         tracing::info!(by, "a configuration on trial was confirmed");
-        self.finished(
-            TrialState::Confirmed,
-            Some(by.to_owned()),
-            "the site file has its text",
-            gateway,
-        );
+        let text = "the site file has its text";
+        let text = match gateway.confirm_port().await {
+            Some(port) => format!("{text}; {port}"),
+            None => text.to_owned(),
+        };
+        self.finished(TrialState::Confirmed, Some(by.to_owned()), &text, gateway);
         self.shown(TrialState::Confirmed)
     }
 

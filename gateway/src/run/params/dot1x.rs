@@ -134,6 +134,23 @@ fn params(
     let key = file("client-key-file", table.client_key_file.as_deref(), true);
     let p12 = file("client-p12-file", table.client_p12_file.as_deref(), true);
     let (ca, cert, key, p12) = (ca?, cert?, key?, p12?);
+    let public = [
+        ("ca-file", &table.ca_file, &ca),
+        ("client-cert-file", &table.client_cert_file, &cert),
+    ];
+    for (key, path, found) in public {
+        if let (Some(path), Some(found)) = (path, found)
+            && holds_key(found.reveal())
+            && let Err((text, hint)) = read(path, true)
+        {
+            faults.push(late(
+                key,
+                format!("there is a private key in it, and {text}"),
+                hint,
+            ));
+        }
+    }
+    password_fits(table, faults);
     let passphrase = table.client_passphrase.clone();
     Ok(Params {
         allow_tls13: table.tls13,
@@ -168,6 +185,49 @@ fn params(
         },
         silence: table.silence,
     })
+}
+
+/// Is there a private key in a PEM file?
+fn holds_key(pem: &[u8]) -> bool {
+    String::from_utf8_lossy(pem).contains("PRIVATE KEY-----")
+}
+
+/// The hash of MS-CHAP is made of 16 bits a character (RFC 2759 §8.3), and the supplicant makes none of a character that
+/// needs two of these.
+fn password_fits(table: &gateway_config::Dot1x, faults: &mut Vec<Late>) {
+    let hashed = match (table.method, table.inner) {
+        (EapMethod::Mschapv2, _) => true,
+        (EapMethod::Peap | EapMethod::Ttls, Some(inner)) => match inner {
+            EapInner::EapMschapv2 | EapInner::Mschap | EapInner::Mschapv2 => true,
+            EapInner::Chap
+            | EapInner::EapMd5
+            | EapInner::Gtc
+            | EapInner::Md5
+            | EapInner::Pap
+            | EapInner::Tls => false,
+        },
+        (EapMethod::Md5 | EapMethod::Peap | EapMethod::Tls | EapMethod::Ttls, _) => false,
+    };
+    let Some(password) = table.password.as_ref().filter(|_| hashed) else {
+        return;
+    };
+    let wide = password.reveal().chars().position(|c| u32::from(c) > 0xffff);
+    if let Some(position) = wide {
+        let key = if table.password_file.is_some() {
+            "password-file"
+        } else {
+            "password"
+        };
+        let text = format!(
+            "character {} of the password is one that MS-CHAP cannot carry (beyond U+FFFF, such as an emoji)",
+            position + 1
+        );
+        faults.push(late(
+            key,
+            text,
+            "choose another password; or ttls with pap, which carries any",
+        ));
+    }
 }
 
 /// Combinations that do not exist were refused when the file was read.
@@ -243,5 +303,89 @@ fn read(path: &Path, secret: bool) -> Result<Bytes, (String, &'static str)> {
     }
     let mut bytes = vec![];
     file.take(LARGEST).read_to_end(&mut bytes).map_err(unreadable)?;
+    // a mark that some editors put before a text hides the first line of PEM from who reads it
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
     Ok(Bytes::new(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_config::{SecretFiles, parse};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const SITE: &str = "[site]\nid = \"a\"\nname = \"A\"\nnumber = \"000000001\"\naddress = \"here\"\n[dot1x]\n\
+                        interface = \"eth0\"\nidentity = \"door\"\naccept-any-server = true\n";
+
+    /// What is wrong with a port.
+    fn faults(folder: &Path, lines: &str) -> Vec<String> {
+        let text = format!("{SITE}{lines}");
+        let loaded = parse("site.toml", folder, &text, SecretFiles::Needed);
+        let config = loaded.unwrap_or_else(|faults| panic!("{faults}")).config;
+        let found = dot1x(&config, None).faults;
+        found
+            .into_iter()
+            .map(|late| format!("{}: {}", late.path, late.text))
+            .collect()
+    }
+
+    #[test]
+    fn a_password_that_ms_chap_cannot_carry_is_told_by_its_place_and_carried_by_others() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let said = |method: &str| faults(dir.path(), &format!("{method}\npassword = \"schön€🚪\"\n"));
+        let told = "dot1x.password: character 7 of the password is one that MS-CHAP cannot carry (beyond U+FFFF, such as \
+                    an emoji)";
+        for method in [
+            "method = \"mschapv2\"",
+            "method = \"peap\"\ninner = \"mschapv2\"",
+            "method = \"ttls\"\ninner = \"mschap\"",
+            "method = \"ttls\"\ninner = \"eap-mschapv2\"",
+        ] {
+            assert_eq!(said(method), [told], "{method}");
+        }
+        for method in ["method = \"md5\"", "method = \"ttls\"\ninner = \"pap\""] {
+            assert_eq!(said(method), Vec::<String>::new(), "{method}");
+        }
+        let fits = faults(dir.path(), "method = \"mschapv2\"\npassword = \"schön€\"\n");
+        assert_eq!(fits, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_certificate_file_with_a_key_in_it_is_for_its_owner_and_a_mark_before_it_is_no_matter() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let cert = rcgen::CertificateParams::new(vec![])
+            .expect("fits")
+            .self_signed(&key)
+            .expect("signed")
+            .pem();
+        let put = |name: &str, text: String, mode: u32| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).expect("written");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("set");
+        };
+        put("port.key", format!("\u{feff}{}", key.serialize_pem()), 0o600);
+        put("port.pem", format!("\u{feff}{cert}"), 0o644);
+        put("both.pem", format!("{cert}{}", key.serialize_pem()), 0o644);
+        let said = |cert: &str, key: &str| {
+            let file = |name: &str| dir.path().join(name).display().to_string();
+            let (cert, key) = (file(cert), file(key));
+            faults(
+                dir.path(),
+                &format!("method = \"tls\"\nclient-cert-file = \"{cert}\"\nclient-key-file = \"{key}\"\n"),
+            )
+        };
+        assert_eq!(said("port.pem", "port.key"), Vec::<String>::new());
+        let told = said("both.pem", "port.key").join("; ");
+        assert!(
+            told.starts_with("dot1x.client-cert-file: there is a private key in it, and ")
+                && told.contains("mode 0644"),
+            "{told}"
+        );
+        put("both.pem", format!("{cert}{}", key.serialize_pem()), 0o600);
+        assert_eq!(said("both.pem", "both.pem"), Vec::<String>::new());
+    }
 }

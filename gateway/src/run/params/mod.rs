@@ -16,7 +16,7 @@ mod vanished;
 
 pub(crate) use announce::{announced, network_name};
 pub(crate) use directory::{contacts, directory, unknown_targets};
-pub(crate) use dot1x::{Wanted, dot1x, missing as dot1x_missing};
+pub(crate) use dot1x::{Port, Wanted, dot1x, missing as dot1x_missing};
 pub(crate) use files::{Files, files};
 pub(crate) use guard::{guard, socket as guard_socket, wirings};
 pub(crate) use network::{page_urls, port_settings};

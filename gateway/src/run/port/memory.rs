@@ -1,31 +1,48 @@
-//! The site file whose `[dot1x]` was confirmed last: `STATE-DIR/port.toml`, and beside it a folder with what its files
-//! held, so that a password or certificate that was changed in its file is taken back, too. Both are for their owner
-//! only, as the files themselves are.
+//! The `[dot1x]` that was confirmed last: `STATE-DIR/port.toml`, and beside it a folder with what its files held, so that
+//! a password or certificate that was changed in its file is taken back, too. Both are for their owner only, as the files
+//! themselves are, and hold no other secret of the site.
+//!
+//! What opens an encrypted key is not kept beside it. The passphrase lies in the run folder, which is in memory: it
+//! outlives the gateway and not the machine. After a start of the machine it is read where the confirmed site file had it,
+//! or taken from the present one.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use adapter_dot1x::{Bytes, ClientIdentity, Params, ServerCheck};
 use anyhow::Context as _;
-use gateway_config::SecretFiles;
+use gateway_config::{Loaded, SecretFiles, port_alone};
 use gateway_core::Secret;
 
-use crate::run::params::{self, Wanted};
+use crate::run::params::{self, Port, Wanted};
 
 /// Where it is.
 #[derive(Clone, Debug)]
 pub(super) struct Memory {
     file: PathBuf,
-    /// Where relative secret files start.
+    /// Where relative paths start.
     folder: PathBuf,
 }
 
 /// First line of the text, with the folder of the files behind it.
 const HEAD: &str = "# files: ";
+/// Second line, with the file of the passphrase behind it, if there is one.
+const OPENED_BY: &str = "# passphrase: ";
 /// Such folders begin with this, and a number follows.
 const FILES: &str = "port-files-";
+/// In the run folder.
+const PASSPHRASE: &str = "port-passphrase";
+/// Most bytes of a passphrase and its line.
+const LONGEST: u64 = 4096;
+
+/// What `port.toml` says.
+struct Kept {
+    files: PathBuf,
+    passphrase_file: Option<PathBuf>,
+    text: String,
+}
 
 impl Memory {
     pub(super) fn new(state_dir: &Path, site_file: &Path) -> Self {
@@ -35,11 +52,19 @@ impl Memory {
         }
     }
 
-    /// Keeps a text and what its files hold, on the medium when this returns. A site that never had a port needs none.
+    /// Keeps a port and what its files hold, on the medium when this returns. A site that never had a port needs none.
     pub(super) fn keep(&self, text: &str, port: Option<&Params>) -> anyhow::Result<()> {
+        let alone = port_alone(text).context("the site file is no TOML")?;
+        let opened_by = alone.passphrase_file.map_or_else(String::new, |file| {
+            format!("{OPENED_BY}{}\n", self.folder.join(file).display())
+        });
+        let body = format!("{opened_by}{}", alone.text);
         let files = port.map(contents).unwrap_or_default();
+        if let Some(port) = port {
+            keep_passphrase(port)?;
+        }
         match fs::read_to_string(&self.file) {
-            Ok(kept) if self.is_same(&kept, text, &files) => return Ok(()),
+            Ok(kept) if self.is_same(&kept, &body, &files) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::NotFound && port.is_none() => return Ok(()),
             Ok(_) | Err(_) => {}
         }
@@ -53,7 +78,7 @@ impl Memory {
             }
             File::open(&folder)?.sync_all()?;
             let new = self.file.with_extension("new");
-            write_new(&new, format!("{HEAD}{name}\n{text}").as_bytes())?;
+            write_new(&new, format!("{HEAD}{name}\n{body}").as_bytes())?;
             // from here on the new text counts, and the new folder with it
             fs::rename(&new, &self.file)?;
             File::open(state)?.sync_all()?;
@@ -66,23 +91,39 @@ impl Memory {
         write().with_context(|| format!("{} cannot be written", self.file.display()))
     }
 
-    fn is_same(&self, kept: &str, text: &str, files: &[(&'static str, Bytes)]) -> bool {
-        let Some((folder, body)) = self.parts(kept) else {
+    fn is_same(&self, kept: &str, body: &str, files: &[(&'static str, Bytes)]) -> bool {
+        let Some((folder, kept)) = self.head(kept) else {
             return false;
         };
         let same = |(key, content): &(&str, Bytes)| {
             fs::read(folder.join(key)).is_ok_and(|kept| kept == content.reveal())
         };
         let count = fs::read_dir(&folder).map_or(0, Iterator::count);
-        body == text && count == files.len() && files.iter().all(same)
+        kept == body && count == files.len() && files.iter().all(same)
     }
 
-    /// The folder of the files, and the site file.
-    fn parts<'a>(&self, kept: &'a str) -> Option<(PathBuf, &'a str)> {
+    /// The folder of the files, and what follows.
+    fn head<'a>(&self, kept: &'a str) -> Option<(PathBuf, &'a str)> {
         let (head, body) = kept.split_once('\n')?;
         let name = head.strip_prefix(HEAD)?;
         let plain = name.starts_with(FILES) && !name.contains('/');
         plain.then(|| (self.file.with_file_name(name), body))
+    }
+
+    fn kept(&self, kept: &str) -> Option<Kept> {
+        let (files, body) = self.head(kept)?;
+        let (passphrase_file, text) = match body.strip_prefix(OPENED_BY) {
+            Some(rest) => {
+                let (path, text) = rest.split_once('\n')?;
+                (Some(PathBuf::from(path)), text)
+            }
+            None => (None, body),
+        };
+        Some(Kept {
+            files,
+            passphrase_file,
+            text: text.to_owned(),
+        })
     }
 
     /// Numbers of the folders that are there.
@@ -93,19 +134,21 @@ impl Memory {
     }
 
     /// What was confirmed last; `None` if nothing was, or if it cannot be used any more. A date is no reason: at a start
-    /// nobody knows the time, and a certificate that has ended is told of whatever runs.
-    pub(super) fn recall(&self) -> Option<Option<Wanted>> {
+    /// nobody knows the time, and a certificate that has ended is told of whatever runs. `present` is the passphrase of
+    /// the site file of today.
+    pub(super) fn recall(&self, present: Option<Secret>) -> Option<Option<Wanted>> {
         let kept = fs::read_to_string(&self.file).ok()?;
         let name = self.file.display().to_string();
         let unusable = |why: String| {
             tracing::warn!(file = %name, %why, "what [dot1x] was confirmed last cannot be used: there is no way back to it");
         };
-        let Some((files, text)) = self.parts(&kept) else {
+        let Some(kept) = self.kept(&kept) else {
             unusable("it does not say where its files are".to_owned());
             return None;
         };
         // what its files hold by now is not what was confirmed
-        let mut loaded = match gateway_config::parse(&name, &self.folder, text, SecretFiles::WhereFound) {
+        let mut loaded = match gateway_config::parse(&name, &self.folder, &kept.text, SecretFiles::Untouched)
+        {
             Ok(loaded) => loaded,
             Err(faults) => {
                 unusable(faults.to_string());
@@ -113,13 +156,13 @@ impl Memory {
             }
         };
         if let Some(table) = &mut loaded.config.dot1x {
-            let secret = |key: &str| Some(Secret::new(&fs::read_to_string(files.join(key)).ok()?));
-            (table.password, table.client_passphrase) = (secret(PASSWORD), secret(PASSPHRASE));
-            let file = |key: &str| Some(files.join(key)).filter(|path| path.exists());
+            let secret = |key: &str| Some(Secret::new(&fs::read_to_string(kept.files.join(key)).ok()?));
+            table.password = secret(PASSWORD);
+            let file = |key: &str| Some(kept.files.join(key)).filter(|path| path.exists());
             (table.ca_file, table.client_cert_file) = (file(CA), file(CERT));
             (table.client_key_file, table.client_p12_file) = (file(KEY), file(P12));
         }
-        let port = params::dot1x(&loaded.config, None);
+        let port = opened(&mut loaded, &kept, present);
         if let Some(late) = port.faults.first() {
             unusable(format!("{}: {}", late.path, late.text));
             return None;
@@ -128,36 +171,85 @@ impl Memory {
     }
 }
 
+/// The port by the first passphrase that opens its key, of those that may be the one.
+fn opened(loaded: &mut Loaded, kept: &Kept, present: Option<Secret>) -> Port {
+    let candidates = [
+        first_line(&loaded.config.site.run_dir.join(PASSPHRASE)),
+        kept.passphrase_file.as_deref().and_then(first_line),
+        present,
+    ];
+    let mut port = Port::default();
+    for passphrase in candidates.into_iter().flatten().map(Some).chain([None]) {
+        if let Some(table) = &mut loaded.config.dot1x {
+            table.client_passphrase = passphrase;
+        }
+        port = params::dot1x(&loaded.config, None);
+        if port.faults.is_empty() {
+            break;
+        }
+    }
+    port
+}
+
+/// The passphrase in a file; none if it cannot be read, for whatever reason.
+fn first_line(path: &Path) -> Option<Secret> {
+    if !fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut text = String::new();
+    File::open(path)
+        .ok()?
+        .take(LONGEST)
+        .read_to_string(&mut text)
+        .ok()?;
+    let line = text.lines().next().filter(|line| !line.is_empty());
+    line.map(Secret::new)
+}
+
+/// Puts the passphrase where it does not outlive the machine, or takes away the one of before.
+fn keep_passphrase(port: &Params) -> anyhow::Result<()> {
+    let file = port.run_dir.join(PASSPHRASE);
+    let done = match passphrase(port) {
+        Some(passphrase) => {
+            fs::create_dir_all(&port.run_dir).and_then(|()| write_new(&file, passphrase.reveal().as_bytes()))
+        }
+        None => match fs::remove_file(&file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        },
+    };
+    done.with_context(|| format!("{} cannot be written", file.display()))
+}
+
+/// What opens the key of a port, if anything has to.
+pub(super) fn passphrase(port: &Params) -> Option<&Secret> {
+    match port.client.as_ref()? {
+        ClientIdentity::Pem { passphrase, .. } | ClientIdentity::Pkcs12 { passphrase, .. } => {
+            passphrase.as_ref()
+        }
+    }
+}
+
 const CA: &str = "ca.pem";
 const CERT: &str = "client.pem";
 const KEY: &str = "client.key";
 const P12: &str = "client.p12";
 const PASSWORD: &str = "password";
-const PASSPHRASE: &str = "passphrase";
 
-/// What the files behind a port hold, by the name under which it is kept.
+/// What the files behind a port hold, by the name under which it is kept; not what opens its key.
 fn contents(params: &Params) -> Vec<(&'static str, Bytes)> {
     let mut files = vec![];
     if let ServerCheck::Verify { ca, .. } = &params.server {
         files.push((CA, ca.clone()));
     }
     let secret = |secret: &Secret| Bytes::new(secret.reveal().as_bytes().to_vec());
-    let passphrase = match &params.client {
-        Some(ClientIdentity::Pem {
-            cert,
-            key,
-            passphrase,
-        }) => {
-            files.extend([(CERT, cert.clone()), (KEY, key.clone())]);
-            passphrase.as_ref()
+    match &params.client {
+        Some(ClientIdentity::Pem { cert, key, .. }) => {
+            files.extend([(CERT, cert.clone()), (KEY, key.clone())])
         }
-        Some(ClientIdentity::Pkcs12 { file, passphrase }) => {
-            files.push((P12, file.clone()));
-            passphrase.as_ref()
-        }
-        None => None,
-    };
-    files.extend(passphrase.map(|passphrase| (PASSPHRASE, secret(passphrase))));
+        Some(ClientIdentity::Pkcs12 { file, .. }) => files.push((P12, file.clone())),
+        None => {}
+    }
     files.extend(
         params
             .password
@@ -190,7 +282,22 @@ mod tests {
             let password = adapter.params.password.unwrap_or_default();
             (adapter.params.identity, password.reveal().to_owned())
         };
-        memory.recall().map(|adapter| adapter.map(told))
+        memory.recall(None).map(|adapter| adapter.map(told))
+    }
+
+    /// Everything that lies in a folder and below.
+    fn everything(folder: &Path) -> String {
+        let entries = fs::read_dir(folder)
+            .expect("readable")
+            .map(|entry| entry.expect("readable").path());
+        let texts = entries.map(|path| {
+            if path.is_dir() {
+                everything(&path)
+            } else {
+                String::from_utf8_lossy(&fs::read(&path).expect("readable")).into_owned()
+            }
+        });
+        texts.collect()
     }
 
     /// What a site file means by now.
@@ -248,11 +355,82 @@ mod tests {
             .expect("writable");
         write_new(&secret, "wrong\n").expect("writable");
         let now = params_of(dir.path(), &text).expect("it can be used");
-        let confirmed = memory.recall().flatten().expect("a port").params;
+        let confirmed = memory.recall(None).flatten().expect("a port").params;
         assert_eq!(confirmed.password.as_ref().map(Secret::reveal), Some("right"));
         assert_ne!(confirmed, now, "a start with the new one is a change");
         // also when the file is gone
         fs::remove_file(&secret).expect("removed");
-        assert_eq!(memory.recall().flatten().map(|port| port.params), Some(confirmed));
+        assert_eq!(
+            memory.recall(None).flatten().map(|port| port.params),
+            Some(confirmed)
+        );
+    }
+    /// Runs `openssl` in a folder.
+    fn openssl(dir: &Path, line: &str) {
+        let mut command = std::process::Command::new("openssl");
+        let output = command.args(line.split_whitespace()).current_dir(dir).output();
+        let output = output.expect("the package openssl is installed");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "openssl {line}: {said}");
+    }
+
+    #[test]
+    fn an_encrypted_key_is_kept_without_what_opens_it_and_comes_back_by_each_that_may_be_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (etc, state, run) = (
+            dir.path().join("etc"),
+            dir.path().join("state"),
+            dir.path().join("run"),
+        );
+        for folder in [&etc, &state] {
+            fs::create_dir(folder).expect("made");
+        }
+        let subject = "-subj /CN=gateway -days 3650 -passout pass:open-sesame";
+        openssl(
+            &etc,
+            &format!("req -x509 -newkey rsa:2048 -keyout port.key -out port.pem {subject}"),
+        );
+        fs::set_permissions(
+            etc.join("port.key"),
+            std::os::unix::fs::PermissionsExt::from_mode(0o600),
+        )
+        .expect("set");
+        write_new(&etc.join("pass"), "open-sesame\n").expect("written");
+        let text = |passphrase: &str| {
+            let site = SITE.replace("[site]", &format!("[site]\nrun-dir = \"{}\"", run.display()));
+            format!(
+                "{site}[dot1x]\ninterface = \"eth0\"\nmethod = \"tls\"\nidentity = \"door\"\naccept-any-server = true\n\
+                 client-cert-file = \"{0}/port.pem\"\nclient-key-file = \"{0}/port.key\"\n{passphrase}\n",
+                etc.display()
+            )
+        };
+        let memory = Memory::new(&state, &etc.join("site.toml"));
+        let in_file = text("client-passphrase-file = \"pass\"");
+        let written = text("client-passphrase = \"open-sesame\"");
+        for text in [&in_file, &written] {
+            let port = params_of(&etc, text).expect("it can be used");
+            memory.keep(text, Some(&port)).expect("written");
+            let on_disk = everything(&state);
+            assert!(on_disk.contains("BEGIN ENCRYPTED PRIVATE KEY"), "{on_disk}");
+            assert!(
+                !on_disk.contains("open-sesame"),
+                "what opens the key lies beside it"
+            );
+            // the gateway starts anew
+            let recalled = memory.recall(None).flatten().expect("it comes back");
+            assert_eq!(recalled.params, port);
+            // the machine starts anew
+            fs::remove_dir_all(&run).expect("it was there");
+            let present = Some(Secret::new("open-sesame"));
+            assert_eq!(
+                memory.recall(present).flatten().map(|port| port.params),
+                Some(port.clone())
+            );
+            let by_file = memory.recall(Some(Secret::new("another"))).flatten();
+            assert_eq!(
+                by_file.map(|port| port.params),
+                (text == &in_file).then_some(port)
+            );
+        }
     }
 }

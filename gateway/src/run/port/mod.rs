@@ -139,7 +139,7 @@ impl SwitchPort {
             return Ok(());
         }
         let patience = config.dot1x.as_ref().map_or(PATIENCE, |dot1x| dot1x.confirm);
-        let before = inner.before().await?;
+        let before = inner.before(wanted.as_ref()).await?;
         if inner.refused.take().is_some() {
             inner.tell(SignalKind::Ready).await?;
         }
@@ -232,6 +232,23 @@ impl SwitchPort {
         done.map(|()| Value::Null).map_err(|error| format!("{error:#}"))
     }
 
+    /// Somebody confirmed this site file over the network: the port's change, if it is this one, is confirmed with it, for
+    /// whoever says so got here. Not while the port is shut: he came another way then, or the switch has not asked yet.
+    /// Says in words what became of it, if it waited.
+    pub(crate) async fn confirm_with(&self, text: &str, authorized: bool) -> Option<String> {
+        let mut inner = self.0.lock().await;
+        inner.trial.as_ref().filter(|trial| trial.text == text)?;
+        if !authorized && inner.running.is_some() {
+            return Some(
+                "[dot1x] still waits, for its port is not authorized: doorline dot1x confirm".to_owned(),
+            );
+        }
+        Some(match inner.confirm() {
+            Ok(()) => "[dot1x] is confirmed with it".to_owned(),
+            Err(error) => format!("[dot1x] still waits: {error:#}"),
+        })
+    }
+
     /// Ends it. The switch keeps the port as it is.
     pub(crate) async fn stop(&self) {
         let mut inner = self.0.lock().await;
@@ -242,8 +259,8 @@ impl SwitchPort {
 
 impl Inner {
     /// What a change would be taken back to: what ran before it, or at a start what was confirmed last. `None` if
-    /// nothing is known.
-    async fn before(&mut self) -> anyhow::Result<Option<Option<Wanted>>> {
+    /// nothing is known. `wanted` is what the site file says.
+    async fn before(&mut self, wanted: Option<&Wanted>) -> anyhow::Result<Option<Option<Wanted>>> {
         if let Some(trial) = &self.trial {
             return Ok(Some(trial.before.clone()));
         }
@@ -251,7 +268,8 @@ impl Inner {
             return Ok(Some(self.running.as_ref().map(|running| running.wanted.clone())));
         }
         let memory = self.memory.clone();
-        Ok(tokio::task::spawn_blocking(move || memory.recall()).await?)
+        let present = params_of(wanted).and_then(memory::passphrase).cloned();
+        Ok(tokio::task::spawn_blocking(move || memory.recall(present)).await?)
     }
 
     /// Runs this adapter. False if it runs already.

@@ -102,8 +102,8 @@ impl Rig {
         self.write("port.key", &key.serialize_pem());
     }
 
-    /// Takes a site with a port of this identity.
-    async fn take(&self, identity: &str, how: Taken) {
+    /// Takes a site with a port of this identity, and gives its text.
+    async fn take(&self, identity: &str, how: Taken) -> String {
         let dir = self.dir.path().display();
         let text = format!(
             "{SITE}run-dir = \"{dir}/run\"\n[dot1x]\ninterface = \"doorline-none\"\nmethod = \"tls\"\nidentity = \"{identity}\"\n\
@@ -113,6 +113,7 @@ impl Rig {
         let loaded = gateway_config::parse("site.toml", self.dir.path(), &text, SecretFiles::Needed);
         let config = loaded.unwrap_or_else(|faults| panic!("{faults}")).config;
         self.port.apply(&config, &text, how).await.expect("taken");
+        text
     }
 
     async fn act(&self, act: &str) -> Result<(), String> {
@@ -162,6 +163,26 @@ async fn a_roll_back_needs_no_confirmation_of_its_own() {
     rig.take("second", Taken::Confirmed).await;
     rig.act("dot1x-rollback").await.expect("it waits");
     assert_eq!(rig.identity().await.as_deref(), Some("first"));
+}
+
+#[tokio::test]
+async fn who_confirms_a_site_file_over_the_network_confirms_its_port_once_that_is_open() {
+    let rig = Rig::new(GOOD, true);
+    rig.certificates();
+    let first = rig.take("first", Taken::Confirmed).await;
+    assert_eq!(rig.port.confirm_with(&first, true).await, None, "nothing waits");
+    let second = rig.take("second", Taken::OnTrial).await;
+    assert_eq!(rig.port.confirm_with(&first, true).await, None, "another file");
+    let told = rig.port.confirm_with(&second, false).await.unwrap_or_default();
+    assert!(told.contains("not authorized: doorline dot1x confirm"), "{told}");
+    assert!(rig.fault(TRIAL).is_some());
+    let told = rig.port.confirm_with(&second, true).await;
+    assert_eq!(told.as_deref(), Some("[dot1x] is confirmed with it"));
+    assert_eq!(rig.fault(TRIAL), None);
+    // the next start has nothing to take back
+    let rig = rig.restart(GOOD, true).await;
+    rig.take("second", Taken::Confirmed).await;
+    assert_eq!(rig.fault(TRIAL), None);
 }
 
 #[tokio::test]

@@ -7,12 +7,15 @@
 
 mod audio;
 mod device;
+mod rate;
 mod relay;
 mod source;
 mod watch;
+mod wav;
 
 pub use audio::{Levels, VirtualAudio};
 pub use device::{Injection, InjectionError, VirtualDevice, VirtualHandle, VirtualLine, VirtualParams};
 pub use relay::VirtualRelay;
 pub use source::{Source, SourceError};
 pub use watch::{OutputEdge, Watch};
+pub use wav::wav_samples;

@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 
 use adapter_api::Claim;
 use gateway_config::{Config, GuardMode};
+use gateway_network::clock::{self, Sync};
+use gateway_network::settings::owner::{Machine, decide};
 
 use crate::cli::{SiteFile, exit};
 use crate::commands::{out, site};
+use crate::run::{port_settings, spoken};
 
 /// A finding; `remedy` is empty if all is well.
 struct Finding {
@@ -101,6 +104,14 @@ fn claims(config: &Path) -> (Claims, Vec<Finding>) {
     }];
     findings.extend(spawned(&site, Path::new(GUARD_UNIT)));
     findings.extend(latching(&site));
+    findings.extend(voice(&site));
+    findings.extend(network(&site, &Machine::here()));
+    findings.push(clock_kept(
+        site.time.require_sync,
+        site.opens_by_clock(),
+        battery(),
+        clock::sync(),
+    ));
     (claims, findings)
 }
 
@@ -117,6 +128,85 @@ fn spawned(site: &Config, unit: &Path) -> Option<Finding> {
                the same outputs"
             .into(),
     })
+}
+
+/// Is there a voice for the address at the line?
+fn voice(site: &Config) -> Option<Finding> {
+    site.start.tell_input.as_ref()?;
+    Some(match (spoken::voiceless(site), &site.start.tell_folder) {
+        (Some((text, remedy)), _) => Finding {
+            note: true,
+            remedy,
+            text,
+        },
+        (None, Some(folder)) => Finding::well(format!(
+            "the address is told by the sounds of {}",
+            folder.display()
+        )),
+        (None, None) => Finding::well(format!(
+            "{} speaks the address at the line, language {}",
+            spoken::voice::PROGRAM,
+            site.site.language.word()
+        )),
+    })
+}
+
+/// Can `[network]` be carried out here?
+fn network(site: &Config, machine: &Machine) -> Vec<Finding> {
+    let Some((settings, wanted)) = port_settings(site) else {
+        return vec![];
+    };
+    match decide(machine, &settings, wanted) {
+        Ok(manager) => vec![Finding::well(format!(
+            "{} can carry the settings of {}",
+            manager.name(),
+            settings.port
+        ))],
+        Err(obstacles) => obstacles
+            .into_iter()
+            .map(|obstacle| Finding {
+                note: true,
+                remedy: obstacle.remedy,
+                text: format!("[network] cannot be carried out: {}", obstacle.text),
+            })
+            .collect(),
+    }
+}
+
+/// Has this machine a clock that runs on without power?
+fn battery() -> bool {
+    fs::read_dir("/sys/class/rtc").is_ok_and(|mut clocks| clocks.next().is_some())
+}
+
+/// Who keeps the clock right, and what depends on it.
+fn clock_kept(required: bool, opens: bool, battery: bool, sync: Option<Sync>) -> Finding {
+    let kept = sync.is_some_and(|sync| sync.synchronised);
+    let text = match (kept, battery) {
+        (true, _) => "a time service keeps the clock right",
+        (false, true) => "no time service keeps the clock right; it runs on without power",
+        (false, false) => {
+            "no time service keeps the clock right, and without power it stands still: after a cut it is late"
+        }
+    };
+    let remedy = match (kept, required, opens) {
+        (false, true, _) => {
+            "the gateway does not believe it until one does (require-sync): codes of visitors, schedules and callers \
+             open nothing; apt-get install systemd-timesyncd, or chrony, and look at: doorline time show"
+        }
+        (_, false, true) => {
+            "schedules of the site file let people in by it: write  require-sync = true  under [time], so that a clock \
+             that nobody keeps right opens nothing"
+        }
+        (false, false, false) => {
+            "if people get dated codes, write  require-sync = true  under [time]; look at: doorline time show"
+        }
+        (true, _, false) | (true, true, true) => "",
+    };
+    Finding {
+        note: true,
+        remedy: remedy.into(),
+        text: text.into(),
+    }
 }
 
 /// Outputs that stay on when all software has died, and that no timer relay ends.
@@ -242,6 +332,57 @@ mod tests {
         let bare = noted(&text.replace("timer-ms = 5000\n", ""));
         assert_eq!(bare.len(), 1, "{bare:?}");
         assert!(bare[0].starts_with("output back-strike: "), "{bare:?}");
+    }
+
+    #[test]
+    fn a_clock_that_nobody_keeps_right_is_noted_by_what_depends_on_it() {
+        let sync = |synchronised| {
+            Some(Sync {
+                max_error_us: 1000,
+                synchronised,
+            })
+        };
+        let said = |required, opens, battery, sync| {
+            let finding = clock_kept(required, opens, battery, sync);
+            assert!(finding.note);
+            format!("{}: {}", finding.text, finding.remedy)
+        };
+        for (required, opens, battery, sync, part) in [
+            (true, true, false, sync(true), "keeps the clock right: "),
+            (false, false, false, sync(true), "keeps the clock right: "),
+            (
+                false,
+                true,
+                true,
+                sync(true),
+                "write  require-sync = true  under [time], so that",
+            ),
+            (
+                true,
+                true,
+                false,
+                sync(false),
+                "does not believe it until one does",
+            ),
+            (
+                false,
+                false,
+                false,
+                None,
+                "without power it stands still: after a cut it is late: if people",
+            ),
+            (
+                false,
+                true,
+                true,
+                None,
+                "runs on without power: schedules of the site file",
+            ),
+        ] {
+            let said = said(required, opens, battery, sync);
+            assert!(said.contains(part), "{said}");
+        }
+        assert!(clock_kept(true, true, false, sync(true)).remedy.is_empty());
     }
 
     #[test]

@@ -101,12 +101,17 @@ fn files(loaded: &Loaded, secrets: SecretFiles) -> (Vec<Late>, Vec<Late>) {
     if secrets == SecretFiles::Untouched {
         return (vec![], vec![]);
     }
-    let Files { mut faults, missing } = params::files(&loaded.config);
+    let Files {
+        mut faults,
+        missing,
+        warnings,
+    } = params::files(&loaded.config);
+    // what another machine lacks is not known here
     if secrets == SecretFiles::WhereFound {
         return (missing, faults);
     }
     faults.extend(missing);
-    (vec![], faults)
+    (warnings, faults)
 }
 
 /// Certificates and keys of the switch port are looked at when they are given. A start does not refuse them: doors come

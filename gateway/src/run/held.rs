@@ -4,12 +4,12 @@
 //! The gateway has no right to the machine's network: it leaves a note, and `doorline-factory.path` starts what has the
 //! right and takes nothing from the note but that it is there.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_config::Config;
+use gateway_config::{Config, Ipv4Mode};
 use gateway_core::{Event, GatewayEvent, LineId};
 use gateway_network::ports;
 use gateway_sip_io::SipHandle;
@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::run::Gateway;
 use crate::run::brain::Order;
+use crate::run::faults::Faults;
 use crate::run::network::{reaches_out, watched};
 use crate::run::{note, params, spoken};
 
@@ -25,6 +26,8 @@ use crate::run::{note, params, spoken};
 const DONE: &str = "held-reset";
 /// In the run folder: the factory address is asked for.
 const ASKED: &str = "factory-network";
+/// Part of the health page: the address cannot be told in words.
+const VOICE: &str = "voice";
 /// For so long an address is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked for.
@@ -63,7 +66,8 @@ impl Gateway {
             }
             HeldInput::Tell(line) => {
                 let config = Arc::new(self.config.clone());
-                tokio::spawn(tell(config, line, self.sip.clone(), self.orders.clone()));
+                let faults = self.faults.clone();
+                tokio::spawn(tell(config, line, self.sip.clone(), faults, self.orders.clone()));
                 false
             }
         }
@@ -112,12 +116,27 @@ impl Gateway {
     }
 }
 
+/// A machine without a voice beeps the address: told while there is time to mend it.
+pub(crate) fn voice_told(config: &Config, faults: &Faults) {
+    let text = spoken::voiceless(config).map(|(text, hint)| format!("{text}; {hint}"));
+    if let Some(text) = &text {
+        tracing::warn!("{text}");
+    }
+    faults.set(VOICE, text);
+}
+
 /// Tells the address at a line that was seized for it, and says what became of it.
-async fn tell(config: Arc<Config>, line: LineId, sip: SipHandle, orders: mpsc::Sender<Order>) {
+async fn tell(
+    config: Arc<Config>,
+    line: LineId,
+    sip: SipHandle,
+    faults: Faults,
+    orders: mpsc::Sender<Order>,
+) {
     let text = match address(&config).await {
-        None => "not told, for the gateway got no IPv4 address within a minute".to_owned(),
-        Some(address) => match say(&config, &line, &sip, address).await {
-            Ok(()) => address.to_string(),
+        None => "not told, for the gateway got no address within a minute".to_owned(),
+        Some(address) => match say(&config, &line, &sip, &faults, address).await {
+            Ok(how) => format!("{address}, {how}"),
             Err(text) => format!("{address} could not be told: {text}"),
         },
     };
@@ -126,9 +145,13 @@ async fn tell(config: Arc<Config>, line: LineId, sip: SipHandle, orders: mpsc::S
     let _ = orders.send(Order::AddressTold(text)).await;
 }
 
-/// The IPv4 address by which others reach the gateway, as soon as there is one.
-async fn address(config: &Config) -> Option<Ipv4Addr> {
+/// The address by which others reach the gateway, as soon as there is one: that of IPv4 if it may have one.
+async fn address(config: &Config) -> Option<IpAddr> {
     let wanted = watched(config).flatten();
+    let only_six = config
+        .network
+        .as_ref()
+        .is_some_and(|network| network.ipv4 == Ipv4Mode::Off);
     let limit = tokio::time::Instant::now() + PATIENCE;
     loop {
         let found = ports::ports().unwrap_or_default();
@@ -136,29 +159,64 @@ async fn address(config: &Config) -> Option<Ipv4Addr> {
             Some(name) => port.name == *name,
             None => !port.loopback,
         });
-        let mut addresses = ours.flat_map(|port| &port.addresses).map(|address| address.ip);
-        let v4 = addresses.find_map(|ip| match ip {
-            IpAddr::V4(v4) if reaches_out(ip) => Some(v4),
-            IpAddr::V4(_) | IpAddr::V6(_) => None,
-        });
-        if v4.is_some() || tokio::time::Instant::now() >= limit {
-            return v4;
+        let addresses = ours.flat_map(|port| &port.addresses).map(|address| address.ip);
+        let reaching: Vec<IpAddr> = addresses.filter(|ip| reaches_out(*ip)).collect();
+        let late = tokio::time::Instant::now() >= limit;
+        let found = told_first(&reaching, only_six || late);
+        if found.is_some() || late {
+            return found;
         }
         tokio::time::sleep(LOOK).await;
     }
 }
 
-async fn say(config: &Config, line: &LineId, sip: &SipHandle, address: Ipv4Addr) -> Result<(), String> {
-    let folder = config.start.tell_folder.clone();
-    let made = tokio::task::spawn_blocking(move || match folder {
-        None => Ok(spoken::beeped(address)),
-        Some(folder) => spoken::spoken(address, &folder).map_err(|error| error.to_string()),
-    });
-    let samples = made.await.map_err(|error| error.to_string())??;
+/// The address that is told, of those that reach out.
+fn told_first(reaching: &[IpAddr], six_too: bool) -> Option<IpAddr> {
+    let four = reaching.iter().find(|ip| ip.is_ipv4());
+    four.or_else(|| reaching.first().filter(|_| six_too)).copied()
+}
+
+/// Says it, and how in a word.
+async fn say(
+    config: &Config,
+    line: &LineId,
+    sip: &SipHandle,
+    faults: &Faults,
+    address: IpAddr,
+) -> Result<&'static str, String> {
+    let sound = spoken::told(config, address).await;
+    let why = match &sound {
+        Ok(sound) => sound.fault.as_ref(),
+        Err(why) => Some(why),
+    };
+    if let Some(why) = why {
+        tracing::warn!("the address cannot be told in words: {why}");
+    }
+    faults.set(
+        VOICE,
+        why.map(|why| format!("the address could not be told in words: {why}")),
+    );
+    let spoken::Sound { how, samples, .. } = sound?;
     sip.say_to_line(line, Arc::clone(&samples))
         .map_err(|error| error.to_string())?;
     // ours is the last to go: the media thread frees nothing
     tokio::time::sleep(spoken::length(&samples) + Duration::from_millis(500)).await;
     drop(samples);
-    Ok(())
+    Ok(how)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_ipv4_is_told_and_that_of_ipv6_where_there_is_no_other() {
+        let six: IpAddr = "2001:db8::10".parse().expect("an address");
+        let four: IpAddr = "192.0.2.10".parse().expect("an address");
+        assert_eq!(told_first(&[six, four], false), Some(four));
+        assert_eq!(told_first(&[six, four], true), Some(four));
+        assert_eq!(told_first(&[six], false), None);
+        assert_eq!(told_first(&[six], true), Some(six));
+        assert_eq!(told_first(&[], true), None);
+    }
 }

@@ -34,7 +34,7 @@ mod restore;
 mod room;
 pub(crate) mod sim;
 mod site_file;
-mod spoken;
+pub(crate) mod spoken;
 mod unkept;
 pub(crate) mod wall;
 
@@ -195,6 +195,7 @@ impl Gateway {
         }
         faults.set("state-dir", only_exits.clone());
         secrets_told(&loaded.absent, &faults);
+        held::voice_told(&config, &faults);
         let generation = generations.number_for(file, &loaded.text)?;
         let written = home::write_new(&config, &loaded.text)?;
         let in_force = written.take()?;
@@ -442,6 +443,7 @@ impl Gateway {
         self.port.apply(&new, &self.text, how).await?;
         self.outside.apply(&new).await?;
         secrets_told(&absent, &self.faults);
+        held::voice_told(&new, &self.faults);
         self.absent = absent;
         match how {
             Taken::Confirmed => {

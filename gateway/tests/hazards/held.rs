@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::house::{House, free_port};
+use crate::house::{House, PROGRAMS, free_port};
 
 /// One request to the page, and its answer.
 fn asks(port: u16, method: &str, path: &str, body: &str) -> String {
@@ -104,16 +104,138 @@ fn an_input_that_is_held_at_the_start_removes_the_users_once_and_shows_a_new_cod
 }
 
 #[test]
-fn an_input_that_is_held_at_the_start_has_the_address_beeped_at_the_line() {
+fn an_input_that_is_held_at_the_start_has_the_address_beeped_where_there_is_no_voice() {
     let Some(address) = own_address() else {
         eprintln!("skipped: this machine has no address that could be told");
         return;
     };
-    let mut house = House::start_with(|dir| told(&dir.join("heard.wav").display().to_string()));
-    house.wait_for(&format!("the address at the line: {address}"), 1);
+    let mut house = House::start_changed(|dir, site| {
+        std::fs::create_dir(dir.join(PROGRAMS)).expect("made");
+        site + &told(&dir.join("heard.wav").display().to_string())
+    });
+    house.wait_for(
+        "espeak-ng is not on this machine: the address is beeped; apt-get install espeak-ng",
+        1,
+    );
+    house.wait_for(&format!("the address at the line: {address}, beeped"), 1);
     // the recording is whole at its end
     assert!(house.stop().success(), "{}", house.story());
-    assert_eq!(heard(&house.path("heard.wav")), address, "{}", house.story());
+    assert_eq!(
+        heard(&samples(&house.path("heard.wav"))),
+        address,
+        "{}",
+        house.story()
+    );
+}
+
+#[test]
+fn the_address_is_spoken_in_the_language_of_the_site() {
+    let Some(address) = own_address() else {
+        eprintln!("skipped: this machine has no address that could be told");
+        return;
+    };
+    let mut house = House::start_changed(|dir, site| {
+        let site = site.replace("\n[site]\n", "\n[site]\nlanguage = \"de\"\n");
+        site + &told(&dir.join("heard.wav").display().to_string())
+    });
+    house.wait_for(&format!("the address at the line: {address}, spoken"), 1);
+    assert!(house.stop().success(), "{}", house.story());
+    let heard = samples(&house.path("heard.wav"));
+    let alike = |language, text: &str| likeness(&voice(house.folder(), language, text), &heard);
+    let own = spelled(&address, "Punkt");
+    let good = alike("de", &own);
+    let shifted: String = address
+        .chars()
+        .map(|sign| {
+            sign.to_digit(10)
+                .map_or('.', |digit| char::from(b'0' + ((digit + 3) % 10) as u8))
+        })
+        .collect();
+    let other = alike("de", &spelled(&shifted, "Punkt"));
+    let english = alike("en", &spelled(&address, "point"));
+    let story = format!("{own}: {good}, {shifted}: {other}, in English: {english}");
+    assert!(
+        good > 0.9 && other < 0.75 && english < 0.75,
+        "{story}\n{}",
+        house.story()
+    );
+}
+
+/// The address digit by digit, as a voice gets it.
+fn spelled(address: &str, point: &str) -> String {
+    let digits = |group: &str| group.chars().map(String::from).collect::<Vec<_>>().join(" ");
+    let groups: Vec<String> = address.split('.').map(digits).collect();
+    groups.join(&format!(", {point}, "))
+}
+
+/// What the voice of a language makes of a text, at 16 kHz.
+fn voice(dir: &Path, language: &str, text: &str) -> Vec<f64> {
+    let file = dir.join("said.wav");
+    let status = std::process::Command::new("espeak-ng")
+        .args(["-v", language, "-s", "120", "-g", "5", "-w"])
+        .args([file.as_os_str(), "--".as_ref(), text.as_ref()])
+        .status();
+    assert!(status.expect("the package espeak-ng is installed").success());
+    let sound = samples(&file);
+    // 22.05 kHz to 16 kHz, in a straight line from sample to sample
+    (0..sound.len() * 320 / 441 - 1)
+        .map(|n| {
+            let (at, between) = (n * 441 / 320, number(n * 441 % 320) / 320.0);
+            f64::from(sound[at]) * (1.0 - between) + f64::from(sound[at + 1]) * between
+        })
+        .collect()
+}
+
+fn number(n: usize) -> f64 {
+    f64::from(u32::try_from(n).expect("a sound is short"))
+}
+
+/// How much of what was said can be heard, 0 to 1: piece by piece, each where it is likest, since a machine that is busy
+/// stretches pauses. What is below 1 kHz tells words apart, and is quicker to compare.
+fn likeness(said: &[f64], heard: &[i16]) -> f64 {
+    const PIECE: usize = 500;
+    const STRAY: isize = 200;
+    let coarse = |sound: &[f64]| {
+        sound
+            .chunks(8)
+            .map(|eight| eight.iter().sum())
+            .collect::<Vec<f64>>()
+    };
+    let heard: Vec<f64> = heard.iter().map(|sample| f64::from(*sample)).collect();
+    let (said, heard) = (coarse(said), coarse(&heard));
+    let peak = |sound: &[f64]| sound.iter().fold(1.0_f64, |peak, s| peak.max(s.abs()));
+    let loud = |sound: &[f64]| {
+        let limit = peak(sound) / 10.0;
+        sound.iter().position(|s| s.abs() > limit).unwrap_or(0)
+    };
+    let energy = |piece: &[f64]| piece.iter().map(|s| s * s).sum::<f64>();
+    let signed = |n: usize| isize::try_from(n).expect("a sound is short");
+    let begin = loud(&said);
+    let mut shift = signed(loud(&heard)) - signed(begin);
+    let usual = energy(&said) / number(said.len()) * number(PIECE);
+    let (mut sum, mut pieces) = (0.0, 0);
+    for at in (begin..said.len() - PIECE).step_by(PIECE) {
+        let piece = &said[at..at + PIECE];
+        let loudness = energy(piece);
+        if loudness < usual / 4.0 {
+            continue;
+        }
+        let like = |shift: isize| {
+            let from = at.checked_add_signed(shift)?;
+            let there = heard.get(from..from + PIECE)?;
+            let product: f64 = piece.iter().zip(there).map(|(a, b)| a * b).sum();
+            Some((product / (loudness * energy(there)).sqrt().max(1.0), shift))
+        };
+        let best = (shift - STRAY..shift + STRAY).filter_map(like);
+        if let Some((found, at)) = best.max_by(|a, b| a.0.total_cmp(&b.0)) {
+            sum += found;
+            if found > 0.9 {
+                shift = at;
+            }
+        }
+        pieces += 1;
+    }
+    sum / f64::from(pieces.max(1))
 }
 
 /// A second line, at which the address is told, and the input that asks for it.
@@ -145,14 +267,15 @@ fn own_address() -> Option<String> {
     found.into_iter().next().map(|(_, address)| address)
 }
 
-/// Reads the beeps of a recording as somebody who listens: 10 ms at a time.
-fn heard(file: &Path) -> String {
+/// The samples behind the head of a WAV file: 16 bit, mono.
+fn samples(file: &Path) -> Vec<i16> {
     let bytes = std::fs::read(file).expect("a recording");
-    // behind the head of a WAV file: 16 bit, 16 kHz, mono
-    let samples: Vec<i16> = bytes[44..]
-        .chunks_exact(2)
-        .map(|s| i16::from_le_bytes([s[0], s[1]]))
-        .collect();
+    let samples = bytes[44..].chunks_exact(2);
+    samples.map(|s| i16::from_le_bytes([s[0], s[1]])).collect()
+}
+
+/// Reads beeps as somebody who listens: 10 ms at a time.
+fn heard(samples: &[i16]) -> String {
     let frames: Vec<bool> = samples
         .chunks(160)
         .map(|frame| frame.iter().any(|s| s.unsigned_abs() > 2_000))

@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PROGRAM: &str = env!("CARGO_BIN_EXE_doorline");
 /// What a [`Reader`] made of the log.
 const READ: &str = "log.read";
+/// Folder of a house: with it, its gateway finds the programs there and no others.
+pub(crate) const PROGRAMS: &str = "programs";
 /// The door's output.
 const STRIKE_OUTPUT: &str = "front-strike";
 /// The door's pulse.
@@ -69,6 +71,14 @@ impl House {
     pub(crate) fn start_with(lines: impl Fn(&Path) -> String) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let text = site(dir.path()) + &lines(dir.path());
+        std::fs::write(dir.path().join("site.toml"), text).expect("written");
+        Self::ready(dir, Path::new(PROGRAM), Path::new(""))
+    }
+
+    /// The same with another site file, made of the usual one for its folder.
+    pub(crate) fn start_changed(change: impl Fn(&Path, String) -> String) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let text = change(dir.path(), site(dir.path()));
         std::fs::write(dir.path().join("site.toml"), text).expect("written");
         Self::ready(dir, Path::new(PROGRAM), Path::new(""))
     }
@@ -437,7 +447,13 @@ fn program(program: &Path, dir: &Path, words: &[&str], file: &str, notify: &Path
         .create(true)
         .open(dir.join("log"))
         .expect("a log");
-    Command::new(program)
+    let mut command = Command::new(program);
+    // a machine that has these programs and no others
+    let programs = dir.join(PROGRAMS);
+    if programs.is_dir() {
+        command.env("PATH", programs);
+    }
+    command
         .args(words)
         .arg("--config")
         .arg(dir.join(file))

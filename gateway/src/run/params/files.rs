@@ -18,6 +18,8 @@ pub(crate) struct Files {
     pub(crate) faults: Vec<Late>,
     /// Those that are not here, or not for us to read. They have no other faults.
     pub(crate) missing: Vec<Late>,
+    /// What this machine lacks, though everything works without it.
+    pub(crate) warnings: Vec<Late>,
 }
 
 impl Files {
@@ -102,6 +104,13 @@ pub(crate) fn files(config: &Config) -> Files {
                 files.faults.push(late("start.tell-folder", error.to_string()));
             }
         }
+    }
+    if let Some((text, hint)) = spoken::voiceless(config) {
+        files.warnings.push(Late {
+            hint,
+            path: "start.tell-input".to_owned(),
+            text,
+        });
     }
     for (id, line) in &config.lines {
         let key = format!("lines.{id}.virtual.capture");

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::interfaces::{self, Files};
@@ -136,7 +137,7 @@ pub fn decide(
             "systemctl enable --now systemd-networkd, or set another manager under [network]",
         )),
         Manager::Ifupdown => ifupdown_can(machine, settings, (ifup, &files), &mut obstacles),
-        Manager::Networkd => {}
+        Manager::Networkd => networkd_can(machine, settings, &mut obstacles),
     }
     if obstacles.is_empty() {
         Ok(manager)
@@ -323,6 +324,60 @@ fn foreign_ifupdown(machine: &Machine, settings: &Settings, files: &Files, obsta
     }
 }
 
+/// systemd-networkd keeps name and time servers of its files for others; nobody is served by it alone.
+fn networkd_can(machine: &Machine, settings: &Settings, obstacles: &mut Vec<Obstacle>) {
+    if !settings.dns.is_empty() && !is_asked(machine, settings) {
+        let remedy = "apt-get install systemd-resolved, or systemctl enable --now systemd-resolved; or remove dns under \
+                      [network] and write /etc/resolv.conf";
+        if !machine.runs("systemd-resolve") {
+            obstacles.push(obstacle(
+                "nothing here takes name servers from systemd-networkd: systemd-resolved does not run",
+                remedy,
+            ));
+        } else if !asks_resolved(machine) {
+            obstacles.push(obstacle(
+                "programs of this machine do not ask systemd-resolved, which has the name servers of systemd-networkd: \
+                 /etc/resolv.conf is a file of its own",
+                "ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf, or remove dns under [network]",
+            ));
+        }
+    }
+    if !settings.ntp.is_empty() && !machine.runs("systemd-timesyn") {
+        obstacles.push(obstacle(
+            "nothing here takes time servers from systemd-networkd: systemd-timesyncd does not run",
+            "apt-get install systemd-timesyncd, or systemctl enable --now systemd-timesyncd; or remove ntp under [network] \
+             and name them in /etc/chrony/chrony.conf",
+        ));
+    }
+}
+
+/// The resolver's file (`resolv.conf(5)`).
+const RESOLVER: &str = "/etc/resolv.conf";
+
+/// Who is asked by every program that reads [`RESOLVER`].
+fn name_servers(machine: &Machine) -> Vec<IpAddr> {
+    let text = machine.text(RESOLVER);
+    let named = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("nameserver"));
+    named.filter_map(|rest| rest.trim().parse().ok()).collect()
+}
+
+/// Are all name servers of the settings asked without anybody's help?
+fn is_asked(machine: &Machine, settings: &Settings) -> bool {
+    let asked = name_servers(machine);
+    settings.dns.iter().all(|server| asked.contains(server))
+}
+
+/// Does the resolver's file lead to systemd-resolved? It listens at two addresses of this machine, and keeps a file with
+/// the name servers themselves (`systemd-resolved.service(8)`).
+fn asks_resolved(machine: &Machine) -> bool {
+    let link = fs::read_link(machine.at(RESOLVER)).unwrap_or_default();
+    let stubs = [IpAddr::from([127, 0, 0, 53]), IpAddr::from([127, 0, 0, 54])];
+    link.to_string_lossy().contains("run/systemd/resolve/")
+        || name_servers(machine).iter().any(|server| stubs.contains(server))
+}
+
 fn ifupdown_can(
     machine: &Machine,
     settings: &Settings,
@@ -389,6 +444,17 @@ pub(super) mod tests {
 
     /// What is decided, or what stands in the way.
     fn decided(running: &[&str], files: &[(&str, &str)], settings: &Settings) -> Result<Manager, String> {
+        // who takes the servers of networkd
+        let running = [running, &["systemd-resolve", "systemd-timesyn"]].concat();
+        let files = [files, &[("/etc/resolv.conf", "nameserver 127.0.0.53\n")]].concat();
+        decided_bare(&running, &files, settings)
+    }
+
+    fn decided_bare(
+        running: &[&str],
+        files: &[(&str, &str)],
+        settings: &Settings,
+    ) -> Result<Manager, String> {
         let (_dir, machine) = machine(running, files);
         decide(&machine, settings, None).map_err(|obstacles| {
             let texts: Vec<String> = obstacles.into_iter().map(|o| o.text).collect();
@@ -588,5 +654,42 @@ pub(super) mod tests {
         };
         let found = decided(&["systemd-network"], &[], &elsewhere).expect_err("obstacles");
         assert_eq!(found, "there is no port eth7");
+    }
+    #[test]
+    fn name_and_time_servers_that_nobody_takes_from_networkd_are_refused() {
+        const NAMES: &str =
+            "nothing here takes name servers from systemd-networkd: systemd-resolved does not run";
+        const TIME: &str =
+            "nothing here takes time servers from systemd-networkd: systemd-timesyncd does not run";
+        let networkd = "systemd-network";
+        let found = decided_bare(&[networkd], &[], &fixed()).expect_err("nobody takes them");
+        assert_eq!(found, format!("{NAMES}; {TIME}"));
+        let both = [networkd, "systemd-resolve", "systemd-timesyn"];
+        let own = ("/etc/resolv.conf", "nameserver 203.0.113.1\n");
+        let found = decided_bare(&both, &[own], &fixed()).expect_err("nobody asks it");
+        assert!(
+            found.starts_with("programs of this machine do not ask systemd-resolved"),
+            "{found}"
+        );
+        // asked anyway
+        let same = (
+            "/etc/resolv.conf",
+            "search lab.test\nnameserver 2001:db8::53\n nameserver\t192.0.2.53\n",
+        );
+        let timed = [networkd, "systemd-timesyn"];
+        assert_eq!(decided_bare(&timed, &[same], &fixed()), Ok(Manager::Networkd));
+        let stub = ("/etc/resolv.conf", "nameserver 127.0.0.53\noptions edns0\n");
+        assert_eq!(decided_bare(&both, &[stub], &fixed()), Ok(Manager::Networkd));
+        // what a server gives is not ours to judge
+        assert_eq!(decided_bare(&[networkd], &[], &dynamic()), Ok(Manager::Networkd));
+        let (dir, machine) = machine(&both, &[]);
+        std::os::unix::fs::symlink(
+            "../run/systemd/resolve/stub-resolv.conf",
+            dir.path().join("etc-link"),
+        )
+        .expect("made");
+        fs::create_dir_all(dir.path().join("etc")).expect("made");
+        fs::rename(dir.path().join("etc-link"), dir.path().join("etc/resolv.conf")).expect("moved");
+        assert_eq!(decide(&machine, &fixed(), None), Ok(Manager::Networkd));
     }
 }

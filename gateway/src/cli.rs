@@ -796,6 +796,11 @@ mod tests {
             }
             // whoever was killed, and whatever killed it: a latching board is written to rest before the next start
             assert!(unit.contains(" relay-guard --rest "), "{unit}");
+            // doors wait for no network, also not for one that takes its time at a start
+            let order = unit.lines().filter(|line| line.starts_with(['A', 'R', 'W']));
+            for line in order.filter(|line| line.contains("network")) {
+                assert!(!line.contains(".target"), "{line}");
+            }
         }
     }
 }

@@ -356,7 +356,11 @@ impl CallPlan {
             State::Called(_) => {
                 self.reached |= !matches!(
                     cause,
-                    Cause::Media | Cause::NotFound | Cause::Refused | Cause::Unreachable
+                    Cause::Media
+                        | Cause::NotFound
+                        | Cause::Refused
+                        | Cause::Unavailable
+                        | Cause::Unreachable
                 );
                 self.call_next(now);
             }
@@ -436,6 +440,7 @@ impl CallPlan {
             | Cause::Refused
             | Cause::Released
             | Cause::TalkLimit
+            | Cause::Unavailable
             | Cause::Unreachable => Cause::Cancelled,
         };
         for index in 0..self.slots.len() {

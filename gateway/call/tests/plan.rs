@@ -179,6 +179,7 @@ fn sequential_targets_move_on_whatever_the_reason() {
         Cause::NoAnswer,
         Cause::NotFound,
         Cause::Refused,
+        Cause::Unavailable,
         Cause::Unreachable,
     ] {
         let mut plan = CallPlan::new(T0, request(2, Strategy::Sequential));

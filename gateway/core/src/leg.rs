@@ -13,7 +13,7 @@ words! {
         Busy = "busy",
         /// We gave up before an answer.
         Cancelled = "cancelled",
-        /// The other side declined (603, or 480 by "do not disturb").
+        /// The other side declined (603, or 480 after it rang).
         Declined = "declined",
         /// No common codec, encryption or media.
         Media = "media",
@@ -29,6 +29,8 @@ words! {
         Released = "released",
         /// Talk limit reached.
         TalkLimit = "talk-limit",
+        /// It takes no calls now: nobody registered there, or do not disturb (480 without ringing).
+        Unavailable = "unavailable",
         /// No answer from the network: transaction time-out, no flow, media stopped.
         Unreachable = "unreachable",
     }

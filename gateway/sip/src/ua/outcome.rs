@@ -7,7 +7,10 @@ pub(crate) const fn cause_of(status: u16, rang: bool) -> Cause {
     match status {
         486 | 600 => Cause::Busy,
         404 | 410 | 484 | 485 | 604 => Cause::NotFound,
-        480 | 603 | 607 => Cause::Declined,
+        603 | 607 => Cause::Declined,
+        // many phones say so when their button to decline is pressed
+        480 if rang => Cause::Declined,
+        480 => Cause::Unavailable,
         408 | 487 => {
             if rang {
                 Cause::NoAnswer
@@ -35,6 +38,7 @@ pub(crate) const fn refusal_of(cause: Cause) -> u16 {
         | Cause::Refused
         | Cause::Released
         | Cause::TalkLimit
+        | Cause::Unavailable
         | Cause::Unreachable => 480,
     }
 }
@@ -53,6 +57,7 @@ pub(crate) const fn words_of(cause: Cause) -> &'static str {
         Cause::Refused => "This door takes no calls at this time",
         Cause::Released => "Released by the door",
         Cause::TalkLimit => "Talk limit reached",
+        Cause::Unavailable => "This door takes no calls now",
         Cause::Unreachable => "Media stopped",
     }
 }
@@ -67,7 +72,7 @@ pub(crate) const fn q850_of(cause: Cause) -> u8 {
         Cause::Media => 65,
         Cause::NoAnswer => 19,
         Cause::NotFound => 1,
-        Cause::Refused => 20,
+        Cause::Refused | Cause::Unavailable => 20,
         Cause::Unreachable => 41,
     }
 }
@@ -87,6 +92,7 @@ mod tests {
             (604, false, Cause::NotFound),
             (603, true, Cause::Declined),
             (480, true, Cause::Declined),
+            (480, false, Cause::Unavailable),
             (408, true, Cause::NoAnswer),
             (408, false, Cause::Unreachable),
             (488, false, Cause::Media),

@@ -302,13 +302,13 @@ fn panel(panel: &config::Panel) -> site::PanelParams {
         opened_call: match panel.opened_call {
             config::CallRefusal::Busy => Cause::Busy,
             config::CallRefusal::Declined => Cause::Declined,
-            config::CallRefusal::Unavailable => Cause::Refused,
+            config::CallRefusal::Unavailable => Cause::Unavailable,
         },
         other_calls: match panel.other_calls {
             config::OtherCalls::Answer => None,
             config::OtherCalls::Busy => Some(Cause::Busy),
             config::OtherCalls::Declined => Some(Cause::Declined),
-            config::OtherCalls::Unavailable => Some(Cause::Refused),
+            config::OtherCalls::Unavailable => Some(Cause::Unavailable),
         },
     }
 }

@@ -63,7 +63,7 @@ fn final_answers_tell_the_plan_why() {
         (600, Cause::Busy),
         (404, Cause::NotFound),
         (603, Cause::Declined),
-        (480, Cause::Declined),
+        (480, Cause::Unavailable),
         (488, Cause::Media),
         (503, Cause::Unreachable),
         (302, Cause::Refused),

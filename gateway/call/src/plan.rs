@@ -356,11 +356,7 @@ impl CallPlan {
             State::Called(_) => {
                 self.reached |= !matches!(
                     cause,
-                    Cause::Media
-                        | Cause::NotFound
-                        | Cause::Refused
-                        | Cause::Unavailable
-                        | Cause::Unreachable
+                    Cause::Media | Cause::NotFound | Cause::Refused | Cause::Unavailable | Cause::Unreachable
                 );
                 self.call_next(now);
             }

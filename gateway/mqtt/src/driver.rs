@@ -20,10 +20,10 @@ use tokio::time::MissedTickBehavior;
 
 use crate::command::Arrival;
 use crate::connection::{Connection, Trouble, trouble};
+use crate::control::{Control, MqttStatus, Timing};
 use crate::discovery;
 use crate::driver::commands::Done;
 use crate::driver::kept::Kept;
-use crate::handle::{Control, MqttStatus, Timing};
 use crate::outbox::Acked;
 use crate::params::MqttParams;
 use crate::retained::Retained;

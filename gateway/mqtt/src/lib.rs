@@ -22,6 +22,7 @@
 
 mod command;
 mod connection;
+mod control;
 mod discovery;
 mod driver;
 mod embedded;
@@ -34,8 +35,9 @@ mod state;
 mod topics;
 mod words;
 
+pub use control::MqttStatus;
 pub use embedded::{EmbeddedBroker, EmbeddedError};
-pub use handle::{MqttHandle, MqttStatus, start};
+pub use handle::{MqttHandle, start};
 pub use params::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttTls};
 
 #[cfg(test)]

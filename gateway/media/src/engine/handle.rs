@@ -12,6 +12,7 @@ use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::command::{Command, Used};
 use super::leg::{Leg, LegParams, Transport};
 use super::line::Line;
 use super::ports::{PortAllocator, PortPair};
@@ -21,31 +22,6 @@ use crate::sdp::Agreed;
 
 /// Commands that may wait for the next tick.
 const COMMANDS: usize = 256;
-
-pub(super) enum Command {
-    AddLine(Box<Line>),
-    CloseLeg(LegId),
-    Connect(LegId, LineId),
-    Disconnect(LegId),
-    MuteLine(LineId, Duration),
-    OpenLeg(Box<Leg>),
-    PlayToLeg(LegId, Tone),
-    PlayToLine(LineId, Tone),
-    SayToLine(LineId, Arc<[i16]>),
-    RemoveLine(LineId),
-    SendDigit(LegId, u8, Duration),
-    SilenceLine(LineId),
-    UpdateLeg(LegId, Box<Transport>),
-}
-
-/// What the engine no longer uses; dropped on a caller's thread.
-#[expect(dead_code, reason = "the values are only kept to be dropped")]
-pub(super) enum Used {
-    Leg(Box<Leg>),
-    Line(Box<Line>),
-    Name(LineId),
-    Transport(Box<Transport>),
-}
 
 pub(super) struct Inner {
     commands: SyncSender<Command>,

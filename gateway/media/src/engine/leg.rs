@@ -8,9 +8,9 @@ use gateway_core::{DigitVia, Instant, LegId};
 
 use super::early::Early;
 use super::latch::{Latch, Verdict};
+use super::outbox::Outbox;
 use super::ports::PortPair;
 use super::split::{self, Ahead};
-use super::thread::Outbox;
 use super::{EngineError, LegStats, MediaEvent};
 use crate::codec::resample::{Down, NARROW};
 use crate::codec::{self, Encoder};

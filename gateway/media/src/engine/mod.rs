@@ -4,11 +4,13 @@
 //! bounded queue. Whatever allocates (contexts, buffers, sockets) is made by the caller's thread and handed
 //! over; what is no longer used comes back to be dropped there.
 
+mod command;
 mod early;
 mod handle;
 mod latch;
 mod leg;
 mod line;
+mod outbox;
 mod ports;
 mod split;
 mod thread;

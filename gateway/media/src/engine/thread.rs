@@ -4,7 +4,6 @@
 //! millisecond. Only audio waits for the tick that plays it (see [`split`](super::split)). Without legs and tones the
 //! timer is off and the thread sleeps.
 
-use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
@@ -20,9 +19,10 @@ use rustix::time::{
 };
 
 use super::MediaEvent;
-use super::handle::{Command, Used};
+use super::command::{Command, Used};
 use super::leg::{Arrival, Leg, MTU, Which};
 use super::line::Line;
+use super::outbox::Outbox;
 use super::split::Ahead;
 use crate::dtmf_tone::EchoGuard;
 use crate::mixer;
@@ -33,8 +33,6 @@ pub(super) type Sink = Box<dyn FnMut(MediaEvent) -> Result<(), MediaEvent> + Sen
 const MAX_LEGS: usize = 256;
 /// Lines at one time.
 const MAX_LINES: usize = 256;
-/// Events that wait for the sink.
-const MAX_EVENTS: usize = 512;
 /// Tick.
 const TICK: Duration = Duration::from_millis(10);
 /// Ticks made up for after a delay; more are skipped.
@@ -70,31 +68,6 @@ pub(super) fn boottime() -> Instant {
     let seconds = u64::try_from(t.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(t.tv_nsec).unwrap_or(0);
     Instant::from_nanos(seconds * 1_000_000_000 + nanos)
-}
-
-/// Events on their way to the sink. Bounded: digits and sources beyond are dropped.
-pub(super) struct Outbox {
-    events: VecDeque<MediaEvent>,
-}
-
-impl Outbox {
-    pub(super) fn new() -> Self {
-        Self {
-            events: VecDeque::with_capacity(MAX_EVENTS + MAX_LEGS),
-        }
-    }
-
-    #[cfg(test)]
-    pub(super) fn take(&mut self) -> Vec<MediaEvent> {
-        self.events.drain(..).collect()
-    }
-
-    pub(super) fn push(&mut self, event: MediaEvent) {
-        // The end of a leg is never dropped; there are no more of them than legs.
-        if self.events.len() < MAX_EVENTS || matches!(event, MediaEvent::Closed { .. }) {
-            self.events.push_back(event);
-        }
-    }
 }
 
 pub(super) struct Run {
@@ -139,7 +112,7 @@ impl Run {
             inbox,
             grave,
             sink,
-            out: Outbox::new(),
+            out: Outbox::new(MAX_LEGS),
             legs: Vec::with_capacity(MAX_LEGS),
             lines: Vec::with_capacity(MAX_LINES),
             next_token: FIRST_LEG,
@@ -157,7 +130,7 @@ impl Run {
         loop {
             let ticking = self.ticking;
             // While ticking the timer ends the wait; else events that the sink refused are offered again.
-            let timeout = (!ticking && !self.out.events.is_empty()).then_some(&retry);
+            let timeout = (!ticking && !self.out.is_empty()).then_some(&retry);
             let count = match epoll::wait(&self.poll, &mut ready, timeout) {
                 Ok(n) => n,
                 Err(Errno::INTR) => continue,
@@ -524,9 +497,9 @@ impl Run {
     }
 
     fn flush(&mut self) {
-        while let Some(event) = self.out.events.pop_front() {
+        while let Some(event) = self.out.pop() {
             if let Err(refused) = (self.sink)(event) {
-                self.out.events.push_front(refused);
+                self.out.put_back(refused);
                 break;
             }
         }

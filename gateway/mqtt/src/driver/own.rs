@@ -3,7 +3,7 @@
 //! A second gateway that comes and goes says `offline` for both and leaves its states over ours; so may a last will of
 //! ours that the broker speaks late, or a stranger. Whoever is there puts it right: states first, then `online`. Two
 //! that live never contradict each other, since each says `offline` only as it leaves; whoever keeps saying so is
-//! answered [`Timing::mend`](crate::handle::Timing::mend) apart, and told as a fault.
+//! answered [`Timing::mend`](crate::control::Timing::mend) apart, and told as a fault.
 
 use gateway_core::Instant;
 use rumqttc::Publish;

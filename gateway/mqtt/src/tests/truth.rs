@@ -9,7 +9,8 @@ use super::broker::{Mosquitto, OWNER};
 use super::peers::{FakeCore, Heard, Observer, TestClock, within};
 use super::view;
 use super::whole::{AVAILABILITY, DOOR, QUICK, answer, connected, is, open, run, with_login};
-use crate::handle::{Timing, start_with};
+use crate::control::Timing;
+use crate::handle::start_with;
 use crate::{MqttHandle, MqttParams};
 
 const FRONT: &str = "doorline/lilas/door/front/state";

@@ -9,7 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::broker::{Gate, Mosquitto, PASSWORD, USER};
 use super::peers::{FakeCore, Heard, Observer, TestClock, within};
 use super::{params, view};
-use crate::handle::{Timing, start_with};
+use crate::control::Timing;
+use crate::handle::start_with;
 use crate::{EmbeddedBroker, MqttHandle, MqttParams, MqttTls};
 
 pub(super) const QUICK: Timing = Timing {

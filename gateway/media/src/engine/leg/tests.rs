@@ -106,7 +106,7 @@ fn digits(out: &mut Outbox) -> Vec<(char, Instant)> {
 #[test]
 fn a_digit_is_dated_no_later_than_it_can_have_come() {
     let (mut leg, phone) = leg(28_901..=28_910);
-    let mut out = Outbox::new();
+    let mut out = Outbox::new(1);
     press(&phone, 1, 100, 9);
     leg.read(arrival(300, 40, false), Which::All, None, &mut out);
     assert_eq!(digits(&mut out), [('9', at(40))]);
@@ -115,7 +115,7 @@ fn a_digit_is_dated_no_later_than_it_can_have_come() {
 #[test]
 fn a_key_that_was_held_since_before_the_answer_is_no_press() {
     let (mut leg, phone) = leg(28_961..=28_970);
-    let mut out = Outbox::new();
+    let mut out = Outbox::new(1);
     // 1.5 s at 8 kHz, 40 ms after what was agreed
     held(&phone, 1, 100, 9, 12_000);
     leg.read(arrival(40, 40, false), Which::All, None, &mut out);
@@ -132,7 +132,7 @@ fn a_key_that_was_held_since_before_the_answer_is_no_press() {
 #[test]
 fn what_a_key_of_early_media_sends_after_the_answer_is_no_press() {
     let (mut leg, phone) = rings(28_971..=28_980);
-    let mut out = Outbox::new();
+    let mut out = Outbox::new(1);
     held(&phone, 1, 4_000, 9, 160);
     held(&phone, 2, 4_000, 9, 960);
     leg.read(arrival(0, 0, false), Which::All, None, &mut out);
@@ -153,7 +153,7 @@ fn what_a_key_of_early_media_sends_after_the_answer_is_no_press() {
 #[test]
 fn a_key_that_was_held_for_less_than_a_second_before_the_answer_is_no_press() {
     let (mut leg, phone) = leg(28_981..=28_990);
-    let mut out = Outbox::new();
+    let mut out = Outbox::new(1);
     held(&phone, 1, 100, 9, 3_360);
     leg.read(arrival(20, 20, false), Which::All, None, &mut out);
     assert_eq!(digits(&mut out), []);
@@ -162,7 +162,7 @@ fn a_key_that_was_held_for_less_than_a_second_before_the_answer_is_no_press() {
 #[test]
 fn digits_that_waited_over_a_stand_still_are_counted_and_not_told() {
     let (mut leg, phone) = leg(28_911..=28_920);
-    let mut out = Outbox::new();
+    let mut out = Outbox::new(1);
     press(&phone, 1, 100, 9);
     press(&phone, 2, 2_000, 9);
     leg.read(arrival(900, 100, true), Which::All, None, &mut out);
@@ -177,7 +177,7 @@ fn digits_that_waited_over_a_stand_still_are_counted_and_not_told() {
 #[test]
 fn a_flood_is_read_up_to_the_budget_and_dated_by_its_beginning() {
     let (mut leg, phone) = leg(28_921..=28_930);
-    let mut out = Outbox::new();
+    let mut out = Outbox::new(1);
     for n in 0..BUDGET {
         phone.send(&[0; 20]).expect("sent");
         assert!(n < 1_000);
@@ -196,7 +196,7 @@ fn a_flood_is_read_up_to_the_budget_and_dated_by_its_beginning() {
 #[test]
 fn echo_is_marked_by_the_guard_of_the_line() {
     let (mut leg, phone) = leg(28_931..=28_940);
-    let mut out = Outbox::new();
+    let mut out = Outbox::new(1);
     let mut guard = EchoGuard::default();
     guard.heard(at(10), '9');
     for (n, code) in [(0u16, 9), (1, 8)] {
@@ -220,7 +220,7 @@ fn echo_is_marked_by_the_guard_of_the_line() {
 #[test]
 fn a_key_held_over_a_re_offer_with_another_address_is_one_press() {
     let (mut leg, phone) = leg(28_941..=28_950);
-    let mut out = Outbox::new();
+    let mut out = Outbox::new(1);
     press(&phone, 1, 100, 9);
     leg.read(arrival(20, 20, false), Which::All, None, &mut out);
     let elsewhere = agreed("127.0.0.1:9".parse().expect("address"));
@@ -252,7 +252,7 @@ fn report(phone: &UdpSocket) -> Vec<Item> {
 #[test]
 fn reports_are_sent_read_and_give_the_round_trip() {
     let (mut leg, phone) = leg(28_951..=28_960);
-    let mut out = Outbox::new();
+    let mut out = Outbox::new(1);
     press(&phone, 10, 100, 9);
     press(&phone, 12, 900, 8);
     leg.read(arrival(20, 20, false), Which::All, None, &mut out);

@@ -4,8 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::ids::{ButtonId, DoorGroupId, DoorId, PanelId, PersonId, RingId, Seq};
 use crate::subject::{Factor, Subject};
+use crate::time::Instant;
 use crate::value::{Field, Value, words};
 
 /// An id the client chose, 1 to 64 visible ASCII characters: the same id is acted on once.
@@ -136,13 +139,24 @@ impl Command {
     }
 }
 
+/// What tells when a command was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// The client, by its own clock.
+    At(Timestamp),
+    /// The exchange in which it came: its client waits for the answer. It arrived at this moment of the monotonic clock.
+    Live(Instant),
+    /// Nothing.
+    Undated,
+}
+
 /// A command with what is needed to judge whether it is news.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommandRequest {
-    /// Wall-clock time the client gave it.
-    pub at: Option<jiff::Timestamp>,
     /// What is wanted.
     pub command: Command,
+    /// When it was given.
+    pub given: Given,
     /// The client's id.
     pub id: CommandId,
     /// Who asks.

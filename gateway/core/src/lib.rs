@@ -17,7 +17,7 @@ mod time;
 mod value;
 mod view;
 
-pub use command::{Command, CommandId, CommandReply, CommandRequest, Origin, Refusal};
+pub use command::{Command, CommandId, CommandReply, CommandRequest, Given, Origin, Refusal};
 pub use event::{
     AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent, InputEvent,
     LineEvent, PanelEvent, PortEvent, ReadError, ReaderEvent, Record, RelayEvent, RuleEvent, SCHEMA,

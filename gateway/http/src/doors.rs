@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use gateway_bus::Bus;
 use gateway_core::{
-    ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, PanelId, PersonId,
-    Refusal, RingId, Timestamp,
+    ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, Given, Instant, PanelId,
+    PersonId, Refusal, RingId,
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -314,8 +314,8 @@ async fn give(
 ) -> Result<Response, Problem> {
     within_quota(app, principal)?;
     let request = CommandRequest {
-        at: Some(time(body, app.clock.wall())?),
         command,
+        given: given(body, app.clock.now())?,
         id: command_id(ask, body)?,
         origin: principal.origin(),
         stale_by_transport: false,
@@ -335,12 +335,12 @@ fn within_quota(app: &App, principal: &Principal) -> Result<(), Problem> {
     );
     if too_many.is_first {
         let report = CommandRequest {
-            at: None,
             command: Command::Unread {
                 reason: Refusal::Overload,
                 text: text.clone(),
                 times: 1,
             },
+            given: Given::Undated,
             id: drawn_id()?,
             origin,
             stale_by_transport: false,
@@ -353,9 +353,9 @@ fn within_quota(app: &App, principal: &Principal) -> Result<(), Problem> {
 }
 
 /// HTTP delivers at once, so that a command without a time is of this moment.
-fn time(body: &CommandBody, now: Timestamp) -> Result<Timestamp, Problem> {
+fn given(body: &CommandBody, now: Instant) -> Result<Given, Problem> {
     let Some(text) = &body.at else {
-        return Ok(now);
+        return Ok(Given::Live(now));
     };
     let bad = |_| {
         Problem::bad(
@@ -363,7 +363,7 @@ fn time(body: &CommandBody, now: Timestamp) -> Result<Timestamp, Problem> {
             "\"at\" is not an RFC 3339 time such as 2026-03-01T12:00:00Z",
         )
     };
-    text.parse().map_err(bad)
+    text.parse().map(Given::At).map_err(bad)
 }
 
 fn command_id(ask: &Ask, body: &CommandBody) -> Result<CommandId, Problem> {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use gateway_core::{
-    ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, Factor, Origin, PanelId,
-    PersonId, Refusal, RingId, Subject, Timestamp,
+    ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, Factor, Given, Origin,
+    PanelId, PersonId, Refusal, RingId, Subject, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -125,8 +125,8 @@ impl Malformed {
 /// A message that could not be read, as a report for the journal. With more than one it is their number only.
 pub(crate) fn report(id: CommandId, reason: Refusal, text: String, times: u64) -> CommandRequest {
     CommandRequest {
-        at: None,
         command: Command::Unread { reason, text, times },
+        given: Given::Undated,
         id,
         origin: origin(false),
         stale_by_transport: false,
@@ -217,8 +217,8 @@ fn judge(
     }
     Ok(Asked {
         request: CommandRequest {
-            at,
             command,
+            given: at.map_or(Given::Undated, Given::At),
             id: id.unwrap_or_else(|| made_id.clone()),
             origin: origin(rules.press),
             stale_by_transport,
@@ -456,7 +456,7 @@ mod tests {
 
     /// Would the core's rules take it as news?
     fn is_news(asked: &Asked) -> bool {
-        !asked.request.stale_by_transport && asked.request.at.is_some()
+        !asked.request.stale_by_transport && asked.request.given != Given::Undated
     }
 
     #[test]
@@ -630,7 +630,10 @@ mod tests {
         ] {
             let asked = check(door(), text).expect("a command");
             assert!(!is_news(&asked), "{text}");
-            assert!(asked.request.at.is_none() && asked.why_not.is_some(), "{text}");
+            assert!(
+                asked.request.given == Given::Undated && asked.why_not.is_some(),
+                "{text}"
+            );
             let mut arrival = arrival(door(), text.as_bytes());
             let asked = read(&arrival, untimed, &made()).expect("a command");
             assert!(!asked.request.stale_by_transport, "{text}");
@@ -766,9 +769,10 @@ mod tests {
                         assert!(asked.request.stale_by_transport);
                     }
                     if is_news(&asked) {
-                        let age = arrival
-                            .wall
-                            .duration_since(asked.request.at.expect("news has a time"));
+                        let Given::At(at) = asked.request.given else {
+                            panic!("news has a time");
+                        };
+                        let age = arrival.wall.duration_since(at);
                         assert!(age.unsigned_abs() <= RULES.ttl);
                         assert_ne!(asked.request.id, made());
                     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use gateway_core::{CommandId, CommandRequest, Instant, Refusal, Timestamp};
+use gateway_core::{CommandId, CommandRequest, Given, Instant, Refusal, Timestamp};
 use jiff::SignedDuration;
 
 use crate::io::SeenId;
@@ -156,12 +156,18 @@ impl News {
             let text = "the gateway stood still a moment ago; send it again".to_owned();
             return Err((Refusal::Stale, text));
         }
-        let Some(at) = request.at else {
-            if accept_untimed {
-                return Ok(());
+        let at = match request.given {
+            Given::At(at) => at,
+            // whatever the wall clock does meanwhile
+            Given::Live(arrived) => {
+                return Self::in_time(now.since(arrived), now.since(stood_still), ttl);
             }
-            let text = "the command carries no time; add the field \"at\", or set accept-untimed".to_owned();
-            return Err((Refusal::Untimed, text));
+            Given::Undated if accept_untimed => return Ok(()),
+            Given::Undated => {
+                let text =
+                    "the command carries no time; add the field \"at\", or set accept-untimed".to_owned();
+                return Err((Refusal::Untimed, text));
+            }
         };
         if self.set_back.is_some_and(|latest| at <= latest) {
             let text =
@@ -171,21 +177,10 @@ impl News {
         let age = Duration::try_from(wall.duration_since(at));
         let ahead = Duration::try_from(at.duration_since(wall));
         if let Ok(age) = age {
-            if age > ttl {
-                let text = format!(
-                    "the command is {} s old, allowed are {} s; compare the clocks",
-                    age.as_secs(),
-                    ttl.as_secs()
-                );
-                return Err((Refusal::Stale, text));
-            }
+            Self::in_time(age, now.since(stood_still), ttl)?;
             // By the monotonic clock, so that a step of the wall clock neither shuts commands out nor lets them in.
             if age > now.since(self.started) {
                 let text = "the command was given before this start".to_owned();
-                return Err((Refusal::Stale, text));
-            }
-            if age > now.since(stood_still) {
-                let text = "the gateway stood still when the command came; send it again".to_owned();
                 return Err((Refusal::Stale, text));
             }
         }
@@ -194,6 +189,19 @@ impl News {
             return Err((Refusal::Stale, text));
         }
         Ok(())
+    }
+
+    /// Is a command of this age news, if the main loop has run on for so long?
+    fn in_time(age: Duration, awake: Duration, ttl: Duration) -> Result<(), (Refusal, String)> {
+        let text = if age > ttl {
+            let (age, ttl) = (age.as_secs(), ttl.as_secs());
+            format!("the command is {age} s old, allowed are {ttl} s; compare the clocks")
+        } else if age > awake {
+            "the gateway stood still when the command came; send it again".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err((Refusal::Stale, text))
     }
 }
 
@@ -212,7 +220,7 @@ mod tests {
 
     fn command(id: &str, at: Option<Timestamp>) -> CommandRequest {
         CommandRequest {
-            at,
+            given: at.map_or(Given::Undated, Given::At),
             command: Command::Open {
                 door: DoorId::new("front").expect("a name"),
             },
@@ -365,6 +373,29 @@ mod tests {
         assert_eq!(judge("later", 7300, 5500, 5500), None);
         // A clock that is corrected by less than a second is none that was set back.
         assert_eq!(judge("jitter", 7310, 5509, 5509), None);
+    }
+
+    #[test]
+    fn what_somebody_waits_for_is_news_by_the_monotonic_clock_alone() {
+        let mut news = News::new(T0);
+        let mut judge = |id: &str, arrived, now, date, stood_still| {
+            let at = |s| T0 + Duration::from_secs(s);
+            let request = CommandRequest {
+                given: Given::Live(at(arrived)),
+                ..command(id, None)
+            };
+            news.judge(&request, at(now), wall(date), TTL, false, at(stood_still))
+                .err()
+                .map(|(reason, _)| reason)
+        };
+        assert_eq!(judge("a", 100, 100, 100, 0), None);
+        // the wall clock was set back by an hour, and then ahead by a day
+        assert_eq!(judge("b", 200, 200, -3400, 0), None);
+        assert_eq!(judge("c", 300, 301, 90_000, 0), None);
+        assert_eq!(judge("c", 300, 302, 90_001, 0), Some(Refusal::Duplicate));
+        // it waited for too long, and in a gateway that stood still
+        assert_eq!(judge("d", 400, 411, 411, 0), Some(Refusal::Stale));
+        assert_eq!(judge("e", 500, 502, 502, 501), Some(Refusal::Stale));
     }
 
     #[test]

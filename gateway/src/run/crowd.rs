@@ -8,8 +8,8 @@ use adapter_api::Alarm;
 use gateway_bus::Bus;
 use gateway_config::{Config, SecretFiles};
 use gateway_core::{
-    Clock, Command, CommandId, CommandReply, CommandRequest, DeviceId, DoorId, Edge, Factor, InputId, Origin,
-    Refusal, Signal, SignalKind, Subject,
+    Clock, Command, CommandId, CommandReply, CommandRequest, DeviceId, DoorId, Edge, Factor, Given, InputId,
+    Origin, Refusal, Signal, SignalKind, Subject,
 };
 use gateway_guard::{ClientParams, GuardClient, Silence};
 use gateway_guard_proto::Wirings;
@@ -46,10 +46,10 @@ fn config(dir: &Path) -> Config {
 
 fn open_nowhere(n: u32) -> CommandRequest {
     CommandRequest {
-        at: Some(SystemClock.wall()),
         command: Command::Open {
             door: DoorId::new("nowhere").expect("a name"),
         },
+        given: Given::Live(SystemClock.now()),
         id: CommandId::new(&format!("crowd-{n}")).expect("an id"),
         origin: Origin {
             factor: Factor::Api,

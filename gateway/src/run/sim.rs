@@ -7,10 +7,12 @@ use std::time::Duration;
 use adapter_virtual::{Injection, Source, VirtualHandle};
 use gateway_bus::Bus;
 use gateway_core::{
-    ButtonId, Command, CommandId, CommandReply, CommandRequest, Factor, InputId, LineSignal, Origin, PanelId,
-    Subject, Timestamp,
+    ButtonId, Clock as _, Command, CommandId, CommandReply, CommandRequest, Factor, Given, InputId,
+    LineSignal, Origin, PanelId, Subject,
 };
 use serde_json::{Value, json};
+
+use crate::clock::SystemClock;
 
 /// What inputs are for.
 #[derive(Clone, Debug, Default)]
@@ -191,8 +193,8 @@ impl Simulator {
                 .min(100);
             return self.pulse(&input, duration(request, "ms")?, bounce, left).await;
         }
-        let at = Timestamp::now();
-        let id = CommandId::new(&format!("sim-{}", at.as_nanosecond())).ok_or("no id")?;
+        let at = SystemClock.now();
+        let id = CommandId::new(&format!("sim-{}", at.as_nanos())).ok_or("no id")?;
         let origin = Origin {
             factor: Factor::Local,
             may_simulate: true,
@@ -200,8 +202,8 @@ impl Simulator {
         };
         let command = Command::Press { button, panel };
         let request = CommandRequest {
-            at: Some(at),
             command,
+            given: Given::Live(at),
             id,
             origin,
             stale_by_transport: false,

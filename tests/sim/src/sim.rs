@@ -6,8 +6,9 @@ use std::time::Duration;
 use gateway_access::GrantParts;
 use gateway_core::{
     CallEvent, Cause, Command, CommandId, CommandRequest, CredentialId, DeviceId, DigitVia, DoorEvent, Edge,
-    Envelope, Event, Factor, InputId, Instant, LegCommand, LegEvent, LegId, LineCommand, LineId, LineSignal,
-    Origin, OutputId, Peer, ReaderCommand, ReaderId, Record, RingId, Signal, SignalKind, Subject, Timestamp,
+    Envelope, Event, Factor, Given, InputId, Instant, LegCommand, LegEvent, LegId, LineCommand, LineId,
+    LineSignal, Origin, OutputId, Peer, ReaderCommand, ReaderId, Record, RingId, Signal, SignalKind, Subject,
+    Timestamp,
 };
 use gateway_site::{
     Decision, GuardReport, HeldInput, Input, Output, Place, Plan, ReleaseCause, SeenId, Site, SiteParams,
@@ -376,8 +377,8 @@ impl Sim {
     /// If the command is not answered.
     pub fn command(&mut self, command_id: &str, command: Command) -> Decision {
         let request = CommandRequest {
-            at: Some(wall(self.now)),
             command,
+            given: Given::At(wall(self.now)),
             id: CommandId::new(command_id).expect("a good id"),
             origin: Origin {
                 factor: Factor::Mqtt,

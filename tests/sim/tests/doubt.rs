@@ -1,13 +1,17 @@
 //! What the gateway does not do while it cannot be sure: of the date, or of the wire behind a name.
 
-use gateway_core::{Command, CommandId, CommandRequest, Factor, Origin, Refusal, Subject};
+use gateway_core::{Command, CommandId, CommandRequest, Factor, Given, Origin, Refusal, Subject};
 use gateway_site::{Decision, GuardReport, Input};
 use sim::{Sim, first_door, id, ms, secs, wall};
 
 fn dated(sim: &Sim, name: &str, factor: Factor) -> CommandRequest {
+    open(name, factor, Given::At(wall(sim.now())))
+}
+
+fn open(name: &str, factor: Factor, given: Given) -> CommandRequest {
     CommandRequest {
-        at: Some(wall(sim.now())),
         command: Command::Open { door: id("front") },
+        given,
         id: CommandId::new(name).expect("an id"),
         origin: Origin {
             factor,
@@ -36,14 +40,17 @@ fn a_dated_command_waits_for_a_clock_that_is_believed_and_cards_exits_and_people
         "{}",
         sim.log()
     );
-    let decision = sim.request(dated(&sim, "a", Factor::Mqtt));
-    let (reason, text) = refused(&decision).expect("its date says nothing");
-    assert_eq!(reason, Refusal::Stale);
-    assert!(text.contains("clock"), "{text}");
+    for (name, factor) in [("a", Factor::Mqtt), ("a2", Factor::Api)] {
+        let decision = sim.request(dated(&sim, name, factor));
+        let (reason, text) = refused(&decision).expect("its date says nothing");
+        assert_eq!(reason, Refusal::Stale);
+        assert!(text.contains("clock"), "{text}");
+    }
     assert_eq!(sim.pulses.len(), 0, "{}", sim.log());
 
-    // dated by ourselves, a moment ago
-    assert_eq!(refused(&sim.request(dated(&sim, "b", Factor::Api))), None);
+    // somebody waits for the answer
+    let live = open("b", Factor::Web, Given::Live(sim.now()));
+    assert_eq!(refused(&sim.request(live)), None);
     sim.wait(secs(5));
     sim.edge("front-rex", true);
     sim.edge("front-rex", false);

@@ -1,8 +1,8 @@
 //! One door through the whole chain.
 
 use gateway_core::{
-    Cause, Command, CommandEvent, CommandId, CommandRequest, DigitVia, Event, Factor, LegCommand, LegEvent,
-    LegId, LineCommand, LineSignal, Origin, OutputId, Peer, Refusal, SignalKind, Subject, Tone,
+    Cause, Command, CommandEvent, CommandId, CommandRequest, DigitVia, Event, Factor, Given, LegCommand,
+    LegEvent, LegId, LineCommand, LineSignal, Origin, OutputId, Peer, Refusal, SignalKind, Subject, Tone,
 };
 use gateway_site::{Decision, GuardReport, Input};
 use sim::{Phone, Sim, first_door, id, ms, secs, three_phones, wall};
@@ -219,8 +219,8 @@ fn only_news_is_acted_on() {
         Some(Refusal::Duplicate)
     );
     let request = CommandRequest {
-        at: None,
         command: open("front"),
+        given: Given::Undated,
         id: CommandId::new("b").expect("an id"),
         origin: Origin {
             factor: Factor::Mqtt,
@@ -231,13 +231,13 @@ fn only_news_is_acted_on() {
     };
     assert_eq!(refused(&sim.request(request.clone())), Some(Refusal::Untimed));
     let old = CommandRequest {
-        at: Some(wall(sim.now() - secs(11))),
+        given: Given::At(wall(sim.now() - secs(11))),
         id: CommandId::new("c").expect("an id"),
         ..request.clone()
     };
     assert_eq!(refused(&sim.request(old)), Some(Refusal::Stale));
     let kept = CommandRequest {
-        at: Some(wall(sim.now())),
+        given: Given::At(wall(sim.now())),
         id: CommandId::new("d").expect("an id"),
         stale_by_transport: true,
         ..request
@@ -467,8 +467,8 @@ fn what_waited_while_the_process_stood_still_opens_nothing() {
     sim.freeze(ms(700));
     sim.digit_with(leg, '9', before + ms(300), false, DigitVia::TelephoneEvent);
     let late = CommandRequest {
-        at: Some(wall(before + ms(300))),
         command: open("front"),
+        given: Given::Live(before + ms(300)),
         id: CommandId::new("a").expect("an id"),
         origin: Origin {
             factor: Factor::Web,

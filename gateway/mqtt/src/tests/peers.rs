@@ -8,7 +8,7 @@ use std::time::Duration;
 use gateway_bus::{Bus, BusCore};
 use gateway_core::{
     Clock, Command, CommandEvent, CommandReply, CommandRequest, DoorEvent, Envelope, Event, GatewayEvent,
-    Instant, Refusal, Seq, SiteView, Timestamp,
+    Given, Instant, Refusal, Seq, SiteView, Timestamp,
 };
 use gateway_store::{Options, Store, fake::FakeIo};
 use rumqttc::{AsyncClient, MqttOptions, Packet, QoS};
@@ -305,7 +305,7 @@ fn judge(seen: &mut BTreeSet<String>, request: &CommandRequest) -> Option<Refusa
         Some(Refusal::Duplicate)
     } else if request.stale_by_transport {
         Some(Refusal::Stale)
-    } else if request.at.is_none() {
+    } else if request.given == Given::Undated {
         Some(Refusal::Untimed)
     } else {
         match &request.command {

@@ -2,7 +2,8 @@
 
 use gateway_access::Request;
 use gateway_core::{
-    Cause, Command, CommandEvent, CommandRequest, DoorId, Event, Factor, Origin, PanelId, Refusal, RingId,
+    Cause, Command, CommandEvent, CommandRequest, DoorId, Event, Factor, Given, Origin, PanelId, Refusal,
+    RingId,
 };
 
 use super::calls::Pressed;
@@ -88,7 +89,7 @@ impl Site {
             self.discard_before + SETTLE,
         )?;
         // Its date tells whether it is news, and a date says nothing by a clock that is not believed.
-        if !self.clock_trusted && request.at.is_some() && request.origin.factor == Factor::Mqtt {
+        if !self.clock_trusted && matches!(request.given, Given::At(_)) {
             let text = "the gateway's clock is not trusted, so the command's date says nothing; check its time source";
             return Err((Refusal::Stale, text.to_owned()));
         }

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use gateway_access::GrantParts;
 use gateway_core::{
-    Cause, Command, CommandId, CommandRequest, DigitVia, DoorEvent, Edge, Envelope, Event, Factor, InputId,
-    Instant, LegCommand, LegEvent, LegId, Origin, Peer, Record, Signal, SignalKind, Subject, Timestamp,
+    Cause, Command, CommandId, CommandRequest, DigitVia, DoorEvent, Edge, Envelope, Event, Factor, Given,
+    InputId, Instant, LegCommand, LegEvent, LegId, Origin, Peer, Record, Signal, SignalKind, Subject,
+    Timestamp,
 };
 use gateway_site::{
     DoorGroupParams, GuardReport, Input, Output, ReleaseCause, RexKind, RexParams, SeenId, Site, SiteParams,
@@ -497,10 +498,14 @@ impl World<'_> {
                 Command::HangUp { ring }
             }
         };
-        let at = age.map(|age| {
-            let nanos = wall(self.now).as_nanosecond() - i128::from(age) * 1_000_000;
-            Timestamp::from_nanosecond(nanos).expect("a date")
-        });
+        let given = match (age, age.map(u64::try_from)) {
+            (None, _) => Given::Undated,
+            (_, Some(Ok(age))) if person => Given::Live(self.now - ms(age)),
+            (Some(age), _) => {
+                let nanos = wall(self.now).as_nanosecond() - i128::from(age) * 1_000_000;
+                Given::At(Timestamp::from_nanosecond(nanos).expect("a date"))
+            }
+        };
         let (factor, subject) = if person {
             (Factor::Web, Subject::User("eve".into()))
         } else {
@@ -508,8 +513,8 @@ impl World<'_> {
         };
         self.asked += 1;
         let request = CommandRequest {
-            at,
             command,
+            given,
             id: CommandId::new(&format!("id-{number}")).expect("a good id"),
             origin: Origin {
                 factor,

@@ -360,15 +360,19 @@ impl Model {
             .ids
             .insert(request.id.to_string(), now)
             .is_some_and(|before| now.since(before) < secs(20));
-        let news = request.at.is_some_and(|at| {
-            let (age, ahead) = (wall(now).duration_since(at), at.duration_since(wall(now)));
-            let age = Duration::try_from(age).unwrap_or_default();
-            let ahead = Duration::try_from(ahead).unwrap_or_default();
-            age <= secs(10)
-                && ahead <= secs(10)
-                && age <= now.since(self.started)
-                && (self.discard_before == Instant::ZERO || at >= wall(self.discard_before))
-        });
+        let news = match request.given {
+            Given::At(at) => {
+                let (age, ahead) = (wall(now).duration_since(at), at.duration_since(wall(now)));
+                let age = Duration::try_from(age).unwrap_or_default();
+                let ahead = Duration::try_from(ahead).unwrap_or_default();
+                age <= secs(10)
+                    && ahead <= secs(10)
+                    && age <= now.since(self.started)
+                    && (self.discard_before == Instant::ZERO || at >= wall(self.discard_before))
+            }
+            Given::Live(arrived) => now.since(arrived) <= secs(10) && arrived >= self.discard_before,
+            Given::Undated => false,
+        };
         let fit = self.lets_in() && self.journal && !self.second;
         if known || !news || request.stale_by_transport || !fit {
             // A press needs no guard, and it must not be news less than an opening.

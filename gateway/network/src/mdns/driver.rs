@@ -14,6 +14,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::conflicts::Conflicts;
 use super::{GROUP_V4, GROUP_V6, Output, PORT, Profile, Responder, To};
 use crate::ports::{self, Port};
 
@@ -75,6 +76,7 @@ pub fn start(profile: Profile, clock: Arc<dyn Clock>) -> MdnsHandle {
     let rng = StdRng::from_os_rng();
     let driver = Driver {
         begin: Begin { clock, rng, wanted },
+        conflicts: Conflicts::default(),
         everywhere: Vec::new(),
         number: 1,
         packets_to,
@@ -113,6 +115,8 @@ impl Drop for Wire {
 
 struct Driver {
     begin: Begin,
+    /// About the names that were tried.
+    conflicts: Conflicts,
     everywhere: Vec<IpAddr>,
     number: u32,
     packets_to: mpsc::Sender<Packet>,
@@ -139,7 +143,7 @@ impl Driver {
                     }
                     self.goodbye();
                     self.number = 1;
-                    self.anew();
+                    self.anew(Duration::ZERO);
                 }
                 Some(packet) = packets.recv() => {
                     let now = self.begin.clock.now();
@@ -176,7 +180,9 @@ impl Driver {
             if let Some(wire) = self.wires.get_mut(&port.index) {
                 if moved || wire.port.addresses != port.addresses {
                     wire.port = port;
-                    wire.responder = self.begin.responder(self.number, &wire.port, &self.everywhere);
+                    wire.responder =
+                        self.begin
+                            .responder(self.number, &wire.port, &self.everywhere, Duration::ZERO);
                 }
                 continue;
             }
@@ -214,7 +220,9 @@ impl Driver {
         });
         Ok(Wire {
             readers: readers.collect(),
-            responder: self.begin.responder(self.number, &port, &self.everywhere),
+            responder: self
+                .begin
+                .responder(self.number, &port, &self.everywhere, Duration::ZERO),
             port,
             v4,
             v6,
@@ -222,10 +230,12 @@ impl Driver {
     }
 
     /// Begins anew on every port: with another profile, or another number behind the names.
-    fn anew(&mut self) {
+    fn anew(&mut self, wait: Duration) {
         self.begin.wanted.mark_unchanged();
         for wire in self.wires.values_mut() {
-            wire.responder = self.begin.responder(self.number, &wire.port, &self.everywhere);
+            wire.responder = self
+                .begin
+                .responder(self.number, &wire.port, &self.everywhere, wait);
         }
     }
 
@@ -243,11 +253,13 @@ impl Driver {
         }
         if conflict {
             self.number = if self.number < NAMES { self.number + 1 } else { 1 };
+            let wait = self.conflicts.note(self.begin.clock.now());
             tracing::info!(
                 number = self.number,
+                wait_s = wait.as_secs(),
                 "our name on the network is taken; the next one is tried"
             );
-            self.anew();
+            self.anew(wait);
         }
         let settled = self.wires.values().any(|wire| wire.responder.settled());
         let name =
@@ -292,9 +304,9 @@ struct Begin {
 }
 
 impl Begin {
-    fn responder(&mut self, number: u32, port: &Port, everywhere: &[IpAddr]) -> Responder {
+    fn responder(&mut self, number: u32, port: &Port, everywhere: &[IpAddr], wait: Duration) -> Responder {
         // RFC 6762 §8.1: so that machines that start together do not all ask at once
-        let delay = Duration::from_millis(self.rng.random_range(0..250));
+        let delay = wait + Duration::from_millis(self.rng.random_range(0..250));
         let profile = self.wanted.borrow().numbered(number);
         Responder::new(self.clock.now(), &profile, &port.addresses, everywhere, delay)
     }

@@ -6,6 +6,7 @@
 //!
 //! Left out: compression of what we send, answers spread over several datagrams, reverse look-ups of addresses.
 
+mod conflicts;
 mod driver;
 mod message;
 mod responder;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use gateway_core::Instant;
 
+use super::conflicts::Conflicts;
 use super::message::{Message, Name, Question, Record, kind};
 use super::{PORT, Profile};
 use crate::ports::Address;
@@ -17,11 +18,8 @@ const PROBES: u8 = 3;
 const ANNOUNCEMENTS: u8 = 2;
 /// Between two announcements (§8.3).
 const ANNOUNCE: Duration = Duration::from_secs(1);
-/// Wait of who lost a tie (§8.2), and after many conflicts (§8.1).
+/// Wait of who lost a tie (§8.2).
 const LOST: Duration = Duration::from_secs(1);
-const CALM: Duration = Duration::from_secs(5);
-/// After so many conflicts.
-const RESTLESS: u32 = 15;
 /// Answers others may give too wait, so that they do not collide (§6).
 const SHARED: Duration = Duration::from_millis(70);
 /// A record is not multicast again within this time (§6), or this in defence against a probe.
@@ -79,7 +77,7 @@ enum State {
 /// Answers on one port for one profile.
 pub struct Responder {
     addresses: Vec<Address>,
-    conflicts: u32,
+    conflicts: Conflicts,
     /// Addresses of the whole machine: seen at another port of the same link they are no stranger's.
     everywhere: Vec<IpAddr>,
     own: Vec<Own>,
@@ -105,7 +103,7 @@ impl Responder {
     ) -> Self {
         Self {
             addresses: addresses.to_vec(),
-            conflicts: 0,
+            conflicts: Conflicts::default(),
             everywhere: everywhere.to_vec(),
             own: records(profile, addresses),
             outputs: VecDeque::new(),
@@ -279,14 +277,9 @@ impl Responder {
         if !conflict {
             return;
         }
-        self.conflicts += 1;
         if self.settled() {
             // perhaps the other one errs, or the link was cut in two: ask again before giving the name up
-            let wait = if self.conflicts >= RESTLESS {
-                CALM
-            } else {
-                Duration::ZERO
-            };
+            let wait = self.conflicts.note(now);
             self.state = State::Probing {
                 sent: 0,
                 at: now + wait,

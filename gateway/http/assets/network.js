@@ -16,6 +16,17 @@ async function loadNetwork() {
   drawNetwork();
 }
 
+// By the site's own clock and calendar: whoever looks may be elsewhere, and a clock that is a year off must show it.
+function siteTime(time) {
+  const style = { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" };
+  try {
+    return new Intl.DateTimeFormat(lang, { ...style, timeZone: time.time_zone }).format(new Date(time.now));
+  } catch {
+    // a time zone that this browser does not know
+    return time.now;
+  }
+}
+
 function drawNetwork() {
   byId("network-section").hidden = !network || !view;
   if (!network || !view) return;
@@ -33,7 +44,7 @@ function drawNetwork() {
   row("LLDP", network.lldp ? t("n-on") : t("n-off"), false);
   const time = network.clock;
   const sync = time.synchronised === null ? t("n-unknown") : time.synchronised ? t("n-synchronised") : t("n-unsynchronised");
-  row(t("n-clock"), [clock(time.now), time.time_zone, sync, time.trusted ? "" : t("n-untrusted")].filter(Boolean).join(" · "), !time.trusted);
+  row(t("n-clock"), [siteTime(time), time.time_zone, sync, time.trusted ? "" : t("n-untrusted")].filter(Boolean).join(" · "), !time.trusted);
   for (const relay of network.relays) row(t("n-relay", relay.id), relay.active ? t("n-lost", relay.text) : t("n-well"), relay.active);
   byId("network").replaceChildren(...rows);
 }

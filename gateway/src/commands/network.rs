@@ -149,11 +149,19 @@ fn show(file: &Path) -> anyhow::Result<u8> {
     }
     // the folder of the note is root's alone: an error is nothing to tell others
     if let Ok(Some(note)) = changer().waiting() {
-        let left = note.deadline.since(SystemClock.now()).as_secs();
-        writeln!(
-            out,
-            "a change waits for its confirmation, {left} s left: doorline network confirm"
-        )?;
+        if changer().is_watched() {
+            let left = note.deadline.since(SystemClock.now()).as_secs();
+            writeln!(
+                out,
+                "a change waits for its confirmation, {left} s left: doorline network confirm"
+            )?;
+        } else {
+            writeln!(
+                out,
+                "a change waits for its confirmation, and nobody takes it back by itself, since that process was stopped: \
+                 doorline network confirm, or rollback"
+            )?;
+        }
     }
     Ok(exit::OK)
 }
@@ -228,7 +236,8 @@ fn carry_out(
     let now = || SystemClock.now();
     changer.apply(settings, manager, &change::this_boot(), now, patience)?;
     drop(lock);
-    let got = wait_for_address(settings, now() + patience);
+    let deadline = now() + patience;
+    let got = wait_for_address(settings, deadline);
     let mut out = out();
     match got {
         Some(port) => {
@@ -237,13 +246,35 @@ fn carry_out(
             writeln!(out, "{} has {} now", port.name, texts.join(", "))?;
             writeln!(out, "{}", whereabouts(config, &addresses))?;
         }
-        None => writeln!(
-            out,
-            "{} has no address yet; doorline network show tells when it has",
-            settings.addressed()
-        )?,
+        None => {
+            let port = settings.addressed();
+            let _lock = changer.lock()?;
+            let taken_back = match changer.waiting()? {
+                // a VLAN that the kernel or the manager could not make
+                Some(_) if !is_there(&port) => {
+                    changer.rollback()?;
+                    Some("there is no such port after it")
+                }
+                None if now() >= deadline => Some("it got no address in that time"),
+                // or confirmed, by somebody who was quick
+                Some(_) | None => None,
+            };
+            if let Some(why) = taken_back {
+                writeln!(out, "{port}: {why}; the change was taken back")?;
+                return Ok(exit::FAILED);
+            }
+            writeln!(
+                out,
+                "{port} has no address yet; doorline network show tells when it has"
+            )?;
+        }
     }
     Ok(exit::OK)
+}
+
+/// Is there a port of this name? If nobody can tell, there is.
+fn is_there(name: &str) -> bool {
+    ports::ports().map_or(true, |ports| ports.iter().any(|port| port.name == name))
 }
 
 /// Waits until the port has the given addresses, or any that does not hold on the link only.
@@ -284,7 +315,9 @@ fn holder_words(systemd: bool, program: &Path, file: &Path) -> Vec<String> {
             "--collect",
             // a DHCP client that a roll-back starts belongs to the port, and does not end with the holder
             "--property=KillMode=process",
-            "--property=Restart=on-failure",
+            // also after a SIGTERM, which systemd takes for a good end
+            "--property=Restart=always",
+            "--property=RestartPreventExitStatus=0",
             // so seldom that systemd does not give it up
             "--property=RestartSec=5s",
             &unit,

@@ -17,6 +17,9 @@ use crate::commands::{out, site};
 use crate::control;
 use crate::run::wall::WRITTEN_S;
 
+/// The user as whom the units run the gateway (doorline.sysusers), and where users stand.
+const GATEWAY_USER: &str = "doorline";
+const USERS: &str = "/etc/passwd";
 /// The folder of systemd-timesyncd, which makes a file in it once it has the time.
 const TIMESYNC: &str = "/run/systemd/timesync";
 
@@ -43,10 +46,11 @@ pub(super) fn dot1x(args: &Dot1x) -> anyhow::Result<u8> {
         let _ = std::fs::remove_file(&new.key);
         return Err(error);
     }
+    let whose = given_to_gateway(&new.key, Path::new(USERS))?;
     let mut out = out();
     writeln!(
         out,
-        "private key:  {} (for its owner only; it never leaves this machine)",
+        "private key:  {} (for {whose} only; it never leaves this machine)",
         new.key.display()
     )?;
     match days {
@@ -62,6 +66,27 @@ pub(super) fn dot1x(args: &Dot1x) -> anyhow::Result<u8> {
         )?,
     }
     Ok(exit::OK)
+}
+
+/// A key that root has made is the gateway's, which reads it. Says whose it is now.
+fn given_to_gateway(key: &Path, users: &Path) -> anyhow::Result<String> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok("you".to_owned());
+    }
+    let text = std::fs::read_to_string(users).with_context(|| users.display().to_string())?;
+    let user = text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let user = fields.nth(1)?.parse().ok()?;
+        let group = fields.next()?.parse().ok()?;
+        (name == GATEWAY_USER).then_some((user, group))
+    });
+    let Some((user, group)) = user else {
+        return Ok("root, as there is no user doorline: chown it to the gateway's".to_owned());
+    };
+    std::os::unix::fs::chown(key, Some(user), Some(group))
+        .with_context(|| format!("{} cannot be given to {GATEWAY_USER}", key.display()))?;
+    Ok(format!("the user {GATEWAY_USER}"))
 }
 
 /// Has the running gateway keep a change of the port, or take it back.
@@ -198,6 +223,27 @@ mod tests {
         assert_eq!(adapter_dot1x::in_time(&chain.certificates, wall), Ok(()));
         let left = chain.certificates[0].not_after.as_second() - wall.as_second();
         assert!((30 * 86_400..=31 * 86_400).contains(&left), "{left}");
+    }
+
+    #[test]
+    fn a_key_that_root_made_is_the_gateways() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().expect("a folder");
+        let (key, users) = (dir.path().join("port.key"), dir.path().join("passwd"));
+        std::fs::write(&key, "").expect("written");
+        let root = rustix::process::geteuid().is_root();
+        std::fs::write(&users, "root:x:0:0::/root:/bin/sh\n").expect("written");
+        let said = given_to_gateway(&key, &users).expect("said");
+        assert!(said.starts_with(if root { "root, as" } else { "you" }), "{said}");
+        std::fs::write(&users, "a:b\ndoorline:x:65533:65532::/:/bin/false\n").expect("written");
+        let said = given_to_gateway(&key, &users).expect("given");
+        let is = std::fs::metadata(&key).expect("there");
+        if root {
+            assert_eq!(
+                (said.as_str(), is.uid(), is.gid()),
+                ("the user doorline", 65533, 65532)
+            );
+        }
     }
 
     #[test]

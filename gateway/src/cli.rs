@@ -59,6 +59,9 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// Where the site file is unless something else is said.
+pub(crate) const SITE_FILE: &str = "/etc/doorline/site.toml";
+
 /// Where the site file is.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct SiteFile {
@@ -67,7 +70,7 @@ pub(crate) struct SiteFile {
         short,
         long,
         value_name = "FILE",
-        default_value = "/etc/doorline/site.toml",
+        default_value = SITE_FILE,
         global = true
     )]
     pub(crate) config: PathBuf,

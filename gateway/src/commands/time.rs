@@ -5,14 +5,16 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
+use gateway_config::Config;
 use gateway_network::clock;
 use gateway_network::settings::owner::Machine;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
-use crate::cli::{Time, TimeAct, exit};
+use crate::cli::{SITE_FILE, Time, TimeAct, exit};
 use crate::commands::{out, site};
+use crate::run::by_hand::{self, Told};
 
 /// Programs that set the clock, as the kernel names them, and how to look at them.
 const SERVICES: [(&str, &str, &str); 4] = [
@@ -29,10 +31,18 @@ const SERVICES: [(&str, &str, &str); 4] = [
 
 /// Runs one act.
 pub(super) fn time(args: &Time) -> anyhow::Result<u8> {
-    let config = site::load(&args.site.config)?;
+    let file = &args.site.config;
+    // a machine whose clock is looked at before there is a site
+    if let TimeAct::Show = args.act
+        && file.as_path() == Path::new(SITE_FILE)
+        && !file.exists()
+    {
+        return show(&TimeZone::system(), false);
+    }
+    let config = site::load(file)?;
     let zone = zone(&config.site.time_zone)?;
     match &args.act {
-        TimeAct::Set { time } => set(time, &zone),
+        TimeAct::Set { time } => set(time, &zone, &config),
         TimeAct::Show => show(&zone, config.time.require_sync),
     }
 }
@@ -130,7 +140,7 @@ fn moment(text: &str, zone: &TimeZone) -> anyhow::Result<Timestamp> {
     }
 }
 
-fn set(text: &str, zone: &TimeZone) -> anyhow::Result<u8> {
+fn set(text: &str, zone: &TimeZone, config: &Config) -> anyhow::Result<u8> {
     let moment = moment(text, zone)?;
     if let Some((name, look)) = service() {
         writeln!(
@@ -162,6 +172,11 @@ fn set(text: &str, zone: &TimeZone) -> anyhow::Result<u8> {
             Ok(status) if status.success() => writeln!(out, "and so does the clock of the board")?,
             Ok(_) | Err(_) => writeln!(out, "the clock of the board was not set: hwclock --systohc")?,
         }
+    }
+    match by_hand::tell(&config.site.run_dir, &config.site.state_dir, moment) {
+        Ok(Told::Running) => writeln!(out, "the gateway believes it after a steady minute")?,
+        Ok(Told::Next) => writeln!(out, "no gateway runs; the next one believes it")?,
+        Err(error) => writeln!(out, "no gateway runs, and none could be told: {error:#}")?,
     }
     Ok(exit::OK)
 }

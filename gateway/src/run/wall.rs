@@ -3,7 +3,8 @@
 //! It is not believed when it shows a time before this program was written, before the journal's last record, or before
 //! a time that it showed when it was believed; and for [`STEADY`] after it jumped by more than [`FAR_MS`]. What is limited
 //! in time waits meanwhile: whoever turns the clock back revives no code that has expired. A clock that is too early is
-//! believed once it has caught up, or once a time service has kept it right for [`STEADY`]. Slewing is no jump.
+//! believed once it has caught up, once a time service has kept it right for [`STEADY`], or [`STEADY`] after an operator
+//! has set it by `doorline time set`. Slewing is no jump.
 //!
 //! Where the site file asks for it, it is also not believed unless a time service keeps it right, which the kernel knows.
 
@@ -63,6 +64,7 @@ pub(crate) struct Service {
     /// Asks the kernel.
     ask: fn() -> Option<Sync>,
     asked: Option<Instant>,
+    by_hand: Arc<AtomicBool>,
     required: Arc<AtomicBool>,
     synchronised: bool,
 }
@@ -73,6 +75,7 @@ impl Service {
         Self {
             ask: clock::sync,
             asked: None,
+            by_hand: Arc::new(AtomicBool::new(false)),
             required: Arc::new(AtomicBool::new(required)),
             synchronised: true,
         }
@@ -81,6 +84,11 @@ impl Service {
     /// Takes another wish of the site file.
     pub(crate) fn require(&self, required: bool) {
         self.required.store(required, Ordering::Relaxed);
+    }
+
+    /// An operator has set the clock: what it showed before counts no more.
+    pub(crate) fn set_by_hand(&self) {
+        self.by_hand.store(true, Ordering::Relaxed);
     }
 
     /// May the clock be believed as far as the service goes?
@@ -134,6 +142,9 @@ impl WallWatch {
         }
         self.jumped = self.jumped.filter(|at| before.since(*at) < STEADY);
         let served = self.service.allows(before);
+        if self.service.by_hand.swap(false, Ordering::Relaxed) {
+            self.begin_at(wall);
+        }
         self.lower_floor(before, wall);
         let trusted = wall >= self.floor && self.jumped.is_none() && served;
         let news = step_ms != 0 || trusted != self.trusted;
@@ -152,9 +163,13 @@ impl WallWatch {
             return;
         }
         if now.since(*self.kept_right.get_or_insert(now)) >= STEADY {
-            // nothing is older than the program
-            self.floor = date(wall.as_second().saturating_sub(BACK_S).max(WRITTEN_S));
+            self.begin_at(wall);
         }
+    }
+
+    /// Believes nothing that is older than this, or than the program.
+    fn begin_at(&mut self, wall: Timestamp) {
+        self.floor = date(wall.as_second().saturating_sub(BACK_S).max(WRITTEN_S));
     }
 
     /// Is it believed? `None` before it was looked at.
@@ -167,7 +182,8 @@ impl WallWatch {
         if self.last.is_some_and(|(_, wall)| wall < self.floor) {
             return Some(format!(
                 "the clock shows a time before {}, which is past by the journal or by the clock itself: it is believed from \
-                 then on, or a minute after a time service has set it right; look at doorline time show",
+                 then on, or a minute after a time service has set it right; look at doorline time show, and where no \
+                 service runs set it by doorline time set",
                 self.floor
             ));
         }
@@ -272,6 +288,25 @@ mod tests {
             look(&mut watch, 221, 221),
             Some(((221 - (NOW - DAY + 221)) * 1000, false))
         );
+        assert_eq!(look(&mut watch, 400, 400), None);
+    }
+
+    #[test]
+    fn a_clock_that_an_operator_turned_back_is_believed_after_a_steady_minute() {
+        let (mut watch, service) = asking_the_kernel(false);
+        let ahead = 365 * DAY;
+        assert_eq!(look(&mut watch, 0, NOW + ahead), None);
+        assert_eq!(look(&mut watch, 1, NOW + 1), Some((-ahead * 1000, false)));
+        service.set_by_hand();
+        assert_eq!(look(&mut watch, 2, NOW + 2), None);
+        assert_eq!(watch.unserved(), None);
+        assert_eq!(look(&mut watch, 61, NOW + 61), Some((0, true)));
+        // once, and for this time only
+        assert_eq!(look(&mut watch, 62, NOW - DAY + 62), Some((-DAY * 1000, false)));
+        assert_eq!(look(&mut watch, 200, NOW - DAY + 200), None);
+        // never before the program was written
+        service.set_by_hand();
+        assert_eq!(look(&mut watch, 201, 201), Some((-(NOW - DAY) * 1000, false)));
         assert_eq!(look(&mut watch, 400, 400), None);
     }
 

@@ -10,7 +10,9 @@ mod sse;
 
 use std::sync::Arc;
 
-pub(crate) use socket::{Say, not_a_socket, socket};
+#[cfg(test)]
+pub(crate) use socket::Say;
+pub(crate) use socket::{not_a_socket, socket};
 pub(crate) use sse::events;
 
 use self::feed::{Feed, Step};

@@ -32,7 +32,7 @@ pub use ids::{
 pub use leg::{Cause, DigitVia, LegCommand, LegEvent, Peer, Tone};
 pub use secret::Secret;
 pub use signal::{
-    CardFrame, Edge, LineCommand, LineSignal, Misread, NetworkState, ReaderCommand, Signal, SignalKind,
+    Bell, CardFrame, Edge, LineCommand, LineSignal, Misread, NetworkState, ReaderCommand, Signal, SignalKind,
 };
 pub use subject::{Factor, Subject};
 pub use template::{Escape, Template};

@@ -31,6 +31,15 @@ impl std::fmt::Debug for CardFrame {
     }
 }
 
+/// Whom a panel rings, where its line says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bell {
+    /// The apartment of this number.
+    Apartment(u16),
+    /// Somebody who stands at the door of the apartment itself, not down in the street.
+    Floor,
+}
+
 /// What happens on a panel line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineSignal {
@@ -48,6 +57,8 @@ pub enum LineSignal {
     OpenedByPanel,
     /// The panel rings us.
     Ring,
+    /// The panel rings, and says whom.
+    RingFor(Bell),
     /// The panel stopped ringing.
     RingStopped,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use gateway_core::{Instant, LineCommand, LineEvent, LineSignal, LineState};
+use gateway_core::{Bell, Instant, LineCommand, LineEvent, LineSignal, LineState};
 
 use crate::params::{CallIn, EndedWhy, LineParams, OpenWhen, Output, PressAnswer, SeizeRefused, SeizeWhy};
 
@@ -64,15 +64,8 @@ impl Line {
             LineSignal::HandsetLifted | LineSignal::HandsetReplaced => {}
             LineSignal::Idle => self.lose(LineState::Idle),
             LineSignal::OpenedByPanel => self.outputs.push_back(Output::OpenedByPanel),
-            LineSignal::Ring => {
-                // A ringing panel is proof that the other panel has let go, or the fault is gone.
-                if matches!(self.state, LineState::BusyOther | LineState::Fault) {
-                    self.rest(None);
-                }
-                if self.begin_ring(now) == PressAnswer::Started {
-                    self.outputs.push_back(Output::RingStarted);
-                }
-            }
+            LineSignal::Ring => self.rings(now, None),
+            LineSignal::RingFor(bell) => self.rings(now, Some(bell)),
             LineSignal::RingStopped => {
                 // While we talk the panel is expected to be quiet.
                 if self.state == LineState::Ringing {
@@ -172,6 +165,16 @@ impl Line {
             (OpenWhen::Ringing, LineState::Ours) => self.rung,
             (OpenWhen::OffHook, LineState::BusyOther | LineState::Idle | LineState::Ringing)
             | (OpenWhen::Ringing, LineState::BusyOther | LineState::Handset | LineState::Idle) => false,
+        }
+    }
+
+    fn rings(&mut self, now: Instant, bell: Option<Bell>) {
+        // A ringing panel is proof that the other panel has let go, or the fault is gone.
+        if matches!(self.state, LineState::BusyOther | LineState::Fault) {
+            self.rest(None);
+        }
+        if self.begin_ring(now) == PressAnswer::Started {
+            self.outputs.push_back(Output::RingStarted { bell });
         }
     }
 
@@ -304,6 +307,19 @@ mod tests {
                 (Signal(S::RingStopped), ""),
                 (Release, "RELEASE idle"),
                 (Release, ""),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_line_that_says_whom_it_rings_is_told_so_and_another_bell_joins() {
+        check(
+            LineParams::default(),
+            &[
+                (Signal(S::RingFor(Bell::Apartment(12))), "ringing ring:12"),
+                (Signal(S::RingFor(Bell::Apartment(13))), ""),
+                (Signal(S::RingStopped), "idle ended:stopped"),
+                (Signal(S::RingFor(Bell::Floor)), "ringing ring:floor"),
             ],
         );
     }
@@ -559,7 +575,7 @@ mod tests {
                             prop_assert_ne!(std::mem::replace(&mut told, state), state);
                         }
                         Output::Command(LineCommand::Tone(_)) | Output::Ended { .. } | Output::HandsetTook
-                        | Output::OpenedByPanel | Output::RingStarted => {}
+                        | Output::OpenedByPanel | Output::RingStarted { .. } => {}
                     }
                 }
                 prop_assert_eq!(told, line.state());
@@ -589,7 +605,13 @@ mod tests {
                 Output::Event(LineEvent::State { state }) => state.to_string(),
                 Output::HandsetTook => "took".to_owned(),
                 Output::OpenedByPanel => "opened".to_owned(),
-                Output::RingStarted => "ring".to_owned(),
+                Output::RingStarted { bell: None } => "ring".to_owned(),
+                Output::RingStarted {
+                    bell: Some(Bell::Apartment(number)),
+                } => format!("ring:{number}"),
+                Output::RingStarted {
+                    bell: Some(Bell::Floor),
+                } => "ring:floor".to_owned(),
             });
         }
         words.join(" ")

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_core::{LineCommand, LineEvent};
+use gateway_core::{Bell, LineCommand, LineEvent};
 
 /// What the line can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,5 +128,8 @@ pub enum Output {
     /// The panel opened its own lock.
     OpenedByPanel,
     /// The panel rings; presses of inputs are answered by [`press`](crate::Line::press) instead.
-    RingStarted,
+    RingStarted {
+        /// Whom it rings, if the line says so.
+        bell: Option<Bell>,
+    },
 }

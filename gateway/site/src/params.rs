@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gateway_access::{Area, Group, OnJournalFault, RexKind, Schedules, When};
 use gateway_core::{
-    AccountId, AreaId, ButtonId, CardFrame, Cause, CredentialId, DoorGroupId, DoorId, GroupId, InputId,
+    AccountId, AreaId, Bell, ButtonId, CardFrame, Cause, CredentialId, DoorGroupId, DoorId, GroupId, InputId,
     LineId, ListId, OutputId, PanelId, PersonId, ReaderId, RelayId, RuleId, Secret, SiteId,
 };
 use gateway_door::{Duty, FailMode, LockKind, LockOwner, Relock};
@@ -378,6 +378,8 @@ pub struct PanelParams {
 /// A button of a panel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ButtonParams {
+    /// Which bell of the line it is, where the line says whom the panel rings.
+    pub bell: Option<Bell>,
     /// When it is day for it. While the clock is not believed it is night, unless it is day at any time.
     pub day: When,
     /// The input it is wired to; `None` if only the line's ring or a command presses it.
@@ -401,6 +403,7 @@ impl ButtonParams {
     #[must_use]
     pub fn calling(list: ListId, name: impl Into<String>) -> Self {
         Self {
+            bell: None,
             day: When::Always,
             input: None,
             list,

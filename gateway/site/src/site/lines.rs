@@ -1,6 +1,6 @@
 //! What lines say: who has them, and when a panel rings over its wires.
 
-use gateway_core::{Cause, Event, LineId};
+use gateway_core::{Bell, Cause, Event, LineId};
 use gateway_door::Input as DoorInput;
 use gateway_line::{EndedWhy, Output as LineOutput};
 
@@ -31,7 +31,7 @@ impl Site {
                         self.door_input(now, &door, DoorInput::OpenedByPanel, simulated);
                     }
                 }
-                LineOutput::RingStarted => self.line_rings(now, line, simulated),
+                LineOutput::RingStarted { bell } => self.line_rings(now, line, bell, simulated),
             }
         }
         let may = self.lines.get(line).is_some_and(|u| u.line.may_open_now());
@@ -40,16 +40,20 @@ impl Site {
         }
     }
 
-    /// The panel rings over its wires: that is the button without an input of its own, else the first.
-    fn line_rings(&mut self, now: Now, line: &LineId, simulated: bool) {
+    /// The panel rings over its wires. Where the line says whom, that is the button of this bell and no other one; else
+    /// it is the button without an input of its own, or else the first that is no bell.
+    fn line_rings(&mut self, now: Now, line: &LineId, bell: Option<Bell>, simulated: bool) {
         let found = self
             .panels_on(line)
             .filter_map(|id| {
                 let buttons = &self.params.panels.get(id)?.buttons;
-                let button = buttons
-                    .iter()
-                    .find(|(_, b)| b.input.is_none())
-                    .or_else(|| buttons.iter().next());
+                let button = match bell {
+                    Some(_) => buttons.iter().find(|(_, b)| b.bell == bell),
+                    None => buttons
+                        .iter()
+                        .find(|(_, b)| b.input.is_none() && b.bell.is_none())
+                        .or_else(|| buttons.iter().find(|(_, b)| b.bell.is_none())),
+                };
                 button.map(|(button, _)| (id.clone(), button.clone()))
             })
             .next();

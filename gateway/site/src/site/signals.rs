@@ -337,7 +337,7 @@ impl Site {
             return;
         }
         // Old states of a line are still states; an old ring is nobody at the door.
-        if late && signal == LineSignal::Ring {
+        if late && matches!(signal, LineSignal::Ring | LineSignal::RingFor(_)) {
             return;
         }
         if let Some(unit) = self.lines.get_mut(line) {

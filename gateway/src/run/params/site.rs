@@ -283,6 +283,7 @@ fn panel(panel: &config::Panel) -> site::PanelParams {
     site::PanelParams {
         account: panel.account.clone(),
         buttons: map(&panel.buttons, |b| site::ButtonParams {
+            bell: None,
             day: b.day.clone(),
             input: b.input.clone(),
             list: b.call.clone(),

@@ -1,6 +1,6 @@
 //! Random stories, and the house in which they play.
 
-use gateway_core::LineSignal;
+use gateway_core::{Bell, LineSignal};
 use proptest::prelude::*;
 
 pub(crate) const INPUTS: [&str; 7] = [
@@ -141,6 +141,8 @@ fn line_signal() -> impl Strategy<Value = LineSignal> {
         LineSignal::Idle,
         LineSignal::OpenedByPanel,
         LineSignal::Ring,
+        LineSignal::RingFor(Bell::Apartment(12)),
+        LineSignal::RingFor(Bell::Floor),
         LineSignal::RingStopped,
     ])
 }

@@ -1,0 +1,309 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::pulses::tests::command;
+use crate::table::profile_named;
+
+fn at(ms: u64) -> Instant {
+    at_us(ms * 1000)
+}
+
+fn at_us(us: u64) -> Instant {
+    Instant::from_nanos(5_000_000_000) + Duration::from_micros(us)
+}
+
+fn line(profile: &str) -> PanelLine {
+    PanelLine::new(LineParams {
+        inputs: LineInputs {
+            busy: true,
+            floor: true,
+            handset: true,
+        },
+        mute: false,
+        profile: profile_named(profile).expect("a profile").clone(),
+        subscribed: "12, 73".parse().expect("ranges"),
+    })
+}
+
+fn said(line: &mut PanelLine) -> String {
+    let mut words = Vec::new();
+    while let Some(output) = line.poll_output() {
+        words.push(match output {
+            Output::Set { role, on } => format!("{role:?}={}", u8::from(on)),
+            Output::Signal { signal, .. } => format!("{signal:?}"),
+        });
+    }
+    words.join(" ")
+}
+
+/// Runs its timers until `now`, and says what came.
+fn until(line: &mut PanelLine, now: Instant) -> String {
+    while let Some(due) = line.poll_timeout().filter(|due| *due <= now) {
+        line.handle_timeout(due);
+    }
+    line.handle_timeout(now);
+    said(line)
+}
+
+/// A matrix line rings: its optocoupler pulls the input low.
+fn ring(line: &mut PanelLine, from: u64) {
+    line.handle_edge(at(from), Wire::Call, false);
+    line.handle_timeout(at(from + 50));
+}
+
+fn count(line: &mut PanelLine, from: u64, number: u16) {
+    let edges = command(number, 1000);
+    for edge in &edges {
+        line.handle_edge(at_us(from * 1000 + edge.at_us), Wire::Call, edge.level);
+    }
+    let end = edges.last().map_or(0, |e| e.at_us);
+    line.handle_timeout(at_us(from * 1000 + end + 20_000));
+}
+
+#[test]
+fn a_matrix_line_is_answered_in_the_times_of_its_profile() {
+    let mut line = line("vizit-matrix");
+    ring(&mut line, 0);
+    assert_eq!(said(&mut line), "Ring");
+    line.command(at(1000), LineCommand::Seize);
+    assert_eq!(
+        said(&mut line),
+        "Exclude=1",
+        "the handset is off the line before we are on it"
+    );
+    assert_eq!(until(&mut line, at(1399)), "");
+    assert_eq!(until(&mut line, at(1400)), "Hook=1");
+    assert!(line.is_ours());
+    line.command(at(1500), LineCommand::Seize);
+    line.command(at(9000), LineCommand::Release);
+    assert_eq!(said(&mut line), "Hook=0 Exclude=0");
+    assert!(!line.is_ours());
+}
+
+#[test]
+fn the_line_is_kept_until_the_panel_has_opened() {
+    let mut line = line("vizit-matrix");
+    ring(&mut line, 0);
+    line.command(at(1000), LineCommand::Seize);
+    until(&mut line, at(2000));
+    line.door(at(5000), true);
+    // hung up while the line is broken to open: off-hook until it is done, and 500 ms more
+    line.command(at(5100), LineCommand::Release);
+    assert_eq!(until(&mut line, at(5300)), "");
+    line.door(at(5300), false);
+    assert_eq!(until(&mut line, at(5799)), "");
+    assert_eq!(until(&mut line, at(5800)), "Hook=0 Exclude=0");
+    // and hung up just after
+    ring(&mut line, 20_000);
+    line.command(at(21_000), LineCommand::Seize);
+    until(&mut line, at(22_000));
+    line.door(at(22_000), true);
+    line.door(at(22_300), false);
+    line.command(at(22_400), LineCommand::Release);
+    said(&mut line);
+    assert_eq!(until(&mut line, at(22_799)), "");
+    assert_eq!(until(&mut line, at(22_800)), "Hook=0 Exclude=0");
+}
+
+#[test]
+fn a_line_whose_door_never_ends_is_given_back() {
+    let mut line = line("vizit-matrix");
+    line.command(at(0), LineCommand::Seize);
+    until(&mut line, at(1000));
+    line.door(at(1000), true);
+    line.command(at(2000), LineCommand::Release);
+    assert_eq!(until(&mut line, at(11_999)), "");
+    assert_eq!(until(&mut line, at(12_000)), "Hook=0 Exclude=0");
+}
+
+#[test]
+fn a_call_that_hangs_up_before_it_is_off_hook_lets_go_at_once() {
+    let mut line = line("vizit-matrix");
+    line.command(at(0), LineCommand::Seize);
+    line.command(at(100), LineCommand::Release);
+    assert_eq!(said(&mut line), "Exclude=1 Exclude=0");
+    assert_eq!(until(&mut line, at(5000)), "");
+}
+
+#[test]
+fn rings_within_the_script_are_none_and_the_next_visitor_is_one() {
+    let mut line = line("vizit-matrix");
+    ring(&mut line, 0);
+    said(&mut line);
+    line.command(at(1000), LineCommand::Seize);
+    until(&mut line, at(2000));
+    for burst in 0..5 {
+        line.handle_edge(at(2000 + burst * 200), Wire::Call, true);
+        line.handle_edge(at(2100 + burst * 200), Wire::Call, false);
+    }
+    line.handle_edge(at(3100), Wire::Call, true);
+    assert_eq!(until(&mut line, at(4000)), "");
+    line.command(at(4000), LineCommand::Release);
+    said(&mut line);
+    // the panel rings on for a moment
+    ring(&mut line, 4200);
+    line.handle_edge(at(4400), Wire::Call, true);
+    assert_eq!(until(&mut line, at(5000)), "");
+    // a second after the last of it somebody else rings
+    ring(&mut line, 5500);
+    assert_eq!(said(&mut line), "Ring");
+    line.handle_edge(at(5700), Wire::Call, true);
+    assert_eq!(until(&mut line, at(9699)), "");
+    assert_eq!(until(&mut line, at(9700)), "RingStopped");
+}
+
+#[test]
+fn the_handset_is_told_and_short_shakes_are_not() {
+    let mut line = line("vizit-matrix");
+    line.handle_edge(at(0), Wire::Handset, false);
+    line.handle_edge(at(10), Wire::Handset, true);
+    assert_eq!(until(&mut line, at(100)), "");
+    line.handle_edge(at(200), Wire::Handset, false);
+    assert_eq!(until(&mut line, at(300)), "HandsetLifted");
+    line.handle_edge(at(400), Wire::Handset, true);
+    assert_eq!(until(&mut line, at(500)), "HandsetReplaced");
+}
+
+#[test]
+fn another_panel_makes_the_line_busy_and_our_own_talk_does_not() {
+    let mut line = line("4n");
+    line.handle_edge(at(0), Wire::Busy, true);
+    assert_eq!(until(&mut line, at(60)), "BusyOther");
+    line.handle_edge(at(500), Wire::Busy, false);
+    assert_eq!(until(&mut line, at(600)), "Idle");
+    line.command(at(1000), LineCommand::Seize);
+    line.handle_edge(at(1010), Wire::Busy, true);
+    assert_eq!(until(&mut line, at(1900)), "Exclude=1 Hook=1");
+}
+
+#[test]
+fn what_is_so_at_the_first_reading_is_no_ring() {
+    let mut line = line("vizit-matrix");
+    line.begin(at(0), Wire::Call, false);
+    line.begin(at(0), Wire::Handset, false);
+    line.begin(at(0), Wire::Floor, true);
+    line.begin(at(0), Wire::Busy, true);
+    assert_eq!(until(&mut line, at(60_000)), "HandsetLifted BusyOther");
+    // it ends, and the next one is a ring
+    line.handle_edge(at(61_000), Wire::Call, true);
+    assert_eq!(until(&mut line, at(70_000)), "");
+    ring(&mut line, 71_000);
+    assert_eq!(said(&mut line), "Ring");
+}
+
+#[test]
+fn a_floor_call_is_its_own() {
+    let mut line = line("4n");
+    line.handle_edge(at(0), Wire::Floor, true);
+    assert_eq!(until(&mut line, at(50)), "RingFor(Floor)");
+}
+
+#[test]
+fn a_muted_chime_loses_no_ring_and_comes_back_with_the_front_end() {
+    let mut params = line("vizit-matrix").params;
+    params.mute = true;
+    let mut line = PanelLine::new(params);
+    assert_eq!(said(&mut line), "Mute=1");
+    ring(&mut line, 0);
+    assert_eq!(said(&mut line), "Ring");
+    line.command(at(100), LineCommand::Seize);
+    line.lost();
+    assert_eq!(
+        said(&mut line),
+        "Mute=1",
+        "the front end let go of the rest by itself"
+    );
+    assert!(!line.is_ours());
+}
+
+#[test]
+fn apartments_that_are_served_ring_and_others_leave_no_trace() {
+    let mut line = line("laskomex-digital");
+    for other in [1, 11, 13, 74, 200] {
+        count(&mut line, 0, other);
+        assert_eq!(said(&mut line), "");
+        assert_eq!(until(&mut line, at(9000)), "");
+        line = self::line("laskomex-digital");
+    }
+    count(&mut line, 0, 73);
+    assert_eq!(said(&mut line), "RingFor(Apartment(73))");
+    // rings come in several commands: one ring
+    count(&mut line, 2000, 73);
+    assert_eq!(said(&mut line), "");
+    // the panel rings somebody else: ours is over, and nothing is said of them
+    count(&mut line, 4000, 11);
+    assert_eq!(said(&mut line), "RingStopped");
+    assert_eq!(until(&mut line, at(60_000)), "");
+    count(&mut line, 100_000, 12);
+    assert_eq!(said(&mut line), "RingFor(Apartment(12))");
+    assert_eq!(until(&mut line, at(200_000)), "RingStopped");
+}
+
+#[test]
+fn the_panel_that_opens_by_itself_is_told_for_those_who_are_served() {
+    for (number, expected) in [(12, "OpenedByPanel"), (13, "")] {
+        let mut line = line("laskomex-digital");
+        for edge in command(number, 424) {
+            line.handle_edge(at_us(edge.at_us), Wire::Call, edge.level);
+        }
+        assert_eq!(until(&mut line, at(4000)), expected);
+    }
+}
+
+proptest! {
+    /// Whatever happens: an output is set only when it changes, off-hook only with the handset off the line, and a line
+    /// that was released comes to rest.
+    #[test]
+    fn outputs_come_to_rest_whatever_happens(
+        profile in prop_oneof![Just("vizit-matrix"), Just("laskomex-digital"), Just("4n"), Just("ftz-123-d12")],
+        steps in prop::collection::vec((0_u8..12, 0_u64..3_000_000), 0..120),
+    ) {
+        let mut line = line(profile);
+        let (mut now, mut hook, mut exclude, mut rings) = (0, false, false, false);
+        let mut check = |line: &mut PanelLine| {
+            while let Some(output) = line.poll_output() {
+                match output {
+                    Output::Set { role: Role::Hook, on } => {
+                        prop_assert_ne!(std::mem::replace(&mut hook, on), on);
+                    }
+                    Output::Set { role: Role::Exclude, on } => {
+                        prop_assert_ne!(std::mem::replace(&mut exclude, on), on);
+                    }
+                    Output::Set { role: Role::Mute, .. } => prop_assert!(false, "nobody wants it"),
+                    Output::Signal { signal: LineSignal::Ring | LineSignal::RingFor(Bell::Apartment(_)), .. } => {
+                        prop_assert!(!std::mem::replace(&mut rings, true));
+                    }
+                    Output::Signal { signal: LineSignal::RingStopped, .. } => rings = false,
+                    Output::Signal { .. } => {}
+                }
+                prop_assert!(exclude || !hook);
+            }
+            // whoever answered has had the ring
+            rings &= !line.is_ours();
+            Ok(())
+        };
+        for (step, wait) in steps {
+            now += wait;
+            let t = at_us(now);
+            match step {
+                0 => line.command(t, LineCommand::Seize),
+                1 => line.command(t, LineCommand::Release),
+                2 => line.door(t, true),
+                3 => line.door(t, false),
+                4 | 5 => line.handle_edge(t, Wire::Call, step == 4),
+                6 | 7 => line.handle_edge(t, Wire::Handset, step == 6),
+                8 | 9 => line.handle_edge(t, Wire::Busy, step == 8),
+                10 => line.handle_edge(t, Wire::Floor, wait % 2 == 0),
+                _ => line.handle_timeout(t),
+            }
+            check(&mut line)?;
+            if !line.is_ours() {
+                prop_assert!(line.outputs.is_empty());
+            }
+        }
+        line.command(at_us(now), LineCommand::Release);
+        line.handle_timeout(at_us(now) + LONGEST_LEAVING);
+        check(&mut line)?;
+        prop_assert!(!hook && !exclude && !line.is_ours());
+    }
+}

@@ -102,10 +102,12 @@ fn count(edges: &[Edge]) -> Option<Proposal> {
         Tone::Ring => "a ring",
         Tone::WrongCode => "a wrong code",
     };
-    let mut found = vec![format!(
-        "{} pulses of {shortest} to {longest} µs after a rest",
-        pulses.len()
-    )];
+    let widths = if shortest == longest {
+        shortest.to_string()
+    } else {
+        format!("{shortest} to {longest}")
+    };
+    let mut found = vec![format!("{} pulses of {widths} µs after a rest", pulses.len())];
     found.extend(all.iter().take(20).map(|counted| {
         let tone = word(counted.tone);
         format!(

@@ -241,14 +241,14 @@ impl PanelLine {
 
     /// Takes what the core wants. What is so already is not done again.
     pub fn command(&mut self, now: Instant, command: LineCommand) {
-        self.handle_timeout(now);
+        self.handle_phase(now);
         match (command, self.phase) {
             (LineCommand::Seize, Phase::Rest) => {
                 self.rings = false;
                 self.set(Role::Exclude, true);
                 let settle = Duration::from_millis(self.params.profile.hook.settle_ms.into());
                 self.phase = Phase::Settling { until: now + settle };
-                self.handle_timeout(now);
+                self.handle_phase(now);
             }
             // still off-hook from the talk before
             (LineCommand::Seize, Phase::Leaving { .. }) => self.phase = Phase::OffHook,
@@ -260,7 +260,7 @@ impl PanelLine {
                     self.held_until().unwrap_or(now).min(now + LONGEST_LEAVING)
                 };
                 self.phase = Phase::Leaving { until };
-                self.handle_timeout(now);
+                self.handle_phase(now);
             }
             // tones come with the audio of the line
             (LineCommand::Tone(_), _)
@@ -288,8 +288,8 @@ impl PanelLine {
         *self = Self::new(params);
     }
 
-    /// Does what is due.
-    pub fn handle_timeout(&mut self, now: Instant) {
+    /// Does what is due of what was asked for: going off-hook, giving the line back. Wires have nothing to do with it.
+    pub fn handle_phase(&mut self, now: Instant) {
         if let Phase::Settling { until } = self.phase
             && now >= until
         {
@@ -301,6 +301,11 @@ impl PanelLine {
         {
             self.hang_up(now);
         }
+    }
+
+    /// Does what is due. Every edge before `now` has to be told before.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.handle_phase(now);
         let changed = self.busy.handle_timeout(now);
         self.busy_is(now, changed);
         let changed = self.floor.handle_timeout(now);
@@ -336,16 +341,27 @@ impl PanelLine {
     /// When [`handle_timeout`](Self::handle_timeout) must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let phase = match self.phase {
+        self.poll_phase().into_iter().chain(self.poll_wires()).min()
+    }
+
+    /// When [`handle_phase`](Self::handle_phase) must be called.
+    #[must_use]
+    pub const fn poll_phase(&self) -> Option<Instant> {
+        match self.phase {
             Phase::Leaving { until } | Phase::Settling { until } => Some(until),
             Phase::OffHook | Phase::Rest => None,
-        };
+        }
+    }
+
+    /// When something of a wire counts unless an edge comes before.
+    #[must_use]
+    pub fn poll_wires(&self) -> Option<Instant> {
         let (ring, more) = match &self.ringing {
             Ringing::Count { counter, rung } => (counter.poll_timeout(), rung.map(|(_, until)| until)),
             Ringing::Detect(ring) => (ring.poll_timeout(), None),
         };
         let others = [&self.busy, &self.floor, &self.handset].map(Debounce::poll_timeout);
-        others.into_iter().chain([phase, ring, more]).flatten().min()
+        others.into_iter().chain([ring, more]).flatten().min()
     }
 
     /// The next thing to do.

@@ -1,0 +1,31 @@
+//! Front ends of panel lines: a microcontroller that sees edges to the microsecond and times outputs.
+//!
+//! User space can be trusted with neither. What a front end does is [`Firmware`], a model for whoever writes one; the
+//! protocol is `docs/front-end.md`. It has two ports, so that who may open is settled by who has which: [`FrontEnd`] is
+//! the gateway's adapter on the line port, which opens nothing, and [`FrontEndDoors`] the relay guard's driver on the
+//! door port, whose openings have their end with them. [`simulate`] plays a front end on two pseudo-terminals.
+
+mod clock;
+mod doors;
+mod driver;
+mod firmware;
+mod frame;
+mod line_port;
+mod message;
+mod record;
+mod simulator;
+
+pub use doors::FrontEndDoors;
+pub use driver::FrontEnd;
+pub use firmware::{Change, Firmware, WATCHDOG_MS};
+pub use frame::{Deframer, FrameError, MAX_MESSAGE, crc16, frame};
+pub use line_port::{FrontEndLine, LinePort, Output, Wiring};
+pub use message::{
+    CHANNELS, Identity, MAX_BATCH, MAX_PULSES, MessageError, Order, PortRole, Press, Reason, VERSION,
+    WireEdge, Word,
+};
+pub use record::{RecordError, record};
+pub use simulator::{Play, simulate};
+
+/// Bits per second of a front end with a UART; one with USB of its own takes any.
+pub const BAUD: u32 = 921_600;

@@ -1,0 +1,511 @@
+//! The line port of a front end, seen from the gateway: who it is, whether it lives, and the machines of its lines.
+//!
+//! Pure. Until a front end has said who it is and how its wires stand, its lines are faulty; what it says first of a wire
+//! is its state. One that let go by itself, started anew, or does not answer costs its lines their talk, and begins anew.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use gateway_core::{Instant, LineCommand, LineId, LineSignal};
+use gateway_panel::{LineParams, Output as Told, PanelLine, Role, Wire};
+
+use crate::clock::ClockMap;
+use crate::frame::Deframer;
+use crate::message::{Identity, Order, PortRole, VERSION, Word};
+
+/// How often the front end hears that the gateway lives.
+const ALIVE: Duration = Duration::from_millis(250);
+/// What counts at a time is asked for so much later, as the clocks are a little apart.
+const APART: Duration = Duration::from_millis(1);
+/// No answer for so long, and it is gone.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Which of a front end's inputs and outputs a line is wired to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wiring {
+    /// Input of the line or its call wire.
+    pub call: u8,
+    /// Input that tells when another panel has the line.
+    pub busy: Option<u8>,
+    /// Input of the bell at the apartment's door.
+    pub floor: Option<u8>,
+    /// Input that tells when the stock handset is lifted.
+    pub handset: Option<u8>,
+    /// Output that is off-hook.
+    pub hook: u8,
+    /// Output that takes the stock handset off the line.
+    pub exclude: Option<u8>,
+    /// Output that keeps the stock handset from chiming.
+    pub mute: Option<u8>,
+    /// Door of the front end that this line opens.
+    pub door: Option<u8>,
+}
+
+impl Wiring {
+    fn wires(&self) -> impl Iterator<Item = (Wire, u8)> {
+        let more = [
+            (Wire::Busy, self.busy),
+            (Wire::Floor, self.floor),
+            (Wire::Handset, self.handset),
+        ];
+        let more = more.into_iter().filter_map(|(wire, input)| Some((wire, input?)));
+        [(Wire::Call, self.call)].into_iter().chain(more)
+    }
+
+    fn outputs(&self) -> impl Iterator<Item = (Role, u8)> {
+        let more = [(Role::Exclude, self.exclude), (Role::Mute, self.mute)];
+        let more = more
+            .into_iter()
+            .filter_map(|(role, output)| Some((role, output?)));
+        [(Role::Hook, self.hook)].into_iter().chain(more)
+    }
+}
+
+/// A line of a front end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrontEndLine {
+    /// Which line of the gateway.
+    pub line: LineId,
+    /// What it is.
+    pub params: LineParams,
+    /// Where it is wired.
+    pub wiring: Wiring,
+}
+
+/// What is to be done or told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// It cannot be used: what was found, and what to do.
+    Fault(String),
+    /// So many edges were lost on the way; what was half heard is nothing.
+    Missed(u16),
+    /// It works (again).
+    Ready(Identity),
+    /// It did not do as told.
+    Refused(&'static str),
+    /// Bytes for it.
+    Send(Vec<u8>),
+    /// Something on a line.
+    Signal {
+        /// When.
+        at: Instant,
+        /// Which.
+        line: LineId,
+        /// What.
+        signal: LineSignal,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Session {
+    /// It is asked who it is.
+    Asked,
+    /// It is asked how its wires stand.
+    Known,
+    Online,
+}
+
+struct Line {
+    machine: PanelLine,
+    of: FrontEndLine,
+}
+
+/// The gateway's end of a line port.
+pub struct LinePort {
+    /// It was asked how its wires stand, and has not answered.
+    asked: bool,
+    clock: ClockMap,
+    deframer: Deframer,
+    identity: Option<Identity>,
+    /// Levels as they were told last.
+    inputs: u16,
+    lines: Vec<Line>,
+    /// When it said something last.
+    heard: Instant,
+    next_alive: Instant,
+    next_edge: u16,
+    number: u8,
+    out: VecDeque<Output>,
+    /// Outputs as they are wanted.
+    outputs: u16,
+    session: Session,
+    /// Number of the question whose answer has to show them so: none was set since.
+    settled: Option<u8>,
+    /// The fault that was told.
+    told: Option<String>,
+}
+
+impl LinePort {
+    /// A port that was just opened.
+    #[must_use]
+    pub fn new(now: Instant, lines: &[FrontEndLine]) -> Self {
+        let line = |of: &FrontEndLine| Line {
+            machine: PanelLine::new(of.params.clone()),
+            of: of.clone(),
+        };
+        let mut port = Self {
+            asked: false,
+            clock: ClockMap::default(),
+            deframer: Deframer::default(),
+            identity: None,
+            inputs: 0,
+            lines: lines.iter().map(line).collect(),
+            heard: now,
+            next_alive: now,
+            next_edge: 0,
+            number: 0,
+            out: VecDeque::new(),
+            outputs: 0,
+            session: Session::Asked,
+            settled: None,
+            told: None,
+        };
+        // a zero ends what somebody else may have left half sent
+        port.out.push_back(Output::Send(vec![0]));
+        port.ask(now);
+        port
+    }
+
+    /// Takes bytes of the port.
+    pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
+        for byte in bytes {
+            // what is damaged is missing: numbers of edges and of orders show it
+            if let Some(Ok(message)) = self.deframer.push(*byte)
+                && let Ok((number, word)) = Word::read(&message)
+            {
+                self.word(now, number, word);
+            }
+        }
+        self.drain();
+    }
+
+    /// Takes what the core wants of a line.
+    pub fn command(&mut self, now: Instant, line: &LineId, command: LineCommand) {
+        if self.session != Session::Online {
+            return;
+        }
+        if let Some(line) = self.lines.iter_mut().find(|l| l.of.line == *line) {
+            line.machine.command(now, command);
+        }
+        self.drain();
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if now.since(self.heard) >= SILENCE {
+            let text = match self.session {
+                Session::Asked => "no front end answers: look at its cable, its supply and its firmware",
+                Session::Known | Session::Online => {
+                    "the front end does not answer any more: look at its cable and its supply"
+                }
+            };
+            self.lose(now, text.to_owned());
+            self.heard = now;
+            self.ask(now);
+        }
+        if now >= self.next_alive {
+            match self.session {
+                Session::Asked => self.ask(now),
+                Session::Known | Session::Online => self.alive(now),
+            }
+        }
+        if self.session == Session::Online {
+            for line in &mut self.lines {
+                line.machine.handle_phase(now);
+            }
+            // it may have seen an edge that is still on its way: only its answer says that there was none
+            if !self.asked && self.wires().is_some_and(|due| now >= due) {
+                self.alive(now);
+            }
+        }
+        self.drain();
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) must be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Instant {
+        let online = self.session == Session::Online;
+        let phases = self.lines.iter().filter_map(|line| line.machine.poll_phase());
+        let wires = self.wires().filter(|_| !self.asked);
+        let timers = phases.chain(wires).filter(|_| online);
+        timers
+            .chain([self.next_alive, self.heard + SILENCE])
+            .min()
+            .unwrap_or(self.next_alive)
+    }
+
+    /// When something of a wire counts unless an edge comes before.
+    fn wires(&self) -> Option<Instant> {
+        let due = self.lines.iter().filter_map(|line| line.machine.poll_wires());
+        due.min().map(|due| due + APART)
+    }
+
+    fn alive(&mut self, now: Instant) {
+        self.order(&Order::Alive);
+        self.asked = true;
+        self.settled = Some(self.number);
+        self.next_alive = now + ALIVE;
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    fn word(&mut self, now: Instant, number: u8, word: Word) {
+        match word {
+            Word::Hello(identity) => self.hello(now, identity),
+            Word::State {
+                at_us,
+                inputs,
+                outputs,
+                next_edge,
+            } => {
+                self.heard = now;
+                self.asked = false;
+                match self.session {
+                    Session::Asked => {}
+                    Session::Known => self.online(now, at_us, inputs, outputs, next_edge),
+                    Session::Online
+                        if self.settled == Some(number) && outputs & self.ours() != self.outputs =>
+                    {
+                        let text =
+                            "the front end let go of its outputs: it did not hear the gateway for a while";
+                        self.lose(now, text.to_owned());
+                        self.ask(now);
+                    }
+                    Session::Online => self.levels(now, at_us, inputs, next_edge),
+                }
+            }
+            Word::Edges { first, edges } if self.session == Session::Online => {
+                let missed = first.wrapping_sub(self.next_edge);
+                if missed != 0 {
+                    self.missed(missed);
+                }
+                self.next_edge = first.wrapping_add(u16::try_from(edges.len()).unwrap_or_default());
+                for edge in edges {
+                    if let Some(at) = self.clock.edge(edge.at_us) {
+                        self.edge(at, edge.input, edge.level);
+                    }
+                }
+            }
+            Word::Door { door, open, at_us } if self.session == Session::Online => {
+                if let Some(at) = self.clock.ours(at_us) {
+                    for line in self.lines.iter_mut().filter(|l| l.of.wiring.door == Some(door)) {
+                        line.machine.door(at, open);
+                    }
+                }
+            }
+            Word::Refused(reason) => self.out.push_back(Output::Refused(reason.words())),
+            Word::Done | Word::Door { .. } | Word::Edges { .. } => {}
+        }
+    }
+
+    fn hello(&mut self, now: Instant, identity: Identity) {
+        if self.session != Session::Asked {
+            let again = self
+                .identity
+                .as_ref()
+                .is_none_or(|known| known.boot != identity.boot);
+            if !again {
+                return;
+            }
+            self.lose(now, "the front end started anew: look at its supply".to_owned());
+        }
+        self.heard = now;
+        if let Some(text) = self.unfit(&identity) {
+            self.identity = None;
+            self.fault(now, text);
+            return;
+        }
+        self.identity = Some(identity);
+        self.session = Session::Known;
+        self.clock.clear();
+        self.order(&Order::Alive);
+        self.next_alive = now + ALIVE;
+    }
+
+    /// Why such a front end cannot serve these lines.
+    fn unfit(&self, who: &Identity) -> Option<String> {
+        if who.version != VERSION {
+            return Some(format!(
+                "front end {:?} speaks version {} of the protocol, and {VERSION} is needed: take another firmware",
+                who.name, who.version
+            ));
+        }
+        if who.role == PortRole::Door {
+            return Some("this is the door port of the front end: the line takes its other port".to_owned());
+        }
+        for line in &self.lines {
+            let id = &line.of.line;
+            if let Some((_, input)) = line.of.wiring.wires().find(|(_, input)| *input >= who.inputs) {
+                let count = who.inputs;
+                return Some(format!(
+                    "line {id} has input {input}, and front end {:?} has {count}, from 0",
+                    who.name
+                ));
+            }
+            if let Some((_, output)) = line
+                .of
+                .wiring
+                .outputs()
+                .find(|(_, output)| *output >= who.outputs)
+            {
+                let count = who.outputs;
+                return Some(format!(
+                    "line {id} has output {output}, and front end {:?} has {count}, from 0",
+                    who.name
+                ));
+            }
+        }
+        None
+    }
+
+    /// What edges should have told shows what was lost.
+    fn levels(&mut self, now: Instant, at_us: u64, inputs: u16, next_edge: u16) {
+        self.clock.read(now, at_us);
+        let missed = next_edge.wrapping_sub(self.next_edge);
+        if missed != 0 {
+            self.missed(missed);
+            self.next_edge = next_edge;
+        }
+        let changed = inputs ^ self.inputs;
+        let at = self.clock.ours(at_us).unwrap_or(now);
+        for input in (0..16).filter(|input| changed >> input & 1 == 1) {
+            self.edge(at, input, inputs >> input & 1 == 1);
+        }
+        for line in &mut self.lines {
+            line.machine.handle_timeout(at);
+        }
+    }
+
+    fn online(&mut self, now: Instant, at_us: u64, inputs: u16, outputs: u16, next_edge: u16) {
+        self.clock.read(now, at_us);
+        (self.inputs, self.next_edge) = (inputs, next_edge);
+        self.session = Session::Online;
+        self.outputs = 0;
+        // what another session left
+        let left = outputs & self.ours();
+        for output in (0..16).filter(|output| left >> output & 1 == 1) {
+            self.order(&Order::Set { output, on: false });
+        }
+        self.settled = None;
+        self.told = None;
+        if let Some(identity) = self.identity.clone() {
+            self.out.push_back(Output::Ready(identity));
+        }
+        let at = self.clock.ours(at_us).unwrap_or(now);
+        for line in &mut self.lines {
+            line.machine.lost();
+            let id = line.of.line.clone();
+            let signal = LineSignal::Idle;
+            self.out.push_back(Output::Signal { at, line: id, signal });
+            for (wire, input) in line.of.wiring.wires() {
+                line.machine.begin(at, wire, inputs >> input & 1 == 1);
+            }
+        }
+    }
+
+    fn edge(&mut self, at: Instant, input: u8, level: bool) {
+        let bit = 1 << (input & 15);
+        self.inputs = if level {
+            self.inputs | bit
+        } else {
+            self.inputs & !bit
+        };
+        for line in &mut self.lines {
+            let wire = line.of.wiring.wires().find(|(_, of)| *of == input);
+            if let Some((wire, _)) = wire {
+                line.machine.handle_edge(at, wire, level);
+            }
+        }
+    }
+
+    fn missed(&mut self, count: u16) {
+        self.out.push_back(Output::Missed(count));
+        for line in &mut self.lines {
+            line.machine.missed();
+        }
+    }
+
+    /// Outputs of the front end that belong to lines.
+    fn ours(&self) -> u16 {
+        let outputs = self.lines.iter().flat_map(|line| line.of.wiring.outputs());
+        outputs.fold(0, |all, (_, output)| all | 1 << (output & 15))
+    }
+
+    /// Nothing is known of the lines any more.
+    fn lose(&mut self, now: Instant, text: String) {
+        self.session = Session::Asked;
+        self.identity = None;
+        for line in &mut self.lines {
+            line.machine.lost();
+            while line.machine.poll_output().is_some() {}
+        }
+        self.fault(now, text);
+    }
+
+    fn fault(&mut self, now: Instant, text: String) {
+        if self.told.as_ref() == Some(&text) {
+            return;
+        }
+        if self.told.is_none() {
+            for line in &self.lines {
+                let (line, signal) = (line.of.line.clone(), LineSignal::Fault);
+                self.out.push_back(Output::Signal {
+                    at: now,
+                    line,
+                    signal,
+                });
+            }
+        }
+        self.told = Some(text.clone());
+        self.out.push_back(Output::Fault(text));
+    }
+
+    fn ask(&mut self, now: Instant) {
+        self.order(&Order::Hello { version: VERSION });
+        self.next_alive = now + ALIVE;
+    }
+
+    fn order(&mut self, order: &Order) {
+        self.number = self.number.wrapping_add(1);
+        self.out.push_back(Output::Send(order.frame(self.number)));
+    }
+
+    /// Carries out what the machines say.
+    fn drain(&mut self) {
+        if self.session != Session::Online {
+            return;
+        }
+        let mut sets = Vec::new();
+        for line in &mut self.lines {
+            while let Some(told) = line.machine.poll_output() {
+                match told {
+                    Told::Set { role, on } => {
+                        let output = line.of.wiring.outputs().find(|(of, _)| *of == role);
+                        sets.extend(output.map(|(_, output)| (output, on)));
+                    }
+                    Told::Signal { at, signal } => {
+                        let line = line.of.line.clone();
+                        self.out.push_back(Output::Signal { at, line, signal });
+                    }
+                }
+            }
+        }
+        for (output, on) in sets {
+            let bit = 1 << (output & 15);
+            self.outputs = if on {
+                self.outputs | bit
+            } else {
+                self.outputs & !bit
+            };
+            self.settled = None;
+            self.order(&Order::Set { output, on });
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "line_port_tests.rs"]
+mod tests;

@@ -1,0 +1,335 @@
+use gateway_panel::{LineInputs, Tone, profile_named, ring_edges};
+use proptest::prelude::*;
+
+use super::*;
+use crate::firmware::{Change, Firmware};
+use crate::message::Press;
+
+const T0: u64 = 1_000_000_000_000;
+
+fn wiring() -> Wiring {
+    Wiring {
+        call: 0,
+        busy: None,
+        floor: None,
+        handset: Some(1),
+        hook: 0,
+        exclude: Some(1),
+        mute: Some(2),
+        door: Some(0),
+    }
+}
+
+fn street(profile: &str) -> FrontEndLine {
+    FrontEndLine {
+        line: "street".parse().expect("a name"),
+        params: LineParams {
+            inputs: LineInputs {
+                handset: true,
+                ..LineInputs::default()
+            },
+            mute: false,
+            profile: profile_named(profile).expect("a profile").clone(),
+            subscribed: "12".parse().expect("a range"),
+        },
+        wiring: wiring(),
+    }
+}
+
+/// Gateway and front end on a cable, in virtual time. The clock of the front end began at another time.
+struct Pair {
+    changes: Vec<String>,
+    firmware: Firmware,
+    now_us: u64,
+    port: LinePort,
+    said: Vec<String>,
+    unplugged: bool,
+}
+
+impl Pair {
+    fn new(profile: &str) -> Self {
+        let mut pair = Self::with(&[street(profile)]);
+        pair.firmware.set_input(0, 0, true);
+        pair.firmware.set_input(0, 1, true);
+        pair.run(1000);
+        assert_eq!(pair.take(), "ready street:Idle");
+        pair
+    }
+
+    fn with(lines: &[FrontEndLine]) -> Self {
+        Self {
+            changes: Vec::new(),
+            firmware: Firmware::new(77, 2, 3, 1),
+            now_us: 0,
+            port: LinePort::new(Instant::from_nanos(T0), lines),
+            said: Vec::new(),
+            unplugged: false,
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_nanos(T0) + Duration::from_micros(self.now_us)
+    }
+
+    /// Runs for a time; bytes are on their way for a millisecond.
+    fn run(&mut self, ms: u64) {
+        let end = self.now_us + ms * 1000;
+        while self.now_us < end {
+            self.step();
+            self.now_us += 1000;
+        }
+        self.step();
+    }
+
+    fn step(&mut self) {
+        let now = self.now();
+        self.port.handle_timeout(now);
+        self.firmware.handle_timeout(self.now_us);
+        let bytes = self.firmware.take_bytes(PortRole::Line);
+        if !self.unplugged {
+            self.port.handle_bytes(now, &bytes);
+        }
+        while let Some(output) = self.port.poll_output() {
+            match output {
+                Output::Fault(text) => self.said.push(format!("fault:{text}")),
+                Output::Missed(count) => self.said.push(format!("missed:{count}")),
+                Output::Ready(_) => self.said.push("ready".to_owned()),
+                Output::Refused(text) => self.said.push(format!("refused:{text}")),
+                Output::Send(bytes) if self.unplugged => drop(bytes),
+                Output::Send(bytes) => self.firmware.handle_bytes(self.now_us, PortRole::Line, &bytes),
+                Output::Signal { line, signal, .. } => self.said.push(format!("{line}:{signal:?}")),
+            }
+        }
+        while let Some(change) = self.firmware.take_change() {
+            self.changes.push(match change {
+                Change::Door { on, at_us, .. } => format!("door={} {}", u8::from(on), at_us / 1000),
+                Change::Output { output, on, .. } => format!("{output}={}", u8::from(on)),
+            });
+        }
+    }
+
+    fn play(&mut self, apartment: u16, profile: &str) {
+        let edges = ring_edges(profile_named(profile).expect("a profile"), apartment, Tone::Ring);
+        let start = self.now_us;
+        for edge in edges {
+            while self.now_us + 1000 < start + edge.at_us {
+                self.now_us += 1000;
+                self.step();
+            }
+            self.now_us = start + edge.at_us;
+            self.firmware.set_input(self.now_us, 0, edge.level);
+        }
+    }
+
+    fn command(&mut self, command: LineCommand) {
+        let now = self.now();
+        self.port
+            .command(now, &"street".parse().expect("a name"), command);
+        self.step();
+    }
+
+    fn door(&mut self, order: &Order) {
+        self.firmware
+            .handle_bytes(self.now_us, PortRole::Door, &order.frame(1));
+    }
+
+    fn take(&mut self) -> String {
+        std::mem::take(&mut self.said).join(" ")
+    }
+
+    fn took(&mut self) -> String {
+        std::mem::take(&mut self.changes).join(" ")
+    }
+}
+
+#[test]
+fn a_ring_is_answered_opened_and_hung_up_in_the_times_of_its_profile() {
+    let mut pair = Pair::new("vizit-matrix");
+    pair.firmware.set_input(pair.now_us, 0, false);
+    pair.run(200);
+    assert_eq!(pair.take(), "street:Ring");
+    pair.command(LineCommand::Seize);
+    pair.run(395);
+    assert_eq!(pair.took(), "1=1");
+    pair.run(20);
+    assert_eq!(pair.took(), "0=1");
+    // the guard opens at once; the panel takes it when it has been off-hook for a second
+    let before = pair.now_us / 1000;
+    let press = Press {
+        door: 0,
+        window_ms: 3000,
+        press_ms: 300,
+        presses: 1,
+        pause_ms: 1000,
+        hook: Some(0),
+        after_ms: 1000,
+        call: None,
+        quiet_ms: 0,
+    };
+    pair.door(&Order::Press(press));
+    for _ in 0..6 {
+        pair.run(500);
+        pair.door(&Order::Alive);
+    }
+    let took = pair.took();
+    let times: Vec<u64> = took.split(' ').filter_map(|word| word.parse().ok()).collect();
+    assert!(took.starts_with("door=1") && times[1] - times[0] == 300, "{took}");
+    assert!(
+        (900..=1000).contains(&(times[0] - before)),
+        "{took} from {before}"
+    );
+    pair.command(LineCommand::Release);
+    pair.run(700);
+    assert_eq!(pair.took(), "0=0 1=0");
+}
+
+#[test]
+fn a_count_of_pulses_in_microseconds_comes_through_and_strangers_leave_no_trace() {
+    let mut pair = Pair::new("laskomex-digital");
+    pair.firmware.set_input(pair.now_us, 0, false);
+    pair.run(1000);
+    pair.play(13, "laskomex-digital");
+    pair.run(6000);
+    assert_eq!(pair.take(), "");
+    pair.play(12, "laskomex-digital");
+    pair.run(1000);
+    assert_eq!(pair.take(), "street:RingFor(Apartment(12))");
+    pair.run(6000);
+    assert_eq!(pair.take(), "street:RingStopped");
+}
+
+#[test]
+fn a_front_end_that_is_unplugged_is_a_fault_and_comes_back_at_rest() {
+    let mut pair = Pair::new("vizit-matrix");
+    pair.command(LineCommand::Seize);
+    pair.run(1000);
+    assert_eq!(pair.took(), "1=1 0=1");
+    pair.unplugged = true;
+    pair.run(5000);
+    // it let go by itself, and the gateway knows that it knows nothing
+    assert_eq!(pair.took(), "0=0 1=0");
+    let said = pair.take();
+    assert!(
+        said.starts_with("street:Fault fault:the front end does not answer"),
+        "{said}"
+    );
+    pair.unplugged = false;
+    pair.run(1000);
+    assert_eq!(pair.take(), "ready street:Idle");
+    pair.run(3000);
+    assert_eq!((pair.take(), pair.took()), (String::new(), String::new()));
+}
+
+#[test]
+fn a_gateway_that_stood_still_learns_that_the_front_end_let_go() {
+    let mut pair = Pair::new("vizit-matrix");
+    pair.command(LineCommand::Seize);
+    pair.run(1000);
+    // its process is frozen for two seconds
+    pair.now_us += 2_000_000;
+    pair.firmware.handle_timeout(pair.now_us);
+    pair.run(2000);
+    let said = pair.take();
+    assert!(
+        said.contains("street:Fault fault:") && said.ends_with("ready street:Idle"),
+        "{said}"
+    );
+    assert_eq!(pair.took(), "1=1 0=1 0=0 1=0");
+}
+
+#[test]
+fn a_front_end_that_started_anew_is_told() {
+    let mut pair = Pair::new("vizit-matrix");
+    pair.firmware = Firmware::new(78, 2, 3, 1);
+    pair.firmware.set_input(pair.now_us, 0, true);
+    pair.run(1000);
+    let said = pair.take();
+    assert!(
+        said.starts_with("street:Fault fault:the front end started anew"),
+        "{said}"
+    );
+    assert!(said.contains("ready street:Idle"), "{said}");
+}
+
+#[test]
+fn one_that_does_not_fit_says_why() {
+    for (line, expected) in [
+        (
+            FrontEndLine {
+                wiring: Wiring { call: 5, ..wiring() },
+                ..street("4n")
+            },
+            "has input 5, and front end",
+        ),
+        (
+            FrontEndLine {
+                wiring: Wiring { hook: 7, ..wiring() },
+                ..street("4n")
+            },
+            "has output 7, and front end",
+        ),
+    ] {
+        let mut pair = Pair::with(&[line]);
+        pair.run(3000);
+        let said = pair.take();
+        assert!(said.contains(expected) && !said.contains("ready"), "{said}");
+        assert_eq!(said.matches("fault:").count(), 1, "told once: {said}");
+    }
+    let mut port = LinePort::new(Instant::from_nanos(T0), &[street("4n")]);
+    let hello = |role, version| {
+        Word::Hello(Identity {
+            version,
+            role,
+            inputs: 4,
+            outputs: 4,
+            watchdog_ms: 1000,
+            boot: 1,
+            name: "x".to_owned(),
+        })
+    };
+    port.handle_bytes(Instant::from_nanos(T0), &hello(PortRole::Door, 1).frame(1));
+    port.handle_bytes(Instant::from_nanos(T0), &hello(PortRole::Line, 2).frame(1));
+    let mut faults = Vec::new();
+    while let Some(output) = port.poll_output() {
+        if let Output::Fault(text) = output {
+            faults.push(text);
+        }
+    }
+    assert!(
+        faults[0].contains("door port") && faults[1].contains("speaks version 2"),
+        "{faults:?}"
+    );
+}
+
+#[test]
+fn edges_that_were_lost_are_noticed_and_half_a_count_is_nothing() {
+    let mut pair = Pair::new("laskomex-digital");
+    pair.firmware.set_input(pair.now_us, 0, false);
+    pair.run(1000);
+    let edges = ring_edges(profile_named("laskomex-digital").expect("there"), 12, Tone::Ring);
+    let start = pair.now_us;
+    for (n, edge) in edges.iter().enumerate() {
+        pair.firmware.set_input(start + edge.at_us, 0, edge.level);
+        if n == 8 {
+            let lost = pair.firmware.take_bytes(PortRole::Line);
+            assert!(!lost.is_empty());
+        }
+    }
+    pair.now_us = start + edges.last().expect("edges").at_us;
+    pair.run(2000);
+    let said = pair.take();
+    assert!(said.starts_with("missed:") && !said.contains("Ring"), "{said}");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic_or_ring(bytes in prop::collection::vec(any::<u8>(), 0..600), split in 1_usize..50) {
+        let mut pair = Pair::new("vizit-matrix");
+        for part in bytes.chunks(split) {
+            let now = pair.now();
+            pair.port.handle_bytes(now, part);
+            pair.run(5);
+        }
+        prop_assert!(!pair.take().contains("Ring"));
+    }
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{Decode, Encode, Osdp};
+use crate::commands::{Decode, Encode, Osdp, Panel};
 
 /// Exit codes, for scripts.
 pub(crate) mod exit {
@@ -142,6 +142,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  doorline osdp new-key /etc/doorline/street.key\n  doorline osdp install street --minutes 5   # the reader is new, or was reset"
     )]
     Osdp(Osdp),
+    /// Kinds of panel lines: list and show them, learn one from a recording, and play a front end.
+    #[command(
+        after_help = "Examples:\n  doorline panel list\n  doorline panel show vizit-matrix   # own-profile of a line begins with it\n  doorline panel learn --port /dev/serial/by-id/usb-Front_End-if00 --seconds 20 --keep ring.edges\n  doorline encode panel --profile 4n > ring.edges && doorline panel learn ring.edges\n  doorline panel simulate front-end --profile laskomex-digital   # then type: ring 12"
+    )]
+    Panel(Panel),
     /// Tell the switch who hangs at its port (LLDP). Started by its own unit, which alone may send raw frames.
     #[command(
         after_help = "Example:\n  doorline lldp --config /etc/doorline/site.toml   # needs the capability CAP_NET_RAW"

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use super::Check;
 use super::claims::Claims;
-use super::osdp;
+use super::{front_end, osdp};
 use crate::fault::FaultKind;
 use crate::model::{Kmtronic, Modbus, OutputDriver};
 use crate::value::BoardProfile;
@@ -18,7 +18,8 @@ pub(super) fn check(check: &mut Check<'_>, output: &str, driver: &OutputDriver) 
     match driver {
         OutputDriver::Kmtronic(board) => kmtronic(check, &at, board),
         OutputDriver::Modbus(board) => modbus(check, &at, board),
-        OutputDriver::Gpio(_)
+        OutputDriver::FrontEnd(_)
+        | OutputDriver::Gpio(_)
         | OutputDriver::Lcus1(_)
         | OutputDriver::Numato(_)
         | OutputDriver::Virtual(_) => {}
@@ -138,11 +139,12 @@ pub(super) fn claims(check: &mut Check<'_>) {
                 boards.add(check, &unit, key("self-timed"), &board.is_self_timed());
                 place
             }
-            OutputDriver::Gpio(_) | OutputDriver::Virtual(_) => continue,
+            OutputDriver::FrontEnd(_) | OutputDriver::Gpio(_) | OutputDriver::Virtual(_) => continue,
         };
         ports.add(check, place, family, key("port"));
     }
     osdp::claims(check, &mut ports);
+    front_end::claims(check, &mut ports);
     relays.report(
         check,
         |(place, unit, channel)| match unit {

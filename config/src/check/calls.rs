@@ -7,7 +7,7 @@ use gateway_core::{AccountId, DoorId, ListId, PanelId};
 
 use super::Check;
 use crate::fault::FaultKind;
-use crate::model::{Account, Panel, Target};
+use crate::model::{Account, Line, LineDriver, Panel, Target};
 use crate::value::{AddressKind, CallIn, Codec, Extension, Srtp, Strategy, Transport};
 
 pub(super) fn check(check: &mut Check<'_>) {
@@ -201,7 +201,8 @@ fn buttons(check: &mut Check<'_>, id: &PanelId, panel: &Panel) {
         check.warn(FaultKind::Conflict, &key, text, hint);
     }
     let line = config.lines.get(&panel.line);
-    if panel.buttons.is_empty() && !check.is_written(&format!("panels.{id}.buttons")) {
+    let bells = panel.apartments.is_some() || panel.floor_call.is_some();
+    if panel.buttons.is_empty() && !bells && !check.is_written(&format!("panels.{id}.buttons")) {
         let text = "has no button".to_owned();
         check.warn(
             FaultKind::Conflict,
@@ -213,7 +214,7 @@ fn buttons(check: &mut Check<'_>, id: &PanelId, panel: &Panel) {
     for (button, use_of) in &panel.buttons {
         let at = format!("panels.{id}.buttons.{button}");
         if use_of.input.is_none()
-            && line.is_some_and(|line| !line.driver.is_virtual())
+            && line.is_some_and(|line| !rings_by_itself(line))
             && !super::rules::presses(config, id, button)
         {
             let text = "has no input, and its line is not virtual: nothing can press it".to_owned();
@@ -310,4 +311,15 @@ fn rung(check: &mut Check<'_>, (id, panel): (&PanelId, &Panel), at: &str, name: 
 
 const fn seconds(time: Duration) -> u64 {
     time.as_secs()
+}
+
+/// Does a ring come over the line itself? Where the line says whom, that is a bell of an apartment.
+fn rings_by_itself(line: &Line) -> bool {
+    match &line.driver {
+        LineDriver::Contact(_) => false,
+        LineDriver::FrontEnd(of) => of
+            .panel_profile()
+            .is_none_or(|profile| !profile.names_apartments()),
+        LineDriver::Virtual(_) => true,
+    }
 }

@@ -10,6 +10,7 @@ mod directory;
 mod door_groups;
 mod doors;
 mod dot1x;
+mod front_end;
 mod hold;
 mod logins;
 mod network;
@@ -50,6 +51,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     relays::check(&mut check);
     readers::check(&mut check);
     osdp::check(&mut check);
+    front_end::check(&mut check);
     areas::check(&mut check);
     doors::check(&mut check);
     door_groups::check(&mut check);

@@ -59,6 +59,13 @@ pub(super) fn check(check: &mut Check<'_>) {
         );
         let hint = "allowed: a line with audio";
         check.fault(FaultKind::Conflict, "start.tell-line", &[], text, hint);
+    } else if let LineDriver::FrontEnd(_) = line.driver {
+        let text = format!(
+            "line {:?} is on a front end, which carries no speech: nobody hears anything there",
+            id.as_str()
+        );
+        let hint = "allowed: a line with audio";
+        check.fault(FaultKind::Conflict, "start.tell-line", &[], text, hint);
     } else if line.call_in == CallIn::None {
         let text = format!("line {:?} does not start by itself", id.as_str());
         let hint = "allowed: a line with call-in = \"self-start\"";

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::boards::{Kmtronic, Modbus, Numato};
+use super::front_end::{FrontEndDoor, FrontEndLine};
 use super::osdp::{KeyFile, OsdpInput, OsdpReader};
 use super::wiegand::WiegandReader;
 use gateway_access::When;
@@ -28,6 +29,8 @@ table! {
 choice! {
     /// What drives an output.
     pub enum OutputDriver {
+        /// A door of a front end of panel lines.
+        FrontEnd(FrontEndDoor) = "front-end",
         /// A pin of a GPIO chip.
         Gpio(GpioOutput) = "gpio",
         /// A relay of a KMTronic board, USB or RS-232.
@@ -54,6 +57,7 @@ impl OutputDriver {
     #[must_use]
     pub fn is_self_timed(&self) -> bool {
         match self {
+            Self::FrontEnd(_) => true,
             Self::Modbus(board) => board.is_self_timed(),
             // The others stay as they were written last.
             Self::Gpio(_) | Self::Kmtronic(_) | Self::Lcus1(_) | Self::Numato(_) | Self::Virtual(_) => false,
@@ -69,7 +73,7 @@ impl OutputDriver {
             Self::Lcus1(relay) => Some(relay.timer),
             Self::Numato(relay) => Some(relay.timer),
             Self::Modbus(board) => (!board.is_self_timed()).then_some(board.timer),
-            Self::Gpio(_) | Self::Virtual(_) => None,
+            Self::FrontEnd(_) | Self::Gpio(_) | Self::Virtual(_) => None,
         }
     }
 }
@@ -171,7 +175,7 @@ table! {
     pub struct Line {
         /// May the gateway open the talk path without a ring?
         call_in: CallIn = "call-in", word(), or("\"none\""), Live;
-        /// When the line can open its door.
+        /// When the line can open its door. On a front end it is never more than its profile can; so are the two windows.
         open_when: OpenWhen = "open-when", word(), or("\"always\""), Live;
         /// How long the panel rings, 10 to 600 s: no call of it rings for longer.
         ring_window: Duration = "ring-window-s", secs(10, 600), or("120"), Live;
@@ -188,6 +192,8 @@ choice! {
     pub enum LineDriver {
         /// Buttons only: no audio and no handset.
         Contact(ContactLine) = "contact",
+        /// A panel line on a front end.
+        FrontEnd(Box<FrontEndLine>) = "front-end",
         /// A line that exists only in the gateway, with audio from and to files.
         Virtual(VirtualLine) = "virtual",
     }

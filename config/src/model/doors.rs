@@ -6,6 +6,7 @@ use std::time::Duration;
 use gateway_access::When;
 use gateway_core::{AccountId, ButtonId, DoorId, InputId, LineId, ListId, OutputId, ReaderId};
 
+use super::front_end::Apartments;
 use crate::describe::table;
 use crate::rules::{list, map, ms, parsed, refer, secs, table, text, when, word};
 use crate::value::{
@@ -31,6 +32,11 @@ table! {
         opened_call: CallRefusal = "opened-call", word(), or("\"declined\""), Live;
         /// What becomes of other calls to it.
         other_calls: OtherCalls = "other-calls", word(), or("\"answer\""), Live;
+        /// Apartments, on a line that says whom it rings.
+        apartments: Option<Apartments> = "apartments", table(), optional, Live;
+        /// List that is called from the door of the apartment itself, where the line has a wire for it; without it such a
+        /// call rings nobody.
+        floor_call: Option<ListId> = "floor-call", refer("list"), optional, Live;
         /// Its buttons.
         buttons: BTreeMap<ButtonId, Button> = "buttons", map("button"), or("{}"), Live;
     }

@@ -10,6 +10,7 @@ mod dot1x;
 mod dscp;
 mod net;
 mod notify;
+mod panel;
 mod rule;
 mod schedule;
 mod scope;
@@ -27,6 +28,7 @@ pub(crate) use dscp::Marks;
 pub use net::{BrokerUrl, Host, HostLabel, HostPort, TopicBase};
 pub(crate) use net::{Digits, Pin, SiteNumber};
 pub use notify::{EventName, HttpUrl, MailAddress, MailTls, SyslogFacility, SyslogTransport};
+pub use panel::{ApartmentNumber, NumberPattern, OwnProfile, PanelProfile};
 pub use rule::{FieldIs, StateWord};
 pub use scope::UserScope;
 pub use words::{

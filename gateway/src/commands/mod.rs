@@ -12,6 +12,7 @@ mod lldp;
 mod network;
 mod osdp;
 mod out;
+mod panel;
 mod paper;
 mod people;
 mod relay_guard;
@@ -30,6 +31,7 @@ pub(crate) use decode::{Decode, Encode};
 pub(crate) use journal::verified;
 pub(crate) use osdp::Osdp;
 pub(crate) use out::{Unwritten, out};
+pub(crate) use panel::Panel;
 pub(crate) use site::{ConfigFaults, loaded, loaded_at, loaded_text};
 pub(crate) use usage::WrongUsage;
 
@@ -58,6 +60,7 @@ fn run_command(command: Command) -> anyhow::Result<u8> {
         Command::People(args) => people::people(&args),
         Command::Network(args) => network::network(&args),
         Command::Osdp(args) => osdp::osdp(&args),
+        Command::Panel(args) => panel::panel(&args),
         Command::RelayGuard(args) => relay_guard::relay_guard(&args),
         Command::Rules(args) => rules::rules(&args),
         Command::Run(args) => run::run(&args),

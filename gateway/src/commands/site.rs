@@ -4,7 +4,7 @@ use std::path::Path;
 
 use adapter_api::Claim;
 use gateway_config::{
-    Config, Faults, InputDriver, Late, LoadError, Loaded, OutputDriver, ReaderDriver, SecretFiles,
+    Config, Faults, InputDriver, Late, LineDriver, LoadError, Loaded, OutputDriver, ReaderDriver, SecretFiles,
 };
 use gateway_core::{Clock, OutputId, Timestamp};
 
@@ -165,6 +165,7 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
         .outputs
         .iter()
         .filter_map(|(id, output)| match &output.driver {
+            OutputDriver::FrontEnd(of) => channel(id, &of.port, of.door.into()),
             OutputDriver::Gpio(pin) => Some((format!("output {id}"), gpio(&pin.chip, pin.line))),
             OutputDriver::Kmtronic(relay) => channel(id, &relay.port, relay.channel),
             OutputDriver::Numato(relay) => channel(id, &relay.port, relay.channel),
@@ -207,5 +208,15 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
                 data.into_iter().chain(wires).collect()
             }
         });
-    outputs.chain(inputs).chain(readers).collect()
+    let lines = config.lines.iter().filter_map(|(id, line)| match &line.driver {
+        LineDriver::FrontEnd(of) => Some((
+            format!("line {id}"),
+            Claim::Channel {
+                board: of.port.display().to_string(),
+                channel: of.call_input.into(),
+            },
+        )),
+        LineDriver::Contact(_) | LineDriver::Virtual(_) => None,
+    });
+    outputs.chain(inputs).chain(readers).chain(lines).collect()
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use adapter_api::{Adapter, AdapterContext, AdapterError, AudioPort, Shutdown};
+use adapter_front_end::FrontEnd;
 use adapter_gpio::{GpioInputs, GpioReader};
 use adapter_osdp::OsdpBus;
 use adapter_virtual::{Source, VirtualDevice, VirtualHandle, VirtualLine, VirtualParams};
@@ -20,6 +21,7 @@ use crate::run::faults::Faults;
 use crate::run::lane::Lane;
 use crate::run::lines::{Commands, Lines, QUEUE, Routes};
 use crate::run::osdp::{Installs, osdp_buses};
+use crate::run::params::front_ends;
 use crate::run::readers::{Readers, bias, gpio_readers};
 use crate::run::sim::Inputs;
 
@@ -58,6 +60,7 @@ type Audio = mpsc::Sender<(LineId, Box<dyn AudioPort>)>;
 /// What an adapter of pins or lines is made of.
 #[derive(Clone, Debug, PartialEq)]
 enum Pins {
+    FrontEnd(FrontEnd),
     Inputs(GpioInputs),
     Osdp(OsdpBus),
     Reader(Box<GpioReader>),
@@ -66,6 +69,7 @@ enum Pins {
 impl Pins {
     fn inputs(&self) -> Vec<InputId> {
         match self {
+            Self::FrontEnd(_) | Self::Reader(_) => vec![],
             Self::Inputs(inputs) => inputs.lines.iter().map(|line| line.input.clone()).collect(),
             Self::Osdp(line) => {
                 let readers = line.readers.iter();
@@ -73,7 +77,14 @@ impl Pins {
                     .flat_map(|r| r.inputs.iter().map(|i| i.input.clone()))
                     .collect()
             }
-            Self::Reader(_) => vec![],
+        }
+    }
+
+    /// Lines whose commands it takes.
+    fn lines(&self) -> Vec<LineId> {
+        match self {
+            Self::FrontEnd(of) => of.lines.iter().map(|line| line.line.clone()).collect(),
+            Self::Inputs(_) | Self::Osdp(_) | Self::Reader(_) => vec![],
         }
     }
 }
@@ -81,6 +92,7 @@ impl Pins {
 impl Adapter for Pins {
     async fn run(self, ctx: AdapterContext) -> Result<(), AdapterError> {
         match self {
+            Self::FrontEnd(of) => of.run(ctx).await,
             Self::Inputs(inputs) => inputs.run(ctx).await,
             Self::Osdp(line) => line.run(ctx).await,
             Self::Reader(reader) => reader.run(ctx).await,
@@ -89,6 +101,8 @@ impl Adapter for Pins {
 }
 
 struct Running {
+    /// Where the commands of its lines go.
+    commands: Option<Commands>,
     /// What it reads; `None` for the virtual devices, which take a change while they run.
     pins: Option<Pins>,
     stop: watch::Sender<bool>,
@@ -198,7 +212,10 @@ impl Adapters {
         let readers = readers.map(|(id, reader)| (reader_name(&id), Pins::Reader(Box::new(reader))));
         let lines = osdp_buses(&self.config, &self.readers, &self.installs)?.into_iter();
         let lines = lines.map(|(name, line)| (name, Pins::Osdp(line)));
-        let wanted: BTreeMap<String, Pins> = inputs.chain(readers).chain(lines).collect();
+        let front_ends = front_ends(&self.config).into_iter();
+        let front_ends = front_ends.map(|(name, of)| (name, Pins::FrontEnd(of)));
+        let all = inputs.chain(readers).chain(lines).chain(front_ends);
+        let wanted: BTreeMap<String, Pins> = all.collect();
         let running = self.running.iter();
         let (old, kept): (Vec<_>, Vec<_>) = running
             .filter_map(|(name, running)| Some((name.clone(), running.pins.as_ref()?)))
@@ -213,11 +230,13 @@ impl Adapters {
         self.renew_virtual(faults).await?;
         for (name, pins) in wanted.into_iter().filter(|(name, _)| !kept.contains(name)) {
             let (stop, shutdown) = Shutdown::new();
+            let (to, commands) = mpsc::channel(QUEUE);
             let base = Base {
                 audio: self.audio.clone(),
                 clock: Arc::clone(&self.clock),
                 device: DeviceId::new(&name)?,
                 inputs: pins.inputs(),
+                lines: (!pins.lines().is_empty()).then_some(commands),
                 shutdown,
                 signals: self.signals.clone(),
             };
@@ -225,16 +244,37 @@ impl Adapters {
             let task = self
                 .doors
                 .spawn(keep_running(base, faults.clone(), move || make.clone()));
-            let pins = Some(pins);
-            self.running.insert(name, Running { pins, stop, task });
+            let commands = (!pins.lines().is_empty()).then_some(to);
+            let running = Running {
+                commands,
+                pins: Some(pins),
+                stop,
+                task,
+            };
+            self.running.insert(name, running);
         }
+        self.route();
         Ok(())
+    }
+
+    /// Says which adapter has which line.
+    fn route(&self) {
+        let of_virtual = self
+            .config
+            .lines
+            .iter()
+            .filter(|(_, line)| line.driver.is_virtual());
+        let of_virtual = of_virtual.filter_map(|(id, _)| Some((id.clone(), self.virtual_lines.clone()?)));
+        let others = self.running.values().flat_map(|running| {
+            let lines = running.pins.iter().flat_map(Pins::lines);
+            lines.filter_map(|line| Some((line, running.commands.clone()?)))
+        });
+        self.routes.send_replace(of_virtual.chain(others).collect());
     }
 
     /// The virtual devices take a change while they run.
     async fn renew_virtual(&mut self, faults: &Faults) -> anyhow::Result<()> {
         let params = virtual_params(&self.config)?;
-        let lines: Vec<LineId> = params.lines.iter().map(|l| l.line.clone()).collect();
         let runs = self
             .running
             .get(VIRTUAL)
@@ -254,9 +294,6 @@ impl Adapters {
             self.running
                 .insert(VIRTUAL.to_owned(), once(&self.doors, device, ctx, faults.clone()));
         }
-        let to = self.virtual_lines.as_ref();
-        let routes = lines.into_iter().filter_map(|line| Some((line, to?.clone())));
-        self.routes.send_replace(routes.collect());
         Ok(())
     }
 
@@ -300,6 +337,8 @@ pub(super) struct Base {
     pub(super) device: DeviceId,
     /// What it reads: when it ends, nothing is known of them.
     pub(super) inputs: Vec<InputId>,
+    /// Commands of its lines, if it has any.
+    pub(super) lines: Option<mpsc::Receiver<(LineId, LineCommand)>>,
     pub(super) shutdown: Shutdown,
     pub(super) signals: mpsc::Sender<Signal>,
 }
@@ -324,8 +363,8 @@ pub(super) async fn keep_running<A: Adapter>(mut base: Base, faults: Faults, mak
     let part = format!("device:{}", base.device);
     let mut pause = FIRST;
     loop {
-        // hardware inputs have no line of their own: the sender is dropped, and so nothing ever comes
-        let (_, lines) = mpsc::channel(1);
+        // what has no line of its own gets one whose sender is dropped, and so nothing ever comes
+        let lines = base.lines.take().unwrap_or_else(|| mpsc::channel(1).1);
         let ctx = AdapterContext {
             audio: base.audio.clone(),
             clock: Arc::clone(&base.clock),
@@ -372,6 +411,7 @@ fn once(
         }
     });
     Running {
+        commands: None,
         pins: None,
         stop,
         task,
@@ -413,7 +453,7 @@ fn virtual_params(config: &Config) -> anyhow::Result<VirtualParams> {
     let mut lines = vec![];
     for (id, line) in &config.lines {
         match &line.driver {
-            LineDriver::Contact(_) => {}
+            LineDriver::Contact(_) | LineDriver::FrontEnd(_) => {}
             LineDriver::Virtual(v) => lines.push(VirtualLine {
                 capture: Source::parse(&v.capture.to_string())
                     .with_context(|| format!("lines.{id}.virtual.capture"))?,

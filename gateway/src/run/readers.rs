@@ -82,7 +82,8 @@ fn opening(config: &Config) -> Vec<Opening> {
             chip: (pin.backend == Backend::Gpiocdev).then(|| pin.chip.clone()),
             line: pin.line,
         }),
-        OutputDriver::Kmtronic(_)
+        OutputDriver::FrontEnd(_)
+        | OutputDriver::Kmtronic(_)
         | OutputDriver::Lcus1(_)
         | OutputDriver::Modbus(_)
         | OutputDriver::Numato(_)

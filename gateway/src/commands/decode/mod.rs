@@ -9,6 +9,7 @@ mod input;
 mod keypad;
 mod learn;
 mod osdp;
+mod panel;
 mod wiegand;
 
 use std::io::Write;
@@ -46,6 +47,9 @@ enum DecodeWhat {
     /// Bytes of an OSDP line: packets and what they say.
     #[command(after_help = osdp::DECODE_HELP)]
     Osdp(osdp::Decode),
+    /// Edges of a panel line: rings, and whom they are for.
+    #[command(after_help = panel::DECODE_HELP)]
+    Panel(panel::Decode),
     /// Bits or edges of a Wiegand reader: every format that fits.
     #[command(after_help = wiegand::DECODE_HELP)]
     Wiegand(wiegand::Decode),
@@ -75,6 +79,9 @@ enum EncodeWhat {
     /// The bytes or bits that a contact key sends.
     #[command(after_help = ibutton::ENCODE_HELP)]
     Ibutton(ibutton::Encode),
+    /// The edges that a panel line shows.
+    #[command(after_help = panel::ENCODE_HELP)]
+    Panel(panel::Encode),
     /// The bits that a reader sends for a card, and how the site file writes it.
     #[command(after_help = wiegand::ENCODE_HELP)]
     Wiegand(wiegand::Encode),
@@ -91,6 +98,7 @@ pub(super) fn decode(args: &Decode) -> anyhow::Result<u8> {
         DecodeWhat::Keypad(args) => keypad::decode(args),
         DecodeWhat::Learn(args) => learn::decode(args),
         DecodeWhat::Osdp(args) => osdp::decode(args),
+        DecodeWhat::Panel(args) => panel::decode(args),
         DecodeWhat::Wiegand(args) => wiegand::decode(args),
     };
     print(said?, args.json)
@@ -102,6 +110,7 @@ pub(super) fn encode(args: &Encode) -> anyhow::Result<u8> {
         EncodeWhat::ClockData(args) => clock_data::encode(args),
         EncodeWhat::Ibutton(args) => ibutton::encode(args),
         EncodeWhat::Keypad(args) => keypad::encode(args),
+        EncodeWhat::Panel(args) => panel::encode(args),
         EncodeWhat::Wiegand(args) => wiegand::encode(args),
     };
     print(said?, args.json)

@@ -11,7 +11,7 @@ use gateway_guard::{GuardBoard, GuardOutput, GuardParams, GuardRelay, SentinelPa
 use gateway_guard_proto::{Wiring, Wirings};
 
 use super::vanished::vanished;
-use super::{modbus, serial};
+use super::{front_end, modbus, serial};
 use crate::run::{THIS_PROGRAM, relay_file};
 
 /// The guard's socket.
@@ -64,6 +64,7 @@ fn relay(config: &Config, id: &OutputId) -> Option<GuardRelay> {
 /// shorter one counts.
 fn wiring(config: &Config, id: &OutputId, output: &Output) -> Wiring {
     let wire = match &output.driver {
+        Driver::FrontEnd(of) => format!("front-end {} {}", of.port.display(), of.door),
         Driver::Gpio(pin) => {
             let level = if pin.active_low { "low" } else { "high" };
             format!("gpio {} {} {level}", pin.chip.display(), pin.line)
@@ -87,8 +88,10 @@ fn boards(config: &Config) -> Vec<GuardBoard> {
     let mut serial = serial::Boards::default();
     let mut simulated: Vec<OutputId> = vec![];
     let mut modbus = modbus::Boards::default();
+    let mut front_ends = front_end::Doors::default();
     for (id, output) in &config.outputs {
         match &output.driver {
+            Driver::FrontEnd(of) => front_ends.add(config, id, of),
             Driver::Gpio(pin) => {
                 let rppal = matches!(pin.backend, gateway_config::Backend::Rppal);
                 gpio.entry((pin.chip.clone(), rppal))
@@ -136,6 +139,7 @@ fn boards(config: &Config) -> Vec<GuardBoard> {
     }
     boards.extend(serial.made(output));
     boards.extend(modbus.made(output));
+    boards.extend(front_ends.made(output));
     if !simulated.is_empty() {
         let channels: Vec<(u16, OutputId)> = (1..).zip(simulated).collect();
         let names = channels.iter().map(|(n, id)| (*n, id.to_string())).collect();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use gateway_config as config;
-use gateway_core::Cause;
+use gateway_core::{Bell, ButtonId, Cause, ListId, PanelId};
 use gateway_site as site;
 
 use config::Config;
@@ -56,7 +56,10 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
         }),
         instance: instance.to_owned(),
         lines: map(&config.lines, line),
-        lists: map(&config.lists, |l| list(config, l)),
+        lists: map(&config.lists, |l| list(config, l))
+            .into_iter()
+            .chain(apartment_lists(config))
+            .collect(),
         lockdown_input: config.site.lockdown_input.clone(),
         name: config.site.name.clone(),
         // what only tells something is no output that opens
@@ -72,7 +75,7 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
         panels: config
             .panels
             .iter()
-            .map(|(id, p)| (id.clone(), panel(p)))
+            .map(|(id, p)| (id.clone(), panel(id, p)))
             .collect(),
         readers: map(&config.readers, |r| site::ReaderParams {
             card_alone: r.card_alone.clone(),
@@ -230,21 +233,34 @@ fn rex(rex: &config::Rex) -> site::RexParams {
     }
 }
 
+/// On a front end a line does no more than its profile can. One whose profile could not be read opens nothing by itself.
 fn line(line: &config::Line) -> site::LineParams {
+    let of = match &line.driver {
+        config::LineDriver::FrontEnd(of) => Some(of),
+        config::LineDriver::Contact(_) | config::LineDriver::Virtual(_) => None,
+    };
+    let can = of.and_then(|of| of.panel_profile()).map(|profile| &profile.can);
+    let within =
+        |asked: Duration, most: Option<u32>| most.map_or(asked, |s| asked.min(Duration::from_secs(s.into())));
+    let open_when = match (line.open_when, can.map(|can| can.open_when)) {
+        (config::OpenWhen::Ringing, _) | (_, Some(gateway_panel::OpenWhen::Ringing)) => {
+            site::OpenWhen::Ringing
+        }
+        (config::OpenWhen::OffHook, _) | (_, Some(gateway_panel::OpenWhen::OffHook)) => {
+            site::OpenWhen::OffHook
+        }
+        (config::OpenWhen::Always, Some(gateway_panel::OpenWhen::Always) | None) => site::OpenWhen::Always,
+    };
     site::LineParams {
         call_in: match line.call_in {
             config::CallIn::None => site::CallIn::None,
             config::CallIn::SelfStart => site::CallIn::SelfStart,
         },
-        handset_sense: line.driver.is_virtual(),
-        open_when: match line.open_when {
-            config::OpenWhen::Always => site::OpenWhen::Always,
-            config::OpenWhen::OffHook => site::OpenWhen::OffHook,
-            config::OpenWhen::Ringing => site::OpenWhen::Ringing,
-        },
-        ring_window: line.ring_window,
+        handset_sense: line.driver.is_virtual() || of.is_some_and(|of| of.handset_input.is_some()),
+        open_when,
+        ring_window: within(line.ring_window, can.map(|can| can.ring_window_s)),
         simulated: line.driver.is_virtual(),
-        talk_window: line.talk_window,
+        talk_window: within(line.talk_window, can.map(|can| can.talk_window_s)),
     }
 }
 
@@ -279,24 +295,92 @@ fn target(config: &Config, target: &config::Target) -> site::TargetParams {
     }
 }
 
-fn panel(panel: &config::Panel) -> site::PanelParams {
+/// Name of the list that an apartment of a panel calls.
+fn apartment_list(panel: &PanelId, apartment: u16) -> Option<ListId> {
+    ListId::new(&format!("{panel}-apartment-{apartment}")).ok()
+}
+
+/// The lists of apartments: one number each.
+fn apartment_lists(config: &Config) -> Vec<(ListId, site::ListParams)> {
+    let mut lists = Vec::new();
+    for (id, panel) in &config.panels {
+        let Some(apartments) = &panel.apartments else {
+            continue;
+        };
+        for (apartment, number) in apartments.numbers().unwrap_or_default() {
+            let Some(list) = apartment_list(id, apartment) else {
+                continue;
+            };
+            let params = site::ListParams {
+                hang_up_after_open: false,
+                parallel: false,
+                ring: apartments.ring,
+                talk_limit: None,
+                targets: vec![site::TargetParams {
+                    account: apartments.account.clone(),
+                    address: number,
+                    contact: None,
+                    direct: false,
+                    name: None,
+                }],
+            };
+            lists.push((list, params));
+        }
+    }
+    lists
+}
+
+/// Buttons of the bells that a line names.
+fn bells(id: &PanelId, panel: &config::Panel) -> Vec<(ButtonId, site::ButtonParams)> {
+    let mut bells = Vec::new();
+    let mut add = |name: String, bell, list: Option<ListId>| {
+        if let (Ok(button), Some(list)) = (ButtonId::new(&name), list) {
+            let params = site::ButtonParams {
+                bell: Some(bell),
+                ..site::ButtonParams::calling(list, name)
+            };
+            bells.push((button, params));
+        }
+    };
+    if let Some(apartments) = &panel.apartments {
+        for n in apartments.subscribed.iter() {
+            add(
+                format!("apartment-{n}"),
+                Bell::Apartment(n),
+                apartment_list(id, n),
+            );
+        }
+        for n in apartments.concierge_for.iter().flat_map(|all| all.iter()) {
+            add(
+                format!("apartment-{n}"),
+                Bell::Apartment(n),
+                apartments.concierge.clone(),
+            );
+        }
+    }
+    add("floor".to_owned(), Bell::Floor, panel.floor_call.clone());
+    bells
+}
+
+fn panel(id: &PanelId, panel: &config::Panel) -> site::PanelParams {
+    let buttons = map(&panel.buttons, |b| site::ButtonParams {
+        bell: None,
+        day: b.day.clone(),
+        input: b.input.clone(),
+        list: b.call.clone(),
+        mode: match b.mode {
+            config::ButtonMode::ListForbidden => site::ButtonMode::ListForbidden,
+            config::ButtonMode::ListList => site::ButtonMode::ListList,
+            config::ButtonMode::StrikeList => site::ButtonMode::StrikeList,
+        },
+        name: b.name.clone(),
+        night: b.night_call.clone(),
+        opens: b.opens.clone(),
+        quiet: b.quiet.clone(),
+    });
     site::PanelParams {
         account: panel.account.clone(),
-        buttons: map(&panel.buttons, |b| site::ButtonParams {
-            bell: None,
-            day: b.day.clone(),
-            input: b.input.clone(),
-            list: b.call.clone(),
-            mode: match b.mode {
-                config::ButtonMode::ListForbidden => site::ButtonMode::ListForbidden,
-                config::ButtonMode::ListList => site::ButtonMode::ListList,
-                config::ButtonMode::StrikeList => site::ButtonMode::StrikeList,
-            },
-            name: b.name.clone(),
-            night: b.night_call.clone(),
-            opens: b.opens.clone(),
-            quiet: b.quiet.clone(),
-        }),
+        buttons: buttons.into_iter().chain(bells(id, panel)).collect(),
         doors: panel.doors.clone(),
         line: panel.line.clone(),
         name: panel.name.clone(),

@@ -24,6 +24,9 @@ fn of(driver: &Driver, door: &Door) -> Option<String> {
     };
     Some(match driver {
         Driver::Gpio(_) | Driver::Virtual(_) => return None,
+        Driver::FrontEnd(_) => {
+            format!("the front end itself ends a press that runs at its time, then {lock}")
+        }
         // fed by the cable that was pulled; larger ones have a supply of their own
         Driver::Kmtronic(_) | Driver::Numato(_) => {
             format!(

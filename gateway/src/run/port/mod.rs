@@ -294,6 +294,7 @@ impl Inner {
             clock: Arc::clone(&self.clock),
             device: DeviceId::new(NAME)?,
             inputs: vec![],
+            lines: None,
             shutdown,
             signals: self.signals.clone(),
         };

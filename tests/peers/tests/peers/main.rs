@@ -7,6 +7,7 @@ mod commands;
 mod directory;
 mod echo;
 mod faults;
+mod front_end;
 mod full;
 mod gate;
 mod guide;

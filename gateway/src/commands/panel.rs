@@ -1,0 +1,320 @@
+//! `doorline panel`: kinds of panel lines, recordings of them, and a front end to try things out with.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, Read, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use adapter_front_end::{BAUD, Change, Play};
+use anyhow::{Context, bail, ensure};
+use clap::{Args, Subcommand};
+use gateway_panel::{
+    Edge, Polarity, Profile, RingInput, Tone, learn, parse_edges, picture, profile_named, profiles,
+    refused_families, ring_edges, show_edges,
+};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::cli::exit;
+use crate::commands::out;
+
+/// Most bytes of a recording that are read.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// Arguments of `doorline panel`.
+#[derive(Args, Debug)]
+pub(crate) struct Panel {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// List the profiles of panel lines, and the families that are refused.
+    List {
+        /// Print one JSON value.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a profile: to read it, or as the beginning of one of the site's own.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// Propose a profile from edges, recorded by a front end or read from a file, while the panel rings.
+    Learn {
+        /// File with edges (`µs,level`); - for standard input.
+        #[arg(
+            value_name = "FILE",
+            required_unless_present = "port",
+            conflicts_with = "port"
+        )]
+        file: Option<PathBuf>,
+        /// Line port of a front end to record from. The gateway must not run.
+        #[arg(long)]
+        port: Option<PathBuf>,
+        /// Input of the front end, 0 to 15.
+        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=15))]
+        input: u8,
+        /// For how long, 1 to 300 s.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=300))]
+        seconds: u64,
+        /// Bits per second of the port.
+        #[arg(long, default_value_t = BAUD)]
+        baud: u32,
+        /// Write the edges to this new file, too.
+        #[arg(long, value_name = "FILE")]
+        keep: Option<PathBuf>,
+        /// Print one JSON value.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Play a front end on two pseudo-terminals, DIR/line and DIR/door. It reads what happens from standard input, and
+    /// prints what changes at its outputs.
+    Simulate {
+        /// Folder of the two ports.
+        folder: PathBuf,
+        /// Kind of line whose ring it plays.
+        #[arg(long, default_value = "vizit-matrix")]
+        profile: String,
+    },
+}
+
+/// Runs one act.
+pub(super) fn panel(args: &Panel) -> anyhow::Result<u8> {
+    match &args.act {
+        Act::List { json } => list(*json)?,
+        Act::Show { name } => {
+            profile_named(name)?;
+            let text = profiles()
+                .find(|(known, ..)| known == name)
+                .map(|(_, text, _)| text);
+            write!(out(), "{}", text.unwrap_or_default())?;
+        }
+        Act::Learn {
+            file,
+            port,
+            input,
+            seconds,
+            baud,
+            keep,
+            json,
+        } => {
+            let edges = match (file, port) {
+                (_, Some(port)) => {
+                    let time = Duration::from_secs(*seconds);
+                    eprintln!("recording input {input} for {seconds} s: let the panel ring, and let it stop");
+                    runtime()?.block_on(adapter_front_end::record(port, *baud, *input, time))?
+                }
+                (Some(file), None) => read(file)?,
+                (None, None) => bail!("a file or a port is needed"),
+            };
+            if let Some(keep) = keep {
+                let mut to = std::fs::File::create_new(keep)
+                    .with_context(|| format!("{} cannot be made", keep.display()))?;
+                to.write_all(show_edges(&edges).as_bytes())?;
+            }
+            write!(out(), "{}", learned(&edges, *json)?)?;
+        }
+        Act::Simulate { folder, profile } => {
+            simulate(folder.clone(), profile_named(profile)?.clone())?;
+        }
+    }
+    Ok(exit::OK)
+}
+
+fn list(json: bool) -> anyhow::Result<()> {
+    let mut out = out();
+    if json {
+        let known = profiles().map(|(name, _, profile)| {
+            json!({
+                "name": name,
+                "title": profile.title,
+                "panels": profile.panels,
+                "switches": profile.switches,
+                "proven": profile.proven.words(),
+                "names_apartments": profile.names_apartments(),
+            })
+        });
+        let known: Vec<_> = known.collect();
+        let refused: Vec<_> = refused_families()
+            .map(|(name, why)| json!({ "name": name, "why": why }))
+            .collect();
+        writeln!(out, "{}", json!({ "profiles": known, "refused": refused }))?;
+        return Ok(());
+    }
+    for (name, _, profile) in profiles() {
+        writeln!(out, "{name:<18} {}", profile.title)?;
+        writeln!(out, "{:<18} {}", "", profile.proven.words())?;
+    }
+    writeln!(out, "\nRefused:")?;
+    for (name, why) in refused_families() {
+        writeln!(out, "{name:<18} {why}")?;
+    }
+    Ok(())
+}
+
+fn read(file: &std::path::Path) -> anyhow::Result<Vec<Edge>> {
+    let mut text = String::new();
+    if file == std::path::Path::new("-") {
+        std::io::stdin()
+            .lock()
+            .take(MAX_BYTES)
+            .read_to_string(&mut text)?;
+    } else {
+        let open = std::fs::File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        open.take(MAX_BYTES).read_to_string(&mut text)?;
+    }
+    parse_edges(&text).with_context(|| format!("{}", file.display()))
+}
+
+/// Picture and proposal.
+fn learned(edges: &[Edge], json: bool) -> anyhow::Result<String> {
+    let proposal = learn(edges);
+    if json {
+        let proposal = proposal?;
+        let value = json!({
+            "edges": edges.len(),
+            "found": proposal.found,
+            "profile": proposal.profile,
+            "text": proposal.text(),
+        });
+        return Ok(format!("{value}\n"));
+    }
+    let mut text = picture(edges);
+    match proposal {
+        Ok(proposal) => {
+            text.push('\n');
+            for found in &proposal.found {
+                writeln!(text, "# {found}")?;
+            }
+            writeln!(
+                text,
+                "# proposed: {} with the ring as it was measured; it is a text for own-profile of the line\n",
+                proposal.profile
+            )?;
+            text.push_str(&proposal.text().unwrap_or_default());
+        }
+        Err(error) => writeln!(text, "\nno proposal: {error}")?,
+    }
+    Ok(text)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?)
+}
+
+/// What is typed at a simulated front end.
+fn play(line: &str, profile: &Profile) -> anyhow::Result<Play> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let level = |input, level| Play {
+        input,
+        edges: vec![Edge { at_us: 0, level }],
+    };
+    let handset = profile.handset.map_or(Polarity::Low, |h| h.active);
+    Ok(match words[..] {
+        ["ring"] => Play {
+            input: 0,
+            edges: ring_edges(profile, 1, Tone::Ring),
+        },
+        ["ring", apartment] => {
+            let edges = ring_edges(
+                profile,
+                apartment.parse().context("a number from 1 to 255")?,
+                Tone::Ring,
+            );
+            ensure!(!edges.is_empty(), "{apartment} is no apartment: 1 to 255");
+            Play { input: 0, edges }
+        }
+        ["lift"] => level(1, handset.is_active(true)),
+        ["replace"] => level(1, !handset.is_active(true)),
+        _ => bail!("{line:?} is unknown; known are: ring, ring APARTMENT, lift, replace"),
+    })
+}
+
+fn simulate(folder: PathBuf, profile: Profile) -> anyhow::Result<()> {
+    std::fs::create_dir_all(&folder)?;
+    let mut high = Vec::new();
+    if matches!(&profile.ring, RingInput::Level(input) if input.active == Polarity::Low)
+        || matches!(&profile.ring, RingInput::PulseCount(input) if input.idle == Polarity::High)
+    {
+        high.push(0);
+    }
+    if profile.handset.is_some_and(|h| h.active == Polarity::Low) {
+        high.push(1);
+    }
+    let (plays, played) = mpsc::channel(16);
+    let (changes, mut changed) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            match play(&line, &profile) {
+                Ok(play) => {
+                    if plays.blocking_send(play).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => eprintln!("{error:#}"),
+            }
+        }
+    });
+    runtime()?.block_on(async {
+        let front_end = adapter_front_end::simulate(&folder, &high, played, changes);
+        tokio::pin!(front_end);
+        loop {
+            tokio::select! {
+                ended = &mut front_end => return Ok(ended?),
+                change = changed.recv() => {
+                    let Some(change) = change else { continue };
+                    let (what, number, on, at_us) = match change {
+                        Change::Door { door, on, at_us } => ("door", door, on, at_us),
+                        Change::Output { output, on, at_us } => ("output", output, on, at_us),
+                    };
+                    let mut out = out();
+                    writeln!(out, "{at_us} {what} {number} {}", if on { "on" } else { "off" })?;
+                    out.flush()?;
+                }
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_becomes_a_picture_and_a_profile() {
+        let profile = profile_named("laskomex-digital").expect("there");
+        let edges = ring_edges(profile, 73, Tone::Ring);
+        let text = learned(&edges, false).expect("a proposal");
+        assert!(
+            text.contains("▁▔ ×") && text.contains("# a ring of apartment 73"),
+            "{text}"
+        );
+        let own = text
+            .split_once("own-profile of the line\n\n")
+            .expect("a profile")
+            .1;
+        assert!(Profile::parse(own).is_ok(), "{own}");
+        let value: serde_json::Value =
+            serde_json::from_str(&learned(&edges, true).expect("json")).expect("json");
+        assert_eq!(value["profile"], "laskomex-digital");
+    }
+
+    #[test]
+    fn what_cannot_be_played_says_what_can() {
+        let profile = profile_named("laskomex-digital").expect("there");
+        assert_eq!(play("ring 12", profile).expect("a ring").input, 0);
+        assert_eq!(play("lift", profile).expect("it").edges.len(), 1);
+        for (line, expected) in [
+            ("dance", "known are"),
+            ("ring 999", "1 to 255"),
+            ("ring x", "a number"),
+        ] {
+            let error = format!("{:#}", play(line, profile).expect_err(line));
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Front ends of panel lines: the gateway's adapters of their line ports, and the guard's drivers of their door ports.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use adapter_api::OutputDriver;
+use adapter_front_end::{FrontEnd, FrontEndDoors, FrontEndLine, Press, Wiring};
+use gateway_config::{Config, LineDriver, OutputDriver as Driver};
+use gateway_core::{LineId, OutputId};
+use gateway_guard::{GuardBoard, GuardOutput};
+use gateway_panel::{LineInputs, LineParams, Ranges};
+
+/// Which apartments ring on a line: those of all its panels.
+fn subscribed(config: &Config, line: &LineId) -> Ranges {
+    let panels = config.panels.values().filter(|panel| panel.line == *line);
+    let apartments = panels.filter_map(|panel| panel.apartments.as_ref());
+    apartments
+        .flat_map(|of| {
+            of.subscribed
+                .iter()
+                .chain(of.concierge_for.iter().flat_map(Ranges::iter))
+        })
+        .collect()
+}
+
+fn wiring(config: &Config, id: &LineId, of: &gateway_config::FrontEndLine) -> Wiring {
+    let door = config.outputs.values().find_map(|output| match &output.driver {
+        Driver::FrontEnd(door) if door.line == *id => Some(door.door),
+        Driver::FrontEnd(_)
+        | Driver::Gpio(_)
+        | Driver::Kmtronic(_)
+        | Driver::Lcus1(_)
+        | Driver::Modbus(_)
+        | Driver::Numato(_)
+        | Driver::Virtual(_) => None,
+    });
+    Wiring {
+        call: of.call_input,
+        busy: of.busy_input,
+        floor: of.floor_input,
+        handset: of.handset_input,
+        hook: of.hook_output,
+        exclude: of.exclude_output,
+        mute: of.mute_output,
+        door,
+    }
+}
+
+/// One adapter for each line port, by name. A line whose profile could not be read has none; that is told elsewhere.
+pub(crate) fn front_ends(config: &Config) -> BTreeMap<String, FrontEnd> {
+    let mut ports: BTreeMap<PathBuf, FrontEnd> = BTreeMap::new();
+    for (id, line) in &config.lines {
+        let LineDriver::FrontEnd(of) = &line.driver else {
+            continue;
+        };
+        let Some(profile) = of.panel_profile() else {
+            continue;
+        };
+        let front_end = ports.entry(of.port.clone()).or_insert_with(|| FrontEnd {
+            baud: of.baud,
+            lines: Vec::new(),
+            port: of.port.clone(),
+        });
+        front_end.lines.push(FrontEndLine {
+            line: id.clone(),
+            params: LineParams {
+                inputs: LineInputs {
+                    busy: of.busy_input.is_some(),
+                    floor: of.floor_input.is_some(),
+                    handset: of.handset_input.is_some(),
+                },
+                mute: of.mute_chime,
+                profile: profile.clone(),
+                subscribed: subscribed(config, id),
+            },
+            wiring: wiring(config, id, of),
+        });
+    }
+    let mut named = BTreeMap::new();
+    for (port, front_end) in ports {
+        let name = name(&port, &named);
+        named.insert(name, front_end);
+    }
+    named
+}
+
+/// Name of the adapter of a port: the end of the port's name, which tells ports apart.
+fn name(port: &Path, taken: &BTreeMap<String, FrontEnd>) -> String {
+    let file = port.file_name().map(|name| name.to_string_lossy().to_lowercase());
+    let letter = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '-' {
+            c
+        } else {
+            '_'
+        }
+    };
+    let letters: Vec<char> = file.unwrap_or_default().chars().map(letter).collect();
+    let tail: String = letters.iter().skip(letters.len().saturating_sub(24)).collect();
+    let name = format!("front-end-{tail}");
+    let numbered = (2..).map(|n| format!("{name}-{n}"));
+    let mut names = std::iter::once(name.clone()).chain(numbered);
+    names.find(|name| !taken.contains_key(name)).unwrap_or(name)
+}
+
+struct Port {
+    baud: u32,
+    outputs: Vec<(OutputId, u16)>,
+    presses: BTreeMap<u16, Press>,
+}
+
+/// Doors by port.
+#[derive(Default)]
+pub(super) struct Doors(BTreeMap<PathBuf, Port>);
+
+impl Doors {
+    /// A door is pressed as the profile of its line says. Without one it is left out: nothing presses it.
+    pub(super) fn add(&mut self, config: &Config, id: &OutputId, of: &gateway_config::FrontEndDoor) {
+        let Some(LineDriver::FrontEnd(line)) = config.lines.get(&of.line).map(|line| &line.driver) else {
+            return;
+        };
+        let Some(door) = line.panel_profile().and_then(|profile| profile.door) else {
+            return;
+        };
+        let port = self.0.entry(of.port.clone()).or_insert_with(|| Port {
+            baud: of.baud,
+            outputs: Vec::new(),
+            presses: BTreeMap::new(),
+        });
+        let press = FrontEndDoors::press(of.door, &door, &wiring(config, &of.line, line));
+        port.presses.insert(of.door.into(), press);
+        port.outputs.push((id.clone(), of.door.into()));
+    }
+
+    pub(super) fn made(self, output: impl Fn(&OutputId, u16) -> GuardOutput) -> Vec<GuardBoard> {
+        let board = |(path, port): (PathBuf, Port)| GuardBoard {
+            driver: Box::new(FrontEndDoors::new(path, port.baud, port.presses)) as Box<dyn OutputDriver>,
+            outputs: port.outputs.iter().map(|(id, door)| output(id, *door)).collect(),
+            vanished: String::new(),
+        };
+        self.0.into_iter().map(board).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use gateway_core::{Bell, DeviceId};
+
+    use super::*;
+
+    /// A riser that counts pulses, and its door.
+    const RISER: &str = r#"
+[lines.riser]
+[lines.riser.front-end]
+port = "/dev/serial/by-id/usb-Front_End_E6614103E7452C2F-if00"
+profile = "laskomex-digital"
+handset-input = 1
+exclude-output = 1
+
+[panels.street]
+name = "Street"
+line = "riser"
+doors = ["house"]
+account = "pbx"
+floor-call = "reception"
+[panels.street.apartments]
+subscribed = "1-3, 12"
+number = "50{2}"
+exceptions = ["3=9003"]
+concierge = "reception"
+concierge-for = "200"
+
+[accounts.pbx]
+user = "door"
+domain = "pbx.example"
+password = "a"
+
+[doors.house]
+name = "House"
+lock-owner = "panel"
+output = "house-door"
+[outputs.house-door.front-end]
+port = "/dev/serial/by-id/usb-Front_End_E6614103E7452C2F-if02"
+line = "riser"
+"#;
+
+    fn site() -> Config {
+        let minimal = include_str!("../../../../config/examples/minimal.toml");
+        let minimal = minimal.replace("[lines.riser.virtual]", "[lines.wire.virtual]");
+        let text = format!(
+            "{}\n{RISER}",
+            minimal.replace("line = \"riser\"", "line = \"wire\"")
+        );
+        let dir = tempfile::tempdir().expect("a folder");
+        let files = gateway_config::SecretFiles::WhereFound;
+        let loaded = gateway_config::parse("site.toml", dir.path(), &text, files);
+        loaded.unwrap_or_else(|faults| panic!("{faults}")).config
+    }
+
+    #[test]
+    fn a_riser_becomes_an_adapter_and_its_door_a_board_of_the_guard() {
+        let config = site();
+        let all = front_ends(&config);
+        let (name, front_end) = all.first_key_value().expect("one");
+        assert!(DeviceId::new(name).is_ok(), "{name}");
+        let line = &front_end.lines[0];
+        assert_eq!(line.params.subscribed.to_string(), "1-3, 12, 200");
+        assert_eq!((line.wiring.door, line.wiring.handset), (Some(0), Some(1)));
+        let mut doors = Doors::default();
+        for (id, output) in &config.outputs {
+            if let Driver::FrontEnd(of) = &output.driver {
+                doors.add(&config, id, of);
+            }
+        }
+        let port = doors.0.values().next().expect("a port");
+        let press = port.presses[&0];
+        assert_eq!((press.press_ms, press.hook, press.after_ms), (600, Some(0), 1000));
+    }
+
+    #[test]
+    fn apartments_are_buttons_with_lists_and_the_line_does_no_more_than_its_profile() {
+        let site = crate::run::params::site(&site(), "instance");
+        let panel = &site.panels[&"street".parse().expect("a name")];
+        let told = |button: &str| {
+            let button = &panel.buttons[&button.parse().expect("a name")];
+            let list = &site.lists[&button.list];
+            (button.bell, list.targets[0].address.clone())
+        };
+        assert_eq!(
+            told("apartment-12"),
+            (Some(Bell::Apartment(12)), "5012".to_owned())
+        );
+        assert_eq!(told("apartment-3"), (Some(Bell::Apartment(3)), "9003".to_owned()));
+        let concierge = &panel.buttons[&"apartment-200".parse().expect("a name")];
+        assert_eq!(concierge.list.as_str(), "reception");
+        let floor = &panel.buttons[&"floor".parse().expect("a name")];
+        assert_eq!(
+            (floor.bell, floor.list.as_str()),
+            (Some(Bell::Floor), "reception")
+        );
+        let line = &site.lines[&"riser".parse().expect("a name")];
+        assert!(line.handset_sense && !line.simulated);
+        assert_eq!(line.open_when, gateway_site::OpenWhen::OffHook);
+        assert_eq!(
+            (line.ring_window, line.talk_window),
+            (Duration::from_secs(60), Duration::from_secs(90))
+        );
+    }
+}

@@ -1,0 +1,195 @@
+//! A panel line on a front end, which the program itself plays on two pseudo-terminals: ring, answer, digit, door; and the
+//! stock handset, which keeps working.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use peers::{Gateway, Phone, PhoneParams, Rig, Use, program, run, until};
+
+use crate::secs;
+
+/// A front end that is told what happens on its line, and says what its outputs do.
+struct FrontEnd {
+    child: Child,
+    log: PathBuf,
+    stdin: ChildStdin,
+}
+
+impl FrontEnd {
+    fn start(rig: &Rig, profile: &str) -> anyhow::Result<Self> {
+        let log = rig.path("front-end.log");
+        rig.also_show(log.clone());
+        let out = std::fs::File::create(&log)?;
+        let mut child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(program())
+            .args(["panel", "simulate", "--profile", profile])
+            .arg(rig.path("front-end"))
+            .stdin(Stdio::piped())
+            .stdout(out.try_clone()?)
+            .stderr(out)
+            .spawn()?;
+        let stdin = child.stdin.take().context("piped")?;
+        until(secs(10), "the ports of the front end", || {
+            Ok(rig.path("front-end/door").exists().then_some(()))
+        })?;
+        Ok(Self { child, log, stdin })
+    }
+
+    fn play(&mut self, what: &str) -> anyhow::Result<()> {
+        writeln!(self.stdin, "{what}")?;
+        Ok(self.stdin.flush()?)
+    }
+
+    /// What its outputs did so far: `what`, and when in µs.
+    fn changes(&self) -> Vec<(String, u64)> {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let change = |line: &str| {
+            let (at, what) = line.split_once(' ')?;
+            Some((what.to_owned(), at.parse().ok()?))
+        };
+        log.lines().filter_map(change).collect()
+    }
+
+    /// Waits for the next change that is `what`, after the first `skip` ones.
+    fn does(&self, skip: usize, what: &str) -> anyhow::Result<u64> {
+        until(secs(10), &format!("the front end to switch {what}"), || {
+            let changes = self.changes();
+            let mut later = changes.iter().skip(skip);
+            Ok(later.find(|(did, _)| did == what).map(|(_, at)| *at))
+        })
+    }
+}
+
+impl Drop for FrontEnd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn site(rig: &Rig, phone: &Phone) -> String {
+    let (low, high) = rig.ports.gateway_rtp();
+    format!(
+        r#"
+[site]
+id = "test"
+name = "Test house"
+number = "000000001"
+address = "1 Test Street, 00001 Test"
+state-dir = {:?}
+run-dir = {:?}
+[sip]
+bind = "127.0.0.1"
+udp-port = {sip}
+tcp-port = {sip}
+rtp-ports = [{low}, {high}]
+
+[lines.riser.front-end]
+port = {:?}
+profile = "vizit-matrix"
+handset-input = 1
+hook-output = 0
+exclude-output = 1
+
+[outputs.house.front-end]
+port = {:?}
+line = "riser"
+
+[panels.street]
+name = "Street"
+line = "riser"
+doors = ["house"]
+[panels.street.buttons.bell]
+name = "Bell"
+call = "flat"
+
+[doors.house]
+name = "House"
+lock-owner = "panel"
+output = "house"
+strike-ms = 3000
+
+[lists.flat]
+targets = [{:?}]
+
+[codes.nine]
+digits = "9"
+doors = ["house"]
+"#,
+        rig.path("state"),
+        rig.path("run"),
+        rig.path("front-end/line"),
+        rig.path("front-end/door"),
+        phone.address(),
+        sip = rig.port(Use::Sip),
+    )
+}
+
+#[test]
+fn front_end_a_press_rings_a_phone_nine_opens_and_the_stock_handset_keeps_working() {
+    run(|rig| {
+        let mut front_end = FrontEnd::start(rig, "vizit-matrix")?;
+        let mut phone = Phone::start(rig, PhoneParams::direct(0, "101"))?;
+        let gateway = Gateway::start(rig, &site(rig, &phone))?;
+        until(secs(10), "the line to be online", || {
+            Ok(gateway.log().contains("a front end is online").then_some(()))
+        })?;
+
+        front_end.play("ring")?;
+        phone.hears("CALL_INCOMING", secs(10))?;
+        phone.answer()?;
+        phone.hears("CALL_ESTABLISHED", secs(10))?;
+        let excluded = front_end.does(0, "output 1 on")?;
+        let hooked = front_end.does(0, "output 0 on")?;
+        rig.measured(
+            "handset off the line until off-hook",
+            format!("{} ms", (hooked - excluded) / 1000),
+        );
+        ensure!(hooked - excluded >= 399_000, "the profile says 400 ms");
+
+        phone.press('9')?;
+        let pressed = front_end.does(0, "door 0 on")?;
+        let released = front_end.does(0, "door 0 off")?;
+        rig.measured("press of the door", format!("{} ms", (released - pressed) / 1000));
+        ensure!(
+            released - pressed == 300_000,
+            "timed by the front end: {} µs",
+            released - pressed
+        );
+        ensure!(
+            pressed - hooked >= 999_000,
+            "pressed {} µs after off-hook",
+            pressed - hooked
+        );
+        gateway.event(0, "door.granted", secs(5), |e| e["source"] == "house")?;
+
+        phone.hang_up()?;
+        front_end.does(0, "output 0 off")?;
+        front_end.does(0, "output 1 off")?;
+
+        // the next visitor, and somebody is quicker at the handset on the wall
+        let (seq, before) = (gateway.last_seq(), front_end.changes().len());
+        until(secs(10), "the panel to ring again", || {
+            front_end.play("ring")?;
+            Ok(phone.hears("CALL_INCOMING", Duration::from_millis(2500)).ok())
+        })?;
+        front_end.play("lift")?;
+        phone.hears("CALL_CLOSED", secs(10))?;
+        gateway.event(seq, "line.state", secs(5), |e| e["state"] == "handset")?;
+        gateway.event(seq, "call.ended", secs(5), |e| {
+            e.to_string().contains("answered-elsewhere")
+        })?;
+        front_end.play("replace")?;
+        gateway.event(seq, "line.state", secs(5), |e| e["state"] == "idle")?;
+        ensure!(
+            front_end.changes().len() == before,
+            "nothing was switched: {:?}",
+            front_end.changes()
+        );
+        gateway.verify()
+    });
+}

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use gateway_core::{
-    AccountId, AreaId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId,
-    LineId, ListId, OutputId, PanelId, ReaderId, RelayId, RuleId, ScheduleId,
+    AccountId, AlarmId, AreaId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId,
+    InputId, LineId, ListId, OutputId, PanelId, ReaderId, RelayId, RuleId, ScheduleId,
 };
 
 use crate::describe::Apply;
@@ -21,6 +21,8 @@ pub enum Component {
     Announce,
     /// An area.
     Area(AreaId),
+    /// An alarm.
+    Alarm(AlarmId),
     /// A card.
     Card(CredentialId),
     /// A card format.
@@ -84,6 +86,7 @@ impl fmt::Display for Component {
         match self {
             Self::Account(id) => write!(f, "accounts.{id}"),
             Self::Announce => f.write_str("announce"),
+            Self::Alarm(id) => write!(f, "alarms.{id}"),
             Self::Area(id) => write!(f, "areas.{id}"),
             Self::Card(id) => write!(f, "cards.{id}"),
             Self::CardFormat(id) => write!(f, "card-formats.{id}"),
@@ -297,6 +300,7 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
         ));
     }
     each(&mut steps, &old.notify, &new.notify, Component::Notify);
+    each(&mut steps, &old.alarms, &new.alarms, Component::Alarm);
     each(&mut steps, &old.rules, &new.rules, Component::Rule);
     if old.dot1x.is_some() || new.dot1x.is_some() {
         steps.push(compare(Component::Dot1x, old.dot1x.as_ref(), new.dot1x.as_ref()));
@@ -349,7 +353,8 @@ fn compare<T: Record + PartialEq>(component: Component, old: Option<&T>, new: Op
 /// What is only data comes and goes without a stop or start.
 const fn appearing(component: &Component) -> Effect {
     match component {
-        Component::Area(_)
+        Component::Alarm(_)
+        | Component::Area(_)
         | Component::Card(_)
         | Component::Code(_)
         | Component::DoorGroup(_)
@@ -387,6 +392,7 @@ const fn appearing(component: &Component) -> Effect {
 const fn ends(component: &Component) -> &'static str {
     match component {
         Component::Account(_) => "its calls end and it is unregistered",
+        Component::Alarm(_) => "it is over, and nobody is called for it",
         Component::Area(_) => "nobody is refused for being in it already",
         Component::Announce => "neighbours forget the gateway",
         Component::Card(_) | Component::Code(_) => "it opens nothing from here on",
@@ -465,6 +471,7 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
                 line(new).or_else(|| line(old)).map(Component::Line)
             }
             Component::Announce
+            | Component::Alarm(_)
             | Component::Area(_)
             | Component::Card(_)
             | Component::CardFormat(_)

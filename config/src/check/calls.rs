@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_access::When;
 use gateway_core::{AccountId, DoorId, ListId, PanelId};
 
-use super::Check;
+use super::{Check, alarms};
 use crate::fault::FaultKind;
 use crate::model::{Account, Line, LineDriver, Panel, Target};
 use crate::value::{AddressKind, CallIn, Codec, Extension, Srtp, Strategy, Transport};
@@ -30,7 +30,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     extensions(check);
     for id in config.lists.keys() {
         let mut buttons = config.panels.values().flat_map(|panel| panel.buttons.values());
-        if !buttons.any(|button| button.lists().any(|list| list == id)) {
+        if !buttons.any(|button| button.lists().any(|list| list == id)) && !alarms::calls(config, id) {
             let text = "no button rings it".to_owned();
             check.warn(
                 FaultKind::Conflict,

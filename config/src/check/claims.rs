@@ -8,7 +8,7 @@ use gateway_core::Secret;
 
 use super::{Check, boards};
 use crate::fault::FaultKind;
-use crate::model::{Config, InputDriver, OutputDriver, ReaderDriver};
+use crate::model::{Config, InputDriver, OutputDriver, ReaderDriver, RelayFunction};
 
 /// Claims of one kind: of each resource who asks for it.
 pub(super) struct Claims<K> {
@@ -43,6 +43,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     devices(check);
     boards::claims(check);
     input_roles(check);
+    presses(check);
     doors(check);
     accounts(check);
     ports(check);
@@ -129,7 +130,32 @@ pub(super) fn roles(config: &Config) -> Vec<(String, &gateway_core::InputId)> {
             roles.push((format!("door-groups.{id}.lockdown-input"), input));
         }
     }
+    for (id, alarm) in &config.alarms {
+        if let Some(input) = &alarm.input {
+            roles.push((format!("alarms.{id}.input"), input));
+        }
+    }
+    for (id, relay) in &config.relays {
+        if let RelayFunction::MainsFault(mains) = &relay.function {
+            roles.push((format!("relays.{id}.mains-fault.input"), &mains.input));
+        }
+    }
     roles
+}
+
+/// Is it looked at beside the role that it has, or without one: by a rule, or a light?
+fn is_looked_at(config: &Config, input: &gateway_core::InputId) -> bool {
+    let by_light = config
+        .relays
+        .values()
+        .any(|relay| matches!(&relay.function, RelayFunction::Light(light) if light.inputs.contains(input)));
+    let by_rule = config.rules.values().any(|rule| {
+        let mut sources = rule.sources.iter().flatten();
+        let mut states = rule.when.states.iter();
+        sources.any(|source| source == input.as_str())
+            || states.any(|state| state.input.as_ref() == Some(input))
+    });
+    by_light || by_rule
 }
 
 fn input_roles(check: &mut Check<'_>) {
@@ -138,7 +164,7 @@ fn input_roles(check: &mut Check<'_>) {
         inputs.add(input.clone(), at);
     }
     for id in check.config.inputs.keys() {
-        if !inputs.of.contains_key(id) {
+        if !inputs.of.contains_key(id) && !is_looked_at(check.config, id) {
             let text = "no panel, door or fire input uses it".to_owned();
             check.warn(
                 FaultKind::Conflict,
@@ -290,4 +316,24 @@ fn ports(check: &mut Check<'_>) {
 
 fn named(what: &str, number: &impl Display) -> String {
     format!("{what} {number}")
+}
+
+/// Nobody waits at an exit, in a fire, or for what only says how something is.
+fn presses(check: &mut Check<'_>) {
+    let config = check.config;
+    for (at, input) in roles(config) {
+        let waits = at.starts_with("panels.") || at.starts_with("start.");
+        if waits || config.inputs.get(input).is_none_or(|input| input.press.is_none()) {
+            continue;
+        }
+        let text = format!("{at} would wait for it");
+        let hint = "remove it: press-ms is for buttons";
+        check.fault(
+            FaultKind::Unsafe,
+            &format!("inputs.{input}.press-ms"),
+            &[&at],
+            text,
+            hint,
+        );
+    }
 }

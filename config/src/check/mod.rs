@@ -1,5 +1,6 @@
 //! What keys say together: resources claimed twice, doors that could open by accident, calls that cannot work.
 
+mod alarms;
 mod areas;
 mod boards;
 mod buttons;
@@ -53,6 +54,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     osdp::check(&mut check);
     front_end::check(&mut check);
     areas::check(&mut check);
+    alarms::check(&mut check);
     doors::check(&mut check);
     door_groups::check(&mut check);
     hold::check(&mut check);

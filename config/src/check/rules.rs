@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use gateway_access::When;
-use gateway_core::{ButtonId, DoorGroupId, DoorId, Event, LineId, PanelId, RuleId};
+use gateway_core::{ButtonId, DoorGroupId, DoorId, Event, LineId, PanelId, RelayId, RuleId};
 use gateway_rules::{Layout, circles, may_open_on};
 
 use super::Check;
 use crate::fault::FaultKind;
-use crate::model::{Config, Rule, RuleDo, RuleState};
-use crate::value::{ButtonMode, EventName};
+use crate::model::{Config, RelayFunction, Rule, RuleDo, RuleOutput, RuleState};
+use crate::value::{ButtonMode, EventName, SetWord};
 
 /// Families of events that are about nothing in particular.
 const WITHOUT_SOURCE: &[&str] = &["call", "command", "gateway", "user"];
@@ -29,7 +29,20 @@ pub(super) fn check(check: &mut Check<'_>) {
                     let at = format!("{at_action}.call");
                     calls(check, &at, &call.panel, call.button.as_str());
                 }
-                RuleDo::Lockdown(_) | RuleDo::Notify(_) => {}
+                RuleDo::Alarm(_) | RuleDo::Lockdown(_) | RuleDo::Notify(_) => {}
+                RuleDo::Mqtt(_) => {
+                    if check.config.mqtt.is_none() {
+                        let text = "there is no broker to say it to".to_owned();
+                        check.fault(
+                            FaultKind::Missing,
+                            &format!("{at_action}.mqtt"),
+                            &[],
+                            text,
+                            "add: [mqtt]",
+                        );
+                    }
+                }
+                RuleDo::Output(output) => sets(check, &format!("{at_action}.output"), output),
                 RuleDo::Open(open) => opens(check, &at, &format!("{at_action}.open.door"), rule, &open.door),
             }
         }
@@ -42,7 +55,12 @@ pub(super) fn presses(config: &Config, panel: &PanelId, button: &ButtonId) -> bo
     let mut actions = config.rules.values().flat_map(|rule| &rule.actions);
     actions.any(|action| match &action.what {
         RuleDo::Call(call) => call.panel == *panel && call.button == *button,
-        RuleDo::Lockdown(_) | RuleDo::Notify(_) | RuleDo::Open(_) => false,
+        RuleDo::Alarm(_)
+        | RuleDo::Lockdown(_)
+        | RuleDo::Mqtt(_)
+        | RuleDo::Notify(_)
+        | RuleDo::Open(_)
+        | RuleDo::Output(_) => false,
     })
 }
 
@@ -104,6 +122,7 @@ fn names(config: &Config, family: &str) -> Option<Vec<String>> {
         Some(keys.map(|key| key.to_string()).collect())
     }
     match family {
+        "alarm" => of(config.alarms.keys()),
         "account" => of(config.accounts.keys()),
         "door" => of(config.doors.keys()),
         "input" => of(config.inputs.keys()),
@@ -230,6 +249,37 @@ fn calls(check: &mut Check<'_>, at: &str, panel: &PanelId, button: &str) {
     }
 }
 
+/// Only a relay that is there to be set is set.
+fn sets(check: &mut Check<'_>, at: &str, output: &RuleOutput) {
+    let (relay, set, time) = (format!("{at}.relay"), format!("{at}.set"), format!("{at}.for-s"));
+    if let Some(found) = check.config.relays.get(&output.relay)
+        && !matches!(found.function, RelayFunction::Command(_))
+    {
+        let text = format!(
+            "relay {:?} tells of {} by itself",
+            output.relay.as_str(),
+            found.function.family()
+        );
+        check.fault(
+            FaultKind::Conflict,
+            &relay,
+            &[],
+            text,
+            "allowed: a relay with command",
+        );
+    }
+    if output.time.is_some() && output.set != SetWord::On {
+        let text = format!("has no meaning with set = \"{}\"", output.set);
+        check.fault(
+            FaultKind::Conflict,
+            &time,
+            &[&set],
+            text,
+            "remove it, or set = \"on\"",
+        );
+    }
+}
+
 /// Somebody has to be there for whom the door opens.
 fn opens(check: &mut Check<'_>, at: &str, key: &str, rule: &Rule, door: &DoorId) {
     for (index, event) in rule.on.iter().enumerate() {
@@ -302,6 +352,20 @@ impl Layout for Config {
 
     fn line_of(&self, panel: &PanelId) -> Option<LineId> {
         self.panels.get(panel).map(|panel| panel.line.clone())
+    }
+
+    fn followers(&self) -> BTreeSet<RelayId> {
+        let follows = |function: &RelayFunction| match function {
+            RelayFunction::Alarm(_)
+            | RelayFunction::Lamp(_)
+            | RelayFunction::Light(_)
+            | RelayFunction::LineSeized(_) => true,
+            RelayFunction::Command(_) | RelayFunction::MainsFault(_) | RelayFunction::NetworkFault(_) => {
+                false
+            }
+        };
+        let relays = self.relays.iter().filter(|(_, relay)| follows(&relay.function));
+        relays.map(|(id, _)| id.clone()).collect()
     }
 
     fn panels_of(&self, door: &DoorId) -> BTreeSet<PanelId> {

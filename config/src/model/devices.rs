@@ -118,6 +118,9 @@ table! {
 table! {
     /// A digital input: a button, a contact, a request to exit.
     pub struct Input {
+        /// For how long it must be active to count, 500 to 5500 ms: for buttons that are leaned on, and for those that mean
+        /// something. Without it its debounce. Not for exits, fire and contacts, which nobody has to wait for.
+        press: Option<Duration> = "press-ms", ms(500, 5500), optional, Live;
         one of
         /// What reads it.
         driver: InputDriver;

@@ -1,6 +1,7 @@
 //! The site file as typed values.
 
 mod access;
+mod alarms;
 mod announce;
 mod areas;
 mod boards;
@@ -27,11 +28,12 @@ mod wiegand;
 use std::collections::BTreeMap;
 
 use gateway_core::{
-    AccountId, AreaId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId,
-    LineId, ListId, OutputId, PanelId, ReaderId, RelayId, RuleId, ScheduleId,
+    AccountId, AlarmId, AreaId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId,
+    InputId, LineId, ListId, OutputId, PanelId, ReaderId, RelayId, RuleId, ScheduleId,
 };
 
 pub use access::{Card, Code, Group};
+pub use alarms::Alarm;
 pub use announce::Announce;
 pub use areas::Area;
 pub use boards::{Kmtronic, Modbus, Numato};
@@ -49,8 +51,13 @@ pub use logins::{Logins, Radius, RadiusServer};
 pub use network::Network;
 pub use notify::{Mail, Notify, NotifyTarget, Syslog, Telegram, Webhook};
 pub use osdp::{KeyFile, OsdpInput, OsdpReader};
-pub use relays::{NetworkFault, Relay, RelayFunction};
-pub use rule::{Rule, RuleAction, RuleCall, RuleDo, RuleLockdown, RuleNotify, RuleOpen, RuleState, RuleWhen};
+pub use relays::{
+    AlarmRelay, Lamp, Light, LineSeized, MainsFault, NetworkFault, Relay, RelayCommand, RelayFunction,
+};
+pub use rule::{
+    Rule, RuleAction, RuleAlarm, RuleCall, RuleDo, RuleLockdown, RuleMqtt, RuleNotify, RuleOpen, RuleOutput,
+    RuleState, RuleWhen,
+};
 pub use schedules::{Holidays, Schedule};
 pub use services::{Http, Mqtt};
 pub use site::{Guard, Site};
@@ -126,6 +133,8 @@ table! {
         logins: Option<Logins> = "logins", table(), optional, Restart;
         /// Notifications: channels by which events are told elsewhere.
         notify: BTreeMap<ChannelId, Notify> = "notify", map("channel"), or("{}"), Restart;
+        /// Alarms: what security is called for until somebody confirms it.
+        alarms: BTreeMap<AlarmId, Alarm> = "alarms", map("alarm"), or("{}"), Live;
         /// Rules: what is asked for when something happens.
         rules: BTreeMap<RuleId, Rule> = "rules", map("rule"), or("{}"), Live;
     }

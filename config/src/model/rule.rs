@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gateway_access::When;
-use gateway_core::{ButtonId, ChannelId, DoorGroupId, DoorId, GroupId, InputId, PanelId, RuleId, Template};
+use gateway_core::{
+    AlarmId, ButtonId, ChannelId, DoorGroupId, DoorId, GroupId, InputId, PanelId, RelayId, RelaySet, RuleId,
+    Template,
+};
 use gateway_rules as rules;
 
 use super::Config;
 use crate::describe::{choice, table};
-use crate::rules::{int, list, parsed, refer, secs, table, text, when, word};
-use crate::value::{EventName, FieldIs, StateWord};
+use crate::rules::{Flag, int, list, parsed, refer, secs, table, text, when, word};
+use crate::value::{EventName, FieldIs, MessageTopic, SetWord, StateWord};
 
 table! {
     /// A rule: an event, conditions, and what is asked for then. `docs/rules.md` says more, and `doorline rules try` what
@@ -71,14 +74,28 @@ table! {
 choice! {
     /// What a rule asks for.
     pub enum RuleDo {
+        /// An alarm, which somebody of security has to confirm.
+        Alarm(RuleAlarm) = "alarm",
         /// A call, as if a button of a panel had been pressed.
         Call(RuleCall) = "call",
         /// A lockdown, which only people end.
         Lockdown(RuleLockdown) = "lockdown",
+        /// A message over MQTT, on a topic of its own.
+        Mqtt(RuleMqtt) = "mqtt",
         /// A message by a channel of notifications.
         Notify(RuleNotify) = "notify",
         /// That a door opens; the access decision may say no.
         Open(RuleOpen) = "open",
+        /// A relay that opens nothing is set.
+        Output(RuleOutput) = "output",
+    }
+}
+
+table! {
+    /// An alarm.
+    pub struct RuleAlarm {
+        /// Which of `[alarms]`.
+        alarm: AlarmId = "alarm", refer("alarm"), required, Live;
     }
 }
 
@@ -101,6 +118,19 @@ table! {
 }
 
 table! {
+    /// A message over MQTT. It goes out at least once (QoS 1), as all that the gateway says.
+    pub struct RuleMqtt {
+        /// Topic below `BASE/SITE/message/`: 1 to 8 levels of letters, digits, `_` and `-`.
+        topic: MessageTopic = "topic", parsed(), required, Live;
+        /// What is said, with fields of the event in braces, `{rule}` and `{site}`. In a text that begins with `{{` or `[` they
+        /// stand as JSON wants them.
+        message: Template = "message", parsed(), or("\"{text}\""), Live;
+        /// True: the broker keeps it. Without it, what is older than a minute when the broker is there again is not said.
+        retain: bool = "retain", Flag, or("false"), Live;
+    }
+}
+
+table! {
     /// A message.
     pub struct RuleNotify {
         /// The channel. It tells it whatever events it is for otherwise.
@@ -116,6 +146,18 @@ table! {
     pub struct RuleOpen {
         /// The door that the rule asks for.
         door: DoorId = "door", refer("door"), required, Live;
+    }
+}
+
+table! {
+    /// A relay that opens nothing.
+    pub struct RuleOutput {
+        /// Which of `[relays]`: one with `command`.
+        relay: RelayId = "relay", refer("relay"), required, Live;
+        /// How it is set.
+        set: SetWord = "set", word(), required, Live;
+        /// With `set = "on"`: for how long, 1 to 86400 s.
+        time: Option<Duration> = "for-s", secs(1, 86_400), optional, Live;
     }
 }
 
@@ -175,16 +217,31 @@ impl RuleState {
 impl RuleDo {
     fn for_engine(&self) -> rules::Action {
         match self {
+            Self::Alarm(alarm) => rules::Action::Alarm(alarm.alarm.clone()),
             Self::Call(call) => rules::Action::Call {
                 button: call.button.clone(),
                 panel: call.panel.clone(),
             },
             Self::Lockdown(lockdown) => rules::Action::Lockdown(lockdown.group.clone()),
+            Self::Mqtt(mqtt) => rules::Action::Mqtt {
+                message: mqtt.message.clone(),
+                retain: mqtt.retain,
+                topic: mqtt.topic.as_str().to_owned(),
+            },
             Self::Notify(notify) => rules::Action::Notify {
                 channel: notify.channel.clone(),
                 message: notify.message.clone(),
             },
             Self::Open(open) => rules::Action::Open(open.door.clone()),
+            Self::Output(output) => rules::Action::Output {
+                relay: output.relay.clone(),
+                set: match (output.set, output.time) {
+                    (SetWord::Off, _) => RelaySet::Off,
+                    (SetWord::On, None) => RelaySet::On,
+                    (SetWord::On, Some(time)) => RelaySet::For(time),
+                    (SetWord::Toggle, _) => RelaySet::Toggle,
+                },
+            },
         }
     }
 }

@@ -55,9 +55,72 @@ impl FromText for FieldIs {
     }
 }
 
+words! {
+    /// How a rule sets a relay.
+    pub enum SetWord {
+        /// At rest.
+        Off = "off",
+        /// Active, until further notice or for `for-s`.
+        On = "on",
+        /// The other way round than it is.
+        Toggle = "toggle",
+    }
+}
+
+/// A topic for the messages of rules, below those of the site: it can be no topic of commands, nor a filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageTopic(String);
+
+impl MessageTopic {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromText for MessageTopic {
+    const WHAT: &'static str = "a topic";
+    const PATTERN: Option<&'static str> = Some("^[A-Za-z0-9_-]{1,40}(/[A-Za-z0-9_-]{1,40}){0,7}$");
+    fn from_text(text: &str) -> Result<Self, String> {
+        let level = |level: &str| {
+            (1..=40).contains(&level.len())
+                && level
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        };
+        if text.split('/').count() <= 8 && text.split('/').all(level) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("1 to 8 levels with / between them, each of 1 to 40 of A-Z, a-z, 0-9, _ and -".to_owned())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_topic_of_a_rule_is_neither_a_filter_nor_leaves_its_place() {
+        for good in ["bell", "door/front/Bell_1", "a/b/c/d/e/f/g/h"] {
+            assert_eq!(MessageTopic::from_text(good).map(|t| t.0), Ok(good.to_owned()));
+        }
+        for bad in [
+            "",
+            "/bell",
+            "bell/",
+            "a//b",
+            "a/+",
+            "#",
+            "..",
+            "a b",
+            "\u{e9}",
+            "a/b/c/d/e/f/g/h/i",
+        ] {
+            assert!(MessageTopic::from_text(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_field_has_a_name_and_a_value() {

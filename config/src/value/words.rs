@@ -13,6 +13,24 @@ words! {
 }
 
 words! {
+    /// What a lamp shows of a panel.
+    pub enum LampShows {
+        /// The other side holds the call.
+        Hold = "hold",
+        /// Somebody calls the panel.
+        Incoming = "incoming",
+        /// A button, an exit or a lock of the panel's doors is not at rest.
+        Io = "io",
+        /// A button was pressed, and nobody has answered yet.
+        Press = "press",
+        /// A door of the panel is unlocked.
+        Relay = "relay",
+        /// Somebody talks.
+        Talk = "talk",
+    }
+}
+
+words! {
     /// What can be lost of the network.
     pub enum NetworkLoss {
         /// The port has no address by which others reach it.

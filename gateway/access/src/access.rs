@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gateway_core::{
     CardFrame, CredentialId, DoorId, Factor, GroupId, Instant, Peer, PersonId, RingId, Secret, Subject,
+    Timestamp,
 };
 
 use crate::card::tidy;
@@ -335,11 +336,14 @@ impl Access {
         }
     }
 
-    /// Is a person of the records in a group? Nobody is who is blocked, or gone.
+    /// Is a person of the records in a group? Nobody is who is blocked or gone, nor before the first day or after the
+    /// last; without a clock that is believed (`wall`) nobody who has one of these.
     #[must_use]
-    pub fn is_in(&self, person: &PersonId, group: &GroupId) -> bool {
+    pub fn is_in(&self, person: &PersonId, group: &GroupId, wall: Option<Timestamp>) -> bool {
         let person = self.directory.person(person);
-        person.is_some_and(|person| !person.blocked && person.groups.contains(group))
+        person.is_some_and(|person| {
+            !person.blocked && person.valid.holds_at(wall) && person.groups.contains(group)
+        })
     }
 
     /// The lock-out state, for keeping across restarts.

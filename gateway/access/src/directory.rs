@@ -24,6 +24,19 @@ pub struct Validity {
     pub until: Option<Timestamp>,
 }
 
+impl Validity {
+    /// Is it valid then? What has no first and no last day needs no clock.
+    #[must_use]
+    pub fn holds_at(&self, wall: Option<Timestamp>) -> bool {
+        match wall {
+            None => *self == Self::default(),
+            Some(wall) => {
+                self.from.is_none_or(|from| wall >= from) && self.until.is_none_or(|until| wall < until)
+            }
+        }
+    }
+}
+
 /// A person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {

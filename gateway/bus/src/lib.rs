@@ -7,13 +7,15 @@
 
 mod limit;
 mod site_file;
+mod tries;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use gateway_core::{
-    CommandReply, CommandRequest, DirectoryView, Explain, Explained, Instant, Refusal, SiteView,
+    CommandReply, CommandRequest, DirectoryView, Explain, Explained, Instant, Refusal, SiteView, TriedRule,
+    TryRules,
 };
 use gateway_people::People;
 use gateway_store::Store;
@@ -24,6 +26,8 @@ pub use site_file::{
     Checked, Placed, Proposal, SiteFileAsk, SiteFileClient, SiteFileDesk, SiteFileRefusal, SiteText, Step,
     Trial, TrialState, Wish, site_file,
 };
+
+pub use tries::{RuleQuestion, try_rules_of};
 
 /// How many commands may wait for the core.
 pub const QUEUE: usize = 128;
@@ -62,6 +66,7 @@ pub struct Bus {
     directory: Arc<watch::Sender<Arc<DirectoryView>>>,
     people: Option<People>,
     questions: mpsc::Sender<Question>,
+    rule_questions: mpsc::Sender<RuleQuestion>,
     site_file: Option<SiteFileClient>,
     store: Store,
     view: watch::Receiver<Arc<SiteView>>,
@@ -74,6 +79,8 @@ pub struct BusCore {
     pub commands: mpsc::Receiver<Asked>,
     /// Questions, in order of arrival.
     pub questions: mpsc::Receiver<Question>,
+    /// Questions about rules, in order of arrival.
+    pub rule_questions: mpsc::Receiver<RuleQuestion>,
     /// The live picture.
     pub view: watch::Sender<Arc<SiteView>>,
 }
@@ -84,6 +91,7 @@ impl Bus {
     pub fn new(store: Store) -> (Self, BusCore) {
         let (to_core, commands) = mpsc::channel(QUEUE);
         let (questions, asked) = mpsc::channel(QUESTIONS);
+        let (rule_questions, tried) = mpsc::channel(QUESTIONS);
         let (view, picture) = watch::channel(Arc::new(SiteView::default()));
         let alive = Arc::new(AtomicU64::new(0));
         (
@@ -94,6 +102,7 @@ impl Bus {
                 directory: Arc::new(watch::channel(Arc::default()).0),
                 people: None,
                 questions,
+                rule_questions,
                 site_file: None,
                 store,
                 view: picture,
@@ -102,6 +111,7 @@ impl Bus {
                 alive,
                 commands,
                 questions: asked,
+                rule_questions: tried,
                 view,
             },
         )
@@ -160,6 +170,13 @@ impl Bus {
     pub async fn explain(&self, ask: Explain) -> Option<Explained> {
         let (answer, told) = oneshot::channel();
         self.questions.try_send(Question { answer, ask }).ok()?;
+        tokio::time::timeout(ANSWER_LIMIT, told).await.ok()?.ok()
+    }
+
+    /// What the rules would make of an event; `None` if the core does not answer.
+    pub async fn try_rules(&self, ask: TryRules) -> Option<Result<Vec<TriedRule>, String>> {
+        let (answer, told) = oneshot::channel();
+        self.rule_questions.try_send(RuleQuestion { answer, ask }).ok()?;
         tokio::time::timeout(ANSWER_LIMIT, told).await.ok()?.ok()
     }
 

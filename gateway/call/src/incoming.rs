@@ -180,6 +180,12 @@ impl IncomingPlan {
         self.talk.as_ref().map(|t| t.leg)
     }
 
+    /// True if whoever called holds the call.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.over.is_none() && self.talk.as_ref().is_some_and(|t| t.held)
+    }
+
     /// True if the caller's digits would count at this moment.
     #[must_use]
     pub fn has_authority(&self) -> bool {
@@ -268,6 +274,11 @@ impl IncomingPlan {
                     self.out
                         .push_back(Output::Event(CallEvent::LegEnded { cause, detail, leg }));
                     self.close(now, cause);
+                }
+            }
+            LegEvent::Held { held, .. } => {
+                if let Some(talk) = &mut self.talk {
+                    talk.hold(now, held);
                 }
             }
             LegEvent::Incoming { .. } | LegEvent::Ringing { .. } => {}

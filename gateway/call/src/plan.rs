@@ -186,10 +186,22 @@ impl CallPlan {
         self.slots.iter().any(|s| s.target.leg == leg)
     }
 
+    /// Which of the targets answered, counted from 0 as they were given; known also when it is over.
+    #[must_use]
+    pub fn answered_by(&self) -> Option<usize> {
+        self.slot(self.talk.as_ref()?.leg)
+    }
+
     /// The winning leg.
     #[must_use]
     pub fn winner(&self) -> Option<LegId> {
         self.talk.as_ref().map(|t| t.leg)
+    }
+
+    /// True if whoever answered holds the call.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.over.is_none() && self.talk.as_ref().is_some_and(|t| t.held)
     }
 
     /// True if the winner's digits would count at this moment.
@@ -262,6 +274,11 @@ impl CallPlan {
                 );
             }
             LegEvent::Ended { cause, leg, detail } => self.ended(now, index, leg, cause, detail),
+            LegEvent::Held { held, leg } => {
+                if let Some(talk) = self.talk.as_mut().filter(|t| t.leg == leg) {
+                    talk.hold(now, held);
+                }
+            }
             // An incoming leg with a number of ours is the driver's mistake; it is no leg of this plan.
             LegEvent::Incoming { .. } => {}
             LegEvent::Ringing { leg } => {

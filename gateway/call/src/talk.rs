@@ -19,6 +19,10 @@ const IGNORED_SPAN: Duration = Duration::from_secs(10);
 const TRANSFERS_MAX: u32 = 10;
 const TRANSFERS_SPAN: Duration = Duration::from_secs(10);
 
+/// At most this many times is a call held per [`HOLDS_SPAN`]: lamps and the journal follow it.
+const HOLDS_MAX: u32 = 5;
+const HOLDS_SPAN: Duration = Duration::from_secs(10);
+
 /// One key press as a leg reported it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Press {
@@ -47,6 +51,10 @@ pub(crate) struct Talk {
     pub(crate) authority: Authority,
     /// Digits seen before this are old news, whatever their age: the main loop stood still.
     pub(crate) fresh_from: Instant,
+    /// The other side holds the call: it does not listen.
+    pub(crate) held: bool,
+    /// Changes of that which were taken, and since when they are counted.
+    holds: (Instant, u32),
     pub(crate) leg: LegId,
     pub(crate) peer: Peer,
     limit: TalkLimit,
@@ -74,6 +82,8 @@ impl Talk {
             answered: now,
             authority,
             fresh_from: now,
+            held: false,
+            holds: (now, 0),
             leg,
             peer,
             limit,
@@ -113,6 +123,18 @@ impl Talk {
                 peer: self.peer.address.clone(),
             }));
         }
+    }
+
+    /// The other side holds the call or takes it up again. What comes too often is passed over, but for its end.
+    pub(crate) fn hold(&mut self, now: Instant, held: bool) {
+        let (since, count) = &mut self.holds;
+        if now.since(*since) >= HOLDS_SPAN {
+            (*since, *count) = (now, 0);
+        }
+        if held && !self.held {
+            *count += 1;
+        }
+        self.held = held && *count <= HOLDS_MAX;
     }
 
     /// The party may open no more, for a reason that is told once.

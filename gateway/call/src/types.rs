@@ -9,6 +9,8 @@ use gateway_core::{
 /// What a call is for; it gives digits their meaning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Purpose {
+    /// An alarm is to be confirmed.
+    Alarm,
     /// Somebody calls the door.
     Incoming,
     /// A visitor rang.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::ids::{ButtonId, DoorGroupId, DoorId, PanelId, PersonId, RingId, Seq};
+use crate::ids::{AlarmId, ButtonId, DoorGroupId, DoorId, PanelId, PersonId, RelayId, RingId, Seq};
 use crate::subject::{Factor, Subject};
 use crate::time::Instant;
 use crate::value::{Field, Value, words};
@@ -56,9 +56,43 @@ pub struct Origin {
     pub subject: Subject,
 }
 
+/// How a relay is set that opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelaySet {
+    /// Active for so long, 1 s to a day.
+    For(Duration),
+    /// At rest.
+    Off,
+    /// Active until further notice.
+    On,
+    /// The other way round than it is.
+    Toggle,
+}
+
+impl RelaySet {
+    /// Longest time for which a relay is set.
+    pub const LONGEST: Duration = Duration::from_secs(86_400);
+}
+
+impl fmt::Display for RelaySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::For(time) => write!(f, "on for {} s", time.as_secs()),
+            Self::Off => f.write_str("off"),
+            Self::On => f.write_str("on"),
+            Self::Toggle => f.write_str("toggle"),
+        }
+    }
+}
+
 /// A request from outside.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
+    /// Confirm an alarm: it is over.
+    ConfirmAlarm {
+        /// Which.
+        alarm: AlarmId,
+    },
     /// Hold a door open no longer.
     EndHold {
         /// Which.
@@ -110,6 +144,13 @@ pub enum Command {
         /// Of whom; `None` is everybody.
         person: Option<PersonId>,
     },
+    /// Set a relay that is there to be set, and opens nothing.
+    SetRelay {
+        /// Which.
+        relay: RelayId,
+        /// How.
+        set: RelaySet,
+    },
     /// Nothing is asked: the interface refused messages by itself and reports that, for the journal.
     Unread {
         /// Why they were refused.
@@ -126,6 +167,7 @@ impl Command {
     #[must_use]
     pub const fn verb(&self) -> &'static str {
         match self {
+            Self::ConfirmAlarm { .. } => "confirm-alarm",
             Self::EndHold { .. } => "end-hold",
             Self::EndLockdown { .. } => "end-lockdown",
             Self::HangUp { .. } => "hang-up",
@@ -134,6 +176,7 @@ impl Command {
             Self::Open { .. } | Self::OpenFor { .. } => "open",
             Self::Press { .. } => "press",
             Self::ResetPassback { .. } => "reset-passback",
+            Self::SetRelay { .. } => "set-relay",
             Self::Unread { .. } => "unread",
         }
     }

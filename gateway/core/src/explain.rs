@@ -1,8 +1,11 @@
-//! Questions about who may open what. Nothing opens by them.
+//! Questions about who may open what, and what rules would make of an event. Nothing comes of them.
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::ids::{DoorId, ReaderId};
+use crate::event::Record;
+use crate::ids::{DoorId, GroupId, ReaderId, RuleId};
 use crate::secret::Secret;
 use crate::signal::CardFrame;
 use crate::subject::Subject;
@@ -54,4 +57,37 @@ pub struct Explained {
     pub rule: String,
     /// Who asks.
     pub subject: Subject,
+}
+
+/// What would the rules make of an event?
+#[derive(Clone, Debug, PartialEq)]
+pub struct TryRules {
+    /// When; at this moment if it is not said.
+    pub at: Option<Timestamp>,
+    /// The event; only its kind is needed.
+    pub event: Record,
+    /// Groups that whoever it is about is in.
+    pub groups: BTreeSet<GroupId>,
+    /// How doors and inputs are, each as `front=open` or `alarm=active`; what is not said is not known.
+    pub states: Vec<String>,
+    /// It comes so often, a second apart, 1 to 1000; the last one is told.
+    pub times: u32,
+}
+
+impl TryRules {
+    /// How often an event comes at most.
+    pub const MOST: u32 = 1000;
+}
+
+/// What one rule would make of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TriedRule {
+    /// What is asked for, in order; empty if it does not act.
+    pub actions: Vec<String>,
+    /// It would act, and is kept from it.
+    pub held_back: bool,
+    /// Which.
+    pub rule: RuleId,
+    /// Why it does not act; empty if it does.
+    pub why: String,
 }

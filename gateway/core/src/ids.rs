@@ -80,6 +80,8 @@ macro_rules! names {
 }
 
 names! {
+    /// An alarm that somebody of security confirms.
+    AlarmId;
     /// A registration at a PBX, or an IP-authenticated trunk.
     AccountId;
     /// An apartment served by a panel.

@@ -163,6 +163,13 @@ pub enum LegEvent {
         /// Protocol detail for the journal, for example `486 Busy Here`.
         detail: String,
     },
+    /// The other side listens no more, or listens again (a re-INVITE with `a=sendonly` or `a=inactive`, RFC 3264 §8.4).
+    Held {
+        /// True if it holds the call from here on.
+        held: bool,
+        /// The leg.
+        leg: LegId,
+    },
     /// A call came in; the leg waits for `Ringing`, `Answer` or `End`.
     Incoming {
         /// Account, or `None` for a listed direct peer.
@@ -190,6 +197,7 @@ impl LegEvent {
             | Self::AuthorityLost { leg, .. }
             | Self::Digit { leg, .. }
             | Self::Ended { leg, .. }
+            | Self::Held { leg, .. }
             | Self::Incoming { leg, .. }
             | Self::Ringing { leg } => *leg,
         }

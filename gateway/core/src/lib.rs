@@ -17,17 +17,17 @@ mod time;
 mod value;
 mod view;
 
-pub use command::{Command, CommandId, CommandReply, CommandRequest, Given, Origin, Refusal};
+pub use command::{Command, CommandId, CommandReply, CommandRequest, Given, Origin, Refusal, RelaySet};
 pub use event::{
-    AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent, InputEvent,
-    LineEvent, PanelEvent, PortEvent, ReadError, ReaderEvent, Record, RelayEvent, RuleEvent, SCHEMA,
-    UserEvent,
+    AccountEvent, AlarmEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent,
+    InputEvent, LineEvent, PanelEvent, PortEvent, ReadError, ReaderEvent, Record, RelayEvent, RuleEvent,
+    SCHEMA, UserEvent,
 };
-pub use explain::{Explain, Explained, Means};
+pub use explain::{Explain, Explained, Means, TriedRule, TryRules};
 pub use ids::{
-    AccountId, ApartmentId, AreaId, ButtonId, ChannelId, CredentialId, DeviceId, DoorGroupId, DoorId,
-    FormatId, GroupId, HolidaysId, InputId, LegId, LineId, ListId, NameError, OutputId, PanelId, PersonId,
-    ReaderId, RelayId, RingId, RuleId, ScheduleId, Seq, SiteId,
+    AccountId, AlarmId, ApartmentId, AreaId, ButtonId, ChannelId, CredentialId, DeviceId, DoorGroupId,
+    DoorId, FormatId, GroupId, HolidaysId, InputId, LegId, LineId, ListId, NameError, OutputId, PanelId,
+    PersonId, ReaderId, RelayId, RingId, RuleId, ScheduleId, Seq, SiteId,
 };
 pub use leg::{Cause, DigitVia, LegCommand, LegEvent, Peer, Tone};
 pub use secret::Secret;

@@ -216,6 +216,15 @@ impl Principal {
             format!("door {door} is not among the doors of this login or token"),
         ))
     }
+
+    /// For what belongs to no door: refuses whoever has only some of them.
+    pub(crate) fn need_all_doors(&self) -> Result<(), Problem> {
+        if self.rights.doors.is_none() {
+            return Ok(());
+        }
+        let text = "this login or token has not all doors of the site";
+        Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", text))
+    }
 }
 
 #[cfg(test)]

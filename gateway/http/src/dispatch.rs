@@ -17,7 +17,9 @@ use crate::limits::{ANSWER_TIME, READ_TIME};
 use crate::origin::{check_host, check_origin};
 use crate::problem::Problem;
 use crate::route::{Action, Found, Need, Route, find, listing};
-use crate::{admin, config, contacts, doors, journal, live, login, network, page, parse, staff, status};
+use crate::{
+    admin, config, contacts, doors, journal, live, login, network, page, parse, relays, staff, status,
+};
 
 /// Everything that is served.
 pub(crate) fn routes(app: Arc<App>) -> BoxedFilter<(Response,)> {
@@ -259,7 +261,10 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Person => staff::person(app, &ask).await,
         Action::PersonChange => staff::change_person(app, &ask).await,
         Action::PersonRemove => staff::remove_person(app, &ask).await,
+        Action::AlarmConfirm => relays::confirm(app, &ask).await,
         Action::Press => doors::press(app, &ask).await,
+        Action::RelaySet => relays::set(app, &ask).await,
+        Action::RulesTry => staff::try_rules(app, &ask).await,
         Action::Ring => journal::ring(app, &ask).await,
         Action::Rings => journal::rings(app, &ask).await,
         Action::Session => login::session(app, &ask),

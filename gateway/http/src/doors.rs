@@ -30,10 +30,10 @@ const MAX_MINUTES: u64 = 1440;
 pub(crate) struct CommandBody {
     /// When it was meant, RFC 3339: one that is too old or of the future is refused. Without it, now.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
-    at: Option<String>,
+    pub(crate) at: Option<String>,
     /// A repetition of it is refused. `Idempotency-Key` goes before it; without both, one is drawn.
     #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
-    id: Option<String>,
+    pub(crate) id: Option<String>,
 }
 
 /// An opening, for anybody unless a visitor's ring is named.
@@ -246,10 +246,7 @@ pub(crate) async fn reset_passback(app: &App, ask: &Ask) -> Result<Response, Pro
     let person = body.person.as_deref().map(PersonId::new).transpose();
     let person = person.map_err(|e| Problem::bad("person", e.to_string()))?;
     let principal = ask.principal()?;
-    if principal.rights.doors.is_some() {
-        let text = "this login or token has not all doors of the site";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", text));
-    }
+    principal.need_all_doors()?;
     let times = CommandBody {
         at: body.at,
         id: body.id,
@@ -296,7 +293,12 @@ fn no_door(id: &DoorId) -> Problem {
     Problem::unknown(format!("there is no door {id}; GET /api/v1/doors lists them"))
 }
 
-async fn command(app: &App, ask: &Ask, principal: &Principal, command: Command) -> Result<Response, Problem> {
+pub(crate) async fn command(
+    app: &App,
+    ask: &Ask,
+    principal: &Principal,
+    command: Command,
+) -> Result<Response, Problem> {
     let body: CommandBody = if ask.body.is_empty() {
         CommandBody::default()
     } else {
@@ -305,7 +307,7 @@ async fn command(app: &App, ask: &Ask, principal: &Principal, command: Command) 
     give(app, ask, principal, command, &body).await
 }
 
-async fn give(
+pub(crate) async fn give(
     app: &App,
     ask: &Ask,
     principal: &Principal,

@@ -39,6 +39,7 @@ mod people;
 mod problem;
 mod quota;
 mod radius;
+mod relays;
 mod route;
 mod server;
 mod session;

@@ -22,6 +22,7 @@ pub(crate) enum Need {
 /// What a route does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Action {
+    AlarmConfirm,
     Asset,
     Calls,
     Config,
@@ -65,8 +66,10 @@ pub(crate) enum Action {
     PersonChange,
     PersonRemove,
     Press,
+    RelaySet,
     Ring,
     Rings,
+    RulesTry,
     Session,
     Setup,
     Site,
@@ -144,6 +147,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route(GET, "/metrics", Need::Metrics, Action::Metrics, &[]),
     route(GET, "/api/v1", ANYBODY, Action::Paths, &[]),
     route(POST, "/api/v1/access/explain", ADMIN, Action::Explain, &[]),
+    route(POST, "/api/v1/alarms/{alarm}/confirm", OPERATE, Action::AlarmConfirm, &[]),
     route(GET, "/api/v1/calls", READ, Action::Calls, &[]),
     route(GET, "/api/v1/config", ADMIN, Action::Config, &[]),
     route(PUT, "/api/v1/config", ADMIN, Action::ConfigReplace, &[param::CONFIRM_SECONDS]),
@@ -181,9 +185,11 @@ pub(crate) const ROUTES: &[Route] = &[
     route(GET, "/api/v1/people/{person}", ADMIN, Action::Person, &[]),
     route(PATCH, "/api/v1/people/{person}", ADMIN, Action::PersonChange, &[]),
     route(DELETE, "/api/v1/people/{person}", ADMIN, Action::PersonRemove, &[]),
+    route(POST, "/api/v1/relays/{relay}/set", OPERATE, Action::RelaySet, &[]),
     route(GET, "/api/v1/rings", READ, Action::Rings, RINGS),
     route(GET, "/api/v1/rings/{ring}", READ, Action::Ring, &[]),
     route(POST, "/api/v1/rings/{ring}/hang-up", OPERATE, Action::HangUp, &[]),
+    route(POST, "/api/v1/rules/try", ADMIN, Action::RulesTry, &[]),
     route(GET, "/api/v1/session", ANYBODY, Action::Session, &[]),
     route(POST, "/api/v1/setup", ANYBODY, Action::Setup, &[]),
     route(GET, "/api/v1/site", READ, Action::Site, &[]),

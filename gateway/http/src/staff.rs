@@ -84,6 +84,28 @@ pub(crate) struct Explanation {
     changes: Option<String>,
 }
 
+/// What the rules make of an event.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Tried {
+    /// Those that look at it, by name.
+    rules: Vec<TriedRule>,
+}
+
+/// What one rule makes of it.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct TriedRule {
+    rule: String,
+    acts: bool,
+    /// What is asked for, in order.
+    actions: Vec<String>,
+    /// It would act, and is kept from it.
+    held_back: bool,
+    /// Why it does not act; empty if it does.
+    why: String,
+}
+
 fn people(app: &App) -> Result<&People, Problem> {
     let none = || {
         let text = "people cannot be changed here; the health page says why";
@@ -301,4 +323,28 @@ pub(crate) async fn explain(app: &App, ask: &Ask) -> Result<Response, Problem> {
         changes: told.changes.map(|at| at.to_string()),
     };
     answer(StatusCode::OK, &told)
+}
+
+/// What the rules would make of an event. Nothing is done.
+pub(crate) async fn try_rules(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let question = gateway_bus::try_rules_of(&ask.json::<Value>()?, app.clock.wall());
+    let question = question.map_err(|text| Problem::bad("body", text))?;
+    let silent = || {
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "fault",
+            "the core does not answer",
+        )
+    };
+    let told = app.bus.try_rules(question).await.ok_or_else(silent)?;
+    let told = told.map_err(|text| Problem::bad("body", text))?;
+    let rule = |rule: gateway_core::TriedRule| TriedRule {
+        acts: rule.why.is_empty(),
+        actions: rule.actions,
+        held_back: rule.held_back,
+        rule: rule.rule.to_string(),
+        why: rule.why,
+    };
+    let rules = told.into_iter().map(rule).collect();
+    answer(StatusCode::OK, &Tried { rules })
 }

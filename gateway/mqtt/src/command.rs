@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use gateway_core::{
-    ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, Factor, Given, Origin,
-    PanelId, PersonId, Refusal, RingId, Subject, Timestamp,
+    AlarmId, ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, Factor, Given, Origin, PanelId, PersonId, Refusal, RelayId, RelaySet, RingId, Subject, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,13 +22,17 @@ struct Wire {
     command: String,
     id: Option<String>,
     at: Option<String>,
+    alarm: Option<String>,
     door: Option<String>,
     panel: Option<String>,
     person: Option<String>,
     button: Option<String>,
     group: Option<String>,
     minutes: Option<u64>,
+    relay: Option<String>,
     ring_id: Option<String>,
+    state: Option<String>,
+    for_s: Option<u64>,
 }
 
 /// A message on a command topic.
@@ -100,6 +103,10 @@ pub(crate) enum Malformed {
     NoCall,
     #[error("topic and field \"{field}\" name different things")]
     Other { field: &'static str },
+    #[error(
+        "field \"state\" must be \"on\", \"off\" or \"toggle\", and \"for_s\" with \"on\" a number from 1 to 86400"
+    )]
+    State,
     #[error("{size} bytes are too long, at most {MAX_PAYLOAD} are allowed")]
     TooLong { size: usize },
 }
@@ -117,6 +124,7 @@ impl Malformed {
             | Self::Minutes
             | Self::Name { .. }
             | Self::Other { .. }
+            | Self::State
             | Self::TooLong { .. } => Refusal::Malformed,
         }
     }
@@ -182,13 +190,17 @@ fn plain(target: &Target, payload: &[u8]) -> Result<Wire, Malformed> {
         command: "open".to_owned(),
         id: None,
         at: None,
+        alarm: None,
         door: None,
         panel: None,
         person: None,
         button: None,
         group: None,
         minutes: None,
+        relay: None,
         ring_id: None,
+        state: None,
+        for_s: None,
     })
 }
 
@@ -290,6 +302,13 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
                 .map(|name| field(Some(name), "person", PersonId::new))
                 .transpose()?,
         }),
+        ("confirm-alarm", Target::Site) => Ok(Command::ConfirmAlarm {
+            alarm: field(wire.alarm.as_deref(), "alarm", AlarmId::new)?,
+        }),
+        ("set-relay", Target::Site) => Ok(Command::SetRelay {
+            relay: field(wire.relay.as_deref(), "relay", RelayId::new)?,
+            set: relay_set(wire)?,
+        }),
         ("hang-up", Target::Panel(_)) if wire.ring_id.is_none() => Ok(Command::HangUp {
             ring: arrival.ring.ok_or(Malformed::NoCall)?,
         }),
@@ -302,7 +321,7 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
                 Target::Door(_) => "a door takes \"open\", \"hold\" and \"end-hold\"; it locks by itself",
                 Target::Panel(_) => "a panel takes \"press\" and \"hang-up\"",
                 Target::Site => {
-                    "the site takes \"open\", \"hold\", \"end-hold\", \"press\", \"hang-up\", \"lockdown\", \"end-lockdown\" and \"reset-passback\""
+                    "the site takes \"open\", \"hold\", \"end-hold\", \"press\", \"hang-up\", \"lockdown\", \"end-lockdown\", \"reset-passback\", \"set-relay\" and \"confirm-alarm\""
                 }
             },
         }),
@@ -314,6 +333,20 @@ fn ring_id(wire: &Wire) -> Result<Option<RingId>, Malformed> {
     let parsed = wire.ring_id.as_deref().map(RingId::parse);
     let ring = parsed.map(|ring| ring.ok_or(Malformed::Name { field: "ring_id" }));
     ring.transpose()
+}
+
+/// How a relay is set.
+fn relay_set(wire: &Wire) -> Result<RelaySet, Malformed> {
+    let longest = RelaySet::LONGEST.as_secs();
+    match (wire.state.as_deref(), wire.for_s) {
+        (Some("off"), None) => Ok(RelaySet::Off),
+        (Some("on"), None) => Ok(RelaySet::On),
+        (Some("on"), Some(time)) if (1..=longest).contains(&time) => {
+            Ok(RelaySet::For(Duration::from_secs(time)))
+        }
+        (Some("toggle"), None) => Ok(RelaySet::Toggle),
+        _ => Err(Malformed::State),
+    }
 }
 
 /// For how long a door is held open.
@@ -522,10 +555,47 @@ mod tests {
                 person: PersonId::new("alice").ok()
             })
         );
+        assert_eq!(
+            site(r#""command":"confirm-alarm","alarm":"intrusion""#),
+            Ok(Command::ConfirmAlarm {
+                alarm: AlarmId::new("intrusion").expect("a name")
+            })
+        );
+        assert!(site(r#""command":"confirm-alarm""#).is_err());
         assert!(site(r#""command":"reset-passback","person":"A/""#).is_err());
         // a group that is none must not become the whole site
         assert!(site(r#""command":"end-lockdown","group":"Lobby/""#).is_err());
         assert!(check(door(), r#""command":"end-lockdown""#).is_err());
+    }
+
+    #[test]
+    fn a_relay_is_set_by_the_site_and_for_no_longer_than_a_day() {
+        let check = |target, body: &str| {
+            let text = format!(r#"{{"command":"set-relay",{body},"id":"a","at":"2026-03-01T12:00:00Z"}}"#);
+            check(target, &text).map(|asked| asked.request.command)
+        };
+        let relay = RelayId::new("siren").expect("a name");
+        for (body, set) in [
+            (r#""state":"on""#, RelaySet::On),
+            (r#""state":"off""#, RelaySet::Off),
+            (r#""state":"toggle""#, RelaySet::Toggle),
+            (r#""state":"on","for_s":86400"#, RelaySet::For(RelaySet::LONGEST)),
+        ] {
+            let relay = relay.clone();
+            let asked = check(Target::Site, &format!(r#""relay":"siren",{body}"#));
+            assert_eq!(asked, Ok(Command::SetRelay { relay, set }), "{body}");
+        }
+        for body in [
+            r#""relay":"siren""#,
+            r#""state":"on""#,
+            r#""relay":"siren","state":"open""#,
+            r#""relay":"siren","state":"on","for_s":0"#,
+            r#""relay":"siren","state":"on","for_s":86401"#,
+            r#""relay":"siren","state":"off","for_s":5"#,
+        ] {
+            assert!(check(Target::Site, body).is_err(), "{body}");
+        }
+        assert!(check(door(), r#""relay":"siren","state":"on""#).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::{DoorId, Instant, PanelId, Record, Seq, Timestamp};
+use gateway_core::{DoorId, Instant, PanelId, Record, Seq, Timestamp, Value};
 use gateway_store::{ReadFailure, Store, json_text};
 use rumqttc::{AsyncClient, Publish, QoS};
 use tokio::task::JoinHandle;
@@ -54,7 +54,7 @@ pub(crate) struct Session {
     owed: VecDeque<u16>,
     page: VecDeque<Arc<Record>>,
     /// Messages of the record begun.
-    parts: VecDeque<(Seq, String, String)>,
+    parts: VecDeque<Part>,
     /// The last record that was durable when the reading began, and the reading.
     reading: Option<(Seq, Reading)>,
     store: Store,
@@ -104,8 +104,8 @@ impl Session {
             } else if !self.online {
                 self.online = true;
                 self.availability(now, ONLINE)?;
-            } else if let Some((seq, topic, payload)) = self.parts.pop_front() {
-                self.publish(now, topic, payload, false, Sent::Part(seq))?;
+            } else if let Some(part) = self.parts.pop_front() {
+                self.publish(now, part.topic, part.payload, part.retain, Sent::Part(part.seq))?;
             } else if let Some(record) = self.page.pop_front() {
                 self.parts = messages(&self.topics, &record, wall);
                 let count = u8::try_from(self.parts.len()).unwrap_or(u8::MAX);
@@ -217,8 +217,18 @@ impl Session {
     }
 }
 
-/// The messages of a record: on the event topic, and at its door or panel if it is fresh.
-fn messages(topics: &Topics, record: &Record, wall: Timestamp) -> VecDeque<(Seq, String, String)> {
+/// One message of a record.
+struct Part {
+    payload: String,
+    retain: bool,
+    seq: Seq,
+    topic: String,
+}
+
+/// The messages of a record: on the event topic, at its door or panel if it is fresh, and where a rule says something: that
+/// if it is fresh, too, or if the broker is to keep it.
+fn messages(topics: &Topics, record: &Record, wall: Timestamp) -> VecDeque<Part> {
+    let seq = record.seq;
     let text = json_text(record);
     let mut all = VecDeque::with_capacity(2);
     let fresh = wall.duration_since(record.at).unsigned_abs() <= FRESH;
@@ -232,16 +242,38 @@ fn messages(topics: &Topics, record: &Record, wall: Timestamp) -> VecDeque<(Seq,
         let tag = serde_json::to_string(tag).expect("a text");
         // the row is an object and never empty
         let with_type = format!("{{\"event_type\":{tag},{}", &text[1..]);
-        all.push_back((record.seq, topics.of(family, &record.source, "event"), with_type));
+        all.push_back(Part {
+            payload: with_type,
+            retain: false,
+            seq,
+            topic: topics.of(family, &record.source, "event"),
+        });
     }
-    all.push_front((record.seq, topics.event(), text));
+    let retain = *record.get("retain") == Value::Bool(true);
+    if record.kind == "rule.publish"
+        && (fresh || retain)
+        && let Some(topic) = topics.message(&record.text_of("topic"))
+    {
+        all.push_back(Part {
+            payload: record.text_of("message"),
+            retain,
+            seq,
+            topic,
+        });
+    }
+    all.push_front(Part {
+        payload: text,
+        retain: false,
+        seq,
+        topic: topics.event(),
+    });
     all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gateway_core::{ButtonId, Envelope, Event, GatewayEvent, PanelEvent};
+    use gateway_core::{ButtonId, Envelope, Event, GatewayEvent, PanelEvent, RuleEvent, RuleId};
     use gateway_store::{Options, fake::FakeIo};
 
     fn record(event: Event) -> Record {
@@ -259,7 +291,7 @@ mod tests {
         let topics = Topics::new("doorline", "lilas");
         messages(&topics, record, wall.parse().expect("a time"))
             .into_iter()
-            .map(|(_, topic, payload)| (topic, payload))
+            .map(|part| (part.topic, part.payload))
             .collect()
     }
 
@@ -310,6 +342,36 @@ mod tests {
             [event.clone(), panel]
         );
         assert_eq!(texts(&record(ring), "2026-03-01T12:02:00Z"), [event]);
+    }
+
+    #[test]
+    fn what_a_rule_says_goes_to_its_topic_if_it_is_news_or_kept() {
+        let said = |topic: &str, retain| {
+            let (message, topic) = ("hello".to_owned(), topic.to_owned());
+            record(Event::Rule(
+                RuleId::new("says").expect("a name"),
+                RuleEvent::Publish {
+                    message,
+                    retain,
+                    topic,
+                },
+            ))
+        };
+        let own = ("doorline/lilas/message/bell".to_owned(), "hello".to_owned());
+        let now = "2026-03-01T12:00:30Z";
+        assert_eq!(texts(&said("bell", false), now)[1..], *std::slice::from_ref(&own));
+        for bad in ["../command", "+", ""] {
+            assert_eq!(texts(&said(bad, false), now).len(), 1, "{bad}");
+        }
+        let later = "2026-03-01T14:00:00Z";
+        assert_eq!(texts(&said("bell", false), later).len(), 1);
+        assert_eq!(texts(&said("bell", true), later)[1..], [own]);
+        let topics = Topics::new("doorline", "lilas");
+        let kept: Vec<bool> = messages(&topics, &said("bell", true), later.parse().expect("a time"))
+            .iter()
+            .map(|part| part.retain)
+            .collect();
+        assert_eq!(kept, [false, true]);
     }
 
     #[test]

@@ -13,6 +13,9 @@ pub(crate) enum Target {
     Site,
 }
 
+/// Longest topic of a rule's message, in bytes: eight levels of 40.
+const MAX_TOPIC: usize = 327;
+
 /// The topics of one site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Topics {
@@ -40,6 +43,18 @@ impl Topics {
 
     pub(crate) fn response(&self) -> String {
         format!("{}/response", self.root)
+    }
+
+    /// Where a rule says something: below `message`, where no command is taken. `None` if it is no topic.
+    pub(crate) fn message(&self, topic: &str) -> Option<String> {
+        let fits = |level: &str| {
+            !level.is_empty()
+                && level
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        };
+        let good = topic.len() <= MAX_TOPIC && topic.split('/').all(fits);
+        good.then(|| format!("{}/message/{topic}", self.root))
     }
 
     /// `kind` is `door`, `panel`, `line` or `account`.
@@ -75,6 +90,27 @@ impl Topics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_of_a_rule_has_a_topic_of_its_own_and_none_of_a_command() {
+        let topics = Topics::new("doorline", "lilas");
+        let topic = topics.message("door/front/command").expect("a topic");
+        assert_eq!(topic, "doorline/lilas/message/door/front/command");
+        assert_eq!(topics.target(&topic), None);
+        for bad in [
+            "",
+            "/a",
+            "a/",
+            "a//b",
+            "a/+/b",
+            "#",
+            "../command",
+            "a b",
+            &"x".repeat(328),
+        ] {
+            assert_eq!(topics.message(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn a_command_topic_names_its_target() {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gateway_core::{DoorGroupId, DoorId, LineId, PanelId, RuleId};
+use gateway_core::{DoorGroupId, DoorId, LineId, PanelId, RelayId, RuleId};
 
 use crate::rule::{Action, Rule, Trigger};
 
@@ -18,6 +18,8 @@ pub trait Layout {
     fn line_of(&self, panel: &PanelId) -> Option<LineId>;
     /// Panels at which a door can be opened.
     fn panels_of(&self, door: &DoorId) -> BTreeSet<PanelId>;
+    /// Relays that follow calls and doors: light, lamps, lines.
+    fn followers(&self) -> BTreeSet<RelayId>;
 }
 
 /// What becomes of a door that is opened.
@@ -44,6 +46,13 @@ const CALLING: &[&str] = &[
     "call.leg-ringing",
     "call.talk-warning",
 ];
+/// What becomes of an alarm by itself; whoever confirms it, or types a wrong code, is somebody.
+const ALARMING: &[&str] = &[
+    "alarm.called",
+    "alarm.escalated",
+    "alarm.raised",
+    "alarm.unconfirmed",
+];
 /// What becomes of a call that an opening ends.
 const HANGING_UP: &[&str] = &["call.ended", "call.leg-ended"];
 const RINGING: &[&str] = &["panel.press-ignored", "panel.ring", "panel.ring-ended"];
@@ -53,7 +62,9 @@ const RULING: &[&str] = &[
     "rule.fired",
     "rule.held-back",
     "rule.notify",
+    "rule.publish",
 ];
+const SWITCHING: &[&str] = &["relay.switched"];
 
 /// Events of some kinds.
 struct Effect {
@@ -90,19 +101,27 @@ fn effects(rule: &RuleId, actions: &[Action], layout: &impl Layout) -> Vec<Effec
     let mut effects = vec![Effect::of(RULING, [rule])];
     for action in actions {
         match action {
+            Action::Alarm(alarm) => {
+                effects.push(Effect::of(ALARMING, [alarm]));
+                effects.push(Effect::plain(CALLING));
+                effects.push(Effect::of(SWITCHING, layout.followers()));
+            }
             Action::Call { panel, .. } => {
                 effects.push(Effect::of(RINGING, [panel]));
                 effects.push(Effect::of(&["line.state"], layout.line_of(panel)));
                 effects.push(Effect::plain(CALLING));
+                effects.push(Effect::of(SWITCHING, layout.followers()));
             }
             Action::Lockdown(group) => {
                 effects.push(Effect::plain(&["gateway.lockdown"]));
                 effects.push(Effect::of(SHUTTING, layout.doors_of(group.as_ref())));
             }
             // the record of it is the rule's
-            Action::Notify { .. } => {}
+            Action::Mqtt { .. } | Action::Notify { .. } => {}
+            Action::Output { relay, .. } => effects.push(Effect::of(SWITCHING, [relay])),
             Action::Open(door) => {
                 effects.push(Effect::of(OPENING, [door]));
+                effects.push(Effect::of(SWITCHING, layout.followers()));
                 // a call at the door ends with the opening where its list says so
                 let panels = layout.panels_of(door);
                 let lines: BTreeSet<LineId> =
@@ -179,7 +198,11 @@ mod tests {
             .iter()
             .flat_map(|(family, tags)| tags.iter().map(move |tag| format!("{family}.{tag}")))
             .collect();
-        for kind in [OPENING, SHUTTING, CALLING, HANGING_UP, RINGING, RULING].concat() {
+        for kind in [
+            OPENING, SHUTTING, CALLING, HANGING_UP, RINGING, RULING, SWITCHING, ALARMING,
+        ]
+        .concat()
+        {
             assert!(kinds.contains(kind), "{kind}");
         }
         let ruling: BTreeSet<&str> = kinds

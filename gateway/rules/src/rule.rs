@@ -5,7 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use gateway_access::When;
-use gateway_core::{ButtonId, ChannelId, DoorGroupId, DoorId, GroupId, InputId, PanelId, Record, Template};
+use gateway_core::{
+    AlarmId, ButtonId, ChannelId, DoorGroupId, DoorId, GroupId, InputId, PanelId, Record, RelayId, RelaySet,
+    Template,
+};
 
 /// A rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +134,8 @@ impl fmt::Display for State {
 /// What a rule asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
+    /// An alarm, which somebody of security has to confirm.
+    Alarm(AlarmId),
     /// A call, as if a button of a panel had been pressed.
     Call {
         /// Which button.
@@ -140,6 +145,15 @@ pub enum Action {
     },
     /// Nobody is let in from here on; `None` is the whole site.
     Lockdown(Option<DoorGroupId>),
+    /// A message over MQTT, on a topic of its own below those of the site.
+    Mqtt {
+        /// What, with fields of the event.
+        message: Template,
+        /// Does the broker keep it?
+        retain: bool,
+        /// Below `…/message`.
+        topic: String,
+    },
     /// Somebody is told elsewhere.
     Notify {
         /// By which channel.
@@ -149,16 +163,26 @@ pub enum Action {
     },
     /// That a door opens: a request to the access decision, which may say no.
     Open(DoorId),
+    /// A relay is set that opens nothing.
+    Output {
+        /// Which.
+        relay: RelayId,
+        /// How.
+        set: RelaySet,
+    },
 }
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Alarm(alarm) => write!(f, "alarm {alarm}"),
             Self::Call { button, panel } => write!(f, "call {panel}/{button}"),
             Self::Lockdown(None) => f.write_str("lockdown"),
             Self::Lockdown(Some(group)) => write!(f, "lockdown {group}"),
+            Self::Mqtt { topic, .. } => write!(f, "mqtt {topic}"),
             Self::Notify { channel, .. } => write!(f, "notify {channel}"),
             Self::Open(door) => write!(f, "open {door}"),
+            Self::Output { relay, set } => write!(f, "output {relay} {set}"),
         }
     }
 }

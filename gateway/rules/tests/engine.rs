@@ -6,7 +6,7 @@ use std::time::Duration;
 use gateway_access::{InForce, When};
 use gateway_core::{
     DoorEvent, DoorGroupId, DoorId, Envelope, Event, Factor, GroupId, Instant, LineId, PanelId, Record,
-    RuleId, Subject, Template, Timestamp,
+    RelayId, RelaySet, RuleId, Subject, Template, Timestamp,
 };
 use gateway_rules::{
     Action, Conditions, Counter, DoorIs, Engine, Facts, FieldIs, HeldBack, Layout, MAX_DEPTH, Outcome, Rule,
@@ -357,6 +357,9 @@ impl Layout for House {
             .into_iter()
             .collect()
     }
+    fn followers(&self) -> BTreeSet<RelayId> {
+        [id("porch-light")].into()
+    }
 }
 
 fn found(rules: &[(&str, &[&str], &[&str], Action)]) -> Vec<Vec<String>> {
@@ -428,6 +431,37 @@ fn rules_that_set_each_other_off_are_found_and_others_are_not() {
         )]),
         none
     );
+    // relays that are set, and those that follow a call or a door; alarms; and what is said over MQTT
+    let flip = |relay: &str| Action::Output {
+        relay: id(relay),
+        set: RelaySet::Toggle,
+    };
+    let switched = &["relay.switched"][..];
+    assert_eq!(found(&[("a", switched, &["siren"], flip("siren"))]), [["a"]]);
+    assert_eq!(
+        found(&[
+            ("a", switched, &["siren"], flip("horn")),
+            ("b", switched, &["horn"], flip("siren")),
+        ]),
+        [["a", "b"]]
+    );
+    assert_eq!(found(&[("a", switched, &["siren"], flip("horn"))]), none);
+    assert_eq!(found(&[("a", switched, &["porch-light"], call())]), [["a"]]);
+    assert_eq!(found(&[("a", switched, &["porch-light"], flip("siren"))]), none);
+    let raise = || Action::Alarm(id("intrusion"));
+    assert_eq!(
+        found(&[("a", &["alarm.escalated"], &["intrusion"], raise())]),
+        [["a"]]
+    );
+    assert_eq!(found(&[("a", &["call.ended"], &[], raise())]), [["a"]]);
+    assert_eq!(found(&[("a", &["alarm.confirmed"], &[], raise())]), none);
+    let says = || Action::Mqtt {
+        message: Template::new("x").expect("a template"),
+        retain: false,
+        topic: "a".into(),
+    };
+    assert_eq!(found(&[("a", &["door"], &[], says())]), none);
+    assert_eq!(found(&[("a", &["rule.publish"], &[], says())]), [["a"]]);
     // a rule beside a circle is in none, and each circle is told once
     let beside = ("c", &["panel.ring"][..], &[][..], open("back"));
     let circle = ("b", &["door.opened"][..], &["back"][..], open("front"));

@@ -207,6 +207,7 @@ fn show(event: &SipEvent) -> String {
             LegEvent::AuthorityLost { leg, why } => {
                 format!("{},\"why\":{}}}", head("authority-lost", *leg), quoted(why))
             }
+            LegEvent::Held { held, leg } => format!("{},\"held\":{held}}}", head("held", *leg)),
             LegEvent::Digit {
                 digit,
                 echo,
@@ -369,7 +370,9 @@ async fn run() -> Result<bool, Box<dyn Error>> {
             }
             SipEvent::Account(_)
             | SipEvent::Fault(_)
-            | SipEvent::Leg(LegEvent::AuthorityLost { .. } | LegEvent::Ringing { .. })
+            | SipEvent::Leg(
+                LegEvent::AuthorityLost { .. } | LegEvent::Held { .. } | LegEvent::Ringing { .. },
+            )
             | SipEvent::Stranger(_) => {}
         }
     }

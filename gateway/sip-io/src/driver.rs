@@ -565,15 +565,19 @@ impl Driver {
                     return;
                 };
                 let answer = match &sdp {
-                    Some(offer) => {
-                        session.answer_again(&self.engine, leg, self.ua.remote_of(leg), offer, &mut self.rng)
-                    }
-                    None => session.offer_again(&mut self.rng),
+                    Some(offer) => session
+                        .answer_again(&self.engine, leg, self.ua.remote_of(leg), offer, &mut self.rng)
+                        .map(|(answer, held)| (answer, Some(held))),
+                    None => session.offer_again(&mut self.rng).map(|offer| (offer, None)),
                 };
                 if let Err(e) = &answer {
                     tracing::info!(%leg, error = %e, "re-offer refused");
                 }
-                self.ua.answer_reoffer(now, leg, answer.ok());
+                let (answer, held) = answer.ok().unzip();
+                self.ua.answer_reoffer(now, leg, answer);
+                if let Some(held) = held.flatten() {
+                    self.leg(LegEvent::Held { held, leg });
+                }
             }
             CallOutput::ReofferAnswered { sdp } => {
                 let Some(session) = self.sessions.get_mut(&leg) else {

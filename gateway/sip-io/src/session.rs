@@ -118,7 +118,7 @@ impl Session {
         Ok(state.offer(Direction::SendRecv, rng).to_string().into_bytes())
     }
 
-    /// A later offer of theirs: hold, another codec, another address.
+    /// A later offer of theirs: hold, another codec, another address. The answer, and whether they hold the call.
     pub(crate) fn answer_again(
         &mut self,
         engine: &Engine,
@@ -126,13 +126,13 @@ impl Session {
         remote: Option<IpAddr>,
         offer: &[u8],
         rng: &mut StdRng,
-    ) -> Result<Vec<u8>, MediaFault> {
+    ) -> Result<(Vec<u8>, bool), MediaFault> {
         let state = self.offer_answer.as_mut().ok_or(MediaFault::NoSession)?;
         let offer = SessionDescription::parse(offer)?;
         let (answer, mut agreed) = state.handle_offer(&offer, Direction::SendRecv, rng)?;
         agreed.signalling = remote;
         engine.update_leg(leg, &agreed)?;
-        Ok(answer.to_string().into_bytes())
+        Ok((answer.to_string().into_bytes(), agreed.held()))
     }
 
     /// The answer to an offer of ours.

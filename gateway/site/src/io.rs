@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use gateway_access::{Change, Grant, Place};
 use gateway_core::{
-    AccountEvent, AccountId, AccountState, CommandId, CommandRequest, CredentialId, Envelope, LegCommand,
-    LegEvent, LineCommand, LineId, OutputId, ReaderCommand, ReaderId, Refusal, RingId, Signal,
+    AccountEvent, AccountId, AccountState, AlarmId, CommandId, CommandRequest, CredentialId, Envelope,
+    LegCommand, LegEvent, LineCommand, LineId, OutputId, ReaderCommand, ReaderId, Refusal, RingId, Signal,
 };
 use gateway_door::ReleaseCause;
 
@@ -202,6 +202,19 @@ pub enum Decision {
         /// Why, for a person, with what to do.
         text: String,
     },
+}
+
+/// An alarm that goes on, as it is kept across restarts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptAlarm {
+    /// Which.
+    pub alarm: AlarmId,
+    /// It was confirmed, and its input is active still: that raises it no more.
+    pub confirmed: bool,
+    /// Its ring.
+    pub ring: RingId,
+    /// It was simulated.
+    pub simulated: bool,
 }
 
 /// A command id seen before a restart, so that it is not acted on twice.

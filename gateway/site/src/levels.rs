@@ -59,6 +59,8 @@ struct Level {
     armed: bool,
     debounce: Duration,
     pending: Option<Pending>,
+    /// Active counts only after so long.
+    press: Duration,
     stable: Option<bool>,
     stuck: bool,
     /// Nobody reads it any more: the next reading is its first.
@@ -71,7 +73,25 @@ pub(crate) struct Levels {
     levels: BTreeMap<InputId, Level>,
 }
 
+impl Level {
+    /// How long a level must hold to count.
+    fn wait(&self, active: bool) -> Duration {
+        if active {
+            self.debounce.max(self.press)
+        } else {
+            self.debounce
+        }
+    }
+}
+
 impl Levels {
+    /// Takes over for how long inputs must be pressed to count.
+    pub(crate) fn configure_presses(&mut self, presses: &BTreeMap<InputId, Duration>) {
+        for (id, level) in &mut self.levels {
+            level.press = presses.get(id).copied().unwrap_or_default();
+        }
+    }
+
     /// Takes over a configuration: what is known of an input stays known, unless it became another one.
     pub(crate) fn configure(
         &mut self,
@@ -89,6 +109,7 @@ impl Levels {
                     armed: false,
                     debounce: params.debounce,
                     pending: None,
+                    press: Duration::ZERO,
                     stable: None,
                     stuck: false,
                     unread: false,
@@ -128,9 +149,9 @@ impl Levels {
             at,
             // Only what could act must hold: an input at rest does no harm, and the next press must count.
             due: if late && edge.active {
-                now + LATE_HOLD.max(level.debounce)
+                now + LATE_HOLD.max(level.wait(true))
             } else {
-                at + level.debounce
+                at + level.wait(edge.active)
             },
             late,
             simulated,
@@ -170,7 +191,7 @@ impl Levels {
         for level in self.levels.values_mut() {
             if let Some(pending) = level.pending.as_mut().filter(|pending| pending.active) {
                 pending.late = true;
-                pending.due = now + LATE_HOLD.max(level.debounce);
+                pending.due = now + LATE_HOLD.max(level.debounce.max(level.press));
             }
         }
     }

@@ -8,12 +8,14 @@ mod levels;
 mod news;
 mod params;
 mod site;
+mod tried;
 
-pub use io::{Decision, GuardReport, HeldInput, Input, Output, Plan, SeenId};
+pub use io::{Decision, GuardReport, HeldInput, Input, KeptAlarm, Output, Plan, SeenId};
 pub use params::{
-    AccountParams, ButtonMode, ButtonParams, Caller, CardParams, CodeParams, Contact, Contacts,
-    DoorGroupParams, DoorParams, InputParams, LineParams, ListParams, NetworkLoss, OutputParams, PanelParams,
-    ReaderParams, RelayFunction, RelayParams, RexParams, SiteParams, StartParams, TargetParams,
+    AccountParams, AlarmParams, ButtonMode, ButtonParams, Caller, CardParams, CodeParams, Contact, Contacts,
+    DoorGroupParams, DoorParams, InputParams, LampShows, LightParams, LineParams, ListParams, NetworkLoss,
+    OutputParams, PanelParams, ReaderParams, RelayFunction, RelayParams, RexParams, SiteParams, StartParams,
+    TargetParams,
 };
 // The words of the parameters, so that the binary needs no other crate for them.
 pub use gateway_access::{
@@ -23,4 +25,6 @@ pub use gateway_access::{
 pub use gateway_door::{Duty, FailMode, LockKind, LockOwner, ReleaseCause, Relock};
 pub use gateway_line::{CallIn, OpenWhen};
 pub use gateway_rules as rules;
+pub use site::rules::published;
 pub use site::{Site, rights};
+pub use tried::try_rules;

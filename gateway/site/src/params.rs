@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use gateway_access::{Area, Group, OnJournalFault, RexKind, Schedules, When};
 use gateway_core::{
-    AccountId, AreaId, Bell, ButtonId, CardFrame, Cause, CredentialId, DoorGroupId, DoorId, GroupId, InputId,
-    LineId, ListId, OutputId, PanelId, PersonId, ReaderId, RelayId, RuleId, Secret, SiteId,
+    AccountId, AlarmId, AreaId, Bell, ButtonId, CardFrame, Cause, CredentialId, DoorGroupId, DoorId, GroupId, InputId, LineId, ListId, OutputId, PanelId, PersonId, ReaderId, RelayId, RuleId, Secret, SiteId,
 };
 use gateway_door::{Duty, FailMode, LockKind, LockOwner, Relock};
 use gateway_line::{CallIn, OpenWhen};
@@ -22,6 +21,8 @@ pub struct SiteParams {
     pub accounts: BTreeMap<AccountId, AccountParams>,
     /// True to act on commands that carry no time.
     pub accept_untimed: bool,
+    /// Alarms that somebody of security confirms.
+    pub alarms: BTreeMap<AlarmId, AlarmParams>,
     /// Areas that readers lead into.
     pub areas: BTreeMap<AreaId, Area>,
     /// Cards.
@@ -56,6 +57,8 @@ pub struct SiteParams {
     pub outputs: BTreeMap<OutputId, OutputParams>,
     /// Panels.
     pub panels: BTreeMap<PanelId, PanelParams>,
+    /// For how long inputs must be active to count, where that is longer than they are debounced.
+    pub presses: BTreeMap<InputId, Duration>,
     /// Readers.
     pub readers: BTreeMap<ReaderId, ReaderParams>,
     /// Relays that tell something.
@@ -77,6 +80,7 @@ impl SiteParams {
         Self {
             accounts: BTreeMap::new(),
             accept_untimed: false,
+            alarms: BTreeMap::new(),
             areas: BTreeMap::new(),
             cards: BTreeMap::new(),
             codes: BTreeMap::new(),
@@ -94,6 +98,7 @@ impl SiteParams {
             name: String::new(),
             outputs: BTreeMap::new(),
             panels: BTreeMap::new(),
+            presses: BTreeMap::new(),
             readers: BTreeMap::new(),
             relays: BTreeMap::new(),
             rules: BTreeMap::new(),
@@ -111,6 +116,25 @@ pub struct AccountParams {
     pub domain: String,
     /// False for a trunk authenticated by address: usable without registration.
     pub register: bool,
+}
+
+/// An alarm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlarmParams {
+    /// How long nobody is called between two rounds.
+    pub again: Duration,
+    /// Who is called, one list after the other.
+    pub calls: Vec<ListId>,
+    /// What confirms it in a call: 4 to 8 digits.
+    pub code: Secret,
+    /// What raises it, for as long as it is active; `None` if only rules do.
+    pub input: Option<InputId>,
+    /// Name for people, shown to the phones.
+    pub name: String,
+    /// Whose account and line its calls use. Nothing is heard of that line.
+    pub panel: PanelId,
+    /// How often all lists are called.
+    pub rounds: u32,
 }
 
 /// A card.
@@ -449,19 +473,79 @@ pub struct ReaderParams {
 /// A relay that tells something and opens nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayParams {
+    /// It is turned over each time there is something to tell anew, and stays so.
+    pub bistable: bool,
+    /// It follows after there was something to tell for so long.
+    pub delay: Duration,
     /// What it tells.
     pub function: RelayFunction,
     /// Its output, which no door has.
     pub output: OutputId,
 }
 
+/// Whether the mains are there is not judged by less than this: inputs are not read at once at a start.
+const MAINS: Duration = Duration::from_secs(2);
+
+impl RelayParams {
+    /// A relay that follows at once.
+    #[must_use]
+    pub const fn new(output: OutputId, function: RelayFunction) -> Self {
+        Self {
+            bistable: false,
+            delay: Duration::ZERO,
+            function,
+            output,
+        }
+    }
+
+    /// The delay that counts.
+    #[must_use]
+    pub fn delay(&self) -> Duration {
+        match self.function {
+            RelayFunction::MainsFault { .. } => self.delay.max(MAINS),
+            RelayFunction::Alarm(_)
+            | RelayFunction::Command { .. }
+            | RelayFunction::Lamp { .. }
+            | RelayFunction::Light(_)
+            | RelayFunction::LineSeized { .. }
+            | RelayFunction::NetworkFault { .. } => self.delay,
+        }
+    }
+}
+
 /// What a relay tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RelayFunction {
+    /// That one of these alarms is not confirmed.
+    Alarm(BTreeSet<AlarmId>),
+    /// What a rule or a command sets it to.
+    Command {
+        /// It goes off by itself after so long.
+        longest: Option<Duration>,
+    },
+    /// How a panel is.
+    Lamp {
+        /// Which panel.
+        panel: PanelId,
+        /// What of it.
+        shows: BTreeSet<LampShows>,
+    },
+    /// Nothing but light.
+    Light(LightParams),
+    /// That a call has a line.
+    LineSeized {
+        /// For so long from the begin of the call; `None` until its end.
+        hold: Option<Duration>,
+        /// Of which panels; empty means all.
+        panels: BTreeSet<PanelId>,
+    },
+    /// That the mains are lost.
+    MainsFault {
+        /// The input that is active while they are.
+        input: InputId,
+    },
     /// That the network is lost.
     NetworkFault {
-        /// After a loss has lasted for so long.
-        delay: Duration,
         /// What counts as lost.
         of: BTreeSet<NetworkLoss>,
     },
@@ -472,9 +556,55 @@ impl RelayFunction {
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
+            Self::Alarm(_) => "alarm",
+            Self::Command { .. } => "command",
+            Self::Lamp { .. } => "lamp",
+            Self::Light(_) => "light",
+            Self::LineSeized { .. } => "line-seized",
+            Self::MainsFault { .. } => "mains-fault",
             Self::NetworkFault { .. } => "network-fault",
         }
     }
+}
+
+/// What lights a lamp. With neither panels, doors nor inputs its schedule does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LightParams {
+    /// A door that is unlocked.
+    pub doors: BTreeSet<DoorId>,
+    /// An input, for as long as it is active.
+    pub inputs: BTreeSet<InputId>,
+    /// A ring.
+    pub panels: BTreeSet<PanelId>,
+    /// For how long, from the event or the end of what lights it.
+    pub time: Duration,
+    /// When.
+    pub when: When,
+}
+
+impl LightParams {
+    /// Does its schedule alone light it?
+    #[must_use]
+    pub fn is_by_schedule(&self) -> bool {
+        self.doors.is_empty() && self.inputs.is_empty() && self.panels.is_empty()
+    }
+}
+
+/// What a lamp shows of a panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LampShows {
+    /// A call that the other side holds.
+    Hold,
+    /// Somebody calls the panel.
+    Incoming,
+    /// A button, an exit or a lock is not at rest.
+    Io,
+    /// A button was pressed, and nobody has answered yet.
+    Press,
+    /// A door of the panel is unlocked.
+    Relay,
+    /// Somebody talks.
+    Talk,
 }
 
 /// What can be lost of the network.

@@ -175,6 +175,9 @@ async fn react(sip: &SipHandle, tell: &watch::Sender<PhoneState>, event: LegEven
         LegEvent::Ended { .. } => {
             tell.send_replace(PhoneState::Over);
         }
-        LegEvent::AuthorityLost { .. } | LegEvent::Digit { .. } | LegEvent::Ringing { .. } => {}
+        LegEvent::AuthorityLost { .. }
+        | LegEvent::Digit { .. }
+        | LegEvent::Held { .. }
+        | LegEvent::Ringing { .. } => {}
     }
 }

@@ -132,6 +132,8 @@ impl Brain {
         // what the last events alone told goes into the records, too
         keeper.keep_lockdowns(self.site.export_lockdowns(), self.clock.wall());
         let mut lockdowns = self.site.lockdowns_revision();
+        keeper.keep_alarms(self.site.export_alarms());
+        let mut alarms = self.site.alarms_revision();
         let mut stopping: Option<Instant> = None;
         let mut disk = Disk::new(last);
         // the fault that no time service keeps the clock right, as it was told last
@@ -208,6 +210,11 @@ impl Brain {
                     let _ = question.answer.send(told);
                     vec![]
                 }
+                Some(question) = self.bus.rule_questions.recv() => {
+                    let told = self.site.try_rules(self.clock.wall(), &question.ask);
+                    let _ = question.answer.send(told);
+                    vec![]
+                }
                 Some((id, ok)) = kept.recv() => vec![Input::UseKept { id, ok }],
                 changed = health.changed() => {
                     if changed.is_err() { return }
@@ -276,6 +283,10 @@ impl Brain {
             if self.site.locks_revision() != locks {
                 locks = self.site.locks_revision();
                 keeper.keep_locks(self.site.export_locks(now), wall);
+            }
+            if self.site.alarms_revision() != alarms {
+                alarms = self.site.alarms_revision();
+                keeper.keep_alarms(self.site.export_alarms());
             }
             if self.site.lockdowns_revision() != lockdowns {
                 lockdowns = self.site.lockdowns_revision();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gateway_core::{CredentialId, DoorGroupId, Subject, Timestamp};
 use gateway_people::{USE, use_value};
-use gateway_site::{LockOut, Place};
+use gateway_site::{KeptAlarm, LockOut, Place};
 use gateway_store::{PutError, Store, Ticket};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -29,6 +29,7 @@ const END: Duration = Duration::from_secs(1);
 /// The parts that have a fault while their state is not written down, and which state that is.
 const LOCK_OUTS: (&str, &str) = ("lock-outs", "who is locked out");
 const PLACES: (&str, &str) = ("passback", "who is where");
+const ALARMS: (&str, &str) = ("alarms", "which alarms go on");
 const LOCKDOWNS: (&str, &str) = ("lockdown", "what is locked down");
 
 /// What is to be written down as one.
@@ -44,11 +45,15 @@ pub(crate) struct Keep {
 /// Who is locked out, as of a date.
 type Locks = (Vec<LockOut>, Timestamp);
 
+/// Alarms that go on.
+type Alarms = Vec<KeptAlarm>;
+
 /// What is locked down, as of a date: groups of doors, `None` for the whole site.
 type Lockdowns = (BTreeSet<Option<DoorGroupId>>, Timestamp);
 
 /// The main loop's end.
 pub(crate) struct Keeper {
+    alarms: watch::Sender<Alarms>,
     lockdowns: watch::Sender<Lockdowns>,
     locks: watch::Sender<Locks>,
     tasks: JoinSet<()>,
@@ -88,7 +93,12 @@ impl Keeper {
         let records = store.clone();
         let put = move |(groups, wall): &Lockdowns| restore::keep_lockdowns(&records, groups, *wall);
         tasks.spawn_on(keep_newest(put, locked_down, faults.clone(), LOCKDOWNS), general);
+        let (alarms, raised) = watch::channel(Vec::new());
+        let records = store.clone();
+        let put = move |alarms: &Alarms| restore::keep_alarms(&records, alarms);
+        tasks.spawn_on(keep_newest(put, raised, faults.clone(), ALARMS), general);
         let keeper = Self {
+            alarms,
             lockdowns,
             locks,
             places,
@@ -120,9 +130,15 @@ impl Keeper {
         self.lockdowns.send_replace((groups, wall));
     }
 
+    /// Takes which alarms go on; earlier states that still wait are passed over.
+    pub(crate) fn keep_alarms(&self, alarms: Vec<KeptAlarm>) {
+        self.alarms.send_replace(alarms);
+    }
+
     /// Ends when everything was given to the journal, or after a second.
     pub(crate) async fn end(self) {
         let Self {
+            alarms,
             lockdowns,
             locks,
             places,
@@ -130,7 +146,7 @@ impl Keeper {
             uses,
             waiting: _,
         } = self;
-        drop((lockdowns, locks, places, uses));
+        drop((alarms, lockdowns, locks, places, uses));
         let all = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(END, all).await.is_err() {
             tracing::error!(

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_config::Config;
+use gateway_config::{Config, RelayFunction};
 use gateway_core::{Clock, DeviceId, NetworkState, Signal, SignalKind};
 use gateway_network::ports::{self, Port};
 use tokio::sync::{mpsc, watch};
@@ -64,9 +64,13 @@ pub(crate) async fn watch(
 pub(crate) fn watched(config: &Config) -> Option<Option<String>> {
     match port_settings(config) {
         Some((settings, _)) => Some(Some(settings.addressed())),
-        None if config.relays.is_empty() => None,
+        None if !config.relays.values().any(tells_loss) => None,
         None => Some(config.dot1x.as_ref().map(|dot1x| dot1x.interface.to_string())),
     }
+}
+
+fn tells_loss(relay: &gateway_config::Relay) -> bool {
+    matches!(relay.function, RelayFunction::NetworkFault(_))
 }
 
 fn quiet() -> NetworkState {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use gateway_core::{DoorEvent, Envelope, Event, Factor, GatewayEvent, Record, Seq, Value};
+use gateway_core::{AlarmEvent, DoorEvent, Envelope, Event, Factor, GatewayEvent, Record, Seq, Value};
 use tokio::sync::{broadcast, watch};
 
 use crate::background::{Keeper, REPLACED, VERIFY_PAUSE, verify_sealed};
@@ -705,6 +705,9 @@ fn is_egress(event: &Event) -> bool {
             gateway,
             GatewayEvent::Fire { .. } | GatewayEvent::JournalFault { .. } | GatewayEvent::Lockdown { .. }
         ),
+        Event::Alarm(_, alarm) => {
+            matches!(alarm, AlarmEvent::Confirmed { .. } | AlarmEvent::Raised { .. })
+        }
         Event::Account(..)
         | Event::Call(_)
         | Event::Command(_)

@@ -257,12 +257,14 @@ impl Sim {
     pub fn restart(&mut self) {
         let seen = self.seen_ids();
         let lockdowns = self.site.export_lockdowns();
+        let alarms = self.site.export_alarms();
         self.guard.forget();
         self.scheduled.clear();
         self.offered.clear();
         self.site = site(&self.params, self.generation, self.now, self.sequence);
         self.site.restore_ids(seen, self.now, wall(self.now));
         self.site.restore_lockdowns(lockdowns);
+        self.site.restore_alarms(alarms, self.now);
         self.site.restore_places(self.places.clone());
         self.settle();
     }

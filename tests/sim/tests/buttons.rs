@@ -269,3 +269,34 @@ fn a_button_without_a_mode_does_what_it_did() {
         (ButtonMode::ListList, When::Always, None)
     );
 }
+
+#[test]
+fn a_button_that_must_be_held_counts_after_its_time_and_a_release_at_once() {
+    let mut site = first_door();
+    site.presses.insert(id("bell"), secs(2));
+    let mut sim = Sim::new(site);
+    sim.wait(ms(10));
+    let rings = |sim: &Sim| sim.kinds().iter().filter(|kind| *kind == "panel.ring").count();
+    // leaned on
+    for _ in 0..5 {
+        sim.edge("bell", true);
+        sim.wait(ms(1900));
+        sim.edge("bell", false);
+        sim.wait(ms(50));
+    }
+    assert_eq!(rings(&sim), 0, "{}", sim.log());
+    sim.edge("bell", true);
+    sim.wait(ms(1900));
+    assert_eq!(rings(&sim), 0, "{}", sim.log());
+    sim.wait(ms(200));
+    assert_eq!(rings(&sim), 1, "{}", sim.log());
+    // held for half of it as the gateway stood still: it must hold anew
+    sim.edge("bell", false);
+    sim.wait(secs(300));
+    sim.edge("bell", true);
+    sim.wait(secs(1));
+    sim.freeze(secs(5));
+    sim.edge("bell", false);
+    sim.wait(secs(60));
+    assert_eq!(rings(&sim), 1, "{}", sim.log());
+}

@@ -15,11 +15,11 @@ const ALL: [NetworkLoss; 4] = [
 fn house(of: &[NetworkLoss]) -> SiteParams {
     let mut site = first_door();
     let function = RelayFunction::NetworkFault {
-        delay: secs(30),
         of: of.iter().copied().collect(),
     };
-    let output = id("lamp-output");
-    site.relays.insert(id("lamp"), RelayParams { function, output });
+    let mut relay = RelayParams::new(id("lamp-output"), function);
+    relay.delay = secs(30);
+    site.relays.insert(id("lamp"), relay);
     site
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use gateway_core::{Command, DoorEvent, Event, Factor, LegCommand, RuleEvent, Subject, Template};
+use gateway_core::{Command, DoorEvent, Event, Factor, LegCommand, RelaySet, RuleEvent, Subject, Template};
 use gateway_site::rules::{Action, Conditions, Counter, DoorIs, FieldIs, Rule, State, Trigger};
-use gateway_site::{ButtonParams, Input, InputParams, Schedule, Schedules, SiteParams, When};
+use gateway_site::{
+    ButtonParams, Input, InputParams, RelayFunction, RelayParams, Schedule, Schedules, SiteParams, When,
+};
 use sim::{Sim, first_door, id, ms, secs, wall};
 
 const CARD: &str = "26:123,04567";
@@ -64,6 +66,11 @@ fn did(sim: &Sim) -> Vec<String> {
                 RuleEvent::Fired { actions, by, of } => format!("fired by {by} of {of}: {actions}"),
                 RuleEvent::HeldBack { by, text } => format!("held back at {by}: {text}"),
                 RuleEvent::Notify { channel, message } => format!("{channel}: {message}"),
+                RuleEvent::Publish {
+                    message,
+                    retain,
+                    topic,
+                } => format!("says at {topic} ({retain}): {message}"),
             };
             Some(format!("{rule} {what}"))
         } else {
@@ -392,4 +399,153 @@ fn a_lockdown_by_a_rule_is_like_any_other() {
     // and everybody gets out
     sim.edge("front-rex", true);
     assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
+}
+
+#[test]
+fn a_rule_sets_a_relay_that_is_there_to_be_set_and_no_other() {
+    let sets = |set| Action::Output {
+        relay: id("siren"),
+        set,
+    };
+    let house = |function| {
+        let mut site = house(&[
+            (
+                "on",
+                rule(&["door.denied"], &[], vec![sets(RelaySet::For(secs(30)))]),
+            ),
+            (
+                "off",
+                rule(&["door.granted"], &["front"], vec![sets(RelaySet::Off)]),
+            ),
+        ]);
+        site.relays
+            .insert(id("siren"), RelayParams::new(id("siren-output"), function));
+        site
+    };
+    let on = |sim: &Sim| sim.site.relays()[&id("siren-output")];
+    let mut sim = Sim::new(house(RelayFunction::Command { longest: None }));
+    sim.wait(ms(10));
+    sim.card("front-reader", "26:1,1");
+    assert!(on(&sim), "{}", sim.log());
+    assert_eq!(
+        did(&sim),
+        ["on fired by door.denied of front: output siren on for 30 s"]
+    );
+    sim.card("front-reader", CARD);
+    assert!(!on(&sim), "{}", sim.log());
+    sim.card("front-reader", "26:1,1");
+    sim.wait(secs(29));
+    assert!(on(&sim), "{}", sim.log());
+    sim.wait(secs(2));
+    assert!(!on(&sim), "{}", sim.log());
+    assert!(sim.pulses.iter().all(|pulse| pulse.grant.factor != Factor::Rule));
+
+    let mut sim = Sim::new(house(RelayFunction::MainsFault { input: id("loop") }));
+    sim.wait(ms(10));
+    sim.card("front-reader", "26:1,1");
+    assert!(!on(&sim), "{}", sim.log());
+    assert!(
+        did(&sim)[1].starts_with("on failed output siren on for 30 s: "),
+        "{:?}",
+        did(&sim)
+    );
+}
+
+#[test]
+fn rules_that_switch_each_others_relays_for_ever_are_held_back() {
+    let flip = |relay: &str| Action::Output {
+        relay: id(relay),
+        set: RelaySet::Toggle,
+    };
+    let mut site = house(&[
+        ("a", rule(&["relay.switched"], &["one"], vec![flip("two")])),
+        ("b", rule(&["relay.switched"], &["two"], vec![flip("one")])),
+        ("start", rule(&["door.denied"], &[], vec![flip("one")])),
+    ]);
+    for name in ["one", "two"] {
+        let function = RelayFunction::Command { longest: None };
+        site.relays
+            .insert(id(name), RelayParams::new(id(&format!("{name}-out")), function));
+    }
+    let mut sim = Sim::new(site);
+    sim.wait(ms(10));
+    sim.card("front-reader", "26:1,1");
+    sim.wait(secs(1));
+    let switched = sim
+        .kinds()
+        .iter()
+        .filter(|kind| *kind == "relay.switched")
+        .count();
+    assert!((2..=8).contains(&switched), "{switched}: {}", sim.log());
+    assert!(
+        did(&sim).iter().any(|line| line.contains(" held back ")),
+        "{:?}",
+        did(&sim)
+    );
+}
+
+#[test]
+fn a_rule_says_something_over_mqtt_as_text_or_json() {
+    let says = |message: &str| Action::Mqtt {
+        message: Template::new(message).expect("a template"),
+        retain: true,
+        topic: "tries/front".into(),
+    };
+    let actions = vec![
+        says("{subject} at {source}"),
+        says(r#"{{"who":"{subject}","site":"{site}"}}"#),
+    ];
+    let mut site = house(&[("says", rule(&["door.denied"], &[], actions))]);
+    site.name = r#"12 "rue des Lilas""#.into();
+    let mut sim = Sim::new(site);
+    sim.wait(ms(10));
+    sim.card("front-reader", "26:1,1");
+    assert_eq!(
+        did(&sim)[1..],
+        [
+            "says says at tries/front (true): unknown at front".to_owned(),
+            r#"says says at tries/front (true): {"who":"unknown","site":"12 \"rue des Lilas\""}"#.to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn a_group_means_nobody_before_their_first_day_or_after_their_last() {
+    use gateway_site::{Change, Person, Validity};
+    let mut of = rule(&["door.granted"], &["front"], vec![notify("{subject}")]);
+    of.when.groups = [id("staff")].into();
+    let hour = jiff::SignedDuration::from_hours(1);
+    for (from, until, counts) in [
+        (None, None, true),
+        (Some(hour), None, false),
+        (None, Some(-hour), false),
+        (Some(-hour), Some(hour), true),
+    ] {
+        let mut sim = Sim::new(house(&[("staff", of.clone())]));
+        sim.wait(ms(10));
+        let at = |by: jiff::SignedDuration| wall(sim.now()).checked_add(by).expect("this century");
+        let alice = Person {
+            blocked: false,
+            groups: [id("staff")].into(),
+            id: id("alice"),
+            valid: Validity {
+                from: from.map(at),
+                until: until.map(at),
+            },
+        };
+        sim.input(Input::People(vec![Change::Person(alice)]));
+        sim.card("front-reader", CARD);
+        let fired = !did(&sim).is_empty();
+        assert_eq!(fired, counts, "{from:?} {until:?}: {}", sim.log());
+        if from.is_some() || until.is_some() {
+            sim.input(Input::ClockStep {
+                step_ms: 0,
+                trusted: false,
+            });
+            let before = did(&sim).len();
+            sim.wait(secs(10));
+            sim.card("front-reader", CARD);
+            assert_eq!(did(&sim).len(), before, "nobody knows the day: {}", sim.log());
+        }
+    }
 }

@@ -2,7 +2,9 @@
 
 use crate::command::{CommandId, Refusal};
 use crate::event::record::{ReadError, field};
-use crate::ids::{AreaId, ButtonId, ChannelId, DoorGroupId, LegId, LineId, PanelId, PersonId, RingId};
+use crate::ids::{
+    AreaId, ButtonId, ChannelId, DoorGroupId, LegId, LineId, ListId, PanelId, PersonId, RingId,
+};
 use crate::leg::{Cause, DigitVia};
 use crate::signal::Misread;
 use crate::subject::{Factor, Subject};
@@ -59,6 +61,52 @@ events! {
         },
         /// Deregistered at stop or by configuration.
         Unregistered = "unregistered" {},
+    }
+}
+
+events! {
+    /// An alarm. The envelope's ring is that of this alarm, from its begin to its confirmation; its calls have their own.
+    AlarmEvent {
+        /// Security is called.
+        Called = "called" {
+            /// The ring of the call.
+            call: RingId,
+            /// Whom.
+            list: ListId,
+            /// Which round this is, from 1.
+            round: u64,
+        },
+        /// Somebody confirmed it: it is over.
+        Confirmed = "confirmed" {
+            /// By what means.
+            factor: Factor,
+            /// Who.
+            subject: Subject,
+        },
+        /// Nobody of a list confirmed it; who is next is called, or waited for.
+        Escalated = "escalated" {
+            /// Whom it passes over.
+            list: ListId,
+            /// How the last call of them ended.
+            outcome: String,
+        },
+        /// It began.
+        Raised = "raised" {
+            /// By what.
+            subject: Subject,
+        },
+        /// Nobody confirmed it in all rounds. It goes on, and nobody is called any more.
+        Unconfirmed = "unconfirmed" {
+            /// How many rounds there were.
+            rounds: u64,
+        },
+        /// Somebody who answered typed a wrong code.
+        WrongCode = "wrong-code" {
+            /// How often they may try again in this call.
+            left: u64,
+            /// Who.
+            subject: Subject,
+        },
     }
 }
 
@@ -670,6 +718,15 @@ events! {
             channel: ChannelId,
             /// What.
             message: String,
+        },
+        /// It says something over MQTT: the message goes to a topic of its own, too.
+        Publish = "publish" {
+            /// What.
+            message: String,
+            /// Is the broker to keep it?
+            retain: bool,
+            /// Below the topics of the site and `message`.
+            topic: String,
         },
     }
 }

@@ -7,18 +7,22 @@ mod kinds;
 mod record;
 
 pub use kinds::{
-    AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, GatewayEvent, InputEvent, LineEvent,
-    PanelEvent, PortEvent, ReaderEvent, RelayEvent, RuleEvent, UserEvent,
+    AccountEvent, AlarmEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, GatewayEvent, InputEvent,
+    LineEvent, PanelEvent, PortEvent, ReaderEvent, RelayEvent, RuleEvent, UserEvent,
 };
 pub use record::{ReadError, Record, SCHEMA};
 
-use crate::ids::{AccountId, DeviceId, DoorId, InputId, LineId, PanelId, ReaderId, RelayId, RingId, RuleId};
+use crate::ids::{
+    AccountId, AlarmId, DeviceId, DoorId, InputId, LineId, PanelId, ReaderId, RelayId, RingId, RuleId,
+};
 
 /// Everything that happens. Closed: every `match` names each variant.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A registration changed.
     Account(AccountId, AccountEvent),
+    /// An alarm; the envelope's `ring` names this one of it.
+    Alarm(AlarmId, AlarmEvent),
     /// A call went on; the envelope's `ring` says which.
     Call(CallEvent),
     /// A command was judged.

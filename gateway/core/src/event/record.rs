@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    AccountEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent, InputEvent,
-    LineEvent, PanelEvent, PortEvent, ReaderEvent, RelayEvent, RuleEvent, UserEvent,
+    AccountEvent, AlarmEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent,
+    InputEvent, LineEvent, PanelEvent, PortEvent, ReaderEvent, RelayEvent, RuleEvent, UserEvent,
 };
 use crate::ids::{RingId, Seq};
 use crate::value::{Field, Value};
@@ -84,6 +84,7 @@ macro_rules! families {
 families! {
     named {
         Account = "account" AccountEvent,
+        Alarm = "alarm" AlarmEvent,
         Device = "device" DeviceEvent,
         Door = "door" DoorEvent,
         Input = "input" InputEvent,

@@ -2,9 +2,9 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::schema::{Line, Listing, NewLines, Question};
+use super::schema::{Line, Listing, NewLines, Question, RuleQuestion};
 use crate::route::Action;
-use crate::{admin, config, contacts, doors, journal, login, network, staff, status, wire};
+use crate::{admin, config, contacts, doors, journal, login, network, relays, staff, status, wire};
 
 /// Makes the schema of a type, or a reference to it.
 pub(super) type Maker = fn(&mut SchemaGenerator) -> Schema;
@@ -238,6 +238,8 @@ pub(super) fn op(action: Action) -> Op {
                 .takes::<Question>()
                 .problems(&[UNKNOWN])
         }
+        Action::RulesTry => Op::gives::<staff::Tried>("gateway", "what the rules would make of an event; nothing is done")
+            .takes::<RuleQuestion>(),
         Action::HangUp => Op::gives::<doors::Done<'_>>("calls", "end the call of a ring")
             .about(COMMANDED)
             .may_take::<doors::CommandBody>()
@@ -301,6 +303,17 @@ pub(super) fn op(action: Action) -> Op {
             .about(COMMANDED)
             .may_take::<doors::LockdownBody>()
             .problems(COMMAND),
+        Action::AlarmConfirm => Op::gives::<doors::Done<'_>>("gateway", "confirm an alarm: it is over")
+            .about(COMMANDED)
+            .may_take::<doors::CommandBody>()
+            .problems(COMMAND),
+        Action::RelaySet => Op::gives::<doors::Done<'_>>(
+            "gateway",
+            "set a relay that is there to be set: `{\"state\": \"on\" | \"off\" | \"toggle\", \"for_s\"}`",
+        )
+        .about(COMMANDED)
+        .takes::<relays::RelayBody>()
+        .problems(COMMAND),
         Action::PassbackReset => Op::gives::<doors::Done<'_>>(
             "doors",
             "forget in which areas a person is, or everybody: `{\"person\"}`",

@@ -158,6 +158,32 @@ schema!(
     })
 );
 schema!(
+    /// A question about rules.
+    RuleQuestion,
+    inline false,
+    json_schema!({
+        "type": "object",
+        "description": "What would the rules make of an event? Nothing is done.",
+        "properties": {
+            "event": {
+                "type": "object",
+                "description": "As the journal exports it; `kind` is enough. Every other field is one of the event.",
+                "properties": {
+                    "kind": { "type": "string", "description": "`door.denied`" },
+                    "source": { "type": "string" },
+                },
+                "required": ["kind"],
+            },
+            "times": { "type": "integer", "minimum": 1, "maximum": 1000, "description": "It comes so often, a second apart." },
+            "at": { "type": "string", "format": "date-time", "description": "Now, unless given." },
+            "states": { "type": "array", "maxItems": 100, "items": { "type": "string" }, "description": "`front=open`, `alarm=active`" },
+            "groups": { "type": "array", "maxItems": 100, "items": { "type": "string" }, "description": "Of whoever the event is about." },
+        },
+        "required": ["event"],
+        "additionalProperties": false,
+    })
+);
+schema!(
     /// What there is.
     Listing,
     inline false,

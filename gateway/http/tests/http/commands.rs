@@ -147,3 +147,77 @@ async fn a_door_is_held_open_by_who_may_operate_it_and_for_minutes_that_make_sen
         .collect();
     assert_eq!(kinds, ["door.hold-began", "door.hold-ended"]);
 }
+
+#[tokio::test]
+async fn relays_are_set_and_alarms_confirmed_by_who_may_operate_the_whole_site() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let (set, confirm) = ("/api/v1/relays/siren/set", "/api/v1/alarms/intrusion/confirm");
+    let opener = site
+        .token(&ann, r#"{"name":"opener","scopes":["open","read"]}"#)
+        .await;
+    let some = r#"{"name":"some","scopes":["operate","read"],"doors":["front"]}"#;
+    let some = site.token(&ann, some).await;
+    for token in [&opener, &some] {
+        assert_eq!(site.post(set, token, r#"{"state":"on"}"#).await.status, 403);
+        assert_eq!(site.post(confirm, token, "").await.status, 403);
+    }
+    for (body, status) in [
+        ("{}", 400),
+        (r#"{"state":"open"}"#, 400),
+        (r#"{"state":"on","for_s":0}"#, 400),
+        (r#"{"state":"on","for_s":86401}"#, 400),
+        (r#"{"state":"off","for_s":5}"#, 400),
+        (r#"{"state":"on","door":"front"}"#, 400),
+        (r#"{"state":"on","for_s":86400}"#, 200),
+        (r#"{"state":"off"}"#, 200),
+        (r#"{"state":"toggle"}"#, 200),
+    ] {
+        assert_eq!(site.post(set, &ann, body).await.status, status, "{body}");
+    }
+    assert_eq!(
+        site.post("/api/v1/relays/Siren/set", &ann, r#"{"state":"on"}"#)
+            .await
+            .status,
+        404
+    );
+    assert_eq!(site.post(confirm, &ann, "").await.status, 200);
+    let records = site
+        .get("/api/v1/journal?kind=alarm.confirmed", &ann)
+        .await
+        .json();
+    assert_eq!(records["records"][0]["source"], "intrusion", "{records}");
+}
+
+#[tokio::test]
+async fn rules_are_tried_out_by_administrators_and_what_is_wrong_is_said() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let path = "/api/v1/rules/try";
+    let reader = site
+        .token(&ann, r#"{"name":"reader","scopes":["operate","read"]}"#)
+        .await;
+    let asked = r#"{"event":{"kind":"door.denied","source":"front"},"groups":["staff"]}"#;
+    assert_eq!(site.post(path, &reader, asked).await.status, 403);
+    for bad in [
+        "{}",
+        r#"{"event":{"kind":"door.denid"}}"#,
+        r#"{"event":{"kind":"door.denied"},"times":0}"#,
+        r#"{"event":{"kind":"door.denied"},"groups":["nobody"]}"#,
+    ] {
+        let refused = site.post(path, &ann, bad).await;
+        assert_eq!(
+            (refused.status, refused.reason().as_str()),
+            (400, "body"),
+            "{bad}"
+        );
+    }
+    let told = site.post(path, &ann, asked).await.json();
+    let rule = &told["rules"][0];
+    assert_eq!(
+        (&rule["rule"], &rule["acts"]),
+        (&"night".into(), &true.into()),
+        "{told}"
+    );
+    assert_eq!(rule["actions"][0], "notify erp: front");
+}

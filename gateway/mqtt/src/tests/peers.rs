@@ -221,7 +221,8 @@ impl FakeCore {
             while let Some(asked) = commands.recv().await {
                 let refusal = match &asked.request.command {
                     Command::Unread { reason, .. } => Some(*reason),
-                    Command::EndHold { .. }
+                    Command::ConfirmAlarm { .. }
+                    | Command::EndHold { .. }
                     | Command::EndLockdown { .. }
                     | Command::HangUp { .. }
                     | Command::Hold { .. }
@@ -229,7 +230,8 @@ impl FakeCore {
                     | Command::Open { .. }
                     | Command::OpenFor { .. }
                     | Command::Press { .. }
-                    | Command::ResetPassback { .. } => judge(&mut seen, &asked.request),
+                    | Command::ResetPassback { .. }
+                    | Command::SetRelay { .. } => judge(&mut seen, &asked.request),
                 };
                 let request = asked.request;
                 let (id, subject) = (request.id.to_string(), request.origin.subject);
@@ -310,7 +312,8 @@ fn judge(seen: &mut BTreeSet<String>, request: &CommandRequest) -> Option<Refusa
     } else {
         match &request.command {
             Command::Open { door } if door.as_str() == "front" => None,
-            Command::EndHold { .. }
+            Command::ConfirmAlarm { .. }
+            | Command::EndHold { .. }
             | Command::EndLockdown { .. }
             | Command::HangUp { .. }
             | Command::Hold { .. }
@@ -319,6 +322,7 @@ fn judge(seen: &mut BTreeSet<String>, request: &CommandRequest) -> Option<Refusa
             | Command::OpenFor { .. }
             | Command::Press { .. }
             | Command::ResetPassback { .. }
+            | Command::SetRelay { .. }
             | Command::Unread { .. } => Some(Refusal::Unknown),
         }
     }

@@ -23,14 +23,18 @@ impl Site {
         self.generation = generation;
         self.release_removed(&old);
         self.levels.configure(&old.inputs, &self.params.inputs);
+        self.levels.configure_presses(&self.params.presses);
         self.roles = roles(&self.params);
         self.access.apply(policy(&self.params, self.index_key));
         self.rules.configure(&self.params.rules);
+        self.configure_relays(&old.relays);
         changed_rules(&old, &self.params, &mut plan);
+        changed_alarms(&old, &self.params, &mut plan);
         self.configure_doors(now, &old, generation, &mut plan);
         self.doubt_contacts(now);
         self.configure_lockdowns(now);
         self.configure_holds(now);
+        self.configure_alarms(now, &old);
         self.configure_lines(now, &old, &mut plan);
         self.configure_panels(now, &old, &mut plan);
         self.accounts
@@ -330,6 +334,18 @@ pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
     }
 }
 
+fn changed_alarms(old: &SiteParams, new: &SiteParams, plan: &mut Plan) {
+    for (id, alarm) in &new.alarms {
+        match old.alarms.get(id) {
+            None => plan.added.push(format!("alarm {id}")),
+            Some(before) if before == alarm => {}
+            Some(_) => plan.live.push(format!("alarm {id}")),
+        }
+    }
+    let gone = old.alarms.keys().filter(|id| !new.alarms.contains_key(*id));
+    plan.removed.extend(gone.map(|id| format!("alarm {id}")));
+}
+
 fn changed_rules(old: &SiteParams, new: &SiteParams, plan: &mut Plan) {
     for (id, rule) in &new.rules {
         match old.rules.get(id) {
@@ -345,6 +361,11 @@ fn changed_rules(old: &SiteParams, new: &SiteParams, plan: &mut Plan) {
 fn roles(params: &SiteParams) -> BTreeMap<InputId, Vec<Role>> {
     let mut roles: BTreeMap<InputId, Vec<Role>> = BTreeMap::new();
     let mut role = |input: &InputId, role: Role| roles.entry(input.clone()).or_default().push(role);
+    for (alarm, p) in &params.alarms {
+        if let Some(input) = &p.input {
+            role(input, Role::Alarm(alarm.clone()));
+        }
+    }
     for (panel, p) in &params.panels {
         for (button, b) in &p.buttons {
             if let Some(input) = &b.input {

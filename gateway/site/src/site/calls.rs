@@ -9,14 +9,14 @@ use gateway_call::{
     Output as PlanOutput, Purpose, Strategy, Take, TalkLimit, Target,
 };
 use gateway_core::{
-    ButtonId, CallEvent, Cause, DoorId, Event, Instant, LegCommand, LegEvent, LegId, LineCommand, LineId,
-    ListId, OutputId, PanelEvent, PanelId, Peer, Refusal, RingId, Subject,
+    AccountId, AlarmId, ButtonId, CallEvent, Cause, DoorId, Event, Instant, LegCommand, LegEvent, LegId,
+    LineCommand, LineId, ListId, OutputId, PanelEvent, PanelId, Peer, Refusal, RingId, Subject, Tone,
 };
 use gateway_line::{PressAnswer, SeizeRefused, SeizeWhy};
 
 use super::{Now, Site};
 use crate::io::Output;
-use crate::params::{Contact, DoorParams, LineParams, ListParams, TargetParams};
+use crate::params::{AlarmParams, Contact, DoorParams, LineParams, ListParams, TargetParams};
 
 /// More calls than this at once are refused as busy; one that nobody of us ended may not grow without bound.
 pub(super) const MAX_CALLS: usize = 64;
@@ -28,12 +28,17 @@ const NO_WINDOW: Duration = Duration::from_secs(24 * 3600);
 const TONE_EVERY: Duration = Duration::from_secs(60);
 /// Talk limit of a call to the door, unless the panel's is shorter.
 const INCOMING_TALK: Duration = Duration::from_secs(600);
+/// Talk limit of a call about an alarm whose list has none.
+const ALARM_TALK: Duration = Duration::from_secs(180);
 /// Calls refused within a minute that stand in the journal, each with its end.
 const REFUSED_TOLD: u32 = 30;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// One call.
 pub(super) struct Call {
+    /// It is about this alarm: it is nobody's at a door, and its digits confirm and open nothing.
+    alarm: Option<AlarmId>,
+    began: Instant,
     collector: DigitCollector,
     doors: Vec<DoorId>,
     /// It began with a simulated press: it opens no real door.
@@ -96,6 +101,26 @@ impl Call {
 
     pub(super) const fn panel(&self) -> Option<&PanelId> {
         self.panel.as_ref()
+    }
+
+    /// The panel whose line it is about, whoever began it.
+    pub(super) fn at_panel(&self) -> Option<&PanelId> {
+        match &self.plan {
+            Either::Incoming(plan) => Some(&plan.request().panel),
+            Either::Outgoing(_) => self.panel.as_ref(),
+        }
+    }
+
+    pub(super) const fn began(&self) -> Instant {
+        self.began
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        both!(&self.plan, plan => plan.is_held())
+    }
+
+    pub(super) const fn is_incoming(&self) -> bool {
+        matches!(self.plan, Either::Incoming(_))
     }
 
     pub(super) fn line(&self) -> &LineId {
@@ -279,6 +304,8 @@ impl Site {
         let list = self.list_of(now, panel, button);
         let request = self.call_request(ring, panel, list, line, &doors);
         let call = Call {
+            alarm: None,
+            began: now.mono,
             collector: DigitCollector::new(self.access.key_use()),
             doors,
             injected: simulated,
@@ -296,6 +323,98 @@ impl Site {
         self.calls.insert(ring, call);
         self.run(now, ring);
         ring
+    }
+
+    /// Calls somebody about an alarm: `targets` of a list, in its order. The line says only by whose account.
+    pub(super) fn call_about(
+        &mut self,
+        now: Now,
+        alarm: &AlarmId,
+        (params, list): (&AlarmParams, &ListParams),
+        targets: &[TargetParams],
+        injected: bool,
+    ) -> Option<RingId> {
+        let panel = self.params.panels.get(&params.panel)?;
+        let (line, account) = (panel.line.clone(), panel.account.clone());
+        let ring = self.new_ring(now);
+        let targets = self.targets(targets, account.as_ref(), true);
+        let request = CallRequest {
+            digits: DigitPolicy {
+                contacts: Vec::new(),
+                mask: true,
+            },
+            display: params.name.clone(),
+            hang_up_after_open: false,
+            line: line.clone(),
+            purpose: Purpose::Alarm,
+            ring,
+            ring_time: list.ring,
+            // each target rings for its time, and nobody at a panel waits for it
+            ring_window: list.ring * 4,
+            strategy: strategy(list),
+            talk_limit: talk_limit(Some(list.talk_limit.unwrap_or(ALARM_TALK)), None),
+            targets,
+        };
+        let call = Call {
+            alarm: Some(alarm.clone()),
+            began: now.mono,
+            collector: DigitCollector::new(self.access.key_use()),
+            doors: Vec::new(),
+            injected,
+            line,
+            muted: false,
+            opened: BTreeSet::new(),
+            over_since: None,
+            panel: None,
+            plan: Either::Outgoing(CallPlan::new(now.mono, request)),
+            simulated: injected,
+        };
+        self.calls.insert(ring, call);
+        Some(ring)
+    }
+
+    /// Which of the targets of an outgoing call answered.
+    pub(super) fn answered_by(&self, ring: RingId) -> Option<usize> {
+        match &self.calls.get(&ring)?.plan {
+            Either::Incoming(_) => None,
+            Either::Outgoing(plan) => plan.answered_by(),
+        }
+    }
+
+    /// Plays a tone to whoever answered a call.
+    pub(super) fn tone_to(&mut self, ring: RingId, tone: Tone) {
+        if let Some(leg) = self.calls.get(&ring).and_then(Call::winner) {
+            self.out
+                .push_back(Output::Leg(LegCommand::PlayToLeg { leg, tone }));
+        }
+    }
+
+    /// Targets as they are called. A name that nobody stands behind rings nobody; the driver says so as a fault.
+    fn targets(
+        &mut self,
+        targets: &[TargetParams],
+        account: Option<&AccountId>,
+        listed: bool,
+    ) -> Vec<Target> {
+        let mut all = Vec::new();
+        for target in targets {
+            let Some(meant) = self.meant(target) else {
+                continue;
+            };
+            all.push(Target {
+                account: match meant.account {
+                    Some(own) => Some(own),
+                    None if meant.direct => None,
+                    None => account.cloned(),
+                },
+                address: meant.address,
+                barred: !meant.vouched,
+                leg: self.new_leg(),
+                listed: listed && meant.vouched,
+                name: target.name.clone().or_else(|| target.contact.clone()),
+            });
+        }
+        all
     }
 
     fn call_request(
@@ -317,32 +436,18 @@ impl Site {
         let listed = doors.iter().filter_map(door).any(|d| d.digits_by_list);
         let lists: Vec<_> = list.iter().collect();
         let contacts = self.heard(doors, &lists).into_iter().collect();
-        let (mut targets, mut strategy, mut ring_time, mut hang_up, mut limit) =
-            (Vec::new(), Strategy::Sequential, Duration::ZERO, false, None);
-        if let Some(list) = &list {
-            (ring_time, hang_up, limit) = (list.ring, list.hang_up_after_open, list.talk_limit);
-            if list.parallel {
-                strategy = Strategy::Parallel;
-            }
-        }
-        for target in list.map(|l| l.targets).unwrap_or_default() {
-            // a name that nobody stands behind rings nobody; the driver says so as a fault
-            let Some(meant) = self.meant(&target) else {
-                continue;
-            };
-            targets.push(Target {
-                account: match meant.account {
-                    Some(own) => Some(own),
-                    None if meant.direct => None,
-                    None => panel.as_ref().and_then(|p| p.account.clone()),
-                },
-                address: meant.address,
-                barred: !meant.vouched,
-                leg: self.new_leg(),
-                listed: listed && meant.vouched,
-                name: target.name.or(target.contact),
-            });
-        }
+        let account = panel.as_ref().and_then(|p| p.account.clone());
+        let targets = list.as_ref().map(|l| l.targets.clone()).unwrap_or_default();
+        let targets = self.targets(&targets, account.as_ref(), listed);
+        let (order, ring_time, hang_up, limit) = match &list {
+            Some(list) => (
+                strategy(list),
+                list.ring,
+                list.hang_up_after_open,
+                list.talk_limit,
+            ),
+            None => (Strategy::Sequential, Duration::ZERO, false, None),
+        };
         CallRequest {
             digits: self.digit_policy(contacts),
             display: panel.map(|p| p.name).unwrap_or_default(),
@@ -352,7 +457,7 @@ impl Site {
             ring,
             ring_time,
             ring_window: window,
-            strategy,
+            strategy: order,
             talk_limit: talk_limit(limit, self.params.lines.get(line)),
             targets,
         }
@@ -414,6 +519,11 @@ impl Site {
             target.account.clone().or(found.account)
         };
         Some(Contact { account, ..found })
+    }
+
+    /// Does anybody stand behind a target at this moment?
+    pub(super) fn is_known(&self, target: &TargetParams) -> bool {
+        self.meant(target).is_some()
     }
 
     fn digit_policy(&self, contacts: Vec<String>) -> DigitPolicy {
@@ -498,6 +608,8 @@ impl Site {
             talk_limit: limit,
         };
         let call = Call {
+            alarm: None,
+            began: now.mono,
             collector: DigitCollector::new(self.access.key_use()),
             doors,
             injected: false,
@@ -566,7 +678,7 @@ impl Site {
     }
 
     /// Carries out what a plan says.
-    fn run(&mut self, now: Now, ring: RingId) {
+    pub(super) fn run(&mut self, now: Now, ring: RingId) {
         while let Some(call) = self.calls.get_mut(&ring) {
             let simulated = call.simulated;
             let Some(output) = both!(&mut call.plan, plan => plan.poll_output()) else {
@@ -605,7 +717,8 @@ impl Site {
         let Some(call) = self.calls.get_mut(&ring) else {
             return;
         };
-        if matches!(call.plan, Either::Incoming(_)) {
+        // a call about an alarm takes no line: nobody at the panel has a part in it
+        if matches!(call.plan, Either::Incoming(_)) || call.alarm.is_some() {
             return;
         }
         let line = call.line.clone();
@@ -629,6 +742,10 @@ impl Site {
         call.over_since = Some(now.mono);
         call.collector.clear();
         let (line, panel, simulated) = (call.line.clone(), call.panel.clone(), call.simulated);
+        if let Some(alarm) = call.alarm.clone() {
+            self.alarm_call_over(now, &alarm, ring, outcome);
+            return;
+        }
         if let Some(panel) = panel {
             let event = PanelEvent::RingEnded {
                 outcome: outcome.word().to_owned(),
@@ -649,7 +766,11 @@ impl Site {
             || self.journal.is_err() && self.params.doors.get(door).is_some_and(refuses)
     }
 
-    fn digit(&mut self, now: Now, ring: RingId, at: Instant, digit: char, _party: &str) {
+    fn digit(&mut self, now: Now, ring: RingId, at: Instant, digit: char, party: &str) {
+        if let Some(alarm) = self.calls.get(&ring).and_then(|call| call.alarm.clone()) {
+            self.alarm_digit(now, &alarm, ring, (at, digit), party);
+            return;
+        }
         let doors = self
             .calls
             .get(&ring)
@@ -734,6 +855,14 @@ fn dialled_by(call: &Call) -> DigitsFrom {
             listed: call.has_authority(),
             subject: Subject::Contact(plan.parties().into_iter().next().unwrap_or_default()),
         },
+    }
+}
+
+const fn strategy(list: &ListParams) -> Strategy {
+    if list.parallel {
+        Strategy::Parallel
+    } else {
+        Strategy::Sequential
     }
 }
 

@@ -40,7 +40,8 @@ impl Site {
         let done = match request.command {
             // never a command: its id was not used up, and why it was refused is known
             Command::Unread { reason, text, .. } => Err((reason, text)),
-            Command::EndHold { .. }
+            Command::ConfirmAlarm { .. }
+            | Command::EndHold { .. }
             | Command::EndLockdown { .. }
             | Command::HangUp { .. }
             | Command::Hold { .. }
@@ -48,7 +49,8 @@ impl Site {
             | Command::Open { .. }
             | Command::OpenFor { .. }
             | Command::Press { .. }
-            | Command::ResetPassback { .. } => self
+            | Command::ResetPassback { .. }
+            | Command::SetRelay { .. } => self
                 .judge(now, &request)
                 .and_then(|()| self.carry_out(now, request)),
         };
@@ -122,6 +124,9 @@ impl Site {
 
     fn carry_out(&mut self, now: Now, request: CommandRequest) -> Done {
         match request.command {
+            Command::ConfirmAlarm { alarm } => {
+                self.command_confirm(now, &alarm, request.origin).map(|()| None)
+            }
             Command::EndHold { door } => self.command_end_hold(now, &door).map(|()| None),
             Command::Hold { door, time } => {
                 self.opens_something(&door)?;
@@ -159,6 +164,10 @@ impl Site {
             }
             Command::ResetPassback { person } => {
                 self.reset_passback(now, person, request.origin.subject);
+                Ok(None)
+            }
+            Command::SetRelay { relay, set } => {
+                self.set_relay(now, &relay, set, &request.origin.subject)?;
                 Ok(None)
             }
             Command::Unread { reason, text, .. } => Err((reason, text)),

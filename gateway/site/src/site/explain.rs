@@ -1,7 +1,10 @@
 //! Answers who may open what, and why.
 
 use gateway_access::{DigitsFrom, Reason, Request, When};
-use gateway_core::{DoorId, Explain, Explained, Instant, Means, Peer, ReaderId, Secret, Subject, Timestamp};
+use gateway_core::{
+    DoorId, Explain, Explained, Instant, Means, Peer, ReaderId, Secret, Subject, Timestamp, TriedRule,
+    TryRules,
+};
 
 use super::{Now, Site};
 
@@ -75,6 +78,14 @@ impl Site {
             rule: told.result.unwrap_or_else(|reason| reason.to_string()),
             subject: told.subject,
         }
+    }
+
+    /// What the rules would make of an event.
+    ///
+    /// # Errors
+    /// In words, if the question names what there is not.
+    pub fn try_rules(&self, wall: Timestamp, ask: &TryRules) -> Result<Vec<TriedRule>, String> {
+        crate::try_rules(&self.params, wall, ask)
     }
 
     fn first_reader(&self, ask: &Explain) -> Option<ReaderId> {

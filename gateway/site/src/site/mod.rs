@@ -1,5 +1,6 @@
 //! The machine: state, inputs, timers.
 
+mod alarms;
 mod apply;
 mod buttons;
 mod by_call;
@@ -14,8 +15,9 @@ mod lockdown;
 mod passback;
 mod pins;
 mod relays;
-mod rules;
+pub(crate) mod rules;
 mod signals;
+mod tells;
 mod uses;
 mod view;
 mod visitors;
@@ -26,9 +28,9 @@ use std::time::Duration;
 
 use gateway_access::{Access, Context, DigitCollector, Directory, LockOut, RightOf};
 use gateway_core::{
-    AccountId, AccountState, ButtonId, Cause, CredentialId, DeviceId, DoorGroupId, DoorId, Envelope, Event,
-    GatewayEvent, InputId, Instant, LegEvent, LineId, NetworkState, OutputId, PanelId, PortEvent, ReaderId,
-    RelayId, RingId, SiteView, Timestamp,
+    AccountId, AccountState, AlarmId, ButtonId, Cause, CredentialId, DeviceId, DoorGroupId, DoorId, Envelope,
+    Event, GatewayEvent, InputId, Instant, LegEvent, LineId, NetworkState, OutputId, PanelId, PortEvent,
+    ReaderId, RelayId, RingId, SiteView, Timestamp,
 };
 use gateway_door::Door;
 use gateway_line::Line;
@@ -64,6 +66,7 @@ pub(crate) struct Now {
 /// What an input is for. One input may have several roles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Role {
+    Alarm(AlarmId),
     Button(PanelId, ButtonId),
     Contact(DoorId),
     Fire,
@@ -99,6 +102,7 @@ struct LineUnit {
 pub struct Site {
     access: Access,
     accounts: BTreeMap<AccountId, (AccountState, String)>,
+    alarms: alarms::Alarms,
     /// Cards whose PIN is awaited, by reader.
     awaited: BTreeMap<ReaderId, pins::Awaited>,
     calls: BTreeMap<RingId, Call>,
@@ -168,6 +172,7 @@ impl Site {
         let mut site = Self {
             access: Access::default(),
             accounts: BTreeMap::new(),
+            alarms: alarms::Alarms::default(),
             awaited: BTreeMap::new(),
             calls: BTreeMap::new(),
             clock_trusted: true,
@@ -303,6 +308,7 @@ impl Site {
             Input::UseKept { id, ok } => self.use_kept(now, id, ok),
         }
         self.look_at_holds(now);
+        self.look_at_alarms(now);
         self.look_at_relays(now);
         self.look_at_rules(now);
     }
@@ -313,6 +319,7 @@ impl Site {
         self.notice_gap(now);
         self.timers(now);
         self.look_at_holds(now);
+        self.look_at_alarms(now);
         self.look_at_relays(now);
         self.look_at_rules(now);
     }
@@ -362,6 +369,7 @@ impl Site {
             .chain(awaited)
             .chain(self.held.values().map(uses::Waiting::until))
             .chain(self.levels.poll_timeout())
+            .chain(self.alarms_due())
             .chain(self.relays_due())
             .chain(self.held_due_at())
             .chain(self.holds_due())
@@ -533,6 +541,7 @@ impl Site {
             ring,
             simulated,
         };
+        self.light_up(now, &envelope.event);
         self.rules.notice(&envelope);
         self.out.push_back(Output::Record(envelope));
     }

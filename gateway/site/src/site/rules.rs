@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use gateway_access::{InForce, Request, When};
 use gateway_core::{
     ContactState, DoorEvent, Envelope, Escape, Event, Factor, GroupId, InputEvent, InputId, LockState,
-    PersonId, Record, RuleEvent, RuleId, Subject, Timestamp,
+    PersonId, Record, RuleEvent, RuleId, Subject, Template, Timestamp,
 };
 use gateway_rules::{Action, DoorIs, Engine, Facts, Outcome, Rule, State, Turn, may_open_on};
 
@@ -101,7 +101,7 @@ impl Facts for Look<'_> {
     fn is_in(&self, subject: &str, group: &GroupId) -> bool {
         let person = subject.strip_prefix("person:").map(PersonId::new);
         let person = person.and_then(Result::ok);
-        person.is_some_and(|person| self.site.access.is_in(&person, group))
+        person.is_some_and(|person| self.site.access.is_in(&person, group, self.wall))
     }
 }
 
@@ -184,6 +184,7 @@ impl Site {
     ) -> Result<(), String> {
         let Envelope { ring, simulated, .. } = waiting.envelope;
         match action {
+            Action::Alarm(alarm) => self.raise(now, &alarm, Subject::Rule(rule.clone()), simulated),
             Action::Call { button, panel } => {
                 let of = self.params.panels.get(&panel);
                 let mode = of.and_then(|panel| panel.buttons.get(&button)).map(|b| b.mode);
@@ -202,12 +203,22 @@ impl Site {
                 let begun = self.command_lockdown(now, group, true, subject);
                 begun.map_err(|(_, text)| text)
             }
+            Action::Mqtt {
+                message,
+                retain,
+                topic,
+            } => {
+                let message = published(&message, |field| self.filled(rule, record, field));
+                let event = RuleEvent::Publish {
+                    message,
+                    retain,
+                    topic,
+                };
+                self.rule_did(now, waiting, rule, event);
+                Ok(())
+            }
             Action::Notify { channel, message } => {
-                let message = message.fill(Escape::Line, |field| match field {
-                    "rule" => rule.to_string(),
-                    "site" => self.params.name.clone(),
-                    _ => record.text_of(field),
-                });
+                let message = message.fill(Escape::Line, |field| self.filled(rule, record, field));
                 self.rule_did(now, waiting, rule, RuleEvent::Notify { channel, message });
                 Ok(())
             }
@@ -217,6 +228,19 @@ impl Site {
                 let opened = self.open(now, Request::Rule { door, ring, rule }, simulated);
                 opened.map(drop).map_err(|(_, text)| text)
             }
+            Action::Output { relay, set } => {
+                let set = self.set_relay(now, &relay, set, &Subject::Rule(rule.clone()));
+                set.map_err(|(_, text)| text)
+            }
+        }
+    }
+
+    /// A field of a rule's message.
+    fn filled(&self, rule: &RuleId, record: &Record, field: &str) -> String {
+        match field {
+            "rule" => rule.to_string(),
+            "site" => self.params.name.clone(),
+            _ => record.text_of(field),
         }
     }
 
@@ -247,5 +271,15 @@ impl Site {
             return Err("the event is old news, and opens nothing".to_owned());
         }
         Ok(())
+    }
+}
+
+/// A message for MQTT: fields stand in a JSON text as JSON wants them, and in any other as they are, without line ends.
+pub fn published(message: &Template, field: impl Fn(&str) -> String) -> String {
+    let plain = message.fill(Escape::Line, &field);
+    if plain.starts_with(['{', '[']) {
+        message.fill(Escape::Json, field)
+    } else {
+        plain
     }
 }

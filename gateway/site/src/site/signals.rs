@@ -144,6 +144,7 @@ impl Site {
         self.tell_rules(now, input, change);
         for role in self.roles.get(input).cloned().unwrap_or_default() {
             match role {
+                Role::Alarm(alarm) => self.alarm_changed(now, alarm, input, change),
                 Role::Button(panel, button) => {
                     if unstuck {
                         let event = PanelEvent::ButtonReleased {

@@ -188,6 +188,9 @@ impl Site {
                 "the wall clock is not trusted: commands with a date and API tokens wait; check the time source, or set it",
             );
         }
+        for (id, text) in self.alarm_faults() {
+            fault(format!("alarm:{id}"), &text);
+        }
         if let Some(text) = self.network_fault() {
             fault("network".to_owned(), text);
         }

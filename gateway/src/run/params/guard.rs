@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use adapter_api::OutputDriver;
-use gateway_config::{Config, Output, OutputDriver as Driver, RelayFunction};
+use gateway_config::{Config, Output, OutputDriver as Driver};
 use gateway_core::OutputId;
-use gateway_guard::{GuardBoard, GuardOutput, GuardParams, GuardRelay, SentinelParams};
+use gateway_guard::{GuardBoard, GuardOutput, GuardParams, SentinelParams};
 use gateway_guard_proto::{Wiring, Wirings};
 
 use super::vanished::vanished;
-use super::{front_end, modbus, serial};
+use super::{front_end, modbus, relays, serial};
 use crate::run::{THIS_PROGRAM, relay_file};
 
 /// The guard's socket.
@@ -44,20 +43,6 @@ pub(crate) fn guard(config: &Config, file: &Path, follow_stdin: bool) -> GuardPa
 pub(crate) fn wirings(config: &Config) -> Wirings {
     let wire = |(id, output): (&OutputId, &Output)| (id.clone(), wiring(config, id, output));
     config.outputs.iter().map(wire).collect()
-}
-
-/// A gateway is not taken for silent sooner than this: it may be starting anew.
-const SILENCE: Duration = Duration::from_secs(3);
-
-/// What an output tells, if it opens nothing.
-fn relay(config: &Config, id: &OutputId) -> Option<GuardRelay> {
-    let relay = config.relays.values().find(|relay| relay.output == *id)?;
-    let RelayFunction::NetworkFault(fault) = &relay.function;
-    Some(GuardRelay {
-        inverted: relay.inverted,
-        silence: fault.delay.max(SILENCE),
-        when_silent: true,
-    })
 }
 
 /// Device, channel and polarity, and whether it opens. Limits are not part of it: each side keeps its own, and the
@@ -110,7 +95,7 @@ fn boards(config: &Config) -> Vec<GuardBoard> {
             .get(id)
             .map_or(std::time::Duration::ZERO, |o| o.max_on),
         output: id.clone(),
-        relay: relay(config, id),
+        relay: relays::guarded(config, id),
         wiring: config
             .outputs
             .get(id)

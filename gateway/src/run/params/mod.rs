@@ -10,6 +10,7 @@ mod modbus;
 mod network;
 mod notify;
 mod outside;
+mod relays;
 mod serial;
 mod sip;
 mod site;

@@ -9,6 +9,8 @@ use gateway_site as site;
 
 use config::Config;
 
+use super::relays;
+
 /// Debounce of virtual inputs, as a push button wants it.
 pub(crate) const VIRTUAL_DEBOUNCE: Duration = Duration::from_millis(20);
 
@@ -21,6 +23,15 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
             register: a.register,
         }),
         accept_untimed: mqtt.is_some_and(|m| m.accept_untimed),
+        alarms: map(&config.alarms, |a| site::AlarmParams {
+            again: a.again,
+            calls: a.calls.clone(),
+            code: a.code.clone(),
+            input: a.input.clone(),
+            name: a.name.clone(),
+            panel: a.panel.clone(),
+            rounds: a.rounds,
+        }),
         areas: map(&config.areas, |a| site::Area {
             passback: match a.anti_passback {
                 config::AntiPassback::Hard => site::Passback::Hard,
@@ -77,13 +88,18 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
             .iter()
             .map(|(id, p)| (id.clone(), panel(id, p)))
             .collect(),
+        presses: config
+            .inputs
+            .iter()
+            .filter_map(|(id, input)| Some((id.clone(), input.press?)))
+            .collect(),
         readers: map(&config.readers, |r| site::ReaderParams {
             card_alone: r.card_alone.clone(),
             into: r.into.clone(),
             out_of: r.out_of.clone(),
             simulated: r.driver.is_virtual(),
         }),
-        relays: map(&config.relays, relay),
+        relays: map(&config.relays, relays::relay),
         rules: config.engine_rules(),
         schedules: schedules(config),
         start: site::StartParams {
@@ -122,23 +138,6 @@ fn schedules(config: &Config) -> site::Schedules {
         site::Schedule::new(&schedule.times, holidays, schedule.exceptions.clone())
     };
     site::Schedules::new(zone, map(&config.schedules, schedule))
-}
-
-fn relay(relay: &config::Relay) -> site::RelayParams {
-    let config::RelayFunction::NetworkFault(fault) = &relay.function;
-    let loss = |loss: &config::NetworkLoss| match loss {
-        config::NetworkLoss::Address => site::NetworkLoss::Address,
-        config::NetworkLoss::Carrier => site::NetworkLoss::Carrier,
-        config::NetworkLoss::PortAccess => site::NetworkLoss::PortAccess,
-        config::NetworkLoss::Registration => site::NetworkLoss::Registration,
-    };
-    site::RelayParams {
-        function: site::RelayFunction::NetworkFault {
-            delay: fault.delay,
-            of: fault.of.iter().map(loss).collect(),
-        },
-        output: relay.output.clone(),
-    }
 }
 
 fn card(card: &config::Card) -> site::CardParams {

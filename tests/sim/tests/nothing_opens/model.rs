@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use gateway_access::GrantParts;
 use gateway_core::{
-    Command, CommandRequest, DigitVia, DoorGroupId, DoorId, Event, Factor, GatewayEvent, InputId, Instant,
-    LegCommand, LegEvent, LegId, LineId, LineSignal, PanelId, Peer, ReaderId, RingId, Signal, SignalKind,
-    Subject,
+    AlarmEvent, Command, CommandRequest, DigitVia, DoorEvent, DoorGroupId, DoorId, Envelope, Event, Factor,
+    GatewayEvent, InputEvent, InputId, Instant, LegCommand, LegEvent, LegId, LineId, LineSignal, PanelEvent,
+    PanelId, Peer, ReaderId, RingId, Signal, SignalKind, Subject,
 };
+use gateway_site::rules::{Action, Rule};
 use gateway_site::{GuardReport, Input, PanelParams, SiteParams};
 use sim::{id, ms, secs, wall};
 
@@ -64,6 +65,8 @@ pub(crate) struct Model {
     /// Inputs whose last edge to active was old news.
     late: BTreeSet<InputId>,
     legs: BTreeMap<LegId, Leg>,
+    /// Inputs whose edge is too old to open anything but for who wants out.
+    old: BTreeSet<InputId>,
     /// What the journal says is locked down; `None` is the whole site.
     lockdowns: BTreeSet<Option<DoorGroupId>>,
     params: SiteParams,
@@ -94,6 +97,7 @@ impl Model {
             late: BTreeSet::new(),
             legs: BTreeMap::new(),
             lockdowns: BTreeSet::new(),
+            old: BTreeSet::new(),
             params,
             press: None,
             ready: false,
@@ -308,12 +312,52 @@ impl Model {
     }
 
     /// Reads what the gateway records.
-    pub(crate) fn told(&mut self, event: &Event) {
+    pub(crate) fn told(&mut self, now: Instant, envelope: &Envelope) {
+        let event = &envelope.event;
+        if let Event::Alarm(_, AlarmEvent::Called { call, .. }) = event {
+            // it is about no door
+            let ring = Ring {
+                doors: Vec::new(),
+                injected: false,
+                listed: true,
+                winner: None,
+            };
+            self.rings.insert(*call, ring);
+        }
+        self.rules(now, envelope);
         if let Event::Gateway(GatewayEvent::Lockdown { active, group, .. }) = event {
             if *active {
                 self.lockdowns.insert(group.clone());
             } else {
                 self.lockdowns.remove(group);
+            }
+        }
+    }
+
+    /// Somebody came in, rings, or is noticed: a rule that waits for it may open.
+    fn rules(&mut self, now: Instant, envelope: &Envelope) {
+        let leaves = |factor: &Factor| matches!(factor, Factor::Fire | Factor::Rex | Factor::Schedule);
+        let (kind, source) = if let Event::Door(door, DoorEvent::Granted { factor, .. }) = &envelope.event
+            && !leaves(factor)
+        {
+            ("door.granted", door.to_string())
+        } else if let Event::Input(input, InputEvent::Active {}) = &envelope.event
+            && !self.old.contains(input)
+        {
+            ("input.active", input.to_string())
+        } else if let Event::Panel(panel, PanelEvent::Ring { .. }) = &envelope.event {
+            ("panel.ring", panel.to_string())
+        } else {
+            return;
+        };
+        if !self.lets_in() {
+            return;
+        }
+        let fits = |rule: &&Rule| rule.on.kinds.contains(kind) && rule.on.sources.contains(&source);
+        let rules: Vec<Rule> = self.params.rules.values().filter(fits).cloned().collect();
+        for action in rules.into_iter().flat_map(|rule| rule.actions) {
+            if let Action::Open(door) = action {
+                self.cause(now, Factor::Rule, door, envelope.simulated);
             }
         }
     }
@@ -384,12 +428,14 @@ impl Model {
             return;
         }
         match &request.command {
-            Command::EndHold { .. }
+            Command::ConfirmAlarm { .. }
+            | Command::EndHold { .. }
             | Command::EndLockdown { .. }
             | Command::HangUp { .. }
             | Command::Hold { .. }
             | Command::Lockdown { .. }
             | Command::ResetPassback { .. }
+            | Command::SetRelay { .. }
             | Command::Unread { .. } => {}
             Command::Open { door } | Command::OpenFor { door, .. } => {
                 self.cause(now, request.origin.factor, door.clone(), false)
@@ -482,6 +528,11 @@ impl Model {
         if !fresh {
             self.late.insert(input.clone());
         }
+        if late {
+            self.old.insert(input.clone());
+        } else {
+            self.old.remove(input);
+        }
         self.presses_on(input);
         if !late && ["bell", "toy-bell"].contains(&input.as_str()) {
             self.press = Some(simulated);
@@ -532,7 +583,7 @@ impl Model {
                 via,
             } => self.digit(now, *number, &mut leg, *at, *digit, *echo, *via),
             LegEvent::Ended { .. } => leg.ended = true,
-            LegEvent::Incoming { .. } | LegEvent::Ringing { .. } => {}
+            LegEvent::Held { .. } | LegEvent::Incoming { .. } | LegEvent::Ringing { .. } => {}
         }
         self.legs.insert(event.leg(), leg);
     }

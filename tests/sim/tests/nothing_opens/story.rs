@@ -3,12 +3,13 @@
 use gateway_core::{Bell, LineSignal};
 use proptest::prelude::*;
 
-pub(crate) const INPUTS: [&str; 7] = [
+pub(crate) const INPUTS: [&str; 8] = [
     "bell",
     "fire",
     "front-contact",
     "front-rex",
     "front-tamper",
+    "loop",
     "toy-bell",
     "toy-rex",
 ];
@@ -178,7 +179,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::GuardFails),
         2 => any::<bool>().prop_map(|ok| Step::Journal { ok }),
         3 => Just(Step::Ready),
-        3 => (0..9_usize).prop_map(|variant| Step::Reload { variant }),
+        3 => (0..11_usize).prop_map(|variant| Step::Reload { variant }),
         3 => prop::bool::weighted(0.8).prop_map(|ready| Step::Restart { ready }),
         1 => prop::bool::weighted(0.3).prop_map(|present| Step::Second { present }),
         1 => (-100_000..100_000_i64).prop_map(|step_ms| Step::Clock { step_ms }),

@@ -101,7 +101,7 @@ pub(crate) enum Command {
     /// People and their credentials: cards, PINs, telephones, codes of visitors. The gateway must run; changes count at
     /// once.
     #[command(
-        after_help = "Examples:\n  doorline people add alice --name Alice --groups residents --card 123,04567 --pin 4711\n  doorline people add --code new --doors front --uses 1 --until 2026-12-24   # prints a visitor's code\n  doorline people import residents.csv --dry-run\n  doorline people export --format csv > residents.csv   # holds cards and numbers: keep it safe\n  doorline people remove --credential c-4k2mq7xw3abc"
+        after_help = "Examples:\n  doorline people add alice --name Alice --groups residents --card 123,04567 --pin 4711\n  doorline people add --code new --doors front --uses 1 --until 2026-12-24   # prints a visitor's code\n  doorline people import residents.csv --dry-run\n  doorline people export --format csv > residents.csv   # holds cards and numbers: keep it safe\n  doorline people remove --credential c-4k2mq7xw3abc\n  doorline people erase alice --confirm alice   # and everything that tells of her"
     )]
     People(People),
     /// Who may open what, and what another site file would alter. The gateway must run; nothing opens.
@@ -111,9 +111,14 @@ pub(crate) enum Command {
     Access(Access),
     /// Read, export, verify or rebuild the journal.
     #[command(
-        after_help = "Examples:\n  doorline journal tail --follow\n  doorline journal export --format csv > events.csv\n  doorline journal verify && echo whole"
+        after_help = "Examples:\n  doorline journal tail --follow\n  doorline journal export --format csv > events.csv\n  doorline journal export --class door > doors.jsonl\n  doorline journal verify && echo whole"
     )]
     Journal(Journal),
+    /// Who opened which door when, one line per call, how doors did; of the journal's files, as CSV or as a table.
+    #[command(
+        after_help = "Examples:\n  doorline report openings --door front --from 2026-12-01 --to 2026-12-24 --by card --csv > openings.csv\n  doorline report openings --who alice --refused\n  doorline report calls --csv > calls.csv\n  doorline report doors --from 2026-12-01"
+    )]
+    Report(Report),
     /// The process that holds the outputs. Started by `run`, or by its own unit.
     #[command(after_help = "Example:\n  doorline relay-guard --config /etc/doorline/site.toml")]
     RelayGuard(RelayGuard),
@@ -348,7 +353,7 @@ pub(crate) enum SimAct {
         /// Level.
         level: OnOff,
     },
-    /// Present a card: `26:123,04567` or `34:hex:0123abcd4`.
+    /// Present a card: `26:123,04567` or `34:hex:0123abcd4`; a contact key: `ibutton:0000012F4A3C`; a QR code: `qr:…`.
     Card {
         /// Reader.
         reader: String,
@@ -381,6 +386,16 @@ pub(crate) enum SimAct {
         #[arg(long, value_name = "S")]
         seconds: Option<u64>,
     },
+}
+
+fn class(word: &str) -> Result<gateway_core::Class, String> {
+    gateway_core::Class::from_word(word).ok_or_else(|| {
+        let all: Vec<&str> = gateway_core::Class::ALL
+            .iter()
+            .map(|class| class.word())
+            .collect();
+        format!("allowed: {}", all.join(", "))
+    })
 }
 
 #[derive(Args, Debug)]
@@ -416,6 +431,9 @@ pub(crate) enum JournalAct {
     },
     /// Write records to standard output.
     Export {
+        /// Only this class: application, audio, display, door, hardware, network or use.
+        #[arg(long, value_parser = class)]
+        class: Option<gateway_core::Class>,
         /// Form.
         #[arg(long, value_enum, default_value_t = Format::Jsonl)]
         format: Format,
@@ -436,6 +454,72 @@ pub(crate) enum JournalAct {
     Verify,
     /// Throw the index away and make it again from the logs. The gateway must not run.
     Rebuild,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Report {
+    #[command(flatten)]
+    pub(crate) site: SiteFile,
+    /// State folder; instead of the one in the site file.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) state: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) act: ReportAct,
+}
+
+/// What every report takes.
+#[derive(Args, Debug)]
+pub(crate) struct ReportRange {
+    /// Only this door.
+    #[arg(long)]
+    pub(crate) door: Option<String>,
+    /// From when on: 2026-12-24, 2026-12-24T22:10 in the site's time zone, or with an offset.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Until when; a day without time counts as a whole.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// Comma-separated values, with a head line.
+    #[arg(long)]
+    pub(crate) csv: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReportAct {
+    /// One line for each call: who rang or called, who was called and answered, how long, how it ended, what it opened.
+    Calls {
+        #[command(flatten)]
+        range: ReportRange,
+    },
+    /// Openings by means, hour and day, refusals, doors forced and held open, time until somebody answered.
+    Doors {
+        #[command(flatten)]
+        range: ReportRange,
+    },
+    /// Who opened which door when, by which means. Names are those of a running gateway's records.
+    Openings {
+        #[command(flatten)]
+        range: ReportRange,
+        /// Only by this means: api, button, caller, card, code, digits, fire, local, mqtt, rex, rule, schedule or web.
+        #[arg(long, value_parser = factor)]
+        by: Option<gateway_core::Factor>,
+        /// Only of this person or other subject: alice, person:alice, contact:sip:1000@pbx.
+        #[arg(long)]
+        who: Option<String>,
+        /// Refusals too.
+        #[arg(long)]
+        refused: bool,
+    },
+}
+
+fn factor(word: &str) -> Result<gateway_core::Factor, String> {
+    gateway_core::Factor::from_word(word).ok_or_else(|| {
+        let all: Vec<&str> = gateway_core::Factor::ALL
+            .iter()
+            .map(|factor| factor.word())
+            .collect();
+        format!("allowed: {}", all.join(", "))
+    })
 }
 
 #[derive(Args, Debug)]
@@ -474,6 +558,12 @@ pub(crate) struct Addition {
     /// A card: 123,04567; ten digits; hex:04A1B2C3; rev: before the last two for the other byte order; 26:123,04567.
     #[arg(long)]
     pub(crate) card: Vec<String>,
+    /// A contact key (iButton): 16 hexadecimal digits, or the 12 of its serial number.
+    #[arg(long)]
+    pub(crate) ibutton: Vec<String>,
+    /// The text of a QR code that a reader reads, 8 to 512 characters. Only its digest is kept.
+    #[arg(long)]
+    pub(crate) qr: Vec<String>,
     /// The person's PIN, 4 to 8 digits: after a card, or in a call from a telephone. Others of this machine may see
     /// it in the list of processes; an import from a file does not show it.
     #[arg(long)]
@@ -510,6 +600,18 @@ pub(crate) enum PeopleAct {
     Add(Box<Addition>),
     /// Say that everybody was looked through after damage of the records: they open again from the next start on.
     Confirm,
+    /// Erase a person: their name, numbers, cards and ids are taken out of the records and of every event of the journal,
+    /// which stays whole. It cannot be undone. What has left this machine (mails, syslog, exports, backups) is not reached.
+    Erase {
+        /// Id of the person.
+        person: String,
+        /// A name, number or card that was theirs earlier, or that nobody knew as theirs. May be given several times.
+        #[arg(long, value_name = "TEXT")]
+        also: Vec<String>,
+        /// The id once more; without it you are asked for it.
+        #[arg(long, value_name = "PERSON")]
+        confirm: Option<String>,
+    },
     /// Print everybody as lines that an import reads again. They hold cards and numbers, and digests of codes and PINs.
     Export {
         /// Form.

@@ -399,6 +399,95 @@ fn a_withdrawal_that_is_lost_to_damage_brings_no_card_back_until_somebody_has_lo
     house.records("door.granted", "person:carol", 1);
 }
 
+/// Every file below a folder that holds one of these texts.
+fn files_with(folder: &Path, texts: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("readable").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files_with(&path, texts));
+            continue;
+        }
+        let bytes = std::fs::read(&path).expect("readable");
+        for text in texts {
+            if bytes.windows(text.len()).any(|part| part == text.as_bytes()) {
+                found.push(format!("{text} in {}", path.display()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn who_is_erased_is_in_no_file_of_the_state_folder_and_the_journal_verifies() {
+    let mut house = House::start();
+    let card = ["sim", "card", "front-reader", "26:123,04567"];
+    for (id, name, value) in [("alice", "Alice Martin", "123,04567"), ("bob", "Bob", "1,1")] {
+        let words = [
+            "people",
+            "add",
+            id,
+            "--name",
+            name,
+            "--groups",
+            "residents",
+            "--card",
+            value,
+        ];
+        house.done(&words);
+    }
+    house.done(&[
+        "people",
+        "add",
+        "alice",
+        "--phone",
+        "+33476123456",
+        "--doors",
+        "front",
+    ]);
+    house.done(&card);
+    house.records("door.granted", "person:alice", 1);
+    house.done(&["people", "add", "alice", "--name", "Alice Dupont"]);
+    let hers = ["alice", "Alice", "123,04567", "33476123456"];
+    let state = house.path("state");
+    assert!(!files_with(&state, &hers).is_empty());
+
+    let refused = house.run(&["people", "erase", "alice", "--confirm", "bob"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    house.records("door.granted", "person:alice", 1);
+    let unknown = house.run(&["people", "erase", "eve", "--confirm", "eve"]);
+    assert_eq!(unknown.status.code(), Some(6), "{}", said(&unknown));
+
+    let told = house.done(&[
+        "people",
+        "erase",
+        "alice",
+        "--confirm",
+        "alice",
+        "--also",
+        "Alice Martin",
+    ]);
+    assert!(
+        told.starts_with("erased; ") && !told.contains("still named"),
+        "{told}"
+    );
+    assert_eq!(files_with(&state, &hers), Vec::<String>::new());
+    house.records("user.people-changed", "somebody was erased", 1);
+    house.records("door.granted", "person:erased", 1);
+    house.done(&card);
+    house.records("door.denied", "unknown card", 1);
+    house.done(&["sim", "card", "front-reader", "26:1,1"]);
+    house.records("door.granted", "person:bob", 1);
+    let verified = house.done(&["journal", "verify"]);
+    assert!(verified.contains("the content was taken out"), "{verified}");
+
+    house.kill_and_start();
+    house.done(&["sim", "card", "front-reader", "26:1,1"]);
+    house.records("door.granted", "person:bob", 2);
+    assert_eq!(files_with(&state, &hers), Vec::<String>::new());
+    house.done(&["journal", "verify"]);
+}
+
 #[test]
 fn without_its_state_folder_a_gateway_opens_exits_and_nothing_else() {
     let mut house = House::start();

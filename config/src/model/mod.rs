@@ -17,6 +17,7 @@ mod network;
 mod notify;
 mod osdp;
 mod relays;
+mod retention;
 mod rule;
 mod schedules;
 mod services;
@@ -51,13 +52,9 @@ pub use logins::{Logins, Radius, RadiusServer};
 pub use network::Network;
 pub use notify::{Mail, Notify, NotifyTarget, Syslog, Telegram, Webhook};
 pub use osdp::{KeyFile, OsdpInput, OsdpReader};
-pub use relays::{
-    AlarmRelay, Lamp, Light, LineSeized, MainsFault, NetworkFault, Relay, RelayCommand, RelayFunction,
-};
-pub use rule::{
-    Rule, RuleAction, RuleAlarm, RuleCall, RuleDo, RuleLockdown, RuleMqtt, RuleNotify, RuleOpen, RuleOutput,
-    RuleState, RuleWhen,
-};
+pub use relays::{AlarmRelay, Lamp, Light, LineSeized, MainsFault, NetworkFault, Relay, RelayCommand, RelayFunction};
+pub use retention::Retention;
+pub use rule::{Rule, RuleAction, RuleAlarm, RuleCall, RuleDo, RuleLockdown, RuleMqtt, RuleNotify, RuleOpen, RuleOutput, RuleState, RuleWhen};
 pub use schedules::{Holidays, Schedule};
 pub use services::{Http, Mqtt};
 pub use site::{Guard, Site};
@@ -111,6 +108,8 @@ table! {
         schedules: BTreeMap<ScheduleId, Schedule> = "schedules", map("schedule"), or("{}"), Live;
         /// Lists of holidays that schedules name.
         holidays: BTreeMap<HolidaysId, Holidays> = "holidays", map("holiday"), or("{}"), Live;
+        /// How long what happened is kept, class by class.
+        retention: Retention = "retention", table(), or("{}"), Live;
         /// Inputs that are held while the gateway starts.
         start: Start = "start", table(), or("{}"), Live;
         /// SIP and media sockets.

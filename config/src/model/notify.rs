@@ -7,13 +7,17 @@ use gateway_core::{Secret, Template};
 
 use crate::describe::{choice, table};
 use crate::rules::{Path, list, parsed, password, secs, text, word};
-use crate::value::{EventName, HostPort, HttpUrl, MailAddress, MailTls, SyslogFacility, SyslogTransport};
+use crate::value::{
+    EventClass, EventName, HostPort, HttpUrl, MailAddress, MailTls, SyslogFacility, SyslogTransport,
+};
 
 table! {
     /// A channel of notifications: events of the journal, told to somebody elsewhere. During an outage they wait in the
     /// journal. A channel that is new begins with what happens from then on. `docs/notifications.md` says more.
     pub struct Notify {
-        /// Kinds of events (`door.granted`) or families of them (`door`); without it all.
+        /// Classes of events; beside `events`, and without both all.
+        classes: Option<Vec<EventClass>> = "classes", list(word(), 1, 7), optional, Restart;
+        /// Kinds of events (`door.granted`) or families of them (`door`); beside `classes`, and without both all.
         events: Option<Vec<EventName>> = "events", list(parsed(), 1, 100), optional, Restart;
         /// Kinds and families that are left out.
         without: Option<Vec<EventName>> = "without", list(parsed(), 1, 100), optional, Restart;

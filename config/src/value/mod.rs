@@ -27,7 +27,7 @@ pub use dscp::Dscp;
 pub(crate) use dscp::Marks;
 pub use net::{BrokerUrl, Host, HostLabel, HostPort, TopicBase};
 pub(crate) use net::{Digits, Pin, SiteNumber};
-pub use notify::{EventName, HttpUrl, MailAddress, MailTls, SyslogFacility, SyslogTransport};
+pub use notify::{EventClass, EventName, HttpUrl, MailAddress, MailTls, SyslogFacility, SyslogTransport};
 pub use panel::{ApartmentNumber, NumberPattern, OwnProfile, PanelProfile};
 pub use rule::{FieldIs, MessageTopic, SetWord, StateWord};
 pub use scope::UserScope;

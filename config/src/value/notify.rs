@@ -84,6 +84,43 @@ impl SyslogFacility {
     }
 }
 
+words! {
+    /// Classes of events; each kind belongs to one.
+    pub enum EventClass {
+        /// The gateway as a program: start and stop, configuration, users and rights, rules.
+        Application = "application",
+        /// Calls: who was called, who answered, how it ended.
+        Audio = "audio",
+        /// Lamps and other relays that tell something, lights of readers.
+        Display = "display",
+        /// Doors: granted, refused, opened, forced, held; lockdown and fire.
+        Door = "door",
+        /// Devices, lines, inputs, the guard, and what is wrong with them.
+        Hardware = "hardware",
+        /// Accounts at the PBX, the switch port, the network.
+        Network = "network",
+        /// What people do: ring, show a card, type, command.
+        Use = "use",
+    }
+}
+
+impl EventClass {
+    /// As the journal knows it.
+    #[must_use]
+    pub const fn class(self) -> gateway_core::Class {
+        use gateway_core::Class;
+        match self {
+            Self::Application => Class::Application,
+            Self::Audio => Class::Audio,
+            Self::Display => Class::Display,
+            Self::Door => Class::Door,
+            Self::Hardware => Class::Hardware,
+            Self::Network => Class::Network,
+            Self::Use => Class::Use,
+        }
+    }
+}
+
 /// A kind of event, `door.granted`, or a family of them, `door`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventName(String);

@@ -51,6 +51,12 @@ pub enum CardError {
          other byte order; or bits:facility,number, bits:hex:digits"
     )]
     Notation,
+    /// A key or text that cannot be one. It is not shown.
+    #[error(
+        "no contact key or text: expected ibutton: with 16 hexadecimal digits and a right checksum, or the 12 of a serial \
+         number; or qr: with 8 to 512 characters"
+    )]
+    Token,
     /// A field is too large for the layout.
     #[error("{field} {found} does not fit: at most {max} in {bits} bits")]
     Range {
@@ -113,7 +119,8 @@ fn put(data: &mut [u8], at: u16, one: bool) {
     }
 }
 
-/// Makes the frame of a configured card: `26:123,04567`, `37:98765` or raw `34:hex:0123abcd4`.
+/// Makes the frame of a configured card: `26:123,04567`, `37:98765` or raw `34:hex:0123abcd4`; of a contact key
+/// `ibutton:0000012F4A3C`; of the text of a QR code `qr:…`.
 ///
 /// # Errors
 /// [`CardError`] says what was found and what is allowed.
@@ -121,6 +128,9 @@ pub fn card_frame(text: &str) -> Result<CardFrame, CardError> {
     let form = || CardError::Form {
         found: text.chars().take(60).collect(),
     };
+    if let Some(frame) = crate::token::frame(text) {
+        return frame;
+    }
     let (bits, rest) = text.trim().split_once(':').ok_or_else(form)?;
     let bits: u16 = decimal(bits)
         .and_then(|n| u16::try_from(n).ok())

@@ -6,6 +6,7 @@
 //! | `123,04567` | facility and number, in any format that has both |
 //! | `0008234567` | the 32-bit number that is printed with ten digits |
 //! | `hex:04A1B2C3`, `04A1B2C3` | the same in hexadecimal, 3 to 8 bytes; without `hex:` it needs a letter |
+//! | `ibutton:0000012F4A3C`, `qr:…` | a contact key, the text of a QR code: see `token.rs` |
 //! | `rev:…` before the last three | the bytes in the other order: some readers send the last one first |
 //!
 //! A frame is looked up by all of these: by its bits, by facility and number of each layout of its length whose parity
@@ -40,6 +41,9 @@ impl CardKey {
     /// [`CardError`] says what is allowed. It shows nothing of a card that is nearly right.
     pub fn parse(text: &str) -> Result<Self, CardError> {
         let text = text.trim();
+        if let Some(frame) = crate::token::frame(text) {
+            return frame.map(Self::Bits);
+        }
         let (rest, reversed) = match text.strip_prefix("rev:") {
             Some(rest) => (rest, true),
             None => (text, false),

@@ -21,6 +21,7 @@ mod rights;
 mod schedule;
 mod second;
 mod standing;
+mod token;
 
 pub use access::Access;
 pub use caller::{CallerPattern, CallerPatternError};

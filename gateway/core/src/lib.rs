@@ -19,7 +19,7 @@ mod view;
 
 pub use command::{Command, CommandId, CommandReply, CommandRequest, Given, Origin, Refusal, RelaySet};
 pub use event::{
-    AccountEvent, AlarmEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent,
+    AccountEvent, AlarmEvent, CallEvent, Class, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent,
     InputEvent, LineEvent, PanelEvent, PortEvent, ReadError, ReaderEvent, Record, RelayEvent, RuleEvent,
     SCHEMA, UserEvent,
 };

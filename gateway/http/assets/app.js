@@ -600,6 +600,8 @@ async function start() {
   byId("logout").addEventListener("click", logout);
   startAdmin();
   startNetwork();
+  startReports();
+  startStaff();
   document.addEventListener("visibilitychange", watch);
   setInterval(watch, 250);
   await begin();

@@ -18,7 +18,7 @@ use crate::origin::{check_host, check_origin};
 use crate::problem::Problem;
 use crate::route::{Action, Found, Need, Route, find, listing};
 use crate::{
-    admin, config, contacts, doors, journal, live, login, network, page, parse, relays, staff, status,
+    admin, config, contacts, doors, journal, live, login, network, page, parse, relays, reports, staff, status,
 };
 
 /// Everything that is served.
@@ -260,10 +260,15 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::PeopleImport => staff::import(app, &ask).await,
         Action::Person => staff::person(app, &ask).await,
         Action::PersonChange => staff::change_person(app, &ask).await,
+        Action::PersonErase => staff::erase_person(app, &ask).await,
         Action::PersonRemove => staff::remove_person(app, &ask).await,
         Action::AlarmConfirm => relays::confirm(app, &ask).await,
         Action::Press => doors::press(app, &ask).await,
         Action::RelaySet => relays::set(app, &ask).await,
+        Action::ReportCalls => reports::calls(app, &ask).await,
+        Action::ReportDoors => reports::doors(app, &ask).await,
+        Action::ReportEvents => reports::events(app, &ask).await,
+        Action::ReportOpenings => reports::openings(app, &ask).await,
         Action::RulesTry => staff::try_rules(app, &ask).await,
         Action::Ring => journal::ring(app, &ask).await,
         Action::Rings => journal::rings(app, &ask).await,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gateway_core::{Record, RingId, Seq, Timestamp};
+use gateway_core::{Class, Record, RingId, Seq, Timestamp};
 use gateway_store::{Filter, Query, ReadFailure, Store};
 use http::StatusCode;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use warp::reply::Response;
 
 use crate::app::App;
 use crate::ask::{Ask, json};
-use crate::param::{DOOR, FROM, KIND, MAX, MAX_RINGS, ORDER, RING, SINCE, SOURCE, TO, UNTIL};
+use crate::param::{CLASS, DOOR, FROM, KIND, MAX, MAX_RINGS, ORDER, RING, SINCE, SOURCE, TO, UNTIL};
 use crate::problem::Problem;
 use crate::story::{Story, tell};
 use crate::visible::Visible;
@@ -75,6 +75,7 @@ fn wanted(ask: &Ask, durable: u64) -> Result<Wanted, Problem> {
     let source = query.take::<String>(&SOURCE)?;
     let wanted = Wanted {
         filter: Filter {
+            class: query.take_with(&CLASS, Class::from_word)?,
             kind: query.take(&KIND)?,
             ring: query.take_with(&RING, RingId::parse)?,
             since: query.take::<Timestamp>(&SINCE)?,
@@ -98,7 +99,7 @@ fn wanted(ask: &Ask, durable: u64) -> Result<Wanted, Problem> {
 }
 
 /// Runs a look-up on its own thread; few at a time, since each may read the disk.
-async fn look_up<T: Send + 'static>(
+pub(crate) async fn look_up<T: Send + 'static>(
     app: &App,
     work: impl FnOnce(&Store) -> Result<T, ReadFailure> + Send + 'static,
 ) -> Result<T, Problem> {
@@ -111,7 +112,7 @@ async fn look_up<T: Send + 'static>(
     result.map_err(|e| fault(format!("{e}: {}; `doorline journal verify` says more", e.source)))
 }
 
-fn durable(app: &App) -> u64 {
+pub(crate) fn durable(app: &App) -> u64 {
     app.bus.store().durable().borrow().0
 }
 
@@ -170,7 +171,7 @@ fn following(wanted: &Wanted, window: (u64, u64), found: &[Arc<Record>]) -> Opti
 }
 
 /// The same query with another range.
-fn link(path: &str, query: &str, from: u64, to: u64) -> String {
+pub(crate) fn link(path: &str, query: &str, from: u64, to: u64) -> String {
     let kept = query.split('&').filter(|pair| {
         let name = pair.split('=').next().unwrap_or_default();
         !name.is_empty() && name != "from" && name != "to"
@@ -221,7 +222,7 @@ fn story(store: &Store, ring: RingId, records: &[Arc<Record>]) -> Result<Story, 
     Ok(story)
 }
 
-fn of_ring(store: &Store, ring: RingId) -> Result<Vec<Arc<Record>>, ReadFailure> {
+pub(crate) fn of_ring(store: &Store, ring: RingId) -> Result<Vec<Arc<Record>>, ReadFailure> {
     store.find(&Query {
         filter: Filter {
             ring: Some(ring),

@@ -40,6 +40,7 @@ mod problem;
 mod quota;
 mod radius;
 mod relays;
+mod reports;
 mod route;
 mod server;
 mod session;

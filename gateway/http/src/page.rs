@@ -32,6 +32,16 @@ const ASSETS: &[(&str, &str, &str)] = &[
         include_str!("../assets/network.js"),
     ),
     (
+        "people.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../assets/people.js"),
+    ),
+    (
+        "reports.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../assets/reports.js"),
+    ),
+    (
         "app.js",
         "text/javascript; charset=utf-8",
         include_str!("../assets/app.js"),
@@ -212,7 +222,9 @@ mod tests {
         let script = concat!(
             include_str!("../assets/app.js"),
             include_str!("../assets/admin.js"),
-            include_str!("../assets/network.js")
+            include_str!("../assets/network.js"),
+            include_str!("../assets/people.js"),
+            include_str!("../assets/reports.js")
         );
         let known = words(Language::En);
         let mut used = 0;

@@ -64,9 +64,10 @@ pub(crate) enum Action {
     PeopleImport,
     Person,
     PersonChange,
+    PersonErase,
     PersonRemove,
     Press,
-    RelaySet,
+    RelaySet, ReportCalls, ReportDoors, ReportEvents, ReportOpenings,
     Ring,
     Rings,
     RulesTry,
@@ -126,6 +127,7 @@ const OPERATE: Need = Need::Scope(Scope::Operate);
 const READ: Need = Need::Scope(Scope::Read);
 
 const JOURNAL: &[Param] = &[
+    param::CLASS,
     param::KIND,
     param::DOOR,
     param::SOURCE,
@@ -136,6 +138,45 @@ const JOURNAL: &[Param] = &[
     param::TO,
     param::MAX,
     param::ORDER,
+];
+const OPENINGS: &[Param] = &[
+    param::DOOR,
+    param::WHO,
+    param::BY,
+    param::REFUSED,
+    param::SINCE,
+    param::UNTIL,
+    param::FROM,
+    param::TO,
+    param::MAX_ROWS,
+    param::FORMAT,
+];
+const CALLS: &[Param] = &[
+    param::DOOR,
+    param::SINCE,
+    param::UNTIL,
+    param::FROM,
+    param::TO,
+    param::MAX_CALLS,
+    param::FORMAT,
+];
+const EVENTS: &[Param] = &[
+    param::CLASS,
+    param::DOOR,
+    param::SINCE,
+    param::UNTIL,
+    param::FROM,
+    param::TO,
+    param::MAX_ROWS,
+    param::FORMAT,
+];
+const FIGURES: &[Param] = &[
+    param::DOOR,
+    param::SINCE,
+    param::UNTIL,
+    param::FROM,
+    param::TO,
+    param::FORMAT,
 ];
 const RINGS: &[Param] = &[param::FROM, param::TO, param::MAX_RINGS];
 
@@ -185,7 +226,12 @@ pub(crate) const ROUTES: &[Route] = &[
     route(GET, "/api/v1/people/{person}", ADMIN, Action::Person, &[]),
     route(PATCH, "/api/v1/people/{person}", ADMIN, Action::PersonChange, &[]),
     route(DELETE, "/api/v1/people/{person}", ADMIN, Action::PersonRemove, &[]),
+    route(POST, "/api/v1/people/{person}/erase", ADMIN, Action::PersonErase, &[]),
     route(POST, "/api/v1/relays/{relay}/set", OPERATE, Action::RelaySet, &[]),
+    route(GET, "/api/v1/reports/calls", READ, Action::ReportCalls, CALLS),
+    route(GET, "/api/v1/reports/doors", READ, Action::ReportDoors, FIGURES),
+    route(GET, "/api/v1/reports/events", READ, Action::ReportEvents, EVENTS),
+    route(GET, "/api/v1/reports/openings", READ, Action::ReportOpenings, OPENINGS),
     route(GET, "/api/v1/rings", READ, Action::Rings, RINGS),
     route(GET, "/api/v1/rings/{ring}", READ, Action::Ring, &[]),
     route(POST, "/api/v1/rings/{ring}/hang-up", OPERATE, Action::HangUp, &[]),

@@ -4,11 +4,12 @@
 //! as `doorline people import` takes them, as many as fit into a request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gateway_core::UserEvent;
 use gateway_people::{Form, Import, People, PeopleError, Report, Shown, ask_of};
 use http::{HeaderValue, StatusCode, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use warp::reply::Response;
 
@@ -104,6 +105,34 @@ pub(crate) struct TriedRule {
     held_back: bool,
     /// Why it does not act; empty if it does.
     why: String,
+}
+
+/// Further texts of an erasure.
+const ALSO: usize = 50;
+/// Bytes of one of them.
+const ALSO_LEN: usize = 200;
+/// An answer about an erasure waits for so long.
+const ERASE_TIME: Duration = Duration::from_secs(10);
+
+/// Who is to be erased, once more.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EraseBody {
+    confirm: String,
+    /// Names, numbers and cards that were theirs earlier.
+    #[serde(default)]
+    also: Vec<String>,
+}
+
+/// What an erasure did.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Erasure {
+    /// Events of the journal that told of the person; `null` as long as it is not finished.
+    events: Option<u64>,
+    /// False if it goes on.
+    finished: bool,
 }
 
 fn people(app: &App) -> Result<&People, Problem> {
@@ -214,17 +243,24 @@ pub(crate) async fn export(app: &Arc<App>, ask: &Ask) -> Result<Response, Proble
 }
 
 pub(crate) async fn import(app: &Arc<App>, ask: &Ask) -> Result<Response, Problem> {
-    let lines: Value = ask.json()?;
+    let lines = if ask.is_of("text/csv") {
+        let text = String::from_utf8(ask.body.clone());
+        text.map_err(|_| Problem::bad("body", "the body is no UTF-8 text"))?
+    } else {
+        match ask.json::<Value>()? {
+            lines @ Value::Array(_) => lines.to_string(),
+            // one person is a list of one
+            one => json!([one]).to_string(),
+        }
+    };
     let mut query = ask.query()?;
     let flag = |text: &str| (text == "1").then_some(true);
     let how = Import {
         dry_run: query.take_with(&DRY_RUN, flag)?.unwrap_or(false),
         replace: query.take_with(&REPLACE, flag)?.unwrap_or(false),
     };
-    // one person is a list of one
-    let lines = if lines.is_array() { lines } else { json!([lines]) };
     let note = note(app, ask)?;
-    let imported = people(app)?.import(lines.to_string(), how, |report| note(report.to_string()));
+    let imported = people(app)?.import(lines, how, |report| note(report.to_string()));
     told(imported.await)
 }
 
@@ -283,6 +319,43 @@ pub(crate) async fn remove_person(app: &Arc<App>, ask: &Ask) -> Result<Response,
     let removed = people(app)?.remove_person_if(id, wanted, |_| note(text)).await;
     removed.map_err(|e| refused(&e))?;
     Ok(no_content())
+}
+
+pub(crate) async fn erase_person(app: &Arc<App>, ask: &Ask) -> Result<Response, Problem> {
+    let id = ask.captured(0).to_owned();
+    let body: EraseBody = ask.json()?;
+    if body.confirm != id {
+        let text = "confirm must be the id of the person once more; nothing was erased";
+        return Err(Problem::bad("confirm", text));
+    }
+    if body.also.len() > ALSO || body.also.iter().any(|text| text.len() > ALSO_LEN) {
+        let text = format!("also takes at most {ALSO} texts of at most {ALSO_LEN} bytes");
+        return Err(Problem::bad("also", text));
+    }
+    let (note, store) = (note(app, ask)?, app.bus.store().clone());
+    let people = people(app)?.clone();
+    let erasing = async move {
+        let note = move || note("somebody was erased".to_owned());
+        people.erase(&store, &id, body.also, note).await
+    };
+    // it goes to its end, also if that takes longer than an answer may
+    match tokio::time::timeout(ERASE_TIME, erasing).await {
+        Ok(erased) => {
+            let (erased, _) = erased.map_err(|e| refused(&e))?;
+            let told = Erasure {
+                events: Some(erased.events),
+                finished: true,
+            };
+            answer(StatusCode::OK, &told)
+        }
+        Err(_) => answer(
+            StatusCode::OK,
+            &Erasure {
+                events: None,
+                finished: false,
+            },
+        ),
+    }
 }
 
 pub(crate) async fn remove_credential(app: &Arc<App>, ask: &Ask) -> Result<Response, Problem> {

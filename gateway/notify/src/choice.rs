@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use gateway_core::Record;
+use gateway_core::{Class, Record};
 
 /// A choice of events: those of `events`, less those of `without`, of certain doors and devices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
     /// The channel's own name: a message of a rule for it is told whatever else is, and by no other channel.
     pub channel: String,
-    /// Kinds (`door.granted`) and families (`door`); empty means all.
+    /// Classes, beside `events`; where both are empty, all is told.
+    pub classes: BTreeSet<Class>,
+    /// Kinds (`door.granted`) and families (`door`); see `classes`.
     pub events: BTreeSet<String>,
     /// Sources, such as doors and panels; empty means all.
     pub sources: BTreeSet<String>,
@@ -26,7 +28,8 @@ impl Choice {
         }
         let family = record.kind.split('.').next().unwrap_or_default();
         let named = |set: &BTreeSet<String>| set.contains(&record.kind) || set.contains(family);
-        (self.events.is_empty() || named(&self.events))
+        let chosen = named(&self.events) || self.classes.contains(&record.class());
+        (chosen || self.events.is_empty() && self.classes.is_empty())
             && !named(&self.without)
             && (self.sources.is_empty() || self.sources.contains(&record.source))
     }
@@ -54,13 +57,37 @@ mod tests {
             (&[], &[], &["back"], false),
         ] {
             let choice = Choice {
-                channel: String::new(),
                 events: set(events),
                 sources: set(sources),
                 without: set(without),
+                ..Choice::default()
             };
             assert_eq!(choice.fits(&granted), fits, "{choice:?}");
         }
+    }
+
+    #[test]
+    fn classes_choose_beside_kinds() {
+        let granted = record(1);
+        for (classes, events, fits) in [
+            (&[Class::Door][..], &[][..], true),
+            (&[Class::Use, Class::Audio], &[], false),
+            (&[Class::Audio], &["door.granted"], true),
+            (&[Class::Door], &["call"], true),
+        ] {
+            let choice = Choice {
+                classes: classes.iter().copied().collect(),
+                events: set(events),
+                ..Choice::default()
+            };
+            assert_eq!(choice.fits(&granted), fits, "{choice:?}");
+        }
+        let without = Choice {
+            classes: BTreeSet::from([Class::Door]),
+            without: set(&["door.granted"]),
+            ..Choice::default()
+        };
+        assert!(!without.fits(&granted));
     }
 
     #[test]

@@ -15,9 +15,11 @@ mod registry;
 mod row;
 mod show;
 mod state;
+mod traces;
 
 pub use ask::ask_of;
 pub use clash::clashes;
+pub use gateway_store::Erased;
 pub use key::{KeyError, key_of};
 pub use line::{COLUMNS, LineFault};
 pub use plan::{NewCode, SiteNames};

@@ -72,7 +72,7 @@ pub(crate) struct Planner<'a> {
 /// Kinds whose values exclude each other.
 const fn class(kind: Kind) -> u8 {
     match kind {
-        Kind::Card => 0,
+        Kind::Card | Kind::Ibutton | Kind::Qr => 0,
         Kind::Code => 1,
         Kind::Phone | Kind::PhonePin => 2,
         Kind::Pin => 3,
@@ -433,6 +433,23 @@ impl<'a> Planner<'a> {
             value,
         };
         match kind {
+            Kind::Ibutton | Kind::Qr => {
+                // an export has it as it is stored
+                let with_head = format!("{}:{text}", kind.word());
+                let stored = if kind == Kind::Qr { "256:hex:" } else { "64:hex:" };
+                let text = if text.starts_with(stored) {
+                    text
+                } else {
+                    with_head.as_str()
+                };
+                match CardKey::parse(text) {
+                    Ok(key) => Some(plain(key.to_string())),
+                    Err(_) => {
+                        self.fault(line, "value", gateway_access::CardError::Token.to_string());
+                        None
+                    }
+                }
+            }
             Kind::Card => match CardKey::parse(text) {
                 Ok(key) => Some(plain(key.to_string())),
                 Err(_) => {

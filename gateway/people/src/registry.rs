@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use gateway_access::{Change, PinKey};
 use gateway_core::{CredentialId, PersonId};
-use gateway_store::{Edit, PutError, Records};
+use gateway_store::{Edit, EraseError, Erased, PutError, Records, Store, Traces};
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
 use crate::line::{self, LineFault};
@@ -13,6 +13,7 @@ use crate::plan::{NewCode, Planner, SiteNames};
 use crate::row::{CREDENTIAL, PERSON, USE, use_value};
 use crate::show::{self, Form, Shown};
 use crate::state::State;
+use crate::traces;
 
 /// Faults that a report tells; more are counted.
 const TOLD: usize = 500;
@@ -54,6 +55,9 @@ pub enum PeopleError {
     /// The core does not take changes: it is durable, and counts after the next start.
     #[error("it is written down, but the gateway stops and does not go by it yet")]
     CoreGone,
+    /// An erasure could not be finished.
+    #[error("they open nothing any more, but what tells of them is still in the journal")]
+    Erase(#[from] EraseError),
     /// Lines have faults; nothing was changed.
     #[error("{count} faults, so nothing was changed; the first: {first}")]
     Faults {
@@ -304,6 +308,45 @@ impl People {
                 .ok_or(PeopleError::Unknown { id, what: "person" })
         };
         self.remove(change, note).await
+    }
+
+    /// Erases a person: their rows, and what tells of them everywhere in the journal. `also` are further names, numbers
+    /// and cards of theirs, such as they had earlier. Returns once it is in no file of the journal any more, which may take
+    /// as long as reading all of it, and says what was looked for; what was begun goes to its end also after a power cut. `note` is called with nothing
+    /// that tells of them once they open nothing any more.
+    ///
+    /// # Errors
+    /// [`PeopleError::Unknown`] if nothing is known of them and `also` is empty; [`PeopleError::Erase`] if it could not
+    /// be finished, and goes on with the next start.
+    pub async fn erase(
+        &self,
+        store: &Store,
+        id: &str,
+        also: Vec<String>,
+        note: impl FnOnce() + Send + 'static,
+    ) -> Result<(Erased, Traces), PeopleError> {
+        let turn = Arc::clone(&self.0.turn).lock_owned().await;
+        let (inner, store, id) = (Arc::clone(&self.0), store.clone(), id.to_owned());
+        let task = tokio::spawn(async move {
+            let _turn = turn;
+            let records = inner.records.clone();
+            let planned =
+                tokio::task::spawn_blocking(move || traces::plan(&State::load(&records), &id, also));
+            let (old, new, traces) = planned.await.map_err(|_| PeopleError::CoreGone)??;
+            let (edits, changes, _) = difference(&old, &new);
+            let begun = store.begin_erasure(edits, &traces).await;
+            begun.map_err(|error| match error {
+                EraseError::Put(error) => PeopleError::Put(error),
+                error @ (EraseError::Io(_) | _) => PeopleError::Erase(error),
+            })?;
+            // first they open nothing, so that nothing new tells of them
+            let told = inner.tell(changes).await;
+            note();
+            let finished = tokio::task::spawn_blocking(move || store.finish_erasure()).await;
+            told?;
+            Ok((finished.map_err(|_| PeopleError::CoreGone)??, traces))
+        });
+        task.await.map_err(|_| PeopleError::CoreGone)?
     }
 
     /// Withdraws a credential. Goes to its end, and calls `note`, as [`import`](Self::import) does.

@@ -47,22 +47,36 @@ pub(crate) struct PersonRow {
 pub(crate) enum Kind {
     Card,
     Code,
+    /// A contact key; it is read like a card.
+    Ibutton,
     Phone,
     /// A telephone number that needs the PIN too.
     PhonePin,
     Pin,
+    /// The text of a QR code; it is read like a card.
+    Qr,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] = [Self::Card, Self::Code, Self::Phone, Self::PhonePin, Self::Pin];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Card,
+        Self::Code,
+        Self::Ibutton,
+        Self::Phone,
+        Self::PhonePin,
+        Self::Pin,
+        Self::Qr,
+    ];
 
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Card => "card",
             Self::Code => "code",
+            Self::Ibutton => "ibutton",
             Self::Phone => "phone",
             Self::PhonePin => "phone-pin",
             Self::Pin => "pin",
+            Self::Qr => "qr",
         }
     }
 }
@@ -71,7 +85,7 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CredentialRow {
     pub(crate) kind: Kind,
-    /// Card notation, telephone number, or the digest of a code or PIN.
+    /// Card notation (of the text of a QR code, its digest), telephone number, or the digest of a code or PIN.
     pub(crate) value: String,
     /// Digests of the beginnings of a code, so that no other code is one of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -137,7 +151,7 @@ impl CredentialRow {
             Some(Proof::Phone { needs_pin, number })
         };
         let proof = match self.kind {
-            Kind::Card => Proof::Card(CardKey::parse(&self.value).ok()?),
+            Kind::Card | Kind::Ibutton | Kind::Qr => Proof::Card(CardKey::parse(&self.value).ok()?),
             Kind::Code => Proof::Code {
                 from: places(self.place.as_deref())?,
                 heads: self

@@ -124,7 +124,7 @@ impl Shown {
 
 fn whole(row: &CredentialRow) -> String {
     match row.kind {
-        Kind::Card | Kind::Phone | Kind::PhonePin => row.value.clone(),
+        Kind::Card | Kind::Ibutton | Kind::Qr | Kind::Phone | Kind::PhonePin => row.value.clone(),
         Kind::Code | Kind::Pin => std::iter::once("tag")
             .chain([row.value.as_str()])
             .chain(row.heads.iter().map(String::as_str))
@@ -135,7 +135,10 @@ fn whole(row: &CredentialRow) -> String {
 
 fn mask(row: &CredentialRow) -> String {
     match row.kind {
-        Kind::Card => CardKey::parse(&row.value).map_or_else(|_| "?".to_owned(), |key| key.masked()),
+        Kind::Qr => "***".to_owned(),
+        Kind::Card | Kind::Ibutton => {
+            CardKey::parse(&row.value).map_or_else(|_| "?".to_owned(), |key| key.masked())
+        }
         Kind::Phone | Kind::PhonePin => {
             let all = row.value.chars().count();
             let end: String = row.value.chars().skip(all.saturating_sub(3)).collect();

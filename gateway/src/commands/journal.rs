@@ -27,6 +27,7 @@ pub(super) fn journal(args: &Journal) -> anyhow::Result<u8> {
     );
     match &args.act {
         JournalAct::Export {
+            class,
             format,
             from,
             ring,
@@ -38,6 +39,7 @@ pub(super) fn journal(args: &Journal) -> anyhow::Result<u8> {
                 .map(|text| RingId::parse(text).context("--ring is not a UUID"))
                 .transpose()?;
             let filter = Filter {
+                class: *class,
                 ring,
                 source: source.clone(),
                 ..Filter::default()
@@ -152,7 +154,7 @@ fn missing(dir: &Path, range: &RangeInclusive<u64>) -> anyhow::Result<u8> {
 }
 
 /// The state folder that the site file names, even if the file has faults.
-fn state_dir(file: &std::path::Path) -> anyhow::Result<PathBuf> {
+pub(super) fn state_dir(file: &std::path::Path) -> anyhow::Result<PathBuf> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("{} cannot be read; name the folder with --state", file.display()))?;
     Ok(gateway_config::state_dir_of(&text))
@@ -164,6 +166,12 @@ pub(crate) fn verified(report: &VerifyReport) -> String {
         let mut text = format!("{name}: {} records in {} segments", log.records, log.segments);
         for (from, to) in &log.gaps {
             text += &format!("\n  {from} to {to} have no record and are accounted for");
+        }
+        if log.redacted > 0 {
+            text += &format!(
+                "\n  of {} the content was taken out, in whole or in part: their time was over, or somebody was erased",
+                log.redacted
+            );
         }
         for note in &log.notes {
             text += &format!("\n  {note}");

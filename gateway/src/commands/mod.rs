@@ -16,6 +16,7 @@ mod panel;
 mod paper;
 mod people;
 mod relay_guard;
+mod report;
 mod rules;
 mod run;
 mod sim;
@@ -58,6 +59,7 @@ fn run_command(command: Command) -> anyhow::Result<u8> {
         Command::Lldp(args) => lldp::lldp(&args),
         Command::Man => paper::man(),
         Command::People(args) => people::people(&args),
+        Command::Report(args) => report::report(&args),
         Command::Network(args) => network::network(&args),
         Command::Osdp(args) => osdp::osdp(&args),
         Command::Panel(args) => panel::panel(&args),

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
 use crate::cli::{Addition, People, PeopleAct, PeopleForm, exit};
-use crate::commands::{out, site};
+use crate::commands::{WrongUsage, out, site};
 use crate::control;
 use crate::run::log;
 
@@ -26,6 +26,11 @@ pub(super) fn people(args: &People) -> anyhow::Result<u8> {
             writeln!(out(), "{text}")?;
             Ok(exit::OK)
         }
+        PeopleAct::Erase {
+            person,
+            also,
+            confirm,
+        } => erase(&run_dir, person, also, confirm.as_deref()),
         PeopleAct::Export { format } => {
             let form = match format {
                 PeopleForm::Csv => "csv",
@@ -66,6 +71,45 @@ pub(super) fn people(args: &People) -> anyhow::Result<u8> {
             Ok(exit::OK)
         }
     }
+}
+
+/// Erases somebody, if it is meant.
+fn erase(run_dir: &Path, person: &str, also: &[String], confirm: Option<&str>) -> anyhow::Result<u8> {
+    let mut typed = String::new();
+    let again = match confirm {
+        Some(again) => again,
+        None => {
+            log::say(&format!(
+                "everything that tells of {person:?} is taken out of the records and the journal, for ever; type the id \
+                 again to have it done:"
+            ));
+            std::io::stdin()
+                .read_line(&mut typed)
+                .context("standard input cannot be read")?;
+            typed.trim()
+        }
+    };
+    if again != person {
+        let text = format!("{again:?} is not {person:?}; nothing was erased");
+        return Err(WrongUsage(text).into());
+    }
+    // the body has a longer patience: the whole journal is read
+    let request = json!({ "act": "people-erase", "person": person });
+    let answer = control::ask_with(run_dir, &request, &json!(also).to_string())?;
+    let events = answer["events"].as_u64().unwrap_or_default();
+    writeln!(out(), "erased; {events} events of the journal told of them")?;
+    for file in answer["left"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
+        writeln!(
+            out(),
+            "still named in {file}: take them out of the site file, and load it"
+        )?;
+    }
+    Ok(exit::OK)
 }
 
 /// Sends lines, and tells what became of them.
@@ -123,6 +167,8 @@ fn lines(addition: &Addition) -> Value {
     let mut credentials: Vec<(&str, &String)> = Vec::new();
     credentials.extend(addition.pin.iter().map(|pin| ("pin", pin)));
     credentials.extend(addition.card.iter().map(|card| ("card", card)));
+    credentials.extend(addition.ibutton.iter().map(|key| ("ibutton", key)));
+    credentials.extend(addition.qr.iter().map(|text| ("qr", text)));
     credentials.extend(addition.code.iter().map(|code| ("code", code)));
     credentials.extend(addition.phone.iter().map(|number| (phone, number)));
     let mut all = Vec::new();

@@ -142,7 +142,7 @@ pub(crate) struct Gateway {
     /// What is in force waits to be written down.
     unkept: Option<Unkept>,
     /// For the journal, in MiB.
-    room: watch::Sender<u64>,
+    room: watch::Sender<room::Limits>,
     /// Tells the starter of the guard that it does not answer any more.
     silence: Silence,
     sip: SipHandle,
@@ -308,8 +308,8 @@ impl Gateway {
             Arc::clone(&clock),
             adapters.signals(),
         ));
-        let (room, room_now) = watch::channel(config.site.journal_mib);
-        tokio::spawn(room::watch(store.clone(), room_now));
+        let (room, room_now) = watch::channel(room::Limits::of(&config));
+        tokio::spawn(room::watch(store.clone(), room_now, trust.clone()));
         let (site, site_now) = watch::channel(Arc::new(config.clone()));
         tokio::spawn(network::watch(site_now, Arc::clone(&clock), adapters.signals()));
         let ground = Ground {
@@ -439,7 +439,7 @@ impl Gateway {
             people.set_site(people::names(&new));
         }
         self.time_service.require(new.time.require_sync);
-        self.room.send_replace(new.site.journal_mib);
+        self.room.send_replace(room::Limits::of(&new));
         self.site.send_replace(Arc::new(new.clone()));
         self.sip.apply(params::sip(&new, self.instance.0)).await?;
         self.adapters.apply(&new, &self.faults).await?;

@@ -9,7 +9,7 @@ use gateway_config::{Config, SecretFiles};
 use gateway_core::{Event, Timestamp, UserEvent};
 use gateway_people::{Changed, Form, Import, People, PeopleError, Report, SiteNames, ask_of, key_of};
 use gateway_site::{Directory, PinKey, RightOf};
-use gateway_store::{Records, Store};
+use gateway_store::{Records, Store, Traces};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -169,6 +169,22 @@ impl Desk {
             .people()
             .ok_or("people cannot be changed; the health page says why")?;
         match act {
+            "people-erase" => {
+                let person = text(&request, "person")?.to_owned();
+                let also: Vec<String> =
+                    serde_json::from_str(text(&request, "body")?).map_err(|error| error.to_string())?;
+                let desk = self.clone();
+                let note = move || desk.note(ERASED.to_owned());
+                let erased = people.erase(&self.store, &person, also, note).await;
+                let (erased, traces) = erased.map_err(|e| said(&e))?;
+                let dir = self.state_dir.clone();
+                let left = tokio::task::spawn_blocking(move || left(&dir, &traces)).await;
+                Ok(json!({
+                    "events": erased.events,
+                    "files": erased.files,
+                    "left": left.unwrap_or_default(),
+                }))
+            }
             "people-export" => {
                 let form = match text(&request, "form")? {
                     "csv" => Form::Csv,
@@ -264,6 +280,33 @@ impl Desk {
         let lines = tokio::task::spawn_blocking(compare).await;
         lines.map(Value::from).map_err(|_| "the gateway stops".to_owned())
     }
+}
+
+/// What the journal says of an erasure: not who it was.
+const ERASED: &str = "somebody was erased";
+/// Files that are larger hold no texts of ours.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// Files of the state folder beside the journal that tell of somebody: what the site file says is not ours to change.
+fn left(dir: &Path, traces: &Traces) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![dir.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let Ok(kind) = entry.file_type() else { continue };
+            let path = entry.path();
+            if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_file()
+                && entry.metadata().is_ok_and(|file| file.len() <= LARGEST)
+                && std::fs::read(&path).is_ok_and(|bytes| traces.tell(&bytes))
+            {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 /// A time of the command line: with an offset, or in the site's time zone.

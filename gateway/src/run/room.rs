@@ -1,34 +1,118 @@
-//! Keeps the journal within the room that the site file gives it.
+//! Keeps the journal within the room and the times that the site file gives it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use gateway_config::{Config, Retention};
+use gateway_core::{Class, Clock as _, Record, Timestamp};
 use gateway_store::Store;
 use tokio::sync::watch;
 
+use crate::clock::SystemClock;
+use crate::run::wall::Trust;
+
 /// How often its size is looked at: a journal at its fastest writes some 30 MiB meanwhile.
 const LOOK: Duration = Duration::from_secs(60);
+/// How often it is looked for what is older than wanted: each time a segment may be written anew.
+const EXPIRE: Duration = Duration::from_secs(24 * 3600);
+/// Not before so long after the start, or after a change: there is more to do then.
+const QUIET: Duration = Duration::from_secs(600);
 const MIB: u64 = 1024 * 1024;
 
-/// Watches until the sender of the room, in MiB, is gone.
-pub(crate) async fn watch(store: Store, mut room: watch::Receiver<u64>) {
+/// What the site file says of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    mib: u64,
+    retention: Retention,
+}
+
+impl Limits {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            mib: config.site.journal_mib,
+            retention: config.retention.clone(),
+        }
+    }
+}
+
+/// Watches until the sender of the limits is gone.
+pub(crate) async fn watch(store: Store, mut limits: watch::Receiver<Limits>, trust: Trust) {
+    let mut due = Instant::now() + QUIET;
     loop {
-        let mib = *room.borrow_and_update();
-        let journal = store.clone();
-        // removing files may take long, and nobody waits for it
-        let done = tokio::task::spawn_blocking(move || journal.keep_within(mib.saturating_mul(MIB))).await;
-        match done {
-            Ok(Ok(None)) | Err(_) => {}
-            Ok(Ok(Some(trimmed))) => {
-                let first = trimmed.first;
-                tracing::info!(%first, "the journal reached site.journal-mib = {mib}: older records were removed");
-                for (reader, had) in trimmed.behind {
-                    tracing::warn!(%reader, %had, %first, "records were removed that this reader had not had");
-                }
+        let now = limits.borrow_and_update().clone();
+        fit(&store, now.mib).await;
+        // by a clock that is not believed, nothing is too old
+        if due <= Instant::now() && *trust.borrow() == Some(true) {
+            expire(&store, now.retention).await;
+            due = Instant::now() + EXPIRE;
+        }
+        match tokio::time::timeout(LOOK, limits.changed()).await {
+            Ok(Err(_)) => return,
+            Ok(Ok(())) => due = due.min(Instant::now() + QUIET),
+            Err(_) => {}
+        }
+    }
+}
+
+async fn fit(store: &Store, mib: u64) {
+    let journal = store.clone();
+    // removing files may take long, and nobody waits for it
+    let done = tokio::task::spawn_blocking(move || journal.keep_within(mib.saturating_mul(MIB))).await;
+    match done {
+        Ok(Ok(None)) | Err(_) => {}
+        Ok(Ok(Some(trimmed))) => {
+            let first = trimmed.first;
+            tracing::info!(%first, "the journal reached site.journal-mib = {mib}: older records were removed");
+            for (reader, had) in trimmed.behind {
+                tracing::warn!(%reader, %had, %first, "records were removed that this reader had not had");
             }
-            Ok(Err(error)) => tracing::warn!(%error, "the journal could not be made smaller"),
         }
-        if let Ok(Err(_)) = tokio::time::timeout(LOOK, room.changed()).await {
-            return;
+        Ok(Err(error)) => tracing::warn!(%error, "the journal could not be made smaller"),
+    }
+}
+
+async fn expire(store: &Store, retention: Retention) {
+    let journal = store.clone();
+    let now = SystemClock.wall();
+    let done = tokio::task::spawn_blocking(move || {
+        journal.expire(now, &|record: &Record| end(&retention, record.class(), record.at))
+    });
+    match done.await {
+        Ok(Ok(0)) | Err(_) => {}
+        Ok(Ok(records)) => {
+            tracing::info!(
+                records,
+                "records older than [retention] wants were taken out of the journal"
+            );
         }
+        Ok(Err(error)) => tracing::warn!(%error, "old records could not be taken out of the journal"),
+    }
+}
+
+/// Up to when a record of that class and time stays; `None` as long as there is room.
+fn end(retention: &Retention, class: Class, at: Timestamp) -> Option<Timestamp> {
+    let days = retention.days(class)?;
+    at.checked_add(Duration::from_secs(days * 24 * 3600)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_class_has_its_time_and_zero_is_for_ever() {
+        let text = "[retention]\ndoor-days = 30\nuse-days = 0\n";
+        let site = "[site]\nid = \"a\"\nname = \"A\"\nnumber = \"000000001\"\naddress = \"here\"\n";
+        let loaded = gateway_config::parse(
+            "site.toml",
+            std::path::Path::new("."),
+            &format!("{site}{text}"),
+            gateway_config::SecretFiles::Untouched,
+        );
+        let limits = Limits::of(&loaded.expect("a good file").config);
+        let at: Timestamp = "2026-03-01T00:00:00Z".parse().expect("a time");
+        let ends = |class| end(&limits.retention, class, at).map(|end| end.to_string());
+        assert_eq!(ends(Class::Door).as_deref(), Some("2026-03-31T00:00:00Z"));
+        assert_eq!(ends(Class::Use), None);
+        assert_eq!(ends(Class::Audio).as_deref(), Some("2027-03-01T00:00:00Z"));
     }
 }

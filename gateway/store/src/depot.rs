@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::io::StoreIo;
 use crate::report::Damage;
-use crate::segment::{Hash, Header, HeaderKind, Scanner, Survey, survey};
+use crate::segment::{Hash, Header, HeaderKind, Scanner, Step, Survey, survey};
 
 const ANCHORS: &str = "anchors.jsonl";
 
@@ -67,6 +67,7 @@ impl Depot {
         if repair {
             depot.io.create_dir(&depot.dir)?;
             depot.finish_repairs()?;
+            depot.drop_drafts()?;
         }
         depot.refresh()?;
         Ok(depot)
@@ -280,9 +281,9 @@ impl Depot {
             made.push((name, self.path(run.first)));
             scanner.at = run.start;
             while scanner.at < run.end {
-                if let crate::segment::Step::Frame(frame) = scanner.step()? {
+                if let Step::Frame(frame) = scanner.step()? {
                     if frame.flags != crate::segment::IDLE {
-                        export.extend_from_slice(&frame.payload);
+                        export.extend_from_slice(frame.body());
                         export.push(b'\n');
                     }
                 } else {
@@ -332,6 +333,89 @@ impl Depot {
             self.io.sync_dir(&self.dir)?;
         }
         Ok(())
+    }
+
+    /// Removes what was begun and has no name of its own yet: it may hold what somebody had taken out.
+    fn drop_drafts(&self) -> io::Result<()> {
+        let names = self.io.list(&self.dir)?;
+        let drafts = names.iter().filter(|name| name.ends_with(".draft"));
+        let mut touched = false;
+        for name in drafts {
+            self.io.remove(&self.dir.join(name))?;
+            touched = true;
+        }
+        if touched {
+            self.io.sync_dir(&self.dir)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes a segment that grows no more anew, with what `fate` says of each record: `None` leaves its body as it is, a
+    /// text takes its place, and an empty one takes it away. Either all of it is done or nothing. Says of how many
+    /// records the body changed.
+    pub(crate) fn redact(
+        &self,
+        first: u64,
+        fate: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
+    ) -> io::Result<u64> {
+        let _shape = self.shape.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.path(first);
+        let mut scanner = Scanner::open(self.io.as_ref(), &path)?;
+        let Some(header) = scanner.header()? else {
+            return if scanner.dirty_after(0)? {
+                Err(io::Error::other(format!("{} is damaged", path.display())))
+            } else {
+                Ok(0)
+            };
+        };
+        let mut frames = Vec::new();
+        let mut changed = 0;
+        loop {
+            let at = scanner.at;
+            match scanner.step()? {
+                Step::Frame(frame) => {
+                    let body = (frame.flags != crate::segment::IDLE && !frame.body().is_empty())
+                        .then(|| fate(frame.body()))
+                        .flatten();
+                    match body {
+                        None => {
+                            let end = scanner.at;
+                            let raw = scanner.raw(at, end)?;
+                            frames.extend_from_slice(&raw);
+                        }
+                        Some(body) => {
+                            frame.redacted(&mut frames, &body);
+                            changed += 1;
+                        }
+                    }
+                }
+                Step::End => break,
+                Step::Zero if !scanner.dirty_after(at)? => break,
+                Step::Zero | Step::Bad(_) => {
+                    return Err(io::Error::other(format!(
+                        "{} is damaged at byte {at}",
+                        path.display()
+                    )));
+                }
+            }
+        }
+        if changed == 0 {
+            return Ok(0);
+        }
+        let header = Header {
+            capacity: (crate::segment::HEADER + frames.len()) as u64,
+            ..header
+        };
+        let draft = path.with_extension("draft");
+        let file = self.io.open(&draft, true)?;
+        file.set_len(0)?;
+        file.write_at(&header.encode(), 0)?;
+        file.write_at(&frames, crate::segment::HEADER as u64)?;
+        file.sync()?;
+        self.io.rename(&draft, &path)?;
+        self.io.sync_dir(&self.dir)?;
+        Ok(changed)
     }
 
     /// Moves a file away as it is.

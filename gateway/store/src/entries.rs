@@ -135,6 +135,11 @@ impl Kept {
         }
     }
 
+    /// The value as JSON.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     pub(crate) fn value(&self) -> serde_json::Value {
         serde_json::from_str(&self.text).expect("it was written from a value")
     }

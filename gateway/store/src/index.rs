@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use gateway_core::{RingId, Timestamp};
 
+use crate::background::REPLACED;
 use crate::depot::Depot;
 use crate::io::full;
 use crate::reader::{Place, Reader};
@@ -308,6 +309,16 @@ impl Index {
             return damage;
         }
         self.forget_built(depot);
+        if why == REPLACED {
+            // nothing is wrong with it, and it may tell of what somebody had taken out
+            if let Err(error) = fs::remove_dir_all(&self.dir)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                self.given_up.store(true, Ordering::Relaxed);
+                damage.what = format!("the old index could not be removed, look-ups will scan: {error}");
+            }
+            return damage;
+        }
         let before = fs::read_dir(&depot.damaged).into_iter().flatten().flatten();
         for entry in before.filter(|e| e.file_name().to_string_lossy().starts_with("index-")) {
             if let Err(error) = fs::remove_dir_all(entry.path()) {
@@ -342,7 +353,7 @@ impl Index {
         let mut count = 0;
         let mut firsts: BTreeMap<Vec<u8>, Place> = BTreeMap::new();
         let read = reader.scan(upto + 1, last, &mut |frame, place| {
-            if let Ok(record) = from_json_text(&frame.payload) {
+            if let Ok(record) = from_json_text(frame.body()) {
                 let block = frame.seq / BLOCK;
                 if let Some(ring) = record.ring {
                     firsts.entry(key(&ring_prefix(ring), block)).or_insert(place);

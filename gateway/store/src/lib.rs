@@ -18,6 +18,7 @@
 mod background;
 mod depot;
 mod entries;
+mod erase;
 pub mod fake;
 mod index;
 mod io;
@@ -31,15 +32,19 @@ mod report;
 mod row;
 mod segment;
 mod store;
+mod traces;
 mod worker;
 
 pub use entries::{Edit, Entry};
+pub use erase::{EraseError, Erased};
 pub use io::{LockError, LockGuard, RealIo, StoreFile, StoreIo};
 pub use offline::{
-    Format, LogReport, OfflineError, Tail, VerifyReport, export, rebuild, tail, verify, verify_with,
+    CSV_HEAD, Format, LogReport, OfflineError, Tail, VerifyReport, csv_line, export, rebuild, scan, tail,
+    verify, verify_with,
 };
 pub use query::{Filter, Query};
 pub use records::{Cursor, PutError, Records};
 pub use report::{Damage, Health, OpenError, OpenReport, ReadFailure};
 pub use row::{RowError, from_json, from_json_text, json, json_text};
 pub use store::{AppendError, NotDurable, Options, Store, Ticket, Trimmed};
+pub use traces::Traces;

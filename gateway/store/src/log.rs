@@ -9,7 +9,8 @@ use crate::io::StoreFile;
 use crate::mark::{self, Mark};
 use crate::report::Damage;
 use crate::segment::{
-    FRAME, HEADER, Hash, Header, HeaderKind, IDLE, RECORD, Survey, chain, frame_len, push_frame,
+    FRAME, HEADER, Hash, Header, HeaderKind, IDLE, RECORD, SALT, SALTED, Survey, chain, frame_len,
+    push_frame, salted,
 };
 
 /// Bytes written with one sync at most, unless one record alone is longer.
@@ -17,6 +18,9 @@ const BATCH: usize = 1 << 20;
 
 /// Least time between two notes beside a quiet journal of how far it went: each costs a sync.
 const NOTE: Duration = Duration::from_secs(60);
+
+/// The code of the log whose records are salted.
+const EVENTS: u8 = 1;
 
 struct Active {
     file: Box<dyn StoreFile>,
@@ -39,6 +43,8 @@ pub(crate) struct Log {
     hash: Hash,
     /// Next sequence number to give.
     pub(crate) next: u64,
+    /// What salts are made of; it is nowhere else.
+    secret: Option<[u8; 32]>,
 }
 
 /// What recovery did.
@@ -64,7 +70,13 @@ impl Log {
             last: 0,
             hash: [0; 32],
             next: 1,
+            secret: None,
         };
+        if log.depot.log == EVENTS {
+            let mut secret = [0; 32];
+            getrandom::fill(&mut secret).map_err(|error| io::Error::other(error.to_string()))?;
+            log.secret = Some(secret);
+        }
         let mut recovery = Recovery::default();
         let mut after = None;
         while let Some(first) = log.depot.firsts().last().copied() {
@@ -173,7 +185,9 @@ impl Log {
         let cut = found.header.as_ref().is_some_and(|h| found.len < h.capacity) && after.is_none();
         let dirty = self.dirty(first, found.end)?;
         if let Some((last, hash)) = sound {
-            let acknowledged = found.durable > last;
+            // a segment that is full to its end has no room for a frame that says so, but the note beside the log does
+            let noted = || mark::read(&self.depot).ok().flatten().unwrap_or_default().last;
+            let acknowledged = found.durable > last || !found.faults.is_empty() && noted() > last;
             if !acknowledged && !cut {
                 let prev = found.header.as_ref().map_or(0, |h| h.prev_seq);
                 self.last = if found.anchored { last } else { prev };
@@ -313,7 +327,7 @@ impl Log {
         let Some((first, payload)) = batch.first() else {
             return Ok(0);
         };
-        let need = frame_len(payload.len()) as u64;
+        let need = Salts(self.secret).room_of(payload) as u64;
         // A gap in the numbers stands between two segments: the header of the second says what it follows.
         let gap = *first != self.last + 1;
         let next = |active: &Active| active.at + need > active.capacity || gap && active.first != *first;
@@ -327,16 +341,26 @@ impl Log {
         let active = self.active.as_mut().expect("rotation gave a segment");
         let room = usize::try_from(active.capacity - active.at)
             .unwrap_or(usize::MAX)
-            .min(BATCH.max(frame_len(payload.len())));
+            .min(BATCH.max(usize::try_from(need).unwrap_or(usize::MAX)));
+        let salts = Salts(self.secret);
         let mut bytes = Vec::new();
         let (mut last, mut hash, mut count) = (self.last, self.hash, 0);
         for (seq, payload) in batch {
-            if bytes.len() + frame_len(payload.len()) > room {
+            if bytes.len() + salts.room_of(payload) > room {
                 break;
             }
-            hash = chain(&hash, *seq, payload);
             last = *seq;
-            push_frame(&mut bytes, RECORD, *seq, self.last, &hash, payload);
+            match salts.of(*seq) {
+                Some(salt) => {
+                    let (payload, after) = salted(&hash, *seq, &salt, payload);
+                    hash = after;
+                    push_frame(&mut bytes, SALTED, *seq, self.last, &hash, &payload);
+                }
+                None => {
+                    hash = chain(&hash, *seq, payload);
+                    push_frame(&mut bytes, RECORD, *seq, self.last, &hash, payload);
+                }
+            }
             count += 1;
         }
         active.file.write_at(&bytes, active.at)?;
@@ -411,6 +435,19 @@ impl Log {
         Ok(())
     }
 
+    /// Ends the growing segment and begins another, so that nothing of before is written to any more.
+    pub(crate) fn seal(&mut self) -> io::Result<()> {
+        let next = self.next;
+        if self.active.as_ref().is_some_and(|active| active.first == next) {
+            // nothing is in it yet
+            return Ok(());
+        }
+        self.rotate(next, 0).inspect_err(|_| {
+            // on a full medium: what was begun is not a segment, and takes a name that means one
+            let _ = self.depot.io.remove(&self.depot.path(next));
+        })
+    }
+
     /// Notes on the medium that everything so far is durable, so that damage to the last records is told
     /// from a torn write.
     pub(crate) fn mark(&mut self) -> io::Result<()> {
@@ -435,6 +472,23 @@ impl Log {
 
     pub(crate) const fn hash(&self) -> &Hash {
         &self.hash
+    }
+}
+
+/// The salts of a log whose records have one.
+#[derive(Clone, Copy)]
+struct Salts(Option<[u8; 32]>);
+
+impl Salts {
+    fn of(&self, seq: u64) -> Option<[u8; SALT]> {
+        let whole = chain(&self.0?, seq, b"salt");
+        let mut salt = [0; SALT];
+        salt.copy_from_slice(&whole[..SALT]);
+        Some(salt)
+    }
+
+    fn room_of(&self, body: &[u8]) -> usize {
+        frame_len(body.len() + if self.0.is_some() { SALT } else { 0 })
     }
 }
 
@@ -487,7 +541,7 @@ mod tests {
         Reader::new(depot)
             .scan(1, u64::MAX, &mut |frame, _| {
                 assert_eq!(frame.seq, next, "seed {seed}");
-                assert_eq!(frame.payload, payload(frame.seq, seed), "seed {seed}");
+                assert_eq!(frame.body(), payload(frame.seq, seed), "seed {seed}");
                 next += 1;
                 ControlFlow::Continue(())
             })

@@ -76,6 +76,8 @@ pub struct LogReport {
     pub notes: Vec<String>,
     /// How many records there are.
     pub records: u64,
+    /// Of how many of them something was taken out: their time was over, or somebody was erased.
+    pub redacted: u64,
     /// How many segments there are.
     pub segments: u64,
 }
@@ -178,6 +180,7 @@ fn examine(depot: &Depot, acknowledged: u64) -> LogReport {
             continue;
         }
         report.records += found.records;
+        report.redacted += found.redacted;
         if let Some(header) = &found.header {
             if header.first != *first || header.log != depot.log {
                 report
@@ -244,7 +247,12 @@ fn quoted(text: &str) -> String {
     }
 }
 
-fn csv(record: &Record) -> String {
+/// Head line of [`csv_line`], with its end.
+pub const CSV_HEAD: &str = "seq,at,kind,source,ring_id,simulated,fields\r\n";
+
+/// A record as comma-separated values (RFC 4180), with the end of the line; the event's own fields are one JSON object.
+#[must_use]
+pub fn csv_line(record: &Record) -> String {
     let shown = crate::row::json(record);
     let own: serde_json::Map<_, _> = shown
         .as_object()
@@ -262,7 +270,29 @@ fn csv(record: &Record) -> String {
         record.simulated.to_string(),
         serde_json::Value::Object(own).to_string(),
     ];
-    cells.iter().map(|c| quoted(c)).collect::<Vec<_>>().join(",")
+    cells.iter().map(|c| quoted(c)).collect::<Vec<_>>().join(",") + "\r\n"
+}
+
+/// Goes through the events that fit, oldest first, until `each` breaks.
+///
+/// # Errors
+/// [`OfflineError`] if the journal cannot be read.
+pub fn scan(
+    dir: &Path,
+    range: RangeInclusive<u64>,
+    filter: &Filter,
+    each: &mut dyn FnMut(Record) -> ControlFlow<()>,
+) -> Result<(), OfflineError> {
+    let reader = Reader::new(look(Arc::new(RealIo), dir, EVENTS, 1)?);
+    reader.scan(
+        *range.start(),
+        *range.end(),
+        &mut |frame, _| match from_json_text(frame.body()).ok().filter(|r| filter.fits(r)) {
+            Some(record) => each(record),
+            None => ControlFlow::Continue(()),
+        },
+    )?;
+    Ok(())
 }
 
 /// Writes the events of a range that fit. Gives how many.
@@ -276,18 +306,14 @@ pub fn export(
     out: &mut dyn Write,
     format: Format,
 ) -> Result<u64, OfflineError> {
-    let reader = Reader::new(look(Arc::new(RealIo), dir, EVENTS, 1)?);
     if format == Format::Csv {
-        out.write_all(b"seq,at,kind,source,ring_id,simulated,fields\r\n")?;
+        out.write_all(CSV_HEAD.as_bytes())?;
     }
     let mut count = 0;
     let mut written = Ok(());
-    reader.scan(*range.start(), *range.end(), &mut |frame, _| {
-        let Some(record) = from_json_text(&frame.payload).ok().filter(|r| filter.fits(r)) else {
-            return ControlFlow::Continue(());
-        };
+    scan(dir, range, filter, &mut |record| {
         written = match format {
-            Format::Csv => write!(out, "{}\r\n", csv(&record)),
+            Format::Csv => write!(out, "{}", csv_line(&record)),
             Format::Jsonl => writeln!(out, "{}", json_text(&record)),
         };
         count += 1;
@@ -418,7 +444,7 @@ impl Tail {
             }
             step = None;
             next = frame.seq + 1;
-            page.extend(from_json_text(&frame.payload).ok());
+            page.extend(from_json_text(frame.body()).ok());
             if page.len() < max {
                 ControlFlow::Continue(())
             } else {

@@ -1,10 +1,12 @@
 //! Which records a reader wants.
 
-use gateway_core::{Record, RingId, Seq, Timestamp};
+use gateway_core::{Class, Record, RingId, Seq, Timestamp};
 
 /// A choice of records; every given part must fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// The class.
+    pub class: Option<Class>,
     /// A whole kind, `door.granted`, or a family, `door`.
     pub kind: Option<String>,
     /// The ring.
@@ -29,6 +31,7 @@ impl Filter {
                     .is_some_and(|rest| rest.starts_with('.'))
         };
         self.kind.as_deref().is_none_or(kind)
+            && self.class.is_none_or(|class| record.class() == class)
             && self.ring.is_none_or(|ring| record.ring == Some(ring))
             && self.since.is_none_or(|since| record.at >= since)
             && self

@@ -25,6 +25,7 @@ use crate::reader::Reader;
 use crate::report::Damage;
 use crate::segment::{END, Header, HeaderKind, MAX_PAYLOAD, RECORD, Scanner, Step, chain, push_frame};
 use crate::store::Ticket;
+use crate::traces::Traces;
 use crate::worker::{Item as _, Queue, Sink};
 
 /// Changes that may wait for the medium.
@@ -279,6 +280,19 @@ impl Records {
         }
     }
 
+    /// Edits that remove every row of these kinds that tells of somebody.
+    pub(crate) fn sweep(&self, kinds: &[&'static str], traces: &Traces) -> Vec<Edit> {
+        let all = self.shared.read();
+        let mut edits = Vec::new();
+        for kind in kinds {
+            let entries = all.0.get(*kind).into_iter().flatten();
+            let told = entries
+                .filter(|(key, kept)| traces.clean("", key).is_some() || traces.tell(kept.text().as_bytes()));
+            edits.extend(told.map(|(key, _)| Edit::delete(kind, key)));
+        }
+        edits
+    }
+
     /// Cursors that have not come to the event before this one.
     pub(crate) fn cursors_before(&self, first: Seq) -> Vec<(String, Seq)> {
         let all = self.shared.read();
@@ -456,6 +470,20 @@ impl Sink<Change> for Compactor {
     }
 }
 
+/// Writes a snapshot of everything, begins a new segment, and keeps so many snapshots and what came after the oldest
+/// of them: what the log said before is in no file any more.
+pub(crate) fn compact(shared: &Shared, log: &mut Log, keep: usize) -> io::Result<()> {
+    let entries = {
+        let queue = shared.queue.lock();
+        if !queue.waiting.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        shared.read().clone()
+    };
+    log.seal()?;
+    snapshot_keeping(&shared.depot, log, &entries, keep)
+}
+
 #[derive(Serialize, Deserialize)]
 struct Last {
     upto: u64,
@@ -475,6 +503,10 @@ pub(crate) fn snapshot_path(depot: &Depot, upto: u64) -> PathBuf {
 }
 
 fn snapshot(depot: &Depot, log: &Log, entries: &Entries) -> io::Result<()> {
+    snapshot_keeping(depot, log, entries, 2)
+}
+
+fn snapshot_keeping(depot: &Depot, log: &Log, entries: &Entries, keep: usize) -> io::Result<()> {
     let upto = log.last;
     let header = Header {
         log: depot.log,
@@ -506,13 +538,15 @@ fn snapshot(depot: &Depot, log: &Log, entries: &Entries) -> io::Result<()> {
     depot.io.rename(&draft, &path)?;
     depot.io.sync_dir(&depot.dir)?;
     let all = snapshots(depot)?;
-    let Some(older) = all.len().checked_sub(2) else {
+    let Some(older) = all.len().checked_sub(keep) else {
         return Ok(());
     };
     for upto in &all[..older] {
         depot.io.remove(&snapshot_path(depot, *upto))?;
     }
-    depot.trim(all[older] + 1)?;
+    // with one snapshot, nothing of before is kept, also where numbers were left out
+    let before = if keep == 1 { log.next } else { all[older] + 1 };
+    depot.trim(before)?;
     Ok(())
 }
 

@@ -7,7 +7,17 @@
 //! frame   0 "DLf1"  4 payload length(4)  8 seq(8)  16 durable seq when written(8)  24 flags(4)
 //!         28 hash(32)  60 CRC32C of 0..60 and payload  64 payload, zero-padded to 8
 //! ```
-//! `hash` = SHA-256(hash before ‖ seq ‖ payload). The durable sequence number in each frame tells afterwards
+//! `hash` = SHA-256(hash before ‖ seq ‖ link), and the flags say what a frame is and what its link is:
+//! ```text
+//! 0 record     payload = body                       link = body
+//! 1 idle       no record: everything up to its durable seq is on the medium
+//! 2 end        last frame of a snapshot             link = body
+//! 3 salted     payload = salt(16) body              link = SHA-256(payload)
+//! 4 redacted   payload = link of what was salted(32) body, the body without what had to go, or empty
+//! 5 cleared    payload = body, likewise, of what was a plain record: its link is gone with it
+//! ```
+//! Events are salted, so that a body can be taken out and the chain still proves every other record, and so that nobody
+//! finds by trying whose name stood in the body: the salt goes with it. The durable sequence number in each frame tells afterwards
 //! whether a bad frame before it had been acknowledged (damage) or not (a write torn by a power cut).
 
 use std::io;
@@ -34,6 +44,14 @@ pub(crate) const RECORD: u32 = 0;
 pub(crate) const IDLE: u32 = 1;
 /// Frame flag: last frame of a snapshot.
 pub(crate) const END: u32 = 2;
+/// Frame flag: a record whose body can be taken out later.
+pub(crate) const SALTED: u32 = 3;
+/// Frame flag: a salted record, of whose body something was taken out.
+pub(crate) const REDACTED: u32 = 4;
+/// Frame flag: a plain record, of whose body something was taken out.
+pub(crate) const CLEARED: u32 = 5;
+/// Bytes before the body of a salted record.
+pub(crate) const SALT: usize = 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderKind {
@@ -121,6 +139,13 @@ pub(crate) fn chain(prev: &Hash, seq: u64, payload: &[u8]) -> Hash {
     sha.finalize().into()
 }
 
+/// What a salted frame holds, and the chain after it.
+pub(crate) fn salted(prev: &Hash, seq: u64, salt: &[u8; SALT], body: &[u8]) -> (Vec<u8>, Hash) {
+    let payload = [salt.as_slice(), body].concat();
+    let hash = chain(prev, seq, &Sha256::digest(&payload));
+    (payload, hash)
+}
+
 /// Adds a frame to `out`.
 pub(crate) fn push_frame(out: &mut Vec<u8>, flags: u32, seq: u64, durable: u64, hash: &Hash, payload: &[u8]) {
     let start = out.len();
@@ -146,6 +171,49 @@ pub(crate) struct Frame {
     pub(crate) durable: u64,
     pub(crate) hash: Hash,
     pub(crate) payload: Vec<u8>,
+}
+
+impl Frame {
+    /// Bytes of the payload that stand before the body.
+    const fn head(flags: u32) -> usize {
+        match flags {
+            SALTED => SALT,
+            REDACTED => size_of::<Hash>(),
+            _ => 0,
+        }
+    }
+
+    /// The row; empty if it was taken out.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.payload[Self::head(self.flags)..]
+    }
+
+    /// True if its place in the chain is right. Of a cleared frame nobody can tell.
+    pub(crate) fn follows(&self, before: &Hash) -> bool {
+        let link = match self.flags {
+            CLEARED => return true,
+            SALTED => Sha256::digest(&self.payload).to_vec(),
+            REDACTED => self.payload[..Self::head(REDACTED)].to_vec(),
+            _ => return chain(before, self.seq, &self.payload) == self.hash,
+        };
+        chain(before, self.seq, &link) == self.hash
+    }
+
+    /// True if something was taken out of it.
+    pub(crate) const fn is_redacted(&self) -> bool {
+        matches!(self.flags, REDACTED | CLEARED)
+    }
+
+    /// Writes it with another body. Its place in the chain stays.
+    pub(crate) fn redacted(&self, out: &mut Vec<u8>, body: &[u8]) {
+        let (flags, mut payload) = match self.flags {
+            SALTED => (REDACTED, Sha256::digest(&self.payload).to_vec()),
+            REDACTED => (REDACTED, self.payload[..Self::head(REDACTED)].to_vec()),
+            _ => (CLEARED, Vec::new()),
+        };
+        payload.extend_from_slice(body);
+        push_frame(out, flags, self.seq, self.durable, &self.hash, &payload);
+    }
 }
 
 /// What stands at a position.
@@ -239,6 +307,9 @@ impl Scanner {
         let crc = crc32c::crc32c_append(crc32c::crc32c(&whole[..60]), &whole[FRAME..]);
         if crc != u32_at(whole, 60) {
             return Ok(Step::Bad("wrong checksum"));
+        }
+        if len < Frame::head(u32_at(whole, 24)) {
+            return Ok(Step::Bad("too short for its kind"));
         }
         let frame = Frame {
             at,
@@ -338,6 +409,8 @@ pub(crate) struct Survey {
     pub(crate) durable: u64,
     pub(crate) len: u64,
     pub(crate) records: u64,
+    /// How many of them something was taken out of.
+    pub(crate) redacted: u64,
     /// End of the last right frame: up to here it is known which records there were.
     pub(crate) seen: u64,
     /// End of the part that is right from the header on.
@@ -365,6 +438,7 @@ pub(crate) fn survey(io: &dyn StoreIo, path: &Path) -> io::Result<Survey> {
         durable: 0,
         len: scanner.len,
         records: 0,
+        redacted: 0,
         seen: HEADER as u64,
         end: HEADER as u64,
         header,
@@ -414,10 +488,9 @@ fn take(s: &mut Survey, open: &mut bool, frame: &Frame, end: u64) {
         return;
     }
     s.records += 1;
+    s.redacted += u64::from(frame.is_redacted());
     if let Some(run) = s.runs.last_mut() {
-        let follows = *open
-            && frame.seq == run.last + 1
-            && chain(&run.last_hash, frame.seq, &frame.payload) == frame.hash;
+        let follows = *open && frame.seq == run.last + 1 && frame.follows(&run.last_hash);
         if follows {
             s.seen = end;
             run.last = frame.seq;
@@ -435,15 +508,14 @@ fn take(s: &mut Survey, open: &mut bool, frame: &Frame, end: u64) {
         if frame.seq <= run.last {
             // Left over from before: not part of the log.
             s.records -= 1;
+            s.redacted -= u64::from(frame.is_redacted());
             *open = false;
             return;
         }
     } else if let Some(header) = s.header.as_ref().filter(|_| sound_so_far) {
         let right = match header.kind {
             HeaderKind::Salvaged => frame.hash == header.prev_hash,
-            HeaderKind::Chained | HeaderKind::Snapshot => {
-                chain(&header.prev_hash, frame.seq, &frame.payload) == frame.hash
-            }
+            HeaderKind::Chained | HeaderKind::Snapshot => frame.follows(&header.prev_hash),
         };
         if right && frame.seq == header.first {
             s.anchored = true;

@@ -148,6 +148,8 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 struct Inner {
     damage: Arc<watch::Sender<Vec<Damage>>>,
+    /// One at a time takes something out of the journal.
+    erasing: Mutex<()>,
     index: Option<Arc<Index>>,
     index_bell: Mutex<Option<SyncSender<()>>>,
     /// Dropped to end the wait of the index thread.
@@ -212,6 +214,7 @@ impl Store {
         let (closing, closed) = sync_channel(0);
         let inner = Inner {
             damage: Arc::new(watch::Sender::new(report.damage.clone())),
+            erasing: Mutex::default(),
             index: options
                 .index
                 .then(|| Arc::new(Index::new(dir, options.index_cache))),
@@ -239,7 +242,40 @@ impl Store {
                 (rung, closed),
             )
             .map_err(OpenError::Thread)?;
-        Ok((Self(Arc::new(inner)), report))
+        let store = Self(Arc::new(inner));
+        store.resume_erasure().map_err(OpenError::Thread)?;
+        Ok((store, report))
+    }
+
+    pub(crate) fn depot(&self) -> &Depot {
+        &self.0.reader.depot
+    }
+
+    /// True once it closes, or did.
+    pub(crate) fn closes(&self) -> bool {
+        self.0.stop.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn erasing(&self) -> &Mutex<()> {
+        &self.0.erasing
+    }
+
+    pub(crate) fn events_queue(&self) -> &Queue<Arc<Record>> {
+        &self.0.queue
+    }
+
+    pub(crate) fn reader(&self) -> &Reader {
+        &self.0.reader
+    }
+
+    /// Segments are others than they were: nothing that was remembered of them holds.
+    pub(crate) fn replaced(&self, why: &str) {
+        held(&self.0.recent).clear();
+        self.0.reader.forget();
+        if let Some(index) = &self.0.index {
+            index.spoil(why);
+            self.0.ring_index();
+        }
     }
 
     /// Queues an event in order and gives its number at once, without waiting for the medium. A text of more
@@ -643,6 +679,8 @@ impl Inner {
             index.note_built(&self.reader.depot);
             index.close();
         }
+        // whoever writes segments anew comes to an end before somebody else may have the folder
+        let _turn = held(&self.erasing);
         held(&self.lock).take();
     }
 }
@@ -669,7 +707,11 @@ pub(crate) fn take_lock(io: &dyn StoreIo, dir: &Path) -> Result<Box<dyn LockGuar
 }
 
 fn parse(frame: &Frame) -> Option<Arc<Record>> {
-    match from_json_text(&frame.payload) {
+    if frame.body().is_empty() {
+        // its time was over
+        return None;
+    }
+    match from_json_text(frame.body()) {
         Ok(record) => Some(Arc::new(record)),
         Err(error) => {
             tracing::debug!(seq = frame.seq, %error, "journal row is no record");

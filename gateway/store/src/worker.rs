@@ -1,6 +1,7 @@
 //! The queue in front of a log and the thread behind it: order is given at once, the medium follows.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,6 +17,8 @@ use crate::report::Health;
 const BATCH: usize = 1024;
 /// Quiet time after which a mark says that everything is durable.
 const IDLE: Duration = Duration::from_secs(1);
+/// Longest wait for a task that wants the log at rest.
+const REST: Duration = Duration::from_secs(60);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LAST: Duration = Duration::from_secs(2);
 
@@ -23,6 +26,9 @@ const RETRY_LAST: Duration = Duration::from_secs(2);
 pub(crate) trait Item: Clone + Send + 'static {
     fn payload(&self) -> Vec<u8>;
 }
+
+/// Something that wants the log at rest, with everything that was queued before it on the medium.
+pub(crate) type Task = Box<dyn FnOnce(&mut Log) + Send>;
 
 pub(crate) struct Inner<T> {
     pub(crate) waiting: VecDeque<T>,
@@ -32,6 +38,8 @@ pub(crate) struct Inner<T> {
     /// Items that replace one another by key until `due`.
     deferred: BTreeMap<String, T>,
     due: Option<Instant>,
+    /// In order; they are dropped when the log closes before their turn.
+    tasks: VecDeque<Task>,
 }
 
 impl<T> Inner<T> {
@@ -74,6 +82,7 @@ impl<T> Queue<T> {
                 closed: false,
                 deferred: BTreeMap::new(),
                 due: None,
+                tasks: VecDeque::new(),
             }),
             bell: Condvar::new(),
             durable,
@@ -93,6 +102,29 @@ impl<T> Queue<T> {
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.bell.notify_all();
+    }
+
+    /// Has the writer do something with the log at rest, and waits for it.
+    ///
+    /// # Errors
+    /// What the task says; an error of its own if the log closes, or the medium takes nothing for so long.
+    pub(crate) fn at_rest<R: Send + 'static>(
+        &self,
+        task: impl FnOnce(&mut Log) -> std::io::Result<R> + Send + 'static,
+    ) -> std::io::Result<R> {
+        let (done, told) = sync_channel(1);
+        let mut inner = self.lock();
+        if inner.closed {
+            return Err(std::io::Error::other("the journal is closed"));
+        }
+        inner.tasks.push_back(Box::new(move |log| {
+            // Whoever waited may have given up.
+            let _ = done.send(task(log));
+        }));
+        drop(inner);
+        self.ring();
+        told.recv_timeout(REST)
+            .map_err(|_| std::io::Error::other("the journal does not come to rest"))?
     }
 }
 
@@ -153,6 +185,13 @@ pub(crate) fn start<T: Item>(
         let mut retry = RETRY_FIRST;
         let mut failed = false;
         while let Some(items) = next_batch(&queue, &mut log, failed) {
+            if items.is_empty() {
+                let task = queue.lock().tasks.pop_front();
+                if let Some(task) = task {
+                    task(&mut log);
+                }
+                continue;
+            }
             let rows: Vec<_> = items.iter().map(|(seq, item)| (*seq, item.payload())).collect();
             let (done, result) = log.commit(&rows);
             let closed = {
@@ -183,6 +222,7 @@ pub(crate) fn start<T: Item>(
                     vitals.report(name, Some(describe(&error, &log)), left);
                     if closed {
                         tracing::error!(log = name, left, "journal closed with records that could not be written");
+                        queue.lock().tasks.clear();
                         return;
                     }
                     pause(&queue, retry);
@@ -242,7 +282,11 @@ fn next_batch<T: Item>(queue: &Queue<T>, log: &mut Log, failed: bool) -> Option<
             return Some((front..).zip(inner.waiting.iter().take(BATCH).cloned()).collect());
         }
         if inner.closed {
+            inner.tasks.clear();
             return None;
+        }
+        if !inner.tasks.is_empty() {
+            return Some(Vec::new());
         }
         if quiet && !failed {
             drop(inner);
@@ -252,7 +296,7 @@ fn next_batch<T: Item>(queue: &Queue<T>, log: &mut Log, failed: bool) -> Option<
             inner = queue.lock();
             quiet = false;
             // Marked: nothing to do until the bell rings.
-            while inner.waiting.is_empty() && !inner.closed && inner.due.is_none() {
+            while inner.waiting.is_empty() && !inner.closed && inner.due.is_none() && inner.tasks.is_empty() {
                 inner = queue.bell.wait(inner).unwrap_or_else(PoisonError::into_inner);
             }
             continue;

@@ -3,9 +3,11 @@
 //! An event is typed here and turned into a neutral [`Record`] (kind, fields) at one place, so that the
 //! journal, MQTT and HTTP show the same names, and a record of an unknown kind can still be kept and shown.
 
+mod class;
 mod kinds;
 mod record;
 
+pub use class::Class;
 pub use kinds::{
     AccountEvent, AlarmEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, GatewayEvent, InputEvent,
     LineEvent, PanelEvent, PortEvent, ReaderEvent, RelayEvent, RuleEvent, UserEvent,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    AccountEvent, AlarmEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent,
+    AccountEvent, AlarmEvent, CallEvent, Class, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent,
     InputEvent, LineEvent, PanelEvent, PortEvent, ReaderEvent, RelayEvent, RuleEvent, UserEvent,
 };
 use crate::ids::{RingId, Seq};
@@ -142,6 +142,12 @@ impl Record {
     pub fn event(&self) -> Result<Event, ReadError> {
         let (family, tag) = self.kind.split_once('.').ok_or(ReadError::UnknownKind)?;
         event(family, &self.source, tag, &self.fields)
+    }
+
+    /// What it is about, as people sort it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        Class::of(&self.kind)
     }
 
     /// The value of a field, `Null` if there is none.

@@ -132,6 +132,7 @@ fn tags() -> Value {
         { "name": "doors", "description": "Doors: what they are, and opening them." },
         { "name": "calls", "description": "Calls, and bells of virtual panels." },
         { "name": "journal", "description": "What happened." },
+        { "name": "reports", "description": "What happened, as lists and figures." },
         { "name": "events", "description": "What happens." },
         { "name": "people", "description": "People, credentials, and who may open what." },
         { "name": "contacts", "description": "Whom call lists can name." },

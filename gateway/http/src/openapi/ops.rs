@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::schema::{Line, Listing, NewLines, Question, RuleQuestion};
 use crate::route::Action;
-use crate::{admin, config, contacts, doors, journal, login, network, relays, staff, status, wire};
+use crate::{admin, config, contacts, doors, journal, login, network, relays, reports, staff, status, wire};
 
 /// Makes the schema of a type, or a reference to it.
 pub(super) type Maker = fn(&mut SchemaGenerator) -> Schema;
@@ -146,6 +146,9 @@ const TRIED: &[(u16, &str)] = &[
 const ON_TRIAL: &str = "The answer comes when it is written down that it is on trial; `GET /api/v1/config/trial` tells how \
                         far it is. It is in force without the site file being touched, and rolled back unless it is \
                         confirmed in time, or if the gateway is started anew before. 400 with `faults` tells every fault.";
+
+const REPORT: &str = "`next`, and `Link` of CSV, is the path of the following part; there is none at the end. A page may be \
+                      empty and have one: a request looks through a bounded part of the journal.";
 
 const COMMANDED: &str = "The answer comes when the record of it is on the medium. An `id` or `Idempotency-Key` makes a \
                          repetition a refused duplicate.";
@@ -347,6 +350,16 @@ pub(super) fn op(action: Action) -> Op {
             .about("`person` may be left out of the lines; if it is there, it must be the one of the path.")
             .takes::<NewLines>()
             .problems(&[CHANGED]),
+        Action::PersonErase => Op::gives::<staff::Erasure>(
+            "people",
+            "erase one, and what tells of them in the journal: `{\"confirm\", \"also\"}`",
+        )
+        .about(
+            "`confirm` is the id once more. `also` are names, numbers and cards that were theirs earlier. It cannot be undone, \
+             and the journal stays whole. If `finished` is false it takes longer than an answer may, and goes on.",
+        )
+        .takes::<staff::EraseBody>()
+        .problems(&[UNKNOWN]),
         Action::PersonRemove => {
             Op::done("people", "remove a person with all credentials").problems(&[UNKNOWN, CHANGED])
         }
@@ -354,6 +367,30 @@ pub(super) fn op(action: Action) -> Op {
             .about(COMMANDED)
             .may_take::<doors::CommandBody>()
             .problems(COMMAND),
+        Action::ReportCalls => Op::new(
+            "reports",
+            "a detail record of each call, newest first; `format=csv`",
+            Good::Media(&[("application/json", of::<reports::CallRecords>), ("text/csv", of::<String>)]),
+        )
+        .about(REPORT),
+        Action::ReportDoors => Op::new(
+            "reports",
+            "how doors and panels did: openings by means, hour and day, refusals, time until an answer; `format=csv`",
+            Good::Media(&[("application/json", of::<reports::Figures>), ("text/csv", of::<String>)]),
+        )
+        .about(REPORT),
+        Action::ReportEvents => Op::new(
+            "reports",
+            "records of the journal as a file, newest first: `class`, `format=csv`; without it a JSON object a line",
+            Good::Media(&[("application/x-ndjson", of::<String>), ("text/csv", of::<String>)]),
+        )
+        .about(REPORT),
+        Action::ReportOpenings => Op::new(
+            "reports",
+            "who opened which door when, by which means, newest first; `refused=1`, `format=csv`",
+            Good::Media(&[("application/json", of::<reports::Openings>), ("text/csv", of::<String>)]),
+        )
+        .about(REPORT),
         Action::Ring => Op::gives::<journal::Ring>("journal", "all records of one ring").problems(&[UNKNOWN]),
         Action::Rings => Op::gives::<journal::Rings>("journal", "rings, newest first; `from`, `to`, `max`")
             .about("`next` is the path of the following page, `null` at the end."),

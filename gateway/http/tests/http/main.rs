@@ -6,5 +6,6 @@ mod edits;
 mod fake_core;
 mod live;
 mod radius;
+mod reports;
 mod requests;
 mod support;

@@ -15,6 +15,12 @@ pub(crate) fn notify(config: &Config) -> Params {
         let channel = notify::Channel {
             choice: Choice {
                 channel: id.to_string(),
+                classes: channel
+                    .classes
+                    .iter()
+                    .flatten()
+                    .map(|class| class.class())
+                    .collect(),
                 events: names(&channel.events),
                 sources: channel.sources.iter().flatten().cloned().collect(),
                 without: names(&channel.without),

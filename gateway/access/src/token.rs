@@ -1,0 +1,164 @@
+//! What is no card and is read like one: contact keys (iButton), and texts of a QR code.
+//!
+//! | written | is |
+//! |---|---|
+//! | `ibutton:021CB801000000A2` | a 1-Wire key as it sends itself: family, six bytes, checksum; or engraved, the other way round |
+//! | `ibutton:0000012F4A3C` | serial number of a DS1990A as engraved, the most significant byte first |
+//! | `qr:…` | a text of 8 to 512 characters that a reader reads off a QR code |
+//!
+//! A key is a frame of 64 bits in the order of transmission. Of a text the frame is its SHA-256: nobody can read it out of
+//! records, logs or exports, and whoever sends another text sends another frame.
+
+use gateway_core::CardFrame;
+use sha2::{Digest as _, Sha256};
+
+use crate::card::CardError;
+
+/// Family code of the DS1990A.
+const DS1990A: u8 = 0x01;
+/// What is hashed before a text, so that its digest is that of nothing else.
+const QR: &[u8] = b"doorline qr\0";
+/// Shortest text: a shorter one is guessed.
+const SHORTEST: usize = 8;
+/// Longest text, in characters.
+const LONGEST: usize = 512;
+
+/// The frame of a text with one of the two heads; `None` if it has neither.
+pub(crate) fn frame(text: &str) -> Option<Result<CardFrame, CardError>> {
+    let text = text.trim();
+    if let Some(rest) = text.strip_prefix("qr:") {
+        return Some(qr(rest));
+    }
+    let rest = text.strip_prefix("ibutton:")?;
+    Some(ibutton(rest).ok_or(CardError::Token))
+}
+
+fn qr(text: &str) -> Result<CardFrame, CardError> {
+    let length = text.chars().count();
+    if !(SHORTEST..=LONGEST).contains(&length) || text.chars().any(char::is_control) {
+        return Err(CardError::Token);
+    }
+    let mut sha = Sha256::new();
+    sha.update(QR);
+    sha.update(text.as_bytes());
+    Ok(CardFrame {
+        bits: 256,
+        data: sha.finalize().to_vec(),
+    })
+}
+
+/// CRC-8 of 1-Wire (Maxim AN27): polynomial x⁸ + x⁵ + x⁴ + 1, reflected, begins with 0.
+fn crc8(bytes: &[u8]) -> u8 {
+    bytes.iter().fold(0, |crc, byte| {
+        (0..8).fold(
+            crc ^ byte,
+            |crc, _| {
+                if crc & 1 == 1 { crc >> 1 ^ 0x8C } else { crc >> 1 }
+            },
+        )
+    })
+}
+
+fn is_whole(rom: &[u8; 8]) -> bool {
+    *rom != [0; 8] && crc8(&rom[..7]) == rom[7]
+}
+
+fn ibutton(hex: &str) -> Option<CardFrame> {
+    let hex: String = hex.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+    let number = hex
+        .bytes()
+        .all(|b| b.is_ascii_hexdigit())
+        .then(|| u64::from_str_radix(&hex, 16).ok())
+        .flatten()?;
+    let rom = match hex.len() {
+        12 => {
+            let mut rom = [0; 8];
+            rom[0] = DS1990A;
+            for (at, byte) in rom[1..7].iter_mut().enumerate() {
+                *byte = number.to_le_bytes()[at];
+            }
+            rom[7] = crc8(&rom[..7]);
+            rom
+        }
+        16 => {
+            let sent = number.to_be_bytes();
+            let engraved = number.to_le_bytes();
+            [sent, engraved].into_iter().find(is_whole)?
+        }
+        _ => return None,
+    };
+    is_whole(&rom).then(|| CardFrame {
+        bits: 64,
+        data: rom.to_vec(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::card::{card_frame, masked};
+    use crate::card_key::{CardKey, keys_of};
+
+    #[test]
+    fn a_contact_key_is_the_same_in_each_way_of_writing_it() {
+        // the example of Maxim AN27: family 02, serial 00000001B81C, checksum A2
+        let sent = card_frame("ibutton:021CB801000000A2").expect("a key");
+        assert_eq!(sent.data, [0x02, 0x1C, 0xB8, 0x01, 0, 0, 0, 0xA2]);
+        assert_eq!(card_frame("ibutton:A2 00000001B81C 02"), Ok(sent.clone()));
+        // it is known by its number, as readers of cards send it
+        assert!(keys_of(&sent).contains(&CardKey::parse("hex:021CB801000000A2").expect("a card")));
+        let serial = card_frame("ibutton:0000012f4a3c").expect("a key");
+        assert_eq!(serial.data[..7], [0x01, 0x3C, 0x4A, 0x2F, 0x01, 0, 0]);
+        for bad in [
+            "ibutton:",
+            "ibutton:021CB801000000A3",
+            "ibutton:0000000000000000",
+            "ibutton:xyz",
+            "ibutton:02",
+        ] {
+            assert_eq!(card_frame(bad), Err(CardError::Token), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_its_digest_and_nothing_shows_it() {
+        let text = "qr:visit/7f3a9c1e";
+        let frame = card_frame(text).expect("a text");
+        assert_eq!(frame.bits, 256);
+        assert_eq!(CardKey::parse(text), Ok(CardKey::Bits(frame.clone())));
+        let stored = CardKey::Bits(frame.clone()).to_string();
+        assert!(!stored.contains("visit") && !format!("{frame:?}{}", masked(&frame)).contains("visit"));
+        assert_eq!(CardKey::parse(&stored), Ok(CardKey::Bits(frame.clone())));
+        assert_ne!(card_frame("qr:visit/7f3a9c1f"), Ok(frame));
+        for bad in [
+            "qr:",
+            "qr:short",
+            "qr:with\nlines and more",
+            &format!("qr:{}", "x".repeat(513)),
+        ] {
+            let error = card_frame(bad).expect_err(bad);
+            assert!(!error.to_string().contains("short"), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_panic(text in "(qr|ibutton):\\PC{0,40}") {
+            let _ = card_frame(&text);
+        }
+
+        #[test]
+        fn every_serial_number_is_a_key_both_ways_round(serial in 0_u64..1 << 48) {
+            let key = card_frame(&format!("ibutton:{serial:012x}")).expect("a key");
+            let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+            let sent = hex(&key.data);
+            let engraved = hex(&key.data.iter().rev().copied().collect::<Vec<_>>());
+            prop_assert_eq!(card_frame(&format!("ibutton:{sent}")), Ok(key.clone()));
+            // where both orders have a right checksum, the first is meant
+            let other = card_frame(&format!("ibutton:{engraved}")).expect("a key");
+            prop_assert!(other == key || super::is_whole(&other.data.clone().try_into().expect("eight")));
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Call detail records: one for each ring and each call to a door.
+
+use gateway_core::{Record, RingId, Timestamp, Value};
+
+/// Columns of a line, in their order.
+pub const CALL_COLUMNS: [&str; 18] = [
+    "ring_id",
+    "direction",
+    "panel",
+    "button",
+    "caller",
+    "targets",
+    "answered_by",
+    "transferred_to",
+    "began",
+    "answered",
+    "ended",
+    "ring_ms",
+    "talk_ms",
+    "outcome",
+    "cause",
+    "digits",
+    "opened",
+    "simulated",
+];
+
+/// What is known of one call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// When somebody answered, or the door did.
+    pub answered: Option<Timestamp>,
+    /// Who answered; nobody if somebody called the door.
+    pub answered_by: Option<String>,
+    /// When it began.
+    pub began: Timestamp,
+    /// Which button was pressed.
+    pub button: Option<String>,
+    /// Who called the door; none if somebody rang.
+    pub caller: Option<String>,
+    /// Why it ended.
+    pub cause: Option<String>,
+    /// The keys that were pressed in it, `*` for each of a longer code.
+    pub digits: String,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// Doors that it opened, in order.
+    pub opened: Vec<String>,
+    /// `answered`, `no-answer`, `rejected` and so on.
+    pub outcome: Option<String>,
+    /// Where somebody rang, or who was called.
+    pub panel: Option<String>,
+    /// Its id.
+    pub ring: RingId,
+    /// From a virtual device.
+    pub simulated: bool,
+    /// Talk time.
+    pub talk_ms: Option<i64>,
+    /// Who was called, in order.
+    pub targets: Vec<String>,
+    /// True if somebody called the door, false if somebody rang.
+    pub to_door: bool,
+    /// Who had it later, as the PBX told.
+    pub transferred_to: Vec<String>,
+}
+
+impl Call {
+    /// From its begin to the answer, in milliseconds.
+    #[must_use]
+    pub fn ring_ms(&self) -> Option<i64> {
+        let answered = self.answered?;
+        Some(answered.as_millisecond() - self.began.as_millisecond())
+    }
+
+    /// The cells of [`CALL_COLUMNS`].
+    #[must_use]
+    pub fn cells(&self) -> [String; 18] {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let time = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
+        let number = |n: Option<i64>| n.map(|n| n.to_string()).unwrap_or_default();
+        [
+            self.ring.to_string(),
+            if self.to_door { "to-door" } else { "from-door" }.to_owned(),
+            text(&self.panel),
+            text(&self.button),
+            text(&self.caller),
+            self.targets.join(" "),
+            text(&self.answered_by),
+            self.transferred_to.join(" "),
+            self.began.to_string(),
+            time(self.answered),
+            time(self.ended),
+            number(self.ring_ms()),
+            number(self.talk_ms),
+            text(&self.outcome),
+            text(&self.cause),
+            self.digits.clone(),
+            self.opened.join(" "),
+            self.simulated.to_string(),
+        ]
+    }
+}
+
+/// Keys of one call that are told; more are not.
+const KEYS: usize = 64;
+
+/// The call that records of one ring tell of, oldest first; `None` if they tell of no call.
+#[must_use]
+pub fn call<'a>(ring: RingId, records: impl IntoIterator<Item = &'a Record>) -> Option<Call> {
+    let mut call: Option<Call> = None;
+    for record in records {
+        let of = call.get_or_insert_with(|| Call {
+            answered: None,
+            answered_by: None,
+            began: record.at,
+            button: None,
+            caller: None,
+            cause: None,
+            digits: String::new(),
+            ended: None,
+            opened: Vec::new(),
+            outcome: None,
+            panel: None,
+            ring,
+            simulated: record.simulated,
+            talk_ms: None,
+            targets: Vec::new(),
+            to_door: false,
+            transferred_to: Vec::new(),
+        });
+        take(of, record);
+    }
+    call.filter(|call| call.to_door || call.panel.is_some() || !call.targets.is_empty())
+}
+
+fn take(call: &mut Call, record: &Record) {
+    let text = |name: &str| record.get(name).as_text().map(str::to_owned);
+    match record.kind.as_str() {
+        "panel.ring" => {
+            call.panel = Some(record.source.clone());
+            call.button = text("button");
+        }
+        "panel.ring-ended" => {
+            call.outcome = text("outcome");
+            call.ended = call.ended.or(Some(record.at));
+        }
+        "call.incoming" => {
+            call.to_door = true;
+            call.panel = text("panel");
+            call.caller = text("peer");
+        }
+        "call.rejected" => {
+            call.to_door = true;
+            call.caller = call.caller.take().or_else(|| text("peer"));
+            call.outcome = Some("rejected".to_owned());
+            call.cause = text("reason");
+            call.ended = Some(record.at);
+        }
+        "call.leg-offered" => call.targets.extend(text("target")),
+        "call.answered" => {
+            call.answered = call.answered.or(Some(record.at));
+            if call.to_door {
+                call.outcome = Some("answered".to_owned());
+            } else {
+                call.answered_by = text("peer");
+            }
+        }
+        "call.transferred" => call.transferred_to.extend(text("peer")),
+        "call.digit" if call.digits.len() < KEYS => {
+            // what opens is masked in the journal already; a lone key that opens is not told here either
+            call.digits.push('*');
+        }
+        "call.ended" => {
+            call.ended = Some(record.at);
+            call.cause = text("cause");
+            call.talk_ms = match record.get("talk_ms") {
+                Value::Int(ms) => Some(*ms),
+                Value::Bool(_) | Value::Null | Value::Text(_) => None,
+            };
+        }
+        "door.granted" => call.opened.push(record.source.clone()),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_core::{
+        CallEvent, Cause, DigitVia, DoorEvent, Envelope, Event, Factor, LegId, PanelEvent, Subject,
+    };
+
+    use super::*;
+
+    fn record(ms: i64, event: Event) -> Record {
+        Record::from(&Envelope {
+            at: Timestamp::from_millisecond(ms).expect("a time"),
+            event,
+            ring: Some(RingId::new(1, [0; 10])),
+            simulated: false,
+        })
+    }
+
+    fn rang() -> Event {
+        Event::Panel(
+            "main".parse().expect("a name"),
+            PanelEvent::Ring {
+                button: "bell".parse().expect("a name"),
+            },
+        )
+    }
+
+    #[test]
+    fn a_ring_that_was_answered_and_opened_is_one_line() {
+        let leg = LegId(1);
+        let digit = |digit: &str| {
+            Event::Call(CallEvent::Digit {
+                digit: digit.into(),
+                leg,
+                via: DigitVia::ALL[0],
+            })
+        };
+        let events = [
+            (0, rang()),
+            (
+                5,
+                Event::Call(CallEvent::LegOffered {
+                    leg,
+                    target: "1000".into(),
+                }),
+            ),
+            (
+                2500,
+                Event::Call(CallEvent::Answered {
+                    leg,
+                    peer: "sip:1000@pbx".into(),
+                }),
+            ),
+            (4000, digit("9")),
+            (
+                4001,
+                Event::Door(
+                    "front".parse().expect("a name"),
+                    DoorEvent::Granted {
+                        factor: Factor::Digits,
+                        grant: 1,
+                        rule: "code".into(),
+                        subject: Subject::Unknown,
+                    },
+                ),
+            ),
+            (
+                9000,
+                Event::Call(CallEvent::Ended {
+                    cause: Cause::ALL[0],
+                    talk_ms: 6500,
+                }),
+            ),
+            (
+                9001,
+                Event::Panel(
+                    "main".parse().expect("a name"),
+                    PanelEvent::RingEnded {
+                        outcome: "answered".into(),
+                    },
+                ),
+            ),
+        ];
+        let records: Vec<Record> = events.into_iter().map(|(ms, event)| record(ms, event)).collect();
+        let call = call(RingId::new(1, [0; 10]), &records).expect("a call");
+        assert_eq!(call.ring_ms(), Some(2500));
+        let line = crate::line(&call.cells());
+        let cause = Cause::ALL[0].word();
+        assert_eq!(
+            line,
+            format!(
+                "00000000-0001-7000-8000-000000000000,from-door,main,bell,,1000,sip:1000@pbx,,1970-01-01T00:00:00Z,\
+                 1970-01-01T00:00:02.5Z,1970-01-01T00:00:09Z,2500,6500,answered,{cause},*,front,false\r\n"
+            )
+        );
+        assert_eq!(CALL_COLUMNS.len(), call.cells().len());
+    }
+
+    #[test]
+    fn a_call_to_the_door_has_a_caller_and_a_record_of_something_else_is_no_call() {
+        let ring = RingId::new(1, [0; 10]);
+        let rejected = record(
+            0,
+            Event::Call(CallEvent::Rejected {
+                peer: "sip:1000@pbx".into(),
+                reason: "line-busy".into(),
+            }),
+        );
+        let call_of = call(ring, [&rejected]).expect("a call");
+        assert!(call_of.to_door);
+        assert_eq!(call_of.caller.as_deref(), Some("sip:1000@pbx"));
+        assert_eq!(call_of.outcome.as_deref(), Some("rejected"));
+        let other = record(
+            0,
+            Event::Door("front".parse().expect("a name"), DoorEvent::Opened {}),
+        );
+        assert_eq!(call(ring, [&other]), None);
+        assert_eq!(call(ring, []), None);
+    }
+}

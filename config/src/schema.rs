@@ -204,8 +204,16 @@ mod tests {
         assert_eq!(
             at(&format!("{output}/oneOf")),
             json!(
-                ["gpio", "kmtronic", "lcus1", "modbus", "numato", "virtual"]
-                    .map(|family| json!({ "required": [family] }))
+                [
+                    "front-end",
+                    "gpio",
+                    "kmtronic",
+                    "lcus1",
+                    "modbus",
+                    "numato",
+                    "virtual"
+                ]
+                .map(|family| json!({ "required": [family] }))
             )
         );
         assert_eq!(

@@ -568,6 +568,12 @@ pub(crate) struct Addition {
     /// it in the list of processes; an import from a file does not show it.
     #[arg(long)]
     pub(crate) pin: Option<String>,
+    /// Another PIN, which the person types when forced: it opens as the PIN does, and a silent alarm is raised.
+    #[arg(long)]
+    pub(crate) duress_pin: Option<String>,
+    /// A code that the person types when forced, or `new`: it opens as a code does, and a silent alarm is raised.
+    #[arg(long)]
+    pub(crate) duress_code: Option<String>,
     /// A code that opens by itself, 4 to 8 digits, or `new` for one that is drawn and printed.
     #[arg(long)]
     pub(crate) code: Vec<String>,
@@ -714,7 +720,7 @@ pub(crate) struct Ask {
     #[arg(long)]
     pub(crate) pin: Option<String>,
     /// A code, typed at a keypad, or dialled by the caller.
-    #[arg(long, required_unless_present_any = ["card", "caller"])]
+    #[arg(long, required_unless_present_any = ["card", "caller", "button", "hold"])]
     pub(crate) code: Option<String>,
     /// The code is dialled by whoever the door called.
     #[arg(long, requires = "code")]
@@ -722,6 +728,12 @@ pub(crate) struct Ask {
     /// A number that calls the door.
     #[arg(long)]
     pub(crate) caller: Option<String>,
+    /// A button that opens by day: PANEL/BUTTON.
+    #[arg(long, conflicts_with_all = ["card", "code", "caller", "hold"])]
+    pub(crate) button: Option<String>,
+    /// The door's schedule that holds it open.
+    #[arg(long, conflicts_with_all = ["card", "code", "caller"])]
+    pub(crate) hold: bool,
     /// Reader; the first one of the door if not given.
     #[arg(long)]
     pub(crate) reader: Option<String>,

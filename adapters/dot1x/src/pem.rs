@@ -42,14 +42,17 @@ pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, W
 /// # Errors
 /// What is wrong with the file.
 pub(crate) fn key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Wrong> {
-    PrivateKeyDer::from_pem_slice(pem).map_err(|why| match why {
-        Error::NoItemsFound => other_form(pem, "pkey").unwrap_or_else(|| {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|why| {
+        let none = "holds no private key";
+        if !matches!(why, Error::NoItemsFound) {
+            return damaged(&why, none);
+        }
+        other_form(pem, "pkey").unwrap_or_else(|| {
             wrong(
-                "holds no private key",
+                none,
                 "allowed: PEM, which begins with -----BEGIN PRIVATE KEY----- or a like line",
             )
-        }),
-        why => damaged(&why, "holds no private key"),
+        })
     })
 }
 
@@ -72,19 +75,18 @@ fn other_form(bytes: &[u8], program: &str) -> Option<Wrong> {
 }
 
 fn damaged(why: &Error, none: &str) -> Wrong {
-    let text = match why {
-        Error::MissingSectionEnd { end_marker } => {
-            let line = String::from_utf8_lossy(end_marker);
-            let line: String = line.trim().chars().filter(|c| !c.is_control()).take(60).collect();
-            format!("is cut: the line {line} is missing")
-        }
-        Error::IllegalSectionStart { .. } => {
-            "is damaged: a line -----BEGIN … in it does not end with -----".to_owned()
-        }
-        Error::Base64Decode(_) => {
-            "is damaged: between its lines BEGIN and END is something else than Base64".to_owned()
-        }
-        _ => none.to_owned(),
+    let text = if let Error::MissingSectionEnd { end_marker } = why {
+        // the label, or the line with it
+        let line = String::from_utf8_lossy(end_marker);
+        let line = line.trim().trim_start_matches("-----END ").trim_end_matches('-');
+        let line: String = line.chars().filter(|c| !c.is_control()).take(60).collect();
+        format!("is cut: the line -----END {line}----- is missing")
+    } else if let Error::IllegalSectionStart { .. } = why {
+        "is damaged: a line -----BEGIN … in it does not end with -----".to_owned()
+    } else if let Error::Base64Decode(_) = why {
+        "is damaged: between its lines BEGIN and END is something else than Base64".to_owned()
+    } else {
+        none.to_owned()
     };
     wrong(text, ANEW)
 }

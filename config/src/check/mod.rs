@@ -2,6 +2,7 @@
 
 mod alarms;
 mod areas;
+mod arrivals;
 mod boards;
 mod buttons;
 mod calls;
@@ -57,6 +58,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     alarms::check(&mut check);
     doors::check(&mut check);
     door_groups::check(&mut check);
+    arrivals::check(&mut check);
     hold::check(&mut check);
     codes::check(&mut check);
     schedules::check(&mut check);

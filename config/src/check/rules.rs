@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use gateway_access::When;
-use gateway_core::{ButtonId, DoorGroupId, DoorId, Event, LineId, PanelId, RelayId, RuleId};
+use gateway_core::{ButtonId, DoorGroupId, DoorId, Event, LineId, PanelId, RelayId, RuleId, is_confidential};
 use gateway_rules::{Layout, circles, may_open_on};
 
 use super::Check;
@@ -18,6 +18,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     for (id, rule) in &check.config.rules {
         let at = format!("rules.{id}");
         sources(check, &at, rule);
+        confidential(check, &at, rule);
         counter(check, &at, rule);
         for (index, state) in rule.when.states.iter().enumerate() {
             state_of(check, &format!("{at}.when.states[{index}]"), state);
@@ -112,6 +113,20 @@ fn sources(check: &mut Check<'_>, at: &str, rule: &Rule) {
     }
 }
 
+/// What a rule does is seen and told: whoever forces somebody would see it.
+fn confidential(check: &mut Check<'_>, at: &str, rule: &Rule) {
+    for (index, event) in rule.on.iter().enumerate() {
+        if is_confidential(event.as_str()) {
+            let text = format!(
+                "{:?} is confidential, and what a rule does is seen",
+                event.as_str()
+            );
+            let hint = "allowed: a channel that names it, events = [\"access.duress\"] in [notify.NAME]";
+            check.fault(FaultKind::Unsafe, &format!("{at}.on[{index}]"), &[], text, hint);
+        }
+    }
+}
+
 /// Is something of a family named so? Devices and ports have names that the site file does not give.
 fn named(config: &Config, family: &str, name: &str) -> bool {
     names(config, family).is_none_or(|names| names.iter().any(|known| known == name))
@@ -124,7 +139,7 @@ fn names(config: &Config, family: &str) -> Option<Vec<String>> {
     match family {
         "alarm" => of(config.alarms.keys()),
         "account" => of(config.accounts.keys()),
-        "door" => of(config.doors.keys()),
+        "access" | "door" => of(config.doors.keys()),
         "input" => of(config.inputs.keys()),
         "line" => of(config.lines.keys()),
         "panel" => of(config.panels.keys()),

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use gateway_access::When;
-use gateway_core::{CardFrame, DoorId, PersonId, Secret};
+use gateway_core::{CardFrame, DoorId, GroupId, PersonId, Secret};
 
 use crate::describe::table;
-use crate::rules::{hidden, into, list, ms, name, parsed, refer, when, word};
+use crate::rules::{hidden, into, list, ms, name, parsed, refer, secs, when, word};
 use crate::value::{CardText, CodeFrom, Digits, Pin};
 
 table! {
@@ -53,6 +53,10 @@ table! {
         /// How long they open for its people, 1000 to 25000 ms, where that is longer than their own `strike-ms`: for those who need
         /// more time.
         strike: Option<Duration> = "strike-ms", ms(1000, 25_000), optional, Live;
+        /// Its people come in only after somebody else, of this group, who came in at the same door by card or code.
+        escorted_by: Option<GroupId> = "escorted-by", refer("group"), optional, Live;
+        /// For how long after them, 5 to 300 s.
+        escort_within: Duration = "escort-within-s", secs(5, 300), or("30"), Live;
         /// When they open them.
         schedule: When = "schedule", when(), or("\"always\""), Live;
     }

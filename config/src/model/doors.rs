@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gateway_access::When;
-use gateway_core::{AccountId, ButtonId, DoorId, InputId, LineId, ListId, OutputId, ReaderId};
+use gateway_core::{AccountId, ButtonId, DoorId, GroupId, InputId, LineId, ListId, OutputId, ReaderId};
 
 use super::front_end::Apartments;
 use crate::describe::table;
@@ -96,6 +96,9 @@ table! {
         /// When it is held open, by the name of a schedule. While the clock is not believed it is not. The coil has to
         /// bear it: `duty = "continuous"`, and `max-on-ms` of its output as long as the schedule.
         hold_open: When = "hold-open", when(), or("\"never\""), Live;
+        /// The schedule of `hold-open` begins to hold it open only once somebody of this group came in on that day, by card or
+        /// code at the door: on a day on which nobody comes it stays shut. A restart or a lockdown wants somebody anew.
+        hold_after: Option<GroupId> = "hold-open-after", refer("group"), optional, Live;
         /// Longest time for which a command may hold it open, 60 to 86400 s; without it none may.
         hold_limit: Option<Duration> = "hold-open-limit-s", secs(60, 86_400), optional, Live;
         /// What cards and codes do while the journal cannot be written.

@@ -52,9 +52,14 @@ pub use logins::{Logins, Radius, RadiusServer};
 pub use network::Network;
 pub use notify::{Mail, Notify, NotifyTarget, Syslog, Telegram, Webhook};
 pub use osdp::{KeyFile, OsdpInput, OsdpReader};
-pub use relays::{AlarmRelay, Lamp, Light, LineSeized, MainsFault, NetworkFault, Relay, RelayCommand, RelayFunction};
+pub use relays::{
+    AlarmRelay, Lamp, Light, LineSeized, MainsFault, NetworkFault, Relay, RelayCommand, RelayFunction,
+};
 pub use retention::Retention;
-pub use rule::{Rule, RuleAction, RuleAlarm, RuleCall, RuleDo, RuleLockdown, RuleMqtt, RuleNotify, RuleOpen, RuleOutput, RuleState, RuleWhen};
+pub use rule::{
+    Rule, RuleAction, RuleAlarm, RuleCall, RuleDo, RuleLockdown, RuleMqtt, RuleNotify, RuleOpen, RuleOutput,
+    RuleState, RuleWhen,
+};
 pub use schedules::{Holidays, Schedule};
 pub use services::{Http, Mqtt};
 pub use site::{Guard, Site};

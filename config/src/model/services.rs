@@ -47,6 +47,9 @@ table! {
         /// Take commands without time and id: a command that was kept somewhere on its way can open a door
         /// late.
         accept_untimed: bool = "accept-untimed", Flag, or("false"), Live;
+        /// Tell `access.duress`, too, on the event topic: whoever may read it learns that somebody typed a code because he
+        /// was forced. Topics of doors and retained states never say it.
+        confidential: bool = "confidential", Flag, or("false"), Restart;
         /// Take the command `press` for panels whose line and buttons are virtual; real ones are never pressed
         /// over MQTT.
         press: bool = "press", Flag, or("false"), Restart;

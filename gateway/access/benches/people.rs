@@ -121,6 +121,7 @@ fn house(people: u32) -> Access {
     let by_id: BTreeMap<_, _> = (0..SCHEDULES).map(|n| (schedule(n), day.clone())).collect();
     let zone = jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a rule");
     let group = |n: u32| Group {
+        escort: None,
         doors: BTreeSet::from([door()]),
         when: When::In(schedule(n)),
         open_for: None,
@@ -148,6 +149,7 @@ fn house(people: u32) -> Access {
         let proofs = [
             Proof::Card(CardKey::parse(&format!("{},{:05}", n >> 16, n & 0xffff)).expect("a card")),
             Proof::Code {
+                duress: false,
                 from: BTreeSet::from([CodeFrom::Keypad]),
                 heads: key.heads(&Secret::new(format!("{n:08}"))),
                 tag: key.code(&Secret::new(format!("{n:08}"))),

@@ -8,6 +8,7 @@ use gateway_core::{
     Timestamp,
 };
 
+use crate::arrivals::Arrivals;
 use crate::card::tidy;
 use crate::code::CodeIndex;
 use crate::collector::KeyUse;
@@ -30,6 +31,7 @@ use crate::standing::Restraints;
 /// an interlock concerns it.
 #[derive(Debug, Default)]
 pub struct Access {
+    pub(crate) arrivals: Arrivals,
     pub(crate) cards: BTreeMap<CardFrame, Vec<usize>>,
     /// Grows with each change of people and credentials.
     pub(crate) changes: u64,
@@ -65,13 +67,14 @@ impl Access {
             }
         }
         self.firsts.clear();
+        self.arrivals.forget_hosts();
         self.policy = policy;
     }
 
     /// Decides. The only place that makes a [`Grant`].
     pub fn decide(&mut self, now: Instant, context: &Context, request: Request) -> Decision {
         let (door, factor, ring) = (request.door().clone(), request.factor(), request.ring());
-        let hold = request.hold();
+        let (hold, comes_in) = (request.hold(), self.comes_in(&request));
         let Some(at_door) = self.doors.get(&door).map(Arc::clone) else {
             return denied(door, factor, ring, Subject::Unknown, Reason::UnknownDoor);
         };
@@ -91,6 +94,12 @@ impl Access {
                 if !matches!(factor, Factor::Fire | Factor::Rex) {
                     self.firsts.end(&door);
                 }
+                let alone = if let Subject::Person(person) = &subject {
+                    Some(person)
+                } else {
+                    None
+                };
+                let came: Vec<PersonId> = first.iter().chain(alone).filter(|_| comes_in).cloned().collect();
                 let mut before = Vec::new();
                 let hard = moves.as_ref().is_some_and(|moves| moves.hard);
                 if let Some(moves) = moves {
@@ -110,6 +119,7 @@ impl Access {
                 if uses.is_some() || hard {
                     return Decision::Held(Held {
                         before,
+                        came,
                         changes: self.changes,
                         deadline: now + self.policy.limits.grant_life,
                         door,
@@ -123,6 +133,7 @@ impl Access {
                     });
                 }
                 self.positions.note(before);
+                self.note_arrival(now, context, &door, &came);
                 self.last_grant += 1;
                 Decision::Granted(Grant::new(GrantParts {
                     deadline: now + self.policy.limits.grant_life,
@@ -171,6 +182,7 @@ impl Access {
         };
         let Held {
             before,
+            came,
             door: id,
             factor,
             open_for,
@@ -183,6 +195,7 @@ impl Access {
         match (output, reason) {
             (Some(output), None) => {
                 self.positions.note(before);
+                self.note_arrival(now, context, &id, &came);
                 self.last_grant += 1;
                 Decision::Granted(Grant::new(GrantParts {
                     deadline: now + self.policy.limits.grant_life,
@@ -226,8 +239,9 @@ impl Access {
 
     /// Takes a change of people and credentials.
     pub fn change(&mut self, change: Change) {
-        // the first of two may just have lost the right to be one
+        // the first of two, and a host, may just have lost the right to be one
         self.firsts.clear();
+        self.arrivals.forget_hosts();
         self.changes += 1;
         match &change {
             Change::CredentialGone(id) => self.positions.forget(&Subject::Credential(id.clone())),

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use gateway_core::{
-    AreaId, CredentialId, DoorEvent, DoorGroupId, DoorId, Factor, Instant, Refusal, RingId, ScheduleId,
-    Subject,
+    AreaId, CredentialId, DoorEvent, DoorGroupId, DoorId, Factor, GroupId, Instant, PersonId, Refusal,
+    RingId, ScheduleId, Subject,
 };
 
 use crate::grant::Grant;
@@ -32,6 +32,8 @@ pub enum Decision {
 pub struct Held {
     /// Where those who come in were before.
     pub(crate) before: Vec<Before>,
+    /// Who stands at the door, on the way in.
+    pub(crate) came: Vec<PersonId>,
     /// Changes of people and credentials until it was decided.
     pub(crate) changes: u64,
     pub(crate) deadline: Instant,
@@ -154,8 +156,10 @@ impl Denied {
             | Reason::ConfigChanged
             | Reason::CredentialNotForDoor
             | Reason::DigitsNotAllowed
+            | Reason::EscortNeeded { .. }
             | Reason::Expired
             | Reason::FactorNotCommand
+            | Reason::FirstAwaited { .. }
             | Reason::FireNotConfigured
             | Reason::HoldNotAllowed
             | Reason::HoldTooLong { .. }
@@ -217,12 +221,24 @@ pub enum Reason {
     ConfigChanged,
     /// Nobody may open this door by digits.
     DigitsNotAllowed,
+    /// The person comes in only after somebody who takes care of them.
+    EscortNeeded {
+        /// Of which group.
+        by: GroupId,
+        /// For how long after them.
+        within: Duration,
+    },
     /// Its last day is over, or that of its person.
     Expired,
     /// A command must come by API, web, MQTT or the command line.
     FactorNotCommand,
     /// The site has no fire input.
     FireNotConfigured,
+    /// The door is held open once somebody came in, and nobody has today.
+    FirstAwaited {
+        /// Of which group.
+        group: GroupId,
+    },
     /// The door is never to be held open this way.
     HoldNotAllowed,
     /// It may not be held open for so long.
@@ -334,9 +350,17 @@ impl fmt::Display for Reason {
             Self::CredentialNotForDoor => f.write_str("it does not open this door from here"),
             Self::ConfigChanged => f.write_str("the configuration changed meanwhile"),
             Self::DigitsNotAllowed => f.write_str("nobody may open this door by digits"),
+            Self::EscortNeeded { by, within } => {
+                write!(
+                    f,
+                    "escort: somebody else of group {by} has to come in first, at most {} s before",
+                    within.as_secs()
+                )
+            }
             Self::Expired => f.write_str("it is not valid any more"),
             Self::FactorNotCommand => f.write_str("a command comes by API, web, MQTT or command line only"),
             Self::FireNotConfigured => f.write_str("the site has no fire input"),
+            Self::FirstAwaited { group } => write!(f, "first person in: nobody of group {group} came in today"),
             Self::HoldNotAllowed => f.write_str("this door is not to be held open so"),
             Self::HoldTooLong { limit } => {
                 write!(f, "a command may hold this door open for {} s at most", limit.as_secs())

@@ -57,6 +57,8 @@ pub enum Proof {
     Card(CardKey),
     /// A code that opens by itself: a visitor's, or a PIN alone.
     Code {
+        /// Typed under duress: it opens as the others do, and is told in silence.
+        duress: bool,
         /// Where it may be typed.
         from: BTreeSet<CodeFrom>,
         /// What it begins with, by the site's key: [`PinKey::heads`].
@@ -64,6 +66,8 @@ pub enum Proof {
         /// The digits, by the site's key.
         tag: PinTag,
     },
+    /// A PIN as [`Pin`](Self::Pin) that is typed under duress: it does the same, and is told in silence.
+    DuressPin(PinTag),
     /// A telephone number.
     Phone {
         /// The PIN of its owner is needed too.
@@ -225,6 +229,20 @@ impl Directory {
         !self.by_head.is_empty() && self.by_head.contains_key(&self.key.head(digits.reveal()))
     }
 
+    /// The name by which a code is spoken of. One that is typed under duress goes by the name of an ordinary one of the
+    /// same person, so that nobody who reads along sees a difference; it is looked for only then, among all.
+    pub(crate) fn spoken_of<'a>(&'a self, code: &'a Credential) -> &'a CredentialId {
+        if !matches!(code.proof, Proof::Code { duress: true, .. }) {
+            return &code.id;
+        }
+        let ordinary = |other: &&Credential| {
+            other.person == code.person && matches!(other.proof, Proof::Code { duress: false, .. })
+        };
+        self.credentials()
+            .find(ordinary)
+            .map_or(&code.id, |other| &other.id)
+    }
+
     /// The telephone numbers that an address is.
     pub(crate) fn phones(&self, address: &str) -> Vec<&Credential> {
         let ids = self.by_phone.get(&user_of(address)).into_iter().flatten();
@@ -245,8 +263,15 @@ impl Directory {
     /// Is this text one of those PINs?
     pub(crate) fn is_pin(&self, pin: &Credential, digits: &Secret) -> bool {
         match (&pin.proof, &pin.person) {
-            (Proof::Pin(tag), Some(person)) => *tag == self.key.pin(person, digits),
-            (Proof::Card(_) | Proof::Code { .. } | Proof::Phone { .. } | Proof::Pin(_), _) => false,
+            (Proof::Pin(tag) | Proof::DuressPin(tag), Some(person)) => *tag == self.key.pin(person, digits),
+            (
+                Proof::Card(_)
+                | Proof::Code { .. }
+                | Proof::DuressPin(_)
+                | Proof::Phone { .. }
+                | Proof::Pin(_),
+                _,
+            ) => false,
         }
     }
 
@@ -272,7 +297,7 @@ impl Directory {
                 }
             }
             Proof::Phone { number, .. } => note(&mut self.by_phone, &number.user().to_owned(), id, there),
-            Proof::Pin(_) => {
+            Proof::DuressPin(_) | Proof::Pin(_) => {
                 if let Some(person) = &credential.person {
                     note(&mut self.pins, person, id, there);
                 }

@@ -3,6 +3,7 @@
 //! Nothing opens without a [`Grant`], and only the decision of this crate makes one. Pure.
 
 mod access;
+mod arrivals;
 mod caller;
 mod card;
 mod card_key;
@@ -10,6 +11,7 @@ mod code;
 mod collector;
 mod decision;
 mod directory;
+mod duress;
 mod grant;
 mod judge;
 mod lockout;
@@ -36,8 +38,8 @@ pub use lockout::{LockOut, Source, SourceError};
 pub use passback::{Area, Passback, Passed, Place, Way};
 pub use pin::{PinKey, PinTag};
 pub use policy::{
-    Caller, Card, Code, CodeFrom, DoorGroup, DoorPolicy, Group, HoldPolicy, Limits, OnJournalFault, Policy,
-    ReaderPolicy, RexKind, Throttle,
+    Caller, Card, Code, CodeFrom, DoorGroup, DoorPolicy, Escort, Group, HoldPolicy, Limits, OnJournalFault,
+    Policy, ReaderPolicy, RexKind, Throttle,
 };
 pub use request::{Context, DigitsFrom, HoldBy, Request};
 pub use rights::RightOf;

@@ -169,8 +169,9 @@ impl Access {
         std::mem::take(&mut self.positions.moved)
     }
 
-    /// The door did not take the last Grant: whoever it was for is where they were.
+    /// The door did not take the last Grant: whoever it was for is where they were, and came in nowhere.
     pub fn take_back(&mut self) {
+        self.arrivals.take_back();
         let last = std::mem::take(&mut self.positions.last);
         self.positions.go_back(last);
     }

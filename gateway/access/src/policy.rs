@@ -54,10 +54,21 @@ pub struct DoorGroup {
 pub struct Group {
     /// Doors.
     pub doors: BTreeSet<DoorId>,
+    /// After whom alone its people come in; `None` if they need nobody.
+    pub escort: Option<Escort>,
     /// How long the doors open for its people, where that is longer than their own strike time.
     pub open_for: Option<Duration>,
     /// When.
     pub when: When,
+}
+
+/// Who takes care of the people of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Escort {
+    /// Somebody else, of this group.
+    pub by: GroupId,
+    /// For how long after they came in at the same door.
+    pub within: Duration,
 }
 
 /// A reader.
@@ -126,6 +137,8 @@ impl DoorPolicy {
 /// When and for how long a door may be held open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HoldPolicy {
+    /// Its schedule begins to hold it open only once somebody of this group came in on that day; `None` waits for nobody.
+    pub after: Option<GroupId>,
     /// Longest time for which a command holds it open; `None` if none does.
     pub limit: Option<Duration>,
     /// When its schedule holds it open. By a clock that is not believed none does.
@@ -135,6 +148,7 @@ pub struct HoldPolicy {
 impl HoldPolicy {
     /// Neither by schedule nor by command.
     pub const NONE: Self = Self {
+        after: None,
         limit: None,
         when: When::Never,
     };

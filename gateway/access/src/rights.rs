@@ -49,7 +49,11 @@ impl Access {
             }
             if door.hold.when != When::Never {
                 let by = "holding it open".to_owned();
-                add("schedule".to_owned(), by, id, limits(&door.hold.when));
+                let mut limits = limits(&door.hold.when);
+                if let Some(group) = &door.hold.after {
+                    limits += &format!(", after the first of group {group} came in");
+                }
+                add("schedule".to_owned(), by, id, limits);
             }
             if door.by_call != When::Never {
                 let by = "a call alone".to_owned();
@@ -102,13 +106,14 @@ impl Access {
         }
         let (by, reads) = match &credential.proof {
             Proof::Card(_) => (format!("card {}", credential.id), true),
-            Proof::Code { from, .. } => {
+            Proof::Code { duress, from, .. } => {
                 let from: Vec<&str> = from.iter().map(|from| from.words()).collect();
-                (format!("code {} {}", credential.id, from.join(" or ")), false)
+                let what = if *duress { "duress code" } else { "code" };
+                (format!("{what} {} {}", credential.id, from.join(" or ")), false)
             }
             Proof::Phone { needs_pin: true, .. } => (format!("telephone {} and PIN", credential.id), false),
             Proof::Phone { .. } => (format!("telephone {}", credential.id), false),
-            Proof::Pin(_) => return,
+            Proof::DuressPin(_) | Proof::Pin(_) => return,
         };
         let mut doors: BTreeMap<&DoorId, Vec<String>> = BTreeMap::new();
         for door in &credential.doors {
@@ -120,7 +125,11 @@ impl Access {
                 continue;
             };
             for door in &group.doors {
-                let when = limits(&group.when);
+                let mut when = limits(&group.when);
+                if let Some(escort) = &group.escort {
+                    let (by, within) = (&escort.by, escort.within.as_secs());
+                    when += &format!(", at most {within} s after another one of group {by}");
+                }
                 doors.entry(door).or_default().push(format!("group {id}, {when}"));
             }
         }

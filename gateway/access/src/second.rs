@@ -50,9 +50,10 @@ impl Firsts {
 }
 
 impl Access {
-    /// Whoever was the first of two is forgotten, at every door: what they showed is old news.
+    /// Whoever was the first of two, or somebody's host, is forgotten, at every door: what they showed is old news.
     pub fn forget_firsts(&mut self) {
         self.firsts.clear();
+        self.arrivals.forget_hosts();
     }
 
     /// Does the door want two persons at this time? If nobody knows the time, it does.

@@ -34,13 +34,16 @@ impl Access {
     /// It lets nobody in, whatever they have; exits and fire open as ever. A group that the policy does not name keeps
     /// its lockdown for the time when it does.
     pub fn set_lockdown(&mut self, group: Option<DoorGroupId>, active: bool) -> bool {
-        let lockdowns = &mut self.restraints.lockdowns;
         self.firsts.clear();
-        if active {
-            lockdowns.insert(group)
-        } else {
-            lockdowns.remove(&group)
+        self.arrivals.forget_hosts();
+        if !active {
+            return self.restraints.lockdowns.remove(&group);
         }
+        let named = group.as_ref().map(|group| self.policy.door_groups.get(group));
+        let covered =
+            |door: &DoorId| named.is_none_or(|named| named.is_some_and(|named| named.doors.contains(door)));
+        self.arrivals.forget_at(covered);
+        self.restraints.lockdowns.insert(group)
     }
 
     /// The lockdowns that are in force; `None` is the whole site.

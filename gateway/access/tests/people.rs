@@ -25,7 +25,7 @@ const PEOPLE: [&str; 2] = ["ann", "bob"];
 const DOORS: [&str; 2] = ["front", "back"];
 const READERS: [&str; 2] = ["front-reader", "back-reader"];
 const CALLERS: [&str; 2] = ["sip:1000@pbx.example", "sip:2000@pbx.example"];
-const DIGITS: [&str; 5] = ["4711", "9876", "1111", "2222", "0000"];
+const DIGITS: [&str; 7] = ["4711", "9876", "1111", "2222", "0000", "3333", "5555"];
 
 fn key() -> PinKey {
     PinKey::new([7; 32])
@@ -36,6 +36,8 @@ fn key() -> PinKey {
 enum What {
     Card,
     Code,
+    DuressCode,
+    DuressPin,
     Phone { needs_pin: bool },
     Pin,
 }
@@ -49,7 +51,7 @@ struct Kind {
     doors: &'static [&'static str],
 }
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 9] = [
     Kind {
         id: "c-card",
         owner: Some(0),
@@ -106,6 +108,22 @@ const KINDS: [Kind; 7] = [
         uses: Some(3),
         doors: &[],
     },
+    Kind {
+        id: "c-forced-pin",
+        owner: Some(0),
+        what: What::DuressPin,
+        digits: "3333",
+        uses: None,
+        doors: &[],
+    },
+    Kind {
+        id: "c-forced",
+        owner: Some(0),
+        what: What::DuressCode,
+        digits: "5555",
+        uses: None,
+        doors: &[],
+    },
 ];
 
 #[derive(Clone, Debug)]
@@ -150,10 +168,10 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let ask = prop_oneof![
         2 => (0..2_usize, 0..2_usize).prop_map(|(who, at)| Ask::Call { who, at }),
-        3 => (0..2_usize, prop::option::of(0..5_usize)).prop_map(|(at, pin)| Ask::Card { at, pin }),
-        2 => (0..2_usize, 0..2_usize, 0..5_usize).prop_map(|(who, at, digits)| Ask::DialIn { who, at, digits }),
-        1 => (0..2_usize, 0..5_usize).prop_map(|(at, digits)| Ask::Dialled { at, digits }),
-        3 => (0..2_usize, 0..5_usize).prop_map(|(at, digits)| Ask::Typed { at, digits }),
+        3 => (0..2_usize, prop::option::of(0..7_usize)).prop_map(|(at, pin)| Ask::Card { at, pin }),
+        2 => (0..2_usize, 0..2_usize, 0..7_usize).prop_map(|(who, at, digits)| Ask::DialIn { who, at, digits }),
+        1 => (0..2_usize, 0..7_usize).prop_map(|(at, digits)| Ask::Dialled { at, digits }),
+        3 => (0..2_usize, 0..7_usize).prop_map(|(at, digits)| Ask::Typed { at, digits }),
     ];
     let kept =
         prop_oneof![5 => (0..2000_u64).prop_map(Some), 1 => (2001..9000_u64).prop_map(Some), 1 => Just(None)];
@@ -174,8 +192,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         12 => (ask, kept).prop_map(|(ask, kept)| Step::Ask(ask, kept)),
         1 => prop::bool::weighted(0.7).prop_map(Step::Clock),
-        5 => (0..7_usize, held).prop_map(|(n, held)| Step::Credential(n, held)),
-        1 => (0..7_usize).prop_map(Step::CredentialGone),
+        5 => (0..9_usize, held).prop_map(|(n, held)| Step::Credential(n, held)),
+        1 => (0..9_usize).prop_map(Step::CredentialGone),
         1 => any::<bool>().prop_map(Step::Config),
         1 => prop::bool::weighted(0.7).prop_map(Step::Journal),
         3 => (0..2_usize, holder).prop_map(|(n, holder)| Step::Person(n, holder)),
@@ -237,12 +255,15 @@ impl Model {
     fn has_pin(&self, owner: Option<usize>, digits: &str) -> bool {
         self.credentials.keys().any(|n| {
             let kind = &KINDS[*n];
-            owner.is_some() && kind.owner == owner && kind.what == What::Pin && kind.digits == digits
+            let is_pin = matches!(kind.what, What::DuressPin | What::Pin);
+            owner.is_some() && kind.owner == owner && is_pin && kind.digits == digits
         })
     }
 
     fn code(&self, at: usize, digits: usize) -> Option<usize> {
-        let fits = |n: &&usize| KINDS[**n].what == What::Code && KINDS[**n].digits == DIGITS[digits];
+        let fits = |n: &&usize| {
+            matches!(KINDS[**n].what, What::Code | What::DuressCode) && KINDS[**n].digits == DIGITS[digits]
+        };
         self.credentials
             .keys()
             .filter(fits)
@@ -253,6 +274,22 @@ impl Model {
     fn phone(&self, who: usize, at: usize) -> Option<usize> {
         let n = 5 + usize::from(who == 0);
         (who < 2 && self.good(n, at)).then_some(n)
+    }
+
+    /// Is somebody forced who shows this, whatever comes of it?
+    fn forced(&self, ask: &Ask) -> bool {
+        let there = |n: usize| self.credentials.contains_key(&n);
+        let pin = |digits: usize| there(7) && DIGITS[digits] == "3333";
+        let code = |digits: usize| there(8) && DIGITS[digits] == "5555";
+        match ask {
+            Ask::Call { .. } | Ask::Card { pin: None, .. } => false,
+            Ask::Card {
+                pin: Some(digits), ..
+            } => there(0) && pin(*digits),
+            // the first caller's telephone is that of whom the duress PIN belongs to
+            Ask::DialIn { who, digits, .. } => *who == 0 && there(6) && pin(*digits) || code(*digits),
+            Ask::Dialled { digits, .. } | Ask::Typed { digits, .. } => code(*digits),
+        }
     }
 
     /// Which credential opens; the site's own listed caller and codes are left out of this world.
@@ -303,11 +340,13 @@ fn change_of(n: usize, held: &Held) -> Change {
     let digits = Secret::new(kind.digits);
     let proof = match kind.what {
         What::Card => Proof::Card(CardKey::parse("123,04567").expect("a card")),
-        What::Code => Proof::Code {
+        What::Code | What::DuressCode => Proof::Code {
+            duress: kind.what == What::DuressCode,
             from: BTreeSet::from([CodeFrom::Call, CodeFrom::Keypad]),
             heads: key().heads(&digits),
             tag: key().code(&digits),
         },
+        What::DuressPin => Proof::DuressPin(key().pin(person.as_ref().expect("a PIN has an owner"), &digits)),
         What::Phone { needs_pin } => Proof::Phone {
             needs_pin,
             number: CallerPattern::parse(if needs_pin { "2000" } else { "1000" }).expect("a number"),
@@ -371,6 +410,7 @@ fn world(configured: bool) -> Policy {
         },
     );
     let group = |doors: &[&str], when| Group {
+        escort: None,
         doors: doors.iter().map(|name| door(name)).collect::<BTreeSet<DoorId>>(),
         when,
         open_for: None,
@@ -464,6 +504,8 @@ proptest! {
             match step {
                 Step::Ask(ask, kept) => {
                     let told = access.explain(mono, &context(&model), &request(ask, mono)).result;
+                    let forced = access.under_duress(&request(ask, mono)).is_some();
+                    prop_assert_eq!(forced, model.forced(ask), "step {}: {:?}", at, ask);
                     let decision = access.decide(mono, &context(&model), request(ask, mono));
                     // the back door waits for the journal, whatever opens it
                     let waits = !model.journal && matches!(ask, Ask::Call { at: 1, .. } | Ask::Card { at: 1, .. }
@@ -612,4 +654,66 @@ fn who_leaves_and_who_commands_needs_no_directory() {
     let open = command("front", gateway_core::Factor::Web, "ann", true);
     assert!(access.decide(t0, &FIT, open).granted().is_some());
     assert!(card_frame(CARD).is_ok());
+}
+
+#[test]
+fn a_duress_code_and_pin_are_spoken_of_as_the_ordinary_ones() {
+    let held = || Held {
+        by_day: false,
+        from: None,
+        until: None,
+    };
+    let model = Model {
+        clock: true,
+        configured: true,
+        credentials: [0, 3, 7, 8].map(|n| (n, held())).into(),
+        journal: true,
+        now: 20 * 3600,
+        people: [(
+            0,
+            Holder {
+                blocked: false,
+                groups: [true, false],
+                until: None,
+            },
+        )]
+        .into(),
+        used: BTreeMap::new(),
+    };
+    let mut directory = directory(&model);
+    let Change::Credential(mut code) = change_of(1, &held()) else {
+        unreachable!("a credential");
+    };
+    code.uses = None;
+    directory.apply(Change::Credential(code));
+    let mut access = Access::new(world(true));
+    access.set_directory(directory);
+    let t0 = Instant::from_nanos(1_000_000_000_000);
+    let context = Context {
+        wall: Some(time(model.now)),
+        ..FIT
+    };
+    let typed = |digits| Ask::Typed { at: 0, digits };
+    let with = |digits| Ask::Card {
+        at: 0,
+        pin: Some(digits),
+    };
+    for (usual, forced) in [(typed(0), typed(6)), (with(2), with(5))] {
+        let said = [&usual, &forced].map(|ask| access.explain(t0, &context, &request(ask, t0)));
+        assert!(said[0].result.is_ok(), "{:?}", said[0]);
+        assert_eq!(said[0], said[1]);
+        assert!(access.is_pin(&card_frame(CARD).expect("a card"), "3333"));
+        let found = [&usual, &forced].map(|ask| access.under_duress(&request(ask, t0)).is_some());
+        assert_eq!(found, [false, true]);
+    }
+    // one who lost a race for the call, and one nobody vouches for, say nothing
+    let front = || door("front");
+    let silent = [
+        called(t0, "front", CALLERS[0], "5555", true, false),
+        calling(t0, "front", peer(CALLERS[0], false), "5555"),
+        Request::Fire { door: front() },
+    ];
+    for request in &silent {
+        assert_eq!(access.under_duress(request), None, "{request:?}");
+    }
 }

@@ -62,6 +62,7 @@ fn directory() -> Directory {
         id: "c-visit".parse().expect("a name"),
         person: None,
         proof: Proof::Code {
+            duress: false,
             from: [CodeFrom::Keypad].into(),
             heads,
             tag,

@@ -75,6 +75,7 @@ fn directory() -> Directory {
             id: format!("c-{n}").parse().expect("a name"),
             person: owner.map(|n: usize| PEOPLE[n].parse().expect("a name")),
             proof: Proof::Code {
+                duress: false,
                 from: [CodeFrom::Keypad].into(),
                 heads: key.heads(&Secret::new(*digits)),
                 tag: key.code(&Secret::new(*digits)),

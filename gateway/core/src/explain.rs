@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::event::Record;
-use crate::ids::{DoorId, GroupId, ReaderId, RuleId};
+use crate::ids::{ButtonId, DoorId, GroupId, PanelId, ReaderId, RuleId};
 use crate::secret::Secret;
 use crate::signal::CardFrame;
 use crate::subject::Subject;
@@ -13,6 +13,13 @@ use crate::subject::Subject;
 /// What is shown, typed or dialled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Means {
+    /// A button of a panel that opens by day, whoever presses it.
+    Button {
+        /// Which.
+        button: ButtonId,
+        /// Of which panel.
+        panel: PanelId,
+    },
     /// A telephone number that calls the door, and what is dialled in that call.
     Caller {
         /// Number or address of record, as if the network vouched for it.
@@ -29,6 +36,8 @@ pub enum Means {
     },
     /// A code, dialled by whoever the door called.
     Dialled(Secret),
+    /// The schedule that holds the door open.
+    Hold,
     /// A code at a keypad.
     Typed(Secret),
 }

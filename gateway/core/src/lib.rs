@@ -19,9 +19,9 @@ mod view;
 
 pub use command::{Command, CommandId, CommandReply, CommandRequest, Given, Origin, Refusal, RelaySet};
 pub use event::{
-    AccountEvent, AlarmEvent, CallEvent, Class, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent,
-    InputEvent, LineEvent, PanelEvent, PortEvent, ReadError, ReaderEvent, Record, RelayEvent, RuleEvent,
-    SCHEMA, UserEvent,
+    AccessEvent, AccountEvent, AlarmEvent, CallEvent, Class, CommandEvent, DeviceEvent, DoorEvent, Envelope,
+    Event, GatewayEvent, InputEvent, LineEvent, PanelEvent, PortEvent, ReadError, ReaderEvent, Record,
+    RelayEvent, RuleEvent, SCHEMA, UserEvent, is_confidential,
 };
 pub use explain::{Explain, Explained, Means, TriedRule, TryRules};
 pub use ids::{

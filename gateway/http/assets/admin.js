@@ -32,6 +32,8 @@ async function loadPeople() {
 function forgetPeople() {
   people = null;
   putAway();
+  forgetStaff();
+  forgetReport();
   for (const id of ["user-form", "token-form"]) {
     byId(id).reset();
     result(byId(id), "", false);

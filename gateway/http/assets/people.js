@@ -32,6 +32,19 @@ function drawStaff() {
   byId("staff-more").hidden = !staffNext;
 }
 
+// Whoever logs in next sees nothing of it.
+function forgetStaff() {
+  staff = [];
+  staffNext = null;
+  byId("staff-section").open = false;
+  byId("import-faults").replaceChildren();
+  for (const id of ["person-form", "import-form"]) {
+    byId(id).reset();
+    result(byId(id), "", false);
+  }
+  drawStaff();
+}
+
 // A second press within a few seconds does it.
 function sureButton(text, really, act) {
   const button = make("button", "quiet", text);

@@ -92,6 +92,14 @@ async function loadReport(path, more) {
   byId("report-more").hidden = !reportNext;
 }
 
+function forgetReport() {
+  reportNext = null;
+  byId("report").replaceChildren();
+  byId("report").hidden = true;
+  byId("report-more").hidden = true;
+  result(byId("report-form"), "", false);
+}
+
 function drawReportDoors() {
   const select = byId("report-form").elements["door"];
   const wanted = ["", ...(view ? view.doors : []).map((door) => door.id)];

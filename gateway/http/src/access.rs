@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gateway_core::{DoorId, Factor, Origin, PanelView, Record, SiteView, Subject};
+use gateway_core::{DoorId, Factor, Origin, PanelView, Record, SiteView, Subject, is_confidential};
 use http::StatusCode;
 
 use crate::problem::Problem;
@@ -102,10 +102,10 @@ impl Rights {
         self.doors.is_none() || panel.doors.iter().any(|d| self.covers(d))
     }
 
-    /// Logins are for administrators; who has a door list sees these doors and their panels only.
+    /// Logins, and what is confidential, are for administrators; who has a door list sees these doors and their panels only.
     pub(crate) fn shows(&self, record: &Record, view: &SiteView) -> bool {
         let family = record.kind.split('.').next().unwrap_or_default();
-        if family == "user" {
+        if family == "user" || is_confidential(&record.kind) {
             return self.allows(Scope::Admin);
         }
         let Some(doors) = &self.doors else {
@@ -229,7 +229,7 @@ impl Principal {
 
 #[cfg(test)]
 mod tests {
-    use gateway_core::{DoorEvent, Envelope, Event, GatewayEvent, Timestamp, UserEvent};
+    use gateway_core::{AccessEvent, DoorEvent, Envelope, Event, GatewayEvent, Timestamp, UserEvent};
 
     use super::*;
 
@@ -289,6 +289,11 @@ mod tests {
             user: "ann".into(),
         }));
         let stop = record(Event::Gateway(GatewayEvent::Stopping {}));
+        let forced = AccessEvent::Duress {
+            factor: Factor::Code,
+            subject: Subject::Unknown,
+        };
+        let forced = record(Event::Access(DoorId::new("front").expect("a name"), forced));
         let view = SiteView::default();
         let (all, one, admin) = (
             rights(&["read"], None),
@@ -296,11 +301,12 @@ mod tests {
             Rights::admin(),
         );
         for (rights, shown) in [
-            (&all, [true, true, false, true]),
-            (&one, [true, false, false, false]),
-            (&admin, [true; 4]),
+            (&all, [true, true, false, true, false]),
+            (&one, [true, false, false, false, false]),
+            (&admin, [true; 5]),
         ] {
-            let seen = [&door("front"), &door("back"), &login, &stop].map(|r| rights.shows(r, &view));
+            let seen =
+                [&door("front"), &door("back"), &login, &stop, &forced].map(|r| rights.shows(r, &view));
             assert_eq!(seen, shown, "{rights:?}");
         }
     }

@@ -18,7 +18,8 @@ use crate::origin::{check_host, check_origin};
 use crate::problem::Problem;
 use crate::route::{Action, Found, Need, Route, find, listing};
 use crate::{
-    admin, config, contacts, doors, journal, live, login, network, page, parse, relays, reports, staff, status,
+    admin, config, contacts, doors, journal, live, login, network, page, parse, relays, reports, staff,
+    status,
 };
 
 /// Everything that is served.

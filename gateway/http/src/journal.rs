@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gateway_core::{Class, Record, RingId, Seq, Timestamp};
+use gateway_core::{Class, Record, RingId, Seq, Timestamp, is_confidential};
 use gateway_store::{Filter, Query, ReadFailure, Store};
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 use warp::reply::Response;
 
+use crate::access::Scope;
 use crate::app::App;
 use crate::ask::{Ask, json};
 use crate::param::{CLASS, DOOR, FROM, KIND, MAX, MAX_RINGS, ORDER, RING, SINCE, SOURCE, TO, UNTIL};
@@ -119,7 +120,11 @@ pub(crate) fn durable(app: &App) -> u64 {
 pub(crate) async fn page(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let durable = durable(app);
     let wanted = wanted(ask, durable)?;
-    let mut visible = Visible::new(ask.principal()?.rights.clone());
+    let rights = &ask.principal()?.rights;
+    let mut visible = Visible::new(rights.clone());
+    // that there is another page would say that there is something
+    let kind = wanted.filter.kind.as_deref();
+    let hidden = kind.is_some_and(is_confidential) && !rights.allows(Scope::Admin);
     let (from, to) = window(&wanted);
     let query = Query {
         filter: wanted.filter.clone(),
@@ -130,7 +135,7 @@ pub(crate) async fn page(app: &App, ask: &Ask) -> Result<Response, Problem> {
     };
     let view = app.view();
     let (found, shown) = look_up(app, move |store| {
-        let found = store.find(&query)?;
+        let found = if hidden { Vec::new() } else { store.find(&query)? };
         let shown = visible.of(store, &view, &found)?;
         Ok((found, shown))
     })

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use gateway_core::{
-    AlarmId, ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, Factor, Given, Origin, PanelId, PersonId, Refusal, RelayId, RelaySet, RingId, Subject, Timestamp,
+    AlarmId, ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, Factor, Given,
+    Origin, PanelId, PersonId, Refusal, RelayId, RelaySet, RingId, Subject, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 

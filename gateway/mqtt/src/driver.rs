@@ -274,7 +274,9 @@ impl Driver {
         let store = self.bus.store().clone();
         let mut durable = store.durable();
         let client = connection.client.clone();
-        let mut session = Session::new(client, now, self.cursor.get(), store, self.topics.clone());
+        let topics = self.topics.clone();
+        let confidential = self.params.confidential;
+        let mut session = Session::new(client, now, self.cursor.get(), store, topics, confidential);
         let mut leaving = None;
         let (mut journal_is_open, mut core_is_there, mut reads) = (true, true, true);
         let mut tick = tokio::time::interval(TICK);

@@ -18,6 +18,8 @@ pub struct MqttParams {
     pub port: u16,
     /// How old a command may be.
     pub command_ttl: Duration,
+    /// Tell confidential events, such as that of a duress code, on the event topic, too.
+    pub confidential: bool,
     /// Announce doors to Home Assistant; `None` does not.
     pub discovery: Option<MqttDiscovery>,
     /// Instance id, 32 hexadecimal digits: part of the client id.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::{DoorId, Instant, PanelId, Record, Seq, Timestamp, Value};
+use gateway_core::{DoorId, Instant, PanelId, Record, Seq, Timestamp, Value, is_confidential};
 use gateway_store::{ReadFailure, Store, json_text};
 use rumqttc::{AsyncClient, Publish, QoS};
 use tokio::task::JoinHandle;
@@ -41,6 +41,8 @@ pub(crate) struct Session {
     /// Acknowledgements that the client was given and has not sent.
     acks: usize,
     client: AsyncClient,
+    /// Are confidential records told, too?
+    confidential: bool,
     /// Since when the broker has us; `None` before ConnAck.
     pub(crate) connected: Option<Instant>,
     /// The farewell is said.
@@ -62,10 +64,18 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(client: AsyncClient, now: Instant, from: Seq, store: Store, topics: Topics) -> Self {
+    pub(crate) fn new(
+        client: AsyncClient,
+        now: Instant,
+        from: Seq,
+        store: Store,
+        topics: Topics,
+        confidential: bool,
+    ) -> Self {
         Self {
             acks: 0,
             client,
+            confidential,
             connected: None,
             leaves: false,
             next: Seq(from.0 + 1),
@@ -203,7 +213,8 @@ impl Session {
         let page = page??;
         // nothing readable up to there: trimmed or damaged, which the journal reports itself
         self.next = page.last().map_or(Seq(upto.0 + 1), |last| Seq(last.seq.0 + 1));
-        self.page = page.into();
+        let told = |record: &Arc<Record>| self.confidential || !is_confidential(&record.kind);
+        self.page = page.into_iter().filter(told).collect();
         Ok(())
     }
 
@@ -307,6 +318,7 @@ mod tests {
             Seq(0),
             store,
             Topics::new("doorline", "lilas"),
+            false,
         );
         let mut message = Publish::new("doorline/lilas/command", QoS::AtLeastOnce, Vec::new());
         for id in 1..=40 {

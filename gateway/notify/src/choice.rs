@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use gateway_core::{Class, Record};
+use gateway_core::{Class, Record, is_confidential};
 
 /// A choice of events: those of `events`, less those of `without`, of certain doors and devices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
     /// The channel's own name: a message of a rule for it is told whatever else is, and by no other channel.
     pub channel: String,
-    /// Classes, beside `events`; where both are empty, all is told.
+    /// Classes, beside `events`; where both are empty, all is told but what is confidential.
     pub classes: BTreeSet<Class>,
-    /// Kinds (`door.granted`) and families (`door`); see `classes`.
+    /// Kinds (`door.granted`) and families (`door`); what is confidential is told only where it is named here.
     pub events: BTreeSet<String>,
     /// Sources, such as doors and panels; empty means all.
     pub sources: BTreeSet<String>,
@@ -28,8 +28,10 @@ impl Choice {
         }
         let family = record.kind.split('.').next().unwrap_or_default();
         let named = |set: &BTreeSet<String>| set.contains(&record.kind) || set.contains(family);
-        let chosen = named(&self.events) || self.classes.contains(&record.class());
-        (chosen || self.events.is_empty() && self.classes.is_empty())
+        let unnamed = (self.events.is_empty() && self.classes.is_empty()
+            || self.classes.contains(&record.class()))
+            && !is_confidential(&record.kind);
+        (unnamed || named(&self.events))
             && !named(&self.without)
             && (self.sources.is_empty() || self.sources.contains(&record.source))
     }
@@ -88,6 +90,26 @@ mod tests {
             ..Choice::default()
         };
         assert!(!without.fits(&granted));
+    }
+
+    #[test]
+    fn what_is_confidential_goes_only_where_it_is_named() {
+        let mut silent = record(1);
+        silent.kind = "access.duress".to_owned();
+        for (events, without, fits) in [
+            (&[][..], &[][..], false),
+            (&["door", "gateway"], &[], false),
+            (&["access"], &[], true),
+            (&["door", "access.duress"], &[], true),
+            (&["access"], &["access.duress"], false),
+        ] {
+            let choice = Choice {
+                events: set(events),
+                without: set(without),
+                ..Choice::default()
+            };
+            assert_eq!(choice.fits(&silent), fits, "{choice:?}");
+        }
     }
 
     #[test]

@@ -10,36 +10,25 @@ fn optional<'a>(request: &'a Value, key: &str) -> Option<&'a str> {
 
 /// A question as it came, of the command line or the API.
 ///
-/// Keys: `door`, one of `card` (with `pin`), `code` (`in-call`: true for one that is dialled by a called party) and
-/// `caller` (with `code` or `pin`), and if wanted `reader` and `at`.
+/// Keys: `door`, one of `card` (with `pin`), `code` (`in-call`: true for one that is dialled by a called party),
+/// `caller` (with `code` or `pin`), `button` (`PANEL/BUTTON`) and `hold` (true: the door's schedule), and if wanted
+/// `reader` and `at`.
 ///
 /// # Errors
 /// What is missing, or what is allowed.
 pub fn ask_of(request: &Value) -> Result<Explain, String> {
-    let secret = |key| optional(request, key).map(Secret::new);
-    let card = |text: &str| {
-        let key = CardKey::parse(text).map_err(|e| e.to_string())?;
-        key.frame()
-            .ok_or_else(|| "no reader sends such a card".to_owned())
-    };
-    let means = match (
-        optional(request, "card"),
-        optional(request, "caller"),
-        secret("code"),
-    ) {
-        (Some(text), None, None) => Means::Card {
-            frame: card(text)?,
-            pin: secret("pin"),
-        },
-        (None, Some(address), digits) => Means::Caller {
-            address: address.to_owned(),
-            digits: digits.or_else(|| secret("pin")),
-        },
-        (None, None, Some(digits)) if request.get("in-call") == Some(&Value::Bool(true)) => {
-            Means::Dialled(digits)
-        }
-        (None, None, Some(digits)) => Means::Typed(digits),
-        (_, _, _) => return Err("one of card, code and caller is needed".to_owned()),
+    let others = [
+        optional(request, "button").is_some(),
+        request.get("hold") == Some(&Value::Bool(true)),
+    ];
+    let digital = ["card", "caller", "code"]
+        .iter()
+        .any(|key| optional(request, key).is_some());
+    let means = match others {
+        [false, false] => digits_of(request)?,
+        [true, false] if !digital => button_of(optional(request, "button").unwrap_or_default())?,
+        [false, true] if !digital => Means::Hold,
+        _ => return Err(ONE_OF.to_owned()),
     };
     let at = match optional(request, "at") {
         None => None,
@@ -63,6 +52,48 @@ pub fn ask_of(request: &Value) -> Result<Explain, String> {
     })
 }
 
+const ONE_OF: &str = "one of card, code, caller, button and hold is needed";
+
+/// `PANEL/BUTTON`.
+fn button_of(text: &str) -> Result<Means, String> {
+    let (panel, button) = text.split_once('/').ok_or("button: allowed is PANEL/BUTTON")?;
+    Ok(Means::Button {
+        button: button.parse().map_err(|e: NameError| e.to_string())?,
+        panel: panel.parse().map_err(|e: NameError| e.to_string())?,
+    })
+}
+
+/// What is shown, typed or dialled.
+fn digits_of(request: &Value) -> Result<Means, String> {
+    let secret = |key| optional(request, key).map(Secret::new);
+    let card = |text: &str| {
+        let key = CardKey::parse(text).map_err(|e| e.to_string())?;
+        key.frame()
+            .ok_or_else(|| "no reader sends such a card".to_owned())
+    };
+    Ok(
+        match (
+            optional(request, "card"),
+            optional(request, "caller"),
+            secret("code"),
+        ) {
+            (Some(text), None, None) => Means::Card {
+                frame: card(text)?,
+                pin: secret("pin"),
+            },
+            (None, Some(address), digits) => Means::Caller {
+                address: address.to_owned(),
+                digits: digits.or_else(|| secret("pin")),
+            },
+            (None, None, Some(digits)) if request.get("in-call") == Some(&Value::Bool(true)) => {
+                Means::Dialled(digits)
+            }
+            (None, None, Some(digits)) => Means::Typed(digits),
+            (_, _, _) => return Err(ONE_OF.to_owned()),
+        },
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,8 +109,16 @@ mod tests {
             Some("2026-12-24T21:10:00Z")
         );
         assert!(matches!(good.means, Means::Card { frame, .. } if frame.bits == 26));
+        let button = ask(json!({ "door": "front", "button": "main/bell" })).expect("a question");
+        assert!(matches!(button.means, Means::Button { panel, .. } if panel.as_str() == "main"));
+        let hold = ask(json!({ "door": "front", "hold": true, "button": null })).expect("a question");
+        assert_eq!(hold.means, Means::Hold);
         for bad in [
             json!({ "door": "front" }),
+            json!({ "door": "front", "hold": false }),
+            json!({ "door": "front", "hold": true, "code": "1234" }),
+            json!({ "door": "front", "hold": true, "button": "main/bell" }),
+            json!({ "door": "front", "button": "bell" }),
             json!({ "card": "123,04567" }),
             json!({ "door": "front", "card": "123,04567", "caller": "1000" }),
             json!({ "door": "front", "card": "x" }),

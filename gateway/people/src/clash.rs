@@ -6,7 +6,7 @@ use gateway_access::PinKey;
 use gateway_core::Secret;
 use gateway_store::Records;
 
-use crate::row::{CREDENTIAL, CredentialRow, Kind};
+use crate::row::{CREDENTIAL, CredentialRow};
 
 /// Which of these codes, by index, are a person's code, begin one, or go on after one. Goes through all credentials
 /// once.
@@ -26,7 +26,7 @@ pub fn clashes(records: &Records, key: &PinKey, codes: &[&Secret]) -> Vec<usize>
     records.visit(CREDENTIAL, |_, value| {
         // what cannot be read opens nothing
         let row = serde_json::from_value::<CredentialRow>(value).ok();
-        let Some(row) = row.filter(|row| row.kind == Kind::Code) else {
+        let Some(row) = row.filter(|row| row.kind.is_code()) else {
             return;
         };
         let begun = row.heads.iter().filter_map(|head| by_head.get(head));

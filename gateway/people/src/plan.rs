@@ -73,9 +73,10 @@ pub(crate) struct Planner<'a> {
 const fn class(kind: Kind) -> u8 {
     match kind {
         Kind::Card | Kind::Ibutton | Kind::Qr => 0,
-        Kind::Code => 1,
+        Kind::Code | Kind::DuressCode => 1,
         Kind::Phone | Kind::PhonePin => 2,
         Kind::Pin => 3,
+        Kind::DuressPin => 4,
     }
 }
 
@@ -290,6 +291,10 @@ impl<'a> Planner<'a> {
             (Some(id), _) | (None, Some(id)) => id,
             (None, None) => self.new_name(),
         };
+        if kind.is_pin() && self.is_both(&id, kind, person, old.as_ref(), &value) {
+            self.fault(line, "value", "a person's PIN and duress PIN must differ");
+            return;
+        }
         let old = old.or_else(|| self.state.credentials.get(&id).cloned());
         let afresh = self.replace && !self.touched.contains(&id);
         let kept = old.as_ref().filter(|_| !afresh);
@@ -307,7 +312,7 @@ impl<'a> Planner<'a> {
             self.fault(line, "person", text);
             return;
         }
-        if kind == Kind::Code && !self.is_free(line, &id, digits.as_ref()) {
+        if kind.is_code() && !self.is_free(line, &id, digits.as_ref()) {
             return;
         }
         let before = old.as_ref().map(slot);
@@ -383,12 +388,20 @@ impl<'a> Planner<'a> {
         match line.cell("at") {
             None => {}
             Some("-") => row.place = None,
-            Some(place) if row.kind == Kind::Code && places(Some(place)).is_some() => {
+            Some(place) if row.kind.is_code() && places(Some(place)).is_some() => {
                 row.place = Some(place.to_owned());
             }
             Some(_) => self.fault(line, "at", "allowed for codes: call, keypad"),
         }
-        if row.kind == Kind::Pin {
+        if row.kind == Kind::DuressCode {
+            if row.person.is_none() {
+                self.fault(line, "person", "a duress code belongs to a person");
+            }
+            if row.uses.is_some() {
+                self.fault(line, "uses", "a duress code opens as often as it has to");
+            }
+        }
+        if row.kind.is_pin() {
             for (column, there) in [
                 ("uses", row.uses.is_some()),
                 ("doors", !row.doors.is_empty()),
@@ -469,7 +482,7 @@ impl<'a> Planner<'a> {
                     None
                 }
             },
-            Kind::Pin => {
+            Kind::DuressPin | Kind::Pin => {
                 let Some(person) = person.or_else(|| old.and_then(|old| old.person.as_deref())) else {
                     self.fault(line, "person", "a PIN belongs to a person");
                     return None;
@@ -484,7 +497,7 @@ impl<'a> Planner<'a> {
                 }
                 Some(plain(self.key.pin(&id, &Secret::new(text)).to_string()))
             }
-            Kind::Code => {
+            Kind::Code | Kind::DuressCode => {
                 if let Some(tags) = text.strip_prefix("tag:") {
                     return self.tags(line, tags);
                 }
@@ -564,6 +577,28 @@ impl<'a> Planner<'a> {
         !clash
     }
 
+    /// Is this the person's PIN and duress PIN at once? Their digests are made alike.
+    fn is_both(
+        &self,
+        id: &str,
+        kind: Kind,
+        person: Option<&str>,
+        old: Option<&CredentialRow>,
+        value: &str,
+    ) -> bool {
+        let person = person.or_else(|| old.and_then(|old| old.person.as_deref()));
+        let slot = |kind| (class(kind), value_slot(value, person, kind));
+        let other = match kind {
+            Kind::Pin => slot(Kind::DuressPin),
+            Kind::Card | Kind::Code | Kind::DuressCode | Kind::DuressPin | Kind::Phone | Kind::PhonePin => {
+                slot(Kind::Pin)
+            }
+        };
+        let other = self.by_value.get(&other).filter(|other| *other != id);
+        let other = other.and_then(|other| self.state.credentials.get(other));
+        other.is_some_and(|other| other.value == value)
+    }
+
     fn draw(&mut self, length: usize) -> Option<String> {
         // among a million codes a free one is soon found; where most are taken, more digits are needed
         for _ in 0..200 {
@@ -613,8 +648,8 @@ struct Value {
 }
 
 fn value_slot(value: &str, person: Option<&str>, kind: Kind) -> String {
-    if kind == Kind::Pin {
-        // a person has one PIN, unless its credentials are named
+    if kind.is_pin() {
+        // a person has one PIN of each kind, unless its credentials are named
         person.unwrap_or_default().to_owned()
     } else {
         value.to_owned()

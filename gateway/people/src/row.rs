@@ -47,6 +47,10 @@ pub(crate) struct PersonRow {
 pub(crate) enum Kind {
     Card,
     Code,
+    /// A code that is typed under duress.
+    DuressCode,
+    /// A PIN that is typed under duress.
+    DuressPin,
     /// A contact key; it is read like a card.
     Ibutton,
     Phone,
@@ -58,9 +62,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Card,
         Self::Code,
+        Self::DuressCode,
+        Self::DuressPin,
         Self::Ibutton,
         Self::Phone,
         Self::PhonePin,
@@ -68,10 +74,22 @@ impl Kind {
         Self::Qr,
     ];
 
+    /// Opens by itself when its digits are typed.
+    pub(crate) const fn is_code(self) -> bool {
+        matches!(self, Self::Code | Self::DuressCode)
+    }
+
+    /// Completes another credential of its person.
+    pub(crate) const fn is_pin(self) -> bool {
+        matches!(self, Self::DuressPin | Self::Pin)
+    }
+
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Card => "card",
             Self::Code => "code",
+            Self::DuressCode => "duress-code",
+            Self::DuressPin => "duress-pin",
             Self::Ibutton => "ibutton",
             Self::Phone => "phone",
             Self::PhonePin => "phone-pin",
@@ -152,7 +170,10 @@ impl CredentialRow {
         };
         let proof = match self.kind {
             Kind::Card | Kind::Ibutton | Kind::Qr => Proof::Card(CardKey::parse(&self.value).ok()?),
-            Kind::Code => Proof::Code {
+            // forced is a person; who it is has to be known
+            Kind::DuressCode if self.person.is_none() => return None,
+            Kind::Code | Kind::DuressCode => Proof::Code {
+                duress: self.kind == Kind::DuressCode,
                 from: places(self.place.as_deref())?,
                 heads: self
                     .heads
@@ -161,6 +182,7 @@ impl CredentialRow {
                     .collect::<Option<_>>()?,
                 tag: PinTag::parse(&self.value)?,
             },
+            Kind::DuressPin => Proof::DuressPin(PinTag::parse(&self.value)?),
             Kind::Phone => phone(false)?,
             Kind::PhonePin => phone(true)?,
             Kind::Pin => Proof::Pin(PinTag::parse(&self.value)?),

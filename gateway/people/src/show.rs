@@ -125,7 +125,7 @@ impl Shown {
 fn whole(row: &CredentialRow) -> String {
     match row.kind {
         Kind::Card | Kind::Ibutton | Kind::Qr | Kind::Phone | Kind::PhonePin => row.value.clone(),
-        Kind::Code | Kind::Pin => std::iter::once("tag")
+        Kind::Code | Kind::DuressCode | Kind::DuressPin | Kind::Pin => std::iter::once("tag")
             .chain([row.value.as_str()])
             .chain(row.heads.iter().map(String::as_str))
             .collect::<Vec<_>>()
@@ -144,7 +144,7 @@ fn mask(row: &CredentialRow) -> String {
             let end: String = row.value.chars().skip(all.saturating_sub(3)).collect();
             format!("{}{end}", "*".repeat(all.saturating_sub(3).min(12)))
         }
-        Kind::Code | Kind::Pin => "***".to_owned(),
+        Kind::Code | Kind::DuressCode | Kind::DuressPin | Kind::Pin => "***".to_owned(),
     }
 }
 

@@ -19,8 +19,8 @@ pub use params::{
 };
 // The words of the parameters, so that the binary needs no other crate for them.
 pub use gateway_access::{
-    Area, CardKey, Change, Credential, Directory, Group, LockOut, OnJournalFault, Passback, Person, PinKey,
-    Place, Proof, RexKind, RightOf, Schedule, Schedules, Validity, When, card_frame,
+    Area, CardKey, Change, Credential, Directory, Escort, Group, LockOut, OnJournalFault, Passback, Person,
+    PinKey, Place, Proof, RexKind, RightOf, Schedule, Schedules, Validity, When, card_frame,
 };
 pub use gateway_door::{Duty, FailMode, LockKind, LockOwner, ReleaseCause, Relock};
 pub use gateway_line::{CallIn, OpenWhen};

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use gateway_access::{Area, Group, OnJournalFault, RexKind, Schedules, When};
 use gateway_core::{
-    AccountId, AlarmId, AreaId, Bell, ButtonId, CardFrame, Cause, CredentialId, DoorGroupId, DoorId, GroupId, InputId, LineId, ListId, OutputId, PanelId, PersonId, ReaderId, RelayId, RuleId, Secret, SiteId,
+    AccountId, AlarmId, AreaId, Bell, ButtonId, CardFrame, Cause, CredentialId, DoorGroupId, DoorId, GroupId,
+    InputId, LineId, ListId, OutputId, PanelId, PersonId, ReaderId, RelayId, RuleId, Secret, SiteId,
 };
 use gateway_door::{Duty, FailMode, LockKind, LockOwner, Relock};
 use gateway_line::{CallIn, OpenWhen};
@@ -203,6 +204,8 @@ pub struct DoorParams {
     pub held_open: Duration,
     /// When it is held open.
     pub hold: When,
+    /// The schedule holds it open only once somebody of this group came in on that day.
+    pub hold_after: Option<GroupId>,
     /// For how long a command may hold it open; `None` if none may.
     pub hold_limit: Option<Duration>,
     /// Kind of lock.

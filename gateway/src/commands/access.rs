@@ -55,10 +55,12 @@ fn request(ask: &Ask, config: &gateway_config::Config) -> anyhow::Result<Value> 
     Ok(json!({
         "act": "access-explain",
         "at": at,
+        "button": ask.button,
         "caller": ask.caller,
         "card": ask.card,
         "code": ask.code,
         "door": ask.door,
+        "hold": ask.hold,
         "in-call": ask.in_call,
         "pin": ask.pin,
         "reader": ask.reader,

@@ -166,22 +166,24 @@ fn lines(addition: &Addition) -> Value {
     };
     let mut credentials: Vec<(&str, &String)> = Vec::new();
     credentials.extend(addition.pin.iter().map(|pin| ("pin", pin)));
+    credentials.extend(addition.duress_pin.iter().map(|pin| ("duress-pin", pin)));
     credentials.extend(addition.card.iter().map(|card| ("card", card)));
     credentials.extend(addition.ibutton.iter().map(|key| ("ibutton", key)));
     credentials.extend(addition.qr.iter().map(|text| ("qr", text)));
     credentials.extend(addition.code.iter().map(|code| ("code", code)));
+    credentials.extend(addition.duress_code.iter().map(|code| ("duress-code", code)));
     credentials.extend(addition.phone.iter().map(|number| (phone, number)));
     let mut all = Vec::new();
     for (kind, value) in &credentials {
         let mut line = person.clone();
         line.insert("kind".to_owned(), json!(kind));
         line.insert("value".to_owned(), json!(value));
-        if *kind != "pin" {
+        if !matches!(*kind, "pin" | "duress-pin") {
             set(&mut line, "doors", addition.doors.as_ref());
             set(&mut line, "schedule", addition.schedule.as_ref());
             set(&mut line, "from", addition.from.as_ref());
             set(&mut line, "until", addition.until.as_ref());
-            if let Some(uses) = addition.uses {
+            if let Some(uses) = addition.uses.filter(|_| *kind != "duress-code") {
                 line.insert("uses".to_owned(), json!(uses));
             }
         }

@@ -747,6 +747,7 @@ fn is_egress(event: &Event) -> bool {
             gateway,
             GatewayEvent::Fire { .. } | GatewayEvent::JournalFault { .. } | GatewayEvent::Lockdown { .. }
         ),
+        Event::Access(..) => true,
         Event::Alarm(_, alarm) => {
             matches!(alarm, AlarmEvent::Confirmed { .. } | AlarmEvent::Raised { .. })
         }

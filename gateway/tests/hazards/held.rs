@@ -155,7 +155,7 @@ fn the_address_is_spoken_in_the_language_of_the_site() {
     let english = alike("en", &spelled(&address, "point"));
     let story = format!("{own}: {good}, {shifted}: {other}, in English: {english}");
     assert!(
-        good > 0.9 && other < 0.75 && english < 0.75,
+        good > 0.9 && other < 0.6 && english < 0.6,
         "{story}\n{}",
         house.story()
     );
@@ -191,14 +191,14 @@ fn number(n: usize) -> f64 {
 }
 
 /// How much of what was said can be heard, 0 to 1: piece by piece, each where it is likest, since a machine that is busy
-/// stretches pauses. What is below 1 kHz tells words apart, and is quicker to compare.
+/// stretches pauses. What is below 2 kHz tells words apart, and is quicker to compare.
 fn likeness(said: &[f64], heard: &[i16]) -> f64 {
-    const PIECE: usize = 500;
+    const PIECE: usize = 1_000;
     const STRAY: isize = 200;
     let coarse = |sound: &[f64]| {
         sound
-            .chunks(8)
-            .map(|eight| eight.iter().sum())
+            .chunks(4)
+            .map(|four| four.iter().sum())
             .collect::<Vec<f64>>()
     };
     let heard: Vec<f64> = heard.iter().map(|sample| f64::from(*sample)).collect();

@@ -50,6 +50,7 @@ fn door(name: &str, output: &str) -> DoorParams {
         fail: FailMode::Secure,
         held_open: secs(30),
         hold: When::Never,
+        hold_after: None,
         hold_limit: None,
         lock: LockKind::Strike,
         name: name.into(),

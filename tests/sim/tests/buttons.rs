@@ -1,6 +1,8 @@
 //! Buttons by day and by night: they ring, open, or say no.
 
-use gateway_core::{Command, DoorEvent, Event, Factor, LegCommand, LineSignal, PanelEvent, Refusal, RingId};
+use gateway_core::{
+    Command, DoorEvent, Event, Explain, Factor, LegCommand, LineSignal, Means, PanelEvent, Refusal, RingId,
+};
 use gateway_site::{
     ButtonMode, ButtonParams, Decision, Input, ListParams, Schedule, Schedules, SiteParams, When,
 };
@@ -299,4 +301,29 @@ fn a_button_that_must_be_held_counts_after_its_time_and_a_release_at_once() {
     sim.edge("bell", false);
     sim.wait(secs(60));
     assert_eq!(rings(&sim), 1, "{}", sim.log());
+}
+
+#[test]
+fn the_site_says_what_a_button_opens_and_when() {
+    let sim = sim(ButtonMode::StrikeList);
+    let said = |button: &str, at| {
+        let ask = Explain {
+            at,
+            door: id("front"),
+            means: Means::Button {
+                button: id(button),
+                panel: id("main"),
+            },
+            reader: None,
+        };
+        let told = sim.site.explain_to(sim.now(), wall(sim.now()), &ask);
+        (told.allowed, told.rule)
+    };
+    let opens = "button bell of panel main opens within schedule day".to_owned();
+    assert_eq!(said("bell", None), (true, opens));
+    let evening = Some(wall(sim.now() + EVENING));
+    assert_eq!(said("bell", evening), (false, "outside schedule day".to_owned()));
+    let other = "the button does not open this door".to_owned();
+    assert_eq!(said("other", None), (false, other));
+    assert_eq!(sim.pulses.len(), 0, "{}", sim.log());
 }

@@ -14,6 +14,7 @@ fn house() -> SiteParams {
     let mut site = first_door();
     site.cards.get_mut(&id("alice")).expect("the card").open_for = Some(secs(9));
     let group = |open_for| Group {
+        escort: None,
         doors: [id("front")].into(),
         open_for,
         when: When::Always,

@@ -173,6 +173,7 @@ fn visitors_code(doors: &[&str]) -> Credential {
         id: id("c-visit"),
         person: None,
         proof: Proof::Code {
+            duress: false,
             from: [CodeFrom::Call, CodeFrom::Keypad].into(),
             heads: PinKey::new([3; 32]).heads(&Secret::new("48121")),
             tag: PinKey::new([3; 32]).code(&Secret::new("48121")),
@@ -198,6 +199,7 @@ fn visited_with(digits: &str) -> Sim {
     let mut directory = Directory::new(key.clone());
     directory.apply(Change::Credential(Credential {
         proof: Proof::Code {
+            duress: false,
             from: [CodeFrom::Keypad].into(),
             heads: key.heads(&digits),
             tag: key.code(&digits),

@@ -38,27 +38,26 @@ impl Access {
             Ok(_) if moment.context.wall.is_none() => {
                 Verdict::refused(subject, Reason::ClockUntrusted { schedule: None })
             }
-            Ok(_) if self.in_time(moment, &door.by_call).is_err() => {
-                let reason = self.in_time(moment, &door.by_call).err();
-                Verdict::refused(subject, reason.unwrap_or(Reason::CallAlone))
-            }
-            Ok(Known::Listed(listed)) => {
-                let rule = format!("listed caller {listed:?} calls the door{}", within(&door.by_call));
-                Verdict::allowed(rule, subject, Some(source))
-            }
-            Ok(Known::Phone { phone, .. }) if needs_pin(phone) => {
-                Verdict::refused(subject, Reason::PinNeeded)
-            }
-            Ok(Known::Phone { phone, right }) => {
-                let rule = format!(
-                    "telephone {:?}{} calls the door{}",
-                    phone.id,
-                    right.words,
-                    within(&door.by_call)
-                );
-                let subject = holder(phone.person.as_ref(), &phone.id);
-                Verdict::allowed(rule, subject, Some(source)).by_right(right)
-            }
+            Ok(known) => match (self.in_time(moment, &door.by_call), known) {
+                (Err(reason), _) => Verdict::refused(subject, reason),
+                (Ok(()), Known::Listed(listed)) => {
+                    let rule = format!("listed caller {listed:?} calls the door{}", within(&door.by_call));
+                    Verdict::allowed(rule, subject, Some(source))
+                }
+                (Ok(()), Known::Phone { phone, .. }) if needs_pin(phone) => {
+                    Verdict::refused(subject, Reason::PinNeeded)
+                }
+                (Ok(()), Known::Phone { phone, right }) => {
+                    let rule = format!(
+                        "telephone {:?}{} calls the door{}",
+                        phone.id,
+                        right.words,
+                        within(&door.by_call)
+                    );
+                    let subject = holder(phone.person.as_ref(), &phone.id);
+                    Verdict::allowed(rule, subject, Some(source)).by_right(right)
+                }
+            },
             Err(reason) => unlisted(source, subject, reason),
         }
     }
@@ -97,7 +96,8 @@ impl Access {
             return Err(Reason::CallerUntrusted);
         }
         let now = Instant::ZERO;
-        let moment = Moment { context, now };
+        let leaves = false;
+        let moment = Moment { context, leaves, now };
         let mut phones = self.directory.phones(&peer.address).into_iter();
         let listens = phones.any(|phone| self.right(moment, phone, door).is_ok());
         listens.then_some(()).ok_or(Reason::CallerUnlisted)

@@ -87,7 +87,7 @@ impl Access {
             match right {
                 Ok(right) => {
                     return Ok(Found {
-                        id: &code.id,
+                        id: self.directory.spoken_of(code),
                         person: code.person.as_ref(),
                         right,
                     });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_core::Subject;
+use gateway_core::{DoorId, Subject};
 
 use super::{Moment, Verdict};
 use crate::access::Access;
@@ -22,7 +22,14 @@ pub(super) fn subject(door: &DoorPolicy, by: &HoldBy) -> Subject {
 
 impl Access {
     /// By a schedule it needs a clock that is believed; a command counts its time from now.
-    pub(super) fn hold(&self, moment: Moment<'_>, door: &DoorPolicy, by: &HoldBy, time: Duration) -> Verdict {
+    pub(super) fn hold(
+        &self,
+        moment: Moment<'_>,
+        door: &DoorPolicy,
+        name: &DoorId,
+        by: &HoldBy,
+        time: Duration,
+    ) -> Verdict {
         let subject = subject(door, by);
         match by {
             HoldBy::Command { origin, permitted } => {
@@ -45,6 +52,10 @@ impl Access {
                     return Verdict::refused(subject, Reason::HoldNotAllowed);
                 };
                 if let Err(reason) = self.in_time(moment, &door.hold.when) {
+                    return Verdict::refused(subject, reason);
+                }
+                let first = door.hold.after.as_ref();
+                if let Some(Err(reason)) = first.map(|group| self.first_is_in(moment.context, name, group)) {
                     return Verdict::refused(subject, reason);
                 }
                 let rule = format!("schedule {id} holds the door open");

@@ -108,6 +108,8 @@ impl Verdict {
 #[derive(Clone, Copy)]
 struct Moment<'a> {
     context: &'a Context,
+    /// Whoever asks stands at a reader that leads out.
+    leaves: bool,
     now: Instant,
 }
 
@@ -120,7 +122,8 @@ impl Access {
         door: &DoorPolicy,
         request: &Request,
     ) -> Verdict {
-        let moment = Moment { context, now };
+        let leaves = self.leaves(request);
+        let moment = Moment { context, leaves, now };
         let subject = match request {
             Request::Rex { input, .. } => return exit(door, input),
             Request::Fire { .. } => return self.fire(),
@@ -228,7 +231,9 @@ impl Access {
             Request::Command {
                 origin, permitted, ..
             } => self.command(moment, origin, *permitted),
-            Request::Hold { by, time, .. } => self.hold(moment, door, by, *time),
+            Request::Hold {
+                by, door: name, time, ..
+            } => self.hold(moment, door, name, by, *time),
             Request::Rule { rule, .. } => Self::rule(moment, door, rule),
             Request::Digits { winner: false, .. } => Verdict::refused(subject, Reason::NoAuthority),
             Request::Digits {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use gateway_core::{CredentialId, DoorId, Instant, Secret};
+use gateway_core::{CredentialId, DoorId, Instant, PersonId, Secret};
 
 use super::{Moment, within};
 use crate::access::Access;
 use crate::decision::{Held, Reason};
 use crate::directory::{Credential, Validity};
+use crate::policy::Group;
 use crate::request::Context;
 
 /// What a credential may, in words, and the use that it takes.
@@ -67,9 +68,26 @@ impl Access {
         let person = self.directory.person(credential.person.as_ref()?)?;
         let groups = person.groups.iter().filter_map(|id| self.policy.groups.get(id));
         groups
-            .filter(|group| group.doors.contains(door) && self.in_time(moment, &group.when).is_ok())
+            .filter(|group| {
+                group.doors.contains(door) && self.group_opens(moment, group, door, &person.id).is_ok()
+            })
             .filter_map(|group| group.open_for)
             .max()
+    }
+
+    /// Does a group open its doors for one of its people at this time?
+    fn group_opens(
+        &self,
+        moment: Moment<'_>,
+        group: &Group,
+        door: &DoorId,
+        person: &PersonId,
+    ) -> Result<(), Reason> {
+        self.in_time(moment, &group.when)?;
+        match &group.escort {
+            Some(escort) if !moment.leaves => self.is_escorted(moment.now, moment.context, door, person, escort),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Was a permission whose use is kept taken back meanwhile?
@@ -81,7 +99,8 @@ impl Access {
         let Some(credential) = self.directory.credential(id) else {
             return Some(Reason::Blocked);
         };
-        let moment = Moment { context, now };
+        let leaves = held.came.is_empty();
+        let moment = Moment { context, leaves, now };
         self.right_but_uses(moment, credential, &held.door).err()
     }
 
@@ -103,7 +122,8 @@ impl Access {
         if credential.doors.contains(door) {
             by = Ok(String::new());
         }
-        for id in person.into_iter().flat_map(|person| &person.groups) {
+        let groups = person.into_iter();
+        for (person, id) in groups.flat_map(|person| person.groups.iter().map(|id| (&person.id, id))) {
             let Some(group) = self
                 .policy
                 .groups
@@ -116,7 +136,7 @@ impl Access {
                 break;
             }
             by = self
-                .in_time(moment, &group.when)
+                .group_opens(moment, group, door, person)
                 .map(|()| format!(" of group {id}{}", within(&group.when)));
         }
         let by = by?;

@@ -45,6 +45,19 @@ macro_rules! events {
 }
 
 events! {
+    /// What only those are told who are asked to know: [`is_confidential`](crate::is_confidential). Its source is a door.
+    AccessEvent {
+        /// A code or PIN was used that its person types when forced. What became of it the door's own events say.
+        Duress = "duress" {
+            /// Means.
+            factor: Factor,
+            /// Who.
+            subject: Subject,
+        },
+    }
+}
+
+events! {
     /// A registration.
     AccountEvent {
         /// The registrar refused, or did not answer.

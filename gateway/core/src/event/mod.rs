@@ -9,10 +9,10 @@ mod record;
 
 pub use class::Class;
 pub use kinds::{
-    AccountEvent, AlarmEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, GatewayEvent, InputEvent,
-    LineEvent, PanelEvent, PortEvent, ReaderEvent, RelayEvent, RuleEvent, UserEvent,
+    AccessEvent, AccountEvent, AlarmEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, GatewayEvent,
+    InputEvent, LineEvent, PanelEvent, PortEvent, ReaderEvent, RelayEvent, RuleEvent, UserEvent,
 };
-pub use record::{ReadError, Record, SCHEMA};
+pub use record::{ReadError, Record, SCHEMA, is_confidential};
 
 use crate::ids::{
     AccountId, AlarmId, DeviceId, DoorId, InputId, LineId, PanelId, ReaderId, RelayId, RingId, RuleId,
@@ -21,6 +21,8 @@ use crate::ids::{
 /// Everything that happens. Closed: every `match` names each variant.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// Something at a door of which no local surface may know.
+    Access(DoorId, AccessEvent),
     /// A registration changed.
     Account(AccountId, AccountEvent),
     /// An alarm; the envelope's `ring` names this one of it.

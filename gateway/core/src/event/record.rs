@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 
 use super::{
-    AccountEvent, AlarmEvent, CallEvent, Class, CommandEvent, DeviceEvent, DoorEvent, Envelope, Event, GatewayEvent,
-    InputEvent, LineEvent, PanelEvent, PortEvent, ReaderEvent, RelayEvent, RuleEvent, UserEvent,
+    AccessEvent, AccountEvent, AlarmEvent, CallEvent, Class, CommandEvent, DeviceEvent, DoorEvent, Envelope,
+    Event, GatewayEvent, InputEvent, LineEvent, PanelEvent, PortEvent, ReaderEvent, RelayEvent, RuleEvent,
+    UserEvent,
 };
 use crate::ids::{RingId, Seq};
 use crate::value::{Field, Value};
@@ -31,6 +32,14 @@ pub struct Record {
     pub simulated: bool,
     /// What it is about: door, panel, line, input, reader, relay, rule, account or device; empty for the gateway, calls, commands, users.
     pub source: String,
+}
+
+/// May only those be told of this kind of event who are asked to know? It is in the journal like any other, and goes to
+/// administrators, to channels that name it, and to MQTT where the site file says so; to no list, count, rule, lamp or
+/// retained state: whoever forces somebody may be looking at it.
+#[must_use]
+pub fn is_confidential(kind: &str) -> bool {
+    kind.split('.').next() == Some("access")
 }
 
 /// A record that is not one of today's events.
@@ -83,6 +92,7 @@ macro_rules! families {
 
 families! {
     named {
+        Access = "access" AccessEvent,
         Account = "account" AccountEvent,
         Alarm = "alarm" AlarmEvent,
         Device = "device" DeviceEvent,

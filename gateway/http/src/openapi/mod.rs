@@ -272,15 +272,27 @@ fn query_schema(param: &Param) -> Value {
     match (param.name, param.allowed) {
         ("from" | "to", _) => json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX }),
         ("max", "1 to 50") => json!({ "type": "integer", "minimum": 1, "maximum": 50 }),
+        ("max", "1 to 10000") => json!({ "type": "integer", "minimum": 1, "maximum": 10_000 }),
         ("max", _) => json!({ "type": "integer", "minimum": 1, "maximum": 500 }),
+        ("by", _) => {
+            let all: Vec<_> = gateway_core::Factor::ALL.iter().map(|by| by.word()).collect();
+            json!({ "type": "string", "enum": all })
+        }
+        ("class", _) => {
+            let all: Vec<_> = gateway_core::Class::ALL
+                .iter()
+                .map(|class| class.word())
+                .collect();
+            json!({ "type": "string", "enum": all })
+        }
         ("since" | "until", _) => json!({ "type": "string", "format": "date-time" }),
         ("order", _) => json!({ "type": "string", "enum": ["asc", "desc"] }),
         ("format", _) => json!({ "type": "string", "enum": ["csv", "json"] }),
-        ("dry-run" | "replace", _) => json!({ "type": "string", "const": "1" }),
+        ("dry-run" | "refused" | "replace", _) => json!({ "type": "string", "const": "1" }),
         ("ring", _) => json!({ "type": "string", "format": "uuid" }),
         ("after", _) => json!({ "type": "string", "pattern": "^[^/]{0,40}/[^/]{0,40}$" }),
         ("confirm-seconds", _) => json!({ "type": "integer", "minimum": 10, "maximum": 600, "default": 120 }),
-        ("door" | "kind" | "source", _) => json!({ "type": "string" }),
+        ("door" | "kind" | "source" | "who", _) => json!({ "type": "string" }),
         (name, _) => panic!("the parameter {name} has no schema"),
     }
 }

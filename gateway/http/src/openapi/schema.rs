@@ -143,7 +143,7 @@ schema!(
     inline false,
     json_schema!({
         "type": "object",
-        "description": "Exactly one of `card`, `caller` and `code`; a `code` beside `caller` is what that caller dials.",
+        "description": "Exactly one of `card`, `caller`, `code`, `button` and `hold`; a `code` beside `caller` is what that caller dials.",
         "properties": {
             "door": { "type": "string", "pattern": "^[a-z0-9_-]{1,40}$" },
             "card": { "type": "string", "description": "As an import writes it: `26:123,04567`." },
@@ -151,6 +151,8 @@ schema!(
             "code": { "type": "string" },
             "in-call": { "type": "boolean", "description": "The code is dialled by somebody who was called." },
             "caller": { "type": "string" },
+            "button": { "type": "string", "description": "A button that opens by day: `PANEL/BUTTON`." },
+            "hold": { "type": "boolean", "description": "The schedule that holds the door open." },
             "reader": { "type": "string", "pattern": "^[a-z0-9_-]{1,40}$" },
             "at": { "type": "string", "format": "date-time", "description": "Now, unless given." },
         },

@@ -22,6 +22,7 @@ pub(crate) fn params(port: u16) -> MqttParams {
         host: "127.0.0.1".into(),
         port,
         command_ttl: Duration::from_secs(10),
+        confidential: false,
         discovery: Some(MqttDiscovery {
             format: DiscoveryFormat::Device,
             people: false,

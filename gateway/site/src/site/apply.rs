@@ -272,6 +272,7 @@ pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
             callers: callers.collect(),
             digits_by_list: door.digits_by_list,
             hold: HoldPolicy {
+                after: door.hold_after.clone(),
                 limit: door.hold_limit,
                 when: door.hold.clone(),
             },

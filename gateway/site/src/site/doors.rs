@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use gateway_access::{Decision as Verdict, Grant, Reason, Request};
 use gateway_core::{
-    DoorEvent, DoorId, Event, Factor, GatewayEvent, Instant, LockState, OutputId, Refusal, RingId, Subject,
+    AccessEvent, DoorEvent, DoorId, Event, Factor, GatewayEvent, Instant, LockState, OutputId, Refusal,
+    RingId, Subject,
 };
 use gateway_door::{Door, Input as DoorInput, LockOwner, Output as DoorOutput, ReleaseCause};
 
@@ -54,7 +55,13 @@ impl Site {
             self.deny(now, &door, factor, ring, &text);
             return Err((Refusal::Fault, text));
         }
+        let forced = self.access.under_duress(&request);
         let verdict = self.access.decide(now.mono, &self.context(now), request);
+        if let Some(person) = forced {
+            let subject = Subject::Person(person);
+            let event = Event::Access(door.clone(), AccessEvent::Duress { factor, subject });
+            self.record(now, event, ring, injected);
+        }
         if !matches!(verdict, Verdict::Held(_)) {
             self.keep_places(now, injected);
         }

@@ -1,12 +1,16 @@
 //! Answers who may open what, and why.
 
-use gateway_access::{DigitsFrom, Reason, Request, When};
+use gateway_access::{DigitsFrom, HoldBy, Reason, Request, When};
 use gateway_core::{
     DoorId, Explain, Explained, Instant, Means, Peer, ReaderId, Secret, Subject, Timestamp, TriedRule,
     TryRules,
 };
+use std::time::Duration;
 
 use super::{Now, Site};
+
+/// How long a door that is asked about would be held open; a schedule has no bound of its own.
+const HOLD: Duration = Duration::from_secs(60);
 
 impl Site {
     /// What would be decided, by the rules in force and the wrong tries so far; nothing is counted, and nothing
@@ -42,6 +46,17 @@ impl Site {
                     subject: Subject::Unknown,
                 };
             }
+            (Means::Button { button, panel }, _) => Request::Button {
+                button: button.clone(),
+                door,
+                panel: panel.clone(),
+                ring: None,
+            },
+            (Means::Hold, _) => Request::Hold {
+                by: HoldBy::Schedule,
+                door,
+                time: HOLD,
+            },
             (Means::Caller { address, digits }, _) => {
                 let peer = Peer {
                     address: address.clone(),

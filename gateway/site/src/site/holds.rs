@@ -195,8 +195,13 @@ impl Site {
                     }
                 }
             }
-            // it begins as that ends
-            Err(Reason::Lockdown { .. } | Reason::NotReady | Reason::ProjectionBehind) => {}
+            // it begins as that ends, or as somebody comes
+            Err(
+                Reason::FirstAwaited { .. }
+                | Reason::Lockdown { .. }
+                | Reason::NotReady
+                | Reason::ProjectionBehind,
+            ) => {}
             Err(_) => {
                 let told = self
                     .holds

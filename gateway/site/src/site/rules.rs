@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use gateway_access::{InForce, Request, When};
 use gateway_core::{
     ContactState, DoorEvent, Envelope, Escape, Event, Factor, GroupId, InputEvent, InputId, LockState,
-    PersonId, Record, RuleEvent, RuleId, Subject, Template, Timestamp,
+    PersonId, Record, RuleEvent, RuleId, Subject, Template, Timestamp, is_confidential,
 };
 use gateway_rules::{Action, DoorIs, Engine, Facts, Outcome, Rule, State, Turn, may_open_on};
 
@@ -52,7 +52,9 @@ impl Rules {
 
     /// Something is recorded.
     pub(super) fn notice(&mut self, envelope: &Envelope) {
+        // what a rule does is seen, and told as its doing
         if !self.engine.is_empty()
+            && !is_confidential(&envelope.event.kind())
             && self.waiting.len() < MOST
             && self.engine.looks_at(&envelope.event.kind())
         {

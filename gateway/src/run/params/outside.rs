@@ -120,6 +120,7 @@ pub(crate) fn mqtt(config: &Config, instance: Instance, embedded: Option<u16>) -
         host,
         port,
         command_ttl: mqtt.command_ttl,
+        confidential: mqtt.confidential,
         discovery: mqtt.discovery.then(|| MqttDiscovery {
             format: match mqtt.discovery_format {
                 gateway_config::DiscoveryFormat::Device => DiscoveryFormat::Device,

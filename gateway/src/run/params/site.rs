@@ -52,6 +52,10 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
         fire_input: config.site.fire_input.clone(),
         groups: map(&config.groups, |g| site::Group {
             doors: g.doors.iter().cloned().collect(),
+            escort: g.escorted_by.clone().map(|by| site::Escort {
+                by,
+                within: g.escort_within,
+            }),
             open_for: g.strike,
             when: g.schedule.clone(),
         }),
@@ -187,6 +191,7 @@ fn door(door: &config::Door) -> site::DoorParams {
         },
         held_open: door.held_open,
         hold: door.hold_open.clone(),
+        hold_after: door.hold_after.clone(),
         hold_limit: door.hold_limit,
         lock: match door.lock {
             config::LockKind::Bistable => site::LockKind::Bistable,

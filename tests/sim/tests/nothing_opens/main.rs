@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use gateway_access::GrantParts;
 use gateway_core::{
-    Cause, Command, CommandId, CommandRequest, DigitVia, DoorEvent, Edge, Envelope, Event, Factor, Given, InputId, Instant, LegCommand, LegEvent, LegId, Origin, Peer, Record, Secret, Signal, SignalKind, Subject,
+    Cause, Command, CommandId, CommandRequest, DigitVia, DoorEvent, Edge, Envelope, Event, Factor, Given,
+    InputId, Instant, LegCommand, LegEvent, LegId, Origin, Peer, Record, Secret, Signal, SignalKind, Subject,
     Timestamp,
 };
 use gateway_site::rules::{Action, Conditions, Rule, Trigger};

@@ -86,7 +86,10 @@ impl Access {
         }
         let before = self.arrivals.days.get(door).cloned();
         let awaited = self.doors.get(door).and_then(|door| door.hold.after.clone());
-        let counts = |group: GroupId| came.iter().find(|person| self.is_in(person, &group, context.wall));
+        let counts = |group: GroupId| {
+            came.iter()
+                .find(|person| self.is_in(person, &group, context.wall))
+        };
         if let (Some(wall), Some(person)) = (context.wall, awaited.and_then(counts)) {
             let first = (self.policy.schedules.local(wall).date(), person.clone());
             self.arrivals.days.insert(door.clone(), first);
@@ -126,7 +129,8 @@ impl Access {
         escort: &Escort,
     ) -> Result<(), Reason> {
         let lately = |host: &Host| host.at <= now && now.since(host.at) <= escort.within;
-        let is_host = |host: &Host| host.person != *person && self.is_in(&host.person, &escort.by, context.wall);
+        let is_host =
+            |host: &Host| host.person != *person && self.is_in(&host.person, &escort.by, context.wall);
         let mut hosts = self.arrivals.hosts.get(door).into_iter().flatten();
         if hosts.any(|host| lately(host) && is_host(host)) {
             return Ok(());

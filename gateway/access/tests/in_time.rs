@@ -196,6 +196,7 @@ fn a_door_is_held_open_within_its_schedule_and_by_a_good_clock_only() {
     let mut policy = timed();
     let front = policy.doors.get_mut(&door("front")).expect("the door");
     front.hold = HoldPolicy {
+        after: None,
         limit: Some(Duration::from_secs(600)),
         when: day(),
     };

@@ -159,7 +159,7 @@ mod tests {
             ("[]", "no object"),
             ("{}", "\"event\" is missing"),
             (r#"{"event": {}}"#, "no \"kind\""),
-            (r#"{"event": {"kind": "dor"}}"#, "allowed: account"),
+            (r#"{"event": {"kind": "dor"}}"#, "allowed: access, account"),
             (r#"{"event": {"kind": "door.denid"}}"#, "denied"),
             (
                 r#"{"event": {"kind": "door.denied", "x": []}}"#,

@@ -103,6 +103,11 @@ pub enum Command {
         /// Of which group of doors; `None` is the whole site.
         group: Option<DoorGroupId>,
     },
+    /// Let the bells of a panel call again.
+    EndQuiet {
+        /// Which.
+        panel: PanelId,
+    },
     /// End the call of a ring.
     HangUp {
         /// Which.
@@ -139,6 +144,13 @@ pub enum Command {
         /// Of which panel.
         panel: PanelId,
     },
+    /// Do-not-disturb: the bells of a panel call nobody; who rings is told all the same.
+    Quiet {
+        /// Which.
+        panel: PanelId,
+        /// For how long from now; `None` until it is ended.
+        time: Option<Duration>,
+    },
     /// Forget in which areas people are, so that anti-passback refuses nobody for it.
     ResetPassback {
         /// Of whom; `None` is everybody.
@@ -170,11 +182,13 @@ impl Command {
             Self::ConfirmAlarm { .. } => "confirm-alarm",
             Self::EndHold { .. } => "end-hold",
             Self::EndLockdown { .. } => "end-lockdown",
+            Self::EndQuiet { .. } => "end-quiet",
             Self::HangUp { .. } => "hang-up",
             Self::Hold { .. } => "hold",
             Self::Lockdown { .. } => "lockdown",
             Self::Open { .. } | Self::OpenFor { .. } => "open",
             Self::Press { .. } => "press",
+            Self::Quiet { .. } => "quiet",
             Self::ResetPassback { .. } => "reset-passback",
             Self::SetRelay { .. } => "set-relay",
             Self::Unread { .. } => "unread",

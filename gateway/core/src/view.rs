@@ -135,10 +135,19 @@ pub struct PanelView {
     pub line: LineId,
     /// Name for people.
     pub name: String,
+    /// Do-not-disturb by a command; `None` if there is none. What the schedules of its buttons say is not told.
+    pub quiet: Option<QuietView>,
     /// The ring in progress.
     pub ring: Option<RingId>,
     /// True if the panel is virtual and may be pressed from outside.
     pub simulated: bool,
+}
+
+/// A panel whose bells call nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuietView {
+    /// Until when; `None` until a command ends it.
+    pub until: Option<Instant>,
 }
 
 /// One line.

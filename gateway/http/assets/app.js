@@ -6,6 +6,7 @@ const LOST_AFTER_MS = 2500;
 const EVENTS_SHOWN = 50;
 const NOTE_MS = 20000;
 const HOLD_MINUTES = [5, 15, 30, 60, 120, 240, 480];
+const QUIET_MINUTES = [30, 60, 120, 480];
 
 const lang = document.documentElement.lang;
 const byId = (id) => document.getElementById(id);
@@ -434,6 +435,10 @@ function fillPanel(card, panel) {
   const quiet = panel.ring_id ? chip(t("rings-now"), "warn") : chip(t("quiet"), "");
   const all = [call?.state === "talking" ? chip(t("talking"), "warn") : quiet];
   if (broken) all.push(chip(t("line-fault"), "bad"));
+  if (panel.quiet) {
+    const left = panel.quiet.left_ms;
+    all.push(chip(left === null ? t("dnd-on") : t("dnd-left", Math.ceil(left / 60000)), "warn"));
+  }
   if (panel.simulated) all.push(make("span", "chip", t("simulated")));
   chips(card, all);
   put(card, "name", panel.name);
@@ -442,12 +447,14 @@ function fillPanel(card, panel) {
   put(card, "left", "");
   const box = part(card, "buttons");
   const wanted = panel.may_press ? panel.buttons : [];
-  if (box.dataset.of !== JSON.stringify(wanted)) {
-    box.dataset.of = JSON.stringify(wanted);
+  const of = JSON.stringify([wanted, panel.may_quiet, Boolean(panel.quiet)]);
+  if (box.dataset.of !== of) {
+    box.dataset.of = of;
     box.replaceChildren(...wanted.map((b) => pressButton(panel, b)));
+    if (panel.may_quiet) box.append(quietSelect(panel));
   }
   const busy = Boolean(notes.get("panel:" + panel.id)?.waiting);
-  for (const button of box.children) button.disabled = lost || busy || broken;
+  for (const part of box.children) part.disabled = lost || busy || (broken && part.tagName === "BUTTON");
   drawNote(card, "panel:" + panel.id);
 }
 
@@ -457,6 +464,27 @@ function pressButton(panel, pressed) {
   const path = "/api/v1/panels/" + encodeURIComponent(panel.id) + "/press/" + encodeURIComponent(pressed.id);
   button.addEventListener("click", () => command("panel:" + panel.id, path, "pressed"));
   return button;
+}
+
+// What can be asked of the bells of a panel: to be quiet for so long, or no longer.
+function quietSelect(panel) {
+  const select = make("select", "wide");
+  select.setAttribute("aria-label", t("dnd") + ": " + panel.name);
+  const all = [["", t("dnd")], ...QUIET_MINUTES.map((m) => [String(m), t("hold-minutes", m)]), ["open", t("dnd-open")]];
+  if (panel.quiet) all.push(["end", t("dnd-end")]);
+  select.append(...all.map(([value, text]) => {
+    const option = make("option", "", text);
+    option.value = value;
+    return option;
+  }));
+  select.addEventListener("change", () => {
+    const path = "/api/v1/panels/" + encodeURIComponent(panel.id) + "/quiet/";
+    const wanted = select.value;
+    select.value = "";
+    if (wanted === "end") command("panel:" + panel.id, path + "end", "dnd-over");
+    else command("panel:" + panel.id, path + "begin", "dnd-begun", wanted === "open" ? {} : { minutes: Number(wanted) });
+  });
+  return select;
 }
 
 function callCard(call) {

@@ -265,6 +265,8 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::PersonRemove => staff::remove_person(app, &ask).await,
         Action::AlarmConfirm => relays::confirm(app, &ask).await,
         Action::Press => doors::press(app, &ask).await,
+        Action::QuietBegin => doors::quiet(app, &ask).await,
+        Action::QuietEnd => doors::end_quiet(app, &ask).await,
         Action::RelaySet => relays::set(app, &ask).await,
         Action::ReportCalls => reports::calls(app, &ask).await,
         Action::ReportDoors => reports::doors(app, &ask).await,

@@ -98,6 +98,22 @@ pub(crate) struct HoldBody {
     minutes: u64,
 }
 
+/// For how long the bells of a panel call nobody.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "QuietCommand"))]
+pub(crate) struct QuietBody {
+    /// When it was meant, RFC 3339.
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
+    at: Option<String>,
+    /// A repetition of it is refused.
+    #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
+    id: Option<String>,
+    /// Minutes from now, 1 to 1440; without it until it is ended.
+    #[cfg_attr(test, schemars(range(min = 1, max = 1440)))]
+    minutes: Option<u64>,
+}
+
 /// A command was carried out, and the record that says so is on the medium.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -220,6 +236,45 @@ pub(crate) async fn press(app: &App, ask: &Ask) -> Result<Response, Problem> {
         return Err(Problem::unknown(format!("there is no panel {panel} here")));
     }
     command(app, ask, principal, Command::Press { button, panel }).await
+}
+
+/// Do-not-disturb of a panel.
+pub(crate) async fn quiet(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let body: QuietBody = if ask.body.is_empty() {
+        QuietBody::default()
+    } else {
+        ask.json()?
+    };
+    if body.minutes.is_some_and(|minutes| !(1..=1440).contains(&minutes)) {
+        return Err(Problem::bad(
+            "minutes",
+            "allowed: 1 to 1440, or none until it is ended",
+        ));
+    }
+    let (panel, principal) = (panel_of(app, ask)?, ask.principal()?);
+    let time = body.minutes.map(|minutes| Duration::from_secs(minutes * 60));
+    let times = CommandBody {
+        at: body.at,
+        id: body.id,
+    };
+    give(app, ask, principal, Command::Quiet { panel, time }, &times).await
+}
+
+pub(crate) async fn end_quiet(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let (panel, principal) = (panel_of(app, ask)?, ask.principal()?);
+    command(app, ask, principal, Command::EndQuiet { panel }).await
+}
+
+/// A panel that the one who asks may see.
+fn panel_of(app: &App, ask: &Ask) -> Result<PanelId, Problem> {
+    let panel = PanelId::new(ask.captured(0)).map_err(|e| Problem::unknown(e.to_string()))?;
+    let principal = ask.principal()?;
+    let view = app.view();
+    let shown = view.panels.iter().find(|p| p.id == panel);
+    if !shown.is_some_and(|p| principal.rights.covers_panel(p)) {
+        return Err(Problem::unknown(format!("there is no panel {panel} here")));
+    }
+    Ok(panel)
 }
 
 pub(crate) async fn hang_up(app: &App, ask: &Ask) -> Result<Response, Problem> {

@@ -129,6 +129,7 @@ mod tests {
 
     fn panel(id: &str, door: &str) -> PanelView {
         PanelView {
+            quiet: None,
             buttons: vec![],
             doors: vec![DoorId::new(door).expect("a name")],
             id: PanelId::new(id).expect("a name"),

@@ -65,9 +65,21 @@ pub(crate) struct Panel<'a> {
     doors: Vec<&'a str>,
     buttons: Vec<Named<'a>>,
     ring_id: Option<String>,
+    /// Do-not-disturb: its bells call nobody, by a command; null if they do.
+    quiet: Option<Quiet>,
     simulated: bool,
     /// May the one who asks press its buttons?
     may_press: bool,
+    /// May the one who asks begin and end its do-not-disturb?
+    may_quiet: bool,
+}
+
+/// Do-not-disturb of a panel.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Quiet {
+    /// For so many milliseconds from now; null until a command ends it.
+    left_ms: Option<u64>,
 }
 
 /// Id and name for people.
@@ -191,7 +203,7 @@ pub(crate) fn lockdowns<'a>(view: &'a SiteView, rights: &Rights) -> Vec<Lockdown
     shown.map(one).collect()
 }
 
-fn panel<'a>(panel: &'a PanelView, rights: &Rights) -> Panel<'a> {
+fn panel<'a>(panel: &'a PanelView, rights: &Rights, now: Instant) -> Panel<'a> {
     let named = |(id, name): &'a (gateway_core::ButtonId, String)| Named {
         id: id.as_str(),
         name,
@@ -208,8 +220,12 @@ fn panel<'a>(panel: &'a PanelView, rights: &Rights) -> Panel<'a> {
             .collect(),
         buttons: panel.buttons.iter().map(named).collect(),
         ring_id: panel.ring.map(|r| r.to_string()),
+        quiet: panel.quiet.map(|quiet| Quiet {
+            left_ms: quiet.until.map(|until| millis(until.since(now))),
+        }),
         simulated: panel.simulated,
         may_press: panel.simulated && rights.allows(Scope::Operate),
+        may_quiet: rights.allows(Scope::Operate),
     }
 }
 
@@ -255,7 +271,7 @@ pub(crate) fn view<'a>(site: &'a SiteView, rights: &Rights, now: Instant) -> Vie
         seq: site.seq.0,
         doors: doors(site, rights, now),
         lockdowns: lockdowns(site, rights),
-        panels: panels.map(|p| panel(p, rights)).collect(),
+        panels: panels.map(|p| panel(p, rights, now)).collect(),
         calls: calls(site, rights),
         lines: site
             .lines
@@ -328,6 +344,9 @@ mod tests {
             }],
             name: "12 rue des Lilas".into(),
             panels: vec![PanelView {
+                quiet: Some(gateway_core::QuietView {
+                    until: Some(Instant::from_nanos(63_000_000_000)),
+                }),
                 buttons: vec![(ButtonId::new("bell").expect("a name"), "Bell".into())],
                 doors: vec![front],
                 id: panel,
@@ -348,7 +367,7 @@ mod tests {
         let text = serde_json::to_string(&view(&site, &Rights::admin(), now)).expect("serialises");
         assert_eq!(
             text,
-            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":{"schedule":true,"left_ms":60000},"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true,"may_hold_minutes":120}],"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"simulated":true,"may_press":true}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
+            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":{"schedule":true,"left_ms":60000},"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true,"may_hold_minutes":120}],"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"quiet":{"left_ms":60000},"simulated":true,"may_press":true,"may_quiet":true}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
         );
     }
 

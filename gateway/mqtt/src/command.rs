@@ -294,6 +294,13 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
             button: field(wire.button.as_deref(), "button", ButtonId::new)?,
             panel: name(target, &wire.panel, "panel", PanelId::new)?,
         }),
+        ("quiet", Target::Panel(_) | Target::Site) => Ok(Command::Quiet {
+            panel: name(target, &wire.panel, "panel", PanelId::new)?,
+            time: wire.minutes.map(|given| minutes(Some(given))).transpose()?,
+        }),
+        ("end-quiet", Target::Panel(_) | Target::Site) => Ok(Command::EndQuiet {
+            panel: name(target, &wire.panel, "panel", PanelId::new)?,
+        }),
         ("lockdown", Target::Site) => Ok(Command::Lockdown { group: group(wire)? }),
         ("end-lockdown", Target::Site) => Ok(Command::EndLockdown { group: group(wire)? }),
         ("reset-passback", Target::Site) => Ok(Command::ResetPassback {
@@ -320,9 +327,9 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
             command: format!("{:?}", other.chars().take(20).collect::<String>()),
             allowed: match target {
                 Target::Door(_) => "a door takes \"open\", \"hold\" and \"end-hold\"; it locks by itself",
-                Target::Panel(_) => "a panel takes \"press\" and \"hang-up\"",
+                Target::Panel(_) => "a panel takes \"press\", \"hang-up\", \"quiet\" and \"end-quiet\"",
                 Target::Site => {
-                    "the site takes \"open\", \"hold\", \"end-hold\", \"press\", \"hang-up\", \"lockdown\", \"end-lockdown\", \"reset-passback\", \"set-relay\" and \"confirm-alarm\""
+                    "the site takes \"open\", \"hold\", \"end-hold\", \"press\", \"hang-up\", \"quiet\", \"end-quiet\", \"lockdown\", \"end-lockdown\", \"reset-passback\", \"set-relay\" and \"confirm-alarm\""
                 }
             },
         }),
@@ -350,7 +357,7 @@ fn relay_set(wire: &Wire) -> Result<RelaySet, Malformed> {
     }
 }
 
-/// For how long a door is held open.
+/// For how long a door is held open, or a panel is quiet.
 fn minutes(given: Option<u64>) -> Result<Duration, Malformed> {
     let given = given.filter(|minutes| (1..=MAX_MINUTES).contains(minutes));
     given
@@ -628,6 +635,46 @@ mod tests {
             );
         }
         assert!(check(door(), r#""command":"hold","minutes":"long""#).is_err());
+        let main = || Target::Panel("main".into());
+        let panel = PanelId::new("main").expect("a name");
+        let time = Some(Duration::from_secs(3600));
+        for (target, text, wanted) in [
+            (
+                main(),
+                r#""command":"quiet""#,
+                Command::Quiet {
+                    panel: panel.clone(),
+                    time: None,
+                },
+            ),
+            (
+                main(),
+                r#""command":"quiet","minutes":60"#,
+                Command::Quiet {
+                    panel: panel.clone(),
+                    time,
+                },
+            ),
+            (
+                main(),
+                r#""command":"end-quiet""#,
+                Command::EndQuiet { panel: panel.clone() },
+            ),
+            (
+                Target::Site,
+                r#""command":"end-quiet","panel":"main""#,
+                Command::EndQuiet { panel },
+            ),
+        ] {
+            assert_eq!(check(target, text), Ok(wanted), "{text}");
+        }
+        for bad in [
+            r#""command":"quiet","minutes":0"#,
+            r#""command":"quiet","minutes":1441"#,
+        ] {
+            assert!(check(main(), bad).is_err(), "{bad}");
+        }
+        assert!(check(Target::Site, r#""command":"quiet""#).is_err());
         assert!(check(Target::Panel("main".into()), r#""command":"hold","minutes":5"#).is_err());
     }
 

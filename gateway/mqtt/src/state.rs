@@ -64,6 +64,8 @@ struct Panel<'a> {
     call: &'static str,
     doors: Vec<&'a str>,
     buttons: BTreeMap<&'a str, &'a str>,
+    /// Do-not-disturb by a command.
+    quiet: bool,
     simulated: bool,
 }
 
@@ -148,6 +150,7 @@ pub(crate) fn states(params: &MqttParams, topics: &Topics, view: &SiteView) -> B
                 .iter()
                 .map(|(id, name)| (id.as_str(), name.as_str()))
                 .collect(),
+            quiet: panel.quiet.is_some(),
             simulated: panel.simulated,
         };
         all.insert(topics.of("panel", &panel.id, "state"), text(&state));
@@ -205,7 +208,7 @@ mod tests {
             ("doorline/lilas/line/riser/state", r#"{"state":"idle"}"#),
             (
                 "doorline/lilas/panel/main/state",
-                r#"{"name":"Street","line":"riser","line_state":"idle","ring_id":null,"call":"idle","doors":["front"],"buttons":{"bell":"Bell"},"simulated":true}"#,
+                r#"{"name":"Street","line":"riser","line_state":"idle","ring_id":null,"call":"idle","doors":["front"],"buttons":{"bell":"Bell"},"quiet":false,"simulated":true}"#,
             ),
             (
                 "doorline/lilas/state",

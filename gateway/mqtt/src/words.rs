@@ -14,6 +14,7 @@ pub(crate) struct Words {
     pub(crate) person: &'static str,
     pub(crate) press: &'static str,
     pub(crate) problem: &'static str,
+    pub(crate) quiet: &'static str,
     pub(crate) ring: &'static str,
     pub(crate) tamper: &'static str,
 }
@@ -42,6 +43,7 @@ const ENGLISH: Words = Words {
     person: "Last person",
     press: "Press",
     problem: "Problem",
+    quiet: "Do not disturb",
     ring: "Ring",
     tamper: "Tamper",
 };
@@ -58,6 +60,7 @@ const FRENCH: Words = Words {
     person: "Dernière personne",
     press: "Appuyer",
     problem: "Problème",
+    quiet: "Ne pas déranger",
     ring: "Sonnerie",
     tamper: "Sabotage",
 };
@@ -74,6 +77,7 @@ const GERMAN: Words = Words {
     person: "Letzte Person",
     press: "Drücken",
     problem: "Problem",
+    quiet: "Bitte nicht stören",
     ring: "Klingel",
     tamper: "Sabotage",
 };
@@ -90,6 +94,7 @@ const PORTUGUESE: Words = Words {
     person: "Última pessoa",
     press: "Premir",
     problem: "Problema",
+    quiet: "Não incomodar",
     ring: "Campainha",
     tamper: "Sabotagem",
 };
@@ -106,6 +111,7 @@ const RUSSIAN: Words = Words {
     person: "Последний человек",
     press: "Нажать",
     problem: "Проблема",
+    quiet: "Не беспокоить",
     ring: "Звонок",
     tamper: "Вскрытие",
 };
@@ -122,6 +128,7 @@ const SPANISH: Words = Words {
     person: "Última persona",
     press: "Pulsar",
     problem: "Problema",
+    quiet: "No molestar",
     ring: "Timbre",
     tamper: "Sabotaje",
 };

@@ -590,9 +590,14 @@ impl<'a> Planner<'a> {
         let slot = |kind| (class(kind), value_slot(value, person, kind));
         let other = match kind {
             Kind::Pin => slot(Kind::DuressPin),
-            Kind::Card | Kind::Code | Kind::DuressCode | Kind::DuressPin | Kind::Phone | Kind::PhonePin => {
-                slot(Kind::Pin)
-            }
+            Kind::Card
+            | Kind::Code
+            | Kind::DuressCode
+            | Kind::DuressPin
+            | Kind::Ibutton
+            | Kind::Phone
+            | Kind::PhonePin
+            | Kind::Qr => slot(Kind::Pin),
         };
         let other = self.by_value.get(&other).filter(|other| *other != id);
         let other = other.and_then(|other| self.state.credentials.get(other));

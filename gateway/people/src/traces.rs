@@ -23,7 +23,7 @@ pub(crate) fn plan(old: &State, id: &str, also: Vec<String>) -> Result<(State, S
             match row.kind {
                 Kind::Card | Kind::Ibutton | Kind::Qr => cards(&row.value, &mut traces.cards),
                 Kind::Phone | Kind::PhonePin => numbers(&row.value, &mut traces.numbers),
-                Kind::Code | Kind::Pin => {}
+                Kind::Code | Kind::DuressCode | Kind::DuressPin | Kind::Pin => {}
             }
         }
         !theirs

@@ -134,6 +134,8 @@ impl Brain {
         let mut lockdowns = self.site.lockdowns_revision();
         keeper.keep_alarms(self.site.export_alarms());
         let mut alarms = self.site.alarms_revision();
+        keeper.keep_quiets(self.site.export_quiets());
+        let mut quiets = self.site.quiets_revision();
         let mut stopping: Option<Instant> = None;
         let mut disk = Disk::new(last);
         // the fault that no time service keeps the clock right, as it was told last
@@ -291,6 +293,10 @@ impl Brain {
             if self.site.lockdowns_revision() != lockdowns {
                 lockdowns = self.site.lockdowns_revision();
                 keeper.keep_lockdowns(self.site.export_lockdowns(), wall);
+            }
+            if self.site.quiets_revision() != quiets {
+                quiets = self.site.quiets_revision();
+                keeper.keep_quiets(self.site.export_quiets());
             }
             self.guard.relays(self.site.relays());
             self.show(queued);

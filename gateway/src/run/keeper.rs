@@ -1,14 +1,14 @@
 //! Writes down what must outlast a restart and is no event: uses of credentials, who is where, and who is locked out.
 //!
 //! Whoever changes people may hold the records for as long as a large import takes, so this waits for them beside the
-//! thread of the doors. Uses keep their order, and are refused if too many wait. Of lock-outs, of lockdowns and of where
-//! somebody is only the newest state counts: it is tried again until it is taken.
+//! thread of the doors. Uses keep their order, and are refused if too many wait. Of lock-outs, of lockdowns, of quiet bells
+//! and of where somebody is only the newest state counts: it is tried again until it is taken.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gateway_core::{CredentialId, DoorGroupId, Subject, Timestamp};
+use gateway_core::{CredentialId, DoorGroupId, PanelId, Subject, Timestamp};
 use gateway_people::{USE, use_value};
 use gateway_site::{KeptAlarm, LockOut, Place};
 use gateway_store::{PutError, Store, Ticket};
@@ -31,6 +31,7 @@ const LOCK_OUTS: (&str, &str) = ("lock-outs", "who is locked out");
 const PLACES: (&str, &str) = ("passback", "who is where");
 const ALARMS: (&str, &str) = ("alarms", "which alarms go on");
 const LOCKDOWNS: (&str, &str) = ("lockdown", "what is locked down");
+const QUIETS: (&str, &str) = ("quiet", "which bells are quiet");
 
 /// What is to be written down as one.
 pub(crate) struct Keep {
@@ -51,6 +52,9 @@ type Alarms = Vec<KeptAlarm>;
 /// What is locked down, as of a date: groups of doors, `None` for the whole site.
 type Lockdowns = (BTreeSet<Option<DoorGroupId>>, Timestamp);
 
+/// Panels whose bells are quiet, each with its end.
+type Quiets = BTreeMap<PanelId, Option<Timestamp>>;
+
 /// The main loop's end.
 pub(crate) struct Keeper {
     alarms: watch::Sender<Alarms>,
@@ -58,6 +62,7 @@ pub(crate) struct Keeper {
     locks: watch::Sender<Locks>,
     tasks: JoinSet<()>,
     places: watch::Sender<()>,
+    quiets: watch::Sender<Quiets>,
     uses: mpsc::Sender<(u64, Keep)>,
     waiting: Waiting,
 }
@@ -97,11 +102,16 @@ impl Keeper {
         let records = store.clone();
         let put = move |alarms: &Alarms| restore::keep_alarms(&records, alarms);
         tasks.spawn_on(keep_newest(put, raised, faults.clone(), ALARMS), general);
+        let (quiets, quieted) = watch::channel(Quiets::new());
+        let records = store.clone();
+        let put = move |quiets: &Quiets| restore::keep_quiets(&records, quiets);
+        tasks.spawn_on(keep_newest(put, quieted, faults.clone(), QUIETS), general);
         let keeper = Self {
             alarms,
             lockdowns,
             locks,
             places,
+            quiets,
             tasks,
             uses,
             waiting,
@@ -135,6 +145,11 @@ impl Keeper {
         self.alarms.send_replace(alarms);
     }
 
+    /// Takes which bells are quiet; earlier states that still wait are passed over.
+    pub(crate) fn keep_quiets(&self, quiets: BTreeMap<PanelId, Option<Timestamp>>) {
+        self.quiets.send_replace(quiets);
+    }
+
     /// Ends when everything was given to the journal, or after a second.
     pub(crate) async fn end(self) {
         let Self {
@@ -142,11 +157,12 @@ impl Keeper {
             lockdowns,
             locks,
             places,
+            quiets,
             mut tasks,
             uses,
             waiting: _,
         } = self;
-        drop((alarms, lockdowns, locks, places, uses));
+        drop((alarms, lockdowns, locks, places, quiets, uses));
         let all = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(END, all).await.is_err() {
             tracing::error!(
@@ -430,6 +446,45 @@ mod tests {
         let kept = store.records().list("lockdown");
         let names: Vec<&str> = kept.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["cellar"]);
+        store.close();
+    }
+
+    #[tokio::test]
+    async fn quiet_bells_are_there_after_a_restart_with_their_ends() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (store, _) = Store::open(dir.path(), Options::default(), RealIo).expect("opens");
+        let (keeper, _kept) = Keeper::start(&Handle::current(), &store, &Faults::default());
+        let panel = |name: &str| name.parse::<PanelId>().expect("a name");
+        let until = Timestamp::from_second(4_000_000_000).ok();
+        keeper.keep_quiets([(panel("gone"), None)].into());
+        let all: BTreeMap<PanelId, Option<Timestamp>> =
+            [(panel("main"), until), (panel("yard"), None)].into();
+        keeper.keep_quiets(all.clone());
+        keeper.end().await;
+        assert_eq!(restore::quiets(&store), all);
+        // what the records do not have yet the events say
+        let event = |name: &str, event| gateway_core::Envelope {
+            at: Timestamp::from_second(3_999_999_000).expect("a date"),
+            event: gateway_core::Event::Panel(panel(name), event),
+            ring: None,
+            simulated: false,
+        };
+        let ended = gateway_core::PanelEvent::QuietEnded {
+            why: "command".into(),
+        };
+        let began = gateway_core::PanelEvent::QuietBegan {
+            limit_s: Some(60),
+            subject: Subject::Unknown,
+        };
+        for event in [event("main", ended), event("side", began)] {
+            let ticket = store.append(event).expect("taken");
+            ticket.durable().await.expect("durable");
+        }
+        let until = Timestamp::from_second(3_999_999_060).ok();
+        assert_eq!(
+            restore::quiets(&store),
+            [(panel("side"), until), (panel("yard"), None)].into()
+        );
         store.close();
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gateway_config::LoadError;
 use gateway_core::{
     AlarmEvent, AlarmId, CommandEvent, CommandId, DoorGroupId, Envelope, Event, Field, GatewayEvent, Instant,
-    RingId, Seq, Subject, Timestamp, Value,
+    PanelEvent, PanelId, RingId, Seq, Subject, Timestamp, Value,
 };
 use gateway_site::{KeptAlarm, LockOut, Place, SeenId, Site};
 use gateway_store::{Filter, PutError, Query, Store, Ticket};
@@ -54,6 +54,7 @@ pub(crate) fn site(site: &mut Site, store: &Store, ttl: Duration, now: Instant, 
     site.restore_lockdowns(lockdowns(store));
     site.restore_alarms(alarms(store), now);
     site.restore_places(places(store));
+    site.restore_quiets(quiets(store), now, wall);
 }
 
 /// Kind of the entries of who is where among the journal's records, by `person:NAME` or `credential:NAME`.
@@ -197,6 +198,39 @@ pub(crate) fn keep_alarms(store: &Store, alarms: &[KeptAlarm]) -> Result<(), Put
     Ok(())
 }
 
+/// Kind of the entries of panels that are quiet among the journal's records, by panel.
+const QUIETS: &str = "quiet";
+
+/// Keeps which panels are quiet, and until when, so that a restart lets no bell call.
+///
+/// # Errors
+/// [`PutError`] if the records cannot take it now.
+pub(crate) fn keep_quiets(
+    store: &Store,
+    quiets: &BTreeMap<PanelId, Option<Timestamp>>,
+) -> Result<(), PutError> {
+    let known: BTreeMap<String, _> = store.records().list(QUIETS).into_iter().collect();
+    let text = |until: &Option<Timestamp>| until.map(|until| until.to_string());
+    for (panel, until) in quiets {
+        let same = known
+            .get(panel.as_str())
+            .is_some_and(|entry| entry.value["until"].as_str() == text(until).as_deref());
+        if !same {
+            // as for lockdowns
+            let after = store.durable().borrow().0;
+            let value = serde_json::json!({ "until": text(until), "after": after });
+            store.records().put(QUIETS, panel.as_str(), value, None)?;
+        }
+    }
+    for ended in known
+        .keys()
+        .filter(|panel| !quiets.keys().any(|id| id.as_str() == *panel))
+    {
+        store.records().delete(QUIETS, ended)?;
+    }
+    Ok(())
+}
+
 /// The alarms of the records, and what the last events say that the records may not have yet.
 fn alarms(store: &Store) -> Vec<KeptAlarm> {
     let entries = store.records().list(ALARMS).into_iter();
@@ -257,6 +291,59 @@ fn alarms(store: &Store) -> Vec<KeptAlarm> {
         }
     }
     all.into_values().map(|(_, kept)| kept).collect()
+}
+
+/// The panels that are quiet by the records, and what the last events say that the records may not have yet.
+pub(crate) fn quiets(store: &Store) -> BTreeMap<PanelId, Option<Timestamp>> {
+    let entries = store.records().list(QUIETS).into_iter();
+    let mut all: BTreeMap<PanelId, (u64, Option<Timestamp>)> = entries
+        .filter_map(|(key, entry)| {
+            let until = entry.value["until"].as_str().and_then(|text| text.parse().ok());
+            let after = entry.value["after"].as_u64().unwrap_or(0);
+            // what cannot be read is no reason to keep a bell from calling
+            let whole = until.is_some() || entry.value["until"].is_null();
+            whole.then_some((PanelId::new(&key).ok()?, (after, until)))
+        })
+        .collect();
+    let last = store.durable().borrow().0;
+    let mut found = Vec::new();
+    for kind in ["panel.quiet-began", "panel.quiet-ended"] {
+        let query = Query {
+            filter: Filter {
+                kind: Some(kind.to_owned()),
+                ..Filter::default()
+            },
+            from: Seq(last.saturating_sub(APART)),
+            max: 1000,
+            newest_first: true,
+            ..Query::default()
+        };
+        found.extend(store.find(&query).unwrap_or_else(|error| {
+            tracing::error!(%error, "which bells are quiet cannot be read");
+            Vec::new()
+        }));
+    }
+    found.sort_by_key(|record| record.seq);
+    for record in &found {
+        match record.event() {
+            Ok(Event::Panel(panel, PanelEvent::QuietBegan { limit_s, .. })) => {
+                let limit = limit_s.map(Duration::from_secs);
+                let until = limit.and_then(|limit| record.at.checked_add(limit).ok());
+                if all.get(&panel).is_none_or(|(after, _)| record.seq.0 > *after) {
+                    all.insert(panel, (record.seq.0, until));
+                }
+            }
+            Ok(Event::Panel(panel, PanelEvent::QuietEnded { .. })) => {
+                if all.get(&panel).is_some_and(|(after, _)| record.seq.0 > *after) {
+                    all.remove(&panel);
+                }
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    all.into_iter()
+        .map(|(panel, (_, until))| (panel, until))
+        .collect()
 }
 
 /// Date of the last record, which the wall clock must not be before.

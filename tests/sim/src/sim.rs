@@ -256,7 +256,7 @@ impl Sim {
     /// The gateway dies and starts again: phones hang up, the guard lets go, command ids come from the journal.
     pub fn restart(&mut self) {
         let seen = self.seen_ids();
-        let lockdowns = self.site.export_lockdowns();
+        let (lockdowns, quiets) = (self.site.export_lockdowns(), self.site.export_quiets());
         let alarms = self.site.export_alarms();
         self.guard.forget();
         self.scheduled.clear();
@@ -265,6 +265,7 @@ impl Sim {
         self.site.restore_ids(seen, self.now, wall(self.now));
         self.site.restore_lockdowns(lockdowns);
         self.site.restore_alarms(alarms, self.now);
+        self.site.restore_quiets(quiets, self.now, wall(self.now));
         self.site.restore_places(self.places.clone());
         self.settle();
     }

@@ -85,7 +85,9 @@ impl Access {
     ) -> Result<(), Reason> {
         self.in_time(moment, &group.when)?;
         match &group.escort {
-            Some(escort) if !moment.leaves => self.is_escorted(moment.now, moment.context, door, person, escort),
+            Some(escort) if !moment.leaves => {
+                self.is_escorted(moment.now, moment.context, door, person, escort)
+            }
             Some(_) | None => Ok(()),
         }
     }

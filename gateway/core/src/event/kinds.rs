@@ -511,6 +511,18 @@ events! {
             /// Why: `joined`, `line-busy`, `no-call`, `stale`, `stuck`, `fault`, `forbidden`.
             reason: String,
         },
+        /// Its bells call nobody from here on (do-not-disturb).
+        QuietBegan = "quiet-began" {
+            /// It ends by itself after this; none if only a command ends it.
+            limit_s: Option<u64>,
+            /// Who.
+            subject: Subject,
+        },
+        /// Its bells call again.
+        QuietEnded = "quiet-ended" {
+            /// `time`, `command`.
+            why: String,
+        },
         /// A visitor rings; the envelope's ring is its id.
         Ring = "ring" {
             /// Which.

@@ -295,6 +295,14 @@ pub(super) fn op(action: Action) -> Op {
             .about(COMMANDED)
             .may_take::<doors::CommandBody>()
             .problems(COMMAND),
+        Action::QuietBegin => Op::gives::<doors::Done<'_>>("calls", "do not disturb: its bells call nobody; with `{\"minutes\"}` for a time")
+            .about(COMMANDED)
+            .may_take::<doors::QuietBody>()
+            .problems(COMMAND),
+        Action::QuietEnd => Op::gives::<doors::Done<'_>>("calls", "let its bells call again")
+            .about(COMMANDED)
+            .may_take::<doors::CommandBody>()
+            .problems(COMMAND),
         Action::LockdownBegin => Op::gives::<doors::Done<'_>>(
             "doors",
             "let nobody in: `{\"group\"}`, without it at the whole site",

@@ -221,3 +221,37 @@ async fn rules_are_tried_out_by_administrators_and_what_is_wrong_is_said() {
     );
     assert_eq!(rule["actions"][0], "notify erp: front");
 }
+
+#[tokio::test]
+async fn bells_are_silenced_by_who_may_operate_their_panel() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let (begin, end) = ("/api/v1/panels/main/quiet/begin", "/api/v1/panels/main/quiet/end");
+    let reader = site
+        .token(&ann, r#"{"name":"reader","scopes":["open","read"]}"#)
+        .await;
+    let other = r#"{"name":"other","scopes":["operate","read"],"doors":["garage"]}"#;
+    let other = site.token(&ann, other).await;
+    for token in [&reader, &other] {
+        for path in [begin, end] {
+            let refused = site.post(path, token, "").await.status;
+            assert!([403, 404].contains(&refused), "{path}: {refused}");
+        }
+    }
+    for body in [r#"{"minutes":0}"#, r#"{"minutes":1441}"#, r#"{"minutes":"5"}"#] {
+        assert_eq!(site.post(begin, &ann, body).await.status, 400, "{body}");
+    }
+    let shown = async || site.get("/api/v1/site", &ann).await.json()["panels"][0].clone();
+    assert_eq!(
+        (&shown().await["quiet"], &shown().await["may_quiet"]),
+        (&serde_json::Value::Null, &true.into())
+    );
+    for (body, timed) in [(r#"{"minutes":30}"#, true), ("", false)] {
+        let begun = site.post(begin, &ann, body).await;
+        assert_eq!(begun.status, 200, "{begun:?}");
+        let quiet = shown().await["quiet"].clone();
+        assert_eq!(quiet["left_ms"].is_u64(), timed, "{quiet}");
+    }
+    assert_eq!(site.post(end, &ann, "").await.status, 200);
+    assert!(shown().await["quiet"].is_null());
+}

@@ -8,9 +8,9 @@ use std::time::Duration;
 use gateway_bus::BusCore;
 use gateway_core::{
     AlarmEvent, ButtonId, CallView, Clock, Command, CommandEvent, CommandReply, CommandRequest, ContactState,
-    DoorEvent, DoorGroupId, DoorId, DoorView, Envelope, Event, Fault, GatewayEvent, HoldView, Instant,
-    LineId, LockState, LockdownView, PanelEvent, PanelId, PanelView, Refusal, RelayEvent, RelaySet, RingId,
-    RuleId, Seq, SiteId, SiteView, Subject, Timestamp, TriedRule,
+    DoorEvent, DoorGroupId, DoorId, DoorView, Envelope, Event, Fault, GatewayEvent, Given, HoldView, Instant,
+    LineId, LockState, LockdownView, PanelEvent, PanelId, PanelView, QuietView, Refusal, RelayEvent,
+    RelaySet, RingId, RuleId, Seq, SiteId, SiteView, Subject, Timestamp, TriedRule,
 };
 use gateway_store::{Store, Ticket};
 use tokio::sync::{mpsc, oneshot};
@@ -121,6 +121,7 @@ pub(crate) fn site() -> SiteView {
         }],
         name: "12 rue des Lilas".into(),
         panels: vec![PanelView {
+            quiet: None,
             buttons: vec![(ButtonId::new("bell").expect("a name"), "Bell".into())],
             doors: vec![DoorId::new("front").expect("a name")],
             id: PanelId::new("main").expect("a name"),
@@ -241,10 +242,14 @@ impl FakeCore {
         if !self.seen.insert(request.id.to_string()) {
             return refused(Refusal::Duplicate, "the id was used before");
         }
-        let age = self
-            .clock
-            .wall()
-            .duration_since(request.at.expect("HTTP gives a time"));
+        let age = match request.given {
+            Given::At(at) => self.clock.wall().duration_since(at),
+            Given::Live(arrived) => {
+                let age = self.clock.now().since(arrived);
+                jiff::SignedDuration::try_from(age).expect("a short time")
+            }
+            Given::Undated => panic!("HTTP gives a time"),
+        };
         if age.abs() > jiff::SignedDuration::from_secs(10) {
             return refused(Refusal::Stale, "the command is older than 10 s");
         }
@@ -330,6 +335,29 @@ impl FakeCore {
                             schedule: false,
                             until,
                         });
+                    }
+                });
+                self.accepted(ticket, None).await
+            }
+            Command::EndQuiet { panel } => {
+                let why = "command".into();
+                let event = Event::Panel(panel.clone(), PanelEvent::QuietEnded { why });
+                let ticket = self.append(event, None);
+                self.show(ticket.seq(), |v| {
+                    for p in v.panels.iter_mut().filter(|p| p.id == panel) {
+                        p.quiet = None;
+                    }
+                });
+                self.accepted(ticket, None).await
+            }
+            Command::Quiet { panel, time } => {
+                let (limit_s, subject) = (time.map(|time| time.as_secs()), request.origin.subject);
+                let event = Event::Panel(panel.clone(), PanelEvent::QuietBegan { limit_s, subject });
+                let ticket = self.append(event, None);
+                let until = time.map(|time| self.clock.now() + time);
+                self.show(ticket.seq(), |v| {
+                    for p in v.panels.iter_mut().filter(|p| p.id == panel) {
+                        p.quiet = Some(QuietView { until });
                     }
                 });
                 self.accepted(ticket, None).await

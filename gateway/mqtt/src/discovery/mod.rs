@@ -281,6 +281,7 @@ mod tests {
                 "ring_main",
                 "call_main",
                 "hang_up_main",
+                "quiet_main",
                 "trigger_ring_main_bell"
             ]
         );
@@ -314,6 +315,7 @@ mod tests {
                 "ring_main",
                 "call_main",
                 "hang_up_main",
+                "quiet_main",
                 "trigger_ring_main_bell"
             ]
         );

@@ -15,6 +15,8 @@ const STAMP: &str = "\"id\":\"ha-{{ utcnow().timestamp() }}-{{ range(10000,99999
     \"at\":\"{{ utcnow().isoformat() }}\"}";
 /// A lock entity also has "lock", which must not open.
 const OPEN: &str = "{\"command\":\"{{ 'open' if value in ['OPEN','UNLOCK','PRESS'] else 'lock' }}\",";
+/// A switch of Home Assistant before 2025 takes no template and sends the bare word, which is refused.
+const QUIET: &str = "{\"command\":\"{{ 'quiet' if value == 'ON' else 'end-quiet' }}\",";
 /// Only rings: an entity that fires at the end of a ring too would ring twice.
 const RINGS: &str = "{{ value if value_json.event_type == 'ring' else '' }}";
 /// What of a door can start an automation.
@@ -227,6 +229,18 @@ impl<'a> Parts<'a> {
                 "availability": self.site_up(),
             });
             parts.push(part(format!("hang_up_{}", panel.id), "button", hang_up));
+            let quiet = json!({
+                "name": name(self.words.quiet),
+                "icon": "mdi:bell-off",
+                "entity_category": "config",
+                "command_topic": command,
+                "command_template": format!("{QUIET}{STAMP}"),
+                "qos": 1,
+                "state_topic": self.topics.of("panel", &panel.id, "state"),
+                "value_template": "{{ 'ON' if value_json.quiet else 'OFF' }}",
+                "availability": self.site_up(),
+            });
+            parts.push(part(format!("quiet_{}", panel.id), "switch", quiet));
             for (button, label) in &panel.buttons {
                 let (id, template) = (
                     &panel.id,

@@ -117,6 +117,7 @@ pub(crate) fn view() -> SiteView {
         ],
         name: "12 rue des Lilas".into(),
         panels: vec![PanelView {
+            quiet: None,
             buttons: vec![(ButtonId::new("bell").expect("a name"), "Bell".into())],
             doors: vec![front],
             id: PanelId::new("main").expect("a name"),

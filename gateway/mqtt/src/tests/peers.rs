@@ -224,12 +224,14 @@ impl FakeCore {
                     Command::ConfirmAlarm { .. }
                     | Command::EndHold { .. }
                     | Command::EndLockdown { .. }
+                    | Command::EndQuiet { .. }
                     | Command::HangUp { .. }
                     | Command::Hold { .. }
                     | Command::Lockdown { .. }
                     | Command::Open { .. }
                     | Command::OpenFor { .. }
                     | Command::Press { .. }
+                    | Command::Quiet { .. }
                     | Command::ResetPassback { .. }
                     | Command::SetRelay { .. } => judge(&mut seen, &asked.request),
                 };
@@ -315,12 +317,14 @@ fn judge(seen: &mut BTreeSet<String>, request: &CommandRequest) -> Option<Refusa
             Command::ConfirmAlarm { .. }
             | Command::EndHold { .. }
             | Command::EndLockdown { .. }
+            | Command::EndQuiet { .. }
             | Command::HangUp { .. }
             | Command::Hold { .. }
             | Command::Lockdown { .. }
             | Command::Open { .. }
             | Command::OpenFor { .. }
             | Command::Press { .. }
+            | Command::Quiet { .. }
             | Command::ResetPassback { .. }
             | Command::SetRelay { .. }
             | Command::Unread { .. } => Some(Refusal::Unknown),

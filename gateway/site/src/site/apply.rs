@@ -35,6 +35,7 @@ impl Site {
         self.configure_lockdowns(now);
         self.configure_holds(now);
         self.configure_alarms(now, &old);
+        self.configure_quiets();
         self.configure_lines(now, &old, &mut plan);
         self.configure_panels(now, &old, &mut plan);
         self.accounts

@@ -43,12 +43,14 @@ impl Site {
             Command::ConfirmAlarm { .. }
             | Command::EndHold { .. }
             | Command::EndLockdown { .. }
+            | Command::EndQuiet { .. }
             | Command::HangUp { .. }
             | Command::Hold { .. }
             | Command::Lockdown { .. }
             | Command::Open { .. }
             | Command::OpenFor { .. }
             | Command::Press { .. }
+            | Command::Quiet { .. }
             | Command::ResetPassback { .. }
             | Command::SetRelay { .. } => self
                 .judge(now, &request)
@@ -110,11 +112,11 @@ impl Site {
             let text = "the gateway starts; try again in a moment".to_owned();
             return Err((Refusal::NotReady, text));
         }
-        // What shuts doors is done without a journal, too; only the answer says that it is not kept.
+        // What shuts doors, or lets bells call, is done without a journal, too; only the answer says that it is not kept.
         if let Err(text) = &self.journal
             && !matches!(
                 request.command,
-                Command::EndHold { .. } | Command::Lockdown { .. }
+                Command::EndHold { .. } | Command::EndQuiet { .. } | Command::Lockdown { .. }
             )
         {
             return Err((Refusal::Fault, format!("the journal cannot be written: {text}")));
@@ -137,6 +139,10 @@ impl Site {
                 .map(|()| None),
             Command::Lockdown { group } => self
                 .command_lockdown(now, group, true, request.origin.subject)
+                .map(|()| None),
+            Command::EndQuiet { panel } => self.command_end_quiet(now, panel).map(|()| None),
+            Command::Quiet { panel, time } => self
+                .command_quiet(now, panel, time, request.origin.subject)
                 .map(|()| None),
             Command::HangUp { ring } => {
                 if self.live_calls().contains_key(&ring) {

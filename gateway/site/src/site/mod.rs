@@ -14,6 +14,7 @@ mod lines;
 mod lockdown;
 mod passback;
 mod pins;
+mod quiet;
 mod relays;
 pub(crate) mod rules;
 mod signals;
@@ -144,6 +145,7 @@ pub struct Site {
     /// Refused calls since the beginning of a minute.
     refused_calls: (Instant, u32),
     ports: BTreeMap<DeviceId, Port>,
+    quiets: quiet::Quiets,
     ready: bool,
     relays: BTreeMap<RelayId, relays::Relay>,
     rng: Box<dyn RngCore + Send>,
@@ -203,6 +205,7 @@ impl Site {
             out: VecDeque::new(),
             params: SiteParams::empty(params.id.clone()),
             ports: BTreeMap::new(),
+            quiets: quiet::Quiets::default(),
             ready: false,
             refused_calls: (now, 0),
             relays: BTreeMap::new(),
@@ -287,6 +290,7 @@ impl Site {
             Input::ClockStep { step_ms, trusted } => {
                 self.clock_trusted = trusted;
                 self.doubt_holds();
+                self.date_quiets(now);
                 self.gateway(now, GatewayEvent::Clock { step_ms, trusted });
             }
             Input::Contacts(contacts) => self.contacts = contacts,
@@ -373,6 +377,7 @@ impl Site {
             .chain(self.relays_due())
             .chain(self.held_due_at())
             .chain(self.holds_due())
+            .chain(self.quiets_due_at())
             .min()
     }
 
@@ -421,6 +426,7 @@ impl Site {
         self.pins_due(now);
         self.uses_due(now);
         self.held_due(now);
+        self.quiets_due(now);
     }
 
     /// A timer that is long overdue means that the main loop stood still, whoever else noticed it or not.

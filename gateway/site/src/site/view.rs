@@ -153,6 +153,7 @@ impl Site {
                 id: id.clone(),
                 line: params.line.clone(),
                 name: params.name.clone(),
+                quiet: self.quiet_view(id),
                 ring: rings.get(id).copied(),
                 simulated: self.is_virtual_panel(id),
             })

@@ -229,6 +229,7 @@ fn all_there(stage: &Stage<'_>) -> anyhow::Result<()> {
         ("button.doorline_test_door_front_hang_up_main", "unknown"),
         ("button.doorline_test_door_front_open", "unknown"),
         ("button.doorline_test_door_front_press_main_bell", "unknown"),
+        ("switch.doorline_test_door_front_quiet_main", "off"),
         ("binary_sensor.doorline_test_door_front_problem", "off"),
         ("binary_sensor.doorline_test_problem", "off"),
         ("event.doorline_test_door_front_activity", "unknown"),

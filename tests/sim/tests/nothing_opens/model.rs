@@ -10,8 +10,8 @@ use std::time::Duration;
 use gateway_access::GrantParts;
 use gateway_core::{
     AlarmEvent, Command, CommandRequest, DigitVia, DoorEvent, DoorGroupId, DoorId, Envelope, Event, Factor,
-    GatewayEvent, InputEvent, InputId, Instant, LegCommand, LegEvent, LegId, LineId, LineSignal, PanelEvent,
-    PanelId, Peer, ReaderId, RingId, Signal, SignalKind, Subject,
+    GatewayEvent, Given, InputEvent, InputId, Instant, LegCommand, LegEvent, LegId, LineId, LineSignal,
+    PanelEvent, PanelId, Peer, ReaderId, RingId, Signal, SignalKind, Subject,
 };
 use gateway_site::rules::{Action, Rule};
 use gateway_site::{GuardReport, Input, PanelParams, SiteParams};
@@ -431,9 +431,11 @@ impl Model {
             Command::ConfirmAlarm { .. }
             | Command::EndHold { .. }
             | Command::EndLockdown { .. }
+            | Command::EndQuiet { .. }
             | Command::HangUp { .. }
             | Command::Hold { .. }
             | Command::Lockdown { .. }
+            | Command::Quiet { .. }
             | Command::ResetPassback { .. }
             | Command::SetRelay { .. }
             | Command::Unread { .. } => {}

@@ -334,7 +334,7 @@ pub(crate) enum SimAct {
         #[arg(long)]
         free: bool,
     },
-    /// Open (on) or shut (off) a door contact, by its input.
+    /// Open (on) or shut (off) a door contact, by its input; so are inputs of alarms, relays, lockdowns and rules.
     Contact {
         /// Input.
         input: String,

@@ -92,7 +92,7 @@ fn samples<R: Read>(mut reader: hound::WavReader<R>) -> Result<Vec<i16>, String>
         }
         return Ok(sound);
     }
-    if rate % SAMPLE_RATE != 0 {
+    if !rate.is_multiple_of(SAMPLE_RATE) {
         let all: Vec<i16> = samples.collect::<Result<_, _>>()?;
         return Ok(rate::to_line_rate(&all, rate));
     }

@@ -25,14 +25,17 @@ struct Host {
     person: PersonId,
 }
 
+/// Who came first on a day.
+type First = (Date, PersonId);
+
 /// Who came in, by door.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
     /// The last day on which somebody came for whom the door waits.
-    days: BTreeMap<DoorId, (Date, PersonId)>,
+    days: BTreeMap<DoorId, First>,
     hosts: BTreeMap<DoorId, VecDeque<Host>>,
     /// Of the last Grant: at which door how many came in, and how its day was before.
-    last: Option<(DoorId, usize, Option<(Date, PersonId)>)>,
+    last: Option<(DoorId, usize, Option<First>)>,
 }
 
 impl Arrivals {

@@ -159,15 +159,22 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Who came first, and on which day.
+type First = (usize, u64);
+/// Who came in, at which door and when.
+type Came = (usize, usize, u64);
+/// Both of them.
+type Arrived = (Option<First>, Vec<Came>);
+
 struct Model {
     believed: bool,
     blocked: BTreeSet<usize>,
     /// Who came in at the shop last of the staff, and on which day.
-    first: Option<(usize, u64)>,
+    first: Option<First>,
     /// Everybody who came in, at which door and when.
-    came: Vec<(usize, usize, u64)>,
+    came: Vec<Came>,
     /// What the last step did to it.
-    undo: Option<(Option<(usize, u64)>, Vec<(usize, usize, u64)>)>,
+    undo: Option<Arrived>,
     now: u64,
 }
 

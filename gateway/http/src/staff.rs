@@ -247,10 +247,12 @@ pub(crate) async fn import(app: &Arc<App>, ask: &Ask) -> Result<Response, Proble
         let text = String::from_utf8(ask.body.clone());
         text.map_err(|_| Problem::bad("body", "the body is no UTF-8 text"))?
     } else {
-        match ask.json::<Value>()? {
-            lines @ Value::Array(_) => lines.to_string(),
-            // one person is a list of one
-            one => json!([one]).to_string(),
+        let lines = ask.json::<Value>()?;
+        // one person is a list of one
+        if lines.is_array() {
+            lines.to_string()
+        } else {
+            json!([lines]).to_string()
         }
     };
     let mut query = ask.query()?;

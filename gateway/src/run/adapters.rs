@@ -10,7 +10,7 @@ use adapter_gpio::{GpioInputs, GpioReader};
 use adapter_osdp::OsdpBus;
 use adapter_virtual::{Source, VirtualDevice, VirtualHandle, VirtualLine, VirtualParams};
 use anyhow::Context as _;
-use gateway_config::{Config, InputDriver, LineDriver, Playback};
+use gateway_config::{Config, InputDriver, LineDriver, Playback, RelayFunction};
 use gateway_core::{Clock, DeviceId, InputId, Instant, LineCommand, LineId, ReaderId, Signal, SignalKind};
 use gateway_sip_io::SipHandle;
 use tokio::runtime::Handle;
@@ -447,6 +447,35 @@ fn inputs(config: &Config) -> Inputs {
     let fire = config.site.fire_input.iter();
     inputs.uses.extend(fire.map(|input| (input.clone(), "fire")));
     inputs
+        .uses
+        .extend(watched_inputs(config).map(|input| (input.clone(), "watched")));
+    inputs
+}
+
+/// Inputs whose level means something of its own: to an alarm, a relay, a lockdown or a rule.
+fn watched_inputs(config: &Config) -> impl Iterator<Item = &InputId> {
+    let alarms = config.alarms.values().filter_map(|alarm| alarm.input.as_ref());
+    let relays = config.relays.values().flat_map(|relay| match &relay.function {
+        RelayFunction::Light(light) => light.inputs.iter().collect(),
+        RelayFunction::MainsFault(mains) => vec![&mains.input],
+        RelayFunction::Alarm(_)
+        | RelayFunction::Command(_)
+        | RelayFunction::Lamp(_)
+        | RelayFunction::LineSeized(_)
+        | RelayFunction::NetworkFault(_) => vec![],
+    });
+    let groups = config.door_groups.values();
+    let rules = config.rules.values();
+    let named = rules.flat_map(|rule| {
+        let sources = rule.sources.iter().flatten();
+        let of_rule = move |input: &&InputId| sources.clone().any(|name| name == input.as_str());
+        let states = rule.when.states.iter().filter_map(|state| state.input.as_ref());
+        config.inputs.keys().filter(of_rule).chain(states)
+    });
+    alarms
+        .chain(relays)
+        .chain(groups.filter_map(|group| group.lockdown_input.as_ref()))
+        .chain(named)
 }
 
 fn virtual_params(config: &Config) -> anyhow::Result<VirtualParams> {

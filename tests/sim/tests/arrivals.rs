@@ -149,7 +149,7 @@ fn a_visitor_comes_in_after_a_host_and_nobody_is_kept_in() {
         sim.wait(ms(10));
         sim
     };
-    let shown = |sim: &Sim| sim.readers.last().map(|(_, command)| command.clone());
+    let shown = |sim: &Sim| sim.readers.last().map(|(_, command)| *command);
     let mut sim = begin();
     sim.card("front-reader", VISITOR);
     assert_eq!(shown(&sim), Some(ReaderCommand::Denied), "{}", sim.log());

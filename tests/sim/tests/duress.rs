@@ -94,7 +94,7 @@ fn seen(sim: &Sim) -> Seen {
     let records = sim.records.iter().map(Record::from);
     let records = records.filter(|record| !gateway_core::is_confidential(&record.kind));
     let readers = sim.readers.iter();
-    let readers = readers.map(|(reader, command)| (reader.to_string(), command.clone()));
+    let readers = readers.map(|(reader, command)| (reader.to_string(), *command));
     let pulses = sim.pulses.iter().map(|pulse| format!("{pulse:?}"));
     (
         records.collect(),
@@ -105,15 +105,18 @@ fn seen(sim: &Sim) -> Seen {
 }
 
 fn alarms(sim: &Sim) -> Vec<(String, Factor)> {
-    let told = sim.records.iter().filter_map(|envelope| match &envelope.event {
-        Event::Access(door, AccessEvent::Duress { factor, subject }) => {
-            assert_eq!(subject, &Subject::Person(id("alice")), "{}", sim.log());
-            Some((door.to_string(), *factor))
-        }
-        _ => None,
+    let told = sim.records.iter().filter_map(|envelope| {
+        let Event::Access(door, AccessEvent::Duress { factor, subject }) = &envelope.event else {
+            return None;
+        };
+        assert_eq!(subject, &Subject::Person(id("alice")), "{}", sim.log());
+        Some((door.to_string(), *factor))
     });
     told.collect()
 }
+
+/// How somebody shows what they have, with these digits.
+type Way<'a> = &'a dyn Fn(&mut Sim, &str);
 
 #[test]
 fn nobody_at_the_door_or_the_page_sees_a_difference_and_the_alarm_is_raised() {
@@ -127,7 +130,7 @@ fn nobody_at_the_door_or_the_page_sees_a_difference_and_the_alarm_is_raised() {
         types(sim, code);
         sim.wait(secs(6));
     };
-    let ways: [(&dyn Fn(&mut Sim, &str), &str, &str, Factor); 2] = [
+    let ways: [(Way<'_>, &str, &str, Factor); 2] = [
         (&with_card, "4711", "4712", Factor::Card),
         (&by_code, "556677", "556688", Factor::Code),
     ];

@@ -156,8 +156,8 @@ impl Memory {
             }
         };
         if let Some(table) = &mut loaded.config.dot1x {
-            let secret = |key: &str| Some(Secret::new(&fs::read_to_string(kept.files.join(key)).ok()?));
-            table.password = secret(PASSWORD);
+            let password = fs::read_to_string(kept.files.join(PASSWORD)).ok();
+            table.password = password.map(|password| Secret::new(&password));
             let file = |key: &str| Some(kept.files.join(key)).filter(|path| path.exists());
             (table.ca_file, table.client_cert_file) = (file(CA), file(CERT));
             (table.client_key_file, table.client_p12_file) = (file(KEY), file(P12));

@@ -73,9 +73,11 @@ pub(crate) async fn told(config: &Config, address: IpAddr) -> Result<Sound, Stri
     }
     let language = config.site.language;
     let text = words::spoken(address, language);
-    let name = Path::new(voice::PROGRAM);
-    let program = voice::program();
-    match voice::speak(program.as_deref().unwrap_or(name), language, &text, voice::LIMIT).await {
+    let spoken = match voice::program() {
+        Some(program) => voice::speak(&program, language, &text, voice::LIMIT).await,
+        None => Err(voice::missing()),
+    };
+    match spoken {
         Ok(samples) => {
             return Ok(Sound {
                 fault: why,

@@ -46,6 +46,11 @@ fn program_in(path: &OsStr) -> Option<PathBuf> {
         .find(runs)
 }
 
+/// There is no such program.
+pub(crate) fn missing() -> anyhow::Error {
+    anyhow!("{PROGRAM} is not on this machine; apt-get install {PROGRAM}")
+}
+
 /// The name of a language's voice.
 const fn voice(language: Language) -> &'static str {
     match language {

@@ -9,7 +9,9 @@ use adapter_api::{BoxFuture, DriverError, OutputDriver};
 use gateway_panel::DoorOutput;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
-use tokio_serial::{DataBits, FlowControl, Parity, SerialPortBuilderExt, SerialStream, StopBits};
+use tokio_serial::{
+    ClearBuffer, DataBits, FlowControl, Parity, SerialPort as _, SerialPortBuilderExt, SerialStream, StopBits,
+};
 
 use crate::frame::Deframer;
 use crate::line_port::Wiring;
@@ -123,9 +125,12 @@ impl FrontEndDoors {
                     Some(error),
                 ))
             }
-            // what it may do later it is told to end when it is claimed again
+            // what it may do later it is told to end when it is claimed again, and what was not sent yet never is
             Err(_) => {
-                self.port = None;
+                if let Some(port) = self.port.take() {
+                    // a port that is gone has nothing to send
+                    let _ = port.clear(ClearBuffer::Output);
+                }
                 Err(self.failed(
                     "the front end does not answer: look at its cable and its supply",
                     None,

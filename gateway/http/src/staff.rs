@@ -336,13 +336,14 @@ pub(crate) async fn erase_person(app: &Arc<App>, ask: &Ask) -> Result<Response, 
     }
     let (note, store) = (note(app, ask)?, app.bus.store().clone());
     let people = people(app)?.clone();
-    let erasing = async move {
+    // it goes to its end, also if that, or a change before it, takes longer than an answer may
+    let erasing = tokio::spawn(async move {
         let note = move || note("somebody was erased".to_owned());
         people.erase(&store, &id, body.also, note).await
-    };
-    // it goes to its end, also if that takes longer than an answer may
+    });
     match tokio::time::timeout(ERASE_TIME, erasing).await {
         Ok(erased) => {
+            let erased = erased.unwrap_or(Err(PeopleError::CoreGone));
             let (erased, _) = erased.map_err(|e| refused(&e))?;
             let told = Erasure {
                 events: Some(erased.events),

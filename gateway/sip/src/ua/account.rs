@@ -147,6 +147,12 @@ impl Account {
         matches!(self.reg.state, AccountState::Registered)
     }
 
+    /// True if the PBX is being asked and has not failed since it was last registered, or since the start: whoever calls
+    /// in this moment waits for its answer.
+    pub(crate) const fn expected(&self) -> bool {
+        matches!(self.reg.state, AccountState::Registering) && !self.reg.backoff.has_failed()
+    }
+
     /// True if `flow` is, or comes from, this account's PBX.
     ///
     /// A datagram's source address is easily forged, so that it vouches only for accounts that use UDP themselves.

@@ -21,6 +21,11 @@ impl Backoff {
         whole.mul_f64(rng.random_range(0.67..1.0))
     }
 
+    /// False until the first failure after [`Backoff::reset`].
+    pub(crate) const fn has_failed(self) -> bool {
+        self.failures > 0
+    }
+
     pub(crate) const fn reset(&mut self) {
         self.failures = 0;
     }

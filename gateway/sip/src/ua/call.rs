@@ -29,6 +29,8 @@ pub(crate) enum Phase {
     Confirmed,
     /// Outgoing: waits for a connection; with an offer it waits for TCP because it is long.
     Reaching { offer: Option<Vec<u8>> },
+    /// Outgoing: waits until the PBX has answered the account's registration.
+    WaitingAccount,
     /// Outgoing: waits for the driver's offer.
     WaitingOffer,
     /// Incoming: waits for the call plan, then for the ACK.
@@ -132,6 +134,10 @@ impl Call {
         matches!(self.phase, Phase::Reaching { .. }) && self.hop == *hop
     }
 
+    pub(crate) fn waits_for_account(&self, id: &AccountId) -> bool {
+        matches!(self.phase, Phase::WaitingAccount) && self.account.as_ref() == Some(id)
+    }
+
     /// Does a request carry the identifiers of this call's dialog?
     pub(crate) fn owns(&self, request: &Request) -> bool {
         self.dialog.as_ref().is_some_and(|dialog| dialog.takes(request))
@@ -177,7 +183,7 @@ impl UserAgent {
                 self.cancel_invite(now, tx, cause);
                 "cancelled".to_owned()
             }
-            Phase::Reaching { .. } | Phase::WaitingOffer => "cancelled".to_owned(),
+            Phase::Reaching { .. } | Phase::WaitingAccount | Phase::WaitingOffer => "cancelled".to_owned(),
             Phase::Incoming { tx, request } => {
                 let tag = call
                     .dialog

@@ -55,6 +55,7 @@ impl UserAgent {
             account.reg.phase = Phase::Trunk;
             account.reg.backoff.reset();
             self.tell_account(id, AccountState::Registered, None);
+            self.account_settled(now, id);
         }
     }
 
@@ -151,10 +152,10 @@ impl UserAgent {
             return;
         }
         match response.code() {
-            200..=299 if leaving => self.left(&id),
+            200..=299 if leaving => self.left(now, &id),
             200..=299 => self.registered(now, &id, response),
             401 | 407 => self.register_challenged(now, &id, response, leaving),
-            _ if leaving => self.left(&id),
+            _ if leaving => self.left(now, &id),
             423 => {
                 let asked = response
                     .headers
@@ -200,6 +201,7 @@ impl UserAgent {
         let first = account.reg.state != AccountState::Registered;
         let event = first.then_some(AccountEvent::Registered { expires_s: granted });
         self.tell_account(id, AccountState::Registered, event);
+        self.account_settled(now, id);
     }
 
     fn register_challenged(&mut self, now: Instant, id: &AccountId, response: &Response, leaving: bool) {
@@ -215,7 +217,7 @@ impl UserAgent {
         account.reg.tries += 1;
         let Some(flow) = account.reg.flow.filter(|_| may) else {
             if leaving {
-                self.left(id);
+                self.left(now, id);
             } else {
                 self.register_refused(now, id, response);
             }
@@ -262,7 +264,7 @@ impl UserAgent {
             return;
         };
         if matches!(account.reg.phase, Phase::Leaving) {
-            self.left(id);
+            self.left(now, id);
             return;
         }
         let wait = account.reg.backoff.next(&mut self.rng);
@@ -287,6 +289,7 @@ impl UserAgent {
             AccountState::Failed,
             Some(AccountEvent::Failed { detail, retry_s }),
         );
+        self.account_settled(now, id);
     }
 
     /// The timer of an account: refresh, or the next try.
@@ -301,7 +304,7 @@ impl UserAgent {
                 self.register(now, id, flow);
             }
             (Phase::Resting, _) => self.start_account(now, id),
-            (Phase::Leaving, _) => self.left(id),
+            (Phase::Leaving, _) => self.left(now, id),
             (Phase::Left | Phase::Reaching | Phase::Registering { .. } | Phase::Trunk, _) => {}
         }
     }
@@ -314,7 +317,7 @@ impl UserAgent {
         account.reg.flow = None;
         account.reg.valid_until = None;
         match account.reg.phase {
-            Phase::Leaving => self.left(id),
+            Phase::Leaving => self.left(now, id),
             // The transaction on it fails by itself and starts the back-off.
             Phase::Registering { .. } | Phase::Left | Phase::Reaching => {}
             Phase::Resting | Phase::Trunk => {
@@ -333,7 +336,7 @@ impl UserAgent {
         };
         match (account.reg.flow, account.params.register) {
             (Some(flow), true) => self.deregister(now, id, flow),
-            (Some(_) | None, _) => self.left(id),
+            (Some(_) | None, _) => self.left(now, id),
         }
     }
 
@@ -342,7 +345,7 @@ impl UserAgent {
             return;
         };
         let Ok(tx) = self.layer.send_request(now, request, flow) else {
-            self.left(id);
+            self.left(now, id);
             return;
         };
         self.uses.insert(tx, Use::Register(id.clone()));
@@ -356,7 +359,7 @@ impl UserAgent {
         self.pump(now);
     }
 
-    fn left(&mut self, id: &AccountId) {
+    fn left(&mut self, now: Instant, id: &AccountId) {
         if let Some(account) = self.accounts.get_mut(id) {
             account.reg.phase = Phase::Left;
             account.reg.due = None;
@@ -364,6 +367,7 @@ impl UserAgent {
             if !told {
                 self.tell_account(id, AccountState::Off, Some(AccountEvent::Unregistered {}));
             }
+            self.account_settled(now, id);
         }
     }
 }

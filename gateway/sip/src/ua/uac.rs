@@ -5,6 +5,7 @@ use std::time::Duration;
 use gateway_core::{AccountId, Cause, Instant, LegId};
 
 use super::UserAgent;
+use super::account::Account;
 use super::agent::Use;
 use super::call::{Acks, Call, Dialing, NIL_SESSION, Phase};
 use super::dialog::Dialog;
@@ -28,6 +29,10 @@ const NO_TCP: Duration = Duration::from_secs(600);
 const MOST_AUTHS: u8 = 4;
 /// 422s followed in one call: each hop on the way may ask for more.
 const MOST_INTERVALS: u8 = 3;
+
+fn not_registered(id: &AccountId) -> String {
+    format!("account {id} is not registered")
+}
 
 /// An INVITE of ours: lives as long as its transaction, which may be longer than the leg.
 #[derive(Debug)]
@@ -66,15 +71,15 @@ impl UserAgent {
                 format!("{} calls are in progress", self.calls.len()),
             ));
         }
-        let domain = match &account {
+        let known = match &account {
             None => None,
             Some(id) => {
-                let known = self.accounts.get(id).filter(|account| account.usable());
-                let known =
-                    known.ok_or_else(|| (Cause::Refused, format!("account {id} is not registered")))?;
-                Some(known.params.domain.clone())
+                let known = self.accounts.get(id).filter(|a| a.usable() || a.expected());
+                Some(known.ok_or_else(|| (Cause::Refused, not_registered(id)))?)
             }
         };
+        let domain = known.map(|account| account.params.domain.clone());
+        let waits = known.is_some_and(|account| !account.usable());
         let target = Aor::complete(&target, domain.as_ref())
             .map_err(|e| (Cause::NotFound, e.to_string()))?
             .into_uri();
@@ -111,19 +116,44 @@ impl UserAgent {
             offering: false,
             outgoing: true,
             pending: None,
-            phase: Phase::Reaching { offer: None },
+            phase: Phase::WaitingAccount,
             reliable: None,
             session: (ring.session_id(), NIL_SESSION.to_owned()),
             takes_update: false,
             unacked: None,
         };
         self.calls.insert(leg, call);
+        if !waits {
+            self.reach_called(now, leg);
+        }
+        Ok(())
+    }
+
+    fn reach_called(&mut self, now: Instant, leg: LegId) {
+        let Some(call) = self.calls.get_mut(&leg) else {
+            return;
+        };
+        call.phase = Phase::Reaching { offer: None };
+        let hop = call.hop.clone();
         match self.reach(now, &hop, true) {
             Reach::Failed(why) => self.over(leg, Cause::Unreachable, why),
             Reach::Up(reached) => self.call_flow_up(now, leg, &reached),
             Reach::Wait => {}
         }
-        Ok(())
+    }
+
+    /// The PBX has answered, or not: whoever waited for it calls, or is told.
+    pub(crate) fn account_settled(&mut self, now: Instant, id: &AccountId) {
+        let usable = self.accounts.get(id).is_some_and(Account::usable);
+        let waiting = self.calls.iter().filter(|(_, call)| call.waits_for_account(id));
+        let waiting: Vec<LegId> = waiting.map(|(leg, _)| *leg).collect();
+        for leg in waiting {
+            if usable {
+                self.reach_called(now, leg);
+            } else {
+                self.over(leg, Cause::Refused, not_registered(id));
+            }
+        }
     }
 
     pub(crate) fn call_flow_up(&mut self, now: Instant, leg: LegId, reached: &Reached) {

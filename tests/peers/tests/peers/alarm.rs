@@ -123,6 +123,9 @@ fn security_is_called_until_somebody_types_the_code_and_the_siren_rests() {
         gate.hears("CALL_INCOMING", secs(10))?;
         gateway.process().kill();
         gateway.released(secs(5))?;
+        // the PBX does not know, and rings on
+        gate.hang_up()?;
+        gate.hears("CALL_CLOSED", secs(10))?;
         let before = gateway.last_seq();
         gateway.again(rig)?;
         gateway.energised(secs(10))?;

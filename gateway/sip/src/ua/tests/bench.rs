@@ -278,12 +278,8 @@ impl Bench {
             .expect("there is a route")
     }
 
-    pub(super) fn dial_with(
-        &mut self,
-        account: Option<AccountId>,
-        target: &str,
-        offer: Vec<u8>,
-    ) -> Option<(Flow, Request)> {
+    /// Wishes for a call, which may have to wait.
+    pub(super) fn call(&mut self, account: Option<AccountId>, target: &str) {
         self.ua.call(
             self.now,
             OutgoingCall {
@@ -295,6 +291,15 @@ impl Bench {
             },
         );
         self.settle();
+    }
+
+    pub(super) fn dial_with(
+        &mut self,
+        account: Option<AccountId>,
+        target: &str,
+        offer: Vec<u8>,
+    ) -> Option<(Flow, Request)> {
+        self.call(account, target);
         assert!(matches!(self.call_event(), CallOutput::OfferWanted { .. }));
         self.ua.give_offer(self.now, LegId(1), offer);
         self.settle();

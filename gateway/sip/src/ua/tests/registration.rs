@@ -1,8 +1,9 @@
 //! Registrations.
 
-use gateway_core::{AccountEvent, AccountState};
+use gateway_core::{AccountEvent, AccountState, Cause, LegId};
 
-use super::bench::{Bench, account, params, secs};
+use super::bench::{Bench, account, params, pbx, secs};
+use crate::ua::CallOutput;
 use crate::{Flow, HeaderName, Method, Request, Response, Transport};
 
 fn challenge(bench: &mut Bench, flow: Flow, request: &Request) {
@@ -319,4 +320,55 @@ fn an_outbound_proxy_and_the_service_route_lead_every_call() {
     let (call_flow, invite) = bench.dial("1000");
     assert_eq!(call_flow, flow);
     assert_eq!(routes(&invite), [proxy, "<sip:core.example;lr>"]);
+}
+
+#[test]
+fn a_call_made_while_the_pbx_is_first_asked_waits_for_its_answer() {
+    let mut bench = Bench::new(vec![account(Transport::Udp, true)]);
+    let (flow, register) = bench.request();
+    bench.call(Some(pbx()), "1000");
+    bench.no_call_event();
+    bench.nothing_sent();
+    grant(&mut bench, flow, &register, 120);
+    assert!(matches!(bench.call_event(), CallOutput::OfferWanted { .. }));
+}
+
+#[test]
+fn a_call_that_waits_for_a_pbx_which_refuses_or_is_silent_ends_and_the_next_one_at_once() {
+    for refused in [true, false] {
+        let mut bench = Bench::new(vec![account(Transport::Udp, true)]);
+        let (flow, register) = bench.request();
+        bench.call(Some(pbx()), "1000");
+        bench.no_call_event();
+        if refused {
+            bench.reply(flow, &register, 503);
+        } else {
+            bench.pass(secs(33));
+        }
+        for again in [false, true] {
+            let CallOutput::Ended { cause, detail } = bench.call_event() else {
+                panic!("the call goes on");
+            };
+            assert_eq!(
+                (cause, detail.as_str()),
+                (Cause::Refused, "account pbx is not registered")
+            );
+            if !again {
+                // also while it is asked again: it has failed once
+                bench.pass(secs(3));
+                bench.call(Some(pbx()), "1000");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_that_waits_for_the_pbx_can_be_given_up() {
+    let mut bench = Bench::new(vec![account(Transport::Udp, true)]);
+    let (flow, register) = bench.request();
+    bench.call(Some(pbx()), "1000");
+    bench.end(LegId(1), Cause::Cancelled);
+    grant(&mut bench, flow, &register, 120);
+    bench.no_call_event();
+    bench.nothing_sent();
 }

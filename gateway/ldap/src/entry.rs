@@ -72,9 +72,14 @@ fn values<'a>(attributes: &'a [(String, Vec<Vec<u8>>)], name: &'a str) -> impl I
         .filter_map(|v| std::str::from_utf8(v).ok())
 }
 
+/// Characters that turn the direction of the text after them (UAX #9): with them a name looks like another one.
+const fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 fn shown(text: &str) -> Option<String> {
     let words: Vec<&str> = text
-        .split(|c: char| c.is_whitespace() || c.is_control())
+        .split(|c: char| c.is_whitespace() || c.is_control() || turns(c))
         .filter(|w| !w.is_empty())
         .collect();
     let name: String = words.join(" ").chars().take(NAME).collect();
@@ -146,7 +151,7 @@ mod tests {
     #[test]
     fn the_first_usable_value_counts_whatever_the_case_of_the_attribute() {
         let found = entry(&[
-            ("CN", &["", " Alice \n Martin"]),
+            ("CN", &["", " Alice\u{202e} \n Martin"]),
             ("telephonenumber;lang-fr", &["ä", "1000", "1001"]),
             ("iphostnumber", &["nowhere", "192.0.2.7"]),
         ]);
@@ -169,7 +174,7 @@ mod tests {
             let attributes = [("cn".to_owned(), vec![name]), ("telephoneNumber".to_owned(), vec![number])];
             if let Some(entry) = Entry::of(&attributes, &wanted()) {
                 prop_assert!((1..=NAME).contains(&entry.name.chars().count()));
-                prop_assert!(!entry.name.chars().any(char::is_control));
+                prop_assert!(!entry.name.chars().any(|c| c.is_control() || turns(c)));
                 prop_assert!((1..=NUMBER).contains(&entry.number.len()) && entry.number.is_ascii());
             }
         }

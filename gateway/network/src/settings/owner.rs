@@ -230,6 +230,18 @@ fn foreign_networkd(
         ("/usr/lib/systemd/network", false),
         ("/lib/systemd/network", false),
     ];
+    for (dir, _) in dirs {
+        for name in own_paths().iter().filter_map(|own| own.file_name()) {
+            let folder = format!("{dir}/{}.d", name.to_string_lossy());
+            let found = machine.list(&folder);
+            if let Some(file) = found.iter().find(|name| name.ends_with(".conf")) {
+                obstacles.push(obstacle(
+                    format!("{folder}/{file} changes what Doorline's file says"),
+                    "remove it and set what it sets under [network], or remove [network]",
+                ));
+            }
+        }
+    }
     // a name in an earlier folder hides the same name in a later one
     let mut files: BTreeMap<String, (String, bool)> = BTreeMap::new();
     for (dir, local) in dirs {
@@ -655,6 +667,21 @@ pub(super) mod tests {
         let found = decided(&["systemd-network"], &[], &elsewhere).expect_err("obstacles");
         assert_eq!(found, "there is no port eth7");
     }
+    #[test]
+    fn a_folder_that_changes_our_file_is_refused_and_an_empty_one_is_none() {
+        let folder = "/run/systemd/network/10-doorline-port.network.d";
+        for (name, refused) in [("mtu.conf", true), ("mtu.conf.bak", false)] {
+            let path = format!("{folder}/{name}");
+            let found = decided(
+                &["systemd-network"],
+                &[(&path, "[Link]\nMTUBytes=1400\n")],
+                &fixed(),
+            );
+            let said = format!("{folder}/{name} changes what Doorline's file says");
+            assert_eq!(found, if refused { Err(said) } else { Ok(Manager::Networkd) });
+        }
+    }
+
     #[test]
     fn name_and_time_servers_that_nobody_takes_from_networkd_are_refused() {
         const NAMES: &str =

@@ -1,10 +1,7 @@
 //! What the keys of relay boards say together, of one and of those that share a port.
 
-use std::collections::BTreeMap;
-use std::fmt::Debug;
-
 use super::Check;
-use super::claims::Claims;
+use super::resource::{Alike, Claims, Ports};
 use super::{front_end, osdp};
 use crate::fault::FaultKind;
 use crate::model::{Kmtronic, Modbus, OutputDriver};
@@ -153,62 +150,6 @@ pub(super) fn claims(check: &mut Check<'_>) {
         },
         "allowed: one output for each channel",
     );
-}
-
-/// Which family of devices has which port, and the key that says so first.
-#[derive(Default)]
-pub(super) struct Ports(BTreeMap<String, (&'static str, String)>);
-
-impl Ports {
-    /// A port belongs to one family of devices.
-    pub(super) fn add(&mut self, check: &mut Check<'_>, place: String, family: &'static str, key: String) {
-        let (first, port) = self
-            .0
-            .entry(place.clone())
-            .or_insert_with(|| (family, key.clone()));
-        if *first != family {
-            let text = format!(
-                "{place} is already claimed by {}, which is no {family}",
-                check.cite(port)
-            );
-            let hint = "allowed: devices of one family on one port";
-            check.fault(FaultKind::Duplicate, &key, &[port.as_str()], text, hint);
-        }
-    }
-}
-
-/// What all users of a resource have to say alike: by resource and key, the first value and where it stands.
-pub(super) struct Alike {
-    first: BTreeMap<(String, String), (String, String)>,
-    hint: &'static str,
-}
-
-impl Alike {
-    pub(super) const fn new(hint: &'static str) -> Self {
-        Self {
-            first: BTreeMap::new(),
-            hint,
-        }
-    }
-
-    pub(super) fn add(&mut self, check: &mut Check<'_>, resource: &str, at: String, value: &impl Debug) {
-        let key = at.rsplit('.').next().unwrap_or_default().to_owned();
-        let value = format!("{value:?}");
-        let (known, first) = self
-            .first
-            .entry((resource.to_owned(), key))
-            .or_insert_with(|| (value.clone(), at.clone()));
-        if *known != value {
-            let text = format!("{value} differs from {known} of {}", check.cite(first));
-            // a default has no place of its own: then the other one is shown
-            let (at, other) = if check.is_written(&at) {
-                (&at, &*first)
-            } else {
-                (&*first, &at)
-            };
-            check.fault(FaultKind::Conflict, at, &[other], text, self.hint);
-        }
-    }
 }
 
 fn without_meaning(check: &mut Check<'_>, at: &str, keys: &[&str], place: &str) {

@@ -1,43 +1,14 @@
 //! Resources that only one user may hold.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
 
 use gateway_core::Secret;
 
+use super::resource::Claims;
 use super::{Check, boards};
 use crate::fault::FaultKind;
 use crate::model::{Config, InputDriver, OutputDriver, ReaderDriver, RelayFunction};
-
-/// Claims of one kind: of each resource who asks for it.
-pub(super) struct Claims<K> {
-    of: BTreeMap<K, Vec<String>>,
-}
-
-impl<K: Ord> Claims<K> {
-    pub(super) const fn new() -> Self {
-        Self { of: BTreeMap::new() }
-    }
-
-    pub(super) fn add(&mut self, resource: K, at: String) {
-        self.of.entry(resource).or_default().push(at);
-    }
-
-    /// Reports each claimant but the first of the file.
-    pub(super) fn report(self, check: &mut Check<'_>, name: impl Fn(&K) -> String, hint: &str) {
-        for (resource, mut claimants) in self.of {
-            claimants.sort_by_key(|at| (check.position(at), at.clone()));
-            let Some((first, others)) = claimants.split_first() else {
-                continue;
-            };
-            for other in others {
-                let text = format!("{} is already claimed by {}", name(&resource), check.cite(first));
-                check.fault(FaultKind::Duplicate, other, &[first], text, hint);
-            }
-        }
-    }
-}
 
 pub(super) fn check(check: &mut Check<'_>) {
     devices(check);
@@ -164,7 +135,7 @@ fn input_roles(check: &mut Check<'_>) {
         inputs.add(input.clone(), at);
     }
     for id in check.config.inputs.keys() {
-        if !inputs.of.contains_key(id) && !is_looked_at(check.config, id) {
+        if !inputs.has(id) && !is_looked_at(check.config, id) {
             let text = "no panel, door or fire input uses it".to_owned();
             check.warn(
                 FaultKind::Conflict,

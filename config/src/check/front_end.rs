@@ -4,8 +4,7 @@ use gateway_core::LineId;
 use gateway_panel::Profile;
 
 use super::Check;
-use super::boards::{Alike, Ports};
-use super::claims::Claims;
+use super::resource::{Alike, Claims, Ports};
 use crate::fault::FaultKind;
 use crate::model::{Config, FrontEndDoor, FrontEndLine, Line, LineDriver, OutputDriver, Panel};
 use crate::value::{CallIn, Duty, LockOwner, OpenWhen};

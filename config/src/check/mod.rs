@@ -21,6 +21,7 @@ mod osdp;
 mod outputs;
 mod readers;
 mod relays;
+mod resource;
 mod rules;
 mod schedules;
 mod services;

@@ -1,8 +1,7 @@
 //! OSDP readers: their lines, addresses, keys and inputs.
 
 use super::Check;
-use super::boards::{Alike, Ports};
-use super::claims::Claims;
+use super::resource::{Alike, Claims, Ports};
 use crate::fault::{FaultKind, Finding};
 use crate::model::{Config, InputDriver, OsdpReader, ReaderDriver};
 use crate::read::Reader;

@@ -68,12 +68,12 @@ impl Arrivals {
 impl Access {
     /// Is it somebody at the door, on the way in?
     pub(crate) fn comes_in(&self, request: &Request) -> bool {
-        reader_of(request).is_some_and(|reader| !self.leads_out(reader))
+        request.reader().is_some_and(|reader| !self.leads_out(reader))
     }
 
     /// Is it somebody at a reader on the way out?
     pub(crate) fn leaves(&self, request: &Request) -> bool {
-        reader_of(request).is_some_and(|reader| self.leads_out(reader))
+        request.reader().is_some_and(|reader| self.leads_out(reader))
     }
 
     fn leads_out(&self, reader: &ReaderId) -> bool {
@@ -142,19 +142,5 @@ impl Access {
             by: escort.by.clone(),
             within: escort.within,
         })
-    }
-}
-
-const fn reader_of(request: &Request) -> Option<&ReaderId> {
-    match request {
-        Request::Card { reader, .. } | Request::KeypadCode { reader, .. } => Some(reader),
-        Request::Button { .. }
-        | Request::Caller { .. }
-        | Request::Command { .. }
-        | Request::Digits { .. }
-        | Request::Fire { .. }
-        | Request::Hold { .. }
-        | Request::Rex { .. }
-        | Request::Rule { .. } => None,
     }
 }

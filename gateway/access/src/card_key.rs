@@ -16,7 +16,8 @@ use std::fmt;
 
 use gateway_core::CardFrame;
 
-use crate::card::{CardError, card_frame, fields, hex_of, masked, tidy};
+use crate::card::{card_frame, fields, hex_of, masked, tidy};
+use crate::card_error::CardError;
 
 /// How a card is known.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

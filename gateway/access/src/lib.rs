@@ -6,6 +6,7 @@ mod access;
 mod arrivals;
 mod caller;
 mod card;
+mod card_error;
 mod card_key;
 mod code;
 mod collector;
@@ -27,7 +28,8 @@ mod token;
 
 pub use access::Access;
 pub use caller::{CallerPattern, CallerPatternError};
-pub use card::{CardError, MAX_BITS, card_frame, masked};
+pub use card::{MAX_BITS, card_frame, masked};
+pub use card_error::CardError;
 pub use card_key::CardKey;
 pub use code::{MAX_CODE, PrefixConflict, is_code_text, is_pin_text, prefix_conflicts};
 pub use collector::{DigitCollector, Entry, INTER_DIGIT, KeyUse};

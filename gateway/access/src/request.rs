@@ -173,6 +173,21 @@ impl Request {
         }
     }
 
+    /// The reader that somebody stands at.
+    pub(crate) const fn reader(&self) -> Option<&ReaderId> {
+        match self {
+            Self::Card { reader, .. } | Self::KeypadCode { reader, .. } => Some(reader),
+            Self::Button { .. }
+            | Self::Caller { .. }
+            | Self::Command { .. }
+            | Self::Digits { .. }
+            | Self::Fire { .. }
+            | Self::Hold { .. }
+            | Self::Rex { .. }
+            | Self::Rule { .. } => None,
+        }
+    }
+
     /// The means.
     #[must_use]
     pub const fn factor(&self) -> Factor {

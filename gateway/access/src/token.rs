@@ -12,7 +12,7 @@
 use gateway_core::CardFrame;
 use sha2::{Digest as _, Sha256};
 
-use crate::card::CardError;
+use crate::card_error::CardError;
 
 /// Family code of the DS1990A.
 const DS1990A: u8 = 0x01;

@@ -144,18 +144,7 @@ impl Access {
             Some(reason) => Verdict::refused(subject, reason),
             None => self.credential(moment, door, request, subject),
         };
-        let reader = match request {
-            Request::Card { reader, .. } | Request::KeypadCode { reader, .. } => Some(reader),
-            Request::Button { .. }
-            | Request::Caller { .. }
-            | Request::Command { .. }
-            | Request::Digits { .. }
-            | Request::Fire { .. }
-            | Request::Hold { .. }
-            | Request::Rex { .. }
-            | Request::Rule { .. } => None,
-        };
-        let verdict = match reader {
+        let verdict = match request.reader() {
             Some(reader) => self.passing(moment, reader, verdict),
             None => verdict,
         };

@@ -15,6 +15,8 @@ use std::time::Duration;
 use gateway_core::Instant;
 use serde_json::{Value, json};
 
+pub use super::error::ChangeError;
+use super::error::file_error;
 use super::programs::Run;
 use super::{File, Manager, Settings, own_paths};
 use crate::ports;
@@ -28,50 +30,6 @@ const QUICK: Duration = Duration::from_secs(30);
 
 /// How long `ifup` may take when a change is taken back: longer than any DHCP client of Debian looks for a server (300 s).
 const BACK: Duration = Duration::from_secs(330);
-
-/// Why a change was not made, or not whole.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ChangeError {
-    /// A program of the network manager failed.
-    #[error("{program} failed: {text}")]
-    Command {
-        /// With its arguments.
-        program: String,
-        /// What it said.
-        text: String,
-    },
-    /// A file could not be written or read.
-    #[error("{}: {source}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The holder did not say that it watches.
-    #[error("nobody would take the change back: the holder did not start; nothing was changed")]
-    NoHolder,
-    /// There is no change that waits.
-    #[error("no change waits to be confirmed: it was confirmed or taken back before")]
-    NothingWaits,
-    /// The note cannot be understood.
-    #[error("the note {} is damaged; look at /etc/systemd/network and /etc/network/interfaces.d, then remove it", path.display())]
-    Note {
-        /// Where it is.
-        path: PathBuf,
-    },
-    /// Another change waits.
-    #[error("a change waits for its confirmation: first doorline network confirm, or rollback")]
-    Waits,
-}
-
-fn file_error(path: &Path) -> impl FnOnce(io::Error) -> ChangeError + '_ {
-    move |source| ChangeError::File {
-        path: path.to_owned(),
-        source,
-    }
-}
 
 /// What was there before.
 #[derive(Clone, Debug, PartialEq, Eq)]

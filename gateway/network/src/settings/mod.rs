@@ -5,6 +5,7 @@
 //! it writes files of its own names for the one that is there, and refuses where another has the port.
 
 pub mod change;
+mod error;
 mod glob;
 mod ifupdown;
 mod interfaces;

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::change::ChangeError;
+use super::error::ChangeError;
 
 /// Runs the programs of a network manager.
 pub trait Run {

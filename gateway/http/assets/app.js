@@ -263,6 +263,13 @@ function draw() {
   drawNetwork();
 }
 
+// What has a fault, in the reader's language. The rest of the text is what programs and commands say, in English.
+function partName(part) {
+  const [kind, ...name] = part.split(":");
+  const key = "f-" + kind;
+  return words[key] ? t(key, name.join(":")) : part;
+}
+
 function drawSite() {
   if (!view) return;
   byId("site").textContent = view.name || "Doorline";
@@ -276,7 +283,7 @@ function drawSite() {
   cards(byId("calls"), view.calls.map((c) => ({ ...c, id: c.ring_id })), callCard, fillCall, "");
   byId("calls-section").hidden = view.calls.length === 0;
   byId("faults").hidden = view.faults.length === 0;
-  byId("fault-list").replaceChildren(...view.faults.map((f) => make("li", "", f.part + ": " + f.text)));
+  byId("fault-list").replaceChildren(...view.faults.map((f) => make("li", "", partName(f.part) + ": " + f.text)));
   drawTimes();
 }
 

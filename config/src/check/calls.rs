@@ -25,6 +25,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     }
     codecs(check, "sip", &config.sip.codecs);
     for (id, panel) in &config.panels {
+        backups(check, id, panel);
         buttons(check, id, panel);
     }
     extensions(check);
@@ -38,6 +39,24 @@ pub(super) fn check(check: &mut Check<'_>) {
                 text,
                 "use it, or remove it",
             );
+        }
+    }
+}
+
+/// Each account of a panel is another one, and there is a first.
+fn backups(check: &mut Check<'_>, id: &PanelId, panel: &Panel) {
+    let account = format!("panels.{id}.account");
+    for (index, backup) in panel.backup_accounts.iter().enumerate() {
+        let at = format!("panels.{id}.backup-accounts[{index}]");
+        if panel.account.is_none() {
+            let text = "there is no account before it".to_owned();
+            let hint = "write the first one as account";
+            check.fault(FaultKind::Missing, &at, &[&account], text, hint);
+            return;
+        }
+        if panel.accounts().take(index + 1).any(|before| before == backup) {
+            let text = format!("{:?} stands there already", backup.as_str());
+            check.fault(FaultKind::Duplicate, &at, &[&account], text, "remove it");
         }
     }
 }
@@ -74,7 +93,7 @@ fn extensions(check: &mut Check<'_>) {
             let line = config.lines.get(&panel.line);
             line.is_some_and(|line| line.call_in == CallIn::SelfStart)
         };
-        let of_it = |panel: &Panel| panel.account.as_ref() == Some(id) && starts(panel);
+        let of_it = |panel: &Panel| panel.accounts().any(|own| own == id) && starts(panel);
         let mut panels = config.panels.iter().filter(|(_, panel)| of_it(panel));
         if let (true, Some((first, _)), Some((second, _))) = (account.register, panels.next(), panels.next())
         {

@@ -25,6 +25,10 @@ table! {
         doors: Vec<DoorId> = "doors", list(refer("door"), 1, 8), needed("['x']"), Restart;
         /// Account of its calls. Without one, only full addresses can be called, directly.
         account: Option<AccountId> = "account", refer("account"), optional, Restart;
+        /// Further accounts, at other PBXs, at most 4. The panel can be called over each. It calls numbers over the first of
+        /// `account` and these that takes the call: one that is not registered, refuses, or says nothing for 4 s is passed
+        /// over, and the next call begins with `account` again.
+        backup_accounts: Vec<AccountId> = "backup-accounts", list(refer("account"), 0, 4), or("[]"), Restart;
         /// Number or name by which it is called directly, or over a trunk that several panels share, as its own name
         /// is: the user part of the SIP address, 1 to 40 characters.
         extension: Option<Extension> = "extension", parsed(), optional, Restart;
@@ -39,6 +43,13 @@ table! {
         floor_call: Option<ListId> = "floor-call", refer("list"), optional, Live;
         /// Its buttons.
         buttons: BTreeMap<ButtonId, Button> = "buttons", map("button"), or("{}"), Live;
+    }
+}
+
+impl Panel {
+    /// Its accounts, in the order in which its calls go through them.
+    pub fn accounts(&self) -> impl Iterator<Item = &AccountId> {
+        self.account.iter().chain(&self.backup_accounts)
     }
 }
 

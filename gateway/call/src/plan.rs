@@ -1,6 +1,7 @@
 //! Calls the targets of one ring.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use gateway_core::{CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, Peer};
 
@@ -9,6 +10,9 @@ use crate::types::{CallRequest, Input, Outcome, Output, Strategy, Target};
 
 /// More targets than this are left out.
 const MAX_TARGETS: usize = 4;
+/// A PBX that says nothing for so long, where there is another one: less than anybody waits at a door, more than lost
+/// datagrams take to be sent again three times.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -26,6 +30,8 @@ enum State {
 
 #[derive(Debug)]
 struct Slot {
+    /// Its phone rings, or did.
+    rang: bool,
     state: State,
     target: Target,
 }
@@ -54,6 +60,7 @@ impl CallPlan {
             .into_iter()
             .take(MAX_TARGETS)
             .map(|target| Slot {
+                rang: false,
                 state: State::Waiting,
                 target,
             })
@@ -283,6 +290,7 @@ impl CallPlan {
             LegEvent::Incoming { .. } => {}
             LegEvent::Ringing { leg } => {
                 if matches!(self.slots[index].state, State::Called(_)) {
+                    self.slots[index].rang = true;
                     self.reached = true;
                     self.out.push_back(Output::Event(CallEvent::LegRinging { leg }));
                 }
@@ -370,6 +378,7 @@ impl CallPlan {
             .push_back(Output::Event(CallEvent::LegEnded { cause, detail, leg }));
         match before {
             State::Won => self.finish(now, Outcome::Answered(cause), cause),
+            State::Called(_) if self.called_elsewhere(now, index, cause) => {}
             State::Called(_) => {
                 self.reached |= !matches!(
                     cause,
@@ -379,6 +388,19 @@ impl CallPlan {
             }
             State::Waiting | State::Ending(_) | State::Ended => {}
         }
+    }
+
+    /// Calls a target through its next account where the one before did not get as far as the phone.
+    fn called_elsewhere(&mut self, now: Instant, index: usize, cause: Cause) -> bool {
+        let slot = &mut self.slots[index];
+        let elsewhere = matches!(cause, Cause::Refused | Cause::Unreachable);
+        if !elsewhere || slot.rang || slot.target.backups.is_empty() || self.over.is_some() {
+            return false;
+        }
+        let (account, leg) = slot.target.backups.remove(0);
+        (slot.target.account, slot.target.leg) = (Some(account), leg);
+        self.call(now, index);
+        true
     }
 
     /// Calls whoever is next; ends the plan if nobody is left.
@@ -417,6 +439,7 @@ impl CallPlan {
             display: self.request.display.clone(),
             leg: slot.target.leg,
             line: self.request.line.clone(),
+            patience: (!slot.target.backups.is_empty()).then_some(PATIENCE),
             ring: self.request.ring,
             target: slot.target.address.clone(),
         }));

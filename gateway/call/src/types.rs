@@ -57,6 +57,8 @@ pub struct Target {
     pub account: Option<AccountId>,
     /// Number or address as configured.
     pub address: String,
+    /// Where it is called next, each time that it cannot be reached: through which account, and the leg's number.
+    pub backups: Vec<(AccountId, LegId)>,
     /// True if nothing gives this target authority, whatever party the network names: somebody else than the operator
     /// says what `address` is.
     pub barred: bool,

@@ -7,7 +7,8 @@ use gateway_call::{
     Strategy, Take, TalkLimit, Target,
 };
 use gateway_core::{
-    CallEvent, Cause, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, Peer, RingId, Tone,
+    AccountId, CallEvent, Cause, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, Peer,
+    RingId, Tone,
 };
 use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
@@ -38,6 +39,7 @@ fn request(targets: u64, strategy: Strategy) -> CallRequest {
             .map(|n| Target {
                 account: None,
                 address: format!("100{n}"),
+                backups: Vec::new(),
                 barred: false,
                 leg: LegId(n),
                 listed: true,
@@ -732,4 +734,84 @@ proptest! {
             prop_assert!(told || gone, "leg {} is left ringing", leg);
         }
     }
+}
+
+/// A plan of two targets, one after the other, of which the first can be called through two further accounts.
+fn with_backups() -> (CallPlan, Vec<Output>) {
+    let account = |name: &str| AccountId::new(name).expect("a name");
+    let mut request = request(2, Strategy::Sequential);
+    request.targets[0].account = Some(account("pbx"));
+    request.targets[0].backups = vec![(account("second"), LegId(10)), (account("third"), LegId(11))];
+    let mut plan = CallPlan::new(T0, request);
+    let out = drain(&mut plan);
+    (plan, out)
+}
+
+fn through(outputs: &[Output]) -> Vec<(u64, Option<String>, Option<Duration>)> {
+    let offers = legs(outputs).into_iter().filter_map(|c| match c {
+        LegCommand::Offer {
+            account,
+            leg,
+            patience,
+            ..
+        } => Some((leg.0, account.map(|a| a.to_string()), patience)),
+        LegCommand::Answer { .. }
+        | LegCommand::Connect { .. }
+        | LegCommand::End { .. }
+        | LegCommand::PlayToLeg { .. }
+        | LegCommand::Ringing { .. } => None,
+    });
+    offers.collect()
+}
+
+fn ends(plan: &mut CallPlan, at: Instant, leg: u64, cause: Cause) -> Vec<Output> {
+    let detail = String::new();
+    let leg = LegId(leg);
+    plan.handle_input(at, Input::Leg(LegEvent::Ended { cause, detail, leg }));
+    drain(plan)
+}
+
+#[test]
+fn a_target_that_a_pbx_does_not_reach_is_called_through_the_next_one_and_then_makes_room() {
+    let patient = Some(secs(4));
+    let (mut plan, out) = with_backups();
+    assert_eq!(through(&out), [(0, Some("pbx".to_owned()), patient)]);
+    let out = ends(&mut plan, T0, 0, Cause::Refused);
+    assert_eq!(through(&out), [(10, Some("second".to_owned()), patient)]);
+    assert!(plan.has_leg(LegId(10)) && !plan.has_leg(LegId(0)));
+    // the last one is waited for as long as SIP does
+    let out = ends(&mut plan, T0 + secs(4), 10, Cause::Unreachable);
+    assert_eq!(through(&out), [(11, Some("third".to_owned()), None)]);
+    let out = ends(&mut plan, T0 + secs(8), 11, Cause::Unreachable);
+    assert_eq!(through(&out), [(1, None, None)]);
+}
+
+#[test]
+fn a_phone_that_rang_and_a_person_who_does_not_want_are_not_called_again_elsewhere() {
+    for (rings, cause) in [
+        (true, Cause::Unreachable),
+        (false, Cause::Busy),
+        (false, Cause::Declined),
+        (false, Cause::NotFound),
+    ] {
+        let (mut plan, _) = with_backups();
+        if rings {
+            plan.handle_input(T0, Input::Leg(LegEvent::Ringing { leg: LegId(0) }));
+        }
+        let out = ends(&mut plan, T0 + secs(5), 0, cause);
+        assert_eq!(through(&out), [(1, None, None)], "{cause}");
+    }
+}
+
+#[test]
+fn whoever_answers_through_a_backup_has_the_authority_of_the_target() {
+    let (mut plan, _) = with_backups();
+    ends(&mut plan, T0, 0, Cause::Unreachable);
+    let answered = LegEvent::Answered {
+        leg: LegId(10),
+        peer: peer("1000"),
+    };
+    plan.handle_input(T0 + secs(1), Input::Leg(answered));
+    assert!(plan.has_authority());
+    assert_eq!(plan.winner(), Some(LegId(10)));
 }

@@ -1,5 +1,7 @@
 //! What the call plan says to a leg and hears from it. SIP is one kind of leg; it is not named here.
 
+use std::time::Duration;
+
 use crate::ids::{AccountId, LegId, LineId, PanelId, RingId};
 use crate::time::Instant;
 use crate::value::words;
@@ -105,6 +107,9 @@ pub enum LegCommand {
         leg: LegId,
         /// Line whose audio it will carry.
         line: LineId,
+        /// Nothing heard from the other side for so long, not even that it tries, and the leg ends as unreachable; `None`
+        /// to wait as long as SIP does.
+        patience: Option<Duration>,
         /// The ring it belongs to.
         ring: RingId,
         /// Number or address as configured: `1000`, `1000@host`, `sip:…`.

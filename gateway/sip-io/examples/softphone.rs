@@ -414,6 +414,7 @@ async fn offer(
             display: "Main entrance".to_owned(),
             leg: LegId(1),
             line: line.clone(),
+            patience: None,
             ring: RingId::new(u64::try_from(Timestamp::now().as_millisecond())?, rand::random()),
             target: target.to_owned(),
         })

@@ -273,6 +273,7 @@ impl Driver {
                 display,
                 leg,
                 line,
+                patience,
                 ring,
                 target,
             } => {
@@ -284,6 +285,7 @@ impl Driver {
                         account,
                         display,
                         leg,
+                        patience,
                         ring,
                         target,
                     },

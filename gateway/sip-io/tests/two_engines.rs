@@ -191,6 +191,7 @@ async fn offer(phone: &Phone, target: String) {
             display: "Main entrance".into(),
             leg: LegId(1),
             line: phone.line.clone(),
+            patience: None,
             ring: RingId::new(1, [1; 10]),
             target,
         })

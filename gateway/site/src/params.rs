@@ -386,8 +386,8 @@ pub struct OutputParams {
 /// A panel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PanelParams {
-    /// Account its calls use; `None` dials targets directly.
-    pub account: Option<AccountId>,
+    /// Accounts that its calls use, each where the one before does not answer; without any, targets are dialled directly.
+    pub accounts: Vec<AccountId>,
     /// Its buttons.
     pub buttons: BTreeMap<ButtonId, ButtonParams>,
     /// Doors it serves, first is the main one.

@@ -117,7 +117,7 @@ pub fn first_door() -> SiteParams {
         talk_window: secs(600),
     };
     let panel = |name: &str, line: &str, input: &str, doors: &[&str]| PanelParams {
-        account: Some(id("pbx")),
+        accounts: vec![id("pbx")],
         buttons: [(
             id("bell"),
             ButtonParams {

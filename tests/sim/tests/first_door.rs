@@ -450,7 +450,12 @@ fn a_changed_panel_ends_its_call() {
     let mut sim = ringing();
     let ring = sim.press("bell").expect("a ring began");
     let mut other = first_door();
-    other.panels.get_mut(&id("main")).expect("the panel").account = None;
+    other
+        .panels
+        .get_mut(&id("main"))
+        .expect("the panel")
+        .accounts
+        .clear();
     let plan = sim.reload(other);
     assert_eq!(plan.to_string(), "restart: panel main");
     assert!(sim.story(ring).contains(&"call.ended".to_owned()));

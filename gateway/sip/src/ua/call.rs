@@ -60,6 +60,8 @@ pub(crate) struct Unacked {
 /// What an outgoing call needs until it is answered.
 #[derive(Debug)]
 pub(crate) struct Dialing {
+    /// Until the first response has come.
+    pub(crate) answer_by: Option<Instant>,
     pub(crate) auths: u8,
     pub(crate) call_id: String,
     pub(crate) display: String,
@@ -123,7 +125,8 @@ impl Call {
             .map(|unacked| unacked.next.min(unacked.give_up));
         let reliable = self.reliable.as_ref().and_then(Reliable::due);
         let clock = self.clock.as_ref().map(SessionClock::due);
-        [unacked, reliable, clock].into_iter().flatten().min()
+        let patience = self.dialing.as_ref().and_then(|dialing| dialing.answer_by);
+        [unacked, reliable, clock, patience].into_iter().flatten().min()
     }
 
     pub(crate) const fn is_over(&self) -> bool {
@@ -323,10 +326,11 @@ impl UserAgent {
         }
     }
 
-    /// Timers of a call: the response that is not acknowledged, and the session's.
+    /// Timers of a call: the response that is not acknowledged, the session's, and how long it waits for a first response.
     pub(crate) fn call_due(&mut self, now: Instant, leg: LegId) {
         self.reliable_due(now, leg);
         self.session_due(now, leg);
+        self.patience_due(now, leg);
         let Some(call) = self.calls.get_mut(&leg) else {
             return;
         };

@@ -69,6 +69,8 @@ pub struct OutgoingCall {
     pub display: String,
     /// The leg.
     pub leg: LegId,
+    /// No response at all within so long, also not 100, and the call is unreachable; `None` for timer B (RFC 3261 §17.1.1.2).
+    pub patience: Option<Duration>,
     /// Makes the Session-ID (RFC 7989).
     pub ring: RingId,
     /// `1000`, `1000@host`, `sip:…`, `tel:…`.

@@ -62,6 +62,7 @@ impl UserAgent {
             account,
             display,
             leg,
+            patience,
             ring,
             target,
         } = wish;
@@ -93,6 +94,7 @@ impl UserAgent {
             }
         };
         let dialing = Dialing {
+            answer_by: patience.map(|patience| now + patience),
             auths: 0,
             call_id: self.new_call_id(),
             display,
@@ -365,6 +367,24 @@ impl UserAgent {
         self.pump(now);
     }
 
+    /// Gives up a call that nobody has said a word to.
+    pub(crate) fn patience_due(&mut self, now: Instant, leg: LegId) {
+        let Some(call) = self.calls.get_mut(&leg) else {
+            return;
+        };
+        let due = |dialing: &Dialing| dialing.answer_by.is_some_and(|at| at <= now);
+        if call.is_over() || !call.dialing.as_ref().is_some_and(due) {
+            return;
+        }
+        if let Phase::Calling { tx } = call.phase {
+            let hop = call.hop.clone();
+            self.cancel_invite(now, tx, Cause::Unreachable);
+            self.hop_silent(&hop);
+        }
+        self.over(leg, Cause::Unreachable, "nothing was heard from there");
+        self.pump(now);
+    }
+
     pub(crate) fn invite_answered(
         &mut self,
         now: Instant,
@@ -380,6 +400,9 @@ impl UserAgent {
             .is_some_and(|call| matches!(call.phase, Phase::Calling { tx: ours } if ours == tx));
         if current && let Some(call) = self.calls.get_mut(&leg) {
             call.learn_session(response.headers.text(&HeaderName::SessionId).as_deref());
+            if let Some(dialing) = &mut call.dialing {
+                dialing.answer_by = None;
+            }
         }
         match response.code() {
             100 => {}

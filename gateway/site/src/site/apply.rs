@@ -208,7 +208,7 @@ impl Site {
                 Some(before)
                     if before.line == params.line
                         && before.doors == params.doors
-                        && before.account == params.account =>
+                        && before.accounts == params.accounts =>
                 {
                     plan.live.push(format!("panel {id}"));
                 }
@@ -218,7 +218,9 @@ impl Site {
         let mut ended: BTreeSet<PanelId> = BTreeSet::new();
         for (id, before) in &old.panels {
             let kept = self.params.panels.get(id).is_some_and(|params| {
-                before.line == params.line && before.doors == params.doors && before.account == params.account
+                before.line == params.line
+                    && before.doors == params.doors
+                    && before.accounts == params.accounts
             });
             if !kept {
                 ended.insert(id.clone());

@@ -338,9 +338,10 @@ impl Site {
         injected: bool,
     ) -> Option<RingId> {
         let panel = self.params.panels.get(&params.panel)?;
-        let (line, account) = (panel.line.clone(), panel.account.clone());
+        let line = panel.line.clone();
+        let accounts = panel.accounts.clone();
         let ring = self.new_ring(now);
-        let targets = self.targets(targets, account.as_ref(), true);
+        let targets = self.targets(targets, &accounts, true);
         let request = CallRequest {
             digits: DigitPolicy {
                 contacts: Vec::new(),
@@ -393,23 +394,22 @@ impl Site {
     }
 
     /// Targets as they are called. A name that nobody stands behind rings nobody; the driver says so as a fault.
-    fn targets(
-        &mut self,
-        targets: &[TargetParams],
-        account: Option<&AccountId>,
-        listed: bool,
-    ) -> Vec<Target> {
+    fn targets(&mut self, targets: &[TargetParams], accounts: &[AccountId], listed: bool) -> Vec<Target> {
         let mut all = Vec::new();
         for target in targets {
             let Some(meant) = self.meant(target) else {
                 continue;
             };
+            let mut through = match meant.account {
+                Some(own) => vec![own],
+                None if meant.direct => Vec::new(),
+                None => accounts.to_vec(),
+            }
+            .into_iter();
+            let account = through.next();
             all.push(Target {
-                account: match meant.account {
-                    Some(own) => Some(own),
-                    None if meant.direct => None,
-                    None => account.cloned(),
-                },
+                account,
+                backups: through.map(|backup| (backup, self.new_leg())).collect(),
                 address: meant.address,
                 barred: !meant.vouched,
                 leg: self.new_leg(),
@@ -439,9 +439,9 @@ impl Site {
         let listed = doors.iter().filter_map(door).any(|d| d.digits_by_list);
         let lists: Vec<_> = list.iter().collect();
         let contacts = self.heard(doors, &lists).into_iter().collect();
-        let account = panel.as_ref().and_then(|p| p.account.clone());
+        let accounts = panel.as_ref().map(|p| p.accounts.clone()).unwrap_or_default();
         let targets = list.as_ref().map(|l| l.targets.clone()).unwrap_or_default();
-        let targets = self.targets(&targets, account.as_ref(), listed);
+        let targets = self.targets(&targets, &accounts, listed);
         let (order, ring_time, hang_up, limit) = match &list {
             Some(list) => (
                 strategy(list),

@@ -59,7 +59,8 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
 /// Whom calls over an account can be for: its panels. Directly every panel can be called. A PBX calls the name that was
 /// registered and no panel's; then it is for the one panel, or for the one whose line takes calls.
 fn callees(config: &Config, account: Option<&AccountId>) -> sip::Callees {
-    let of_it = |panel: &config::Panel| account.is_none() || panel.account.as_ref() == account;
+    let of_it =
+        |panel: &config::Panel| account.is_none_or(|account| panel.accounts().any(|own| own == account));
     let panels: Vec<_> = config.panels.iter().filter(|(_, panel)| of_it(panel)).collect();
     let callee = |(id, panel): &(&PanelId, &config::Panel)| sip::Callee {
         line: panel.line.clone(),

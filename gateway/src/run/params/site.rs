@@ -383,7 +383,7 @@ fn panel(id: &PanelId, panel: &config::Panel) -> site::PanelParams {
         quiet: b.quiet.clone(),
     });
     site::PanelParams {
-        account: panel.account.clone(),
+        accounts: panel.accounts().cloned().collect(),
         buttons: buttons.into_iter().chain(bells(id, panel)).collect(),
         doors: panel.doors.clone(),
         line: panel.line.clone(),

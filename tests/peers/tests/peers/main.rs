@@ -1,5 +1,6 @@
 //! The gateway against real peers. `tests/README.md` says how to run a part of it.
 
+mod accounts;
 mod alarm;
 mod api;
 mod boards;

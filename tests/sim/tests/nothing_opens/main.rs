@@ -61,7 +61,12 @@ fn variant(base: &SiteParams, n: usize) -> SiteParams {
             params.doors.remove(&id("front"));
         }
         2 => params.doors.get_mut(&id("toy")).expect("the door").strike = secs(9),
-        3 => params.panels.get_mut(&id("main")).expect("the panel").account = None,
+        3 => params
+            .panels
+            .get_mut(&id("main"))
+            .expect("the panel")
+            .accounts
+            .clear(),
         4 => {
             params.codes.remove(&id("nine"));
         }

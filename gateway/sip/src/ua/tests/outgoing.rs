@@ -181,6 +181,38 @@ fn silence_is_unreachable_after_timer_b_and_no_answer_after_ringing() {
 }
 
 #[test]
+fn patience_ends_where_nothing_is_heard_and_not_where_somebody_tries() {
+    let mut bench = Bench::trunk();
+    bench.patience = Some(secs(4));
+    let (flow, invite) = bench.dial("1000");
+    bench.pass(secs(3));
+    bench.no_call_event();
+    bench.sent.clear();
+    bench.pass(secs(2));
+    assert_eq!(
+        ended(&mut bench),
+        (Cause::Unreachable, "nothing was heard from there".to_owned())
+    );
+    bench.nothing_sent();
+    // it lives after all: it is told that nobody waits any more
+    bench.reply(flow, &invite, 100);
+    let cancel = bench.request_of(Method::CANCEL);
+    bench.reply(flow, &cancel, 200);
+    bench.reply(flow, &invite, 487);
+    bench.request_of(Method::ACK);
+    bench.no_call_event();
+    bench.pass(secs(60));
+    assert!(bench.ua.is_idle());
+
+    let mut bench = Bench::trunk();
+    bench.patience = Some(secs(4));
+    let (flow, invite) = bench.dial("1000");
+    bench.reply(flow, &invite, 100);
+    bench.pass(secs(30));
+    bench.no_call_event();
+}
+
+#[test]
 fn a_long_invite_goes_over_tcp_and_over_udp_where_nobody_listens() {
     let long = vec![b'x'; 1300];
     let mut bench = Bench::trunk();
@@ -215,6 +247,7 @@ fn a_direct_call_needs_no_account_and_a_number_alone_does() {
             account: None,
             display: String::new(),
             leg: LegId(1),
+            patience: None,
             ring: gateway_core::RingId::new(1, [3; 10]),
             target: "1000".into(),
         },

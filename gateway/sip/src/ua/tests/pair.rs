@@ -127,6 +127,7 @@ impl Pair {
                 account: None,
                 display: "Door".into(),
                 leg: LegId(1),
+                patience: None,
                 ring: RingId::new(1, [1; 10]),
                 target: "sip:phone@10.0.0.2".into(),
             },

@@ -1,0 +1,76 @@
+//! A panel with accounts at several PBXs: one that hangs is passed over, and is the first again once it answers.
+
+use std::net::UdpSocket;
+
+use anyhow::{Context, ensure};
+use peers::{Account, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Site, Use, run};
+
+use crate::secs;
+
+#[test]
+fn a_pbx_that_hangs_is_passed_over_for_the_next_one_until_it_answers_again() {
+    run(|rig| {
+        let pbx = Asterisk::start(rig, PbxParams::default())?;
+        let mut phone = Phone::start(rig, PhoneParams::at_pbx(0, "101", rig.port(Use::PbxSip)))?;
+        pbx.registered("101", secs(5))?;
+        // the first PBX: its port is open, and nobody speaks
+        let port = rig.port(Use::PhoneSip(1));
+        let hangs = UdpSocket::bind(("127.0.0.1", port))?;
+        let site = Site {
+            account: Some(Account::default()),
+            targets: vec!["101".into()],
+            more: format!(
+                "[accounts.first]\ndomain = \"127.0.0.1\"\nport = {port}\nuser = \"200\"\nregister = false\n\
+                 transport = \"udp\"\n"
+            ),
+            ..Site::default()
+        };
+        let text = site.text(rig).replacen(
+            "account = \"pbx\"",
+            "account = \"first\"\nbackup-accounts = [\"pbx\"]",
+            1,
+        );
+        let mut gateway = Gateway::start(rig, &text)?;
+        pbx.registered("200", secs(10))?;
+
+        gateway.ring()?;
+        phone.hears("CALL_INCOMING", secs(15))?;
+        phone.answer()?;
+        gateway.event(0, "call.answered", secs(10), |_| true)?;
+        phone.press('9')?;
+        gateway.energised(secs(5))?;
+        gateway.released(secs(10))?;
+        phone.hang_up()?;
+        gateway.event(0, "call.ended", secs(10), |_| true)?;
+        let legs: Vec<String> = gateway
+            .events()?
+            .iter()
+            .filter(|e| e["kind"] == "call.leg-ended")
+            .map(|e| format!("{} {}", e["cause"], e["detail"]))
+            .collect();
+        let silent = legs.first().context("a leg that ended")?;
+        ensure!(
+            silent.contains("unreachable") && silent.contains("nothing was heard"),
+            "{legs:?}"
+        );
+
+        // the panel has an extension at each of its PBXs
+        let before = gateway.last_seq();
+        phone.dial(&format!("sip:200@127.0.0.1:{}", rig.port(Use::PbxSip)))?;
+        gateway.event(before, "call.answered", secs(10), |_| true)?;
+        phone.hang_up()?;
+        gateway.event(before, "call.ended", secs(10), |_| true)?;
+
+        // it answers again, and is the first that is asked
+        drop(hangs);
+        let mut back = Phone::start(rig, PhoneParams::direct(1, "101"))?;
+        let before = gateway.last_seq();
+        gateway.ring()?;
+        back.hears("CALL_INCOMING", secs(10))?;
+        back.answer()?;
+        gateway.event(before, "call.answered", secs(10), |_| true)?;
+        back.hang_up()?;
+        gateway.event(before, "call.ended", secs(10), |_| true)?;
+        gateway.verify()
+    });
+}

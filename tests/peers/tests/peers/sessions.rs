@@ -1,7 +1,7 @@
 //! Session timers, reliable ringing and UPDATE with peers that insist on them; a PBX that is gone; many short calls.
 
 use anyhow::{Context, ensure};
-use peers::{Account, Asterisk, Gateway, PbxParams, Rig, Sipp, Site, Use, run, until};
+use peers::{Account, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Rig, Sipp, Site, Use, run, until};
 
 use crate::secs;
 
@@ -92,6 +92,74 @@ fn a_caller_is_granted_a_timer_told_the_least_and_may_refresh_by_update() {
     run(|rig| {
         let gateway = Gateway::start(rig, &called().text(rig))?;
         Sipp::calls(rig, "calls-with-timers", 1)?.done(secs(60))?;
+        gateway.event(0, "call.ended", secs(20), |_| true)?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_caller_without_an_offer_holds_changes_the_codec_and_opens_by_info() {
+    run(|rig| {
+        let site = Site {
+            callers: vec![Sipp::address(rig)],
+            ..called()
+        };
+        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        let mut peer = Sipp::calls(rig, "holds-and-changes", 1)?;
+        gateway.energised(secs(20))?;
+        peer.done(secs(30))?;
+        gateway.event(0, "call.ended", secs(20), |_| true)?;
+        gateway.released(secs(10))?;
+        gateway.verify()
+    });
+}
+
+#[test]
+fn of_two_phones_the_one_that_is_late_is_told_that_the_other_answered() {
+    run(|rig| {
+        let mut late = Sipp::called(rig, "is-cancelled", 1)?;
+        let mut phone = Phone::start(rig, PhoneParams::direct(1, "102"))?;
+        let site = Site {
+            parallel: true,
+            targets: vec![Sipp::address(rig), phone.address()],
+            ..Site::default()
+        };
+        let gateway = Gateway::start(rig, &site.text(rig))?;
+        gateway.ring()?;
+        gateway.event(0, "call.leg-ringing", secs(20), |_| true)?;
+        phone.hears("CALL_INCOMING", secs(20))?;
+        phone.answer()?;
+        late.done(secs(30))?;
+        phone.hang_up()?;
+        gateway.event(0, "call.ended", secs(20), |_| true)?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_pbx_that_asks_for_the_password_with_each_call_gets_it() {
+    run(|rig| {
+        let mut peer = Sipp::called(rig, "asks-for-the-password", 1)?;
+        let trunk = format!(
+            "[accounts.trunk]\ndomain = \"127.0.0.1\"\nport = {}\nuser = \"200\"\npassword = \"secret\"\n\
+             register = false\ntransport = \"udp\"\n",
+            rig.port(Use::PhoneSip(0))
+        );
+        let site = Site {
+            targets: vec![Sipp::address(rig)],
+            more: trunk,
+            ..Site::default()
+        };
+        let text = site.text(rig).replacen(
+            "doors = [\"front\"]",
+            "doors = [\"front\"]\naccount = \"trunk\"",
+            1,
+        );
+        let text = text.replacen(&format!("{:?}", Sipp::address(rig)), "\"1000\"", 1);
+        let gateway = Gateway::start(rig, &text)?;
+        gateway.ring()?;
+        gateway.event(0, "call.answered", secs(20), |_| true)?;
+        peer.done(secs(30))?;
         gateway.event(0, "call.ended", secs(20), |_| true)?;
         Ok(())
     });

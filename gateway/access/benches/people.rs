@@ -1,5 +1,7 @@
 //! The decision with 100 and with 100 000 credentials of people, and 1 000 schedules:
-//! `cargo bench -p gateway-access --bench people`. Beside criterion's figures it prints p50 and p99 of single decisions.
+//! `cargo bench -p gateway-access --bench people`. Beside criterion's figures it prints p50 and p99 of single decisions, and
+//! how many times as long they take with the greater number of credentials: flat is about 1.
+//! `cargo bench -p gateway-access --bench people -- --test` prints these alone, in some seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -19,10 +21,16 @@ const TIMED: u32 = 20_000;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    for people in [100_u32, 100_000] {
+    let mut few: Option<Vec<Times>> = None;
+    // everybody has two: a card and a code
+    for people in [50_u32, 50_000] {
         let mut access = house(people);
-        percentiles(&mut access, people);
-        let mut group = criterion.benchmark_group(format!("decide-{people}-people"));
+        let times = percentiles(&mut access, people);
+        match &few {
+            Some(few) => ratios(few, &times),
+            None => few = Some(times),
+        }
+        let mut group = criterion.benchmark_group(format!("decide-{}-credentials", 2 * people));
         let mut n = 0;
         group.bench_function("card-granted", |b| {
             b.iter_batched(
@@ -49,8 +57,35 @@ fn main() {
     criterion.final_summary();
 }
 
+/// What single decisions took, ns.
+struct Times {
+    p50: u128,
+    p99: u128,
+    what: &'static str,
+}
+
+fn say(line: &str) {
+    std::io::stdout().write_all(line.as_bytes()).expect("written");
+}
+
+/// How many times as long decisions take among many.
+fn ratios(few: &[Times], many: &[Times]) {
+    for (few, many) in few.iter().zip(many) {
+        let times = |few: u128, many: u128| {
+            let hundredths = (many * 100).div_ceil(few.max(1));
+            format!("{}.{:02}", hundredths / 100, hundredths % 100)
+        };
+        let (p50, p99) = (times(few.p50, many.p50), times(few.p99, many.p99));
+        say(&format!(
+            "100000 credentials against 100, {}: p50 {p50} times, p99 {p99} times\n",
+            few.what
+        ));
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
-fn percentiles(access: &mut Access, people: u32) {
+fn percentiles(access: &mut Access, people: u32) -> Vec<Times> {
+    let mut all = Vec::new();
     for (what, request) in [("card", card as fn(u32) -> Request), ("code", code)] {
         let mut times: Vec<u128> = (0..TIMED)
             .map(|n| {
@@ -65,9 +100,13 @@ fn percentiles(access: &mut Access, people: u32) {
         times.sort_unstable();
         let at = |part: usize| times[times.len() * part / 100];
         let (p50, p99) = (at(50), at(99));
-        let line = format!("{people} people, {SCHEDULES} schedules, {what}: p50 {p50} ns, p99 {p99} ns\n");
-        std::io::stdout().write_all(line.as_bytes()).expect("written");
+        let credentials = 2 * people;
+        say(&format!(
+            "{credentials} credentials, {SCHEDULES} schedules, {what}: p50 {p50} ns, p99 {p99} ns\n"
+        ));
+        all.push(Times { p50, p99, what });
     }
+    all
 }
 
 fn context() -> Context {

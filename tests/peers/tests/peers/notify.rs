@@ -66,6 +66,50 @@ fn opened(gateway: &mut Gateway) -> anyhow::Result<u64> {
     Ok(granted["seq"].as_u64().unwrap_or_default())
 }
 
+/// Numbers of messages that rsyslog wrote for a facility, in order, repetitions left out.
+fn logged(rsyslog: &Rsyslog, facility: &str) -> Vec<u64> {
+    let lines = rsyslog
+        .lines()
+        .into_iter()
+        .filter(|line| line.starts_with(facility));
+    let number = |line: String| {
+        line.split("sequenceId=\"")
+            .nth(1)?
+            .split('"')
+            .next()?
+            .parse()
+            .ok()
+    };
+    let mut seqs: Vec<u64> = lines.filter_map(number).collect();
+    seqs.dedup();
+    seqs
+}
+
+/// Numbers of events in mails. Those of one mail are in order; mails themselves lie about in none.
+fn mailed(server: &MailServer) -> Vec<u64> {
+    let mails = server.mails();
+    let lines = mails.iter().flat_map(|mail| mail.lines());
+    let mut seqs: Vec<u64> = lines
+        .filter_map(|line| line.trim_end().rsplit_once(" #")?.1.parse().ok())
+        .collect();
+    seqs.sort_unstable();
+    seqs.dedup();
+    seqs
+}
+
+/// Keys that are typed while nobody hears of it: as many records as a door leaves behind that opens every three seconds for
+/// ten minutes, six each time.
+const OUTAGE: usize = 1200;
+
+/// Types so many keys.
+fn types(gateway: &Gateway, keys: usize) -> anyhow::Result<()> {
+    let before = gateway.events()?.len();
+    gateway.sim(&["keys", "front-reader", &"7".repeat(keys)])?;
+    until(secs(60), "every key", || {
+        Ok((gateway.events()?.len() >= before + keys).then_some(()))
+    })
+}
+
 /// Numbers that a receiver of webhooks got, in order, repetitions left out.
 fn told(receiver: &WebhookServer) -> Vec<u64> {
     let lines = receiver.lines();
@@ -152,28 +196,57 @@ fn what_happens_while_receivers_are_away_or_the_gateway_dies_is_told_later_and_i
         })?;
         for facility in ["authpriv", "local4"] {
             until(secs(60), "every syslog message", || {
-                let lines = rsyslog
-                    .lines()
-                    .into_iter()
-                    .filter(|line| line.starts_with(facility));
-                let mut seqs: Vec<u64> = lines
-                    .filter_map(|line| {
-                        line.split("sequenceId=\"")
-                            .nth(1)?
-                            .split('"')
-                            .next()?
-                            .parse()
-                            .ok()
-                    })
-                    .collect();
-                seqs.dedup();
-                Ok((seqs == wanted).then_some(()))
+                Ok((logged(&rsyslog, facility) == wanted).then_some(()))
             })?;
         }
         api.log_in()?;
         until(secs(20), "the fault to be gone", || {
             let health = api.get("/api/v1/health")?.body;
             Ok((!health.to_string().contains("notify:erp")).then_some(()))
+        })
+    });
+}
+
+#[test]
+fn ten_minutes_of_events_while_every_receiver_is_away_reach_each_of_them_in_order() {
+    run(|rig| {
+        let trust = Trust::new(rig)?;
+        let webhook = WebhookServer::start(rig)?;
+        let (rsyslog, mail) = (Rsyslog::start(rig, &trust)?, MailServer::start(rig, &trust)?);
+        let text = site(rig, &trust, WebhookServer::KEY);
+        let text = text
+            .replace("door.granted", "reader.key")
+            .replace("sources = [\"front\"]\n", "");
+        let mut gateway = Gateway::start(rig, &text)?;
+        types(&gateway, 1)?;
+        until(secs(20), "the first webhook and the first mail", || {
+            Ok((webhook.lines().len() == 1 && mailed(&mail).len() == 1).then_some(()))
+        })?;
+        webhook.kill();
+        rsyslog.kill();
+        mail.kill();
+        // in the middle of it the gateway dies, too
+        types(&gateway, OUTAGE / 2)?;
+        gateway.process().signal(Signal::KILL)?;
+        gateway.process().wait(secs(10))?;
+        gateway.again(rig)?;
+        types(&gateway, OUTAGE / 2)?;
+        let events = gateway.events()?;
+        let keys = events.iter().filter(|event| event["kind"] == "reader.key");
+        let wanted: Vec<u64> = keys.filter_map(|event| event["seq"].as_u64()).collect();
+        ensure!(wanted.len() == OUTAGE + 1, "{} keys", wanted.len());
+        let webhook = WebhookServer::start(rig)?;
+        let (rsyslog, mail) = (Rsyslog::start(rig, &trust)?, MailServer::start(rig, &trust)?);
+        for facility in ["authpriv", "local4"] {
+            until(secs(90), "every syslog message", || {
+                Ok((logged(&rsyslog, facility) == wanted).then_some(()))
+            })?;
+        }
+        until(secs(90), "every mail", || {
+            Ok((mailed(&mail) == wanted).then_some(()))
+        })?;
+        until(secs(90), "every webhook", || {
+            Ok((told(&webhook) == wanted).then_some(()))
         })
     });
 }

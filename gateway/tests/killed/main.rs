@@ -1,0 +1,219 @@
+//! What a gateway has acknowledged outlives it, at whatever moment it is killed: credentials, withdrawals, used codes,
+//! who is where, lockdowns and alarms; and its journal verifies.
+
+mod house;
+mod work;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use house::{House, KEYPADS};
+use serde_json::{Value, json};
+use work::{Changes, Moment, people, types, walks};
+
+/// How often it is killed.
+const ROUNDS: usize = 12;
+/// Codes of visitors that open once, for each round.
+const CODES: usize = 2;
+/// People who go into the laboratory and out again.
+const WALKERS: usize = 3;
+
+/// Openings of the laboratory, in their order: who, and whether they went in.
+fn walked(records: &[Value]) -> Vec<(String, bool)> {
+    let granted = records
+        .iter()
+        .filter(|record| record["kind"] == "door.granted" && record["source"] == "lab");
+    let way = |record: &Value| {
+        let rule = record["rule"].as_str().expect("a rule").to_owned();
+        let who = record["subject"].as_str().expect("somebody").to_owned();
+        (who, rule.contains("reader lab-in"))
+    };
+    granted.map(way).collect()
+}
+
+/// How often each code opened.
+fn used(records: &[Value]) -> BTreeMap<String, u32> {
+    let mut used = BTreeMap::new();
+    for record in records.iter().filter(|record| record["kind"] == "door.granted") {
+        let who = record["subject"].as_str().expect("somebody");
+        if let Some(code) = who.strip_prefix("credential:c-visit-") {
+            *used.entry(code.to_owned()).or_default() += 1;
+        }
+    }
+    used
+}
+
+/// Names of the credentials that are there.
+fn credentials(house: &House) -> BTreeSet<String> {
+    let all = house.ask(json!({ "act": "people-list" }));
+    let all = all.as_array().expect("a list").iter();
+    all.filter_map(|line| line["credential"].as_str().map(str::to_owned))
+        .collect()
+}
+
+/// Everybody who is there from the beginning: walkers, and visitors with their codes.
+fn prepare(house: &House) {
+    let mut lines = "person,credential,kind,value,doors,uses,at\n".to_owned();
+    for n in 0..WALKERS {
+        lines += &format!("walker-{n},c-walker-{n},card,\"77,{n:05}\",lab,,\n");
+    }
+    for n in 0..CODES * ROUNDS {
+        lines += &format!(",c-visit-{n},code,{},front,1,keypad\n", code(n));
+    }
+    let mut desk = house.reach().expect("it listens");
+    let done = desk.ask_with(json!({ "act": "people-import" }), Some(&lines));
+    let done = done.expect("it answers");
+    assert!(done.get("faults").is_none(), "{done}");
+}
+
+fn code(n: usize) -> String {
+    format!("{:06}", 400_000 + n * 7)
+}
+
+/// The moment of the blow in round `n`: drawn, from a few ms to more than a second after the work began.
+fn moment(n: usize) -> Duration {
+    let mut seed = 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(n as u64 + 1);
+    seed = (seed ^ (seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    Duration::from_millis(20 + (seed >> 33) % 1300)
+}
+
+#[test]
+fn what_was_acknowledged_outlives_a_gateway_that_is_killed_at_any_moment() {
+    let mut house = House::start();
+    prepare(&house);
+    let always = credentials(&house);
+    let (mut there, mut gone) = (BTreeSet::new(), BTreeSet::new());
+    let mut retyped = 0;
+    for round in 0..ROUNDS {
+        let until = Moment::default();
+        let mine = round * CODES..(round + 1) * CODES;
+        let codes: Vec<String> = mine.map(code).collect();
+        let run = house.run_dir();
+        let changes = std::thread::scope(|scope| {
+            let changes = scope.spawn(|| people(&run, round, &there, &until));
+            scope.spawn(|| walks(&run, WALKERS, &until));
+            scope.spawn(|| types(&run, "fresh", &codes, &until));
+            std::thread::sleep(moment(round));
+            house.kill();
+            until.comes();
+            changes.join().expect("no panic")
+        });
+        house.start_again();
+        house.verify();
+
+        let Changes {
+            came,
+            coming,
+            going,
+            left,
+        } = changes;
+        there.extend(came);
+        there.retain(|id| !left.contains(id));
+        gone.extend(left);
+        let found = credentials(&house);
+        for id in always.iter().chain(&there) {
+            let lost = !found.contains(id) && !going.contains(id);
+            assert!(
+                !lost,
+                "round {round}: {id} was acknowledged and is lost\n{}",
+                house.log()
+            );
+        }
+        for id in &gone {
+            assert!(
+                !found.contains(id),
+                "round {round}: {id} was withdrawn and is back\n{}",
+                house.log()
+            );
+        }
+        let halves = coming.iter().filter(|id| found.contains(*id)).count();
+        assert!(
+            halves == 0 || halves == coming.len(),
+            "round {round}: {halves} of {coming:?} came"
+        );
+        let known = |id: &String| always.contains(id) || there.contains(id) || coming.contains(id);
+        assert!(found.iter().all(known), "round {round}: {found:?}");
+        // what nobody acknowledged is there or not, and stays as it is
+        there = found.into_iter().filter(|id| !always.contains(id)).collect();
+
+        // codes that opened a door are typed once more, at a keypad that nobody has used
+        let before = used(&house.records());
+        let again: Vec<String> = codes
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| before.contains_key(&(round * CODES + n).to_string()))
+            .map(|(_, code)| code.clone())
+            .collect();
+        types(
+            &house.run_dir(),
+            &format!("again-{}", round % KEYPADS),
+            &again,
+            &Moment::default(),
+        );
+        retyped += again.len();
+        let refused = |house: &House| {
+            let records = house.records();
+            let said = |record: &&Value| record["reason"] == "it was used as often as it may be";
+            records.iter().filter(said).count()
+        };
+        house.wait("they are refused", |house| refused(house) >= retyped);
+    }
+    let records = house.records();
+    let used = used(&records);
+    assert!(
+        used.values().all(|times| *times == 1),
+        "a used code opened again: {used:?}\n{}",
+        house.log()
+    );
+    assert!(
+        used.len() >= ROUNDS / 2,
+        "only {} codes were used: the test shows nothing",
+        used.len()
+    );
+    let walked = walked(&records);
+    let mut inside: BTreeSet<&str> = BTreeSet::new();
+    for (who, into) in &walked {
+        assert!(!into || inside.insert(who), "{who} came in twice: {walked:?}");
+        if !into {
+            inside.remove(who.as_str());
+        }
+    }
+    assert!(
+        walked.len() >= ROUNDS,
+        "only {} went in or out: the test shows nothing",
+        walked.len()
+    );
+    assert!(
+        !gone.is_empty() && !there.is_empty(),
+        "nothing was changed: the test shows nothing"
+    );
+}
+
+#[test]
+fn an_alarm_and_a_lockdown_that_are_in_the_journal_outlive_a_gateway_that_is_killed_in_the_next_moment() {
+    let mut house = House::start();
+    let mut lines = "person,credential,kind,value,doors\n".to_owned();
+    lines += "ann,c-ann,card,\"77,00009\",front\n";
+    let mut desk = house.reach().expect("it listens");
+    desk.ask_with(json!({ "act": "people-import" }), Some(&lines))
+        .expect("it answers");
+    let has = |house: &House, kind: &str| house.records().iter().any(|record| record["kind"] == kind);
+    for (input, kind) in [("detector", "alarm.raised"), ("panic", "gateway.lockdown")] {
+        house.ask(json!({ "act": "input", "input": input, "active": true }));
+        house.wait(kind, |house| has(house, kind));
+        house.kill();
+        house.start_again();
+        house.verify();
+    }
+    // the siren sounds again in each life, though nothing is detected any more
+    let lit = "a relay that only tells something is on output=siren";
+    house.wait("the siren", |house| house.log().matches(lit).count() == 3);
+    house.ask(json!({ "act": "card", "reader": "fresh", "card": "26:77,00009" }));
+    let refused = |house: &House| {
+        let records = house.records();
+        let mut denied = records.iter().filter(|record| record["kind"] == "door.denied");
+        denied.any(|record| record["reason"] == "lockdown: the whole site is locked down")
+    };
+    house.wait("nobody is let in", refused);
+    assert!(!has(&house, "door.granted"), "{}", house.log());
+}

@@ -1,7 +1,7 @@
 //! A command that names the ring of a visitor opens for this visitor, and for nobody who comes later.
 
 use gateway_core::{Command, Refusal, RingId};
-use gateway_site::Decision;
+use gateway_site::{ButtonMode, Decision};
 use sim::{Sim, first_door, id, ms, secs};
 
 /// Opens a door for a visitor; gives the ring under which it stands.
@@ -81,4 +81,28 @@ fn the_next_visitor_is_another_one_and_each_is_let_in_under_their_own_ring() {
     assert_eq!(open(&mut sim, "b", "front", second), Err(Refusal::Duplicate));
     sim.wait(secs(61));
     assert_eq!(open(&mut sim, "c", "front", first), Err(Refusal::Stale));
+}
+
+#[test]
+fn whom_a_button_let_in_can_be_let_in_once_more_by_that_ring() {
+    let mut site = first_door();
+    let bell = site
+        .panels
+        .get_mut(&id("main"))
+        .and_then(|panel| panel.buttons.get_mut(&id("bell")));
+    bell.expect("the bell").mode = ButtonMode::StrikeList;
+    let mut sim = Sim::new(site);
+    sim.wait(ms(10));
+    let ring = sim.press("bell").expect("a ring");
+    assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
+    sim.wait(secs(60));
+    assert_eq!(
+        open(&mut sim, "a", "front", ring),
+        Ok(Some(ring)),
+        "{}",
+        sim.log()
+    );
+    sim.wait(secs(61));
+    assert_eq!(open(&mut sim, "b", "front", ring), Err(Refusal::Stale));
+    assert_eq!(sim.pulses.len(), 2, "{}", sim.log());
 }

@@ -81,6 +81,7 @@ impl Site {
                     ring: Some(ring),
                 };
                 self.open(now, request, simulated).ok()?;
+                self.visitor_came(now, panel, ring);
                 let rings = PanelEvent::Ring {
                     button: button.clone(),
                 };

@@ -90,3 +90,25 @@ fn who_needs_more_time_gets_it_after_another_one_and_never_beyond_the_cap() {
     sim.wait(ms(200));
     assert!(!sim.is_energised("front-strike"), "{}", sim.log());
 }
+
+#[test]
+fn a_reload_cuts_nobodys_time_short_unless_the_door_opens_for_less() {
+    let mut sim = sim();
+    sim.card("front-reader", BOB);
+    sim.wait(secs(5));
+    sim.reload(house());
+    sim.wait(secs(6));
+    assert!(sim.is_energised("front-strike"), "{}", sim.log());
+    sim.wait(secs(2));
+    assert!(!sim.is_energised("front-strike"), "{}", sim.log());
+    // somebody leaves while it is unlocked already
+    sim.wait(secs(10));
+    sim.command("a", Command::Open { door: id("front") });
+    sim.wait(ms(2_500));
+    sim.edge("front-rex", true);
+    sim.reload(house());
+    sim.wait(ms(2_900));
+    assert!(sim.is_energised("front-strike"), "{}", sim.log());
+    sim.wait(ms(200));
+    assert!(!sim.is_energised("front-strike"), "{}", sim.log());
+}

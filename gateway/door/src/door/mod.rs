@@ -98,7 +98,7 @@ impl Door {
         })
     }
 
-    /// Takes other parameters. A running pulse keeps the earlier of its ends; a removed output is released first.
+    /// Takes other parameters. By a shorter strike time a running pulse ends earlier; a removed output is released first.
     ///
     /// # Errors
     /// [`ParamsError`] if the parameters make no door; the old ones stay.
@@ -107,7 +107,7 @@ impl Door {
         if params.output != self.params.output {
             let output = std::mem::replace(&mut self.params.output, params.output.clone());
             self.leave(output);
-        } else if let Some(pulse) = &mut self.pulse {
+        } else if let Some(pulse) = self.pulse.as_mut().filter(|_| params.strike < self.params.strike) {
             pulse.end = pulse.end.min(pulse.began + params.strike).max(now);
         }
         if !params.may_be_held() {

@@ -5,7 +5,7 @@
 //! by a command is somewhere else. Nothing of it is kept: after a restart, a lockdown of the door or a new day somebody
 //! has to come anew.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use gateway_core::{DoorId, GroupId, Instant, PersonId, ReaderId};
 use jiff::civil::Date;
@@ -25,17 +25,32 @@ struct Host {
     person: PersonId,
 }
 
-/// Who came first on a day.
-type First = (Date, PersonId);
+/// Who came on a day, of those for whom the door waits: any of them who is still one of them will do.
+#[derive(Debug)]
+struct Day {
+    came: BTreeSet<PersonId>,
+    date: Date,
+}
+
+/// What the last Grant added to the day of its door.
+#[derive(Debug, Default)]
+enum Added {
+    /// A new day; this is the one before.
+    Day(Option<Day>),
+    #[default]
+    Nobody,
+    /// These, who had not come yet.
+    People(Vec<PersonId>),
+}
 
 /// Who came in, by door.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
     /// The last day on which somebody came for whom the door waits.
-    days: BTreeMap<DoorId, First>,
+    days: BTreeMap<DoorId, Day>,
     hosts: BTreeMap<DoorId, VecDeque<Host>>,
-    /// Of the last Grant: at which door how many came in, and how its day was before.
-    last: Option<(DoorId, usize, Option<First>)>,
+    /// Of the last Grant: at which door how many came in, and what that added to its day.
+    last: Option<(DoorId, usize, Added)>,
 }
 
 impl Arrivals {
@@ -52,16 +67,45 @@ impl Arrivals {
 
     /// Whoever came in by the last Grant did not, after all.
     pub(crate) fn take_back(&mut self) {
-        let Some((door, came, before)) = self.last.take() else {
+        let Some((door, came, added)) = self.last.take() else {
             return;
         };
         if let Some(hosts) = self.hosts.get_mut(&door) {
             hosts.truncate(hosts.len().saturating_sub(came));
         }
-        match before {
-            Some(day) => self.days.insert(door, day),
-            None => self.days.remove(&door),
-        };
+        match added {
+            Added::Day(Some(before)) => {
+                self.days.insert(door, before);
+            }
+            Added::Day(None) => {
+                self.days.remove(&door);
+            }
+            Added::Nobody => {}
+            Added::People(people) => {
+                if let Some(day) = self.days.get_mut(&door) {
+                    day.came.retain(|person| !people.contains(person));
+                }
+            }
+        }
+    }
+
+    /// These came on a day, of those for whom the door waits.
+    fn note_day(&mut self, door: &DoorId, date: Date, people: Vec<PersonId>) -> Added {
+        if people.is_empty() {
+            return Added::Nobody;
+        }
+        match self.days.get_mut(door).filter(|day| day.date == date) {
+            Some(day) => {
+                let new = people
+                    .into_iter()
+                    .filter(|person| day.came.insert(person.clone()));
+                Added::People(new.collect())
+            }
+            None => {
+                let came = people.into_iter().collect();
+                Added::Day(self.days.insert(door.clone(), Day { came, date }))
+            }
+        }
     }
 }
 
@@ -87,16 +131,18 @@ impl Access {
         if came.is_empty() {
             return;
         }
-        let before = self.arrivals.days.get(door).cloned();
         let awaited = self.doors.get(door).and_then(|door| door.hold.after.clone());
-        let counts = |group: GroupId| {
-            came.iter()
-                .find(|person| self.is_in(person, &group, context.wall))
+        let added = match (context.wall, awaited) {
+            (Some(wall), Some(group)) => {
+                let counts = came
+                    .iter()
+                    .filter(|person| self.is_in(person, &group, context.wall));
+                let counts = counts.cloned().collect();
+                let date = self.policy.schedules.local(wall).date();
+                self.arrivals.note_day(door, date, counts)
+            }
+            (None, _) | (_, None) => Added::Nobody,
         };
-        if let (Some(wall), Some(person)) = (context.wall, awaited.and_then(counts)) {
-            let first = (self.policy.schedules.local(wall).date(), person.clone());
-            self.arrivals.days.insert(door.clone(), first);
-        }
         let hosts = self.arrivals.hosts.entry(door.clone()).or_default();
         for person in came {
             if hosts.len() == HOSTS {
@@ -105,7 +151,7 @@ impl Access {
             let (at, person) = (now, person.clone());
             hosts.push_back(Host { at, person });
         }
-        self.arrivals.last = Some((door.clone(), came.len(), before));
+        self.arrivals.last = Some((door.clone(), came.len(), added));
     }
 
     /// Did somebody of the group come in at the door today?
@@ -115,9 +161,10 @@ impl Access {
         door: &DoorId,
         group: &GroupId,
     ) -> Result<(), Reason> {
-        let day = context.wall.map(|wall| self.policy.schedules.local(wall).date());
-        let came = self.arrivals.days.get(door);
-        let came = came.is_some_and(|(on, who)| Some(*on) == day && self.is_in(who, group, context.wall));
+        let date = context.wall.map(|wall| self.policy.schedules.local(wall).date());
+        let today = self.arrivals.days.get(door).filter(|day| Some(day.date) == date);
+        let mut came = today.into_iter().flat_map(|day| &day.came);
+        let came = came.any(|person| self.is_in(person, group, context.wall));
         let group = group.clone();
         came.then_some(()).ok_or(Reason::FirstAwaited { group })
     }

@@ -184,3 +184,40 @@ fn a_visitor_comes_in_after_a_host_and_nobody_is_kept_in() {
         );
     }
 }
+
+#[test]
+fn any_of_those_who_came_is_the_first_of_the_day_as_long_as_they_are_of_the_group() {
+    let mut site = house();
+    site.doors.get_mut(&id("front")).expect("the door").hold = When::Never;
+    let mut sim = Sim::new(site);
+    let mut all = people();
+    let person = |blocked| {
+        Change::Person(Person {
+            blocked,
+            groups: [id("staff")].into(),
+            id: id("bob"),
+            valid: Validity::default(),
+        })
+    };
+    all.apply(person(false));
+    all.apply(Change::Credential(Credential {
+        doors: [].into(),
+        id: id("c-bob"),
+        person: Some(id("bob")),
+        proof: Proof::Card(CardKey::parse("200,00003").expect("a card")),
+        uses: None,
+        valid: Validity::default(),
+        when: When::Always,
+    }));
+    sim.site.restore_people(all);
+    sim.wait(ms(10));
+    sim.card("front-reader", STAFF);
+    sim.wait(secs(10));
+    sim.card("front-reader", "26:200,00003");
+    sim.input(Input::People(vec![person(true)]));
+    sim.wait(secs(10));
+    // the schedule begins: the one who came last may not any more, the other one is there
+    sim.reload(house());
+    sim.wait(ms(10));
+    assert!(is_held(&sim), "{}", sim.log());
+}

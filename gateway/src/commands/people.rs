@@ -145,6 +145,10 @@ fn import(run_dir: &Path, text: &str, dry_run: bool, replace: bool) -> anyhow::R
     Ok(exit::OK)
 }
 
+fn is_pin(kind: &str) -> bool {
+    matches!(kind, "pin" | "duress-pin")
+}
+
 /// The options of `add` as lines of an import.
 fn lines(addition: &Addition) -> Value {
     let mut person = Map::new();
@@ -173,12 +177,14 @@ fn lines(addition: &Addition) -> Value {
     credentials.extend(addition.code.iter().map(|code| ("code", code)));
     credentials.extend(addition.duress_code.iter().map(|code| ("duress-code", code)));
     credentials.extend(addition.phone.iter().map(|number| (phone, number)));
+    let pins_alone = credentials.iter().all(|(kind, _)| is_pin(kind));
     let mut all = Vec::new();
     for (kind, value) in &credentials {
         let mut line = person.clone();
         line.insert("kind".to_owned(), json!(kind));
         line.insert("value".to_owned(), json!(value));
-        if !matches!(*kind, "pin" | "duress-pin") {
+        // where there is nothing else to limit, the gateway says that a PIN has no limits of its own
+        if pins_alone || !is_pin(kind) {
             set(&mut line, "doors", addition.doors.as_ref());
             set(&mut line, "schedule", addition.schedule.as_ref());
             set(&mut line, "from", addition.from.as_ref());
@@ -266,5 +272,20 @@ mod tests {
         assert_eq!(lines[0]["until"], Value::Null, "a PIN has no limits of its own");
         assert_eq!(lines[1]["until"], "2026-12-24");
         assert_eq!(lines[2]["name"], "Alice");
+    }
+
+    #[test]
+    fn a_limit_of_nothing_but_a_pin_is_not_dropped_in_silence() {
+        let words = "doorline people add alice --pin 4711 --until 2026-12-24";
+        let cli = Cli::try_parse_from(words.split_whitespace()).expect("parses");
+        let Command::People(People {
+            act: PeopleAct::Add(addition),
+            ..
+        }) = cli.command
+        else {
+            unreachable!("it is an addition");
+        };
+        // the gateway refuses this line, and says why
+        assert_eq!(lines(&addition)[0]["until"], "2026-12-24");
     }
 }

@@ -11,7 +11,8 @@ use gateway_core::{
     Timestamp,
 };
 use gateway_site::{
-    Decision, GuardReport, HeldInput, Input, Output, Place, Plan, ReleaseCause, SeenId, Site, SiteParams,
+    Change, Decision, Directory, GuardReport, HeldInput, Input, Output, PinKey, Place, Plan, ReleaseCause,
+    SeenId, Site, SiteParams,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -80,7 +81,8 @@ pub struct Sim {
     pub readers: Vec<(ReaderId, ReaderCommand)>,
     /// What was asked of the guard, in order.
     pub pulses: Vec<Pulse>,
-    /// How long the records take for a use; `None` if the disk hangs.
+    /// How long the records take for a use; `None` if the disk hangs. What it is given then is lost, unless it is let
+    /// wait ([`Self::disk_waits`]).
     pub medium: Option<Duration>,
     /// Uses that are on the medium.
     pub kept: BTreeMap<CredentialId, u32>,
@@ -97,9 +99,20 @@ pub struct Sim {
     now: Instant,
     offered: BTreeMap<LegId, String>,
     params: SiteParams,
+    /// Who is in the records; `None` if a test gives them to the site itself.
+    people: Option<(PinKey, Vec<Change>)>,
     phones: BTreeMap<String, Phone>,
     scheduled: BTreeMap<(Instant, u64), Input>,
     sequence: u64,
+    /// What a disk that hangs has not taken yet; `None` if it loses it.
+    waiting: Option<Vec<Kept>>,
+}
+
+/// One piece of what the records are asked to keep.
+struct Kept {
+    id: Option<u64>,
+    places: Vec<Place>,
+    uses: Option<(CredentialId, u32)>,
 }
 
 fn site(params: &SiteParams, generation: u64, now: Instant, seed: u64) -> Site {
@@ -135,12 +148,90 @@ impl Sim {
             now: T0,
             offered: BTreeMap::new(),
             params,
+            people: None,
             phones: BTreeMap::new(),
             scheduled: BTreeMap::new(),
             sequence: 0,
+            waiting: None,
         };
         sim.settle();
         sim
+    }
+
+    /// These are in the records from the beginning, and are there again after each restart.
+    pub fn set_people(&mut self, key: PinKey, people: Vec<Change>) {
+        self.people = Some((key, people));
+        self.give_people();
+    }
+
+    /// People change while the gateway runs: `changes` is what happens, `people` who is in the records from here on.
+    pub fn change_people(&mut self, changes: Vec<Change>, people: Vec<Change>) {
+        for change in &changes {
+            if let Change::CredentialGone(id) = change {
+                self.kept.remove(id);
+            }
+        }
+        if let Some((_, all)) = &mut self.people {
+            *all = people;
+        }
+        self.input(Input::People(changes));
+    }
+
+    fn give_people(&mut self) {
+        let Some((key, people)) = &self.people else {
+            return;
+        };
+        let mut directory = Directory::new(key.clone());
+        for change in people {
+            directory.apply(change.clone());
+        }
+        for (credential, times) in &self.kept {
+            let (credential, times) = (credential.clone(), *times);
+            if directory.has(&credential) {
+                directory.apply(Change::Used { credential, times });
+            }
+        }
+        self.site.restore_people(directory);
+    }
+
+    /// From here on a disk that hangs takes later what it was given meanwhile, unless the power goes first.
+    pub fn disk_waits(&mut self) {
+        self.waiting.get_or_insert_default();
+    }
+
+    /// The disk goes on, and takes so long for a use.
+    pub fn disk_goes_on(&mut self, medium: Duration) {
+        self.medium = Some(medium);
+        for kept in self
+            .waiting
+            .iter_mut()
+            .flat_map(std::mem::take)
+            .collect::<Vec<_>>()
+        {
+            self.keep(kept);
+        }
+    }
+
+    fn keep(&mut self, kept: Kept) {
+        let Some(after) = self.medium else {
+            if let Some(waiting) = &mut self.waiting {
+                waiting.push(kept);
+            }
+            return;
+        };
+        self.kept.extend(kept.uses);
+        for place in kept.places {
+            self.places.retain(|known| known.who != place.who);
+            self.places.push(place);
+        }
+        if let Some(id) = kept.id {
+            self.schedule(after, Input::UseKept { id, ok: true });
+        }
+    }
+
+    /// From the next start on these inputs are active at their first reading.
+    pub fn set_held(&mut self, held: &[&str]) {
+        self.held = held.iter().map(|input| id(input)).collect();
     }
 
     fn settle(&mut self) {
@@ -253,20 +344,24 @@ impl Sim {
         }
     }
 
-    /// The gateway dies and starts again: phones hang up, the guard lets go, command ids come from the journal.
+    /// The gateway dies and starts again: phones hang up, the guard lets go, command ids come from the journal, and
+    /// what is kept beside it is there again.
     pub fn restart(&mut self) {
         let seen = self.seen_ids();
         let (lockdowns, quiets) = (self.site.export_lockdowns(), self.site.export_quiets());
-        let alarms = self.site.export_alarms();
+        let (alarms, locks) = (self.site.export_alarms(), self.site.export_locks(self.now));
         self.guard.forget();
         self.scheduled.clear();
         self.offered.clear();
+        self.waiting.iter_mut().for_each(Vec::clear);
         self.site = site(&self.params, self.generation, self.now, self.sequence);
         self.site.restore_ids(seen, self.now, wall(self.now));
         self.site.restore_lockdowns(lockdowns);
         self.site.restore_alarms(alarms, self.now);
         self.site.restore_quiets(quiets, self.now, wall(self.now));
         self.site.restore_places(self.places.clone());
+        self.site.restore_locks(locks, self.now);
+        self.give_people();
         self.settle();
     }
 
@@ -488,18 +583,7 @@ impl Sim {
         while let Some(output) = self.site.poll_output() {
             match output {
                 Output::Held(what) => self.asked.push(what),
-                Output::Keep { id, places, uses } => {
-                    if let Some(after) = self.medium {
-                        self.kept.extend(uses);
-                        for place in places {
-                            self.places.retain(|known| known.who != place.who);
-                            self.places.push(place);
-                        }
-                        if let Some(id) = id {
-                            self.schedule(after, Input::UseKept { id, ok: true });
-                        }
-                    }
-                }
+                Output::Keep { id, places, uses } => self.keep(Kept { id, places, uses }),
                 Output::Leg(command) => {
                     self.leg(&command);
                     self.legs.push(command);

@@ -116,7 +116,17 @@ impl<'a> Planner<'a> {
         let person = self.person(line);
         if line.cell("kind").is_some() || line.cell("value").is_some() || line.cell("credential").is_some() {
             self.credential(line, person.as_deref());
-        } else if person.is_none() && self.faults.len() == before {
+            return;
+        }
+        // a limit that limits nothing is one that somebody believes in
+        for column in ["doors", "schedule", "from", "until", "uses", "at"] {
+            if line.cell(column).is_some_and(|text| text != CLEAR) {
+                let text = "belongs to a credential, which kind and value name; a person's own days are person-from and \
+                            person-until";
+                self.fault(line, column, text);
+            }
+        }
+        if person.is_none() && self.faults.len() == before {
             self.faults
                 .push(line.fault("", "names neither a person nor a credential (kind and value)"));
         }

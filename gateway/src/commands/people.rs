@@ -149,14 +149,26 @@ fn is_pin(kind: &str) -> bool {
     matches!(kind, "pin" | "duress-pin")
 }
 
+fn set(line: &mut Map<String, Value>, key: &str, text: Option<&String>) {
+    if let Some(text) = text {
+        line.insert(key.to_owned(), json!(text));
+    }
+}
+
+/// What limits a credential. Where there is none, or nothing but a PIN, the gateway refuses it and says why.
+fn limit(line: &mut Map<String, Value>, addition: &Addition, uses: Option<u32>) {
+    set(line, "doors", addition.doors.as_ref());
+    set(line, "schedule", addition.schedule.as_ref());
+    set(line, "from", addition.from.as_ref());
+    set(line, "until", addition.until.as_ref());
+    if let Some(uses) = uses {
+        line.insert("uses".to_owned(), json!(uses));
+    }
+}
+
 /// The options of `add` as lines of an import.
 fn lines(addition: &Addition) -> Value {
     let mut person = Map::new();
-    let set = |line: &mut Map<String, Value>, key: &str, text: Option<&String>| {
-        if let Some(text) = text {
-            line.insert(key.to_owned(), json!(text));
-        }
-    };
     set(&mut person, "person", addition.person.as_ref());
     set(&mut person, "name", addition.name.as_ref());
     set(&mut person, "groups", addition.groups.as_ref());
@@ -183,19 +195,14 @@ fn lines(addition: &Addition) -> Value {
         let mut line = person.clone();
         line.insert("kind".to_owned(), json!(kind));
         line.insert("value".to_owned(), json!(value));
-        // where there is nothing else to limit, the gateway says that a PIN has no limits of its own
         if pins_alone || !is_pin(kind) {
-            set(&mut line, "doors", addition.doors.as_ref());
-            set(&mut line, "schedule", addition.schedule.as_ref());
-            set(&mut line, "from", addition.from.as_ref());
-            set(&mut line, "until", addition.until.as_ref());
-            if let Some(uses) = addition.uses.filter(|_| *kind != "duress-code") {
-                line.insert("uses".to_owned(), json!(uses));
-            }
+            let uses = addition.uses.filter(|_| *kind != "duress-code");
+            limit(&mut line, addition, uses);
         }
         all.push(Value::Object(line));
     }
     if all.is_empty() {
+        limit(&mut person, addition, addition.uses);
         all.push(Value::Object(person));
     }
     Value::Array(all)

@@ -150,15 +150,20 @@ impl Access {
                 }))
             }
             Err(Refused { reason, subject }) => {
-                if let Some(source) = source {
-                    self.locks.wrong(now, &self.policy.limits, source);
-                }
+                let locked = source.and_then(|source| self.locks.wrong(now, &self.policy.limits, source));
                 if let (Reason::SecondAwaited { way, within }, Subject::Person(person)) = (&reason, &subject)
                 {
                     self.firsts
                         .wait(now, door.clone(), person.clone(), *within, way.clone());
                 }
-                denied(door, factor, ring, subject, reason)
+                Decision::Denied(Denied {
+                    door,
+                    factor,
+                    locked,
+                    reason,
+                    ring,
+                    subject,
+                })
             }
         }
     }
@@ -389,6 +394,7 @@ fn denied(door: DoorId, factor: Factor, ring: Option<RingId>, subject: Subject, 
     Decision::Denied(Denied {
         door,
         factor,
+        locked: None,
         reason,
         ring,
         subject,

@@ -9,6 +9,7 @@ use gateway_core::{
 };
 
 use crate::grant::Grant;
+use crate::lockout::Locked;
 use crate::passback::Before;
 use crate::passback::Way;
 use crate::standing::Standing;
@@ -104,6 +105,8 @@ pub struct Denied {
     pub door: DoorId,
     /// The means.
     pub factor: Factor,
+    /// It was one wrong try too many.
+    pub locked: Option<Locked>,
     /// Why.
     pub reason: Reason,
     /// The ring it belongs to.
@@ -113,6 +116,19 @@ pub struct Denied {
 }
 
 impl Denied {
+    /// The journal's second event, if this was one wrong try too many.
+    #[must_use]
+    pub fn locked_out(&self) -> Option<DoorEvent> {
+        let locked = self.locked.as_ref()?;
+        Some(DoorEvent::LockedOut {
+            factor: self.factor,
+            lock_s: u64::try_from(locked.left.as_millis().div_ceil(1000)).unwrap_or(u64::MAX),
+            locks: locked.source.place(),
+            subject: self.subject.clone(),
+            tries: u64::from(locked.failures),
+        })
+    }
+
     /// The journal's event.
     #[must_use]
     pub fn event(&self) -> DoorEvent {

@@ -47,12 +47,34 @@ impl Source {
         }
     }
 
+    /// Where it is, without who it is: `caller`, `client`, `keypad:…`, `reader:…`, `others`. What names a person is told
+    /// apart from it, so that they can be erased.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self {
+            Self::Caller(_) => "caller".to_owned(),
+            Self::Client(_) => "client".to_owned(),
+            Self::Keypad(_) | Self::Others | Self::Reader(_) => self.to_string(),
+        }
+    }
+
     const fn throttle(&self, limits: &Limits) -> Throttle {
         match self {
             Self::Reader(_) => limits.cards,
             Self::Caller(_) | Self::Client(_) | Self::Keypad(_) | Self::Others => limits.codes,
         }
     }
+}
+
+/// What is locked out from here on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Locked {
+    /// Wrong tries in a row.
+    pub failures: u32,
+    /// For how long.
+    pub left: Duration,
+    /// What: all others, if there is no room to tell them apart.
+    pub source: Source,
 }
 
 fn cut(text: &str) -> String {
@@ -139,11 +161,11 @@ impl LockOuts {
         Some(tries.locked_until.since(now)).filter(|left| !left.is_zero())
     }
 
-    /// Counts a wrong try.
-    pub(crate) fn wrong(&mut self, now: Instant, limits: &Limits, source: Source) {
+    /// Counts a wrong try; says what it locks, if it does.
+    pub(crate) fn wrong(&mut self, now: Instant, limits: &Limits, source: Source) -> Option<Locked> {
         let source = self.place_for(now, limits, source);
         let throttle = source.throttle(limits);
-        let tries = self.by_source.entry(source).or_insert(Tries {
+        let tries = self.by_source.entry(source.clone()).or_insert(Tries {
             failures: 0,
             last: now,
             locked_until: Instant::ZERO,
@@ -155,7 +177,13 @@ impl LockOuts {
             let doubled = 1_u32.checked_shl(beyond - 1).unwrap_or(u32::MAX);
             tries.locked_until = now + throttle.first.saturating_mul(doubled).min(throttle.max);
         }
+        let (failures, left) = (tries.failures, tries.locked_until.since(now));
         self.revision += 1;
+        (beyond > 0 && !left.is_zero()).then_some(Locked {
+            failures,
+            left,
+            source,
+        })
     }
 
     /// Forgives after a success: a person everything, a place where many come and go one try.
@@ -258,8 +286,9 @@ mod tests {
         let mut now = T0;
         let mut seen = Vec::new();
         for _ in 0..14 {
-            locks.wrong(now, &limits, source.clone());
+            let told = locks.wrong(now, &limits, source.clone());
             let left = locks.left(now, &limits, &source).unwrap_or_default();
+            assert_eq!(told.map_or(Duration::ZERO, |locked| locked.left), left);
             seen.push(left.as_secs());
             now = now + left;
         }

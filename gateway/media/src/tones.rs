@@ -24,6 +24,13 @@ const AMPLITUDE: f32 = 5_000.0;
 const RAMP: usize = 48;
 
 fn pieces(tone: Tone) -> (&'static [Piece], bool) {
+    const LOCKED_OUT: &[Piece] = &[
+        piece(450.0, 15),
+        piece(0.0, 5),
+        piece(350.0, 15),
+        piece(0.0, 5),
+        piece(250.0, 60),
+    ];
     const LOOK_IN: &[Piece] = &[piece(480.0, 12), piece(0.0, 8), piece(620.0, 12)];
     const OPENING: &[Piece] = &[piece(523.0, 10), piece(659.0, 10), piece(1_047.0, 20)];
     const REFUSED: &[Piece] = &[piece(300.0, 18), piece(0.0, 6), piece(300.0, 36)];
@@ -31,6 +38,7 @@ fn pieces(tone: Tone) -> (&'static [Piece], bool) {
     const RINGBACK: &[Piece] = &[piece(425.0, 100), piece(0.0, 400)];
     const TALK_WARNING: &[Piece] = &[piece(1_400.0, 8), piece(0.0, 12), piece(1_400.0, 8)];
     match tone {
+        Tone::LockedOut => (LOCKED_OUT, false),
         Tone::LookIn => (LOOK_IN, false),
         Tone::Opening => (OPENING, false),
         Tone::Refused => (REFUSED, false),
@@ -165,6 +173,7 @@ mod tests {
     #[test]
     fn tones_sound_end_and_are_no_digits() {
         for (tone, frames) in [
+            (Tone::LockedOut, Some(100)),
             (Tone::LookIn, Some(32)),
             (Tone::Opening, Some(40)),
             (Tone::Refused, Some(60)),

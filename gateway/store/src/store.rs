@@ -738,6 +738,7 @@ fn is_egress(event: &Event) -> bool {
             | DoorEvent::HeldOpen {}
             | DoorEvent::HeldOpenEnded {}
             | DoorEvent::HoldBegan { .. }
+            | DoorEvent::LockedOut { .. }
             | DoorEvent::Opened {}
             | DoorEvent::Passback { .. }
             | DoorEvent::SecondAwaited { .. }

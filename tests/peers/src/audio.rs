@@ -133,6 +133,15 @@ impl Sound {
         }
     }
 
+    /// The largest [`share`](Self::share) of one frequency among pieces of 100 ms: short tones are in one of them.
+    #[must_use]
+    pub fn tone(&self, hz: f64) -> f64 {
+        let pieces = self.0.chunks_exact(RATE / 10).map(|piece| Self(piece.to_vec()));
+        // digital silence has a share of anything
+        let heard = pieces.filter(|piece| piece.level_dbfs() > -50.0);
+        heard.map(|piece| piece.share(hz)).fold(0.0, f64::max)
+    }
+
     /// Correlation with a sound that repeats itself, 0 to 1: of each 250 ms the best match at any place of
     /// the original, and of those the median.
     #[must_use]

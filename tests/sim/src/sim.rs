@@ -557,6 +557,16 @@ impl Sim {
         events.collect()
     }
 
+    /// A field of all records of a kind, in order, as text.
+    #[must_use]
+    pub fn told(&self, kind: &str, field: &str) -> Vec<String> {
+        let records = self.records.iter().map(Record::from);
+        records
+            .filter(|record| record.kind == kind)
+            .map(|record| record.text_of(field))
+            .collect()
+    }
+
     /// The event log, for the message of a failing test.
     #[must_use]
     pub fn log(&self) -> String {

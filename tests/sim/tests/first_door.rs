@@ -2,7 +2,8 @@
 
 use gateway_core::{
     Cause, Command, CommandEvent, CommandId, CommandRequest, DigitVia, Event, Factor, Given, LegCommand,
-    LegEvent, LegId, LineCommand, LineSignal, Origin, OutputId, Peer, Refusal, SignalKind, Subject, Tone,
+    LegEvent, LegId, LineCommand, LineSignal, Origin, OutputId, Peer, ReaderCommand, Refusal, SignalKind,
+    Subject, Tone,
 };
 use gateway_site::{Decision, GuardReport, Input};
 use sim::{Phone, Sim, first_door, id, ms, secs, three_phones, wall};
@@ -708,6 +709,48 @@ fn a_keypad_code_opens_and_wrong_ones_lock_it_out() {
     assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
     assert!(sim.denials().iter().any(|d| d.contains("locked")));
     assert!(!sim.site.export_locks(sim.now()).is_empty());
+    // told once, and the keypad shows each refusal
+    assert_eq!(sim.told("door.locked-out", "locks"), ["keypad:front-reader"]);
+    assert_eq!(sim.told("door.locked-out", "lock_s"), ["10"]);
+    assert_eq!(sim.told("door.locked-out", "tries"), ["6"]);
+    let shown = sim
+        .readers
+        .iter()
+        .filter(|(_, shown)| *shown == ReaderCommand::Denied);
+    assert_eq!(shown.count(), 7);
+}
+
+#[test]
+fn who_dials_wrong_codes_hears_each_refusal_and_the_lock_out() {
+    let mut sim = ringing();
+    sim.press("bell");
+    sim.wait(secs(5));
+    let leg = sim.leg_of("1000");
+    let heard = |sim: &Sim| -> Vec<Tone> {
+        let tones = sim.legs.iter().filter_map(|command| match command {
+            LegCommand::PlayToLeg { leg: of, tone } if *of == leg => Some(*tone),
+            _ => None,
+        });
+        tones.filter(|tone| *tone != Tone::TalkWarning).collect()
+    };
+    for _ in 0..5 {
+        sim.digit(leg, '7');
+        sim.wait(secs(4));
+    }
+    assert_eq!(heard(&sim), [Tone::Refused; 5], "{}", sim.log());
+    assert!(sim.told("door.locked-out", "locks").is_empty());
+    sim.digit(leg, '7');
+    sim.wait(secs(4));
+    // the right one counts for nothing, and sounds like it
+    sim.digit(leg, '9');
+    sim.wait(secs(4));
+    assert_eq!(heard(&sim)[5..], [Tone::LockedOut; 2], "{}", sim.log());
+    assert_eq!(sim.told("door.locked-out", "locks"), ["caller"]);
+    assert!(sim.pulses.is_empty());
+    sim.wait(secs(10));
+    sim.digit(leg, '9');
+    sim.wait(ms(100));
+    assert_eq!(heard(&sim).last(), Some(&Tone::Opening), "{}", sim.log());
 }
 
 #[test]

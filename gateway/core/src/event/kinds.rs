@@ -316,6 +316,20 @@ events! {
             /// What, and what to do.
             text: String,
         },
+        /// Wrong tries lock whoever made them: nothing counts from there for a time, at no door. The last of these tries is
+        /// the refusal before.
+        LockedOut = "locked-out" {
+            /// Means.
+            factor: Factor,
+            /// How long.
+            lock_s: u64,
+            /// What is locked: `caller`, `client`, `keypad:NAME`, `reader:NAME`, or `others`, who share one count.
+            locks: String,
+            /// Who.
+            subject: Subject,
+            /// How many wrong tries there were.
+            tries: u64,
+        },
         /// Contact: open.
         Opened = "opened" {},
         /// The panel opened its own lock.

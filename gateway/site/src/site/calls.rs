@@ -837,7 +837,7 @@ impl Site {
             winner,
         };
         let opened = self.open(now, request, injected).ok();
-        self.tell_dialler(ring, opened);
+        self.tell_dialler(now, ring, opened);
     }
 
     /// Calls that are not over, by ring.
@@ -851,7 +851,7 @@ impl Site {
 }
 
 /// Who presses keys in a call.
-fn dialled_by(call: &Call) -> DigitsFrom {
+pub(super) fn dialled_by(call: &Call) -> DigitsFrom {
     match &call.plan {
         Either::Incoming(plan) => DigitsFrom::Caller(plan.request().peer.clone()),
         Either::Outgoing(plan) => DigitsFrom::Called {

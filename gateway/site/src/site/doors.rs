@@ -67,8 +67,11 @@ impl Site {
         }
         match verdict {
             Verdict::Denied(denied) => {
-                let event = Event::Door(door, denied.event());
+                let event = Event::Door(door.clone(), denied.event());
                 self.record(now, event, denied.ring, injected);
+                if let Some(locked) = denied.locked_out() {
+                    self.record(now, Event::Door(door, locked), denied.ring, injected);
+                }
                 if matches!(denied.reason, Reason::SecondAwaited { .. }) {
                     return Ok(Opening::Second);
                 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use gateway_access::{Change, Decision as Verdict, Held};
 use gateway_core::{Event, Instant, LegCommand, ReaderId, RingId, Tone};
 
+use super::calls::dialled_by;
 use super::doors::Opening;
 use super::{Now, Site};
 use crate::io::Output;
@@ -97,7 +98,7 @@ impl Site {
             self.show(reader, shown.filter(|_| opened.is_some()));
         }
         if let Some(ring) = ring {
-            self.tell_dialler(ring, opened);
+            self.tell_dialler(now, ring, opened);
         }
     }
 
@@ -120,7 +121,8 @@ impl Site {
     }
 
     /// The tone for whoever dialled, and what a call opened.
-    pub(super) fn tell_dialler(&mut self, ring: RingId, opened: Option<Opening>) {
+    pub(super) fn tell_dialler(&mut self, now: Now, ring: RingId, opened: Option<Opening>) {
+        let access = &self.access;
         let Some((call, leg)) = self
             .calls
             .get_mut(&ring)
@@ -135,6 +137,8 @@ impl Site {
             }
             // it is told when it opens
             Some(Opening::Held) => return,
+            // nothing that is dialled counts for a time, the right code neither
+            None if access.is_dialler_locked(now.mono, &dialled_by(call)) => Tone::LockedOut,
             // the tone of what is not open; another one has to dial
             Some(Opening::Second) | None => Tone::Refused,
         };

@@ -34,6 +34,24 @@ fn a_guest_rings_reception_answers_and_nine_opens_and_without_an_answer_the_back
         reception.press('5')?;
         // longer than a code waits for its next digit
         gateway.stays_at_rest(secs(5))?;
+        // who typed it hears that it was wrong, and what is heard is no key
+        let heard = reception.recording()?.last(5.0);
+        let (refused, opening) = (heard.tone(300.0), heard.tone(1047.0));
+        rig.measured(
+            "a wrong code sounds",
+            format!("300 Hz {refused:.2}, 1047 Hz {opening:.2}"),
+        );
+        ensure!(
+            refused > 0.8 && opening < 0.3,
+            "300 Hz {refused:.2}, 1047 Hz {opening:.2}"
+        );
+        let denied = gateway.event(0, "door.denied", secs(5), |_| true)?;
+        ensure!(denied["reason"] == "wrong code", "{denied}");
+        let digits = gateway.events()?;
+        let digits = digits
+            .iter()
+            .filter(|e| e["kind"].as_str().is_some_and(|k| k.starts_with("call.digit")));
+        ensure!(digits.count() == 1, "the tone was taken for a key");
         reception.press('9')?;
         gateway.energised(secs(5))?;
         // the guest pulls the door open, and that ends the strike and the call

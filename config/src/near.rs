@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::model::{Config, LineDriver, NotifyTarget};
+use crate::model::{Config, LineDriver, NotifyTarget, RuleDo};
 use crate::value::{Capture, Playback};
 
 /// Gives every such path its folder.
@@ -14,6 +14,11 @@ pub(crate) fn place_files(config: &mut Config, folder: &Path) {
     }
     let place = |path: &mut PathBuf| *path = folder.join(&*path);
     files(config).into_iter().flatten().for_each(place);
+    for action in config.rules.values_mut().flat_map(|rule| &mut rule.actions) {
+        if let RuleDo::Prompt(prompt) = &mut action.what {
+            prompt.file.as_mut().into_iter().for_each(place);
+        }
+    }
     for line in config.lines.values_mut() {
         if let LineDriver::Virtual(line) = &mut line.driver {
             if let Capture::File(path) = &mut line.capture {

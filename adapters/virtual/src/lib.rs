@@ -18,4 +18,4 @@ pub use device::{Injection, InjectionError, VirtualDevice, VirtualHandle, Virtua
 pub use relay::VirtualRelay;
 pub use source::{Source, SourceError};
 pub use watch::{OutputEdge, Watch};
-pub use wav::wav_samples;
+pub use wav::{WavError, wav_file, wav_samples};

@@ -1,7 +1,7 @@
 //! Sounds of WAV files (RIFF WAVE, PCM), as 16 kHz.
 
 use std::io::{Cursor, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use adapter_api::SAMPLE_RATE;
 
@@ -22,6 +22,27 @@ pub(crate) fn file(path: &Path) -> Result<Vec<i16>, String> {
         return Err("not a regular file".into());
     }
     samples(hound::WavReader::open(path).map_err(|e| e.to_string())?)
+}
+
+/// A file that holds no sound that can be played.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {text}; wanted is a {ALLOWED}", path = .path.display())]
+pub struct WavError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub text: String,
+}
+
+/// The samples of a WAV file at 16 kHz, its first channel.
+///
+/// # Errors
+/// [`WavError`] names the file, what is wrong with it and what is allowed.
+pub fn wav_file(path: &Path) -> Result<Vec<i16>, WavError> {
+    file(path).map_err(|text| WavError {
+        path: path.to_owned(),
+        text,
+    })
 }
 
 /// The samples of a whole WAV file at 16 kHz, its first channel. A program that writes to a pipe does not know how long

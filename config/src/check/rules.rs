@@ -1,6 +1,7 @@
 //! Rules: events that come, conditions that can be met, actions that can be carried out, and no circles.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use gateway_access::When;
 use gateway_core::{ButtonId, DoorGroupId, DoorId, Event, LineId, PanelId, RelayId, RuleId, is_confidential};
@@ -8,8 +9,8 @@ use gateway_rules::{Layout, circles, may_open_on};
 
 use super::Check;
 use crate::fault::FaultKind;
-use crate::model::{Config, RelayFunction, Rule, RuleDo, RuleOutput, RuleState};
-use crate::value::{ButtonMode, EventName, SetWord};
+use crate::model::{Config, LineDriver, RelayFunction, Rule, RuleDo, RuleOutput, RulePrompt, RuleState};
+use crate::value::{ButtonMode, CallIn, EventName, SetWord};
 
 /// Families of events that are about nothing in particular.
 const WITHOUT_SOURCE: &[&str] = &["call", "command", "gateway", "user"];
@@ -44,6 +45,7 @@ pub(super) fn check(check: &mut Check<'_>) {
                     }
                 }
                 RuleDo::Output(output) => sets(check, &format!("{at_action}.output"), output),
+                RuleDo::Prompt(prompt) => says(check, &format!("{at_action}.prompt"), prompt),
                 RuleDo::Open(open) => opens(check, &at, &format!("{at_action}.open.door"), rule, &open.door),
             }
         }
@@ -61,7 +63,8 @@ pub(super) fn presses(config: &Config, panel: &PanelId, button: &ButtonId) -> bo
         | RuleDo::Mqtt(_)
         | RuleDo::Notify(_)
         | RuleDo::Open(_)
-        | RuleDo::Output(_) => false,
+        | RuleDo::Output(_)
+        | RuleDo::Prompt(_) => false,
     })
 }
 
@@ -292,6 +295,60 @@ fn sets(check: &mut Check<'_>, at: &str, output: &RuleOutput) {
             text,
             "remove it, or set = \"on\"",
         );
+    }
+}
+
+/// Longest sound.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// One sound, at a line where it can be heard.
+fn says(check: &mut Check<'_>, at: &str, prompt: &RulePrompt) {
+    let (line, file, tones) = (format!("{at}.line"), format!("{at}.file"), format!("{at}.tones"));
+    match (&prompt.file, &prompt.tones) {
+        (None, None) => {
+            let text = "does not say what is to be heard".to_owned();
+            let hint = "add: file = \"name.wav\", or tones = \"880/200 0/100 660/400\"";
+            check.fault(FaultKind::Missing, at, &[], text, hint);
+        }
+        (Some(_), Some(_)) => {
+            let text = "there is also a file; it is one thing or the other".to_owned();
+            check.fault(
+                FaultKind::Conflict,
+                &tones,
+                &[&file],
+                text,
+                "allowed: file or tones",
+            );
+        }
+        (None, Some(row)) => {
+            let length: Duration = row.0.iter().map(|beep| beep.time).sum();
+            if length > LONGEST {
+                let text = format!("they last {} ms", length.as_millis());
+                let hint = format!("allowed: {} s in all", LONGEST.as_secs());
+                check.fault(FaultKind::Conflict, &tones, &[], text, &hint);
+            }
+        }
+        (Some(_), None) => {}
+    }
+    let Some((id, found)) = check.config.lines.get_key_value(&prompt.line) else {
+        return;
+    };
+    let deaf = match found.driver {
+        LineDriver::Contact(_) => Some("has buttons only"),
+        LineDriver::FrontEnd(_) => Some("is on a front end, which carries no speech"),
+        LineDriver::Virtual(_) => None,
+    };
+    if let Some(why) = deaf {
+        let text = format!("line {:?} {why}: nobody hears anything there", id.as_str());
+        let hint = "allowed: a line with audio";
+        check.fault(FaultKind::Conflict, &line, &[], text, hint);
+    } else if found.call_in == CallIn::None {
+        let text = format!(
+            "line {:?} does not start by itself: it is heard in a talk only",
+            id.as_str()
+        );
+        let hint = format!("leave it, or add to [lines.{id}]: call-in = \"self-start\"");
+        check.warn(FaultKind::Conflict, &line, text, &hint);
     }
 }
 

@@ -58,7 +58,7 @@ pub use relays::{
 pub use retention::Retention;
 pub use rule::{
     Rule, RuleAction, RuleAlarm, RuleCall, RuleDo, RuleLockdown, RuleMqtt, RuleNotify, RuleOpen, RuleOutput,
-    RuleState, RuleWhen,
+    RulePrompt, RuleState, RuleWhen,
 };
 pub use schedules::{Holidays, Schedule};
 pub use services::{Http, Mqtt};

@@ -1,19 +1,20 @@
 //! `[rules.*]`: when something happens, something is asked for.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gateway_access::When;
 use gateway_core::{
-    AlarmId, ButtonId, ChannelId, DoorGroupId, DoorId, GroupId, InputId, PanelId, RelayId, RelaySet, RuleId,
-    Template,
+    AlarmId, ButtonId, ChannelId, DoorGroupId, DoorId, GroupId, InputId, LineId, PanelId, RelayId, RelaySet,
+    RuleId, Template,
 };
 use gateway_rules as rules;
 
 use super::Config;
 use crate::describe::{choice, table};
-use crate::rules::{Flag, int, list, parsed, refer, secs, table, text, when, word};
-use crate::value::{EventName, FieldIs, MessageTopic, SetWord, StateWord};
+use crate::rules::{Flag, Path, int, list, parsed, refer, secs, table, text, when, word};
+use crate::value::{EventName, FieldIs, MessageTopic, SetWord, StateWord, Tones};
 
 table! {
     /// A rule: an event, conditions, and what is asked for then. `docs/rules.md` says more, and `doorline rules try` what
@@ -88,6 +89,8 @@ choice! {
         Open(RuleOpen) = "open",
         /// A relay that opens nothing is set.
         Output(RuleOutput) = "output",
+        /// A recording or tones are heard at a panel.
+        Prompt(RulePrompt) = "prompt",
     }
 }
 
@@ -161,6 +164,20 @@ table! {
     }
 }
 
+table! {
+    /// A sound for whoever stands at a panel: `file` or `tones`. A visitor who rings and a call to the door end it. While
+    /// somebody is rung it is not played; in a talk it is heard beside that.
+    pub struct RulePrompt {
+        /// The line at which it is heard. One with `call-in = "none"` is heard only in a talk.
+        line: LineId = "line", refer("line"), required, Live;
+        /// A WAV file: 16 bit, 8 to 48 kHz, at most 30 s.
+        file: Option<PathBuf> = "file", Path, optional, Live;
+        /// Tones in place of a file: HZ/MS with blanks between them, 1 to 32; 200 to 3400 Hz or 0 for silence, each of 20
+        /// to 5000 ms, 30 s in all: `880/200 0/100 660/400`.
+        tones: Option<Tones> = "tones", parsed(), optional, Live;
+    }
+}
+
 impl Config {
     /// The rules, for the engine.
     #[must_use]
@@ -177,7 +194,7 @@ impl Rule {
             actions: self
                 .actions
                 .iter()
-                .map(|action| action.what.for_engine())
+                .filter_map(|action| action.what.for_engine())
                 .collect(),
             most_per_minute: self.most_per_minute,
             on: rules::Trigger {
@@ -215,8 +232,9 @@ impl RuleState {
 }
 
 impl RuleDo {
-    fn for_engine(&self) -> rules::Action {
-        match self {
+    /// `None` if it does not say what is to be heard: the check refuses that.
+    fn for_engine(&self) -> Option<rules::Action> {
+        Some(match self {
             Self::Alarm(alarm) => rules::Action::Alarm(alarm.alarm.clone()),
             Self::Call(call) => rules::Action::Call {
                 button: call.button.clone(),
@@ -242,6 +260,14 @@ impl RuleDo {
                     (SetWord::Toggle, _) => RelaySet::Toggle,
                 },
             },
-        }
+            Self::Prompt(prompt) => rules::Action::Prompt {
+                line: prompt.line.clone(),
+                sound: match (&prompt.file, &prompt.tones) {
+                    (Some(file), _) => rules::Sound::File(file.clone()),
+                    (None, Some(tones)) => rules::Sound::Tones(tones.0.clone()),
+                    (None, None) => return None,
+                },
+            },
+        })
     }
 }

@@ -1,5 +1,7 @@
 //! Values of `[rules.*]`.
 
+use std::time::Duration;
+
 use gateway_rules as rules;
 
 use crate::describe::words;
@@ -97,6 +99,41 @@ impl FromText for MessageTopic {
     }
 }
 
+/// Tones, one after the other: `880/200 0/100 660/400`, each as Hz and ms. One frequency at a time is no telephone key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tones(pub Vec<rules::Beep>);
+
+impl FromText for Tones {
+    const WHAT: &'static str = "a row of tones";
+    const PATTERN: Option<&'static str> = Some("^[0-9]{1,4}/[0-9]{1,4}( [0-9]{1,4}/[0-9]{1,4}){0,31}$");
+    fn from_text(text: &str) -> Result<Self, String> {
+        let allowed = || {
+            "1 to 32 of HZ/MS with blanks between them, 200 to 3400 Hz or 0 for silence, each of 20 to 5000 ms, one of \
+             them to be heard"
+                .to_owned()
+        };
+        let beep = |part: &str| {
+            let (hz, ms) = part.split_once('/')?;
+            let number = |text: &str| -> Option<u16> {
+                let digits = (1..=4).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+                digits.then(|| text.parse().ok())?
+            };
+            let (hz, ms) = (number(hz)?, number(ms)?);
+            let fits = (hz == 0 || (200..=3400).contains(&hz)) && (20..=5000).contains(&ms);
+            fits.then(|| rules::Beep {
+                hz,
+                time: Duration::from_millis(u64::from(ms)),
+            })
+        };
+        let beeps: Option<Vec<rules::Beep>> = text.split(' ').map(beep).collect();
+        let beeps = beeps.ok_or_else(allowed)?;
+        if beeps.len() > 32 || beeps.iter().all(|beep| beep.hz == 0) {
+            return Err(allowed());
+        }
+        Ok(Self(beeps))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +167,34 @@ mod tests {
         }
         for bad in ["", "outcome", "=x", "Outcome=x", "out come=x"] {
             assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tones_are_heard_and_bounded() {
+        let ms = Duration::from_millis;
+        let beep = |hz, time| rules::Beep { hz, time };
+        assert_eq!(
+            Tones::from_text("880/200 0/100 660/400").map(|t| t.0),
+            Ok(vec![beep(880, ms(200)), beep(0, ms(100)), beep(660, ms(400))])
+        );
+        let many = ["880/20"; 33].join(" ");
+        for bad in [
+            "",
+            "880",
+            "880/",
+            "/200",
+            "880/19",
+            "880/5001",
+            "199/100",
+            "3401/100",
+            "0/100",
+            "880/200  660/400",
+            "+880/200",
+            "880/200,660/400",
+            &many,
+        ] {
+            assert!(Tones::from_text(bad).is_err(), "{bad}");
         }
     }
 }

@@ -68,6 +68,15 @@ words! {
     }
 }
 
+/// How loud a line is, in dB; 0 is as loud as it comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// What phones hear of whoever stands there.
+    pub microphone_db: i8,
+    /// What whoever stands there hears: speech, tones, prompts.
+    pub speaker_db: i8,
+}
+
 /// The other party of a leg, as far as the network told.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Peer {

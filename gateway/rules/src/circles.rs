@@ -55,13 +55,19 @@ const ALARMING: &[&str] = &[
 ];
 /// What becomes of a call that an opening ends.
 const HANGING_UP: &[&str] = &["call.ended", "call.leg-ended"];
-const RINGING: &[&str] = &["panel.press-ignored", "panel.ring", "panel.ring-ended"];
+const RINGING: &[&str] = &[
+    "panel.press-ignored",
+    "panel.pressed-again",
+    "panel.ring",
+    "panel.ring-ended",
+];
 const RULING: &[&str] = &[
     "rule.called",
     "rule.failed",
     "rule.fired",
     "rule.held-back",
     "rule.notify",
+    "rule.prompted",
     "rule.publish",
 ];
 const SWITCHING: &[&str] = &["relay.switched"];
@@ -119,6 +125,7 @@ fn effects(rule: &RuleId, actions: &[Action], layout: &impl Layout) -> Vec<Effec
             // the record of it is the rule's
             Action::Mqtt { .. } | Action::Notify { .. } => {}
             Action::Output { relay, .. } => effects.push(Effect::of(SWITCHING, [relay])),
+            Action::Prompt { line, .. } => effects.push(Effect::of(&["line.state"], [line])),
             Action::Open(door) => {
                 effects.push(Effect::of(OPENING, [door]));
                 effects.push(Effect::of(SWITCHING, layout.followers()));

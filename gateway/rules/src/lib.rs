@@ -11,4 +11,6 @@ mod rule;
 
 pub use circles::{Layout, circles};
 pub use engine::{Engine, Facts, HeldBack, MAX_DEPTH, Outcome, Turn, Unmet};
-pub use rule::{Action, Conditions, Counter, DoorIs, FieldIs, Rule, State, Trigger, may_open_on};
+pub use rule::{
+    Action, Beep, Conditions, Counter, DoorIs, FieldIs, Rule, Sound, State, Trigger, may_open_on,
+};

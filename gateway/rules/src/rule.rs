@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gateway_access::When;
 use gateway_core::{
-    AlarmId, ButtonId, ChannelId, DoorGroupId, DoorId, GroupId, InputId, PanelId, Record, RelayId, RelaySet,
-    Template,
+    AlarmId, ButtonId, ChannelId, DoorGroupId, DoorId, GroupId, InputId, LineId, PanelId, Record, RelayId,
+    RelaySet, Template,
 };
 
 /// A rule.
@@ -170,6 +171,49 @@ pub enum Action {
         /// How.
         set: RelaySet,
     },
+    /// Something is heard at a panel.
+    Prompt {
+        /// At which line.
+        line: LineId,
+        /// What.
+        sound: Sound,
+    },
+}
+
+/// What is heard at a panel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sound {
+    /// A recording.
+    File(PathBuf),
+    /// Tones, one after the other.
+    Tones(Vec<Beep>),
+}
+
+/// One frequency for a time: no telephone key, which is made of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beep {
+    /// Hz; 0 is silence.
+    pub hz: u16,
+    /// How long.
+    pub time: Duration,
+}
+
+impl fmt::Display for Sound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => match path.file_name() {
+                Some(name) => write!(f, "{}", name.to_string_lossy()),
+                None => write!(f, "{}", path.display()),
+            },
+            Self::Tones(beeps) => {
+                for (index, Beep { hz, time }) in beeps.iter().enumerate() {
+                    let between = if index == 0 { "" } else { " " };
+                    write!(f, "{between}{hz}/{}", time.as_millis())?;
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 impl fmt::Display for Action {
@@ -183,6 +227,7 @@ impl fmt::Display for Action {
             Self::Notify { channel, .. } => write!(f, "notify {channel}"),
             Self::Open(door) => write!(f, "open {door}"),
             Self::Output { relay, set } => write!(f, "output {relay} {set}"),
+            Self::Prompt { line, sound } => write!(f, "prompt {line} {sound}"),
         }
     }
 }

@@ -462,6 +462,13 @@ fn rules_that_set_each_other_off_are_found_and_others_are_not() {
     };
     assert_eq!(found(&[("a", &["door"], &[], says())]), none);
     assert_eq!(found(&[("a", &["rule.publish"], &[], says())]), [["a"]]);
+    // a prompt takes the line for its time
+    let prompt = || Action::Prompt {
+        line: id("riser"),
+        sound: Sound::Tones(vec![]),
+    };
+    assert_eq!(found(&[("a", &["line.state"], &["riser"], prompt())]), [["a"]]);
+    assert_eq!(found(&[("a", &["door.denied"], &[], prompt())]), none);
     // a rule beside a circle is in none, and each circle is told once
     let beside = ("c", &["panel.ring"][..], &[][..], open("back"));
     let circle = ("b", &["door.opened"][..], &["back"][..], open("front"));

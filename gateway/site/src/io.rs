@@ -9,6 +9,7 @@ use gateway_core::{
     LegCommand, LegEvent, LineCommand, LineId, OutputId, ReaderCommand, ReaderId, Refusal, RingId, Signal,
 };
 use gateway_door::ReleaseCause;
+use gateway_rules::Sound;
 
 use crate::params::Contacts;
 
@@ -64,6 +65,15 @@ pub enum Input {
     People(Vec<Change>),
     /// Another live instance uses our name (`Some`), or it is gone again (`None`).
     SecondInstance(Option<String>),
+    /// What [`Output::Say`] asked for is over.
+    Said {
+        /// How long it was heard, or why it was not.
+        heard: Result<Duration, String>,
+        /// At which line.
+        line: LineId,
+        /// From [`Output::Say`].
+        turn: u64,
+    },
     /// Stop in good order: calls end, nothing new begins.
     ShutDown,
     /// An adapter noticed something.
@@ -150,6 +160,8 @@ pub enum Output {
         /// A credential, and how often it was used.
         uses: Option<(CredentialId, u32)>,
     },
+    /// Nothing is to be heard any more at a line of what [`Say`](Self::Say) began.
+    Hush(LineId),
     /// Tell a leg.
     Leg(LegCommand),
     /// Tell a panel line.
@@ -174,6 +186,18 @@ pub enum Output {
         /// From [`Input::Command`].
         to: u64,
     },
+    /// Have something heard at a line, which is taken for it or talks; answered by [`Input::Said`], unless it is hushed
+    /// before.
+    Say {
+        /// Where.
+        line: LineId,
+        /// What.
+        sound: Sound,
+        /// For the answer.
+        turn: u64,
+    },
+    /// How loud a line is from here on; 0 dB until it is said.
+    Volume(LineId, Volume),
 }
 
 /// What inputs ask for that are held at the start. None of it opens anything.

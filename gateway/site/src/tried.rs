@@ -103,9 +103,11 @@ fn told(action: &Action, record: &Record, site: &str, rule: &str) -> String {
         }
         Action::Notify { message, .. } => format!("{action}: {}", message.fill(Escape::Line, field)),
         Action::Open(_) => format!("{action}, if the access decision says yes"),
-        Action::Alarm(_) | Action::Call { .. } | Action::Lockdown(_) | Action::Output { .. } => {
-            action.to_string()
-        }
+        Action::Alarm(_)
+        | Action::Call { .. }
+        | Action::Lockdown(_)
+        | Action::Output { .. }
+        | Action::Prompt { .. } => action.to_string(),
     }
 }
 

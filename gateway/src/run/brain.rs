@@ -13,12 +13,13 @@ use std::time::Duration;
 use adapter_api::Alarm;
 use gateway_bus::BusCore;
 use gateway_core::{
-    Clock, CommandReply, Instant, LegCommand, LineCommand, Record, Refusal, Seq, Signal, SiteView,
+    Clock, CommandReply, Instant, LegCommand, LineCommand, LineId, Record, Refusal, Seq, Signal, SiteView,
 };
 use gateway_guard::{GuardClient, Liveness, Systemd};
 use gateway_guard_proto::Wirings;
 use gateway_people::Changed;
 use gateway_sip_io::{SipEvent, SipHandle};
+use gateway_site::rules::Sound;
 use gateway_site::{Contacts, Decision, Directory, GuardReport, HeldInput, Input, Output, Site, SiteParams};
 use gateway_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -30,6 +31,7 @@ use crate::run::guard_link;
 use crate::run::keeper::{Keep, Keeper};
 use crate::run::legs::Legs;
 use crate::run::lines::Lines;
+use crate::run::prompts;
 use crate::run::readers::Readers;
 use crate::run::wall::{Step, WallWatch};
 
@@ -71,6 +73,15 @@ pub(crate) enum Order {
     Contacts(Arc<Contacts>),
     /// The people and credentials of the records: decisions may begin.
     Ready(Box<Directory>),
+    /// What a rule has heard at a line is over.
+    Said {
+        /// How long it was heard, or why it was not.
+        heard: Result<Duration, String>,
+        /// Where.
+        line: LineId,
+        /// Which.
+        turn: u64,
+    },
     /// Another live gateway uses our name, or does no longer.
     SecondInstance(Option<String>),
     /// End calls and stop.
@@ -93,6 +104,8 @@ pub(crate) struct Brain {
     pub(crate) lines: Lines,
     pub(crate) readers: Readers,
     pub(crate) orders: mpsc::Receiver<Order>,
+    /// For what it has others do; it keeps the queue open no longer than those do who give orders.
+    pub(crate) own_orders: mpsc::WeakSender<Order>,
     pub(crate) people: mpsc::Receiver<Changed>,
     pub(crate) signals: mpsc::Receiver<Signal>,
     pub(crate) sip: SipHandle,
@@ -194,6 +207,7 @@ impl Brain {
                         self.tell_codes();
                         vec![Input::Ready]
                     }
+                    Some(Order::Said { heard, line, turn }) => vec![Input::Said { heard, line, turn }],
                     Some(Order::SecondInstance(who)) => vec![Input::SecondInstance(who)],
                     Some(Order::Stop) | None => {
                         stopping.get_or_insert(self.clock.now() + Duration::from_secs(3));
@@ -374,6 +388,17 @@ impl Brain {
                     held.push_back((*queued, Held::Leg(command)))
                 }
                 Output::Leg(command) => self.legs.give(&self.sip, command),
+                Output::Hush(line) => {
+                    if self.sip.silence_line(&line).is_err() {
+                        tracing::warn!("the SIP engine is gone, a sound was not ended");
+                    }
+                }
+                Output::Say { line, sound, turn } => self.say(line, sound, turn),
+                Output::Volume(line, volume) => {
+                    if self.sip.set_volume(&line, volume).is_err() {
+                        tracing::warn!("the SIP engine is gone, a line is as loud as before");
+                    }
+                }
                 Output::Line(line, LineCommand::Tone(tone)) => {
                     if self.sip.play_to_line(&line, tone).is_err() {
                         tracing::warn!("the SIP engine is gone, a tone was not played");
@@ -395,6 +420,15 @@ impl Brain {
         }
         if unwritten {
             self.store.write_queued();
+        }
+    }
+
+    /// Has something heard at a line, beside everything else.
+    fn say(&self, line: LineId, sound: Sound, turn: u64) {
+        // as the process ends nobody says anything any more
+        if let Some(orders) = self.own_orders.upgrade() {
+            self.general
+                .spawn(prompts::say(self.sip.clone(), orders, line, sound, turn));
         }
     }
 

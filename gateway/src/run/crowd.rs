@@ -102,6 +102,7 @@ async fn an_input_that_never_stops_keeps_neither_a_command_nor_the_stop_waiting(
         liveness,
         readers: Readers::default(),
         orders,
+        own_orders: orders_to.downgrade(),
         people: mpsc::channel(1).1,
         signals,
         sip,

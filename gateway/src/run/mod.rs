@@ -30,6 +30,7 @@ pub(crate) mod params;
 pub(crate) mod people;
 mod plan;
 mod port;
+pub(crate) mod prompts;
 pub(crate) mod readers;
 mod restore;
 mod room;
@@ -282,6 +283,7 @@ impl Gateway {
             readers: adapters.readers(),
             liveness,
             orders: order_queue,
+            own_orders: orders.downgrade(),
             people: staff.changes,
             signals,
             sip: sip.clone(),

@@ -8,8 +8,9 @@ use gateway_core::{
     CallEvent, Cause, Command, CommandId, CommandRequest, CredentialId, DeviceId, DigitVia, DoorEvent, Edge,
     Envelope, Event, Factor, Given, InputId, Instant, LegCommand, LegEvent, LegId, LineCommand, LineId,
     LineSignal, Origin, OutputId, Peer, ReaderCommand, ReaderId, Record, RingId, Signal, SignalKind, Subject,
-    Timestamp,
+    Timestamp, Volume,
 };
+use gateway_site::rules::Sound;
 use gateway_site::{
     Change, Decision, Directory, GuardReport, HeldInput, Input, Output, PinKey, Place, Plan, ReleaseCause,
     SeenId, Site, SiteParams,
@@ -75,6 +76,10 @@ pub struct Sim {
     pub replies: Vec<(u64, Decision)>,
     /// Commands to legs, in order.
     pub legs: Vec<LegCommand>,
+    /// What is to be heard at lines, in order; `None` is hushed.
+    pub heard: Vec<(LineId, Option<Sound>)>,
+    /// How loud lines were set, in order.
+    pub volumes: Vec<(LineId, Volume)>,
     /// Commands to lines, in order.
     pub lines: Vec<(LineId, LineCommand)>,
     /// What readers were told to show.
@@ -136,6 +141,8 @@ impl Sim {
             replies: Vec::new(),
             legs: Vec::new(),
             lines: Vec::new(),
+            heard: Vec::new(),
+            volumes: Vec::new(),
             readers: Vec::new(),
             pulses: Vec::new(),
             medium: Some(ms(5)),
@@ -593,6 +600,9 @@ impl Sim {
         while let Some(output) = self.site.poll_output() {
             match output {
                 Output::Held(what) => self.asked.push(what),
+                Output::Volume(line, volume) => self.volumes.push((line, volume)),
+                Output::Hush(line) => self.heard.push((line, None)),
+                Output::Say { line, sound, .. } => self.heard.push((line, Some(sound))),
                 Output::Keep { id, places, uses } => self.keep(Kept { id, places, uses }),
                 Output::Leg(command) => {
                     self.leg(&command);

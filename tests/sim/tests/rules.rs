@@ -66,6 +66,7 @@ fn did(sim: &Sim) -> Vec<String> {
                 RuleEvent::Fired { actions, by, of } => format!("fired by {by} of {of}: {actions}"),
                 RuleEvent::HeldBack { by, text } => format!("held back at {by}: {text}"),
                 RuleEvent::Notify { channel, message } => format!("{channel}: {message}"),
+                RuleEvent::Prompted { line, text } => format!("heard at {line}: {text}"),
                 RuleEvent::Publish {
                     message,
                     retain,

@@ -758,6 +758,13 @@ events! {
             /// What.
             message: String,
         },
+        /// Something that it asked for was heard at a panel.
+        Prompted = "prompted" {
+            /// At which line.
+            line: LineId,
+            /// For how long, or why it ended early.
+            text: String,
+        },
         /// It says something over MQTT: the message goes to a topic of its own, too.
         Publish = "publish" {
             /// What.

@@ -38,6 +38,9 @@ impl Site {
         self.configure_quiets();
         self.configure_lines(now, &old, &mut plan);
         self.configure_panels(now, &old, &mut plan);
+        self.end_prompts(now, "the line is gone", |site, line| {
+            !site.params.lines.contains_key(line)
+        });
         self.accounts
             .retain(|id, _| self.params.accounts.contains_key(id));
         // What was half typed was meant for the old codes; it must not become a code by a reload.

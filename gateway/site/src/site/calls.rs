@@ -193,6 +193,7 @@ impl Site {
                 "the gateway takes no call at this moment".to_owned(),
             ));
         }
+        self.yield_prompt(now, &line, "somebody rings");
         let holder = self.lines.get(&line).map(|unit| unit.ring);
         let caller = holder.flatten().filter(|ring| self.is_incoming(*ring));
         if (holder == Some(None) || caller.is_some()) && self.is_quiet(now, panel, button) {
@@ -574,6 +575,9 @@ impl Site {
             .iter()
             .any(|door| self.access.listens(&self.context(now), door, &peer));
         let opened = refused.is_some_and(|(_, why)| why == "opened");
+        if refused.is_none() && !self.stopping {
+            self.yield_prompt(now, &line, "somebody calls the door");
+        }
         let may = refused.is_none()
             && !self.stopping
             && self
@@ -754,6 +758,9 @@ impl Site {
                 outcome: outcome.word().to_owned(),
             };
             self.record(now, Event::Panel(panel, event), Some(ring), simulated);
+        }
+        if self.lines.get(&line).is_some_and(|unit| unit.ring == Some(ring)) {
+            self.hush(now, &line, "the call ended");
         }
         if let Some(unit) = self.lines.get_mut(&line).filter(|u| u.ring == Some(ring)) {
             unit.ring = None;

@@ -14,6 +14,7 @@ mod lines;
 mod lockdown;
 mod passback;
 mod pins;
+mod prompts;
 mod quiet;
 mod relays;
 pub(crate) mod rules;
@@ -145,6 +146,7 @@ pub struct Site {
     /// Refused calls since the beginning of a minute.
     refused_calls: (Instant, u32),
     ports: BTreeMap<DeviceId, Port>,
+    prompts: prompts::Prompts,
     quiets: quiet::Quiets,
     ready: bool,
     relays: BTreeMap<RelayId, relays::Relay>,
@@ -205,6 +207,7 @@ impl Site {
             out: VecDeque::new(),
             params: SiteParams::empty(params.id.clone()),
             ports: BTreeMap::new(),
+            prompts: prompts::Prompts::default(),
             quiets: quiet::Quiets::default(),
             ready: false,
             refused_calls: (now, 0),
@@ -307,6 +310,7 @@ impl Site {
                 }
                 self.second = instance;
             }
+            Input::Said { heard, line, turn } => self.said(now, &line, turn, heard),
             Input::ShutDown => self.shut_down(now),
             Input::Signal(signal) => self.signal(now, signal),
             Input::UseKept { id, ok } => self.use_kept(now, id, ok),
@@ -377,6 +381,7 @@ impl Site {
             .chain(self.relays_due())
             .chain(self.held_due_at())
             .chain(self.holds_due())
+            .chain(self.prompts_due_at())
             .chain(self.quiets_due_at())
             .min()
     }
@@ -426,6 +431,7 @@ impl Site {
         self.pins_due(now);
         self.uses_due(now);
         self.held_due(now);
+        self.prompts_due(now);
         self.quiets_due(now);
     }
 
@@ -501,6 +507,7 @@ impl Site {
         }
         self.stopping = true;
         self.stop_holds(now);
+        self.end_prompts(now, "the gateway stops", |_, _| true);
         let rings: Vec<RingId> = self.calls.keys().copied().collect();
         for ring in rings {
             self.cancel(now, ring, Cause::Released);

@@ -11,6 +11,7 @@ use gateway_core::{
 use gateway_rules::{Action, DoorIs, Engine, Facts, Outcome, Rule, State, Turn, may_open_on};
 
 use super::calls::Pressed;
+use super::prompts::AskedBy;
 use super::{Now, SETTLE, Site};
 use crate::levels::Change;
 use crate::params::ButtonMode;
@@ -229,6 +230,14 @@ impl Site {
                 let rule = rule.clone();
                 let opened = self.open(now, Request::Rule { door, ring, rule }, simulated);
                 opened.map(drop).map_err(|(_, text)| text)
+            }
+            Action::Prompt { line, sound } => {
+                let by = AskedBy {
+                    ring,
+                    rule,
+                    simulated,
+                };
+                self.prompt(now, &by, line, sound)
             }
             Action::Output { relay, set } => {
                 let set = self.set_relay(now, &relay, set, &Subject::Rule(rule.clone()));

@@ -341,6 +341,9 @@ impl Site {
         if late && matches!(signal, LineSignal::Ring | LineSignal::RingFor(_)) {
             return;
         }
+        if matches!(signal, LineSignal::Ring | LineSignal::RingFor(_)) {
+            self.yield_prompt(now, line, "somebody rings");
+        }
         if let Some(unit) = self.lines.get_mut(line) {
             unit.line.handle_signal(now.mono, signal);
             self.drain_line(now, line);

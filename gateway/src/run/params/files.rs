@@ -5,11 +5,11 @@ use std::io;
 use std::path::Path;
 
 use adapter_virtual::Source;
-use gateway_config::{Capture, Config, Late, LineDriver};
+use gateway_config::{Capture, Config, Late, LineDriver, RuleDo};
 use gateway_sip_io::SipError;
 
 use crate::run::params::sip;
-use crate::run::spoken;
+use crate::run::{prompts, spoken};
 
 /// What was found of them.
 #[derive(Debug, Default)]
@@ -57,6 +57,7 @@ impl Files {
 fn late(key: &str, text: String) -> Late {
     let hint = match key.rsplit('.').next() {
         Some("capture" | "tell-folder") => "allowed: a WAV file of 16 bit that the gateway can read",
+        Some("file") => "allowed: a WAV file of 16 bit and at most 30 s that the gateway can read",
         Some("key-file" | "tls-key-file") => {
             "allowed: the private key of the certificate, PEM, readable by the gateway"
         }
@@ -102,6 +103,18 @@ pub(crate) fn files(config: &Config) -> Files {
                 && let Err(error) = Source::parse(&sound.to_string_lossy())
             {
                 files.faults.push(late("start.tell-folder", error.to_string()));
+            }
+        }
+    }
+    for (id, rule) in &config.rules {
+        for (index, action) in rule.actions.iter().enumerate() {
+            let key = format!("rules.{id}.do[{index}].prompt.file");
+            if let RuleDo::Prompt(prompt) = &action.what
+                && let Some(file) = &prompt.file
+                && files.here(&[(&key, file)])
+                && let Err(error) = prompts::recording(file)
+            {
+                files.faults.push(late(&key, error));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! An IPv4 address, beeped.
+//! Beeps: an IPv4 address, and rows of tones.
 //!
 //! A digit is that many beeps of 800 Hz, ten for 0, and a dot is one long tone of 400 Hz. No two frequencies
 //! sound at once, so that nobody takes it for a telephone key.
@@ -19,6 +19,18 @@ const DOT: (f32, Duration) = (400.0, Duration::from_millis(700));
 const BETWEEN: Duration = Duration::from_millis(150);
 /// After a digit or a dot.
 const AFTER: Duration = Duration::from_millis(600);
+
+/// Tones one after the other, each with its Hz (0 is silence) and time, as 16 kHz samples.
+pub(crate) fn row(beeps: impl IntoIterator<Item = (u16, Duration)>) -> Arc<[i16]> {
+    let mut samples = Vec::new();
+    for (hz, time) in beeps {
+        match hz {
+            0 => silence(&mut samples, time),
+            hz => tone(&mut samples, (f32::from(hz), time)),
+        }
+    }
+    samples.into()
+}
 
 /// The address as 16 kHz samples, beeped.
 pub(super) fn beeped(address: Ipv4Addr) -> Arc<[i16]> {
@@ -98,5 +110,23 @@ mod tests {
                 length(&samples)
             );
         }
+    }
+
+    #[test]
+    fn a_row_of_tones_sounds_as_it_is_written() {
+        let ms = Duration::from_millis;
+        let samples = row([(800, ms(200)), (0, ms(100)), (400, ms(300))]);
+        assert_eq!(length(&samples), ms(600));
+        let loud = |from: usize, to: usize| {
+            let piece = &samples[from * 16..to * 16];
+            // a sine crosses zero twice in a turn
+            let crossings = piece.windows(2).filter(|w| (w[0] < 0) != (w[1] < 0)).count();
+            (piece.iter().any(|s| s.unsigned_abs() > 8_000), crossings)
+        };
+        assert_eq!(loud(210, 290), (false, 0));
+        let (heard, crossings) = loud(50, 150);
+        assert!(heard && crossings.abs_diff(160) <= 2, "{crossings}");
+        let (heard, crossings) = loud(400, 500);
+        assert!(heard && crossings.abs_diff(80) <= 2, "{crossings}");
     }
 }

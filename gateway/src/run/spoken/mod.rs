@@ -1,6 +1,6 @@
 //! An address for the ear: by sounds of the operator, by a voice, or beeped.
 
-mod beeps;
+pub(crate) mod beeps;
 pub(crate) mod voice;
 mod words;
 

@@ -236,7 +236,12 @@ impl World<'_> {
                         self.legs.push(leg);
                     }
                 }
-                Output::Held(_) | Output::Line(..) | Output::Reader(..) => {}
+                Output::Held(_)
+                | Output::Hush(_)
+                | Output::Line(..)
+                | Output::Reader(..)
+                | Output::Say { .. }
+                | Output::Volume(..) => {}
                 Output::Operate { grant, pulse } => {
                     let parts: GrantParts = grant.parts().clone();
                     prop_assert!(may_open, "opened where nothing may open: {:?}", parts);

@@ -201,6 +201,7 @@ impl Model {
             | Input::Contacts(_)
             | Input::LoopGap { .. }
             | Input::People(_)
+            | Input::Said { .. }
             | Input::UseKept { .. } => {}
         }
     }

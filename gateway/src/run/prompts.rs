@@ -1,0 +1,102 @@
+//! Sounds that rules have heard at panels: read, played, and told when they are over.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapter_virtual::wav_file;
+use gateway_core::LineId;
+use gateway_sip_io::SipHandle;
+use gateway_site::rules::Sound;
+use tokio::sync::mpsc;
+
+use crate::run::brain::Order;
+use crate::run::spoken;
+use crate::run::spoken::beeps;
+
+/// Longest sound of a file.
+const LONGEST: Duration = Duration::from_secs(30);
+/// What the line needs to give out the last of it.
+const LAST: Duration = Duration::from_millis(200);
+
+/// A file as 16 kHz samples.
+///
+/// # Errors
+/// What is wrong with it, and what is allowed.
+pub(crate) fn recording(path: &Path) -> Result<Arc<[i16]>, String> {
+    let samples = wav_file(path).map_err(|error| error.to_string())?;
+    let length = spoken::length(&samples);
+    if samples.is_empty() || length > LONGEST {
+        return Err(format!(
+            "{}: it lasts {} ms; wanted is a sound of at most {} s",
+            path.display(),
+            length.as_millis(),
+            LONGEST.as_secs()
+        ));
+    }
+    Ok(samples.into())
+}
+
+/// Has something heard at a line, and orders the core to be told how that ended.
+pub(crate) async fn say(sip: SipHandle, orders: mpsc::Sender<Order>, line: LineId, sound: Sound, turn: u64) {
+    let heard = play(&sip, &line, sound).await;
+    if let Err(error) = &heard {
+        tracing::warn!(%line, error, "what a rule wants heard at a line was not");
+    }
+    // a core that has ended has no line
+    let _ = orders.send(Order::Said { heard, line, turn }).await;
+}
+
+async fn play(sip: &SipHandle, line: &LineId, sound: Sound) -> Result<Duration, String> {
+    let read = tokio::task::spawn_blocking(move || match sound {
+        Sound::File(path) => recording(&path),
+        Sound::Tones(row) => Ok(beeps::row(row.iter().map(|beep| (beep.hz, beep.time)))),
+    });
+    let samples = read.await.map_err(|error| error.to_string())??;
+    sip.say_to_line(line, Arc::clone(&samples))
+        .map_err(|error| error.to_string())?;
+    let length = spoken::length(&samples);
+    // ours is the last to go: the media thread frees nothing
+    tokio::time::sleep(length + LAST).await;
+    drop(samples);
+    Ok(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(dir: &Path, seconds: u32) -> std::path::PathBuf {
+        let path = dir.join(format!("{seconds}.wav"));
+        let rate = 8_000;
+        let count = seconds * rate * 2;
+        let format = [1u16.to_le_bytes(), 1u16.to_le_bytes()].concat();
+        let rates = [rate.to_le_bytes(), (rate * 2).to_le_bytes()].concat();
+        let widths = [2u16.to_le_bytes(), 16u16.to_le_bytes()].concat();
+        let head = [&b"WAVEfmt "[..], &16u32.to_le_bytes(), &format, &rates, &widths].concat();
+        let data = [&b"data"[..], &count.to_le_bytes()].concat();
+        let length = u32::try_from(head.len() + data.len()).expect("short") + count;
+        let silence = vec![0; usize::try_from(count).expect("fits")];
+        let all = [&b"RIFF"[..], &length.to_le_bytes(), &head, &data, &silence].concat();
+        std::fs::write(&path, all).expect("written");
+        path
+    }
+
+    #[test]
+    fn a_recording_is_read_and_one_that_is_too_long_empty_or_none_is_named() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let samples = recording(&file(dir.path(), 2)).expect("two seconds");
+        assert_eq!(spoken::length(&samples), Duration::from_secs(2));
+        assert!(recording(&file(dir.path(), 30)).is_ok());
+        for (seconds, told) in [(31, "31000 ms"), (0, "0 ms")] {
+            let error = recording(&file(dir.path(), seconds)).expect_err("it does not fit");
+            assert!(error.contains(told) && error.contains("30 s"), "{error}");
+        }
+        let none = dir.path().join("none.wav");
+        let error = recording(&none).expect_err("it is not there");
+        assert!(error.contains("none.wav"), "{error}");
+        std::fs::write(&none, "words").expect("written");
+        let error = recording(&none).expect_err("it is no sound");
+        assert!(error.contains("WAV"), "{error}");
+    }
+}

@@ -39,9 +39,9 @@ pub use template::{Escape, Template};
 pub use time::{Clock, Instant};
 pub use value::{Field, Value};
 pub use view::{
-    AccountState, AccountView, CallView, ContactState, DirectoryEntry, DirectoryView, DoorView, Fault,
-    HoldView, LineState, LineView, LockState, LockdownView, PanelView, PortView, QuietView, RelayView,
-    SiteView,
+    AccountState, AccountView, AlarmState, AlarmView, CallView, ContactState, DirectoryEntry, DirectoryView,
+    DoorView, Fault, HoldView, LineState, LineView, LockState, LockdownView, PanelView, PortView, QuietView,
+    RelayView, SiteView,
 };
 
 pub use jiff::Timestamp;

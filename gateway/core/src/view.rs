@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::ids::{
-    AccountId, ButtonId, DeviceId, DoorGroupId, DoorId, LineId, PanelId, RelayId, RingId, Seq, SiteId,
+    AccountId, AlarmId, ButtonId, DeviceId, DoorGroupId, DoorId, LineId, PanelId, RelayId, RingId, Seq,
+    SiteId,
 };
 use crate::time::Instant;
 use crate::value::words;
@@ -48,6 +49,33 @@ words! {
         Ours = "ours",
         /// A visitor waits.
         Ringing = "ringing",
+    }
+}
+
+words! {
+    /// How an alarm is.
+    AlarmState {
+        /// Somebody is being called about it.
+        Calling = "calling",
+        /// It was confirmed, and its input is active still.
+        Confirmed = "confirmed",
+        /// There is none.
+        Rest = "rest",
+        /// Nobody confirmed it in all rounds, and nobody is called any more.
+        Unconfirmed = "unconfirmed",
+        /// Nobody has confirmed it yet; who is next is called in a while.
+        Waiting = "waiting",
+    }
+}
+
+impl AlarmState {
+    /// It is raised, and nobody has confirmed it.
+    #[must_use]
+    pub const fn is_raised(self) -> bool {
+        match self {
+            Self::Calling | Self::Unconfirmed | Self::Waiting => true,
+            Self::Confirmed | Self::Rest => false,
+        }
     }
 }
 
@@ -225,6 +253,19 @@ pub struct PortView {
     pub text: String,
 }
 
+/// One alarm of the site file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlarmView {
+    /// Which.
+    pub id: AlarmId,
+    /// Name for people.
+    pub name: String,
+    /// Its ring; `None` at rest.
+    pub ring: Option<RingId>,
+    /// How it is.
+    pub state: AlarmState,
+}
+
 /// One relay that tells something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayView {
@@ -243,6 +284,8 @@ pub struct RelayView {
 pub struct SiteView {
     /// Registrations.
     pub accounts: Vec<AccountView>,
+    /// Alarms, raised or not.
+    pub alarms: Vec<AlarmView>,
     /// Calls in progress.
     pub calls: Vec<CallView>,
     /// Doors.

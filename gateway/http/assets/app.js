@@ -278,6 +278,8 @@ function drawSite() {
   const locks = view.lockdowns.filter((l) => l.active || l.may_lock).map((l) => ({ ...l, id: l.group || "*" }));
   cards(byId("lockdowns"), locks, lockdownCard, fillLockdown, "");
   byId("lockdowns-section").hidden = locks.length === 0;
+  cards(byId("alarms"), view.alarms, alarmCard, fillAlarm, "");
+  byId("alarms-section").hidden = view.alarms.length === 0;
   cards(byId("doors"), view.doors, doorCard, fillDoor, t("no-doors"));
   cards(byId("panels"), view.panels, panelCard, fillPanel, t("no-panels"));
   cards(byId("calls"), view.calls.map((c) => ({ ...c, id: c.ring_id })), callCard, fillCall, "");
@@ -335,6 +337,31 @@ function drawNote(card, key) {
   const text = note ? note.text : "";
   if (box.textContent !== text) box.textContent = text;
   box.className = "result " + (note ? note.kind : "");
+}
+
+function alarmCard(alarm) {
+  const card = frame(alarm);
+  const button = make("button", "wide", t("confirm-alarm"));
+  button.type = "button";
+  button.addEventListener("click", () => {
+    command("alarm:" + alarm.id, "/api/v1/alarms/" + encodeURIComponent(alarm.id) + "/confirm", "alarm-done");
+  });
+  part(card, "buttons").append(button);
+  return card;
+}
+
+function fillAlarm(card, alarm) {
+  const raised = alarm.state !== "rest" && alarm.state !== "confirmed";
+  put(card, "name", alarm.name);
+  chips(card, [chip(t("alarm-" + alarm.state), raised ? "bad" : alarm.state === "rest" ? "good" : "warn")]);
+  card.classList.toggle("alarm", raised);
+  put(card, "info", "");
+  put(card, "left", "");
+  const button = part(card, "buttons").firstChild;
+  button.setAttribute("aria-label", t("confirm-alarm") + ": " + alarm.name);
+  button.hidden = !alarm.may_confirm;
+  button.disabled = lost || Boolean(notes.get("alarm:" + alarm.id)?.waiting);
+  drawNote(card, "alarm:" + alarm.id);
 }
 
 function lockdownCard(lockdown) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gateway_core::{
-    CallView, DoorGroupId, DoorId, DoorView, Fault, Instant, LockdownView, PanelView, SiteView,
+    AlarmView, CallView, DoorGroupId, DoorId, DoorView, Fault, Instant, LockdownView, PanelView, SiteView,
 };
 use serde::Serialize;
 
@@ -53,6 +53,21 @@ pub(crate) struct Lockdown<'a> {
     active: bool,
     /// May the one who asks begin and end it?
     may_lock: bool,
+}
+
+/// An alarm of the site file.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Alarm<'a> {
+    id: &'a str,
+    name: &'a str,
+    /// `rest`; `calling` or `waiting` while somebody is, or is about to be, called; `unconfirmed` when nobody is called any
+    /// more; `confirmed` while its input is active still.
+    #[cfg_attr(test, schemars(extend("enum" = ["calling", "confirmed", "rest", "unconfirmed", "waiting"])))]
+    state: &'static str,
+    ring_id: Option<String>,
+    /// May the one who asks confirm it? Not while there is nothing to confirm.
+    may_confirm: bool,
 }
 
 /// A panel.
@@ -132,6 +147,8 @@ pub(crate) struct View<'a> {
     generation: u64,
     seq: u64,
     doors: Vec<Door<'a>>,
+    /// Alarms; those only see them who have all doors.
+    alarms: Vec<Alarm<'a>>,
     lockdowns: Vec<Lockdown<'a>>,
     panels: Vec<Panel<'a>>,
     calls: Vec<Call<'a>>,
@@ -203,6 +220,19 @@ pub(crate) fn lockdowns<'a>(view: &'a SiteView, rights: &Rights) -> Vec<Lockdown
     shown.map(one).collect()
 }
 
+/// Alarms belong to no door.
+fn alarms<'a>(view: &'a SiteView, rights: &Rights) -> Vec<Alarm<'a>> {
+    let shown = view.alarms.iter().filter(|_| rights.doors.is_none());
+    let one = |alarm: &'a AlarmView| Alarm {
+        id: alarm.id.as_str(),
+        name: &alarm.name,
+        state: alarm.state.word(),
+        ring_id: alarm.ring.map(|ring| ring.to_string()),
+        may_confirm: alarm.state.is_raised() && rights.allows(Scope::Operate),
+    };
+    shown.map(one).collect()
+}
+
 fn panel<'a>(panel: &'a PanelView, rights: &Rights, now: Instant) -> Panel<'a> {
     let named = |(id, name): &'a (gateway_core::ButtonId, String)| Named {
         id: id.as_str(),
@@ -270,6 +300,7 @@ pub(crate) fn view<'a>(site: &'a SiteView, rights: &Rights, now: Instant) -> Vie
         generation: site.generation,
         seq: site.seq.0,
         doors: doors(site, rights, now),
+        alarms: alarms(site, rights),
         lockdowns: lockdowns(site, rights),
         panels: panels.map(|p| panel(p, rights, now)).collect(),
         calls: calls(site, rights),
@@ -297,7 +328,9 @@ pub(crate) fn view<'a>(site: &'a SiteView, rights: &Rights, now: Instant) -> Vie
 
 #[cfg(test)]
 mod tests {
-    use gateway_core::{ButtonId, ContactState, HoldView, LineId, LockState, PanelId, RingId, Seq};
+    use gateway_core::{
+        AlarmId, AlarmState, ButtonId, ContactState, HoldView, LineId, LockState, PanelId, RingId, Seq,
+    };
 
     use super::*;
 
@@ -305,6 +338,12 @@ mod tests {
         let front = DoorId::new("front").expect("a name");
         let panel = PanelId::new("main").expect("a name");
         SiteView {
+            alarms: vec![AlarmView {
+                id: AlarmId::new("intrusion").expect("a name"),
+                name: "Warehouse".into(),
+                ring: Some(RingId::new(1, [0; 10])),
+                state: AlarmState::Calling,
+            }],
             calls: vec![CallView {
                 names: vec!["Reception".into()],
                 parties: vec!["sip:1000@pbx".into()],
@@ -367,7 +406,7 @@ mod tests {
         let text = serde_json::to_string(&view(&site, &Rights::admin(), now)).expect("serialises");
         assert_eq!(
             text,
-            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":{"schedule":true,"left_ms":60000},"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true,"may_hold_minutes":120}],"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"quiet":{"left_ms":60000},"simulated":true,"may_press":true,"may_quiet":true}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
+            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":{"schedule":true,"left_ms":60000},"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true,"may_hold_minutes":120}],"alarms":[{"id":"intrusion","name":"Warehouse","state":"calling","ring_id":"00000000-0001-7000-8000-000000000000","may_confirm":true}],"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"quiet":{"left_ms":60000},"simulated":true,"may_press":true,"may_quiet":true}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
         );
     }
 
@@ -407,12 +446,36 @@ mod tests {
     }
 
     #[test]
+    fn an_alarm_is_confirmed_by_who_may_operate_all_doors_and_only_while_it_is_raised() {
+        let mut site = site();
+        let seen = |site: &SiteView, scopes: &[&str], doors: Option<&[&str]>| {
+            let owned = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+            let rights = Rights::read(&owned(scopes), doors.map(owned).as_deref()).expect("reads");
+            let alarms = alarms(site, &rights);
+            alarms.first().map(|alarm| alarm.may_confirm)
+        };
+        assert_eq!(seen(&site, &["operate"], None), Some(true));
+        assert_eq!(seen(&site, &["read", "open"], None), Some(false));
+        assert_eq!(seen(&site, &["operate"], Some(&["front"])), None);
+        for (state, may) in [
+            (AlarmState::Confirmed, false),
+            (AlarmState::Rest, false),
+            (AlarmState::Unconfirmed, true),
+            (AlarmState::Waiting, true),
+        ] {
+            site.alarms[0].state = state;
+            assert_eq!(seen(&site, &["operate"], None), Some(may), "{state:?}");
+        }
+    }
+
+    #[test]
     fn who_has_other_doors_sees_neither_door_nor_panel_nor_call() {
         let rights = Rights::read(&["read".into()], Some(&["back".into()])).expect("reads");
         let site = site();
         let shown = view(&site, &rights, Instant::ZERO);
         assert!(
             shown.doors.is_empty()
+                && shown.alarms.is_empty()
                 && shown.lockdowns.is_empty()
                 && shown.panels.is_empty()
                 && shown.calls.is_empty()

@@ -75,6 +75,24 @@ struct Line {
 }
 
 #[derive(Serialize)]
+struct Alarm<'a> {
+    name: &'a str,
+    /// `calling`, `confirmed`, `rest`, `unconfirmed`, `waiting`.
+    state: &'static str,
+    /// Raised, and not confirmed.
+    raised: bool,
+    ring_id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Relay<'a> {
+    active: bool,
+    function: &'static str,
+    /// What it tells.
+    text: &'a str,
+}
+
+#[derive(Serialize)]
 struct Account<'a> {
     state: &'static str,
     detail: &'a str,
@@ -161,6 +179,23 @@ pub(crate) fn states(params: &MqttParams, topics: &Topics, view: &SiteView) -> B
         };
         all.insert(topics.of("line", &line.id, "state"), text(&state));
     }
+    for alarm in &view.alarms {
+        let state = Alarm {
+            name: &alarm.name,
+            state: alarm.state.word(),
+            raised: alarm.state.is_raised(),
+            ring_id: alarm.ring.map(|ring| ring.to_string()),
+        };
+        all.insert(topics.of("alarm", &alarm.id, "state"), text(&state));
+    }
+    for relay in &view.relays {
+        let state = Relay {
+            active: relay.active,
+            function: relay.function,
+            text: &relay.text,
+        };
+        all.insert(topics.of("relay", &relay.id, "state"), text(&state));
+    }
     for account in &view.accounts {
         let state = Account {
             state: account.state.word(),
@@ -195,6 +230,10 @@ mod tests {
                 "doorline/lilas/account/pbx/state",
                 r#"{"state":"failed","detail":"403 Forbidden"}"#,
             ),
+            (
+                "doorline/lilas/alarm/intrusion/state",
+                r#"{"name":"Warehouse","state":"waiting","raised":true,"ring_id":"00000000-0001-7000-8000-000000000000"}"#,
+            ),
             ("doorline/lilas/door/front/availability", "online"),
             (
                 "doorline/lilas/door/front/state",
@@ -209,6 +248,14 @@ mod tests {
             (
                 "doorline/lilas/panel/main/state",
                 r#"{"name":"Street","line":"riser","line_state":"idle","ring_id":null,"call":"idle","doors":["front"],"buttons":{"bell":"Bell"},"quiet":false,"simulated":true}"#,
+            ),
+            (
+                "doorline/lilas/relay/network/state",
+                r#"{"active":true,"function":"network-fault","text":"no address"}"#,
+            ),
+            (
+                "doorline/lilas/relay/siren/state",
+                r#"{"active":false,"function":"command","text":""}"#,
             ),
             (
                 "doorline/lilas/state",

@@ -37,6 +37,10 @@ impl Topics {
         format!("{}/state", self.root)
     }
 
+    pub(crate) fn command(&self) -> String {
+        format!("{}/command", self.root)
+    }
+
     pub(crate) fn event(&self) -> String {
         format!("{}/event", self.root)
     }
@@ -57,7 +61,7 @@ impl Topics {
         good.then(|| format!("{}/message/{topic}", self.root))
     }
 
-    /// `kind` is `door`, `panel`, `line` or `account`.
+    /// `kind` is `account`, `alarm`, `door`, `line`, `panel` or `relay`.
     pub(crate) fn of(&self, kind: &str, id: impl Display, leaf: &str) -> String {
         format!("{}/{kind}/{id}/{leaf}", self.root)
     }

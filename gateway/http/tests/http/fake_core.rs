@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use gateway_bus::BusCore;
 use gateway_core::{
-    AlarmEvent, ButtonId, CallView, Clock, Command, CommandEvent, CommandReply, CommandRequest, ContactState,
-    DoorEvent, DoorGroupId, DoorId, DoorView, Envelope, Event, Fault, GatewayEvent, Given, HoldView, Instant,
-    LineId, LockState, LockdownView, PanelEvent, PanelId, PanelView, QuietView, Refusal, RelayEvent,
-    RelaySet, RingId, RuleId, Seq, SiteId, SiteView, Subject, Timestamp, TriedRule,
+    AlarmEvent, AlarmId, AlarmState, AlarmView, ButtonId, CallView, Clock, Command, CommandEvent,
+    CommandReply, CommandRequest, ContactState, DoorEvent, DoorGroupId, DoorId, DoorView, Envelope, Event,
+    Fault, GatewayEvent, Given, HoldView, Instant, LineId, LockState, LockdownView, PanelEvent, PanelId,
+    PanelView, QuietView, Refusal, RelayEvent, RelaySet, RingId, RuleId, Seq, SiteId, SiteView, Subject,
+    Timestamp, TriedRule,
 };
 use gateway_store::{Store, Ticket};
 use tokio::sync::{mpsc, oneshot};
@@ -109,6 +110,12 @@ pub(crate) fn site() -> SiteView {
             door("front", "Main entrance", true),
             door("garage", "Garage and bicycle cellar", true),
         ],
+        alarms: vec![AlarmView {
+            id: AlarmId::new("intrusion").expect("a name"),
+            name: "Warehouse".into(),
+            ring: None,
+            state: AlarmState::Rest,
+        }],
         generation: 1,
         instance: "test".into(),
         lockdowns: vec![LockdownView {

@@ -54,6 +54,14 @@ pub(crate) fn shape(view: &SiteView) -> Value {
             ]))
             .collect::<Vec<_>>(),
         view.accounts.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(),
+        view.alarms
+            .iter()
+            .map(|a| (a.id.as_str(), a.name.as_str()))
+            .collect::<Vec<_>>(),
+        view.relays
+            .iter()
+            .map(|r| (r.id.as_str(), r.function))
+            .collect::<Vec<_>>(),
     ])
 }
 
@@ -249,7 +257,7 @@ mod tests {
                 r#""command_template":"{\"command\":\"{{ 'open' if value in ['OPEN','UNLOCK','PRESS'] else 'lock' }}\",\"id\":\"ha-{{ utcnow().timestamp() }}-{{ range(10000,99999)|random }}\",\"at\":\"{{ utcnow().isoformat() }}\"}","qos":1,"#,
                 r#""availability":[{"topic":"doorline/lilas/availability"},{"topic":"doorline/lilas/door/yard/availability"}],"availability_mode":"all"},"#,
                 r#""problem":{"platform":"binary_sensor","unique_id":"doorline_lilas_door_yard_problem","object_id":"doorline_lilas_door_yard_problem","default_entity_id":"binary_sensor.doorline_lilas_door_yard_problem","name":"Problème","device_class":"problem","state_topic":"doorline/lilas/door/yard/state","value_template":"{{ 'ON' if value_json.forced or value_json.held_open else 'OFF' }}","availability":[{"topic":"doorline/lilas/availability"}]},"#,
-                r#""activity":{"platform":"event","unique_id":"doorline_lilas_door_yard_activity","object_id":"doorline_lilas_door_yard_activity","default_entity_id":"event.doorline_lilas_door_yard_activity","name":"Activité","event_types":["closed","denied","forced","forced-ended","granted","held-open","held-open-ended","hold-began","hold-ended","lock-fault","opened","opened-by-panel","passback","relocked","rex-shunt","second-awaited","tamper","unlocked"],"state_topic":"doorline/lilas/door/yard/event","availability":[{"topic":"doorline/lilas/availability"}]},"#,
+                r#""activity":{"platform":"event","unique_id":"doorline_lilas_door_yard_activity","object_id":"doorline_lilas_door_yard_activity","default_entity_id":"event.doorline_lilas_door_yard_activity","name":"Activité","event_types":["closed","denied","forced","forced-ended","granted","held-open","held-open-ended","hold-began","hold-ended","lock-fault","locked-out","opened","opened-by-panel","passback","relocked","rex-shunt","second-awaited","tamper","unlocked"],"state_topic":"doorline/lilas/door/yard/event","availability":[{"topic":"doorline/lilas/availability"}]},"#,
                 r#""trigger_denied":{"platform":"device_automation","automation_type":"trigger","type":"denied","subtype":"door","topic":"doorline/lilas/door/yard/event","value_template":"{{ value_json.event_type }}","payload":"denied"},"#,
                 r#""trigger_forced":{"platform":"device_automation","automation_type":"trigger","type":"forced","subtype":"door","topic":"doorline/lilas/door/yard/event","value_template":"{{ value_json.event_type }}","payload":"forced"},"#,
                 r#""trigger_held-open":{"platform":"device_automation","automation_type":"trigger","type":"held-open","subtype":"door","topic":"doorline/lilas/door/yard/event","value_template":"{{ value_json.event_type }}","payload":"held-open"},"#,
@@ -312,6 +320,10 @@ mod tests {
                 "connection",
                 "problem",
                 "account_pbx",
+                "alarm_intrusion",
+                "confirm_intrusion",
+                "relay_network",
+                "relay_siren",
                 "ring_main",
                 "call_main",
                 "hang_up_main",
@@ -321,6 +333,43 @@ mod tests {
         );
         assert_eq!(site["device"]["serial_number"], "041234567");
         assert!(site["components"]["connection"].get("availability").is_none());
+    }
+
+    #[test]
+    fn an_alarm_can_be_confirmed_and_only_a_relay_that_is_to_be_set_is_a_switch() {
+        let found = all(&params(1883), &view(), |_| Components::new());
+        let parts = &found[0].1["components"];
+        let alarm = &parts["alarm_intrusion"];
+        assert_eq!(
+            (&alarm["platform"], &alarm["device_class"], &alarm["state_topic"]),
+            (
+                &json!("binary_sensor"),
+                &json!("safety"),
+                &json!("doorline/lilas/alarm/intrusion/state")
+            )
+        );
+        let confirm = &parts["confirm_intrusion"];
+        assert_eq!(
+            (&confirm["platform"], &confirm["name"], &confirm["command_topic"]),
+            (
+                &json!("button"),
+                &json!("Acquitter Warehouse"),
+                &json!("doorline/lilas/command")
+            )
+        );
+        let template = confirm["command_template"].as_str().expect("a text");
+        assert!(
+            template.starts_with(r#"{"command":"confirm-alarm","alarm":"intrusion","id":"#),
+            "{template}"
+        );
+        let siren = &parts["relay_siren"];
+        assert_eq!(siren["platform"], "switch");
+        let template = siren["command_template"].as_str().expect("a text");
+        let set = r#"{"command":"set-relay","relay":"siren","state":"{{ 'on' if value == 'ON' else 'off' }}","id":"#;
+        assert!(template.starts_with(set), "{template}");
+        let network = &parts["relay_network"];
+        assert_eq!(network["platform"], "binary_sensor");
+        assert!(network.get("command_topic").is_none());
     }
 
     #[test]

@@ -17,6 +17,10 @@ const STAMP: &str = "\"id\":\"ha-{{ utcnow().timestamp() }}-{{ range(10000,99999
 const OPEN: &str = "{\"command\":\"{{ 'open' if value in ['OPEN','UNLOCK','PRESS'] else 'lock' }}\",";
 /// A switch of Home Assistant before 2025 takes no template and sends the bare word, which is refused.
 const QUIET: &str = "{\"command\":\"{{ 'quiet' if value == 'ON' else 'end-quiet' }}\",";
+/// As [`QUIET`], of a relay.
+const SET: &str = "\"state\":\"{{ 'on' if value == 'ON' else 'off' }}\",";
+/// The function of a relay that is there to be set.
+const COMMAND: &str = "command";
 /// Only rings: an entity that fires at the end of a ring too would ring twice.
 const RINGS: &str = "{{ value if value_json.event_type == 'ring' else '' }}";
 /// What of a door can start an automation.
@@ -91,6 +95,8 @@ impl<'a> Parts<'a> {
                 registration,
             ));
         }
+        parts.extend(self.alarms());
+        parts.extend(self.relays());
         let homeless: Vec<_> = self
             .view
             .panels
@@ -98,6 +104,64 @@ impl<'a> Parts<'a> {
             .filter(|p| self.home(p).is_none())
             .collect();
         parts.extend(self.panels(&homeless));
+        parts
+    }
+
+    /// Alarms, each with what confirms it.
+    fn alarms(&self) -> Vec<Part> {
+        let mut parts = Vec::new();
+        for alarm in &self.view.alarms {
+            let state = self.topics.of("alarm", &alarm.id, "state");
+            let raised = json!({
+                "name": alarm.name,
+                "device_class": "safety",
+                "state_topic": state,
+                "value_template": "{{ 'ON' if value_json.raised else 'OFF' }}",
+                "json_attributes_topic": state,
+                "availability": self.site_up(),
+            });
+            parts.push(part(format!("alarm_{}", alarm.id), "binary_sensor", raised));
+            let confirm = json!({
+                "name": format!("{} {}", self.words.confirm, alarm.name),
+                "icon": "mdi:alarm-light-off",
+                "command_topic": self.topics.command(),
+                "command_template":
+                    format!("{{\"command\":\"confirm-alarm\",\"alarm\":\"{}\",{STAMP}", alarm.id),
+                "qos": 1,
+                "availability": self.site_up(),
+            });
+            parts.push(part(format!("confirm_{}", alarm.id), "button", confirm));
+        }
+        parts
+    }
+
+    /// Relays that open nothing: those that are there to be set as switches, others as what they tell.
+    fn relays(&self) -> Vec<Part> {
+        let mut parts = Vec::new();
+        for relay in &self.view.relays {
+            let state = self.topics.of("relay", &relay.id, "state");
+            let mut told = json!({
+                "name": format!("{} {}", self.words.relay, relay.id),
+                "state_topic": state,
+                "value_template": "{{ 'ON' if value_json.active else 'OFF' }}",
+                "json_attributes_topic": state,
+                "availability": self.site_up(),
+            });
+            let platform = if relay.function == COMMAND {
+                let set = format!(
+                    "{{\"command\":\"set-relay\",\"relay\":\"{}\",{SET}{STAMP}",
+                    relay.id
+                );
+                told["command_topic"] = json!(self.topics.command());
+                told["command_template"] = json!(set);
+                told["qos"] = json!(1);
+                "switch"
+            } else {
+                told["entity_category"] = json!("diagnostic");
+                "binary_sensor"
+            };
+            parts.push(part(format!("relay_{}", relay.id), platform, told));
+        }
         parts
     }
 

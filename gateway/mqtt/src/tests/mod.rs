@@ -8,9 +8,9 @@ mod whole;
 use std::time::Duration;
 
 use gateway_core::{
-    AccountId, AccountState, AccountView, ButtonId, ContactState, DoorGroupId, DoorId, DoorView, Fault,
-    HoldView, LineId, LineState, LineView, LockState, LockdownView, PanelId, PanelView, Seq, SiteId,
-    SiteView,
+    AccountId, AccountState, AccountView, AlarmId, AlarmState, AlarmView, ButtonId, ContactState,
+    DoorGroupId, DoorId, DoorView, Fault, HoldView, LineId, LineState, LineView, LockState, LockdownView,
+    PanelId, PanelView, RelayId, RelayView, RingId, Seq, SiteId, SiteView,
 };
 
 use crate::{DiscoveryFormat, MqttDiscovery, MqttParams};
@@ -42,6 +42,15 @@ pub(crate) fn params(port: u16) -> MqttParams {
     }
 }
 
+fn relay(id: &str, function: &'static str, text: &str) -> RelayView {
+    RelayView {
+        active: !text.is_empty(),
+        function,
+        id: RelayId::new(id).expect("a name"),
+        text: text.into(),
+    }
+}
+
 pub(crate) fn view() -> SiteView {
     let front = DoorId::new("front").expect("a name");
     let riser = LineId::new("riser").expect("a name");
@@ -51,7 +60,17 @@ pub(crate) fn view() -> SiteView {
             id: AccountId::new("pbx").expect("a name"),
             state: AccountState::Failed,
         }],
+        alarms: vec![AlarmView {
+            id: AlarmId::new("intrusion").expect("a name"),
+            name: "Warehouse".into(),
+            ring: Some(RingId::new(1, [0; 10])),
+            state: AlarmState::Waiting,
+        }],
         calls: Vec::new(),
+        relays: vec![
+            relay("network", "network-fault", "no address"),
+            relay("siren", "command", ""),
+        ],
         doors: vec![
             DoorView {
                 available: true,

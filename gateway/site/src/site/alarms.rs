@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use gateway_call::Outcome;
 use gateway_core::{
-    AlarmEvent, AlarmId, Cause, Event, Factor, InputId, Instant, Origin, Refusal, RingId, Subject, Tone,
+    AlarmEvent, AlarmId, AlarmState, AlarmView, Cause, Event, Factor, InputId, Instant, Origin, Refusal,
+    RingId, Subject, Tone,
 };
 
 use super::calls::MAX_CALLS;
@@ -120,6 +121,24 @@ impl Site {
     pub(super) fn is_raised(&self, id: &AlarmId) -> bool {
         let alarm = self.alarms.raised.get(id);
         alarm.is_some_and(|alarm| alarm.state != State::Confirmed)
+    }
+
+    pub(super) fn alarm_views(&self) -> Vec<AlarmView> {
+        let view = |(id, params): (&AlarmId, &AlarmParams)| {
+            let alarm = self.alarms.raised.get(id);
+            AlarmView {
+                id: id.clone(),
+                name: params.name.clone(),
+                ring: alarm.map(|alarm| alarm.ring),
+                state: alarm.map_or(AlarmState::Rest, |alarm| match alarm.state {
+                    State::Calling(_) => AlarmState::Calling,
+                    State::Confirmed => AlarmState::Confirmed,
+                    State::Unconfirmed => AlarmState::Unconfirmed,
+                    State::Waiting(_) => AlarmState::Waiting,
+                }),
+            }
+        };
+        self.params.alarms.iter().map(view).collect()
     }
 
     pub(super) fn alarm_faults(&self) -> Vec<(AlarmId, String)> {

@@ -16,6 +16,7 @@ impl Site {
     pub(super) fn picture(&self) -> SiteView {
         SiteView {
             accounts: self.account_views(),
+            alarms: self.alarm_views(),
             calls: self.call_views(),
             doors: self
                 .params

@@ -1,12 +1,12 @@
 //! Buttons by day and by night: modes that mean something, and doors that a button may open.
 
 use gateway_access::When;
-use gateway_core::{ButtonId, DoorId, PanelId};
+use gateway_core::{ButtonId, DoorId, ListId, PanelId};
 
 use super::Check;
 use crate::fault::FaultKind;
-use crate::model::{Button, Panel};
-use crate::value::ButtonMode;
+use crate::model::{Button, List, Panel};
+use crate::value::{ButtonMode, PressAgain, Strategy};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
@@ -45,11 +45,26 @@ fn meaning(check: &mut Check<'_>, at: &str, button: &Button) {
         }
         ButtonMode::ListList => {}
     }
+    let again = format!("{at}.press-again");
+    if button.again == PressAgain::Next {
+        let nobody = |list: &ListId| check.config.lists.get(list).is_some_and(has_no_next);
+        if let Some(list) = button.lists().find(|list| nobody(list)).cloned() {
+            let text = format!("list {:?} has nobody to be called next", list.as_str());
+            let hint = "leave it, or add to that list: rounds = 2";
+            check.warn(FaultKind::Conflict, &again, text, hint);
+        }
+    }
     if button.mode == ButtonMode::ListForbidden && button.day == When::Always {
         let text = "it is never night for this button".to_owned();
         let hint = "add: day = \"name of a schedule\"";
         check.fault(FaultKind::Conflict, &mode, &[&day], text, hint);
     }
+}
+
+/// All of them ring at once, and once.
+fn has_no_next(list: &List) -> bool {
+    let at_once = list.strategy == Strategy::Parallel || list.targets.len() == 1;
+    at_once && list.rounds == 1
 }
 
 fn without_meaning(check: &mut Check<'_>, key: &str, mode: &str, found: ButtonMode, instead: &str) {

@@ -29,7 +29,13 @@ pub(super) fn check(check: &mut Check<'_>) {
         buttons(check, id, panel);
     }
     extensions(check);
-    for id in config.lists.keys() {
+    for (id, list) in &config.lists {
+        let (rounds, again) = (format!("lists.{id}.rounds"), format!("lists.{id}.again-s"));
+        if list.rounds == 1 && check.is_written(&again) {
+            let text = "there is one round only".to_owned();
+            let hint = "remove it, or add: rounds = 2";
+            check.fault(FaultKind::Conflict, &again, &[&rounds], text, hint);
+        }
         let mut buttons = config.panels.values().flat_map(|panel| panel.buttons.values());
         if !buttons.any(|button| button.lists().any(|list| list == id)) && !alarms::calls(config, id) {
             let text = "no button rings it".to_owned();

@@ -64,6 +64,11 @@ table! {
         strategy: Strategy = "strategy", word(), or("\"sequential\""), Live;
         /// How long each target rings, 10 to 60 s.
         ring: Duration = "ring-s", secs(10, 60), or("20"), Live;
+        /// How often they are called in all while nobody answers, 1 to 10 times, as long as the panel rings
+        /// (`ring-window-s`). An alarm calls as often as its own `rounds` say.
+        rounds: u32 = "rounds", int(1, 10), or("1"), Live;
+        /// Time between two rounds, 5 to 300 s. Who presses meanwhile has the next one begin at once.
+        again: Duration = "again-s", secs(5, 300), or("10"), Live;
         /// How long they may talk, 60 to 600 s, or `permanent`.
         talk_limit: Option<Duration> = "talk-limit-s", span_or(secs(60, 600), "permanent"), or("180"), Live;
         /// End the call when the strike is released.

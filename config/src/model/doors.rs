@@ -11,7 +11,7 @@ use crate::describe::table;
 use crate::rules::{list, map, ms, parsed, refer, secs, table, text, when, word};
 use crate::value::{
     Address, ButtonMode, CallRefusal, DigitsBy, Duty, Extension, Fail, LockKind, LockOwner, OnJournalFault,
-    OtherCalls, Relock, RexKind,
+    OtherCalls, PressAgain, PressInTalk, Relock, RexKind,
 };
 
 table! {
@@ -70,6 +70,10 @@ table! {
         night_call: Option<ListId> = "night-call", refer("list"), optional, Live;
         /// Door of its panel that it opens by day with `mode = "strike-list"`; without it the panel's first.
         opens: Option<DoorId> = "opens", refer("door"), optional, Live;
+        /// What a press of it means while its panel rings somebody and nobody has answered.
+        again: PressAgain = "press-again", word(), or("\"join\""), Live;
+        /// What a press of it means in the talk that its panel began.
+        in_talk: PressInTalk = "press-in-talk", word(), or("\"join\""), Live;
         /// When it calls nobody (do-not-disturb). The ring is in the journal and goes to MQTT all the same. While the clock
         /// is not believed, no schedule keeps a bell quiet.
         quiet: When = "quiet", when(), or("\"never\""), Live;

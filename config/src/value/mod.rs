@@ -29,10 +29,11 @@ pub use net::{BrokerUrl, Host, HostLabel, HostPort, TopicBase};
 pub(crate) use net::{Digits, Pin, SiteNumber};
 pub use notify::{EventClass, EventName, HttpUrl, MailAddress, MailTls, SyslogFacility, SyslogTransport};
 pub use panel::{ApartmentNumber, NumberPattern, OwnProfile, PanelProfile};
-pub use rule::{FieldIs, MessageTopic, SetWord, StateWord};
+pub use rule::{FieldIs, MessageTopic, SetWord, StateWord, Tones};
 pub use scope::UserScope;
 pub use words::{
     AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CodeFrom, Codec, DigitsBy,
     DiscoveryFormat, Duty, Fail, GuardMode, Keypad, LampShows, Language, LockKind, LockOwner, NetworkLoss,
-    OnJournalFault, OpenWhen, OtherCalls, ReliableProvisional, Relock, RexKind, Srtp, Strategy, Transport,
+    OnJournalFault, OpenWhen, OtherCalls, PressAgain, PressInTalk, ReliableProvisional, Relock, RexKind,
+    Srtp, Strategy, Transport,
 };

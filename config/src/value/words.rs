@@ -85,6 +85,26 @@ words! {
 }
 
 words! {
+    /// What a press means while its panel rings somebody and nobody has answered.
+    pub enum PressAgain {
+        /// Nothing more: it belongs to the ring that goes on.
+        Join = "join",
+        /// Who rings is passed over, and the next of the list is called; after the last its next round begins.
+        Next = "next",
+    }
+}
+
+words! {
+    /// What a press means in the talk that its panel began.
+    pub enum PressInTalk {
+        /// The talk ends.
+        HangUp = "hang-up",
+        /// Nothing more: it belongs to the talk.
+        Join = "join",
+    }
+}
+
+words! {
     /// May the gateway open the talk path of a line without a ring?
     pub enum CallIn {
         /// No: incoming calls are answered with 480.

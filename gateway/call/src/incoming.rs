@@ -121,7 +121,8 @@ impl IncomingPlan {
         match input {
             Input::Cancel(cause) => self.finish(now, cause),
             Input::Leg(event) if event.leg() == self.request.leg => self.leg(now, event),
-            Input::Leg(_) => {}
+            // whoever stands at the panel was not called
+            Input::Leg(_) | Input::PressedAgain { .. } => {}
             Input::OpenedAndStrikeEnded => {
                 if self.request.hang_up_after_open && self.talk.is_some() {
                     self.finish(now, Cause::Released);

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use gateway_core::{CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, Peer};
+use gateway_core::{CallEvent, Cause, DigitVia, Instant, LegCommand, LegEvent, LegId, Peer};
 
+use crate::confirm::Asked;
 use crate::talk::{Authority, DigitGate, Due, LIMIT, Press, Talk, authority_of, millis};
 use crate::types::{CallRequest, Input, Outcome, Output, Strategy, Target};
 
@@ -30,6 +31,8 @@ enum State {
 
 #[derive(Debug)]
 struct Slot {
+    /// It answered, and has to press a key.
+    asked: Option<Asked>,
     /// Its phone rings, or did.
     rang: bool,
     state: State,
@@ -39,7 +42,8 @@ struct Slot {
 /// Calls 1 to 4 targets until one answers, then watches over the talk.
 ///
 /// The first leg that answers wins; the others are told that the call was answered elsewhere. A target that
-/// is busy, absent or declines makes room for the next. Nobody can answer after the ring window.
+/// is busy, absent or declines makes room for the next. After the last of them further rounds follow, if there are any.
+/// Nobody can answer after the ring window.
 #[derive(Debug)]
 pub struct CallPlan {
     gate: DigitGate,
@@ -47,6 +51,8 @@ pub struct CallPlan {
     over: Option<Outcome>,
     reached: bool,
     request: CallRequest,
+    /// When the next round begins; nobody is called until then.
+    resume: Option<Instant>,
     slots: Vec<Slot>,
     started: Instant,
     talk: Option<Talk>,
@@ -56,21 +62,15 @@ impl CallPlan {
     /// Begins to call.
     #[must_use]
     pub fn new(now: Instant, mut request: CallRequest) -> Self {
-        let slots = std::mem::take(&mut request.targets)
-            .into_iter()
-            .take(MAX_TARGETS)
-            .map(|target| Slot {
-                rang: false,
-                state: State::Waiting,
-                target,
-            })
-            .collect();
+        let slots = slots(std::mem::take(&mut request.targets));
+        request.further.reverse();
         let mut plan = Self {
             gate: DigitGate::default(),
             out: VecDeque::new(),
             over: None,
             reached: false,
             request,
+            resume: None,
             slots,
             started: now,
             talk: None,
@@ -91,6 +91,7 @@ impl CallPlan {
                 self.finish(now, outcome, cause);
             }
             Input::Leg(event) => self.leg(now, event),
+            Input::PressedAgain { next } => self.pressed_again(now, next),
             Input::OpenedAndStrikeEnded => {
                 if self.request.hang_up_after_open && self.talk.is_some() {
                     self.finish(now, Outcome::Answered(Cause::Released), Cause::Released);
@@ -116,14 +117,35 @@ impl CallPlan {
             return;
         }
         for index in 0..self.slots.len() {
-            if let State::Called(since) = self.slots[index].state
-                && now >= since + self.request.ring_time
-            {
+            let slot = &mut self.slots[index];
+            let State::Called(since) = slot.state else {
+                continue;
+            };
+            if let Some(asked) = slot.asked.as_mut().filter(|asked| !asked.is_over(now)) {
+                self.out.extend(asked.ask(now, slot.target.leg));
+            } else if slot.asked.is_some() || now >= since + self.request.ring_time {
                 self.end_slot(index, Cause::Cancelled);
                 self.reached = true;
             }
         }
+        if self.resume.is_some_and(|at| now >= at) {
+            self.begin_round();
+        }
         self.call_next(now);
+    }
+
+    /// Would a press pass somebody over who rings, or begin a round that waits?
+    #[must_use]
+    pub fn has_next(&self) -> bool {
+        let waits = self.slots.iter().any(|slot| slot.state == State::Waiting);
+        let open = self.over.is_none() && self.talk.is_none();
+        open && (self.resume.is_some() || waits || !self.request.further.is_empty())
+    }
+
+    /// Does it wait for the next round?
+    #[must_use]
+    pub const fn is_between_rounds(&self) -> bool {
+        self.resume.is_some()
     }
 
     /// Digits seen before this are old news: the main loop stood still until then.
@@ -151,10 +173,14 @@ impl CallPlan {
         self.slots
             .iter()
             .filter_map(|slot| match slot.state {
-                State::Called(since) => Some(since + self.request.ring_time),
+                State::Called(since) => {
+                    let asked = slot.asked.as_ref().map(Asked::due);
+                    Some(asked.unwrap_or(since + self.request.ring_time))
+                }
                 State::Waiting | State::Won | State::Ending(_) | State::Ended => None,
             })
             .chain([window])
+            .chain(self.resume)
             .min()
     }
 
@@ -168,8 +194,9 @@ impl CallPlan {
     /// called, or is named later.
     pub fn narrow(&mut self, still: impl Fn(&str) -> bool) {
         self.request.digits.contacts.retain(|address| still(address));
-        for slot in &mut self.slots {
-            slot.target.listed &= still(&slot.target.address);
+        let further = self.request.further.iter_mut().flatten();
+        for target in self.slots.iter_mut().map(|slot| &mut slot.target).chain(further) {
+            target.listed &= still(&target.address);
         }
         let Some(talk) = &mut self.talk else { return };
         let target = self
@@ -190,10 +217,12 @@ impl CallPlan {
     /// True if the leg is one of this plan's.
     #[must_use]
     pub fn has_leg(&self, leg: LegId) -> bool {
-        self.slots.iter().any(|s| s.target.leg == leg)
+        let further = self.request.further.iter().flatten();
+        let mut targets = self.slots.iter().map(|slot| &slot.target).chain(further);
+        targets.any(|target| target.leg == leg)
     }
 
-    /// Which of the targets answered, counted from 0 as they were given; known also when it is over.
+    /// Which of the targets answered, counted from 0 over all rounds as they were given; known also when it is over.
     #[must_use]
     pub fn answered_by(&self) -> Option<usize> {
         self.slot(self.talk.as_ref()?.leg)
@@ -253,6 +282,8 @@ impl CallPlan {
         match event {
             LegEvent::Answered { leg, peer } => self.answered(now, index, leg, peer),
             LegEvent::AuthorityLost { leg, why } => {
+                // whoever is asked for a key has the call with no right to open, if he takes it
+                self.slots[index].target.barred |= self.slots[index].asked.is_some();
                 if let Some(talk) = self.talk.as_mut().filter(|t| t.leg == leg) {
                     talk.lose_authority(why, &mut self.out);
                 }
@@ -271,6 +302,9 @@ impl CallPlan {
                     leg,
                     via,
                 };
+                if self.confirmed(now, index, press) {
+                    return;
+                }
                 self.gate.press(
                     now,
                     press,
@@ -298,20 +332,24 @@ impl CallPlan {
         }
     }
 
-    fn answered(&mut self, now: Instant, index: usize, leg: LegId, peer: Peer) {
+    /// What a party may that answered this target.
+    fn authority(&self, index: usize, peer: &Peer) -> Authority {
         let target = &self.slots[index].target;
-        let authority = if target.barred {
-            Authority::Unlisted
-        } else {
-            authority_of(
-                &peer,
-                &target.address,
-                target.listed,
-                &self.request.digits.contacts,
-            )
-        };
-        match self.slots[index].state {
-            State::Called(_) if self.over.is_none() => {}
+        if target.barred {
+            return Authority::Unlisted;
+        }
+        let contacts = &self.request.digits.contacts;
+        authority_of(peer, &target.address, target.listed, contacts)
+    }
+
+    fn answered(&mut self, now: Instant, index: usize, leg: LegId, peer: Peer) {
+        let authority = self.authority(index, &peer);
+        let slot = &self.slots[index];
+        match slot.state {
+            State::Called(_) if self.over.is_none() => match slot.target.confirm {
+                Some(key) => self.ask(now, index, key, peer),
+                None => self.won(now, index, peer, None),
+            },
             // The network names the party once more, after a transfer: authority follows the list.
             State::Won => {
                 if let Some(talk) = &mut self.talk {
@@ -327,21 +365,52 @@ impl CallPlan {
                     };
                     talk.transfer(now, peer, from_here_on, &mut self.out);
                 }
-                return;
             }
-            State::Ending(cause) => {
-                self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
-                return;
-            }
+            State::Ending(cause) => self.out.push_back(Output::Leg(LegCommand::End { leg, cause })),
             State::Waiting | State::Called(_) | State::Ended => {
                 let cause = Cause::Cancelled;
                 self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
-                return;
             }
         }
+    }
+
+    /// Whoever answered is asked for the key; the others ring on.
+    fn ask(&mut self, now: Instant, index: usize, key: char, peer: Peer) {
+        self.reached = true;
+        let slot = &mut self.slots[index];
+        slot.rang = true;
+        if let Some(asked) = &mut slot.asked {
+            // the network names him once more
+            asked.peer = peer;
+            return;
+        }
+        let leg = slot.target.leg;
+        self.out.push_back(Output::Event(CallEvent::ConfirmAwaited {
+            leg,
+            peer: peer.address.clone(),
+        }));
+        let asked = slot.asked.insert(Asked::new(now, key, peer));
+        self.out.extend(asked.ask(now, leg));
+    }
+
+    /// Does this press take the call for somebody who was asked? Then it is no digit of the call.
+    fn confirmed(&mut self, now: Instant, index: usize, press: Press) -> bool {
+        let slot = &mut self.slots[index];
+        let waits = self.over.is_none() && self.talk.is_none() && matches!(slot.state, State::Called(_));
+        let Some(asked) = slot.asked.take_if(|asked| waits && asked.takes(press)) else {
+            return false;
+        };
+        self.won(now, index, asked.peer, Some(press.via));
+        true
+    }
+
+    fn won(&mut self, now: Instant, index: usize, peer: Peer, by: Option<DigitVia>) {
+        let authority = self.authority(index, &peer);
+        let Target { address, leg, .. } = &self.slots[index].target;
+        let leg = *leg;
         let peer = Peer {
             address: if peer.address.is_empty() {
-                target.address.clone()
+                address.clone()
             } else {
                 peer.address
             },
@@ -353,13 +422,11 @@ impl CallPlan {
                 self.end_slot(other, Cause::AnsweredElsewhere);
             }
         }
-        self.talk = Some(Talk::new(
-            now,
-            leg,
-            peer.clone(),
-            authority,
-            self.request.talk_limit,
-        ));
+        let talk = Talk::new(now, leg, peer.clone(), authority, self.request.talk_limit);
+        self.talk = Some(match by {
+            Some(via) => talk.confirmed_by(via),
+            None => talk,
+        });
         self.out.push_back(Output::Event(CallEvent::Answered {
             leg,
             peer: peer.address.clone(),
@@ -417,14 +484,47 @@ impl CallPlan {
                 self.call(now, index);
             }
         }
-        if !self.slots.iter().any(busy) {
+        if self.slots.iter().any(busy) || self.resume.is_some() {
+            return;
+        }
+        if self.request.further.is_empty() {
             let outcome = if self.reached {
                 Outcome::NoAnswer
             } else {
                 Outcome::Unreachable
             };
             self.finish(now, outcome, Cause::NoAnswer);
+        } else {
+            self.resume = Some(now + self.request.pause);
         }
+    }
+
+    /// The next round is due.
+    fn begin_round(&mut self) {
+        self.resume = None;
+        if let Some(targets) = self.request.further.pop() {
+            self.slots.extend(slots(targets));
+        }
+    }
+
+    fn pressed_again(&mut self, now: Instant, next: bool) {
+        if !self.has_next() {
+            return;
+        }
+        if self.resume.is_some() {
+            self.begin_round();
+        } else if next {
+            for index in 0..self.slots.len() {
+                if matches!(self.slots[index].state, State::Called(_)) {
+                    self.end_slot(index, Cause::Cancelled);
+                    self.reached = true;
+                }
+            }
+            if !self.slots.iter().any(|slot| slot.state == State::Waiting) {
+                self.begin_round();
+            }
+        }
+        self.call_next(now);
     }
 
     fn call(&mut self, now: Instant, index: usize) {
@@ -463,6 +563,8 @@ impl CallPlan {
             return;
         }
         self.over = Some(outcome);
+        self.resume = None;
+        self.request.further.clear();
         // A phone that still rings was not answered elsewhere, unless that is just what happened.
         let to_ringing = match cause {
             Cause::AnsweredElsewhere => Cause::AnsweredElsewhere,
@@ -492,4 +594,14 @@ impl CallPlan {
             .push_back(Output::Event(CallEvent::Ended { cause, talk_ms }));
         self.out.push_back(Output::Over { outcome });
     }
+}
+
+fn slots(targets: Vec<Target>) -> Vec<Slot> {
+    let slot = |target| Slot {
+        asked: None,
+        rang: false,
+        state: State::Waiting,
+        target,
+    };
+    targets.into_iter().take(MAX_TARGETS).map(slot).collect()
 }

@@ -77,10 +77,14 @@ pub struct CallRequest {
     pub digits: DigitPolicy,
     /// Text shown as the caller.
     pub display: String,
+    /// Targets of further rounds, each as `targets` with legs of their own: called while nobody answered.
+    pub further: Vec<Vec<Target>>,
     /// End the call as the strike falls.
     pub hang_up_after_open: bool,
     /// Line whose audio the legs carry.
     pub line: LineId,
+    /// Time between the end of a round and the next one.
+    pub pause: Duration,
     /// What for.
     pub purpose: Purpose,
     /// The ring it belongs to.
@@ -106,6 +110,11 @@ pub enum Input {
     Leg(LegEvent),
     /// A strike opened by this call is at rest again.
     OpenedAndStrikeEnded,
+    /// The visitor pressed once more while nobody has answered: a round that waits begins at once.
+    PressedAgain {
+        /// True: who rings is passed over, and the next one is called, if there is one.
+        next: bool,
+    },
 }
 
 /// What the plan says.

@@ -27,8 +27,10 @@ fn request(targets: u64, strategy: Strategy) -> CallRequest {
     CallRequest {
         digits: DigitPolicy::default(),
         display: "Main entrance".into(),
+        further: Vec::new(),
         hang_up_after_open: false,
         line: line(),
+        pause: secs(10),
         purpose: Purpose::Visitor,
         ring: RingId::new(1, [1; 10]),
         ring_time: secs(20),
@@ -41,6 +43,7 @@ fn request(targets: u64, strategy: Strategy) -> CallRequest {
                 address: format!("100{n}"),
                 backups: Vec::new(),
                 barred: false,
+                confirm: None,
                 leg: LegId(n),
                 listed: true,
                 name: None,
@@ -814,4 +817,208 @@ fn whoever_answers_through_a_backup_has_the_authority_of_the_target() {
     plan.handle_input(T0 + secs(1), Input::Leg(answered));
     assert!(plan.has_authority());
     assert_eq!(plan.winner(), Some(LegId(10)));
+}
+
+/// A plan of two targets of which the first has to press 1.
+fn with_a_key(strategy: Strategy) -> CallPlan {
+    let mut request = request(2, strategy);
+    request.targets[0].confirm = Some('1');
+    let mut plan = CallPlan::new(T0, request);
+    drain(&mut plan);
+    plan
+}
+
+fn answers(plan: &mut CallPlan, at: Instant, leg: u64) -> Vec<Output> {
+    let leg = LegId(leg);
+    let peer = peer(&format!("100{}", leg.0));
+    plan.handle_input(at, Input::Leg(LegEvent::Answered { leg, peer }));
+    drain(plan)
+}
+
+fn presses(plan: &mut CallPlan, at: Instant, digit: char, via: DigitVia, echo: bool) -> Vec<Output> {
+    let press = LegEvent::Digit {
+        at,
+        digit,
+        echo,
+        leg: LegId(0),
+        via,
+    };
+    plan.handle_input(at, Input::Leg(press));
+    drain(plan)
+}
+
+fn asked(outputs: &[Output]) -> usize {
+    let ask = |c: &LegCommand| {
+        matches!(
+            c,
+            LegCommand::PlayToLeg {
+                tone: Tone::Confirm,
+                ..
+            }
+        )
+    };
+    legs(outputs).iter().filter(|c| ask(c)).count()
+}
+
+#[test]
+fn a_voicemail_that_presses_nothing_makes_room_for_the_next() {
+    let mut plan = with_a_key(Strategy::Sequential);
+    let out = answers(&mut plan, T0 + secs(5), 0);
+    assert_eq!(asked(&out), 1);
+    assert!(plan.winner().is_none() && !plan.has_authority());
+    let mut more = 0;
+    for second in 6..20 {
+        plan.handle_timeout(T0 + secs(second));
+        let out = drain(&mut plan);
+        assert_eq!((ended(&out), offered(&out)), (vec![], vec![]), "{second}");
+        more += asked(&out);
+    }
+    assert_eq!(more, 3);
+    plan.handle_timeout(T0 + secs(20));
+    let out = drain(&mut plan);
+    assert_eq!(
+        (ended(&out), offered(&out)),
+        (vec![(0, Cause::Cancelled)], vec![1])
+    );
+}
+
+#[test]
+fn the_key_takes_the_call_and_is_no_digit_of_it() {
+    use DigitVia::{Info, TelephoneEvent};
+    let mut plan = with_a_key(Strategy::Parallel);
+    answers(&mut plan, T0 + secs(5), 0);
+    // another key, and our own tone that comes back
+    for (digit, echo) in [('9', false), ('1', true)] {
+        let out = presses(&mut plan, T0 + secs(6), digit, TelephoneEvent, echo);
+        assert_eq!((digits(&out), ended(&out)), (vec![], vec![]));
+    }
+    let out = presses(&mut plan, T0 + secs(7), '1', TelephoneEvent, false);
+    assert_eq!(digits(&out), []);
+    assert_eq!(ended(&out), [(1, Cause::AnsweredElsewhere)]);
+    assert_eq!(plan.winner(), Some(LegId(0)));
+    assert!(plan.has_authority());
+    // the same press, told the other way as well
+    let out = presses(&mut plan, T0 + secs(7), '1', Info, false);
+    assert_eq!(digits(&out), []);
+    let out = presses(&mut plan, T0 + secs(9), '9', TelephoneEvent, false);
+    assert_eq!(digits(&out), ['9']);
+}
+
+#[test]
+fn while_one_is_asked_another_may_answer() {
+    let mut plan = with_a_key(Strategy::Parallel);
+    answers(&mut plan, T0 + secs(5), 0);
+    let out = answers(&mut plan, T0 + secs(6), 1);
+    assert_eq!(ended(&out), [(0, Cause::AnsweredElsewhere)]);
+    assert_eq!(plan.winner(), Some(LegId(1)));
+    let out = presses(&mut plan, T0 + secs(7), '1', DigitVia::Info, false);
+    assert_eq!((digits(&out), plan.winner()), (vec![], Some(LegId(1))));
+}
+
+#[test]
+fn whoever_becomes_another_one_while_asked_has_the_call_without_the_right_to_open() {
+    let mut plan = with_a_key(Strategy::Sequential);
+    answers(&mut plan, T0 + secs(5), 0);
+    let why = "somebody else answers".to_owned();
+    plan.handle_input(
+        T0 + secs(6),
+        Input::Leg(LegEvent::AuthorityLost { leg: LegId(0), why }),
+    );
+    presses(&mut plan, T0 + secs(7), '1', DigitVia::Info, false);
+    assert_eq!(plan.winner(), Some(LegId(0)));
+    assert!(!plan.has_authority());
+}
+
+/// `rounds` rounds of as many targets; legs count on from round to round.
+fn in_rounds(rounds: u64, targets: u64, strategy: Strategy) -> CallRequest {
+    let mut request = request(targets, strategy);
+    let round = |n: u64| {
+        let of = request.targets.iter().cloned();
+        of.map(|target| Target {
+            leg: LegId(target.leg.0 + n * targets),
+            ..target
+        })
+        .collect()
+    };
+    request.further = (1..rounds).map(round).collect();
+    request
+}
+
+/// Lets the plan run for so long; gives which legs were offered, with the second.
+fn runs(plan: &mut CallPlan, from: u64, to: u64) -> Vec<(u64, u64)> {
+    let mut all = Vec::new();
+    for second in from..to {
+        plan.handle_timeout(T0 + secs(second));
+        all.extend(offered(&drain(plan)).into_iter().map(|leg| (second, leg)));
+    }
+    all
+}
+
+#[test]
+fn a_list_that_nobody_answers_is_called_again_after_a_pause_and_so_often_and_no_more() {
+    let mut plan = CallPlan::new(T0, in_rounds(3, 2, Strategy::Sequential));
+    // each rings for 20 s, and after both there are 10 s
+    assert_eq!(runs(&mut plan, 0, 50), [(0, 0), (20, 1)]);
+    assert_eq!(runs(&mut plan, 50, 119), [(50, 2), (70, 3), (100, 4)]);
+    // the panel's window ends it in the middle of the third round
+    assert_eq!(runs(&mut plan, 119, 200), []);
+    assert_eq!(plan.outcome(), Some(Outcome::Window));
+    let mut short = in_rounds(2, 1, Strategy::Parallel);
+    short.ring_window = secs(600);
+    let mut plan = CallPlan::new(T0, short);
+    assert_eq!(runs(&mut plan, 0, 100), [(0, 0), (30, 1)]);
+    assert_eq!(plan.outcome(), Some(Outcome::NoAnswer));
+}
+
+#[test]
+fn who_answers_in_a_later_round_has_the_call_and_the_leg_of_an_earlier_one_does_not() {
+    let mut plan = CallPlan::new(T0, in_rounds(2, 1, Strategy::Sequential));
+    assert_eq!(runs(&mut plan, 0, 31), [(0, 0), (30, 1)]);
+    plan.handle_input(
+        T0 + secs(32),
+        Input::Leg(LegEvent::Answered {
+            leg: LegId(0),
+            peer: peer("1000"),
+        }),
+    );
+    assert_eq!(plan.winner(), None);
+    assert!(legs(&drain(&mut plan)).contains(&LegCommand::End {
+        leg: LegId(0),
+        cause: Cause::Cancelled
+    }));
+    plan.handle_input(
+        T0 + secs(33),
+        Input::Leg(LegEvent::Answered {
+            leg: LegId(1),
+            peer: peer("1000"),
+        }),
+    );
+    assert_eq!(plan.winner(), Some(LegId(1)));
+    assert!(plan.has_authority());
+}
+
+#[test]
+fn a_press_calls_the_next_one_and_in_a_pause_the_next_round() {
+    let press = |plan: &mut CallPlan, second: u64, next: bool| {
+        plan.handle_input(T0 + secs(second), Input::PressedAgain { next });
+        offered(&drain(plan))
+    };
+    let mut plan = CallPlan::new(T0, in_rounds(2, 2, Strategy::Sequential));
+    drain(&mut plan);
+    // it joins, unless it is to pass over
+    assert_eq!(press(&mut plan, 1, false), []);
+    assert_eq!(press(&mut plan, 2, true), [1]);
+    // after the last of them the next round begins at once
+    assert_eq!(press(&mut plan, 3, true), [2]);
+    assert_eq!(press(&mut plan, 4, true), [3]);
+    assert!(!plan.has_next());
+    // the last of the last round goes on ringing
+    assert_eq!(press(&mut plan, 5, true), []);
+    assert_eq!(plan.outcome(), None);
+    // in a pause any press begins the round
+    let mut plan = CallPlan::new(T0, in_rounds(2, 1, Strategy::Parallel));
+    assert_eq!(runs(&mut plan, 0, 22), [(0, 0)]);
+    assert!(plan.is_between_rounds());
+    assert_eq!(press(&mut plan, 22, false), [1]);
+    assert!(!plan.is_between_rounds());
 }

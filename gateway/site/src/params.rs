@@ -298,12 +298,16 @@ pub struct LineParams {
 /// A call list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListParams {
+    /// Time between two rounds.
+    pub again: Duration,
     /// End the call as the strike falls.
     pub hang_up_after_open: bool,
     /// One after the other, or all at once.
     pub parallel: bool,
     /// How long each target rings, 10 to 60 s.
     pub ring: Duration,
+    /// How often all are called while nobody answers, 1 to 10; those of an alarm are called as often as that says.
+    pub rounds: u32,
     /// How long one may talk, 60 to 600 s; `None` is permanent, with a tone every minute.
     pub talk_limit: Option<Duration>,
     /// 1 to 4.
@@ -405,10 +409,14 @@ pub struct PanelParams {
 /// A button of a panel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ButtonParams {
+    /// What a press does while somebody rings and nobody has answered: true passes over who rings.
+    pub again_next: bool,
     /// Which bell of the line it is, where the line says whom the panel rings.
     pub bell: Option<Bell>,
     /// When it is day for it. While the clock is not believed it is night, unless it is day at any time.
     pub day: When,
+    /// Whether a press in the talk that it began ends that.
+    pub hangs_up: bool,
     /// The input it is wired to; `None` if only the line's ring or a command presses it.
     pub input: Option<InputId>,
     /// Whom it calls.
@@ -430,8 +438,10 @@ impl ButtonParams {
     #[must_use]
     pub fn calling(list: ListId, name: impl Into<String>) -> Self {
         Self {
+            again_next: false,
             bell: None,
             day: When::Always,
+            hangs_up: false,
             input: None,
             list,
             mode: ButtonMode::ListList,

@@ -102,9 +102,11 @@ pub fn first_door() -> SiteParams {
     toy.readers = vec![id("toy-reader")];
     let both: BTreeSet<_> = [id("front"), id("toy")].into();
     let list = ListParams {
+        again: secs(10),
         hang_up_after_open: true,
         parallel: false,
         ring: secs(20),
+        rounds: 1,
         talk_limit: Some(secs(180)),
         targets: vec![target("1000"), target("1001")],
     };

@@ -15,9 +15,11 @@ fn list(parallel: bool, targets: &[&str]) -> ListParams {
         name: None,
     };
     ListParams {
+        again: secs(10),
         hang_up_after_open: false,
         parallel,
         ring: secs(20),
+        rounds: 1,
         talk_limit: Some(secs(60)),
         targets: targets.iter().map(target).collect(),
     }

@@ -525,6 +525,13 @@ events! {
             /// Why: `joined`, `line-busy`, `no-call`, `stale`, `stuck`, `fault`, `forbidden`.
             reason: String,
         },
+        /// A press while its ring goes on that means something.
+        PressedAgain = "pressed-again" {
+            /// Which.
+            button: ButtonId,
+            /// What it does: `next` (who rings is passed over), `again` (the list is called anew at once), `hang-up`.
+            means: String,
+        },
         /// Its bells call nobody from here on (do-not-disturb).
         QuietBegan = "quiet-began" {
             /// It ends by itself after this; none if only a command ends it.

@@ -20,6 +20,8 @@ use crate::params::{AlarmParams, Contact, DoorParams, LineParams, ListParams, Ta
 
 /// More calls than this at once are refused as busy; one that nobody of us ended may not grow without bound.
 pub(super) const MAX_CALLS: usize = 64;
+/// Most rounds of a list.
+const MAX_ROUNDS: u32 = 10;
 /// A leg that was told to end and does not say so is forgotten after this: 64*T1 and some (RFC 3261 §17.1.1.2).
 const DRAIN: Duration = Duration::from_secs(40);
 /// A talk window from here on is none: the list's limit alone counts.
@@ -217,7 +219,7 @@ impl Site {
                 });
                 match own {
                     Some(ring) => {
-                        self.ignored(now, panel, button, "joined", Some(ring), simulated);
+                        self.pressed_again(now, (panel, button), ring, simulated);
                         Ok(Pressed::Joined(ring))
                     }
                     None => {
@@ -234,6 +236,39 @@ impl Site {
         };
         self.drain_line(now, &line);
         result
+    }
+
+    /// A press while the ring of its panel goes on: the next one is called, the list anew, or the talk ends, as the button
+    /// says; else it means nothing more.
+    fn pressed_again(
+        &mut self,
+        now: Now,
+        (panel, button): (&PanelId, &ButtonId),
+        ring: RingId,
+        simulated: bool,
+    ) {
+        let of = self.params.panels.get(panel).and_then(|p| p.buttons.get(button));
+        let (next, hangs_up) = of.map_or((false, false), |of| (of.again_next, of.hangs_up));
+        let means = match self.calls.get(&ring).map(|call| &call.plan) {
+            Some(Either::Outgoing(plan)) if plan.winner().is_some() => hangs_up.then_some("hang-up"),
+            Some(Either::Outgoing(plan)) if plan.is_between_rounds() => Some("again"),
+            Some(Either::Outgoing(plan)) => (next && plan.has_next()).then_some("next"),
+            Some(Either::Incoming(_)) | None => None,
+        };
+        let Some(means) = means else {
+            self.ignored(now, panel, button, "joined", Some(ring), simulated);
+            return;
+        };
+        let event = PanelEvent::PressedAgain {
+            button: button.clone(),
+            means: means.to_owned(),
+        };
+        self.record(now, Event::Panel(panel.clone(), event), Some(ring), simulated);
+        if means == "hang-up" {
+            self.cancel(now, ring, Cause::Released);
+        } else {
+            self.plan_input(now, ring, PlanInput::PressedAgain { next });
+        }
     }
 
     /// Is this a call that came in from outside and is not over?
@@ -349,8 +384,11 @@ impl Site {
                 mask: true,
             },
             display: params.name.clone(),
+            // an alarm has rounds of its own
+            further: Vec::new(),
             hang_up_after_open: false,
             line: line.clone(),
+            pause: Duration::ZERO,
             purpose: Purpose::Alarm,
             ring,
             ring_time: list.ring,
@@ -413,6 +451,7 @@ impl Site {
                 backups: through.map(|backup| (backup, self.new_leg())).collect(),
                 address: meant.address,
                 barred: !meant.vouched,
+                confirm: target.confirm,
                 leg: self.new_leg(),
                 listed: listed && meant.vouched,
                 name: target.name.clone().or_else(|| target.contact.clone()),
@@ -441,8 +480,11 @@ impl Site {
         let lists: Vec<_> = list.iter().collect();
         let contacts = self.heard(doors, &lists).into_iter().collect();
         let accounts = panel.as_ref().map(|p| p.accounts.clone()).unwrap_or_default();
-        let targets = list.as_ref().map(|l| l.targets.clone()).unwrap_or_default();
-        let targets = self.targets(&targets, &accounts, listed);
+        let all = list.as_ref().map(|l| l.targets.clone()).unwrap_or_default();
+        let targets = self.targets(&all, &accounts, listed);
+        let rounds = list.as_ref().map_or(1, |l| l.rounds).min(MAX_ROUNDS);
+        let further = (1..rounds).map(|_| self.targets(&all, &accounts, listed));
+        let further = further.collect();
         let (order, ring_time, hang_up, limit) = match &list {
             Some(list) => (
                 strategy(list),
@@ -455,8 +497,10 @@ impl Site {
         CallRequest {
             digits: self.digit_policy(contacts),
             display: panel.map(|p| p.name).unwrap_or_default(),
+            further,
             hang_up_after_open: hang_up,
             line: line.clone(),
+            pause: list.as_ref().map_or(Duration::ZERO, |l| l.again),
             purpose: Purpose::Visitor,
             ring,
             ring_time,

@@ -270,9 +270,11 @@ fn line(line: &config::Line) -> site::LineParams {
 
 fn list(config: &Config, list: &config::List) -> site::ListParams {
     site::ListParams {
+        again: list.again,
         hang_up_after_open: list.hang_up_after_open,
         parallel: matches!(list.strategy, config::Strategy::Parallel),
         ring: list.ring,
+        rounds: list.rounds,
         talk_limit: list.talk_limit,
         targets: list.targets.iter().map(|t| target(config, t)).collect(),
     }
@@ -316,9 +318,11 @@ fn apartment_lists(config: &Config) -> Vec<(ListId, site::ListParams)> {
                 continue;
             };
             let params = site::ListParams {
+                again: Duration::ZERO,
                 hang_up_after_open: false,
                 parallel: false,
                 ring: apartments.ring,
+                rounds: 1,
                 talk_limit: None,
                 targets: vec![site::TargetParams {
                     account: apartments.account.clone(),
@@ -368,8 +372,10 @@ fn bells(id: &PanelId, panel: &config::Panel) -> Vec<(ButtonId, site::ButtonPara
 
 fn panel(id: &PanelId, panel: &config::Panel) -> site::PanelParams {
     let buttons = map(&panel.buttons, |b| site::ButtonParams {
+        again_next: b.again == config::PressAgain::Next,
         bell: None,
         day: b.day.clone(),
+        hangs_up: b.in_talk == config::PressInTalk::HangUp,
         input: b.input.clone(),
         list: b.call.clone(),
         mode: match b.mode {

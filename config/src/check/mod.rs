@@ -28,6 +28,7 @@ mod services;
 mod simulated;
 mod start;
 mod time;
+mod volume;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -55,6 +56,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     readers::check(&mut check);
     osdp::check(&mut check);
     front_end::check(&mut check);
+    volume::check(&mut check);
     areas::check(&mut check);
     alarms::check(&mut check);
     doors::check(&mut check);

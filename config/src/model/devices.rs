@@ -184,6 +184,16 @@ table! {
         ring_window: Duration = "ring-window-s", secs(10, 600), or("120"), Live;
         /// How long the panel lets talk, 10 to 3600 s.
         talk_window: Duration = "talk-window-s", secs(10, 3600), or("120"), Live;
+        /// How loud the visitor hears, -40 to 12 dB; 0 is as loud as it comes. Speech, tones and prompts.
+        speaker: i8 = "speaker-db", int(-40, 12), or("0"), Live;
+        /// How loud the visitor is heard, -40 to 12 dB.
+        microphone: i8 = "microphone-db", int(-40, 12), or("0"), Live;
+        /// When it is as loud as the two keys below say, in a talk that goes on, too. While the clock is not believed it is not.
+        quiet_times: When = "quiet-times", when(), or("\"never\""), Live;
+        /// How loud the visitor hears then, -40 to 12 dB; without it 12 dB less than at other times.
+        quiet_speaker: Option<i8> = "quiet-speaker-db", int(-40, 12), optional, Live;
+        /// How loud the visitor is heard then, -40 to 12 dB; without it as at other times.
+        quiet_microphone: Option<i8> = "quiet-microphone-db", int(-40, 12), optional, Live;
         one of
         /// What it is wired to.
         driver: LineDriver;

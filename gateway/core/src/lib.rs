@@ -29,7 +29,7 @@ pub use ids::{
     DoorId, FormatId, GroupId, HolidaysId, InputId, LegId, LineId, ListId, NameError, OutputId, PanelId,
     PersonId, ReaderId, RelayId, RingId, RuleId, ScheduleId, Seq, SiteId,
 };
-pub use leg::{Cause, DigitVia, LegCommand, LegEvent, Peer, Tone};
+pub use leg::{Cause, DigitVia, LegCommand, LegEvent, Peer, Tone, Volume};
 pub use secret::Secret;
 pub use signal::{
     Bell, CardFrame, Edge, LineCommand, LineSignal, Misread, NetworkState, ReaderCommand, Signal, SignalKind,

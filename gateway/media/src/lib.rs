@@ -7,6 +7,7 @@ pub mod codec;
 pub mod dtmf_tone;
 pub mod engine;
 pub mod fuzz;
+pub mod gain;
 pub mod jitter;
 pub mod mixer;
 pub mod playout;

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use adapter_api::{AudioPort, FRAME_SAMPLES, Frame, SAMPLE_RATE};
-use gateway_core::{LegId, LineId, Tone};
+use gateway_core::{LegId, LineId, Tone, Volume};
 use gateway_media::{
     Agreed, AudioCodec, Capabilities, Direction, Engine, EngineError, EngineParams, LegStats, LocalMedia,
     MediaEvent, OfferAnswer, PortPair, SrtpPolicy,
@@ -508,4 +508,53 @@ fn digits_that_came_while_the_engine_stood_still_are_not_told() {
         }
     };
     assert!(stats.stale_digits >= 1, "{stats:?}");
+}
+
+/// Loudness of 2 s of what a side hears, after what was under way has been played out: effective value.
+fn level(side: &Side) -> f64 {
+    side.hear(50);
+    let heard = side.hear(150);
+    // a machine under load may drop some: the loudest pieces are whole
+    let of = |c: &[i16]| (c.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / c.len() as f64).sqrt();
+    heard.chunks_exact(3_200).map(of).fold(0.0, f64::max)
+}
+
+#[test]
+fn a_volume_is_heard_both_ways_in_a_talk_and_kept_for_a_line_that_is_added_anew() {
+    let mut door = Side::new(29_060, &[440.0], Duration::ZERO);
+    let mut phone = Side::new(29_080, &[600.0], Duration::ZERO);
+    let (at_door, at_phone) = agree_on(AudioCodec::G722, door.local, phone.local, SrtpPolicy::Off);
+    door.open(&at_door);
+    phone.open(&at_phone);
+    let (visitor, called) = (level(&phone), level(&door));
+    let quiet = Volume {
+        microphone_db: -20,
+        speaker_db: -12,
+    };
+    door.engine.set_volume(&door.line, quiet).expect("volume");
+    let near = |found: f64, wanted: f64| (0.8..1.25).contains(&(found / wanted));
+    let (less, far_less) = (level(&door), level(&phone));
+    assert!(near(less, called * 0.251), "visitor hears {less} after {called}");
+    assert!(
+        near(far_less, visitor * 0.1),
+        "phone hears {far_less} after {visitor}"
+    );
+    // another port for the same line, as after a restart of its adapter
+    let (heard_in, heard) = channel();
+    let port = Line {
+        hz: vec![440.0],
+        position: 0,
+        heard: heard_in,
+    };
+    door.engine
+        .add_line(door.line.clone(), Box::new(port))
+        .expect("line");
+    door.heard = heard;
+    let kept = level(&door);
+    assert!(near(kept, called * 0.251), "visitor hears {kept} after {called}");
+    door.engine
+        .set_volume(&door.line, Volume::default())
+        .expect("volume");
+    let again = level(&door);
+    assert!(near(again, called), "visitor hears {again} after {called}");
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_api::AudioPort;
-use gateway_core::{Clock, LegCommand, LegId, LineId, Tone};
+use gateway_core::{Clock, LegCommand, LegId, LineId, Tone, Volume};
 use gateway_media::{Engine, EngineError};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -174,6 +174,14 @@ impl SipHandle {
     /// [`SipError::Media`] if the media engine takes no commands.
     pub fn silence_line(&self, line: &LineId) -> Result<(), SipError> {
         Ok(self.engine.silence_line(line)?)
+    }
+
+    /// How loud a line is from here on, also one that is attached later.
+    ///
+    /// # Errors
+    /// [`SipError::Media`] if the media engine takes no commands.
+    pub fn set_volume(&self, line: &LineId, volume: Volume) -> Result<(), SipError> {
+        Ok(self.engine.set_volume(line, volume)?)
     }
 
     /// Mutes a line's microphone for a while, at most 2 s, so that the click of a relay is not heard.

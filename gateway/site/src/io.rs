@@ -7,6 +7,7 @@ use gateway_access::{Change, Grant, Place};
 use gateway_core::{
     AccountEvent, AccountId, AccountState, AlarmId, CommandId, CommandRequest, CredentialId, Envelope,
     LegCommand, LegEvent, LineCommand, LineId, OutputId, ReaderCommand, ReaderId, Refusal, RingId, Signal,
+    Volume,
 };
 use gateway_door::ReleaseCause;
 use gateway_rules::Sound;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use gateway_access::{Area, Group, OnJournalFault, RexKind, Schedules, When};
 use gateway_core::{
     AccountId, AlarmId, AreaId, Bell, ButtonId, CardFrame, Cause, CredentialId, DoorGroupId, DoorId, GroupId,
-    InputId, LineId, ListId, OutputId, PanelId, PersonId, ReaderId, RelayId, RuleId, Secret, SiteId,
+    InputId, LineId, ListId, OutputId, PanelId, PersonId, ReaderId, RelayId, RuleId, Secret, SiteId, Volume,
 };
 use gateway_door::{Duty, FailMode, LockKind, LockOwner, Relock};
 use gateway_line::{CallIn, OpenWhen};
@@ -287,12 +287,18 @@ pub struct LineParams {
     pub handset_sense: bool,
     /// When the panel's own lock can be operated.
     pub open_when: OpenWhen,
+    /// When it is as loud as `quiet_volume` says.
+    pub quiet: When,
+    /// How loud it is then.
+    pub quiet_volume: Volume,
     /// How long a ring lasts at most.
     pub ring_window: Duration,
     /// True if the line is a virtual device.
     pub simulated: bool,
     /// How long the panel lets talk at most.
     pub talk_window: Duration,
+    /// How loud it is.
+    pub volume: Volume,
 }
 
 /// A call list.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gateway_core::{Cause, SiteId};
+use gateway_core::{Cause, SiteId, Volume};
 use gateway_site::{
     AccountParams, ButtonParams, CallIn, Caller, CardParams, CodeParams, DoorParams, Duty, FailMode,
     InputParams, LineParams, ListParams, LockKind, LockOwner, OnJournalFault, OpenWhen, OutputParams,
@@ -114,9 +114,12 @@ pub fn first_door() -> SiteParams {
         call_in: CallIn::SelfStart,
         handset_sense: true,
         open_when: OpenWhen::Always,
+        quiet: When::Never,
+        quiet_volume: Volume::default(),
         ring_window: secs(120),
         simulated,
         talk_window: secs(600),
+        volume: Volume::default(),
     };
     let panel = |name: &str, line: &str, input: &str, doors: &[&str]| PanelParams {
         accounts: vec![id("pbx")],

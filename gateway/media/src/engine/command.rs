@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::{LegId, LineId, Tone};
+use gateway_core::{LegId, LineId, Tone, Volume};
 
 use super::leg::{Leg, Transport};
 use super::line::Line;
@@ -21,6 +21,7 @@ pub(super) enum Command {
     RemoveLine(LineId),
     SendDigit(LegId, u8, Duration),
     SilenceLine(LineId),
+    SetVolume(LineId, Volume),
     UpdateLeg(LegId, Box<Transport>),
 }
 

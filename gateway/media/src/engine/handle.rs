@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use adapter_api::AudioPort;
-use gateway_core::{LegId, LineId, Tone};
+use gateway_core::{LegId, LineId, Tone, Volume};
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use rustix::event::{EventfdFlags, eventfd};
@@ -157,6 +157,10 @@ impl Inner {
 
     pub(super) fn silence_line(&self, line: &LineId) -> Result<(), EngineError> {
         self.send(Command::SilenceLine(line.clone()))
+    }
+
+    pub(super) fn set_volume(&self, line: &LineId, volume: Volume) -> Result<(), EngineError> {
+        self.send(Command::SetVolume(line.clone(), volume))
     }
 
     pub(super) fn mute_line(&self, line: &LineId, length: Duration) -> Result<(), EngineError> {

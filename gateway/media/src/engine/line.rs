@@ -4,9 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use adapter_api::{AudioPort, FRAME_SAMPLES, Frame};
-use gateway_core::{Instant, LineId};
+use gateway_core::{Instant, LineId, Volume};
 
 use crate::dtmf_tone::{EchoGuard, ToneMute};
+use crate::gain::Gain;
 use crate::mixer::{self, Mix};
 use crate::tones::TonePlayer;
 
@@ -20,6 +21,8 @@ pub(super) struct Line {
     /// Frames for which the microphone stays mute.
     muted: u16,
     captured: Frame,
+    microphone: Gain,
+    speaker: Gain,
     pub(super) mix: Mix,
     /// Legs connected, counted at each tick.
     pub(super) connected: usize,
@@ -35,6 +38,8 @@ impl Line {
             mute: ToneMute::default(),
             muted: 0,
             captured: [0; FRAME_SAMPLES],
+            microphone: Gain::default(),
+            speaker: Gain::default(),
             mix: Mix::default(),
             connected: 0,
         }
@@ -47,6 +52,12 @@ impl Line {
     pub(super) fn mute_for(&mut self, length: Duration) {
         let frames = length.as_millis().div_ceil(10);
         self.muted = self.muted.max(u16::try_from(frames).unwrap_or(u16::MAX));
+    }
+
+    /// From the next 10 ms on.
+    pub(super) fn set_volume(&mut self, volume: Volume) {
+        self.microphone.set(volume.microphone_db);
+        self.speaker.set(volume.speaker_db);
     }
 
     /// Takes 10 ms from the microphone into the mix.
@@ -69,6 +80,8 @@ impl Line {
             self.muted -= 1;
             self.captured.fill(0);
         }
+        // keys are looked for in what was said, however loud it goes on
+        self.microphone.apply(&mut self.captured);
         self.mix.add(&self.captured);
     }
 
@@ -82,6 +95,7 @@ impl Line {
         if self.tones.next(&mut tone) {
             mixer::add(&mut frame, &tone);
         }
+        self.speaker.apply(&mut frame);
         if let Some(port) = &mut self.port
             && catch_unwind(AssertUnwindSafe(|| port.playback(&frame))).is_err()
         {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_api::AudioPort;
-use gateway_core::{DigitVia, Instant, LegId, LineId, Tone};
+use gateway_core::{DigitVia, Instant, LegId, LineId, Tone, Volume};
 
 use crate::sdp::Agreed;
 
@@ -306,6 +306,14 @@ impl Engine {
     /// [`EngineError`] if the engine cannot take commands.
     pub fn silence_line(&self, line: &LineId) -> Result<(), EngineError> {
         self.inner.silence_line(line)
+    }
+
+    /// How loud a line is from here on, also one that is added later. 0 dB unless it is set; a change takes 10 ms.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn set_volume(&self, line: &LineId, volume: Volume) -> Result<(), EngineError> {
+        self.inner.set_volume(line, volume)
     }
 
     /// Mutes a line's microphone for a while, so that the click of a relay is not heard. At most 2 s.

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::Duration;
 
 use adapter_api::{FRAME_SAMPLES, Frame};
-use gateway_core::{Instant, LegId, LineId};
+use gateway_core::{Instant, LegId, LineId, Volume};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::time::{
@@ -86,6 +86,8 @@ pub(super) struct Run {
     /// Slots, so that legs can name a line by its index.
     lines: Vec<Option<Box<Line>>>,
     next_token: u64,
+    /// Of lines that are there, and of those that may come.
+    volumes: Vec<(LineId, Volume)>,
 }
 
 impl Run {
@@ -116,6 +118,7 @@ impl Run {
             legs: Vec::with_capacity(MAX_LEGS),
             lines: Vec::with_capacity(MAX_LINES),
             next_token: FIRST_LEG,
+            volumes: Vec::with_capacity(MAX_LINES),
         })
     }
 
@@ -376,6 +379,7 @@ impl Run {
                     leg.press(code, length);
                 }
             }
+            Command::SetVolume(line, volume) => self.set_volume(line, volume),
             Command::SilenceLine(line) => self.with_line(line, |l| l.tones.stop()),
             Command::UpdateLeg(leg, transport) => {
                 let used = match self.leg(leg) {
@@ -408,7 +412,33 @@ impl Run {
         self.bury(Used::Name(id));
     }
 
-    fn add_line(&mut self, line: Box<Line>) {
+    fn set_volume(&mut self, id: LineId, volume: Volume) {
+        if let Some(index) = self.line(&id)
+            && let Some(line) = &mut self.lines[index]
+        {
+            line.set_volume(volume);
+        }
+        let known = self.volumes.iter().position(|(of, _)| *of == id);
+        match known {
+            // as loud as a line is anyway
+            Some(index) if volume == Volume::default() => {
+                let (name, _) = self.volumes.swap_remove(index);
+                self.bury(Used::Name(name));
+            }
+            Some(index) => self.volumes[index].1 = volume,
+            None if self.volumes.len() < MAX_LINES => {
+                self.volumes.push((id, volume));
+                return;
+            }
+            None => {}
+        }
+        self.bury(Used::Name(id));
+    }
+
+    fn add_line(&mut self, mut line: Box<Line>) {
+        if let Some((_, volume)) = self.volumes.iter().find(|(of, _)| *of == line.id) {
+            line.set_volume(*volume);
+        }
         let index = self
             .line(&line.id)
             .or_else(|| self.lines.iter().position(Option::is_none));

@@ -56,6 +56,8 @@ impl Site {
             self.drain_line(now, &line);
         }
         self.look_at_relays(now);
+        self.forget_volumes(now);
+        self.look_at_volumes(now);
         plan
     }
 

@@ -23,6 +23,7 @@ mod tells;
 mod uses;
 mod view;
 mod visitors;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -156,6 +157,7 @@ pub struct Site {
     second: Option<String>,
     stopping: bool,
     visitors: visitors::Visitors,
+    volumes: volumes::Volumes,
 }
 
 impl Site {
@@ -218,6 +220,7 @@ impl Site {
             second: None,
             stopping: false,
             visitors: visitors::Visitors::default(),
+            volumes: volumes::Volumes::default(),
         };
         let now = Now { mono: now, wall };
         site.configure(now, params, generation);
@@ -294,6 +297,7 @@ impl Site {
                 self.clock_trusted = trusted;
                 self.doubt_holds();
                 self.date_quiets(now);
+                self.forget_volumes(now);
                 self.gateway(now, GatewayEvent::Clock { step_ms, trusted });
             }
             Input::Contacts(contacts) => self.contacts = contacts,
@@ -319,6 +323,7 @@ impl Site {
         self.look_at_alarms(now);
         self.look_at_relays(now);
         self.look_at_rules(now);
+        self.look_at_volumes(now);
     }
 
     /// Lets due timers act. Call it at [`Self::poll_timeout`], or at any time.
@@ -330,6 +335,7 @@ impl Site {
         self.look_at_alarms(now);
         self.look_at_relays(now);
         self.look_at_rules(now);
+        self.look_at_volumes(now);
     }
 
     /// Takes over a new configuration: unchanged doors and panels keep their pulses and calls. Removed outputs
@@ -383,6 +389,7 @@ impl Site {
             .chain(self.holds_due())
             .chain(self.prompts_due_at())
             .chain(self.quiets_due_at())
+            .chain(self.volumes_due())
             .min()
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use gateway_config as config;
-use gateway_core::{Bell, ButtonId, Cause, ListId, PanelId};
+use gateway_core::{Bell, ButtonId, Cause, ListId, PanelId, Volume};
 use gateway_site as site;
 
 use config::Config;
@@ -262,9 +262,18 @@ fn line(line: &config::Line) -> site::LineParams {
         },
         handset_sense: line.driver.is_virtual() || of.is_some_and(|of| of.handset_input.is_some()),
         open_when,
+        quiet: line.quiet_times.clone(),
+        quiet_volume: Volume {
+            microphone_db: line.quiet_microphone.unwrap_or(line.microphone),
+            speaker_db: line.quiet_speaker.unwrap_or(line.speaker - 12),
+        },
         ring_window: within(line.ring_window, can.map(|can| can.ring_window_s)),
         simulated: line.driver.is_virtual(),
         talk_window: within(line.talk_window, can.map(|can| can.talk_window_s)),
+        volume: Volume {
+            microphone_db: line.microphone,
+            speaker_db: line.speaker,
+        },
     }
 }
 

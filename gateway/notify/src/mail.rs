@@ -47,7 +47,8 @@ fn message(to: &Mail, names: &Names, batch: &[Arc<Record>]) -> Result<Message, S
         text += &dated(record, &names.time_zone);
         text += "\r\n";
     }
-    // one part today; a picture of the visitor becomes a second one
+    // The place of a picture: a second part of the mixed ones, behind the text, for the record of the batch that has one
+    // (RFC 2046 §5.1.3). No record has one as long as there are no cameras, and then there is the text alone.
     let part = MultiPart::mixed().singlepart(SinglePart::plain(text));
     mail.multipart(part).map_err(|error| error.to_string())
 }
@@ -105,5 +106,51 @@ pub(crate) async fn send(to: &Mail, names: &Names, batch: &[Arc<Record>]) -> Res
             }
             Err(NotSent::later(text + hint))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_core::Template;
+
+    use super::*;
+    use crate::text::tests::record;
+
+    #[test]
+    fn a_mail_is_the_text_and_no_empty_place_of_a_picture() {
+        let to = Mail {
+            ca_file: None,
+            cc: vec!["chief@site.example".into()],
+            every: Duration::ZERO,
+            from: "door@site.example".into(),
+            host: "mail.site.example".into(),
+            login: None,
+            port: 465,
+            subject: Template::new("{site}: {count}").expect("a template"),
+            tls: MailTls::Tls,
+            to: vec!["guard@site.example".into()],
+        };
+        let names = Names {
+            site: "Lilas".into(),
+            site_id: "lilas".into(),
+            time_zone: jiff::tz::TimeZone::UTC,
+        };
+        let batch = [Arc::new(record(1)), Arc::new(record(2))];
+        let mail = message(&to, &names, &batch).expect("a mail");
+        let text = String::from_utf8(mail.formatted()).expect("text");
+        let parts = text.matches("Content-Type: ").count();
+        assert_eq!(
+            (parts, text.matches("Content-Type: text/plain").count()),
+            (2, 1),
+            "{text}"
+        );
+        assert!(
+            text.contains("Content-Type: multipart/mixed") && !text.contains("image/"),
+            "{text}"
+        );
+        assert!(
+            text.contains("Subject: Lilas: 2\r\n") && text.contains("Cc: chief@site.example"),
+            "{text}"
+        );
     }
 }

@@ -1,10 +1,10 @@
 //! Codes and cards.
 
-use gateway_core::{CredentialId, DoorId};
+use gateway_core::{CredentialId, DoorId, Secret};
 
 use super::Check;
 use crate::fault::FaultKind;
-use crate::model::Code;
+use crate::model::{Card, Code};
 use crate::value::{CodeFrom, DigitsBy};
 
 pub(super) fn check(check: &mut Check<'_>) {
@@ -19,6 +19,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         }
     }
     for (id, card) in &config.cards {
+        pin(check, id, card);
         for (position, door) in card.doors.iter().enumerate() {
             no_way_in(
                 check,
@@ -75,6 +76,25 @@ fn prefix(check: &mut Check<'_>, a: (&CredentialId, &Code), b: (&CredentialId, &
     let text = format!("this code {how} the code of {}, {meets}", check.cite(&first));
     let hint = "allowed: codes of which none begins with another";
     check.fault(FaultKind::Unsafe, &at, &[&first], text, hint);
+}
+
+/// Whoever types the longer of a PIN and a code has typed the shorter one before: without the card read, or in a call, that
+/// one counts.
+fn pin(check: &mut Check<'_>, id: &CredentialId, card: &Card) {
+    let Some(pin) = card.pin.as_ref().map(Secret::reveal) else {
+        return;
+    };
+    let mut codes = check.config.codes.iter();
+    let alike = |code: &str| code.starts_with(pin) || pin.starts_with(code);
+    let Some((code, _)) = codes.find(|(_, code)| alike(code.digits.reveal())) else {
+        return;
+    };
+    let text = format!(
+        "this PIN and the code of {} begin alike",
+        check.cite(&format!("codes.{code}.digits"))
+    );
+    let hint = "take a PIN that begins with no code and that no code begins with";
+    check.warn(FaultKind::Conflict, &format!("cards.{id}.pin"), text, hint);
 }
 
 /// A panel that serves a door of each.

@@ -505,6 +505,12 @@ impl<'a> Planner<'a> {
                     self.fault(line, "value", "allowed: a PIN of 4 to 8 digits");
                     return None;
                 }
+                if self.is_alike(text) {
+                    // whoever dials the longer one has dialled the shorter one before
+                    let text = "begins with a code of the site file, or such a code begins with it; take another PIN";
+                    self.fault(line, "value", text);
+                    return None;
+                }
                 Some(plain(self.key.pin(&id, &Secret::new(text)).to_string()))
             }
             Kind::Code | Kind::DuressCode => {
@@ -556,6 +562,12 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Does one begin with the other, of this and a code of the site file?
+    fn is_alike(&self, digits: &str) -> bool {
+        let mut codes = self.site.codes.iter().map(Secret::reveal);
+        codes.any(|code| code.starts_with(digits) || digits.starts_with(code))
+    }
+
     /// May this code stand beside the others? The shorter of two that begin alike would open before the longer one
     /// is typed.
     fn is_free(&mut self, line: &Line, id: &str, digits: Option<&Secret>) -> bool {
@@ -574,12 +586,7 @@ impl<'a> Planner<'a> {
                 .heads
                 .get(&whole)
                 .is_some_and(|ids| ids.iter().any(|other| other != id));
-            let of_site = self
-                .site
-                .codes
-                .iter()
-                .any(|code| code.reveal().starts_with(digits) || digits.starts_with(code.reveal()));
-            clash = begins || of_site || (1..=digits.len()).any(others);
+            clash = begins || self.is_alike(digits) || (1..=digits.len()).any(others);
         }
         if clash {
             self.fault(line, "value", text);
@@ -624,12 +631,7 @@ impl<'a> Planner<'a> {
                 let head = self.key.code(&Secret::new(&digits[..n])).to_string();
                 self.by_value.contains_key(&(class(Kind::Code), head))
             };
-            let site = self
-                .site
-                .codes
-                .iter()
-                .any(|code| code.reveal().starts_with(&digits) || digits.starts_with(code.reveal()));
-            if !site
+            if !self.is_alike(&digits)
                 && !(1..=length).any(taken)
                 && !self.heads.contains_key(&self.key.head(&digits).to_string())
             {

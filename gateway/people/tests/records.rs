@@ -139,6 +139,29 @@ async fn what_was_imported_is_exported_and_imported_again_without_a_change() {
 }
 
 #[tokio::test]
+async fn a_pin_that_begins_like_a_code_of_the_site_is_refused_and_nothing_is_half_done() {
+    let (house, _core) = house(&FakeIo::new());
+    let mut of_site = site();
+    of_site.codes.push(Secret::new("47115"));
+    house.people.set_site(of_site);
+    for (pin, told) in [("9471", true), ("4711", true), ("47115", true), ("4712", false)] {
+        let text = format!("person,kind,value,groups\nalice,pin,{pin},residents\n");
+        let done = import(&house, &text).await;
+        match done {
+            Err(faults) => {
+                assert!(told && faults.len() == 1, "{pin}: {faults:?}");
+                assert!(
+                    faults[0].contains("code of the site file") && !faults[0].contains(pin),
+                    "{faults:?}"
+                );
+                assert!(house.people.list().await.is_empty());
+            }
+            Ok(done) => assert!(!told, "{pin}: {done}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn codes_that_begin_like_a_persons_are_found_by_their_digests() {
     let (house, _core) = house(&FakeIo::new());
     import(&house, EVERYBODY).await.expect("no faults");

@@ -470,7 +470,7 @@ pub(crate) struct Report {
 /// What every report takes.
 #[derive(Args, Debug)]
 pub(crate) struct ReportRange {
-    /// Only this door.
+    /// Only this door; of calls those that opened it, and those at a panel that the site file has serve it.
     #[arg(long)]
     pub(crate) door: Option<String>,
     /// From when on: 2026-12-24, 2026-12-24T22:10 in the site's time zone, or with an offset.

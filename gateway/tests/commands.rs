@@ -682,3 +682,25 @@ fn the_phone_of_the_demo_answers_each_press_and_hangs_up() {
     }
     demo.stop();
 }
+
+#[test]
+fn a_report_names_a_bad_time_before_a_missing_site_file() {
+    for act in ["calls", "doors", "openings"] {
+        let found = output(&["report", act, "--config", "/nowhere/site.toml", "--from", "noon"]);
+        assert_eq!(found.status.code(), Some(2), "{}", said(&found));
+        assert!(
+            said(&found).contains("\"noon\" is no time") && !said(&found).contains("/nowhere"),
+            "{}",
+            said(&found)
+        );
+        let found = output(&[
+            "report",
+            act,
+            "--config",
+            "/nowhere/site.toml",
+            "--from",
+            "2026-12-24",
+        ]);
+        assert!(said(&found).contains("/nowhere"), "{}", said(&found));
+    }
+}

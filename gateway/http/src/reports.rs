@@ -440,7 +440,7 @@ pub(crate) async fn calls(app: &App, ask: &Ask) -> Result<Response, Problem> {
         .into_iter()
         .filter(|call| {
             let door = asked.door.as_ref();
-            door.is_none_or(|door| call.opened.contains(door) || app_panel(app, call, door))
+            door.is_none_or(|door| call.is_about(door, |panel| serves(app, panel, door)))
         })
         .collect();
     let next = following(&asked, window, stopped)
@@ -456,12 +456,11 @@ pub(crate) async fn calls(app: &App, ask: &Ask) -> Result<Response, Problem> {
     json(StatusCode::OK, &CallRecords { calls, next })
 }
 
-/// Is it a call of a panel that serves this door?
-fn app_panel(app: &App, call: &Call, door: &str) -> bool {
+/// Does this panel serve this door?
+fn serves(app: &App, panel: &str, door: &str) -> bool {
     let view = app.view();
-    view.panels.iter().any(|panel| {
-        call.panel.as_deref() == Some(panel.id.as_str()) && panel.doors.iter().any(|id| id.as_str() == door)
-    })
+    let mut panels = view.panels.iter().filter(|of| of.id.as_str() == panel);
+    panels.any(|panel| panel.doors.iter().any(|id| id.as_str() == door))
 }
 
 pub(crate) async fn doors(app: &App, ask: &Ask) -> Result<Response, Problem> {

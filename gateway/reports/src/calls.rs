@@ -71,6 +71,12 @@ impl Call {
         Some(answered.as_millisecond() - self.began.as_millisecond())
     }
 
+    /// Is it about this door: did it open it, or is it a call at a panel that serves it? `serves` says which do.
+    #[must_use]
+    pub fn is_about(&self, door: &str, serves: impl Fn(&str) -> bool) -> bool {
+        self.opened.iter().any(|opened| opened == door) || self.panel.as_deref().is_some_and(serves)
+    }
+
     /// The cells of [`CALL_COLUMNS`].
     #[must_use]
     pub fn cells(&self) -> [String; 18] {
@@ -299,5 +305,19 @@ mod tests {
         );
         assert_eq!(call(ring, [&other]), None);
         assert_eq!(call(ring, []), None);
+    }
+
+    #[test]
+    fn a_call_is_about_the_doors_that_it_opened_and_those_of_its_panel() {
+        let found = call(RingId::new(1, [0; 10]), &[record(1, rang())]).expect("a call");
+        assert_eq!(found.panel.as_deref(), Some("main"));
+        assert!(found.is_about("front", |panel| panel == "main"));
+        assert!(!found.is_about("front", |_| false));
+        let opened = Call {
+            opened: vec!["back".into()],
+            panel: None,
+            ..found
+        };
+        assert!(opened.is_about("back", |_| false) && !opened.is_about("front", |_| true));
     }
 }

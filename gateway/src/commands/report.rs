@@ -22,6 +22,10 @@ const OPEN: usize = 4096;
 
 /// Runs one act.
 pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
+    let (ReportAct::Calls { range } | ReportAct::Doors { range } | ReportAct::Openings { range, .. }) =
+        &args.act;
+    // what was typed wrong is told first, whatever else is missing; the zone does not matter for that
+    filter(range, &jiff::tz::TimeZone::UTC, None)?;
     let dir = match &args.state {
         Some(dir) => dir.clone(),
         None => journal::state_dir(&args.site.config)?,
@@ -31,9 +35,18 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
         "{} is not a state folder; see --state",
         dir.display()
     );
-    let zone = zone(&args.site.config);
+    let config = site(&args.site.config);
+    let zone = config.as_ref().and_then(crate::run::params::zone);
+    let zone = zone.unwrap_or(jiff::tz::TimeZone::UTC);
     match &args.act {
-        ReportAct::Calls { range } => calls(&dir, range, &zone),
+        ReportAct::Calls { range } => {
+            let serves = |panel: &str, door: &str| {
+                let panels = config.iter().flat_map(|config| &config.panels);
+                let mut named = panels.filter(|(id, _)| id.as_str() == panel);
+                named.any(|(_, panel)| panel.doors.iter().any(|id| id.as_str() == door))
+            };
+            calls(&dir, range, &zone, &serves)
+        }
         ReportAct::Doors { range } => doors(&dir, range, zone),
         ReportAct::Openings {
             range,
@@ -52,13 +65,10 @@ pub(super) fn report(args: &Report) -> anyhow::Result<u8> {
     }
 }
 
-/// The site's time zone, as far as its file says one.
-fn zone(file: &Path) -> jiff::tz::TimeZone {
+/// The site file, if it can be read: for its time zone, and for which panel serves which door.
+fn site(file: &Path) -> Option<gateway_config::Config> {
     let loaded = gateway_config::load(file, gateway_config::SecretFiles::Untouched);
-    let zone = loaded
-        .ok()
-        .and_then(|loaded| crate::run::params::zone(&loaded.config));
-    zone.unwrap_or(jiff::tz::TimeZone::UTC)
+    loaded.ok().map(|loaded| loaded.config)
 }
 
 /// Names by id, if the gateway runs: its records are open to nobody else meanwhile.
@@ -164,7 +174,12 @@ fn openings(
     Ok(exit::OK)
 }
 
-fn calls(dir: &Path, range: &ReportRange, zone: &jiff::tz::TimeZone) -> anyhow::Result<u8> {
+fn calls(
+    dir: &Path,
+    range: &ReportRange,
+    zone: &jiff::tz::TimeZone,
+    serves: &dyn Fn(&str, &str) -> bool,
+) -> anyhow::Result<u8> {
     let mut out = out();
     write!(out, "{}", row(range.csv, &CALL_COLUMNS))?;
     let mut open: BTreeMap<RingId, Vec<Record>> = BTreeMap::new();
@@ -172,7 +187,7 @@ fn calls(dir: &Path, range: &ReportRange, zone: &jiff::tz::TimeZone) -> anyhow::
         let found = call(ring, records);
         let wanted = found.filter(|call| {
             let door = range.door.as_ref();
-            door.is_none_or(|door| call.opened.contains(door))
+            door.is_none_or(|door| call.is_about(door, |panel| serves(panel, door)))
         });
         if let Some(call) = wanted {
             write!(out, "{}", row(range.csv, &call.cells()))?;

@@ -10,7 +10,7 @@ use gateway_core::{
 };
 use gateway_rules::{
     Action, Conditions, Counter, DoorIs, Engine, Facts, FieldIs, HeldBack, Layout, MAX_DEPTH, Outcome, Rule,
-    State, Trigger, Unmet, circles,
+    Sound, State, Trigger, Unmet, circles,
 };
 use proptest::prelude::*;
 

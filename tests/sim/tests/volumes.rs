@@ -52,10 +52,10 @@ fn a_line_is_quieter_from_the_quarter_hour_on_in_a_talk_as_well_and_loud_again_a
     let (site, until) = house();
     let mut sim = Sim::new(site);
     assert_eq!(told(&sim), [DAY]);
-    sim.wait(until - ms(100));
+    sim.wait(until - ms(500));
     sim.press("bell");
     assert_eq!(told(&sim), [DAY], "not before it");
-    sim.wait(ms(200));
+    sim.wait(ms(400));
     assert_eq!(told(&sim), [DAY, NIGHT]);
     sim.wait(secs(15 * 60));
     assert_eq!(told(&sim), [DAY, NIGHT, DAY]);

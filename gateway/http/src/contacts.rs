@@ -3,18 +3,21 @@
 use std::net::IpAddr;
 
 use gateway_core::UserEvent;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use warp::Reply as _;
 use warp::reply::Response;
 
 use crate::app::App;
 use crate::ask::{Ask, json};
+use crate::contact_list::{self, ContactsImport};
 use crate::etag::{Condition, Etag};
+use crate::param::{DRY_RUN, REPLACE};
 use crate::people::ContactRow;
 use crate::problem::Problem;
 
 /// Contacts of the gateway.
-const CONTACTS: usize = 500;
+pub(crate) const CONTACTS: usize = 500;
 
 /// A contact to be saved.
 #[derive(Deserialize)]
@@ -72,6 +75,27 @@ fn shown((name, row): (String, ContactRow)) -> Contact {
     }
 }
 
+/// A name as it is kept, or what is allowed.
+pub(crate) fn checked_name(text: &str) -> Result<String, &'static str> {
+    let name = text.trim().to_owned();
+    let length = name.chars().count();
+    if (1..=100).contains(&length) && !name.chars().any(char::is_control) {
+        Ok(name)
+    } else {
+        Err("a name has 1 to 100 characters, none of them a control character")
+    }
+}
+
+/// A number as it is kept, or what is allowed.
+pub(crate) fn checked_number(text: &str) -> Result<String, &'static str> {
+    let of_number = |c: char| c.is_ascii_alphanumeric() || "+*#._-".contains(c);
+    if (1..=64).contains(&text.len()) && text.chars().all(of_number) {
+        Ok(text.to_owned())
+    } else {
+        Err("a number has 1 to 64 of A-Z a-z 0-9 + * # . _ -")
+    }
+}
+
 /// Names and numbers of people: for who may see every door.
 fn sees_all(ask: &Ask) -> Result<(), Problem> {
     if ask.principal()?.rights.doors.is_none() {
@@ -117,23 +141,38 @@ pub(crate) fn directory(app: &App, ask: &Ask) -> Result<Response, Problem> {
     json(StatusCode::OK, &shown)
 }
 
+/// All contacts as a table.
+pub(crate) fn export(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    sees_all(ask)?;
+    let mut response = http::Response::new(contact_list::contacts_table(&app.bus)).into_response();
+    let kind = HeaderValue::from_static("text/csv; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(response)
+}
+
+/// A table of contacts, taken as a whole.
+async fn import(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let text = String::from_utf8(ask.body.clone());
+    let text = text.map_err(|_| Problem::bad("body", "the body is no UTF-8 text"))?;
+    let mut query = ask.query()?;
+    let flag = |text: &str| (text == "1").then_some(true);
+    let how = ContactsImport {
+        dry_run: query.take_with(&DRY_RUN, flag)?.unwrap_or(false),
+        replace: query.take_with(&REPLACE, flag)?.unwrap_or(false),
+    };
+    let by = ask.principal()?.name().to_owned();
+    let _edit = app.edits.lock().await;
+    let imported = contact_list::import_contacts(&app.bus, app.clock.as_ref(), &text, how, &by).await;
+    json(StatusCode::OK, &imported.map_err(contact_list::refused)?)
+}
+
 pub(crate) async fn save(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    if ask.is_of("text/csv") {
+        return import(app, ask).await;
+    }
     let body: NewContact = ask.json()?;
-    let name = body.name.trim().to_owned();
-    let length = name.chars().count();
-    if !(1..=100).contains(&length) || name.chars().any(char::is_control) {
-        return Err(Problem::bad(
-            "name",
-            "a name has 1 to 100 characters, none of them a control character",
-        ));
-    }
-    let of_number = |c: char| c.is_ascii_alphanumeric() || "+*#._-".contains(c);
-    if !(1..=64).contains(&body.number.len()) || !body.number.chars().all(of_number) {
-        return Err(Problem::bad(
-            "number",
-            "a number has 1 to 64 of A-Z a-z 0-9 + * # . _ -",
-        ));
-    }
+    let name = checked_name(&body.name).map_err(|text| Problem::bad("name", text))?;
+    checked_number(&body.number).map_err(|text| Problem::bad("number", text))?;
     let condition = Condition::of(&ask.head.headers)?;
     let _edit = app.edits.lock().await;
     condition.check(found(app, &name).as_ref().map(Etag::of).as_ref())?;

@@ -3,22 +3,27 @@
 
 /// A table: the head's cells and the lines, each with its number in the file (from 1).
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Table {
-    pub(crate) head: Vec<String>,
-    pub(crate) lines: Vec<(usize, Vec<String>)>,
+pub struct Table {
+    /// Names of the columns, in lower case.
+    pub head: Vec<String>,
+    /// The cells of each line.
+    pub lines: Vec<(usize, Vec<String>)>,
 }
 
 /// How much is read: what is more is refused as soon as it is met, and takes no memory.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Most {
+pub struct Most {
     /// Cells of a line.
-    pub(crate) cells: usize,
+    pub cells: usize,
     /// Lines after the head line.
-    pub(crate) lines: usize,
+    pub lines: usize,
 }
 
-/// Reads a table; empty lines are passed over. The error says what is wrong and in which line.
-pub(crate) fn read(text: &str, most: Most) -> Result<Table, (usize, String)> {
+/// Reads a table; empty lines are passed over.
+///
+/// # Errors
+/// The line (from 1), and what is wrong there.
+pub fn read(text: &str, most: Most) -> Result<Table, (usize, String)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let first = text.lines().next().unwrap_or_default();
     let between = if first.contains(',') || !first.contains(';') {
@@ -132,7 +137,7 @@ impl Rows<'_> {
 
 /// A cell as it is written: quoted if it must be. What a spreadsheet would take for a formula gets an apostrophe,
 /// except signs of numbers as telephones have them.
-pub(crate) fn cell(text: &str) -> String {
+pub fn cell(text: &str) -> String {
     let formula = text.starts_with(['=', '@', '\t'])
         || text.starts_with(['+', '-']) && !text[1..].bytes().all(|b| b.is_ascii_digit());
     let text = if formula {

@@ -7,7 +7,7 @@
 
 mod ask;
 mod clash;
-mod csv;
+pub mod csv;
 mod key;
 mod line;
 mod plan;

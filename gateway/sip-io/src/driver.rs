@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use gateway_core::{Cause, Clock, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, PanelId};
 use gateway_media::{Engine, EngineParams, MediaEvent};
-use gateway_sip::Flow;
 use gateway_sip::ua::{CallOutput, OutgoingCall, Output, UserAgent};
+use gateway_sip::{Flow, Transport};
+use gateway_trace::{Trace, Way};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::mpsc::error::TrySendError;
@@ -52,6 +53,21 @@ pub(crate) struct Started {
     pub(crate) engine: Engine,
     pub(crate) listen_fault: watch::Receiver<Option<String>>,
     pub(crate) requests: mpsc::Sender<Request>,
+    pub(crate) trace: Trace,
+}
+
+/// The way of a message on a flow, for people.
+fn way(flow: &Flow, sent: bool) -> Way {
+    Way {
+        local: flow.local,
+        remote: flow.remote,
+        sent,
+        transport: match flow.transport {
+            Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
+            Transport::Udp => "UDP",
+        },
+    }
 }
 
 /// See the [module](self).
@@ -75,6 +91,7 @@ pub(crate) struct Driver {
     sessions: BTreeMap<LegId, Session>,
     stopping: Option<(Instant, Vec<oneshot::Sender<()>>)>,
     swept: Instant,
+    trace: Trace,
     ua: UserAgent,
 }
 
@@ -99,11 +116,13 @@ impl Driver {
         let fault = listen_fault.subscribe();
         let (media_sender, media) = mpsc::channel(256);
         let digits = Arc::<Digits>::default();
+        let trace = Trace::new(Arc::clone(&clock));
         let engine = Engine::start(
             EngineParams {
                 bind: params.bind,
                 ports: params.rtp_ports.clone(),
                 dscp: params.rtp_dscp,
+                trace: Some(trace.clone()),
                 ..EngineParams::default()
             },
             digits::sink(Arc::clone(&digits), Arc::clone(&clock), &events, media_sender),
@@ -132,6 +151,7 @@ impl Driver {
             sessions: BTreeMap::new(),
             stopping: None,
             swept: now,
+            trace: trace.clone(),
             ua,
         };
         tokio::spawn(driver.run());
@@ -139,6 +159,7 @@ impl Driver {
             engine,
             listen_fault: fault,
             requests,
+            trace,
         })
     }
 
@@ -363,6 +384,7 @@ impl Driver {
                 }
                 // Bodies hold digits and keys; the start line is enough to find the message in a capture.
                 tracing::trace!(?flow, line = %start_line(&bytes), "received");
+                self.trace.sip(&way(&flow, false), &bytes);
                 self.ua.handle_received(now, flow, &bytes);
             }
         }
@@ -444,6 +466,7 @@ impl Driver {
                 Output::Connect { attempt, hop } => self.net.connect(hop, attempt),
                 Output::Send { flow, bytes, id } => {
                     tracing::trace!(?flow, line = %start_line(&bytes), "sent");
+                    self.trace.sip(&way(&flow, true), &bytes);
                     if self.net.send(&flow, bytes) {
                         continue;
                     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use adapter_api::AudioPort;
 use gateway_core::{Clock, LegCommand, LegId, LineId, Tone, Volume};
 use gateway_media::{Engine, EngineError};
+use gateway_trace::Trace;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::driver::{Driver, Started};
@@ -94,11 +95,13 @@ impl SipEngine {
             engine,
             listen_fault,
             requests,
+            trace,
         } = Driver::start(params, clock, events).await?;
         Ok(SipHandle {
             engine,
             listen_fault,
             requests,
+            trace,
         })
     }
 }
@@ -110,9 +113,16 @@ pub struct SipHandle {
     engine: Engine,
     listen_fault: watch::Receiver<Option<String>>,
     requests: mpsc::Sender<Request>,
+    trace: Trace,
 }
 
 impl SipHandle {
+    /// What passed lately: the last messages without secrets, and captures.
+    #[must_use]
+    pub const fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
     /// Why not everything listens that should: a port that is taken, a certificate that cannot be used. It is tried again
     /// every three seconds. `None` if everything listens.
     #[must_use]

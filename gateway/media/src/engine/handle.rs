@@ -65,7 +65,7 @@ impl Inner {
             commands,
             wake,
             used: Mutex::new(used),
-            ports: PortAllocator::new(params.bind, &params.ports, params.dscp),
+            ports: PortAllocator::new(params.bind, &params.ports, params.dscp).traced(params.trace.clone()),
             params,
         })
     }

@@ -322,6 +322,9 @@ impl Leg {
         guard: Option<&EchoGuard>,
         out: &mut Outbox,
     ) {
+        if !control {
+            self.ports.note(false, packet, from);
+        }
         let taken = if control || rtp::is_rtcp(packet) {
             self.report_in(arrival.now, from, packet)
         } else {

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use adapter_api::AudioPort;
 use gateway_core::{DigitVia, Instant, LegId, LineId, Tone, Volume};
+use gateway_trace::Trace;
 
 use crate::sdp::Agreed;
 
@@ -45,6 +46,8 @@ pub struct EngineParams {
     pub cname: String,
     /// Mark of RTP and RTCP: differentiated services code point, 0 to 63 (RFC 2474 §3).
     pub dscp: u8,
+    /// Takes headers of RTP while there is a capture.
+    pub trace: Option<Trace>,
 }
 
 impl Default for EngineParams {
@@ -58,6 +61,7 @@ impl Default for EngineParams {
             cname: "doorline".into(),
             // EF, expedited forwarding (RFC 4594 §4.1, telephony)
             dscp: 46,
+            trace: None,
         }
     }
 }
@@ -173,6 +177,9 @@ pub enum EngineError {
         #[source]
         source: crate::srtp::SrtpError,
     },
+    /// A voice cannot be treated at the rate of the lines.
+    #[error("cannot treat the voice of a line")]
+    Voice(#[from] gateway_voice::RateError),
     /// The engine's thread ended.
     #[error("the media engine has stopped")]
     Stopped,
@@ -223,6 +230,15 @@ impl Engine {
     /// [`EngineError`] if the engine cannot take commands.
     pub fn add_line(&self, line: LineId, port: Box<dyn AudioPort>) -> Result<(), EngineError> {
         self.inner.add_line(line, port)
+    }
+
+    /// Says how the voice of a line is treated, before or after its audio came. What was learnt of its echo and noise goes
+    /// on if nothing changes.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn set_voice(&self, line: &LineId, params: gateway_voice::Params) -> Result<(), EngineError> {
+        self.inner.set_voice(line, params)
     }
 
     /// Takes a line's audio away; connected legs hear silence.

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gateway_trace::{Trace, Way};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{EngineError, split};
@@ -17,6 +18,7 @@ pub struct PortAllocator {
     bind: IpAddr,
     dscp: u8,
     range: (u16, u16),
+    trace: Option<Trace>,
 }
 
 #[derive(Debug)]
@@ -38,7 +40,15 @@ impl PortAllocator {
             bind,
             dscp,
             range: (first, *ports.end()),
+            trace: None,
         }
+    }
+
+    /// Headers of what its pairs send and receive go there, too.
+    #[must_use]
+    pub fn traced(mut self, trace: Option<Trace>) -> Self {
+        self.trace = trace;
+        self
     }
 
     /// Binds the next free pair. Pairs are handed out in turn, so that a late packet of the last call does not
@@ -69,6 +79,7 @@ impl PortAllocator {
                     port,
                     v6,
                     shared: Arc::clone(&self.shared),
+                    trace: self.trace.clone(),
                 });
             }
         }
@@ -124,11 +135,35 @@ pub struct PortPair {
     /// The sockets are of IPv6 and reach IPv4 by mapped addresses.
     v6: bool,
     shared: Arc<Mutex<Shared>>,
+    trace: Option<Trace>,
 }
 
 impl PortPair {
+    /// Notes an RTP packet, while there is a capture.
+    pub(super) fn note(&self, sent: bool, packet: &[u8], remote: SocketAddr) {
+        let Some(trace) = self.trace.as_ref().filter(|trace| trace.captures()) else {
+            return;
+        };
+        let local = self
+            .rtp
+            .local_addr()
+            .map_or(Ipv6Addr::UNSPECIFIED.into(), |at| at.ip());
+        trace.rtp(
+            &Way {
+                local: SocketAddr::new(local, self.port),
+                remote,
+                sent,
+                transport: "UDP",
+            },
+            packet,
+        );
+    }
+
     /// Sends from the RTP socket, or from the RTCP socket if `control`. False if the system refused.
     pub(crate) fn send(&self, control: bool, packet: &[u8], to: SocketAddr) -> bool {
+        if !control {
+            self.note(true, packet, to);
+        }
         let socket = if control { &self.rtcp } else { &self.rtp };
         let to = match to.ip() {
             IpAddr::V4(v4) if self.v6 => SocketAddr::new(v4.to_ipv6_mapped().into(), to.port()),

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 
 use crate::check;
 use crate::fault::{FaultKind, Faults, Finding, Late, Warnings, place};
-use crate::model::Config;
+use crate::model::{Config, InputDriver};
 use crate::near;
 use crate::read::{MAX_FAULTS, Reader, nearest, quoted, record_of};
 use crate::secret_file::read_secret;
@@ -350,7 +350,20 @@ fn passwords(
             (at, Some(&file.path), &mut file.key)
         })
     });
+    let hooks = config
+        .inputs
+        .iter_mut()
+        .filter_map(|(id, input)| match &mut input.driver {
+            InputDriver::Webhook(hook) => {
+                let at = format!("inputs.{id}.webhook.token-file");
+                Some((at, hook.token_file.as_ref(), &mut hook.token))
+            }
+            InputDriver::Gpio(_) | InputDriver::Mqtt(_) | InputDriver::Osdp(_) | InputDriver::Virtual(_) => {
+                None
+            }
+        });
     let files = accounts
+        .chain(hooks)
         .chain(mqtt)
         .chain(radius)
         .chain(directory)

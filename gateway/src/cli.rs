@@ -109,6 +109,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  doorline access explain --door front --card 123,04567 --at 2026-12-24T22:10\n  doorline access explain --door front --code 4711\n  doorline access diff new-site.toml"
     )]
     Access(Access),
+    /// Contacts of a running gateway as a table (CSV): out, and in as a whole or not at all.
+    #[command(
+        after_help = "Examples:\n  doorline contacts export > contacts.csv\n  doorline contacts import contacts.csv --dry-run\n  doorline contacts import contacts.csv --replace   # who stands in no line is removed"
+    )]
+    Contacts(Contacts),
     /// Read, export, verify or rebuild the journal.
     #[command(
         after_help = "Examples:\n  doorline journal tail --follow\n  doorline journal export --format csv > events.csv\n  doorline journal export --class door > doors.jsonl\n  doorline journal verify && echo whole"
@@ -119,6 +124,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  doorline report openings --door front --from 2026-12-01 --to 2026-12-24 --by card --csv > openings.csv\n  doorline report openings --who alice --refused\n  doorline report calls --csv > calls.csv\n  doorline report doors --from 2026-12-01"
     )]
     Report(Report),
+    /// What is known of a running gateway, for whoever is asked for help; and a capture of its calls. Without secrets and audio.
+    #[command(
+        after_help = "Examples:\n  doorline support bundle --out support.tar\n  doorline support capture begin --seconds 60   # then call, then:\n  doorline support capture save --out calls.pcap"
+    )]
+    Support(Support),
     /// The process that holds the outputs. Started by `run`, or by its own unit.
     #[command(after_help = "Example:\n  doorline relay-guard --config /etc/doorline/site.toml")]
     RelayGuard(RelayGuard),
@@ -656,6 +666,72 @@ pub(crate) enum PeopleAct {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Contacts {
+    #[command(flatten)]
+    pub(crate) site: SiteFile,
+    #[command(subcommand)]
+    pub(crate) act: ContactsAct,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContactsAct {
+    /// Print all contacts: name, number, address.
+    Export,
+    /// Read a table (- for standard input). Every bad line is told; then nothing is done.
+    Import {
+        /// File.
+        file: PathBuf,
+        /// Check everything and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// The file is all there is: who stands in no line is removed.
+        #[arg(long)]
+        replace: bool,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Support {
+    #[command(flatten)]
+    pub(crate) site: SiteFile,
+    #[command(subcommand)]
+    pub(crate) act: SupportAct,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SupportAct {
+    /// Write a tar file: site file without secrets, health, the newest events, the last calls. It tells of people.
+    Bundle {
+        /// File to write; it must not be there.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// SIP messages and headers of RTP, as packet analysers read them.
+    Capture {
+        #[command(subcommand)]
+        act: CaptureAct,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CaptureAct {
+    /// Begin one. The one before is forgotten.
+    Begin {
+        /// It ends by itself after so many seconds.
+        #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=600))]
+        seconds: u64,
+    },
+    /// End it.
+    End,
+    /// Write what was captured (pcap).
+    Save {
+        /// File to write; it must not be there.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Rules {
     #[command(flatten)]
     pub(crate) site: SiteFile,
@@ -866,6 +942,8 @@ mod tests {
             "dot1x confirm -c F",
             "osdp install street -c F",
             "doctor -c F",
+            "contacts export -c F",
+            "support bundle --out /tmp/x.tar -c F",
         ] {
             let words = ["doorline"].into_iter().chain(line.split(' '));
             let words = words.map(|word| if word == "F" { named } else { word });

@@ -18,6 +18,7 @@ pub(super) fn check(check: &mut Check<'_>, output: &str, driver: &OutputDriver) 
         OutputDriver::FrontEnd(_)
         | OutputDriver::Gpio(_)
         | OutputDriver::Lcus1(_)
+        | OutputDriver::Mqtt(_)
         | OutputDriver::Numato(_)
         | OutputDriver::Virtual(_) => {}
     }
@@ -136,7 +137,10 @@ pub(super) fn claims(check: &mut Check<'_>) {
                 boards.add(check, &unit, key("self-timed"), &board.is_self_timed());
                 place
             }
-            OutputDriver::FrontEnd(_) | OutputDriver::Gpio(_) | OutputDriver::Virtual(_) => continue,
+            OutputDriver::FrontEnd(_)
+            | OutputDriver::Gpio(_)
+            | OutputDriver::Mqtt(_)
+            | OutputDriver::Virtual(_) => continue,
         };
         ports.add(check, place, family, key("port"));
     }

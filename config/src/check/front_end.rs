@@ -29,6 +29,7 @@ fn doors(config: &Config) -> impl Iterator<Item = (String, &gateway_core::Output
             | OutputDriver::Kmtronic(_)
             | OutputDriver::Lcus1(_)
             | OutputDriver::Modbus(_)
+            | OutputDriver::Mqtt(_)
             | OutputDriver::Numato(_)
             | OutputDriver::Virtual(_) => None,
         })

@@ -19,6 +19,7 @@ mod network;
 mod notify;
 mod osdp;
 mod outputs;
+mod outside;
 mod readers;
 mod relays;
 mod resource;
@@ -28,6 +29,7 @@ mod services;
 mod simulated;
 mod start;
 mod time;
+mod voice;
 mod volume;
 
 use std::collections::BTreeSet;
@@ -57,6 +59,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     osdp::check(&mut check);
     front_end::check(&mut check);
     volume::check(&mut check);
+    outside::check(&mut check);
     areas::check(&mut check);
     alarms::check(&mut check);
     doors::check(&mut check);
@@ -75,6 +78,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     network::check(&mut check);
     start::check(&mut check);
     time::check(&mut check);
+    voice::check(&mut check);
     notify::check(&mut check);
     rules::check(&mut check);
     let findings = check.findings;

@@ -6,7 +6,7 @@ use gateway_core::{DoorId, OutputId};
 
 use super::{Check, boards, relays};
 use crate::fault::FaultKind;
-use crate::model::{Config, GpioOutput, InputDriver, OutputDriver};
+use crate::model::{Config, Door, GpioOutput, InputDriver, OutputDriver};
 use crate::value::{Backend, BootPull, Duty, GuardMode};
 
 /// Longest pulse of an output whose door has no continuous duty.
@@ -77,8 +77,7 @@ pub(super) fn check(check: &mut Check<'_>) {
             check.fault(FaultKind::Unsafe, &at, &["guard.mode"], text, hint);
         }
         if let Some(timer) = output.driver.latches() {
-            let longer = longer(config, id).map(|(_, strike)| strike).max();
-            let strike = door.strike.max(longer.unwrap_or_default());
+            let strike = longest(config, id, door);
             latching(check, name, output.driver.family(), timer, strike);
         }
         for (at, strike) in longer(config, id).filter(|(_, strike)| *strike > output.max_on) {
@@ -119,6 +118,12 @@ fn longer<'a>(config: &'a Config, door: &'a DoorId) -> impl Iterator<Item = (Str
     let cards = cards.filter_map(|(id, card)| Some((format!("cards.{id}.strike-ms"), card.strike?)));
     let groups = groups.filter_map(|(id, group)| Some((format!("groups.{id}.strike-ms"), group.strike?)));
     cards.chain(groups)
+}
+
+/// The longest pulse of a door, whoever comes in.
+pub(super) fn longest(config: &Config, id: &DoorId, door: &Door) -> Duration {
+    let longer = longer(config, id).map(|(_, strike)| strike).max();
+    door.strike.max(longer.unwrap_or_default())
 }
 
 /// A relay board keeps a channel as it was written last: only wires help when all software is dead.

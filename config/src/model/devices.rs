@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::boards::{Kmtronic, Modbus, Numato};
 use super::front_end::{FrontEndDoor, FrontEndLine};
 use super::osdp::{KeyFile, OsdpInput, OsdpReader};
+use super::outside::{MqttInput, MqttOutput, WebhookInput};
 use super::wiegand::WiegandReader;
 use gateway_access::When;
 use gateway_core::{AreaId, FormatId};
@@ -39,6 +40,8 @@ choice! {
         Lcus1(Lcus1) = "lcus1",
         /// A relay of a board that speaks Modbus.
         Modbus(Modbus) = "modbus",
+        /// A relay of a device at the broker of `[mqtt]`.
+        Mqtt(Box<MqttOutput>) = "mqtt",
         /// A relay of a Numato USB relay module.
         Numato(Numato) = "numato",
         /// An output that exists only in the gateway.
@@ -59,6 +62,7 @@ impl OutputDriver {
         match self {
             Self::FrontEnd(_) => true,
             Self::Modbus(board) => board.is_self_timed(),
+            Self::Mqtt(relay) => relay.is_self_timed(),
             // The others stay as they were written last.
             Self::Gpio(_) | Self::Kmtronic(_) | Self::Lcus1(_) | Self::Numato(_) | Self::Virtual(_) => false,
         }
@@ -73,7 +77,7 @@ impl OutputDriver {
             Self::Lcus1(relay) => Some(relay.timer),
             Self::Numato(relay) => Some(relay.timer),
             Self::Modbus(board) => (!board.is_self_timed()).then_some(board.timer),
-            Self::FrontEnd(_) | Self::Gpio(_) | Self::Virtual(_) => None,
+            Self::FrontEnd(_) | Self::Gpio(_) | Self::Mqtt(_) | Self::Virtual(_) => None,
         }
     }
 }
@@ -132,10 +136,14 @@ choice! {
     pub enum InputDriver {
         /// A pin of a GPIO chip.
         Gpio(GpioInput) = "gpio",
+        /// A device at the broker of `[mqtt]`.
+        Mqtt(Box<MqttInput>) = "mqtt",
         /// An input of an OSDP reader.
         Osdp(OsdpInput) = "osdp",
         /// An input that is operated by `doorline sim` only.
         Virtual(VirtualInput) = "virtual",
+        /// A web client.
+        Webhook(Box<WebhookInput>) = "webhook",
     }
 }
 

@@ -16,6 +16,7 @@ mod logins;
 mod network;
 mod notify;
 mod osdp;
+mod outside;
 mod relays;
 mod retention;
 mod rule;
@@ -52,6 +53,7 @@ pub use logins::{Logins, Radius, RadiusServer};
 pub use network::Network;
 pub use notify::{Mail, Notify, NotifyTarget, Syslog, Telegram, Webhook};
 pub use osdp::{KeyFile, OsdpInput, OsdpReader};
+pub use outside::{Availability, MqttInput, MqttOutput, WebhookInput};
 pub use relays::{
     AlarmRelay, Lamp, Light, LineSeized, MainsFault, NetworkFault, Relay, RelayCommand, RelayFunction,
 };

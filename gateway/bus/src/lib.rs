@@ -19,6 +19,7 @@ use gateway_core::{
 };
 use gateway_people::People;
 use gateway_store::Store;
+use gateway_trace::Trace;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use limit::Bucket;
@@ -69,6 +70,7 @@ pub struct Bus {
     rule_questions: mpsc::Sender<RuleQuestion>,
     site_file: Option<SiteFileClient>,
     store: Store,
+    trace: Option<Trace>,
     view: watch::Receiver<Arc<SiteView>>,
 }
 
@@ -105,6 +107,7 @@ impl Bus {
                 rule_questions,
                 site_file: None,
                 store,
+                trace: None,
                 view: picture,
             },
             BusCore {
@@ -164,6 +167,19 @@ impl Bus {
     #[must_use]
     pub const fn site_file(&self) -> Option<&SiteFileClient> {
         self.site_file.as_ref()
+    }
+
+    /// The same, with what passed lately between the gateway and its phones.
+    #[must_use]
+    pub fn with_trace(mut self, trace: Trace) -> Self {
+        self.trace = Some(trace);
+        self
+    }
+
+    /// What passed lately between the gateway and its phones; `None` without SIP.
+    #[must_use]
+    pub const fn trace(&self) -> Option<&Trace> {
+        self.trace.as_ref()
     }
 
     /// What would be decided; `None` if the core does not answer.

@@ -39,6 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         radius: None,
         tls: Tls::Off,
         doubt: false,
+        hooks: gateway_http::Hooks::default(),
         users_mark: std::env::temp_dir().join("doorline-page-example-users"),
         version: "0.1.0".into(),
     };

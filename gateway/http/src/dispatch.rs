@@ -18,8 +18,8 @@ use crate::origin::{check_host, check_origin};
 use crate::problem::Problem;
 use crate::route::{Action, Found, Need, Route, find, listing};
 use crate::{
-    admin, config, contacts, doors, journal, live, login, network, page, parse, relays, reports, staff,
-    status,
+    admin, config, contacts, doors, hooks, journal, live, login, network, page, parse, relays, reports,
+    staff, status, support,
 };
 
 /// Everything that is served.
@@ -232,6 +232,7 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Contact => contacts::contact(app, &ask),
         Action::ContactDelete => whole!(contacts::remove),
         Action::ContactSave => whole!(contacts::save),
+        Action::Contacts => contacts::export(app, &ask),
         Action::Directory => contacts::directory(app, &ask),
         Action::CredentialRemove => staff::remove_credential(app, &ask).await,
         Action::Door => doors::door(app, &ask),
@@ -242,6 +243,7 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Health => status::health(app, &ask),
         Action::HoldBegin => doors::hold(app, &ask).await,
         Action::HoldEnd => doors::end_hold(app, &ask).await,
+        Action::Hook => hooks::hook(app, ask).await,
         Action::Journal => journal::page(app, &ask).await,
         Action::Live => Err(live::not_a_socket()),
         Action::LockdownBegin => doors::lockdown(app, &ask, true).await,
@@ -278,6 +280,11 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Session => login::session(app, &ask),
         Action::Setup => login::setup(app, ask).await,
         Action::Site => status::site(app, &ask),
+        Action::Support => support::get(app).await,
+        Action::SupportCapture => support::state(app),
+        Action::SupportCaptureBegin => support::begin(app, &ask),
+        Action::SupportCaptureEnd => support::end(app),
+        Action::SupportCaptureFile => support::capture(app),
         Action::Token => admin::token(app, &ask),
         Action::TokenChange => whole!(admin::change_token),
         Action::TokenCreate => whole!(admin::create_token),

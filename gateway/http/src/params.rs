@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway_core::DoorId;
 
+use crate::hooks::Hooks;
+
 /// Language of the page where the browser asks for none that we have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Language {
@@ -139,6 +141,8 @@ pub struct NetworkNames {
 pub struct HttpParams {
     /// Users and tokens of the records only read: one that was removed may be among them.
     pub doubt: bool,
+    /// Inputs that web clients work.
+    pub hooks: Hooks,
     /// Language of the page where the browser asks for none that we have.
     pub language: Language,
     /// Address and port; port 0 takes any free one.

@@ -14,7 +14,7 @@ use crate::problem::Problem;
 const USER: &str = "user";
 const TOKEN: &str = "token";
 /// Whom call lists can name; the gateway's core reads these rows too.
-const CONTACT: &str = "contact";
+pub(crate) const CONTACT: &str = "contact";
 /// What every token begins with, so that scanners for leaked secrets find it.
 const PREFIX: &str = "dl_";
 

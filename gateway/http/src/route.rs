@@ -35,6 +35,7 @@ pub(crate) enum Action {
     Contact,
     ContactDelete,
     ContactSave,
+    Contacts,
     CredentialRemove,
     Directory,
     Door,
@@ -45,6 +46,7 @@ pub(crate) enum Action {
     Health,
     HoldBegin,
     HoldEnd,
+    Hook,
     Journal,
     Live,
     LockdownBegin,
@@ -80,6 +82,11 @@ pub(crate) enum Action {
     Session,
     Setup,
     Site,
+    Support,
+    SupportCapture,
+    SupportCaptureBegin,
+    SupportCaptureEnd,
+    SupportCaptureFile,
     Token,
     TokenChange,
     TokenCreate,
@@ -203,7 +210,8 @@ pub(crate) const ROUTES: &[Route] = &[
     route(POST, "/api/v1/config/confirm", ADMIN, Action::ConfigConfirm, &[]),
     route(POST, "/api/v1/config/rollback", ADMIN, Action::ConfigRollBack, &[]),
     route(GET, "/api/v1/config/trial", ADMIN, Action::ConfigTrial, &[]),
-    route(POST, "/api/v1/contacts", ADMIN, Action::ContactSave, &[]),
+    route(GET, "/api/v1/contacts", READ, Action::Contacts, &[]),
+    route(POST, "/api/v1/contacts", ADMIN, Action::ContactSave, &[param::DRY_RUN, param::REPLACE]),
     route(GET, "/api/v1/contacts/{contact}", READ, Action::Contact, &[]),
     route(DELETE, "/api/v1/contacts/{contact}", ADMIN, Action::ContactDelete, &[]),
     route(DELETE, "/api/v1/credentials/{credential}", ADMIN, Action::CredentialRemove, &[]),
@@ -215,6 +223,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route(POST, "/api/v1/doors/{door}/open", OPEN, Action::Open, &[]),
     route(GET, "/api/v1/events", READ, Action::Events, &[param::FROM]),
     route(GET, "/api/v1/health", ANYBODY, Action::Health, &[]),
+    route(POST, "/api/v1/hooks/{input}", ANYBODY, Action::Hook, &[]),
     route(GET, "/api/v1/journal", READ, Action::Journal, JOURNAL),
     route(GET, "/api/v1/live", READ, Action::Live, &[param::FROM]),
     route(POST, "/api/v1/lockdown/begin", OPERATE, Action::LockdownBegin, &[]),
@@ -247,6 +256,11 @@ pub(crate) const ROUTES: &[Route] = &[
     route(GET, "/api/v1/session", ANYBODY, Action::Session, &[]),
     route(POST, "/api/v1/setup", ANYBODY, Action::Setup, &[]),
     route(GET, "/api/v1/site", READ, Action::Site, &[]),
+    route(GET, "/api/v1/support/bundle", ADMIN, Action::Support, &[]),
+    route(GET, "/api/v1/support/capture", ADMIN, Action::SupportCapture, &[]),
+    route(POST, "/api/v1/support/capture/begin", ADMIN, Action::SupportCaptureBegin, &[]),
+    route(POST, "/api/v1/support/capture/end", ADMIN, Action::SupportCaptureEnd, &[]),
+    route(GET, "/api/v1/support/capture/file", ADMIN, Action::SupportCaptureFile, &[]),
     route(GET, "/api/v1/tokens", ADMIN, Action::Tokens, &[]),
     route(POST, "/api/v1/tokens", ADMIN, Action::TokenCreate, &[]),
     route(GET, "/api/v1/tokens/{token}", ADMIN, Action::Token, &[]),
@@ -264,6 +278,8 @@ impl Route {
     pub(crate) fn body_limit(&self) -> usize {
         if self.pattern.starts_with("/api/v1/config") {
             SITE_FILE
+        } else if self.action == Action::Hook {
+            crate::hooks::LONGEST
         } else {
             REQUEST
         }
@@ -380,7 +396,7 @@ mod tests {
         for route in ROUTES {
             let own_check = matches!(
                 route.action,
-                Action::Login | Action::Logout | Action::Password | Action::Setup
+                Action::Hook | Action::Login | Action::Logout | Action::Password | Action::Setup
             );
             if route.method != Method::GET && !own_check {
                 assert!(

@@ -85,6 +85,16 @@ pub(crate) fn site(app: &App, ask: &Ask) -> Result<Response, Problem> {
 
 /// The text format of Prometheus, version 0.0.4.
 pub(crate) fn metrics(app: &App) -> Response {
+    let mut response = http::Response::new(metrics_text(app)).into_response();
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+    );
+    response
+}
+
+/// The same as text.
+pub(crate) fn metrics_text(app: &App) -> String {
     let mut text = Text::default();
     let view = app.view();
     let info = Family {
@@ -121,12 +131,7 @@ pub(crate) fn metrics(app: &App) -> Response {
     text.gauge("doorline_http_connections", "Open connections.", open);
     let sessions = app.sessions().count(app.clock.now()) as u64;
     text.gauge("doorline_http_sessions", "Logged-in browsers.", sessions);
-    let mut response = http::Response::new(text.done()).into_response();
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
-    );
-    response
+    text.done()
 }
 
 fn site_metrics(view: &SiteView, text: &mut Text) {

@@ -3,6 +3,7 @@
 mod access;
 mod bench;
 mod check;
+mod contacts;
 mod decode;
 mod demo;
 mod doctor;
@@ -21,6 +22,7 @@ mod rules;
 mod run;
 mod sim;
 mod site;
+mod support;
 mod time;
 mod usage;
 
@@ -50,6 +52,7 @@ fn run_command(command: Command) -> anyhow::Result<u8> {
         Command::Bench(args) => bench::bench(&args),
         Command::Check(args) => check::check(&args),
         Command::Completions { shell } => paper::completions(shell),
+        Command::Contacts(args) => contacts::contacts(&args),
         Command::Decode(args) => decode::decode(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Doctor(args) => doctor::doctor(&args),
@@ -67,6 +70,7 @@ fn run_command(command: Command) -> anyhow::Result<u8> {
         Command::Rules(args) => rules::rules(&args),
         Command::Run(args) => run::run(&args),
         Command::Sim(args) => sim::sim(&args),
+        Command::Support(args) => support::support(&args),
         Command::Time(args) => time::time(&args),
         Command::Version => paper::version(),
     }

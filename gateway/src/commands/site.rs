@@ -177,14 +177,18 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
                     channel: relay.channel,
                 },
             )),
-            OutputDriver::Virtual(_) => None,
+            // no part of this machine
+            OutputDriver::Mqtt(_) | OutputDriver::Virtual(_) => None,
         });
     let inputs = config
         .inputs
         .iter()
         .filter_map(|(id, input)| match &input.driver {
             InputDriver::Gpio(pin) => Some((format!("input {id}"), gpio(&pin.chip, pin.line))),
-            InputDriver::Osdp(_) | InputDriver::Virtual(_) => None,
+            InputDriver::Mqtt(_)
+            | InputDriver::Osdp(_)
+            | InputDriver::Virtual(_)
+            | InputDriver::Webhook(_) => None,
         });
     let readers = config
         .readers

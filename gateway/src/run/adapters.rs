@@ -8,6 +8,7 @@ use adapter_api::{Adapter, AdapterContext, AdapterError, AudioPort, Shutdown};
 use adapter_front_end::FrontEnd;
 use adapter_gpio::{GpioInputs, GpioReader};
 use adapter_osdp::OsdpBus;
+use adapter_outside::MqttInputs;
 use adapter_virtual::{Source, VirtualDevice, VirtualHandle, VirtualLine, VirtualParams};
 use anyhow::Context as _;
 use gateway_config::{Config, InputDriver, LineDriver, Playback, RelayFunction};
@@ -21,7 +22,7 @@ use crate::run::faults::Faults;
 use crate::run::lane::Lane;
 use crate::run::lines::{Commands, Lines, QUEUE, Routes};
 use crate::run::osdp::{Installs, osdp_buses};
-use crate::run::params::front_ends;
+use crate::run::params::{front_ends, mqtt_inputs};
 use crate::run::readers::{Readers, bias, gpio_readers};
 use crate::run::sim::Inputs;
 
@@ -62,6 +63,7 @@ type Audio = mpsc::Sender<(LineId, Box<dyn AudioPort>)>;
 enum Pins {
     FrontEnd(FrontEnd),
     Inputs(GpioInputs),
+    Mqtt(MqttInputs),
     Osdp(OsdpBus),
     Reader(Box<GpioReader>),
 }
@@ -71,6 +73,7 @@ impl Pins {
         match self {
             Self::FrontEnd(_) | Self::Reader(_) => vec![],
             Self::Inputs(inputs) => inputs.lines.iter().map(|line| line.input.clone()).collect(),
+            Self::Mqtt(of) => of.inputs.iter().map(|input| input.input.clone()).collect(),
             Self::Osdp(line) => {
                 let readers = line.readers.iter();
                 readers
@@ -84,7 +87,7 @@ impl Pins {
     fn lines(&self) -> Vec<LineId> {
         match self {
             Self::FrontEnd(of) => of.lines.iter().map(|line| line.line.clone()).collect(),
-            Self::Inputs(_) | Self::Osdp(_) | Self::Reader(_) => vec![],
+            Self::Inputs(_) | Self::Mqtt(_) | Self::Osdp(_) | Self::Reader(_) => vec![],
         }
     }
 }
@@ -94,6 +97,7 @@ impl Adapter for Pins {
         match self {
             Self::FrontEnd(of) => of.run(ctx).await,
             Self::Inputs(inputs) => inputs.run(ctx).await,
+            Self::Mqtt(of) => of.run(ctx).await,
             Self::Osdp(line) => line.run(ctx).await,
             Self::Reader(reader) => reader.run(ctx).await,
         }
@@ -214,7 +218,9 @@ impl Adapters {
         let lines = lines.map(|(name, line)| (name, Pins::Osdp(line)));
         let front_ends = front_ends(&self.config).into_iter();
         let front_ends = front_ends.map(|(name, of)| (name, Pins::FrontEnd(of)));
-        let all = inputs.chain(readers).chain(lines).chain(front_ends);
+        let mqtt = mqtt_inputs(&self.config).into_iter();
+        let mqtt = mqtt.map(|(name, of)| (name, Pins::Mqtt(of)));
+        let all = inputs.chain(readers).chain(lines).chain(front_ends).chain(mqtt);
         let wanted: BTreeMap<String, Pins> = all.collect();
         let running = self.running.iter();
         let (old, kept): (Vec<_>, Vec<_>) = running
@@ -496,7 +502,7 @@ fn virtual_params(config: &Config) -> anyhow::Result<VirtualParams> {
     }
     let held = config.inputs.iter().filter(|(_, input)| match &input.driver {
         InputDriver::Virtual(input) => input.active_at_start,
-        InputDriver::Gpio(_) | InputDriver::Osdp(_) => false,
+        InputDriver::Gpio(_) | InputDriver::Mqtt(_) | InputDriver::Osdp(_) | InputDriver::Webhook(_) => false,
     });
     Ok(VirtualParams {
         held: held.map(|(id, _)| id.clone()).collect(),

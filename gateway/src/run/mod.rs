@@ -15,6 +15,7 @@ mod faults;
 mod guard_link;
 pub(crate) mod held;
 mod home;
+mod hooks;
 mod instance;
 mod keeper;
 mod lane;
@@ -37,6 +38,7 @@ mod room;
 pub(crate) mod sim;
 mod site_file;
 pub(crate) mod spoken;
+mod support;
 mod unkept;
 pub(crate) mod wall;
 
@@ -260,7 +262,10 @@ impl Gateway {
         }
         let staff = Staff::new(&config, &store, &faults);
         let (bus, core) = Bus::new(store.clone());
-        let bus = bus.with_people(staff.people.clone()).with_site_file(site_file);
+        let bus = bus
+            .with_people(staff.people.clone())
+            .with_site_file(site_file)
+            .with_trace(sip.trace().clone());
         let key = staff.key().clone();
         let (orders, order_queue) = mpsc::channel(4);
         let (held_to, held) = mpsc::channel(4);
@@ -314,10 +319,18 @@ impl Gateway {
         tokio::spawn(room::watch(store.clone(), room_now, trust.clone()));
         let (site, site_now) = watch::channel(Arc::new(config.clone()));
         tokio::spawn(network::watch(site_now, Arc::clone(&clock), adapters.signals()));
+        let (hook_calls, calls) = mpsc::channel(hooks::CALLS);
+        tokio::spawn(hooks::run(
+            calls,
+            site.subscribe(),
+            Arc::clone(&clock),
+            adapters.signals(),
+        ));
         let ground = Ground {
             bus: bus.clone(),
             clock,
             faults: faults.clone(),
+            hooks: gateway_http::Hooks::new(hook_calls),
             instance,
             name: LiveName::default(),
             orders: orders.clone(),
@@ -397,7 +410,7 @@ impl Gateway {
         if plan.needs_process() {
             anyhow::bail!("{plan}; start the gateway anew for this");
         }
-        let restart = outputs_restart(&plan);
+        let restart = outputs_restart(&plan, &self.config);
         anyhow::ensure!(
             !restart || self.guard.is_some(),
             "{plan}; the relay guard is run by another program: start it and the gateway anew for this"
@@ -646,6 +659,8 @@ impl Gateway {
                     port.act(&request).await
                 } else if by_hand::knows(&request) {
                     Ok(by_hand::act(&service))
+                } else if support::knows(&request) {
+                    support::act(&desk.bus, &request).await
                 } else if Installs::knows(&request) {
                     installs.act(&request)
                 } else if Desk::knows(&request) {
@@ -718,7 +733,7 @@ impl Gateway {
         };
         let mut view = self.bus.view();
         let now = rest(&view.borrow());
-        if now || self.guard.is_none() || plan.needs_process() || !outputs_restart(&plan) {
+        if now || self.guard.is_none() || plan.needs_process() || !outputs_restart(&plan, &self.config) {
             return None;
         }
         Some(async move {

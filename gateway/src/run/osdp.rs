@@ -110,7 +110,11 @@ pub(super) fn osdp_buses(
                 input: input.clone(),
                 number: of.number.into(),
             }),
-            InputDriver::Gpio(_) | InputDriver::Osdp(_) | InputDriver::Virtual(_) => None,
+            InputDriver::Gpio(_)
+            | InputDriver::Mqtt(_)
+            | InputDriver::Osdp(_)
+            | InputDriver::Virtual(_)
+            | InputDriver::Webhook(_) => None,
         });
         let inputs: Vec<OsdpInput> = inputs.collect();
         let cards = WiegandParams {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gateway_bus::Bus;
 use gateway_config::{BrokerUrl, Config};
 use gateway_core::Clock;
-use gateway_http::LiveName;
+use gateway_http::{Hooks, LiveName};
 use gateway_mqtt::{EmbeddedBroker, MqttHandle, MqttStatus};
 use gateway_network::mdns::{self, Known, MdnsHandle};
 use gateway_notify::NotifyHandle;
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::run::brain::Order;
 use crate::run::contacts::Contacts;
 use crate::run::faults::Faults;
+use crate::run::hooks;
 use crate::run::instance::Instance;
 use crate::run::page::Page;
 use crate::run::params;
@@ -26,6 +27,8 @@ pub(crate) struct Ground {
     pub(crate) bus: Bus,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) faults: Faults,
+    /// Inputs that web clients work.
+    pub(crate) hooks: Hooks,
     pub(crate) instance: Instance,
     /// Name by mDNS.
     pub(crate) name: LiveName,
@@ -92,8 +95,10 @@ impl Outside {
     pub(crate) async fn apply_page(&mut self, config: &Config) {
         let page = params::http(config).map(|mut page| {
             page.network.name = self.ground.name.clone();
+            page.hooks = self.ground.hooks.clone();
             page
         });
+        hooks::show(&self.ground.hooks, config);
         self.page.apply(page, &self.ground).await;
         self.apply_mdns(config).await;
     }

@@ -1,17 +1,19 @@
 //! What a reload really does, in words: the site file's plan, and what follows from it in this process.
 
-use gateway_config::{Component, Config, Effect, Plan};
+use gateway_config::{Component, Config, Effect, OutputDriver, Plan};
 
 use crate::run::instance::Instance;
 use crate::run::params;
 
-/// Does the change need another relay guard?
-pub(crate) fn outputs_restart(plan: &Plan) -> bool {
+/// Does the change from `old` need another relay guard? It has a connection of its own to the broker of its relays.
+pub(crate) fn outputs_restart(plan: &Plan, old: &Config) -> bool {
+    let of_broker = |output: &gateway_config::Output| matches!(output.driver, OutputDriver::Mqtt(_));
+    let broker = old.outputs.values().any(of_broker);
     plan.touched().any(|step| {
         let guards = matches!(
             step.component,
             Component::Guard | Component::Output(_) | Component::Relay(_)
-        );
+        ) || broker && step.component == Component::Mqtt;
         guards && step.effect >= Effect::Restart
     })
 }
@@ -24,7 +26,7 @@ pub(crate) fn told(plan: &Plan, old: &Config, new: &Config, instance: Instance) 
 /// The plan with what follows from it in this process.
 pub(crate) fn in_full(plan: &Plan, old: &Config, new: &Config, instance: Instance) -> Plan {
     let mut plan = plan.clone();
-    let guard = outputs_restart(&plan);
+    let guard = outputs_restart(&plan, old);
     let same = Same::of(old, new, instance);
     for step in &mut plan.steps {
         if step.effect >= Effect::Restart {

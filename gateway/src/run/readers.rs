@@ -86,6 +86,7 @@ fn opening(config: &Config) -> Vec<Opening> {
         | OutputDriver::Kmtronic(_)
         | OutputDriver::Lcus1(_)
         | OutputDriver::Modbus(_)
+        | OutputDriver::Mqtt(_)
         | OutputDriver::Numato(_)
         | OutputDriver::Virtual(_) => None,
     };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -27,6 +27,14 @@ pub enum TlsError {
     #[error("{} cannot be used, {what}: set ca-file to certificates in PEM form", path.display())]
     File {
         /// Which.
+        path: PathBuf,
+        /// Why.
+        what: String,
+    },
+    /// Our own certificate or its key cannot be used.
+    #[error("{} cannot be used, {what}: set cert-file and key-file to PEM files that belong together", path.display())]
+    Own {
+        /// Which file.
         path: PathBuf,
         /// Why.
         what: String,
@@ -61,7 +69,16 @@ pub fn roots_pem(ca_file: Option<&Path>) -> Result<Vec<u8>, TlsError> {
     std::fs::read(path).map_err(|error| fault(path)(error.to_string()))
 }
 
-fn config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
+/// A certificate of our own, for servers that ask for one: chain and key, both PEM.
+#[derive(Clone, Copy, Debug)]
+pub struct Own<'a> {
+    /// Chain, own certificate first.
+    pub chain: &'a Path,
+    /// Private key.
+    pub key: &'a Path,
+}
+
+fn config(ca_file: Option<&Path>, own: Option<Own<'_>>) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
     if let Some(path) = trusted(ca_file) {
         let fault = fault(path);
@@ -79,7 +96,20 @@ fn config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring does TLS 1.2 and 1.3");
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    let builder = builder.with_root_certificates(roots);
+    let Some(own) = own else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let bad = |path: &Path, what: String| TlsError::Own {
+        path: path.to_owned(),
+        what,
+    };
+    let chain = CertificateDer::pem_file_iter(own.chain).and_then(Iterator::collect);
+    let chain: Vec<_> = chain.map_err(|error| bad(own.chain, error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(own.key).map_err(|error| bad(own.key, error.to_string()))?;
+    builder
+        .with_client_auth_cert(chain, key)
+        .map_err(|error| bad(own.chain, format!("it does not fit its key: {error}")))
 }
 
 /// Protects a connection; the server has to show a certificate for `host` (IPv6 may stand in brackets).
@@ -91,7 +121,20 @@ pub async fn secure(
     host: &str,
     ca_file: Option<&Path>,
 ) -> Result<TlsStream<TcpStream>, TlsError> {
-    let config = config(ca_file)?;
+    secure_as(stream, host, ca_file, None).await
+}
+
+/// As [`secure`], and shows a certificate of our own if the server asks for one.
+///
+/// # Errors
+/// [`TlsError`], in words that say what to do.
+pub async fn secure_as(
+    stream: TcpStream,
+    host: &str,
+    ca_file: Option<&Path>,
+    own: Option<Own<'_>>,
+) -> Result<TlsStream<TcpStream>, TlsError> {
+    let config = config(ca_file, own)?;
     let plain = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let name = ServerName::try_from(plain).map_err(|_| TlsError::Name(host.to_owned()))?;
     let connected = TlsConnector::from(Arc::new(config)).connect(name, stream).await;

@@ -42,6 +42,14 @@ pub(crate) fn request(
     read(&answer).with_context(|| format!("{method} {path}"))
 }
 
+/// Sends a POST without a body to a server on 127.0.0.1, with these headers.
+///
+/// # Errors
+/// If nobody serves there, or the answer is none.
+pub fn post(port: u16, path: &str, headers: &[(&str, String)]) -> anyhow::Result<Reply> {
+    request(port, "POST", path, headers, Some(("text/plain", "")))
+}
+
 fn read(answer: &[u8]) -> anyhow::Result<Reply> {
     let end = answer
         .windows(4)

@@ -4,7 +4,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::schema::{Line, Listing, NewLines, Question, RuleQuestion};
 use crate::route::Action;
-use crate::{admin, config, contacts, doors, journal, login, network, relays, reports, staff, status, wire};
+use crate::{
+    admin, config, contacts, doors, journal, login, network, relays, reports, staff, status, support, wire,
+};
 
 /// Makes the schema of a type, or a reference to it.
 pub(super) type Maker = fn(&mut SchemaGenerator) -> Schema;
@@ -84,6 +86,19 @@ impl Op {
 
     fn may_take<T: JsonSchema>(mut self) -> Self {
         self.body = Some((vec![("application/json", of::<T>)], false));
+        self
+    }
+
+    fn may_take_anything(mut self) -> Self {
+        let media: Vec<(&'static str, Maker)> =
+            vec![("application/json", anything), ("text/plain", of::<String>)];
+        self.body = Some((media, false));
+        self
+    }
+
+    fn takes_csv(mut self) -> Self {
+        let (media, _) = self.body.get_or_insert((Vec::new(), true));
+        media.push(("text/csv", of::<String>));
         self
     }
 
@@ -215,12 +230,25 @@ pub(super) fn op(action: Action) -> Op {
             ]),
         Action::Contact => Op::with_etag::<contacts::Contact>("contacts", 200, "a contact").problems(&[UNKNOWN]),
         Action::ContactDelete => Op::done("contacts", "remove a contact").problems(&[UNKNOWN, CHANGED]),
-        Action::ContactSave => {
-            Op::with_etag::<contacts::Contact>("contacts", 201, "save a contact: `{\"name\", \"number\", \"address\"}`")
-                .about("One of the same name is replaced.")
-                .takes::<contacts::NewContact>()
-                .problems(&[FULL, CHANGED])
+        Action::ContactSave => Op {
+            good: vec![
+                (200, Good::Json(of::<crate::contact_list::ContactsImported>)),
+                (201, Good::Edited(of::<contacts::Contact>)),
+            ],
+            ..Op::done("contacts", "save a contact: `{\"name\", \"number\", \"address\"}`; or a table of them, as `text/csv`")
         }
+        .about(
+            "One of the same name is replaced. A table has the columns name, number and address, and is taken as a whole or not \
+             at all (200): `dry-run=1` changes nothing, `replace=1` removes who stands in no line.",
+        )
+        .takes::<contacts::NewContact>()
+        .takes_csv()
+        .problems(&[FULL, CHANGED]),
+        Action::Contacts => Op::new(
+            "contacts",
+            "all contacts of the gateway as a table",
+            Good::Media(&[("text/csv", of::<String>)]),
+        ),
         Action::CredentialRemove => Op::done("people", "withdraw a credential").problems(&[UNKNOWN]),
         Action::Directory => Op::gives::<contacts::Directory<'_>>("contacts", "contacts and the directory"),
         Action::Door => Op::gives::<wire::Door<'_>>("doors", "one door").problems(&[UNKNOWN]),
@@ -295,6 +323,18 @@ pub(super) fn op(action: Action) -> Op {
             .about(COMMANDED)
             .may_take::<doors::CommandBody>()
             .problems(COMMAND),
+        Action::Hook => Op::done("gateway", "what a device says that is an input: `inputs.NAME.webhook`, with its own token")
+            .about(
+                "`Authorization: Bearer` with the token of this input, which opens this path only. With `X-Doorline-At` a \
+                 request that is more than 10 s old is refused.",
+            )
+            .may_take_anything()
+            .problems(&[
+                (401, "`login`: there is no such input, or this is not its token."),
+                (404, "`unknown`: the input is gone."),
+                (409, "`stale`: `X-Doorline-At` is more than 10 s old, or of the future."),
+                LOCKED,
+            ]),
         Action::QuietBegin => Op::gives::<doors::Done<'_>>("calls", "do not disturb: its bells call nobody; with `{\"minutes\"}` for a time")
             .about(COMMANDED)
             .may_take::<doors::QuietBody>()
@@ -409,6 +449,32 @@ pub(super) fn op(action: Action) -> Op {
                 .problems(&[(409, "`setup-done`: there is a user."), LOCKED])
         }
         Action::Site => Op::gives::<status::Site<'_>>("gateway", "the whole picture at this moment"),
+        Action::Support => Op::new(
+            "gateway",
+            "what is known of this gateway, for whoever is asked for help: a tar file without secrets",
+            Good::Media(&[("application/x-tar", of::<String>)]),
+        )
+        .about(
+            "Site file, health, metrics, the newest events, the last calls as a ladder of their SIP messages, and the capture, \
+             if there was one. It tells of people.",
+        ),
+        Action::SupportCapture => Op::gives::<support::CaptureShown>("gateway", "how the capture is")
+            .problems(&[(404, "`unknown`: there was none since the start.")]),
+        Action::SupportCaptureBegin => Op::gives::<support::CaptureShown>(
+            "gateway",
+            "begin a capture of SIP and headers of RTP: `{\"seconds\"}`",
+        )
+        .about("It ends by itself, and is bounded to 6 MiB. No audio is kept, nor what logs in or was typed.")
+        .may_take::<support::CaptureBody>()
+        .problems(&[(409, "`busy`: one runs.")]),
+        Action::SupportCaptureEnd => Op::gives::<support::CaptureShown>("gateway", "end the capture")
+            .problems(&[(404, "`unknown`: there was none since the start.")]),
+        Action::SupportCaptureFile => Op::new(
+            "gateway",
+            "the capture, for Wireshark and its like",
+            Good::Media(&[("application/vnd.tcpdump.pcap", of::<String>)]),
+        )
+        .problems(&[(404, "`unknown`: there was none since the start.")]),
         Action::Token => Op::with_etag::<admin::Token>("logins", 200, "one token").problems(&[UNKNOWN]),
         Action::TokenChange => Op::with_etag::<admin::Token>(
             "logins",
@@ -448,6 +514,10 @@ pub(super) fn op(action: Action) -> Op {
         ]),
         Action::Users => Op::gives::<admin::Users>("logins", "users"),
     }
+}
+
+fn anything(_: &mut SchemaGenerator) -> Schema {
+    schemars::json_schema!({})
 }
 
 fn any(_: &mut SchemaGenerator) -> Schema {

@@ -9,3 +9,4 @@ mod radius;
 mod reports;
 mod requests;
 mod support;
+mod tables;

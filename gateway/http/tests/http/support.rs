@@ -118,6 +118,7 @@ pub(crate) fn params(listen: SocketAddr, tls: Tls, users_mark: PathBuf) -> HttpP
         radius: None,
         tls,
         doubt: false,
+        hooks: gateway_http::Hooks::default(),
         users_mark,
         version: "1.2.3".into(),
     }
@@ -148,11 +149,26 @@ impl Site {
         (Self::begin(false, None, None, Some(client)).await, desk)
     }
 
+    /// Plain, with inputs that web clients work.
+    pub(crate) async fn with_hooks(hooks: gateway_http::Hooks) -> Self {
+        Self::made(false, None, None, None, hooks).await
+    }
+
     async fn begin(
         secure: bool,
         mark: Option<&Path>,
         radius: Option<RadiusLogins>,
         site_file: Option<SiteFileClient>,
+    ) -> Self {
+        Self::made(secure, mark, radius, site_file, gateway_http::Hooks::default()).await
+    }
+
+    async fn made(
+        secure: bool,
+        mark: Option<&Path>,
+        radius: Option<RadiusLogins>,
+        site_file: Option<SiteFileClient>,
+        hooks: gateway_http::Hooks,
     ) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let mark = mark.map_or_else(|| dir.path().join("users-exist"), Path::to_owned);
@@ -173,6 +189,7 @@ impl Site {
         };
         let listen = "127.0.0.1:0".parse().expect("an address");
         let params = HttpParams {
+            hooks,
             radius,
             ..params(listen, tls, mark)
         };

@@ -31,6 +31,7 @@ fn wiring(config: &Config, id: &LineId, of: &gateway_config::FrontEndLine) -> Wi
         | Driver::Kmtronic(_)
         | Driver::Lcus1(_)
         | Driver::Modbus(_)
+        | Driver::Mqtt(_)
         | Driver::Numato(_)
         | Driver::Virtual(_) => None,
     });

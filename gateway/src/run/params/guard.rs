@@ -10,7 +10,7 @@ use gateway_guard::{GuardBoard, GuardOutput, GuardParams, SentinelParams};
 use gateway_guard_proto::{Wiring, Wirings};
 
 use super::vanished::vanished;
-use super::{front_end, modbus, relays, serial};
+use super::{elsewhere, front_end, modbus, relays, serial};
 use crate::run::{THIS_PROGRAM, relay_file};
 
 /// The guard's socket.
@@ -57,6 +57,7 @@ fn wiring(config: &Config, id: &OutputId, output: &Output) -> Wiring {
         Driver::Lcus1(relay) => format!("lcus1 {} {}", relay.port.display(), relay.channel),
         Driver::Kmtronic(relay) => format!("kmtronic {} {}", relay.port.display(), relay.channel),
         Driver::Modbus(relay) => modbus::wiring(relay),
+        Driver::Mqtt(relay) => elsewhere::wiring(relay),
         Driver::Numato(relay) => format!("numato {} {}", relay.port.display(), relay.channel),
         Driver::Virtual(_) => "virtual".to_owned(),
     };
@@ -85,6 +86,7 @@ fn boards(config: &Config) -> Vec<GuardBoard> {
             }
             Driver::Kmtronic(_) | Driver::Lcus1(_) | Driver::Numato(_) => serial.add(id, &output.driver),
             Driver::Modbus(relay) => modbus.add(id, relay),
+            Driver::Mqtt(_) => {}
             Driver::Virtual(_) => simulated.push(id.clone()),
         }
     }
@@ -125,6 +127,7 @@ fn boards(config: &Config) -> Vec<GuardBoard> {
     boards.extend(serial.made(output));
     boards.extend(modbus.made(output));
     boards.extend(front_ends.made(output));
+    boards.extend(elsewhere::boards(config, output));
     if !simulated.is_empty() {
         let channels: Vec<(u16, OutputId)> = (1..).zip(simulated).collect();
         let names = channels.iter().map(|(n, id)| (*n, id.to_string())).collect();

@@ -3,6 +3,7 @@
 mod announce;
 mod directory;
 mod dot1x;
+mod elsewhere;
 mod files;
 mod front_end;
 mod guard;
@@ -19,6 +20,7 @@ mod vanished;
 pub(crate) use announce::{announced, network_name};
 pub(crate) use directory::{contacts, directory, unknown_targets};
 pub(crate) use dot1x::{Port, Wanted, dot1x, missing as dot1x_missing};
+pub(crate) use elsewhere::{hooks, mqtt_inputs};
 pub(crate) use files::{Files, files};
 pub(crate) use front_end::front_ends;
 pub(crate) use guard::{guard, socket as guard_socket, wirings};

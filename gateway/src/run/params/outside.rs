@@ -31,6 +31,8 @@ pub(crate) fn http(config: &Config) -> Option<HttpParams> {
     };
     Some(HttpParams {
         doubt: doubt::mark(&config.site.state_dir).exists(),
+        // whoever starts the page knows them
+        hooks: gateway_http::Hooks::default(),
         language: Language::from_code(config.site.language.word()).unwrap_or_default(),
         listen: http.listen,
         network: names(config),

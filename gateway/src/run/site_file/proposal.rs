@@ -115,7 +115,7 @@ impl<'a> Judge<'a> {
                 named(Effect::Process)
             ));
         }
-        (outputs_restart(plan) && !self.gateway.owns_guard()).then(|| {
+        (outputs_restart(plan, self.gateway.config()) && !self.gateway.owns_guard()).then(|| {
             "outputs change, and the relay guard is run by a unit of its own: change the site file at the machine, \
              then start the guard and the gateway anew"
                 .to_owned()

@@ -8,6 +8,7 @@ mod broker;
 mod commands;
 mod directory;
 mod echo;
+mod elsewhere;
 mod faults;
 mod front_end;
 mod full;

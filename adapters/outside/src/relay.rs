@@ -1,0 +1,373 @@
+//! A relay behind a broker, as the relay guard holds it.
+//!
+//! What energises it is sent so that nobody keeps it (QoS 0), and an unsubscription behind it says when the broker has it;
+//! what is given up goes with the connection. What brings it to rest is sent so that the broker keeps it for a device that
+//! is away (QoS 1), and stands in the broker's hands as our last will besides. Who connects under our name ends the
+//! connection before: so the sentinel ends that of a guard that stands still.
+
+use std::time::Duration;
+
+use adapter_api::{BoxFuture, Claim, DriverError, OutputDriver};
+use tokio::time::{Instant, timeout_at};
+
+use crate::broker::Broker;
+use crate::link::{Came, Link, LinkError, Message, Will};
+use crate::reading::{Availability, Reading, Word};
+
+/// How often the broker is pinged.
+const PING: Duration = Duration::from_secs(2);
+/// A broker that does not answer for so long is gone.
+const GONE: Duration = Duration::from_secs(4);
+/// Time for connecting, at most: TCP, TLS, login, subscription.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// Where a device says how its relay is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateParams {
+    /// Topic and payload by which it is asked, for devices that tell changes only.
+    pub ask: Option<(String, String)>,
+    /// On means energised.
+    pub reading: Reading,
+    /// Topic.
+    pub topic: String,
+}
+
+/// A relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayParams {
+    /// Where the device says whether it is there.
+    pub availability: Option<Availability>,
+    /// Our name at the broker.
+    pub client: String,
+    /// What brings it to rest.
+    pub off: String,
+    /// What energises it; `{s}` and `{ms}` stand for the time after which the device itself ends that.
+    pub on: String,
+    /// The device ends a pulse by itself: by the time in `on`, or by one that is set in it.
+    pub self_timed: bool,
+    /// Where it says how it is; with it each command has to be confirmed there.
+    pub state: Option<StateParams>,
+    /// Longest time until a command is confirmed.
+    pub timeout: Duration,
+    /// Topic of commands.
+    pub topic: String,
+}
+
+/// One relay. It has one channel, whatever its number.
+pub struct MqttRelay {
+    broker: Broker,
+    params: RelayParams,
+    session: Option<Session>,
+}
+
+struct Session {
+    /// Is the device there, as far as it says?
+    available: Option<Word>,
+    /// Since when a ping waits for its answer.
+    asked: Option<Instant>,
+    done: u16,
+    link: Link,
+    pinged: Instant,
+    state: Option<Word>,
+}
+
+impl MqttRelay {
+    /// Nothing is opened before [`OutputDriver::claim`].
+    #[must_use]
+    pub const fn new(broker: Broker, params: RelayParams) -> Self {
+        Self {
+            broker,
+            params,
+            session: None,
+        }
+    }
+
+    /// What an output needs for itself.
+    #[must_use]
+    pub fn claim_of(&self) -> Claim {
+        Claim::Channel {
+            board: self.device(),
+            channel: 0,
+        }
+    }
+
+    fn failed(&self, text: impl Into<String>) -> DriverError {
+        DriverError {
+            device: self.device(),
+            text: text.into(),
+            source: None,
+        }
+    }
+
+    fn of_link(&mut self, error: &LinkError) -> DriverError {
+        // dropped, so that nothing of it is delivered any more
+        self.session = None;
+        self.failed(error.to_string())
+    }
+
+    async fn connect(&mut self) -> Result<(), DriverError> {
+        self.session = None;
+        let will = Will {
+            payload: &self.params.off,
+            topic: &self.params.topic,
+        };
+        let link = Link::open(&self.broker, &self.params.client, Some(will)).await;
+        let link = link.map_err(|error| self.failed(error.to_string()))?;
+        let now = Instant::now();
+        let mut session = Session {
+            available: None,
+            asked: None,
+            done: 0,
+            link,
+            pinged: now,
+            state: None,
+        };
+        let state = self.params.state.iter().map(|state| state.topic.clone());
+        let available = self.params.availability.iter().map(|of| of.topic.clone());
+        let mut topics: Vec<String> = state.chain(available).collect();
+        topics.dedup();
+        let mut early = Vec::new();
+        let granted = session
+            .link
+            .subscribe(&topics, |message| early.push(message))
+            .await;
+        granted.map_err(|error| self.failed(error.to_string()))?;
+        for message in &early {
+            session.heard(&self.params, message);
+        }
+        self.session = Some(session);
+        Ok(())
+    }
+
+    /// Connects, writes to rest, and waits until the device is there and says so.
+    async fn claimed(&mut self) -> Result<(), DriverError> {
+        self.connect().await?;
+        if let Some((topic, ask)) = self.params.state.as_ref().and_then(|state| state.ask.clone())
+            && let Some(session) = self.session.as_mut()
+            && let Err(error) = session.link.publish_once(&topic, &ask).await
+        {
+            return Err(self.of_link(&error));
+        }
+        self.order(Word::Off, None).await
+    }
+
+    /// Gives an order once and waits until it is confirmed.
+    async fn order(&mut self, word: Word, length: Option<Duration>) -> Result<(), DriverError> {
+        let end = Instant::now() + self.params.timeout;
+        self.drain().await?;
+        if word == Word::On {
+            self.there()?;
+        }
+        let payload = match word {
+            Word::On => command(&self.params.on, length.unwrap_or_default()),
+            Word::Off => self.params.off.clone(),
+        };
+        let topic = self.params.topic.clone();
+        let Some(session) = self.session.as_mut() else {
+            return Err(self.failed("it was not claimed"));
+        };
+        let sent = match word {
+            Word::On => session.link.publish_once(&topic, &payload).await,
+            Word::Off => session.link.publish(&topic, &payload).await,
+        };
+        let number = match sent {
+            Ok(number) => number,
+            Err(error) => return Err(self.of_link(&error)),
+        };
+        loop {
+            let Some(session) = self.session.as_mut() else {
+                return Err(self.failed("it was not claimed"));
+            };
+            let taken = session.done == number;
+            if taken && session.confirms(&self.params, word) {
+                return Ok(());
+            }
+            let (available, state) = (session.available, session.state);
+            match timeout_at(end, session.link.came()).await {
+                Ok(Ok(came)) => session.take(&self.params, came),
+                Ok(Err(error)) => return Err(self.of_link(&error)),
+                Err(_) => {
+                    // whatever is still on its way goes with the connection
+                    self.session = None;
+                    return Err(self.failed(self.unconfirmed(word, taken, available, state)));
+                }
+            }
+        }
+    }
+
+    fn unconfirmed(&self, word: Word, taken: bool, available: Option<Word>, state: Option<Word>) -> String {
+        let ms = self.params.timeout.as_millis();
+        let what = match word {
+            Word::On => "energised",
+            Word::Off => "at rest",
+        };
+        if !taken {
+            return format!("the broker {} does not answer within {ms} ms", self.broker);
+        }
+        match (&self.params.availability, available) {
+            (Some(of), None) => {
+                return format!(
+                    "the device does not say on {} that it is there: is the topic right, and what is said there retained?",
+                    of.topic
+                );
+            }
+            (Some(of), Some(Word::Off)) => return away(&of.topic),
+            (Some(_), Some(Word::On)) | (None, _) => {}
+        }
+        let topic = self
+            .params
+            .state
+            .as_ref()
+            .map_or("", |state| state.topic.as_str());
+        match state {
+            None => format!(
+                "the device says nothing on {topic} within {ms} ms: is the topic right, and does it have to be asked \
+                 (ask-topic)?"
+            ),
+            Some(_) => format!("the device does not say on {topic} within {ms} ms that it is {what}"),
+        }
+    }
+
+    /// Refuses if the device says that it is away.
+    fn there(&self) -> Result<(), DriverError> {
+        let (Some(of), Some(session)) = (&self.params.availability, &self.session) else {
+            return Ok(());
+        };
+        if session.available == Some(Word::On) {
+            return Ok(());
+        }
+        Err(self.failed(away(&of.topic)))
+    }
+
+    /// Takes what has come, and looks after the connection.
+    async fn drain(&mut self) -> Result<(), DriverError> {
+        // bounded: a device that talks without end must not keep us here
+        for _ in 0..64 {
+            let Some(session) = self.session.as_mut() else {
+                return Err(self.failed("it was not claimed"));
+            };
+            let came = tokio::select! {
+                biased;
+                came = session.link.came() => came,
+                () = std::future::ready(()) => break,
+            };
+            match came {
+                Ok(came) => session.take(&self.params, came),
+                Err(error) => return Err(self.of_link(&error)),
+            }
+        }
+        let now = Instant::now();
+        let Some(session) = self.session.as_mut() else {
+            return Err(self.failed("it was not claimed"));
+        };
+        if session.asked.is_some_and(|asked| now - asked >= GONE) {
+            let error = session.link.silent(GONE);
+            return Err(self.of_link(&error));
+        }
+        if session.asked.is_none() && now - session.pinged >= PING {
+            session.pinged = now;
+            session.asked = Some(now);
+            if let Err(error) = session.link.ping().await {
+                return Err(self.of_link(&error));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    fn heard(&mut self, params: &RelayParams, message: &Message) {
+        if let Some(of) = params
+            .availability
+            .as_ref()
+            .filter(|of| of.topic == message.topic)
+            && let Some(word) = of.reading.word(&message.payload)
+        {
+            self.available = Some(word);
+        }
+        if let Some(state) = params.state.as_ref().filter(|state| state.topic == message.topic)
+            && let Some(word) = state.reading.word(&message.payload)
+        {
+            self.state = Some(word);
+        }
+    }
+
+    fn take(&mut self, params: &RelayParams, came: Came) {
+        match came {
+            Came::Done(number) => self.done = number,
+            Came::Message(message) => self.heard(params, &message),
+            Came::Pong => self.asked = None,
+        }
+    }
+
+    fn confirms(&self, params: &RelayParams, word: Word) -> bool {
+        let there = params.availability.is_none() || self.available == Some(Word::On);
+        there && (params.state.is_none() || self.state == Some(word))
+    }
+}
+
+fn away(topic: &str) -> String {
+    format!("the device says on {topic} that it is not there: look at its supply and its network")
+}
+
+/// A command with its time: whole seconds are rounded up, since the guard ends the pulse at its time anyway.
+fn command(text: &str, length: Duration) -> String {
+    let seconds = length.as_millis().div_ceil(1000).max(1);
+    let ms = length.as_millis().max(1);
+    text.replace("{s}", &seconds.to_string())
+        .replace("{ms}", &ms.to_string())
+}
+
+impl OutputDriver for MqttRelay {
+    fn claim<'a>(&'a mut self, _channels: &'a [u16]) -> BoxFuture<'a, Result<(), DriverError>> {
+        Box::pin(self.claimed())
+    }
+
+    fn device(&self) -> String {
+        format!("{} at {}", self.params.topic, self.broker)
+    }
+
+    fn patience(&self) -> Duration {
+        self.params.timeout.max(CONNECT)
+    }
+
+    fn pulse(&mut self, _channel: u16, length: Duration) -> Option<BoxFuture<'_, Result<(), DriverError>>> {
+        if !self.params.self_timed {
+            return None;
+        }
+        Some(Box::pin(self.order(Word::On, Some(length))))
+    }
+
+    /// Also looks after the connection and whether the device is there.
+    fn read_back(&mut self, _channel: u16) -> BoxFuture<'_, Result<Option<bool>, DriverError>> {
+        Box::pin(async move {
+            self.drain().await?;
+            self.there()?;
+            let state = self.session.as_ref().and_then(|session| session.state);
+            Ok(state.map(|word| word == Word::On))
+        })
+    }
+
+    fn set(&mut self, _channel: u16, energised: bool) -> BoxFuture<'_, Result<(), DriverError>> {
+        let word = if energised { Word::On } else { Word::Off };
+        Box::pin(self.order(word, None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_gets_its_time_with_the_command_and_never_less() {
+        for (text, ms, want) in [
+            ("on,{s}", 3500, "on,4"),
+            ("on,{s}", 3000, "on,3"),
+            ("{\"on_ms\":{ms}}", 3500, "{\"on_ms\":3500}"),
+            ("ON", 3500, "ON"),
+            ("on,{s}", 0, "on,1"),
+        ] {
+            assert_eq!(command(text, Duration::from_millis(ms)), want);
+        }
+    }
+}

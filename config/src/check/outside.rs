@@ -1,0 +1,341 @@
+//! Devices behind a broker or a web client: what they cannot be, and what has to be there for them.
+
+use std::time::Duration;
+
+use gateway_core::InputId;
+
+use super::Check;
+use super::claims::{Claims, roles};
+use crate::fault::FaultKind;
+use crate::model::{Config, InputDriver, MqttOutput, OutputDriver, WebhookInput};
+use crate::value::{BrokerUrl, Duty, Topic};
+
+/// Fewest characters of a webhook's token.
+const FEWEST: usize = 16;
+/// Most of them.
+const MOST: usize = 128;
+
+pub(super) fn check(check: &mut Check<'_>) {
+    let config = check.config;
+    for (id, input) in &config.inputs {
+        let (at, momentary) = match &input.driver {
+            InputDriver::Mqtt(mqtt) => {
+                let at = format!("inputs.{id}.mqtt");
+                broker(check, &at);
+                own_topic(check, &format!("{at}.topic"), &mqtt.topic);
+                twice(check, &at, ("on", &mqtt.on), ("off", &mqtt.off));
+                if let Some(of) = &mqtt.availability {
+                    let at = format!("{at}.availability");
+                    twice(check, &at, ("online", &of.online), ("offline", &of.offline));
+                }
+                (at, mqtt.is_momentary())
+            }
+            InputDriver::Webhook(hook) => {
+                let at = format!("inputs.{id}.webhook");
+                webhook(check, &at, hook);
+                (at, hook.is_momentary())
+            }
+            InputDriver::Gpio(_) | InputDriver::Osdp(_) | InputDriver::Virtual(_) => continue,
+        };
+        role(check, id, &at, momentary);
+        if momentary && input.press.is_some() {
+            let text = format!("{at} tells of presses, which have no length");
+            let hint = "remove it, or say with off when the input is at rest";
+            check.fault(
+                FaultKind::Conflict,
+                &format!("inputs.{id}.press-ms"),
+                &[],
+                text,
+                hint,
+            );
+        }
+    }
+    let mut topics = Claims::new();
+    for (id, output) in &config.outputs {
+        let OutputDriver::Mqtt(mqtt) = &output.driver else {
+            continue;
+        };
+        let at = format!("outputs.{id}.mqtt");
+        broker(check, &at);
+        for (key, topic) in [
+            ("topic", Some(&mqtt.topic)),
+            ("ask-topic", mqtt.ask_topic.as_ref()),
+        ] {
+            if let Some(topic) = topic {
+                own_topic(check, &format!("{at}.{key}"), topic);
+            }
+        }
+        topics.add((mqtt.topic.clone(), mqtt.on.clone()), format!("{at}.topic"));
+        relay(check, &at, mqtt);
+        if mqtt.is_told_its_time() && config.relays.values().any(|relay| relay.output == *id) {
+            let text =
+                "the device would let go of it by itself, but a relay that tells something has no time"
+                    .to_owned();
+            let hint = "allowed: what switches it on until further notice, without {s} and {ms}";
+            check.fault(FaultKind::Conflict, &format!("{at}.on"), &[], text, hint);
+        }
+        doors(check, id.as_str(), &at, mqtt);
+    }
+    if config
+        .outputs
+        .values()
+        .any(|output| matches!(output.driver, OutputDriver::Mqtt(_)))
+    {
+        files(check);
+    }
+    topics.report(
+        check,
+        |(topic, on)| format!("{on:?} on {topic}"),
+        "allowed: one output for each relay",
+    );
+}
+
+/// The relay guard has a connection of its own, and knows the site file by a copy at another place.
+fn files(check: &mut Check<'_>) {
+    let Some(mqtt) = &check.config.mqtt else { return };
+    let files = [
+        ("mqtt.password-file", &mqtt.password_file),
+        ("mqtt.ca-file", &mqtt.ca_file),
+        ("mqtt.cert-file", &mqtt.cert_file),
+        ("mqtt.key-file", &mqtt.key_file),
+    ];
+    for (at, file) in files {
+        if let Some(file) = file.as_ref().filter(|file| file.is_relative()) {
+            let text = format!(
+                "{} is relative, and with outputs at the broker the relay guard reads it, too, from elsewhere",
+                crate::read::quoted(&file.display().to_string())
+            );
+            check.fault(
+                FaultKind::File,
+                at,
+                &[],
+                text,
+                "allowed: a path that begins with /",
+            );
+        }
+    }
+}
+
+/// Nobody else may have to be asked before somebody gets out, and nobody elsewhere may reset anything.
+fn role(check: &mut Check<'_>, id: &InputId, at: &str, momentary: bool) {
+    let family = if at.ends_with(".mqtt") { "mqtt" } else { "webhook" };
+    for (place, input) in roles(check.config) {
+        if input != id {
+            continue;
+        }
+        let exit = place.contains(".rex[") || place == "site.fire-input";
+        if exit || place == "start.reset-input" {
+            let why = if exit {
+                "who wants out must not depend on broker, network or radio"
+            } else {
+                "who resets users has to stand before the gateway"
+            };
+            let text = format!("input {:?} is {family}: {why}", id.as_str());
+            let hint = "allowed: an input with wires (gpio, osdp)";
+            check.fault(FaultKind::Unsafe, &place, &[at], text, hint);
+        } else if momentary && tells_level(&place) {
+            let text = format!(
+                "input {:?} tells of presses only, and here it has to say how it is",
+                id.as_str()
+            );
+            let hint = "say with off when the input is at rest";
+            check.fault(FaultKind::Conflict, &place, &[at], text, hint);
+        }
+    }
+}
+
+/// Places where it counts for how long an input is active.
+fn tells_level(place: &str) -> bool {
+    place.ends_with(".contact.input") || place.ends_with(".tamper.input") || place.contains(".mains-fault.")
+}
+
+fn broker(check: &mut Check<'_>, at: &str) {
+    match &check.config.mqtt {
+        None => {
+            let text = "there is no [mqtt], and with it no broker".to_owned();
+            let hint = "needed: [mqtt] with broker = \"mqtts://…\"";
+            check.fault(FaultKind::Missing, at, &["mqtt"], text, hint);
+        }
+        Some(mqtt) if mqtt.broker == BrokerUrl::Embedded => {
+            let text = format!(
+                "{} is \"embedded\": anybody on this machine may speak for the device",
+                check.cite("mqtt.broker")
+            );
+            let hint = "allowed: a broker of its own, broker = \"mqtts://…\"";
+            check.fault(FaultKind::Unsafe, at, &["mqtt.broker"], text, hint);
+        }
+        Some(_) => {}
+    }
+}
+
+/// What we publish and take ourselves is no device.
+fn own_topic(check: &mut Check<'_>, at: &str, topic: &Topic) {
+    let Some(mqtt) = &check.config.mqtt else { return };
+    let base = mqtt.base.as_str();
+    let below = topic.as_str().strip_prefix(base);
+    if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        let text = format!("{topic} is a topic of the gateway itself: mqtt.base is {base:?}");
+        let hint = "allowed: topics of devices";
+        check.fault(FaultKind::Conflict, at, &["mqtt.base"], text, hint);
+    }
+}
+
+fn twice(check: &mut Check<'_>, at: &str, (on, ons): (&str, &[String]), (off, offs): (&str, &[String])) {
+    for (n, word) in offs.iter().enumerate().filter(|(_, word)| ons.contains(word)) {
+        let text = format!("{word:?} also stands in {on}");
+        check.fault(
+            FaultKind::Duplicate,
+            &format!("{at}.{off}[{n}]"),
+            &[&format!("{at}.{on}")],
+            text,
+            "allowed: each word once",
+        );
+    }
+}
+
+fn webhook(check: &mut Check<'_>, at: &str, hook: &WebhookInput) {
+    let key = |key: &str| format!("{at}.{key}");
+    twice(check, at, ("on", &hook.on), ("off", &hook.off));
+    if check.config.http.is_none() {
+        let text = "there is no [http], so that nobody takes the request".to_owned();
+        let hint = "needed: [http] with listen and tls = true";
+        check.fault(FaultKind::Missing, at, &["http"], text, hint);
+    }
+    match (
+        check.is_written(&key("token")),
+        check.is_written(&key("token-file")),
+    ) {
+        (true, true) => {
+            let text = "there is also a token".to_owned();
+            let hint = "allowed: token or token-file";
+            check.fault(FaultKind::Conflict, &key("token-file"), &[], text, hint);
+        }
+        (false, false) => {
+            let text = "nothing says who may send the request".to_owned();
+            let hint = "needed: token-file = \"…\" (or token)";
+            check.fault(FaultKind::Missing, at, &[], text, hint);
+        }
+        (true, false) | (false, true) => {}
+    }
+    if let Some(token) = hook.token.as_ref().map(gateway_core::Secret::reveal) {
+        let plain = token.bytes().all(|b| b.is_ascii_graphic());
+        if !(FEWEST..=MOST).contains(&token.len()) || !plain {
+            let text = format!(
+                "has {} characters, or some that no header takes",
+                token.chars().count()
+            );
+            let hint = "allowed: 16 to 128 visible ASCII characters, such as openssl rand -hex 24 prints";
+            check.fault(FaultKind::OutOfRange, &key("token"), &[], text, hint);
+        }
+    }
+    if hook.on.is_empty() && (hook.field.is_some() || !hook.off.is_empty()) {
+        let text = "words are looked for, but none of them means active".to_owned();
+        check.fault(
+            FaultKind::Missing,
+            at,
+            &[&key("on")],
+            text,
+            "needed: on = [\"…\"]",
+        );
+    }
+}
+
+fn relay(check: &mut Check<'_>, at: &str, mqtt: &MqttOutput) {
+    let key = |key: &str| format!("{at}.{key}");
+    twice(
+        check,
+        at,
+        ("state-on", &mqtt.state_on),
+        ("state-off", &mqtt.state_off),
+    );
+    if mqtt.own_timer.is_some() && mqtt.is_told_its_time() {
+        let text = "on tells the device its time with each command".to_owned();
+        let hint = "allowed: own-timer-s, or {s} or {ms} in on";
+        check.fault(
+            FaultKind::Conflict,
+            &key("own-timer-s"),
+            &[&key("on")],
+            text,
+            hint,
+        );
+    }
+    if mqtt.on == mqtt.off {
+        let text = "is also what energises it".to_owned();
+        check.fault(
+            FaultKind::Conflict,
+            &key("off"),
+            &[&key("on")],
+            text,
+            "allowed: another command",
+        );
+    }
+    if mqtt.off.contains("{s}") || mqtt.off.contains("{ms}") {
+        let text = "what brings it to rest has no time".to_owned();
+        check.fault(
+            FaultKind::BadValue,
+            &key("off"),
+            &[],
+            text,
+            "allowed: {s} and {ms} in on",
+        );
+    }
+    if mqtt.state_topic.is_some() {
+        return;
+    }
+    for of in ["state-field", "ask-topic", "ask"] {
+        if check.is_written(&key(of)) {
+            let text = "has no meaning without state-topic".to_owned();
+            check.fault(
+                FaultKind::Conflict,
+                &key(of),
+                &[],
+                text,
+                "remove it, or add state-topic",
+            );
+        }
+    }
+}
+
+/// As a strike it has to end its pulse by itself, and no sooner than the door wants.
+fn doors(check: &mut Check<'_>, id: &str, at: &str, mqtt: &MqttOutput) {
+    let config: &Config = check.config;
+    let users = config.doors.iter();
+    let users = users.filter(|(_, door)| door.output.as_ref().is_some_and(|output| output.as_str() == id));
+    for (name, door) in users {
+        let output = format!("doors.{name}.output");
+        if !mqtt.is_self_timed() {
+            let text = format!(
+                "output {id:?} (mqtt) cannot end its pulse by itself: when broker, network or gateway are gone the door \
+                 stays open"
+            );
+            let hint = "needed: own-timer-s as it is set in the device, or {s} in on where the device takes its time \
+                        with the command; another output otherwise";
+            check.fault(FaultKind::Unsafe, &output, &[at], text, hint);
+            continue;
+        }
+        let longest = super::outputs::longest(config, name, door);
+        if let Some(timer) = mqtt.own_timer.filter(|timer| *timer < longest) {
+            let text = format!(
+                "{} s is shorter than a pulse of {} ms",
+                timer.as_secs_f32(),
+                longest.as_millis()
+            );
+            let hint =
+                "allowed: at least the door's strike-ms; set the device's timer longer, or strike-ms shorter";
+            check.fault(FaultKind::Conflict, &format!("{at}.own-timer-s"), &[], text, hint);
+        }
+        if door.duty == Duty::Continuous {
+            continue;
+        }
+        if mqtt
+            .own_timer
+            .is_some_and(|timer| timer > Duration::from_secs(25))
+        {
+            let text =
+                "the coil of this door is energised for 25 s at most, and the device's timer is longer"
+                    .to_owned();
+            let hint = "allowed: at most 25, or duty = \"continuous\" at the door";
+            check.fault(FaultKind::Unsafe, &format!("{at}.own-timer-s"), &[], text, hint);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Devices behind a broker or a web client: `[inputs.*.mqtt]`, `[inputs.*.webhook]` and `[outputs.*.mqtt]`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gateway_core::Secret;
+
+use crate::describe::table;
+use crate::rules::{Path, list, ms, parsed, password, secs, table, text};
+use crate::value::{Pointer, Topic};
+
+table! {
+    /// What a device, or its bridge, says of whether it is there.
+    pub struct Availability {
+        /// Topic on which it says so; what is retained there counts.
+        topic: Topic = "topic", parsed(), required, Restart;
+        /// Where in a payload of JSON the word stands; without it the payload is the word.
+        field: Option<Pointer> = "field", parsed(), optional, Restart;
+        /// Words for that it is there, 1 to 4.
+        online: Vec<String> = "online", list(text(1, 100), 1, 4), or("[\"online\"]"), Restart;
+        /// Words for that it is not, 1 to 4.
+        offline: Vec<String> = "offline", list(text(1, 100), 1, 4), or("[\"offline\"]"), Restart;
+    }
+}
+
+table! {
+    /// A device at the broker of `[mqtt]` as an input: a bell, a button, a contact. What is retained is how it is, and never
+    /// that something happened. It is no exit and no fire input: those have wires.
+    pub struct MqttInput {
+        /// Topic of the device.
+        topic: Topic = "topic", parsed(), required, Restart;
+        /// Where in a payload of JSON the word stands; without it the payload is the word. Numbers, `true` and `false` are
+        /// words, too.
+        field: Option<Pointer> = "field", parsed(), optional, Restart;
+        /// Words for that it is active, 1 to 8. Others mean nothing.
+        on: Vec<String> = "on", list(text(1, 100), 1, 8), required, Restart;
+        /// Words for that it is not, at most 8. Without any the device tells of single presses, as buttons without wires do:
+        /// each word of `on` is one.
+        off: Vec<String> = "off", list(text(1, 100), 0, 8), or("[]"), Restart;
+        /// What says whether the device is there; while it is not, nobody reads the input, which is a fault.
+        availability: Option<Availability> = "availability", table(), optional, Restart;
+        /// A device that says nothing for so long is not there, 10 to 172800 s: for those that report now and then.
+        silent: Option<Duration> = "silent-s", secs(10, 172_800), optional, Restart;
+    }
+}
+
+table! {
+    /// A web client as an input: it sends `POST /api/v1/hooks/NAME`, NAME being that of the input, with `Authorization:
+    /// Bearer` and the token. It is no exit and no fire input.
+    pub struct WebhookInput {
+        /// Token, 16 to 128 visible ASCII characters, for this input alone; `token-file` keeps it out of this file.
+        token: Option<Secret> = "token", password(), optional, Restart;
+        /// File that holds the token in its first line. It must not be readable by other users. A relative path starts at
+        /// the folder of this file.
+        token_file: Option<PathBuf> = "token-file", Path, optional, Restart;
+        /// Where in a body of JSON the word stands; without it the body is the word.
+        field: Option<Pointer> = "field", parsed(), optional, Restart;
+        /// Words for that it is active, at most 8; without any each request is a press, whatever its body.
+        on: Vec<String> = "on", list(text(1, 100), 0, 8), or("[]"), Restart;
+        /// Words for that it is not, at most 8. Without any, the client tells of single presses.
+        off: Vec<String> = "off", list(text(1, 100), 0, 8), or("[]"), Restart;
+        /// A client that says nothing for so long is not there, 10 to 172800 s.
+        silent: Option<Duration> = "silent-s", secs(10, 172_800), optional, Restart;
+    }
+}
+
+table! {
+    /// A relay behind the broker of `[mqtt]`. The relay guard has a connection of its own, on which the broker itself sends
+    /// `off` when the guard is gone. At a door it needs a timer of its own, since broker and network may be gone as well.
+    pub struct MqttOutput {
+        /// Topic that takes commands.
+        topic: Topic = "topic", parsed(), required, Restart;
+        /// What energises it. `{s}` stands for the seconds, `{ms}` for the milliseconds after which the device itself ends
+        /// that, for devices that take the time with the command.
+        on: String = "on", text(1, 500), required, Restart;
+        /// What brings it to rest.
+        off: String = "off", text(1, 500), required, Restart;
+        /// Time after which the device lets go of the relay by itself, as it is set there, 1 to 60 s. Not with `{s}` or
+        /// `{ms}` in `on`.
+        own_timer: Option<Duration> = "own-timer-s", secs(1, 60), optional, Restart;
+        /// Topic on which the device says how the relay is. With it each command has to be confirmed there.
+        state_topic: Option<Topic> = "state-topic", parsed(), optional, Restart;
+        /// Where in a payload of JSON on `state-topic` the word stands; without it the payload is the word.
+        state_field: Option<Pointer> = "state-field", parsed(), optional, Restart;
+        /// Words for energised, 1 to 4.
+        state_on: Vec<String> = "state-on", list(text(1, 100), 1, 4), or("[\"on\", \"ON\", \"true\"]"), Restart;
+        /// Words for at rest, 1 to 4.
+        state_off: Vec<String> = "state-off", list(text(1, 100), 1, 4), or("[\"off\", \"OFF\", \"false\"]"), Restart;
+        /// Topic on which the device is asked for its state as the gateway connects, for those that tell changes only.
+        ask_topic: Option<Topic> = "ask-topic", parsed(), optional, Restart;
+        /// What is sent there.
+        ask: String = "ask", text(0, 500), or("\"\""), Restart;
+        /// What says whether the device is there; while it is not, its door cannot be opened.
+        availability: Option<Availability> = "availability", table(), optional, Restart;
+        /// Longest time until a command is confirmed, 200 to 5000 ms.
+        timeout: Duration = "timeout-ms", ms(200, 5000), or("1500"), Restart;
+    }
+}
+
+impl MqttOutput {
+    /// True if the device is told with each command when to end it.
+    #[must_use]
+    pub fn is_told_its_time(&self) -> bool {
+        self.on.contains("{s}") || self.on.contains("{ms}")
+    }
+
+    /// True if the device itself ends a pulse, also when everybody else is gone.
+    #[must_use]
+    pub fn is_self_timed(&self) -> bool {
+        self.own_timer.is_some() || self.is_told_its_time()
+    }
+}
+
+impl MqttInput {
+    /// True if it tells of presses only, and not how it is.
+    #[must_use]
+    pub const fn is_momentary(&self) -> bool {
+        self.off.is_empty()
+    }
+}
+
+impl WebhookInput {
+    /// True if it tells of presses only, and not how it is.
+    #[must_use]
+    pub const fn is_momentary(&self) -> bool {
+        self.off.is_empty()
+    }
+}

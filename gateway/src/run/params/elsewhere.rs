@@ -1,0 +1,142 @@
+//! Devices behind a broker or a web client: inputs for their adapter and for the page, relays for the guard.
+
+use std::collections::BTreeMap;
+
+use adapter_api::OutputDriver;
+use adapter_outside::{
+    Availability, Broker, BrokerTls, MqttInput, MqttInputs, MqttRelay, Password, Reading, RelayParams,
+    StateParams,
+};
+use gateway_config::{
+    self as config, BrokerUrl, Config, InputDriver, MqttOutput, OutputDriver as Driver, Pointer,
+};
+use gateway_core::{InputId, OutputId};
+use gateway_guard::{GuardBoard, GuardOutput};
+use gateway_http::HookToken;
+
+use crate::run::hooks::Hook;
+
+/// Name of the adapter of all inputs at the broker.
+const INPUTS: &str = "mqtt-devices";
+
+/// The broker, if there is one that belongs to somebody.
+fn broker(config: &Config) -> Option<Broker> {
+    let mqtt = config.mqtt.as_ref()?;
+    let BrokerUrl::Remote { host, port, tls } = &mqtt.broker else {
+        return None;
+    };
+    let password = match (&mqtt.password_file, &mqtt.password) {
+        (_, Some(known)) => Some(Password::Known(known.clone())),
+        (Some(file), None) => Some(Password::File(file.clone())),
+        (None, None) => None,
+    };
+    Some(Broker {
+        host: host.to_string(),
+        login: mqtt.user.clone().zip(password),
+        port: *port,
+        tls: tls.then(|| BrokerTls {
+            ca_file: mqtt.ca_file.clone(),
+            client: mqtt.cert_file.clone().zip(mqtt.key_file.clone()),
+        }),
+    })
+}
+
+fn reading(field: Option<&Pointer>, on: &[String], off: &[String]) -> Reading {
+    Reading {
+        field: field.map(|field| field.as_str().to_owned()),
+        on: on.to_vec(),
+        off: off.to_vec(),
+    }
+}
+
+fn availability(of: &config::Availability) -> Availability {
+    Availability {
+        reading: reading(of.field.as_ref(), &of.online, &of.offline),
+        topic: of.topic.to_string(),
+    }
+}
+
+/// The adapter of inputs at the broker, by its name.
+pub(crate) fn mqtt_inputs(config: &Config) -> Option<(String, MqttInputs)> {
+    let input = |(id, input): (&InputId, &config::Input)| match &input.driver {
+        InputDriver::Mqtt(mqtt) => Some(MqttInput {
+            availability: mqtt.availability.as_ref().map(availability),
+            input: id.clone(),
+            reading: reading(mqtt.field.as_ref(), &mqtt.on, &mqtt.off),
+            silent: mqtt.silent,
+            topic: mqtt.topic.to_string(),
+        }),
+        InputDriver::Gpio(_) | InputDriver::Osdp(_) | InputDriver::Virtual(_) | InputDriver::Webhook(_) => {
+            None
+        }
+    };
+    let inputs: Vec<MqttInput> = config.inputs.iter().filter_map(input).collect();
+    if inputs.is_empty() {
+        return None;
+    }
+    let adapter = MqttInputs {
+        broker: broker(config)?,
+        client: format!("doorline-{}-inputs", config.site.id),
+        inputs,
+    };
+    Some((INPUTS.to_owned(), adapter))
+}
+
+/// Inputs that web clients work, and what they have to show.
+pub(crate) fn hooks(config: &Config) -> BTreeMap<InputId, (Hook, Option<HookToken>)> {
+    let hook = |(id, input): (&InputId, &config::Input)| match &input.driver {
+        InputDriver::Webhook(hook) => {
+            let token = hook.token.as_ref().map(|token| HookToken::of(token.reveal()));
+            let made = Hook {
+                any: hook.on.is_empty(),
+                reading: reading(hook.field.as_ref(), &hook.on, &hook.off),
+                silent: hook.silent,
+            };
+            Some((id.clone(), (made, token)))
+        }
+        InputDriver::Gpio(_) | InputDriver::Mqtt(_) | InputDriver::Osdp(_) | InputDriver::Virtual(_) => None,
+    };
+    config.inputs.iter().filter_map(hook).collect()
+}
+
+/// What makes two outputs the same wire. The broker is no part of it: with another one the guard starts anew.
+pub(super) fn wiring(relay: &MqttOutput) -> String {
+    format!("mqtt {} {}", relay.topic, relay.on)
+}
+
+/// The relays, each a board of its own: one that is away is a fault of its own output only.
+pub(super) fn boards(config: &Config, output: impl Fn(&OutputId, u16) -> GuardOutput) -> Vec<GuardBoard> {
+    let Some(broker) = broker(config) else {
+        return vec![];
+    };
+    let board = |(id, of): (&OutputId, &config::Output)| {
+        let Driver::Mqtt(relay) = &of.driver else {
+            return None;
+        };
+        let driver = MqttRelay::new(broker.clone(), relay_params(config, id, relay));
+        Some(GuardBoard {
+            driver: Box::new(driver) as Box<dyn OutputDriver>,
+            outputs: vec![output(id, 0)],
+            vanished: String::new(),
+        })
+    };
+    config.outputs.iter().filter_map(board).collect()
+}
+
+fn relay_params(config: &Config, id: &OutputId, relay: &MqttOutput) -> RelayParams {
+    let ask = relay.ask_topic.as_ref();
+    RelayParams {
+        availability: relay.availability.as_ref().map(availability),
+        client: format!("doorline-{}-guard-{id}", config.site.id),
+        off: relay.off.clone(),
+        on: relay.on.clone(),
+        self_timed: relay.is_self_timed(),
+        state: relay.state_topic.as_ref().map(|topic| StateParams {
+            ask: ask.map(|ask| (ask.to_string(), relay.ask.clone())),
+            reading: reading(relay.state_field.as_ref(), &relay.state_on, &relay.state_off),
+            topic: topic.to_string(),
+        }),
+        timeout: relay.timeout,
+        topic: relay.topic.to_string(),
+    }
+}

@@ -1,0 +1,304 @@
+//! Devices of others at a real Mosquitto: a bell over Zigbee rings the door, a relay with its own timer opens it, a web
+//! request rings it; nothing that was kept, repeated or away does anything.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use peers::{Api, Gateway, Listener, Mosquitto, Reply, Rig, Shelly, Use, run, until};
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::outside::wall_clock;
+use crate::secs;
+
+const BELL: &str = "zigbee2mqtt/front-bell";
+const TOKEN: &str = "3b1f0d6c5a4e49d2";
+const MS: u64 = 1_000_000;
+/// What a device may take beyond its time on a busy machine, ns.
+const SLACK: u64 = 2_000 * MS;
+
+fn site(rig: &Rig) -> String {
+    let (low, high) = rig.ports.gateway_rtp();
+    format!(
+        r#"[site]
+id = "test"
+name = "Test house"
+number = "000000001"
+address = "1 Test Street, 00001 Test"
+state-dir = {:?}
+run-dir = {:?}
+[sip]
+bind = "127.0.0.1"
+udp-port = {sip}
+tcp-port = {sip}
+rtp-ports = [{low}, {high}]
+[http]
+listen = "127.0.0.1:{}"
+[mqtt]
+broker = "mqtt://127.0.0.1:{}"
+
+[inputs.bell.mqtt]
+topic = "{BELL}"
+field = "/action"
+on = ["single"]
+availability = {{ topic = "{BELL}/availability", field = "/state" }}
+[inputs.contact.mqtt]
+topic = "zigbee2mqtt/front-door"
+field = "/contact"
+on = ["false"]
+off = ["true"]
+[inputs.parcel.webhook]
+token = "{TOKEN}"
+
+[outputs.strike]
+max-on-ms = 10000
+[outputs.strike.mqtt]
+topic = "shelly/rpc"
+on = '{{"id":1,"src":"doorline","method":"Switch.Set","params":{{"id":0,"on":true,"toggle_after":{{s}}}}}}'
+off = '{{"id":1,"src":"doorline","method":"Switch.Set","params":{{"id":0,"on":false}}}}'
+state-topic = "shelly/status/switch:0"
+state-field = "/output"
+ask-topic = "shelly/command"
+ask = "status_update"
+availability = {{ topic = "shelly/online", online = ["true"], offline = ["false"] }}
+timeout-ms = 3000
+
+[lines.wire.contact]
+[panels.main]
+name = "Main entrance"
+line = "wire"
+doors = ["front"]
+[panels.main.buttons.bell]
+name = "Bell"
+input = "bell"
+call = "people"
+[panels.main.buttons.parcel]
+name = "Parcels"
+input = "parcel"
+call = "people"
+[doors.front]
+name = "Main entrance"
+output = "strike"
+strike-ms = 3000
+contact = {{ input = "contact" }}
+[lists.people]
+ring-s = 10
+targets = ["sip:101@127.0.0.1:9"]
+"#,
+        rig.path("state"),
+        rig.path("run"),
+        rig.port(Use::Http),
+        rig.port(Use::Mqtt),
+        sip = rig.port(Use::Sip),
+    )
+}
+
+fn there(listener: &Listener) -> anyhow::Result<()> {
+    listener.send(
+        &format!("{BELL}/availability"),
+        &json!({ "state": "online" }),
+        true,
+    )
+}
+
+/// Rings at `panel.ring` so far.
+fn rings(gateway: &Gateway) -> anyhow::Result<usize> {
+    Ok(gateway
+        .events()?
+        .iter()
+        .filter(|e| e["kind"] == "panel.ring")
+        .count())
+}
+
+fn rung(gateway: &Gateway, before: usize) -> anyhow::Result<()> {
+    until(secs(10), "the bell to ring", || {
+        Ok((rings(gateway)? > before).then_some(()))
+    })
+}
+
+/// Waits until the fault of a device that holds `text` stands, or no fault of one does.
+fn fault(api: &Api, part: &str, text: Option<&str>) -> anyhow::Result<()> {
+    let mut last = String::new();
+    until(secs(30), &format!("{part} to say {text:?}"), || {
+        let site = api.get("/api/v1/site")?.body;
+        last = site["faults"].to_string();
+        let faults = site["faults"].as_array().cloned().unwrap_or_default();
+        let mut of = faults
+            .iter()
+            .filter(|f| f["part"].as_str().is_some_and(|p| p.starts_with(part)));
+        Ok(match text {
+            Some(text) => of.any(|f| f.to_string().contains(text)),
+            None => of.next().is_none(),
+        }
+        .then_some(()))
+    })
+    .map_err(|e| e.context(last))
+}
+
+fn ask(api: &Api, id: &str) -> anyhow::Result<Reply> {
+    api.post(
+        "/api/v1/doors/front/open",
+        &json!({ "id": id, "at": wall_clock()? }),
+    )
+}
+
+/// Opens the door; where it just came back, as often as it takes.
+fn open(api: &Api, shelly: &mut Shelly, id: &str) -> anyhow::Result<u64> {
+    let mut n = 0;
+    until(secs(30), "the door to open", || {
+        n += 1;
+        let reply = ask(api, &format!("{id}-{n}"))?;
+        Ok((reply.status == 200).then_some(()))
+    })?;
+    let edge = shelly.edge(secs(5))?;
+    ensure!(edge.energised, "{edge:?}");
+    Ok(edge.at_ns)
+}
+
+fn hook(rig: &Rig, token: &str, more: &[(&str, String)]) -> anyhow::Result<u16> {
+    let mut headers = vec![("Authorization", format!("Bearer {token}"))];
+    headers.extend(more.iter().cloned());
+    Ok(peers::post(rig.port(Use::Http), "/api/v1/hooks/parcel", &headers)?.status)
+}
+
+#[test]
+fn a_bell_over_zigbee_rings_and_what_was_kept_or_came_while_it_was_away_does_not() {
+    run(|rig| {
+        let mut broker = Mosquitto::start(rig)?;
+        let listener = Listener::start(rig)?;
+        let _shelly = Shelly::start(rig);
+        there(&listener)?;
+        // somebody pressed it yesterday, and the bridge retains
+        listener.send(BELL, &json!({ "action": "single" }), true)?;
+        let gateway = Gateway::start(rig, &site(rig))?;
+        let api = Api::set_up(rig, &gateway)?;
+        fault(&api, "device:outside", None)?;
+        let press = |retained| listener.send(BELL, &json!({ "action": "single", "battery": 80 }), retained);
+        // its contact is known: so is the bell
+        listener.send("zigbee2mqtt/front-door", &json!({ "contact": true }), true)?;
+        until(secs(20), "the door to be shut", || {
+            let door = api.get("/api/v1/doors/front")?.body;
+            Ok((door["contact"] == "closed").then_some(()))
+        })?;
+        press(false)?;
+        rung(&gateway, 0)?;
+        ensure!(rings(&gateway)? == 1, "the retained press rang, too");
+
+        // a message of the device that is no press
+        listener.send(BELL, &json!({ "action": "" }), false)?;
+
+        // broker away: said, and what is pressed meanwhile or retained then rings nobody
+        broker.kill();
+        fault(
+            &api,
+            "device:mqtt-devices",
+            Some("devices are not read meanwhile"),
+        )?;
+        broker.again(rig)?;
+        let fresh = Listener::start(rig)?;
+        fresh.send(BELL, &json!({ "action": "single" }), true)?;
+        fault(&api, "device:mqtt-devices", None)?;
+        fault(
+            &api,
+            "device:outside-bell",
+            Some("says nothing on zigbee2mqtt/front-bell/availability"),
+        )?;
+        fresh.send(BELL, &json!({ "action": "single" }), false)?;
+        fresh.send(
+            &format!("{BELL}/availability"),
+            &json!({ "state": "offline" }),
+            true,
+        )?;
+        fault(&api, "device:outside-bell", Some("that it is not there"))?;
+        there(&fresh)?;
+        fault(&api, "device:outside-bell", None)?;
+        ensure!(rings(&gateway)? == 1, "a press of a device that was away rang");
+        fresh.send(BELL, &json!({ "action": "single" }), false)?;
+        rung(&gateway, 1)?;
+        ensure!(rings(&gateway)? == 2, "one press rang twice");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_web_request_rings_with_its_token_only_and_not_when_it_is_old() {
+    run(|rig| {
+        let _broker = Mosquitto::start(rig)?;
+        let _shelly = Shelly::start(rig);
+        let gateway = Gateway::start(rig, &site(rig))?;
+        let old = ("X-Doorline-At", "2026-01-01T00:00:00Z".to_owned());
+        ensure!(hook(rig, TOKEN, &[old])? == 409);
+        ensure!(hook(rig, "0000000000000000", &[])? == 401);
+        ensure!(rings(&gateway)? == 0);
+        ensure!(hook(rig, TOKEN, &[("X-Doorline-At", wall_clock()?)])? == 204);
+        rung(&gateway, 0)?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_relay_with_its_own_timer_opens_and_lets_go_whatever_is_gone() {
+    run(|rig| {
+        let mut broker = Mosquitto::start(rig)?;
+        let mut shelly = Shelly::start(rig);
+        let mut gateway = Gateway::start(rig, &site(rig))?;
+        let api = Api::set_up(rig, &gateway)?;
+
+        // the guard ends it in time
+        let on = open(&api, &mut shelly, "first")?;
+        let off = shelly.edge(secs(10))?;
+        ensure!(!off.energised && off.why == "told", "{off:?}");
+        let length = (off.at_ns - on) / MS;
+        rig.measured(
+            "pulse of 3000 ms at a relay behind a broker",
+            format!("{length} ms"),
+        );
+        ensure!((2800..5000).contains(&length), "{length} ms");
+
+        // somebody else switches it on: it is written back
+        let listener = Listener::start(rig)?;
+        let by_hand = json!({ "method": "Switch.Set", "params": { "id": 0, "on": true } });
+        listener.send("shelly/rpc", &by_hand, false)?;
+        ensure!(shelly.edge(secs(5))?.energised);
+        let back = shelly.edge(secs(10))?;
+        ensure!(!back.energised && back.at_ns > on, "{back:?}");
+
+        // the guard is killed in a pulse: the broker says off in its place, or the next guard does
+        open(&api, &mut shelly, "second")?;
+        gateway.signal_guard(Signal::KILL)?;
+        let off = shelly.edge(secs(10))?;
+        ensure!(!off.energised, "{off:?}");
+
+        // broker and guard are gone in a pulse: the relay lets go by itself
+        let on = open(&api, &mut shelly, "third")?;
+        broker.kill();
+        gateway.signal_guard(Signal::KILL)?;
+        let off = shelly.edge(secs(15))?;
+        ensure!(!off.energised && off.why == "its own timer", "{off:?}");
+        ensure!(
+            off.at_ns - on < 4_000 * MS + SLACK,
+            "{} ms",
+            (off.at_ns - on) / MS
+        );
+        fault(&api, "output:", Some("broker"))?;
+        ensure!(ask(&api, "without a broker")?.status == 503);
+        ensure!(shelly.pulses() == 4);
+
+        // it comes back with the broker, and nothing that was refused is made up for
+        broker.again(rig)?;
+        fault(&api, "output:", None)?;
+        ensure!(shelly.pulses() == 4, "it opened by itself");
+        open(&api, &mut shelly, "fourth")?;
+        ensure!(!shelly.edge(secs(10))?.energised);
+
+        // without its supply it is a fault, and no order waits for it
+        drop(shelly);
+        fault(&api, "output:", Some("it is not there"))?;
+        ensure!(ask(&api, "without supply")?.status == 503);
+        let shelly = Shelly::start(rig);
+        fault(&api, "output:", None)?;
+        std::thread::sleep(Duration::from_millis(500));
+        ensure!(shelly.pulses() == 0, "an order waited for it");
+        gateway.stop()
+    });
+}

@@ -161,6 +161,14 @@ impl SipHandle {
         Ok(self.engine.add_line(line, port)?)
     }
 
+    /// Says how the voice of a line is treated, before or after its audio came.
+    ///
+    /// # Errors
+    /// [`SipError::Media`] if the media engine takes no commands.
+    pub fn set_voice(&self, line: &LineId, params: gateway_voice::Params) -> Result<(), SipError> {
+        Ok(self.engine.set_voice(line, params)?)
+    }
+
     /// Plays a tone to the visitor at a line; `Ringback` repeats until another tone,
     /// [`silence_line`](Self::silence_line) or a connected leg.
     ///

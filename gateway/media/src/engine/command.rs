@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::{LegId, LineId, Tone, Volume};
+use gateway_voice::Voice;
 
 use super::leg::{Leg, Transport};
 use super::line::Line;
@@ -20,6 +21,7 @@ pub(super) enum Command {
     SayToLine(LineId, Arc<[i16]>),
     RemoveLine(LineId),
     SendDigit(LegId, u8, Duration),
+    SetVoice(LineId, Box<Voice>),
     SilenceLine(LineId),
     SetVolume(LineId, Volume),
     UpdateLeg(LegId, Box<Transport>),
@@ -32,4 +34,5 @@ pub(super) enum Used {
     Line(Box<Line>),
     Name(LineId),
     Transport(Box<Transport>),
+    Voice(Box<Voice>),
 }

@@ -1,13 +1,15 @@
 //! The handle's side: commands, the queue, and the place where used parts are dropped.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use adapter_api::AudioPort;
+use adapter_api::{AudioPort, SAMPLE_RATE};
 use gateway_core::{LegId, LineId, Tone, Volume};
+use gateway_voice::{Params, Voice};
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use rustix::event::{EventfdFlags, eventfd};
@@ -29,6 +31,8 @@ pub(super) struct Inner {
     used: Mutex<Receiver<Used>>,
     ports: PortAllocator,
     params: EngineParams,
+    /// How voices of lines are treated; as many as lines of a site. A line whose port comes later finds it here.
+    voices: Mutex<BTreeMap<LineId, Params>>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -67,6 +71,7 @@ impl Inner {
             used: Mutex::new(used),
             ports: PortAllocator::new(params.bind, &params.ports, params.dscp).traced(params.trace.clone()),
             params,
+            voices: Mutex::default(),
         })
     }
 
@@ -104,7 +109,19 @@ impl Inner {
     }
 
     pub(super) fn add_line(&self, line: LineId, port: Box<dyn AudioPort>) -> Result<(), EngineError> {
-        self.send(Command::AddLine(Box::new(Line::new(line, port))))
+        // locked until it is sent, so that no later word on the same line goes past it
+        let voices = self.voices.lock().unwrap_or_else(PoisonError::into_inner);
+        let voice = voice(voices.get(&line).copied().unwrap_or_default())?;
+        self.send(Command::AddLine(Box::new(Line::new(line, port, voice))))
+    }
+
+    pub(super) fn set_voice(&self, line: &LineId, params: Params) -> Result<(), EngineError> {
+        let mut voices = self.voices.lock().unwrap_or_else(PoisonError::into_inner);
+        if voices.get(line).copied().unwrap_or_default() != params {
+            self.send(Command::SetVoice(line.clone(), voice(params)?))?;
+            voices.insert(line.clone(), params);
+        }
+        Ok(())
     }
 
     pub(super) fn remove_line(&self, line: &LineId) -> Result<(), EngineError> {
@@ -177,6 +194,10 @@ impl Inner {
         let length = length.clamp(Duration::from_millis(40), Duration::from_secs(2));
         self.send(Command::SendDigit(leg, code, length))
     }
+}
+
+fn voice(params: Params) -> Result<Box<Voice>, EngineError> {
+    Ok(Box::new(Voice::new(params, SAMPLE_RATE)?))
 }
 
 impl Drop for Inner {

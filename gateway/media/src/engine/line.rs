@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use adapter_api::{AudioPort, FRAME_SAMPLES, Frame};
 use gateway_core::{Instant, LineId, Volume};
+use gateway_voice::Voice;
 
 use crate::dtmf_tone::{EchoGuard, ToneMute};
 use crate::gain::Gain;
@@ -18,8 +19,7 @@ pub(super) struct Line {
     pub(super) tones: TonePlayer,
     pub(super) guard: EchoGuard,
     mute: ToneMute,
-    /// Frames for which the microphone stays mute.
-    muted: u16,
+    voice: Box<Voice>,
     captured: Frame,
     microphone: Gain,
     speaker: Gain,
@@ -29,14 +29,14 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(id: LineId, port: Box<dyn AudioPort>) -> Self {
+    pub(super) fn new(id: LineId, port: Box<dyn AudioPort>, voice: Box<Voice>) -> Self {
         Self {
             id,
             port: Some(port),
             tones: TonePlayer::default(),
             guard: EchoGuard::default(),
             mute: ToneMute::default(),
-            muted: 0,
+            voice,
             captured: [0; FRAME_SAMPLES],
             microphone: Gain::default(),
             speaker: Gain::default(),
@@ -51,7 +51,12 @@ impl Line {
 
     pub(super) fn mute_for(&mut self, length: Duration) {
         let frames = length.as_millis().div_ceil(10);
-        self.muted = self.muted.max(u16::try_from(frames).unwrap_or(u16::MAX));
+        self.voice.hush(u32::try_from(frames).unwrap_or(u32::MAX));
+    }
+
+    /// Takes another treatment of the voice; gives back the one before.
+    pub(super) fn set_voice(&mut self, voice: Box<Voice>) -> Box<Voice> {
+        std::mem::replace(&mut self.voice, voice)
     }
 
     /// From the next 10 ms on.
@@ -75,9 +80,13 @@ impl Line {
                 self.captured.fill(0);
             }
         }
-        self.mute.process(now, &mut self.captured, &mut self.guard);
-        if self.muted > 0 {
-            self.muted -= 1;
+        // Digit tones are looked for in what came in: nothing that treats a voice may hide them. A frame that is muted is
+        // treated all the same, since an echo is in it, too.
+        let muted = self
+            .mute
+            .process(now, &mut self.captured.clone(), &mut self.guard);
+        self.voice.hear(&mut self.captured);
+        if muted {
             self.captured.fill(0);
         }
         // keys are looked for in what was said, however loud it goes on
@@ -96,10 +105,86 @@ impl Line {
             mixer::add(&mut frame, &tone);
         }
         self.speaker.apply(&mut frame);
+        self.voice.play(&mut frame);
         if let Some(port) = &mut self.port
             && catch_unwind(AssertUnwindSafe(|| port.playback(&frame))).is_err()
         {
             self.port = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use adapter_api::SAMPLE_RATE;
+    use gateway_voice::{Echo, Params};
+
+    use super::*;
+
+    /// Two wires: what is played comes back, half as strong, in the next frame. It keeps the last frame.
+    struct Wires(Arc<Mutex<Frame>>);
+
+    impl AudioPort for Wires {
+        fn capture(&mut self, frame: &mut Frame) {
+            *frame = self.0.lock().expect("one thread").map(|s| s / 2);
+        }
+
+        fn playback(&mut self, frame: &Frame) {
+            *self.0.lock().expect("one thread") = *frame;
+        }
+    }
+
+    fn line(params: Params) -> Line {
+        let voice = Box::new(Voice::new(params, SAMPLE_RATE).expect("the rate of lines"));
+        let port = Box::new(Wires(Arc::new(Mutex::new([0; FRAME_SAMPLES]))));
+        let mut line = Line::new(LineId::new("riser").expect("a name"), port, voice);
+        line.connected = 1;
+        line
+    }
+
+    /// Energy of what a leg hears of its own noise in the last half second of three.
+    fn heard(line: &mut Line) -> f64 {
+        let (mut seed, mut energy) = (1_u32, 0.0);
+        for frame in 0..300 {
+            line.capture(Instant::ZERO);
+            if frame >= 250 {
+                energy += line.captured.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>();
+            }
+            let spoken = [0; FRAME_SAMPLES].map(|_: i16| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (seed.cast_signed() >> 19) as i16
+            });
+            line.mix.add(&spoken);
+            line.play();
+        }
+        energy
+    }
+
+    #[test]
+    fn the_echo_of_a_line_is_gone_if_its_voice_is_treated() {
+        let plain = heard(&mut line(Params::default()));
+        let treated = heard(&mut line(Params {
+            echo: Echo::Hybrid,
+            ..Params::default()
+        }));
+        let erle = 10.0 * (plain / (treated + 1.0)).log10();
+        assert!(plain > 1e9 && erle >= 30.0, "{erle} dB of {plain}");
+    }
+
+    #[test]
+    fn a_muted_line_is_silent_for_so_long() {
+        let mut line = line(Params::default());
+        heard(&mut line);
+        line.mute_for(Duration::from_millis(20));
+        let mut silent = Vec::new();
+        for _ in 0..5 {
+            line.capture(Instant::ZERO);
+            line.mix.add(&[4_000; FRAME_SAMPLES]);
+            silent.push(line.captured[FRAME_SAMPLES - 1] == 0);
+            line.play();
+        }
+        assert_eq!(silent, [true, true, false, false, false]);
     }
 }

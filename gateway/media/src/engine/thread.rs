@@ -380,6 +380,17 @@ impl Run {
                 }
             }
             Command::SetVolume(line, volume) => self.set_volume(line, volume),
+            Command::SetVoice(line, voice) => {
+                let index = self.line(&line);
+                let line_there = index.and_then(|index| self.lines[index].as_mut());
+                let old = match line_there {
+                    Some(line) => line.set_voice(voice),
+                    // its audio is gone; the next port is made with it
+                    None => voice,
+                };
+                self.bury(Used::Voice(old));
+                self.bury(Used::Name(line));
+            }
             Command::SilenceLine(line) => self.with_line(line, |l| l.tones.stop()),
             Command::UpdateLeg(leg, transport) => {
                 let used = match self.leg(leg) {

@@ -12,8 +12,8 @@ use gateway_access::When;
 use gateway_core::{AreaId, FormatId};
 
 use crate::describe::{choice, table};
-use crate::rules::{Flag, Path, int, ms, parsed, refer, secs, when, word};
-use crate::value::{Backend, Bias, BootPull, CallIn, Capture, OpenWhen, Playback};
+use crate::rules::{Flag, Path, int, ms, parsed, refer, secs, table, when, word};
+use crate::value::{Backend, Bias, BootPull, CallIn, Capture, Echo, Noise, OpenWhen, Playback};
 
 table! {
     /// One relay, board channel or pin that can be energised.
@@ -202,9 +202,30 @@ table! {
         quiet_speaker: Option<i8> = "quiet-speaker-db", int(-40, 12), optional, Live;
         /// How loud the visitor is heard then, -40 to 12 dB; without it as at other times.
         quiet_microphone: Option<i8> = "quiet-microphone-db", int(-40, 12), optional, Live;
+        /// How its voices are treated; without this table they pass as they are.
+        voice: Option<LineVoice> = "voice", table(), optional, Live;
         one of
         /// What it is wired to.
         driver: LineDriver;
+    }
+}
+
+table! {
+    /// How the voices of a line are treated. Written without keys, it is right for a line of two wires.
+    pub struct LineVoice {
+        /// Where the panel's echo comes from; it is taken out of what the phone hears.
+        echo: Echo = "echo", word(), or("\"hybrid\""), Live;
+        /// How long an echo lasts after its begin, 16 to 256 ms; without it 48 ms for a hybrid, 128 ms for a speaker. The
+        /// begin is found by itself, up to 400 ms late.
+        echo_tail: Option<Duration> = "echo-tail-ms", ms(16, 256), optional, Live;
+        /// How much of the noise at the panel is taken away.
+        noise: Noise = "noise", word(), or("\"low\""), Live;
+        /// True: quiet and loud visitors come to one level.
+        gain: bool = "gain", Flag, or("true"), Live;
+        /// True: hum of the mains, 50 or 60 Hz and multiples, is found and taken away.
+        hum: bool = "hum", Flag, or("true"), Live;
+        /// True: one direction at a time, for wires that howl otherwise. The louder one has the turn.
+        half_duplex: bool = "half-duplex", Flag, or("false"), Live;
     }
 }
 

@@ -26,7 +26,7 @@ pub use directory::{AttributeName, DirectoryRefresh, DirectoryTls};
 pub use dot1x::{EapInner, EapMethod, InterfaceName, ServerName};
 pub use dscp::Dscp;
 pub(crate) use dscp::Marks;
-pub use net::{BrokerUrl, Host, HostLabel, HostPort, TopicBase};
+pub use net::{BrokerUrl, Host, HostLabel, HostPort, Key, TopicBase};
 pub(crate) use net::{Digits, Pin, SiteNumber};
 pub use notify::{EventClass, EventName, HttpUrl, MailAddress, MailTls, SyslogFacility, SyslogTransport};
 pub use outside::{Pointer, Topic};
@@ -35,7 +35,7 @@ pub use rule::{FieldIs, MessageTopic, SetWord, StateWord, Tones};
 pub use scope::UserScope;
 pub use words::{
     AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CodeFrom, Codec, DigitsBy,
-    DiscoveryFormat, Duty, Fail, GuardMode, Keypad, LampShows, Language, LockKind, LockOwner, NetworkLoss,
-    OnJournalFault, OpenWhen, OtherCalls, PressAgain, PressInTalk, ReliableProvisional, Relock, RexKind,
-    Srtp, Strategy, Transport,
+    DiscoveryFormat, Duty, Echo, Fail, GuardMode, Keypad, LampShows, Language, LockKind, LockOwner,
+    NetworkLoss, Noise, OnJournalFault, OpenWhen, OtherCalls, PressAgain, PressInTalk, ReliableProvisional,
+    Relock, RexKind, Srtp, Strategy, Transport,
 };

@@ -31,6 +31,30 @@ words! {
 }
 
 words! {
+    /// Where the echo of a line comes from.
+    pub enum Echo {
+        /// Two wires that carry both directions: strong, and over within 48 ms.
+        Hybrid = "hybrid",
+        /// From nowhere: both directions have wires of their own.
+        Off = "off",
+        /// A loudspeaker and a microphone in one panel, and what is around them: over within 128 ms.
+        Speaker = "speaker",
+    }
+}
+
+words! {
+    /// How much noise is taken out of a voice.
+    pub enum Noise {
+        /// Up to 18 dB, for a panel beside a street.
+        High = "high",
+        /// Up to 10 dB.
+        Low = "low",
+        /// None.
+        Off = "off",
+    }
+}
+
+words! {
     /// What can be lost of the network.
     pub enum NetworkLoss {
         /// The port has no address by which others reach it.

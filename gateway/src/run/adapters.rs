@@ -18,11 +18,12 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::run::clicks::Clicks;
 use crate::run::faults::Faults;
 use crate::run::lane::Lane;
 use crate::run::lines::{Commands, Lines, QUEUE, Routes};
 use crate::run::osdp::{Installs, osdp_buses};
-use crate::run::params::{front_ends, mqtt_inputs};
+use crate::run::params::{self, front_ends, mqtt_inputs};
 use crate::run::readers::{Readers, bias, gpio_readers};
 use crate::run::sim::Inputs;
 
@@ -44,6 +45,10 @@ pub(crate) struct Adapters {
     clock: Arc<dyn Clock>,
     config: Config,
     audio: Audio,
+    /// Which lines hear which relays.
+    clicks: Clicks,
+    /// Where voices of lines are treated.
+    sip: SipHandle,
     /// Where they run: beside the core.
     doors: Handle,
     installs: Installs,
@@ -129,6 +134,8 @@ impl Adapters {
         doors.handle().spawn(attach(ports, sip.clone()));
         let mut adapters = Self {
             audio,
+            clicks: Clicks::default(),
+            sip: sip.clone(),
             inputs: Arc::new(RwLock::new(inputs(config))),
             clock: Arc::clone(clock),
             config: config.clone(),
@@ -152,6 +159,11 @@ impl Adapters {
         }
         self.config = new.clone();
         self.renew(faults).await
+    }
+
+    /// Which lines hear which relays; kept as the site is.
+    pub(crate) fn clicks(&self) -> Clicks {
+        self.clicks.clone()
     }
 
     /// What inputs are for.
@@ -210,6 +222,10 @@ impl Adapters {
 
     /// Ends what the site does not have, or has otherwise, then starts what does not run.
     async fn renew(&mut self, faults: &Faults) -> anyhow::Result<()> {
+        self.clicks.renew(&self.config);
+        for (id, line) in &self.config.lines {
+            self.sip.set_voice(id, params::voice(line))?;
+        }
         let inputs = gpio_inputs(&self.config).into_iter();
         let inputs = inputs.map(|(name, inputs)| (name, Pins::Inputs(inputs)));
         let readers = gpio_readers(&self.config, &self.readers).into_iter();

@@ -25,6 +25,7 @@ use gateway_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::run::backlog::Disk;
+use crate::run::clicks::Clicks;
 use crate::run::codes;
 use crate::run::faults::{Faults, merged};
 use crate::run::guard_link;
@@ -93,6 +94,8 @@ pub(crate) struct Brain {
     pub(crate) alarm: Alarm,
     pub(crate) bus: BusCore,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Which lines hear which relays.
+    pub(crate) clicks: Clicks,
     pub(crate) faults: Faults,
     /// The runtime of what may wait.
     pub(crate) general: tokio::runtime::Handle,
@@ -161,7 +164,10 @@ impl Brain {
             // a PBX gone mad, keeps none of the others waiting. Timers are looked after at each turn, whatever it began.
             let inputs: Vec<Input> = tokio::select! {
                 report = self.guard_reports.recv() => match report {
-                    Some(report) => guard_link::inputs(report, &self.faults).into_iter().map(Input::Guard).collect(),
+                    Some(report) => {
+                        self.clicks.reported(&self.sip, &report);
+                        guard_link::inputs(report, &self.faults).into_iter().map(Input::Guard).collect()
+                    }
                     None => return,
                 },
                 signal = self.signals.recv() => match signal {
@@ -374,12 +380,13 @@ impl Brain {
                     if let Err(error) = self.guard.operate(grant, pulse) {
                         let report = GuardReport::Failed {
                             grant: id,
-                            output,
+                            output: output.clone(),
                             text: error.to_string(),
                         };
                         let (now, wall) = (self.clock.now(), self.clock.wall());
                         self.site.handle_input(now, wall, Input::Guard(report));
                     }
+                    self.clicks.hush(&self.sip, &output);
                     // the client shares our thread: it sends the order now, the rest of this turn comes after it
                     tokio::task::yield_now().await;
                 }

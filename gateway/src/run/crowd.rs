@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::clock::SystemClock;
 use crate::run::brain::{Brain, Order};
+use crate::run::clicks::Clicks;
 use crate::run::faults::Faults;
 use crate::run::legs::Legs;
 use crate::run::lines::{Lines, Routes};
@@ -91,6 +92,7 @@ async fn an_input_that_never_stops_keeps_neither_a_command_nor_the_stop_waiting(
     let brain = Brain {
         alarm: Alarm::new().expect("a timer"),
         bus: core,
+        clicks: Clicks::default(),
         clock,
         faults: Faults::default(),
         general: tokio::runtime::Handle::current(),

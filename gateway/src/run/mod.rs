@@ -4,6 +4,7 @@ mod adapters;
 mod backlog;
 mod brain;
 pub(crate) mod by_hand;
+mod clicks;
 mod codes;
 mod contacts;
 #[cfg(test)]
@@ -284,6 +285,7 @@ impl Gateway {
             guard_reports,
             held: held_to,
             legs: Legs::default(),
+            clicks: adapters.clicks(),
             lines: adapters.lines(),
             readers: adapters.readers(),
             liveness,

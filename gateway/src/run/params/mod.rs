@@ -16,6 +16,7 @@ mod serial;
 mod sip;
 mod site;
 mod vanished;
+mod voice;
 
 pub(crate) use announce::{announced, network_name};
 pub(crate) use directory::{contacts, directory, unknown_targets};
@@ -29,3 +30,4 @@ pub(crate) use notify::notify;
 pub(crate) use outside::{http, mqtt, users_mark};
 pub(crate) use sip::sip;
 pub(crate) use site::{VIRTUAL_DEBOUNCE, site, zone};
+pub(crate) use voice::params as voice;

@@ -81,10 +81,14 @@ impl Worker {
                 continue;
             }
             gathered = false;
+            let before = cursor.get();
             let told = self.tell(&cursor, records, end).await;
+            if cursor.get() != before {
+                // it does get on, and what broke off later is the first failure
+                failures = 0;
+            }
             let pause = match told {
                 ControlFlow::Continue(()) => {
-                    failures = 0;
                     self.tell_fault(None);
                     continue;
                 }
@@ -198,10 +202,7 @@ impl Worker {
                 Err(failure) => (0, Some(failure)),
             },
             Target::Webhook(to) => {
-                let mut client = match webhook::Client::connect(&to.url, to.ca_file.as_deref()).await {
-                    Ok(client) => client,
-                    Err(failure) => return (0, Some(failure)),
-                };
+                let mut client = webhook::Client::new(&to.url, to.ca_file.as_deref());
                 for (told, record) in some.iter().enumerate() {
                     if let Err(failure) =
                         webhook::tell(&mut client, to, &self.names.site, record, &*self.clock).await

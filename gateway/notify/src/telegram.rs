@@ -40,7 +40,7 @@ pub(crate) async fn send(to: &Telegram, names: &Names, batch: &[Arc<Record>]) ->
         to.token.reveal()
     );
     let body = json!({ "chat_id": to.chat, "text": text }).to_string();
-    let mut client = Client::connect(&to.api, to.ca_file.as_deref()).await?;
+    let mut client = Client::new(&to.api, to.ca_file.as_deref());
     let json = [("content-type", "application/json".to_owned())];
     let (status, wait, answer) = client.post(&path, &json, body.into_bytes()).await?;
     if status.is_success() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateway_core::{Clock, Escape, Record};
 use hmac::{Hmac, Mac as _};
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, Version, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -24,15 +24,32 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Most octets of an answer that are looked at.
 const BODY: usize = 64 * 1024;
 
-/// A connection to a server, for some requests one after the other.
-pub(crate) struct Client {
-    authority: String,
-    requests: SendRequest<Full<Bytes>>,
+/// Requests to a server, one after the other: over one connection if it lets us, else over one for each.
+pub(crate) struct Client<'a> {
+    ca_file: Option<&'a Path>,
+    /// What an answer has left open.
+    open: Option<Requests>,
+    url: &'a HttpUrl,
 }
 
-impl Client {
-    pub(crate) async fn connect(url: &HttpUrl, ca_file: Option<&Path>) -> Result<Self, NotSent> {
-        let stream = dial(&url.host, url.port, url.tls, ca_file).await?;
+type Requests = SendRequest<Full<Bytes>>;
+
+/// An answer: status, `Retry-After` in seconds, body as far as it came.
+type Answer = (StatusCode, Option<u64>, Bytes);
+
+impl<'a> Client<'a> {
+    /// Connects with the first request.
+    pub(crate) const fn new(url: &'a HttpUrl, ca_file: Option<&'a Path>) -> Self {
+        Self {
+            ca_file,
+            open: None,
+            url,
+        }
+    }
+
+    async fn connect(&self) -> Result<Requests, NotSent> {
+        let url = self.url;
+        let stream = dial(&url.host, url.port, url.tls, self.ca_file).await?;
         let (requests, connection) = handshake(TokioIo::new(stream))
             .await
             .map_err(|error| NotSent::later(format!("{} speaks no HTTP: {error}", url.authority())))?;
@@ -40,10 +57,7 @@ impl Client {
             // the requests tell what failed
             let _ = connection.await;
         });
-        Ok(Self {
-            authority: url.authority(),
-            requests,
-        })
+        Ok(requests)
     }
 
     /// Posts a body. Errors never hold the path, which may be secret.
@@ -52,11 +66,12 @@ impl Client {
         path: &str,
         headers: &[(&str, String)],
         body: Vec<u8>,
-    ) -> Result<(StatusCode, Option<u64>, Bytes), NotSent> {
+    ) -> Result<Answer, NotSent> {
+        let authority = self.url.authority();
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(path)
-            .header(header::HOST, &self.authority)
+            .header(header::HOST, &authority)
             .header(
                 header::USER_AGENT,
                 concat!("doorline/", env!("CARGO_PKG_VERSION")),
@@ -72,27 +87,61 @@ impl Client {
                     "no HTTP request can be made, check token, authorization and type: {error}"
                 ))
             })?;
+        // A server may close what waits at any time, also while the next request is on its way (RFC 9112 §9.5): what was not
+        // answered over a connection that had been used is asked once more over a new one.
+        if let Some(used) = self.open.take().filter(|used| !used.is_closed())
+            && let Ok(answer) = self.ask(used, request.clone(), &authority).await?
+        {
+            return Ok(answer);
+        }
+        let new = self.connect().await?;
+        self.ask(new, request, &authority)
+            .await?
+            .map_err(|error| NotSent::later(format!("{authority} broke off: {error}")))
+    }
+
+    /// Asks over a connection, and keeps it if the answer does. `Err(NotSent)` if nothing comes.
+    async fn ask(
+        &mut self,
+        mut requests: Requests,
+        request: Request<Full<Bytes>>,
+        authority: &str,
+    ) -> Result<Result<Answer, hyper::Error>, NotSent> {
         let ask = async {
-            self.requests.ready().await?;
-            let answer = self.requests.send_request(request).await?;
+            requests.ready().await?;
+            let answer = requests.send_request(request).await?;
             let (head, body) = answer.into_parts();
             let wait = head.headers.get(header::RETRY_AFTER);
             let wait = wait.and_then(|value| value.to_str().ok()?.parse().ok());
             let body = Limited::new(body, BODY).collect().await;
-            Ok::<_, hyper::Error>((head.status, wait, body.map(|b| b.to_bytes()).unwrap_or_default()))
+            let stays = body.is_ok() && stays_open(head.version, &head.headers);
+            let body = body.map(|b| b.to_bytes()).unwrap_or_default();
+            Ok::<_, hyper::Error>(((head.status, wait, body), stays))
         };
         match timeout(ANSWER, ask).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(NotSent::later(format!("{} broke off: {error}", self.authority))),
+            Ok(Ok((answer, stays))) => {
+                self.open = stays.then_some(requests);
+                Ok(Ok(answer))
+            }
+            Ok(Err(error)) => Ok(Err(error)),
             Err(_) => {
                 let s = ANSWER.as_secs();
                 Err(NotSent::later(format!(
-                    "{} does not answer within {s} s",
-                    self.authority
+                    "{authority} does not answer within {s} s"
                 )))
             }
         }
     }
+}
+
+/// May another request follow on the connection of an answer (RFC 9112 §9.3)? One of HTTP/1.0 is not trusted with it.
+fn stays_open(version: Version, headers: &HeaderMap) -> bool {
+    let mut options = headers
+        .get_all(header::CONNECTION)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    version == Version::HTTP_11 && !options.any(|option| option.trim().eq_ignore_ascii_case("close"))
 }
 
 /// HMAC-SHA256 (RFC 2104) in hexadecimal, over all parts.
@@ -129,7 +178,7 @@ fn escape(content_type: &str) -> Escape {
 
 /// Tells one record.
 pub(crate) async fn tell(
-    client: &mut Client,
+    client: &mut Client<'_>,
     to: &Webhook,
     site: &str,
     record: &Arc<Record>,

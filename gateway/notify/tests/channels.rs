@@ -32,8 +32,27 @@ impl Clock for RealClock {
 /// What a server was asked: path, `Doorline-Seq` (0 without), body.
 type Asked = Arc<Mutex<Vec<(String, u64, String)>>>;
 
+/// How a server treats a connection that it has answered on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// It says that it closes it, and does.
+    Closes,
+    /// It closes it and has not said so.
+    ClosesUnsaid,
+    /// It waits for the next request.
+    Waits,
+}
+
+/// What a server answers that has no more prepared.
+const TAKEN: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+
 /// A server that gives the prepared answers in turn, and 204 after the last.
 async fn server(answers: &[&str]) -> (u16, Asked) {
+    server_that(answers, TAKEN, Then::Waits).await
+}
+
+/// A server that gives the prepared answers in turn, and another one after the last.
+async fn server_that(answers: &[&str], last: &'static str, then: Then) -> (u16, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let asked = Asked::default();
@@ -71,10 +90,11 @@ async fn server(answers: &[&str]) -> (u16, Asked) {
                     String::from_utf8(body).expect("text"),
                 );
                 to.lock().expect("whole").push(entry);
-                let answer = answers
-                    .pop_front()
-                    .unwrap_or_else(|| "HTTP/1.1 204 No Content\r\n\r\n".to_owned());
+                let answer = answers.pop_front().unwrap_or_else(|| last.to_owned());
                 stream.write_all(answer.as_bytes()).await.expect("written");
+                if then != Then::Waits {
+                    break;
+                }
             }
         }
     });
@@ -317,6 +337,65 @@ async fn what_a_server_never_takes_is_left_out_and_what_it_takes_later_is_told_a
     })
     .await;
     status.wait_for(BTreeMap::is_empty).await.expect("runs");
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_closes_after_each_answer_catches_up_without_a_pause() {
+    for (last, then) in [
+        ("HTTP/1.0 200 OK\r\n\r\nthanks", Then::Closes),
+        (
+            "HTTP/1.1 200 OK\r\nconnection: keep-me, Close\r\ncontent-length: 0\r\n\r\n",
+            Then::Closes,
+        ),
+        (TAKEN, Then::ClosesUnsaid),
+    ] {
+        let (store, (port, asked)) = (journal(), server_that(&[], last, then).await);
+        happens(&store, Timestamp::now()).await;
+        let handle = channel(&store, webhook(port)).await;
+        let cursor = store.cursor("notify-one");
+        comes("the beginning", || (cursor.get().0 == 1).then_some(())).await;
+        let mut told = handle.status();
+        told.mark_unchanged();
+        let mut wanted = Vec::new();
+        for _ in 0..40 {
+            wanted.push(happens(&store, Timestamp::now()).await);
+        }
+        comes("all of them", || (seqs(&asked) == wanted).then_some(())).await;
+        comes("the end", || {
+            (Some(&cursor.get().0) == wanted.last()).then_some(())
+        })
+        .await;
+        // with a fault there would be a pause, and forty of them are minutes
+        assert!(
+            !told.has_changed().expect("runs"),
+            "a fault was told after {last:?}"
+        );
+        handle.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_one_at_a_time_is_not_given_up_for_longer_and_longer() {
+    let taken = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+    let busy = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+    let answers = [
+        taken, busy, taken, busy, taken, busy, taken, busy, taken, busy, taken,
+    ];
+    let (store, (port, asked)) = (journal(), server(&answers).await);
+    happens(&store, Timestamp::now()).await;
+    let handle = channel(&store, webhook(port)).await;
+    let cursor = store.cursor("notify-one");
+    comes("the beginning", || (cursor.get().0 == 1).then_some(())).await;
+    let mut wanted = Vec::new();
+    for _ in 0..6 {
+        wanted.push(happens(&store, Timestamp::now()).await);
+    }
+    // five pauses of the first length; doubled each time they were 31 s together, more than is waited for
+    comes("all of them", || (cursor.get().0 == wanted[5]).then_some(())).await;
+    let mut told = seqs(&asked);
+    told.dedup();
+    assert_eq!(told, wanted);
     handle.stop().await;
 }
 

@@ -239,15 +239,26 @@ fn exchange(run_dir: &Path, request: &Value, text: Option<&str>) -> anyhow::Resu
     if let Some(text) = text {
         stream.write_all(text.as_bytes())?;
     }
-    let mut line = String::new();
-    BufReader::new(stream)
-        .read_line(&mut line)
-        .context("the gateway did not answer")?;
-    let mut answer: Value = serde_json::from_str(&line).context("the gateway's answer is not JSON")?;
+    let mut answer = answer(stream)?;
     if let Some(text) = answer.get("error").and_then(Value::as_str) {
         bail!(Refused(text.to_owned()));
     }
     Ok(answer["ok"].take())
+}
+
+/// Reads the line of an answer. Without one nobody knows what became of the request.
+fn answer(from: impl std::io::Read) -> anyhow::Result<Value> {
+    const UNKNOWN: &str = "whether it was done is not known: look at `doorline journal tail` and at what it was about, such as \
+                           `doorline people list`, before asking again";
+    let mut line = String::new();
+    let read = BufReader::new(from).read_line(&mut line);
+    if let Err(error) = read {
+        return Err(anyhow::Error::new(error).context(format!("the gateway did not answer; {UNKNOWN}")));
+    }
+    if !line.ends_with('\n') {
+        bail!("the gateway ended before it answered; {UNKNOWN}");
+    }
+    serde_json::from_str(&line).with_context(|| format!("the gateway's answer is not JSON; {UNKNOWN}"))
 }
 
 /// The gateway said no.
@@ -261,3 +272,28 @@ impl std::fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_whole_answer_the_result_is_said_to_be_unknown_and_where_to_look() {
+        assert_eq!(
+            answer(&b"{\"ok\":7}\n"[..]).expect("an answer"),
+            json!({ "ok": 7 })
+        );
+        for (text, begin) in [
+            (&b""[..], "the gateway ended before it answered; "),
+            (b"{\"ok\":", "the gateway ended before it answered; "),
+            (b"no\n", "the gateway's answer is not JSON; "),
+        ] {
+            let said = answer(text).expect_err("no answer").to_string();
+            assert!(said.starts_with(begin), "{said}");
+            assert!(
+                said.contains("not known") && said.contains("doorline journal tail"),
+                "{said}"
+            );
+        }
+    }
+}

@@ -210,21 +210,26 @@ pub(crate) async fn ring(app: &App, ask: &Ask) -> Result<Response, Problem> {
 /// The story of these records; the next start of the gateway ends one that has no end.
 fn story(store: &Store, ring: RingId, records: &[Arc<Record>]) -> Result<Story, ReadFailure> {
     let mut story = tell(ring, records);
-    if let Some(last) = story.open_after() {
-        let starts = store.find(&Query {
-            filter: Filter {
-                kind: Some("gateway.started".into()),
-                ..Filter::default()
-            },
-            from: Seq(last + 1),
-            max: 1,
-            ..Query::default()
-        })?;
-        if let Some(start) = starts.first() {
-            story.cut_off(start);
-        }
+    if let Some(last) = story.open_after()
+        && let Some(start) = start_after(store, last)?
+    {
+        story.cut_off(&start);
     }
     Ok(story)
+}
+
+/// The first start of the gateway after a record.
+pub(crate) fn start_after(store: &Store, last: u64) -> Result<Option<Arc<Record>>, ReadFailure> {
+    let starts = store.find(&Query {
+        filter: Filter {
+            kind: Some("gateway.started".into()),
+            ..Filter::default()
+        },
+        from: Seq(last + 1),
+        max: 1,
+        ..Query::default()
+    })?;
+    Ok(starts.into_iter().next())
 }
 
 pub(crate) fn of_ring(store: &Store, ring: RingId) -> Result<Vec<Arc<Record>>, ReadFailure> {

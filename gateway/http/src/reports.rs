@@ -19,7 +19,7 @@ use warp::reply::Response;
 use crate::access::Scope;
 use crate::app::App;
 use crate::ask::{Ask, json};
-use crate::journal::{durable, link, look_up, of_ring};
+use crate::journal::{durable, link, look_up, of_ring, start_after};
 use crate::param::{BY, CLASS, DOOR, FORMAT, FROM, MAX_CALLS, MAX_ROWS, REFUSED, SINCE, TO, UNTIL, WHO};
 use crate::parse;
 use crate::problem::Problem;
@@ -70,7 +70,7 @@ pub(crate) struct Openings {
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "CallRecord"))]
 pub(crate) struct CallRow {
     ring_id: String,
-    /// `from-door`: somebody rang; `to-door`: somebody called the door.
+    /// `from-door`: somebody rang; `to-door`: somebody called the door; `alarm`: somebody was called about an alarm.
     direction: &'static str,
     panel: Option<String>,
     button: Option<String>,
@@ -85,7 +85,9 @@ pub(crate) struct CallRow {
     /// From the begin to the answer.
     ring_ms: Option<i64>,
     talk_ms: Option<i64>,
+    /// `unknown` if the call was cut off before anybody answered.
     outcome: Option<String>,
+    /// `gateway-restarted` if the gateway was killed or lost its power meanwhile; then it ended by the next start.
     cause: Option<String>,
     /// `*` for each key that was pressed.
     digits: String,
@@ -166,7 +168,7 @@ impl CallRow {
         let ring_ms = call.ring_ms();
         Self {
             ring_id: call.ring.to_string(),
-            direction: if call.to_door { "to-door" } else { "from-door" },
+            direction: call.direction(),
             panel: call.panel,
             button: call.button,
             caller: call.caller,
@@ -430,7 +432,14 @@ pub(crate) async fn calls(app: &App, ask: &Ask) -> Result<Response, Problem> {
             if told.insert(ring) {
                 let all = of_ring(store, ring)?;
                 let seen = visible.of(store, &view, &all)?;
-                rows.extend(call(ring, seen.iter().map(Arc::as_ref)));
+                let mut row = call(ring, seen.iter().map(Arc::as_ref));
+                if let Some(open) = row.as_mut().filter(|call| call.ended.is_none())
+                    && let Some(last) = all.last()
+                    && let Some(start) = start_after(store, last.seq.0)?
+                {
+                    open.cut_off(start.at);
+                }
+                rows.extend(row);
             }
         }
         Ok((rows, more.or(stops)))

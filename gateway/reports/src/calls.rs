@@ -37,15 +37,15 @@ pub struct Call {
     pub button: Option<String>,
     /// Who called the door; none if somebody rang.
     pub caller: Option<String>,
-    /// Why it ended.
+    /// Why it ended; `gateway-restarted` if the gateway was killed or lost its power meanwhile.
     pub cause: Option<String>,
     /// The keys that were pressed in it, `*` for each of a longer code.
     pub digits: String,
-    /// When it ended.
+    /// When it ended; of one that was cut off, when the gateway was started again.
     pub ended: Option<Timestamp>,
     /// Doors that it opened, in order.
     pub opened: Vec<String>,
-    /// `answered`, `no-answer`, `rejected` and so on.
+    /// `answered`, `no-answer`, `rejected` and so on; `unknown` of one that was cut off before anybody answered.
     pub outcome: Option<String>,
     /// Where somebody rang, or who was called.
     pub panel: Option<String>,
@@ -64,6 +64,29 @@ pub struct Call {
 }
 
 impl Call {
+    /// `to-door` if somebody called the door, `from-door` if somebody rang, `alarm` if somebody was called about an alarm.
+    #[must_use]
+    pub const fn direction(&self) -> &'static str {
+        match (self.to_door, &self.panel) {
+            (true, _) => "to-door",
+            (false, Some(_)) => "from-door",
+            // who rings does so at a panel
+            (false, None) => "alarm",
+        }
+    }
+
+    /// The gateway was started anew after all records of it: what had no end by then was cut off by a power cut or a kill. When
+    /// it really ended, and after how much talk, nobody knows.
+    pub fn cut_off(&mut self, start: Timestamp) {
+        if self.ended.is_none() {
+            self.ended = Some(start);
+            let known = self.outcome.take();
+            let answered = self.answered.map(|_| "answered".to_owned());
+            self.outcome = known.or(answered).or_else(|| Some("unknown".to_owned()));
+            self.cause = Some("gateway-restarted".to_owned());
+        }
+    }
+
     /// From its begin to the answer, in milliseconds.
     #[must_use]
     pub fn ring_ms(&self) -> Option<i64> {
@@ -85,7 +108,7 @@ impl Call {
         let number = |n: Option<i64>| n.map(|n| n.to_string()).unwrap_or_default();
         [
             self.ring.to_string(),
-            if self.to_door { "to-door" } else { "from-door" }.to_owned(),
+            self.direction().to_owned(),
             text(&self.panel),
             text(&self.button),
             text(&self.caller),
@@ -134,6 +157,19 @@ pub fn call<'a>(ring: RingId, records: impl IntoIterator<Item = &'a Record>) -> 
             transferred_to: Vec::new(),
         });
         take(of, record);
+    }
+    if let Some(call) = &mut call
+        && call.outcome.is_none()
+        && call.panel.is_none()
+        && call.ended.is_some()
+    {
+        // no ring of a panel tells how it ended, as of a call about an alarm
+        let outcome = if call.answered.is_some() {
+            "answered"
+        } else {
+            "no-answer"
+        };
+        call.outcome = Some(outcome.to_owned());
     }
     call.filter(|call| call.to_door || call.panel.is_some() || !call.targets.is_empty())
 }
@@ -283,6 +319,67 @@ mod tests {
             )
         );
         assert_eq!(CALL_COLUMNS.len(), call.cells().len());
+    }
+
+    fn offered() -> Event {
+        Event::Call(CallEvent::LegOffered {
+            leg: LegId(1),
+            target: "510".into(),
+        })
+    }
+
+    fn answered() -> Event {
+        Event::Call(CallEvent::Answered {
+            leg: LegId(1),
+            peer: "sip:510@pbx".into(),
+        })
+    }
+
+    #[test]
+    fn a_call_about_an_alarm_is_one_and_has_an_outcome() {
+        let ended = || {
+            Event::Call(CallEvent::Ended {
+                cause: Cause::NoAnswer,
+                talk_ms: 0,
+            })
+        };
+        for (events, outcome) in [
+            (vec![offered(), ended()], "no-answer"),
+            (vec![offered(), answered(), ended()], "answered"),
+        ] {
+            let records: Vec<Record> = events.into_iter().map(|event| record(0, event)).collect();
+            let call = call(RingId::new(1, [0; 10]), &records).expect("a call");
+            assert_eq!(call.direction(), "alarm");
+            assert_eq!(call.outcome.as_deref(), Some(outcome));
+            assert_eq!(call.cells()[1], "alarm");
+        }
+    }
+
+    #[test]
+    fn what_a_restart_cut_off_ends_with_it_and_what_had_ended_keeps_its_end() {
+        let start = Timestamp::from_millisecond(60_000).expect("a time");
+        let of = |events: Vec<Event>| {
+            let records: Vec<Record> = events.into_iter().map(|event| record(5, event)).collect();
+            let mut call = call(RingId::new(1, [0; 10]), &records).expect("a call");
+            call.cut_off(start);
+            (call.outcome, call.cause, call.ended, call.talk_ms)
+        };
+        let restarted = Some("gateway-restarted".to_owned());
+        assert_eq!(
+            of(vec![rang(), offered()]),
+            (Some("unknown".to_owned()), restarted.clone(), Some(start), None)
+        );
+        assert_eq!(
+            of(vec![rang(), offered(), answered()]),
+            (Some("answered".to_owned()), restarted, Some(start), None)
+        );
+        let ended = Event::Call(CallEvent::Ended {
+            cause: Cause::Normal,
+            talk_ms: 7,
+        });
+        let (_, cause, at, talk) = of(vec![rang(), offered(), answered(), ended]);
+        assert_eq!(cause.as_deref(), Some(Cause::Normal.word()));
+        assert_eq!((at.map(|at| at.as_millisecond()), talk), (Some(5), Some(7)));
     }
 
     #[test]

@@ -183,8 +183,13 @@ fn calls(
     let mut out = out();
     write!(out, "{}", row(range.csv, &CALL_COLUMNS))?;
     let mut open: BTreeMap<RingId, Vec<Record>> = BTreeMap::new();
-    let mut tell = |ring: RingId, records: &[Record]| -> anyhow::Result<()> {
-        let found = call(ring, records);
+    // those whose gateway was started anew before they had an end
+    let mut cut: BTreeMap<RingId, Timestamp> = BTreeMap::new();
+    let mut tell = |ring: RingId, records: &[Record], start: Option<Timestamp>| -> anyhow::Result<()> {
+        let mut found = call(ring, records);
+        if let (Some(call), Some(start)) = (&mut found, start) {
+            call.cut_off(start);
+        }
         let wanted = found.filter(|call| {
             let door = range.door.as_ref();
             door.is_none_or(|door| call.is_about(door, |panel| serves(panel, door)))
@@ -195,6 +200,11 @@ fn calls(
         Ok(())
     };
     each(dir, &filter(range, zone, None)?, |record| {
+        if record.kind == "gateway.started" {
+            for ring in open.keys() {
+                cut.entry(*ring).or_insert(record.at);
+            }
+        }
         let Some(ring) = record.ring else { return Ok(()) };
         // what follows a ring by minutes (a door that is held) is no part of its call
         let records = open.entry(ring).or_default();
@@ -204,13 +214,13 @@ fn calls(
         if open.len() > OPEN
             && let Some((ring, records)) = open.pop_first()
         {
-            tell(ring, &records)?;
+            tell(ring, &records, cut.remove(&ring))?;
         }
         Ok(())
     })?;
     // ids of rings begin with their time, so this is their order
     for (ring, records) in open {
-        tell(ring, &records)?;
+        tell(ring, &records, cut.remove(&ring))?;
     }
     out.flush().context("standard output cannot be written")?;
     Ok(exit::OK)

@@ -24,7 +24,7 @@ table! {
         code: Secret = "code", into(hidden(parsed::<Pin>()), |p| p.0), required, Live;
         /// After nobody has confirmed, all are called again after so long, 10 to 3600 s.
         again: Duration = "again-s", secs(10, 3600), or("60"), Live;
-        /// How often all are called, 1 to 100 times.
+        /// How often all are called, 1 to 100 times. Rounds in which nobody could be reached at all do not count.
         rounds: u32 = "rounds", int(1, 100), or("10"), Live;
     }
 }

@@ -1,8 +1,11 @@
 //! Alarms: security is called until somebody confirms, whatever happens meanwhile.
 
-use gateway_core::{AlarmEvent, Cause, Command, Event, LegCommand, LegId, Record, Secret, Tone};
+use gateway_core::{
+    AccountEvent, AccountState, AlarmEvent, Cause, Command, Event, LegCommand, LegId, Record, Secret, Tone,
+};
 use gateway_site::{
-    AlarmParams, Decision, InputParams, ListParams, RelayFunction, RelayParams, SiteParams, TargetParams,
+    AlarmParams, Decision, Input, InputParams, ListParams, RelayFunction, RelayParams, SiteParams,
+    TargetParams,
 };
 use sim::{Phone, Sim, first_door, id, ms, secs};
 
@@ -197,6 +200,90 @@ fn nobody_answers_and_it_goes_on_to_the_next_list_and_begins_anew_until_all_roun
         Some("confirmed mqtt integration:ha")
     );
     assert!(matches!(confirms(&mut sim, 2), Decision::Refused { .. }));
+}
+
+#[test]
+fn rounds_in_which_nobody_can_be_reached_do_not_count_and_a_registration_has_all_called_at_once() {
+    let account = |sim: &mut Sim, up: bool| {
+        let (event, state) = if up {
+            (
+                AccountEvent::Registered { expires_s: 300 },
+                AccountState::Registered,
+            )
+        } else {
+            let (detail, retry_s) = ("no answer".to_owned(), 30);
+            (AccountEvent::Failed { detail, retry_s }, AccountState::Failed)
+        };
+        sim.input(Input::Account {
+            account: id("pbx"),
+            event,
+            state,
+        });
+    };
+    let mut sim = raised();
+    account(&mut sim, true);
+    account(&mut sim, false);
+    // one is as when nothing comes back from the PBX at all: only the account tells
+    for phone in ["510", "511", "521"] {
+        sim.phone(phone, Phone::Fails(Cause::Unreachable));
+    }
+    sim.edge("detector", true);
+    // both of its rounds would be over after a minute
+    sim.wait(secs(24 * 3600));
+    let said = did(&sim);
+    assert!(
+        said.iter().all(|told| !told.starts_with("unconfirmed")),
+        "{said:?}"
+    );
+    assert!(
+        said[1..].iter().all(|told| !told.ends_with(" 2")),
+        "it is the first round still: {said:?}"
+    );
+    let calls = said
+        .iter()
+        .filter(|told| told.starts_with("called guards"))
+        .count();
+    // after 1, 2, 4 and 8 min, and then each 15 min
+    assert!((95..=100).contains(&calls), "{calls}: {said:?}");
+    // away again as it was: nothing new
+    account(&mut sim, false);
+    sim.wait(secs(1));
+    let calls_now = |sim: &Sim| {
+        did(sim)
+            .iter()
+            .filter(|told| told.starts_with("called guards"))
+            .count()
+    };
+    assert_eq!(calls_now(&sim), calls);
+    sim.phone("510", Phone::Answers(secs(1)));
+    account(&mut sim, true);
+    sim.wait(secs(2));
+    assert_eq!(calls_now(&sim), calls + 1, "{}", sim.log());
+    let leg = sim.leg_of("510");
+    type_code(&mut sim, leg, "4711");
+    assert_eq!(
+        did(&sim).last().map(String::as_str),
+        Some("confirmed digits contact:sip:510@pbx.example")
+    );
+}
+
+#[test]
+fn once_somebody_was_reached_the_rounds_count_from_there() {
+    let mut sim = raised();
+    for phone in ["510", "511", "520", "521"] {
+        sim.phone(phone, Phone::Fails(Cause::Unreachable));
+    }
+    sim.edge("detector", true);
+    sim.wait(secs(600));
+    sim.phone("521", Phone::Rings);
+    sim.wait(secs(3600));
+    let said = did(&sim);
+    assert_eq!(said.last().map(String::as_str), Some("unconfirmed 2"), "{said:?}");
+    let reached = said
+        .iter()
+        .filter(|told| *told == "escalated chiefs no-answer")
+        .count();
+    assert_eq!(reached, 2, "{said:?}");
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Alarms: security is called, list after list, until somebody confirms by a code or a command.
 //!
+//! A round in which nobody could be reached at all, as when the PBX is away, is none of its rounds: all are called again, and at
+//! once when an account registers.
+//!
 //! An alarm opens nothing, and a code that confirms one opens nothing. Raised it goes on until it is confirmed, also
 //! across restarts; calls begin anew then. Whoever answers and does not confirm (an answering machine, for one) makes
 //! room for the next.
@@ -9,8 +12,8 @@ use std::time::Duration;
 
 use gateway_call::Outcome;
 use gateway_core::{
-    AlarmEvent, AlarmId, AlarmState, AlarmView, Cause, Event, Factor, InputId, Instant, Origin, Refusal,
-    RingId, Subject, Tone,
+    AccountState, AlarmEvent, AlarmId, AlarmState, AlarmView, Cause, Event, Factor, InputId, Instant, Origin,
+    Refusal, RingId, Subject, Tone,
 };
 
 use super::calls::MAX_CALLS;
@@ -29,6 +32,8 @@ const LONGEST: usize = 8;
 const GOODBYE: Duration = Duration::from_secs(2);
 /// When too many calls go on, it is tried again after this.
 const RETRY: Duration = Duration::from_secs(5);
+/// Longest time between two rounds in which nobody is reached, unless the site file wants a longer one.
+const AWAY: Duration = Duration::from_secs(15 * 60);
 
 /// All alarms that go on.
 #[derive(Debug, Default)]
@@ -42,10 +47,14 @@ pub(super) struct Alarms {
 /// One of them.
 #[derive(Debug)]
 struct Alarm {
+    /// Rounds in a row in which nobody was reached.
+    away: u32,
     /// Who of the list is still to be called.
     left: Vec<TargetParams>,
     /// Which list, by its place in the file.
     list: usize,
+    /// Somebody was reached in this round.
+    reached: bool,
     ring: RingId,
     /// Which round, from 1.
     round: u32,
@@ -72,8 +81,10 @@ enum State {
 impl Alarm {
     const fn new(now: Instant, ring: RingId, simulated: bool) -> Self {
         Self {
+            away: 0,
             left: Vec::new(),
             list: 0,
+            reached: false,
             ring,
             round: 1,
             simulated,
@@ -185,6 +196,7 @@ impl Site {
             }
             Some(alarm) if alarm.state == State::Unconfirmed => {
                 (alarm.state, alarm.round, alarm.list) = (State::Waiting(now.mono), 1, 0);
+                (alarm.away, alarm.reached) = (0, false);
                 alarm.left.clear();
                 return Ok(());
             }
@@ -246,6 +258,15 @@ impl Site {
         for (id, input) in active {
             let simulated = self.params.inputs.get(&input).is_some_and(|i| i.simulated);
             let _ = self.raise(now, &id, Subject::Input(input), simulated);
+        }
+    }
+
+    /// An account has registered: whoever could not be reached perhaps can.
+    pub(super) fn alarms_reach(&mut self, now: Now) {
+        for alarm in self.alarms.raised.values_mut() {
+            if alarm.away > 0 && matches!(alarm.state, State::Waiting(_)) {
+                (alarm.away, alarm.state) = (0, State::Waiting(now.mono));
+            }
         }
     }
 
@@ -336,6 +357,11 @@ impl Site {
         let Some(params) = self.params.alarms.get(id).cloned() else {
             return;
         };
+        // a PBX that does not even refuse looks like phones that ring and ring
+        let failed = |account| matches!(self.accounts.get(account), Some((AccountState::Failed, _)));
+        let panel = self.params.panels.get(&params.panel);
+        let away = outcome == Outcome::NoAnswer
+            && panel.is_some_and(|panel| !panel.accounts.is_empty() && panel.accounts.iter().all(failed));
         let Some(alarm) = self
             .alarms
             .raised
@@ -345,6 +371,7 @@ impl Site {
             return;
         };
         alarm.state = State::Waiting(now.mono);
+        alarm.reached |= outcome != Outcome::Unreachable && !away;
         if self.stopping {
             return;
         }
@@ -370,8 +397,16 @@ impl Site {
             told.push(AlarmEvent::Escalated { list, outcome });
         }
         if alarm.list >= params.calls.len() {
-            (alarm.list, alarm.round) = (0, alarm.round.saturating_add(1));
-            if alarm.round > params.rounds {
+            alarm.list = 0;
+            if std::mem::take(&mut alarm.reached) {
+                (alarm.away, alarm.round) = (0, alarm.round.saturating_add(1));
+            } else {
+                alarm.away = alarm.away.saturating_add(1);
+            }
+            if let Some(times) = alarm.away.checked_sub(1) {
+                let wait = params.again.saturating_mul(1 << times.min(10));
+                alarm.state = State::Waiting(now.mono + wait.min(AWAY.max(params.again)));
+            } else if alarm.round > params.rounds {
                 alarm.state = State::Unconfirmed;
                 let rounds = u64::from(params.rounds);
                 told.push(AlarmEvent::Unconfirmed { rounds });

@@ -494,6 +494,9 @@ impl Site {
             E::Registered { .. } | E::Unregistered {} => String::new(),
         };
         let before = self.accounts.insert(account.clone(), (state, detail.clone()));
+        if state == AccountState::Registered && before.as_ref().is_none_or(|(was, _)| *was != state) {
+            self.alarms_reach(now);
+        }
         // A refresh is no news; a failure with the same words is told once.
         if before != Some((state, detail)) {
             self.record(now, Event::Account(account, event), None, false);

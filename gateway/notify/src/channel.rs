@@ -4,11 +4,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::{Clock, Record, Seq};
+use gateway_core::{Clock, Envelope, Event, GatewayEvent, Record, Seq};
 use gateway_store::{Cursor, ReadFailure, Store};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::handle::Proven;
 use crate::params::{Channel, Names, Target};
 use crate::sent::NotSent;
 use crate::{mail, syslog, telegram, webhook};
@@ -26,13 +27,27 @@ const LONGEST: Duration = Duration::from_secs(300);
 pub(crate) struct Worker {
     pub(crate) channel: Channel,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What was too old, and is not told of yet.
+    pub(crate) dropped: Option<Dropped>,
+    /// Up to here what was too old is counted: what could not be sent is read again.
+    pub(crate) dropped_upto: Seq,
     /// Why it does not get on; nothing while it does.
     pub(crate) fault: watch::Sender<Option<String>>,
     pub(crate) name: String,
     pub(crate) names: Names,
+    /// By which date events are too old.
+    pub(crate) proven: Arc<dyn Proven>,
     /// True when it should end.
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) store: Store,
+}
+
+/// Events that were too old to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    count: u64,
+    first: Seq,
+    last: Seq,
 }
 
 /// The channel was told to end.
@@ -52,6 +67,7 @@ impl Worker {
             let upto = *durable.borrow_and_update();
             let from = Seq(cursor.get().0 + 1);
             if from > upto {
+                self.tell_dropped();
                 tokio::select! {
                     changed = durable.changed() => if changed.is_err() { return },
                     () = ended(&mut self.stop) => return,
@@ -105,7 +121,7 @@ impl Worker {
 
     /// What is to be told of the records from `from` on, and up to where they were read: a page of them, or for a mail
     /// as many as fill it. `None` if the runtime ends.
-    async fn read(&self, from: Seq, upto: Seq) -> Result<Option<(Vec<Arc<Record>>, Seq)>, ReadFailure> {
+    async fn read(&mut self, from: Seq, upto: Seq) -> Result<Option<(Vec<Arc<Record>>, Seq)>, ReadFailure> {
         let (mut records, mut from) = (Vec::new(), from);
         loop {
             let store = self.store.clone();
@@ -124,18 +140,55 @@ impl Worker {
         }
     }
 
-    /// What is to be told, and not too old for it.
-    fn chosen(&self, page: Vec<Arc<Record>>) -> Vec<Arc<Record>> {
-        let now = self.clock.wall();
+    /// What is to be told, and not too old for it. By a clock that may be wrong nothing is too old.
+    fn chosen(&mut self, page: Vec<Arc<Record>>) -> Vec<Arc<Record>> {
+        let now = self.proven.date();
         let fits = page.into_iter().filter(|record| self.channel.choice.fits(record));
         let (fresh, old): (Vec<_>, Vec<_>) = fits.partition(|record| {
-            now.duration_since(record.at).unsigned_abs() <= self.channel.max_age || record.at > now
+            now.is_none_or(|now| {
+                record.at > now || now.duration_since(record.at).unsigned_abs() <= self.channel.max_age
+            })
         });
-        if let (Some(first), Some(last)) = (old.first(), old.last()) {
-            tracing::warn!(channel = %self.name, count = old.len(), from = first.seq.0, to = last.seq.0,
-                "events are older than max-age and are not told any more");
+        for record in old.iter().filter(|record| record.seq > self.dropped_upto) {
+            let dropped = self.dropped.get_or_insert(Dropped {
+                count: 0,
+                first: record.seq,
+                last: record.seq,
+            });
+            dropped.count += 1;
+            dropped.last = record.seq;
+        }
+        if let Some(last) = old.last() {
+            self.dropped_upto = self.dropped_upto.max(last.seq);
+        }
+        if old.is_empty() {
+            self.tell_dropped();
         }
         fresh
+    }
+
+    /// Tells what was too old, as one range: by an event that this channel is told of as well.
+    fn tell_dropped(&mut self) {
+        let Some(Dropped { count, first, last }) = self.dropped.take() else {
+            return;
+        };
+        tracing::warn!(channel = %self.name, count, first = first.0, last = last.0,
+            "events are older than max-age and are not told any more");
+        let event = GatewayEvent::NotifyDropped {
+            channel: self.name.clone(),
+            count,
+            first: first.0,
+            last: last.0,
+        };
+        let told = self.store.append(Envelope {
+            at: self.clock.wall(),
+            event: Event::Gateway(event),
+            ring: None,
+            simulated: false,
+        });
+        if let Err(error) = told {
+            tracing::error!(%error, channel = %self.name, "that events were too old could not be journalled");
+        }
     }
 
     /// Tells records; the cursor moves behind each that was accepted, and to `end` behind the last. Broken off by a failure,

@@ -23,8 +23,13 @@ impl Choice {
     /// Is it told?
     #[must_use]
     pub fn fits(&self, record: &Record) -> bool {
+        let is_for_us = || record.get("channel").as_text() == Some(self.channel.as_str());
         if record.kind == "rule.notify" {
-            return record.get("channel").as_text() == Some(self.channel.as_str());
+            return is_for_us();
+        }
+        if record.kind == "gateway.notify-dropped" && is_for_us() {
+            // whoever counts on this channel has to know that something is missing
+            return true;
         }
         let family = record.kind.split('.').next().unwrap_or_default();
         let named = |set: &BTreeSet<String>| set.contains(&record.kind) || set.contains(family);
@@ -109,6 +114,25 @@ mod tests {
                 ..Choice::default()
             };
             assert_eq!(choice.fits(&silent), fits, "{choice:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_channel_left_out_is_told_by_that_channel_whatever_it_tells() {
+        let mut dropped = record(1);
+        dropped.kind = "gateway.notify-dropped".to_owned();
+        dropped.fields = vec![("channel".to_owned(), gateway_core::Value::Text("erp".to_owned()))];
+        for (channel, events, fits) in [
+            ("erp", &["door"][..], true),
+            ("family", &["door"], false),
+            ("family", &["gateway"], true),
+        ] {
+            let choice = Choice {
+                channel: channel.to_owned(),
+                events: set(events),
+                ..Choice::default()
+            };
+            assert_eq!(choice.fits(&dropped), fits, "{choice:?}");
         }
     }
 

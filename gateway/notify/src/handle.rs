@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::Clock;
+use gateway_core::{Clock, Seq, Timestamp};
 use gateway_store::Store;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -16,11 +16,20 @@ use crate::params::{Channel, Names, Params};
 /// How long a message that is being sent may take at the end.
 const END: Duration = Duration::from_secs(3);
 
+/// By which date things are too old: what is destroyed for its age by a wrong clock does not come back.
+pub trait Proven: Send + Sync {
+    /// Not later than what the clock shows, and not later than what has been shown to be the date; `None` if nothing has
+    /// been shown yet.
+    fn date(&self) -> Option<Timestamp>;
+}
+
 /// What channels work on.
 #[derive(Clone)]
 pub struct Ground {
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// By which date events are too old.
+    pub proven: Arc<dyn Proven>,
     /// The journal.
     pub store: Store,
 }
@@ -82,9 +91,12 @@ impl NotifyHandle {
         let worker = Worker {
             channel: channel.clone(),
             clock: Arc::clone(&self.ground.clock),
+            dropped: None,
+            dropped_upto: Seq(0),
             fault,
             name: name.to_owned(),
             names,
+            proven: Arc::clone(&self.ground.proven),
             stop: stopped,
             store: self.ground.store.clone(),
         };

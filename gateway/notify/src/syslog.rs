@@ -33,6 +33,7 @@ fn severity(kind: &str) -> u8 {
         | "gateway.clock"
         | "gateway.factory"
         | "gateway.network"
+        | "gateway.notify-dropped"
         | "gateway.second-instance"
         | "user.login-locked"
         | "panel.button-stuck"

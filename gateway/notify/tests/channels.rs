@@ -9,8 +9,8 @@ use gateway_core::{
     Clock, DoorEvent, DoorId, Envelope, Event, GatewayEvent, Instant, Secret, Template, Timestamp,
 };
 use gateway_notify::{
-    Channel, Choice, Ground, HttpUrl, Mail, MailTls, Names, NotifyHandle, Params, Target, Telegram, Webhook,
-    start,
+    Channel, Choice, Ground, HttpUrl, Mail, MailTls, Names, NotifyHandle, Params, Proven, Target, Telegram,
+    Webhook, start,
 };
 use gateway_store::fake::FakeIo;
 use gateway_store::{Options, Store};
@@ -26,6 +26,22 @@ impl Clock for RealClock {
     }
     fn wall(&self) -> Timestamp {
         Timestamp::now()
+    }
+}
+
+impl Proven for RealClock {
+    fn date(&self) -> Option<Timestamp> {
+        Some(Timestamp::now())
+    }
+}
+
+/// A date that a test sets.
+#[derive(Default)]
+struct SetDate(Mutex<Option<Timestamp>>);
+
+impl Proven for SetDate {
+    fn date(&self) -> Option<Timestamp> {
+        *self.0.lock().expect("whole")
     }
 }
 
@@ -146,11 +162,17 @@ async fn happens(store: &Store, at: Timestamp) -> u64 {
 }
 
 async fn channel(store: &Store, target: Target) -> NotifyHandle {
+    channel_by(store, target, Arc::new(RealClock)).await
+}
+
+async fn channel_by(store: &Store, target: Target, proven: Arc<dyn Proven>) -> NotifyHandle {
     let mut handle = start(Ground {
         clock: Arc::new(RealClock),
+        proven,
         store: store.clone(),
     });
     let choice = Choice {
+        channel: "one".to_owned(),
         events: BTreeSet::from(["door".to_owned()]),
         ..Choice::default()
     };
@@ -211,9 +233,68 @@ async fn a_new_channel_begins_now_and_goes_on_where_it_was_without_what_is_too_o
     happens(&store, old).await;
     let fourth = happens(&store, Timestamp::now()).await;
     let handle = channel(&store, webhook(port)).await;
-    comes("the fourth", || (seqs(&asked) == [second, fourth]).then_some(())).await;
+    // the fifth says that the third was too old
+    comes("the fifth", || {
+        (seqs(&asked) == [second, fourth, fourth + 1]).then_some(())
+    })
+    .await;
     handle.stop().await;
-    assert_eq!(cursor.get().0, fourth);
+    assert_eq!(cursor.get().0, fourth + 1);
+    let said = asked.lock().expect("whole")[2].2.clone();
+    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(said["kind"], "gateway.notify-dropped");
+    assert_eq!(said["channel"], "one");
+    let third = second + 1;
+    for (field, value) in [("count", 1), ("first", third), ("last", third)] {
+        assert_eq!(said[field], value, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_old_is_counted_once_however_often_the_rest_is_tried() {
+    let busy = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+    let (store, (port, asked)) = (journal(), server(&[busy, busy]).await);
+    store.cursor("notify-one").begin(gateway_core::Seq(0));
+    for _ in 0..3 {
+        happens(&store, Timestamp::now() - Duration::from_secs(7200)).await;
+    }
+    let fourth = happens(&store, Timestamp::now()).await;
+    let handle = channel(&store, webhook(port)).await;
+    comes("the fifth", || {
+        (seqs(&asked) == [fourth, fourth, fourth, fourth + 1]).then_some(())
+    })
+    .await;
+    handle.stop().await;
+    let said = asked.lock().expect("whole")[3].2.clone();
+    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    for (field, value) in [("count", 3), ("first", fourth - 3), ("last", fourth - 1)] {
+        assert_eq!(said[field], value, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn while_nobody_knows_the_date_nothing_is_too_old() {
+    let (store, (port, asked)) = (journal(), server(&[]).await);
+    happens(&store, Timestamp::now()).await;
+    let date = Arc::new(SetDate::default());
+    let handle = channel_by(&store, webhook(port), date.clone()).await;
+    let cursor = store.cursor("notify-one");
+    comes("the beginning", || (cursor.get().0 == 1).then_some(())).await;
+    // by the clock they are two hours old and more, and an hour is what the channel wants
+    let hours = |n: u64| Timestamp::now() - Duration::from_secs(n * 3600);
+    let second = happens(&store, hours(2)).await;
+    comes("the second", || (seqs(&asked) == [second]).then_some(())).await;
+    // what is proven lies behind the clock
+    date.0.lock().expect("whole").replace(hours(9));
+    let third = happens(&store, hours(10)).await;
+    comes("the third", || (seqs(&asked) == [second, third]).then_some(())).await;
+    date.0.lock().expect("whole").replace(hours(8));
+    happens(&store, hours(10)).await;
+    comes("what was left out", || {
+        (seqs(&asked) == [second, third, third + 2]).then_some(())
+    })
+    .await;
+    handle.stop().await;
 }
 
 #[tokio::test]

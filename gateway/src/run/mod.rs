@@ -2,6 +2,7 @@
 
 mod adapters;
 mod backlog;
+mod bearing;
 mod brain;
 pub(crate) mod by_hand;
 mod clicks;
@@ -33,6 +34,7 @@ pub(crate) mod people;
 mod plan;
 mod port;
 pub(crate) mod prompts;
+pub(crate) mod proven;
 pub(crate) mod readers;
 mod restore;
 mod room;
@@ -78,6 +80,7 @@ use crate::run::outside::{Ground, Outside};
 use crate::run::people::{Desk, Staff};
 use crate::run::plan::outputs_restart;
 use crate::run::port::SwitchPort;
+use crate::run::proven::Dates;
 use crate::run::unkept::Unkept;
 use crate::run::wall::{Service, Trust, WallWatch};
 
@@ -190,7 +193,11 @@ impl Gateway {
         } = Home::take(&mut config)?;
         let newest = restore::newest(&store);
         // who has set the clock knows better than the last record
-        let newest = by_hand::found(&config.site.state_dir).or(newest);
+        let set_before = by_hand::found(&config.site.state_dir);
+        let floor = set_before.or(newest);
+        let start = wall::at_start(clock.wall(), floor, config.time.require_sync);
+        let dates = Dates::new(&store, Arc::clone(&clock), newest, start);
+        let newest = floor;
         let faults = Faults::default();
         if let Some(text) = &mended {
             tracing::error!("{text}");
@@ -270,11 +277,14 @@ impl Gateway {
         let key = staff.key().clone();
         let (orders, order_queue) = mpsc::channel(4);
         let (held_to, held) = mpsc::channel(4);
-        let everybody = staff.everybody(&store, &faults);
+        let everybody = staff.everybody(&store, &faults, doubt);
         let general = tokio::runtime::Handle::current();
         let on_doors = doors.enter();
         let (trust_to, trust) = watch::channel(None);
         let time_service = Service::new(config.time.require_sync);
+        if set_before.is_some() {
+            time_service.set_before();
+        }
         let brain = Brain {
             alarm: Alarm::new()?,
             bus: core,
@@ -304,11 +314,7 @@ impl Gateway {
         drop(on_doors);
         // exits are served already; who comes in waits until everybody is known
         if only_exits.is_none() {
-            let directory = Box::new(if doubt {
-                gateway_site::Directory::new(key.clone())
-            } else {
-                everybody.await
-            });
+            let directory = Box::new(everybody.await);
             let told = orders.send(Order::Ready(directory)).await;
             told.ok().context("the core has ended")?;
         }
@@ -317,8 +323,14 @@ impl Gateway {
             Arc::clone(&clock),
             adapters.signals(),
         ));
-        let (room, room_now) = watch::channel(room::Limits::of(&config));
-        tokio::spawn(room::watch(store.clone(), room_now, trust.clone()));
+        let (limits, room_now) = watch::channel(room::Limits::of(&config));
+        let room = room::Room {
+            dates: dates.clone(),
+            service: time_service.clone(),
+            store: store.clone(),
+            trust: trust.clone(),
+        };
+        tokio::spawn(room.watch(room_now));
         let (site, site_now) = watch::channel(Arc::new(config.clone()));
         tokio::spawn(network::watch(site_now, Arc::clone(&clock), adapters.signals()));
         let (hook_calls, calls) = mpsc::channel(hooks::CALLS);
@@ -331,6 +343,7 @@ impl Gateway {
         let ground = Ground {
             bus: bus.clone(),
             clock,
+            dates,
             faults: faults.clone(),
             hooks: gateway_http::Hooks::new(hook_calls),
             instance,
@@ -374,7 +387,7 @@ impl Gateway {
             orders,
             outside,
             port,
-            room,
+            room: limits,
             silence,
             sip,
             site,
@@ -502,9 +515,11 @@ impl Gateway {
         }
     }
 
-    /// Why a file cannot be taken beside the codes of people.
+    /// Why a file cannot be taken beside the codes and cards of people.
     pub(crate) fn codes_refused(&self, new: &Config) -> Option<String> {
-        codes::refused(self.store.records(), &self.key, &self.config, new)
+        let records = self.store.records();
+        codes::refused(records, &self.key, &self.config, new)
+            .or_else(|| codes::cards_refused(records, &self.config, new))
     }
 
     /// When the room has to be looked at for what could not be written down; `None` if all is.

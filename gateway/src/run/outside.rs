@@ -20,12 +20,15 @@ use crate::run::hooks;
 use crate::run::instance::Instance;
 use crate::run::page::Page;
 use crate::run::params;
+use crate::run::proven::Dates;
 
 /// What the interfaces are started with, and again when the site file changes.
 #[derive(Clone)]
 pub(crate) struct Ground {
     pub(crate) bus: Bus,
     pub(crate) clock: Arc<dyn Clock>,
+    /// By which date things are too old.
+    pub(crate) dates: Dates,
     pub(crate) faults: Faults,
     /// Inputs that web clients work.
     pub(crate) hooks: Hooks,
@@ -55,6 +58,7 @@ impl Outside {
     pub(crate) async fn start(config: &Config, ground: Ground) -> anyhow::Result<Self> {
         let notify = gateway_notify::start(gateway_notify::Ground {
             clock: Arc::clone(&ground.clock),
+            proven: Arc::new(ground.dates.clone()),
             store: ground.bus.store().clone(),
         });
         tokio::spawn(tell_notify(notify.status(), ground.faults.clone()));

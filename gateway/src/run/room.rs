@@ -3,17 +3,21 @@
 use std::time::{Duration, Instant};
 
 use gateway_config::{Config, Retention};
-use gateway_core::{Class, Clock as _, Record, Timestamp};
+use gateway_core::{Class, Clock as _, Event, GatewayEvent, Record, Timestamp};
 use gateway_store::Store;
 use tokio::sync::watch;
 
 use crate::clock::SystemClock;
-use crate::run::wall::Trust;
+use crate::run::proven::Dates;
+use crate::run::wall::{Service, Trust};
+use crate::run::{note, proven};
 
 /// How often its size is looked at: a journal at its fastest writes some 30 MiB meanwhile.
 const LOOK: Duration = Duration::from_secs(60);
 /// How often it is looked for what is older than wanted: each time a segment may be written anew.
 const EXPIRE: Duration = Duration::from_secs(24 * 3600);
+/// How often the date that counts is written down.
+const KEEP: Duration = Duration::from_secs(3600);
 /// Not before so long after the start, or after a change: there is more to do then.
 const QUIET: Duration = Duration::from_secs(600);
 const MIB: u64 = 1024 * 1024;
@@ -34,21 +38,43 @@ impl Limits {
     }
 }
 
-/// Watches until the sender of the limits is gone.
-pub(crate) async fn watch(store: Store, mut limits: watch::Receiver<Limits>, trust: Trust) {
-    let mut due = Instant::now() + QUIET;
-    loop {
-        let now = limits.borrow_and_update().clone();
-        fit(&store, now.mib).await;
-        // by a clock that is not believed, nothing is too old
-        if due <= Instant::now() && *trust.borrow() == Some(true) {
-            expire(&store, now.retention).await;
-            due = Instant::now() + EXPIRE;
-        }
-        match tokio::time::timeout(LOOK, limits.changed()).await {
-            Ok(Err(_)) => return,
-            Ok(Ok(())) => due = due.min(Instant::now() + QUIET),
-            Err(_) => {}
+/// What it is done with.
+pub(crate) struct Room {
+    pub(crate) dates: Dates,
+    pub(crate) service: Service,
+    pub(crate) store: Store,
+    pub(crate) trust: Trust,
+}
+
+impl Room {
+    /// Watches until the sender of the limits is gone.
+    pub(crate) async fn watch(self, mut limits: watch::Receiver<Limits>) {
+        let mut due = Instant::now() + QUIET;
+        let mut keep_due = Instant::now();
+        loop {
+            let now = limits.borrow_and_update().clone();
+            fit(&self.store, now.mib).await;
+            let believed = *self.trust.borrow() == Some(true);
+            self.dates.look(self.service.witness(believed));
+            // by a clock that is not believed, nothing is too old; by one that is, what it may have jumped over does not count
+            let date = self.dates.of_journal().filter(|_| believed);
+            if let Some(date) = date
+                && keep_due <= Instant::now()
+            {
+                proven::keep(&self.store, date);
+                keep_due = Instant::now() + KEEP;
+            }
+            if let Some(date) = date
+                && due <= Instant::now()
+            {
+                expire(&self.store, now.retention, date).await;
+                due = Instant::now() + EXPIRE;
+            }
+            match tokio::time::timeout(LOOK, limits.changed()).await {
+                Ok(Err(_)) => return,
+                Ok(Ok(())) => due = due.min(Instant::now() + QUIET),
+                Err(_) => {}
+            }
         }
     }
 }
@@ -70,9 +96,13 @@ async fn fit(store: &Store, mib: u64) {
     }
 }
 
-async fn expire(store: &Store, retention: Retention) {
+async fn expire(store: &Store, retention: Retention, now: Timestamp) {
+    let shown = SystemClock.wall();
+    if shown.duration_since(now).unsigned_abs() > EXPIRE {
+        tracing::warn!(%shown, counts = %now, "the clock is ahead of the date that is shown to be right, and records are kept by \
+            that date: if the clock is right, confirm it by doorline time set");
+    }
     let journal = store.clone();
-    let now = SystemClock.wall();
     let done = tokio::task::spawn_blocking(move || {
         journal.expire(now, &|record: &Record| end(&retention, record.class(), record.at))
     });
@@ -81,7 +111,13 @@ async fn expire(store: &Store, retention: Retention) {
         Ok(Ok(records)) => {
             tracing::info!(
                 records,
+                %now,
                 "records older than [retention] wants were taken out of the journal"
+            );
+            let until = now.to_string();
+            note::journal(
+                store,
+                Event::Gateway(GatewayEvent::RecordsExpired { records, until }),
             );
         }
         Ok(Err(error)) => tracing::warn!(%error, "old records could not be taken out of the journal"),

@@ -9,12 +9,14 @@
 //! Where the site file asks for it, it is also not believed unless a time service keeps it right, which the kernel knows.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use gateway_core::{Instant, Timestamp};
 use gateway_network::clock::{self, Sync};
 use tokio::sync::watch;
+
+use crate::run::proven::Witness;
 
 /// A jump of this many ms or more is journalled.
 const STEP_MS: i64 = 1000;
@@ -65,6 +67,8 @@ pub(crate) struct Service {
     ask: fn() -> Option<Sync>,
     asked: Option<Instant>,
     by_hand: Arc<AtomicBool>,
+    /// How often an operator has set the clock.
+    hands: Arc<AtomicU64>,
     required: Arc<AtomicBool>,
     synchronised: bool,
 }
@@ -76,6 +80,7 @@ impl Service {
             ask: clock::sync,
             asked: None,
             by_hand: Arc::new(AtomicBool::new(false)),
+            hands: Arc::new(AtomicU64::new(0)),
             required: Arc::new(AtomicBool::new(required)),
             synchronised: true,
         }
@@ -89,6 +94,21 @@ impl Service {
     /// An operator has set the clock: what it showed before counts no more.
     pub(crate) fn set_by_hand(&self) {
         self.by_hand.store(true, Ordering::Relaxed);
+        self.set_before();
+    }
+
+    /// An operator had set it before this start, which the watch knows already.
+    pub(crate) fn set_before(&self) {
+        self.hands.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What speaks for a clock that is `believed` or not, by the kernel's word at this moment.
+    pub(crate) fn witness(&self, believed: bool) -> Witness {
+        Witness {
+            believed,
+            by_hand: self.hands.load(Ordering::Relaxed),
+            served: (self.ask)().is_some_and(|sync| sync.synchronised),
+        }
     }
 
     /// May the clock be believed as far as the service goes?
@@ -194,6 +214,13 @@ impl WallWatch {
                 .to_owned()
         })
     }
+}
+
+/// What the clock shows at a start, if it is believed at once: a time service is not waited for where the site file wants one.
+pub(crate) fn at_start(wall: Timestamp, newest: Option<Timestamp>, require_sync: bool) -> Option<Timestamp> {
+    let mut watch = WallWatch::new(newest, Service::new(false));
+    watch.look(Instant::ZERO, wall, Instant::ZERO);
+    (watch.trusted && !require_sync).then_some(wall)
 }
 
 fn date(second: i64) -> Timestamp {
@@ -320,6 +347,15 @@ mod tests {
         assert_eq!(look(&mut watch, 3601, NOW), Some(((NOW - 3601) * 1000, false)));
         assert_eq!(look(&mut watch, 3661, NOW + 60), Some((0, true)));
         assert_eq!(watch.trusted(), Some(true));
+    }
+
+    #[test]
+    fn what_the_clock_shows_at_a_start_counts_if_it_is_believed_at_once() {
+        let at = |shown, newest: i64, sync| at_start(date(shown), Some(date(newest)), sync);
+        assert_eq!(at(NOW, NOW - DAY, false), Some(date(NOW)));
+        assert_eq!(at(NOW, NOW - DAY, true), None);
+        assert_eq!(at(NOW, NOW + DAY, false), None);
+        assert_eq!(at_start(date(0), None, false), None);
     }
 
     #[test]

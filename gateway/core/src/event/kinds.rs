@@ -458,6 +458,18 @@ events! {
             /// What, and what to do.
             text: String,
         },
+        /// A channel of notifications left events out that were older than its `max-age`. That channel is told of it whatever
+        /// else it is told.
+        NotifyDropped = "notify-dropped" {
+            /// Which channel.
+            channel: String,
+            /// How many of those that it would have told.
+            count: u64,
+            /// Number of the first one.
+            first: u64,
+            /// Number of the last one.
+            last: u64,
+        },
         /// Nobody knows any more in which areas people are.
         PassbackReset = "passback-reset" {
             /// Of whom; none is everybody.
@@ -476,6 +488,13 @@ events! {
         },
         /// Stops in good order.
         Stopping = "stopping" {},
+        /// What was older than `[retention]` of the site file wants was taken out of the journal.
+        RecordsExpired = "records-expired" {
+            /// How many records.
+            records: u64,
+            /// The date that they were measured by: what the clock showed, or an earlier one if the clock may be wrong.
+            until: String,
+        },
         /// Another live instance uses our name.
         SecondInstance = "second-instance" {
             /// Its id.

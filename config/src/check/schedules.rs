@@ -18,6 +18,20 @@ pub(super) fn check(check: &mut Check<'_>) {
             check.fault(FaultKind::BadName, &format!("schedules.{name}"), &[], text, hint);
         }
     }
+    for (id, schedule) in &config.schedules {
+        let all = &schedule.exceptions;
+        for (place, exception) in all.iter().enumerate() {
+            let earlier = all.iter().take(place).enumerate();
+            let shared = earlier.filter_map(|(at, other)| Some((at, other.shares(exception)?)));
+            let Some((at, day)) = shared.min() else { continue };
+            let text = format!(
+                "this exception and exceptions[{at}] both name {day}, and only one can say what counts then"
+            );
+            let hint = "allowed: exceptions of which no two name the same date";
+            let at = format!("schedules.{id}.exceptions[{place}]");
+            check.fault(FaultKind::Conflict, &at, &[], text, hint);
+        }
+    }
     let zone = &config.site.time_zone;
     if !config.schedules.is_empty() && zone != "UTC" && jiff::tz::db().is_definitively_empty() {
         let text = "schedules need a time zone, and this machine has no time zone database".to_owned();

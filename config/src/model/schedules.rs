@@ -17,7 +17,7 @@ table! {
         /// Lists of holidays, at most 8: on their days only the lines of `holiday` count.
         holidays: Vec<HolidaysId> = "holidays", list(refer("holiday"), 0, 8), or("[]"), Live;
         /// Dates on which other times count, before weekdays and holidays, at most 400:
-        /// `2026-12-24 08:00-12:00`, `2026-08-03..2026-08-21 closed`.
+        /// `2026-12-24 08:00-12:00`, `2026-08-03..2026-08-21 closed`. No two may name the same date.
         exceptions: Vec<ExceptionLine> = "exceptions", list(parsed(), 0, 400), or("[]"), Live;
     }
 }

@@ -111,7 +111,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// A schedule of its lines. Of exceptions that name the same date the first counts.
+    /// A schedule of its lines. Of exceptions that name the same date the first counts; the check of a site file refuses them.
     #[must_use]
     pub fn new(times: &[TimesLine], holidays: Vec<HolidayLine>, exceptions: Vec<ExceptionLine>) -> Self {
         let mut schedule = Self {

@@ -180,6 +180,13 @@ impl ExceptionLine {
     pub(super) fn names(&self, day: Date) -> bool {
         self.first <= day && day <= self.last
     }
+
+    /// A date that both name: of each date only one can say what counts.
+    #[must_use]
+    pub fn shares(&self, other: &Self) -> Option<Date> {
+        let (first, last) = (self.first.max(other.first), self.last.min(other.last));
+        (first <= last).then_some(first)
+    }
 }
 
 impl std::str::FromStr for ExceptionLine {

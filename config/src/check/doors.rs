@@ -1,6 +1,6 @@
 //! Doors, their locks and contacts.
 
-use gateway_access::When;
+use gateway_access::{CallerPattern, When};
 use gateway_core::DoorId;
 
 use super::Check;
@@ -120,6 +120,11 @@ fn two_persons(check: &mut Check<'_>, id: &DoorId, door: &Door) {
 fn callers(check: &mut Check<'_>, id: &DoorId, door: &Door) {
     let config = check.config;
     for (index, caller) in door.callers.iter().enumerate() {
+        if let Err(error) = CallerPattern::parse(&caller.number.text) {
+            let at = format!("doors.{id}.callers[{index}].number");
+            let hint = "allowed: a number, sip:USER@HOST, or a beginning of at least three digits and * such as 0476*";
+            check.fault(FaultKind::BadValue, &at, &[], error.to_string(), hint);
+        }
         if caller.number.kind == AddressKind::Number && config.accounts.is_empty() {
             let at = format!("doors.{id}.callers[{index}].number");
             let text = format!("{} has no domain, and no account gives one", caller.number);

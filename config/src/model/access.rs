@@ -18,7 +18,9 @@ table! {
         doors: Vec<DoorId> = "doors", list(refer("door"), 1, 64), required, Live;
         /// Where it may be typed.
         from: Vec<CodeFrom> = "from", list(word(), 1, 2), or("[\"call\"]"), Live;
-        /// Person it belongs to; without one it belongs to nobody in particular.
+        /// Person it belongs to; without one it belongs to nobody in particular. What the records (`doorline people`)
+        /// say of them counts here too: it opens nothing while they are blocked, before their first day, after their
+        /// last, and after they were removed or erased.
         person: Option<PersonId> = "person", name(), optional, Live;
         /// When it opens.
         schedule: When = "schedule", when(), or("\"always\""), Live;
@@ -31,7 +33,9 @@ table! {
         /// The card: `26:FACILITY,NUMBER` (also 33, 34, 35, 37, 46, 48 and 50 bits), or `BITS:hex:DIGITS` with the raw
         /// bits, most significant first; `doorline encode wiegand` writes it for any format.
         card: CardFrame = "card", into(hidden(parsed::<CardText>()), |c| c.0), required, Live;
-        /// Person it belongs to; without one it belongs to nobody in particular.
+        /// Person it belongs to; without one it belongs to nobody in particular. What the records (`doorline people`)
+        /// say of them counts here too: it opens nothing while they are blocked, before their first day, after their
+        /// last, and after they were removed or erased.
         person: Option<PersonId> = "person", name(), optional, Live;
         /// What is typed after the card where a reader asks for it (`card-alone`): 4 to 8 digits.
         pin: Option<Secret> = "pin", into(hidden(parsed::<Pin>()), |p| p.0), optional, Live;

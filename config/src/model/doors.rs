@@ -167,7 +167,9 @@ table! {
     /// Somebody who may open a door by calling it.
     pub struct Caller {
         /// Number or address the call has to come from. It counts only when a trusted party vouches for it: a
-        /// registered account, or a listed peer. A number alone is one at the domain of the account called.
+        /// registered account, or a listed peer. A number alone is one at the domain of the account called. With `*` at its end,
+        /// after at least three digits, it is every number that begins so: `0476*`. Whoever withholds the number
+        /// (`anonymous`, `unknown`, …) cannot be named.
         number: Address = "number", parsed(), required, Live;
         /// Name for people, 1 to 60 characters.
         name: Option<String> = "name", text(1, 60), optional, Live;

@@ -1,6 +1,26 @@
 //! Which callers a door listens to.
 
+use std::fmt;
+
 use gateway_core::Peer;
+
+/// What networks and exchanges write where somebody withholds their number: it is everybody's who does.
+const WITHHELD: [&str; 8] = [
+    "anonymous",
+    "private",
+    "privat",
+    "restricted",
+    "unavailable",
+    "unknown",
+    "withheld",
+    "blocked",
+];
+
+/// Does it stand for whoever withholds their number (RFC 3323 §4.1, and the words of exchanges)?
+fn is_withheld(user: &str, host: Option<&str>) -> bool {
+    WITHHELD.iter().any(|word| user.eq_ignore_ascii_case(word))
+        || host.is_some_and(|host| host == "invalid" || host.ends_with(".invalid"))
+}
 
 /// A number or address of record, with wildcards in the number: `?` is one digit, a `*` at the end any further
 /// digits. Without host it is a number of whatever trusted peer calls.
@@ -23,6 +43,17 @@ pub enum CallerPatternError {
         /// What was found.
         found: String,
     },
+    /// It stands for everybody who withholds their number.
+    #[error(
+        "{found:?} is what is told of everybody who withholds their number; expected a number, or sip:user@host"
+    )]
+    Withheld {
+        /// What was found.
+        found: String,
+    },
+    /// A telephone that is neither a number nor an address.
+    #[error("expected a number (1 to 20 digits, + before them), or sip:user@host, without wildcards")]
+    NoTelephone,
     /// A wildcard that would match nearly everybody, or stands where it cannot.
     #[error("{found:?}: '*' may stand only at the end, after at least three digits")]
     Wildcard {
@@ -87,6 +118,9 @@ impl CallerPattern {
         if user.is_empty() || host.as_deref() == Some("") {
             return Err(CallerPatternError::NoUser { found: found() });
         }
+        if is_withheld(&user, host.as_deref()) {
+            return Err(CallerPatternError::Withheld { found: found() });
+        }
         if let Some(star) = user.find('*') {
             let digits = user[..star].bytes().filter(u8::is_ascii_digit).count();
             if star + 1 != user.len() || digits < 3 {
@@ -97,6 +131,26 @@ impl CallerPattern {
             return Err(CallerPatternError::Wildcard { found: found() });
         }
         Ok(Self { user, host })
+    }
+
+    /// Reads a telephone: one number, or one address of record.
+    ///
+    /// # Errors
+    /// [`CallerPatternError`] if it is neither, or stands for many.
+    pub fn telephone(text: &str) -> Result<Self, CallerPatternError> {
+        let read = Self::parse(text)?;
+        let bare = read.user.strip_prefix('+').unwrap_or(&read.user);
+        let number = (1..=20).contains(&bare.len()) && bare.bytes().all(|b| b.is_ascii_digit());
+        let word = |text: &str, marks: &str| {
+            let known = |c: char| c.is_ascii_alphanumeric() || marks.contains(c);
+            (1..=64).contains(&text.len()) && text.chars().all(known)
+        };
+        let (user, host) = (word(&read.user, "-_.~+"), read.host.as_deref());
+        match host.map(|host| word(host, "-.:")) {
+            None if number => Ok(read),
+            Some(true) if number || user => Ok(read),
+            None | Some(_) => Err(CallerPatternError::NoTelephone),
+        }
     }
 
     /// Is this address meant? Says nothing about whether the address can be believed.
@@ -130,6 +184,17 @@ impl CallerPattern {
     #[must_use]
     pub fn matches(&self, peer: &Peer) -> bool {
         peer.trusted && self.matches_address(&peer.address)
+    }
+}
+
+/// As it is kept: the number without what stands between its digits, or the address as `sip:user@host`.
+impl fmt::Display for CallerPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            None => f.write_str(&self.user),
+            Some(host) if host.contains(':') => write!(f, "sip:{}@[{host}]", self.user),
+            Some(host) => write!(f, "sip:{}@{host}", self.user),
+        }
     }
 }
 
@@ -191,6 +256,64 @@ mod tests {
     }
 
     #[test]
+    fn who_withholds_the_number_is_nobody() {
+        for bad in [
+            "anonymous",
+            "Anonymous",
+            "sip:anonymous@anonymous.invalid",
+            "sip:1000@anonymous.invalid",
+            "unknown",
+            "sip:private@pbx.example",
+            "Restricted",
+            "unavailable",
+        ] {
+            let error = CallerPattern::parse(bad).expect_err(bad);
+            assert!(
+                matches!(error, CallerPatternError::Withheld { .. }),
+                "{bad}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_telephone_is_a_number_or_an_address_and_is_kept_in_one_way() {
+        for (text, kept) in [
+            ("1000", "1000"),
+            ("+33 6 12-77", "+3361277"),
+            ("tel:+33(6)12.77", "+3361277"),
+            (
+                "SIP:+33 6 12@PBX.example:5061;transport=tls",
+                "sip:+33612@pbx.example",
+            ),
+            ("alice.b@pbx.example", "sip:alice.b@pbx.example"),
+            ("sip:1000@[2001:DB8::7]:5060", "sip:1000@[2001:db8::7]"),
+        ] {
+            let read = CallerPattern::telephone(text).expect(text);
+            assert_eq!(read.to_string(), kept);
+            assert_eq!(CallerPattern::telephone(kept), Ok(read));
+        }
+        for bad in [
+            "",
+            "+",
+            "-",
+            "alice",
+            "sip:'; drop",
+            "sip:'; drop@pbx",
+            "10*",
+            "047*",
+            "10??",
+            "'+33612",
+            "++33612",
+            "12+3",
+            "123456789012345678901",
+            "anonymous",
+            "1000@a b",
+        ] {
+            assert!(CallerPattern::telephone(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn an_untrusted_peer_never_matches() {
         let pattern = CallerPattern::parse("1000").expect("a good pattern");
         let mut peer = Peer {
@@ -206,6 +329,9 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_address_makes_it_panic(pattern in ".{0,40}", address in ".{0,80}") {
+            if let Ok(kept) = CallerPattern::telephone(&pattern) {
+                proptest::prop_assert_eq!(CallerPattern::telephone(&kept.to_string()), Ok(kept));
+            }
             if let Ok(pattern) = CallerPattern::parse(&pattern) {
                 let _ = pattern.matches_address(&address);
             }

@@ -182,6 +182,19 @@ impl Access {
         std::mem::take(&mut self.positions.passed)
     }
 
+    /// Is there such a person: in the records, named by the site file, or in an area?
+    #[must_use]
+    pub fn knows(&self, person: &PersonId) -> bool {
+        let cards = self.policy.cards.iter().map(|card| card.person.as_ref());
+        let codes = self.policy.codes.iter().map(|code| code.person.as_ref());
+        self.directory.person(person).is_some()
+            || cards.chain(codes).flatten().any(|named| named == person)
+            || self
+                .positions
+                .inside
+                .contains_key(&Subject::Person(person.clone()))
+    }
+
     /// Nobody knows any more where a person is, or (`None`) where anybody is: they may come in everywhere.
     pub fn reset_places(&mut self, person: Option<&PersonId>) {
         let all: Vec<Subject> = match person {

@@ -146,7 +146,7 @@ fn people(app: &App) -> Result<&People, Problem> {
 fn refused(error: &PeopleError) -> Problem {
     match error {
         PeopleError::Put(error) => not_kept(error),
-        PeopleError::Unknown { .. } => Problem::unknown(error.to_string()),
+        PeopleError::OfSiteOnly { .. } | PeopleError::Unknown { .. } => Problem::unknown(error.to_string()),
         PeopleError::Changed { .. } => changed(),
         PeopleError::Faults { count, faults, .. } => {
             let faults: Vec<Value> = faults

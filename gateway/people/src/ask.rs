@@ -17,6 +17,14 @@ fn optional<'a>(request: &'a Value, key: &str) -> Option<&'a str> {
 /// # Errors
 /// What is missing, or what is allowed.
 pub fn ask_of(request: &Value) -> Result<Explain, String> {
+    let mut keys = request.as_object().ok_or("a question is a JSON object")?.keys();
+    if let Some(key) = keys.find(|key| !KEYS.contains(&key.as_str())) {
+        let shown: String = key.chars().take(40).collect();
+        return Err(format!(
+            "{shown:?} is not asked about here; allowed: {}",
+            KEYS.join(", ")
+        ));
+    }
     let others = [
         optional(request, "button").is_some(),
         request.get("hold") == Some(&Value::Bool(true)),
@@ -51,6 +59,11 @@ pub fn ask_of(request: &Value) -> Result<Explain, String> {
         reader,
     })
 }
+
+/// What a question may hold.
+const KEYS: [&str; 10] = [
+    "at", "button", "caller", "card", "code", "door", "hold", "in-call", "pin", "reader",
+];
 
 const ONE_OF: &str = "one of card, code, caller, button and hold is needed";
 
@@ -124,6 +137,9 @@ mod tests {
             json!({ "door": "front", "card": "x" }),
             json!({ "door": "front", "card": "123,04567", "at": "tomorrow" }),
             json!({ "door": "Front!", "code": "1234" }),
+            json!({ "door": "front", "code": "1234", "bogus": 1 }),
+            json!({ "door": "front", "code": "1234", "in_call": true }),
+            json!(["door", "front"]),
         ] {
             assert!(ask(bad.clone()).is_err(), "{bad}");
         }

@@ -139,6 +139,13 @@ fn a_position_ends_by_its_time_or_a_reset_and_counts_on_while_the_clock_is_doubt
     sim.command("a", Command::ResetPassback { person });
     assert!(!show(&mut sim, "front-reader", BOB));
     assert!(show(&mut sim, "front-reader", ALICE), "{}", sim.log());
+    let reply = sim.command(
+        "n",
+        Command::ResetPassback {
+            person: Some(id("nobody")),
+        },
+    );
+    assert!(format!("{reply:?}").contains("Unknown"), "{reply:?}");
     sim.command("b", Command::ResetPassback { person: None });
     assert!(sim.places.iter().all(|place| place.area.is_none()));
     assert!(show(&mut sim, "front-reader", BOB), "{}", sim.log());

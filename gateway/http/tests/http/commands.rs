@@ -255,3 +255,31 @@ async fn bells_are_silenced_by_who_may_operate_their_panel() {
     assert_eq!(site.post(end, &ann, "").await.status, 200);
     assert!(shown().await["quiet"].is_null());
 }
+
+#[tokio::test]
+async fn a_door_group_that_is_none_and_a_field_that_nobody_reads_are_told() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    for path in ["/api/v1/lockdown/begin", "/api/v1/lockdown/end"] {
+        let reply = site.post(path, &ann, r#"{"group":"cellar"}"#).await;
+        assert_eq!(
+            (reply.status, reply.reason().as_str()),
+            (404, "unknown"),
+            "{path}"
+        );
+    }
+    // who has a list of doors is not told which groups there are
+    let hub = site
+        .token(
+            &ann,
+            r#"{"name":"hub","scopes":["operate","read"],"doors":["front"]}"#,
+        )
+        .await;
+    let reply = site
+        .post("/api/v1/lockdown/begin", &hub, r#"{"group":"cellar"}"#)
+        .await;
+    assert_eq!((reply.status, reply.reason().as_str()), (403, "forbidden"));
+    let ask = r#"{"door":"front","code":"1234","bogus":1}"#;
+    let reply = site.post("/api/v1/access/explain", &ann, ask).await;
+    assert_eq!((reply.status, reply.reason().as_str()), (400, "body"));
+}

@@ -89,6 +89,7 @@ fn people(store: &Store) -> People {
         codes: Vec::new(),
         doors: names(&["front", "garage"]),
         groups: names(&["residents"]),
+        held: Vec::new(),
         schedules: names(&["day"]),
         zone: jiff::tz::TimeZone::UTC,
     });

@@ -169,7 +169,7 @@ impl Site {
                 }
             }
             Command::ResetPassback { person } => {
-                self.reset_passback(now, person, request.origin.subject);
+                self.reset_passback(now, person, request.origin.subject)?;
                 Ok(None)
             }
             Command::SetRelay { relay, set } => {

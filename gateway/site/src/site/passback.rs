@@ -1,7 +1,7 @@
 //! Who is where: what the decision found out, for journal and records.
 
 use gateway_access::{Passed, Place};
-use gateway_core::{DoorEvent, Event, GatewayEvent, PersonId, Subject};
+use gateway_core::{DoorEvent, Event, GatewayEvent, PersonId, Refusal, Subject};
 
 use super::{Now, Site};
 use crate::io::Output;
@@ -12,12 +12,25 @@ impl Site {
         self.access.restore_places(places);
     }
 
-    /// Nobody knows any more where a person is, or anybody.
-    pub(super) fn reset_passback(&mut self, now: Now, person: Option<PersonId>, subject: Subject) {
+    /// Nobody knows any more where a person is, or anybody. A person of whom nothing is known is refused: whoever mistyped
+    /// a name would believe that it was done.
+    pub(super) fn reset_passback(
+        &mut self,
+        now: Now,
+        person: Option<PersonId>,
+        subject: Subject,
+    ) -> Result<(), (Refusal, String)> {
+        if let Some(person) = person.as_ref().filter(|person| !self.access.knows(person)) {
+            return Err((
+                Refusal::Unknown,
+                format!("there is no person {:?}", person.as_str()),
+            ));
+        }
         self.access.reset_places(person.as_ref());
         let event = GatewayEvent::PassbackReset { person, subject };
         self.record(now, Event::Gateway(event), None, false);
         self.keep_places(now, false);
+        Ok(())
     }
 
     /// Has kept what the last decision changed, and tells who came in without having left. Nobody waits for it.

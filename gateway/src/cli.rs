@@ -565,6 +565,12 @@ pub(crate) struct Addition {
     /// The person is not blocked any more.
     #[arg(long)]
     pub(crate) unblock: bool,
+    /// From when anything of the person opens: 2026-12-24, 2026-12-24T22:10, or with an offset; - lifts it.
+    #[arg(long, value_name = "TIME", requires = "person", allow_hyphen_values = true)]
+    pub(crate) person_from: Option<String>,
+    /// Until when; a day without time counts as a whole; - lifts it.
+    #[arg(long, value_name = "TIME", requires = "person", allow_hyphen_values = true)]
+    pub(crate) person_until: Option<String>,
     /// A card: 123,04567; ten digits; hex:04A1B2C3; rev: before the last two for the other byte order; 26:123,04567.
     #[arg(long)]
     pub(crate) card: Vec<String>,

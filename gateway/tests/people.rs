@@ -298,6 +298,82 @@ fn people_come_go_and_are_explained_while_the_gateway_runs_and_after_it_was_kill
     house.done(&["journal", "verify"]);
 }
 
+#[test]
+fn who_is_blocked_removed_or_erased_does_not_get_in_by_the_site_file() {
+    let mut house = House::start();
+    let of_bob = "[cards.bob]\ncard = \"26:123,04567\"\ndoors = [\"front\"]\nperson = \"bob\"\n\
+        [codes.bobs]\ndigits = \"7391\"\ndoors = [\"front\"]\nfrom = [\"keypad\"]\nperson = \"bob\"\n\
+        [cards.pool]\ncard = \"26:9,00009\"\ndoors = [\"front\"]\n";
+    std::fs::write(house.path("site.toml"), site(house.dir.path()) + of_bob).expect("written");
+    house.kill_and_start();
+    let card = ["sim", "card", "front-reader", "26:123,04567"];
+    let keys = ["sim", "keys", "front-reader", "7391"];
+    let told = |house: &House| house.journal();
+
+    // the records never told of him
+    house.done(&card);
+    house.records("door.granted", "person:bob", 1);
+    house.done(&keys);
+    house.records("door.granted", "person:bob", 2);
+
+    let told_left = house.done(&["people", "add", "bob", "--block"]);
+    assert!(
+        told_left.contains("cards.bob, codes.bobs of \"bob\""),
+        "{told_left}"
+    );
+    house.done(&card);
+    house.records("door.denied", "person:bob", 1);
+    house.done(&keys);
+    house.records("door.denied", "blocked", 2);
+    let explained = house.run(&["access", "explain", "--door", "front", "--card", "26:123,04567"]);
+    assert_eq!(explained.status.code(), Some(6), "{}", said(&explained));
+    assert!(said(&explained).contains("person:bob"), "{}", said(&explained));
+    house.done(&[
+        "people",
+        "add",
+        "bob",
+        "--unblock",
+        "--person-until",
+        "2020-01-01",
+    ]);
+    house.done(&card);
+    house.records("door.denied", "person:bob", 2);
+    house.done(&["people", "add", "bob", "--person-until", "-"]);
+    house.done(&card);
+    house.records("door.granted", "person:bob", 3);
+
+    // a card of the site file is no card of people
+    let refused = house.run(&["people", "add", "bob", "--card", "9,9"]);
+    assert_eq!(refused.status.code(), Some(6), "{}", said(&refused));
+    assert!(said(&refused).contains("cards.pool"), "{}", said(&refused));
+
+    let told_left = house.done(&["people", "remove", "bob"]);
+    assert!(told_left.contains("cards.bob, codes.bobs"), "{told_left}");
+    house.done(&card);
+    house.records("door.denied", "person:bob", 3);
+    house.kill_and_start();
+    house.done(&card);
+    house.records("door.denied", "person:bob", 4);
+
+    house.done(&["people", "add", "bob"]);
+    house.done(&["people", "erase", "bob", "--confirm", "bob"]);
+    let denied = told(&house).matches("door.denied").count();
+    house.done(&card);
+    house.wait("it is refused", |house| {
+        house.journal().matches("door.denied").count() > denied
+    });
+    assert!(
+        !told(&house)
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .contains("door.granted")
+    );
+    // and whoever is inside gets out
+    house.done(&["sim", "rex", "front-rex"]);
+    house.records("door.granted", "front-rex", 1);
+}
+
 /// The file of the growing segment of the records.
 #[test]
 fn a_code_of_the_site_file_that_a_persons_code_begins_with_is_not_taken_and_opens_nothing() {

@@ -251,7 +251,7 @@ impl Access {
         match &change {
             Change::CredentialGone(id) => self.positions.forget(&Subject::Credential(id.clone())),
             Change::PersonGone(id) => self.positions.forget(&Subject::Person(id.clone())),
-            Change::Credential(_) | Change::Person(_) | Change::Used { .. } => {}
+            Change::Credential(_) | Change::Person(_) | Change::PersonBarred(_) | Change::Used { .. } => {}
         }
         self.directory.apply(change);
     }

@@ -76,6 +76,12 @@ impl CardKey {
         card_frame(text).map(Self::Bits)
     }
 
+    /// Every way in which a frame may be known; a few.
+    #[must_use]
+    pub fn all_of(frame: &CardFrame) -> Vec<Self> {
+        keys_of(frame)
+    }
+
     /// A frame that a reader may send for it: the one that it is; else the shortest format in which its number fits.
     #[must_use]
     pub fn frame(&self) -> Option<CardFrame> {

@@ -227,6 +227,7 @@ mod tests {
             doors: [id(door)].into(),
             from: [from].into(),
             id: CredentialId::new("c").expect("a name"),
+            person: None,
             when: crate::schedule::When::Always,
         }
     }

@@ -107,6 +107,9 @@ pub enum Change {
     CredentialGone(CredentialId),
     /// A person is there, or differs.
     Person(Person),
+    /// A person whom the site file names was removed, by [`PinKey::removed`]: what it has of theirs opens nothing until
+    /// they are there again.
+    PersonBarred(PinTag),
     /// A person is gone; their credentials open nothing.
     PersonGone(PersonId),
     /// A credential with a number of uses was used so often; never taken back.
@@ -121,6 +124,8 @@ pub enum Change {
 /// Everybody, found by what they show.
 #[derive(Debug, Default)]
 pub struct Directory {
+    /// Removed persons whom the site file named.
+    barred: BTreeSet<PinTag>,
     by_card: BTreeMap<CardKey, Vec<CredentialId>>,
     by_code: BTreeMap<PinTag, Vec<CredentialId>>,
     /// Codes by what they begin with.
@@ -157,7 +162,13 @@ impl Directory {
                 self.used.remove(&id);
             }
             Change::Person(person) => {
+                if !self.barred.is_empty() {
+                    self.barred.remove(&self.key.removed(&person.id));
+                }
                 self.people.insert(person.id.clone(), person);
+            }
+            Change::PersonBarred(tag) => {
+                self.barred.insert(tag);
             }
             Change::PersonGone(id) => {
                 self.people.remove(&id);
@@ -200,6 +211,13 @@ impl Directory {
     #[must_use]
     pub fn person(&self, id: &PersonId) -> Option<&Person> {
         self.people.get(id)
+    }
+
+    /// Was somebody removed whom the site file names?
+    pub(crate) fn is_barred(&self, id: &PersonId) -> bool {
+        !self.barred.is_empty()
+            && !self.people.contains_key(id)
+            && self.barred.contains(&self.key.removed(id))
     }
 
     /// How often a credential was used.

@@ -8,6 +8,8 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use crate::code::MAX_CODE;
+
 /// The site's key: 32 random bytes.
 #[derive(Clone, Default)]
 pub struct PinKey([u8; 32]);
@@ -43,6 +45,55 @@ impl PinKey {
     #[must_use]
     pub fn pin(&self, person: &PersonId, digits: &Secret) -> PinTag {
         self.tag("pin", person.as_str(), digits.reveal())
+    }
+
+    /// The tag of a person who was removed. It tells nobody who it was.
+    #[must_use]
+    pub fn removed(&self, person: &PersonId) -> PinTag {
+        self.tag("removed", person.as_str(), "")
+    }
+
+    /// The beginnings of a code ([`heads`](Self::heads)) so that only this key reads them, and of one size for codes of
+    /// every length: whoever adds codes and compares exports would learn others' codes digit by digit else. The same
+    /// code is always written alike.
+    #[must_use]
+    pub fn seal(&self, code: &PinTag, heads: &[PinTag]) -> String {
+        let code = code.to_string();
+        let mut text = String::new();
+        for at in 0..MAX_CODE - 1 {
+            let head = heads.get(at).map_or([0; 16], |head| head.0);
+            text += &PinTag(self.veil(&code, at, head)).to_string();
+        }
+        let check = self.tag("sealed", &code, &text);
+        format!("{text}{check}")
+    }
+
+    /// The beginnings that [`seal`](Self::seal) wrote of this code; `None` if they are of another key or code.
+    #[must_use]
+    pub fn unseal(&self, code: &PinTag, text: &str) -> Option<Vec<PinTag>> {
+        const TAG: usize = 32;
+        let code = code.to_string();
+        let (heads, check) = text.split_at_checked(TAG * (MAX_CODE - 1))?;
+        if PinTag::parse(check)? != self.tag("sealed", &code, heads) {
+            return None;
+        }
+        let mut all = Vec::new();
+        for at in 0..MAX_CODE - 1 {
+            let head = self.veil(&code, at, PinTag::parse(&heads[at * TAG..(at + 1) * TAG])?.0);
+            // a shorter code has fewer
+            if head != [0; 16] {
+                all.push(PinTag(head));
+            }
+        }
+        Some(all)
+    }
+
+    /// Hides 16 bytes, or shows them again. What is hidden follows from the code, so that no two texts are ever hidden
+    /// alike.
+    fn veil(&self, code: &str, at: usize, mut bytes: [u8; 16]) -> [u8; 16] {
+        let veil = self.tag("veil", code, &at.to_string());
+        bytes.iter_mut().zip(veil.0).for_each(|(byte, by)| *byte ^= by);
+        bytes
     }
 
     fn tag(&self, what: &str, whose: &str, digits: &str) -> PinTag {
@@ -102,6 +153,47 @@ impl PinTag {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sealed_beginnings_tell_nothing_and_open_by_their_key_and_code_only() {
+        let (key, other) = (PinKey::new([1; 32]), PinKey::new([2; 32]));
+        let seal = |digits: &str| {
+            let digits = Secret::new(digits);
+            let (tag, heads) = (key.code(&digits), key.heads(&digits));
+            let text = key.seal(&tag, &heads);
+            assert_eq!(key.unseal(&tag, &text), Some(heads.clone()));
+            assert_eq!(key.seal(&tag, &heads), text);
+            assert!(!heads.iter().any(|head| text.contains(&head.to_string())));
+            (tag, text)
+        };
+        let (tag, text) = seal("471100");
+        let (near, longer) = (seal("471101"), seal("47110022"));
+        assert_eq!(
+            text.len(),
+            longer.1.len(),
+            "its length tells how long the code is"
+        );
+        // codes that begin alike have nothing in common
+        let parts = |text: &str| {
+            (0..8)
+                .map(|at| text[at * 32..at * 32 + 32].to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert!(!parts(&text).iter().any(|part| parts(&near.1).contains(part)));
+        assert_eq!(key.unseal(&near.0, &text), None);
+        assert_eq!(other.unseal(&tag, &text), None);
+        let mut bent = text.clone().into_bytes();
+        bent[40] ^= 1;
+        for bad in [
+            "",
+            &text[1..],
+            &text[..255],
+            &String::from_utf8_lossy(&bent),
+            &"é".repeat(128),
+        ] {
+            assert_eq!(key.unseal(&tag, bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn tags_differ_by_key_use_and_person_and_read_again() {

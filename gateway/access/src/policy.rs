@@ -205,6 +205,8 @@ pub struct Code {
     pub from: BTreeSet<CodeFrom>,
     /// Its name.
     pub id: CredentialId,
+    /// Whose it is.
+    pub person: Option<PersonId>,
     /// When it opens.
     pub when: When,
 }

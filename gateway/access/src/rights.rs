@@ -71,8 +71,11 @@ impl Access {
         // A door that is not there, or has no output, is opened by nobody.
         let there = |door: &&DoorId| self.doors.contains_key(*door);
         for card in &self.policy.cards {
+            let Some(days) = self.days_of_named(card.person.as_ref()) else {
+                continue;
+            };
             for door in card.doors.iter().filter(there) {
-                let mut limits = limits(&card.when);
+                let mut limits = limits(&card.when) + &days;
                 self.add_readers(door, &mut limits);
                 add(
                     whose(card.person.as_ref(), &card.id),
@@ -83,10 +86,14 @@ impl Access {
             }
         }
         for code in &self.policy.codes {
+            let Some(days) = self.days_of_named(code.person.as_ref()) else {
+                continue;
+            };
             for door in code.doors.iter().filter(there) {
                 for from in &code.from {
                     let by = format!("code {} {}", code.id, from.words());
-                    add(format!("credential:{}", code.id), by, door, limits(&code.when));
+                    let limits = limits(&code.when) + &days;
+                    add(whose(code.person.as_ref(), &code.id), by, door, limits);
                 }
             }
         }
@@ -94,6 +101,17 @@ impl Access {
             self.rights_of(credential, &mut add);
         }
         all
+    }
+
+    /// The days of whom the site file names, in words; `None` if nothing of theirs opens.
+    fn days_of_named(&self, person: Option<&PersonId>) -> Option<String> {
+        let Some(id) = person else {
+            return Some(String::new());
+        };
+        match self.directory.person(id) {
+            Some(person) => (!person.blocked).then(|| days("person ", person.valid)),
+            None => (!self.directory.is_barred(id)).then(String::new),
+        }
     }
 
     fn rights_of(&self, credential: &Credential, add: &mut dyn FnMut(String, String, &DoorId, String)) {

@@ -8,6 +8,7 @@
 mod ask;
 mod clash;
 pub mod csv;
+mod held;
 mod key;
 mod line;
 mod plan;
@@ -20,13 +21,19 @@ mod traces;
 pub use ask::ask_of;
 pub use clash::clashes;
 pub use gateway_store::Erased;
+pub use held::{OfSite, same_cards};
 pub use key::{KeyError, key_of};
 pub use line::{COLUMNS, LineFault};
 pub use plan::{NewCode, SiteNames};
 pub use registry::{Changed, Import, People, PeopleError, Person, Report};
-pub use row::{CREDENTIAL, PERSON, USE, use_value};
+pub use row::{BARRED, CREDENTIAL, PERSON, USE, use_value};
 pub use show::{Form, Shown};
-pub use state::directory;
+pub use state::{directory, people_only};
 
 /// Entries that the kinds of this crate may have.
-pub const LIMITS: [(&str, usize); 3] = [(PERSON, 250_000), (CREDENTIAL, 250_000), (USE, 250_000)];
+pub const LIMITS: [(&str, usize); 4] = [
+    (BARRED, 250_000),
+    (CREDENTIAL, 250_000),
+    (PERSON, 250_000),
+    (USE, 250_000),
+];

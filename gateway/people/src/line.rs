@@ -201,8 +201,15 @@ fn plain(value: &Value) -> Option<String> {
     })
 }
 
+/// Does it steer how text is shown: a control character, or one that turns the direction of writing or ends a line
+/// (Unicode Standard Annex 9, §2), by which one name could look like another?
+fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 fn set(line: &mut Line, name: &'static str, text: &str, faults: &mut Vec<LineFault>) {
-    if text.chars().count() > CELL || text.chars().any(char::is_control) {
+    if text.chars().count() > CELL || text.chars().any(is_control) {
         let text = format!("is longer than {CELL} characters, or holds control characters");
         faults.push(line.fault(name, text));
     } else if !text.is_empty() {
@@ -250,6 +257,12 @@ mod tests {
         let lines = faults(&format!("person,name\na,{long}\nb,c,d\n"));
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[1].starts_with("line 3: has 3 columns"), "{lines:?}");
+        let turned = faults("person,name\na,Ann\u{202e}bob\nb,\u{2067}Bob\nc,Zo\u{eb} \u{5d0}\u{5d1}\n");
+        assert_eq!(turned.len(), 2, "{turned:?}");
+        assert!(
+            turned[0].starts_with("line 2, name: ") && turned[0].contains("control"),
+            "{turned:?}"
+        );
         assert_eq!(faults("[1]").len(), 1);
         assert_eq!(faults(r#"[{"persn":"a"},{"value":{}}]"#).len(), 2);
     }

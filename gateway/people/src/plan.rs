@@ -3,11 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gateway_access::{CallerPattern, CardKey, MAX_CODE, PinKey, PinTag, When, is_pin_text};
+use gateway_access::{
+    CallerPattern, CallerPatternError, CardKey, MAX_CODE, PinKey, PinTag, When, is_pin_text,
+};
 use gateway_core::{CredentialId, PersonId, Secret, Timestamp};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
+use crate::held::{self, OfSite};
 use crate::line::{CLEAR, Line, LineFault};
 use crate::row::{CredentialRow, Kind, places};
 use crate::state::State;
@@ -19,6 +22,8 @@ pub struct SiteNames {
     pub codes: Vec<Secret>,
     /// Doors.
     pub doors: BTreeSet<String>,
+    /// Cards and codes of the site file: no card of people is one of them, and who is removed or blocked is told of theirs.
+    pub held: Vec<OfSite>,
     /// Groups.
     pub groups: BTreeSet<String>,
     /// Schedules.
@@ -33,11 +38,15 @@ impl Default for SiteNames {
             codes: Vec::new(),
             doors: BTreeSet::new(),
             groups: BTreeSet::new(),
+            held: Vec::new(),
             schedules: BTreeSet::new(),
             zone: TimeZone::UTC,
         }
     }
 }
+
+/// What stands before the beginnings of a code in an export.
+pub(crate) const SEALED: &str = "sealed:";
 
 /// Random numbers, for names of credentials and for codes.
 pub(crate) type Random<'a> = &'a mut dyn FnMut() -> u64;
@@ -56,6 +65,8 @@ pub struct NewCode {
 /// Plans an import over everybody.
 pub(crate) struct Planner<'a> {
     by_value: BTreeMap<(u8, String), String>,
+    /// Cards of the site file.
+    cards: BTreeMap<CardKey, &'a str>,
     faults: Vec<LineFault>,
     heads: BTreeMap<String, BTreeSet<String>>,
     key: &'a PinKey,
@@ -90,6 +101,7 @@ impl<'a> Planner<'a> {
     ) -> Self {
         let mut planner = Self {
             by_value: BTreeMap::new(),
+            cards: held::cards(site),
             faults: Vec::new(),
             heads: BTreeMap::new(),
             key,
@@ -292,6 +304,15 @@ impl<'a> Planner<'a> {
             .by_value
             .get(&(class(kind), value_slot(&value, person, kind)))
             .cloned();
+        let stands = same.is_some() || old.as_ref().is_some_and(|old| old.value == value);
+        if kind.is_card()
+            && !stands
+            && let Some(at) = CardKey::parse(&value).ok().and_then(|key| self.cards.get(&key))
+        {
+            let text = format!("the site file has this card already: {at}; take it out there first");
+            self.fault(line, "value", text);
+            return;
+        }
         let id = match (known, same) {
             (Some(known), Some(same)) if known != same => {
                 let text = format!("is credential {same:?} already");
@@ -481,14 +502,15 @@ impl<'a> Planner<'a> {
                     None
                 }
             },
-            Kind::Phone | Kind::PhonePin => match CallerPattern::parse(text) {
-                Ok(number) if !number.user().contains(['*', '?']) => Some(plain(text.to_owned())),
-                Ok(_) | Err(_) => {
-                    self.fault(
-                        line,
-                        "value",
-                        "allowed: a number, or sip:user@host, without wildcards",
-                    );
+            Kind::Phone | Kind::PhonePin => match CallerPattern::telephone(text) {
+                Ok(number) => Some(plain(number.to_string())),
+                Err(error) => {
+                    // a number may be a person's: only words are shown
+                    let text = match error {
+                        error @ CallerPatternError::Withheld { .. } => error.to_string(),
+                        _ => CallerPatternError::NoTelephone.to_string(),
+                    };
+                    self.fault(line, "value", text);
                     None
                 }
             },
@@ -515,7 +537,7 @@ impl<'a> Planner<'a> {
             }
             Kind::Code | Kind::DuressCode => {
                 if let Some(tags) = text.strip_prefix("tag:") {
-                    return self.tags(line, tags);
+                    return self.sealed(tags).or_else(|| self.tags(line, tags));
                 }
                 let drawn = match text {
                     "new" => Some(6),
@@ -541,7 +563,19 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The digests that an export wrote.
+    /// The digest of a code with its sealed beginnings, as an export writes them.
+    fn sealed(&self, text: &str) -> Option<Value> {
+        let (value, rest) = text.split_once(':')?;
+        let tag = PinTag::parse(value)?;
+        let heads = self.key.unseal(&tag, rest.strip_prefix(SEALED)?)?;
+        Some(Value {
+            digits: None,
+            heads: heads.iter().map(ToString::to_string).collect(),
+            value: tag.to_string(),
+        })
+    }
+
+    /// The digests that an export of an earlier version wrote, or of a PIN.
     fn tags(&mut self, line: &Line, text: &str) -> Option<Value> {
         let tags: Vec<String> = text.split(':').map(str::to_owned).collect();
         let whole = tags.iter().all(|tag| PinTag::parse(tag).is_some()) && tags.len() <= MAX_CODE;
@@ -564,34 +598,64 @@ impl<'a> Planner<'a> {
 
     /// Does one begin with the other, of this and a code of the site file?
     fn is_alike(&self, digits: &str) -> bool {
-        let mut codes = self.site.codes.iter().map(Secret::reveal);
-        codes.any(|code| code.starts_with(digits) || digits.starts_with(code))
+        self.of_site(digits).is_some()
     }
 
     /// May this code stand beside the others? The shorter of two that begin alike would open before the longer one
     /// is typed.
     fn is_free(&mut self, line: &Line, id: &str, digits: Option<&Secret>) -> bool {
-        let text = "begins another code, or another code begins it; codes must differ within the shorter one";
-        let mut clash = false;
-        if let Some(digits) = digits {
-            let digits = digits.reveal();
-            let others = |n: usize| {
-                let head = self.key.code(&Secret::new(&digits[..n])).to_string();
-                self.by_value
-                    .get(&(class(Kind::Code), head))
-                    .is_some_and(|other| other != id)
-            };
-            let whole = self.key.head(digits).to_string();
-            let begins = self
-                .heads
-                .get(&whole)
-                .is_some_and(|ids| ids.iter().any(|other| other != id));
-            clash = begins || self.is_alike(digits) || (1..=digits.len()).any(others);
-        }
-        if clash {
+        let Some(digits) = digits.map(Secret::reveal) else {
+            return true;
+        };
+        let others = |n: usize| {
+            let head = self.key.code(&Secret::new(&digits[..n])).to_string();
+            self.by_value
+                .get(&(class(Kind::Code), head))
+                .filter(|other| *other != id)
+        };
+        let whole = self.key.head(digits).to_string();
+        let begun = self.heads.get(&whole).into_iter().flatten();
+        let other = begun
+            .chain((1..=digits.len()).filter_map(others))
+            .find(|other| *other != id);
+        let whose = self.of_site(digits).or_else(|| {
+            let other = other?;
+            let person = self.state.credentials.get(other);
+            let person = person.and_then(|row| row.person.as_deref());
+            // whose code it is, when it is somebody else's, would tell how that begins
+            let own = person.is_some() && person == line.cell("person");
+            Some(if own {
+                format!("credential {other:?} of the same person")
+            } else {
+                "of somebody else".to_owned()
+            })
+        });
+        if let Some(whose) = &whose {
+            let text = format!(
+                "begins another code, or another code begins it ({whose}); codes must differ within the shorter one"
+            );
             self.fault(line, "value", text);
         }
-        !clash
+        whose.is_none()
+    }
+
+    /// The code of the site file that begins alike.
+    fn of_site(&self, digits: &str) -> Option<String> {
+        let alike = |code: &Secret| code.reveal().starts_with(digits) || digits.starts_with(code.reveal());
+        let named = self
+            .site
+            .held
+            .iter()
+            .find(|held| held.digits.as_ref().is_some_and(alike));
+        match named {
+            Some(held) => Some(format!("{} of the site file", held.at)),
+            None => self
+                .site
+                .codes
+                .iter()
+                .any(alike)
+                .then(|| "one of the site file".to_owned()),
+        }
     }
 
     /// Is this the person's PIN and duress PIN at once? Their digests are made alike.
@@ -668,6 +732,9 @@ fn value_slot(value: &str, person: Option<&str>, kind: Kind) -> String {
     if kind.is_pin() {
         // a person has one PIN of each kind, unless its credentials are named
         person.unwrap_or_default().to_owned()
+    } else if kind.is_phone() {
+        // kept by an earlier version as it was written
+        CallerPattern::telephone(value).map_or_else(|_| value.to_owned(), |number| number.to_string())
     } else {
         value.to_owned()
     }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use gateway_access::{Change, PinKey};
+use gateway_access::{Change, PinKey, PinTag};
 use gateway_core::{CredentialId, PersonId};
 use gateway_store::{Edit, EraseError, Erased, PutError, Records, Store, Traces};
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
 use crate::line::{self, LineFault};
 use crate::plan::{NewCode, Planner, SiteNames};
-use crate::row::{CREDENTIAL, PERSON, USE, use_value};
+use crate::row::{BARRED, CREDENTIAL, PERSON, USE, use_value};
 use crate::show::{self, Form, Shown};
 use crate::state::State;
 use crate::traces;
@@ -74,6 +74,12 @@ pub enum PeopleError {
     /// The machine gives no random numbers.
     #[error("no random numbers: {0}")]
     Random(String),
+    /// The site file names the person, and the records know nothing of them.
+    #[error("only the site file names {id:?}: take their cards and codes out of it, or block them here")]
+    OfSiteOnly {
+        /// Who.
+        id: String,
+    },
     /// There is no such person or credential.
     #[error("there is no {what} {id:?}")]
     Unknown {
@@ -99,6 +105,8 @@ pub struct Import {
 pub struct Report {
     /// Credentials: new, different, withdrawn.
     pub credentials: [usize; 3],
+    /// What of those who were blocked or removed still stands in the site file, in words.
+    pub left: Vec<String>,
     /// How many lines there were.
     pub lines: usize,
     /// Codes that were drawn.
@@ -128,6 +136,19 @@ struct Inner {
 }
 
 impl Inner {
+    fn site(&self) -> Arc<SiteNames> {
+        Arc::clone(&self.site.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What makes one state of the other; whom the site file names is barred by it with their removal.
+    fn difference(&self, old: &State, mut new: State) -> Difference {
+        let site = self.site();
+        new.bar(old, &site, &self.key);
+        let (edits, changes, mut report) = difference(old, &new);
+        report.left = site.left(old, &new);
+        (edits, changes, report)
+    }
+
     /// Returns once it is on the medium.
     async fn write(&self, edits: Vec<Edit>) -> Result<(), PeopleError> {
         if edits.is_empty() {
@@ -222,7 +243,7 @@ impl People {
         let me = self.clone();
         let planned = tokio::task::spawn_blocking(move || me.plan(&text, how.replace, only));
         let (old, new, made, lines) = planned.await.map_err(|_| PeopleError::CoreGone)??;
-        let (edits, changes, mut report) = difference(&old, &new);
+        let (edits, changes, mut report) = self.0.difference(&old, new);
         (report.made, report.lines) = (made, lines);
         if how.dry_run {
             report.made.clear();
@@ -238,7 +259,7 @@ impl People {
         only: Option<(String, Wanted)>,
     ) -> Result<(State, State, Vec<NewCode>, usize), PeopleError> {
         let lines = line::read(text).map_err(faults)?;
-        let site = Arc::clone(&self.0.site.read().unwrap_or_else(PoisonError::into_inner));
+        let site = self.0.site();
         let old = State::load(&self.0.records);
         if let Some((person, wanted)) = only {
             let strange = lines.iter().find(|line| line.cell("person") != Some(&person));
@@ -278,7 +299,7 @@ impl People {
         &self,
         id: &str,
         note: impl FnOnce(&Report) + Send + 'static,
-    ) -> Result<(), PeopleError> {
+    ) -> Result<Report, PeopleError> {
         self.remove_person_if(id, |_| true, note).await
     }
 
@@ -291,8 +312,9 @@ impl People {
         id: &str,
         wanted: impl FnOnce(Option<&str>) -> bool + Send + 'static,
         note: impl FnOnce(&Report) + Send + 'static,
-    ) -> Result<(), PeopleError> {
+    ) -> Result<Report, PeopleError> {
         let id = id.to_owned();
+        let site = self.0.site();
         let change = move |state: &mut State| {
             let now = show::state_of(state, &id);
             if now.is_some() && !wanted(now.as_deref()) {
@@ -303,9 +325,13 @@ impl People {
             state
                 .credentials
                 .retain(|_, row| row.person.as_ref() != Some(&id));
-            (gone || state.credentials.len() < before)
-                .then_some(())
-                .ok_or(PeopleError::Unknown { id, what: "person" })
+            if gone || state.credentials.len() < before {
+                Ok(())
+            } else if site.has_of(&id) {
+                Err(PeopleError::OfSiteOnly { id })
+            } else {
+                Err(PeopleError::Unknown { id, what: "person" })
+            }
         };
         self.remove(change, note).await
     }
@@ -333,7 +359,7 @@ impl People {
             let planned =
                 tokio::task::spawn_blocking(move || traces::plan(&State::load(&records), &id, also));
             let (old, new, traces) = planned.await.map_err(|_| PeopleError::CoreGone)??;
-            let (edits, changes, _) = difference(&old, &new);
+            let (edits, changes, _) = inner.difference(&old, new);
             let begun = store.begin_erasure(edits, &traces).await;
             begun.map_err(|error| match error {
                 EraseError::Put(error) => PeopleError::Put(error),
@@ -357,7 +383,7 @@ impl People {
         &self,
         id: &str,
         note: impl FnOnce(&Report) + Send + 'static,
-    ) -> Result<(), PeopleError> {
+    ) -> Result<Report, PeopleError> {
         let id = id.to_owned();
         let change = move |state: &mut State| {
             state
@@ -376,7 +402,7 @@ impl People {
         &self,
         change: impl FnOnce(&mut State) -> Result<(), PeopleError> + Send + 'static,
         note: impl FnOnce(&Report) + Send + 'static,
-    ) -> Result<(), PeopleError> {
+    ) -> Result<Report, PeopleError> {
         let turn = Arc::clone(&self.0.turn).lock_owned().await;
         let records = self.0.records.clone();
         let planned = tokio::task::spawn_blocking(move || {
@@ -388,8 +414,7 @@ impl People {
             Ok::<_, PeopleError>((old, new))
         });
         let (old, new) = planned.await.map_err(|_| PeopleError::CoreGone)??;
-        self.commit(turn, difference(&old, &new), note).await?;
-        Ok(())
+        self.commit(turn, self.0.difference(&old, new), note).await
     }
 
     /// On the medium first, then in force, then acknowledged.
@@ -431,7 +456,8 @@ impl People {
 
     /// Everybody, with cards and numbers, and digests of codes and PINs: what [`import`](Self::import) reads.
     pub async fn export(&self, form: Form) -> String {
-        self.read(move |state| show::export(&state, form))
+        let key = self.0.key.clone();
+        self.read(move |state| show::export(&state, form, &key))
             .await
             .unwrap_or_default()
     }
@@ -472,6 +498,11 @@ fn difference(old: &State, new: &State) -> Difference {
         changes.extend(CredentialId::new(id).ok().map(Change::CredentialGone));
         report.credentials[2] += 1;
     }
+    // barred before they are gone, so that they are never nobody of whom the records know nothing
+    for tag in new.barred.difference(&old.barred) {
+        edits.push(Edit::set(BARRED, tag, serde_json::json!({})));
+        changes.extend(PinTag::parse(tag).map(Change::PersonBarred));
+    }
     for id in gone(&old.people, &new.people) {
         edits.push(Edit::delete(PERSON, id));
         changes.extend(PersonId::new(id).ok().map(Change::PersonGone));
@@ -497,6 +528,9 @@ fn difference(old: &State, new: &State) -> Difference {
         edits.push(Edit::set(PERSON, id, value));
         changes.extend(row.change(id));
         report.people[usize::from(old.people.contains_key(id))] += 1;
+    }
+    for tag in old.barred.difference(&new.barred) {
+        edits.push(Edit::delete(BARRED, tag));
     }
     for (id, row) in new
         .credentials

@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 pub const PERSON: &str = "person";
 /// Kind of the records of credentials.
 pub const CREDENTIAL: &str = "credential";
+/// Kind of the records of people who were removed and whom the site file named, by a digest that does not tell who it was.
+pub const BARRED: &str = "person-gone";
 /// Kind of the records that say how often a credential was used.
 pub const USE: &str = "credential-use";
 
@@ -74,9 +76,19 @@ impl Kind {
         Self::Qr,
     ];
 
+    /// Is shown to a reader.
+    pub(crate) const fn is_card(self) -> bool {
+        matches!(self, Self::Card | Self::Ibutton | Self::Qr)
+    }
+
     /// Opens by itself when its digits are typed.
     pub(crate) const fn is_code(self) -> bool {
         matches!(self, Self::Code | Self::DuressCode)
+    }
+
+    /// Is a telephone number.
+    pub(crate) const fn is_phone(self) -> bool {
+        matches!(self, Self::Phone | Self::PhonePin)
     }
 
     /// Completes another credential of its person.

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use gateway_access::CardKey;
+use gateway_access::{CardKey, PinKey, PinTag};
 
 use crate::csv::cell;
 use crate::line::COLUMNS;
+use crate::plan::SEALED;
 use crate::row::{CredentialRow, Kind, PersonRow};
 use crate::state::State;
 
@@ -133,6 +134,13 @@ fn whole(row: &CredentialRow) -> String {
     }
 }
 
+/// The digest of a code, with those of its beginnings for this key only.
+fn sealed(row: &CredentialRow, key: &PinKey) -> Option<String> {
+    let tag = PinTag::parse(&row.value)?;
+    let heads: Option<Vec<PinTag>> = row.heads.iter().map(|head| PinTag::parse(head)).collect();
+    Some(format!("tag:{tag}:{SEALED}{}", key.seal(&tag, &heads?)))
+}
+
 fn mask(row: &CredentialRow) -> String {
     match row.kind {
         Kind::Qr => "***".to_owned(),
@@ -188,6 +196,7 @@ pub(crate) fn of(state: &State, person: &str, masked: bool) -> Vec<Shown> {
     let own = |id: &String, row: &PersonRow| (id == person).then(|| (id.clone(), row.clone()));
     let held = |row: &CredentialRow| row.person.as_deref() == Some(person);
     let alone = State {
+        barred: std::collections::BTreeSet::new(),
         credentials: state
             .credentials
             .iter()
@@ -209,8 +218,17 @@ pub(crate) fn state_of(state: &State, person: &str) -> Option<String> {
 }
 
 /// Everybody in a form that an import reads again.
-pub(crate) fn export(state: &State, form: Form) -> String {
-    let lines = lines(state, false);
+pub(crate) fn export(state: &State, form: Form, key: &PinKey) -> String {
+    let mut lines = lines(state, false);
+    for line in &mut lines {
+        if let Some(row) = state
+            .credentials
+            .get(&line.credential)
+            .filter(|row| row.kind.is_code())
+        {
+            line.value = sealed(row, key).unwrap_or_else(|| format!("tag:{}", row.value));
+        }
+    }
     match form {
         Form::Csv => {
             let mut text = COLUMNS.join(",") + "\n";

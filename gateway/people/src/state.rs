@@ -1,17 +1,20 @@
 //! Everybody, as the records have them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use gateway_access::{Change, Directory, PinKey};
-use gateway_core::CredentialId;
+use gateway_access::{Change, Directory, PinKey, PinTag};
+use gateway_core::{CredentialId, PersonId};
 use gateway_store::Records;
 use serde_json::Value;
 
-use crate::row::{CREDENTIAL, CredentialRow, PERSON, PersonRow, USE, UseRow};
+use crate::plan::SiteNames;
+use crate::row::{BARRED, CREDENTIAL, CredentialRow, PERSON, PersonRow, USE, UseRow};
 
 /// The rows, by key.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct State {
+    /// Digests of removed people whom the site file named: what it has of theirs opens nothing.
+    pub(crate) barred: BTreeSet<String>,
     pub(crate) credentials: BTreeMap<String, CredentialRow>,
     pub(crate) people: BTreeMap<String, PersonRow>,
     /// Rows that this version cannot read, by kind and key: they open nothing, and are left as they are.
@@ -39,7 +42,25 @@ impl State {
             state.uses.insert(key.to_owned(), used(value));
         });
         state.unread = unread;
+        records.visit(BARRED, |key, _| {
+            state.barred.insert(key.to_owned());
+        });
         state
+    }
+
+    /// Who was there before, is not any more, and is named by the site file, gets in by it no more; who is there again does
+    /// by what the records say.
+    pub(crate) fn bar(&mut self, old: &Self, site: &SiteNames, key: &PinKey) {
+        let tag = |id: &str| PersonId::new(id).ok().map(|id| key.removed(&id).to_string());
+        let gone = old.people.keys().filter(|id| !self.people.contains_key(*id));
+        self.barred
+            .extend(gone.filter(|id| site.has_of(id)).filter_map(|id| tag(id)));
+        if !self.barred.is_empty() {
+            let come = self.people.keys().filter(|id| !old.people.contains_key(*id));
+            for tag in come.filter_map(|id| tag(id)).collect::<Vec<_>>() {
+                self.barred.remove(&tag);
+            }
+        }
     }
 }
 
@@ -51,16 +72,11 @@ fn used(value: Value) -> u32 {
 /// Fills the decision's directory from the records, one row after the other; and how many rows could not be read.
 #[must_use]
 pub fn directory(records: &Records, key: PinKey) -> (Directory, usize) {
-    let mut directory = Directory::new(key);
-    let mut unread = 0;
+    let (mut directory, mut unread) = people_only(records, key);
     let mut take = |change: Option<Change>| match change {
         Some(change) => directory.apply(change),
         None => unread += 1,
     };
-    records.visit(PERSON, |key, value| {
-        let row = serde_json::from_value::<PersonRow>(value).ok();
-        take(row.and_then(|row| row.change(key)));
-    });
     records.visit(CREDENTIAL, |key, value| {
         let row = serde_json::from_value::<CredentialRow>(value).ok();
         take(row.and_then(|row| row.change(key)));
@@ -71,6 +87,32 @@ pub fn directory(records: &Records, key: PinKey) -> (Directory, usize) {
             times: used(value),
         });
         take(change);
+    });
+    (directory, unread)
+}
+
+/// As [`directory`], with nobody's credentials: who is blocked, out of their days or removed, for cards and codes of the
+/// site file. Of whom the row cannot be read nothing opens.
+#[must_use]
+pub fn people_only(records: &Records, key: PinKey) -> (Directory, usize) {
+    let mut directory = Directory::new(key.clone());
+    let mut unread = 0;
+    records.visit(BARRED, |tag, _| match PinTag::parse(tag) {
+        Some(tag) => directory.apply(Change::PersonBarred(tag)),
+        None => unread += 1,
+    });
+    records.visit(PERSON, |id, value| {
+        let row = serde_json::from_value::<PersonRow>(value).ok();
+        let change = row.and_then(|row| row.change(id));
+        unread += usize::from(change.is_none());
+        let barred = || {
+            PersonId::new(id)
+                .ok()
+                .map(|id| Change::PersonBarred(key.removed(&id)))
+        };
+        if let Some(change) = change.or_else(barred) {
+            directory.apply(change);
+        }
     });
     (directory, unread)
 }

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use gateway_access::{Access, Change, Directory, PinKey, Policy};
+use gateway_access::{Access, Change, Code, CodeFrom, Directory, PinKey, Policy, RightOf, When, card_frame};
 use gateway_core::{CredentialId, Secret};
 use gateway_people::{
-    Changed, Form, Import, LIMITS, People, PeopleError, SiteNames, USE, clashes, directory, use_value,
+    Changed, Form, Import, LIMITS, OfSite, People, PeopleError, SiteNames, USE, clashes, directory,
+    people_only, same_cards, use_value,
 };
 use gateway_store::fake::FakeIo;
 use gateway_store::{Options, Store};
@@ -39,6 +40,20 @@ fn site() -> SiteNames {
         codes: vec![Secret::new("9")],
         doors: names(&["front", "back"]),
         groups: names(&["residents", "cleaners"]),
+        held: vec![
+            OfSite {
+                at: "cards.spare".to_owned(),
+                card: Some(card_frame("26:7,00007").expect("a card")),
+                digits: None,
+                person: None,
+            },
+            OfSite {
+                at: "codes.nine".to_owned(),
+                card: None,
+                digits: Some(Secret::new("9")),
+                person: Some("zoe".to_owned()),
+            },
+        ],
         schedules: names(&["day"]),
         zone: jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a rule"),
     }
@@ -159,6 +174,272 @@ async fn a_pin_that_begins_like_a_code_of_the_site_is_refused_and_nothing_is_hal
             Ok(done) => assert!(!told, "{pin}: {done}"),
         }
     }
+}
+
+#[tokio::test]
+async fn what_a_spreadsheet_would_take_for_a_formula_comes_back_as_it_was() {
+    let (house, _core) = house(&FakeIo::new());
+    let json = r#"[{"person":"zed","name":"=Zed, @home","kind":"phone","value":"+33 6 12 77"},
+        {"person":"ann","name":"'=Ann","kind":"phone-pin","value":"+33 6 12-78"},
+        {"person":"cy","name":"@cy","kind":"phone","value":"sip:cy.b@PBX.example:5070"},
+        {"person":"dee","name":"'n Dee","kind":"phone","value":"-12 34"}]"#;
+    import(&house, json).await.expect("no faults");
+    let (list, before) = (house.people.list().await, house.people.export(Form::Json).await);
+    assert!(
+        before.contains("\"+3361277\"") && before.contains("sip:cy.b@pbx.example"),
+        "{before}"
+    );
+    let csv = house.people.export(Form::Csv).await;
+    assert!(csv.contains("'=Zed") && csv.contains("''=Ann"), "{csv}");
+    let how = Import {
+        replace: true,
+        ..Import::default()
+    };
+    let again = told(house.people.import(csv, how, |_| ()).await).expect("no faults");
+    assert_eq!(
+        again,
+        "people: 0 new, 0 changed, 0 removed; credentials: 0 new, 0 changed, 0 removed"
+    );
+    assert_eq!(house.people.list().await, list);
+    // a number is one, however it is written
+    let same = import(&house, "person,kind,value\nzed,phone,+33(6)12.77\n").await;
+    assert!(
+        same.expect("no faults")
+            .ends_with("credentials: 0 new, 0 changed, 0 removed")
+    );
+}
+
+#[tokio::test]
+async fn who_withholds_the_number_is_nobodys_telephone() {
+    let (house, _core) = house(&FakeIo::new());
+    let bad = [
+        "anonymous",
+        "Unknown",
+        "sip:anonymous@anonymous.invalid",
+        "private",
+        "restricted",
+        "unavailable",
+        "+",
+        "sip:'; drop",
+        "alice",
+        "047*",
+        "10??",
+    ];
+    for value in bad {
+        let faults = import(&house, &format!("person,kind,value\nzw,phone,{value}\n")).await;
+        let faults = faults.expect_err(value);
+        assert!(
+            faults.len() == 1 && faults[0].starts_with("line 2, value: "),
+            "{value}: {faults:?}"
+        );
+    }
+    assert!(house.people.list().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_export_shows_nothing_of_how_codes_begin_and_makes_it_anew() {
+    let (first, _core) = house(&FakeIo::new());
+    let codes = "kind,value,doors\ncode,481216,front\ncode,48120077,front\n";
+    import(&first, codes).await.expect("no faults");
+    let export = first.people.export(Form::Json).await;
+    for digits in ["4", "48", "481", "4812", "48121", "481200"] {
+        assert!(
+            !export.contains(&key().head(digits).to_string()),
+            "{digits}: {export}"
+        );
+    }
+    let all: serde_json::Value = serde_json::from_str(&export).expect("JSON");
+    let values: BTreeSet<String> = all
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|line| line["value"].as_str())
+        .flat_map(|value| value.split(':').map(str::to_owned))
+        .filter(|part| part.len() >= 32)
+        .flat_map(|part| part.as_bytes().chunks(32).map(<[u8]>::to_vec).collect::<Vec<_>>())
+        .map(|part| String::from_utf8(part).expect("digits"))
+        .collect();
+    assert_eq!(values.len(), 2 * 9, "nothing is alike: {export}");
+    // another journal with the same key: codes that clash are still found
+    let (second, _core) = house(&FakeIo::new());
+    import(&second, &export).await.expect("no faults");
+    let clash = import(&second, "kind,value,doors\ncode,4812,front\n").await;
+    assert!(clash.expect_err("it begins both")[0].contains("of somebody else"));
+    let codes = ["4812", "5"].map(Secret::new);
+    let codes: Vec<&Secret> = codes.iter().collect();
+    assert_eq!(clashes(second.store.records(), &key(), &codes), [0]);
+}
+
+#[tokio::test]
+async fn a_code_that_begins_another_is_told_whose_the_other_is() {
+    let (house, _core) = house(&FakeIo::new());
+    import(&house, "person,kind,value\nann,code,4812\n")
+        .await
+        .expect("no faults");
+    for (line, expected) in [
+        ("bob,code,9876", "(codes.nine of the site file)"),
+        ("bob,code,48121", "(of somebody else)"),
+        ("ann,code,48121", "of the same person)"),
+    ] {
+        let faults = import(&house, &format!("person,kind,value\n{line}\n"))
+            .await
+            .expect_err(line);
+        assert!(faults[0].contains(expected), "{line}: {faults:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_card_of_the_site_file_is_no_card_of_people() {
+    let (house, _core) = house(&FakeIo::new());
+    for value in ["\"26:7,00007\"", "\"7,7\"", "0000458759"] {
+        let faults = import(&house, &format!("person,kind,value\nbob,card,{value}\n")).await;
+        let faults = faults.expect_err(value);
+        assert!(faults[0].contains("cards.spare"), "{faults:?}");
+    }
+    // one that is there from before stays, and is told when it matters
+    house.people.set_site(SiteNames {
+        held: Vec::new(),
+        ..site()
+    });
+    import(&house, "person,kind,value\nbob,card,\"7,7\"\n")
+        .await
+        .expect("no faults");
+    house.people.set_site(site());
+    let frames = ["26:7,00007", "26:8,00007"].map(|text| card_frame(text).expect("a card"));
+    assert_eq!(same_cards(house.store.records(), &[&frames[0], &frames[1]]), [0]);
+    let export = house.people.export(Form::Csv).await;
+    told(house.people.import(export, Import::default(), |_| ()).await).expect("no faults");
+    let removed = house
+        .people
+        .remove_person("bob", |_| ())
+        .await
+        .expect("he was there");
+    assert!(
+        removed.left.len() == 1
+            && removed.left[0].contains("STILL OPENS")
+            && removed.left[0].contains("cards.spare"),
+        "{removed:?}"
+    );
+}
+
+/// Whether the code of the site file that is zoe's opens by these records.
+fn opens(directory: Directory) -> bool {
+    let mut front = gateway_access::DoorPolicy::new("strike".parse().expect("a name"));
+    front.digits_by_list = true;
+    let code = Code {
+        digits: Secret::new("9"),
+        doors: BTreeSet::from(["front".parse().expect("a name")]),
+        from: BTreeSet::from([CodeFrom::Call]),
+        id: "nine".parse().expect("a name"),
+        person: Some("zoe".parse().expect("a name")),
+        when: When::Always,
+    };
+    let mut access = Access::new(Policy {
+        codes: vec![code],
+        doors: [("front".parse().expect("a name"), front)].into(),
+        ..Policy::default()
+    });
+    access.set_directory(directory);
+    let rights: Vec<RightOf> = access.rights().into_keys().collect();
+    rights.iter().any(|right| right.who == "person:zoe")
+}
+
+#[tokio::test]
+async fn who_was_blocked_removed_or_erased_has_nothing_in_the_site_file_any_more_until_they_are_there_again()
+{
+    let fake = FakeIo::new();
+    let (first, core) = house(&fake);
+    let now = |house: &House| directory(house.store.records(), key()).0;
+    assert!(opens(now(&first)), "the records know nothing of her");
+    assert!(matches!(
+        first.people.remove_person("zoe", |_| ()).await,
+        Err(PeopleError::OfSiteOnly { .. })
+    ));
+    let block = "person,blocked\nzoe,yes\n".to_owned();
+    let report = first
+        .people
+        .import(block, Import::default(), |_| ())
+        .await
+        .expect("no faults");
+    assert!(
+        report.left.len() == 1 && report.left[0].contains("codes.nine"),
+        "{report:?}"
+    );
+    assert!(!opens(now(&first)));
+    // said once, when it begins
+    let again = "person,name\nzoe,Zoe\n".to_owned();
+    let report = first
+        .people
+        .import(again, Import::default(), |_| ())
+        .await
+        .expect("no faults");
+    assert_eq!(report.left, [""; 0]);
+    let removed = first
+        .people
+        .remove_person("zoe", |_| ())
+        .await
+        .expect("she was there");
+    assert!(
+        removed.left.len() == 1 && removed.left[0].contains("codes.nine"),
+        "{removed:?}"
+    );
+    assert!(!opens(now(&first)));
+    assert!(!opens(people_only(first.store.records(), key()).0));
+    drop(first.people);
+    assert!(!opens(core.await.expect("it ends")));
+    first.store.close();
+
+    let (second, _core) = house(&fake);
+    assert!(!opens(now(&second)), "a restart brings her back");
+    let again = "person\nzoe\n".to_owned();
+    let report = second
+        .people
+        .import(again, Import::default(), |_| ())
+        .await
+        .expect("no faults");
+    assert!(
+        report.left.len() == 1 && report.left[0].contains("opens again"),
+        "{report:?}"
+    );
+    assert!(opens(now(&second)), "she is there again");
+    // an import that replaces everybody removes her too
+    let how = Import {
+        replace: true,
+        ..Import::default()
+    };
+    told(
+        second
+            .people
+            .import("person\nbob\n".to_owned(), how, |_| ())
+            .await,
+    )
+    .expect("no faults");
+    assert!(!opens(now(&second)));
+    import(&second, "person\nzoe\n").await.expect("no faults");
+    second
+        .people
+        .erase(&second.store, "zoe", Vec::new(), || ())
+        .await
+        .expect("she was there");
+    assert!(!opens(now(&second)), "who was erased comes in");
+    let mut rows = String::new();
+    second
+        .store
+        .records()
+        .visit(gateway_people::BARRED, |key, value| {
+            rows += &format!("{key} {value}\n")
+        });
+    assert!(rows.lines().count() == 1 && !rows.contains("zoe"), "{rows}");
+    // a row that cannot be read keeps her out as well
+    import(&second, "person\nzoe\n").await.expect("no faults");
+    let odd = serde_json::json!({ "blocked": "perhaps" });
+    let kept = second
+        .store
+        .records()
+        .put_durable(gateway_people::PERSON, "zoe", odd, None)
+        .await;
+    kept.expect("kept");
+    assert!(!opens(now(&second)));
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ pub(super) fn people(args: &People) -> anyhow::Result<u8> {
         }
         PeopleAct::Remove { person, credential } => {
             let request = json!({ "act": "people-remove", "person": person, "credential": credential });
-            control::ask(&run_dir, &request)?;
+            tell_left(&control::ask(&run_dir, &request)?)?;
             Ok(exit::OK)
         }
     }
@@ -142,6 +142,7 @@ fn import(run_dir: &Path, text: &str, dry_run: bool, replace: bool) -> anyhow::R
         let word = |key: &str| made[key].as_str().unwrap_or_default();
         writeln!(out(), "code of {}: {}", word("credential"), word("code"))?;
     }
+    tell_left(&answer)?;
     Ok(exit::OK)
 }
 
@@ -166,12 +167,23 @@ fn limit(line: &mut Map<String, Value>, addition: &Addition, uses: Option<u32>) 
     }
 }
 
+/// What of those who were blocked or removed the site file still has.
+fn tell_left(answer: &Value) -> anyhow::Result<()> {
+    let left = answer["left"].as_array().into_iter().flatten();
+    for text in left.filter_map(Value::as_str) {
+        writeln!(out(), "{text}")?;
+    }
+    Ok(())
+}
+
 /// The options of `add` as lines of an import.
 fn lines(addition: &Addition) -> Value {
     let mut person = Map::new();
     set(&mut person, "person", addition.person.as_ref());
     set(&mut person, "name", addition.name.as_ref());
     set(&mut person, "groups", addition.groups.as_ref());
+    set(&mut person, "person-from", addition.person_from.as_ref());
+    set(&mut person, "person-until", addition.person_until.as_ref());
     if addition.block || addition.unblock {
         person.insert("blocked".to_owned(), json!(addition.block));
     }
@@ -213,6 +225,8 @@ fn list(answer: &Value) -> anyhow::Result<()> {
         "person",
         "name",
         "groups",
+        "person-from",
+        "person-until",
         "blocked",
         "kind",
         "value",
@@ -259,7 +273,7 @@ mod tests {
     #[test]
     fn each_credential_of_an_addition_is_a_line() {
         let words = "doorline people add alice --name Alice --groups residents --card 123,04567 --pin 4711 --phone 1000 \
-                     --phone-needs-pin --until 2026-12-24";
+                     --phone-needs-pin --until 2026-12-24 --person-from 2026-12-01 --person-until -";
         let cli = Cli::try_parse_from(words.split_whitespace()).expect("parses");
         let Command::People(People {
             act: PeopleAct::Add(addition),
@@ -279,6 +293,12 @@ mod tests {
         assert_eq!(lines[0]["until"], Value::Null, "a PIN has no limits of its own");
         assert_eq!(lines[1]["until"], "2026-12-24");
         assert_eq!(lines[2]["name"], "Alice");
+        for line in lines.as_array().expect("a list") {
+            assert_eq!(
+                (&line["person-from"], &line["person-until"]),
+                (&json!("2026-12-01"), &json!("-"))
+            );
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Among records that are lost may be a withdrawal, whose card would open again. So after damage of the records the
 //! people of the records, and the users and tokens of the page, let nobody in until somebody at the machine has looked
-//! through them. The site file's own cards and codes go on, and so do exits.
+//! through them. The site file's own cards and codes go on, but for people whom the records are known to keep out; and so
+//! do exits.
 
 use std::path::{Path, PathBuf};
 

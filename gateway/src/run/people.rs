@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use gateway_bus::Bus;
 use gateway_config::{Config, SecretFiles};
 use gateway_core::{Event, Timestamp, UserEvent};
-use gateway_people::{Changed, Form, Import, People, PeopleError, Report, SiteNames, ask_of, key_of};
+use gateway_people::{Changed, Form, Import, OfSite, People, PeopleError, Report, SiteNames, ask_of, key_of};
 use gateway_site::{Directory, PinKey, RightOf};
 use gateway_store::{Records, Store, Traces};
 use serde_json::{Value, json};
@@ -77,13 +77,14 @@ impl Staff {
         }
     }
 
-    /// Reads everybody, for the core.
+    /// Reads everybody, for the core; while records are in doubt, only who may not come in.
     pub(crate) fn everybody(
         &self,
         store: &Store,
         faults: &Faults,
+        doubt: bool,
     ) -> impl Future<Output = Directory> + use<> {
-        directory(store.records().clone(), self.key.clone(), faults.clone())
+        directory(store.records().clone(), self.key.clone(), faults.clone(), doubt)
     }
 
     pub(crate) const fn key(&self) -> &PinKey {
@@ -91,9 +92,14 @@ impl Staff {
     }
 }
 
-async fn directory(records: Records, key: PinKey, faults: Faults) -> Directory {
+async fn directory(records: Records, key: PinKey, faults: Faults, doubt: bool) -> Directory {
     let empty = Directory::new(key.clone());
-    let read = tokio::task::spawn_blocking(move || gateway_people::directory(&records, key)).await;
+    let read: fn(&Records, PinKey) -> (Directory, usize) = if doubt {
+        gateway_people::people_only
+    } else {
+        gateway_people::directory
+    };
+    let read = tokio::task::spawn_blocking(move || read(&records, key)).await;
     let Ok((directory, unread)) = read else {
         return empty;
     };
@@ -118,6 +124,7 @@ pub(crate) fn names(config: &Config) -> SiteNames {
     SiteNames {
         codes: config.codes.values().map(|code| code.digits.clone()).collect(),
         doors: keys(config.doors.keys().map(gateway_core::DoorId::as_str).collect()),
+        held: held(config),
         groups: keys(config.groups.keys().map(gateway_core::GroupId::as_str).collect()),
         schedules: keys(
             config
@@ -128,6 +135,24 @@ pub(crate) fn names(config: &Config) -> SiteNames {
         ),
         zone: params::zone(config).unwrap_or(jiff::tz::TimeZone::UTC),
     }
+}
+
+/// Cards and codes of the site file.
+fn held(config: &Config) -> Vec<OfSite> {
+    let person = |person: &Option<gateway_core::PersonId>| person.as_ref().map(ToString::to_string);
+    let cards = config.cards.iter().map(|(id, card)| OfSite {
+        at: format!("cards.{id}"),
+        card: Some(card.card.clone()),
+        digits: None,
+        person: person(&card.person),
+    });
+    let codes = config.codes.iter().map(|(id, code)| OfSite {
+        at: format!("codes.{id}"),
+        card: None,
+        digits: Some(code.digits.clone()),
+        person: person(&code.person),
+    });
+    cards.chain(codes).collect()
 }
 
 /// What `doorline people` and `doorline access` reach.
@@ -232,8 +257,8 @@ impl Desk {
                     (None, Some(credential)) => people.remove_credential(credential, note).await,
                     (None, None) => return Err("a person or a credential is needed".to_owned()),
                 };
-                removed.map_err(|e| said(&e))?;
-                Ok(Value::Null)
+                let report = removed.map_err(|e| said(&e))?;
+                Ok(json!({ "left": report.left }))
             }
             other => Err(format!(
                 "{other:?} is not an act of this gateway; is `doorline` of another version?"
@@ -248,7 +273,11 @@ impl Desk {
     }
 
     async fn explain(&self, request: &Value) -> Result<Value, String> {
-        let ask = ask_of(request)?;
+        let mut question = request.clone();
+        if let Some(question) = question.as_object_mut() {
+            question.remove("act");
+        }
+        let ask = ask_of(&question)?;
         let view = self.bus.view();
         if !view.borrow().doors.iter().any(|door| door.id == ask.door) {
             return Err(format!("there is no door {:?}", ask.door.as_str()));
@@ -348,6 +377,7 @@ fn shown(report: &Report) -> Value {
         "people": counts(report.people),
         "credentials": counts(report.credentials),
         "codes": made.collect::<Vec<_>>(),
+        "left": report.left,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Cards, and the PIN that completes one.
 
-use gateway_core::{CardFrame, DoorId, ReaderId, Secret, Subject};
+use gateway_core::{CardFrame, DoorId, PersonId, ReaderId, Secret, Subject};
 
 use super::{Moment, Refused, Verdict, holder, within};
 use crate::access::Access;
@@ -38,8 +38,8 @@ impl Access {
         let alone = self.is_alone_enough(moment, reader);
         let mut best: Option<Refused> = None;
         for card in self.cards_of(frame) {
-            let subject = holder(card.person.as_ref(), &card.id);
-            let reason = match self.card_opens(moment, card, name, alone, pin) {
+            let subject = holder(self.holder_of(card, frame), &card.id);
+            let reason = match self.card_opens(moment, (card, frame), name, alone, pin) {
                 Ok(with) => {
                     let rule = format!("card {:?}{with} at reader {reader}", card.id);
                     let source = if pin.is_some() { keypad } else { source };
@@ -98,11 +98,20 @@ impl Access {
             .filter_map(|at| self.policy.cards.get(*at))
     }
 
+    /// Whose card of the site file it is: whom it names; if nobody, who has the same card in the records.
+    fn holder_of<'a>(&'a self, card: &'a Card, frame: &CardFrame) -> Option<&'a PersonId> {
+        let records = || {
+            let same = self.directory.cards(frame).into_iter();
+            same.filter_map(|card| card.person.as_ref()).next()
+        };
+        card.person.as_ref().or_else(records)
+    }
+
     /// What else opened, in words; or why it does not open.
     fn card_opens(
         &self,
         moment: Moment<'_>,
-        card: &Card,
+        (card, frame): (&Card, &CardFrame),
         door: &DoorId,
         alone: bool,
         pin: Option<&Secret>,
@@ -110,6 +119,7 @@ impl Access {
         if !card.doors.contains(door) {
             return Err(Reason::CardNotForDoor);
         }
+        self.named(moment, self.holder_of(card, frame))?;
         self.in_time(moment, &card.when)?;
         let within = within(&card.when);
         match (&card.pin, pin) {

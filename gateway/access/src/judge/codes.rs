@@ -60,10 +60,11 @@ impl Access {
             }
             CodeMatch::Opens(at) => {
                 let code = self.policy.codes.get(at).ok_or(Reason::CodeUnknown)?;
+                self.named(moment, code.person.as_ref())?;
                 self.in_time(moment, &code.when)?;
                 return Ok(Found {
                     id: &code.id,
-                    person: None,
+                    person: code.person.as_ref(),
                     right: Right {
                         open_for: None,
                         uses: None,

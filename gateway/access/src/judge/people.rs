@@ -31,6 +31,21 @@ impl Access {
         phones.any(|phone| self.has_pin(phone, digits))
     }
 
+    /// May whoever a card or code of the site file names come in? What the records say of a person counts for it too:
+    /// nothing of them opens while they are blocked, out of their days, or after they were removed. Of whom the records
+    /// never told, the site file alone decides.
+    pub(super) fn named(&self, moment: Moment<'_>, person: Option<&PersonId>) -> Result<(), Reason> {
+        let Some(id) = person else {
+            return Ok(());
+        };
+        match self.directory.person(id) {
+            Some(person) if person.blocked => Err(Reason::Blocked),
+            Some(person) => valid(moment, person.valid),
+            None if self.directory.is_barred(id) => Err(Reason::Blocked),
+            None => Ok(()),
+        }
+    }
+
     /// Does a credential of the records open this door at this time? What only a second factor could add is not
     /// asked here.
     pub(super) fn right(

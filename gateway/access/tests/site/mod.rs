@@ -43,6 +43,7 @@ pub(crate) fn policy() -> Policy {
         doors: doors.iter().map(|d| door(d)).collect(),
         from: from.iter().copied().collect(),
         id: id.parse().expect("a name"),
+        person: None,
         when: When::Always,
     };
     let card = |id: &str, text: &str, person: Option<&str>, doors: &[&str]| Card {

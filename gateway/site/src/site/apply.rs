@@ -314,6 +314,7 @@ pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
         .flatten()
         .collect(),
         id: id.clone(),
+        person: code.person.clone(),
         when: code.when.clone(),
     });
     let readers = params.readers.iter().map(|(id, reader)| {

@@ -23,7 +23,8 @@ pub(crate) fn cards_refused(records: &Records, old: &Config, new: &Config) -> Op
         .collect();
     (!same.is_empty()).then(|| {
         format!(
-            "{}: somebody has this card in the records (doorline people list); withdraw it there first, or leave it out              here",
+            "{}: somebody has this card in the records (doorline people list); withdraw it there first, or leave it out \
+             here",
             same.join(", ")
         )
     })

@@ -139,18 +139,18 @@ pub(crate) fn names(config: &Config) -> SiteNames {
 
 /// Cards and codes of the site file.
 fn held(config: &Config) -> Vec<OfSite> {
-    let person = |person: &Option<gateway_core::PersonId>| person.as_ref().map(ToString::to_string);
+    let person = |person: Option<&gateway_core::PersonId>| person.map(ToString::to_string);
     let cards = config.cards.iter().map(|(id, card)| OfSite {
         at: format!("cards.{id}"),
         card: Some(card.card.clone()),
         digits: None,
-        person: person(&card.person),
+        person: person(card.person.as_ref()),
     });
     let codes = config.codes.iter().map(|(id, code)| OfSite {
         at: format!("codes.{id}"),
         card: None,
         digits: Some(code.digits.clone()),
-        person: person(&code.person),
+        person: person(code.person.as_ref()),
     });
     cards.chain(codes).collect()
 }

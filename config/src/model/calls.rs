@@ -12,7 +12,7 @@ use crate::rules::{
     Flag, Path, Ports, int, list, parsed, password, refer, secs, span_or, text, text_or, word,
 };
 use crate::value::{
-    Address, Codec, Dscp, Host, HostPort, Marks, ReliableProvisional, Srtp, Strategy, Transport,
+    Address, Codec, Dscp, Host, HostPort, Key, Marks, ReliableProvisional, Srtp, Strategy, Transport,
 };
 
 table! {
@@ -90,6 +90,9 @@ table! {
         name: Option<String> = "name", text(1, 60), optional, Live;
         /// Account to call through, where it is not the panel's.
         account: Option<AccountId> = "account", refer("account"), optional, Live;
+        /// Key that whoever answers has to press within 15 s before the call is theirs, one of `0-9*#`: then no voicemail
+        /// and no carrier's announcement has it. They hear three tones; meanwhile others may answer.
+        confirm: Option<Key> = "confirm", parsed(), optional, Live;
     }
 }
 
@@ -100,6 +103,7 @@ impl Target {
             contact: None,
             name: None,
             account: None,
+            confirm: None,
         }
     }
 }

@@ -251,6 +251,28 @@ impl FromText for SiteNumber {
     }
 }
 
+/// A key of a telephone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key(pub char);
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromText for Key {
+    const WHAT: &'static str = "a key";
+    const PATTERN: Option<&'static str> = Some("^[0-9*#]$");
+    fn from_text(text: &str) -> Result<Self, String> {
+        let mut chars = text.chars();
+        match (chars.next(), chars.next()) {
+            (Some(key @ ('0'..='9' | '*' | '#')), None) => Ok(Self(key)),
+            _ => Err("one of 0-9 * #".to_owned()),
+        }
+    }
+}
+
 /// The digits of a code.
 pub(crate) struct Digits(pub(crate) Secret);
 

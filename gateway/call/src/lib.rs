@@ -3,6 +3,7 @@
 //! [`CallPlan`] calls the targets of one ring and gives the call to the first that answers; [`IncomingPlan`]
 //! takes or refuses a call to the door. Both say whose digits count. They know neither SIP nor doors.
 
+mod confirm;
 mod incoming;
 mod party;
 mod plan;

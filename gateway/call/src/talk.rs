@@ -93,6 +93,12 @@ impl Talk {
         }
     }
 
+    /// A key that was pressed to take the call says how this leg sends its keys.
+    pub(crate) fn confirmed_by(mut self, via: DigitVia) -> Self {
+        self.via = Some(via);
+        self
+    }
+
     /// The network names the party once more. Another name, or the same one with another right to open, is told; a mere
     /// repetition is no news.
     pub(crate) fn transfer(

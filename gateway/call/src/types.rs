@@ -62,6 +62,8 @@ pub struct Target {
     /// True if nothing gives this target authority, whatever party the network names: somebody else than the operator
     /// says what `address` is.
     pub barred: bool,
+    /// Key that whoever answers has to press before the call is theirs: a voicemail does not. `None` for none.
+    pub confirm: Option<char>,
     /// The leg's number, unique while the process lives.
     pub leg: LegId,
     /// True if this target may open by digits.

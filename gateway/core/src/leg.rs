@@ -53,6 +53,8 @@ words! {
 words! {
     /// A tone played to a leg or to the line.
     Tone {
+        /// Whoever answered has to press a key.
+        Confirm = "confirm",
         /// Too many wrong codes: whoever dialled is locked out for a time.
         LockedOut = "locked-out",
         /// Someone is on the line now: played at the door when a call was answered without a press.

@@ -353,7 +353,8 @@ function alarmCard(alarm) {
 function fillAlarm(card, alarm) {
   const raised = alarm.state !== "rest" && alarm.state !== "confirmed";
   put(card, "name", alarm.name);
-  chips(card, [chip(t("alarm-" + alarm.state), raised ? "bad" : alarm.state === "rest" ? "good" : "warn")]);
+  const state = "alarm-" + alarm.state;
+  chips(card, [chip(t(state), raised ? "bad" : alarm.state === "rest" ? "good" : "warn")]);
   card.classList.toggle("alarm", raised);
   put(card, "info", "");
   put(card, "left", "");

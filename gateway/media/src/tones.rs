@@ -24,6 +24,13 @@ const AMPLITUDE: f32 = 5_000.0;
 const RAMP: usize = 48;
 
 fn pieces(tone: Tone) -> (&'static [Piece], bool) {
+    const CONFIRM: &[Piece] = &[
+        piece(620.0, 15),
+        piece(0.0, 5),
+        piece(620.0, 15),
+        piece(0.0, 5),
+        piece(830.0, 20),
+    ];
     const LOCKED_OUT: &[Piece] = &[
         piece(450.0, 15),
         piece(0.0, 5),
@@ -38,6 +45,7 @@ fn pieces(tone: Tone) -> (&'static [Piece], bool) {
     const RINGBACK: &[Piece] = &[piece(425.0, 100), piece(0.0, 400)];
     const TALK_WARNING: &[Piece] = &[piece(1_400.0, 8), piece(0.0, 12), piece(1_400.0, 8)];
     match tone {
+        Tone::Confirm => (CONFIRM, false),
         Tone::LockedOut => (LOCKED_OUT, false),
         Tone::LookIn => (LOOK_IN, false),
         Tone::Opening => (OPENING, false),
@@ -173,6 +181,7 @@ mod tests {
     #[test]
     fn tones_sound_end_and_are_no_digits() {
         for (tone, frames) in [
+            (Tone::Confirm, Some(60)),
             (Tone::LockedOut, Some(100)),
             (Tone::LookIn, Some(32)),
             (Tone::Opening, Some(40)),

@@ -40,6 +40,7 @@ const SHUTTING: &[&str] = &["door.hold-ended", "door.relocked"];
 /// What becomes of a call that the gateway makes; what is said and dialled in it is people's.
 const CALLING: &[&str] = &[
     "call.answered",
+    "call.confirm-awaited",
     "call.ended",
     "call.leg-ended",
     "call.leg-offered",

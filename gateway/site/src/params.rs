@@ -327,6 +327,8 @@ pub struct TargetParams {
     pub account: Option<AccountId>,
     /// Number or address as configured; empty for a contact.
     pub address: String,
+    /// Key that whoever answers has to press before the call is theirs.
+    pub confirm: Option<char>,
     /// Who is called is looked up by this name as the button is pressed.
     pub contact: Option<String>,
     /// True for a full address that no account serves: dialled directly, not through the panel's account.

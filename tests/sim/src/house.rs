@@ -70,6 +70,7 @@ fn door(name: &str, output: &str) -> DoorParams {
 
 fn target(address: &str) -> TargetParams {
     TargetParams {
+        confirm: None,
         contact: None,
         account: None,
         address: address.into(),

@@ -13,6 +13,7 @@ fn list(parallel: bool, targets: &[&str]) -> ListParams {
     let target = |address: &&str| TargetParams {
         account: None,
         address: (*address).into(),
+        confirm: None,
         contact: None,
         direct: false,
         name: None,

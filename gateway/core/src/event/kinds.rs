@@ -149,6 +149,13 @@ events! {
             /// How it came.
             via: DigitVia,
         },
+        /// Whoever answered has to press a key before the call is theirs.
+        ConfirmAwaited = "confirm-awaited" {
+            /// Which leg.
+            leg: LegId,
+            /// Who answered.
+            peer: String,
+        },
         /// A digit was heard and not acted on.
         DigitIgnored = "digit-ignored" {
             /// Which leg.

@@ -302,6 +302,7 @@ fn target(config: &Config, target: &config::Target) -> site::TargetParams {
         .clone()
         .or_else(|| target.to.as_ref()?.host().and_then(of_domain));
     site::TargetParams {
+        confirm: target.confirm.map(|key| key.0),
         contact: target.contact.clone(),
         direct: account.is_none() && target.to.as_ref().is_some_and(|to| to.host().is_some()),
         account,
@@ -336,6 +337,7 @@ fn apartment_lists(config: &Config) -> Vec<(ListId, site::ListParams)> {
                 targets: vec![site::TargetParams {
                     account: apartments.account.clone(),
                     address: number,
+                    confirm: None,
                     contact: None,
                     direct: false,
                     name: None,

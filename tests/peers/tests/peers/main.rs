@@ -6,6 +6,7 @@ mod api;
 mod boards;
 mod broker;
 mod commands;
+mod confirm;
 mod directory;
 mod echo;
 mod elsewhere;

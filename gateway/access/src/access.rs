@@ -74,7 +74,7 @@ impl Access {
     /// Decides. The only place that makes a [`Grant`].
     pub fn decide(&mut self, now: Instant, context: &Context, request: Request) -> Decision {
         let (door, factor, ring) = (request.door().clone(), request.factor(), request.ring());
-        let (hold, comes_in) = (request.hold(), self.comes_in(&request));
+        let (hold, comes_in, leaves) = (request.hold(), self.comes_in(&request), self.leaves(&request));
         let Some(at_door) = self.doors.get(&door).map(Arc::clone) else {
             return denied(door, factor, ring, Subject::Unknown, Reason::UnknownDoor);
         };
@@ -99,7 +99,9 @@ impl Access {
                 } else {
                     None
                 };
-                let came: Vec<PersonId> = first.iter().chain(alone).filter(|_| comes_in).cloned().collect();
+                let people = || first.iter().chain(alone).cloned().collect::<Vec<PersonId>>();
+                let came = if comes_in { people() } else { Vec::new() };
+                let went = if leaves { people() } else { Vec::new() };
                 let mut before = Vec::new();
                 let hard = moves.as_ref().is_some_and(|moves| moves.hard);
                 if let Some(moves) = moves {
@@ -130,10 +132,12 @@ impl Access {
                         rule,
                         subject,
                         uses,
+                        went,
                     });
                 }
                 self.positions.note(before);
                 self.note_arrival(now, context, &door, &came);
+                self.arrivals.leave(&went);
                 self.last_grant += 1;
                 Decision::Granted(Grant::new(GrantParts {
                     deadline: now + self.policy.limits.grant_life,
@@ -195,12 +199,14 @@ impl Access {
             rule,
             subject,
             generation,
+            went,
             ..
         } = held;
         match (output, reason) {
             (Some(output), None) => {
                 self.positions.note(before);
                 self.note_arrival(now, context, &id, &came);
+                self.arrivals.leave(&went);
                 self.last_grant += 1;
                 Decision::Granted(Grant::new(GrantParts {
                     deadline: now + self.policy.limits.grant_life,

@@ -65,6 +65,13 @@ impl Arrivals {
         self.hosts.retain(|id, _| !door(id));
     }
 
+    /// These are out again, and bring nobody in.
+    pub(crate) fn leave(&mut self, went: &[PersonId]) {
+        for hosts in self.hosts.values_mut() {
+            hosts.retain(|host| !went.contains(&host.person));
+        }
+    }
+
     /// Whoever came in by the last Grant did not, after all.
     pub(crate) fn take_back(&mut self) {
         let Some((door, came, added)) = self.last.take() else {

@@ -46,6 +46,8 @@ pub struct Held {
     pub(crate) rule: String,
     pub(crate) subject: Subject,
     pub(crate) uses: Option<(CredentialId, u32)>,
+    /// Who stands at the door, on the way out.
+    pub(crate) went: Vec<PersonId>,
 }
 
 impl Held {

@@ -159,8 +159,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Who came first, and on which day.
-type First = (usize, u64);
+/// Those of the staff who came in at the shop on a day.
+type First = (BTreeSet<usize>, u64);
 /// Who came in, at which door and when.
 type Came = (usize, usize, u64);
 /// Both of them.
@@ -169,7 +169,7 @@ type Arrived = (Option<First>, Vec<Came>);
 struct Model {
     believed: bool,
     blocked: BTreeSet<usize>,
-    /// Who came in at the shop last of the staff, and on which day.
+    /// Those of the staff who came in at the shop, on the last day on which anybody of them did.
     first: Option<First>,
     /// Everybody who came in, at which door and when.
     came: Vec<Came>,
@@ -200,9 +200,9 @@ impl Model {
 
     fn is_held(&self) -> bool {
         let hour = (self.now / 3_600_000 + 7) % 24;
-        let here = self
-            .first
-            .is_some_and(|(who, day)| day == self.day() && self.is_staff(who));
+        let here = self.first.as_ref();
+        let here =
+            here.is_some_and(|(came, day)| *day == self.day() && came.iter().any(|who| self.is_staff(*who)));
         self.believed && (8..18).contains(&hour) && here
     }
 
@@ -215,7 +215,7 @@ impl Model {
     }
 
     fn comes_in(&mut self, who: usize, at: usize) {
-        self.undo = Some((self.first, self.came.clone()));
+        self.undo = Some((self.first.clone(), self.came.clone()));
         // so many are remembered at a door
         if self.came.iter().filter(|(_, door, _)| *door == at).count() == 16 {
             let oldest = self.came.iter().position(|(_, door, _)| *door == at);
@@ -223,7 +223,11 @@ impl Model {
         }
         self.came.push((who, at, self.now));
         if at == 0 && self.believed && self.is_staff(who) {
-            self.first = Some((who, self.day()));
+            let today = self.day();
+            let came = self.first.take().filter(|(_, day)| *day == today);
+            let mut came = came.map(|(came, _)| came).unwrap_or_default();
+            came.insert(who);
+            self.first = Some((came, today));
         }
     }
 }
@@ -320,7 +324,13 @@ proptest! {
                         }
                     }
                     prop_assert!(told.is_ok(), "step {}: {:?}", n, told);
-                    if *by == 1 { model.undo = None; } else { model.comes_in(*who, *at); }
+                    if *by == 1 {
+                        // whoever is out brings nobody in
+                        model.came.retain(|(host, ..)| host != who);
+                        model.undo = None;
+                    } else {
+                        model.comes_in(*who, *at);
+                    }
                 }
                 Step::Wait(ms) => model.now += ms,
             }

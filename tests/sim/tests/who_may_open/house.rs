@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_core::{ButtonId, Cause, Secret};
+use gateway_core::{ButtonId, Cause, Secret, Volume};
 use gateway_site::{
     Area, ButtonMode, ButtonParams, CallIn, Caller, CardParams, CodeParams, DoorGroupParams, DoorParams,
     Duty, Escort, Group, InputParams, LineParams, ListParams, OnJournalFault, OpenWhen, OutputParams,
@@ -155,13 +155,16 @@ fn buttons() -> Vec<(ButtonId, ButtonParams)> {
 
 fn lists() -> Vec<(&'static str, ListParams)> {
     let list = |number: &str| ListParams {
+        again: secs(10),
         hang_up_after_open: false,
         parallel: false,
         ring: secs(20),
+        rounds: 1,
         talk_limit: Some(secs(180)),
         targets: vec![TargetParams {
             account: None,
             address: number.into(),
+            confirm: None,
             contact: None,
             direct: false,
             name: None,
@@ -172,7 +175,7 @@ fn lists() -> Vec<(&'static str, ListParams)> {
 
 fn panels() -> Vec<(&'static str, PanelParams)> {
     let panel = |line: &str, doors: &[&str]| PanelParams {
-        account: Some(id("pbx")),
+        accounts: vec![id("pbx")],
         buttons: [].into(),
         doors: doors.iter().map(|door| id(door)).collect(),
         line: id(line),
@@ -266,9 +269,12 @@ fn first() -> House {
         call_in: CallIn::SelfStart,
         handset_sense: false,
         open_when: OpenWhen::Always,
+        quiet: When::Never,
+        quiet_volume: Volume::default(),
         ring_window: secs(120),
         simulated: false,
         talk_window: secs(600),
+        volume: Volume::default(),
     };
     let named = ["fire", "lock-street"].map(str::to_owned).into_iter();
     let pressed = BUTTONS.iter().map(|&button| button.to_owned());

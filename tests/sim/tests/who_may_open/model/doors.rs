@@ -233,6 +233,13 @@ impl Model {
         }
     }
 
+    /// These people went out: they bring nobody in.
+    pub(super) fn departs(&mut self, went: &[&'static str]) {
+        for hosts in self.hosts.values_mut() {
+            hosts.retain(|(_, who)| !went.contains(who));
+        }
+    }
+
     /// Fire opens every door, whatever else is the matter.
     pub(crate) fn fire(&mut self, active: bool) {
         if active && !std::mem::replace(&mut self.fire, active) {

@@ -57,6 +57,7 @@ struct Waiting {
     open_for: Option<Ms>,
     until: Ms,
     uses: Option<&'static str>,
+    went: Vec<&'static str>,
 }
 
 /// What outlives a power cut beside what is always kept at once.
@@ -249,6 +250,7 @@ impl Model {
         }
         self.did("opened once it was kept");
         self.arrives(waiting.door, &waiting.came);
+        self.departs(&waiting.went);
         self.grant(waiting.door, waiting.factor, waiting.open_for);
     }
 

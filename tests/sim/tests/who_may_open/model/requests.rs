@@ -94,9 +94,14 @@ impl Model {
         let leads_out = way
             .as_ref()
             .is_some_and(|way| way.out_of.is_some() && way.into.is_none());
-        if reader.is_none() || leads_out {
+        if reader.is_none() {
             came.clear();
         }
+        let went = if leads_out {
+            std::mem::take(&mut came)
+        } else {
+            Vec::new()
+        };
         let moves = area.is_some() || leads_out;
         let mut before = None;
         if moves && who != Who::Else {
@@ -122,10 +127,12 @@ impl Model {
                 open_for,
                 until: self.now + GRANT,
                 uses,
+                went,
             });
             return true;
         }
         self.arrives(door, &came);
+        self.departs(&went);
         self.grant(door, factor, open_for);
         true
     }

@@ -36,6 +36,12 @@ pub(crate) struct CommandBody {
     pub(crate) id: Option<String>,
 }
 
+/// A value that is given and empty: a client that lost what it meant does not mean anybody.
+fn never_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    Ok(Some(text.unwrap_or_default()))
+}
+
 /// An opening, for anybody unless a visitor's ring is named.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +54,7 @@ pub(crate) struct OpenBody {
     #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
     id: Option<String>,
     /// Opens only for whoever rang so, at a panel of this door, and for no longer after it than its `visitor-s`.
+    #[serde(default, deserialize_with = "never_null")]
     #[cfg_attr(test, schemars(extend("format" = "uuid")))]
     ring_id: Option<String>,
 }

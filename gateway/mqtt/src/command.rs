@@ -17,6 +17,12 @@ const MAX_MINUTES: u64 = 1440;
 /// Name under which MQTT clients stand in the journal: the broker does not tell us who published.
 const SUBJECT: &str = "mqtt";
 
+/// A value that is given and empty: a client that lost what it meant does not mean anybody.
+fn never_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    Ok(Some(text.unwrap_or_default()))
+}
+
 /// What a command looks like on the wire.
 #[derive(Deserialize)]
 struct Wire {
@@ -31,6 +37,7 @@ struct Wire {
     group: Option<String>,
     minutes: Option<u64>,
     relay: Option<String>,
+    #[serde(default, deserialize_with = "never_null")]
     ring_id: Option<String>,
     state: Option<String>,
     for_s: Option<u64>,
@@ -823,6 +830,11 @@ mod tests {
             (
                 door(),
                 r#"{"command":"open","ring_id":"","id":"a","at":"2026-03-01T12:00:00Z"}"#,
+                "field \"ring_id\" is missing or is not a name",
+            ),
+            (
+                door(),
+                r#"{"command":"open","ring_id":null,"id":"a","at":"2026-03-01T12:00:00Z"}"#,
                 "field \"ring_id\" is missing or is not a name",
             ),
             (

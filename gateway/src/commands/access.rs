@@ -27,7 +27,10 @@ pub(super) fn access(args: &Access) -> anyhow::Result<u8> {
                 writeln!(out(), "{line}")?;
             }
             if lines.is_empty() {
-                writeln!(out(), "nobody gains or loses anything")?;
+                writeln!(
+                    out(),
+                    "nobody gains or loses anything, and nothing else that bears on it changes"
+                )?;
             }
             Ok(exit::OK)
         }

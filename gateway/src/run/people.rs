@@ -13,6 +13,7 @@ use gateway_store::{Records, Store, Traces};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use crate::run::bearing::bearing;
 use crate::run::doubt;
 use crate::run::faults::Faults;
 use crate::run::note;
@@ -304,7 +305,9 @@ impl Desk {
                 let (directory, _) = gateway_people::directory(&records, key.clone());
                 gateway_site::rights(&params::site(config, ""), directory)
             };
-            differences(&rights(&old.config), &rights(&new.config))
+            let mut lines = differences(&rights(&old.config), &rights(&new.config));
+            lines.extend(bearing(&old.config, &new.config));
+            lines
         };
         let lines = tokio::task::spawn_blocking(compare).await;
         lines.map(Value::from).map_err(|_| "the gateway stops".to_owned())

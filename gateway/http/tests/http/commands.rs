@@ -28,6 +28,8 @@ async fn an_opening_that_names_a_visitor_opens_for_this_one_alone() {
     for unread in ["", "7", "front"] {
         assert_eq!(open(unread).await, (400, "ring_id".to_owned()), "{unread:?}");
     }
+    let lost = site.post(OPEN, &ann, r#"{"ring_id":null}"#).await;
+    assert_eq!((lost.status, lost.reason()), (400, "ring_id".to_owned()));
 }
 
 #[tokio::test]

@@ -210,6 +210,7 @@ mod tests {
                     "kmtronic",
                     "lcus1",
                     "modbus",
+                    "mqtt",
                     "numato",
                     "virtual"
                 ]

@@ -94,11 +94,15 @@ where
                     Ok(n) if n > 0 && line.ends_with('\n') => {}
                     Ok(_) | Err(_) => return,
                 }
-                let answer = match serde_json::from_str(&line) {
+                let answer = match serde_json::from_str::<Value>(&line) {
                     Ok(request) if is_old(&request, SystemClock.now()) => {
                         json!({ "error": "the gateway stood still when this was asked; ask again" })
                     }
                     Ok(mut request) => {
+                        // when it was asked is no part of what is asked
+                        if let Some(request) = request.as_object_mut() {
+                            request.remove(ASKED);
+                        }
                         // held until it is answered: it is the memory that is rare
                         let turn = request.get(BYTES).is_some().then(|| bodies.acquire());
                         let _turn = match turn {

@@ -175,16 +175,17 @@ impl Link {
         };
         link.send(&Packet::Connect(connect(broker, client, will)?))
             .await?;
-        match timeout(STEP, link.packet()).await.map_err(silent)?? {
-            Packet::ConnAck(ConnAck {
-                code: ConnectReturnCode::Success,
-                ..
-            }) => Ok(link),
-            Packet::ConnAck(ConnAck { code, .. }) => Err(LinkError::Refused { broker: name, code }),
-            _ => Err(LinkError::Wire {
+        let answer = timeout(STEP, link.packet()).await.map_err(silent)??;
+        let Packet::ConnAck(ConnAck { code, .. }) = answer else {
+            return Err(LinkError::Wire {
                 broker: name,
                 source: WireError::MalformedPacket,
-            }),
+            });
+        };
+        if code == ConnectReturnCode::Success {
+            Ok(link)
+        } else {
+            Err(LinkError::Refused { broker: name, code })
         }
     }
 
@@ -232,10 +233,13 @@ impl Link {
         self.send(&Packet::Subscribe(subscribe)).await?;
         let granted = async {
             loop {
-                match self.packet().await? {
-                    Packet::SubAck(ack) if ack.pkid == number => return Ok::<_, LinkError>(ack),
-                    Packet::Publish(publish) => early(message(publish)),
-                    _ => {}
+                let packet = self.packet().await?;
+                if let Packet::SubAck(ack) = packet {
+                    if ack.pkid == number {
+                        return Ok::<_, LinkError>(ack);
+                    }
+                } else if let Packet::Publish(publish) = packet {
+                    early(message(publish));
                 }
             }
         };

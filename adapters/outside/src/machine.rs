@@ -203,10 +203,10 @@ impl InputMachine {
         match (self.kind, self.level, self.told) {
             (Kind::Press, _, None) => self.first(false, now),
             (Kind::Level, Some((level, at)), None) => self.first(level, at),
-            (Kind::Level, Some((level, at)), Some((told, before))) if level != told => {
-                if now.since(before) >= APART {
-                    self.tell(level, at);
-                }
+            (Kind::Level, Some((level, at)), Some((told, before)))
+                if level != told && now.since(before) >= APART =>
+            {
+                self.tell(level, at);
             }
             _ => {}
         }

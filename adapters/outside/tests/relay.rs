@@ -86,7 +86,16 @@ async fn answer(stream: &mut TcpStream, packet: Packet, script: &Shared) {
         }
         Packet::Subscribe(s) => format!("subscribe {}", s.filters.len()),
         Packet::Unsubscribe(_) => "fence".to_owned(),
-        other => format!("{other:?}"),
+        other @ (Packet::ConnAck(_)
+        | Packet::PubAck(_)
+        | Packet::PubRec(_)
+        | Packet::PubRel(_)
+        | Packet::PubComp(_)
+        | Packet::SubAck(_)
+        | Packet::UnsubAck(_)
+        | Packet::PingReq
+        | Packet::PingResp
+        | Packet::Disconnect) => format!("{other:?}"),
     };
     if with(script, |s| {
         s.got.push(line);
@@ -125,7 +134,15 @@ async fn answer(stream: &mut TcpStream, packet: Packet, script: &Shared) {
         }
         Packet::Unsubscribe(u) => send(stream, Packet::UnsubAck(UnsubAck::new(u.pkid))).await,
         Packet::PingReq => send(stream, Packet::PingResp).await,
-        other => panic!("{other:?} is not asked for"),
+        other @ (Packet::ConnAck(_)
+        | Packet::PubAck(_)
+        | Packet::PubRec(_)
+        | Packet::PubRel(_)
+        | Packet::PubComp(_)
+        | Packet::SubAck(_)
+        | Packet::UnsubAck(_)
+        | Packet::PingResp
+        | Packet::Disconnect) => panic!("{other:?} is not asked for"),
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use gateway_core::InputId;
 
 use super::Check;
-use super::claims::{Claims, roles};
+use super::claims::roles;
+use super::resource::Claims;
 use crate::fault::FaultKind;
 use crate::model::{Config, InputDriver, MqttOutput, OutputDriver, WebhookInput};
 use crate::value::{BrokerUrl, Duty, Topic};

@@ -73,7 +73,7 @@ fn refused(error: CaptureError) -> Problem {
     match error {
         CaptureError::Length(_) => Problem::bad("seconds", error.to_string()),
         CaptureError::None => Problem::unknown(error.to_string()),
-        _ => Problem::new(StatusCode::CONFLICT, "busy", error.to_string()),
+        CaptureError::Busy(_) => Problem::new(StatusCode::CONFLICT, "busy", error.to_string()),
     }
 }
 

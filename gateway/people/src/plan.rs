@@ -506,11 +506,12 @@ impl<'a> Planner<'a> {
                 Ok(number) => Some(plain(number.to_string())),
                 Err(error) => {
                     // a number may be a person's: only words are shown
-                    let text = match error {
-                        error @ CallerPatternError::Withheld { .. } => error.to_string(),
-                        _ => CallerPatternError::NoTelephone.to_string(),
+                    let shown = if matches!(error, CallerPatternError::Withheld { .. }) {
+                        error
+                    } else {
+                        CallerPatternError::NoTelephone
                     };
-                    self.fault(line, "value", text);
+                    self.fault(line, "value", shown.to_string());
                     None
                 }
             },

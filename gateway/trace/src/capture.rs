@@ -26,7 +26,6 @@ const UDP_HEADER: usize = 8;
 
 /// There is no capture, or no other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum CaptureError {
     /// One runs.
     #[error("a capture runs for another {0} s; stop it first")]

@@ -727,9 +727,12 @@ fn who_dials_wrong_codes_hears_each_refusal_and_the_lock_out() {
     sim.wait(secs(5));
     let leg = sim.leg_of("1000");
     let heard = |sim: &Sim| -> Vec<Tone> {
-        let tones = sim.legs.iter().filter_map(|command| match command {
-            LegCommand::PlayToLeg { leg: of, tone } if *of == leg => Some(*tone),
-            _ => None,
+        let tones = sim.legs.iter().filter_map(|command| {
+            if let LegCommand::PlayToLeg { leg: of, tone } = command {
+                (*of == leg).then_some(*tone)
+            } else {
+                None
+            }
         });
         tones.filter(|tone| *tone != Tone::TalkWarning).collect()
     };

@@ -54,10 +54,14 @@ fn said(sim: &mut Sim, turn: u64, heard: Result<u64, &str>) {
 }
 
 fn told(sim: &Sim) -> Vec<String> {
-    let of_rules = sim.records.iter().filter_map(|e| match &e.event {
-        Event::Rule(_, RuleEvent::Prompted { text, .. }) => Some(text.clone()),
-        Event::Rule(_, RuleEvent::Failed { action, text }) => Some(format!("{action}: {text}")),
-        _ => None,
+    let of_rules = sim.records.iter().filter_map(|e| {
+        if let Event::Rule(_, RuleEvent::Prompted { text, .. }) = &e.event {
+            Some(text.clone())
+        } else if let Event::Rule(_, RuleEvent::Failed { action, text }) = &e.event {
+            Some(format!("{action}: {text}"))
+        } else {
+            None
+        }
     });
     of_rules.collect()
 }

@@ -16,19 +16,26 @@ fn house(next: bool, hangs_up: bool) -> SiteParams {
 }
 
 fn called(sim: &Sim) -> Vec<&str> {
-    let offers = sim.legs.iter().filter_map(|leg| match leg {
-        LegCommand::Offer { target, .. } => Some(target.as_str()),
-        _ => None,
+    let offers = sim.legs.iter().filter_map(|leg| {
+        if let LegCommand::Offer { target, .. } = leg {
+            Some(target.as_str())
+        } else {
+            None
+        }
     });
     offers.collect()
 }
 
 /// What presses meant after the first one.
 fn meant(sim: &Sim) -> Vec<&str> {
-    let presses = sim.records.iter().filter_map(|e| match &e.event {
-        Event::Panel(_, PanelEvent::PressedAgain { means, .. }) => Some(means.as_str()),
-        Event::Panel(_, PanelEvent::PressIgnored { reason, .. }) => Some(reason.as_str()),
-        _ => None,
+    let presses = sim.records.iter().filter_map(|e| {
+        if let Event::Panel(_, PanelEvent::PressedAgain { means: text, .. })
+        | Event::Panel(_, PanelEvent::PressIgnored { reason: text, .. }) = &e.event
+        {
+            Some(text.as_str())
+        } else {
+            None
+        }
     });
     presses.collect()
 }

@@ -1089,6 +1089,7 @@ fn words(event: &DoorEvent) -> String {
         DoorEvent::HeldOpenEnded {} => "held-open-ended".into(),
         DoorEvent::HoldBegan { limit_s, .. } => format!("hold-began:{limit_s}"),
         DoorEvent::HoldEnded { why } => format!("hold-ended:{why}"),
+        DoorEvent::LockedOut { .. } => "locked-out".into(),
         DoorEvent::LockFault { text } => format!("fault:{}", text.split(" for ").next().unwrap_or(text))
             .split(" what ")
             .next()

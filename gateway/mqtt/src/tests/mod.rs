@@ -146,7 +146,6 @@ pub(crate) fn view() -> SiteView {
             simulated: true,
         }],
         ports: vec![],
-        relays: vec![],
         seq: Seq(0),
         site: Some(SiteId::new("lilas").expect("a name")),
     }

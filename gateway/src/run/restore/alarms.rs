@@ -72,7 +72,13 @@ pub(super) fn alarms(store: &Store) -> Vec<KeptAlarm> {
                     ring,
                     simulated: record.simulated,
                 };
-                all.entry(alarm).or_insert((None, kept));
+                // one of before may still stand in the records, confirmed or not
+                let is_newer = |(after, known): &(Option<u64>, KeptAlarm)| {
+                    known.ring != ring && after.is_none_or(|after| record.seq.0 > after)
+                };
+                if all.get(&alarm).is_none_or(is_newer) {
+                    all.insert(alarm, (None, kept));
+                }
             }
             // whether its input raises it no more is told by the records; without them it rather does
             AlarmEvent::Confirmed { .. } => match all.get_mut(&alarm) {

@@ -134,3 +134,6 @@ pub(crate) fn refusal(store: &Store, faults: u64, text: &str, wall: Timestamp) {
         tracing::error!("the refusal could not be journalled");
     }
 }
+
+#[cfg(test)]
+mod tests;

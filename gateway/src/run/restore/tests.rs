@@ -1,13 +1,18 @@
 //! Power cuts at every moment, with writes that are lost and reordered: what stands in a durable event, or was told to
 //! be kept, is there again, whether the records had it already or not.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use gateway_core::{AreaId, Factor};
-use gateway_store::Options;
+use gateway_core::{
+    AlarmEvent, AlarmId, AreaId, DoorGroupId, Envelope, Event, Factor, GatewayEvent, PanelEvent, PanelId,
+    RingId, Subject, Timestamp,
+};
+use gateway_site::{KeptAlarm, Place};
 use gateway_store::fake::FakeIo;
+use gateway_store::{Options, Store};
 
-use super::*;
+use super::{alarms, keep_alarms, keep_lockdowns, keep_place, keep_quiets, lockdowns, places, quiets};
 
 const GROUPS: [Option<&str>; 3] = [None, Some("lobby"), Some("street")];
 const ALARM: [&str; 2] = ["gate", "hall"];
@@ -146,14 +151,14 @@ impl Known {
 
     fn read(store: &Store) -> Self {
         let known = |name: &str, all: &[&'static str]| all.iter().copied().find(|one| *one == name);
-        let alarms = alarms(store).into_iter().filter(|kept| !kept.confirmed);
-        let lockdowns = lockdowns(store).into_iter();
+        let alarms = alarms::alarms(store).into_iter().filter(|kept| !kept.confirmed);
+        let lockdowns = lockdowns::lockdowns(store).into_iter();
         let groups = ["lobby", "street"];
         Self {
             alarms: alarms
                 .filter_map(|kept| Some((known(kept.alarm.as_str(), &ALARM)?, kept.ring)))
                 .collect(),
-            inside: places(store)
+            inside: places::places(store)
                 .iter()
                 .filter_map(|place| known(place.who.to_string().strip_prefix("person:")?, &PEOPLE))
                 .collect(),
@@ -229,7 +234,7 @@ async fn lockdowns_alarms_quiet_bells_and_positions_outlive_a_power_cut_at_any_m
             }
             known = after;
             // the keeper passes over states that are old already
-            if draw(&mut seed) % 3 > 0 {
+            if !draw(&mut seed).is_multiple_of(3) {
                 known.keep(&store, n);
             }
         }

@@ -281,7 +281,7 @@ fn a_relay_with_its_own_timer_opens_and_lets_go_whatever_is_gone() {
             (off.at_ns - on) / MS
         );
         fault(&api, "output:", Some("broker"))?;
-        ensure!(ask(&api, "without a broker")?.status == 503);
+        ensure!(ask(&api, "without-a-broker")?.status == 503);
         ensure!(shelly.pulses() == 4);
 
         // it comes back with the broker, and nothing that was refused is made up for
@@ -294,7 +294,7 @@ fn a_relay_with_its_own_timer_opens_and_lets_go_whatever_is_gone() {
         // without its supply it is a fault, and no order waits for it
         drop(shelly);
         fault(&api, "output:", Some("it is not there"))?;
-        ensure!(ask(&api, "without supply")?.status == 503);
+        ensure!(ask(&api, "without-its-supply")?.status == 503);
         let shelly = Shelly::start(rig);
         fault(&api, "output:", None)?;
         std::thread::sleep(Duration::from_millis(500));

@@ -1,5 +1,6 @@
 //! The page in a real browser.
 
+use anyhow::ensure;
 use peers::{Api, Browser, Gateway, Site, run};
 use rustix::process::Signal;
 
@@ -59,5 +60,67 @@ fn a_person_logs_in_opens_and_sees_it_and_a_dead_gateway_looks_dead() {
         gateway.process().kill();
         page.shows(lost, secs(6))?;
         gateway.stays_at_rest(secs(1))
+    });
+}
+
+/// A detector, and an alarm that security has to confirm.
+const ALARM: &str = r#"
+[inputs.detector.virtual]
+[lines.security.contact]
+[panels.security]
+name = "Security"
+line = "security"
+doors = ["front"]
+other-calls = "busy"
+[alarms.intrusion]
+name = "Warehouse: intrusion"
+input = "detector"
+panel = "security"
+calls = ["people"]
+code = "4711"
+"#;
+
+#[test]
+fn an_alarm_is_seen_and_confirmed_at_the_page() {
+    run(|rig| {
+        let site = Site {
+            targets: vec!["sip:101@127.0.0.1:9".into()],
+            http: true,
+            more: ALARM.to_owned(),
+            ..Site::default()
+        };
+        let gateway = Gateway::start(rig, &site.text(rig))?;
+        let api = Api::set_up(rig, &gateway)?;
+        let mut page = Browser::open(rig, &api.page())?;
+        page.shows(
+            "!!document.getElementById('login') && !document.getElementById('login').hidden",
+            secs(20),
+        )?;
+        let (user, password) = Api::person();
+        page.eval(&format!(
+            "(() => {{ const f = document.getElementById('login-form'); f.elements.user.value = {user:?}; \
+             f.elements.password.value = {password:?}; f.requestSubmit(); }})()"
+        ))?;
+        let card = "document.querySelector('#alarms .card')";
+        let text = format!("({card}?.innerText || '')");
+        let button = format!("{card}.querySelector('.buttons button')");
+        page.shows(
+            &format!("/intrusion/.test({text}) && /no alarm/.test({text})"),
+            secs(15),
+        )?;
+        gateway.sim(&["contact", "detector", "on"])?;
+        gateway.event(0, "alarm.raised", secs(5), |_| true)?;
+        page.shows(
+            &format!("{card}.classList.contains('alarm') && !{button}.disabled && !{button}.hidden"),
+            secs(10),
+        )?;
+        page.eval(&format!("{button}.click()"))?;
+        let confirmed = gateway.event(0, "alarm.confirmed", secs(10), |_| true)?;
+        ensure!(
+            confirmed["factor"] == "web" && confirmed["subject"] == format!("user:{user}"),
+            "{confirmed}"
+        );
+        page.shows(&format!("!{card}.classList.contains('alarm')"), secs(10))?;
+        gateway.verify()
     });
 }

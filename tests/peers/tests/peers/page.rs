@@ -1,7 +1,7 @@
 //! The page in a real browser.
 
 use anyhow::ensure;
-use peers::{Api, Browser, Gateway, Site, run};
+use peers::{Api, Browser, Gateway, Rig, Site, run};
 use rustix::process::Signal;
 
 use crate::secs;
@@ -9,6 +9,21 @@ use crate::secs;
 /// Does the text of the first door's card match this?
 fn door_says(pattern: &str) -> String {
     format!("/{pattern}/i.test(document.querySelector('#doors .card')?.innerText || '')")
+}
+
+/// The page, after somebody typed name and password.
+fn logged_in(rig: &Rig, api: &Api) -> anyhow::Result<Browser> {
+    let mut page = Browser::open(rig, &api.page())?;
+    page.shows(
+        "!!document.getElementById('login') && !document.getElementById('login').hidden",
+        secs(20),
+    )?;
+    let (user, password) = Api::person();
+    page.eval(&format!(
+        "(() => {{ const f = document.getElementById('login-form'); f.elements.user.value = {user:?}; \
+         f.elements.password.value = {password:?}; f.requestSubmit(); }})()"
+    ))?;
+    Ok(page)
 }
 
 #[test]
@@ -21,16 +36,7 @@ fn a_person_logs_in_opens_and_sees_it_and_a_dead_gateway_looks_dead() {
         };
         let mut gateway = Gateway::start(rig, &site.text(rig))?;
         let api = Api::set_up(rig, &gateway)?;
-        let mut page = Browser::open(rig, &api.page())?;
-        page.shows(
-            "!!document.getElementById('login') && !document.getElementById('login').hidden",
-            secs(20),
-        )?;
-        let (user, password) = Api::person();
-        page.eval(&format!(
-            "(() => {{ const f = document.getElementById('login-form'); f.elements.user.value = {user:?}; \
-             f.elements.password.value = {password:?}; f.requestSubmit(); }})()"
-        ))?;
+        let mut page = logged_in(rig, &api)?;
         page.shows(&door_says("locked"), secs(15))?;
         // the machine's network and clock, to be read
         let network = "(document.getElementById('network')?.innerText || '')";
@@ -91,16 +97,7 @@ fn an_alarm_is_seen_and_confirmed_at_the_page() {
         };
         let gateway = Gateway::start(rig, &site.text(rig))?;
         let api = Api::set_up(rig, &gateway)?;
-        let mut page = Browser::open(rig, &api.page())?;
-        page.shows(
-            "!!document.getElementById('login') && !document.getElementById('login').hidden",
-            secs(20),
-        )?;
-        let (user, password) = Api::person();
-        page.eval(&format!(
-            "(() => {{ const f = document.getElementById('login-form'); f.elements.user.value = {user:?}; \
-             f.elements.password.value = {password:?}; f.requestSubmit(); }})()"
-        ))?;
+        let mut page = logged_in(rig, &api)?;
         let card = "document.querySelector('#alarms .card')";
         let text = format!("({card}?.innerText || '')");
         let button = format!("{card}.querySelector('.buttons button')");
@@ -117,7 +114,7 @@ fn an_alarm_is_seen_and_confirmed_at_the_page() {
         page.eval(&format!("{button}.click()"))?;
         let confirmed = gateway.event(0, "alarm.confirmed", secs(10), |_| true)?;
         ensure!(
-            confirmed["factor"] == "web" && confirmed["subject"] == format!("user:{user}"),
+            confirmed["factor"] == "web" && confirmed["subject"] == format!("user:{}", Api::person().0),
             "{confirmed}"
         );
         page.shows(&format!("!{card}.classList.contains('alarm')"), secs(10))?;

@@ -25,6 +25,9 @@ const STEP: Duration = Duration::from_secs(2);
 const KEEP_ALIVE: u16 = 5;
 /// Largest packet that is taken: devices say less.
 const LARGEST: usize = 64 * 1024;
+/// Most messages taken before a subscription is granted, beside one for each topic: a broker keeps one of each, and whoever
+/// else writes there meanwhile is heard afterwards.
+const EARLY: usize = 64;
 /// A topic that nobody has: what the broker says of it comes after everything that was sent before.
 const FENCE: &str = "doorline/fence";
 
@@ -231,6 +234,7 @@ impl Link {
         let mut subscribe = Subscribe::new_many(topics.iter().map(filter));
         subscribe.pkid = number;
         self.send(&Packet::Subscribe(subscribe)).await?;
+        let mut room = topics.len() + EARLY;
         let granted = async {
             loop {
                 let packet = self.packet().await?;
@@ -238,7 +242,10 @@ impl Link {
                     if ack.pkid == number {
                         return Ok::<_, LinkError>(ack);
                     }
-                } else if let Packet::Publish(publish) = packet {
+                } else if let Packet::Publish(publish) = packet
+                    && room > 0
+                {
+                    room -= 1;
                     early(message(publish));
                 }
             }

@@ -1,12 +1,11 @@
 //! `doorline contacts`: contacts of a running gateway as a table, through its control socket.
 
-use std::io::{Read as _, Write as _};
-use std::path::Path;
+use std::io::Write as _;
 
-use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use crate::cli::{Contacts, ContactsAct, exit};
+use crate::commands::input::text_of;
 use crate::commands::{out, site};
 use crate::control;
 use crate::run::log;
@@ -26,15 +25,7 @@ pub(super) fn contacts(args: &Contacts) -> anyhow::Result<u8> {
             replace,
         } => (file, dry_run, replace),
     };
-    let mut text = String::new();
-    if file == Path::new("-") {
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .context("standard input cannot be read")?;
-    } else {
-        text = std::fs::read_to_string(file)
-            .with_context(|| format!("{} cannot be read as UTF-8 text", file.display()))?;
-    }
+    let text = text_of(file)?;
     let request = json!({ "act": "contacts-import", "dry-run": dry_run, "replace": replace });
     let answer = control::ask_with(&run_dir, &request, &text)?;
     if let Some(faults) = answer["faults"].as_array() {

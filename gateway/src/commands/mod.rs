@@ -8,6 +8,7 @@ mod decode;
 mod demo;
 mod doctor;
 mod dot1x;
+mod input;
 mod journal;
 mod lldp;
 mod network;

@@ -1,12 +1,13 @@
 //! `doorline people`: people and credentials of a running gateway, through its control socket.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
 use crate::cli::{Addition, People, PeopleAct, PeopleForm, exit};
+use crate::commands::input::text_of;
 use crate::commands::{WrongUsage, out, site};
 use crate::control;
 use crate::run::log;
@@ -45,15 +46,7 @@ pub(super) fn people(args: &People) -> anyhow::Result<u8> {
             dry_run,
             replace,
         } => {
-            let mut text = String::new();
-            if file == Path::new("-") {
-                std::io::stdin()
-                    .read_to_string(&mut text)
-                    .context("standard input cannot be read")?;
-            } else {
-                text = std::fs::read_to_string(file)
-                    .with_context(|| format!("{} cannot be read as UTF-8 text", file.display()))?;
-            }
+            let text = text_of(file)?;
             import(&run_dir, &text, *dry_run, *replace)
         }
         PeopleAct::List { json } => {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use gateway_core::{Class, Factor, Record, RingId, Seq, SiteView, Timestamp};
 use gateway_reports::{
-    CALL_COLUMNS, Call, Choice, DOOR_COLUMNS, OPENING_COLUMNS, Opening, Statistics, call, line, opening,
+    CALL_COLUMNS, Call, Choice, DOOR_COLUMNS, OPENING_COLUMNS, Opening, Statistics, begun, call, line,
+    opening,
 };
 use gateway_store::{Filter, Query, ReadFailure, Store};
 use http::{HeaderValue, StatusCode, header};
@@ -72,6 +73,8 @@ pub(crate) struct CallRow {
     ring_id: String,
     /// `from-door`: somebody rang; `to-door`: somebody called the door; `alarm`: somebody was called about an alarm.
     direction: &'static str,
+    /// The alarm that it was about.
+    alarm: Option<String>,
     panel: Option<String>,
     button: Option<String>,
     caller: Option<String>,
@@ -169,6 +172,7 @@ impl CallRow {
         Self {
             ring_id: call.ring.to_string(),
             direction: call.direction(),
+            alarm: call.alarm,
             panel: call.panel,
             button: call.button,
             caller: call.caller,
@@ -402,11 +406,14 @@ pub(crate) async fn calls(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let mut visible = Visible::new(ask.principal()?.rights.clone());
     let view = app.view();
     let window = asked.window(true);
-    let (panel, call_in) = (asked.filter("panel.ring", None), asked.filter("call", None));
+    // a call of no door is no call of this one
+    let of_alarms = asked.door.is_none().then_some("alarm.called");
+    let kinds = ["panel.ring", "call"].into_iter().chain(of_alarms);
+    let begin: Vec<Filter> = kinds.map(|kind| asked.filter(kind, None)).collect();
     let (rows, stopped) = look_up(app, move |store| {
-        let mut rings: Vec<(u64, RingId)> = Vec::new();
+        let mut rings: Vec<(u64, RingId, Option<Record>)> = Vec::new();
         let mut stops = None;
-        for filter in [panel, call_in] {
+        for filter in begin {
             let mut found = 0;
             let stopped = backwards(store, &view, &mut visible, window, &filter, &mut |record| {
                 let begins = matches!(
@@ -414,25 +421,28 @@ pub(crate) async fn calls(app: &App, ask: &Ask) -> Result<Response, Problem> {
                     "panel.ring" | "call.incoming" | "call.rejected"
                 );
                 if let Some(ring) = record.ring.filter(|_| begins) {
-                    rings.push((record.seq.0, ring));
+                    rings.push((record.seq.0, ring, None));
+                    found += 1;
+                } else if let Some(ring) = begun(record) {
+                    rings.push((record.seq.0, ring, Some(record.clone())));
                     found += 1;
                 }
                 found < max
             })?;
             stops = stops.max(stopped);
         }
-        // newest first, and none that begins before where one of both kinds stopped: the next page has it
-        rings.sort_by_key(|(seq, _)| std::cmp::Reverse(*seq));
-        rings.retain(|(seq, _)| stops.is_none_or(|stop| *seq >= stop));
+        // newest first, and none that begins before where one of the kinds stopped: the next page has it
+        rings.sort_by_key(|(seq, ..)| std::cmp::Reverse(*seq));
+        rings.retain(|(seq, ..)| stops.is_none_or(|stop| *seq >= stop));
         let more = rings.get(max).map(|_| rings[max - 1].0);
         rings.truncate(max);
         let mut told = BTreeSet::new();
         let mut rows = Vec::new();
-        for (_, ring) in rings {
+        for (_, ring, by_alarm) in rings {
             if told.insert(ring) {
                 let all = of_ring(store, ring)?;
                 let seen = visible.of(store, &view, &all)?;
-                let mut row = call(ring, seen.iter().map(Arc::as_ref));
+                let mut row = call(ring, by_alarm.iter().chain(seen.iter().map(Arc::as_ref)));
                 if let Some(open) = row.as_mut().filter(|call| call.ended.is_none())
                     && let Some(last) = all.last()
                     && let Some(start) = start_after(store, last.seq.0)?

@@ -1,9 +1,9 @@
-//! Call detail records: one for each ring and each call to a door.
+//! Call detail records: one for each ring, each call to a door and each call about an alarm.
 
 use gateway_core::{Record, RingId, Timestamp, Value};
 
 /// Columns of a line, in their order.
-pub const CALL_COLUMNS: [&str; 18] = [
+pub const CALL_COLUMNS: [&str; 19] = [
     "ring_id",
     "direction",
     "panel",
@@ -22,11 +22,14 @@ pub const CALL_COLUMNS: [&str; 18] = [
     "digits",
     "opened",
     "simulated",
+    "alarm",
 ];
 
 /// What is known of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
+    /// The alarm that it was about.
+    pub alarm: Option<String>,
     /// When somebody answered, or the door did.
     pub answered: Option<Timestamp>,
     /// Who answered; nobody if somebody called the door.
@@ -67,11 +70,11 @@ impl Call {
     /// `to-door` if somebody called the door, `from-door` if somebody rang, `alarm` if somebody was called about an alarm.
     #[must_use]
     pub const fn direction(&self) -> &'static str {
-        match (self.to_door, &self.panel) {
-            (true, _) => "to-door",
-            (false, Some(_)) => "from-door",
-            // who rings does so at a panel
-            (false, None) => "alarm",
+        match (self.to_door, &self.panel, &self.alarm) {
+            (true, _, _) => "to-door",
+            (false, Some(_), None) => "from-door",
+            // who rings does so at a panel; what came before the records that were looked through was an alarm, too
+            (false, _, _) => "alarm",
         }
     }
 
@@ -102,7 +105,7 @@ impl Call {
 
     /// The cells of [`CALL_COLUMNS`].
     #[must_use]
-    pub fn cells(&self) -> [String; 18] {
+    pub fn cells(&self) -> [String; 19] {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let time = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
         let number = |n: Option<i64>| n.map(|n| n.to_string()).unwrap_or_default();
@@ -125,6 +128,7 @@ impl Call {
             self.digits.clone(),
             self.opened.join(" "),
             self.simulated.to_string(),
+            text(&self.alarm),
         ]
     }
 }
@@ -132,12 +136,21 @@ impl Call {
 /// Keys of one call that are told; more are not.
 const KEYS: usize = 64;
 
-/// The call that records of one ring tell of, oldest first; `None` if they tell of no call.
+/// The call that an alarm began with this record. The record belongs to the alarm's own ring, the call has another one.
+#[must_use]
+pub fn begun(record: &Record) -> Option<RingId> {
+    let of_alarm = record.kind == "alarm.called";
+    RingId::parse(record.get("call").as_text().filter(|_| of_alarm)?)
+}
+
+/// The call that records of one ring tell of, oldest first; `None` if they tell of no call. Of a call about an alarm the
+/// record that began it (see [`begun`]) comes before them.
 #[must_use]
 pub fn call<'a>(ring: RingId, records: impl IntoIterator<Item = &'a Record>) -> Option<Call> {
     let mut call: Option<Call> = None;
     for record in records {
         let of = call.get_or_insert_with(|| Call {
+            alarm: None,
             answered: None,
             answered_by: None,
             began: record.at,
@@ -171,12 +184,15 @@ pub fn call<'a>(ring: RingId, records: impl IntoIterator<Item = &'a Record>) -> 
         };
         call.outcome = Some(outcome.to_owned());
     }
-    call.filter(|call| call.to_door || call.panel.is_some() || !call.targets.is_empty())
+    call.filter(|call| {
+        call.to_door || call.panel.is_some() || call.alarm.is_some() || !call.targets.is_empty()
+    })
 }
 
 fn take(call: &mut Call, record: &Record) {
     let text = |name: &str| record.get(name).as_text().map(str::to_owned);
     match record.kind.as_str() {
+        "alarm.called" => call.alarm = Some(record.source.clone()),
         "panel.ring" => {
             call.panel = Some(record.source.clone());
             call.button = text("button");
@@ -227,7 +243,8 @@ fn take(call: &mut Call, record: &Record) {
 #[cfg(test)]
 mod tests {
     use gateway_core::{
-        CallEvent, Cause, DigitVia, DoorEvent, Envelope, Event, Factor, LegId, PanelEvent, Subject,
+        AlarmEvent, CallEvent, Cause, DigitVia, DoorEvent, Envelope, Event, Factor, LegId, PanelEvent,
+        Subject,
     };
 
     use super::*;
@@ -315,7 +332,7 @@ mod tests {
             line,
             format!(
                 "00000000-0001-7000-8000-000000000000,from-door,main,bell,,1000,sip:1000@pbx,,1970-01-01T00:00:00Z,\
-                 1970-01-01T00:00:02.5Z,1970-01-01T00:00:09Z,2500,6500,answered,{cause},*,front,false\r\n"
+                 1970-01-01T00:00:02.5Z,1970-01-01T00:00:09Z,2500,6500,answered,{cause},*,front,false,\r\n"
             )
         );
         assert_eq!(CALL_COLUMNS.len(), call.cells().len());
@@ -333,6 +350,27 @@ mod tests {
             leg: LegId(1),
             peer: "sip:510@pbx".into(),
         })
+    }
+
+    fn called(call: RingId) -> Event {
+        let called = AlarmEvent::Called {
+            call,
+            list: "security".parse().expect("a name"),
+            round: 1,
+        };
+        Event::Alarm("smoke".parse().expect("a name"), called)
+    }
+
+    #[test]
+    fn a_call_about_an_alarm_says_which() {
+        let ring = RingId::new(2, [0; 10]);
+        let begins = record(5, called(ring));
+        assert_eq!(begun(&begins), Some(ring));
+        assert_eq!(begun(&record(5, offered())), None);
+        let call = call(ring, &[begins, record(9, offered())]).expect("a call");
+        let cells = call.cells();
+        assert_eq!((cells[1].as_str(), cells[18].as_str()), ("alarm", "smoke"));
+        assert_eq!(call.began.as_millisecond(), 5);
     }
 
     #[test]

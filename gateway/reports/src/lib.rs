@@ -9,7 +9,7 @@ mod csv;
 mod doors;
 mod openings;
 
-pub use calls::{CALL_COLUMNS, Call, call};
+pub use calls::{CALL_COLUMNS, Call, begun, call};
 pub use csv::line;
 pub use doors::{DOOR_COLUMNS, Door, Panel, Statistics};
 pub use openings::{Choice, OPENING_COLUMNS, Opening, Outcome, opening};

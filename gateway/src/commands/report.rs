@@ -7,7 +7,9 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use gateway_core::{Record, RingId, Timestamp};
-use gateway_reports::{CALL_COLUMNS, Choice, DOOR_COLUMNS, OPENING_COLUMNS, Statistics, call, line, opening};
+use gateway_reports::{
+    CALL_COLUMNS, Choice, DOOR_COLUMNS, OPENING_COLUMNS, Statistics, begun, call, line, opening,
+};
 use gateway_store::Filter;
 use serde_json::json;
 
@@ -205,7 +207,10 @@ fn calls(
                 cut.entry(*ring).or_insert(record.at);
             }
         }
-        let Some(ring) = record.ring else { return Ok(()) };
+        // the record that begins a call about an alarm belongs to the alarm's own ring, which is no call
+        let Some(ring) = begun(&record).or(record.ring) else {
+            return Ok(());
+        };
         // what follows a ring by minutes (a door that is held) is no part of its call
         let records = open.entry(ring).or_default();
         if records.len() < STORY {

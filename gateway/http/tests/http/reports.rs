@@ -1,8 +1,8 @@
 //! Reports, and an erasure over the interface.
 
 use gateway_core::{
-    ButtonId, CallEvent, Cause, DoorEvent, DoorId, Envelope, Event, Factor, LegId, PanelEvent, PanelId,
-    RingId, Subject, Timestamp,
+    AlarmEvent, ButtonId, CallEvent, Cause, DoorEvent, DoorId, Envelope, Event, Factor, LegId, PanelEvent,
+    PanelId, RingId, Subject, Timestamp,
 };
 
 use crate::support::{PASSWORD, Site, within};
@@ -182,6 +182,78 @@ async fn openings_calls_and_figures_are_told_to_whom_they_concern() {
 
     let use_only = told("/api/v1/journal?class=use", &ann).await.json();
     assert_eq!(use_only["records"][0]["kind"], "panel.ring");
+}
+
+/// An alarm for which two are called, one after the other.
+async fn alarm(site: &Site) {
+    let alarm = |event| Event::Alarm("smoke".parse().expect("a name"), event);
+    let own = Some(RingId::new(10, [0; 10]));
+    let subject = Subject::Input("detector".parse().expect("a name"));
+    let mut last = site
+        .store
+        .append(at(500, alarm(AlarmEvent::Raised { subject }), own));
+    for (n, target) in [(11, "510"), (12, "511")] {
+        let call = RingId::new(n, [0; 10]);
+        let called = AlarmEvent::Called {
+            call,
+            list: "security".parse().expect("a name"),
+            round: 1,
+        };
+        let offered = CallEvent::LegOffered {
+            leg: LegId(n),
+            target: target.into(),
+        };
+        let ended = CallEvent::Ended {
+            cause: Cause::NoAnswer,
+            talk_ms: 0,
+        };
+        let second = i64::try_from(n).expect("small") * 100;
+        for (after, event, ring) in [
+            (0, alarm(called), own),
+            (1, Event::Call(offered), Some(call)),
+            (20, Event::Call(ended), Some(call)),
+        ] {
+            last = site.store.append(at(second + after, event, ring));
+        }
+    }
+    within("durability", last.expect("taken").durable())
+        .await
+        .expect("durable");
+}
+
+#[tokio::test]
+async fn each_call_about_an_alarm_is_a_call_and_says_which_alarm() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    fill(&site).await;
+    alarm(&site).await;
+    let page = site.get("/api/v1/reports/calls?max=2", &ann).await.json();
+    let told = |page: &serde_json::Value| -> Vec<String> {
+        let rows = page["calls"].as_array().expect("rows").iter();
+        let row = |row: &serde_json::Value| {
+            let cell = |key: &str| row[key].as_str().unwrap_or("-").to_owned();
+            let target = row["targets"][0].as_str().unwrap_or("-");
+            format!(
+                "{} {} {target} {}",
+                cell("direction"),
+                cell("alarm"),
+                cell("outcome")
+            )
+        };
+        rows.map(row).collect()
+    };
+    assert_eq!(
+        told(&page),
+        ["alarm smoke 511 no-answer", "alarm smoke 510 no-answer"]
+    );
+    let next = page["next"].as_str().expect("more").to_owned();
+    let page = site.get(&next, &ann).await.json();
+    assert_eq!(told(&page), ["from-door - - answered"]);
+    // of no door
+    let page = site.get("/api/v1/reports/calls?door=front", &ann).await.json();
+    assert_eq!(told(&page), ["from-door - - answered"]);
+    let csv = site.get("/api/v1/reports/calls?format=csv", &ann).await.body;
+    assert_eq!(csv.matches(",false,smoke\r\n").count(), 2, "{csv}");
 }
 
 #[tokio::test]

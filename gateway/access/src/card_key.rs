@@ -16,7 +16,7 @@ use std::fmt;
 
 use gateway_core::CardFrame;
 
-use crate::card::{card_frame, fields, hex_of, masked, tidy};
+use crate::card::{card_frame, fields, hex_of, last_byte, tidy};
 use crate::card_error::CardError;
 
 /// How a card is known.
@@ -100,16 +100,23 @@ impl CardKey {
         }
     }
 
-    /// What may be shown of it: the end.
+    /// What may be shown of it, in lists as in events: [`HIDDEN`] and the last two digits of the number that is printed on
+    /// it; of a card without a number its last byte in hexadecimal.
     #[must_use]
     pub fn masked(&self) -> String {
         match self {
-            Self::Bits(frame) => masked(frame),
-            Self::Numbered { number, .. } => format!("***,***{:02}", number % 100),
-            Self::Value(value) => format!("********{:02}", value % 100),
+            Self::Bits(frame) => match numbers_of(frame).into_iter().next() {
+                Some(key) => key.masked(),
+                None => format!("{HIDDEN}{:02x}", last_byte(frame)),
+            },
+            Self::Numbered { number, .. } => format!("{HIDDEN}{:02}", number % 100),
+            Self::Value(value) => format!("{HIDDEN}{:02}", value % 100),
         }
     }
 }
+
+/// What stands for the digits of a card, code or number that are not shown.
+pub const HIDDEN: &str = "***";
 
 /// The notation that [`CardKey::parse`] reads again. It shows the card: for export and storage only.
 impl fmt::Display for CardKey {
@@ -149,14 +156,21 @@ pub(crate) fn keys_of(frame: &CardFrame) -> Vec<CardKey> {
     let Some(frame) = tidy(frame) else {
         return Vec::new();
     };
-    let (numbered, value) = fields(&frame);
-    let mut keys: Vec<CardKey> = numbered
-        .into_iter()
-        .map(|(facility, number)| CardKey::Numbered { facility, number })
-        .collect();
-    keys.extend(value.map(CardKey::Value));
+    let mut keys = numbers_of(&frame);
     keys.insert(0, CardKey::Bits(frame));
     keys
+}
+
+/// The same without its bits: those with a facility first, as cards are printed.
+fn numbers_of(frame: &CardFrame) -> Vec<CardKey> {
+    let Some(frame) = tidy(frame) else {
+        return Vec::new();
+    };
+    let (numbered, value) = fields(&frame);
+    let numbered = numbered
+        .into_iter()
+        .map(|(facility, number)| CardKey::Numbered { facility, number });
+    numbered.chain(value.map(CardKey::Value)).collect()
 }
 
 #[cfg(test)]
@@ -242,10 +256,14 @@ mod tests {
     #[test]
     fn only_the_end_of_a_card_is_shown() {
         for (card, shown) in [
-            ("123,04567", "***,***67"),
-            ("0008065495", "********95"),
-            ("hex:01A2B3C4D5E6F708", "********56"),
-            ("26:123,04567", "*****ae"),
+            ("123,04567", "***67"),
+            ("26:123,04567", "***67"),
+            ("0008065495", "***95"),
+            ("32:hex:04a1b2c3", "***23"),
+            ("0077705923", "***23"),
+            ("hex:01A2B3C4D5E6F708", "***56"),
+            // no number
+            ("29:hex:04a1b2c8", "***59"),
         ] {
             assert_eq!(key(card).masked(), shown);
         }
@@ -267,7 +285,10 @@ mod tests {
         #[test]
         fn no_text_and_no_frame_makes_a_panic(text in "\\PC{0,40}", bits: u16, data in prop::collection::vec(any::<u8>(), 0..40)) {
             let _ = CardKey::parse(&text);
-            let _ = keys_of(&CardFrame { bits, data });
+            let frame = CardFrame { bits, data };
+            let _ = keys_of(&frame);
+            let shown = CardKey::Bits(frame).masked();
+            prop_assert_eq!(shown.len(), HIDDEN.len() + 2);
         }
     }
 }

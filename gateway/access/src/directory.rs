@@ -233,6 +233,15 @@ impl Directory {
         self.each(ids)
     }
 
+    /// What may be shown of a card that a reader read: the same as a list shows, if somebody has it, whichever of its numbers
+    /// that is.
+    #[must_use]
+    pub fn masked(&self, frame: &CardFrame) -> String {
+        let keys = keys_of(frame);
+        let known = keys.iter().find(|key| self.by_card.contains_key(key));
+        known.map_or_else(|| CardKey::Bits(frame.clone()).masked(), CardKey::masked)
+    }
+
     /// The codes that these digits are.
     pub(crate) fn codes(&self, digits: &Secret) -> Vec<&Credential> {
         if self.by_code.is_empty() {

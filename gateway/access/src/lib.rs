@@ -28,9 +28,9 @@ mod token;
 
 pub use access::Access;
 pub use caller::{CallerPattern, CallerPatternError};
-pub use card::{MAX_BITS, card_frame, masked};
+pub use card::{MAX_BITS, card_frame};
 pub use card_error::CardError;
-pub use card_key::CardKey;
+pub use card_key::{CardKey, HIDDEN};
 pub use code::{MAX_CODE, PrefixConflict, is_code_text, is_pin_text, prefix_conflicts};
 pub use collector::{DigitCollector, Entry, INTER_DIGIT, KeyUse};
 pub use decision::{Decision, Denied, Explanation, Held, Reason};

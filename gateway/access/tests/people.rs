@@ -717,3 +717,33 @@ fn a_duress_code_and_pin_are_spoken_of_as_the_ordinary_ones() {
         assert_eq!(access.under_duress(request), None, "{request:?}");
     }
 }
+
+#[test]
+fn a_card_that_is_read_is_shown_as_a_list_shows_it() {
+    let frame = card_frame(CARD).expect("a card");
+    for written in [None, Some("123,04567"), Some(CARD), Some("0008065495")] {
+        let mut directory = Directory::new(key());
+        let shown = written.map(|written| {
+            let known = CardKey::parse(written).expect("a card");
+            let Change::Credential(mut card) = change_of(
+                0,
+                &Held {
+                    by_day: false,
+                    from: None,
+                    until: None,
+                },
+            ) else {
+                unreachable!("a credential");
+            };
+            card.proof = Proof::Card(known.clone());
+            directory.apply(Change::Credential(card));
+            known.masked()
+        });
+        let unknown = || "***67".to_owned();
+        assert_eq!(
+            directory.masked(&frame),
+            shown.unwrap_or_else(unknown),
+            "{written:?}"
+        );
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use gateway_access::{CardKey, PinKey, PinTag};
+use gateway_access::{CardKey, HIDDEN, PinKey, PinTag};
 
 use crate::csv::cell;
 use crate::line::COLUMNS;
@@ -143,8 +143,7 @@ fn sealed(row: &CredentialRow, key: &PinKey) -> Option<String> {
 
 fn mask(row: &CredentialRow) -> String {
     match row.kind {
-        Kind::Qr => "***".to_owned(),
-        Kind::Card | Kind::Ibutton => {
+        Kind::Card | Kind::Ibutton | Kind::Qr => {
             CardKey::parse(&row.value).map_or_else(|_| "?".to_owned(), |key| key.masked())
         }
         Kind::Phone | Kind::PhonePin => {
@@ -152,7 +151,7 @@ fn mask(row: &CredentialRow) -> String {
             let end: String = row.value.chars().skip(all.saturating_sub(3)).collect();
             format!("{}{end}", "*".repeat(all.saturating_sub(3).min(12)))
         }
-        Kind::Code | Kind::DuressCode | Kind::DuressPin | Kind::Pin => "***".to_owned(),
+        Kind::Code | Kind::DuressCode | Kind::DuressPin | Kind::Pin => HIDDEN.to_owned(),
     }
 }
 

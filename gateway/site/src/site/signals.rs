@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_access::{CodeFrom, DigitCollector, Entry, Request, Source, masked};
+use gateway_access::{CodeFrom, DigitCollector, Entry, Request, Source};
 use gateway_core::{
     CardFrame, DeviceEvent, DeviceId, DoorId, Edge, Event, GatewayEvent, InputId, Instant, LineId,
     LineSignal, PanelEvent, PortEvent, ReaderCommand, ReaderEvent, ReaderId, Signal, SignalKind,
@@ -224,7 +224,7 @@ impl Site {
         };
         let event = ReaderEvent::Card {
             bits: frame.bits,
-            masked: masked(&frame),
+            masked: self.access.directory().masked(&frame),
         };
         self.record(now, Event::Reader(reader.clone(), event), None, simulated);
         // The decision refuses old reads by their time; what waited in a gap is old whatever its time says.

@@ -1,60 +1,43 @@
-//! The snippets of dial plans that integrators know, letter for letter: an extension that answers, waits a second and
-//! sends 9, and a macro that reads a digit and runs a command.
+//! The dial plan of `config/examples/scenarios/dial-plan`: an extension that answers, waits a second and sends 9, and a key
+//! that has a command run, as integrators know them.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use peers::{Account, Api, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Site, Use, run, until};
+use peers::{Api, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Rig, Scenario, Use, run, until};
 use serde_json::json;
 
 use crate::secs;
 
-const ANSWERS_AND_SENDS_NINE: &str = "\
-; Incoming call from intercom EXT 200
-; Answer, wait for pickup, send DTMF
-; press 9 to open the door
-[from-sip-200]
-exten => 200,1,Answer()
-exten => 200,n,Wait(1)
-exten => 200,n,SendDTMF(9)
-exten => 200,n,Wait(2)
-exten => 200,n,Hangup()
-";
+/// The PBX with the dial plan, the door in its context.
+fn pbx(rig: &Rig, example: &Scenario, env: &[(&str, &str)]) -> anyhow::Result<Asterisk> {
+    let plan = example.plan("open-door")?;
+    let params = PbxParams {
+        door: "context = from-sip-200\n",
+        env,
+        plan: &plan,
+        ..PbxParams::default()
+    };
+    Asterisk::start(rig, params)
+}
 
-const READS_A_DIGIT: &str = "\
-; Scenario: DTMF 1 from extension -> open door
-[macro-open-door]
-exten => s,1,Read(dtmf,,1)
-exten => s,n,GotoIf($[\"${dtmf}\"=\"9\"]?open:reject)
-exten => s,n(open),System(/usr/local/bin/open-door.sh)
-exten => s,n,Playback(opened)
-exten => s,n,Hangup()
-exten => s,n(reject),Playback(forbidden)
-exten => s,n,Hangup()
-";
+fn gateway(rig: &Rig, example: &Scenario) -> anyhow::Result<Gateway> {
+    let page = format!("listen = \"127.0.0.1:{}\"", rig.port(Use::Http));
+    let page = ("listen = \"0.0.0.0:8443\"\ntls = true", page.as_str());
+    Gateway::start(rig, &example.site(rig, &[page])?)
+}
 
 #[test]
 fn the_extension_that_answers_waits_a_second_and_sends_nine_opens_the_door() {
     run(|rig| {
-        let pbx = Asterisk::start(
-            rig,
-            PbxParams {
-                door: "context = from-sip-200\n",
-                plan: ANSWERS_AND_SENDS_NINE,
-                ..PbxParams::default()
-            },
-        )?;
-        let site = Site {
-            account: Some(Account::default()),
-            targets: vec!["200".into()],
-            ..Site::default()
-        };
-        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        let example = Scenario::named("dial-plan");
+        let pbx = pbx(rig, &example, &[])?;
+        let mut gateway = gateway(rig, &example)?;
         pbx.registered("200", secs(10))?;
         for pulses in 1..=2 {
             let before = gateway.last_seq();
-            gateway.ring()?;
+            gateway.sim(&["press", "entrance", "bell"])?;
             gateway.energised(secs(10))?;
             let granted = gateway.event(before, "door.granted", secs(5), |_| true)?;
             ensure!(granted["factor"] == "digits", "{granted}");
@@ -69,15 +52,37 @@ fn the_extension_that_answers_waits_a_second_and_sends_nine_opens_the_door() {
     });
 }
 
-/// What `open-door.sh` is for whoever has no more than a shell: one request to the API.
-const OPEN_DOOR: &str = r#"#!/bin/bash
-exec 3<>"/dev/tcp/127.0.0.1/$DOOR_PORT" || exit 1
-printf 'POST /api/v1/doors/front/open HTTP/1.1\r\nHost: 127.0.0.1:%s\r\nAuthorization: Bearer %s\r\n' \
-    "$DOOR_PORT" "$(cat "$DOOR_TOKEN")" >&3
-printf 'Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}' >&3
+/// What stands for `curl`, which the folder of Asterisk has not: a request with the header of a file and the body that is given.
+const CURL: &str = r#"#!/bin/bash
+while [ $# -gt 0 ]; do
+    case $1 in
+        --header) header=$(cat "${2#@}") || exit 26; shift ;;
+        --json) body=$2; shift ;;
+        --cacert | --max-time | --output) shift ;;
+        --*) ;;
+        *) url=${1#http://} ;;
+    esac
+    shift
+done
+host=${url%%/*}
+exec 3<>"/dev/tcp/${host/://}" || exit 7
+printf 'POST /%s HTTP/1.1\r\nHost: %s\r\n%s\r\nContent-Type: application/json\r\n' "${url#*/}" "$host" "$header" >&3
+printf 'Content-Length: %s\r\nConnection: close\r\n\r\n%s' "${#body}" "$body" >&3
 read -r _ status _ <&3
-[ "$status" = 200 ]
+[ "$status" = 200 ] || exit 22
 "#;
+
+/// Puts a command where the dial plan, or another command, finds it. Another run may be starting it.
+fn put(rig: &Rig, root: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+    let aside = rig.path(name);
+    std::fs::write(&aside, text)?;
+    std::fs::set_permissions(&aside, std::fs::Permissions::from_mode(0o755))?;
+    let place = root.join("usr/local/bin").join(name);
+    let new = place.with_extension(format!("{}", std::process::id()));
+    std::fs::copy(&aside, &new)?;
+    std::fs::rename(&new, &place)?;
+    Ok(())
+}
 
 /// Waits until Asterisk listens for a digit.
 fn reads(pbx: &Asterisk) -> anyhow::Result<()> {
@@ -95,44 +100,28 @@ fn the_macro_that_reads_nine_and_runs_open_door_opens_the_door_and_any_other_dig
         let root =
             std::env::var_os("DOORLINE_ASTERISK").context("DOORLINE_ASTERISK is not set; see tests/run")?;
         let root = PathBuf::from(root);
-        let script = root.join("usr/local/bin/open-door.sh");
-        // written aside and moved: another run may be starting it
-        let aside = rig.path("open-door.sh");
-        std::fs::write(&aside, OPEN_DOOR)?;
-        std::fs::set_permissions(&aside, std::fs::Permissions::from_mode(0o755))?;
-        let new = script.with_extension(format!("{}", std::process::id()));
-        std::fs::copy(&aside, &new)?;
-        std::fs::rename(&new, &script)?;
+        let example = Scenario::named("dial-plan");
+        put(rig, &root, "open-door.sh", &example.file("open-door.sh")?)?;
+        put(rig, &root, "curl", CURL)?;
 
-        let token_in_root = format!("/srv/token-{}", rig.port(Use::Http));
-        let port = rig.port(Use::Http).to_string();
-        let plan = format!(
-            "[house](+)\nexten => 930,1,Answer()\n same => n,Goto(macro-open-door,s,1)\n{READS_A_DIGIT}"
-        );
-        let pbx = Asterisk::start(
-            rig,
-            PbxParams {
-                env: &[("DOOR_PORT", &port), ("DOOR_TOKEN", &token_in_root)],
-                plan: &plan,
-                ..PbxParams::default()
-            },
-        )?;
+        let header = format!("/srv/header-{}", rig.port(Use::Http));
+        let api = format!("http://127.0.0.1:{}/api/v1", rig.port(Use::Http));
+        let env = [
+            ("DOORLINE_API", api.as_str()),
+            ("DOORLINE_HEADER", header.as_str()),
+        ];
+        let pbx = pbx(rig, &example, &env)?;
         let mut phone = Phone::start(rig, PhoneParams::at_pbx(0, "101", rig.port(Use::PbxSip)))?;
         pbx.registered("101", secs(5))?;
-        let site = Site {
-            http: true,
-            targets: vec!["sip:101@127.0.0.1:9".into()],
-            ..Site::default()
-        };
-        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        let mut gateway = gateway(rig, &example)?;
         let api = Api::set_up(rig, &gateway)?;
         let made = api.post(
             "/api/v1/tokens",
-            &json!({ "name": "pbx", "scopes": ["open"], "doors": ["front"] }),
+            &json!({ "name": "pbx", "scopes": ["open"], "doors": ["entrance"] }),
         )?;
         let token = made.body["token"].as_str().with_context(|| format!("{made:?}"))?;
-        let file = root.join(token_in_root.trim_start_matches('/'));
-        std::fs::write(&file, token)?;
+        let file = root.join(header.trim_start_matches('/'));
+        std::fs::write(&file, format!("Authorization: Bearer {token}\n"))?;
 
         let number = format!("sip:930@127.0.0.1:{}", rig.port(Use::PbxSip));
         phone.dial(&number)?;

@@ -206,6 +206,9 @@ pub(crate) struct Check {
     /// Check on another machine than the gateway: a password file that is not here is a warning, not a fault.
     #[arg(long, requires = "file")]
     pub(crate) elsewhere: bool,
+    /// State folder whose people are looked at for names that the site file does not have; that of the site file unless said.
+    #[arg(long, value_name = "DIR", requires = "file", conflicts_with = "elsewhere")]
+    pub(crate) state: Option<PathBuf>,
     /// Print the JSON schema for editors and stop.
     #[arg(long)]
     pub(crate) schema: bool,

@@ -263,6 +263,31 @@ fn people_come_go_and_are_explained_while_the_gateway_runs_and_after_it_was_kill
         told.starts_with("~ person:alice by card") && told.contains("within mornings"),
         "{told}"
     );
+    // a group that somebody is of, and that another file does not have
+    let without = mornings.replace("[groups.residents]", "[groups.others]");
+    std::fs::write(house.path("without.toml"), &without).expect("written");
+    let without = house.path("without.toml").display().to_string();
+    let sentence =
+        "groups.residents is not in the site file, and 1 of the records names it, which opens nothing: alice";
+    let told = house.done(&["access", "diff", &without]);
+    assert!(told.contains(&format!("! {sentence}")), "{told}");
+    let check = |file: &str| {
+        Command::new(PROGRAM)
+            .args(["check", file])
+            .output()
+            .expect("it runs")
+    };
+    let checked = check(&without);
+    assert!(
+        said(&checked).contains(sentence) && said(&checked).contains("1 warning"),
+        "{}",
+        said(&checked)
+    );
+    assert!(
+        said(&check(&new)).contains("0 warnings"),
+        "{}",
+        said(&check(&new))
+    );
     std::fs::write(house.path("site.toml"), &mornings).expect("written");
     let pid = rustix::process::Pid::from_child(&house.gateway);
     rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it runs");

@@ -24,8 +24,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use limit::Bucket;
 pub use site_file::{
-    Checked, Placed, Proposal, SiteFileAsk, SiteFileClient, SiteFileDesk, SiteFileRefusal, SiteText, Step,
-    Trial, TrialState, Wish, site_file,
+    Altered, Checked, NotThere, Placed, Proposal, RightChange, SiteFileAsk, SiteFileClient, SiteFileDesk,
+    SiteFileRefusal, SiteText, Step, Trial, TrialState, Wish, site_file,
 };
 
 pub use tries::{RuleQuestion, try_rules_of};

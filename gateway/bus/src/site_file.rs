@@ -75,9 +75,67 @@ pub struct Step {
     pub text: String,
 }
 
+/// What changes for somebody at a door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RightChange {
+    /// Its limits with the proposal; `None` if they do not come in so any more.
+    pub after: Option<String>,
+    /// Its limits in force; `None` if they do not come in so.
+    pub before: Option<String>,
+    /// By what, such as `card c-1`.
+    pub by: String,
+    /// Which door.
+    pub door: String,
+    /// Who, such as `person:alice`.
+    pub who: String,
+}
+
+impl std::fmt::Display for RightChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { by, door, who, .. } = self;
+        match (&self.before, &self.after) {
+            (Some(before), Some(after)) => write!(f, "~ {who} by {by} at {door}: {before} -> {after}"),
+            (Some(before), None) => write!(f, "- {who} by {by} at {door}: {before}"),
+            (None, after) => write!(
+                f,
+                "+ {who} by {by} at {door}: {}",
+                after.as_deref().unwrap_or_default()
+            ),
+        }
+    }
+}
+
+/// A group, schedule or door that people or credentials name and that the proposal does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotThere {
+    /// How many people, and credentials that are nobody's.
+    pub count: usize,
+    /// `groups.staff`
+    pub name: String,
+    /// The same as a sentence.
+    pub text: String,
+    /// The first of them.
+    pub who: Vec<String>,
+}
+
+/// What a proposal alters, for whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Altered {
+    /// What people name and it does not have.
+    pub missing: Vec<NotThere>,
+    /// Changes of rights that are not in `rights` any more.
+    pub more: usize,
+    /// Parts of the file of which it depends on the moment whom they let in, with the keys that change: `doors.front: relock`.
+    pub parts: Vec<String>,
+    /// The changes of rights.
+    pub rights: Vec<RightChange>,
+}
+
 /// What a proposal is worth.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
+    /// What it alters, for whom; `None` if it has faults.
+    pub altered: Option<Altered>,
     /// Why it cannot be taken while the gateway runs, though it has no faults.
     pub blocked: Option<String>,
     /// What it changes in the file, as a unified diff without secrets.
@@ -125,6 +183,8 @@ impl TrialState {
 /// A configuration on trial, or the last one that was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trial {
+    /// What it alters, for whom; `None` if that is not known yet, or not any more.
+    pub altered: Option<Altered>,
     /// When it began.
     pub began: Timestamp,
     /// Who began it.

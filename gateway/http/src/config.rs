@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use gateway_bus::{
-    Checked, Placed, Proposal, SiteFileAsk, SiteFileClient, SiteFileRefusal, Step, Trial, TrialState, Wish,
+    Altered, Checked, NotThere, Placed, Proposal, RightChange, SiteFileAsk, SiteFileClient, SiteFileRefusal,
+    Step, Trial, TrialState, Wish,
 };
 use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,46 @@ pub(crate) struct ConfigStep {
     text: String,
 }
 
+/// What changes for somebody at a door.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ConfigRight {
+    /// `person:alice`, `credential:c-7`, `anybody` and so on.
+    who: String,
+    /// By what: `card c-1`.
+    by: String,
+    door: String,
+    /// Its limits in force, in words; `null` if they do not come in so.
+    before: Option<String>,
+    /// Its limits with the proposal; `null` if they do not come in so any more.
+    after: Option<String>,
+}
+
+/// A name that people go by and the proposal does not have: whoever has nothing else opens nothing.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ConfigMissing {
+    /// `groups.staff`, `schedules.nights`, `doors.yard`
+    name: String,
+    /// How many people name it, and credentials that are nobody's.
+    count: usize,
+    /// Ids of the first of them; `credential ID` for what is nobody's.
+    who: Vec<String>,
+}
+
+/// What a proposal alters, for whom.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ConfigAltered {
+    /// At most 1000.
+    rights: Vec<ConfigRight>,
+    /// How many more there are.
+    more: usize,
+    /// Parts of the file that bear on openings behind a name, with what changes: `schedules.day: lines`.
+    parts: Vec<String>,
+    missing: Vec<ConfigMissing>,
+}
+
 /// What a proposal is worth.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -87,6 +128,8 @@ pub(crate) struct ConfigCheck {
     plan: Vec<ConfigStep>,
     /// What it changes in the file, in the form of `diff -u`; a changed secret is `<new: NAME>`.
     diff: String,
+    /// What it alters, for whom; `null` if there are faults.
+    altered: Option<ConfigAltered>,
 }
 
 /// A configuration on trial, or the last one that was.
@@ -106,6 +149,29 @@ pub(crate) struct ConfigTrial {
     text: String,
     plan: Vec<ConfigStep>,
     diff: String,
+    /// What it alters, for whom; `null` if that is not known yet, or not any more.
+    altered: Option<ConfigAltered>,
+}
+
+fn altered(altered: Altered) -> ConfigAltered {
+    let right = |right: RightChange| ConfigRight {
+        who: right.who,
+        by: right.by,
+        door: right.door,
+        before: right.before,
+        after: right.after,
+    };
+    let missing = |missing: NotThere| ConfigMissing {
+        name: missing.name,
+        count: missing.count,
+        who: missing.who,
+    };
+    ConfigAltered {
+        rights: altered.rights.into_iter().map(right).collect(),
+        more: altered.more,
+        parts: altered.parts,
+        missing: altered.missing.into_iter().map(missing).collect(),
+    }
 }
 
 fn fault(placed: Placed) -> ConfigFault {
@@ -147,6 +213,7 @@ fn shown(trial: Trial) -> ConfigTrial {
         text: trial.text,
         plan: steps(trial.plan),
         diff: trial.diff,
+        altered: trial.altered.map(altered),
     }
 }
 
@@ -236,6 +303,7 @@ pub(crate) async fn check(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let proposal = proposal(ask)?;
     let asked = client(app)?.ask(|reply| SiteFileAsk::Check(proposal, reply));
     let Checked {
+        altered: whom,
         blocked,
         diff,
         faults: found,
@@ -251,6 +319,7 @@ pub(crate) async fn check(app: &App, ask: &Ask) -> Result<Response, Problem> {
             warnings: faults(warnings),
             plan: steps(plan),
             diff,
+            altered: whom.map(altered),
         },
     )
 }

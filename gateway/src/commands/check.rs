@@ -1,13 +1,15 @@
 //! `doorline check`: every fault of a site file at once; its schema; its reference page.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::Context;
-use gateway_config::SecretFiles;
+use gateway_config::{Config, SecretFiles};
 
 use crate::cli::{Check, exit};
 use crate::commands::{out, site};
 use crate::run::log;
+use crate::run::people::names;
 
 /// Checks, or prints a document.
 pub(super) fn check(args: &Check) -> anyhow::Result<u8> {
@@ -35,17 +37,42 @@ pub(super) fn check(args: &Check) -> anyhow::Result<u8> {
         log::say(&loaded.warnings.to_string());
     }
     let c = &loaded.config;
+    let missing = if args.elsewhere {
+        Vec::new()
+    } else {
+        missing(args.state.as_deref().unwrap_or(&c.site.state_dir), c)
+    };
+    for text in &missing {
+        log::say(&format!("{}: {text}", file.display()));
+    }
     writeln!(
         out,
         "{}: no faults, {}; {}, {}, {}, {}",
         file.display(),
-        count(loaded.warnings.list.len(), "warning"),
+        count(loaded.warnings.list.len() + missing.len(), "warning"),
         count(c.doors.len(), "door"),
         count(c.panels.len(), "panel"),
         count(c.outputs.len(), "output"),
         count(c.accounts.len(), "account")
     )?;
     Ok(exit::OK)
+}
+
+/// What people of the records name and the site file does not have. Whoever has no gateway here has no records.
+fn missing(state: &Path, config: &Config) -> Vec<String> {
+    if !state.is_dir() {
+        return Vec::new();
+    }
+    match gateway_store::kept(state) {
+        Ok(kept) => {
+            let visit = |kind: &str, each: &mut dyn FnMut(&str, serde_json::Value)| kept.visit(kind, each);
+            let missing = gateway_people::missing(visit, &names(config));
+            missing.iter().map(ToString::to_string).collect()
+        }
+        Err(error) => vec![format!(
+            "whether people name groups, schedules and doors that it does not have is not known: {error}"
+        )],
+    }
 }
 
 fn count(n: usize, what: &str) -> String {

@@ -26,7 +26,7 @@ fn line(step: &Step) -> Option<String> {
         }
     };
     // a part that comes or goes is told if any of its keys would be
-    bears(&step.component, "").then(|| format!("* {}: {what}", step.component))
+    bears(&step.component, "").then(|| format!("{}: {what}", step.component))
 }
 
 /// May another value of this key of it change who may open, or when?
@@ -95,14 +95,14 @@ mod tests {
                     "callers = [{ number = \"sip:1000@pbx.example\" }]",
                     "callers = []",
                 ),
-                "* doors.model: callers",
+                "doors.model: callers",
             ),
             (
                 (
                     "[doors.front]",
                     "[codes.new]\ndigits = \"77\"\ndoors = [\"front\"]\n[doors.front]",
                 ),
-                "* codes.new: is new",
+                "codes.new: is new",
             ),
         ] {
             let told = bearing(&config(same), &config(change));

@@ -44,6 +44,7 @@ pub(crate) mod spoken;
 mod support;
 mod unkept;
 pub(crate) mod wall;
+pub(crate) mod whom;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -333,6 +334,8 @@ impl Gateway {
         tokio::spawn(room.watch(room_now));
         let (site, site_now) = watch::channel(Arc::new(config.clone()));
         tokio::spawn(network::watch(site_now, Arc::clone(&clock), adapters.signals()));
+        let records = store.records().clone();
+        tokio::spawn(whom::watch_missing(records, site.subscribe(), faults.clone()));
         let (hook_calls, calls) = mpsc::channel(hooks::CALLS);
         tokio::spawn(hooks::run(
             calls,

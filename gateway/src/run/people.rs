@@ -1,23 +1,22 @@
 //! People and credentials of a running gateway: how they come to the core, and the requests of `doorline people` and
 //! `doorline access`.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gateway_bus::Bus;
 use gateway_config::{Config, SecretFiles};
 use gateway_core::{Event, Timestamp, UserEvent};
 use gateway_people::{Changed, Form, Import, OfSite, People, PeopleError, Report, SiteNames, ask_of, key_of};
-use gateway_site::{Directory, PinKey, RightOf};
+use gateway_site::{Directory, PinKey};
 use gateway_store::{Records, Store, Traces};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::run::bearing::bearing;
 use crate::run::doubt;
 use crate::run::faults::Faults;
 use crate::run::note;
 use crate::run::params;
+use crate::run::whom;
 
 /// Batches of changes that may wait for the core.
 const QUEUE: usize = 4;
@@ -300,15 +299,7 @@ impl Desk {
         };
         let (records, key) = (self.store.records().clone(), self.key.clone());
         let (old, new) = (load(self.in_force.clone())?, load(PathBuf::from(file))?);
-        let compare = move || {
-            let rights = |config: &Config| {
-                let (directory, _) = gateway_people::directory(&records, key.clone());
-                gateway_site::rights(&params::site(config, ""), directory)
-            };
-            let mut lines = differences(&rights(&old.config), &rights(&new.config));
-            lines.extend(bearing(&old.config, &new.config));
-            lines
-        };
+        let compare = move || whom::lines(&whom::altered(&records, &key, &old.config, &new.config));
         let lines = tokio::task::spawn_blocking(compare).await;
         lines.map(Value::from).map_err(|_| "the gateway stops".to_owned())
     }
@@ -356,20 +347,6 @@ pub(crate) fn time_of(text: &str, config: &Config) -> anyhow::Result<Timestamp> 
     Ok(zone.to_timestamp(local)?)
 }
 
-fn differences(old: &BTreeMap<RightOf, String>, new: &BTreeMap<RightOf, String>) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (right, before) in old {
-        match new.get(right) {
-            None => lines.push(format!("- {right}: {before}")),
-            Some(after) if after != before => lines.push(format!("~ {right}: {before} -> {after}")),
-            Some(_) => {}
-        }
-    }
-    let added = new.iter().filter(|(right, _)| !old.contains_key(*right));
-    lines.extend(added.map(|(right, after)| format!("+ {right}: {after}")));
-    lines
-}
-
 fn shown(report: &Report) -> Value {
     let made = report.made.iter().map(
         |made| json!({ "line": made.line, "credential": made.credential, "code": made.digits.reveal() }),
@@ -393,36 +370,4 @@ fn said(error: &PeopleError) -> String {
         cause = inner.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_changes_for_whom_is_told_line_by_line() {
-        let right = |who: &str| RightOf {
-            who: who.to_owned(),
-            by: "card c".to_owned(),
-            door: "front".parse().expect("a name"),
-        };
-        let old = BTreeMap::from([
-            (right("a"), "at any time".to_owned()),
-            (right("b"), "at any time".to_owned()),
-            (right("c"), "never".to_owned()),
-        ]);
-        let new = BTreeMap::from([
-            (right("b"), "within day".to_owned()),
-            (right("c"), "never".to_owned()),
-            (right("d"), "never".to_owned()),
-        ]);
-        assert_eq!(
-            differences(&old, &new),
-            [
-                "- a by card c at front: at any time",
-                "~ b by card c at front: at any time -> within day",
-                "+ d by card c at front: never",
-            ]
-        );
-    }
 }

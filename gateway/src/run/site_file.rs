@@ -8,14 +8,16 @@ mod proposal;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
-use gateway_bus::{Checked, SiteFileAsk, SiteFileDesk, SiteFileRefusal, SiteText, Trial, TrialState, Wish};
-use gateway_config::{Loaded, TrialStore, WriteError};
-use gateway_core::{Clock, Event, UserEvent};
+use gateway_bus::{
+    Altered, Checked, SiteFileAsk, SiteFileDesk, SiteFileRefusal, SiteText, Trial, TrialState, Wish,
+};
+use gateway_config::{Config, Loaded, TrialStore, WriteError};
+use gateway_core::{Clock, Event, Timestamp, UserEvent};
 use tokio::time::Instant;
 
 use self::proposal::{Examined, Judge, placed, tag};
 use crate::clock::SystemClock;
-use crate::run::{Gateway, Taken, note};
+use crate::run::{Gateway, Taken, note, whom};
 
 /// The part of the gateway, in its list of faults, that tells of a trial that could not be ended well.
 const PART: &str = "config";
@@ -108,6 +110,7 @@ impl SiteFile {
             );
         }
         self.desk.trial.send_replace(Some(Trial {
+            altered: None,
             began: now,
             by: left.by,
             confirm: std::time::Duration::ZERO,
@@ -211,10 +214,19 @@ impl SiteFile {
                 let examined = self
                     .on_disk()
                     .and_then(|base| Judge::new(&self.file, &base, gateway).examine(&proposal));
-                let _ = reply.send(examined.map(|examined| match examined {
-                    Examined::Faults(checked) => checked,
-                    Examined::Good { checked, .. } => checked,
-                }));
+                match examined {
+                    Ok(Examined::Good {
+                        mut checked, loaded, ..
+                    }) => {
+                        let altered = altered(gateway, loaded.config);
+                        tokio::spawn(async move {
+                            checked.altered = altered.await;
+                            let _ = reply.send(Ok(checked));
+                        });
+                    }
+                    Ok(Examined::Faults(checked)) => drop(reply.send(Ok(checked))),
+                    Err(refusal) => drop(reply.send(Err(refusal))),
+                }
             }
             SiteFileAsk::Confirm(by, reply) => {
                 let _ = reply.send(self.confirm(&by, gateway).await);
@@ -329,8 +341,10 @@ impl SiteFile {
                 text: steps.chars().take(1000).collect(),
             },
         );
+        let began = SystemClock.wall();
         self.desk.trial.send_replace(Some(Trial {
-            began: SystemClock.wall(),
+            altered: None,
+            began,
             by: wish.by.clone(),
             confirm: wish.confirm,
             diff: checked.diff,
@@ -339,6 +353,7 @@ impl SiteFile {
             text: "it is being applied".to_owned(),
             until: None,
         }));
+        self.tell_altered(began, gateway, &loaded);
         let faults = gateway.faults();
         let on = OnTrial {
             base,
@@ -348,6 +363,20 @@ impl SiteFile {
             text,
         };
         Ok((on, loaded))
+    }
+
+    /// Tells in the picture of this trial what it alters, for whom, once that is found out: nothing waits for it.
+    fn tell_altered(&self, began: Timestamp, gateway: &Gateway, loaded: &Loaded) {
+        let altered = altered(gateway, loaded.config.clone());
+        let trial = self.desk.trial.clone();
+        tokio::spawn(async move {
+            let altered = altered.await;
+            trial.send_modify(|trial| {
+                if let Some(trial) = trial.as_mut().filter(|trial| trial.began == began) {
+                    trial.altered = altered;
+                }
+            });
+        });
     }
 
     async fn apply(&mut self, on: OnTrial, loaded: Loaded, gateway: &mut Gateway) {
@@ -498,6 +527,14 @@ impl SiteFile {
         let trial = trial.ok_or(SiteFileRefusal::NoTrial)?;
         Ok(Trial { state, ..trial })
     }
+}
+
+/// What another configuration alters, for whom. Compared on a thread of its own: there may be many credentials.
+fn altered(gateway: &Gateway, new: Config) -> impl Future<Output = Option<Altered>> + Send + use<> {
+    let (records, key) = (gateway.store().records().clone(), gateway.key.clone());
+    let old = gateway.config().clone();
+    let compared = tokio::task::spawn_blocking(move || whom::altered(&records, &key, &old, &new));
+    async move { compared.await.ok() }
 }
 
 fn journal(gateway: &Gateway, event: UserEvent) {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use gateway_core::{Record, Seq};
 
 use crate::depot::{Depot, hex, link, unaccounted};
+use crate::entries::Entries;
 use crate::index::Index;
 use crate::io::{RealIo, StoreIo};
 use crate::log::lost_anchors;
@@ -271,6 +272,27 @@ pub fn csv_line(record: &Record) -> String {
         serde_json::Value::Object(own).to_string(),
     ];
     cells.iter().map(|c| quoted(c)).collect::<Vec<_>>().join(",") + "\r\n"
+}
+
+/// The records of a state folder as they are at this moment, by kind.
+#[derive(Debug)]
+pub struct Kept(Entries);
+
+/// Reads them, without changing anything.
+///
+/// # Errors
+/// [`OpenError::Dir`] if the folder cannot be read.
+pub fn kept(dir: &Path) -> Result<Kept, OpenError> {
+    look(Arc::new(RealIo), dir, RECORDS, 2).map(|depot| Kept(records::read(&depot)))
+}
+
+impl Kept {
+    /// As [`Records::visit`](crate::Records::visit); what has expired is there, too.
+    pub fn visit(&self, kind: &str, mut each: impl FnMut(&str, serde_json::Value)) {
+        for (key, kept) in self.0.0.get(kind).into_iter().flatten() {
+            each(key, kept.value());
+        }
+    }
 }
 
 /// Goes through the events that fit, oldest first, until `each` breaks.

@@ -600,6 +600,11 @@ fn read_snapshot(depot: &Depot, upto: u64, replay: &mut Replay) -> io::Result<Op
 
 /// The furthest cursor, read without changing anything. Events up to it were acknowledged.
 pub(crate) fn furthest(depot: &Arc<Depot>) -> u64 {
+    read(depot).furthest()
+}
+
+/// What can be read, without changing anything.
+pub(crate) fn read(depot: &Arc<Depot>) -> Entries {
     let found = snapshots(depot).unwrap_or_default().into_iter().rev();
     let good = found
         .map(|upto| (upto, load(depot, upto)))
@@ -613,9 +618,9 @@ pub(crate) fn furthest(depot: &Arc<Depot>) -> u64 {
         ControlFlow::Continue(())
     });
     if let Err(error) = scanned {
-        tracing::debug!(%error, "cursors could not be read");
+        tracing::debug!(%error, "not all of the records could be read");
     }
-    replay.entries.furthest()
+    replay.entries
 }
 
 /// What the records log holds.

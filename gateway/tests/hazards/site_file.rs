@@ -210,6 +210,73 @@ fn what_nobody_confirms_goes_back_by_itself_and_was_never_in_the_file() {
 }
 
 #[test]
+fn a_proposal_says_for_whom_it_alters_what_and_who_goes_by_a_name_that_it_takes_away() {
+    let (mut house, warden) = house();
+    let json = "application/json";
+    let edit = |path: &str, changes: &Value, lines: &[&str], method: &str| {
+        let body = json!({ "changes": changes }).to_string();
+        warden.ask(method, path, lines, Some((json, &body)))
+    };
+    let add = json!([{ "path": "groups.staff", "value": { "doors": ["front"] } }]);
+    let checked = edit(CHECK, &add, &[], "POST").json();
+    assert_eq!(
+        checked["altered"]["rights"],
+        json!([]),
+        "nobody is of it: {checked}"
+    );
+    assert_eq!(
+        checked["altered"]["parts"],
+        json!(["groups.staff: is new"]),
+        "{checked}"
+    );
+    let tag = format!("if-match: {}", warden.get(CONFIG).etag);
+    assert_eq!(edit(CONFIG, &add, &[&tag], "PATCH").status, 202);
+    warden.wait(&house, "running");
+    assert_eq!(warden.post("/api/v1/config/confirm").status, 200);
+
+    let bob = json!({ "person": "bob", "groups": "staff", "kind": "card", "value": "77,00077" });
+    let made = warden.ask("POST", "/api/v1/people", &[], Some((json, &bob.to_string())));
+    assert_eq!(made.status, 200, "{}", made.text);
+    let away = json!([{ "path": "groups.staff", "value": null }]);
+    let checked = edit(CHECK, &away, &[], "POST").json();
+    let right = &checked["altered"]["rights"][0];
+    assert_eq!(
+        (&right["who"], &right["door"], &right["after"]),
+        (&json!("person:bob"), &json!("front"), &Value::Null),
+        "{checked}"
+    );
+    assert!(right["before"].is_string(), "{checked}");
+    let missing = json!([{ "name": "groups.staff", "count": 1, "who": ["bob"] }]);
+    assert_eq!(checked["altered"]["missing"], missing, "{checked}");
+    // on trial, it says the same, and health as long as it is in force
+    let tag = format!("if-match: {}", warden.get(CONFIG).etag);
+    assert_eq!(edit(CONFIG, &away, &[&tag], "PATCH").status, 202);
+    warden.wait(&house, "running");
+    let end = Instant::now() + PATIENCE;
+    let told = |end: Instant| loop {
+        let trial = warden.get(TRIAL).json();
+        if trial["altered"].is_object() {
+            return trial;
+        }
+        assert!(Instant::now() < end, "{trial}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(told(end)["altered"]["missing"], missing);
+    let stands = |wanted: bool| loop {
+        let health = warden.get("/api/v1/health").text;
+        if health.contains("groups.staff is not in the site file, and 1 of the records names it") == wanted {
+            return;
+        }
+        assert!(Instant::now() < end, "{wanted}: {health}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    stands(true);
+    assert_eq!(warden.post("/api/v1/config/rollback").status, 202);
+    stands(false);
+    assert!(house.stop().success(), "{}", house.story());
+}
+
+#[test]
 fn what_is_confirmed_is_the_site_file_with_its_comments_and_secrets_and_outlives_a_crash() {
     let (mut house, warden) = house();
     let before = house.text();

@@ -15,6 +15,7 @@ const TEXT: &str = "[site]\nname = \"here\"\n";
 
 fn trial(state: TrialState) -> Trial {
     Trial {
+        altered: None,
         began: jiff::Timestamp::UNIX_EPOCH,
         by: "ann".into(),
         confirm: Duration::from_secs(60),

@@ -89,6 +89,8 @@ impl<'a> Judge<'a> {
         let plan = gateway_config::plan(old, new);
         let plan = in_full(&plan, old, new, self.gateway.instance());
         let checked = Checked {
+            // told apart from this, by who may wait for it
+            altered: None,
             blocked: self.blocked(&plan).or_else(|| self.gateway.codes_refused(new)),
             diff,
             faults: Vec::new(),

@@ -5,9 +5,9 @@
 //! over what the wall clock shows only once a time service has kept that right for a while, or an operator has set it by
 //! `doorline time set`. It goes back with a clock that was set back and is believed.
 //!
-//! Two are kept. That of the channels of notifications begins with what the clock shows at the start, and a minute of a time
-//! service confirms it. That of the journal goes on across restarts (see [`keep`]), and a day of a time service confirms it:
-//! time without power counts only then.
+//! There are two, which go on across restarts (see [`keep`]): time without power counts once a time service has confirmed it. For
+//! the channels of notifications a minute of one does, for the journal a day. What the clock shows at a start is nothing that
+//! speaks for it: it may have been set ahead shortly before, or while there was no power.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -108,7 +108,7 @@ pub(crate) struct Dates {
 
 impl Dates {
     /// `newest` is the date of the journal's last record: that of an earlier version proves no more. `start` is what the clock
-    /// shows, if it is believed at the start.
+    /// shows, if it is believed at the start; it counts where nothing has happened before.
     pub(crate) fn new(
         store: &Store,
         clock: Arc<dyn Clock>,
@@ -117,9 +117,10 @@ impl Dates {
     ) -> Self {
         let now = clock.now();
         let [channels, journal] = STEADY;
+        let before = kept(store).or(newest);
         let both = [
-            Proven::new(now, start, channels),
-            Proven::new(now, kept(store).or(newest), journal),
+            Proven::new(now, before.or(start), channels),
+            Proven::new(now, before, journal),
         ];
         Self {
             both: Arc::new(Mutex::new(both)),
@@ -290,6 +291,51 @@ mod tests {
         };
         looks(&mut of, (0, 600), -DAY, doubted);
         assert_eq!(ahead(&of, 660, 0), 0);
+    }
+
+    /// Clocks that a test sets.
+    struct Shown(Mutex<(Instant, Timestamp)>);
+
+    impl Clock for Shown {
+        fn now(&self) -> Instant {
+            self.0.lock().expect("whole").0
+        }
+
+        fn wall(&self) -> Timestamp {
+            self.0.lock().expect("whole").1
+        }
+    }
+
+    #[test]
+    fn a_restart_while_the_clock_is_ahead_makes_nothing_too_old_for_a_channel() {
+        let open = || {
+            let fake = gateway_store::fake::FakeIo::new();
+            let opened = gateway_store::Store::open(std::path::Path::new("/state"), Default::default(), fake);
+            opened.expect("opens").0
+        };
+        let store = open();
+        keep(&store, date(NOW));
+        // the last records have the wrong date, too
+        let ahead = Some(date(NOW + 400 * DAY));
+        let shown = |s: i64| Mutex::new((mono(s), date(NOW + s + 400 * DAY)));
+        let clock = Arc::new(Shown(shown(0)));
+        let dates = Dates::new(&store, Arc::clone(&clock) as Arc<dyn Clock>, ahead, ahead);
+        let of_channels = || gateway_notify::Proven::date(&dates);
+        assert_eq!(of_channels(), Some(date(NOW)));
+        for s in (0..=3600).step_by(60) {
+            *clock.0.lock().expect("whole") = (mono(s), date(NOW + s + 400 * DAY));
+            dates.look(BELIEVED);
+        }
+        assert_eq!(of_channels(), Some(date(NOW + 3600)));
+        // a minute of a time service says that it is right after all
+        for s in [3660, 3720] {
+            *clock.0.lock().expect("whole") = (mono(s), date(NOW + s + 400 * DAY));
+            dates.look(SERVED);
+        }
+        assert_eq!(of_channels(), Some(date(NOW + 3720 + 400 * DAY)));
+        // where nothing has happened before, the clock is all there is
+        let dates = Dates::new(&open(), clock, None, ahead);
+        assert_eq!(gateway_notify::Proven::date(&dates), ahead);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::decision::{Decision, Denied, Explanation, Held, Reason};
 use crate::directory::{Change, Directory};
 use crate::grant::{Grant, GrantParts};
 use crate::judge::{Allowed, Refused, Verdict, dialler};
-use crate::lockout::{LockOut, LockOuts, Source};
+use crate::lockout::{LockOut, LockOuts, Source, Tried};
 use crate::passback::{Passed, Positions};
 use crate::policy::{CodeFrom, DoorPolicy, Policy};
 use crate::request::{Context, DigitsFrom, Request};
@@ -299,6 +299,21 @@ impl Access {
     #[must_use]
     pub fn is_dialler_locked(&self, now: Instant, from: &DigitsFrom) -> bool {
         self.is_locked(now, &dialler(from))
+    }
+
+    /// Counts digits in a call that are meant for something else than a door, such as an alarm: who guesses there is locked out as at
+    /// a door, and who is locked out at a door is so there. It opens nothing.
+    pub fn dialled(&mut self, now: Instant, from: &DigitsFrom, right: bool) -> Tried {
+        let source = dialler(from);
+        let limits = &self.policy.limits;
+        if let Some(locked) = self.locks.locked(now, limits, &source) {
+            return Tried::Locked(locked);
+        }
+        if right {
+            self.locks.right(&source);
+            return Tried::Right;
+        }
+        Tried::Wrong(self.locks.wrong(now, limits, source))
     }
 
     /// Could this text open the door from there, if everything else is right? For

@@ -124,7 +124,7 @@ impl Denied {
         let locked = self.locked.as_ref()?;
         Some(DoorEvent::LockedOut {
             factor: self.factor,
-            lock_s: u64::try_from(locked.left.as_millis().div_ceil(1000)).unwrap_or(u64::MAX),
+            lock_s: locked.lock_s(),
             locks: locked.source.place(),
             subject: self.subject.clone(),
             tries: u64::from(locked.failures),

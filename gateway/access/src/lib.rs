@@ -36,7 +36,7 @@ pub use collector::{DigitCollector, Entry, INTER_DIGIT, KeyUse};
 pub use decision::{Decision, Denied, Explanation, Held, Reason};
 pub use directory::{Change, Credential, Directory, Person, Proof, Validity};
 pub use grant::{Grant, GrantParts};
-pub use lockout::{LockOut, Locked, Source, SourceError};
+pub use lockout::{LockOut, Locked, Source, SourceError, Tried};
 pub use passback::{Area, Passback, Passed, Place, Way};
 pub use pin::{PinKey, PinTag};
 pub use policy::{

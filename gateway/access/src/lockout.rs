@@ -30,6 +30,14 @@ pub enum Source {
     Reader(ReaderId),
 }
 
+impl Locked {
+    /// For how long, in whole seconds that have begun.
+    #[must_use]
+    pub fn lock_s(&self) -> u64 {
+        u64::try_from(self.left.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
+    }
+}
+
 impl Source {
     pub(crate) fn caller(address: &str) -> Self {
         Self::Caller(cut(address))
@@ -64,6 +72,17 @@ impl Source {
             Self::Caller(_) | Self::Client(_) | Self::Keypad(_) | Self::Others => limits.codes,
         }
     }
+}
+
+/// What came of digits that were dialled for something that is no door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// They do not count, right or wrong.
+    Locked(Locked),
+    /// They are right.
+    Right,
+    /// They are wrong, and whoever dialled them is locked out if so many were.
+    Wrong(Option<Locked>),
 }
 
 /// What is locked out from here on.
@@ -159,6 +178,18 @@ impl LockOuts {
             None => self.by_source.get(&Source::Others)?,
         };
         Some(tries.locked_until.since(now)).filter(|left| !left.is_zero())
+    }
+
+    /// The lock of this source, if it is locked.
+    pub(crate) fn locked(&self, now: Instant, limits: &Limits, source: &Source) -> Option<Locked> {
+        let left = self.left(now, limits, source)?;
+        let own = self.by_source.get_key_value(source);
+        let (source, tries) = own.or_else(|| self.by_source.get_key_value(&Source::Others))?;
+        Some(Locked {
+            failures: tries.failures,
+            left,
+            source: source.clone(),
+        })
     }
 
     /// Counts a wrong try; says what it locks, if it does.

@@ -75,6 +75,7 @@ fn did(sim: &Sim) -> Vec<String> {
             AlarmEvent::Called { list, round, .. } => format!("called {list} {round}"),
             AlarmEvent::Confirmed { factor, subject } => format!("confirmed {} {subject}", factor.word()),
             AlarmEvent::Escalated { list, outcome } => format!("escalated {list} {outcome}"),
+            AlarmEvent::LockedOut { lock_s, tries, .. } => format!("locked-out {lock_s} after {tries}"),
             AlarmEvent::Raised { subject } => format!("raised {subject}"),
             AlarmEvent::Unconfirmed { rounds } => format!("unconfirmed {rounds}"),
             AlarmEvent::WrongCode { left, .. } => format!("wrong-code {left}"),
@@ -353,6 +354,78 @@ fn wrong_codes_are_told_and_the_third_ends_the_call() {
         "{:?}",
         did(&sim)
     );
+}
+
+/// Waits until 510 has answered so often, and types these codes there.
+fn answers_and_types(sim: &mut Sim, times: usize, codes: &[&str]) {
+    let answered = |sim: &Sim| sim.kinds().iter().filter(|kind| *kind == "call.answered").count();
+    for _ in 0..300 {
+        if answered(sim) >= times {
+            break;
+        }
+        sim.wait(ms(100));
+    }
+    assert_eq!(answered(sim), times, "{}", sim.log());
+    let leg = sim.leg_of("510");
+    for code in codes {
+        type_code(sim, leg, code);
+    }
+}
+
+#[test]
+fn who_guesses_in_call_after_call_is_locked_out_until_the_lock_is_over() {
+    let mut site = house();
+    site.lists.insert(id("guards"), list(false, &["510"]));
+    let alarm = site.alarms.get_mut(&id("intrusion")).expect("it");
+    (alarm.calls, alarm.again, alarm.rounds) = (vec![id("guards")], secs(1), 20);
+    let mut sim = Sim::new(site);
+    sim.wait(ms(10));
+    sim.phone("510", Phone::Answers(secs(1)));
+    sim.edge("detector", true);
+    answers_and_types(&mut sim, 1, &["1111", "2222", "3333"]);
+    // the sixth in a row locks, though another call began meanwhile
+    answers_and_types(&mut sim, 2, &["4444", "5555", "6666"]);
+    let said = |sim: &Sim, word: &str| -> Vec<String> {
+        let lines = did(sim).into_iter();
+        lines.filter(|line| line.starts_with(word)).collect()
+    };
+    assert_eq!(
+        said(&sim, "locked-out"),
+        ["locked-out 10 after 6"],
+        "{:?}",
+        did(&sim)
+    );
+    assert_eq!(said(&sim, "wrong").len(), 6, "{:?}", did(&sim));
+    let tones = sim.legs.iter().filter(|leg| {
+        matches!(
+            leg,
+            LegCommand::PlayToLeg {
+                tone: Tone::LockedOut,
+                ..
+            }
+        )
+    });
+    assert_eq!(tones.count(), 1, "{}", sim.log());
+    // the right one does not count meanwhile, and is no try
+    answers_and_types(&mut sim, 3, &["4711", "4711"]);
+    assert!(siren(&sim), "{:?}", did(&sim));
+    let locked = said(&sim, "locked-out");
+    assert!(
+        locked.len() == 2 && locked[1].ends_with(" after 6") && locked[1] != locked[0],
+        "{locked:?}"
+    );
+    // time ends it
+    let calls = |sim: &Sim| sim.kinds().iter().filter(|kind| *kind == "call.answered").count();
+    for _ in 0..20 {
+        if !siren(&sim) {
+            break;
+        }
+        let next = calls(&sim) + 1;
+        answers_and_types(&mut sim, next, &["4711"]);
+        sim.wait(ms(100));
+    }
+    assert!(!siren(&sim), "{:?}\n{}", did(&sim), sim.log());
+    assert_eq!(said(&sim, "wrong").len(), 6, "{:?}", did(&sim));
 }
 
 #[test]

@@ -103,6 +103,17 @@ events! {
             /// How the last call of them ended.
             outcome: String,
         },
+        /// What somebody who answered typed does not count, nor does anything for a time, after too many wrong codes; the call ends.
+        LockedOut = "locked-out" {
+            /// How long still.
+            lock_s: u64,
+            /// What is locked: `caller`, or `others`, who share one count.
+            locks: String,
+            /// Who.
+            subject: Subject,
+            /// How many wrong tries there were.
+            tries: u64,
+        },
         /// It began.
         Raised = "raised" {
             /// By what.

@@ -10,13 +10,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gateway_access::Tried;
 use gateway_call::Outcome;
 use gateway_core::{
     AccountState, AlarmEvent, AlarmId, AlarmState, AlarmView, Cause, Event, Factor, InputId, Instant, Origin,
     Refusal, RingId, Subject, Tone,
 };
 
-use super::calls::MAX_CALLS;
+use super::calls::{MAX_CALLS, dialled_by};
 use super::{Now, Site};
 use crate::io::KeptAlarm;
 use crate::levels::Change;
@@ -429,7 +430,9 @@ impl Site {
         party: &str,
     ) {
         let code = self.params.alarms.get(id).map(|params| params.code.clone());
-        let alarm = self.alarms.raised.get_mut(id);
+        // who is about to be hung up on has said enough
+        let over = self.alarms.goodbyes.iter().any(|(of, _)| *of == ring);
+        let alarm = self.alarms.raised.get_mut(id).filter(|_| !over);
         let alarm = alarm.filter(|alarm| alarm.state == State::Calling(ring));
         let (Some(code), Some(alarm)) = (code, alarm) else {
             return;
@@ -453,12 +456,44 @@ impl Site {
         }
         alarm.typed.clear();
         let subject = Subject::Contact(party.to_owned());
-        if right {
-            self.confirmed(now, id, subject, Factor::Digits);
-            self.tone_to(ring, Tone::Opening);
-            self.alarms.goodbyes.push((ring, now.mono + GOODBYE));
+        let Some(from) = self.calls.get(&ring).map(dialled_by) else {
             return;
-        }
+        };
+        let locked = match self.access.dialled(now.mono, &from, right) {
+            Tried::Locked(locked) => Some(locked),
+            Tried::Right => {
+                self.confirmed(now, id, subject, Factor::Digits);
+                self.tone_to(ring, Tone::Opening);
+                self.alarms.goodbyes.push((ring, now.mono + GOODBYE));
+                return;
+            }
+            Tried::Wrong(locked) => {
+                let left = self.wrong_code(now, id, subject.clone());
+                if locked.is_none() {
+                    self.after_wrong_code(now, ring, left);
+                    return;
+                }
+                locked
+            }
+        };
+        let Some(locked) = locked else { return };
+        let event = AlarmEvent::LockedOut {
+            lock_s: locked.lock_s(),
+            locks: locked.source.place(),
+            subject,
+            tries: u64::from(locked.failures),
+        };
+        self.alarm_did(now, id, event);
+        // they hear why, and make room for the next
+        self.tone_to(ring, Tone::LockedOut);
+        self.alarms.goodbyes.push((ring, now.mono + GOODBYE));
+    }
+
+    /// Tells of a wrong code, and how many more this call may have.
+    fn wrong_code(&mut self, now: Now, id: &AlarmId, subject: Subject) -> u32 {
+        let Some(alarm) = self.alarms.raised.get_mut(id) else {
+            return 0;
+        };
         alarm.wrong += 1;
         let left = TRIES.saturating_sub(alarm.wrong);
         let wrong = AlarmEvent::WrongCode {
@@ -466,6 +501,10 @@ impl Site {
             subject,
         };
         self.alarm_did(now, id, wrong);
+        left
+    }
+
+    fn after_wrong_code(&mut self, now: Now, ring: RingId, left: u32) {
         if left == 0 {
             self.cancel(now, ring, Cause::Released);
         } else {

@@ -90,6 +90,7 @@ pub(super) fn alarms(store: &Store) -> Vec<KeptAlarm> {
             },
             AlarmEvent::Called { .. }
             | AlarmEvent::Escalated { .. }
+            | AlarmEvent::LockedOut { .. }
             | AlarmEvent::Unconfirmed { .. }
             | AlarmEvent::WrongCode { .. } => {}
         }

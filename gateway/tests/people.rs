@@ -589,6 +589,19 @@ fn who_is_erased_is_in_no_file_of_the_state_folder_and_the_journal_verifies() {
     house.records("door.granted", "person:bob", 2);
     assert_eq!(files_with(&state, &hers), Vec::<String>::new());
     house.done(&["journal", "verify"]);
+
+    // a short name is that of a door, too
+    house.done(&["people", "add", "eve", "--name", "Front"]);
+    let told = house.done(&["people", "erase", "eve", "--confirm", "eve"]);
+    let line = 1 + site(house.dir.path())
+        .lines()
+        .position(|line| line == "name = \"Front\"")
+        .expect("it");
+    assert!(
+        told.contains(&format!(", line {line}: a text like their name stands there"))
+            && !told.contains("still named"),
+        "{told}"
+    );
 }
 
 #[test]

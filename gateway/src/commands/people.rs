@@ -91,18 +91,29 @@ fn erase(run_dir: &Path, person: &str, also: &[String], confirm: Option<&str>) -
     let answer = control::ask_with(run_dir, &request, &json!(also).to_string())?;
     let events = answer["events"].as_u64().unwrap_or_default();
     writeln!(out(), "erased; {events} events of the journal told of them")?;
-    for file in answer["left"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-    {
-        writeln!(
-            out(),
-            "still named in {file}: take them out of the site file, and load it"
-        )?;
+    for place in answer["left"].as_array().into_iter().flatten() {
+        writeln!(out(), "{}", still_named(place))?;
     }
     Ok(exit::OK)
+}
+
+/// Where somebody who is erased still stands, and what to do.
+fn still_named(place: &Value) -> String {
+    let text = |key: &str| place[key].as_str().unwrap_or_default();
+    let (file, what) = (text("file"), text("what"));
+    let Some(line) = place["line"].as_u64() else {
+        return format!("still named in {file}, which is no text: remove it if nothing needs it");
+    };
+    if place["sure"] == true {
+        format!(
+            "still named in {file}, line {line}, by their {what}: take it out of the site file, and load it"
+        )
+    } else {
+        format!(
+            "perhaps named in {file}, line {line}: a text like their {what} stands there, which may be somebody or something \
+             else; look, and take it out of the site file if it is theirs"
+        )
+    }
 }
 
 /// Sends lines, and tells what became of them.

@@ -8,7 +8,7 @@ use gateway_config::{Config, SecretFiles};
 use gateway_core::{Event, Timestamp, UserEvent};
 use gateway_people::{Changed, Form, Import, OfSite, People, PeopleError, Report, SiteNames, ask_of, key_of};
 use gateway_site::{Directory, PinKey};
-use gateway_store::{Records, Store, Traces};
+use gateway_store::{Place, Records, Store, Traces};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -307,11 +307,15 @@ impl Desk {
 
 /// What the journal says of an erasure: not who it was.
 const ERASED: &str = "somebody was erased";
+/// Places that an erasure names.
+const PLACES: usize = 200;
 /// Files that are larger hold no texts of ours.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// Files of the state folder beside the journal that tell of somebody: what the site file says is not ours to change.
-fn left(dir: &Path, traces: &Traces) -> Vec<String> {
+/// Where the state folder beside the journal tells of somebody: what the site file says is not ours to change. In files that
+/// are no text only what is surely theirs counts: a short name in a key or an index is chance.
+fn left(dir: &Path, traces: &Traces) -> Vec<Value> {
+    let sure = traces.sure();
     let mut found = Vec::new();
     let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -322,14 +326,25 @@ fn left(dir: &Path, traces: &Traces) -> Vec<String> {
                 folders.push(path);
             } else if kind.is_file()
                 && entry.metadata().is_ok_and(|file| file.len() <= LARGEST)
-                && std::fs::read(&path).is_ok_and(|bytes| traces.tell(&bytes))
+                && let Ok(bytes) = std::fs::read(&path)
             {
-                found.push(path.display().to_string());
+                let name = path.display().to_string();
+                match std::str::from_utf8(&bytes) {
+                    Ok(text) => found.extend(traces.places(text).iter().map(|of| place(&name, of))),
+                    Err(_) if sure.tell(&bytes) => found.push(json!({ "file": name })),
+                    Err(_) => {}
+                }
             }
         }
     }
-    found.sort();
+    found.sort_by_key(|place| (place["file"].as_str().map(str::to_owned), place["line"].as_u64()));
+    found.truncate(PLACES);
     found
+}
+
+/// A place of a file, as `commands/people.rs` takes it.
+fn place(file: &str, of: &Place) -> Value {
+    json!({ "file": file, "line": of.line, "sure": of.sure, "what": of.what })
 }
 
 /// A time of the command line: with an offset, or in the site's time zone.

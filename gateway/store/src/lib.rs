@@ -47,4 +47,4 @@ pub use records::{Cursor, PutError, Records};
 pub use report::{Damage, Health, OpenError, OpenReport, ReadFailure};
 pub use row::{RowError, from_json, from_json_text, json, json_text};
 pub use store::{AppendError, NotDurable, Options, Store, Ticket, Trimmed};
-pub use traces::Traces;
+pub use traces::{Place, Traces};

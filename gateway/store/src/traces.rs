@@ -98,7 +98,115 @@ fn swap_number(text: &mut String, number: &str) -> bool {
     any
 }
 
+/// So short a name, if it is one word, is that of many things.
+const SHORT_NAME: usize = 8;
+/// So short a number is that of many things.
+const SHORT_NUMBER: usize = 6;
+
+/// Where a text tells of somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Of the text, from 1.
+    pub line: usize,
+    /// False if it may be somebody or something else: a short name or number, or an id that is a word of something.
+    pub sure: bool,
+    /// `card`, `credential`, `id`, `name` or `number`.
+    pub what: &'static str,
+}
+
 impl Traces {
+    /// Where a text that is no journal tells of them: one place for each line and kind.
+    #[must_use]
+    pub fn places(&self, text: &str) -> Vec<Place> {
+        let mut found = Vec::new();
+        for (at, line) in text.lines().enumerate() {
+            for (what, word, sure) in self.words() {
+                let one = self.only(what, word);
+                if !one.in_text(line) {
+                    continue;
+                }
+                // only there an id is meant as one
+                let sure = sure || what == "id" && one.named_in(line);
+                let place = Place {
+                    line: at + 1,
+                    sure,
+                    what,
+                };
+                match found
+                    .iter_mut()
+                    .find(|p: &&mut Place| (p.line, p.what) == (at + 1, what))
+                {
+                    Some(known) => known.sure |= sure,
+                    None => found.push(place),
+                }
+            }
+        }
+        found
+    }
+
+    /// Those that are nobody else's, also where no text gives them a meaning.
+    #[must_use]
+    pub fn sure(&self) -> Self {
+        let of = |kind: &str| {
+            let words = self.words().filter(move |(what, _, sure)| *what == kind && *sure);
+            words.map(|(_, word, _)| word.clone()).collect()
+        };
+        let mut names: Vec<String> = of("name");
+        names.extend(self.persons.iter().map(|id| format!("person:{id}")));
+        Self {
+            cards: of("card"),
+            credentials: of("credential"),
+            names,
+            numbers: of("number"),
+            persons: Vec::new(),
+        }
+    }
+
+    /// What is looked for, of which kind, and whether it is nobody else's.
+    fn words(&self) -> impl Iterator<Item = (&'static str, &String, bool)> {
+        let name = |name: &String| name.trim().contains(' ') || name.chars().count() >= SHORT_NAME;
+        let number = |number: &String| digits(number).len() >= SHORT_NUMBER;
+        self.cards
+            .iter()
+            .map(|card| ("card", card, true))
+            .chain(self.credentials.iter().map(|id| ("credential", id, true)))
+            .chain(self.persons.iter().map(|id| ("id", id, false)))
+            .chain(self.names.iter().map(move |text| ("name", text, name(text))))
+            .chain(
+                self.numbers
+                    .iter()
+                    .map(move |text| ("number", text, number(text))),
+            )
+    }
+
+    fn only(&self, what: &str, word: &str) -> Self {
+        let one = |of: &str| {
+            if of == what {
+                vec![word.to_owned()]
+            } else {
+                Vec::new()
+            }
+        };
+        Self {
+            cards: one("card"),
+            credentials: one("credential"),
+            names: one("name"),
+            numbers: one("number"),
+            persons: one("id"),
+        }
+    }
+
+    /// Does a line of a site file, or a subject, say that it is this person?
+    fn named_in(&self, line: &str) -> bool {
+        self.persons.iter().any(|id| {
+            let mut line = line.to_owned();
+            swap(&mut line, &format!("person:{id}"), ERASED)
+                || line.split_once('=').is_some_and(|(key, value)| {
+                    key.trim() == "person" && value.trim().starts_with(&format!("\"{id}\""))
+                })
+        })
+    }
+
     /// True if there is nothing to look for.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -225,6 +333,39 @@ mod tests {
         for other in ["sip:11000@pbx", "sip:10001@pbx", "p1000", "0.1000"] {
             assert_eq!(guard.clean("peer", other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn where_a_text_tells_of_a_person_is_told_with_whether_it_may_be_something_else() {
+        let al = Traces {
+            names: vec!["Al".into()],
+            numbers: vec!["1000".into(), "+33476123456".into()],
+            persons: vec!["front".into()],
+            cards: vec!["123,04567".into()],
+            credentials: vec!["c-4k2m".into()],
+        };
+        let text = "# Al's house\n[doors.front]\nperson = \"front\"\ndoors = [\"front\"]\n\
+             callers = [{ number = \"0476123456\", name = \"Al\" }]\ntargets = [\"1000\"]\ncard = \"123,04567\"\n\
+             name = \"Alfred\"\n";
+        let told: Vec<String> = al
+            .places(text)
+            .into_iter()
+            .map(|place| format!("{} {} {}", place.line, place.what, place.sure))
+            .collect();
+        assert!(al.sure().tell(b"\0\xff+33476123456\0") && al.sure().tell(b"\xffperson:front\0"));
+        assert!(!al.sure().tell(b"\0Al\xff \"front\" 1000\0"));
+        assert_eq!(
+            told,
+            [
+                "1 name false",
+                "3 id true",
+                "4 id false",
+                "5 name false",
+                "5 number true",
+                "6 number false",
+                "7 card true",
+            ]
+        );
     }
 
     #[test]

@@ -65,15 +65,20 @@ function sureButton(text, really, act) {
 function staffCard(id, lines) {
   const first = lines[0];
   const card = make("div", "card");
-  card.append(make("h3", "", first.name || id || t("p-nobody")));
+  card.append(make("h3", "", (id && first.name) || id || t("p-nobody")));
   card.append(make("p", "soft", [id, first.groups, first.blocked ? t("p-blocked") : ""].filter(Boolean).join(" · ")));
   for (const line of lines.filter((one) => one.credential)) {
-    const row = make("p", "", [line.kind, line.value, line.doors, line.until].filter(Boolean).join(" · "));
-    const path = "/api/v1/credentials/" + encodeURIComponent(line.credential);
-    row.append(" ", sureButton(t("p-withdraw"), t("really", line.kind), () => staffDelete(path)));
+    const ofSite = line.origin === "site-file";
+    const texts = [ofSite && line.name, line.kind, line.value, line.doors, line.until, ofSite && t("p-of-site", line.credential)];
+    const row = make("p", "", texts.filter(Boolean).join(" · "));
+    // what stands in the site file is changed there
+    if (!ofSite) {
+      const path = "/api/v1/credentials/" + encodeURIComponent(line.credential);
+      row.append(" ", sureButton(t("p-withdraw"), t("really", line.kind), () => staffDelete(path)));
+    }
     card.append(row);
   }
-  if (id) {
+  if (id && lines.some((one) => one.origin !== "site-file")) {
     const path = "/api/v1/people/" + encodeURIComponent(id);
     const buttons = make("div", "buttons");
     buttons.append(sureButton(t("remove"), t("really", id), () => staffDelete(path)));

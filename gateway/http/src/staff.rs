@@ -190,7 +190,7 @@ pub(crate) async fn list(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let max = query
         .take_with(&MAX, |t| t.parse().ok().filter(|n| (1..=PAGE).contains(n)))?
         .unwrap_or(PAGE);
-    let mut all = people(app)?.list().await;
+    let mut all = people(app)?.everybody().await;
     all.sort_by(|a, b| place(a).cmp(&place(b)));
     let begin = after.map_or(0, |(person, credential)| {
         all.partition_point(|line| place(line) <= (person.as_str(), credential.as_str()))
@@ -216,8 +216,12 @@ fn nobody(id: &str) -> Problem {
 pub(crate) async fn person(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let id = ask.captured(0);
     let found = people(app)?.person(id).await.ok_or_else(|| nobody(id))?;
-    let etag = Etag::of_text(&found.state);
-    Ok(etag.on(answer(StatusCode::OK, &OnePerson { lines: found.lines })?))
+    let response = answer(StatusCode::OK, &OnePerson { lines: found.lines })?;
+    // whom the site file alone names cannot be changed here, but may be added
+    Ok(match found.state {
+        Some(state) => Etag::of_text(&state).on(response),
+        None => response,
+    })
 }
 
 pub(crate) async fn export(app: &Arc<App>, ask: &Ask) -> Result<Response, Problem> {
@@ -286,8 +290,8 @@ pub(crate) async fn change_person(app: &Arc<App>, ask: &Ask) -> Result<Response,
     let response = told(done.await)?;
     // as it is from here on; somebody may have been quicker, and then this is theirs
     let now = people(app)?.person(id).await;
-    Ok(match now {
-        Some(person) => Etag::of_text(&person.state).on(response),
+    Ok(match now.and_then(|person| person.state) {
+        Some(state) => Etag::of_text(&state).on(response),
         None => response,
     })
 }

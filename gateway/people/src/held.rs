@@ -10,17 +10,27 @@ use crate::plan::SiteNames;
 use crate::row::{CREDENTIAL, CredentialRow};
 use crate::state::State;
 
-/// A card or code of the site file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A card, code or caller of the site file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OfSite {
-    /// Where it stands: `cards.bob`, `codes.nine`.
+    /// Where it stands: `cards.bob`, `codes.nine`, `doors.front.callers[0]`.
     pub at: String,
     /// Its bits, if it is a card.
     pub card: Option<CardFrame>,
     /// Its digits, if it is a code.
     pub digits: Option<Secret>,
+    /// What it opens.
+    pub doors: Vec<String>,
+    /// What it is called.
+    pub name: String,
+    /// Its number, if it is a caller.
+    pub number: Option<String>,
     /// Whom it names.
     pub person: Option<String>,
+    /// Where a code may be typed, if not everywhere: `call` or `keypad`.
+    pub place: Option<&'static str>,
+    /// When it opens, if not always.
+    pub schedule: Option<String>,
 }
 
 /// Which of these cards of a site file, by index, somebody has in the records. Goes through all credentials once.

@@ -29,7 +29,7 @@ pub use missing::{Missing, missing};
 pub use plan::{NewCode, SiteNames};
 pub use registry::{Changed, Import, People, PeopleError, Person, Report};
 pub use row::{BARRED, CREDENTIAL, PERSON, USE, use_value};
-pub use show::{Form, Shown};
+pub use show::{Form, OF_RECORDS, OF_SITE, Shown};
 pub use state::{directory, people_only};
 
 /// Entries that the kinds of this crate may have.

@@ -35,8 +35,9 @@ pub struct Changed {
 pub struct Person {
     /// A line for each credential, with cards and numbers masked.
     pub lines: Vec<Shown>,
-    /// What is stored of them, for comparing: it changes with every change, and not by use. It holds cards and digests.
-    pub state: String,
+    /// What is stored of them, for comparing: it changes with every change, and not by use. It holds cards and digests. `None` if
+    /// the site file alone names them.
+    pub state: Option<String>,
 }
 
 /// Whether a change is still wanted, by what is stored of its person ([`Person::state`]; `None` if nothing is).
@@ -437,19 +438,27 @@ impl People {
         task.await.map_err(|_| PeopleError::CoreGone)?
     }
 
-    /// Everybody, with cards and numbers masked.
+    /// Everybody of the records, with cards and numbers masked.
     pub async fn list(&self) -> Vec<Shown> {
         self.read(|state| show::lines(&state, true))
             .await
             .unwrap_or_default()
     }
 
+    /// As [`list`](Self::list), each line with its origin, and what stands in the site file behind.
+    pub async fn everybody(&self) -> Vec<Shown> {
+        let of_site = show::of_site(&self.0.site(), None);
+        show::with_site(self.list().await, of_site)
+    }
+
     /// One person, with cards and numbers masked; `None` if nothing is known of them.
     pub async fn person(&self, id: &str) -> Option<Person> {
-        let id = id.to_owned();
+        let (id, site) = (id.to_owned(), self.0.site());
         let found = self.read(move |state| {
-            let lines = show::of(&state, &id, true);
-            show::state_of(&state, &id).map(|state| Person { lines, state })
+            let of_site = show::of_site(&site, Some(&id));
+            let lines = show::with_site(show::of(&state, &id, true), of_site);
+            let state = show::state_of(&state, &id);
+            (!lines.is_empty()).then_some(Person { lines, state })
         });
         found.await.flatten()
     }

@@ -5,8 +5,9 @@ use serde::Serialize;
 use gateway_access::{CardKey, HIDDEN, PinKey, PinTag};
 
 use crate::csv::cell;
+use crate::held::OfSite;
 use crate::line::COLUMNS;
-use crate::plan::SEALED;
+use crate::plan::{SEALED, SiteNames};
 use crate::row::{CredentialRow, Kind, PersonRow};
 use crate::state::State;
 
@@ -70,7 +71,15 @@ pub struct Shown {
     /// Where a code may be typed.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub at: String,
+    /// In a list, where it is kept: [`OF_RECORDS`], or [`OF_SITE`], which is changed there alone.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub origin: String,
 }
+
+/// Origin of what the records have.
+pub const OF_RECORDS: &str = "records";
+/// Origin of what stands in the site file.
+pub const OF_SITE: &str = "site-file";
 
 impl Shown {
     fn of_person(&mut self, id: &str, row: &PersonRow) {
@@ -141,16 +150,19 @@ fn sealed(row: &CredentialRow, key: &PinKey) -> Option<String> {
     Some(format!("tag:{tag}:{SEALED}{}", key.seal(&tag, &heads?)))
 }
 
+/// The end of a number.
+fn end_of(number: &str) -> String {
+    let all = number.chars().count();
+    let end: String = number.chars().skip(all.saturating_sub(3)).collect();
+    format!("{}{end}", "*".repeat(all.saturating_sub(3).min(12)))
+}
+
 fn mask(row: &CredentialRow) -> String {
     match row.kind {
         Kind::Card | Kind::Ibutton | Kind::Qr => {
             CardKey::parse(&row.value).map_or_else(|_| "?".to_owned(), |key| key.masked())
         }
-        Kind::Phone | Kind::PhonePin => {
-            let all = row.value.chars().count();
-            let end: String = row.value.chars().skip(all.saturating_sub(3)).collect();
-            format!("{}{end}", "*".repeat(all.saturating_sub(3).min(12)))
-        }
+        Kind::Phone | Kind::PhonePin => end_of(&row.value),
         Kind::Code | Kind::DuressCode | Kind::DuressPin | Kind::Pin => HIDDEN.to_owned(),
     }
 }
@@ -187,6 +199,40 @@ pub(crate) fn lines(state: &State, masked: bool) -> Vec<Shown> {
     for credential in of.into_values().flatten() {
         add(None, Some(credential));
     }
+    lines
+}
+
+/// What stands in the site file, masked; of one person, or of everybody.
+pub(crate) fn of_site(site: &SiteNames, person: Option<&str>) -> Vec<Shown> {
+    let theirs = |held: &&OfSite| person.is_none() || held.person.as_deref() == person;
+    let line = |held: &OfSite| {
+        let (kind, value) = match (&held.card, &held.number) {
+            (Some(frame), _) => (Kind::Card, CardKey::Bits(frame.clone()).masked()),
+            (None, Some(number)) => (Kind::Phone, end_of(number)),
+            (None, None) => (Kind::Code, HIDDEN.to_owned()),
+        };
+        Shown {
+            person: held.person.clone().unwrap_or_default(),
+            name: held.name.clone(),
+            credential: held.at.clone(),
+            kind: kind.word().to_owned(),
+            value,
+            doors: held.doors.join(" "),
+            schedule: held.schedule.clone().unwrap_or_default(),
+            at: held.place.unwrap_or_default().to_owned(),
+            origin: OF_SITE.to_owned(),
+            ..Shown::default()
+        }
+    };
+    site.held.iter().filter(theirs).map(line).collect()
+}
+
+/// For a list: where each line is kept, and those of the site file behind.
+pub(crate) fn with_site(mut lines: Vec<Shown>, of_site: Vec<Shown>) -> Vec<Shown> {
+    for line in &mut lines {
+        OF_RECORDS.clone_into(&mut line.origin);
+    }
+    lines.extend(of_site);
     lines
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use gateway_access::{Access, Change, Code, CodeFrom, Directory, PinKey, Policy, RightOf, When, card_frame};
 use gateway_core::{CredentialId, Secret};
 use gateway_people::{
-    Changed, Form, Import, LIMITS, OfSite, People, PeopleError, SiteNames, USE, clashes, directory,
-    people_only, same_cards, use_value,
+    Changed, Form, Import, LIMITS, OF_RECORDS, OF_SITE, OfSite, People, PeopleError, Shown, SiteNames, USE,
+    clashes, directory, people_only, same_cards, use_value,
 };
 use gateway_store::fake::FakeIo;
 use gateway_store::{Options, Store};
@@ -44,14 +44,22 @@ fn site() -> SiteNames {
             OfSite {
                 at: "cards.spare".to_owned(),
                 card: Some(card_frame("26:7,00007").expect("a card")),
-                digits: None,
-                person: None,
+                ..OfSite::default()
             },
             OfSite {
                 at: "codes.nine".to_owned(),
-                card: None,
                 digits: Some(Secret::new("9")),
+                doors: vec!["front".to_owned()],
                 person: Some("zoe".to_owned()),
+                place: Some("call"),
+                ..OfSite::default()
+            },
+            OfSite {
+                at: "doors.front.callers[0]".to_owned(),
+                doors: vec!["front".to_owned()],
+                name: "Reception".to_owned(),
+                number: Some("sip:1000@pbx.000".to_owned()),
+                ..OfSite::default()
             },
         ],
         schedules: names(&["day"]),
@@ -151,6 +159,52 @@ async fn what_was_imported_is_exported_and_imported_again_without_a_change() {
     let core = core.await.expect("it ends");
     assert_eq!(picture(&core), picture(&kept));
     assert_eq!(core.len(), 5);
+}
+
+#[tokio::test]
+async fn what_the_site_file_has_is_listed_behind_the_records_and_never_exported() {
+    let (house, core) = house(&FakeIo::new());
+    import(&house, EVERYBODY).await.expect("no faults");
+    let all = house.people.everybody().await;
+    let (of_site, records): (Vec<_>, Vec<_>) = all.into_iter().partition(|line| line.origin == OF_SITE);
+    assert!(records.iter().all(|line| line.origin == OF_RECORDS));
+    assert_eq!(records.len(), house.people.list().await.len());
+    let told: Vec<String> = of_site
+        .iter()
+        .map(|line| {
+            let Shown {
+                at,
+                credential,
+                doors,
+                kind,
+                name,
+                person,
+                value,
+                ..
+            } = line;
+            format!("{credential} {person}/{name} {kind} {value} {doors} {at}")
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "cards.spare / card ***07  ",
+            "codes.nine zoe/ code *** front call",
+            "doors.front.callers[0] /Reception phone ************000 front ",
+        ]
+    );
+    let zoe = house.people.person("zoe").await.expect("the site file names her");
+    assert_eq!((zoe.lines.len(), zoe.state), (1, None));
+    let alice = house.people.person("alice").await.expect("she is there");
+    assert!(alice.state.is_some() && alice.lines.iter().all(|line| line.origin == OF_RECORDS));
+    assert!(house.people.person("eve").await.is_none());
+    let export = house.people.export(Form::Json).await;
+    assert!(
+        !export.contains("origin") && !export.contains("codes.nine"),
+        "{export}"
+    );
+    drop(house);
+    core.await.expect("it ends");
 }
 
 #[tokio::test]

@@ -239,6 +239,7 @@ fn list(answer: &Value) -> anyhow::Result<()> {
         "until",
         "uses",
         "credential",
+        "origin",
     ];
     let cell = |line: &Value, column: &str| line[column].as_str().unwrap_or_default().to_owned();
     let lines = answer.as_array().map(Vec::as_slice).unwrap_or_default();

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use gateway_bus::Bus;
-use gateway_config::{Config, SecretFiles};
+use gateway_config::{CodeFrom, Config, SecretFiles};
 use gateway_core::{Event, Timestamp, UserEvent};
 use gateway_people::{Changed, Form, Import, OfSite, People, PeopleError, Report, SiteNames, ask_of, key_of};
-use gateway_site::{Directory, PinKey};
+use gateway_site::{Directory, PinKey, When};
 use gateway_store::{Place, Records, Store, Traces};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -137,22 +137,44 @@ pub(crate) fn names(config: &Config) -> SiteNames {
     }
 }
 
-/// Cards and codes of the site file.
+/// Cards, codes and callers of the site file.
 fn held(config: &Config) -> Vec<OfSite> {
     let person = |person: Option<&gateway_core::PersonId>| person.map(ToString::to_string);
+    let doors = |doors: &[gateway_core::DoorId]| doors.iter().map(ToString::to_string).collect();
+    let schedule = |when: &When| (*when != When::Always).then(|| when.to_string());
     let cards = config.cards.iter().map(|(id, card)| OfSite {
         at: format!("cards.{id}"),
         card: Some(card.card.clone()),
-        digits: None,
+        doors: doors(&card.doors),
         person: person(card.person.as_ref()),
+        schedule: schedule(&card.schedule),
+        ..OfSite::default()
     });
     let codes = config.codes.iter().map(|(id, code)| OfSite {
         at: format!("codes.{id}"),
-        card: None,
         digits: Some(code.digits.clone()),
+        doors: doors(&code.doors),
         person: person(code.person.as_ref()),
+        place: match code.from.as_slice() {
+            [CodeFrom::Call] => Some("call"),
+            [CodeFrom::Keypad] => Some("keypad"),
+            _ => None,
+        },
+        schedule: schedule(&code.schedule),
+        ..OfSite::default()
     });
-    cards.chain(codes).collect()
+    let callers = config.doors.iter().flat_map(|(id, door)| {
+        let callers = door.callers.iter().enumerate();
+        callers.map(move |(at, caller)| OfSite {
+            at: format!("doors.{id}.callers[{at}]"),
+            doors: vec![id.to_string()],
+            name: caller.name.clone().unwrap_or_default(),
+            number: Some(caller.number.to_string()),
+            schedule: schedule(&caller.schedule),
+            ..OfSite::default()
+        })
+    });
+    cards.chain(codes).chain(callers).collect()
 }
 
 /// What `doorline people` and `doorline access` reach.
@@ -247,7 +269,7 @@ impl Desk {
                 }
                 Ok(Value::Bool(ended))
             }
-            "people-list" => serde_json::to_value(people.list().await).map_err(|e| e.to_string()),
+            "people-list" => serde_json::to_value(people.everybody().await).map_err(|e| e.to_string()),
             "people-remove" => {
                 let what = ["person", "credential"].map(|key| optional(&request, key).unwrap_or_default());
                 let (desk, what) = (self.clone(), format!("removed: {}", what.concat()));

@@ -379,9 +379,12 @@ pub(super) fn op(action: Action) -> Op {
         Action::Paths => Op::gives::<Listing>("gateway", "this table"),
         Action::People => Op::gives::<staff::Everybody>(
             "people",
-            "people with their credentials, masked; `max` and `after` for pages",
+            "people with their credentials, and those of the site file, masked; `max` and `after` for pages",
         )
-        .about("`next` is the path of the following page, `null` at the end."),
+        .about(
+            "`next` is the path of the following page, `null` at the end. What has the `origin` `site-file` is changed \
+             there alone, and is in no export.",
+        ),
         Action::PeopleExport => Op::new(
             "people",
             "everybody, `format=csv` or `json`",

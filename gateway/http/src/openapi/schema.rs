@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use gateway_people::COLUMNS;
+use gateway_people::{COLUMNS, OF_RECORDS, OF_SITE};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
@@ -95,10 +95,16 @@ schema!(
     Line,
     inline false,
     {
-        let columns: Map<String, Value> = COLUMNS
+        let mut columns: Map<String, Value> = COLUMNS
             .iter()
             .map(|column| ((*column).to_owned(), json!({ "type": "string" })))
             .collect();
+        let origin = json!({
+            "type": "string",
+            "enum": [OF_RECORDS, OF_SITE],
+            "description": "Where it is kept; only in a list. What stands in the site file is changed there.",
+        });
+        columns.insert("origin".to_owned(), origin);
         json_schema!({
             "type": "object",
             "description": "A person with one of their credentials. What is not set is left out; cards and numbers are \

@@ -1,7 +1,12 @@
 //! Notifications at real receivers: rsyslog, webhook, a mail server; through outages and restarts.
 
+use std::sync::Arc;
+
 use anyhow::ensure;
-use peers::{Api, Gateway, MailServer, Rig, Rsyslog, Site, Trust, Use, WebhookServer, run, until};
+use peers::{
+    Api, BreakingServer, Breaks, Gateway, MailServer, Posted, Rig, Rsyslog, Site, Trust, Use, WebhookServer,
+    run, until,
+};
 use rustix::process::Signal;
 
 use crate::secs;
@@ -248,6 +253,63 @@ fn ten_minutes_of_events_while_every_receiver_is_away_reach_each_of_them_in_orde
         until(secs(90), "every webhook", || {
             Ok((told(&webhook) == wanted).then_some(()))
         })
+    });
+}
+
+#[test]
+fn a_web_server_that_breaks_off_anywhere_loses_nothing_and_is_told_nothing_twice_that_it_took() {
+    run(|rig| {
+        let channel = format!(
+            "[notify.erp]\nevents = [\"reader.key\"]\n[notify.erp.webhook]\nurl = \"http://127.0.0.1:{}/hooks\"\n",
+            rig.port(Use::Webhook)
+        );
+        let site = Site {
+            more: channel,
+            targets: vec![format!("sip:1000@127.0.0.1:{}", rig.port(Use::Unused))],
+            ..Site::default()
+        };
+        let gateway = Gateway::start(rig, &site.text(rig))?;
+        let posted = Arc::default();
+        // between two that are not taken one is, so that each time the channel waits for a second only
+        let how = [
+            Breaks::AtOnce,
+            Breaks::Not,
+            Breaks::Unanswered,
+            Breaks::InBody,
+            Breaks::InStatus,
+            Breaks::Later,
+            Breaks::Not,
+        ];
+        let server = BreakingServer::start(rig, &how, Arc::clone(&posted))?;
+        types(&gateway, 8)?;
+        let took = |server: &BreakingServer| {
+            let all = server.posted();
+            let ok = all.iter().filter(|one| one.said_ok).map(|one| one.seq);
+            ok.collect::<Vec<u64>>()
+        };
+        until(secs(30), "what was typed", || {
+            Ok((took(&server).len() >= 8).then_some(()))
+        })?;
+        // it is gone, and comes back
+        drop(server);
+        types(&gateway, 4)?;
+        let server = BreakingServer::start(rig, &[], posted)?;
+        until(secs(30), "what was typed meanwhile", || {
+            Ok((took(&server).len() >= 12).then_some(()))
+        })?;
+        let events = gateway.events()?;
+        let keys = events.iter().filter(|event| event["kind"] == "reader.key");
+        let wanted: Vec<u64> = keys.filter_map(|event| event["seq"].as_u64()).collect();
+        let all = server.posted();
+        ensure!(took(&server) == wanted, "{wanted:?}: {all:#?}");
+        // what came more than once had not been taken, and was the same each time
+        let again: Vec<&Posted> = all.iter().filter(|one| !one.said_ok).collect();
+        ensure!(again.len() == 3, "{all:#?}");
+        for one in again {
+            let mut others = all.iter().filter(|other| other.said_ok && other.seq == one.seq);
+            ensure!(others.all(|other| other.body == one.body), "{all:#?}");
+        }
+        gateway.verify()
     });
 }
 

@@ -19,6 +19,7 @@ mod home;
 mod home_assistant;
 mod incoming;
 mod killed;
+mod locked_out;
 mod notify;
 mod office;
 mod osdp;

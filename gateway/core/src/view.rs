@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::ids::{
-    AccountId, AlarmId, ButtonId, DeviceId, DoorGroupId, DoorId, LineId, PanelId, RelayId, RingId, Seq,
-    SiteId,
+    AccountId, AlarmId, AreaId, ButtonId, DeviceId, DoorGroupId, DoorId, LineId, PanelId, RelayId, RingId,
+    Seq, SiteId,
 };
 use crate::time::Instant;
 use crate::value::words;
@@ -286,6 +286,8 @@ pub struct SiteView {
     pub accounts: Vec<AccountView>,
     /// Alarms, raised or not.
     pub alarms: Vec<AlarmView>,
+    /// Areas that people are in or not (anti-passback).
+    pub areas: Vec<AreaId>,
     /// Calls in progress.
     pub calls: Vec<CallView>,
     /// Doors.

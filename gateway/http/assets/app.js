@@ -280,6 +280,9 @@ function drawSite() {
   byId("lockdowns-section").hidden = locks.length === 0;
   cards(byId("alarms"), view.alarms, alarmCard, fillAlarm, "");
   byId("alarms-section").hidden = view.alarms.length === 0;
+  const areas = view.may_reset_passback ? [{ id: "*", name: view.areas.join(", ") }] : [];
+  cards(byId("areas"), areas, areaCard, fillArea, "");
+  byId("areas-section").hidden = areas.length === 0;
   cards(byId("doors"), view.doors, doorCard, fillDoor, t("no-doors"));
   cards(byId("panels"), view.panels, panelCard, fillPanel, t("no-panels"));
   cards(byId("calls"), view.calls.map((c) => ({ ...c, id: c.ring_id })), callCard, fillCall, "");
@@ -363,6 +366,22 @@ function fillAlarm(card, alarm) {
   button.hidden = !alarm.may_confirm;
   button.disabled = lost || Boolean(notes.get("alarm:" + alarm.id)?.waiting);
   drawNote(card, "alarm:" + alarm.id);
+}
+
+// Who is where is told to nobody; what can be done is to forget it.
+function areaCard(areas) {
+  const card = frame(areas);
+  const reset = () => command("areas:*", "/api/v1/passback/reset", "passback-done");
+  part(card, "buttons").append(sureButton(t("passback-reset"), t("passback-sure"), reset));
+  return card;
+}
+
+function fillArea(card, areas) {
+  put(card, "name", areas.name);
+  put(card, "info", t("passback-text"));
+  put(card, "left", "");
+  part(card, "buttons").firstChild.disabled = lost || Boolean(notes.get("areas:*")?.waiting);
+  drawNote(card, "areas:*");
 }
 
 function lockdownCard(lockdown) {

@@ -149,6 +149,10 @@ pub(crate) struct View<'a> {
     doors: Vec<Door<'a>>,
     /// Alarms; those only see them who have all doors.
     alarms: Vec<Alarm<'a>>,
+    /// Areas with anti-passback; those only see them who have all doors.
+    areas: Vec<&'a str>,
+    /// May the one who asks forget who is in them?
+    may_reset_passback: bool,
     lockdowns: Vec<Lockdown<'a>>,
     panels: Vec<Panel<'a>>,
     calls: Vec<Call<'a>>,
@@ -218,6 +222,12 @@ pub(crate) fn lockdowns<'a>(view: &'a SiteView, rights: &Rights) -> Vec<Lockdown
         may_lock: may_lock(l, rights),
     };
     shown.map(one).collect()
+}
+
+/// Areas belong to no door.
+fn areas<'a>(view: &'a SiteView, rights: &Rights) -> Vec<&'a str> {
+    let shown = view.areas.iter().filter(|_| rights.doors.is_none());
+    shown.map(gateway_core::AreaId::as_str).collect()
 }
 
 /// Alarms belong to no door.
@@ -301,6 +311,8 @@ pub(crate) fn view<'a>(site: &'a SiteView, rights: &Rights, now: Instant) -> Vie
         seq: site.seq.0,
         doors: doors(site, rights, now),
         alarms: alarms(site, rights),
+        areas: areas(site, rights),
+        may_reset_passback: rights.allows(Scope::Operate) && !areas(site, rights).is_empty(),
         lockdowns: lockdowns(site, rights),
         panels: panels.map(|p| panel(p, rights, now)).collect(),
         calls: calls(site, rights),
@@ -375,6 +387,7 @@ mod tests {
                 part: "mqtt".into(),
                 text: "broker away; start it".into(),
             }],
+            areas: vec!["lab".parse().expect("a name")],
             lockdowns: vec![LockdownView {
                 active: true,
                 doors: vec![front.clone()],
@@ -406,7 +419,7 @@ mod tests {
         let text = serde_json::to_string(&view(&site, &Rights::admin(), now)).expect("serialises");
         assert_eq!(
             text,
-            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":{"schedule":true,"left_ms":60000},"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true,"may_hold_minutes":120}],"alarms":[{"id":"intrusion","name":"Warehouse","state":"calling","ring_id":"00000000-0001-7000-8000-000000000000","may_confirm":true}],"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"quiet":{"left_ms":60000},"simulated":true,"may_press":true,"may_quiet":true}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
+            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":{"schedule":true,"left_ms":60000},"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true,"may_hold_minutes":120}],"alarms":[{"id":"intrusion","name":"Warehouse","state":"calling","ring_id":"00000000-0001-7000-8000-000000000000","may_confirm":true}],"areas":["lab"],"may_reset_passback":true,"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"quiet":{"left_ms":60000},"simulated":true,"may_press":true,"may_quiet":true}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
         );
     }
 

@@ -66,6 +66,7 @@ pub(crate) fn view() -> SiteView {
             ring: Some(RingId::new(1, [0; 10])),
             state: AlarmState::Waiting,
         }],
+        areas: Vec::new(),
         calls: Vec::new(),
         relays: vec![
             relay("network", "network-fault", "no address"),

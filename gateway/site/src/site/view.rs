@@ -17,6 +17,7 @@ impl Site {
         SiteView {
             accounts: self.account_views(),
             alarms: self.alarm_views(),
+            areas: self.params.areas.keys().cloned().collect(),
             calls: self.call_views(),
             doors: self
                 .params

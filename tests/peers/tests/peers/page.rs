@@ -69,7 +69,7 @@ fn a_person_logs_in_opens_and_sees_it_and_a_dead_gateway_looks_dead() {
     });
 }
 
-/// A detector, and an alarm that security has to confirm.
+/// A detector, an alarm that security has to confirm, and an area.
 const ALARM: &str = r#"
 [inputs.detector.virtual]
 [lines.security.contact]
@@ -78,6 +78,8 @@ name = "Security"
 line = "security"
 doors = ["front"]
 other-calls = "busy"
+[areas.hall]
+name = "Hall"
 [alarms.intrusion]
 name = "Warehouse: intrusion"
 input = "detector"
@@ -118,6 +120,30 @@ fn an_alarm_is_seen_and_confirmed_at_the_page() {
             "{confirmed}"
         );
         page.shows(&format!("!{card}.classList.contains('alarm')"), secs(10))?;
+
+        // who is in the hall is forgotten by the second press, and by no single one
+        let before = gateway.last_seq();
+        let button = "document.querySelector('#areas .card .buttons button')";
+        page.shows(
+            &format!("/Hall|hall/.test(document.querySelector('#areas .card')?.innerText || '')"),
+            secs(5),
+        )?;
+        page.eval(&format!("{button}.click()"))?;
+        page.shows(&format!("/Press again/.test({button}.innerText)"), secs(5))?;
+        ensure!(
+            gateway
+                .events()?
+                .iter()
+                .all(|e| e["kind"] != "gateway.passback-reset"),
+            "one press did it"
+        );
+        page.eval(&format!("{button}.click()"))?;
+        let reset = gateway.event(before, "gateway.passback-reset", secs(10), |_| true)?;
+        ensure!(reset["subject"] == format!("user:{}", Api::person().0), "{reset}");
+        page.shows(
+            "/record/.test(document.querySelector('#areas .card .result').innerText)",
+            secs(10),
+        )?;
         gateway.verify()
     });
 }

@@ -8,7 +8,7 @@ use gateway_core::Secret;
 
 use crate::describe::table;
 use crate::rules::{Flag, Path, parsed, password, secs, text, word};
-use crate::value::{BrokerUrl, DiscoveryFormat, TopicBase};
+use crate::value::{BrokerUrl, DiscoveryFormat, MqttVersion, TopicBase};
 
 table! {
     /// MQTT: events, states and commands.
@@ -17,6 +17,9 @@ table! {
         /// the broker of the demonstration, which listens on loopback only and takes commands from anybody there: it is
         /// refused beside real outputs.
         broker: BrokerUrl = "broker", parsed(), required, Restart;
+        /// Which MQTT is spoken: `auto` is 5 with a broker that speaks it, else 3.1.1. With 5 a command that the broker keeps
+        /// (retain) is refused also while the gateway is connected, and answers go to the response topic of a request.
+        version: MqttVersion = "version", word(), or("\"auto\""), Restart;
         /// User name at the broker, 1 to 64 characters.
         user: Option<String> = "user", text(1, 64), optional, Restart;
         /// Password at the broker; `password-file` keeps it out of this file.

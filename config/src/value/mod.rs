@@ -36,6 +36,6 @@ pub use scope::UserScope;
 pub use words::{
     AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CodeFrom, Codec, DigitsBy,
     DiscoveryFormat, Duty, Echo, Fail, GuardMode, Keypad, LampShows, Language, LockKind, LockOwner,
-    NetworkLoss, Noise, OnJournalFault, OpenWhen, OtherCalls, PressAgain, PressInTalk, ReliableProvisional,
+    MqttVersion, NetworkLoss, Noise, OnJournalFault, OpenWhen, OtherCalls, PressAgain, PressInTalk, ReliableProvisional,
     Relock, RexKind, Srtp, Strategy, Transport,
 };

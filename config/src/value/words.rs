@@ -251,6 +251,18 @@ words! {
 }
 
 words! {
+    /// Which MQTT is spoken with the broker.
+    pub enum MqttVersion {
+        /// 5, and 3.1.1 with a broker that does not take it.
+        Auto = "auto",
+        /// 3.1.1.
+        V3 = "3.1.1",
+        /// 5.
+        V5 = "5",
+    }
+}
+
+words! {
     /// Language of prompts, notices, the page, and names in Home Assistant.
     pub enum Language {
         /// German.

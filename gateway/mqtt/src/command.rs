@@ -14,6 +14,8 @@ use crate::topics::Target;
 pub(crate) const MAX_PAYLOAD: usize = 1024;
 /// Longest time for which a door can be held open: a day.
 const MAX_MINUTES: u64 = 1440;
+/// Longest time for which a command can be good, s: as `command-ttl-s`.
+const MAX_TTL: u64 = 60;
 /// Name under which MQTT clients stand in the journal: the broker does not tell us who published.
 const SUBJECT: &str = "mqtt";
 
@@ -41,6 +43,8 @@ struct Wire {
     ring_id: Option<String>,
     state: Option<String>,
     for_s: Option<u64>,
+    /// How long the command is good, s.
+    ttl_s: Option<u64>,
 }
 
 /// A message on a command topic.
@@ -50,6 +54,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) connected: Duration,
     /// The broker says that it sends this again.
     pub(crate) dup: bool,
+    /// For how long the broker would still have kept it, s (MQTT 5 §3.3.2.3.3).
+    pub(crate) expiry: Option<u32>,
     pub(crate) payload: &'a [u8],
     /// The broker kept it.
     pub(crate) retained: bool,
@@ -115,6 +121,8 @@ pub(crate) enum Malformed {
         "field \"state\" must be \"on\", \"off\" or \"toggle\", and \"for_s\" with \"on\" a number from 1 to 86400"
     )]
     State,
+    #[error("field \"ttl_s\" must be a number from 1 to {MAX_TTL}")]
+    Ttl,
     #[error("{size} bytes are too long, at most {MAX_PAYLOAD} are allowed")]
     TooLong { size: usize },
 }
@@ -133,7 +141,8 @@ impl Malformed {
             | Self::Name { .. }
             | Self::Other { .. }
             | Self::State
-            | Self::TooLong { .. } => Refusal::Malformed,
+            | Self::TooLong { .. }
+            | Self::Ttl => Refusal::Malformed,
         }
     }
 }
@@ -209,6 +218,7 @@ fn plain(target: &Target, payload: &[u8]) -> Result<Wire, Malformed> {
         ring_id: None,
         state: None,
         for_s: None,
+        ttl_s: None,
     })
 }
 
@@ -223,7 +233,8 @@ fn judge(
     let id = id.map(|id| id.ok_or(Malformed::Id)).transpose()?;
     let at = wire.at.as_deref().map(time).transpose()?;
 
-    let mut why_not = kept(arrival, at, rules.ttl);
+    let own = wire.ttl_s.map(ttl).transpose()?;
+    let mut why_not = kept(arrival, at, rules.ttl, own);
     let stale_by_transport = why_not.is_some();
     let complete = id.is_some() && at.is_some();
     let mut at = at;
@@ -247,34 +258,62 @@ fn judge(
     })
 }
 
+fn ttl(given: u64) -> Result<Duration, Malformed> {
+    let good = (1..=MAX_TTL).contains(&given);
+    good.then(|| Duration::from_secs(given)).ok_or(Malformed::Ttl)
+}
+
 fn time(text: &str) -> Result<Timestamp, Malformed> {
     text.parse().map_err(|_| Malformed::At {
         found: text.chars().take(40).collect(),
     })
 }
 
-/// Why the way of the message makes it old news.
-fn kept(arrival: &Arrival<'_>, at: Option<Timestamp>, ttl: Duration) -> Option<String> {
+/// Why the way of the message makes it old news. `own` is how long the sender says that it is good.
+///
+/// A broker of MQTT 5 takes the time for which a message waited there off its expiry (§3.3.2.3.3). What is left tells
+/// nothing by itself; with `own`, which is what the sender set, the difference is how long it waited, whatever clocks say.
+fn kept(
+    arrival: &Arrival<'_>,
+    at: Option<Timestamp>,
+    ttl: Duration,
+    own: Option<Duration>,
+) -> Option<String> {
     if arrival.retained {
         return Some("the broker kept this command; publish it without retain".to_owned());
     }
     if arrival.dup {
         return Some("the broker sent this command again; give a new one".to_owned());
     }
-    let at = at?;
-    let allowed = ttl.as_secs();
-    if let Ok(ahead) = Duration::try_from(at.duration_since(arrival.wall)) {
-        return (ahead > ttl).then(|| {
-            let ahead = ahead.as_secs();
-            format!("the command is dated {ahead} s ahead, allowed are {allowed} s; compare the clocks")
-        });
+    if arrival.expiry == Some(0) {
+        return Some("the command expired on its way".to_owned());
     }
-    let age = Duration::try_from(arrival.wall.duration_since(at)).ok()?;
-    if age > ttl {
-        let age = age.as_secs();
-        return Some(format!(
-            "the command is {age} s old, allowed are {allowed} s; compare the clocks"
-        ));
+    let expiry = arrival.expiry.map(|left| Duration::from_secs(left.into()));
+    let waited = own.zip(expiry).map(|(own, left)| own.saturating_sub(left)).unwrap_or_default();
+    let ttl = own.map_or(ttl, |own| own.min(ttl));
+    let allowed = ttl.as_secs();
+    if waited > ttl {
+        let waited = waited.as_secs();
+        return Some(format!("the command waited {waited} s at a broker, allowed are {allowed} s"));
+    }
+    let mut age = waited;
+    if let Some(at) = at {
+        if let Ok(ahead) = Duration::try_from(at.duration_since(arrival.wall)) {
+            if ahead > ttl {
+                let ahead = ahead.as_secs();
+                return Some(format!(
+                    "the command is dated {ahead} s ahead, allowed are {allowed} s; compare the clocks"
+                ));
+            }
+        } else if let Ok(since) = Duration::try_from(arrival.wall.duration_since(at)) {
+            age = age.max(since);
+        }
+        if age > ttl {
+            let age = age.as_secs();
+            return Some(format!(
+                "the command is {age} s old, allowed are {allowed} s; compare the clocks"
+            ));
+        }
     }
     // with a clean start nothing waits for us at the broker: it was kept further away
     (age > arrival.connected).then(|| "the command was given before the gateway connected".to_owned())
@@ -490,6 +529,7 @@ mod tests {
         Arrival {
             connected: Duration::from_secs(3600),
             dup: false,
+            expiry: None,
             payload,
             retained: false,
             ring: None,
@@ -736,6 +776,51 @@ mod tests {
         assert!(stale(&early, "2026-03-01T11:59:57Z").is_some());
         assert!(stale(&|a| a.retained = true, WALL).is_some());
         assert!(stale(&|a| a.dup = true, WALL).is_some());
+        assert_eq!(stale(&|a| a.expiry = Some(1), WALL), None);
+        assert_eq!(
+            stale(&|a| a.expiry = Some(0), WALL).as_deref(),
+            Some("the command expired on its way")
+        );
+    }
+
+    #[test]
+    fn a_sender_says_how_long_its_command_is_good_and_the_broker_how_long_it_waited() {
+        let stale = |fields: &str, expiry, connected| {
+            let text = format!(r#"{{"command":"open","id":"a",{fields}}}"#);
+            let arrival = Arrival {
+                connected: Duration::from_secs(connected),
+                expiry,
+                ..arrival(door(), text.as_bytes())
+            };
+            let untimed = Rules {
+                accept_untimed: true,
+                ..RULES
+            };
+            read(&arrival, untimed, &made()).expect("a command").why_not
+        };
+        let timed = |seconds: u32, ttl_s: u32| {
+            format!(r#""at":"2026-03-01T11:59:{:02}Z","ttl_s":{ttl_s}"#, 60 - seconds)
+        };
+        assert_eq!(stale(&timed(5, 5), None, 100), None);
+        assert_eq!(
+            stale(&timed(6, 5), None, 100).as_deref(),
+            Some("the command is 6 s old, allowed are 5 s; compare the clocks")
+        );
+        // longer than the site allows is no longer than the site allows
+        assert!(stale(&timed(11, 60), None, 100).is_some());
+        // the sender's clock is ahead, the broker knows better
+        assert_eq!(stale(&timed(1, 60), Some(51), 100), None);
+        assert_eq!(
+            stale(&timed(1, 60), Some(40), 100).as_deref(),
+            Some("the command waited 20 s at a broker, allowed are 10 s")
+        );
+        assert_eq!(stale(r#""ttl_s":8"#, Some(5), 100), None);
+        assert!(stale(r#""ttl_s":8"#, Some(5), 2).is_some(), "from before the connection");
+        assert!(stale(r#""ttl_s":30"#, Some(15), 100).is_some());
+        assert_eq!(stale(r#""ttl_s":5"#, Some(50), 100), None, "no more than it says");
+        for bad in ["0", "61"] {
+            assert!(check(door(), &format!(r#"{{"command":"open","ttl_s":{bad}}}"#)).is_err());
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub struct MqttStatus {
     pub connected: bool,
     /// What is wrong and what to do; `None` if nothing.
     pub fault: Option<String>,
+    /// Which MQTT is spoken while it is connected: `3.1.1` or `5`.
+    pub protocol: Option<&'static str>,
     /// Last record that the broker has acknowledged with all before it.
     pub published: Seq,
     /// Commands that could not be read or were too many, since start; refusals of the core are not counted.

@@ -3,6 +3,7 @@
 mod commands;
 mod kept;
 mod own;
+mod versions;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -13,17 +14,18 @@ use gateway_core::{Clock, Instant, Refusal, Seq, SiteView};
 use gateway_store::Cursor;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use rumqttc::{Event, Outgoing, Packet, Publish, QoS, SubscribeFilter, SubscribeReasonCode};
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
+use crate::answer::{self, Answer, ReplyTo};
 use crate::command::Arrival;
-use crate::connection::{Connection, Trouble, trouble};
+use crate::connection::{Came, Connection, Event, Filter, Order, Spoken, Trouble, Welcome};
 use crate::control::{Control, MqttStatus, Timing};
 use crate::discovery;
 use crate::driver::commands::Done;
 use crate::driver::kept::Kept;
+use crate::driver::versions::Versions;
 use crate::outbox::Acked;
 use crate::params::MqttParams;
 use crate::retained::Retained;
@@ -89,7 +91,7 @@ struct Leaving {
 }
 
 pub(crate) struct Driver {
-    answers: VecDeque<String>,
+    answers: VecDeque<Answer>,
     bus: Bus,
     clock: Arc<dyn Clock>,
     commands: Bucket,
@@ -122,8 +124,11 @@ pub(crate) struct Driver {
     topics: Topics,
     /// Refusals that had no answer.
     unanswered: u64,
+    /// What the broker did not take of us on this connection.
+    unpublished: Option<String>,
     /// Our availability stands otherwise at the broker than it is.
     untrue: bool,
+    versions: Versions,
     view: watch::Receiver<Arc<SiteView>>,
 }
 
@@ -167,7 +172,9 @@ impl Driver {
             topics: Topics::new(&params.base, &params.site_id),
             params,
             unanswered: 0,
+            unpublished: None,
             untrue: false,
+            versions: Versions::default(),
             view: bus.view(),
             bus,
         }
@@ -180,8 +187,12 @@ impl Driver {
                 return;
             }
             let begun = self.clock.now();
-            let ended = self.connection().await;
-            self.status.send_modify(|status| status.connected = false);
+            let version = self.versions.next(begun, self.params.protocol);
+            let ended = self.connection(version).await;
+            self.status.send_modify(|status| {
+                status.connected = false;
+                status.protocol = None;
+            });
             let lost = match ended {
                 Ended::Stop => return,
                 Ended::Renew => {
@@ -190,7 +201,12 @@ impl Driver {
                 }
                 Ended::Lost(lost) => lost,
             };
-            if self.clock.now().since(begun) >= GOOD {
+            let now = self.clock.now();
+            if self.versions.ended(now, self.params.protocol, version, lost.other) {
+                tracing::info!(why = %lost.text, "the broker does not take MQTT 5, 3.1.1 is tried");
+                continue;
+            }
+            if now.since(begun) >= GOOD {
                 failures = 0;
             }
             if lost.oversized {
@@ -242,6 +258,7 @@ impl Driver {
             self.topics = Topics::new(&params.base, &params.site_id);
             self.params = params;
             self.discovered = None;
+            self.versions = Versions::default();
         }
     }
 
@@ -259,17 +276,8 @@ impl Driver {
     }
 
     /// One connection from its begin to its end.
-    async fn connection(&mut self) -> Ended {
-        let mut connection = match Connection::open(&self.params, &self.topics.availability()) {
-            Ok(connection) => connection,
-            Err(error) => {
-                return Ended::Lost(Trouble {
-                    lasting: true,
-                    oversized: false,
-                    text: error.to_string(),
-                });
-            }
-        };
+    async fn connection(&mut self, version: Spoken) -> Ended {
+        let mut connection = Connection::open(&self.params, version, &self.topics.availability());
         let now = self.clock.now();
         let store = self.bus.store().clone();
         let mut durable = store.durable();
@@ -287,12 +295,11 @@ impl Driver {
             tokio::select! {
                 event = connection.events.recv() => match event {
                     Some(Ok(event)) => self.event(&connection, &mut session, event),
-                    Some(Err(error)) => return self.lost(leaving, trouble(&error, &self.params)),
-                    None => return self.lost(leaving, Trouble {
-                        lasting: false,
-                        oversized: false,
-                        text: "the MQTT client failed; it is made anew".to_owned(),
-                    }),
+                    Some(Err(trouble)) => return self.lost(leaving, trouble),
+                    None => {
+                        let text = "the MQTT client failed; it is made anew".to_owned();
+                        return self.lost(leaving, Trouble::passing(text));
+                    }
                 },
                 page = session.page(), if session.is_reading() => match page {
                     Ok(()) => {
@@ -340,14 +347,9 @@ impl Driver {
             session.acknowledge(self.answers.len() < ANSWERS_FULL);
             let stays = filled.is_ok() && self.farewell(&connection, &mut session, leaving.as_mut()).await;
             if !stays {
-                return self.lost(
-                    leaving,
-                    Trouble {
-                        lasting: false,
-                        oversized: false,
-                        text: "the MQTT client takes nothing any more; it is made anew".to_owned(),
-                    },
-                );
+                let text = "the MQTT client takes nothing any more; it is made anew";
+                let trouble = connection.ended();
+                return self.lost(leaving, trouble.unwrap_or_else(|| Trouble::passing(text.to_owned())));
             }
         }
     }
@@ -389,8 +391,8 @@ impl Driver {
             return session.availability(now, OFFLINE).is_ok();
         }
         if leaving.said && session.outbox.is_empty() {
-            // rumqttc writes the packet before it asks for the next request; the broker then closes
-            let _ = connection.client.try_disconnect();
+            // the broker closes as soon as it has read that
+            let _ = connection.client.order(Order::Bye);
             tokio::time::sleep(Duration::from_millis(50)).await;
             return false;
         }
@@ -424,8 +426,11 @@ impl Driver {
             // nobody told us meanwhile
             self.untrue = true;
         }
-        if session.connected.is_some() {
+        if session.connected.is_some() && !session.marks_retained() {
             self.look_for_kept(now, connection);
+        }
+        if let Some(topic) = session.too_large.take() {
+            self.not_taken(&topic, "it is larger than the broker allows");
         }
         self.mend(now, session);
         self.tell_intruders(now);
@@ -434,15 +439,13 @@ impl Driver {
             self.status.send_modify(|status| status.second_instance = None);
         }
         let stalled = session.outbox.stalled(now, self.timing.stall);
-        stalled.then(|| Trouble {
-            lasting: false,
-            oversized: false,
-            text: format!(
+        stalled.then(|| {
+            Trouble::passing(format!(
                 "the broker {}:{} acknowledged nothing for {} s; connecting anew",
                 self.params.host,
                 self.params.port,
                 self.timing.stall.as_secs()
-            ),
+            ))
         })
     }
 
@@ -470,50 +473,64 @@ impl Driver {
     fn event(&mut self, connection: &Connection, session: &mut Session, event: Event) {
         let now = self.clock.now();
         match event {
-            Event::Incoming(Packet::ConnAck(_)) => self.connected(connection, session),
-            Event::Incoming(Packet::Publish(message)) => {
+            Event::Connected(broker) => self.connected(now, connection, session, broker),
+            Event::Message(message) => {
                 session.came(&message);
                 self.message(session, &message);
             }
-            Event::Incoming(Packet::PubAck(ack)) => match session.outbox.acked(now, ack.pkid) {
-                Acked::Cleared(topic) => self.retained.cleared(&topic),
-                Acked::Cursor(seq) => self.published(seq),
-                Acked::Nothing => {}
-            },
-            Event::Incoming(Packet::SubAck(ack)) => {
-                if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
-                    let text =
-                        "the broker does not let us subscribe to our command topics; check its access list";
-                    self.fault(Some(text.to_owned()));
+            Event::Acked(id, refused) => {
+                if let (Some(why), Some(topic)) = (refused, session.outbox.topic(id)) {
+                    self.not_taken(topic, &why);
+                }
+                match session.outbox.acked(now, id) {
+                    Acked::Cleared(topic) => self.retained.cleared(&topic),
+                    Acked::Cursor(seq) => self.published(seq),
+                    Acked::Nothing => {}
                 }
             }
-            Event::Outgoing(Outgoing::Publish(id)) => session.outbox.told(id),
-            Event::Outgoing(Outgoing::PubAck(_)) => session.acknowledged(),
-            Event::Incoming(_) | Event::Outgoing(_) => {}
+            Event::Granted(refused) => {
+                if let Some(why) = refused {
+                    self.fault(Some(format!(
+                        "the broker does not let us subscribe to our command topics, {why}; check its access list"
+                    )));
+                }
+            }
+            Event::Told(id) => session.outbox.told(id),
+            Event::AckSent => session.acknowledged(),
         }
+    }
+
+    /// The broker does not take what we publish. On a command topic that was the clearing of a kept command, which is
+    /// told as such.
+    fn not_taken(&mut self, topic: &str, why: &str) {
+        if self.topics.target(topic).is_some() {
+            return;
+        }
+        let text = format!("the broker does not take what the gateway says on {topic}: {why}");
+        tracing::debug!(text, "MQTT lost a message");
+        self.unpublished = Some(text);
     }
 
     fn subscribe(&self, connection: &Connection) {
         let muted = self.muted.map(|(_, muted)| muted);
-        let mut filters = Vec::new();
         if muted.is_none() {
-            filters.extend(self.topics.command_filters());
+            self.subscribe_to(connection, self.topics.command_filters(), true);
         }
         if muted < Some(Muted::All) {
-            // our own: another instance under our name would show there
-            filters.extend([self.topics.state(), self.topics.availability()]);
-            filters.extend(self.hub_status());
-        }
-        if !filters.is_empty() {
-            self.subscribe_to(connection, filters);
+            // our own: another instance under our name would show there, live and so without a mark
+            let own = [self.topics.state(), self.topics.availability()];
+            self.subscribe_to(connection, own.into_iter().chain(self.hub_status()), false);
         }
     }
 
-    fn subscribe_to(&self, connection: &Connection, filters: impl IntoIterator<Item = String>) {
-        let filters = filters
-            .into_iter()
-            .map(|f| SubscribeFilter::new(f, QoS::AtLeastOnce));
-        if connection.client.try_subscribe_many(filters).is_err() {
+    fn subscribe_to(
+        &self,
+        connection: &Connection,
+        filters: impl IntoIterator<Item = String>,
+        marked: bool,
+    ) {
+        let filters = filters.into_iter().map(|path| Filter { marked, path });
+        if connection.client.order(Order::Subscribe(filters.collect())).is_err() {
             tracing::warn!("the command topics could not be subscribed");
         }
     }
@@ -526,11 +543,19 @@ impl Driver {
             Some(_) => Muted::All,
         };
         self.muted = Some((now + MUTE, muted));
-        self.refuse(now, None, Refusal::Malformed, text.to_owned());
+        self.refuse(now, None, Refusal::Malformed, text.to_owned(), ReplyTo::default());
     }
 
-    fn connected(&mut self, connection: &Connection, session: &mut Session) {
-        session.connected = Some(self.clock.now());
+    fn connected(
+        &mut self,
+        now: Instant,
+        connection: &Connection,
+        session: &mut Session,
+        broker: Welcome,
+    ) {
+        let version = broker.version;
+        session.welcomed(now, broker);
+        self.unpublished = None;
         self.untrue = false;
         self.kept.connected();
         self.subscribe(connection);
@@ -547,8 +572,19 @@ impl Driver {
         self.status.send_modify(|status| {
             status.connected = true;
             status.fault = fault;
+            status.protocol = Some(version.number());
         });
-        tracing::info!(broker = %self.params.host, port = self.params.port, "MQTT is connected");
+        let version = version.number();
+        tracing::info!(broker = %self.params.host, port = self.params.port, version, "MQTT is connected");
+    }
+
+    /// First levels that mean something to others, where no answer goes.
+    fn reserved(&self) -> Vec<String> {
+        let hub = self.params.discovery.as_ref().map(|discovery| discovery.prefix.clone());
+        let mut all = vec![self.params.base.clone()];
+        all.extend(hub);
+        all.extend(self.params.devices.iter().cloned());
+        all
     }
 
     fn hub_status(&self) -> Option<String> {
@@ -563,7 +599,7 @@ impl Driver {
         self.status.send_modify(|status| status.published = seq);
     }
 
-    fn message(&mut self, session: &mut Session, message: &Publish) {
+    fn message(&mut self, session: &mut Session, message: &Came) {
         let now = self.clock.now();
         if self.hub_status().as_ref() == Some(&message.topic) {
             if !message.retain && message.payload.as_ref() == ONLINE.as_bytes() && self.hub.take(now) {
@@ -577,16 +613,20 @@ impl Driver {
             if self.is_settled(now, message) {
                 return;
             }
+            let reserved = self.reserved();
+            let (response, correlation) = (message.response.as_deref(), message.correlation.clone());
+            let reply_to = answer::reply_to(&self.topics, &reserved, response, correlation);
             let arrival = Arrival {
                 connected: session.connected.map_or(Duration::ZERO, |since| now.since(since)),
                 dup: message.dup,
+                expiry: message.expiry,
                 payload: &message.payload,
                 retained: message.retain,
                 ring: self.ring_at(&target),
                 target,
                 wall: self.clock.wall(),
             };
-            self.command(now, &arrival);
+            self.command(now, &arrival, reply_to);
         }
     }
 }

@@ -20,6 +20,7 @@
 //! `{"command":"open","id":"…","at":"2026-03-01T12:00:00Z"}`. Repeated, old and untimed ones are refused, and so
 //! are those that the broker marks as kept; what it keeps of those that came live is found later and cleared. Doors take `hold` too, with `"minutes":…`, and `end-hold`. The site's topic takes `lockdown` and `end-lockdown` too, with `"group":"…"` for a group of doors, and `reset-passback` with `"person":"…"`. Panels take `quiet`, with `"minutes":…` if it is to end by itself, and `end-quiet`. This crate knows no adapter and decides nothing about doors.
 
+mod answer;
 mod command;
 mod connection;
 mod control;
@@ -38,7 +39,7 @@ mod words;
 pub use control::MqttStatus;
 pub use embedded::{EmbeddedBroker, EmbeddedError};
 pub use handle::{MqttHandle, start};
-pub use params::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttTls};
+pub use params::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttTls, MqttVersion};
 
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,14 @@
 //! What is on its way to the broker, and how far the journal's cursor may move. Pure.
 //!
-//! rumqttc gives packet ids in the order in which publishes were handed to it, and tells each with
-//! `Outgoing::Publish`; so the first announced publish belongs to the first id told.
+//! The connection gives packet ids in the order in which publishes were handed to it, and tells each; so the first
+//! publish handed over belongs to the first id told.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use gateway_core::{Instant, Seq};
 
-/// How many publishes may be unacknowledged; less than rumqttc's own limit, so that it never holds one back.
+/// How many publishes may be unacknowledged; a broker of MQTT 5 may allow less, then the connection holds them back.
 pub(crate) const WINDOW: usize = 64;
 
 /// What a publish was.
@@ -36,8 +36,9 @@ pub(crate) enum Acked {
 /// The books of one connection.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    handed: VecDeque<Sent>,
-    by_id: BTreeMap<u16, Sent>,
+    /// With their topics.
+    handed: VecDeque<(String, Sent)>,
+    by_id: BTreeMap<u16, (String, Sent)>,
     /// Records begun and not wholly acknowledged, with the parts missing.
     records: VecDeque<(Seq, u8)>,
     /// Last time something went on, or the wait began.
@@ -70,11 +71,11 @@ impl Outbox {
     }
 
     /// A publish was handed over.
-    pub(crate) fn handed(&mut self, now: Instant, sent: Sent) {
+    pub(crate) fn handed(&mut self, now: Instant, topic: String, sent: Sent) {
         if self.handed.is_empty() && self.by_id.is_empty() {
             self.moved = now;
         }
-        self.handed.push_back(sent);
+        self.handed.push_back((topic, sent));
     }
 
     /// The first publish handed over got its id.
@@ -84,9 +85,14 @@ impl Outbox {
         }
     }
 
+    /// The topic of a publish that is not acknowledged.
+    pub(crate) fn topic(&self, id: u16) -> Option<&str> {
+        self.by_id.get(&id).map(|(topic, _)| topic.as_str())
+    }
+
     /// The broker acknowledged.
     pub(crate) fn acked(&mut self, now: Instant, id: u16) -> Acked {
-        let Some(sent) = self.by_id.remove(&id) else {
+        let Some((_, sent)) = self.by_id.remove(&id) else {
             return Acked::Nothing;
         };
         self.moved = now;
@@ -121,7 +127,7 @@ mod tests {
     fn hand(outbox: &mut Outbox, seq: u64, parts: u8, first: u16) {
         outbox.begin(Seq(seq), parts);
         for k in 0..parts {
-            outbox.handed(T0, Sent::Part(Seq(seq)));
+            outbox.handed(T0, "a".into(), Sent::Part(Seq(seq)));
             outbox.told(first + u16::from(k));
         }
     }
@@ -167,11 +173,12 @@ mod tests {
         let mut outbox = Outbox::new(T0);
         assert!(!outbox.stalled(T0 + minute * 9, minute));
         let begun = T0 + minute * 9;
-        outbox.handed(begun, Sent::Cleared("a".into()));
-        outbox.handed(begun + minute / 2, Sent::Aside);
+        outbox.handed(begun, "a".into(), Sent::Cleared("a".into()));
+        outbox.handed(begun + minute / 2, "b".into(), Sent::Aside);
         assert!(!outbox.stalled(begun + minute / 2, minute));
         assert!(outbox.stalled(begun + minute, minute));
         outbox.told(1);
+        assert_eq!((outbox.topic(1), outbox.topic(2)), (Some("a"), None));
         assert_eq!(outbox.acked(begun + minute, 1), Acked::Cleared("a".into()));
         assert!(!outbox.stalled(begun + minute, minute));
         assert!(outbox.stalled(begun + minute * 2, minute));

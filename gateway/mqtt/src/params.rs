@@ -20,6 +20,8 @@ pub struct MqttParams {
     pub command_ttl: Duration,
     /// Tell confidential events, such as that of a duress code, on the event topic, too.
     pub confidential: bool,
+    /// Topics on which devices of the site take commands: no answer goes there.
+    pub devices: Vec<String>,
     /// Announce doors to Home Assistant; `None` does not.
     pub discovery: Option<MqttDiscovery>,
     /// Instance id, 32 hexadecimal digits: part of the client id.
@@ -42,8 +44,30 @@ pub struct MqttParams {
     pub page: Option<String>,
     /// Take the command `press` for panels whose line is virtual.
     pub press: bool,
+    /// Which MQTT is spoken.
+    pub protocol: MqttVersion,
     /// Program version.
     pub version: String,
+}
+
+impl MqttParams {
+    /// Our client id: of this instance, so that two gateways of one site do not end each other's connection, and the same
+    /// after a restart.
+    pub(crate) fn client_id(&self) -> String {
+        let instance: String = self.instance.chars().take(8).collect();
+        format!("doorline-{}-{instance}", self.site_id)
+    }
+}
+
+/// Which version of MQTT is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MqttVersion {
+    /// 5, and 3.1.1 with a broker that does not take it.
+    Auto,
+    /// 3.1.1.
+    V3,
+    /// 5.
+    V5,
 }
 
 /// How the broker's certificate is checked.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use gateway_core::{DoorId, Instant, PanelId, Record, Seq, Timestamp, Value, is_confidential};
 use gateway_store::{ReadFailure, Store, json_text};
-use rumqttc::{AsyncClient, Publish, QoS};
 use tokio::task::JoinHandle;
 
-use crate::connection::ACKS;
+use crate::answer::Answer;
+use crate::connection::{ACKS, Came, Client, Message, NotTaken, Order, Welcome, With};
 use crate::outbox::{Outbox, Sent};
 use crate::retained::Retained;
 use crate::state::ONLINE;
@@ -20,10 +20,8 @@ const PAGE: usize = 128;
 /// Older records are left out of the topics of doors and panels: those say what happens now, and a bell that is
 /// late by hours must not ring a house. The event topic has them all.
 pub(crate) const FRESH: Duration = Duration::from_secs(60);
-
-/// rumqttc did not take a publish: its queue is full or its task is gone.
-#[derive(Debug)]
-pub(crate) struct NotTaken;
+/// An answer that waited for longer finds nobody who waits for it.
+const ANSWERED: Duration = FRESH;
 
 /// A page could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +38,7 @@ type Reading = JoinHandle<Result<Vec<Arc<Record>>, ReadFailure>>;
 pub(crate) struct Session {
     /// Acknowledgements that the client was given and has not sent.
     acks: usize,
-    client: AsyncClient,
+    client: Client,
     /// Are confidential records told, too?
     confidential: bool,
     /// Since when the broker has us; `None` before ConnAck.
@@ -57,15 +55,19 @@ pub(crate) struct Session {
     page: VecDeque<Arc<Record>>,
     /// Messages of the record begun.
     parts: VecDeque<Part>,
+    /// What the broker can take; before ConnAck nothing is known.
+    broker: Option<Welcome>,
     /// The last record that was durable when the reading began, and the reading.
     reading: Option<(Seq, Reading)>,
     store: Store,
+    /// A topic with a message that is larger than the broker takes.
+    pub(crate) too_large: Option<String>,
     topics: Topics,
 }
 
 impl Session {
     pub(crate) fn new(
-        client: AsyncClient,
+        client: Client,
         now: Instant,
         from: Seq,
         store: Store,
@@ -84,10 +86,23 @@ impl Session {
             owed: VecDeque::new(),
             page: VecDeque::new(),
             parts: VecDeque::new(),
+            broker: None,
             reading: None,
             store,
+            too_large: None,
             topics,
         }
+    }
+
+    /// The broker has us.
+    pub(crate) fn welcomed(&mut self, now: Instant, broker: Welcome) {
+        self.connected = Some(now);
+        self.broker = Some(broker);
+    }
+
+    /// Does the broker mark kept messages, also those that come live?
+    pub(crate) fn marks_retained(&self) -> bool {
+        self.broker.as_ref().is_some_and(|broker| broker.marks_retained)
     }
 
     /// Hands over as much as the window takes.
@@ -95,7 +110,7 @@ impl Session {
         &mut self,
         now: Instant,
         wall: Timestamp,
-        answers: &mut VecDeque<String>,
+        answers: &mut VecDeque<Answer>,
         retained: &mut Retained,
     ) -> Result<(), NotTaken> {
         if self.connected.is_none() {
@@ -103,21 +118,32 @@ impl Session {
         }
         while self.outbox.room() > 0 {
             if let Some(answer) = answers.pop_front() {
-                self.publish(now, self.topics.response(), answer, false, Sent::Aside)?;
+                let with = With {
+                    correlation: answer.correlation,
+                    expiry: Some(seconds(ANSWERED)),
+                    user: self.topics.marks(),
+                };
+                let message = Message {
+                    payload: answer.text,
+                    retain: false,
+                    topic: answer.topic,
+                    with,
+                };
+                self.publish(now, message, Sent::Aside)?;
             } else if let Some((topic, payload)) = retained.pop() {
                 let sent = if payload.is_empty() {
                     Sent::Cleared(topic.clone())
                 } else {
                     Sent::Aside
                 };
-                self.publish(now, topic, payload, true, sent)?;
+                self.keep(now, topic, payload, sent)?;
             } else if !self.online {
                 self.online = true;
                 self.availability(now, ONLINE)?;
             } else if let Some(part) = self.parts.pop_front() {
-                self.publish(now, part.topic, part.payload, part.retain, Sent::Part(part.seq))?;
+                self.publish(now, part.message, Sent::Part(part.seq))?;
             } else if let Some(record) = self.page.pop_front() {
-                self.parts = messages(&self.topics, &record, wall);
+                self.parts = self.fitting(&record, wall);
                 let count = u8::try_from(self.parts.len()).unwrap_or(u8::MAX);
                 self.outbox.begin(record.seq, count);
             } else {
@@ -129,10 +155,12 @@ impl Session {
     }
 
     /// A message came.
-    pub(crate) fn came(&mut self, message: &Publish) {
-        // QoS 2 was not subscribed to; there are no more ids than this
-        if message.qos == QoS::AtLeastOnce && self.owed.len() < usize::from(u16::MAX) {
-            self.owed.push_back(message.pkid);
+    pub(crate) fn came(&mut self, message: &Came) {
+        // there are no more ids than this
+        if let Some(id) = message.id
+            && self.owed.len() < usize::from(u16::MAX)
+        {
+            self.owed.push_back(id);
         }
     }
 
@@ -142,9 +170,7 @@ impl Session {
             && self.acks < ACKS
             && let Some(id) = self.owed.front()
         {
-            let mut message = Publish::new("", QoS::AtLeastOnce, Vec::new());
-            message.pkid = *id;
-            if self.client.try_ack(&message).is_err() {
+            if self.client.order(Order::Ack(*id)).is_err() {
                 return;
             }
             self.owed.pop_front();
@@ -159,28 +185,52 @@ impl Session {
 
     /// Publishes availability.
     pub(crate) fn availability(&mut self, now: Instant, word: &str) -> Result<(), NotTaken> {
-        self.publish(
-            now,
-            self.topics.availability(),
-            word.to_owned(),
-            true,
-            Sent::Aside,
-        )
+        self.keep(now, self.topics.availability(), word.to_owned(), Sent::Aside)
     }
 
-    fn publish(
-        &mut self,
-        now: Instant,
-        topic: String,
-        payload: String,
-        retain: bool,
-        sent: Sent,
-    ) -> Result<(), NotTaken> {
-        self.client
-            .try_publish(topic, QoS::AtLeastOnce, retain, payload)
-            .map_err(|_| NotTaken)?;
-        self.outbox.handed(now, sent);
+    /// Publishes what the broker is to keep.
+    fn keep(&mut self, now: Instant, topic: String, payload: String, sent: Sent) -> Result<(), NotTaken> {
+        let with = With {
+            user: self.topics.marks(),
+            ..With::default()
+        };
+        let message = Message {
+            payload,
+            retain: true,
+            topic,
+            with,
+        };
+        if self.fits(&message) {
+            self.publish(now, message, sent)
+        } else {
+            self.too_large = Some(message.topic);
+            Ok(())
+        }
+    }
+
+    fn publish(&mut self, now: Instant, message: Message, sent: Sent) -> Result<(), NotTaken> {
+        let topic = message.topic.clone();
+        self.client.publish(message)?;
+        self.outbox.handed(now, topic, sent);
         Ok(())
+    }
+
+    fn fits(&self, message: &Message) -> bool {
+        let largest = self.broker.as_ref().map_or(usize::MAX, |broker| broker.largest);
+        message.size() <= largest
+    }
+
+    /// The messages of a record that the broker takes. The feed has every number: a record that is too large loses its
+    /// fields there.
+    fn fitting(&self, record: &Record, wall: Timestamp) -> VecDeque<Part> {
+        let mut parts = messages(&self.topics, record, wall);
+        parts.retain(|part| part.message.topic == self.topics.event() || self.fits(&part.message));
+        if let Some(first) = parts.front_mut()
+            && !self.fits(&first.message)
+        {
+            first.message.payload = cut(record);
+        }
+        parts
     }
 
     /// Begins to read the next page, if there is one. The medium may be slow: not on this thread.
@@ -230,10 +280,24 @@ impl Session {
 
 /// One message of a record.
 struct Part {
-    payload: String,
-    retain: bool,
+    message: Message,
     seq: Seq,
-    topic: String,
+}
+
+/// Whole seconds.
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// A record without its fields, for a broker that does not take it.
+fn cut(record: &Record) -> String {
+    let bare = Record {
+        fields: Vec::new(),
+        ..record.clone()
+    };
+    let text = json_text(&bare);
+    // the row is an object and never empty
+    format!("{{\"cut\":true,{}", &text[1..])
 }
 
 /// The messages of a record: on the event topic, at its door or panel if it is fresh, and where a rule says something: that
@@ -242,7 +306,25 @@ fn messages(topics: &Topics, record: &Record, wall: Timestamp) -> VecDeque<Part>
     let seq = record.seq;
     let text = json_text(record);
     let mut all = VecDeque::with_capacity(2);
-    let fresh = wall.duration_since(record.at).unsigned_abs() <= FRESH;
+    let age = wall.duration_since(record.at).unsigned_abs();
+    let fresh = age <= FRESH;
+    let mut user = topics.marks();
+    user.extend([("seq", seq.0.to_string()), ("kind", record.kind.to_string())]);
+    let part = |topic, payload, retain, expiry| Part {
+        message: Message {
+            payload,
+            retain,
+            topic,
+            with: With {
+                correlation: None,
+                expiry,
+                user: user.clone(),
+            },
+        },
+        seq,
+    };
+    // what is no news after a minute is none at a broker either
+    let news = seconds(FRESH.saturating_sub(age)).max(1);
     let (family, tag) = record.kind.split_once('.').unwrap_or((&record.kind, ""));
     let named = match family {
         "door" => DoorId::new(&record.source).is_ok(),
@@ -253,31 +335,18 @@ fn messages(topics: &Topics, record: &Record, wall: Timestamp) -> VecDeque<Part>
         let tag = serde_json::to_string(tag).expect("a text");
         // the row is an object and never empty
         let with_type = format!("{{\"event_type\":{tag},{}", &text[1..]);
-        all.push_back(Part {
-            payload: with_type,
-            retain: false,
-            seq,
-            topic: topics.of(family, &record.source, "event"),
-        });
+        let topic = topics.of(family, &record.source, "event");
+        all.push_back(part(topic, with_type, false, Some(news)));
     }
     let retain = *record.get("retain") == Value::Bool(true);
     if record.kind == "rule.publish"
         && (fresh || retain)
         && let Some(topic) = topics.message(&record.text_of("topic"))
     {
-        all.push_back(Part {
-            payload: record.text_of("message"),
-            retain,
-            seq,
-            topic,
-        });
+        let expiry = (!retain).then_some(news);
+        all.push_back(part(topic, record.text_of("message"), retain, expiry));
     }
-    all.push_front(Part {
-        payload: text,
-        retain: false,
-        seq,
-        topic: topics.event(),
-    });
+    all.push_front(part(topics.event(), text, false, None));
     all
 }
 
@@ -302,14 +371,13 @@ mod tests {
         let topics = Topics::new("doorline", "lilas");
         messages(&topics, record, wall.parse().expect("a time"))
             .into_iter()
-            .map(|part| (part.topic, part.payload))
+            .map(|part| (part.message.topic, part.message.payload))
             .collect()
     }
 
     #[tokio::test]
     async fn nothing_is_acknowledged_while_there_is_no_room_and_never_more_than_fits_the_client() {
-        let (client, _eventloop) =
-            AsyncClient::new(rumqttc::MqttOptions::new("test", "127.0.0.1", 1883), ACKS);
+        let (client, _publishes, _orders) = Client::new();
         let (store, _) = Store::open(std::path::Path::new("/state"), Options::default(), FakeIo::new())
             .expect("a journal");
         let mut session = Session::new(
@@ -320,12 +388,12 @@ mod tests {
             Topics::new("doorline", "lilas"),
             false,
         );
-        let mut message = Publish::new("doorline/lilas/command", QoS::AtLeastOnce, Vec::new());
+        let mut message = Came::default();
         for id in 1..=40 {
-            message.pkid = id;
+            message.id = Some(id);
             session.came(&message);
         }
-        message.qos = QoS::AtMostOnce;
+        message.id = None;
         session.came(&message);
         session.acknowledge(false);
         assert_eq!(session.owed.len(), 40);
@@ -381,7 +449,7 @@ mod tests {
         let topics = Topics::new("doorline", "lilas");
         let kept: Vec<bool> = messages(&topics, &said("bell", true), later.parse().expect("a time"))
             .iter()
-            .map(|part| part.retain)
+            .map(|part| part.message.retain)
             .collect();
         assert_eq!(kept, [false, true]);
     }

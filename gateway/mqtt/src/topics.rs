@@ -20,13 +20,20 @@ const MAX_TOPIC: usize = 327;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Topics {
     root: String,
+    site: String,
 }
 
 impl Topics {
     pub(crate) fn new(base: &str, site: impl Display) -> Self {
         Self {
             root: format!("{base}/{site}"),
+            site: site.to_string(),
         }
+    }
+
+    /// User properties of everything that is said (MQTT 5).
+    pub(crate) fn marks(&self) -> Vec<(&'static str, String)> {
+        vec![("site", self.site.clone())]
     }
 
     pub(crate) fn availability(&self) -> String {

@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::Context;
+use sha2::{Digest as _, Sha256};
 
 /// 16 bytes, and the text made of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,28 @@ impl Instance {
         Ok(id)
     }
 
+    /// Eight hexadecimal digits that tell this gateway's further connections from those of another gateway of the same site:
+    /// of the id, where it can be read, else of machine and state folder. Nothing is written: the relay guard asks, too,
+    /// which may have no right to the state folder.
+    pub(crate) fn mark(state_dir: &Path) -> String {
+        let known = fs::read(state_dir.join("instance")).ok();
+        let known = known.and_then(|bytes| {
+            let (id, of) = read(&String::from_utf8_lossy(&bytes)).map(|(id, of)| (id, of.to_owned()))?;
+            (of == machine()).then_some(id)
+        });
+        let digits = known.map_or_else(
+            || {
+                let mut hash = Sha256::new();
+                hash.update(machine());
+                hash.update(state_dir.as_os_str().as_encoded_bytes());
+                let digest: [u8; 32] = hash.finalize().into();
+                u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
+            },
+            |id| u32::from_be_bytes([id.0[0], id.0[1], id.0[2], id.0[3]]),
+        );
+        format!("{digits:08x}")
+    }
+
     /// 32 hexadecimal digits.
     pub(crate) fn text(self) -> String {
         uuid::Uuid::from_bytes(self.0).simple().to_string()
@@ -89,6 +112,18 @@ mod tests {
         )
         .expect("written");
         assert_ne!(Instance::of(dir.path()).expect("an id"), first);
+    }
+
+    #[test]
+    fn gateways_are_told_apart_and_nothing_is_written_for_it() {
+        let folder = || tempfile::tempdir().expect("a folder");
+        let (one, two) = (folder(), folder());
+        let before = Instance::mark(one.path());
+        assert_eq!(Instance::mark(one.path()), before);
+        assert_ne!(Instance::mark(two.path()), before);
+        assert!(!one.path().join("instance").exists());
+        let id = Instance::of(one.path()).expect("an id");
+        assert_eq!(Instance::mark(one.path()), id.text()[..8]);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Commands that the broker keeps, because they were published with retain.
 //!
-//! A broker passes a message on to those who are subscribed without the mark that it was published with retain (MQTT
-//! 3.1.1 §3.3.1.3), so that a command that comes while we are connected is carried out whether it is kept or not.
+//! With MQTT 5 the broker marks it (Retain As Published, §3.8.3.1): a kept command is known as it comes, refused and
+//! cleared. With 3.1.1 a broker passes a message on to those who are subscribed without the mark (§3.3.1.3), so that a
+//! command that comes while we are connected is carried out whether it is kept or not.
 //! Subscribing again makes the broker send what it keeps, marked (§3.8.4). That is asked for after commands came; what
 //! is found is refused, told and cleared: kept further, a bridge or another broker could give it out as new one day.
 //!
-//! An empty message with retain clears; it, too, comes without the mark, and is told from an empty command by this:
-//! we know what is kept.
+//! An empty message with retain clears; with 3.1.1 it, too, comes without the mark, and is told from an empty command by
+//! this: we know what is kept.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -14,10 +15,10 @@ use std::time::Duration;
 
 use gateway_bus::Bucket;
 use gateway_core::{Instant, Refusal};
-use rumqttc::Publish;
 
 use super::Driver;
-use crate::connection::Connection;
+use crate::answer::ReplyTo;
+use crate::connection::{Came, Connection};
 
 /// Topics that are watched; what is kept on more is refused each time it comes, and not cleared.
 const TOPICS: usize = 64;
@@ -131,10 +132,10 @@ impl Kept {
 
 impl Driver {
     /// A message on a command topic; true if it says nothing that would have to be answered as a command.
-    pub(super) fn is_settled(&mut self, now: Instant, message: &Publish) -> bool {
+    pub(super) fn is_settled(&mut self, now: Instant, message: &Came) -> bool {
         let (topic, payload) = (message.topic.as_str(), message.payload.as_ref());
         if payload.is_empty() {
-            return self.kept.cleared(topic);
+            return self.kept.cleared(topic) || message.retain;
         }
         if !message.retain {
             self.kept.came(topic, payload);
@@ -151,15 +152,15 @@ impl Driver {
                  again; publish commands without retain",
                 message.topic
             );
-            self.refuse(now, None, Refusal::Stale, text);
+            self.refuse(now, None, Refusal::Stale, text, ReplyTo::default());
         }
         found != Found::New
     }
 
-    /// Asks the broker what it keeps, if commands came.
+    /// Asks the broker what it keeps, if commands came and it does not say so by itself.
     pub(super) fn look_for_kept(&mut self, now: Instant, connection: &Connection) {
         if self.muted.is_none() && self.kept.asks(now) {
-            self.subscribe_to(connection, self.topics.command_filters());
+            self.subscribe_to(connection, self.topics.command_filters(), true);
         }
     }
 }

@@ -6,16 +6,16 @@
 //! answered [`Timing::mend`](crate::control::Timing::mend) apart, and told as a fault.
 
 use gateway_core::Instant;
-use rumqttc::Publish;
 use serde_json::Value;
 
 use super::{Driver, SEEN};
+use crate::connection::Came;
 use crate::session::Session;
 use crate::state::ONLINE;
 
 impl Driver {
     /// A message on our own state topic: ours come back, those of another live instance are a fault.
-    pub(super) fn own_state(&mut self, now: Instant, message: &Publish) {
+    pub(super) fn own_state(&mut self, now: Instant, message: &Came) {
         if message.retain {
             return;
         }
@@ -38,7 +38,7 @@ impl Driver {
     }
 
     /// A message on our own availability topic. What was kept there is from before we said anything.
-    pub(super) fn own_availability(&mut self, now: Instant, session: &mut Session, message: &Publish) {
+    pub(super) fn own_availability(&mut self, now: Instant, session: &mut Session, message: &Came) {
         let is_so = message.payload.as_ref() == ONLINE.as_bytes();
         if message.retain || is_so || !session.online || session.leaves {
             return;
@@ -73,7 +73,7 @@ impl Driver {
                  with this site's id, and let nobody else write there by the broker's access list"
             ))
         } else {
-            self.kept.stuck(now)
+            self.kept.stuck(now).or_else(|| self.unpublished.clone())
         };
         self.status.send_if_modified(|status| {
             let changed = status.topics != text;

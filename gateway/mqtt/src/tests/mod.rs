@@ -3,6 +3,7 @@
 mod broker;
 mod peers;
 mod truth;
+mod version;
 mod whole;
 
 use std::time::Duration;
@@ -13,7 +14,7 @@ use gateway_core::{
     PanelId, PanelView, RelayId, RelayView, RingId, Seq, SiteId, SiteView,
 };
 
-use crate::{DiscoveryFormat, MqttDiscovery, MqttParams};
+use crate::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttVersion};
 
 pub(crate) fn params(port: u16) -> MqttParams {
     MqttParams {
@@ -23,6 +24,7 @@ pub(crate) fn params(port: u16) -> MqttParams {
         port,
         command_ttl: Duration::from_secs(10),
         confidential: false,
+        devices: Vec::new(),
         discovery: Some(MqttDiscovery {
             format: DiscoveryFormat::Device,
             people: false,
@@ -38,6 +40,7 @@ pub(crate) fn params(port: u16) -> MqttParams {
         login: None,
         page: Some("https://192.0.2.1/".into()),
         press: false,
+        protocol: MqttVersion::Auto,
         version: "0.1.0".into(),
     }
 }

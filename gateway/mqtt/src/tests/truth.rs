@@ -11,7 +11,7 @@ use super::view;
 use super::whole::{AVAILABILITY, DOOR, QUICK, answer, connected, is, open, run, with_login};
 use crate::control::Timing;
 use crate::handle::start_with;
-use crate::{MqttHandle, MqttParams};
+use crate::{MqttHandle, MqttParams, MqttVersion};
 
 const FRONT: &str = "doorline/lilas/door/front/state";
 const CONFIG: &str = "homeassistant/device/doorline_lilas_door_front/config";
@@ -172,11 +172,15 @@ async fn an_empty_command_is_answered_and_clearing_a_kept_one_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_that_came_live_with_retain_is_carried_out_once_told_and_cleared() {
+async fn with_3_1_1_a_command_that_came_live_with_retain_is_carried_out_once_told_and_cleared() {
     let broker = Mosquitto::start();
     let core = FakeCore::start();
     let observer = Observer::connect(broker.port).await;
-    let handle = run(with_login(broker.port), &core);
+    let old = MqttParams {
+        protocol: MqttVersion::V3,
+        ..with_login(broker.port)
+    };
+    let handle = run(old, &core);
     connected(&handle).await;
     observer.hear("online", is(AVAILABILITY, "online")).await;
     let site = "doorline/lilas/command";

@@ -11,7 +11,7 @@ use super::peers::{FakeCore, Heard, Observer, TestClock, within};
 use super::{params, view};
 use crate::control::Timing;
 use crate::handle::start_with;
-use crate::{EmbeddedBroker, MqttHandle, MqttParams, MqttTls};
+use crate::{EmbeddedBroker, MqttHandle, MqttParams, MqttTls, MqttVersion};
 
 pub(super) const QUICK: Timing = Timing {
     keeps: Duration::from_millis(50),
@@ -438,6 +438,8 @@ async fn the_embedded_broker_serves_events_states_and_commands() {
     let core = FakeCore::start();
     let handle = run(params(broker.port()), &core);
     observer.hear("online", is(AVAILABILITY, "online")).await;
+    // it closes a connection of MQTT 5
+    assert_eq!(handle.status().borrow().protocol, Some("3.1.1"));
     let last = core.events(200).await;
     observer
         .hear("the last record", |m| m.json()["seq"].as_u64() == Some(last.0))
@@ -462,12 +464,11 @@ async fn a_broker_that_acknowledges_nothing_is_left_and_tried_again() {
         stall: Duration::from_millis(300),
         ..QUICK
     };
-    let handle = start_with(
-        params(port),
-        core.bus.clone(),
-        Arc::new(TestClock::default()),
-        timing,
-    );
+    let old = MqttParams {
+        protocol: MqttVersion::V3,
+        ..params(port)
+    };
+    let handle = start_with(old, core.bus.clone(), Arc::new(TestClock::default()), timing);
     let mut streams = Vec::new();
     for _ in 0..2 {
         let (mut stream, _) = within("a connection", listener.accept()).await.expect("taken");

@@ -15,6 +15,7 @@ use gateway_guard::{GuardBoard, GuardOutput};
 use gateway_http::HookToken;
 
 use crate::run::hooks::Hook;
+use crate::run::instance::Instance;
 
 /// Name of the adapter of all inputs at the broker.
 const INPUTS: &str = "mqtt-devices";
@@ -39,6 +40,11 @@ fn broker(config: &Config) -> Option<Broker> {
             client: mqtt.cert_file.clone().zip(mqtt.key_file.clone()),
         }),
     })
+}
+
+/// What tells our connections from those of another gateway of this site: a broker ends the older of two of one name.
+fn mark(config: &Config) -> String {
+    Instance::mark(&config.site.state_dir)
 }
 
 fn reading(field: Option<&Pointer>, on: &[String], off: &[String]) -> Reading {
@@ -76,10 +82,32 @@ pub(crate) fn mqtt_inputs(config: &Config) -> Option<(String, MqttInputs)> {
     }
     let adapter = MqttInputs {
         broker: broker(config)?,
-        client: format!("doorline-{}-inputs", config.site.id),
+        client: format!("doorline-{}-{}-inputs", config.site.id, mark(config)),
         inputs,
     };
     Some((INPUTS.to_owned(), adapter))
+}
+
+/// Topics of devices: what they listen to, and what is believed of them.
+pub(super) fn topics(config: &Config) -> Vec<String> {
+    let mut all = Vec::new();
+    for input in config.inputs.values() {
+        if let InputDriver::Mqtt(mqtt) = &input.driver {
+            all.push(Some(&mqtt.topic));
+            all.push(mqtt.availability.as_ref().map(|of| &of.topic));
+        }
+    }
+    for output in config.outputs.values() {
+        if let Driver::Mqtt(relay) = &output.driver {
+            all.extend([
+                Some(&relay.topic),
+                relay.ask_topic.as_ref(),
+                relay.state_topic.as_ref(),
+            ]);
+            all.push(relay.availability.as_ref().map(|of| &of.topic));
+        }
+    }
+    all.into_iter().flatten().map(ToString::to_string).collect()
 }
 
 /// Inputs that web clients work, and what they have to show.
@@ -127,7 +155,7 @@ fn relay_params(config: &Config, id: &OutputId, relay: &MqttOutput) -> RelayPara
     let ask = relay.ask_topic.as_ref();
     RelayParams {
         availability: relay.availability.as_ref().map(availability),
-        client: format!("doorline-{}-guard-{id}", config.site.id),
+        client: format!("doorline-{}-{}-guard-{id}", config.site.id, mark(config)),
         off: relay.off.clone(),
         on: relay.on.clone(),
         self_timed: relay.is_self_timed(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use gateway_config::{BrokerUrl, Config};
 use gateway_http::{HttpParams, Language, LiveName, NetworkNames, RadiusLogins, Tls, UserScope};
-use gateway_mqtt::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttTls};
+use gateway_mqtt::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttTls, MqttVersion};
 
 use crate::run::doubt;
 use crate::run::instance::Instance;
@@ -119,6 +119,7 @@ pub(crate) fn mqtt(config: &Config, instance: Instance, embedded: Option<u16>) -
     Some(MqttParams {
         accept_untimed: mqtt.accept_untimed,
         base: mqtt.base.as_str().to_owned(),
+        devices: super::elsewhere::topics(config),
         host,
         port,
         command_ttl: mqtt.command_ttl,
@@ -144,6 +145,11 @@ pub(crate) fn mqtt(config: &Config, instance: Instance, embedded: Option<u16>) -
             .as_ref()
             .map(|h| format!("http{}://{}", if h.tls { "s" } else { "" }, h.listen)),
         press: mqtt.press,
+        protocol: match mqtt.version {
+            gateway_config::MqttVersion::Auto => MqttVersion::Auto,
+            gateway_config::MqttVersion::V3 => MqttVersion::V3,
+            gateway_config::MqttVersion::V5 => MqttVersion::V5,
+        },
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }

@@ -280,6 +280,13 @@ fn leave_out(config: &mut Config, key: &str) {
                 logins.radius = None;
             }
         }
+        Some("mqtt") if words.next() == Some("keys") => {
+            // a key costs itself only
+            let id = words.next().unwrap_or_default();
+            if let Some(mqtt) = &mut config.mqtt {
+                mqtt.keys.retain(|key, _| key.as_str() != id);
+            }
+        }
         Some("mqtt") => config.mqtt = None,
         Some("notify") => {
             let id = words.next().unwrap_or_default();
@@ -305,9 +312,13 @@ fn passwords(
         let at = format!("accounts.{id}.password-file");
         (at, account.password_file.as_ref(), &mut account.password)
     });
-    let mqtt = config.mqtt.iter_mut().map(|mqtt| {
+    let mqtt = config.mqtt.iter_mut().flat_map(|mqtt| {
         let at = "mqtt.password-file".to_owned();
-        (at, mqtt.password_file.as_ref(), &mut mqtt.password)
+        let keys = mqtt.keys.iter_mut().map(|(id, key)| {
+            let at = format!("mqtt.keys.{id}.secret-file");
+            (at, key.secret_file.as_ref(), &mut key.secret)
+        });
+        std::iter::once((at, mqtt.password_file.as_ref(), &mut mqtt.password)).chain(keys)
     });
     let radius = config
         .logins

@@ -201,7 +201,7 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 pub(crate) struct Check {
     /// Site file (TOML).
-    #[arg(value_name = "FILE", required_unless_present_any = ["schema", "reference"])]
+    #[arg(value_name = "FILE", required_unless_present_any = ["schema", "reference", "asyncapi"])]
     pub(crate) file: Option<PathBuf>,
     /// Check on another machine than the gateway: a password file that is not here is a warning, not a fault.
     #[arg(long, requires = "file")]
@@ -215,6 +215,9 @@ pub(crate) struct Check {
     /// Print the reference page (Markdown) and stop.
     #[arg(long, conflicts_with = "schema")]
     pub(crate) reference: bool,
+    /// Print what is said and taken over MQTT (AsyncAPI 3.0) and stop.
+    #[arg(long, conflicts_with_all = ["schema", "reference"])]
+    pub(crate) asyncapi: bool,
 }
 
 #[derive(Args, Debug)]

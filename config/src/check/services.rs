@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use super::Check;
 use crate::fault::FaultKind;
+use crate::model::Mqtt;
 use crate::read::quoted;
-use crate::value::BrokerUrl;
+use crate::value::{BrokerUrl, MqttCommands};
 
 /// Most bytes of `run-dir`: a path of 107 bytes fits into `sockaddr_un` (unix(7)), and the longest one in the folder is
 /// `/control.sock`.
@@ -143,10 +144,51 @@ fn mqtt(check: &mut Check<'_>) {
         let at = if check.is_written(at) { at } else { "mqtt.base" };
         check.fault(FaultKind::Conflict, at, &depends, text, hint);
     }
+    keys(check, mqtt);
     if mqtt.accept_untimed {
         let text = "true: a command that was kept on its way can open a door late".to_owned();
         let hint = "give commands a time and an id instead";
         check.warn(FaultKind::Unsafe, "mqtt.accept-untimed", text, hint);
+    }
+}
+
+/// Fewest characters of a secret that signs.
+const SECRET: usize = 16;
+
+fn keys(check: &mut Check<'_>, mqtt: &Mqtt) {
+    if mqtt.commands == MqttCommands::Signed && mqtt.keys.is_empty() {
+        let text = "\"signed\": there is no key, so that no command is taken".to_owned();
+        let hint = "add: [mqtt.keys.NAME] with secret-file = \"…\"";
+        check.fault(FaultKind::Missing, "mqtt.commands", &["mqtt.keys"], text, hint);
+    }
+    for (id, key) in &mqtt.keys {
+        let at = |field: &str| format!("mqtt.keys.{id}{field}");
+        let written = [".secret", ".secret-file"].map(|field| check.is_written(&at(field)));
+        match written {
+            [true, true] => {
+                let text = "there is also a secret".to_owned();
+                let hint = "allowed: secret or secret-file";
+                check.fault(FaultKind::Conflict, &at(".secret-file"), &[], text, hint);
+            }
+            [false, false] => {
+                let text = "there is nothing to sign with".to_owned();
+                let hint = "needed: secret-file = \"…\" (or secret)";
+                check.fault(FaultKind::Missing, &at(""), &[], text, hint);
+            }
+            [true, false] | [false, true] => {}
+        }
+        let length = key.secret.as_ref().map(|secret| secret.reveal().chars().count());
+        if let Some(length) = length.filter(|length| *length < SECRET) {
+            let text = format!("has {length} characters: who sees one command can find it by trying");
+            let hint = "allowed: at least 16 characters, such as openssl rand -hex 24 prints";
+            let file = at(".secret-file");
+            let place = if check.is_written(&file) {
+                file
+            } else {
+                at(".secret")
+            };
+            check.fault(FaultKind::OutOfRange, &place, &[], text, hint);
+        }
     }
 }
 

@@ -63,7 +63,7 @@ pub use rule::{
     RulePrompt, RuleState, RuleWhen,
 };
 pub use schedules::{Holidays, Schedule};
-pub use services::{Http, Mqtt};
+pub use services::{Http, Mqtt, MqttKey};
 pub use site::{Guard, Site};
 pub use start::Start;
 pub use time::Time;

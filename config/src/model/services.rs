@@ -1,14 +1,15 @@
 //! `[mqtt]` and `[http]`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway_core::Secret;
+use gateway_core::{CredentialId, DoorId, Secret};
 
 use crate::describe::table;
-use crate::rules::{Flag, Path, parsed, password, secs, text, word};
-use crate::value::{BrokerUrl, DiscoveryFormat, MqttVersion, TopicBase};
+use crate::rules::{Flag, Path, list, map, parsed, password, refer, secs, text, word};
+use crate::value::{BrokerUrl, DiscoveryFormat, KeyScope, MqttCommands, MqttVersion, TopicBase};
 
 table! {
     /// MQTT: events, states and commands.
@@ -53,9 +54,28 @@ table! {
         /// Tell `access.duress`, too, on the event topic: whoever may read it learns that somebody typed a code because he
         /// was forced. Topics of doors and retained states never say it.
         confidential: bool = "confidential", Flag, or("false"), Restart;
+        /// Which commands are taken: `broker` those that the broker passes on, `signed` only those that a key of `[mqtt.keys]`
+        /// signed. `docs/mqtt.md` says how to sign.
+        commands: MqttCommands = "commands", word(), or("\"broker\""), Restart;
+        /// Keys that sign commands, by name. The journal has the name as the one who asked.
+        keys: BTreeMap<CredentialId, MqttKey> = "keys", map("key"), or("{}"), Restart;
         /// Take the command `press` for panels whose line and buttons are virtual; real ones are never pressed
         /// over MQTT.
         press: bool = "press", Flag, or("false"), Restart;
+    }
+}
+
+table! {
+    /// A key that signs commands over MQTT.
+    pub struct MqttKey {
+        /// What it signs with (HMAC-SHA256), at least 16 characters; `secret-file` keeps it out of this file.
+        secret: Option<Secret> = "secret", password(), optional, Restart;
+        /// File that holds the secret in its first line, as `password-file`.
+        secret_file: Option<PathBuf> = "secret-file", Path, optional, Restart;
+        /// What the key may do.
+        scopes: Vec<KeyScope> = "scopes", list(word(), 1, 2), or("[\"open\"]"), Restart;
+        /// Doors it is for; without it every door, and what belongs to the whole site.
+        doors: Option<Vec<DoorId>> = "doors", list(refer("door"), 1, 64), optional, Restart;
     }
 }
 

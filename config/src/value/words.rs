@@ -251,6 +251,26 @@ words! {
 }
 
 words! {
+    /// Which commands are taken over MQTT.
+    pub enum MqttCommands {
+        /// Whatever the broker passes on; what is signed has to be signed by one of the keys.
+        Broker = "broker",
+        /// Those that one of the keys signed.
+        Signed = "signed",
+    }
+}
+
+words! {
+    /// What a key of commands may do.
+    pub enum KeyScope {
+        /// Open doors.
+        Open = "open",
+        /// End calls, hold doors, begin and end lockdowns, set relays, confirm alarms, press virtual bells.
+        Operate = "operate",
+    }
+}
+
+words! {
     /// Which MQTT is spoken with the broker.
     pub enum MqttVersion {
         /// 5, and 3.1.1 with a broker that does not take it.

@@ -17,7 +17,7 @@ const MAX_MINUTES: u64 = 1440;
 /// Longest time for which a command can be good, s: as `command-ttl-s`.
 const MAX_TTL: u64 = 60;
 /// Name under which MQTT clients stand in the journal: the broker does not tell us who published.
-const SUBJECT: &str = "mqtt";
+pub(crate) const SUBJECT: &str = "mqtt";
 
 /// A value that is given and empty: a client that lost what it meant does not mean anybody.
 fn never_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
@@ -25,11 +25,17 @@ fn never_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String
     Ok(Some(text.unwrap_or_default()))
 }
 
-/// What a command looks like on the wire.
+/// A command. Fields that it does not need are passed over.
 #[derive(Deserialize)]
-struct Wire {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Command"))]
+pub(crate) struct Wire {
+    /// `open`, `hold` and `end-hold` for doors; `press`, `hang-up`, `quiet` and `end-quiet` for panels; all of these for the
+    /// site, and `lockdown`, `end-lockdown`, `reset-passback`, `set-relay` and `confirm-alarm`.
     command: String,
+    /// 1 to 64 visible ASCII characters, new for every command.
     id: Option<String>,
+    /// When it is given, RFC 3339.
     at: Option<String>,
     alarm: Option<String>,
     door: Option<String>,
@@ -37,13 +43,17 @@ struct Wire {
     person: Option<String>,
     button: Option<String>,
     group: Option<String>,
+    /// 1 to 1440.
     minutes: Option<u64>,
     relay: Option<String>,
+    /// Of the visitor, as the event of the panel has it.
     #[serde(default, deserialize_with = "never_null")]
     ring_id: Option<String>,
+    /// Of a relay: `on`, `off` or `toggle`.
     state: Option<String>,
+    /// How long a relay is on, 1 to 86400 s.
     for_s: Option<u64>,
-    /// How long the command is good, s.
+    /// How long the command is good, 1 to 60 s; no longer than `command-ttl-s`.
     ttl_s: Option<u64>,
 }
 
@@ -67,8 +77,10 @@ pub(crate) struct Arrival<'a> {
 
 /// What holds for commands.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
+pub(crate) struct Rules<'a> {
     pub(crate) accept_untimed: bool,
+    /// Who asks: the name of a key, or [`SUBJECT`].
+    pub(crate) by: &'a str,
     /// Virtual bells may be pressed.
     pub(crate) press: bool,
     pub(crate) ttl: Duration,
@@ -148,21 +160,21 @@ impl Malformed {
 }
 
 /// A message that could not be read, as a report for the journal. With more than one it is their number only.
-pub(crate) fn report(id: CommandId, reason: Refusal, text: String, times: u64) -> CommandRequest {
+pub(crate) fn report(id: CommandId, reason: Refusal, text: String, times: u64, by: &str) -> CommandRequest {
     CommandRequest {
         command: Command::Unread { reason, text, times },
         given: Given::Undated,
         id,
-        origin: origin(false),
+        origin: origin(false, by),
         stale_by_transport: false,
     }
 }
 
-fn origin(may_simulate: bool) -> Origin {
+fn origin(may_simulate: bool, by: &str) -> Origin {
     Origin {
         factor: Factor::Mqtt,
         may_simulate,
-        subject: Subject::Integration(SUBJECT.to_owned()),
+        subject: Subject::Integration(by.to_owned()),
     }
 }
 
@@ -172,7 +184,7 @@ fn origin(may_simulate: bool) -> Origin {
 /// one as stale, one without time or id as untimed unless the rules take those.
 pub(crate) fn read(
     arrival: &Arrival<'_>,
-    rules: Rules,
+    rules: Rules<'_>,
     made_id: &CommandId,
 ) -> Result<Asked, (Option<CommandId>, Malformed)> {
     let size = arrival.payload.len();
@@ -224,7 +236,7 @@ fn plain(target: &Target, payload: &[u8]) -> Result<Wire, Malformed> {
 
 fn judge(
     arrival: &Arrival<'_>,
-    rules: Rules,
+    rules: Rules<'_>,
     made_id: &CommandId,
     wire: &Wire,
     id: Option<Option<CommandId>>,
@@ -251,7 +263,7 @@ fn judge(
             command,
             given: at.map_or(Given::Undated, Given::At),
             id: id.unwrap_or_else(|| made_id.clone()),
-            origin: origin(rules.press),
+            origin: origin(rules.press, rules.by),
             stale_by_transport,
         },
         why_not,
@@ -289,12 +301,17 @@ fn kept(
         return Some("the command expired on its way".to_owned());
     }
     let expiry = arrival.expiry.map(|left| Duration::from_secs(left.into()));
-    let waited = own.zip(expiry).map(|(own, left)| own.saturating_sub(left)).unwrap_or_default();
+    let waited = own
+        .zip(expiry)
+        .map(|(own, left)| own.saturating_sub(left))
+        .unwrap_or_default();
     let ttl = own.map_or(ttl, |own| own.min(ttl));
     let allowed = ttl.as_secs();
     if waited > ttl {
         let waited = waited.as_secs();
-        return Some(format!("the command waited {waited} s at a broker, allowed are {allowed} s"));
+        return Some(format!(
+            "the command waited {waited} s at a broker, allowed are {allowed} s"
+        ));
     }
     let mut age = waited;
     if let Some(at) = at {
@@ -446,13 +463,22 @@ fn name<T: PartialEq, E>(
     field(by_topic.or(given.as_deref()), what, make)
 }
 
+/// The answer to a command.
 #[derive(Serialize)]
-struct Wording<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Answer"))]
+pub(crate) struct Wording<'a> {
+    /// Of the command; null if it had none that could be read.
     id: Option<&'a str>,
+    /// `ok` or `refused`.
     status: &'static str,
+    /// Why it was refused, a word for programs.
     reason: Option<&'a str>,
+    /// Why, and what to do.
     error: Option<&'a str>,
+    /// Number of the record of what was done.
     seq: Option<u64>,
+    /// The ring that a press began.
     ring_id: Option<String>,
 }
 
@@ -505,516 +531,4 @@ pub(crate) fn refusal(id: Option<&str>, reason: &str, error: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use gateway_core::Seq;
-    use proptest::prelude::*;
-
-    const RULES: Rules = Rules {
-        accept_untimed: false,
-        press: false,
-        ttl: Duration::from_secs(10),
-    };
-    const WALL: &str = "2026-03-01T12:00:00Z";
-
-    fn made() -> CommandId {
-        CommandId::new("made").expect("an id")
-    }
-
-    fn door() -> Target {
-        Target::Door("front".into())
-    }
-
-    fn arrival(target: Target, payload: &[u8]) -> Arrival<'_> {
-        Arrival {
-            connected: Duration::from_secs(3600),
-            dup: false,
-            expiry: None,
-            payload,
-            retained: false,
-            ring: None,
-            target,
-            wall: WALL.parse().expect("a time"),
-        }
-    }
-
-    fn check(target: Target, payload: &str) -> Result<Asked, String> {
-        read(&arrival(target, payload.as_bytes()), RULES, &made()).map_err(|(_, e)| e.to_string())
-    }
-
-    /// Would the core's rules take it as news?
-    fn is_news(asked: &Asked) -> bool {
-        !asked.request.stale_by_transport && asked.request.given != Given::Undated
-    }
-
-    #[test]
-    fn a_complete_command_is_news() {
-        let text = r#"{"command":"open","id":"a1","at":"2026-03-01T11:59:55.5+00:00","later":[1]}"#;
-        let asked = check(door(), text).expect("a command");
-        assert!(is_news(&asked));
-        assert_eq!(asked.why_not, None);
-        assert_eq!(asked.request.id.as_str(), "a1");
-        assert_eq!(asked.request.origin.factor, Factor::Mqtt);
-        assert_eq!(asked.request.origin.subject.to_string(), "integration:mqtt");
-        let front = DoorId::new("front").expect("a name");
-        assert_eq!(asked.request.command, Command::Open { door: front.clone() });
-        let site = r#"{"command":"open","door":"front","id":"a1","at":"2026-03-01T12:00:00Z"}"#;
-        assert_eq!(
-            check(Target::Site, site).expect("a command").request.command,
-            Command::Open { door: front.clone() }
-        );
-        let ring = "01990000-0000-7707-8707-070707070707";
-        let visitor =
-            format!(r#"{{"command":"open","ring_id":"{ring}","id":"a1","at":"2026-03-01T12:00:00Z"}}"#);
-        let ring = RingId::parse(ring).expect("a ring");
-        assert_eq!(
-            check(door(), &visitor).expect("a command").request.command,
-            Command::OpenFor { door: front, ring }
-        );
-    }
-
-    #[test]
-    fn press_and_hang_up_are_read_from_their_topics() {
-        let press = r#"{"command":"press","button":"bell","id":"a","at":"2026-03-01T12:00:00Z"}"#;
-        let asked = check(Target::Panel("main".into()), press).expect("a command");
-        assert_eq!(asked.request.command.verb(), "press");
-        assert!(!asked.request.origin.may_simulate);
-        let hang_up = r#"{"command":"hang-up","ring_id":"01990000-0000-7707-8707-070707070707","id":"a","at":"2026-03-01T12:00:00Z"}"#;
-        let asked = check(Target::Site, hang_up).expect("a command");
-        assert_eq!(asked.request.command.verb(), "hang-up");
-    }
-
-    #[test]
-    fn a_lockdown_is_of_the_site_or_of_a_group() {
-        let check = |target, body: &str| {
-            let text = format!(r#"{{{body},"id":"a","at":"2026-03-01T12:00:00Z"}}"#);
-            check(target, &text).map(|asked| asked.request.command)
-        };
-        let group = DoorGroupId::new("lobby").ok();
-        let site = |body| check(Target::Site, body);
-        assert_eq!(
-            site(r#""command":"lockdown""#),
-            Ok(Command::Lockdown { group: None })
-        );
-        assert_eq!(
-            site(r#""command":"lockdown","group":"lobby""#),
-            Ok(Command::Lockdown { group: group.clone() })
-        );
-        assert_eq!(
-            site(r#""command":"end-lockdown","group":"lobby""#),
-            Ok(Command::EndLockdown { group })
-        );
-        assert_eq!(
-            site(r#""command":"reset-passback","person":"alice""#),
-            Ok(Command::ResetPassback {
-                person: PersonId::new("alice").ok()
-            })
-        );
-        assert_eq!(
-            site(r#""command":"confirm-alarm","alarm":"intrusion""#),
-            Ok(Command::ConfirmAlarm {
-                alarm: AlarmId::new("intrusion").expect("a name")
-            })
-        );
-        assert!(site(r#""command":"confirm-alarm""#).is_err());
-        assert!(site(r#""command":"reset-passback","person":"A/""#).is_err());
-        // a group that is none must not become the whole site
-        assert!(site(r#""command":"end-lockdown","group":"Lobby/""#).is_err());
-        assert!(check(door(), r#""command":"end-lockdown""#).is_err());
-    }
-
-    #[test]
-    fn a_relay_is_set_by_the_site_and_for_no_longer_than_a_day() {
-        let check = |target, body: &str| {
-            let text = format!(r#"{{"command":"set-relay",{body},"id":"a","at":"2026-03-01T12:00:00Z"}}"#);
-            check(target, &text).map(|asked| asked.request.command)
-        };
-        let relay = RelayId::new("siren").expect("a name");
-        for (body, set) in [
-            (r#""state":"on""#, RelaySet::On),
-            (r#""state":"off""#, RelaySet::Off),
-            (r#""state":"toggle""#, RelaySet::Toggle),
-            (r#""state":"on","for_s":86400"#, RelaySet::For(RelaySet::LONGEST)),
-        ] {
-            let relay = relay.clone();
-            let asked = check(Target::Site, &format!(r#""relay":"siren",{body}"#));
-            assert_eq!(asked, Ok(Command::SetRelay { relay, set }), "{body}");
-        }
-        for body in [
-            r#""relay":"siren""#,
-            r#""state":"on""#,
-            r#""relay":"siren","state":"open""#,
-            r#""relay":"siren","state":"on","for_s":0"#,
-            r#""relay":"siren","state":"on","for_s":86401"#,
-            r#""relay":"siren","state":"off","for_s":5"#,
-        ] {
-            assert!(check(Target::Site, body).is_err(), "{body}");
-        }
-        assert!(check(door(), r#""relay":"siren","state":"on""#).is_err());
-    }
-
-    #[test]
-    fn a_door_is_held_open_for_some_minutes() {
-        let check = |target, body: &str| {
-            let text = format!(r#"{{{body},"id":"a","at":"2026-03-01T12:00:00Z"}}"#);
-            check(target, &text).map(|asked| asked.request.command)
-        };
-        let front = DoorId::new("front").expect("a name");
-        let hold = Command::Hold {
-            door: front.clone(),
-            time: Duration::from_secs(1800),
-        };
-        assert_eq!(
-            check(door(), r#""command":"hold","minutes":30"#),
-            Ok(hold.clone())
-        );
-        let at_site = r#""command":"hold","door":"front","minutes":30"#;
-        assert_eq!(check(Target::Site, at_site), Ok(hold));
-        assert_eq!(
-            check(door(), r#""command":"end-hold""#),
-            Ok(Command::EndHold { door: front })
-        );
-        for bad in ["", r#","minutes":0"#, r#","minutes":1441"#] {
-            let said = check(door(), &format!(r#""command":"hold"{bad}"#)).expect_err(bad);
-            assert!(
-                said.contains("\"minutes\" must be a number from 1 to 1440"),
-                "{said}"
-            );
-        }
-        assert!(check(door(), r#""command":"hold","minutes":"long""#).is_err());
-        let main = || Target::Panel("main".into());
-        let panel = PanelId::new("main").expect("a name");
-        let time = Some(Duration::from_secs(3600));
-        for (target, text, wanted) in [
-            (
-                main(),
-                r#""command":"quiet""#,
-                Command::Quiet {
-                    panel: panel.clone(),
-                    time: None,
-                },
-            ),
-            (
-                main(),
-                r#""command":"quiet","minutes":60"#,
-                Command::Quiet {
-                    panel: panel.clone(),
-                    time,
-                },
-            ),
-            (
-                main(),
-                r#""command":"end-quiet""#,
-                Command::EndQuiet { panel: panel.clone() },
-            ),
-            (
-                Target::Site,
-                r#""command":"end-quiet","panel":"main""#,
-                Command::EndQuiet { panel },
-            ),
-        ] {
-            assert_eq!(check(target, text), Ok(wanted), "{text}");
-        }
-        for bad in [
-            r#""command":"quiet","minutes":0"#,
-            r#""command":"quiet","minutes":1441"#,
-        ] {
-            assert!(check(main(), bad).is_err(), "{bad}");
-        }
-        assert!(check(Target::Site, r#""command":"quiet""#).is_err());
-        assert!(check(Target::Panel("main".into()), r#""command":"hold","minutes":5"#).is_err());
-    }
-
-    #[test]
-    fn a_panel_hangs_up_its_own_call_and_is_pressed_only_where_that_is_set() {
-        let panel = || Target::Panel("main".into());
-        let hang_up = r#"{"command":"hang-up","id":"a","at":"2026-03-01T12:00:00Z"}"#;
-        let quiet = read(&arrival(panel(), hang_up.as_bytes()), RULES, &made());
-        let (id, malformed) = quiet.expect_err("no call");
-        assert_eq!((id, malformed.reason()), (CommandId::new("a"), Refusal::Unknown));
-        let ring = RingId::parse("01990000-0000-7707-8707-070707070707");
-        let busy = Arrival {
-            ring,
-            ..arrival(panel(), hang_up.as_bytes())
-        };
-        let asked = read(&busy, RULES, &made()).expect("a command");
-        let ring = ring.expect("a ring");
-        assert_eq!(asked.request.command, Command::HangUp { ring });
-        // elsewhere the ring must be named
-        assert!(check(Target::Site, hang_up).is_err());
-
-        let press = r#"{"command":"press","button":"bell","id":"a","at":"2026-03-01T12:00:00Z"}"#;
-        let may = Rules { press: true, ..RULES };
-        let asked = read(&arrival(panel(), press.as_bytes()), may, &made()).expect("a command");
-        assert!(asked.request.origin.may_simulate);
-    }
-
-    #[test]
-    fn old_kept_repeated_and_early_commands_are_marked_stale() {
-        let stale = |change: &dyn Fn(&mut Arrival<'_>), at: &str| {
-            let text = format!(r#"{{"command":"open","id":"a","at":"{at}"}}"#);
-            let mut arrival = arrival(door(), text.as_bytes());
-            change(&mut arrival);
-            let asked = read(&arrival, RULES, &made()).expect("a command");
-            assert_eq!(asked.request.stale_by_transport, asked.why_not.is_some());
-            asked.why_not
-        };
-        assert_eq!(stale(&|_| (), "2026-03-01T11:59:50Z"), None);
-        assert_eq!(stale(&|_| (), "2026-03-01T12:00:10Z"), None);
-        let old = stale(&|_| (), "2026-03-01T11:59:49Z").expect("stale");
-        assert_eq!(
-            old,
-            "the command is 11 s old, allowed are 10 s; compare the clocks"
-        );
-        let ahead = stale(&|_| (), "2026-03-01T12:01:00Z").expect("stale");
-        assert_eq!(
-            ahead,
-            "the command is dated 60 s ahead, allowed are 10 s; compare the clocks"
-        );
-        let early = |a: &mut Arrival<'_>| a.connected = Duration::from_secs(2);
-        assert_eq!(stale(&early, "2026-03-01T11:59:58Z"), None);
-        assert!(stale(&early, "2026-03-01T11:59:57Z").is_some());
-        assert!(stale(&|a| a.retained = true, WALL).is_some());
-        assert!(stale(&|a| a.dup = true, WALL).is_some());
-        assert_eq!(stale(&|a| a.expiry = Some(1), WALL), None);
-        assert_eq!(
-            stale(&|a| a.expiry = Some(0), WALL).as_deref(),
-            Some("the command expired on its way")
-        );
-    }
-
-    #[test]
-    fn a_sender_says_how_long_its_command_is_good_and_the_broker_how_long_it_waited() {
-        let stale = |fields: &str, expiry, connected| {
-            let text = format!(r#"{{"command":"open","id":"a",{fields}}}"#);
-            let arrival = Arrival {
-                connected: Duration::from_secs(connected),
-                expiry,
-                ..arrival(door(), text.as_bytes())
-            };
-            let untimed = Rules {
-                accept_untimed: true,
-                ..RULES
-            };
-            read(&arrival, untimed, &made()).expect("a command").why_not
-        };
-        let timed = |seconds: u32, ttl_s: u32| {
-            format!(r#""at":"2026-03-01T11:59:{:02}Z","ttl_s":{ttl_s}"#, 60 - seconds)
-        };
-        assert_eq!(stale(&timed(5, 5), None, 100), None);
-        assert_eq!(
-            stale(&timed(6, 5), None, 100).as_deref(),
-            Some("the command is 6 s old, allowed are 5 s; compare the clocks")
-        );
-        // longer than the site allows is no longer than the site allows
-        assert!(stale(&timed(11, 60), None, 100).is_some());
-        // the sender's clock is ahead, the broker knows better
-        assert_eq!(stale(&timed(1, 60), Some(51), 100), None);
-        assert_eq!(
-            stale(&timed(1, 60), Some(40), 100).as_deref(),
-            Some("the command waited 20 s at a broker, allowed are 10 s")
-        );
-        assert_eq!(stale(r#""ttl_s":8"#, Some(5), 100), None);
-        assert!(stale(r#""ttl_s":8"#, Some(5), 2).is_some(), "from before the connection");
-        assert!(stale(r#""ttl_s":30"#, Some(15), 100).is_some());
-        assert_eq!(stale(r#""ttl_s":5"#, Some(50), 100), None, "no more than it says");
-        for bad in ["0", "61"] {
-            assert!(check(door(), &format!(r#"{{"command":"open","ttl_s":{bad}}}"#)).is_err());
-        }
-    }
-
-    #[test]
-    fn without_time_or_id_only_the_option_lets_a_command_be_news() {
-        let untimed = Rules {
-            accept_untimed: true,
-            ..RULES
-        };
-        for text in [
-            r#"{"command":"open"}"#,
-            r#"{"command":"open","id":"a"}"#,
-            r#"{"command":"open","at":"2026-03-01T12:00:00Z"}"#,
-            r#"{"command":"open","id":null,"at":null}"#,
-            "OPEN",
-            " UNLOCK\n",
-            "PRESS",
-        ] {
-            let asked = check(door(), text).expect("a command");
-            assert!(!is_news(&asked), "{text}");
-            assert!(
-                asked.request.given == Given::Undated && asked.why_not.is_some(),
-                "{text}"
-            );
-            let mut arrival = arrival(door(), text.as_bytes());
-            let asked = read(&arrival, untimed, &made()).expect("a command");
-            assert!(!asked.request.stale_by_transport, "{text}");
-            assert_eq!(asked.why_not, None, "{text}");
-            arrival.retained = true;
-            let asked = read(&arrival, untimed, &made()).expect("a command");
-            assert!(asked.request.stale_by_transport, "{text}");
-        }
-        // a time that is there still counts
-        let old = r#"{"command":"open","at":"2026-03-01T11:00:00Z"}"#;
-        let asked = read(&arrival(door(), old.as_bytes()), untimed, &made()).expect("a command");
-        assert!(asked.request.stale_by_transport);
-    }
-
-    #[test]
-    fn what_is_no_command_says_why() {
-        let cases = [
-            (
-                door(),
-                "",
-                "the message is empty, which is no command; one is {\"command\":…,\"id\":…,\"at\":…}. If it was to clear what the broker kept, nothing is wrong",
-            ),
-            (
-                door(),
-                "open",
-                "not a JSON object with text fields \"command\", \"id\" and \"at\": neither an object nor OPEN at a door",
-            ),
-            (
-                Target::Panel("main".into()),
-                "PRESS",
-                "not a JSON object with text fields \"command\", \"id\" and \"at\": neither an object nor OPEN at a door",
-            ),
-            (
-                door(),
-                r#"{"command":"lock","id":"a","at":"2026-03-01T12:00:00Z"}"#,
-                "\"lock\" is not a command here; a door takes \"open\", \"hold\" and \"end-hold\"; it locks by itself",
-            ),
-            (
-                door(),
-                r#"{"command":"open","id":"","at":"2026-03-01T12:00:00Z"}"#,
-                "id must have 1 to 64 visible ASCII characters",
-            ),
-            (
-                door(),
-                r#"{"command":"open","id":"a","at":"noon"}"#,
-                "at \"noon\" is not an RFC 3339 time such as 2026-03-01T12:00:00Z",
-            ),
-            (
-                door(),
-                r#"{"command":"open","door":"back","id":"a","at":"2026-03-01T12:00:00Z"}"#,
-                "topic and field \"door\" name different things",
-            ),
-            (
-                Target::Door("Front".into()),
-                r#"{"command":"open","id":"a","at":"2026-03-01T12:00:00Z"}"#,
-                "field \"door\" is missing or is not a name",
-            ),
-            (
-                Target::Site,
-                r#"{"command":"open","id":"a","at":"2026-03-01T12:00:00Z"}"#,
-                "field \"door\" is missing or is not a name",
-            ),
-            (
-                Target::Panel("main".into()),
-                r#"{"command":"press","id":"a","at":"2026-03-01T12:00:00Z"}"#,
-                "field \"button\" is missing or is not a name",
-            ),
-            // a ring that cannot be read must not become an opening for anybody
-            (
-                door(),
-                r#"{"command":"open","ring_id":"","id":"a","at":"2026-03-01T12:00:00Z"}"#,
-                "field \"ring_id\" is missing or is not a name",
-            ),
-            (
-                door(),
-                r#"{"command":"open","ring_id":null,"id":"a","at":"2026-03-01T12:00:00Z"}"#,
-                "field \"ring_id\" is missing or is not a name",
-            ),
-            (
-                Target::Site,
-                r#"{"command":"hang-up","ring_id":"x","id":"a","at":"2026-03-01T12:00:00Z"}"#,
-                "field \"ring_id\" is missing or is not a name",
-            ),
-        ];
-        for (target, text, expected) in cases {
-            assert_eq!(check(target, text), Err(expected.to_owned()), "{text}");
-        }
-        let deep = format!("{{\"command\":{}", "[".repeat(900));
-        assert!(check(door(), &deep).is_err());
-        let twice = r#"{"command":"open","command":"open","id":"a","at":"2026-03-01T12:00:00Z"}"#;
-        assert!(check(door(), twice).is_err());
-        let long = "x".repeat(MAX_PAYLOAD + 1);
-        assert_eq!(
-            check(door(), &long),
-            Err("1025 bytes are too long, at most 1024 are allowed".to_owned())
-        );
-    }
-
-    #[test]
-    fn the_exact_texts_of_answers() {
-        let text = r#"{"command":"open","id":"a1","at":"2026-03-01T12:00:00Z"}"#;
-        let mut asked = check(door(), text).expect("a command");
-        let ring = RingId::parse("01990000-0000-7707-8707-070707070707");
-        assert_eq!(
-            answer(&asked, &CommandReply::Accepted { ring, seq: Seq(12) }),
-            r#"{"id":"a1","status":"ok","reason":null,"error":null,"seq":12,"ring_id":"01990000-0000-7707-8707-070707070707"}"#
-        );
-        let refused = |reason| CommandReply::Refused {
-            reason,
-            text: "by the core".into(),
-        };
-        assert_eq!(
-            answer(&asked, &refused(Refusal::Duplicate)),
-            r#"{"id":"a1","status":"refused","reason":"duplicate","error":"by the core","seq":null,"ring_id":null}"#
-        );
-        asked.why_not = Some("by the broker".into());
-        assert_eq!(
-            answer(&asked, &refused(Refusal::Stale)),
-            r#"{"id":"a1","status":"refused","reason":"stale","error":"by the broker","seq":null,"ring_id":null}"#
-        );
-        assert_eq!(
-            refusal(None, "malformed", "no \"id\""),
-            r#"{"id":null,"status":"refused","reason":"malformed","error":"no \"id\"","seq":null,"ring_id":null}"#
-        );
-    }
-
-    /// A fuzz target: any bytes on any command topic.
-    fn fuzz_command(data: &[u8]) {
-        for target in [door(), Target::Panel("main".into()), Target::Site] {
-            for (retained, dup) in [(false, false), (true, false), (false, true)] {
-                let arrival = Arrival {
-                    retained,
-                    dup,
-                    ..arrival(target.clone(), data)
-                };
-                if let Ok(asked) = read(&arrival, RULES, &made()) {
-                    if retained || dup {
-                        assert!(asked.request.stale_by_transport);
-                    }
-                    if is_news(&asked) {
-                        let Given::At(at) = asked.request.given else {
-                            panic!("news has a time");
-                        };
-                        let age = arrival.wall.duration_since(at);
-                        assert!(age.unsigned_abs() <= RULES.ttl);
-                        assert_ne!(asked.request.id, made());
-                    }
-                }
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_the_reader_panic(data in proptest::collection::vec(any::<u8>(), 0..1200)) {
-            fuzz_command(&data);
-        }
-
-        #[test]
-        fn nothing_untimed_kept_or_old_is_ever_news(
-            command in prop_oneof![Just("open".to_owned()), Just("press".to_owned()), ".{0,8}"],
-            id in proptest::option::of(prop_oneof![Just("a1".to_owned()), ".{0,70}"]),
-            seconds in proptest::option::of(-40i64..40),
-            door in proptest::option::of(prop_oneof![Just("front".to_owned()), ".{0,5}"]),
-        ) {
-            let wall: Timestamp = WALL.parse().expect("a time");
-            let at = seconds.map(|s| (wall + jiff::SignedDuration::from_secs(s)).to_string());
-            let value = serde_json::json!({
-                "command": command, "id": id, "at": at, "door": door, "button": "bell", "panel": "main",
-            });
-            fuzz_command(value.to_string().as_bytes());
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! The task of the interface: connects, publishes, takes commands, and tries again for as long as it runs.
 
 mod commands;
+mod forged;
 mod kept;
 mod own;
 mod versions;
@@ -18,12 +19,13 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
-use crate::answer::{self, Answer, ReplyTo};
+use crate::answer::{self, Answer};
 use crate::command::Arrival;
 use crate::connection::{Came, Connection, Event, Filter, Order, Spoken, Trouble, Welcome};
 use crate::control::{Control, MqttStatus, Timing};
 use crate::discovery;
-use crate::driver::commands::Done;
+use crate::driver::commands::{Done, Refused};
+use crate::driver::forged::Forged;
 use crate::driver::kept::Kept;
 use crate::driver::versions::Versions;
 use crate::outbox::Acked;
@@ -103,6 +105,7 @@ pub(crate) struct Driver {
     done: mpsc::Receiver<Done>,
     /// Refusals without a record of their own, and since when.
     dropped: Option<(Instant, u64)>,
+    forged: Forged,
     hub: Bucket,
     kept: Kept,
     mends: Bucket,
@@ -154,6 +157,7 @@ impl Driver {
             discovered: None,
             done,
             dropped: None,
+            forged: Forged::new(),
             hub: Bucket::new(2, Duration::from_secs(5)),
             kept: Kept::new(timing.keeps),
             mends: Bucket::new(MENDS, timing.mend),
@@ -202,7 +206,10 @@ impl Driver {
                 Ended::Lost(lost) => lost,
             };
             let now = self.clock.now();
-            if self.versions.ended(now, self.params.protocol, version, lost.other) {
+            if self
+                .versions
+                .ended(now, self.params.protocol, version, lost.other)
+            {
                 tracing::info!(why = %lost.text, "the broker does not take MQTT 5, 3.1.1 is tried");
                 continue;
             }
@@ -349,7 +356,10 @@ impl Driver {
             if !stays {
                 let text = "the MQTT client takes nothing any more; it is made anew";
                 let trouble = connection.ended();
-                return self.lost(leaving, trouble.unwrap_or_else(|| Trouble::passing(text.to_owned())));
+                return self.lost(
+                    leaving,
+                    trouble.unwrap_or_else(|| Trouble::passing(text.to_owned())),
+                );
             }
         }
     }
@@ -500,10 +510,13 @@ impl Driver {
         }
     }
 
-    /// The broker does not take what we publish. On a command topic that was the clearing of a kept command, which is
-    /// told as such.
+    /// The broker does not take what we publish. On a command topic that was the clearing of a kept command, which is told as
+    /// such; a topic of others is one that a command wanted its answer on.
     fn not_taken(&mut self, topic: &str, why: &str) {
-        if self.topics.target(topic).is_some() {
+        let hub = self.params.discovery.as_ref().map(|discovery| &discovery.prefix);
+        let is_hubs = hub.is_some_and(|hub| topic.starts_with(hub.as_str()));
+        if self.topics.target(topic).is_some() || !is_hubs && !self.topics.is_ours(topic) {
+            tracing::debug!(topic, why, "the broker did not take a message");
             return;
         }
         let text = format!("the broker does not take what the gateway says on {topic}: {why}");
@@ -523,14 +536,13 @@ impl Driver {
         }
     }
 
-    fn subscribe_to(
-        &self,
-        connection: &Connection,
-        filters: impl IntoIterator<Item = String>,
-        marked: bool,
-    ) {
+    fn subscribe_to(&self, connection: &Connection, filters: impl IntoIterator<Item = String>, marked: bool) {
         let filters = filters.into_iter().map(|path| Filter { marked, path });
-        if connection.client.order(Order::Subscribe(filters.collect())).is_err() {
+        if connection
+            .client
+            .order(Order::Subscribe(filters.collect()))
+            .is_err()
+        {
             tracing::warn!("the command topics could not be subscribed");
         }
     }
@@ -543,16 +555,10 @@ impl Driver {
             Some(_) => Muted::All,
         };
         self.muted = Some((now + MUTE, muted));
-        self.refuse(now, None, Refusal::Malformed, text.to_owned(), ReplyTo::default());
+        self.refuse(now, Refused::of(Refusal::Malformed, text.to_owned()));
     }
 
-    fn connected(
-        &mut self,
-        now: Instant,
-        connection: &Connection,
-        session: &mut Session,
-        broker: Welcome,
-    ) {
+    fn connected(&mut self, now: Instant, connection: &Connection, session: &mut Session, broker: Welcome) {
         let version = broker.version;
         session.welcomed(now, broker);
         self.unpublished = None;
@@ -580,7 +586,11 @@ impl Driver {
 
     /// First levels that mean something to others, where no answer goes.
     fn reserved(&self) -> Vec<String> {
-        let hub = self.params.discovery.as_ref().map(|discovery| discovery.prefix.clone());
+        let hub = self
+            .params
+            .discovery
+            .as_ref()
+            .map(|discovery| discovery.prefix.clone());
         let mut all = vec![self.params.base.clone()];
         all.extend(hub);
         all.extend(self.params.devices.iter().cloned());
@@ -626,7 +636,7 @@ impl Driver {
                 target,
                 wall: self.clock.wall(),
             };
-            self.command(now, &arrival, reply_to);
+            self.command(now, &arrival, &message.topic, reply_to);
         }
     }
 }

@@ -21,6 +21,7 @@
 //! are those that the broker marks as kept; what it keeps of those that came live is found later and cleared. Doors take `hold` too, with `"minutes":…`, and `end-hold`. The site's topic takes `lockdown` and `end-lockdown` too, with `"group":"…"` for a group of doors, and `reset-passback` with `"person":"…"`. Panels take `quiet`, with `"minutes":…` if it is to end by itself, and `end-quiet`. This crate knows no adapter and decides nothing about doors.
 
 mod answer;
+mod asyncapi;
 mod command;
 mod connection;
 mod control;
@@ -32,14 +33,17 @@ mod outbox;
 mod params;
 mod retained;
 mod session;
+mod signed;
 mod state;
 mod topics;
 mod words;
 
+pub use asyncapi::asyncapi;
 pub use control::MqttStatus;
 pub use embedded::{EmbeddedBroker, EmbeddedError};
 pub use handle::{MqttHandle, start};
 pub use params::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttTls, MqttVersion};
+pub use signed::MqttKey;
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,12 @@
 //! What the interface is told.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use gateway_core::{Secret, SiteId};
+
+use crate::signed::MqttKey;
 
 /// Everything the interface needs; the binary makes it of the site file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,10 +29,14 @@ pub struct MqttParams {
     pub discovery: Option<MqttDiscovery>,
     /// Instance id, 32 hexadecimal digits: part of the client id.
     pub instance: String,
+    /// Keys that sign commands, by name.
+    pub keys: BTreeMap<String, MqttKey>,
     /// Language of names: `en`, `fr`, `de`, `es`, `pt`, `ru`.
     pub language: String,
     /// Address where the gateway is installed.
     pub site_address: String,
+    /// Take signed commands only.
+    pub signed_only: bool,
     /// The site.
     pub site_id: SiteId,
     /// Its name for people.

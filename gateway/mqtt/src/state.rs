@@ -14,8 +14,10 @@ pub(crate) const OFFLINE: &str = "offline";
 /// What a call can do, as the core's view words it; without one it is the first.
 pub(crate) const CALL_STATES: [&str; 3] = ["idle", "ringing", "talking"];
 
+/// The site.
 #[derive(Serialize)]
-struct Site<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Site<'a> {
     site: &'a str,
     name: &'a str,
     number: &'a str,
@@ -30,14 +32,18 @@ struct Site<'a> {
     faults: Vec<Fault<'a>>,
 }
 
+/// A fault that stands, with what to do.
 #[derive(Serialize)]
-struct Fault<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Fault<'a> {
     part: &'a str,
     text: &'a str,
 }
 
+/// A door.
 #[derive(Serialize)]
-struct Door<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Door<'a> {
     name: &'a str,
     lock: &'static str,
     lockdown: bool,
@@ -54,8 +60,10 @@ struct Door<'a> {
     tamper: Option<bool>,
 }
 
+/// A panel, its line and its call.
 #[derive(Serialize)]
-struct Panel<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Panel<'a> {
     name: &'a str,
     line: &'a str,
     line_state: Option<&'static str>,
@@ -69,13 +77,17 @@ struct Panel<'a> {
     simulated: bool,
 }
 
+/// Who has a line.
 #[derive(Serialize)]
-struct Line {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Line {
     state: &'static str,
 }
 
+/// An alarm.
 #[derive(Serialize)]
-struct Alarm<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Alarm<'a> {
     name: &'a str,
     /// `calling`, `confirmed`, `rest`, `unconfirmed`, `waiting`.
     state: &'static str,
@@ -84,16 +96,20 @@ struct Alarm<'a> {
     ring_id: Option<String>,
 }
 
+/// A relay that tells something and opens nothing.
 #[derive(Serialize)]
-struct Relay<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Relay<'a> {
     active: bool,
     function: &'static str,
     /// What it tells.
     text: &'a str,
 }
 
+/// A registration at a PBX.
 #[derive(Serialize)]
-struct Account<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Account<'a> {
     state: &'static str,
     detail: &'a str,
 }

@@ -36,6 +36,12 @@ impl Topics {
         vec![("site", self.site.clone())]
     }
 
+    /// Is this a topic of the site?
+    pub(crate) fn is_ours(&self, topic: &str) -> bool {
+        let below = topic.strip_prefix(&self.root);
+        below.is_some_and(|rest| rest.starts_with('/'))
+    }
+
     pub(crate) fn availability(&self) -> String {
         format!("{}/availability", self.root)
     }

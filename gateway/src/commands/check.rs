@@ -1,4 +1,4 @@
-//! `doorline check`: every fault of a site file at once; its schema; its reference page.
+//! `doorline check`: every fault of a site file at once; its schema; its reference page; what MQTT says.
 
 use std::io::Write;
 use std::path::Path;
@@ -24,6 +24,10 @@ pub(super) fn check(args: &Check) -> anyhow::Result<u8> {
     }
     if args.reference {
         write!(out, "{}", gateway_config::reference())?;
+        return Ok(exit::OK);
+    }
+    if args.asyncapi {
+        write!(out, "{}", gateway_mqtt::asyncapi())?;
         return Ok(exit::OK);
     }
     let file = args.file.as_deref().context("no site file was given")?;

@@ -17,7 +17,7 @@ use gateway_bus::Bucket;
 use gateway_core::{Instant, Refusal};
 
 use super::Driver;
-use crate::answer::ReplyTo;
+use super::commands::Refused;
 use crate::connection::{Came, Connection};
 
 /// Topics that are watched; what is kept on more is refused each time it comes, and not cleared.
@@ -152,7 +152,7 @@ impl Driver {
                  again; publish commands without retain",
                 message.topic
             );
-            self.refuse(now, None, Refusal::Stale, text, ReplyTo::default());
+            self.refuse(now, Refused::of(Refusal::Stale, text));
         }
         found != Found::New
     }

@@ -73,7 +73,9 @@ impl Driver {
                  with this site's id, and let nobody else write there by the broker's access list"
             ))
         } else {
-            self.kept.stuck(now).or_else(|| self.unpublished.clone())
+            let forged = || self.forged.told(now);
+            let unpublished = || self.unpublished.clone();
+            self.kept.stuck(now).or_else(forged).or_else(unpublished)
         };
         self.status.send_if_modified(|status| {
             let changed = status.topics != text;

@@ -2,10 +2,12 @@
 
 mod broker;
 mod peers;
+mod signed;
 mod truth;
 mod version;
 mod whole;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gateway_core::{
@@ -31,7 +33,9 @@ pub(crate) fn params(port: u16) -> MqttParams {
             prefix: "homeassistant".into(),
         }),
         instance: "00112233445566778899aabbccddeeff".into(),
+        keys: BTreeMap::new(),
         language: "fr".into(),
+        signed_only: false,
         site_address: "12 rue des Lilas, 38000 Grenoble".into(),
         site_id: SiteId::new("lilas").expect("a name"),
         site_name: "12 rue des Lilas".into(),

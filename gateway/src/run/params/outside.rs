@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use gateway_config::{BrokerUrl, Config};
+use gateway_core::CredentialId;
 use gateway_http::{HttpParams, Language, LiveName, NetworkNames, RadiusLogins, Tls, UserScope};
-use gateway_mqtt::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttTls, MqttVersion};
+use gateway_mqtt::{DiscoveryFormat, MqttDiscovery, MqttKey, MqttParams, MqttTls, MqttVersion};
 
 use crate::run::doubt;
 use crate::run::instance::Instance;
@@ -103,6 +104,18 @@ pub(crate) fn users_mark(config: &Config) -> PathBuf {
     config.site.state_dir.join("users-exist")
 }
 
+/// A key that signs commands; one without secret, which `check` refuses, would prove nothing.
+fn key((id, key): (&CredentialId, &gateway_config::MqttKey)) -> Option<(String, MqttKey)> {
+    let may = |scope| key.scopes.contains(&scope);
+    let made = MqttKey {
+        doors: key.doors.as_ref().map(|doors| doors.iter().cloned().collect()),
+        may_open: may(gateway_config::KeyScope::Open),
+        may_operate: may(gateway_config::KeyScope::Operate),
+        secret: key.secret.clone()?,
+    };
+    Some((id.to_string(), made))
+}
+
 /// MQTT, if the site has it. `embedded` is the port of the demo's broker.
 pub(crate) fn mqtt(config: &Config, instance: Instance, embedded: Option<u16>) -> Option<MqttParams> {
     let mqtt = config.mqtt.as_ref()?;
@@ -133,7 +146,9 @@ pub(crate) fn mqtt(config: &Config, instance: Instance, embedded: Option<u16>) -
             prefix: mqtt.discovery_prefix.as_str().to_owned(),
         }),
         instance: instance.text(),
+        keys: mqtt.keys.iter().filter_map(key).collect(),
         language: config.site.language.word().to_owned(),
+        signed_only: mqtt.commands == gateway_config::MqttCommands::Signed,
         site_address: config.site.address.clone(),
         site_id: config.site.id.clone(),
         site_name: config.site.name.clone(),

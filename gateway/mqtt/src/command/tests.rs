@@ -1,0 +1,515 @@
+//! What is read as a command, and what is not.
+
+use super::*;
+use gateway_core::Seq;
+use proptest::prelude::*;
+
+const RULES: Rules<'static> = Rules {
+    accept_untimed: false,
+    by: SUBJECT,
+    press: false,
+    ttl: Duration::from_secs(10),
+};
+const WALL: &str = "2026-03-01T12:00:00Z";
+
+fn made() -> CommandId {
+    CommandId::new("made").expect("an id")
+}
+
+fn door() -> Target {
+    Target::Door("front".into())
+}
+
+fn arrival(target: Target, payload: &[u8]) -> Arrival<'_> {
+    Arrival {
+        connected: Duration::from_secs(3600),
+        dup: false,
+        expiry: None,
+        payload,
+        retained: false,
+        ring: None,
+        target,
+        wall: WALL.parse().expect("a time"),
+    }
+}
+
+fn check(target: Target, payload: &str) -> Result<Asked, String> {
+    read(&arrival(target, payload.as_bytes()), RULES, &made()).map_err(|(_, e)| e.to_string())
+}
+
+/// Would the core's rules take it as news?
+fn is_news(asked: &Asked) -> bool {
+    !asked.request.stale_by_transport && asked.request.given != Given::Undated
+}
+
+#[test]
+fn a_complete_command_is_news() {
+    let text = r#"{"command":"open","id":"a1","at":"2026-03-01T11:59:55.5+00:00","later":[1]}"#;
+    let asked = check(door(), text).expect("a command");
+    assert!(is_news(&asked));
+    assert_eq!(asked.why_not, None);
+    assert_eq!(asked.request.id.as_str(), "a1");
+    assert_eq!(asked.request.origin.factor, Factor::Mqtt);
+    assert_eq!(asked.request.origin.subject.to_string(), "integration:mqtt");
+    let front = DoorId::new("front").expect("a name");
+    assert_eq!(asked.request.command, Command::Open { door: front.clone() });
+    let site = r#"{"command":"open","door":"front","id":"a1","at":"2026-03-01T12:00:00Z"}"#;
+    assert_eq!(
+        check(Target::Site, site).expect("a command").request.command,
+        Command::Open { door: front.clone() }
+    );
+    let ring = "01990000-0000-7707-8707-070707070707";
+    let visitor = format!(r#"{{"command":"open","ring_id":"{ring}","id":"a1","at":"2026-03-01T12:00:00Z"}}"#);
+    let ring = RingId::parse(ring).expect("a ring");
+    assert_eq!(
+        check(door(), &visitor).expect("a command").request.command,
+        Command::OpenFor { door: front, ring }
+    );
+}
+
+#[test]
+fn press_and_hang_up_are_read_from_their_topics() {
+    let press = r#"{"command":"press","button":"bell","id":"a","at":"2026-03-01T12:00:00Z"}"#;
+    let asked = check(Target::Panel("main".into()), press).expect("a command");
+    assert_eq!(asked.request.command.verb(), "press");
+    assert!(!asked.request.origin.may_simulate);
+    let hang_up = r#"{"command":"hang-up","ring_id":"01990000-0000-7707-8707-070707070707","id":"a","at":"2026-03-01T12:00:00Z"}"#;
+    let asked = check(Target::Site, hang_up).expect("a command");
+    assert_eq!(asked.request.command.verb(), "hang-up");
+}
+
+#[test]
+fn a_lockdown_is_of_the_site_or_of_a_group() {
+    let check = |target, body: &str| {
+        let text = format!(r#"{{{body},"id":"a","at":"2026-03-01T12:00:00Z"}}"#);
+        check(target, &text).map(|asked| asked.request.command)
+    };
+    let group = DoorGroupId::new("lobby").ok();
+    let site = |body| check(Target::Site, body);
+    assert_eq!(
+        site(r#""command":"lockdown""#),
+        Ok(Command::Lockdown { group: None })
+    );
+    assert_eq!(
+        site(r#""command":"lockdown","group":"lobby""#),
+        Ok(Command::Lockdown { group: group.clone() })
+    );
+    assert_eq!(
+        site(r#""command":"end-lockdown","group":"lobby""#),
+        Ok(Command::EndLockdown { group })
+    );
+    assert_eq!(
+        site(r#""command":"reset-passback","person":"alice""#),
+        Ok(Command::ResetPassback {
+            person: PersonId::new("alice").ok()
+        })
+    );
+    assert_eq!(
+        site(r#""command":"confirm-alarm","alarm":"intrusion""#),
+        Ok(Command::ConfirmAlarm {
+            alarm: AlarmId::new("intrusion").expect("a name")
+        })
+    );
+    assert!(site(r#""command":"confirm-alarm""#).is_err());
+    assert!(site(r#""command":"reset-passback","person":"A/""#).is_err());
+    // a group that is none must not become the whole site
+    assert!(site(r#""command":"end-lockdown","group":"Lobby/""#).is_err());
+    assert!(check(door(), r#""command":"end-lockdown""#).is_err());
+}
+
+#[test]
+fn a_relay_is_set_by_the_site_and_for_no_longer_than_a_day() {
+    let check = |target, body: &str| {
+        let text = format!(r#"{{"command":"set-relay",{body},"id":"a","at":"2026-03-01T12:00:00Z"}}"#);
+        check(target, &text).map(|asked| asked.request.command)
+    };
+    let relay = RelayId::new("siren").expect("a name");
+    for (body, set) in [
+        (r#""state":"on""#, RelaySet::On),
+        (r#""state":"off""#, RelaySet::Off),
+        (r#""state":"toggle""#, RelaySet::Toggle),
+        (r#""state":"on","for_s":86400"#, RelaySet::For(RelaySet::LONGEST)),
+    ] {
+        let relay = relay.clone();
+        let asked = check(Target::Site, &format!(r#""relay":"siren",{body}"#));
+        assert_eq!(asked, Ok(Command::SetRelay { relay, set }), "{body}");
+    }
+    for body in [
+        r#""relay":"siren""#,
+        r#""state":"on""#,
+        r#""relay":"siren","state":"open""#,
+        r#""relay":"siren","state":"on","for_s":0"#,
+        r#""relay":"siren","state":"on","for_s":86401"#,
+        r#""relay":"siren","state":"off","for_s":5"#,
+    ] {
+        assert!(check(Target::Site, body).is_err(), "{body}");
+    }
+    assert!(check(door(), r#""relay":"siren","state":"on""#).is_err());
+}
+
+#[test]
+fn a_door_is_held_open_for_some_minutes() {
+    let check = |target, body: &str| {
+        let text = format!(r#"{{{body},"id":"a","at":"2026-03-01T12:00:00Z"}}"#);
+        check(target, &text).map(|asked| asked.request.command)
+    };
+    let front = DoorId::new("front").expect("a name");
+    let hold = Command::Hold {
+        door: front.clone(),
+        time: Duration::from_secs(1800),
+    };
+    assert_eq!(
+        check(door(), r#""command":"hold","minutes":30"#),
+        Ok(hold.clone())
+    );
+    let at_site = r#""command":"hold","door":"front","minutes":30"#;
+    assert_eq!(check(Target::Site, at_site), Ok(hold));
+    assert_eq!(
+        check(door(), r#""command":"end-hold""#),
+        Ok(Command::EndHold { door: front })
+    );
+    for bad in ["", r#","minutes":0"#, r#","minutes":1441"#] {
+        let said = check(door(), &format!(r#""command":"hold"{bad}"#)).expect_err(bad);
+        assert!(
+            said.contains("\"minutes\" must be a number from 1 to 1440"),
+            "{said}"
+        );
+    }
+    assert!(check(door(), r#""command":"hold","minutes":"long""#).is_err());
+    let main = || Target::Panel("main".into());
+    let panel = PanelId::new("main").expect("a name");
+    let time = Some(Duration::from_secs(3600));
+    for (target, text, wanted) in [
+        (
+            main(),
+            r#""command":"quiet""#,
+            Command::Quiet {
+                panel: panel.clone(),
+                time: None,
+            },
+        ),
+        (
+            main(),
+            r#""command":"quiet","minutes":60"#,
+            Command::Quiet {
+                panel: panel.clone(),
+                time,
+            },
+        ),
+        (
+            main(),
+            r#""command":"end-quiet""#,
+            Command::EndQuiet { panel: panel.clone() },
+        ),
+        (
+            Target::Site,
+            r#""command":"end-quiet","panel":"main""#,
+            Command::EndQuiet { panel },
+        ),
+    ] {
+        assert_eq!(check(target, text), Ok(wanted), "{text}");
+    }
+    for bad in [
+        r#""command":"quiet","minutes":0"#,
+        r#""command":"quiet","minutes":1441"#,
+    ] {
+        assert!(check(main(), bad).is_err(), "{bad}");
+    }
+    assert!(check(Target::Site, r#""command":"quiet""#).is_err());
+    assert!(check(Target::Panel("main".into()), r#""command":"hold","minutes":5"#).is_err());
+}
+
+#[test]
+fn a_panel_hangs_up_its_own_call_and_is_pressed_only_where_that_is_set() {
+    let panel = || Target::Panel("main".into());
+    let hang_up = r#"{"command":"hang-up","id":"a","at":"2026-03-01T12:00:00Z"}"#;
+    let quiet = read(&arrival(panel(), hang_up.as_bytes()), RULES, &made());
+    let (id, malformed) = quiet.expect_err("no call");
+    assert_eq!((id, malformed.reason()), (CommandId::new("a"), Refusal::Unknown));
+    let ring = RingId::parse("01990000-0000-7707-8707-070707070707");
+    let busy = Arrival {
+        ring,
+        ..arrival(panel(), hang_up.as_bytes())
+    };
+    let asked = read(&busy, RULES, &made()).expect("a command");
+    let ring = ring.expect("a ring");
+    assert_eq!(asked.request.command, Command::HangUp { ring });
+    // elsewhere the ring must be named
+    assert!(check(Target::Site, hang_up).is_err());
+
+    let press = r#"{"command":"press","button":"bell","id":"a","at":"2026-03-01T12:00:00Z"}"#;
+    let may = Rules { press: true, ..RULES };
+    let asked = read(&arrival(panel(), press.as_bytes()), may, &made()).expect("a command");
+    assert!(asked.request.origin.may_simulate);
+}
+
+#[test]
+fn old_kept_repeated_and_early_commands_are_marked_stale() {
+    let stale = |change: &dyn Fn(&mut Arrival<'_>), at: &str| {
+        let text = format!(r#"{{"command":"open","id":"a","at":"{at}"}}"#);
+        let mut arrival = arrival(door(), text.as_bytes());
+        change(&mut arrival);
+        let asked = read(&arrival, RULES, &made()).expect("a command");
+        assert_eq!(asked.request.stale_by_transport, asked.why_not.is_some());
+        asked.why_not
+    };
+    assert_eq!(stale(&|_| (), "2026-03-01T11:59:50Z"), None);
+    assert_eq!(stale(&|_| (), "2026-03-01T12:00:10Z"), None);
+    let old = stale(&|_| (), "2026-03-01T11:59:49Z").expect("stale");
+    assert_eq!(
+        old,
+        "the command is 11 s old, allowed are 10 s; compare the clocks"
+    );
+    let ahead = stale(&|_| (), "2026-03-01T12:01:00Z").expect("stale");
+    assert_eq!(
+        ahead,
+        "the command is dated 60 s ahead, allowed are 10 s; compare the clocks"
+    );
+    let early = |a: &mut Arrival<'_>| a.connected = Duration::from_secs(2);
+    assert_eq!(stale(&early, "2026-03-01T11:59:58Z"), None);
+    assert!(stale(&early, "2026-03-01T11:59:57Z").is_some());
+    assert!(stale(&|a| a.retained = true, WALL).is_some());
+    assert!(stale(&|a| a.dup = true, WALL).is_some());
+    assert_eq!(stale(&|a| a.expiry = Some(1), WALL), None);
+    assert_eq!(
+        stale(&|a| a.expiry = Some(0), WALL).as_deref(),
+        Some("the command expired on its way")
+    );
+}
+
+#[test]
+fn a_sender_says_how_long_its_command_is_good_and_the_broker_how_long_it_waited() {
+    let stale = |fields: &str, expiry, connected| {
+        let text = format!(r#"{{"command":"open","id":"a",{fields}}}"#);
+        let arrival = Arrival {
+            connected: Duration::from_secs(connected),
+            expiry,
+            ..arrival(door(), text.as_bytes())
+        };
+        let untimed = Rules {
+            accept_untimed: true,
+            ..RULES
+        };
+        read(&arrival, untimed, &made()).expect("a command").why_not
+    };
+    let timed =
+        |seconds: u32, ttl_s: u32| format!(r#""at":"2026-03-01T11:59:{:02}Z","ttl_s":{ttl_s}"#, 60 - seconds);
+    assert_eq!(stale(&timed(5, 5), None, 100), None);
+    assert_eq!(
+        stale(&timed(6, 5), None, 100).as_deref(),
+        Some("the command is 6 s old, allowed are 5 s; compare the clocks")
+    );
+    // longer than the site allows is no longer than the site allows
+    assert!(stale(&timed(11, 60), None, 100).is_some());
+    // the sender's clock is ahead, the broker knows better
+    assert_eq!(stale(&timed(1, 60), Some(51), 100), None);
+    assert_eq!(
+        stale(&timed(1, 60), Some(40), 100).as_deref(),
+        Some("the command waited 20 s at a broker, allowed are 10 s")
+    );
+    assert_eq!(stale(r#""ttl_s":8"#, Some(5), 100), None);
+    assert!(
+        stale(r#""ttl_s":8"#, Some(5), 2).is_some(),
+        "from before the connection"
+    );
+    assert!(stale(r#""ttl_s":30"#, Some(15), 100).is_some());
+    assert_eq!(stale(r#""ttl_s":5"#, Some(50), 100), None, "no more than it says");
+    for bad in ["0", "61"] {
+        assert!(check(door(), &format!(r#"{{"command":"open","ttl_s":{bad}}}"#)).is_err());
+    }
+}
+
+#[test]
+fn without_time_or_id_only_the_option_lets_a_command_be_news() {
+    let untimed = Rules {
+        accept_untimed: true,
+        ..RULES
+    };
+    for text in [
+        r#"{"command":"open"}"#,
+        r#"{"command":"open","id":"a"}"#,
+        r#"{"command":"open","at":"2026-03-01T12:00:00Z"}"#,
+        r#"{"command":"open","id":null,"at":null}"#,
+        "OPEN",
+        " UNLOCK\n",
+        "PRESS",
+    ] {
+        let asked = check(door(), text).expect("a command");
+        assert!(!is_news(&asked), "{text}");
+        assert!(
+            asked.request.given == Given::Undated && asked.why_not.is_some(),
+            "{text}"
+        );
+        let mut arrival = arrival(door(), text.as_bytes());
+        let asked = read(&arrival, untimed, &made()).expect("a command");
+        assert!(!asked.request.stale_by_transport, "{text}");
+        assert_eq!(asked.why_not, None, "{text}");
+        arrival.retained = true;
+        let asked = read(&arrival, untimed, &made()).expect("a command");
+        assert!(asked.request.stale_by_transport, "{text}");
+    }
+    // a time that is there still counts
+    let old = r#"{"command":"open","at":"2026-03-01T11:00:00Z"}"#;
+    let asked = read(&arrival(door(), old.as_bytes()), untimed, &made()).expect("a command");
+    assert!(asked.request.stale_by_transport);
+}
+
+#[test]
+fn what_is_no_command_says_why() {
+    let cases = [
+        (
+            door(),
+            "",
+            "the message is empty, which is no command; one is {\"command\":…,\"id\":…,\"at\":…}. If it was to clear what the broker kept, nothing is wrong",
+        ),
+        (
+            door(),
+            "open",
+            "not a JSON object with text fields \"command\", \"id\" and \"at\": neither an object nor OPEN at a door",
+        ),
+        (
+            Target::Panel("main".into()),
+            "PRESS",
+            "not a JSON object with text fields \"command\", \"id\" and \"at\": neither an object nor OPEN at a door",
+        ),
+        (
+            door(),
+            r#"{"command":"lock","id":"a","at":"2026-03-01T12:00:00Z"}"#,
+            "\"lock\" is not a command here; a door takes \"open\", \"hold\" and \"end-hold\"; it locks by itself",
+        ),
+        (
+            door(),
+            r#"{"command":"open","id":"","at":"2026-03-01T12:00:00Z"}"#,
+            "id must have 1 to 64 visible ASCII characters",
+        ),
+        (
+            door(),
+            r#"{"command":"open","id":"a","at":"noon"}"#,
+            "at \"noon\" is not an RFC 3339 time such as 2026-03-01T12:00:00Z",
+        ),
+        (
+            door(),
+            r#"{"command":"open","door":"back","id":"a","at":"2026-03-01T12:00:00Z"}"#,
+            "topic and field \"door\" name different things",
+        ),
+        (
+            Target::Door("Front".into()),
+            r#"{"command":"open","id":"a","at":"2026-03-01T12:00:00Z"}"#,
+            "field \"door\" is missing or is not a name",
+        ),
+        (
+            Target::Site,
+            r#"{"command":"open","id":"a","at":"2026-03-01T12:00:00Z"}"#,
+            "field \"door\" is missing or is not a name",
+        ),
+        (
+            Target::Panel("main".into()),
+            r#"{"command":"press","id":"a","at":"2026-03-01T12:00:00Z"}"#,
+            "field \"button\" is missing or is not a name",
+        ),
+        // a ring that cannot be read must not become an opening for anybody
+        (
+            door(),
+            r#"{"command":"open","ring_id":"","id":"a","at":"2026-03-01T12:00:00Z"}"#,
+            "field \"ring_id\" is missing or is not a name",
+        ),
+        (
+            door(),
+            r#"{"command":"open","ring_id":null,"id":"a","at":"2026-03-01T12:00:00Z"}"#,
+            "field \"ring_id\" is missing or is not a name",
+        ),
+        (
+            Target::Site,
+            r#"{"command":"hang-up","ring_id":"x","id":"a","at":"2026-03-01T12:00:00Z"}"#,
+            "field \"ring_id\" is missing or is not a name",
+        ),
+    ];
+    for (target, text, expected) in cases {
+        assert_eq!(check(target, text), Err(expected.to_owned()), "{text}");
+    }
+    let deep = format!("{{\"command\":{}", "[".repeat(900));
+    assert!(check(door(), &deep).is_err());
+    let twice = r#"{"command":"open","command":"open","id":"a","at":"2026-03-01T12:00:00Z"}"#;
+    assert!(check(door(), twice).is_err());
+    let long = "x".repeat(MAX_PAYLOAD + 1);
+    assert_eq!(
+        check(door(), &long),
+        Err("1025 bytes are too long, at most 1024 are allowed".to_owned())
+    );
+}
+
+#[test]
+fn the_exact_texts_of_answers() {
+    let text = r#"{"command":"open","id":"a1","at":"2026-03-01T12:00:00Z"}"#;
+    let mut asked = check(door(), text).expect("a command");
+    let ring = RingId::parse("01990000-0000-7707-8707-070707070707");
+    assert_eq!(
+        answer(&asked, &CommandReply::Accepted { ring, seq: Seq(12) }),
+        r#"{"id":"a1","status":"ok","reason":null,"error":null,"seq":12,"ring_id":"01990000-0000-7707-8707-070707070707"}"#
+    );
+    let refused = |reason| CommandReply::Refused {
+        reason,
+        text: "by the core".into(),
+    };
+    assert_eq!(
+        answer(&asked, &refused(Refusal::Duplicate)),
+        r#"{"id":"a1","status":"refused","reason":"duplicate","error":"by the core","seq":null,"ring_id":null}"#
+    );
+    asked.why_not = Some("by the broker".into());
+    assert_eq!(
+        answer(&asked, &refused(Refusal::Stale)),
+        r#"{"id":"a1","status":"refused","reason":"stale","error":"by the broker","seq":null,"ring_id":null}"#
+    );
+    assert_eq!(
+        refusal(None, "malformed", "no \"id\""),
+        r#"{"id":null,"status":"refused","reason":"malformed","error":"no \"id\"","seq":null,"ring_id":null}"#
+    );
+}
+
+/// A fuzz target: any bytes on any command topic.
+fn fuzz_command(data: &[u8]) {
+    for target in [door(), Target::Panel("main".into()), Target::Site] {
+        for (retained, dup) in [(false, false), (true, false), (false, true)] {
+            let arrival = Arrival {
+                retained,
+                dup,
+                ..arrival(target.clone(), data)
+            };
+            if let Ok(asked) = read(&arrival, RULES, &made()) {
+                if retained || dup {
+                    assert!(asked.request.stale_by_transport);
+                }
+                if is_news(&asked) {
+                    let Given::At(at) = asked.request.given else {
+                        panic!("news has a time");
+                    };
+                    let age = arrival.wall.duration_since(at);
+                    assert!(age.unsigned_abs() <= RULES.ttl);
+                    assert_ne!(asked.request.id, made());
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(data in proptest::collection::vec(any::<u8>(), 0..1200)) {
+        fuzz_command(&data);
+    }
+
+    #[test]
+    fn nothing_untimed_kept_or_old_is_ever_news(
+        command in prop_oneof![Just("open".to_owned()), Just("press".to_owned()), ".{0,8}"],
+        id in proptest::option::of(prop_oneof![Just("a1".to_owned()), ".{0,70}"]),
+        seconds in proptest::option::of(-40i64..40),
+        door in proptest::option::of(prop_oneof![Just("front".to_owned()), ".{0,5}"]),
+    ) {
+        let wall: Timestamp = WALL.parse().expect("a time");
+        let at = seconds.map(|s| (wall + jiff::SignedDuration::from_secs(s)).to_string());
+        let value = serde_json::json!({
+            "command": command, "id": id, "at": at, "door": door, "button": "bell", "panel": "main",
+        });
+        fuzz_command(value.to_string().as_bytes());
+    }
+}

@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, ensure};
 
+use crate::mosquitto::Message;
 use crate::ports::Use;
 use crate::rig::Rig;
 
@@ -66,6 +67,35 @@ impl ApiClients {
         let text = [out.stdout.as_slice(), &out.stderr].concat();
         std::fs::write(rig.path("schemathesis.log"), text)?;
         Ok(out)
+    }
+
+    /// Compares messages with the AsyncAPI document; `channels` are those that must have been seen.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn asyncapi(
+        &self,
+        rig: &Rig,
+        document: &str,
+        messages: &[Message],
+        channels: &[&str],
+    ) -> anyhow::Result<String> {
+        let (file, list) = (rig.path("asyncapi.json"), rig.path("messages.jsonl"));
+        std::fs::write(&file, document)?;
+        let line =
+            |m: &Message| serde_json::json!({ "topic": m.topic, "payload": m.payload }).to_string() + "\n";
+        std::fs::write(&list, messages.iter().map(line).collect::<String>())?;
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/asyncapi.py");
+        let out = self
+            .program(rig, "python")
+            .arg(script)
+            .args([&file, &list])
+            .args(channels)
+            .output()?;
+        let said = [out.stdout.as_slice(), &out.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        ensure!(out.status.success(), "{said}");
+        Ok(said)
     }
 
     /// Has openapi-python-client make a client of the document that the gateway serves.

@@ -21,6 +21,9 @@ use crate::trust::Trust;
 pub struct BrokerParams<'a> {
     /// Lines of an access list for people without a name at the open listener; empty: everything is allowed.
     pub anonymous: &'a [&'a str],
+    /// Access list and names of those who may come to the open listener, all with the password of [`Mosquitto::LOGIN`]; then
+    /// nobody comes without a name.
+    pub people: Option<(&'a str, &'a [&'a str])>,
     /// A second listener on [`Use::MqttTls`] with this server's certificate, for `gateway` with a password only.
     pub tls: Option<&'a Trust>,
     /// That listener wants certificates of clients, from this authority.
@@ -56,8 +59,22 @@ impl Mosquitto {
         // without a user it would give up root and not be able to read its own file
         let mut text = format!(
             "per_listener_settings true\npersistence false\nuser root\nlog_type all\n\
-             listener {port} 127.0.0.1\nallow_anonymous true\n"
+             listener {port} 127.0.0.1\nallow_anonymous {}\n",
+            params.people.is_none()
         );
+        if let Some((list, names)) = params.people {
+            let (acl, passwords) = (rig.path("people.acl"), rig.path("people.passwords"));
+            std::fs::write(&acl, list)?;
+            std::fs::write(&passwords, "")?;
+            for name in names {
+                password(&passwords, name)?;
+            }
+            text += &format!(
+                "password_file {}\nacl_file {}\n",
+                passwords.display(),
+                acl.display()
+            );
+        }
         if !params.anonymous.is_empty() {
             let list = rig.path("mosquitto.acl");
             std::fs::write(&list, params.anonymous.join("\n") + "\n")?;
@@ -65,13 +82,8 @@ impl Mosquitto {
         }
         if let Some(trust) = params.tls {
             let passwords = rig.path("mosquitto.passwords");
-            let (user, password) = Self::LOGIN;
-            let made = Command::new("mosquitto_passwd")
-                .args(["-b", "-c"])
-                .arg(&passwords)
-                .args([user, password])
-                .output()?;
-            ensure!(made.status.success(), "mosquitto_passwd: {made:?}");
+            std::fs::write(&passwords, "")?;
+            password(&passwords, Self::LOGIN.0)?;
             text += &format!(
                 "listener {} 127.0.0.1\nallow_anonymous false\npassword_file {}\ncertfile {}\nkeyfile {}\n",
                 rig.port(Use::MqttTls),
@@ -126,6 +138,17 @@ impl Mosquitto {
         self.process = Self::spawn(rig)?;
         self.serves()
     }
+}
+
+/// Lets somebody in, with the password of [`Mosquitto::LOGIN`].
+fn password(file: &Path, name: &str) -> anyhow::Result<()> {
+    let made = Command::new("mosquitto_passwd")
+        .arg("-b")
+        .arg(file)
+        .args([name, Mosquitto::LOGIN.1])
+        .output()?;
+    ensure!(made.status.success(), "mosquitto_passwd: {made:?}");
+    Ok(())
 }
 
 /// Listeners so far: two of one name would throw each other out.

@@ -24,6 +24,7 @@ pub struct Entry {
 /// [`Records::put_all`](crate::Records::put_all).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Edit {
+    pub(crate) expires: Option<Timestamp>,
     pub(crate) key: String,
     pub(crate) kind: &'static str,
     pub(crate) value: Option<serde_json::Value>,
@@ -34,16 +35,25 @@ impl Edit {
     #[must_use]
     pub fn set(kind: &'static str, key: &str, value: serde_json::Value) -> Self {
         Self {
+            expires: None,
             key: key.to_owned(),
             kind,
             value: Some(value),
         }
     }
 
+    /// The same, as if it were deleted after this time.
+    #[must_use]
+    pub const fn until(mut self, expires: Option<Timestamp>) -> Self {
+        self.expires = expires;
+        self
+    }
+
     /// Removes a value, if there is one.
     #[must_use]
     pub fn delete(kind: &'static str, key: &str) -> Self {
         Self {
+            expires: None,
             key: key.to_owned(),
             kind,
             value: None,
@@ -102,7 +112,7 @@ impl Change {
             kind: edit.kind.to_owned(),
             key: edit.key,
             value: edit.value,
-            expires: None,
+            expires: edit.expires.map(|t| t.to_string()),
             gone,
             part: None,
         }

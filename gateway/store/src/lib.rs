@@ -39,8 +39,8 @@ pub use entries::{Edit, Entry};
 pub use erase::{EraseError, Erased};
 pub use io::{LockError, LockGuard, RealIo, StoreFile, StoreIo};
 pub use offline::{
-    CSV_HEAD, Format, Kept, LogReport, OfflineError, Tail, VerifyReport, csv_line, export, kept, rebuild,
-    scan, tail, verify, verify_with,
+    CSV_HEAD, Format, LogReport, OfflineError, Tail, VerifyReport, csv_line, export, rebuild, rows, scan,
+    tail, verify, verify_with,
 };
 pub use query::{Filter, Query};
 pub use records::{Cursor, PutError, Records};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use gateway_core::{Record, Seq};
 
 use crate::depot::{Depot, hex, link, unaccounted};
-use crate::entries::Entries;
+use crate::entries::Entry;
 use crate::index::Index;
 use crate::io::{RealIo, StoreIo};
 use crate::log::lost_anchors;
@@ -23,10 +23,16 @@ use crate::report::{OpenError, ReadFailure};
 use crate::row::{from_json_text, json_text};
 use crate::store::{EVENTS, RECORDS, take_lock};
 
+/// How often records that do not fit together are looked at again.
+const TRIES: usize = 3;
+
 /// Why an offline task could not be done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OfflineError {
+    /// The records are not whole.
+    #[error("the records of people, users and tokens are damaged: {0}; look at `doorline journal verify`")]
+    Damaged(String),
     /// The index could not be built.
     #[error("index cannot be built: {0}")]
     Index(String),
@@ -231,6 +237,35 @@ fn examine(depot: &Depot, acknowledged: u64) -> LogReport {
     report
 }
 
+/// Goes through the entries of the records that are not expired, by kind and key. Changes nothing, and works while a gateway
+/// runs: what it is just writing may be among them or not, but nothing half of what is changed together.
+///
+/// # Errors
+/// [`OfflineError::Damaged`] if not all of them can be vouched for; nothing is given then.
+pub fn rows(dir: &Path, each: &mut dyn FnMut(&str, &str, Entry)) -> Result<(), OfflineError> {
+    let io: Arc<dyn StoreIo> = Arc::new(RealIo);
+    let now = io.wall();
+    let mut tries = 0;
+    let entries = loop {
+        let depot = look(io.clone(), dir, RECORDS, 2)?;
+        let (entries, fault) = records::replayed(&depot);
+        let fault = fault.or_else(|| examine(&depot, 0).faults.into_iter().next());
+        tries += 1;
+        match fault {
+            None => break entries,
+            // a gateway that runs may have put a snapshot in the place of what was just read
+            Some(_) if tries < TRIES => {}
+            Some(fault) => return Err(OfflineError::Damaged(fault)),
+        }
+    };
+    for (kind, entries) in &entries.0 {
+        for (key, kept) in entries.iter().filter(|(_, kept)| kept.is_live(now)) {
+            each(kind, key, kept.entry());
+        }
+    }
+    Ok(())
+}
+
 /// Form of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -272,27 +307,6 @@ pub fn csv_line(record: &Record) -> String {
         serde_json::Value::Object(own).to_string(),
     ];
     cells.iter().map(|c| quoted(c)).collect::<Vec<_>>().join(",") + "\r\n"
-}
-
-/// The records of a state folder as they are at this moment, by kind.
-#[derive(Debug)]
-pub struct Kept(Entries);
-
-/// Reads them, without changing anything.
-///
-/// # Errors
-/// [`OpenError::Dir`] if the folder cannot be read.
-pub fn kept(dir: &Path) -> Result<Kept, OpenError> {
-    look(Arc::new(RealIo), dir, RECORDS, 2).map(|depot| Kept(records::read(&depot)))
-}
-
-impl Kept {
-    /// As [`Records::visit`](crate::Records::visit); what has expired is there, too.
-    pub fn visit(&self, kind: &str, mut each: impl FnMut(&str, serde_json::Value)) {
-        for (key, kept) in self.0.0.get(kind).into_iter().flatten() {
-            each(key, kept.value());
-        }
-    }
 }
 
 /// Goes through the events that fit, oldest first, until `each` breaks.

@@ -598,13 +598,8 @@ fn read_snapshot(depot: &Depot, upto: u64, replay: &mut Replay) -> io::Result<Op
     }
 }
 
-/// The furthest cursor, read without changing anything. Events up to it were acknowledged.
-pub(crate) fn furthest(depot: &Arc<Depot>) -> u64 {
-    read(depot).furthest()
-}
-
-/// What can be read, without changing anything.
-pub(crate) fn read(depot: &Arc<Depot>) -> Entries {
+/// What the log says, read without changing anything, and what is wrong with it.
+pub(crate) fn replayed(depot: &Arc<Depot>) -> (Entries, Option<String>) {
     let found = snapshots(depot).unwrap_or_default().into_iter().rev();
     let good = found
         .map(|upto| (upto, load(depot, upto)))
@@ -612,15 +607,24 @@ pub(crate) fn read(depot: &Arc<Depot>) -> Entries {
     let (upto, entries) = good
         .map(|(upto, (entries, _))| (upto, entries))
         .unwrap_or_default();
+    let begin = depot.firsts().first().copied().unwrap_or(1);
+    let missing = (begin > upto + 1).then(|| format!("changes {} to {} are missing", upto + 1, begin - 1));
     let mut replay = Replay::new(entries);
     let scanned = Reader::new(depot.clone()).scan(upto + 1, u64::MAX, &mut |frame, _| {
         replay.row(&frame.payload);
         ControlFlow::Continue(())
     });
-    if let Err(error) = scanned {
-        tracing::debug!(%error, "not all of the records could be read");
+    let unread = scanned.err().map(|error| error.to_string());
+    (replay.entries, missing.or(unread))
+}
+
+/// The furthest cursor, read without changing anything. Events up to it were acknowledged.
+pub(crate) fn furthest(depot: &Arc<Depot>) -> u64 {
+    let (entries, fault) = replayed(depot);
+    if let Some(fault) = fault {
+        tracing::debug!(fault, "cursors could not be read");
     }
-    replay.entries
+    entries.furthest()
 }
 
 /// What the records log holds.

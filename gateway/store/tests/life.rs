@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use gateway_core::{DoorEvent, DoorId, Envelope, Event, Factor, GatewayEvent, Seq, Subject, Timestamp};
 use gateway_store::fake::FakeIo;
-use gateway_store::{AppendError, OpenError, Options, PutError, RealIo, Store, verify, verify_with};
+use gateway_store::{
+    AppendError, Edit, OfflineError, OpenError, Options, PutError, RealIo, Store, rows, verify, verify_with,
+};
 use tokio::time::timeout;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -440,4 +442,59 @@ fn a_killed_process_leaves_every_acknowledged_record() {
         store.close();
         assert!(verify(dir.path()).expect("verifies").ok());
     }
+}
+
+#[tokio::test]
+async fn records_are_read_beside_the_gateway_that_writes_them() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (store, _) = Store::open(dir.path(), options(), RealIo).expect("opens");
+    let later = Timestamp::now() + Duration::from_secs(3600);
+    let records = store.records();
+    let value = |n: u64| serde_json::json!({ "n": n });
+    for n in 0..200 {
+        within(
+            "a change",
+            records.put_durable("person", &format!("p-{n}"), value(n), None),
+        )
+        .await
+        .expect("taken");
+    }
+    let edits = vec![
+        Edit::set("token", "good", value(1)).until(Some(later)),
+        Edit::set("token", "over", value(2)).until(Some(Timestamp::UNIX_EPOCH)),
+        Edit::delete("person", "p-7"),
+    ];
+    let ticket = records.put_all(edits).expect("taken");
+    within("the changes", ticket.durable()).await.expect("durable");
+    let mut found = Vec::new();
+    rows(dir.path(), &mut |kind, key, entry| {
+        found.push((kind.to_owned(), key.to_owned(), entry))
+    })
+    .expect("read");
+    let of = |kind: &str| found.iter().filter(|(k, ..)| k == kind).count();
+    assert_eq!(
+        (of("person"), of("token")),
+        (199, 1),
+        "what is over or gone is not there"
+    );
+    let token = found.iter().find(|(kind, ..)| kind == "token").expect("a token");
+    assert_eq!((token.1.as_str(), token.2.expires), ("good", Some(later)));
+    store.close();
+
+    // a changed byte in the middle: nothing is given
+    let log = dir.path().join("journal/records");
+    let file = std::fs::read_dir(&log)
+        .expect("a folder")
+        .flatten()
+        .map(|entry| entry.path())
+        .min()
+        .expect("a segment");
+    let mut bytes = std::fs::read(&file).expect("readable");
+    let at = bytes.windows(5).position(|part| part == b"\"p-9\"").expect("a row");
+    bytes[at] ^= 1;
+    std::fs::write(&file, bytes).expect("written");
+    let mut given = 0;
+    let damaged = rows(dir.path(), &mut |_, _, _| given += 1);
+    assert!(matches!(damaged, Err(OfflineError::Damaged(_))), "{damaged:?}");
+    assert_eq!(given, 0);
 }

@@ -53,6 +53,14 @@ pub(crate) fn read_secret(path: &Path) -> Result<Secret, SecretError> {
     }
 }
 
+/// The secret in the first line of a file that only its owner, and at most its group, may read.
+///
+/// # Errors
+/// In words: what is wrong with the file, and what is allowed.
+pub fn secret_in(path: &Path) -> Result<Secret, String> {
+    read_secret(path).map_err(|error| format!("{}; {}", error.text(path), error.remedy()))
+}
+
 impl SecretError {
     pub(crate) fn is_missing(&self) -> bool {
         match self {

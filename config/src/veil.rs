@@ -268,7 +268,7 @@ fn comments(text: &str, taken: &[Range<usize>], names: &BTreeSet<&'static str>) 
 }
 
 /// Visits every value that is neither table nor list, with its path.
-fn leaves(at: &str, table: &DeTable<'_>, visit: &mut dyn FnMut(&str, Node<'_>)) {
+pub(crate) fn leaves(at: &str, table: &DeTable<'_>, visit: &mut dyn FnMut(&str, Node<'_>)) {
     fn value(at: &str, node: Node<'_>, visit: &mut dyn FnMut(&str, Node<'_>)) {
         match node.get_ref() {
             DeValue::Array(all) => {

@@ -124,6 +124,16 @@ pub(crate) enum Command {
         after_help = "Examples:\n  doorline report openings --door front --from 2026-12-01 --to 2026-12-24 --by card --csv > openings.csv\n  doorline report openings --who alice --refused\n  doorline report calls --csv > calls.csv\n  doorline report doors --from 2026-12-01"
     )]
     Report(Report),
+    /// Keep what this gateway is made of in one encrypted file: site file, people, credentials, users, tokens, keys.
+    #[command(
+        after_help = "Examples:\n  doorline backup --out door.backup                                # asks for a passphrase\n  doorline backup --out door.backup --passphrase-file pass.txt\n  doorline backup show door.backup\n\nThe gateway may run. The journal is not in it: doorline journal export"
+    )]
+    Backup(Backup),
+    /// Restore a backup, while the gateway does not run. Without --yes it only says what that would do.
+    #[command(
+        after_help = "Examples:\n  doorline restore door.backup          # what it would change, and who would get in again\n  doorline restore door.backup --yes"
+    )]
+    Restore(Restore),
     /// What is known of a running gateway, for whoever is asked for help; and a capture of its calls. Without secrets and audio.
     #[command(
         after_help = "Examples:\n  doorline support bundle --out support.tar\n  doorline support capture begin --seconds 60   # then call, then:\n  doorline support capture save --out calls.pcap"
@@ -703,6 +713,56 @@ pub(crate) enum ContactsAct {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Backup {
+    #[command(flatten)]
+    pub(crate) site: SiteFile,
+    /// File to write; it must not be there.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// File with the passphrase in its first line, for its owner only; - is standard input. Asked for at the terminal
+    /// otherwise. At least 12 characters.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) act: Option<BackupAct>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupAct {
+    /// What is in a backup, without its secrets.
+    Show {
+        /// The backup.
+        file: PathBuf,
+        /// Each person, credential, user and token.
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Restore {
+    #[command(flatten)]
+    pub(crate) site: SiteFile,
+    /// The backup.
+    pub(crate) file: PathBuf,
+    /// Do it.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Leave the site file that is there.
+    #[arg(long)]
+    pub(crate) keep_site_file: bool,
+    /// The backup may be that of another site than the site file that is there.
+    #[arg(long)]
+    pub(crate) other_site: bool,
+    /// Also write files that the site file names and that lie outside of its folder.
+    #[arg(long)]
+    pub(crate) files_outside: bool,
+    /// File with the passphrase in its first line, for its owner only; - is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Support {
     #[command(flatten)]
     pub(crate) site: SiteFile,
@@ -956,6 +1016,8 @@ mod tests {
             "doctor -c F",
             "contacts export -c F",
             "support bundle --out /tmp/x.tar -c F",
+            "backup --out /tmp/x.backup -c F",
+            "restore /tmp/x.backup -c F",
         ] {
             let words = ["doorline"].into_iter().chain(line.split(' '));
             let words = words.map(|word| if word == "F" { named } else { word });

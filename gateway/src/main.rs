@@ -1,5 +1,6 @@
 //! The Doorline gateway: one program, several jobs.
 
+mod backup;
 mod bench;
 mod cli;
 mod clock;

@@ -5,6 +5,7 @@
 //! unseen. The core gives a sign of life at each of its turns; who shows its picture can tell when it stands still.
 //! Events are read from the journal through cursors, so a slow reader harms nobody.
 
+mod backup;
 mod limit;
 mod site_file;
 mod tries;
@@ -22,6 +23,7 @@ use gateway_store::Store;
 use gateway_trace::Trace;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use backup::{BackupRefused, MakeBackup};
 pub use limit::Bucket;
 pub use site_file::{
     Altered, Checked, NotThere, Placed, Proposal, RightChange, SiteFileAsk, SiteFileClient, SiteFileDesk,
@@ -62,6 +64,7 @@ pub struct Question {
 #[derive(Clone)]
 pub struct Bus {
     alive: Arc<AtomicU64>,
+    backup: Option<MakeBackup>,
     commands: mpsc::Sender<Asked>,
     contacts: Arc<watch::Sender<u64>>,
     directory: Arc<watch::Sender<Arc<DirectoryView>>>,
@@ -99,6 +102,7 @@ impl Bus {
         (
             Self {
                 alive: Arc::clone(&alive),
+                backup: None,
                 commands: to_core,
                 contacts: Arc::new(watch::channel(0).0),
                 directory: Arc::new(watch::channel(Arc::default()).0),
@@ -141,6 +145,19 @@ impl Bus {
                 "the journal does not answer; the command may have been acted on, see the journal",
             ),
         }
+    }
+
+    /// The same, with backups that can be taken.
+    #[must_use]
+    pub fn with_backup(mut self, backup: Option<MakeBackup>) -> Self {
+        self.backup = backup;
+        self
+    }
+
+    /// Takes backups; `None` where there is nothing to be kept.
+    #[must_use]
+    pub const fn backup(&self) -> Option<&MakeBackup> {
+        self.backup.as_ref()
     }
 
     /// The same, with people and credentials that can be changed.

@@ -18,8 +18,8 @@ use crate::origin::{check_host, check_origin};
 use crate::problem::Problem;
 use crate::route::{Action, Found, Need, Route, find, listing};
 use crate::{
-    admin, config, contacts, doors, hooks, journal, live, login, network, page, parse, relays, reports,
-    staff, status, support,
+    admin, backup, config, contacts, doors, hooks, journal, live, login, network, page, parse, relays,
+    reports, staff, status, support,
 };
 
 /// Everything that is served.
@@ -222,6 +222,7 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
     }
     match action {
         Action::Asset => page::asset(&ask),
+        Action::Backup => whole!(backup::make),
         Action::Calls => doors::calls(app, &ask),
         Action::Config => config::read(app).await,
         Action::ConfigCheck => config::check(app, &ask).await,

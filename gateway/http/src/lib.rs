@@ -15,6 +15,7 @@ mod access;
 mod admin;
 mod app;
 mod ask;
+mod backup;
 mod config;
 mod contact_list;
 mod contacts;
@@ -61,6 +62,7 @@ pub use contact_list::{ContactsImport, ContactsImported, ContactsRefused, contac
 pub use etag::text_tag;
 pub use hooks::{HookCall, HookFailed, HookToken, Hooks};
 pub use params::{HttpError, HttpParams, Language, LiveName, NetworkNames, RadiusLogins, Tls, UserScope};
+pub use people::{CONTACT, TOKEN, USER};
 pub use server::{HttpHandle, start};
 pub use setup::{forget_users, note_users};
 pub use support::bundle;

@@ -87,7 +87,10 @@ impl Turn {
     }
 
     /// The turn lasts until the hash is computed, even if the one who asked has gone.
-    async fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    pub(crate) async fn run<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
         let work = move || {
             let result = work();
             drop(self);

@@ -11,10 +11,12 @@ use tokio::sync::watch;
 use crate::access::{Principal, Rights, Who};
 use crate::problem::Problem;
 
-const USER: &str = "user";
-const TOKEN: &str = "token";
-/// Whom call lists can name; the gateway's core reads these rows too.
-pub(crate) const CONTACT: &str = "contact";
+/// Kind of the records of users.
+pub const USER: &str = "user";
+/// Kind of the records of API tokens.
+pub const TOKEN: &str = "token";
+/// Kind of the records of contacts, whom call lists can name; the gateway's core reads these rows too.
+pub const CONTACT: &str = "contact";
 /// What every token begins with, so that scanners for leaked secrets find it.
 const PREFIX: &str = "dl_";
 

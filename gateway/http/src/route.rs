@@ -24,6 +24,7 @@ pub(crate) enum Need {
 pub(crate) enum Action {
     AlarmConfirm,
     Asset,
+    Backup,
     Calls,
     Config,
     ConfigCheck,
@@ -202,6 +203,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route(GET, "/api/v1", ANYBODY, Action::Paths, &[]),
     route(POST, "/api/v1/access/explain", ADMIN, Action::Explain, &[]),
     route(POST, "/api/v1/alarms/{alarm}/confirm", OPERATE, Action::AlarmConfirm, &[]),
+    route(POST, "/api/v1/backup", ADMIN, Action::Backup, &[]),
     route(GET, "/api/v1/calls", READ, Action::Calls, &[]),
     route(GET, "/api/v1/config", ADMIN, Action::Config, &[]),
     route(PUT, "/api/v1/config", ADMIN, Action::ConfigReplace, &[param::CONFIRM_SECONDS]),

@@ -109,7 +109,7 @@ pub(crate) async fn get(app: &App) -> Result<Response, Problem> {
     Ok(download(bundle, "application/x-tar", "doorline-support.tar"))
 }
 
-fn download(bytes: Vec<u8>, kind: &'static str, name: &str) -> Response {
+pub(crate) fn download(bytes: Vec<u8>, kind: &'static str, name: &str) -> Response {
     let mut response = http::Response::new(bytes).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

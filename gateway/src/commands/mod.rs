@@ -1,6 +1,7 @@
 //! One module a subcommand.
 
 mod access;
+mod backup;
 mod bench;
 mod check;
 mod contacts;
@@ -50,6 +51,7 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<u8> {
 fn run_command(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Access(args) => access::access(&args),
+        Command::Backup(args) => backup::backup(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Check(args) => check::check(&args),
         Command::Completions { shell } => paper::completions(shell),
@@ -68,6 +70,7 @@ fn run_command(command: Command) -> anyhow::Result<u8> {
         Command::Osdp(args) => osdp::osdp(&args),
         Command::Panel(args) => panel::panel(&args),
         Command::RelayGuard(args) => relay_guard::relay_guard(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Rules(args) => rules::rules(&args),
         Command::Run(args) => run::run(&args),
         Command::Sim(args) => sim::sim(&args),

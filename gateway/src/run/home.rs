@@ -256,6 +256,13 @@ fn lock_run_dir(run_dir: &Path) -> anyhow::Result<std::fs::File> {
 #[derive(Debug)]
 pub(crate) struct InUse(PathBuf);
 
+impl InUse {
+    /// Of this folder.
+    pub(crate) fn of(run_dir: &Path) -> Self {
+        Self(run_dir.to_owned())
+    }
+}
+
 impl std::fmt::Display for InUse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(

@@ -66,6 +66,7 @@ use rand::SeedableRng;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::backup;
 use crate::clock::SystemClock;
 use crate::commands;
 use crate::control;
@@ -85,9 +86,14 @@ use crate::run::proven::Dates;
 use crate::run::unkept::Unkept;
 use crate::run::wall::{Service, Trust, WallWatch};
 
+pub(crate) use doubt::mark as doubt_mark;
 pub(crate) use home::{IN_FORCE, InUse};
 pub(crate) use lane::DOORS as DOORS_PRIORITY;
-pub(crate) use params::{VIRTUAL_DEBOUNCE, guard as guard_params, network_name, page_urls, port_settings};
+pub(crate) use note::{journal, mark};
+pub(crate) use params::{
+    USERS_MARK, VIRTUAL_DEBOUNCE, guard as guard_params, network_name, page_urls, port_settings,
+};
+pub(crate) use restore::LOCKDOWNS;
 
 /// The program that runs, also after an upgrade has put another one in its place: gateway, guard and sentinel are
 /// of one version and speak the same protocol.
@@ -273,6 +279,7 @@ impl Gateway {
         let (bus, core) = Bus::new(store.clone());
         let bus = bus
             .with_people(staff.people.clone())
+            .with_backup(site_file.is_some().then(|| backup::maker(file)))
             .with_site_file(site_file)
             .with_trace(sip.trace().clone());
         let key = staff.key().clone();
@@ -824,7 +831,8 @@ impl Gateway {
 }
 
 /// People and credentials of a large site are more than entries of other kinds.
-fn store_options() -> Options {
+/// How the journal of a gateway is opened.
+pub(crate) fn store_options() -> Options {
     Options {
         kind_limits: gateway_people::LIMITS
             .into_iter()

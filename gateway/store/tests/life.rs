@@ -490,7 +490,10 @@ async fn records_are_read_beside_the_gateway_that_writes_them() {
         .min()
         .expect("a segment");
     let mut bytes = std::fs::read(&file).expect("readable");
-    let at = bytes.windows(5).position(|part| part == b"\"p-9\"").expect("a row");
+    let at = bytes
+        .windows(5)
+        .position(|part| part == b"\"p-9\"")
+        .expect("a row");
     bytes[at] ^= 1;
     std::fs::write(&file, bytes).expect("written");
     let mut given = 0;

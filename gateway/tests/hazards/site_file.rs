@@ -24,6 +24,7 @@ struct Warden {
 }
 
 struct Answer {
+    bytes: Vec<u8>,
     etag: String,
     status: u16,
     text: String,
@@ -86,9 +87,15 @@ impl Warden {
             body.len()
         );
         stream.write_all(text.as_bytes()).expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let (head, text) = answer.split_once("\r\n\r\n").expect("a head");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        let end = answer
+            .windows(4)
+            .position(|end| end == b"\r\n\r\n")
+            .expect("a head");
+        let bytes = answer.split_off(end + 4);
+        let head = String::from_utf8_lossy(&answer[..end]);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let header = |name: &str| {
             let line = head.lines().find_map(|line| line.strip_prefix(name));
             line.map_or_else(String::new, |v| {
@@ -107,7 +114,8 @@ impl Warden {
                 .nth(1)
                 .and_then(|s| s.parse().ok())
                 .expect("a status"),
-            text: text.to_owned(),
+            text,
+            bytes,
         }
     }
 
@@ -419,4 +427,43 @@ fn what_has_faults_or_needs_a_start_changes_nothing_and_is_told() {
     let trial = warden.wait(&house, "rolled-back");
     assert_eq!(trial["text"], "it was rolled back by hand, by warden");
     assert!(house.stop().success(), "{}", house.story());
+}
+
+#[test]
+fn a_backup_over_the_api_is_one_that_the_program_reads_and_has_what_the_api_hides() {
+    let (house, warden) = house();
+    let ask = |passphrase: &str| {
+        let body = json!({ "passphrase": passphrase }).to_string();
+        warden.ask("POST", "/api/v1/backup", &[], Some(("application/json", &body)))
+    };
+    let short = ask("too short");
+    assert_eq!(
+        (short.status, short.reason().as_str()),
+        (400, "passphrase"),
+        "{}",
+        short.text
+    );
+    let made = ask("correct horse battery");
+    assert_eq!(made.status, 200, "{}", made.text);
+    let (file, pass) = (house.path("api.backup"), house.path("pass"));
+    std::fs::write(&file, &made.bytes).expect("written");
+    std::fs::write(&pass, "correct horse battery\n").expect("written");
+    std::fs::set_permissions(&pass, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("set");
+    let shown = std::process::Command::new(env!("CARGO_BIN_EXE_doorline"))
+        .args(["backup", "show", "--all", "--passphrase-file"])
+        .args([&pass, &file])
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&shown.stdout);
+    assert_eq!(
+        shown.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&shown.stderr)
+    );
+    for part in ["site file: ", "people.key", "users of the page: 1\n  warden"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let told = warden.get("/api/v1/journal?kind=user.backup-made");
+    assert!(told.text.contains("\"by\":\"warden\""), "{}", told.text);
 }

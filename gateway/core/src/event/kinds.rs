@@ -824,6 +824,11 @@ events! {
 events! {
     /// Users of page and API.
     UserEvent {
+        /// A backup was taken over the API. It has every secret of the site, under a passphrase.
+        BackupMade = "backup-made" {
+            /// Who took it.
+            by: String,
+        },
         /// A configuration on trial was confirmed: the site file has its text.
         ConfigConfirmed = "config-confirmed" {
             /// Who confirmed it.
@@ -892,6 +897,11 @@ events! {
             /// Who did it.
             by: String,
             /// How many, or which.
+            text: String,
+        },
+        /// A backup was restored at the machine: people, users, tokens and contacts are as they were then.
+        Restored = "restored" {
+            /// Of when it was, and how much changed.
             text: String,
         },
         /// The one-time setup code was used and the first user made.

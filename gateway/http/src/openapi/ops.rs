@@ -5,7 +5,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::schema::{Line, Listing, NewLines, Question, RuleQuestion};
 use crate::route::Action;
 use crate::{
-    admin, config, contacts, doors, journal, login, network, relays, reports, staff, status, support, wire,
+    admin, backup, config, contacts, doors, journal, login, network, relays, reports, staff, status, support,
+    wire,
 };
 
 /// Makes the schema of a type, or a reference to it.
@@ -192,6 +193,16 @@ pub(super) fn op(action: Action) -> Op {
         .takes::<config::ConfigEdits>()
         .takes_toml()
         .problems(&[(409, "`fixed`: the file is not for editing.")]),
+        Action::Backup => Op::new(
+            "gateway",
+            "a backup, encrypted: `{\"passphrase\"}`",
+            Good::Media(&[("application/octet-stream", of::<String>)]),
+        )
+        .about(
+            "Site file with its secrets, the files that it names, people, credentials, users, tokens and contacts, to be restored \
+             by `doorline restore` at a machine. The journal is not in it.",
+        )
+        .takes::<backup::BackupBody>(),
         Action::ConfigConfirm => Op::gives::<config::ConfigTrial>("config", "keep what is on trial: it becomes the site file")
             .problems(&[
                 (404, "`unknown`: nothing is on trial."),

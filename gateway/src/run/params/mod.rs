@@ -27,7 +27,7 @@ pub(crate) use front_end::front_ends;
 pub(crate) use guard::{guard, socket as guard_socket, wirings};
 pub(crate) use network::{page_urls, port_settings};
 pub(crate) use notify::notify;
-pub(crate) use outside::{http, mqtt, users_mark};
+pub(crate) use outside::{USERS_MARK, http, mqtt, users_mark};
 pub(crate) use sip::sip;
 pub(crate) use site::{VIRTUAL_DEBOUNCE, site, zone};
 pub(crate) use voice::params as voice;

@@ -99,9 +99,12 @@ fn radius(config: &Config) -> Option<RadiusLogins> {
     })
 }
 
-/// The file that says that there was a user of the page once.
+/// In the state folder: the file that says that there was a user of the page once.
+pub(crate) const USERS_MARK: &str = "users-exist";
+
+/// Where it is.
 pub(crate) fn users_mark(config: &Config) -> PathBuf {
-    config.site.state_dir.join("users-exist")
+    config.site.state_dir.join(USERS_MARK)
 }
 
 /// A key that signs commands; one without secret, which `check` refuses, would prove nothing.

@@ -8,7 +8,7 @@ use gateway_store::{PutError, Store};
 use super::last_events;
 
 /// Kind of the lockdown entries among the journal's records.
-const LOCKDOWNS: &str = "lockdown";
+pub(crate) const LOCKDOWNS: &str = "lockdown";
 /// Key of the lockdown of the whole site; no name of a group has a space in it.
 const WHOLE_SITE: &str = "whole site";
 

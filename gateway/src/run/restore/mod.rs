@@ -15,7 +15,7 @@ use gateway_site::{SeenId, Site};
 use gateway_store::{Filter, Query, Store};
 
 pub(crate) use alarms::keep_alarms;
-pub(crate) use lockdowns::keep_lockdowns;
+pub(crate) use lockdowns::{LOCKDOWNS, keep_lockdowns};
 pub(crate) use locks::keep_locks;
 pub(crate) use places::{PLACES, keep_place};
 pub(crate) use quiets::{keep_quiets, quiets};

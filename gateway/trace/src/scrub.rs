@@ -38,11 +38,14 @@ pub fn scrubbed(bytes: &[u8]) -> String {
         let name = name.trim().to_ascii_lowercase();
         if PROOFS.contains(&name.as_str()) || CHALLENGES.contains(&name.as_str()) {
             of_proof = true;
-            let scheme = value.split_whitespace().next().unwrap_or_default();
             out += &line[..line.len() - value.len()];
             out += " ";
-            out += scheme;
-            out += " <removed>\r\n";
+            // any other first word may be the secret itself
+            if let Some(scheme) = value.split_whitespace().next().filter(|word| is_scheme(word)) {
+                out += scheme;
+                out += " ";
+            }
+            out += "<removed>\r\n";
             continue;
         }
         if name == "content-type" || name == "c" {
@@ -59,6 +62,11 @@ pub fn scrubbed(bytes: &[u8]) -> String {
         out += &format!("<body of {} bytes removed>\r\n", body.len());
     }
     out
+}
+
+/// Schemes of SIP (RFC 3261 §22, RFC 8898), and the one of HTTP that some send.
+fn is_scheme(word: &str) -> bool {
+    ["digest", "bearer", "basic"].contains(&word.to_ascii_lowercase().as_str())
 }
 
 fn line_of_body(line: &str) -> String {
@@ -93,6 +101,18 @@ mod tests {
                     Content-Type: application/sdp\r\n\r\n\
                     v=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:<removed>\r\na=sendrecv\r\n";
         assert_eq!(scrubbed(message.as_bytes()), want);
+    }
+
+    #[test]
+    fn a_value_of_one_word_is_no_scheme() {
+        let of = |value: &str| scrubbed(format!("Authorization: {value}\r\n").as_bytes());
+        assert_eq!(of("s3cret"), "Authorization: <removed>\r\n");
+        assert_eq!(of("s3cret and more"), "Authorization: <removed>\r\n");
+        assert_eq!(of("DIGEST nonce=\"1\""), "Authorization: DIGEST <removed>\r\n");
+        assert_eq!(of("bearer s3cret"), "Authorization: bearer <removed>\r\n");
+        assert_eq!(of(""), "Authorization: <removed>\r\n");
+        let identity = scrubbed(b"Identity: c2lnbmF0dXJl;info=<https://pbx.example/cert>\r\n");
+        assert_eq!(identity, "Identity: <removed>\r\n");
     }
 
     #[test]

@@ -16,6 +16,17 @@ pub struct ApiClients {
     url: String,
 }
 
+/// A token, and what it may do.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenOf<'a> {
+    /// Its doors, with commas; all if it is empty.
+    pub doors: &'a str,
+    /// Its scopes, with commas.
+    pub scopes: &'a str,
+    /// The token.
+    pub token: &'a str,
+}
+
 impl ApiClients {
     /// For the gateway of this rig.
     ///
@@ -49,19 +60,36 @@ impl ApiClients {
         program
     }
 
-    /// Has schemathesis try out the document that the gateway serves, as the holder of this token.
+    /// Has schemathesis try out the document that the gateway serves, as the holders of these tokens, a
+    /// request each. Of a single token everything is allowed.
     ///
     /// # Errors
     /// If it cannot be run. What it found is in its output.
-    pub fn schemathesis(&self, rig: &Rig, token: &str, args: &[&str]) -> anyhow::Result<Output> {
+    pub fn schemathesis(&self, rig: &Rig, tokens: &[TokenOf<'_>], args: &[&str]) -> anyhow::Result<Output> {
         let hooks = concat!(env!("CARGO_MANIFEST_DIR"), "/schemathesis-hooks.py");
         let config = concat!(env!("CARGO_MANIFEST_DIR"), "/schemathesis.toml");
+        let (lines, header) = match tokens {
+            [one] => (
+                vec![],
+                vec![
+                    "--header".to_owned(),
+                    format!("Authorization: Bearer {}", one.token),
+                ],
+            ),
+            many => {
+                let line = |of: &TokenOf<'_>| format!("{} {} {}", of.token, of.scopes, of.doors);
+                // who has none is refused, which another test looks at
+                let args = ["--exclude-checks", "ignored_auth"].map(str::to_owned);
+                (many.iter().map(line).collect::<Vec<_>>(), args.to_vec())
+            }
+        };
         let out = self
             .program(rig, "schemathesis")
             .env("SCHEMATHESIS_HOOKS", hooks)
+            .env("DOORLINE_TOKENS", lines.join("\n"))
             .args(["--config-file", config, "run"])
             .arg(format!("{}/api/v1/openapi.json", self.url))
-            .args(["--header", &format!("Authorization: Bearer {token}")])
+            .args(header)
             .args(args)
             .output()?;
         let text = [out.stdout.as_slice(), &out.stderr].concat();

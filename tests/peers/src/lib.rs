@@ -40,7 +40,7 @@ pub use audio::{Sound, sweep};
 pub use baresip::{Phone, PhoneEvent, PhoneParams};
 pub use breaking::{BreakingServer, Breaks, Posted};
 pub use browser::Browser;
-pub use clients::ApiClients;
+pub use clients::{ApiClients, TokenOf};
 pub use freeradius::{FreeRadius, Meddle, RadiusParams, Relay};
 pub use gateway::{Edge, Gateway, boottime_ns, program};
 pub use home_assistant::{Edition, HomeAssistant};

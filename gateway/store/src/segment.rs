@@ -323,6 +323,16 @@ impl Scanner {
         Ok(Step::Frame(frame))
     }
 
+    /// Reads the position anew. Whoever looks while a gateway writes may have read the place before it was written, and
+    /// what follows it afterwards.
+    fn is_written_by_now(&mut self, at: u64) -> io::Result<bool> {
+        (self.start, self.at) = (0, at);
+        self.buf.clear();
+        let found = self.step()?;
+        self.at = at;
+        Ok(matches!(found, Step::Frame(_)))
+    }
+
     /// Moves to the next right frame after the position; false if there is none.
     pub(crate) fn resync(&mut self) -> io::Result<bool> {
         let mut at = self.at + 8;
@@ -429,7 +439,10 @@ impl Survey {
 }
 
 pub(crate) fn survey(io: &dyn StoreIo, path: &Path) -> io::Result<Survey> {
-    let mut scanner = Scanner::open(io, path)?;
+    survey_of(Scanner::open(io, path)?)
+}
+
+fn survey_of(mut scanner: Scanner) -> io::Result<Survey> {
     let header = scanner.header()?;
     let mut s = Survey {
         anchored: false,
@@ -459,9 +472,17 @@ pub(crate) fn survey(io: &dyn StoreIo, path: &Path) -> io::Result<Survey> {
                 if !scanner.resync()? {
                     break;
                 }
+                let next = scanner.at;
+                if scanner.is_written_by_now(at)? {
+                    continue;
+                }
+                scanner.at = next;
                 "hole of zero bytes"
             }
             Step::Bad(what) => {
+                if scanner.is_written_by_now(at)? {
+                    continue;
+                }
                 scanner.resync()?;
                 what
             }
@@ -537,4 +558,112 @@ fn take(s: &mut Survey, open: &mut bool, frame: &Frame, end: u64) {
         first_hash: frame.hash,
         last_hash: frame.hash,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// A file that is written while it is read: the first look finds another content than all later ones.
+    struct Written {
+        after: Vec<u8>,
+        before: Vec<u8>,
+        looks: AtomicUsize,
+    }
+
+    impl StoreFile for Written {
+        fn allocate(&self, _: u64) -> io::Result<()> {
+            Err(io::Error::other("it is read only"))
+        }
+
+        fn len(&self) -> io::Result<u64> {
+            Ok(self.after.len() as u64)
+        }
+
+        fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+            let from = usize::try_from(offset).map_err(io::Error::other)?;
+            let first = self.looks.load(Ordering::Relaxed) == 0;
+            let all = if first { &self.before } else { &self.after };
+            let rest = all.get(from..).unwrap_or_default();
+            let n = rest.len().min(buf.len());
+            buf[..n].copy_from_slice(&rest[..n]);
+            // a look ends with the end of the file
+            self.looks.fetch_add(usize::from(n == 0), Ordering::Relaxed);
+            Ok(n)
+        }
+
+        fn set_len(&self, _: u64) -> io::Result<()> {
+            Err(io::Error::other("it is read only"))
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+            Err(io::Error::other("it is read only"))
+        }
+    }
+
+    /// A segment with four records, and where each begins.
+    fn segment() -> (Vec<u8>, Vec<usize>) {
+        let header = Header {
+            capacity: 4096,
+            first: 1,
+            kind: HeaderKind::Chained,
+            log: 0,
+            made_ms: 0,
+            prev_hash: [0; 32],
+            prev_seq: 0,
+        };
+        let mut all = header.encode().to_vec();
+        let (mut hash, mut starts) = ([0; 32], Vec::new());
+        for seq in 1..=4 {
+            starts.push(all.len());
+            hash = chain(&hash, seq, b"a record");
+            push_frame(&mut all, 0, seq, seq - 1, &hash, b"a record");
+        }
+        all.resize(4096, 0);
+        (all, starts)
+    }
+
+    fn look(before: Vec<u8>, after: Vec<u8>) -> Survey {
+        let file = Written {
+            after,
+            before,
+            looks: AtomicUsize::new(0),
+        };
+        let len = file.len().expect("its length");
+        survey_of(Scanner {
+            at: HEADER as u64,
+            buf: Vec::new(),
+            file: Box::new(file),
+            len,
+            start: 0,
+        })
+        .expect("it can be read")
+    }
+
+    #[test]
+    fn what_is_written_while_it_is_looked_through_is_no_damage() {
+        let (whole, starts) = segment();
+        // nothing of the last two records was there, or half of the last but one
+        for from in [starts[2], starts[2] + 20] {
+            let mut before = whole.clone();
+            before[from..].fill(0);
+            let found = look(before, whole.clone());
+            assert_eq!((found.records, found.faults), (4, Vec::new()), "from byte {from}");
+        }
+    }
+
+    #[test]
+    fn a_hole_that_stays_is_damage() {
+        let (mut holed, starts) = segment();
+        holed[starts[1]..starts[2]].fill(0);
+        let found = look(holed.clone(), holed);
+        let hole = (starts[1] as u64, "hole of zero bytes".to_owned());
+        assert!(found.faults.contains(&hole), "{:?}", found.faults);
+    }
 }

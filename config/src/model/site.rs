@@ -33,8 +33,8 @@ table! {
         journal_mib: u64 = "journal-mib", int(64, 1_048_576), or("1024"), Live;
         /// Folder of sockets and of the lock that keeps a second instance out.
         run_dir: PathBuf = "run-dir", Path, or("\"/run/doorline\""), Process;
-        /// Input of the fire alarm system: when it becomes active, every door of ours opens once, for its strike time. What
-        /// keeps doors released for as long as the alarm lasts is a contact of the alarm in the supply of the locks.
+        /// Input of the fire alarm system: when it becomes active, every door of ours opens until an operator resets the
+        /// alarm. What releases doors without any software is a contact of the alarm in the supply of the locks: wire both.
         fire_input: Option<InputId> = "fire-input", refer("input"), optional, Live;
         /// Input that locks the whole site down: nobody is let in, exits and fire open as ever. The lockdown stays when
         /// the input is inactive again, until somebody ends it.

@@ -178,10 +178,10 @@ impl Denied {
             | Reason::Expired
             | Reason::FactorNotCommand
             | Reason::FirstAwaited { .. }
-            | Reason::FireNotConfigured
             | Reason::HoldNotAllowed
             | Reason::HoldTooLong { .. }
             | Reason::NoAuthority
+            | Reason::NoFire
             | Reason::NotListed
             | Reason::NotNow { .. }
             | Reason::NotPermitted
@@ -250,8 +250,6 @@ pub enum Reason {
     Expired,
     /// A command must come by API, web, MQTT or the command line.
     FactorNotCommand,
-    /// The site has no fire input.
-    FireNotConfigured,
     /// The door is held open once somebody came in, and nobody has today.
     FirstAwaited {
         /// Of which group.
@@ -285,6 +283,8 @@ pub enum Reason {
     },
     /// The leg did not win the call, is not confirmed, or lost its authority.
     NoAuthority,
+    /// It would open for fire, and no fire alarm stands.
+    NoFire,
     /// The answering party is not a target of the call list.
     NotListed,
     /// It is limited in time, and this is another time.
@@ -377,7 +377,7 @@ impl fmt::Display for Reason {
             }
             Self::Expired => f.write_str("it is not valid any more"),
             Self::FactorNotCommand => f.write_str("a command comes by API, web, MQTT or command line only"),
-            Self::FireNotConfigured => f.write_str("the site has no fire input"),
+            Self::NoFire => f.write_str("no fire alarm stands"),
             Self::FirstAwaited { group } => write!(f, "first person in: nobody of group {group} came in today"),
             Self::HoldNotAllowed => f.write_str("this door is not to be held open so"),
             Self::HoldTooLong { limit } => {

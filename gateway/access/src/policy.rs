@@ -25,8 +25,6 @@ pub struct Policy {
     pub door_groups: BTreeMap<DoorGroupId, DoorGroup>,
     /// Doors.
     pub doors: BTreeMap<DoorId, DoorPolicy>,
-    /// The input that releases the doors in a fire.
-    pub fire: Option<InputId>,
     /// What the groups of people open.
     pub groups: BTreeMap<GroupId, Group>,
     /// Random bytes of this process: codes are found through a keyed digest, so that the time a lookup takes

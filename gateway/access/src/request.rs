@@ -84,7 +84,7 @@ pub enum Request {
         /// True if the leg won the call, was confirmed, and nothing took its authority since.
         winner: bool,
     },
-    /// The fire input is active.
+    /// The fire alarm stands.
     Fire {
         /// The door.
         door: DoorId,

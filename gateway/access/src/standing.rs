@@ -1,8 +1,9 @@
-//! What keeps doors shut whoever asks: lockdowns, and interlocks with other doors. Never asked for egress.
+//! What keeps doors shut whoever asks: lockdowns, and interlocks with other doors, neither of which is asked for egress;
+//! and what opens them for everybody, the fire alarm.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gateway_core::{DoorGroupId, DoorId};
+use gateway_core::{DoorGroupId, DoorId, InputId};
 
 use crate::access::Access;
 use crate::decision::Reason;
@@ -23,6 +24,8 @@ pub enum Standing {
 /// What the decision must know of doors at this moment.
 #[derive(Debug, Default)]
 pub(crate) struct Restraints {
+    /// The input that raised the fire alarm, while it stands.
+    fire: Option<InputId>,
     /// `None` is the whole site.
     lockdowns: BTreeSet<Option<DoorGroupId>>,
     standing: BTreeMap<DoorId, Standing>,
@@ -59,6 +62,18 @@ impl Access {
             let named = self.policy.door_groups.get(group);
             named.is_some_and(|named| named.doors.contains(door))
         })
+    }
+
+    /// The fire alarm that this input raised stands from here on, or none does. Doors open for fire meanwhile, and at no
+    /// other time.
+    pub fn set_fire(&mut self, input: Option<InputId>) {
+        self.restraints.fire = input;
+    }
+
+    /// The input that raised the fire alarm, while it stands.
+    #[must_use]
+    pub const fn fire(&self) -> Option<&InputId> {
+        self.restraints.fire.as_ref()
     }
 
     /// Tells where a door stands. Until it is told, nobody knows, and its neighbours in an interlock stay shut.

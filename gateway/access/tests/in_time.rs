@@ -5,11 +5,11 @@ mod site;
 use std::time::Duration;
 
 use gateway_access::{
-    Access, Context, HoldBy, HoldPolicy, Policy, Quarters, ReaderPolicy, Reason, Request, Schedule,
-    Schedules, TimesLine, When,
+    Context, HoldBy, HoldPolicy, Policy, Quarters, ReaderPolicy, Reason, Request, Schedule, Schedules,
+    TimesLine, When,
 };
 use gateway_core::{ButtonId, Instant, PanelId, Secret, Timestamp};
-use site::{FIT, called, calling, card, command, door, keypad, peer, policy, reader, rex};
+use site::{FIT, burning, called, calling, card, command, door, keypad, peer, policy, reader, rex};
 
 const T0: Instant = Instant::from_nanos(3_000_000_000_000);
 /// A Monday; the schedule of these tests is on working days from 8 to 18, UTC.
@@ -75,7 +75,7 @@ fn with_pin(request: Request, typed: &str) -> Request {
 
 #[track_caller]
 fn check(wall: Option<&str>, request: Request, expected: Result<&str, Reason>) {
-    let mut access = Access::new(timed());
+    let mut access = burning(timed());
     let told = access.explain(T0, &at(wall), &request).result;
     let decided = access.decide(T0, &at(wall), request);
     let expected = expected.map(str::to_owned);
@@ -113,7 +113,7 @@ fn a_code_opens_within_its_schedule_only() {
 
 #[test]
 fn a_code_of_another_time_counts_as_a_wrong_try() {
-    let mut access = Access::new(timed());
+    let mut access = burning(timed());
     for _ in 0..6 {
         let _ = access.decide(T0, &at(Some(NIGHT)), keypad(T0, "front", "front-reader", "1234"));
     }
@@ -136,7 +136,7 @@ fn a_listed_caller_is_listened_to_within_its_schedule_and_never_counts_as_a_gues
     );
     check(Some(NIGHT), call(), Err(not_now()));
     check(None, call(), Err(doubtful()));
-    let mut access = Access::new(timed());
+    let mut access = burning(timed());
     let dialled = calling(T0, "front", peer("sip:1000@pbx.example", true), "9");
     for _ in 0..9 {
         assert_eq!(
@@ -162,7 +162,7 @@ fn a_button_opens_its_door_within_its_schedule_and_by_a_good_clock_only() {
         ((panel("main"), button("always")), When::Always),
     ]
     .into();
-    let mut access = Access::new(policy);
+    let mut access = burning(policy);
     let mut told = |wall, at_door: &str, of: &str, pressed: &str| {
         let request = Request::Button {
             button: button(pressed),
@@ -200,7 +200,7 @@ fn a_door_is_held_open_within_its_schedule_and_by_a_good_clock_only() {
         limit: Some(Duration::from_secs(600)),
         when: day(),
     };
-    let mut access = Access::new(policy);
+    let mut access = burning(policy);
     let mut told = |wall, at_door: &str, by: HoldBy, seconds: u64| {
         let time = Duration::from_secs(seconds);
         let request = Request::Hold {
@@ -289,7 +289,7 @@ fn a_card_alone_by_day_and_with_its_pin_by_night() {
 fn a_card_without_pin_opens_nothing_where_one_is_asked_for() {
     let mut policy = timed();
     policy.cards[1].when = When::Always;
-    let mut access = Access::new(policy);
+    let mut access = burning(policy);
     let spare = || card(T0, "front", "front-reader", "34:hex:0123abcd4");
     assert!(access.decide(T0, &at(Some(DAY)), spare()).granted().is_some());
     for request in [spare(), with_pin(spare(), "4711"), with_pin(spare(), "")] {
@@ -303,7 +303,7 @@ fn a_card_without_pin_opens_nothing_where_one_is_asked_for() {
 
 #[test]
 fn wrong_pins_lock_the_keypad_and_leave_the_card_reader_alone() {
-    let mut access = Access::new(timed());
+    let mut access = burning(timed());
     let alice = || card(T0, "front", "front-reader", "26:123,04567");
     for _ in 0..6 {
         assert_eq!(
@@ -322,7 +322,7 @@ fn wrong_pins_lock_the_keypad_and_leave_the_card_reader_alone() {
 
 #[test]
 fn explaining_counts_nothing() {
-    let access = Access::new(timed());
+    let access = burning(timed());
     for _ in 0..100 {
         let _ = access.explain(T0, &FIT, &keypad(T0, "front", "front-reader", "0000"));
         let _ = access.explain(T0, &FIT, &card(T0, "front", "front-reader", "26:9,9"));
@@ -336,7 +336,11 @@ fn neither_schedule_nor_clock_concerns_who_leaves_or_who_commands() {
     for wall in [Some(DAY), Some(NIGHT), None] {
         check(wall, rex("front", "front-rex"), Ok("exit input front-rex"));
         let fire = Request::Fire { door: door("front") };
-        check(wall, fire, Ok("fire input fire"));
+        check(
+            wall,
+            fire,
+            Ok("fire input fire, until an operator resets the alarm"),
+        );
         let open = command("front", gateway_core::Factor::Web, "ann", true);
         check(
             wall,

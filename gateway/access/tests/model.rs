@@ -8,10 +8,10 @@ mod site;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gateway_access::{Access, Context, Decision, Policy, Request};
+use gateway_access::{Context, Decision, Policy, Request};
 use gateway_core::{Factor, Instant};
 use proptest::prelude::*;
-use site::{FIT, called, calling, card, command, door, keypad, peer, policy, rex};
+use site::{FIT, burning, called, calling, card, command, door, keypad, peer, policy, rex};
 
 /// One request, as the model sees it.
 #[derive(Clone, Debug)]
@@ -334,7 +334,7 @@ proptest! {
     /// Not one Grant that the model forbids, not one refusal that it does not know.
     #[test]
     fn the_decision_is_that_of_the_model(steps in steps()) {
-        let mut access = Access::new(policy());
+        let mut access = burning(policy());
         let mut model = Model { journal: true, projection: true, ready: true, tries: BTreeMap::new() };
         let (mut now, mut last_id) = (0_u64, 0_u64);
         for (n, step) in steps.iter().enumerate() {
@@ -368,7 +368,7 @@ proptest! {
                 Step::Reload => access.apply(policy()),
                 Step::Restart => {
                     let kept = access.export_locks(at(now));
-                    access = Access::new(policy());
+                    access = burning(policy());
                     access.restore_locks(at(now), kept);
                     last_id = 0;
                     model.restart(now);
@@ -382,7 +382,7 @@ proptest! {
     /// is never refused.
     #[test]
     fn crowding_frees_no_locked_source(steps in steps(), max in 0..4_usize) {
-        let mut access = Access::new(small(max));
+        let mut access = burning(small(max));
         let mut now = 0_u64;
         let mut locked: BTreeMap<String, u64> = BTreeMap::new();
         for step in &steps {
@@ -411,7 +411,7 @@ proptest! {
                 Step::Restart => {
                     let kept = access.export_locks(at(now));
                     prop_assert!(kept.len() <= max + 1);
-                    access = Access::new(small(max));
+                    access = burning(small(max));
                     access.restore_locks(at(now), kept);
                 }
                 Step::Wait(ms) => now += ms,

@@ -9,7 +9,7 @@ use gateway_access::{
     When, card_frame,
 };
 use gateway_core::{Instant, PersonId, Subject, Timestamp};
-use site::{FIT, called, calling, card, command, door, input, keypad, peer, policy, reader, rex};
+use site::{FIT, burning, called, calling, card, command, door, input, keypad, peer, policy, reader, rex};
 
 const CARD: &str = "26:123,04567";
 const SPARE: &str = "34:hex:0123abcd4";
@@ -46,7 +46,7 @@ fn alice(blocked: bool, valid: Validity) -> Change {
 }
 
 fn access(changes: impl IntoIterator<Item = Change>) -> Access {
-    let mut access = Access::new(alices());
+    let mut access = burning(alices());
     let mut directory = Directory::new(key());
     changes.into_iter().for_each(|change| directory.apply(change));
     access.set_directory(directory);

@@ -16,7 +16,7 @@ use gateway_access::{
 };
 use gateway_core::{DoorId, Instant, Secret, Timestamp};
 use proptest::prelude::*;
-use site::{FIT, called, calling, card, command, door, keypad, peer, policy, reader, rex};
+use site::{FIT, burning, called, calling, card, command, door, keypad, peer, policy, reader, rex};
 
 /// Midnight of a Monday, UTC.
 const MONDAY: i64 = 1_768_176_000;
@@ -491,7 +491,7 @@ proptest! {
             clock: true, configured: true, credentials: BTreeMap::new(), journal: true, now: 10 * 3600,
             people: BTreeMap::new(), used: BTreeMap::new(),
         };
-        let mut access = Access::new(world(true));
+        let mut access = burning(world(true));
         access.set_directory(directory(&model));
         let mut mono = Instant::from_nanos(1_000_000_000_000);
         let mut opened: BTreeMap<usize, u32> = BTreeMap::new();
@@ -615,7 +615,7 @@ fn what_was_withdrawn_or_changed_while_the_disk_wrote_opens_nothing() {
         Decision::Denied(denied) => Some(denied.reason),
         Decision::Granted(_) | Decision::Held(_) => None,
     };
-    let mut access = Access::new(world(true));
+    let mut access = burning(world(true));
     let held = hold(&mut access);
     assert_eq!(reason(access.release(t0, &context, held)), None);
     let held = hold(&mut access);
@@ -643,7 +643,7 @@ fn what_was_withdrawn_or_changed_while_the_disk_wrote_opens_nothing() {
 
 #[test]
 fn who_leaves_and_who_commands_needs_no_directory() {
-    let mut access = Access::new(world(true));
+    let mut access = burning(world(true));
     let t0 = Instant::from_nanos(1_000_000_000_000);
     assert!(
         access
@@ -686,7 +686,7 @@ fn a_duress_code_and_pin_are_spoken_of_as_the_ordinary_ones() {
     };
     code.uses = None;
     directory.apply(Change::Credential(code));
-    let mut access = Access::new(world(true));
+    let mut access = burning(world(true));
     access.set_directory(directory);
     let t0 = Instant::from_nanos(1_000_000_000_000);
     let context = Context {

@@ -13,7 +13,7 @@ use gateway_access::{
 };
 use gateway_core::{DoorGroupId, Factor, Instant, OutputId, Refusal, Secret};
 use proptest::prelude::*;
-use site::{FIT, command, door, input, keypad, policy, reader, rex};
+use site::{FIT, burning, command, door, input, keypad, policy, reader, rex};
 
 const DOORS: [&str; 4] = ["outer", "inner", "lab", "yard"];
 /// Name, doors, interlock. `lab` stands in two interlocks.
@@ -156,7 +156,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let mut access = Access::new(house(true));
+        let mut access = burning(house(true));
         access.set_directory(directory());
         let model = Model {
             grouped: true,
@@ -246,7 +246,7 @@ impl World {
             Step::Restart => {
                 let kept: Vec<_> = self.access.lockdowns().cloned().collect();
                 prop_assert_eq!(kept.len(), self.model.locked.len());
-                self.access = Access::new(house(self.model.grouped));
+                self.access = burning(house(self.model.grouped));
                 self.access.set_directory(directory());
                 for group in kept {
                     self.access.set_lockdown(group, true);

@@ -151,6 +151,8 @@ pub enum Command {
         /// For how long from now; `None` until it is ended.
         time: Option<Duration>,
     },
+    /// The fire is over: nothing opens for it any more.
+    ResetFire,
     /// Forget in which areas people are, so that anti-passback refuses nobody for it.
     ResetPassback {
         /// Of whom; `None` is everybody.
@@ -189,6 +191,7 @@ impl Command {
             Self::Open { .. } | Self::OpenFor { .. } => "open",
             Self::Press { .. } => "press",
             Self::Quiet { .. } => "quiet",
+            Self::ResetFire => "reset-fire",
             Self::ResetPassback { .. } => "reset-passback",
             Self::SetRelay { .. } => "set-relay",
             Self::Unread { .. } => "unread",
@@ -231,6 +234,8 @@ words! {
         Forbidden = "forbidden",
         /// The journal or the guard cannot take it now.
         Fault = "fault",
+        /// The fire input still asks for the doors to be open, or nobody reads it.
+        Fire = "fire",
         /// Another live instance runs under our name.
         Instance = "second-instance",
         /// A door of the same interlock is open or being opened.

@@ -40,8 +40,8 @@ pub use time::{Clock, Instant};
 pub use value::{Field, Value};
 pub use view::{
     AccountState, AccountView, AlarmState, AlarmView, CallView, ContactState, DirectoryEntry, DirectoryView,
-    DoorView, Fault, HoldView, LineState, LineView, LockState, LockdownView, PanelView, PortView, QuietView,
-    RelayView, SiteView,
+    DoorView, Fault, FireView, HoldView, LineState, LineView, LockState, LockdownView, PanelView, PortView,
+    QuietView, RelayView, SiteView,
 };
 
 pub use jiff::Timestamp;

@@ -137,6 +137,15 @@ pub struct HoldView {
     pub until: Option<Instant>,
 }
 
+/// The fire input of the building.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FireView {
+    /// Its level.
+    pub active: bool,
+    /// Doors open for fire until an operator resets it.
+    pub alarm: bool,
+}
+
 /// Doors that can be locked down together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockdownView {
@@ -294,6 +303,8 @@ pub struct SiteView {
     pub doors: Vec<DoorView>,
     /// Faults that stand now.
     pub faults: Vec<Fault>,
+    /// Fire; `None` without a fire input, and without an alarm of one that was there.
+    pub fire: Option<FireView>,
     /// Configuration generation.
     pub generation: u64,
     /// Instance id.

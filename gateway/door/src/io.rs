@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gateway_access::{Grant, RexKind};
-use gateway_core::{DoorEvent, Edge, InputId, Instant, OutputId, RingId};
+use gateway_core::{DoorEvent, Edge, InputId, OutputId, RingId};
 
 /// What happens to a door.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,6 +17,9 @@ pub enum Input {
         /// Why, for the record.
         why: &'static str,
     },
+    /// What is so of the fire alarm: while it stands the door is opened for it, and kept open if its coil bears it. Said
+    /// again it changes nothing.
+    Fire(FireAlarm),
     /// The access decision said yes. Answered by exactly one `Granted` or `Denied` event.
     Granted(Grant),
     /// The guard did something.
@@ -40,6 +43,17 @@ pub enum Input {
     },
     /// The tamper contact: active is tampered.
     Tamper(Edge),
+}
+
+/// What a door is told of the fire alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FireAlarm {
+    /// It was raised in this moment.
+    Raised,
+    /// None stands.
+    Reset,
+    /// It was raised before this door was there, or in an earlier life: a gate may have been moved for it already.
+    Stands,
 }
 
 /// What the guard reports about the door's output. Each Grant that was passed on gets one `Released` or `Failed`
@@ -112,9 +126,6 @@ pub enum Output {
         /// Which input.
         input: InputId,
     },
-    /// The guard did not take a Grant of the fire input: ask the access decision (`Request::Fire`) anew.
-    RequestFire {
-        /// When the door was first to open for it.
-        since: Instant,
-    },
+    /// The fire alarm stands and nothing opens the door for it: ask the access decision (`Request::Fire`) and feed the Grant back.
+    RequestFire,
 }

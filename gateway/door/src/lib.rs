@@ -11,7 +11,7 @@ mod io;
 mod params;
 
 pub use door::{Door, JOIN, RELEASE_LIMIT};
-pub use io::{GuardReport, Input, Output, ReleaseCause};
+pub use io::{FireAlarm, GuardReport, Input, Output, ReleaseCause};
 pub use params::{
     DoorParams, Duty, FailMode, LockKind, LockOwner, MAX_PULSE, MIN_PULSE, ParamsError, Relock,
 };

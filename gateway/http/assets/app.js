@@ -275,6 +275,9 @@ function drawSite() {
   byId("site").textContent = view.name || "Doorline";
   document.title = (view.name || "Doorline") + (lost ? " – " + t(coreSilent ? "core-frozen" : "disconnected") : "");
   byId("foot").textContent = t("foot", session ? session.version : "", view.seq);
+  const fires = view.fire && (view.fire.alarm || view.fire.active) ? [{ ...view.fire, id: "fire" }] : [];
+  cards(byId("fire"), fires, fireCard, fillFire, "");
+  byId("fire-section").hidden = fires.length === 0;
   const locks = view.lockdowns.filter((l) => l.active || l.may_lock).map((l) => ({ ...l, id: l.group || "*" }));
   cards(byId("lockdowns"), locks, lockdownCard, fillLockdown, "");
   byId("lockdowns-section").hidden = locks.length === 0;
@@ -366,6 +369,26 @@ function fillAlarm(card, alarm) {
   button.hidden = !alarm.may_confirm;
   button.disabled = lost || Boolean(notes.get("alarm:" + alarm.id)?.waiting);
   drawNote(card, "alarm:" + alarm.id);
+}
+
+function fireCard(fire) {
+  const card = frame(fire);
+  const reset = () => command("fire", "/api/v1/fire/reset", "fire-was-reset");
+  part(card, "buttons").append(sureButton(t("reset-fire"), t("reset-fire-sure"), reset));
+  card.classList.add("alarm");
+  return card;
+}
+
+function fillFire(card, fire) {
+  put(card, "name", t("whole-site"));
+  const input = fire.active ? chip(t("fire-input-active"), "bad") : chip(t("fire-input-rests"), "good");
+  chips(card, fire.alarm ? [chip(t("fire-alarm"), "bad"), input] : [input]);
+  put(card, "info", t(fire.alarm ? "fire-text" : "fire-only-told"));
+  put(card, "left", "");
+  const button = part(card, "buttons").firstChild;
+  button.hidden = !fire.alarm || !fire.may_reset;
+  button.disabled = lost || fire.active || Boolean(notes.get("fire")?.waiting);
+  drawNote(card, "fire");
 }
 
 // Who is where is told to nobody; what can be done is to forget it.

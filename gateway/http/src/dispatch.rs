@@ -247,6 +247,7 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Hook => hooks::hook(app, ask).await,
         Action::Journal => journal::page(app, &ask).await,
         Action::Live => Err(live::not_a_socket()),
+        Action::FireReset => doors::reset_fire(app, &ask).await,
         Action::LockdownBegin => doors::lockdown(app, &ask, true).await,
         Action::LockdownEnd => doors::lockdown(app, &ask, false).await,
         Action::Login => login::login(app, &ask).await,

@@ -316,6 +316,13 @@ pub(crate) async fn reset_passback(app: &App, ask: &Ask) -> Result<Response, Pro
     give(app, ask, principal, Command::ResetPassback { person }, &times).await
 }
 
+/// Fire opens all doors, so that it needs all of them.
+pub(crate) async fn reset_fire(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let principal = ask.principal()?;
+    principal.need_all_doors()?;
+    command(app, ask, principal, Command::ResetFire).await
+}
+
 pub(crate) async fn lockdown(app: &App, ask: &Ask, begin: bool) -> Result<Response, Problem> {
     let body: LockdownBody = if ask.body.is_empty() {
         LockdownBody::default()

@@ -80,7 +80,9 @@ impl Problem {
             Refusal::Forbidden => (StatusCode::FORBIDDEN, None),
             Refusal::Instance => (StatusCode::SERVICE_UNAVAILABLE, None),
             Refusal::Malformed => (StatusCode::BAD_REQUEST, None),
-            Refusal::Lockdown | Refusal::NotVirtual | Refusal::Relay => (StatusCode::LOCKED, None),
+            Refusal::Fire | Refusal::Lockdown | Refusal::NotVirtual | Refusal::Relay => {
+                (StatusCode::LOCKED, None)
+            }
             Refusal::Overload => (StatusCode::TOO_MANY_REQUESTS, Some(1)),
             Refusal::Stale => (StatusCode::GONE, None),
             Refusal::Unknown => (StatusCode::NOT_FOUND, None),
@@ -156,6 +158,7 @@ mod tests {
             (Refusal::Instance, 503),
             (Refusal::Interlock, 409),
             (Refusal::LineBusy, 409),
+            (Refusal::Fire, 423),
             (Refusal::Lockdown, 423),
             (Refusal::Malformed, 400),
             (Refusal::NotReady, 503),

@@ -198,5 +198,11 @@ fn site_metrics(view: &SiteView, text: &mut Text) {
     for f in &view.faults {
         text.sample(&fault, &[("part", f.part.as_str())], 1);
     }
+    let burns = view.fire.is_some_and(|fire| fire.alarm);
+    text.gauge(
+        "doorline_fire_alarm",
+        "1 while doors are open for a fire alarm that nobody has reset.",
+        burns.into(),
+    );
     text.gauge("doorline_calls", "Calls in progress.", view.calls.len() as u64);
 }

@@ -55,6 +55,18 @@ pub(crate) struct Lockdown<'a> {
     may_lock: bool,
 }
 
+/// The fire input of the building.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Fire {
+    /// The level of its input.
+    active: bool,
+    /// Doors open for fire until an operator resets it.
+    alarm: bool,
+    /// May the one who asks reset it?
+    may_reset: bool,
+}
+
 /// An alarm of the site file.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -149,6 +161,8 @@ pub(crate) struct View<'a> {
     doors: Vec<Door<'a>>,
     /// Alarms; those only see them who have all doors.
     alarms: Vec<Alarm<'a>>,
+    /// Null without a fire input.
+    fire: Option<Fire>,
     /// Areas with anti-passback; those only see them who have all doors.
     areas: Vec<&'a str>,
     /// May the one who asks forget who is in them?
@@ -311,6 +325,11 @@ pub(crate) fn view<'a>(site: &'a SiteView, rights: &Rights, now: Instant) -> Vie
         seq: site.seq.0,
         doors: doors(site, rights, now),
         alarms: alarms(site, rights),
+        fire: site.fire.map(|fire| Fire {
+            active: fire.active,
+            alarm: fire.alarm,
+            may_reset: rights.allows(Scope::Operate) && rights.doors.is_none(),
+        }),
         areas: areas(site, rights),
         may_reset_passback: rights.allows(Scope::Operate) && !areas(site, rights).is_empty(),
         lockdowns: lockdowns(site, rights),
@@ -383,6 +402,10 @@ mod tests {
                 simulated: true,
                 tamper: None,
             }],
+            fire: Some(gateway_core::FireView {
+                active: false,
+                alarm: true,
+            }),
             faults: vec![Fault {
                 part: "mqtt".into(),
                 text: "broker away; start it".into(),
@@ -419,7 +442,7 @@ mod tests {
         let text = serde_json::to_string(&view(&site, &Rights::admin(), now)).expect("serialises");
         assert_eq!(
             text,
-            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":{"schedule":true,"left_ms":60000},"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true,"may_hold_minutes":120}],"alarms":[{"id":"intrusion","name":"Warehouse","state":"calling","ring_id":"00000000-0001-7000-8000-000000000000","may_confirm":true}],"areas":["lab"],"may_reset_passback":true,"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"quiet":{"left_ms":60000},"simulated":true,"may_press":true,"may_quiet":true}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
+            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":{"schedule":true,"left_ms":60000},"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true,"may_hold_minutes":120}],"alarms":[{"id":"intrusion","name":"Warehouse","state":"calling","ring_id":"00000000-0001-7000-8000-000000000000","may_confirm":true}],"fire":{"active":false,"alarm":true,"may_reset":true},"areas":["lab"],"may_reset_passback":true,"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"quiet":{"left_ms":60000},"simulated":true,"may_press":true,"may_quiet":true}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
         );
     }
 

@@ -31,7 +31,7 @@ fn never_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String
 #[cfg_attr(test, schemars(rename = "Command"))]
 pub(crate) struct Wire {
     /// `open`, `hold` and `end-hold` for doors; `press`, `hang-up`, `quiet` and `end-quiet` for panels; all of these for the
-    /// site, and `lockdown`, `end-lockdown`, `reset-passback`, `set-relay` and `confirm-alarm`.
+    /// site, and `lockdown`, `end-lockdown`, `reset-fire`, `reset-passback`, `set-relay` and `confirm-alarm`.
     command: String,
     /// 1 to 64 visible ASCII characters, new for every command.
     id: Option<String>,
@@ -366,6 +366,7 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
         }),
         ("lockdown", Target::Site) => Ok(Command::Lockdown { group: group(wire)? }),
         ("end-lockdown", Target::Site) => Ok(Command::EndLockdown { group: group(wire)? }),
+        ("reset-fire", Target::Site) => Ok(Command::ResetFire),
         ("reset-passback", Target::Site) => Ok(Command::ResetPassback {
             person: wire
                 .person
@@ -392,7 +393,7 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
                 Target::Door(_) => "a door takes \"open\", \"hold\" and \"end-hold\"; it locks by itself",
                 Target::Panel(_) => "a panel takes \"press\", \"hang-up\", \"quiet\" and \"end-quiet\"",
                 Target::Site => {
-                    "the site takes \"open\", \"hold\", \"end-hold\", \"press\", \"hang-up\", \"quiet\", \"end-quiet\", \"lockdown\", \"end-lockdown\", \"reset-passback\", \"set-relay\" and \"confirm-alarm\""
+                    "the site takes \"open\", \"hold\", \"end-hold\", \"press\", \"hang-up\", \"quiet\", \"end-quiet\", \"lockdown\", \"end-lockdown\", \"reset-fire\", \"reset-passback\", \"set-relay\" and \"confirm-alarm\""
                 }
             },
         }),

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! <base>/<site>/availability            online | offline (last will), retained
-//! <base>/<site>/state                   site, instance, version, generation, lockdown, faults, retained
+//! <base>/<site>/state                   site, instance, version, generation, fire, lockdown, faults, retained
 //! <base>/<site>/event                   every durable record, in order, as gateway_store::json
 //! <base>/<site>/door/<id>/state         lock, lockdown, contact, available, forced, held_open, hold, pulse, retained
 //! <base>/<site>/door/<id>/availability  online | offline: can it be opened now, retained
@@ -18,7 +18,7 @@
 //!
 //! A command needs `id` and `at` ([RFC 3339](https://www.rfc-editor.org/rfc/rfc3339)):
 //! `{"command":"open","id":"…","at":"2026-03-01T12:00:00Z"}`. Repeated, old and untimed ones are refused, and so
-//! are those that the broker marks as kept; what it keeps of those that came live is found later and cleared. Doors take `hold` too, with `"minutes":…`, and `end-hold`. The site's topic takes `lockdown` and `end-lockdown` too, with `"group":"…"` for a group of doors, and `reset-passback` with `"person":"…"`. Panels take `quiet`, with `"minutes":…` if it is to end by itself, and `end-quiet`. This crate knows no adapter and decides nothing about doors.
+//! are those that the broker marks as kept; what it keeps of those that came live is found later and cleared. Doors take `hold` too, with `"minutes":…`, and `end-hold`. The site's topic takes `lockdown` and `end-lockdown` too, with `"group":"…"` for a group of doors, `reset-fire`, and `reset-passback` with `"person":"…"`. Panels take `quiet`, with `"minutes":…` if it is to end by itself, and `end-quiet`. This crate knows no adapter and decides nothing about doors.
 
 mod answer;
 mod asyncapi;

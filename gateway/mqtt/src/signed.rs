@@ -180,9 +180,10 @@ impl MqttKey {
                         && lockdown.is_some_and(|all| all.doors.iter().all(|door| self.covers(door)));
                 operates(fits, "all its doors")
             }
-            Command::ConfirmAlarm { .. } | Command::ResetPassback { .. } | Command::SetRelay { .. } => {
-                operates(self.doors.is_none(), DOORS)
-            }
+            Command::ConfirmAlarm { .. }
+            | Command::ResetFire
+            | Command::ResetPassback { .. }
+            | Command::SetRelay { .. } => operates(self.doors.is_none(), DOORS),
             // nothing is asked
             Command::Unread { .. } => None,
         }

@@ -25,6 +25,8 @@ pub(crate) struct Site<'a> {
     instance: &'a str,
     version: &'a str,
     generation: u64,
+    /// Doors open for fire until an operator resets it.
+    fire: bool,
     /// Of the whole site.
     lockdown: bool,
     /// Groups of doors that are locked down.
@@ -129,6 +131,7 @@ pub(crate) fn states(params: &MqttParams, topics: &Topics, view: &SiteView) -> B
         instance: &params.instance,
         version: &params.version,
         generation: view.generation,
+        fire: view.fire.is_some_and(|fire| fire.alarm),
         lockdown: view.lockdowns.iter().any(|l| l.active && l.group.is_none()),
         lockdown_groups: view
             .lockdowns
@@ -275,7 +278,7 @@ mod tests {
             ),
             (
                 "doorline/lilas/state",
-                r#"{"site":"lilas","name":"12 rue des Lilas","number":"041234567","address":"12 rue des Lilas, 38000 Grenoble","instance":"00112233445566778899aabbccddeeff","version":"0.1.0","generation":3,"lockdown":false,"lockdown_groups":["street"],"faults":[{"part":"account:pbx","text":"403 Forbidden"}]}"#,
+                r#"{"site":"lilas","name":"12 rue des Lilas","number":"041234567","address":"12 rue des Lilas, 38000 Grenoble","instance":"00112233445566778899aabbccddeeff","version":"0.1.0","generation":3,"fire":false,"lockdown":false,"lockdown_groups":["street"],"faults":[{"part":"account:pbx","text":"403 Forbidden"}]}"#,
             ),
         ];
         let found: Vec<_> = all.iter().map(|(t, p)| (t.as_str(), p.as_str())).collect();

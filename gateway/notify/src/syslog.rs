@@ -22,7 +22,7 @@ const CLOSE: Duration = Duration::from_secs(15);
 /// Severity (RFC 5424 §6.2.1): what has to be looked at comes before what is only told.
 fn severity(kind: &str) -> u8 {
     match kind {
-        "access.duress" | "gateway.fire" | "door.forced" | "door.tamper" => 1,
+        "access.duress" | "gateway.fire" | "gateway.fire-alarm" | "door.forced" | "door.tamper" => 1,
         "door.lock-fault"
         | "device.fault"
         | "gateway.guard"

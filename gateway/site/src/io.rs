@@ -6,8 +6,8 @@ use std::time::Duration;
 use gateway_access::{Change, Grant, Place};
 use gateway_core::{
     AccountEvent, AccountId, AccountState, AlarmId, CommandId, CommandRequest, CredentialId, Envelope,
-    LegCommand, LegEvent, LineCommand, LineId, OutputId, ReaderCommand, ReaderId, Refusal, RingId, Signal,
-    Volume,
+    InputId, LegCommand, LegEvent, LineCommand, LineId, OutputId, ReaderCommand, ReaderId, Refusal, RingId,
+    Signal, Volume,
 };
 use gateway_door::ReleaseCause;
 use gateway_rules::Sound;
@@ -239,6 +239,15 @@ pub struct KeptAlarm {
     /// Its ring.
     pub ring: RingId,
     /// It was simulated.
+    pub simulated: bool,
+}
+
+/// A fire alarm as it is kept across restarts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptFire {
+    /// The input that raised it.
+    pub input: InputId,
+    /// It is a virtual one, which opens virtual doors only.
     pub simulated: bool,
 }
 

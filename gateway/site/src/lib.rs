@@ -10,7 +10,7 @@ mod params;
 mod site;
 mod tried;
 
-pub use io::{Decision, GuardReport, HeldInput, Input, KeptAlarm, Output, Plan, SeenId};
+pub use io::{Decision, GuardReport, HeldInput, Input, KeptAlarm, KeptFire, Output, Plan, SeenId};
 pub use params::{
     AccountParams, AlarmParams, ButtonMode, ButtonParams, Caller, CardParams, CodeParams, Contact, Contacts,
     DoorGroupParams, DoorParams, InputParams, LampShows, LightParams, LineParams, ListParams, NetworkLoss,

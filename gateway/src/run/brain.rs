@@ -148,6 +148,8 @@ impl Brain {
         // what the last events alone told goes into the records, too
         keeper.keep_lockdowns(self.site.export_lockdowns(), self.clock.wall());
         let mut lockdowns = self.site.lockdowns_revision();
+        keeper.keep_fire(self.site.export_fire().cloned(), self.clock.wall());
+        let mut fire = self.site.fire_revision();
         keeper.keep_alarms(self.site.export_alarms());
         let mut alarms = self.site.alarms_revision();
         keeper.keep_quiets(self.site.export_quiets());
@@ -313,6 +315,10 @@ impl Brain {
             if self.site.lockdowns_revision() != lockdowns {
                 lockdowns = self.site.lockdowns_revision();
                 keeper.keep_lockdowns(self.site.export_lockdowns(), wall);
+            }
+            if self.site.fire_revision() != fire {
+                fire = self.site.fire_revision();
+                keeper.keep_fire(self.site.export_fire().cloned(), wall);
             }
             if self.site.quiets_revision() != quiets {
                 quiets = self.site.quiets_revision();

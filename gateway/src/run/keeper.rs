@@ -1,7 +1,7 @@
 //! Writes down what must outlast a restart and is no event: uses of credentials, who is where, and who is locked out.
 //!
 //! Whoever changes people may hold the records for as long as a large import takes, so this waits for them beside the
-//! thread of the doors. Uses keep their order, and are refused if too many wait. Of lock-outs, of lockdowns, of quiet bells
+//! thread of the doors. Uses keep their order, and are refused if too many wait. Of lock-outs, of lockdowns, of fire, of quiet bells
 //! and of where somebody is only the newest state counts: it is tried again until it is taken.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gateway_core::{CredentialId, DoorGroupId, PanelId, Subject, Timestamp};
 use gateway_people::{USE, use_value};
-use gateway_site::{KeptAlarm, LockOut, Place};
+use gateway_site::{KeptAlarm, KeptFire, LockOut, Place};
 use gateway_store::{PutError, Store, Ticket};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -31,6 +31,7 @@ const LOCK_OUTS: (&str, &str) = ("lock-outs", "who is locked out");
 const PLACES: (&str, &str) = ("passback", "who is where");
 const ALARMS: (&str, &str) = ("alarms", "which alarms go on");
 const LOCKDOWNS: (&str, &str) = ("lockdown", "what is locked down");
+const FIRE: (&str, &str) = ("fire", "the fire alarm");
 const QUIETS: (&str, &str) = ("quiet", "which bells are quiet");
 
 /// What is to be written down as one.
@@ -52,12 +53,16 @@ type Alarms = Vec<KeptAlarm>;
 /// What is locked down, as of a date: groups of doors, `None` for the whole site.
 type Lockdowns = (BTreeSet<Option<DoorGroupId>>, Timestamp);
 
+/// The fire alarm, as of a date.
+type Fire = (Option<KeptFire>, Timestamp);
+
 /// Panels whose bells are quiet, each with its end.
 type Quiets = BTreeMap<PanelId, Option<Timestamp>>;
 
 /// The main loop's end.
 pub(crate) struct Keeper {
     alarms: watch::Sender<Alarms>,
+    fire: watch::Sender<Fire>,
     lockdowns: watch::Sender<Lockdowns>,
     locks: watch::Sender<Locks>,
     tasks: JoinSet<()>,
@@ -102,12 +107,17 @@ impl Keeper {
         let records = store.clone();
         let put = move |alarms: &Alarms| restore::keep_alarms(&records, alarms);
         tasks.spawn_on(keep_newest(put, raised, faults.clone(), ALARMS), general);
+        let (fire, burns) = watch::channel((None, Timestamp::UNIX_EPOCH));
+        let records = store.clone();
+        let put = move |(alarm, wall): &Fire| restore::keep_fire(&records, alarm.as_ref(), *wall);
+        tasks.spawn_on(keep_newest(put, burns, faults.clone(), FIRE), general);
         let (quiets, quieted) = watch::channel(Quiets::new());
         let records = store.clone();
         let put = move |quiets: &Quiets| restore::keep_quiets(&records, quiets);
         tasks.spawn_on(keep_newest(put, quieted, faults.clone(), QUIETS), general);
         let keeper = Self {
             alarms,
+            fire,
             lockdowns,
             locks,
             places,
@@ -145,6 +155,11 @@ impl Keeper {
         self.alarms.send_replace(alarms);
     }
 
+    /// Takes the fire alarm; earlier states that still wait are passed over.
+    pub(crate) fn keep_fire(&self, alarm: Option<KeptFire>, wall: Timestamp) {
+        self.fire.send_replace((alarm, wall));
+    }
+
     /// Takes which bells are quiet; earlier states that still wait are passed over.
     pub(crate) fn keep_quiets(&self, quiets: BTreeMap<PanelId, Option<Timestamp>>) {
         self.quiets.send_replace(quiets);
@@ -154,6 +169,7 @@ impl Keeper {
     pub(crate) async fn end(self) {
         let Self {
             alarms,
+            fire,
             lockdowns,
             locks,
             places,
@@ -162,7 +178,7 @@ impl Keeper {
             uses,
             waiting: _,
         } = self;
-        drop((alarms, lockdowns, locks, places, quiets, uses));
+        drop((alarms, fire, lockdowns, locks, places, quiets, uses));
         let all = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(END, all).await.is_err() {
             tracing::error!(

@@ -746,7 +746,10 @@ fn is_egress(event: &Event) -> bool {
         },
         Event::Gateway(gateway) => matches!(
             gateway,
-            GatewayEvent::Fire { .. } | GatewayEvent::JournalFault { .. } | GatewayEvent::Lockdown { .. }
+            GatewayEvent::Fire { .. }
+                | GatewayEvent::FireAlarm { .. }
+                | GatewayEvent::JournalFault { .. }
+                | GatewayEvent::Lockdown { .. }
         ),
         Event::Access(..) => true,
         Event::Alarm(_, alarm) => {

@@ -48,6 +48,7 @@ address = "1 Example Street"
 time-zone = "UTC"
 state-dir = "{dir}/state"
 run-dir = "{dir}/run"
+fire-input = "smoke"
 lockdown-input = "panic"
 [sip]
 bind = "127.{high}.{low}.78"
@@ -55,6 +56,7 @@ bind = "127.{high}.{low}.78"
 [outputs.lab-strike.virtual]
 [outputs.siren.virtual]
 [inputs.panic.virtual]
+[inputs.smoke.virtual]
 [inputs.detector.virtual]
 [inputs.bell.virtual]
 {readers}

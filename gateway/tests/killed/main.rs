@@ -217,3 +217,31 @@ fn an_alarm_and_a_lockdown_that_are_in_the_journal_outlive_a_gateway_that_is_kil
     house.wait("nobody is let in", refused);
     assert!(!has(&house, "door.granted"), "{}", house.log());
 }
+
+#[test]
+fn a_fire_alarm_outlives_a_gateway_that_is_killed_in_the_next_moment_and_opens_the_doors_again() {
+    let mut house = House::start();
+    let has = |house: &House, kind: &str| house.records().iter().any(|record| record["kind"] == kind);
+    house.ask(json!({ "act": "input", "input": "smoke", "active": true }));
+    house.wait("the alarm", |house| has(house, "gateway.fire-alarm"));
+    let opened = |house: &House| {
+        let records = house.records();
+        let of_fire = |record: &&Value| record["kind"] == "door.granted" && record["factor"] == "fire";
+        records.iter().filter(of_fire).count()
+    };
+    // a coil of pulse duty, again and again
+    house.wait("both doors, twice", |house| opened(house) >= 4);
+    house.kill();
+    // the input of the next life is at rest, and raises nothing
+    house.start_again();
+    let before = opened(&house);
+    house.wait("both doors, once more", |house| opened(house) >= before + 2);
+    let alarms = house.records();
+    let alarms = alarms
+        .iter()
+        .filter(|record| record["kind"] == "gateway.fire-alarm");
+    assert_eq!(alarms.count(), 1, "{}", house.log());
+    house.kill();
+    house.start_again();
+    house.verify();
+}

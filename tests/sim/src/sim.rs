@@ -356,6 +356,7 @@ impl Sim {
     pub fn restart(&mut self) {
         let seen = self.seen_ids();
         let (lockdowns, quiets) = (self.site.export_lockdowns(), self.site.export_quiets());
+        let fire = self.site.export_fire().cloned();
         let (alarms, locks) = (self.site.export_alarms(), self.site.export_locks(self.now));
         self.guard.forget();
         self.scheduled.clear();
@@ -363,6 +364,7 @@ impl Sim {
         self.waiting.iter_mut().for_each(Vec::clear);
         self.site = site(&self.params, self.generation, self.now, self.sequence);
         self.site.restore_ids(seen, self.now, wall(self.now));
+        self.site.restore_fire(fire);
         self.site.restore_lockdowns(lockdowns);
         self.site.restore_alarms(alarms, self.now);
         self.site.restore_quiets(quiets, self.now, wall(self.now));

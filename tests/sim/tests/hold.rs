@@ -216,6 +216,7 @@ fn fire_opens_a_door_that_is_held_open_and_ends_nothing() {
     sim.wait(secs(60));
     assert!(is_held(&sim), "{}", sim.log());
     sim.edge("fire", false);
+    sim.command("a", Command::ResetFire);
     sim.wait(secs(60));
     assert!(is_held(&sim), "{}", sim.log());
 }

@@ -126,7 +126,7 @@ impl Access {
         let moment = Moment { context, leaves, now };
         let subject = match request {
             Request::Rex { input, .. } => return exit(door, input),
-            Request::Fire { .. } => return self.fire(),
+            Request::Fire { .. } => return self.burns(),
             Request::Caller { peer, .. } => contact(peer),
             Request::Button { .. } | Request::Card { .. } | Request::KeypadCode { .. } => Subject::Unknown,
             Request::Hold { by, .. } => holds::subject(door, by),
@@ -207,7 +207,7 @@ impl Access {
     ) -> Verdict {
         match request {
             Request::Rex { input, .. } => exit(door, input),
-            Request::Fire { .. } => self.fire(),
+            Request::Fire { .. } => self.burns(),
             Request::Button { button, panel, .. } => self.button(moment, door, panel, button),
             Request::Caller { door: name, peer, .. } => self.caller(moment, door, name, peer),
             Request::Card {
@@ -278,12 +278,13 @@ impl Access {
         }
     }
 
-    fn fire(&self) -> Verdict {
-        match &self.policy.fire {
+    fn burns(&self) -> Verdict {
+        match self.fire() {
             Some(input) => {
-                Verdict::allowed(format!("fire input {input}"), Subject::Input(input.clone()), None)
+                let rule = format!("fire input {input}, until an operator resets the alarm");
+                Verdict::allowed(rule, Subject::Input(input.clone()), None)
             }
-            None => Verdict::refused(Subject::Unknown, Reason::FireNotConfigured),
+            None => Verdict::refused(Subject::Unknown, Reason::NoFire),
         }
     }
 

@@ -1,8 +1,8 @@
 //! A small site for the tests of the decision: two doors, cards, codes, callers.
 
 use gateway_access::{
-    Caller, CallerPattern, Card, Code, CodeFrom, Context, DigitsFrom, DoorPolicy, OnJournalFault, Policy,
-    Request, RexKind, When, card_frame,
+    Access, Caller, CallerPattern, Card, Code, CodeFrom, Context, DigitsFrom, DoorPolicy, OnJournalFault,
+    Policy, Request, RexKind, When, card_frame,
 };
 use gateway_core::{
     DoorId, Factor, InputId, Instant, Origin, OutputId, Peer, PersonId, ReaderId, Secret, Subject,
@@ -85,10 +85,16 @@ pub(crate) fn policy() -> Policy {
             code("pin", "1234", &["front"], &[CodeFrom::Keypad]),
         ],
         doors: [(door("front"), front), (door("back"), back)].into(),
-        fire: Some(input("fire")),
         index_key: [42; 32],
         ..Policy::default()
     }
+}
+
+/// The same with the fire alarm standing, for what is never refused.
+pub(crate) fn burning(policy: Policy) -> Access {
+    let mut access = Access::new(policy);
+    access.set_fire(Some(input("fire")));
+    access
 }
 
 pub(crate) fn card(now: Instant, at_door: &str, at_reader: &str, text: &str) -> Request {

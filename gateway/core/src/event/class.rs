@@ -34,7 +34,7 @@ impl Class {
             ("reader", "pin-awaited") => Self::Display,
             ("gateway", "address-told" | "network" | "second-instance") => Self::Network,
             ("gateway", "factory" | "guard") => Self::Hardware,
-            ("gateway", "fire" | "lockdown" | "passback-reset") => Self::Door,
+            ("gateway", "fire" | "fire-alarm" | "lockdown" | "passback-reset") => Self::Door,
             ("account" | "port", _) => Self::Network,
             ("call", _) => Self::Audio,
             ("alarm" | "command" | "panel" | "reader", _) => Self::Use,

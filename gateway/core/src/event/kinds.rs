@@ -361,7 +361,7 @@ events! {
         },
         /// The output rests again.
         Relocked = "relocked" {
-            /// `time`, `on-open`, `on-close`, `lockdown`, `guard`, `config`, or why it is held open no longer.
+            /// `time`, `on-open`, `on-close`, `lockdown`, `fire-reset`, `guard`, `config`, or why it is held open no longer.
             why: String,
         },
         /// A REX that only shunts the forced-open alarm was used.
@@ -384,7 +384,7 @@ events! {
         Unlocked = "unlocked" {
             /// Number of the Grant.
             grant: u64,
-            /// Planned length.
+            /// Planned length; a day where it is kept open for fire.
             pulse_ms: u64,
         },
     }
@@ -418,6 +418,13 @@ events! {
         Fire = "fire" {
             /// State.
             active: bool,
+        },
+        /// The fire alarm stands from here on, and doors open for it until somebody resets it; or it was reset.
+        FireAlarm = "fire-alarm" {
+            /// Do doors open for it?
+            active: bool,
+            /// The input that raised it, or who reset it.
+            subject: Subject,
         },
         /// The relay guard is gone or back.
         Guard = "guard" {

@@ -27,6 +27,7 @@ impl Door {
                     egress: false,
                     end: now,
                     fire: false,
+                    fire_held: false,
                     hold: None,
                     opened,
                     overdue: false,
@@ -37,7 +38,8 @@ impl Door {
         let begins = pulse.hold.is_none();
         let until = pulse.hold.map_or(asked, |hold| hold.max(asked));
         pulse.hold = Some(until);
-        let time = until.max(pulse.end).since(now);
+        let limit_s = until.max(pulse.end).since(now).as_secs();
+        let pulse = pulse.left(now);
         if self.params.lock == LockKind::GateOpen {
             self.moves_until = now + self.params.travel;
         }
@@ -48,11 +50,11 @@ impl Door {
             }
             self.event(DoorEvent::HoldBegan {
                 factor,
-                limit_s: time.as_secs(),
+                limit_s,
                 subject,
             });
         }
-        self.outputs.push_back(Output::Operate { grant, pulse: time });
+        self.outputs.push_back(Output::Operate { grant, pulse });
     }
 
     /// It is held open no longer. Whoever was let in meanwhile still has the rest of their time.
@@ -61,7 +63,7 @@ impl Door {
             return;
         };
         pulse.hold = None;
-        let over = now >= pulse.end;
+        let over = now >= pulse.end && !pulse.fire_held;
         self.hold_ended(now, why);
         if over {
             self.release(now, why);
@@ -71,7 +73,7 @@ impl Door {
     /// For the record; and from here on the door is open for too long after its limit.
     pub(super) fn hold_ended(&mut self, now: Instant, why: &str) {
         self.event(DoorEvent::HoldEnded { why: why.to_owned() });
-        if self.contact == Contact::Open && !self.forced && self.held == Held::Off {
+        if self.contact == Contact::Open && !self.forced && self.held == Held::Off && self.fire.is_none() {
             self.held = Held::Waits(now + self.params.held_open);
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use gateway_access::{Grant, GrantParts};
 use gateway_core::{DoorEvent, Factor, InputId, Instant, OutputId, Subject};
 
+use super::fire::LEASE;
 use super::{Contact, Door};
 use crate::io::{GuardReport, Output, ReleaseCause};
 use crate::params::{Duty, LockKind, LockOwner, MAX_PULSE};
@@ -14,9 +15,9 @@ pub const JOIN: Duration = Duration::from_secs(1);
 /// How long the guard may take to say that an output rests, from the time it had to.
 pub const RELEASE_LIMIT: Duration = Duration::from_secs(1);
 /// Pause before egress is asked for again when the guard did not take it.
-const EGRESS_RETRY: Duration = Duration::from_millis(100);
+pub(super) const EGRESS_RETRY: Duration = Duration::from_millis(100);
 /// How often egress is asked for again in a row; then once more with each guard that comes.
-const EGRESS_TRIES: u8 = 5;
+pub(super) const EGRESS_TRIES: u8 = 5;
 /// Grants at the guard at one time. Egress gets one more each time, the oldest is forgotten for it.
 const MAX_LEASES: usize = 16;
 
@@ -29,6 +30,8 @@ pub(super) struct Pulse {
     pub(super) egress: bool,
     /// Made or joined by fire: it is not shortened by the contact.
     pub(super) fire: bool,
+    /// It goes on for fire until the alarm is reset, whatever `end` and `hold` say.
+    pub(super) fire_held: bool,
     /// Until when the door is held open at the latest, whatever `end` says.
     pub(super) hold: Option<Instant>,
     pub(super) opened: bool,
@@ -38,14 +41,35 @@ pub(super) struct Pulse {
     pub(super) releasing: Option<Instant>,
 }
 
+impl Pulse {
+    /// For how long the output is to stay energised from now.
+    pub(super) fn left(&self, now: Instant) -> Duration {
+        if self.fire_held {
+            return LEASE;
+        }
+        self.hold.map_or(self.end, |hold| hold.max(self.end)).since(now)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Lease {
     egress: Option<Wish>,
     energised: bool,
 }
 
+impl Lease {
+    /// Is it one of fire that the guard has not answered?
+    pub(super) fn asks_for_fire(&self) -> bool {
+        !self.energised
+            && self
+                .egress
+                .as_ref()
+                .is_some_and(|wish| wish.egress == Egress::Fire)
+    }
+}
+
 /// Who wants to leave.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Egress {
     Fire,
     Rex(InputId),
@@ -73,8 +97,8 @@ impl Door {
         let parts = grant.parts().clone();
         let verdict = self.accepts(now, &parts);
         let opens_for = self.opens_for(&parts);
-        if let (Ok(Some(_)), Some(egress)) = (&verdict, egress_of(&parts)) {
-            self.retries.remove(&egress);
+        if let (Ok(Some(_)), Some(Egress::Rex(input))) = (&verdict, egress_of(&parts)) {
+            self.retries.remove(&input);
         }
         let event = match &verdict {
             Err(reason) => DoorEvent::Denied {
@@ -94,12 +118,12 @@ impl Door {
             ring: parts.ring,
         });
         if let Some(pulse) = self.pulse.as_mut().filter(|_| verdict.is_ok()) {
-            if pulse.hold.is_some() && now >= pulse.end {
+            if pulse.hold.is_some() && !pulse.fire_held && now >= pulse.end {
                 // those of before are through
                 (pulse.egress, pulse.fire) = (false, false);
             }
             pulse.egress |= is_egress(parts.factor);
-            if pulse.hold.is_some() && parts.hold.is_none() {
+            if (pulse.hold.is_some() || pulse.fire_held) && parts.hold.is_none() {
                 // should it be held open no longer in the next moment, he has his time
                 pulse.end = pulse.end.max(now + opens_for);
             }
@@ -145,6 +169,9 @@ impl Door {
             } else {
                 Ok(None)
             };
+        }
+        if parts.factor != Factor::Fire && self.running().is_some_and(|pulse| pulse.fire_held) {
+            return Ok(Some("the door is open for fire"));
         }
         if self.params.owner == LockOwner::Panel && !self.panel_may_open && !egress {
             return Err("the panel cannot open at this moment".to_owned());
@@ -204,9 +231,10 @@ impl Door {
             egress,
         });
         let (id, factor) = (parts.id, parts.factor);
+        let fire_held = fire && self.params.may_be_held();
         let strike = self.opens_for(parts);
         self.lease(id, egress);
-        let end = match &mut self.pulse {
+        let pulse = match &mut self.pulse {
             Some(pulse) if pulse.releasing.is_none() => {
                 let cap = match self.params.duty {
                     // who comes later takes nothing from the time of who came before
@@ -215,27 +243,27 @@ impl Door {
                 };
                 pulse.end = pulse.end.max(now + strike).min(cap);
                 pulse.fire |= fire;
-                pulse.hold.map_or(pulse.end, |hold| hold.max(pulse.end))
+                pulse.fire_held |= fire_held;
+                pulse.left(now)
             }
-            Some(_) | None => {
-                let end = now + strike;
-                self.pulse = Some(Pulse {
+            pulse => {
+                if matches!(self.params.lock, LockKind::GateOpen | LockKind::GateStep) {
+                    self.moves_until = now + self.params.travel;
+                }
+                let pulse = pulse.insert(Pulse {
                     began: now,
                     egress: is_egress(factor),
-                    end,
+                    end: now + strike,
                     fire,
+                    fire_held,
                     hold: None,
                     opened: self.contact == Contact::Open,
                     overdue: false,
                     releasing: None,
                 });
-                if matches!(self.params.lock, LockKind::GateOpen | LockKind::GateStep) {
-                    self.moves_until = now + self.params.travel;
-                }
-                end
+                pulse.left(now)
             }
         };
-        let pulse = end.since(now);
         self.outputs.push_back(Output::Operate { grant, pulse });
     }
 
@@ -253,8 +281,8 @@ impl Door {
                     // Nothing was pressed, so no gate moves for it.
                     self.moves_until = Instant::ZERO;
                 }
-                self.ask_again(now, lease.egress);
                 self.after_lease(now);
+                self.ask_again(now, lease.egress);
                 self.lock_fault(text);
                 // A Grant that was to take over and failed leaves nobody who holds the output.
                 if self.leases.is_empty() && std::mem::take(&mut self.coil_on) {
@@ -277,10 +305,10 @@ impl Door {
                     ReleaseCause::Restart => !lease.energised || self.is_cut(now),
                     ReleaseCause::Asked | ReleaseCause::PulseEnd | ReleaseCause::Superseded => false,
                 };
+                self.after_lease(now);
                 if unserved {
                     self.ask_again(now, lease.egress);
                 }
-                self.after_lease(now);
                 if cause == ReleaseCause::Guard && !lease.energised {
                     if !held {
                         self.moves_until = Instant::ZERO;
@@ -302,13 +330,14 @@ impl Door {
     /// It has let go: it releases everything as its last act. `fault` if nobody wanted it.
     fn guard_gone(&mut self, now: Instant, fault: Option<String>) {
         let cut = fault.is_none() && self.is_cut(now);
-        for lease in std::mem::take(&mut self.leases).into_values() {
+        let leases = std::mem::take(&mut self.leases);
+        let was_on = std::mem::take(&mut self.coil_on);
+        self.after_lease(now);
+        for lease in leases.into_values() {
             if cut || !lease.energised {
                 self.ask_again(now, lease.egress);
             }
         }
-        let was_on = std::mem::take(&mut self.coil_on);
-        self.after_lease(now);
         if let Some(text) = fault {
             self.lock_fault(text);
         }
@@ -334,18 +363,19 @@ impl Door {
         lease.energised = true;
         match lease.egress.as_ref().map(|wish| &wish.egress) {
             // it opens for as long as any exit would
-            Some(Egress::Fire) => self.retries.clear(),
-            Some(Egress::Rex(_)) => self.forget_exit(),
+            Some(Egress::Fire) => {
+                self.retries.clear();
+                self.fire_taken();
+            }
+            Some(Egress::Rex(_)) => self.retries.clear(),
             None => {}
         }
         self.fault = None;
         if !std::mem::replace(&mut self.coil_on, true) {
-            let left = self.pulse.as_ref().map_or(Duration::ZERO, |pulse| {
-                pulse
-                    .hold
-                    .map_or(pulse.end, |hold| hold.max(pulse.end))
-                    .since(now)
-            });
+            let left = self
+                .pulse
+                .as_ref()
+                .map_or(Duration::ZERO, |pulse| pulse.left(now));
             let began = self
                 .pulse
                 .as_ref()
@@ -359,9 +389,11 @@ impl Door {
     fn after_lease(&mut self, now: Instant) {
         if self.leases.is_empty()
             && let Some(pulse) = self.pulse.take()
-            && pulse.hold.is_some()
         {
-            self.hold_ended(now, "guard");
+            self.fire_rests(now, &pulse);
+            if pulse.hold.is_some() {
+                self.hold_ended(now, "guard");
+            }
         }
     }
 
@@ -378,48 +410,49 @@ impl Door {
 
     /// Since when somebody wants out for whom a Grant has come: one that was asked for again is no new wish.
     fn wished_since(&mut self, now: Instant, egress: &Egress) -> Instant {
-        if let Some(retry) = self.retries.get_mut(egress).filter(|retry| retry.asked) {
+        let Egress::Rex(input) = egress else { return now };
+        if let Some(retry) = self.retries.get_mut(input).filter(|retry| retry.asked) {
             retry.asked = false;
             return retry.since;
         }
-        self.retries.remove(egress);
+        self.retries.remove(input);
         now
     }
 
     /// Utters wishes again when their pause is over. An exit that was pressed longer ago than the door would have
     /// been open for it is nobody's wish any more.
-    pub(super) fn retry_egress(&mut self, now: Instant) {
+    pub(super) fn retry_exits(&mut self, now: Instant) {
         let strike = self.params.strike;
-        self.retries.retain(|egress, retry| {
+        self.retries.retain(|input, retry| {
             if retry.at.is_none_or(|at| now < at) {
                 return true;
             }
-            let since = retry.since;
-            let output = match egress {
-                Egress::Fire => Output::RequestFire { since },
-                Egress::Rex(_) if now.since(since) >= strike => return false,
-                Egress::Rex(input) => Output::RequestExit { input: input.clone() },
-            };
+            if now.since(retry.since) >= strike {
+                return false;
+            }
             (retry.at, retry.asked) = (None, true);
-            self.outputs.push_back(output);
+            let input = input.clone();
+            self.outputs.push_back(Output::RequestExit { input });
             true
         });
     }
 
     /// There is a guard again: what the one before did not do for those who want out is asked for at once.
     pub(super) fn on_guard_up(&mut self, now: Instant) {
-        let asked: Vec<Egress> = self
-            .leases
-            .values()
-            .filter_map(|lease| lease.egress.as_ref())
-            .map(|wish| wish.egress.clone())
+        let wishes = self.leases.values().filter_map(|lease| lease.egress.as_ref());
+        let asked: Vec<InputId> = wishes
+            .filter_map(|wish| match &wish.egress {
+                Egress::Fire => None,
+                Egress::Rex(input) => Some(input.clone()),
+            })
             .collect();
-        for (egress, retry) in &mut self.retries {
-            if !asked.contains(egress) {
+        for (input, retry) in &mut self.retries {
+            if !asked.contains(input) {
                 (retry.at, retry.left) = (Some(now), EGRESS_TRIES);
             }
         }
-        self.retry_egress(now);
+        self.retry_exits(now);
+        self.fire_at_once(now);
     }
 
     /// Nobody is kept in because an output was busy or a guard restarted: the wish is uttered again.
@@ -427,23 +460,19 @@ impl Door {
         let Some(Wish { egress, since }) = wish else {
             return;
         };
-        let left = self.retries.get(&egress).map_or(EGRESS_TRIES, |retry| retry.left);
+        let Egress::Rex(input) = egress else {
+            return self.fire_failed(now);
+        };
+        let left = self.retries.get(&input).map_or(EGRESS_TRIES, |retry| retry.left);
         let retry = Retry {
             asked: false,
             at: (left > 0).then(|| now + EGRESS_RETRY),
             left: left.saturating_sub(1),
             since,
         };
-        if matches!(egress, Egress::Rex(_)) {
-            // one exit stands for all of them
-            self.forget_exit();
-        }
-        self.retries.insert(egress, retry);
-    }
-
-    /// Forgets the wish of whoever pressed an exit: another press is uttered instead, or it was fulfilled.
-    pub(super) fn forget_exit(&mut self) {
-        self.retries.retain(|egress, _| *egress == Egress::Fire);
+        // one exit stands for all of them
+        self.retries.clear();
+        self.retries.insert(input, retry);
     }
 
     pub(super) fn end_pulse(&mut self, now: Instant) {
@@ -452,7 +481,7 @@ impl Door {
         }
         let Some(pulse) = &mut self.pulse else { return };
         match pulse.releasing {
-            None if now >= pulse.end && pulse.hold.is_none() => self.release(now, "time"),
+            None if now >= pulse.end && pulse.hold.is_none() && !pulse.fire_held => self.release(now, "time"),
             Some(limit) if now >= limit && !pulse.overdue => {
                 pulse.overdue = true;
                 if !self.coil_on {

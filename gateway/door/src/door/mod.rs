@@ -1,5 +1,6 @@
 //! The machine.
 
+mod fire;
 mod hold;
 mod lock;
 mod sensors;
@@ -13,8 +14,8 @@ use gateway_core::{ContactState, DoorEvent, InputId, Instant, LockState, RingId}
 
 use crate::io::{Input, Output};
 use crate::params::{DoorParams, LockOwner, ParamsError};
-use lock::{Egress, Lease, Pulse, Retry};
 pub use lock::{JOIN, RELEASE_LIMIT};
+use lock::{Lease, Pulse, Retry};
 
 /// One door.
 ///
@@ -31,6 +32,8 @@ pub struct Door {
     coil_on: bool,
     contact: Contact,
     fault: Option<String>,
+    /// The fire alarm, while it stands.
+    fire: Option<fire::Fire>,
     forced: bool,
     held: Held,
     /// Grants at the guard that have no answer yet.
@@ -43,8 +46,8 @@ pub struct Door {
     rex_down: BTreeSet<InputId>,
     /// Exit inputs that were seen inactive: only those can become active.
     rex_seen: BTreeSet<InputId>,
-    /// What those who want out still wait for: fire, and one exit.
-    retries: BTreeMap<Egress, Retry>,
+    /// What whoever wants out still waits for.
+    retries: BTreeMap<InputId, Retry>,
     /// The ring of the last Grant, for what follows from it.
     ring: Option<RingId>,
     shunt_until: Option<Instant>,
@@ -81,6 +84,7 @@ impl Door {
             coil_on: false,
             contact: Contact::Unknown,
             fault: None,
+            fire: None,
             forced: false,
             held: Held::Off,
             leases: BTreeMap::new(),
@@ -107,11 +111,13 @@ impl Door {
         if params.output != self.params.output {
             let output = std::mem::replace(&mut self.params.output, params.output.clone());
             self.leave(output);
+            self.fire_at_once(now);
         } else if let Some(pulse) = self.pulse.as_mut().filter(|_| params.strike < self.params.strike) {
             pulse.end = pulse.end.min(pulse.began + params.strike).max(now);
         }
         if !params.may_be_held() {
             self.end_hold(now, "config");
+            self.end_fire_hold(now, "config");
         }
         if let Held::Waits(end) = &mut self.held {
             let since = *end - self.params.held_open;
@@ -123,6 +129,7 @@ impl Door {
             self.held = Held::Off;
         }
         self.params = params;
+        self.ask_for_fire(now);
         Ok(())
     }
 
@@ -144,6 +151,7 @@ impl Door {
             Input::Contact(edge) => self.on_contact(now, edge),
             Input::ContactUnread => self.on_contact_unread(),
             Input::EndHold { why } => self.end_hold(now, why),
+            Input::Fire(alarm) => self.on_fire(now, alarm),
             Input::Granted(grant) => self.on_grant(now, grant),
             Input::Guard(report) => self.on_guard(now, report),
             Input::GuardUp => self.on_guard_up(now),
@@ -156,6 +164,7 @@ impl Door {
             Input::Rex { edge, input, kind } => self.on_rex(now, edge, input, kind),
             Input::Tamper(edge) => self.on_tamper(edge),
         }
+        self.ask_for_fire(now);
     }
 
     /// Does what is due.
@@ -177,7 +186,8 @@ impl Door {
         if now >= self.moves_until {
             self.moves_until = Instant::ZERO;
         }
-        self.retry_egress(now);
+        self.retry_exits(now);
+        self.ask_for_fire(now);
     }
 
     /// The next thing to do.
@@ -189,7 +199,7 @@ impl Door {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let pulse = self.pulse.as_ref().and_then(|pulse| match pulse.releasing {
-            None => Some(pulse.hold.unwrap_or(pulse.end)),
+            None => pulse.hold.or((!pulse.fire_held).then_some(pulse.end)),
             Some(limit) => (!pulse.overdue).then_some(limit),
         });
         let retry = self.retries.values().filter_map(|retry| retry.at).min();
@@ -198,7 +208,7 @@ impl Door {
             Held::Off | Held::Reported => None,
         };
         let moves = (self.moves_until != Instant::ZERO).then_some(self.moves_until);
-        [pulse, held, retry, self.shunt_until, moves]
+        [pulse, held, retry, self.shunt_until, moves, self.fire_due()]
             .into_iter()
             .flatten()
             .min()
@@ -229,6 +239,7 @@ impl Door {
     pub fn standing(&self) -> Standing {
         let opening = self.pulse.is_some()
             || self.coil_on
+            || self.fire.is_some()
             || !self.leases.is_empty()
             || self.retries.values().any(|retry| retry.at.is_some())
             || self.moves_until != Instant::ZERO
@@ -252,6 +263,12 @@ impl Door {
     #[must_use]
     pub fn held_until(&self) -> Option<Instant> {
         self.running().and_then(|p| p.hold)
+    }
+
+    /// Does it stay open beyond every pulse, held open or for fire?
+    #[must_use]
+    pub fn is_kept_open(&self) -> bool {
+        self.running().is_some_and(|p| p.hold.is_some() || p.fire_held)
     }
 
     /// Forced and not shut since.

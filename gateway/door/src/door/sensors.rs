@@ -25,6 +25,7 @@ impl Door {
         self.contact = new;
         match new {
             Contact::Open if old != Contact::Open => {
+                self.fire_opened();
                 // The first reading is state: the door may have been open for long, by whomever.
                 let unpermitted = !edge.initial && old == Contact::Closed && !self.may_open(now);
                 if old == Contact::Closed {
@@ -33,7 +34,7 @@ impl Door {
                 if unpermitted {
                     self.forced = true;
                     self.event(DoorEvent::Forced {});
-                } else if self.held != Held::Reported && self.held_until().is_none() {
+                } else if self.held != Held::Reported && self.held_until().is_none() && self.fire.is_none() {
                     self.held = Held::Waits(now + self.params.held_open);
                 }
                 if let Some(pulse) = &mut self.pulse {
@@ -80,6 +81,7 @@ impl Door {
             matches!(self.params.lock, LockKind::GateOpen | LockKind::GateStep) && now < self.moves_until;
         self.params.owner == LockOwner::Panel
             || self.pulse.is_some()
+            || self.fire.is_some()
             || moves
             || !self.rex_down.is_empty()
             || self.shunt_until.is_some_and(|end| now < end)
@@ -111,7 +113,8 @@ impl Door {
         }
         match kind {
             RexKind::Unlock => {
-                self.forget_exit();
+                // another press is uttered instead
+                self.retries.clear();
                 self.outputs.push_back(Output::RequestExit { input });
             }
             RexKind::Parallel | RexKind::ShuntOnly => {

@@ -354,6 +354,10 @@ pub(super) fn op(action: Action) -> Op {
             .about(COMMANDED)
             .may_take::<doors::CommandBody>()
             .problems(COMMAND),
+        Action::FireReset => Op::gives::<doors::Done<'_>>("doors", "the fire is over: nothing opens for it any more")
+            .about(COMMANDED)
+            .may_take::<doors::CommandBody>()
+            .problems(COMMAND),
         Action::LockdownBegin => Op::gives::<doors::Done<'_>>(
             "doors",
             "let nobody in: `{\"group\"}`, without it at the whole site",

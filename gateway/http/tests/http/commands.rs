@@ -285,3 +285,27 @@ async fn a_door_group_that_is_none_and_a_field_that_nobody_reads_are_told() {
     let reply = site.post("/api/v1/access/explain", &ann, ask).await;
     assert_eq!((reply.status, reply.reason().as_str()), (400, "body"));
 }
+
+#[tokio::test]
+async fn a_fire_alarm_is_reset_by_who_may_operate_all_doors() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    for scopes in [
+        r#""scopes":["operate","read"],"doors":["front"]"#,
+        r#""scopes":["open","read"]"#,
+    ] {
+        let name = if scopes.contains("operate") { "desk" } else { "hub" };
+        let token = site
+            .token(&ann, &format!(r#"{{"name":"{name}",{scopes}}}"#))
+            .await;
+        let reply = site.post("/api/v1/fire/reset", &token, "").await;
+        assert_eq!(reply.status, 403, "{scopes}");
+        let shown = site.get("/api/v1/site", &token).await.json()["fire"].clone();
+        assert_eq!(shown["may_reset"], false, "{shown}");
+    }
+    let shown = async || site.get("/api/v1/site", &ann).await.json()["fire"].clone();
+    let stands = serde_json::json!({ "active": false, "alarm": true, "may_reset": true });
+    assert_eq!(shown().await, stands);
+    assert_eq!(site.post("/api/v1/fire/reset", &ann, "").await.status, 200);
+    assert_eq!(shown().await["alarm"], false);
+}

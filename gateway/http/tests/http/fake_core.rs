@@ -9,9 +9,9 @@ use gateway_bus::BusCore;
 use gateway_core::{
     AlarmEvent, AlarmId, AlarmState, AlarmView, ButtonId, CallView, Clock, Command, CommandEvent,
     CommandReply, CommandRequest, ContactState, DoorEvent, DoorGroupId, DoorId, DoorView, Envelope, Event,
-    Fault, GatewayEvent, Given, HoldView, Instant, LineId, LockState, LockdownView, PanelEvent, PanelId,
-    PanelView, QuietView, Refusal, RelayEvent, RelaySet, RingId, RuleId, Seq, SiteId, SiteView, Subject,
-    Timestamp, TriedRule,
+    Fault, FireView, GatewayEvent, Given, HoldView, Instant, LineId, LockState, LockdownView, PanelEvent,
+    PanelId, PanelView, QuietView, Refusal, RelayEvent, RelaySet, RingId, RuleId, Seq, SiteId, SiteView,
+    Subject, Timestamp, TriedRule,
 };
 use gateway_store::{Store, Ticket};
 use tokio::sync::{mpsc, oneshot};
@@ -116,6 +116,10 @@ pub(crate) fn site() -> SiteView {
             ring: None,
             state: AlarmState::Rest,
         }],
+        fire: Some(FireView {
+            active: false,
+            alarm: true,
+        }),
         generation: 1,
         instance: "test".into(),
         lockdowns: vec![LockdownView {
@@ -371,6 +375,18 @@ impl FakeCore {
             }
             Command::EndLockdown { group } => self.lockdown(request.origin.subject, group, false).await,
             Command::Lockdown { group } => self.lockdown(request.origin.subject, group, true).await,
+            Command::ResetFire => {
+                let subject = request.origin.subject;
+                let event = GatewayEvent::FireAlarm {
+                    active: false,
+                    subject,
+                };
+                let ticket = self.append(Event::Gateway(event), None);
+                self.show(ticket.seq(), |v| {
+                    v.fire = v.fire.map(|fire| FireView { alarm: false, ..fire })
+                });
+                self.accepted(ticket, None).await
+            }
             Command::ResetPassback { person } => {
                 let subject = request.origin.subject;
                 let event = GatewayEvent::PassbackReset { person, subject };

@@ -118,6 +118,7 @@ pub(crate) fn view() -> SiteView {
                 works: true,
             },
         ],
+        fire: None,
         faults: vec![Fault {
             part: "account:pbx".into(),
             text: "403 Forbidden".into(),

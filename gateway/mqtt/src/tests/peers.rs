@@ -232,6 +232,7 @@ impl FakeCore {
                     | Command::OpenFor { .. }
                     | Command::Press { .. }
                     | Command::Quiet { .. }
+                    | Command::ResetFire
                     | Command::ResetPassback { .. }
                     | Command::SetRelay { .. } => judge(&mut seen, &asked.request),
                 };
@@ -325,6 +326,7 @@ fn judge(seen: &mut BTreeSet<String>, request: &CommandRequest) -> Option<Refusa
             | Command::OpenFor { .. }
             | Command::Press { .. }
             | Command::Quiet { .. }
+            | Command::ResetFire
             | Command::ResetPassback { .. }
             | Command::SetRelay { .. }
             | Command::Unread { .. } => Some(Refusal::Unknown),

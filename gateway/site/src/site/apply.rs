@@ -32,6 +32,7 @@ impl Site {
         changed_alarms(&old, &self.params, &mut plan);
         self.configure_doors(now, &old, generation, &mut plan);
         self.doubt_contacts(now);
+        self.configure_fire(now, old.fire_input.as_ref());
         self.configure_lockdowns(now);
         self.configure_holds(now);
         self.configure_alarms(now, &old);
@@ -335,7 +336,6 @@ pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
         codes: codes.collect(),
         door_groups: door_groups.collect(),
         doors: doors.collect(),
-        fire: params.fire_input.clone(),
         groups: params.groups.clone(),
         index_key,
         limits: Limits::default(),

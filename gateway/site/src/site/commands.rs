@@ -51,6 +51,7 @@ impl Site {
             | Command::OpenFor { .. }
             | Command::Press { .. }
             | Command::Quiet { .. }
+            | Command::ResetFire
             | Command::ResetPassback { .. }
             | Command::SetRelay { .. } => self
                 .judge(now, &request)
@@ -116,7 +117,10 @@ impl Site {
         if let Err(text) = &self.journal
             && !matches!(
                 request.command,
-                Command::EndHold { .. } | Command::EndQuiet { .. } | Command::Lockdown { .. }
+                Command::EndHold { .. }
+                    | Command::EndQuiet { .. }
+                    | Command::Lockdown { .. }
+                    | Command::ResetFire
             )
         {
             return Err((Refusal::Fault, format!("the journal cannot be written: {text}")));
@@ -168,6 +172,9 @@ impl Site {
                     Pressed::Joined(ring) | Pressed::Ring(ring) => Ok(Some(ring)),
                 }
             }
+            Command::ResetFire => self
+                .command_reset_fire(now, request.origin.subject)
+                .map(|()| None),
             Command::ResetPassback { person } => {
                 self.reset_passback(now, person, request.origin.subject)?;
                 Ok(None)

@@ -1,14 +1,13 @@
 //! Opening, and what the guard reports.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use gateway_access::{Decision as Verdict, Grant, Reason, Request};
 use gateway_core::{
-    AccessEvent, DoorEvent, DoorId, Event, Factor, GatewayEvent, Instant, LockState, OutputId, Refusal,
-    RingId, Subject,
+    AccessEvent, DoorEvent, DoorId, Event, Factor, GatewayEvent, LockState, OutputId, Refusal, RingId,
+    Subject,
 };
-use gateway_door::{Door, Input as DoorInput, LockOwner, Output as DoorOutput, ReleaseCause};
+use gateway_door::{Door, Input as DoorInput, Output as DoorOutput, ReleaseCause};
 
 use super::{Now, Site};
 use crate::io::{GuardReport, Output};
@@ -125,6 +124,7 @@ impl Site {
         let simulated = injected || self.params.doors.get(door).is_some_and(|d| self.is_virtual(d));
         let mut refused = None;
         let mut exits: Vec<Request> = Vec::new();
+        let mut burns = false;
         while let Some(output) = self.doors.get_mut(door).and_then(|d| d.poll_output()) {
             match output {
                 DoorOutput::Event { event, ring } => {
@@ -142,11 +142,7 @@ impl Site {
                         exits.push(Request::Rex { door, input });
                     }
                 }
-                DoorOutput::RequestFire { since } => {
-                    if self.still_burns(now, door, since) {
-                        exits.push(Request::Fire { door: door.clone() });
-                    }
-                }
+                DoorOutput::RequestFire => burns = true,
             }
         }
         if let Some(machine) = self.doors.get(door) {
@@ -156,29 +152,10 @@ impl Site {
             // A refusal stands in the journal; nobody waits for an answer.
             let _ = self.open(now, request, injected);
         }
-        refused
-    }
-
-    /// Does fire still ask for a door that was to open for it at `since`? While its input is active it does; a
-    /// short signal does for as long as it would have held the door open.
-    fn still_burns(&self, now: Now, door: &DoorId, since: Instant) -> bool {
-        let strike = self.params.doors.get(door).map_or(Duration::ZERO, |d| d.strike);
-        let lately = !self.in_gap && now.mono.since(since) < strike;
-        self.params.fire_input.is_some() && (self.fire || lately)
-    }
-
-    /// The fire input became active: every door of ours opens once, for its strike time.
-    pub(super) fn open_all_for_fire(&mut self, now: Now, injected: bool) {
-        let doors: Vec<DoorId> = self
-            .params
-            .doors
-            .iter()
-            .filter(|(_, p)| p.output.is_some() && p.owner == LockOwner::Gateway)
-            .map(|(id, _)| id.clone())
-            .collect();
-        for door in doors {
-            let _ = self.open(now, Request::Fire { door }, injected);
+        if burns {
+            self.open_for_fire(now, door.clone());
         }
+        refused
     }
 
     pub(super) fn guard(&mut self, now: Now, report: GuardReport) {
@@ -219,6 +196,7 @@ impl Site {
                     self.gateway(now, GatewayEvent::Guard { text, up: true });
                 }
                 self.guard = Ok(());
+                self.begin_fire(now);
                 self.retry_holds();
                 let doors: Vec<DoorId> = self.doors.keys().cloned().collect();
                 for door in doors {

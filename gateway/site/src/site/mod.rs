@@ -8,6 +8,7 @@ mod calls;
 mod commands;
 mod doors;
 mod explain;
+mod fire;
 mod held;
 mod holds;
 mod lines;
@@ -117,7 +118,7 @@ pub struct Site {
     /// Edges and digits seen before this are old: the main loop stood still until then.
     discard_before: Instant,
     doors: BTreeMap<DoorId, Door>,
-    fire: bool,
+    fire: fire::Fire,
     generation: u64,
     guard: Result<(), String>,
     /// It is away because it was told to: that is no fault.
@@ -187,7 +188,7 @@ impl Site {
             devices: BTreeMap::new(),
             discard_before: Instant::ZERO,
             doors: BTreeMap::new(),
-            fire: false,
+            fire: fire::Fire::default(),
             generation,
             guard: Err("the relay guard has not reported yet".to_owned()),
             guard_restarts: false,
@@ -252,8 +253,7 @@ impl Site {
     /// True while no door has a pulse, begun or asked for. One that is only held open begins again with the next guard.
     #[must_use]
     pub fn is_at_rest(&self, now: Instant) -> bool {
-        let only_held =
-            |door: &Door| door.held_until().is_some() && door.pulse_until().is_none_or(|end| end <= now);
+        let only_held = |door: &Door| door.is_kept_open() && door.pulse_until().is_none_or(|end| end <= now);
         self.doors
             .values()
             .all(|door| !doors::is_busy(door) || only_held(door))
@@ -307,7 +307,10 @@ impl Site {
             Input::Leg(event) => self.leg(now, event),
             Input::LoopGap { gap } => self.gap(now, gap),
             Input::People(changes) => self.people(now, changes),
-            Input::Ready => self.ready = true,
+            Input::Ready => {
+                self.ready = true;
+                self.begin_fire(now);
+            }
             Input::SecondInstance(instance) => {
                 if let Some(instance) = instance.clone().filter(|_| self.second != instance) {
                     self.gateway(now, GatewayEvent::SecondInstance { instance });

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use gateway_access::{CodeFrom, DigitCollector, Entry, Request, Source};
 use gateway_core::{
-    CardFrame, DeviceEvent, DeviceId, DoorId, Edge, Event, GatewayEvent, InputId, Instant, LineId,
-    LineSignal, PanelEvent, PortEvent, ReaderCommand, ReaderEvent, ReaderId, Signal, SignalKind,
+    CardFrame, DeviceEvent, DeviceId, DoorId, Edge, Event, InputId, Instant, LineId, LineSignal, PanelEvent,
+    PortEvent, ReaderCommand, ReaderEvent, ReaderId, Signal, SignalKind,
 };
 use gateway_door::Input as DoorInput;
 
@@ -165,7 +165,7 @@ impl Site {
                     let input = DoorInput::Contact(change.edge());
                     self.door_input(now, &door, input, change.simulated);
                 }
-                Role::Fire => self.fire_changed(now, change),
+                Role::Fire => self.fire_changed(now, input, change),
                 Role::Held(what) => self.held_changed(now, what, change),
                 Role::Lockdown(group) => self.lockdown_changed(now, group, input, change),
                 Role::Rex(door, kind) => {
@@ -181,21 +181,6 @@ impl Site {
                     self.door_input(now, &door, input, change.simulated);
                 }
             }
-        }
-    }
-
-    /// Fire opens each door of ours once, as the input becomes active. Active at the first reading it is only
-    /// reported: a restart operates nothing.
-    fn fire_changed(&mut self, now: Now, change: Change) {
-        if self.fire != change.active {
-            self.fire = change.active;
-            let event = GatewayEvent::Fire {
-                active: change.active,
-            };
-            self.record(now, Event::Gateway(event), None, change.simulated);
-        }
-        if change.acts {
-            self.open_all_for_fire(now, change.simulated);
         }
     }
 

@@ -36,6 +36,7 @@ impl Site {
                     state: unit.line.state(),
                 })
                 .collect(),
+            fire: self.fire_view(),
             lockdowns: self.lockdown_views(),
             name: self.params.name.clone(),
             panels: self.panel_views(),
@@ -190,6 +191,9 @@ impl Site {
                 "clock".to_owned(),
                 "the wall clock is not trusted: commands with a date and API tokens wait; check the time source, or set it",
             );
+        }
+        if let Some(text) = self.fire_fault() {
+            fault("fire".to_owned(), &text);
         }
         for (id, text) in self.alarm_faults() {
             fault(format!("alarm:{id}"), &text);

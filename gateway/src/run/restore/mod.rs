@@ -1,6 +1,7 @@
 //! What survives a restart, and how it comes back before the first decision.
 
 mod alarms;
+mod fire;
 mod lockdowns;
 mod locks;
 mod places;
@@ -15,6 +16,7 @@ use gateway_site::{SeenId, Site};
 use gateway_store::{Filter, Query, Store};
 
 pub(crate) use alarms::keep_alarms;
+pub(crate) use fire::keep_fire;
 pub(crate) use lockdowns::{LOCKDOWNS, keep_lockdowns};
 pub(crate) use locks::keep_locks;
 pub(crate) use places::{PLACES, keep_place};
@@ -60,6 +62,7 @@ pub(crate) fn site(site: &mut Site, store: &Store, ttl: Duration, now: Instant, 
     }
     site.restore_ids(seen, now, wall);
     site.restore_locks(locks::locks(store, wall), now);
+    site.restore_fire(fire::fire(store));
     site.restore_lockdowns(lockdowns::lockdowns(store));
     site.restore_alarms(alarms::alarms(store), now);
     site.restore_places(places::places(store));

@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use gateway_core::{
-    AlarmEvent, AlarmId, AreaId, DoorGroupId, Envelope, Event, Factor, GatewayEvent, PanelEvent, PanelId,
-    RingId, Subject, Timestamp,
+    AlarmEvent, AlarmId, AreaId, DoorGroupId, Envelope, Event, Factor, GatewayEvent, InputId, PanelEvent,
+    PanelId, RingId, Subject, Timestamp,
 };
-use gateway_site::{KeptAlarm, Place};
+use gateway_site::{KeptAlarm, KeptFire, Place};
 use gateway_store::fake::FakeIo;
 use gateway_store::{Options, Store};
 
-use super::{alarms, keep_alarms, keep_lockdowns, keep_place, keep_quiets, lockdowns, places, quiets};
+use super::{
+    alarms, fire, keep_alarms, keep_fire, keep_lockdowns, keep_place, keep_quiets, lockdowns, places, quiets,
+};
 
 const GROUPS: [Option<&str>; 3] = [None, Some("lobby"), Some("street")];
 const ALARM: [&str; 2] = ["gate", "hall"];
@@ -23,6 +25,7 @@ const PEOPLE: [&str; 3] = ["ann", "bob", "eve"];
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Known {
     alarms: BTreeMap<&'static str, RingId>,
+    fire: bool,
     inside: BTreeSet<&'static str>,
     lockdowns: BTreeSet<Option<&'static str>>,
     quiets: BTreeSet<&'static str>,
@@ -32,6 +35,7 @@ struct Known {
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Alarm(&'static str),
+    Fire,
     Lockdown(Option<&'static str>),
     Place(&'static str),
     Quiet(&'static str),
@@ -62,10 +66,11 @@ fn draw(seed: &mut u64) -> usize {
 }
 
 fn act(seed: &mut u64) -> Act {
-    match draw(seed) % 4 {
+    match draw(seed) % 5 {
         0 => Act::Alarm(ALARM[draw(seed) % 2]),
         1 => Act::Lockdown(GROUPS[draw(seed) % 3]),
-        2 => Act::Place(PEOPLE[draw(seed) % 3]),
+        2 => Act::Fire,
+        3 => Act::Place(PEOPLE[draw(seed) % 3]),
         _ => Act::Quiet(PANEL[draw(seed) % 2]),
     }
 }
@@ -80,6 +85,7 @@ impl Known {
                     new.alarms.insert(alarm, RingId::new(n, [7; 10]));
                 }
             }
+            Act::Fire => new.fire = !new.fire,
             Act::Lockdown(group) => turn(&mut new.lockdowns, group),
             Act::Place(who) => turn(&mut new.inside, who),
             Act::Quiet(panel) => turn(&mut new.quiets, panel),
@@ -103,6 +109,15 @@ impl Known {
                         )
                     }
                 }
+            }
+            Act::Fire => {
+                let subject = if self.fire {
+                    Subject::Input(smoke())
+                } else {
+                    subject
+                };
+                let active = self.fire;
+                (Event::Gateway(GatewayEvent::FireAlarm { active, subject }), None)
             }
             Act::Lockdown(group) => {
                 let event = GatewayEvent::Lockdown {
@@ -143,10 +158,15 @@ impl Known {
         let quiets = quiets
             .map(|panel| (PanelId::new(panel).expect("a name"), None))
             .collect();
+        let burns = self.fire.then(|| KeptFire {
+            input: smoke(),
+            simulated: false,
+        });
         // on a medium that is gone nothing is taken
         let _ = keep_lockdowns(store, &lockdowns, at(n));
         let _ = keep_alarms(store, &alarms);
         let _ = keep_quiets(store, &quiets);
+        let _ = keep_fire(store, burns.as_ref(), at(n));
     }
 
     fn read(store: &Store) -> Self {
@@ -158,6 +178,7 @@ impl Known {
             alarms: alarms
                 .filter_map(|kept| Some((known(kept.alarm.as_str(), &ALARM)?, kept.ring)))
                 .collect(),
+            fire: fire::fire(store).is_some_and(|alarm| alarm.input == smoke() && !alarm.simulated),
             inside: places::places(store)
                 .iter()
                 .filter_map(|place| known(place.who.to_string().strip_prefix("person:")?, &PEOPLE))
@@ -177,6 +198,10 @@ fn turn<T: Ord>(all: &mut BTreeSet<T>, one: T) {
     if !all.remove(&one) {
         all.insert(one);
     }
+}
+
+fn smoke() -> InputId {
+    InputId::new("smoke").expect("a name")
 }
 
 fn named(group: &str) -> DoorGroupId {
@@ -210,7 +235,7 @@ async fn done(store: &Store, before: &Known, after: &Known, act: Act, n: u64) ->
 }
 
 #[tokio::test]
-async fn lockdowns_alarms_quiet_bells_and_positions_outlive_a_power_cut_at_any_moment() {
+async fn lockdowns_fire_alarms_quiet_bells_and_positions_outlive_a_power_cut_at_any_moment() {
     let (mut cut, mut with_all) = (0, 0);
     for round in 0..200_u64 {
         let mut seed = round;

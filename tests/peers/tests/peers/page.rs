@@ -69,8 +69,9 @@ fn a_person_logs_in_opens_and_sees_it_and_a_dead_gateway_looks_dead() {
     });
 }
 
-/// A detector, an alarm that security has to confirm, and an area.
+/// A detector, an alarm that security has to confirm, one of smoke, and an area.
 const ALARM: &str = r#"
+[inputs.smoke.virtual]
 [inputs.detector.virtual]
 [lines.security.contact]
 [panels.security]
@@ -89,7 +90,7 @@ code = "4711"
 "#;
 
 #[test]
-fn an_alarm_is_seen_and_confirmed_at_the_page() {
+fn an_alarm_is_confirmed_and_a_fire_is_reset_at_the_page() {
     run(|rig| {
         let site = Site {
             targets: vec!["sip:101@127.0.0.1:9".into()],
@@ -97,7 +98,10 @@ fn an_alarm_is_seen_and_confirmed_at_the_page() {
             more: ALARM.to_owned(),
             ..Site::default()
         };
-        let gateway = Gateway::start(rig, &site.text(rig))?;
+        let text = site
+            .text(rig)
+            .replacen("[site]", "[site]\nfire-input = \"smoke\"", 1);
+        let mut gateway = Gateway::start(rig, &text)?;
         let api = Api::set_up(rig, &gateway)?;
         let mut page = logged_in(rig, &api)?;
         let card = "document.querySelector('#alarms .card')";
@@ -121,13 +125,30 @@ fn an_alarm_is_seen_and_confirmed_at_the_page() {
         );
         page.shows(&format!("!{card}.classList.contains('alarm')"), secs(10))?;
 
+        let fire = "document.getElementById('fire-section')";
+        let reset = "document.querySelector('#fire .buttons button')";
+        page.shows(&format!("{fire}.hidden"), secs(5))?;
+        gateway.sim(&["fire", "smoke", "on"])?;
+        gateway.energised(secs(5))?;
+        page.shows(
+            &format!("!{fire}.hidden && !{reset}.hidden && {reset}.disabled"),
+            secs(10),
+        )?;
+        gateway.sim(&["fire", "smoke", "off"])?;
+        page.shows(&format!("!{reset}.disabled"), secs(10))?;
+        page.eval(&format!("{reset}.click()"))?;
+        page.shows(&format!("/Press again/.test({reset}.innerText)"), secs(5))?;
+        page.eval(&format!("{reset}.click()"))?;
+        let alarm = |record: &serde_json::Value| record["active"] == false;
+        let ended = gateway.event(0, "gateway.fire-alarm", secs(10), alarm)?;
+        ensure!(ended["subject"] == format!("user:{}", Api::person().0), "{ended}");
+        page.shows(&format!("{fire}.hidden"), secs(10))?;
+
         // who is in the hall is forgotten by the second press, and by no single one
         let before = gateway.last_seq();
         let button = "document.querySelector('#areas .card .buttons button')";
-        page.shows(
-            &format!("/Hall|hall/.test(document.querySelector('#areas .card')?.innerText || '')"),
-            secs(5),
-        )?;
+        let hall = "/Hall/.test(document.querySelector('#areas .card')?.innerText || '')";
+        page.shows(hall, secs(5))?;
         page.eval(&format!("{button}.click()"))?;
         page.shows(&format!("/Press again/.test({button}.innerText)"), secs(5))?;
         ensure!(

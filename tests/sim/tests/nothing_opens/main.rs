@@ -244,6 +244,7 @@ impl World<'_> {
                 | Output::Volume(..) => {}
                 Output::Operate { grant, pulse } => {
                     let parts: GrantParts = grant.parts().clone();
+                    let may_open = may_open || parts.factor == Factor::Fire;
                     prop_assert!(may_open, "opened where nothing may open: {:?}", parts);
                     self.model.explain(&parts).map_err(TestCaseError::fail)?;
                     prop_assert_eq!(parts.generation, self.generation);
@@ -252,7 +253,7 @@ impl World<'_> {
                     prop_assert!(self.records.last().is_some_and(told), "opened before its record");
                     prop_assert!(pulse <= secs(25));
                     prop_assert!(self.grants.insert(parts.id), "a Grant was used twice");
-                    if matches!(parts.factor, Factor::Rex | Factor::Fire) {
+                    if parts.factor == Factor::Rex {
                         self.exits.insert(parts.id, parts.clone());
                     }
                     *self.seen.borrow_mut().entry(parts.factor).or_default() += 1;
@@ -517,8 +518,10 @@ impl World<'_> {
         self.exits.clear();
         self.grants.clear();
         self.fails = false;
+        let fire = self.site.export_fire().cloned();
         let lockdowns = self.site.export_lockdowns();
         self.site = start(&self.params, self.generation, self.now);
+        self.site.restore_fire(fire);
         self.site.restore_lockdowns(lockdowns);
         let seen = self
             .records
@@ -560,6 +563,7 @@ impl World<'_> {
             11..=13 => Command::EndLockdown {
                 group: Some(id("street")),
             },
+            14..=17 => Command::ResetFire,
             _ => {
                 let calls = self.site.view().calls;
                 let ring = calls

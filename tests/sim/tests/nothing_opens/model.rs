@@ -54,6 +54,8 @@ struct Ring {
 
 /// What the model knows.
 pub(crate) struct Model {
+    /// The fire alarm stands; true if it is an injected one.
+    alarm: Option<bool>,
     causes: Vec<Cause>,
     discard_before: Instant,
     guard: bool,
@@ -79,13 +81,14 @@ pub(crate) struct Model {
     must: BTreeSet<DoorId>,
     started: Instant,
     stopping: bool,
-    /// Wishes to leave that the guard did not fulfil, with the end of one strike time since; fire's has none.
-    unfulfilled: Vec<(DoorId, Factor, Option<Instant>)>,
+    /// Exits that the guard did not open, with the end of one strike time since.
+    unfulfilled: Vec<(DoorId, Instant)>,
 }
 
 impl Model {
     pub(crate) fn new(params: SiteParams, now: Instant) -> Self {
         Self {
+            alarm: None,
             causes: Vec::new(),
             discard_before: Instant::ZERO,
             guard: false,
@@ -110,11 +113,12 @@ impl Model {
         }
     }
 
-    /// A new life: only the ids of commands and the lockdowns outlive the old one.
+    /// A new life: only the ids of commands, the lockdowns and the fire alarm outlive the old one.
     pub(crate) fn restart(&mut self, now: Instant) {
-        let ids = std::mem::take(&mut self.ids);
+        let (alarm, ids) = (self.alarm, std::mem::take(&mut self.ids));
         let lockdowns = std::mem::take(&mut self.lockdowns);
         *self = Self {
+            alarm,
             ids,
             lockdowns,
             ..Self::new(self.params.clone(), now)
@@ -172,9 +176,9 @@ impl Model {
                 GuardReport::Up { .. } => {
                     self.guard = true;
                     // the next guard is asked once more
-                    for (door, factor, until) in std::mem::take(&mut self.unfulfilled) {
-                        if until.is_none_or(|until| until > now) {
-                            self.cause(now, factor, door, false);
+                    for (door, until) in std::mem::take(&mut self.unfulfilled) {
+                        if until > now {
+                            self.cause(now, Factor::Rex, door, false);
                         }
                     }
                 }
@@ -213,9 +217,9 @@ impl Model {
         self.causes.retain(|c| c.until.is_none_or(|until| until >= now));
     }
 
-    /// The guard did not take a Grant of the exit or of fire: it may be asked for again for a while.
+    /// The guard did not take a Grant of the exit: it may be asked for again for a while.
     pub(crate) fn may_retry(&mut self, now: Instant, grant: &GrantParts) {
-        if matches!(grant.factor, Factor::Rex | Factor::Fire) {
+        if grant.factor == Factor::Rex {
             let repeats = if let Subject::Input(input) = &grant.subject {
                 Some(input.clone())
             } else {
@@ -231,8 +235,7 @@ impl Model {
                 .map_or(ms(0), |door| door.strike);
             // after the pause of a repetition, however late the main loop is: an exit no longer than its door would be open
             let grace = now + strike.max(ms(600));
-            let until = (grant.factor == Factor::Rex).then(|| now + strike);
-            self.unfulfilled.push((grant.door.clone(), grant.factor, until));
+            self.unfulfilled.push((grant.door.clone(), now + strike));
             self.causes.push(Cause {
                 door: grant.door.clone(),
                 factor: grant.factor,
@@ -326,6 +329,12 @@ impl Model {
             self.rings.insert(*call, ring);
         }
         self.rules(now, envelope);
+        if let Event::Gateway(GatewayEvent::FireAlarm { active, .. }) = event {
+            // no alarm without its input
+            let asked = self.causes.iter().any(|cause| cause.factor == Factor::Fire);
+            self.alarm = (*active && asked).then_some(envelope.simulated);
+            self.causes.retain(|cause| cause.factor != Factor::Fire);
+        }
         if let Event::Gateway(GatewayEvent::Lockdown { active, group, .. }) = event {
             if *active {
                 self.lockdowns.insert(group.clone());
@@ -382,6 +391,14 @@ impl Model {
         if !matches!(grant.factor, Factor::Fire | Factor::Rex) && self.is_locked_down(&grant.door) {
             return Err(format!("{grant:?} under a lockdown"));
         }
+        if grant.factor == Factor::Fire {
+            let opens = self
+                .alarm
+                .is_some_and(|injected| !(injected && self.real(&grant.door)));
+            return opens
+                .then_some(())
+                .ok_or_else(|| format!("{grant:?} without a fire alarm"));
+        }
         let cause = self
             .causes
             .iter()
@@ -437,6 +454,7 @@ impl Model {
             | Command::Hold { .. }
             | Command::Lockdown { .. }
             | Command::Quiet { .. }
+            | Command::ResetFire
             | Command::ResetPassback { .. }
             | Command::SetRelay { .. }
             | Command::Unread { .. } => {}
@@ -553,7 +571,7 @@ impl Model {
                 continue;
             }
             // The gateway may know of a gap that nobody told: then an older edge must hold before it counts.
-            if fresh {
+            if fresh && !(fire && self.alarm.is_some()) {
                 self.must.insert(door.clone());
             }
             self.causes.push(Cause {

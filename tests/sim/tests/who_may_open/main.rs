@@ -309,6 +309,10 @@ impl World {
                 self.sim.reload(house.params.clone());
                 self.model.reload(house);
             }
+            Step::ResetFire { person } => {
+                self.command(Command::ResetFire, person);
+                self.model.reset_fire(person);
+            }
             Step::ResetPassback { everybody } => {
                 let person = (!everybody).then_some("ann");
                 self.command(
@@ -341,6 +345,8 @@ impl World {
                 }
                 self.model.typed(reader, digits);
             }
+            // in a fire most doors open every few seconds
+            Step::Wait(time) if self.model.alarm => self.wait(time.min(120_000))?,
             Step::Wait(time) => self.wait(time)?,
         }
         self.wait(MOMENT)
@@ -423,7 +429,7 @@ fn wanted(name: &str, default: u64) -> u64 {
 }
 
 /// What must have happened often, or the stories show nothing.
-const OFTEN: [&str; 33] = [
+const OFTEN: [&str; 34] = [
     "a button that calls nobody by night",
     "a button that opens by day",
     "a caller is locked",
@@ -445,6 +451,7 @@ const OFTEN: [&str; 33] = [
     "do not disturb",
     "exit",
     "fire",
+    "fire was reset",
     "forced",
     "held open by a command",
     "held open by its schedule",

@@ -83,6 +83,9 @@ pub(crate) enum Step {
         s: Option<u64>,
     },
     Reload(usize),
+    ResetFire {
+        person: bool,
+    },
     ResetPassback {
         everybody: bool,
     },
@@ -229,7 +232,17 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             Step::People(3),
         ]),
     ];
-    let scenes = prop_oneof![kept, first];
+    // a fire, and its end
+    let burnt = (short(), any::<bool>()).prop_map(|(ms, person)| {
+        vec![
+            Step::Fire(true),
+            Step::Wait(ms),
+            Step::Fire(false),
+            Step::Wait(1000),
+            Step::ResetFire { person },
+        ]
+    });
+    let scenes = prop_oneof![2 => kept, 2 => first, 1 => burnt];
     let orders = prop_oneof![
         3 => (any::<bool>(), prop_oneof![Just(30_u64), Just(600), Just(7200), Just(7201)]).prop_map(|(person, s)| Step::Hold { person, s }),
         2 => Just(Step::EndHold),
@@ -238,6 +251,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<bool>().prop_map(Step::LockInput),
         1 => prop_oneof![Just(None), Just(Some(60_u64)), Just(Some(7200))].prop_map(|s| Step::Quiet { s }),
         2 => Just(Step::EndQuiet),
+        2 => any::<bool>().prop_map(|person| Step::ResetFire { person }),
         1 => any::<bool>().prop_map(|everybody| Step::ResetPassback { everybody }),
     ];
     let troubles = prop_oneof![

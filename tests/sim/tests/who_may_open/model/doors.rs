@@ -2,7 +2,6 @@
 
 use gateway_core::Factor;
 use gateway_site::{Duty, When};
-use sim::id;
 
 use super::{Model, Ms, millis};
 use crate::house::DOORS;
@@ -13,6 +12,9 @@ const JOIN: Ms = 1000;
 const CAP: Ms = 25_000;
 /// How long a door may still be pulled open after its lock fell back.
 const SETTLE: Ms = 1000;
+/// For how long a coil of pulse duty rests at least between two openings for fire, and one of continuous duty that was let go.
+const REST: Ms = 5000;
+const AGAIN: Ms = 100;
 
 /// An output that is on.
 #[derive(Clone)]
@@ -20,6 +22,10 @@ pub(super) struct Pulse {
     began: Ms,
     egress: bool,
     pub(super) end: Ms,
+    /// Fire opened it.
+    fire: bool,
+    /// It goes on until the fire alarm is reset.
+    pub(super) fire_held: bool,
     pub(super) hold: bool,
 }
 
@@ -42,7 +48,7 @@ impl Model {
         let over: Vec<(&str, Ms)> = self
             .pulses
             .iter()
-            .filter(|(_, pulse)| !pulse.hold && pulse.end <= now)
+            .filter(|(_, pulse)| !pulse.hold && !pulse.fire_held && pulse.end <= now)
             .map(|(door, pulse)| (*door, pulse.end))
             .collect();
         for (door, end) in over {
@@ -51,15 +57,20 @@ impl Model {
     }
 
     fn rest(&mut self, door: &str, at: Ms) {
-        if let Some((door, _)) = self.pulses.remove_entry(door) {
+        if let Some((door, pulse)) = self.pulses.remove_entry(door) {
             self.rested.insert(door, at);
+            if pulse.fire && self.alarm {
+                let strike = self.door(door).map_or(0, |door| millis(door.strike));
+                let rest = if pulse.fire_held { AGAIN } else { strike.max(REST) };
+                self.burns.insert(door, at + rest);
+            }
         }
     }
 
     /// Shut, at rest, and nobody is about to open it or may still pull it open.
     pub(super) fn is_at_rest(&self, door: &str) -> bool {
         let settled = self.rested.get(door).is_none_or(|at| self.now >= at + SETTLE);
-        !self.contacts.contains(door) && !self.pulses.contains_key(door) && settled
+        !self.contacts.contains(door) && !self.pulses.contains_key(door) && settled && !self.alarm
     }
 
     /// A door opens.
@@ -75,14 +86,16 @@ impl Model {
                 began: now,
                 egress,
                 end: now + opens,
+                fire: false,
+                fire_held: false,
                 hold: false,
             };
             self.pulses.insert(door, pulse);
             return;
         };
-        if pulse.hold {
+        if pulse.hold || pulse.fire_held {
             // whoever came in before is through
-            pulse.egress &= now < pulse.end;
+            pulse.egress &= now < pulse.end || pulse.fire_held;
             pulse.egress |= egress;
             pulse.end = pulse.end.max(now + opens);
             return;
@@ -123,7 +136,7 @@ impl Model {
             return;
         };
         pulse.hold = false;
-        if pulse.end <= self.now {
+        if pulse.end <= self.now && !pulse.fire_held {
             self.rest(door, self.now);
         }
     }
@@ -136,6 +149,8 @@ impl Model {
             began: now,
             egress: false,
             end: now,
+            fire: false,
+            fire_held: false,
             hold: true,
         });
         pulse.hold = true;
@@ -240,17 +255,52 @@ impl Model {
         }
     }
 
-    /// Fire opens every door, whatever else is the matter.
+    /// Fire opens every door until somebody resets the alarm, whatever else is the matter.
     pub(crate) fn fire(&mut self, active: bool) {
-        if active && !std::mem::replace(&mut self.fire, active) {
-            for door in DOORS {
-                if self.house.params.doors.contains_key(&id(door)) {
-                    self.did("fire");
-                    self.grant(door, Factor::Fire, None);
-                }
-            }
+        if active && !self.fire && !std::mem::replace(&mut self.alarm, true) {
+            self.burn();
         }
         self.fire = active;
+        self.look_at_fire();
+        self.look_at_hold();
+    }
+
+    /// Each door is to open for fire at once.
+    pub(super) fn burn(&mut self) {
+        self.burns = DOORS.iter().map(|door| (*door, self.now)).collect();
+    }
+
+    /// Opens what is to open for fire by now.
+    pub(super) fn look_at_fire(&mut self) {
+        for door in DOORS {
+            let due = self.fire_due(door).is_some_and(|due| due <= self.now);
+            if due && let Some(params) = self.door(door) {
+                let bears = params.duty == Duty::Continuous;
+                self.did("fire");
+                self.grant(door, Factor::Fire, None);
+                let pulse = self.pulses.get_mut(door).expect("it opened");
+                (pulse.fire, pulse.fire_held) = (true, bears);
+            }
+        }
+    }
+
+    /// When a door is to be opened for fire, if it is not open for it.
+    pub(super) fn fire_due(&self, door: &str) -> Option<Ms> {
+        let open = self.pulses.get(door).is_some_and(|pulse| pulse.fire);
+        let burns = self.alarm && !open && self.door(door).is_some();
+        burns.then(|| self.burns.get(door).copied()).flatten()
+    }
+
+    /// Somebody says that the fire is over.
+    pub(crate) fn reset_fire(&mut self, person: bool) {
+        if self.fire || !self.may_shut(person) || !std::mem::replace(&mut self.alarm, false) {
+            return;
+        }
+        self.did("fire was reset");
+        for pulse in self.pulses.values_mut() {
+            (pulse.fire, pulse.fire_held) = (false, false);
+        }
+        self.end_pulses();
         self.look_at_hold();
     }
 

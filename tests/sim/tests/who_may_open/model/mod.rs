@@ -77,6 +77,10 @@ pub(crate) struct Model {
     /// Grows with each change of people.
     changes: u64,
     /// Doors whose contact says open.
+    /// The fire alarm stands.
+    pub(crate) alarm: bool,
+    /// From when on a door is to open for fire.
+    burns: BTreeMap<&'static str, Ms>,
     pub(crate) contacts: BTreeSet<&'static str>,
     /// As it was when the disk began to hang.
     disk: Option<Disk>,
@@ -86,6 +90,7 @@ pub(crate) struct Model {
     pub(crate) forced: Vec<(String, Factor, String)>,
     /// Grows with each site file.
     file: u64,
+    /// The level of the fire input.
     pub(crate) fire: bool,
     firsts: BTreeMap<&'static str, (&'static str, Ms)>,
     pub(crate) folk: Folk,
@@ -125,6 +130,8 @@ impl Model {
             expected: Vec::new(),
             forced: Vec::new(),
             file: 0,
+            alarm: false,
+            burns: BTreeMap::new(),
             fire: false,
             firsts: BTreeMap::new(),
             folk: Folk::new(),
@@ -188,7 +195,7 @@ impl Model {
         let pulses = self
             .pulses
             .values()
-            .filter(|pulse| !pulse.hold)
+            .filter(|pulse| !pulse.hold && !pulse.fire_held)
             .map(|pulse| pulse.end);
         let kept = self
             .waiting
@@ -196,7 +203,8 @@ impl Model {
             .map(|waiting| waiting.kept.unwrap_or(Ms::MAX).min(waiting.until + 1));
         let quiet = self.quiet.and_then(|(until, _)| until);
         let rest = [self.hold.by_command, quiet].into_iter().flatten();
-        let all = pulses.chain(kept).chain(rest).chain([hour]);
+        let burns = DOORS.iter().filter_map(|door| self.fire_due(door));
+        let all = pulses.chain(burns).chain(kept).chain(rest).chain([hour]);
         all.min().expect("an hour ends").max(self.now + 1)
     }
 
@@ -205,6 +213,7 @@ impl Model {
         while self.next() <= to {
             self.now = self.next();
             self.end_pulses();
+            self.look_at_fire();
             self.quiet = self
                 .quiet
                 .filter(|(until, _)| until.is_none_or(|until| self.now < until));
@@ -336,9 +345,12 @@ impl Model {
                 (_, None) => {
                     self.pulses.remove(door);
                     self.rested.remove(door);
+                    // one that comes again opens as it does
+                    self.burns.insert(door, 0);
                 }
             }
         }
+        self.look_at_fire();
         if self.lock_input {
             self.begin_lockdown(Some("street"));
         }
@@ -367,6 +379,10 @@ impl Model {
             *restored = true;
         }
         self.tries.restart(self.now);
+        if self.alarm {
+            self.burn();
+        }
+        self.look_at_fire();
         if self.lock_input {
             self.begin_lockdown(Some("street"));
         }

@@ -45,6 +45,19 @@ fn lock(check: &mut Check<'_>, id: &DoorId, door: &Door) {
             }
         }
     }
+    if door.lock == LockKind::Bistable {
+        let text = "a bistable lock stays as its last pulse left it: nothing locks it again when the software dies, and \
+                    an exit may shut it";
+        let hint = "allowed: strike, maglock, motor, gate-open, gate-step; drive it by a controller of its own that takes \
+                    an ordinary contact (motor)";
+        check.fault(
+            FaultKind::Conflict,
+            &format!("{at}.lock"),
+            &[],
+            text.to_owned(),
+            hint,
+        );
+    }
     if door.lock == LockKind::Maglock && door.fail == Fail::Secure {
         let fail = format!("{at}.fail");
         let text = "a maglock without power is open: it cannot be fail-secure".to_owned();

@@ -265,7 +265,8 @@ words! {
     pub enum KeyScope {
         /// Open doors.
         Open = "open",
-        /// End calls, hold doors, begin and end lockdowns, set relays, confirm alarms, press virtual bells.
+        /// End calls, hold doors, begin and end lockdowns, reset fire alarms and anti-passback, set relays, confirm alarms,
+        /// press virtual bells.
         Operate = "operate",
     }
 }
@@ -303,7 +304,7 @@ words! {
 words! {
     /// What locks the door.
     pub enum LockKind {
-        /// A lock that changes its state with each pulse.
+        /// A lock that changes its state with each pulse. Refused: it does not lock again by itself.
         Bistable = "bistable",
         /// A gate drive with an input that opens.
         GateOpen = "gate-open",

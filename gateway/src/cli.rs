@@ -526,7 +526,7 @@ pub(crate) enum ReportAct {
     Openings {
         #[command(flatten)]
         range: ReportRange,
-        /// Only by this means: api, button, caller, card, code, digits, fire, local, mqtt, rex, rule, schedule or web.
+        /// Only by this means: api, button, by-panel, caller, card, code, digits, fire, local, mqtt, rex, rule, schedule or web.
         #[arg(long, value_parser = factor)]
         by: Option<gateway_core::Factor>,
         /// Only of this person or other subject: alice, person:alice, contact:sip:1000@pbx.

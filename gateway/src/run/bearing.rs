@@ -49,6 +49,11 @@ fn bears(component: &Component, key: &str) -> bool {
         | Component::Time => key != "name",
         Component::Site => matches!(key, "" | "fire-input" | "lockdown-input" | "time-zone"),
         Component::Sip => matches!(key, "" | "direct-peers"),
+        // who may command over the broker
+        Component::Mqtt => matches!(
+            key,
+            "" | "accept-untimed" | "base" | "broker" | "command-ttl-s" | "commands" | "keys"
+        ),
         // by which names and numbers somebody is believed
         Component::Account(_) => matches!(key, "" | "country" | "domain" | "tls-verify"),
         Component::Alarm(_)
@@ -59,7 +64,6 @@ fn bears(component: &Component, key: &str) -> bool {
         | Component::Http
         | Component::Input(_)
         | Component::Line(_)
-        | Component::Mqtt
         | Component::Network
         | Component::Notify(_)
         | Component::Output(_)

@@ -1,10 +1,13 @@
 //! `doorline check`: every fault of a site file at once; its schema; its reference page; what MQTT says.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
 use gateway_config::{Config, SecretFiles};
+use gateway_people::{CREDENTIAL, PERSON};
+use serde_json::Value;
 
 use crate::cli::{Check, exit};
 use crate::commands::{out, site};
@@ -64,19 +67,28 @@ pub(super) fn check(args: &Check) -> anyhow::Result<u8> {
 
 /// What people of the records name and the site file does not have. Whoever has no gateway here has no records.
 fn missing(state: &Path, config: &Config) -> Vec<String> {
-    if !state.is_dir() {
+    if !state.join("journal/records").is_dir() {
         return Vec::new();
     }
-    match gateway_store::kept(state) {
-        Ok(kept) => {
-            let visit = |kind: &str, each: &mut dyn FnMut(&str, serde_json::Value)| kept.visit(kind, each);
-            let missing = gateway_people::missing(visit, &names(config));
-            missing.iter().map(ToString::to_string).collect()
+    let mut all: BTreeMap<String, Vec<(String, Value)>> = BTreeMap::new();
+    let read = gateway_store::rows(state, &mut |kind, key, entry| {
+        if [CREDENTIAL, PERSON].contains(&kind) {
+            let of_kind = all.entry(kind.to_owned()).or_default();
+            of_kind.push((key.to_owned(), entry.value));
         }
-        Err(error) => vec![format!(
+    });
+    if let Err(error) = read {
+        return vec![format!(
             "whether people name groups, schedules and doors that it does not have is not known: {error}"
-        )],
+        )];
     }
+    let visit = |kind: &str, each: &mut dyn FnMut(&str, Value)| {
+        for (key, value) in all.get(kind).into_iter().flatten() {
+            each(key, value.clone());
+        }
+    };
+    let missing = gateway_people::missing(visit, &names(config));
+    missing.iter().map(ToString::to_string).collect()
 }
 
 fn count(n: usize, what: &str) -> String {

@@ -188,6 +188,11 @@ fn spawn(dir: &Path) -> Child {
         .expect("started")
 }
 
+/// A command that no gateway is asked for.
+pub(crate) fn alone(words: &[&str]) -> Output {
+    Command::new(PROGRAM).args(words).output().expect("it runs")
+}
+
 pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }

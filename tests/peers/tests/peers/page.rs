@@ -147,7 +147,7 @@ fn an_alarm_is_confirmed_and_a_fire_is_reset_at_the_page() {
         // who is in the hall is forgotten by the second press, and by no single one
         let before = gateway.last_seq();
         let button = "document.querySelector('#areas .card .buttons button')";
-        let hall = "/Hall/.test(document.querySelector('#areas .card')?.innerText || '')";
+        let hall = "/hall/.test(document.querySelector('#areas .card')?.innerText || '')";
         page.shows(hall, secs(5))?;
         page.eval(&format!("{button}.click()"))?;
         page.shows(&format!("/Press again/.test({button}.innerText)"), secs(5))?;

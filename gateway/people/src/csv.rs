@@ -10,6 +10,9 @@ pub struct Table {
     pub lines: Vec<(usize, Vec<String>)>,
 }
 
+/// The line (from 1), and what is wrong there.
+type Fault = (usize, String);
+
 /// How much is read: what is more is refused as soon as it is met, and takes no memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Most {
@@ -24,6 +27,17 @@ pub struct Most {
 /// # Errors
 /// The line (from 1), and what is wrong there.
 pub fn read(text: &str, most: Most) -> Result<Table, (usize, String)> {
+    match read_as_far(text, most)? {
+        (table, None) => Ok(table),
+        (_, Some(fault)) => Err(fault),
+    }
+}
+
+/// The same, with what could be read before the place where reading ends, and why it ends there.
+///
+/// # Errors
+/// As [`read`], if not even the head line can be read.
+pub(crate) fn read_as_far(text: &str, most: Most) -> Result<(Table, Option<Fault>), Fault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let first = text.lines().next().unwrap_or_default();
     let between = if first.contains(',') || !first.contains(';') {
@@ -39,7 +53,12 @@ pub fn read(text: &str, most: Most) -> Result<Table, (usize, String)> {
     };
     let mut head = None;
     let mut lines = Vec::new();
-    while let Some((number, row)) = rows.next_row()? {
+    let fault = loop {
+        let (number, row) = match rows.next_row() {
+            Ok(Some(row)) => row,
+            Ok(None) => break None,
+            Err(fault) => break Some(fault),
+        };
         if row.iter().all(|cell| cell.trim().is_empty()) {
             continue;
         }
@@ -47,16 +66,19 @@ pub fn read(text: &str, most: Most) -> Result<Table, (usize, String)> {
             None => head = Some(row.iter().map(|cell| cell.trim().to_ascii_lowercase()).collect()),
             Some(_) if lines.len() == most.lines => {
                 let text = format!("too many lines, at most {} are allowed at once", most.lines);
-                return Err((number, text));
+                break Some((number, text));
             }
             Some(_) => lines.push((number, row)),
         }
+    };
+    match (head, fault) {
+        (Some(head), fault) => Ok((Table { head, lines }, fault)),
+        (None, Some(fault)) => Err(fault),
+        (None, None) => Err((
+            1,
+            "the head line with the names of the columns is missing".to_owned(),
+        )),
     }
-    let head = head.ok_or((
-        1,
-        "the head line with the names of the columns is missing".to_owned(),
-    ))?;
-    Ok(Table { head, lines })
 }
 
 /// The line where something stands, and its cells.

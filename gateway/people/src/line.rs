@@ -1,6 +1,6 @@
 //! Lines of an import: a person, a credential, or both, as CSV or JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -101,8 +101,18 @@ fn whole(line: usize, text: String) -> LineFault {
     }
 }
 
+/// What was read, and what is wrong with the rest: each line is in one of both.
+pub(crate) type Read = (Vec<Line>, Vec<LineFault>);
+
 /// Reads JSON if the text begins as a list, else CSV.
-pub(crate) fn read(text: &str) -> Result<Vec<Line>, Vec<LineFault>> {
+pub(crate) fn read(text: &str) -> Read {
+    let (mut lines, faults) = read_all(text).unwrap_or_else(|faults| (Vec::new(), faults));
+    let bad: BTreeSet<usize> = faults.iter().map(|fault| fault.line).collect();
+    lines.retain(|line| !bad.contains(&line.number));
+    (lines, faults)
+}
+
+fn read_all(text: &str) -> Result<Read, Vec<LineFault>> {
     if text.trim_start().starts_with('[') {
         read_json(text)
     } else {
@@ -110,12 +120,13 @@ pub(crate) fn read(text: &str) -> Result<Vec<Line>, Vec<LineFault>> {
     }
 }
 
-fn read_csv(text: &str) -> Result<Vec<Line>, Vec<LineFault>> {
+fn read_csv(text: &str) -> Result<Read, Vec<LineFault>> {
     let most = csv::Most {
         cells: COLUMNS.len() + 1,
         lines: LINES,
     };
-    let table = csv::read(text, most).map_err(|(line, text)| vec![whole(line, text)])?;
+    let bad = |(line, text)| whole(line, text);
+    let (table, ends) = csv::read_as_far(text, most).map_err(|fault| vec![bad(fault)])?;
     let mut faults = Vec::new();
     let mut head = Vec::new();
     for name in &table.head {
@@ -145,10 +156,11 @@ fn read_csv(text: &str) -> Result<Vec<Line>, Vec<LineFault>> {
         }
         lines.push(line);
     }
-    if faults.is_empty() { Ok(lines) } else { Err(faults) }
+    faults.extend(ends.map(bad));
+    Ok((lines, faults))
 }
 
-fn read_json(text: &str) -> Result<Vec<Line>, Vec<LineFault>> {
+fn read_json(text: &str) -> Result<Read, Vec<LineFault>> {
     let all: Vec<serde_json::Map<String, Value>> = serde_json::from_str(text).map_err(|error| {
         let text = format!("not a JSON list of objects: {error}");
         vec![whole(error.line(), text)]
@@ -183,7 +195,7 @@ fn read_json(text: &str) -> Result<Vec<Line>, Vec<LineFault>> {
         }
         lines.push(line);
     }
-    if faults.is_empty() { Ok(lines) } else { Err(faults) }
+    Ok((lines, faults))
 }
 
 fn plain(value: &Value) -> Option<String> {
@@ -225,7 +237,7 @@ mod tests {
     fn csv_and_json_say_the_same() {
         let csv = "person,groups,kind,value\nann,a b,card,\"123,04567\"\nbob,,,\n";
         let json = r#"[{"person":"ann","groups":["a","b"],"kind":"card","value":"123,04567"},{"person":"bob","kind":null}]"#;
-        let (csv, json) = (read(csv).expect("reads"), read(json).expect("reads"));
+        let (csv, json) = (read(csv).0, read(json).0);
         let cells = |lines: &[Line]| lines.iter().map(|l| l.cells.clone()).collect::<Vec<_>>();
         assert_eq!(cells(&csv), cells(&json));
         assert_eq!((csv[1].number, json[1].number), (3, 2));
@@ -235,7 +247,7 @@ mod tests {
     fn null_and_an_empty_list_clear_and_an_empty_text_says_nothing() {
         let json =
             r#"[{"person":"ann","name":"","groups":[],"until":null,"doors":[" "],"kind":null,"used":null}]"#;
-        let cells = &read(json).expect("reads")[0].cells;
+        let cells = &read(json).0[0].cells;
         let cleared = [("person", "ann"), ("groups", "-"), ("until", "-"), ("doors", "-")];
         let cleared = cleared.map(|(name, text)| (name, text.to_owned()));
         assert_eq!(cells, &BTreeMap::from(cleared));
@@ -244,7 +256,7 @@ mod tests {
     #[test]
     fn every_fault_is_told_at_once() {
         let faults = |text: &str| {
-            let faults = read(text).expect_err("faults");
+            let (_, faults) = read(text);
             faults.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         let head = faults("person,nmae,person\nx,y,z\n");
@@ -257,6 +269,11 @@ mod tests {
         let lines = faults(&format!("person,name\na,{long}\nb,c,d\n"));
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[1].starts_with("line 3: has 3 columns"), "{lines:?}");
+        // what comes before an end that cannot be read is read
+        let (before, ends) = read("person,name\na,Ann\nb,\"Bob\nc,Zoe\n");
+        assert_eq!((before.len(), before[0].cell("name")), (1, Some("Ann")));
+        assert_eq!(ends.len(), 1);
+        assert_eq!(ends[0].to_string(), "line 3: a quote is not closed");
         let turned = faults("person,name\na,Ann\u{202e}bob\nb,\u{2067}Bob\nc,Zo\u{eb} \u{5d0}\u{5d1}\n");
         assert_eq!(turned.len(), 2, "{turned:?}");
         assert!(

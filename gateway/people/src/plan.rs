@@ -144,6 +144,11 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Lines that could not even be read: nothing comes of the others either, and all are told.
+    pub(crate) fn unread(&mut self, faults: Vec<LineFault>) {
+        self.faults.extend(faults);
+    }
+
     /// Everybody after all lines; who was in no line is gone if they replace.
     pub(crate) fn finish(mut self) -> Result<(State, Vec<NewCode>), Vec<LineFault>> {
         if !self.faults.is_empty() {

@@ -259,10 +259,13 @@ impl People {
         replace: bool,
         only: Option<(String, Wanted)>,
     ) -> Result<(State, State, Vec<NewCode>, usize), PeopleError> {
-        let lines = line::read(text).map_err(faults)?;
+        let (lines, unread) = line::read(text);
         let site = self.0.site();
         let old = State::load(&self.0.records);
         if let Some((person, wanted)) = only {
+            if !unread.is_empty() {
+                return Err(faults(unread));
+            }
             let strange = lines.iter().find(|line| line.cell("person") != Some(&person));
             if let Some(line) = strange {
                 let text = format!("is not {person:?}, who is to be changed");
@@ -284,6 +287,7 @@ impl People {
         for line in &lines {
             planner.line(line);
         }
+        planner.unread(unread);
         let planned = planner.finish();
         if let Some(error) = failed {
             return Err(PeopleError::Random(error));

@@ -945,3 +945,16 @@ async fn null_and_an_empty_list_of_json_clear() {
     let nobody = r#"{"person":null,"name":null,"groups":[],"kind":"card","value":"2,2","doors":["front"]}"#;
     import(&house, &format!("[{nobody}]")).await.expect("no faults");
 }
+
+#[tokio::test]
+async fn a_quote_that_is_not_closed_hides_no_fault_before_it() {
+    let (house, _core) = house(&FakeIo::new());
+    let text = "person,kind,value\nann,card,nonsense\nbob,pin,1\ncarl,card,\"123,04567\ndora,pin,4711\n";
+    let faults = import(&house, text).await.expect_err("faults");
+    let lines: Vec<&str> = faults
+        .iter()
+        .filter_map(|fault| fault.split([',', ':']).next())
+        .collect();
+    assert_eq!(lines, ["line 2", "line 3", "line 4"], "{faults:?}");
+    assert!(faults[2].contains("a quote is not closed"), "{faults:?}");
+}

@@ -27,7 +27,7 @@ pub struct MqttKey {
     pub doors: Option<BTreeSet<DoorId>>,
     /// May it open doors?
     pub may_open: bool,
-    /// May it end calls, hold doors, begin and end lockdowns, set relays and confirm alarms?
+    /// May it do what the scope `operate` of the API may?
     pub may_operate: bool,
     /// What it signs with.
     pub secret: Secret,

@@ -300,12 +300,12 @@ impl Site {
     }
 }
 
-/// What is wrong with an output that core and guard know as different wires, and what to do.
 /// A pulse runs, or was asked for.
 pub(super) fn is_busy(door: &Door) -> bool {
     door.lock() == LockState::Unlocked || door.pulse_until().is_some()
 }
 
+/// What is wrong with an output that core and guard know as different wires, and what to do.
 pub(super) fn miswired(output: &OutputId) -> String {
     format!(
         "the relay guard runs with another site file, in which output {output} is another wire or missing, and energises \

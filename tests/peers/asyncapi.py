@@ -1,7 +1,7 @@
 """Compares what came over MQTT with an AsyncAPI 3.0 document: asyncapi.py DOCUMENT MESSAGES CHANNEL…
 
-Every topic of the gateway and of its announcements must be in the document, every payload must fit, and no field may be
-there that the document does not have. MESSAGES has an object with topic and payload on each line.
+Every topic of the gateway and of its announcements must be in the document, every payload must fit, and no field and no kind
+of record may be there that the document does not have. MESSAGES has an object with topic and payload on each line.
 """
 
 import json
@@ -30,6 +30,22 @@ def strict(schema):
             strict(value)
 
 
+def kinds(schemas):
+    """Names of the fields of each kind of record, with those that every record has."""
+    common = set(schemas["TypedRecord"]["properties"])
+    rules = schemas["Kinds"]["allOf"]
+    return {rule["if"]["properties"]["kind"]["const"]: common | set(rule["then"]["properties"]) for rule in rules}
+
+
+def unknown(payload, known):
+    """What of a record the document does not have."""
+    if not (isinstance(payload, dict) and {"seq", "kind", "schema"} <= set(payload)):
+        return []
+    if payload["kind"] not in known:
+        return [f"the kind {payload['kind']} is not in it"]
+    return [f"{payload['kind']} has a field {name}" for name in set(payload) - known[payload["kind"]]]
+
+
 def main(file, messages, wanted):
     document = json.load(open(file))
     components = document["components"]
@@ -52,7 +68,7 @@ def main(file, messages, wanted):
             for message in of
         ]
         channels[name] = (pattern(channel["address"]), "Kept by the broker" in channel["summary"], rules)
-    seen, faults = {}, []
+    seen, faults, known = {}, [], kinds(components["schemas"])
     for line in open(messages):
         message = json.loads(line)
         topic, payload = message["topic"], message["payload"]
@@ -61,6 +77,7 @@ def main(file, messages, wanted):
         found = [name for name, (fits, _, _) in channels.items() if fits.fullmatch(topic)]
         if not found:
             faults.append(f"{topic} is in no channel")
+        faults += unknown(payload, known)
         for name in found:
             seen[name] = seen.get(name, 0) + 1
         told = []

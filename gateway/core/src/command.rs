@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::ids::{AlarmId, ButtonId, DoorGroupId, DoorId, PanelId, PersonId, RelayId, RingId, Seq};
 use crate::subject::{Factor, Subject};
 use crate::time::Instant;
-use crate::value::{Field, Value, words};
+use crate::value::{Field, Form, Value, words};
 
 /// An id the client chose, 1 to 64 visible ASCII characters: the same id is acted on once.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -37,6 +37,7 @@ impl fmt::Display for CommandId {
 }
 
 impl Field for CommandId {
+    const FORM: Form = Form::Text;
     fn to_value(&self) -> Value {
         Value::Text(self.0.to_string())
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::value::{Field, Value};
+use crate::value::{Field, Form, Value};
 
 /// A name that cannot be an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +69,7 @@ macro_rules! names {
         }
 
         impl Field for $name {
+            const FORM: Form = Form::Text;
             fn to_value(&self) -> Value {
                 Value::Text(self.0.to_string())
             }
@@ -141,6 +142,7 @@ impl fmt::Display for LegId {
 }
 
 impl Field for LegId {
+    const FORM: Form = Form::Int;
     fn to_value(&self) -> Value {
         Value::Int(i64::try_from(self.0).unwrap_or(i64::MAX))
     }
@@ -196,6 +198,7 @@ impl fmt::Debug for RingId {
 }
 
 impl Field for RingId {
+    const FORM: Form = Form::Text;
     fn to_value(&self) -> Value {
         Value::Text(self.to_string())
     }

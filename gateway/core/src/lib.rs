@@ -20,8 +20,8 @@ mod view;
 pub use command::{Command, CommandId, CommandReply, CommandRequest, Given, Origin, Refusal, RelaySet};
 pub use event::{
     AccessEvent, AccountEvent, AlarmEvent, CallEvent, Class, CommandEvent, DeviceEvent, DoorEvent, Envelope,
-    Event, GatewayEvent, InputEvent, LineEvent, PanelEvent, PortEvent, ReadError, ReaderEvent, Record,
-    RelayEvent, RuleEvent, SCHEMA, UserEvent, is_confidential,
+    Event, FieldForm, GatewayEvent, InputEvent, KindForm, LineEvent, PanelEvent, PortEvent, ReadError,
+    ReaderEvent, Record, RelayEvent, RuleEvent, SCHEMA, UserEvent, is_confidential, said,
 };
 pub use explain::{Explain, Explained, Means, TriedRule, TryRules};
 pub use ids::{
@@ -37,7 +37,7 @@ pub use signal::{
 pub use subject::{Factor, Subject};
 pub use template::{Escape, Template};
 pub use time::{Clock, Instant};
-pub use value::{Field, Value};
+pub use value::{Field, Form, Value};
 pub use view::{
     AccountState, AccountView, AlarmState, AlarmView, CallView, ContactState, DirectoryEntry, DirectoryView,
     DoorView, Fault, FireView, HoldView, LineState, LineView, LockState, LockdownView, PanelView, PortView,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::ids::{CredentialId, InputId, PersonId, RuleId, ScheduleId};
-use crate::value::{Field, Value, words};
+use crate::value::{Field, Form, Value, words};
 
 words! {
     /// The means by which an opening was asked for.
@@ -79,6 +79,7 @@ impl fmt::Display for Subject {
 }
 
 impl Field for Subject {
+    const FORM: Form = Form::Text;
     fn to_value(&self) -> Value {
         Value::Text(self.to_string())
     }

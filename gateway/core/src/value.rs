@@ -33,8 +33,25 @@ impl Value {
     }
 }
 
+/// What a field of an event can be, for documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// True or false.
+    Bool,
+    /// A whole number; units stand in the field's name.
+    Int,
+    /// It, or absent.
+    Maybe(&'static Self),
+    /// Text.
+    Text,
+    /// One of these words.
+    Words(&'static [&'static str]),
+}
+
 /// What can stand in a field of an event.
 pub trait Field: Sized {
+    /// What its neutral value can be.
+    const FORM: Form;
     /// The neutral value.
     fn to_value(&self) -> Value;
     /// Reads it back; `None` if the value does not fit.
@@ -42,6 +59,7 @@ pub trait Field: Sized {
 }
 
 impl Field for bool {
+    const FORM: Form = Form::Bool;
     fn to_value(&self) -> Value {
         Value::Bool(*self)
     }
@@ -55,6 +73,7 @@ impl Field for bool {
 }
 
 impl Field for String {
+    const FORM: Form = Form::Text;
     fn to_value(&self) -> Value {
         Value::Text(self.clone())
     }
@@ -64,6 +83,7 @@ impl Field for String {
 }
 
 impl Field for char {
+    const FORM: Form = Form::Text;
     fn to_value(&self) -> Value {
         Value::Text(self.to_string())
     }
@@ -76,6 +96,7 @@ impl Field for char {
 macro_rules! ints {
     ($($t:ty)*) => {$(
         impl Field for $t {
+            const FORM: Form = Form::Int;
             fn to_value(&self) -> Value {
                 Value::Int(i64::try_from(*self).unwrap_or(i64::MAX))
             }
@@ -88,6 +109,7 @@ macro_rules! ints {
 ints! { u8 u16 u32 u64 i64 }
 
 impl<T: Field> Field for Option<T> {
+    const FORM: Form = Form::Maybe(&T::FORM);
     fn to_value(&self) -> Value {
         self.as_ref().map_or(Value::Null, Field::to_value)
     }
@@ -131,6 +153,7 @@ macro_rules! words {
         }
 
         impl $crate::value::Field for $name {
+            const FORM: $crate::value::Form = $crate::value::Form::Words(&[$($word,)*]);
             fn to_value(&self) -> $crate::value::Value {
                 $crate::value::Value::Text(self.word().to_owned())
             }

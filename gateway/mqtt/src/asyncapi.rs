@@ -11,6 +11,7 @@ pub const fn asyncapi() -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use gateway_core::{Event, FieldForm, Form, is_confidential, said};
     use schemars::SchemaGenerator;
     use schemars::generate::SchemaSettings;
     use serde_json::{Map, Value, json};
@@ -196,6 +197,11 @@ mod tests {
                 "ring_id": { "type": ["string", "null"] },
                 "simulated": { "type": "boolean", "description": "It comes from a virtual device." },
                 "schema": { "type": "integer", "minimum": 1 },
+                "again": {
+                    "type": "boolean",
+                    "description": "True of a record that may have come before: the connection ended, or the gateway did, before \
+                                    the broker had acknowledged it.",
+                },
                 "cut": {
                     "type": "boolean",
                     "description": "True of a record that was too large for the broker: its further members are in the \
@@ -205,6 +211,7 @@ mod tests {
             "required": ["seq", "at", "kind", "source", "ring_id", "simulated", "schema"],
             "additionalProperties": { "type": ["boolean", "integer", "string", "null"] },
         });
+        schema["allOf"] = json!([reference("components/schemas", "Kinds")]);
         for (name, of) in more.as_object().expect("members") {
             schema["properties"][name] = of.clone();
             schema["required"]
@@ -213,6 +220,43 @@ mod tests {
                 .push(json!(name));
         }
         schema
+    }
+
+    /// What the value of a field can be.
+    fn value(form: Form) -> Value {
+        match form {
+            Form::Bool => json!({ "type": "boolean" }),
+            Form::Int => json!({ "type": "integer" }),
+            Form::Maybe(of) => json!({ "anyOf": [value(*of), { "type": "null" }] }),
+            Form::Text => json!({ "type": "string" }),
+            Form::Words(words) => json!({ "type": "string", "enum": words }),
+        }
+    }
+
+    /// The kinds of records that this document knows, each with what stands in it unless it was cut.
+    fn kinds() -> Value {
+        let mut all = vec![];
+        let families = Event::forms().iter();
+        for (family, kinds) in families.filter(|(family, _)| !is_confidential(&format!("{family}."))) {
+            for kind in *kinds {
+                let name = format!("{family}.{}", kind.tag);
+                let field = |field: &FieldForm| {
+                    let mut schema = value(field.form);
+                    schema["description"] = json!(said(field.about));
+                    (field.name.to_owned(), schema)
+                };
+                let fields: Map<String, Value> = kind.fields.iter().map(field).collect();
+                let names: Vec<&str> = kind.fields.iter().map(|field| field.name).collect();
+                all.push(json!({
+                    "if": { "properties": { "kind": { "const": name } }, "not": { "required": ["cut"] } },
+                    "then": { "description": said(kind.about), "properties": fields, "required": names },
+                }));
+            }
+        }
+        json!({
+            "description": "What stands in a record of each kind, in this version.",
+            "allOf": all,
+        })
     }
 
     fn takes(summary: &str) -> Says<'_> {
@@ -245,6 +289,7 @@ mod tests {
         let answer = all.given.subschema_for::<command::Wording<'_>>().to_value();
         let plain = all.taken.subschema_for::<command::Wire>().to_value();
         let signed = all.taken.subschema_for::<signed::Wire>().to_value();
+        all.schemas.insert("Kinds".to_owned(), kinds());
         all.schemas.insert("Record".to_owned(), record(&json!({})));
         let typed =
             json!({ "event_type": { "type": "string", "description": "The second word of `kind`." } });

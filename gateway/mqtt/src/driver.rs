@@ -31,7 +31,7 @@ use crate::driver::versions::Versions;
 use crate::outbox::Acked;
 use crate::params::MqttParams;
 use crate::retained::Retained;
-use crate::session::Session;
+use crate::session::{Begun, Session};
 use crate::state::{self, OFFLINE, ONLINE};
 use crate::topics::Topics;
 
@@ -94,6 +94,7 @@ struct Leaving {
 
 pub(crate) struct Driver {
     answers: VecDeque<Answer>,
+    begun: Begun,
     bus: Bus,
     clock: Arc<dyn Clock>,
     commands: Bucket,
@@ -146,9 +147,11 @@ impl Driver {
         let params = orders.borrow().params.clone();
         let (tell_done, done) = mpsc::channel(COMMANDS);
         let cursor = bus.store().cursor(CURSOR);
+        let begun = Begun::new(*bus.store().durable().borrow());
         status.send_modify(|status| status.published = cursor.get());
         Self {
             answers: VecDeque::new(),
+            begun,
             clock,
             commands: Bucket::new(BURST, EVERY),
             contested: None,
@@ -291,7 +294,8 @@ impl Driver {
         let client = connection.client.clone();
         let topics = self.topics.clone();
         let confidential = self.params.confidential;
-        let mut session = Session::new(client, now, self.cursor.get(), store, topics, confidential);
+        let (from, begun) = (self.cursor.get(), self.begun.clone());
+        let mut session = Session::new(client, now, from, store, topics, confidential, begun);
         let mut leaving = None;
         let (mut journal_is_open, mut core_is_there, mut reads) = (true, true, true);
         let mut tick = tokio::time::interval(TICK);

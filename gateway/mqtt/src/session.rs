@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use gateway_core::{DoorId, Instant, PanelId, Record, Seq, Timestamp, Value, is_confidential};
@@ -32,12 +33,35 @@ pub(crate) enum PageError {
     Task(#[from] tokio::task::JoinError),
 }
 
+/// Up to where records were begun to be published, also over connections that are gone. Beyond the cursor nobody knows whether
+/// the broker got those, so that they come again, and are marked.
+#[derive(Clone, Debug)]
+pub(crate) struct Begun(Arc<AtomicU64>);
+
+impl Begun {
+    /// At the start of the process: what was durable then may have been published by the one before.
+    pub(crate) fn new(durable: Seq) -> Self {
+        Self(Arc::new(AtomicU64::new(durable.0)))
+    }
+
+    fn upto(&self) -> Seq {
+        Seq(self.0.load(Ordering::Relaxed))
+    }
+
+    fn begin(&self, seq: Seq) {
+        self.0.fetch_max(seq.0, Ordering::Relaxed);
+    }
+}
+
 type Reading = JoinHandle<Result<Vec<Arc<Record>>, ReadFailure>>;
 
 /// One connection's publishing.
 pub(crate) struct Session {
     /// Acknowledgements that the client was given and has not sent.
     acks: usize,
+    /// Records up to here may have come before this connection.
+    again: Seq,
+    begun: Begun,
     client: Client,
     /// Are confidential records told, too?
     confidential: bool,
@@ -73,9 +97,12 @@ impl Session {
         store: Store,
         topics: Topics,
         confidential: bool,
+        begun: Begun,
     ) -> Self {
         Self {
             acks: 0,
+            again: begun.upto(),
+            begun,
             client,
             confidential,
             connected: None,
@@ -144,6 +171,7 @@ impl Session {
                 self.publish(now, part.message, Sent::Part(part.seq))?;
             } else if let Some(record) = self.page.pop_front() {
                 self.parts = self.fitting(&record, wall);
+                self.begun.begin(record.seq);
                 let count = u8::try_from(self.parts.len()).unwrap_or(u8::MAX);
                 self.outbox.begin(record.seq, count);
             } else {
@@ -223,12 +251,13 @@ impl Session {
     /// The messages of a record that the broker takes. The feed has every number: a record that is too large loses its
     /// fields there.
     fn fitting(&self, record: &Record, wall: Timestamp) -> VecDeque<Part> {
-        let mut parts = messages(&self.topics, record, wall);
+        let again = record.seq <= self.again;
+        let mut parts = messages(&self.topics, record, wall, again);
         parts.retain(|part| part.message.topic == self.topics.event() || self.fits(&part.message));
         if let Some(first) = parts.front_mut()
             && !self.fits(&first.message)
         {
-            first.message.payload = cut(record);
+            first.message.payload = cut(record, again);
         }
         parts
     }
@@ -290,21 +319,34 @@ fn seconds(time: Duration) -> u32 {
 }
 
 /// A record without its fields, for a broker that does not take it.
-fn cut(record: &Record) -> String {
+fn cut(record: &Record, again: bool) -> String {
     let bare = Record {
         fields: Vec::new(),
         ..record.clone()
     };
-    let text = json_text(&bare);
-    // the row is an object and never empty
-    format!("{{\"cut\":true,{}", &text[1..])
+    with("\"cut\":true", &text(&bare, again))
+}
+
+/// A record as text, with the mark of what may have come before.
+fn text(record: &Record, again: bool) -> String {
+    let text = json_text(record);
+    if again {
+        with("\"again\":true", &text)
+    } else {
+        text
+    }
+}
+
+/// An object with one member more. The row of a record is an object and never empty.
+fn with(member: &str, object: &str) -> String {
+    format!("{{{member},{}", &object[1..])
 }
 
 /// The messages of a record: on the event topic, at its door or panel if it is fresh, and where a rule says something: that
 /// if it is fresh, too, or if the broker is to keep it.
-fn messages(topics: &Topics, record: &Record, wall: Timestamp) -> VecDeque<Part> {
+fn messages(topics: &Topics, record: &Record, wall: Timestamp, again: bool) -> VecDeque<Part> {
     let seq = record.seq;
-    let text = json_text(record);
+    let text = text(record, again);
     let mut all = VecDeque::with_capacity(2);
     let age = wall.duration_since(record.at).unsigned_abs();
     let fresh = age <= FRESH;
@@ -333,8 +375,7 @@ fn messages(topics: &Topics, record: &Record, wall: Timestamp) -> VecDeque<Part>
     };
     if fresh && named {
         let tag = serde_json::to_string(tag).expect("a text");
-        // the row is an object and never empty
-        let with_type = format!("{{\"event_type\":{tag},{}", &text[1..]);
+        let with_type = with(&format!("\"event_type\":{tag}"), &text);
         let topic = topics.of(family, &record.source, "event");
         all.push_back(part(topic, with_type, false, Some(news)));
     }
@@ -369,10 +410,33 @@ mod tests {
 
     fn texts(record: &Record, wall: &str) -> Vec<(String, String)> {
         let topics = Topics::new("doorline", "lilas");
-        messages(&topics, record, wall.parse().expect("a time"))
+        messages(&topics, record, wall.parse().expect("a time"), false)
             .into_iter()
             .map(|part| (part.message.topic, part.message.payload))
             .collect()
+    }
+
+    #[test]
+    fn what_may_have_come_before_is_marked_everywhere() {
+        let door = "front".parse().expect("a name");
+        let record = record(Event::Door(door, gateway_core::DoorEvent::Opened {}));
+        let topics = Topics::new("doorline", "lilas");
+        let wall = "2026-03-01T12:00:01Z".parse().expect("a time");
+        let marked = |again| {
+            let parts = messages(&topics, &record, wall, again);
+            let value = |part: Part| serde_json::from_str::<serde_json::Value>(&part.message.payload);
+            let values = parts.into_iter().map(|part| value(part).expect("JSON"));
+            values
+                .map(|value| value.get("again").cloned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(marked(false), [None, None]);
+        assert_eq!(marked(true), [Some(true.into()), Some(true.into())]);
+        let cut: serde_json::Value = serde_json::from_str(&cut(&record, true)).expect("JSON");
+        assert_eq!(
+            (&cut["cut"], &cut["again"], &cut["seq"]),
+            (&true.into(), &true.into(), &7.into())
+        );
     }
 
     #[tokio::test]
@@ -387,6 +451,7 @@ mod tests {
             store,
             Topics::new("doorline", "lilas"),
             false,
+            Begun::new(Seq(0)),
         );
         let mut message = Came::default();
         for id in 1..=40 {
@@ -447,10 +512,15 @@ mod tests {
         assert_eq!(texts(&said("bell", false), later).len(), 1);
         assert_eq!(texts(&said("bell", true), later)[1..], [own]);
         let topics = Topics::new("doorline", "lilas");
-        let kept: Vec<bool> = messages(&topics, &said("bell", true), later.parse().expect("a time"))
-            .iter()
-            .map(|part| part.message.retain)
-            .collect();
+        let kept: Vec<bool> = messages(
+            &topics,
+            &said("bell", true),
+            later.parse().expect("a time"),
+            false,
+        )
+        .iter()
+        .map(|part| part.message.retain)
+        .collect();
         assert_eq!(kept, [false, true]);
     }
 

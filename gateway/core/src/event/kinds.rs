@@ -1,6 +1,7 @@
 //! The events of each family. Field names carry their units.
 
 use crate::command::{CommandId, Refusal};
+use crate::event::form::{FieldForm, KindForm};
 use crate::event::record::{ReadError, field};
 use crate::ids::{
     AreaId, ButtonId, ChannelId, DoorGroupId, LegId, LineId, ListId, PanelId, PersonId, RingId,
@@ -13,17 +14,30 @@ use crate::view::LineState;
 
 macro_rules! events {
     ($(#[$doc:meta])* $name:ident { $(
-        $(#[$vdoc:meta])* $variant:ident = $tag:literal { $($(#[$fdoc:meta])* $field:ident: $ty:ty,)* },
+        $(#[doc = $vdoc:literal])* $variant:ident = $tag:literal { $($(#[doc = $fdoc:literal])* $field:ident: $ty:ty,)* },
     )* }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
-        pub enum $name { $($(#[$vdoc])* $variant { $($(#[$fdoc])* $field: $ty,)* },)* }
+        pub enum $name { $($(#[doc = $vdoc])* $variant { $($(#[doc = $fdoc])* $field: $ty,)* },)* }
 
         impl $name {
             /// Every tag of this family.
             pub const TAGS: &'static [&'static str] = &[$($tag,)*];
 
-            pub(super) fn tag(&self) -> &'static str {
+            /// What each of this family tells, for documents.
+            pub(super) const KINDS: &'static [KindForm] = &[$(KindForm {
+                about: &[$($vdoc,)*],
+                fields: &[$(FieldForm {
+                    about: &[$($fdoc,)*],
+                    form: <$ty as Field>::FORM,
+                    name: stringify!($field),
+                },)*],
+                tag: $tag,
+            },)*];
+
+            /// Its tag, one of [`Self::TAGS`].
+            #[must_use]
+            pub fn tag(&self) -> &'static str {
                 match self { $(Self::$variant { .. } => $tag,)* }
             }
 

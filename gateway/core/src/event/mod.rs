@@ -4,10 +4,12 @@
 //! journal, MQTT and HTTP show the same names, and a record of an unknown kind can still be kept and shown.
 
 mod class;
+mod form;
 mod kinds;
 mod record;
 
 pub use class::Class;
+pub use form::{FieldForm, KindForm, said};
 pub use kinds::{
     AccessEvent, AccountEvent, AlarmEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, GatewayEvent,
     InputEvent, LineEvent, PanelEvent, PortEvent, ReaderEvent, RelayEvent, RuleEvent, UserEvent,

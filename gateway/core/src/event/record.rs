@@ -7,6 +7,7 @@ use super::{
     Event, GatewayEvent, InputEvent, LineEvent, PanelEvent, PortEvent, ReaderEvent, RelayEvent, RuleEvent,
     UserEvent,
 };
+use crate::event::form::KindForm;
 use crate::ids::{RingId, Seq};
 use crate::value::{Field, Value};
 
@@ -87,6 +88,10 @@ macro_rules! families {
         /// Every `(family, tags)` there is, for documents and filters.
         pub(crate) const FAMILIES: &[(&str, &[&str])] =
             &[$(($nfamily, $nty::TAGS),)* $(($pfamily, $pty::TAGS),)*];
+
+        /// What each kind tells, by family.
+        const FORMS: &[(&str, &[KindForm])] =
+            &[$(($nfamily, $nty::KINDS),)* $(($pfamily, $pty::KINDS),)*];
     };
 }
 
@@ -118,6 +123,12 @@ impl Event {
     #[must_use]
     pub const fn families() -> &'static [(&'static str, &'static [&'static str])] {
         FAMILIES
+    }
+
+    /// What each kind tells, by family, for documents.
+    #[must_use]
+    pub const fn forms() -> &'static [(&'static str, &'static [KindForm])] {
+        FORMS
     }
 
     /// `family.tag`, for example `door.granted`.

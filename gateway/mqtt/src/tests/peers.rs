@@ -158,10 +158,20 @@ impl Observer {
 
     /// Sequence numbers on the event topic in the order heard.
     pub(super) fn seqs(&self) -> Vec<u64> {
-        let all = self.all().into_iter();
-        all.filter(|m| m.topic == "doorline/lilas/event")
-            .filter_map(|m| m.json()["seq"].as_u64())
-            .collect()
+        self.marked_seqs().into_iter().map(|(seq, _)| seq).collect()
+    }
+
+    /// The same, each with whether it is marked as one that may have come before.
+    pub(super) fn marked_seqs(&self) -> Vec<(u64, bool)> {
+        let all = self
+            .all()
+            .into_iter()
+            .filter(|m| m.topic == "doorline/lilas/event");
+        all.filter_map(|m| {
+            let record = m.json();
+            Some((record["seq"].as_u64()?, record["again"] == true))
+        })
+        .collect()
     }
 }
 

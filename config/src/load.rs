@@ -9,7 +9,7 @@ use toml::de::DeTable;
 
 use crate::check;
 use crate::fault::{FaultKind, Faults, Finding, Late, Warnings, place};
-use crate::model::{Config, InputDriver};
+use crate::model::{Config, InputDriver, OutputDriver};
 use crate::near;
 use crate::read::{MAX_FAULTS, Reader, nearest, quoted, record_of};
 use crate::secret_file::read_secret;
@@ -373,8 +373,26 @@ fn passwords(
                 None
             }
         });
+    let relays = config
+        .outputs
+        .iter_mut()
+        .filter_map(|(id, output)| match &mut output.driver {
+            OutputDriver::Http(relay) => {
+                let at = format!("outputs.{id}.http.password-file");
+                Some((at, relay.password_file.as_ref(), &mut relay.password))
+            }
+            OutputDriver::FrontEnd(_)
+            | OutputDriver::Gpio(_)
+            | OutputDriver::Kmtronic(_)
+            | OutputDriver::Lcus1(_)
+            | OutputDriver::Modbus(_)
+            | OutputDriver::Mqtt(_)
+            | OutputDriver::Numato(_)
+            | OutputDriver::Virtual(_) => None,
+        });
     let files = accounts
         .chain(hooks)
+        .chain(relays)
         .chain(mqtt)
         .chain(radius)
         .chain(directory)

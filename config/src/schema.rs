@@ -207,6 +207,7 @@ mod tests {
                 [
                     "front-end",
                     "gpio",
+                    "http",
                     "kmtronic",
                     "lcus1",
                     "modbus",

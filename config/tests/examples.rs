@@ -109,7 +109,12 @@ fn the_full_example_has_every_key() {
     // A password stands for itself in the trunk, a secret at a server; two in one table are refused.
     assert_eq!(
         out,
-        [".mqtt.password", ".directory.password", ".logins.radius.secret"]
+        [
+            ".outputs.http.password",
+            ".mqtt.password",
+            ".directory.password",
+            ".logins.radius.secret"
+        ]
     );
 }
 

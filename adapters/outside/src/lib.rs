@@ -1,13 +1,15 @@
-//! Devices that belong to somebody else: behind an MQTT broker as inputs and relays, and web clients as inputs.
+//! Devices that belong to somebody else: behind an MQTT broker as inputs and relays, web clients as inputs, web servers as
+//! relays.
 //!
 //! What a message means is [`Reading`]'s; what becomes of it [`InputMachine`]'s, which is pure: a retained message says how
 //! a device is, and never that something happened; a message that may have waited on its way is as old as the last moment
-//! in which nothing did. [`MqttInputs`] is the adapter around it, [`MqttRelay`] the driver that the relay guard holds.
+//! in which nothing did. [`MqttInputs`] is the adapter around it, [`MqttRelay`] and [`WebRelay`] are drivers that the relay guard
+//! holds.
 //!
-//! Both speak MQTT 3.1.1 over a connection of their own ([`Broker`]), with rumqttc's codec and not its event loop: that
+//! Those at a broker speak MQTT 3.1.1 over a connection of their own ([`Broker`]), with rumqttc's codec and not its event loop: that
 //! loop keeps what was not sent across a loss, and an order that was given up has to go with its connection.
 //!
-//! Left out: MQTT 5, QoS 2, wildcards. This crate knows no door and decides nothing.
+//! Left out: MQTT 5, QoS 2, wildcards, logins by Digest. This crate knows no door and decides nothing.
 
 mod broker;
 mod inputs;
@@ -15,6 +17,7 @@ mod link;
 mod machine;
 mod reading;
 mod relay;
+mod web;
 
 pub use broker::{Broker, BrokerTls, Password};
 pub use inputs::{MqttInput, MqttInputs, device_of, signal};
@@ -22,3 +25,4 @@ pub use link::LinkError;
 pub use machine::{InputMachine, Kind, Said};
 pub use reading::{Availability, Reading, Word};
 pub use relay::{MqttRelay, RelayParams, StateParams};
+pub use web::{WebOrder, WebRelay, WebRelayParams};

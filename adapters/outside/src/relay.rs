@@ -311,7 +311,7 @@ fn away(topic: &str) -> String {
 }
 
 /// A command with its time: whole seconds are rounded up, since the guard ends the pulse at its time anyway.
-fn command(text: &str, length: Duration) -> String {
+pub(crate) fn command(text: &str, length: Duration) -> String {
     let seconds = length.as_millis().div_ceil(1000).max(1);
     let ms = length.as_millis().max(1);
     text.replace("{s}", &seconds.to_string())

@@ -17,6 +17,7 @@ pub(super) fn check(check: &mut Check<'_>, output: &str, driver: &OutputDriver) 
         OutputDriver::Modbus(board) => modbus(check, &at, board),
         OutputDriver::FrontEnd(_)
         | OutputDriver::Gpio(_)
+        | OutputDriver::Http(_)
         | OutputDriver::Lcus1(_)
         | OutputDriver::Mqtt(_)
         | OutputDriver::Numato(_)
@@ -139,6 +140,7 @@ pub(super) fn claims(check: &mut Check<'_>) {
             }
             OutputDriver::FrontEnd(_)
             | OutputDriver::Gpio(_)
+            | OutputDriver::Http(_)
             | OutputDriver::Mqtt(_)
             | OutputDriver::Virtual(_) => continue,
         };

@@ -26,6 +26,7 @@ fn doors(config: &Config) -> impl Iterator<Item = (String, &gateway_core::Output
         .filter_map(|(id, output)| match &output.driver {
             OutputDriver::FrontEnd(of) => Some((format!("outputs.{id}.front-end"), id, of)),
             OutputDriver::Gpio(_)
+            | OutputDriver::Http(_)
             | OutputDriver::Kmtronic(_)
             | OutputDriver::Lcus1(_)
             | OutputDriver::Modbus(_)

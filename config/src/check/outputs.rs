@@ -92,6 +92,20 @@ pub(super) fn check(check: &mut Check<'_>) {
             let hint = format!("allowed: 1000 to {cap} ms");
             check.fault(FaultKind::Conflict, &at, &[&key], text, &hint);
         }
+        if config.site.fire_input.is_some() && door.duty == Duty::Continuous && output.max_on < LONG_FIRE {
+            let text = format!(
+                "in a fire {} stays unlocked until the alarm is reset, and this cap locks it for a tenth of a second every {} ms",
+                check.cite(&format!("doors.{id}")),
+                output.max_on.as_millis()
+            );
+            let hint = "set it to 86400000, the longest";
+            check.warn(
+                FaultKind::Conflict,
+                &format!("outputs.{name}.max-on-ms"),
+                text,
+                hint,
+            );
+        }
         if door.strike > output.max_on {
             let cap = output.max_on.as_millis();
             let key = format!("outputs.{name}.max-on-ms");
@@ -107,6 +121,9 @@ pub(super) fn check(check: &mut Check<'_>) {
         }
     }
 }
+
+/// A fire alarm is reset after this at the latest, mostly.
+const LONG_FIRE: Duration = Duration::from_secs(12 * 3600);
 
 /// Openings of a door that are longer for some, with the place of each.
 fn longer<'a>(config: &'a Config, door: &'a DoorId) -> impl Iterator<Item = (String, Duration)> + 'a {

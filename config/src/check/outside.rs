@@ -1,4 +1,4 @@
-//! Devices behind a broker or a web client: what they cannot be, and what has to be there for them.
+//! Devices behind a broker or at the web: what they cannot be, and what has to be there for them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::Check;
 use super::claims::roles;
 use super::resource::Claims;
 use crate::fault::FaultKind;
-use crate::model::{Config, InputDriver, MqttOutput, OutputDriver, WebhookInput};
+use crate::model::{Config, HttpOutput, InputDriver, OutputDriver, WebhookInput};
 use crate::value::{BrokerUrl, Duty, Topic};
 
 /// Fewest characters of a webhook's token.
@@ -53,29 +53,71 @@ pub(super) fn check(check: &mut Check<'_>) {
     }
     let mut topics = Claims::new();
     for (id, output) in &config.outputs {
-        let OutputDriver::Mqtt(mqtt) = &output.driver else {
-            continue;
-        };
-        let at = format!("outputs.{id}.mqtt");
-        broker(check, &at);
-        for (key, topic) in [
-            ("topic", Some(&mqtt.topic)),
-            ("ask-topic", mqtt.ask_topic.as_ref()),
-        ] {
-            if let Some(topic) = topic {
-                own_topic(check, &format!("{at}.{key}"), topic);
+        let relay = match &output.driver {
+            OutputDriver::Http(web) => {
+                let at = format!("outputs.{id}.http");
+                let on = (
+                    web.server.clone(),
+                    web.on.clone(),
+                    web.on_body.clone().unwrap_or_default(),
+                );
+                topics.add(format!("{} {} {}", on.0, on.1, on.2), format!("{at}.on"));
+                http(check, &at, web);
+                Relay {
+                    at,
+                    family: "http",
+                    off: vec![
+                        ("off", &web.off),
+                        ("off-body", web.off_body.as_deref().unwrap_or_default()),
+                    ],
+                    own_timer: web.own_timer,
+                    self_timed: web.is_self_timed(),
+                    state: ("state", web.state.is_some()),
+                    told: web.is_told_its_time(),
+                    words: [&web.state_on, &web.state_off],
+                }
             }
-        }
-        topics.add((mqtt.topic.clone(), mqtt.on.clone()), format!("{at}.topic"));
-        relay(check, &at, mqtt);
-        if mqtt.is_told_its_time() && config.relays.values().any(|relay| relay.output == *id) {
+            OutputDriver::Mqtt(mqtt) => {
+                let at = format!("outputs.{id}.mqtt");
+                broker(check, &at);
+                for (key, topic) in [
+                    ("topic", Some(&mqtt.topic)),
+                    ("ask-topic", mqtt.ask_topic.as_ref()),
+                ] {
+                    if let Some(topic) = topic {
+                        own_topic(check, &format!("{at}.{key}"), topic);
+                    }
+                }
+                topics.add(format!("{:?} on {}", mqtt.on, mqtt.topic), format!("{at}.topic"));
+                same(check, &at, ("on", &mqtt.on), ("off", &mqtt.off));
+                Relay {
+                    at,
+                    family: "mqtt",
+                    off: vec![("off", &mqtt.off)],
+                    own_timer: mqtt.own_timer,
+                    self_timed: mqtt.is_self_timed(),
+                    state: ("state-topic", mqtt.state_topic.is_some()),
+                    told: mqtt.is_told_its_time(),
+                    words: [&mqtt.state_on, &mqtt.state_off],
+                }
+            }
+            OutputDriver::FrontEnd(_)
+            | OutputDriver::Gpio(_)
+            | OutputDriver::Kmtronic(_)
+            | OutputDriver::Lcus1(_)
+            | OutputDriver::Modbus(_)
+            | OutputDriver::Numato(_)
+            | OutputDriver::Virtual(_) => continue,
+        };
+        relay.check(check);
+        if relay.told && config.relays.values().any(|of| of.output == *id) {
             let text =
                 "the device would let go of it by itself, but a relay that tells something has no time"
                     .to_owned();
             let hint = "allowed: what switches it on until further notice, without {s} and {ms}";
-            check.fault(FaultKind::Conflict, &format!("{at}.on"), &[], text, hint);
+            check.fault(FaultKind::Conflict, &format!("{}.on", relay.at), &[], text, hint);
         }
-        doors(check, id.as_str(), &at, mqtt);
+        relay.doors(check, id.as_str());
     }
     if config
         .outputs
@@ -84,11 +126,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     {
         files(check);
     }
-    topics.report(
-        check,
-        |(topic, on)| format!("{on:?} on {topic}"),
-        "allowed: one output for each relay",
-    );
+    topics.report(check, |of| of.clone(), "allowed: one output for each relay");
 }
 
 /// The relay guard has a connection of its own, and knows the site file by a copy at another place.
@@ -241,102 +279,179 @@ fn webhook(check: &mut Check<'_>, at: &str, hook: &WebhookInput) {
     }
 }
 
-fn relay(check: &mut Check<'_>, at: &str, mqtt: &MqttOutput) {
-    let key = |key: &str| format!("{at}.{key}");
-    twice(
-        check,
-        at,
-        ("state-on", &mqtt.state_on),
-        ("state-off", &mqtt.state_off),
-    );
-    if mqtt.own_timer.is_some() && mqtt.is_told_its_time() {
-        let text = "on tells the device its time with each command".to_owned();
-        let hint = "allowed: own-timer-s, or {s} or {ms} in on";
-        check.fault(
-            FaultKind::Conflict,
-            &key("own-timer-s"),
-            &[&key("on")],
-            text,
-            hint,
-        );
-    }
-    if mqtt.on == mqtt.off {
+fn same(check: &mut Check<'_>, at: &str, (on, energises): (&str, &str), (off, rests): (&str, &str)) {
+    if energises == rests {
         let text = "is also what energises it".to_owned();
         check.fault(
             FaultKind::Conflict,
-            &key("off"),
-            &[&key("on")],
+            &format!("{at}.{off}"),
+            &[&format!("{at}.{on}")],
             text,
             "allowed: another command",
         );
     }
-    if mqtt.off.contains("{s}") || mqtt.off.contains("{ms}") {
-        let text = "what brings it to rest has no time".to_owned();
-        check.fault(
-            FaultKind::BadValue,
-            &key("off"),
-            &[],
-            text,
-            "allowed: {s} and {ms} in on",
-        );
+}
+
+/// What a request can be made of, and where secrets may stand.
+fn http(check: &mut Check<'_>, at: &str, web: &HttpOutput) {
+    let key = |key: &str| format!("{at}.{key}");
+    if web.server.path != "/" {
+        let text = format!("has a path, {}", crate::read::quoted(&web.server.path));
+        let hint = "allowed: http://HOST or http://HOST:PORT; paths stand in on, off and state";
+        check.fault(FaultKind::BadValue, &key("server"), &[], text, hint);
     }
-    if mqtt.state_topic.is_some() {
-        return;
+    let paths = [
+        ("on", Some(&web.on)),
+        ("off", Some(&web.off)),
+        ("state", web.state.as_ref()),
+    ];
+    for (of, path) in paths {
+        let Some(path) = path else { continue };
+        // {s} and {ms} are replaced before it is sent
+        let sent = path.replace("{s}", "").replace("{ms}", "");
+        let fits = |b: u8| {
+            b.is_ascii_graphic()
+                && !matches!(
+                    b,
+                    b'#' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}'
+                )
+        };
+        if !path.starts_with('/') || !sent.bytes().all(fits) {
+            let text = format!("{} is no path of a request", crate::read::quoted(path));
+            let hint = "allowed: what begins with / and has visible ASCII characters, others as %20";
+            check.fault(FaultKind::BadValue, &key(of), &[], text, hint);
+        }
     }
-    for of in ["state-field", "ask-topic", "ask"] {
-        if check.is_written(&key(of)) {
-            let text = "has no meaning without state-topic".to_owned();
+    if web.on == web.off && web.on_body == web.off_body {
+        same(check, at, ("on", &web.on), ("off", &web.off));
+    }
+    if (check.is_written(&key("password")) || web.password_file.is_some()) != web.user.is_some() {
+        let text = "user and password belong together".to_owned();
+        let hint = "needed: user and password-file, or none of them";
+        check.fault(FaultKind::Missing, at, &[], text, hint);
+    }
+    if check.is_written(&key("password")) && web.password_file.is_some() {
+        let text = "there is also a password".to_owned();
+        let hint = "allowed: password or password-file";
+        check.fault(FaultKind::Conflict, &key("password-file"), &[], text, hint);
+    }
+    for (of, file) in [("password-file", &web.password_file), ("ca-file", &web.ca_file)] {
+        if let Some(file) = file.as_ref().filter(|file| file.is_relative()) {
+            let shown = crate::read::quoted(&file.display().to_string());
+            let text = format!("{shown} is relative, and the relay guard reads it from elsewhere");
             check.fault(
-                FaultKind::Conflict,
+                FaultKind::File,
                 &key(of),
                 &[],
                 text,
-                "remove it, or add state-topic",
+                "allowed: a path that begins with /",
             );
         }
     }
 }
 
-/// As a strike it has to end its pulse by itself, and no sooner than the door wants.
-fn doors(check: &mut Check<'_>, id: &str, at: &str, mqtt: &MqttOutput) {
-    let config: &Config = check.config;
-    let users = config.doors.iter();
-    let users = users.filter(|(_, door)| door.output.as_ref().is_some_and(|output| output.as_str() == id));
-    for (name, door) in users {
-        let output = format!("doors.{name}.output");
-        if !mqtt.is_self_timed() {
-            let text = format!(
-                "output {id:?} (mqtt) cannot end its pulse by itself: when broker, network or gateway are gone the door \
-                 stays open"
-            );
-            let hint = "needed: own-timer-s as it is set in the device, or {s} in on where the device takes its time \
-                        with the command; another output otherwise";
-            check.fault(FaultKind::Unsafe, &output, &[at], text, hint);
-            continue;
+/// A relay of somebody else, whatever the way to it.
+struct Relay<'a> {
+    at: String,
+    family: &'static str,
+    /// What brings it to rest, by key.
+    off: Vec<(&'static str, &'a str)>,
+    own_timer: Option<Duration>,
+    self_timed: bool,
+    /// The key that says where its state is told, and whether that is there.
+    state: (&'static str, bool),
+    /// It is told with each command when to end it.
+    told: bool,
+    /// `state-on` and `state-off`.
+    words: [&'a [String]; 2],
+}
+
+impl Relay<'_> {
+    fn key(&self, key: &str) -> String {
+        format!("{}.{key}", self.at)
+    }
+
+    fn check(&self, check: &mut Check<'_>) {
+        let [on, off] = self.words;
+        twice(check, &self.at, ("state-on", on), ("state-off", off));
+        if self.own_timer.is_some() && self.told {
+            let text = "on tells the device its time with each command".to_owned();
+            let hint = "allowed: own-timer-s, or {s} or {ms} in on";
+            let (timer, on) = (self.key("own-timer-s"), self.key("on"));
+            check.fault(FaultKind::Conflict, &timer, &[&on], text, hint);
         }
-        let longest = super::outputs::longest(config, name, door);
-        if let Some(timer) = mqtt.own_timer.filter(|timer| *timer < longest) {
-            let text = format!(
-                "{} s is shorter than a pulse of {} ms",
-                timer.as_secs_f32(),
-                longest.as_millis()
-            );
-            let hint =
-                "allowed: at least the door's strike-ms; set the device's timer longer, or strike-ms shorter";
-            check.fault(FaultKind::Conflict, &format!("{at}.own-timer-s"), &[], text, hint);
+        for (key, off) in &self.off {
+            if off.contains("{s}") || off.contains("{ms}") {
+                let text = "what brings it to rest has no time".to_owned();
+                let hint = "allowed: {s} and {ms} in on";
+                check.fault(FaultKind::BadValue, &self.key(key), &[], text, hint);
+            }
         }
-        if door.duty == Duty::Continuous {
-            continue;
+        let (state, is_told) = self.state;
+        if is_told {
+            return;
         }
-        if mqtt
-            .own_timer
-            .is_some_and(|timer| timer > Duration::from_secs(25))
-        {
-            let text =
-                "the coil of this door is energised for 25 s at most, and the device's timer is longer"
-                    .to_owned();
-            let hint = "allowed: at most 25, or duty = \"continuous\" at the door";
-            check.fault(FaultKind::Unsafe, &format!("{at}.own-timer-s"), &[], text, hint);
+        for of in ["state-field", "ask-topic", "ask"] {
+            if check.is_written(&self.key(of)) {
+                let text = format!("has no meaning without {state}");
+                let hint = format!("remove it, or add {state}");
+                check.fault(FaultKind::Conflict, &self.key(of), &[], text, &hint);
+            }
+        }
+    }
+
+    /// As a strike it has to end its pulse by itself, and no sooner than the door wants.
+    fn doors(&self, check: &mut Check<'_>, id: &str) {
+        let config: &Config = check.config;
+        let users = config.doors.iter();
+        let users =
+            users.filter(|(_, door)| door.output.as_ref().is_some_and(|output| output.as_str() == id));
+        for (name, door) in users {
+            let output = format!("doors.{name}.output");
+            if !self.self_timed {
+                let text = format!(
+                    "output {id:?} ({}) cannot end its pulse by itself: when {} or gateway are gone the door stays open",
+                    self.family,
+                    if self.family == "mqtt" {
+                        "broker, network"
+                    } else {
+                        "network"
+                    }
+                );
+                let hint = "needed: own-timer-s as it is set in the device, or {s} in on where the device takes its time \
+                            with the command; another output otherwise";
+                check.fault(FaultKind::Unsafe, &output, &[&self.at], text, hint);
+                continue;
+            }
+            if self.family == "http" && !self.state.1 {
+                let text = format!(
+                    "output {id:?} (http) has no state: a device that hangs would open when it comes back, since nobody asks it \
+                     whether it listens before it is told to open"
+                );
+                let hint = "needed: state, with state-field";
+                check.fault(FaultKind::Unsafe, &output, &[&self.at], text, hint);
+            }
+            let timer = self.key("own-timer-s");
+            let longest = super::outputs::longest(config, name, door);
+            if let Some(short) = self.own_timer.filter(|timer| *timer < longest) {
+                let text = format!(
+                    "{} s is shorter than a pulse of {} ms",
+                    short.as_secs_f32(),
+                    longest.as_millis()
+                );
+                let hint = "allowed: at least the door's strike-ms; set the device's timer longer, or strike-ms shorter";
+                check.fault(FaultKind::Conflict, &timer, &[], text, hint);
+            }
+            let long = self
+                .own_timer
+                .is_some_and(|timer| timer > Duration::from_secs(25));
+            if long && door.duty != Duty::Continuous {
+                let text =
+                    "the coil of this door is energised for 25 s at most, and the device's timer is longer"
+                        .to_owned();
+                let hint = "allowed: at most 25, or duty = \"continuous\" at the door";
+                check.fault(FaultKind::Unsafe, &timer, &[], text, hint);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::boards::{Kmtronic, Modbus, Numato};
 use super::front_end::{FrontEndDoor, FrontEndLine};
 use super::osdp::{KeyFile, OsdpInput, OsdpReader};
-use super::outside::{MqttInput, MqttOutput, WebhookInput};
+use super::outside::{HttpOutput, MqttInput, MqttOutput, WebhookInput};
 use super::wiegand::WiegandReader;
 use gateway_access::When;
 use gateway_core::{AreaId, FormatId};
@@ -34,6 +34,8 @@ choice! {
         FrontEnd(FrontEndDoor) = "front-end",
         /// A pin of a GPIO chip.
         Gpio(GpioOutput) = "gpio",
+        /// A relay that takes web requests.
+        Http(Box<HttpOutput>) = "http",
         /// A relay of a KMTronic board, USB or RS-232.
         Kmtronic(Kmtronic) = "kmtronic",
         /// A channel of a serial relay board of the LCUS-1 family.
@@ -61,6 +63,7 @@ impl OutputDriver {
     pub fn is_self_timed(&self) -> bool {
         match self {
             Self::FrontEnd(_) => true,
+            Self::Http(relay) => relay.is_self_timed(),
             Self::Modbus(board) => board.is_self_timed(),
             Self::Mqtt(relay) => relay.is_self_timed(),
             // The others stay as they were written last.
@@ -77,7 +80,7 @@ impl OutputDriver {
             Self::Lcus1(relay) => Some(relay.timer),
             Self::Numato(relay) => Some(relay.timer),
             Self::Modbus(board) => (!board.is_self_timed()).then_some(board.timer),
-            Self::FrontEnd(_) | Self::Gpio(_) | Self::Mqtt(_) | Self::Virtual(_) => None,
+            Self::FrontEnd(_) | Self::Gpio(_) | Self::Http(_) | Self::Mqtt(_) | Self::Virtual(_) => None,
         }
     }
 }

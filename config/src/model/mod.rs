@@ -53,7 +53,7 @@ pub use logins::{Logins, Radius, RadiusServer};
 pub use network::Network;
 pub use notify::{Mail, Notify, NotifyTarget, Syslog, Telegram, Webhook};
 pub use osdp::{KeyFile, OsdpInput, OsdpReader};
-pub use outside::{Availability, MqttInput, MqttOutput, WebhookInput};
+pub use outside::{Availability, HttpOutput, MqttInput, MqttOutput, WebhookInput};
 pub use relays::{
     AlarmRelay, Lamp, Light, LineSeized, MainsFault, NetworkFault, Relay, RelayCommand, RelayFunction,
 };

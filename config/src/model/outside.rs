@@ -1,4 +1,4 @@
-//! Devices behind a broker or a web client: `[inputs.*.mqtt]`, `[inputs.*.webhook]` and `[outputs.*.mqtt]`.
+//! Devices behind a broker or at the web: `[inputs.*.mqtt]`, `[inputs.*.webhook]`, `[outputs.*.mqtt]` and `[outputs.*.http]`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use gateway_core::Secret;
 
 use crate::describe::table;
 use crate::rules::{Path, list, ms, parsed, password, secs, table, text};
-use crate::value::{Pointer, Topic};
+use crate::value::{HttpUrl, Pointer, Topic};
 
 table! {
     /// What a device, or its bridge, says of whether it is there.
@@ -97,11 +97,71 @@ table! {
     }
 }
 
+table! {
+    /// A relay that takes web requests. The relay guard makes them. At a door it needs a timer of its own, since network and
+    /// gateway may be gone before it is brought to rest.
+    pub struct HttpOutput {
+        /// The device: `http://HOST` or `https://HOST`, each with an optional `:PORT`.
+        server: HttpUrl = "server", parsed(), required, Restart;
+        /// Path and query of the request that energises it. `{s}` stands for the seconds, `{ms}` for the milliseconds after
+        /// which the device itself ends that, for devices that take the time with the request.
+        on: String = "on", text(1, 500), required, Restart;
+        /// Body of that request, which makes it a POST; `{s}` and `{ms}` count there, too.
+        on_body: Option<String> = "on-body", text(0, 1000), optional, Restart;
+        /// Path and query of the request that brings it to rest.
+        off: String = "off", text(1, 500), required, Restart;
+        /// Body of that request, which makes it a POST.
+        off_body: Option<String> = "off-body", text(0, 1000), optional, Restart;
+        /// Time after which the device lets go of the relay by itself, as it is set there, 1 to 60 s. Not with `{s}` or
+        /// `{ms}` in `on` or `on-body`.
+        own_timer: Option<Duration> = "own-timer-s", secs(1, 60), optional, Restart;
+        /// Path and query where the device says how the relay is. With it each order has to be confirmed there, and the
+        /// relay is looked at every 2 s. At a door it is needed: the device is asked before it is told to open.
+        state: Option<String> = "state", text(1, 500), optional, Restart;
+        /// Where in an answer of JSON to `state` the word stands; without it the answer is the word.
+        state_field: Option<Pointer> = "state-field", parsed(), optional, Restart;
+        /// Words for energised, 1 to 4.
+        state_on: Vec<String> = "state-on", list(text(1, 100), 1, 4), or("[\"on\", \"ON\", \"true\"]"), Restart;
+        /// Words for at rest, 1 to 4.
+        state_off: Vec<String> = "state-off", list(text(1, 100), 1, 4), or("[\"off\", \"OFF\", \"false\"]"), Restart;
+        /// User, where the device wants a login (Basic).
+        user: Option<String> = "user", text(1, 100), optional, Restart;
+        /// Password of that user; `password-file` keeps it out of this file.
+        password: Option<Secret> = "password", password(), optional, Restart;
+        /// File that holds the password in its first line, by its whole path: the relay guard reads it as well. It must not
+        /// be readable by other users.
+        password_file: Option<PathBuf> = "password-file", Path, optional, Restart;
+        /// Certificates, PEM, that the device's certificate must lead to; without it the machine's own.
+        ca_file: Option<PathBuf> = "ca-file", Path, optional, Restart;
+        /// Longest time until an order is confirmed, 200 to 5000 ms.
+        timeout: Duration = "timeout-ms", ms(200, 5000), or("1500"), Restart;
+    }
+}
+
+/// True if a command tells the device when to end what it begins.
+fn tells_time(text: &str) -> bool {
+    text.contains("{s}") || text.contains("{ms}")
+}
+
+impl HttpOutput {
+    /// True if the device is told with each order when to end it.
+    #[must_use]
+    pub fn is_told_its_time(&self) -> bool {
+        tells_time(&self.on) || self.on_body.as_deref().is_some_and(tells_time)
+    }
+
+    /// True if the device itself ends a pulse, also when everybody else is gone.
+    #[must_use]
+    pub fn is_self_timed(&self) -> bool {
+        self.own_timer.is_some() || self.is_told_its_time()
+    }
+}
+
 impl MqttOutput {
     /// True if the device is told with each command when to end it.
     #[must_use]
     pub fn is_told_its_time(&self) -> bool {
-        self.on.contains("{s}") || self.on.contains("{ms}")
+        tells_time(&self.on)
     }
 
     /// True if the device itself ends a pulse, also when everybody else is gone.

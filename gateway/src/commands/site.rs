@@ -178,7 +178,7 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
                 },
             )),
             // no part of this machine
-            OutputDriver::Mqtt(_) | OutputDriver::Virtual(_) => None,
+            OutputDriver::Http(_) | OutputDriver::Mqtt(_) | OutputDriver::Virtual(_) => None,
         });
     let inputs = config
         .inputs

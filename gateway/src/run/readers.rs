@@ -83,6 +83,7 @@ fn opening(config: &Config) -> Vec<Opening> {
             line: pin.line,
         }),
         OutputDriver::FrontEnd(_)
+        | OutputDriver::Http(_)
         | OutputDriver::Kmtronic(_)
         | OutputDriver::Lcus1(_)
         | OutputDriver::Modbus(_)

@@ -1,16 +1,17 @@
 //! Devices behind a broker or a web client: inputs for their adapter and for the page, relays for the guard.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use adapter_api::OutputDriver;
 use adapter_outside::{
     Availability, Broker, BrokerTls, MqttInput, MqttInputs, MqttRelay, Password, Reading, RelayParams,
-    StateParams,
+    StateParams, WebOrder, WebRelay, WebRelayParams,
 };
 use gateway_config::{
-    self as config, BrokerUrl, Config, InputDriver, MqttOutput, OutputDriver as Driver, Pointer,
+    self as config, BrokerUrl, Config, HttpOutput, InputDriver, MqttOutput, OutputDriver as Driver, Pointer,
 };
-use gateway_core::{InputId, OutputId};
+use gateway_core::{InputId, OutputId, Secret};
 use gateway_guard::{GuardBoard, GuardOutput};
 use gateway_http::HookToken;
 
@@ -20,17 +21,22 @@ use crate::run::instance::Instance;
 /// Name of the adapter of all inputs at the broker.
 const INPUTS: &str = "mqtt-devices";
 
+/// A password that was read already, or the file that the relay guard reads.
+fn password(file: Option<&PathBuf>, known: Option<&Secret>) -> Option<Password> {
+    match (file, known) {
+        (_, Some(known)) => Some(Password::Known(known.clone())),
+        (Some(file), None) => Some(Password::File(file.clone())),
+        (None, None) => None,
+    }
+}
+
 /// The broker, if there is one that belongs to somebody.
 fn broker(config: &Config) -> Option<Broker> {
     let mqtt = config.mqtt.as_ref()?;
     let BrokerUrl::Remote { host, port, tls } = &mqtt.broker else {
         return None;
     };
-    let password = match (&mqtt.password_file, &mqtt.password) {
-        (_, Some(known)) => Some(Password::Known(known.clone())),
-        (Some(file), None) => Some(Password::File(file.clone())),
-        (None, None) => None,
-    };
+    let password = password(mqtt.password_file.as_ref(), mqtt.password.as_ref());
     Some(Broker {
         host: host.to_string(),
         login: mqtt.user.clone().zip(password),
@@ -166,5 +172,53 @@ fn relay_params(config: &Config, id: &OutputId, relay: &MqttOutput) -> RelayPara
         }),
         timeout: relay.timeout,
         topic: relay.topic.to_string(),
+    }
+}
+
+/// As [`wiring`], of one that takes web requests.
+pub(super) fn web_wiring(relay: &HttpOutput) -> String {
+    format!(
+        "http {} {} {}",
+        relay.server,
+        relay.on,
+        relay.on_body.as_deref().unwrap_or_default()
+    )
+}
+
+/// The relays that take web requests, each a board of its own.
+pub(super) fn web_boards(config: &Config, output: impl Fn(&OutputId, u16) -> GuardOutput) -> Vec<GuardBoard> {
+    let board = |(id, of): (&OutputId, &config::Output)| {
+        let Driver::Http(relay) = &of.driver else {
+            return None;
+        };
+        Some(GuardBoard {
+            driver: Box::new(WebRelay::new(web_params(relay))) as Box<dyn OutputDriver>,
+            outputs: vec![output(id, 0)],
+            vanished: String::new(),
+        })
+    };
+    config.outputs.iter().filter_map(board).collect()
+}
+
+fn web_params(relay: &HttpOutput) -> WebRelayParams {
+    let order = |path: &str, body: &Option<String>| WebOrder {
+        body: body.clone(),
+        path: path.to_owned(),
+    };
+    let password = password(relay.password_file.as_ref(), relay.password.as_ref());
+    WebRelayParams {
+        ca_file: relay.ca_file.clone(),
+        host: relay.server.host.to_string(),
+        login: relay.user.clone().zip(password),
+        off: order(&relay.off, &relay.off_body),
+        on: order(&relay.on, &relay.on_body),
+        port: relay.server.port,
+        self_timed: relay.is_self_timed(),
+        state: relay.state.clone().map(|path| {
+            let reading = reading(relay.state_field.as_ref(), &relay.state_on, &relay.state_off);
+            (path, reading)
+        }),
+        timeout: relay.timeout,
+        tls: relay.server.tls,
     }
 }

@@ -28,6 +28,7 @@ fn wiring(config: &Config, id: &LineId, of: &gateway_config::FrontEndLine) -> Wi
         Driver::FrontEnd(door) if door.line == *id => Some(door.door),
         Driver::FrontEnd(_)
         | Driver::Gpio(_)
+        | Driver::Http(_)
         | Driver::Kmtronic(_)
         | Driver::Lcus1(_)
         | Driver::Modbus(_)

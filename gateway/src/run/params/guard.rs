@@ -57,6 +57,7 @@ fn wiring(config: &Config, id: &OutputId, output: &Output) -> Wiring {
         Driver::Lcus1(relay) => format!("lcus1 {} {}", relay.port.display(), relay.channel),
         Driver::Kmtronic(relay) => format!("kmtronic {} {}", relay.port.display(), relay.channel),
         Driver::Modbus(relay) => modbus::wiring(relay),
+        Driver::Http(relay) => elsewhere::web_wiring(relay),
         Driver::Mqtt(relay) => elsewhere::wiring(relay),
         Driver::Numato(relay) => format!("numato {} {}", relay.port.display(), relay.channel),
         Driver::Virtual(_) => "virtual".to_owned(),
@@ -86,7 +87,7 @@ fn boards(config: &Config) -> Vec<GuardBoard> {
             }
             Driver::Kmtronic(_) | Driver::Lcus1(_) | Driver::Numato(_) => serial.add(id, &output.driver),
             Driver::Modbus(relay) => modbus.add(id, relay),
-            Driver::Mqtt(_) => {}
+            Driver::Http(_) | Driver::Mqtt(_) => {}
             Driver::Virtual(_) => simulated.push(id.clone()),
         }
     }
@@ -128,6 +129,7 @@ fn boards(config: &Config) -> Vec<GuardBoard> {
     boards.extend(modbus.made(output));
     boards.extend(front_ends.made(output));
     boards.extend(elsewhere::boards(config, output));
+    boards.extend(elsewhere::web_boards(config, output));
     if !simulated.is_empty() {
         let channels: Vec<(u16, OutputId)> = (1..).zip(simulated).collect();
         let names = channels.iter().map(|(n, id)| (*n, id.to_string())).collect();

@@ -30,6 +30,7 @@ impl Boards {
             Driver::Numato(b) => (&b.port, BAUD, Family::Numato, NUMATO, b.channel),
             Driver::FrontEnd(_)
             | Driver::Gpio(_)
+            | Driver::Http(_)
             | Driver::Modbus(_)
             | Driver::Mqtt(_)
             | Driver::Virtual(_) => return,

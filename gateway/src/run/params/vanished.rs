@@ -27,7 +27,9 @@ fn of(driver: &Driver, door: &Door) -> Option<String> {
         Driver::FrontEnd(_) => {
             format!("the front end itself ends a press that runs at its time, then {lock}")
         }
-        Driver::Mqtt(_) => format!("the device itself ends a pulse that runs at its time, then {lock}"),
+        Driver::Http(_) | Driver::Mqtt(_) => {
+            format!("the device itself ends a pulse that runs at its time, then {lock}")
+        }
         // fed by the cable that was pulled; larger ones have a supply of their own
         Driver::Kmtronic(_) | Driver::Numato(_) => {
             format!(

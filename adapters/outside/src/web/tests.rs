@@ -1,0 +1,244 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use super::*;
+
+/// What a device was asked: the request without its end.
+type Asked = Arc<Mutex<Vec<String>>>;
+
+/// How it answers one request.
+#[derive(Clone, Copy)]
+enum Says {
+    /// The head is its whole answer.
+    This(&'static str),
+    /// Nothing, ever.
+    Nothing,
+}
+
+const GOOD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK";
+const IS_ON: &str =
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"output\":true}";
+const IS_OFF: &str = "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{\"output\":false}";
+
+/// A device that answers as told, one connection after the other; the last answer is repeated.
+async fn device(says: Vec<Says>) -> (u16, Asked) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let asked = Asked::default();
+    let told = Arc::clone(&asked);
+    tokio::spawn(async move {
+        let mut kept = vec![];
+        for n in 0.. {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut request = Vec::new();
+            let mut buffer = [0; 4096];
+            loop {
+                let length = stream.read(&mut buffer).await.unwrap_or(0);
+                request.extend_from_slice(&buffer[..length]);
+                let text = String::from_utf8_lossy(&request);
+                let body = text.split_once("\r\n\r\n").map(|(head, body)| {
+                    let long = head.lines().find_map(|line| {
+                        line.to_lowercase()
+                            .strip_prefix("content-length: ")
+                            .map(str::to_owned)
+                    });
+                    (
+                        long.and_then(|long| long.parse::<usize>().ok()).unwrap_or(0),
+                        body.len(),
+                    )
+                });
+                if length == 0 || body.is_some_and(|(wanted, got)| got >= wanted) {
+                    break;
+                }
+            }
+            if request.is_empty() {
+                // only looked whether somebody is there
+                continue;
+            }
+            told.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(String::from_utf8(request).expect("text"));
+            match says[n.min(says.len() - 1)] {
+                Says::This(text) => {
+                    let _ = stream.write_all(text.as_bytes()).await;
+                }
+                Says::Nothing => kept.push(stream),
+            }
+        }
+    });
+    (port, asked)
+}
+
+fn order(path: &str) -> WebOrder {
+    WebOrder {
+        body: None,
+        path: path.to_owned(),
+    }
+}
+
+fn params(port: u16) -> WebRelayParams {
+    WebRelayParams {
+        ca_file: None,
+        host: "127.0.0.1".to_owned(),
+        login: None,
+        off: order("/rpc/Switch.Set?id=0&on=false"),
+        on: order("/rpc/Switch.Set?id=0&on=true&toggle_after={s}"),
+        port,
+        self_timed: true,
+        state: None,
+        timeout: Duration::from_millis(300),
+        tls: false,
+    }
+}
+
+fn with_state(port: u16) -> WebRelayParams {
+    let reading = Reading {
+        field: Some("/output".to_owned()),
+        on: vec!["true".to_owned()],
+        off: vec!["false".to_owned()],
+    };
+    WebRelayParams {
+        state: Some(("/rpc/Switch.GetStatus?id=0".to_owned(), reading)),
+        ..params(port)
+    }
+}
+
+fn lines(asked: &Asked) -> Vec<String> {
+    let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+    asked
+        .iter()
+        .map(|request| request.lines().next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+async fn pulse(relay: &mut WebRelay, ms: u64) -> Result<(), DriverError> {
+    let pulse = relay.pulse(0, Duration::from_millis(ms));
+    pulse.expect("it ends a pulse by itself").await
+}
+
+#[tokio::test]
+async fn it_is_written_to_rest_first_and_gets_its_time_with_the_order() {
+    let (port, asked) = device(vec![Says::This(GOOD)]).await;
+    let mut relay = WebRelay::new(params(port));
+    relay.claim(&[0]).await.expect("it answers");
+    pulse(&mut relay, 3500).await.expect("it answers");
+    assert_eq!(
+        lines(&asked),
+        [
+            "GET /rpc/Switch.Set?id=0&on=false HTTP/1.1",
+            "GET /rpc/Switch.Set?id=0&on=true&toggle_after=4 HTTP/1.1",
+        ]
+    );
+    assert_eq!(relay.read_back(0).await.expect("it answered"), None);
+}
+
+#[tokio::test]
+async fn a_body_is_posted_with_the_login() {
+    let (port, asked) = device(vec![Says::This(GOOD)]).await;
+    let mut params = params(port);
+    params.on.body = Some("{\"on\":true,\"ms\":{ms}}".to_owned());
+    params.login = Some((
+        "door".to_owned(),
+        Password::Known(gateway_core::Secret::new("a pass")),
+    ));
+    let mut relay = WebRelay::new(params);
+    pulse(&mut relay, 3500).await.expect("it answers");
+    let request = asked.lock().expect("nobody else")[0].to_lowercase();
+    for part in [
+        "post /rpc/switch.set?id=0&on=true&toggle_after=4 http/1.1",
+        "content-type: application/json",
+        // RFC 7617: base64 of "door:a pass"
+        "authorization: basic zg9vcjphihbhc3m=",
+        "{\"on\":true,\"ms\":3500}",
+    ] {
+        assert!(request.contains(part), "{part}: {request}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_counts_once_the_device_says_that_it_did_it() {
+    let says = [GOOD, IS_OFF, IS_OFF, GOOD, IS_OFF, IS_ON].map(Says::This);
+    let (port, asked) = device(says.to_vec()).await;
+    let mut relay = WebRelay::new(with_state(port));
+    relay.claim(&[0]).await.expect("at rest");
+    assert_eq!(relay.read_back(0).await.expect("known"), Some(false));
+    pulse(&mut relay, 1000).await.expect("energised in the end");
+    assert_eq!(relay.read_back(0).await.expect("known"), Some(true));
+    assert_eq!(lines(&asked).len(), 6);
+}
+
+#[tokio::test]
+async fn a_device_that_does_not_say_so_has_not_opened() {
+    let (port, _asked) = device([IS_OFF, GOOD, IS_OFF].map(Says::This).to_vec()).await;
+    let mut relay = WebRelay::new(with_state(port));
+    let error = pulse(&mut relay, 1000).await.expect_err("it stays at rest");
+    assert!(
+        error
+            .to_string()
+            .contains("does not say within 300 ms that it is energised"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_given_up_is_reset_and_asked_for_no_second_time() {
+    let (port, asked) = device(vec![Says::Nothing]).await;
+    let mut relay = WebRelay::new(params(port));
+    let error = pulse(&mut relay, 1000).await.expect_err("it says nothing");
+    assert!(
+        error.to_string().contains("does not answer within 300 ms"),
+        "{error}"
+    );
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(lines(&asked).len(), 1);
+}
+
+#[tokio::test]
+async fn a_device_that_hangs_is_told_nothing_that_it_could_do_later() {
+    let (port, asked) = device(vec![Says::Nothing]).await;
+    let mut relay = WebRelay::new(with_state(port));
+    pulse(&mut relay, 1000).await.expect_err("it says nothing");
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(lines(&asked), ["GET /rpc/Switch.GetStatus?id=0 HTTP/1.1"]);
+}
+
+#[tokio::test]
+async fn refusals_say_what_to_do() {
+    for (answer, words) in [
+        (
+            "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n",
+            "set user and password-file",
+        ),
+        (
+            "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest qop=\"auth\"\r\nContent-Length: 0\r\n\r\n",
+            "another kind than Basic",
+        ),
+        (
+            "HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n",
+            "elsewhere (/login)",
+        ),
+        (
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+            "404 Not Found",
+        ),
+        ("220 mail.example ESMTP\r\n", "broke off"),
+    ] {
+        let (port, _asked) = device(vec![Says::This(answer)]).await;
+        let mut relay = WebRelay::new(params(port));
+        let error = relay.claim(&[0]).await.expect_err("refused").to_string();
+        assert!(error.contains(words), "{words}: {error}");
+        assert!(!error.contains("Switch.Set"), "a path may be secret: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_is_away_is_a_fault_also_where_it_says_nothing_of_itself() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    drop(listener);
+    let mut relay = WebRelay::new(params(port));
+    let error = relay.read_back(0).await.expect_err("nobody is there");
+    assert!(error.to_string().contains("cannot be reached"), "{error}");
+}

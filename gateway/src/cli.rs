@@ -329,6 +329,17 @@ pub(crate) enum SimAct {
         /// Button.
         button: String,
     },
+    /// An input flickers, as with a loose wire: so many edges a second, none of which lasts.
+    Noise {
+        /// Input.
+        input: String,
+        /// Edges a second.
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=50_000))]
+        hz: u64,
+        /// For how long, in milliseconds.
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+        ms: u64,
+    },
     /// The panel rings on its line; `--stop` ends it.
     Ring {
         /// Line.
@@ -965,8 +976,12 @@ pub(crate) enum BenchPart {
     Door,
     /// Durable events per second.
     Journal,
+    /// A flood of live signals: what who looks gets, memory, and doors meanwhile.
+    Live,
     /// Memory of gateway and guard.
     Memory,
+    /// Events and commands over MQTT and the API, beside the broker alone.
+    Mqtt,
     /// From the death of gateway or guard to the release of an output.
     Release,
     /// Processor time per call and per call set-up; mouth to ear.

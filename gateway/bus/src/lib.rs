@@ -7,6 +7,7 @@
 
 mod backup;
 mod limit;
+mod noticed;
 mod site_file;
 mod tries;
 
@@ -25,6 +26,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use backup::{BackupRefused, MakeBackup};
 pub use limit::Bucket;
+pub use noticed::{Live, Look, Looker, NOTICED, Noticed};
 pub use site_file::{
     Altered, Checked, NotThere, Placed, Proposal, RightChange, SiteFileAsk, SiteFileClient, SiteFileDesk,
     SiteFileRefusal, SiteText, Step, Trial, TrialState, Wish, site_file,
@@ -68,6 +70,7 @@ pub struct Bus {
     commands: mpsc::Sender<Asked>,
     contacts: Arc<watch::Sender<u64>>,
     directory: Arc<watch::Sender<Arc<DirectoryView>>>,
+    noticed: Arc<Live>,
     people: Option<People>,
     questions: mpsc::Sender<Question>,
     rule_questions: mpsc::Sender<RuleQuestion>,
@@ -82,6 +85,8 @@ pub struct BusCore {
     alive: Arc<AtomicU64>,
     /// Commands, in order of arrival.
     pub commands: mpsc::Receiver<Asked>,
+    /// Where what adapters notice is offered to those who look.
+    pub noticed: Arc<Live>,
     /// Questions, in order of arrival.
     pub questions: mpsc::Receiver<Question>,
     /// Questions about rules, in order of arrival.
@@ -99,6 +104,7 @@ impl Bus {
         let (rule_questions, tried) = mpsc::channel(QUESTIONS);
         let (view, picture) = watch::channel(Arc::new(SiteView::default()));
         let alive = Arc::new(AtomicU64::new(0));
+        let noticed = Arc::new(Live::default());
         (
             Self {
                 alive: Arc::clone(&alive),
@@ -106,6 +112,7 @@ impl Bus {
                 commands: to_core,
                 contacts: Arc::new(watch::channel(0).0),
                 directory: Arc::new(watch::channel(Arc::default()).0),
+                noticed: Arc::clone(&noticed),
                 people: None,
                 questions,
                 rule_questions,
@@ -117,6 +124,7 @@ impl Bus {
             BusCore {
                 alive,
                 commands,
+                noticed,
                 questions: asked,
                 rule_questions: tried,
                 view,
@@ -247,6 +255,12 @@ impl Bus {
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What adapters notice from now on.
+    #[must_use]
+    pub fn look(&self) -> Looker {
+        self.noticed.look()
     }
 
     /// The live picture; it changes after the events it shows are queued for the journal.

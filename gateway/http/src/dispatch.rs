@@ -281,6 +281,7 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Rings => journal::rings(app, &ask).await,
         Action::Session => login::session(app, &ask),
         Action::Setup => login::setup(app, ask).await,
+        Action::Signals => live::signals(app, &ask),
         Action::Site => status::site(app, &ask),
         Action::Support => support::get(app).await,
         Action::SupportCapture => support::state(app),

@@ -35,7 +35,7 @@ const LEFT: [(&str, &str); 9] = [
     ("clock", "a date that was proven is proven on its machine only"),
     ("cursor", "it counts events of a journal that is not there"),
     ("erasure", "it goes on in the journal that it belongs to"),
-    ("fire", "a fire of that day would open every door"),
+    (crate::run::FIRE, "a fire of that day would open every door"),
     ("lock-out", "it ends within the hour"),
     ("mqtt-topic", "what the broker has is the broker's"),
     (

@@ -196,9 +196,14 @@ impl Child {
         guard.map(|(pid, _)| pid).context("there is no relay guard")
     }
 
+    /// All that it logged.
+    pub(crate) fn whole_log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// The end of what it logged.
     pub(crate) fn log(&self) -> String {
-        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let text = self.whole_log();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(8)..].join("\n")
     }
@@ -260,13 +265,25 @@ impl Control {
 
     /// Reads the answer to the oldest request that has none.
     pub(crate) fn answer(&mut self) -> anyhow::Result<()> {
+        self.read().map(drop)
+    }
+
+    /// The same of a request that takes as long, with what it tells.
+    pub(crate) fn told(&mut self, long: Duration) -> anyhow::Result<Value> {
+        self.0
+            .get_ref()
+            .set_read_timeout(Some(long + Duration::from_secs(10)))?;
+        self.read()
+    }
+
+    fn read(&mut self) -> anyhow::Result<Value> {
         let mut line = String::new();
         self.0
             .read_line(&mut line)
             .context("the gateway does not answer")?;
         let answer: Value = serde_json::from_str(&line)?;
         ensure!(answer.get("error").is_none(), "the gateway refused: {answer}");
-        Ok(())
+        Ok(answer)
     }
 
     /// Sets an input and waits for the answer.

@@ -46,8 +46,8 @@ fn site(work: &Work, broker: &EmbeddedBroker, doors: usize, budget: f64) -> anyh
     let mut total = 0;
     let mut parts = vec![];
     for (pid, what) in child.family() {
-        let smaps = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-        let pss = kilobytes(&smaps, "Pss:").context("the kernel does not tell the proportional set size")?;
+        let smaps = smaps(pid)?;
+        let pss = kilobytes(&smaps, "Pss:").context(UNTOLD)?;
         let anonymous = kilobytes(&smaps, "Pss_Anon:").unwrap_or(0);
         total += pss;
         parts.push(format!(
@@ -69,7 +69,18 @@ fn site(work: &Work, broker: &EmbeddedBroker, doors: usize, budget: f64) -> anyh
     })
 }
 
-fn mib(kilobytes: u64) -> f64 {
+const UNTOLD: &str = "the kernel does not tell the proportional set size";
+
+fn smaps(pid: u32) -> anyhow::Result<String> {
+    Ok(std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?)
+}
+
+/// Proportional set size of a process, in KiB.
+pub(super) fn pss(pid: u32) -> anyhow::Result<u64> {
+    kilobytes(&smaps(pid)?, "Pss:").context(UNTOLD)
+}
+
+pub(super) fn mib(kilobytes: u64) -> f64 {
     kilobytes as f64 / 1024.0
 }
 

@@ -6,12 +6,15 @@
 //! load average is given with them.
 
 mod bare;
+mod broker;
 mod child;
 mod door;
 mod edges;
 mod journal;
+mod live;
 mod machine;
 mod memory;
+mod mqtt;
 mod phone;
 mod registrar;
 mod release;
@@ -22,6 +25,7 @@ mod sip_role;
 mod site;
 mod site_role;
 mod start;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -33,8 +37,10 @@ use crate::cli::{Bench, BenchPart, exit};
 use crate::run::{daemon, log};
 
 /// All parts, in the order in which they run.
-const ALL: [BenchPart; 6] = [
+const ALL: [BenchPart; 8] = [
     BenchPart::Door,
+    BenchPart::Live,
+    BenchPart::Mqtt,
     BenchPart::Journal,
     BenchPart::Memory,
     BenchPart::Sip,
@@ -61,7 +67,9 @@ pub(crate) fn run(args: &Bench) -> anyhow::Result<u8> {
         let load = machine::load();
         let measured = match part {
             BenchPart::Door => door::measure(&work),
+            BenchPart::Live => live::measure(&work),
             BenchPart::Journal => journal::measure(&work),
+            BenchPart::Mqtt => mqtt::measure(&work),
             BenchPart::Memory => memory::measure(&work),
             BenchPart::Release => release::measure(&work),
             BenchPart::Sip => sip::measure(&work),

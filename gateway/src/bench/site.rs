@@ -38,10 +38,11 @@ pub(crate) fn card(n: usize) -> String {
 
 impl Spec {
     /// Writes `site.toml` into `dir`, where its state and run folders lie too.
-    pub(crate) fn write(&self, dir: &Path) -> anyhow::Result<PathBuf> {
-        let file = dir.join("site.toml");
-        std::fs::write(&file, self.text(dir, free_udp()?, free_tcp()?)?)?;
-        Ok(file)
+    /// Tells the port of its page.
+    pub(crate) fn write(&self, dir: &Path) -> anyhow::Result<u16> {
+        let page = free_tcp()?;
+        std::fs::write(dir.join("site.toml"), self.text(dir, free_udp()?, page)?)?;
+        Ok(page)
     }
 
     fn text(&self, dir: &Path, sip: u16, page: u16) -> Result<String, std::fmt::Error> {

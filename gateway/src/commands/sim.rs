@@ -60,6 +60,7 @@ fn request(act: &SimAct) -> Value {
         ),
         SimAct::Keys { reader, keys } => json!({ "act": "keys", "reader": reader, "keys": keys }),
         SimAct::LineDrop { line: l, back } => line(l, if *back { "idle" } else { "fault" }),
+        SimAct::Noise { input, hz, ms } => json!({ "act": "noise", "input": input, "hz": hz, "ms": ms }),
         SimAct::Press { panel, button, ms } => {
             json!({ "act": "press", "panel": panel, "button": button, "ms": ms, "bounce": 0 })
         }

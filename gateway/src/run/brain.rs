@@ -41,6 +41,9 @@ const GAP: Duration = Duration::from_millis(500);
 /// The loop comes by at least this often.
 const BEAT: Duration = Duration::from_millis(100);
 
+/// Signals that are taken at one turn. A contact that bounces costs the timers, which are looked after at each, no more for it.
+const SIGNALS: usize = 16;
+
 /// How long a relay guard that was told to end may be away before that is a fault: it has 3 s to bring its outputs to
 /// rest, and the next one begins with writing them to rest.
 const RESTART: Duration = Duration::from_secs(10);
@@ -156,6 +159,7 @@ impl Brain {
         let mut quiets = self.site.quiets_revision();
         let mut stopping: Option<Instant> = None;
         let mut disk = Disk::new(last);
+        let mut noticed = Vec::with_capacity(SIGNALS);
         // the fault that no time service keeps the clock right, as it was told last
         let mut no_time = false;
         // from here, so that a core that stands still is noticed, whatever else still turns
@@ -172,9 +176,13 @@ impl Brain {
                     }
                     None => return,
                 },
-                signal = self.signals.recv() => match signal {
-                    Some(signal) => vec![Input::Signal(signal)],
-                    None => return,
+                came = self.signals.recv_many(&mut noticed, SIGNALS) => match came {
+                    0 => return,
+                    _ => {
+                        let seq = *durable.borrow();
+                        noticed.iter().for_each(|signal| self.bus.noticed.offer(signal, seq));
+                        noticed.drain(..).map(Input::Signal).collect()
+                    }
                 },
                 event = self.sip_events.recv() => match event {
                     Some(event) => self.sip_input(event).into_iter().collect(),

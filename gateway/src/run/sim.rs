@@ -77,13 +77,18 @@ fn name<T: std::str::FromStr<Err = gateway_core::NameError>>(
     text(request, key)?.parse().map_err(|e| format!("{key}: {e}"))
 }
 
+fn number(request: &Value, key: &str, most: u64) -> Result<u64, String> {
+    let found = request.get(key).ok_or_else(|| format!("{key:?} is missing"))?;
+    found
+        .as_u64()
+        .filter(|n| (1..=most).contains(n))
+        .ok_or_else(|| format!("{key}: {found} is not allowed; allowed are 1 to {most}"))
+}
+
 fn duration(request: &Value, key: &str) -> Result<Duration, String> {
     let ms = match request.get(key) {
         None => 300,
-        Some(found) => found
-            .as_u64()
-            .filter(|ms| (1..=60_000).contains(ms))
-            .ok_or_else(|| format!("{key}: {found} is not allowed; allowed are 1 to 60000"))?,
+        Some(_) => number(request, key, 60_000)?,
     };
     Ok(Duration::from_millis(ms))
 }
@@ -130,6 +135,11 @@ impl Simulator {
                     signal,
                 })
                 .await
+            }
+            "noise" => {
+                let input = name(&request, "input")?;
+                let hz = number(&request, "hz", 50_000)?;
+                self.noise(&input, hz, duration(&request, "ms")?, left).await
             }
             "press" => self.press(&request, left).await,
             "pulse" => {
@@ -214,6 +224,41 @@ impl Simulator {
             }
             CommandReply::Refused { reason, text } => Err(format!("{reason}: {text}")),
         }
+    }
+
+    /// Edges at that rate, as even as a timer of 1 ms makes them; ends at rest. Tells how many there were, and how long it took.
+    async fn noise(
+        &self,
+        input: &InputId,
+        hz: u64,
+        length: Duration,
+        left: impl Future<Output = ()>,
+    ) -> Result<Value, String> {
+        tokio::pin!(left);
+        let set = |active| {
+            self.inject(Injection::Input {
+                active,
+                input: input.clone(),
+            })
+        };
+        let began = tokio::time::Instant::now();
+        let mut tick = tokio::time::interval(Duration::from_millis(1));
+        let mut edges = 0_u64;
+        while began.elapsed() < length {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = &mut left => break,
+            }
+            let due =
+                u64::try_from(u128::from(hz) * began.elapsed().as_micros() / 1_000_000).unwrap_or(u64::MAX);
+            while edges < due {
+                edges += 1;
+                set(edges % 2 == 1).await?;
+            }
+        }
+        set(false).await?;
+        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(json!({ "edges": edges, "ms": ms }))
     }
 
     async fn pulse(

@@ -164,6 +164,39 @@ fn a_backup_opens_at_another_machine_what_it_opened_and_nothing_that_was_withdra
 }
 
 #[test]
+fn a_backup_that_is_taken_in_a_fire_opens_no_door_where_it_is_restored() {
+    let mut house = House::start();
+    write_secret(&house.path("pass"), "correct horse battery\n");
+    let smoke = "[inputs.smoke.virtual]\n";
+    let text = site(house.dir.path()).replace("time-zone", "fire-input = \"smoke\"\ntime-zone") + smoke;
+    fs::write(house.path("site.toml"), text).expect("written");
+    house.kill_and_start();
+    house.done(&["sim", "fire", "smoke", "on"]);
+    house.records("gateway.fire-alarm", "", 1);
+    let (pass, file) = (
+        house.path("pass").display().to_string(),
+        house.path("fire.backup").display().to_string(),
+    );
+    let made = with_pass(&house, &["backup", "--out", &file], &pass);
+    assert_eq!(made.status.code(), Some(0), "{}", said(&made));
+    house.kill();
+    for gone in ["state", "run"] {
+        fs::remove_dir_all(house.path(gone)).expect("removed");
+    }
+    for gone in ["site.toml", "log"] {
+        fs::remove_file(house.path(gone)).expect("removed");
+    }
+    let done = with_pass(&house, &["restore", &file, "--yes"], &pass);
+    assert_eq!(done.status.code(), Some(0), "{}", said(&done));
+    house.first_start();
+    // had it come along, the doors would have opened before the first card
+    house.done(&ALICE);
+    house.records("door.denied", "unknown card", 1);
+    house.records("door.granted", "", 0);
+    house.done(&["journal", "verify"]);
+}
+
+#[test]
 fn a_restore_over_what_is_there_tells_what_it_revives_and_gives_no_use_back() {
     let (mut house, code) = lived_in();
     let fresh = new_code(&house, "1");

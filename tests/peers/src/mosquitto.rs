@@ -58,7 +58,7 @@ impl Mosquitto {
         let file = rig.path("mosquitto.conf");
         // without a user it would give up root and not be able to read its own file
         let mut text = format!(
-            "per_listener_settings true\npersistence false\nuser root\nlog_type all\n\
+            "per_listener_settings true\npersistence false\nuser root\nlog_type all\nmax_queued_messages 0\n\
              listener {port} 127.0.0.1\nallow_anonymous {}\n",
             params.people.is_none()
         );

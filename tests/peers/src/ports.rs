@@ -57,6 +57,8 @@ pub enum Use {
     Unused,
     /// A receiver of webhooks.
     Webhook,
+    /// A relay that takes web requests.
+    WebRelay,
 }
 
 /// A block of ports, free again when this is dropped.
@@ -116,6 +118,7 @@ impl Ports {
                 Use::SyslogTls => 208,
                 Use::Webhook => 209,
                 Use::Smtps => 210,
+                Use::WebRelay => 211,
             }
     }
 

@@ -1,15 +1,18 @@
 //! Live events: server-sent events that resume anywhere in the journal, and a WebSocket for the page.
 //!
 //! Both read the journal at their own pace, so that a slow subscriber costs nobody anything and gets every
-//! record; where records are gone, or the socket is too far behind, it is told which ones it missed.
+//! record; where records are gone, or the socket is too far behind, it is told which ones it missed. What adapters notice is
+//! in no journal: who looks at it gets what he can take, and is told what he missed, too.
 
 mod feed;
 mod listener;
+mod signals;
 mod socket;
 mod sse;
 
 use std::sync::Arc;
 
+pub(crate) use signals::signals;
 #[cfg(test)]
 pub(crate) use socket::Say;
 pub(crate) use socket::{not_a_socket, socket};

@@ -20,9 +20,9 @@ use crate::ask::Ask;
 use crate::problem::Problem;
 
 /// A sign of life, as a comment.
-const COMMENT: Duration = Duration::from_secs(5);
+pub(super) const COMMENT: Duration = Duration::from_secs(5);
 /// Messages that may wait for the network. What waits is let out before its reader loses a right to it.
-const QUEUE: usize = 1;
+pub(super) const QUEUE: usize = 1;
 /// For how long the last word may wait for a client that takes no bytes.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -53,7 +53,7 @@ struct Range {
     to: u64,
 }
 
-type ToClient = mpsc::Sender<Result<sse::Event, Infallible>>;
+pub(super) type ToClient = mpsc::Sender<Result<sse::Event, Infallible>>;
 
 /// The last event.
 #[derive(Serialize)]
@@ -71,10 +71,7 @@ struct Sse {
 impl Sse {
     async fn run(mut self, mut to_client: ToClient, future: Option<u64>) {
         if let Err(End::Reason(reason)) = self.talk(&mut to_client, future).await {
-            let text = serde_json::to_string(&Bye { reason }).unwrap_or_default();
-            let bye = to_client.send(Ok(sse::Event::default().event("bye").data(text)));
-            // who takes no bytes hears no reason either
-            let _ = tokio::time::timeout(FAREWELL, bye).await;
+            bye(&to_client, reason).await;
         }
     }
 
@@ -122,11 +119,19 @@ impl Outlet for ToClient {
     }
 }
 
-async fn put(to_client: &ToClient, event: sse::Event) -> Result<(), End> {
+/// The last word.
+pub(super) async fn bye(to_client: &ToClient, reason: &'static str) {
+    let text = serde_json::to_string(&Bye { reason }).unwrap_or_default();
+    let bye = to_client.send(Ok(sse::Event::default().event("bye").data(text)));
+    // who takes no bytes hears no reason either
+    let _ = tokio::time::timeout(FAREWELL, bye).await;
+}
+
+pub(super) async fn put(to_client: &ToClient, event: sse::Event) -> Result<(), End> {
     to_client.send(Ok(event)).await.map_err(|_| End::Gone)
 }
 
-async fn missed(to_client: &ToClient, from: u64, to: u64) -> Result<(), End> {
+pub(super) async fn missed(to_client: &ToClient, from: u64, to: u64) -> Result<(), End> {
     let text = serde_json::to_string(&Range { from, to }).unwrap_or_default();
     let event = sse::Event::default()
         .event("missed")

@@ -466,6 +466,18 @@ pub(super) fn op(action: Action) -> Op {
                 .takes::<login::SetupBody>()
                 .problems(&[(409, "`setup-done`: there is a user."), LOCKED])
         }
+        Action::Signals => Op::new(
+            "events",
+            "what adapters notice, live (SSE): edges, reads, lines; nothing of it is kept",
+            Good::Media(&[("text/event-stream", of::<String>)]),
+        )
+        .about(
+            "Events `signals` have an array as data, at most 256 of `{\"at_ns\", \"device\", \"kind\", \"n\", \"seq\", \"source\", \
+             \"text\"}`: `n` counts the signals since the gateway started, `seq` is the last durable record before it, `simulated` \
+             says that it was injected. Bits of cards and keys are not in them. Who takes them more slowly than they come \
+             gets the newest ones, and `missed` tells `{\"from\", \"to\"}` of the `n` that were left out. `bye` is the last one, as \
+             of `GET /api/v1/events`. A comment comes every 5 s.",
+        ),
         Action::Site => Op::gives::<status::Site<'_>>("gateway", "the whole picture at this moment"),
         Action::Support => Op::new(
             "gateway",

@@ -7,7 +7,7 @@ use gateway_store::{PutError, Store};
 use super::last_events;
 
 /// Kind of the entry of the fire alarm among the journal's records, by the input that raised it.
-const FIRE: &str = "fire";
+pub(crate) const FIRE: &str = "fire";
 
 /// Keeps the fire alarm, so that a restart shuts no door that was opened for it.
 ///

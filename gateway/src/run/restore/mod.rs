@@ -16,7 +16,7 @@ use gateway_site::{SeenId, Site};
 use gateway_store::{Filter, Query, Store};
 
 pub(crate) use alarms::keep_alarms;
-pub(crate) use fire::keep_fire;
+pub(crate) use fire::{FIRE, keep_fire};
 pub(crate) use lockdowns::{LOCKDOWNS, keep_lockdowns};
 pub(crate) use locks::keep_locks;
 pub(crate) use places::{PLACES, keep_place};

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
-use peers::{Api, Gateway, Listener, Mosquitto, Reply, Rig, Shelly, Use, run, until};
+use anyhow::{Context as _, ensure};
+use peers::{Api, Edge, Gateway, Listener, Mosquitto, Reply, Rig, Shelly, Use, WebRelay, post, run, until};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -142,15 +142,15 @@ fn ask(api: &Api, id: &str) -> anyhow::Result<Reply> {
     )
 }
 
-/// Opens the door; where it just came back, as often as it takes.
-fn open(api: &Api, shelly: &mut Shelly, id: &str) -> anyhow::Result<u64> {
+/// Opens the door; where it just came back, as often as it takes. `edge` is the relay's next one.
+fn open(api: &Api, id: &str, edge: &mut impl FnMut(Duration) -> anyhow::Result<Edge>) -> anyhow::Result<u64> {
     let mut n = 0;
     until(secs(30), "the door to open", || {
         n += 1;
         let reply = ask(api, &format!("{id}-{n}"))?;
         Ok((reply.status == 200).then_some(()))
     })?;
-    let edge = shelly.edge(secs(5))?;
+    let edge = edge(secs(5))?;
     ensure!(edge.energised, "{edge:?}");
     Ok(edge.at_ns)
 }
@@ -245,7 +245,7 @@ fn a_relay_with_its_own_timer_opens_and_lets_go_whatever_is_gone() {
         let api = Api::set_up(rig, &gateway)?;
 
         // the guard ends it in time
-        let on = open(&api, &mut shelly, "first")?;
+        let on = open(&api, "first", &mut |limit| shelly.edge(limit))?;
         let off = shelly.edge(secs(10))?;
         ensure!(!off.energised && off.why == "told", "{off:?}");
         let length = (off.at_ns - on) / MS;
@@ -264,13 +264,13 @@ fn a_relay_with_its_own_timer_opens_and_lets_go_whatever_is_gone() {
         ensure!(!back.energised && back.at_ns > on, "{back:?}");
 
         // the guard is killed in a pulse: the broker says off in its place, or the next guard does
-        open(&api, &mut shelly, "second")?;
+        open(&api, "second", &mut |limit| shelly.edge(limit))?;
         gateway.signal_guard(Signal::KILL)?;
         let off = shelly.edge(secs(10))?;
         ensure!(!off.energised, "{off:?}");
 
         // broker and guard are gone in a pulse: the relay lets go by itself
-        let on = open(&api, &mut shelly, "third")?;
+        let on = open(&api, "third", &mut |limit| shelly.edge(limit))?;
         broker.kill();
         gateway.signal_guard(Signal::KILL)?;
         let off = shelly.edge(secs(15))?;
@@ -288,7 +288,7 @@ fn a_relay_with_its_own_timer_opens_and_lets_go_whatever_is_gone() {
         broker.again(rig)?;
         fault(&api, "output:", None)?;
         ensure!(shelly.pulses() == 4, "it opened by itself");
-        open(&api, &mut shelly, "fourth")?;
+        open(&api, "fourth", &mut |limit| shelly.edge(limit))?;
         ensure!(!shelly.edge(secs(10))?.energised);
 
         // without its supply it is a fault, and no order waits for it
@@ -299,6 +299,85 @@ fn a_relay_with_its_own_timer_opens_and_lets_go_whatever_is_gone() {
         fault(&api, "output:", None)?;
         std::thread::sleep(Duration::from_millis(500));
         ensure!(shelly.pulses() == 0, "an order waited for it");
+        gateway.stop()
+    });
+}
+
+/// The same house with a relay that takes web requests.
+fn with_web_relay(rig: &Rig) -> anyhow::Result<String> {
+    let site = site(rig);
+    let (before, rest) = site.split_once("[outputs.strike.mqtt]").context("the output")?;
+    let (_, after) = rest.split_once("[lines.wire.contact]").context("what follows")?;
+    let relay = format!(
+        r#"[outputs.strike.http]
+server = "http://127.0.0.1:{}"
+on = "/rpc/Switch.Set?id=0&on=true&toggle_after={{s}}"
+off = "/rpc/Switch.Set?id=0&on=false"
+state = "/rpc/Switch.GetStatus?id=0"
+state-field = "/output"
+timeout-ms = 1000
+"#,
+        rig.port(Use::WebRelay)
+    );
+    Ok(format!("{before}{relay}[lines.wire.contact]{after}"))
+}
+
+#[test]
+fn a_relay_that_takes_web_requests_opens_and_lets_go_and_does_nothing_later() {
+    run(|rig| {
+        let _broker = Mosquitto::start(rig)?;
+        let mut relay = WebRelay::start(rig)?;
+        let mut gateway = Gateway::start(rig, &with_web_relay(rig)?)?;
+        let api = Api::set_up(rig, &gateway)?;
+
+        let on = open(&api, "first", &mut |limit| relay.edge(limit))?;
+        let off = relay.edge(secs(10))?;
+        ensure!(!off.energised && off.why == "told", "{off:?}");
+        let length = (off.at_ns - on) / MS;
+        rig.measured(
+            "pulse of 3000 ms at a relay by web requests",
+            format!("{length} ms"),
+        );
+        ensure!((2800..5000).contains(&length), "{length} ms");
+
+        // somebody else switches it on: it is written back
+        let by_hand = post(rig.port(Use::WebRelay), "/rpc/Switch.Set?id=0&on=true", &[])?;
+        ensure!(by_hand.status == 200 && relay.edge(secs(5))?.energised);
+        let back = relay.edge(secs(10))?;
+        ensure!(!back.energised && back.why == "told", "{back:?}");
+
+        // the guard is killed in a pulse: the relay lets go, by the next guard or by itself
+        let on = open(&api, "second", &mut |limit| relay.edge(limit))?;
+        gateway.signal_guard(Signal::KILL)?;
+        let off = relay.edge(secs(15))?;
+        ensure!(!off.energised && off.at_ns - on < 4_000 * MS + SLACK, "{off:?}");
+        fault(&api, "output:", None)?;
+        fault(&api, "guard", None)?;
+
+        // it has its network and does nothing: what it is asked then is given up, and it does nothing of it later
+        relay.be_deaf(true);
+        let pulses = relay.pulses();
+        ask(&api, "deaf")?;
+        until(secs(10), "the door to say that it did not open", || {
+            let events = gateway.events()?;
+            let mut kinds = events.iter().filter_map(|event| event["kind"].as_str());
+            Ok(kinds.any(|kind| kind == "door.lock-fault").then_some(()))
+        })?;
+        fault(&api, "output:", Some("does not answer within 1000 ms"))?;
+        relay.be_deaf(false);
+        fault(&api, "output:", None)?;
+        std::thread::sleep(Duration::from_millis(500));
+        ensure!(relay.pulses() == pulses, "it opened by itself");
+
+        // without its supply it is a fault, and no order waits for it
+        drop(relay);
+        fault(&api, "output:", Some("cannot be reached"))?;
+        ensure!(ask(&api, "without-its-supply")?.status == 503);
+        let mut relay = WebRelay::start(rig)?;
+        fault(&api, "output:", None)?;
+        ensure!(relay.pulses() == 0, "an order waited for it");
+        open(&api, "third", &mut |limit| relay.edge(limit))?;
+        ensure!(!relay.edge(secs(10))?.energised);
         gateway.stop()
     });
 }

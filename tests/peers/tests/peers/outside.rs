@@ -1,10 +1,10 @@
 //! What the outside sees of one ring: journal, MQTT and API tell the same; broker gone and back.
 
 use std::process::Command;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, ensure};
-use peers::{Api, Gateway, Listener, Mosquitto, Phone, PhoneParams, Site, run, until};
+use peers::{Api, Gateway, Listener, Mosquitto, Phone, PhoneParams, Shaky, Site, Use, run, until};
 use serde_json::{Value, json};
 
 use crate::faults::door_works;
@@ -243,4 +243,103 @@ fn a_broker_that_goes_and_comes_back_gets_every_record_in_order() {
         })?;
         Ok(())
     });
+}
+
+/// Keys that are typed while the broker is away: ten a second for ten minutes.
+const TRAFFIC: usize = 6000;
+/// How often the connection ends amid acknowledgements, each time after so many bytes of them: MQTT 5 has 4 or 6 for each.
+const BREAKS: u64 = 6;
+const ACKNOWLEDGED: u64 = 333;
+
+/// Numbers of records on the feed, each with whether it is marked as one that may have come before.
+fn fed(listener: &Listener) -> Vec<(u64, bool)> {
+    let all = listener
+        .all()
+        .into_iter()
+        .filter(|message| message.topic == EVENTS);
+    all.filter_map(|message| Some((message.payload["seq"].as_u64()?, message.payload["again"] == true)))
+        .collect()
+}
+
+#[test]
+fn ten_minutes_without_a_broker_and_a_way_that_breaks_amid_acknowledgements_lose_no_record() {
+    run(|rig| {
+        let mut broker = Mosquitto::start(rig)?;
+        let way = Shaky::to(rig.port(Use::Mqtt))?;
+        let site = Site {
+            targets: vec!["sip:101@127.0.0.1:9".into()],
+            mqtt: true,
+            ..Site::default()
+        };
+        let direct = format!("mqtt://127.0.0.1:{}", rig.port(Use::Mqtt));
+        let text = site.text(rig);
+        ensure!(text.contains(&direct), "{text}");
+        let text = text.replace(&direct, &format!("mqtt://127.0.0.1:{}", way.port));
+        let first = Listener::start(rig)?;
+        let mut gateway = Gateway::start(rig, &text)?;
+        first.hears("a record", secs(20), |message| message.topic == EVENTS)?;
+        until(secs(20), "everything so far", || {
+            Ok((fed(&first).last().map(|(seq, _)| *seq) >= Some(gateway.last_seq())).then_some(()))
+        })?;
+
+        way.shut(true);
+        broker.kill();
+        type_keys(&gateway, TRAFFIC / 2)?;
+        gateway.process().signal(rustix::process::Signal::KILL)?;
+        gateway.process().wait(secs(10))?;
+        gateway.again(rig)?;
+        type_keys(&gateway, TRAFFIC / 2)?;
+        broker.again(rig)?;
+        // who listens is there before anything comes, as a program with a session of its own is
+        let listener = Listener::start(rig)?;
+        way.break_after(ACKNOWLEDGED);
+        way.shut(false);
+        until(secs(120), "the way to break", || {
+            Ok((way.broken() >= BREAKS).then_some(()))
+        })?;
+        way.break_after(u64::MAX);
+        let last = gateway
+            .events()?
+            .last()
+            .and_then(|event| event["seq"].as_u64())
+            .unwrap_or_default();
+        let mut heard = vec![];
+        until(secs(120), "the last record", || {
+            std::thread::sleep(Duration::from_millis(300));
+            heard = fed(&listener);
+            Ok((heard.last().map(|(seq, _)| *seq) >= Some(last)).then_some(()))
+        })?;
+        // the first connection of the dead broker had everything before
+        let before = fed(&first).last().map_or(0, |(seq, _)| *seq);
+        let (mut next, mut twice) = (heard[0].0, 0);
+        ensure!(next <= before + 1, "it begins with {next}, and {before} had come");
+        for (seq, again) in &heard {
+            ensure!(*seq <= next, "record {next} is missing before {seq}");
+            ensure!(*seq == next || *again, "record {seq} came twice without a mark");
+            twice += usize::from(*seq < next);
+            next = next.max(seq + 1);
+        }
+        ensure!(next > last && last > TRAFFIC as u64, "{next} {last}");
+        rig.measured(
+            "records after ten minutes without a broker",
+            format!(
+                "{} of which {twice} came again, over {} connections that broke",
+                heard.len(),
+                way.broken()
+            ),
+        );
+        Ok(())
+    });
+}
+
+/// Types so many keys, each of them a record.
+fn type_keys(gateway: &Gateway, keys: usize) -> anyhow::Result<()> {
+    let before = gateway.events()?.len();
+    for _ in 0..keys / 500 {
+        gateway.sim(&["keys", "front-reader", &"7".repeat(500)])?;
+    }
+    until(secs(120), "every key", || {
+        std::thread::sleep(Duration::from_millis(200));
+        Ok((gateway.events()?.len() >= before + keys).then_some(()))
+    })
 }

@@ -1,0 +1,178 @@
+//! A relay as a Shelly of the second generation is one to web requests: `Switch.Set` with `toggle_after`, after which it lets
+//! go by itself, and `Switch.GetStatus`.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use crate::boottime_ns;
+use crate::gateway::Edge;
+use crate::ports::Use;
+use crate::rig::{Rig, until};
+
+/// A running one. Dropping it takes its supply away.
+#[derive(Debug)]
+pub struct WebRelay {
+    /// It has its network, and does nothing: what comes waits in the system.
+    deaf: Arc<AtomicBool>,
+    edges: Arc<Mutex<Vec<Edge>>>,
+    ended: Arc<AtomicBool>,
+    seen: usize,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+struct Relay {
+    edges: Arc<Mutex<Vec<Edge>>>,
+    off_at: Option<Instant>,
+    on: bool,
+}
+
+impl Relay {
+    fn set(&mut self, on: bool, why: &str) {
+        if std::mem::replace(&mut self.on, on) != on {
+            let edge = Edge {
+                at_ns: boottime_ns(),
+                energised: on,
+                why: why.to_owned(),
+            };
+            let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
+            edges.push(edge);
+        }
+    }
+
+    fn time(&mut self) {
+        if self.off_at.is_some_and(|at| at <= Instant::now()) {
+            self.off_at = None;
+            self.set(false, "its own timer");
+        }
+    }
+
+    /// The answer to a request: its body, or `None` for what there is not.
+    fn take(&mut self, target: &str) -> Option<String> {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let value = |name: &str| {
+            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            pairs.find(|(known, _)| *known == name).map(|(_, value)| value)
+        };
+        match path {
+            "/rpc/Switch.Set" => {
+                let (before, on) = (self.on, value("on")? == "true");
+                let after = value("toggle_after").and_then(|s| s.parse().ok());
+                self.off_at = after
+                    .filter(|_| on)
+                    .map(|s: f64| Instant::now() + Duration::from_secs_f64(s));
+                self.set(on, "told");
+                Some(json!({ "was_on": before }).to_string())
+            }
+            "/rpc/Switch.GetStatus" => {
+                Some(json!({ "id": 0, "source": "HTTP_in", "output": self.on }).to_string())
+            }
+            _ => None,
+        }
+    }
+
+    fn serve(&mut self, mut stream: TcpStream) -> std::io::Result<()> {
+        stream.set_nonblocking(false)?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        let (mut head, mut buffer) = (Vec::new(), [0; 2048]);
+        while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+            match stream.read(&mut buffer)? {
+                0 => return Ok(()),
+                length => head.extend_from_slice(&buffer[..length]),
+            }
+        }
+        let head = String::from_utf8_lossy(&head);
+        let target = head.split(' ').nth(1).unwrap_or_default();
+        let (status, body) = match self.take(target) {
+            Some(body) => ("200 OK", body),
+            None => ("404 Not Found", "{\"code\":404}".to_owned()),
+        };
+        let length = body.len();
+        write!(
+            stream,
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        )
+    }
+}
+
+impl WebRelay {
+    /// Switches it on.
+    ///
+    /// # Errors
+    /// If its port is taken.
+    pub fn start(rig: &Rig) -> anyhow::Result<Self> {
+        let port = rig.port(Use::WebRelay);
+        let listener = until(Duration::from_secs(5), "the port of the relay", || {
+            Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok())
+        })?;
+        listener.set_nonblocking(true).context("a listener")?;
+        let edges = Arc::<Mutex<Vec<Edge>>>::default();
+        let (deaf, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let mut relay = Relay {
+            edges: Arc::clone(&edges),
+            off_at: None,
+            on: false,
+        };
+        let (is_deaf, stop) = (Arc::clone(&deaf), Arc::clone(&ended));
+        let thread = std::thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                relay.time();
+                if !is_deaf.load(Ordering::Relaxed)
+                    && let Ok((stream, _)) = listener.accept()
+                {
+                    // who went away meanwhile is told nothing
+                    let _ = relay.serve(stream);
+                } else {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+        });
+        Ok(Self {
+            deaf,
+            edges,
+            ended,
+            seen: 0,
+            thread: Some(thread),
+        })
+    }
+
+    /// It takes connections and does nothing with them, or begins to again.
+    pub fn be_deaf(&self, deaf: bool) {
+        self.deaf.store(deaf, Ordering::Relaxed);
+    }
+
+    /// Waits for its next edge.
+    ///
+    /// # Errors
+    /// If there is none in time.
+    pub fn edge(&mut self, limit: Duration) -> anyhow::Result<Edge> {
+        let (edges, seen) = (&self.edges, &mut self.seen);
+        until(limit, "an edge of the relay", || {
+            let edges = edges.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = edges.get(*seen).cloned();
+            *seen += usize::from(found.is_some());
+            Ok(found)
+        })
+    }
+
+    /// How often it was energised.
+    #[must_use]
+    pub fn pulses(&self) -> usize {
+        let edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
+        edges.iter().filter(|edge| edge.energised).count()
+    }
+}
+
+impl Drop for WebRelay {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -13,18 +13,35 @@ pub(super) fn check(check: &mut Check<'_>) {
     for (id, panel) in &config.panels {
         for (button, of) in &panel.buttons {
             let at = format!("panels.{id}.buttons.{button}");
-            meaning(check, &at, of);
+            meaning(check, &at, panel, of);
             if of.mode == ButtonMode::StrikeList {
-                opens(check, (id, panel), (button, of), &at);
+                unlimited(check, (button, of), &at);
             }
+            if of.mode == ButtonMode::StrikeList || panel.ring_to_open.is_some() {
+                let mode = format!("{at}.mode");
+                let why = if of.mode == ButtonMode::StrikeList {
+                    (mode, "or another mode")
+                } else {
+                    (
+                        format!("panels.{id}.ring-to-open-limit-s"),
+                        "or remove ring-to-open-limit-s",
+                    )
+                };
+                opens(check, (id, panel), of, &at, (&why.0, why.1));
+            }
+        }
+        let key = format!("panels.{id}.ring-to-open-limit-s");
+        if panel.ring_to_open.is_some() && panel.buttons.is_empty() && panel.apartments.is_none() {
+            let text = "the panel has no button to be rung by".to_owned();
+            check.fault(FaultKind::Conflict, &key, &[], text, "remove it, or add a button");
         }
     }
 }
 
 /// Keys that mean nothing in this mode, and times that never come.
-fn meaning(check: &mut Check<'_>, at: &str, button: &Button) {
+fn meaning(check: &mut Check<'_>, at: &str, panel: &Panel, button: &Button) {
     let (mode, day) = (format!("{at}.mode"), format!("{at}.day"));
-    if button.mode != ButtonMode::StrikeList {
+    if button.mode != ButtonMode::StrikeList && panel.ring_to_open.is_none() {
         let key = format!("{at}.opens");
         without_meaning(check, &key, &mode, button.mode, "set mode = \"strike-list\"");
     }
@@ -75,9 +92,8 @@ fn without_meaning(check: &mut Check<'_>, key: &str, mode: &str, found: ButtonMo
     }
 }
 
-/// Whoever presses is let in, so the time has to be limited, and the door to be one that this panel serves.
-fn opens(check: &mut Check<'_>, panel: (&PanelId, &Panel), button: (&ButtonId, &Button), at: &str) {
-    let ((id, panel), (name, button)) = (panel, button);
+/// Whoever presses is let in by day, so the day has to be limited.
+fn unlimited(check: &mut Check<'_>, (name, button): (&ButtonId, &Button), at: &str) {
     let mode = format!("{at}.mode");
     let day = format!("{at}.day");
     if button.day == When::Always {
@@ -85,6 +101,17 @@ fn opens(check: &mut Check<'_>, panel: (&PanelId, &Panel), button: (&ButtonId, &
         let hint = "add: day = \"name of a schedule\"";
         check.fault(FaultKind::Unsafe, &mode, &[&day], text, hint);
     }
+}
+
+/// Whoever presses is let in by what stands in `because`, so the door has to be one that this panel serves and that is
+/// opened by something. The second of `because` says what to do instead.
+fn opens(
+    check: &mut Check<'_>,
+    (id, panel): (&PanelId, &Panel),
+    button: &Button,
+    at: &str,
+    (because, instead): (&str, &str),
+) {
     let key = format!("{at}.opens");
     let doors = format!("panels.{id}.doors");
     let meant: Option<&DoorId> = button.opens.as_ref().or(panel.doors.first());
@@ -105,8 +132,8 @@ fn opens(check: &mut Check<'_>, panel: (&PanelId, &Panel), button: (&ButtonId, &
     );
     if door.output.is_none() && !check.is_written(&output) {
         let text = format!("door {:?} has no output, so nothing opens it", meant.as_str());
-        let hint = "allowed: a door with an output, or another mode";
-        check.fault(FaultKind::Conflict, &mode, &[&key, &doors], text, hint);
+        let hint = format!("allowed: a door with an output, {instead}");
+        check.fault(FaultKind::Conflict, because, &[&key, &doors], text, &hint);
     } else if door.two_persons != When::Never {
         let text = format!(
             "door {:?} wants two persons at times, and opens for no button then",
@@ -114,7 +141,7 @@ fn opens(check: &mut Check<'_>, panel: (&PanelId, &Panel), button: (&ButtonId, &
         );
         check.warn(
             FaultKind::Conflict,
-            &mode,
+            because,
             text,
             &format!("it rings then; or set {wants} = \"never\""),
         );

@@ -32,6 +32,9 @@ table! {
         /// Number or name by which it is called directly, or over a trunk that several panels share, as its own name
         /// is: the user part of the SIP address, 1 to 40 characters.
         extension: Option<Extension> = "extension", parsed(), optional, Restart;
+        /// Longest time for which a command may let in whoever rings here (ring-to-open), 60 to 86400 s; without it none may.
+        /// Each of its buttons opens the door of its `opens` then, or the first of `doors`. A restart and a lockdown end it.
+        ring_to_open: Option<Duration> = "ring-to-open-limit-s", secs(60, 86_400), optional, Live;
         /// How calls are refused that opened a door by themselves (`open-by-call`).
         opened_call: CallRefusal = "opened-call", word(), or("\"declined\""), Live;
         /// What becomes of other calls to it.
@@ -68,7 +71,8 @@ table! {
         day: When = "day", when(), or("\"always\""), Live;
         /// List it rings by night; without it the one of `call`.
         night_call: Option<ListId> = "night-call", refer("list"), optional, Live;
-        /// Door of its panel that it opens by day with `mode = "strike-list"`; without it the panel's first.
+        /// Door of its panel that it opens by day with `mode = "strike-list"`, and by ring-to-open; without it the panel's
+        /// first.
         opens: Option<DoorId> = "opens", refer("door"), optional, Live;
         /// What a press of it means while its panel rings somebody and nobody has answered.
         again: PressAgain = "press-again", word(), or("\"join\""), Live;

@@ -46,11 +46,19 @@ table! {
         /// Also announce who opened a door last, as an entity that stays off until somebody switches it on in
         /// Home Assistant.
         discovery_people: bool = "discovery-people", Flag, or("false"), Restart;
+        /// Also announce readers as tag scanners, and tell every card that is read, by a name that is always the same and from
+        /// which its number does not follow.
+        discovery_tags: bool = "discovery-tags", Flag, or("false"), Restart;
+        /// Also announce a picture of the last ring at each panel; a camera or another program publishes it.
+        discovery_pictures: bool = "discovery-pictures", Flag, or("false"), Restart;
         /// A command older than this is refused, 1 to 60 s.
         command_ttl: Duration = "command-ttl-s", secs(1, 60), or("10"), Live;
         /// Take commands without time and id: a command that was kept somewhere on its way can open a door
         /// late.
         accept_untimed: bool = "accept-untimed", Flag, or("false"), Live;
+        /// Nothing opens by an unsigned command without a code of somebody, which is judged as one typed at a keypad of the
+        /// door; Home Assistant asks for it. Whoever reads the command topics reads the codes.
+        code_needed: bool = "open-needs-code", Flag, or("false"), Restart;
         /// Tell `access.duress`, too, on the event topic: whoever may read it learns that somebody typed a code because he
         /// was forced. Topics of doors and retained states never say it.
         confidential: bool = "confidential", Flag, or("false"), Restart;

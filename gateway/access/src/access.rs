@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gateway_core::{
-    CardFrame, CredentialId, DoorId, Factor, GroupId, Instant, Peer, PersonId, RingId, Secret, Subject,
-    Timestamp,
+    CardFrame, CredentialId, DoorId, Factor, GroupId, Instant, PanelId, Peer, PersonId, RingId, Secret,
+    Subject, Timestamp,
 };
 
 use crate::arrivals::Arrivals;
@@ -44,6 +44,8 @@ pub struct Access {
     pub(crate) policy: Policy,
     pub(crate) positions: Positions,
     pub(crate) restraints: Restraints,
+    /// Panels at which who rings is let in, each until then.
+    pub(crate) ring_to_open: BTreeMap<PanelId, Instant>,
 }
 
 impl Access {
@@ -374,6 +376,15 @@ impl Access {
             hash: any('#'),
             star: any('*'),
         }
+    }
+
+    /// Lets in who rings at a panel, until then and at most for as long as its doors allow; `None` ends it. Nobody keeps it:
+    /// a new life lets nobody in by it.
+    pub fn set_ring_to_open(&mut self, panel: PanelId, until: Option<Instant>) {
+        match until {
+            Some(until) => self.ring_to_open.insert(panel, until),
+            None => self.ring_to_open.remove(&panel),
+        };
     }
 
     /// Is a person of the records in a group? Nobody is who is blocked or gone, nor before the first day or after the

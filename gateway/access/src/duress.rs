@@ -19,7 +19,9 @@ impl Access {
                 pin: Some(pin),
                 ..
             } => self.duress_pin(self.directory.cards(frame), pin),
-            Request::KeypadCode { digits, .. } => self.duress_code(digits),
+            Request::CommandCode { digits, .. } | Request::KeypadCode { digits, .. } => {
+                self.duress_code(digits)
+            }
             Request::Digits {
                 digits,
                 from,

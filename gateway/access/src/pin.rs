@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use gateway_core::{PersonId, Secret};
+use gateway_core::{CardFrame, PersonId, Secret};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -39,6 +39,13 @@ impl PinKey {
         let digits = digits.reveal();
         let shorter = digits.char_indices().skip(1);
         shorter.map(|(at, _)| self.head(&digits[..at])).collect()
+    }
+
+    /// A name for a card that is always the same, and from which its number does not follow without this key.
+    #[must_use]
+    pub fn card(&self, frame: &CardFrame) -> PinTag {
+        let digits: String = frame.data.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.tag("card", &frame.bits.to_string(), &digits)
     }
 
     /// The tag of a person's PIN. Two persons with the same PIN have different ones.

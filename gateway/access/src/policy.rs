@@ -103,6 +103,8 @@ pub struct DoorPolicy {
     pub readers: BTreeSet<ReaderId>,
     /// REX inputs.
     pub rex: BTreeMap<InputId, RexKind>,
+    /// Buttons of panels that open the door for whoever presses them while a command wants that, at most for so long.
+    pub ring_to_open: BTreeMap<(PanelId, ButtonId), Duration>,
     /// Rules of the site file that open it.
     pub rules: BTreeSet<RuleId>,
     /// How long the first of two persons waits for the second.
@@ -125,6 +127,7 @@ impl DoorPolicy {
             output,
             readers: BTreeSet::new(),
             rex: BTreeMap::new(),
+            ring_to_open: BTreeMap::new(),
             rules: BTreeSet::new(),
             second_within: Duration::from_secs(30),
             two_persons: When::Never,

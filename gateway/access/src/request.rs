@@ -69,6 +69,17 @@ pub enum Request {
         /// The ring it belongs to.
         ring: Option<RingId>,
     },
+    /// A command of an authenticated client that brings the code of somebody.
+    CommandCode {
+        /// What was typed.
+        digits: Secret,
+        /// The door.
+        door: DoorId,
+        /// Who sent it, over what.
+        origin: Origin,
+        /// The ring it belongs to.
+        ring: Option<RingId>,
+    },
     /// A code was dialled in a call.
     Digits {
         /// When the last digit was seen.
@@ -164,6 +175,7 @@ impl Request {
             | Self::Caller { door, .. }
             | Self::Card { door, .. }
             | Self::Command { door, .. }
+            | Self::CommandCode { door, .. }
             | Self::Digits { door, .. }
             | Self::Fire { door }
             | Self::Hold { door, .. }
@@ -180,6 +192,7 @@ impl Request {
             Self::Button { .. }
             | Self::Caller { .. }
             | Self::Command { .. }
+            | Self::CommandCode { .. }
             | Self::Digits { .. }
             | Self::Fire { .. }
             | Self::Hold { .. }
@@ -195,7 +208,7 @@ impl Request {
             Self::Button { .. } => Factor::Button,
             Self::Caller { .. } => Factor::Caller,
             Self::Card { .. } => Factor::Card,
-            Self::Command { origin, .. } => origin.factor,
+            Self::Command { origin, .. } | Self::CommandCode { origin, .. } => origin.factor,
             Self::Digits { .. } => Factor::Digits,
             Self::Fire { .. } => Factor::Fire,
             Self::Hold {
@@ -218,6 +231,7 @@ impl Request {
             Self::Button { ring, .. }
             | Self::Caller { ring, .. }
             | Self::Command { ring, .. }
+            | Self::CommandCode { ring, .. }
             | Self::Digits { ring, .. }
             | Self::Rule { ring, .. } => *ring,
             Self::Card { .. }
@@ -236,6 +250,7 @@ impl Request {
             | Self::Caller { .. }
             | Self::Card { .. }
             | Self::Command { .. }
+            | Self::CommandCode { .. }
             | Self::Digits { .. }
             | Self::Fire { .. }
             | Self::KeypadCode { .. }

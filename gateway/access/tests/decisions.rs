@@ -5,7 +5,7 @@ mod site;
 use std::time::Duration;
 
 use gateway_access::{Access, Context, Decision, Reason, Request};
-use gateway_core::{DoorEvent, Factor, Instant, Refusal, RingId, Subject};
+use gateway_core::{DoorEvent, Factor, Instant, Origin, Refusal, RingId, Secret, Subject};
 use site::{FIT, burning, called, calling, card, command, door, keypad, peer, policy, rex};
 
 const T0: Instant = Instant::from_nanos(3_000_000_000_000);
@@ -370,6 +370,41 @@ fn a_locked_source_is_refused_even_the_right_code_and_others_are_not() {
 }
 
 #[test]
+fn a_code_that_comes_with_a_command_is_one_typed_at_the_door() {
+    let by_mqtt = |at_door: &str, digits: &str| command_code(at_door, Factor::Mqtt, digits);
+    check(by_mqtt("front", "1234"), Ok("code pin by mqtt of integration:ha"));
+    check(by_mqtt("back", "1234"), Err(Reason::CodeNotForDoor));
+    // this one is dialled in calls only
+    check(by_mqtt("front", "9"), Err(Reason::CodeNotForDoor));
+    check(by_mqtt("front", "4321"), Err(Reason::CodeUnknown));
+    check(
+        command_code("front", Factor::Code, "1234"),
+        Err(Reason::FactorNotCommand),
+    );
+    let no_journal = Context {
+        journal_ok: false,
+        ..FIT
+    };
+    check_in(&no_journal, by_mqtt("front", "1234"), Err(Reason::JournalFault));
+}
+
+#[test]
+fn wrong_codes_by_command_lock_their_client_and_a_right_one_forgives_none_of_them() {
+    let mut access = Access::new(policy());
+    let mut ask = |now, digits| access.decide(now, &FIT, command_code("front", Factor::Mqtt, digits));
+    for guess in ["0000", "0001", "0002", "0003", "0004"] {
+        assert_eq!(ask(T0, guess).explain(), "wrong code");
+        assert!(ask(T0, "1234").granted().is_some());
+    }
+    assert_eq!(ask(T0, "0005").explain(), "wrong code");
+    assert_eq!(ask(T0, "1234").explain(), "locked after wrong tries, 10 s left");
+    assert!(ask(T0 + Duration::from_secs(10), "1234").granted().is_some());
+    // neither the keypad nor commands of the same client without a code are locked by it
+    let keypad = keypad(T0, "front", "front-reader", "1234");
+    assert!(access.decide(T0, &FIT, keypad).granted().is_some());
+}
+
+#[test]
 fn using_the_name_of_the_reception_does_not_lock_out_the_reception() {
     let mut access = Access::new(policy());
     for _ in 0..50 {
@@ -472,6 +507,8 @@ fn no_reason_and_no_rule_shows_a_code_or_a_card() {
         keypad(T0, "front", "front-reader", "4321"),
         card(T0, "front", "front-reader", "26:77,4321"),
         called(T0, "front", "1000", "4321", true, true),
+        command_code("front", Factor::Mqtt, "1234"),
+        command_code("front", Factor::Mqtt, "4321"),
     ]) {
         assert!(!format!("{request:?}").contains("4321") && !format!("{request:?}").contains("1234"));
         let decision = access.decide(T0, &FIT, request);
@@ -480,6 +517,20 @@ fn no_reason_and_no_rule_shows_a_code_or_a_card() {
             !text.contains("4321") && !text.contains("1234") && !text.contains("4567"),
             "{text}"
         );
+    }
+}
+
+fn command_code(at_door: &str, factor: Factor, digits: &str) -> Request {
+    let origin = Origin {
+        factor,
+        may_simulate: false,
+        subject: Subject::Integration("ha".into()),
+    };
+    Request::CommandCode {
+        digits: Secret::new(digits),
+        door: door(at_door),
+        origin,
+        ring: None,
     }
 }
 
@@ -495,6 +546,7 @@ fn credentials(now: Instant) -> Vec<Request> {
             ring: None,
         },
         command("front", Factor::Web, "ann", true),
+        command_code("front", Factor::Mqtt, "1234"),
     ]
 }
 

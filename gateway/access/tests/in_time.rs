@@ -5,8 +5,8 @@ mod site;
 use std::time::Duration;
 
 use gateway_access::{
-    Context, HoldBy, HoldPolicy, Policy, Quarters, ReaderPolicy, Reason, Request, Schedule, Schedules,
-    TimesLine, When,
+    Access, Context, HoldBy, HoldPolicy, Policy, Quarters, ReaderPolicy, Reason, Request, Schedule,
+    Schedules, TimesLine, When,
 };
 use gateway_core::{ButtonId, Instant, PanelId, Secret, Timestamp};
 use site::{FIT, burning, called, calling, card, command, door, keypad, peer, policy, reader, rex};
@@ -189,6 +189,52 @@ fn a_button_opens_its_door_within_its_schedule_and_by_a_good_clock_only() {
         let said = told(Some(DAY), at_door, of, pressed);
         assert_eq!(said, Err(Reason::ButtonNotForDoor), "{at_door} {of} {pressed}");
     }
+}
+
+#[test]
+fn a_button_opens_by_ring_to_open_for_as_long_as_a_command_wants_and_the_door_allows() {
+    let mut policy = timed();
+    let panel = |name: &str| PanelId::new(name).expect("a name");
+    let button = |name: &str| ButtonId::new(name).expect("a name");
+    let front = policy.doors.get_mut(&door("front")).expect("the door");
+    let limit = Duration::from_secs(600);
+    front.ring_to_open = [((panel("main"), button("bell")), limit)].into();
+    let mut access = burning(policy);
+    let told = |access: &Access, now, of: &str, pressed: &str| {
+        let request = Request::Button {
+            button: button(pressed),
+            door: door("front"),
+            panel: panel(of),
+            ring: None,
+        };
+        // it needs no clock that is believed
+        access.explain(now, &at(None), &request).result
+    };
+    let not = Err(Reason::ButtonNotForDoor);
+    assert_eq!(told(&access, T0, "main", "bell"), not);
+    let until = T0 + limit;
+    access.set_ring_to_open(panel("main"), Some(until));
+    let opens = Ok("button bell of panel main opens by ring-to-open".to_owned());
+    assert_eq!(told(&access, T0, "main", "bell"), opens);
+    assert_eq!(
+        told(&access, until - Duration::from_nanos(1), "main", "bell"),
+        opens
+    );
+    assert_eq!(told(&access, until, "main", "bell"), not);
+    assert_eq!(told(&access, T0, "main", "other"), not);
+    assert_eq!(told(&access, T0, "other", "bell"), not);
+    // longer than the door allows was never agreed to
+    access.set_ring_to_open(panel("main"), Some(until + Duration::from_nanos(1)));
+    assert_eq!(told(&access, T0, "main", "bell"), not);
+    access.set_ring_to_open(panel("main"), Some(until));
+    access.set_lockdown(None, true);
+    assert_eq!(
+        told(&access, T0, "main", "bell"),
+        Err(Reason::Lockdown { group: None })
+    );
+    access.set_lockdown(None, false);
+    access.set_ring_to_open(panel("main"), None);
+    assert_eq!(told(&access, T0, "main", "bell"), not);
 }
 
 #[test]

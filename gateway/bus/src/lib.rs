@@ -16,13 +16,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use gateway_core::{
-    CommandReply, CommandRequest, DirectoryView, Explain, Explained, Instant, Refusal, SiteView, TriedRule,
-    TryRules,
+    CommandReply, CommandRequest, DirectoryView, Explain, Explained, Instant, ReaderId, Refusal, SiteView,
+    TriedRule, TryRules,
 };
 use gateway_people::People;
 use gateway_store::Store;
 use gateway_trace::Trace;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use backup::{BackupRefused, MakeBackup};
 pub use limit::Bucket;
@@ -36,6 +36,8 @@ pub use tries::{RuleQuestion, try_rules_of};
 
 /// How many commands may wait for the core.
 pub const QUEUE: usize = 128;
+/// How many cards that were read wait for who is slow; then the oldest is lost.
+const TAGS: usize = 16;
 /// How many questions may wait for the core.
 pub const QUESTIONS: usize = 16;
 /// How long a caller waits for its answer, which comes only when the record is durable.
@@ -62,6 +64,15 @@ pub struct Question {
     pub ask: Explain,
 }
 
+/// A card that was read at this moment. Nothing keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagSeen {
+    /// Where.
+    pub reader: ReaderId,
+    /// A name of the card that is always the same and tells nothing of its number: 32 hexadecimal digits.
+    pub tag: String,
+}
+
 /// What an outside interface sees of the gateway.
 #[derive(Clone)]
 pub struct Bus {
@@ -76,6 +87,7 @@ pub struct Bus {
     rule_questions: mpsc::Sender<RuleQuestion>,
     site_file: Option<SiteFileClient>,
     store: Store,
+    tags: broadcast::Sender<TagSeen>,
     trace: Option<Trace>,
     view: watch::Receiver<Arc<SiteView>>,
 }
@@ -91,6 +103,7 @@ pub struct BusCore {
     pub questions: mpsc::Receiver<Question>,
     /// Questions about rules, in order of arrival.
     pub rule_questions: mpsc::Receiver<RuleQuestion>,
+    tags: broadcast::Sender<TagSeen>,
     /// The live picture.
     pub view: watch::Sender<Arc<SiteView>>,
 }
@@ -105,6 +118,7 @@ impl Bus {
         let (view, picture) = watch::channel(Arc::new(SiteView::default()));
         let alive = Arc::new(AtomicU64::new(0));
         let noticed = Arc::new(Live::default());
+        let (tags, _) = broadcast::channel(TAGS);
         (
             Self {
                 alive: Arc::clone(&alive),
@@ -118,6 +132,7 @@ impl Bus {
                 rule_questions,
                 site_file: None,
                 store,
+                tags: tags.clone(),
                 trace: None,
                 view: picture,
             },
@@ -127,6 +142,7 @@ impl Bus {
                 noticed,
                 questions: asked,
                 rule_questions: tried,
+                tags,
                 view,
             },
         )
@@ -251,6 +267,12 @@ impl Bus {
         self.directory.subscribe()
     }
 
+    /// Cards that are read from here on. Who does not listen misses them, and so does who is slow.
+    #[must_use]
+    pub fn tags(&self) -> broadcast::Receiver<TagSeen> {
+        self.tags.subscribe()
+    }
+
     /// The journal.
     #[must_use]
     pub const fn store(&self) -> &Store {
@@ -271,6 +293,18 @@ impl Bus {
 }
 
 impl BusCore {
+    /// Does anybody want to know of cards?
+    #[must_use]
+    pub fn wants_tags(&self) -> bool {
+        self.tags.receiver_count() > 0
+    }
+
+    /// A card was read.
+    pub fn tag_seen(&self, seen: TagSeen) {
+        // nobody listens any more
+        let _ = self.tags.send(seen);
+    }
+
     /// The core turns; to be called at each turn, with the clock that [`Bus::core_silent`] is asked with.
     pub fn alive(&self, now: Instant) {
         self.alive.store(now.as_nanos(), Ordering::Relaxed);

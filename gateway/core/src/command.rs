@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::ids::{AlarmId, ButtonId, DoorGroupId, DoorId, PanelId, PersonId, RelayId, RingId, Seq};
+use crate::secret::Secret;
 use crate::subject::{Factor, Subject};
 use crate::time::Instant;
 use crate::value::{Field, Form, Value, words};
@@ -109,6 +110,11 @@ pub enum Command {
         /// Which.
         panel: PanelId,
     },
+    /// Open for those who ring at a panel no longer.
+    EndRingToOpen {
+        /// Which.
+        panel: PanelId,
+    },
     /// End the call of a ring.
     HangUp {
         /// Which.
@@ -138,6 +144,13 @@ pub enum Command {
         /// Whose ring.
         ring: RingId,
     },
+    /// Open a door once, if this code would open it at a keypad there.
+    OpenWithCode {
+        /// What was typed.
+        code: Secret,
+        /// Which.
+        door: DoorId,
+    },
     /// Press a button of a panel whose line is virtual.
     Press {
         /// Which button.
@@ -158,6 +171,13 @@ pub enum Command {
     ResetPassback {
         /// Of whom; `None` is everybody.
         person: Option<PersonId>,
+    },
+    /// Ring-to-open: who rings at a panel is let in, for a time.
+    RingToOpen {
+        /// Which.
+        panel: PanelId,
+        /// For how long from now.
+        time: Duration,
     },
     /// Set a relay that is there to be set, and opens nothing.
     SetRelay {
@@ -186,14 +206,16 @@ impl Command {
             Self::EndHold { .. } => "end-hold",
             Self::EndLockdown { .. } => "end-lockdown",
             Self::EndQuiet { .. } => "end-quiet",
+            Self::EndRingToOpen { .. } => "end-ring-to-open",
             Self::HangUp { .. } => "hang-up",
             Self::Hold { .. } => "hold",
             Self::Lockdown { .. } => "lockdown",
-            Self::Open { .. } | Self::OpenFor { .. } => "open",
+            Self::Open { .. } | Self::OpenFor { .. } | Self::OpenWithCode { .. } => "open",
             Self::Press { .. } => "press",
             Self::Quiet { .. } => "quiet",
             Self::ResetFire => "reset-fire",
             Self::ResetPassback { .. } => "reset-passback",
+            Self::RingToOpen { .. } => "ring-to-open",
             Self::SetRelay { .. } => "set-relay",
             Self::Unread { .. } => "unread",
         }

@@ -41,7 +41,7 @@ pub use value::{Field, Form, Value};
 pub use view::{
     AccountState, AccountView, AlarmState, AlarmView, CallView, ContactState, DirectoryEntry, DirectoryView,
     DoorView, Fault, FireView, HoldView, LineState, LineView, LockState, LockdownView, PanelView, PortView,
-    QuietView, RelayView, SiteView,
+    QuietView, RelayView, RingToOpenView, SiteView,
 };
 
 pub use jiff::Timestamp;

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::ids::{
-    AccountId, AlarmId, AreaId, ButtonId, DeviceId, DoorGroupId, DoorId, LineId, PanelId, RelayId, RingId,
-    Seq, SiteId,
+    AccountId, AlarmId, AreaId, ButtonId, DeviceId, DoorGroupId, DoorId, LineId, PanelId, ReaderId, RelayId,
+    RingId, Seq, SiteId,
 };
 use crate::time::Instant;
 use crate::value::words;
@@ -108,6 +108,8 @@ pub struct DoorView {
     pub hold: Option<HoldView>,
     /// For how long a command may hold it open; `None` if none may.
     pub hold_limit: Option<Duration>,
+    /// Is there a schedule that holds it open at times?
+    pub hold_scheduled: bool,
     /// Which.
     pub id: DoorId,
     /// Lock.
@@ -122,6 +124,8 @@ pub struct DoorView {
     pub owned: bool,
     /// When the running pulse ends.
     pub pulse_until: Option<Instant>,
+    /// Its readers.
+    pub readers: Vec<ReaderId>,
     /// True if every device of this door is virtual.
     pub simulated: bool,
     /// What the tamper contact says; `None` without one, or before its first reading.
@@ -176,6 +180,10 @@ pub struct PanelView {
     pub quiet: Option<QuietView>,
     /// The ring in progress.
     pub ring: Option<RingId>,
+    /// Who rings is let in, by a command; `None` if not.
+    pub ring_to_open: Option<RingToOpenView>,
+    /// For how long a command may have it so; `None` if none may.
+    pub ring_to_open_limit: Option<Duration>,
     /// True if the panel is virtual and may be pressed from outside.
     pub simulated: bool,
 }
@@ -185,6 +193,15 @@ pub struct PanelView {
 pub struct QuietView {
     /// Until when; `None` until a command ends it.
     pub until: Option<Instant>,
+}
+
+/// A panel whose rings open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingToOpenView {
+    /// The end as a date, by the clock as it went when it began; only for people.
+    pub date: jiff::Timestamp,
+    /// Until when.
+    pub until: Instant,
 }
 
 /// One line.

@@ -516,6 +516,7 @@ function fillPanel(card, panel) {
     const left = panel.quiet.left_ms;
     all.push(chip(left === null ? t("dnd-on") : t("dnd-left", Math.ceil(left / 60000)), "warn"));
   }
+  if (panel.ring_to_open) all.push(chip(t("rto-left", Math.ceil(panel.ring_to_open.left_ms / 60000)), "warn"));
   if (panel.simulated) all.push(make("span", "chip", t("simulated")));
   chips(card, all);
   put(card, "name", panel.name);
@@ -524,11 +525,13 @@ function fillPanel(card, panel) {
   put(card, "left", "");
   const box = part(card, "buttons");
   const wanted = panel.may_press ? panel.buttons : [];
-  const of = JSON.stringify([wanted, panel.may_quiet, Boolean(panel.quiet)]);
+  const most = panel.may_ring_to_open_minutes || 0;
+  const of = JSON.stringify([wanted, panel.may_quiet, Boolean(panel.quiet), most, Boolean(panel.ring_to_open)]);
   if (box.dataset.of !== of) {
     box.dataset.of = of;
     box.replaceChildren(...wanted.map((b) => pressButton(panel, b)));
     if (panel.may_quiet) box.append(quietSelect(panel));
+    if (most) box.append(ringToOpenSelect(panel, most));
   }
   const busy = Boolean(notes.get("panel:" + panel.id)?.waiting);
   for (const part of box.children) part.disabled = lost || busy || (broken && part.tagName === "BUTTON");
@@ -549,17 +552,38 @@ function quietSelect(panel) {
   select.setAttribute("aria-label", t("dnd") + ": " + panel.name);
   const all = [["", t("dnd")], ...QUIET_MINUTES.map((m) => [String(m), t("hold-minutes", m)]), ["open", t("dnd-open")]];
   if (panel.quiet) all.push(["end", t("dnd-end")]);
-  select.append(...all.map(([value, text]) => {
-    const option = make("option", "", text);
-    option.value = value;
-    return option;
-  }));
+  offer(select, all);
   select.addEventListener("change", () => {
     const path = "/api/v1/panels/" + encodeURIComponent(panel.id) + "/quiet/";
     const wanted = select.value;
     select.value = "";
     if (wanted === "end") command("panel:" + panel.id, path + "end", "dnd-over");
     else command("panel:" + panel.id, path + "begin", "dnd-begun", wanted === "open" ? {} : { minutes: Number(wanted) });
+  });
+  return select;
+}
+
+function offer(select, all) {
+  select.append(...all.map(([value, text]) => {
+    const option = make("option", "", text);
+    option.value = value;
+    return option;
+  }));
+}
+
+// Who rings is let in for so long, at most as the site file says, or no longer.
+function ringToOpenSelect(panel, most) {
+  const select = make("select", "wide");
+  select.setAttribute("aria-label", t("rto") + ": " + panel.name);
+  const times = HOLD_MINUTES.filter((m) => m < most).concat([most]);
+  offer(select, [["", t("rto")], ...times.map((m) => [String(m), t("hold-minutes", m)])]);
+  if (panel.ring_to_open) offer(select, [["end", t("rto-end")]]);
+  select.addEventListener("change", () => {
+    const path = "/api/v1/panels/" + encodeURIComponent(panel.id) + "/ring-to-open/";
+    const wanted = select.value;
+    select.value = "";
+    if (wanted === "end") command("panel:" + panel.id, path + "end", "rto-over");
+    else command("panel:" + panel.id, path + "begin", "rto-begun", { minutes: Number(wanted) });
   });
   return select;
 }

@@ -102,6 +102,11 @@ impl Rights {
         self.doors.is_none() || panel.doors.iter().any(|d| self.covers(d))
     }
 
+    /// Who rings at a panel may be let in at any of its doors.
+    pub(crate) fn covers_all_of(&self, panel: &PanelView) -> bool {
+        panel.doors.iter().all(|d| self.covers(d))
+    }
+
     /// Logins, and what is confidential, are for administrators; who has a door list sees these doors and their panels only.
     pub(crate) fn shows(&self, record: &Record, view: &SiteView) -> bool {
         let family = record.kind.split('.').next().unwrap_or_default();

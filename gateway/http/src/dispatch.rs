@@ -271,6 +271,8 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Press => doors::press(app, &ask).await,
         Action::QuietBegin => doors::quiet(app, &ask).await,
         Action::QuietEnd => doors::end_quiet(app, &ask).await,
+        Action::RingToOpenBegin => doors::ring_to_open(app, &ask).await,
+        Action::RingToOpenEnd => doors::end_ring_to_open(app, &ask).await,
         Action::RelaySet => relays::set(app, &ask).await,
         Action::ReportCalls => reports::calls(app, &ask).await,
         Action::ReportDoors => reports::doors(app, &ask).await,

@@ -121,6 +121,22 @@ pub(crate) struct QuietBody {
     minutes: Option<u64>,
 }
 
+/// For how long who rings at a panel is let in.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "RingToOpenCommand"))]
+pub(crate) struct RingToOpenBody {
+    /// When it was meant, RFC 3339.
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
+    at: Option<String>,
+    /// A repetition of it is refused.
+    #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
+    id: Option<String>,
+    /// Minutes from now, 1 to 1440; the panel may allow less.
+    #[cfg_attr(test, schemars(range(min = 1, max = 1440)))]
+    minutes: u64,
+}
+
 /// A command was carried out, and the record that says so is on the medium.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -207,17 +223,21 @@ pub(crate) async fn open(app: &App, ask: &Ask) -> Result<Response, Problem> {
     give(app, ask, principal, command, &times).await
 }
 
+fn for_minutes(minutes: u64) -> Result<Duration, Problem> {
+    if (1..=MAX_MINUTES).contains(&minutes) {
+        return Ok(Duration::from_secs(minutes * 60));
+    }
+    let text = format!("\"minutes\" is {minutes}, allowed are 1 to {MAX_MINUTES}");
+    Err(Problem::bad("minutes", text))
+}
+
 /// Holds a door open for some minutes.
 pub(crate) async fn hold(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let door = door_id(ask)?;
     let principal = ask.principal()?;
     principal.need_door(&door)?;
     let body: HoldBody = ask.json()?;
-    if !(1..=MAX_MINUTES).contains(&body.minutes) {
-        let text = format!("\"minutes\" is {}, allowed are 1 to {MAX_MINUTES}", body.minutes);
-        return Err(Problem::bad("minutes", text));
-    }
-    let time = Duration::from_secs(body.minutes * 60);
+    let time = for_minutes(body.minutes)?;
     let times = CommandBody {
         at: body.at,
         id: body.id,
@@ -270,6 +290,32 @@ pub(crate) async fn quiet(app: &App, ask: &Ask) -> Result<Response, Problem> {
 pub(crate) async fn end_quiet(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let (panel, principal) = (panel_of(app, ask)?, ask.principal()?);
     command(app, ask, principal, Command::EndQuiet { panel }).await
+}
+
+/// Lets in who rings at a panel, for some minutes. That needs each of its doors.
+pub(crate) async fn ring_to_open(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let (panel, principal) = (panel_of(app, ask)?, ask.principal()?);
+    let view = app.view();
+    for door in view
+        .panels
+        .iter()
+        .filter(|p| p.id == panel)
+        .flat_map(|p| &p.doors)
+    {
+        principal.need_door(door)?;
+    }
+    let body: RingToOpenBody = ask.json()?;
+    let time = for_minutes(body.minutes)?;
+    let times = CommandBody {
+        at: body.at,
+        id: body.id,
+    };
+    give(app, ask, principal, Command::RingToOpen { panel, time }, &times).await
+}
+
+pub(crate) async fn end_ring_to_open(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let (panel, principal) = (panel_of(app, ask)?, ask.principal()?);
+    command(app, ask, principal, Command::EndRingToOpen { panel }).await
 }
 
 /// A panel that the one who asks may see.

@@ -136,6 +136,8 @@ mod tests {
             line: LineId::new("riser").expect("a name"),
             name: id.into(),
             ring: None,
+            ring_to_open: None,
+            ring_to_open_limit: None,
             simulated: true,
         }
     }

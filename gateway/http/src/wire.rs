@@ -94,11 +94,15 @@ pub(crate) struct Panel<'a> {
     ring_id: Option<String>,
     /// Do-not-disturb: its bells call nobody, by a command; null if they do.
     quiet: Option<Quiet>,
+    /// Ring-to-open: who rings is let in, by a command; null if not.
+    ring_to_open: Option<RingToOpen>,
     simulated: bool,
     /// May the one who asks press its buttons?
     may_press: bool,
     /// May the one who asks begin and end its do-not-disturb?
     may_quiet: bool,
+    /// For how many minutes the one who asks may let in who rings; null if not at all.
+    may_ring_to_open_minutes: Option<u64>,
 }
 
 /// Do-not-disturb of a panel.
@@ -107,6 +111,14 @@ pub(crate) struct Panel<'a> {
 pub(crate) struct Quiet {
     /// For so many milliseconds from now; null until a command ends it.
     left_ms: Option<u64>,
+}
+
+/// Ring-to-open of a panel.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct RingToOpen {
+    /// For so many milliseconds from now.
+    left_ms: u64,
 }
 
 /// Id and name for people.
@@ -277,9 +289,16 @@ fn panel<'a>(panel: &'a PanelView, rights: &Rights, now: Instant) -> Panel<'a> {
         quiet: panel.quiet.map(|quiet| Quiet {
             left_ms: quiet.until.map(|until| millis(until.since(now))),
         }),
+        ring_to_open: panel.ring_to_open.map(|opens| RingToOpen {
+            left_ms: millis(opens.until.since(now)),
+        }),
         simulated: panel.simulated,
         may_press: panel.simulated && rights.allows(Scope::Operate),
         may_quiet: rights.allows(Scope::Operate),
+        may_ring_to_open_minutes: panel
+            .ring_to_open_limit
+            .filter(|_| rights.allows(Scope::Operate) && rights.covers_all_of(panel))
+            .map(|limit| limit.as_secs() / 60),
     }
 }
 
@@ -392,12 +411,14 @@ mod tests {
                     until: Some(Instant::from_nanos(63_000_000_000)),
                 }),
                 hold_limit: Some(Duration::from_secs(7200)),
+                hold_scheduled: true,
                 id: front.clone(),
                 lock: LockState::Unlocked,
                 lockdown: false,
                 works: true,
                 name: "Main entrance".into(),
                 owned: true,
+                readers: Vec::new(),
                 pulse_until: Some(Instant::from_nanos(5_000_000_000)),
                 simulated: true,
                 tamper: None,
@@ -428,6 +449,11 @@ mod tests {
                 line: LineId::new("riser").expect("a name"),
                 name: "Main".into(),
                 ring: None,
+                ring_to_open: Some(gateway_core::RingToOpenView {
+                    date: gateway_core::Timestamp::UNIX_EPOCH,
+                    until: Instant::from_nanos(63_000_000_000),
+                }),
+                ring_to_open_limit: Some(Duration::from_secs(7200)),
                 simulated: true,
             }],
             seq: Seq(9),
@@ -442,7 +468,7 @@ mod tests {
         let text = serde_json::to_string(&view(&site, &Rights::admin(), now)).expect("serialises");
         assert_eq!(
             text,
-            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":{"schedule":true,"left_ms":60000},"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true,"may_hold_minutes":120}],"alarms":[{"id":"intrusion","name":"Warehouse","state":"calling","ring_id":"00000000-0001-7000-8000-000000000000","may_confirm":true}],"fire":{"active":false,"alarm":true,"may_reset":true},"areas":["lab"],"may_reset_passback":true,"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"quiet":{"left_ms":60000},"simulated":true,"may_press":true,"may_quiet":true}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
+            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":{"schedule":true,"left_ms":60000},"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true,"may_hold_minutes":120}],"alarms":[{"id":"intrusion","name":"Warehouse","state":"calling","ring_id":"00000000-0001-7000-8000-000000000000","may_confirm":true}],"fire":{"active":false,"alarm":true,"may_reset":true},"areas":["lab"],"may_reset_passback":true,"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"quiet":{"left_ms":60000},"ring_to_open":{"left_ms":60000},"simulated":true,"may_press":true,"may_quiet":true,"may_ring_to_open_minutes":120}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
         );
     }
 

@@ -17,7 +17,7 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use crate::topics::Topics;
-    use crate::{command, signed, state};
+    use crate::{command, latest, signed, state};
 
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/asyncapi.json");
 
@@ -109,7 +109,7 @@ mod tests {
                 "channel": reference("channels", name),
                 "bindings": { "mqtt": { "qos": 1, "retain": says.kept, "bindingVersion": "0.2.0" } },
             });
-            if does == "receive" {
+            if does == "receive" && says.messages.contains(&"command") {
                 operation["reply"] = json!({
                     "address": {
                         "location": "$message.header#/responseTopic",
@@ -130,6 +130,17 @@ mod tests {
                 summary,
             };
             self.channel(name, address, "send", &says);
+        }
+
+        /// What others keep there for us.
+        fn hears(&mut self, name: &str, address: &str, message: &str, summary: &str) {
+            let messages = &[message];
+            let says = Says {
+                kept: true,
+                messages,
+                summary,
+            };
+            self.channel(name, address, "receive", &says);
         }
 
         fn finished(mut self) -> Value {
@@ -168,6 +179,7 @@ mod tests {
                         "entity": { "description": "Name of an entity at Home Assistant." },
                         "line": name("line"),
                         "panel": name("panel"),
+                        "reader": name("reader"),
                         "prefix": {
                             "description": "First levels, `discovery-prefix` of [mqtt].",
                             "default": "homeassistant",
@@ -285,6 +297,8 @@ mod tests {
                 ("relay", "A relay.", g.subschema_for::<state::Relay<'_>>()),
             ]
         };
+        let update = all.given.subschema_for::<latest::Versions<'_>>().to_value();
+        let tag = all.given.subschema_for::<state::Tag<'_>>().to_value();
         let site = all.given.subschema_for::<state::Site<'_>>().to_value();
         let answer = all.given.subschema_for::<command::Wording<'_>>().to_value();
         let plain = all.taken.subschema_for::<command::Wire>().to_value();
@@ -313,6 +327,10 @@ mod tests {
         all.message("answer", "An answer.", true, answer);
         all.message("command", "A command.", true, plain);
         all.message("signed", "A signed command.", true, signed);
+        all.message("tag", "A card.", true, tag);
+        all.message("update", "Versions.", true, update);
+        let version = json!({ "type": "string", "pattern": "^v?[0-9][0-9A-Za-z.+-]{0,39}$" });
+        all.message("latest", "A version.", false, version);
         all.message("said", "What a rule says.", false, json!({ "type": "string" }));
         all.message(
             "discovery",
@@ -350,6 +368,26 @@ mod tests {
             "said",
             false,
             "What a rule says; kept if the rule wants that.",
+        );
+        all.says(
+            "updateState",
+            &topics.update_state(),
+            "update",
+            true,
+            "Which version runs, and which is the latest.",
+        );
+        all.hears(
+            "updateLatest",
+            &topics.update_latest(),
+            "latest",
+            "What an operator announces as the latest version, with retain.",
+        );
+        all.says(
+            "readerTag",
+            &topics.of("reader", "{reader}", "tag"),
+            "tag",
+            false,
+            "A card that was read, with `discovery-tags`.",
         );
         for (kind, title, schema) in states {
             all.message(&format!("{kind}State"), title, true, schema.to_value());

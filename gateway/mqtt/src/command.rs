@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gateway_core::{
     AlarmId, ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, Factor, Given,
-    Origin, PanelId, PersonId, Refusal, RelayId, RelaySet, RingId, Subject, Timestamp,
+    Origin, PanelId, PersonId, Refusal, RelayId, RelaySet, RingId, Secret, Subject, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,19 +25,46 @@ fn never_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String
     Ok(Some(text.unwrap_or_default()))
 }
 
+/// What was typed; anything else than a short text is told without being repeated.
+enum Code {
+    Odd,
+    Typed(Secret),
+}
+
+/// A code that is no text must not get into an error that quotes it.
+fn secretly<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Code>, D::Error> {
+    let typed = |text: &str| {
+        let fits =
+            (1..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit() || b"*#".contains(&b));
+        fits.then(|| Secret::new(text))
+    };
+    Ok(match serde_json::Value::deserialize(from)? {
+        serde_json::Value::Null => None,
+        serde_json::Value::String(text) => Some(typed(&text).map_or(Code::Odd, Code::Typed)),
+        serde_json::Value::Array(_)
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::Object(_) => Some(Code::Odd),
+    })
+}
+
 /// A command. Fields that it does not need are passed over.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "Command"))]
 pub(crate) struct Wire {
-    /// `open`, `hold` and `end-hold` for doors; `press`, `hang-up`, `quiet` and `end-quiet` for panels; all of these for the
-    /// site, and `lockdown`, `end-lockdown`, `reset-fire`, `reset-passback`, `set-relay` and `confirm-alarm`.
+    /// `open`, `hold` and `end-hold` for doors; `press`, `hang-up`, `quiet`, `end-quiet`, `ring-to-open` and
+    /// `end-ring-to-open` for panels; all of these for the site, and `lockdown`, `end-lockdown`, `reset-fire`, `reset-passback`, `set-relay` and `confirm-alarm`.
     command: String,
     /// 1 to 64 visible ASCII characters, new for every command.
     id: Option<String>,
     /// When it is given, RFC 3339.
     at: Option<String>,
     alarm: Option<String>,
+    /// With `open`: what was typed, 1 to 8 of `0-9 * #`; it is judged as at a keypad of the door.
+    #[serde(default, deserialize_with = "secretly")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    code: Option<Code>,
     door: Option<String>,
     panel: Option<String>,
     person: Option<String>,
@@ -81,6 +108,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) accept_untimed: bool,
     /// Who asks: the name of a key, or [`SUBJECT`].
     pub(crate) by: &'a str,
+    /// Nothing opens without a code.
+    pub(crate) code_needed: bool,
     /// Virtual bells may be pressed.
     pub(crate) press: bool,
     pub(crate) ttl: Duration,
@@ -110,6 +139,12 @@ impl Asked {
 pub(crate) enum Malformed {
     #[error("at {found:?} is not an RFC 3339 time such as 2026-03-01T12:00:00Z")]
     At { found: String },
+    #[error(
+        "field \"code\" must be a text of 1 to 8 of 0-9, * and #, and stand beside \"open\" without \"ring_id\""
+    )]
+    Code,
+    #[error("here nothing opens without a code: send \"open\" with \"code\", or sign the command")]
+    CodeNeeded,
     #[error("{command} is not a command here; {allowed}")]
     Command { command: String, allowed: &'static str },
     #[error(
@@ -143,8 +178,10 @@ impl Malformed {
     /// The word for programs.
     pub(crate) const fn reason(&self) -> Refusal {
         match self {
+            Self::CodeNeeded => Refusal::Forbidden,
             Self::NoCall => Refusal::Unknown,
             Self::At { .. }
+            | Self::Code
             | Self::Command { .. }
             | Self::Empty
             | Self::Id
@@ -220,6 +257,7 @@ fn plain(target: &Target, payload: &[u8]) -> Result<Wire, Malformed> {
         id: None,
         at: None,
         alarm: None,
+        code: None,
         door: None,
         panel: None,
         person: None,
@@ -242,6 +280,13 @@ fn judge(
     id: Option<Option<CommandId>>,
 ) -> Result<Asked, Malformed> {
     let command = command(arrival, wire)?;
+    let opens = matches!(
+        command,
+        Command::Hold { .. } | Command::Open { .. } | Command::OpenFor { .. } | Command::RingToOpen { .. }
+    );
+    if opens && rules.code_needed {
+        return Err(Malformed::CodeNeeded);
+    }
     let id = id.map(|id| id.ok_or(Malformed::Id)).transpose()?;
     let at = wire.at.as_deref().map(time).transpose()?;
 
@@ -341,9 +386,14 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
     match (wire.command.as_str(), target) {
         ("open", Target::Door(_) | Target::Site) => {
             let door = name(target, &wire.door, "door", DoorId::new)?;
-            Ok(match ring_id(wire)? {
-                Some(ring) => Command::OpenFor { door, ring },
-                None => Command::Open { door },
+            Ok(match (ring_id(wire)?, &wire.code) {
+                (Some(ring), None) => Command::OpenFor { door, ring },
+                (None, None) => Command::Open { door },
+                (None, Some(Code::Typed(code))) => Command::OpenWithCode {
+                    code: code.clone(),
+                    door,
+                },
+                (_, Some(_)) => return Err(Malformed::Code),
             })
         }
         ("hold", Target::Door(_) | Target::Site) => Ok(Command::Hold {
@@ -362,6 +412,13 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
             time: wire.minutes.map(|given| minutes(Some(given))).transpose()?,
         }),
         ("end-quiet", Target::Panel(_) | Target::Site) => Ok(Command::EndQuiet {
+            panel: name(target, &wire.panel, "panel", PanelId::new)?,
+        }),
+        ("ring-to-open", Target::Panel(_) | Target::Site) => Ok(Command::RingToOpen {
+            panel: name(target, &wire.panel, "panel", PanelId::new)?,
+            time: minutes(wire.minutes)?,
+        }),
+        ("end-ring-to-open", Target::Panel(_) | Target::Site) => Ok(Command::EndRingToOpen {
             panel: name(target, &wire.panel, "panel", PanelId::new)?,
         }),
         ("lockdown", Target::Site) => Ok(Command::Lockdown { group: group(wire)? }),
@@ -391,9 +448,11 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
             command: format!("{:?}", other.chars().take(20).collect::<String>()),
             allowed: match target {
                 Target::Door(_) => "a door takes \"open\", \"hold\" and \"end-hold\"; it locks by itself",
-                Target::Panel(_) => "a panel takes \"press\", \"hang-up\", \"quiet\" and \"end-quiet\"",
+                Target::Panel(_) => {
+                    "a panel takes \"press\", \"hang-up\", \"quiet\", \"end-quiet\", \"ring-to-open\" and \"end-ring-to-open\""
+                }
                 Target::Site => {
-                    "the site takes \"open\", \"hold\", \"end-hold\", \"press\", \"hang-up\", \"quiet\", \"end-quiet\", \"lockdown\", \"end-lockdown\", \"reset-fire\", \"reset-passback\", \"set-relay\" and \"confirm-alarm\""
+                    "the site takes \"open\", \"hold\", \"end-hold\", \"press\", \"hang-up\", \"quiet\", \"end-quiet\", \"ring-to-open\", \"end-ring-to-open\", \"lockdown\", \"end-lockdown\", \"reset-fire\", \"reset-passback\", \"set-relay\" and \"confirm-alarm\""
                 }
             },
         }),
@@ -421,7 +480,7 @@ fn relay_set(wire: &Wire) -> Result<RelaySet, Malformed> {
     }
 }
 
-/// For how long a door is held open, or a panel is quiet.
+/// For how long a door is held open, or a panel is quiet or lets in who rings.
 fn minutes(given: Option<u64>) -> Result<Duration, Malformed> {
     let given = given.filter(|minutes| (1..=MAX_MINUTES).contains(minutes));
     given

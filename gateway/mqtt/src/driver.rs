@@ -1,5 +1,6 @@
 //! The task of the interface: connects, publishes, takes commands, and tries again for as long as it runs.
 
+mod aside;
 mod commands;
 mod forged;
 mod kept;
@@ -28,6 +29,7 @@ use crate::driver::commands::{Done, Refused};
 use crate::driver::forged::Forged;
 use crate::driver::kept::Kept;
 use crate::driver::versions::Versions;
+use crate::latest::Latest;
 use crate::outbox::Acked;
 use crate::params::MqttParams;
 use crate::retained::Retained;
@@ -109,10 +111,13 @@ pub(crate) struct Driver {
     forged: Forged,
     hub: Bucket,
     kept: Kept,
+    latest: Latest,
     mends: Bucket,
     muted: Option<(Instant, Muted)>,
     /// Refusals that get a record each.
     noted: Bucket,
+    /// What is no version is told so often.
+    odd: Bucket,
     orders: watch::Receiver<Control>,
     params: MqttParams,
     /// Answers to what has no id.
@@ -163,9 +168,11 @@ impl Driver {
             forged: Forged::new(),
             hub: Bucket::new(2, Duration::from_secs(5)),
             kept: Kept::new(timing.keeps),
+            latest: Latest::default(),
             mends: Bucket::new(MENDS, timing.mend),
             muted: None,
             noted: Bucket::new(NOTED, Duration::from_secs(5)),
+            odd: Bucket::new(1, Duration::from_secs(60)),
             orders,
             refusals: Bucket::new(20, Duration::from_millis(200)),
             reports: Arc::new(Semaphore::new(REPORTS)),
@@ -268,6 +275,7 @@ impl Driver {
             self.topics = Topics::new(&params.base, &params.site_id);
             self.params = params;
             self.discovered = None;
+            self.latest = Latest::default();
             self.versions = Versions::default();
         }
     }
@@ -301,6 +309,8 @@ impl Driver {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.refresh();
+        let wants_tags = self.params.discovery.as_ref().is_some_and(|d| d.tags);
+        let mut tags = wants_tags.then(|| self.bus.tags());
 
         loop {
             tokio::select! {
@@ -335,6 +345,7 @@ impl Driver {
                         leaving.get_or_insert_with(|| self.leave(true));
                     }
                 }
+                seen = Self::card(&mut tags) => self.tell_card(&session, &seen),
                 Some(done) = self.done.recv() => self.done(self.clock.now(), done),
                 changed = self.orders.changed(), if leaving.is_none() => {
                     if changed.is_err() || self.orders.borrow().stop {
@@ -440,6 +451,9 @@ impl Driver {
             // nobody told us meanwhile
             self.untrue = true;
         }
+        if session.connected.is_some() {
+            self.look_at_versions(now);
+        }
         if session.connected.is_some() && !session.marks_retained() {
             self.look_for_kept(now, connection);
         }
@@ -481,6 +495,8 @@ impl Driver {
         if let Some((_, messages)) = &self.discovered {
             wanted.extend(messages.clone());
         }
+        wanted.extend(self.versions_told());
+        self.retained.leave(self.others_keep(&view));
         self.retained.want(wanted);
     }
 
@@ -535,7 +551,11 @@ impl Driver {
         }
         if muted < Some(Muted::All) {
             // our own: another instance under our name would show there, live and so without a mark
-            let own = [self.topics.state(), self.topics.availability()];
+            let own = [
+                self.topics.state(),
+                self.topics.availability(),
+                self.topics.update_latest(),
+            ];
             self.subscribe_to(connection, own.into_iter().chain(self.hub_status()), false);
         }
     }
@@ -569,6 +589,9 @@ impl Driver {
         self.untrue = false;
         self.kept.connected();
         self.subscribe(connection);
+        if self.muted.is_none() {
+            self.latest.subscribed(now);
+        }
         let availability = self.topics.availability();
         self.retained.remember(&availability, None);
         self.retained.connected(&availability);
@@ -623,6 +646,8 @@ impl Driver {
             self.own_state(now, message);
         } else if message.topic == self.topics.availability() {
             self.own_availability(now, session, message);
+        } else if message.topic == self.topics.update_latest() {
+            self.announced(now, message);
         } else if let Some(target) = self.topics.target(&message.topic) {
             if self.is_settled(now, message) {
                 return;

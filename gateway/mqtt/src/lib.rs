@@ -11,6 +11,10 @@
 //! <base>/<site>/{panel,line,account}/<id>/state                                    retained
 //! <base>/<site>/{door,panel}/<id>/command, <base>/<site>/command                   in
 //! <base>/<site>/response                one answer per command
+//! <base>/<site>/update/state            installed and latest version, retained
+//! <base>/<site>/update/latest           in, retained: what an operator announces
+//! <base>/<site>/reader/<id>/tag         a card that was read, by a name that is no number; an option
+//! <base>/<site>/panel/<id>/picture      of others, retained: the last ring; an option
 //! ```
 //! One connection with clean start. The outbox is the journal: everything after the durable cursor `mqtt` is
 //! published with QoS 1, the cursor moves when the broker has acknowledged, and after a reconnect everything
@@ -29,6 +33,7 @@ mod discovery;
 mod driver;
 mod embedded;
 mod handle;
+mod latest;
 mod outbox;
 mod params;
 mod retained;

@@ -15,6 +15,8 @@ pub struct MqttParams {
     pub accept_untimed: bool,
     /// First levels of every topic.
     pub base: String,
+    /// Nothing opens by an unsigned command without the code of somebody.
+    pub code_needed: bool,
     /// Host of the broker, name or address.
     pub host: String,
     /// Port of the broker.
@@ -93,8 +95,12 @@ pub struct MqttDiscovery {
     pub format: DiscoveryFormat,
     /// Also announce who opened last, as an entity that is off until somebody switches it on.
     pub people: bool,
+    /// Also announce a picture of the last ring at each panel, which others publish.
+    pub pictures: bool,
     /// First levels of the discovery topics.
     pub prefix: String,
+    /// Also announce readers as tag scanners, and tell which card was read.
+    pub tags: bool,
 }
 
 /// Which kind of discovery Home Assistant understands.

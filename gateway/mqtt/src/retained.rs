@@ -17,6 +17,8 @@ pub(crate) type Components = BTreeMap<String, String>;
 /// The books of retained topics.
 pub(crate) struct Retained {
     dirty: BTreeSet<String>,
+    /// Topics of ours on which others keep something.
+    others: BTreeSet<String>,
     records: Records,
     /// What the broker has from this connection.
     sent: BTreeMap<String, String>,
@@ -27,6 +29,7 @@ impl Retained {
     pub(crate) fn new(records: Records) -> Self {
         Self {
             dirty: BTreeSet::new(),
+            others: BTreeSet::new(),
             records,
             sent: BTreeMap::new(),
             wanted: BTreeMap::new(),
@@ -38,7 +41,24 @@ impl Retained {
         self.sent.clear();
         self.dirty = self.wanted.keys().cloned().collect();
         let remembered = self.records.list(KIND).into_iter().map(|(topic, _)| topic);
-        self.dirty.extend(remembered.filter(|topic| topic != kept));
+        let others = &self.others;
+        self.dirty
+            .extend(remembered.filter(|topic| topic != kept && !others.contains(topic)));
+    }
+
+    /// Topics of ours on which others keep something: nothing is said there, and one that is none any more is cleared.
+    pub(crate) fn leave(&mut self, others: BTreeSet<String>) {
+        for topic in others.difference(&self.others) {
+            self.remember(topic, None);
+            self.dirty.remove(topic);
+        }
+        let wanted = &self.wanted;
+        let gone = self
+            .others
+            .difference(&others)
+            .filter(|topic| !wanted.contains_key(*topic));
+        self.dirty.extend(gone.cloned());
+        self.others = others;
     }
 
     /// Everything wanted is sent again.
@@ -55,7 +75,11 @@ impl Retained {
 
     /// What should stand at the broker from here on.
     pub(crate) fn want(&mut self, wanted: BTreeMap<String, String>) {
-        let gone = self.wanted.keys().filter(|topic| !wanted.contains_key(*topic));
+        let others = &self.others;
+        let gone = self
+            .wanted
+            .keys()
+            .filter(|topic| !wanted.contains_key(*topic) && !others.contains(*topic));
         self.dirty.extend(gone.cloned());
         let new = wanted
             .iter()
@@ -95,6 +119,7 @@ impl Retained {
     /// The broker took the empty message; a topic that is wanted again meanwhile stays remembered.
     pub(crate) fn cleared(&mut self, topic: &str) {
         if !self.wanted.contains_key(topic)
+            && !self.others.contains(topic)
             && let Err(error) = self.records.delete(KIND, topic)
         {
             tracing::debug!(%error, topic, "a cleared topic could not be forgotten, it is cleared again later");
@@ -204,6 +229,29 @@ mod tests {
         assert_eq!(drain(&mut retained).len(), 2);
         retained.again_one("b".into());
         assert_eq!(drain(&mut retained).len(), 1);
+    }
+
+    #[test]
+    fn what_others_keep_is_left_alone_until_it_means_nothing_any_more() {
+        let store = store();
+        let all = |topics: &[&str]| topics.iter().map(|t| (*t).to_owned()).collect::<BTreeSet<_>>();
+        let mut retained = Retained::new(store.records().clone());
+        retained.leave(all(&["picture", "later"]));
+        retained.want(map(&[("a", "1")]));
+        retained.connected("x");
+        assert_eq!(drain(&mut retained), [("a".into(), "1".into())]);
+        // ours from here on
+        retained.want(map(&[("a", "1"), ("later", "2")]));
+        retained.leave(all(&["picture"]));
+        assert_eq!(drain(&mut retained), [("later".into(), "2".into())]);
+        retained.leave(all(&[]));
+        assert_eq!(drain(&mut retained), [("picture".into(), String::new())]);
+        // nobody took that message; the next life knows nothing of pictures
+        let mut after = Retained::new(store.records().clone());
+        after.leave(all(&[]));
+        after.want(map(&[("a", "1"), ("later", "2")]));
+        after.connected("x");
+        assert_eq!(drain(&mut after)[0], ("picture".into(), String::new()));
     }
 
     #[test]

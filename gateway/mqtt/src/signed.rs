@@ -156,7 +156,7 @@ impl MqttKey {
             }
         };
         match command {
-            Command::Open { door } | Command::OpenFor { door, .. } => {
+            Command::Open { door } | Command::OpenFor { door, .. } | Command::OpenWithCode { door, .. } => {
                 match (self.may_open, self.covers(door)) {
                     (true, true) => None,
                     (true, false) => Some(DOOR),
@@ -164,8 +164,16 @@ impl MqttKey {
                 }
             }
             Command::Hold { door, .. } | Command::EndHold { door } => operates(self.covers(door), DOOR),
-            Command::EndQuiet { panel } | Command::Press { panel, .. } | Command::Quiet { panel, .. } => {
+            Command::EndQuiet { panel }
+            | Command::EndRingToOpen { panel }
+            | Command::Press { panel, .. }
+            | Command::Quiet { panel, .. } => {
                 operates(self.covers_panel(view, panel), "a door of this panel")
+            }
+            Command::RingToOpen { panel, .. } => {
+                let panel = view.panels.iter().find(|of| of.id == *panel);
+                let all = panel.is_some_and(|of| of.doors.iter().all(|door| self.covers(door)));
+                operates(self.doors.is_none() || all, "all doors of this panel")
             }
             Command::HangUp { ring } => {
                 let panel = view.calls.iter().find(|call| call.ring == *ring);
@@ -283,22 +291,30 @@ mod tests {
             relay: RelayId::new("siren").expect("a name"),
             set: RelaySet::On,
         };
-        let all = [&open, &hold, &quiet, &group(Some("street")), &group(None), &relay];
+        let rings = Command::RingToOpen {
+            panel: PanelId::new("main").expect("a name"),
+            time: std::time::Duration::from_secs(60),
+        };
+        let street = group(Some("street"));
+        let all = [&open, &hold, &quiet, &rings, &street, &group(None), &relay];
         let view = view();
         let may = |key: MqttKey| all.map(|command| key.forbids(&view, command).is_none());
-        assert_eq!(may(key(None, true, true)), [true; 6]);
+        assert_eq!(may(key(None, true, true)), [true; 7]);
         assert_eq!(
             may(key(None, true, false)),
-            [true, false, false, false, false, false]
+            [true, false, false, false, false, false, false]
         );
-        assert_eq!(may(key(None, false, true)), [false, true, true, true, true, true]);
+        assert_eq!(
+            may(key(None, false, true)),
+            [false, true, true, true, true, true, true]
+        );
         assert_eq!(
             may(key(Some(&["front"]), true, true)),
-            [true, true, true, false, false, false]
+            [true, true, true, true, false, false, false]
         );
         assert_eq!(
             may(key(Some(&["yard"]), true, true)),
-            [false, false, false, true, false, false]
+            [false, false, false, false, true, false, false]
         );
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gateway_core::{DoorGroupId, PanelView, SiteView};
+use gateway_core::{DoorGroupId, PanelView, SiteView, Timestamp};
 use serde::Serialize;
 
 use crate::params::MqttParams;
@@ -76,6 +76,10 @@ pub(crate) struct Panel<'a> {
     buttons: BTreeMap<&'a str, &'a str>,
     /// Do-not-disturb by a command.
     quiet: bool,
+    /// Who rings is let in, by a command.
+    ring_to_open: bool,
+    /// Until when, RFC 3339, by the clock as it went when it began.
+    ring_to_open_until: Option<String>,
     simulated: bool,
 }
 
@@ -114,6 +118,19 @@ pub(crate) struct Relay<'a> {
 pub(crate) struct Account<'a> {
     state: &'static str,
     detail: &'a str,
+}
+
+/// A card that was read.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Tag<'a> {
+    /// A name of the card that is always the same and tells nothing of its number, 32 hexadecimal digits.
+    tag: &'a str,
+}
+
+/// What is said of a card that was read.
+pub(crate) fn tag(tag: &str) -> String {
+    text(&Tag { tag })
 }
 
 fn text(value: &impl Serialize) -> String {
@@ -188,6 +205,8 @@ pub(crate) fn states(params: &MqttParams, topics: &Topics, view: &SiteView) -> B
                 .map(|(id, name)| (id.as_str(), name.as_str()))
                 .collect(),
             quiet: panel.quiet.is_some(),
+            ring_to_open: panel.ring_to_open.is_some(),
+            ring_to_open_until: panel.ring_to_open.map(|opens| seconds(opens.date)),
             simulated: panel.simulated,
         };
         all.insert(topics.of("panel", &panel.id, "state"), text(&state));
@@ -225,6 +244,13 @@ pub(crate) fn states(params: &MqttParams, topics: &Topics, view: &SiteView) -> B
     all
 }
 
+/// A date to the second.
+fn seconds(date: Timestamp) -> String {
+    Timestamp::from_second(date.as_second())
+        .unwrap_or(date)
+        .to_string()
+}
+
 /// What a panel's call does.
 fn call(view: &SiteView, panel: &PanelView) -> &'static str {
     let ours = |call: &&gateway_core::CallView| call.panel.as_ref() == Some(&panel.id);
@@ -239,6 +265,11 @@ fn call(view: &SiteView, panel: &PanelView) -> &'static str {
 mod tests {
     use super::*;
     use crate::tests::{params, view};
+
+    #[test]
+    fn the_exact_text_of_a_card() {
+        assert_eq!(tag("00ff"), r#"{"tag":"00ff"}"#);
+    }
 
     #[test]
     fn the_exact_texts_of_the_states() {
@@ -266,7 +297,7 @@ mod tests {
             ("doorline/lilas/line/riser/state", r#"{"state":"idle"}"#),
             (
                 "doorline/lilas/panel/main/state",
-                r#"{"name":"Street","line":"riser","line_state":"idle","ring_id":null,"call":"idle","doors":["front"],"buttons":{"bell":"Bell"},"quiet":false,"simulated":true}"#,
+                r#"{"name":"Street","line":"riser","line_state":"idle","ring_id":null,"call":"idle","doors":["front"],"buttons":{"bell":"Bell"},"quiet":false,"ring_to_open":true,"ring_to_open_until":"2026-03-01T12:00:00Z","simulated":true}"#,
             ),
             (
                 "doorline/lilas/relay/network/state",
@@ -278,7 +309,7 @@ mod tests {
             ),
             (
                 "doorline/lilas/state",
-                r#"{"site":"lilas","name":"12 rue des Lilas","number":"041234567","address":"12 rue des Lilas, 38000 Grenoble","instance":"00112233445566778899aabbccddeeff","version":"0.1.0","generation":3,"fire":false,"lockdown":false,"lockdown_groups":["street"],"faults":[{"part":"account:pbx","text":"403 Forbidden"}]}"#,
+                r#"{"site":"lilas","name":"12 rue des Lilas","number":"041234567","address":"12 rue des Lilas, 38000 Grenoble","instance":"00112233445566778899aabbccddeeff","version":"0.1.0","generation":3,"fire":true,"lockdown":false,"lockdown_groups":["street"],"faults":[{"part":"account:pbx","text":"403 Forbidden"}]}"#,
             ),
         ];
         let found: Vec<_> = all.iter().map(|(t, p)| (t.as_str(), p.as_str())).collect();

@@ -74,7 +74,22 @@ impl Topics {
         good.then(|| format!("{}/message/{topic}", self.root))
     }
 
-    /// `kind` is `account`, `alarm`, `door`, `line`, `panel` or `relay`.
+    /// Where the version that runs stands, and the latest.
+    pub(crate) fn update_state(&self) -> String {
+        format!("{}/update/state", self.root)
+    }
+
+    /// Where an operator announces the latest version.
+    pub(crate) fn update_latest(&self) -> String {
+        format!("{}/update/latest", self.root)
+    }
+
+    /// Where others keep a picture of the last ring at a panel.
+    pub(crate) fn picture(&self, panel: impl Display) -> String {
+        self.of("panel", panel, "picture")
+    }
+
+    /// `kind` is `account`, `alarm`, `door`, `line`, `panel`, `reader` or `relay`.
     pub(crate) fn of(&self, kind: &str, id: impl Display, leaf: &str) -> String {
         format!("{}/{kind}/{id}/{leaf}", self.root)
     }

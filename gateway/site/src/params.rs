@@ -412,6 +412,8 @@ pub struct PanelParams {
     pub opened_call: Cause,
     /// What other callers are told; `None` answers them.
     pub other_calls: Option<Cause>,
+    /// Longest time for which a command may let in who rings; `None` if none may.
+    pub ring_to_open: Option<Duration>,
 }
 
 /// A button of a panel.

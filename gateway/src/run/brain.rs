@@ -11,9 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_api::Alarm;
-use gateway_bus::BusCore;
+use gateway_access::PinKey;
+use gateway_bus::{BusCore, TagSeen};
 use gateway_core::{
-    Clock, CommandReply, Instant, LegCommand, LineCommand, LineId, Record, Refusal, Seq, Signal, SiteView,
+    CardFrame, Clock, CommandReply, Instant, LegCommand, LineCommand, LineId, ReaderId, Record, Refusal, Seq,
+    Signal, SignalKind, SiteView,
 };
 use gateway_guard::{GuardClient, Liveness, Systemd};
 use gateway_guard_proto::Wirings;
@@ -118,6 +120,8 @@ pub(crate) struct Brain {
     pub(crate) sip_events: mpsc::Receiver<SipEvent>,
     pub(crate) site: Site,
     pub(crate) store: Store,
+    /// What names cards for others.
+    pub(crate) tag_key: PinKey,
     /// What `wall` says, for others.
     pub(crate) trust: watch::Sender<Option<bool>>,
     pub(crate) wall: WallWatch,
@@ -166,6 +170,7 @@ impl Brain {
         let (systemd, mut alive_due) = (Systemd::from_env(), last);
         loop {
             let due = self.site.poll_timeout();
+            let mut cards = Vec::new();
             // No order among them: whoever has something is taken by chance, so that a flood at one, a noisy input or
             // a PBX gone mad, keeps none of the others waiting. Timers are looked after at each turn, whatever it began.
             let inputs: Vec<Input> = tokio::select! {
@@ -181,6 +186,7 @@ impl Brain {
                     _ => {
                         let seq = *durable.borrow();
                         noticed.iter().for_each(|signal| self.bus.noticed.offer(signal, seq));
+                        cards = noticed.iter().filter_map(|signal| self.card_in(signal)).collect();
                         noticed.drain(..).map(Input::Signal).collect()
                     }
                 },
@@ -303,6 +309,10 @@ impl Brain {
                 self.act(&mut asked, &mut held, &mut queued, (&mut disk, &keeper))
                     .await;
             }
+            for (reader, frame) in cards {
+                let tag = self.tag_key.card(&frame).to_string();
+                self.bus.tag_seen(TagSeen { reader, tag });
+            }
             for signal in self.lines.look(now) {
                 self.site.handle_input(now, wall, Input::Signal(signal));
             }
@@ -341,6 +351,15 @@ impl Brain {
                 return;
             }
         }
+    }
+
+    /// A card that was just read, if somebody outside wants to know of it; old news is none.
+    fn card_in(&self, signal: &Signal) -> Option<(ReaderId, CardFrame)> {
+        let SignalKind::Card { frame, reader } = &signal.kind else {
+            return None;
+        };
+        let young = self.clock.now().since(signal.at) <= GAP;
+        (young && self.bus.wants_tags()).then(|| (reader.clone(), frame.clone()))
     }
 
     /// Tells which codes do not count: whoever has one stands at a door with it.

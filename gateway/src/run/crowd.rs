@@ -90,6 +90,7 @@ async fn an_input_that_never_stops_keeps_neither_a_command_nor_the_stop_waiting(
     let (orders_to, orders) = mpsc::channel(4);
     let (signals_to, signals) = mpsc::channel(256);
     let brain = Brain {
+        tag_key: gateway_access::PinKey::default(),
         alarm: Alarm::new().expect("a timer"),
         bus: core,
         clicks: Clicks::default(),

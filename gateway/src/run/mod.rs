@@ -315,6 +315,7 @@ impl Gateway {
             sip_events,
             site,
             store: store.clone(),
+            tag_key: key.clone(),
             trust: trust_to,
             wall: WallWatch::new(newest, time_service.clone()),
         };

@@ -137,6 +137,7 @@ pub fn first_door() -> SiteParams {
         name: name.into(),
         opened_call: Cause::Declined,
         other_calls: None,
+        ring_to_open: None,
     };
     SiteParams {
         accounts: [(

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use gateway_core::{CredentialId, DoorId, PersonId, ReaderId, Secret, Subject};
+use gateway_core::{CredentialId, DoorId, Origin, PersonId, ReaderId, Secret, Subject};
 
 use super::people::Right;
-use super::{Moment, Verdict, holder, within};
+use super::{Moment, Verdict, holder, is_for_commands, within};
 use crate::access::Access;
 use crate::code::CodeMatch;
 use crate::decision::Reason;
@@ -40,6 +40,36 @@ impl Access {
             Ok(code) => {
                 let rule = format!("code {:?}{} at keypad {reader}", code.id, code.right.words);
                 Verdict::allowed(rule, holder(code.person, code.id), Some(source)).by_right(code.right)
+            }
+            Err(reason) => Verdict::wrong(source, Subject::Unknown, reason),
+        }
+    }
+
+    /// A code that came with a command counts as one that was typed at the door. Many persons use one client: a right code
+    /// forgives nobody's wrong ones, or who has a code could try others' between two uses of it.
+    pub(super) fn command_code(
+        &self,
+        moment: Moment<'_>,
+        name: &DoorId,
+        digits: &Secret,
+        origin: &Origin,
+    ) -> Verdict {
+        if !is_for_commands(origin.factor) {
+            return Verdict::refused(Subject::Unknown, Reason::FactorNotCommand);
+        }
+        // as for a command without one
+        if !moment.context.journal_ok {
+            return Verdict::refused(Subject::Unknown, Reason::JournalFault);
+        }
+        let source = Source::client(&format!("{} with a code", origin.subject));
+        if let Some(locked) = self.locked(moment, &source, &Subject::Unknown) {
+            return locked;
+        }
+        match self.code(moment, digits, name, CodeFrom::Keypad) {
+            Ok(code) => {
+                let (words, by) = (&code.right.words, &origin.subject);
+                let rule = format!("code {:?}{words} by {} of {by}", code.id, origin.factor);
+                Verdict::allowed(rule, holder(code.person, code.id), None).by_right(code.right)
             }
             Err(reason) => Verdict::wrong(source, Subject::Unknown, reason),
         }

@@ -128,7 +128,10 @@ impl Access {
             Request::Rex { input, .. } => return exit(door, input),
             Request::Fire { .. } => return self.burns(),
             Request::Caller { peer, .. } => contact(peer),
-            Request::Button { .. } | Request::Card { .. } | Request::KeypadCode { .. } => Subject::Unknown,
+            Request::Button { .. }
+            | Request::Card { .. }
+            | Request::CommandCode { .. }
+            | Request::KeypadCode { .. } => Subject::Unknown,
             Request::Hold { by, .. } => holds::subject(door, by),
             Request::Rule { rule, .. } => Subject::Rule(rule.clone()),
             Request::Command { origin, .. } => origin.subject.clone(),
@@ -220,6 +223,12 @@ impl Access {
             Request::Command {
                 origin, permitted, ..
             } => self.command(moment, origin, *permitted),
+            Request::CommandCode {
+                digits,
+                door: name,
+                origin,
+                ..
+            } => self.command_code(moment, name, digits, origin),
             Request::Hold {
                 by, door: name, time, ..
             } => self.hold(moment, door, name, by, *time),
@@ -246,6 +255,7 @@ impl Access {
             Request::Button { .. }
             | Request::Caller { .. }
             | Request::Command { .. }
+            | Request::CommandCode { .. }
             | Request::Fire { .. }
             | Request::Hold { .. }
             | Request::Rex { .. }
@@ -290,18 +300,8 @@ impl Access {
 
     fn command(&self, moment: Moment<'_>, origin: &Origin, permitted: bool) -> Verdict {
         let subject = origin.subject.clone();
-        match origin.factor {
-            Factor::Api | Factor::Local | Factor::Mqtt | Factor::Web => {}
-            Factor::Button
-            | Factor::ByPanel
-            | Factor::Caller
-            | Factor::Card
-            | Factor::Code
-            | Factor::Digits
-            | Factor::Fire
-            | Factor::Rex
-            | Factor::Rule
-            | Factor::Schedule => return Verdict::refused(subject, Reason::FactorNotCommand),
+        if !is_for_commands(origin.factor) {
+            return Verdict::refused(subject, Reason::FactorNotCommand);
         }
         // A command is accepted only once its record is durable, so it cannot be accepted without journal.
         if !moment.context.journal_ok {
@@ -319,6 +319,23 @@ impl Access {
             origin.factor
         );
         Verdict::allowed(rule, subject, Some(source))
+    }
+}
+
+/// Do commands come by this means?
+const fn is_for_commands(factor: Factor) -> bool {
+    match factor {
+        Factor::Api | Factor::Local | Factor::Mqtt | Factor::Web => true,
+        Factor::Button
+        | Factor::ByPanel
+        | Factor::Caller
+        | Factor::Card
+        | Factor::Code
+        | Factor::Digits
+        | Factor::Fire
+        | Factor::Rex
+        | Factor::Rule
+        | Factor::Schedule => false,
     }
 }
 

@@ -613,6 +613,18 @@ events! {
             /// `opened`.
             outcome: String,
         },
+        /// Who rings is let in from here on, by a command (ring-to-open).
+        RingToOpenBegan = "ring-to-open-began" {
+            /// It ends by itself after this.
+            limit_s: u64,
+            /// Who.
+            subject: Subject,
+        },
+        /// Who rings is let in no more.
+        RingToOpenEnded = "ring-to-open-ended" {
+            /// `time`, `command`, `config`, `lockdown`, `stop`.
+            why: String,
+        },
     }
 }
 

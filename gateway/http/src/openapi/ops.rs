@@ -350,6 +350,14 @@ pub(super) fn op(action: Action) -> Op {
             .about(COMMANDED)
             .may_take::<doors::QuietBody>()
             .problems(COMMAND),
+        Action::RingToOpenBegin => Op::gives::<doors::Done<'_>>("calls", "let in who rings there: `{\"minutes\"}`")
+            .about(COMMANDED)
+            .takes::<doors::RingToOpenBody>()
+            .problems(COMMAND),
+        Action::RingToOpenEnd => Op::gives::<doors::Done<'_>>("calls", "let in who rings there no longer")
+            .about(COMMANDED)
+            .may_take::<doors::CommandBody>()
+            .problems(COMMAND),
         Action::QuietEnd => Op::gives::<doors::Done<'_>>("calls", "let its bells call again")
             .about(COMMANDED)
             .may_take::<doors::CommandBody>()

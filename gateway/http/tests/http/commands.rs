@@ -259,6 +259,40 @@ async fn bells_are_silenced_by_who_may_operate_their_panel() {
 }
 
 #[tokio::test]
+async fn who_rings_is_let_in_by_who_may_operate_every_door_of_the_panel() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let path = |what: &str| format!("/api/v1/panels/main/ring-to-open/{what}");
+    let (begin, end) = (path("begin"), path("end"));
+    let reader = site
+        .token(&ann, r#"{"name":"reader","scopes":["open","read"]}"#)
+        .await;
+    let other = r#"{"name":"other","scopes":["operate","read"],"doors":["garage"]}"#;
+    let other = site.token(&ann, other).await;
+    for token in [&reader, &other] {
+        let refused = site.post(&begin, token, r#"{"minutes":5}"#).await.status;
+        assert!([403, 404].contains(&refused), "{refused}");
+    }
+    for body in [
+        "{}",
+        r#"{"minutes":0}"#,
+        r#"{"minutes":1441}"#,
+        r#"{"minutes":"5"}"#,
+    ] {
+        assert_eq!(site.post(&begin, &ann, body).await.status, 400, "{body}");
+    }
+    let shown = async || site.get("/api/v1/site", &ann).await.json()["panels"][0].clone();
+    let before = shown().await;
+    assert!(before["ring_to_open"].is_null(), "{before}");
+    assert_eq!(before["may_ring_to_open_minutes"], 120);
+    assert_eq!(site.post(&begin, &ann, r#"{"minutes":30}"#).await.status, 200);
+    let left = shown().await["ring_to_open"]["left_ms"].as_u64();
+    assert!(left.is_some_and(|left| left > 0 && left <= 1_800_000), "{left:?}");
+    assert_eq!(site.post(&end, &ann, "").await.status, 200);
+    assert!(shown().await["ring_to_open"].is_null());
+}
+
+#[tokio::test]
 async fn a_door_group_that_is_none_and_a_field_that_nobody_reads_are_told() {
     let site = Site::plain().await;
     let ann = site.set_up().await;

@@ -10,8 +10,8 @@ use gateway_core::{
     AlarmEvent, AlarmId, AlarmState, AlarmView, ButtonId, CallView, Clock, Command, CommandEvent,
     CommandReply, CommandRequest, ContactState, DoorEvent, DoorGroupId, DoorId, DoorView, Envelope, Event,
     Fault, FireView, GatewayEvent, Given, HoldView, Instant, LineId, LockState, LockdownView, PanelEvent,
-    PanelId, PanelView, QuietView, Refusal, RelayEvent, RelaySet, RingId, RuleId, Seq, SiteId, SiteView,
-    Subject, Timestamp, TriedRule,
+    PanelId, PanelView, QuietView, Refusal, RelayEvent, RelaySet, RingId, RingToOpenView, RuleId, Seq,
+    SiteId, SiteView, Subject, Timestamp, TriedRule,
 };
 use gateway_store::{Store, Ticket};
 use tokio::sync::{mpsc, oneshot};
@@ -91,12 +91,14 @@ fn door(id: &str, name: &str, available: bool) -> DoorView {
         held_open: false,
         hold: None,
         hold_limit: (id == "garage").then(|| Duration::from_secs(7200)),
+        hold_scheduled: false,
         id: DoorId::new(id).expect("a name"),
         lock: LockState::Locked,
         lockdown: false,
         works: available,
         name: name.into(),
         owned: true,
+        readers: Vec::new(),
         pulse_until: None,
         simulated: true,
         tamper: None,
@@ -139,6 +141,8 @@ pub(crate) fn site() -> SiteView {
             line: LineId::new("riser").expect("a name"),
             name: "Main entrance".into(),
             ring: None,
+            ring_to_open: None,
+            ring_to_open_limit: Some(std::time::Duration::from_secs(7200)),
             simulated: true,
         }],
         site: SiteId::new("lilas").ok(),
@@ -268,7 +272,7 @@ impl FakeCore {
             Command::OpenFor { ring, .. } if ring.to_string() != RANG => {
                 refused(Refusal::Stale, "the visitor rang long ago")
             }
-            Command::Open { door } | Command::OpenFor { door, .. } => {
+            Command::Open { door } | Command::OpenFor { door, .. } | Command::OpenWithCode { door, .. } => {
                 let view = self.bus.view.borrow().clone();
                 if !view.doors.iter().any(|d| d.id == door) {
                     return refused(Refusal::Unknown, "there is no such door");
@@ -369,6 +373,29 @@ impl FakeCore {
                 self.show(ticket.seq(), |v| {
                     for p in v.panels.iter_mut().filter(|p| p.id == panel) {
                         p.quiet = Some(QuietView { until });
+                    }
+                });
+                self.accepted(ticket, None).await
+            }
+            Command::EndRingToOpen { panel } => {
+                let why = "command".into();
+                let event = Event::Panel(panel.clone(), PanelEvent::RingToOpenEnded { why });
+                let ticket = self.append(event, None);
+                self.show(ticket.seq(), |v| {
+                    for p in v.panels.iter_mut().filter(|p| p.id == panel) {
+                        p.ring_to_open = None;
+                    }
+                });
+                self.accepted(ticket, None).await
+            }
+            Command::RingToOpen { panel, time } => {
+                let (limit_s, subject) = (time.as_secs(), request.origin.subject);
+                let event = Event::Panel(panel.clone(), PanelEvent::RingToOpenBegan { limit_s, subject });
+                let ticket = self.append(event, None);
+                let (date, until) = (self.clock.wall(), self.clock.now() + time);
+                self.show(ticket.seq(), |v| {
+                    for p in v.panels.iter_mut().filter(|p| p.id == panel) {
+                        p.ring_to_open = Some(RingToOpenView { date, until });
                     }
                 });
                 self.accepted(ticket, None).await

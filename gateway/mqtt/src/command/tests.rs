@@ -7,6 +7,7 @@ use proptest::prelude::*;
 const RULES: Rules<'static> = Rules {
     accept_untimed: false,
     by: SUBJECT,
+    code_needed: false,
     press: false,
     ttl: Duration::from_secs(10),
 };
@@ -64,6 +65,80 @@ fn a_complete_command_is_news() {
     assert_eq!(
         check(door(), &visitor).expect("a command").request.command,
         Command::OpenFor { door: front, ring }
+    );
+}
+
+#[test]
+fn a_code_goes_with_open_alone_and_is_quoted_by_no_error() {
+    let check = |rules: Rules<'_>, body: &str| {
+        let text = format!(r#"{{{body},"id":"a","at":"2026-03-01T12:00:00Z"}}"#);
+        let read = read(&arrival(door(), text.as_bytes()), rules, &made());
+        read.map(|asked| asked.request.command).map_err(|(_, e)| e)
+    };
+    let front = DoorId::new("front").expect("a name");
+    let coded = |code: &str| Command::OpenWithCode {
+        code: Secret::new(code),
+        door: front.clone(),
+    };
+    let needed = Rules {
+        code_needed: true,
+        ..RULES
+    };
+    for rules in [RULES, needed] {
+        assert_eq!(
+            check(rules, r#""command":"open","code":"4711""#),
+            Ok(coded("4711"))
+        );
+        assert_eq!(
+            check(rules, r#""command":"open","code":"*47#""#),
+            Ok(coded("*47#"))
+        );
+        for bad in [
+            "4711",
+            "\"4711a\"",
+            "\"471147114\"",
+            "\"\"",
+            "[\"4711\"]",
+            "{\"4711\":1}",
+            "true",
+        ] {
+            let refused = check(rules, &format!(r#""command":"open","code":{bad}"#));
+            assert_eq!(refused, Err(Malformed::Code), "{bad}");
+            assert!(!Malformed::Code.to_string().contains("4711"));
+        }
+    }
+    let visitor = r#""command":"open","code":"4711","ring_id":"01990000-0000-7707-8707-070707070707""#;
+    assert_eq!(check(RULES, visitor), Err(Malformed::Code));
+    let open = r#""command":"open","code":null"#;
+    assert_eq!(check(RULES, open), Ok(Command::Open { door: front.clone() }));
+    let panel = Target::Panel("main".into());
+    for opens in [
+        open,
+        r#""command":"open""#,
+        r#""command":"open","ring_id":"01990000-0000-7707-8707-070707070707""#,
+        r#""command":"hold","minutes":5"#,
+    ] {
+        let refused = check(needed, opens).expect_err(opens);
+        assert_eq!(
+            (refused.reason(), &refused),
+            (Refusal::Forbidden, &Malformed::CodeNeeded)
+        );
+    }
+    let rings = br#"{"command":"ring-to-open","minutes":5,"id":"a","at":"2026-03-01T12:00:00Z"}"#;
+    let refused = read(&arrival(panel, rings), needed, &made()).expect_err("refused");
+    assert_eq!(refused.1, Malformed::CodeNeeded);
+    let word = read(
+        &arrival(door(), b"OPEN"),
+        Rules {
+            accept_untimed: true,
+            ..needed
+        },
+        &made(),
+    );
+    assert_eq!(word.expect_err("refused").1, Malformed::CodeNeeded);
+    assert_eq!(
+        check(needed, r#""command":"end-hold""#),
+        Ok(Command::EndHold { door: front })
     );
 }
 
@@ -204,13 +279,28 @@ fn a_door_is_held_open_for_some_minutes() {
         (
             Target::Site,
             r#""command":"end-quiet","panel":"main""#,
-            Command::EndQuiet { panel },
+            Command::EndQuiet { panel: panel.clone() },
+        ),
+        (
+            main(),
+            r#""command":"ring-to-open","minutes":60"#,
+            Command::RingToOpen {
+                panel: panel.clone(),
+                time: Duration::from_secs(3600),
+            },
+        ),
+        (
+            Target::Site,
+            r#""command":"end-ring-to-open","panel":"main""#,
+            Command::EndRingToOpen { panel },
         ),
     ] {
         assert_eq!(check(target, text), Ok(wanted), "{text}");
     }
     for bad in [
         r#""command":"quiet","minutes":0"#,
+        r#""command":"ring-to-open""#,
+        r#""command":"ring-to-open","minutes":1441"#,
         r#""command":"quiet","minutes":1441"#,
     ] {
         assert!(check(main(), bad).is_err(), "{bad}");

@@ -115,6 +115,7 @@ impl Driver {
             // without id and time a signature could come again
             accept_untimed: self.params.accept_untimed && proven.is_none(),
             by: by.as_deref().unwrap_or(SUBJECT),
+            code_needed: self.params.code_needed && proven.is_none(),
             press: self.params.press,
             ttl: self.params.command_ttl,
         };

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use gateway_core::{
     AccountId, AccountState, AccountView, AlarmId, AlarmState, AlarmView, ButtonId, ContactState,
-    DoorGroupId, DoorId, DoorView, Fault, HoldView, LineId, LineState, LineView, LockState, LockdownView,
-    PanelId, PanelView, RelayId, RelayView, RingId, Seq, SiteId, SiteView,
+    DoorGroupId, DoorId, DoorView, Fault, FireView, HoldView, Instant, LineId, LineState, LineView,
+    LockState, LockdownView, PanelId, PanelView, ReaderId, RelayId, RelayView, RingId, RingToOpenView, Seq,
+    SiteId, SiteView,
 };
 
 use crate::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttVersion};
@@ -22,6 +23,7 @@ pub(crate) fn params(port: u16) -> MqttParams {
     MqttParams {
         accept_untimed: false,
         base: "doorline".into(),
+        code_needed: false,
         host: "127.0.0.1".into(),
         port,
         command_ttl: Duration::from_secs(10),
@@ -30,7 +32,9 @@ pub(crate) fn params(port: u16) -> MqttParams {
         discovery: Some(MqttDiscovery {
             format: DiscoveryFormat::Device,
             people: false,
+            pictures: false,
             prefix: "homeassistant".into(),
+            tags: false,
         }),
         instance: "00112233445566778899aabbccddeeff".into(),
         keys: BTreeMap::new(),
@@ -86,7 +90,8 @@ pub(crate) fn view() -> SiteView {
                 forced: false,
                 held_open: false,
                 hold: None,
-                hold_limit: None,
+                hold_limit: Some(Duration::from_secs(7200)),
+                hold_scheduled: false,
                 id: front.clone(),
                 lock: LockState::Locked,
                 lockdown: false,
@@ -94,6 +99,7 @@ pub(crate) fn view() -> SiteView {
                 name: "Main entrance".into(),
                 owned: true,
                 pulse_until: None,
+                readers: vec![ReaderId::new("street").expect("a name")],
                 simulated: true,
                 tamper: Some(false),
             },
@@ -107,18 +113,23 @@ pub(crate) fn view() -> SiteView {
                     until: None,
                 }),
                 hold_limit: None,
+                hold_scheduled: true,
                 id: DoorId::new("yard").expect("a name"),
                 lock: LockState::Unknown,
                 lockdown: true,
                 name: "Yard".into(),
                 owned: false,
                 pulse_until: None,
+                readers: Vec::new(),
                 simulated: false,
                 tamper: None,
                 works: true,
             },
         ],
-        fire: None,
+        fire: Some(FireView {
+            active: false,
+            alarm: true,
+        }),
         faults: vec![Fault {
             part: "account:pbx".into(),
             text: "403 Forbidden".into(),
@@ -152,6 +163,11 @@ pub(crate) fn view() -> SiteView {
             line: riser,
             name: "Street".into(),
             ring: None,
+            ring_to_open: Some(RingToOpenView {
+                date: "2026-03-01T12:00:00.9Z".parse().expect("a date"),
+                until: Instant::from_nanos(1),
+            }),
+            ring_to_open_limit: Some(std::time::Duration::from_secs(7200)),
             simulated: true,
         }],
         ports: vec![],

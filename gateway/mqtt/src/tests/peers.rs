@@ -235,15 +235,18 @@ impl FakeCore {
                     | Command::EndHold { .. }
                     | Command::EndLockdown { .. }
                     | Command::EndQuiet { .. }
+                    | Command::EndRingToOpen { .. }
                     | Command::HangUp { .. }
                     | Command::Hold { .. }
                     | Command::Lockdown { .. }
                     | Command::Open { .. }
                     | Command::OpenFor { .. }
+                    | Command::OpenWithCode { .. }
                     | Command::Press { .. }
                     | Command::Quiet { .. }
                     | Command::ResetFire
                     | Command::ResetPassback { .. }
+                    | Command::RingToOpen { .. }
                     | Command::SetRelay { .. } => judge(&mut seen, &asked.request),
                 };
                 let request = asked.request;
@@ -329,15 +332,18 @@ fn judge(seen: &mut BTreeSet<String>, request: &CommandRequest) -> Option<Refusa
             | Command::EndHold { .. }
             | Command::EndLockdown { .. }
             | Command::EndQuiet { .. }
+            | Command::EndRingToOpen { .. }
             | Command::HangUp { .. }
             | Command::Hold { .. }
             | Command::Lockdown { .. }
             | Command::Open { .. }
             | Command::OpenFor { .. }
+            | Command::OpenWithCode { .. }
             | Command::Press { .. }
             | Command::Quiet { .. }
             | Command::ResetFire
             | Command::ResetPassback { .. }
+            | Command::RingToOpen { .. }
             | Command::SetRelay { .. }
             | Command::Unread { .. } => Some(Refusal::Unknown),
         }

@@ -10,7 +10,7 @@ use gateway_door::{Door, Input as DoorInput};
 use gateway_line::Line;
 use gateway_rules::{Action, Rule};
 
-use super::buttons::opened_by;
+use super::buttons::{door_of, opened_by};
 use super::{LineUnit, Now, Role, Site};
 use crate::io::{Output, Plan};
 use crate::params::{DoorParams, LineParams, SiteParams};
@@ -37,6 +37,7 @@ impl Site {
         self.configure_holds(now);
         self.configure_alarms(now, &old);
         self.configure_quiets();
+        self.configure_ring_to_open(now);
         self.configure_lines(now, &old, &mut plan);
         self.configure_panels(now, &old, &mut plan);
         self.end_prompts(now, "the line is gone", |site, line| {
@@ -273,6 +274,12 @@ pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
             let opens = buttons.filter(|(_, button)| opened_by(of, button) == Some(id));
             opens.map(|(button, params)| ((panel.clone(), button.clone()), params.day.clone()))
         });
+        let ring_to_open = params.panels.iter().flat_map(|(panel, of)| {
+            let limit = of.ring_to_open.into_iter();
+            let buttons = limit.flat_map(|limit| of.buttons.iter().map(move |button| (limit, button)));
+            let opens = buttons.filter(|(_, (_, button))| door_of(of, button) == Some(id));
+            opens.map(|(limit, (button, _))| ((panel.clone(), button.clone()), limit))
+        });
         let opens = |rule: &Rule| rule.actions.contains(&Action::Open(id.clone()));
         let rules = params.rules.iter().filter(|(_, rule)| opens(rule));
         let policy = DoorPolicy {
@@ -289,6 +296,7 @@ pub(crate) fn policy(params: &SiteParams, index_key: [u8; 32]) -> Policy {
             output,
             readers: door.readers.iter().cloned().collect(),
             rex: door.rex.iter().map(|r| (r.input.clone(), r.kind)).collect(),
+            ring_to_open: ring_to_open.collect(),
             rules: rules.map(|(rule, _)| rule.clone()).collect(),
             second_within: door.second_within,
             two_persons: door.two_persons.clone(),

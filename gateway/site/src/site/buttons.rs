@@ -1,7 +1,7 @@
 //! What a button does at the time at which it is pressed: it calls a list, opens, or says no.
 
 use gateway_access::{InForce, Request};
-use gateway_core::{ButtonId, DoorId, Event, ListId, PanelEvent, PanelId, Refusal};
+use gateway_core::{Bell, ButtonId, DoorId, Event, ListId, PanelEvent, PanelId, Refusal};
 
 use super::calls::Pressed;
 use super::{Now, Site};
@@ -22,6 +22,15 @@ pub(crate) fn opened_by<'a>(panel: &'a PanelParams, button: &'a ButtonParams) ->
     if button.mode != ButtonMode::StrikeList {
         return None;
     }
+    door_of(panel, button)
+}
+
+/// The door that a button opens if it is to open one: the one it names, or the first of its panel. Whoever stands at the
+/// door of an apartment is inside already.
+pub(crate) fn door_of<'a>(panel: &'a PanelParams, button: &'a ButtonParams) -> Option<&'a DoorId> {
+    if button.bell == Some(Bell::Floor) {
+        return None;
+    }
     let door = button.opens.as_ref().or(panel.doors.first());
     door.filter(|door| panel.doors.contains(door))
 }
@@ -33,8 +42,8 @@ impl Site {
     }
 
     fn meaning(&self, now: Now, panel: &PanelId, button: &ButtonId) -> Meaning {
-        let panel = self.params.panels.get(panel);
-        let Some((panel, button)) = panel.and_then(|p| Some((p, p.buttons.get(button)?))) else {
+        let of = self.params.panels.get(panel);
+        let Some((of, button)) = of.and_then(|p| Some((p, p.buttons.get(button)?))) else {
             return Meaning::Calls;
         };
         match (button.mode, self.is_day(now, button)) {
@@ -42,7 +51,7 @@ impl Site {
             (ButtonMode::ListForbidden | ButtonMode::ListList, _) | (ButtonMode::StrikeList, false) => {
                 Meaning::Calls
             }
-            (ButtonMode::StrikeList, true) => match opened_by(panel, button) {
+            (ButtonMode::StrikeList, true) => match opened_by(of, button) {
                 Some(door) => Meaning::Opens(door.clone()),
                 None => Meaning::Calls,
             },
@@ -65,6 +74,12 @@ impl Site {
         button: &ButtonId,
         simulated: bool,
     ) -> Option<Result<Pressed, (Refusal, String)>> {
+        let asked = self.opens_by_command(now, panel, button);
+        if let Some(door) = asked.clone()
+            && let Some(opened) = self.press_opens(now, panel, button, door, simulated)
+        {
+            return Some(Ok(opened));
+        }
         match self.meaning(now, panel, button) {
             Meaning::Calls => None,
             Meaning::Forbidden => {
@@ -72,25 +87,47 @@ impl Site {
                 let text = "the button calls nobody at this time".to_owned();
                 Some(Err((Refusal::Forbidden, text)))
             }
-            Meaning::Opens(door) => {
-                let ring = self.new_ring(now);
-                let request = Request::Button {
-                    button: button.clone(),
-                    door,
-                    panel: panel.clone(),
-                    ring: Some(ring),
-                };
-                self.open(now, request, simulated).ok()?;
-                self.visitor_came(now, panel, ring);
-                let rings = PanelEvent::Ring {
-                    button: button.clone(),
-                };
-                let outcome = "opened".to_owned();
-                for event in [rings, PanelEvent::RingEnded { outcome }] {
-                    self.record(now, Event::Panel(panel.clone(), event), Some(ring), simulated);
-                }
-                Some(Ok(Pressed::Ring(ring)))
-            }
+            // refused a moment ago
+            Meaning::Opens(door) if asked.as_ref() == Some(&door) => None,
+            Meaning::Opens(door) => self.press_opens(now, panel, button, door, simulated).map(Ok),
         }
+    }
+
+    /// The door that a command wants opened for whoever presses this.
+    fn opens_by_command(&self, now: Now, panel: &PanelId, button: &ButtonId) -> Option<DoorId> {
+        let of = self
+            .params
+            .panels
+            .get(panel)
+            .filter(|_| self.rings_open(now, panel))?;
+        door_of(of, of.buttons.get(button)?).cloned()
+    }
+
+    /// Lets in whoever presses; `None` if the door was not to be opened.
+    fn press_opens(
+        &mut self,
+        now: Now,
+        panel: &PanelId,
+        button: &ButtonId,
+        door: DoorId,
+        simulated: bool,
+    ) -> Option<Pressed> {
+        let ring = self.new_ring(now);
+        let request = Request::Button {
+            button: button.clone(),
+            door,
+            panel: panel.clone(),
+            ring: Some(ring),
+        };
+        self.open(now, request, simulated).ok()?;
+        self.visitor_came(now, panel, ring);
+        let rings = PanelEvent::Ring {
+            button: button.clone(),
+        };
+        let outcome = "opened".to_owned();
+        for event in [rings, PanelEvent::RingEnded { outcome }] {
+            self.record(now, Event::Panel(panel.clone(), event), Some(ring), simulated);
+        }
+        Some(Pressed::Ring(ring))
     }
 }

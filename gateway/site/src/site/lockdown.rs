@@ -118,6 +118,7 @@ impl Site {
         self.record(now, Event::Gateway(event), None, simulated);
         if active {
             self.shut_locked_down(now);
+            self.end_ring_to_open_locked(now);
         } else {
             self.forget_typed();
         }

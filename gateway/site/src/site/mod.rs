@@ -18,6 +18,7 @@ mod pins;
 mod prompts;
 mod quiet;
 mod relays;
+mod ring_to_open;
 pub(crate) mod rules;
 mod signals;
 mod tells;
@@ -150,6 +151,7 @@ pub struct Site {
     ports: BTreeMap<DeviceId, Port>,
     prompts: prompts::Prompts,
     quiets: quiet::Quiets,
+    rings_open: ring_to_open::RingsOpen,
     ready: bool,
     relays: BTreeMap<RelayId, relays::Relay>,
     rng: Box<dyn RngCore + Send>,
@@ -212,6 +214,7 @@ impl Site {
             ports: BTreeMap::new(),
             prompts: prompts::Prompts::default(),
             quiets: quiet::Quiets::default(),
+            rings_open: ring_to_open::RingsOpen::new(),
             ready: false,
             refused_calls: (now, 0),
             relays: BTreeMap::new(),
@@ -392,6 +395,7 @@ impl Site {
             .chain(self.holds_due())
             .chain(self.prompts_due_at())
             .chain(self.quiets_due_at())
+            .chain(self.ring_to_open_due_at())
             .chain(self.volumes_due())
             .min()
     }
@@ -443,6 +447,7 @@ impl Site {
         self.held_due(now);
         self.prompts_due(now);
         self.quiets_due(now);
+        self.ring_to_open_due(now);
     }
 
     /// A timer that is long overdue means that the main loop stood still, whoever else noticed it or not.
@@ -520,6 +525,7 @@ impl Site {
         }
         self.stopping = true;
         self.stop_holds(now);
+        self.stop_ring_to_open(now);
         self.end_prompts(now, "the gateway stops", |_, _| true);
         let rings: Vec<RingId> = self.calls.keys().copied().collect();
         for ring in rings {

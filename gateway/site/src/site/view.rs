@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gateway_access::OnJournalFault;
+use gateway_access::{OnJournalFault, When};
 use gateway_core::{
     AccountState, AccountView, CallView, ContactState, DoorId, DoorView, Event, Fault, LineState, LineView,
     LockState, PanelView, PortView, Seq, SiteView,
@@ -107,6 +107,7 @@ impl Site {
             held_open: door.is_some_and(|d| d.is_held_open()),
             hold: self.hold_view(id),
             hold_limit: params.hold_limit.filter(|_| has_output),
+            hold_scheduled: has_output && params.hold != When::Never,
             id: id.clone(),
             lock: door
                 .filter(|_| has_output)
@@ -118,6 +119,7 @@ impl Site {
             pulse_until: door
                 .filter(|d| d.held_until().is_none())
                 .and_then(|d| d.pulse_until()),
+            readers: params.readers.clone(),
             simulated: self.is_virtual(params),
             tamper: door.filter(|_| params.tamper.is_some()).and_then(|d| d.tamper()),
             works,
@@ -157,6 +159,8 @@ impl Site {
                 line: params.line.clone(),
                 name: params.name.clone(),
                 quiet: self.quiet_view(id),
+                ring_to_open: self.ring_to_open_view(id),
+                ring_to_open_limit: self.ring_to_open_limit(id),
                 ring: rings.get(id).copied(),
                 simulated: self.is_virtual_panel(id),
             })

@@ -135,6 +135,7 @@ pub(crate) fn mqtt(config: &Config, instance: Instance, embedded: Option<u16>) -
     Some(MqttParams {
         accept_untimed: mqtt.accept_untimed,
         base: mqtt.base.as_str().to_owned(),
+        code_needed: mqtt.code_needed,
         devices: super::elsewhere::topics(config),
         host,
         port,
@@ -146,7 +147,9 @@ pub(crate) fn mqtt(config: &Config, instance: Instance, embedded: Option<u16>) -
                 gateway_config::DiscoveryFormat::Entities => DiscoveryFormat::Entities,
             },
             people: mqtt.discovery_people,
+            pictures: mqtt.discovery_pictures,
             prefix: mqtt.discovery_prefix.as_str().to_owned(),
+            tags: mqtt.discovery_tags,
         }),
         instance: instance.text(),
         keys: mqtt.keys.iter().filter_map(key).collect(),

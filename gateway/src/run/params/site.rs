@@ -405,6 +405,7 @@ fn panel(id: &PanelId, panel: &config::Panel) -> site::PanelParams {
         doors: panel.doors.clone(),
         line: panel.line.clone(),
         name: panel.name.clone(),
+        ring_to_open: panel.ring_to_open,
         opened_call: match panel.opened_call {
             config::CallRefusal::Busy => Cause::Busy,
             config::CallRefusal::Declined => Cause::Declined,

@@ -564,6 +564,15 @@ impl World<'_> {
                 group: Some(id("street")),
             },
             14..=17 => Command::ResetFire,
+            18..=20 => Command::RingToOpen {
+                panel: id(if what == 20 { "toys" } else { "main" }),
+                time: secs(60),
+            },
+            21 => Command::EndRingToOpen { panel: id("main") },
+            22 => Command::OpenWithCode {
+                code: Secret::new("1234"),
+                door: id("front"),
+            },
             _ => {
                 let calls = self.site.view().calls;
                 let ring = calls
@@ -629,7 +638,7 @@ fn run(base: &SiteParams, seed: u64) -> Seen {
     seen.into_inner()
 }
 
-/// With a group of doors that can be locked down.
+/// With a group of doors that can be locked down, and panels where a command may let in who rings.
 fn grouped(mut site: SiteParams) -> SiteParams {
     let street = DoorGroupParams {
         doors: [id("front")].into(),
@@ -637,6 +646,9 @@ fn grouped(mut site: SiteParams) -> SiteParams {
         ..DoorGroupParams::default()
     };
     site.door_groups = [(id("street"), street)].into();
+    for panel in site.panels.values_mut() {
+        panel.ring_to_open = Some(secs(600));
+    }
     site
 }
 
@@ -647,6 +659,7 @@ fn nothing_opens_by_itself_and_every_exit_opens() {
         *seen.entry(factor).or_default() += n;
     }
     for factor in [
+        Factor::Button,
         Factor::Card,
         Factor::Code,
         Factor::Digits,

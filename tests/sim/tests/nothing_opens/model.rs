@@ -76,6 +76,8 @@ pub(crate) struct Model {
     press: Option<bool>,
     ready: bool,
     rings: BTreeMap<RingId, Ring>,
+    /// Panels whose rings open, each until then.
+    rings_open: BTreeMap<PanelId, Instant>,
     second: bool,
     /// Real exits that must open in this step.
     must: BTreeSet<DoorId>,
@@ -105,6 +107,7 @@ impl Model {
             press: None,
             ready: false,
             rings: BTreeMap::new(),
+            rings_open: BTreeMap::new(),
             second: false,
             must: BTreeSet::new(),
             started: now,
@@ -132,6 +135,13 @@ impl Model {
         self.inputs
             .retain(|input, _| kind(&self.params, input) == kind(&old, input));
         self.press = None;
+        let doors =
+            |params: &SiteParams, panel: &PanelId| params.panels.get(panel).map(|of| of.doors.clone());
+        let rings_open = std::mem::take(&mut self.rings_open);
+        let stay = rings_open.into_iter().filter(|(panel, _)| {
+            self.lets_in_rings(panel) && doors(&self.params, panel) == doors(&old, panel)
+        });
+        self.rings_open = stay.collect();
         // An old level that must still hold counts for the doors that are there when it has held.
         self.causes.retain(|c| c.held.is_none() || c.grace.is_some());
         for input in self.late.clone() {
@@ -338,6 +348,12 @@ impl Model {
         if let Event::Gateway(GatewayEvent::Lockdown { active, group, .. }) = event {
             if *active {
                 self.lockdowns.insert(group.clone());
+                let locked =
+                    |of: &PanelParams| of.doors.first().is_some_and(|door| self.is_locked_down(door));
+                let ended = self.params.panels.iter().filter(|(_, of)| locked(of));
+                for panel in ended.map(|(panel, _)| panel.clone()).collect::<Vec<_>>() {
+                    self.rings_open.remove(&panel);
+                }
             } else {
                 self.lockdowns.remove(group);
             }
@@ -435,7 +451,11 @@ impl Model {
             Given::Live(arrived) => now.since(arrived) <= secs(10) && arrived >= self.discard_before,
             Given::Undated => false,
         };
-        let fit = self.lets_in() && self.journal && !self.second;
+        let sound = self.ready && !self.stopping && self.journal && !self.second;
+        if sound && !known && news && !request.stale_by_transport {
+            self.rings_to_open(now, &request.command);
+        }
+        let fit = sound && self.guard;
         if known || !news || request.stale_by_transport || !fit {
             // A press needs no guard, and it must not be news less than an opening.
             self.press = (!known
@@ -450,18 +470,51 @@ impl Model {
             | Command::EndHold { .. }
             | Command::EndLockdown { .. }
             | Command::EndQuiet { .. }
+            | Command::EndRingToOpen { .. }
             | Command::HangUp { .. }
             | Command::Hold { .. }
             | Command::Lockdown { .. }
             | Command::Quiet { .. }
             | Command::ResetFire
             | Command::ResetPassback { .. }
+            | Command::RingToOpen { .. }
             | Command::SetRelay { .. }
             | Command::Unread { .. } => {}
-            Command::Open { door } | Command::OpenFor { door, .. } => {
+            Command::Open { door } | Command::OpenFor { door, .. } | Command::OpenWithCode { door, .. } => {
                 self.cause(now, request.origin.factor, door.clone(), false)
             }
-            Command::Press { .. } => self.press = Some(true),
+            Command::Press { panel, .. } => self.pressed(now, &panel.clone(), true),
+        }
+    }
+
+    /// Who rings is let in from here on, or no longer.
+    fn rings_to_open(&mut self, now: Instant, command: &Command) {
+        if let Command::EndRingToOpen { panel } = command {
+            self.rings_open.remove(panel);
+        } else if let Command::RingToOpen { panel, time } = command
+            && self.lets_in_rings(panel)
+        {
+            self.rings_open.insert(panel.clone(), now + *time);
+        }
+    }
+
+    /// May a command let in who rings there?
+    fn lets_in_rings(&self, panel: &PanelId) -> bool {
+        let of = self.params.panels.get(panel);
+        of.is_some_and(|of| {
+            let door = of.doors.first().filter(|door| !self.is_locked_down(door));
+            of.ring_to_open.is_some() && door.is_some_and(|door| self.params.doors.contains_key(door))
+        })
+    }
+
+    /// Somebody rings, who may be let in for it.
+    fn pressed(&mut self, now: Instant, panel: &PanelId, simulated: bool) {
+        self.press = Some(simulated);
+        let opens = self.rings_open.get(panel).is_some_and(|until| now < *until);
+        let of = self.params.panels.get(panel).filter(|_| opens && self.lets_in());
+        // every button there names no door of its own
+        if let Some(door) = of.and_then(|of| of.doors.first()).cloned() {
+            self.cause(now, Factor::Button, door, simulated);
         }
     }
 
@@ -506,6 +559,10 @@ impl Model {
             }
             SignalKind::Line { line, signal } if *signal == LineSignal::Ring => {
                 self.press = self.params.lines.get(line).map(|l| l.simulated);
+                let panel = self.params.panels.iter().find(|(_, of)| of.line == *line);
+                if let (Some((panel, _)), Some(simulated)) = (panel, self.press) {
+                    self.pressed(now, &panel.clone(), simulated);
+                }
             }
             SignalKind::Fault(_)
             | SignalKind::Line { .. }
@@ -555,8 +612,10 @@ impl Model {
             self.old.remove(input);
         }
         self.presses_on(input);
-        if !late && ["bell", "toy-bell"].contains(&input.as_str()) {
-            self.press = Some(simulated);
+        let wired = |of: &&PanelParams| of.buttons.values().any(|b| b.input.as_ref() == Some(input));
+        let panel = self.params.panels.iter().find(|(_, of)| wired(of));
+        if let Some((panel, _)) = panel.filter(|_| !late) {
+            self.pressed(now, &panel.clone(), simulated);
         }
         let fire = *input == id::<InputId>("fire");
         let doors: Vec<DoorId> = self

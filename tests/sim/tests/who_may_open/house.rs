@@ -29,7 +29,7 @@ pub(crate) const BUTTONS: [&str; 3] = ["bell", "desk", "side"];
 /// Doors with a contact.
 pub(crate) const CONTACTS: [&str; 2] = ["inner", "outer"];
 /// How many site files there are; the first is the one of the beginning.
-pub(crate) const FILES: usize = 16;
+pub(crate) const FILES: usize = 17;
 
 /// A site file.
 #[derive(Clone)]
@@ -182,12 +182,14 @@ fn panels() -> Vec<(&'static str, PanelParams)> {
         name: line.into(),
         opened_call: Cause::Declined,
         other_calls: None,
+        ring_to_open: None,
     };
     let gate = PanelParams {
         other_calls: Some(Cause::Busy),
         ..panel("gate-line", &["barrier"])
     };
     let main = PanelParams {
+        ring_to_open: Some(secs(7200)),
         buttons: buttons().into_iter().collect(),
         ..panel("riser", &["front", "outer"])
     };
@@ -382,6 +384,10 @@ impl House {
             13 => DOORS.iter().for_each(|name| door(site, name).strike = secs(2)),
             14 => door(site, "vault").two_persons = night(),
             15 => door(site, "front").hold_after = None,
+            16 => {
+                let main = site.panels.get_mut(&id("main")).expect("the panel");
+                main.ring_to_open = None;
+            }
             _ => {}
         }
         house

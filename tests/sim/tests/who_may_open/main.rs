@@ -235,6 +235,10 @@ impl World {
                 self.command(Command::EndQuiet { panel: id("main") }, true);
                 self.model.end_quiet();
             }
+            Step::EndRingToOpen => {
+                self.command(Command::EndRingToOpen { panel: id("main") }, true);
+                self.model.end_ring_to_open();
+            }
             Step::Fire(active) => {
                 self.sim.edge("fire", active);
                 self.model.fire(active);
@@ -303,6 +307,11 @@ impl World {
                 let (panel, time) = (id("main"), s.map(secs));
                 self.command(Command::Quiet { panel, time }, true);
                 self.model.quiet(time.map(millis));
+            }
+            Step::RingToOpen { person, s } => {
+                let (panel, time) = (id("main"), secs(s));
+                self.command(Command::RingToOpen { panel, time }, person);
+                self.model.ring_to_open(person, millis(time));
             }
             Step::Reload(file) => {
                 let house = House::new(file);
@@ -429,12 +438,13 @@ fn wanted(name: &str, default: u64) -> u64 {
 }
 
 /// What must have happened often, or the stories show nothing.
-const OFTEN: [&str; 34] = [
+const OFTEN: [&str; 35] = [
     "a button that calls nobody by night",
     "a button that opens by day",
     "a caller is locked",
     "a keypad is locked",
     "a reader is locked",
+    "a ring that opens by a command",
     "a visitor at the laboratory",
     "alone where two are wanted",
     "by button",

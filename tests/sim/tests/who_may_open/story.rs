@@ -51,6 +51,7 @@ pub(crate) enum Step {
         person: bool,
     },
     EndQuiet,
+    EndRingToOpen,
     Fire(bool),
     Gap,
     Hold {
@@ -91,6 +92,11 @@ pub(crate) enum Step {
     },
     Restart,
     Rex(usize),
+    /// Who rings at `main` is let in.
+    RingToOpen {
+        person: bool,
+        s: u64,
+    },
     Type {
         digits: usize,
         reader: usize,
@@ -251,6 +257,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<bool>().prop_map(Step::LockInput),
         1 => prop_oneof![Just(None), Just(Some(60_u64)), Just(Some(7200))].prop_map(|s| Step::Quiet { s }),
         2 => Just(Step::EndQuiet),
+        3 => (any::<bool>(), prop_oneof![Just(30_u64), Just(600), Just(7200), Just(7201)]).prop_map(|(person, s)| Step::RingToOpen { person, s }),
+        1 => Just(Step::EndRingToOpen),
         2 => any::<bool>().prop_map(|person| Step::ResetFire { person }),
         1 => any::<bool>().prop_map(|everybody| Step::ResetPassback { everybody }),
     ];

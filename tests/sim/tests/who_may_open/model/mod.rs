@@ -106,6 +106,8 @@ pub(crate) struct Model {
     pulses: BTreeMap<&'static str, Pulse>,
     /// Bells of `main` call nobody until then (`None`: until it is ended); true if an earlier life was told so.
     quiet: Option<(Option<Ms>, bool)>,
+    /// Who rings at `main` is let in until then.
+    rings_open: Option<Ms>,
     /// When the last pulse of a door ended.
     rested: BTreeMap<&'static str, Ms>,
     /// What happened how often, to show that the stories are rich.
@@ -145,6 +147,7 @@ impl Model {
             places: BTreeMap::new(),
             pulses: BTreeMap::new(),
             quiet: None,
+            rings_open: None,
             rested: BTreeMap::new(),
             seen: BTreeMap::new(),
             tries: Tries::default(),
@@ -356,6 +359,9 @@ impl Model {
         }
         // a group that the file names again keeps its lockdown
         self.shut_locked_down();
+        if self.house.params.panels[&id("main")].ring_to_open.is_none() {
+            self.rings_open = None;
+        }
         self.reload_hold();
         self.look_at_hold();
     }
@@ -373,6 +379,7 @@ impl Model {
         self.waiting.clear();
         self.visitor = None;
         self.hold = Hold::default();
+        self.rings_open = None;
         // a start knows of no trouble yet
         (self.believed, self.journal) = (true, true);
         if let Some((_, restored)) = &mut self.quiet {
@@ -418,6 +425,9 @@ impl Model {
             if self.is_locked_down(door) {
                 self.shut(door);
             }
+        }
+        if self.is_locked_down("front") {
+            self.rings_open = None;
         }
     }
 

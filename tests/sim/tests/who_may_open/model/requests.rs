@@ -231,18 +231,28 @@ impl Model {
     pub(crate) fn press(&mut self, name: &str) -> Pressed {
         let button = self.house.params.panels[&id("main")].buttons[&id(name)].clone();
         let day = self.in_force(&button.day) == Some(true);
+        let good = || Good {
+            open_for: None,
+            uses: None,
+            who: Who::Else,
+        };
+        let asked = self.rings_open.is_some_and(|until| self.now < until);
+        if asked {
+            let before = self.visitor.replace(self.now);
+            if self.enter("front", Factor::Button, None, good(), None) {
+                self.did("a ring that opens by a command");
+                self.look_at_hold();
+                return Pressed::Nobody;
+            }
+            self.visitor = before;
+        }
         if button.mode == ButtonMode::ListForbidden && !day {
             self.did("a button that calls nobody by night");
             return Pressed::Nobody;
         }
         self.visitor = Some(self.now);
-        if button.mode == ButtonMode::StrikeList && day {
-            let good = Good {
-                open_for: None,
-                uses: None,
-                who: Who::Else,
-            };
-            if self.enter("front", Factor::Button, None, good, None) {
+        if button.mode == ButtonMode::StrikeList && day && !asked {
+            if self.enter("front", Factor::Button, None, good(), None) {
                 self.did("a button that opens by day");
                 self.look_at_hold();
                 return Pressed::Nobody;
@@ -420,6 +430,18 @@ impl Model {
 
     pub(crate) fn end_quiet(&mut self) {
         self.quiet = None;
+    }
+
+    pub(crate) fn ring_to_open(&mut self, person: bool, time: Ms) {
+        let limit = self.house.params.panels[&id("main")].ring_to_open.map(millis);
+        let fits = limit.is_some_and(|limit| time <= limit) && !self.is_locked_down("front");
+        if self.may_command(person) && fits {
+            self.rings_open = Some(self.now + time);
+        }
+    }
+
+    pub(crate) fn end_ring_to_open(&mut self) {
+        self.rings_open = None;
     }
 
     pub(crate) fn reset_passback(&mut self, person: Option<&'static str>) {

@@ -257,10 +257,15 @@ impl HomeAssistant {
     /// # Errors
     /// If it is refused.
     pub fn call(&self, service: &str, entity: &str) -> anyhow::Result<()> {
-        self.post(
-            &format!("/api/services/{service}"),
-            &json!({ "entity_id": entity }),
-        )?;
+        self.call_with(service, &json!({ "entity_id": entity }))
+    }
+
+    /// Calls a service with its data.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub fn call_with(&self, service: &str, data: &Value) -> anyhow::Result<()> {
+        self.post(&format!("/api/services/{service}"), data)?;
         Ok(())
     }
 

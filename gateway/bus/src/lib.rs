@@ -7,7 +7,9 @@
 
 mod backup;
 mod limit;
+mod metric;
 mod noticed;
+mod outline;
 mod site_file;
 mod tries;
 
@@ -26,7 +28,9 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use backup::{BackupRefused, MakeBackup};
 pub use limit::Bucket;
+pub use metric::{Metric, Reading};
 pub use noticed::{Live, Look, Looker, NOTICED, Noticed};
+pub use outline::{ActionOutline, DeviceKind, DeviceOutline, Outline, RuleOutline, ScheduleOutline};
 pub use site_file::{
     Altered, Checked, NotThere, Placed, Proposal, RightChange, SiteFileAsk, SiteFileClient, SiteFileDesk,
     SiteFileRefusal, SiteText, Step, Trial, TrialState, Wish, site_file,
@@ -80,8 +84,10 @@ pub struct Bus {
     backup: Option<MakeBackup>,
     commands: mpsc::Sender<Asked>,
     contacts: Arc<watch::Sender<u64>>,
+    metrics: Arc<[Metric]>,
     directory: Arc<watch::Sender<Arc<DirectoryView>>>,
     noticed: Arc<Live>,
+    outline: Arc<watch::Sender<Arc<Outline>>>,
     people: Option<People>,
     questions: mpsc::Sender<Question>,
     rule_questions: mpsc::Sender<RuleQuestion>,
@@ -125,8 +131,10 @@ impl Bus {
                 backup: None,
                 commands: to_core,
                 contacts: Arc::new(watch::channel(0).0),
+                metrics: Arc::new([]),
                 directory: Arc::new(watch::channel(Arc::default()).0),
                 noticed: Arc::clone(&noticed),
+                outline: Arc::new(watch::channel(Arc::default()).0),
                 people: None,
                 questions,
                 rule_questions,
@@ -182,6 +190,19 @@ impl Bus {
     #[must_use]
     pub const fn backup(&self) -> Option<&MakeBackup> {
         self.backup.as_ref()
+    }
+
+    /// The same, with what parts of the gateway measure.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Vec<Metric>) -> Self {
+        self.metrics = metrics.into();
+        self
+    }
+
+    /// What parts of the gateway measure; those of a name follow each other.
+    #[must_use]
+    pub fn metrics(&self) -> &[Metric] {
+        &self.metrics
     }
 
     /// The same, with people and credentials that can be changed.
@@ -271,6 +292,17 @@ impl Bus {
     #[must_use]
     pub fn tags(&self) -> broadcast::Receiver<TagSeen> {
         self.tags.subscribe()
+    }
+
+    /// Shows another site file.
+    pub fn show_outline(&self, outline: Arc<Outline>) {
+        self.outline.send_replace(outline);
+    }
+
+    /// Schedules, rules and devices of the site file in force; empty before the first one.
+    #[must_use]
+    pub fn outline(&self) -> Arc<Outline> {
+        self.outline.borrow().clone()
     }
 
     /// The journal.

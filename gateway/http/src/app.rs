@@ -6,6 +6,7 @@ use std::time::Duration;
 use gateway_bus::Bus;
 use gateway_core::{Clock, Envelope, Event, Fault, SiteView, UserEvent};
 use http::{HeaderMap, StatusCode, header};
+use rustls::ServerConfig;
 use tokio::sync::{Semaphore, watch};
 
 use crate::access::{Principal, Scope, Who};
@@ -23,6 +24,7 @@ use crate::radius::Radius;
 use crate::session::{Sessions, key};
 use crate::setup::{self, Setup};
 use crate::throttle::Throttle;
+use crate::tls::{self, Identity, Served};
 
 /// Live streams at once; each costs a task.
 pub(crate) const STREAMS: usize = 64;
@@ -47,6 +49,8 @@ pub(crate) struct App {
     /// Held from the look at a user, token or contact to its change: what a condition was checked on stays as it is.
     pub(crate) edits: tokio::sync::Mutex<()>,
     pub(crate) hasher: Hasher,
+    /// What new connections get; `None` without TLS.
+    identity: watch::Sender<Option<Arc<Identity>>>,
     locks: Mutex<Locks>,
     /// At the start there were no users, though there had been.
     lost: bool,
@@ -56,6 +60,8 @@ pub(crate) struct App {
     pub(crate) people: People,
     pub(crate) places: Places,
     quotas: Mutex<Quotas>,
+    /// What became of rules.
+    pub(crate) ruled: crate::rules::Watched,
     /// Asked about names that are not ours.
     pub(crate) radius: Option<Radius>,
     sessions: Mutex<Sessions>,
@@ -74,6 +80,7 @@ impl App {
         bus: Bus,
         clock: Arc<dyn Clock>,
         stopped: watch::Receiver<bool>,
+        identity: Option<Identity>,
     ) -> Result<Self, HttpError> {
         let people = People::new(bus.store().records().clone());
         let mark = &params.users_mark;
@@ -97,6 +104,7 @@ impl App {
             clock,
             edits: tokio::sync::Mutex::default(),
             hasher: Hasher::new(),
+            identity: watch::channel(identity.map(Arc::new)).0,
             locks: Mutex::new(Locks {
                 familiar: Familiar::default(),
                 journalled: (now, 0),
@@ -111,11 +119,50 @@ impl App {
             places: Places::default(),
             quotas: Mutex::default(),
             radius,
+            ruled: crate::rules::Watched::default(),
             sessions: Mutex::default(),
             setup: Mutex::new(setup),
             stopped,
             streams: Arc::new(Semaphore::new(STREAMS)),
         })
+    }
+
+    /// Reads the certificate again; connections made from then on use it. The old one stays if that fails.
+    ///
+    /// # Errors
+    /// [`HttpError`] of the files.
+    pub(crate) fn reload_tls(&self) -> Result<(), HttpError> {
+        let fresh = tls::load(&self.params.tls, self.clock.wall())?;
+        self.identity.send_replace(fresh.map(Arc::new));
+        Ok(())
+    }
+
+    /// What new connections get; `None` without TLS.
+    pub(crate) fn tls_config(&self) -> Option<Arc<ServerConfig>> {
+        self.identity
+            .borrow()
+            .as_ref()
+            .map(|identity| Arc::clone(&identity.config))
+    }
+
+    /// What is shown of that.
+    pub(crate) fn served(&self) -> Option<Served> {
+        self.identity
+            .borrow()
+            .as_ref()
+            .map(|identity| identity.served.clone())
+    }
+
+    /// Tells when new connections get another one.
+    pub(crate) fn certificates(&self) -> watch::Receiver<Option<Arc<Identity>>> {
+        self.identity.subscribe()
+    }
+
+    /// The date, if the clock is believed.
+    pub(crate) fn date(&self) -> Option<gateway_core::Timestamp> {
+        let view = self.bus.view();
+        let trusted = view.borrow().faults.iter().all(|fault| fault.part != "clock");
+        trusted.then(|| self.clock.wall())
     }
 
     /// Waits until the interface stops.

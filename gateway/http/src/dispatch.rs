@@ -18,8 +18,8 @@ use crate::origin::{check_host, check_origin};
 use crate::problem::Problem;
 use crate::route::{Action, Found, Need, Route, find, listing};
 use crate::{
-    admin, backup, config, contacts, doors, hooks, journal, live, login, network, page, parse, relays,
-    reports, staff, status, support,
+    admin, backup, certificate, config, contacts, devices, doors, hooks, journal, live, login, network, page,
+    parse, relays, reports, rules, schedules, staff, status, support,
 };
 
 /// Everything that is served.
@@ -224,6 +224,9 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Asset => page::asset(&ask),
         Action::Backup => whole!(backup::make),
         Action::Calls => doors::calls(app, &ask),
+        Action::Certificate => certificate::read(app, &ask),
+        Action::CertificateRemove => whole!(certificate::remove),
+        Action::CertificateReplace => whole!(certificate::replace),
         Action::Config => config::read(app).await,
         Action::ConfigCheck => config::check(app, &ask).await,
         Action::ConfigConfirm => config::confirm(app, &ask).await,
@@ -234,6 +237,7 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::ContactDelete => whole!(contacts::remove),
         Action::ContactSave => whole!(contacts::save),
         Action::Contacts => contacts::export(app, &ask),
+        Action::Devices => devices::devices(app, &ask),
         Action::Directory => contacts::directory(app, &ask),
         Action::CredentialRemove => staff::remove_credential(app, &ask).await,
         Action::Door => doors::door(app, &ask),
@@ -278,9 +282,11 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::ReportDoors => reports::doors(app, &ask).await,
         Action::ReportEvents => reports::events(app, &ask).await,
         Action::ReportOpenings => reports::openings(app, &ask).await,
+        Action::Rules => rules::rules(app, &ask),
         Action::RulesTry => staff::try_rules(app, &ask).await,
         Action::Ring => journal::ring(app, &ask).await,
         Action::Rings => journal::rings(app, &ask).await,
+        Action::Schedules => schedules::schedules(app, &ask).await,
         Action::Session => login::session(app, &ask),
         Action::Setup => login::setup(app, ask).await,
         Action::Signals => live::signals(app, &ask),

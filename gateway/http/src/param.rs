@@ -13,6 +13,8 @@ const fn param(name: &'static str, allowed: &'static str) -> Param {
 }
 
 pub(crate) const AFTER: Param = param("after", "a position, as \"next\" of the page before has it");
+/// A name, after which a page begins.
+pub(crate) const AFTER_ID: Param = param("after", "a name, as \"next\" of the page before has it");
 pub(crate) const BY: Param = param("by", "a means such as card, code, digits, rex or web");
 pub(crate) const CLASS: Param = param(
     "class",

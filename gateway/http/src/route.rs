@@ -26,6 +26,9 @@ pub(crate) enum Action {
     Asset,
     Backup,
     Calls,
+    Certificate,
+    CertificateRemove,
+    CertificateReplace,
     Config,
     ConfigCheck,
     ConfigConfirm,
@@ -38,6 +41,7 @@ pub(crate) enum Action {
     ContactSave,
     Contacts,
     CredentialRemove,
+    Devices,
     Directory,
     Door,
     Doors,
@@ -82,7 +86,9 @@ pub(crate) enum Action {
     ReportOpenings,
     Ring,
     Rings,
+    Rules,
     RulesTry,
+    Schedules,
     Session,
     Setup,
     Signals,
@@ -196,6 +202,8 @@ const FIGURES: &[Param] = &[
     param::TO,
     param::FORMAT,
 ];
+/// Pages of what has names.
+const NAMED: &[Param] = &[param::AFTER_ID, param::MAX];
 const RINGS: &[Param] = &[param::FROM, param::TO, param::MAX_RINGS];
 
 /// Every route. `open` and `press` check doors further.
@@ -209,6 +217,9 @@ pub(crate) const ROUTES: &[Route] = &[
     route(POST, "/api/v1/alarms/{alarm}/confirm", OPERATE, Action::AlarmConfirm, &[]),
     route(POST, "/api/v1/backup", ADMIN, Action::Backup, &[]),
     route(GET, "/api/v1/calls", READ, Action::Calls, &[]),
+    route(GET, "/api/v1/certificate", READ, Action::Certificate, &[]),
+    route(PUT, "/api/v1/certificate", ADMIN, Action::CertificateReplace, &[]),
+    route(DELETE, "/api/v1/certificate", ADMIN, Action::CertificateRemove, &[]),
     route(GET, "/api/v1/config", ADMIN, Action::Config, &[]),
     route(PUT, "/api/v1/config", ADMIN, Action::ConfigReplace, &[param::CONFIRM_SECONDS]),
     route(PATCH, "/api/v1/config", ADMIN, Action::ConfigEdit, &[param::CONFIRM_SECONDS]),
@@ -221,6 +232,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route(GET, "/api/v1/contacts/{contact}", READ, Action::Contact, &[]),
     route(DELETE, "/api/v1/contacts/{contact}", ADMIN, Action::ContactDelete, &[]),
     route(DELETE, "/api/v1/credentials/{credential}", ADMIN, Action::CredentialRemove, &[]),
+    route(GET, "/api/v1/devices", READ, Action::Devices, NAMED),
     route(GET, "/api/v1/directory", READ, Action::Directory, &[]),
     route(GET, "/api/v1/doors", READ, Action::Doors, &[]),
     route(GET, "/api/v1/doors/{door}", READ, Action::Door, &[]),
@@ -261,7 +273,9 @@ pub(crate) const ROUTES: &[Route] = &[
     route(GET, "/api/v1/rings", READ, Action::Rings, RINGS),
     route(GET, "/api/v1/rings/{ring}", READ, Action::Ring, &[]),
     route(POST, "/api/v1/rings/{ring}/hang-up", OPERATE, Action::HangUp, &[]),
+    route(GET, "/api/v1/rules", READ, Action::Rules, NAMED),
     route(POST, "/api/v1/rules/try", ADMIN, Action::RulesTry, &[]),
+    route(GET, "/api/v1/schedules", READ, Action::Schedules, NAMED),
     route(GET, "/api/v1/session", ANYBODY, Action::Session, &[]),
     route(POST, "/api/v1/setup", ANYBODY, Action::Setup, &[]),
     route(GET, "/api/v1/signals", ADMIN, Action::Signals, &[]),

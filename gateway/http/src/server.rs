@@ -1,7 +1,7 @@
 //! The accept loop: one task per connection, with limits from the first byte on.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_bus::Bus;
@@ -27,7 +27,7 @@ use crate::limits::{Cut, READ_TIME, REQUEST, STALL_TIME, Source};
 use crate::live;
 use crate::params::{HttpError, HttpParams, Tls};
 use crate::radius;
-use crate::tls;
+use crate::tls::{self, Served};
 
 /// How long open answers may take at [`HttpHandle::shutdown`].
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -36,16 +36,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// First byte of a TLS connection: a handshake record (RFC 8446 §5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
 
-type Current = Arc<RwLock<Option<tls::Identity>>>;
-
 /// A running interface. Dropping it stops the interface at once.
 pub struct HttpHandle {
     app: Arc<App>,
-    identity: Current,
     local: SocketAddr,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
-    tls: Tls,
 }
 
 impl HttpHandle {
@@ -58,8 +54,7 @@ impl HttpHandle {
     /// SHA-256 of the certificate as a browser shows it, `None` without TLS.
     #[must_use]
     pub fn fingerprint(&self) -> Option<String> {
-        let identity = self.identity.read().unwrap_or_else(PoisonError::into_inner);
-        identity.as_ref().map(|i| i.fingerprint.clone())
+        self.app.served().map(|served| served.shown.fingerprint)
     }
 
     /// Reads the certificate again; connections made from then on use it. The old one stays if that fails.
@@ -67,9 +62,13 @@ impl HttpHandle {
     /// # Errors
     /// [`HttpError`] of the files.
     pub fn reload_tls(&self) -> Result<(), HttpError> {
-        let fresh = tls::load(&self.tls, self.app.clock.wall())?;
-        *self.identity.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-        Ok(())
+        self.app.reload_tls()
+    }
+
+    /// The certificate that new connections get, and when that changes; `None` without TLS.
+    #[must_use]
+    pub fn certificates(&self) -> Certificates {
+        Certificates(self.app.certificates())
     }
 
     /// The one-time code that makes the first user, for the terminal only. `None` once there is a user, or
@@ -103,6 +102,23 @@ impl HttpHandle {
     }
 }
 
+/// The certificate that is served, as long as the interface runs.
+pub struct Certificates(watch::Receiver<Option<Arc<tls::Identity>>>);
+
+impl Certificates {
+    /// The one that is served.
+    #[must_use]
+    pub fn now(&mut self) -> Option<Served> {
+        let identity = self.0.borrow_and_update();
+        identity.as_ref().map(|identity| identity.served.clone())
+    }
+
+    /// Waits for another one. False if the interface has ended.
+    pub async fn changed(&mut self) -> bool {
+        self.0.changed().await.is_ok()
+    }
+}
+
 impl Drop for HttpHandle {
     fn drop(&mut self) {
         self.stop.send_replace(true);
@@ -121,20 +137,15 @@ pub async fn start(params: HttpParams, bus: Bus, clock: Arc<dyn Clock>) -> Resul
             listen: params.listen,
         });
     }
-    let identity = tls::load(&params.tls, clock.wall())?;
-    let bind = |source| HttpError::Bind {
-        listen: params.listen,
-        source,
-    };
-    let listener = TcpListener::bind(params.listen).await.map_err(bind)?;
-    let local = listener.local_addr().map_err(bind)?;
     let (stop, stopped) = watch::channel(false);
-    let tls = params.tls.clone();
-    let app = Arc::new(App::new(params, bus, clock, stopped.clone())?);
-    let identity: Current = Arc::new(RwLock::new(identity));
+    let listen = params.listen;
+    let bind = |source| HttpError::Bind { listen, source };
+    let identity = tls::load(&params.tls, clock.wall())?;
+    let listener = TcpListener::bind(listen).await.map_err(bind)?;
+    let local = listener.local_addr().map_err(bind)?;
+    let app = Arc::new(App::new(params, bus, clock, stopped.clone(), identity)?);
     let accept = Accept {
         app: app.clone(),
-        identity: identity.clone(),
         routes: dispatch::routes(app.clone()),
         stopped,
     };
@@ -143,21 +154,18 @@ pub async fn start(params: HttpParams, bus: Bus, clock: Arc<dyn Clock>) -> Resul
         tokio::spawn(radius::sweep(app.clone()));
     }
     let task = tokio::spawn(accept.run(listener));
-    tracing::info!(%local, tls = tls != Tls::Off, "HTTP listens");
+    tracing::info!(%local, tls = app.tls(), "HTTP listens");
     Ok(HttpHandle {
         app,
-        identity,
         local,
         stop,
         task,
-        tls,
     })
 }
 
 #[derive(Clone)]
 struct Accept {
     app: Arc<App>,
-    identity: Current,
     routes: BoxedFilter<(Response,)>,
     stopped: watch::Receiver<bool>,
 }
@@ -199,10 +207,7 @@ impl Accept {
 
     async fn serve(self, socket: TcpStream, peer: Peer) {
         let address = peer.address;
-        let config = {
-            let identity = self.identity.read().unwrap_or_else(PoisonError::into_inner);
-            identity.as_ref().map(|i| i.config.clone())
-        };
+        let config = self.app.tls_config();
         let _ = socket.set_nodelay(true);
         let Some(config) = config else {
             return self.exchange(Cut::new(socket, STALL_TIME), peer).await;

@@ -180,6 +180,23 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// The word for its kind: `alarm`, `call`, `lockdown`, `mqtt`, `notify`, `open`, `output` or `prompt`.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Alarm(_) => "alarm",
+            Self::Call { .. } => "call",
+            Self::Lockdown(_) => "lockdown",
+            Self::Mqtt { .. } => "mqtt",
+            Self::Notify { .. } => "notify",
+            Self::Open(_) => "open",
+            Self::Output { .. } => "output",
+            Self::Prompt { .. } => "prompt",
+        }
+    }
+}
+
 /// What is heard at a panel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sound {

@@ -48,9 +48,15 @@ const LEFT: [(&str, &str); 9] = [
     ),
 ];
 
-/// Files of the state folder that a backup has: the key of codes and PINs, and the page's own certificate, so that browsers
-/// go on trusting it. Not the instance id, which is bound to a machine; not what the switch port keeps of its own trials.
-const STATE_FILES: [&str; 4] = ["people.key", "http/cert.pem", "http/key.pem", "http/names.txt"];
+/// Files of the state folder that a backup has: the key of codes and PINs, and the page's own certificate and
+/// the one that was uploaded, each with its key, so that browsers go on trusting it. Not the instance id, which is bound to a machine; not what the switch port keeps of its own trials.
+const STATE_FILES: [&str; 5] = [
+    "people.key",
+    "http/cert.pem",
+    "http/key.pem",
+    "http/names.txt",
+    "http/uploaded.pem",
+];
 
 /// The first of [`STATE_FILES`].
 const PEOPLE_KEY: &str = STATE_FILES[0];

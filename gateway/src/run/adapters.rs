@@ -35,9 +35,9 @@ const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// Name of the adapter of everything virtual.
-const VIRTUAL: &str = "virtual";
+pub(super) const VIRTUAL: &str = "virtual";
 /// Name of the adapter of all rppal pins; `gpio-` begins the others.
-const RPPAL: &str = "rppal";
+pub(super) const RPPAL: &str = "rppal";
 
 /// The running adapters.
 pub(crate) struct Adapters {
@@ -539,7 +539,7 @@ fn virtual_params(config: &Config) -> anyhow::Result<VirtualParams> {
 }
 
 /// Name of the adapter of one input. The longest names of inputs leave no room for the prefix.
-fn device_name(input: &InputId) -> String {
+pub(super) fn device_name(input: &InputId) -> String {
     let name = format!("gpio-{input}");
     DeviceId::new(&name).map_or_else(|_| input.to_string(), |_| name)
 }

@@ -122,7 +122,7 @@ fn depth(to: &Commands) -> usize {
 }
 
 /// The name under which a line's commands have their fault: an adapter says of itself only what it knows.
-fn part(line: &LineId) -> Option<DeviceId> {
+pub(super) fn part(line: &LineId) -> Option<DeviceId> {
     let name = format!("line-{line}");
     DeviceId::new(&name)
         .or_else(|_| DeviceId::new(line.as_str()))

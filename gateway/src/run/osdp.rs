@@ -149,12 +149,31 @@ pub(super) fn osdp_buses(
     if let Ok(mut known) = installs.keyed.write() {
         *known = keyed;
     }
+    let names = named(lines.keys());
+    let named = lines
+        .into_iter()
+        .filter_map(|(port, line)| Some((names.get(&port)?.clone(), line)));
+    Ok(named.collect())
+}
+
+/// Names of the adapters of the lines of a site, by port.
+pub(super) fn line_names(config: &Config) -> BTreeMap<PathBuf, String> {
+    let ports = config.readers.values().filter_map(|reader| match &reader.driver {
+        ReaderDriver::Osdp(osdp) => Some(&osdp.port),
+        ReaderDriver::Virtual(_) | ReaderDriver::Wiegand(_) => None,
+    });
+    named(ports.collect::<BTreeSet<_>>())
+}
+
+fn named<'a>(ports: impl IntoIterator<Item = &'a PathBuf>) -> BTreeMap<PathBuf, String> {
     let mut named = BTreeMap::new();
-    for (port, line) in lines {
-        let name = line_name(&port, &named);
-        named.insert(name, line);
+    let mut taken = BTreeSet::new();
+    for port in ports {
+        let name = line_name(port, &taken);
+        taken.insert(name.clone());
+        named.insert(port.clone(), name);
     }
-    Ok(named)
+    named
 }
 
 fn key(id: &ReaderId, file: &KeyFile) -> anyhow::Result<Key> {
@@ -170,7 +189,7 @@ fn unknown() -> anyhow::Result<Key> {
 }
 
 /// Name of the adapter of a line: the end of the port's name, which tells ports apart.
-fn line_name(port: &std::path::Path, taken: &BTreeMap<String, OsdpBus>) -> String {
+fn line_name(port: &std::path::Path, taken: &BTreeSet<String>) -> String {
     let file = port
         .file_name()
         .map(|name| name.to_string_lossy().to_lowercase())
@@ -187,7 +206,7 @@ fn line_name(port: &std::path::Path, taken: &BTreeMap<String, OsdpBus>) -> Strin
     let name = format!("osdp-{tail}");
     let numbered = (2..).map(|n| format!("{name}-{n}"));
     let mut names = std::iter::once(name.clone()).chain(numbered);
-    names.find(|name| !taken.contains_key(name)).unwrap_or(name)
+    names.find(|name| !taken.contains(name)).unwrap_or(name)
 }
 
 #[cfg(test)]

@@ -80,6 +80,7 @@ impl Outside {
     /// # Errors
     /// As [`Outside::start`].
     pub(crate) async fn apply(&mut self, config: &Config) -> anyhow::Result<()> {
+        self.ground.bus.show_outline(Arc::new(params::outline(config)));
         self.apply_mqtt(config).await?;
         self.notify.apply(params::notify(config)).await;
         let ground = &self.ground;

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_http::{HttpError, HttpHandle, HttpParams};
+use gateway_bus::Bus;
+use gateway_core::Clock;
+use gateway_http::{Certificates, HttpError, HttpHandle, HttpParams};
 use gateway_radius::ServerFault;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -15,6 +17,10 @@ use crate::run::outside::Ground;
 
 /// Time from one try to the next.
 const AGAIN: Duration = Duration::from_secs(3);
+/// The part of its certificate, in the list of faults.
+const CERTIFICATE: &str = "certificate";
+/// How often the end of the certificate is looked at.
+const LOOK: Duration = Duration::from_secs(600);
 /// The part of the gateway, in its list of faults.
 const PART: &str = "page";
 
@@ -24,6 +30,8 @@ pub(crate) struct Page {
     running: Option<(HttpHandle, HttpParams)>,
     /// Tells of RADIUS servers that do not answer, while the page asks them.
     radius: Option<JoinHandle<()>>,
+    /// Tells of a certificate that somebody has to look after.
+    certificate: Option<JoinHandle<()>>,
     /// What the last try failed of.
     said: Option<String>,
     /// When the next try is due.
@@ -70,6 +78,12 @@ impl Page {
         ground.faults.set("users", handle.lost_users());
         let servers = handle.radius_faults();
         self.radius = servers.map(|s| tokio::spawn(tell_radius(s, ground.faults.clone())));
+        let watched = tell_certificate(
+            handle.certificates(),
+            ground.bus.clone(),
+            (Arc::clone(&ground.clock), ground.faults.clone()),
+        );
+        self.certificate = Some(tokio::spawn(watched));
         self.running = Some((handle, params));
         Ok(())
     }
@@ -101,6 +115,11 @@ impl Page {
             let _ = task.await;
             ground.faults.clear("radius:");
         }
+        if let Some(task) = self.certificate.take() {
+            task.abort();
+            let _ = task.await;
+            ground.faults.set(CERTIFICATE, None);
+        }
     }
 
     /// Ends it for good.
@@ -111,6 +130,33 @@ impl Page {
 
 fn told(error: &HttpError) -> String {
     format!("{}: {}", error.part(), error.in_full())
+}
+
+/// Notes that the certificate ends soon, or cannot be used: as another one is served, and now and then.
+async fn tell_certificate(mut served: Certificates, bus: Bus, (clock, faults): (Arc<dyn Clock>, Faults)) {
+    let mut told = None;
+    loop {
+        let trusted = bus
+            .view()
+            .borrow()
+            .faults
+            .iter()
+            .all(|fault| fault.part != "clock");
+        let date = trusted.then(|| clock.wall());
+        let fault = served.now().and_then(|served| served.fault(date));
+        // while nobody knows the date, what was said stands
+        if trusted || fault.is_some() {
+            if let Some(text) = fault.as_ref().filter(|_| told.is_none()) {
+                tracing::warn!("{text}");
+            }
+            faults.set(CERTIFICATE, fault.clone());
+            told = fault;
+        }
+        let looked = tokio::time::timeout(LOOK, served.changed()).await;
+        if looked == Ok(false) {
+            return;
+        }
+    }
 }
 
 /// Notes which RADIUS servers do not answer.

@@ -266,4 +266,42 @@ proptest! {
         let _ = text.parse::<HolidayLine>();
         let _ = text.parse::<ExceptionLine>();
     }
+
+    #[test]
+    fn a_line_comes_back_as_one_that_means_the_same(
+        (weekdays, holiday, quarters) in (0_u8..128, proptest::bool::ANY, proptest::num::u128::ANY)
+            .prop_filter("a line names a day", |(weekdays, holiday, _)| *weekdays > 0 || *holiday),
+        (first, last) in (0_i64..60_000, 0_i64..10_000),
+    ) {
+        let quarters = Quarters(quarters & Quarters::ALL.0);
+        let line = TimesLine { holiday, quarters, weekdays };
+        prop_assert_eq!(line.to_string().parse::<TimesLine>(), Ok(line));
+        let day = |n: i64| jiff::civil::date(2000, 1, 1) + jiff::SignedDuration::from_hours(24 * n);
+        let text = format!("{}..{} {quarters}", day(first), day(first + last));
+        let exception: ExceptionLine = text.parse().expect("an exception");
+        prop_assert_eq!(exception.to_string().parse::<ExceptionLine>(), Ok(exception));
+    }
+}
+
+#[test]
+fn lines_are_written_as_people_write_them() {
+    for text in [
+        "mon-fri 08:00-12:00, 13:00-18:00",
+        "sat,sun 09:00-13:00",
+        "daily open",
+        "daily,holiday 00:15-24:00",
+        "mon,wed-fri,sun closed",
+        "holiday closed",
+    ] {
+        let line: TimesLine = text.parse().expect("a line");
+        assert_eq!(line.to_string(), text);
+    }
+    for text in ["12-25", "12-24..01-02", "2026-04-03", "2026-12-28..2027-01-03"] {
+        let line: HolidayLine = text.parse().expect("a holiday");
+        assert_eq!(line.to_string(), text);
+    }
+    for text in ["2026-12-24 08:00-12:00", "2026-08-03..2026-08-21 closed"] {
+        let line: ExceptionLine = text.parse().expect("an exception");
+        assert_eq!(line.to_string(), text);
+    }
 }

@@ -12,9 +12,11 @@
 //! ```
 //! Times lie on the quarter-hour grid; the end is not included and may be 24:00. `open` is the whole day.
 
+use std::fmt;
+
 use jiff::civil::{Date, date};
 
-use super::Quarters;
+use super::{QUARTERS, Quarters};
 
 /// A text that is no line of a schedule. The display says what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +63,49 @@ impl std::str::FromStr for TimesLine {
             }
         }
         Ok(line)
+    }
+}
+
+/// A line that means the same; `mon,tue,wed` comes back as `mon-wed`.
+impl fmt::Display for TimesLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut days: Vec<String> = Vec::new();
+        if self.weekdays == 0x7f {
+            days.push("daily".to_owned());
+        } else {
+            let set: Vec<usize> = (0..DAYS.len()).filter(|n| self.weekdays >> n & 1 == 1).collect();
+            for run in set.chunk_by(|a, b| a + 1 == *b) {
+                match *run {
+                    [first, _, .., last] => days.push(format!("{}-{}", DAYS[first], DAYS[last])),
+                    _ => days.extend(run.iter().map(|n| DAYS[*n].to_owned())),
+                }
+            }
+        }
+        if self.holiday {
+            days.push("holiday".to_owned());
+        }
+        write!(f, "{} {}", days.join(","), self.quarters)
+    }
+}
+
+/// As a line writes them: `08:00-12:00, 13:00-18:00`, `open` or `closed`.
+impl fmt::Display for Quarters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::ALL => return f.write_str("open"),
+            Self::NONE => return f.write_str("closed"),
+            _ => {}
+        }
+        let set: Vec<u8> = (0..QUARTERS).filter(|n| self.contains(*n)).collect();
+        for (n, run) in set.chunk_by(|a, b| a + 1 == *b).enumerate() {
+            let (Some(first), Some(last)) = (run.first(), run.last()) else {
+                continue;
+            };
+            let clock = |quarter: u8| format!("{:02}:{:02}", quarter / 4, quarter % 4 * 15);
+            let between = if n == 0 { "" } else { ", " };
+            write!(f, "{between}{}-{}", clock(*first), clock(last + 1))?;
+        }
+        Ok(())
     }
 }
 
@@ -141,6 +186,26 @@ impl HolidayLine {
     }
 }
 
+/// As the site file writes it.
+impl fmt::Display for HolidayLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let day = |day: Date| {
+            let text = day.to_string();
+            let without_year = text.get(5..).filter(|_| self.yearly);
+            without_year.unwrap_or(&text).to_owned()
+        };
+        dates(f, &day(self.first), &day(self.last))
+    }
+}
+
+fn dates(f: &mut fmt::Formatter<'_>, first: &str, last: &str) -> fmt::Result {
+    if first == last {
+        f.write_str(first)
+    } else {
+        write!(f, "{first}..{last}")
+    }
+}
+
 const HOLIDAY_HINT: &str = "a day of every year (12-25), of one year (2026-04-03), or from one day to another with .. \
                             between, both of the same form";
 
@@ -186,6 +251,14 @@ impl ExceptionLine {
     pub fn shares(&self, other: &Self) -> Option<Date> {
         let (first, last) = (self.first.max(other.first), self.last.min(other.last));
         (first <= last).then_some(first)
+    }
+}
+
+/// As the site file writes it.
+impl fmt::Display for ExceptionLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        dates(f, &self.first.to_string(), &self.last.to_string())?;
+        write!(f, " {}", self.quarters)
     }
 }
 

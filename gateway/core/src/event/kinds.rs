@@ -862,6 +862,20 @@ events! {
             /// Who took it.
             by: String,
         },
+        /// The certificate that was uploaded is served no longer; the gateway's own is.
+        CertificateRemoved = "certificate-removed" {
+            /// Who removed it.
+            by: String,
+        },
+        /// Page and API serve a certificate that was uploaded.
+        CertificateReplaced = "certificate-replaced" {
+            /// Who uploaded it.
+            by: String,
+            /// Until when it is good, RFC 3339.
+            end: String,
+            /// Hosts that it is for, with blanks between them.
+            names: String,
+        },
         /// A configuration on trial was confirmed: the site file has its text.
         ConfigConfirmed = "config-confirmed" {
             /// Who confirmed it.

@@ -21,7 +21,7 @@ pub(crate) use sse::events;
 use self::feed::{Feed, Step};
 use crate::app::App;
 
-/// Counts every durable record for the metrics, from start on.
+/// Looks at every durable record for the metrics, and at what became of rules, from start on.
 pub(crate) async fn count(app: Arc<App>) {
     let next = app.bus.store().durable().borrow().0 + 1;
     let mut feed = Feed::new(app.bus.store(), next);
@@ -33,7 +33,10 @@ pub(crate) async fn count(app: Arc<App>) {
         match step {
             Step::Closed => return,
             Step::Missed(..) => {}
-            Step::Records(page) => page.iter().for_each(|r| app.metrics.event(&r.kind)),
+            Step::Records(page) => page.iter().for_each(|r| {
+                app.metrics.event(&r.kind);
+                app.ruled.note(r);
+            }),
         }
     }
 }

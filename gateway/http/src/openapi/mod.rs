@@ -290,6 +290,9 @@ fn query_schema(param: &Param) -> Value {
         ("format", _) => json!({ "type": "string", "enum": ["csv", "json"] }),
         ("dry-run" | "refused" | "replace", _) => json!({ "type": "string", "const": "1" }),
         ("ring", _) => json!({ "type": "string", "format": "uuid" }),
+        ("after", "a name, as \"next\" of the page before has it") => {
+            json!({ "type": "string", "minLength": 1, "maxLength": 300 })
+        }
         ("after", _) => json!({ "type": "string", "pattern": "^[^/]{0,40}/[^/]{0,80}$" }),
         ("confirm-seconds", _) => json!({ "type": "integer", "minimum": 10, "maximum": 600, "default": 120 }),
         ("door" | "kind" | "source" | "who", _) => json!({ "type": "string" }),

@@ -5,8 +5,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::schema::{Line, Listing, NewLines, Question, RuleQuestion};
 use crate::route::Action;
 use crate::{
-    admin, backup, config, contacts, doors, journal, login, network, relays, reports, staff, status, support,
-    wire,
+    admin, backup, certificate, config, contacts, devices, doors, journal, login, network, relays, reports,
+    rules, schedules, staff, status, support, wire,
 };
 
 /// Makes the schema of a type, or a reference to it.
@@ -149,6 +149,11 @@ const COMMAND: &[(u16, &str)] = &[
     ),
 ];
 
+const CERTIFICATE_ELSEWHERE: (u16, &str) = (
+    409,
+    "`files`: the site file names the certificate. `no-tls`: TLS is off.",
+);
+
 const TRIED: &[(u16, &str)] = &[
     (
         409,
@@ -163,6 +168,9 @@ const ON_TRIAL: &str = "The answer comes when it is written down that it is on t
                         far it is. It is in force without the site file being touched, and rolled back unless it is \
                         confirmed in time, or if the gateway is started anew before. 400 with `faults` tells every fault.";
 
+const NAMED: &str =
+    "By name; `max` and `after` for pages. `next` is the path of the following page, `null` at the end.";
+
 const REPORT: &str = "`next`, and `Link` of CSV, is the path of the following part; there is none at the end. A page may be \
                       empty and have one: a request looks through a bounded part of the journal.";
 
@@ -176,6 +184,33 @@ pub(super) fn op(action: Action) -> Op {
         // not of the API
         Action::Asset | Action::Metrics | Action::Page => Op::done("", ""),
         Action::Calls => Op::gives::<doors::Calls<'_>>("calls", "calls that run"),
+        Action::Certificate => Op::with_etag::<certificate::Certificate>("gateway", 200, "the certificate that new connections get")
+            .problems(&[(404, "`unknown`: TLS is off.")]),
+        Action::CertificateRemove => Op::done("gateway", "remove the uploaded certificate: the gateway serves its own again")
+            .about("Open connections go on with the one they have.")
+            .problems(&[
+                (404, "`unknown`: none was uploaded."),
+                CERTIFICATE_ELSEWHERE,
+                CHANGED,
+            ]),
+        Action::CertificateReplace => Op::with_etag::<certificate::Certificate>(
+            "gateway",
+            200,
+            "serve another certificate: `{\"certificate\", \"key\"}` as PEM, with `If-Match`",
+        )
+        .about(
+            "It is looked at first: the key has to be that of the first certificate, each certificate vouched for by the next \
+             one, none of them ended, and the first one for servers and with names. New connections get it at once; open ones, \
+             calls and sockets go on.",
+        )
+        .takes::<certificate::NewCertificate>()
+        .problems(&[
+            (400, "`certificate` or `key`: what is wrong with it, and what to send instead."),
+            (404, "`unknown`: TLS is off."),
+            CERTIFICATE_ELSEWHERE,
+            CHANGED,
+            NEEDS_MATCH,
+        ]),
         Action::Config => Op {
             good: vec![(200, Good::EditedText("application/toml"))],
             ..Op::done("config", "the site file, secrets as `<kept: NAME>`")
@@ -261,6 +296,11 @@ pub(super) fn op(action: Action) -> Op {
             Good::Media(&[("text/csv", of::<String>)]),
         ),
         Action::CredentialRemove => Op::done("people", "withdraw a credential").problems(&[UNKNOWN]),
+        Action::Devices => Op::gives::<devices::Devices<'_>>(
+            "gateway",
+            "readers, boards, lines, inputs and outputs: where they are, what they are for, what is wrong with them",
+        )
+        .about(NAMED),
         Action::Directory => Op::gives::<contacts::Directory<'_>>("contacts", "contacts and the directory"),
         Action::Door => Op::gives::<wire::Door<'_>>("doors", "one door").problems(&[UNKNOWN]),
         Action::Doors => Op::gives::<doors::Doors<'_>>("doors", "all doors"),
@@ -280,6 +320,7 @@ pub(super) fn op(action: Action) -> Op {
                 .takes::<Question>()
                 .problems(&[UNKNOWN])
         }
+        Action::Rules => Op::gives::<rules::Rules<'_>>("gateway", "rules of the site file, and when each acted last").about(NAMED),
         Action::RulesTry => Op::gives::<staff::Tried>("gateway", "what the rules would make of an event; nothing is done")
             .takes::<RuleQuestion>(),
         Action::HangUp => Op::gives::<doors::Done<'_>>("calls", "end the call of a ring")
@@ -468,6 +509,11 @@ pub(super) fn op(action: Action) -> Op {
         Action::Ring => Op::gives::<journal::Ring>("journal", "all records of one ring").problems(&[UNKNOWN]),
         Action::Rings => Op::gives::<journal::Rings>("journal", "rings, newest first; `from`, `to`, `max`")
             .about("`next` is the path of the following page, `null` at the end."),
+        Action::Schedules => Op::gives::<schedules::Schedules>(
+            "gateway",
+            "schedules of the site file: their times, whether each is in force, and until when",
+        )
+        .about(NAMED),
         Action::Session => Op::gives::<login::Session>("logins", "who one is"),
         Action::Setup => {
             Op::gives::<login::Session>("logins", "make the first user: `{\"code\", \"user\", \"password\"}`")

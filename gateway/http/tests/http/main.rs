@@ -1,5 +1,6 @@
 //! The interface over sockets, with a fake core behind it.
 
+mod certificate;
 mod commands;
 mod config;
 mod edits;

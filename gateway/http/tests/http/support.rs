@@ -40,7 +40,7 @@ pub(crate) struct Site {
     pub(crate) store: Store,
     tls: Option<Arc<rustls::ClientConfig>>,
     turns: mpsc::Sender<Turn>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// An answer.
@@ -203,8 +203,20 @@ impl Site {
             store,
             tls: client,
             turns,
-            _dir: dir,
+            dir,
         }
+    }
+
+    /// From here on only this certificate is trusted.
+    pub(crate) fn trust(&mut self, pem: &str) {
+        let file = self.dir.path().join("trusted.pem");
+        std::fs::write(&file, pem).expect("written");
+        self.tls = Some(trusting(&file));
+    }
+
+    /// From here on only the certificate is trusted that the gateway has made.
+    pub(crate) fn trust_own(&mut self) {
+        self.tls = Some(trusting(&self.dir.path().join("http/cert.pem")));
     }
 
     /// The core turns once.

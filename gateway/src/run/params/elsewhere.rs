@@ -19,7 +19,7 @@ use crate::run::hooks::Hook;
 use crate::run::instance::Instance;
 
 /// Name of the adapter of all inputs at the broker.
-const INPUTS: &str = "mqtt-devices";
+pub(super) const INPUTS: &str = "mqtt-devices";
 
 /// A password that was read already, or the file that the relay guard reads.
 fn password(file: Option<&PathBuf>, known: Option<&Secret>) -> Option<Password> {

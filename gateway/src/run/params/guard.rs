@@ -70,7 +70,7 @@ fn wiring(config: &Config, id: &OutputId, output: &Output) -> Wiring {
 }
 
 /// One board for each chip, serial port or unit on it, and for all that is virtual.
-fn boards(config: &Config) -> Vec<GuardBoard> {
+pub(super) fn boards(config: &Config) -> Vec<GuardBoard> {
     let mut gpio: BTreeMap<(PathBuf, bool), Vec<(OutputId, &gateway_config::GpioOutput)>> = BTreeMap::new();
     let mut serial = serial::Boards::default();
     let mut simulated: Vec<OutputId> = vec![];

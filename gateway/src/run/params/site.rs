@@ -132,7 +132,7 @@ pub(crate) fn zone(config: &Config) -> Option<jiff::tz::TimeZone> {
 }
 
 /// Without its time zone no schedule is there, and what is not there is never in force. `check` has said so.
-fn schedules(config: &Config) -> site::Schedules {
+pub(super) fn schedules(config: &Config) -> site::Schedules {
     let Some(zone) = zone(config) else {
         return site::Schedules::default();
     };

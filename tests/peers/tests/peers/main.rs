@@ -6,6 +6,7 @@ mod api;
 mod boards;
 mod broker;
 mod capture;
+mod certificate;
 mod commands;
 mod confirm;
 mod directory;

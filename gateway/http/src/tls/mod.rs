@@ -1,4 +1,8 @@
-//! Certificates: from files, or our own, made once and kept.
+//! Certificates: from files, given over the API, or our own, made once and kept.
+
+mod certificate;
+mod served;
+mod upload;
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -10,8 +14,10 @@ use gateway_core::Timestamp;
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use sha2::{Digest as _, Sha256};
 
+pub use self::certificate::Shown;
+pub use self::served::{CertificateFrom, Served};
+pub(crate) use self::upload::{check, keep, remove};
 use crate::params::{HttpError, Tls};
 
 /// Keys of the site file that name certificate and key.
@@ -19,20 +25,31 @@ const FILES: [&str; 2] = ["http.cert-file", "http.key-file"];
 /// The key that asks for a certificate of our own.
 const OWN: [&str; 2] = ["http.tls", "http.tls"];
 
-/// A TLS configuration and the SHA-256 of its certificate, for people to compare.
+/// A TLS configuration, and what is shown of its certificate.
 pub(crate) struct Identity {
     pub(crate) config: Arc<ServerConfig>,
-    pub(crate) fingerprint: String,
+    pub(crate) served: Served,
 }
 
-/// Reads (or makes) the certificate. `None` without TLS.
+/// Reads (or makes) the certificate. `None` without TLS. One that was uploaded and cannot be read gives way to our own, and
+/// [`Served::trouble`] says why: whoever has to mend it needs the page.
 pub(crate) fn load(tls: &Tls, now: Timestamp) -> Result<Option<Identity>, HttpError> {
     match tls {
-        Tls::Files { cert, key } => identity(cert, key, FILES).map(Some),
+        Tls::Files { cert, key } => identity(cert, key, FILES, CertificateFrom::Files).map(Some),
         Tls::Off => Ok(None),
         Tls::SelfSigned { names, state_dir } => {
+            let uploaded = upload::file(state_dir);
+            let trouble = match uploaded.try_exists() {
+                Ok(false) => None,
+                Ok(true) | Err(_) => match identity(&uploaded, &uploaded, OWN, CertificateFrom::Uploaded) {
+                    Ok(identity) => return Ok(Some(identity)),
+                    Err(error) => Some(error.in_full()),
+                },
+            };
             let (cert, key) = self_signed(&state_dir.join("http"), names, now)?;
-            identity(&cert, &key, OWN).map(Some)
+            let mut identity = identity(&cert, &key, OWN, CertificateFrom::Own)?;
+            identity.served.trouble = trouble;
+            Ok(Some(identity))
         }
     }
 }
@@ -42,25 +59,25 @@ pub(crate) fn load(tls: &Tls, now: Timestamp) -> Result<Option<Identity>, HttpEr
 /// # Errors
 /// [`HttpError`] names the key of the site file.
 pub fn check_tls(cert: &Path, key: &Path) -> Result<(), HttpError> {
-    identity(cert, key, FILES).map(drop)
+    identity(cert, key, FILES, CertificateFrom::Files).map(drop)
 }
 
 fn identity(
     cert: &Path,
     key: &Path,
     [cert_part, key_part]: [&'static str; 2],
+    from: CertificateFrom,
 ) -> Result<Identity, HttpError> {
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(cert, cert_part)?)
         .collect::<Result<_, _>>()
         .unwrap_or_default();
-    let Some(first) = chain.first() else {
+    let Some(shown) = chain.first().and_then(Shown::of) else {
         return Err(HttpError::Pem {
             part: cert_part,
             path: cert.to_owned(),
             wanted: "certificate",
         });
     };
-    let fingerprint = fingerprint(first);
     let private = PrivateKeyDer::from_pem_slice(&read(key, key_part)?).map_err(|_| HttpError::Pem {
         part: key_part,
         path: key.to_owned(),
@@ -80,14 +97,12 @@ fn identity(
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Identity {
         config: Arc::new(config),
-        fingerprint,
+        served: Served {
+            from,
+            shown,
+            trouble: None,
+        },
     })
-}
-
-fn fingerprint(cert: &CertificateDer<'_>) -> String {
-    let bytes = Sha256::digest(cert);
-    let pairs: Vec<_> = bytes.iter().map(|b| format!("{b:02X}")).collect();
-    pairs.join(":")
 }
 
 fn read(path: &Path, part: &'static str) -> Result<Vec<u8>, HttpError> {
@@ -133,21 +148,23 @@ fn self_signed(dir: &Path, names: &[String], now: Timestamp) -> Result<(PathBuf,
     Ok((cert, key))
 }
 
+/// Writes a file beside it, which then takes its place.
+fn put(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let draft = path.with_extension("draft");
+    // A left-over draft may have other rights.
+    let _ = fs::remove_file(&draft);
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&draft, path)
+}
+
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), HttpError> {
-    let attempt = || -> io::Result<()> {
-        let draft = path.with_extension("draft");
-        // A left-over draft may have other rights.
-        let _ = fs::remove_file(&draft);
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&draft)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&draft, path)
-    };
-    attempt().map_err(|source| HttpError::File {
+    put(path, text, mode).map_err(|source| HttpError::File {
         part: OWN[0],
         path: path.to_owned(),
         source,
@@ -173,7 +190,7 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let print = |names: &[&str]| {
             let loaded = load(&own(dir.path(), names), now).expect("loads");
-            loaded.expect("TLS is on").fingerprint
+            loaded.expect("TLS is on").served.shown.fingerprint
         };
         let first = print(&["localhost", "127.0.0.1"]);
         assert_eq!(first.len(), 32 * 3 - 1);
@@ -181,6 +198,28 @@ mod tests {
         assert_ne!(print(&["door.local"]), first);
         let key = fs::metadata(dir.path().join("http/key.pem")).expect("a key");
         assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_was_uploaded_is_served_and_gives_way_to_our_own_if_it_cannot_be() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let tls = own(dir.path(), &["localhost"]);
+        let served = || {
+            let loaded = load(&tls, Timestamp::UNIX_EPOCH).expect("loads");
+            loaded.expect("TLS is on").served
+        };
+        assert_eq!(served().from, CertificateFrom::Own);
+        let made = rcgen::generate_simple_self_signed(vec!["door.example".to_owned()]).expect("makes");
+        let key = gateway_core::Secret::new(made.signing_key.serialize_pem());
+        keep(dir.path(), &made.cert.pem(), &key).expect("kept");
+        let uploaded = served();
+        assert_eq!(uploaded.from, CertificateFrom::Uploaded);
+        assert_eq!(uploaded.shown.names, ["door.example"]);
+        fs::write(upload::file(dir.path()), "cut off").expect("written");
+        let back = served();
+        assert_eq!(back.from, CertificateFrom::Own);
+        let trouble = back.trouble.expect("it is told");
+        assert!(trouble.contains("uploaded.pem has no certificate"), "{trouble}");
     }
 
     #[test]

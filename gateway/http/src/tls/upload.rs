@@ -1,0 +1,426 @@
+//! A certificate that an administrator gives over the API: looked at before it is taken, and kept with its key in one
+//! file, so that both change in one step.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use gateway_core::{Secret, Timestamp};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::prelude::{FromDer as _, X509Certificate, X509Error};
+
+use super::certificate::Shown;
+
+/// Certificates of a chain.
+const CHAIN: usize = 10;
+
+/// Why it is not taken, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// `certificate` or `key`.
+    pub(crate) part: &'static str,
+    pub(crate) text: String,
+}
+
+fn refused<T>(part: &'static str, text: impl Into<String>) -> Result<T, Refused> {
+    let text = text.into();
+    Err(Refused { part, text })
+}
+
+const CERTIFICATE: &str = "certificate";
+const KEY: &str = "key";
+
+/// The file of the uploaded one, in the state folder.
+pub(crate) fn file(state_dir: &Path) -> PathBuf {
+    state_dir.join("http").join("uploaded.pem")
+}
+
+/// Looks at chain and key. `now` is `None` while the clock is not believed: then dates are not judged.
+///
+/// # Errors
+/// What is wrong, and what to send instead.
+pub(crate) fn check(certificate: &str, key: &Secret, now: Option<Timestamp>) -> Result<Shown, Refused> {
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificate.as_bytes())
+        .collect::<Result<_, _>>()
+        .or_else(|error| {
+            refused(
+                CERTIFICATE,
+                format!("it is no PEM ({error:?}); send the file as it came"),
+            )
+        })?;
+    let Some(first) = chain.first() else {
+        return refused(
+            CERTIFICATE,
+            "there is no certificate in it; send it as PEM, which begins with -----BEGIN CERTIFICATE-----",
+        );
+    };
+    if chain.len() > CHAIN {
+        return refused(
+            CERTIFICATE,
+            format!(
+                "there are {} certificates in it; a chain has at most {CHAIN}",
+                chain.len()
+            ),
+        );
+    }
+    let read = parsed(&chain)?;
+    let Some(shown) = Shown::of(first) else {
+        return refused(
+            CERTIFICATE,
+            "it has a date that does not exist; have it issued anew",
+        );
+    };
+    let private = private(key)?;
+    belongs(&chain, &read, &private)?;
+    follows(&read)?;
+    serves(&read[0], &shown)?;
+    if let Some(now) = now {
+        in_time(&chain, now)?;
+    }
+    Ok(shown)
+}
+
+fn parsed<'a>(chain: &'a [CertificateDer<'static>]) -> Result<Vec<X509Certificate<'a>>, Refused> {
+    let mut all = Vec::new();
+    for (n, der) in chain.iter().enumerate() {
+        match X509Certificate::from_der(der) {
+            Ok(([], certificate)) => all.push(certificate),
+            Ok(_) | Err(_) => {
+                let text = format!(
+                    "certificate {} in it is not X.509; send the file as it came",
+                    n + 1
+                );
+                return refused(CERTIFICATE, text);
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn private(key: &Secret) -> Result<PrivateKeyDer<'static>, Refused> {
+    let text = key.reveal();
+    if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
+        return refused(
+            KEY,
+            "it is encrypted; take the passphrase off at a safe place (openssl pkey -in key.pem -out plain.pem) and send that",
+        );
+    }
+    PrivateKeyDer::from_pem_slice(text.as_bytes()).or_else(|_| {
+        refused(
+            KEY,
+            "there is no private key in it; send it as PEM, which begins with -----BEGIN PRIVATE KEY-----",
+        )
+    })
+}
+
+/// The key is that of the first certificate.
+fn belongs(
+    chain: &[CertificateDer<'static>],
+    read: &[X509Certificate<'_>],
+    key: &PrivateKeyDer<'static>,
+) -> Result<(), Refused> {
+    let Ok(known) = rustls::crypto::ring::sign::any_supported_type(key) else {
+        return refused(
+            KEY,
+            "it is of a kind that is not served here; allowed are RSA of 2048 to 8192 bits, ECDSA on P-256 or P-384, and Ed25519",
+        );
+    };
+    let Some(public) = known.public_key() else {
+        return refused(
+            KEY,
+            "nobody can tell to which certificate it belongs; allowed are RSA, ECDSA and Ed25519",
+        );
+    };
+    let fits = |certificate: &X509Certificate<'_>| certificate.public_key().raw == public.as_ref();
+    match read.iter().position(fits) {
+        Some(0) => Ok(()),
+        Some(n) => refused(
+            CERTIFICATE,
+            format!(
+                "the key belongs to certificate {} in it; put the gateway's own certificate first, then who vouches for it",
+                n + 1
+            ),
+        ),
+        None => refused(
+            KEY,
+            format!(
+                "it is not the key of {}; send the key with which that certificate was asked for",
+                Shown::of(&chain[0]).map_or_else(|| "this certificate".to_owned(), |shown| shown.subject)
+            ),
+        ),
+    }
+}
+
+/// Each is vouched for by the next one.
+fn follows(read: &[X509Certificate<'_>]) -> Result<(), Refused> {
+    for (n, pair) in read.windows(2).enumerate() {
+        let [below, above] = pair else { continue };
+        let (lower, upper) = (n + 1, n + 2);
+        if below.issuer().as_raw() != above.subject().as_raw() {
+            return refused(
+                CERTIFICATE,
+                format!(
+                    "certificate {lower} was issued by {}, and certificate {upper} is that of {}; put them in order, each before \
+                     the one that vouches for it",
+                    below.issuer(),
+                    above.subject()
+                ),
+            );
+        }
+        match below.verify_signature(Some(above.public_key())) {
+            // what ring does not know, browsers may
+            Ok(()) | Err(X509Error::SignatureUnsupportedAlgorithm) => {}
+            Err(_) => {
+                return refused(
+                    CERTIFICATE,
+                    format!(
+                        "certificate {lower} is not signed by certificate {upper}, though their names say so; send the chain \
+                         that came with the certificate"
+                    ),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// It is for servers, and for somebody.
+fn serves(own: &X509Certificate<'_>, shown: &Shown) -> Result<(), Refused> {
+    if shown.names.is_empty() {
+        return refused(
+            CERTIFICATE,
+            "it names no host (subjectAltName), so that no browser takes it; have one issued for the name or address of the gateway",
+        );
+    }
+    let usage = own.extended_key_usage().ok().flatten();
+    if usage.is_some_and(|usage| !usage.value.server_auth && !usage.value.any) {
+        return refused(
+            CERTIFICATE,
+            "it is not for servers (extended key usage); have one issued for TLS servers",
+        );
+    }
+    Ok(())
+}
+
+fn in_time(chain: &[CertificateDer<'static>], now: Timestamp) -> Result<(), Refused> {
+    for (n, shown) in chain.iter().filter_map(Shown::of).enumerate() {
+        let (which, subject) = (n + 1, &shown.subject);
+        if shown.not_after <= now {
+            let text = format!(
+                "certificate {which}, {subject}, ended at {}; have it renewed and send the new one",
+                shown.not_after
+            );
+            return refused(CERTIFICATE, text);
+        }
+        if shown.not_before > now {
+            let text = format!(
+                "certificate {which}, {subject}, begins at {}, and it is {now}; send it then, or set the clock",
+                shown.not_before
+            );
+            return refused(CERTIFICATE, text);
+        }
+    }
+    Ok(())
+}
+
+/// Keeps both, for this user alone.
+///
+/// # Errors
+/// The state folder does not take it; then what was there is there.
+pub(crate) fn keep(state_dir: &Path, certificate: &str, key: &Secret) -> io::Result<()> {
+    let path = file(state_dir);
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    let text = format!("{}\n{}\n", certificate.trim_end(), key.reveal().trim_end());
+    super::put(&path, &text, 0o600)?;
+    // the name is on the medium, too: a power cut must not bring the old certificate back
+    path.parent()
+        .map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
+}
+
+/// Removes it. False if there is none.
+///
+/// # Errors
+/// It cannot be removed.
+pub(crate) fn remove(state_dir: &Path) -> io::Result<bool> {
+    match fs::remove_file(file(state_dir)) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    };
+
+    use super::*;
+
+    struct Made {
+        ca: String,
+        cert: String,
+        key: Secret,
+        other: Secret,
+    }
+
+    fn made(change: impl FnOnce(&mut CertificateParams)) -> Made {
+        let mut of_ca = CertificateParams::new(vec![]).expect("names");
+        of_ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        of_ca
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "Example CA");
+        let ca = CertifiedIssuer::self_signed(of_ca, KeyPair::generate().expect("a key")).expect("signs");
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(vec!["door.example".into()]).expect("names");
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "door.example");
+        (params.not_before, params.not_after) =
+            (rcgen::date_time_ymd(2026, 1, 1), rcgen::date_time_ymd(2026, 4, 1));
+        change(&mut params);
+        let cert = params.signed_by(&key, &ca).expect("signs");
+        Made {
+            ca: ca.pem(),
+            cert: cert.pem(),
+            key: Secret::new(key.serialize_pem()),
+            other: Secret::new(KeyPair::generate().expect("a key").serialize_pem()),
+        }
+    }
+
+    fn in_march() -> Option<Timestamp> {
+        "2026-03-01T00:00:00Z".parse().ok()
+    }
+
+    fn said(certificate: &str, key: &Secret, now: Option<Timestamp>) -> String {
+        match check(certificate, key, now) {
+            Ok(shown) => shown.names.join(" "),
+            Err(refused) => format!("{}: {}", refused.part, refused.text),
+        }
+    }
+
+    #[test]
+    fn a_chain_with_its_key_is_taken_and_says_whom_it_is_for() {
+        let made = made(|_| {});
+        assert_eq!(said(&made.cert, &made.key, in_march()), "door.example");
+        let chain = format!("{}{}", made.cert, made.ca);
+        assert_eq!(said(&chain, &made.key, in_march()), "door.example");
+    }
+
+    #[test]
+    fn what_cannot_be_served_is_refused_with_what_to_do() {
+        let good = made(|_| {});
+        let other = made(|_| {});
+        let nameless = made(|params| params.subject_alt_names.clear());
+        let client = made(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]);
+        let encrypted =
+            Secret::new("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
+        let reversed = format!("{}{}", good.ca, good.cert);
+        let strange = format!("{}{}", good.cert, good.cert);
+        let impostor = format!("{}{}", good.cert, other.ca);
+        for (certificate, key, now, want) in [
+            (
+                "nonsense",
+                &good.key,
+                "2026-03-01",
+                "certificate: there is no certificate in it",
+            ),
+            (
+                good.key.reveal(),
+                &good.key,
+                "2026-03-01",
+                "certificate: there is no certificate in it",
+            ),
+            (&good.cert, &encrypted, "2026-03-01", "key: it is encrypted"),
+            (
+                &good.cert,
+                &Secret::new("x"),
+                "2026-03-01",
+                "key: there is no private key in it",
+            ),
+            (
+                &good.cert,
+                &good.other,
+                "2026-03-01",
+                "key: it is not the key of CN=door.example",
+            ),
+            (
+                &reversed,
+                &good.key,
+                "2026-03-01",
+                "certificate: the key belongs to certificate 2 in it",
+            ),
+            (
+                &strange,
+                &good.key,
+                "2026-03-01",
+                "certificate: certificate 1 was issued by CN=Example CA",
+            ),
+            (
+                &impostor,
+                &good.key,
+                "2026-03-01",
+                "certificate: certificate 1 is not signed by certificate 2",
+            ),
+            (
+                &nameless.cert,
+                &nameless.key,
+                "2026-03-01",
+                "certificate: it names no host",
+            ),
+            (
+                &client.cert,
+                &client.key,
+                "2026-03-01",
+                "certificate: it is not for servers",
+            ),
+            (
+                &good.cert,
+                &good.key,
+                "2026-04-01",
+                "certificate: certificate 1, CN=door.example, ended at 2026-04-01",
+            ),
+            (
+                &good.cert,
+                &good.key,
+                "2025-12-31",
+                "certificate: certificate 1, CN=door.example, begins at 2026-01-01",
+            ),
+        ] {
+            let now = format!("{now}T00:00:00Z").parse().expect("a date");
+            let text = said(certificate, key, Some(now));
+            assert!(text.starts_with(want), "{text}\nwanted {want}");
+        }
+        // without a clock nobody knows the date
+        assert_eq!(said(&good.cert, &good.key, None), "door.example");
+    }
+
+    #[test]
+    fn it_is_kept_for_this_user_alone_and_can_be_removed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let made = made(|_| {});
+        keep(dir.path(), &made.cert, &made.key).expect("kept");
+        keep(dir.path(), &made.cert, &made.key).expect("kept once more");
+        let mode = fs::metadata(file(dir.path()))
+            .expect("there")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(remove(dir.path()).expect("removed"));
+        assert!(!remove(dir.path()).expect("nothing is left"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_a_panic(certificate in "\\PC{0,200}", key in "\\PC{0,200}") {
+            let _ = check(&certificate, &Secret::new(key), in_march());
+            let wrapped = format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n");
+            let _ = check(&wrapped, &Secret::new(String::new()), in_march());
+        }
+    }
+}

@@ -9,6 +9,7 @@ mod event;
 mod explain;
 mod ids;
 mod leg;
+mod measure;
 mod secret;
 mod signal;
 mod subject;
@@ -30,6 +31,7 @@ pub use ids::{
     PersonId, ReaderId, RelayId, RingId, RuleId, ScheduleId, Seq, SiteId,
 };
 pub use leg::{Cause, DigitVia, LegCommand, LegEvent, Peer, Tone, Volume};
+pub use measure::{Count, Counted, Histogram, STEPS};
 pub use secret::Secret;
 pub use signal::{
     Bell, CardFrame, Edge, LineCommand, LineSignal, Misread, NetworkState, ReaderCommand, Signal, SignalKind,

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use gateway_core::{Event, is_confidential};
+use gateway_bus::{Metric, Reading};
+use gateway_core::{Counted, Event, is_confidential};
 
 /// What is counted while requests are answered. Every key comes from a table of ours, so that no stranger
 /// makes it grow.
@@ -88,7 +90,7 @@ impl Metrics {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Family {
     pub(crate) help: &'static str,
-    /// `counter` or `gauge`.
+    /// `counter`, `gauge` or `histogram`.
     pub(crate) kind: &'static str,
     pub(crate) name: &'static str,
 }
@@ -113,13 +115,54 @@ impl Text {
 
     /// One sample; the head of its family stands before the first.
     pub(crate) fn sample(&mut self, family: &Family, labels: &[(&str, &str)], value: u64) {
+        self.head(family);
+        self.line(family.name, labels, &value.to_string());
+    }
+
+    /// What a part of the gateway measures, if anything is known of it.
+    pub(crate) fn metric(&mut self, metric: &Metric) {
+        let Metric {
+            help, label, name, ..
+        } = metric;
+        let (kind, reading) = match (metric.read)() {
+            Reading::Counter(value) => ("counter", Ok(value)),
+            Reading::Gauge(value) => ("gauge", Ok(value)),
+            Reading::Histogram(counted) => ("histogram", Err(counted)),
+            Reading::Nothing => return,
+        };
+        self.head(&Family { help, kind, name });
+        let label: Vec<(&str, &str)> = label.iter().copied().collect();
+        match reading {
+            Ok(value) => self.line(name, &label, &value.to_string()),
+            Err(counted) => self.histogram(name, &label, &counted),
+        }
+    }
+
+    fn histogram(&mut self, name: &str, label: &[(&str, &str)], counted: &Counted) {
+        let bucket = format!("{name}_bucket");
+        let ends = counted.steps.iter().map(|(micros, count)| {
+            let end = Duration::from_micros(*micros).as_secs_f64().to_string();
+            (end, *count)
+        });
+        for (end, count) in ends.chain([("+Inf".to_owned(), counted.count)]) {
+            let labels: Vec<(&str, &str)> = label.iter().copied().chain([("le", end.as_str())]).collect();
+            self.line(&bucket, &labels, &count.to_string());
+        }
+        let sum = counted.sum.as_secs_f64().to_string();
+        self.line(&format!("{name}_sum"), label, &sum);
+        self.line(&format!("{name}_count"), label, &counted.count.to_string());
+    }
+
+    fn head(&mut self, family: &Family) {
         let Family { help, kind, name } = family;
         if self.family != *name {
             self.family = name;
-            self.put(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name}"));
-        } else {
-            self.put(name);
+            self.put(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
         }
+    }
+
+    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: &str) {
+        self.put(name);
         for (n, (label, text)) in labels.iter().enumerate() {
             self.put(if n == 0 { "{" } else { "," });
             let text = text
@@ -146,6 +189,58 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_exact_text_of_what_parts_measure() {
+        static STEPS_US: [u64; 2] = [500, 2_000];
+        let opening = std::sync::Arc::new(gateway_core::Histogram::new(&STEPS_US));
+        for micros in [250, 1_000, 9_000] {
+            opening.note(Duration::from_micros(micros));
+        }
+        let metric = |name, label, reading: Reading| Metric {
+            help: "h",
+            label,
+            name,
+            read: Box::new(move || reading.clone()),
+        };
+        let read = opening.read();
+        let mut text = Text::default();
+        for metric in [
+            metric("opening_seconds", Some(("by", "card")), Reading::Histogram(read)),
+            metric("unknown_seconds", None, Reading::Nothing),
+            metric(
+                "cpu_seconds_total",
+                Some(("process", "gateway")),
+                Reading::Counter(1.25),
+            ),
+            metric(
+                "cpu_seconds_total",
+                Some(("process", "guard")),
+                Reading::Counter(0.5),
+            ),
+            metric("memory_bytes", None, Reading::Gauge(14_680_064.0)),
+        ] {
+            text.metric(&metric);
+        }
+        assert_eq!(
+            text.done(),
+            r#"# HELP opening_seconds h
+# TYPE opening_seconds histogram
+opening_seconds_bucket{by="card",le="0.0005"} 1
+opening_seconds_bucket{by="card",le="0.002"} 2
+opening_seconds_bucket{by="card",le="+Inf"} 3
+opening_seconds_sum{by="card"} 0.01025
+opening_seconds_count{by="card"} 3
+# HELP cpu_seconds_total h
+# TYPE cpu_seconds_total counter
+cpu_seconds_total{process="gateway"} 1.25
+cpu_seconds_total{process="guard"} 0.5
+# HELP memory_bytes h
+# TYPE memory_bytes gauge
+memory_bytes 14680064
+"#
+        );
+    }
 
     #[test]
     fn the_exact_text_of_a_scrape() {

@@ -126,6 +126,9 @@ pub(crate) fn metrics_text(app: &App) -> String {
         "Records that found no room in the queue before the medium, and are in no journal.",
         journal.lost,
     );
+    for metric in app.bus.metrics() {
+        text.metric(metric);
+    }
     app.metrics.write(&mut text);
     let open = app.places.open() as u64;
     text.gauge("doorline_http_connections", "Open connections.", open);

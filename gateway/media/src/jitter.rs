@@ -238,6 +238,14 @@ impl JitterBuffer {
         std::mem::take(&mut self.cut)
     }
 
+    /// What is buffered, `rest` decoded ticks with it: so long after its arrival sound is played. `None` while nothing is.
+    #[must_use]
+    pub fn delay(&self, rest: u32) -> Option<Duration> {
+        let ticks = u64::from(self.held_ticks) + u64::from(rest);
+        let plays = self.begin.is_none() && self.next.is_some() && ticks > 0;
+        plays.then(|| Duration::from_micros(ticks * 1_000_000 / u64::from(self.clock)))
+    }
+
     /// The next packet to play.
     pub fn pull(&mut self, now: Instant) -> Next<'_> {
         let Some(mut number) = self.next else {
@@ -395,6 +403,19 @@ mod tests {
         put(&mut b, 0, 6);
         assert_eq!(pulled(&mut b, 20), "1");
         assert_eq!(pulled(&mut b, 20), "6");
+    }
+
+    #[test]
+    fn the_delay_is_what_waits_to_be_played() {
+        let mut b = buffer(20);
+        assert_eq!(b.delay(0), None, "nothing came yet");
+        put(&mut b, 0, 1);
+        put(&mut b, 0, 2);
+        assert_eq!(b.delay(0), None, "nothing is played yet");
+        assert_eq!(pulled(&mut b, 20), "1");
+        assert_eq!(b.delay(80), Some(Duration::from_millis(30)));
+        assert_eq!(pulled(&mut b, 40), "2");
+        assert_eq!(b.delay(0), None);
     }
 
     #[test]

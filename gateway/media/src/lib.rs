@@ -19,7 +19,7 @@ pub mod stats;
 pub mod telephone_event;
 pub mod tones;
 
-pub use engine::{Engine, EngineError, EngineParams, LegStats, MediaEvent, PortPair};
+pub use engine::{Engine, EngineError, EngineParams, LegStats, Measures, MediaEvent, PortPair};
 pub use sdp::{
     Agreed, AudioCodec, Capabilities, Direction, EventFormat, LocalMedia, OfferAnswer, OpusFormat, SdpError,
     SessionDescription, SrtpPolicy, SrtpSuite,

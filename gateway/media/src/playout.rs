@@ -153,6 +153,13 @@ impl Playout {
         self.concealed
     }
 
+    /// How long after its arrival sound is played at this time; `None` while there is none.
+    #[must_use]
+    pub fn delay(&self) -> Option<Duration> {
+        let rest = (self.to - self.from) * (SAMPLE_RATE / self.rate) as usize;
+        self.jitter.delay(u32::try_from(rest).unwrap_or(0))
+    }
+
     /// The next 10 ms.
     pub fn play(&mut self, now: Instant, frame: &mut Frame) {
         let rest = (self.to - self.from) * (SAMPLE_RATE / self.rate) as usize;

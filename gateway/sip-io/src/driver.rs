@@ -18,7 +18,7 @@ use crate::digits::{self, Digits};
 use crate::handle::Request;
 use crate::net::{Net, NetEvent};
 use crate::session::{MediaFault, MediaPolicy, Session};
-use crate::{AccountReport, SipError, SipEvent, SipParams, SipStats, StrangerReport, convert};
+use crate::{AccountReport, Measures, SipError, SipEvent, SipParams, SipStats, StrangerReport, convert};
 
 /// Longest sleep: after the machine slept, timers run late by this much at most.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -52,6 +52,7 @@ fn told(why: &[SipError]) -> Option<String> {
 pub(crate) struct Started {
     pub(crate) engine: Engine,
     pub(crate) listen_fault: watch::Receiver<Option<String>>,
+    pub(crate) measures: Arc<Measures>,
     pub(crate) requests: mpsc::Sender<Request>,
     pub(crate) trace: Trace,
 }
@@ -75,6 +76,8 @@ pub(crate) struct Driver {
     accepted: BTreeMap<Flow, Instant>,
     /// Events for which the channel had no room.
     backlog: VecDeque<SipEvent>,
+    /// Since when somebody waits for the first INVITE of the ring that began last.
+    bell: Option<Instant>,
     clock: Arc<dyn Clock>,
     digits: Arc<Digits>,
     engine: Engine,
@@ -82,6 +85,7 @@ pub(crate) struct Driver {
     inbox: mpsc::Receiver<Request>,
     known: BTreeSet<std::net::IpAddr>,
     listen_fault: watch::Sender<Option<String>>,
+    measures: Arc<Measures>,
     media: mpsc::Receiver<MediaEvent>,
     net: Net,
     net_events: mpsc::Receiver<NetEvent>,
@@ -117,12 +121,14 @@ impl Driver {
         let (media_sender, media) = mpsc::channel(256);
         let digits = Arc::<Digits>::default();
         let trace = Trace::new(Arc::clone(&clock));
+        let measures = Arc::<Measures>::default();
         let engine = Engine::start(
             EngineParams {
                 bind: params.bind,
                 ports: params.rtp_ports.clone(),
                 dscp: params.rtp_dscp,
                 trace: Some(trace.clone()),
+                measures: Arc::clone(&measures.media),
                 ..EngineParams::default()
             },
             digits::sink(Arc::clone(&digits), Arc::clone(&clock), &events, media_sender),
@@ -135,6 +141,7 @@ impl Driver {
         let driver = Self {
             accepted: BTreeMap::new(),
             backlog: VecDeque::new(),
+            bell: None,
             clock,
             digits,
             engine: engine.clone(),
@@ -142,6 +149,7 @@ impl Driver {
             inbox,
             known: BTreeSet::new(),
             listen_fault,
+            measures: Arc::clone(&measures),
             media,
             net,
             net_events,
@@ -158,6 +166,7 @@ impl Driver {
         Ok(Started {
             engine,
             listen_fault: fault,
+            measures,
             requests,
             trace,
         })
@@ -234,7 +243,13 @@ impl Driver {
                 // Whoever asked may have given up waiting.
                 let _ = reply.send(self.apply(now, *params));
             }
-            Request::Leg(command) => self.command(now, command),
+            Request::Leg(command, since) => {
+                // one that got no INVITE until the next bell is not waited for any more
+                if since.is_some() && std::mem::replace(&mut self.bell, since).is_some() {
+                    self.measures.bells_without_invite.add(1);
+                }
+                self.command(now, command);
+            }
             Request::Listening(reply) => {
                 let _ = reply.send(self.net.listening());
             }
@@ -298,6 +313,7 @@ impl Driver {
                 ring,
                 target,
             } => {
+                self.measures.legs.add(1);
                 let policy = self.policy_of(account.as_ref());
                 self.sessions.insert(leg, Session::new(line, policy));
                 self.ua.call(
@@ -467,9 +483,15 @@ impl Driver {
                 Output::Send { flow, bytes, id } => {
                     tracing::trace!(?flow, line = %start_line(&bytes), "sent");
                     self.trace.sip(&way(&flow, true), &bytes);
+                    self.measures.sent(now, &bytes);
+                    let bell = self.bell.take_if(|_| bytes.starts_with(b"INVITE "));
                     if self.net.send(&flow, bytes) {
+                        if let Some(since) = bell {
+                            self.measures.bell_to_invite.note(self.clock.now().since(since));
+                        }
                         continue;
                     }
+                    self.bell = self.bell.or(bell);
                     if flow.transport.is_reliable() {
                         self.net.abort(&flow);
                         self.ua.handle_closed(now, flow, "cannot be written to");
@@ -556,6 +578,7 @@ impl Driver {
                         session.ready = Some(sdp);
                         session.peer = Some(peer.clone());
                         self.sessions.insert(leg, session);
+                        self.measures.legs.add(1);
                         self.leg(LegEvent::Incoming {
                             account,
                             leg,

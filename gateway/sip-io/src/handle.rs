@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_api::AudioPort;
-use gateway_core::{Clock, LegCommand, LegId, LineId, Tone, Volume};
+use gateway_core::{Clock, Instant, LegCommand, LegId, LineId, Tone, Volume};
 use gateway_media::{Engine, EngineError};
 use gateway_trace::Trace;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::driver::{Driver, Started};
-use crate::{ParamsError, SipEvent, SipParams, SipStats, Transport};
+use crate::{Measures, ParamsError, SipEvent, SipParams, SipStats, Transport};
 
 /// The engine could not start, take new parameters, or is gone.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +68,8 @@ fn listen_hint(transport: Transport, source: &io::Error) -> String {
 /// What a handle asks of the driver.
 pub(crate) enum Request {
     Apply(Box<SipParams>, oneshot::Sender<Result<(), SipError>>),
-    Leg(LegCommand),
+    /// With since when somebody waits for it, if that is measured.
+    Leg(LegCommand, Option<Instant>),
     Listening(oneshot::Sender<Vec<(Transport, SocketAddr)>>),
     Shutdown(oneshot::Sender<()>),
     Stats(oneshot::Sender<SipStats>),
@@ -94,12 +95,14 @@ impl SipEngine {
         let Started {
             engine,
             listen_fault,
+            measures,
             requests,
             trace,
         } = Driver::start(params, clock, events).await?;
         Ok(SipHandle {
             engine,
             listen_fault,
+            measures,
             requests,
             trace,
         })
@@ -112,6 +115,7 @@ impl SipEngine {
 pub struct SipHandle {
     engine: Engine,
     listen_fault: watch::Receiver<Option<String>>,
+    measures: Arc<Measures>,
     requests: mpsc::Sender<Request>,
     trace: Trace,
 }
@@ -137,19 +141,30 @@ impl SipHandle {
     /// # Errors
     /// [`SipError::Gone`] if the engine has stopped.
     pub async fn command(&self, command: LegCommand) -> Result<(), SipError> {
-        self.ask(Request::Leg(command)).await
+        self.ask(Request::Leg(command, None)).await
     }
 
-    /// As [`command`](Self::command), without waiting: a command that finds 256 queued is given back.
+    /// As [`command`](Self::command), without waiting: a command that finds 256 queued is given back. `since` is when
+    /// whatever set it off happened, if it is to be measured ([`Measures::bell_to_invite`]).
     ///
     /// # Errors
     /// [`SipError::Gone`] if the engine has stopped.
-    pub fn try_command(&self, command: LegCommand) -> Result<Option<LegCommand>, SipError> {
-        match self.requests.try_send(Request::Leg(command)) {
+    pub fn try_command(
+        &self,
+        command: LegCommand,
+        since: Option<Instant>,
+    ) -> Result<Option<LegCommand>, SipError> {
+        match self.requests.try_send(Request::Leg(command, since)) {
             Ok(()) => Ok(None),
-            Err(mpsc::error::TrySendError::Full(Request::Leg(command))) => Ok(Some(command)),
+            Err(mpsc::error::TrySendError::Full(Request::Leg(command, _))) => Ok(Some(command)),
             Err(_) => Err(SipError::Gone),
         }
+    }
+
+    /// What the engine measures.
+    #[must_use]
+    pub const fn measures(&self) -> &Arc<Measures> {
+        &self.measures
     }
 
     /// Lends a line's audio to the engine for good; the media thread calls it every 10 ms while a leg is

@@ -12,6 +12,7 @@ mod digits;
 mod driver;
 mod event;
 mod handle;
+mod measures;
 mod net;
 mod params;
 mod session;
@@ -19,6 +20,7 @@ mod session;
 pub use event::{AccountReport, SipEvent, SipStats, StrangerReport};
 pub use gateway_sip::Transport;
 pub use handle::{SipEngine, SipError, SipHandle};
+pub use measures::Measures;
 pub use params::{
     AccountParams, AudioCodec, Callee, Callees, ParamsError, Provisional, SessionTimer, SipParams, Srtp,
     TlsIdentity, TlsTrust,

@@ -9,6 +9,7 @@ use crate::bench::registrar::Registrar;
 use crate::bench::report::{Budget, Figure};
 use crate::bench::site::{Calls, Spec};
 use crate::bench::{Work, progress};
+use crate::run::kilobytes;
 use gateway_mqtt::EmbeddedBroker;
 
 /// The state after this long is called idle.
@@ -82,22 +83,4 @@ pub(super) fn pss(pid: u32) -> anyhow::Result<u64> {
 
 pub(super) fn mib(kilobytes: u64) -> f64 {
     kilobytes as f64 / 1024.0
-}
-
-fn kilobytes(smaps: &str, key: &str) -> Option<u64> {
-    let line = smaps.lines().find(|line| line.starts_with(key))?;
-    line.split_whitespace().nth(1)?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_total_is_read_and_not_one_of_its_parts() {
-        let smaps = "5581 ---p 00000000 00:00 0 [rollup]\nRss:  4000 kB\nPss:   1234 kB\nPss_Anon:  900 kB\n";
-        assert_eq!(kilobytes(smaps, "Pss:"), Some(1234));
-        assert_eq!(kilobytes(smaps, "Pss_Anon:"), Some(900));
-        assert_eq!(kilobytes(smaps, "Swap:"), None);
-    }
 }

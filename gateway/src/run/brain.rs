@@ -14,8 +14,8 @@ use adapter_api::Alarm;
 use gateway_access::PinKey;
 use gateway_bus::{BusCore, TagSeen};
 use gateway_core::{
-    CardFrame, Clock, CommandReply, Instant, LegCommand, LineCommand, LineId, ReaderId, Record, Refusal, Seq,
-    Signal, SignalKind, SiteView,
+    CardFrame, Clock, CommandReply, Instant, LegCommand, LegEvent, LineCommand, LineId, ReaderId, Record,
+    Refusal, Seq, Signal, SignalKind, SiteView,
 };
 use gateway_guard::{GuardClient, Liveness, Systemd};
 use gateway_guard_proto::Wirings;
@@ -34,6 +34,7 @@ use crate::run::guard_link;
 use crate::run::keeper::{Keep, Keeper};
 use crate::run::legs::Legs;
 use crate::run::lines::Lines;
+use crate::run::measures::{DoorMeasures, Stopwatch};
 use crate::run::prompts;
 use crate::run::readers::Readers;
 use crate::run::wall::{Step, WallWatch};
@@ -111,6 +112,7 @@ pub(crate) struct Brain {
     pub(crate) legs: Legs,
     pub(crate) lines: Lines,
     pub(crate) readers: Readers,
+    pub(crate) measures: Arc<DoorMeasures>,
     pub(crate) orders: mpsc::Receiver<Order>,
     /// For what it has others do; it keeps the queue open no longer than those do who give orders.
     pub(crate) own_orders: mpsc::WeakSender<Order>,
@@ -164,6 +166,7 @@ impl Brain {
         let mut stopping: Option<Instant> = None;
         let mut disk = Disk::new(last);
         let mut noticed = Vec::with_capacity(SIGNALS);
+        let mut watch = Stopwatch::new(Arc::clone(&self.measures), last);
         // the fault that no time service keeps the clock right, as it was told last
         let mut no_time = false;
         // from here, so that a core that stands still is noticed, whatever else still turns
@@ -177,6 +180,7 @@ impl Brain {
                 report = self.guard_reports.recv() => match report {
                     Some(report) => {
                         self.clicks.reported(&self.sip, &report);
+                        watch.reported(&report);
                         guard_link::inputs(report, &self.faults).into_iter().map(Input::Guard).collect()
                     }
                     None => return,
@@ -301,13 +305,20 @@ impl Brain {
                 self.site.handle_input(now, wall, input);
             }
             let came = !inputs.is_empty();
+            let since = inputs.iter().filter_map(happened).min().unwrap_or(now);
             for input in inputs {
                 self.site.handle_input(now, wall, input);
             }
             if came {
                 // before the timers, which cost something for every door and call: somebody stands there
-                self.act(&mut asked, &mut held, &mut queued, (&mut disk, &keeper))
-                    .await;
+                self.act(
+                    &mut asked,
+                    &mut held,
+                    &mut queued,
+                    (&mut disk, &keeper),
+                    (&mut watch, since),
+                )
+                .await;
             }
             for (reader, frame) in cards {
                 let tag = self.tag_key.card(&frame).to_string();
@@ -317,8 +328,16 @@ impl Brain {
                 self.site.handle_input(now, wall, Input::Signal(signal));
             }
             self.site.handle_timeout(now, wall);
-            self.act(&mut asked, &mut held, &mut queued, (&mut disk, &keeper))
-                .await;
+            // a level that has settled counts from the moment that it had
+            let since = due.map_or(now, |due| due.min(now));
+            self.act(
+                &mut asked,
+                &mut held,
+                &mut queued,
+                (&mut disk, &keeper),
+                (&mut watch, since),
+            )
+            .await;
             let written = *durable.borrow_and_update();
             self.release(&mut held, written, &disk);
             self.legs.look(&self.sip, &self.faults);
@@ -344,6 +363,7 @@ impl Brain {
             }
             self.guard.relays(self.site.relays());
             self.show(queued);
+            watch.talks(now, self.talks());
             if stopping
                 .is_some_and(|limit| (self.site.view().calls.is_empty() && held.is_empty()) || now >= limit)
             {
@@ -381,6 +401,7 @@ impl Brain {
         held: &mut VecDeque<(Seq, Held)>,
         queued: &mut Seq,
         (disk, keeper): (&mut Disk, &Keeper),
+        (watch, since): (&mut Stopwatch, Instant),
     ) {
         let (mut recorded, mut unwritten) = (true, false);
         while let Some(output) = self.site.poll_output() {
@@ -410,6 +431,7 @@ impl Brain {
                 }
                 Output::Operate { grant, pulse } => {
                     let (id, output) = (grant.parts().id, grant.parts().output.clone());
+                    watch.operated(id, grant.parts().factor, since);
                     if let Err(error) = self.guard.operate(grant, pulse) {
                         let report = GuardReport::Failed {
                             grant: id,
@@ -427,7 +449,10 @@ impl Brain {
                 Output::Leg(command @ LegCommand::Answer { .. }) => {
                     held.push_back((*queued, Held::Leg(command)))
                 }
-                Output::Leg(command) => self.legs.give(&self.sip, command),
+                Output::Leg(command) => {
+                    let since = watch.first_call(&command, since);
+                    self.legs.give(&self.sip, command, since);
+                }
                 Output::Hush(line) => {
                     if self.sip.silence_line(&line).is_err() {
                         tracing::warn!("the SIP engine is gone, a sound was not ended");
@@ -499,7 +524,7 @@ impl Brain {
                 return;
             };
             match item {
-                Held::Leg(command) => self.legs.give(&self.sip, command),
+                Held::Leg(command) => self.legs.give(&self.sip, command, None),
                 Held::Reply {
                     decision,
                     recorded,
@@ -559,6 +584,12 @@ impl Brain {
         }
     }
 
+    /// Calls in which somebody talks, as they are shown.
+    fn talks(&self) -> u64 {
+        let view = self.bus.view.borrow();
+        view.calls.iter().filter(|call| call.state == "talking").count() as u64
+    }
+
     /// Shows the picture if it changed.
     fn show(&self, seq: Seq) {
         let mut view: SiteView = self.site.view();
@@ -574,6 +605,17 @@ impl Brain {
             changed
         });
     }
+}
+
+/// When what came in happened, where it says so: a card was read, a key was pressed, an edge counted at once.
+fn happened(input: &Input) -> Option<Instant> {
+    if let Input::Signal(signal) = input {
+        return Some(signal.at);
+    }
+    if let Input::Leg(LegEvent::Digit { at, .. }) = input {
+        return Some(*at);
+    }
+    None
 }
 
 /// Callers that wait for a decision.

@@ -91,6 +91,7 @@ async fn an_input_that_never_stops_keeps_neither_a_command_nor_the_stop_waiting(
     let (signals_to, signals) = mpsc::channel(256);
     let brain = Brain {
         tag_key: gateway_access::PinKey::default(),
+        measures: Arc::default(),
         alarm: Alarm::new().expect("a timer"),
         bus: core,
         clicks: Clicks::default(),

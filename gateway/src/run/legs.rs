@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use gateway_core::LegCommand;
+use gateway_core::{Instant, LegCommand};
 use gateway_sip_io::{SipError, SipHandle};
 
 use crate::run::faults::Faults;
@@ -20,19 +20,20 @@ const PART: &str = "sip-commands";
 pub(crate) struct Legs {
     dropped: u64,
     told: bool,
-    waiting: VecDeque<LegCommand>,
+    /// Each with since when somebody waits for it, if that is measured.
+    waiting: VecDeque<(LegCommand, Option<Instant>)>,
 }
 
 impl Legs {
-    /// Gives a command, behind those that wait.
-    pub(crate) fn give(&mut self, sip: &SipHandle, command: LegCommand) {
-        self.push(command);
-        self.drain(|command| sip.try_command(command));
+    /// Gives a command, behind those that wait. `since` is when whatever set it off happened, if that is measured.
+    pub(crate) fn give(&mut self, sip: &SipHandle, command: LegCommand, since: Option<Instant>) {
+        self.push(command, since);
+        self.drain(|command, since| sip.try_command(command, since));
     }
 
     /// Gives what waits, and notes whether the engine hangs. To be called at each turn of the main loop.
     pub(crate) fn look(&mut self, sip: &SipHandle, faults: &Faults) {
-        self.drain(|command| sip.try_command(command));
+        self.drain(|command, since| sip.try_command(command, since));
         let hangs = self.dropped > 0;
         if std::mem::replace(&mut self.told, hangs) != hangs {
             let text = "the SIP engine takes no commands, calls do not work; start the gateway anew";
@@ -40,9 +41,9 @@ impl Legs {
         }
     }
 
-    fn push(&mut self, command: LegCommand) {
+    fn push(&mut self, command: LegCommand, since: Option<Instant>) {
         if self.waiting.len() < MOST {
-            self.waiting.push_back(command);
+            self.waiting.push_back((command, since));
             return;
         }
         self.dropped += 1;
@@ -54,12 +55,15 @@ impl Legs {
         }
     }
 
-    fn drain(&mut self, mut to: impl FnMut(LegCommand) -> Result<Option<LegCommand>, SipError>) {
-        while let Some(command) = self.waiting.pop_front() {
-            match to(command) {
+    fn drain(
+        &mut self,
+        mut to: impl FnMut(LegCommand, Option<Instant>) -> Result<Option<LegCommand>, SipError>,
+    ) {
+        while let Some((command, since)) = self.waiting.pop_front() {
+            match to(command, since) {
                 Ok(None) => self.dropped = 0,
                 Ok(Some(full)) => {
-                    self.waiting.push_front(full);
+                    self.waiting.push_front((full, since));
                     return;
                 }
                 Err(error) => tracing::warn!(%error, "a call command was dropped"),
@@ -85,12 +89,12 @@ mod tests {
     fn a_hung_engine_keeps_nobody_and_gets_what_waited_in_order() {
         let mut legs = Legs::default();
         for n in 0..2000 {
-            legs.push(command(n));
-            legs.drain(|command| Ok(Some(command)));
+            legs.push(command(n), None);
+            legs.drain(|command, _| Ok(Some(command)));
         }
         assert_eq!((legs.waiting.len(), legs.dropped), (MOST, 2000 - MOST as u64));
         let mut got = Vec::new();
-        legs.drain(|command| {
+        legs.drain(|command, _| {
             got.push(command);
             Ok(None)
         });

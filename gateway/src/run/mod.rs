@@ -24,6 +24,7 @@ mod lane;
 mod legs;
 mod lines;
 pub(crate) mod log;
+mod measures;
 mod network;
 mod note;
 pub(crate) mod osdp;
@@ -89,6 +90,7 @@ use crate::run::wall::{Service, Trust, WallWatch};
 pub(crate) use doubt::mark as doubt_mark;
 pub(crate) use home::{IN_FORCE, InUse};
 pub(crate) use lane::DOORS as DOORS_PRIORITY;
+pub(crate) use measures::kilobytes;
 pub(crate) use note::{journal, mark};
 pub(crate) use params::{
     USERS_MARK, VIRTUAL_DEBOUNCE, guard as guard_params, network_name, page_urls, port_settings,
@@ -282,6 +284,8 @@ impl Gateway {
             .with_backup(site_file.is_some().then(|| backup::maker(file)))
             .with_site_file(site_file)
             .with_trace(sip.trace().clone());
+        let measured = Arc::<measures::DoorMeasures>::default();
+        let bus = bus.with_metrics(measures::metrics(&measured, &store, sip.measures()));
         let key = staff.key().clone();
         let (orders, order_queue) = mpsc::channel(4);
         let (held_to, held) = mpsc::channel(4);
@@ -305,6 +309,7 @@ impl Gateway {
             legs: Legs::default(),
             clicks: adapters.clicks(),
             lines: adapters.lines(),
+            measures: Arc::clone(&measured),
             readers: adapters.readers(),
             liveness,
             orders: order_queue,

@@ -48,3 +48,4 @@ pub use report::{Damage, Health, OpenError, OpenReport, ReadFailure};
 pub use row::{RowError, from_json, from_json_text, json, json_text};
 pub use store::{AppendError, NotDurable, Options, Store, Ticket, Trimmed};
 pub use traces::{Place, Traces};
+pub use worker::Measures;

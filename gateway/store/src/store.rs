@@ -23,7 +23,7 @@ use crate::records::{self, Compactor, Cursor, Limits, Records};
 use crate::report::{Damage, Health, OpenError, OpenReport, ReadFailure};
 use crate::row::{from_json_text, json_text};
 use crate::segment::Frame;
-use crate::worker::{Item, Queue, Sink, Vitals, start};
+use crate::worker::{Item, Measures, Queue, Sink, Vitals, start};
 
 /// Newest records kept in memory.
 const RECENT: usize = 256;
@@ -334,6 +334,12 @@ impl Store {
     #[must_use]
     pub fn health(&self) -> watch::Receiver<Health> {
         self.0.vitals.health.subscribe()
+    }
+
+    /// What the journal measures, as it is at each moment.
+    #[must_use]
+    pub fn measures(&self) -> &Measures {
+        &self.0.vitals.measures
     }
 
     /// All damage since open, that found in the background included; changes wake the receiver.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use gateway_core::Seq;
+use gateway_core::{Histogram, Seq};
 use tokio::sync::watch;
 
 use crate::io::full;
@@ -32,6 +32,8 @@ pub(crate) type Task = Box<dyn FnOnce(&mut Log) + Send>;
 
 pub(crate) struct Inner<T> {
     pub(crate) waiting: VecDeque<T>,
+    /// When each of those came.
+    since: VecDeque<Instant>,
     /// Number the next item gets.
     pub(crate) next: u64,
     pub(crate) closed: bool,
@@ -48,6 +50,7 @@ impl<T> Inner<T> {
         let seq = self.next;
         self.next += 1;
         self.waiting.push_back(item);
+        self.since.push_back(Instant::now());
         seq
     }
 
@@ -78,6 +81,7 @@ impl<T> Queue<T> {
         let queue = Self {
             inner: Mutex::new(Inner {
                 waiting: VecDeque::new(),
+                since: VecDeque::new(),
                 next: log.next,
                 closed: false,
                 deferred: BTreeMap::new(),
@@ -128,9 +132,43 @@ impl<T> Queue<T> {
     }
 }
 
+/// Steps of [`Measures`], µs.
+static APPEND: [u64; 11] = [
+    500, 1_000, 1_333, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 500_000, 3_000_000,
+];
+
+/// What the journal measures while it runs.
+#[derive(Debug)]
+pub struct Measures {
+    /// From the moment an event is queued until it is on the medium, with those that came beside it.
+    pub events: Histogram,
+    /// The same of entries: people, tokens, cursors.
+    pub records: Histogram,
+}
+
+impl Default for Measures {
+    fn default() -> Self {
+        Self {
+            events: Histogram::new(&APPEND),
+            records: Histogram::new(&APPEND),
+        }
+    }
+}
+
+impl Measures {
+    fn of(&self, log: &str) -> &Histogram {
+        if log == crate::store::EVENTS {
+            &self.events
+        } else {
+            &self.records
+        }
+    }
+}
+
 /// Health of both logs together.
 pub(crate) struct Vitals {
     pub(crate) health: watch::Sender<Health>,
+    pub(crate) measures: Measures,
     faults: Mutex<BTreeMap<&'static str, String>>,
 }
 
@@ -138,6 +176,7 @@ impl Vitals {
     pub(crate) fn new() -> Self {
         Self {
             health: watch::Sender::new(Health::default()),
+            measures: Measures::default(),
             faults: Mutex::new(BTreeMap::new()),
         }
     }
@@ -184,6 +223,8 @@ pub(crate) fn start<T: Item>(
         let _watch = Watch { name, vitals: vitals.clone() };
         let mut retry = RETRY_FIRST;
         let mut failed = false;
+        // not made anew under the lock
+        let mut since = Vec::with_capacity(BATCH);
         while let Some(items) = next_batch(&queue, &mut log, failed) {
             if items.is_empty() {
                 let task = queue.lock().tasks.pop_front();
@@ -197,11 +238,16 @@ pub(crate) fn start<T: Item>(
             let closed = {
                 let mut inner = queue.lock();
                 inner.waiting.drain(..done);
+                since.extend(inner.since.drain(..done));
                 inner.closed
             };
             if done > 0 {
                 sink.durable(&items[..done]);
                 durable.send_replace(Seq(log.last));
+                let at = Instant::now();
+                for came in since.drain(..) {
+                    vitals.measures.of(name).note(at.saturating_duration_since(came));
+                }
             }
             match result {
                 Ok(()) => {

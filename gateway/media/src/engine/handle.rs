@@ -133,6 +133,7 @@ impl Inner {
         let params = LegParams {
             jitter_start: self.params.jitter_start,
             jitter_max: self.params.jitter_max,
+            measures: Arc::clone(&self.params.measures),
             media_timeout: self.params.media_timeout,
             ssrc: rng.next_u32(),
             // Below 2^15, so that SRTP's roll-over counter is not guessed wrong (RFC 3711 §3.3.1).

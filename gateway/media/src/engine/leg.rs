@@ -1,6 +1,7 @@
 //! One leg inside the engine: sockets, keys, received and sent stream, RTCP.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_api::{FRAME_SAMPLES, Frame};
@@ -11,7 +12,7 @@ use super::latch::{Latch, Verdict};
 use super::outbox::Outbox;
 use super::ports::PortPair;
 use super::split::{self, Ahead};
-use super::{EngineError, LegStats, MediaEvent};
+use super::{EngineError, LegStats, Measures, MediaEvent};
 use crate::codec::resample::{Down, NARROW};
 use crate::codec::{self, Encoder};
 use crate::dtmf_tone::EchoGuard;
@@ -36,9 +37,13 @@ const MAX_SAMPLES: usize = 960;
 /// Mean time between two reports.
 const REPORTS: Duration = Duration::from_secs(5);
 
+/// Ticks in a second.
+const A_SECOND: u32 = 100;
+
 pub(super) struct LegParams {
     pub(super) jitter_start: Duration,
     pub(super) jitter_max: Duration,
+    pub(super) measures: Arc<Measures>,
     pub(super) media_timeout: Duration,
     pub(super) ssrc: u32,
     pub(super) sequence: u16,
@@ -126,6 +131,8 @@ pub(super) struct Leg {
     transport: Option<Box<Transport>>,
     latch: Latch,
     playout: Playout,
+    /// Ticks in which something could be played.
+    played: u32,
     /// What came before the answer.
     early: Early,
     digits_in: EventReceiver,
@@ -174,6 +181,7 @@ impl Leg {
             transport: None,
             latch: Latch::new(Instant::ZERO),
             playout: Playout::new(params.jitter_start, params.jitter_max),
+            played: 0,
             early: Early::default(),
             digits_in: EventReceiver::default(),
             digits_out: EventSender::default(),
@@ -495,6 +503,12 @@ impl Leg {
         if !direction.is_some_and(Direction::receives) {
             self.heard.fill(0);
             return;
+        }
+        self.played = self.played.wrapping_add(1);
+        if self.played.is_multiple_of(A_SECOND)
+            && let Some(delay) = self.playout.delay()
+        {
+            self.params.measures.buffered.note(delay);
         }
         self.playout.play(now, &mut self.heard);
         let limit = self.params.media_timeout;

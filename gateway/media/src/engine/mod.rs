@@ -21,13 +21,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_api::AudioPort;
-use gateway_core::{DigitVia, Instant, LegId, LineId, Tone, Volume};
+use gateway_core::{DigitVia, Histogram, Instant, LegId, LineId, Tone, Volume};
 use gateway_trace::Trace;
 
 use crate::sdp::Agreed;
 
 pub use ports::{PortAllocator, PortPair};
 pub use split::address;
+
+/// Steps of [`Measures::buffered`], µs.
+static BUFFERED: [u64; 9] = [
+    10_000, 20_000, 30_000, 40_000, 60_000, 80_000, 120_000, 160_000, 240_000,
+];
+
+/// What an engine measures while it runs.
+#[derive(Debug)]
+pub struct Measures {
+    /// From the arrival of sound until it is played, looked at once a second for each leg that is heard.
+    pub buffered: Histogram,
+}
+
+impl Default for Measures {
+    fn default() -> Self {
+        Self {
+            buffered: Histogram::new(&BUFFERED),
+        }
+    }
+}
 
 /// What an engine is made with.
 #[derive(Clone, Debug)]
@@ -42,6 +62,8 @@ pub struct EngineParams {
     pub jitter_start: Duration,
     /// Largest delay a jitter buffer grows to, up to 200 ms.
     pub jitter_max: Duration,
+    /// Where the engine counts what it measures.
+    pub measures: Arc<Measures>,
     /// RTCP CNAME (RFC 3550 §6.5.1), at most 60 bytes.
     pub cname: String,
     /// Mark of RTP and RTCP: differentiated services code point, 0 to 63 (RFC 2474 §3).
@@ -58,6 +80,7 @@ impl Default for EngineParams {
             media_timeout: Duration::from_secs(30),
             jitter_start: Duration::from_millis(20),
             jitter_max: Duration::from_millis(200),
+            measures: Arc::default(),
             cname: "doorline".into(),
             // EF, expedited forwarding (RFC 4594 §4.1, telephony)
             dscp: 46,

@@ -41,6 +41,7 @@ fn rings(range: std::ops::RangeInclusive<u16>) -> (Leg, UdpSocket) {
         .connect((Ipv4Addr::LOCALHOST, pair.rtp_port()))
         .expect("connected");
     let params = LegParams {
+        measures: Arc::default(),
         jitter_start: Duration::from_millis(20),
         jitter_max: Duration::from_millis(200),
         media_timeout: Duration::ZERO,

@@ -57,6 +57,8 @@ pub enum Component {
     Mqtt,
     /// Address of the port.
     Network,
+    /// The program's own log.
+    Log,
     /// A channel of notifications.
     Notify(ChannelId),
     /// An output.
@@ -102,6 +104,7 @@ impl fmt::Display for Component {
             Self::Input(id) => write!(f, "inputs.{id}"),
             Self::Line(id) => write!(f, "lines.{id}"),
             Self::List(id) => write!(f, "lists.{id}"),
+            Self::Log => f.write_str("log"),
             Self::Logins => f.write_str("logins"),
             Self::Mqtt => f.write_str("mqtt"),
             Self::Network => f.write_str("network"),
@@ -265,6 +268,7 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
     each(&mut steps, &old.groups, &new.groups, Component::Group);
     each(&mut steps, &old.schedules, &new.schedules, Component::Schedule);
     each(&mut steps, &old.holidays, &new.holidays, Component::Holidays);
+    steps.push(compare(Component::Log, Some(&old.log), Some(&new.log)));
     steps.push(compare(Component::Time, Some(&old.time), Some(&new.time)));
     steps.push(compare(Component::Start, Some(&old.start), Some(&new.start)));
     if old.network.is_some() || new.network.is_some() {
@@ -361,6 +365,7 @@ const fn appearing(component: &Component) -> Effect {
         | Component::Group(_)
         | Component::Holidays(_)
         | Component::List(_)
+        | Component::Log
         | Component::Network
         | Component::Rule(_)
         | Component::Schedule(_) => Effect::Live,
@@ -408,6 +413,7 @@ const fn ends(component: &Component) -> &'static str {
         Component::Input(_) => "it is given up",
         Component::Line(_) => "its device is given up",
         Component::List(_) => "calls in progress go on",
+        Component::Log => "lines go to standard error, as text",
         Component::Logins => "everybody logs in anew",
         Component::Mqtt => "the connection ends with its last will",
         Component::Network => "the port stays as it is",
@@ -486,6 +492,7 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
             | Component::Input(_)
             | Component::Line(_)
             | Component::List(_)
+            | Component::Log
             | Component::Logins
             | Component::Mqtt
             | Component::Network

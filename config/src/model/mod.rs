@@ -12,6 +12,7 @@ mod door_groups;
 mod doors;
 mod dot1x;
 mod front_end;
+mod log;
 mod logins;
 mod network;
 mod notify;
@@ -49,6 +50,7 @@ pub use door_groups::DoorGroup;
 pub use doors::{Button, Caller, Door, InputUse, Panel, Rex};
 pub use dot1x::Dot1x;
 pub use front_end::{Apartments, FrontEndDoor, FrontEndLine};
+pub use log::{Log, LogSyslog};
 pub use logins::{Logins, Radius, RadiusServer};
 pub use network::Network;
 pub use notify::{Mail, Notify, NotifyTarget, Syslog, Telegram, Webhook};
@@ -137,6 +139,8 @@ table! {
         directory: Option<Directory> = "directory", table(), optional, Restart;
         /// Who may log in besides the users of this gateway; without this table nobody.
         logins: Option<Logins> = "logins", table(), optional, Restart;
+        /// Where the program's own log goes.
+        log: Log = "log", table(), or("{}"), Live;
         /// Notifications: channels by which events are told elsewhere.
         notify: BTreeMap<ChannelId, Notify> = "notify", map("channel"), or("{}"), Restart;
         /// Alarms: what security is called for until somebody confirms it.

@@ -26,4 +26,5 @@ pub use handle::{Ground, NotifyHandle, Proven, Status, start};
 pub use params::{
     Channel, Facility, Mail, MailTls, Names, Params, Syslog, SyslogTransport, Target, Telegram, Webhook,
 };
+pub use syslog::{DATAGRAM, MESSAGE, SyslogLine};
 pub use url::HttpUrl;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::Record;
+use gateway_core::{Record, Timestamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
@@ -13,9 +13,9 @@ use crate::params::{Facility, Syslog, SyslogTransport};
 use crate::sent::NotSent;
 
 /// What every receiver of datagrams should take (RFC 5426 §3.2).
-const DATAGRAM: usize = 2048;
+pub const DATAGRAM: usize = 2048;
 /// What a receiver of streams should take (RFC 5425 §4.3.1).
-const MESSAGE: usize = 8192;
+pub const MESSAGE: usize = 8192;
 /// How long a server may take to read what is sent and to close in its turn.
 const CLOSE: Duration = Duration::from_secs(15);
 
@@ -44,27 +44,72 @@ fn severity(kind: &str) -> u8 {
     }
 }
 
-/// A message of at most `limit` octets. The journal's number stands as `sequenceId` (RFC 5424 §7.3.1), which ends at 2^31 - 1.
+/// A message of syslog (RFC 5424).
+#[derive(Clone, Copy, Debug)]
+pub struct SyslogLine<'a> {
+    /// When.
+    pub at: Timestamp,
+    /// Facility, 0 to 23 (§6.2.1).
+    pub facility: u8,
+    /// Host (§6.2.4): graphic ASCII, or `-`.
+    pub host: &'a str,
+    /// What kind of message (§6.2.7): graphic ASCII, at most 32, or `-`.
+    pub id: &'a str,
+    /// Number of the process (§6.2.6); 0 for none.
+    pub process: u32,
+    /// What is said.
+    pub said: &'a str,
+    /// Number of the message as `sequenceId` (§7.3.1), which ends at 2^31 - 1.
+    pub sequence: Option<u64>,
+    /// Severity, 0 to 7 (§6.2.1).
+    pub severity: u8,
+}
+
+impl SyslogLine<'_> {
+    /// The message, of at most `limit` octets.
+    #[must_use]
+    pub fn message(&self, limit: usize) -> Vec<u8> {
+        let Self { host, id, said, .. } = self;
+        let priority = u16::from(self.facility) * 8 + u16::from(self.severity);
+        // at most 6 digits of a second (RFC 5424 §6.2.3)
+        let at = self.at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ");
+        let process = match self.process {
+            0 => "-".to_owned(),
+            process => process.to_string(),
+        };
+        let data = self.sequence.map_or_else(
+            || "-".to_owned(),
+            |sequence| format!("[meta sequenceId=\"{}\"]", sequence % 0x8000_0000),
+        );
+        let mut text = format!("<{priority}>1 {at} {host} doorline {process} {id} {data} ");
+        if !said.is_ascii() {
+            // RFC 5424 §6.4: what is UTF-8 says so
+            text.push('\u{feff}');
+        }
+        text += said;
+        let mut end = text.len().min(limit);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.into_bytes()
+    }
+}
+
+/// The message of a record, under its number in the journal.
 fn message(record: &Record, site_id: &str, facility: Facility, limit: usize) -> Vec<u8> {
-    let priority = u16::from(facility.0) * 8 + u16::from(severity(&record.kind));
-    // at most 6 digits of a second (RFC 5424 §6.2.3)
-    let at = record.at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ");
-    let sequence = record.seq.0 % 0x8000_0000;
     let kind: String = record.kind.chars().take(32).collect();
-    let mut text =
-        format!("<{priority}>1 {at} {site_id} doorline - {kind} [meta sequenceId=\"{sequence}\"] ");
-    let said = record.line();
-    if !said.is_ascii() {
-        // RFC 5424 §6.4: what is UTF-8 says so
-        text.push('\u{feff}');
-    }
-    text += &said;
-    let mut end = text.len().min(limit);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.truncate(end);
-    text.into_bytes()
+    let line = SyslogLine {
+        at: record.at,
+        facility: facility.0,
+        host: site_id,
+        id: &kind,
+        process: 0,
+        said: &record.line(),
+        sequence: Some(record.seq.0),
+        severity: severity(&record.kind),
+    };
+    line.message(limit)
 }
 
 /// Sends all or, by what is known, none. A stream is closed after them and the server's own close waited for: only that

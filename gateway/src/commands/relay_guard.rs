@@ -22,6 +22,7 @@ pub(super) fn relay_guard(args: &RelayGuard) -> anyhow::Result<u8> {
     }
     // passwords are not the guard's business: it reads the outputs and its own limits, nothing else
     let config = site::load(&args.site.config)?;
+    run::log::configure_form(&config.log);
     let params = run::guard_params(&config, &args.site.config, args.follow_stdin);
     if args.sentinel {
         gateway_guard::sentinel_main(params.boards)?;

@@ -64,6 +64,7 @@ fn bears(component: &Component, key: &str) -> bool {
         | Component::Http
         | Component::Input(_)
         | Component::Line(_)
+        | Component::Log
         | Component::Network
         | Component::Notify(_)
         | Component::Output(_)

@@ -1,6 +1,7 @@
 //! The outside interfaces of a running gateway: MQTT, HTTP, and the demo's broker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gateway_bus::Bus;
 use gateway_config::{BrokerUrl, Config};
@@ -18,9 +19,13 @@ use crate::run::contacts::Contacts;
 use crate::run::faults::Faults;
 use crate::run::hooks;
 use crate::run::instance::Instance;
+use crate::run::log;
 use crate::run::page::Page;
 use crate::run::params;
 use crate::run::proven::Dates;
+
+/// How often it is looked whether lines of the log are taken.
+const LOG: Duration = Duration::from_secs(5);
 
 /// What the interfaces are started with, and again when the site file changes.
 #[derive(Clone)]
@@ -62,6 +67,7 @@ impl Outside {
             store: ground.bus.store().clone(),
         });
         tokio::spawn(tell_notify(notify.status(), ground.faults.clone()));
+        tokio::spawn(tell_log(ground.faults.clone()));
         let mut outside = Self {
             broker: None,
             ground,
@@ -80,6 +86,7 @@ impl Outside {
     /// # Errors
     /// As [`Outside::start`].
     pub(crate) async fn apply(&mut self, config: &Config) -> anyhow::Result<()> {
+        log::configure(&config.log);
         self.ground.bus.show_outline(Arc::new(params::outline(config)));
         self.apply_mqtt(config).await?;
         self.notify.apply(params::notify(config)).await;
@@ -218,6 +225,19 @@ impl Outside {
             mqtt.shutdown().await;
         }
         self.notify.stop().await;
+    }
+}
+
+/// Notes that a syslog takes no lines of the program's log.
+async fn tell_log(faults: Faults) {
+    let mut told = false;
+    loop {
+        let trouble = log::trouble();
+        if told || trouble.is_some() {
+            told = trouble.is_some();
+            faults.set("log", trouble);
+        }
+        tokio::time::sleep(LOG).await;
     }
 }
 

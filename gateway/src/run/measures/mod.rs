@@ -60,6 +60,12 @@ pub(super) fn metrics(doors: &Arc<DoorMeasures>, store: &Store, sip: &Arc<Measur
     all.extend(footprints());
     all.extend(calls(doors, sip));
     all.extend(guard(doors));
+    all.push(metric(
+        "doorline_log_lost_total",
+        None,
+        "Lines of the program's log that found no room, or that a syslog did not take.",
+        || Reading::Counter(number(super::log::lost())),
+    ));
     all
 }
 

@@ -22,6 +22,7 @@ mod home_assistant;
 mod incoming;
 mod killed;
 mod locked_out;
+mod logs;
 mod mqtt5;
 mod notify;
 mod office;

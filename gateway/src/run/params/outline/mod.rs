@@ -81,7 +81,6 @@ do = [{ lockdown = {} }, { output = { relay = "siren", set = "on", for-s = 30 } 
 [outputs.siren.lcus1]
 port = "/dev/ttyUSB0"
 channel = 2
-timer-ms = 5000
 [relays.siren]
 output = "siren"
 command = {}

@@ -2,6 +2,7 @@
 //! lock opens and is seen to relock, and it tells the truth after restarts in any order.
 
 mod entities;
+mod orders;
 
 use std::net::UdpSocket;
 
@@ -27,6 +28,38 @@ fn home_assistant_shows_the_site_rings_once_opens_and_tells_the_truth_after_rest
 #[ignore = "long: a second Home Assistant; tests/run --full"]
 fn a_home_assistant_from_before_devices_shows_the_site_by_its_entities() {
     run(|rig| whole_site(rig, Edition::Entities));
+}
+
+#[test]
+#[ignore = "long: a Home Assistant starts eleven times; tests/run --full"]
+fn whoever_ends_and_in_whatever_order_they_come_back_the_truth_is_shown_and_nothing_opens() {
+    run(|rig| {
+        // takes every INVITE and answers none: the call lasts until somebody hangs up
+        let silent = UdpSocket::bind("127.0.0.1:0")?;
+        let site = Site {
+            targets: vec![format!("sip:101@{}", silent.local_addr()?)],
+            mqtt: true,
+            ..Site::default()
+        };
+        let text = site.text(rig).replace("strike-ms = 3000", "strike-ms = 8000");
+        let broker = Mosquitto::start(rig)?;
+        let listener = Listener::start(rig)?;
+        let gateway = Gateway::start(rig, &text.replace("ring-s = 20", "ring-s = 60"))?;
+        let hub = HomeAssistant::start(rig, Edition::Devices)?;
+        let presses = 0;
+        let mut stage = Stage {
+            broker,
+            gateway,
+            hub,
+            listener,
+            presses,
+            rig,
+        };
+        stage.truth("at first")?;
+        automations(&stage)?;
+        stage.rings()?;
+        stage.every_order()
+    });
 }
 
 /// Everything that runs.

@@ -93,11 +93,12 @@ mod tests {
 
     #[test]
     fn every_file_of_the_full_site_starts_at_its_folder_and_none_that_is_absolute_moves() {
-        // the files of the broker have to be absolute where outputs are behind it
+        // those that the relay guard reads, too, have to be absolute
         // every file that is no secret, wherever it is
         let relative = |text: &str| {
             let text = text.replace("-file = \"/etc/doorline/", "-file = \"");
-            text.replace("-file = \"mqtt", "-file = \"/etc/doorline/mqtt")
+            let text = text.replace("-file = \"mqtt", "-file = \"/etc/doorline/mqtt");
+            text.replace("-file = \"lodge", "-file = \"/etc/doorline/lodge")
         };
         let mut config = full("/srv/door", relative);
         let found: Vec<PathBuf> = files(&mut config)

@@ -184,13 +184,11 @@ impl WebRelay {
             };
             tokio::pin!(connection, answer);
             // both here: what is given up is dropped with its connection
-            loop {
-                tokio::select! {
-                    biased;
-                    answer = &mut answer => break answer,
-                    // it has told what is wrong, or the answer has its last word still to say
-                    _ = &mut connection => break answer.await,
-                }
+            tokio::select! {
+                biased;
+                answer = &mut answer => answer,
+                // it has told what is wrong, or the answer has its last word still to say
+                _ = &mut connection => answer.await,
             }
         };
         let (status, headers, body) = timeout_at(end, asked)

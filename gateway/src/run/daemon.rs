@@ -16,6 +16,8 @@ use crate::run::{Gateway, Taken, home, log};
 /// Runs until SIGTERM or SIGINT; SIGHUP reads the site file again.
 pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
     let (loaded, refused) = boot(file)?;
+    // before anything is started that tells something
+    log::configure(&loaded.config.log);
     if !loaded.warnings.list.is_empty() {
         log::say(&loaded.warnings.to_string());
     }

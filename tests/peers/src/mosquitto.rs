@@ -28,6 +28,8 @@ pub struct BrokerParams<'a> {
     pub tls: Option<&'a Trust>,
     /// That listener wants certificates of clients, from this authority.
     pub clients: Option<&'a Path>,
+    /// Any number of messages may wait for a client; else it leaves out what is more than 1000.
+    pub patient: bool,
 }
 
 /// A running broker without persistence.
@@ -58,7 +60,7 @@ impl Mosquitto {
         let file = rig.path("mosquitto.conf");
         // without a user it would give up root and not be able to read its own file
         let mut text = format!(
-            "per_listener_settings true\npersistence false\nuser root\nlog_type all\nmax_queued_messages 0\n\
+            "per_listener_settings true\npersistence false\nuser root\nlog_type all\n\
              listener {port} 127.0.0.1\nallow_anonymous {}\n",
             params.people.is_none()
         );
@@ -94,6 +96,10 @@ impl Mosquitto {
             if let Some(authority) = params.clients {
                 text += &format!("cafile {}\nrequire_certificate true\n", authority.display());
             }
+        }
+        if params.patient {
+            // a general setting: it stands before the first listener
+            text = text.replacen("listener ", "max_queued_messages 0\nlistener ", 1);
         }
         std::fs::write(&file, text)?;
         let mut broker = Self {

@@ -4,7 +4,9 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, ensure};
-use peers::{Api, Gateway, Listener, Mosquitto, Phone, PhoneParams, Shaky, Site, Use, run, until};
+use peers::{
+    Api, BrokerParams, Gateway, Listener, Mosquitto, Phone, PhoneParams, Shaky, Site, Use, run, until,
+};
 use serde_json::{Value, json};
 
 use crate::faults::door_works;
@@ -264,7 +266,11 @@ fn fed(listener: &Listener) -> Vec<(u64, bool)> {
 #[test]
 fn ten_minutes_without_a_broker_and_a_way_that_breaks_amid_acknowledgements_lose_no_record() {
     run(|rig| {
-        let mut broker = Mosquitto::start(rig)?;
+        let params = BrokerParams {
+            patient: true,
+            ..BrokerParams::default()
+        };
+        let mut broker = Mosquitto::start_with(rig, &params)?;
         let way = Shaky::to(rig.port(Use::Mqtt))?;
         let site = Site {
             targets: vec!["sip:101@127.0.0.1:9".into()],

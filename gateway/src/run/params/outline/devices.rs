@@ -155,6 +155,7 @@ fn driven_by(driver: &OutputDriver) -> Found {
     let (family, place) = match driver {
         OutputDriver::FrontEnd(of) => ("front-end", format!("{} door {}", of.port.display(), of.door)),
         OutputDriver::Gpio(pin) => ("gpio", format!("{} line {}", pin.chip.display(), pin.line)),
+        OutputDriver::Http(of) => ("http", of.server.to_string()),
         OutputDriver::Kmtronic(of) => (
             "kmtronic",
             format!("{} channel {}", of.port.display(), of.channel),

@@ -165,11 +165,11 @@ input = "gate"
         );
         assert_eq!(
             of(DeviceKind::Reader, "back"),
-            "osdp|/dev/ttyS1 address 3|device:reader-back device:osdp-ttyS1||real"
+            "osdp|/dev/ttyS1 address 3|device:reader-back device:osdp-ttys1||real"
         );
         assert_eq!(
             of(DeviceKind::Input, "lid"),
-            "osdp|/dev/ttyS1 address 3 input 0|device:reader-back device:osdp-ttyS1||real"
+            "osdp|/dev/ttyS1 address 3 input 0|device:reader-back device:osdp-ttys1||real"
         );
         assert_eq!(
             of(DeviceKind::Input, "gate"),

@@ -251,12 +251,14 @@ impl Model {
             return Pressed::Nobody;
         }
         self.visitor = Some(self.now);
-        if button.mode == ButtonMode::StrikeList && day && !asked {
-            if self.enter("front", Factor::Button, None, good(), None) {
-                self.did("a button that opens by day");
-                self.look_at_hold();
-                return Pressed::Nobody;
-            }
+        if button.mode == ButtonMode::StrikeList
+            && day
+            && !asked
+            && self.enter("front", Factor::Button, None, good(), None)
+        {
+            self.did("a button that opens by day");
+            self.look_at_hold();
+            return Pressed::Nobody;
         }
         let told = self
             .quiet

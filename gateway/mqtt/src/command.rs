@@ -67,8 +67,10 @@ pub(crate) struct Wire {
     code: Option<Code>,
     door: Option<String>,
     panel: Option<String>,
+    #[serde(default, deserialize_with = "never_null")]
     person: Option<String>,
     button: Option<String>,
+    #[serde(default, deserialize_with = "never_null")]
     group: Option<String>,
     /// 1 to 1440.
     minutes: Option<u64>,
@@ -488,8 +490,11 @@ fn minutes(given: Option<u64>) -> Result<Duration, Malformed> {
         .ok_or(Malformed::Minutes)
 }
 
-/// The group of doors of a lockdown; none is the whole site.
+/// The group of a lockdown; `None` is the whole site. Who names a door or a panel did not mean that.
 fn group(wire: &Wire) -> Result<Option<DoorGroupId>, Malformed> {
+    if wire.group.is_none() && (wire.door.is_some() || wire.panel.is_some()) {
+        return Err(Malformed::Name { field: "group" });
+    }
     let named = wire.group.as_deref();
     let made = named.map(|name| field(Some(name), "group", DoorGroupId::new));
     made.transpose()

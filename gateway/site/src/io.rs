@@ -127,6 +127,13 @@ pub enum GuardReport {
         /// Why.
         text: String,
     },
+    /// An output was found energised that nobody asked for. It is written to rest; until then its door could be opened.
+    Unasked {
+        /// Which output.
+        output: OutputId,
+        /// What was found, and what to do.
+        text: String,
+    },
     /// It is there, and every output rests unless it says otherwise.
     Up {
         /// Outputs whose boards do not answer: nothing can be energised there.

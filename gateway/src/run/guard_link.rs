@@ -83,7 +83,9 @@ fn said(report: Report, faults: &Faults) -> Vec<site::GuardReport> {
                 "was energised without a lease and was written to rest; check the wiring and the board";
             tracing::error!(%output, "{text}");
             faults.set(&format!("output:{output}"), Some(text.to_owned()));
-            vec![]
+            // each time, also while the fault stands: somebody may have gone in
+            let text = format!("{output} {text}");
+            vec![site::GuardReport::Unasked { output, text }]
         }
         Report::DeviceFault(fault) => {
             tracing::error!(device = %fault.device, text = %fault.text, "an output device fails");

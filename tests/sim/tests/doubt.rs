@@ -104,3 +104,27 @@ fn an_output_that_is_another_wire_to_the_guard_is_told_once_and_opened_by_nobody
     assert!(sim.site.view().doors.iter().all(|door| door.available));
     assert_eq!(refused(&sim.request(dated(&sim, "b", Factor::Api))), None);
 }
+
+#[test]
+fn a_strike_that_nobody_asked_for_is_on_record_at_its_door_each_time() {
+    let mut sim = Sim::new(first_door());
+    let text = "front-strike was energised without a lease".to_owned();
+    for _ in 0..2 {
+        let output = id("front-strike");
+        let text = text.clone();
+        sim.input(Input::Guard(GuardReport::Unasked { output, text }));
+    }
+    sim.input(Input::Guard(GuardReport::Unasked {
+        output: id("siren"),
+        text: String::new(),
+    }));
+    let told = format!("door.lock-fault front, text {text}");
+    assert_eq!(sim.told("door.lock-fault", "text"), [told.clone(), told]);
+    // it opens as ever
+    sim.card("front-reader", "26:123,04567");
+    assert!(
+        sim.kinds().iter().any(|kind| kind == "door.granted"),
+        "{}",
+        sim.log()
+    );
+}

@@ -189,6 +189,17 @@ fn a_lockdown_is_of_the_site_or_of_a_group() {
     assert!(site(r#""command":"reset-passback","person":"A/""#).is_err());
     // a group that is none must not become the whole site
     assert!(site(r#""command":"end-lockdown","group":"Lobby/""#).is_err());
+    for lost in [
+        r#""command":"end-lockdown","group":null"#,
+        r#""command":"end-lockdown","door":"front""#,
+        r#""command":"end-lockdown","panel":"main""#,
+        r#""command":"lockdown","group":null"#,
+        r#""command":"reset-passback","person":null"#,
+    ] {
+        assert!(site(lost).is_err(), "{lost}");
+    }
+    // as the mode of a door does it
+    assert!(site(r#""command":"end-lockdown","door":"front","group":"lobby""#).is_ok());
     assert!(check(door(), r#""command":"end-lockdown""#).is_err());
 }
 

@@ -188,6 +188,12 @@ impl Site {
                 }
             }
             GuardReport::Restarts { text } => self.guard_away(now, text, true),
+            GuardReport::Unasked { output, text } => {
+                for door in self.doors_with(&output) {
+                    let event = DoorEvent::LockFault { text: text.clone() };
+                    self.record(now, Event::Door(door, event), None, false);
+                }
+            }
             GuardReport::Up { dead } => {
                 self.guard_restarts = false;
                 self.dead = dead.into_iter().collect();

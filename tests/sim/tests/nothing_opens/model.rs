@@ -195,6 +195,8 @@ impl Model {
                 GuardReport::Energised { .. }
                 | GuardReport::Failed { .. }
                 | GuardReport::Released { .. }
+                // nobody's doing: it gives nobody anything
+                | GuardReport::Unasked { .. }
                 // refusing more is no opening
                 | GuardReport::Usable { .. }
                 | GuardReport::Wired { .. } => {}

@@ -25,6 +25,8 @@ use crate::relay::command;
 
 /// Most octets of an answer that are looked at.
 const BODY: usize = 64 * 1024;
+/// Most characters of what a device says that are shown to people.
+const SHOWN: usize = 100;
 /// How often a device is asked whether it did as told.
 const ASK: Duration = Duration::from_millis(50);
 /// How often it is asked how it is while nothing happens.
@@ -281,6 +283,8 @@ fn refused(status: StatusCode, headers: &HeaderMap, with_login: bool) -> String 
     }
     if status.is_redirection() {
         let to = headers.get(header::LOCATION).and_then(|to| to.to_str().ok());
+        // it goes into a fault that everybody is shown, and the device may send any length
+        let to = to.map(|to| to.get(..SHOWN).unwrap_or(to));
         return format!(
             "answers {}, to be asked elsewhere ({}); nobody is followed there: set that in the site file if it is right",
             status.as_u16(),

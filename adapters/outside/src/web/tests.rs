@@ -233,6 +233,15 @@ async fn refusals_say_what_to_do() {
     }
 }
 
+#[test]
+fn what_a_device_says_is_shown_in_part_however_long_it_is() {
+    let mut headers = HeaderMap::new();
+    let long = format!("/{}", "x".repeat(50_000));
+    headers.insert(header::LOCATION, long.parse().expect("a value"));
+    let text = refused(StatusCode::FOUND, &headers, false);
+    assert!(text.contains("(/xxx") && text.len() < 300, "{}", text.len());
+}
+
 #[tokio::test]
 async fn a_device_that_is_away_is_a_fault_also_where_it_says_nothing_of_itself() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -1,19 +1,16 @@
 //! Anti-passback against a model of its own: random persons at readers that lead into and out of areas, time, doubts about
 //! the clock, uses that are kept or given up, resets, reloads and restarts.
 
-#[expect(dead_code, reason = "other tests ask the rest of it")]
-mod site;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::site::{FIT, door, input, keypad, policy, reader, rex};
 use gateway_access::{
     Access, Area, Change, CodeFrom, Context, Credential, Decision, Directory, DoorPolicy, Limits, Passback,
     Person, PinKey, Place, Policy, Proof, ReaderPolicy, Reason, RexKind, Validity, When,
 };
 use gateway_core::{Instant, OutputId, Secret, Subject, Timestamp};
 use proptest::prelude::*;
-use site::{FIT, door, input, keypad, policy, reader, rex};
 
 /// Reader, leads into, leads out of; all at the door `front`.
 const READERS: [(&str, Option<usize>, Option<usize>); 6] = [

@@ -4,11 +4,10 @@
 //! Random changes of people, credentials and configuration, time, doubts about the clock, restarts and requests run
 //! through both.
 
-mod site;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::site::{FIT, burning, called, calling, card, command, door, keypad, peer, policy, reader, rex};
 use gateway_access::{
     Access, CallerPattern, CardKey, Change, CodeFrom, Context, Credential, Decision, Directory, Group,
     Person, PinKey, Policy, Proof, ReaderPolicy, Reason, Request, Schedule, Schedules, Validity, When,
@@ -16,7 +15,6 @@ use gateway_access::{
 };
 use gateway_core::{DoorId, Instant, Secret, Timestamp};
 use proptest::prelude::*;
-use site::{FIT, burning, called, calling, card, command, door, keypad, peer, policy, reader, rex};
 
 /// Midnight of a Monday, UTC.
 const MONDAY: i64 = 1_768_176_000;

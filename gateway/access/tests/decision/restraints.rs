@@ -1,19 +1,16 @@
 //! Lockdowns and interlocks against a model of their own: not one opening that it forbids, not one refusal where it
 //! would open, and nobody is kept in.
 
-#[expect(dead_code, reason = "other tests ask the rest of it")]
-mod site;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::site::{FIT, burning, command, door, input, keypad, policy, reader, rex};
 use gateway_access::{
     Access, Change, CodeFrom, Credential, Decision, Directory, DoorGroup, DoorPolicy, Held, PinKey, Policy,
     Proof, Reason, Request, RexKind, Standing, Validity, When,
 };
 use gateway_core::{DoorGroupId, Factor, Instant, OutputId, Refusal, Secret};
 use proptest::prelude::*;
-use site::{FIT, burning, command, door, input, keypad, policy, reader, rex};
 
 const DOORS: [&str; 4] = ["outer", "inner", "lab", "yard"];
 /// Name, doors, interlock. `lab` stands in two interlocks.

@@ -1,15 +1,13 @@
 //! What is limited in time: schedules of codes, cards, callers and readers, and a clock that is not believed.
 
-mod site;
-
 use std::time::Duration;
 
+use crate::site::{FIT, burning, called, calling, card, command, door, keypad, peer, policy, reader, rex};
 use gateway_access::{
     Access, Context, HoldBy, HoldPolicy, Policy, Quarters, ReaderPolicy, Reason, Request, Schedule,
     Schedules, TimesLine, When,
 };
 use gateway_core::{ButtonId, Instant, PanelId, Secret, Timestamp};
-use site::{FIT, burning, called, calling, card, command, door, keypad, peer, policy, reader, rex};
 
 const T0: Instant = Instant::from_nanos(3_000_000_000_000);
 /// A Monday; the schedule of these tests is on working days from 8 to 18, UTC.

@@ -1,15 +1,15 @@
 //! Cards and codes of the site file that name a person: what the records say of the person counts for them too.
 
-mod site;
-
 use std::collections::BTreeSet;
 
+use crate::site::{
+    FIT, burning, called, calling, card, command, door, input, keypad, peer, policy, reader, rex,
+};
 use gateway_access::{
     Access, CardKey, Change, Credential, Directory, Person, PinKey, Policy, Proof, Reason, Request, Validity,
     When, card_frame,
 };
 use gateway_core::{Instant, PersonId, Subject, Timestamp};
-use site::{FIT, burning, called, calling, card, command, door, input, keypad, peer, policy, reader, rex};
 
 const CARD: &str = "26:123,04567";
 const SPARE: &str = "34:hex:0123abcd4";

@@ -1,12 +1,10 @@
 //! The decision, rule by rule.
 
-mod site;
-
 use std::time::Duration;
 
+use crate::site::{FIT, burning, called, calling, card, command, door, keypad, peer, policy, rex};
 use gateway_access::{Access, Context, Decision, Reason, Request};
 use gateway_core::{DoorEvent, Factor, Instant, Origin, Refusal, RingId, Secret, Subject};
-use site::{FIT, burning, called, calling, card, command, door, keypad, peer, policy, rex};
 
 const T0: Instant = Instant::from_nanos(3_000_000_000_000);
 

@@ -3,15 +3,13 @@
 //! The model is slow and simple: lists instead of indexes, texts instead of frames and digests, a table of
 //! failures instead of the lock-out map. Random requests, time, faults of the gateway and restarts run through both.
 
-mod site;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::site::{FIT, burning, called, calling, card, command, door, keypad, peer, policy, rex};
 use gateway_access::{Context, Decision, Policy, Request};
 use gateway_core::{Factor, Instant};
 use proptest::prelude::*;
-use site::{FIT, burning, called, calling, card, command, door, keypad, peer, policy, rex};
 
 /// One request, as the model sees it.
 #[derive(Clone, Debug)]

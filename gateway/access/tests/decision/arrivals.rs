@@ -2,12 +2,10 @@
 //! counted codes, a reader that leads out, commands, time over days, doubts about the clock, reloads, lockdowns, gaps and
 //! changes of people.
 
-#[expect(dead_code, reason = "other tests ask the rest of it")]
-mod site;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::site::{FIT, command, door, input, keypad, policy, reader, rex};
 use gateway_access::{
     Access, Area, Change, CodeFrom, Context, Credential, Decision, Directory, DoorPolicy, Escort, Group,
     HoldBy, HoldPolicy, OnJournalFault, Passback, Person, PinKey, Policy, Proof, ReaderPolicy, Reason,
@@ -15,7 +13,6 @@ use gateway_access::{
 };
 use gateway_core::{Factor, Instant, OutputId, Secret, Timestamp};
 use proptest::prelude::*;
-use site::{FIT, command, door, input, keypad, policy, reader, rex};
 
 /// `shop` is held open by day after the first of the staff; `lab` is an area with hard anti-passback.
 const DOORS: [&str; 2] = ["shop", "lab"];

@@ -1,19 +1,16 @@
 //! The two-person rule against a model of its own: random persons, shared and counted codes, commands, time, schedules,
 //! doubts about the clock, reloads, lockdowns and changes of people.
 
-#[expect(dead_code, reason = "other tests ask the rest of it")]
-mod site;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::site::{FIT, command, door, input, keypad, policy, reader, rex};
 use gateway_access::{
     Access, Change, CodeFrom, Context, Credential, Decision, Directory, DoorPolicy, Limits, Person, PinKey,
     Policy, Proof, Reason, RexKind, Schedule, Schedules, Validity, When,
 };
 use gateway_core::{Factor, Instant, OutputId, Secret, Timestamp};
 use proptest::prelude::*;
-use site::{FIT, command, door, input, keypad, policy, reader, rex};
 
 /// `vault` always wants two, `day` by day, `free` never.
 const DOORS: [&str; 3] = ["vault", "day", "free"];

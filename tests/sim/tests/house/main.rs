@@ -1,0 +1,34 @@
+//! Doors, panels and people of a house under virtual time, a subject a module: one program, since each would link the whole gateway.
+
+mod alarms;
+mod arrivals;
+mod bells;
+mod buttons;
+mod by_call;
+mod codes;
+mod command_code;
+mod contacts;
+mod doubt;
+mod duress;
+mod egress;
+mod fire;
+mod first_door;
+mod held;
+mod hold;
+mod interlock;
+mod lockdown;
+mod more_time;
+mod passback;
+mod phones;
+mod prompts;
+mod quiet;
+mod re_ring;
+mod readers;
+mod relay_functions;
+mod relays;
+mod ring_to_open;
+mod rules;
+mod timed;
+mod two_persons;
+mod visitors;
+mod volumes;

@@ -143,8 +143,9 @@ impl Gateway {
     /// Starts it again after it was killed or stopped, on the same folder, and waits until it is ready.
     ///
     /// # Errors
-    /// As [`Gateway::start`].
+    /// As [`Gateway::start`], and if it still runs: two of them would contend for the folder.
     pub fn again(&mut self, rig: &Rig) -> anyhow::Result<()> {
+        ensure!(self.process.ended()?.is_some(), "the gateway still runs");
         let before = self.last_seq();
         let said = self.process.log().len();
         self.process = Self::spawn(rig, &self.file)?;

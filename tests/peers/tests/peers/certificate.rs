@@ -188,6 +188,7 @@ fn a_call_and_an_open_socket_go_on_while_a_certificate_is_uploaded() {
         gateway.event(0, "call.ended", secs(5), |_| true)?;
 
         // a restart keeps it, and it can be taken back
+        gateway.stop()?;
         gateway.again(rig)?;
         let (status, kept) = until(secs(20), "the page after a restart", || {
             Ok(curl(rig, &trust.ca, &["-H", &bearer], "/api/v1/certificate").ok())

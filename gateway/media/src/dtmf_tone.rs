@@ -10,7 +10,7 @@ use adapter_api::{FRAME_SAMPLES, Frame, SAMPLE_RATE};
 use gateway_core::Instant;
 
 /// Rows, then columns, Hz.
-const TONES: [f32; 8] = [697.0, 770.0, 852.0, 941.0, 1_209.0, 1_336.0, 1_477.0, 1_633.0];
+pub(crate) const TONES: [f32; 8] = [697.0, 770.0, 852.0, 941.0, 1_209.0, 1_336.0, 1_477.0, 1_633.0];
 const KEYS: [[char; 4]; 4] = [
     ['1', '2', '3', 'A'],
     ['4', '5', '6', 'B'],
@@ -30,6 +30,7 @@ const RIVAL: f32 = 4.0;
 const HOLD: u8 = 4;
 /// A digit that comes back within this time after its tone is the visitor's echo.
 const ECHO: Duration = Duration::from_millis(500);
+const FRAME: Duration = Duration::from_millis(10);
 
 /// Looks for digit tones in 10 ms frames at 16 kHz.
 #[derive(Clone, Debug)]
@@ -115,6 +116,13 @@ impl ToneDetector {
     }
 }
 
+/// Index of a digit's row and of its column.
+pub(crate) fn place(digit: char) -> Option<(usize, usize)> {
+    KEYS.iter()
+        .enumerate()
+        .find_map(|(row, keys)| Some((row, keys.iter().position(|key| *key == digit)?)))
+}
+
 /// Eight Goertzel filters side by side; their last two states are stored in `s1` and `s2`.
 ///
 /// Not inlined, so that the states are stored as eight in a row: then they are computed four at a time, whatever is
@@ -151,23 +159,54 @@ fn strongest(group: &[f32]) -> (usize, f32) {
 /// Remembers which tones were on the way to the phone.
 #[derive(Clone, Debug, Default)]
 pub struct EchoGuard {
-    heard: [Option<Instant>; 16],
+    heard: [Option<Track>; 16],
+}
+
+/// When a tone was heard lately: a bit for each 10 ms, the lowest for `newest`.
+#[derive(Clone, Copy, Debug)]
+struct Track {
+    newest: Instant,
+    frames: u64,
 }
 
 impl EchoGuard {
     /// A tone is on the line-to-phone audio.
     pub fn heard(&mut self, now: Instant, digit: char) {
-        if let Some(slot) = slot(digit) {
-            self.heard[slot] = Some(now);
-        }
+        let Some(slot) = slot(digit) else { return };
+        let before = self.heard[slot].map_or(0, |track| {
+            let since = now.since(track.newest) + FRAME / 2;
+            let frames = since.as_nanos() / FRAME.as_nanos();
+            u32::try_from(frames).map_or(0, |n| track.frames.checked_shl(n).unwrap_or(0))
+        });
+        self.heard[slot] = Some(Track {
+            newest: now,
+            frames: before | 1,
+        });
     }
 
-    /// Was this digit's tone on the line-to-phone audio within 500 ms before `at`?
+    /// Was this digit's tone on the line-to-phone audio within 500 ms before `at`, or after it?
     #[must_use]
     pub fn is_echo(&self, at: Instant, digit: char) -> bool {
-        slot(digit)
-            .and_then(|s| self.heard[s])
-            .is_some_and(|heard| at.since(heard) <= ECHO)
+        self.track(digit)
+            .is_some_and(|track| at.since(track.newest) <= ECHO)
+    }
+
+    /// As [`is_echo`](Self::is_echo), but only by what was heard until `at`: what is heard later may itself be the
+    /// echo of the tone that came at `at`.
+    #[must_use]
+    pub fn echoes(&self, at: Instant, digit: char) -> bool {
+        self.track(digit).is_some_and(|track| {
+            (0..u64::BITS).any(|n| {
+                let back = FRAME * n;
+                let (was, limit) = (at + back, at + back + FRAME / 2);
+                // heard at `newest - back`: not after `at`, and not longer before it than an echo takes
+                track.frames >> n & 1 == 1 && limit >= track.newest && was.since(track.newest) <= ECHO
+            })
+        })
+    }
+
+    fn track(&self, digit: char) -> Option<&Track> {
+        self.heard[slot(digit)?].as_ref()
     }
 }
 
@@ -206,8 +245,6 @@ impl ToneMute {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const FRAME: Duration = Duration::from_millis(10);
 
     /// Two sines, `amplitude` each.
     fn pair(low: f64, high: f64, amplitude: f64, offset: usize, n: usize) -> Vec<i16> {
@@ -346,6 +383,26 @@ mod tests {
             let single = pair(hz, hz, 4_000.0, 0, 16_000);
             assert!(frames(&single).all(|f| d.process(f).is_none()), "{hz} Hz");
         }
+    }
+
+    #[test]
+    fn what_is_heard_after_a_tone_began_does_not_make_it_an_echo_and_what_was_heard_before_does() {
+        let t = Instant::ZERO + Duration::from_secs(100);
+        let ms = Duration::from_millis;
+        let mut guard = EchoGuard::default();
+        // 100 ms of tone, with ticks that are not on time
+        for n in 0..10 {
+            guard.heard(t + FRAME * n + ms(u64::from(n % 3)), '9');
+        }
+        assert!(!guard.echoes(t - ms(20), '9'), "its own echo");
+        assert!(guard.echoes(t + ms(30), '9') && guard.echoes(t + ms(590), '9'));
+        assert!(!guard.echoes(t + ms(620), '9') && !guard.echoes(t + ms(30), '8'));
+        // the next press of the visitor does not hide the one before
+        guard.heard(t + ms(400), '9');
+        assert!(guard.echoes(t + ms(390), '9'));
+        // long ago
+        guard.heard(t + ms(5_000), '9');
+        assert!(!guard.echoes(t + ms(4_900), '9') && guard.echoes(t + ms(5_400), '9'));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! engine owns one thread with the RTP sockets and the 10 ms tick; it is the only part that reads a clock.
 
 pub mod codec;
+pub mod dtmf_receiver;
 pub mod dtmf_tone;
 pub mod engine;
 pub mod fuzz;

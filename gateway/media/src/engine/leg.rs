@@ -12,6 +12,7 @@ use super::latch::{Latch, Verdict};
 use super::outbox::Outbox;
 use super::ports::PortPair;
 use super::split::{self, Ahead};
+use super::tones_in::TonesIn;
 use super::{EngineError, LegStats, Measures, MediaEvent};
 use crate::codec::resample::{Down, NARROW};
 use crate::codec::{self, Encoder};
@@ -39,6 +40,8 @@ const REPORTS: Duration = Duration::from_secs(5);
 
 /// Ticks in a second.
 const A_SECOND: u32 = 100;
+/// Ticks missed after which what is heard next is too old to act on.
+const STANDSTILL: u32 = 50;
 
 pub(super) struct LegParams {
     pub(super) jitter_start: Duration,
@@ -137,6 +140,8 @@ pub(super) struct Leg {
     early: Early,
     digits_in: EventReceiver,
     digits_out: EventSender,
+    /// Listens to the speech where no telephone-events are agreed on.
+    tones_in: TonesIn,
     reception: Option<Reception>,
     /// Loss counted by sources before the present one.
     lost_before: u64,
@@ -185,6 +190,7 @@ impl Leg {
             early: Early::default(),
             digits_in: EventReceiver::default(),
             digits_out: EventSender::default(),
+            tones_in: TonesIn::default(),
             reception: None,
             lost_before: 0,
             down: Down::default(),
@@ -493,7 +499,7 @@ impl Leg {
     }
 
     /// Takes the next 10 ms of the other side into `heard`.
-    pub(super) fn hear(&mut self, now: Instant, out: &mut Outbox) {
+    pub(super) fn hear(&mut self, now: Instant, guard: Option<&EchoGuard>, out: &mut Outbox) {
         self.budget = BUDGET;
         let direction = self.transport.as_ref().map(|t| t.agreed.direction);
         // whoever put us on hold may be silent for as long as the hold lasts
@@ -511,6 +517,17 @@ impl Leg {
             self.params.measures.buffered.note(delay);
         }
         self.playout.play(now, &mut self.heard);
+        if self.keys_are_tones()
+            && let Some((at, digit, echo)) = self.tones_in.hear(now, &self.heard, guard)
+        {
+            out.push(MediaEvent::Digit {
+                at,
+                digit,
+                echo,
+                leg: self.id,
+                via: DigitVia::Inband,
+            });
+        }
         let limit = self.params.media_timeout;
         if !limit.is_zero() && !self.timed_out && now.since(self.last_heard) >= limit {
             self.timed_out = true;
@@ -521,8 +538,18 @@ impl Leg {
         }
     }
 
+    /// Is nothing agreed by which keys could come but the speech?
+    fn keys_are_tones(&self) -> bool {
+        self.transport
+            .as_ref()
+            .is_some_and(|t| t.agreed.receive_events.is_empty())
+    }
+
     /// Sends 10 ms to the other side, in packets of the agreed length.
     pub(super) fn say(&mut self, now: Instant, frame: &Frame) {
+        if self.keys_are_tones() {
+            self.tones_in.say(now, frame);
+        }
         let (rate, ptime) = self.transport.as_ref().map_or((8_000, 20), |t| {
             (t.encoder.sample_rate(), usize::from(t.agreed.ptime_ms))
         });
@@ -672,6 +699,10 @@ impl Leg {
         let missed = ticks.wrapping_mul(self.clock() / 100);
         self.params.timestamp = self.params.timestamp.wrapping_add(missed);
         self.marker = true;
+        if ticks >= STANDSTILL {
+            // what is heard next is old
+            self.tones_in = TonesIn::default();
+        }
     }
 
     /// Says goodbye and tells the numbers.

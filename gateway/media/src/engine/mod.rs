@@ -14,6 +14,7 @@ mod outbox;
 mod ports;
 mod split;
 mod thread;
+mod tones_in;
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;

@@ -276,7 +276,8 @@ impl Run {
             line.capture(now);
         }
         for leg in legs.iter_mut() {
-            leg.hear(now, out);
+            let guard = guard_of(leg, lines);
+            leg.hear(now, guard, out);
             if let Some(line) = leg.line.and_then(|l| lines.get_mut(l)).and_then(Option::as_mut) {
                 line.mix.add(&leg.heard);
             }

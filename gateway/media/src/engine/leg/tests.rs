@@ -187,7 +187,7 @@ fn a_flood_is_read_up_to_the_budget_and_dated_by_its_beginning() {
     leg.read(arrival(20, 10, false), Which::All, None, &mut out);
     assert_eq!((leg.budget, leg.backlog), (0, Some(at(10))));
     assert!(digits(&mut out).is_empty());
-    leg.hear(at(20), &mut out);
+    leg.hear(at(20), None, &mut out);
     leg.read(arrival(20, 20, false), Which::All, None, &mut out);
     assert_eq!(digits(&mut out), [('9', at(10))]);
     assert_eq!(leg.backlog, None);

@@ -31,6 +31,8 @@ pub struct PbxParams<'a> {
     pub plan: &'a str,
     /// Every endpoint is as the README tells a reader to write the one of the door; media may go past the PBX then.
     pub readme: bool,
+    /// With these certificates it takes TLS besides UDP and TCP.
+    pub tls: Option<&'a Trust>,
     /// With these certificates every endpoint uses TLS and SRTP, and nothing else is taken.
     pub secure: Option<&'a Trust>,
     /// More extensions with an endpoint, each with the password `secret-EXTENSION`.
@@ -266,7 +268,7 @@ fn write_config(
         write(name, text)?;
     }
     write("pjsip.conf", &pjsip(rig, inner, params)?)?;
-    if let Some(trust) = params.secure {
+    if let Some(trust) = params.secure.or(params.tls) {
         trust.copy_to(dir)?;
     }
     Ok(())
@@ -313,14 +315,15 @@ fn readme_endpoint(user: &str) -> anyhow::Result<String> {
 fn pjsip(rig: &Rig, inner: &Path, params: PbxParams<'_>) -> anyhow::Result<String> {
     let (sip, tls) = (rig.port(Use::PbxSip), rig.port(Use::PbxTls));
     let mut text = "[global]\ntype = global\ndebug = yes\n".to_owned();
-    if params.secure.is_some() {
+    if params.secure.or(params.tls).is_some() {
         let at = inner.display();
         write!(
             text,
             "[tls]\ntype = transport\nprotocol = tls\nbind = 127.0.0.1:{tls}\nmethod = tlsv1_2\n\
              cert_file = {at}/server.crt\npriv_key_file = {at}/server.key\nca_list_file = {at}/ca.crt\n"
         )?;
-    } else {
+    }
+    if params.secure.is_none() {
         for protocol in ["udp", "tcp"] {
             write!(
                 text,

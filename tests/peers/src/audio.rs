@@ -20,11 +20,7 @@ const PERIOD: usize = 2 * RATE;
 ///
 /// # Errors
 /// If the file cannot be written.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    reason = "small numbers"
-)]
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
 pub fn sweep(path: &Path, from_hz: f64, to_hz: f64, seconds: usize) -> anyhow::Result<Sound> {
     let mut phase = 0.0;
     let period: Vec<f64> = (0..PERIOD)
@@ -34,6 +30,43 @@ pub fn sweep(path: &Path, from_hz: f64, to_hz: f64, seconds: usize) -> anyhow::R
             phase.sin() * 9000.0
         })
         .collect();
+    write(
+        path,
+        std::iter::repeat_n(&period, seconds.div_ceil(2))
+            .flatten()
+            .copied(),
+    )?;
+    Ok(Sound(period))
+}
+
+/// Writes a WAV file: silence for half a second, the two tones of a key (ITU-T Q.23) for 200 ms, and silence for 20 s.
+///
+/// # Errors
+/// If there is no such key, or the file cannot be written.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "small numbers"
+)]
+pub(crate) fn tone_key(path: &Path, key: char) -> anyhow::Result<()> {
+    let at = "123A456B789C*0#D"
+        .find(key)
+        .with_context(|| format!("no key {key}"))?;
+    let (low, high) = (
+        [697.0, 770.0, 852.0, 941.0][at / 4],
+        [1209.0, 1336.0, 1477.0, 1633.0][at % 4],
+    );
+    let tone = (0..RATE / 5).map(|n| {
+        let turns = n as f64 / RATE as f64 * std::f64::consts::TAU;
+        ((turns * low).sin() + (turns * high).sin()) * 6000.0
+    });
+    let silence = |seconds: f64| std::iter::repeat_n(0.0, (seconds * RATE as f64) as usize);
+    write(path, silence(0.5).chain(tone).chain(silence(20.0)))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "16 bits a sample")]
+fn write(path: &Path, samples: impl Iterator<Item = f64>) -> anyhow::Result<()> {
     let spec = hound::WavSpec {
         channels: 1,
         sample_rate: RATE as u32,
@@ -41,13 +74,10 @@ pub fn sweep(path: &Path, from_hz: f64, to_hz: f64, seconds: usize) -> anyhow::R
         sample_format: hound::SampleFormat::Int,
     };
     let mut writer = hound::WavWriter::create(path, spec)?;
-    for _ in 0..seconds.div_ceil(2) {
-        for sample in &period {
-            writer.write_sample(*sample as i16)?;
-        }
+    for sample in samples {
+        writer.write_sample(sample as i16)?;
     }
-    writer.finalize()?;
-    Ok(Sound(period))
+    Ok(writer.finalize()?)
 }
 
 impl Sound {

@@ -10,21 +10,21 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::audio::{Sound, sweep};
+use crate::audio::{Sound, sweep, tone_key};
+use crate::link::{Carrier, Link};
 use crate::ports::Use;
 use crate::process::Process;
 use crate::rig::{Rig, until};
-use crate::trust::Trust;
 
 /// What a phone is like.
 #[derive(Clone, Copy, Debug)]
 pub struct PhoneParams<'a> {
+    /// How it reaches whom it calls.
+    pub link: Link<'a>,
     /// Number of the phone in the rig, 0 to 4: its ports.
     pub n: u16,
     /// Registers there; `None`: only direct calls.
     pub pbx: Option<u16>,
-    /// TLS and SRTP, with this authority.
-    pub secure: Option<&'a Trust>,
     /// User part of its address.
     pub user: &'a str,
     /// What it speaks: a glide between two frequencies, Hz.
@@ -36,9 +36,13 @@ impl<'a> PhoneParams<'a> {
     #[must_use]
     pub const fn at_pbx(n: u16, user: &'a str, port: u16) -> Self {
         Self {
+            link: Link {
+                carrier: Carrier::Udp,
+                srtp: false,
+                trust: None,
+            },
             n,
             pbx: Some(port),
-            secure: None,
             user,
             voice: (2600.0, 500.0),
         }
@@ -136,6 +140,12 @@ impl Phone {
         format!("sip:{}@127.0.0.1:{}", self.user, self.sip)
     }
 
+    /// The port on which it is called directly; with TLS the one after it.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.sip
+    }
+
     /// What it speaks.
     #[must_use]
     pub const fn voice(&self) -> &Sound {
@@ -178,6 +188,16 @@ impl Phone {
     /// As [`Phone::dial`].
     pub fn press(&mut self, key: char) -> anyhow::Result<()> {
         self.command("sndcode", &key.to_string())
+    }
+
+    /// Plays a key into the speech, as a telephone without any messages for keys does. What it spoke before is over.
+    ///
+    /// # Errors
+    /// As [`Phone::dial`].
+    pub fn play_key(&mut self, key: char) -> anyhow::Result<()> {
+        let path = self.dir.join("key.wav");
+        tone_key(&path, key)?;
+        self.command("ausrc", &format!("aufile,{}", path.display()))
     }
 
     fn command(&mut self, command: &str, params: &str) -> anyhow::Result<()> {
@@ -290,16 +310,26 @@ fn config(rig: &Rig, dir: &Path, params: PhoneParams<'_>, sip: u16, control: u16
     let at = dir.display();
     // recordings come from sndfile: in this version aufile only plays
     let mut load = vec!["g711", "sndfile", "aufile", "aubridge"];
-    if params.secure.is_some() {
+    if params.link.srtp {
         load.push("srtp");
     }
     let load: String = load.iter().map(|m| format!("module {m}.so\n")).collect();
+    // its own certificate, for who calls it over TLS; certificate and key in one file
+    let mut own = String::new();
+    if let Some(trust) = params.link.trust {
+        let file = dir.join("own.pem");
+        let pem = [&trust.cert, &trust.key].map(std::fs::read_to_string);
+        let [cert, key] = pem;
+        std::fs::write(&file, cert? + &key?)?;
+        own = format!("sip_certificate {}\n", file.display());
+    }
     let authority = params
-        .secure
+        .link
+        .trust
         .map(|t| format!("sip_cafile {}\n", t.ca.display()))
         .unwrap_or_default();
     Ok(format!(
-        "poll_method epoll\nsip_listen 127.0.0.1:{sip}\n{authority}net_interface 127.0.0.1\n\
+        "poll_method epoll\nsip_listen 127.0.0.1:{sip}\n{authority}{own}net_interface 127.0.0.1\n\
          call_local_timeout 120\ncall_max_calls 4\naudio_path /nonexistent\naudio_player aubridge,nothing\n\
          audio_source aufile,{at}/voice.wav\naudio_alert aubridge,alert\nausrc_srate 8000\nauplay_srate 8000\n\
          ausrc_channels 1\nauplay_channels 1\nausrc_format s16\nauplay_format s16\nauenc_format s16\n\
@@ -311,12 +341,12 @@ fn config(rig: &Rig, dir: &Path, params: PhoneParams<'_>, sip: u16, control: u16
 
 fn account(params: PhoneParams<'_>, sip: u16) -> String {
     let user = params.user;
-    let media = if params.secure.is_some() {
+    let media = if params.link.srtp {
         ";mediaenc=srtp-mand"
     } else {
         ""
     };
-    let transport = if params.secure.is_some() { "tls" } else { "udp" };
+    let transport = params.link.carrier.name();
     let common = format!(";answermode=manual;audio_codecs=pcma,pcmu;ptime=20{media}");
     params.pbx.map_or_else(
         || format!("<sip:{user}@127.0.0.1:{sip};transport={transport}>;regint=0{common}\n"),

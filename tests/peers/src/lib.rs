@@ -1,4 +1,4 @@
-//! Real peers for the gateway: Asterisk, baresip, Mosquitto, FreeRADIUS, OpenLDAP, Chromium, Home Assistant, relay
+//! Real peers for the gateway: Asterisk, Kamailio, baresip, Mosquitto, FreeRADIUS, OpenLDAP, Chromium, Home Assistant, relay
 //! boards of pymodbus, OSDP readers of libosdp, clients of the API by schemathesis and openapi-python-client, and the
 //! gateway itself as a process.
 //!
@@ -18,7 +18,9 @@ mod freeradius;
 mod gateway;
 mod home_assistant;
 mod http;
+mod kamailio;
 pub mod lab;
+mod link;
 mod modbus;
 mod mosquitto;
 mod osdp;
@@ -47,6 +49,8 @@ pub use freeradius::{FreeRadius, Meddle, RadiusParams, Relay};
 pub use gateway::{Edge, Gateway, boottime_ns, program};
 pub use home_assistant::{Edition, HomeAssistant};
 pub use http::{Reply, post};
+pub use kamailio::{Kamailio, KamailioParams};
+pub use link::{Carrier, Link};
 pub use modbus::{ModbusBoards, Way};
 pub use mosquitto::{BrokerParams, Listener, Message, Mosquitto};
 pub use osdp::OsdpReaders;

@@ -3,27 +3,30 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use crate::link::Link;
 use crate::ports::Use;
 use crate::rig::Rig;
-use crate::trust::Trust;
 
 /// How the gateway reaches the PBX.
 #[derive(Clone, Copy, Debug)]
 pub struct Account<'a> {
+    /// How it reaches the PBX.
+    pub link: Link<'a>,
     /// More keys, a line each.
     pub more: &'a str,
     /// Password of extension 200.
     pub password: &'a str,
-    /// TLS and SRTP, with this authority; else UDP and RTP.
-    pub secure: Option<&'a Trust>,
+    /// Where, if it is not the PBX's port.
+    pub port: Option<u16>,
 }
 
 impl Default for Account<'_> {
     fn default() -> Self {
         Self {
+            link: Link::default(),
             more: "",
             password: "secret-200",
-            secure: None,
+            port: None,
         }
     }
 }
@@ -183,16 +186,18 @@ direct-peers = ["127.0.0.1"]
 }
 
 fn pbx(rig: &Rig, account: Account<'_>) -> String {
-    let way = account.secure.map_or_else(
-        || format!("transport = \"udp\"\nport = {}\n", rig.port(Use::PbxSip)),
-        |trust| {
-            format!(
-                "transport = \"tls\"\nport = {}\nsrtp = \"required\"\ntls-ca-file = {:?}\n",
-                rig.port(Use::PbxTls),
-                trust.ca
-            )
-        },
+    let link = account.link;
+    let mut way = format!(
+        "transport = {:?}\nport = {}\n",
+        link.carrier.name(),
+        account.port.unwrap_or_else(|| link.pbx_port(&rig.ports))
     );
+    if link.srtp {
+        way += "srtp = \"required\"\n";
+    }
+    if let Some(trust) = link.trust {
+        let _ = writeln!(way, "tls-ca-file = {:?}", trust.ca);
+    }
     format!(
         "\n[accounts.pbx]\ndomain = \"127.0.0.1\"\nuser = \"200\"\npassword = {:?}\nexpires-s = 60\n{way}{}",
         account.password, account.more

@@ -4,7 +4,7 @@
 use std::process::{Command, Output};
 
 use anyhow::{Context, ensure};
-use peers::{Account, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Rig, Site, Trust, Use, run};
+use peers::{Account, Asterisk, Gateway, Link, PbxParams, Phone, PhoneParams, Rig, Site, Trust, Use, run};
 
 use crate::secs;
 
@@ -70,21 +70,21 @@ fn captured(rig: &Rig, gateway: &mut Gateway, phone: &mut Phone) -> anyhow::Resu
 fn tcpdump_reads_a_capture_of_a_call_and_finds_neither_audio_nor_secrets() {
     run(|rig| {
         let trust = Trust::new(rig)?;
-        let secure = Some(&trust);
         let params = PbxParams {
-            secure,
+            secure: Some(&trust),
             ..PbxParams::default()
         };
         let pbx = Asterisk::start(rig, params)?;
+        let link = Link::secure(&trust);
         let phone = PhoneParams {
-            secure,
+            link,
             ..PhoneParams::at_pbx(0, "101", rig.port(Use::PbxTls))
         };
         let mut phone = Phone::start(rig, phone)?;
         pbx.registered("101", secs(5))?;
         let site = Site {
             account: Some(Account {
-                secure,
+                link,
                 ..Account::default()
             }),
             targets: vec!["101".into()],

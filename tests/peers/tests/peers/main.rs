@@ -16,6 +16,7 @@ mod faults;
 mod front_end;
 mod full;
 mod gate;
+mod gauntlet;
 mod guide;
 mod home;
 mod home_assistant;

@@ -1,6 +1,6 @@
 //! The peers without the gateway: if one of these fails, look at the rig and not at the gateway.
 
-use peers::{Asterisk, Listener, Mosquitto, PbxParams, Phone, PhoneParams, Trust, Use, run};
+use peers::{Asterisk, Link, Listener, Mosquitto, PbxParams, Phone, PhoneParams, Trust, run};
 use serde_json::json;
 
 use crate::secs;
@@ -9,25 +9,25 @@ use crate::secs;
 fn two_phones(secure: bool) {
     run(|rig| {
         let trust = Trust::new(rig)?;
-        let secure = secure.then_some(&trust);
-        let port = rig.port(if secure.is_some() {
-            Use::PbxTls
+        let link = if secure {
+            Link::secure(&trust)
         } else {
-            Use::PbxSip
-        });
+            Link::default()
+        };
+        let port = link.pbx_port(&rig.ports);
         let pbx = Asterisk::start(
             rig,
             PbxParams {
-                secure,
+                secure: link.trust,
                 ..PbxParams::default()
             },
         )?;
         let one = PhoneParams {
-            secure,
+            link,
             ..PhoneParams::at_pbx(0, "101", port)
         };
         let two = PhoneParams {
-            secure,
+            link,
             voice: (600.0, 2400.0),
             ..PhoneParams::at_pbx(1, "102", port)
         };

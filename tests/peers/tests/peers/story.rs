@@ -2,8 +2,8 @@
 
 use anyhow::{Context, ensure};
 use peers::{
-    Account, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Rig, Site, Sound, Trust, Use, run, sweep,
-    until,
+    Account, Asterisk, Gateway, Link, PbxParams, Phone, PhoneParams, Rig, Site, Sound, Trust, Use, run,
+    sweep, until,
 };
 use serde_json::Value;
 
@@ -59,9 +59,18 @@ pub(crate) fn both_hear(rig: &Rig, phone: &Phone, visitor: &Sound) -> anyhow::Re
 
 /// Presses 9 and watches the relay close and release after its 3 s.
 pub(crate) fn nine_opens(rig: &Rig, gateway: &mut Gateway, phone: &mut Phone) -> anyhow::Result<()> {
+    key_opens(rig, gateway, || phone.press('9'))
+}
+
+/// As [`nine_opens`], by a key that comes in some way.
+pub(crate) fn key_opens(
+    rig: &Rig,
+    gateway: &mut Gateway,
+    press: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let pressed = peers::boottime_ns();
-    phone.press('9')?;
-    let closed = gateway.energised(secs(3))?;
+    press()?;
+    let closed = gateway.energised(secs(5))?;
     let released = gateway.released(secs(5))?;
     let ms = |from: u64, to: u64| to.saturating_sub(from) / 1_000_000;
     rig.measured(
@@ -275,22 +284,22 @@ fn named(peer: &Value) -> Option<&str> {
 fn the_same_over_tls_with_srtp() {
     run(|rig| {
         let trust = Trust::new(rig)?;
-        let secure = Some(&trust);
         let pbx = Asterisk::start(
             rig,
             PbxParams {
-                secure,
+                secure: Some(&trust),
                 ..PbxParams::default()
             },
         )?;
+        let link = Link::secure(&trust);
         let phone = PhoneParams {
-            secure,
+            link,
             ..PhoneParams::at_pbx(0, "101", rig.port(Use::PbxTls))
         };
         let mut phone = Phone::start(rig, phone)?;
         pbx.registered("101", secs(5))?;
         let account = Some(Account {
-            secure,
+            link,
             ..Account::default()
         });
         tell(

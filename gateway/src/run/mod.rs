@@ -358,10 +358,10 @@ impl Gateway {
         ));
         let ground = Ground {
             bus: bus.clone(),
-            clock,
             dates,
             faults: faults.clone(),
-            hooks: gateway_http::Hooks::new(hook_calls),
+            hooks: gateway_http::Hooks::new(hook_calls, clock.now()),
+            clock,
             instance,
             name: LiveName::default(),
             orders: orders.clone(),

@@ -265,6 +265,7 @@ impl Gateway {
             wall,
         );
         restore::site(&mut site, &store, config_ttl(&config), now, wall);
+        restore::end_rings_open(&store, wall);
         doubt::tell(&store, &faults);
         if let Some(why) = &refused {
             tracing::error!(file = %file.display(), generation,

@@ -99,7 +99,8 @@ async fn open_connections_go_on_and_new_ones_get_it() {
     let (other, key) = made(2199);
     let two_keys = (format!("{other}{}", made(2199).1), key);
     for unfit in [strange, two_keys] {
-        let refused = site.raw(&put("*", &body(&unfit))).await;
+        let lines = [ann.as_str(), &origin, "if-match: *"];
+        let refused = site.ask("PUT", PATH, &lines, &body(&unfit)).await;
         assert_eq!((refused.status, refused.reason()), (400, "certificate".into()));
     }
     site.reload_tls();

@@ -31,7 +31,7 @@ pub use diff::unified;
 pub use edit::{Edit, EditError, MAX_EDITS, edit};
 pub use fault::{Fault, FaultKind, Faults, Late, Warnings};
 pub use generations::{Boot, Generation, GenerationError, Generations, boot};
-pub use load::{LoadError, Loaded, SecretFiles, load, parse, state_dir_of};
+pub use load::{LoadError, Loaded, SecretFiles, load, log_words_of, parse, state_dir_of};
 pub use model::*;
 pub use named_files::named_files;
 pub use plan::{Change, Component, Effect, Plan, Step, plan};

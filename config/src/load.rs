@@ -11,8 +11,9 @@ use crate::check;
 use crate::fault::{FaultKind, Faults, Finding, Late, Warnings, place};
 use crate::model::{Config, InputDriver, OutputDriver};
 use crate::near;
-use crate::read::{MAX_FAULTS, Reader, nearest, quoted, record_of};
+use crate::read::{MAX_FAULTS, Reader, Word, nearest, quoted, record_of};
 use crate::secret_file::read_secret;
+use crate::value::{JournalFields, LogFormat};
 
 /// A site file without faults.
 #[derive(Clone, PartialEq, Eq)]
@@ -425,6 +426,28 @@ fn passwords(
         }
     }
     absent
+}
+
+/// How a site file wants lines of the log, even if the file has faults, which are told in that form, too; the defaults if it
+/// cannot be told.
+#[must_use]
+pub fn log_words_of(text: &str) -> (LogFormat, JournalFields) {
+    fn read<T: Word>(log: &DeTable<'_>, key: &str) -> Option<T> {
+        let given = log.get(key)?.get_ref().as_str()?;
+        let found = T::ALL.iter().find(|(_, word, _)| *word == given);
+        found.map(|(value, _, _)| *value)
+    }
+    let (document, _) = DeTable::parse_recoverable(text);
+    let log = document
+        .get_ref()
+        .get("log")
+        .and_then(|log| log.get_ref().as_table());
+    let format = log.and_then(|log| read(log, "format"));
+    let journald = log.and_then(|log| read(log, "journald"));
+    (
+        format.unwrap_or(LogFormat::Text),
+        journald.unwrap_or(JournalFields::Auto),
+    )
 }
 
 /// The state folder a site file names, even if the file has faults; the default if it cannot be told. For

@@ -137,7 +137,8 @@ fn astray(at: &str, table: &DeTable<'_>, marks: &[Mark], findings: &mut Vec<Find
     });
 }
 
-const BEGIN: &str = "<kept: ";
+/// How a word for a secret begins.
+pub(crate) const BEGIN: &str = "<kept: ";
 
 fn word(mark: &Mark, kind: &str) -> String {
     let word = format!("<{kind}: {}>", mark.name);
@@ -439,6 +440,19 @@ list = ["x", { y = 5 }]
                 "+password = \"<new: accounts.pbx.password>\"",
             ]
         );
+    }
+
+    #[test]
+    fn a_request_that_gives_a_secret_away_is_not_shown_and_any_other_one_is() {
+        let text = "[outputs.gate.http]\nserver = \"http://192.0.2.42\"\non = \"/cm?user=a&password=j0ker&cmnd=Power\"\n\
+                    off = \"/cm?password={password}&cmnd=Off\"\n";
+        let shown = veil("site.toml", text).expect("TOML");
+        assert!(
+            !shown.contains("j0ker") && shown.contains("<kept: outputs.gate.http.on>"),
+            "{shown}"
+        );
+        assert!(shown.contains("password={password}&cmnd=Off"), "{shown}");
+        assert_eq!(unveil("site.toml", &shown, text).as_deref(), Ok(text));
     }
 
     #[test]

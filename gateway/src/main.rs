@@ -76,6 +76,6 @@ fn guard_in_use(cause: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 fn fail(code: u8, text: &str) -> ExitCode {
-    run::log::say(&format!("doorline: {text}"));
+    run::log::complain(&format!("doorline: {text}"));
     ExitCode::from(code)
 }

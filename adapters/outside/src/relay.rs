@@ -4,8 +4,13 @@
 //! what is given up goes with the connection. What brings it to rest is sent so that the broker keeps it for a device that
 //! is away (QoS 1), and stands in the broker's hands as our last will besides. Who connects under our name ends the
 //! connection before: so the sentinel ends that of a guard that stands still.
+//!
+//! What the broker has passed on is with the device, or on its way to it, and nothing takes it back. So one that can be asked how
+//! it is has to answer right before it is told to open; one that hangs only then may open late, is not ready until it says that it
+//! rests, and is written to rest again as soon as it says that it does not. Only a device that compares `{until}` with its own
+//! clock opens never late.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use adapter_api::{BoxFuture, Claim, DriverError, OutputDriver};
 use tokio::time::{Instant, timeout_at};
@@ -18,13 +23,15 @@ use crate::reading::{Availability, Reading, Word};
 const PING: Duration = Duration::from_secs(2);
 /// A broker that does not answer for so long is gone.
 const GONE: Duration = Duration::from_secs(4);
+/// For so long after an order that was not confirmed it may be carried out.
+const WARY: Duration = Duration::from_secs(120);
 /// Time for connecting, at most: TCP, TLS, login, subscription.
 const CONNECT: Duration = Duration::from_secs(3);
 
 /// Where a device says how its relay is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateParams {
-    /// Topic and payload by which it is asked, for devices that tell changes only.
+    /// Topic and payload by which it is asked: as we connect, and before it is told to open.
     pub ask: Option<(String, String)>,
     /// On means energised.
     pub reading: Reading,
@@ -41,7 +48,8 @@ pub struct RelayParams {
     pub client: String,
     /// What brings it to rest.
     pub off: String,
-    /// What energises it; `{s}` and `{ms}` stand for the time after which the device itself ends that.
+    /// What energises it; `{s}` and `{ms}` stand for the time after which the device itself ends that, `{until}` for the time
+    /// until which it may begin to.
     pub on: String,
     /// The device ends a pulse by itself: by the time in `on`, or by one that is set in it.
     pub self_timed: bool,
@@ -56,8 +64,12 @@ pub struct RelayParams {
 /// One relay. It has one channel, whatever its number.
 pub struct MqttRelay {
     broker: Broker,
+    /// It was found energised by what it was told and did not confirm; not told yet.
+    late: bool,
     params: RelayParams,
     session: Option<Session>,
+    /// Until when it may do what it was told and did not confirm.
+    wary: Option<Instant>,
 }
 
 struct Session {
@@ -69,6 +81,10 @@ struct Session {
     link: Link,
     pinged: Instant,
     state: Option<Word>,
+    /// It said how it is since it was asked.
+    told: bool,
+    /// It said that it was energised since this session began.
+    was_on: bool,
 }
 
 impl MqttRelay {
@@ -77,8 +93,10 @@ impl MqttRelay {
     pub const fn new(broker: Broker, params: RelayParams) -> Self {
         Self {
             broker,
+            late: false,
             params,
             session: None,
+            wary: None,
         }
     }
 
@@ -121,6 +139,8 @@ impl MqttRelay {
             link,
             pinged: now,
             state: None,
+            told: false,
+            was_on: false,
         };
         let state = self.params.state.iter().map(|state| state.topic.clone());
         let available = self.params.availability.iter().map(|of| of.topic.clone());
@@ -148,7 +168,45 @@ impl MqttRelay {
         {
             return Err(self.of_link(&error));
         }
-        self.order(Word::Off, None).await
+        let rests = self.order(Word::Off, None).await;
+        let now = Instant::now();
+        let was_on = self.session.as_ref().is_some_and(|session| session.was_on);
+        self.late |= was_on && self.wary.is_some_and(|until| now < until);
+        rests
+    }
+
+    /// Asks the device how it is, if it can be asked, and waits until it says so: one that hangs is told nothing that it could
+    /// do later.
+    async fn hears(&mut self, end: Instant) -> Result<(), DriverError> {
+        let Some((topic, ask)) = self.params.state.as_ref().and_then(|state| state.ask.clone()) else {
+            return Ok(());
+        };
+        let Some(session) = self.session.as_mut() else {
+            return Err(self.failed("it was not claimed"));
+        };
+        session.told = false;
+        if let Err(error) = session.link.publish_once(&topic, &ask).await {
+            return Err(self.of_link(&error));
+        }
+        loop {
+            let Some(session) = self.session.as_mut() else {
+                return Err(self.failed("it was not claimed"));
+            };
+            if session.told {
+                return Ok(());
+            }
+            match timeout_at(end, session.link.came()).await {
+                Ok(Ok(came)) => session.take(&self.params, came),
+                Ok(Err(error)) => return Err(self.of_link(&error)),
+                Err(_) => {
+                    self.session = None;
+                    let ms = self.params.timeout.as_millis();
+                    return Err(self.failed(format!(
+                        "the device was asked on {topic} and says nothing within {ms} ms: it was not told to open"
+                    )));
+                }
+            }
+        }
     }
 
     /// Gives an order once and waits until it is confirmed.
@@ -157,11 +215,19 @@ impl MqttRelay {
         self.drain().await?;
         if word == Word::On {
             self.there()?;
+            self.hears(end).await?;
         }
         let payload = match word {
-            Word::On => command(&self.params.on, length.unwrap_or_default()),
+            Word::On => {
+                let until = until(end.saturating_duration_since(Instant::now()));
+                command(&self.params.on, length.unwrap_or_default(), until)
+            }
             Word::Off => self.params.off.clone(),
         };
+        if word == Word::On {
+            // it may have it from here on, whatever comes of this
+            self.wary = Some(Instant::now() + WARY);
+        }
         let topic = self.params.topic.clone();
         let Some(session) = self.session.as_mut() else {
             return Err(self.failed("it was not claimed"));
@@ -180,6 +246,9 @@ impl MqttRelay {
             };
             let taken = session.done == number;
             if taken && session.confirms(&self.params, word) {
+                if word == Word::On {
+                    self.wary = None;
+                }
                 return Ok(());
             }
             let (available, state) = (session.available, session.state);
@@ -289,6 +358,9 @@ impl Session {
             && let Some(word) = state.reading.word(&message.payload)
         {
             self.state = Some(word);
+            self.was_on |= word == Word::On;
+            // what the broker kept is no answer of the device
+            self.told |= !message.old;
         }
     }
 
@@ -310,12 +382,23 @@ fn away(topic: &str) -> String {
     format!("the device says on {topic} that it is not there: look at its supply and its network")
 }
 
-/// A command with its time: whole seconds are rounded up, since the guard ends the pulse at its time anyway.
-pub(crate) fn command(text: &str, length: Duration) -> String {
+/// A command with its times: whole seconds are rounded up, since the guard ends the pulse at its time anyway. `until` is in
+/// seconds since 1970, and the last one in which it may be done.
+pub(crate) fn command(text: &str, length: Duration, until: u64) -> String {
     let seconds = length.as_millis().div_ceil(1000).max(1);
     let ms = length.as_millis().max(1);
     text.replace("{s}", &seconds.to_string())
         .replace("{ms}", &ms.to_string())
+        .replace("{until}", &until.to_string())
+}
+
+/// The second since 1970 in which so much time from now is over. A device compares whole seconds of its own clock, so that
+/// it is rounded up.
+pub(crate) fn until(left: Duration) -> u64 {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from((now + left).as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
 }
 
 impl OutputDriver for MqttRelay {
@@ -343,6 +426,10 @@ impl OutputDriver for MqttRelay {
         Box::pin(async move {
             self.drain().await?;
             self.there()?;
+            if std::mem::take(&mut self.late) {
+                // it rests by now, and was open unasked: that is told like any other time
+                return Ok(Some(true));
+            }
             let state = self.session.as_ref().and_then(|session| session.state);
             Ok(state.map(|word| word == Word::On))
         })
@@ -366,8 +453,9 @@ mod tests {
             ("{\"on_ms\":{ms}}", 3500, "{\"on_ms\":3500}"),
             ("ON", 3500, "ON"),
             ("on,{s}", 0, "on,1"),
+            ("on,{until},{s}", 2000, "on,1772366400,2"),
         ] {
-            assert_eq!(command(text, Duration::from_millis(ms)), want);
+            assert_eq!(command(text, Duration::from_millis(ms), 1_772_366_400), want);
         }
     }
 }

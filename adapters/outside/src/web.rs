@@ -1,8 +1,12 @@
 //! A relay that takes web requests, as the relay guard holds it.
 //!
-//! A door opens when it is told to, or not at all. So a device is asked how it is right before it is told to energise its relay:
-//! one that hangs is told nothing that it might do once it comes back. Every request has a connection of its own. One that is
+//! A door opens when it is told to. So a device is asked how it is right before it is told to energise its relay: one that
+//! hangs is told nothing that it might do once it comes back. Every request has a connection of its own. One that is
 //! given up is reset, so that the system sends nothing of it later. What energises the relay is asked for once.
+//!
+//! A device that hangs between that answer and the order has the order, and nothing takes it back. It is written to rest until it
+//! says that it rests, is not ready before, and is looked at more often for a while after, so that what it does then is ended and
+//! told within a moment. Only a device that compares `{until}` with its own clock opens never late.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,8 +25,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::broker::Password;
 use crate::link::Stream;
 use crate::reading::{Reading, Word};
-use crate::relay::command;
+use crate::relay::{command, until};
 
+/// What stands for the password in a request.
+const PASSWORD: &str = "{password}";
 /// Most octets of an answer that are looked at.
 const BODY: usize = 64 * 1024;
 /// Most characters of what a device says that are shown to people.
@@ -31,6 +37,8 @@ const SHOWN: usize = 100;
 const ASK: Duration = Duration::from_millis(50);
 /// How often it is asked how it is while nothing happens.
 const LOOK: Duration = Duration::from_secs(2);
+/// For so long after an order that it may still have, it is looked at each time that it is asked for.
+const WARY: Duration = Duration::from_secs(120);
 
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +60,11 @@ pub struct WebRelayParams {
     pub login: Option<(String, Password)>,
     /// What brings it to rest.
     pub off: WebOrder,
-    /// What energises it; `{s}` and `{ms}` stand for the time after which the device itself ends that.
+    /// What energises it; `{s}` and `{ms}` stand for the time after which the device itself ends that, `{until}` for the time
+    /// until which it may begin to.
     pub on: WebOrder,
+    /// What `{password}` in a request stands for.
+    pub password: Option<Password>,
     /// Port.
     pub port: u16,
     /// The device ends a pulse by itself: by the time in `on`, or by one that is set in it.
@@ -71,14 +82,23 @@ pub struct WebRelayParams {
 pub struct WebRelay {
     /// How it was last, and when it said so.
     known: Option<(Instant, Option<Word>)>,
+    /// It was found energised by what it was told and did not confirm; not told yet.
+    late: bool,
     params: WebRelayParams,
+    /// Until when it may do what it was told and did not confirm.
+    wary: Option<Instant>,
 }
 
 impl WebRelay {
     /// Nothing is asked before [`OutputDriver::claim`].
     #[must_use]
     pub const fn new(params: WebRelayParams) -> Self {
-        Self { known: None, params }
+        Self {
+            known: None,
+            late: false,
+            params,
+            wary: None,
+        }
     }
 
     /// What an output needs for itself.
@@ -135,7 +155,36 @@ impl WebRelay {
         }
     }
 
+    /// An order as it is sent, with the password where it belongs.
+    fn with_password(&self, order: &WebOrder) -> Result<WebOrder, DriverError> {
+        let Some(password) = &self.params.password else {
+            return Ok(order.clone());
+        };
+        let texts = [Some(&order.path), order.body.as_ref()];
+        if !texts.into_iter().flatten().any(|text| text.contains(PASSWORD)) {
+            return Ok(order.clone());
+        }
+        let password = password
+            .get()
+            .map_err(|error| self.failed(format!("its password cannot be read: {error}")))?;
+        let escaped: String = password.reveal().bytes().map(escape).collect();
+        let body = order.body.as_ref().map(|body| {
+            if is_json(body) {
+                let text = serde_json::Value::from(password.reveal()).to_string();
+                let inner = text.get(1..text.len() - 1).unwrap_or_default();
+                body.replace(PASSWORD, inner)
+            } else {
+                body.replace(PASSWORD, &escaped)
+            }
+        });
+        Ok(WebOrder {
+            body,
+            path: order.path.replace(PASSWORD, &escaped),
+        })
+    }
+
     fn request(&self, order: &WebOrder) -> Result<Request<Full<Bytes>>, DriverError> {
+        let order = self.with_password(order)?;
         let body = order.body.as_deref().unwrap_or_default();
         let method = if order.body.is_some() {
             Method::POST
@@ -149,8 +198,7 @@ impl WebRelay {
             .header(header::CONNECTION, "close")
             .header(header::ACCEPT, "*/*");
         if order.body.is_some() {
-            let json = body.trim_start().starts_with(['{', '[']);
-            let kind = if json {
+            let kind = if is_json(body) {
                 "application/json"
             } else {
                 "application/x-www-form-urlencoded"
@@ -227,6 +275,22 @@ impl WebRelay {
         Ok(Some(word))
     }
 
+    /// Brings it to rest, and finds out whether it did meanwhile what it was told and did not confirm.
+    async fn claimed(&mut self) -> Result<(), DriverError> {
+        let now = Instant::now();
+        if self.wary.is_some_and(|until| now < until) && self.params.state.is_some() {
+            self.late |= self.look(now + self.params.timeout).await? == Some(Word::On);
+        }
+        self.order(Word::Off, None).await
+    }
+
+    /// It did what it was told. Once it is energised it has nothing more to do later; that it rests proves nothing.
+    fn confirmed(&mut self, word: Word) {
+        if word == Word::On {
+            self.wary = None;
+        }
+    }
+
     /// Gives an order once, and waits until it is confirmed.
     async fn order(&mut self, word: Word, length: Option<Duration>) -> Result<(), DriverError> {
         let end = Instant::now() + self.params.timeout;
@@ -237,9 +301,12 @@ impl WebRelay {
         let order = match word {
             Word::On => {
                 let (on, length) = (&self.params.on, length.unwrap_or_default());
+                let until = until(end.saturating_duration_since(Instant::now()));
+                // it may have it from here on, whatever comes of this
+                self.wary = Some(Instant::now() + WARY);
                 WebOrder {
-                    body: on.body.as_ref().map(|body| command(body, length)),
-                    path: command(&on.path, length),
+                    body: on.body.as_ref().map(|body| command(body, length, until)),
+                    path: command(&on.path, length, until),
                 }
             }
             Word::Off => self.params.off.clone(),
@@ -247,10 +314,12 @@ impl WebRelay {
         self.ask(&order, end).await?;
         if self.params.state.is_none() {
             self.known = Some((Instant::now(), None));
+            self.confirmed(word);
             return Ok(());
         }
         loop {
             if self.look(end).await? == Some(word) {
+                self.confirmed(word);
                 return Ok(());
             }
             if Instant::now() + ASK >= end {
@@ -265,6 +334,18 @@ impl WebRelay {
             }
             sleep(ASK).await;
         }
+    }
+}
+
+fn is_json(body: &str) -> bool {
+    body.trim_start().starts_with(['{', '['])
+}
+
+/// An octet as it stands in a query (RFC 3986 §2.3).
+fn escape(octet: u8) -> String {
+    match octet {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(octet).to_string(),
+        _ => format!("%{octet:02X}"),
     }
 }
 
@@ -296,7 +377,7 @@ fn refused(status: StatusCode, headers: &HeaderMap, with_login: bool) -> String 
 
 impl OutputDriver for WebRelay {
     fn claim<'a>(&'a mut self, _channels: &'a [u16]) -> BoxFuture<'a, Result<(), DriverError>> {
-        Box::pin(self.order(Word::Off, None))
+        Box::pin(self.claimed())
     }
 
     /// Without the paths, in which there may be a secret.
@@ -318,9 +399,14 @@ impl OutputDriver for WebRelay {
 
     fn read_back(&mut self, _channel: u16) -> BoxFuture<'_, Result<Option<bool>, DriverError>> {
         Box::pin(async move {
+            if std::mem::take(&mut self.late) {
+                // it rests by now, and was open unasked: that is told like any other time
+                return Ok(Some(true));
+            }
             let now = Instant::now();
+            let wary = self.wary.is_some_and(|until| now < until);
             let word = match self.known {
-                Some((at, word)) if now - at < LOOK => word,
+                Some((at, word)) if !wary && now - at < LOOK => word,
                 Some(_) | None => self.look(now + self.params.timeout).await?,
             };
             Ok(word.map(|word| word == Word::On))

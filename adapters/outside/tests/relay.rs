@@ -232,7 +232,7 @@ async fn what_the_broker_does_not_confirm_goes_with_the_connection() {
 #[tokio::test]
 async fn a_state_has_to_confirm_each_command() {
     let script = Shared::default();
-    with(&script, |s| s.says.extend([OFF, OFF, ON, OFF]));
+    with(&script, |s| s.says.extend([OFF, OFF, OFF, ON, OFF, OFF]));
     let mut relay = MqttRelay::new(broker(Arc::clone(&script)).await, params(true, false));
     relay.claim(&[0]).await.expect("claimed");
     assert_eq!(relay.read_back(0).await.expect("it is there"), Some(false));
@@ -243,13 +243,86 @@ async fn a_state_has_to_confirm_each_command() {
         .expect("energised");
     assert_eq!(relay.read_back(0).await.expect("it is there"), Some(true));
     relay.set(0, false).await.expect("at rest");
-    // the device says nothing this time
+    // the device says how it is, and nothing of the order
     let error = relay.pulse(0, Duration::from_secs(3)).expect("a timer").await;
     let text = error.expect_err("it was not confirmed").text;
     assert!(
         text.contains("does not say on shelly/state within 400 ms that it is energised"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn a_device_that_hangs_and_can_be_asked_is_told_nothing_that_it_could_do_later() {
+    let script = Shared::default();
+    with(&script, |s| s.says.extend([OFF, OFF]));
+    let mut relay = MqttRelay::new(broker(Arc::clone(&script)).await, params(true, false));
+    relay.claim(&[0]).await.expect("claimed");
+    let error = relay.pulse(0, Duration::from_secs(3)).expect("a timer").await;
+    let text = error.expect_err("it does not answer").text;
+    assert!(
+        text.contains("says nothing within 400 ms: it was not told to open"),
+        "{text}"
+    );
+    assert!(with(&script, |s| !s.got.iter().any(|line| line.contains("on,"))));
+    // it goes on: it is written to rest and says so before it is used again
+    with(&script, |s| s.says.extend([OFF, OFF, OFF, ON]));
+    relay.claim(&[0]).await.expect("it is back");
+    let pulse = relay.pulse(0, Duration::from_secs(3)).expect("a timer");
+    pulse.await.expect("energised");
+}
+
+#[tokio::test]
+async fn what_a_device_did_late_is_told_once_as_it_is_back() {
+    let script = Shared::default();
+    // at rest twice, asked, told, and silent
+    with(&script, |s| s.says.extend([OFF, OFF, OFF]));
+    let mut relay = MqttRelay::new(broker(Arc::clone(&script)).await, params(true, false));
+    relay.claim(&[0]).await.expect("claimed");
+    let pulse = relay.pulse(0, Duration::from_secs(3)).expect("a timer");
+    pulse.await.expect_err("it does not say so");
+    // it is asked how it is, and has done it
+    with(&script, |s| s.says.extend([ON, OFF]));
+    relay.claim(&[0]).await.expect("it rests");
+    assert_eq!(relay.read_back(0).await.expect("it is there"), Some(true));
+    assert_eq!(relay.read_back(0).await.expect("it is there"), Some(false));
+}
+
+#[tokio::test]
+async fn what_the_broker_keeps_of_a_device_is_no_answer_of_it() {
+    let script = Shared::default();
+    with(&script, |s| {
+        s.kept.push(OFF);
+        s.says.extend([OFF, OFF]);
+    });
+    let mut relay = MqttRelay::new(broker(Arc::clone(&script)).await, params(true, false));
+    relay.claim(&[0]).await.expect("claimed");
+    let error = relay.pulse(0, Duration::from_secs(3)).expect("a timer").await;
+    assert!(error.is_err(), "it was asked, and did not answer");
+}
+
+#[tokio::test]
+async fn a_device_is_told_until_when_a_command_is_good() {
+    let script = Shared::default();
+    let params = RelayParams {
+        on: "on,{s},{until}".into(),
+        ..params(false, false)
+    };
+    let mut relay = MqttRelay::new(broker(Arc::clone(&script)).await, params);
+    relay.claim(&[0]).await.expect("claimed");
+    let seconds = || {
+        let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+        since.expect("after 1970").as_secs()
+    };
+    let before = seconds();
+    let pulse = relay.pulse(0, Duration::from_secs(3)).expect("it has a timer");
+    pulse.await.expect("energised");
+    let got = with(&script, |s| s.got.clone());
+    let told = got.iter().find_map(|line| line.split_once("on,3,"));
+    let until = told.and_then(|(_, rest)| rest.split(' ').next()?.parse::<u64>().ok());
+    let until = until.expect("a time");
+    // timeout and rounding
+    assert!((before..=seconds() + 2).contains(&until), "{until}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use super::claims::roles;
 use super::resource::Claims;
 use crate::fault::FaultKind;
 use crate::model::{Config, HttpOutput, InputDriver, OutputDriver, WebhookInput};
-use crate::value::{BrokerUrl, Duty, Topic};
+use crate::value::{BrokerUrl, Duty, LateOpening, PASSWORD, Topic, named_secret, without_password};
 
 /// Fewest characters of a webhook's token.
 const FEWEST: usize = 16;
@@ -56,16 +56,21 @@ pub(super) fn check(check: &mut Check<'_>) {
         let relay = match &output.driver {
             OutputDriver::Http(web) => {
                 let at = format!("outputs.{id}.http");
-                let on = (
-                    web.server.clone(),
-                    web.on.clone(),
-                    web.on_body.clone().unwrap_or_default(),
-                );
-                topics.add(format!("{} {} {}", on.0, on.1, on.2), format!("{at}.on"));
+                // what gives a secret away is a fault of its own, and must not be told by another one
+                if web
+                    .requests()
+                    .iter()
+                    .all(|(_, text)| text.and_then(named_secret).is_none())
+                {
+                    let body = web.on_body.as_deref().unwrap_or_default();
+                    topics.add(format!("{} {} {body}", web.server, web.on), format!("{at}.on"));
+                }
                 http(check, &at, web);
                 Relay {
                     at,
+                    ends: web.is_told_its_end(),
                     family: "http",
+                    late: web.late_opening,
                     off: vec![
                         ("off", &web.off),
                         ("off-body", web.off_body.as_deref().unwrap_or_default()),
@@ -92,7 +97,9 @@ pub(super) fn check(check: &mut Check<'_>) {
                 same(check, &at, ("on", &mqtt.on), ("off", &mqtt.off));
                 Relay {
                     at,
+                    ends: mqtt.is_told_its_end(),
                     family: "mqtt",
+                    late: mqtt.late_opening,
                     off: vec![("off", &mqtt.off)],
                     own_timer: mqtt.own_timer,
                     self_timed: mqtt.is_self_timed(),
@@ -300,15 +307,23 @@ fn http(check: &mut Check<'_>, at: &str, web: &HttpOutput) {
         let hint = "allowed: http://HOST or http://HOST:PORT; paths stand in on, off and state";
         check.fault(FaultKind::BadValue, &key("server"), &[], text, hint);
     }
-    let paths = [
-        ("on", Some(&web.on)),
-        ("off", Some(&web.off)),
-        ("state", web.state.as_ref()),
-    ];
-    for (of, path) in paths {
-        let Some(path) = path else { continue };
-        // {s} and {ms} are replaced before it is sent
-        let sent = path.replace("{s}", "").replace("{ms}", "");
+    for (of, text) in web.requests() {
+        if let Some(name) = text.and_then(named_secret) {
+            let text = format!(
+                "gives a secret away ({name}): whoever may read the site file or a support bundle sees its requests"
+            );
+            let hint = "needed: {password} in its place, which stands for password-file";
+            check.fault(FaultKind::Unsafe, &key(of), &[], text, hint);
+        }
+    }
+    for (of, path) in web.requests() {
+        let Some(path) = path.filter(|path| !of.ends_with("-body") && named_secret(path).is_none()) else {
+            continue;
+        };
+        // these are replaced before it is sent
+        let sent = ["{s}", "{ms}", "{until}"]
+            .iter()
+            .fold(without_password(path), |sent, mark| sent.replace(mark, ""));
         let fits = |b: u8| {
             b.is_ascii_graphic()
                 && !matches!(
@@ -325,9 +340,14 @@ fn http(check: &mut Check<'_>, at: &str, web: &HttpOutput) {
     if web.on == web.off && web.on_body == web.off_body {
         same(check, at, ("on", &web.on), ("off", &web.off));
     }
-    if (check.is_written(&key("password")) || web.password_file.is_some()) != web.user.is_some() {
+    let known = check.is_written(&key("password")) || web.password_file.is_some();
+    if web.user.is_some() && !known || known && web.user.is_none() && !web.sends_password() {
         let text = "user and password belong together".to_owned();
-        let hint = "needed: user and password-file, or none of them";
+        let hint = "needed: user and password-file, or none of them; or {password} in the requests";
+        check.fault(FaultKind::Missing, at, &[], text, hint);
+    } else if web.sends_password() && !known {
+        let text = format!("{PASSWORD} stands in a request, and there is no password");
+        let hint = "needed: password-file = \"…\"";
         check.fault(FaultKind::Missing, at, &[], text, hint);
     }
     if check.is_written(&key("password")) && web.password_file.is_some() {
@@ -353,7 +373,11 @@ fn http(check: &mut Check<'_>, at: &str, web: &HttpOutput) {
 /// A relay of somebody else, whatever the way to it.
 struct Relay<'a> {
     at: String,
+    /// It is told with each command until when that is good.
+    ends: bool,
     family: &'static str,
+    /// May it open late?
+    late: LateOpening,
     /// What brings it to rest, by key.
     off: Vec<(&'static str, &'a str)>,
     own_timer: Option<Duration>,
@@ -381,9 +405,9 @@ impl Relay<'_> {
             check.fault(FaultKind::Conflict, &timer, &[&on], text, hint);
         }
         for (key, off) in &self.off {
-            if off.contains("{s}") || off.contains("{ms}") {
+            if ["{s}", "{ms}", "{until}"].iter().any(|mark| off.contains(mark)) {
                 let text = "what brings it to rest has no time".to_owned();
-                let hint = "allowed: {s} and {ms} in on";
+                let hint = "allowed: {s}, {ms} and {until} in on";
                 check.fault(FaultKind::BadValue, &self.key(key), &[], text, hint);
             }
         }
@@ -431,6 +455,7 @@ impl Relay<'_> {
                 let hint = "needed: state, with state-field";
                 check.fault(FaultKind::Unsafe, &output, &[&self.at], text, hint);
             }
+            self.late(check, id, &output);
             let timer = self.key("own-timer-s");
             let longest = super::outputs::longest(config, name, door);
             if let Some(short) = self.own_timer.filter(|timer| *timer < longest) {
@@ -452,6 +477,40 @@ impl Relay<'_> {
                 let hint = "allowed: at most 25, or duty = \"continuous\" at the door";
                 check.fault(FaultKind::Unsafe, &timer, &[], text, hint);
             }
+        }
+    }
+
+    /// An order that was sent cannot be taken back: a device that hangs with it and then goes on opens when nobody stands there
+    /// any more. Either the device looks at the time itself, or somebody has to know of it.
+    fn late(&self, check: &mut Check<'_>, id: &str, output: &str) {
+        if self.ends {
+            return;
+        }
+        match self.late {
+            LateOpening::Refused => {
+                let text = format!(
+                    "output {id:?} ({}) may open late: a device that hangs with the order and then goes on carries it out, and \
+                     nothing can take it back",
+                    self.family
+                );
+                let hint = "needed: {until} in on where the device compares that with its clock, or late-opening = \
+                            \"accepted\" if one late pulse does no harm at this door; an output with wires otherwise";
+                check.fault(FaultKind::Unsafe, output, &[&self.at], text, hint);
+            }
+            LateOpening::Accepted if !self.state.1 && self.family == "mqtt" => {
+                let text = format!(
+                    "output {id:?} (mqtt) may open late, and without state-topic nobody would notice it"
+                );
+                let hint = "needed: state-topic, where the device says how the relay is";
+                check.fault(
+                    FaultKind::Unsafe,
+                    output,
+                    &[&self.key("late-opening")],
+                    text,
+                    hint,
+                );
+            }
+            LateOpening::Accepted => {}
         }
     }
 }

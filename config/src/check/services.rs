@@ -163,6 +163,11 @@ fn keys(check: &mut Check<'_>, mqtt: &Mqtt) {
     }
     for (id, key) in &mqtt.keys {
         let at = |field: &str| format!("mqtt.keys.{id}{field}");
+        if id.as_str() == gateway_core::Subject::UNSIGNED {
+            let text = "under this name stands in the journal whoever signs nothing".to_owned();
+            let hint = "allowed: another name";
+            check.fault(FaultKind::Conflict, &at(""), &[], text, hint);
+        }
         let written = [".secret", ".secret-file"].map(|field| check.is_written(&at(field)));
         match written {
             [true, true] => {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use gateway_core::Secret;
 
 use crate::describe::table;
-use crate::rules::{Path, list, ms, parsed, password, secs, table, text};
-use crate::value::{HttpUrl, Pointer, Topic};
+use crate::rules::{Path, list, ms, parsed, password, request, secs, table, text, word};
+use crate::value::{HttpUrl, LateOpening, PASSWORD, Pointer, Topic};
 
 table! {
     /// What a device, or its bridge, says of whether it is there.
@@ -71,7 +71,8 @@ table! {
         /// Topic that takes commands.
         topic: Topic = "topic", parsed(), required, Restart;
         /// What energises it. `{s}` stands for the seconds, `{ms}` for the milliseconds after which the device itself ends
-        /// that, for devices that take the time with the command.
+        /// that, for devices that take the time with the command; `{until}` for the time until which the command is good, in
+        /// whole seconds since 1970 (UTC), for devices that compare it with their own clock and do nothing later.
         on: String = "on", text(1, 500), required, Restart;
         /// What brings it to rest.
         off: String = "off", text(1, 500), required, Restart;
@@ -86,10 +87,13 @@ table! {
         state_on: Vec<String> = "state-on", list(text(1, 100), 1, 4), or("[\"on\", \"ON\", \"true\"]"), Restart;
         /// Words for at rest, 1 to 4.
         state_off: Vec<String> = "state-off", list(text(1, 100), 1, 4), or("[\"off\", \"OFF\", \"false\"]"), Restart;
-        /// Topic on which the device is asked for its state as the gateway connects, for those that tell changes only.
+        /// Topic on which the device is asked for its state, as the gateway connects and right before it is told to open.
         ask_topic: Option<Topic> = "ask-topic", parsed(), optional, Restart;
         /// What is sent there.
         ask: String = "ask", text(0, 500), or("\"\""), Restart;
+        /// At a door, unless `on` has `{until}`: `accepted` says that this lock may open late, once and for as long as its timer,
+        /// at a device that hangs with the command and then goes on. `docs/outside-devices.md` has what is done about it.
+        late_opening: LateOpening = "late-opening", word(), or("\"refused\""), Restart;
         /// What says whether the device is there; while it is not, its door cannot be opened.
         availability: Option<Availability> = "availability", table(), optional, Restart;
         /// Longest time until a command is confirmed, 200 to 5000 ms.
@@ -104,29 +108,34 @@ table! {
         /// The device: `http://HOST` or `https://HOST`, each with an optional `:PORT`.
         server: HttpUrl = "server", parsed(), required, Restart;
         /// Path and query of the request that energises it. `{s}` stands for the seconds, `{ms}` for the milliseconds after
-        /// which the device itself ends that, for devices that take the time with the request.
-        on: String = "on", text(1, 500), required, Restart;
-        /// Body of that request, which makes it a POST; `{s}` and `{ms}` count there, too.
-        on_body: Option<String> = "on-body", text(0, 1000), optional, Restart;
+        /// which the device itself ends that, for devices that take the time with the request; `{until}` for the time until
+        /// which the request is good, in whole seconds since 1970 (UTC), for devices that compare it with their own clock and do
+        /// nothing later; `{password}` for the password, here and in each other request. No other secret may stand in one.
+        on: String = "on", request(1, 500), required, Restart;
+        /// Body of that request, which makes it a POST; `{s}`, `{ms}`, `{until}` and `{password}` count there, too.
+        on_body: Option<String> = "on-body", request(0, 1000), optional, Restart;
         /// Path and query of the request that brings it to rest.
-        off: String = "off", text(1, 500), required, Restart;
+        off: String = "off", request(1, 500), required, Restart;
         /// Body of that request, which makes it a POST.
-        off_body: Option<String> = "off-body", text(0, 1000), optional, Restart;
+        off_body: Option<String> = "off-body", request(0, 1000), optional, Restart;
         /// Time after which the device lets go of the relay by itself, as it is set there, 1 to 60 s. Not with `{s}` or
         /// `{ms}` in `on` or `on-body`.
         own_timer: Option<Duration> = "own-timer-s", secs(1, 60), optional, Restart;
         /// Path and query where the device says how the relay is. With it each order has to be confirmed there, and the
         /// relay is looked at every 2 s. At a door it is needed: the device is asked before it is told to open.
-        state: Option<String> = "state", text(1, 500), optional, Restart;
+        state: Option<String> = "state", request(1, 500), optional, Restart;
         /// Where in an answer of JSON to `state` the word stands; without it the answer is the word.
         state_field: Option<Pointer> = "state-field", parsed(), optional, Restart;
         /// Words for energised, 1 to 4.
         state_on: Vec<String> = "state-on", list(text(1, 100), 1, 4), or("[\"on\", \"ON\", \"true\"]"), Restart;
         /// Words for at rest, 1 to 4.
         state_off: Vec<String> = "state-off", list(text(1, 100), 1, 4), or("[\"off\", \"OFF\", \"false\"]"), Restart;
+        /// At a door, unless `on` has `{until}`: `accepted` says that this lock may open late, once and for as long as its timer,
+        /// at a device that hangs with the request and then goes on. `docs/outside-devices.md` has what is done about it.
+        late_opening: LateOpening = "late-opening", word(), or("\"refused\""), Restart;
         /// User, where the device wants a login (Basic).
         user: Option<String> = "user", text(1, 100), optional, Restart;
-        /// Password of that user; `password-file` keeps it out of this file.
+        /// Password of that user, or of the device where it stands in its requests; `password-file` keeps it out of this file.
         password: Option<Secret> = "password", password(), optional, Restart;
         /// File that holds the password in its first line, by its whole path: the relay guard reads it as well. It must not
         /// be readable by other users.
@@ -138,12 +147,44 @@ table! {
     }
 }
 
+/// True if a command tells the device until when it is good.
+fn tells_end(text: &str) -> bool {
+    text.contains("{until}")
+}
+
 /// True if a command tells the device when to end what it begins.
 fn tells_time(text: &str) -> bool {
     text.contains("{s}") || text.contains("{ms}")
 }
 
 impl HttpOutput {
+    /// Its requests, by key: paths with queries, and bodies.
+    #[must_use]
+    pub fn requests(&self) -> [(&'static str, Option<&str>); 5] {
+        [
+            ("on", Some(&self.on)),
+            ("on-body", self.on_body.as_deref()),
+            ("off", Some(&self.off)),
+            ("off-body", self.off_body.as_deref()),
+            ("state", self.state.as_deref()),
+        ]
+    }
+
+    /// True if its password stands in its requests.
+    #[must_use]
+    pub fn sends_password(&self) -> bool {
+        let texts = self.requests();
+        texts
+            .iter()
+            .any(|(_, text)| text.is_some_and(|text| text.contains(PASSWORD)))
+    }
+
+    /// True if the device is told with each order until when that is good.
+    #[must_use]
+    pub fn is_told_its_end(&self) -> bool {
+        tells_end(&self.on) || self.on_body.as_deref().is_some_and(tells_end)
+    }
+
     /// True if the device is told with each order when to end it.
     #[must_use]
     pub fn is_told_its_time(&self) -> bool {
@@ -158,6 +199,12 @@ impl HttpOutput {
 }
 
 impl MqttOutput {
+    /// True if the device is told with each command until when that is good.
+    #[must_use]
+    pub fn is_told_its_end(&self) -> bool {
+        tells_end(&self.on)
+    }
+
     /// True if the device is told with each command when to end it.
     #[must_use]
     pub fn is_told_its_time(&self) -> bool {

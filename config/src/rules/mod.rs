@@ -18,6 +18,7 @@ pub(crate) use nested::{list, map, table, text_or};
 pub(crate) use when::when;
 
 use crate::read::{Node, Reader, Rule, Word, found, nearest, quoted};
+use crate::value::named_secret;
 
 /// Text that becomes a value of its own type.
 pub(crate) trait FromText: Sized {
@@ -317,6 +318,30 @@ impl Rule for Text {
             pattern: None,
             what: "text",
         }
+    }
+}
+
+/// A request to a device, or its body: shown like other text unless it gives a secret away.
+pub(crate) struct Request(Text);
+
+/// Text of a request, of `min` to `max` characters.
+pub(crate) const fn request(min: usize, max: usize) -> Request {
+    Request(text(min, max))
+}
+
+impl Rule for Request {
+    type Value = String;
+    fn read(&self, at: &str, node: Node<'_>, reader: &mut Reader) -> Option<String> {
+        // also the word that is shown in its place
+        let hides =
+            |text: &str| named_secret(text).is_some() || text.trim_start().starts_with(crate::veil::BEGIN);
+        if node.get_ref().as_str().is_some_and(hides) {
+            reader.secrets.push(node.span());
+        }
+        self.0.read(at, node, reader)
+    }
+    fn shape(&self) -> Shape {
+        self.0.shape()
     }
 }
 

@@ -31,13 +31,14 @@ pub use log::{JournalFields, LogFormat, LogTransport};
 pub use net::{BrokerUrl, Host, HostLabel, HostPort, Key, TopicBase};
 pub(crate) use net::{Digits, Pin, SiteNumber};
 pub use notify::{EventClass, EventName, HttpUrl, MailAddress, MailTls, SyslogFacility, SyslogTransport};
+pub(crate) use outside::{PASSWORD, named_secret, without_password};
 pub use outside::{Pointer, Topic};
 pub use panel::{ApartmentNumber, NumberPattern, OwnProfile, PanelProfile};
 pub use rule::{FieldIs, MessageTopic, SetWord, StateWord, Tones};
 pub use scope::UserScope;
 pub use words::{
     AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CodeFrom, Codec, DigitsBy,
-    DiscoveryFormat, Duty, Echo, Fail, GuardMode, KeyScope, Keypad, LampShows, Language, LockKind, LockOwner,
-    MqttCommands, MqttVersion, NetworkLoss, Noise, OnJournalFault, OpenWhen, OtherCalls, PressAgain,
-    PressInTalk, ReliableProvisional, Relock, RexKind, Srtp, Strategy, Transport,
+    DiscoveryFormat, Duty, Echo, Fail, GuardMode, KeyScope, Keypad, LampShows, Language, LateOpening,
+    LockKind, LockOwner, MqttCommands, MqttVersion, NetworkLoss, Noise, OnJournalFault, OpenWhen, OtherCalls,
+    PressAgain, PressInTalk, ReliableProvisional, Relock, RexKind, Srtp, Strategy, Transport,
 };

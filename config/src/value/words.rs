@@ -251,6 +251,16 @@ words! {
 }
 
 words! {
+    /// Whether a door may have a lock that opens late: at a device that hangs and goes on.
+    pub enum LateOpening {
+        /// Somebody knows that it may, and that nothing takes it back; its own timer still ends it.
+        Accepted = "accepted",
+        /// No door may have it, unless the device itself looks at the time (`{until}`).
+        Refused = "refused",
+    }
+}
+
+words! {
     /// Which commands are taken over MQTT.
     pub enum MqttCommands {
         /// Whatever the broker passes on; what is signed has to be signed by one of the keys.

@@ -198,6 +198,31 @@ pub enum Command {
 }
 
 impl Command {
+    /// True if what it opens stays open, or opens again and again, for minutes. Without a date such a command is never news,
+    /// whatever is allowed: one that somebody kept would be worse than one late pulse.
+    #[must_use]
+    pub const fn opens_for_minutes(&self) -> bool {
+        match self {
+            Self::Hold { .. } | Self::RingToOpen { .. } => true,
+            Self::ConfirmAlarm { .. }
+            | Self::EndHold { .. }
+            | Self::EndLockdown { .. }
+            | Self::EndQuiet { .. }
+            | Self::EndRingToOpen { .. }
+            | Self::HangUp { .. }
+            | Self::Lockdown { .. }
+            | Self::Open { .. }
+            | Self::OpenFor { .. }
+            | Self::OpenWithCode { .. }
+            | Self::Press { .. }
+            | Self::Quiet { .. }
+            | Self::ResetFire
+            | Self::ResetPassback { .. }
+            | Self::SetRelay { .. }
+            | Self::Unread { .. } => false,
+        }
+    }
+
     /// The word for the journal and for topics.
     #[must_use]
     pub const fn verb(&self) -> &'static str {
@@ -246,6 +271,12 @@ pub struct CommandRequest {
     pub origin: Origin,
     /// True if the transport says that it was kept for us (retained, queued, redelivered).
     pub stale_by_transport: bool,
+}
+
+impl CommandRequest {
+    /// So far a command may be dated ahead of our clock: clocks that are kept right differ by less. One that is dated further
+    /// would be good for longer than its time to live.
+    pub const AHEAD: Duration = Duration::from_secs(2);
 }
 
 words! {

@@ -62,6 +62,18 @@ pub enum Subject {
     User(String),
 }
 
+impl Subject {
+    /// The name of an [`Integration`](Self::Integration) under which everybody stands of whom no more is known than that a
+    /// broker let them through. No key has it.
+    pub const UNSIGNED: &str = "mqtt";
+
+    /// True if many may stand behind it, of whom none is known.
+    #[must_use]
+    pub fn is_unsigned(&self) -> bool {
+        matches!(self, Self::Integration(name) if name == Self::UNSIGNED)
+    }
+}
+
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -183,7 +183,8 @@ pub enum Report {
         /// Why.
         why: ReleaseWhy,
     },
-    /// The device of an output failed, or it works again and the output rests.
+    /// The device of an output failed, or it works again and the output rests; also told of one that was found on unasked and
+    /// has rested for a while since.
     Usable {
         /// Which.
         output: OutputId,

@@ -32,6 +32,7 @@ async function loadPeople() {
 function forgetPeople() {
   people = null;
   putAway();
+  forgetCertificate();
   forgetStaff();
   forgetReport();
   for (const id of ["user-form", "token-form"]) {

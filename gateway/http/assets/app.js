@@ -50,10 +50,11 @@ function clock(at) {
   return time.toLocaleString(lang, style);
 }
 
-async function ask(method, path, body, key) {
+async function ask(method, path, body, key, match) {
   const headers = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;
+  if (match) headers["If-Match"] = match;
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(), 12000);
   try {
@@ -62,7 +63,7 @@ async function ask(method, path, body, key) {
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     const text = await answer.text();
-    return { ok: answer.ok, status: answer.status, body: text ? JSON.parse(text) : null };
+    return { ok: answer.ok, status: answer.status, tag: answer.headers.get("ETag"), body: text ? JSON.parse(text) : null };
   } catch {
     return { ok: false, status: 0, body: null };
   } finally {
@@ -155,7 +156,10 @@ function hear(word) {
     view = word.view;
     viewAt = performance.now();
     const frozen = word.view.faults.some((f) => f.part === "core");
-    if (!people) loadPeople();
+    if (!people) {
+      loadPeople();
+      loadCertificate();
+    }
     if (!network) loadNetwork();
     if (!frozen) {
       lost = false;
@@ -239,6 +243,7 @@ async function loadPast() {
 function take(record, live) {
   if (live) lastSeq = Math.max(lastSeq, record.seq);
   if (live && record.kind.startsWith("user.")) loadPeople();
+  if (live && record.kind.startsWith("user.certificate-")) loadCertificate();
   if (live && /^(port|relay)\.|^gateway\.(clock|network)$/.test(record.kind)) loadNetwork();
   if (record.kind === "panel.ring") lastRing.set(record.source, record.at);
   if (events.some((e) => e.seq === record.seq)) return;
@@ -728,6 +733,7 @@ async function start() {
   onForm("login-form", "/api/v1/login", ["user", "password"]);
   byId("logout").addEventListener("click", logout);
   startAdmin();
+  startCertificate();
   startNetwork();
   startReports();
   startStaff();

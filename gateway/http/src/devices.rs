@@ -1,6 +1,6 @@
 //! Devices of the site file: where they are, what they are for, and what is wrong with them.
 
-use gateway_bus::DeviceOutline;
+use gateway_bus::{DeviceKind, DeviceOutline};
 use gateway_core::{DoorId, Fault};
 use http::StatusCode;
 use serde::Serialize;
@@ -17,13 +17,13 @@ use crate::wire::{FaultRow, faults};
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Device<'a> {
-    /// Its name, of its own among those of its kind; of a board, where it is.
+    /// Its name, of its own among those of its kind; of a board or front end, where it is.
     id: &'a str,
     /// `board` (holds outputs), `front-end`, `input`, `line`, `output` or `reader`.
     kind: &'static str,
     /// Family of its driver: `gpio`, `modbus`, `osdp`, `virtual`, `wiegand`, …
     driver: &'a str,
-    /// Port, address, chip and line, or topic; empty for what is nowhere.
+    /// Port, address, chip and line, or topic; empty for what is nowhere, and for who has a list of doors.
     place: &'a str,
     /// What it is for: `contact of door front`.
     uses: &'a [String],
@@ -37,7 +37,8 @@ pub(crate) struct Device<'a> {
     faults: Vec<FaultRow<'a>>,
 }
 
-/// A page of devices. Who has a list of doors sees those that have a part in one of them.
+/// A page of devices. Who has a list of doors sees those that have a part in one of them, but not where they are: so neither
+/// boards nor front ends, which have no other name.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Devices<'a> {
@@ -66,7 +67,11 @@ fn position(device: &&DeviceOutline) -> String {
 }
 
 fn sees(rights: &Rights, device: &DeviceOutline) -> bool {
-    rights.doors.is_none() || device.doors.iter().any(|door| rights.covers(door))
+    let has_name = match device.kind {
+        DeviceKind::Board | DeviceKind::FrontEnd => false,
+        DeviceKind::Input | DeviceKind::Line | DeviceKind::Output | DeviceKind::Reader => true,
+    };
+    rights.doors.is_none() || has_name && device.doors.iter().any(|door| rights.covers(door))
 }
 
 fn told<'a>(device: &'a DeviceOutline, rights: &Rights, all: &'a [Fault]) -> Device<'a> {
@@ -80,7 +85,7 @@ fn told<'a>(device: &'a DeviceOutline, rights: &Rights, all: &'a [Fault]) -> Dev
         id: &device.id,
         kind: device.kind.word(),
         driver: device.driver,
-        place: &device.place,
+        place: if rights.doors.is_none() { &device.place } else { "" },
         uses: if rights.doors.is_none() { &device.uses } else { &[] },
         doors: doors.map(DoorId::as_str).collect(),
         simulated: device.simulated,
@@ -91,8 +96,6 @@ fn told<'a>(device: &'a DeviceOutline, rights: &Rights, all: &'a [Fault]) -> Dev
 
 #[cfg(test)]
 mod tests {
-    use gateway_bus::DeviceKind;
-
     use super::*;
 
     fn reader() -> DeviceOutline {
@@ -140,5 +143,17 @@ mod tests {
         let shown = told(&device, &mine, &[]);
         assert_eq!(shown.doors, ["front"]);
         assert!(shown.uses.is_empty(), "it tells of other doors");
+        assert_eq!(
+            shown.place, "",
+            "ports and paths of the machine are not theirs to know"
+        );
+        for kind in [DeviceKind::Board, DeviceKind::FrontEnd] {
+            let board = DeviceOutline {
+                id: "/dev/ttyUSB0".into(),
+                kind,
+                ..reader()
+            };
+            assert!(!sees(&mine, &board) && sees(&Rights::admin(), &board));
+        }
     }
 }

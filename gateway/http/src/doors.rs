@@ -36,7 +36,7 @@ pub(crate) struct CommandBody {
     pub(crate) id: Option<String>,
 }
 
-/// A value that is given and empty: a client that lost what it meant does not mean anybody.
+/// A value that is given and empty, which names nobody: a client that lost what it meant does not mean all.
 fn never_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
     Ok(Some(text.unwrap_or_default()))
@@ -54,8 +54,12 @@ pub(crate) struct OpenBody {
     #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
     id: Option<String>,
     /// Opens only for whoever rang so, at a panel of this door, and for no longer after it than its `visitor-s`.
-    #[serde(default, deserialize_with = "never_null")]
-    #[cfg_attr(test, schemars(extend("format" = "uuid")))]
+    #[serde(
+        default,
+        deserialize_with = "never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "String", extend("format" = "uuid")))]
     ring_id: Option<String>,
 }
 
@@ -70,7 +74,13 @@ pub(crate) struct PassbackBody {
     /// A repetition of it is refused.
     #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
     id: Option<String>,
-    /// Whose; without it everybody's.
+    /// Whose; without it everybody's. `null` is nobody, and refused.
+    #[serde(
+        default,
+        deserialize_with = "never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "String"))]
     person: Option<String>,
 }
 
@@ -82,7 +92,13 @@ pub(crate) struct LockdownBody {
     /// When it was meant, RFC 3339.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     at: Option<String>,
-    /// A group of doors; without it the whole site.
+    /// A group of doors; without it the whole site. `null` is no group, and refused.
+    #[serde(
+        default,
+        deserialize_with = "never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "String"))]
     group: Option<String>,
     /// A repetition of it is refused.
     #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
@@ -511,7 +527,7 @@ fn command_id(ask: &Ask, body: &CommandBody) -> Result<CommandId, Problem> {
     drawn_id()
 }
 
-fn drawn_id() -> Result<CommandId, Problem> {
+pub(crate) fn drawn_id() -> Result<CommandId, Problem> {
     let random: [u8; 16] = random()?;
     let hex: String = random.iter().map(|b| format!("{b:02x}")).collect();
     Ok(CommandId::new(&hex).expect("32 visible characters"))

@@ -1,24 +1,27 @@
 //! Inputs that web clients work: `POST /api/v1/hooks/{input}` with a token that opens this path and nothing else.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gateway_core::{InputId, Instant};
+use gateway_core::{
+    Command, CommandRequest, Factor, Given, InputId, Instant, Origin, Refusal, Subject, Timestamp,
+};
 use http::{StatusCode, header};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use warp::reply::Response;
 
 use crate::app::App;
 use crate::ask::Ask;
+use crate::dated::Dated;
+use crate::doors::drawn_id;
 use crate::parse;
 use crate::problem::Problem;
 
 /// Most bytes of a body: devices say less.
 pub(crate) const LONGEST: usize = 16 * 1024;
-/// A request that says of itself that it is older than this is refused, s.
-const STALE: i64 = 10;
 
 /// The token of an input, as it is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,15 +60,17 @@ pub struct HookCall {
 /// Inputs that web clients work: shared by who knows the site file and who serves. It is no parameter: any two are equal.
 #[derive(Clone, Debug)]
 pub struct Hooks {
+    dated: Arc<Mutex<Dated>>,
     of: Arc<Mutex<BTreeMap<InputId, HookToken>>>,
     to: mpsc::Sender<HookCall>,
 }
 
 impl Hooks {
-    /// None yet; requests go to `to`.
+    /// None yet; requests go to `to`. Those that say that they are from before `begun` are refused.
     #[must_use]
-    pub fn new(to: mpsc::Sender<HookCall>) -> Self {
+    pub fn new(to: mpsc::Sender<HookCall>, begun: Instant) -> Self {
         Self {
+            dated: Arc::new(Mutex::new(Dated::new(begun))),
             of: Arc::default(),
             to,
         }
@@ -73,7 +78,12 @@ impl Hooks {
 
     /// Says which there are.
     pub fn set(&self, of: BTreeMap<InputId, HookToken>) {
+        self.dated().retain(|input| of.contains_key(input));
         *self.of.lock().unwrap_or_else(PoisonError::into_inner) = of;
+    }
+
+    fn dated(&self) -> MutexGuard<'_, Dated> {
+        self.dated.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn token(&self, input: &InputId) -> Option<HookToken> {
@@ -88,7 +98,7 @@ impl Hooks {
 impl Default for Hooks {
     /// None, for whoever serves no site.
     fn default() -> Self {
-        Self::new(mpsc::channel(1).0)
+        Self::new(mpsc::channel(1).0, Instant::ZERO)
     }
 }
 
@@ -126,7 +136,15 @@ pub(crate) async fn hook(app: &App, ask: Ask) -> Result<Response, Problem> {
                     inputs.NAME.webhook";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "login", text));
     };
-    fresh(app, &ask)?;
+    let at = date(&ask)?;
+    if let Some(at) = at {
+        let clocks = (now, app.clock.wall());
+        let judged = app.params.hooks.dated().take(&input, at, &ask.body, clocks);
+        if let Err((reason, text)) = judged {
+            report(app, &input, reason, &text)?;
+            return Err(Problem::new(StatusCode::CONFLICT, reason.word(), text));
+        }
+    }
     let (answer, answered) = oneshot::channel();
     let call = HookCall {
         answer,
@@ -138,7 +156,13 @@ pub(crate) async fn hook(app: &App, ask: Ask) -> Result<Response, Problem> {
         let text = "the gateway stops, or its inputs do not keep up";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "fault", text).later(1)
     };
-    app.params.hooks.to.try_send(call).map_err(|_| stopping())?;
+    app.params.hooks.to.try_send(call).map_err(|failed| {
+        let (TrySendError::Closed(call) | TrySendError::Full(call)) = failed;
+        if let Some(at) = at {
+            app.params.hooks.dated().give_back(&call.input, at, &call.body);
+        }
+        stopping()
+    })?;
     match answered.await.map_err(|_| stopping())? {
         Ok(()) => {
             let mut response = Response::default();
@@ -154,24 +178,45 @@ pub(crate) async fn hook(app: &App, ask: Ask) -> Result<Response, Problem> {
 }
 
 /// A client that keeps what it could not send, and sends it later, says when it was.
-fn fresh(app: &App, ask: &Ask) -> Result<(), Problem> {
+fn date(ask: &Ask) -> Result<Option<Timestamp>, Problem> {
     let Some(value) = ask.head.headers.get("x-doorline-at") else {
-        return Ok(());
+        return Ok(None);
     };
-    let at = value
-        .to_str()
-        .ok()
-        .and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    let at = at.ok_or_else(|| {
+    let at = value.to_str().ok().and_then(|text| text.parse().ok());
+    at.map(Some).ok_or_else(|| {
         Problem::bad(
             "x-doorline-at",
             "X-Doorline-At is a time as RFC 3339 has it, such as 2026-03-01T12:00:00Z",
         )
-    })?;
-    let age = app.clock.wall().as_second() - at.as_second();
-    if age.abs() <= STALE {
+    })
+}
+
+/// Puts on record that a request was no news, as far as its client keeps to the quota of any other.
+fn report(app: &App, input: &InputId, reason: Refusal, text: &str) -> Result<(), Problem> {
+    if app
+        .quotas()
+        .take(app.clock.now(), &format!("hook:{input}"))
+        .is_err()
+    {
         return Ok(());
     }
-    let text = format!("X-Doorline-At is {age} s old, allowed are {STALE}: what is over is no press");
-    Err(Problem::new(StatusCode::CONFLICT, "stale", text))
+    let request = CommandRequest {
+        command: Command::Unread {
+            reason,
+            text: format!("webhook of input {input}: {text}"),
+            times: 1,
+        },
+        given: Given::Undated,
+        id: drawn_id()?,
+        origin: Origin {
+            factor: Factor::Api,
+            may_simulate: false,
+            subject: Subject::Integration(input.to_string()),
+        },
+        stale_by_transport: false,
+    };
+    let bus = app.bus.clone();
+    // whoever asked need not wait for the medium
+    tokio::spawn(async move { bus.command(request).await });
+    Ok(())
 }

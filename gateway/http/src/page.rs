@@ -27,6 +27,11 @@ const ASSETS: &[(&str, &str, &str)] = &[
         include_str!("../assets/admin.js"),
     ),
     (
+        "certificate.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../assets/certificate.js"),
+    ),
+    (
         "network.js",
         "text/javascript; charset=utf-8",
         include_str!("../assets/network.js"),
@@ -222,6 +227,7 @@ mod tests {
         let script = concat!(
             include_str!("../assets/app.js"),
             include_str!("../assets/admin.js"),
+            include_str!("../assets/certificate.js"),
             include_str!("../assets/network.js"),
             include_str!("../assets/people.js"),
             include_str!("../assets/reports.js")

@@ -376,6 +376,16 @@ mod tests {
             true,
             "Which version runs, and which is the latest.",
         );
+        let picture = json!({ "type": "string", "contentMediaType": "image/jpeg" });
+        all.message("picture", "A JPEG.", false, picture);
+        all.messages["picture"]["contentType"] = json!("image/jpeg");
+        all.hears(
+            "panelPicture",
+            &topics.picture("{panel}"),
+            "picture",
+            "The last ring, with `discovery-pictures`, as a camera or a script publishes it with retain. The gateway reads none \
+             of it, and clears it when the panel or the option goes.",
+        );
         all.hears(
             "updateLatest",
             &topics.update_latest(),
@@ -454,6 +464,54 @@ mod tests {
             kept == made,
             "{FILE} is old: make it anew with DOORLINE_BLESS=1 and look at the difference"
         );
+    }
+
+    /// Topics of the table of the page for integrators, as the document writes them.
+    fn of_the_page() -> Vec<String> {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/mqtt.md");
+        let page = std::fs::read_to_string(file).expect("readable");
+        let rows = page.lines().filter(|line| line.starts_with("| `<base>/"));
+        let cells = rows.filter_map(|row| row.split('|').nth(1));
+        let named = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+        let mut all = Vec::new();
+        for topic in named {
+            let (before, group, after) = match topic.split_once('{') {
+                Some((before, rest)) => {
+                    let (group, after) = rest.split_once('}').expect("its end");
+                    (before, group, after)
+                }
+                None => (topic, "", ""),
+            };
+            for word in group.split(',') {
+                let mut levels: Vec<String> = format!("{before}{word}{after}")
+                    .split('/')
+                    .map(str::to_owned)
+                    .collect();
+                for at in 0..levels.len() {
+                    levels[at] = match levels[at].as_str() {
+                        "<id>" => format!("{{{}}}", levels[at - 1]),
+                        level => level.replace('<', "{").replace('>', "}"),
+                    };
+                }
+                all.push(levels.join("/"));
+            }
+        }
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn the_page_for_integrators_has_the_topics_of_the_document_and_no_others() {
+        let document = document();
+        let channels = document["channels"].as_object().expect("channels");
+        let addresses = channels
+            .values()
+            .filter_map(|channel| channel["address"].as_str());
+        let mut ours: Vec<&str> = addresses
+            .filter(|address| address.starts_with("{base}/"))
+            .collect();
+        ours.sort_unstable();
+        assert_eq!(of_the_page(), ours);
     }
 
     #[test]

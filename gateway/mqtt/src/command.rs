@@ -17,7 +17,7 @@ const MAX_MINUTES: u64 = 1440;
 /// Longest time for which a command can be good, s: as `command-ttl-s`.
 const MAX_TTL: u64 = 60;
 /// Name under which MQTT clients stand in the journal: the broker does not tell us who published.
-pub(crate) const SUBJECT: &str = "mqtt";
+pub(crate) const SUBJECT: &str = Subject::UNSIGNED;
 
 /// A value that is given and empty: a client that lost what it meant does not mean anybody.
 fn never_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
@@ -48,8 +48,9 @@ fn secretly<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Code>, D
     })
 }
 
-/// A command. Fields that it does not need are passed over.
+/// A command. Fields of other commands are passed over; what is no field of any is refused, since it may be a misspelt one.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "Command"))]
 pub(crate) struct Wire {
@@ -57,33 +58,76 @@ pub(crate) struct Wire {
     /// `end-ring-to-open` for panels; all of these for the site, and `lockdown`, `end-lockdown`, `reset-fire`, `reset-passback`, `set-relay` and `confirm-alarm`.
     command: String,
     /// 1 to 64 visible ASCII characters, new for every command.
+    #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
     id: Option<String>,
     /// When it is given, RFC 3339.
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     at: Option<String>,
     alarm: Option<String>,
     /// With `open`: what was typed, 1 to 8 of `0-9 * #`; it is judged as at a keypad of the door.
-    #[serde(default, deserialize_with = "secretly")]
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    #[serde(
+        default,
+        deserialize_with = "secretly",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(
+        test,
+        schemars(with = "Option<String>", extend("pattern" = "^[0-9*#]{1,8}$"))
+    )]
     code: Option<Code>,
     door: Option<String>,
     panel: Option<String>,
-    #[serde(default, deserialize_with = "never_null")]
+    /// With `reset-passback`; without it everybody. `null` is nobody, and refused.
+    #[serde(
+        default,
+        deserialize_with = "never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "String"))]
     person: Option<String>,
     button: Option<String>,
-    #[serde(default, deserialize_with = "never_null")]
+    /// With `lockdown` and `end-lockdown`; without it the whole site. `null` is no group, and refused.
+    #[serde(
+        default,
+        deserialize_with = "never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "String"))]
     group: Option<String>,
     /// 1 to 1440.
+    #[cfg_attr(test, schemars(range(min = 1, max = 1440)))]
     minutes: Option<u64>,
     relay: Option<String>,
     /// Of the visitor, as the event of the panel has it.
-    #[serde(default, deserialize_with = "never_null")]
+    #[serde(
+        default,
+        deserialize_with = "never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "String", extend("format" = "uuid")))]
     ring_id: Option<String>,
     /// Of a relay: `on`, `off` or `toggle`.
+    #[cfg_attr(test, schemars(extend("enum" = ["on", "off", "toggle", null])))]
     state: Option<String>,
     /// How long a relay is on, 1 to 86400 s.
+    #[cfg_attr(test, schemars(range(min = 1, max = 86400)))]
     for_s: Option<u64>,
     /// How long the command is good, 1 to 60 s; no longer than `command-ttl-s`.
+    #[cfg_attr(test, schemars(range(min = 1, max = 60)))]
     ttl_s: Option<u64>,
+}
+
+/// The id in what could not be read as a command, for the answer; whether it is right decides nothing.
+pub(crate) fn claimed(payload: &[u8]) -> Option<CommandId> {
+    #[derive(Deserialize)]
+    struct Id {
+        id: Option<String>,
+    }
+    if payload.len() > MAX_PAYLOAD {
+        return None;
+    }
+    let id: Id = serde_json::from_slice(payload).ok()?;
+    CommandId::new(&id.id?)
 }
 
 /// A message on a command topic.
@@ -156,7 +200,9 @@ pub(crate) enum Malformed {
     Empty,
     #[error("id must have 1 to 64 visible ASCII characters")]
     Id,
-    #[error("not a JSON object with text fields \"command\", \"id\" and \"at\": {why}")]
+    #[error(
+        "not a JSON object with text fields \"command\", \"id\" and \"at\", and others that are known: {why}"
+    )]
     Json { why: String },
     #[error("field \"minutes\" must be a number from 1 to {MAX_MINUTES}")]
     Minutes,
@@ -235,7 +281,8 @@ pub(crate) fn read(
         return Err((None, Malformed::Empty));
     }
     let wire = if payload.first() == Some(&b'{') {
-        serde_json::from_slice(payload).map_err(|e| (None, Malformed::Json { why: e.to_string() }))?
+        serde_json::from_slice(payload)
+            .map_err(|e| (claimed(payload), Malformed::Json { why: e.to_string() }))?
     } else {
         plain(&arrival.target, payload).map_err(|e| (None, e))?
     };
@@ -297,7 +344,7 @@ fn judge(
     let stale_by_transport = why_not.is_some();
     let complete = id.is_some() && at.is_some();
     let mut at = at;
-    if !complete && !rules.accept_untimed {
+    if !complete && (!rules.accept_untimed || command.opens_for_minutes()) {
         // without an id a time proves nothing: the same message could come again
         at = None;
         why_not.get_or_insert_with(|| {
@@ -363,10 +410,10 @@ fn kept(
     let mut age = waited;
     if let Some(at) = at {
         if let Ok(ahead) = Duration::try_from(at.duration_since(arrival.wall)) {
-            if ahead > ttl {
-                let ahead = ahead.as_secs();
+            if ahead > CommandRequest::AHEAD {
+                let (ahead, allowed) = (ahead.as_secs_f32(), CommandRequest::AHEAD.as_secs());
                 return Some(format!(
-                    "the command is dated {ahead} s ahead, allowed are {allowed} s; compare the clocks"
+                    "the command is dated {ahead:.1} s ahead, allowed are {allowed} s; compare the clocks"
                 ));
             }
         } else if let Ok(since) = Duration::try_from(arrival.wall.duration_since(at)) {

@@ -44,10 +44,10 @@ impl News {
         }
     }
 
-    /// How long an id is kept. A command may be dated up to one time to live ahead of our clock and counts for
-    /// one more after that.
+    /// How long an id is kept. A command may be dated a little ahead of our clock and counts for one time to live after
+    /// that.
     fn keep(ttl: Duration) -> Duration {
-        ttl * 2
+        ttl * 2 + CommandRequest::AHEAD
     }
 
     /// Ids judged before a restart.
@@ -94,11 +94,11 @@ impl News {
 
     /// Notices that the wall clock was set back: the dates of old commands come again, and their ids may be
     /// forgotten. Until the clock is past them, or a restart has read the ids from the journal, no date counts.
-    fn notice_step(&mut self, now: Instant, wall: Timestamp, ttl: Duration) {
+    fn notice_step(&mut self, now: Instant, wall: Timestamp) {
         if let Some((then, told)) = self.told.replace((now, wall)) {
             let due = told.checked_add(now.since(then)).unwrap_or(told);
             if due.duration_since(wall) > SignedDuration::from_secs(1) {
-                let latest = due.checked_add(ttl).unwrap_or(due);
+                let latest = due.checked_add(CommandRequest::AHEAD).unwrap_or(due);
                 self.set_back = Some(self.set_back.map_or(latest, |before| before.max(latest)));
             }
         }
@@ -116,7 +116,7 @@ impl News {
         accept_untimed: bool,
         stood_still: Instant,
     ) -> Result<(), (Refusal, String)> {
-        self.notice_step(now, wall, ttl);
+        self.notice_step(now, wall);
         while self.order.front().is_some_and(|(until, _)| *until <= now) {
             let Some((_, id)) = self.order.pop_front() else {
                 break;
@@ -162,6 +162,12 @@ impl News {
             Given::Live(arrived) => {
                 return Self::in_time(now.since(arrived), now.since(stood_still), ttl);
             }
+            Given::Undated if request.command.opens_for_minutes() => {
+                let text =
+                    "what opens for minutes needs a time, whatever accept-untimed says; add the field \"at\""
+                        .to_owned();
+                return Err((Refusal::Untimed, text));
+            }
             Given::Undated if accept_untimed => return Ok(()),
             Given::Undated => {
                 let text =
@@ -184,8 +190,11 @@ impl News {
                 return Err((Refusal::Stale, text));
             }
         }
-        if ahead.is_ok_and(|ahead| ahead > ttl) {
-            let text = "the command is dated in the future; compare the clocks".to_owned();
+        if let Some(ahead) = ahead.ok().filter(|ahead| *ahead > CommandRequest::AHEAD) {
+            let (ahead, allowed) = (ahead.as_secs_f32(), CommandRequest::AHEAD.as_secs());
+            let text = format!(
+                "the command is dated {ahead:.1} s ahead, allowed are {allowed} s; compare the clocks"
+            );
             return Err((Refusal::Stale, text));
         }
         Ok(())
@@ -255,8 +264,8 @@ mod tests {
             (Some(wall(100)), None),
             (Some(wall(90)), None),
             (Some(wall(89)), Some(Refusal::Stale)),
-            (Some(wall(110)), None),
-            (Some(wall(111)), Some(Refusal::Stale)),
+            (Some(wall(102)), None),
+            (Some(wall(103)), Some(Refusal::Stale)),
             (None, Some(Refusal::Untimed)),
         ] {
             let mut news = News::new(T0);
@@ -288,14 +297,52 @@ mod tests {
     }
 
     #[test]
+    fn what_opens_for_minutes_needs_a_time_whatever_the_option_says() {
+        let minutes = Duration::from_secs(600);
+        let (door, panel) = (DoorId::new("front"), gateway_core::PanelId::new("main"));
+        for (id, wanted) in [
+            (
+                "a",
+                Command::Hold {
+                    door: door.expect("a name"),
+                    time: minutes,
+                },
+            ),
+            (
+                "b",
+                Command::RingToOpen {
+                    panel: panel.expect("a name"),
+                    time: minutes,
+                },
+            ),
+        ] {
+            let mut news = News::new(T0);
+            let mut request = command(id, None);
+            request.command = wanted;
+            let judged = news.judge(&request, T0, wall(0), TTL, true, Instant::ZERO);
+            assert_eq!(
+                judged.err().map(|(reason, _)| reason),
+                Some(Refusal::Untimed),
+                "{id}"
+            );
+            request.given = Given::At(wall(0));
+            request.id = CommandId::new("dated").expect("an id");
+            assert_eq!(
+                news.judge(&request, T0, wall(0), TTL, true, Instant::ZERO),
+                Ok(())
+            );
+        }
+    }
+
+    #[test]
     fn a_duplicate_is_refused_for_as_long_as_it_could_count() {
         let mut news = News::new(T0);
-        let ahead = command("a", Some(wall(110)));
+        let ahead = command("a", Some(wall(102)));
         assert_eq!(judge(&mut news, 100, &ahead), None);
         for s in 100..140 {
             assert_eq!(judge(&mut news, s, &ahead), Some(Refusal::Duplicate), "{s}");
         }
-        assert_eq!(judge(&mut news, 159, &ahead), Some(Refusal::Stale));
+        assert_eq!(judge(&mut news, 161, &ahead), Some(Refusal::Stale));
         assert_eq!(news.order.len(), 1);
     }
 
@@ -423,7 +470,7 @@ mod tests {
             judge(&mut news, 100, &command("more", Some(wall(100)))),
             Some(Refusal::Overload)
         );
-        assert_eq!(judge(&mut news, 121, &command("later", Some(wall(121)))), None);
+        assert_eq!(judge(&mut news, 123, &command("later", Some(wall(123)))), None);
         assert_eq!(news.order.len(), news.seen.len());
         assert_eq!(news.order.len(), 1);
     }

@@ -17,6 +17,7 @@ pub(super) fn relay_guard(args: &RelayGuard) -> anyhow::Result<u8> {
     } else {
         run::log::to_stderr();
     }
+    run::log::foresee(&args.site.config);
     if args.rest {
         return rest(args);
     }

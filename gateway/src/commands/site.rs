@@ -88,7 +88,7 @@ pub(crate) fn loaded_text(path: &Path, text: &str, date: Option<Timestamp>) -> R
 }
 
 fn said(faults: Faults) -> anyhow::Error {
-    log::say(&faults.to_string());
+    log::complain(&faults.to_string());
     ConfigFaults {
         count: faults.list.len(),
         file: faults.file,

@@ -15,6 +15,7 @@ use crate::run::{Gateway, Taken, home, log};
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reads the site file again.
 pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
+    log::foresee(file);
     let (loaded, refused) = boot(file)?;
     // before anything is started that tells something
     log::configure(&loaded.config.log);
@@ -100,7 +101,7 @@ fn boot(file: &Path) -> anyhow::Result<(Loaded, Option<LoadError>)> {
     match gateway_config::boot(file) {
         Ok(Boot::Given(loaded)) => Ok((loaded, None)),
         Ok(Boot::LastConfirmed { loaded, why, .. }) => {
-            log::say(&why.to_string());
+            log::complain(&why.to_string());
             Ok((loaded, Some(why)))
         }
         // read once more to print every fault, with their exit code

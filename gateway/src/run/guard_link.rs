@@ -79,8 +79,8 @@ fn released(leases: Vec<(LeaseId, OutputId)>) -> impl Iterator<Item = site::Guar
 fn said(report: Report, faults: &Faults) -> Vec<site::GuardReport> {
     match report {
         Report::Alarm { output, .. } => {
-            let text =
-                "was energised without a lease and was written to rest; check the wiring and the board";
+            let text = "was energised without a lease and was written to rest; check the wiring and the board (a device at a broker or \
+                 at the web may have done late what it was told)";
             tracing::error!(%output, "{text}");
             faults.set(&format!("output:{output}"), Some(text.to_owned()));
             // each time, also while the fault stands: somebody may have gone in
@@ -128,7 +128,13 @@ fn said(report: Report, faults: &Faults) -> Vec<site::GuardReport> {
                 output,
             }]
         }
-        Report::Usable { output, usable } => vec![site::GuardReport::Usable { output, usable }],
+        Report::Usable { output, usable } => {
+            if usable {
+                // what was said of it as it was on unasked is over; it stays on record
+                faults.set(&format!("output:{output}"), None);
+            }
+            vec![site::GuardReport::Usable { output, usable }]
+        }
         Report::InputEdge { .. } | Report::Pong(_) | Report::Welcome { .. } => vec![],
     }
 }

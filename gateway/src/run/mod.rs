@@ -265,6 +265,7 @@ impl Gateway {
             wall,
         );
         restore::site(&mut site, &store, config_ttl(&config), now, wall);
+        restore::end_rings_open(&store, wall);
         doubt::tell(&store, &faults);
         if let Some(why) = &refused {
             tracing::error!(file = %file.display(), generation,
@@ -358,10 +359,10 @@ impl Gateway {
         ));
         let ground = Ground {
             bus: bus.clone(),
-            clock,
             dates,
             faults: faults.clone(),
-            hooks: gateway_http::Hooks::new(hook_calls),
+            hooks: gateway_http::Hooks::new(hook_calls, clock.now()),
+            clock,
             instance,
             name: LiveName::default(),
             orders: orders.clone(),

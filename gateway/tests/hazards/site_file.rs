@@ -316,6 +316,7 @@ fn what_is_confirmed_is_the_site_file_with_its_comments_and_secrets_and_outlives
         (200, Some("confirmed"))
     );
     assert_eq!(house.text(), change(&before));
+    assert_eq!(warden.journal("user.config-confirmed"), 1);
     assert_eq!(toml(&shown.text).status, 412, "it was changed meanwhile");
     house.signal(Signal::KILL);
     house.start_again();

@@ -77,6 +77,17 @@ impl Browser {
         Ok(browser)
     }
 
+    /// Opens an address whose certificate it does not ask about, as a person who has compared the fingerprint.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn open_trusting(rig: &Rig, address: &str) -> anyhow::Result<Self> {
+        let mut browser = Self::open(rig, "about:blank")?;
+        browser.call("Security.setIgnoreCertificateErrors", &json!({ "ignore": true }))?;
+        browser.call("Page.navigate", &json!({ "url": address }))?;
+        Ok(browser)
+    }
+
     fn call(&mut self, method: &str, params: &Value) -> anyhow::Result<Value> {
         self.next += 1;
         let mut message = json!({ "id": self.next, "method": method, "params": params });

@@ -22,14 +22,19 @@ pub struct WebRelay {
     deaf: Arc<AtomicBool>,
     edges: Arc<Mutex<Vec<Edge>>>,
     ended: Arc<AtomicBool>,
+    /// It takes the next order to energise, and hangs with it.
+    hangs: Arc<AtomicBool>,
     seen: usize,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 struct Relay {
     edges: Arc<Mutex<Vec<Edge>>>,
+    hangs: Arc<AtomicBool>,
     off_at: Option<Instant>,
     on: bool,
+    /// What it hangs with.
+    with: Option<(String, TcpStream)>,
 }
 
 impl Relay {
@@ -42,6 +47,15 @@ impl Relay {
             };
             let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
             edges.push(edge);
+        }
+    }
+
+    /// Does late what it hung with.
+    fn goes_on(&mut self) {
+        if !self.hangs.load(Ordering::Relaxed)
+            && let Some((target, _)) = self.with.take()
+        {
+            self.take(&target);
         }
     }
 
@@ -88,6 +102,11 @@ impl Relay {
         }
         let head = String::from_utf8_lossy(&head);
         let target = head.split(' ').nth(1).unwrap_or_default();
+        if self.hangs.load(Ordering::Relaxed) && target.contains("on=true") {
+            // the connection stays open, as that of one that hangs
+            self.with = Some((target.to_owned(), stream));
+            return Ok(());
+        }
         let (status, body) = match self.take(target) {
             Some(body) => ("200 OK", body),
             None => ("404 Not Found", "{\"code\":404}".to_owned()),
@@ -113,16 +132,21 @@ impl WebRelay {
         listener.set_nonblocking(true).context("a listener")?;
         let edges = Arc::<Mutex<Vec<Edge>>>::default();
         let (deaf, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let hangs = Arc::new(AtomicBool::new(false));
         let mut relay = Relay {
             edges: Arc::clone(&edges),
+            hangs: Arc::clone(&hangs),
             off_at: None,
             on: false,
+            with: None,
         };
         let (is_deaf, stop) = (Arc::clone(&deaf), Arc::clone(&ended));
         let thread = std::thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 relay.time();
+                relay.goes_on();
                 if !is_deaf.load(Ordering::Relaxed)
+                    && relay.with.is_none()
                     && let Ok((stream, _)) = listener.accept()
                 {
                     // who went away meanwhile is told nothing
@@ -136,6 +160,7 @@ impl WebRelay {
             deaf,
             edges,
             ended,
+            hangs,
             seen: 0,
             thread: Some(thread),
         })
@@ -144,6 +169,11 @@ impl WebRelay {
     /// It takes connections and does nothing with them, or begins to again.
     pub fn be_deaf(&self, deaf: bool) {
         self.deaf.store(deaf, Ordering::Relaxed);
+    }
+
+    /// It hangs with the next order to energise, after it said how it is; or it goes on, and does it then.
+    pub fn hang(&self, hang: bool) {
+        self.hangs.store(hang, Ordering::Relaxed);
     }
 
     /// Waits for its next edge.

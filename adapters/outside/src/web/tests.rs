@@ -86,6 +86,7 @@ fn params(port: u16) -> WebRelayParams {
         off: order("/rpc/Switch.Set?id=0&on=false"),
         on: order("/rpc/Switch.Set?id=0&on=true&toggle_after={s}"),
         port,
+        password: None,
         self_timed: true,
         state: None,
         timeout: Duration::from_millis(300),
@@ -193,6 +194,79 @@ async fn what_is_given_up_is_reset_and_asked_for_no_second_time() {
     );
     sleep(Duration::from_millis(100)).await;
     assert_eq!(lines(&asked).len(), 1);
+}
+
+#[tokio::test]
+async fn one_that_may_still_have_an_order_is_looked_at_each_time() {
+    let looks = |says: Vec<Says>, pulsed: bool| async move {
+        let (port, asked) = device(says).await;
+        let mut relay = WebRelay::new(with_state(port));
+        assert_eq!(pulse(&mut relay, 1000).await.is_ok(), pulsed);
+        relay.claim(&[0]).await.expect("it is back, and rests");
+        let before = lines(&asked).len();
+        for _ in 0..3 {
+            relay.read_back(0).await.expect("it answers");
+        }
+        lines(&asked).len() - before
+    };
+    // asked, told, and it hangs; then it goes on, is written to rest and says that it rests
+    let hangs = [
+        Says::This(IS_OFF),
+        Says::Nothing,
+        Says::This(IS_OFF),
+        Says::This(GOOD),
+        Says::This(IS_OFF),
+    ];
+    assert_eq!(looks(hangs.to_vec(), false).await, 3, "the order may come yet");
+    let good = [IS_OFF, GOOD, IS_ON, GOOD, IS_OFF].map(Says::This);
+    assert_eq!(looks(good.to_vec(), true).await, 0, "it was done");
+}
+
+#[tokio::test]
+async fn what_it_does_late_is_seen_at_the_next_look() {
+    let hangs = [Says::This(IS_OFF), Says::Nothing];
+    let goes_on = [IS_OFF, GOOD, IS_OFF, IS_OFF, IS_ON].map(Says::This);
+    let (port, _asked) = device([&hangs[..], &goes_on[..]].concat()).await;
+    let mut relay = WebRelay::new(with_state(port));
+    pulse(&mut relay, 1000).await.expect_err("it hangs");
+    relay.claim(&[0]).await.expect("it is back, and rests");
+    assert_eq!(relay.read_back(0).await.expect("it answers"), Some(false));
+    assert_eq!(relay.read_back(0).await.expect("it answers"), Some(true));
+}
+
+#[tokio::test]
+async fn what_it_did_late_before_it_answered_again_is_told_once() {
+    let hangs = [Says::This(IS_OFF), Says::Nothing];
+    let did = [IS_ON, GOOD, IS_OFF].map(Says::This);
+    let (port, _asked) = device([&hangs[..], &did[..]].concat()).await;
+    let mut relay = WebRelay::new(with_state(port));
+    pulse(&mut relay, 1000).await.expect_err("it hangs");
+    relay.claim(&[0]).await.expect("it is back, and rests");
+    assert_eq!(relay.read_back(0).await.expect("it answers"), Some(true));
+    assert_eq!(relay.read_back(0).await.expect("it answers"), Some(false));
+}
+
+#[tokio::test]
+async fn a_password_stands_in_a_request_as_that_can_hold_it_and_in_no_message() {
+    let (port, asked) = device(vec![Says::This(GOOD)]).await;
+    let mut params = params(port);
+    params.password = Some(Password::Known(gateway_core::Secret::new("a \"b&c")));
+    params.on = order("/cm?user=admin&password={password}&cmnd=Power1%20On");
+    params.off = WebOrder {
+        body: Some("{\"auth\":\"{password}\"}".to_owned()),
+        path: "/off".to_owned(),
+    };
+    let mut relay = WebRelay::new(params);
+    pulse(&mut relay, 1000).await.expect("it answers");
+    relay.set(0, false).await.expect("it answers");
+    let asked = asked.lock().expect("nobody else").clone();
+    let first = asked[0].lines().next();
+    assert_eq!(
+        first,
+        Some("GET /cm?user=admin&password=a%20%22b%26c&cmnd=Power1%20On HTTP/1.1")
+    );
+    assert!(asked[1].ends_with("{\"auth\":\"a \\\"b&c\"}"), "{}", asked[1]);
+    assert!(!relay.device().contains("b&c") && !format!("{:?}", relay.params).contains("b&c"));
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ impl Access {
         if !moment.context.journal_ok {
             return Verdict::refused(Subject::Unknown, Reason::JournalFault);
         }
-        let source = Source::client(&format!("{} with a code", origin.subject));
+        let source = code_source(&origin.subject, name);
         if let Some(locked) = self.locked(moment, &source, &Subject::Unknown) {
             return locked;
         }
@@ -172,6 +172,16 @@ impl Access {
                 && (code.doors.contains(door)
                     || groups.any(|id| self.policy.groups.get(id).is_some_and(|g| g.doors.contains(door))))
         })
+    }
+}
+
+/// Whose wrong codes these are. A client that is known answers for itself, at whatever door. Of those whom a broker let through
+/// nobody is known, and its access list is for topics of doors: who guesses at one door locks nobody out at the others.
+fn code_source(subject: &Subject, door: &DoorId) -> Source {
+    if subject.is_unsigned() {
+        Source::client(&format!("{subject} with a code at {door}"))
+    } else {
+        Source::client(&format!("{subject} with a code"))
     }
 }
 

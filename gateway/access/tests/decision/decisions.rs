@@ -403,6 +403,35 @@ fn wrong_codes_by_command_lock_their_client_and_a_right_one_forgives_none_of_the
 }
 
 #[test]
+fn wrong_codes_of_nobody_known_lock_their_door_and_those_of_a_key_lock_the_key() {
+    let by = |name: &str, at_door: &str, digits: &str| {
+        let mut request = command_code(at_door, Factor::Mqtt, digits);
+        if let Request::CommandCode { origin, .. } = &mut request {
+            origin.subject = Subject::Integration(name.into());
+        }
+        request
+    };
+    let mut access = Access::new(policy());
+    let mut ask = |name, at_door, digits| access.decide(T0, &FIT, by(name, at_door, digits)).explain();
+    for _ in 0..6 {
+        assert_eq!(ask(Subject::UNSIGNED, "front", "0000"), "wrong code");
+        assert_eq!(ask("hub", "back", "0000"), "wrong code");
+    }
+    let locked = "locked after wrong tries, 10 s left";
+    assert_eq!(ask(Subject::UNSIGNED, "front", "1234"), locked);
+    assert_eq!(ask("hub", "front", "1234"), locked, "whatever the door");
+    assert_eq!(ask("hub", "back", "0000"), locked);
+    // who guesses at one door locks nobody out at another, and no key
+    assert_ne!(ask(Subject::UNSIGNED, "back", "1234"), locked);
+    assert_ne!(ask("desk", "front", "1234"), locked);
+    // each door has its own count: guessing at all of them is slowed down at each
+    for _ in 0..6 {
+        ask(Subject::UNSIGNED, "back", "0000");
+    }
+    assert_eq!(ask(Subject::UNSIGNED, "back", "1234"), locked);
+}
+
+#[test]
 fn using_the_name_of_the_reception_does_not_lock_out_the_reception() {
     let mut access = Access::new(policy());
     for _ in 0..50 {

@@ -622,7 +622,7 @@ events! {
         },
         /// Who rings is let in no more.
         RingToOpenEnded = "ring-to-open-ended" {
-            /// `time`, `command`, `config`, `lockdown`, `stop`.
+            /// `time`, `command`, `config`, `lockdown`, `restart` (of a gateway that could not say so before), `stop`.
             why: String,
         },
     }

@@ -439,6 +439,8 @@ impl Door {
 
     /// There is a guard again: what the one before did not do for those who want out is asked for at once.
     pub(super) fn on_guard_up(&mut self, now: Instant) {
+        // the output answers and rests: what was wrong with it is over, and on record
+        self.fault = None;
         let wishes = self.leases.values().filter_map(|lease| lease.egress.as_ref());
         let asked: Vec<InputId> = wishes
             .filter_map(|wish| match &wish.egress {

@@ -563,6 +563,21 @@ fn the_lock_is_shown_as_the_guard_reports_it() {
 }
 
 #[test]
+fn a_fault_of_the_lock_ends_as_its_output_answers_and_rests_again() {
+    let mut rig = Rig::new(strike());
+    rig.guard = false;
+    rig.open();
+    let failed = GuardReport::Failed {
+        grant: rig.held.pop(),
+        text: "the board does not answer".to_owned(),
+    };
+    assert!(rig.report(failed).contains("fault:the board does not answer"));
+    assert!(rig.door.fault().is_some());
+    assert_eq!(rig.input(Input::GuardUp), "", "nothing opens by it");
+    assert_eq!(rig.door.fault(), None);
+}
+
+#[test]
 fn a_guard_that_never_answers_is_a_fault_and_the_next_grant_begins_anew() {
     let mut rig = Rig::new(strike());
     rig.guard = false;

@@ -24,6 +24,8 @@ const OPERATION: Duration = Duration::from_millis(300);
 const READ_BACK: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A channel that was on unasked, and has read as resting for so long since, is no fault any more.
+const CALM: Duration = Duration::from_secs(60);
 /// By how much later than the guard a board ends a pulse by itself: it is there for when nobody else does, and its
 /// clock may be a little fast.
 const BEYOND: Duration = Duration::from_millis(500);
@@ -56,6 +58,10 @@ pub(super) enum News {
     Alarm {
         channel: u16,
     },
+    /// A channel of which there was an alarm has rested for a while.
+    Calm {
+        channel: u16,
+    },
     Energised {
         at: Instant,
         channel: u16,
@@ -85,6 +91,8 @@ pub(super) enum News {
 }
 
 pub(super) struct Board {
+    /// Channels of which there was an alarm, and when.
+    alarmed: BTreeMap<u16, tokio::time::Instant>,
     driver: Box<dyn OutputDriver>,
     /// Channels that failed with a wish to energise: they need a rest in between.
     blocked: BTreeSet<u16>,
@@ -124,6 +132,7 @@ impl Board {
     ) -> Self {
         let channels = wishes.borrow().keys().copied().collect();
         Self {
+            alarmed: BTreeMap::new(),
             driver,
             blocked: BTreeSet::new(),
             channels,
@@ -274,7 +283,12 @@ impl Board {
             match active {
                 Some(true) if !on => {
                     self.set(channel, false).await?;
+                    self.alarmed.insert(channel, tokio::time::Instant::now());
                     self.tell(News::Alarm { channel }).await?;
+                }
+                Some(false) if !on && self.is_calm(channel) => {
+                    self.alarmed.remove(&channel);
+                    self.tell(News::Calm { channel }).await?;
                 }
                 // twice, as a relay may lag behind the board's answer
                 Some(false) if on && !self.lost.insert(channel) => {
@@ -297,6 +311,11 @@ impl Board {
             }
         }
         Ok(())
+    }
+
+    fn is_calm(&self, channel: u16) -> bool {
+        let alarmed = self.alarmed.get(&channel);
+        alarmed.is_some_and(|at| at.elapsed() >= CALM)
     }
 
     async fn set(&mut self, channel: u16, energised: bool) -> Result<(), Trouble> {
@@ -601,6 +620,26 @@ mod tests {
         );
         assert_eq!(rig.next().await, News::Ready);
         rig.script(|s| assert_eq!(s.claims, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_channel_that_was_on_unasked_is_told_calm_once_it_has_rested_for_a_while() {
+        let mut rig = Rig::ready().await;
+        rig.script(|s| s.reads = Some(true));
+        assert_eq!(rig.next().await, News::Alarm { channel: CHANNEL });
+        rig.script(|s| s.reads = Some(false));
+        tokio::time::sleep(READ_BACK * 2).await;
+        assert!(rig.news.try_recv().is_err(), "not at once");
+        // once more: it counts anew
+        rig.script(|s| s.reads = Some(true));
+        assert_eq!(rig.next().await, News::Alarm { channel: CHANNEL });
+        tokio::time::sleep(CALM).await;
+        assert!(rig.news.try_recv().is_err(), "it does not say how it is");
+        rig.script(|s| s.reads = Some(false));
+        assert_eq!(rig.next().await, News::Calm { channel: CHANNEL });
+        rig.script(|s| s.reads = Some(false));
+        tokio::time::sleep(CALM).await;
+        assert!(rig.news.try_recv().is_err(), "once");
     }
 
     #[tokio::test(start_paused = true)]

@@ -461,6 +461,11 @@ impl Guard {
                 tracing::error!(%output, "an output was on without a lease and was written to rest");
                 self.report(&Report::Alarm { at: now, output });
             }
+            News::Calm { channel } => {
+                let output = output(channel);
+                tracing::info!(%output, "an output that was on without a lease has rested since");
+                self.report(&Report::Usable { output, usable: true });
+            }
             News::Energised { at, channel, lease } => {
                 let output = output(channel);
                 self.holder

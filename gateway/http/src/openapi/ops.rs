@@ -378,13 +378,17 @@ pub(super) fn op(action: Action) -> Op {
         Action::Hook => Op::done("gateway", "what a device says that is an input: `inputs.NAME.webhook`, with its own token")
             .about(
                 "`Authorization: Bearer` with the token of this input, which opens this path only. With `X-Doorline-At` a \
-                 request that is more than 10 s old is refused.",
+                 request that is more than 10 s old is refused, and one that was taken already.",
             )
             .may_take_anything()
             .problems(&[
                 (401, "`login`: there is no such input, or this is not its token."),
                 (404, "`unknown`: the input is gone."),
-                (409, "`stale`: `X-Doorline-At` is more than 10 s old, or of the future."),
+                (
+                    409,
+                    "`stale`: `X-Doorline-At` is more than 10 s old, from before the start, more than 2 s ahead, or before \
+                     another one that was taken. `duplicate`: this very request was taken already.",
+                ),
                 LOCKED,
             ]),
         Action::QuietBegin => Op::gives::<doors::Done<'_>>("calls", "do not disturb: its bells call nobody; with `{\"minutes\"}` for a time")

@@ -68,33 +68,28 @@ fn identity(
     [cert_part, key_part]: [&'static str; 2],
     from: CertificateFrom,
 ) -> Result<Identity, HttpError> {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(cert, cert_part)?)
-        .collect::<Result<_, _>>()
-        .unwrap_or_default();
-    let Some(shown) = chain.first().and_then(Shown::of) else {
-        return Err(HttpError::Pem {
-            part: cert_part,
-            path: cert.to_owned(),
-            wanted: "certificate",
-        });
+    let no_certificate = || HttpError::Pem {
+        part: cert_part,
+        path: cert.to_owned(),
+        wanted: "certificate",
     };
-    let private = PrivateKeyDer::from_pem_slice(&read(key, key_part)?).map_err(|_| HttpError::Pem {
-        part: key_part,
-        path: key.to_owned(),
-        wanted: "private key",
+    let chain = read(cert, cert_part)?;
+    if CertificateDer::from_pem_slice(&chain).is_err() {
+        return Err(no_certificate());
+    }
+    let private = read(key, key_part)?;
+    let (config, shown) = served_by(&chain, &private).map_err(|unfit| match unfit {
+        Unfit::Certificate => no_certificate(),
+        Unfit::Key => HttpError::Pem {
+            part: key_part,
+            path: key.to_owned(),
+            wanted: "private key",
+        },
+        Unfit::Tls(source) => HttpError::Tls {
+            part: key_part,
+            source,
+        },
     })?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let unfit = |source| HttpError::Tls {
-        part: key_part,
-        source,
-    };
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(unfit)?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(unfit)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Identity {
         config: Arc::new(config),
         served: Served {
@@ -103,6 +98,35 @@ fn identity(
             trouble: None,
         },
     })
+}
+
+/// Why two texts are nothing that can be served.
+#[derive(Debug)]
+enum Unfit {
+    /// There is no certificate in PEM form.
+    Certificate,
+    /// There is no private key in PEM form.
+    Key,
+    /// TLS does not take them.
+    Tls(rustls::Error),
+}
+
+/// What a server says with this chain and key, both as PEM.
+fn served_by(chain: &[u8], key: &[u8]) -> Result<(ServerConfig, Shown), Unfit> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
+        .collect::<Result<_, _>>()
+        .unwrap_or_default();
+    let shown = chain.first().and_then(Shown::of).ok_or(Unfit::Certificate)?;
+    let private = PrivateKeyDer::from_pem_slice(key).map_err(|_| Unfit::Key)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(Unfit::Tls)?
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .map_err(Unfit::Tls)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok((config, shown))
 }
 
 fn read(path: &Path, part: &'static str) -> Result<Vec<u8>, HttpError> {

@@ -64,6 +64,7 @@ pub(crate) fn check(certificate: &str, key: &Secret, now: Option<Timestamp>) -> 
             ),
         );
     }
+    alone(certificate, key)?;
     let read = parsed(&chain)?;
     let Some(shown) = Shown::of(first) else {
         return refused(
@@ -74,11 +75,53 @@ pub(crate) fn check(certificate: &str, key: &Secret, now: Option<Timestamp>) -> 
     let private = private(key)?;
     belongs(&chain, &read, &private)?;
     follows(&read)?;
+    vouches(&read)?;
     serves(&read[0], &shown)?;
     if let Some(now) = now {
         in_time(&chain, now)?;
     }
+    is_served(certificate, key)?;
     Ok(shown)
+}
+
+/// Each of both texts has its own: they are kept in one file, and another key or certificate in it would be taken for theirs.
+fn alone(certificate: &str, key: &Secret) -> Result<(), Refused> {
+    if PrivateKeyDer::pem_slice_iter(certificate.as_bytes())
+        .next()
+        .is_some()
+    {
+        return refused(
+            CERTIFICATE,
+            "there is a private key in it, too; send the certificates alone here, and the key as \"key\"",
+        );
+    }
+    let key = key.reveal().as_bytes();
+    if CertificateDer::pem_slice_iter(key).next().is_some() {
+        return refused(
+            KEY,
+            "there is a certificate in it, too; send the key alone here, and the chain as \"certificate\"",
+        );
+    }
+    if PrivateKeyDer::pem_slice_iter(key).nth(1).is_some() {
+        return refused(
+            KEY,
+            "there is more than one private key in it; send that of the first certificate alone",
+        );
+    }
+    Ok(())
+}
+
+/// The last question is whether it can be served, exactly as it would be kept: nothing good gives way to what cannot.
+fn is_served(certificate: &str, key: &Secret) -> Result<(), Refused> {
+    let kept = text(certificate, key);
+    let why = match super::served_by(kept.as_bytes(), kept.as_bytes()) {
+        Ok(_) => return Ok(()),
+        Err(super::Unfit::Certificate) => "there is no certificate in it".to_owned(),
+        Err(super::Unfit::Key) => "there is no private key beside it".to_owned(),
+        Err(super::Unfit::Tls(error)) => error.to_string(),
+    };
+    let text = format!("it cannot be served ({why}); have it issued anew without what is said here");
+    refused(CERTIFICATE, text)
 }
 
 fn parsed<'a>(chain: &'a [CertificateDer<'static>]) -> Result<Vec<X509Certificate<'a>>, Refused> {
@@ -185,6 +228,30 @@ fn follows(read: &[X509Certificate<'_>]) -> Result<(), Refused> {
     Ok(())
 }
 
+/// Who stands above another certificate may sign it (RFC 5280 §4.2.1.9, §4.2.1.3): no client takes a chain over one that is
+/// for a server.
+fn vouches(read: &[X509Certificate<'_>]) -> Result<(), Refused> {
+    for (n, above) in read.iter().enumerate().skip(1) {
+        let (lower, upper) = (n, n + 1);
+        let is_ca = matches!(above.basic_constraints(), Ok(Some(of)) if of.value.ca);
+        let signs = match above.key_usage() {
+            Ok(None) => true,
+            Ok(Some(usage)) => usage.value.key_cert_sign(),
+            Err(_) => false,
+        };
+        if !is_ca || !signs {
+            return refused(
+                CERTIFICATE,
+                format!(
+                    "certificate {upper} is none that may vouch for certificate {lower} (it is no CA); send the chain of who \
+                     issued it"
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
 /// It is for servers, and for somebody.
 fn serves(own: &X509Certificate<'_>, shown: &Shown) -> Result<(), Refused> {
     if shown.names.is_empty() {
@@ -193,11 +260,27 @@ fn serves(own: &X509Certificate<'_>, shown: &Shown) -> Result<(), Refused> {
             "it names no host (subjectAltName), so that no browser takes it; have one issued for the name or address of the gateway",
         );
     }
-    let usage = own.extended_key_usage().ok().flatten();
-    if usage.is_some_and(|usage| !usage.value.server_auth && !usage.value.any) {
+    // one that cannot be read, or stands there twice, is as good as none
+    let serves = match own.extended_key_usage() {
+        Ok(None) => true,
+        Ok(Some(usage)) => usage.value.server_auth,
+        Err(_) => false,
+    };
+    if !serves {
         return refused(
             CERTIFICATE,
-            "it is not for servers (extended key usage); have one issued for TLS servers",
+            "it is not for servers (extended key usage without serverAuth); have one issued for TLS servers",
+        );
+    }
+    let signs = match own.key_usage() {
+        Ok(None) => true,
+        Ok(Some(usage)) => usage.value.digital_signature(),
+        Err(_) => false,
+    };
+    if !signs {
+        return refused(
+            CERTIFICATE,
+            "its key may not sign (key usage without digitalSignature), as TLS needs it; have one issued for TLS servers",
         );
     }
     Ok(())
@@ -224,6 +307,11 @@ fn in_time(chain: &[CertificateDer<'static>], now: Timestamp) -> Result<(), Refu
     Ok(())
 }
 
+/// Both as they are kept.
+fn text(certificate: &str, key: &Secret) -> String {
+    format!("{}\n{}\n", certificate.trim_end(), key.reveal().trim_end())
+}
+
 /// Keeps both, for this user alone.
 ///
 /// # Errors
@@ -233,8 +321,7 @@ pub(crate) fn keep(state_dir: &Path, certificate: &str, key: &Secret) -> io::Res
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir)?;
     }
-    let text = format!("{}\n{}\n", certificate.trim_end(), key.reveal().trim_end());
-    super::put(&path, &text, 0o600)?;
+    super::put(&path, &text(certificate, key), 0o600)?;
     // the name is on the medium, too: a power cut must not bring the old certificate back
     path.parent()
         .map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
@@ -257,7 +344,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use rcgen::{
-        BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+        BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, ExtendedKeyUsagePurpose, IsCa,
+        KeyPair, KeyUsagePurpose,
     };
 
     use super::*;
@@ -398,6 +486,89 @@ mod tests {
         }
         // without a clock nobody knows the date
         assert_eq!(said(&good.cert, &good.key, None), "door.example");
+    }
+
+    #[test]
+    fn what_no_client_or_server_would_take_is_refused_before_it_replaces_anything() {
+        let strange = made(|params| {
+            // an arc for examples (RFC 5612), and a value of one NULL
+            let mut extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 32_473, 1], vec![5, 0]);
+            extension.set_criticality(true);
+            params.custom_extensions.push(extension);
+        });
+        let signs_only = made(|params| params.key_usages = vec![KeyUsagePurpose::KeyCertSign]);
+        let for_any = made(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any]);
+        for (made, want) in [
+            (&strange, "certificate: it cannot be served ("),
+            (&signs_only, "certificate: its key may not sign"),
+            (&for_any, "certificate: it is not for servers"),
+        ] {
+            let text = said(&made.cert, &made.key, in_march());
+            assert!(text.starts_with(want), "{text}\nwanted {want}");
+        }
+        let usual = made(|params| {
+            params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        });
+        assert_eq!(said(&usual.cert, &usual.key, in_march()), "door.example");
+    }
+
+    #[test]
+    fn a_second_key_or_certificate_in_a_text_is_refused() {
+        let good = made(|_| {});
+        let (key, other) = (good.key.reveal(), good.other.reveal());
+        for (certificate, key, want) in [
+            (
+                format!("{}{other}", good.cert),
+                key.to_owned(),
+                "certificate: there is a private key in it",
+            ),
+            (
+                good.cert.clone(),
+                format!("{key}{}", good.ca),
+                "key: there is a certificate in it",
+            ),
+            (
+                good.cert.clone(),
+                format!("{key}{other}"),
+                "key: there is more than one private key in it",
+            ),
+        ] {
+            let text = said(&certificate, &Secret::new(key), in_march());
+            assert!(text.starts_with(want), "{text}\nwanted {want}");
+        }
+    }
+
+    #[test]
+    fn a_chain_over_a_certificate_that_is_no_ca_is_refused() {
+        let names = |name: &str| {
+            let mut params = CertificateParams::new(vec![name.into()]).expect("names");
+            params.distinguished_name.push(rcgen::DnType::CommonName, name);
+            params
+        };
+        let key = KeyPair::generate().expect("a key");
+        for (usages, fits) in [
+            (None, false),
+            (Some(vec![KeyUsagePurpose::DigitalSignature]), false),
+            (Some(vec![KeyUsagePurpose::KeyCertSign]), true),
+        ] {
+            let mut above = names("other.example");
+            if let Some(usages) = usages {
+                above.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+                above.key_usages = usages;
+            }
+            let above = CertifiedIssuer::self_signed(above, KeyPair::generate().expect("a key"));
+            let above = above.expect("signs");
+            let cert = names("door.example").signed_by(&key, &above).expect("signs");
+            let chain = format!("{}{}", cert.pem(), above.pem());
+            let text = said(&chain, &Secret::new(key.serialize_pem()), None);
+            if fits {
+                assert_eq!(text, "door.example");
+            } else {
+                let want = "certificate: certificate 2 is none that may vouch for certificate 1";
+                assert!(text.starts_with(want), "{text}");
+            }
+        }
     }
 
     #[test]

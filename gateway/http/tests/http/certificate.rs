@@ -9,11 +9,16 @@ const PATH: &str = "/api/v1/certificate";
 
 /// Certificate and key for this machine, both PEM.
 fn made(until: i32) -> (String, String) {
+    made_with(until, |_| {})
+}
+
+fn made_with(until: i32, change: impl FnOnce(&mut rcgen::CertificateParams)) -> (String, String) {
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let pair = rcgen::KeyPair::generate().expect("a key");
     let mut params = rcgen::CertificateParams::new(names).expect("names");
     params.not_before = rcgen::date_time_ymd(1975, 1, 1);
     params.not_after = rcgen::date_time_ymd(until, 1, 1);
+    change(&mut params);
     let made = params.self_signed(&pair).expect("signs");
     (made.pem(), pair.serialize_pem())
 }
@@ -84,6 +89,23 @@ async fn open_connections_go_on_and_new_ones_get_it() {
     let now = site.get(PATH, &ann).await;
     assert_eq!(now.json()["from"], "uploaded");
     assert_ne!(now.json()["fingerprint"], own.json()["fingerprint"]);
+    // what TLS would not take afterwards replaces nothing: in the store neither, as a start shows
+    let strange = made_with(2199, |params| {
+        let mut unknown =
+            rcgen::CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 32_473, 1], vec![5, 0]);
+        unknown.set_criticality(true);
+        params.custom_extensions.push(unknown);
+    });
+    let (other, key) = made(2199);
+    let two_keys = (format!("{other}{}", made(2199).1), key);
+    for unfit in [strange, two_keys] {
+        let lines = [ann.as_str(), &origin, "if-match: *"];
+        let refused = site.ask("PUT", PATH, &lines, &body(&unfit)).await;
+        assert_eq!((refused.status, refused.reason()), (400, "certificate".into()));
+    }
+    site.reload_tls();
+    let still = site.get(PATH, &ann).await;
+    assert_eq!(still.json()["fingerprint"], now.json()["fingerprint"]);
     let told = site.records(&ann, "user.certificate-replaced", 1).await;
     assert_eq!(told[0]["by"], "ann");
     assert_eq!(told[0]["names"], "localhost 127.0.0.1");

@@ -321,6 +321,41 @@ async fn a_door_group_that_is_none_and_a_field_that_nobody_reads_are_told() {
 }
 
 #[tokio::test]
+async fn who_lost_the_group_or_person_of_a_command_does_not_mean_all() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let seq = async || site.get("/api/v1/site", &ann).await.json()["seq"].clone();
+    let before = seq().await;
+    for (path, field) in [
+        ("/api/v1/lockdown/begin", "group"),
+        ("/api/v1/lockdown/end", "group"),
+        ("/api/v1/passback/reset", "person"),
+    ] {
+        for lost in ["null", "\"\"", "\"Lobby/\""] {
+            let reply = site.post(path, &ann, &format!(r#"{{"{field}":{lost}}}"#)).await;
+            assert_eq!(
+                (reply.status, reply.reason().as_str()),
+                (400, field),
+                "{path} {lost}"
+            );
+        }
+        let misspelt = format!("{field}s");
+        let reply = site
+            .post(path, &ann, &format!(r#"{{"{misspelt}":"lobby"}}"#))
+            .await;
+        assert_eq!((reply.status, reply.reason().as_str()), (400, "body"), "{path}");
+        let told = reply.json()["detail"].to_string();
+        assert!(
+            told.contains(&format!("`{misspelt}`")) && told.contains(&format!("`{field}`")),
+            "what is wrong, and what is allowed: {told}"
+        );
+    }
+    assert_eq!(seq().await, before, "nothing came of it");
+    // the whole site is meant by leaving the field out
+    assert_eq!(site.post("/api/v1/lockdown/begin", &ann, "{}").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_fire_alarm_is_reset_by_who_may_operate_all_doors() {
     let site = Site::plain().await;
     let ann = site.set_up().await;

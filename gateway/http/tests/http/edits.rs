@@ -75,6 +75,52 @@ async fn a_user_is_changed_by_who_has_seen_it_as_it_is() {
 }
 
 #[tokio::test]
+async fn every_change_of_users_tokens_and_passwords_is_on_record_without_a_secret() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let bob = format!(r#"{{"user":"bob","password":"{PASSWORD}","scopes":["read"]}}"#);
+    assert_eq!(site.post("/api/v1/users", &ann, &bob).await.status, 201);
+    let made = site
+        .post(
+            "/api/v1/tokens",
+            &ann,
+            r#"{"name":"hub","scopes":["read"],"days":7}"#,
+        )
+        .await;
+    let secret = made.json()["token"].as_str().expect("a token").to_owned();
+    let tokens = site.get("/api/v1/tokens", &ann).await.json();
+    let id = tokens["tokens"][0]["id"].as_str().expect("an id").to_owned();
+    let hub = format!("/api/v1/tokens/{id}");
+    let wider = r#"{"scopes":["read","open"],"days":7}"#;
+    let any = ["if-match: *"];
+    assert_eq!(change(&site, "PUT", &hub, &ann, &any, wider).await.status, 200);
+    assert_eq!(change(&site, "DELETE", &hub, &ann, &[], "").await.status, 204);
+    let own = format!(r#"{{"old":"{PASSWORD}","new":"another long one"}}"#);
+    let changed = site.post("/api/v1/password", &ann, &own).await;
+    assert!(changed.status < 300, "{changed:?}");
+    let login = r#"{"user":"ann","password":"another long one"}"#;
+    let login = site.post("/api/v1/login", "x-nobody: 1", login).await;
+    let ann = format!("cookie: {}", login.cookie());
+    for (kind, fields) in [
+        ("user.user-created", &[("by", "ann"), ("user", "bob")][..]),
+        ("user.token-created", &[("token", "hub")]),
+        ("user.token-changed", &[("by", "ann"), ("token", "hub")]),
+        ("user.token-revoked", &[("token", "hub")]),
+        ("user.password-changed", &[("user", "ann")]),
+    ] {
+        let told = site.records(&ann, kind, 1).await;
+        let record = told.last().expect("one");
+        for (field, name) in fields {
+            assert_eq!(record[field], *name, "{record}");
+        }
+        let text = record.to_string();
+        for secret in [secret.as_str(), PASSWORD, "another long one"] {
+            assert!(!text.contains(secret), "{kind}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn nobody_gets_doors_that_are_not_there() {
     let site = Site::plain().await;
     let ann = site.set_up().await;

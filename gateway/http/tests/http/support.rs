@@ -207,6 +207,11 @@ impl Site {
         }
     }
 
+    /// Reads the certificate once more, as a start does.
+    pub(crate) fn reload_tls(&self) {
+        self.http.reload_tls().expect("it can be served");
+    }
+
     /// From here on only this certificate is trusted.
     pub(crate) fn trust(&mut self, pem: &str) {
         let file = self.dir.path().join("trusted.pem");

@@ -81,7 +81,7 @@ async fn contacts_come_and_go_as_a_table_which_is_taken_as_a_whole() {
 #[tokio::test]
 async fn a_web_client_speaks_for_its_input_with_its_own_token_only() {
     let (to, mut calls) = mpsc::channel::<HookCall>(4);
-    let hooks = Hooks::new(to);
+    let hooks = Hooks::new(to, gateway_core::Instant::ZERO);
     let site = Site::with_hooks(hooks.clone()).await;
     let bell: gateway_core::InputId = "bell".parse().expect("a name");
     hooks.set(BTreeMap::from([(bell, HookToken::of("a-token-of-the-bell"))]));
@@ -108,12 +108,28 @@ async fn a_web_client_speaks_for_its_input_with_its_own_token_only() {
         )
         .await;
     assert_eq!((old.status, old.reason().as_str()), (409, "stale"));
+    // what was recorded on its way opens nothing by being sent once more
+    let at = |s: i64| {
+        let at = gateway_core::Clock::wall(&*site.clock) - jiff::SignedDuration::from_secs(s);
+        format!("x-doorline-at: {at}")
+    };
+    let fresh = at(1);
+    let dated = async |at: &str| site.ask("POST", path, &[right, at], "on").await;
+    assert_eq!(dated(&fresh).await.status, 204);
+    let again = dated(&fresh).await;
+    assert_eq!((again.status, again.reason().as_str()), (409, "duplicate"));
+    let before = dated(&at(5)).await;
+    assert_eq!((before.status, before.reason().as_str()), (409, "stale"));
     let what = site
         .ask("POST", path, &[right, "x-doorline-at: today"], "on")
         .await;
     assert_eq!(what.status, 400);
     // an administrator's session is not its token, and a token of one input is not that of another
     let ann = site.set_up().await;
+    let told = site.records(&ann, "command.refused", 3).await;
+    let count = |reason| told.iter().filter(|record| record["reason"] == reason).count();
+    assert_eq!((count("duplicate"), count("stale")), (1, 2), "{told:?}");
+    assert!(told.iter().all(|record| record["subject"] == "integration:bell"));
     assert_eq!(site.post(path, &ann, "on").await.status, 401);
     assert_eq!(
         site.ask("POST", "/api/v1/hooks/other", &[right], "on")

@@ -40,6 +40,17 @@ impl Mosquitto {
 
     /// With another access list than one that lets both users do everything.
     pub(super) fn with_access_list(list: &str) -> Self {
+        Self::with(list, "")
+    }
+
+    /// One that takes and sends packets of so many bytes at most.
+    pub(super) fn with_largest_packet(bytes: u32) -> Self {
+        let all = "user door\ntopic readwrite #\nuser owner\ntopic readwrite #\n";
+        Self::with(all, &format!("max_packet_size {bytes}\n"))
+    }
+
+    /// With an access list and further lines of its configuration.
+    fn with(list: &str, more: &str) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let mut broker = Self {
             child: None,
@@ -64,7 +75,7 @@ impl Mosquitto {
         // as root it would change to a user that cannot read the folder
         let config = format!(
             "user root\npersistence false\nlog_dest stderr\nallow_anonymous false\npassword_file {}\nacl_file {}\n\
-             listener {} 127.0.0.1\nlistener {} 127.0.0.1\ncertfile {}\nkeyfile {}\ncafile {}\n",
+             {more}listener {} 127.0.0.1\nlistener {} 127.0.0.1\ncertfile {}\nkeyfile {}\ncafile {}\n",
             at("passwords"),
             at("access"),
             broker.port,

@@ -1,6 +1,6 @@
 //! MQTT 5 with a real broker, and with brokers that do not take it or that refuse something.
 
-use gateway_core::Timestamp;
+use gateway_core::{DoorEvent, Timestamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -57,6 +57,36 @@ async fn a_topic_that_the_broker_does_not_let_us_write_is_a_fault_in_words() {
         })
     });
     within("the fault", told).await.expect("runs");
+    handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_is_too_large_for_the_broker_comes_cut_and_the_next_one_whole() {
+    let broker = Mosquitto::with_largest_packet(2048);
+    let core = FakeCore::start();
+    let observer = Observer::connect(broker.port).await;
+    let handle = run(with_login(broker.port), &core);
+    connected(&handle).await;
+    observer.hear("online", is(AVAILABILITY, "online")).await;
+    let text = "the board says ".repeat(200);
+    let large = core.door(DoorEvent::LockFault { text }).await.0;
+    let small = core.door(DoorEvent::Opened {}).await.0;
+    let event = |seq: u64| move |m: &Heard| m.topic == "doorline/lilas/event" && m.json()["seq"] == seq;
+    observer.hear("the next one", event(small)).await;
+    let all = observer.all();
+    let record = |seq| all.iter().find(|m| event(seq)(m)).expect("it came").json();
+    let (cut, whole) = (record(large), record(small));
+    assert_eq!(
+        (&cut["cut"], &cut["kind"]),
+        (&true.into(), &"door.lock-fault".into())
+    );
+    assert!(cut.get("text").is_none(), "{cut}");
+    assert!(
+        whole.get("cut").is_none() && whole["kind"] == "door.opened",
+        "{whole}"
+    );
+    let seqs = observer.seqs();
+    assert!(seqs.ends_with(&[large, small]), "{seqs:?}");
     handle.shutdown().await;
 }
 

@@ -1,7 +1,7 @@
 //! Ring-to-open: for a time that a command asks for, who rings at a panel is let in.
 //!
 //! Each opening is a decision of its own ([`Request::Button`](gateway_access::Request::Button)), so that lockdowns,
-//! interlocks and two persons hold. It is kept nowhere: a restart ends it. A lockdown of one of its doors ends it too, and
+//! interlocks and two persons hold. It is kept nowhere: a restart ends it, and says so if the end before could not. A lockdown of one of its doors ends it too, and
 //! so does another file that does not allow it as it is; neither lets it come back by itself.
 
 use std::collections::{BTreeMap, BTreeSet};

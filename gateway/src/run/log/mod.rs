@@ -9,12 +9,13 @@ mod line;
 mod syslog;
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use gateway_config::{JournalFields, Log, LogFormat};
+use gateway_config::{JournalFields, Log, LogFormat, log_words_of};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -62,8 +63,12 @@ impl Form {
     }
 
     /// What the site file asks for.
-    fn of(log: &Log, in_journal: bool) -> Self {
-        match (log.journald, log.format) {
+    const fn of(log: &Log, in_journal: bool) -> Self {
+        Self::by(log.format, log.journald, in_journal)
+    }
+
+    const fn by(format: LogFormat, journald: JournalFields, in_journal: bool) -> Self {
+        match (journald, format) {
             (JournalFields::On, _) => Self::Journal,
             (JournalFields::Auto, _) if in_journal => Self::Journal,
             (JournalFields::Auto | JournalFields::Off, LogFormat::Json) => Self::Json,
@@ -98,9 +103,30 @@ pub(crate) fn quiet() {
     start("warn,rumqttd=off,sled=off");
 }
 
-/// A line for a person, as it stands. Waits for nobody.
+/// A line for a person, as it stands; where lines are JSON, as the message of one. Waits for nobody.
 pub(crate) fn say(text: &str) {
-    writer().line(format!("{text}\n").into_bytes());
+    writer().told(Form::now(), tracing::Level::INFO, text);
+}
+
+/// The same of what went wrong.
+pub(crate) fn complain(text: &str) {
+    writer().told(Form::now(), tracing::Level::ERROR, text);
+}
+
+/// Takes the form of lines from a site file that is still to be read, and may have faults: these are told in that form, too.
+pub(crate) fn foresee(file: &Path) {
+    // whatever is no file is refused later, and may never end
+    let is_file = std::fs::metadata(file).is_ok_and(|found| found.is_file());
+    let text = if is_file {
+        std::fs::read_to_string(file)
+    } else {
+        Ok(String::new())
+    };
+    let (format, journald) = log_words_of(&text.unwrap_or_default());
+    FORM.store(
+        Form::by(format, journald, journald::is_standard_error()) as u8,
+        Ordering::Relaxed,
+    );
 }
 
 /// Takes what the site file says of the log.
@@ -193,7 +219,7 @@ fn start(filter: &str) {
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         let trace = std::backtrace::Backtrace::capture();
-        say(&format!(
+        complain(&format!(
             "thread {:?}: {panic}\n{trace}",
             thread.name().unwrap_or("unnamed")
         ));
@@ -251,6 +277,17 @@ fn write_fields(line: &Line, form: Form, to: &mut dyn Write, journal: &mut Journ
 }
 
 impl Writer {
+    /// What is for a person and no line of the log. It has no fields, so that the journal of systemd gets it as text.
+    fn told(&self, form: Form, level: tracing::Level, text: &str) {
+        match form {
+            Form::Json => {
+                let line = Line::own(level, text.trim_end().to_owned());
+                self.entry(Entry::Fields(Arc::new(line), form));
+            }
+            Form::Journal | Form::Text => self.line(format!("{text}\n").into_bytes()),
+        }
+    }
+
     fn line(&self, line: Vec<u8>) {
         self.entry(Entry::Line(line));
     }
@@ -309,6 +346,19 @@ mod tests {
     }
 
     #[test]
+    fn a_site_file_with_faults_says_how_lines_are_written() {
+        let form = |text: &str| {
+            let (format, journald) = log_words_of(text);
+            Form::by(format, journald, false)
+        };
+        assert_eq!(form("nonsense = 1\n[log]\nformat = \"json\"\n"), Form::Json);
+        assert_eq!(form("[log]\nformat = \"json\"\n[broken"), Form::Json);
+        assert_eq!(form("[log]\nformat = \"yaml\"\n"), Form::Text);
+        assert_eq!(form("[log]\njournald = \"on\"\n"), Form::Journal);
+        assert_eq!(form(""), Form::Text);
+    }
+
+    #[test]
     fn the_site_file_says_how_lines_are_written() {
         let form = |text: &str, in_journal| {
             let text = format!(
@@ -332,6 +382,33 @@ mod tests {
         ] {
             assert_eq!(form(text, in_journal), want, "{text:?} {in_journal}");
         }
+    }
+
+    #[test]
+    fn where_lines_are_json_so_is_what_is_said_to_people() {
+        let (to, queue) = sync_channel(4);
+        let lost = Arc::new(AtomicU64::new(0));
+        let writer = Writer {
+            lost: Arc::clone(&lost),
+            to,
+        };
+        writer.told(Form::Json, tracing::Level::INFO, "setup code: 1234");
+        writer.told(
+            Form::Json,
+            tracing::Level::ERROR,
+            "site.toml:1:1: wrong\n   | ^ here\n",
+        );
+        writer.told(Form::Text, tracing::Level::INFO, "setup code: 5678");
+        drop(writer);
+        let mut to = Vec::new();
+        write_lines(&queue, &lost, &mut to, &mut Journal::default());
+        let text = String::from_utf8(to).expect("text");
+        let lines: Vec<&str> = text.lines().collect();
+        let read = |n: usize| serde_json::from_str::<serde_json::Value>(lines[n]).expect("JSON");
+        assert_eq!(read(0)["message"], "setup code: 1234");
+        assert_eq!(read(0)["level"], "INFO");
+        assert_eq!(read(1)["message"], "site.toml:1:1: wrong\n   | ^ here");
+        assert_eq!(lines[2..], ["setup code: 5678"]);
     }
 
     #[test]

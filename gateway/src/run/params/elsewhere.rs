@@ -209,9 +209,10 @@ fn web_params(relay: &HttpOutput) -> WebRelayParams {
     WebRelayParams {
         ca_file: relay.ca_file.clone(),
         host: relay.server.host.to_string(),
-        login: relay.user.clone().zip(password),
+        login: relay.user.clone().zip(password.clone()),
         off: order(&relay.off, &relay.off_body),
         on: order(&relay.on, &relay.on_body),
+        password: password.filter(|_| relay.sends_password()),
         port: relay.server.port,
         self_timed: relay.is_self_timed(),
         state: relay.state.clone().map(|path| {

@@ -209,3 +209,100 @@ fn a_call_and_an_open_socket_go_on_while_a_certificate_is_uploaded() {
         gateway.stop()
     });
 }
+
+/// What TLS would not serve afterwards is refused, and what is served stays, also over a start.
+#[test]
+fn a_certificate_that_cannot_be_served_replaces_none() {
+    run(|rig| {
+        let phone = Phone::start(rig, PhoneParams::direct(0, "101"))?;
+        let (mut gateway, token) = begin(rig, &phone)?;
+        let own = rig.path("state").join("http").join("cert.pem");
+        until(secs(20), "the page's own certificate", || {
+            Ok(own.exists().then_some(()))
+        })?;
+        let bearer = format!("Authorization: Bearer {token}");
+        let openssl = |args: &[&str]| -> anyhow::Result<()> {
+            let said = Command::new("openssl").args(args).output()?;
+            ensure!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+            Ok(())
+        };
+        let (key, cert) = (rig.path("k.pem"), rig.path("c.pem"));
+        let (key_at, cert_at) = (key.display().to_string(), cert.display().to_string());
+        // what openssl makes of each extension, beside a name
+        let made = |extensions: &[&str]| -> anyhow::Result<(String, String)> {
+            let mut args = vec![
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "30",
+                "-subj",
+                "/CN=door",
+                "-keyout",
+                &key_at,
+                "-out",
+                &cert_at,
+                "-addext",
+                "subjectAltName=IP:127.0.0.1",
+            ];
+            for extension in extensions {
+                args.extend(["-addext", extension]);
+            }
+            openssl(&args)?;
+            Ok((std::fs::read_to_string(&cert)?, std::fs::read_to_string(&key)?))
+        };
+        let put = |certificate: &str, key: &str| {
+            let file = rig.path("upload.json");
+            std::fs::write(
+                &file,
+                json!({ "certificate": certificate, "key": key }).to_string(),
+            )?;
+            let data = format!("@{}", file.display());
+            let args = [
+                "-X",
+                "PUT",
+                "-H",
+                &bearer,
+                "-H",
+                "If-Match: *",
+                "-H",
+                "Content-Type: application/json",
+                "--data",
+                &data,
+            ];
+            curl(rig, &own, &args, "/api/v1/certificate")
+        };
+        let (_, before) = curl(rig, &own, &["-H", &bearer], "/api/v1/certificate")?;
+        let (good, its_key) = made(&[])?;
+        let strange = made(&["1.3.6.1.4.1.32473.1=critical,DER:0500"])?;
+        let signs = made(&["keyUsage=critical,keyCertSign"])?;
+        let clients = made(&["extendedKeyUsage=clientAuth"])?;
+        let two_keys = (format!("{good}{}", strange.1), its_key.clone());
+        for (which, (certificate, key)) in [
+            ("an unknown critical extension", strange),
+            ("a key that only signs certificates", signs),
+            ("one for clients", clients),
+            ("a second key", two_keys),
+        ] {
+            let (status, refused) = put(&certificate, &key)?;
+            ensure!(
+                status == 400 && refused["reason"] == "certificate",
+                "{which}: {status} {refused}"
+            );
+        }
+        gateway.stop()?;
+        gateway.again(rig)?;
+        let (_, now) = until(secs(20), "the page after a restart", || {
+            Ok(curl(rig, &own, &["-H", &bearer], "/api/v1/certificate").ok())
+        })?;
+        ensure!(
+            now["fingerprint"] == before["fingerprint"] && now["fault"].is_null(),
+            "{now}"
+        );
+        gateway.stop()
+    });
+}

@@ -178,6 +178,30 @@ fn what_is_no_command_is_answered_put_on_record_and_bounded() {
         listener.send(PANEL, &press, false)?;
         refused(&listener, &gateway, "press", "forbidden")?;
 
+        // a field that is misspelt, or empty, never means the whole site
+        let site = |id: &str, command: &str, more: Value| -> anyhow::Result<()> {
+            let mut all = json!({ "command": command, "id": id, "at": wall_clock_at(SystemTime::now())? });
+            for (name, value) in more.as_object().into_iter().flatten() {
+                all[name] = value.clone();
+            }
+            listener.send("doorline/test/command", &all, false)
+        };
+        site("down", "lockdown", json!({}))?;
+        gateway.event(0, "gateway.lockdown", secs(30), |e| e["active"] == true)?;
+        site("misspelt", "end-lockdown", json!({ "gruop": "lobby" }))?;
+        refused(&listener, &gateway, "misspelt", "malformed")?;
+        site("lost", "end-lockdown", json!({ "group": null }))?;
+        refused(&listener, &gateway, "lost", "malformed")?;
+        ensure!(
+            !gateway
+                .events()?
+                .iter()
+                .any(|e| e["kind"] == "gateway.lockdown" && e["active"] == false),
+            "it was ended by mistake"
+        );
+        site("up", "end-lockdown", json!({}))?;
+        gateway.event(0, "gateway.lockdown", secs(30), |e| e["active"] == false)?;
+
         // a flood costs a bounded number of records, and their number is told
         let before = gateway.last_seq();
         for n in 0..2000 {

@@ -60,6 +60,7 @@ state-topic = "shelly/status/switch:0"
 state-field = "/output"
 ask-topic = "shelly/command"
 ask = "status_update"
+late-opening = "accepted"
 availability = {{ topic = "shelly/online", online = ["true"], offline = ["false"] }}
 timeout-ms = 3000
 
@@ -225,13 +226,24 @@ fn a_web_request_rings_with_its_token_only_and_not_when_it_is_old() {
     run(|rig| {
         let _broker = Mosquitto::start(rig)?;
         let _shelly = Shelly::start(rig);
-        let gateway = Gateway::start(rig, &site(rig))?;
+        let mut gateway = Gateway::start(rig, &site(rig))?;
         let old = ("X-Doorline-At", "2026-01-01T00:00:00Z".to_owned());
         ensure!(hook(rig, TOKEN, &[old])? == 409);
         ensure!(hook(rig, "0000000000000000", &[])? == 401);
         ensure!(rings(&gateway)? == 0);
-        ensure!(hook(rig, TOKEN, &[("X-Doorline-At", wall_clock()?)])? == 204);
+        let fresh = ("X-Doorline-At", wall_clock()?);
+        ensure!(hook(rig, TOKEN, std::slice::from_ref(&fresh))? == 204);
         rung(&gateway, 0)?;
+        // a copy of it rings nobody, and is on record; nor does one after a restart
+        let before = rings(&gateway)?;
+        ensure!(hook(rig, TOKEN, std::slice::from_ref(&fresh))? == 409);
+        gateway.event(0, "command.refused", secs(5), |record| {
+            record["reason"] == "duplicate"
+        })?;
+        gateway.stop()?;
+        gateway.again(rig)?;
+        ensure!(hook(rig, TOKEN, &[fresh])? == 409);
+        ensure!(rings(&gateway)? == before);
         Ok(())
     });
 }
@@ -315,6 +327,7 @@ on = "/rpc/Switch.Set?id=0&on=true&toggle_after={{s}}"
 off = "/rpc/Switch.Set?id=0&on=false"
 state = "/rpc/Switch.GetStatus?id=0"
 state-field = "/output"
+late-opening = "accepted"
 timeout-ms = 1000
 "#,
         rig.port(Use::WebRelay)
@@ -377,6 +390,49 @@ fn a_relay_that_takes_web_requests_opens_and_lets_go_and_does_nothing_later() {
         fault(&api, "output:", None)?;
         ensure!(relay.pulses() == 0, "an order waited for it");
         open(&api, "third", &mut |limit| relay.edge(limit))?;
+        ensure!(!relay.edge(secs(10))?.energised);
+        gateway.stop()
+    });
+}
+
+/// Nothing takes an order back that a device has: what can be done is to end it within a moment, and to tell of it.
+#[test]
+fn a_relay_that_hangs_with_its_order_opens_late_for_a_moment_and_that_is_told() {
+    run(|rig| {
+        let _broker = Mosquitto::start(rig)?;
+        let mut relay = WebRelay::start(rig)?;
+        let site = with_web_relay(rig)?;
+        // nobody has it at a door without knowing
+        let unaware = site.replace("late-opening = \"accepted\"\n", "");
+        let refused = Gateway::start(rig, &unaware).err().context("it was taken")?;
+        ensure!(format!("{refused:#}").contains("may open late"), "{refused:#}");
+
+        let mut gateway = Gateway::start(rig, &site)?;
+        let api = Api::set_up(rig, &gateway)?;
+        fault(&api, "output:", None)?;
+        relay.hang(true);
+        ask(&api, "hangs")?;
+        gateway.event(0, "door.lock-fault", secs(10), |_| true)?;
+        fault(&api, "output:", Some("does not answer within 1000 ms"))?;
+        // it is not ready, and refuses
+        ensure!(ask(&api, "while-it-hangs")?.status == 503);
+        let before = gateway.last_seq();
+        relay.hang(false);
+        ensure!(relay.edge(secs(5))?.energised, "it does late what it was told");
+        let off = relay.edge(secs(5))?;
+        ensure!(
+            !off.energised && off.why == "told",
+            "its end was not waited for: {off:?}"
+        );
+        gateway.event(before, "door.lock-fault", secs(10), |record| {
+            record["text"]
+                .as_str()
+                .is_some_and(|text| text.contains("without a lease"))
+        })?;
+        ensure!(relay.pulses() == 1, "it opened more often than it was told");
+        // and it works on
+        fault(&api, "output:http", None)?;
+        open(&api, "afterwards", &mut |limit| relay.edge(limit))?;
         ensure!(!relay.edge(secs(10))?.energised);
         gateway.stop()
     });

@@ -1,6 +1,6 @@
 //! The program's own log at a real syslog, and as JSON.
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use peers::{Gateway, Rig, Rsyslog, Site, Trust, Use, run, until};
 use serde_json::Value;
 
@@ -19,11 +19,11 @@ fn site(rig: &Rig) -> String {
     site.text(rig)
 }
 
-/// Objects of the log; what is told to people as it is does not begin with a brace.
+/// Objects of the log: from the first line on, each is one.
 fn objects(gateway: &Gateway) -> anyhow::Result<Vec<Value>> {
     let log = gateway.log();
-    let lines = log.lines().filter(|line| line.starts_with('{'));
-    Ok(lines.map(serde_json::from_str).collect::<Result<_, _>>()?)
+    let read = |line| serde_json::from_str(line).with_context(|| format!("no JSON: {line}"));
+    log.lines().map(read).collect()
 }
 
 #[test]

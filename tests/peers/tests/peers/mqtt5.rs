@@ -226,6 +226,11 @@ fn mqtt_5_with_mosquitto_and_every_message_is_as_the_asyncapi_document_says() {
         );
         ensure!(!gateway.log().contains("panicked"), "{}", gateway.log());
 
+        // what others say below our topics is in the document, too
+        let picture = "doorline/test/panel/main/picture";
+        listener.send(picture, &json!("a picture"), false)?;
+        listener.hears("the picture", secs(20), |m| m.topic == picture)?;
+
         let document = Command::new(peers::program())
             .args(["check", "--asyncapi"])
             .output()?;
@@ -240,6 +245,7 @@ fn mqtt_5_with_mosquitto_and_every_message_is_as_the_asyncapi_document_says() {
             "event",
             "lineState",
             "panelEvent",
+            "panelPicture",
             "panelState",
             "response",
             "state",

@@ -135,6 +135,23 @@ fn the_api_opens_for_a_person_and_for_nobody_else() {
         ensure!(refused.status == 401 || refused.status == 403, "{refused:?}");
         gateway.stays_at_rest(secs(1))?;
         let mut api = Api::set_up(rig, &gateway)?;
+        // who misspells a field, or lost the group, ends no lockdown of the whole site
+        ensure!(api.post("/api/v1/lockdown/begin", &json!({}))?.status == 200);
+        for (body, reason) in [
+            (json!({ "gruop": "lobby" }), "body"),
+            (json!({ "group": null }), "group"),
+        ] {
+            let refused = api.post("/api/v1/lockdown/end", &body)?;
+            ensure!(
+                refused.status == 400 && refused.body["reason"] == reason,
+                "{body}: {refused:?}"
+            );
+        }
+        ensure!(
+            api.get("/api/v1/doors/front")?.body["lockdown"] == true,
+            "it was ended by mistake"
+        );
+        ensure!(api.post("/api/v1/lockdown/end", &json!({}))?.status == 200);
         let command = json!({ "id": "peers-1", "at": wall_clock()? });
         let opened = api.post("/api/v1/doors/front/open", &command)?;
         ensure!(opened.status == 200, "{opened:?}");

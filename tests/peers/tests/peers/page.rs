@@ -1,7 +1,7 @@
 //! The page in a real browser.
 
 use anyhow::ensure;
-use peers::{Api, Browser, Gateway, Rig, Site, run};
+use peers::{Api, Browser, Gateway, Rig, Site, Trust, Use, run};
 use rustix::process::Signal;
 
 use crate::secs;
@@ -13,7 +13,11 @@ fn door_says(pattern: &str) -> String {
 
 /// The page, after somebody typed name and password.
 fn logged_in(rig: &Rig, api: &Api) -> anyhow::Result<Browser> {
-    let mut page = Browser::open(rig, &api.page())?;
+    log_in(Browser::open(rig, &api.page())?)
+}
+
+/// Somebody types name and password.
+fn log_in(mut page: Browser) -> anyhow::Result<Browser> {
     page.shows(
         "!!document.getElementById('login') && !document.getElementById('login').hidden",
         secs(20),
@@ -165,6 +169,84 @@ fn an_alarm_is_confirmed_and_a_fire_is_reset_at_the_page() {
             "/record/.test(document.querySelector('#areas .card .result').innerText)",
             secs(10),
         )?;
+        gateway.verify()
+    });
+}
+
+/// Puts a file where the form takes one, and sends it.
+fn upload(page: &mut Browser, chain: &str, key: &str) -> anyhow::Result<()> {
+    page.eval(&format!(
+        "(() => {{ const f = document.getElementById('certificate-form'); \
+         const put = (name, text) => {{ const d = new DataTransfer(); d.items.add(new File([text], name + '.pem')); \
+         f.elements[name].files = d.files; }}; put('chain', {chain:?}); put('key', {key:?}); f.requestSubmit(); }})()"
+    ))?;
+    Ok(())
+}
+
+#[test]
+fn a_certificate_is_shown_replaced_and_given_back_at_the_page() {
+    run(|rig| {
+        let mut site = Site {
+            targets: vec!["sip:101@127.0.0.1:9".into()],
+            http: true,
+            ..Site::default()
+        };
+        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        let api = Api::set_up(rig, &gateway)?;
+        let section = "document.getElementById('certificate-section')";
+        {
+            // without TLS there is none to show
+            let mut page = logged_in(rig, &api)?;
+            page.shows(&format!("{} && {section}.hidden", door_says("locked")), secs(15))?;
+        }
+        std::fs::remove_file(rig.path("browser-in"))?;
+        std::fs::remove_file(rig.path("browser-out"))?;
+        std::fs::remove_dir_all(rig.path("browser-profile"))?;
+        site.http = false;
+        let port = rig.port(Use::Http);
+        site.more = format!("[http]\nlisten = \"127.0.0.1:{port}\"\ntls = true\n");
+        gateway.reload(&site.text(rig))?;
+        let mut page = log_in(Browser::open_trusting(
+            rig,
+            &format!("https://127.0.0.1:{port}/"),
+        )?)?;
+        let facts = "document.getElementById('certificate').innerText";
+        page.shows(
+            &format!("!{section}.hidden && /made by the gateway/.test({facts})"),
+            secs(20),
+        )?;
+        ensure!(
+            page.eval("document.getElementById('certificate-back').hidden")? == true,
+            "there is nothing to go back from"
+        );
+
+        let trust = Trust::named(rig, "page", &["127.0.0.1", "localhost"])?;
+        let chain = std::fs::read_to_string(&trust.cert)?;
+        let key = std::fs::read_to_string(&trust.key)?;
+        let other = Trust::named(rig, "other", &["127.0.0.1"])?;
+        let other_key = std::fs::read_to_string(&other.key)?;
+        let said = "document.querySelector('#certificate-form .result').innerText";
+        upload(&mut page, &chain, &other_key)?;
+        page.shows(&format!("/it is not the key of/.test({said})"), secs(10))?;
+        let before = gateway.last_seq();
+        upload(&mut page, &chain, &key)?;
+        let record = gateway.event(before, "user.certificate-replaced", secs(10), |_| true)?;
+        ensure!(record["by"] == Api::person().0, "{record}");
+        page.shows(
+            &format!("/uploaded/.test({facts}) && /127.0.0.1/.test({said})"),
+            secs(10),
+        )?;
+        ensure!(
+            page.eval("document.querySelector('#certificate-form [name=key]').value")? == "",
+            "the key stays in no field"
+        );
+
+        let back = "document.querySelector('#certificate-back button')";
+        page.eval(&format!("{back}.click()"))?;
+        page.shows(&format!("/Press again/.test({back}.innerText)"), secs(5))?;
+        page.eval(&format!("{back}.click()"))?;
+        gateway.event(before, "user.certificate-removed", secs(10), |_| true)?;
+        page.shows(&format!("/made by the gateway/.test({facts})"), secs(10))?;
         gateway.verify()
     });
 }

@@ -439,14 +439,14 @@ impl Model {
         let known = self
             .ids
             .insert(request.id.to_string(), now)
-            .is_some_and(|before| now.since(before) < secs(20));
+            .is_some_and(|before| now.since(before) < secs(22));
         let news = match request.given {
             Given::At(at) => {
                 let (age, ahead) = (wall(now).duration_since(at), at.duration_since(wall(now)));
                 let age = Duration::try_from(age).unwrap_or_default();
                 let ahead = Duration::try_from(ahead).unwrap_or_default();
                 age <= secs(10)
-                    && ahead <= secs(10)
+                    && ahead <= secs(2)
                     && age <= now.since(self.started)
                     && (self.discard_before == Instant::ZERO || at >= wall(self.discard_before))
             }

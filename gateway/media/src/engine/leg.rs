@@ -80,7 +80,8 @@ impl Transport {
     }
 
     /// Keeps the contexts of keys that did not change: they hold the roll-over counters. And the encoder, if it makes
-    /// the same: then the stream goes on. True if it does.
+    /// the same, also in length: an encoder of Opus that is given frames of another length makes noise of them. Then the
+    /// stream goes on. True if it does.
     fn adopt(&mut self, old: &mut Self) -> bool {
         if let (Some(keys), Some((protect, unprotect)), Some((old_protect, old_unprotect))) =
             (&self.agreed.srtp, &mut self.srtp, &mut old.srtp)
@@ -92,7 +93,8 @@ impl Transport {
                 std::mem::swap(unprotect, old_unprotect);
             }
         }
-        let same = (self.agreed.send.1, self.agreed.opus) == (old.agreed.send.1, old.agreed.opus);
+        let made = |agreed: &Agreed| (agreed.send.1, agreed.opus, agreed.ptime_ms);
+        let same = made(&self.agreed) == made(&old.agreed);
         if same {
             std::mem::swap(&mut self.encoder, &mut old.encoder);
         }

@@ -7,6 +7,7 @@ mod boards;
 mod broker;
 mod capture;
 mod certificate;
+mod codecs;
 mod commands;
 mod confirm;
 mod directory;

@@ -32,6 +32,7 @@ mod outside;
 mod page;
 mod parking;
 mod peers_alone;
+mod protected;
 mod radius;
 mod server_room;
 mod sessions;

@@ -8,7 +8,7 @@ use gateway_core::{AccountId, DoorId, ListId, PanelId};
 use super::{Check, alarms};
 use crate::fault::FaultKind;
 use crate::model::{Account, Line, LineDriver, Panel, Target};
-use crate::value::{AddressKind, CallIn, Codec, Extension, Srtp, Strategy, Transport};
+use crate::value::{AddressKind, CallIn, Codec, Extension, Srtp, SrtpKeys, Strategy, Transport};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
@@ -17,6 +17,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         password(check, id, account);
         session_timer(check, id, account);
         transport(check, id, account);
+        encryption(check, id, account);
         codecs(
             check,
             &format!("accounts.{id}"),
@@ -24,6 +25,17 @@ pub(super) fn check(check: &mut Check<'_>) {
         );
     }
     codecs(check, "sip", &config.sip.codecs);
+    if check.is_written("sip.public-address") && check.is_written("sip.stun") {
+        let text = "there is also a public-address, which counts".to_owned();
+        let hint = "allowed: public-address or stun";
+        check.fault(
+            FaultKind::Conflict,
+            "sip.stun",
+            &["sip.public-address"],
+            text,
+            hint,
+        );
+    }
     for (id, panel) in &config.panels {
         backups(check, id, panel);
         buttons(check, id, panel);
@@ -180,7 +192,13 @@ fn transport(check: &mut Check<'_>, id: &AccountId, account: &Account) {
             }
         }
         if account.srtp != Srtp::Off {
-            let text = format!("the keys of SRTP travel in clear over {}", account.transport);
+            let text = match account.srtp_keys {
+                SrtpKeys::Dtls => format!(
+                    "the fingerprints of DTLS travel in clear over {}: who is in between can put others in their place",
+                    account.transport
+                ),
+                SrtpKeys::Sdes => format!("the keys of SRTP travel in clear over {}", account.transport),
+            };
             check.warn(
                 FaultKind::Unsafe,
                 &format!("{at}.srtp"),
@@ -192,6 +210,15 @@ fn transport(check: &mut Check<'_>, id: &AccountId, account: &Account) {
         let text = "false: any certificate is taken, anybody in between can listen and call".to_owned();
         let hint = "set tls-ca-file to the certificate of the PBX instead";
         check.warn(FaultKind::Unsafe, &format!("{at}.tls-verify"), text, hint);
+    }
+}
+
+fn encryption(check: &mut Check<'_>, id: &AccountId, account: &Account) {
+    let (keys, srtp) = (format!("accounts.{id}.srtp-keys"), format!("accounts.{id}.srtp"));
+    if account.srtp == Srtp::Off && check.is_written(&keys) {
+        let text = "has no meaning with srtp = \"off\"".to_owned();
+        let hint = "remove it, or set srtp = \"required\"";
+        check.fault(FaultKind::Conflict, &keys, &[&srtp], text, hint);
     }
 }
 

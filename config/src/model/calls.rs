@@ -12,7 +12,8 @@ use crate::rules::{
     Flag, Path, Ports, int, list, parsed, password, refer, secs, span_or, text, text_or, word,
 };
 use crate::value::{
-    Address, Codec, Dscp, Host, HostPort, Key, Marks, ReliableProvisional, Srtp, Strategy, Transport,
+    Address, Codec, Dscp, Host, HostPort, Ice, Key, Marks, ReliableProvisional, Srtp, SrtpKeys, Strategy,
+    Transport,
 };
 
 table! {
@@ -50,6 +51,12 @@ table! {
         codecs: Option<Vec<Codec>> = "codecs", list(word(), 1, 4), optional, Live;
         /// Encryption of speech.
         srtp: Srtp = "srtp", word(), or("\"off\""), Live;
+        /// How its keys are agreed on. With `dtls` the PBX needs a certificate on an elliptic curve (P-256 or P-384), as
+        /// Asterisk makes itself with `dtls_auto_generate_cert`. A call whose handshake fails ends.
+        srtp_keys: SrtpKeys = "srtp-keys", word(), or("\"sdes\""), Live;
+        /// Whether the other side may check which of its addresses reach the gateway (ICE); for phones and browsers
+        /// behind routers. Who does not check is called as ever.
+        ice: Ice = "ice", word(), or("\"off\""), Live;
         /// Certificates, PEM, that the server's certificate must lead to; without it the machine's own.
         tls_ca_file: Option<PathBuf> = "tls-ca-file", Path, optional, Restart;
         /// False takes any certificate: anybody in between can listen and call.
@@ -125,6 +132,12 @@ table! {
         tls_key_file: Option<PathBuf> = "tls-key-file", Path, optional, Process;
         /// Lowest and highest UDP port of speech; the lowest is even, each call takes two.
         rtp_ports: RangeInclusive<u16> = "rtp-ports", Ports, or("[16384, 16583]"), Process;
+        /// Address at which others beyond a router see the gateway: told to them for speech, in place of its own. The
+        /// router has to pass `rtp-ports` on as they are. Whoever has a private address himself is told the gateway's own.
+        public_address: Option<IpAddr> = "public-address", parsed(), optional, Live;
+        /// STUN server, HOST or HOST:PORT, that says what `public-address` would be, where that changes. Asked every two
+        /// minutes; without a port 3478.
+        stun: Option<HostPort> = "stun", parsed(), optional, Live;
         /// Codecs of speech that are offered and taken, the best first. Counts for the next call.
         codecs: Vec<Codec> = "codecs", list(word(), 1, 4), or("[\"opus\", \"g722\", \"pcma\", \"pcmu\"]"), Live;
         /// Addresses that may call without a registered account between, at most 64.

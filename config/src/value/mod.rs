@@ -38,7 +38,7 @@ pub use rule::{FieldIs, MessageTopic, SetWord, StateWord, Tones};
 pub use scope::UserScope;
 pub use words::{
     AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CodeFrom, Codec, DigitsBy,
-    DiscoveryFormat, Duty, Echo, Fail, GuardMode, KeyScope, Keypad, LampShows, Language, LateOpening,
+    DiscoveryFormat, Duty, Echo, Fail, GuardMode, Ice, KeyScope, Keypad, LampShows, Language, LateOpening,
     LockKind, LockOwner, MqttCommands, MqttVersion, NetworkLoss, Noise, OnJournalFault, OpenWhen, OtherCalls,
-    PressAgain, PressInTalk, ReliableProvisional, Relock, RexKind, Srtp, Strategy, Transport,
+    PressAgain, PressInTalk, ReliableProvisional, Relock, RexKind, Srtp, SrtpKeys, Strategy, Transport,
 };

@@ -398,7 +398,27 @@ words! {
 }
 
 words! {
-    /// Encryption of speech (SRTP with SDES keys, RFC 4568).
+    /// Whether the other side may check where it reaches us (RFC 8445).
+    pub enum Ice {
+        /// It may, if it does so: the gateway answers, and sends where the other side chose.
+        Lite = "lite",
+        /// It may not: the addresses of the session descriptions count.
+        Off = "off",
+    }
+}
+
+words! {
+    /// How the keys of encrypted speech are agreed on.
+    pub enum SrtpKeys {
+        /// By a DTLS handshake where speech goes (RFC 5763), and in no other way.
+        Dtls = "dtls",
+        /// In SIP messages (SDES, RFC 4568); a handshake is taken from those who offer one.
+        Sdes = "sdes",
+    }
+}
+
+words! {
+    /// Encryption of speech (SRTP).
     pub enum Srtp {
         /// None.
         Off = "off",

@@ -194,6 +194,7 @@ fn calls(count: u64, srtp: SrtpPolicy) -> Calls {
                 let ports = engine.reserve_ports().expect("ports");
                 let local = LocalMedia {
                     address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                    host: None,
                     rtp_port: ports.rtp_port(),
                     rtcp_port: ports.rtcp_port(),
                 };

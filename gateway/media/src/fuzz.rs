@@ -1,5 +1,6 @@
 //! Entry points for fuzzing: each takes any bytes and must return. Replayed by the tests, run long by hand.
 
+use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,12 +9,15 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::codec::{self, Decoder};
+use crate::dtls::Fingerprint;
+use crate::ice::{Agreement, Component, Credentials, Lite};
 use crate::jitter::{Content, JitterBuffer};
 use crate::sdp::{
     AudioCodec, Capabilities, Direction, LocalMedia, MasterKey, OfferAnswer, SessionDescription,
 };
-use crate::sdp::{SrtpPolicy, SrtpSuite};
+use crate::sdp::{SrtpKeying, SrtpPolicy, SrtpSuite};
 use crate::srtp::{SrtpError, Unprotect};
+use crate::stun::client::Client;
 use crate::telephone_event::EventReceiver;
 use crate::{rtcp, rtp};
 
@@ -28,12 +32,23 @@ pub fn fuzz_sdp(data: &[u8]) {
     let mut rng = StdRng::seed_from_u64(7);
     let local = LocalMedia {
         address: [192, 0, 2, 1].into(),
+        host: None,
         rtp_port: 4_000,
         rtcp_port: 4_001,
     };
-    for srtp in [SrtpPolicy::Off, SrtpPolicy::Optional, SrtpPolicy::Required] {
+    let digest = vec!["0A"; 32].join(":");
+    let fingerprint = Fingerprint::parse(&format!("sha-256 {digest}"));
+    for (srtp, keying) in [
+        (SrtpPolicy::Off, SrtpKeying::Sdes),
+        (SrtpPolicy::Optional, SrtpKeying::Sdes),
+        (SrtpPolicy::Optional, SrtpKeying::Dtls),
+        (SrtpPolicy::Required, SrtpKeying::Dtls),
+    ] {
         let capabilities = Capabilities {
             srtp,
+            keying,
+            fingerprint: fingerprint.clone(),
+            ice: true,
             ..Capabilities::default()
         };
         let mut us = OfferAnswer::new(capabilities, local, &mut rng);
@@ -88,6 +103,29 @@ pub fn fuzz_payload(data: &[u8]) {
     }
 }
 
+/// A STUN message, as a check of ICE and as an answer to a question of ours.
+///
+/// # Panics
+/// If somebody without the password chooses where media goes.
+pub fn fuzz_stun(data: &[u8]) {
+    let from = SocketAddr::from(([192, 0, 2, 1], 4_000));
+    let local = Credentials {
+        fragment: "ours".into(),
+        password: "not to be guessed".into(),
+    };
+    let mut lite = Lite::new(Agreement {
+        local,
+        remote: "them".into(),
+    });
+    let mut out = Vec::new();
+    lite.handle(Component::Rtp, from, data, &mut out);
+    assert_eq!(lite.target(Component::Rtp), None);
+    let mut rng = StdRng::seed_from_u64(7);
+    let mut client = Client::new(from, Instant::ZERO);
+    client.handle_timeout(Instant::ZERO, &mut rng, &mut out);
+    client.handle_packet(Instant::ZERO, from, data);
+}
+
 /// A compound RTCP packet.
 pub fn fuzz_rtcp(data: &[u8]) {
     rtcp::read(data, |_| ());
@@ -128,7 +166,7 @@ mod tests {
                     for (d, s) in data.iter_mut().zip([first, second, 0, 1]) {
                         *d = s;
                     }
-                    for target in [fuzz_rtp, fuzz_payload, fuzz_rtcp, fuzz_srtp] {
+                    for target in [fuzz_rtp, fuzz_payload, fuzz_rtcp, fuzz_srtp, fuzz_stun] {
                         target(&data);
                     }
                 }
@@ -144,7 +182,7 @@ mod tests {
             rest in proptest::collection::vec(any::<u8>(), 0..200)
         ) {
             let data = [&[head, kind][..], &rest].concat();
-            for target in [fuzz_rtp, fuzz_payload, fuzz_rtcp, fuzz_srtp, fuzz_sdp] {
+            for target in [fuzz_rtp, fuzz_payload, fuzz_rtcp, fuzz_srtp, fuzz_sdp, fuzz_stun] {
                 target(&data);
             }
         }

@@ -4,11 +4,13 @@
 //! engine owns one thread with the RTP sockets and the 10 ms tick; it is the only part that reads a clock.
 
 pub mod codec;
+pub mod dtls;
 pub mod dtmf_receiver;
 pub mod dtmf_tone;
 pub mod engine;
 pub mod fuzz;
 pub mod gain;
+pub mod ice;
 pub mod jitter;
 pub mod mixer;
 pub mod playout;
@@ -17,11 +19,12 @@ pub mod rtp;
 pub mod sdp;
 pub mod srtp;
 pub mod stats;
+pub mod stun;
 pub mod telephone_event;
 pub mod tones;
 
 pub use engine::{Engine, EngineError, EngineParams, LegStats, Measures, MediaEvent, PortPair};
 pub use sdp::{
-    Agreed, AudioCodec, Capabilities, Direction, EventFormat, LocalMedia, OfferAnswer, OpusFormat, SdpError,
-    SessionDescription, SrtpPolicy, SrtpSuite,
+    Agreed, AudioCodec, Capabilities, Direction, DtlsPeer, EventFormat, LocalMedia, OfferAnswer, OpusFormat,
+    SdpError, SessionDescription, SrtpKeying, SrtpPolicy, SrtpSuite,
 };

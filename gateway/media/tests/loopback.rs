@@ -77,6 +77,7 @@ impl Side {
         let ports = engine.reserve_ports().expect("ports");
         let local = LocalMedia {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            host: None,
             rtp_port: ports.rtp_port(),
             rtcp_port: ports.rtcp_port(),
         };
@@ -467,6 +468,7 @@ fn digits_that_came_while_the_engine_stood_still_are_not_told() {
         .expect("connected");
     let local = |port| LocalMedia {
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        host: None,
         rtp_port: port,
         rtcp_port: port + 1,
     };

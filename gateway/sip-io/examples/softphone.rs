@@ -22,8 +22,8 @@ use gateway_core::{
     Secret, Timestamp,
 };
 use gateway_sip_io::{
-    AccountParams, Callee, Callees, Provisional, SessionTimer, SipEngine, SipEvent, SipHandle, SipParams,
-    Srtp, TlsTrust, Transport,
+    AccountParams, Callee, Callees, Ice, Provisional, SessionTimer, SipEngine, SipEvent, SipHandle,
+    SipParams, Srtp, SrtpKeys, TlsTrust, Transport,
 };
 use tokio::sync::mpsc;
 
@@ -151,6 +151,8 @@ fn params(args: &Args, account: &AccountId, line: &LineId) -> Result<SipParams, 
             provisional: Provisional::default(),
             codecs: SipParams::default().direct_codecs,
             srtp,
+            srtp_keys: SrtpKeys::Sdes,
+            ice: Ice::Off,
             timer: Some(SessionTimer::default()),
             tls: TlsTrust {
                 ca_file: args.0.get("ca").map(Into::into),

@@ -1,10 +1,12 @@
 //! The driver task: owns sockets, user agent and media sessions, and does one input at a time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::{Cause, Clock, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, PanelId};
+use gateway_media::dtls::Identity;
 use gateway_media::{Engine, EngineParams, MediaEvent};
 use gateway_sip::ua::{CallOutput, OutgoingCall, Output, UserAgent};
 use gateway_sip::{Flow, Transport};
@@ -17,8 +19,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::digits::{self, Digits};
 use crate::handle::Request;
 use crate::net::{Net, NetEvent};
-use crate::session::{MediaFault, MediaPolicy, Session};
-use crate::{AccountReport, Measures, SipError, SipEvent, SipParams, SipStats, StrangerReport, convert};
+use crate::outside::Outside;
+use crate::session::{MediaFault, MediaPolicy, Place, Session};
+use crate::{
+    AccountReport, Ice, Measures, SipError, SipEvent, SipParams, SipStats, Srtp, SrtpKeys, StrangerReport,
+    convert,
+};
 
 /// Longest sleep: after the machine slept, timers run late by this much at most.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -82,6 +88,7 @@ pub(crate) struct Driver {
     digits: Arc<Digits>,
     engine: Engine,
     events: mpsc::Sender<SipEvent>,
+    identity: Option<Arc<Identity>>,
     inbox: mpsc::Receiver<Request>,
     known: BTreeSet<std::net::IpAddr>,
     listen_fault: watch::Sender<Option<String>>,
@@ -90,6 +97,7 @@ pub(crate) struct Driver {
     net: Net,
     net_events: mpsc::Receiver<NetEvent>,
     opened: Instant,
+    outside: Outside,
     params: SipParams,
     rng: StdRng,
     sessions: BTreeMap<LegId, Session>,
@@ -135,6 +143,8 @@ impl Driver {
         )?;
         let mut rng = StdRng::from_os_rng();
         let now = clock.now();
+        let mut outside = Outside::new();
+        outside.configure(&params, &clock);
         let mut ua = UserAgent::new(ua_params.clone(), StdRng::from_rng(&mut rng));
         ua.configure(now, ua_params, accounts);
         let (requests, inbox) = mpsc::channel(256);
@@ -146,6 +156,7 @@ impl Driver {
             digits,
             engine: engine.clone(),
             events,
+            identity: None,
             inbox,
             known: BTreeSet::new(),
             listen_fault,
@@ -154,6 +165,7 @@ impl Driver {
             net,
             net_events,
             opened: now,
+            outside,
             params,
             rng,
             sessions: BTreeMap::new(),
@@ -176,14 +188,16 @@ impl Driver {
         loop {
             self.drain();
             let now = self.clock.now();
+            self.begin_handshakes(now);
             if let Some((until, _)) = &self.stopping
                 && (*until <= now || self.ua.is_idle())
             {
                 break;
             }
-            let sleep = self
-                .ua
-                .poll_timeout()
+            let handshakes = self.sessions.values().filter_map(Session::poll_timeout);
+            let sleep = handshakes
+                .chain(self.ua.poll_timeout())
+                .min()
                 .map_or(LONGEST_SLEEP, |at| at.since(now).min(LONGEST_SLEEP));
             // Commands are taken even while events wait: who sends the ones may be who reads the others.
             let (waiting, calm) = (!self.backlog.is_empty(), self.backlog.len() < MOST_BACKLOG);
@@ -213,6 +227,7 @@ impl Driver {
                 Step::Time => {}
             }
             self.ua.handle_timeout(now);
+            self.handshakes(now);
             if now.since(self.swept) >= SWEEP {
                 self.swept = now;
                 self.sweep(now);
@@ -266,6 +281,7 @@ impl Driver {
         }
         self.net.reload_trusts()?;
         let (ua_params, accounts) = convert::user_agent(&params, &mut self.net);
+        self.outside.configure(&params, &self.clock);
         self.params = params;
         self.ua.configure(now, ua_params, accounts);
         Ok(())
@@ -287,11 +303,10 @@ impl Driver {
     fn command(&mut self, now: Instant, command: LegCommand) {
         match command {
             LegCommand::Answer { leg } => {
-                if let Some(sdp) = self
-                    .sessions
-                    .get_mut(&leg)
-                    .and_then(|session| session.ready.take())
+                if let Some(session) = self.sessions.get_mut(&leg)
+                    && let Some(sdp) = session.ready.take()
                 {
+                    session.begins = true;
                     self.ua.accept(now, leg, sdp);
                 }
             }
@@ -337,14 +352,91 @@ impl Driver {
         }
     }
 
-    fn policy_of(&self, account: Option<&gateway_core::AccountId>) -> MediaPolicy {
+    fn policy_of(&mut self, account: Option<&gateway_core::AccountId>) -> MediaPolicy {
         let account = account.and_then(|id| self.params.accounts.iter().find(|a| a.id == *id));
-        let (srtp, codecs) = account.map_or((self.params.direct_srtp, &self.params.direct_codecs), |a| {
-            (a.srtp, &a.codecs)
-        });
+        let direct = &self.params;
+        let (srtp, keys, ice, codecs) = account.map_or(
+            (
+                direct.direct_srtp,
+                SrtpKeys::Sdes,
+                Ice::Off,
+                &direct.direct_codecs,
+            ),
+            |a| (a.srtp, a.srtp_keys, a.ice, &a.codecs),
+        );
+        let codecs = codecs.clone();
         MediaPolicy {
-            codecs: codecs.clone(),
+            codecs,
             srtp,
+            keys,
+            ice,
+            identity: (srtp != Srtp::Off).then(|| self.identity()).flatten(),
+        }
+    }
+
+    /// Our certificate for handshakes, made when it is wanted first.
+    fn identity(&mut self) -> Option<Arc<Identity>> {
+        if self.identity.is_none() {
+            match Identity::generate() {
+                Ok(identity) => self.identity = Some(Arc::new(identity)),
+                Err(error) => tracing::error!(%error, "calls go without DTLS"),
+            }
+        }
+        self.identity.clone()
+    }
+
+    /// Where media of a leg is, for a call whose signalling goes from `local` of ours.
+    fn place(&self, leg: LegId, local: IpAddr) -> Place {
+        let remote = self.ua.remote_of(leg);
+        Place {
+            local,
+            public: self.outside.seen_by(remote, local),
+            remote,
+        }
+    }
+
+    /// Begins handshakes with those who have been sent our description.
+    fn begin_handshakes(&mut self, now: Instant) {
+        let sessions = self.sessions.iter_mut().filter(|(_, session)| session.begins);
+        let mut failed = Vec::new();
+        for (leg, session) in sessions {
+            session.begins = false;
+            if let Err(e) = session.begin(&self.engine, *leg, now) {
+                failed.push((*leg, e));
+            }
+        }
+        if failed.is_empty() {
+            return;
+        }
+        for (leg, e) in failed {
+            self.no_media(now, leg, &e);
+        }
+        self.drain();
+    }
+
+    /// Time has passed for handshakes; calls without keys end.
+    fn handshakes(&mut self, now: Instant) {
+        for (leg, session) in &mut self.sessions {
+            session.handle_timeout(&self.engine, *leg, now);
+        }
+        let failed: Vec<LegId> = self
+            .sessions
+            .iter()
+            .filter(|(_, s)| s.fails())
+            .map(|(leg, _)| *leg)
+            .collect();
+        for leg in failed {
+            self.fault(now, leg);
+        }
+    }
+
+    /// Ends a call whose handshake failed: it never goes on in clear.
+    fn fault(&mut self, now: Instant, leg: LegId) {
+        if let Some(session) = self.sessions.get_mut(&leg)
+            && let Some(fault) = session.fault_once()
+        {
+            tracing::warn!(%leg, why = %fault, "media cannot be protected");
+            self.ua.end(now, leg, Cause::Media);
         }
     }
 
@@ -419,6 +511,12 @@ impl Driver {
                 self.digits.passed();
             }
             MediaEvent::Closed { leg, stats } => tracing::debug!(%leg, ?stats, "media closed"),
+            MediaEvent::Handshake { datagram, leg, .. } => {
+                if let Some(session) = self.sessions.get_mut(&leg) {
+                    session.datagram(&self.engine, leg, now, &datagram);
+                }
+                self.fault(now, leg);
+            }
             MediaEvent::Source { leg, source, .. } => tracing::debug!(%leg, %source, "media source"),
             MediaEvent::Timeout { leg, .. } => {
                 tracing::info!(%leg, "no media from the other side");
@@ -526,7 +624,7 @@ impl Driver {
                 let Some(session) = self.sessions.get_mut(&leg) else {
                     return;
                 };
-                match session.take_answer(&self.engine, leg, self.ua.remote_of(leg), &sdp) {
+                match session.take_answer(&self.engine, leg, self.ua.remote_of(leg), now, &sdp) {
                     Ok(agreed) => {
                         tracing::debug!(%leg, ?agreed, "media agreed");
                         self.leg(LegEvent::Answered { leg, peer });
@@ -546,7 +644,8 @@ impl Driver {
                 // A leg whose media never opened has none to close.
                 let _ = self.engine.close_leg(leg);
                 self.digits.close(leg);
-                if self.sessions.remove(&leg).is_some() {
+                if let Some(session) = self.sessions.remove(&leg) {
+                    let detail = session.fault.unwrap_or(detail);
                     self.leg(LegEvent::Ended { cause, leg, detail });
                 }
             }
@@ -563,15 +662,10 @@ impl Driver {
                     return;
                 };
                 let mut session = Session::new(line.clone(), self.policy_of(account.as_ref()));
+                let place = self.place(leg, local);
                 let ready = match &sdp {
-                    Some(offer) => session.first_answer(
-                        &self.engine,
-                        leg,
-                        (local, self.ua.remote_of(leg)),
-                        offer,
-                        &mut self.rng,
-                    ),
-                    None => session.first_offer(&self.engine, leg, local, &mut self.rng),
+                    Some(offer) => session.first_answer(&self.engine, leg, place, offer, &mut self.rng),
+                    None => session.first_offer(&self.engine, leg, place, &mut self.rng),
                 };
                 match ready {
                     Ok(sdp) => {
@@ -590,10 +684,11 @@ impl Driver {
                 }
             }
             CallOutput::OfferWanted { local } => {
+                let place = self.place(leg, local);
                 let Some(session) = self.sessions.get_mut(&leg) else {
                     return;
                 };
-                match session.first_offer(&self.engine, leg, local, &mut self.rng) {
+                match session.first_offer(&self.engine, leg, place, &mut self.rng) {
                     Ok(sdp) => self.ua.give_offer(now, leg, sdp),
                     Err(e) => self.no_media(now, leg, &e),
                 }
@@ -622,6 +717,7 @@ impl Driver {
                     tracing::info!(%leg, error = %e, "re-offer refused");
                 }
                 let (answer, held) = answer.ok().unzip();
+                session.begins = true;
                 self.ua.answer_reoffer(now, leg, answer);
                 if let Some(held) = held.flatten() {
                     self.leg(LegEvent::Held { held, leg });
@@ -633,7 +729,9 @@ impl Driver {
                 };
                 if sdp.is_empty() {
                     session.offer_refused();
-                } else if let Err(e) = session.take_answer(&self.engine, leg, self.ua.remote_of(leg), &sdp) {
+                } else if let Err(e) =
+                    session.take_answer(&self.engine, leg, self.ua.remote_of(leg), now, &sdp)
+                {
                     self.no_media(now, leg, &e);
                 }
             }
@@ -645,7 +743,7 @@ impl Driver {
             return;
         };
         if let Some(answer) = sdp
-            && let Err(e) = session.take_answer(&self.engine, leg, self.ua.remote_of(leg), &answer)
+            && let Err(e) = session.take_answer(&self.engine, leg, self.ua.remote_of(leg), now, &answer)
         {
             self.no_media(now, leg, &e);
             return;

@@ -12,8 +12,10 @@ mod digits;
 mod driver;
 mod event;
 mod handle;
+mod handshake;
 mod measures;
 mod net;
+mod outside;
 mod params;
 mod session;
 
@@ -22,8 +24,8 @@ pub use gateway_sip::Transport;
 pub use handle::{SipEngine, SipError, SipHandle};
 pub use measures::Measures;
 pub use params::{
-    AccountParams, AudioCodec, Callee, Callees, ParamsError, Provisional, SessionTimer, SipParams, Srtp,
-    TlsIdentity, TlsTrust,
+    AccountParams, AudioCodec, Callee, Callees, Ice, ParamsError, Provisional, SessionTimer, SipParams, Srtp,
+    SrtpKeys, TlsIdentity, TlsTrust,
 };
 
 /// Legs of incoming calls are numbered from here (2⁴⁰) upwards, so that they never meet the numbers that the

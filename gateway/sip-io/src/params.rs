@@ -12,16 +12,36 @@ use gateway_media::Capabilities;
 use gateway_sip::Transport;
 pub use gateway_sip::ua::{Provisional, SessionTimer};
 
-/// Whether media is protected by SRTP with SDES keys (RFC 4568).
+/// Whether media is protected by SRTP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Srtp {
     /// Plain RTP only.
     #[default]
     Off,
-    /// RTP/AVP with `a=crypto` is offered, and plain RTP accepted.
+    /// RTP/AVP with `a=crypto` or `a=fingerprint` is offered, and plain RTP accepted.
     Optional,
-    /// RTP/SAVP only; a plain answer ends the call.
+    /// RTP/SAVP or UDP/TLS/RTP/SAVP only; a plain answer ends the call.
     Required,
+}
+
+/// How the keys of SRTP are agreed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SrtpKeys {
+    /// By a DTLS handshake on the media path (RFC 5763), and in no other way.
+    Dtls,
+    /// In the session description (SDES, RFC 4568); a handshake is taken from those who offer one.
+    #[default]
+    Sdes,
+}
+
+/// Whether the other side may check where it reaches us (ICE, RFC 8445).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ice {
+    /// It may, if it does so: we answer, and send where it chose.
+    Lite,
+    /// The addresses of the session descriptions count.
+    #[default]
+    Off,
 }
 
 /// Whom a TLS client trusts.
@@ -102,6 +122,10 @@ pub struct AccountParams {
     pub codecs: Vec<AudioCodec>,
     /// SRTP policy.
     pub srtp: Srtp,
+    /// How its keys are agreed on.
+    pub srtp_keys: SrtpKeys,
+    /// ICE.
+    pub ice: Ice,
     /// Session timers (RFC 4028); `None`: none.
     pub timer: Option<SessionTimer>,
     /// TLS trust, used if `transport` is TLS.
@@ -178,6 +202,10 @@ pub struct SipParams {
     pub instance: [u8; 16],
     /// Calls at one time, both directions; more are refused with 486.
     pub max_calls: usize,
+    /// Where others beyond a router see us: told to them for media instead of our own address.
+    pub public_address: Option<IpAddr>,
+    /// `host:port` of a STUN server that says so where `public_address` does not.
+    pub stun: Option<String>,
 }
 
 impl Default for SipParams {
@@ -201,6 +229,8 @@ impl Default for SipParams {
             user_agent: concat!("Doorline/", env!("CARGO_PKG_VERSION")).to_owned(),
             instance: [0; 16],
             max_calls: 64,
+            public_address: None,
+            stun: None,
         }
     }
 }
@@ -305,6 +335,8 @@ mod tests {
             provisional: Provisional::default(),
             codecs: vec![AudioCodec::Pcma],
             srtp: Srtp::Off,
+            srtp_keys: SrtpKeys::Sdes,
+            ice: Ice::Off,
             timer: Some(SessionTimer::default()),
             tls: TlsTrust::default(),
             callees: Callees::default(),

@@ -1,19 +1,24 @@
 //! The media side of one leg: its offer/answer state and what it was told about its line.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use gateway_core::{LegId, LineId, Peer};
+use gateway_core::{Instant, LegId, LineId, Peer};
+use gateway_media::dtls::Identity;
 use gateway_media::{
     Agreed, AudioCodec, Capabilities, Direction, Engine, LocalMedia, OfferAnswer, PortPair, SdpError,
-    SessionDescription, SrtpPolicy,
+    SessionDescription, SrtpKeying, SrtpPolicy,
 };
 use rand::rngs::StdRng;
 
-use crate::Srtp;
+use crate::handshake::Handshake;
+use crate::{Ice, Srtp, SrtpKeys};
 
 /// Why a leg has no media.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MediaFault {
+    #[error(transparent)]
+    Dtls(#[from] gateway_media::dtls::DtlsError),
     #[error(transparent)]
     Engine(#[from] gateway_media::EngineError),
     #[error("the leg has no media session")]
@@ -28,6 +33,21 @@ pub(crate) struct MediaPolicy {
     /// Codecs, best first.
     pub(crate) codecs: Vec<AudioCodec>,
     pub(crate) srtp: Srtp,
+    pub(crate) keys: SrtpKeys,
+    pub(crate) ice: Ice,
+    /// Our certificate for handshakes; none where media is never encrypted.
+    pub(crate) identity: Option<Arc<Identity>>,
+}
+
+/// Where media of a leg is.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// Our own address.
+    pub(crate) local: IpAddr,
+    /// Where the other side reaches us, if that is elsewhere.
+    pub(crate) public: Option<IpAddr>,
+    /// Where its signalling comes from.
+    pub(crate) remote: Option<IpAddr>,
 }
 
 /// Media of one leg.
@@ -38,6 +58,15 @@ pub(crate) struct Session {
     pub(crate) offer_answer: Option<OfferAnswer>,
     /// The caller, for the moment of its ACK.
     pub(crate) peer: Option<Peer>,
+    /// Why the call ends, where that is media's fault.
+    pub(crate) fault: Option<String>,
+    /// Our description has gone to the other side, so the handshake may begin.
+    pub(crate) begins: bool,
+    /// That it is, has been acted on.
+    told: bool,
+    /// What is agreed, with the keys that are there.
+    agreed: Option<Agreed>,
+    handshake: Option<Handshake>,
     policy: MediaPolicy,
 }
 
@@ -48,6 +77,11 @@ impl Session {
             line,
             offer_answer: None,
             peer: None,
+            fault: None,
+            begins: false,
+            told: false,
+            agreed: None,
+            handshake: None,
             policy,
         }
     }
@@ -56,12 +90,13 @@ impl Session {
         &mut self,
         engine: &Engine,
         leg: LegId,
-        local: IpAddr,
+        place: Place,
         rng: &mut StdRng,
     ) -> Result<&mut OfferAnswer, MediaFault> {
         let ports: PortPair = engine.reserve_ports()?;
         let media = LocalMedia {
-            address: local,
+            address: place.public.unwrap_or(place.local),
+            host: Some(place.local),
             rtp_port: ports.rtp_port(),
             rtcp_port: ports.rtcp_port(),
         };
@@ -72,6 +107,15 @@ impl Session {
                 Srtp::Off => SrtpPolicy::Off,
                 Srtp::Optional => SrtpPolicy::Optional,
                 Srtp::Required => SrtpPolicy::Required,
+            },
+            keying: match self.policy.keys {
+                SrtpKeys::Dtls => SrtpKeying::Dtls,
+                SrtpKeys::Sdes => SrtpKeying::Sdes,
+            },
+            fingerprint: self.policy.identity.as_ref().map(|i| i.fingerprint().clone()),
+            ice: match self.policy.ice {
+                Ice::Lite => true,
+                Ice::Off => false,
             },
             ..Capabilities::default()
         };
@@ -85,31 +129,99 @@ impl Session {
         &mut self,
         engine: &Engine,
         leg: LegId,
-        local: IpAddr,
+        place: Place,
         rng: &mut StdRng,
     ) -> Result<Vec<u8>, MediaFault> {
         let offer = self
-            .open(engine, leg, local, rng)?
+            .open(engine, leg, place, rng)?
             .offer(Direction::SendRecv, rng);
         Ok(offer.to_string().into_bytes())
     }
 
-    /// Opens ports and answers the first offer of the other side, whose signalling comes from `remote`.
+    /// Opens ports and answers the first offer of the other side. A handshake begins with [`begin`](Self::begin).
     pub(crate) fn first_answer(
         &mut self,
         engine: &Engine,
         leg: LegId,
-        (local, remote): (IpAddr, Option<IpAddr>),
+        place: Place,
         offer: &[u8],
         rng: &mut StdRng,
     ) -> Result<Vec<u8>, MediaFault> {
         let offer = SessionDescription::parse(offer)?;
-        let (answer, mut agreed) =
-            self.open(engine, leg, local, rng)?
+        let (answer, agreed) =
+            self.open(engine, leg, place, rng)?
                 .handle_offer(&offer, Direction::SendRecv, rng)?;
-        agreed.signalling = remote;
-        engine.update_leg(leg, &agreed)?;
+        self.agree(engine, leg, place.remote, agreed)?;
         Ok(answer.to_string().into_bytes())
+    }
+
+    /// Tells the engine what is agreed, with the keys of a handshake that goes on to count.
+    fn agree(
+        &mut self,
+        engine: &Engine,
+        leg: LegId,
+        remote: Option<IpAddr>,
+        mut agreed: Agreed,
+    ) -> Result<&Agreed, MediaFault> {
+        agreed.signalling = remote;
+        self.handshake = self
+            .handshake
+            .take()
+            .filter(|h| Some(h.peer()) == agreed.dtls.as_ref());
+        if agreed.dtls.is_some() {
+            agreed.srtp = self.handshake.as_ref().and_then(Handshake::keys).cloned();
+        }
+        engine.update_leg(leg, &agreed)?;
+        Ok(self.agreed.insert(agreed))
+    }
+
+    /// The other side has, or gets, our description: begins the handshake, if there is to be one.
+    pub(crate) fn begin(&mut self, engine: &Engine, leg: LegId, now: Instant) -> Result<(), MediaFault> {
+        let peer = self.agreed.as_ref().and_then(|agreed| agreed.dtls.as_ref());
+        if let (Some(peer), Some(identity), None) = (peer, &self.policy.identity, &self.handshake) {
+            self.handshake = Some(Handshake::new(identity, peer, now)?);
+            self.go_on(engine, leg);
+        }
+        Ok(())
+    }
+
+    /// A datagram of the handshake came.
+    pub(crate) fn datagram(&mut self, engine: &Engine, leg: LegId, now: Instant, datagram: &[u8]) {
+        if let Some(handshake) = &mut self.handshake {
+            handshake.datagram(now, datagram);
+            self.go_on(engine, leg);
+        }
+    }
+
+    /// When the handshake wants to go on.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.handshake.as_ref().and_then(Handshake::poll_timeout)
+    }
+
+    /// Time has passed.
+    pub(crate) fn handle_timeout(&mut self, engine: &Engine, leg: LegId, now: Instant) {
+        if let Some(handshake) = &mut self.handshake
+            && handshake.poll_timeout().is_some_and(|due| due <= now)
+        {
+            handshake.timeout(now);
+            self.go_on(engine, leg);
+        }
+    }
+
+    /// Does what the handshake wants; a fault is kept for whoever ends the call.
+    fn go_on(&mut self, engine: &Engine, leg: LegId) {
+        let Some(handshake) = &mut self.handshake else {
+            return;
+        };
+        let before = handshake.keys().cloned();
+        let mut fault = handshake.go_on(|datagram| engine.send_handshake(leg, datagram));
+        let keys = handshake.keys().cloned();
+        if let (true, Some(agreed)) = (keys != before, &mut self.agreed) {
+            agreed.srtp = keys;
+            let told = engine.update_leg(leg, agreed);
+            fault = fault.or(told.err().map(|e| e.to_string()));
+        }
+        self.fault = self.fault.take().or(fault);
     }
 
     /// A later offer of ours, in a 200 to an offerless re-INVITE.
@@ -129,10 +241,9 @@ impl Session {
     ) -> Result<(Vec<u8>, bool), MediaFault> {
         let state = self.offer_answer.as_mut().ok_or(MediaFault::NoSession)?;
         let offer = SessionDescription::parse(offer)?;
-        let (answer, mut agreed) = state.handle_offer(&offer, Direction::SendRecv, rng)?;
-        agreed.signalling = remote;
-        engine.update_leg(leg, &agreed)?;
-        Ok((answer.to_string().into_bytes(), agreed.held()))
+        let (answer, agreed) = state.handle_offer(&offer, Direction::SendRecv, rng)?;
+        let held = self.agree(engine, leg, remote, agreed)?.held();
+        Ok((answer.to_string().into_bytes(), held))
     }
 
     /// The answer to an offer of ours.
@@ -141,14 +252,27 @@ impl Session {
         engine: &Engine,
         leg: LegId,
         remote: Option<IpAddr>,
+        now: Instant,
         answer: &[u8],
     ) -> Result<Agreed, MediaFault> {
         let state = self.offer_answer.as_mut().ok_or(MediaFault::NoSession)?;
         let answer = SessionDescription::parse(answer)?;
-        let mut agreed = state.handle_answer(&answer)?;
-        agreed.signalling = remote;
-        engine.update_leg(leg, &agreed)?;
+        let agreed = state.handle_answer(&answer)?;
+        let agreed = self.agree(engine, leg, remote, agreed)?.clone();
+        self.begin(engine, leg, now)?;
         Ok(agreed)
+    }
+
+    /// Has media failed, and is that not told yet?
+    pub(crate) const fn fails(&self) -> bool {
+        self.fault.is_some() && !self.told
+    }
+
+    /// Why media failed, once.
+    pub(crate) fn fault_once(&mut self) -> Option<String> {
+        let fault = self.fault.clone().filter(|_| !self.told)?;
+        self.told = true;
+        Some(fault)
     }
 
     /// An offer of ours was not answered: the old state stays.

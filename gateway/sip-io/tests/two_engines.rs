@@ -15,8 +15,8 @@ use gateway_core::{
     Cause, Clock, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, RingId, Timestamp,
 };
 use gateway_sip_io::{
-    AccountParams, Callee, Callees, Provisional, SessionTimer, SipEngine, SipEvent, SipHandle, SipParams,
-    Srtp, TlsIdentity, TlsTrust, Transport,
+    AccountParams, Callee, Callees, Ice, Provisional, SessionTimer, SipEngine, SipEvent, SipHandle,
+    SipParams, Srtp, SrtpKeys, TlsIdentity, TlsTrust, Transport,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -486,6 +486,8 @@ async fn a_reload_starts_and_stops_accounts_and_refuses_other_ports() {
         provisional: Provisional::default(),
         codecs: first.direct_codecs.clone(),
         srtp: Srtp::Off,
+        srtp_keys: SrtpKeys::Sdes,
+        ice: Ice::Off,
         timer: Some(SessionTimer::default()),
         tls: TlsTrust::default(),
         callees: Callees::default(),

@@ -21,6 +21,8 @@ use crate::trust::Trust;
 /// What the PBX is like.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PbxParams<'a> {
+    /// Codecs of every endpoint, by its names for them; none: `alaw,ulaw`.
+    pub codecs: &'a str,
     /// More lines for the endpoint of the door, extension 200.
     pub door: &'a str,
     /// Variables of its environment, which commands of the dial plan get.
@@ -77,6 +79,8 @@ const MODULES: &[&str] = &[
     "pbx_config",
     "codec_ulaw",
     "codec_alaw",
+    "codec_g722",
+    "res_format_attr_opus",
     "bridge_builtin_features",
     "bridge_simple",
     "bridge_native_rtp",
@@ -337,6 +341,11 @@ fn pjsip(rig: &Rig, inner: &Path, params: PbxParams<'_>) -> anyhow::Result<Strin
     } else {
         ""
     };
+    let codecs = if params.codecs.is_empty() {
+        "alaw,ulaw"
+    } else {
+        params.codecs
+    };
     let users = ["101", "102", "103", "104", "200", "201"];
     for user in users.iter().chain(params.users) {
         if params.readme {
@@ -346,7 +355,7 @@ fn pjsip(rig: &Rig, inner: &Path, params: PbxParams<'_>) -> anyhow::Result<Strin
         let more = if *user == "200" { params.door } else { "" };
         write!(
             text,
-            "[{user}]\ntype = endpoint\ncontext = house\ndisallow = all\nallow = alaw,ulaw\nauth = {user}\n\
+            "[{user}]\ntype = endpoint\ncontext = house\ndisallow = all\nallow = {codecs}\nauth = {user}\n\
              aors = {user}\ncallerid = <{user}>\ndtmf_mode = rfc4733\ndirect_media = no\n\
              media_address = 127.0.0.1\nrtp_symmetric = yes\nforce_rport = yes\nrewrite_contact = yes\n{media}{more}\
              [{user}]\ntype = auth\nauth_type = userpass\nusername = {user}\npassword = secret-{user}\n\

@@ -4,39 +4,57 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 
-/// Recorded sound at 8 kHz, mono.
+/// Recorded sound, mono.
 #[derive(Clone, Debug)]
-pub struct Sound(Vec<f64>);
+pub struct Sound {
+    samples: Vec<f64>,
+    /// Samples per second: [`NARROW`] or [`WIDE`].
+    rate: usize,
+}
 
-/// Rate at which sound is compared.
-const RATE: usize = 8000;
-/// A window of comparison: 250 ms.
+/// Rate at which sound of the telephone band is compared.
+const NARROW: usize = 8000;
+/// Rate at which wideband sound is compared.
+const WIDE: usize = 16_000;
+/// Samples of a window of comparison: 250 ms of the telephone band, 125 ms of wideband.
 const WINDOW: usize = 2000;
-/// Period of a sweep: 2 s.
-const PERIOD: usize = 2 * RATE;
+/// A window that matches so well holds the original.
+const ALIKE: f64 = 0.7;
 
-/// Writes a WAV file that holds a tone gliding from one frequency to another in 2 s, over and over.
+/// Writes a WAV file of 8 kHz that holds a tone gliding from one frequency to another in 2 s, over and over.
 /// No two moments of it are alike, so that a recording of it can be told from any other sound.
 ///
 /// # Errors
 /// If the file cannot be written.
-#[expect(clippy::cast_precision_loss, reason = "small numbers")]
 pub fn sweep(path: &Path, from_hz: f64, to_hz: f64, seconds: usize) -> anyhow::Result<Sound> {
+    glide(path, NARROW, (from_hz, to_hz), seconds)
+}
+
+/// As [`sweep`], at 16 kHz: up to 8000 Hz.
+///
+/// # Errors
+/// As [`sweep`].
+pub fn wide_sweep(path: &Path, from_hz: f64, to_hz: f64, seconds: usize) -> anyhow::Result<Sound> {
+    glide(path, WIDE, (from_hz, to_hz), seconds)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+fn glide(path: &Path, rate: usize, (from_hz, to_hz): (f64, f64), seconds: usize) -> anyhow::Result<Sound> {
     let mut phase = 0.0;
-    let period: Vec<f64> = (0..PERIOD)
+    let length = 2 * rate;
+    let period: Vec<f64> = (0..length)
         .map(|n| {
-            let hz = (to_hz - from_hz).mul_add(n as f64 / PERIOD as f64, from_hz);
-            phase += hz * std::f64::consts::TAU / RATE as f64;
+            let hz = (to_hz - from_hz).mul_add(n as f64 / length as f64, from_hz);
+            phase += hz * std::f64::consts::TAU / rate as f64;
             phase.sin() * 9000.0
         })
         .collect();
-    write(
-        path,
-        std::iter::repeat_n(&period, seconds.div_ceil(2))
-            .flatten()
-            .copied(),
-    )?;
-    Ok(Sound(period))
+    let samples = std::iter::repeat_n(&period, seconds.div_ceil(2)).flatten();
+    write(path, rate, samples.copied())?;
+    Ok(Sound {
+        samples: period,
+        rate,
+    })
 }
 
 /// Writes a WAV file: silence for half a second, the two tones of a key (ITU-T Q.23) for 200 ms, and silence for 20 s.
@@ -57,19 +75,19 @@ pub(crate) fn tone_key(path: &Path, key: char) -> anyhow::Result<()> {
         [697.0, 770.0, 852.0, 941.0][at / 4],
         [1209.0, 1336.0, 1477.0, 1633.0][at % 4],
     );
-    let tone = (0..RATE / 5).map(|n| {
-        let turns = n as f64 / RATE as f64 * std::f64::consts::TAU;
+    let tone = (0..NARROW / 5).map(|n| {
+        let turns = n as f64 / NARROW as f64 * std::f64::consts::TAU;
         ((turns * low).sin() + (turns * high).sin()) * 6000.0
     });
-    let silence = |seconds: f64| std::iter::repeat_n(0.0, (seconds * RATE as f64) as usize);
-    write(path, silence(0.5).chain(tone).chain(silence(20.0)))
+    let silence = |seconds: f64| std::iter::repeat_n(0.0, (seconds * NARROW as f64) as usize);
+    write(path, NARROW, silence(0.5).chain(tone).chain(silence(20.0)))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "16 bits a sample")]
-fn write(path: &Path, samples: impl Iterator<Item = f64>) -> anyhow::Result<()> {
+fn write(path: &Path, rate: usize, samples: impl Iterator<Item = f64>) -> anyhow::Result<()> {
     let spec = hound::WavSpec {
         channels: 1,
-        sample_rate: RATE as u32,
+        sample_rate: rate as u32,
         bits_per_sample: 16,
         sample_format: hound::SampleFormat::Int,
     };
@@ -81,25 +99,40 @@ fn write(path: &Path, samples: impl Iterator<Item = f64>) -> anyhow::Result<()> 
 }
 
 impl Sound {
-    /// Reads a 16 bit mono WAV of 8 or 16 kHz. A file that is still being written has no lengths in its head:
-    /// everything behind the head is taken.
+    /// Reads a 16 bit WAV of 8 kHz or a multiple of it, as sound of 8 kHz. A file that is still being written has no
+    /// lengths in its head: everything behind the head is taken.
     ///
     /// # Errors
     /// If it is not such a file.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
+        Self::load(path, NARROW)
+    }
+
+    /// As [`read`](Self::read), as sound of 16 kHz.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); if the file has fewer samples per second.
+    pub fn read_wide(path: &Path) -> anyhow::Result<Self> {
+        Self::load(path, WIDE)
+    }
+
+    fn load(path: &Path, rate: usize) -> anyhow::Result<Self> {
         let bytes = std::fs::read(path).with_context(|| format!("no recording {}", path.display()))?;
         ensure!(
             bytes.len() > 44 && bytes.starts_with(b"RIFF"),
             "{} holds no sound",
             path.display()
         );
-        let field = |at: usize| {
-            bytes
-                .get(at..at + 4)
-                .and_then(|b| b.try_into().ok())
-                .map_or(0, u32::from_le_bytes)
+        let field = |at: usize, width: usize| {
+            let bytes = bytes.get(at..at + width).unwrap_or_default();
+            bytes.iter().rev().fold(0, |n, b| n << 8 | usize::from(*b))
         };
-        let rate = field(24);
+        let (channels, recorded) = (field(22, 2), field(24, 4));
+        ensure!(
+            channels > 0 && recorded >= rate && recorded.is_multiple_of(rate),
+            "{}: {recorded} samples per second, {channels} channels",
+            path.display()
+        );
         let start = bytes
             .windows(4)
             .position(|w| w == b"data")
@@ -109,20 +142,21 @@ impl Sound {
             .chunks_exact(2)
             .map(|b| f64::from(i16::from_le_bytes([b[0], b[1]])))
             .collect();
-        match rate {
-            8000 => Ok(Self(all)),
-            16_000 => Ok(Self(
-                all.chunks_exact(2).map(|c| f64::midpoint(c[0], c[1])).collect(),
-            )),
-            other => anyhow::bail!("{}: {other} samples per second", path.display()),
-        }
+        // of all channels and of neighbours in time the mean
+        let group = channels * (recorded / rate);
+        let mean =
+            |group: &[f64]| group.iter().sum::<f64>() / f64::from(u32::try_from(group.len()).unwrap_or(1));
+        Ok(Self {
+            samples: all.chunks_exact(group).map(mean).collect(),
+            rate,
+        })
     }
 
     /// Length in seconds.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "seconds of sound")]
     pub fn seconds(&self) -> f64 {
-        self.0.len() as f64 / RATE as f64
+        self.samples.len() as f64 / self.rate as f64
     }
 
     /// The last seconds of it.
@@ -133,15 +167,22 @@ impl Sound {
         reason = "seconds of sound"
     )]
     pub fn last(&self, seconds: f64) -> Self {
-        let keep = (seconds * RATE as f64) as usize;
-        Self(self.0[self.0.len().saturating_sub(keep)..].to_vec())
+        let keep = (seconds * self.rate as f64) as usize;
+        self.piece(&self.samples[self.samples.len().saturating_sub(keep)..])
+    }
+
+    fn piece(&self, samples: &[f64]) -> Self {
+        Self {
+            samples: samples.to_vec(),
+            rate: self.rate,
+        }
     }
 
     /// Level: root mean square in dB below full scale.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "seconds of sound")]
     pub fn level_dbfs(&self) -> f64 {
-        let energy: f64 = self.0.iter().map(|s| s * s).sum::<f64>() / self.0.len().max(1) as f64;
+        let energy: f64 = self.samples.iter().map(|s| s * s).sum::<f64>() / self.samples.len().max(1) as f64;
         20.0 * (energy.sqrt().max(1e-3) / 32768.0).log10()
     }
 
@@ -150,37 +191,56 @@ impl Sound {
     #[expect(clippy::cast_precision_loss, reason = "seconds of sound")]
     pub fn share(&self, hz: f64) -> f64 {
         let (mut one, mut two) = (0.0, 0.0);
-        let factor = 2.0 * (hz * std::f64::consts::TAU / RATE as f64).cos();
-        for sample in &self.0 {
+        let factor = 2.0 * (hz * std::f64::consts::TAU / self.rate as f64).cos();
+        for sample in &self.samples {
             (one, two) = (factor.mul_add(one, sample - two), one);
         }
         let power = (factor * one).mul_add(-two, one.mul_add(one, two * two));
-        let energy: f64 = self.0.iter().map(|s| s * s).sum();
+        let energy: f64 = self.samples.iter().map(|s| s * s).sum();
         if energy <= 0.0 {
             0.0
         } else {
-            2.0 * power / (self.0.len() as f64 * energy)
+            2.0 * power / (self.samples.len() as f64 * energy)
         }
     }
 
     /// The largest [`share`](Self::share) of one frequency among pieces of 100 ms: short tones are in one of them.
     #[must_use]
     pub fn tone(&self, hz: f64) -> f64 {
-        let pieces = self.0.chunks_exact(RATE / 10).map(|piece| Self(piece.to_vec()));
+        let pieces = self
+            .samples
+            .chunks_exact(self.rate / 10)
+            .map(|piece| self.piece(piece));
         // digital silence has a share of anything
         let heard = pieces.filter(|piece| piece.level_dbfs() > -50.0);
         heard.map(|piece| piece.share(hz)).fold(0.0, f64::max)
     }
 
-    /// Correlation with a sound that repeats itself, 0 to 1: of each 250 ms the best match at any place of
-    /// the original, and of those the median.
+    /// Correlation with a sound that repeats itself, 0 to 1: of each window (250 ms, of wideband sound 125 ms) the best
+    /// match at any place of the original, and of those the median.
     #[must_use]
     pub fn likeness(&self, original: &Self) -> f64 {
-        let mut twice = original.0.clone();
-        twice.extend(&original.0);
-        let mut best: Vec<f64> = self.0.chunks_exact(WINDOW).map(|w| peak(w, &twice)).collect();
+        let mut best = self.matches(original);
         best.sort_by(f64::total_cmp);
         best.get(best.len() / 2).copied().unwrap_or(0.0)
+    }
+
+    /// How much of it, 0 to 1, is like a sound that repeats itself: the share of windows with a match over 0.7. Of a glide
+    /// that a codec cuts off in the middle, that is how much the codec lets pass.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a few windows")]
+    pub fn shared_with(&self, original: &Self) -> f64 {
+        let best = self.matches(original);
+        best.iter().filter(|m| **m > ALIKE).count() as f64 / best.len().max(1) as f64
+    }
+
+    fn matches(&self, original: &Self) -> Vec<f64> {
+        let mut twice = original.samples.clone();
+        twice.extend(&original.samples);
+        self.samples
+            .chunks_exact(WINDOW)
+            .map(|w| peak(w, &twice))
+            .collect()
     }
 }
 

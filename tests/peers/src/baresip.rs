@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::audio::{Sound, sweep, tone_key};
+use crate::audio::{Sound, sweep, tone_key, wide_sweep};
 use crate::link::{Carrier, Link};
 use crate::ports::Use;
 use crate::process::Process;
@@ -19,6 +19,9 @@ use crate::rig::{Rig, until};
 /// What a phone is like.
 #[derive(Clone, Copy, Debug)]
 pub struct PhoneParams<'a> {
+    /// Its codecs as its account names them, the best first: `pcma`, `pcmu`, `g722/16000`, `opus/48000/2`. With one of the
+    /// last two what it speaks has 16 kHz.
+    pub codecs: &'a str,
     /// How it reaches whom it calls.
     pub link: Link<'a>,
     /// Number of the phone in the rig, 0 to 4: its ports.
@@ -36,6 +39,7 @@ impl<'a> PhoneParams<'a> {
     #[must_use]
     pub const fn at_pbx(n: u16, user: &'a str, port: u16) -> Self {
         Self {
+            codecs: "pcma,pcmu",
             link: Link {
                 carrier: Carrier::Udp,
                 srtp: false,
@@ -46,6 +50,11 @@ impl<'a> PhoneParams<'a> {
             user,
             voice: (2600.0, 500.0),
         }
+    }
+
+    /// Has it a codec that carries more than the telephone band?
+    fn is_wide(&self) -> bool {
+        self.codecs.contains("g722") || self.codecs.contains("opus")
     }
 
     /// A phone without a PBX.
@@ -99,7 +108,8 @@ impl Phone {
             rig.port(Use::PhoneSip(params.n)),
             rig.port(Use::PhoneControl(params.n)),
         );
-        let voice = sweep(&dir.join("voice.wav"), params.voice.0, params.voice.1, 240)?;
+        let speak = if params.is_wide() { wide_sweep } else { sweep };
+        let voice = speak(&dir.join("voice.wav"), params.voice.0, params.voice.1, 240)?;
         std::fs::write(dir.join("config"), config(rig, &dir, params, sip, control)?)?;
         std::fs::write(dir.join("accounts"), account(params, sip))?;
         std::fs::write(dir.join("contacts"), "")?;
@@ -182,6 +192,22 @@ impl Phone {
         self.command("hangup", "")
     }
 
+    /// Puts the call on hold.
+    ///
+    /// # Errors
+    /// As [`Phone::dial`].
+    pub fn hold(&mut self) -> anyhow::Result<()> {
+        self.command("hold", "")
+    }
+
+    /// Takes it up again.
+    ///
+    /// # Errors
+    /// As [`Phone::dial`].
+    pub fn resume(&mut self) -> anyhow::Result<()> {
+        self.command("resume", "")
+    }
+
     /// Presses a key: an RFC 4733 event.
     ///
     /// # Errors
@@ -254,13 +280,25 @@ impl Phone {
     /// # Errors
     /// If there is no recording.
     pub fn recording(&self) -> anyhow::Result<Sound> {
+        Sound::read(&self.newest()?)
+    }
+
+    /// As [`Phone::recording`], at 16 kHz.
+    ///
+    /// # Errors
+    /// If there is no recording, or one of the telephone band.
+    pub fn wide_recording(&self) -> anyhow::Result<Sound> {
+        Sound::read_wide(&self.newest()?)
+    }
+
+    fn newest(&self) -> anyhow::Result<PathBuf> {
         let mut files: Vec<PathBuf> = std::fs::read_dir(&self.dir)?
             .flatten()
             .map(|e| e.path())
             .filter(|p| p.to_string_lossy().ends_with("-dec.wav"))
             .collect();
         files.sort_by_key(|p| p.metadata().and_then(|m| m.modified()).ok());
-        Sound::read(files.last().context("the phone has recorded nothing")?)
+        files.pop().context("the phone has recorded nothing")
     }
 }
 
@@ -309,7 +347,8 @@ fn config(rig: &Rig, dir: &Path, params: PhoneParams<'_>, sip: u16, control: u16
     let (low, high) = rig.ports.phone_rtp(params.n);
     let at = dir.display();
     // recordings come from sndfile: in this version aufile only plays
-    let mut load = vec!["g711", "sndfile", "aufile", "aubridge"];
+    let mut load = vec!["g711", "g722", "opus", "sndfile", "aufile", "aubridge"];
+    let rate = if params.is_wide() { 16_000 } else { 8_000 };
     if params.link.srtp {
         load.push("srtp");
     }
@@ -331,7 +370,7 @@ fn config(rig: &Rig, dir: &Path, params: PhoneParams<'_>, sip: u16, control: u16
     Ok(format!(
         "poll_method epoll\nsip_listen 127.0.0.1:{sip}\n{authority}{own}net_interface 127.0.0.1\n\
          call_local_timeout 120\ncall_max_calls 4\naudio_path /nonexistent\naudio_player aubridge,nothing\n\
-         audio_source aufile,{at}/voice.wav\naudio_alert aubridge,alert\nausrc_srate 8000\nauplay_srate 8000\n\
+         audio_source aufile,{at}/voice.wav\naudio_alert aubridge,alert\nausrc_srate {rate}\nauplay_srate {rate}\n\
          ausrc_channels 1\nauplay_channels 1\nausrc_format s16\nauplay_format s16\nauenc_format s16\n\
          audec_format s16\naudio_buffer 20-160\njitter_buffer_type fixed\njitter_buffer_delay 2-10\n\
          rtp_ports {low}-{high}\nsnd_path {at}\nmodule_path {modules}\n{load}module_tmp account.so\n\
@@ -347,7 +386,10 @@ fn account(params: PhoneParams<'_>, sip: u16) -> String {
         ""
     };
     let transport = params.link.carrier.name();
-    let common = format!(";answermode=manual;audio_codecs=pcma,pcmu;ptime=20{media}");
+    let common = format!(
+        ";answermode=manual;audio_codecs={};ptime=20{media}",
+        params.codecs
+    );
     params.pbx.map_or_else(
         || format!("<sip:{user}@127.0.0.1:{sip};transport={transport}>;regint=0{common}\n"),
         |port| {

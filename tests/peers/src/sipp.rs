@@ -33,8 +33,25 @@ impl Sipp {
         Self::start(rig, scenario, calls, &["-l", "1", "-r", "200", &gateway])
     }
 
+    /// As [`calls`](Self::calls) or, if not `calls`, as [`called`](Self::called): once, by a scenario that the test has
+    /// written.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn written(rig: &Rig, scenario: &str, calls: bool) -> anyhow::Result<Self> {
+        let file = rig.path("scenario.xml");
+        std::fs::write(&file, scenario)?;
+        let gateway = format!("127.0.0.1:{}", rig.port(Use::Sip));
+        let more = if calls { vec![gateway.as_str()] } else { vec![] };
+        Self::run(rig, &file, 1, &more)
+    }
+
     fn start(rig: &Rig, scenario: &str, calls: u32, more: &[&str]) -> anyhow::Result<Self> {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("sipp/{scenario}.xml"));
+        Self::run(rig, &file, calls, more)
+    }
+
+    fn run(rig: &Rig, file: &Path, calls: u32, more: &[&str]) -> anyhow::Result<Self> {
         let (sip, rtp) = (rig.port(Use::PhoneSip(0)), rig.ports.phone_rtp(0).0);
         let (errors, screen) = (rig.path("sipp-errors.log"), rig.path("sipp-screen.log"));
         let mut args = vec!["-sf".to_owned(), file.display().to_string()];

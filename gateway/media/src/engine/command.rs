@@ -14,6 +14,7 @@ pub(super) enum Command {
     CloseLeg(LegId),
     Connect(LegId, LineId),
     Disconnect(LegId),
+    Handshake(LegId, Box<[u8]>),
     MuteLine(LineId, Duration),
     OpenLeg(Box<Leg>),
     PlayToLeg(LegId, Tone),
@@ -30,6 +31,7 @@ pub(super) enum Command {
 /// What the engine no longer uses; dropped on a caller's thread.
 #[expect(dead_code, reason = "the values are only kept to be dropped")]
 pub(super) enum Used {
+    Datagram(Box<[u8]>),
     Leg(Box<Leg>),
     Line(Box<Line>),
     Name(LineId),

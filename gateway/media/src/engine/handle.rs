@@ -149,6 +149,10 @@ impl Inner {
         self.send(Command::UpdateLeg(leg, Box::new(transport)))
     }
 
+    pub(super) fn send_handshake(&self, leg: LegId, datagram: Box<[u8]>) -> Result<(), EngineError> {
+        self.send(Command::Handshake(leg, datagram))
+    }
+
     pub(super) fn connect_leg(&self, leg: LegId, line: &LineId) -> Result<(), EngineError> {
         self.send(Command::Connect(leg, line.clone()))
     }

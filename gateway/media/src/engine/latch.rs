@@ -119,6 +119,13 @@ impl Latch {
         Verdict::Fresh
     }
 
+    /// Is it the announced address, or that of a NAT which the announced one may be behind?
+    pub(super) fn is_near(&self, ip: IpAddr) -> bool {
+        self.announced.map(|a| a.ip()).is_some_and(|announced| {
+            ip == announced || (is_private(announced) && self.signalling.is_none_or(|address| address == ip))
+        })
+    }
+
     /// Packets in sequence that this source needs; `None` if it is never taken.
     fn needed(&self, now: Instant, from: SocketAddr, authentic: bool) -> Option<u8> {
         let announced = self.announced?.ip();
@@ -126,8 +133,7 @@ impl Latch {
             return Some(1);
         }
         let near = from.ip() == announced;
-        let behind_nat = is_private(announced) && self.signalling.is_none_or(|address| address == from.ip());
-        if !near && !behind_nat {
+        if !self.is_near(from.ip()) {
             return None;
         }
         match self.current {

@@ -1,5 +1,7 @@
 //! One leg inside the engine: sockets, keys, received and sent stream, RTCP.
 
+mod path;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +9,7 @@ use std::time::Duration;
 use adapter_api::{FRAME_SAMPLES, Frame};
 use gateway_core::{DigitVia, Instant, LegId};
 
+use self::path::Handshakes;
 use super::early::Early;
 use super::latch::{Latch, Verdict};
 use super::outbox::Outbox;
@@ -17,6 +20,7 @@ use super::{EngineError, LegStats, Measures, MediaEvent};
 use crate::codec::resample::{Down, NARROW};
 use crate::codec::{self, Encoder};
 use crate::dtmf_tone::EchoGuard;
+use crate::ice::{Component, Lite};
 use crate::jitter::{Content, Inserted};
 use crate::playout::{Decoders, Playout};
 use crate::rtcp::{self, Item, SenderInfo};
@@ -57,45 +61,69 @@ pub(super) struct LegParams {
 /// What is agreed, with the contexts of its keys and the codecs of its formats.
 pub(super) struct Transport {
     agreed: Agreed,
-    srtp: Option<(Protect, Unprotect)>,
+    protection: Protection,
+    /// Where the other side reaches us, and wants to be reached.
+    ice: Option<Lite>,
     encoder: Box<dyn Encoder>,
     /// On their way to the playout; then those that it no longer uses.
     decoders: Decoders,
+}
+
+/// How media is protected.
+enum Protection {
+    /// Its keys are not there yet: nothing is sent, and nothing taken.
+    Awaited,
+    Clear,
+    Keyed(Box<(Protect, Unprotect)>),
 }
 
 impl Transport {
     pub(super) fn new(leg: LegId, agreed: &Agreed) -> Result<Self, EngineError> {
         let keys = |source| EngineError::Keys { leg, source };
         let codec = |source| EngineError::Codec { leg, source };
-        let srtp = match &agreed.srtp {
-            None => None,
-            Some(k) => Some((
+        let protection = match (&agreed.srtp, &agreed.dtls) {
+            (None, None) => Protection::Clear,
+            (None, Some(_)) => Protection::Awaited,
+            (Some(k), _) => Protection::Keyed(Box::new((
                 Protect::new(k.suite, &k.local).map_err(keys)?,
                 Unprotect::new(k.suite, &k.remote).map_err(keys)?,
-            )),
+            ))),
         };
         Ok(Self {
             agreed: agreed.clone(),
-            srtp,
+            protection,
+            ice: agreed.ice.clone().map(Lite::new),
             encoder: codec::encoder(agreed.send.1, &agreed.opus).map_err(codec)?,
             decoders: Decoders::new(&agreed.receive).map_err(codec)?,
         })
     }
 
+    /// Where the other side wants to be reached, if it has chosen.
+    fn target(&self, component: Component) -> Option<SocketAddr> {
+        self.ice.as_ref().and_then(|ice| ice.target(component))
+    }
+
     /// Keeps the contexts of keys that did not change: they hold the roll-over counters. And the encoder, if it makes
-    /// the same: then the stream goes on. True if it does.
+    /// the same, also in length: an encoder of Opus that is given frames of another length makes noise of them. Then the
+    /// stream goes on. True if it does.
     fn adopt(&mut self, old: &mut Self) -> bool {
-        if let (Some(keys), Some((protect, unprotect)), Some((old_protect, old_unprotect))) =
-            (&self.agreed.srtp, &mut self.srtp, &mut old.srtp)
+        if let (Some(keys), Protection::Keyed(new), Protection::Keyed(before)) =
+            (&self.agreed.srtp, &mut self.protection, &mut old.protection)
         {
-            if old_protect.is_of(keys.suite, &keys.local) {
-                std::mem::swap(protect, old_protect);
+            if before.0.is_of(keys.suite, &keys.local) {
+                std::mem::swap(&mut new.0, &mut before.0);
             }
-            if old_unprotect.is_of(keys.suite, &keys.remote) {
-                std::mem::swap(unprotect, old_unprotect);
+            if before.1.is_of(keys.suite, &keys.remote) {
+                std::mem::swap(&mut new.1, &mut before.1);
             }
         }
-        let same = (self.agreed.send.1, self.agreed.opus) == (old.agreed.send.1, old.agreed.opus);
+        // with the same credentials what was chosen stays
+        let agreement = self.ice.as_ref().map(Lite::agreement);
+        if agreement.is_some() && agreement == old.ice.as_ref().map(Lite::agreement) {
+            std::mem::swap(&mut self.ice, &mut old.ice);
+        }
+        let made = |agreed: &Agreed| (agreed.send.1, agreed.opus, agreed.ptime_ms);
+        let same = made(&self.agreed) == made(&old.agreed);
         if same {
             std::mem::swap(&mut self.encoder, &mut old.encoder);
         }
@@ -138,6 +166,7 @@ pub(super) struct Leg {
     played: u32,
     /// What came before the answer.
     early: Early,
+    handshakes: Handshakes,
     digits_in: EventReceiver,
     digits_out: EventSender,
     /// Listens to the speech where no telephone-events are agreed on.
@@ -188,6 +217,7 @@ impl Leg {
             playout: Playout::new(params.jitter_start, params.jitter_max),
             played: 0,
             early: Early::default(),
+            handshakes: Handshakes::default(),
             digits_in: EventReceiver::default(),
             digits_out: EventSender::default(),
             tones_in: TonesIn::default(),
@@ -218,7 +248,10 @@ impl Leg {
         }
         let agreed = &transport.agreed;
         let signalling = agreed.signalling.map(|address| address.to_canonical());
-        self.latch.announce(canonical(agreed.remote_rtp), signalling);
+        match transport.target(Component::Rtp) {
+            Some(chosen) => self.latch.announce(chosen, Some(chosen.ip())),
+            None => self.latch.announce(canonical(agreed.remote_rtp), signalling),
+        }
         let audio = agreed.receive.iter().map(|(kind, _)| *kind).chain([COMFORT]);
         self.ports
             .sort(audio.filter(|kind| !agreed.receive_events.contains(kind)));
@@ -336,6 +369,9 @@ impl Leg {
         guard: Option<&EchoGuard>,
         out: &mut Outbox,
     ) {
+        if self.other_in(arrival, from, packet, control, out) {
+            return;
+        }
         if !control {
             self.ports.note(false, packet, from);
         }
@@ -365,9 +401,10 @@ impl Leg {
             return false;
         };
         let decrypted;
-        let (packet, authentic) = match &mut transport.srtp {
-            None => (packet, false),
-            Some((_, unprotect)) => match unprotect.rtp(packet) {
+        let (packet, authentic) = match &mut transport.protection {
+            Protection::Awaited => return false,
+            Protection::Clear => (packet, false),
+            Protection::Keyed(keys) => match keys.1.rtp(packet) {
                 Ok(p) => {
                     decrypted = p;
                     (&decrypted[..], true)
@@ -457,8 +494,9 @@ impl Leg {
             return false;
         };
         let decrypted;
-        let packet = match &mut transport.srtp {
-            None => {
+        let packet = match &mut transport.protection {
+            Protection::Awaited => return false,
+            Protection::Clear => {
                 let known = [
                     self.latch.source().map(|s| s.ip()),
                     Some(canonical(transport.agreed.remote_rtcp).ip()),
@@ -468,7 +506,7 @@ impl Leg {
                 }
                 packet
             }
-            Some((_, unprotect)) => match unprotect.rtcp(packet) {
+            Protection::Keyed(keys) => match keys.1.rtcp(packet) {
                 Ok(p) => {
                     decrypted = p;
                     &decrypted[..]
@@ -501,6 +539,7 @@ impl Leg {
     /// Takes the next 10 ms of the other side into `heard`.
     pub(super) fn hear(&mut self, now: Instant, guard: Option<&EchoGuard>, out: &mut Outbox) {
         self.budget = BUDGET;
+        self.handshakes.tick();
         let direction = self.transport.as_ref().map(|t| t.agreed.direction);
         // whoever put us on hold may be silent for as long as the hold lasts
         if direction.is_none_or(|direction| !direction.sends() || !direction.receives()) {
@@ -588,11 +627,17 @@ impl Leg {
             return;
         };
         let agreed = &transport.agreed;
-        let to = self.latch.source().unwrap_or(agreed.remote_rtp);
-        if !agreed.direction.sends() || agreed.remote_rtp.ip().is_unspecified() || to.port() == 0 {
+        let to = match &transport.ice {
+            Some(ice) => ice.target(Component::Rtp),
+            None => Some(self.latch.source().unwrap_or(agreed.remote_rtp))
+                .filter(|_| !agreed.remote_rtp.ip().is_unspecified()),
+        };
+        let awaited = matches!(transport.protection, Protection::Awaited);
+        let to = to.filter(|to| agreed.direction.sends() && !awaited && to.port() != 0);
+        let Some(to) = to else {
             self.marker = true;
             return;
-        }
+        };
         let digit = agreed.send_events.and_then(|events| {
             let clocks = Clocks {
                 audio: clock,
@@ -630,9 +675,11 @@ impl Leg {
         }
         self.params.sequence = self.params.sequence.wrapping_add(1);
         let octets = u32::try_from(self.packet.len() - rtp::HEADER_LEN).unwrap_or(0);
-        let sent = match &mut transport.srtp {
-            None => self.ports.send(false, &self.packet, to),
-            Some((protect, _)) => protect
+        let sent = match &mut transport.protection {
+            Protection::Awaited => false,
+            Protection::Clear => self.ports.send(false, &self.packet, to),
+            Protection::Keyed(keys) => keys
+                .0
                 .rtp(&self.packet)
                 .is_ok_and(|p| self.ports.send(false, &p, to)),
         };
@@ -665,7 +712,21 @@ impl Leg {
         let agreed = &transport.agreed;
         let source = self.latch.source();
         let announced = canonical(agreed.remote_rtcp);
-        let (control, to) = if agreed.rtcp_mux {
+        // a port of its own would need a handshake of its own (RFC 5764 §4.1)
+        if agreed.dtls.is_some() && !agreed.rtcp_mux {
+            return;
+        }
+        let component = if agreed.rtcp_mux {
+            Component::Rtp
+        } else {
+            Component::Rtcp
+        };
+        let (control, to) = if let Some(ice) = &transport.ice {
+            let Some(to) = ice.target(component) else {
+                return;
+            };
+            (!agreed.rtcp_mux, to)
+        } else if agreed.rtcp_mux {
             (false, source.unwrap_or(announced))
         } else {
             let to = match source {
@@ -679,9 +740,11 @@ impl Leg {
             return;
         }
         // A lost report is replaced by the next one.
-        let _ = match &mut transport.srtp {
-            None => self.ports.send(control, &self.packet, to),
-            Some((protect, _)) => protect
+        let _ = match &mut transport.protection {
+            Protection::Awaited => false,
+            Protection::Clear => self.ports.send(control, &self.packet, to),
+            Protection::Keyed(keys) => keys
+                .0
                 .rtcp(&self.packet)
                 .is_ok_and(|p| self.ports.send(control, &p, to)),
         };

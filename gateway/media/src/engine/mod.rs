@@ -115,6 +115,15 @@ pub enum MediaEvent {
         /// What it did.
         stats: LegStats,
     },
+    /// A datagram of a DTLS handshake for a leg that awaits one ([`Agreed::dtls`]). At most 8 in each 10 ms and 512 of a leg.
+    Handshake {
+        /// When it came.
+        at: Instant,
+        /// The datagram.
+        datagram: Box<[u8]>,
+        /// The leg.
+        leg: LegId,
+    },
     /// The first valid packet of a leg, or of a new source of it: where its audio comes from.
     Source {
         /// When.
@@ -288,6 +297,14 @@ impl Engine {
     /// [`EngineError::Keys`] for keys that do not fit, [`EngineError::Codec`] for codecs that cannot be made, else if the engine cannot take commands.
     pub fn update_leg(&self, leg: LegId, agreed: &Agreed) -> Result<(), EngineError> {
         self.inner.update_leg(leg, agreed)
+    }
+
+    /// Sends a datagram of a DTLS handshake from a leg's RTP port to the other side.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn send_handshake(&self, leg: LegId, datagram: Box<[u8]>) -> Result<(), EngineError> {
+        self.inner.send_handshake(leg, datagram)
     }
 
     /// Puts a leg's audio on a line, both ways.

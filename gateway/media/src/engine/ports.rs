@@ -161,7 +161,8 @@ impl PortPair {
 
     /// Sends from the RTP socket, or from the RTCP socket if `control`. False if the system refused.
     pub(crate) fn send(&self, control: bool, packet: &[u8], to: SocketAddr) -> bool {
-        if !control {
+        // not what else goes over the port of RTP (RFC 7983)
+        if !control && matches!(packet, [128..=191, ..]) {
             self.note(true, packet, to);
         }
         let socket = if control { &self.rtcp } else { &self.rtp };

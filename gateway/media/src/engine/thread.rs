@@ -353,6 +353,12 @@ impl Run {
                     leg.line = None;
                 }
             }
+            Command::Handshake(leg, datagram) => {
+                if let Some(leg) = self.leg(leg) {
+                    leg.send_handshake(&datagram);
+                }
+                self.bury(Used::Datagram(datagram));
+            }
             Command::MuteLine(line, length) => self.with_line(line, |l| l.mute_for(length)),
             Command::OpenLeg(leg) => self.open(leg),
             Command::PlayToLeg(leg, tone) => {

@@ -3,8 +3,11 @@
 //! A description is a list of m-lines; lines that are not understood are answered with port 0. The transport
 //! of a stream (address, SRTP keys) stands apart from the stream itself (payload types).
 
+mod choose;
 mod crypto;
+mod dtls;
 mod formats;
+mod ice;
 mod offer_answer;
 mod parse;
 mod write;
@@ -12,6 +15,7 @@ mod write;
 use std::net::{IpAddr, SocketAddr};
 
 pub use crypto::{CryptoAttribute, MasterKey, SrtpSuite};
+pub use dtls::DtlsPeer;
 pub use formats::{AudioCodec, EventFormat, OpusFormat};
 pub use offer_answer::{Capabilities, LocalMedia, OfferAnswer};
 
@@ -70,16 +74,26 @@ pub enum SdpError {
     Version,
 }
 
-/// Media encryption by SDES.
+/// Media encryption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum SrtpPolicy {
     /// Never.
     #[default]
     Off,
-    /// Offered as RTP/AVP with `a=crypto`; plain RTP is taken too.
+    /// Offered as RTP/AVP with `a=crypto` or `a=fingerprint` (RFC 8643); plain RTP is taken too.
     Optional,
-    /// Offered as RTP/SAVP; plain RTP is refused.
+    /// Offered as RTP/SAVP or UDP/TLS/RTP/SAVP; plain RTP is refused.
     Required,
+}
+
+/// How the keys of encrypted media are agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SrtpKeying {
+    /// They are offered in the description (SDES, RFC 4568); a handshake is taken from those who offer one.
+    #[default]
+    Sdes,
+    /// By a handshake on the media path (DTLS-SRTP, RFC 5763), and in no other way.
+    Dtls,
 }
 
 /// Direction of a stream, from the view of whoever wrote the description (RFC 3264 §5.1).
@@ -281,8 +295,12 @@ pub struct Agreed {
     pub ptime_ms: u16,
     /// Direction from our view. `held()` if the other side does not listen.
     pub direction: Direction,
-    /// Keys, if the stream is encrypted.
+    /// Keys, if the stream is encrypted and they are known.
     pub srtp: Option<SrtpKeys>,
+    /// Keys come by a handshake with this peer: until then nothing is sent and nothing taken.
+    pub dtls: Option<DtlsPeer>,
+    /// The other side checks where it reaches us: media goes where it chose, and nowhere before.
+    pub ice: Option<crate::ice::Agreement>,
 }
 
 impl Agreed {
@@ -304,5 +322,7 @@ pub struct SrtpKeys {
     pub remote: MasterKey,
 }
 
+#[cfg(test)]
+mod path_tests;
 #[cfg(test)]
 mod tests;

@@ -4,11 +4,15 @@ use std::net::{IpAddr, SocketAddr};
 
 use rand::RngCore;
 
+use super::choose::Chosen;
+use super::dtls::{self, Handshake, Setup};
 use super::formats::{self, Formats, Numbers};
 use super::{
-    Agreed, Attribute, AudioCodec, CryptoAttribute, Direction, EventFormat, MasterKey, MediaLine, Origin,
-    SdpError, SessionDescription, SrtpKeys, SrtpPolicy, SrtpSuite,
+    Agreed, Attribute, AudioCodec, CryptoAttribute, Direction, DtlsPeer, EventFormat, MasterKey, MediaLine,
+    Origin, SdpError, SessionDescription, SrtpKeying, SrtpKeys, SrtpPolicy, SrtpSuite, ice,
 };
+use crate::dtls::Fingerprint;
+use crate::ice::{Agreement, Credentials};
 
 /// What we offer and accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,12 @@ pub struct Capabilities {
     pub srtp: SrtpPolicy,
     /// Suites, best first.
     pub suites: Vec<SrtpSuite>,
+    /// How the keys are agreed on.
+    pub keying: SrtpKeying,
+    /// That of our certificate; without it there is no DTLS.
+    pub fingerprint: Option<Fingerprint>,
+    /// Let the other side check which of its addresses reach us (ICE, RFC 8445), if it does so at all.
+    pub ice: bool,
 }
 
 impl Default for Capabilities {
@@ -44,6 +54,9 @@ impl Default for Capabilities {
                 SrtpSuite::AeadAes256Gcm,
                 SrtpSuite::AesCm128Sha1_32,
             ],
+            keying: SrtpKeying::Sdes,
+            fingerprint: None,
+            ice: false,
         }
     }
 }
@@ -53,6 +66,8 @@ impl Default for Capabilities {
 pub struct LocalMedia {
     /// Address the other side reaches.
     pub address: IpAddr,
+    /// Our own address, where that is another one.
+    pub host: Option<IpAddr>,
     /// RTP port.
     pub rtp_port: u16,
     /// RTCP port, usually one more.
@@ -62,7 +77,7 @@ pub struct LocalMedia {
 /// The offer/answer state of a dialog: our m-lines, keys and version.
 #[derive(Debug)]
 pub struct OfferAnswer {
-    capabilities: Capabilities,
+    pub(super) capabilities: Capabilities,
     local: LocalMedia,
     session: u64,
     version: u64,
@@ -75,6 +90,8 @@ pub struct OfferAnswer {
     /// Our key by suite: a re-offer keeps it, so that contexts live on.
     keys: Vec<(SrtpSuite, MasterKey)>,
     agreed: Option<Agreed>,
+    /// Ours for ICE, and those of the other side that they were made for.
+    ice: Option<(Credentials, Option<Credentials>)>,
     /// Our payload types in this dialog.
     numbers: Numbers,
 }
@@ -85,6 +102,8 @@ struct Pending {
     events: Vec<EventFormat>,
     direction: Direction,
     crypto: Vec<CryptoAttribute>,
+    /// A fingerprint was offered.
+    dtls: bool,
     required: bool,
     mux: bool,
 }
@@ -110,6 +129,7 @@ impl OfferAnswer {
             pending: None,
             keys: Vec::new(),
             agreed: None,
+            ice: None,
             numbers: Numbers::default(),
         }
     }
@@ -135,7 +155,8 @@ impl OfferAnswer {
     pub fn offer(&mut self, direction: Direction, rng: &mut dyn RngCore) -> SessionDescription {
         let policy = self.capabilities.srtp;
         let mut crypto = Vec::new();
-        if policy != SrtpPolicy::Off {
+        let by_dtls = policy != SrtpPolicy::Off && self.capabilities.keying == SrtpKeying::Dtls;
+        if policy != SrtpPolicy::Off && !by_dtls {
             for (n, suite) in self.capabilities.suites.clone().into_iter().enumerate() {
                 let key = self.key(suite, rng);
                 crypto.push(CryptoAttribute {
@@ -151,8 +172,23 @@ impl OfferAnswer {
         let codecs: Vec<(u8, AudioCodec)> = ours.map(|c| (numbers.codec(*c), *c)).collect();
         let events = numbers.events(&codecs);
         let mux = self.capabilities.rtcp_mux;
-        let transport = if required { "RTP/SAVP" } else { "RTP/AVP" };
-        let line = self.line(transport, (&codecs, &events), direction, &crypto, mux);
+        let transport = match (required, by_dtls) {
+            (true, false) => "RTP/SAVP",
+            (true, true) => "UDP/TLS/RTP/SAVP",
+            // opportunistic, with keys or a fingerprint beside it (RFC 8643)
+            (false, _) => "RTP/AVP",
+        };
+        let mut line = self.line(transport, (&codecs, &events), direction, &crypto, mux);
+        let fingerprint = self.capabilities.fingerprint.as_ref().filter(|_| by_dtls);
+        let dtls = fingerprint.is_some();
+        if let Some(fingerprint) = fingerprint {
+            line.attributes.extend(dtls::write(fingerprint, Setup::ActPass));
+        }
+        if self.capabilities.ice {
+            let (ours, _) = self.ice.get_or_insert_with(|| (Credentials::random(rng), None));
+            // whether RTCP gets a port of its own is not settled yet
+            line.attributes.extend(ice::write(&self.local, ours, false));
+        }
         let mut media = self.sent.as_ref().map_or_else(Vec::new, |s| {
             s.media.iter().map(MediaLine::refused).collect::<Vec<_>>()
         });
@@ -166,10 +202,11 @@ impl OfferAnswer {
             events,
             direction,
             crypto,
+            dtls,
             required,
             mux,
         });
-        self.describe(media)
+        self.describe(media, self.capabilities.ice)
     }
 
     /// Takes the answer to our offer.
@@ -202,8 +239,13 @@ impl OfferAnswer {
                     remote: r.key,
                 })
             });
-        if remote.is_none() && (pending.required || secure) {
-            let offered = "answered without a key";
+        let handshake = Handshake::read(answer, line, Setup::Passive).filter(|_| pending.dtls);
+        if remote.is_none() && handshake.is_none() && (pending.required || secure || self.was_by_dtls()) {
+            let offered = if pending.dtls {
+                "answered without a fingerprint that counts"
+            } else {
+                "answered without a key"
+            };
             return Err(SdpError::Encryption { policy, offered });
         }
         let formats = Formats::read(line);
@@ -215,7 +257,9 @@ impl OfferAnswer {
             .ok_or_else(|| self.no_common(line))?;
         let receive = receive(&pending, &formats, codec);
         let (remote_rtp, unheard) = target(answer, line).ok_or(SdpError::NoAddress)?;
-        let theirs = direction(answer, line, unheard);
+        let ice = self.ice_agreed(ice::read(answer, line));
+        // with ICE the address of the line may not be known yet (RFC 8840 §4.1.1)
+        let theirs = direction(answer, line, unheard && ice.is_none());
         let mux = pending.mux && line.attribute("rtcp-mux").is_some();
         let agreed = Agreed {
             remote_rtp,
@@ -233,6 +277,8 @@ impl OfferAnswer {
                 pending.direction.receives() && theirs.sends(),
             ),
             srtp: remote,
+            dtls: handshake.map(|theirs| self.peer(theirs)),
+            ice,
         };
         Ok(self.agree(agreed, line))
     }
@@ -247,7 +293,16 @@ impl OfferAnswer {
         wanted: Direction,
         rng: &mut dyn RngCore,
     ) -> Result<(SessionDescription, Agreed), SdpError> {
-        let (index, keys) = self.choose(offer)?;
+        let (index, chosen) = self.choose(offer)?;
+        if matches!(chosen, Chosen::Plain) && self.was_by_dtls() {
+            let (policy, offered) = (self.capabilities.srtp, "would go on in clear");
+            return Err(SdpError::Encryption { policy, offered });
+        }
+        let (keys, handshake) = match chosen {
+            Chosen::Dtls(handshake) => (None, Some(handshake)),
+            Chosen::Plain => (None, None),
+            Chosen::Sdes(keys) => (Some(keys), None),
+        };
         let line = &offer.media[index];
         let formats = Formats::read(line);
         let common: Vec<(u8, AudioCodec)> = self
@@ -258,7 +313,8 @@ impl OfferAnswer {
             .collect();
         let send = *common.first().ok_or_else(|| self.no_common(line))?;
         let (remote_rtp, unheard) = target(offer, line).ok_or(SdpError::NoAddress)?;
-        let theirs = direction(offer, line, unheard);
+        let ice = self.ice_offered(ice::read(offer, line), rng);
+        let theirs = direction(offer, line, unheard && ice.is_none());
         let ours = Direction::of(
             wanted.sends() && theirs.receives(),
             wanted.receives() && theirs.sends(),
@@ -274,7 +330,19 @@ impl OfferAnswer {
             .collect();
         let mux = self.capabilities.rtcp_mux && line.attribute("rtcp-mux").is_some();
         self.numbers.take(&common, &formats.events);
-        let own = self.line(&line.transport, (&common, &formats.events), ours, &crypto, mux);
+        let mut own = self.line(&line.transport, (&common, &formats.events), ours, &crypto, mux);
+        let dtls = handshake.map(|theirs| self.peer(theirs));
+        if let (Some(peer), Some(fingerprint)) = (&dtls, &self.capabilities.fingerprint) {
+            let setup = if peer.active {
+                Setup::Active
+            } else {
+                Setup::Passive
+            };
+            own.attributes.extend(dtls::write(fingerprint, setup));
+        }
+        if let Some(ice) = &ice {
+            own.attributes.extend(ice::write(&self.local, &ice.local, mux));
+        }
         let mut media: Vec<MediaLine> = offer.media.iter().map(MediaLine::refused).collect();
         media[index] = own;
         self.audio = index;
@@ -298,9 +366,12 @@ impl OfferAnswer {
                     local: ours.key,
                     remote: theirs.key,
                 }),
+            dtls,
+            ice,
         };
+        let lite = agreed.ice.is_some();
         let agreed = self.agree(agreed, line);
-        Ok((self.describe(media), agreed))
+        Ok((self.describe(media, lite), agreed))
     }
 
     /// Payload types that meant something before in this call go on to mean it (RFC 3264 §8.3.2): a PBX that lets media go
@@ -328,64 +399,53 @@ impl OfferAnswer {
         agreed
     }
 
-    /// The first audio line that policy allows; encrypted ones first. In a re-offer the position stays.
-    fn choose(&self, offer: &SessionDescription) -> Result<(usize, Option<CryptoAttribute>), SdpError> {
-        let policy = self.capabilities.srtp;
-        let mut refusal = None;
-        let mut plain = None;
-        for (index, line) in offer.media.iter().enumerate() {
-            if line.kind != "audio" || line.port == 0 {
-                continue;
-            }
-            let common = Formats::read(line)
-                .codecs
-                .iter()
-                .any(|(_, c)| self.capabilities.codecs.contains(c));
-            if !is_rtp(&line.transport) || !common {
-                refusal.get_or_insert_with(|| self.no_common(line));
-                continue;
-            }
-            let offered: Vec<CryptoAttribute> =
-                line.values("crypto").filter_map(CryptoAttribute::parse).collect();
-            let best = offered
-                .into_iter()
-                .filter(|c| self.capabilities.suites.contains(&c.suite))
-                .min_by_key(|c| self.capabilities.suites.iter().position(|s| *s == c.suite));
-            let secure = is_secure(&line.transport);
-            match (policy, best, secure) {
-                (SrtpPolicy::Optional | SrtpPolicy::Required, Some(c), _) => return Ok((index, Some(c))),
-                (SrtpPolicy::Off, _, true) => {
-                    let offered = "requires it";
-                    refusal.get_or_insert(SdpError::Encryption { policy, offered });
-                }
-                (SrtpPolicy::Optional | SrtpPolicy::Required, None, true) => {
-                    let offered = "has no suite of ours";
-                    refusal.get_or_insert(SdpError::Encryption { policy, offered });
-                }
-                (SrtpPolicy::Required, None, false) => {
-                    let offered = "offers plain RTP";
-                    refusal.get_or_insert(SdpError::Encryption { policy, offered });
-                }
-                (SrtpPolicy::Off, _, false) | (SrtpPolicy::Optional, None, false) => {
-                    plain.get_or_insert(index);
-                }
-            }
-        }
-        if let Some(index) = plain {
-            return Ok((index, None));
-        }
-        Err(refusal.unwrap_or_else(|| SdpError::NoCommonAudio {
-            wanted: self.wanted(),
-            found: "no audio line".into(),
-        }))
+    /// Is media of this call protected by a handshake? Then it stays so.
+    fn was_by_dtls(&self) -> bool {
+        self.agreed.as_ref().is_some_and(|before| before.dtls.is_some())
     }
 
-    fn wanted(&self) -> String {
+    /// The other side of a handshake. Who began before with the same certificate goes on to be who begins.
+    fn peer(&self, theirs: Handshake) -> DtlsPeer {
+        let before = self.agreed.as_ref().and_then(|agreed| agreed.dtls.as_ref());
+        let same = before.filter(|peer| peer.fingerprints == theirs.fingerprints);
+        DtlsPeer {
+            active: theirs.active(same.map(|peer| peer.active)),
+            fingerprints: theirs.fingerprints,
+        }
+    }
+
+    /// The other side has answered our offer of ICE, or not.
+    fn ice_agreed(&mut self, theirs: Option<Credentials>) -> Option<Agreement> {
+        let (ours, known) = self.ice.as_mut().filter(|_| self.capabilities.ice)?;
+        let local = ours.clone();
+        known.clone_from(&theirs);
+        theirs.map(|theirs| Agreement {
+            local,
+            remote: theirs.fragment,
+        })
+    }
+
+    /// The other side offers ICE, or not. If it begins anew with other credentials, so do we (RFC 8839 §4.4.1.1.1).
+    fn ice_offered(&mut self, theirs: Option<Credentials>, rng: &mut dyn RngCore) -> Option<Agreement> {
+        let theirs = theirs.filter(|_| self.capabilities.ice)?;
+        let kept = self
+            .ice
+            .take()
+            .filter(|(_, known)| known.as_ref().is_none_or(|k| *k == theirs));
+        let local = kept.map_or_else(|| Credentials::random(rng), |(ours, _)| ours);
+        self.ice = Some((local.clone(), Some(theirs.clone())));
+        Some(Agreement {
+            local,
+            remote: theirs.fragment,
+        })
+    }
+
+    pub(super) fn wanted(&self) -> String {
         let names: Vec<&str> = self.capabilities.codecs.iter().map(|c| c.name()).collect();
         names.join(", ")
     }
 
-    fn no_common(&self, line: &MediaLine) -> SdpError {
+    pub(super) fn no_common(&self, line: &MediaLine) -> SdpError {
         SdpError::NoCommonAudio {
             wanted: self.wanted(),
             found: format!(
@@ -439,8 +499,9 @@ impl OfferAnswer {
         }
     }
 
-    /// Our description with these m-lines; the version grows if it differs from the last one.
-    fn describe(&mut self, media: Vec<MediaLine>) -> SessionDescription {
+    /// Our description with these m-lines, as the lite side of ICE if `lite`; the version grows if it differs from the
+    /// last one.
+    fn describe(&mut self, media: Vec<MediaLine>, lite: bool) -> SessionDescription {
         let changed = self.sent.as_ref().is_none_or(|s| s.media != media);
         if changed {
             self.version += 1;
@@ -454,7 +515,7 @@ impl OfferAnswer {
             },
             name: "-".into(),
             connection: Some(self.local.address),
-            attributes: Vec::new(),
+            attributes: lite.then(|| Attribute::flag("ice-lite")).into_iter().collect(),
             media,
         };
         self.sent = Some(d.clone());
@@ -462,12 +523,17 @@ impl OfferAnswer {
     }
 }
 
-fn is_rtp(transport: &str) -> bool {
-    matches!(transport, "RTP/AVP" | "RTP/AVPF" | "RTP/SAVP" | "RTP/SAVPF")
+pub(super) fn is_rtp(transport: &str) -> bool {
+    matches!(transport, "RTP/AVP" | "RTP/AVPF") || is_secure(transport)
 }
 
-fn is_secure(transport: &str) -> bool {
-    matches!(transport, "RTP/SAVP" | "RTP/SAVPF")
+pub(super) fn is_secure(transport: &str) -> bool {
+    matches!(transport, "RTP/SAVP" | "RTP/SAVPF") || is_dtls(transport)
+}
+
+/// Profiles of RFC 5764 §9.
+pub(super) fn is_dtls(transport: &str) -> bool {
+    matches!(transport, "UDP/TLS/RTP/SAVP" | "UDP/TLS/RTP/SAVPF")
 }
 
 /// What we take after an answer, with the codec we send first: what we offered, by our payload types and by the

@@ -12,6 +12,7 @@ fn rng() -> StdRng {
 fn local(address: &str) -> LocalMedia {
     LocalMedia {
         address: address.parse().expect("address"),
+        host: None,
         rtp_port: 16_384,
         rtcp_port: 16_385,
     }
@@ -562,7 +563,7 @@ proptest! {
     /// Lines that begin well reach the deeper parts; whatever is answered can be read again.
     #[test]
     fn any_lines_are_answered_or_refused(
-        lines in proptest::collection::vec("[vosmca]=[ -~]{0,40}|m=audio [0-9]{1,5} RTP/S?AVP [0-9 ]{1,9}|a=(rtpmap|crypto|rtcp|ptime|maxptime|fmtp):[ -~]{0,60}", 0..20)
+        lines in proptest::collection::vec("[vosmca]=[ -~]{0,40}|m=audio [0-9]{1,5} (UDP/TLS/)?RTP/S?AVP [0-9 ]{1,9}|a=(rtpmap|crypto|rtcp|ptime|maxptime|fmtp|setup|fingerprint|ice-ufrag|ice-pwd|candidate):[ -~]{0,60}|a=setup:(active|passive|actpass)|a=fingerprint:sha-256 ([0-9A-F]{2}:){31}[0-9A-F]{2}|a=ice-pwd:[a-z]{22,30}", 0..20)
     ) {
         let text = format!("v=0\r\nc=IN IP4 192.0.2.9\r\n{}", lines.join("\r\n"));
         crate::fuzz::fuzz_sdp(text.as_bytes());

@@ -23,6 +23,14 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         provisional: provisional(account.reliable_provisional),
         codecs: codecs(account.codecs.as_ref().unwrap_or(&config.sip.codecs)),
         srtp: srtp(account.srtp),
+        srtp_keys: match account.srtp_keys {
+            config::SrtpKeys::Dtls => sip::SrtpKeys::Dtls,
+            config::SrtpKeys::Sdes => sip::SrtpKeys::Sdes,
+        },
+        ice: match account.ice {
+            config::Ice::Lite => sip::Ice::Lite,
+            config::Ice::Off => sip::Ice::Off,
+        },
         timer: account.session_expires.map(|expires| sip::SessionTimer {
             expires,
             min: account.min_se,
@@ -51,6 +59,13 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         direct_peers: config.sip.direct_peers.iter().copied().collect(),
         direct_callees: callees(config, None),
         direct_codecs: codecs(&config.sip.codecs),
+        public_address: config.sip.public_address,
+        // the port of STUN (RFC 8489 §18.6)
+        stun: config
+            .sip
+            .stun
+            .as_ref()
+            .map(|server| format!("{}:{}", server.host, server.port.unwrap_or(3478))),
         instance,
         ..sip::SipParams::default()
     }

@@ -72,6 +72,69 @@ fn every_packet_length_comes_through_in_wideband() {
     }
 }
 
+/// How like two sounds are, 0 to 1, at the best delay up to 20 ms, half a second after the begin.
+fn likeness(said: &[i16], heard: &[i16]) -> f64 {
+    let float = |v: &[i16]| v.iter().map(|s| f64::from(*s)).collect::<Vec<_>>();
+    let (said, heard) = (float(said), float(heard));
+    let at = |delay: usize| {
+        let (mut product, mut a, mut b) = (0.0, 0.0, 0.0);
+        for (x, y) in said[8_000..].iter().zip(&heard[8_000 + delay..]) {
+            product += x * y;
+            a += x * x;
+            b += y * y;
+        }
+        product / (a * b).sqrt().max(1.0)
+    };
+    (0..320).map(at).fold(0.0, f64::max)
+}
+
+/// Why each length has an encoder of its own (`engine::leg::Transport::adopt`): if this no longer holds of the library, one
+/// may go on with another length.
+#[test]
+fn an_encoder_that_is_given_another_length_makes_noise() {
+    let said = voice(48_000);
+    let mut encoder = Encoder::new(&format()).expect("encoder");
+    let mut decoder = Decoder::new().expect("decoder");
+    let (mut out, mut heard) = ([0; LONGEST], Vec::new());
+    let first = said[..19_200].chunks_exact(320).map(|piece| (piece, false));
+    for (piece, counts) in first.chain(said.chunks_exact(960).map(|piece| (piece, true))) {
+        let mut packet = Vec::new();
+        encoder.encode(piece, &mut packet).expect("a packet");
+        let n = decoder.decode(&packet, &mut out).expect("decoded");
+        if counts {
+            heard.extend(&out[..n]);
+        }
+    }
+    let alike = likeness(&said, &heard);
+    assert!(alike < 0.5, "{alike:.2}");
+}
+
+#[test]
+fn packets_of_another_length_in_mid_stream_are_the_same_voice() {
+    let said = voice(48_000);
+    for (before, then) in [
+        (320, 960),
+        (320, 160),
+        (960, 320),
+        (160, 640),
+        (640, 320),
+        (320, 320),
+    ] {
+        let mut decoder = Decoder::new().expect("decoder");
+        let mut out = [0; LONGEST];
+        for packet in packets(&said[..19_200], before, &format()) {
+            decoder.decode(&packet, &mut out).expect("decoded");
+        }
+        let mut heard = Vec::new();
+        for packet in packets(&said, then, &format()) {
+            let n = decoder.decode(&packet, &mut out).expect("decoded");
+            heard.extend(&out[..n]);
+        }
+        let alike = likeness(&said, &heard);
+        assert!(alike > 0.8, "{before} then {then}: {alike:.2}");
+    }
+}
+
 #[test]
 fn a_narrow_player_gets_8_khz() {
     let narrow = OpusFormat {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::engine::ports::PortAllocator;
 use crate::sdp::{AudioCodec, Direction, EventFormat, OpusFormat};
+use crate::stun;
 use std::net::{Ipv4Addr, UdpSocket};
 
 fn at(ms: u64) -> Instant {
@@ -70,6 +71,8 @@ fn agreed(remote: SocketAddr) -> Agreed {
         ptime_ms: 20,
         direction: Direction::SendRecv,
         srtp: None,
+        dtls: None,
+        ice: None,
     }
 }
 
@@ -292,4 +295,150 @@ fn reports_are_sent_read_and_give_the_round_trip() {
     assert!((39_000..=41_000).contains(&numbers.round_trip_us), "{numbers:?}");
     assert_eq!((numbers.remote_lost, numbers.lost), (4, 1));
     assert!(matches!(report(&phone).last(), Some(Item::Bye { ssrc: 1 })));
+}
+
+/// What the phone got, if anything.
+fn got(phone: &UdpSocket) -> Option<Vec<u8>> {
+    phone.set_nonblocking(true).expect("set");
+    let mut buffer = [0; 2_048];
+    phone
+        .recv(&mut buffer)
+        .ok()
+        .map(|length| buffer[..length].to_vec())
+}
+
+fn speaks(phone: &UdpSocket, sequence: u16) {
+    let header = rtp::Header {
+        padding: false,
+        marker: false,
+        payload_type: 8,
+        sequence,
+        timestamp: u32::from(sequence) * 160,
+        ssrc: 42,
+    };
+    phone
+        .send(&[&header.to_bytes()[..], &[0xd5; 160]].concat())
+        .expect("sent");
+}
+
+fn handshakes(out: &mut Outbox) -> usize {
+    let events = out.take();
+    events
+        .iter()
+        .filter(|e| matches!(e, MediaEvent::Handshake { .. }))
+        .count()
+}
+
+/// A leg whose keys come by a handshake.
+fn awaits_keys(range: std::ops::RangeInclusive<u16>) -> (Leg, UdpSocket) {
+    let (mut leg, phone) = rings(range);
+    let agreed = Agreed {
+        dtls: Some(crate::sdp::DtlsPeer {
+            active: false,
+            fingerprints: Vec::new(),
+        }),
+        ..agreed(phone.local_addr().expect("address"))
+    };
+    leg.update(
+        at(0),
+        Box::new(Transport::new(LegId(7), &agreed).expect("awaited")),
+    );
+    (leg, phone)
+}
+
+#[test]
+fn before_its_keys_are_there_nothing_is_sent_and_nothing_is_taken() {
+    let (mut leg, phone) = awaits_keys(29_001..=29_010);
+    let mut out = Outbox::new(1);
+    press(&phone, 1, 100, 9);
+    speaks(&phone, 2);
+    leg.read(arrival(0, 0, false), Which::All, None, &mut out);
+    assert!(out.take().is_empty());
+    for ms in 0..10 {
+        leg.say(at(ms * 10), &[1_000; FRAME_SAMPLES]);
+    }
+    leg.send_report(at(100), false);
+    assert_eq!((got(&phone), leg.stats.received), (None, 0));
+}
+
+#[test]
+fn a_handshake_is_passed_on_in_bounds_and_only_from_the_other_side() {
+    let (mut leg, phone) = awaits_keys(29_011..=29_020);
+    let mut out = Outbox::new(1);
+    leg.send_handshake(&[22, 1]);
+    assert_eq!(got(&phone), Some(vec![22, 1]));
+    for _ in 0..20 {
+        phone.send(&[22, 254, 253, 0]).expect("sent");
+    }
+    leg.read(arrival(0, 0, false), Which::All, None, &mut out);
+    assert_eq!(handshakes(&mut out), 8);
+    leg.hear(at(10), &mut out);
+    phone.send(&[22, 254, 253, 0]).expect("sent");
+    leg.read(arrival(10, 10, false), Which::All, None, &mut out);
+    assert_eq!(handshakes(&mut out), 1);
+    let port = leg.ports.rtp_port();
+    let stranger = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).expect("socket");
+    stranger
+        .send_to(&[22, 254, 253, 0], (Ipv4Addr::LOCALHOST, port))
+        .expect("sent");
+    leg.read(arrival(20, 20, false), Which::All, None, &mut out);
+    assert_eq!(handshakes(&mut out), 0);
+    let (mut plain, phone) = self::leg(29_021..=29_030);
+    phone.send(&[22, 254, 253, 0]).expect("sent");
+    plain.read(arrival(20, 20, false), Which::All, None, &mut out);
+    assert_eq!((handshakes(&mut out), plain.stats.discarded), (0, 1));
+}
+
+#[test]
+fn with_ice_media_goes_where_the_other_side_chose_and_nowhere_before() {
+    let (mut leg, phone) = rings(29_031..=29_040);
+    let local = crate::ice::Credentials::new("ours", "our+password+of+24+chars").expect("fits");
+    let elsewhere = "192.0.2.7:4000".parse().expect("an address");
+    let agreement = crate::ice::Agreement {
+        local: local.clone(),
+        remote: "them".into(),
+    };
+    let agreed = Agreed {
+        ice: Some(agreement),
+        ..agreed(elsewhere)
+    };
+    let update = |leg: &mut Leg| {
+        leg.update(at(0), Box::new(Transport::new(LegId(7), &agreed).expect("plain")));
+    };
+    update(&mut leg);
+    let mut out = Outbox::new(1);
+    let speak = |leg: &mut Leg| {
+        for ms in 0..2 {
+            leg.say(at(ms * 10), &[1_000; FRAME_SAMPLES]);
+        }
+    };
+    speak(&mut leg);
+    assert_eq!(leg.stats.sent, 0);
+    for chosen in [false, true] {
+        let mut check = Vec::new();
+        let mut writer = stun::Writer::begin(&mut check, stun::Kind::Request, [7; 12]);
+        writer.username("ours:them");
+        if chosen {
+            writer.plain(0x0025, &[]);
+        }
+        writer.sign(local.password.as_bytes());
+        writer.finish();
+        phone.send(&check).expect("sent");
+        leg.read(arrival(0, 0, false), Which::All, None, &mut out);
+        let answer = got(&phone).expect("an answer");
+        let answer = stun::Message::read(&answer).expect("a message");
+        assert_eq!(
+            (answer.kind, answer.mapped),
+            (stun::Kind::Success, phone.local_addr().ok())
+        );
+        speak(&mut leg);
+        assert_eq!(got(&phone).is_some(), chosen);
+    }
+    // the same agreement again, as after a hold: what was chosen stays
+    update(&mut leg);
+    speak(&mut leg);
+    assert!(got(&phone).is_some());
+    speaks(&phone, 1);
+    leg.read(arrival(30, 30, false), Which::All, None, &mut out);
+    assert_eq!(leg.stats.received, 1, "it is heard from there");
 }

@@ -28,7 +28,7 @@ pub use dot1x::{EapInner, EapMethod, InterfaceName, ServerName};
 pub use dscp::Dscp;
 pub(crate) use dscp::Marks;
 pub use log::{JournalFields, LogFormat, LogTransport};
-pub use net::{BrokerUrl, Host, HostLabel, HostPort, Key, TopicBase};
+pub use net::{BrokerUrl, Country, Host, HostLabel, HostPort, Key, TopicBase};
 pub(crate) use net::{Digits, Pin, SiteNumber};
 pub use notify::{EventClass, EventName, HttpUrl, MailAddress, MailTls, SyslogFacility, SyslogTransport};
 pub use outside::{Pointer, Topic};
@@ -38,6 +38,6 @@ pub use scope::UserScope;
 pub use words::{
     AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CodeFrom, Codec, DigitsBy,
     DiscoveryFormat, Duty, Echo, Fail, GuardMode, KeyScope, Keypad, LampShows, Language, LockKind, LockOwner,
-    MqttCommands, MqttVersion, NetworkLoss, Noise, OnJournalFault, OpenWhen, OtherCalls, PressAgain,
-    PressInTalk, ReliableProvisional, Relock, RexKind, Srtp, Strategy, Transport,
+    MqttCommands, MqttVersion, NetworkLoss, Noise, OnJournalFault, OnLineFault, OpenWhen, OtherCalls,
+    PressAgain, PressInTalk, ReliableProvisional, Relock, RexKind, Srtp, Strategy, Transfers, Transport,
 };

@@ -48,7 +48,7 @@ fn a_text_is_in_the_journal_and_opens_nothing_and_a_rule_sends_one() {
         ensure!(gateway.pulses() == 0, "a text has opened the door");
         let mut getter = Sipp::called(rig, "gets-a-text", 1)?;
         std::thread::sleep(secs(1));
-        gateway.sim(&["contact", "front-rex", "on"])?;
+        gateway.sim(&["rex", "front-rex"])?;
         gateway.energised(secs(5))?;
         getter.done(secs(20))?;
         gateway.verify()

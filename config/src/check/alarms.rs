@@ -5,6 +5,7 @@ use gateway_core::{AlarmId, ListId};
 use super::Check;
 use crate::fault::FaultKind;
 use crate::model::{Config, LineDriver, RuleDo};
+use crate::value::OnLineFault;
 
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
@@ -22,6 +23,15 @@ pub(super) fn check(check: &mut Check<'_>) {
         {
             let text = format!("the calls would be heard at line {:?}", of.line.as_str());
             let hint = "allowed: a panel of a line with contact";
+            check.fault(FaultKind::Conflict, &panel, &[], text, hint);
+        }
+        if let Some(of) = config.panels.get(&alarm.panel)
+            && of.on_line_fault == OnLineFault::Unregister
+        {
+            let text =
+                "while the line of this panel is faulty its account is not registered, and nobody is called"
+                    .to_owned();
+            let hint = "allowed: a panel with on-line-fault = \"reject-480\" or \"stay\"";
             check.fault(FaultKind::Conflict, &panel, &[], text, hint);
         }
         let mut calls: Vec<&ListId> = alarm.calls.iter().collect();

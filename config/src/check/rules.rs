@@ -31,7 +31,7 @@ pub(super) fn check(check: &mut Check<'_>) {
                     let at = format!("{at_action}.call");
                     calls(check, &at, &call.panel, call.button.as_str());
                 }
-                RuleDo::Alarm(_) | RuleDo::Lockdown(_) | RuleDo::Notify(_) => {}
+                RuleDo::Alarm(_) | RuleDo::Lockdown(_) | RuleDo::Notify(_) | RuleDo::Text(_) => {}
                 RuleDo::Mqtt(_) => {
                     if check.config.mqtt.is_none() {
                         let text = "there is no broker to say it to".to_owned();
@@ -64,7 +64,8 @@ pub(super) fn presses(config: &Config, panel: &PanelId, button: &ButtonId) -> bo
         | RuleDo::Notify(_)
         | RuleDo::Open(_)
         | RuleDo::Output(_)
-        | RuleDo::Prompt(_) => false,
+        | RuleDo::Prompt(_)
+        | RuleDo::Text(_) => false,
     })
 }
 

@@ -47,6 +47,8 @@ table! {
         min_se: Duration = "min-se-s", secs(90, 86_400), or("90"), Restart;
         /// Whether "it rings" is acknowledged (100rel, RFC 3262).
         reliable_provisional: ReliableProvisional = "reliable-provisional", word(), or("\"supported\""), Restart;
+        /// Publish at the PBX whether the panel can be called (presence, RFC 3903): `open`, or `closed` while its line is faulty.
+        publish_presence: bool = "publish-presence", Flag, or("false"), Restart;
         /// Codecs of speech that are offered and taken, the best first, where they are not those of `[sip]`.
         codecs: Option<Vec<Codec>> = "codecs", list(word(), 1, 4), optional, Live;
         /// Encryption of speech.

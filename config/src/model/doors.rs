@@ -11,7 +11,7 @@ use crate::describe::table;
 use crate::rules::{list, map, ms, parsed, refer, secs, table, text, when, word};
 use crate::value::{
     Address, ButtonMode, CallRefusal, DigitsBy, Duty, Extension, Fail, LockKind, LockOwner, OnJournalFault,
-    OtherCalls, PressAgain, PressInTalk, Relock, RexKind,
+    OnLineFault, OtherCalls, PressAgain, PressInTalk, Relock, RexKind, Transfers,
 };
 
 table! {
@@ -39,6 +39,12 @@ table! {
         opened_call: CallRefusal = "opened-call", word(), or("\"declined\""), Live;
         /// What becomes of other calls to it.
         other_calls: OtherCalls = "other-calls", word(), or("\"answer\""), Live;
+        /// What becomes of calls to it while its line is faulty. Lamps that watch its account (BLF) and presence show that, but
+        /// for `stay`.
+        on_line_fault: OnLineFault = "on-line-fault", word(), or("\"reject-480\""), Live;
+        /// To whom a phone may hand a call of this panel: by a transfer (REFER), by taking it over (Replaces), or by a
+        /// redirection (3xx). Whoever has it then opens only if he might have opened as a target.
+        transfers: Transfers = "transfers", word(), or("\"listed\""), Live;
         /// Apartments, on a line that says whom it rings.
         apartments: Option<Apartments> = "apartments", table(), optional, Live;
         /// List that is called from the door of the apartment itself, where the line has a wire for it; without it such a

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use gateway_access::When;
 use gateway_core::{
-    AlarmId, ButtonId, ChannelId, DoorGroupId, DoorId, GroupId, InputId, LineId, PanelId, RelayId, RelaySet,
-    RuleId, Template,
+    AlarmId, ButtonId, ChannelId, DoorGroupId, DoorId, GroupId, InputId, LineId, ListId, PanelId, RelayId,
+    RelaySet, RuleId, Template,
 };
 use gateway_rules as rules;
 
@@ -91,6 +91,8 @@ choice! {
         Output(RuleOutput) = "output",
         /// A recording or tones are heard at a panel.
         Prompt(RulePrompt) = "prompt",
+        /// A text goes to the telephones of a list.
+        Text(RuleText) = "text",
     }
 }
 
@@ -175,6 +177,19 @@ table! {
         /// Tones in place of a file: HZ/MS with blanks between them, 1 to 32; 200 to 3400 Hz or 0 for silence, each of 20
         /// to 5000 ms, 30 s in all: `880/200 0/100 660/400`.
         tones: Option<Tones> = "tones", parsed(), optional, Live;
+    }
+}
+
+table! {
+    /// A text for telephones (SIP MESSAGE), to those of a list that show one. What does not arrive is told once in the program's
+    /// log, and not tried again.
+    pub struct RuleText {
+        /// The list whose targets get it; who stands there by a name of the directory alone does not.
+        list: ListId = "list", refer("list"), required, Live;
+        /// The panel by whose account it goes.
+        panel: PanelId = "panel", refer("panel"), required, Live;
+        /// What is told, with fields of the event in braces, `{rule}` and `{site}`. What is beyond 1300 bytes is cut off.
+        message: Template = "message", parsed(), or("\"{text}\""), Live;
     }
 }
 
@@ -267,6 +282,11 @@ impl RuleDo {
                     (None, Some(tones)) => rules::Sound::Tones(tones.0.clone()),
                     (None, None) => return None,
                 },
+            },
+            Self::Text(text) => rules::Action::Text {
+                list: text.list.clone(),
+                message: text.message.clone(),
+                panel: text.panel.clone(),
             },
         })
     }

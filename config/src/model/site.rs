@@ -7,7 +7,7 @@ use gateway_core::{InputId, SiteId};
 
 use crate::describe::table;
 use crate::rules::{Path, int, into, ms, name, parsed, refer, text, word};
-use crate::value::{GuardMode, Language, SiteNumber};
+use crate::value::{Country, GuardMode, Language, SiteNumber};
 
 table! {
     /// Identity of the site and the folders of the gateway.
@@ -24,6 +24,9 @@ table! {
         /// the page has: a browser sends the languages that its user has set, and the page takes the one that is wished
         /// most.
         language: Language = "language", word(), or("\"en\""), Live;
+        /// Country, two letters as `fr` (ISO 3166): numbers of callers, people and lists are the same there however they are written,
+        /// as `0612345678`, `+33612345678` or `0033612345678`. Without it they are compared as they are written.
+        country: Option<Country> = "country", parsed(), optional, Live;
         /// Time zone of schedules and of times shown to people: a name of the IANA time zone database.
         time_zone: String = "time-zone", text(1, 60), or("\"UTC\""), Live;
         /// Folder of journal, index, cursors, users and confirmed generations of this file.

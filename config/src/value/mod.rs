@@ -28,7 +28,7 @@ pub use dot1x::{EapInner, EapMethod, InterfaceName, ServerName};
 pub use dscp::Dscp;
 pub(crate) use dscp::Marks;
 pub use log::{JournalFields, LogFormat, LogTransport};
-pub use net::{BrokerUrl, Host, HostLabel, HostPort, Key, TopicBase};
+pub use net::{BrokerUrl, Country, Host, HostLabel, HostPort, Key, TopicBase};
 pub(crate) use net::{Digits, Pin, SiteNumber};
 pub use notify::{EventClass, EventName, HttpUrl, MailAddress, MailTls, SyslogFacility, SyslogTransport};
 pub(crate) use outside::{PASSWORD, named_secret, without_password};
@@ -39,6 +39,7 @@ pub use scope::UserScope;
 pub use words::{
     AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CodeFrom, Codec, DigitsBy,
     DiscoveryFormat, Duty, Echo, Fail, GuardMode, Ice, KeyScope, Keypad, LampShows, Language, LateOpening,
-    LockKind, LockOwner, MqttCommands, MqttVersion, NetworkLoss, Noise, OnJournalFault, OpenWhen, OtherCalls,
-    PressAgain, PressInTalk, ReliableProvisional, Relock, RexKind, Srtp, SrtpKeys, Strategy, Transport,
+    LockKind, LockOwner, MqttCommands, MqttVersion, NetworkLoss, Noise, OnJournalFault, OnLineFault,
+    OpenWhen, OtherCalls, PressAgain, PressInTalk, ReliableProvisional, Relock, RexKind, Srtp, SrtpKeys,
+    Strategy, Transfers, Transport,
 };

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
+use gateway_access::NumberPlan;
 use gateway_core::Secret;
 
 use crate::rules::FromText;
@@ -248,6 +249,25 @@ impl FromText for SiteNumber {
         } else {
             Err("9 digits".to_owned())
         }
+    }
+}
+
+/// A country whose numbers are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Country(pub NumberPlan);
+
+impl fmt::Display for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.iso())
+    }
+}
+
+impl FromText for Country {
+    const WHAT: &'static str = "a country whose numbers are known";
+    const PATTERN: Option<&'static str> = Some("^[A-Za-z]{2}$");
+    fn from_text(text: &str) -> Result<Self, String> {
+        let known = || NumberPlan::countries().collect::<Vec<_>>().join(", ");
+        NumberPlan::of(text).map(Self).ok_or_else(known)
     }
 }
 

@@ -165,6 +165,30 @@ words! {
 }
 
 words! {
+    /// What becomes of calls to a panel whose line is faulty.
+    pub enum OnLineFault {
+        /// They are refused as not available (480), so that the PBX can try elsewhere.
+        Reject480 = "reject-480",
+        /// They are refused as busy (486), and nothing is shown of it.
+        Stay = "stay",
+        /// Its accounts are not registered until it is mended, unless another panel of theirs is well; direct calls get 480.
+        Unregister = "unregister",
+    }
+}
+
+words! {
+    /// To whom a call may be handed by whoever has it.
+    pub enum Transfers {
+        /// To anybody whom the PBX reaches: that may cost money.
+        Any = "any",
+        /// To those who stand in a list of the panel, or among the callers of its doors.
+        Listed = "listed",
+        /// To nobody.
+        Refuse = "refuse",
+    }
+}
+
+words! {
     /// A codec of speech.
     pub enum Codec {
         /// G.722: wideband, 64 kbit/s.

@@ -17,8 +17,9 @@ use crate::directory::{Change, Directory};
 use crate::grant::{Grant, GrantParts};
 use crate::judge::{Allowed, Refused, Verdict, dialler};
 use crate::lockout::{LockOut, LockOuts, Source, Tried};
+use crate::number::NumberPlan;
 use crate::passback::{Passed, Positions};
-use crate::policy::{CodeFrom, DoorPolicy, Policy};
+use crate::policy::{Caller, CodeFrom, DoorPolicy, Policy};
 use crate::request::{Context, DigitsFrom, Request};
 use crate::schedule::InForce;
 use crate::second::Firsts;
@@ -41,6 +42,7 @@ pub struct Access {
     pub(crate) firsts: Firsts,
     last_grant: u64,
     pub(crate) locks: LockOuts,
+    numbers: Option<NumberPlan>,
     pub(crate) policy: Policy,
     pub(crate) positions: Positions,
     pub(crate) restraints: Restraints,
@@ -353,12 +355,25 @@ impl Access {
         self.is_pin_of(frame, &Secret::new(digits))
     }
 
+    /// How numbers are compared from here on; `None`: as they are written.
+    pub const fn set_numbers(&mut self, numbers: Option<NumberPlan>) {
+        self.numbers = numbers;
+    }
+
+    /// The ways in which an address may stand in a list.
+    pub(crate) fn spellings(&self, address: &str) -> Vec<String> {
+        self.numbers
+            .map_or_else(|| vec![address.to_owned()], |plan| plan.spellings(address))
+    }
+
     /// Is this caller one of those whom the door listens to at this time? For whether a call is answered; decides
     /// nothing and counts nothing.
     #[must_use]
     pub fn listens(&self, context: &Context, door: &DoorId, peer: &Peer) -> bool {
+        let spellings = self.spellings(&peer.address);
         self.doors.get(door).is_some_and(|door| {
-            let mut callers = door.callers.iter().filter(|c| c.pattern.matches(peer));
+            let meant = |caller: &&Caller| peer.trusted && caller.pattern.matches_any(&spellings);
+            let mut callers = door.callers.iter().filter(meant);
             callers.any(|c| self.policy.schedules.look(&c.when, context.wall) == InForce::Yes)
         }) || self.phone_opens(context, door, peer).is_ok()
     }

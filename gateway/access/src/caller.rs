@@ -63,7 +63,7 @@ pub enum CallerPatternError {
 }
 
 /// User and host of an address of record, without scheme, port, parameters and visual separators (RFC 3966 §5.1.1).
-fn split(address: &str) -> (String, Option<String>) {
+pub(crate) fn split(address: &str) -> (String, Option<String>) {
     let text = address.trim();
     let rest = ["sips:", "sip:", "tel:"]
         .iter()
@@ -178,6 +178,12 @@ impl CallerPattern {
         } else {
             rest.is_empty()
         }
+    }
+
+    /// Is the address meant that is written in these ways?
+    #[must_use]
+    pub(crate) fn matches_any(&self, spellings: &[String]) -> bool {
+        spellings.iter().any(|address| self.matches_address(address))
     }
 
     /// Is this peer meant, and does the network vouch for it?

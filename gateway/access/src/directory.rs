@@ -270,11 +270,12 @@ impl Directory {
             .map_or(&code.id, |other| &other.id)
     }
 
-    /// The telephone numbers that an address is.
-    pub(crate) fn phones(&self, address: &str) -> Vec<&Credential> {
-        let ids = self.by_phone.get(&user_of(address)).into_iter().flatten();
+    /// The telephone numbers that an address is, which may stand in these ways.
+    pub(crate) fn phones(&self, spellings: &[String]) -> Vec<&Credential> {
+        let users: BTreeSet<String> = spellings.iter().map(|address| user_of(address)).collect();
+        let ids = users.iter().filter_map(|user| self.by_phone.get(user)).flatten();
         let mut found = self.each(ids);
-        found.retain(|c| matches!(&c.proof, Proof::Phone { number, .. } if number.matches_address(address)));
+        found.retain(|c| matches!(&c.proof, Proof::Phone { number, .. } if number.matches_any(spellings)));
         found
     }
 

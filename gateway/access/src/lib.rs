@@ -16,6 +16,7 @@ mod duress;
 mod grant;
 mod judge;
 mod lockout;
+mod number;
 mod passback;
 mod pin;
 mod policy;
@@ -37,6 +38,7 @@ pub use decision::{Decision, Denied, Explanation, Held, Reason};
 pub use directory::{Change, Credential, Directory, Person, Proof, Validity};
 pub use grant::{Grant, GrantParts};
 pub use lockout::{LockOut, Locked, Source, SourceError, Tried};
+pub use number::NumberPlan;
 pub use passback::{Area, Passback, Passed, Place, Way};
 pub use pin::{PinKey, PinTag};
 pub use policy::{

@@ -13,6 +13,9 @@ use crate::types::{DigitPolicy, Input, Outcome, Output, TalkLimit};
 /// An answer that is not confirmed (no ACK) within this time is given up: 64*T1 of RFC 3261 §13.3.1.4.
 const CONFIRM: Duration = Duration::from_secs(32);
 
+/// Refusals of one call that stand in the journal.
+const MOST_TOLD: u32 = 10;
+
 /// May the call be taken?
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Take {
@@ -70,6 +73,8 @@ pub struct IncomingPlan {
     gate: DigitGate,
     out: VecDeque<Output>,
     over: Option<Outcome>,
+    /// How often the caller wanted it handed on.
+    refusals: u32,
     request: IncomingRequest,
     state: State,
     talk: Option<Talk>,
@@ -90,6 +95,7 @@ impl IncomingPlan {
             gate: DigitGate::default(),
             out: VecDeque::new(),
             over: None,
+            refusals: 0,
             request,
             state: State::Confirming(now),
             talk: None,
@@ -120,6 +126,10 @@ impl IncomingPlan {
     pub fn handle_input(&mut self, now: Instant, input: Input) {
         match input {
             Input::Cancel(cause) => self.finish(now, cause),
+            Input::Leg(LegEvent::TakingOver { leg, .. }) => {
+                let cause = Cause::Declined;
+                self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
+            }
             Input::Leg(event) if event.leg() == self.request.leg => self.leg(now, event),
             // whoever stands at the panel was not called
             Input::Leg(_) | Input::PressedAgain { .. } => {}
@@ -282,8 +292,25 @@ impl IncomingPlan {
                     talk.hold(now, held);
                 }
             }
-            LegEvent::Incoming { .. } | LegEvent::Ringing { .. } => {}
+            LegEvent::TransferAsked { leg, target, .. } => self.transfer_asked(leg, target),
+            LegEvent::Incoming { .. }
+            | LegEvent::Redirected { .. }
+            | LegEvent::Ringing { .. }
+            | LegEvent::TakingOver { .. } => {}
         }
+    }
+
+    /// Whoever calls the door has it for himself: it calls nobody for him.
+    fn transfer_asked(&mut self, leg: LegId, target: String) {
+        if self.refusals < MOST_TOLD {
+            self.refusals += 1;
+            let reason = "incoming".to_owned();
+            self.out
+                .push_back(Output::Event(CallEvent::HandoverRefused { leg, reason, target }));
+        }
+        let why = "This door hands on no call that it was called by".to_owned();
+        self.out
+            .push_back(Output::Leg(LegCommand::RefuseTransfer { leg, why }));
     }
 
     fn finish(&mut self, now: Instant, cause: Cause) {

@@ -14,5 +14,5 @@ pub use incoming::{IncomingPlan, IncomingRequest, Take};
 pub use party::{same_party, user_of};
 pub use plan::CallPlan;
 pub use types::{
-    CallRequest, DigitPolicy, Input, Outcome, Output, Purpose, Strategy, TalkLimit, Target, WARNING,
+    CallRequest, DigitPolicy, Handover, Input, Outcome, Output, Purpose, Strategy, TalkLimit, Target, WARNING,
 };

@@ -41,6 +41,17 @@ pub fn user_of(address: &str) -> &str {
     parts(address).0
 }
 
+/// True if an address says where its user is, and not only its number.
+pub(crate) fn has_host(address: &str) -> bool {
+    parts(address).1.is_some()
+}
+
+/// True if what stands for a user is an address of the network.
+pub(crate) fn is_ip(user: &str) -> bool {
+    let bare = user.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    bare.unwrap_or(user).parse::<std::net::IpAddr>().is_ok()
+}
+
 /// True if both name the same party. A bare number has no host and matches its user at any host: bare numbers
 /// stand in lists and mean "at the account's PBX", so compare only addresses that a trusted peer vouched for.
 #[must_use]

@@ -9,6 +9,12 @@ use crate::confirm::Asked;
 use crate::talk::{Authority, DigitGate, Due, LIMIT, Press, Talk, authority_of, millis};
 use crate::types::{CallRequest, Input, Outcome, Output, Strategy, Target};
 
+mod handover;
+
+use handover::Named;
+
+/// Least time for which whoever gets the call handed on rings.
+const HEIR_RINGS: Duration = Duration::from_secs(20);
 /// More targets than this are left out.
 const MAX_TARGETS: usize = 4;
 /// A PBX that says nothing for so long, where there is another one: less than anybody waits at a door, more than lost
@@ -33,10 +39,30 @@ enum State {
 struct Slot {
     /// It answered, and has to press a key.
     asked: Option<Asked>,
+    /// What is dialled in place of the target's address.
+    dial: Option<String>,
+    /// It is called, or calls, to have the call that somebody else has.
+    heir: bool,
     /// Its phone rings, or did.
     rang: bool,
+    /// Whom it wants called instead; its end is on the way.
+    redirect: Option<Named>,
     state: State,
     target: Target,
+}
+
+impl Slot {
+    const fn new(target: Target) -> Self {
+        Self {
+            asked: None,
+            dial: None,
+            heir: false,
+            rang: false,
+            redirect: None,
+            state: State::Waiting,
+            target,
+        }
+    }
 }
 
 /// Calls 1 to 4 targets until one answers, then watches over the talk.
@@ -50,6 +76,8 @@ pub struct CallPlan {
     out: VecDeque<Output>,
     over: Option<Outcome>,
     reached: bool,
+    /// How often somebody wanted the call handed on and was refused.
+    refusals: u32,
     request: CallRequest,
     /// When the next round begins; nobody is called until then.
     resume: Option<Instant>,
@@ -69,6 +97,7 @@ impl CallPlan {
             out: VecDeque::new(),
             over: None,
             reached: false,
+            refusals: 0,
             request,
             resume: None,
             slots,
@@ -108,7 +137,7 @@ impl CallPlan {
         if let Some(talk) = &mut self.talk {
             match talk.handle_timeout(now, &mut self.out) {
                 Due::End => self.finish(now, Outcome::Answered(LIMIT), LIMIT),
-                Due::Nothing => {}
+                Due::Nothing => self.heirs_due(now),
             }
             return;
         }
@@ -167,7 +196,8 @@ impl CallPlan {
             return None;
         }
         if let Some(talk) = &self.talk {
-            return talk.poll_timeout();
+            let heirs = self.heirs().map(|(_, at)| at);
+            return talk.poll_timeout().into_iter().chain(heirs).min();
         }
         let window = self.started + self.request.ring_window;
         self.slots
@@ -219,7 +249,7 @@ impl CallPlan {
     pub fn has_leg(&self, leg: LegId) -> bool {
         let further = self.request.further.iter().flatten();
         let mut targets = self.slots.iter().map(|slot| &slot.target).chain(further);
-        targets.any(|target| target.leg == leg)
+        targets.any(|target| target.leg == leg) || self.request.handover.spare.contains(&leg)
     }
 
     /// Which of the targets answered, counted from 0 over all rounds as they were given; known also when it is over.
@@ -275,8 +305,42 @@ impl CallPlan {
         self.slots.iter().position(|s| s.target.leg == leg)
     }
 
+    /// Those who are called to have the running call, and until when.
+    fn heirs(&self) -> impl Iterator<Item = (usize, Instant)> + '_ {
+        let rings = self.request.ring_time.max(HEIR_RINGS);
+        let slots = self.slots.iter().enumerate().filter(|(_, slot)| slot.heir);
+        slots.filter_map(move |(index, slot)| match slot.state {
+            State::Called(since) => Some((index, since + rings)),
+            State::Waiting | State::Won | State::Ending(_) | State::Ended => None,
+        })
+    }
+
+    fn heirs_due(&mut self, now: Instant) {
+        let due: Vec<usize> = self
+            .heirs()
+            .filter(|(_, at)| now >= *at)
+            .map(|(i, _)| i)
+            .collect();
+        for index in due {
+            self.end_slot(index, Cause::Cancelled);
+            self.heir_lost(now, Cause::NoAnswer);
+        }
+    }
+
     fn leg(&mut self, now: Instant, event: LegEvent) {
-        let Some(index) = self.slot(event.leg()) else {
+        let about = match &event {
+            LegEvent::TakingOver { replaced, .. } => *replaced,
+            LegEvent::Answered { .. }
+            | LegEvent::AuthorityLost { .. }
+            | LegEvent::Digit { .. }
+            | LegEvent::Ended { .. }
+            | LegEvent::Held { .. }
+            | LegEvent::Incoming { .. }
+            | LegEvent::Redirected { .. }
+            | LegEvent::Ringing { .. }
+            | LegEvent::TransferAsked { .. } => event.leg(),
+        };
+        let Some(index) = self.slot(about) else {
             return;
         };
         match event {
@@ -322,6 +386,22 @@ impl CallPlan {
             }
             // An incoming leg with a number of ours is the driver's mistake; it is no leg of this plan.
             LegEvent::Incoming { .. } => {}
+            LegEvent::Redirected { at_pbx, target, .. } => {
+                if matches!(self.slots[index].state, State::Called(_)) && !self.slots[index].heir {
+                    self.redirected(index, Named { at_pbx, target });
+                }
+            }
+            LegEvent::TakingOver {
+                account, leg, peer, ..
+            } => {
+                self.taking_over(now, index, leg, account, &peer);
+            }
+            LegEvent::TransferAsked {
+                at_pbx,
+                replaces,
+                target,
+                ..
+            } => self.transfer_asked(now, index, &Named { at_pbx, target }, replaces),
             LegEvent::Ringing { leg } => {
                 if matches!(self.slots[index].state, State::Called(_)) {
                     self.slots[index].rang = true;
@@ -346,6 +426,7 @@ impl CallPlan {
         let authority = self.authority(index, &peer);
         let slot = &self.slots[index];
         match slot.state {
+            State::Called(_) if slot.heir && self.over.is_none() => self.inherits(now, index, peer),
             State::Called(_) if self.over.is_none() => match slot.target.confirm {
                 Some(key) => self.ask(now, index, key, peer),
                 None => self.won(now, index, peer, None),
@@ -444,7 +525,11 @@ impl CallPlan {
         self.out
             .push_back(Output::Event(CallEvent::LegEnded { cause, detail, leg }));
         match before {
+            // whoever handed the call on may hang up before it is taken
+            State::Won if self.has_heir() => {}
             State::Won => self.finish(now, Outcome::Answered(cause), cause),
+            State::Called(_) if self.slots[index].heir => self.heir_lost(now, cause),
+            State::Called(_) if self.follow(now, index) => {}
             State::Called(_) if self.called_elsewhere(now, index, cause) => {}
             State::Called(_) => {
                 self.reached |= !matches!(
@@ -530,9 +615,10 @@ impl CallPlan {
     fn call(&mut self, now: Instant, index: usize) {
         let slot = &mut self.slots[index];
         slot.state = State::Called(now);
+        let dialled = slot.dial.as_ref().unwrap_or(&slot.target.address).clone();
         self.out.push_back(Output::Event(CallEvent::LegOffered {
             leg: slot.target.leg,
-            target: slot.target.address.clone(),
+            target: dialled.clone(),
         }));
         self.out.push_back(Output::Leg(LegCommand::Offer {
             account: slot.target.account.clone(),
@@ -541,7 +627,7 @@ impl CallPlan {
             line: self.request.line.clone(),
             patience: (!slot.target.backups.is_empty()).then_some(PATIENCE),
             ring: self.request.ring,
-            target: slot.target.address.clone(),
+            target: dialled,
         }));
     }
 
@@ -597,11 +683,5 @@ impl CallPlan {
 }
 
 fn slots(targets: Vec<Target>) -> Vec<Slot> {
-    let slot = |target| Slot {
-        asked: None,
-        rang: false,
-        state: State::Waiting,
-        target,
-    };
-    targets.into_iter().take(MAX_TARGETS).map(slot).collect()
+    targets.into_iter().take(MAX_TARGETS).map(Slot::new).collect()
 }

@@ -131,6 +131,29 @@ impl Talk {
         }
     }
 
+    /// Somebody else has the call from here on, on a leg of his own: what was pressed before does not count, and he may press
+    /// in his own way.
+    pub(crate) fn inherit(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        peer: Peer,
+        authority: Authority,
+        out: &mut VecDeque<Output>,
+    ) {
+        self.authority = authority;
+        self.fresh_from = now;
+        self.held = false;
+        self.leg = leg;
+        self.peer = peer;
+        self.via = None;
+        out.push_back(Output::Event(CallEvent::Transferred {
+            leg,
+            may_open: authority == Authority::Held,
+            peer: self.peer.address.clone(),
+        }));
+    }
+
     /// The other side holds the call or takes it up again. What comes too often is passed over, but for its end.
     pub(crate) fn hold(&mut self, now: Instant, held: bool) {
         let (since, count) = &mut self.holds;

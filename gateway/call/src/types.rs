@@ -50,6 +50,17 @@ pub struct DigitPolicy {
     pub mask: bool,
 }
 
+/// To whom a call may be handed by whoever has it, or is called.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Handover {
+    /// True: to anybody.
+    pub any: bool,
+    /// Numbers and addresses to whom it may, as configured.
+    pub known: Vec<String>,
+    /// Numbers of legs for those it is handed to; each is used once.
+    pub spare: Vec<LegId>,
+}
+
 /// One target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -81,6 +92,8 @@ pub struct CallRequest {
     pub display: String,
     /// Targets of further rounds, each as `targets` with legs of their own: called while nobody answered.
     pub further: Vec<Vec<Target>>,
+    /// To whom it may be handed.
+    pub handover: Handover,
     /// End the call as the strike falls.
     pub hang_up_after_open: bool,
     /// Line whose audio the legs carry.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use gateway_call::{
-    CallPlan, CallRequest, DigitPolicy, IncomingPlan, IncomingRequest, Input, Outcome, Output, Purpose,
-    Strategy, Take, TalkLimit, Target,
+    CallPlan, CallRequest, DigitPolicy, Handover, IncomingPlan, IncomingRequest, Input, Outcome, Output,
+    Purpose, Strategy, Take, TalkLimit, Target,
 };
 use gateway_core::{
     AccountId, CallEvent, Cause, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, Peer,
@@ -28,6 +28,7 @@ fn request(targets: u64, strategy: Strategy) -> CallRequest {
         digits: DigitPolicy::default(),
         display: "Main entrance".into(),
         further: Vec::new(),
+        handover: Handover::default(),
         hang_up_after_open: false,
         line: line(),
         pause: secs(10),
@@ -87,7 +88,9 @@ fn offered(outputs: &[Output]) -> Vec<u64> {
             | LegCommand::Connect { .. }
             | LegCommand::End { .. }
             | LegCommand::PlayToLeg { .. }
-            | LegCommand::Ringing { .. } => None,
+            | LegCommand::RefuseTransfer { .. }
+            | LegCommand::Ringing { .. }
+            | LegCommand::Transfer { .. } => None,
         })
         .collect()
 }
@@ -101,7 +104,9 @@ fn ended(outputs: &[Output]) -> Vec<(u64, Cause)> {
             | LegCommand::Connect { .. }
             | LegCommand::Offer { .. }
             | LegCommand::PlayToLeg { .. }
-            | LegCommand::Ringing { .. } => None,
+            | LegCommand::RefuseTransfer { .. }
+            | LegCommand::Ringing { .. }
+            | LegCommand::Transfer { .. } => None,
         })
         .collect()
 }
@@ -762,7 +767,9 @@ fn through(outputs: &[Output]) -> Vec<(u64, Option<String>, Option<Duration>)> {
         | LegCommand::Connect { .. }
         | LegCommand::End { .. }
         | LegCommand::PlayToLeg { .. }
-        | LegCommand::Ringing { .. } => None,
+        | LegCommand::RefuseTransfer { .. }
+        | LegCommand::Ringing { .. }
+        | LegCommand::Transfer { .. } => None,
     });
     offers.collect()
 }

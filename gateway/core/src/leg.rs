@@ -90,6 +90,15 @@ pub struct Peer {
     pub trusted: bool,
 }
 
+/// How it is with the doors that calls of an account are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The account is not registered as long as this is so.
+    pub away: bool,
+    /// Their lines are out of order: whoever watches the account is told.
+    pub fault: bool,
+}
+
 /// What the call plan wants of a leg.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LegCommand {
@@ -135,10 +144,37 @@ pub enum LegCommand {
         /// Which.
         tone: Tone,
     },
+    /// Say no to [`LegEvent::TransferAsked`].
+    RefuseTransfer {
+        /// The leg that asked.
+        leg: LegId,
+        /// Why, for the other side.
+        why: String,
+    },
     /// Tell an incoming leg that it rings (180).
     Ringing {
         /// The leg.
         leg: LegId,
+    },
+    /// Say yes to [`LegEvent::TransferAsked`] and ring the target, as `Offer` does. How that goes on is told to whoever asked;
+    /// his leg is not ended by it.
+    Transfer {
+        /// Account to call through; `None` dials `target` directly.
+        account: Option<AccountId>,
+        /// The leg that asked.
+        by: LegId,
+        /// Text shown as the caller.
+        display: String,
+        /// New leg, chosen by the plan.
+        leg: LegId,
+        /// Line whose audio it will carry.
+        line: LineId,
+        /// As the other side said it: the call that the new one takes the place of.
+        replaces: Option<String>,
+        /// The ring it belongs to.
+        ring: RingId,
+        /// Number or address, as `LegEvent::TransferAsked` gave it.
+        target: String,
     },
 }
 
@@ -199,10 +235,41 @@ pub enum LegEvent {
         /// The caller.
         peer: Peer,
     },
+    /// Whoever was called wants somebody else called instead (SIP 3xx). `Ended` follows.
+    Redirected {
+        /// True if the target is a user of the account's PBX, whose domain stands in it then.
+        at_pbx: bool,
+        /// The leg.
+        leg: LegId,
+        /// Whom.
+        target: String,
+    },
     /// The target rings.
     Ringing {
         /// The leg.
         leg: LegId,
+    },
+    /// Somebody calls to take the place of another leg (RFC 3891); the new leg waits for `Answer` or `End`.
+    TakingOver {
+        /// Account, or `None` for a listed direct peer.
+        account: Option<AccountId>,
+        /// The new leg.
+        leg: LegId,
+        /// Who calls.
+        peer: Peer,
+        /// The leg in whose place.
+        replaced: LegId,
+    },
+    /// The other side wants to hand the call to somebody else (RFC 3515); it waits for `Transfer` or `RefuseTransfer`.
+    TransferAsked {
+        /// True if the target is a user of the account's PBX, whose domain stands in it then.
+        at_pbx: bool,
+        /// The leg.
+        leg: LegId,
+        /// The call that the new one takes the place of, to be handed on as it is.
+        replaces: Option<String>,
+        /// To whom.
+        target: String,
     },
 }
 
@@ -217,7 +284,10 @@ impl LegEvent {
             | Self::Ended { leg, .. }
             | Self::Held { leg, .. }
             | Self::Incoming { leg, .. }
-            | Self::Ringing { leg } => *leg,
+            | Self::Redirected { leg, .. }
+            | Self::Ringing { leg }
+            | Self::TakingOver { leg, .. }
+            | Self::TransferAsked { leg, .. } => *leg,
         }
     }
 }

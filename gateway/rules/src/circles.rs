@@ -124,7 +124,7 @@ fn effects(rule: &RuleId, actions: &[Action], layout: &impl Layout) -> Vec<Effec
                 effects.push(Effect::of(SHUTTING, layout.doors_of(group.as_ref())));
             }
             // the record of it is the rule's
-            Action::Mqtt { .. } | Action::Notify { .. } => {}
+            Action::Mqtt { .. } | Action::Notify { .. } | Action::Text { .. } => {}
             Action::Output { relay, .. } => effects.push(Effect::of(SWITCHING, [relay])),
             Action::Prompt { line, .. } => effects.push(Effect::of(&["line.state"], [line])),
             Action::Open(door) => {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use gateway_access::When;
 use gateway_core::{
-    AlarmId, ButtonId, ChannelId, DoorGroupId, DoorId, GroupId, InputId, LineId, PanelId, Record, RelayId,
-    RelaySet, Template,
+    AlarmId, ButtonId, ChannelId, DoorGroupId, DoorId, GroupId, InputId, LineId, ListId, PanelId, Record,
+    RelayId, RelaySet, Template,
 };
 
 /// A rule.
@@ -178,10 +178,19 @@ pub enum Action {
         /// What.
         sound: Sound,
     },
+    /// A text goes to telephones (SIP MESSAGE).
+    Text {
+        /// To whom: the targets of a list.
+        list: ListId,
+        /// What, with fields of the event.
+        message: Template,
+        /// By whose account.
+        panel: PanelId,
+    },
 }
 
 impl Action {
-    /// The word for its kind: `alarm`, `call`, `lockdown`, `mqtt`, `notify`, `open`, `output` or `prompt`.
+    /// The word for its kind: `alarm`, `call`, `lockdown`, `mqtt`, `notify`, `open`, `output`, `prompt` or `text`.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
@@ -193,6 +202,7 @@ impl Action {
             Self::Open(_) => "open",
             Self::Output { .. } => "output",
             Self::Prompt { .. } => "prompt",
+            Self::Text { .. } => "text",
         }
     }
 }
@@ -245,6 +255,7 @@ impl fmt::Display for Action {
             Self::Open(door) => write!(f, "open {door}"),
             Self::Output { relay, set } => write!(f, "output {relay} {set}"),
             Self::Prompt { line, sound } => write!(f, "prompt {line} {sound}"),
+            Self::Text { list, panel, .. } => write!(f, "text {list} by {panel}"),
         }
     }
 }

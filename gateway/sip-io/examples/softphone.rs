@@ -149,6 +149,7 @@ fn params(args: &Args, account: &AccountId, line: &LineId) -> Result<SipParams, 
             expires: Duration::from_secs(args.number("expires", 300)?),
             register: true,
             provisional: Provisional::default(),
+            publish: false,
             codecs: SipParams::default().direct_codecs,
             srtp,
             srtp_keys: SrtpKeys::Sdes,
@@ -230,8 +231,26 @@ fn show(event: &SipEvent) -> String {
             LegEvent::Incoming { leg, peer, .. } => {
                 format!("{},\"peer\":{}}}", head("incoming", *leg), quoted(&peer.address))
             }
+            LegEvent::Redirected { leg, target, .. } => {
+                format!("{},\"target\":{}}}", head("redirected", *leg), quoted(target))
+            }
             LegEvent::Ringing { leg } => format!("{}}}", head("ringing", *leg)),
+            LegEvent::TakingOver { leg, peer, .. } => {
+                format!(
+                    "{},\"peer\":{}}}",
+                    head("taking-over", *leg),
+                    quoted(&peer.address)
+                )
+            }
+            LegEvent::TransferAsked { leg, target, .. } => {
+                format!("{},\"target\":{}}}", head("transfer-asked", *leg), quoted(target))
+            }
         },
+        SipEvent::Message(text) => format!(
+            "{{\"event\":\"message\",\"peer\":{},\"text\":{}}}",
+            quoted(&text.peer.address),
+            quoted(&text.text)
+        ),
         SipEvent::Stranger(report) => format!(
             "{{\"event\":\"stranger\",\"source\":\"{}\",\"method\":{},\"count\":{}}}",
             report.source,
@@ -373,8 +392,14 @@ async fn run() -> Result<bool, Box<dyn Error>> {
             SipEvent::Account(_)
             | SipEvent::Fault(_)
             | SipEvent::Leg(
-                LegEvent::AuthorityLost { .. } | LegEvent::Held { .. } | LegEvent::Ringing { .. },
+                LegEvent::AuthorityLost { .. }
+                | LegEvent::Held { .. }
+                | LegEvent::Redirected { .. }
+                | LegEvent::Ringing { .. }
+                | LegEvent::TakingOver { .. }
+                | LegEvent::TransferAsked { .. },
             )
+            | SipEvent::Message(_)
             | SipEvent::Stranger(_) => {}
         }
     }

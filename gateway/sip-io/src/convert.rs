@@ -49,6 +49,7 @@ fn ua_account(account: &AccountParams, trust: TrustId) -> UaAccount {
         id: account.id.clone(),
         password: account.password.clone(),
         provisional: account.provisional,
+        publish: account.publish,
         proxy,
         register: account.register,
         timer: account.timer,

@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::{Cause, Clock, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, PanelId};
+use gateway_core::{
+    AccountId, Cause, Clock, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, Standing,
+};
 use gateway_media::dtls::Identity;
 use gateway_media::{Engine, EngineParams, MediaEvent};
-use gateway_sip::ua::{CallOutput, OutgoingCall, Output, UserAgent};
+use gateway_sip::ua::{CallOutput, MessageOutput, OutgoingCall, Output, UserAgent};
 use gateway_sip::{Flow, Transport};
 use gateway_trace::{Trace, Way};
 use rand::SeedableRng;
@@ -21,9 +23,10 @@ use crate::handle::Request;
 use crate::net::{Net, NetEvent};
 use crate::outside::Outside;
 use crate::session::{MediaFault, MediaPolicy, Place, Session};
+use crate::texts::Texts;
 use crate::{
     AccountReport, Ice, Measures, SipError, SipEvent, SipParams, SipStats, Srtp, SrtpKeys, StrangerReport,
-    convert,
+    TextReport, convert,
 };
 
 /// Longest sleep: after the machine slept, timers run late by this much at most.
@@ -101,8 +104,10 @@ pub(crate) struct Driver {
     params: SipParams,
     rng: StdRng,
     sessions: BTreeMap<LegId, Session>,
+    standings: BTreeMap<AccountId, Standing>,
     stopping: Option<(Instant, Vec<oneshot::Sender<()>>)>,
     swept: Instant,
+    texts: Texts,
     trace: Trace,
     ua: UserAgent,
 }
@@ -169,8 +174,10 @@ impl Driver {
             params,
             rng,
             sessions: BTreeMap::new(),
+            standings: BTreeMap::new(),
             stopping: None,
             swept: now,
+            texts: Texts::default(),
             trace: trace.clone(),
             ua,
         };
@@ -268,6 +275,14 @@ impl Driver {
             Request::Listening(reply) => {
                 let _ = reply.send(self.net.listening());
             }
+            Request::Message(text, reply) => {
+                let message = self.texts.begin(text, reply);
+                self.ua.send_message(now, message);
+            }
+            Request::Standing(account, standing) => {
+                self.standings.insert(account.clone(), standing);
+                self.ua.set_standing(now, &account, standing);
+            }
             Request::Shutdown(done) => self.stop(now, Some(done)),
             Request::Stats(reply) => {
                 let _ = reply.send(self.stats());
@@ -284,6 +299,12 @@ impl Driver {
         self.outside.configure(&params, &self.clock);
         self.params = params;
         self.ua.configure(now, ua_params, accounts);
+        // an account that began anew knows nothing of its doors
+        self.standings
+            .retain(|id, _| self.params.accounts.iter().any(|account| account.id == *id));
+        for (id, standing) in &self.standings {
+            self.ua.set_standing(now, id, *standing);
+        }
         Ok(())
     }
 
@@ -348,7 +369,31 @@ impl Driver {
                     tracing::warn!(%leg, %tone, error = %e, "tone cannot be played");
                 }
             }
+            LegCommand::RefuseTransfer { leg, why } => self.ua.refuse_transfer(now, leg, &why),
             LegCommand::Ringing { leg } => self.ua.ring(now, leg),
+            LegCommand::Transfer {
+                account,
+                by,
+                display,
+                leg,
+                line,
+                replaces,
+                ring,
+                target,
+            } => {
+                self.measures.legs.add(1);
+                let policy = self.policy_of(account.as_ref());
+                self.sessions.insert(leg, Session::new(line, policy));
+                let call = OutgoingCall {
+                    account,
+                    display,
+                    leg,
+                    patience: None,
+                    ring,
+                    target,
+                };
+                self.ua.transfer(now, by, call, replaces);
+            }
         }
     }
 
@@ -597,6 +642,7 @@ impl Driver {
                         self.ua.handle_send_error(now, id);
                     }
                 }
+                Output::Message(message) => self.message(message),
                 Output::Stranger {
                     count,
                     method,
@@ -615,6 +661,22 @@ impl Driver {
         if known != self.known {
             self.net.set_known(known.clone());
             self.known = known;
+        }
+    }
+
+    fn message(&mut self, message: MessageOutput) {
+        match message {
+            MessageOutput::Received {
+                account,
+                called,
+                peer,
+                text,
+            } => match self.callee(account.as_ref(), &called) {
+                Some((_, panel)) => self.report(SipEvent::Message(TextReport { panel, peer, text })),
+                None => tracing::info!(called, from = %peer.address, "a text is for none of the panels"),
+            },
+            MessageOutput::Sent { id } => self.texts.answer(id, Ok(())),
+            MessageOutput::Failed { id, why } => self.texts.answer(id, Err(why)),
         }
     }
 
@@ -661,28 +723,50 @@ impl Driver {
                     self.ua.end(now, leg, Cause::NotFound);
                     return;
                 };
-                let mut session = Session::new(line.clone(), self.policy_of(account.as_ref()));
-                let place = self.place(leg, local);
-                let ready = match &sdp {
-                    Some(offer) => session.first_answer(&self.engine, leg, place, offer, &mut self.rng),
-                    None => session.first_offer(&self.engine, leg, place, &mut self.rng),
-                };
-                match ready {
-                    Ok(sdp) => {
-                        session.ready = Some(sdp);
-                        session.peer = Some(peer.clone());
-                        self.sessions.insert(leg, session);
-                        self.measures.legs.add(1);
-                        self.leg(LegEvent::Incoming {
-                            account,
-                            leg,
-                            panel,
-                            peer,
-                        });
-                    }
-                    Err(e) => self.no_media(now, leg, &e),
+                let media = (account.as_ref(), local, sdp.as_deref());
+                if self.prepare(now, leg, line, &peer, media) {
+                    self.leg(LegEvent::Incoming {
+                        account,
+                        leg,
+                        panel,
+                        peer,
+                    });
                 }
             }
+            CallOutput::TakingOver {
+                account,
+                local,
+                peer,
+                replaced,
+                sdp,
+            } => {
+                let Some(line) = self.sessions.get(&replaced).map(|of| of.line.clone()) else {
+                    self.ua.end(now, leg, Cause::Declined);
+                    return;
+                };
+                let media = (account.as_ref(), local, sdp.as_deref());
+                if self.prepare(now, leg, line, &peer, media) {
+                    self.leg(LegEvent::TakingOver {
+                        account,
+                        leg,
+                        peer,
+                        replaced,
+                    });
+                }
+            }
+            CallOutput::Redirected { at_pbx, target } => {
+                self.leg(LegEvent::Redirected { at_pbx, leg, target })
+            }
+            CallOutput::TransferAsked {
+                at_pbx,
+                replaces,
+                target,
+            } => self.leg(LegEvent::TransferAsked {
+                at_pbx,
+                leg,
+                replaces,
+                target,
+            }),
             CallOutput::OfferWanted { local } => {
                 let place = self.place(leg, local);
                 let Some(session) = self.sessions.get_mut(&leg) else {
@@ -734,6 +818,36 @@ impl Driver {
                 {
                     self.no_media(now, leg, &e);
                 }
+            }
+        }
+    }
+
+    /// Makes the answer of a leg that came in ready, or the offer if it brought none. False if it has no media, and ends.
+    fn prepare(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        line: LineId,
+        peer: &gateway_core::Peer,
+        (account, local, offer): (Option<&gateway_core::AccountId>, std::net::IpAddr, Option<&[u8]>),
+    ) -> bool {
+        let mut session = Session::new(line, self.policy_of(account));
+        let place = self.place(leg, local);
+        let ready = match offer {
+            Some(offer) => session.first_answer(&self.engine, leg, place, offer, &mut self.rng),
+            None => session.first_offer(&self.engine, leg, place, &mut self.rng),
+        };
+        match ready {
+            Ok(sdp) => {
+                session.ready = Some(sdp);
+                session.peer = Some(peer.clone());
+                self.sessions.insert(leg, session);
+                self.measures.legs.add(1);
+                true
+            }
+            Err(e) => {
+                self.no_media(now, leg, &e);
+                false
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use gateway_core::{AccountEvent, AccountId, AccountState, LegEvent};
+use gateway_core::{AccountEvent, AccountId, AccountState, LegEvent, PanelId, Peer};
 
 /// Something happened at a telephone, at an account, or at our door to the network.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,8 +13,21 @@ pub enum SipEvent {
     Fault(String),
     /// A leg.
     Leg(LegEvent),
+    /// A text came for a panel.
+    Message(TextReport),
     /// Someone we do not know tried; at most one report per source and minute, counted in [`SipStats`].
     Stranger(StrangerReport),
+}
+
+/// A text that came (RFC 3428).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextReport {
+    /// For which panel.
+    pub panel: PanelId,
+    /// Who sent it.
+    pub peer: Peer,
+    /// What, at most 1300 bytes.
+    pub text: String,
 }
 
 /// State of an account after a change.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_api::AudioPort;
-use gateway_core::{Clock, Instant, LegCommand, LegId, LineId, Tone, Volume};
+use gateway_core::{AccountId, Clock, Instant, LegCommand, LegId, LineId, Standing, Tone, Volume};
 use gateway_media::{Engine, EngineError};
 use gateway_trace::Trace;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::driver::{Driver, Started};
+use crate::texts::Text;
 use crate::{Measures, ParamsError, SipEvent, SipParams, SipStats, Transport};
 
 /// The engine could not start, take new parameters, or is gone.
@@ -71,6 +72,8 @@ pub(crate) enum Request {
     /// With since when somebody waits for it, if that is measured.
     Leg(LegCommand, Option<Instant>),
     Listening(oneshot::Sender<Vec<(Transport, SocketAddr)>>),
+    Message(Text, oneshot::Sender<Result<(), String>>),
+    Standing(AccountId, Standing),
     Shutdown(oneshot::Sender<()>),
     Stats(oneshot::Sender<SipStats>),
 }
@@ -159,6 +162,28 @@ impl SipHandle {
             Err(mpsc::error::TrySendError::Full(Request::Leg(command, _))) => Ok(Some(command)),
             Err(_) => Err(SipError::Gone),
         }
+    }
+
+    /// Says how it is with the doors of an account, without waiting. False if the queue is full: say it again.
+    ///
+    /// # Errors
+    /// [`SipError::Gone`] if the engine has stopped.
+    pub fn try_standing(&self, account: AccountId, standing: Standing) -> Result<bool, SipError> {
+        match self.requests.try_send(Request::Standing(account, standing)) {
+            Ok(()) => Ok(true),
+            Err(mpsc::error::TrySendError::Full(_)) => Ok(false),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(SipError::Gone),
+        }
+    }
+
+    /// Sends a text (RFC 3428) and waits until the other side, or its PBX, took it: at most 32 s. The inner error says why not.
+    ///
+    /// # Errors
+    /// [`SipError::Gone`] if the engine has stopped.
+    pub async fn send_text(&self, text: Text) -> Result<Result<(), String>, SipError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::Message(text, reply)).await?;
+        answer.await.map_err(|_| SipError::Gone)
     }
 
     /// What the engine measures.

@@ -18,8 +18,9 @@ mod net;
 mod outside;
 mod params;
 mod session;
+mod texts;
 
-pub use event::{AccountReport, SipEvent, SipStats, StrangerReport};
+pub use event::{AccountReport, SipEvent, SipStats, StrangerReport, TextReport};
 pub use gateway_sip::Transport;
 pub use handle::{SipEngine, SipError, SipHandle};
 pub use measures::Measures;
@@ -27,6 +28,7 @@ pub use params::{
     AccountParams, AudioCodec, Callee, Callees, Ice, ParamsError, Provisional, SessionTimer, SipParams, Srtp,
     SrtpKeys, TlsIdentity, TlsTrust,
 };
+pub use texts::Text;
 
 /// Legs of incoming calls are numbered from here (2⁴⁰) upwards, so that they never meet the numbers that the
 /// call plan gives to the legs it offers.

@@ -147,10 +147,9 @@ mod tests {
     use super::*;
 
     fn outside(public: &str) -> Outside {
-        Outside {
-            fixed: public.parse().ok(),
-            ..Outside::new()
-        }
+        let mut outside = Outside::new();
+        outside.fixed = public.parse().ok();
+        outside
     }
 
     fn ip(text: &str) -> IpAddr {

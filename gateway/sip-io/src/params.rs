@@ -118,6 +118,8 @@ pub struct AccountParams {
     pub register: bool,
     /// Reliable provisional responses (RFC 3262).
     pub provisional: Provisional,
+    /// Publish whether it can be called (RFC 3903).
+    pub publish: bool,
     /// Codecs that are offered and taken, best first.
     pub codecs: Vec<AudioCodec>,
     /// SRTP policy.
@@ -333,6 +335,7 @@ mod tests {
             expires: Duration::from_secs(300),
             register: true,
             provisional: Provisional::default(),
+            publish: false,
             codecs: vec![AudioCodec::Pcma],
             srtp: Srtp::Off,
             srtp_keys: SrtpKeys::Sdes,

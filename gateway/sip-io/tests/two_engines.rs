@@ -484,6 +484,7 @@ async fn a_reload_starts_and_stops_accounts_and_refuses_other_ports() {
         expires: Duration::from_secs(300),
         register: false,
         provisional: Provisional::default(),
+        publish: false,
         codecs: first.direct_codecs.clone(),
         srtp: Srtp::Off,
         srtp_keys: SrtpKeys::Sdes,

@@ -14,7 +14,7 @@ use crate::digest::parse_challenges;
 use crate::message::{Datagram, Frame, HeaderName, Limits, Message, Response, StreamFramer, read_datagram};
 use crate::transaction::{Event, Output, Params, TransactionLayer};
 use crate::transport::{Flow, FlowId, Transport};
-use crate::{Aor, CSeq, NameAddr, Uri, Via};
+use crate::{Aor, CSeq, NameAddr, ReferTo, Replaces, Uri, Via};
 
 /// Name and function of a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -179,6 +179,10 @@ pub fn values(data: &[u8]) {
             Ok(written),
             "{text:?}"
         );
+    }
+    let _ = ReferTo::parse(&text);
+    if let Ok(replaces) = Replaces::parse(&text) {
+        assert_eq!(Replaces::parse(&replaces.to_string()), Ok(replaces), "{text:?}");
     }
     if let Ok(cseq) = CSeq::parse(&text) {
         assert_eq!(CSeq::parse(&cseq.to_string()), Ok(cseq), "{text:?}");

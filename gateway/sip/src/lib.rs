@@ -14,6 +14,7 @@ pub mod fuzz;
 pub mod message;
 pub mod name_addr;
 pub mod params;
+pub mod refer;
 mod scan;
 pub mod token;
 pub mod transaction;
@@ -32,6 +33,7 @@ pub use message::{
 };
 pub use name_addr::NameAddr;
 pub use params::{ParamValue, Params};
+pub use refer::{ReferError, ReferTo, Replaces};
 pub use rsip::StatusCode;
 pub use transaction::{TransactionId, TransactionLayer};
 pub use transport::{Flow, FlowId, Transport, needs_stream};

@@ -465,7 +465,7 @@ fn push_escaped(out: &mut String, b: u8, keep: bool) {
 }
 
 /// Decodes `%HH`; bytes that are no UTF-8 are replaced.
-fn unescape(text: &str) -> String {
+pub(crate) fn unescape(text: &str) -> String {
     if !text.contains('%') {
         return text.to_owned();
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use gateway_access::{Change, Grant, Place};
 use gateway_core::{
     AccountEvent, AccountId, AccountState, AlarmId, CommandId, CommandRequest, CredentialId, Envelope,
-    InputId, LegCommand, LegEvent, LineCommand, LineId, OutputId, ReaderCommand, ReaderId, Refusal, RingId,
-    Signal, Volume,
+    InputId, LegCommand, LegEvent, LineCommand, LineId, OutputId, PanelId, Peer, ReaderCommand, ReaderId,
+    Refusal, RingId, Signal, Standing, Volume,
 };
 use gateway_door::ReleaseCause;
 use gateway_rules::Sound;
@@ -55,6 +55,15 @@ pub enum Input {
     },
     /// A leg reports.
     Leg(LegEvent),
+    /// A text came for a panel.
+    Message {
+        /// Which.
+        panel: PanelId,
+        /// Who sent it.
+        peer: Peer,
+        /// What.
+        text: String,
+    },
     /// The main loop stood still for this long: what waited in the queues is old.
     LoopGap {
         /// How long.
@@ -203,6 +212,17 @@ pub enum Output {
         sound: Sound,
         /// For the answer.
         turn: u64,
+    },
+    /// How it is with the doors of an account from here on; until it is said, well.
+    Standing(AccountId, Standing),
+    /// Send a text to a telephone. Nobody waits for it.
+    Text {
+        /// Through which account; `None` sends it directly.
+        account: Option<AccountId>,
+        /// To whom, as configured.
+        target: String,
+        /// What, 1 to 1300 bytes.
+        text: String,
     },
     /// How loud a line is from here on; 0 dB until it is said.
     Volume(LineId, Volume),

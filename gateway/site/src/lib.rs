@@ -14,13 +14,14 @@ pub use io::{Decision, GuardReport, HeldInput, Input, KeptAlarm, KeptFire, Outpu
 pub use params::{
     AccountParams, AlarmParams, ButtonMode, ButtonParams, Caller, CardParams, CodeParams, Contact, Contacts,
     DoorGroupParams, DoorParams, InputParams, LampShows, LightParams, LineParams, ListParams, NetworkLoss,
-    OutputParams, PanelParams, ReaderParams, RelayFunction, RelayParams, RexParams, SiteParams, StartParams,
-    TargetParams,
+    OnLineFault, OutputParams, PanelParams, ReaderParams, RelayFunction, RelayParams, RexParams, SiteParams,
+    StartParams, TargetParams, Transfers,
 };
 // The words of the parameters, so that the binary needs no other crate for them.
 pub use gateway_access::{
-    Area, CardKey, Change, Credential, Directory, Escort, Group, LockOut, OnJournalFault, Passback, Person,
-    PinKey, Place, Proof, RexKind, RightOf, Schedule, Schedules, Validity, When, card_frame,
+    Area, CardKey, Change, Credential, Directory, Escort, Group, LockOut, NumberPlan, OnJournalFault,
+    Passback, Person, PinKey, Place, Proof, RexKind, RightOf, Schedule, Schedules, Validity, When,
+    card_frame,
 };
 pub use gateway_door::{Duty, FailMode, LockKind, LockOwner, ReleaseCause, Relock};
 pub use gateway_line::{CallIn, OpenWhen};

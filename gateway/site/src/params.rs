@@ -54,6 +54,8 @@ pub struct SiteParams {
     pub lockdown_input: Option<InputId>,
     /// Name for people.
     pub name: String,
+    /// How numbers are compared; `None`: as they are written.
+    pub numbers: Option<gateway_access::NumberPlan>,
     /// Outputs that open.
     pub outputs: BTreeMap<OutputId, OutputParams>,
     /// Panels.
@@ -97,6 +99,7 @@ impl SiteParams {
             lists: BTreeMap::new(),
             lockdown_input: None,
             name: String::new(),
+            numbers: None,
             outputs: BTreeMap::new(),
             panels: BTreeMap::new(),
             presses: BTreeMap::new(),
@@ -395,6 +398,30 @@ pub struct OutputParams {
     pub simulated: bool,
 }
 
+/// What becomes of calls to a panel while its line is faulty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLineFault {
+    /// They are refused as unavailable (480).
+    #[default]
+    Reject,
+    /// Nothing is said of it: they are refused as busy.
+    Stay,
+    /// As `Reject`, and its accounts are not registered unless another panel of theirs is well.
+    Unregister,
+}
+
+/// To whom a call of a panel may be handed by whoever has it or is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transfers {
+    /// To anybody, who does not open if no list names him.
+    Any,
+    /// To those whom its lists and the callers of its doors name.
+    #[default]
+    Listed,
+    /// To nobody.
+    Refuse,
+}
+
 /// A panel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PanelParams {
@@ -412,6 +439,10 @@ pub struct PanelParams {
     pub opened_call: Cause,
     /// What other callers are told; `None` answers them.
     pub other_calls: Option<Cause>,
+    /// What becomes of calls to it while its line is faulty.
+    pub on_line_fault: OnLineFault,
+    /// To whom its calls may be handed.
+    pub transfers: Transfers,
     /// Longest time for which a command may let in who rings; `None` if none may.
     pub ring_to_open: Option<Duration>,
 }

@@ -101,7 +101,9 @@ fn told(action: &Action, record: &Record, site: &str, rule: &str) -> String {
             let kept = if *retain { " (kept)" } else { "" };
             format!("{action}{kept}: {}", published(message, field))
         }
-        Action::Notify { message, .. } => format!("{action}: {}", message.fill(Escape::Line, field)),
+        Action::Notify { message, .. } | Action::Text { message, .. } => {
+            format!("{action}: {}", message.fill(Escape::Line, field))
+        }
         Action::Open(_) => format!("{action}, if the access decision says yes"),
         Action::Alarm(_)
         | Action::Call { .. }

@@ -116,7 +116,11 @@ pub(crate) async fn answer_all(sip: SipHandle, mut inbox: mpsc::Receiver<SipEven
         let command = match event {
             SipEvent::Leg(LegEvent::Incoming { leg, .. }) => LegCommand::Answer { leg },
             SipEvent::Leg(LegEvent::Answered { leg, .. }) => LegCommand::Connect { leg },
-            SipEvent::Account(_) | SipEvent::Fault(_) | SipEvent::Leg(_) | SipEvent::Stranger(_) => continue,
+            SipEvent::Account(_)
+            | SipEvent::Fault(_)
+            | SipEvent::Leg(_)
+            | SipEvent::Message(_)
+            | SipEvent::Stranger(_) => continue,
         };
         if sip.command(command).await.is_err() {
             return;
@@ -137,7 +141,7 @@ pub(crate) async fn leg_event(
                     bail!("the call ended: {cause} {detail}")
                 }
                 SipEvent::Fault(text) => bail!("{text}"),
-                SipEvent::Account(_) | SipEvent::Leg(_) | SipEvent::Stranger(_) => {}
+                SipEvent::Account(_) | SipEvent::Leg(_) | SipEvent::Message(_) | SipEvent::Stranger(_) => {}
             }
         }
         bail!("the SIP engine ended")

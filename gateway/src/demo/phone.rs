@@ -178,6 +178,15 @@ async fn react(sip: &SipHandle, tell: &watch::Sender<PhoneState>, event: LegEven
         LegEvent::AuthorityLost { .. }
         | LegEvent::Digit { .. }
         | LegEvent::Held { .. }
+        | LegEvent::Redirected { .. }
         | LegEvent::Ringing { .. } => {}
+        LegEvent::TakingOver { leg, .. } => {
+            let cause = Cause::Declined;
+            let _ = sip.command(LegCommand::End { leg, cause }).await;
+        }
+        LegEvent::TransferAsked { leg, .. } => {
+            let why = "this phone calls nobody".to_owned();
+            let _ = sip.command(LegCommand::RefuseTransfer { leg, why }).await;
+        }
     }
 }

@@ -459,6 +459,12 @@ impl Brain {
                     }
                 }
                 Output::Say { line, sound, turn } => self.say(line, sound, turn),
+                Output::Standing(account, standing) => self.legs.give_standing(&self.sip, account, standing),
+                Output::Text {
+                    account,
+                    target,
+                    text,
+                } => send_text(&self.sip, account, target, text),
                 Output::Volume(line, volume) => {
                     if self.sip.set_volume(&line, volume).is_err() {
                         tracing::warn!("the SIP engine is gone, a line is as loud as before");
@@ -576,6 +582,11 @@ impl Brain {
                 None
             }
             SipEvent::Leg(event) => Some(Input::Leg(event)),
+            SipEvent::Message(text) => Some(Input::Message {
+                panel: text.panel,
+                peer: text.peer,
+                text: text.text,
+            }),
             SipEvent::Stranger(report) => {
                 tracing::info!(source = %report.source, method = %report.method, count = report.count,
                     "requests from a stranger were not served");
@@ -605,6 +616,23 @@ impl Brain {
             changed
         });
     }
+}
+
+/// Sends a text beside the main loop. The SIP engine bounds how many are on their way.
+fn send_text(sip: &SipHandle, account: Option<gateway_core::AccountId>, target: String, text: String) {
+    let sip = sip.clone();
+    tokio::spawn(async move {
+        let text = gateway_sip_io::Text {
+            account,
+            target: target.clone(),
+            text,
+        };
+        match sip.send_text(text).await {
+            Ok(Ok(())) => tracing::debug!(%target, "a text was taken"),
+            Ok(Err(why)) => tracing::warn!(%target, why, "a text was not taken"),
+            Err(error) => tracing::warn!(%target, %error, "a text was not sent"),
+        }
+    });
 }
 
 /// When what came in happened, where it says so: a card was read, a key was pressed, an edge counted at once.

@@ -3,9 +3,9 @@
 //! Their order counts, so a command that finds the engine's queue full waits here with all that follow it. Beyond
 //! [`MOST`] they are dropped: an engine that took nothing for so long makes no calls any more, and the doors go on.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use gateway_core::{Instant, LegCommand};
+use gateway_core::{AccountId, Instant, LegCommand, Standing};
 use gateway_sip_io::{SipError, SipHandle};
 
 use crate::run::faults::Faults;
@@ -19,6 +19,8 @@ const PART: &str = "sip-commands";
 #[derive(Default)]
 pub(crate) struct Legs {
     dropped: u64,
+    /// How it is with the doors of accounts, where that is still to be said.
+    standings: BTreeMap<AccountId, Standing>,
     told: bool,
     /// Each with since when somebody waits for it, if that is measured.
     waiting: VecDeque<(LegCommand, Option<Instant>)>,
@@ -31,9 +33,29 @@ impl Legs {
         self.drain(|command, since| sip.try_command(command, since));
     }
 
+    /// Says how it is with the doors of an account.
+    pub(crate) fn give_standing(&mut self, sip: &SipHandle, account: AccountId, standing: Standing) {
+        self.standings.insert(account, standing);
+        self.say_standings(sip);
+    }
+
+    fn say_standings(&mut self, sip: &SipHandle) {
+        while let Some((account, standing)) = self.standings.pop_first() {
+            match sip.try_standing(account.clone(), standing) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.standings.insert(account, standing);
+                    return;
+                }
+                Err(error) => tracing::warn!(%error, %account, "that its doors fail or are well is not said"),
+            }
+        }
+    }
+
     /// Gives what waits, and notes whether the engine hangs. To be called at each turn of the main loop.
     pub(crate) fn look(&mut self, sip: &SipHandle, faults: &Faults) {
         self.drain(|command, since| sip.try_command(command, since));
+        self.say_standings(sip);
         let hangs = self.dropped > 0;
         if std::mem::replace(&mut self.told, hangs) != hangs {
             let text = "the SIP engine takes no commands, calls do not work; start the gateway anew";

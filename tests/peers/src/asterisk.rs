@@ -92,6 +92,7 @@ const MODULES: &[&str] = &[
     "app_senddtmf",
     "app_stack",
     "app_system",
+    "app_transfer",
     "app_verbose",
     "func_callerid",
     "func_channel",

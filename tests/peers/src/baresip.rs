@@ -226,6 +226,14 @@ impl Phone {
         self.command("ausrc", &format!("aufile,{}", path.display()))
     }
 
+    /// Hands the call to an address or a number: a REFER.
+    ///
+    /// # Errors
+    /// As [`Phone::dial`].
+    pub fn transfer(&mut self, to: &str) -> anyhow::Result<()> {
+        self.command("transfer", to)
+    }
+
     fn command(&mut self, command: &str, params: &str) -> anyhow::Result<()> {
         let text = json!({ "command": command, "params": params, "token": command }).to_string();
         self.control

@@ -137,6 +137,8 @@ pub fn first_door() -> SiteParams {
         name: name.into(),
         opened_call: Cause::Declined,
         other_calls: None,
+        on_line_fault: gateway_site::OnLineFault::Reject,
+        transfers: gateway_site::Transfers::Listed,
         ring_to_open: None,
     };
     SiteParams {
@@ -201,6 +203,7 @@ pub fn first_door() -> SiteParams {
         lines: BTreeMap::from([(id("riser"), line(false)), (id("toy-line"), line(true))]),
         lists: [(id("reception"), list)].into(),
         name: "12 rue des Lilas".into(),
+        numbers: None,
         outputs: [
             (id("front-strike"), OutputParams { simulated: false }),
             (id("toy-strike"), OutputParams { simulated: true }),

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use gateway_access::GrantParts;
 use gateway_core::{
-    CallEvent, Cause, Command, CommandId, CommandRequest, CredentialId, DeviceId, DigitVia, DoorEvent, Edge,
-    Envelope, Event, Factor, Given, InputId, Instant, LegCommand, LegEvent, LegId, LineCommand, LineId,
-    LineSignal, Origin, OutputId, Peer, ReaderCommand, ReaderId, Record, RingId, Signal, SignalKind, Subject,
-    Timestamp, Volume,
+    AccountId, CallEvent, Cause, Command, CommandId, CommandRequest, CredentialId, DeviceId, DigitVia,
+    DoorEvent, Edge, Envelope, Event, Factor, Given, InputId, Instant, LegCommand, LegEvent, LegId,
+    LineCommand, LineId, LineSignal, Origin, OutputId, Peer, ReaderCommand, ReaderId, Record, RingId, Signal,
+    SignalKind, Standing, Subject, Timestamp, Volume,
 };
 use gateway_site::rules::Sound;
 use gateway_site::{
@@ -78,6 +78,10 @@ pub struct Sim {
     pub legs: Vec<LegCommand>,
     /// What is to be heard at lines, in order; `None` is hushed.
     pub heard: Vec<(LineId, Option<Sound>)>,
+    /// How it is with the doors of accounts, as said last.
+    pub standings: BTreeMap<AccountId, Standing>,
+    /// Texts for telephones: by which account, to whom, what.
+    pub texts: Vec<(Option<AccountId>, String, String)>,
     /// How loud lines were set, in order.
     pub volumes: Vec<(LineId, Volume)>,
     /// Commands to lines, in order.
@@ -142,6 +146,8 @@ impl Sim {
             legs: Vec::new(),
             lines: Vec::new(),
             heard: Vec::new(),
+            standings: BTreeMap::new(),
+            texts: Vec::new(),
             volumes: Vec::new(),
             readers: Vec::new(),
             pulses: Vec::new(),
@@ -602,6 +608,14 @@ impl Sim {
         while let Some(output) = self.site.poll_output() {
             match output {
                 Output::Held(what) => self.asked.push(what),
+                Output::Standing(account, standing) => {
+                    self.standings.insert(account, standing);
+                }
+                Output::Text {
+                    account,
+                    target,
+                    text,
+                } => self.texts.push((account, target, text)),
                 Output::Volume(line, volume) => self.volumes.push((line, volume)),
                 Output::Hush(line) => self.heard.push((line, None)),
                 Output::Say { line, sound, .. } => self.heard.push((line, Some(sound))),
@@ -635,14 +649,18 @@ impl Sim {
 
     fn leg(&mut self, command: &LegCommand) {
         match command {
-            LegCommand::Offer { leg, target, .. } => {
+            LegCommand::Offer { leg, target, .. } | LegCommand::Transfer { leg, target, .. } => {
                 let leg = *leg;
                 self.offered.insert(leg, target.clone());
                 let ringing = Input::Leg(LegEvent::Ringing { leg });
                 match self.phones.get(target).copied().unwrap_or(Phone::Rings) {
                     Phone::Answers(after) => {
                         let peer = Peer {
-                            address: format!("sip:{target}@pbx.example"),
+                            address: if target.contains('@') {
+                                target.clone()
+                            } else {
+                                format!("sip:{target}@pbx.example")
+                            },
                             display: None,
                             trusted: true,
                         };
@@ -668,7 +686,10 @@ impl Sim {
                 };
                 self.schedule(ms(10), Input::Leg(ended));
             }
-            LegCommand::Connect { .. } | LegCommand::PlayToLeg { .. } | LegCommand::Ringing { .. } => {}
+            LegCommand::Connect { .. }
+            | LegCommand::PlayToLeg { .. }
+            | LegCommand::RefuseTransfer { .. }
+            | LegCommand::Ringing { .. } => {}
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::access::Access;
 use crate::decision::Reason;
 use crate::directory::{Credential, Proof};
 use crate::lockout::Source;
-use crate::policy::{CodeFrom, DoorPolicy};
+use crate::policy::{Caller, CodeFrom, DoorPolicy};
 use crate::request::{Context, DigitsFrom};
 use crate::schedule::When;
 
@@ -73,13 +73,15 @@ impl Access {
             return Err(Reason::CallerUntrusted);
         }
         let mut found = Reason::CallerUnlisted;
-        for caller in door.callers.iter().filter(|caller| caller.pattern.matches(peer)) {
+        let spellings = self.spellings(&peer.address);
+        let meant = |caller: &&Caller| caller.pattern.matches_any(&spellings);
+        for caller in door.callers.iter().filter(meant) {
             match self.in_time(moment, &caller.when) {
                 Ok(()) => return Ok(Known::Listed(&caller.name)),
                 Err(reason) => found = reason,
             }
         }
-        for phone in self.directory.phones(&peer.address) {
+        for phone in self.directory.phones(&spellings) {
             match self.right(moment, phone, name) {
                 Ok(right) => return Ok(Known::Phone { phone, right }),
                 // a number that is known, but not at this door, is no more than any other
@@ -98,7 +100,8 @@ impl Access {
         let now = Instant::ZERO;
         let leaves = false;
         let moment = Moment { context, leaves, now };
-        let mut phones = self.directory.phones(&peer.address).into_iter();
+        let spellings = self.spellings(&peer.address);
+        let mut phones = self.directory.phones(&spellings).into_iter();
         let listens = phones.any(|phone| self.right(moment, phone, door).is_ok());
         listens.then_some(()).ok_or(Reason::CallerUnlisted)
     }

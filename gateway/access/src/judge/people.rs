@@ -27,7 +27,8 @@ impl Access {
     }
 
     pub(crate) fn is_pin_of_phone(&self, address: &str, digits: &Secret) -> bool {
-        let mut phones = self.directory.phones(address).into_iter();
+        let spellings = self.spellings(address);
+        let mut phones = self.directory.phones(&spellings).into_iter();
         phones.any(|phone| self.has_pin(phone, digits))
     }
 

@@ -196,6 +196,15 @@ events! {
             /// Talk time.
             talk_ms: u64,
         },
+        /// A call is not handed to somebody whom the other side named: by a transfer, by taking it over, or by a redirection.
+        HandoverRefused = "handover-refused" {
+            /// Which leg.
+            leg: LegId,
+            /// Why: `alarm`, `incoming`, `not-listed`, `not-talking`, `running`, `too-many`.
+            reason: String,
+            /// To whom.
+            target: String,
+        },
         /// A call came in.
         Incoming = "incoming" {
             /// Which leg.
@@ -244,7 +253,7 @@ events! {
         Rejected = "rejected" {
             /// Who called.
             peer: String,
-            /// Why: `no-call`, `line-busy`, `unlisted`, `opened` (the door, for whoever called it), `refused`.
+            /// Why: `no-call`, `line-busy`, `line-fault`, `unlisted`, `opened` (the door, for whoever called it), `refused`.
             reason: String,
         },
     }
@@ -575,6 +584,13 @@ events! {
         ButtonReleased = "button-released" {
             /// Which.
             button: ButtonId,
+        },
+        /// A text came for it (SIP MESSAGE), from its PBX or from a direct peer. It opens and commands nothing.
+        MessageReceived = "message-received" {
+            /// Who sent it.
+            peer: String,
+            /// What, at most 1300 bytes.
+            text: String,
         },
         /// A press was noticed and began no ring.
         PressIgnored = "press-ignored" {

@@ -7,12 +7,15 @@ use rsip::StatusCode;
 pub fn reason_phrase(status: &StatusCode) -> String {
     let special = match status.code() {
         200 => Some("OK"),
+        202 => Some("Accepted"),
+        412 => Some("Conditional Request Failed"),
         414 => Some("Request-URI Too Long"),
         416 => Some("Unsupported URI Scheme"),
         417 => Some("Unknown Resource-Priority"),
         422 => Some("Session Interval Too Small"),
         436 => Some("Bad Identity-Info"),
         481 => Some("Call/Transaction Does Not Exist"),
+        489 => Some("Bad Event"),
         500 => Some("Server Internal Error"),
         504 => Some("Server Time-out"),
         606 => Some("Not Acceptable"),
@@ -58,6 +61,8 @@ mod tests {
         check(100, "Trying");
         check(180, "Ringing");
         check(200, "OK");
+        check(202, "Accepted");
+        check(489, "Bad Event");
         check(404, "Not Found");
         check(407, "Proxy Authentication Required");
         check(480, "Temporarily Unavailable");

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use gateway_core::{AccountState, Instant};
+use gateway_core::{AccountState, Instant, Standing};
 use sha2::{Digest as _, Sha256};
 
 use super::auth::Auth;
 use super::backoff::Backoff;
+use super::publish::Publication;
 use super::types::UaAccount;
 use crate::transaction::TransactionId;
 use crate::{Flow, NameAddr, Transport, Uri};
@@ -16,6 +17,8 @@ use crate::{Flow, NameAddr, Transport, Uri};
 /// What the registration does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
+    /// Not registered until its doors can be called again.
+    Away,
     /// Deregistering; the account goes away.
     Leaving,
     /// Nothing more to do.
@@ -63,11 +66,16 @@ pub(crate) struct Account {
     pub(crate) auth: Auth,
     pub(crate) contact_user: String,
     pub(crate) params: UaAccount,
+    pub(crate) publication: Publication,
     /// Addresses of the hop when it was last reached.
     pub(crate) peers: Vec<IpAddr>,
     pub(crate) reg: Registration,
     /// Service-Route of the registrar (RFC 3608).
     pub(crate) service_route: Vec<NameAddr>,
+    /// How it is with its doors.
+    pub(crate) standing: Standing,
+    /// It deregisters for a time only.
+    pub(crate) stays: bool,
 }
 
 /// User part of the Contact of `id`: the same over restarts of one instance.
@@ -86,6 +94,7 @@ impl Account {
             auth: Auth::new(&params.auth_user, &params.password),
             contact_user: contact_user(instance, params.id.as_str()),
             peers: Vec::new(),
+            publication: Publication::default(),
             reg: Registration {
                 attempts: VecDeque::new(),
                 backoff: Backoff::default(),
@@ -102,6 +111,8 @@ impl Account {
                 valid_until: None,
             },
             service_route: Vec::new(),
+            standing: Standing::default(),
+            stays: false,
             params,
         }
     }

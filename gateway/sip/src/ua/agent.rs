@@ -13,9 +13,11 @@ use super::call::{Call, Phase as CallPhase};
 use super::hop::Hop;
 use super::hops::HopSlot;
 use super::inside::Inside;
+use super::message::{OutgoingMessage, Sending, Taken};
 use super::strangers::Strangers;
 use super::types::{CallOutput, Output, UaAccount, UaParams, UaStats};
 use super::uac::InviteUse;
+use super::watch::{Watcher, WatcherId};
 use crate::transaction::{
     Event, Output as LayerOutput, Params as LayerParams, TransactionId, TransactionLayer,
 };
@@ -37,8 +39,14 @@ pub(crate) enum Use {
     Inside(Box<Inside>),
     /// An INVITE of ours.
     Invite(Box<InviteUse>),
+    /// MESSAGE of ours, by its number.
+    Message(Box<Sending>),
+    /// PUBLISH of an account.
+    Publish(AccountId),
     /// REGISTER of an account.
     Register(AccountId),
+    /// NOTIFY to a subscriber.
+    Watch(WatcherId),
 }
 
 /// A connection: its framer and keep-alive.
@@ -65,6 +73,7 @@ pub struct UserAgent {
     pub(crate) hops: BTreeMap<Hop, HopSlot>,
     pub(crate) layer: TransactionLayer,
     pub(crate) next_leg: u64,
+    pub(crate) next_watcher: u64,
     pub(crate) out: VecDeque<Output>,
     pub(crate) params: UaParams,
     pub(crate) rng: StdRng,
@@ -72,7 +81,12 @@ pub struct UserAgent {
     pub(crate) stopping: bool,
     pub(crate) strangers: Strangers,
     pub(crate) streams: BTreeMap<Flow, Stream>,
+    /// Texts that came.
+    pub(crate) taken: Taken,
+    /// Texts of ours that wait for their hop.
+    pub(crate) texts: Vec<(Hop, OutgoingMessage)>,
     pub(crate) uses: BTreeMap<TransactionId, Use>,
+    pub(crate) watchers: BTreeMap<WatcherId, Watcher>,
 }
 
 impl std::fmt::Debug for UserAgent {
@@ -94,6 +108,7 @@ impl UserAgent {
             hops: BTreeMap::new(),
             layer: TransactionLayer::new(LayerParams::default(), StdRng::from_rng(&mut rng)),
             next_leg: params.first_incoming_leg,
+            next_watcher: 0,
             out: VecDeque::new(),
             params,
             rng,
@@ -101,7 +116,10 @@ impl UserAgent {
             stopping: false,
             strangers: Strangers::default(),
             streams: BTreeMap::new(),
+            taken: Taken::default(),
+            texts: Vec::new(),
             uses: BTreeMap::new(),
+            watchers: BTreeMap::new(),
         }
     }
 
@@ -120,6 +138,7 @@ impl UserAgent {
         for id in gone {
             let stays = wanted.contains_key(&id);
             self.end_calls_of(now, &id);
+            self.end_watchers(now, Some(&id));
             self.leave(now, &id);
             if stays {
                 // The new one registers anew; the answer to the old one's deregistration is not waited for.
@@ -144,6 +163,7 @@ impl UserAgent {
         for leg in legs {
             self.end_call(now, leg, gateway_core::Cause::Released);
         }
+        self.end_watchers(now, None);
         let ids: Vec<AccountId> = self.accounts.keys().cloned().collect();
         for id in ids {
             self.leave(now, &id);
@@ -171,6 +191,7 @@ impl UserAgent {
     #[must_use]
     pub fn uses_flow(&self, flow: &Flow) -> bool {
         self.calls.values().any(|call| call.flow == Some(*flow))
+            || self.watches_over(flow)
             || self
                 .accounts
                 .values()
@@ -335,6 +356,8 @@ impl UserAgent {
         for leg in legs {
             self.call_due(now, leg);
         }
+        self.publications_due(now);
+        self.watchers_due(now);
         self.drain(now);
     }
 
@@ -346,7 +369,13 @@ impl UserAgent {
             .into_iter()
             .chain(self.accounts.values().filter_map(|account| account.reg.due))
             .chain(self.accounts.values().filter_map(|account| account.reg.ping))
+            .chain(
+                self.accounts
+                    .values()
+                    .filter_map(|account| account.publication.due),
+            )
             .chain(self.calls.values().filter_map(Call::due))
+            .chain(self.watchers_timeout())
             .chain(
                 self.streams
                     .iter()
@@ -376,6 +405,8 @@ impl UserAgent {
 
     pub(crate) fn drain(&mut self, now: Instant) {
         self.pump(now);
+        self.tell_referrers(now);
+        self.notify_watchers(now);
         self.calls.retain(|_, call| !call.is_over());
         self.accounts
             .retain(|_, account| account.reg.phase != Phase::Left);
@@ -398,7 +429,10 @@ impl UserAgent {
                 }
                 Some(Use::Invite(invite)) => self.invite_answered(now, id, invite, response),
                 Some(Use::Inside(inside)) => self.inside_answered(now, id, inside, &response),
+                Some(Use::Message(sending)) => self.message_answered(now, id, sending, &response),
+                Some(Use::Publish(account)) => self.publish_answered(now, id, account, &response),
                 Some(Use::Register(account)) => self.register_answered(now, id, account, &response),
+                Some(Use::Watch(watcher)) => self.watcher_answered(now, id, watcher, &response),
                 Some(bye @ Use::Bye { .. }) => {
                     self.uses.insert(id, bye);
                 }
@@ -416,7 +450,10 @@ impl UserAgent {
         match self.uses.remove(&id) {
             Some(Use::Inside(inside)) => self.inside_failed(now, &inside, why, sent),
             Some(Use::Invite(invite)) => self.invite_failed(now, &invite, why),
+            Some(Use::Message(sending)) => self.message_failed(&sending, why),
+            Some(Use::Publish(account)) => self.publish_failed(now, &account),
             Some(Use::Register(account)) => self.register_failed(now, &account, why),
+            Some(Use::Watch(watcher)) => self.watcher_lost(watcher),
             Some(Use::Bye { .. }) | None => {}
         }
     }
@@ -428,6 +465,7 @@ impl UserAgent {
     }
 
     pub(crate) fn tell(&mut self, leg: LegId, what: CallOutput) {
+        self.note_progress(leg, &what);
         self.out.push_back(Output::Call { leg, what });
     }
 

@@ -11,6 +11,7 @@ use super::dialog::Dialog;
 use super::hop::Hop;
 use super::provisional::Reliable;
 use super::timer::SessionClock;
+use super::transfer::Referral;
 use super::types::CallOutput;
 use crate::transaction::TransactionId;
 use crate::{Flow, HeaderName, Method, NameAddr, Request, Response, Uri};
@@ -68,10 +69,21 @@ pub(crate) struct Dialing {
     /// 422s followed so far.
     pub(crate) intervals: u8,
     pub(crate) rang: bool,
+    /// Who wants this call (RFC 3892), and in place of which dialog (RFC 3891).
+    pub(crate) referred: Option<Referred>,
     pub(crate) seq: u32,
     pub(crate) tag: String,
     /// Request-URI and To.
     pub(crate) target: Uri,
+}
+
+/// What a REFER adds to the INVITE that it asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Referred {
+    /// Value of Referred-By.
+    pub(crate) by: String,
+    /// Value of Replaces.
+    pub(crate) replaces: Option<String>,
 }
 
 /// A re-INVITE or UPDATE that waits for the driver's answer.
@@ -86,6 +98,8 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) account: Option<AccountId>,
+    /// The leg that wants to hand its call to this one.
+    pub(crate) asked_by: Option<LegId>,
     /// A refresh of ours is on its way.
     pub(crate) asking: bool,
     pub(crate) authority_lost: bool,
@@ -105,6 +119,8 @@ pub(crate) struct Call {
     pub(crate) outgoing: bool,
     pub(crate) pending: Option<Pending>,
     pub(crate) phase: Phase,
+    /// The other side wants to hand this call to somebody else.
+    pub(crate) referral: Option<Referral>,
     /// A provisional response of ours that waits for its PRACK.
     pub(crate) reliable: Option<Reliable>,
     /// Ours and theirs (RFC 7989), 32 hexadecimal digits each.

@@ -5,11 +5,12 @@ use gateway_core::Cause;
 use super::outcome::{q850_of, words_of};
 use crate::{HeaderName, Response};
 
-/// What we understand. REFER and MESSAGE are known and declined, so they are not listed.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
+/// What we understand.
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, MESSAGE, SUBSCRIBE";
 
 /// Bodies we understand.
-pub(crate) const ACCEPT: &str = "application/sdp, application/dtmf-relay, application/dtmf";
+pub(crate) const ACCEPT: &str = "application/sdp, application/dtmf-relay, application/dtmf, text/plain";
 
 /// Media type of a session description.
 pub(crate) const SDP: &str = "application/sdp";
@@ -30,6 +31,7 @@ pub(crate) fn capable(response: Response, server: &str) -> Response {
     response
         .with(HeaderName::Allow, ALLOW)
         .with(HeaderName::Accept, ACCEPT)
+        .with(HeaderName::AllowEvents, "dialog, refer")
         .with(HeaderName::Server, server)
 }
 

@@ -69,10 +69,11 @@ impl UserAgent {
         if self.hops.len() < MOST {
             return;
         }
-        let (accounts, calls) = (&self.accounts, &self.calls);
+        let (accounts, calls, texts) = (&self.accounts, &self.calls, &self.texts);
         self.hops.retain(|hop, slot| {
             accounts.values().any(|account| account.params.hop == *hop)
                 || calls.values().any(|call| call.hop == *hop)
+                || texts.iter().any(|(of, _)| of == hop)
                 || match &slot.state {
                     HopState::Connecting => true,
                     HopState::Failed { until, .. } => *until > now,
@@ -106,6 +107,7 @@ impl UserAgent {
                 for leg in self.calls_waiting(hop) {
                     self.call_flow_up(now, leg, &reached);
                 }
+                self.texts_reach(now, hop, Ok(()));
             }
             Err(why) => {
                 if let Some(slot) = self.hops.get_mut(hop) {
@@ -122,6 +124,7 @@ impl UserAgent {
                 for leg in self.calls_waiting(hop) {
                     self.call_flow_failed(now, leg, &why);
                 }
+                self.texts_reach(now, hop, Err(&why));
             }
         }
         self.drain(now);

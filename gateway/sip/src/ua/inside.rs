@@ -26,6 +26,8 @@ const BUSY: Duration = Duration::from_secs(1);
 /// What a request inside a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
+    /// Tells how a transfer goes on.
+    Notify,
     /// Acknowledges a provisional response of this INVITE.
     Prack { invite: TransactionId },
     /// Refreshes the session.
@@ -210,6 +212,9 @@ impl UserAgent {
         if matches!(code, 401 | 407) && self.inside_challenged(now, &inside, response) {
             return;
         }
+        if inside.what == What::Notify && code >= 300 {
+            self.referrer_lost(leg);
+        }
         if inside.what != What::Refresh {
             // A PRACK that is refused: the response it names comes again, or the INVITE fails.
             return;
@@ -266,11 +271,13 @@ impl UserAgent {
         }
         let again = match inside.what {
             What::Prack { invite } => self.prack_again(invite, &inside.request),
-            What::Refresh => self.calls.get_mut(&leg).and_then(|call| {
+            What::Notify | What::Refresh => self.calls.get_mut(&leg).and_then(|call| {
                 let dialog = call.dialog.as_mut()?;
                 let mut again = dialog.request(inside.request.method.clone());
                 for name in [
                     HeaderName::Contact,
+                    HeaderName::Event,
+                    HeaderName::SubscriptionState,
                     HeaderName::Supported,
                     HeaderName::SessionExpires,
                     HeaderName::MinSe,

@@ -3,8 +3,10 @@
 //! [`UserAgent`] is pure: bytes of flows, time and commands go in, [`Output`]s come out. Session descriptions are
 //! opaque bodies; whoever drives it makes and reads them.
 //!
-//! Session timers (RFC 4028), UPDATE (RFC 3311) and reliable provisional responses (RFC 3262) work in both roles. What
-//! is left out, and refused politely: transfer (RFC 3515, 3891), subscriptions, publication, messages, early media.
+//! Session timers (RFC 4028), UPDATE (RFC 3311) and reliable provisional responses (RFC 3262) work in both roles, as
+//! does Replaces (RFC 3891). REFER (RFC 3515) is taken and never sent, and so are subscriptions: to the state of
+//! dialogs (RFC 4235). Presence (RFC 3903) is published and never taken; messages (RFC 3428) go both ways. What is left out,
+//! and refused politely: early media.
 
 mod account;
 mod agent;
@@ -12,27 +14,34 @@ mod auth;
 mod backoff;
 mod call;
 mod dialog;
+mod dialog_info;
 mod headers;
 mod hop;
 mod hops;
 mod identity;
 mod inside;
+mod message;
 mod outcome;
 mod provisional;
+mod publish;
 mod registration;
 mod requests;
 mod session;
+mod standing;
 mod strangers;
 mod timer;
+mod transfer;
 mod types;
 mod uac;
 mod uas;
+mod watch;
 
 #[cfg(test)]
 mod tests;
 
 pub use agent::UserAgent;
 pub use hop::{Hop, Reached, TrustId};
+pub use message::{MOST_TEXT, MessageOutput, OutgoingMessage};
 pub use provisional::Provisional;
 pub use timer::SessionTimer;
 pub use types::{CallOutput, OutgoingCall, Output, UaAccount, UaParams, UaStats};

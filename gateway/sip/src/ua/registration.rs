@@ -55,6 +55,7 @@ impl UserAgent {
             account.reg.phase = Phase::Trunk;
             account.reg.backoff.reset();
             self.tell_account(id, AccountState::Registered, None);
+            self.publish_anew(now, id);
             self.account_settled(now, id);
         }
     }
@@ -201,6 +202,9 @@ impl UserAgent {
         let first = account.reg.state != AccountState::Registered;
         let event = first.then_some(AccountEvent::Registered { expires_s: granted });
         self.tell_account(id, AccountState::Registered, event);
+        if first {
+            self.publish_anew(now, id);
+        }
         self.account_settled(now, id);
     }
 
@@ -305,7 +309,7 @@ impl UserAgent {
             }
             (Phase::Resting, _) => self.start_account(now, id),
             (Phase::Leaving, _) => self.left(now, id),
-            (Phase::Left | Phase::Reaching | Phase::Registering { .. } | Phase::Trunk, _) => {}
+            (Phase::Away | Phase::Left | Phase::Reaching | Phase::Registering { .. } | Phase::Trunk, _) => {}
         }
     }
 
@@ -319,7 +323,7 @@ impl UserAgent {
         match account.reg.phase {
             Phase::Leaving => self.left(now, id),
             // The transaction on it fails by itself and starts the back-off.
-            Phase::Registering { .. } | Phase::Left | Phase::Reaching => {}
+            Phase::Registering { .. } | Phase::Away | Phase::Left | Phase::Reaching => {}
             Phase::Resting | Phase::Trunk => {
                 account.reg.phase = Phase::Resting;
                 let wait = self.rng.random_range(0..RECONNECT_WITHIN_MS);
@@ -331,6 +335,15 @@ impl UserAgent {
 
     /// Deregisters and forgets an account.
     pub(crate) fn leave(&mut self, now: Instant, id: &AccountId) {
+        if let Some(account) = self.accounts.get_mut(id) {
+            account.stays = false;
+        }
+        self.depart(now, id);
+    }
+
+    /// Deregisters.
+    pub(crate) fn depart(&mut self, now: Instant, id: &AccountId) {
+        self.unpublish(now, id);
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
@@ -360,6 +373,9 @@ impl UserAgent {
     }
 
     fn left(&mut self, now: Instant, id: &AccountId) {
+        if self.stays_away(now, id) {
+            return;
+        }
         if let Some(account) = self.accounts.get_mut(id) {
             account.reg.phase = Phase::Left;
             account.reg.due = None;

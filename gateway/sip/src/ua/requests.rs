@@ -20,6 +20,7 @@ impl UserAgent {
             match (leg, early()) {
                 (Some(leg), _) => self.in_dialog(now, tx, leg, request, &flow),
                 (None, Some(invite)) => self.early_request(now, tx, invite, &request, &flow),
+                (None, None) if self.watcher_asks(now, tx, &request) => {}
                 (None, None) => self.answer(now, tx, Response::to(&request, 481)),
             }
             return;
@@ -43,7 +44,10 @@ impl UserAgent {
                 let response = capable(Response::to(&request, 200), &self.params.user_agent);
                 self.answer(now, tx, response);
             }
+            // outside a call there is nothing to transfer
             m if *m == Method::REFER => self.answer(now, tx, Response::to(&request, 603)),
+            m if *m == Method::MESSAGE => self.message_heard(now, tx, &request, &flow),
+            m if *m == Method::SUBSCRIBE => self.subscribe_heard(now, tx, &request, flow),
             m if [Method::BYE, Method::INFO, Method::UPDATE, Method::PRACK].contains(m) => {
                 self.answer(now, tx, Response::to(&request, 481));
             }

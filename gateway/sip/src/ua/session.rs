@@ -57,8 +57,8 @@ impl UserAgent {
                 let response = capable(ok, &self.params.user_agent);
                 self.answer(now, tx, response);
             }
-            // A transfer would hand the right to open to someone else.
-            m if *m == Method::REFER => self.answer(now, tx, Response::to(&request, 603)),
+            m if *m == Method::MESSAGE => self.message_in_call(now, tx, leg, &request, ok, flow),
+            m if *m == Method::REFER => self.refer_heard(now, tx, leg, request),
             _ => self.unsupported(now, tx, &request),
         }
     }

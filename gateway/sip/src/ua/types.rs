@@ -50,6 +50,8 @@ pub struct UaAccount {
     pub password: Secret,
     /// Reliable provisional responses (RFC 3262).
     pub provisional: Provisional,
+    /// Publish whether it can be called (RFC 3903).
+    pub publish: bool,
     /// True if `hop` is an outbound proxy: it then stands in Route (RFC 3261 §8.1.2).
     pub proxy: bool,
     /// False: no REGISTER; usable at once.
@@ -118,6 +120,8 @@ pub enum Output {
         /// The transaction it belongs to.
         id: Option<TransactionId>,
     },
+    /// A text came, or one of ours was taken or not.
+    Message(super::message::MessageOutput),
     /// Someone we do not know sent a request; at most one report per source and minute.
     Stranger {
         /// Requests of this source since the last report.
@@ -193,6 +197,36 @@ pub enum CallOutput {
     RefreshOfferWanted,
     /// Outgoing: the target rings.
     Ringing,
+    /// Outgoing: whoever was called wants somebody else called (3xx). `Ended` follows.
+    Redirected {
+        /// True if the target is a user of the account's PBX, whose domain stands in it then.
+        at_pbx: bool,
+        /// Whom.
+        target: String,
+    },
+    /// Somebody calls to take the place of another leg (RFC 3891): `accept` or `end` it.
+    TakingOver {
+        /// Account; `None` for a direct peer.
+        account: Option<AccountId>,
+        /// Our address towards the caller, for media.
+        local: IpAddr,
+        /// The caller.
+        peer: Peer,
+        /// The leg in whose place.
+        replaced: LegId,
+        /// Its offer; `None` asks for ours in the 200.
+        sdp: Option<Vec<u8>>,
+    },
+    /// The other side wants to hand the call to somebody else (RFC 3515): say
+    /// [`transfer`](super::UserAgent::transfer) or [`refuse_transfer`](super::UserAgent::refuse_transfer).
+    TransferAsked {
+        /// True if the target is a user of the account's PBX, whose domain stands in it then.
+        at_pbx: bool,
+        /// Value of Replaces for the new call, of an attended transfer.
+        replaces: Option<String>,
+        /// To whom.
+        target: String,
+    },
     /// A re-INVITE or UPDATE: answer with `answer_reoffer`.
     Reoffer {
         /// Its offer; `None` asks for ours.

@@ -57,7 +57,7 @@ impl UserAgent {
         self.drain(now);
     }
 
-    fn dial(&mut self, now: Instant, wish: OutgoingCall) -> Result<(), (Cause, String)> {
+    pub(crate) fn dial(&mut self, now: Instant, wish: OutgoingCall) -> Result<(), (Cause, String)> {
         let OutgoingCall {
             account,
             display,
@@ -100,12 +100,14 @@ impl UserAgent {
             display,
             intervals: 0,
             rang: false,
+            referred: None,
             seq: 0,
             tag: self.new_tag(),
             target: target.clone(),
         };
         let call = Call {
             account,
+            asked_by: None,
             asking: false,
             authority_lost: false,
             clock: None,
@@ -119,6 +121,7 @@ impl UserAgent {
             outgoing: true,
             pending: None,
             phase: Phase::WaitingAccount,
+            referral: None,
             reliable: None,
             session: (ring.session_id(), NIL_SESSION.to_owned()),
             takes_update: false,
@@ -306,6 +309,14 @@ impl UserAgent {
         if provisional == Provisional::Required {
             request = request.with(HeaderName::Require, "100rel");
         }
+        if let Some(referred) = &dialing.referred {
+            request = request.with(HeaderName::ReferredBy, referred.by.as_str());
+            if let Some(replaces) = &referred.replaces {
+                request = request
+                    .with(HeaderName::Replaces, replaces.as_str())
+                    .with(HeaderName::Require, "replaces");
+            }
+        }
         if let Some((interval, min)) = asks {
             request = request.with(HeaderName::SessionExpires, interval.to_string());
             if let Some(min) = min {
@@ -428,12 +439,10 @@ impl UserAgent {
                     .get(&leg)
                     .and_then(|call| call.dialing.as_ref())
                     .is_some_and(|dialing| dialing.rang);
-                let mut detail = response.status_line();
-                if (300..400).contains(&code) {
-                    // A redirection would give the right to open to whoever answers there.
-                    detail.push_str(", redirection is not followed");
+                if (300..=302).contains(&code) {
+                    self.redirected(leg, &response);
                 }
-                self.over(leg, cause_of(code, rang), detail);
+                self.over(leg, cause_of(code, rang), response.status_line());
             }
             _ => {}
         }

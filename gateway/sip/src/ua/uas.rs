@@ -27,7 +27,7 @@ enum Reliability {
 }
 
 /// Why an INVITE is not taken.
-struct Refused(u16, Option<(HeaderName, String)>);
+pub(crate) struct Refused(pub(crate) u16, pub(crate) Option<(HeaderName, String)>);
 
 impl UserAgent {
     pub(crate) fn incoming(&mut self, now: Instant, tx: TransactionId, request: Request, flow: Flow) {
@@ -61,10 +61,7 @@ impl UserAgent {
         {
             return Err(Refused(422, Some((HeaderName::MinSe, min.to_string()))));
         }
-        if request.headers.get(&HeaderName::Replaces).is_some() {
-            // Taking over a call would hand its right to open to someone else (RFC 3891 §3 allows 603).
-            return Err(refuse(603));
-        }
+        let replaced = self.replaced_by(request).map_err(refuse)?;
         let sdp = if request.body.is_empty() {
             None
         } else if request.headers.is_encoded() {
@@ -91,6 +88,7 @@ impl UserAgent {
         };
         let mut call = Call {
             account: account.clone(),
+            asked_by: None,
             asking: false,
             authority_lost: false,
             clock: None,
@@ -107,6 +105,7 @@ impl UserAgent {
                 tx,
                 request: Box::new(request.clone()),
             },
+            referral: None,
             reliable: None,
             session: (self.new_session(), NIL_SESSION.to_owned()),
             takes_update: false,
@@ -124,21 +123,33 @@ impl UserAgent {
             trusted: !contradicted,
             ..identity::peer(&who, true)
         };
-        self.tell(
-            leg,
-            CallOutput::Incoming {
+        let local = flow.local.ip();
+        let what = match replaced {
+            Some(replaced) => CallOutput::TakingOver {
+                account,
+                local,
+                peer,
+                replaced,
+                sdp,
+            },
+            None => CallOutput::Incoming {
                 account,
                 called: request.uri.user().unwrap_or_default().to_owned(),
-                local: flow.local.ip(),
+                local,
                 peer,
                 sdp,
             },
-        );
+        };
+        self.tell(leg, what);
         Ok(())
     }
 
     /// The account that is called; `None` for a direct peer.
-    fn called_account(&self, request: &Request, flow: &Flow) -> Result<Option<AccountId>, Refused> {
+    pub(crate) fn called_account(
+        &self,
+        request: &Request,
+        flow: &Flow,
+    ) -> Result<Option<AccountId>, Refused> {
         let user = request.uri.user().unwrap_or_default();
         let ours = || self.accounts.values().filter(|account| account.trusts(flow));
         let found = ours()
@@ -161,7 +172,7 @@ impl UserAgent {
     }
 
     /// Who calls. A PBX vouches for its caller; a direct peer only for its own address, whatever host its From claims.
-    fn caller(&self, request: &Request, account: Option<&AccountId>, flow: &Flow) -> NameAddr {
+    pub(crate) fn caller(&self, request: &Request, account: Option<&AccountId>, flow: &Flow) -> NameAddr {
         let from = request
             .headers
             .from_addr()
@@ -243,7 +254,12 @@ impl UserAgent {
     pub(crate) fn supported(&self, account: Option<&AccountId>) -> String {
         let reliable = self.provisional_of(account) != Provisional::Off;
         let timer = self.timer_of(account).is_some();
-        let known = [(reliable, "100rel"), (timer, "timer")];
+        let known = [
+            (reliable, "100rel"),
+            (timer, "timer"),
+            (true, "replaces"),
+            (true, "norefersub"),
+        ];
         let on: Vec<&str> = known
             .iter()
             .filter_map(|(on, name)| on.then_some(*name))

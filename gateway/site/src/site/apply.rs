@@ -26,6 +26,7 @@ impl Site {
         self.levels.configure_presses(&self.params.presses);
         self.roles = roles(&self.params);
         self.access.apply(policy(&self.params, self.index_key));
+        self.access.set_numbers(self.params.numbers);
         self.rules.configure(&self.params.rules);
         self.configure_relays(&old.relays);
         changed_rules(&old, &self.params, &mut plan);
@@ -57,6 +58,7 @@ impl Site {
         for line in lines {
             self.drain_line(now, &line);
         }
+        self.look_at_standings();
         self.look_at_relays(now);
         self.forget_volumes(now);
         self.look_at_volumes(now);

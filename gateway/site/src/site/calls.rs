@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gateway_access::{CodeFrom, DigitCollector, DigitsFrom, Entry, InForce, KeyUse, OnJournalFault, Request};
 use gateway_call::{
-    CallPlan, CallRequest, DigitPolicy, IncomingPlan, IncomingRequest, Input as PlanInput, Outcome,
+    CallPlan, CallRequest, DigitPolicy, Handover, IncomingPlan, IncomingRequest, Input as PlanInput, Outcome,
     Output as PlanOutput, Purpose, Strategy, Take, TalkLimit, Target,
 };
 use gateway_core::{
@@ -16,10 +16,14 @@ use gateway_line::{PressAnswer, SeizeRefused, SeizeWhy};
 
 use super::{Now, Site};
 use crate::io::Output;
-use crate::params::{AlarmParams, Contact, DoorParams, LineParams, ListParams, TargetParams};
+use crate::params::{
+    AlarmParams, Contact, DoorParams, LineParams, ListParams, PanelParams, TargetParams, Transfers,
+};
 
 /// More calls than this at once are refused as busy; one that nobody of us ended may not grow without bound.
 pub(super) const MAX_CALLS: usize = 64;
+/// How often one call is handed on or redirected.
+const MAX_HANDOVERS: usize = 4;
 /// Most rounds of a list.
 const MAX_ROUNDS: u32 = 10;
 /// A leg that was told to end and does not say so is forgotten after this: 64*T1 and some (RFC 3261 §17.1.1.2).
@@ -386,6 +390,7 @@ impl Site {
             display: params.name.clone(),
             // an alarm has rounds of its own
             further: Vec::new(),
+            handover: Handover::default(),
             hang_up_after_open: false,
             line: line.clone(),
             pause: Duration::ZERO,
@@ -496,6 +501,7 @@ impl Site {
         };
         CallRequest {
             digits: self.digit_policy(contacts),
+            handover: self.handover(panel.as_ref(), doors),
             display: panel.map(|p| p.name).unwrap_or_default(),
             further,
             hang_up_after_open: hang_up,
@@ -508,6 +514,30 @@ impl Site {
             strategy: order,
             talk_limit: talk_limit(limit, self.params.lines.get(line)),
             targets,
+        }
+    }
+
+    /// To whom a call of a panel may be handed: with `listed` to those in any list of it, and to those who may call its
+    /// doors and open.
+    fn handover(&mut self, panel: Option<&PanelParams>, doors: &[DoorId]) -> Handover {
+        let Some(panel) = panel.filter(|panel| panel.transfers != Transfers::Refuse) else {
+            return Handover::default();
+        };
+        let lists = panel.buttons.values().flat_map(|button| button.lists());
+        let targets = lists
+            .filter_map(|list| self.params.lists.get(list))
+            .flat_map(|l| &l.targets);
+        let meant = targets.filter_map(|target| self.meant(target));
+        let mut known: BTreeSet<String> = meant
+            .filter(|meant| meant.vouched)
+            .map(|meant| meant.address)
+            .collect();
+        let doors = doors.iter().filter_map(|id| self.params.doors.get(id));
+        known.extend(doors.flat_map(|door| door.callers.iter().map(|caller| caller.address.clone())));
+        Handover {
+            any: panel.transfers == Transfers::Any,
+            known: self.spelled(known).into_iter().collect(),
+            spare: (0..MAX_HANDOVERS).map(|_| self.new_leg()).collect(),
         }
     }
 
@@ -547,11 +577,22 @@ impl Site {
             let meant = targets.filter_map(|target| self.meant(target));
             heard.extend(meant.filter(|meant| meant.vouched).map(|meant| meant.address));
         }
-        heard
+        self.spelled(heard)
+    }
+
+    /// Addresses in every way in which the network may write them.
+    fn spelled(&self, addresses: BTreeSet<String>) -> BTreeSet<String> {
+        match self.params.numbers {
+            None => addresses,
+            Some(plan) => addresses
+                .iter()
+                .flat_map(|address| plan.spellings(address))
+                .collect(),
+        }
     }
 
     /// Whom a target means at this moment: himself, or who stands under its name.
-    fn meant(&self, target: &TargetParams) -> Option<Contact> {
+    pub(super) fn meant(&self, target: &TargetParams) -> Option<Contact> {
         let Some(name) = &target.contact else {
             return Some(Contact {
                 account: target.account.clone(),
@@ -615,6 +656,8 @@ impl Site {
         let doors = self.doors_of(panel);
         let ring = self.new_ring(now);
         let refused = self.refuse_call(now, panel, &doors, &peer, ring);
+        let faulty = self.is_out_of_order(panel);
+        let refused = refused.or_else(|| faulty.then_some((Cause::Unavailable, "line-fault")));
         let listed = doors
             .iter()
             .any(|door| self.access.listens(&self.context(now), door, &peer));
@@ -697,8 +740,10 @@ impl Site {
 
     fn plan_input(&mut self, now: Now, ring: RingId, input: PlanInput) {
         if let Some(call) = self.calls.get_mut(&ring) {
+            let before = call.winner();
             both!(&mut call.plan, plan => plan.handle_input(now.mono, input));
-            if !call.has_authority() {
+            // nobody ends what somebody else began to dial
+            if !call.has_authority() || call.winner() != before {
                 call.collector.clear();
             }
             self.run(now, ring);

@@ -35,6 +35,7 @@ impl Site {
                 LineOutput::RingStarted { bell } => self.line_rings(now, line, bell, simulated),
             }
         }
+        self.look_at_standings();
         let may = self.lines.get(line).is_some_and(|u| u.line.may_open_now());
         for door in self.doors_on(line) {
             self.door_input(now, &door, DoorInput::PanelMayOpen(may), false);

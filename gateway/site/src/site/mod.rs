@@ -21,6 +21,7 @@ mod relays;
 mod ring_to_open;
 pub(crate) mod rules;
 mod signals;
+mod standing;
 mod tells;
 mod uses;
 mod view;
@@ -34,8 +35,8 @@ use std::time::Duration;
 use gateway_access::{Access, Context, DigitCollector, Directory, LockOut, RightOf};
 use gateway_core::{
     AccountId, AccountState, AlarmId, ButtonId, Cause, CredentialId, DeviceId, DoorGroupId, DoorId, Envelope,
-    Event, GatewayEvent, InputId, Instant, LegEvent, LineId, NetworkState, OutputId, PanelId, PortEvent,
-    ReaderId, RelayId, RingId, SiteView, Timestamp,
+    Event, GatewayEvent, InputId, Instant, LegCommand, LegEvent, LineId, NetworkState, OutputId, PanelEvent,
+    PanelId, Peer, PortEvent, ReaderId, RelayId, RingId, SiteView, Standing, Timestamp,
 };
 use gateway_door::Door;
 use gateway_line::Line;
@@ -158,6 +159,8 @@ pub struct Site {
     roles: BTreeMap<InputId, Vec<Role>>,
     rules: rules::Rules,
     second: Option<String>,
+    /// Of accounts whose doors are not well, as told last.
+    standings: BTreeMap<AccountId, Standing>,
     stopping: bool,
     visitors: visitors::Visitors,
     volumes: volumes::Volumes,
@@ -222,6 +225,7 @@ impl Site {
             roles: BTreeMap::new(),
             rules: rules::Rules::default(),
             second: None,
+            standings: BTreeMap::new(),
             stopping: false,
             visitors: visitors::Visitors::default(),
             volumes: volumes::Volumes::default(),
@@ -308,6 +312,7 @@ impl Site {
             Input::Guard(report) => self.guard(now, report),
             Input::Journal { ok, text } => self.journal(now, ok, text),
             Input::Leg(event) => self.leg(now, event),
+            Input::Message { panel, peer, text } => self.message(now, panel, peer, text),
             Input::LoopGap { gap } => self.gap(now, gap),
             Input::People(changes) => self.people(now, changes),
             Input::Ready => {
@@ -534,6 +539,16 @@ impl Site {
         self.gateway(now, GatewayEvent::Stopping {});
     }
 
+    /// A text says something to people, and nothing to doors.
+    fn message(&mut self, now: Now, panel: PanelId, peer: Peer, text: String) {
+        if !peer.trusted || !self.params.panels.contains_key(&panel) {
+            return;
+        }
+        let peer = peer.address;
+        let event = PanelEvent::MessageReceived { peer, text };
+        self.record(now, Event::Panel(panel, event), None, false);
+    }
+
     fn leg(&mut self, now: Now, event: LegEvent) {
         if let LegEvent::Incoming {
             account: _,
@@ -545,13 +560,28 @@ impl Site {
             self.incoming(now, leg, &panel, peer);
             return;
         }
+        let about = match &event {
+            LegEvent::TakingOver { replaced, .. } => *replaced,
+            LegEvent::Answered { .. }
+            | LegEvent::AuthorityLost { .. }
+            | LegEvent::Digit { .. }
+            | LegEvent::Ended { .. }
+            | LegEvent::Held { .. }
+            | LegEvent::Incoming { .. }
+            | LegEvent::Redirected { .. }
+            | LegEvent::Ringing { .. }
+            | LegEvent::TransferAsked { .. } => event.leg(),
+        };
         let ring = self
             .calls
             .iter()
-            .find(|(_, call)| call.has_leg(event.leg()))
+            .find(|(_, call)| call.has_leg(about))
             .map(|(ring, _)| *ring);
         if let Some(ring) = ring {
             self.call_leg(now, ring, event);
+        } else if let LegEvent::TakingOver { leg, .. } = event {
+            let cause = Cause::Declined;
+            self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
         }
     }
 

@@ -5,16 +5,29 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use gateway_access::{InForce, Request, When};
 use gateway_core::{
-    ContactState, DoorEvent, Envelope, Escape, Event, Factor, GroupId, InputEvent, InputId, LockState,
-    PersonId, Record, RuleEvent, RuleId, Subject, Template, Timestamp, is_confidential,
+    ContactState, DoorEvent, Envelope, Escape, Event, Factor, GroupId, InputEvent, InputId, ListId,
+    LockState, PanelId, PersonId, Record, RuleEvent, RuleId, Subject, Template, Timestamp, is_confidential,
 };
 use gateway_rules::{Action, DoorIs, Engine, Facts, Outcome, Rule, State, Turn, may_open_on};
 
 use super::calls::Pressed;
 use super::prompts::AskedBy;
 use super::{Now, SETTLE, Site};
+use crate::io::Output;
 use crate::levels::Change;
 use crate::params::ButtonMode;
+
+/// Most bytes of a text for telephones (RFC 3428 §8).
+const MOST_TEXT: usize = 1300;
+
+/// As much of a text as has so many bytes.
+fn cut(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
 
 /// Events that wait for the rules within one step; what is beyond sets none off.
 const MOST: usize = 256;
@@ -239,11 +252,42 @@ impl Site {
                 };
                 self.prompt(now, &by, line, sound)
             }
+            Action::Text { list, message, panel } => {
+                let text = message.fill(Escape::Line, |field| self.filled(rule, record, field));
+                self.text_to(&list, &panel, &text)
+            }
             Action::Output { relay, set } => {
                 let set = self.set_relay(now, &relay, set, &Subject::Rule(rule.clone()));
                 set.map_err(|(_, text)| text)
             }
         }
+    }
+
+    /// Sends a text to the targets of a list, as they are called first.
+    fn text_to(&mut self, list: &ListId, panel: &PanelId, text: &str) -> Result<(), String> {
+        let accounts = self.params.panels.get(panel).map(|panel| panel.accounts.clone());
+        let targets = self.params.lists.get(list).map(|list| list.targets.clone());
+        let (Some(accounts), Some(targets)) = (accounts, targets) else {
+            return Err(format!("there is no list {list}, or no panel {panel}"));
+        };
+        let text = cut(text.trim(), MOST_TEXT);
+        if text.is_empty() {
+            return Err("the text is empty".to_owned());
+        }
+        let meant: Vec<_> = targets.iter().filter_map(|target| self.meant(target)).collect();
+        for target in meant.into_iter().filter(|target| target.vouched) {
+            let account = if target.direct {
+                None
+            } else {
+                target.account.or_else(|| accounts.first().cloned())
+            };
+            self.out.push_back(Output::Text {
+                account,
+                target: target.address,
+                text: text.to_owned(),
+            });
+        }
+        Ok(())
     }
 
     /// A field of a rule's message.

@@ -21,6 +21,7 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         expires: account.expires,
         register: account.register,
         provisional: provisional(account.reliable_provisional),
+        publish: account.publish_presence,
         codecs: codecs(account.codecs.as_ref().unwrap_or(&config.sip.codecs)),
         srtp: srtp(account.srtp),
         srtp_keys: match account.srtp_keys {

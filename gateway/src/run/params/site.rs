@@ -78,6 +78,7 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
         lockdown_input: config.site.lockdown_input.clone(),
         name: config.site.name.clone(),
         // what only tells something is no output that opens
+        numbers: config.site.country.map(|country| country.0),
         outputs: config
             .outputs
             .iter()
@@ -410,6 +411,16 @@ fn panel(id: &PanelId, panel: &config::Panel) -> site::PanelParams {
             config::CallRefusal::Busy => Cause::Busy,
             config::CallRefusal::Declined => Cause::Declined,
             config::CallRefusal::Unavailable => Cause::Unavailable,
+        },
+        on_line_fault: match panel.on_line_fault {
+            config::OnLineFault::Reject480 => site::OnLineFault::Reject,
+            config::OnLineFault::Stay => site::OnLineFault::Stay,
+            config::OnLineFault::Unregister => site::OnLineFault::Unregister,
+        },
+        transfers: match panel.transfers {
+            config::Transfers::Any => site::Transfers::Any,
+            config::Transfers::Listed => site::Transfers::Listed,
+            config::Transfers::Refuse => site::Transfers::Refuse,
         },
         other_calls: match panel.other_calls {
             config::OtherCalls::Answer => None,

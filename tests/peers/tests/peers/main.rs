@@ -23,6 +23,7 @@ mod home;
 mod home_assistant;
 mod incoming;
 mod killed;
+mod lamps;
 mod locked_out;
 mod logs;
 mod mqtt5;
@@ -38,6 +39,7 @@ mod radius;
 mod server_room;
 mod sessions;
 mod story;
+mod transfers;
 
 use std::time::Duration;
 

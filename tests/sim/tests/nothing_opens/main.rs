@@ -241,6 +241,8 @@ impl World<'_> {
                 | Output::Line(..)
                 | Output::Reader(..)
                 | Output::Say { .. }
+                | Output::Standing(..)
+                | Output::Text { .. }
                 | Output::Volume(..) => {}
                 Output::Operate { grant, pulse } => {
                     let parts: GrantParts = grant.parts().clone();

@@ -216,6 +216,7 @@ impl Model {
             | Input::ClockStep { .. }
             | Input::Contacts(_)
             | Input::LoopGap { .. }
+            | Input::Message { .. }
             | Input::People(_)
             | Input::Said { .. }
             | Input::UseKept { .. } => {}
@@ -304,7 +305,11 @@ impl Model {
                     leg.told_to_end = true;
                 }
             }
-            LegCommand::Answer { .. } | LegCommand::PlayToLeg { .. } | LegCommand::Ringing { .. } => {}
+            LegCommand::Answer { .. }
+            | LegCommand::PlayToLeg { .. }
+            | LegCommand::RefuseTransfer { .. }
+            | LegCommand::Ringing { .. }
+            | LegCommand::Transfer { .. } => {}
         }
         Ok(())
     }
@@ -665,7 +670,13 @@ impl Model {
                 via,
             } => self.digit(now, *number, &mut leg, *at, *digit, *echo, *via),
             LegEvent::Ended { .. } => leg.ended = true,
-            LegEvent::Held { .. } | LegEvent::Incoming { .. } | LegEvent::Ringing { .. } => {}
+            // no story hands a call on: `sim/transfers` does
+            LegEvent::Held { .. }
+            | LegEvent::Incoming { .. }
+            | LegEvent::Redirected { .. }
+            | LegEvent::Ringing { .. }
+            | LegEvent::TakingOver { .. }
+            | LegEvent::TransferAsked { .. } => {}
         }
         self.legs.insert(event.leg(), leg);
     }

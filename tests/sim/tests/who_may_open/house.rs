@@ -182,10 +182,14 @@ fn panels() -> Vec<(&'static str, PanelParams)> {
         name: line.into(),
         opened_call: Cause::Declined,
         other_calls: None,
+        on_line_fault: gateway_site::OnLineFault::Reject,
+        transfers: gateway_site::Transfers::Listed,
         ring_to_open: None,
     };
     let gate = PanelParams {
         other_calls: Some(Cause::Busy),
+        on_line_fault: gateway_site::OnLineFault::Reject,
+        transfers: gateway_site::Transfers::Listed,
         ..panel("gate-line", &["barrier"])
     };
     let main = PanelParams {

@@ -372,7 +372,7 @@ fn a_handshake_is_passed_on_in_bounds_and_only_from_the_other_side() {
     }
     leg.read(arrival(0, 0, false), Which::All, None, &mut out);
     assert_eq!(handshakes(&mut out), 8);
-    leg.hear(at(10), &mut out);
+    leg.hear(at(10), None, &mut out);
     phone.send(&[22, 254, 253, 0]).expect("sent");
     leg.read(arrival(10, 10, false), Which::All, None, &mut out);
     assert_eq!(handshakes(&mut out), 1);

@@ -9,8 +9,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::ua::{
-    CallOutput, Hop, OutgoingCall, Output, Provisional, Reached, SessionTimer, TrustId, UaAccount, UaParams,
-    UserAgent,
+    CallOutput, Hop, MessageOutput, OutgoingCall, Output, Provisional, Reached, SessionTimer, TrustId,
+    UaAccount, UaParams, UserAgent,
 };
 use crate::{
     Datagram, Flow, FlowId, HeaderName, Host, Limits, Message, Method, Request, Response, Transport,
@@ -61,6 +61,7 @@ pub(super) fn account(transport: Transport, register: bool) -> UaAccount {
         id: pbx(),
         password: Secret::new("secret"),
         provisional: Provisional::Supported,
+        publish: false,
         proxy: false,
         register,
         timer: Some(SessionTimer::default()),
@@ -73,6 +74,7 @@ pub(super) struct Bench {
     pub(super) calls: VecDeque<(LegId, CallOutput)>,
     pub(super) accounts: VecDeque<(AccountState, Option<AccountEvent>)>,
     pub(super) closed: Vec<Flow>,
+    pub(super) messages: VecDeque<MessageOutput>,
     next_conn: u64,
     pub(super) now: Instant,
     /// Of the calls it makes.
@@ -96,6 +98,7 @@ impl Bench {
             calls: VecDeque::new(),
             accounts: VecDeque::new(),
             closed: Vec::new(),
+            messages: VecDeque::new(),
             next_conn: 1,
             now: Instant::from_nanos(1_000_000_000),
             patience: None,
@@ -162,6 +165,7 @@ impl Bench {
                         self.sent.push_back((flow, message));
                     }
                 }
+                Output::Message(message) => self.messages.push_back(message),
                 Output::Stranger { count, .. } => self.strangers += count,
             }
         }

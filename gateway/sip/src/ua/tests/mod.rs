@@ -6,10 +6,14 @@
 
 mod bench;
 mod incoming;
+mod messages;
 mod outgoing;
 mod pair;
+mod presence;
 mod registration;
 mod reliable;
 mod timers;
 mod torture;
+mod transfer;
+mod watchers;
 mod wild;

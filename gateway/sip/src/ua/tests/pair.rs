@@ -67,7 +67,10 @@ impl Pair {
                         self.ends[n].handle_connected(self.now, &hop, Ok(reached));
                     }
                     Output::Send { bytes, .. } => self.put(1 - n, bytes),
-                    Output::Account { .. } | Output::Close { .. } | Output::Stranger { .. } => {}
+                    Output::Account { .. }
+                    | Output::Close { .. }
+                    | Output::Message(_)
+                    | Output::Stranger { .. } => {}
                 }
             }
         }

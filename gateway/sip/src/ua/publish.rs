@@ -1,0 +1,275 @@
+//! Presence of an account: whether it can be called, published at its PBX (RFC 3903) as PIDF (RFC 3863).
+//!
+//! One publication per account, begun as soon as it is registered, modified as its doors fail and are mended, refreshed
+//! before it runs out, and removed as the account leaves. A PBX that does not know the package is not asked again
+//! before the next registration.
+
+use std::time::Duration;
+
+use gateway_core::{AccountId, Instant};
+
+use super::UserAgent;
+use super::agent::Use;
+use super::dialog_info::escaped;
+use crate::transaction::TransactionId;
+use crate::{HeaderName, Method, NameAddr, Request, Response};
+
+/// Media type of the document.
+const MEDIA_TYPE: &str = "application/pidf+xml";
+/// Lifetime asked for, seconds (RFC 3856 §6.4).
+const EXPIRES_S: u32 = 3600;
+/// Longest lifetime that is believed or asked for, seconds.
+const MOST_EXPIRES_S: u32 = 86_400;
+/// Longest entity tag that is kept, bytes.
+const MOST_ETAG: usize = 256;
+/// Wait after an answer that says nothing about when, or none.
+const AGAIN: Duration = Duration::from_secs(60);
+/// Challenges, lost tags and lifetimes that are too short, together, answered in one exchange.
+const MOST_TRIES: u8 = 4;
+
+/// The publication of an account.
+#[derive(Debug, Default)]
+pub(crate) struct Publication {
+    call_id: String,
+    /// When it is to be sent next.
+    pub(crate) due: Option<Instant>,
+    /// What the PBX calls its state.
+    etag: Option<String>,
+    /// Lifetime to ask for; 0 for the usual one.
+    expires: u32,
+    /// The PBX does not know it.
+    given_up: bool,
+    /// What was sent last.
+    open: Option<bool>,
+    seq: u32,
+    tag: String,
+    tries: u8,
+    waits: bool,
+}
+
+impl UserAgent {
+    /// The state has changed, or the account is registered again.
+    pub(crate) fn publish_anew(&mut self, now: Instant, id: &AccountId) {
+        let Some(account) = self.accounts.get_mut(id).filter(|account| account.params.publish) else {
+            return;
+        };
+        let publication = &mut account.publication;
+        publication.given_up = false;
+        publication.open = None;
+        publication.tries = 0;
+        publication.due = Some(now);
+        self.publications_due(now);
+    }
+
+    /// Sends the publications that are due.
+    pub(crate) fn publications_due(&mut self, now: Instant) {
+        let due = self.accounts.iter().filter(|(_, account)| {
+            account.publication.due.is_some_and(|at| at <= now) && !account.publication.waits
+        });
+        let due: Vec<AccountId> = due.map(|(id, _)| id.clone()).collect();
+        for id in due {
+            self.publish(now, &id);
+        }
+    }
+
+    fn publish(&mut self, now: Instant, id: &AccountId) {
+        let Some(account) = self.accounts.get_mut(id) else {
+            return;
+        };
+        account.publication.due = None;
+        if !account.usable() || account.publication.given_up {
+            return;
+        }
+        let open = !account.standing.fault;
+        let known = account.publication.etag.is_some() && account.publication.open == Some(open);
+        let entity = account.aor().to_string();
+        // RFC 3903 §4.1: a refresh has no body
+        let body = (!known).then(|| document(&entity, open));
+        let expires = match account.publication.expires {
+            0 => EXPIRES_S,
+            asked => asked,
+        };
+        account.publication.open = Some(open);
+        if !self.send_publish(now, id, expires, body)
+            && let Some(account) = self.accounts.get_mut(id)
+        {
+            account.publication.open = None;
+            account.publication.due = Some(now + AGAIN);
+        }
+    }
+
+    /// The account leaves: what was published goes. Nobody waits for the answer.
+    pub(crate) fn unpublish(&mut self, now: Instant, id: &AccountId) {
+        let Some(account) = self.accounts.get_mut(id) else {
+            return;
+        };
+        let published = account.publication.etag.is_some() && account.usable();
+        account.publication.due = None;
+        if published {
+            self.send_publish(now, id, 0, None);
+        }
+        if let Some(account) = self.accounts.get_mut(id) {
+            account.publication.etag = None;
+            account.publication.open = None;
+        }
+    }
+
+    fn send_publish(&mut self, now: Instant, id: &AccountId, expires: u32, body: Option<String>) -> bool {
+        let (call_id, tag) = (self.new_call_id(), self.new_tag());
+        let user_agent = self.params.user_agent.clone();
+        let Some(account) = self.accounts.get_mut(id) else {
+            return false;
+        };
+        let Some(flow) = account.reg.flow else {
+            return false;
+        };
+        let aor = account.aor();
+        let publication = &mut account.publication;
+        if publication.call_id.is_empty() {
+            (publication.call_id, publication.tag) = (call_id, tag);
+        }
+        publication.seq += 1;
+        let from = NameAddr::new(aor.clone()).with_tag(&publication.tag);
+        let mut request = Request::new(Method::PUBLISH, aor.clone());
+        let routes = account.routes();
+        for route in routes {
+            request = request.with(HeaderName::Route, route.to_string());
+        }
+        let publication = &mut account.publication;
+        let mut request = request
+            .with(HeaderName::From, from.to_string())
+            .with(HeaderName::To, NameAddr::new(aor).to_string())
+            .with(HeaderName::CallId, publication.call_id.as_str())
+            .with(HeaderName::CSeq, format!("{} PUBLISH", publication.seq))
+            .with(HeaderName::Event, "presence")
+            .with(HeaderName::Expires, expires.to_string())
+            .with(HeaderName::UserAgent, user_agent);
+        if let Some(etag) = &publication.etag {
+            request = request.with(HeaderName::SipIfMatch, etag.as_str());
+        }
+        if let Some(body) = body {
+            request = request.with_body(MEDIA_TYPE, body);
+        }
+        account.auth.preempt(&mut request, &mut self.rng);
+        let Ok(tx) = self.layer.send_request(now, request, flow) else {
+            return false;
+        };
+        account.publication.waits = true;
+        self.uses.insert(tx, Use::Publish(id.clone()));
+        self.pump(now);
+        true
+    }
+
+    pub(crate) fn publish_answered(
+        &mut self,
+        now: Instant,
+        tx: TransactionId,
+        id: AccountId,
+        response: &Response,
+    ) {
+        if response.is_provisional() {
+            self.uses.insert(tx, Use::Publish(id));
+            return;
+        }
+        let Some(account) = self.accounts.get_mut(&id) else {
+            return;
+        };
+        account.publication.waits = false;
+        if !account.usable() {
+            return;
+        }
+        let tries = account.publication.tries;
+        let changed = account.publication.due.is_some();
+        let publication = &mut account.publication;
+        match response.code() {
+            200..=299 => {
+                let etag = response.headers.text(&HeaderName::SipEtag);
+                publication.etag = etag
+                    .filter(|tag| tag.len() <= MOST_ETAG)
+                    .map(std::borrow::Cow::into_owned);
+                publication.tries = 0;
+                let granted = response.headers.expires().ok().flatten().unwrap_or(EXPIRES_S);
+                let lifetime = u64::from(granted.clamp(30, MOST_EXPIRES_S));
+                if !changed {
+                    // with a fifth of its life left, as a registration
+                    publication.due = Some(now + Duration::from_secs(lifetime * 4 / 5));
+                }
+            }
+            401 | 407 if tries < MOST_TRIES && account.auth.take_challenge(response, tries) => {
+                self.publish_again(now, &id, false);
+            }
+            // RFC 3903 §4.1: the PBX has lost it
+            412 if tries < MOST_TRIES => self.publish_again(now, &id, true),
+            423 if tries < MOST_TRIES => {
+                let asked = response
+                    .headers
+                    .leading_number(&HeaderName::MinExpires)
+                    .unwrap_or(0);
+                publication.expires = asked.clamp(EXPIRES_S, MOST_EXPIRES_S);
+                self.publish_again(now, &id, false);
+            }
+            503 | 500 | 480 => {
+                let asked = response.headers.leading_number(&HeaderName::RetryAfter);
+                let wait = asked.map_or(AGAIN, |s| Duration::from_secs(u64::from(s.clamp(1, 3600))));
+                publication.etag = None;
+                publication.open = None;
+                publication.due = Some(now + wait);
+            }
+            _ => {
+                publication.etag = None;
+                publication.due = None;
+                publication.given_up = true;
+            }
+        }
+        self.publications_due(now);
+    }
+
+    fn publish_again(&mut self, now: Instant, id: &AccountId, lost: bool) {
+        if let Some(account) = self.accounts.get_mut(id) {
+            account.publication.tries += 1;
+            account.publication.open = None;
+            account.publication.due = Some(now);
+            if lost {
+                account.publication.etag = None;
+            }
+        }
+    }
+
+    /// No answer: the PBX is asked again later, and its registration says whether it lives.
+    pub(crate) fn publish_failed(&mut self, now: Instant, id: &AccountId) {
+        if let Some(account) = self.accounts.get_mut(id) {
+            account.publication.waits = false;
+            account.publication.etag = None;
+            account.publication.open = None;
+            account.publication.due = Some(now + AGAIN);
+        }
+    }
+}
+
+/// The document: one tuple, open or closed.
+fn document(entity: &str, open: bool) -> String {
+    let entity = escaped(entity);
+    let basic = if open { "open" } else { "closed" };
+    let note = if open { "" } else { "<note>line fault</note>" };
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" \
+         entity=\"{entity}\">\r\n<tuple id=\"door\"><status><basic>{basic}</basic></status>\
+         <contact>{entity}</contact>{note}</tuple>\r\n</presence>\r\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_says_open_or_closed_of_one_address() {
+        assert_eq!(
+            document("sip:503@pbx.example", false),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" \
+             entity=\"sip:503@pbx.example\">\r\n<tuple id=\"door\"><status><basic>closed</basic></status>\
+             <contact>sip:503@pbx.example</contact><note>line fault</note></tuple>\r\n</presence>\r\n"
+        );
+        assert!(document("sip:503@pbx.example", true).contains("<basic>open</basic></status><contact>"));
+    }
+}

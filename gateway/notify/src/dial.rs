@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use gateway_tls_client::secure;
+use gateway_tls_client::{TlsStream, secure};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -14,8 +14,22 @@ use crate::sent::NotSent;
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// A connection.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
+    /// What the other side's system answered to something that was sent, if it was a refusal.
+    fn refusal(&self) -> Option<std::io::Error>;
+}
+
+impl Stream for TcpStream {
+    fn refusal(&self) -> Option<std::io::Error> {
+        self.take_error().unwrap_or_else(Some)
+    }
+}
+
+impl Stream for TlsStream<TcpStream> {
+    fn refusal(&self) -> Option<std::io::Error> {
+        self.get_ref().0.refusal()
+    }
+}
 
 /// Connects; with TLS the server has to show a certificate for `host`.
 pub(crate) async fn dial(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gateway_core::{Record, Timestamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UdpSocket;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::dial::dial;
 use crate::params::{Facility, Syslog, SyslogTransport};
@@ -16,6 +16,8 @@ use crate::sent::NotSent;
 pub const DATAGRAM: usize = 2048;
 /// What a receiver of streams should take (RFC 5425 §4.3.1).
 pub const MESSAGE: usize = 8192;
+/// What a server's system refuses comes after a round trip; and so much later, on a busy machine.
+const REFUSAL: Duration = Duration::from_millis(20);
 /// How long a server may take to read what is sent and to close in its turn.
 const CLOSE: Duration = Duration::from_secs(15);
 
@@ -113,14 +115,16 @@ fn message(record: &Record, site_id: &str, facility: Facility, limit: usize) -> 
 }
 
 /// Sends all or, by what is known, none. A stream is closed after them and the server's own close waited for: only that
-/// tells that it has read them.
+/// tells that it has read them. Unless it closed before: then its system refuses what came afterwards.
 pub(crate) async fn send(to: &Syslog, site_id: &str, batch: &[Arc<Record>]) -> Result<(), NotSent> {
     let tls = match to.transport {
         SyslogTransport::Udp => return send_datagrams(to, site_id, batch).await,
         SyslogTransport::Tcp => false,
         SyslogTransport::Tls => true,
     };
+    let began = Instant::now();
     let mut stream = dial(&to.host, to.port, tls, to.ca_file.as_deref()).await?;
+    let round_trip = began.elapsed();
     let mut bytes = Vec::new();
     for record in batch {
         let message = message(record, site_id, to.facility, MESSAGE);
@@ -135,13 +139,15 @@ pub(crate) async fn send(to: &Syslog, site_id: &str, batch: &[Arc<Record>]) -> R
         stream.shutdown().await.map_err(broken)?;
         loop {
             match stream.read(&mut answer).await {
-                Ok(0) => return Ok(()),
+                Ok(0) => break,
                 Ok(_) => {}
                 // servers that end TLS without saying so have still read what came before
-                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => break,
                 Err(error) => return Err(broken(error)),
             }
         }
+        sleep(2 * round_trip + REFUSAL).await;
+        stream.refusal().map_or(Ok(()), |error| Err(broken(error)))
     };
     let text = || {
         let s = CLOSE.as_secs();
@@ -175,6 +181,29 @@ async fn send_datagrams(to: &Syslog, site_id: &str, batch: &[Arc<Record>]) -> Re
 mod tests {
     use super::*;
     use crate::text::tests::record;
+
+    #[tokio::test]
+    async fn what_a_server_that_closes_at_once_did_not_read_is_not_sent() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let to = Syslog {
+            ca_file: None,
+            facility: Facility(16),
+            host: "127.0.0.1".to_owned(),
+            port: listener.local_addr().expect("bound").port(),
+            transport: SyslogTransport::Tcp,
+        };
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                drop(stream);
+            }
+        });
+        let batch: Vec<_> = std::iter::repeat_n(Arc::new(record(12)), 100).collect();
+        for n in 0..50 {
+            assert!(send(&to, "lilas", &batch).await.is_err(), "time {n}");
+        }
+    }
 
     #[test]
     fn the_exact_message() {

@@ -70,6 +70,11 @@ impl ToneReceiver {
         pressed.map(|(digit, _)| digit)
     }
 
+    /// 10 ms are not known: a tone may have gone on meanwhile.
+    pub const fn miss(&mut self) {
+        self.run = None;
+    }
+
     /// Is nearly everything in the last 20 ms the two tones of this digit?
     fn is_pure(&self, digit: char, frame: &Frame) -> bool {
         let Some((row, column)) = place(digit) else {

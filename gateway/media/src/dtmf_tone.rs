@@ -72,23 +72,29 @@ impl Default for ToneDetector {
 impl ToneDetector {
     /// Takes the next frame; tells the digit whose tone is in the last 20 ms.
     pub fn process(&mut self, frame: &Frame) -> Option<char> {
-        let last = self.half(&frame.map(f32::from));
-        let before = std::mem::replace(&mut self.before, last);
-        let energy = before.energy + last.energy;
+        let (energy, powers) = self.window(frame);
         let n = WINDOW as f32;
         if energy < FLOOR * n {
             return None;
         }
         // Power of each tone as a part of the whole: 1.0 for a pure tone over the whole window.
-        let power = self
-            .powers(&before.spectrum, &last.spectrum)
-            .map(|p| 2.0 * p / (n * energy));
+        let power = powers.map(|p| 2.0 * p / (n * energy));
         let (row, row_rival) = strongest(&power[..4]);
         let (column, column_rival) = strongest(&power[4..]);
         let (r, c) = (power[row], power[4 + column]);
         let clear = r > RIVAL * row_rival && c > RIVAL * column_rival;
         let even = r.min(c) > TWIST * r.max(c);
         (r + c > SHARE && even && clear).then(|| KEYS[row][column])
+    }
+
+    /// Takes the next frame; energy of the last 20 ms, and squared magnitudes at the rows and columns.
+    pub(crate) fn window(&mut self, frame: &Frame) -> (f32, [f32; 8]) {
+        let last = self.half(&frame.map(f32::from));
+        let before = std::mem::replace(&mut self.before, last);
+        (
+            before.energy + last.energy,
+            self.powers(&before.spectrum, &last.spectrum),
+        )
     }
 
     /// A frame at the eight frequencies, as seen from its last sample.

@@ -43,9 +43,9 @@ impl Digits {
     }
 
     /// True if a digit of the leg that came this way counts: it is answered, and all digits of a leg come by one way,
-    /// the first that was used.
-    pub(crate) fn takes(&self, leg: LegId, via: DigitVia) -> bool {
-        takes(&mut self.lock(), leg, via)
+    /// the first that was used. What was only an echo decides nothing.
+    pub(crate) fn takes(&self, leg: LegId, via: DigitVia, echo: bool) -> bool {
+        takes(&mut self.lock(), leg, via, echo)
     }
 
     /// Digits reported so far.
@@ -128,7 +128,7 @@ impl Digits {
         let Ok(room) = events.try_reserve() else {
             return false;
         };
-        if !takes(&mut answered, leg, via) {
+        if !takes(&mut answered, leg, via, echo) {
             return false;
         }
         self.count();
@@ -147,10 +147,14 @@ impl Digits {
     }
 }
 
-fn takes(answered: &mut Answered, leg: LegId, via: DigitVia) -> bool {
-    answered
-        .get_mut(&leg)
-        .is_some_and(|first| *first.get_or_insert(via) == via)
+fn takes(answered: &mut Answered, leg: LegId, via: DigitVia, echo: bool) -> bool {
+    answered.get_mut(&leg).is_some_and(|first| {
+        if echo {
+            first.is_none_or(|first| first == via)
+        } else {
+            *first.get_or_insert(via) == via
+        }
+    })
 }
 
 /// What the engine calls with its events. It keeps `events` open for nobody: that they end is how the listener learns of
@@ -209,17 +213,20 @@ mod tests {
     #[test]
     fn digits_count_from_the_answer_to_the_end_and_by_the_first_way_only() {
         let digits = Digits::default();
-        assert!(!digits.takes(LEG, DigitVia::Info) && !short(&digits, '1'));
+        assert!(!digits.takes(LEG, DigitVia::Info, false) && !short(&digits, '1'));
         digits.passed();
         digits.open(LEG);
         assert!(short(&digits, '1'));
-        assert!(!digits.takes(LEG, DigitVia::Info), "the other way was first");
-        assert!(digits.takes(LEG, DigitVia::TelephoneEvent));
+        assert!(
+            !digits.takes(LEG, DigitVia::Info, false),
+            "the other way was first"
+        );
+        assert!(digits.takes(LEG, DigitVia::TelephoneEvent, false));
         // a re-INVITE answers nothing anew
         digits.open(LEG);
-        assert!(!digits.takes(LEG, DigitVia::Info));
+        assert!(!digits.takes(LEG, DigitVia::Info, false));
         digits.close(LEG);
-        assert!(!short(&digits, '2') && !digits.takes(LEG, DigitVia::TelephoneEvent));
+        assert!(!short(&digits, '2') && !digits.takes(LEG, DigitVia::TelephoneEvent, false));
         assert_eq!(digits.reported(), 1);
     }
 
@@ -227,7 +234,7 @@ mod tests {
     fn a_digit_of_the_second_way_is_left_to_the_driver() {
         let digits = Digits::default();
         digits.open(LEG);
-        assert!(digits.takes(LEG, DigitVia::Info));
+        assert!(digits.takes(LEG, DigitVia::Info, false));
         assert!(!short(&digits, '1'));
     }
 

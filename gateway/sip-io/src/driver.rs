@@ -576,7 +576,7 @@ impl Driver {
             tracing::warn!(%leg, ?via, "digit is too old and not acted on");
             return;
         }
-        if self.digits.takes(leg, via) {
+        if self.digits.takes(leg, via, echo) {
             self.digits.count();
             self.leg(LegEvent::Digit {
                 at,

@@ -169,6 +169,8 @@ pub(super) struct Leg {
     handshakes: Handshakes,
     digits_in: EventReceiver,
     digits_out: EventSender,
+    /// Telephone-events were agreed on at some time.
+    had_events: bool,
     /// Listens to the speech where no telephone-events are agreed on.
     tones_in: TonesIn,
     reception: Option<Reception>,
@@ -220,6 +222,7 @@ impl Leg {
             handshakes: Handshakes::default(),
             digits_in: EventReceiver::default(),
             digits_out: EventSender::default(),
+            had_events: false,
             tones_in: TonesIn::default(),
             reception: None,
             lost_before: 0,
@@ -258,6 +261,8 @@ impl Leg {
         transport.decoders = self.playout.set_decoders(std::mem::take(&mut transport.decoders));
         self.last_heard = now;
         self.listens.get_or_insert(now);
+        self.had_events |= !agreed.receive_events.is_empty();
+        self.tones_in.begin_anew();
         self.timed_out = false;
         self.next_report.get_or_insert(now + REPORTS / 2);
         self.transport.replace(transport)
@@ -555,17 +560,11 @@ impl Leg {
         {
             self.params.measures.buffered.note(delay);
         }
+        let concealed = self.playout.concealed();
         self.playout.play(now, &mut self.heard);
-        if self.keys_are_tones()
-            && let Some((at, digit, echo)) = self.tones_in.hear(now, &self.heard, guard)
-        {
-            out.push(MediaEvent::Digit {
-                at,
-                digit,
-                echo,
-                leg: self.id,
-                via: DigitVia::Inband,
-            });
+        if self.keys_are_tones() {
+            let made_up = self.playout.concealed() != concealed;
+            self.listen(now, made_up, guard, out);
         }
         let limit = self.params.media_timeout;
         if !limit.is_zero() && !self.timed_out && now.since(self.last_heard) >= limit {
@@ -577,11 +576,26 @@ impl Leg {
         }
     }
 
-    /// Is nothing agreed by which keys could come but the speech?
+    /// Looks for a key in what was heard, unless that was made up for lost packets.
+    fn listen(&mut self, now: Instant, made_up: bool, guard: Option<&EchoGuard>, out: &mut Outbox) {
+        if made_up {
+            self.tones_in.miss();
+        } else if let Some((at, digit, echo)) = self.tones_in.hear(now, &self.heard, guard) {
+            out.push(MediaEvent::Digit {
+                at,
+                digit,
+                echo,
+                leg: self.id,
+                via: DigitVia::Inband,
+            });
+        }
+    }
+
+    /// Is there, and was there in the whole call, nothing agreed by which keys could come but the speech? And is it
+    /// speech, not what somebody is played who was put on hold?
     fn keys_are_tones(&self) -> bool {
-        self.transport
-            .as_ref()
-            .is_some_and(|t| t.agreed.receive_events.is_empty())
+        let talks = |t: &Transport| t.agreed.direction.sends() && t.agreed.direction.receives();
+        !self.had_events && self.transport.as_deref().is_some_and(talks)
     }
 
     /// Sends 10 ms to the other side, in packets of the agreed length.

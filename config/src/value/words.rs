@@ -181,7 +181,7 @@ words! {
     pub enum Transfers {
         /// To anybody whom the PBX reaches: that may cost money.
         Any = "any",
-        /// To those who stand in a list of the panel, or among the callers of its doors.
+        /// To those who stand in a list of the panel without `confirm`.
         Listed = "listed",
         /// To nobody.
         Refuse = "refuse",

@@ -18,12 +18,21 @@ fn parts(address: &str) -> (&str, Option<String>) {
                 .map(|_| &inner[scheme.len()..])
         })
         .unwrap_or(inner);
-    let end = without_scheme.find([';', '?']).unwrap_or(without_scheme.len());
-    let plain = &without_scheme[..end];
-    match plain.rsplit_once('@') {
-        Some((user, host)) => (user, Some(bare_host(host))),
-        None => (plain, None),
+    // a user may have `;` and `?` in it, and no `@` (RFC 3261 §25.1)
+    match without_scheme.split_once('@') {
+        Some((user, rest)) => (user, Some(bare_host(without_params(rest)))),
+        None => {
+            let plain = without_params(without_scheme);
+            (
+                plain,
+                is_ip(plain).then(|| plain.trim_matches(['[', ']']).to_ascii_lowercase()),
+            )
+        }
     }
+}
+
+fn without_params(text: &str) -> &str {
+    text.split([';', '?']).next().unwrap_or(text)
 }
 
 fn bare_host(host: &str) -> String {
@@ -41,7 +50,16 @@ pub fn user_of(address: &str) -> &str {
     parts(address).0
 }
 
-/// True if an address says where its user is, and not only its number.
+/// The address of user and host alone: without port, parameters and headers.
+pub(crate) fn bare(address: &str) -> String {
+    match parts(address) {
+        (user, Some(host)) if host.contains(':') => format!("sip:{user}@[{host}]"),
+        (user, Some(host)) => format!("sip:{user}@{host}"),
+        (user, None) => user.to_owned(),
+    }
+}
+
+/// True if an address says where its user is, and not only its number; an IP address alone does.
 pub(crate) fn has_host(address: &str) -> bool {
     parts(address).1.is_some()
 }
@@ -77,6 +95,7 @@ mod tests {
             ("\"Desk\" <sip:1000@pbx.example>", "1000@pbx.example"),
             ("sip:1000@[2001:db8::1]:5060", "sip:1000@[2001:DB8::1]"),
             ("tel:+334", "+334"),
+            ("192.0.2.5", "sip:192.0.2.5:5060;transport=tcp"),
         ] {
             assert!(same_party(a, b), "{a} {b}");
             assert!(same_party(b, a), "{b} {a}");
@@ -93,6 +112,11 @@ mod tests {
             ("<>", "1000"),
             (">1000<", "1000"),
             ("sip:1000@a", "sip:1000@b;x=@a"),
+            ("sip:1000@a", "sip:1000;x=y@a"),
+            ("1000", "sip:1000;x=y@a"),
+            ("1000", "sip:1000?x@a"),
+            ("192.0.2.5", "sip:192.0.2.5@192.0.2.6"),
+            ("192.0.2.5", "sip:192.0.2.6"),
         ] {
             assert!(!same_party(a, b), "{a} {b}");
         }

@@ -194,6 +194,41 @@ fn a_listed_party_gets_the_call_on_a_leg_of_its_own_and_may_open() {
 }
 
 #[test]
+fn whoever_is_listed_is_called_as_he_is_listed_whatever_the_name_adds() {
+    for (at_pbx, named, called) in [
+        (
+            true,
+            "sip:1002@pbx.example:5099;maddr=10.6.6.6",
+            "sip:1002@pbx.example",
+        ),
+        (false, "sip:night@10.0.0.9:5070;transport=tcp", "night@10.0.0.9"),
+        (false, "sip:10.0.0.7:5070", "10.0.0.7"),
+    ] {
+        let mut plan = talking(&["1002", "night@10.0.0.9", "10.0.0.7"], &[]);
+        let outputs = say(&mut plan, 2, asked(at_pbx, named));
+        assert!(
+            matches!(&commands(&outputs)[..], [LegCommand::Transfer { target, .. }] if target == called),
+            "{named}: {outputs:?}"
+        );
+    }
+}
+
+#[test]
+fn a_name_that_only_looks_like_a_listed_one_is_another() {
+    for (at_pbx, named) in [
+        (true, "sip:10.0.0.7@10.6.6.6"),
+        (false, "sip:10.0.0.7@10.6.6.6"),
+        (false, "sip:1002;x=y@10.6.6.6"),
+        (true, "sip:1002;x=y@pbx.example"),
+        (true, "sip:1002?x@pbx.example"),
+    ] {
+        let mut plan = talking(&["1002", "10.0.0.7"], &["1002", "10.0.0.7"]);
+        let outputs = say(&mut plan, 2, asked(at_pbx, named));
+        assert_eq!(told(&outputs), [format!("{named} not-listed")]);
+    }
+}
+
+#[test]
 fn a_press_from_before_the_call_was_handed_on_does_not_count() {
     let mut plan = talking(&["1002"], &["1002"]);
     say(&mut plan, 2, asked(true, "sip:1002@pbx.example"));

@@ -7,7 +7,7 @@
 use gateway_core::{AccountId, CallEvent, Cause, Instant, LegCommand, LegId, Peer};
 
 use super::{CallPlan, Slot, State};
-use crate::party::{has_host, is_ip, same_party, user_of};
+use crate::party::{bare, has_host, same_party, user_of};
 use crate::types::{Handover, Output, Purpose, Target};
 
 /// Refusals of one call that stand in the journal.
@@ -31,8 +31,7 @@ impl Named {
             if has_host(known) {
                 same_party(&self.target, known)
             } else {
-                let own = self.at_pbx || is_ip(user_of(known));
-                own && user_of(&self.target) == user_of(known)
+                self.at_pbx && user_of(&self.target) == user_of(known)
             }
         })
     }
@@ -42,6 +41,15 @@ impl Handover {
     /// May a call be handed to whom somebody names?
     fn takes(&self, named: &Named) -> bool {
         self.any || named.among(&self.known).is_some()
+    }
+
+    /// Whom to call then: who is known is called as he is known, whatever else the name says.
+    fn called(&self, named: &Named) -> String {
+        match named.among(&self.known) {
+            Some(known) if has_host(known) => known.clone(),
+            Some(_) => bare(&named.target),
+            None => named.target.clone(),
+        }
     }
 }
 
@@ -74,6 +82,7 @@ impl CallPlan {
             }
         };
         let account = self.slots[index].target.account.clone();
+        let target = self.request.handover.called(named);
         self.push_heir(now, account.clone(), leg, named);
         self.out.push_back(Output::Event(CallEvent::LegOffered {
             leg,
@@ -87,7 +96,7 @@ impl CallPlan {
             line: self.request.line.clone(),
             replaces,
             ring: self.request.ring,
-            target: named.target.clone(),
+            target,
         }));
     }
 
@@ -146,14 +155,15 @@ impl CallPlan {
         let Some(leg) = self.request.handover.spare.pop() else {
             return false;
         };
-        let found = named.among(&self.request.digits.contacts).cloned();
+        let found = self.entitled(&named);
+        let called = self.request.handover.called(&named);
         let slot = &mut self.slots[index];
         slot.target.leg = leg;
         slot.target.backups.clear();
         slot.target.barred |= found.is_none();
         slot.target.listed &= found.is_some();
         slot.target.address = found.unwrap_or_else(|| named.target.clone());
-        slot.dial = Some(named.target);
+        slot.dial = Some(called);
         self.call(now, index);
         true
     }
@@ -226,8 +236,14 @@ impl CallPlan {
         }
     }
 
+    /// As whom somebody may open who is named: only who is known to be called, and may open whenever he answers.
+    fn entitled(&self, named: &Named) -> Option<String> {
+        named.among(&self.request.handover.known)?;
+        named.among(&self.request.digits.contacts).cloned()
+    }
+
     fn push_heir(&mut self, now: Instant, account: Option<AccountId>, leg: LegId, named: &Named) {
-        let found = named.among(&self.request.digits.contacts).cloned();
+        let found = self.entitled(named);
         let listed = found.is_some();
         let target = Target {
             account,

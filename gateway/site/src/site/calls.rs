@@ -501,7 +501,7 @@ impl Site {
         };
         CallRequest {
             digits: self.digit_policy(contacts),
-            handover: self.handover(panel.as_ref(), doors),
+            handover: self.handover(panel.as_ref()),
             display: panel.map(|p| p.name).unwrap_or_default(),
             further,
             hang_up_after_open: hang_up,
@@ -517,9 +517,9 @@ impl Site {
         }
     }
 
-    /// To whom a call of a panel may be handed: with `listed` to those in any list of it, and to those who may call its
-    /// doors and open.
-    fn handover(&mut self, panel: Option<&PanelParams>, doors: &[DoorId]) -> Handover {
+    /// To whom a call of a panel may be handed: with `listed` to those in any list of it. Not to who has to confirm that he
+    /// takes a call, nor to who may only call and open, which he may at some times only.
+    fn handover(&mut self, panel: Option<&PanelParams>) -> Handover {
         let Some(panel) = panel.filter(|panel| panel.transfers != Transfers::Refuse) else {
             return Handover::default();
         };
@@ -527,13 +527,16 @@ impl Site {
         let targets = lists
             .filter_map(|list| self.params.lists.get(list))
             .flat_map(|l| &l.targets);
-        let meant = targets.filter_map(|target| self.meant(target));
-        let mut known: BTreeSet<String> = meant
-            .filter(|meant| meant.vouched)
-            .map(|meant| meant.address)
-            .collect();
-        let doors = doors.iter().filter_map(|id| self.params.doors.get(id));
-        known.extend(doors.flat_map(|door| door.callers.iter().map(|caller| caller.address.clone())));
+        let (asked, free): (Vec<_>, Vec<_>) = targets.partition(|target| target.confirm.is_some());
+        let addresses = |targets: &[&TargetParams]| -> BTreeSet<String> {
+            let meant = targets.iter().filter_map(|target| self.meant(target));
+            meant
+                .filter(|meant| meant.vouched)
+                .map(|meant| meant.address)
+                .collect()
+        };
+        let asked = addresses(&asked);
+        let known: BTreeSet<String> = addresses(&free).difference(&asked).cloned().collect();
         Handover {
             any: panel.transfers == Transfers::Any,
             known: self.spelled(known).into_iter().collect(),

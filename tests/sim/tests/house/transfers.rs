@@ -1,0 +1,153 @@
+//! Calls that phones hand on: to whom, and who opens then.
+
+use std::time::Duration;
+
+use gateway_core::{Cause, LegCommand, LegEvent, LegId, Peer, RingId};
+use gateway_site::{Input, SiteParams, Transfers};
+use sim::{Phone, Sim, first_door, id, ms, secs};
+
+/// `1000` has answered the bell.
+fn talking(site: SiteParams) -> (Sim, RingId, LegId) {
+    let mut sim = Sim::new(site);
+    sim.phone("1000", Phone::Answers(Duration::from_secs(2)));
+    let ring = sim.press("bell").expect("a ring began");
+    sim.wait(secs(3));
+    let leg = sim.leg_of("1000");
+    (sim, ring, leg)
+}
+
+fn asks(sim: &mut Sim, leg: LegId, target: &str) {
+    sim.phone(target, Phone::Answers(Duration::from_secs(1)));
+    sim.input(Input::Leg(LegEvent::TransferAsked {
+        at_pbx: true,
+        leg,
+        replaces: None,
+        target: target.into(),
+    }));
+    sim.wait(secs(2));
+}
+
+fn refused(sim: &Sim) -> usize {
+    let refused = |c: &&LegCommand| matches!(c, LegCommand::RefuseTransfer { .. });
+    sim.legs.iter().filter(refused).count()
+}
+
+#[test]
+fn a_listed_phone_gets_the_call_and_opens_and_whoever_gave_it_away_does_not() {
+    let (mut sim, ring, leg) = talking(first_door());
+    asks(&mut sim, leg, "sip:1001@pbx.example");
+    assert_eq!(refused(&sim), 0, "{}", sim.log());
+    let heir = sim.leg_of("sip:1001@pbx.example");
+    let cause = Cause::Released;
+    assert!(
+        sim.legs.contains(&LegCommand::End { leg, cause }),
+        "{}",
+        sim.log()
+    );
+    assert!(sim.legs.contains(&LegCommand::Connect { leg: heir }));
+    sim.digit(leg, '9');
+    sim.wait(ms(10));
+    assert_eq!(sim.pulses.len(), 0, "{}", sim.log());
+    sim.digit(heir, '9');
+    sim.wait(ms(10));
+    assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
+    let story = sim.story(ring);
+    assert!(story.iter().any(|kind| kind == "call.transferred"), "{story:?}");
+}
+
+#[test]
+fn a_number_outside_the_lists_is_not_called_unless_the_panel_says_so_and_opens_nothing_then() {
+    for (transfers, called) in [
+        (Transfers::Listed, false),
+        (Transfers::Refuse, false),
+        (Transfers::Any, true),
+    ] {
+        let mut site = first_door();
+        site.panels.get_mut(&id("main")).expect("the panel").transfers = transfers;
+        let (mut sim, _, leg) = talking(site);
+        asks(&mut sim, leg, "sip:0900123456@pbx.example");
+        assert_eq!(
+            refused(&sim),
+            usize::from(!called),
+            "{transfers:?}: {}",
+            sim.log()
+        );
+        if called {
+            let heir = sim.leg_of("sip:0900123456@pbx.example");
+            sim.digit(heir, '9');
+            sim.wait(ms(10));
+        }
+        assert_eq!(sim.pulses.len(), 0, "{}", sim.log());
+    }
+}
+
+#[test]
+fn with_transfers_refused_nobody_gets_the_call_not_even_of_the_list() {
+    let mut site = first_door();
+    site.panels.get_mut(&id("main")).expect("the panel").transfers = Transfers::Refuse;
+    let (mut sim, _, leg) = talking(site);
+    asks(&mut sim, leg, "sip:1001@pbx.example");
+    assert_eq!(refused(&sim), 1, "{}", sim.log());
+    sim.digit(leg, '9');
+    sim.wait(ms(10));
+    assert_eq!(
+        sim.pulses.len(),
+        1,
+        "whoever has the call still has it: {}",
+        sim.log()
+    );
+}
+
+#[test]
+fn who_has_to_confirm_that_he_takes_a_call_is_handed_none() {
+    let mut site = first_door();
+    for list in site.lists.values_mut() {
+        for target in list.targets.iter_mut().filter(|target| target.address == "1001") {
+            target.confirm = Some('1');
+        }
+    }
+    let (mut sim, _, leg) = talking(site);
+    asks(&mut sim, leg, "sip:1001@pbx.example");
+    assert_eq!(refused(&sim), 1, "{}", sim.log());
+}
+
+#[test]
+fn half_a_code_of_one_is_not_ended_by_another() {
+    let mut site = first_door();
+    let code = site.codes.get_mut(&id("nine")).expect("the code");
+    code.digits = "99".into();
+    let (mut sim, _, leg) = talking(site);
+    sim.digit(leg, '9');
+    asks(&mut sim, leg, "sip:1001@pbx.example");
+    let heir = sim.leg_of("sip:1001@pbx.example");
+    sim.digit(heir, '9');
+    sim.wait(ms(100));
+    assert_eq!(sim.pulses.len(), 0, "{}", sim.log());
+    sim.digit(heir, '9');
+    sim.wait(ms(100));
+    assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
+}
+
+#[test]
+fn somebody_who_takes_over_a_call_that_is_over_is_declined() {
+    let (mut sim, _, leg) = talking(first_door());
+    sim.input(Input::Leg(LegEvent::Ended {
+        cause: Cause::Normal,
+        leg,
+        detail: String::new(),
+    }));
+    sim.wait(secs(60));
+    let new = LegId(1 << 40);
+    sim.input(Input::Leg(LegEvent::TakingOver {
+        account: Some(id("pbx")),
+        leg: new,
+        peer: Peer {
+            address: "sip:1001@pbx.example".into(),
+            display: None,
+            trusted: true,
+        },
+        replaced: leg,
+    }));
+    let cause = Cause::Declined;
+    assert!(sim.legs.contains(&LegCommand::End { leg: new, cause }));
+}

@@ -180,10 +180,16 @@ impl CallerPattern {
         }
     }
 
-    /// Is the address meant that is written in these ways?
+    /// Is the address meant that is written in these ways, the first as it came? A pattern of many numbers means extensions,
+    /// and the beginning of another spelling may be one: only with a `+` it means numbers of the world.
     #[must_use]
     pub(crate) fn matches_any(&self, spellings: &[String]) -> bool {
-        spellings.iter().any(|address| self.matches_address(address))
+        let many = self.user.contains(['*', '?']);
+        let of_the_world = self.user.starts_with('+');
+        spellings
+            .iter()
+            .enumerate()
+            .any(|(n, address)| (n == 0 || !many || of_the_world) && self.matches_address(address))
     }
 
     /// Is this peer meant, and does the network vouch for it?

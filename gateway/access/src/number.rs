@@ -186,7 +186,7 @@ impl NumberPlan {
         let (user, host) = split(address);
         let mut all = vec![address.to_owned()];
         let whole = self.normalise(&user);
-        let Some(digits) = whole.strip_prefix('+') else {
+        let Some(digits) = whole.strip_prefix('+').filter(|digits| self.is_whole(digits)) else {
             return all;
         };
         let mut users = vec![whole.clone(), digits.to_owned()];
@@ -225,6 +225,14 @@ impl NumberPlan {
         format!("+{digits}")
     }
 
+    /// Is it a number with its country code? A short one with a `+` is not, and an extension is none.
+    fn is_whole(&self, digits: &str) -> bool {
+        match digits.strip_prefix(self.0.code) {
+            Some(national) => self.is_national(national),
+            None => (LEAST_ABROAD..=MOST_WHOLE).contains(&digits.len()),
+        }
+    }
+
     fn is_national(&self, digits: &str) -> bool {
         let (least, most) = self.0.length;
         (least..=most).contains(&digits.len())
@@ -236,6 +244,32 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_is_too_short_for_a_number_of_the_world_is_spelled_in_no_other_way() {
+        let us = NumberPlan::of("us").expect("known");
+        for short in ["+1000", "+11000", "+1-1000", "+2015551", "1000", "+49"] {
+            assert_eq!(us.spellings(short), [short], "{short}");
+        }
+        assert!(us.spellings("+12015551234").contains(&"2015551234".to_owned()));
+    }
+
+    #[test]
+    fn a_pattern_of_extensions_means_no_number_of_the_world() {
+        let us = NumberPlan::of("us").expect("known");
+        let spelled = us.spellings("sip:+12015551234@pbx.example");
+        for (pattern, meant) in [
+            ("201*", false),
+            ("20155*", false),
+            ("1201*", false),
+            ("+1201*", true),
+            ("2015551234", true),
+            ("+12015551234", true),
+        ] {
+            let pattern = crate::CallerPattern::parse(pattern).expect("a pattern");
+            assert_eq!(pattern.matches_any(&spelled), meant, "{pattern}");
+        }
+    }
 
     fn check(iso: &str, numbers: &[&str], expected: &str) {
         let plan = NumberPlan::of(iso).expect("a country");

@@ -38,6 +38,8 @@ impl HookToken {
 /// Why nothing came of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HookFailed {
+    /// The gateway stood still, and nobody knows when this came.
+    Late,
     /// None of the words that the site file names is in it.
     NoWord,
     /// The input is gone.
@@ -169,6 +171,11 @@ pub(crate) async fn hook(app: &App, ask: Ask) -> Result<Response, Problem> {
             *response.status_mut() = StatusCode::NO_CONTENT;
             Ok(response)
         }
+        Err(HookFailed::Late) => Err(Problem::new(
+            StatusCode::GONE,
+            "stale",
+            "the gateway stood still, and this may have waited for it: it was not taken",
+        )),
         Err(HookFailed::NoWord) => Err(Problem::bad(
             "body",
             "none of the words under on and off of this input is in the body, or not where field says",

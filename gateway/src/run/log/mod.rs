@@ -406,7 +406,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         let read = |n: usize| serde_json::from_str::<serde_json::Value>(lines[n]).expect("JSON");
         assert_eq!(read(0)["message"], "setup code: 1234");
-        assert_eq!(read(0)["level"], "INFO");
+        assert_eq!(read(0)["level"], "info");
         assert_eq!(read(1)["message"], "site.toml:1:1: wrong\n   | ^ here");
         assert_eq!(lines[2..], ["setup code: 5678"]);
     }

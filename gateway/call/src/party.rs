@@ -23,10 +23,12 @@ fn parts(address: &str) -> (&str, Option<String>) {
         Some((user, rest)) => (user, Some(bare_host(without_params(rest)))),
         None => {
             let plain = without_params(without_scheme);
-            (
-                plain,
-                is_ip(plain).then(|| plain.trim_matches(['[', ']']).to_ascii_lowercase()),
-            )
+            // an address of the network is its own host, with or without a port
+            let name = plain.split(':').next().unwrap_or(plain);
+            match [plain, name].into_iter().find(|name| is_ip(name)) {
+                Some(ip) => (ip, Some(ip.trim_matches(['[', ']']).to_ascii_lowercase())),
+                None => (plain, None),
+            }
         }
     }
 }

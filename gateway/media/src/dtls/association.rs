@@ -57,7 +57,7 @@ pub enum Output {
     Send(Box<[u8]>),
 }
 
-/// See the [module](self).
+/// A handshake with one other side, and the keys that come of it.
 pub struct Association {
     active: bool,
     /// Times of the library begin here.

@@ -118,9 +118,9 @@ mod tests {
             .collect()
     }
 
-    /// `what` from the 100th frame of silence on, of 200.
+    /// `what` from this frame of silence on.
     fn at(frame: usize, what: &[Frame]) -> Vec<Frame> {
-        let mut all = vec![[0; FRAME_SAMPLES]; 200];
+        let mut all = vec![[0; FRAME_SAMPLES]; 300];
         all[frame..frame + what.len()].copy_from_slice(what);
         all
     }
@@ -206,7 +206,7 @@ mod tests {
         }
         let said = at(20, &nine(10));
         assert_eq!(
-            presses(&at(100, &nine(10)), &said, None),
+            presses(&at(140, &nine(10)), &said, None),
             [('9', false)],
             "long ago"
         );

@@ -1,7 +1,7 @@
 //! The page in a real browser.
 
 use anyhow::ensure;
-use peers::{Api, Browser, Gateway, Rig, Site, Trust, Use, run};
+use peers::{Api, Browser, Gateway, Rig, Site, Trust, Use, run, until};
 use rustix::process::Signal;
 
 use crate::secs;
@@ -176,7 +176,8 @@ fn an_alarm_is_confirmed_and_a_fire_is_reset_at_the_page() {
 /// Puts a file where the form takes one, and sends it.
 fn upload(page: &mut Browser, chain: &str, key: &str) -> anyhow::Result<()> {
     page.eval(&format!(
-        "(() => {{ const f = document.getElementById('certificate-form'); \
+        "(() => {{ document.getElementById('certificate-change').open = true; \
+         const f = document.getElementById('certificate-form'); \
          const put = (name, text) => {{ const d = new DataTransfer(); d.items.add(new File([text], name + '.pem')); \
          f.elements[name].files = d.files; }}; put('chain', {chain:?}); put('key', {key:?}); f.requestSubmit(); }})()"
     ))?;
@@ -201,7 +202,9 @@ fn a_certificate_is_shown_replaced_and_given_back_at_the_page() {
         }
         std::fs::remove_file(rig.path("browser-in"))?;
         std::fs::remove_file(rig.path("browser-out"))?;
-        std::fs::remove_dir_all(rig.path("browser-profile"))?;
+        until(secs(20), "the browser to write no more", || {
+            Ok(std::fs::remove_dir_all(rig.path("browser-profile")).ok())
+        })?;
         site.http = false;
         let port = rig.port(Use::Http);
         site.more = format!("[http]\nlisten = \"127.0.0.1:{port}\"\ntls = true\n");

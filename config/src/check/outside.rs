@@ -95,6 +95,10 @@ pub(super) fn check(check: &mut Check<'_>) {
                 }
                 topics.add(format!("{:?} on {}", mqtt.on, mqtt.topic), format!("{at}.topic"));
                 same(check, &at, ("on", &mqtt.on), ("off", &mqtt.off));
+                // the question is asked without any permission
+                if mqtt.ask_topic.as_ref() == Some(&mqtt.topic) {
+                    same(check, &at, ("on", &mqtt.on), ("ask", &mqtt.ask));
+                }
                 Relay {
                     at,
                     ends: mqtt.is_told_its_end(),
@@ -339,6 +343,10 @@ fn http(check: &mut Check<'_>, at: &str, web: &HttpOutput) {
     }
     if web.on == web.off && web.on_body == web.off_body {
         same(check, at, ("on", &web.on), ("off", &web.off));
+    }
+    // it is looked at without any permission
+    if let Some(state) = web.state.as_ref().filter(|_| web.on_body.is_none()) {
+        same(check, at, ("on", &web.on), ("state", state));
     }
     let known = check.is_written(&key("password")) || web.password_file.is_some();
     if web.user.is_some() && !known || known && web.user.is_none() && !web.sends_password() {

@@ -84,20 +84,26 @@ pub(crate) fn people(run: &Path, round: usize, before: &BTreeSet<String>, until:
     all
 }
 
-/// People go into the laboratory, try to go in once more, and go out, until nobody answers.
-pub(crate) fn walks(run: &Path, people: usize, until: &Moment) {
+/// People go into the laboratory, try to go in once more, and go out, until nobody answers. How often each of them
+/// showed a card to go out, whatever became of it.
+pub(crate) fn walks(run: &Path, people: usize, until: &Moment) -> Vec<usize> {
+    let mut leaving = vec![0; people];
     let Ok(mut desk) = Desk::new(run) else {
-        return;
+        return leaving;
     };
     for n in 0_usize.. {
         let reader = ["lab-in", "lab-in", "lab-out"][n / people % 3];
+        if reader == "lab-out" {
+            leaving[n % people] += 1;
+        }
         let card = format!("26:77,{:05}", n % people);
         let shown = desk.ask(json!({ "act": "card", "reader": reader, "card": card }));
         if shown.is_err() || until.is_over() {
-            return;
+            break;
         }
         std::thread::sleep(Duration::from_millis(15));
     }
+    leaving
 }
 
 /// Types codes, one after the other, until nobody answers.

@@ -176,8 +176,8 @@ impl Access {
         }
     }
 
-    /// Lets go a permission whose use was kept. It opens if it is still in time, by the same configuration, and the
-    /// credential was not withdrawn meanwhile.
+    /// Lets go a permission whose use was kept. It opens if it is still in time, by the same configuration, the
+    /// credential was not withdrawn meanwhile, and nobody it is for went another way meanwhile.
     pub fn release(&mut self, now: Instant, context: &Context, held: Held) -> Decision {
         let output = self.doors.get(&held.door).map(|door| door.output.clone());
         let reason = if output.is_none() {
@@ -188,6 +188,8 @@ impl Access {
             Some(Reason::ConfigChanged)
         } else if now > held.deadline {
             Some(Reason::UseNotKept)
+        } else if !self.positions.stand(&held.before) {
+            Some(Reason::Moved)
         } else {
             self.locked_down(&held.door)
                 .or_else(|| self.interlocked(&held.door))

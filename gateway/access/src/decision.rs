@@ -180,6 +180,7 @@ impl Denied {
             | Reason::FirstAwaited { .. }
             | Reason::HoldNotAllowed
             | Reason::HoldTooLong { .. }
+            | Reason::Moved
             | Reason::NoAuthority
             | Reason::NoFire
             | Reason::NotListed
@@ -281,6 +282,8 @@ pub enum Reason {
         /// Time left.
         left: Duration,
     },
+    /// They came in or went out somewhere else while their coming in was being written down.
+    Moved,
     /// The leg did not win the call, is not confirmed, or lost its authority.
     NoAuthority,
     /// It would open for fire, and no fire alarm stands.
@@ -404,6 +407,7 @@ impl fmt::Display for Reason {
                     left.as_millis().div_ceil(1000)
                 )
             }
+            Self::Moved => f.write_str("they went another way before it was written down that they come in"),
             Self::NoAuthority => {
                 f.write_str("the leg has no authority: it is not the confirmed winner of the call")
             }

@@ -4,7 +4,7 @@
 //! reset. Who leaves is never refused, and egress by an exit input says nothing of who it was. The positions are a
 //! projection of records; what changed is told by [`Access::take_places`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use gateway_core::{AreaId, DoorId, PersonId, ReaderId, Subject, Timestamp};
@@ -12,6 +12,9 @@ use gateway_core::{AreaId, DoorId, PersonId, ReaderId, Subject, Timestamp};
 use crate::access::Access;
 use crate::decision::Reason;
 use crate::request::Context;
+
+/// So many who left last are remembered: far more than leave while a coming in is written down.
+const LEFT: usize = 256;
 
 /// What an area does with somebody who is in it already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +60,8 @@ pub struct Passed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Inside {
     area: AreaId,
+    /// Which move led there.
+    number: u64,
     since: Option<Timestamp>,
 }
 
@@ -64,6 +69,8 @@ struct Inside {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Before {
     inside: Option<Inside>,
+    /// Their move.
+    number: u64,
     who: Subject,
 }
 
@@ -101,6 +108,10 @@ pub(crate) struct Moves {
 #[derive(Debug, Default)]
 pub(crate) struct Positions {
     inside: BTreeMap<Subject, Inside>,
+    /// Who left last, by which move; the newest first.
+    left: VecDeque<(Subject, u64)>,
+    /// Moves until now.
+    moves: u64,
     /// Of the last Grant: where those were who came in by it.
     last: Vec<Before>,
     moved: Vec<Place>,
@@ -110,15 +121,37 @@ pub(crate) struct Positions {
 impl Positions {
     /// Moves somebody, and tells where they were.
     pub(crate) fn place(&mut self, who: Subject, area: Option<AreaId>, since: Option<Timestamp>) -> Before {
-        let inside = area.map(|area| Inside { area, since });
-        self.set(who, inside)
+        self.moves += 1;
+        let number = self.moves;
+        if area.is_none() {
+            self.left.truncate(LEFT - 1);
+            self.left.push_front((who.clone(), number));
+        }
+        let inside = area.map(|area| Inside { area, number, since });
+        let inside = self.set(who.clone(), inside);
+        Before { inside, number, who }
     }
 
-    /// Nobody moved after all.
+    /// Nobody moved after all; who moved again since stays there.
     pub(crate) fn go_back(&mut self, before: Vec<Before>) {
-        for Before { inside, who } in before {
-            self.set(who, inside);
+        for before in before {
+            if self.stands(&before) {
+                self.left.retain(|(_, number)| *number != before.number);
+                self.set(before.who, before.inside);
+            }
         }
+    }
+
+    /// Did nobody of these move again since?
+    pub(crate) fn stand(&self, before: &[Before]) -> bool {
+        before.iter().all(|before| self.stands(before))
+    }
+
+    fn stands(&self, before: &Before) -> bool {
+        let left = || self.left.iter().find(|(who, _)| *who == before.who);
+        let inside = self.inside.get(&before.who).map(|inside| inside.number);
+        let last = inside.or_else(|| left().map(|(_, number)| *number));
+        last.is_none_or(|last| last == before.number)
     }
 
     /// A Grant was made for those.
@@ -132,11 +165,11 @@ impl Positions {
 
     pub(crate) fn forget(&mut self, who: &Subject) {
         if self.inside.contains_key(who) {
-            self.set(who.clone(), None);
+            self.place(who.clone(), None, None);
         }
     }
 
-    fn set(&mut self, who: Subject, inside: Option<Inside>) -> Before {
+    fn set(&mut self, who: Subject, inside: Option<Inside>) -> Option<Inside> {
         let (area, since) = match &inside {
             Some(inside) => (Some(inside.area.clone()), inside.since),
             None => (None, None),
@@ -146,10 +179,9 @@ impl Positions {
             None => self.inside.remove(&who),
         };
         if before.is_some() || area.is_some() {
-            let who = who.clone();
             self.moved.push(Place { area, since, who });
         }
-        Before { inside: before, who }
+        before
     }
 }
 
@@ -158,7 +190,10 @@ impl Access {
     pub fn restore_places(&mut self, places: impl IntoIterator<Item = Place>) {
         for Place { area, since, who } in places {
             if let Some(area) = area {
-                self.positions.inside.insert(who, Inside { area, since });
+                self.positions.moves += 1;
+                let number = self.positions.moves;
+                let inside = Inside { area, number, since };
+                self.positions.inside.insert(who, inside);
             }
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::site::{FIT, door, input, keypad, policy, reader, rex};
 use gateway_access::{
-    Access, Area, Change, CodeFrom, Context, Credential, Decision, Directory, DoorPolicy, Limits, Passback,
-    Person, PinKey, Place, Policy, Proof, ReaderPolicy, Reason, RexKind, Validity, When,
+    Access, Area, Change, CodeFrom, Context, Credential, Decision, Directory, DoorPolicy, Held, Limits,
+    Passback, Person, PinKey, Place, Policy, Proof, ReaderPolicy, Reason, RexKind, Validity, When,
 };
 use gateway_core::{Instant, OutputId, Secret, Subject, Timestamp};
 use proptest::prelude::*;
@@ -101,6 +101,24 @@ fn directory() -> Directory {
     directory
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Use {
+    GivenUp,
+    Kept,
+    /// What waits for the medium waits while other things happen, one at a time.
+    Waits,
+}
+
+/// Somebody whose coming in is being written down.
+struct Pending {
+    at: usize,
+    before: Option<(usize, Option<u64>)>,
+    held: Held,
+    /// Did they go another way meanwhile?
+    moved: bool,
+    who: usize,
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Clock(bool),
@@ -110,15 +128,21 @@ enum Step {
     Reset(Option<usize>),
     Restart,
     Rex,
-    /// Which code, at which reader, and what becomes of its use: kept, or given up.
-    Type(usize, usize, bool),
+    /// What waits for the medium waits no longer: it was kept, or not.
+    Settle(bool),
+    /// Which code, at which reader, and what becomes of its use.
+    Type(usize, usize, Use),
     Wait(u64),
+}
+
+fn used() -> impl Strategy<Value = Use> {
+    prop_oneof![1 => Just(Use::GivenUp), 3 => Just(Use::Kept), 2 => Just(Use::Waits)]
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        16 => (0..DIGITS.len(), 0..READERS.len(), prop::bool::weighted(0.8))
-            .prop_map(|(code, at, kept)| Step::Type(code, at, kept)),
+        16 => (0..DIGITS.len(), 0..READERS.len(), used()).prop_map(|(code, at, used)| Step::Type(code, at, used)),
+        3 => prop::bool::weighted(0.8).prop_map(Step::Settle),
         1 => any::<bool>().prop_map(Step::Clock),
         1 => prop::bool::weighted(0.7).prop_map(Step::Journal),
         1 => Just(Step::Reload),
@@ -173,6 +197,18 @@ impl Model {
     }
 }
 
+fn leads(at: usize) -> bool {
+    let (_, into, out_of) = READERS[at];
+    into.is_some() || out_of.is_some()
+}
+
+/// Somebody was let through a reader: whatever of theirs is still being written down is overtaken, if it leads anywhere.
+fn moves(pending: &mut Option<Pending>, who: usize, at: usize) {
+    if let Some(pending) = pending.as_mut().filter(|pending| pending.who == who) {
+        pending.moved |= leads(pending.at) && leads(at);
+    }
+}
+
 fn subject(who: usize) -> Subject {
     match PEOPLE.get(who) {
         Some(name) => Subject::Person(name.parse().expect("a name")),
@@ -200,6 +236,7 @@ proptest! {
         access.set_directory(directory());
         let mut records: BTreeMap<Subject, Place> = BTreeMap::new();
         let mut model = Model { believed: true, inside: Inside::new(), journal: true, now: 0 };
+        let mut pending: Option<Pending> = None;
         for (n, step) in steps.iter().enumerate() {
             let mono = Instant::from_nanos(1_000_000_000_000) + Duration::from_secs(model.now);
             let seconds = BEGIN + i64::try_from(model.now).expect("some days");
@@ -212,6 +249,10 @@ proptest! {
                 Step::Reset(who) => {
                     let person = who.map(|n| PEOPLE[n].parse().expect("a name"));
                     access.reset_places(person.as_ref());
+                    if let Some(pending) = &mut pending {
+                        let of_them = leads(pending.at) && who.is_none_or(|who| who == pending.who);
+                        pending.moved |= of_them && model.inside.contains_key(&pending.who);
+                    }
                     match who {
                         Some(who) => {
                             model.inside.remove(who);
@@ -223,35 +264,57 @@ proptest! {
                     access = Access::new(world());
                     access.set_directory(directory());
                     access.restore_places(records.values().cloned());
+                    pending = None;
                 }
                 Step::Rex => {
                     let exit = access.decide(mono, &context, rex("front", "rex"));
                     prop_assert!(exit.granted().is_some(), "step {}: kept in", n);
                 }
-                Step::Type(code, at, kept) => {
+                Step::Settle(kept) => if let Some(Pending { at, before, held, moved, who }) = pending.take() {
+                    let decided = if *kept { access.release(mono, &context, held) } else { access.give_up(held) };
+                    let opened = decided.granted().is_some();
+                    prop_assert!(!opened || (*kept && !moved), "step {}: who went another way came in", n);
+                    if !opened && !moved && leads(at) {
+                        match before {
+                            Some(place) => model.inside.insert(who, place),
+                            None => model.inside.remove(&who),
+                        };
+                    }
+                },
+                Step::Type(code, at, becomes) => {
+                    let who = if *code == 3 { 0 } else { *code };
                     let request = keypad(mono, "front", READERS[*at].0, DIGITS[*code]);
                     let told = access.explain(mono, &context, &request).result.is_ok();
-                    let again = READERS[*at].1 == Some(2) && model.is_in(if *code == 3 { 0 } else { *code }, 2);
+                    let again = READERS[*at].1 == Some(2) && model.is_in(who, 2);
                     let before = model.inside.clone();
                     let expected = model.lets_in(*code, *at);
                     prop_assert_eq!(told, expected.is_some(), "step {}: {:?}", n, step);
                     match access.decide(mono, &context, request) {
                         Decision::Granted(grant) => {
                             prop_assert_eq!(expected, Some(false), "step {}: {:?}: {}", n, step, grant.parts().rule);
-                            if !kept {
+                            if matches!(becomes, Use::GivenUp) {
                                 // the door did not take it
                                 access.take_back();
                                 model.inside = before;
+                            } else {
+                                moves(&mut pending, who, *at);
                             }
                         }
                         Decision::Held(held) => {
                             prop_assert_eq!(expected, Some(true), "step {}: {:?}", n, step);
-                            if *kept {
-                                prop_assert!(access.release(mono, &context, held).granted().is_some());
-                            } else {
-                                let given_up = access.give_up(held);
-                                prop_assert!(given_up.granted().is_none());
-                                model.inside = before;
+                            match becomes {
+                                Use::Waits if pending.is_none() => {
+                                    let before = before.get(&who).copied();
+                                    pending = Some(Pending { at: *at, before, held, moved: false, who });
+                                }
+                                Use::Kept | Use::Waits => {
+                                    prop_assert!(access.release(mono, &context, held).granted().is_some());
+                                    moves(&mut pending, who, *at);
+                                }
+                                Use::GivenUp => {
+                                    prop_assert!(access.give_up(held).granted().is_none());
+                                    model.inside = before;
+                                }
                             }
                         }
                         Decision::Denied(denied) => {

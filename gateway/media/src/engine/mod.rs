@@ -13,6 +13,7 @@ mod line;
 mod outbox;
 mod ports;
 mod split;
+mod strangers;
 mod thread;
 mod tones_in;
 
@@ -159,6 +160,8 @@ pub struct LegStats {
     pub concealed: u64,
     /// Packets thrown away: malformed, not authenticated, from another source, of an unknown type.
     pub discarded: u64,
+    /// Packets from others than the other side that reached us; those that its address alone tells apart do not.
+    pub strangers: u64,
     /// Interarrival jitter (RFC 3550 A.8), microseconds.
     pub jitter_us: u32,
     /// Last round trip by RTCP, microseconds; 0 if never measured.

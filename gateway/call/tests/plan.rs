@@ -304,6 +304,33 @@ fn digits_count_only_on_the_answered_winner_by_one_transport_without_echo() {
 }
 
 #[test]
+fn a_tone_that_was_taken_for_a_key_makes_no_leg_deaf_to_its_messages() {
+    for via in [DigitVia::TelephoneEvent, DigitVia::Info] {
+        let mut plan = talking(request(1, Strategy::Parallel), |_| {});
+        let heard = T0 + secs(5);
+        plan.handle_input(heard, digit(0, heard, DigitVia::Inband, false));
+        assert_eq!(digits(&drain(&mut plan)), ['9']);
+        // the message of the same key is no second press
+        let copy = heard + Duration::from_millis(600);
+        plan.handle_input(copy, digit(0, copy, via, false));
+        assert_eq!(ignored(&drain(&mut plan)), ["other-transport"]);
+        let again = heard + Duration::from_millis(900);
+        plan.handle_input(again, digit(0, again, via, false));
+        assert_eq!(digits(&drain(&mut plan)), ['9'], "{via:?}");
+        // and the speech never counts again
+        let later = heard + secs(10);
+        plan.handle_input(later, digit(0, later, DigitVia::Inband, false));
+        assert_eq!(ignored(&drain(&mut plan)), ["other-transport"]);
+    }
+    // one that came too late in the speech does not count by its message either
+    let mut plan = talking(request(1, Strategy::Parallel), |_| {});
+    let (late, copy) = (T0 + secs(4), T0 + secs(9));
+    plan.handle_input(copy, digit(0, late, DigitVia::Inband, false));
+    plan.handle_input(copy, digit(0, copy, DigitVia::Info, false));
+    assert_eq!(ignored(&drain(&mut plan)), ["stale", "other-transport"]);
+}
+
+#[test]
 fn a_press_that_came_too_late_does_not_count_when_its_copy_comes_the_other_way() {
     let (late, copy) = (T0 + secs(2), T0 + secs(5));
     for (echo, expected) in [(false, &["stale", "other-transport"][..]), (true, &["stale"])] {

@@ -448,10 +448,10 @@ fn who_is_taken_off_the_lists_in_a_call_gets_no_right_back_by_any_name() {
         );
         transfers(&drain(plan))
     };
-    plan.narrow(|_| true);
+    plan.narrow(|_| true, &Handover::default());
     assert_eq!(transfers(&drain(&mut plan)), [""; 0]);
     // the target and one contact are gone, one contact stays
-    plan.narrow(|address| address == "3000");
+    plan.narrow(|address| address == "3000", &Handover::default());
     assert_eq!(
         transfers(&drain(&mut plan)),
         ["it is in no list of the panel any more"]
@@ -464,14 +464,14 @@ fn who_is_taken_off_the_lists_in_a_call_gets_no_right_back_by_any_name() {
         named(&mut plan, "sip:3000@pbx.example"),
         ["sip:3000@pbx.example true"]
     );
-    plan.narrow(|_| false);
+    plan.narrow(|_| false, &Handover::default());
     assert!(!plan.has_authority());
 }
 
 #[test]
 fn who_is_taken_off_the_lists_while_it_rings_opens_nothing_when_he_answers() {
     let mut plan = CallPlan::new(T0, request(1, Strategy::Parallel));
-    plan.narrow(|_| false);
+    plan.narrow(|_| false, &Handover::default());
     let peer = peer("sip:1000@pbx.example");
     plan.handle_input(
         T0 + secs(1),

@@ -116,7 +116,8 @@ pub enum MediaEvent {
         /// What it did.
         stats: LegStats,
     },
-    /// A datagram of a DTLS handshake for a leg that awaits one ([`Agreed::dtls`]). At most 8 in each 10 ms and 512 of a leg.
+    /// A datagram of a DTLS handshake for a leg that awaits one ([`Agreed::dtls`]). At most 8 of one
+    /// source in each 10 ms and 512 in all, and of few sources.
     Handshake {
         /// When it came.
         at: Instant,

@@ -135,7 +135,7 @@ fn write(program: &mut [sock_filter; LONGEST], addresses: &[Option<IpAddr>; MOST
     for address in known() {
         if let IpAddr::V6(address) = address {
             for (n, pair) in (0_u8..).zip(address.segments().chunks(2)) {
-                let word = pair.iter().fold(0, |word, part| word << 16 | u32::from(*part));
+                let word = pair.iter().fold(0, |word, part| (word << 16) | u32::from(*part));
                 put(load(8 + 4 * u32::from(n)));
                 // over the rest of this address
                 put(step(BPF_JMP | BPF_JEQ | BPF_K, 0, 2 * (3 - n) + 1, word));

@@ -81,6 +81,13 @@ impl Kamailio {
     }
 }
 
+impl Drop for Kamailio {
+    /// Its children outlive a parent that is killed, and keep the ports of the test.
+    fn drop(&mut self) {
+        self.process.stop();
+    }
+}
+
 fn config(rig: &Rig, params: KamailioParams<'_>) -> anyhow::Result<String> {
     let modules = ["x86_64-linux-gnu", "aarch64-linux-gnu"]
         .map(|kind| format!("/usr/lib/{kind}/kamailio/modules"))

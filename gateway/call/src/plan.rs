@@ -7,7 +7,7 @@ use gateway_core::{CallEvent, Cause, DigitVia, Instant, LegCommand, LegEvent, Le
 
 use crate::confirm::Asked;
 use crate::talk::{Authority, DigitGate, Due, LIMIT, Press, Talk, authority_of, millis};
-use crate::types::{CallRequest, Input, Outcome, Output, Strategy, Target};
+use crate::types::{CallRequest, Handover, Input, Outcome, Output, Strategy, Target};
 
 mod handover;
 
@@ -221,8 +221,16 @@ impl CallPlan {
     }
 
     /// The lists have changed: of those who might open only whoever `still` may does from here on, whether he talks, is
-    /// called, or is named later.
-    pub fn narrow(&mut self, still: impl Fn(&str) -> bool) {
+    /// called, or is named later. And it is handed only to whom both its own lists and those of `handover` name.
+    pub fn narrow(&mut self, still: impl Fn(&str) -> bool, handover: &Handover) {
+        let own = &mut self.request.handover;
+        if own.any && !handover.any {
+            // those who are named now were anybody before
+            own.known.clone_from(&handover.known);
+        } else if !handover.any {
+            own.known.retain(|known| handover.known.contains(known));
+        }
+        own.any &= handover.any;
         self.request.digits.contacts.retain(|address| still(address));
         let further = self.request.further.iter_mut().flatten();
         for target in self.slots.iter_mut().map(|slot| &mut slot.target).chain(further) {

@@ -11,6 +11,10 @@ use crate::types::{DigitPolicy, Output, TalkLimit, WARNING};
 /// A digit older than this, by its own time, is old news.
 const DIGIT_AGE: Duration = Duration::from_secs(2);
 
+/// A key that was found in the speech is told by its message within this time, if the other side sends both: phones send an
+/// INFO as a key is let go.
+const COPY: Duration = Duration::from_secs(1);
+
 /// At most this many ignored digits are recorded per [`IGNORED_SPAN`] and call; a stranger must not fill the journal.
 const IGNORED_MAX: u32 = 10;
 const IGNORED_SPAN: Duration = Duration::from_secs(10);
@@ -62,6 +66,8 @@ pub(crate) struct Talk {
     /// Transfers recorded, and since when they are counted.
     transfers: (Instant, u32),
     via: Option<DigitVia>,
+    /// The last key that was found in the speech, and when it was heard of.
+    toned: Option<(char, Instant)>,
 }
 
 /// What the talk limit wants.
@@ -90,6 +96,7 @@ impl Talk {
             next_tone,
             transfers: (now, 0),
             via: None,
+            toned: None,
         }
     }
 
@@ -147,6 +154,7 @@ impl Talk {
         self.leg = leg;
         self.peer = peer;
         self.via = None;
+        self.toned = None;
         out.push_back(Output::Event(CallEvent::Transferred {
             leg,
             may_open: authority == Authority::Held,
@@ -207,6 +215,25 @@ impl Talk {
         Due::Nothing
     }
 
+    /// Does this leg send its keys this way? The first one decides. But a message that says which key was pressed (RFC 4733,
+    /// INFO) outranks a tone that was taken for one, for good: what was found in the speech must not make the leg deaf to its
+    /// keys. The message of that very key is its copy.
+    fn binds(&mut self, now: Instant, press: Press) -> bool {
+        let first = *self.via.get_or_insert(press.via);
+        match (first, press.via) {
+            (DigitVia::Inband, DigitVia::Info | DigitVia::TelephoneEvent) => {
+                self.via = Some(press.via);
+                let copied = |(digit, at): (char, Instant)| digit == press.digit && now.since(at) < COPY;
+                !self.toned.take().is_some_and(copied)
+            }
+            (DigitVia::Inband, DigitVia::Inband) => {
+                self.toned = Some((press.digit, now));
+                true
+            }
+            (DigitVia::Info | DigitVia::TelephoneEvent, via) => first == via,
+        }
+    }
+
     /// Takes a digit of this leg, or says why not.
     fn take(&mut self, now: Instant, press: Press) -> Result<(), &'static str> {
         if press.at < self.answered {
@@ -214,7 +241,7 @@ impl Talk {
         }
         // A press that is too old to count still shows how this leg sends its presses: its copy that comes the other way,
         // and a moment later, must not count either.
-        let bound = press.echo || *self.via.get_or_insert(press.via) == press.via;
+        let bound = press.echo || self.binds(now, press);
         if press.at < self.fresh_from || now.since(press.at) > DIGIT_AGE {
             return Err("stale");
         }

@@ -30,6 +30,10 @@ fn peer(address: &str) -> Peer {
 
 /// `1000` is called through the PBX; whoever else may have the call stands in `known`, who may open in `contacts`.
 fn plan(known: &[&str], contacts: &[&str]) -> CallPlan {
+    plan_with(false, known, contacts)
+}
+
+fn plan_with(any: bool, known: &[&str], contacts: &[&str]) -> CallPlan {
     let all = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
     let target = Target {
         account: Some(pbx()),
@@ -49,7 +53,7 @@ fn plan(known: &[&str], contacts: &[&str]) -> CallPlan {
         display: "Main entrance".into(),
         further: Vec::new(),
         handover: Handover {
-            any: false,
+            any,
             known: all(known),
             spare: vec![LegId(11), LegId(12)],
         },
@@ -449,4 +453,67 @@ fn two_that_redirect_to_each_other_come_to_an_end() {
         leg = next.0;
     }
     assert_eq!(plan.outcome(), Some(Outcome::Unreachable));
+}
+
+#[test]
+fn who_is_taken_off_the_lists_in_a_call_is_handed_it_no_more_and_a_new_name_of_the_file_neither() {
+    let lists = |any, known: &[&str]| Handover {
+        any,
+        known: known.iter().map(|one| (*one).to_owned()).collect(),
+        spare: Vec::new(),
+    };
+    for (any, now, expected) in [
+        (false, lists(false, &["1001", "1002"]), &[][..]),
+        (
+            false,
+            lists(false, &["1002"]),
+            &["sip:1001@pbx.example not-listed"],
+        ),
+        (false, lists(true, &[]), &[]),
+        (false, lists(false, &[]), &["sip:1001@pbx.example not-listed"]),
+        (true, lists(false, &["1001"]), &[]),
+        (
+            true,
+            lists(false, &["1002"]),
+            &["sip:1001@pbx.example not-listed"],
+        ),
+        (true, lists(true, &["1002"]), &[]),
+    ] {
+        let mut plan = plan_with(any, &["1001"], &["1000", "1001"]);
+        say(&mut plan, 1, answered(1, "sip:1000@pbx.example"));
+        plan.narrow(|_| true, &now);
+        let out = say(&mut plan, 2, asked(true, "sip:1001@pbx.example"));
+        assert_eq!(told(&out), expected, "{any} {now:?}");
+        let called = commands(&out)
+            .iter()
+            .any(|c| matches!(c, LegCommand::Transfer { .. }));
+        assert_eq!(called, expected.is_empty());
+    }
+    // who was not to have it as it began is not to have it by a later file
+    let mut plan = plan(&["1002"], &["1000"]);
+    say(&mut plan, 1, answered(1, "sip:1000@pbx.example"));
+    plan.narrow(|_| true, &lists(false, &["1001"]));
+    let out = say(&mut plan, 2, asked(true, "sip:1001@pbx.example"));
+    assert_eq!(told(&out), ["sip:1001@pbx.example not-listed"]);
+}
+
+#[test]
+fn of_two_phones_of_one_machine_the_one_that_is_named_is_called() {
+    let (one, other) = ("sip:anna@192.0.2.7:5060", "sip:anna@192.0.2.7:5062");
+    for (named, called) in [(one, one), (other, other), ("sip:anna@192.0.2.7:9", one)] {
+        let mut plan = plan(&[one, other], &["1000", one, other]);
+        say(&mut plan, 1, answered(1, "sip:1000@pbx.example"));
+        let out = say(&mut plan, 2, asked(false, named));
+        let targets: Vec<String> = commands(&out)
+            .into_iter()
+            .filter_map(|command| {
+                if let LegCommand::Transfer { target, .. } = command {
+                    Some(target)
+                } else {
+                    None
+                }
+            })
+            .collect();
+        assert_eq!(targets, [called], "{named}");
+    }
 }

@@ -304,6 +304,33 @@ fn digits_count_only_on_the_answered_winner_by_one_transport_without_echo() {
 }
 
 #[test]
+fn a_tone_that_was_taken_for_a_key_makes_no_leg_deaf_to_its_messages() {
+    for via in [DigitVia::TelephoneEvent, DigitVia::Info] {
+        let mut plan = talking(request(1, Strategy::Parallel), |_| {});
+        let heard = T0 + secs(5);
+        plan.handle_input(heard, digit(0, heard, DigitVia::Inband, false));
+        assert_eq!(digits(&drain(&mut plan)), ['9']);
+        // the message of the same key is no second press
+        let copy = heard + Duration::from_millis(600);
+        plan.handle_input(copy, digit(0, copy, via, false));
+        assert_eq!(ignored(&drain(&mut plan)), ["other-transport"]);
+        let again = heard + Duration::from_millis(900);
+        plan.handle_input(again, digit(0, again, via, false));
+        assert_eq!(digits(&drain(&mut plan)), ['9'], "{via:?}");
+        // and the speech never counts again
+        let later = heard + secs(10);
+        plan.handle_input(later, digit(0, later, DigitVia::Inband, false));
+        assert_eq!(ignored(&drain(&mut plan)), ["other-transport"]);
+    }
+    // one that came too late in the speech does not count by its message either
+    let mut plan = talking(request(1, Strategy::Parallel), |_| {});
+    let (late, copy) = (T0 + secs(4), T0 + secs(9));
+    plan.handle_input(copy, digit(0, late, DigitVia::Inband, false));
+    plan.handle_input(copy, digit(0, copy, DigitVia::Info, false));
+    assert_eq!(ignored(&drain(&mut plan)), ["stale", "other-transport"]);
+}
+
+#[test]
 fn a_press_that_came_too_late_does_not_count_when_its_copy_comes_the_other_way() {
     let (late, copy) = (T0 + secs(2), T0 + secs(5));
     for (echo, expected) in [(false, &["stale", "other-transport"][..]), (true, &["stale"])] {
@@ -421,10 +448,10 @@ fn who_is_taken_off_the_lists_in_a_call_gets_no_right_back_by_any_name() {
         );
         transfers(&drain(plan))
     };
-    plan.narrow(|_| true);
+    plan.narrow(|_| true, &Handover::default());
     assert_eq!(transfers(&drain(&mut plan)), [""; 0]);
     // the target and one contact are gone, one contact stays
-    plan.narrow(|address| address == "3000");
+    plan.narrow(|address| address == "3000", &Handover::default());
     assert_eq!(
         transfers(&drain(&mut plan)),
         ["it is in no list of the panel any more"]
@@ -437,14 +464,14 @@ fn who_is_taken_off_the_lists_in_a_call_gets_no_right_back_by_any_name() {
         named(&mut plan, "sip:3000@pbx.example"),
         ["sip:3000@pbx.example true"]
     );
-    plan.narrow(|_| false);
+    plan.narrow(|_| false, &Handover::default());
     assert!(!plan.has_authority());
 }
 
 #[test]
 fn who_is_taken_off_the_lists_while_it_rings_opens_nothing_when_he_answers() {
     let mut plan = CallPlan::new(T0, request(1, Strategy::Parallel));
-    plan.narrow(|_| false);
+    plan.narrow(|_| false, &Handover::default());
     let peer = peer("sip:1000@pbx.example");
     plan.handle_input(
         T0 + secs(1),

@@ -16,8 +16,36 @@ use tokio::sync::mpsc::error::TrySendError;
 use crate::SipEvent;
 use crate::driver::STALE;
 
-/// By leg that was answered: the way by which its digits come, once there was one.
-type Answered = BTreeMap<LegId, Option<DigitVia>>;
+/// By leg that was answered: how its digits come.
+type Answered = BTreeMap<LegId, Ways>;
+
+/// How the digits of a leg come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ways {
+    /// The way that counts, once there was one.
+    pub(crate) first: Option<DigitVia>,
+    /// Digits that came another way, and were not taken.
+    pub(crate) others: u64,
+}
+
+impl Ways {
+    /// The first way that was used counts, but for this: messages that name a key (RFC 4733, INFO) outrank tones in the
+    /// speech, for good. So nothing that was taken for a tone makes a leg deaf to its keys. What was only an echo decides
+    /// nothing.
+    fn take(&mut self, via: DigitVia, echo: bool) -> bool {
+        let taken = match (self.first, via) {
+            (None, _) | (Some(DigitVia::Inband), DigitVia::Info | DigitVia::TelephoneEvent) => {
+                if !echo {
+                    self.first = Some(via);
+                }
+                true
+            }
+            (Some(first), via) => first == via,
+        };
+        self.others += u64::from(!taken);
+        taken
+    }
+}
 
 /// Shared by the driver and the media thread.
 #[derive(Debug, Default)]
@@ -34,16 +62,21 @@ pub(crate) struct Digits {
 impl Digits {
     /// The leg is answered, and that has been reported: its digits count.
     pub(crate) fn open(&self, leg: LegId) {
-        self.lock().entry(leg).or_insert(None);
+        self.lock().entry(leg).or_default();
     }
 
-    /// The leg is over.
-    pub(crate) fn close(&self, leg: LegId) {
-        self.lock().remove(&leg);
+    /// The leg is over; how its digits came.
+    pub(crate) fn close(&self, leg: LegId) -> Option<Ways> {
+        self.lock().remove(&leg)
     }
 
-    /// True if a digit of the leg that came this way counts: it is answered, and all digits of a leg come by one way,
-    /// the first that was used. What was only an echo decides nothing.
+    /// How the digits of a leg that was answered come.
+    pub(crate) fn ways(&self, leg: LegId) -> Option<Ways> {
+        self.lock().get(&leg).copied()
+    }
+
+    /// True if a digit of the leg that came this way counts: it is answered, and all digits of a leg come by one way
+    /// ([`Ways`]).
     pub(crate) fn takes(&self, leg: LegId, via: DigitVia, echo: bool) -> bool {
         takes(&mut self.lock(), leg, via, echo)
     }
@@ -128,9 +161,12 @@ impl Digits {
         let Ok(room) = events.try_reserve() else {
             return false;
         };
-        if !takes(&mut answered, leg, via, echo) {
+        // what is not taken is counted by the driver
+        let mut ways = answered.get(&leg).copied().unwrap_or_default();
+        if !ways.take(via, echo) {
             return false;
         }
+        answered.insert(leg, ways);
         self.count();
         room.send(SipEvent::Leg(LegEvent::Digit {
             at,
@@ -148,13 +184,7 @@ impl Digits {
 }
 
 fn takes(answered: &mut Answered, leg: LegId, via: DigitVia, echo: bool) -> bool {
-    answered.get_mut(&leg).is_some_and(|first| {
-        if echo {
-            first.is_none_or(|first| first == via)
-        } else {
-            *first.get_or_insert(via) == via
-        }
-    })
+    answered.get_mut(&leg).is_some_and(|ways| ways.take(via, echo))
 }
 
 /// What the engine calls with its events. It keeps `events` open for nobody: that they end is how the listener learns of
@@ -228,6 +258,38 @@ mod tests {
         digits.close(LEG);
         assert!(!short(&digits, '2') && !digits.takes(LEG, DigitVia::TelephoneEvent, false));
         assert_eq!(digits.reported(), 1);
+    }
+
+    #[test]
+    fn messages_outrank_tones_and_no_tone_outranks_a_message() {
+        use DigitVia::{Inband, Info, TelephoneEvent};
+        for message in [Info, TelephoneEvent] {
+            let digits = Digits::default();
+            digits.open(LEG);
+            assert!(
+                digits.takes(LEG, Inband, true),
+                "an echo is told and decides nothing"
+            );
+            assert_eq!(digits.ways(LEG), Some(Ways::default()));
+            assert!(digits.takes(LEG, Inband, false));
+            assert!(
+                digits.takes(LEG, message, true),
+                "nor does one that comes as a message"
+            );
+            assert!(digits.takes(LEG, Inband, false));
+            assert!(digits.takes(LEG, message, false) && !digits.takes(LEG, Inband, false));
+            assert!(digits.takes(LEG, message, false));
+            let ways = Ways {
+                first: Some(message),
+                others: 1,
+            };
+            assert_eq!(digits.close(LEG), Some(ways));
+        }
+        // the media thread's short way goes by the same rule
+        let digits = Digits::default();
+        digits.open(LEG);
+        assert!(digits.takes(LEG, Inband, false) && short(&digits, '1'));
+        assert!(!digits.takes(LEG, Inband, false));
     }
 
     #[test]

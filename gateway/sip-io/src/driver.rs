@@ -18,7 +18,7 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::digits::{self, Digits};
+use crate::digits::{self, Digits, Ways};
 use crate::handle::Request;
 use crate::net::{Net, NetEvent};
 use crate::outside::Outside;
@@ -35,6 +35,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(2);
 /// A connection that someone opened to us and that carries no call is closed after so long without a message.
 const IDLE: Duration = Duration::from_secs(60);
+/// Packets of others at the ports of a call from which on they are told: some stray ones are late.
+const FLOOD: u64 = 1_000;
 /// Time between two looks for idle connections.
 const SWEEP: Duration = Duration::from_secs(10);
 /// Time between two tries to open what does not listen.
@@ -555,7 +557,13 @@ impl Driver {
                 self.digit(now, leg, at, digit, via, echo);
                 self.digits.passed();
             }
-            MediaEvent::Closed { leg, stats } => tracing::debug!(%leg, ?stats, "media closed"),
+            MediaEvent::Closed { leg, stats } => {
+                if stats.strangers >= FLOOD {
+                    let packets = stats.strangers;
+                    tracing::warn!(%leg, packets, "strangers sent packets to a port of this call");
+                }
+                tracing::debug!(%leg, ?stats, "media closed");
+            }
             MediaEvent::Handshake { datagram, leg, .. } => {
                 if let Some(session) = self.sessions.get_mut(&leg) {
                     session.datagram(&self.engine, leg, now, &datagram);
@@ -586,7 +594,12 @@ impl Driver {
                 via,
             });
         } else {
-            tracing::debug!(%leg, ?via, "digit before the answer, or by a second way");
+            match self.digits.ways(leg) {
+                Some(Ways { first, others: 1 }) => {
+                    tracing::info!(%leg, ?via, counts = ?first, "keys that come a second way are not taken");
+                }
+                Some(_) | None => tracing::debug!(%leg, ?via, "digit before the answer, or by a second way"),
+            }
         }
     }
 
@@ -705,7 +718,13 @@ impl Driver {
             CallOutput::Ended { cause, detail } => {
                 // A leg whose media never opened has none to close.
                 let _ = self.engine.close_leg(leg);
-                self.digits.close(leg);
+                if let Some(Ways {
+                    first: Some(via),
+                    others,
+                }) = self.digits.close(leg)
+                {
+                    tracing::info!(%leg, ?via, others, "keys of the call came this way");
+                }
                 if let Some(session) = self.sessions.remove(&leg) {
                     let detail = session.fault.unwrap_or(detail);
                     self.leg(LegEvent::Ended { cause, leg, detail });

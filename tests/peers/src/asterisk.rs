@@ -73,6 +73,8 @@ const MODULES: &[&str] = &[
     "res_pjsip_rfc3326",
     "res_pjsip_logger",
     "res_pjsip_pubsub",
+    // also what the dial plan's Transfer() of an answered call needs
+    "res_pjsip_refer",
     "res_rtp_asterisk",
     "res_srtp",
     "chan_pjsip",
@@ -96,6 +98,7 @@ const MODULES: &[&str] = &[
     "app_verbose",
     "func_callerid",
     "func_channel",
+    "func_logic",
 ];
 
 impl Asterisk {

@@ -18,6 +18,8 @@ use crate::trust::Trust;
 /// What it is like.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KamailioParams<'a> {
+    /// It keeps presence (RFC 3856): takes PUBLISH and SUBSCRIBE for it, and notifies.
+    pub presence: bool,
     /// With these certificates it takes TLS besides UDP and TCP.
     pub tls: Option<&'a Trust>,
     /// Takes telephone events out of every session description: keys are heard in the speech, or not at all.
@@ -79,6 +81,13 @@ impl Kamailio {
     }
 }
 
+impl Drop for Kamailio {
+    /// Its children outlive a parent that is killed, and keep the ports of the test.
+    fn drop(&mut self) {
+        self.process.stop();
+    }
+}
+
 fn config(rig: &Rig, params: KamailioParams<'_>) -> anyhow::Result<String> {
     let modules = ["x86_64-linux-gnu", "aarch64-linux-gnu"]
         .map(|kind| format!("/usr/lib/{kind}/kamailio/modules"))
@@ -101,7 +110,20 @@ fn config(rig: &Rig, params: KamailioParams<'_>) -> anyhow::Result<String> {
             trust.ca.display()
         )?;
     }
+    text += MODULES;
+    let mut more = String::new();
+    let presence = if params.presence {
+        let db = rig.path("kamailio-tables");
+        copy_tables(&db)?;
+        more = PRESENCE.replace("TABLES", &db.display().to_string());
+        "if (is_method(\"PUBLISH\")) { t_newtran(); handle_publish(); exit; }\n    \
+         if (is_method(\"SUBSCRIBE\") && $hdr(Event) == \"presence\") { record_route(); t_newtran(); handle_subscribe(); exit; }"
+    } else {
+        "return;"
+    };
+    text += &more;
     text += ROUTES;
+    write!(text, "route[PRESENCE] {{\n    {presence}\n}}\n")?;
     let strip = if params.without_events {
         "sdp_remove_codecs_by_name(\"telephone-event\");"
     } else {
@@ -111,7 +133,28 @@ fn config(rig: &Rig, params: KamailioParams<'_>) -> anyhow::Result<String> {
     Ok(text)
 }
 
-const ROUTES: &str = r#"
+/// Tables as text files, of which presence wants some though it keeps everything in memory.
+fn copy_tables(to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for table in ["version", "presentity", "active_watchers", "watchers", "xcap"] {
+        let from = Path::new("/usr/share/kamailio/dbtext/kamailio").join(table);
+        std::fs::copy(&from, to.join(table)).with_context(|| from.display().to_string())?;
+    }
+    Ok(())
+}
+
+const PRESENCE: &str = r#"
+loadmodule "db_text.so"
+loadmodule "presence.so"
+loadmodule "presence_xml.so"
+modparam("presence", "db_url", "text://TABLES")
+modparam("presence", "server_address", "sip:127.0.0.1")
+modparam("presence", "subs_db_mode", 0)
+modparam("presence_xml", "db_url", "text://TABLES")
+modparam("presence_xml", "force_active", 1)
+"#;
+
+const MODULES: &str = r#"
 loadmodule "tm.so"
 loadmodule "sl.so"
 loadmodule "rr.so"
@@ -132,14 +175,20 @@ modparam("registrar", "max_expires", 3600)
 modparam("registrar", "received_avp", "$avp(received)")
 modparam("nathelper", "received_avp", "$avp(received)")
 modparam("rr", "enable_full_lr", 1)
+"#;
 
+const ROUTES: &str = r#"
 request_route {
     if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
     if (!sanity_check("17895", "7")) { exit; }
     force_rport();
     if (is_method("CANCEL")) { if (t_check_trans()) { t_relay(); } exit; }
     if (has_totag()) {
-        if (loose_route()) { route(RELAY); exit; }
+        if (loose_route()) {
+            if (uri == myself) { route(PRESENCE); }
+            route(RELAY);
+            exit;
+        }
         if (is_method("ACK")) { if (t_check_trans()) { t_relay(); } exit; }
         sl_send_reply("404", "No Route");
         exit;
@@ -161,6 +210,7 @@ request_route {
         if ($au != $fU) { sl_send_reply("403", "Another Name"); exit; }
         consume_credentials();
     }
+    route(PRESENCE);
     record_route();
     if (!lookup("location")) { sl_send_reply("404", "Nobody Of This Name"); exit; }
     route(RELAY);

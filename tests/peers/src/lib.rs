@@ -1,4 +1,4 @@
-//! Real peers for the gateway: Asterisk, Kamailio, baresip, Mosquitto, FreeRADIUS, OpenLDAP, Chromium, Home Assistant, relay
+//! Real peers for the gateway: Asterisk, Kamailio, baresip, Mosquitto, FreeRADIUS, OpenLDAP, coturn, Chromium, Home Assistant, relay
 //! boards of pymodbus, OSDP readers of libosdp, clients of the API by schemathesis and openapi-python-client, and the
 //! gateway itself as a process.
 //!
@@ -35,6 +35,7 @@ mod shelly;
 mod sipp;
 mod site;
 mod slapd;
+mod stun;
 mod trust;
 mod web_relay;
 mod wire;
@@ -66,6 +67,7 @@ pub use shelly::Shelly;
 pub use sipp::Sipp;
 pub use site::{Account, Site};
 pub use slapd::{Person, Slapd};
+pub use stun::StunServer;
 pub use trust::Trust;
 pub use web_relay::WebRelay;
 pub use wire::Wire;

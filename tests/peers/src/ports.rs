@@ -49,6 +49,8 @@ pub enum Use {
     Ldaps,
     /// A mail server over TLS.
     Smtps,
+    /// A STUN server.
+    Stun,
     /// Syslog over TCP.
     Syslog,
     /// Syslog over TLS.
@@ -119,6 +121,7 @@ impl Ports {
                 Use::Webhook => 209,
                 Use::Smtps => 210,
                 Use::WebRelay => 211,
+                Use::Stun => 212,
             }
     }
 

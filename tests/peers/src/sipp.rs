@@ -1,6 +1,6 @@
 //! SIPp: a peer whose every message is written down in a scenario, `tests/peers/sipp/*.xml`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -12,6 +12,7 @@ use crate::rig::Rig;
 /// A scenario that runs. It echoes the speech it gets.
 #[derive(Debug)]
 pub struct Sipp {
+    messages: PathBuf,
     process: Process,
 }
 
@@ -39,21 +40,36 @@ impl Sipp {
     /// # Errors
     /// If it cannot be started.
     pub fn written(rig: &Rig, scenario: &str, calls: bool) -> anyhow::Result<Self> {
-        let file = rig.path("scenario.xml");
+        let gateway = calls.then_some(Use::Sip);
+        Self::written_as(rig, 0, scenario, gateway)
+    }
+
+    /// As [`written`](Self::written), on the ports of phone `n`, 0 to 4; it calls who has this port, if any.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn written_as(rig: &Rig, n: u16, scenario: &str, calls: Option<Use>) -> anyhow::Result<Self> {
+        let file = rig.path(&format!("scenario-{n}.xml"));
         std::fs::write(&file, scenario)?;
-        let gateway = format!("127.0.0.1:{}", rig.port(Use::Sip));
-        let more = if calls { vec![gateway.as_str()] } else { vec![] };
-        Self::run(rig, &file, 1, &more)
+        let other = calls.map(|port| format!("127.0.0.1:{}", rig.port(port)));
+        let more: Vec<&str> = other.iter().map(String::as_str).collect();
+        Self::run(rig, n, &file, 1, &more)
     }
 
     fn start(rig: &Rig, scenario: &str, calls: u32, more: &[&str]) -> anyhow::Result<Self> {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("sipp/{scenario}.xml"));
-        Self::run(rig, &file, calls, more)
+        Self::run(rig, 0, &file, calls, more)
     }
 
-    fn run(rig: &Rig, file: &Path, calls: u32, more: &[&str]) -> anyhow::Result<Self> {
-        let (sip, rtp) = (rig.port(Use::PhoneSip(0)), rig.ports.phone_rtp(0).0);
-        let (errors, screen) = (rig.path("sipp-errors.log"), rig.path("sipp-screen.log"));
+    fn run(rig: &Rig, n: u16, file: &Path, calls: u32, more: &[&str]) -> anyhow::Result<Self> {
+        let (sip, rtp) = (rig.port(Use::PhoneSip(n)), rig.ports.phone_rtp(n).0);
+        let name = if n == 0 {
+            "sipp".to_owned()
+        } else {
+            format!("sipp-{n}")
+        };
+        let [errors, screen, messages] =
+            ["errors", "screen", "messages"].map(|what| rig.path(&format!("{name}-{what}.log")));
         let mut args = vec!["-sf".to_owned(), file.display().to_string()];
         args.extend(["-i", "127.0.0.1", "-mi", "127.0.0.1", "-nostdin", "-rtp_echo"].map(str::to_owned));
         args.extend([
@@ -67,15 +83,36 @@ impl Sipp {
         args.push(errors.display().to_string());
         args.extend(["-trace_screen", "-screen_file"].map(str::to_owned));
         args.push(screen.display().to_string());
+        if n > 0 {
+            args.extend(["-trace_msg", "-message_file"].map(str::to_owned));
+            args.push(messages.display().to_string());
+        }
         args.extend(more.iter().map(|arg| (*arg).to_owned()));
-        let process = Process::start(rig, "sipp", Path::new("/usr/bin/sipp"), args)?;
-        Ok(Self { process })
+        let process = Process::start(rig, &name, Path::new("/usr/bin/sipp"), args)?;
+        Ok(Self { messages, process })
     }
 
     /// The address that the gateway calls.
     #[must_use]
     pub fn address(rig: &Rig) -> String {
-        format!("sip:peer@127.0.0.1:{}", rig.port(Use::PhoneSip(0)))
+        Self::address_of(rig, 0)
+    }
+
+    /// That of the one with the ports of phone `n`: another name, since ports tell nobody apart for the gateway.
+    #[must_use]
+    pub fn address_of(rig: &Rig, n: u16) -> String {
+        let name = if n == 0 {
+            "peer".to_owned()
+        } else {
+            format!("peer{n}")
+        };
+        format!("sip:{name}@127.0.0.1:{}", rig.port(Use::PhoneSip(n)))
+    }
+
+    /// Every message so far of one that is not phone 0.
+    #[must_use]
+    pub fn messages(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.messages).unwrap_or_default()).into_owned()
     }
 
     /// Waits until every call went as written.

@@ -25,15 +25,19 @@ pub(super) struct Named {
 }
 
 impl Named {
-    /// The one of a list that is named. A bare number stands there for a user of the account's PBX, and for nobody else.
+    /// The one of a list that is named. A bare number stands there for a user of the account's PBX, and for nobody else. Of
+    /// two that differ by their port only, the one that is named word for word.
     fn among<'a>(&self, list: &'a [String]) -> Option<&'a String> {
-        list.iter().find(|known| {
+        let named = |known: &&String| {
             if has_host(known) {
                 same_party(&self.target, known)
             } else {
                 self.at_pbx && user_of(&self.target) == user_of(known)
             }
-        })
+        };
+        let mut all = list.iter().filter(named);
+        let first = all.clone().next();
+        all.find(|known| **known == self.target).or(first)
     }
 }
 

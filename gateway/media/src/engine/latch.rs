@@ -119,6 +119,26 @@ impl Latch {
         Verdict::Fresh
     }
 
+    /// Addresses from which media may come without a key: `None` if that is any at all, since a
+    /// private one was announced and nobody knows where the signalling comes from.
+    pub(super) fn binds(&self) -> Option<[Option<IpAddr>; 2]> {
+        let announced = self.announced?.ip();
+        // on hold none is announced; who spoke before may speak again
+        if announced.is_unspecified() || is_private(announced) && self.signalling.is_none() {
+            return None;
+        }
+        Some([Some(announced), self.signalling.filter(|_| is_private(announced))])
+    }
+
+    /// Is a packet, without having looked into it, one of the other side's? Once there is a source, that one; before, what
+    /// comes from where it may come from.
+    pub(super) fn expects(&self, from: SocketAddr) -> bool {
+        match self.current {
+            Some((source, _)) => source == from,
+            None => self.is_near(from.ip()),
+        }
+    }
+
     /// Is it the announced address, or that of a NAT which the announced one may be behind?
     pub(super) fn is_near(&self, ip: IpAddr) -> bool {
         self.announced.map(|a| a.ip()).is_some_and(|announced| {
@@ -248,6 +268,28 @@ mod tests {
         for n in 3..20 {
             assert_eq!(l.packet(at(40), other, 1, n, false), Verdict::Refused);
         }
+    }
+
+    #[test]
+    fn what_may_come_without_a_key_is_known_by_its_address_alone() {
+        let mut l = Latch::new(at(0));
+        assert_eq!(l.binds(), None);
+        let (public, private, nat) = (a("192.0.2.7:4000"), a("10.0.0.7:4000"), a("198.51.100.1:9"));
+        l.announce(public, Some(nat.ip()));
+        assert_eq!(l.binds(), Some([Some(public.ip()), None]));
+        assert!(l.expects(a("192.0.2.7:1")) && !l.expects(nat));
+        l.packet(at(0), public, 1, 1, false);
+        assert!(
+            l.expects(public) && !l.expects(a("192.0.2.7:1")),
+            "a source is known"
+        );
+        l.announce(private, Some(nat.ip()));
+        assert_eq!(l.binds(), Some([Some(private.ip()), Some(nat.ip())]));
+        assert!(l.expects(nat) && l.expects(private) && !l.expects(public));
+        l.announce(private, None);
+        assert_eq!(l.binds(), None);
+        l.announce(a("0.0.0.0:0"), Some(nat.ip()));
+        assert_eq!(l.binds(), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::latch::{Latch, Verdict};
 use super::outbox::Outbox;
 use super::ports::PortPair;
 use super::split::{self, Ahead};
+use super::strangers::{self, Strangers};
 use super::tones_in::TonesIn;
 use super::{EngineError, LegStats, Measures, MediaEvent};
 use crate::codec::resample::{Down, NARROW};
@@ -33,7 +34,8 @@ use crate::tones::TonePlayer;
 
 /// Payload type of comfort noise (RFC 3551 table 4).
 const COMFORT: u8 = 13;
-/// Packets taken from a leg's sockets between two ticks; a call has 1 or 2.
+/// Packets of the other side taken from a leg's sockets between two ticks; a call has 1 or 2. What strangers send has a
+/// budget of its own ([`Strangers`]).
 pub(super) const BUDGET: u16 = 64;
 /// Largest packet; a longer one is cut and then fails.
 pub(super) const MTU: usize = 2_048;
@@ -156,6 +158,8 @@ pub(super) struct Leg {
     pub(super) heard: Frame,
     /// Packets it may still read before the next tick.
     pub(super) budget: u16,
+    /// Packets of others, and how many it may still read.
+    pub(super) strangers: Strangers,
     /// Packets may wait in the sockets since then.
     pub(super) backlog: Option<Instant>,
     params: LegParams,
@@ -213,6 +217,7 @@ impl Leg {
             tones: TonePlayer::default(),
             heard: [0; FRAME_SAMPLES],
             budget: BUDGET,
+            strangers: Strangers::default(),
             backlog: None,
             transport: None,
             latch: Latch::new(Instant::ZERO),
@@ -258,6 +263,14 @@ impl Leg {
         let audio = agreed.receive.iter().map(|(kind, _)| *kind).chain([COMFORT]);
         self.ports
             .sort(audio.filter(|kind| !agreed.receive_events.contains(kind)));
+        // a key, or a check of ICE, may come from anywhere
+        let anywhere = agreed.srtp.is_some() || agreed.dtls.is_some() || agreed.ice.is_some();
+        let binds = self.latch.binds().filter(|_| !anywhere);
+        let reports = canonical(agreed.remote_rtcp).ip();
+        self.ports
+            .admit(binds.map_or([None; strangers::MOST], |[announced, signalling]| {
+                [announced, signalling, Some(reports), None]
+            }));
         transport.decoders = self.playout.set_decoders(std::mem::take(&mut transport.decoders));
         self.last_heard = now;
         self.listens.get_or_insert(now);
@@ -301,12 +314,18 @@ impl Leg {
                     self.backlog = Some(arrival.at);
                     return;
                 }
+                if !self.strangers.may_come(each) {
+                    // the other sockets have their turn
+                    self.backlog = Some(arrival.at);
+                    break;
+                }
                 match self.receive(each, &mut buffer, arrival) {
                     Ok((len, from, arrival)) => {
-                        self.budget -= 1;
+                        let from = canonical(from);
+                        self.spend(each, from);
                         let packet = buffer.get(..len).unwrap_or_default();
                         let control = each == Which::Rtcp;
-                        self.packet_in(arrival, canonical(from), packet, control, guard, out);
+                        self.packet_in(arrival, from, packet, control, guard, out);
                     }
                     Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
                     // Nothing more, or an ICMP error of an earlier packet, which empties itself.
@@ -324,16 +343,37 @@ impl Leg {
         guard: Option<&EchoGuard>,
         out: &mut Outbox,
     ) -> bool {
-        if self.budget == 0 {
+        if self.budget == 0 || !self.strangers.may_come(Which::Audio) {
             return false;
         }
         let Ok((len, from, arrival)) = self.receive(Which::Audio, buffer, arrival) else {
             return false;
         };
-        self.budget -= 1;
+        let from = canonical(from);
+        self.spend(Which::Audio, from);
         let packet = buffer.get(..len).unwrap_or_default();
-        self.packet_in(arrival, canonical(from), packet, false, guard, out);
+        self.packet_in(arrival, from, packet, false, guard, out);
         true
+    }
+
+    /// A packet was taken: it is the other side's, by where it comes from, or a stranger's, and counts as that.
+    fn spend(&mut self, which: Which, from: SocketAddr) {
+        let source = self.transport.as_ref().and_then(|t| t.target(Component::Rtp));
+        let own = if which == Which::Rtcp {
+            let known = self.latch.source().or(source).map(|s| s.ip());
+            let announced = self
+                .transport
+                .as_ref()
+                .map(|t| canonical(t.agreed.remote_rtcp).ip());
+            [known, announced].contains(&Some(from.ip()))
+        } else {
+            self.latch.expects(from) || source == Some(from)
+        };
+        if own {
+            self.budget -= 1;
+        } else {
+            self.strangers.note(which);
+        }
     }
 
     /// The next packet of a socket; one that waited has its own time.
@@ -544,6 +584,7 @@ impl Leg {
     /// Takes the next 10 ms of the other side into `heard`.
     pub(super) fn hear(&mut self, now: Instant, guard: Option<&EchoGuard>, out: &mut Outbox) {
         self.budget = BUDGET;
+        self.strangers.tick();
         self.handshakes.tick();
         let direction = self.transport.as_ref().map(|t| t.agreed.direction);
         // whoever put us on hold may be silent for as long as the hold lasts
@@ -789,6 +830,7 @@ impl Leg {
         }
         let mut stats = self.stats;
         stats.lost = self.lost();
+        stats.strangers = self.strangers.count;
         stats.concealed = self.playout.concealed();
         stats.jitter_us = self
             .reception

@@ -13,6 +13,7 @@ mod line;
 mod outbox;
 mod ports;
 mod split;
+mod strangers;
 mod thread;
 mod tones_in;
 
@@ -115,7 +116,8 @@ pub enum MediaEvent {
         /// What it did.
         stats: LegStats,
     },
-    /// A datagram of a DTLS handshake for a leg that awaits one ([`Agreed::dtls`]). At most 8 in each 10 ms and 512 of a leg.
+    /// A datagram of a DTLS handshake for a leg that awaits one ([`Agreed::dtls`]). At most 8 of one
+    /// source in each 10 ms and 512 in all, and of few sources.
     Handshake {
         /// When it came.
         at: Instant,
@@ -159,6 +161,8 @@ pub struct LegStats {
     pub concealed: u64,
     /// Packets thrown away: malformed, not authenticated, from another source, of an unknown type.
     pub discarded: u64,
+    /// Packets from others than the other side that reached us; those that its address alone tells apart do not.
+    pub strangers: u64,
     /// Interarrival jitter (RFC 3550 A.8), microseconds.
     pub jitter_us: u32,
     /// Last round trip by RTCP, microseconds; 0 if never measured.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gateway_trace::{Trace, Way};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{EngineError, split};
+use super::{EngineError, split, strangers};
 
 /// Hands out port pairs, each once at a time. RTP is even, RTCP the next (RFC 3550 §11).
 #[derive(Clone, Debug)]
@@ -178,6 +178,14 @@ impl PortPair {
         if self.audio.is_some() {
             // what is not sorted wakes the thread
             let _ = split::sort(&self.rtp, audio);
+        }
+    }
+
+    /// From here on only packets of these addresses come; of all, if there is none.
+    pub(super) fn admit(&self, addresses: [Option<IpAddr>; strangers::MOST]) {
+        for socket in [Some(&self.rtp), self.audio.as_ref(), Some(&self.rtcp)] {
+            // where the system does not permit it they are told apart as they come
+            let _ = socket.map(|socket| strangers::admit(socket, &addresses));
         }
     }
 

@@ -146,6 +146,7 @@ impl Run {
             if arrival.stale {
                 for n in 0..self.legs.len() {
                     self.legs[n].budget = STALE_PACKETS;
+                    self.legs[n].strangers.raise(STALE_PACKETS);
                     self.read(n, arrival, Which::All);
                 }
             }

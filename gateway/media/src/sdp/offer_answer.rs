@@ -166,6 +166,7 @@ impl OfferAnswer {
                 });
             }
         }
+        let secured = self.was_secured();
         let required = policy == SrtpPolicy::Required;
         let numbers = &mut self.numbers;
         let ours = self.capabilities.codecs.iter();
@@ -178,6 +179,11 @@ impl OfferAnswer {
             // opportunistic, with keys or a fingerprint beside it (RFC 8643)
             (false, _) => "RTP/AVP",
         };
+        // what is secured goes on under the profile that it was agreed under, if our keys go with it
+        let sent = self.sent.as_ref().and_then(|sent| sent.media.get(self.audio));
+        let sent = sent.map(|line| line.transport.clone());
+        let agreed = sent.filter(|transport| secured && !required && is_dtls(transport) == by_dtls);
+        let transport = agreed.as_deref().unwrap_or(transport);
         let mut line = self.line(transport, (&codecs, &events), direction, &crypto, mux);
         let fingerprint = self.capabilities.fingerprint.as_ref().filter(|_| by_dtls);
         let dtls = fingerprint.is_some();
@@ -240,7 +246,7 @@ impl OfferAnswer {
                 })
             });
         let handshake = Handshake::read(answer, line, Setup::Passive).filter(|_| pending.dtls);
-        if remote.is_none() && handshake.is_none() && (pending.required || secure || self.was_by_dtls()) {
+        if remote.is_none() && handshake.is_none() && (pending.required || secure || self.was_secured()) {
             let offered = if pending.dtls {
                 "answered without a fingerprint that counts"
             } else {
@@ -294,7 +300,7 @@ impl OfferAnswer {
         rng: &mut dyn RngCore,
     ) -> Result<(SessionDescription, Agreed), SdpError> {
         let (index, chosen) = self.choose(offer)?;
-        if matches!(chosen, Chosen::Plain) && self.was_by_dtls() {
+        if matches!(chosen, Chosen::Plain) && self.was_secured() {
             let (policy, offered) = (self.capabilities.srtp, "would go on in clear");
             return Err(SdpError::Encryption { policy, offered });
         }
@@ -399,9 +405,11 @@ impl OfferAnswer {
         agreed
     }
 
-    /// Is media of this call protected by a handshake? Then it stays so.
-    fn was_by_dtls(&self) -> bool {
-        self.agreed.as_ref().is_some_and(|before| before.dtls.is_some())
+    /// Is media of this call protected? Then it stays so, whatever the policy lets another call be.
+    fn was_secured(&self) -> bool {
+        self.agreed
+            .as_ref()
+            .is_some_and(|before| before.dtls.is_some() || before.srtp.is_some())
     }
 
     /// The other side of a handshake. Who began before with the same certificate goes on to be who begins.

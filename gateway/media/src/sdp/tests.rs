@@ -104,6 +104,66 @@ fn lines_that_are_not_understood_get_port_0_at_their_place() {
 }
 
 #[test]
+fn a_call_that_is_secured_never_goes_on_in_clear_and_goes_on_as_it_was() {
+    let keyed = |extra: &str| offer("RTP/AVP", &format!("{KEY}{extra}"));
+    let hold = offer("RTP/AVP", "").to_string().replace("sendrecv", "sendonly");
+    let hold_2543 = offer("RTP/AVP", "")
+        .to_string()
+        .replace("c=IN IP4 192.0.2.9", "c=IN IP4 0.0.0.0");
+    let codec = offer("RTP/AVP", "")
+        .to_string()
+        .replace("RTP/AVP 0 8", "RTP/AVP 0");
+    for secured in [keyed(""), offer("RTP/SAVP", KEY)] {
+        let mut d = dialog(SrtpPolicy::Optional);
+        let (_, before) = answer(&mut d, &secured);
+        assert!(before.srtp.is_some());
+        for plain in [&offer("RTP/AVP", "").to_string(), &hold, &hold_2543, &codec] {
+            let refused = d.handle_offer(&parse(plain), Direction::SendRecv, &mut rng());
+            assert!(
+                matches!(refused, Err(SdpError::Encryption { .. })),
+                "{plain}: {refused:?}"
+            );
+            assert_eq!(d.agreed(), Some(&before), "it goes on as it was");
+        }
+        let (_, held) = answer(
+            &mut d,
+            &parse(&keyed("").to_string().replace("sendrecv", "sendonly")),
+        );
+        assert!(held.srtp.is_some() && held.held());
+        // an offer of ours stays under the profile that was agreed, and its answer has a key
+        let ours = d.offer(Direction::SendRecv, &mut rng());
+        assert_eq!(ours.media[0].transport, "RTP/AVP");
+        assert!(ours.media[0].attribute("crypto").is_some());
+        let refused = d.handle_answer(&offer("RTP/AVP", ""));
+        assert!(matches!(refused, Err(SdpError::Encryption { .. })), "{refused:?}");
+    }
+    let mut d = dialog(SrtpPolicy::Optional);
+    answer(&mut d, &offer("RTP/SAVP", KEY));
+    assert_eq!(
+        d.offer(Direction::SendRecv, &mut rng()).media[0].transport,
+        "RTP/SAVP"
+    );
+    // who began in clear may go on in clear, or be secured later
+    let mut d = dialog(SrtpPolicy::Optional);
+    for (offer, secured) in [
+        (offer("RTP/AVP", ""), false),
+        (offer("RTP/AVP", ""), false),
+        (keyed(""), true),
+    ] {
+        assert_eq!(answer(&mut d, &offer).1.srtp.is_some(), secured);
+    }
+    // the first answer to an offer of ours may have none
+    let mut d = dialog(SrtpPolicy::Optional);
+    d.offer(Direction::SendRecv, &mut rng());
+    assert!(
+        d.handle_answer(&offer("RTP/AVP", ""))
+            .expect("clear")
+            .srtp
+            .is_none()
+    );
+}
+
+#[test]
 fn encryption_follows_policy() {
     use SrtpPolicy::{Off, Optional, Required};
     // (policy, transport, key offered) -> Some(encrypted) or refused.

@@ -2,6 +2,9 @@
 //!
 //! A text says something to people. It opens nothing and commands nothing.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use gateway_core::{AccountId, Instant, LegId, Peer};
 
 use super::UserAgent;
@@ -24,6 +27,8 @@ const MOST_AUTHS: u8 = 2;
 /// Texts that are taken of one source within [`SPAN_S`]: more are refused with 503.
 const MOST_TAKEN: u32 = 20;
 const SPAN_S: u64 = 60;
+/// Sources that are told apart within [`SPAN_S`]; texts of further ones are refused.
+const MOST_SOURCES: usize = 64;
 
 /// A text to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,23 +80,22 @@ pub(crate) struct Sending {
     request: Request,
 }
 
-/// How many texts came since when.
-#[derive(Clone, Copy, Debug, Default)]
+/// How many texts came from whom since when.
+#[derive(Debug, Default)]
 pub(crate) struct Taken {
-    count: u32,
-    since: Option<Instant>,
+    sources: BTreeMap<IpAddr, (u32, Instant)>,
 }
 
 impl Taken {
-    fn takes(&mut self, now: Instant) -> bool {
-        let over = self
-            .since
-            .is_none_or(|since| now.since(since).as_secs() >= SPAN_S);
-        if over {
-            (self.count, self.since) = (0, Some(now));
+    fn takes(&mut self, now: Instant, source: IpAddr) -> bool {
+        self.sources
+            .retain(|_, (_, since)| now.since(*since).as_secs() < SPAN_S);
+        if !self.sources.contains_key(&source) && self.sources.len() >= MOST_SOURCES {
+            return false;
         }
-        self.count = self.count.saturating_add(1);
-        self.count <= MOST_TAKEN
+        let (count, _) = self.sources.entry(source).or_insert((0, now));
+        *count = count.saturating_add(1);
+        *count <= MOST_TAKEN
     }
 }
 
@@ -99,7 +103,7 @@ impl UserAgent {
     /// MESSAGE outside a call.
     pub(crate) fn message_heard(&mut self, now: Instant, tx: TransactionId, request: &Request, flow: &Flow) {
         let taken = self.called_account(request, flow).and_then(|account| {
-            let text = self.take_text(now, request)?;
+            let text = self.take_text(now, request, flow)?;
             Ok((account, text))
         });
         let response = match taken {
@@ -129,7 +133,7 @@ impl UserAgent {
         ok: Response,
         flow: &Flow,
     ) {
-        let response = match self.take_text(now, request) {
+        let response = match self.take_text(now, request, flow) {
             Ok(text) => {
                 let call = self.calls.get(&leg);
                 let account = call.and_then(|call| call.account.clone());
@@ -149,7 +153,7 @@ impl UserAgent {
         self.answer(now, tx, response);
     }
 
-    fn take_text(&mut self, now: Instant, request: &Request) -> Result<String, Refused> {
+    fn take_text(&mut self, now: Instant, request: &Request, flow: &Flow) -> Result<String, Refused> {
         if request.headers.is_encoded() && !request.body.is_empty() {
             return Err(Refused(415, Some((HeaderName::AcceptEncoding, IDENTITY.into()))));
         }
@@ -171,7 +175,7 @@ impl UserAgent {
         if text.is_empty() {
             return Err(Refused(400, None));
         }
-        if !self.taken.takes(now) {
+        if !self.taken.takes(now, flow.remote.ip().to_canonical()) {
             return Err(Refused(503, Some((HeaderName::RetryAfter, SPAN_S.to_string()))));
         }
         Ok(text)

@@ -17,8 +17,10 @@ use super::uas::Refused;
 use crate::transaction::TransactionId;
 use crate::{Flow, HeaderName, Method, NameAddr, Request, Response, Uri};
 
-/// Subscriptions at one time, of all accounts.
+/// Subscriptions at one time to one account, and as many to the calls of direct peers: no PBX takes another one's part.
 const MOST: usize = 64;
+/// Of these, how many one direct peer has.
+const MOST_OF_ONE: usize = 8;
 /// Lifetime where none is asked for, and the longest one (RFC 4235 §3.4).
 const LONGEST_S: u32 = 3600;
 /// Shortest lifetime that is taken (RFC 6665 §4.2.1.1).
@@ -108,7 +110,7 @@ impl UserAgent {
             return Err(Refused(406, Some((HeaderName::Accept, MEDIA_TYPE.into()))));
         }
         let lifetime = lifetime(request)?;
-        if self.watchers.len() >= MOST {
+        if !self.may_watch(account.as_ref(), &flow) {
             return Err(Refused(503, Some((HeaderName::RetryAfter, "60".into()))));
         }
         let tag = self.new_tag();
@@ -150,6 +152,26 @@ impl UserAgent {
         Ok(response
             .with(HeaderName::Contact, contact)
             .with(HeaderName::Expires, lifetime.to_string()))
+    }
+
+    /// Has whoever is here room for another subscription to an account, or to direct calls?
+    fn may_watch(&self, account: Option<&AccountId>, flow: &Flow) -> bool {
+        let source = flow.remote.ip().to_canonical();
+        let of = || self.watchers.values().filter(|w| w.account.as_ref() == account);
+        let own = of().filter(|w| w.flow.remote.ip().to_canonical() == source);
+        of().count() < MOST && (account.is_some() || own.count() < MOST_OF_ONE)
+    }
+
+    /// Where notifications go: where the subscriber says, if that is himself or somebody of the list; else to where he
+    /// asked from. A Contact of somebody else's is no reason to send him anything.
+    fn watcher_flow(&self, account: Option<&AccountId>, flow: Flow, dialog: &Dialog) -> Flow {
+        let wanted = self.direct_flow(account, flow, dialog);
+        let ip = |flow: &Flow| flow.remote.ip().to_canonical();
+        if ip(&wanted) == ip(&flow) || self.is_direct_peer(&wanted) {
+            wanted
+        } else {
+            flow
+        }
     }
 
     /// A request in the dialog of a subscription. False if it belongs to none.
@@ -240,7 +262,7 @@ impl UserAgent {
         watcher.told = Some(shown);
         watcher.waits = true;
         let (account, flow) = (watcher.account.clone(), watcher.flow);
-        let flow = self.direct_flow(account.as_ref(), flow, &self.watchers[&id].dialog);
+        let flow = self.watcher_flow(account.as_ref(), flow, &self.watchers[&id].dialog);
         if let Some(account) = account.as_ref().and_then(|id| self.accounts.get_mut(id)) {
             account.auth.preempt(&mut request, &mut self.rng);
         }

@@ -501,7 +501,10 @@ impl Site {
         };
         CallRequest {
             digits: self.digit_policy(contacts),
-            handover: self.handover(panel.as_ref()),
+            handover: Handover {
+                spare: (0..MAX_HANDOVERS).map(|_| self.new_leg()).collect(),
+                ..self.handover(panel.as_ref())
+            },
             display: panel.map(|p| p.name).unwrap_or_default(),
             further,
             hang_up_after_open: hang_up,
@@ -518,8 +521,8 @@ impl Site {
     }
 
     /// To whom a call of a panel may be handed: with `listed` to those in any list of it. Not to who has to confirm that he
-    /// takes a call, nor to who may only call and open, which he may at some times only.
-    fn handover(&mut self, panel: Option<&PanelParams>) -> Handover {
+    /// takes a call, nor to who may only call and open, which he may at some times only. Without legs for them.
+    fn handover(&self, panel: Option<&PanelParams>) -> Handover {
         let Some(panel) = panel.filter(|panel| panel.transfers != Transfers::Refuse) else {
             return Handover::default();
         };
@@ -540,21 +543,22 @@ impl Site {
         Handover {
             any: panel.transfers == Transfers::Any,
             known: self.spelled(known).into_iter().collect(),
-            spare: (0..MAX_HANDOVERS).map(|_| self.new_leg()).collect(),
+            spare: Vec::new(),
         }
     }
 
-    /// Who was on a list of a panel and is on none of them any more opens nothing from here on.
+    /// Who was on a list of a panel and is on none of them any more opens nothing from here on, and is handed no call.
     pub(super) fn narrow_lists(&mut self, now: Now) {
         let mut still = BTreeMap::new();
         for (ring, call) in &self.calls {
             if let (Either::Outgoing(_), Some(panel)) = (&call.plan, &call.panel) {
-                still.insert(*ring, self.may_open_by_digits(panel));
+                let handover = self.handover(self.params.panels.get(panel));
+                still.insert(*ring, (self.may_open_by_digits(panel), handover));
             }
         }
-        for (ring, still) in still {
+        for (ring, (still, handover)) in still {
             if let Some(Either::Outgoing(plan)) = self.calls.get_mut(&ring).map(|call| &mut call.plan) {
-                plan.narrow(|address| still.contains(address));
+                plan.narrow(|address| still.contains(address), &handover);
             }
             self.run(now, ring);
         }

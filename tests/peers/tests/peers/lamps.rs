@@ -1,7 +1,10 @@
-//! What other phones learn of a door without a call: lamps, and texts both ways.
+//! What other phones learn of a door without a call: lamps, presence, a line that is out of order, and texts both ways.
 
 use anyhow::ensure;
-use peers::{Gateway, Phone, PhoneParams, Sipp, Site, run};
+use peers::{
+    Account, Asterisk, Gateway, Kamailio, KamailioParams, PbxParams, Phone, PhoneParams, Rig, Sipp, Site,
+    Use, run, until,
+};
 
 use crate::secs;
 
@@ -51,6 +54,136 @@ fn a_text_is_in_the_journal_and_opens_nothing_and_a_rule_sends_one() {
         gateway.sim(&["rex", "front-rex"])?;
         gateway.energised(secs(5))?;
         getter.done(secs(20))?;
+        gateway.verify()
+    });
+}
+
+/// Phone 103 of a PBX subscribes to something of extension 200, is asked for its password, and then sees bodies in this order,
+/// each of them known by an expression.
+fn watches(event: &str, kind: &str, bodies: &[&str]) -> String {
+    let ask = |n: u32, rest: &str| {
+        format!(
+            "<send retrans=\"500\"><![CDATA[\n\nSUBSCRIBE sip:200@127.0.0.1:[remote_port] SIP/2.0\n\
+             Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch]\nMax-Forwards: 70\n\
+             From: <sip:103@127.0.0.1>;tag=lamp[call_number]\nTo: <sip:200@127.0.0.1>\nCall-ID: [call_id]\n\
+             CSeq: {n} SUBSCRIBE\nContact: <sip:103@[local_ip]:[local_port]>\nEvent: {event}\nAccept: {kind}\n\
+             Expires: 600\n{rest}Content-Length: 0\n\n]]></send>\n"
+        )
+    };
+    let heard = "<send><![CDATA[\n\nSIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n\
+                 [last_CSeq:]\nContact: <sip:103@[local_ip]:[local_port]>\nContent-Length: 0\n\n]]></send>\n";
+    let mut text = format!(
+        "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n<scenario name=\"watches\">\n{}\
+         <recv response=\"407\" auth=\"true\"/>\n{}\
+         <recv response=\"100\" optional=\"true\"/>\n<recv response=\"200\" optional=\"true\" next=\"1\"/>\n\
+         <recv response=\"202\"/>\n<label id=\"1\"/>\n",
+        ask(1, ""),
+        ask(2, "[authentication username=103 password=secret-103]\n"),
+    );
+    for (n, body) in bodies.iter().enumerate() {
+        let (again, seen) = (10 + 2 * n, 11 + 2 * n);
+        // others may come between
+        text += &format!(
+            "<label id=\"{again}\"/>\n<recv request=\"NOTIFY\" timeout=\"30000\"><action>\n\
+             <ereg regexp=\"{body}\" search_in=\"body\" assign_to=\"seen{n}\"/>\n</action></recv>\n{heard}\
+             <nop test=\"seen{n}\" next=\"{seen}\"/>\n<nop next=\"{again}\"/>\n<label id=\"{seen}\"/>\n"
+        );
+    }
+    text + "</scenario>\n"
+}
+
+/// A door at a PBX, with more keys of its account.
+fn at_pbx(targets: &[&str], more: &'static str) -> Site<'static> {
+    Site {
+        account: Some(Account {
+            more,
+            ..Account::default()
+        }),
+        targets: targets.iter().map(|target| (*target).to_owned()).collect(),
+        ..Site::default()
+    }
+}
+
+/// With this for calls to the panel while its line is faulty.
+fn on_line_fault(rig: &Rig, site: &Site<'_>, what: &str) -> String {
+    let panel = format!("[panels.main]\non-line-fault = {what:?}\n");
+    site.text(rig).replace("[panels.main]\n", &panel)
+}
+
+#[test]
+fn a_lamp_at_a_proxy_follows_the_calls_of_the_account() {
+    run(|rig| {
+        let mut pbx = Kamailio::start(rig, KamailioParams::default())?;
+        let mut phone = Phone::start(rig, PhoneParams::at_pbx(1, "101", rig.port(Use::PbxSip)))?;
+        let gateway = Gateway::start(rig, &at_pbx(&["101"], "").text(rig))?;
+        pbx.registered("200", secs(15))?;
+        let none = "sip:200@127.0.0.1.>[^<]*</dialog-info>";
+        let states = [none, "<state>(trying|early)", "<state>confirmed", none];
+        let states = states.map(|state| state.replace('<', "&lt;").replace('>', "&gt;"));
+        let states: Vec<&str> = states.iter().map(String::as_str).collect();
+        let kind = "application/dialog-info+xml";
+        let mut lamp = Sipp::written_as(rig, 2, &watches("dialog", kind, &states), Some(Use::PbxSip))?;
+        until(secs(10), "the lamp to be told", || {
+            Ok(lamp.messages().contains("NOTIFY").then_some(()))
+        })?;
+        gateway.ring()?;
+        phone.hears("CALL_INCOMING", secs(10))?;
+        until(secs(10), "the lamp to see it ring", || {
+            let told = lamp.messages();
+            Ok((told.contains("<state>early") || told.contains("<state>trying")).then_some(()))
+        })?;
+        phone.answer()?;
+        gateway.event(0, "call.answered", secs(10), |_| true)?;
+        until(secs(10), "the lamp to see that they talk", || {
+            Ok(lamp.messages().contains("<state>confirmed").then_some(()))
+        })?;
+        phone.hang_up()?;
+        lamp.done(secs(20))?;
+        gateway.verify()
+    });
+}
+
+#[test]
+fn presence_at_kamailio_is_open_and_closed_while_the_line_is_out_of_order() {
+    run(|rig| {
+        let params = KamailioParams {
+            presence: true,
+            ..KamailioParams::default()
+        };
+        let mut pbx = Kamailio::start(rig, params)?;
+        let site = at_pbx(&["101"], "publish-presence = true\n");
+        let gateway = Gateway::start(rig, &on_line_fault(rig, &site, "reject-480"))?;
+        pbx.registered("200", secs(15))?;
+        let bodies = ["basic&gt;open", "basic&gt;closed", "basic&gt;open"];
+        let scenario = watches("presence", "application/pidf+xml", &bodies);
+        let mut watcher = Sipp::written_as(rig, 2, &scenario, Some(Use::PbxSip))?;
+        until(secs(15), "presence to be open", || {
+            Ok(watcher.messages().contains("basic>open").then_some(()))
+        })?;
+        gateway.sim(&["line-drop", "riser"])?;
+        until(secs(15), "presence to be closed", || {
+            Ok(watcher.messages().contains("basic>closed").then_some(()))
+        })?;
+        gateway.sim(&["line-drop", "riser", "--back"])?;
+        watcher.done(secs(20))?;
+        gateway.verify()
+    });
+}
+
+#[test]
+fn with_unregister_asterisk_has_no_contact_of_the_door_while_its_line_is_out_of_order() {
+    run(|rig| {
+        let pbx = Asterisk::start(rig, PbxParams::default())?;
+        let site = at_pbx(&["920"], "");
+        let gateway = Gateway::start(rig, &on_line_fault(rig, &site, "unregister"))?;
+        pbx.registered("200", secs(15))?;
+        let gone = || Ok((!pbx.cli("pjsip show contacts")?.contains("200/sip:")).then_some(()));
+        gateway.sim(&["line-drop", "riser"])?;
+        until(secs(10), "the contact to go", gone)?;
+        gateway.sim(&["line-drop", "riser", "--back"])?;
+        pbx.registered("200", secs(15))?;
+        gateway.ring()?;
+        gateway.event(0, "call.answered", secs(15), |_| true)?;
         gateway.verify()
     });
 }

@@ -21,6 +21,7 @@ mod gauntlet;
 mod guide;
 mod home;
 mod home_assistant;
+mod hostile;
 mod incoming;
 mod killed;
 mod lamps;

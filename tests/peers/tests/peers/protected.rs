@@ -2,7 +2,8 @@
 
 use anyhow::ensure;
 use peers::{
-    Account, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Reflector, Rig, Sipp, Site, Use, run, until,
+    Account, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Reflector, Rig, Sipp, Site, StunServer, Use,
+    run, until,
 };
 
 use crate::secs;
@@ -195,5 +196,30 @@ fn without_the_promised_handshake_nothing_is_said_in_clear_and_the_call_ends_wit
             reflector.last()
         );
         Ok(())
+    });
+}
+
+#[test]
+fn a_stun_server_says_where_others_see_the_gateway() {
+    run(|rig| {
+        let _server = StunServer::start(rig)?;
+        let stun = format!("[sip]\nstun = \"127.0.0.1:{}\"\n", rig.port(Use::Stun));
+        let site = Site {
+            targets: vec!["sip:nobody@127.0.0.1:9".into()],
+            ..Site::default()
+        };
+        let text = site.text(rig).replace("[sip]\n", &stun);
+        let gateway = Gateway::start(rig, &text)?;
+        until(secs(10), "the STUN server's answer", || {
+            let log = gateway.log();
+            let told = log
+                .lines()
+                .find(|line| line.contains("others see us at this address"));
+            Ok(told.map(str::to_owned))
+        })
+        .and_then(|line| {
+            ensure!(line.contains("127.0.0.1"), "{line}");
+            Ok(())
+        })
     });
 }

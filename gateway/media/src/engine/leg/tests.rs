@@ -442,3 +442,96 @@ fn with_ice_media_goes_where_the_other_side_chose_and_nowhere_before() {
     leg.read(arrival(30, 30, false), Which::All, None, &mut out);
     assert_eq!(leg.stats.received, 1, "it is heard from there");
 }
+
+/// Another address than the phone's.
+fn stranger(leg: &Leg) -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).expect("socket");
+    socket
+        .connect((Ipv4Addr::LOCALHOST, leg.ports.rtp_port()))
+        .expect("connected");
+    socket
+}
+
+/// A second of a call in which somebody sends junk before each packet of the phone, 20 000 packets in it; a key in each
+/// tenth tick. How much speech and how many keys arrived.
+fn under_fire(leg: &mut Leg, phone: &UdpSocket, junk: &UdpSocket) -> (u64, usize) {
+    let mut out = Outbox::new(1);
+    speaks(phone, 1);
+    leg.read(arrival(0, 0, false), Which::All, None, &mut out);
+    let (mut sequence, mut keys) = (1, 0);
+    for tick in 0..100u64 {
+        let now = 10 * tick;
+        for n in 0..200u8 {
+            // half of it looks like speech, half like keys
+            let kind = if n.is_multiple_of(2) { 8 } else { 101 };
+            junk.send(&[&[0x80, kind, n, n, 0, 0, 0, 0, 6, 6, 6, 6][..], &[9, 10, 0, 160]].concat())
+                .expect("sent");
+        }
+        sequence += 1;
+        speaks(phone, sequence);
+        if tick.is_multiple_of(10) {
+            sequence += 1;
+            press(phone, sequence, u32::from(sequence) * 160, 9);
+        }
+        leg.read(arrival(now, now, false), Which::All, None, &mut out);
+        keys += digits(&mut out).len();
+        leg.hear(at(now), None, &mut out);
+    }
+    (leg.stats.received, keys)
+}
+
+#[test]
+fn twenty_thousand_packets_of_a_stranger_cost_no_key_and_no_speech() {
+    let (mut leg, phone) = leg(29_041..=29_050);
+    let junk = stranger(&leg);
+    assert_eq!(under_fire(&mut leg, &phone, &junk), (1 + 100 + 10, 10));
+    // not even read: the kernel knows where the phone is
+    assert_eq!(leg.close(at(2_000)).strangers, 0);
+}
+
+#[test]
+fn where_the_kernel_does_not_tell_strangers_apart_their_budget_does() {
+    for (range, nat) in [(29_051..=29_060, false), (29_061..=29_070, true)] {
+        let (mut leg, phone) = self::leg(range);
+        // as in a container that permits no filter
+        leg.ports.admit([None; strangers::MOST]);
+        let junk = if nat {
+            // from behind the same NAT: only the port is another
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("socket");
+            let port = leg.ports.rtp_port();
+            socket.connect((Ipv4Addr::LOCALHOST, port)).expect("connected");
+            socket
+        } else {
+            stranger(&leg)
+        };
+        assert_eq!(under_fire(&mut leg, &phone, &junk), (1 + 100 + 10, 10), "{nat}");
+        let stats = leg.close(at(2_000));
+        assert_eq!((stats.strangers, stats.discarded), (20_000, 20_000));
+    }
+}
+
+#[test]
+fn a_flood_at_one_socket_leaves_the_others_their_part() {
+    let (mut leg, phone) = leg(29_071..=29_080);
+    leg.ports.admit([None; strangers::MOST]);
+    let mut out = Outbox::new(1);
+    speaks(&phone, 1);
+    leg.read(arrival(0, 0, false), Which::All, None, &mut out);
+    let junk = stranger(&leg);
+    let reports = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).expect("socket");
+    for _ in 0..2 * strangers::STRANGERS {
+        junk.send(&[0x80, 8]).expect("sent");
+        reports
+            .send_to(&[0x80, 200], (Ipv4Addr::LOCALHOST, leg.ports.rtcp_port()))
+            .expect("sent");
+    }
+    press(&phone, 2, 100, 9);
+    leg.read(arrival(10, 10, false), Which::All, None, &mut out);
+    assert_eq!(digits(&mut out), [('9', at(10))]);
+    assert!(leg.backlog.is_some(), "what is left is read in the next tick");
+    for tick in 2..5 {
+        leg.hear(at(10 * tick), None, &mut out);
+        leg.read(arrival(10 * tick, 10 * tick, false), Which::All, None, &mut out);
+    }
+    assert_eq!(leg.backlog, None);
+}

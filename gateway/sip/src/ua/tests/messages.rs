@@ -1,6 +1,6 @@
 //! Texts (RFC 3428).
 
-use super::bench::{Bench, addr, pbx, secs};
+use super::bench::{Bench, addr, params, pbx, secs};
 use super::incoming::{inside, talking};
 use crate::ua::{MessageOutput, OutgoingMessage};
 use crate::{Flow, HeaderName, Method, Response};
@@ -84,6 +84,29 @@ fn a_flood_of_texts_is_cut_off_for_a_minute() {
     bench.pass(secs(61));
     bench.ask(&message(99, "text/plain", "x"));
     assert_eq!(bench.response().code(), 200);
+}
+
+#[test]
+fn whoever_floods_with_texts_takes_nothing_from_the_others() {
+    let mut settings = params();
+    let peers = (0..80_u8).map(|n| std::net::Ipv4Addr::new(192, 0, 2, n).into());
+    settings.direct_peers = peers.collect();
+    let mut bench = Bench::with(settings, Vec::new());
+    let mut ask = |peer: u8, n: u32| {
+        let flow = Flow {
+            remote: addr(&format!("192.0.2.{peer}:5060")),
+            ..bench.flow()
+        };
+        let text = message(n, "text/plain", "x").replace("10.0.0.2;", &format!("192.0.2.{peer};"));
+        bench.ask_from(flow, &text);
+        bench.response().code()
+    };
+    let flood: Vec<u16> = (0..30).map(|n| ask(7, n)).collect();
+    assert_eq!((flood[19], flood[20]), (200, 503));
+    assert_eq!(ask(8, 100), 200);
+    // as many sources as are told apart, and one more
+    let others: Vec<u16> = (9..75).map(|peer| ask(peer, 200 + u32::from(peer))).collect();
+    assert_eq!(others.iter().filter(|code| **code == 200).count(), 62);
 }
 
 fn send(bench: &mut Bench, target: &str, text: &str) {

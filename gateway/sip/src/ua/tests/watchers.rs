@@ -264,6 +264,90 @@ fn a_direct_peer_watches_the_calls_that_go_past_every_account() {
 }
 
 #[test]
+fn notifications_go_to_whoever_asked_or_is_listed_and_never_to_whom_a_contact_names() {
+    for (contact, to) in [
+        ("sip:lamp@192.0.2.7:5099", "192.0.2.7:5099"),
+        ("sip:lamp@192.0.2.8:5098", "192.0.2.8:5098"),
+        ("sip:lamp@203.0.113.66:7", "192.0.2.7:5060"),
+        ("sip:lamp@victim.example", "192.0.2.7:5060"),
+    ] {
+        let mut settings = params();
+        settings.direct_peers = ["192.0.2.7", "192.0.2.8"]
+            .map(|ip| ip.parse().expect("an address"))
+            .into();
+        let mut bench = Bench::with(settings, Vec::new());
+        let flow = Flow {
+            remote: addr("192.0.2.7:5060"),
+            ..bench.flow()
+        };
+        let text = subscribe(1, "", DIALOG).replace("sip:1000@10.0.0.2:5062", contact);
+        bench.ask_from(flow, &text);
+        let sent = std::mem::take(&mut bench.sent);
+        let notify = sent
+            .into_iter()
+            .find(|(_, message)| message.to_string().starts_with("NOTIFY"));
+        let (towards, _) = notify.expect("a notification");
+        assert_eq!(towards.remote, addr(to), "{contact}");
+    }
+    // nor by a route
+    let mut settings = params();
+    settings.direct_peers = ["192.0.2.7".parse().expect("an address")].into();
+    let mut bench = Bench::with(settings, Vec::new());
+    let flow = Flow {
+        remote: addr("192.0.2.7:5060"),
+        ..bench.flow()
+    };
+    let routed = format!("Record-Route: <sip:203.0.113.66;lr>\n{DIALOG}");
+    bench.ask_from(flow, &subscribe(1, "", &routed));
+    assert!(
+        bench
+            .sent
+            .iter()
+            .all(|(flow, _)| flow.remote == addr("192.0.2.7:5060"))
+    );
+}
+
+#[test]
+fn no_source_takes_the_subscriptions_of_another() {
+    let mut settings = params();
+    settings.direct_peers = ["192.0.2.7", "192.0.2.8"]
+        .map(|ip| ip.parse().expect("an address"))
+        .into();
+    let mut bench = Bench::with(
+        settings,
+        vec![super::bench::account(crate::Transport::Udp, false)],
+    );
+    let mut granted = |remote: &str, most: u32| {
+        let flow = Flow {
+            remote: addr(remote),
+            ..bench.flow()
+        };
+        (0..most)
+            .filter(|n| {
+                let text = subscribe(1, "", DIALOG)
+                    .replace("Call-ID: lamp", &format!("Call-ID: {remote}-{n}"))
+                    .replace("bKs1", &format!("bKs{n}{}", remote.len()))
+                    .replace("10.0.0.2;", &format!("{};", &remote[..remote.len() - 5]));
+                bench.ask_from(flow, &text);
+                let code = bench.response().code();
+                let notify = bench.sent.iter().find_map(|(_, message)| match message {
+                    Message::Request(request) => Some(request.clone()),
+                    Message::Response(_) => None,
+                });
+                if let Some(notify) = notify {
+                    bench.reply(flow, &notify, 200);
+                }
+                bench.sent.clear();
+                code == 200
+            })
+            .count()
+    };
+    assert_eq!(granted("192.0.2.7:5060", 20), 8);
+    assert_eq!(granted("10.0.0.2:5060", 70), 64);
+    assert_eq!(granted("192.0.2.8:5060", 20), 8);
+}
+
+#[test]
 fn when_the_gateway_stops_a_lamp_is_told_to_come_back() {
     let (mut bench, _) = watched();
     told(&mut bench);

@@ -122,6 +122,7 @@ impl Cell {
                 let params = KamailioParams {
                     tls: Some(&trust),
                     without_events: self.keys == Keys::InBand,
+                    ..KamailioParams::default()
                 };
                 let mut proxy = Kamailio::start(rig, params)?;
                 let port = link.pbx_port(&rig.ports);

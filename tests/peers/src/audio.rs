@@ -60,7 +60,34 @@ fn glide(path: &Path, rate: usize, (from_hz, to_hz): (f64, f64), seconds: usize)
     })
 }
 
-/// Writes a WAV file: silence for half a second, the two tones of a key (ITU-T Q.23) for 200 ms, and silence for 20 s.
+/// The two tones of a key (ITU-T Q.23), Hz.
+///
+/// # Errors
+/// If there is no such key.
+pub(crate) fn key_tones(key: char) -> anyhow::Result<(f64, f64)> {
+    let at = "123A456B789C*0#D"
+        .find(key)
+        .with_context(|| format!("no key {key}"))?;
+    Ok((
+        [697.0, 770.0, 852.0, 941.0][at / 4],
+        [1209.0, 1336.0, 1477.0, 1633.0][at % 4],
+    ))
+}
+
+/// Writes samples of 8 kHz into a WAV file.
+///
+/// # Errors
+/// If the file cannot be written.
+pub(crate) fn keep(path: &Path, samples: impl Iterator<Item = f64>) -> anyhow::Result<Sound> {
+    let samples: Vec<f64> = samples.collect();
+    write(path, NARROW, samples.iter().copied())?;
+    Ok(Sound {
+        samples,
+        rate: NARROW,
+    })
+}
+
+/// Writes a WAV file: silence for half a second, the two tones of a key for 200 ms, and silence for 20 s.
 ///
 /// # Errors
 /// If there is no such key, or the file cannot be written.
@@ -71,13 +98,7 @@ fn glide(path: &Path, rate: usize, (from_hz, to_hz): (f64, f64), seconds: usize)
     reason = "small numbers"
 )]
 pub(crate) fn tone_key(path: &Path, key: char) -> anyhow::Result<()> {
-    let at = "123A456B789C*0#D"
-        .find(key)
-        .with_context(|| format!("no key {key}"))?;
-    let (low, high) = (
-        [697.0, 770.0, 852.0, 941.0][at / 4],
-        [1209.0, 1336.0, 1477.0, 1633.0][at % 4],
-    );
+    let (low, high) = key_tones(key)?;
     let tone = (0..NARROW / 5).map(|n| {
         let turns = n as f64 / NARROW as f64 * std::f64::consts::TAU;
         ((turns * low).sin() + (turns * high).sin()) * 6000.0

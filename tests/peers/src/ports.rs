@@ -29,6 +29,10 @@ pub enum Use {
     PbxSip,
     /// SIP of the PBX over TLS.
     PbxTls,
+    /// SIP of the PBX over web sockets without TLS, which nobody uses.
+    PbxWs,
+    /// SIP of the PBX over web sockets.
+    PbxWss,
     /// Control port of a phone, 0 to 9.
     PhoneControl(u16),
     /// SIP of a phone, 0 to 9; the next one is its TLS port.
@@ -119,6 +123,8 @@ impl Ports {
                 Use::Webhook => 209,
                 Use::Smtps => 210,
                 Use::WebRelay => 211,
+                Use::PbxWs => 212,
+                Use::PbxWss => 213,
             }
     }
 

@@ -79,6 +79,13 @@ impl Kamailio {
     }
 }
 
+impl Drop for Kamailio {
+    fn drop(&mut self) {
+        // killed at once, its children would go on listening
+        self.process.stop();
+    }
+}
+
 fn config(rig: &Rig, params: KamailioParams<'_>) -> anyhow::Result<String> {
     let modules = ["x86_64-linux-gnu", "aarch64-linux-gnu"]
         .map(|kind| format!("/usr/lib/{kind}/kamailio/modules"))

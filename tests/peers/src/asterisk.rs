@@ -2,7 +2,7 @@
 //!
 //! `tests/peers/asterisk-root` has put it into a folder of its own (`DOORLINE_ASTERISK`). It runs there under
 //! `chroot`, without a mount of ours, with a configuration that the test writes. Its extensions:
-//! 101 to 104 phones, 200 the door, 201 a second door account, 900 plays back what it hears, 910 answers, 920 rings
+//! 101 to 104 phones, 105 one in a browser where it is asked for, 200 the door, 201 a second door account, 900 plays back what it hears, 910 answers, 920 rings
 //! for a second, answers and hangs up.
 
 use std::ffi::OsStr;
@@ -39,6 +39,8 @@ pub struct PbxParams<'a> {
     pub secure: Option<&'a Trust>,
     /// More extensions with an endpoint, each with the password `secret-EXTENSION`.
     pub users: &'a [&'a str],
+    /// Extension 105 is a phone in a browser, with these lines for its endpoint; needs [`PbxParams::tls`].
+    pub web: Option<&'a str>,
 }
 
 /// A running PBX. Its configuration folder goes when it is dropped.
@@ -87,6 +89,8 @@ const MODULES: &[&str] = &[
     "bridge_simple",
     "bridge_native_rtp",
     "res_clioriginate",
+    "res_http_websocket",
+    "res_pjsip_transport_websocket",
     "app_dial",
     "app_echo",
     "app_playback",
@@ -275,6 +279,14 @@ fn write_config(
     for (name, text) in params.files {
         write(name, text)?;
     }
+    if params.web.is_some() {
+        let (ws, wss, at) = (rig.port(Use::PbxWs), rig.port(Use::PbxWss), inner.display());
+        let text = format!(
+            "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = {ws}\ntlsenable = yes\n\
+             tlsbindaddr = 127.0.0.1:{wss}\ntlscertfile = {at}/server.crt\ntlsprivatekey = {at}/server.key\n"
+        );
+        write("http.conf", &text)?;
+    }
     write("pjsip.conf", &pjsip(rig, inner, params)?)?;
     if let Some(trust) = params.secure.or(params.tls) {
         trust.copy_to(dir)?;
@@ -364,6 +376,18 @@ fn pjsip(rig: &Rig, inner: &Path, params: PbxParams<'_>) -> anyhow::Result<Strin
              media_address = 127.0.0.1\nrtp_symmetric = yes\nforce_rport = yes\nrewrite_contact = yes\n{media}{more}\
              [{user}]\ntype = auth\nauth_type = userpass\nusername = {user}\npassword = secret-{user}\n\
              [{user}]\ntype = aor\nmax_contacts = 1\nremove_existing = yes\nminimum_expiration = 10\n"
+        )?;
+    }
+    if let Some(more) = params.web {
+        // speech by DTLS-SRTP after ICE, on this machine's own address as everything is
+        write!(
+            text,
+            "[wss]\ntype = transport\nprotocol = wss\nbind = 127.0.0.1\n\
+             [105]\ntype = endpoint\ncontext = house\ndisallow = all\nallow = {codecs}\nauth = 105\naors = 105\n\
+             callerid = <105>\nwebrtc = yes\ndirect_media = no\nmedia_address = 127.0.0.1\n\
+             bind_rtp_to_media_address = yes\nrewrite_contact = yes\n{more}\
+             [105]\ntype = auth\nauth_type = userpass\nusername = 105\npassword = secret-105\n\
+             [105]\ntype = aor\nmax_contacts = 1\nremove_existing = yes\nminimum_expiration = 10\n"
         )?;
     }
     Ok(text)

@@ -1,5 +1,6 @@
 //! Chromium, steered over pipes with the DevTools protocol: JSON messages that end with a zero byte.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -28,14 +29,23 @@ impl Browser {
     /// # Errors
     /// If it does not come up.
     pub fn open(rig: &Rig, address: &str) -> anyhow::Result<Self> {
+        Self::with_switches(rig, address, &[])
+    }
+
+    /// As [`Browser::open`], with more switches of its command line.
+    ///
+    /// # Errors
+    /// As [`Browser::open`].
+    pub fn with_switches(rig: &Rig, address: &str, switches: &[&str]) -> anyhow::Result<Self> {
         let (orders, answers) = (rig.path("browser-in"), rig.path("browser-out"));
         for pipe in [&orders, &answers] {
             rustix::fs::mkfifoat(rustix::fs::CWD, pipe, rustix::fs::Mode::from_raw_mode(0o600))?;
         }
         // the shell gives the pipes the numbers that the browser expects; opened for both ways nothing blocks
-        let script = "exec chromium --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage \
-             --disable-background-networking --no-first-run --remote-debugging-pipe --user-data-dir=\"$3\" \
-             about:blank 3<>\"$1\" 4<>\"$2\"";
+        let script = "orders=$1 answers=$2 profile=$3; shift 3; \
+             exec chromium --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage \
+             --disable-background-networking --no-first-run --remote-debugging-pipe \"$@\" \
+             --user-data-dir=\"$profile\" about:blank 3<>\"$orders\" 4<>\"$answers\"";
         let profile = rig.path("browser-profile");
         let args = [
             "-c".as_ref(),
@@ -45,6 +55,7 @@ impl Browser {
             answers.as_os_str(),
             profile.as_os_str(),
         ];
+        let args = args.into_iter().chain(switches.iter().map(OsStr::new));
         let process = Process::start(rig, "browser", Path::new("/bin/sh"), args)?;
         let both = |path: &Path| File::options().read(true).write(true).open(path);
         let (to, mut lines) = (both(&orders)?, BufReader::new(both(&answers)?));

@@ -1,6 +1,6 @@
-//! Real peers for the gateway: Asterisk, Kamailio, baresip, Mosquitto, FreeRADIUS, OpenLDAP, coturn, Chromium, Home Assistant, relay
-//! boards of pymodbus, OSDP readers of libosdp, clients of the API by schemathesis and openapi-python-client, and the
-//! gateway itself as a process.
+//! Real peers for the gateway: Asterisk, Kamailio, baresip, a phone on ezk-sip-ua, JsSIP in Chromium, Mosquitto, FreeRADIUS,
+//! OpenLDAP, coturn, Home Assistant, relay boards of pymodbus, OSDP readers of libosdp, clients of the API by schemathesis
+//! and openapi-python-client, and the gateway itself as a process.
 //!
 //! Every test gets a [`Rig`]: a temporary folder, a block of ports of its own, and a dump of every log if it
 //! fails. Peers are ordinary processes on loopback that die with the test, also if the test is killed. Nothing
@@ -14,8 +14,10 @@ mod baresip;
 mod breaking;
 mod browser;
 mod clients;
+mod ezk;
 mod freeradius;
 mod gateway;
+mod handset;
 mod home_assistant;
 mod http;
 mod kamailio;
@@ -37,6 +39,7 @@ mod site;
 mod slapd;
 mod stun;
 mod trust;
+mod web_phone;
 mod web_relay;
 mod wire;
 
@@ -47,8 +50,10 @@ pub use baresip::{Phone, PhoneEvent, PhoneParams};
 pub use breaking::{BreakingServer, Breaks, Posted};
 pub use browser::Browser;
 pub use clients::{ApiClients, TokenOf};
+pub use ezk::EzkPhone;
 pub use freeradius::{FreeRadius, Meddle, RadiusParams, Relay};
 pub use gateway::{Edge, Gateway, boottime_ns, program};
+pub use handset::{Handset, Keys};
 pub use home_assistant::{Edition, HomeAssistant};
 pub use http::{Reply, post};
 pub use kamailio::{Kamailio, KamailioParams};
@@ -69,5 +74,6 @@ pub use site::{Account, Site};
 pub use slapd::{Person, Slapd};
 pub use stun::StunServer;
 pub use trust::Trust;
+pub use web_phone::WebPhone;
 pub use web_relay::WebRelay;
 pub use wire::Wire;

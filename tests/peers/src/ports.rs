@@ -29,6 +29,10 @@ pub enum Use {
     PbxSip,
     /// SIP of the PBX over TLS.
     PbxTls,
+    /// SIP of the PBX over web sockets without TLS, which nobody uses.
+    PbxWs,
+    /// SIP of the PBX over web sockets.
+    PbxWss,
     /// Control port of a phone, 0 to 9.
     PhoneControl(u16),
     /// SIP of a phone, 0 to 9; the next one is its TLS port.
@@ -122,6 +126,8 @@ impl Ports {
                 Use::Smtps => 210,
                 Use::WebRelay => 211,
                 Use::Stun => 212,
+                Use::PbxWs => 213,
+                Use::PbxWss => 214,
             }
     }
 

@@ -9,11 +9,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::ensure;
-use peers::Carrier;
+use peers::{Carrier, Keys};
 
 mod cell;
 
-use cell::{CARRIERS, Cell, KEYS, Keys, PEERS, Peer};
+use cell::{CARRIERS, Cell, KEYS, PEERS, Peer};
 
 /// All of them.
 fn all() -> Vec<Cell> {
@@ -82,8 +82,14 @@ fn a_spread_of_the_gauntlet_opens_the_door() {
         cell(Peer::Kamailio, Carrier::Tls, false, Keys::InBand, true),
         cell(Peer::Baresip, Carrier::Tcp, false, Keys::Events, true),
         cell(Peer::Baresip, Carrier::Tls, true, Keys::Events, false),
+        cell(Peer::Ezk, Carrier::Udp, true, Keys::Info, false),
+        cell(Peer::Ezk, Carrier::Tcp, false, Keys::InBand, true),
+        cell(Peer::Ezk, Carrier::Tls, false, Keys::Events, true),
+        cell(Peer::Web, Carrier::Udp, false, Keys::Info, true),
+        cell(Peer::Web, Carrier::Tcp, false, Keys::InBand, false),
+        cell(Peer::Web, Carrier::Tls, true, Keys::Events, false),
     ];
-    all_went(&go(&spread, 2)).expect("every cell goes");
+    all_went(&go(&spread, 3)).expect("every cell goes");
 }
 
 #[test]
@@ -152,6 +158,8 @@ const fn name(peer: Peer) -> &'static str {
         Peer::Asterisk => "A phone at Asterisk 22",
         Peer::Kamailio => "A phone at Kamailio 5.6, a strict registrar",
         Peer::Baresip => "baresip 1.0, called by its address",
+        Peer::Ezk => "ezk-sip-ua 0.9, a SIP stack in Rust, called by its address",
+        Peer::Web => "JsSIP 3.13 in Chromium at Asterisk 22",
     }
 }
 
@@ -162,6 +170,10 @@ Each cell is a call that was made with the programs named: it is answered, both 
 closes the relay for its 3 s, and the call ends. *Outgoing*: the bell calls the phone; *incoming*: the phone calls the
 door. With SRTP the keys are in the session description (SDES), and a call without it is refused.
 
-The page is written by `DOORLINE_BLESS=1 tests/run --full peers the_whole_gauntlet`, some ten minutes; every run of the
-tests goes a spread of it.
+Carrier and speech are the gateway's: with Asterisk, with Kamailio and the phone behind it, or with the phone that it
+calls. Between Chromium and Asterisk there are always secure web sockets and DTLS-SRTP; the page sends its keys in the
+way of the column, and Asterisk hands them on in the same.
+
+The page is written by `DOORLINE_BLESS=1 tests/run --full peers the_whole_gauntlet`, some ten minutes; every run of
+the tests goes a spread of it.
 ";

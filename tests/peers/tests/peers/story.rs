@@ -2,8 +2,8 @@
 
 use anyhow::{Context, ensure};
 use peers::{
-    Account, Asterisk, Gateway, Link, PbxParams, Phone, PhoneParams, Rig, Site, Sound, Trust, Use, run,
-    sweep, until,
+    Account, Asterisk, Gateway, Handset, Link, PbxParams, Phone, PhoneParams, Rig, Site, Sound, Trust, Use,
+    run, sweep, until,
 };
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ pub(crate) fn visitor(rig: &Rig) -> anyhow::Result<(String, Sound)> {
 }
 
 /// Both sides of a call hear each other, for 3 s.
-pub(crate) fn both_hear(rig: &Rig, phone: &Phone, visitor: &Sound) -> anyhow::Result<()> {
+pub(crate) fn both_hear(rig: &Rig, phone: &dyn Handset, visitor: &Sound) -> anyhow::Result<()> {
     let heard_at_door = || Sound::read(&Site::heard(rig)).map_or(0.0, |s| s.seconds());
     let before = heard_at_door();
     let at_phone = until(secs(15), "4 s of sound at the phone", || {

@@ -4,9 +4,10 @@ use std::fmt;
 use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::ensure;
 use peers::{
-    Account, Asterisk, Carrier, Gateway, Kamailio, KamailioParams, Link, PbxParams, Phone, PhoneParams, Rig,
-    Site, Trust, Use, run,
+    Account, Asterisk, Carrier, EzkPhone, Gateway, Handset, Kamailio, KamailioParams, Keys, Link, PbxParams,
+    Phone, PhoneParams, Rig, Site, Trust, Use, WebPhone, run,
 };
 
 use crate::secs;
@@ -21,17 +22,10 @@ pub(super) enum Peer {
     Kamailio,
     /// baresip, called by its address.
     Baresip,
-}
-
-/// How a key travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Keys {
-    /// RFC 4733.
-    Events,
-    /// INFO.
-    Info,
-    /// Tones in the speech.
-    InBand,
+    /// A phone on ezk-sip-ua, called by its address.
+    Ezk,
+    /// JsSIP in Chromium at Asterisk, which takes part in speech and keys.
+    Web,
 }
 
 /// One of all combinations.
@@ -45,7 +39,13 @@ pub(super) struct Cell {
     pub(super) incoming: bool,
 }
 
-pub(super) const PEERS: [Peer; 3] = [Peer::Asterisk, Peer::Kamailio, Peer::Baresip];
+pub(super) const PEERS: [Peer; 5] = [
+    Peer::Asterisk,
+    Peer::Kamailio,
+    Peer::Baresip,
+    Peer::Ezk,
+    Peer::Web,
+];
 pub(super) const CARRIERS: [Carrier; 3] = [Carrier::Udp, Carrier::Tcp, Carrier::Tls];
 pub(super) const KEYS: [Keys; 3] = [Keys::Events, Keys::Info, Keys::InBand];
 
@@ -67,7 +67,7 @@ impl Cell {
     /// Why this peer cannot do it, whatever we do.
     pub(super) const fn beyond(self) -> Option<&'static str> {
         match (self.peer, self.keys) {
-            (Peer::Asterisk, _)
+            (Peer::Asterisk | Peer::Ezk | Peer::Web, _)
             | (Peer::Kamailio | Peer::Baresip, Keys::Events)
             | (Peer::Kamailio, Keys::InBand) => None,
             (Peer::Kamailio | Peer::Baresip, Keys::Info) => Some("baresip 1.0 sends no INFO for a key"),
@@ -111,12 +111,27 @@ impl Cell {
                 let pbx = Asterisk::start(rig, params)?;
                 let mut phone = Phone::start(rig, PhoneParams::at_pbx(0, "101", rig.port(Use::PbxSip)))?;
                 pbx.registered("101", secs(5))?;
-                let account = Account {
-                    link,
-                    ..Account::default()
-                };
                 let to = format!("sip:200@127.0.0.1:{}", rig.port(Use::PbxSip));
-                self.tell(rig, account, &mut phone, "101".into(), &to)
+                self.tell(rig, at_pbx(link), &mut phone, "101", &to)
+            }
+            Peer::Web => {
+                let door = self.door_of_asterisk();
+                let web = format!("dtmf_mode = {}\n", self.mode_of_asterisk());
+                let params = PbxParams {
+                    door: &door,
+                    tls: Some(&trust),
+                    web: Some(&web),
+                    ..PbxParams::default()
+                };
+                let pbx = Asterisk::start(rig, params)?;
+                let mut phone = WebPhone::start(rig, "105")?;
+                self.tell(rig, at_pbx(link), &mut phone, "105", "200")?;
+                let sent = pbx.log();
+                ensure!(
+                    sent.contains("UDP/TLS/RTP/SAVPF") && sent.contains("a=fingerprint:"),
+                    "the browser did not speak by DTLS-SRTP"
+                );
+                Ok(())
             }
             Peer::Kamailio => {
                 let params = KamailioParams {
@@ -132,12 +147,8 @@ impl Cell {
                 };
                 let mut phone = Phone::start(rig, params)?;
                 proxy.registered("101", secs(5))?;
-                let account = Account {
-                    link,
-                    ..Account::default()
-                };
                 let to = format!("sip:200@127.0.0.1:{port};transport={}", self.carrier.name());
-                self.tell(rig, account, &mut phone, "101".into(), &to)
+                self.tell(rig, at_pbx(link), &mut phone, "101", &to)
             }
             Peer::Baresip => {
                 let params = PhoneParams {
@@ -146,25 +157,34 @@ impl Cell {
                 };
                 let mut phone = Phone::start(rig, params)?;
                 let tls = self.carrier == Carrier::Tls;
-                let account = Account {
-                    link,
-                    more: "register = false\n",
-                    port: Some(phone.port() + u16::from(tls)),
-                    ..Account::default()
-                };
-                let port = rig.port(if tls { Use::SipTls } else { Use::Sip });
-                let to = format!("sip:200@127.0.0.1:{port};transport={}", self.carrier.name());
-                self.tell(rig, account, &mut phone, "101".into(), &to)
+                let account = direct(link, phone.port() + u16::from(tls));
+                self.tell(rig, account, &mut phone, "101", &self.door(rig))
+            }
+            Peer::Ezk => {
+                let mut phone = EzkPhone::start(rig, "101", link, self.keys == Keys::Events)?;
+                let account = direct(link, phone.port());
+                self.tell(rig, account, &mut phone, "101", &self.door(rig))
             }
         }
     }
 
-    fn door_of_asterisk(self) -> String {
-        let keys = match self.keys {
+    /// The door's own address.
+    fn door(self, rig: &Rig) -> String {
+        let tls = self.carrier == Carrier::Tls;
+        let port = rig.port(if tls { Use::SipTls } else { Use::Sip });
+        format!("sip:200@127.0.0.1:{port};transport={}", self.carrier.name())
+    }
+
+    const fn mode_of_asterisk(self) -> &'static str {
+        match self.keys {
             Keys::Events => "rfc4733",
             Keys::Info => "info",
             Keys::InBand => "inband",
-        };
+        }
+    }
+
+    fn door_of_asterisk(self) -> String {
+        let keys = self.mode_of_asterisk();
         let media = if self.srtp { "sdes" } else { "no" };
         format!("dtmf_mode = {keys}\nmedia_encryption = {media}\n")
     }
@@ -173,15 +193,15 @@ impl Cell {
         self,
         rig: &Rig,
         account: Account<'_>,
-        phone: &mut Phone,
-        target: String,
+        phone: &mut dyn Handset,
+        number: &str,
         door: &str,
     ) -> anyhow::Result<()> {
         let (file, sound) = visitor(rig)?;
         let site = Site {
             account: Some(account),
-            callers: vec!["101".into()],
-            targets: vec![target],
+            callers: vec![number.into()],
+            targets: vec![number.into()],
             visitor: file,
             ..Site::default()
         };
@@ -197,30 +217,47 @@ impl Cell {
             text = text.replace("[sip]", &listens);
         }
         let mut gateway = Gateway::start(rig, &text)?;
-        if self.peer != Peer::Baresip {
+        if !matches!(self.peer, Peer::Baresip | Peer::Ezk) {
             gateway.event(0, "account.registered", secs(10), |_| true)?;
         }
         if self.incoming {
             phone.dial(door)?;
-            phone.hears("CALL_ESTABLISHED", secs(10))?;
+            phone.talks(secs(10))?;
         } else {
             gateway.ring()?;
-            phone.hears("CALL_INCOMING", secs(10))?;
+            phone.rings(secs(10))?;
             phone.answer()?;
-            phone.hears("CALL_ESTABLISHED", secs(10))?;
+            phone.talks(secs(10))?;
             gateway.event(0, "call.answered", secs(5), |_| true)?;
         }
         both_hear(rig, phone, &sound)?;
-        let played = self.keys == Keys::InBand && self.peer != Peer::Asterisk;
-        key_opens(rig, &mut gateway, || {
-            if played {
-                phone.play_key('9')
-            } else {
-                phone.press('9')
-            }
-        })?;
+        // before Asterisk a phone keeps to events, which Asterisk turns into what the door takes; a browser has all three
+        let way = if self.peer == Peer::Asterisk {
+            Keys::Events
+        } else {
+            self.keys
+        };
+        key_opens(rig, &mut gateway, || phone.key('9', way))?;
         phone.hang_up()?;
         gateway.event(0, "call.ended", secs(5), |_| true)?;
         gateway.verify()
+    }
+}
+
+/// The account of a door that registers.
+fn at_pbx(link: Link<'_>) -> Account<'_> {
+    Account {
+        link,
+        ..Account::default()
+    }
+}
+
+/// The account of a door that reaches a phone by its address.
+fn direct(link: Link<'_>, port: u16) -> Account<'_> {
+    Account {
+        link,
+        more: "register = false\n",
+        port: Some(port),
+        ..Account::default()
     }
 }

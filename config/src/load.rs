@@ -442,7 +442,10 @@ pub fn log_words_of(text: &str) -> (LogFormat, JournalFields) {
         .get_ref()
         .get("log")
         .and_then(|log| log.get_ref().as_table());
+    // a word that is none is told so that a program, which may be waiting for lines of JSON, can read it
+    let given = log.is_some_and(|log| log.get("format").is_some());
     let format = log.and_then(|log| read(log, "format"));
+    let format = format.or(given.then_some(LogFormat::Json));
     let journald = log.and_then(|log| read(log, "journald"));
     (
         format.unwrap_or(LogFormat::Text),

@@ -26,6 +26,11 @@ pub trait OutputDriver: Send {
     fn claim<'a>(&'a mut self, channels: &'a [u16]) -> BoxFuture<'a, Result<(), DriverError>>;
     /// Device path or name, for messages.
     fn device(&self) -> String;
+    /// What tells the physical line of a channel from all others, for messages and for the guard, which keeps one lease for
+    /// each. Two outputs of one line are the same relay, whatever they are called. Without secrets.
+    fn line(&self, channel: u16) -> String {
+        format!("{} channel {channel}", self.device())
+    }
     /// Longest time that a write or read of a device that works may take until the device has confirmed it; zero for
     /// one that takes a write at once. The guard gives up a device that takes longer (and longer than 300 ms).
     fn patience(&self) -> Duration {

@@ -10,6 +10,7 @@
 //! rests, and is written to rest again as soon as it says that it does not. Only a device that compares `{until}` with its own
 //! clock opens never late.
 
+use std::hash::{Hash as _, Hasher as _};
 use std::time::{Duration, SystemTime};
 
 use adapter_api::{BoxFuture, Claim, DriverError, OutputDriver};
@@ -378,6 +379,13 @@ impl Session {
     }
 }
 
+/// Tells orders apart without showing them: there may be a secret in one.
+pub(crate) fn mark_of(order: &[&str]) -> String {
+    let mut hasher = std::hash::DefaultHasher::new();
+    order.hash(&mut hasher);
+    format!("order {:016x}", hasher.finish())
+}
+
 fn away(topic: &str) -> String {
     format!("the device says on {topic} that it is not there: look at its supply and its network")
 }
@@ -408,6 +416,11 @@ impl OutputDriver for MqttRelay {
 
     fn device(&self) -> String {
         format!("{} at {}", self.params.topic, self.broker)
+    }
+
+    /// Several relays of a device may share a topic, and differ by what they are told there.
+    fn line(&self, _channel: u16) -> String {
+        format!("{}, {}", self.device(), mark_of(&[&self.params.on]))
     }
 
     fn patience(&self) -> Duration {
@@ -444,6 +457,21 @@ impl OutputDriver for MqttRelay {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn orders_are_told_apart_by_all_their_parts_and_not_shown() {
+        let mark = mark_of(&["/relay/0?turn=on", "swordfish"]);
+        assert_eq!(mark, mark_of(&["/relay/0?turn=on", "swordfish"]));
+        assert!(!mark.contains("swordfish"), "{mark}");
+        for other in [
+            &["/relay/1?turn=on", "swordfish"][..],
+            &["/relay/0?turn=on", ""],
+            &["/relay/0?turn=onswordfish"],
+            &["/relay/0?turn=onsword", "fish"],
+        ] {
+            assert_ne!(mark, mark_of(other), "{other:?}");
+        }
+    }
 
     #[test]
     fn a_device_gets_its_time_with_the_command_and_never_less() {

@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::broker::Password;
 use crate::link::Stream;
 use crate::reading::{Reading, Word};
-use crate::relay::{command, until};
+use crate::relay::{command, mark_of, until};
 
 /// What stands for the password in a request.
 const PASSWORD: &str = "{password}";
@@ -384,6 +384,13 @@ impl OutputDriver for WebRelay {
     fn device(&self) -> String {
         let scheme = if self.params.tls { "https" } else { "http" };
         format!("{scheme}://{}", self.authority())
+    }
+
+    /// Relays of one server differ by the request that energises each.
+    fn line(&self, _channel: u16) -> String {
+        let on = &self.params.on;
+        let body = on.body.as_deref().unwrap_or_default();
+        format!("{}, {}", self.device(), mark_of(&[&on.path, body]))
     }
 
     fn patience(&self) -> Duration {

@@ -1,6 +1,7 @@
 //! What keys say together: resources claimed twice, doors that could open by accident, calls that cannot work.
 
 mod alarms;
+mod apart;
 mod areas;
 mod arrivals;
 mod boards;
@@ -60,6 +61,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     front_end::check(&mut check);
     volume::check(&mut check);
     outside::check(&mut check);
+    apart::check(&mut check);
     areas::check(&mut check);
     alarms::check(&mut check);
     doors::check(&mut check);

@@ -5,10 +5,10 @@ use std::time::Duration;
 use gateway_core::InputId;
 
 use super::Check;
+use super::apart::Orders;
 use super::claims::roles;
-use super::resource::Claims;
 use crate::fault::FaultKind;
-use crate::model::{Config, HttpOutput, InputDriver, OutputDriver, WebhookInput};
+use crate::model::{Config, HttpOutput, InputDriver, MqttOutput, OutputDriver, WebhookInput};
 use crate::value::{BrokerUrl, Duty, LateOpening, PASSWORD, Topic, named_secret, without_password};
 
 /// Fewest characters of a webhook's token.
@@ -51,7 +51,8 @@ pub(super) fn check(check: &mut Check<'_>) {
             );
         }
     }
-    let mut topics = Claims::new();
+    // what switches one relay, whatever the outputs are called
+    let mut orders = Orders::default();
     for (id, output) in &config.outputs {
         let relay = match &output.driver {
             OutputDriver::Http(web) => {
@@ -62,11 +63,17 @@ pub(super) fn check(check: &mut Check<'_>) {
                     .iter()
                     .all(|(_, text)| text.and_then(named_secret).is_none())
                 {
-                    let body = web.on_body.as_deref().unwrap_or_default();
-                    topics.add(format!("{} {} {body}", web.server, web.on), format!("{at}.on"));
+                    let server = web.server.to_string().to_ascii_lowercase();
+                    let server = server.trim_end_matches('/').to_owned();
+                    let order = |path: &str, body: &Option<String>| {
+                        let body = body.as_deref().map(|body| format!(" with {body:?}"));
+                        format!("{server}{path}{}", body.unwrap_or_default())
+                    };
+                    orders.add(&at, order(&web.on, &web.on_body), order(&web.off, &web.off_body));
                 }
                 http(check, &at, web);
                 Relay {
+                    asks: ("state", web.state.as_deref().unwrap_or_default()),
                     at,
                     ends: web.is_told_its_end(),
                     family: "http",
@@ -93,13 +100,17 @@ pub(super) fn check(check: &mut Check<'_>) {
                         own_topic(check, &format!("{at}.{key}"), topic);
                     }
                 }
-                topics.add(format!("{:?} on {}", mqtt.on, mqtt.topic), format!("{at}.topic"));
+                if secretless(check, &at, mqtt) {
+                    let order = |order: &str| format!("{order:?} on {}", mqtt.topic);
+                    orders.add(&at, order(&mqtt.on), order(&mqtt.off));
+                }
                 same(check, &at, ("on", &mqtt.on), ("off", &mqtt.off));
                 // the question is asked without any permission
                 if mqtt.ask_topic.as_ref() == Some(&mqtt.topic) {
                     same(check, &at, ("on", &mqtt.on), ("ask", &mqtt.ask));
                 }
                 Relay {
+                    asks: ("ask", &mqtt.ask),
                     at,
                     ends: mqtt.is_told_its_end(),
                     family: "mqtt",
@@ -137,7 +148,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     {
         files(check);
     }
-    topics.report(check, |of| of.clone(), "allowed: one output for each relay");
+    orders.report(check);
 }
 
 /// The relay guard has a connection of its own, and knows the site file by a copy at another place.
@@ -303,6 +314,29 @@ fn same(check: &mut Check<'_>, at: &str, (on, energises): (&str, &str), (off, re
     }
 }
 
+/// Faults of secrets in what is sent to a device at the broker; false if there are such, which no other fault must show.
+fn secretless(check: &mut Check<'_>, at: &str, mqtt: &MqttOutput) -> bool {
+    let mut shown = true;
+    for (of, text) in mqtt.orders() {
+        let key = format!("{at}.{of}");
+        let hint = "allowed: commands without secrets; the broker says who may send them. A device that wants a password \
+                    with each order can be used by http, with {password}";
+        if let Some(name) = named_secret(text) {
+            let text = format!(
+                "gives a secret away ({name}): whoever may read the site file or listen at the broker sees its commands"
+            );
+            check.fault(FaultKind::Unsafe, &key, &[], text, hint);
+            shown = false;
+        } else if text.contains(PASSWORD) {
+            let text = format!(
+                "{PASSWORD} stands for nothing at the broker, where everybody who listens would see it"
+            );
+            check.fault(FaultKind::BadValue, &key, &[], text, hint);
+        }
+    }
+    shown
+}
+
 /// What a request can be made of, and where secrets may stand.
 fn http(check: &mut Check<'_>, at: &str, web: &HttpOutput) {
     let key = |key: &str| format!("{at}.{key}");
@@ -380,6 +414,8 @@ fn http(check: &mut Check<'_>, at: &str, web: &HttpOutput) {
 
 /// A relay of somebody else, whatever the way to it.
 struct Relay<'a> {
+    /// By what it is asked how it is, and the key of that.
+    asks: (&'static str, &'a str),
     at: String,
     /// It is told with each command until when that is good.
     ends: bool,
@@ -418,6 +454,12 @@ impl Relay<'_> {
                 let hint = "allowed: {s}, {ms} and {until} in on";
                 check.fault(FaultKind::BadValue, &self.key(key), &[], text, hint);
             }
+        }
+        let (key, ask) = self.asks;
+        if ["{s}", "{ms}", "{until}"].iter().any(|mark| ask.contains(mark)) {
+            let text = "what only asks has no time".to_owned();
+            let hint = "allowed: {s}, {ms} and {until} in on";
+            check.fault(FaultKind::BadValue, &self.key(key), &[], text, hint);
         }
         let (state, is_told) = self.state;
         if is_told {

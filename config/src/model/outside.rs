@@ -6,14 +6,14 @@ use std::time::Duration;
 use gateway_core::Secret;
 
 use crate::describe::table;
-use crate::rules::{Path, list, ms, parsed, password, request, secs, table, text, word};
+use crate::rules::{DeviceTopic, Path, list, ms, order, parsed, password, secs, table, text, word};
 use crate::value::{HttpUrl, LateOpening, PASSWORD, Pointer, Topic};
 
 table! {
     /// What a device, or its bridge, says of whether it is there.
     pub struct Availability {
         /// Topic on which it says so; what is retained there counts.
-        topic: Topic = "topic", parsed(), required, Restart;
+        topic: Topic = "topic", DeviceTopic, required, Restart;
         /// Where in a payload of JSON the word stands; without it the payload is the word.
         field: Option<Pointer> = "field", parsed(), optional, Restart;
         /// Words for that it is there, 1 to 4.
@@ -28,7 +28,7 @@ table! {
     /// that something happened. It is no exit and no fire input: those have wires.
     pub struct MqttInput {
         /// Topic of the device.
-        topic: Topic = "topic", parsed(), required, Restart;
+        topic: Topic = "topic", DeviceTopic, required, Restart;
         /// Where in a payload of JSON the word stands; without it the payload is the word. Numbers, `true` and `false` are
         /// words, too.
         field: Option<Pointer> = "field", parsed(), optional, Restart;
@@ -69,18 +69,19 @@ table! {
     /// `off` when the guard is gone. At a door it needs a timer of its own, since broker and network may be gone as well.
     pub struct MqttOutput {
         /// Topic that takes commands.
-        topic: Topic = "topic", parsed(), required, Restart;
+        topic: Topic = "topic", DeviceTopic, required, Restart;
         /// What energises it. `{s}` stands for the seconds, `{ms}` for the milliseconds after which the device itself ends
         /// that, for devices that take the time with the command; `{until}` for the time until which the command is good, in
-        /// whole seconds since 1970 (UTC), for devices that compare it with their own clock and do nothing later.
-        on: String = "on", text(1, 500), required, Restart;
+        /// whole seconds since 1970 (UTC), for devices that compare it with their own clock and do nothing later. No secret may
+        /// stand in a command or topic: who may send them is the broker's to say.
+        on: String = "on", order(1, 500), required, Restart;
         /// What brings it to rest.
-        off: String = "off", text(1, 500), required, Restart;
+        off: String = "off", order(1, 500), required, Restart;
         /// Time after which the device lets go of the relay by itself, as it is set there, 1 to 60 s. Not with `{s}` or
         /// `{ms}` in `on`.
         own_timer: Option<Duration> = "own-timer-s", secs(1, 60), optional, Restart;
         /// Topic on which the device says how the relay is. With it each command has to be confirmed there.
-        state_topic: Option<Topic> = "state-topic", parsed(), optional, Restart;
+        state_topic: Option<Topic> = "state-topic", DeviceTopic, optional, Restart;
         /// Where in a payload of JSON on `state-topic` the word stands; without it the payload is the word.
         state_field: Option<Pointer> = "state-field", parsed(), optional, Restart;
         /// Words for energised, 1 to 4.
@@ -88,9 +89,9 @@ table! {
         /// Words for at rest, 1 to 4.
         state_off: Vec<String> = "state-off", list(text(1, 100), 1, 4), or("[\"off\", \"OFF\", \"false\"]"), Restart;
         /// Topic on which the device is asked for its state, as the gateway connects and right before it is told to open.
-        ask_topic: Option<Topic> = "ask-topic", parsed(), optional, Restart;
+        ask_topic: Option<Topic> = "ask-topic", DeviceTopic, optional, Restart;
         /// What is sent there.
-        ask: String = "ask", text(0, 500), or("\"\""), Restart;
+        ask: String = "ask", order(0, 500), or("\"\""), Restart;
         /// At a door, unless `on` has `{until}`: `accepted` says that this lock may open late, once and for as long as its timer,
         /// at a device that hangs with the command and then goes on. `docs/outside-devices.md` has what is done about it.
         late_opening: LateOpening = "late-opening", word(), or("\"refused\""), Restart;
@@ -111,19 +112,19 @@ table! {
         /// which the device itself ends that, for devices that take the time with the request; `{until}` for the time until
         /// which the request is good, in whole seconds since 1970 (UTC), for devices that compare it with their own clock and do
         /// nothing later; `{password}` for the password, here and in each other request. No other secret may stand in one.
-        on: String = "on", request(1, 500), required, Restart;
+        on: String = "on", order(1, 500), required, Restart;
         /// Body of that request, which makes it a POST; `{s}`, `{ms}`, `{until}` and `{password}` count there, too.
-        on_body: Option<String> = "on-body", request(0, 1000), optional, Restart;
+        on_body: Option<String> = "on-body", order(0, 1000), optional, Restart;
         /// Path and query of the request that brings it to rest.
-        off: String = "off", request(1, 500), required, Restart;
+        off: String = "off", order(1, 500), required, Restart;
         /// Body of that request, which makes it a POST.
-        off_body: Option<String> = "off-body", request(0, 1000), optional, Restart;
+        off_body: Option<String> = "off-body", order(0, 1000), optional, Restart;
         /// Time after which the device lets go of the relay by itself, as it is set there, 1 to 60 s. Not with `{s}` or
         /// `{ms}` in `on` or `on-body`.
         own_timer: Option<Duration> = "own-timer-s", secs(1, 60), optional, Restart;
         /// Path and query where the device says how the relay is. With it each order has to be confirmed there, and the
         /// relay is looked at every 2 s. At a door it is needed: the device is asked before it is told to open.
-        state: Option<String> = "state", request(1, 500), optional, Restart;
+        state: Option<String> = "state", order(1, 500), optional, Restart;
         /// Where in an answer of JSON to `state` the word stands; without it the answer is the word.
         state_field: Option<Pointer> = "state-field", parsed(), optional, Restart;
         /// Words for energised, 1 to 4.
@@ -199,6 +200,12 @@ impl HttpOutput {
 }
 
 impl MqttOutput {
+    /// What is sent to it, by key.
+    #[must_use]
+    pub fn orders(&self) -> [(&'static str, &str); 3] {
+        [("on", &self.on), ("off", &self.off), ("ask", &self.ask)]
+    }
+
     /// True if the device is told with each command until when that is good.
     #[must_use]
     pub fn is_told_its_end(&self) -> bool {

@@ -18,7 +18,7 @@ pub(crate) use nested::{list, map, table, text_or};
 pub(crate) use when::when;
 
 use crate::read::{Node, Reader, Rule, Word, found, nearest, quoted};
-use crate::value::named_secret;
+use crate::value::{Topic, named_secret};
 
 /// Text that becomes a value of its own type.
 pub(crate) trait FromText: Sized {
@@ -321,20 +321,44 @@ impl Rule for Text {
     }
 }
 
-/// A request to a device, or its body: shown like other text unless it gives a secret away.
-pub(crate) struct Request(Text);
+/// An order to a device, or a part of it: shown like other text unless it gives a secret away.
+pub(crate) struct Order(Text);
 
-/// Text of a request, of `min` to `max` characters.
-pub(crate) const fn request(min: usize, max: usize) -> Request {
-    Request(text(min, max))
+/// Text of an order, of `min` to `max` characters.
+pub(crate) const fn order(min: usize, max: usize) -> Order {
+    Order(text(min, max))
 }
 
-impl Rule for Request {
+/// Would an order show a secret? Also the word that stands in its place where the file is shown.
+fn hides(text: &str) -> bool {
+    named_secret(text).is_some() || text.trim_start().starts_with(crate::veil::BEGIN)
+}
+
+/// The topic of a device, in which no secret may stand: it is shown wherever the device is named.
+pub(crate) struct DeviceTopic;
+
+impl Rule for DeviceTopic {
+    type Value = Topic;
+    fn read(&self, at: &str, node: Node<'_>, reader: &mut Reader) -> Option<Topic> {
+        if let Some(name) = node.get_ref().as_str().and_then(named_secret) {
+            reader.secrets.push(node.span());
+            let what =
+                format!("gives a secret away ({name}): topics are shown, in the log and in faults, too");
+            let hint =
+                "allowed: topics without secrets; who may use a topic is the broker's to say".to_owned();
+            reader.fault(FaultKind::Unsafe, at, node.span(), what, hint);
+            return None;
+        }
+        parsed::<Topic>().read(at, node, reader)
+    }
+    fn shape(&self) -> Shape {
+        parsed::<Topic>().shape()
+    }
+}
+
+impl Rule for Order {
     type Value = String;
     fn read(&self, at: &str, node: Node<'_>, reader: &mut Reader) -> Option<String> {
-        // also the word that is shown in its place
-        let hides =
-            |text: &str| named_secret(text).is_some() || text.trim_start().starts_with(crate::veil::BEGIN);
         if node.get_ref().as_str().is_some_and(hides) {
             reader.secrets.push(node.span());
         }

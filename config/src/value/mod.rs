@@ -16,6 +16,7 @@ mod panel;
 mod rule;
 mod schedule;
 mod scope;
+mod telltale;
 mod words;
 
 pub use address::{Address, AddressKind, Extension};
@@ -31,11 +32,11 @@ pub use log::{JournalFields, LogFormat, LogTransport};
 pub use net::{BrokerUrl, Country, Host, HostLabel, HostPort, Key, TopicBase};
 pub(crate) use net::{Digits, Pin, SiteNumber};
 pub use notify::{EventClass, EventName, HttpUrl, MailAddress, MailTls, SyslogFacility, SyslogTransport};
-pub(crate) use outside::{PASSWORD, named_secret, without_password};
 pub use outside::{Pointer, Topic};
 pub use panel::{ApartmentNumber, NumberPattern, OwnProfile, PanelProfile};
 pub use rule::{FieldIs, MessageTopic, SetWord, StateWord, Tones};
 pub use scope::UserScope;
+pub(crate) use telltale::{PASSWORD, named_secret, without_password};
 pub use words::{
     AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CodeFrom, Codec, DigitsBy,
     DiscoveryFormat, Duty, Echo, Fail, GuardMode, Ice, KeyScope, Keypad, LampShows, Language, LateOpening,

@@ -74,94 +74,9 @@ impl FromText for Pointer {
     }
 }
 
-/// What stands for the password of a device in a request.
-pub(crate) const PASSWORD: &str = "{password}";
-
-/// The text as it is shown and compared, with nothing in place of the password.
-pub(crate) fn without_password(text: &str) -> String {
-    text.replace(PASSWORD, "")
-}
-
-/// Parts of names by which devices take what proves something.
-const SECRETS: [&str; 9] = [
-    "apikey",
-    "api_key",
-    "api-key",
-    "auth",
-    "credential",
-    "pass",
-    "pwd",
-    "secret",
-    "token",
-];
-/// Whole names of that kind.
-const SECRET: [&str; 3] = ["key", "pin", "pw"];
-
-fn is_secret(name: &str, value: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let named = SECRET.contains(&name.as_str()) || SECRETS.iter().any(|part| name.contains(part));
-    named && !value.is_empty() && value != PASSWORD
-}
-
-/// The name of a parameter or member that gives a secret away, in the query of a path, a form or an object of JSON.
-pub(crate) fn named_secret(text: &str) -> Option<String> {
-    let text = text.trim();
-    if text.starts_with(['{', '[']) {
-        // texts and what stands between them, by turns: a text before a colon is a name
-        let parts: Vec<&str> = text.split('"').collect();
-        let mut names = parts.iter().enumerate().skip(1).step_by(2);
-        return names.find_map(|(at, name)| {
-            let between = parts.get(at + 1)?.trim().strip_prefix(':')?.trim();
-            let value = if between.is_empty() {
-                parts.get(at + 2).copied().unwrap_or_default()
-            } else {
-                between
-            };
-            is_secret(name, value).then(|| (*name).to_owned())
-        });
-    }
-    let query = match text.split_once('?') {
-        Some((_, query)) => query,
-        None if text.starts_with('/') => return None,
-        None => text,
-    };
-    let mut pairs = query.split(['&', ';']).filter_map(|pair| pair.split_once('='));
-    pairs.find_map(|(name, value)| is_secret(name, value).then(|| name.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    #[test]
-    fn what_gives_a_secret_away_is_known_by_its_name() {
-        for (text, name) in [
-            ("/cm?user=admin&password=joker&cmnd=Power1%20On", Some("password")),
-            ("/relay/0?turn=on&Token=abc", Some("Token")),
-            ("/open?key=7f3a", Some("key")),
-            ("turn=on&api_key=7f3a", Some("api_key")),
-            ("{\"id\":0,\"auth\": \"7f3a\"}", Some("auth")),
-            ("{\"pin\": 4711}", Some("pin")),
-            ("{\"pin\": \"{password}\", \"on\": true}", None),
-            ("/cm?user=admin&password={password}&cmnd=Power1%20On", None),
-            ("/rpc/Switch.Set?id=0&on=true&toggle_after={s}", None),
-            ("/relay/0?turn=on&keypad=1", None),
-            ("/token/7f3a", None),
-            ("{\"id\":0,\"on\":true,\"toggle_after\":{s}}", None),
-            ("", None),
-        ] {
-            assert_eq!(named_secret(text).as_deref(), name, "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_makes_a_panic(text in "[\\[{]?\\PC{0,60}") {
-            let _ = named_secret(&text);
-        }
-    }
 
     #[test]
     fn topics_are_whole_and_belong_to_a_device() {

@@ -24,6 +24,6 @@ pub use clock::{BootClock, boottime};
 pub use footprint::settle;
 pub use notify::Systemd;
 pub use params::{GuardBoard, GuardOutput, GuardParams, GuardRelay, SentinelParams};
-pub use process::{GuardError, Rested, guard_main, rest_main, run_guard};
+pub use process::{GuardError, Rested, acceptable, guard_main, rest_main, run_guard};
 pub use sentinel::{SentinelError, sentinel_main};
 pub use spawn::{GuardProcess, SpawnParams, spawn_guard};

@@ -45,7 +45,7 @@ function forgetPeople() {
 // What was ticked: scopes, and doors unless it is all of them.
 function wish(form) {
   const ticked = (name) => [...form.elements].filter((e) => e.name === name && e.checked).map((e) => e.value);
-  const doors = form.elements["which"].value === "some" ? ticked("door") : null;
+  const doors = form.elements["which"].value === "some" ? ticked("door") : "all";
   return { scopes: ticked("scope"), doors };
 }
 

@@ -7,7 +7,8 @@ let network = null;
 let askingNetwork = false;
 
 async function loadNetwork() {
-  if (!session || !session.user || askingNetwork) return;
+  // who has a list of doors is not told of the machine
+  if (!session || !session.user || session.doors || askingNetwork) return;
   askingNetwork = true;
   const answer = await ask("GET", "/api/v1/network");
   askingNetwork = false;

@@ -2,7 +2,9 @@
 
 use gateway_core::{DoorId, Secret, Timestamp, UserEvent};
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use warp::reply::Response;
 
 use crate::access::{Rights, Scope};
@@ -18,17 +20,68 @@ const ACCOUNTS: usize = 200;
 /// Life of a token in days, unless said otherwise.
 const TOKEN_DAYS: u32 = 365;
 
+/// Which doors, as it is said: every door is never what is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DoorsOf {
+    /// `"all"`.
+    All,
+    /// These.
+    These(Vec<String>),
+}
+
+impl DoorsOf {
+    /// As a row has it, where nothing is every door.
+    fn list(&self) -> Option<Vec<String>> {
+        match self {
+            Self::All => None,
+            Self::These(doors) => Some(doors.clone()),
+        }
+    }
+}
+
+fn doors_given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<DoorsOf>, D::Error> {
+    let wrong = || D::Error::custom("\"doors\" must be a list of doors, or \"all\"; null says neither");
+    let name = |name: &Value| name.as_str().map(str::to_owned).ok_or_else(wrong);
+    match Value::deserialize(from)? {
+        Value::Array(doors) => {
+            let doors = doors.iter().map(name).collect::<Result<_, _>>()?;
+            Ok(Some(DoorsOf::These(doors)))
+        }
+        Value::String(word) if word == "all" => Ok(Some(DoorsOf::All)),
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::Object(_) | Value::String(_) => Err(wrong()),
+    }
+}
+
+/// The doors of what is made: who is no administrator has those that are named.
+fn doors_made(scopes: &[String], doors: Option<&DoorsOf>) -> Result<Option<Vec<String>>, Problem> {
+    match doors {
+        Some(doors) => Ok(doors.list()),
+        None if scopes.iter().any(|scope| scope == Scope::Admin.word()) => Ok(None),
+        None => Err(Problem::bad(
+            "doors",
+            "\"doors\" is missing: give a list of doors, or \"all\" for every door that there is and will be",
+        )),
+    }
+}
+
+/// The doors of what is changed: as they were, unless they are given.
+fn doors_changed(before: Option<&[String]>, doors: Option<&DoorsOf>) -> Option<Vec<String>> {
+    doors.map_or_else(|| before.map(<[String]>::to_vec), DoorsOf::list)
+}
+
 /// A user to be made.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct NewUser {
-    /// Limits it to these doors; not for administrators.
-    #[cfg_attr(
-        test,
-        schemars(with = "Option<std::collections::BTreeSet<crate::openapi::Name>>")
+    /// The doors it is limited to, or `"all"`. Needed, except for administrators, who have all.
+    #[serde(
+        default,
+        deserialize_with = "doors_given",
+        skip_serializing_if = "Option::is_none"
     )]
-    doors: Option<Vec<String>>,
+    #[cfg_attr(test, schemars(with = "crate::openapi::DoorsOf"))]
+    doors: Option<DoorsOf>,
     #[cfg_attr(test, schemars(with = "crate::openapi::Password"))]
     password: String,
     #[cfg_attr(test, schemars(with = "crate::openapi::Scopes"))]
@@ -42,12 +95,14 @@ pub(crate) struct NewUser {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct UserChange {
-    /// Limits it to these doors; not for administrators.
-    #[cfg_attr(
-        test,
-        schemars(with = "Option<std::collections::BTreeSet<crate::openapi::Name>>")
+    /// The doors it is limited to, or `"all"`; not for administrators, who have all. Stays as it is unless given.
+    #[serde(
+        default,
+        deserialize_with = "doors_given",
+        skip_serializing_if = "Option::is_none"
     )]
-    doors: Option<Vec<String>>,
+    #[cfg_attr(test, schemars(with = "crate::openapi::DoorsOf"))]
+    doors: Option<DoorsOf>,
     /// Stays as it is unless given; a new one ends the sessions of the user.
     #[cfg_attr(test, schemars(with = "Option<crate::openapi::Password>"))]
     password: Option<String>,
@@ -63,12 +118,14 @@ pub(crate) struct NewToken {
     /// Its life in days, 365 if not given.
     #[cfg_attr(test, schemars(range(min = 1, max = 3650)))]
     days: Option<u32>,
-    /// Limits it to these doors; not for administrators.
-    #[cfg_attr(
-        test,
-        schemars(with = "Option<std::collections::BTreeSet<crate::openapi::Name>>")
+    /// The doors it is limited to, or `"all"`. Needed, except for administrators, who have all.
+    #[serde(
+        default,
+        deserialize_with = "doors_given",
+        skip_serializing_if = "Option::is_none"
     )]
-    doors: Option<Vec<String>>,
+    #[cfg_attr(test, schemars(with = "crate::openapi::DoorsOf"))]
+    doors: Option<DoorsOf>,
     /// By which the journal knows it; no two have the same.
     #[cfg_attr(test, schemars(with = "crate::openapi::Login"))]
     name: String,
@@ -84,12 +141,14 @@ pub(crate) struct TokenChange {
     /// Its life in days from now on; its end stays as it is unless given.
     #[cfg_attr(test, schemars(range(min = 1, max = 3650)))]
     days: Option<u32>,
-    /// Limits it to these doors; not for administrators.
-    #[cfg_attr(
-        test,
-        schemars(with = "Option<std::collections::BTreeSet<crate::openapi::Name>>")
+    /// The doors it is limited to, or `"all"`; not for administrators, who have all. Stays as it is unless given.
+    #[serde(
+        default,
+        deserialize_with = "doors_given",
+        skip_serializing_if = "Option::is_none"
     )]
-    doors: Option<Vec<String>>,
+    #[cfg_attr(test, schemars(with = "crate::openapi::DoorsOf"))]
+    doors: Option<DoorsOf>,
     #[cfg_attr(test, schemars(with = "crate::openapi::Scopes"))]
     scopes: Vec<String>,
 }
@@ -244,7 +303,8 @@ pub(crate) async fn create_user(app: &App, ask: &Ask) -> Result<Response, Proble
     let body: NewUser = ask.json()?;
     let password = Secret::new(body.password);
     let name = login_name(&body.user)?;
-    let rights = rights(app, &body.scopes, body.doors.as_deref())?;
+    let doors = doors_made(&body.scopes, body.doors.as_ref())?;
+    let rights = rights(app, &body.scopes, doors.as_deref())?;
     let exists = || {
         let text = format!("there is a user {name:?} already");
         Problem::new(StatusCode::CONFLICT, "exists", text)
@@ -280,10 +340,15 @@ pub(crate) async fn create_user(app: &App, ask: &Ask) -> Result<Response, Proble
 pub(crate) async fn change_user(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let body: UserChange = ask.json()?;
     let password = body.password.map(Secret::new);
-    let rights = rights(app, &body.scopes, body.doors.as_deref())?;
-    let condition = Condition::needed(&ask.head.headers)?;
+    let wanted = |row: &UserRow| {
+        let doors = doors_changed(row.doors.as_deref(), body.doors.as_ref());
+        rights(app, &body.scopes, doors.as_deref())
+    };
     // first whether it makes sense at all: a hash costs time
-    condition.check(Some(&Etag::of(&found_user(app, ask)?.1)))?;
+    let row = found_user(app, ask)?.1;
+    wanted(&row)?;
+    let condition = Condition::needed(&ask.head.headers)?;
+    condition.check(Some(&Etag::of(&row)))?;
     let hash = match password {
         Some(password) => Some(app.hasher.turn(true).await?.hash(password).await?),
         None => None,
@@ -291,6 +356,7 @@ pub(crate) async fn change_user(app: &App, ask: &Ask) -> Result<Response, Proble
     let edit = app.edits.lock().await;
     let (name, row) = found_user(app, ask)?;
     condition.check(Some(&Etag::of(&row)))?;
+    let rights = wanted(&row)?;
     if !rights.allows(Scope::Admin) {
         keep_an_admin(app, &row)?;
     }
@@ -344,7 +410,8 @@ pub(crate) async fn delete_user(app: &App, ask: &Ask) -> Result<Response, Proble
 pub(crate) async fn create_token(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let body: NewToken = ask.json()?;
     let name = login_name(&body.name)?;
-    let rights = rights(app, &body.scopes, body.doors.as_deref())?;
+    let doors = doors_made(&body.scopes, body.doors.as_ref())?;
+    let rights = rights(app, &body.scopes, doors.as_deref())?;
     let now = app.clock.wall();
     let expires = expiry(now, body.days.unwrap_or(TOKEN_DAYS))?;
     let _edit = app.edits.lock().await;
@@ -377,11 +444,12 @@ pub(crate) async fn create_token(app: &App, ask: &Ask) -> Result<Response, Probl
 /// Scopes, doors and end of a token that is there.
 pub(crate) async fn change_token(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let body: TokenChange = ask.json()?;
-    let rights = rights(app, &body.scopes, body.doors.as_deref())?;
     let condition = Condition::needed(&ask.head.headers)?;
     let _edit = app.edits.lock().await;
     let (id, row) = found_token(app, ask)?;
     condition.check(Some(&Etag::of(&row)))?;
+    let doors = doors_changed(row.doors.as_deref(), body.doors.as_ref());
+    let rights = rights(app, &body.scopes, doors.as_deref())?;
     let unread = |_| Problem::bad("days", "the end of this token cannot be read; give its days");
     let expires = match body.days {
         Some(days) => expiry(app.clock.wall(), days)?,

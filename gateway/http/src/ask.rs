@@ -11,6 +11,7 @@ use warp::reply::Response;
 
 use crate::access::Principal;
 use crate::limits::{Place, Source};
+use crate::once::once;
 use crate::parse;
 use crate::problem::Problem;
 
@@ -77,8 +78,27 @@ impl Ask {
         })
     }
 
-    /// The body as JSON.
+    /// The body as an object of JSON.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        self.of_json()?;
+        // a list would fill the members by their order, which nobody is told
+        if self.body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Problem::bad(
+                "body",
+                "body: a JSON object is needed, such as {\"id\": …}",
+            ));
+        }
+        serde_json::from_slice(&self.body).map_err(|e| Problem::bad("body", format!("body: {e}")))
+    }
+
+    /// The body as any value of JSON.
+    pub(crate) fn any_json(&self) -> Result<serde_json::Value, Problem> {
+        self.of_json()?;
+        serde_json::from_slice(&self.body).map_err(|e| Problem::bad("body", format!("body: {e}")))
+    }
+
+    /// Refuses what is no JSON, or says something twice.
+    fn of_json(&self) -> Result<(), Problem> {
         if !self.is_of("application/json") {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -86,7 +106,7 @@ impl Ask {
                 "send the body with Content-Type: application/json",
             ));
         }
-        serde_json::from_slice(&self.body).map_err(|e| Problem::bad("body", format!("body: {e}")))
+        once(&self.body).map_err(|e| Problem::bad("body", format!("body: {e}")))
     }
 }
 

@@ -155,6 +155,7 @@ fn cookie_counts(app: &App, head: &Head) -> bool {
 
 /// The one place where a route's need is checked.
 fn permit(app: &App, route: &Route, head: &Head) -> Result<Option<Principal>, Problem> {
+    parse::single(&head.headers)?;
     check_host(app.own(), &head.headers)?;
     match route.need {
         Need::Anybody => Ok(app.principal(&head.headers).ok()),
@@ -257,7 +258,7 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::Login => login::login(app, &ask).await,
         Action::Logout => Ok(login::logout(app, &ask)),
         Action::Metrics => Ok(status::metrics(app)),
-        Action::Network => network::network(app),
+        Action::Network => network::network(app, &ask),
         Action::Open => doors::open(app, &ask).await,
         Action::OpenApi => Ok(page::openapi()),
         Action::Page => page::page(app, &ask),

@@ -42,6 +42,13 @@ fn never_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String
     Ok(Some(text.unwrap_or_default()))
 }
 
+/// A number that is given and empty: no number at all would mean until further notice.
+pub(crate) fn number_never_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let number = Option::<u64>::deserialize(from)?;
+    // in no range that is allowed
+    Ok(Some(number.unwrap_or(0)))
+}
+
 /// An opening, for anybody unless a visitor's ring is named.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -132,8 +139,13 @@ pub(crate) struct QuietBody {
     /// A repetition of it is refused.
     #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
     id: Option<String>,
-    /// Minutes from now, 1 to 1440; without it until it is ended.
-    #[cfg_attr(test, schemars(range(min = 1, max = 1440)))]
+    /// Minutes from now, 1 to 1440; without it until it is ended. `null` is no time, and refused.
+    #[serde(
+        default,
+        deserialize_with = "number_never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "u64", range(min = 1, max = 1440)))]
     minutes: Option<u64>,
 }
 
@@ -398,7 +410,7 @@ pub(crate) async fn lockdown(app: &App, ask: &Ask, begin: bool) -> Result<Respon
     let found = view.lockdowns.iter().find(|l| l.group == group);
     // who has a list of doors is not told which groups there are
     if let (None, Some(id), None) = (found, &group, &principal.rights.doors) {
-        let text = format!("there is no door group {id}; GET /api/v1/state lists them");
+        let text = format!("there is no door group {id}; GET /api/v1/site has them under lockdowns");
         return Err(Problem::unknown(text));
     }
     if !found.is_some_and(|l| wire::may_lock(l, &principal.rights)) {

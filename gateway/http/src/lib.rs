@@ -33,6 +33,7 @@ mod live;
 mod login;
 mod metrics;
 mod network;
+mod once;
 #[cfg(test)]
 mod openapi;
 mod origin;

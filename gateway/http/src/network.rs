@@ -7,7 +7,7 @@ use serde::Serialize;
 use warp::reply::Response;
 
 use crate::app::App;
-use crate::ask::json;
+use crate::ask::{Ask, json};
 use crate::problem::Problem;
 
 /// Ports, names and clock of the machine, what the switch says, and relays that tell of it.
@@ -83,8 +83,9 @@ pub(crate) struct Clock<'a> {
     max_error_ms: Option<i64>,
 }
 
-/// Ports without the machine's talk with itself, names, and the clock.
-pub(crate) fn network(app: &App) -> Result<Response, Problem> {
+/// Ports without the machine's talk with itself, names, and the clock. None of it belongs to a door.
+pub(crate) fn network(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    ask.principal()?.need_all_doors()?;
     let found = ports::ports().unwrap_or_else(|error| {
         tracing::warn!(%error, "the ports of this machine cannot be read");
         Vec::new()

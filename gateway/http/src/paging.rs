@@ -20,7 +20,7 @@ pub(crate) struct Paged<T> {
 /// Takes the page that was asked for; `all` are in order of their ids.
 pub(crate) fn page<T>(ask: &Ask, all: Vec<T>, id: impl Fn(&T) -> String) -> Result<Paged<T>, Problem> {
     let mut query = ask.query()?;
-    let named = |text: &str| (text.len() <= NAME).then(|| text.to_owned());
+    let named = |text: &str| (1..=NAME).contains(&text.len()).then(|| text.to_owned());
     let after = query.take_with(&AFTER_ID, named)?;
     let max = query
         .take_with(&MAX, |text| text.parse().ok().filter(|n| (1..=PAGE).contains(n)))?

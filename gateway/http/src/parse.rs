@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use gateway_core::CommandId;
+use http::HeaderMap;
 
 use crate::param::Param;
 use crate::params::Language;
@@ -100,6 +101,32 @@ impl Query {
     }
 }
 
+/// Headers that say one thing (RFC 9110 §5.3): of two that differ, who stands before us may have looked at the other.
+const SINGLE: [&str; 9] = [
+    "authorization",
+    "content-type",
+    "host",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "last-event-id",
+    "origin",
+    "x-doorline-at",
+];
+
+/// Refuses a header that stands there twice and means one thing.
+pub(crate) fn single(headers: &HeaderMap) -> Result<(), Problem> {
+    let twice = SINGLE
+        .iter()
+        .find(|name| headers.get_all(**name).iter().nth(1).is_some());
+    twice.map_or(Ok(()), |name| {
+        Err(Problem::bad(
+            "header",
+            format!("the header {name} stands there twice; send it once"),
+        ))
+    })
+}
+
 /// The value of a cookie (RFC 6265 §5.4) in a `Cookie` header; the first of several.
 pub(crate) fn cookie<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     header.split(';').find_map(|pair| {
@@ -180,6 +207,23 @@ mod tests {
         assert_eq!(problem.detail, "from=\"-1\": allowed is a sequence number");
         for raw in ["a=%", "a=%4", "a=%zz", "a=%ff", "a=1&a=2", &"a&".repeat(17)] {
             assert!(Query::parse(raw).is_err(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_means_one_thing_stands_there_once() {
+        let mut headers = HeaderMap::new();
+        for name in ["idempotency-key", "accept", "accept", "cookie", "cookie"] {
+            headers.append(name, http::HeaderValue::from_static("a"));
+        }
+        assert_eq!(single(&headers), Ok(()));
+        for name in SINGLE {
+            let mut headers = headers.clone();
+            headers.remove(name);
+            headers.append(name, http::HeaderValue::from_static("a"));
+            headers.append(name, http::HeaderValue::from_static("a"));
+            let problem = single(&headers).expect_err(name);
+            assert!(problem.detail.contains(name), "{}", problem.detail);
         }
     }
 

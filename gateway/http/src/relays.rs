@@ -8,7 +8,7 @@ use warp::reply::Response;
 
 use crate::app::App;
 use crate::ask::Ask;
-use crate::doors::{CommandBody, command, give};
+use crate::doors::{CommandBody, command, give, number_never_null};
 use crate::problem::Problem;
 
 /// How a relay is set.
@@ -32,8 +32,13 @@ pub(crate) struct RelayBody {
     /// When it was meant, RFC 3339.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     at: Option<String>,
-    /// With `on`: for how many seconds, 1 to 86400.
-    #[cfg_attr(test, schemars(range(min = 1, max = 86400)))]
+    /// With `on`: for how many seconds, 1 to 86400; without it until further notice. `null` is no time, and refused.
+    #[serde(
+        default,
+        deserialize_with = "number_never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "u64", range(min = 1, max = 86400)))]
     for_s: Option<u64>,
     /// A repetition of it is refused.
     #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]

@@ -251,7 +251,7 @@ pub(crate) async fn import(app: &Arc<App>, ask: &Ask) -> Result<Response, Proble
         let text = String::from_utf8(ask.body.clone());
         text.map_err(|_| Problem::bad("body", "the body is no UTF-8 text"))?
     } else {
-        let lines = ask.json::<Value>()?;
+        let lines = ask.any_json()?;
         // one person is a list of one
         if lines.is_array() {
             lines.to_string()
@@ -274,7 +274,7 @@ pub(crate) async fn import(app: &Arc<App>, ask: &Ask) -> Result<Response, Proble
 pub(crate) async fn change_person(app: &Arc<App>, ask: &Ask) -> Result<Response, Problem> {
     let id = ask.captured(0);
     let condition = Condition::of(&ask.head.headers)?;
-    let mut lines = match ask.json::<Value>()? {
+    let mut lines = match ask.any_json()? {
         Value::Array(lines) => lines,
         one @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
             vec![one]
@@ -374,7 +374,7 @@ pub(crate) async fn remove_credential(app: &Arc<App>, ask: &Ask) -> Result<Respo
 }
 
 pub(crate) async fn explain(app: &App, ask: &Ask) -> Result<Response, Problem> {
-    let question = ask_of(&ask.json::<Value>()?).map_err(|text| Problem::bad("body", text))?;
+    let question = ask_of(&ask.any_json()?).map_err(|text| Problem::bad("body", text))?;
     if !app
         .bus
         .view()
@@ -407,7 +407,7 @@ pub(crate) async fn explain(app: &App, ask: &Ask) -> Result<Response, Problem> {
 
 /// What the rules would make of an event. Nothing is done.
 pub(crate) async fn try_rules(app: &App, ask: &Ask) -> Result<Response, Problem> {
-    let question = gateway_bus::try_rules_of(&ask.json::<Value>()?, app.clock.wall());
+    let question = gateway_bus::try_rules_of(&ask.any_json()?, app.clock.wall());
     let question = question.map_err(|text| Problem::bad("body", text))?;
     let silent = || {
         Problem::new(

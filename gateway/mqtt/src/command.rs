@@ -16,6 +16,25 @@ pub(crate) const MAX_PAYLOAD: usize = 1024;
 const MAX_MINUTES: u64 = 1440;
 /// Longest time for which a command can be good, s: as `command-ttl-s`.
 const MAX_TTL: u64 = 60;
+/// All commands, as clients are told of them.
+#[cfg(test)]
+const COMMANDS: [&str; 15] = [
+    "open",
+    "hold",
+    "end-hold",
+    "press",
+    "hang-up",
+    "quiet",
+    "end-quiet",
+    "ring-to-open",
+    "end-ring-to-open",
+    "lockdown",
+    "end-lockdown",
+    "reset-fire",
+    "reset-passback",
+    "set-relay",
+    "confirm-alarm",
+];
 /// Name under which MQTT clients stand in the journal: the broker does not tell us who published.
 pub(crate) const SUBJECT: &str = Subject::UNSIGNED;
 
@@ -23,6 +42,13 @@ pub(crate) const SUBJECT: &str = Subject::UNSIGNED;
 fn never_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
     Ok(Some(text.unwrap_or_default()))
+}
+
+/// A number that is given and empty: no number at all would mean until further notice.
+fn number_never_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let number = Option::<u64>::deserialize(from)?;
+    // in no range that is allowed
+    Ok(Some(number.unwrap_or(0)))
 }
 
 /// What was typed; anything else than a short text is told without being repeated.
@@ -39,16 +65,17 @@ fn secretly<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Code>, D
         fits.then(|| Secret::new(text))
     };
     Ok(match serde_json::Value::deserialize(from)? {
-        serde_json::Value::Null => None,
         serde_json::Value::String(text) => Some(typed(&text).map_or(Code::Odd, Code::Typed)),
         serde_json::Value::Array(_)
         | serde_json::Value::Bool(_)
+        | serde_json::Value::Null
         | serde_json::Value::Number(_)
         | serde_json::Value::Object(_) => Some(Code::Odd),
     })
 }
 
-/// A command. Fields of other commands are passed over; what is no field of any is refused, since it may be a misspelt one.
+/// A command. Fields of other commands are passed over, but not by commands for the whole site, which mean less with one;
+/// what is no field of any is refused, since it may be a misspelt one.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -56,6 +83,7 @@ fn secretly<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Code>, D
 pub(crate) struct Wire {
     /// `open`, `hold` and `end-hold` for doors; `press`, `hang-up`, `quiet`, `end-quiet`, `ring-to-open` and
     /// `end-ring-to-open` for panels; all of these for the site, and `lockdown`, `end-lockdown`, `reset-fire`, `reset-passback`, `set-relay` and `confirm-alarm`.
+    #[cfg_attr(test, schemars(extend("enum" = COMMANDS)))]
     command: String,
     /// 1 to 64 visible ASCII characters, new for every command.
     #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
@@ -63,6 +91,12 @@ pub(crate) struct Wire {
     /// When it is given, RFC 3339.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     at: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "String"))]
     alarm: Option<String>,
     /// With `open`: what was typed, 1 to 8 of `0-9 * #`; it is judged as at a keypad of the door.
     #[serde(
@@ -72,10 +106,22 @@ pub(crate) struct Wire {
     )]
     #[cfg_attr(
         test,
-        schemars(with = "Option<String>", extend("pattern" = "^[0-9*#]{1,8}$"))
+        schemars(with = "String", extend("pattern" = "^[0-9*#]{1,8}$"))
     )]
     code: Option<Code>,
+    #[serde(
+        default,
+        deserialize_with = "never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "String"))]
     door: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "String"))]
     panel: Option<String>,
     /// With `reset-passback`; without it everybody. `null` is nobody, and refused.
     #[serde(
@@ -85,6 +131,12 @@ pub(crate) struct Wire {
     )]
     #[cfg_attr(test, schemars(with = "String"))]
     person: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "String"))]
     button: Option<String>,
     /// With `lockdown` and `end-lockdown`; without it the whole site. `null` is no group, and refused.
     #[serde(
@@ -95,8 +147,19 @@ pub(crate) struct Wire {
     #[cfg_attr(test, schemars(with = "String"))]
     group: Option<String>,
     /// 1 to 1440.
-    #[cfg_attr(test, schemars(range(min = 1, max = 1440)))]
+    #[serde(
+        default,
+        deserialize_with = "number_never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "u64", range(min = 1, max = 1440)))]
     minutes: Option<u64>,
+    #[serde(
+        default,
+        deserialize_with = "never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "String"))]
     relay: Option<String>,
     /// Of the visitor, as the event of the panel has it.
     #[serde(
@@ -110,10 +173,20 @@ pub(crate) struct Wire {
     #[cfg_attr(test, schemars(extend("enum" = ["on", "off", "toggle", null])))]
     state: Option<String>,
     /// How long a relay is on, 1 to 86400 s.
-    #[cfg_attr(test, schemars(range(min = 1, max = 86400)))]
+    #[serde(
+        default,
+        deserialize_with = "number_never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "u64", range(min = 1, max = 86400)))]
     for_s: Option<u64>,
     /// How long the command is good, 1 to 60 s; no longer than `command-ttl-s`.
-    #[cfg_attr(test, schemars(range(min = 1, max = 60)))]
+    #[serde(
+        default,
+        deserialize_with = "number_never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "u64", range(min = 1, max = 60)))]
     ttl_s: Option<u64>,
 }
 
@@ -189,6 +262,13 @@ pub(crate) enum Malformed {
         "field \"code\" must be a text of 1 to 8 of 0-9, * and #, and stand beside \"open\" without \"ring_id\""
     )]
     Code,
+    #[error(
+        "field \"{field}\" has no meaning with {command}, which goes for more than that; nothing was done"
+    )]
+    Foreign {
+        command: &'static str,
+        field: &'static str,
+    },
     #[error("here nothing opens without a code: send \"open\" with \"code\", or sign the command")]
     CodeNeeded,
     #[error("{command} is not a command here; {allowed}")]
@@ -232,6 +312,7 @@ impl Malformed {
             | Self::Code
             | Self::Command { .. }
             | Self::Empty
+            | Self::Foreign { .. }
             | Self::Id
             | Self::Json { .. }
             | Self::Minutes
@@ -470,16 +551,28 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
         ("end-ring-to-open", Target::Panel(_) | Target::Site) => Ok(Command::EndRingToOpen {
             panel: name(target, &wire.panel, "panel", PanelId::new)?,
         }),
-        ("lockdown", Target::Site) => Ok(Command::Lockdown { group: group(wire)? }),
-        ("end-lockdown", Target::Site) => Ok(Command::EndLockdown { group: group(wire)? }),
-        ("reset-fire", Target::Site) => Ok(Command::ResetFire),
-        ("reset-passback", Target::Site) => Ok(Command::ResetPassback {
-            person: wire
-                .person
-                .as_deref()
-                .map(|name| field(Some(name), "person", PersonId::new))
-                .transpose()?,
-        }),
+        ("lockdown", Target::Site) => {
+            // as the mode of a door does it
+            alone(wire, "lockdown", &["door", "group", "panel"])?;
+            Ok(Command::Lockdown { group: group(wire)? })
+        }
+        ("end-lockdown", Target::Site) => {
+            // as the mode of a door does it
+            alone(wire, "end-lockdown", &["door", "group", "panel"])?;
+            Ok(Command::EndLockdown { group: group(wire)? })
+        }
+        ("reset-fire", Target::Site) => {
+            alone(wire, "reset-fire", &[])?;
+            Ok(Command::ResetFire)
+        }
+        ("reset-passback", Target::Site) => {
+            alone(wire, "reset-passback", &["person"])?;
+            let person = wire.person.as_deref();
+            let person = person.map(|name| field(Some(name), "person", PersonId::new));
+            Ok(Command::ResetPassback {
+                person: person.transpose()?,
+            })
+        }
         ("confirm-alarm", Target::Site) => Ok(Command::ConfirmAlarm {
             alarm: field(wire.alarm.as_deref(), "alarm", AlarmId::new)?,
         }),
@@ -537,7 +630,27 @@ fn minutes(given: Option<u64>) -> Result<Duration, Malformed> {
         .ok_or(Malformed::Minutes)
 }
 
-/// The group of a lockdown; `None` is the whole site. Who names a door or a panel did not mean that.
+/// Refuses what names something that a command for the whole site does not look at: who wrote it meant less.
+fn alone(wire: &Wire, command: &'static str, own: &[&str]) -> Result<(), Malformed> {
+    let given = [
+        ("alarm", wire.alarm.is_some()),
+        ("button", wire.button.is_some()),
+        ("code", wire.code.is_some()),
+        ("door", wire.door.is_some()),
+        ("for_s", wire.for_s.is_some()),
+        ("group", wire.group.is_some()),
+        ("minutes", wire.minutes.is_some()),
+        ("panel", wire.panel.is_some()),
+        ("person", wire.person.is_some()),
+        ("relay", wire.relay.is_some()),
+        ("ring_id", wire.ring_id.is_some()),
+        ("state", wire.state.is_some()),
+    ];
+    let foreign = given.iter().find(|(field, is)| *is && !own.contains(field));
+    foreign.map_or(Ok(()), |(field, _)| Err(Malformed::Foreign { command, field }))
+}
+
+/// The group of a lockdown; `None` is the whole site. Who names a door or a panel alone did not mean that.
 fn group(wire: &Wire) -> Result<Option<DoorGroupId>, Malformed> {
     if wire.group.is_none() && (wire.door.is_some() || wire.panel.is_some()) {
         return Err(Malformed::Name { field: "group" });

@@ -69,6 +69,7 @@ fn with_files(
 ) -> Result<Loaded, Faults> {
     let (warnings, mut faults) = files(&loaded, secrets);
     loaded.warn(warnings);
+    faults.extend(params::unguarded(&loaded.config));
     let (warnings, port) = port_files(&loaded, secrets, date);
     loaded.warn(warnings);
     faults.extend(port);

@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::run::backlog::Disk;
 use crate::run::clicks::Clicks;
 use crate::run::codes;
-use crate::run::faults::{Faults, merged};
+use crate::run::faults::{Faults, Guarded, merged};
 use crate::run::guard_link;
 use crate::run::keeper::{Keep, Keeper};
 use crate::run::legs::Legs;
@@ -220,6 +220,7 @@ impl Brain {
                         let _ = known.send(may);
                         if may {
                             self.guard.restarts(RESTART);
+                            self.faults.guard_is(Guarded::Starts);
                             // nobody is let in from here on whom the restart would cut off
                             let text = guard_link::RESTARTS.to_owned();
                             vec![Input::Guard(GuardReport::Restarts { text })]

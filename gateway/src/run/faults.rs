@@ -4,6 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway_core::Fault;
+use tokio::sync::watch;
+
+/// How the relay guard is, as far as it is heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Guarded {
+    /// It cannot be reached, for this reason.
+    Away(String),
+    /// It starts, for the first time or anew.
+    Starts,
+    /// It holds the outputs.
+    Up,
+}
 
 /// Faults of two lists as one, each part once: of the same said twice the longer text stands, of two things both.
 pub(crate) fn merged(mut faults: Vec<Fault>, others: Vec<Fault>) -> Vec<Fault> {
@@ -19,8 +31,14 @@ pub(crate) fn merged(mut faults: Vec<Fault>, others: Vec<Fault>) -> Vec<Fault> {
 }
 
 /// A shared list of standing faults by part. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Faults(Arc<Mutex<BTreeMap<String, String>>>);
+#[derive(Clone, Debug)]
+pub(crate) struct Faults(Arc<Mutex<BTreeMap<String, String>>>, Arc<watch::Sender<Guarded>>);
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self(Arc::default(), Arc::new(watch::channel(Guarded::Starts).0))
+    }
+}
 
 impl Faults {
     /// Notes a fault of a part, or that it is gone (`None`).
@@ -42,6 +60,16 @@ impl Faults {
     pub(crate) fn clear(&self, prefix: &str) {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         faults.retain(|part, _| !part.starts_with(prefix));
+    }
+
+    /// Notes how the relay guard is, for who waits for it.
+    pub(crate) fn guard_is(&self, guarded: Guarded) {
+        self.1.send_replace(guarded);
+    }
+
+    /// How the relay guard is.
+    pub(crate) fn guarded(&self) -> watch::Receiver<Guarded> {
+        self.1.subscribe()
     }
 
     /// All of them, by part.

@@ -5,7 +5,7 @@ use gateway_guard::GuardReport;
 use gateway_guard_proto::{LeaseId, ReleaseWhy, Report};
 use gateway_site::{self as site, ReleaseCause};
 
-use crate::run::faults::Faults;
+use crate::run::faults::{Faults, Guarded};
 
 /// What is said of a guard that was told to end.
 pub(crate) const RESTARTS: &str =
@@ -16,10 +16,12 @@ pub(crate) fn inputs(report: GuardReport, faults: &Faults) -> Vec<site::GuardRep
     match report {
         GuardReport::Lost { leases, text } => {
             tracing::error!(%text, "the relay guard cannot be reached; doors stay shut");
+            faults.guard_is(Guarded::Away(text.clone()));
             faults.set(
                 "guard",
                 Some(format!(
-                    "the relay guard cannot be reached: {text}; doors stay shut"
+                    "the relay guard cannot be reached: {text}; doors stay shut. Its last lines in the log say why \
+                     (journalctl -u doorline -u doorline-guard); it is started again by itself"
                 )),
             );
             // whoever held what: the guard, its sentinel or the kernel lets go of it
@@ -29,6 +31,7 @@ pub(crate) fn inputs(report: GuardReport, faults: &Faults) -> Vec<site::GuardRep
         }
         GuardReport::Restarts { leases } => {
             tracing::info!("{RESTARTS}");
+            faults.guard_is(Guarded::Starts);
             let text = RESTARTS.to_owned();
             released(leases)
                 .chain([site::GuardReport::Restarts { text }])
@@ -39,6 +42,7 @@ pub(crate) fn inputs(report: GuardReport, faults: &Faults) -> Vec<site::GuardRep
             outputs,
         } => {
             tracing::info!("the relay guard can be used");
+            faults.guard_is(Guarded::Up);
             faults.set("guard", None);
             // what was wrong when the last one was heard may have been mended since
             faults.clear("output:");

@@ -73,7 +73,7 @@ use crate::commands;
 use crate::control;
 use crate::run::adapters::Adapters;
 use crate::run::brain::{Brain, Order};
-use crate::run::faults::Faults;
+use crate::run::faults::{Faults, Guarded};
 use crate::run::home::Home;
 use crate::run::instance::Instance;
 use crate::run::lane::Lane;
@@ -100,6 +100,9 @@ pub(crate) use restore::{FIRE, LOCKDOWNS};
 /// The program that runs, also after an upgrade has put another one in its place: gateway, guard and sentinel are
 /// of one version and speak the same protocol.
 pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// How long the relay guard may take to start: a little longer than until the core takes it for lost.
+const GUARD_START: Duration = Duration::from_secs(12);
 
 /// How long a pulse may be, and a little more.
 const LONGEST_PULSE: Duration = Duration::from_secs(26);
@@ -530,6 +533,27 @@ impl Gateway {
                 rests.await;
             }
         }
+    }
+
+    /// Waits until the relay guard, which was started anew, holds the outputs of what is in force. Ends at once if it was not,
+    /// and at the latest when the core takes it for lost.
+    ///
+    /// # Errors
+    /// Why no door can be opened.
+    pub(crate) async fn guard_serves(&self) -> Result<(), String> {
+        let mut guarded = self.faults.guarded();
+        let starts = |guarded: &Guarded| *guarded == Guarded::Starts;
+        let known = tokio::time::timeout(GUARD_START, guarded.wait_for(|guarded| !starts(guarded)));
+        match known.await.map(|known| known.map(|known| known.clone())) {
+            Ok(Ok(Guarded::Up)) => Ok(()),
+            Ok(Ok(Guarded::Away(text))) => Err(text),
+            Ok(Ok(Guarded::Starts) | Err(_)) | Err(_) => Err("it does not come up".to_owned()),
+        }
+    }
+
+    /// Does the relay guard hold the outputs, as far as it is known at this moment?
+    pub(crate) fn is_guarded(&self) -> bool {
+        *self.faults.guarded().borrow() == Guarded::Up
     }
 
     /// Why a file cannot be taken beside the codes and cards of people.

@@ -38,6 +38,8 @@ struct OnTrial {
     before: Loaded,
     /// What stood against the configuration before.
     fault: Option<String>,
+    /// The relay guard held the outputs.
+    guarded: bool,
     phase: Phase,
     /// What is on trial.
     text: String,
@@ -156,12 +158,14 @@ impl SiteFile {
                     base,
                     before,
                     fault,
+                    guarded,
                     text,
                 }) => {
                     let on = OnTrial {
                         base,
                         before,
                         fault,
+                        guarded,
                         // no longer than this: the next thing that is done sets it
                         phase: Phase::Runs(Instant::now()),
                         text,
@@ -359,6 +363,7 @@ impl SiteFile {
             base,
             before: gateway.running(),
             fault: faults.into_iter().find(|f| f.part == PART).map(|f| f.text),
+            guarded: gateway.is_guarded(),
             phase: Phase::Runs(Instant::now()),
             text,
         };
@@ -381,7 +386,14 @@ impl SiteFile {
 
     async fn apply(&mut self, on: OnTrial, loaded: Loaded, gateway: &mut Gateway) {
         self.say(TrialState::Applying, "it is being applied");
-        match gateway.apply(loaded, Taken::OnTrial).await {
+        let applied = match gateway.apply(loaded, Taken::OnTrial).await {
+            Ok(plan) => match unguarded(&on, gateway).await {
+                None => Ok(plan),
+                Some(why) => Err(why),
+            },
+            Err(error) => Err(format!("it could not be applied: {error:#}")),
+        };
+        match applied {
             Ok(plan) => {
                 let confirm = self.desk.trial.borrow().as_ref().map(|trial| trial.confirm);
                 let until = Instant::now() + confirm.unwrap_or_default();
@@ -397,8 +409,7 @@ impl SiteFile {
                 });
                 self.say(TrialState::Running, "confirm it, or it is rolled back");
             }
-            Err(error) => {
-                let why = format!("it could not be applied: {error:#}");
+            Err(why) => {
                 tracing::error!("a configuration on trial is rolled back: {why}");
                 self.bring_back(on, &why, gateway).await;
             }
@@ -414,6 +425,12 @@ impl SiteFile {
                 let text = "it is not in force yet: it waits until no pulse runs";
                 return Err(SiteFileRefusal::NotNow(text.to_owned()));
             }
+        }
+        // what keeps every door shut must not become the file that the next start takes
+        if on.guarded && !gateway.is_guarded() {
+            let text = "the relay guard holds no outputs since this configuration is in force, so no door can be opened: \
+                        look at the health page and the log, and roll it back, or wait until it holds them";
+            return Err(SiteFileRefusal::NotNow(text.to_owned()));
         }
         if self.on_disk()? != on.base {
             return Err(SiteFileRefusal::Changed);
@@ -527,6 +544,17 @@ impl SiteFile {
         let trial = trial.ok_or(SiteFileRefusal::NoTrial)?;
         Ok(Trial { state, ..trial })
     }
+}
+
+/// Why a configuration that was applied cannot stay: the relay guard held the outputs before it and does not any more.
+async fn unguarded(on: &OnTrial, gateway: &Gateway) -> Option<String> {
+    if !on.guarded {
+        return None;
+    }
+    let text = gateway.guard_serves().await.err()?;
+    Some(format!(
+        "the relay guard does not run with its outputs, so no door could be opened ({text}); the log of the guard says why"
+    ))
 }
 
 /// What another configuration alters, for whom. Compared on a thread of its own: there may be many credentials.

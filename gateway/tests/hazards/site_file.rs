@@ -386,6 +386,35 @@ fn a_trial_that_moves_outputs_waits_for_the_pulse_that_runs_and_gives_way_to_a_r
 }
 
 #[test]
+fn a_trial_whose_relay_guard_does_not_come_up_is_told_so_and_goes_back() {
+    let (mut house, warden) = house();
+    // who has this keeps every guard out but the one that has it
+    let lock = std::fs::File::options()
+        .write(true)
+        .open(house.path("run/guard.sock.lock"))
+        .expect("the guard's lock");
+    let waits = std::thread::spawn(move || {
+        lock.lock().expect("the guard before gave it up");
+        lock
+    });
+    let tried = warden.edit(600, "outputs.front-strike.max-on-ms", &json!(9000));
+    assert_eq!(tried.status, 202, "{}", tried.text);
+    let lock = waits.join().expect("it is taken");
+    let trial = warden.wait(&house, "rolled-back");
+    let text = trial["text"].as_str().unwrap_or_default();
+    assert!(
+        text.contains("the relay guard does not run with its outputs"),
+        "{text}"
+    );
+    let confirmed = warden.post("/api/v1/config/confirm");
+    assert_eq!(confirmed.status, 404, "{}", confirmed.text);
+    drop(lock);
+    house.press_until_open();
+    assert!(house.text().contains("max-on-ms = 10000"));
+    assert_eq!(warden.journal("user.config-rolled-back"), 1);
+}
+
+#[test]
 fn what_has_faults_or_needs_a_start_changes_nothing_and_is_told() {
     let (mut house, warden) = house();
     let before = house.text();

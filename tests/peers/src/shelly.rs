@@ -1,4 +1,4 @@
-//! A relay as a Shelly of the second generation is one at a broker: it takes `Switch.Set`, lets go by itself after
+//! Two relays as a Shelly of the second generation has them at a broker, on one topic: it takes `Switch.Set`, lets go by itself after
 //! `toggle_after`, tells changes on `status/switch:0`, and says whether it is there.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,59 +25,78 @@ pub struct Shelly {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-struct Relay {
-    client: Client,
-    edges: Arc<Mutex<Vec<Edge>>>,
+/// Edges of the second relay say so in why they were.
+pub(crate) const SECOND: &str = "second: ";
+
+/// One of its relays.
+#[derive(Default)]
+struct One {
     off_at: Option<Instant>,
     on: bool,
 }
 
+struct Relay {
+    client: Client,
+    edges: Arc<Mutex<Vec<Edge>>>,
+    of: [One; 2],
+}
+
 impl Relay {
-    fn tell(&self) {
-        let state = json!({ "id": 0, "source": "MQTT", "output": self.on }).to_string();
-        let topic = format!("{NAME}/status/switch:0");
+    fn tell(&self, id: usize) {
+        let state = json!({ "id": id, "source": "MQTT", "output": self.of[id].on }).to_string();
+        let topic = format!("{NAME}/status/switch:{id}");
         let _ = self.client.try_publish(topic, QoS::AtLeastOnce, false, state);
     }
 
-    fn set(&mut self, on: bool, why: &str) {
-        if std::mem::replace(&mut self.on, on) != on {
+    fn tell_all(&self) {
+        for id in 0..self.of.len() {
+            self.tell(id);
+        }
+    }
+
+    fn set(&mut self, id: usize, on: bool, why: &str) {
+        if std::mem::replace(&mut self.of[id].on, on) != on {
+            let which = if id == 0 { "" } else { SECOND };
             let edge = Edge {
                 at_ns: boottime_ns(),
                 energised: on,
-                why: why.to_owned(),
+                why: format!("{which}{why}"),
             };
             self.edges
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(edge);
-            self.tell();
+            self.tell(id);
         }
     }
 
     fn take(&mut self, topic: &str, payload: &[u8]) {
         if topic == format!("{NAME}/command") {
-            self.tell();
+            self.tell_all();
             return;
         }
         let Ok(order) = serde_json::from_slice::<Value>(payload) else {
             return;
         };
         let params = &order["params"];
-        if order["method"] != "Switch.Set" || params["id"] != 0 {
+        let id = params["id"].as_u64().and_then(|id| usize::try_from(id).ok());
+        let Some(id) = id.filter(|id| order["method"] == "Switch.Set" && *id < self.of.len()) else {
             return;
-        }
+        };
         let on = params["on"] == true;
-        self.off_at = params["toggle_after"]
+        self.of[id].off_at = params["toggle_after"]
             .as_f64()
             .filter(|_| on)
             .map(|s| Instant::now() + Duration::from_secs_f64(s));
-        self.set(on, "told");
+        self.set(id, on, "told");
     }
 
     fn time(&mut self) {
-        if self.off_at.is_some_and(|at| at <= Instant::now()) {
-            self.off_at = None;
-            self.set(false, "its own timer");
+        for id in 0..self.of.len() {
+            if self.of[id].off_at.is_some_and(|at| at <= Instant::now()) {
+                self.of[id].off_at = None;
+                self.set(id, false, "its own timer");
+            }
         }
     }
 }
@@ -100,8 +119,7 @@ impl Shelly {
         let mut relay = Relay {
             client: client.clone(),
             edges: Arc::clone(&edges),
-            off_at: None,
-            on: false,
+            of: Default::default(),
         };
         let stop = Arc::clone(&ended);
         let thread = std::thread::spawn(move || {
@@ -113,7 +131,7 @@ impl Shelly {
                             let _ = client.try_subscribe(format!("{NAME}/{topic}"), QoS::AtLeastOnce);
                         }
                         let _ = client.try_publish(format!("{NAME}/online"), QoS::AtLeastOnce, true, "true");
-                        relay.tell();
+                        relay.tell_all();
                     }
                     Ok(Ok(Event::Incoming(Packet::Publish(message)))) => {
                         relay.take(&message.topic, &message.payload);

@@ -1,4 +1,4 @@
-//! A relay as a Shelly of the second generation is one to web requests: `Switch.Set` with `toggle_after`, after which it lets
+//! Two relays as a Shelly of the second generation has them for web requests: `Switch.Set` with `toggle_after`, after which it lets
 //! go by itself, and `Switch.GetStatus`.
 
 use std::io::{Read as _, Write as _};
@@ -14,6 +14,7 @@ use crate::boottime_ns;
 use crate::gateway::Edge;
 use crate::ports::Use;
 use crate::rig::{Rig, until};
+use crate::shelly::SECOND;
 
 /// A running one. Dropping it takes its supply away.
 #[derive(Debug)]
@@ -28,22 +29,29 @@ pub struct WebRelay {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
+/// One of its relays.
+#[derive(Default)]
+struct One {
+    off_at: Option<Instant>,
+    on: bool,
+}
+
 struct Relay {
     edges: Arc<Mutex<Vec<Edge>>>,
     hangs: Arc<AtomicBool>,
-    off_at: Option<Instant>,
-    on: bool,
+    of: [One; 2],
     /// What it hangs with.
     with: Option<(String, TcpStream)>,
 }
 
 impl Relay {
-    fn set(&mut self, on: bool, why: &str) {
-        if std::mem::replace(&mut self.on, on) != on {
+    fn set(&mut self, id: usize, on: bool, why: &str) {
+        if std::mem::replace(&mut self.of[id].on, on) != on {
+            let which = if id == 0 { "" } else { SECOND };
             let edge = Edge {
                 at_ns: boottime_ns(),
                 energised: on,
-                why: why.to_owned(),
+                why: format!("{which}{why}"),
             };
             let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
             edges.push(edge);
@@ -60,9 +68,11 @@ impl Relay {
     }
 
     fn time(&mut self) {
-        if self.off_at.is_some_and(|at| at <= Instant::now()) {
-            self.off_at = None;
-            self.set(false, "its own timer");
+        for id in 0..self.of.len() {
+            if self.of[id].off_at.is_some_and(|at| at <= Instant::now()) {
+                self.of[id].off_at = None;
+                self.set(id, false, "its own timer");
+            }
         }
     }
 
@@ -73,18 +83,20 @@ impl Relay {
             let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
             pairs.find(|(known, _)| *known == name).map(|(_, value)| value)
         };
+        let id: usize = value("id")?.parse().ok()?;
+        let was = self.of.get(id)?.on;
         match path {
             "/rpc/Switch.Set" => {
-                let (before, on) = (self.on, value("on")? == "true");
+                let on = value("on")? == "true";
                 let after = value("toggle_after").and_then(|s| s.parse().ok());
-                self.off_at = after
+                self.of[id].off_at = after
                     .filter(|_| on)
                     .map(|s: f64| Instant::now() + Duration::from_secs_f64(s));
-                self.set(on, "told");
-                Some(json!({ "was_on": before }).to_string())
+                self.set(id, on, "told");
+                Some(json!({ "was_on": was }).to_string())
             }
             "/rpc/Switch.GetStatus" => {
-                Some(json!({ "id": 0, "source": "HTTP_in", "output": self.on }).to_string())
+                Some(json!({ "id": id, "source": "HTTP_in", "output": was }).to_string())
             }
             _ => None,
         }
@@ -136,8 +148,7 @@ impl WebRelay {
         let mut relay = Relay {
             edges: Arc::clone(&edges),
             hangs: Arc::clone(&hangs),
-            off_at: None,
-            on: false,
+            of: Default::default(),
             with: None,
         };
         let (is_deaf, stop) = (Arc::clone(&deaf), Arc::clone(&ended));

@@ -2,6 +2,7 @@
 
 mod board;
 mod conn;
+mod lines;
 mod rest;
 mod socket;
 
@@ -14,7 +15,7 @@ use adapter_api::Shutdown;
 use gateway_core::{Instant, OutputId};
 use gateway_guard_proto::{
     Action, DeviceFault, Fact, Holder, HolderError, Incoming, OutputLimits, RelayAction, RelayLimits, Relays,
-    Report, VERSION, clip, distinct,
+    Report, VERSION, clip,
 };
 use rustix::io::dup;
 use tokio::io::Interest;
@@ -30,6 +31,8 @@ use crate::params::{GuardBoard, GuardParams};
 use crate::sentinel::Link;
 use board::{Board, News, Want, Wish, Wishes};
 use conn::{Conn, ConnError};
+pub use lines::acceptable;
+use lines::device_names;
 pub use rest::{Rested, rest_main};
 use socket::{Socket, SocketError};
 
@@ -125,9 +128,7 @@ pub fn guard_main(params: GuardParams) -> Result<(), GuardError> {
 /// # Errors
 /// [`GuardError`].
 pub async fn run_guard(params: GuardParams, shutdown: Shutdown) -> Result<(), GuardError> {
-    if !LEASE.contains(&params.lease) {
-        return Err(GuardError::Lease { found: params.lease });
-    }
+    acceptable(&params)?;
     let path = params.socket.clone();
     let no_socket = |error: SocketError| {
         let source = match error {
@@ -187,15 +188,12 @@ struct Guard {
 
 impl Guard {
     fn new(params: GuardParams) -> Result<Self, GuardError> {
-        let (mut limits, mut relays, mut lines) = (vec![], vec![], vec![]);
+        let (mut limits, mut relays) = (vec![], vec![]);
         for board in &params.boards {
-            let device = board.driver.device();
             for o in &board.outputs {
-                let line = format!("{device} channel {}", o.channel);
-                lines.push((o.output.clone(), line.clone()));
                 match o.relay {
                     None => limits.push(OutputLimits {
-                        line,
+                        line: board.driver.line(o.channel),
                         max_on: o.max_on,
                         output: o.output.clone(),
                         // An order may wait for the one before it, or for a look at the channels.
@@ -212,13 +210,13 @@ impl Guard {
                 }
             }
         }
-        distinct(lines.iter().map(|(output, line)| (output, line.as_str())))?;
+        let devices = device_names(&params.boards);
         let holder = Holder::new(limits, params.lease)?;
         let relays = Relays::new(relays, boottime());
         let (tell, news) = mpsc::channel(64);
         let mut boards = Vec::new();
         let mut routes = BTreeMap::new();
-        for (index, board) in params.boards.into_iter().enumerate() {
+        for (index, (board, device)) in params.boards.into_iter().zip(devices).enumerate() {
             let GuardBoard {
                 driver,
                 outputs,
@@ -232,7 +230,7 @@ impl Guard {
             let (wishes, wished) = watch::channel(wishes);
             routes.extend(outputs.iter().map(|o| (o.output.clone(), (index, o.channel))));
             boards.push(BoardState {
-                device: driver.device(),
+                device,
                 channels: outputs.into_iter().map(|o| (o.channel, o.output)).collect(),
                 fault: None,
                 tried: false,

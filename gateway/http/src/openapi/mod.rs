@@ -6,7 +6,7 @@
 mod ops;
 mod schema;
 
-pub(crate) use schema::{ConfigValue, Line, Login, More, Name, Password, Record, Scopes};
+pub(crate) use schema::{ConfigValue, DoorsOf, Line, Login, More, Name, Password, Record, Scopes};
 
 use std::collections::BTreeSet;
 
@@ -115,6 +115,11 @@ fn document() -> Value {
                     "scheme": "bearer",
                     "description": "An API token. It is never taken from a query.",
                 },
+                "hook": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "The token of one input: `inputs.NAME.webhook.token`. It opens the path of this input only.",
+                },
                 "session": {
                     "type": "apiKey",
                     "in": "cookie",
@@ -164,7 +169,11 @@ fn operation(route: &Route, schemas: &mut Schemas, problem: &Value, live: &Value
     if !op.about.is_empty() {
         told["description"] = op.about.into();
     }
-    told["security"] = security(route.need);
+    told["security"] = if route.action == Action::Hook {
+        json!([{ "hook": [] }])
+    } else {
+        security(route.need)
+    };
     let parameters = parameters(route, &op);
     if !parameters.is_empty() {
         told["parameters"] = parameters.into();
@@ -250,11 +259,19 @@ fn parameters(route: &Route, op: &Op) -> Vec<Value> {
             "The last number that was seen; goes before `from`.",
         ));
     }
+    if route.action == Action::Hook {
+        headers.push((
+            "X-Doorline-At",
+            false,
+            "When it was, RFC 3339: a request that is more than 10 s old is refused, and one that was taken already.",
+        ));
+    }
     let headers = headers.into_iter().map(|(name, required, text)| {
         let pattern = match name {
             "If-Match" => "^(\\*|\"[!#-~]{1,40}\"(, \"[!#-~]{1,40}\"){0,3})$",
             "If-None-Match" => "^\\*$",
             "Last-Event-ID" => "^[0-9]{1,19}$",
+            "X-Doorline-At" => "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}(Z|[+-][0-9]{2}:[0-9]{2})$",
             _ => "^[!#-~]{1,64}$",
         };
         json!({

@@ -56,6 +56,21 @@ schema!(
     })
 );
 schema!(
+    /// Which doors somebody may have: `"all"`, or a list of them.
+    DoorsOf,
+    inline true,
+    json_schema!({
+        "oneOf": [
+            { "const": "all", "type": "string" },
+            {
+                "type": "array",
+                "uniqueItems": true,
+                "items": { "type": "string", "pattern": "^[a-z0-9_-]{1,40}$" },
+            },
+        ],
+    })
+);
+schema!(
     /// A value of a key of the site file; null removes the key.
     ConfigValue,
     inline true,

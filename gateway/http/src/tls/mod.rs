@@ -1,5 +1,6 @@
 //! Certificates: from files, given over the API, or our own, made once and kept.
 
+mod browsers;
 mod certificate;
 mod served;
 mod upload;

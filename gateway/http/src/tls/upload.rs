@@ -77,6 +77,9 @@ pub(crate) fn check(certificate: &str, key: &Secret, now: Option<Timestamp>) -> 
     follows(&read)?;
     vouches(&read)?;
     serves(&read[0], &shown)?;
+    if let Some(text) = super::browsers::refuse(&read, &shown.names) {
+        return refused(CERTIFICATE, text);
+    }
     if let Some(now) = now {
         in_time(&chain, now)?;
     }
@@ -96,19 +99,25 @@ fn alone(certificate: &str, key: &Secret) -> Result<(), Refused> {
         );
     }
     let key = key.reveal().as_bytes();
-    if CertificateDer::pem_slice_iter(key).next().is_some() {
+    // what is damaged is told as that, below
+    let mut certificates = CertificateDer::pem_slice_iter(key).take(CHAIN);
+    if certificates.any(|one| one.is_ok()) {
         return refused(
             KEY,
             "there is a certificate in it, too; send the key alone here, and the chain as \"certificate\"",
         );
     }
-    if PrivateKeyDer::pem_slice_iter(key).nth(1).is_some() {
-        return refused(
+    match PrivateKeyDer::pem_slice_iter(key).nth(1) {
+        None => Ok(()),
+        Some(Ok(_)) => refused(
             KEY,
             "there is more than one private key in it; send that of the first certificate alone",
-        );
+        ),
+        Some(Err(_)) => refused(
+            KEY,
+            "something follows the private key that is damaged and cannot be read; send the key alone, as it came",
+        ),
     }
-    Ok(())
 }
 
 /// The last question is whether it can be served, exactly as it would be kept: nothing good gives way to what cannot.
@@ -149,11 +158,13 @@ fn private(key: &Secret) -> Result<PrivateKeyDer<'static>, Refused> {
             "it is encrypted; take the passphrase off at a safe place (openssl pkey -in key.pem -out plain.pem) and send that",
         );
     }
-    PrivateKeyDer::from_pem_slice(text.as_bytes()).or_else(|_| {
-        refused(
-            KEY,
-            "there is no private key in it; send it as PEM, which begins with -----BEGIN PRIVATE KEY-----",
-        )
+    PrivateKeyDer::from_pem_slice(text.as_bytes()).or_else(|error| {
+        let text = if matches!(error, rustls_pki_types::pem::Error::NoItemsFound) {
+            "there is no private key in it; send it as PEM, which begins with -----BEGIN PRIVATE KEY-----"
+        } else {
+            "the private key in it is damaged and cannot be read; send the file as it came"
+        };
+        refused(KEY, text)
     })
 }
 
@@ -532,6 +543,16 @@ mod tests {
                 good.cert.clone(),
                 format!("{key}{other}"),
                 "key: there is more than one private key in it",
+            ),
+            (
+                good.cert.clone(),
+                "-----BEGIN PRIVATE KEY-----\n*\n-----END PRIVATE KEY-----\n".to_owned(),
+                "key: the private key in it is damaged",
+            ),
+            (
+                good.cert.clone(),
+                format!("{key}-----BEGIN PRIVATE KEY-----\n*\n-----END PRIVATE KEY-----\n"),
+                "key: something follows the private key that is damaged",
             ),
         ] {
             let text = said(&certificate, &Secret::new(key), in_march());

@@ -131,7 +131,9 @@ async fn without_tls_there_is_nothing_to_replace_and_readers_replace_nothing() {
     let lines = [ann.as_str(), &origin, "if-match: *"];
     let answer = site.ask("PUT", PATH, &lines, &body(&made(2199))).await;
     assert_eq!((answer.status, answer.reason()), (409, "no-tls".into()));
-    let reader = site.token(&ann, r#"{"name":"r","scopes":["read"]}"#).await;
+    let reader = site
+        .token(&ann, r#"{"name":"r","scopes":["read"],"doors":"all"}"#)
+        .await;
     let answer = site
         .ask("PUT", PATH, &[&reader, "if-match: *"], &body(&made(2199)))
         .await;

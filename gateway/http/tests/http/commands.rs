@@ -37,7 +37,7 @@ async fn a_token_that_gives_too_many_commands_is_told_to_wait_and_put_on_record_
     let site = Site::plain().await;
     let ann = site.set_up().await;
     let hub = site
-        .token(&ann, r#"{"name":"hub","scopes":["open","read"]}"#)
+        .token(&ann, r#"{"name":"hub","scopes":["open","read"],"doors":"all"}"#)
         .await;
     site.clock.stop();
     for n in 0..40 {
@@ -105,7 +105,10 @@ async fn a_door_is_held_open_by_who_may_operate_it_and_for_minutes_that_make_sen
     let ann = site.set_up().await;
     let (begin, end) = ("/api/v1/doors/garage/hold/begin", "/api/v1/doors/garage/hold/end");
     let opener = site
-        .token(&ann, r#"{"name":"opener","scopes":["open","read"]}"#)
+        .token(
+            &ann,
+            r#"{"name":"opener","scopes":["open","read"],"doors":"all"}"#,
+        )
         .await;
     let other = r#"{"name":"other","scopes":["operate","read"],"doors":["front"]}"#;
     let other = site.token(&ann, other).await;
@@ -156,7 +159,10 @@ async fn relays_are_set_and_alarms_confirmed_by_who_may_operate_the_whole_site()
     let ann = site.set_up().await;
     let (set, confirm) = ("/api/v1/relays/siren/set", "/api/v1/alarms/intrusion/confirm");
     let opener = site
-        .token(&ann, r#"{"name":"opener","scopes":["open","read"]}"#)
+        .token(
+            &ann,
+            r#"{"name":"opener","scopes":["open","read"],"doors":"all"}"#,
+        )
         .await;
     let some = r#"{"name":"some","scopes":["operate","read"],"doors":["front"]}"#;
     let some = site.token(&ann, some).await;
@@ -197,7 +203,10 @@ async fn rules_are_tried_out_by_administrators_and_what_is_wrong_is_said() {
     let ann = site.set_up().await;
     let path = "/api/v1/rules/try";
     let reader = site
-        .token(&ann, r#"{"name":"reader","scopes":["operate","read"]}"#)
+        .token(
+            &ann,
+            r#"{"name":"reader","scopes":["operate","read"],"doors":"all"}"#,
+        )
         .await;
     let asked = r#"{"event":{"kind":"door.denied","source":"front"},"groups":["staff"]}"#;
     assert_eq!(site.post(path, &reader, asked).await.status, 403);
@@ -230,7 +239,10 @@ async fn bells_are_silenced_by_who_may_operate_their_panel() {
     let ann = site.set_up().await;
     let (begin, end) = ("/api/v1/panels/main/quiet/begin", "/api/v1/panels/main/quiet/end");
     let reader = site
-        .token(&ann, r#"{"name":"reader","scopes":["open","read"]}"#)
+        .token(
+            &ann,
+            r#"{"name":"reader","scopes":["open","read"],"doors":"all"}"#,
+        )
         .await;
     let other = r#"{"name":"other","scopes":["operate","read"],"doors":["garage"]}"#;
     let other = site.token(&ann, other).await;
@@ -265,7 +277,10 @@ async fn who_rings_is_let_in_by_who_may_operate_every_door_of_the_panel() {
     let path = |what: &str| format!("/api/v1/panels/main/ring-to-open/{what}");
     let (begin, end) = (path("begin"), path("end"));
     let reader = site
-        .token(&ann, r#"{"name":"reader","scopes":["open","read"]}"#)
+        .token(
+            &ann,
+            r#"{"name":"reader","scopes":["open","read"],"doors":"all"}"#,
+        )
         .await;
     let other = r#"{"name":"other","scopes":["operate","read"],"doors":["garage"]}"#;
     let other = site.token(&ann, other).await;
@@ -361,7 +376,7 @@ async fn a_fire_alarm_is_reset_by_who_may_operate_all_doors() {
     let ann = site.set_up().await;
     for scopes in [
         r#""scopes":["operate","read"],"doors":["front"]"#,
-        r#""scopes":["open","read"]"#,
+        r#""scopes":["open","read"],"doors":"all""#,
     ] {
         let name = if scopes.contains("operate") { "desk" } else { "hub" };
         let token = site

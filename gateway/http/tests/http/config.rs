@@ -150,7 +150,7 @@ async fn only_administrators_see_or_change_the_site_file() {
     let (site, asks) = Site::with_site_file().await;
     let mut wishes = desk(asks, None);
     let ann = site.set_up().await;
-    let token = r#"{"name":"hub","scopes":["read","open","operate"]}"#;
+    let token = r#"{"name":"hub","scopes":["read","open","operate"],"doors":"all"}"#;
     let hub = site.token(&ann, token).await;
     for (method, path) in [
         ("GET", CONFIG),

@@ -25,7 +25,7 @@ fn etag(answer: &Answer) -> String {
 async fn a_user_is_changed_by_who_has_seen_it_as_it_is() {
     let site = Site::plain().await;
     let ann = site.set_up().await;
-    let body = format!(r#"{{"user":"bob","password":"{PASSWORD}","scopes":["read"]}}"#);
+    let body = format!(r#"{{"user":"bob","password":"{PASSWORD}","scopes":["read"],"doors":"all"}}"#);
     let made = site.post("/api/v1/users", &ann, &body).await;
     assert_eq!(made.status, 201, "{made:?}");
     let bob = "/api/v1/users/bob";
@@ -75,16 +75,73 @@ async fn a_user_is_changed_by_who_has_seen_it_as_it_is() {
 }
 
 #[tokio::test]
+async fn every_door_is_said_and_never_what_is_left_out() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let any = ["if-match: *"];
+    // who makes one says which
+    for doors in [
+        "",
+        r#","doors":null"#,
+        r#","doors":"ALL""#,
+        r#","doors":["all",null]"#,
+        r#","doors":{}"#,
+    ] {
+        let token = format!(r#"{{"name":"hub","scopes":["open"]{doors}}}"#);
+        let user = format!(r#"{{"user":"bob","password":"{PASSWORD}","scopes":["open"]{doors}}}"#);
+        for (path, body) in [("/api/v1/tokens", token), ("/api/v1/users", user)] {
+            let made = site.post(path, &ann, &body).await;
+            assert_eq!(made.status, 400, "{body}: {made:?}");
+            assert!(
+                made.json()["detail"]
+                    .as_str()
+                    .is_some_and(|text| text.contains("doors")),
+                "{made:?}"
+            );
+        }
+    }
+    site.token(&ann, r#"{"name":"hub","scopes":["open"],"doors":["front"]}"#)
+        .await;
+    let bob = format!(r#"{{"user":"bob","password":"{PASSWORD}","scopes":["open"],"doors":["front"]}}"#);
+    assert_eq!(site.post("/api/v1/users", &ann, &bob).await.status, 201);
+    let tokens = site.get("/api/v1/tokens", &ann).await.json();
+    let id = tokens["tokens"][0]["id"].as_str().expect("an id").to_owned();
+    for path in [format!("/api/v1/tokens/{id}"), "/api/v1/users/bob".to_owned()] {
+        let kept = change(&site, "PUT", &path, &ann, &any, r#"{"scopes":["open","read"]}"#).await;
+        assert_eq!(kept.status, 200, "{kept:?}");
+        assert_eq!(kept.json()["doors"], serde_json::json!(["front"]));
+        let null = r#"{"scopes":["open","read"],"doors":null}"#;
+        assert_eq!(change(&site, "PUT", &path, &ann, &any, null).await.status, 400);
+        // an administrator is not limited, and nobody becomes one with his limits forgotten
+        let admin = change(&site, "PUT", &path, &ann, &any, r#"{"scopes":["admin"]}"#).await;
+        assert_eq!(admin.status, 400, "{admin:?}");
+        assert_eq!(
+            site.get(&path, &ann).await.json()["doors"],
+            serde_json::json!(["front"])
+        );
+        let all = r#"{"scopes":["open","read"],"doors":"all"}"#;
+        let all = change(&site, "PUT", &path, &ann, &any, all).await;
+        assert_eq!((all.status, &all.json()["doors"]), (200, &Value::Null), "{all:?}");
+        let kept = change(&site, "PUT", &path, &ann, &any, r#"{"scopes":["open"]}"#).await;
+        assert_eq!(
+            (kept.status, &kept.json()["doors"]),
+            (200, &Value::Null),
+            "{kept:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn every_change_of_users_tokens_and_passwords_is_on_record_without_a_secret() {
     let site = Site::plain().await;
     let ann = site.set_up().await;
-    let bob = format!(r#"{{"user":"bob","password":"{PASSWORD}","scopes":["read"]}}"#);
+    let bob = format!(r#"{{"user":"bob","password":"{PASSWORD}","scopes":["read"],"doors":"all"}}"#);
     assert_eq!(site.post("/api/v1/users", &ann, &bob).await.status, 201);
     let made = site
         .post(
             "/api/v1/tokens",
             &ann,
-            r#"{"name":"hub","scopes":["read"],"days":7}"#,
+            r#"{"name":"hub","scopes":["read"],"doors":"all","days":7}"#,
         )
         .await;
     let secret = made.json()["token"].as_str().expect("a token").to_owned();
@@ -153,7 +210,7 @@ async fn nobody_gets_doors_that_are_not_there() {
 async fn a_change_goes_to_its_end_though_whoever_asked_is_gone() {
     let site = Site::plain().await;
     let ann = site.set_up().await;
-    let body = format!(r#"{{"user":"bob","password":"{PASSWORD}","scopes":["read"]}}"#);
+    let body = format!(r#"{{"user":"bob","password":"{PASSWORD}","scopes":["read"],"doors":"all"}}"#);
     assert_eq!(site.post("/api/v1/users", &ann, &body).await.status, 201);
     let login = format!(r#"{{"user":"bob","password":"{PASSWORD}"}}"#);
     let login = site.post("/api/v1/login", "x-nobody: 1", &login).await;
@@ -218,7 +275,7 @@ async fn a_token_keeps_its_text_and_gets_other_rights_and_another_end() {
     let site = Site::plain().await;
     let ann = site.set_up().await;
     let hub = site
-        .token(&ann, r#"{"name":"hub","scopes":["read"],"days":1}"#)
+        .token(&ann, r#"{"name":"hub","scopes":["read"],"doors":"all","days":1}"#)
         .await;
     let tokens = site.get("/api/v1/tokens", &ann).await.json();
     let id = tokens["tokens"][0]["id"].as_str().expect("an id").to_owned();
@@ -236,6 +293,11 @@ async fn a_token_keeps_its_text_and_gets_other_rights_and_another_end() {
     assert!(
         longer.json()["expires"].as_str() > seen.json()["expires"].as_str(),
         "{longer:?}"
+    );
+    assert_eq!(
+        longer.json()["doors"],
+        serde_json::json!(["front"]),
+        "what is left out stays"
     );
     let late = change(&site, "DELETE", &path, &ann, &[&etag(&seen)], "").await;
     assert_eq!(late.reason(), "changed");
@@ -379,7 +441,10 @@ async fn people_are_added_changed_and_removed_and_told_of_in_pages() {
         "{csv:?}"
     );
     let reader = site
-        .token(&ann, r#"{"name":"eye","scopes":["read","open","operate"]}"#)
+        .token(
+            &ann,
+            r#"{"name":"eye","scopes":["read","open","operate"],"doors":"all"}"#,
+        )
         .await;
     for (method, path) in [
         ("GET", people),

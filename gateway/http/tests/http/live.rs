@@ -119,7 +119,7 @@ async fn whoever_may_see_nothing_any_more_hears_why_and_nothing_else() {
     let ann = site.set_up().await;
     let origin = format!("origin: {}", site.origin());
     let password = crate::support::PASSWORD;
-    let body = format!(r#"{{"user":"bob","password":"{password}","scopes":["read"]}}"#);
+    let body = format!(r#"{{"user":"bob","password":"{password}","scopes":["read"],"doors":"all"}}"#);
     let made = site.post("/api/v1/users", &ann, &body).await;
     assert_eq!(made.status, 201, "{made:?}");
     let login = async || {
@@ -135,7 +135,7 @@ async fn whoever_may_see_nothing_any_more_hears_why_and_nothing_else() {
     ] {
         let token = matches!(what, "revoked" | "narrowed");
         let who = if token {
-            let body = format!(r#"{{"name":"{what}","scopes":["read","open"]}}"#);
+            let body = format!(r#"{{"name":"{what}","scopes":["read","open"],"doors":"all"}}"#);
             site.token(&ann, &body).await
         } else {
             login().await
@@ -165,7 +165,9 @@ async fn whoever_may_see_nothing_any_more_hears_why_and_nothing_else() {
 async fn doors_that_are_taken_from_a_token_are_not_told_of_from_then_on() {
     let site = Site::plain().await;
     let ann = site.set_up().await;
-    let token = site.token(&ann, r#"{"name":"hub","scopes":["read"]}"#).await;
+    let token = site
+        .token(&ann, r#"{"name":"hub","scopes":["read"],"doors":"all"}"#)
+        .await;
     let first = knock(&site, "garage").await;
     let path = format!("/api/v1/events?from={first}");
     let mut events = stream(&site, &path, &[&token]).await;
@@ -181,7 +183,8 @@ async fn doors_that_are_taken_from_a_token_are_not_told_of_from_then_on() {
     let text = read_until(&mut *events, &format!("id:{shown}")).await;
     assert!(!text.contains(&format!("id:{hidden}")), "{text}");
     // what somebody else's rights become concerns nobody
-    site.token(&ann, r#"{"name":"other","scopes":["read"]}"#).await;
+    site.token(&ann, r#"{"name":"other","scopes":["read"],"doors":"all"}"#)
+        .await;
     change_token(&site, &ann, "other", None).await;
     let more = knock(&site, "front").await;
     let text = read_until(&mut *events, &format!("id:{more}")).await;

@@ -179,7 +179,66 @@ async fn ports_and_clock_are_shown_and_cannot_be_changed() {
         let answer = site.ask(method, "/api/v1/network", &[ann.as_str()], "{}").await;
         assert_eq!(answer.status, 405, "{method}");
     }
+    // it belongs to no door
+    let front = r#"{"name":"front","scopes":["read"],"doors":["front"]}"#;
+    let front = site.token(&ann, front).await;
+    let refused = site.get("/api/v1/network", &front).await;
+    assert_eq!((refused.status, refused.reason().as_str()), (403, "forbidden"));
     site.http.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_body_is_an_object_and_nothing_that_counts_once_is_said_twice() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let open = "/api/v1/doors/front/open";
+    for (path, body, word) in [
+        (open, "[]", "object"),
+        (open, r#"["2026-03-01T12:00:00Z","a"]"#, "object"),
+        (open, r#""open""#, "object"),
+        (open, r#"{"id":"a","id":"b"}"#, "twice"),
+        (open, r#"{"id":"a","i\u0064":"b"}"#, "twice"),
+        (
+            "/api/v1/panels/main/quiet/begin",
+            r#"{"minutes":null}"#,
+            "minutes",
+        ),
+        ("/api/v1/panels/main/quiet/begin", "[5]", "object"),
+        (
+            "/api/v1/relays/horn/set",
+            r#"{"state":"on","for_s":null}"#,
+            "for_s",
+        ),
+        (
+            "/api/v1/access/explain",
+            r#"{"door":"front","door":"garage"}"#,
+            "twice",
+        ),
+    ] {
+        let answer = site.post(path, &ann, body).await;
+        assert_eq!(answer.status, 400, "{path} {body}: {answer:?}");
+        assert!(answer.body.contains(word), "{path} {body}: {answer:?}");
+    }
+    let origin = format!("origin: {}", site.origin());
+    for header in [
+        "idempotency-key: \"one\"",
+        "x-doorline-at: 2026-03-01T12:00:00Z",
+        &origin,
+    ] {
+        let twice = site.ask("POST", open, &[&ann, &origin, header, header], "").await;
+        assert_eq!(
+            (twice.status, twice.reason().as_str()),
+            (400, "header"),
+            "{twice:?}"
+        );
+    }
+    let after = site.get("/api/v1/schedules?after=", &ann).await;
+    assert_eq!(
+        (after.status, after.reason().as_str()),
+        (400, "query"),
+        "{after:?}"
+    );
+    assert_eq!(site.post(open, &ann, "{}").await.status, 200);
 }
 
 #[tokio::test]
@@ -278,7 +337,9 @@ async fn a_token_may_what_its_scopes_and_doors_say_until_it_ends() {
             r#"{"name":"hub","scopes":["open"],"doors":["front"],"days":1}"#,
         )
         .await;
-    let eye = site.token(&ann, r#"{"name":"eye","scopes":["read"]}"#).await;
+    let eye = site
+        .token(&ann, r#"{"name":"eye","scopes":["read"],"doors":"all"}"#)
+        .await;
     let open = |who: String, door: &'static str, lines: &'static str, body: &'static str| {
         let site = &site;
         async move {
@@ -517,7 +578,9 @@ async fn a_crowd_of_connections_leaves_no_more_than_the_limit() {
 async fn a_token_waits_while_the_clock_is_not_trusted_and_a_person_does_not() {
     let site = Site::plain().await;
     let ann = site.set_up().await;
-    let token = site.token(&ann, r#"{"name":"hub","scopes":["read"]}"#).await;
+    let token = site
+        .token(&ann, r#"{"name":"hub","scopes":["read"],"doors":"all"}"#)
+        .await;
     assert_eq!(site.get("/api/v1/doors", &token).await.status, 200);
     site.fault(Some("clock")).await;
     let refused = site.get("/api/v1/doors", &token).await;

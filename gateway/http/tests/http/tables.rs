@@ -73,7 +73,9 @@ async fn contacts_come_and_go_as_a_table_which_is_taken_as_a_whole() {
     site.records(&ann, "user.contact-saved", 3).await;
     site.records(&ann, "user.contact-removed", 1).await;
 
-    let reader = site.token(&ann, r#"{"name":"eye","scopes":["read"]}"#).await;
+    let reader = site
+        .token(&ann, r#"{"name":"eye","scopes":["read"],"doors":"all"}"#)
+        .await;
     assert_eq!(table(&site, all, &reader, first).await.status, 403);
     assert_eq!(site.get(all, &reader).await.status, 200);
 }
@@ -171,7 +173,10 @@ async fn a_bundle_tells_what_is_known_and_is_for_administrators() {
         assert!(bundle.body.contains(part), "{part}");
     }
     let reader = site
-        .token(&ann, r#"{"name":"eye","scopes":["read","open","operate"]}"#)
+        .token(
+            &ann,
+            r#"{"name":"eye","scopes":["read","open","operate"],"doors":"all"}"#,
+        )
         .await;
     for (method, path) in [
         ("GET", "/api/v1/support/bundle"),

@@ -110,10 +110,14 @@ fn a_code_goes_with_open_alone_and_is_quoted_by_no_error() {
     let visitor = r#""command":"open","code":"4711","ring_id":"01990000-0000-7707-8707-070707070707""#;
     assert_eq!(check(RULES, visitor), Err(Malformed::Code));
     let open = r#""command":"open","code":null"#;
-    assert_eq!(check(RULES, open), Ok(Command::Open { door: front.clone() }));
+    // who lost the code that was typed has none, and is no one who opens without
+    assert_eq!(check(RULES, open), Err(Malformed::Code));
+    assert_eq!(
+        check(RULES, r#""command":"open""#),
+        Ok(Command::Open { door: front.clone() })
+    );
     let panel = Target::Panel("main".into());
     for opens in [
-        open,
         r#""command":"open""#,
         r#""command":"open","ring_id":"01990000-0000-7707-8707-070707070707""#,
         r#""command":"hold","minutes":5"#,
@@ -195,8 +199,31 @@ fn a_lockdown_is_of_the_site_or_of_a_group() {
         r#""command":"end-lockdown","panel":"main""#,
         r#""command":"lockdown","group":null"#,
         r#""command":"reset-passback","person":null"#,
+        r#""command":"quiet","panel":"main","minutes":null"#,
+        r#""command":"set-relay","relay":"horn","state":"on","for_s":null"#,
+        r#""command":"hold","door":null,"minutes":5"#,
+        r#""command":"open","door":"front","code":null"#,
+        r#""command":"reset-fire","ttl_s":null"#,
     ] {
         assert!(site(lost).is_err(), "{lost}");
+    }
+    // what a command for the whole site does not look at was meant to narrow it
+    for (narrowed, field) in [
+        (r#""command":"reset-passback","door":"front""#, "door"),
+        (r#""command":"reset-passback","group":"lobby""#, "group"),
+        (
+            r#""command":"reset-passback","person":"alice","group":"lobby""#,
+            "group",
+        ),
+        (r#""command":"end-lockdown","relay":"horn""#, "relay"),
+        (r#""command":"lockdown","group":"lobby","minutes":5"#, "minutes"),
+        (r#""command":"reset-fire","door":"front""#, "door"),
+    ] {
+        let said = site(narrowed).expect_err(narrowed);
+        assert!(
+            said.contains(&format!("field \"{field}\" has no meaning")),
+            "{said}"
+        );
     }
     // a misspelt field is never the same as none
     for misspelt in [

@@ -353,7 +353,11 @@ mod tests {
         };
         assert_eq!(form("nonsense = 1\n[log]\nformat = \"json\"\n"), Form::Json);
         assert_eq!(form("[log]\nformat = \"json\"\n[broken"), Form::Json);
-        assert_eq!(form("[log]\nformat = \"yaml\"\n"), Form::Text);
+        // who waits for lines of JSON can read none of text, and people can read JSON
+        for wrong in ["\"yaml\"", "\"JSON\"", "1"] {
+            assert_eq!(form(&format!("[log]\nformat = {wrong}\n")), Form::Json);
+        }
+        assert_eq!(form("[log]\nformat = \"text\"\n"), Form::Text);
         assert_eq!(form("[log]\njournald = \"on\"\n"), Form::Journal);
         assert_eq!(form(""), Form::Text);
     }

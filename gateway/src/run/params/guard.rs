@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use adapter_api::OutputDriver;
-use gateway_config::{Config, Output, OutputDriver as Driver};
+use gateway_config::{Config, Late, Output, OutputDriver as Driver};
 use gateway_core::OutputId;
-use gateway_guard::{GuardBoard, GuardOutput, GuardParams, SentinelParams};
-use gateway_guard_proto::{Wiring, Wirings};
+use gateway_guard::{GuardBoard, GuardError, GuardOutput, GuardParams, SentinelParams};
+use gateway_guard_proto::{HolderError, Wiring, Wirings};
 
 use super::vanished::vanished;
 use super::{elsewhere, front_end, modbus, relays, serial};
@@ -37,6 +37,23 @@ pub(crate) fn guard(config: &Config, file: &Path, follow_stdin: bool) -> GuardPa
         sentinel: Some(sentinel),
         socket: socket(config),
     }
+}
+
+/// What the relay guard would not take, and end instead of holding any output: found before, so that no door learns of it
+/// first.
+pub(crate) fn unguarded(config: &Config) -> Option<Late> {
+    let error = gateway_guard::acceptable(&guard(config, Path::new(""), false)).err()?;
+    let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+    let path = if let GuardError::Config(HolderError::SharedLine { second, .. }) = &error {
+        format!("outputs.{second}")
+    } else {
+        "outputs".to_owned()
+    };
+    Some(Late {
+        hint: "allowed: one output for each relay; what is one relay has one name".to_owned(),
+        path,
+        text: format!("the relay guard would not start: {cause}"),
+    })
 }
 
 /// The wire of each output, for gateway and guard to compare.

@@ -25,7 +25,7 @@ pub(crate) use dot1x::{Port, Wanted, dot1x, missing as dot1x_missing};
 pub(crate) use elsewhere::{hooks, mqtt_inputs};
 pub(crate) use files::{Files, files};
 pub(crate) use front_end::front_ends;
-pub(crate) use guard::{guard, socket as guard_socket, wirings};
+pub(crate) use guard::{guard, socket as guard_socket, unguarded, wirings};
 pub(crate) use network::{page_urls, port_settings};
 pub(crate) use notify::notify;
 pub(crate) use outline::outline;

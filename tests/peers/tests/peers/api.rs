@@ -39,7 +39,10 @@ fn begin(rig: &Rig) -> anyhow::Result<(Gateway, Api)> {
 
 fn token(api: &Api, scopes: &[&str]) -> anyhow::Result<String> {
     let name = format!("t-{}", scopes.join("-"));
-    let made = api.post("/api/v1/tokens", &json!({ "name": name, "scopes": scopes }))?;
+    let made = api.post(
+        "/api/v1/tokens",
+        &json!({ "name": name, "scopes": scopes, "doors": "all" }),
+    )?;
     ensure!(made.status == 201, "{made:?}");
     Ok(made.body["token"].as_str().context("a token")?.to_owned())
 }

@@ -147,8 +147,19 @@ fn what_is_no_command_is_answered_put_on_record_and_bounded() {
             ),
             ..Site::default()
         };
+        // a broker of 3.1.1 marks what it kept as the gateway subscribes, however new it is
+        let ring_to_open = |id: &str| -> anyhow::Result<Value> {
+            let at = wall_clock_at(SystemTime::now())?;
+            Ok(json!({ "command": "ring-to-open", "minutes": 5, "id": id, "at": at }))
+        };
+        listener.send(PANEL, &ring_to_open("kept-ring")?, true)?;
         let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        refused(&listener, &gateway, "kept-ring", "stale")?;
         listener.hears("the gateway's presence", secs(30), is_online)?;
+        // one that was given before it connected and arrives live, as from a bridge
+        let before = json!({ "command": "ring-to-open", "minutes": 5, "id": "bridged", "at": wall_clock_at(SystemTime::now() - secs(9))? });
+        listener.send(PANEL, &before, false)?;
+        refused(&listener, &gateway, "bridged", "stale")?;
 
         // the broker keeps strangers from the door; what it lets through is judged here
         listener.send(DOOR, &open("not-allowed")?, false)?;
@@ -192,6 +203,8 @@ fn what_is_no_command_is_answered_put_on_record_and_bounded() {
         refused(&listener, &gateway, "misspelt", "malformed")?;
         site("lost", "end-lockdown", json!({ "group": null }))?;
         refused(&listener, &gateway, "lost", "malformed")?;
+        site("narrowed", "end-lockdown", json!({ "relay": "horn" }))?;
+        refused(&listener, &gateway, "narrowed", "malformed")?;
         ensure!(
             !gateway
                 .events()?

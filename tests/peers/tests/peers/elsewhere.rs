@@ -395,6 +395,98 @@ fn a_relay_that_takes_web_requests_opens_and_lets_go_and_does_nothing_later() {
     });
 }
 
+/// Two relays of one device share its server, or its topic, and are told apart by what they are told.
+#[test]
+fn two_relays_of_one_device_open_each_its_own_door() {
+    run(|rig| {
+        let _broker = Mosquitto::start(rig)?;
+        let (mut shelly, mut web) = (Shelly::start(rig), WebRelay::start(rig)?);
+        let more = format!(
+            r#"
+[outputs.two]
+max-on-ms = 10000
+[outputs.two.mqtt]
+topic = "shelly/rpc"
+on = '{{"id":1,"src":"doorline","method":"Switch.Set","params":{{"id":1,"on":true,"toggle_after":{{s}}}}}}'
+off = '{{"id":1,"src":"doorline","method":"Switch.Set","params":{{"id":1,"on":false}}}}'
+state-topic = "shelly/status/switch:1"
+state-field = "/output"
+ask-topic = "shelly/command"
+ask = "status_update"
+late-opening = "accepted"
+timeout-ms = 3000
+[outputs.three.http]
+server = "http://127.0.0.1:{port}"
+on = "/rpc/Switch.Set?id=0&on=true&toggle_after={{s}}"
+off = "/rpc/Switch.Set?id=0&on=false"
+state = "/rpc/Switch.GetStatus?id=0"
+state-field = "/output"
+late-opening = "accepted"
+[outputs.four.http]
+server = "http://127.0.0.1:{port}"
+on = "/rpc/Switch.Set?id=1&on=true&toggle_after={{s}}"
+off = "/rpc/Switch.Set?id=1&on=false"
+state = "/rpc/Switch.GetStatus?id=1"
+state-field = "/output"
+late-opening = "accepted"
+[doors.two]
+name = "Second"
+output = "two"
+strike-ms = 1000
+[doors.three]
+name = "Third"
+output = "three"
+strike-ms = 1000
+[doors.four]
+name = "Fourth"
+output = "four"
+strike-ms = 1000
+"#,
+            port = rig.port(Use::WebRelay)
+        );
+        let text = format!("{}{more}", site(rig));
+        // one relay under two names is told before anything runs, with both
+        let same = format!(
+            "{text}[outputs.again.http]\nserver = \"http://127.0.0.1:{}\"\non = \"/rpc/Switch.Set?id=1&on=true&toggle_after={{s}}\"\n\
+             off = \"/rpc/Switch.Set?id=1&on=false&again=1\"\n",
+            rig.port(Use::WebRelay)
+        );
+        let refused = format!("{:#}", Gateway::start(rig, &same).err().context("it was taken")?);
+        ensure!(
+            refused.contains("outputs.again.http.on") && refused.contains("outputs.four.http.on"),
+            "{refused}"
+        );
+
+        let mut gateway = Gateway::start(rig, &text)?;
+        let api = Api::set_up(rig, &gateway)?;
+        fault(&api, "output:", None)?;
+        fault(&api, "guard", None)?;
+        for (door, why, edge) in [
+            (
+                "front",
+                "told",
+                &mut (|limit| shelly.edge(limit)) as &mut dyn FnMut(Duration) -> anyhow::Result<Edge>,
+            ),
+            ("three", "told", &mut |limit| web.edge(limit)),
+        ] {
+            let second = if door == "front" { "two" } else { "four" };
+            for (door, why) in [(door, why.to_owned()), (second, format!("second: {why}"))] {
+                let body = json!({ "id": format!("two-{door}"), "at": wall_clock()? });
+                let opened = api.post(&format!("/api/v1/doors/{door}/open"), &body)?;
+                ensure!(opened.status == 200, "{door}: {opened:?}");
+                let on = edge(secs(5))?;
+                ensure!(on.energised && on.why == why, "{door}: {on:?}");
+                let off = edge(secs(10))?;
+                ensure!(
+                    !off.energised && off.why.starts_with("second") == why.starts_with("second"),
+                    "{door}: {off:?}"
+                );
+            }
+        }
+        gateway.stop()
+    });
+}
+
 /// Nothing takes an order back that a device has: what can be done is to end it within a moment, and to tell of it.
 #[test]
 fn a_relay_that_hangs_with_its_order_opens_late_for_a_moment_and_that_is_told() {

@@ -17,6 +17,7 @@ mod link;
 mod message;
 mod packet;
 mod pd;
+mod peripheral;
 mod secure;
 
 pub use bus::{Bus, BusParams, Output};
@@ -26,3 +27,4 @@ pub use link::Security;
 pub use message::{Capability, Identity, Reply, ReplyError, command_name, nak_reason, reply_name};
 pub use packet::{Check, Deframer, LONGEST, MARK, Packet, PacketError, SOM, SecurityBlock};
 pub use pd::{Event, PdParams};
+pub use peripheral::{Heard, Light, Out, Peripheral, PeripheralParams, Secrecy, Shade};

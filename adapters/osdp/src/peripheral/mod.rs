@@ -5,6 +5,7 @@
 //! only. What a panel shows is told, and opens nothing: the reader has no outputs.
 
 mod command;
+mod port;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 
 use command::{Asked, Nak};
 pub use command::{Light, Shade};
+pub use port::{OsdpPeripheral, keep_key, kept_key};
 
 use crate::key::Key;
 use crate::packet::{Check, Deframer, Packet, SecurityBlock};

@@ -247,6 +247,11 @@ impl Peripheral {
             self.answered = None;
             self.close();
             self.offline();
+            // it gave up after the handshake: some try again only much later
+            if std::mem::take(&mut self.challenges) > 0 {
+                self.unsecured = true;
+                self.tell(Heard::Unsecured);
+            }
         }
     }
 

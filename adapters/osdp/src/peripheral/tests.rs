@@ -347,6 +347,22 @@ fn a_panel_that_is_silent_for_eight_seconds_is_away() {
     assert!(!pair.reader.card(due, &card()));
 }
 
+#[test]
+fn a_panel_that_gives_up_after_one_handshake_has_another_key() {
+    let mut reader = reader(keyed(1));
+    let mut challenge = command(0, 0x76, &[1; 8]);
+    challenge.security = Some(SecurityBlock {
+        kind: SecurityBlock::CHALLENGE,
+        data: vec![1],
+    });
+    challenge.check = Check::Crc;
+    let (code, _) = said(&mut reader, START, &challenge).expect("an answer");
+    assert_eq!(code, 0x76);
+    reader.handle_timeout(START + OFFLINE);
+    assert_eq!(reader.poll_output(), Some(Out::Heard(Heard::Unsecured)));
+    assert_eq!(reader.poll_output(), None);
+}
+
 fn command(sequence: u8, code: u8, data: &[u8]) -> Packet {
     Packet {
         address: 5,

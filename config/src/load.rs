@@ -362,6 +362,11 @@ fn passwords(
             (at, Some(&file.path), &mut file.key)
         })
     });
+    let controllers = config.controllers.iter_mut().filter_map(|(id, of)| {
+        let (key, file) = of.driver.key_file()?;
+        let at = format!("controllers.{id}.osdp.{key}");
+        Some((at, Some(&file.path), &mut file.key))
+    });
     let hooks = config
         .inputs
         .iter_mut()
@@ -399,7 +404,8 @@ fn passwords(
         .chain(directory)
         .chain(dot1x)
         .chain(notify)
-        .chain(readers);
+        .chain(readers)
+        .chain(controllers);
     for (at, file, password) in files {
         let Some(file) = file else { continue };
         match read_secret(&folder.join(file)) {

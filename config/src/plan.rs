@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use gateway_core::{
-    AccountId, AlarmId, AreaId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId,
-    InputId, LineId, ListId, OutputId, PanelId, ReaderId, RelayId, RuleId, ScheduleId,
+    AccountId, AlarmId, AreaId, ChannelId, ControllerId, CredentialId, DoorGroupId, DoorId, FormatId,
+    GroupId, HolidaysId, InputId, LineId, ListId, OutputId, PanelId, ReaderId, RelayId, RuleId, ScheduleId,
 };
 
 use crate::describe::Apply;
@@ -29,6 +29,8 @@ pub enum Component {
     CardFormat(FormatId),
     /// A code.
     Code(CredentialId),
+    /// A controller of somebody else.
+    Controller(ControllerId),
     /// The directory of contacts.
     Directory,
     /// A door.
@@ -93,6 +95,7 @@ impl fmt::Display for Component {
             Self::Card(id) => write!(f, "cards.{id}"),
             Self::CardFormat(id) => write!(f, "card-formats.{id}"),
             Self::Code(id) => write!(f, "codes.{id}"),
+            Self::Controller(id) => write!(f, "controllers.{id}"),
             Self::Directory => f.write_str("directory"),
             Self::Door(id) => write!(f, "doors.{id}"),
             Self::DoorGroup(id) => write!(f, "door-groups.{id}"),
@@ -251,6 +254,12 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
         Component::CardFormat,
     );
     each(&mut steps, &old.areas, &new.areas, Component::Area);
+    each(
+        &mut steps,
+        &old.controllers,
+        &new.controllers,
+        Component::Controller,
+    );
     each(&mut steps, &old.readers, &new.readers, Component::Reader);
     steps.push(compare(Component::Sip, Some(&old.sip), Some(&new.sip)));
     each(&mut steps, &old.accounts, &new.accounts, Component::Account);
@@ -377,6 +386,7 @@ const fn appearing(component: &Component) -> Effect {
         | Component::Dot1x
         | Component::Guard
         | Component::Http
+        | Component::Controller(_)
         | Component::Input(_)
         | Component::Line(_)
         | Component::Logins
@@ -402,6 +412,7 @@ const fn ends(component: &Component) -> &'static str {
         Component::Announce => "neighbours forget the gateway",
         Component::Card(_) | Component::Code(_) => "it opens nothing from here on",
         Component::CardFormat(_) => "readers that take it are stopped",
+        Component::Controller(_) => "it gets no cards any more, and sees its reader go",
         Component::Directory => "its entries are unknown",
         Component::Door(_) => "its running pulse ends",
         Component::DoorGroup(_) => "its lockdown and interlock keep no door shut from here on",
@@ -482,6 +493,7 @@ fn spread(plan: &mut Plan, old: &Config, new: &Config) {
             | Component::Card(_)
             | Component::CardFormat(_)
             | Component::Code(_)
+            | Component::Controller(_)
             | Component::DoorGroup(_)
             | Component::Dot1x
             | Component::Directory

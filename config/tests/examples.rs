@@ -96,8 +96,9 @@ fn the_full_example_has_every_key() {
     let mut out = Vec::new();
     missing(&schema(), &[&value], "", &mut out);
     // A certificate comes in one of two forms, each secret by one of two ways, and the address of a router is fixed or asked
-    // for.
+    // for. Pins of a chip are a key only to be refused in words.
     let other = [
+        ".controllers.wiegand.chip",
         ".dot1x.client-p12-file",
         ".dot1x.client-passphrase",
         ".dot1x.password",

@@ -7,6 +7,7 @@ mod alarm;
 mod audio;
 mod claim;
 mod context;
+mod forwarded;
 mod output;
 mod rs485;
 
@@ -14,5 +15,6 @@ pub use alarm::Alarm;
 pub use audio::{AudioPort, FRAME_SAMPLES, Frame, SAMPLE_RATE};
 pub use claim::Claim;
 pub use context::{Adapter, AdapterContext, AdapterError, Shutdown};
+pub use forwarded::Forwarded;
 pub use output::{BoxFuture, DriverError, OutputDriver};
 pub use rs485::Direction;

@@ -3,24 +3,53 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use adapter_api::{Adapter, AdapterContext, AdapterError, Alarm, Claim};
-use gateway_core::{LineSignal, SignalKind};
+use adapter_api::{Adapter, AdapterContext, AdapterError, Alarm, Claim, Forwarded};
+use gateway_core::{
+    CardFrame, ControllerId, ControllerSaid, Instant, LightColour, LineSignal, ReaderId, SignalKind,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::broadcast;
 use tokio_serial::SerialStream;
 
 use crate::doors::open;
-use crate::line_port::{FrontEndLine, LinePort, Output};
+use crate::line_port::{CardWires, FrontEndLine, LinePort, Output};
 
 /// A port that is not there is looked for again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Longest time for bytes to be taken by the port.
 const WRITE: Duration = Duration::from_secs(1);
 
-/// A front end with its lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a controller shows after a card belongs to that card for so long.
+const ANSWERS: Duration = Duration::from_secs(5);
+/// A card that waited for longer is old news.
+const FRESH: Duration = Duration::from_millis(500);
+/// So many lights of controllers are told within [`WINDOW`].
+const TELLS: u32 = 30;
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// A controller of somebody else that reads outputs of a front end.
+#[derive(Clone, Debug)]
+pub struct FrontEndController {
+    /// Cards that are handed on; those of other controllers do not matter.
+    pub cards: broadcast::Sender<Forwarded>,
+    /// Where it is wired.
+    pub wires: CardWires,
+}
+
+impl PartialEq for FrontEndController {
+    /// Are they set the same? Where cards come from does not matter.
+    fn eq(&self, other: &Self) -> bool {
+        self.wires == other.wires
+    }
+}
+
+/// A front end with its lines and controllers.
+#[derive(Clone, Debug, PartialEq)]
 pub struct FrontEnd {
     /// Bits per second.
     pub baud: u32,
+    /// Controllers that read its outputs.
+    pub controllers: Vec<FrontEndController>,
     /// Its lines.
     pub lines: Vec<FrontEndLine>,
     /// Device of its line port.
@@ -43,9 +72,10 @@ impl FrontEnd {
             text: "no timer".to_owned(),
             source: Some(error),
         })?;
+        let mut cards = self.controllers.first().map(|of| of.cards.subscribe());
         loop {
             let text = match open(&self.port, self.baud) {
-                Ok(port) => self.serve(ctx, port, &alarm).await?,
+                Ok(port) => self.serve(ctx, port, &alarm, &mut cards).await?,
                 Err(text) => text,
             };
             self.gone(ctx, text).await?;
@@ -54,6 +84,11 @@ impl FrontEnd {
             loop {
                 tokio::select! {
                     () = alarm.at(Some(until)) => break,
+                    Some(card) = next(&mut cards) => {
+                        if self.has(&card.controller) {
+                            missed(ctx, card.controller, card.reader, "the front end is gone").await?;
+                        }
+                    }
                     command = ctx.lines.recv() => if command.is_none() {
                         alarm.at(Some(until)).await;
                         break;
@@ -69,8 +104,11 @@ impl FrontEnd {
         ctx: &mut AdapterContext,
         mut port: SerialStream,
         alarm: &Alarm,
+        cards: &mut Option<broadcast::Receiver<Forwarded>>,
     ) -> Result<String, AdapterError> {
-        let mut machine = LinePort::new(ctx.clock.now(), &self.lines);
+        let wires = self.controllers.iter().map(|of| of.wires.clone()).collect();
+        let mut machine = LinePort::new(ctx.clock.now(), &self.lines).with_controllers(wires);
+        let mut answers = Answers::default();
         let mut buffer = [0; 1024];
         let mut commands = true;
         loop {
@@ -82,7 +120,7 @@ impl FrontEnd {
                         Err(_) => return Ok(self.unplugged("it takes no bytes")),
                     }
                 } else {
-                    self.told(ctx, output).await?;
+                    self.told(ctx, output, &mut answers).await?;
                 }
             }
             tokio::select! {
@@ -91,6 +129,11 @@ impl FrontEnd {
                     Ok(count) => machine.handle_bytes(ctx.clock.now(), &buffer[..count]),
                     Err(error) => return Ok(self.unplugged(&error.to_string())),
                 },
+                Some(card) = next(cards) => {
+                    if self.has(&card.controller) {
+                        hand_on(ctx, &mut machine, &mut answers, card).await?;
+                    }
+                }
                 command = ctx.lines.recv(), if commands => match command {
                     Some((line, command)) => machine.command(ctx.clock.now(), &line, command),
                     None => commands = false,
@@ -100,9 +143,42 @@ impl FrontEnd {
         }
     }
 
-    async fn told(&self, ctx: &AdapterContext, output: Output) -> Result<(), AdapterError> {
+    fn has(&self, controller: &ControllerId) -> bool {
+        self.controllers
+            .iter()
+            .any(|of| of.wires.controller == *controller)
+    }
+
+    async fn told(
+        &self,
+        ctx: &AdapterContext,
+        output: Output,
+        answers: &mut Answers,
+    ) -> Result<(), AdapterError> {
         let now = ctx.clock.now();
         match output {
+            Output::Card { controller, done } => {
+                let reader = answers.to(now, &controller);
+                let said = match done {
+                    Ok(()) => ControllerSaid::Taken,
+                    Err(why) => ControllerSaid::Missed(format!("the front end did not send the card: {why}")),
+                };
+                said_by(ctx, controller, reader, said).await
+            }
+            Output::Lit { controller, lit } => {
+                if !answers.may_tell(now) {
+                    return Ok(());
+                }
+                let reader = answers.to(now, &controller);
+                let colour = if lit { LightColour::Green } else { LightColour::Off };
+                said_by(
+                    ctx,
+                    controller,
+                    reader,
+                    ControllerSaid::Light { colour, time: None },
+                )
+                .await
+            }
             Output::Fault(text) => ctx.signal(now, SignalKind::Fault(text)).await,
             Output::Missed(count) => {
                 tracing::warn!(device = %ctx.device, count, "edges of a front end were lost");
@@ -149,4 +225,107 @@ impl Adapter for FrontEnd {
             () = shutdown.fired() => Ok(()),
         }
     }
+}
+
+/// Whose card each controller answers to, and how much of what they show was told.
+#[derive(Default)]
+struct Answers {
+    last: Vec<(ControllerId, ReaderId, Instant)>,
+    told: (Instant, u32),
+}
+
+impl Answers {
+    fn card(&mut self, now: Instant, controller: &ControllerId, reader: &ReaderId) {
+        self.last.retain(|(of, ..)| of != controller);
+        self.last
+            .push((controller.clone(), reader.clone(), now + ANSWERS));
+    }
+
+    fn to(&self, now: Instant, controller: &ControllerId) -> Option<ReaderId> {
+        let mut last = self.last.iter();
+        let found = last.find(|(of, _, until)| of == controller && now < *until);
+        found.map(|(_, reader, _)| reader.clone())
+    }
+
+    fn may_tell(&mut self, now: Instant) -> bool {
+        if now.since(self.told.0) >= WINDOW {
+            self.told = (now, 0);
+        }
+        self.told.1 = self.told.1.saturating_add(1);
+        self.told.1 <= TELLS
+    }
+}
+
+/// The next card for any controller; of more than it can be behind the last ones count.
+async fn next(cards: &mut Option<broadcast::Receiver<Forwarded>>) -> Option<Forwarded> {
+    loop {
+        match cards {
+            None => std::future::pending::<()>().await,
+            Some(receiver) => match receiver.recv().await {
+                Ok(card) => return Some(card),
+                Err(broadcast::error::RecvError::Lagged(count)) => {
+                    tracing::warn!(count, "cards came faster than a front end sends them");
+                }
+                Err(broadcast::error::RecvError::Closed) => *cards = None,
+            },
+        }
+    }
+}
+
+async fn hand_on(
+    ctx: &AdapterContext,
+    machine: &mut LinePort,
+    answers: &mut Answers,
+    card: Forwarded,
+) -> Result<(), AdapterError> {
+    let Forwarded {
+        at,
+        controller,
+        frame,
+        reader,
+    } = card;
+    let now = ctx.clock.now();
+    match frame {
+        Err(text) => missed(ctx, controller, reader, &text).await,
+        Ok(_) if now.since(at) > FRESH => {
+            missed(ctx, controller, reader, "the card is too old to be sent").await
+        }
+        Ok(frame) => {
+            answers.card(now, &controller, &reader);
+            machine.card(&controller, &bits(&frame));
+            Ok(())
+        }
+    }
+}
+
+fn bits(frame: &CardFrame) -> Vec<bool> {
+    let all = frame
+        .data
+        .iter()
+        .flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1 == 1));
+    all.take(frame.bits.into()).collect()
+}
+
+async fn missed(
+    ctx: &AdapterContext,
+    controller: ControllerId,
+    reader: ReaderId,
+    text: &str,
+) -> Result<(), AdapterError> {
+    let said = ControllerSaid::Missed(text.to_owned());
+    said_by(ctx, controller, Some(reader), said).await
+}
+
+async fn said_by(
+    ctx: &AdapterContext,
+    controller: ControllerId,
+    reader: Option<ReaderId>,
+    said: ControllerSaid,
+) -> Result<(), AdapterError> {
+    let kind = SignalKind::Controller {
+        controller,
+        reader,
+        said,
+    };
+    ctx.signal(ctx.clock.now(), kind).await
 }

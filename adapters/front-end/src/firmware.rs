@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 
 use crate::frame::Deframer;
 use crate::message::{
-    CHANNELS, Identity, MAX_BATCH, MAX_PULSES, MessageError, Order, PortRole, Press, Reason, VERSION,
-    WireEdge, Word,
+    CHANNELS, CardPulses, Identity, MAX_BATCH, MAX_PULSES, MessageError, Order, PortRole, Press, Reason,
+    VERSION, WireEdge, Word,
 };
 
 /// Lets go of everything after so much silence on a port.
@@ -177,6 +177,7 @@ impl Firmware {
         match (order, role) {
             (Order::Alive, _) => Ok(Some(self.state(now, role))),
             (Order::Hello { .. }, _) => Ok(Some(self.hello(role))),
+            (Order::Card(card), PortRole::Line) => self.card(now, &card).map(|()| None),
             (Order::Set { output, on }, PortRole::Line) => {
                 if usize::from(output) >= self.outputs.len() {
                     return Err(Reason::Channel);
@@ -215,8 +216,34 @@ impl Firmware {
                 Ok(None)
             }
             (Order::Press(_) | Order::Rest { .. }, PortRole::Line)
-            | (Order::Set { .. } | Order::Pulses { .. }, PortRole::Door) => Err(Reason::Port),
+            | (Order::Card(_) | Order::Set { .. } | Order::Pulses { .. }, PortRole::Door) => {
+                Err(Reason::Port)
+            }
         }
+    }
+
+    /// One pulse for each bit, on one of two outputs that both rest.
+    fn card(&mut self, now: u64, card: &CardPulses) -> Result<(), Reason> {
+        let wires = [card.d0, card.d1].map(|output| self.outputs.get(usize::from(output)).copied());
+        let (Some(d0), Some(d1)) = (wires[0], wires[1]) else {
+            return Err(Reason::Channel);
+        };
+        let timed = (20..=100).contains(&card.pulse_us) && (200..=20_000).contains(&card.interval_us);
+        if card.d0 == card.d1 || !timed || card.bits.is_empty() {
+            return Err(Reason::Range);
+        }
+        if !self.pulses.is_empty() || d0.is_some() || d1.is_some() {
+            return Err(Reason::Busy);
+        }
+        let mut at = now;
+        for bit in &card.bits {
+            let output = if *bit { card.d1 } else { card.d0 };
+            self.pulses.push_back((at, output, true));
+            self.pulses
+                .push_back((at + u64::from(card.pulse_us), output, false));
+            at += u64::from(card.interval_us);
+        }
+        Ok(())
     }
 
     fn press(&mut self, now: u64, press: Press) -> Result<(), Reason> {

@@ -209,3 +209,43 @@ proptest! {
         prop_assert!(firmware.outputs.iter().all(Option::is_none));
     }
 }
+
+#[test]
+fn a_card_is_refused_on_wires_and_in_times_that_no_reader_has() {
+    let card = |d0: u8, d1: u8, pulse_us: u16, interval_us: u16| {
+        Order::Card(CardPulses {
+            bits: vec![true; 26],
+            d0,
+            d1,
+            interval_us,
+            pulse_us,
+        })
+    };
+    let refused = |role: PortRole, order: &Order| {
+        let mut firmware = started();
+        firmware.take_bytes(role);
+        firmware.handle_bytes(1000, role, &order.frame(7));
+        let bytes = firmware.take_bytes(role);
+        let mut deframer = Deframer::default();
+        let mut found = bytes.iter().filter_map(|byte| deframer.push(*byte));
+        let message = found.next().expect("an answer").expect("whole");
+        Word::read(&message).expect("a word").1
+    };
+    assert_eq!(refused(PortRole::Line, &card(0, 1, 50, 2000)), Word::Done);
+    for (order, reason) in [
+        (card(0, 0, 50, 2000), Reason::Range),
+        (card(0, 3, 50, 2000), Reason::Channel),
+        (card(0, 1, 19, 2000), Reason::Range),
+        (card(0, 1, 101, 2000), Reason::Range),
+        (card(0, 1, 50, 199), Reason::Range),
+        (card(0, 1, 50, 20_001), Reason::Range),
+    ] {
+        assert_eq!(
+            refused(PortRole::Line, &order),
+            Word::Refused(reason),
+            "{order:?}"
+        );
+    }
+    let order = card(0, 1, 50, 2000);
+    assert_eq!(refused(PortRole::Door, &order), Word::Refused(Reason::Port));
+}

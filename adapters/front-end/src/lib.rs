@@ -16,13 +16,13 @@ mod record;
 mod simulator;
 
 pub use doors::FrontEndDoors;
-pub use driver::FrontEnd;
+pub use driver::{FrontEnd, FrontEndController};
 pub use firmware::{Change, Firmware, WATCHDOG_MS};
 pub use frame::{Deframer, FrameError, MAX_MESSAGE, crc16, frame};
-pub use line_port::{FrontEndLine, LinePort, Output, Wiring};
+pub use line_port::{CardWires, FrontEndLine, LinePort, Output, Wiring};
 pub use message::{
-    CHANNELS, Identity, MAX_BATCH, MAX_PULSES, MessageError, Order, PortRole, Press, Reason, VERSION,
-    WireEdge, Word,
+    CHANNELS, CardPulses, Identity, MAX_BATCH, MAX_CARD, MAX_PULSES, MessageError, Order, PortRole, Press,
+    Reason, VERSION, WireEdge, Word,
 };
 pub use record::{RecordError, record};
 pub use simulator::{Play, simulate};

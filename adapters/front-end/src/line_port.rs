@@ -6,12 +6,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use gateway_core::{Instant, LineCommand, LineId, LineSignal};
+use gateway_core::{ControllerId, Instant, LineCommand, LineId, LineSignal};
 use gateway_panel::{LineParams, Output as Told, PanelLine, Role, Wire};
 
 use crate::clock::ClockMap;
 use crate::frame::Deframer;
-use crate::message::{Identity, Order, PortRole, VERSION, Word};
+use crate::message::{CardPulses, Identity, Order, PortRole, VERSION, Word};
 
 /// How often the front end hears that the gateway lives.
 const ALIVE: Duration = Duration::from_millis(250);
@@ -19,6 +19,9 @@ const ALIVE: Duration = Duration::from_millis(250);
 const APART: Duration = Duration::from_millis(1);
 /// No answer for so long, and it is gone.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// Most cards whose orders may wait for their answer.
+const PENDING: usize = 4;
 
 /// Which of a front end's inputs and outputs a line is wired to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,13 +75,44 @@ pub struct FrontEndLine {
     pub wiring: Wiring,
 }
 
+/// A controller of somebody else that reads two outputs of the front end as D0 and D1 of a reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CardWires {
+    /// Which controller.
+    pub controller: ControllerId,
+    /// Output of zeros.
+    pub d0: u8,
+    /// Output of ones.
+    pub d1: u8,
+    /// From pulse to pulse, 200 to 20000 µs.
+    pub interval_us: u16,
+    /// Input of its wire for the reader's LED, low while it is lit.
+    pub led: Option<u8>,
+    /// How long a pulse is, 20 to 100 µs.
+    pub pulse_us: u16,
+}
+
 /// What is to be done or told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
+    /// A card went out, or why it did not.
+    Card {
+        /// To which controller.
+        controller: ControllerId,
+        /// Why it did not.
+        done: Result<(), &'static str>,
+    },
     /// It cannot be used: what was found, and what to do.
     Fault(String),
     /// So many edges were lost on the way; what was half heard is nothing.
     Missed(u16),
+    /// The LED of a controller's reader.
+    Lit {
+        /// Which controller.
+        controller: ControllerId,
+        /// Lit, or not any more.
+        lit: bool,
+    },
     /// It works (again).
     Ready(Identity),
     /// It did not do as told.
@@ -114,6 +148,8 @@ struct Line {
 pub struct LinePort {
     /// It was asked how its wires stand, and has not answered.
     asked: bool,
+    /// Controllers that read its outputs.
+    cards: Vec<CardWires>,
     clock: ClockMap,
     deframer: Deframer,
     identity: Option<Identity>,
@@ -128,6 +164,8 @@ pub struct LinePort {
     out: VecDeque<Output>,
     /// Outputs as they are wanted.
     outputs: u16,
+    /// Cards whose orders were not answered yet: number, and whose; at most [`PENDING`].
+    pending: VecDeque<(u8, ControllerId)>,
     session: Session,
     /// Number of the question whose answer has to show them so: none was set since.
     settled: Option<u8>,
@@ -145,6 +183,7 @@ impl LinePort {
         };
         let mut port = Self {
             asked: false,
+            cards: Vec::new(),
             clock: ClockMap::default(),
             deframer: Deframer::default(),
             identity: None,
@@ -156,6 +195,7 @@ impl LinePort {
             number: 0,
             out: VecDeque::new(),
             outputs: 0,
+            pending: VecDeque::new(),
             session: Session::Asked,
             settled: None,
             told: None,
@@ -164,6 +204,48 @@ impl LinePort {
         port.out.push_back(Output::Send(vec![0]));
         port.ask(now);
         port
+    }
+
+    /// The same, with controllers that read outputs of it.
+    #[must_use]
+    pub fn with_controllers(mut self, cards: Vec<CardWires>) -> Self {
+        self.cards = cards;
+        self
+    }
+
+    /// Sends a card to a controller; what becomes of it is told. One that cannot go out at once does not go out later.
+    pub fn card(&mut self, controller: &ControllerId, bits: &[bool]) {
+        let wires = self.cards.iter().find(|of| of.controller == *controller).cloned();
+        let Some(wires) = wires else { return };
+        let done = match self.session {
+            Session::Online if self.pending.len() < PENDING => Ok(()),
+            Session::Online => Err("too many cards wait for the front end"),
+            Session::Asked | Session::Known => Err("the front end is not there"),
+        };
+        if done.is_err() {
+            let controller = wires.controller;
+            self.out.push_back(Output::Card { controller, done });
+            return;
+        }
+        self.order(&Order::Card(CardPulses {
+            bits: bits.to_vec(),
+            d0: wires.d0,
+            d1: wires.d1,
+            interval_us: wires.interval_us,
+            pulse_us: wires.pulse_us,
+        }));
+        self.pending.push_back((self.number, wires.controller));
+    }
+
+    /// The answer to the order of a card; false if the number is that of another order.
+    fn card_done(&mut self, number: u8, done: Result<(), &'static str>) -> bool {
+        let Some(at) = self.pending.iter().position(|(of, _)| *of == number) else {
+            return false;
+        };
+        if let Some((_, controller)) = self.pending.remove(at) {
+            self.out.push_back(Output::Card { controller, done });
+        }
+        true
     }
 
     /// Takes bytes of the port.
@@ -296,8 +378,12 @@ impl LinePort {
                     }
                 }
             }
+            Word::Refused(reason) if self.card_done(number, Err(reason.words())) => {}
             Word::Refused(reason) => self.out.push_back(Output::Refused(reason.words())),
-            Word::Done | Word::Door { .. } | Word::Edges { .. } => {}
+            Word::Done => {
+                self.card_done(number, Ok(()));
+            }
+            Word::Door { .. } | Word::Edges { .. } => {}
         }
     }
 
@@ -358,6 +444,18 @@ impl LinePort {
                 ));
             }
         }
+        for of in &self.cards {
+            let all = [of.d0, of.d1].into_iter();
+            let output = all.clone().find(|output| *output >= who.outputs);
+            let input = of.led.filter(|input| *input >= who.inputs);
+            if output.is_some() || input.is_some() {
+                return Some(format!(
+                    "controller {} has an output or input that front end {:?} does not have: it has {} outputs and {} inputs, \
+                     from 0",
+                    of.controller, who.name, who.outputs, who.inputs
+                ));
+            }
+        }
         None
     }
 
@@ -413,6 +511,11 @@ impl LinePort {
         } else {
             self.inputs & !bit
         };
+        for of in self.cards.iter().filter(|of| of.led == Some(input)) {
+            let controller = of.controller.clone();
+            let lit = !level;
+            self.out.push_back(Output::Lit { controller, lit });
+        }
         for line in &mut self.lines {
             let wire = line.of.wiring.wires().find(|(_, of)| *of == input);
             if let Some((wire, _)) = wire {
@@ -438,6 +541,10 @@ impl LinePort {
     fn lose(&mut self, now: Instant, text: String) {
         self.session = Session::Asked;
         self.identity = None;
+        for (_, controller) in std::mem::take(&mut self.pending) {
+            let done = Err("the front end was lost on the way");
+            self.out.push_back(Output::Card { controller, done });
+        }
         for line in &mut self.lines {
             line.machine.lost();
             while line.machine.poll_output().is_some() {}

@@ -91,7 +91,9 @@ impl Pair {
         }
         while let Some(output) = self.port.poll_output() {
             match output {
+                Output::Card { controller, done } => self.said.push(format!("{controller}:{done:?}")),
                 Output::Fault(text) => self.said.push(format!("fault:{text}")),
+                Output::Lit { controller, lit } => self.said.push(format!("{controller}:lit={lit}")),
                 Output::Missed(count) => self.said.push(format!("missed:{count}")),
                 Output::Ready(_) => self.said.push("ready".to_owned()),
                 Output::Refused(text) => self.said.push(format!("refused:{text}")),

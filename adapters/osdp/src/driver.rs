@@ -1,6 +1,6 @@
 //! A line on a serial port.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use adapter_api::{Adapter, AdapterContext, AdapterError, Alarm, Claim, Direction};
@@ -105,24 +105,25 @@ impl OsdpBus {
             source,
         }
     }
+}
 
-    fn open(&self) -> Result<SerialStream, String> {
-        let port = self.port.display();
-        let stream = tokio_serial::new(self.port.to_string_lossy(), self.baud)
-            .data_bits(DataBits::Eight)
-            .parity(Parity::None)
-            .stop_bits(StopBits::One)
-            .flow_control(FlowControl::None)
-            .exclusive(true)
-            .open_native_async()
-            .map_err(|error| {
-                format!("{port} cannot be opened: {error}; plug the adapter in, it is used by itself")
-            })?;
-        self.direction.apply(&stream).map_err(|error| {
-            format!("{port} does not switch the direction by RTS ({error}): leave out rs485 for an adapter that does it by itself")
+/// Opens a serial port as OSDP has it: 8 data bits, no parity, one stop bit, for one user.
+pub(crate) fn open(port: &Path, baud: u32, direction: Direction) -> Result<SerialStream, String> {
+    let name = port.display();
+    let stream = tokio_serial::new(port.to_string_lossy(), baud)
+        .data_bits(DataBits::Eight)
+        .parity(Parity::None)
+        .stop_bits(StopBits::One)
+        .flow_control(FlowControl::None)
+        .exclusive(true)
+        .open_native_async()
+        .map_err(|error| {
+            format!("{name} cannot be opened: {error}; plug the adapter in, it is used by itself")
         })?;
-        Ok(stream)
-    }
+    direction.apply(&stream).map_err(|error| {
+        format!("{name} does not switch the direction by RTS ({error}): leave out rs485 for an adapter that does it by itself")
+    })?;
+    Ok(stream)
 }
 
 impl Adapter for OsdpBus {
@@ -158,7 +159,7 @@ impl OsdpBus {
                 .insert(at, BroadcastStream::new(reader.commands.subscribe()));
         }
         loop {
-            let text = match self.open() {
+            let text = match open(&self.port, self.baud, self.direction) {
                 Ok(port) => {
                     ctx.signal(ctx.clock.now(), SignalKind::Ready).await?;
                     self.serve(ctx, port, &mut outside).await?

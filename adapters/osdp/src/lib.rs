@@ -1,7 +1,8 @@
-//! OSDP readers (IEC 60839-11-5, SIA OSDP v2.2) on an RS-485 line, from the panel's side.
+//! OSDP (IEC 60839-11-5, SIA OSDP v2.2) on an RS-485 line: readers from the panel's side, and one reader towards somebody
+//! else's panel.
 //!
 //! [`Bus`] polls the readers of one line: bytes and time in, bytes and events out. [`OsdpBus`] drives it over a serial
-//! port. [`Packet`], [`Deframer`] and [`Reply`] are the decoder, which `doorline decode osdp` shares.
+//! port. [`Peripheral`] is the other end, a reader that answers, and [`OsdpPeripheral`] has it on a port. [`Packet`], [`Deframer`] and [`Reply`] are the decoder, which `doorline decode osdp` shares.
 //!
 //! A reader with a key is spoken to through the secure channel only; the default key is used in a window that an
 //! operator opens, and only to give the reader its own. What the reader's outputs could do is left out on purpose:
@@ -17,6 +18,7 @@ mod link;
 mod message;
 mod packet;
 mod pd;
+mod peripheral;
 mod secure;
 
 pub use bus::{Bus, BusParams, Output};
@@ -26,3 +28,6 @@ pub use link::Security;
 pub use message::{Capability, Identity, Reply, ReplyError, command_name, nak_reason, reply_name};
 pub use packet::{Check, Deframer, LONGEST, MARK, Packet, PacketError, SOM, SecurityBlock};
 pub use pd::{Event, PdParams};
+pub use peripheral::{
+    Heard, Light, OsdpPeripheral, Out, Peripheral, PeripheralParams, Secrecy, Shade, keep_key, kept_key,
+};

@@ -2,7 +2,7 @@
 
 use super::Check;
 use super::resource::{Alike, Claims, Ports};
-use super::{front_end, osdp};
+use super::{controllers, front_end, osdp};
 use crate::fault::FaultKind;
 use crate::model::{Kmtronic, Modbus, OutputDriver};
 use crate::value::BoardProfile;
@@ -147,6 +147,7 @@ pub(super) fn claims(check: &mut Check<'_>) {
         ports.add(check, place, family, key("port"));
     }
     osdp::claims(check, &mut ports);
+    controllers::claims(check, &mut ports);
     front_end::claims(check, &mut ports);
     relays.report(
         check,

@@ -6,7 +6,9 @@ use gateway_panel::Profile;
 use super::Check;
 use super::resource::{Alike, Claims, Ports};
 use crate::fault::FaultKind;
-use crate::model::{Config, FrontEndDoor, FrontEndLine, Line, LineDriver, OutputDriver, Panel};
+use crate::model::{
+    Config, ControllerDriver, FrontEndDoor, FrontEndLine, Line, LineDriver, OutputDriver, Panel,
+};
 use crate::value::{CallIn, Duty, LockOwner, OpenWhen};
 
 /// Longest name of a panel with apartments: those of its lists begin with it.
@@ -275,6 +277,21 @@ pub(super) fn claims(check: &mut Check<'_>, ports: &mut Ports) {
         }
         for (key, output) in of.outputs() {
             outputs.add((place.clone(), output), format!("{at}.{key}"));
+        }
+    }
+    for (id, controller) in &config.controllers {
+        let ControllerDriver::Wiegand(of) = &controller.driver else {
+            continue;
+        };
+        let at = format!("controllers.{id}.wiegand");
+        let place = of.port.display().to_string();
+        ports.add(check, place.clone(), "front-end", format!("{at}.port"));
+        speeds.add(check, &place, format!("{at}.baud"), &of.baud);
+        for (key, output) in [("d0-output", of.d0_output), ("d1-output", of.d1_output)] {
+            outputs.add((place.clone(), output), format!("{at}.{key}"));
+        }
+        if let Some(input) = of.led_input {
+            inputs.add((place, input), format!("{at}.led-input"));
         }
     }
     for (at, _, of) in doors(config) {

@@ -9,6 +9,7 @@ mod buttons;
 mod calls;
 mod claims;
 mod codes;
+mod controllers;
 mod directory;
 mod door_groups;
 mod doors;
@@ -58,6 +59,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     relays::check(&mut check);
     readers::check(&mut check);
     osdp::check(&mut check);
+    controllers::check(&mut check);
     front_end::check(&mut check);
     volume::check(&mut check);
     outside::check(&mut check);

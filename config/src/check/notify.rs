@@ -72,6 +72,7 @@ fn sources(check: &mut Check<'_>, at: &str, sources: &[String]) {
     let known: Vec<&str> = (config.doors.keys().map(|id| id.as_str()))
         .chain(config.panels.keys().map(|id| id.as_str()))
         .chain(config.readers.keys().map(|id| id.as_str()))
+        .chain(config.controllers.keys().map(|id| id.as_str()))
         .chain(config.lines.keys().map(|id| id.as_str()))
         .chain(config.accounts.keys().map(|id| id.as_str()))
         .chain(config.outputs.keys().map(|id| id.as_str()))

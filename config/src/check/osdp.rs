@@ -7,7 +7,7 @@ use crate::model::{Config, InputDriver, OsdpReader, ReaderDriver};
 use crate::read::Reader;
 
 /// Speeds of the standard.
-const BAUDS: [u32; 6] = [9600, 19_200, 38_400, 57_600, 115_200, 230_400];
+pub(super) const BAUDS: [u32; 6] = [9600, 19_200, 38_400, 57_600, 115_200, 230_400];
 /// The key that every reader has when it is new (SCBK-D).
 const WELL_KNOWN: &str = "303132333435363738393a3b3c3d3e3f";
 
@@ -111,8 +111,16 @@ pub(super) fn claims(check: &mut Check<'_>, ports: &mut Ports) {
 
 /// Keys that were read from their files are keys; the value is never shown.
 pub(crate) fn keys(config: &mut Config, reader: &mut Reader) {
-    for (id, of) in &mut config.readers {
-        for (key, file) in of.driver.key_files() {
+    let readers = config.readers.iter_mut().flat_map(|(id, of)| {
+        let files = of.driver.key_files().into_iter();
+        files.map(move |(key, file)| (format!("readers.{id}.osdp.{key}"), file))
+    });
+    let controllers = config.controllers.iter_mut().filter_map(|(id, of)| {
+        let (key, file) = of.driver.key_file()?;
+        Some((format!("controllers.{id}.osdp.{key}"), file))
+    });
+    for (path, file) in readers.chain(controllers) {
+        {
             let Some(secret) = &file.key else { continue };
             let digits = secret.reveal().trim();
             let text = if digits.len() != 32 || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
@@ -122,7 +130,6 @@ pub(crate) fn keys(config: &mut Config, reader: &mut Reader) {
             } else {
                 continue;
             };
-            let path = format!("readers.{id}.osdp.{key}");
             reader.findings.push(Finding {
                 hint: "allowed: a key of its own, as doorline osdp new-key makes it".to_owned(),
                 kind: FaultKind::File,

@@ -144,6 +144,7 @@ fn names(config: &Config, family: &str) -> Option<Vec<String>> {
         "alarm" => of(config.alarms.keys()),
         "account" => of(config.accounts.keys()),
         "access" | "door" => of(config.doors.keys()),
+        "controller" => of(config.controllers.keys()),
         "input" => of(config.inputs.keys()),
         "line" => of(config.lines.keys()),
         "panel" => of(config.panels.keys()),

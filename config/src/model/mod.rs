@@ -6,6 +6,7 @@ mod announce;
 mod areas;
 mod boards;
 mod calls;
+mod controllers;
 mod devices;
 mod directory;
 mod door_groups;
@@ -31,8 +32,8 @@ mod wiegand;
 use std::collections::BTreeMap;
 
 use gateway_core::{
-    AccountId, AlarmId, AreaId, ChannelId, CredentialId, DoorGroupId, DoorId, FormatId, GroupId, HolidaysId,
-    InputId, LineId, ListId, OutputId, PanelId, ReaderId, RelayId, RuleId, ScheduleId,
+    AccountId, AlarmId, AreaId, ChannelId, ControllerId, CredentialId, DoorGroupId, DoorId, FormatId,
+    GroupId, HolidaysId, InputId, LineId, ListId, OutputId, PanelId, ReaderId, RelayId, RuleId, ScheduleId,
 };
 
 pub use access::{Card, Code, Group};
@@ -41,6 +42,7 @@ pub use announce::Announce;
 pub use areas::Area;
 pub use boards::{Kmtronic, Modbus, Numato};
 pub use calls::{Account, List, Sip, Target};
+pub use controllers::{Controller, ControllerDriver, OsdpController, WiegandController};
 pub use devices::{
     ContactLine, GpioInput, GpioOutput, Input, InputDriver, Lcus1, Line, LineDriver, LineVoice, Output,
     OutputDriver, Reader, ReaderDriver, VirtualInput, VirtualLine, VirtualOutput, VirtualReader,
@@ -101,6 +103,8 @@ table! {
         areas: BTreeMap<AreaId, Area> = "areas", map("area"), or("{}"), Live;
         /// Readers of cards and keypads.
         readers: BTreeMap<ReaderId, Reader> = "readers", map("reader"), or("{}"), Restart;
+        /// Access controllers of somebody else, before which the gateway stands as a reader.
+        controllers: BTreeMap<ControllerId, Controller> = "controllers", map("controller"), or("{}"), Restart;
         /// Card formats of this site, beside the published ones.
         card_formats: BTreeMap<FormatId, CardFormat> = "card-formats", map("format"), or("{}"), Restart;
         /// Accounts at a PBX.

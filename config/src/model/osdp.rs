@@ -19,7 +19,7 @@ pub struct KeyFile {
 }
 
 impl KeyFile {
-    const fn new(path: PathBuf) -> Self {
+    pub(super) const fn new(path: PathBuf) -> Self {
         Self { key: None, path }
     }
 }

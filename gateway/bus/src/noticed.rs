@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use gateway_core::{Bell, DeviceId, Edge, Instant, LineSignal, Seq, Signal, SignalKind};
+use gateway_core::{Bell, ControllerSaid, DeviceId, Edge, Instant, LineSignal, Seq, Signal, SignalKind};
 use tokio::sync::broadcast;
 
 /// How many signals may wait for one who looks.
@@ -148,6 +148,7 @@ fn told(kind: &SignalKind) -> (&'static str, Option<String>, String) {
     let of = |source: &dyn ToString| Some(source.to_string());
     match kind {
         SignalKind::Card { frame, reader } => ("card", of(reader), format!("{} bits", frame.bits)),
+        SignalKind::Controller { controller, said, .. } => ("controller", of(controller), answered(said)),
         SignalKind::Fault(text) => ("fault", None, text.clone()),
         SignalKind::Input { edge, input } => ("input", of(input), level(*edge)),
         // which key it was is half a code
@@ -166,6 +167,17 @@ fn told(kind: &SignalKind) -> (&'static str, Option<String>, String) {
         SignalKind::Port(event) => ("port", None, event.tag().to_owned()),
         SignalKind::Ready => ("ready", None, String::new()),
         SignalKind::Unread(input) => ("unread", of(input), String::new()),
+    }
+}
+
+fn answered(said: &ControllerSaid) -> String {
+    match said {
+        ControllerSaid::Beep(times) => format!("beep {times}"),
+        ControllerSaid::KeySet => "key-set".to_owned(),
+        ControllerSaid::Light { colour, .. } => format!("light {}", colour.word()),
+        ControllerSaid::Missed(text) => format!("missed, {text}"),
+        ControllerSaid::Taken => "taken".to_owned(),
+        ControllerSaid::Text(text) => format!("text {text}"),
     }
 }
 

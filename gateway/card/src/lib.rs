@@ -10,8 +10,10 @@ mod bits;
 mod format;
 mod learn;
 mod table;
+mod translate;
 
 pub use bits::{MAX_BITS, bits_of, frame_of};
 pub use format::{Field, Fields, Format, FormatError, ValueError};
 pub use learn::{FEWEST, Known, LearnError, Proposal, learn};
 pub use table::{format_named, formats};
+pub use translate::{TranslateError, Translation};

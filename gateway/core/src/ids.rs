@@ -93,6 +93,8 @@ names! {
     ButtonId;
     /// A channel of notifications.
     ChannelId;
+    /// An access controller of somebody else, which the gateway stands before as a reader.
+    ControllerId;
     /// A stored credential: a card, a code, a number.
     CredentialId;
     /// An adapter instance: what reports signals and health.

@@ -20,21 +20,23 @@ mod view;
 
 pub use command::{Command, CommandId, CommandReply, CommandRequest, Given, Origin, Refusal, RelaySet};
 pub use event::{
-    AccessEvent, AccountEvent, AlarmEvent, CallEvent, Class, CommandEvent, DeviceEvent, DoorEvent, Envelope,
-    Event, FieldForm, GatewayEvent, InputEvent, KindForm, LineEvent, PanelEvent, PortEvent, ReadError,
-    ReaderEvent, Record, RelayEvent, RuleEvent, SCHEMA, UserEvent, is_confidential, said,
+    AccessEvent, AccountEvent, AlarmEvent, CallEvent, Class, CommandEvent, ControllerEvent, DeviceEvent,
+    DoorEvent, Envelope, Event, FieldForm, GatewayEvent, InputEvent, KindForm, LineEvent, PanelEvent,
+    PortEvent, ReadError, ReaderEvent, Record, RelayEvent, RuleEvent, SCHEMA, UserEvent, is_confidential,
+    said,
 };
 pub use explain::{Explain, Explained, Means, TriedRule, TryRules};
 pub use ids::{
-    AccountId, AlarmId, ApartmentId, AreaId, ButtonId, ChannelId, CredentialId, DeviceId, DoorGroupId,
-    DoorId, FormatId, GroupId, HolidaysId, InputId, LegId, LineId, ListId, NameError, OutputId, PanelId,
-    PersonId, ReaderId, RelayId, RingId, RuleId, ScheduleId, Seq, SiteId,
+    AccountId, AlarmId, ApartmentId, AreaId, ButtonId, ChannelId, ControllerId, CredentialId, DeviceId,
+    DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId, LegId, LineId, ListId, NameError, OutputId,
+    PanelId, PersonId, ReaderId, RelayId, RingId, RuleId, ScheduleId, Seq, SiteId,
 };
 pub use leg::{Cause, DigitVia, LegCommand, LegEvent, Peer, Standing, Tone, Volume};
 pub use measure::{Count, Counted, Histogram, STEPS};
 pub use secret::Secret;
 pub use signal::{
-    Bell, CardFrame, Edge, LineCommand, LineSignal, Misread, NetworkState, ReaderCommand, Signal, SignalKind,
+    Bell, CardFrame, ControllerSaid, Edge, LightColour, LineCommand, LineSignal, Misread, NetworkState,
+    ReaderCommand, Signal, SignalKind,
 };
 pub use subject::{Factor, Subject};
 pub use template::{Escape, Template};

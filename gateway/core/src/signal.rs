@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::event::PortEvent;
-use crate::ids::{DeviceId, InputId, LineId, ReaderId};
+use crate::ids::{ControllerId, DeviceId, InputId, LineId, ReaderId};
 use crate::time::Instant;
 use crate::value::words;
 
@@ -112,6 +112,46 @@ words! {
     }
 }
 
+words! {
+    /// Colour of a light.
+    LightColour {
+        /// Amber.
+        Amber = "amber",
+        /// Blue.
+        Blue = "blue",
+        /// Green.
+        Green = "green",
+        /// Dark.
+        Off = "off",
+        /// Magenta, cyan or white.
+        Other = "other",
+        /// Red.
+        Red = "red",
+    }
+}
+
+/// What an access controller of somebody else says to the reader that the gateway plays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ControllerSaid {
+    /// It beeps so often; 0 is until further notice.
+    Beep(u8),
+    /// It gave the reader another key.
+    KeySet,
+    /// Its light.
+    Light {
+        /// What it shows.
+        colour: LightColour,
+        /// For how long; `None` until further notice.
+        time: Option<Duration>,
+    },
+    /// It did not get a card: the text says why.
+    Missed(String),
+    /// It has the card that was handed on.
+    Taken,
+    /// A text for people at the reader.
+    Text(String),
+}
+
 /// How the port is by which the gateway is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkState {
@@ -153,6 +193,15 @@ pub enum SignalKind {
         frame: CardFrame,
         /// Where.
         reader: ReaderId,
+    },
+    /// Something of a controller of somebody else.
+    Controller {
+        /// Which.
+        controller: ControllerId,
+        /// Where the card was read that it answers to; `None` if there is none.
+        reader: Option<ReaderId>,
+        /// What.
+        said: ControllerSaid,
     },
     /// The device cannot do its work; text says what and what to do.
     Fault(String),

@@ -639,7 +639,7 @@ function sentence(event) {
     if (name === "group") return group(record.group);
     if (name === "why") return words["v-hold-" + record.why] ?? record.why;
     const word = name === "source" ? source : String(record[name] ?? "?");
-    return ["cause", "outcome", "reason", "state"].includes(name) ? words["v-" + word] ?? words["r-" + word] ?? word : word;
+    return ["cause", "colour", "outcome", "reason", "state"].includes(name) ? words["v-" + word] ?? words["r-" + word] ?? word : word;
   };
   return template.replace(/\{([a-z_]+)\}/g, (_, name) => value(name));
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use gateway_access::{Change, Grant, Place};
 use gateway_core::{
-    AccountEvent, AccountId, AccountState, AlarmId, CommandId, CommandRequest, CredentialId, Envelope,
-    InputId, LegCommand, LegEvent, LineCommand, LineId, OutputId, PanelId, Peer, ReaderCommand, ReaderId,
-    Refusal, RingId, Signal, Standing, Volume,
+    AccountEvent, AccountId, AccountState, AlarmId, CardFrame, CommandId, CommandRequest, ControllerId,
+    CredentialId, Envelope, InputId, LegCommand, LegEvent, LineCommand, LineId, OutputId, PanelId, Peer,
+    ReaderCommand, ReaderId, Refusal, RingId, Signal, Standing, Volume,
 };
 use gateway_door::ReleaseCause;
 use gateway_rules::Sound;
@@ -165,6 +165,15 @@ pub enum GuardReport {
 /// Everything the site wants.
 #[derive(Debug, PartialEq)]
 pub enum Output {
+    /// Hand a card on to a controller of somebody else. Nobody waits for it.
+    Forward {
+        /// Which.
+        controller: ControllerId,
+        /// What it becomes there is the driver's.
+        frame: CardFrame,
+        /// Where it was read.
+        reader: ReaderId,
+    },
     /// An input was held at the start, or is at rest.
     Held(HeldInput),
     /// Keep in the records where people are, and how often a credential was used.

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use gateway_access::{Area, Group, OnJournalFault, RexKind, Schedules, When};
 use gateway_core::{
-    AccountId, AlarmId, AreaId, Bell, ButtonId, CardFrame, Cause, CredentialId, DoorGroupId, DoorId, GroupId,
-    InputId, LineId, ListId, OutputId, PanelId, PersonId, ReaderId, RelayId, RuleId, Secret, SiteId, Volume,
+    AccountId, AlarmId, AreaId, Bell, ButtonId, CardFrame, Cause, ControllerId, CredentialId, DoorGroupId,
+    DoorId, GroupId, InputId, LineId, ListId, OutputId, PanelId, PersonId, ReaderId, RelayId, RuleId, Secret,
+    SiteId, Volume,
 };
 use gateway_door::{Duty, FailMode, LockKind, LockOwner, Relock};
 use gateway_line::{CallIn, OpenWhen};
@@ -62,6 +63,8 @@ pub struct SiteParams {
     pub panels: BTreeMap<PanelId, PanelParams>,
     /// For how long inputs must be active to count, where that is longer than they are debounced.
     pub presses: BTreeMap<InputId, Duration>,
+    /// Controllers of somebody else, with the readers whose cards are handed on to them.
+    pub controllers: BTreeMap<ControllerId, Vec<ReaderId>>,
     /// Readers.
     pub readers: BTreeMap<ReaderId, ReaderParams>,
     /// Relays that tell something.
@@ -87,6 +90,7 @@ impl SiteParams {
             areas: BTreeMap::new(),
             cards: BTreeMap::new(),
             codes: BTreeMap::new(),
+            controllers: BTreeMap::new(),
             command_ttl: Duration::from_secs(10),
             door_groups: BTreeMap::new(),
             doors: BTreeMap::new(),

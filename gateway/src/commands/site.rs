@@ -4,7 +4,8 @@ use std::path::Path;
 
 use adapter_api::Claim;
 use gateway_config::{
-    Config, Faults, InputDriver, Late, LineDriver, LoadError, Loaded, OutputDriver, ReaderDriver, SecretFiles,
+    Config, ControllerDriver, Faults, InputDriver, Late, LineDriver, LoadError, Loaded, OutputDriver,
+    ReaderDriver, SecretFiles,
 };
 use gateway_core::{Clock, OutputId, Timestamp};
 
@@ -213,6 +214,24 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
                 data.into_iter().chain(wires).collect()
             }
         });
+    let controllers = config.controllers.iter().map(|(id, controller)| {
+        let (what, port, channel) = match &controller.driver {
+            ControllerDriver::Osdp(of) => (
+                format!("controller {id} (address {})", of.address),
+                &of.port,
+                of.address,
+            ),
+            ControllerDriver::Wiegand(of) => (format!("controller {id}, D0"), &of.port, of.d0_output),
+        };
+        let board = port.display().to_string();
+        (
+            what,
+            Claim::Channel {
+                board,
+                channel: channel.into(),
+            },
+        )
+    });
     let lines = config.lines.iter().filter_map(|(id, line)| match &line.driver {
         LineDriver::FrontEnd(of) => Some((
             format!("line {id}"),
@@ -223,5 +242,6 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
         )),
         LineDriver::Contact(_) | LineDriver::Virtual(_) => None,
     });
-    outputs.chain(inputs).chain(readers).chain(lines).collect()
+    let all = outputs.chain(inputs).chain(readers);
+    all.chain(controllers).chain(lines).collect()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use adapter_api::{Adapter, AdapterContext, AdapterError, AudioPort, Shutdown};
 use adapter_front_end::FrontEnd;
 use adapter_gpio::{GpioInputs, GpioReader};
-use adapter_osdp::OsdpBus;
+use adapter_osdp::{OsdpBus, OsdpPeripheral};
 use adapter_outside::MqttInputs;
 use adapter_virtual::{Source, VirtualDevice, VirtualHandle, VirtualLine, VirtualParams};
 use anyhow::Context as _;
@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::run::clicks::Clicks;
+use crate::run::controllers::controllers;
 use crate::run::faults::Faults;
 use crate::run::lane::Lane;
 use crate::run::lines::{Commands, Lines, QUEUE, Routes};
@@ -66,6 +67,7 @@ type Audio = mpsc::Sender<(LineId, Box<dyn AudioPort>)>;
 /// What an adapter of pins or lines is made of.
 #[derive(Clone, Debug, PartialEq)]
 enum Pins {
+    Controller(Box<OsdpPeripheral>),
     FrontEnd(FrontEnd),
     Inputs(GpioInputs),
     Mqtt(MqttInputs),
@@ -76,7 +78,7 @@ enum Pins {
 impl Pins {
     fn inputs(&self) -> Vec<InputId> {
         match self {
-            Self::FrontEnd(_) | Self::Reader(_) => vec![],
+            Self::Controller(_) | Self::FrontEnd(_) | Self::Reader(_) => vec![],
             Self::Inputs(inputs) => inputs.lines.iter().map(|line| line.input.clone()).collect(),
             Self::Mqtt(of) => of.inputs.iter().map(|input| input.input.clone()).collect(),
             Self::Osdp(line) => {
@@ -92,7 +94,7 @@ impl Pins {
     fn lines(&self) -> Vec<LineId> {
         match self {
             Self::FrontEnd(of) => of.lines.iter().map(|line| line.line.clone()).collect(),
-            Self::Inputs(_) | Self::Mqtt(_) | Self::Osdp(_) | Self::Reader(_) => vec![],
+            Self::Controller(_) | Self::Inputs(_) | Self::Mqtt(_) | Self::Osdp(_) | Self::Reader(_) => vec![],
         }
     }
 }
@@ -100,6 +102,7 @@ impl Pins {
 impl Adapter for Pins {
     async fn run(self, ctx: AdapterContext) -> Result<(), AdapterError> {
         match self {
+            Self::Controller(of) => of.run(ctx).await,
             Self::FrontEnd(of) => of.run(ctx).await,
             Self::Inputs(inputs) => inputs.run(ctx).await,
             Self::Mqtt(of) => of.run(ctx).await,
@@ -232,11 +235,18 @@ impl Adapters {
         let readers = readers.map(|(id, reader)| (reader_name(&id), Pins::Reader(Box::new(reader))));
         let lines = osdp_buses(&self.config, &self.readers, &self.installs)?.into_iter();
         let lines = lines.map(|(name, line)| (name, Pins::Osdp(line)));
-        let front_ends = front_ends(&self.config).into_iter();
+        let front_ends = front_ends(&self.config, &self.readers).into_iter();
         let front_ends = front_ends.map(|(name, of)| (name, Pins::FrontEnd(of)));
         let mqtt = mqtt_inputs(&self.config).into_iter();
         let mqtt = mqtt.map(|(name, of)| (name, Pins::Mqtt(of)));
-        let all = inputs.chain(readers).chain(lines).chain(front_ends).chain(mqtt);
+        let controllers = controllers(&self.config, &self.readers)?.into_iter();
+        let controllers = controllers.map(|(name, of)| (name, Pins::Controller(Box::new(of))));
+        let all = inputs
+            .chain(controllers)
+            .chain(readers)
+            .chain(lines)
+            .chain(front_ends)
+            .chain(mqtt);
         let wanted: BTreeMap<String, Pins> = all.collect();
         let running = self.running.iter();
         let (old, kept): (Vec<_>, Vec<_>) = running

@@ -36,6 +36,7 @@ fn bears(component: &Component, key: &str) -> bool {
         | Component::Card(_)
         | Component::CardFormat(_)
         | Component::Code(_)
+        | Component::Controller(_)
         | Component::Door(_)
         | Component::DoorGroup(_)
         | Component::Group(_)

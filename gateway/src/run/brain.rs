@@ -407,6 +407,14 @@ impl Brain {
         let (mut recorded, mut unwritten) = (true, false);
         while let Some(output) = self.site.poll_output() {
             match output {
+                Output::Forward {
+                    controller,
+                    frame,
+                    reader,
+                } => {
+                    let at = self.clock.now();
+                    self.readers.forward(at, controller, &frame, reader);
+                }
                 Output::Held(what) => {
                     if self.held.try_send(what).is_err() {
                         tracing::warn!(

@@ -8,6 +8,7 @@ pub(crate) mod by_hand;
 mod clicks;
 mod codes;
 mod contacts;
+mod controllers;
 #[cfg(test)]
 mod crowd;
 pub(crate) mod daemon;

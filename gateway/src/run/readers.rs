@@ -3,26 +3,53 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
+use adapter_api::Forwarded;
 use adapter_gpio::{GpioReader, Opening, ReaderPin, ReaderPins, ReaderWires};
 use adapter_wiegand::{Heartbeat, Keypad, WiegandParams};
-use gateway_card::{Format, format_named, formats};
+use gateway_card::{Format, Translation, format_named, formats};
 use gateway_config::{Backend, Bias, Config, OutputDriver, ReaderDriver, ReaderWire, WiegandReader};
-use gateway_core::{FormatId, ReaderCommand, ReaderId};
+use gateway_core::{CardFrame, ControllerId, FormatId, Instant, ReaderCommand, ReaderId};
 use tokio::sync::broadcast;
 
 /// Commands that a reader may be behind; of more it sees the last ones, and the last one is what counts.
 const BEHIND: usize = 16;
+/// Cards that all controllers together may be behind.
+const CARDS: usize = 64;
 
 type Channels = BTreeMap<ReaderId, broadcast::Sender<ReaderCommand>>;
 
-/// Where what readers show is told. Nobody ever waits for a light.
-#[derive(Clone, Default)]
-pub(crate) struct Readers(Arc<RwLock<Channels>>);
+/// Where what readers show is told, and where their cards are handed on. Nobody ever waits for a light or a controller.
+#[derive(Clone)]
+pub(crate) struct Readers {
+    /// For every controller; each takes its own.
+    cards: broadcast::Sender<Forwarded>,
+    channels: Arc<RwLock<Channels>>,
+    recipes: Arc<RwLock<BTreeMap<ControllerId, Recipe>>>,
+}
+
+/// What cards become on their way to a controller.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Recipe {
+    /// Formats of each reader.
+    pub(super) formats: BTreeMap<ReaderId, Vec<Format>>,
+    /// What they become.
+    pub(super) translation: Translation,
+}
+
+impl Default for Readers {
+    fn default() -> Self {
+        Self {
+            cards: broadcast::channel(CARDS).0,
+            channels: Arc::default(),
+            recipes: Arc::default(),
+        }
+    }
+}
 
 impl Readers {
     /// Tells a reader what to show; one without lights, or that does not run, shows nothing.
     pub(crate) fn give(&self, reader: &ReaderId, command: ReaderCommand) {
-        if let Ok(channels) = self.0.read()
+        if let Ok(channels) = self.channels.read()
             && let Some(to) = channels.get(reader)
         {
             // nobody listens while the reader starts anew
@@ -33,9 +60,40 @@ impl Readers {
     /// The channel of a reader, the same one for as long as the process lives.
     pub(super) fn channel(&self, reader: &ReaderId) -> broadcast::Sender<ReaderCommand> {
         let new = || broadcast::channel(BEHIND).0;
-        match self.0.write() {
+        match self.channels.write() {
             Ok(mut channels) => channels.entry(reader.clone()).or_insert_with(new).clone(),
             Err(_) => new(),
+        }
+    }
+
+    /// Hands a card on to a controller, in its words; one that does not run gets none.
+    pub(crate) fn forward(&self, at: Instant, controller: ControllerId, frame: &CardFrame, reader: ReaderId) {
+        let recipe = self.recipes.read().ok();
+        let recipe = recipe.and_then(|recipes| recipes.get(&controller).cloned());
+        let Recipe { formats, translation } = recipe.unwrap_or_default();
+        let formats = formats.get(&reader).map_or(&[][..], Vec::as_slice);
+        let frame = translation.of(frame, formats).map_err(|error| {
+            let why = std::error::Error::source(&error);
+            why.map_or_else(|| error.to_string(), |why| format!("{error}: {why}"))
+        });
+        // nobody listens while it starts anew
+        let _ = self.cards.send(Forwarded {
+            at,
+            controller,
+            frame,
+            reader,
+        });
+    }
+
+    /// Where controllers get their cards.
+    pub(crate) fn cards(&self) -> broadcast::Sender<Forwarded> {
+        self.cards.clone()
+    }
+
+    /// What cards become from here on.
+    pub(super) fn set_recipes(&self, recipes: BTreeMap<ControllerId, Recipe>) {
+        if let Ok(mut known) = self.recipes.write() {
+            *known = recipes;
         }
     }
 }
@@ -138,7 +196,7 @@ pub(super) fn accepted(config: &Config, names: &[FormatId]) -> Vec<Format> {
     names.iter().filter_map(named).collect()
 }
 
-fn of_name(config: &Config, name: &FormatId) -> Option<Format> {
+pub(super) fn of_name(config: &Config, name: &FormatId) -> Option<Format> {
     let own = config
         .card_formats
         .get(name)

@@ -764,6 +764,7 @@ fn is_egress(event: &Event) -> bool {
         Event::Account(..)
         | Event::Call(_)
         | Event::Command(_)
+        | Event::Controller(..)
         | Event::Device(..)
         | Event::Input(..)
         | Event::Line(..)

@@ -60,7 +60,7 @@ pub use kamailio::{Kamailio, KamailioParams};
 pub use link::{Carrier, Link};
 pub use modbus::{ModbusBoards, Way};
 pub use mosquitto::{BrokerParams, Listener, Message, Mosquitto};
-pub use osdp::OsdpReaders;
+pub use osdp::{OsdpPanel, OsdpReaders};
 pub use ports::{Ports, Use};
 pub use process::{Process, children, signal};
 pub use receivers::{MailServer, Rsyslog, WebhookServer};

@@ -1,4 +1,4 @@
-//! OSDP readers, played by libosdp.
+//! OSDP readers, and a controller that has one, played by libosdp.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -11,6 +11,16 @@ use serde_json::Value;
 use crate::ports::Use;
 use crate::process::Process;
 use crate::rig::{Rig, until};
+
+/// One question to a player, and its answer.
+fn ask(control: u16, request: &str) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, control))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.write_all(format!("{request}\n").as_bytes())?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer)?;
+    Ok(answer.trim().to_owned())
+}
 
 /// Readers at the far end of one wire. Dropping them cuts their supply.
 #[derive(Debug)]
@@ -44,12 +54,7 @@ impl OsdpReaders {
     }
 
     fn ask(&self, request: &str) -> anyhow::Result<String> {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.control))?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        stream.write_all(format!("{request}\n").as_bytes())?;
-        let mut answer = String::new();
-        BufReader::new(stream).read_line(&mut answer)?;
-        Ok(answer.trim().to_owned())
+        ask(self.control, request)
     }
 
     /// Does something at a reader or on the line, as `osdp-readers.py` says.
@@ -94,5 +99,69 @@ impl OsdpReaders {
     #[must_use]
     pub fn log(&self) -> String {
         self.process.log()
+    }
+}
+
+/// A controller with one reader at the far end of a wire. Dropping it cuts its supply.
+#[derive(Debug)]
+pub struct OsdpPanel {
+    control: u16,
+    process: Process,
+    /// Where its part of the log begins: others may have been at the line before.
+    said: usize,
+}
+
+impl OsdpPanel {
+    /// Starts a controller for a reader: `ADDRESS:KEY:HOW`, as `osdp-panel.py` says.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn start(rig: &Rig, device: &Path, reader: &str) -> anyhow::Result<Self> {
+        let key = "DOORLINE_OSDP_READERS";
+        let home = std::env::var_os(key).with_context(|| format!("{key} is not set; see tests/run"))?;
+        let control = rig.port(Use::ControllerControl);
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/osdp-panel.py");
+        let args = [
+            script.to_owned(),
+            control.to_string(),
+            device.display().to_string(),
+            reader.to_owned(),
+        ];
+        let python = Path::new(&home).join("bin/python");
+        let said = std::fs::read(rig.path("osdp-panel.log")).map_or(0, |log| log.len());
+        let mut process = Process::start(rig, "osdp-panel", &python, &args)?;
+        process.says_after(said, "panel ready", Duration::from_secs(30))?;
+        Ok(Self {
+            control,
+            process,
+            said,
+        })
+    }
+
+    /// Asks it, or has it do something.
+    ///
+    /// # Errors
+    /// If nobody answers.
+    pub fn ask(&self, request: &str) -> anyhow::Result<String> {
+        ask(self.control, request)
+    }
+
+    /// Waits until it says `1` to a question.
+    ///
+    /// # Errors
+    /// If it does not in time.
+    pub fn is(&self, question: &str, limit: Duration) -> anyhow::Result<()> {
+        until(limit, &format!("the controller: {question}"), || {
+            Ok((self.ask(question)? == "1").then_some(()))
+        })
+    }
+
+    /// Cards that it got, `BITS HEX` each.
+    #[must_use]
+    pub fn cards(&self) -> Vec<String> {
+        let log = self.process.log();
+        let since = log.get(self.said..).unwrap_or_default();
+        let cards = since.lines().filter_map(|line| line.strip_prefix("card "));
+        cards.map(str::to_owned).collect()
     }
 }

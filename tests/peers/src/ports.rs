@@ -15,6 +15,8 @@ const BLOCKS: u16 = 58;
 pub enum Use {
     /// Where relay boards are asked and switched by the test.
     BoardControl,
+    /// Where a controller of somebody else is asked by the test.
+    ControllerControl,
     /// The gateway's page and API.
     Http,
     /// Home Assistant's API.
@@ -113,6 +115,7 @@ impl Ports {
                 Use::MqttTls => 8,
                 Use::Modbus => 9,
                 Use::BoardControl => 219,
+                Use::ControllerControl => 212,
                 Use::PhoneControl(n) => 10 + n,
                 Use::PhoneSip(n) => 20 + 2 * n,
                 Use::Radius(n) => 200 + 2 * n,

@@ -60,12 +60,20 @@ impl Wire {
     /// # Errors
     /// If there are no ptys.
     pub fn new(rig: &Rig) -> anyhow::Result<Self> {
+        Self::named(rig, "usb-Test_RS485-if00-port0")
+    }
+
+    /// Another line, by the name of its adapter.
+    ///
+    /// # Errors
+    /// If there are no ptys.
+    pub fn named(rig: &Rig, name: &str) -> anyhow::Result<Self> {
         let folder = rig.path("by-id");
         std::fs::create_dir_all(&folder)?;
         let mut wire = Self {
             board: Arc::new(end()?),
             cut: Arc::default(),
-            link: folder.join("usb-Test_RS485-if00-port0"),
+            link: folder.join(name),
             plugged: None,
         };
         wire.plug()?;

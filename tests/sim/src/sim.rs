@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use gateway_access::GrantParts;
 use gateway_core::{
-    AccountId, CallEvent, Cause, Command, CommandId, CommandRequest, CredentialId, DeviceId, DigitVia,
-    DoorEvent, Edge, Envelope, Event, Factor, Given, InputId, Instant, LegCommand, LegEvent, LegId,
-    LineCommand, LineId, LineSignal, Origin, OutputId, Peer, ReaderCommand, ReaderId, Record, RingId, Signal,
-    SignalKind, Standing, Subject, Timestamp, Volume,
+    AccountId, CallEvent, CardFrame, Cause, Command, CommandId, CommandRequest, ControllerId, CredentialId,
+    DeviceId, DigitVia, DoorEvent, Edge, Envelope, Event, Factor, Given, InputId, Instant, LegCommand,
+    LegEvent, LegId, LineCommand, LineId, LineSignal, Origin, OutputId, Peer, ReaderCommand, ReaderId,
+    Record, RingId, Signal, SignalKind, Standing, Subject, Timestamp, Volume,
 };
 use gateway_site::rules::Sound;
 use gateway_site::{
@@ -76,6 +76,8 @@ pub struct Sim {
     pub replies: Vec<(u64, Decision)>,
     /// Commands to legs, in order.
     pub legs: Vec<LegCommand>,
+    /// Cards that were handed on: to which controller, and where they were read.
+    pub forwarded: Vec<(ControllerId, CardFrame, ReaderId)>,
     /// What is to be heard at lines, in order; `None` is hushed.
     pub heard: Vec<(LineId, Option<Sound>)>,
     /// How it is with the doors of accounts, as said last.
@@ -145,6 +147,7 @@ impl Sim {
             replies: Vec::new(),
             legs: Vec::new(),
             lines: Vec::new(),
+            forwarded: Vec::new(),
             heard: Vec::new(),
             standings: BTreeMap::new(),
             texts: Vec::new(),
@@ -607,6 +610,11 @@ impl Sim {
     fn drain(&mut self) {
         while let Some(output) = self.site.poll_output() {
             match output {
+                Output::Forward {
+                    controller,
+                    frame,
+                    reader,
+                } => self.forwarded.push((controller, frame, reader)),
                 Output::Held(what) => self.asked.push(what),
                 Output::Standing(account, standing) => {
                     self.standings.insert(account, standing);

@@ -12,6 +12,8 @@ pub const VERSION: u8 = 1;
 pub const CHANNELS: u8 = 16;
 /// Most times of one row of pulses.
 pub const MAX_PULSES: usize = 100;
+/// Most bits of a card that is sent.
+pub const MAX_CARD: usize = 256;
 /// Most edges of one message.
 pub const MAX_BATCH: usize = 36;
 
@@ -47,11 +49,35 @@ pub struct Press {
     pub quiet_ms: u16,
 }
 
+/// A card as pulses on two outputs, in the timing of SIA AC-01 (Wiegand): one pulse for each bit, on D0 for a zero and on D1
+/// for a one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CardPulses {
+    /// Bits in the order of transmission, 1 to [`MAX_CARD`].
+    pub bits: Vec<bool>,
+    /// Output of zeros.
+    pub d0: u8,
+    /// Output of ones.
+    pub d1: u8,
+    /// From the begin of a pulse to that of the next, 200 to 20000 µs.
+    pub interval_us: u16,
+    /// How long a pulse is, 20 to 100 µs.
+    pub pulse_us: u16,
+}
+
+impl std::fmt::Debug for CardPulses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CardPulses({} bits, ***)", self.bits.len())
+    }
+}
+
 /// What the gateway says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// The gateway lives; answered by [`Word::State`].
     Alive,
+    /// Sends a card. On the line port only.
+    Card(CardPulses),
     /// Who are you? Answered by [`Word::Hello`].
     Hello {
         /// Version that the gateway speaks.

@@ -1,7 +1,7 @@
 //! Orders as bytes.
 
 use super::bytes::{Bytes, split};
-use super::{MAX_PULSES, MessageError, Order, Press};
+use super::{CardPulses, MAX_CARD, MAX_PULSES, MessageError, Order, Press};
 use crate::frame::frame;
 
 impl Order {
@@ -15,6 +15,20 @@ impl Order {
                 0x01
             }
             Self::Alive => 0x02,
+            Self::Card(card) => {
+                m.extend([card.d0, card.d1]);
+                m.extend(card.pulse_us.to_le_bytes());
+                m.extend(card.interval_us.to_le_bytes());
+                let count = card.bits.len().min(MAX_CARD);
+                m.extend(u16::try_from(count).unwrap_or_default().to_le_bytes());
+                let byte = |bits: &[bool]| {
+                    bits.iter()
+                        .zip((0..8).rev())
+                        .fold(0, |byte, (bit, at)| byte | u8::from(*bit) << at)
+                };
+                m.extend(card.bits[..count].chunks(8).map(byte));
+                0x07
+            }
             Self::Set { output, on } => {
                 m.extend([*output, u8::from(*on)]);
                 0x03
@@ -53,7 +67,7 @@ impl Order {
         let order = Self::of(kind, &mut bytes);
         match order {
             Some(order) if bytes.0.is_empty() => Ok((number, order)),
-            Some(_) | None if (0x01..=0x06).contains(&kind) => Err(MessageError::Content {
+            Some(_) | None if (0x01..=0x07).contains(&kind) => Err(MessageError::Content {
                 kind,
                 what: "its content does not fit its kind",
             }),
@@ -92,7 +106,30 @@ impl Order {
                 }
                 Self::Pulses { output, times_us }
             }
+            0x07 => Self::Card(card(bytes)?),
             _ => return None,
         })
     }
+}
+
+fn card(bytes: &mut Bytes<'_>) -> Option<CardPulses> {
+    let (d0, d1) = (bytes.u8()?, bytes.u8()?);
+    let (pulse_us, interval_us) = (bytes.u16()?, bytes.u16()?);
+    let count = usize::from(bytes.u16()?);
+    if !(1..=MAX_CARD).contains(&count) || bytes.0.len() != count.div_ceil(8) {
+        return None;
+    }
+    let mut all = Vec::new();
+    while let Some(byte) = bytes.u8() {
+        all.extend((0..8).rev().map(|at| byte >> at & 1 == 1));
+    }
+    let rest = all.split_off(count);
+    // what is beyond the last bit is nothing
+    rest.iter().all(|bit| !bit).then_some(CardPulses {
+        bits: all,
+        d0,
+        d1,
+        interval_us,
+        pulse_us,
+    })
 }

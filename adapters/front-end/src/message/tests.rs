@@ -16,6 +16,20 @@ fn orders() -> impl Strategy<Value = Order> {
     prop_oneof![
         Just(Order::Alive),
         any::<u8>().prop_map(|version| Order::Hello { version }),
+        (
+            any::<[u8; 2]>(),
+            any::<[u16; 2]>(),
+            prop::collection::vec(any::<bool>(), 1..=MAX_CARD)
+        )
+            .prop_map(
+                |([d0, d1], [pulse_us, interval_us], bits)| Order::Card(CardPulses {
+                    bits,
+                    d0,
+                    d1,
+                    interval_us,
+                    pulse_us,
+                })
+            ),
         any::<u8>().prop_map(|door| Order::Rest { door }),
         (any::<u8>(), any::<bool>()).prop_map(|(output, on)| Order::Set { output, on }),
         (any::<u8>(), prop::collection::vec(any::<u16>(), 0..=MAX_PULSES))

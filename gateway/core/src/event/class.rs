@@ -37,7 +37,7 @@ impl Class {
             ("gateway", "fire" | "fire-alarm" | "lockdown" | "passback-reset") => Self::Door,
             ("account" | "port", _) => Self::Network,
             ("call", _) => Self::Audio,
-            ("alarm" | "command" | "panel" | "reader", _) => Self::Use,
+            ("alarm" | "command" | "controller" | "panel" | "reader", _) => Self::Use,
             ("device" | "input" | "line", _) => Self::Hardware,
             ("access" | "door", _) => Self::Door,
             ("relay", _) => Self::Display,

@@ -4,10 +4,10 @@ use crate::command::{CommandId, Refusal};
 use crate::event::form::{FieldForm, KindForm};
 use crate::event::record::{ReadError, field};
 use crate::ids::{
-    AreaId, ButtonId, ChannelId, DoorGroupId, LegId, LineId, ListId, PanelId, PersonId, RingId,
+    AreaId, ButtonId, ChannelId, DoorGroupId, LegId, LineId, ListId, PanelId, PersonId, ReaderId, RingId,
 };
 use crate::leg::{Cause, DigitVia};
-use crate::signal::Misread;
+use crate::signal::{LightColour, Misread};
 use crate::subject::{Factor, Subject};
 use crate::value::{Field, Value};
 use crate::view::LineState;
@@ -793,6 +793,54 @@ events! {
         },
         /// The card is good, and its PIN is asked for too.
         PinAwaited = "pin-awaited" {},
+    }
+}
+
+events! {
+    /// An access controller of somebody else, before which the gateway stands as a reader. What it says opens nothing here.
+    ControllerEvent {
+        /// It beeps at the reader.
+        Beeped = "beeped" {
+            /// Where the card was read that it answers to.
+            reader: Option<ReaderId>,
+            /// How often; 0 is until further notice.
+            times: u64,
+        },
+        /// It gave the reader that the gateway plays another key.
+        KeySet = "key-set" {},
+        /// It did not get a card.
+        Missed = "missed" {
+            /// Where the card was read.
+            reader: Option<ReaderId>,
+            /// Why, and what to do.
+            text: String,
+        },
+        /// A card is handed on to it.
+        Sent = "sent" {
+            /// Number of bits, as they were read.
+            bits: u16,
+            /// Where the card was read.
+            reader: ReaderId,
+        },
+        /// Its light changed.
+        Showed = "showed" {
+            /// What it shows.
+            colour: LightColour,
+            /// Where the card was read that it answers to.
+            reader: Option<ReaderId>,
+            /// For how long, ms; without it until further notice.
+            time_ms: Option<u64>,
+        },
+        /// It has the card that was handed on.
+        Taken = "taken" {
+            /// Where the card was read.
+            reader: Option<ReaderId>,
+        },
+        /// It has a text for people at the reader.
+        Told = "told" {
+            /// What.
+            text: String,
+        },
     }
 }
 

@@ -11,13 +11,15 @@ mod record;
 pub use class::Class;
 pub use form::{FieldForm, KindForm, said};
 pub use kinds::{
-    AccessEvent, AccountEvent, AlarmEvent, CallEvent, CommandEvent, DeviceEvent, DoorEvent, GatewayEvent,
-    InputEvent, LineEvent, PanelEvent, PortEvent, ReaderEvent, RelayEvent, RuleEvent, UserEvent,
+    AccessEvent, AccountEvent, AlarmEvent, CallEvent, CommandEvent, ControllerEvent, DeviceEvent, DoorEvent,
+    GatewayEvent, InputEvent, LineEvent, PanelEvent, PortEvent, ReaderEvent, RelayEvent, RuleEvent,
+    UserEvent,
 };
 pub use record::{ReadError, Record, SCHEMA, is_confidential};
 
 use crate::ids::{
-    AccountId, AlarmId, DeviceId, DoorId, InputId, LineId, PanelId, ReaderId, RelayId, RingId, RuleId,
+    AccountId, AlarmId, ControllerId, DeviceId, DoorId, InputId, LineId, PanelId, ReaderId, RelayId, RingId,
+    RuleId,
 };
 
 /// Everything that happens. Closed: every `match` names each variant.
@@ -33,6 +35,8 @@ pub enum Event {
     Call(CallEvent),
     /// A command was judged.
     Command(CommandEvent),
+    /// An access controller of somebody else.
+    Controller(ControllerId, ControllerEvent),
     /// A device fails or works again.
     Device(DeviceId, DeviceEvent),
     /// A door.

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::{
-    AccessEvent, AccountEvent, AlarmEvent, CallEvent, Class, CommandEvent, DeviceEvent, DoorEvent, Envelope,
-    Event, GatewayEvent, InputEvent, LineEvent, PanelEvent, PortEvent, ReaderEvent, RelayEvent, RuleEvent,
-    UserEvent,
+    AccessEvent, AccountEvent, AlarmEvent, CallEvent, Class, CommandEvent, ControllerEvent, DeviceEvent,
+    DoorEvent, Envelope, Event, GatewayEvent, InputEvent, LineEvent, PanelEvent, PortEvent, ReaderEvent,
+    RelayEvent, RuleEvent, UserEvent,
 };
 use crate::event::form::KindForm;
 use crate::ids::{RingId, Seq};
@@ -31,7 +31,7 @@ pub struct Record {
     pub seq: Seq,
     /// True if it comes from a virtual device.
     pub simulated: bool,
-    /// What it is about: door, panel, line, input, reader, relay, rule, account or device; empty for the gateway, calls, commands, users.
+    /// What it is about: door, panel, line, input, reader, controller, relay, rule, account or device; empty for the gateway, calls, commands, users.
     pub source: String,
 }
 
@@ -100,6 +100,7 @@ families! {
         Access = "access" AccessEvent,
         Account = "account" AccountEvent,
         Alarm = "alarm" AlarmEvent,
+        Controller = "controller" ControllerEvent,
         Device = "device" DeviceEvent,
         Door = "door" DoorEvent,
         Input = "input" InputEvent,

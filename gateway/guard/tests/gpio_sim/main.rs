@@ -115,6 +115,7 @@ impl Inputs {
         match signal.kind {
             SignalKind::Input { edge, .. } => (signal.at, edge),
             other @ (SignalKind::Card { .. }
+            | SignalKind::Controller { .. }
             | SignalKind::Fault(_)
             | SignalKind::Key { .. }
             | SignalKind::Line { .. }
@@ -262,6 +263,7 @@ fn cdev_lost() -> String {
                 return format!("{seen} of 1200 edges, {said}; well again after a while");
             }
             other @ (SignalKind::Card { .. }
+            | SignalKind::Controller { .. }
             | SignalKind::Key { .. }
             | SignalKind::Line { .. }
             | SignalKind::Misread { .. }

@@ -6,6 +6,7 @@ mod buttons;
 mod by_call;
 mod calls;
 mod commands;
+mod controllers;
 mod doors;
 mod explain;
 mod fire;

@@ -25,6 +25,11 @@ impl Site {
         let late = at < self.discard_before || now.mono.since(at) > EDGE_AGE;
         match kind {
             SignalKind::Card { frame, reader } => self.card(now, at, late, simulated, frame, reader),
+            SignalKind::Controller {
+                controller,
+                reader,
+                said,
+            } => self.controller_said(now, controller, reader, said),
             SignalKind::Fault(text) => self.device(now, device, Some(text)),
             SignalKind::Input { edge, input } => self.input(now, at, late, simulated, edge, &input),
             SignalKind::Key { key, reader } => self.key(now, at, late, simulated, key, reader),
@@ -212,6 +217,11 @@ impl Site {
             masked: self.access.directory().masked(&frame),
         };
         self.record(now, Event::Reader(reader.clone(), event), None, simulated);
+        let forwarded = self.forward(now, (at, late), &frame, &reader, simulated);
+        if forwarded && self.doors_at(&reader).is_empty() {
+            // there is nothing to decide, and what becomes of it the controller says
+            return;
+        }
         // The decision refuses old reads by their time; what waited in a gap is old whatever its time says.
         let at = if late { Instant::ZERO } else { at };
         self.show_card(now, at, &frame, &reader, simulated);

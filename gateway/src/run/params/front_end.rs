@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::run::readers::Readers;
 use adapter_api::OutputDriver;
-use adapter_front_end::{FrontEnd, FrontEndDoors, FrontEndLine, Press, Wiring};
-use gateway_config::{Config, LineDriver, OutputDriver as Driver};
+use adapter_front_end::{
+    CardWires, FrontEnd, FrontEndController, FrontEndDoors, FrontEndLine, Press, Wiring,
+};
+use gateway_config::{Config, ControllerDriver, LineDriver, OutputDriver as Driver};
 use gateway_core::{LineId, OutputId};
 use gateway_guard::{GuardBoard, GuardOutput};
 use gateway_panel::{LineInputs, LineParams, Ranges};
@@ -48,8 +51,8 @@ fn wiring(config: &Config, id: &LineId, of: &gateway_config::FrontEndLine) -> Wi
     }
 }
 
-/// One adapter for each line port, by name. A line whose profile could not be read has none; that is told elsewhere.
-pub(crate) fn front_ends(config: &Config) -> BTreeMap<String, FrontEnd> {
+/// One adapter for each line port, by name, with the lines and the controllers on it. A line whose profile could not be read has none; that is told elsewhere.
+pub(crate) fn front_ends(config: &Config, readers: &Readers) -> BTreeMap<String, FrontEnd> {
     let mut ports: BTreeMap<PathBuf, FrontEnd> = BTreeMap::new();
     for (id, line) in &config.lines {
         let LineDriver::FrontEnd(of) = &line.driver else {
@@ -60,6 +63,7 @@ pub(crate) fn front_ends(config: &Config) -> BTreeMap<String, FrontEnd> {
         };
         let front_end = ports.entry(of.port.clone()).or_insert_with(|| FrontEnd {
             baud: of.baud,
+            controllers: Vec::new(),
             lines: Vec::new(),
             port: of.port.clone(),
         });
@@ -76,6 +80,28 @@ pub(crate) fn front_ends(config: &Config) -> BTreeMap<String, FrontEnd> {
                 subscribed: subscribed(config, id),
             },
             wiring: wiring(config, id, of),
+        });
+    }
+    for (id, controller) in &config.controllers {
+        let ControllerDriver::Wiegand(of) = &controller.driver else {
+            continue;
+        };
+        let front_end = ports.entry(of.port.clone()).or_insert_with(|| FrontEnd {
+            baud: of.baud,
+            controllers: Vec::new(),
+            lines: Vec::new(),
+            port: of.port.clone(),
+        });
+        front_end.controllers.push(FrontEndController {
+            cards: readers.cards(),
+            wires: CardWires {
+                controller: id.clone(),
+                d0: of.d0_output,
+                d1: of.d1_output,
+                interval_us: of.interval_us,
+                led: of.led_input,
+                pulse_us: of.pulse_us,
+            },
         });
     }
     let mut named = BTreeMap::new();
@@ -203,7 +229,7 @@ line = "riser"
     #[test]
     fn a_riser_becomes_an_adapter_and_its_door_a_board_of_the_guard() {
         let config = site();
-        let all = front_ends(&config);
+        let all = front_ends(&config, &Readers::default());
         let (name, front_end) = all.first_key_value().expect("one");
         assert!(DeviceId::new(name).is_ok(), "{name}");
         let line = &front_end.lines[0];

@@ -31,6 +31,7 @@ mod mqtt5;
 mod notify;
 mod office;
 mod osdp;
+mod osdp_controllers;
 mod outside;
 mod page;
 mod parking;

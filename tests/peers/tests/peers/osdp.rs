@@ -13,13 +13,13 @@ use crate::secs;
 const CARD: &str = "26 bd88eb80";
 const LED: &str = "on_color";
 
-fn key_of(n: u8) -> String {
+pub(crate) fn key_of(n: u8) -> String {
     (0..16)
         .map(|at| format!("{:02x}", (n + 4).wrapping_mul(17).wrapping_add(at)))
         .collect()
 }
 
-fn write_key(rig: &Rig, name: &str, key: &str) -> anyhow::Result<()> {
+pub(crate) fn write_key(rig: &Rig, name: &str, key: &str) -> anyhow::Result<()> {
     let file = rig.path(name);
     std::fs::write(&file, format!("{key}\n"))?;
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;

@@ -8,6 +8,7 @@ mod by_call;
 mod codes;
 mod command_code;
 mod contacts;
+mod controllers;
 mod doubt;
 mod duress;
 mod egress;

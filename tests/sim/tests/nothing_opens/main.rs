@@ -236,7 +236,8 @@ impl World<'_> {
                         self.legs.push(leg);
                     }
                 }
-                Output::Held(_)
+                Output::Forward { .. }
+                | Output::Held(_)
                 | Output::Hush(_)
                 | Output::Line(..)
                 | Output::Reader(..)

@@ -571,7 +571,8 @@ impl Model {
                     self.pressed(now, &panel.clone(), simulated);
                 }
             }
-            SignalKind::Fault(_)
+            SignalKind::Controller { .. }
+            | SignalKind::Fault(_)
             | SignalKind::Line { .. }
             | SignalKind::Misread { .. }
             | SignalKind::Network(_)

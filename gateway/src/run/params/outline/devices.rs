@@ -9,6 +9,7 @@ use gateway_core::{DoorId, LineId, OutputId};
 use super::super::{front_end, guard};
 use super::uses::{Use, Uses};
 use crate::run::adapters::{RPPAL, VIRTUAL, device_name, reader_name};
+use crate::run::readers::Readers;
 use crate::run::{lines, osdp};
 
 /// All of them, by kind and name.
@@ -142,7 +143,7 @@ fn carried_by(config: &Config, driver: &LineDriver) -> Found {
     match driver {
         LineDriver::Contact(_) => Found::new("contact", "", vec![]),
         LineDriver::FrontEnd(of) => {
-            let adapters = front_end::front_ends(config);
+            let adapters = front_end::front_ends(config, &Readers::default());
             let adapter = adapters.iter().find(|(_, front_end)| front_end.port == of.port);
             let parts = adapter.map(|(name, _)| of_device(name)).into_iter().collect();
             Found::new("front-end", of.port.display().to_string(), parts)
@@ -244,5 +245,8 @@ fn front_ends(config: &Config, uses: &Uses) -> Vec<DeviceOutline> {
         device.uses = lines.iter().map(|line| format!("line {line}")).collect();
         device
     };
-    front_end::front_ends(config).into_iter().map(shown).collect()
+    front_end::front_ends(config, &Readers::default())
+        .into_iter()
+        .map(shown)
+        .collect()
 }

@@ -1,0 +1,206 @@
+//! The gateway as an OSDP reader of a controller, which libosdp plays, and the reader whose cards go to it, which libosdp
+//! plays, too.
+
+use std::path::Path;
+
+use anyhow::ensure;
+use peers::{Api, Gateway, OsdpPanel, OsdpReaders, Rig, Site, Wire, run, until};
+use serde_json::Value;
+
+use crate::osdp::{key_of, write_key};
+use crate::secs;
+
+/// 26:123,04567: the card of the test site, and the same number for facility 7 in 34 bits (H10306).
+const CARD: &str = "26 bd88eb80";
+
+/// The test site with a reader that has no door, and a controller that gets its cards.
+fn site(rig: &Rig, reader: &Path, controller: &Path, keys: &str, more: &str) -> String {
+    let text = Site {
+        http: true,
+        targets: vec!["sip:101@127.0.0.1:9".into()],
+        more: format!(
+            "[readers.gate.osdp]\nport = {reader:?}\nunencrypted = true\nrepeat-ms = 0\nformats = [\"h10301\"]\n\
+             [controllers.legacy]\nforward = [\"gate\"]\n{more}\
+             [controllers.legacy.osdp]\nport = {controller:?}\naddress = 5\n{keys}\n"
+        ),
+        ..Site::default()
+    };
+    text.text(rig)
+}
+
+/// Waits until the fault of the controller holds `words`, or until it has none.
+fn fault(api: &Api, words: Option<&str>) -> anyhow::Result<()> {
+    until(
+        secs(40),
+        &format!("the fault {words:?} of the controller"),
+        || {
+            let site = api.get("/api/v1/site")?.body;
+            let faults = site["faults"].as_array().cloned().unwrap_or_default();
+            let found = faults
+                .iter()
+                .find(|fault| fault["part"] == "device:controller-legacy");
+            let text = found.map(ToString::to_string);
+            Ok(match words {
+                Some(words) => text.is_some_and(|text| text.contains(words)),
+                None => text.is_none(),
+            }
+            .then_some(()))
+        },
+    )
+}
+
+/// Shows the card until the controller has it; gives it as it came.
+fn arrives(readers: &OsdpReaders, panel: &OsdpPanel) -> anyhow::Result<String> {
+    let before = panel.cards().len();
+    readers.act(&format!("card 0 {CARD}"))?;
+    until(secs(10), "the card at the controller", || {
+        Ok(panel.cards().get(before).cloned())
+    })
+}
+
+fn any(_: &Value) -> bool {
+    true
+}
+
+#[test]
+fn osdp_a_controller_gets_cards_through_the_secure_channel_and_its_light_comes_back() {
+    run(|rig| {
+        let (wire, line) = (
+            Wire::new(rig)?,
+            Wire::named(rig, "usb-Test_Controller-if00-port0")?,
+        );
+        write_key(rig, "legacy.key", &key_of(1))?;
+        let readers = OsdpReaders::start(rig, &wire.board(), &["0:clear".to_owned()])?;
+        let panel = OsdpPanel::start(rig, &line.board(), &format!("5:{}:has", key_of(1)))?;
+        let text = site(rig, wire.port(), line.port(), "key-file = \"legacy.key\"", "");
+        let mut gateway = Gateway::start(rig, &text)?;
+        let api = Api::set_up(rig, &gateway)?;
+        panel.is("sc", secs(20))?;
+        let device = |event: &Value| event.to_string().contains("controller-legacy");
+        gateway.event(0, "device.ready", secs(20), device)?;
+        let gate = |event: &Value| event.to_string().contains("reader-gate");
+        gateway.event(0, "device.ready", secs(20), gate)?;
+        // as it was read
+        ensure!(arrives(&readers, &panel)? == CARD, "{:?}", panel.cards());
+        let seq = gateway.event(0, "controller.taken", secs(5), |event| event["reader"] == "gate")?;
+        let seq = seq["seq"].as_u64().unwrap_or_default();
+        // its answer is seen at the reader where the card was
+        let said = panel.ask("led green 30")?;
+        ensure!(said == "True", "{said}");
+        gateway.event(seq, "controller.showed", secs(10), |event| {
+            event["colour"] == "green" && event["time_ms"] == 3000
+        })?;
+        until(secs(5), "the green light at the reader", || {
+            Ok(readers
+                .commands(0)
+                .iter()
+                .any(|led| led["on_color"] == 2)
+                .then_some(()))
+        })?;
+        panel.ask("beep 2")?;
+        gateway.event(seq, "controller.beeped", secs(10), |event| event["times"] == 2)?;
+        panel.ask("text WELCOME")?;
+        gateway.event(seq, "controller.told", secs(10), |event| {
+            event["text"] == "WELCOME"
+        })?;
+        // recorded commands are none; a panel of libosdp gives its reader up for five minutes then, and is switched off and on
+        let seq = gateway.last_seq();
+        let recorded: usize = panel.ask("again")?.parse()?;
+        ensure!(recorded > 3, "{recorded} were recorded");
+        drop(panel);
+        let panel = OsdpPanel::start(rig, &line.board(), &format!("5:{}:has", key_of(1)))?;
+        panel.is("sc", secs(30))?;
+        ensure!(arrives(&readers, &panel)? == CARD, "{:?}", panel.cards());
+        let events = gateway.events()?;
+        let shown = events.iter().filter(|event| {
+            let kind = event["kind"].as_str().unwrap_or_default();
+            event["seq"].as_u64() > Some(seq) && ["controller.showed", "controller.beeped"].contains(&kind)
+        });
+        ensure!(shown.count() == 0, "a recorded command counted: {events:?}");
+        // replies with a wrong bit under a right check are none to the controller: the card is not taken, and that is told
+        let seq = gateway.last_seq();
+        let before = panel.cards().len();
+        panel.ask("damage 2")?;
+        readers.act(&format!("card 0 {CARD}"))?;
+        gateway.event(seq, "controller.missed", secs(20), any)?;
+        ensure!(panel.cards().len() == before, "{:?}", panel.cards());
+        drop(panel);
+        // another key
+        let other = OsdpPanel::start(rig, &line.board(), &format!("5:{}:has", key_of(2)))?;
+        fault(&api, Some("does not have the reader's key"))?;
+        readers.act(&format!("card 0 {CARD}"))?;
+        gateway.event(seq, "controller.missed", secs(10), any)?;
+        ensure!(other.cards().is_empty(), "{:?}", other.cards());
+        drop(other);
+        let panel = OsdpPanel::start(rig, &line.board(), &format!("5:{}:has", key_of(1)))?;
+        fault(&api, None)?;
+        ensure!(arrives(&readers, &panel)? == CARD);
+        // all of it opened nothing of ours
+        gateway.stays_at_rest(secs(1))?;
+        ensure!(
+            !gateway
+                .events()?
+                .iter()
+                .any(|event| event["kind"] == "door.granted")
+        );
+        gateway.stop()
+    });
+}
+
+#[test]
+fn osdp_a_controller_gives_its_reader_a_key_once_and_gets_translated_cards_after_a_restart() {
+    run(|rig| {
+        let (wire, line) = (
+            Wire::new(rig)?,
+            Wire::named(rig, "usb-Test_Controller-if00-port0")?,
+        );
+        let readers = OsdpReaders::start(rig, &wire.board(), &["0:clear".to_owned()])?;
+        let panel = OsdpPanel::start(rig, &line.board(), &format!("5:{}:gives", key_of(3)))?;
+        let more = "format = \"h10306\"\nfacilities = [\"123=7\"]\n";
+        let text = site(rig, wire.port(), line.port(), "install = true", more);
+        let mut gateway = Gateway::start(rig, &text)?;
+        gateway.event(0, "controller.key-set", secs(40), any)?;
+        panel.is("sc", secs(30))?;
+        let device = |event: &Value| event.to_string().contains("controller-legacy");
+        gateway.event(0, "device.ready", secs(20), device)?;
+        drop(panel);
+        let mut api = Api::set_up(rig, &gateway)?;
+        gateway.stop()?;
+        gateway.again(rig)?;
+        api.log_in()?;
+        // one that would give it another one by the default key
+        let stranger = OsdpPanel::start(rig, &line.board(), &format!("5:{}:gives", key_of(4)))?;
+        fault(&api, Some("does not have the reader's key"))?;
+        drop(stranger);
+        let panel = OsdpPanel::start(rig, &line.board(), &format!("5:{}:has", key_of(3)))?;
+        panel.is("sc", secs(30))?;
+        fault(&api, None)?;
+        let card = until(secs(30), "a card", || {
+            let before = panel.cards().len();
+            readers.act(&format!("card 0 {CARD}"))?;
+            Ok(until(secs(4), "it", || Ok(panel.cards().get(before).cloned())).ok())
+        })?;
+        // 34:7,04567 with its two parity bits
+        ensure!(card == translated(), "{card}");
+        ensure!(
+            gateway
+                .events()?
+                .iter()
+                .filter(|event| event["kind"] == "controller.key-set")
+                .count()
+                == 1
+        );
+        gateway.stop()
+    });
+}
+
+/// H10306, facility 7, number 4567: even parity of the first 16 bits behind it, odd of the last 16.
+fn translated() -> String {
+    let (facility, number) = (7_u64, 4567_u64);
+    let first = facility.count_ones() % 2;
+    let last = (number.count_ones() + 1) % 2;
+    let bits = u64::from(first) << 33 | facility << 17 | number << 1 | u64::from(last);
+    let bytes = (bits << 30).to_be_bytes();
+    let hex: String = bytes[..5].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("34 {hex}")
+}

@@ -32,14 +32,20 @@ const SECRETS: [&str; 11] = [
 /// Whole names of that kind; also each name that ends with [`KEY`].
 const SECRET: [&str; 8] = [KEY, "hmac", "jwt", "pin", "psk", "pw", "sid", "sig"];
 
+/// A `pin` of so many digits is one of a chip, and nobody's secret.
+const PIN_OF_CHIP: usize = 2;
+
 /// The text as it is shown and compared, with nothing in place of the password.
 pub(crate) fn without_password(text: &str) -> String {
     text.replace(PASSWORD, "")
 }
 
-fn is_secret(name: &str) -> bool {
+fn is_secret(name: &str, value: &str) -> bool {
     let plain: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
     let plain = plain.to_lowercase();
+    if plain == "pin" && value.len() <= PIN_OF_CHIP && value.bytes().all(|b| b.is_ascii_digit()) {
+        return false;
+    }
     SECRET.contains(&plain.as_str())
         || plain.ends_with(KEY)
         || SECRETS.iter().any(|part| plain.contains(part))
@@ -78,7 +84,8 @@ fn of_json(value: &Value, depth: usize) -> Option<String> {
                 Value::Object(members) => !members.is_empty(),
                 Value::Bool(_) | Value::Number(_) => true,
             };
-            (given && is_secret(name))
+            let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            (given && is_secret(name, &shown))
                 .then(|| name.clone())
                 .or_else(|| of_json(value, depth))
         }),
@@ -99,7 +106,8 @@ fn of_members(text: &str) -> Option<String> {
         } else {
             between
         };
-        (is_secret(name) && !value.is_empty() && value != PASSWORD).then(|| (*name).to_owned())
+        (is_secret(name, value.trim_end_matches('}')) && !value.is_empty() && value != PASSWORD)
+            .then(|| (*name).to_owned())
     })
 }
 
@@ -112,7 +120,7 @@ fn of_pairs(text: &str, depth: usize) -> Option<String> {
     let pair = parts.find_map(|part| {
         let (name, value) = part.split_once('=').or_else(|| part.split_once(':'))?;
         let given = !value.is_empty() && value != PASSWORD;
-        (given && is_secret(name)).then(|| name.to_owned())
+        (given && is_secret(name, value)).then(|| name.to_owned())
     });
     let login = || {
         let mut parts = text.split(|c: char| separates(c) || c == '=');
@@ -167,6 +175,7 @@ mod tests {
             ("turn=on&api_key=7f3a", "api_key"),
             ("{\"id\":0,\"auth\": \"7f3a\"}", "auth"),
             ("{\"pin\": 4711}", "pin"),
+            ("/gpio?pin=471&on=1", "pin"),
             // as the device reads it
             ("/cm?p%61ssword=joker", "password"),
             ("/cm?p%2561ssword=joker", "password"),
@@ -208,6 +217,8 @@ mod tests {
             "/open?to=http://a:{password}@192.0.2.4/",
             "/rpc/Switch.Set?id=0&on=true&toggle_after={s}",
             "/relay/0?turn=on&keypad=1",
+            "{\"pin\": 12, \"on\": true}",
+            "/gpio?pin=4&on=1",
             "/token/7f3a",
             "{\"id\":0,\"on\":true,\"toggle_after\":{s}}",
             "{\"token\":\"\",\"auth\":null}",

@@ -85,7 +85,7 @@ mod tests {
             outputs: vec![GuardOutput {
                 channel: 0,
                 max_on: Duration::from_secs(10),
-                output: OutputId::new(*output).expect("a name"),
+                output: OutputId::new(output).expect("a name"),
                 relay: None,
                 wiring: Wiring(0),
             }],

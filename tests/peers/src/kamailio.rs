@@ -95,8 +95,9 @@ fn config(rig: &Rig, params: KamailioParams<'_>) -> anyhow::Result<String> {
         .find(|path| Path::new(path).is_dir())
         .context("Kamailio's modules are not there; is the package kamailio installed?")?;
     let (sip, tls) = (rig.port(Use::PbxSip), rig.port(Use::PbxTls));
+    // one worker: what came first over UDP goes on first
     let mut text = format!(
-        "#!KAMAILIO\ndebug=1\nlog_stderror=yes\nfork=yes\nchildren=2\ntcp_children=2\nauto_aliases=no\n\
+        "#!KAMAILIO\ndebug=1\nlog_stderror=yes\nfork=yes\nchildren=1\ntcp_children=2\nauto_aliases=no\n\
          tcp_connection_lifetime=600\nmpath=\"{modules}/\"\nlisten=udp:127.0.0.1:{sip}\nlisten=tcp:127.0.0.1:{sip}\n"
     );
     if let Some(trust) = params.tls {

@@ -62,7 +62,7 @@ pub use modbus::{ModbusBoards, Way};
 pub use mosquitto::{BrokerParams, Listener, Message, Mosquitto};
 pub use osdp::{OsdpPanel, OsdpReaders};
 pub use ports::{Ports, Use};
-pub use process::{Process, children, signal};
+pub use process::{Process, children, signal, stands_still};
 pub use receivers::{MailServer, Rsyslog, WebhookServer};
 pub use reflector::{Passed, Reflector};
 pub use rig::{Rig, run, until};

@@ -437,8 +437,9 @@ impl Peripheral {
     }
 
     fn poll(&mut self, packet: Packet) {
-        self.unsecured = false;
-        if !std::mem::replace(&mut self.online, true) {
+        // also after one with another key, for which it was not offline long enough
+        let untrusted = std::mem::take(&mut self.unsecured);
+        if !std::mem::replace(&mut self.online, true) || untrusted {
             self.tell(Heard::Online);
         }
         match self.waiting.pop_front() {

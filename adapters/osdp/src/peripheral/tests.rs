@@ -260,6 +260,10 @@ fn a_recorded_command_changes_nothing() {
     // somebody may be told that he is not trusted; no light and no beep comes of it
     let mut after = pair.heard[heard..].iter();
     assert!(after.all(|heard| *heard == Heard::Unsecured), "{:?}", pair.heard);
+    // the panel of the key begins anew, and that is told
+    assert_eq!(pair.heard.last(), Some(&Heard::Unsecured));
+    pair.run(Duration::from_secs(4));
+    assert_eq!(pair.heard.last(), Some(&Heard::Online));
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn the_exact_text_of_a_door_whose_panel_owns_the_lock() {
             r#""command_template":"{\"command\":\"{{ 'open' if value in ['OPEN','UNLOCK','PRESS'] else 'lock' }}\",\"id\":\"ha-{{ utcnow().timestamp() }}-{{ range(10000,99999)|random }}\",\"at\":\"{{ utcnow().isoformat() }}\"}","qos":1,"#,
             r#""availability":[{"topic":"doorline/lilas/availability"},{"topic":"doorline/lilas/door/yard/availability"}],"availability_mode":"all"},"#,
             r#""mode":{"platform":"select","unique_id":"doorline_lilas_door_yard_mode","object_id":"doorline_lilas_door_yard_mode","default_entity_id":"select.doorline_lilas_door_yard_mode","name":"Mode de la porte","icon":"mdi:door-closed-lock","options":["Normal","Maintenue ouverte","Confinement"],"command_topic":"doorline/lilas/command","#,
-            r#""command_template":"{\"command\":\"{{ {'Maintenue ouverte':'hold','Confinement':'lockdown'}.get(value, 'end-lockdown' if this.state == 'Confinement' else 'end-hold') }}\",\"door\":\"yard\",\"group\":\"street\",\"minutes\":1,\"id\":\"ha-{{ utcnow().timestamp() }}-{{ range(10000,99999)|random }}\",\"at\":\"{{ utcnow().isoformat() }}\"}","qos":1,"#,
+            r#""command_template":"{\"command\":\"{{ {'Maintenue ouverte':'hold','Confinement':'lockdown'}.get(value, 'end-lockdown' if this.state == 'Confinement' else 'end-hold') }}\",\"door\":\"yard\",\"group\":\"street\",{% if value == 'Maintenue ouverte' %}\"minutes\":1,{% endif %}\"id\":\"ha-{{ utcnow().timestamp() }}-{{ range(10000,99999)|random }}\",\"at\":\"{{ utcnow().isoformat() }}\"}","qos":1,"#,
             r#""state_topic":"doorline/lilas/door/yard/state","value_template":"{{ 'Confinement' if value_json.lockdown else 'Maintenue ouverte' if value_json.hold else 'Normal' }}","availability":[{"topic":"doorline/lilas/availability"}],"availability_mode":"all"},"#,
             r#""problem":{"platform":"binary_sensor","unique_id":"doorline_lilas_door_yard_problem","object_id":"doorline_lilas_door_yard_problem","default_entity_id":"binary_sensor.doorline_lilas_door_yard_problem","name":"Problème","device_class":"problem","state_topic":"doorline/lilas/door/yard/state","value_template":"{{ 'ON' if value_json.forced or value_json.held_open else 'OFF' }}","availability":[{"topic":"doorline/lilas/availability"}]},"#,
             r#""activity":{"platform":"event","unique_id":"doorline_lilas_door_yard_activity","object_id":"doorline_lilas_door_yard_activity","default_entity_id":"event.doorline_lilas_door_yard_activity","name":"Activité","event_types":["closed","denied","forced","forced-ended","granted","held-open","held-open-ended","hold-began","hold-ended","lock-fault","locked-out","opened","opened-by-panel","passback","relocked","rex-shunt","second-awaited","tamper","unlocked"],"state_topic":"doorline/lilas/door/yard/event","availability":[{"topic":"doorline/lilas/availability"}]},"#,
@@ -384,7 +384,7 @@ fn a_door_has_the_modes_that_it_really_has() {
     let wanted = concat!(
         r#"{"command":"{{ {'Maintenue ouverte':'hold','Confinement':'lockdown'}.get(value, "#,
         r#"'end-lockdown' if this.state == 'Confinement' else 'end-hold') }}","#,
-        r#""door":"front","group":"street","minutes":120,"id":"#,
+        r#""door":"front","group":"street",{% if value == 'Maintenue ouverte' %}"minutes":120,{% endif %}"id":"#,
     );
     assert!(template.starts_with(wanted), "{template}");
     assert_eq!(

@@ -317,6 +317,12 @@ fn a_board_with_its_own_timer_ends_the_pulse_when_everybody_else_is_dead() {
             peers::signal(pid, Signal::STOP)?;
         }
         for pid in all {
+            // else one might still see the other's death, and act
+            until(secs(10), "all to stand still", || {
+                Ok(peers::stands_still(pid).then_some(()))
+            })?;
+        }
+        for pid in all {
             let _ = peers::signal(pid, Signal::KILL);
         }
         let off = closed(&mut boards, 1, 2)?;

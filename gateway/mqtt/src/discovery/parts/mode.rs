@@ -31,10 +31,12 @@ impl Parts<'_> {
         if let Some(group) = group {
             options.push(locked);
             topic = self.topics.command();
+            // a lockdown with a number of minutes is refused: it does not end by itself
             template = format!(
                 "{{\"command\":\"{{{{ {{'{held}':'hold','{locked}':'lockdown'}}.get(value, \
                  'end-lockdown' if this.state == '{locked}' else 'end-hold') }}}}\",\
-                 \"door\":\"{}\",\"group\":\"{group}\",\"minutes\":{minutes},{STAMP}",
+                 \"door\":\"{}\",\"group\":\"{group}\",\
+                 {{% if value == '{held}' %}}\"minutes\":{minutes},{{% endif %}}{STAMP}",
                 door.id
             );
             is_locked = format!("'{locked}' if value_json.lockdown else ");

@@ -43,10 +43,19 @@ pub(crate) enum Who {
 /// Where somebody is, and since when; `None` if the clock was not believed.
 type Place = (String, Option<Ms>);
 
+/// Where somebody was before they moved.
+#[derive(Clone)]
+struct Before {
+    /// Which of all moves this one is, and which was their last one before.
+    moves: (u64, Option<u64>),
+    place: Option<Place>,
+    who: Who,
+}
+
 /// A permission that waits for the disk.
 #[derive(Clone)]
 struct Waiting {
-    before: Option<(Who, Option<Place>)>,
+    before: Option<Before>,
     came: Vec<&'static str>,
     changes: u64,
     door: &'static str,
@@ -102,6 +111,8 @@ pub(crate) struct Model {
     locked: BTreeSet<Locked>,
     /// How long the disk takes; `None` if it hangs.
     medium: Option<Ms>,
+    /// How many moves there were, and which was the last one of whom.
+    moves: (u64, BTreeMap<Who, u64>),
     places: BTreeMap<Who, Place>,
     pulses: BTreeMap<&'static str, Pulse>,
     /// Bells of `main` call nobody until then (`None`: until it is ended); true if an earlier life was told so.
@@ -144,6 +155,7 @@ impl Model {
             lock_input: false,
             locked: BTreeSet::new(),
             medium: Some(5),
+            moves: (0, BTreeMap::new()),
             places: BTreeMap::new(),
             pulses: BTreeMap::new(),
             quiet: None,
@@ -243,7 +255,16 @@ impl Model {
             None => self.changes != waiting.changes,
             Some(thing) => self.has_right(thing, waiting.door).is_none(),
         };
+        let last = |who: Who| self.moves.1.get(&who).copied();
+        let stands = waiting
+            .before
+            .as_ref()
+            .is_none_or(|before| last(before.who) == Some(before.moves.0));
+        if !stands {
+            self.did("overtaken by another way");
+        }
         let opens = kept
+            && stands
             && self.door(waiting.door).is_some()
             && self.file == waiting.file
             && !self.is_locked_down(waiting.door)
@@ -252,10 +273,14 @@ impl Model {
         if !opens {
             // nobody came in; the use is spent
             self.did("kept and not opened");
-            if let Some((who, before)) = waiting.before {
-                match before {
+            if let Some(Before { moves, place, who }) = waiting.before.filter(|_| stands) {
+                match place {
                     Some(place) => self.places.insert(who, place),
                     None => self.places.remove(&who),
+                };
+                match moves.1 {
+                    Some(number) => self.moves.1.insert(who, number),
+                    None => self.moves.1.remove(&who),
                 };
             }
             return;
@@ -264,6 +289,29 @@ impl Model {
         self.arrives(waiting.door, &waiting.came);
         self.departs(&waiting.went);
         self.grant(waiting.door, waiting.factor, waiting.open_for);
+    }
+
+    /// Somebody is somewhere else from here on.
+    fn moves(&mut self, who: Who, to: Option<Place>) -> Before {
+        self.moves.0 += 1;
+        let number = self.moves.0;
+        let place = match to {
+            Some(place) => self.places.insert(who, place),
+            None => self.places.remove(&who),
+        };
+        let last = self.moves.1.insert(who, number);
+        Before {
+            moves: (number, last),
+            place,
+            who,
+        }
+    }
+
+    /// Nobody knows any more where somebody is.
+    fn forgets(&mut self, who: Who) {
+        if self.places.contains_key(&who) {
+            self.moves(who, None);
+        }
     }
 
     pub(crate) fn clock(&mut self, believed: bool) {
@@ -311,20 +359,19 @@ impl Model {
     }
 
     pub(crate) fn people(&mut self, folk: Folk, changes: u64) {
-        for gone in self.folk.people.iter().filter(|man| folk.man(man.name).is_none()) {
-            self.places.remove(&Who::Person(gone.name));
+        let gone = self.folk.people.iter().map(|man| man.name);
+        let gone: Vec<&str> = gone.filter(|name| folk.man(name).is_none()).collect();
+        for name in gone {
+            self.forgets(Who::Person(name));
         }
         let there: BTreeSet<&str> = folk.things.iter().map(|thing| thing.name).collect();
-        let lost = self
-            .folk
-            .things
-            .iter()
-            .filter(|thing| !there.contains(thing.name));
-        for thing in lost {
-            self.used.remove(thing.name);
-            self.places.remove(&Who::Thing(thing.name));
+        let lost = self.folk.things.iter().map(|thing| thing.name);
+        let lost: Vec<&str> = lost.filter(|name| !there.contains(name)).collect();
+        for name in lost {
+            self.used.remove(name);
+            self.forgets(Who::Thing(name));
             if let Some(disk) = &mut self.disk {
-                disk.used.remove(thing.name);
+                disk.used.remove(name);
             }
         }
         self.folk = folk;

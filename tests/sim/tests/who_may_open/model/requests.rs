@@ -106,11 +106,7 @@ impl Model {
         let mut before = None;
         if moves && who != Who::Else {
             let since = self.believed.then_some(self.now);
-            let was = match &area {
-                Some(area) => self.places.insert(who, (area.to_string(), since)),
-                None => self.places.remove(&who),
-            };
-            before = Some((who, was));
+            before = Some(self.moves(who, area.as_ref().map(|area| (area.to_string(), since))));
         }
         if let Some(thing) = uses {
             *self.used.entry(thing).or_default() += 1;
@@ -452,9 +448,12 @@ impl Model {
         }
         match person {
             Some(person) => {
-                self.places.remove(&Who::Person(person));
+                self.forgets(Who::Person(person));
             }
-            None => self.places.clear(),
+            None => {
+                let all: Vec<Who> = self.places.keys().copied().collect();
+                all.into_iter().for_each(|who| self.forgets(who));
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use gateway_core::Secret;
 
 use super::Check;
+use super::deed::Deed;
 use super::resource::Claims;
 use crate::fault::FaultKind;
 use crate::model::{InputDriver, OutputDriver};
@@ -16,24 +17,34 @@ use crate::value::Topic;
 pub(super) struct Orders {
     /// Order and place.
     off: Vec<(String, String)>,
-    on: Vec<(String, String)>,
+    /// And what each does.
+    on: Vec<(String, String, Deed)>,
 }
 
 impl Orders {
     /// Those of the output that is told at `at`.
-    pub(super) fn add(&mut self, at: &str, on: String, off: String) {
+    pub(super) fn add(&mut self, at: &str, on: String, off: String, deed: Deed) {
         // that both are one is a fault of that output alone
         if on != off {
             self.off.push((off, format!("{at}.off")));
         }
-        self.on.push((on, format!("{at}.on")));
+        self.on.push((on, format!("{at}.on"), deed));
     }
 
     /// What energises two outputs, or rests one and energises another, is refused; what rests two is told.
     pub(super) fn report(self, check: &mut Check<'_>) {
         let Self { off, on } = self;
+        for (n, (order, at, deed)) in on.iter().enumerate() {
+            let mut before = on.iter().take(n);
+            let same = before.find(|(other, _, of)| other != order && of.is_that_of(deed));
+            if let Some((_, other, _)) = same {
+                let text = format!("switches the relay of {}, if for another time", check.cite(other));
+                let hint = "allowed: one output for each relay";
+                check.fault(FaultKind::Duplicate, at, &[other], text, hint);
+            }
+        }
         for (n, (order, at)) in off.iter().enumerate() {
-            if let Some((_, other)) = on.iter().find(|(energises, _)| energises == order) {
+            if let Some((_, other, _)) = on.iter().find(|(energises, ..)| energises == order) {
                 let text = format!("is what energises another relay ({})", check.cite(other));
                 let hint = "allowed: what brings this relay to rest and no other one on";
                 check.fault(FaultKind::Unsafe, at, &[other], text, hint);
@@ -47,7 +58,7 @@ impl Orders {
             }
         }
         let mut claims = Claims::new();
-        for (order, at) in on {
+        for (order, at, _) in on {
             claims.add(order, at);
         }
         claims.report(check, |order| order.clone(), "allowed: one output for each relay");

@@ -10,6 +10,7 @@ mod calls;
 mod claims;
 mod codes;
 mod controllers;
+mod deed;
 mod directory;
 mod door_groups;
 mod doors;

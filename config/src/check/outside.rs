@@ -7,6 +7,7 @@ use gateway_core::InputId;
 use super::Check;
 use super::apart::Orders;
 use super::claims::roles;
+use super::deed::Deed;
 use crate::fault::FaultKind;
 use crate::model::{Config, HttpOutput, InputDriver, MqttOutput, OutputDriver, WebhookInput};
 use crate::value::{BrokerUrl, Duty, LateOpening, PASSWORD, Topic, named_secret, without_password};
@@ -69,7 +70,9 @@ pub(super) fn check(check: &mut Check<'_>) {
                         let body = body.as_deref().map(|body| format!(" with {body:?}"));
                         format!("{server}{path}{}", body.unwrap_or_default())
                     };
-                    orders.add(&at, order(&web.on, &web.on_body), order(&web.off, &web.off_body));
+                    let parts = vec![web.on.clone(), web.on_body.clone().unwrap_or_default()];
+                    let (on, off) = (order(&web.on, &web.on_body), order(&web.off, &web.off_body));
+                    orders.add(&at, on, off, Deed::new(server, parts));
                 }
                 http(check, &at, web);
                 Relay {
@@ -102,7 +105,8 @@ pub(super) fn check(check: &mut Check<'_>) {
                 }
                 if secretless(check, &at, mqtt) {
                     let order = |order: &str| format!("{order:?} on {}", mqtt.topic);
-                    orders.add(&at, order(&mqtt.on), order(&mqtt.off));
+                    let deed = Deed::new(mqtt.topic.to_string(), vec![mqtt.on.clone()]);
+                    orders.add(&at, order(&mqtt.on), order(&mqtt.off), deed);
                 }
                 same(check, &at, ("on", &mqtt.on), ("off", &mqtt.off));
                 // the question is asked without any permission

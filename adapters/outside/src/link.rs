@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use gateway_tls_client::{Own, TlsError, secure_as};
 use rumqttc::mqttbytes::v4::{
     ConnAck, Connect, ConnectReturnCode, LastWill, Packet, PubAck, Publish, Subscribe, SubscribeFilter,
@@ -127,7 +127,11 @@ pub(crate) struct Link {
     broker: String,
     buffer: BytesMut,
     next: u16,
+    /// Bytes still to come of a message that is too long to be one of a device.
+    skip: usize,
     stream: Box<dyn Stream>,
+    /// Was it told that there are such messages?
+    told: bool,
 }
 
 /// What the broker sends to a topic when we are gone.
@@ -174,7 +178,9 @@ impl Link {
             broker: name.clone(),
             buffer: BytesMut::new(),
             next: 0,
+            skip: 0,
             stream,
+            told: false,
         };
         link.send(&Packet::Connect(connect(broker, client, will)?))
             .await?;
@@ -316,9 +322,26 @@ impl Link {
 
     async fn packet(&mut self) -> Result<Packet, LinkError> {
         loop {
+            let skipped = self.skip.min(self.buffer.len());
+            self.buffer.advance(skipped);
+            self.skip -= skipped;
             match Packet::read(&mut self.buffer, LARGEST) {
                 Ok(packet) => return Ok(packet),
                 Err(WireError::InsufficientBytes(_)) => {}
+                Err(WireError::PayloadSizeLimitExceeded(_))
+                    if let Some(length) = publication(&self.buffer) =>
+                {
+                    // kept by the broker, it would come at each connection, and end it
+                    self.skip = length;
+                    if !std::mem::replace(&mut self.told, true) {
+                        tracing::warn!(
+                            broker = self.broker,
+                            bytes = length,
+                            "a message on a topic of a device is too long to be one of a device, and was passed over"
+                        );
+                    }
+                    continue;
+                }
                 Err(source) => {
                     return Err(LinkError::Wire {
                         broker: self.broker.clone(),
@@ -367,10 +390,84 @@ fn connect(broker: &Broker, client: &str, will: Option<Will<'_>>) -> Result<Conn
     Ok(connect)
 }
 
+/// How long the message is that begins here, with its header (MQTT 3.1.1 §2.2); `None` if it is no message.
+fn publication(bytes: &[u8]) -> Option<usize> {
+    let (first, rest) = bytes.split_first()?;
+    let mut length = 0;
+    for (n, byte) in rest.iter().take(4).enumerate() {
+        length |= usize::from(byte & 0x7f) << (7 * n);
+        if byte & 0x80 == 0 {
+            return (first >> 4 == 3).then_some(2 + n + length);
+        }
+    }
+    None
+}
+
 fn message(publish: Publish) -> Message {
     Message {
         payload: publish.payload.to_vec(),
         old: publish.retain || publish.dup,
         topic: publish.topic,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publish(topic: &str, length: usize) -> BytesMut {
+        let mut bytes = BytesMut::new();
+        let publish = Publish::new(topic, QoS::AtMostOnce, vec![b'a'; length]);
+        let written = Packet::Publish(publish).write(&mut bytes, 10 * LARGEST);
+        written.expect("it can be written");
+        bytes
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_too_long_is_passed_over_and_the_next_ones_are_heard() {
+        let (ours, mut theirs) = tokio::io::duplex(1000);
+        let mut link = Link {
+            broker: "broker.example:1883".to_owned(),
+            buffer: BytesMut::new(),
+            next: 0,
+            skip: 0,
+            stream: Box::new(ours),
+            told: false,
+        };
+        let mut sent = Vec::new();
+        for length in [3, 2 * LARGEST, LARGEST + 1, 5, 9 * LARGEST, 7] {
+            sent.extend_from_slice(&publish("z/bell", length));
+        }
+        let sends = async move {
+            for part in sent.chunks(700) {
+                theirs.write_all(part).await.expect("somebody reads");
+            }
+            theirs
+        };
+        let hears = async {
+            let mut lengths = Vec::new();
+            while lengths.len() < 3 {
+                let came = link.came().await.expect("a message");
+                if let Came::Message(message) = came {
+                    lengths.push(message.payload.len());
+                }
+            }
+            lengths
+        };
+        let (_open, lengths) = tokio::join!(sends, hears);
+        assert_eq!(lengths, [3, 5, 7]);
+    }
+
+    #[test]
+    fn what_is_no_message_is_not_passed_over() {
+        for bytes in [
+            &[][..],
+            &[0x30],
+            &[0x40, 2, 0, 1],
+            &[0x30, 0x80, 0x80, 0x80, 0x80, 1],
+        ] {
+            assert_eq!(publication(bytes), None, "{bytes:?}");
+        }
+        assert_eq!(publication(&publish("z", 300)[..4]), Some(3 + 3 + 300));
     }
 }

@@ -8,6 +8,7 @@ mod incoming;
 mod party;
 mod plan;
 mod talk;
+mod tones;
 mod types;
 
 pub use incoming::{IncomingPlan, IncomingRequest, Take};

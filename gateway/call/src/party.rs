@@ -4,20 +4,7 @@
 ///
 /// The host is in lower case and without its port; the user is kept as written (RFC 3261 §19.1.4).
 fn parts(address: &str) -> (&str, Option<String>) {
-    let inner = match (address.find('<'), address.rfind('>')) {
-        (Some(open), Some(close)) if open < close => &address[open + 1..close],
-        _ => address,
-    };
-    let inner = inner.trim();
-    let without_scheme = ["sips:", "sip:", "tel:"]
-        .iter()
-        .find_map(|scheme| {
-            inner
-                .get(..scheme.len())
-                .filter(|head| head.eq_ignore_ascii_case(scheme))
-                .map(|_| &inner[scheme.len()..])
-        })
-        .unwrap_or(inner);
+    let (_, without_scheme) = scheme_of(address);
     // a user may have `;` and `?` in it, and no `@` (RFC 3261 §25.1)
     match without_scheme.split_once('@') {
         Some((user, rest)) => (user, Some(bare_host(without_params(rest)))),
@@ -31,6 +18,48 @@ fn parts(address: &str) -> (&str, Option<String>) {
             }
         }
     }
+}
+
+/// Scheme of an address in lower case, if it has one, and what follows it.
+fn scheme_of(address: &str) -> (Option<&'static str>, &str) {
+    let inner = match (address.find('<'), address.rfind('>')) {
+        (Some(open), Some(close)) if open < close => &address[open + 1..close],
+        _ => address,
+    };
+    let inner = inner.trim();
+    ["sips:", "sip:", "tel:"]
+        .into_iter()
+        .find_map(|scheme| {
+            inner
+                .get(..scheme.len())
+                .filter(|head| head.eq_ignore_ascii_case(scheme))
+                .map(|_| (Some(scheme), &inner[scheme.len()..]))
+        })
+        .unwrap_or((None, inner))
+}
+
+/// Port of an address that has a host; without one that of its transport (RFC 3261 §19.1.2). `None` if it is no port.
+fn port_of(address: &str) -> Option<u16> {
+    let (scheme, rest) = scheme_of(address);
+    let place = rest.split_once('@').map_or(rest, |(_, place)| place);
+    let host = without_params(place);
+    let tls = |param: &str| param.eq_ignore_ascii_case("transport=tls");
+    let params = place.get(host.len()..).unwrap_or_default();
+    let standard = if scheme == Some("sips:") || params.split([';', '?']).any(tls) {
+        5061
+    } else {
+        5060
+    };
+    let after = match host.strip_prefix('[') {
+        Some(rest) => rest
+            .split_once(']')
+            .map_or("", |(_, after)| after)
+            .strip_prefix(':'),
+        // an address of IPv6 alone, without brackets
+        None if is_ip(host) => None,
+        None => host.split_once(':').map(|(_, port)| port),
+    };
+    after.map_or(Some(standard), |port| port.parse().ok())
 }
 
 fn without_params(text: &str) -> &str {
@@ -84,9 +113,56 @@ pub fn same_party(one: &str, other: &str) -> bool {
     !user_a.is_empty() && user_a == user_b && hosts
 }
 
+/// True if both name the same party at the same host and port.
+pub(crate) fn same_place(one: &str, other: &str) -> bool {
+    let hosts = has_host(one) && has_host(other);
+    let port = port_of(one);
+    hosts && same_party(one, other) && port.is_some() && port == port_of(other)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::same_party;
+    use super::{has_host, same_party, same_place, user_of};
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_place_is_a_user_a_host_and_a_port_however_they_are_written() {
+        for (a, b) in [
+            (
+                "sip:anna@192.0.2.7:5062",
+                "<sip:anna@192.0.2.7:5062;transport=tcp>",
+            ),
+            ("anna@Door.example", "sip:anna@door.example:5060"),
+            ("sips:anna@door.example", "sip:anna@door.example;transport=TLS"),
+            (
+                "sip:anna@[2001:db8::1]:5062",
+                "\"Anna\" <sip:anna@[2001:DB8::1]:5062>",
+            ),
+            ("[2001:db8::1]", "sip:[2001:db8::1]"),
+            ("192.0.2.7:5062", "sip:192.0.2.7:5062"),
+        ] {
+            assert!(same_place(a, b) && same_place(b, a), "{a} {b}");
+        }
+        for (a, b) in [
+            ("sip:anna@192.0.2.7:5062", "sip:anna@192.0.2.7"),
+            ("sip:anna@192.0.2.7:5062", "sip:bert@192.0.2.7:5062"),
+            ("sip:anna@192.0.2.7:5062", "sip:anna@192.0.2.8:5062"),
+            ("sips:anna@door.example", "sip:anna@door.example"),
+            ("sip:anna@[2001:db8::1]:5062", "sip:anna@[2001:db8::1]"),
+            ("anna", "anna"),
+            ("sip:anna@192.0.2.7:99999", "sip:anna@192.0.2.7:99999"),
+        ] {
+            assert!(!same_place(a, b) && !same_place(b, a), "{a} {b}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_is_compared(one in "[<>sip:@\\[\\]0-9a;?=. é]{0,40}", other in ".{0,40}") {
+            prop_assert_eq!(same_place(&one, &other), same_place(&other, &one));
+            prop_assert!(!same_place(&one, &one) || has_host(&one) && !user_of(&one).is_empty());
+        }
+    }
 
     #[test]
     fn the_same_user_at_the_same_host_is_the_same_party_however_it_is_written() {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use gateway_core::{CallEvent, Cause, DigitVia, Instant, LegCommand, LegEvent, LegId, Peer};
+use gateway_core::{CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, Peer};
 
 use crate::confirm::Asked;
 use crate::talk::{Authority, DigitGate, Due, LIMIT, Press, Talk, authority_of, millis};
@@ -489,11 +489,11 @@ impl CallPlan {
         let Some(asked) = slot.asked.take_if(|asked| waits && asked.takes(press)) else {
             return false;
         };
-        self.won(now, index, asked.peer, Some(press.via));
+        self.won(now, index, asked.peer, Some(press));
         true
     }
 
-    fn won(&mut self, now: Instant, index: usize, peer: Peer, by: Option<DigitVia>) {
+    fn won(&mut self, now: Instant, index: usize, peer: Peer, by: Option<Press>) {
         let authority = self.authority(index, &peer);
         let Target { address, leg, .. } = &self.slots[index].target;
         let leg = *leg;
@@ -513,7 +513,7 @@ impl CallPlan {
         }
         let talk = Talk::new(now, leg, peer.clone(), authority, self.request.talk_limit);
         self.talk = Some(match by {
-            Some(via) => talk.confirmed_by(via),
+            Some(press) => talk.confirmed_by(now, press),
             None => talk,
         });
         self.out.push_back(Output::Event(CallEvent::Answered {

@@ -6,14 +6,11 @@ use std::time::Duration;
 use gateway_core::{CallEvent, Cause, DigitVia, Instant, LegCommand, LegId, Peer, Tone};
 
 use crate::party::same_party;
+use crate::tones::Tones;
 use crate::types::{DigitPolicy, Output, TalkLimit, WARNING};
 
 /// A digit older than this, by its own time, is old news.
 const DIGIT_AGE: Duration = Duration::from_secs(2);
-
-/// A key that was found in the speech is told by its message within this time, if the other side sends both: phones send an
-/// INFO as a key is let go.
-const COPY: Duration = Duration::from_secs(1);
 
 /// At most this many ignored digits are recorded per [`IGNORED_SPAN`] and call; a stranger must not fill the journal.
 const IGNORED_MAX: u32 = 10;
@@ -66,8 +63,8 @@ pub(crate) struct Talk {
     /// Transfers recorded, and since when they are counted.
     transfers: (Instant, u32),
     via: Option<DigitVia>,
-    /// The last key that was found in the speech, and when it was heard of.
-    toned: Option<(char, Instant)>,
+    /// The last keys that were found in the speech.
+    toned: Tones,
 }
 
 /// What the talk limit wants.
@@ -96,13 +93,13 @@ impl Talk {
             next_tone,
             transfers: (now, 0),
             via: None,
-            toned: None,
+            toned: Tones::default(),
         }
     }
 
     /// A key that was pressed to take the call says how this leg sends its keys.
-    pub(crate) fn confirmed_by(mut self, via: DigitVia) -> Self {
-        self.via = Some(via);
+    pub(crate) fn confirmed_by(mut self, now: Instant, press: Press) -> Self {
+        self.binds(now, press);
         self
     }
 
@@ -154,7 +151,7 @@ impl Talk {
         self.leg = leg;
         self.peer = peer;
         self.via = None;
-        self.toned = None;
+        self.toned = Tones::default();
         out.push_back(Output::Event(CallEvent::Transferred {
             leg,
             may_open: authority == Authority::Held,
@@ -217,20 +214,22 @@ impl Talk {
 
     /// Does this leg send its keys this way? The first one decides. But a message that says which key was pressed (RFC 4733,
     /// INFO) outranks a tone that was taken for one, for good: what was found in the speech must not make the leg deaf to its
-    /// keys. The message of that very key is its copy.
+    /// keys. The messages of those very keys are their copies.
     fn binds(&mut self, now: Instant, press: Press) -> bool {
         let first = *self.via.get_or_insert(press.via);
         match (first, press.via) {
             (DigitVia::Inband, DigitVia::Info | DigitVia::TelephoneEvent) => {
                 self.via = Some(press.via);
-                let copied = |(digit, at): (char, Instant)| digit == press.digit && now.since(at) < COPY;
-                !self.toned.take().is_some_and(copied)
+                !self.toned.strike(now, press.digit)
             }
             (DigitVia::Inband, DigitVia::Inband) => {
-                self.toned = Some((press.digit, now));
+                self.toned.heard(now, press.digit);
                 true
             }
-            (DigitVia::Info | DigitVia::TelephoneEvent, via) => first == via,
+            // of several keys that were heard each has its message
+            (DigitVia::Info | DigitVia::TelephoneEvent, via) => {
+                first == via && !self.toned.strike(now, press.digit)
+            }
         }
     }
 

@@ -500,7 +500,14 @@ fn who_is_taken_off_the_lists_in_a_call_is_handed_it_no_more_and_a_new_name_of_t
 #[test]
 fn of_two_phones_of_one_machine_the_one_that_is_named_is_called() {
     let (one, other) = ("sip:anna@192.0.2.7:5060", "sip:anna@192.0.2.7:5062");
-    for (named, called) in [(one, one), (other, other), ("sip:anna@192.0.2.7:9", one)] {
+    for (named, called) in [
+        (one, one),
+        (other, other),
+        ("sip:anna@192.0.2.7:9", one),
+        // not word for word
+        ("<sip:anna@192.0.2.7:5062;transport=udp>", other),
+        ("sip:anna@192.0.2.7", one),
+    ] {
         let mut plan = plan(&[one, other], &["1000", one, other]);
         say(&mut plan, 1, answered(1, "sip:1000@pbx.example"));
         let out = say(&mut plan, 2, asked(false, named));

@@ -331,6 +331,29 @@ fn a_tone_that_was_taken_for_a_key_makes_no_leg_deaf_to_its_messages() {
 }
 
 #[test]
+fn of_several_keys_in_the_speech_each_has_its_message_as_a_copy() {
+    use DigitVia::{Inband, Info};
+    let mut plan = talking(request(1, Strategy::Parallel), |_| {});
+    let ms = |ms| T0 + secs(5) + Duration::from_millis(ms);
+    let mut taken = Vec::new();
+    // the messages may come only after all tones, and up to three seconds late
+    for (at, digit, via) in [
+        (0, '1', Inband),
+        (300, '2', Inband),
+        (600, '2', Inband),
+        (2_900, '1', Info),
+        (3_200, '2', Info),
+        (3_400, '2', Info),
+        // one more press than was heard
+        (3_500, '2', Info),
+        (3_600, '1', Info),
+    ] {
+        taken.extend(digits(&presses(&mut plan, ms(at), digit, via, false)));
+    }
+    assert_eq!(taken, ['1', '2', '2', '2', '1']);
+}
+
+#[test]
 fn a_press_that_came_too_late_does_not_count_when_its_copy_comes_the_other_way() {
     let (late, copy) = (T0 + secs(2), T0 + secs(5));
     for (echo, expected) in [(false, &["stale", "other-transport"][..]), (true, &["stale"])] {
@@ -918,7 +941,7 @@ fn a_voicemail_that_presses_nothing_makes_room_for_the_next() {
 
 #[test]
 fn the_key_takes_the_call_and_is_no_digit_of_it() {
-    use DigitVia::{Info, TelephoneEvent};
+    use DigitVia::{Inband, Info, TelephoneEvent};
     let mut plan = with_a_key(Strategy::Parallel);
     answers(&mut plan, T0 + secs(5), 0);
     // another key, and our own tone that comes back
@@ -936,6 +959,15 @@ fn the_key_takes_the_call_and_is_no_digit_of_it() {
     assert_eq!(digits(&out), []);
     let out = presses(&mut plan, T0 + secs(9), '9', TelephoneEvent, false);
     assert_eq!(digits(&out), ['9']);
+    // a tone in the speech, and the message of the same press
+    let mut plan = with_a_key(Strategy::Parallel);
+    answers(&mut plan, T0 + secs(5), 0);
+    presses(&mut plan, T0 + secs(7), '1', Inband, false);
+    assert_eq!(plan.winner(), Some(LegId(0)));
+    let out = presses(&mut plan, T0 + secs(8), '1', Info, false);
+    assert_eq!(digits(&out), []);
+    let out = presses(&mut plan, T0 + secs(8), '1', Info, false);
+    assert_eq!(digits(&out), ['1'], "the next press");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use gateway_core::{AccountId, CallEvent, Cause, Instant, LegCommand, LegId, Peer};
 
 use super::{CallPlan, Slot, State};
-use crate::party::{bare, has_host, same_party, user_of};
+use crate::party::{bare, has_host, same_party, same_place, user_of};
 use crate::types::{Handover, Output, Purpose, Target};
 
 /// Refusals of one call that stand in the journal.
@@ -26,7 +26,8 @@ pub(super) struct Named {
 
 impl Named {
     /// The one of a list that is named. A bare number stands there for a user of the account's PBX, and for nobody else. Of
-    /// two that differ by their port only, the one that is named word for word.
+    /// two that differ by their port only, the one whose port is named; of two that have that as well, the one that is named
+    /// word for word.
     fn among<'a>(&self, list: &'a [String]) -> Option<&'a String> {
         let named = |known: &&String| {
             if has_host(known) {
@@ -35,9 +36,10 @@ impl Named {
                 self.at_pbx && user_of(&self.target) == user_of(known)
             }
         };
-        let mut all = list.iter().filter(named);
-        let first = all.clone().next();
-        all.find(|known| **known == self.target).or(first)
+        let all = list.iter().filter(named);
+        let by_word = all.clone().find(|known| **known == self.target);
+        let by_port = || all.clone().find(|known| same_place(known, &self.target));
+        by_word.or_else(by_port).or_else(|| all.clone().next())
     }
 }
 

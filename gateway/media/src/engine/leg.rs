@@ -1,5 +1,6 @@
 //! One leg inside the engine: sockets, keys, received and sent stream, RTCP.
 
+mod backlog;
 mod path;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use adapter_api::{FRAME_SAMPLES, Frame};
 use gateway_core::{DigitVia, Instant, LegId};
 
+use self::backlog::Backlog;
 use self::path::Handshakes;
 use super::early::Early;
 use super::latch::{Latch, Verdict};
@@ -160,8 +162,8 @@ pub(super) struct Leg {
     pub(super) budget: u16,
     /// Packets of others, and how many it may still read.
     pub(super) strangers: Strangers,
-    /// Packets may wait in the sockets since then.
-    pub(super) backlog: Option<Instant>,
+    /// What may wait in the sockets.
+    pub(super) backlog: Backlog,
     params: LegParams,
     transport: Option<Box<Transport>>,
     latch: Latch,
@@ -218,7 +220,7 @@ impl Leg {
             heard: [0; FRAME_SAMPLES],
             budget: BUDGET,
             strangers: Strangers::default(),
-            backlog: None,
+            backlog: Backlog::default(),
             transport: None,
             latch: Latch::new(Instant::ZERO),
             playout: Playout::new(params.jitter_start, params.jitter_max),
@@ -267,10 +269,15 @@ impl Leg {
         let anywhere = agreed.srtp.is_some() || agreed.dtls.is_some() || agreed.ice.is_some();
         let binds = self.latch.binds().filter(|_| !anywhere);
         let reports = canonical(agreed.remote_rtcp).ip();
+        // who is heard already goes on being heard, though the signalling comes from elsewhere now
+        let latched = self.latch.source().map(|source| source.ip());
         self.ports
             .admit(binds.map_or([None; strangers::MOST], |[announced, signalling]| {
-                [announced, signalling, Some(reports), None]
+                [announced, signalling, Some(reports), latched]
             }));
+        let before = self.transport.as_ref().map(|old| old.agreed.remote_rtp);
+        self.handshakes
+            .announce(before.map(canonical), canonical(agreed.remote_rtp));
         transport.decoders = self.playout.set_decoders(std::mem::take(&mut transport.decoders));
         self.last_heard = now;
         self.listens.get_or_insert(now);
@@ -292,31 +299,28 @@ impl Leg {
         }
     }
 
-    /// Reads what waits in the sockets that may have something, as far as the budget goes.
+    /// Reads what waits in the socket that may have something, and what was left in others, as far as the budget goes.
     pub(super) fn read(
         &mut self,
-        mut arrival: Arrival,
-        mut which: Which,
+        arrival: Arrival,
+        which: Which,
         guard: Option<&EchoGuard>,
         out: &mut Outbox,
     ) {
-        if let Some(since) = self.backlog.take() {
-            arrival.at = arrival.at.min(since);
-            which = Which::All;
-        }
         let mut buffer = [0u8; MTU];
         for each in [Which::Rtp, Which::Audio, Which::Rtcp] {
-            if which != each && which != Which::All {
+            let left = self.backlog.take(each);
+            if left.is_none() && which != each && which != Which::All {
                 continue;
             }
+            let arrival = Arrival {
+                at: left.map_or(arrival.at, |since| arrival.at.min(since)),
+                ..arrival
+            };
             loop {
-                if self.budget == 0 {
-                    self.backlog = Some(arrival.at);
-                    return;
-                }
-                if !self.strangers.may_come(each) {
+                if self.budget == 0 || !self.strangers.may_come(each) {
                     // the other sockets have their turn
-                    self.backlog = Some(arrival.at);
+                    self.backlog.note(each, arrival.at);
                     break;
                 }
                 match self.receive(each, &mut buffer, arrival) {

@@ -227,10 +227,11 @@ impl Run {
         for _ in 0..run {
             self.tick(now);
         }
-        // Sockets are watched for edges: what the budget left over is read here.
+        // Sockets are watched for edges: what the budget left over is read here, and audio that had no budget. A socket in
+        // which nothing was left has an edge of its own, which dates what comes there.
         for n in 0..self.legs.len() {
             if self.legs[n].backlog.is_some() {
-                self.read(n, arrival, Which::All);
+                self.read(n, arrival, Which::Audio);
             }
         }
     }

@@ -4,6 +4,9 @@
 //! whoever sits behind the sink, a few in each tick, and its answers come back as commands.
 
 use std::net::SocketAddr;
+use std::time::Duration;
+
+use gateway_core::Instant;
 
 use super::{Arrival, Leg, Outbox};
 use crate::engine::MediaEvent;
@@ -14,10 +17,16 @@ use crate::stun;
 const AT_ONCE: u8 = 8;
 /// As many of all sources together, beside the one that is announced.
 const OTHERS_AT_ONCE: u8 = 16;
-/// Datagrams of handshakes that are passed on of one source in a leg's life; a handshake with losses has some dozen.
+/// Datagrams of handshakes that are passed on of one source while it is known; a handshake with losses has some dozen.
 const MOST: u16 = 512;
 /// Sources that have a part of their own, beside the one that is announced; a phone behind a NAT has one.
 const SOURCES: usize = 4;
+/// A source of which nothing was passed on for so long may be forgotten for another one. A handshake that goes on is not so
+/// silent: what was lost is sent again after one second, then after two more (RFC 6347 §4.2.4.1).
+const QUIET: Duration = Duration::from_secs(3);
+/// Time between two that are forgotten: whoever comes from ever new ports has one part in it, some hundred datagrams a
+/// second, and the source that spoke last is never the one that goes.
+const TURN: Duration = Duration::from_secs(5);
 
 /// What one source has sent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,13 +48,24 @@ impl Part {
     }
 }
 
+/// A source that is not the announced one.
+#[derive(Clone, Copy, Debug)]
+struct Other {
+    source: SocketAddr,
+    part: Part,
+    /// When something of it was passed on, or when it came first.
+    last: Instant,
+}
+
 /// Handshakes of one leg. Whoever floods one uses up the part of his own address: the announced one has a part that
 /// nobody else can touch.
 #[derive(Debug, Default)]
 pub(super) struct Handshakes {
     announced: Part,
-    others: [Option<(SocketAddr, Part)>; SOURCES],
+    others: [Option<Other>; SOURCES],
     others_at_once: u8,
+    /// When one of them was forgotten for another.
+    forgotten: Option<Instant>,
     /// Where answers go: the announced address once it has spoken, else who spoke last.
     from: Option<SocketAddr>,
 }
@@ -55,13 +75,22 @@ impl Handshakes {
     pub(super) fn tick(&mut self) {
         self.announced.at_once = 0;
         self.others_at_once = 0;
-        for (_, part) in self.others.iter_mut().flatten() {
-            part.at_once = 0;
+        for other in self.others.iter_mut().flatten() {
+            other.part.at_once = 0;
+        }
+    }
+
+    /// The other side announces an address, after another one: what came from elsewhere before says no more where answers
+    /// go, and the new address has a part of its own. On hold it announces none, and all stays as it is.
+    pub(super) fn announce(&mut self, before: Option<SocketAddr>, address: SocketAddr) {
+        if before != Some(address) && !address.ip().is_unspecified() {
+            self.announced = Part::default();
+            self.from = None;
         }
     }
 
     /// May a datagram of this source be passed on? Then it counts as passed.
-    fn take(&mut self, from: SocketAddr, announced: SocketAddr) -> bool {
+    fn take(&mut self, now: Instant, from: SocketAddr, announced: SocketAddr) -> bool {
         if from == announced {
             let taken = self.announced.take();
             if taken {
@@ -72,19 +101,42 @@ impl Handshakes {
         if self.others_at_once >= OTHERS_AT_ONCE {
             return false;
         }
-        let known = |slot: &Option<(SocketAddr, Part)>| slot.is_none_or(|(source, _)| source == from);
-        let Some(slot) = self.others.iter_mut().find(|slot| known(slot)) else {
+        let Some(slot) = self.slot_of(now, from) else {
             return false;
         };
-        let (_, part) = slot.get_or_insert((from, Part::default()));
-        if !part.take() {
+        let other = slot.get_or_insert(Other {
+            source: from,
+            part: Part::default(),
+            last: now,
+        });
+        if !other.part.take() {
             return false;
         }
+        other.last = now;
         self.others_at_once += 1;
         if self.from != Some(announced) {
             self.from = Some(from);
         }
         true
+    }
+
+    /// The place of a source: its own, an empty one, or that of the one that is silent for longest.
+    fn slot_of(&mut self, now: Instant, from: SocketAddr) -> Option<&mut Option<Other>> {
+        let known = |slot: &Option<Other>| slot.is_none_or(|other| other.source == from);
+        if let Some(index) = self.others.iter().position(known) {
+            return self.others.get_mut(index);
+        }
+        if self.forgotten.is_some_and(|at| now.since(at) < TURN) {
+            return None;
+        }
+        let last = |slot: &&mut Option<Other>| slot.map(|other| other.last);
+        let oldest = self.others.iter_mut().min_by_key(last)?;
+        if oldest.is_some_and(|other| now.since(other.last) < QUIET) {
+            return None;
+        }
+        self.forgotten = Some(now);
+        *oldest = None;
+        Some(oldest)
     }
 }
 
@@ -143,7 +195,7 @@ impl Leg {
         // with ICE that is where the other side has chosen to be reached
         let announced = transport.target(Component::Rtp);
         let announced = announced.unwrap_or_else(|| super::canonical(transport.agreed.remote_rtp));
-        if !known || !self.handshakes.take(from, announced) {
+        if !known || !self.handshakes.take(arrival.now, from, announced) {
             return false;
         }
         out.push(MediaEvent::Handshake {
@@ -182,26 +234,30 @@ mod tests {
         text.parse().expect("an address")
     }
 
+    fn at(ms: u64) -> Instant {
+        Instant::ZERO + Duration::from_millis(60_000 + ms)
+    }
+
     #[test]
     fn a_flood_of_handshakes_uses_up_the_part_of_its_own_source_only() {
         let (phone, behind_nat) = (a("10.0.0.7:4000"), a("198.51.100.1:9"));
         let mut seen = Handshakes::default();
-        assert!(seen.take(behind_nat, phone));
+        assert!(seen.take(at(0), behind_nat, phone));
         for n in 0..5_000_u16 {
             let junk = SocketAddr::new(phone.ip(), 10_000 + n % 50);
-            seen.take(junk, phone);
+            seen.take(at(0), junk, phone);
             if n.is_multiple_of(20) {
                 seen.tick();
-                assert!(seen.take(behind_nat, phone), "it came first: {n}");
+                assert!(seen.take(at(0), behind_nat, phone), "it came first: {n}");
             }
         }
         seen.tick();
-        assert!(seen.take(phone, phone));
+        assert!(seen.take(at(0), phone, phone));
         let passed: u32 = seen
             .others
             .iter()
             .flatten()
-            .map(|(_, p)| u32::from(p.passed))
+            .map(|other| u32::from(other.part.passed))
             .sum();
         assert!(
             passed <= u32::from(MOST) * u32::try_from(SOURCES).expect("few"),
@@ -210,7 +266,7 @@ mod tests {
         // the announced address alone has what one source has
         let all = (0..2_000).filter(|_| {
             seen.tick();
-            seen.take(phone, phone)
+            seen.take(at(0), phone, phone)
         });
         assert_eq!(all.count(), usize::from(MOST) - 1);
     }
@@ -219,9 +275,54 @@ mod tests {
     fn answers_go_to_the_announced_address_once_it_has_spoken() {
         let (phone, other) = (a("10.0.0.7:4000"), a("10.0.0.7:4002"));
         let mut seen = Handshakes::default();
-        assert!(seen.take(other, phone));
+        assert!(seen.take(at(0), other, phone));
         assert_eq!(seen.from, Some(other));
-        assert!(seen.take(phone, phone) && seen.take(other, phone));
+        assert!(seen.take(at(0), phone, phone) && seen.take(at(0), other, phone));
         assert_eq!(seen.from, Some(phone));
+    }
+
+    #[test]
+    fn a_source_that_fell_silent_gives_its_place_to_another_and_one_that_speaks_keeps_it() {
+        let (phone, behind_nat) = (a("10.0.0.7:4000"), a("198.51.100.1:9"));
+        let mut seen = Handshakes::default();
+        for port in 1..=4 {
+            assert!(seen.take(at(u64::from(port)), SocketAddr::new(phone.ip(), port), phone));
+        }
+        assert!(!seen.take(at(2_990), behind_nat, phone), "they may go on");
+        assert!(seen.take(at(3_010), behind_nat, phone));
+        assert_eq!(seen.from, Some(behind_nat));
+        // the one that was silent for longest had to go, and for some seconds no other has to
+        assert!(!seen.take(at(8_000), SocketAddr::new(phone.ip(), 1), phone));
+        for port in 2..=4 {
+            assert!(seen.take(at(8_000), SocketAddr::new(phone.ip(), port), phone));
+        }
+        // a minute of ever new ports, while the phone's handshake goes on with losses
+        let (mut port, mut newcomers) = (10_000, 0);
+        for step in 0..600 {
+            let now = at(8_000 + 100 * step);
+            seen.tick();
+            for _ in 0..20 {
+                port += 1;
+                newcomers += usize::from(seen.take(now, SocketAddr::new(phone.ip(), port), phone));
+            }
+            if step.is_multiple_of(20) {
+                assert!(seen.take(now, behind_nat, phone), "{step}");
+            }
+        }
+        // the first once a place was silent, then one in five seconds
+        assert_eq!(newcomers, 12);
+    }
+
+    #[test]
+    fn another_announced_address_is_where_answers_go_and_a_hold_changes_nothing() {
+        let (phone, other, hold) = (a("10.0.0.7:4000"), a("10.0.0.9:4000"), a("0.0.0.0:4000"));
+        let mut seen = Handshakes::default();
+        assert!(seen.take(at(0), phone, phone));
+        for address in [phone, hold] {
+            seen.announce(Some(phone), address);
+            assert_eq!(seen.from, Some(phone));
+        }
+        seen.announce(Some(phone), other);
+        assert_eq!((seen.from, seen.announced.passed), (None, 0));
     }
 }

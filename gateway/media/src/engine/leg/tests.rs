@@ -188,12 +188,12 @@ fn a_flood_is_read_up_to_the_budget_and_dated_by_its_beginning() {
     }
     press(&phone, 1, 100, 9);
     leg.read(arrival(20, 10, false), Which::All, None, &mut out);
-    assert_eq!((leg.budget, leg.backlog), (0, Some(at(10))));
+    assert_eq!((leg.budget, leg.backlog.is_some()), (0, true));
     assert!(digits(&mut out).is_empty());
     leg.hear(at(20), None, &mut out);
     leg.read(arrival(20, 20, false), Which::All, None, &mut out);
     assert_eq!(digits(&mut out), [('9', at(10))]);
-    assert_eq!(leg.backlog, None);
+    assert!(!leg.backlog.is_some());
     assert_eq!(leg.close(at(30)).discarded, u64::from(BUDGET));
 }
 
@@ -533,5 +533,74 @@ fn a_flood_at_one_socket_leaves_the_others_their_part() {
         leg.hear(at(10 * tick), None, &mut out);
         leg.read(arrival(10 * tick, 10 * tick, false), Which::All, None, &mut out);
     }
-    assert_eq!(leg.backlog, None);
+    assert!(!leg.backlog.is_some());
+}
+
+#[test]
+fn a_flood_at_the_port_of_reports_makes_no_key_old() {
+    let (mut leg, phone) = leg(29_081..=29_090);
+    leg.ports.admit([None; strangers::MOST]);
+    let mut out = Outbox::new(1);
+    let to = (Ipv4Addr::LOCALHOST, leg.ports.rtcp_port());
+    let elsewhere = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).expect("socket");
+    let behind = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("socket");
+    // of a stranger, and of the phone's own address, which uses up the budget of the leg
+    let mut sequence = 0;
+    for (begin, flood) in [(0, elsewhere), (10_000, behind)] {
+        for step in 0..30 {
+            let now = begin + 100 * step;
+            for _ in 0..2 * strangers::STRANGERS {
+                flood.send_to(&[0x80, 200], to).expect("sent");
+            }
+            leg.read(arrival(now, now, false), Which::Rtcp, None, &mut out);
+            assert!(leg.backlog.is_some(), "more is there than is read at once");
+            // in the middle of the tick; then its end
+            sequence += 1;
+            press(&phone, sequence, 10_000 * u32::from(sequence), 9);
+            leg.read(arrival(now + 1, now + 1, false), Which::Rtp, None, &mut out);
+            leg.hear(at(now + 9), None, &mut out);
+            leg.read(arrival(now + 9, now + 9, false), Which::Audio, None, &mut out);
+            assert_eq!(digits(&mut out), [('9', at(now + 1))], "{flood:?}");
+        }
+    }
+}
+
+#[test]
+fn whoever_is_heard_goes_on_being_heard_when_the_signalling_moves() {
+    let (mut leg, phone) = rings(29_091..=29_100);
+    let behind_nat = |signalling: [u8; 4]| Agreed {
+        signalling: Some(Ipv4Addr::from(signalling).into()),
+        ..agreed("10.0.0.7:4000".parse().expect("an address"))
+    };
+    let mut out = Outbox::new(1);
+    // the phone at 127.0.0.1 is behind a NAT, where its signalling comes from; then that comes over another way
+    for (round, signalling) in [(0, [127, 0, 0, 1]), (1, [127, 0, 0, 3])] {
+        let agreed = behind_nat(signalling);
+        leg.update(at(0), Box::new(Transport::new(LegId(7), &agreed).expect("plain")));
+        for n in 1..=3 {
+            speaks(&phone, 3 * round + n);
+        }
+        leg.read(arrival(10, 10, false), Which::All, None, &mut out);
+    }
+    assert_eq!(leg.stats.received, 1 + 3, "the third in sequence was the first");
+}
+
+#[test]
+fn when_the_announced_address_changes_a_handshake_goes_to_the_new_one() {
+    let (mut leg, phone) = awaits_keys(29_101..=29_110);
+    let mut out = Outbox::new(1);
+    phone.send(&[22, 254, 253, 0]).expect("sent");
+    leg.read(arrival(0, 0, false), Which::All, None, &mut out);
+    assert_eq!(handshakes(&mut out), 1);
+    let other = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("socket");
+    let moved = Agreed {
+        dtls: leg.transport.as_ref().and_then(|t| t.agreed.dtls.clone()),
+        ..agreed(other.local_addr().expect("address"))
+    };
+    leg.update(
+        at(20),
+        Box::new(Transport::new(LegId(7), &moved).expect("awaited")),
+    );
+    leg.send_handshake(&[22, 1]);
+    assert_eq!((got(&phone), got(&other)), (None, Some(vec![22, 1])));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_core::Instant;
 
 /// So many changes are told within [`WINDOW`]; of more the last one is, when it is over.
-const TELLS: u32 = 6;
+const TELLS: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// How it stands.
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_that_flaps_is_told_six_times_a_minute_and_how_it_stands_in_the_end() {
+    fn a_link_that_flaps_is_told_ten_times_a_minute_and_how_it_stands_in_the_end() {
         let start = Instant::from_nanos(1_000_000_000_000);
         let mut standing = Standing::new(start);
         let mut told = vec![];
@@ -90,7 +90,7 @@ mod tests {
             told.extend(standing.handle_timeout(now));
             told.extend(standing.change(now, state));
         }
-        assert_eq!(told.len(), 6);
+        assert_eq!(told.len(), 10);
         // the last one told was the same as the one at the end: nothing is left
         let due = standing.poll_timeout().expect("something waits");
         assert_eq!(due, start + WINDOW);
@@ -101,9 +101,9 @@ mod tests {
         assert_eq!(standing.poll_timeout(), None);
         // and another one is told when the minute is over
         let now = due + Duration::from_secs(1);
-        for n in 0..7 {
+        for n in 0..11 {
             let state = if n % 2 == 0 { State::Away } else { State::Ready };
-            assert_eq!(standing.change(now, state), (n < 6).then_some(state), "{n}");
+            assert_eq!(standing.change(now, state), (n < 10).then_some(state), "{n}");
         }
         let due = standing.poll_timeout().expect("one waits");
         assert_eq!(standing.handle_timeout(due - Duration::from_nanos(1)), None);

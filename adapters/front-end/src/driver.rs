@@ -21,8 +21,6 @@ const WRITE: Duration = Duration::from_secs(1);
 
 /// What a controller shows after a card belongs to that card for so long.
 const ANSWERS: Duration = Duration::from_secs(5);
-/// A card that waited for longer is old news.
-const FRESH: Duration = Duration::from_millis(500);
 /// So many lights of controllers are told within [`WINDOW`].
 const TELLS: u32 = 30;
 const WINDOW: Duration = Duration::from_secs(10);
@@ -84,11 +82,13 @@ impl FrontEnd {
             loop {
                 tokio::select! {
                     () = alarm.at(Some(until)) => break,
-                    Some(card) = next(&mut cards) => {
-                        if self.has(&card.controller) {
+                    card = next(&mut cards) => match card {
+                        Ok(card) if self.has(&card.controller) => {
                             missed(ctx, card.controller, card.reader, "the front end is gone").await?;
                         }
-                    }
+                        Ok(_) => {}
+                        Err(behind) => self.behind(ctx, &behind).await?,
+                    },
                     command = ctx.lines.recv() => if command.is_none() {
                         alarm.at(Some(until)).await;
                         break;
@@ -129,11 +129,13 @@ impl FrontEnd {
                     Ok(count) => machine.handle_bytes(ctx.clock.now(), &buffer[..count]),
                     Err(error) => return Ok(self.unplugged(&error.to_string())),
                 },
-                Some(card) = next(cards) => {
-                    if self.has(&card.controller) {
+                card = next(cards) => match card {
+                    Ok(card) if self.has(&card.controller) => {
                         hand_on(ctx, &mut machine, &mut answers, card).await?;
                     }
-                }
+                    Ok(_) => {}
+                    Err(behind) => self.behind(ctx, &behind).await?,
+                },
                 command = ctx.lines.recv(), if commands => match command {
                     Some((line, command)) => machine.command(ctx.clock.now(), &line, command),
                     None => commands = false,
@@ -141,6 +143,15 @@ impl FrontEnd {
                 () = alarm.at(Some(machine.poll_timeout())) => machine.handle_timeout(ctx.clock.now()),
             }
         }
+    }
+
+    /// Nobody knows whose cards those were: each of its controllers may have missed some.
+    async fn behind(&self, ctx: &AdapterContext, behind: &Behind) -> Result<(), AdapterError> {
+        for of in &self.controllers {
+            let said = ControllerSaid::Missed(behind.text());
+            said_by(ctx, of.wires.controller.clone(), None, said).await?;
+        }
+        Ok(())
     }
 
     fn has(&self, controller: &ControllerId) -> bool {
@@ -256,16 +267,27 @@ impl Answers {
     }
 }
 
-/// The next card for any controller; of more than it can be behind the last ones count.
-async fn next(cards: &mut Option<broadcast::Receiver<Forwarded>>) -> Option<Forwarded> {
+/// Cards for controllers that nobody has any more.
+#[derive(Debug, PartialEq, Eq)]
+struct Behind(u64);
+
+impl Behind {
+    fn text(&self) -> String {
+        format!(
+            "{} cards for controllers came faster than they can be handed on",
+            self.0
+        )
+    }
+}
+
+/// The next card for any controller, or how many were lost before it.
+async fn next(cards: &mut Option<broadcast::Receiver<Forwarded>>) -> Result<Forwarded, Behind> {
     loop {
         match cards {
             None => std::future::pending::<()>().await,
             Some(receiver) => match receiver.recv().await {
-                Ok(card) => return Some(card),
-                Err(broadcast::error::RecvError::Lagged(count)) => {
-                    tracing::warn!(count, "cards came faster than a front end sends them");
-                }
+                Ok(card) => return Ok(card),
+                Err(broadcast::error::RecvError::Lagged(count)) => return Err(Behind(count)),
                 Err(broadcast::error::RecvError::Closed) => *cards = None,
             },
         }
@@ -287,12 +309,9 @@ async fn hand_on(
     let now = ctx.clock.now();
     match frame {
         Err(text) => missed(ctx, controller, reader, &text).await,
-        Ok(_) if now.since(at) > FRESH => {
-            missed(ctx, controller, reader, "the card is too old to be sent").await
-        }
         Ok(frame) => {
             answers.card(now, &controller, &reader);
-            machine.card(&controller, &bits(&frame));
+            machine.card(now, at, &controller, &bits(&frame));
             Ok(())
         }
     }
@@ -328,4 +347,35 @@ async fn said_by(
         said,
     };
     ctx.signal(ctx.clock.now(), kind).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    #[test]
+    fn cards_that_came_too_fast_are_told_before_the_next_one() {
+        let (sender, receiver) = broadcast::channel(2);
+        let mut cards = Some(receiver);
+        for n in 0..5 {
+            let card = Forwarded {
+                at: Instant::from_nanos(n),
+                controller: "legacy".parse().expect("a name"),
+                frame: Err("x".to_owned()),
+                reader: "gate".parse().expect("a name"),
+            };
+            assert!(sender.send(card).is_ok());
+        }
+        let mut now = || match pin!(next(&mut cards)).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(found) => found.map(|card| card.at),
+            Poll::Pending => panic!("it is there"),
+        };
+        assert_eq!(now(), Err(Behind(3)));
+        assert_eq!(now(), Ok(Instant::from_nanos(3)));
+        assert!(Behind(3).text().starts_with("3 cards"));
+    }
 }

@@ -16,6 +16,8 @@ use crate::message::{
 pub const WATCHDOG_MS: u16 = 1000;
 /// Edges that wait for being sent; more are lost, and counted.
 const MAX_EDGES: usize = 2048;
+/// The outputs of a card rest for so long after it: a controller takes pulses that follow sooner for more of its bits.
+const CARD_REST_US: u64 = 50_000;
 /// Longest opening.
 const LONGEST_MS: u16 = 60_000;
 
@@ -87,6 +89,8 @@ pub struct Firmware {
     outputs: Vec<Option<u64>>,
     /// Rows of pulses: output, and when it changes.
     pulses: VecDeque<(u64, u8, bool)>,
+    /// Until when each output rests after a card.
+    rests_us: Vec<u64>,
 }
 
 impl Firmware {
@@ -105,6 +109,7 @@ impl Firmware {
             next_edge: 0,
             outputs: vec![None; count(outputs)],
             pulses: VecDeque::new(),
+            rests_us: vec![0; count(outputs)],
         };
         for role in [PortRole::Line, PortRole::Door] {
             let hello = firmware.hello(role);
@@ -182,7 +187,7 @@ impl Firmware {
                 if usize::from(output) >= self.outputs.len() {
                     return Err(Reason::Channel);
                 }
-                if self.pulses.iter().any(|(_, of, _)| *of == output) {
+                if self.pulses.iter().any(|(_, of, _)| *of == output) || self.rests(now, output) {
                     return Err(Reason::Busy);
                 }
                 self.set(now, output, on);
@@ -196,7 +201,7 @@ impl Firmware {
                 if times_us.is_empty() || times_us.len() > MAX_PULSES || times_us.iter().any(wrong) {
                     return Err(Reason::Range);
                 }
-                if !self.pulses.is_empty() {
+                if !self.pulses.is_empty() || self.rests(now, output) {
                     return Err(Reason::Busy);
                 }
                 let mut at = now;
@@ -232,7 +237,8 @@ impl Firmware {
         if card.d0 == card.d1 || !timed || card.bits.is_empty() {
             return Err(Reason::Range);
         }
-        if !self.pulses.is_empty() || d0.is_some() || d1.is_some() {
+        let rests = self.rests(now, card.d0) || self.rests(now, card.d1);
+        if !self.pulses.is_empty() || rests || d0.is_some() || d1.is_some() {
             return Err(Reason::Busy);
         }
         let mut at = now;
@@ -243,7 +249,20 @@ impl Firmware {
                 .push_back((at + u64::from(card.pulse_us), output, false));
             at += u64::from(card.interval_us);
         }
+        let last = self.pulses.back().map_or(now, |(at, ..)| *at);
+        for output in [card.d0, card.d1] {
+            if let Some(rests) = self.rests_us.get_mut(usize::from(output)) {
+                *rests = last + CARD_REST_US;
+            }
+        }
         Ok(())
+    }
+
+    /// Is a card out on this output, or was it just now?
+    fn rests(&self, now: u64, output: u8) -> bool {
+        self.rests_us
+            .get(usize::from(output))
+            .is_some_and(|until| now < *until)
     }
 
     fn press(&mut self, now: u64, press: Press) -> Result<(), Reason> {

@@ -249,3 +249,35 @@ fn a_card_is_refused_on_wires_and_in_times_that_no_reader_has() {
     let order = card(0, 1, 50, 2000);
     assert_eq!(refused(PortRole::Door, &order), Word::Refused(Reason::Port));
 }
+
+#[test]
+fn the_wires_of_a_card_rest_for_50_ms_after_its_last_pulse() {
+    let card = |d0: u8, d1: u8| {
+        Order::Card(CardPulses {
+            bits: vec![true, false, true],
+            d0,
+            d1,
+            interval_us: 2000,
+            pulse_us: 50,
+        })
+    };
+    let mut firmware = started();
+    let mut answer = |at_us: u64, order: &Order| {
+        firmware.handle_timeout(at_us);
+        firmware.take_bytes(PortRole::Line);
+        firmware.handle_bytes(at_us, PortRole::Line, &order.frame(7));
+        firmware.take_bytes(PortRole::Line)
+    };
+    let (done, busy) = (Word::Done.frame(7), Word::Refused(Reason::Busy).frame(7));
+    assert_eq!(answer(0, &card(0, 1)), done);
+    // its last pulse ends at 4050 µs
+    assert_eq!(answer(54_049, &card(1, 0)), busy);
+    let set = Order::Set { output: 1, on: true };
+    assert_eq!(answer(54_049, &set), busy);
+    let pulses = Order::Pulses {
+        output: 0,
+        times_us: vec![20],
+    };
+    assert_eq!(answer(54_049, &pulses), busy);
+    assert_eq!(answer(54_050, &card(1, 0)), done);
+}

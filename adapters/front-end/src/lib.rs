@@ -5,6 +5,7 @@
 //! the gateway's adapter on the line port, which opens nothing, and [`FrontEndDoors`] the relay guard's driver on the
 //! door port, whose openings have their end with them. [`simulate`] plays a front end on two pseudo-terminals.
 
+mod card_queue;
 mod clock;
 mod doors;
 mod driver;

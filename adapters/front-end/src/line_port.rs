@@ -9,9 +9,10 @@ use std::time::Duration;
 use gateway_core::{ControllerId, Instant, LineCommand, LineId, LineSignal};
 use gateway_panel::{LineParams, Output as Told, PanelLine, Role, Wire};
 
+use crate::card_queue::CardQueue;
 use crate::clock::ClockMap;
 use crate::frame::Deframer;
-use crate::message::{CardPulses, Identity, Order, PortRole, VERSION, Word};
+use crate::message::{Identity, Order, PortRole, Reason, VERSION, Word};
 
 /// How often the front end hears that the gateway lives.
 const ALIVE: Duration = Duration::from_millis(250);
@@ -19,9 +20,6 @@ const ALIVE: Duration = Duration::from_millis(250);
 const APART: Duration = Duration::from_millis(1);
 /// No answer for so long, and it is gone.
 const SILENCE: Duration = Duration::from_secs(1);
-
-/// Most cards whose orders may wait for their answer.
-const PENDING: usize = 4;
 
 /// Which of a front end's inputs and outputs a line is wired to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,8 +162,8 @@ pub struct LinePort {
     out: VecDeque<Output>,
     /// Outputs as they are wanted.
     outputs: u16,
-    /// Cards whose orders were not answered yet: number, and whose; at most [`PENDING`].
-    pending: VecDeque<(u8, ControllerId)>,
+    /// Cards on their way to controllers.
+    queue: CardQueue,
     session: Session,
     /// Number of the question whose answer has to show them so: none was set since.
     settled: Option<u8>,
@@ -195,7 +193,7 @@ impl LinePort {
             number: 0,
             out: VecDeque::new(),
             outputs: 0,
-            pending: VecDeque::new(),
+            queue: CardQueue::default(),
             session: Session::Asked,
             settled: None,
             told: None,
@@ -213,39 +211,49 @@ impl LinePort {
         self
     }
 
-    /// Sends a card to a controller; what becomes of it is told. One that cannot go out at once does not go out later.
-    pub fn card(&mut self, controller: &ControllerId, bits: &[bool]) {
+    /// Sends a card that was shown at a time to a controller; what becomes of it is told. While the front end is busy with
+    /// another one it waits, until it is old.
+    pub fn card(&mut self, now: Instant, shown: Instant, controller: &ControllerId, bits: &[bool]) {
         let wires = self.cards.iter().find(|of| of.controller == *controller).cloned();
         let Some(wires) = wires else { return };
-        let done = match self.session {
-            Session::Online if self.pending.len() < PENDING => Ok(()),
-            Session::Online => Err("too many cards wait for the front end"),
-            Session::Asked | Session::Known => Err("the front end is not there"),
-        };
-        if done.is_err() {
-            let controller = wires.controller;
-            self.out.push_back(Output::Card { controller, done });
-            return;
+        match self.session {
+            Session::Online => {
+                let refused = self.queue.push(now, shown, wires, bits.to_vec());
+                self.cards_told(refused);
+                self.next_card(now);
+            }
+            Session::Asked | Session::Known => {
+                let done = Err("the front end is not there");
+                self.out.push_back(Output::Card {
+                    controller: wires.controller,
+                    done,
+                });
+            }
         }
-        self.order(&Order::Card(CardPulses {
-            bits: bits.to_vec(),
-            d0: wires.d0,
-            d1: wires.d1,
-            interval_us: wires.interval_us,
-            pulse_us: wires.pulse_us,
-        }));
-        self.pending.push_back((self.number, wires.controller));
     }
 
-    /// The answer to the order of a card; false if the number is that of another order.
-    fn card_done(&mut self, number: u8, done: Result<(), &'static str>) -> bool {
-        let Some(at) = self.pending.iter().position(|(of, _)| *of == number) else {
-            return false;
-        };
-        if let Some((_, controller)) = self.pending.remove(at) {
+    /// Sends what is due of the cards, and drops what is old.
+    fn next_card(&mut self, now: Instant) {
+        let old = self.queue.handle_timeout(now);
+        self.cards_told(old);
+        if let Some(order) = self.queue.due(now) {
+            self.order(&order);
+            self.queue.sent(self.number);
+        }
+    }
+
+    fn cards_told(&mut self, told: impl IntoIterator<Item = (ControllerId, Result<(), &'static str>)>) {
+        for (controller, done) in told {
             self.out.push_back(Output::Card { controller, done });
         }
-        true
+    }
+
+    /// The answer to an order has come: answers to those before it come no more. True if it was the order of a card.
+    fn answered(&mut self, now: Instant, number: u8, done: Result<(), Reason>) -> bool {
+        let found = self.queue.answered(now, number, done);
+        self.cards_told(found.told);
+        self.next_card(now);
+        found.is_card
     }
 
     /// Takes bytes of the port.
@@ -292,6 +300,7 @@ impl LinePort {
             }
         }
         if self.session == Session::Online {
+            self.next_card(now);
             for line in &mut self.lines {
                 line.machine.handle_phase(now);
             }
@@ -309,7 +318,8 @@ impl LinePort {
         let online = self.session == Session::Online;
         let phases = self.lines.iter().filter_map(|line| line.machine.poll_phase());
         let wires = self.wires().filter(|_| !self.asked);
-        let timers = phases.chain(wires).filter(|_| online);
+        let cards = self.queue.poll_timeout();
+        let timers = phases.chain(wires).chain(cards).filter(|_| online);
         timers
             .chain([self.next_alive, self.heard + SILENCE])
             .min()
@@ -345,6 +355,7 @@ impl LinePort {
             } => {
                 self.heard = now;
                 self.asked = false;
+                self.answered(now, number, Ok(()));
                 match self.session {
                     Session::Asked => {}
                     Session::Known => self.online(now, at_us, inputs, outputs, next_edge),
@@ -378,10 +389,10 @@ impl LinePort {
                     }
                 }
             }
-            Word::Refused(reason) if self.card_done(number, Err(reason.words())) => {}
+            Word::Refused(reason) if self.answered(now, number, Err(reason)) => {}
             Word::Refused(reason) => self.out.push_back(Output::Refused(reason.words())),
             Word::Done => {
-                self.card_done(number, Ok(()));
+                self.answered(now, number, Ok(()));
             }
             Word::Door { .. } | Word::Edges { .. } => {}
         }
@@ -541,10 +552,8 @@ impl LinePort {
     fn lose(&mut self, now: Instant, text: String) {
         self.session = Session::Asked;
         self.identity = None;
-        for (_, controller) in std::mem::take(&mut self.pending) {
-            let done = Err("the front end was lost on the way");
-            self.out.push_back(Output::Card { controller, done });
-        }
+        let lost = self.queue.take();
+        self.cards_told(lost.map(|controller| (controller, Err("the front end was lost on the way"))));
         for line in &mut self.lines {
             line.machine.lost();
             while line.machine.poll_output().is_some() {}

@@ -323,6 +323,100 @@ fn edges_that_were_lost_are_noticed_and_half_a_count_is_nothing() {
     assert!(said.starts_with("missed:") && !said.contains("Ring"), "{said}");
 }
 
+fn wires(controller: &str, d0: u8, d1: u8) -> CardWires {
+    CardWires {
+        controller: controller.parse().expect("a name"),
+        d0,
+        d1,
+        interval_us: 2000,
+        led: None,
+        pulse_us: 50,
+    }
+}
+
+impl Pair {
+    /// With two controllers and no lines, online.
+    fn with_controllers() -> Self {
+        let mut pair = Self::with(&[]);
+        pair.firmware = Firmware::new(77, 2, 4, 1);
+        let port = LinePort::new(Instant::from_nanos(T0), &[]);
+        pair.port = port.with_controllers(vec![wires("left", 0, 1), wires("right", 2, 3)]);
+        pair.run(1000);
+        assert_eq!(pair.take(), "ready");
+        pair
+    }
+
+    fn card(&mut self, controller: &str, bits: usize) {
+        let now = self.now();
+        let id = controller.parse().expect("a name");
+        self.port.card(now, now, &id, &vec![true; bits]);
+    }
+}
+
+#[test]
+fn a_card_for_two_controllers_goes_out_to_one_after_the_other() {
+    let mut pair = Pair::with_controllers();
+    pair.card("left", 26);
+    pair.card("right", 26);
+    pair.card("left", 26);
+    pair.run(480);
+    assert_eq!(pair.take(), "left:Ok(()) right:Ok(()) left:Ok(())");
+    let took = pair.took();
+    assert_eq!(
+        (took.matches("1=1").count(), took.matches("3=1").count()),
+        (52, 26)
+    );
+    // the first one ends before the other one begins
+    let first = took.split(' ').take_while(|change| !change.starts_with('3'));
+    assert_eq!(first.filter(|change| *change == "1=0").count(), 26);
+}
+
+#[test]
+fn a_card_that_waits_for_a_busy_front_end_is_missed_when_it_is_old() {
+    let mut pair = Pair::with_controllers();
+    // 512 ms; and another one that waits behind the second one
+    pair.card("left", 256);
+    pair.card("right", 26);
+    pair.card("left", 26);
+    pair.run(470);
+    assert_eq!(pair.take(), "left:Ok(())");
+    pair.run(40);
+    let said = pair.take();
+    assert!(
+        said.starts_with("right:Err(\"the ") && said.contains("left:Err(\"the "),
+        "{said}"
+    );
+    pair.run(2000);
+    assert_eq!((pair.take().as_str(), pair.took().contains("3=1")), ("", false));
+    // one that was old from the start
+    let (now, id) = (pair.now(), "left".parse().expect("a name"));
+    let shown = Instant::from_nanos(T0) + Duration::from_micros(pair.now_us - 500_000);
+    pair.port.card(now, shown, &id, &[true]);
+    pair.run(1);
+    assert_eq!(pair.take(), "left:Err(\"the card is too old to be sent\")");
+}
+
+#[test]
+fn a_card_whose_answer_is_lost_is_told_and_holds_up_no_other_one() {
+    let mut pair = Pair::with_controllers();
+    for n in 0..6 {
+        pair.card("left", 26);
+        // its order goes out, its answer comes to nothing
+        while let Some(output) = pair.port.poll_output() {
+            if let Output::Send(bytes) = output {
+                pair.firmware.handle_bytes(pair.now_us, PortRole::Line, &bytes);
+            }
+        }
+        assert!(!pair.firmware.take_bytes(PortRole::Line).is_empty());
+        pair.run(300);
+        let said = pair.take();
+        assert!(said.starts_with("left:Err(\"no answer came"), "{n}: {said}");
+    }
+    pair.card("left", 26);
+    pair.run(10);
+    assert_eq!(pair.take(), "left:Ok(())");
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic_or_ring(bytes in prop::collection::vec(any::<u8>(), 0..600), split in 1_usize..50) {

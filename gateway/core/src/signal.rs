@@ -146,7 +146,7 @@ pub enum ControllerSaid {
     },
     /// It did not get a card: the text says why.
     Missed(String),
-    /// It has the card that was handed on.
+    /// It has the card that was handed on; by Wiegand: the front end began to send it.
     Taken,
     /// A text for people at the reader.
     Text(String),

@@ -9,7 +9,7 @@ use gateway_backup::{Content, File, Head, MAX_FILE, Place, Record};
 use gateway_config::{Generations, SecretFiles};
 use gateway_core::{Clock as _, Timestamp};
 
-use super::{KEPT, LEFT, STATE_FILES};
+use super::{KEPT, LEFT, STATE_FILES, controller_keys};
 use crate::clock::SystemClock;
 use crate::run;
 
@@ -60,7 +60,8 @@ pub(crate) fn gather(site_file: &Path) -> anyhow::Result<Gathered> {
             Err(error) => missing.push(format!("{name}: {error:#}")),
         }
     }
-    for name in STATE_FILES {
+    let keys = controller_keys::paths(&state_dir)?;
+    for name in STATE_FILES.into_iter().chain(keys.iter().map(String::as_str)) {
         // one of these that is there and not in the backup would be missed at the worst moment
         if let Some(found) = read(&state_dir.join(name))? {
             files.push(file(Place::State, name, found));

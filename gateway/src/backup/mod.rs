@@ -4,6 +4,7 @@
 //! contacts, and what is locked down. Not in it are the journal, and what belongs to a moment or to a machine: see [`LEFT`].
 
 mod aside;
+mod controller_keys;
 mod current;
 mod gather;
 mod maker;
@@ -50,6 +51,7 @@ const LEFT: [(&str, &str); 9] = [
 
 /// Files of the state folder that a backup has: the key of codes and PINs, and the page's own certificate and
 /// the one that was uploaded, each with its key, so that browsers go on trusting it. Not the instance id, which is bound to a machine; not what the switch port keeps of its own trials.
+/// With them go the keys that controllers gave: see [`controller_keys`].
 const STATE_FILES: [&str; 5] = [
     "people.key",
     "http/cert.pem",

@@ -22,7 +22,7 @@ use super::aside::{Beside, free};
 use super::current::{Rows, rows};
 use super::gather::{moment, real};
 use super::revived::told;
-use super::{KEPT, PEOPLE_KEY};
+use super::{KEPT, PEOPLE_KEY, controller_keys};
 use crate::clock::SystemClock;
 use crate::run::{self, LOCKDOWNS};
 
@@ -105,6 +105,7 @@ pub(crate) fn prepare(content: Content, site_file: &Path, how: How) -> anyhow::R
         )
     })?;
     let mut lines = changes(&content, &now, &state_dir);
+    lines.extend(controller_keys::told(&content, &state_dir));
     lines.extend(site_lines(site_file, there.as_deref(), &site_text));
     let mut to_write = Vec::new();
     for file in content.files.iter().filter(|file| file.place == Place::Named) {
@@ -218,7 +219,7 @@ impl Prepared {
             .content
             .files
             .iter()
-            .filter(|file| file.place == Place::State)
+            .filter(|file| file.place == Place::State && !controller_keys::stays(new, file))
         {
             let path = new.join(&file.path);
             let parent = path.parent().unwrap_or(new);
@@ -369,9 +370,9 @@ fn known(content: &Content) -> anyhow::Result<()> {
         );
     }
     let state = content.files.iter().filter(|file| file.place == Place::State);
-    let unknown = state
-        .into_iter()
-        .find(|file| !super::STATE_FILES.contains(&file.path.as_str()));
+    let unknown = state.into_iter().find(|file| {
+        !super::STATE_FILES.contains(&file.path.as_str()) && !controller_keys::is_one(&file.path)
+    });
     match unknown {
         None => Ok(()),
         Some(file) => Err(anyhow!(

@@ -11,7 +11,19 @@ use gateway_core::{ControllerId, DeviceId, ReaderId};
 use super::readers::{Readers, Recipe, accepted, of_name};
 
 /// Folder of keys that controllers gave, in the state folder.
-const FOLDER: &str = "controllers";
+pub(crate) const CONTROLLER_KEYS: &str = "controllers";
+
+/// The path of such a key in the state folder.
+fn key_path(id: &ControllerId) -> String {
+    format!("{CONTROLLER_KEYS}/{id}.key")
+}
+
+/// The controller whose key has this path in the state folder.
+pub(crate) fn controller_of(path: &str) -> Option<ControllerId> {
+    let (folder, file) = path.split_once('/')?;
+    let name = file.strip_suffix(".key")?;
+    (folder == CONTROLLER_KEYS).then(|| ControllerId::new(name).ok())?
+}
 
 /// Name of the adapter of a controller.
 pub(super) fn controller_name(id: &ControllerId) -> String {
@@ -65,7 +77,7 @@ fn osdp(
     id: &ControllerId,
     of: &OsdpController,
 ) -> anyhow::Result<OsdpPeripheral> {
-    let kept = config.site.state_dir.join(FOLDER).join(format!("{id}.key"));
+    let kept = config.site.state_dir.join(key_path(id));
     let secrecy = match &of.key_file {
         Some(file) => {
             let key = match &file.key {

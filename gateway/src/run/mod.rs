@@ -88,6 +88,7 @@ use crate::run::proven::Dates;
 use crate::run::unkept::Unkept;
 use crate::run::wall::{Service, Trust, WallWatch};
 
+pub(crate) use controllers::{CONTROLLER_KEYS, controller_of};
 pub(crate) use doubt::mark as doubt_mark;
 pub(crate) use home::{IN_FORCE, InUse};
 pub(crate) use lane::DOORS as DOORS_PRIORITY;

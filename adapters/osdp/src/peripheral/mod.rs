@@ -6,6 +6,7 @@
 
 mod command;
 mod port;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +34,12 @@ const WAITING: usize = 4;
 const KEYS: usize = 32;
 /// So many handshakes in a row that the panel does not finish are those of another key.
 const UNFINISHED: u8 = 3;
+/// So many polls in the clear in a row are of a panel that does not mean to begin a session.
+const CLEAR_POLLS: u8 = 3;
+/// Longest time between two bytes of a packet; most panels send theirs without a gap of 20 ms (v2.2, 5.7).
+const GAP: Duration = Duration::from_millis(100);
+/// A panel takes an answer for lost by then (v2.2, 5.7): a later one would meet its next command on the wire.
+const REPLY: Duration = Duration::from_millis(200);
 /// What everybody listens to.
 const EVERYBODY: u8 = 0x7F;
 
@@ -72,7 +79,8 @@ pub enum Heard {
     Beep(u8),
     /// The panel has taken what was shown.
     Delivered,
-    /// The panel gave it a key, which has to be kept before [`Peripheral::kept`] is told.
+    /// The panel gave it a key, which has to be kept before [`Peripheral::kept`] is told, or
+    /// [`Peripheral::not_kept`].
     Key(Key),
     /// What the light shows is another than before.
     Light(Light),
@@ -129,12 +137,14 @@ enum Channel {
 struct Answered {
     command: Packet,
     reply: Vec<u8>,
+    /// When the card or the keys of the answer were shown.
+    shown: Option<Instant>,
 }
 
 /// A command whose answer waits until the new key is kept.
 struct Keying {
+    at: Instant,
     command: Packet,
-    key: Key,
 }
 
 /// The reader.
@@ -143,7 +153,11 @@ pub struct Peripheral {
     /// Challenges in a row that the panel did not go on from: a panel with another key gives up there.
     challenges: u8,
     channel: Channel,
+    /// Polls in the clear in a row, of a reader with a key.
+    clear_polls: u8,
     deframer: Deframer,
+    /// When bytes came last.
+    fed: Option<Instant>,
     /// When the panel was heard last; `None` while it is away.
     heard: Option<Instant>,
     keying: Option<Keying>,
@@ -166,7 +180,9 @@ impl Peripheral {
             answered: None,
             challenges: 0,
             channel: Channel::None,
+            clear_polls: 0,
             deframer: Deframer::default(),
+            fed: None,
             heard: None,
             keying: None,
             light: None,
@@ -218,17 +234,25 @@ impl Peripheral {
         takes
     }
 
-    /// Takes bytes of the line.
+    /// Takes bytes of the line. Of several commands that came at once the panel waits for the answer to the last one only:
+    /// those before it are as if they had got lost.
     pub fn handle_input(&mut self, now: Instant, bytes: &[u8]) {
         self.handle_timeout(now);
+        if self.fed.replace(now).is_some_and(|fed| now.since(fed) > GAP) {
+            self.deframer.clear();
+        }
         self.deframer.push(bytes);
+        let mut last = None;
         while let Some(found) = self.deframer.packet() {
             // what is damaged may have been for another reader: the panel asks again
             let Ok(packet) = found else { continue };
             let ours = packet.address == self.params.address || packet.address == EVERYBODY;
             if ours && !packet.is_reply {
-                self.packet(now, packet);
+                last = Some(packet);
             }
+        }
+        if let Some(packet) = last {
+            self.packet(now, packet);
         }
     }
 
@@ -268,16 +292,27 @@ impl Peripheral {
         self.out.pop_front()
     }
 
-    /// The key of [`Heard::Key`] is kept, or could not be. From a kept one on, nothing else counts.
-    pub fn kept(&mut self, ok: bool) {
-        let Some(Keying { command, key }) = self.keying.take() else {
-            return;
-        };
-        if ok {
-            self.answer(command, 0x40, &[]);
-            self.params.secrecy = Secrecy::Key { key, changes: true };
-        } else {
-            self.nak(command, Nak::Unable);
+    /// This key of [`Heard::Key`] is kept: from here on nothing else counts, whatever became of the command meanwhile.
+    pub fn kept(&mut self, now: Instant, key: Key) {
+        self.params.secrecy = Secrecy::Key { key, changes: true };
+        if let Some(Keying { at, command }) = self.keying.take() {
+            self.late(now, at, |reader| reader.answer(command, 0x40, &[]));
+        }
+    }
+
+    /// The key of [`Heard::Key`] could not be kept.
+    pub fn not_kept(&mut self, now: Instant) {
+        if let Some(Keying { at, command }) = self.keying.take() {
+            self.late(now, at, |reader| reader.nak(command, Nak::Unable));
+        }
+    }
+
+    /// Answers what came at a time; when the panel does not wait for it any more, then once it asks again.
+    fn late(&mut self, now: Instant, at: Instant, answer: impl FnOnce(&mut Self)) {
+        let before = self.out.len();
+        answer(self);
+        if now.since(at) >= REPLY {
+            self.out.truncate(before);
         }
     }
 
@@ -308,8 +343,17 @@ impl Peripheral {
             // the panel begins anew; it has nothing of before (v2.2, 5.9)
             self.answered = None;
             self.close();
-        } else if let Some(Answered { command, reply }) = &self.answered {
+        } else if let Some(Answered {
+            command,
+            reply,
+            shown,
+        }) = &self.answered
+        {
             if *command == packet {
+                if shown.is_some_and(|at| now.since(at) >= FRESH) {
+                    self.outdated(now, packet);
+                    return;
+                }
                 let reply = reply.clone();
                 self.heard = Some(now);
                 self.out.push_back(Out::Send(reply));
@@ -342,9 +386,22 @@ impl Peripheral {
             self.tell(Heard::Delivered);
         }
         match Asked::read(packet.code, &data) {
-            Ok(asked) => self.asked(packet, asked),
+            Ok(asked) => self.asked(now, packet, asked),
             Err(nak) => self.nak(packet, nak),
         }
+    }
+
+    /// The panel asks again for a card that is old by now: it is not told, and the panel has to begin anew.
+    fn outdated(&mut self, now: Instant, command: Packet) {
+        self.heard = Some(now);
+        self.answered = None;
+        let nak = if self.is_open() {
+            Nak::Security
+        } else {
+            Nak::Sequence
+        };
+        self.close();
+        self.nak(command, nak);
     }
 
     fn unsecured(&mut self) {
@@ -386,7 +443,7 @@ impl Peripheral {
         }
     }
 
-    fn asked(&mut self, packet: Packet, asked: Asked) {
+    fn asked(&mut self, now: Instant, packet: Packet, asked: Asked) {
         let trusted = self.is_trusted();
         match asked {
             Asked::Acknowledge => self.answer(packet, 0x40, &[]),
@@ -394,9 +451,12 @@ impl Peripheral {
             Asked::Challenge(panel) => self.challenge(packet, panel),
             Asked::Cryptogram(proof) => self.cryptogram(packet, proof),
             Asked::Id => self.answer(packet, 0x45, &self.identity()),
-            Asked::KeySet(key) => self.key(packet, key),
+            Asked::KeySet(key) => self.key(now, packet, key),
             // a keyed reader that is asked in the clear lives, and says no more
-            Asked::Poll if !trusted => self.answer(packet, 0x40, &[]),
+            Asked::Poll if !trusted => {
+                self.clear_poll(&packet);
+                self.answer(packet, 0x40, &[]);
+            }
             _ if !trusted => {
                 self.unsecured();
                 self.nak(packet, Nak::Security);
@@ -436,6 +496,16 @@ impl Peripheral {
         }
     }
 
+    /// A panel that lost its key, or never had one, goes on without a session.
+    fn clear_poll(&mut self, packet: &Packet) {
+        if packet.security.is_none() && matches!(self.params.secrecy, Secrecy::Key { .. }) {
+            self.clear_polls = self.clear_polls.saturating_add(1);
+            if self.clear_polls >= CLEAR_POLLS {
+                self.unsecured();
+            }
+        }
+    }
+
     fn poll(&mut self, packet: Packet) {
         // also after one with another key, for which it was not offline long enough
         let untrusted = std::mem::take(&mut self.unsecured);
@@ -443,8 +513,11 @@ impl Peripheral {
             self.tell(Heard::Online);
         }
         match self.waiting.pop_front() {
-            Some(Waiting { code, data, .. }) => {
+            Some(Waiting { at, code, data }) => {
                 self.answer(packet, code, &data);
+                if let Some(answered) = &mut self.answered {
+                    answered.shown = Some(at);
+                }
                 self.sent = true;
             }
             None => self.answer(packet, 0x40, &[]),
@@ -469,6 +542,7 @@ impl Peripheral {
                 return;
             }
         };
+        self.clear_polls = 0;
         self.challenges = self.challenges.saturating_add(1);
         if self.challenges >= UNFINISHED {
             self.unsecured();
@@ -509,18 +583,26 @@ impl Peripheral {
     }
 
     /// A key is taken inside a session only, and where the site file lets the panel choose it.
-    fn key(&mut self, packet: Packet, key: Key) {
+    fn key(&mut self, now: Instant, packet: Packet, key: Key) {
+        // who comes by the default key gives one, and no second one
+        let given = match self.channel {
+            Channel::Open { installs, .. } => installs && self.params.secrecy != Secrecy::Install,
+            Channel::Challenged { .. } | Channel::None => true,
+        };
         let may = match self.params.secrecy {
             Secrecy::Clear | Secrecy::Key { changes: false, .. } => false,
             Secrecy::Install | Secrecy::Key { changes: true, .. } => true,
         };
-        if !self.is_open() {
+        if given {
             self.nak(packet, Nak::Security);
         } else if !may || key == Key::well_known() {
             self.nak(packet, Nak::Unable);
         } else {
-            self.tell(Heard::Key(key.clone()));
-            self.keying = Some(Keying { command: packet, key });
+            self.tell(Heard::Key(key));
+            self.keying = Some(Keying {
+                at: now,
+                command: packet,
+            });
         }
     }
 
@@ -603,7 +685,11 @@ impl Peripheral {
         // one that is out of order is not the last one of the order
         let refused = packet.code == 0x41 && packet.data == [Nak::Sequence as u8];
         if !refused {
-            self.answered = Some(Answered { command, reply });
+            self.answered = Some(Answered {
+                command,
+                reply,
+                shown: None,
+            });
         }
     }
 }

@@ -10,8 +10,9 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::broadcast;
-use tokio_serial::SerialStream;
+use tokio_serial::{SerialPort as _, SerialStream};
 
+use super::standing::{Standing, State};
 use super::{Heard, Light, Out, Peripheral, PeripheralParams, Secrecy, Shade};
 use crate::driver::open;
 use crate::key::Key;
@@ -143,6 +144,7 @@ impl OsdpPeripheral {
                         of: self,
                         port,
                         silent: Some(ctx.clock.now() + SILENT),
+                        standing: Standing::new(ctx.clock.now()),
                         told: (ctx.clock.now(), 0),
                     };
                     let random = StdRng::from_rng(&mut random);
@@ -160,7 +162,9 @@ impl OsdpPeripheral {
                     card = cards.recv() => match card {
                         Ok(card) if card.controller != self.controller => {}
                         Ok(card) => self.missed(ctx, Some(card.reader), "the line of the controller is gone").await?,
-                        Err(broadcast::error::RecvError::Lagged(_)) => {}
+                        Err(broadcast::error::RecvError::Lagged(count)) => {
+                            self.missed(ctx, None, &format!("the line of the controller is gone, and {count} cards with it")).await?;
+                        }
                         Err(broadcast::error::RecvError::Closed) => {
                             alarm.at(Some(until)).await;
                             break;
@@ -217,6 +221,8 @@ struct Line<'a> {
     port: SerialStream,
     /// When it is a fault that nobody asks.
     silent: Option<Instant>,
+    /// What of its coming and going is told.
+    standing: Standing,
     /// Since when, and how much was told.
     told: (Instant, u32),
 }
@@ -231,12 +237,19 @@ impl Line<'_> {
         mut random: StdRng,
     ) -> Result<String, AdapterError> {
         let mut reader = Peripheral::new(params.clone(), move || random.random());
-        let mut buffer = [0; 512];
+        // what the system keeps of a port: after a while of something else all that came is taken at once
+        let mut buffer = [0; 4096];
         let mut open = true;
         loop {
             while let Some(out) = reader.poll_output() {
                 match out {
-                    Out::Heard(Heard::Key(key)) => self.key(&mut reader, params, key).await?,
+                    Out::Heard(Heard::Key(key)) => {
+                        self.key(&mut reader, params, key).await?;
+                        // what was said while the disk was busy has no answer any more
+                        if let Err(error) = self.port.clear(tokio_serial::ClearBuffer::Input) {
+                            tracing::debug!(%error, "bytes of a line cannot be left out");
+                        }
+                    }
                     Out::Heard(heard) => self.heard(heard).await?,
                     Out::Send(bytes) => {
                         match tokio::time::timeout(WRITE, self.port.write_all(&bytes)).await {
@@ -247,7 +260,8 @@ impl Line<'_> {
                     }
                 }
             }
-            let due = reader.poll_timeout().into_iter().chain(self.silent).min();
+            let own = self.silent.into_iter().chain(self.standing.poll_timeout());
+            let due = reader.poll_timeout().into_iter().chain(own).min();
             tokio::select! {
                 read = self.port.read(&mut buffer) => match read {
                     Ok(0) => return Ok(self.of.gone("end of file")),
@@ -267,7 +281,10 @@ impl Line<'_> {
                     reader.handle_timeout(now);
                     if self.silent.is_some_and(|due| now >= due) {
                         self.silent = None;
-                        self.away().await?;
+                        self.stands(State::Away).await?;
+                    }
+                    if let Some(state) = self.standing.handle_timeout(now) {
+                        self.tell(state).await?;
                     }
                 }
             }
@@ -285,13 +302,13 @@ impl Line<'_> {
         let kept = tokio::task::spawn_blocking(move || keep_key(&path, &keeps)).await;
         match kept.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
             Ok(()) => {
-                reader.kept(true);
+                reader.kept(self.ctx.clock.now(), key.clone());
                 params.secrecy = Secrecy::Key { key, changes: true };
                 tracing::warn!(controller = %self.of.controller, "the controller gave its reader a key");
                 self.of.said(self.ctx, None, ControllerSaid::KeySet).await
             }
             Err(error) => {
-                reader.kept(false);
+                reader.not_kept(self.ctx.clock.now());
                 let path = self.of.kept.display();
                 let text = format!("the controller's key cannot be kept at {path} and was refused: {error}");
                 self.ctx
@@ -319,6 +336,27 @@ impl Line<'_> {
                 self.of.missed(self.ctx, Some(from), text).await
             }
         }
+    }
+
+    /// How it stands with the controller, told now or later.
+    async fn stands(&mut self, state: State) -> Result<(), AdapterError> {
+        match self.standing.change(self.ctx.clock.now(), state) {
+            Some(state) => self.tell(state).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn tell(&self, state: State) -> Result<(), AdapterError> {
+        let kind = match state {
+            State::Away => return self.away().await,
+            State::Ready => SignalKind::Ready,
+            State::Unsecured => SignalKind::Fault(
+                "the controller does not have the reader's key, or speaks in the clear to one that has a key: no card goes to it. \
+                 Give both the same key"
+                    .to_owned(),
+            ),
+        };
+        self.ctx.signal(self.ctx.clock.now(), kind).await
     }
 
     async fn away(&self) -> Result<(), AdapterError> {
@@ -365,11 +403,11 @@ impl Line<'_> {
             }
             Heard::Offline => {
                 self.silent = None;
-                return self.away().await;
+                return self.stands(State::Away).await;
             }
             Heard::Online => {
                 self.silent = None;
-                return self.ctx.signal(now, SignalKind::Ready).await;
+                return self.stands(State::Ready).await;
             }
             Heard::Settings { address, baud } => {
                 tracing::warn!(
@@ -381,9 +419,7 @@ impl Line<'_> {
             Heard::Text(text) => ControllerSaid::Text(text),
             Heard::Unsecured => {
                 self.silent = None;
-                let text = "the controller does not have the reader's key, or speaks in the clear to one that has a key: no card \
-                            goes to it. Give both the same key";
-                return self.ctx.signal(now, SignalKind::Fault(text.to_owned())).await;
+                return self.stands(State::Unsecured).await;
             }
         };
         if self.may_tell() {

@@ -108,8 +108,12 @@ impl Pair {
                             match out {
                                 Out::Send(bytes) => answers.push(bytes),
                                 Out::Heard(heard) => {
-                                    if matches!(heard, Heard::Key(_)) {
-                                        self.reader.kept(self.keeps);
+                                    if let Heard::Key(key) = &heard {
+                                        if self.keeps {
+                                            self.reader.kept(self.now, key.clone());
+                                        } else {
+                                            self.reader.not_kept(self.now);
+                                        }
                                     }
                                     self.heard.push(heard);
                                 }
@@ -485,6 +489,180 @@ fn sequence_numbers_go_on_by_one_and_a_repeated_command_has_the_same_answer() {
     damaged[5] ^= 1;
     reader.handle_input(START, &damaged);
     assert!(!std::iter::from_fn(|| reader.poll_output()).any(|out| matches!(out, Out::Send(_))));
+}
+
+#[test]
+fn a_card_that_is_old_is_not_sent_again_to_a_panel_that_did_not_hear_it() {
+    // in the clear: the number is refused, and the panel begins anew
+    let mut reader = reader(Secrecy::Clear);
+    assert!(said(&mut reader, START, &command(0, 0x60, &[])).is_some());
+    assert!(reader.card(START, &card()));
+    let poll = command(1, 0x60, &[]);
+    let shortly = START + FRESH - ms(1);
+    assert_eq!(
+        said(&mut reader, START + ms(50), &poll).expect("an answer").0,
+        0x50
+    );
+    assert_eq!(said(&mut reader, shortly, &poll).expect("an answer").0, 0x50);
+    reader.handle_input(START + FRESH, &poll.encode());
+    assert_eq!(reader.poll_output(), Some(Out::Heard(Heard::Missed)));
+    let Some(Out::Send(bytes)) = reader.poll_output() else {
+        panic!("it answers")
+    };
+    let answer = Packet::parse(&bytes).expect("a packet");
+    assert_eq!((answer.code, answer.data), (0x41, vec![4]));
+    let later = START + FRESH + ms(50);
+    assert_eq!(said(&mut reader, later, &poll), Some((0x40, vec![])));
+
+    // in a session: it ends, and nothing of the card goes out
+    let security = Security::Keyed {
+        key: key(1),
+        old: None,
+    };
+    let mut pair = Pair::new(security, keyed(1));
+    pair.run(ms(3000));
+    assert!(pair.reader.card(pair.now, &card()));
+    pair.lose = 1;
+    let shown = pair.now;
+    while pair.lose > 0 {
+        pair.run(ms(10));
+    }
+    let poll = Packet::parse(pair.wire.last().expect("a poll")).expect("a packet");
+    assert_eq!(
+        said(&mut pair.reader, shown + FRESH, &poll),
+        Some((0x41, vec![6]))
+    );
+    assert!(!pair.reader.is_open());
+    pair.now = shown + FRESH;
+    pair.run(ms(6000));
+    assert_eq!(pair.cards(), 0);
+}
+
+#[test]
+fn half_a_packet_of_before_does_not_swallow_the_next_one() {
+    let mut reader = reader(Secrecy::Clear);
+    let poll = command(0, 0x60, &[]);
+    let long = command(0, 0x6B, &[b'x'; 60]).encode();
+    reader.handle_input(START, &long[..20]);
+    let now = START + GAP + ms(1);
+    assert_eq!(said(&mut reader, now, &poll), Some((0x40, vec![])));
+    // in time it goes on
+    let bytes = command(1, 0x60, &[]).encode();
+    reader.handle_input(now, &bytes[..3]);
+    reader.handle_input(now + GAP, &bytes[3..]);
+    let answers = std::iter::from_fn(|| reader.poll_output());
+    assert_eq!(answers.filter(|out| matches!(out, Out::Send(_))).count(), 1);
+}
+
+#[test]
+fn of_commands_that_come_at_once_only_the_last_one_is_answered() {
+    let mut reader = reader(Secrecy::Clear);
+    assert!(said(&mut reader, START, &command(0, 0x60, &[])).is_some());
+    assert!(reader.card(START, &card()));
+    // the gateway stood still: the panel asked three times, and then began anew
+    let poll = command(1, 0x60, &[]).encode();
+    let bytes = [&poll[..], &poll, &poll, &command(0, 0x61, &[0]).encode()].concat();
+    reader.handle_input(START + ms(700), &bytes);
+    let out: Vec<Out> = std::iter::from_fn(|| reader.poll_output()).collect();
+    let [Out::Send(answer)] = &out[..] else {
+        panic!("one answer: {out:?}")
+    };
+    assert_eq!(Packet::parse(answer).expect("a packet").code, 0x45);
+    // the card was not taken for told
+    let next = said(&mut reader, START + ms(750), &command(1, 0x60, &[]));
+    assert_eq!(next.expect("an answer").0, 0x50);
+}
+
+/// A reader in a session of the default key, and the panel's end of it.
+fn by_the_default_key(now: Instant) -> (Peripheral, Session) {
+    let mut reader = reader(Secrecy::Install);
+    let panel = [1; 8];
+    let block = |kind| {
+        let data = vec![0];
+        Some(SecurityBlock { kind, data })
+    };
+    let mut challenge = command(0, 0x76, &panel);
+    (challenge.security, challenge.check) = (block(SecurityBlock::CHALLENGE), Check::Crc);
+    let (code, data) = said(&mut reader, now, &challenge).expect("an answer");
+    assert_eq!(code, 0x76);
+    let random: [u8; 8] = data[8..16].try_into().expect("eight");
+    let keys = SessionKeys::derive(&Key::well_known(), panel);
+    let server = keys.server(panel, random);
+    let mut proof = command(1, 0x77, &server);
+    (proof.security, proof.check) = (block(SecurityBlock::SERVER), Check::Crc);
+    assert_eq!(said(&mut reader, now, &proof).expect("an answer").0, 0x78);
+    let initial = keys.initial(server);
+    (reader, Session::new(Side::Panel, keys, initial))
+}
+
+fn keyset(session: &mut Session, sequence: u8, byte: u8) -> Packet {
+    let data = [&[1, 16][..], &[byte; 16]].concat();
+    session.wrap(5, sequence, 0x75, &data)
+}
+
+#[test]
+fn a_key_that_took_long_to_be_kept_is_answered_once_the_panel_asks_again() {
+    for slow in [false, true] {
+        let (mut reader, mut session) = by_the_default_key(START);
+        let order = keyset(&mut session, 2, 9);
+        reader.handle_input(START, &order.encode());
+        assert_eq!(reader.poll_output(), Some(Out::Heard(Heard::Key(key(9)))));
+        let took = if slow { REPLY } else { ms(30) };
+        reader.kept(START + took, key(9));
+        assert_eq!(reader.poll_output().is_some(), !slow);
+        let again = said(&mut reader, START + took + ms(100), &order);
+        assert!(again.is_some_and(|(_, data)| data.is_empty()), "the same answer");
+        assert!(matches!(reader.params.secrecy, Secrecy::Key { .. }));
+    }
+}
+
+#[test]
+fn a_kept_key_counts_also_when_the_panel_began_anew_meanwhile() {
+    let (mut reader, mut session) = by_the_default_key(START);
+    reader.handle_input(START, &keyset(&mut session, 2, 9).encode());
+    // the disk is slow; the panel begins anew
+    assert!(said(&mut reader, START + ms(900), &command(0, 0x60, &[])).is_some());
+    reader.kept(START + ms(1000), key(9));
+    assert_eq!(reader.poll_output(), None);
+    let (key, changes) = (key(9), true);
+    assert_eq!(reader.params.secrecy, Secrecy::Key { key, changes });
+}
+
+#[test]
+fn the_session_of_the_default_key_gives_one_key_and_no_second_one() {
+    let (mut reader, mut session) = by_the_default_key(START);
+    reader.handle_input(START, &keyset(&mut session, 2, 9).encode());
+    reader.kept(START, key(9));
+    let answers: Vec<Out> = std::iter::from_fn(|| reader.poll_output()).collect();
+    let Some(Out::Send(bytes)) = answers.last() else {
+        panic!("it answers: {answers:?}")
+    };
+    session
+        .unwrap(&Packet::parse(bytes).expect("a packet"))
+        .expect("it is the reader's");
+    let second = keyset(&mut session, 3, 8);
+    reader.handle_input(START + ms(50), &second.encode());
+    let answers: Vec<Out> = std::iter::from_fn(|| reader.poll_output()).collect();
+    assert!(!answers.contains(&Out::Heard(Heard::Key(key(8)))), "{answers:?}");
+    let Some(Out::Send(bytes)) = answers.last() else {
+        panic!("it answers: {answers:?}")
+    };
+    assert_eq!(Packet::parse(bytes).expect("a packet").code, 0x41);
+}
+
+#[test]
+fn a_panel_that_only_polls_in_the_clear_is_told_after_three_polls() {
+    let mut reader = reader(keyed(1));
+    for (n, sequence) in [0, 1, 2, 3].into_iter().enumerate() {
+        reader.handle_input(START + ms(50 * n as u64), &command(sequence, 0x60, &[]).encode());
+        let told = std::iter::from_fn(|| reader.poll_output()).filter(|out| matches!(out, Out::Heard(_)));
+        let told: Vec<Out> = told.collect();
+        if n == 2 {
+            assert_eq!(told, [Out::Heard(Heard::Unsecured)]);
+        } else {
+            assert_eq!(told, [], "{n}");
+        }
+    }
 }
 
 proptest! {

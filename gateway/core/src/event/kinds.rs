@@ -831,7 +831,7 @@ events! {
             /// For how long, ms; without it until further notice.
             time_ms: Option<u64>,
         },
-        /// It has the card that was handed on.
+        /// It has the card that was handed on; by Wiegand: the front end began to send it, and nobody tells more.
         Taken = "taken" {
             /// Where the card was read.
             reader: Option<ReaderId>,

@@ -513,7 +513,10 @@ impl Driver {
                     self.not_taken(topic, &why);
                 }
                 match session.outbox.acked(now, id) {
-                    Acked::Cleared(topic) => self.retained.cleared(&topic),
+                    Acked::Cleared(topic) => {
+                        let is_own = discovery::is_own(&self.params, &topic);
+                        self.retained.cleared(&topic, is_own);
+                    }
                     Acked::Cursor(seq) => self.published(seq),
                     Acked::Nothing => {}
                 }

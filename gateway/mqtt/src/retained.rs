@@ -2,6 +2,11 @@
 //!
 //! Every topic ever published with retain is remembered in the journal's records, so that what a removed door or
 //! a changed base left behind is cleared, even after a restart.
+//!
+//! A discovery topic stays remembered as gone after the broker took its empty message: a hub that was away from the broker
+//! then, but ran, did not see it and goes on showing the door. The message is said again at each connection and at each
+//! birth of the hub, until the topic is published again. Under a former name of the site, or in the other format, it is
+//! said until the broker took it, and no longer: that may be another gateway by then, or remove what stands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +15,9 @@ use serde_json::Value;
 
 /// Kind of the records that remember topics.
 const KIND: &str = "mqtt-topic";
+
+/// Discovery topics that stay remembered as gone; of more the oldest is forgotten.
+const GONE: usize = 512;
 
 /// The components a discovery topic ever announced, with their platforms.
 pub(crate) type Components = BTreeMap<String, String>;
@@ -61,9 +69,14 @@ impl Retained {
         self.others = others;
     }
 
-    /// Everything wanted is sent again.
+    /// Everything wanted is sent again, and discovery topics that nobody wants are cleared again.
     pub(crate) fn again(&mut self) {
         self.dirty.extend(self.wanted.keys().cloned());
+        let announced = self.records.list(KIND).into_iter().filter_map(|(topic, entry)| {
+            let is_unwanted = !self.wanted.contains_key(&topic) && !self.others.contains(&topic);
+            (is_unwanted && entry.value.get("components").is_some()).then_some(topic)
+        });
+        self.dirty.extend(announced);
         self.sent.clear();
     }
 
@@ -116,21 +129,54 @@ impl Retained {
         self.dirty.is_empty()
     }
 
-    /// The broker took the empty message; a topic that is wanted again meanwhile stays remembered.
-    pub(crate) fn cleared(&mut self, topic: &str) {
-        if !self.wanted.contains_key(topic)
-            && !self.others.contains(topic)
-            && let Err(error) = self.records.delete(KIND, topic)
-        {
+    /// The broker took the empty message; a topic that is wanted again meanwhile stays remembered. If it is one of
+    /// discovery under a name that is ours, in the format that is set (`is_own`), it is remembered as gone.
+    pub(crate) fn cleared(&mut self, topic: &str, is_own: bool) {
+        if self.wanted.contains_key(topic) || self.others.contains(topic) {
+            return;
+        }
+        match self.records.get(KIND, topic).map(|entry| entry.value) {
+            Some(value) if is_own && value.get("components").is_some() => self.note_gone(topic, value),
+            Some(_) | None => self.forget(topic),
+        }
+    }
+
+    /// Marks a topic as gone, with its place in the order in which they went.
+    fn note_gone(&self, topic: &str, mut value: Value) {
+        if gone(&value).is_some() {
+            return;
+        }
+        let all = self.records.list(KIND).into_iter();
+        let mut before: Vec<(u64, String)> = all
+            .filter_map(|(topic, entry)| Some((gone(&entry.value)?, topic)))
+            .collect();
+        before.sort_unstable();
+        let place = before.last().map_or(0, |(last, _)| last.saturating_add(1));
+        value["gone"] = place.into();
+        if let Err(error) = self.records.put(KIND, topic, value, None) {
+            tracing::debug!(%error, topic, "a cleared topic could not be noted as gone");
+            return;
+        }
+        let surplus = (before.len() + 1).saturating_sub(GONE);
+        for (_, oldest) in before.iter().take(surplus) {
+            self.forget(oldest);
+        }
+    }
+
+    fn forget(&self, topic: &str) {
+        if let Err(error) = self.records.delete(KIND, topic) {
             tracing::debug!(%error, topic, "a cleared topic could not be forgotten, it is cleared again later");
         }
     }
 
-    /// The components ever announced on a discovery topic.
+    /// The components ever announced on a discovery topic; none of one that is gone.
     pub(crate) fn components(&self, topic: &str) -> Components {
         let Some(entry) = self.records.get(KIND, topic) else {
             return Components::new();
         };
+        if gone(&entry.value).is_some() {
+            return Components::new();
+        }
         let Some(Value::Object(all)) = entry.value.get("components").cloned() else {
             return Components::new();
         };
@@ -139,22 +185,27 @@ impl Retained {
             .collect()
     }
 
-    /// Remembers a topic, and for discovery its components.
+    /// Remembers a topic that is published, and for discovery its components. It is gone no longer.
     pub(crate) fn remember(&self, topic: &str, components: Option<&Components>) {
-        let value = match components {
-            Some(all) => serde_json::json!({ "components": all }),
-            None => serde_json::json!({}),
+        let known = self.records.get(KIND, topic).map(|entry| entry.value);
+        let value = match (components, &known) {
+            (Some(all), _) => serde_json::json!({ "components": all }),
+            (None, Some(value)) if gone(value).is_some() => {
+                serde_json::json!({ "components": value["components"] })
+            }
+            (None, Some(value)) => value.clone(),
+            (None, None) => serde_json::json!({}),
         };
-        let known = self.records.get(KIND, topic);
-        let is_news = match (&known, components) {
-            (None, _) => true,
-            (Some(entry), Some(_)) => entry.value != value,
-            (Some(_), None) => false,
-        };
+        let is_news = known.as_ref() != Some(&value);
         if is_news && let Err(error) = self.records.put(KIND, topic, value, None) {
             tracing::warn!(%error, topic, "a retained topic could not be noted, it would not be cleared when its door goes");
         }
     }
+}
+
+/// The place of a remembered topic among those that went; `None` if it stands.
+fn gone(value: &Value) -> Option<u64> {
+    value.get("gone").and_then(Value::as_u64)
 }
 
 #[cfg(test)]
@@ -212,7 +263,7 @@ mod tests {
         }
         let mut last = Retained::new(store.records().clone());
         last.want(map(&[("a", "1")]));
-        last.cleared("b");
+        last.cleared("b", true);
         last.connected("availability");
         assert_eq!(drain(&mut last), [("a".into(), "1".into())]);
     }
@@ -252,6 +303,86 @@ mod tests {
         after.want(map(&[("a", "1"), ("later", "2")]));
         after.connected("x");
         assert_eq!(drain(&mut after)[0], ("picture".into(), String::new()));
+    }
+
+    /// Announces a topic and clears it again.
+    fn gone_by(retained: &mut Retained, topic: &str, is_own: bool) {
+        let others = retained.wanted.clone();
+        let mut with = others.clone();
+        with.insert(topic.to_owned(), "1".to_owned());
+        retained.remember(topic, Some(&map(&[("lock", "lock")])));
+        retained.want(with);
+        drain(retained);
+        retained.want(others);
+        assert_eq!(drain(retained), [(topic.to_owned(), String::new())]);
+        retained.cleared(topic, is_own);
+    }
+
+    #[test]
+    fn what_is_gone_is_cleared_again_at_each_birth_and_connection_until_it_is_published_again() {
+        let store = store();
+        let mut retained = Retained::new(store.records().clone());
+        retained.want(map(&[("a", "1")]));
+        gone_by(&mut retained, "door", true);
+        assert_eq!(
+            retained.components("door"),
+            Components::new(),
+            "nothing is announced there"
+        );
+        let both = [("door".to_owned(), String::new()), ("a".into(), "1".into())];
+        for _ in 0..2 {
+            retained.again();
+            assert_eq!(drain(&mut retained), both);
+            retained.cleared("door", true);
+            retained.connected("x");
+            assert_eq!(drain(&mut retained), both);
+            // the broker goes before it took that
+        }
+        let mut after = Retained::new(store.records().clone());
+        after.want(map(&[("a", "1")]));
+        after.connected("x");
+        assert_eq!(drain(&mut after), both);
+        after.cleared("door", true);
+
+        let back = [("a".to_owned(), "1".to_owned()), ("door".into(), "2".into())];
+        after.remember("door", Some(&map(&[("lock", "lock")])));
+        after.want(back.clone().into());
+        assert_eq!(drain(&mut after), back[1..]);
+        after.cleared("door", true); // of the message before
+        after.again();
+        assert_eq!(drain(&mut after), back);
+        assert_eq!(after.components("door"), map(&[("lock", "lock")]));
+    }
+
+    #[test]
+    fn what_went_under_another_name_is_cleared_once_since_it_may_be_that_of_others_by_now() {
+        let store = store();
+        let mut retained = Retained::new(store.records().clone());
+        gone_by(&mut retained, "former", false);
+        retained.again();
+        retained.connected("x");
+        assert_eq!(drain(&mut retained), []);
+        // it was ours when it went, and is no longer
+        gone_by(&mut retained, "door", true);
+        retained.connected("x");
+        assert_eq!(drain(&mut retained), [("door".into(), String::new())]);
+        retained.cleared("door", false);
+        retained.again();
+        assert_eq!(drain(&mut retained), []);
+    }
+
+    #[test]
+    fn of_more_than_fit_the_oldest_that_went_is_forgotten() {
+        let store = store();
+        let mut retained = Retained::new(store.records().clone());
+        // by name the first to go is the last
+        for number in (0..GONE + 2).rev() {
+            gone_by(&mut retained, &format!("{number:04}"), true);
+        }
+        retained.again();
+        let left: Vec<String> = drain(&mut retained).into_iter().map(|(topic, _)| topic).collect();
+        let wanted: Vec<String> = (0..GONE).map(|number| format!("{number:04}")).collect();
+        assert_eq!(left, wanted);
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub(crate) fn announcements(
     let Some(discovery) = &params.discovery else {
         return Vec::new();
     };
-    let node = node(&format!("{}_{}", params.base, params.site_id));
+    let node = site_node(params);
     let parts = Parts::new(params, topics, view);
     let maker = Maker {
         before: &before,
@@ -103,6 +103,28 @@ pub(crate) fn announcements(
         all.extend(maker.device(&own, device, |before| parts.door(door, before)));
     }
     all
+}
+
+/// Does a discovery topic bear the name of this site or of a door of it, in the format that is set? One of the other
+/// format may not be cleared while ours stand: Home Assistant goes by the names, which are the same, and an empty
+/// message for a device removes what was announced for its entities.
+pub(crate) fn is_own(params: &MqttParams, topic: &str) -> bool {
+    let of_device = topic.split('/').rev().nth(2) == Some("device");
+    let is_format = params.discovery.as_ref().is_none_or(|d| match d.format {
+        DiscoveryFormat::Device => of_device,
+        DiscoveryFormat::Entities => !of_device,
+    });
+    let site = site_node(params);
+    let is_own = |rest: &str| rest.is_empty() || rest.starts_with("_door_");
+    is_format
+        && topic
+            .split('/')
+            .any(|level| level.strip_prefix(site.as_str()).is_some_and(is_own))
+}
+
+/// The site in discovery topics.
+fn site_node(params: &MqttParams) -> String {
+    node(&format!("{}_{}", params.base, params.site_id))
 }
 
 /// Text that may stand in a discovery topic: `[A-Za-z0-9_-]`.

@@ -182,6 +182,33 @@ fn a_component_that_is_gone_is_removed_and_a_contact_not_read_yet_stays() {
 }
 
 #[test]
+fn each_announcement_is_known_as_ours_but_not_in_the_other_format_or_of_another_site() {
+    let of = |format| {
+        let mut params = params(1883);
+        params.discovery.as_mut().expect("discovery").format = format;
+        params
+    };
+    let (device, entities) = (of(DiscoveryFormat::Device), of(DiscoveryFormat::Entities));
+    let off = MqttParams {
+        discovery: None,
+        ..device.clone()
+    };
+    for (params, otherwise) in [(&device, &entities), (&entities, &device)] {
+        let topics = Topics::new(&params.base, &params.site_id);
+        let other = MqttParams {
+            site_id: gateway_core::SiteId::new("lil").expect("a name"),
+            ..params.clone()
+        };
+        let all = announcements(params, &topics, &view(), |_| Components::new());
+        assert!(all.len() >= 3);
+        for Announcement { topic, .. } in &all {
+            assert!(is_own(params, topic) && is_own(&off, topic), "{topic}");
+            assert!(!is_own(&other, topic) && !is_own(otherwise, topic), "{topic}");
+        }
+    }
+}
+
+#[test]
 fn older_versions_get_a_message_per_entity_with_the_same_names() {
     let whole = all(&params(1883), &view(), |_| Components::new());
     let mut params = params(1883);

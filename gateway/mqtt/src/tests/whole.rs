@@ -386,6 +386,15 @@ async fn retained_topics_follow_the_site_and_a_starting_hub_gets_them_again() {
         first.hear("cleared", is(topic, "")).await;
     }
 
+    // a hub that was away from the broker meanwhile
+    first.forget();
+    first.publish("homeassistant/status", false, "online").await;
+    first.hear("cleared again", is(config, "")).await;
+    core.view.send_replace(Arc::new(view()));
+    first
+        .hear("the door again", |m| m.topic == config && !m.text.is_empty())
+        .await;
+
     // another base: what stood under the old one goes
     first.forget();
     handle.apply(MqttParams {

@@ -14,6 +14,7 @@ use crate::describe::{Shape, TableInfo};
 use crate::fault::{FaultKind, Faults, Finding, place};
 use crate::model::Config;
 use crate::read::{Node, Reader, Record as _, join, quoted, record_of};
+use crate::value::{named_element, named_secret, secret_address};
 
 /// A place where a secret stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,11 +253,14 @@ fn comments(text: &str, taken: &[Range<usize>], names: &BTreeSet<&'static str>) 
         let end = at + text[at..end].trim_end().len();
         from = end.max(at + 1);
         let comment = &text[at..end];
-        let secret = comment.match_indices('=').find(|(sign, _)| {
-            let before = comment[..*sign].trim_end().trim_end_matches(['"', '\'']);
+        let key = |sign: usize| {
+            let before = comment[..sign].trim_end().trim_end_matches(['"', '\'']);
             let mut words = before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'));
-            words.next().is_some_and(|key| names.contains(key))
-        });
+            words.next().unwrap_or_default()
+        };
+        let secret = comment
+            .match_indices('=')
+            .find(|(sign, _)| names.contains(key(*sign)) || gives_away(key(*sign), &comment[sign + 1..]));
         if let Some((sign, _)) = secret {
             marks.push(Mark {
                 comment: true,
@@ -266,6 +270,18 @@ fn comments(text: &str, taken: &[Range<usize>], names: &BTreeSet<&'static str>) 
         }
     }
     marks
+}
+
+/// Would a comment show by its key what the file hides only where it gives a secret away?
+fn gives_away(key: &str, value: &str) -> bool {
+    let value = value.trim().trim_matches(['"', '\'']);
+    match key {
+        "api" | "server" | "url" => value.starts_with(BEGIN) || secret_address(value),
+        "body" | "off" | "off-body" | "on" | "on-body" | "state" => {
+            value.starts_with(BEGIN) || named_secret(value).is_some() || named_element(value).is_some()
+        }
+        _ => false,
+    }
 }
 
 /// Visits every value that is neither table nor list, with its path.
@@ -453,6 +469,49 @@ list = ["x", { y = 5 }]
         );
         assert!(shown.contains("password={password}&cmnd=Off"), "{shown}");
         assert_eq!(unveil("site.toml", &shown, text).as_deref(), Ok(text));
+    }
+
+    #[test]
+    fn a_webhook_that_gives_a_secret_away_is_not_shown_and_any_other_one_is() {
+        let text = "[notify.erp.webhook]\nurl = \"https://erp.example/hooks?token=QUERYSECRET\"\n\
+                    body = '{{\"api_key\":\"B0DYSECRET\",\"what\":\"{kind}\"}}'\n\
+                    # url = \"https://erp.example/old?token=OLDSECRET\"\n# see url = docs\n\
+                    [notify.chat.webhook]\nurl = \"https://chat.example/hooks/Pa7hS3cr3tPa7hS3cr3t\"\n\
+                    [notify.user.webhook]\nurl = \"https://door:L0GIN@erp.example/hooks\"\n\
+                    [notify.xml.webhook]\nurl = \"https://erp.example/hooks/door\"\nbody = \"<a><token>XMLSECRET</token></a>\"\n\
+                    [notify.bot.telegram]\napi = \"https://bot.example/B0tS3cr3tB0tS3cr3t\"\n\
+                    [notify.plain.webhook]\nurl = \"https://erp.example/plain\"\nbody = \"what={kind}\"\n";
+        let shown = veil("site.toml", text).expect("TOML");
+        for secret in [
+            "QUERYSECRET",
+            "B0DYSECRET",
+            "OLDSECRET",
+            "Pa7hS3cr3t",
+            "L0GIN",
+            "XMLSECRET",
+            "B0tS3cr3t",
+        ] {
+            assert!(
+                text.contains(secret) && !shown.contains(secret),
+                "{secret}: {shown}"
+            );
+        }
+        for line in [
+            "url = \"<kept: notify.erp.webhook.url>\"\nbody = \"<kept: notify.erp.webhook.body>\"\n",
+            "# url = <kept: comment 1>\n# see url = docs\n",
+            "url = \"https://erp.example/hooks/door\"\nbody = \"<kept: notify.xml.webhook.body>\"\n",
+            "url = \"https://erp.example/plain\"\nbody = \"what={kind}\"\n",
+        ] {
+            assert!(shown.contains(line), "{line}: {shown}");
+        }
+        assert_eq!(unveil("site.toml", &shown, text).as_deref(), Ok(text));
+        let new = text.replace("QUERYSECRET", "NEWSECRET");
+        let both = veil_both("site.toml", text, &new).expect("TOML");
+        assert!(
+            both.new.contains("url = \"<new: notify.erp.webhook.url>\"") && !both.new.contains("NEWSECRET"),
+            "{}",
+            both.new
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gateway_core::{Secret, Template};
 
 use crate::describe::{choice, table};
-use crate::rules::{Path, list, parsed, password, secs, text, word};
+use crate::rules::{Path, address, list, parsed, password, secs, text, told, word};
 use crate::value::{
     EventClass, EventName, HostPort, HttpUrl, MailAddress, MailTls, SyslogFacility, SyslogTransport,
 };
@@ -98,7 +98,7 @@ table! {
         /// File that holds the token in its first line, as `password-file`.
         token_file: Option<PathBuf> = "token-file", Path, optional, Restart;
         /// Where the bot API is reached.
-        api: HttpUrl = "api", parsed(), or("\"https://api.telegram.org\""), Restart;
+        api: HttpUrl = "api", address(), or("\"https://api.telegram.org\""), Restart;
         /// Certificates, PEM, that the server's certificate must lead to; without it the machine's own.
         ca_file: Option<PathBuf> = "ca-file", Path, optional, Restart;
     }
@@ -107,10 +107,12 @@ table! {
 table! {
     /// A program that is told by HTTP POST.
     pub struct Webhook {
-        /// Address that the events are posted to.
-        url: HttpUrl = "url", parsed(), required, Restart;
+        /// Address that the events are posted to. Where the file is shown, one with a query, or with a part of its path that
+        /// looks like a token, is hidden like a password.
+        url: HttpUrl = "url", address(), required, Restart;
         /// Body, with the fields of the event in braces and `{site}`; without it the record as JSON, as the API gives it.
-        body: Option<Template> = "body", parsed(), optional, Restart;
+        /// Where the file is shown, one that gives a secret away, such as `"api_key"`, is hidden like a password.
+        body: Option<Template> = "body", told(), optional, Restart;
         /// Media type of `body`; fields are escaped as JSON, XML or form want it.
         content_type: String = "content-type", text(3, 100), or("\"application/json\""), Restart;
         /// Key of the signature (HMAC-SHA256) in the header `Doorline-Signature`; `key-file` keeps it out of this file.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gateway_core::Secret;
 
 use crate::describe::table;
-use crate::rules::{DeviceTopic, Path, list, ms, order, parsed, password, secs, table, text, word};
+use crate::rules::{DeviceTopic, Path, address, list, ms, order, parsed, password, secs, table, text, word};
 use crate::value::{HttpUrl, LateOpening, PASSWORD, Pointer, Topic};
 
 table! {
@@ -107,7 +107,7 @@ table! {
     /// gateway may be gone before it is brought to rest.
     pub struct HttpOutput {
         /// The device: `http://HOST` or `https://HOST`, each with an optional `:PORT`.
-        server: HttpUrl = "server", parsed(), required, Restart;
+        server: HttpUrl = "server", address(), required, Restart;
         /// Path and query of the request that energises it. `{s}` stands for the seconds, `{ms}` for the milliseconds after
         /// which the device itself ends that, for devices that take the time with the request; `{until}` for the time until
         /// which the request is good, in whole seconds since 1970 (UTC), for devices that compare it with their own clock and do

@@ -18,7 +18,7 @@ pub(crate) use nested::{list, map, table, text_or};
 pub(crate) use when::when;
 
 use crate::read::{Node, Reader, Rule, Word, found, nearest, quoted};
-use crate::value::{Topic, named_secret};
+use crate::value::{Topic, has_path, named_element, named_secret, secret_address};
 
 /// Text that becomes a value of its own type.
 pub(crate) trait FromText: Sized {
@@ -334,6 +334,79 @@ fn hides(text: &str) -> bool {
     named_secret(text).is_some() || text.trim_start().starts_with(crate::veil::BEGIN)
 }
 
+/// What a device or a program is told, with fields of events: shown like other text unless it gives a secret away.
+pub(crate) struct Told<T>(Parsed<T>);
+
+/// Text with fields, read as `T`.
+pub(crate) const fn told<T: FromText>() -> Told<T> {
+    Told(parsed())
+}
+
+impl<T: FromText> Rule for Told<T> {
+    type Value = T;
+    fn read(&self, at: &str, node: Node<'_>, reader: &mut Reader) -> Option<T> {
+        let hidden = node
+            .get_ref()
+            .as_str()
+            .is_some_and(|text| hides(text) || named_element(text).is_some());
+        let before = reader.findings.len();
+        let value = covered(hidden, &self.0, at, node, reader);
+        for finding in reader.findings[before..].iter_mut().filter(|_| hidden) {
+            // what follows names the place in the text by its words
+            let end = finding.hint.find("; ").unwrap_or(finding.hint.len());
+            finding.hint.truncate(end);
+        }
+        value
+    }
+    fn shape(&self) -> Shape {
+        self.0.shape()
+    }
+}
+
+/// The address of a server: shown like other text unless it gives a secret away; a faulty one is named without its path.
+pub(crate) struct Address<T>(Parsed<T>);
+
+/// Address read as `T`.
+pub(crate) const fn address<T: FromText>() -> Address<T> {
+    Address(parsed())
+}
+
+impl<T: FromText> Rule for Address<T> {
+    type Value = T;
+    fn read(&self, at: &str, node: Node<'_>, reader: &mut Reader) -> Option<T> {
+        let hidden = node.get_ref().as_str().is_some_and(|text| {
+            // of what is no address nobody knows what the path is
+            let faulty = T::from_text(text).is_err() && has_path(text);
+            faulty || secret_address(text) || text.trim_start().starts_with(crate::veil::BEGIN)
+        });
+        covered(hidden, &self.0, at, node, reader)
+    }
+    fn shape(&self) -> Shape {
+        self.0.shape()
+    }
+}
+
+/// Reads by `rule`; what is `hidden` is shown neither in the file nor in a fault.
+fn covered<R: Rule>(
+    hidden: bool,
+    rule: &R,
+    at: &str,
+    node: Node<'_>,
+    reader: &mut Reader,
+) -> Option<R::Value> {
+    if !hidden {
+        return rule.read(at, node, reader);
+    }
+    reader.secrets.push(node.span());
+    let before = reader.findings.len();
+    let value = rule.read(at, node, reader);
+    let shown = found(node.get_ref());
+    for finding in &mut reader.findings[before..] {
+        finding.text = finding.text.replace(&shown, "***");
+    }
+    value
+}
+
 /// The topic of a device, in which no secret may stand: it is shown wherever the device is named.
 pub(crate) struct DeviceTopic;
 
@@ -443,14 +516,7 @@ pub(crate) const fn hidden<R>(rule: R) -> Hidden<R> {
 impl<R: Rule> Rule for Hidden<R> {
     type Value = R::Value;
     fn read(&self, at: &str, node: Node<'_>, reader: &mut Reader) -> Option<R::Value> {
-        reader.secrets.push(node.span());
-        let before = reader.findings.len();
-        let value = self.0.read(at, node, reader);
-        for finding in &mut reader.findings[before..] {
-            let shown = found(node.get_ref());
-            finding.text = finding.text.replace(&shown, "***");
-        }
-        value
+        covered(true, &self.0, at, node, reader)
     }
     fn shape(&self) -> Shape {
         Shape::Secret(Box::new(self.0.shape()))

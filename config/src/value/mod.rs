@@ -38,7 +38,9 @@ pub use outside::{Pointer, Topic};
 pub use panel::{ApartmentNumber, NumberPattern, OwnProfile, PanelProfile};
 pub use rule::{FieldIs, MessageTopic, SetWord, StateWord, Tones};
 pub use scope::UserScope;
-pub(crate) use telltale::{PASSWORD, named_secret, without_password};
+pub(crate) use telltale::{
+    PASSWORD, has_path, named_element, named_secret, secret_address, without_password,
+};
 pub use words::{
     AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CodeFrom, Codec, DigitsBy,
     DiscoveryFormat, Duty, Echo, Fail, GuardMode, Ice, KeyScope, Keypad, LampShows, Language, LateOpening,

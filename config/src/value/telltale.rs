@@ -2,7 +2,7 @@
 //!
 //! A name is looked at as the device will read it, with its escapes undone; what separates one parameter from the next is
 //! taken widely, since each device has its own. It is a net for mistakes and no proof: a secret by no name, such as the
-//! segment of a path, is not seen.
+//! segment of a path, is not seen in an order. In the address of a server ([`secret_address`]) it is, if it looks like one.
 
 use serde_json::Value;
 
@@ -32,6 +32,9 @@ const SECRETS: [&str; 11] = [
 /// Whole names of that kind; also each name that ends with [`KEY`].
 const SECRET: [&str; 8] = [KEY, "hmac", "jwt", "pin", "psk", "pw", "sid", "sig"];
 
+/// Letters and digits of which a segment of a path is at least made that looks like a token.
+const TOKEN: usize = 16;
+
 /// A `pin` of so many digits is one of a chip, and nobody's secret.
 const PIN_OF_CHIP: usize = 2;
 
@@ -55,6 +58,46 @@ fn is_secret(name: &str, value: &str) -> bool {
 /// JSON, a topic or a plain text.
 pub(crate) fn named_secret(text: &str) -> Option<String> {
     found(text, DEPTH)
+}
+
+/// Does an address hold what proves something: a query, a login, a secret by its name, or a segment of its path that
+/// looks like a token?
+pub(crate) fn secret_address(text: &str) -> bool {
+    let (authority, path) = parts_of(text);
+    authority.contains('@')
+        || path.contains(['?', '#'])
+        || named_secret(text).is_some()
+        || unescaped(path).split('/').any(is_token)
+}
+
+/// Has an address, or what was meant as one, more than a server?
+pub(crate) fn has_path(text: &str) -> bool {
+    let (authority, path) = parts_of(text);
+    authority.contains('@') || !path.trim_start_matches('/').is_empty()
+}
+
+/// What is before the path of an address, and path, query and fragment.
+fn parts_of(text: &str) -> (&str, &str) {
+    let rest = text.find("//").map_or(text, |at| &text[at + 2..]);
+    rest.split_at(rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len()))
+}
+
+/// Letters and digits mixed, at least [`TOKEN`] of them.
+fn is_token(segment: &str) -> bool {
+    let digits = segment.chars().filter(char::is_ascii_digit).count();
+    let letters = segment.chars().filter(|c| c.is_alphabetic()).count();
+    digits > 0 && letters > 0 && digits + letters >= TOKEN
+}
+
+/// The name of an element of XML that gives a secret away: `<token>7f3a</token>`.
+pub(crate) fn named_element(text: &str) -> Option<String> {
+    text.split('<').find_map(|part| {
+        let (tag, value) = part.split_once('>')?;
+        let name = tag.split([' ', '/']).next().unwrap_or_default();
+        let name = name.rsplit(':').next().unwrap_or_default();
+        (!value.trim().is_empty() && !tag.starts_with('/') && is_secret(name, value.trim()))
+            .then(|| name.to_owned())
+    })
 }
 
 fn found(text: &str, depth: usize) -> Option<String> {
@@ -232,10 +275,57 @@ mod tests {
         }
     }
 
+    #[test]
+    fn addresses_with_a_secret_are_known() {
+        for text in [
+            "https://erp.example/hooks?token=QUERYSECRET",
+            "https://erp.example/hooks?a",
+            "https://erp.example?a=b",
+            "https://door:joker@erp.example/hooks",
+            "https://joker@erp.example/hooks",
+            "https://erp.example/hooks/token=abc",
+            "https://hooks.example/services/T0001/B0002/a1b2c3d4e5f6g7h8",
+            "https://hooks.example/3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+            "https://api.example/bot123456:ABCdefGHIjkl",
+            "https://erp.example/a1b2c3d4%65%66%67%685678",
+            "erp.example/hooks?token=a",
+        ] {
+            assert!(secret_address(text), "{text}");
+        }
+        for text in [
+            "https://erp.example",
+            "https://erp.example:8443/",
+            "https://erp.example/hooks/door",
+            "https://erp.example/api/v2/doors",
+            "https://erp.example/notifications-of-doors",
+            "https://a1b2c3d4e5f6g7h8i9.example/hooks",
+            "",
+        ] {
+            assert!(!secret_address(text), "{text}");
+        }
+        assert!(has_path("ftp://erp.example/x") && has_path("erp.example?x") && has_path("a:b@erp.example"));
+        assert!(!has_path("ftp://erp.example/") && !has_path("erp.example"));
+    }
+
+    #[test]
+    fn elements_with_a_secret_are_known_by_their_name() {
+        for (text, name) in [
+            ("<a><token>7f3a</token></a>", "token"),
+            ("<s:Password type=\"text\">joker</s:Password>", "Password"),
+        ] {
+            assert_eq!(named_element(text).as_deref(), Some(name), "{text}");
+        }
+        for text in ["<token></token>", "<token/>", "<door>front</door>", "a > b", ""] {
+            assert_eq!(named_element(text), None, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_a_panic(text in "[\\[{]?\\PC{0,60}") {
             let _ = named_secret(&text);
+            let _ = named_element(&text);
+            let _ = (secret_address(&text), has_path(&text));
         }
 
         #[test]

@@ -299,8 +299,8 @@ words! {
     pub enum KeyScope {
         /// Open doors.
         Open = "open",
-        /// End calls, hold doors, begin and end lockdowns, reset fire alarms and anti-passback, set relays, confirm alarms,
-        /// press virtual bells.
+        /// End calls and holds, begin and end lockdowns, reset fire alarms and anti-passback, set relays, confirm alarms, press
+        /// virtual bells; with `open` also hold doors open and begin ring-to-open.
         Operate = "operate",
     }
 }

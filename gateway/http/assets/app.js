@@ -467,18 +467,19 @@ function doorCard(door) {
 function fillHold(select, door, off) {
   const most = door.may_hold_minutes || 0;
   const times = HOLD_MINUTES.filter((m) => m < most).concat(most > 0 ? [most] : []);
-  const wanted = times.join() + (door.hold ? " end" : "");
+  const ends = Boolean(door.hold) && (most > 0 || (door.may_end_hold && door.hold.left_ms !== null));
+  const wanted = times.join() + (ends ? " end" : "");
   if (select.dataset.of !== wanted) {
     select.dataset.of = wanted;
     const all = [["", t("hold")], ...times.map((m) => [String(m), t("hold-minutes", m)])];
-    if (door.hold) all.push(["end", t("hold-end")]);
+    if (ends) all.push(["end", t("hold-end")]);
     select.replaceChildren(...all.map(([value, text]) => {
       const option = make("option", "", text);
       option.value = value;
       return option;
     }));
   }
-  select.hidden = most === 0;
+  select.hidden = most === 0 && !ends;
   select.disabled = off;
 }
 
@@ -536,7 +537,7 @@ function fillPanel(card, panel) {
     box.dataset.of = of;
     box.replaceChildren(...wanted.map((b) => pressButton(panel, b)));
     if (panel.may_quiet) box.append(quietSelect(panel));
-    if (most) box.append(ringToOpenSelect(panel, most));
+    if (most || (panel.ring_to_open && panel.may_quiet)) box.append(ringToOpenSelect(panel, most));
   }
   const busy = Boolean(notes.get("panel:" + panel.id)?.waiting);
   for (const part of box.children) part.disabled = lost || busy || (broken && part.tagName === "BUTTON");
@@ -580,7 +581,7 @@ function offer(select, all) {
 function ringToOpenSelect(panel, most) {
   const select = make("select", "wide");
   select.setAttribute("aria-label", t("rto") + ": " + panel.name);
-  const times = HOLD_MINUTES.filter((m) => m < most).concat([most]);
+  const times = HOLD_MINUTES.filter((m) => m < most).concat(most > 0 ? [most] : []);
   offer(select, [["", t("rto")], ...times.map((m) => [String(m), t("hold-minutes", m)])]);
   if (panel.ring_to_open) offer(select, [["end", t("rto-end")]]);
   select.addEventListener("change", () => {

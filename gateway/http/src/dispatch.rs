@@ -168,6 +168,12 @@ fn permit(app: &App, route: &Route, head: &Head) -> Result<Option<Principal>, Pr
             principal.need(crate::access::Scope::Read)?;
             Ok(Some(principal))
         }
+        Need::OpenAndOperate => {
+            let principal = app.principal(&head.headers)?;
+            principal.need(crate::access::Scope::Operate)?;
+            principal.need(crate::access::Scope::Open)?;
+            Ok(Some(principal))
+        }
         Need::Scope(scope) => {
             let principal = app.principal(&head.headers)?;
             principal.need(scope)?;

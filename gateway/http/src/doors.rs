@@ -520,7 +520,7 @@ fn command_id(ask: &Ask, body: &CommandBody) -> Result<CommandId, Problem> {
     let bad = || {
         Problem::bad(
             "id",
-            "an id or Idempotency-Key has 1 to 64 visible ASCII characters",
+            "an id or Idempotency-Key has 1 to 64 visible ASCII characters; a key may stand in double quotes, and has none within it",
         )
     };
     let header = ask.head.headers.get("idempotency-key");

@@ -178,11 +178,16 @@ fn weight(text: &str) -> Option<u32> {
     Some((value * 1000.0) as u32)
 }
 
-/// An `Idempotency-Key`, with or without the quotes of a structured header (RFC 9651 §3.3.3).
+/// An `Idempotency-Key`, with or without the quotes of a structured header (RFC 9651 §3.3.3). A quote within it, or at one
+/// end only, is refused, and so is an escape between quotes: what is meant by it would be another id.
 pub(crate) fn idempotency(header: &str) -> Option<CommandId> {
     let text = header.trim();
-    let bare = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
-    CommandId::new(bare.unwrap_or(text))
+    let id = match text.strip_prefix('"').and_then(|t| t.strip_suffix('"')) {
+        Some(quoted) if quoted.contains('\\') => return None,
+        Some(quoted) => quoted,
+        None => text,
+    };
+    CommandId::new(id).filter(|_| !id.contains('"'))
 }
 
 #[cfg(test)]
@@ -239,7 +244,24 @@ mod tests {
         }
         assert_eq!(idempotency("\"abc\"").expect("fits").as_str(), "abc");
         assert_eq!(idempotency("abc").expect("fits").as_str(), "abc");
-        assert_eq!(idempotency("a b"), None);
+        assert_eq!(idempotency("a\\b").expect("fits").as_str(), "a\\b");
+        let long = "x".repeat(64);
+        assert!(idempotency(&long).is_some() && idempotency(&format!("\"{long}\"")).is_some());
+        for bad in [
+            "a b",
+            "\"j_j",
+            "j_j\"",
+            "j\"j",
+            "\"j\"j\"",
+            "\"",
+            "\"\"",
+            "",
+            "\"a\\\"",
+            "\"a\\\\b\"",
+        ] {
+            assert_eq!(idempotency(bad), None, "{bad}");
+        }
+        assert_eq!(idempotency(&format!("{long}x")), None);
     }
 
     #[test]

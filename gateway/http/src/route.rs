@@ -15,6 +15,8 @@ pub(crate) enum Need {
     Known,
     /// A token, or a program on this machine.
     Metrics,
+    /// Who has both of these scopes.
+    OpenAndOperate,
     /// Who has the scope.
     Scope(Scope),
 }
@@ -147,6 +149,8 @@ const PUT: Method = Method::PUT;
 const ADMIN: Need = Need::Scope(Scope::Admin);
 const ANYBODY: Need = Need::Anybody;
 const OPEN: Need = Need::Scope(Scope::Open);
+/// What opens for minutes, and not only once.
+const OPEN_AND_OPERATE: Need = Need::OpenAndOperate;
 const OPERATE: Need = Need::Scope(Scope::Operate);
 const READ: Need = Need::Scope(Scope::Read);
 
@@ -236,7 +240,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route(GET, "/api/v1/directory", READ, Action::Directory, &[]),
     route(GET, "/api/v1/doors", READ, Action::Doors, &[]),
     route(GET, "/api/v1/doors/{door}", READ, Action::Door, &[]),
-    route(POST, "/api/v1/doors/{door}/hold/begin", OPERATE, Action::HoldBegin, &[]),
+    route(POST, "/api/v1/doors/{door}/hold/begin", OPEN_AND_OPERATE, Action::HoldBegin, &[]),
     route(POST, "/api/v1/doors/{door}/hold/end", OPERATE, Action::HoldEnd, &[]),
     route(POST, "/api/v1/doors/{door}/open", OPEN, Action::Open, &[]),
     route(GET, "/api/v1/events", READ, Action::Events, &[param::FROM]),
@@ -254,7 +258,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route(POST, "/api/v1/panels/{panel}/press/{button}", OPERATE, Action::Press, &[]),
     route(POST, "/api/v1/panels/{panel}/quiet/begin", OPERATE, Action::QuietBegin, &[]),
     route(POST, "/api/v1/panels/{panel}/quiet/end", OPERATE, Action::QuietEnd, &[]),
-    route(POST, "/api/v1/panels/{panel}/ring-to-open/begin", OPERATE, Action::RingToOpenBegin, &[]),
+    route(POST, "/api/v1/panels/{panel}/ring-to-open/begin", OPEN_AND_OPERATE, Action::RingToOpenBegin, &[]),
     route(POST, "/api/v1/panels/{panel}/ring-to-open/end", OPERATE, Action::RingToOpenEnd, &[]),
     route(POST, "/api/v1/passback/reset", OPERATE, Action::PassbackReset, &[]),
     route(POST, "/api/v1/password", Need::Known, Action::Password, &[]),
@@ -317,6 +321,7 @@ impl Need {
             Self::Anybody => "nothing",
             Self::Known => "a session",
             Self::Metrics => "a token, or a program on this machine",
+            Self::OpenAndOperate => "open and operate",
             Self::Scope(scope) => scope.word(),
         }
     }
@@ -424,7 +429,8 @@ mod tests {
             );
             if route.method != Method::GET && !own_check {
                 assert!(
-                    matches!(route.need, Need::Scope(s) if s != Scope::Read),
+                    route.need == Need::OpenAndOperate
+                        || matches!(route.need, Need::Scope(s) if s != Scope::Read),
                     "{route:?}"
                 );
             }

@@ -52,12 +52,13 @@ pub(crate) struct Story {
     /// Who had the call after whoever began it, as the PBX told, in order: the last one has it.
     transferred_to: Vec<String>,
     opened: Vec<Opening>,
-    /// How a ring ended: `answered`, `no-answer`, `handset`, `window`, `cancelled`, `unreachable`; a call to the door is
+    /// How a ring ended: `answered`, `no-answer`, `handset`, `window`, `cancelled`, `unreachable`, or without a call
+    /// `opened` (ring-to-open) and `do-not-disturb`; a call to the door is
     /// `answered` or `rejected`.
     outcome: Option<String>,
     /// Of a story that was cut off, because the gateway was killed or lost its power, the time of the next start.
     ended: Option<String>,
-    /// Why the call ended; `gateway-restarted` of a story that was cut off.
+    /// Why the call ended, `null` of a ring that called nobody; `gateway-restarted` of a story that was cut off.
     cause: Option<String>,
     talk_ms: Option<i64>,
     simulated: bool,
@@ -111,7 +112,11 @@ pub(crate) fn tell(ring: RingId, records: &[Arc<Record>]) -> Story {
                 story.panel = Some(record.source.clone());
                 story.button = text(record, "button");
             }
-            "panel.ring-ended" => story.outcome = text(record, "outcome"),
+            "panel.ring-ended" => {
+                story.outcome = text(record, "outcome");
+                // of a ring that called nobody this is the end
+                story.ended = story.ended.take().or_else(|| Some(record.at.to_string()));
+            }
             "call.incoming" => {
                 story.direction = Some(TO_DOOR);
                 story.panel = text(record, "panel");
@@ -191,6 +196,29 @@ mod tests {
         assert_eq!(story.cause.as_deref(), Some("gateway-restarted"));
         assert_eq!(story.ended.as_deref(), Some("1970-01-01T00:00:00Z"));
         assert_eq!(story.open_after(), None);
+    }
+
+    #[test]
+    fn a_ring_that_called_nobody_ends_with_its_last_record_and_no_start_cuts_it_off() {
+        let ring = RingId::new(1, [0; 10]);
+        let main = || -> PanelId { "main".parse().expect("a name") };
+        for outcome in ["opened", "do-not-disturb"] {
+            let button = "bell".parse().expect("a name");
+            let outcome = outcome.to_owned();
+            let press = Event::Panel(main(), PanelEvent::Ring { button });
+            let ended = PanelEvent::RingEnded {
+                outcome: outcome.clone(),
+            };
+            let story = tell(
+                ring,
+                &[
+                    record(ring, 5, press),
+                    record(ring, 6, Event::Panel(main(), ended)),
+                ],
+            );
+            assert_eq!(story.ended.as_deref(), Some("1970-01-01T00:00:00Z"));
+            assert_eq!((story.outcome, &story.cause), (Some(outcome), &None));
+        }
     }
 
     #[test]

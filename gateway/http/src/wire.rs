@@ -31,6 +31,8 @@ pub(crate) struct Door<'a> {
     may_open: bool,
     /// For how many minutes the one who asks may hold it open; null if not at all.
     may_hold_minutes: Option<u64>,
+    /// May the one who asks end that?
+    may_end_hold: bool,
 }
 
 /// Why a door is held open.
@@ -189,7 +191,8 @@ pub(crate) struct View<'a> {
 
 pub(crate) fn door<'a>(door: &'a DoorView, rights: &Rights, now: Instant) -> Door<'a> {
     let left = door.pulse_until.map(|until| millis(until.since(now)));
-    let may_hold = rights.allows(Scope::Operate) && rights.covers(&door.id);
+    let may_end = rights.allows(Scope::Operate) && rights.covers(&door.id);
+    let may_hold = may_end && rights.allows(Scope::Open);
     Door {
         id: door.id.as_str(),
         name: &door.name,
@@ -211,6 +214,7 @@ pub(crate) fn door<'a>(door: &'a DoorView, rights: &Rights, now: Instant) -> Doo
             .hold_limit
             .filter(|_| may_hold)
             .map(|limit| limit.as_secs() / 60),
+        may_end_hold: may_end,
     }
 }
 
@@ -297,7 +301,9 @@ fn panel<'a>(panel: &'a PanelView, rights: &Rights, now: Instant) -> Panel<'a> {
         may_quiet: rights.allows(Scope::Operate),
         may_ring_to_open_minutes: panel
             .ring_to_open_limit
-            .filter(|_| rights.allows(Scope::Operate) && rights.covers_all_of(panel))
+            .filter(|_| {
+                rights.allows(Scope::Open) && rights.allows(Scope::Operate) && rights.covers_all_of(panel)
+            })
             .map(|limit| limit.as_secs() / 60),
     }
 }
@@ -468,7 +474,7 @@ mod tests {
         let text = serde_json::to_string(&view(&site, &Rights::admin(), now)).expect("serialises");
         assert_eq!(
             text,
-            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":{"schedule":true,"left_ms":60000},"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true,"may_hold_minutes":120}],"alarms":[{"id":"intrusion","name":"Warehouse","state":"calling","ring_id":"00000000-0001-7000-8000-000000000000","may_confirm":true}],"fire":{"active":false,"alarm":true,"may_reset":true},"areas":["lab"],"may_reset_passback":true,"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"quiet":{"left_ms":60000},"ring_to_open":{"left_ms":60000},"simulated":true,"may_press":true,"may_quiet":true,"may_ring_to_open_minutes":120}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
+            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":{"schedule":true,"left_ms":60000},"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true,"may_hold_minutes":120,"may_end_hold":true}],"alarms":[{"id":"intrusion","name":"Warehouse","state":"calling","ring_id":"00000000-0001-7000-8000-000000000000","may_confirm":true}],"fire":{"active":false,"alarm":true,"may_reset":true},"areas":["lab"],"may_reset_passback":true,"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"quiet":{"left_ms":60000},"ring_to_open":{"left_ms":60000},"simulated":true,"may_press":true,"may_quiet":true,"may_ring_to_open_minutes":120}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
         );
     }
 

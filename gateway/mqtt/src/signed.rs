@@ -152,6 +152,8 @@ impl MqttKey {
                     (false, _) => Some(OPEN),
                 }
             }
+            // it opens, too
+            Command::Hold { .. } | Command::RingToOpen { .. } if !self.may_open => Some(OPEN),
             Command::Hold { door, .. } | Command::EndHold { door } => operates(self.covers(door), DOOR),
             Command::EndQuiet { panel }
             | Command::EndRingToOpen { panel }
@@ -295,8 +297,16 @@ mod tests {
         );
         assert_eq!(
             may(key(None, false, true)),
-            [false, true, true, true, true, true, true]
+            [false, true, true, false, true, true, true]
         );
+        let held = Command::Hold {
+            door: DoorId::new("front").expect("a name"),
+            time: std::time::Duration::from_secs(60),
+        };
+        let hold = |opens, operates| key(None, opens, operates).forbids(&view, &held);
+        assert_eq!(hold(true, true), None);
+        assert_eq!(hold(false, true), Some("the scope \"open\""));
+        assert_eq!(hold(true, false), Some("the scope \"operate\""));
         assert_eq!(
             may(key(Some(&["front"]), true, true)),
             [true, true, true, true, false, false, false]

@@ -7,7 +7,7 @@ use gateway_access::{Change, Grant, Place};
 use gateway_core::{
     AccountEvent, AccountId, AccountState, AlarmId, CardFrame, CommandId, CommandRequest, ControllerId,
     CredentialId, Envelope, InputId, LegCommand, LegEvent, LineCommand, LineId, OutputId, PanelId, Peer,
-    ReaderCommand, ReaderId, Refusal, RingId, Signal, Standing, Volume,
+    ReaderCommand, ReaderId, Refusal, RingId, Signal, Standing, Subject, Volume,
 };
 use gateway_door::ReleaseCause;
 use gateway_rules::Sound;
@@ -296,6 +296,8 @@ pub struct SeenId {
     pub at: jiff::Timestamp,
     /// The id.
     pub id: CommandId,
+    /// Who gave it; the same id of somebody else is another one.
+    pub subject: Subject,
 }
 
 /// What [`Site::apply`](crate::Site::apply) did, per component, in words.

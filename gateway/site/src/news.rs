@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use gateway_core::{CommandId, CommandRequest, Given, Instant, Refusal, Timestamp};
+use gateway_core::{CommandId, CommandRequest, Given, Instant, Refusal, Subject, Timestamp};
 use jiff::SignedDuration;
 
 use crate::io::SeenId;
@@ -15,16 +15,19 @@ pub(crate) const ACTED_ON: Duration = Duration::from_secs(24 * 3600);
 /// How many ids are remembered. A burst beyond it is refused until the oldest have outlived their time.
 const MAX_IDS: usize = 4096;
 
+/// An id, and who gave it: clients know nothing of each other's ids.
+type Key = (Subject, CommandId);
+
 /// Remembers command ids for as long as a copy of the command could still count as news.
 #[derive(Debug)]
 pub(crate) struct News {
     /// Ids of commands that were acted on, by the time until which they are remembered. When there are too many, the
     /// oldest are forgotten.
-    acted_on: VecDeque<(Instant, CommandId)>,
+    acted_on: VecDeque<(Instant, Key)>,
     /// Every id once, by the time to look at it again.
-    order: VecDeque<(Instant, CommandId)>,
+    order: VecDeque<(Instant, Key)>,
     /// When an id may be forgotten: some time after it was seen last.
-    seen: BTreeMap<CommandId, Instant>,
+    seen: BTreeMap<Key, Instant>,
     /// The latest time that a command could have carried before the wall clock was set back.
     set_back: Option<Timestamp>,
     started: Instant,
@@ -57,7 +60,10 @@ impl News {
             .filter(|seen| seen.accepted)
             .filter_map(|seen| {
                 let age = Duration::try_from(wall.duration_since(seen.at)).unwrap_or(Duration::ZERO);
-                Some((now + ACTED_ON.checked_sub(age)?, seen.id.clone()))
+                Some((
+                    now + ACTED_ON.checked_sub(age)?,
+                    (seen.subject.clone(), seen.id.clone()),
+                ))
             })
             .collect();
         acted_on.sort();
@@ -69,7 +75,7 @@ impl News {
             .filter_map(|s| {
                 let age = wall.duration_since(s.at);
                 let age = Duration::try_from(age).unwrap_or(Duration::ZERO);
-                (age < Self::keep(ttl)).then(|| (now + (Self::keep(ttl) - age), s.id))
+                (age < Self::keep(ttl)).then(|| (now + (Self::keep(ttl) - age), (s.subject, s.id)))
             })
             .collect();
         fresh.sort();
@@ -81,11 +87,18 @@ impl News {
     }
 
     /// A command was acted on: the same id opens nothing again.
-    pub(crate) fn act_on(&mut self, now: Instant, id: CommandId) {
-        self.remember(now + ACTED_ON, id);
+    pub(crate) fn act_on(&mut self, now: Instant, subject: Subject, id: CommandId) {
+        self.remember(now + ACTED_ON, (subject, id));
     }
 
-    fn remember(&mut self, until: Instant, id: CommandId) {
+    /// Nothing came of a command, and whoever gave it was told so: the id is as new as before.
+    pub(crate) fn forget(&mut self, subject: Subject, id: CommandId) {
+        let key = (subject, id);
+        self.seen.remove(&key);
+        self.order.retain(|(_, of)| *of != key);
+    }
+
+    fn remember(&mut self, until: Instant, id: Key) {
         if self.acted_on.len() >= MAX_IDS {
             self.acted_on.pop_front();
         }
@@ -131,11 +144,12 @@ impl News {
         while self.acted_on.front().is_some_and(|(until, _)| *until <= now) {
             self.acted_on.pop_front();
         }
-        if self.acted_on.iter().any(|(_, id)| *id == request.id) {
+        let key = (request.origin.subject.clone(), request.id.clone());
+        if self.acted_on.iter().any(|(_, of)| *of == key) {
             let text = "this id was acted on before; give every command a new one".to_owned();
             return Err((Refusal::Duplicate, text));
         }
-        if let Some(until) = self.seen.get_mut(&request.id) {
+        if let Some(until) = self.seen.get_mut(&key) {
             // A copy may be dated later than the first one.
             *until = now + Self::keep(ttl);
             let text = "this id was seen before; give every command a new one".to_owned();
@@ -145,8 +159,8 @@ impl News {
             let text = "too many commands; wait some seconds and send again".to_owned();
             return Err((Refusal::Overload, text));
         }
-        self.seen.insert(request.id.clone(), now + Self::keep(ttl));
-        self.order.push_back((now + Self::keep(ttl), request.id.clone()));
+        self.seen.insert(key.clone(), now + Self::keep(ttl));
+        self.order.push_back((now + Self::keep(ttl), key));
 
         if request.stale_by_transport {
             let text = "the broker kept this command; publish it without retain".to_owned();
@@ -216,7 +230,7 @@ impl News {
 
 #[cfg(test)]
 mod tests {
-    use gateway_core::{Command, DoorId, Factor, Origin, Subject};
+    use gateway_core::{Command, DoorId, Factor, Origin};
 
     use super::*;
 
@@ -353,6 +367,7 @@ mod tests {
             accepted: false,
             at: wall(-1),
             id: CommandId::new("a").expect("an id"),
+            subject: Subject::Integration("ha".into()),
         };
         news.restore(vec![seen], TTL, T0, wall(0));
         assert_eq!(
@@ -372,21 +387,71 @@ mod tests {
             judged.err().map(|(reason, _)| reason)
         };
         assert_eq!(judge_at(&mut news, 1), None);
-        news.act_on(T0 + Duration::from_secs(1), CommandId::new("key").expect("an id"));
+        news.act_on(
+            T0 + Duration::from_secs(1),
+            Subject::Integration("ha".into()),
+            CommandId::new("key").expect("an id"),
+        );
         assert_eq!(judge_at(&mut news, 3600), Some(Refusal::Duplicate));
         let mut after = News::new(T0);
         let seen = SeenId {
             accepted: true,
             at: wall(-3600),
             id: CommandId::new("key").expect("an id"),
+            subject: Subject::Integration("ha".into()),
         };
         after.restore(vec![seen], TTL, T0, wall(0));
         assert_eq!(judge_at(&mut after, 1), Some(Refusal::Duplicate));
         assert_eq!(judge_at(&mut after, 23 * 3600), None);
         for n in 0..=MAX_IDS {
-            after.act_on(T0, CommandId::new(&n.to_string()).expect("an id"));
+            after.act_on(
+                T0,
+                Subject::Integration("ha".into()),
+                CommandId::new(&n.to_string()).expect("an id"),
+            );
         }
         assert_eq!(after.acted_on.len(), MAX_IDS);
+    }
+
+    #[test]
+    fn an_id_is_one_of_its_client_also_after_a_restart() {
+        let of = |name: &str| {
+            let mut request = command("k1", None);
+            request.origin.subject = Subject::Integration(name.into());
+            request
+        };
+        let judge = |news: &mut News, name: &str| {
+            let judged = news.judge(&of(name), T0, wall(0), TTL, true, Instant::ZERO);
+            judged.err().map(|(reason, _)| reason)
+        };
+        let mut news = News::new(T0);
+        assert_eq!(judge(&mut news, "hub"), None);
+        news.act_on(T0, of("hub").origin.subject, of("hub").id);
+        assert_eq!(judge(&mut news, "hub"), Some(Refusal::Duplicate));
+        assert_eq!(judge(&mut news, "desk"), None);
+        assert_eq!(judge(&mut news, "desk"), Some(Refusal::Duplicate));
+        let mut after = News::new(T0);
+        let seen = SeenId {
+            accepted: true,
+            at: wall(-3600),
+            id: of("hub").id,
+            subject: of("hub").origin.subject,
+        };
+        after.restore(vec![seen], TTL, T0, wall(0));
+        assert_eq!(judge(&mut after, "desk"), None);
+        assert_eq!(judge(&mut after, "hub"), Some(Refusal::Duplicate));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_news_again_and_leaves_nothing_behind() {
+        let mut news = News::new(T0);
+        for _ in 0..3 {
+            let request = command("a", Some(wall(100)));
+            assert_eq!(judge(&mut news, 100, &request), None);
+            assert_eq!((news.order.len(), news.seen.len()), (1, 1));
+            news.forget(request.origin.subject, request.id);
+        }
+        assert_eq!((news.order.len(), news.seen.len()), (0, 0));
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use gateway_access::GrantParts;
 use gateway_core::{
-    AccountId, CallEvent, CardFrame, Cause, Command, CommandId, CommandRequest, ControllerId, CredentialId,
-    DeviceId, DigitVia, DoorEvent, Edge, Envelope, Event, Factor, Given, InputId, Instant, LegCommand,
-    LegEvent, LegId, LineCommand, LineId, LineSignal, Origin, OutputId, Peer, ReaderCommand, ReaderId,
-    Record, RingId, Signal, SignalKind, Standing, Subject, Timestamp, Volume,
+    AccountId, CallEvent, CardFrame, Cause, Command, CommandEvent, CommandId, CommandRequest, ControllerId,
+    CredentialId, DeviceId, DigitVia, DoorEvent, Edge, Envelope, Event, Factor, Given, InputId, Instant,
+    LegCommand, LegEvent, LegId, LineCommand, LineId, LineSignal, Origin, OutputId, Peer, ReaderCommand,
+    ReaderId, Record, RingId, Signal, SignalKind, Standing, Subject, Timestamp, Volume,
 };
 use gateway_site::rules::Sound;
 use gateway_site::{
@@ -387,13 +387,20 @@ impl Sim {
     fn seen_ids(&self) -> Vec<SeenId> {
         let records = self.records.iter().map(Record::from);
         records
-            .filter(|record| record.kind.starts_with("command."))
             .filter_map(|record| {
-                let id = CommandId::new(record.get("id").as_text()?)?;
+                let (accepted, id, subject) = match record.event() {
+                    Ok(Event::Command(CommandEvent::Accepted { id, subject, .. })) => (true, id, subject),
+                    Ok(Event::Command(CommandEvent::Refused { id, subject, .. })) => {
+                        (false, CommandId::new(&id)?, subject)
+                    }
+                    Ok(_) | Err(_) => return None,
+                };
+                let at = record.at;
                 Some(SeenId {
-                    accepted: record.kind == "command.accepted",
-                    at: record.at,
+                    accepted,
+                    at,
                     id,
+                    subject,
                 })
             })
             .collect()

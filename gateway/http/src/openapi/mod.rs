@@ -100,8 +100,10 @@ fn document() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "API of a Doorline gateway: doors, rings, calls, people, journal and live events. Every answer \
                             that is not what was wanted is a problem document that says what to do. Where `Retry-After` \
-                            stands, wait so many seconds. A scope in `security` is what the token or login must have; \
-                            `admin` includes the others, which do not include each other.",
+                            stands, wait so many seconds. The scopes in `security` are what the token or login must have, \
+                            all of them where there are two; `admin` includes the others, which do not include each other. \
+                            What is no HTTP (a request line that cannot be read, too many or too long headers) gets a bare \
+                            400 or 431 without a body, and the connection ends.",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/", "description": "The gateway that serves this document." }],
@@ -211,6 +213,9 @@ fn security(need: Need) -> Value {
         Need::Anybody => json!([]),
         Need::Known => json!([{ "session": [] }]),
         Need::Metrics => json!([{}, { "token": ["read"] }, { "session": ["read"] }]),
+        Need::OpenAndOperate => {
+            json!([{ "token": ["open", "operate"] }, { "session": ["open", "operate"] }])
+        }
         Need::Scope(scope) => json!([{ "token": [scope.word()] }, { "session": [scope.word()] }]),
     }
 }
@@ -249,7 +254,8 @@ fn parameters(route: &Route, op: &Op) -> Vec<Value> {
         headers.push((
             "Idempotency-Key",
             false,
-            "The id of the command, 1 to 64 visible ASCII characters.",
+            "The id of the command, 1 to 64 visible ASCII characters, bare or in double quotes that are not part of it; \
+             within quotes no backslash. It is one of this login or token: that of another one is another id.",
         ));
     }
     if route.action == Action::Events {
@@ -272,7 +278,7 @@ fn parameters(route: &Route, op: &Op) -> Vec<Value> {
             "If-None-Match" => "^\\*$",
             "Last-Event-ID" => "^[0-9]{1,19}$",
             "X-Doorline-At" => "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}(Z|[+-][0-9]{2}:[0-9]{2})$",
-            _ => "^[!#-~]{1,64}$",
+            _ => "^([!#-~]{1,64}|\"[!#-\\[\\]-~]{1,64}\")$",
         };
         json!({
             "name": name,

@@ -133,7 +133,7 @@ const COMMAND: &[(u16, &str)] = &[
     UNKNOWN,
     (
         409,
-        "`duplicate` or `line-busy`: this id was acted on before, or the line is in use.",
+        "`duplicate` or `line-busy`: this login or token gave this id before, or the line is in use.",
     ),
     (
         410,
@@ -175,7 +175,9 @@ const REPORT: &str = "`next`, and `Link` of CSV, is the path of the following pa
                       empty and have one: a request looks through a bounded part of the journal.";
 
 const COMMANDED: &str = "The answer comes when the record of it is on the medium. An `id` or `Idempotency-Key` makes a \
-                         repetition a refused duplicate.";
+                         repetition by the same login or token a refused duplicate. After a `fault` where nothing was done the same id \
+                         may be sent again, unless the gateway was started anew meanwhile; where something may have been done, \
+                         it is a `duplicate`: look at the door, and take a new id.";
 
 /// Every operation. A new route cannot be forgotten: each action is named.
 #[expect(clippy::too_many_lines, reason = "a table")]

@@ -112,6 +112,11 @@ async fn a_door_is_held_open_by_who_may_operate_it_and_for_minutes_that_make_sen
         .await;
     let other = r#"{"name":"other","scopes":["operate","read"],"doors":["front"]}"#;
     let other = site.token(&ann, other).await;
+    let whole = r#"{"name":"whole","scopes":["operate","read"],"doors":["garage"]}"#;
+    let whole = site.token(&ann, whole).await;
+    let refused = site.post(begin, &whole, r#"{"minutes":5}"#).await;
+    assert_eq!((refused.status, refused.reason().as_str()), (403, "scope"));
+    assert!(refused.body.contains("open"), "{refused:?}");
     for token in [&opener, &other] {
         for path in [begin, end] {
             let refused = site.post(path, token, r#"{"minutes":5}"#).await.status;
@@ -141,7 +146,12 @@ async fn a_door_is_held_open_by_who_may_operate_it_and_for_minutes_that_make_sen
         hold["left_ms"].as_u64().is_some_and(|ms| ms <= 1_800_000),
         "{hold}"
     );
-    assert_eq!(site.post(end, &ann, "").await.status, 200);
+    let seen = site.get("/api/v1/doors/garage", &whole).await.json();
+    assert_eq!(
+        (&seen["may_hold_minutes"], &seen["may_end_hold"]),
+        (&serde_json::Value::Null, &true.into())
+    );
+    assert_eq!(site.post(end, &whole, "").await.status, 200);
     assert!(shown().await["hold"].is_null());
     let journal = site.get("/api/v1/journal?door=garage", &ann).await.json();
     let kinds: Vec<_> = journal["records"]
@@ -282,12 +292,23 @@ async fn who_rings_is_let_in_by_who_may_operate_every_door_of_the_panel() {
             r#"{"name":"reader","scopes":["open","read"],"doors":"all"}"#,
         )
         .await;
-    let other = r#"{"name":"other","scopes":["operate","read"],"doors":["garage"]}"#;
+    let other = r#"{"name":"other","scopes":["open","operate","read"],"doors":["garage"]}"#;
     let other = site.token(&ann, other).await;
     for token in [&reader, &other] {
         let refused = site.post(&begin, token, r#"{"minutes":5}"#).await.status;
         assert!([403, 404].contains(&refused), "{refused}");
     }
+    // presses open then, so that it needs the scope for it
+    let whole = r#"{"name":"whole","scopes":["operate","read"],"doors":"all"}"#;
+    let whole = site.token(&ann, whole).await;
+    let refused = site.post(&begin, &whole, r#"{"minutes":5}"#).await;
+    assert_eq!((refused.status, refused.reason().as_str()), (403, "scope"));
+    let seen = site.get("/api/v1/site", &whole).await.json()["panels"][0].clone();
+    assert!(seen["may_ring_to_open_minutes"].is_null(), "{seen}");
+    let both = r#"{"name":"both","scopes":["open","operate","read"],"doors":"all"}"#;
+    let both = site.token(&ann, both).await;
+    assert_eq!(site.post(&begin, &both, r#"{"minutes":5}"#).await.status, 200);
+    assert_eq!(site.post(&end, &whole, "").await.status, 200);
     for body in [
         "{}",
         r#"{"minutes":0}"#,

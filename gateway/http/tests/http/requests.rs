@@ -356,6 +356,10 @@ async fn a_token_may_what_its_scopes_and_doors_say_until_it_ends() {
     );
     let second = open(hub.clone(), "front", key, "").await;
     assert_eq!((second.status, second.reason().as_str()), (409, "duplicate"));
+    for half in ["idempotency-key: \"j_j", "idempotency-key: j_j\""] {
+        let answer = open(hub.clone(), "front", half, "").await;
+        assert_eq!((answer.status, answer.reason().as_str()), (400, "id"), "{half}");
+    }
     let stale = open(
         hub.clone(),
         "front",

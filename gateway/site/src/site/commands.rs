@@ -37,6 +37,10 @@ impl Site {
             });
             return;
         }
+        let (before, waits) = (
+            self.out.len(),
+            matches!(request.origin.factor, Factor::Api | Factor::Web),
+        );
         let done = match request.command {
             // never a command: its id was not used up, and why it was refused is known
             Command::Unread { reason, text, .. } => Err((reason, text)),
@@ -61,8 +65,13 @@ impl Site {
                 .and_then(|()| self.carry_out(now, request)),
         };
         let ring = done.as_ref().ok().copied().flatten();
-        if done.is_ok() {
-            self.news.act_on(now.mono, id.clone());
+        match &done {
+            Ok(_) => self.news.act_on(now.mono, subject.clone(), id.clone()),
+            // Whoever waits for the answer is told that nothing was done, and may send it again. Of MQTT a copy may be on its way.
+            Err((Refusal::Fault, _)) if waits && self.only_recorded_since(before) => {
+                self.news.forget(subject.clone(), id.clone());
+            }
+            Err(_) => {}
         }
         let (event, decision) = match done {
             Ok(ring) => (
@@ -84,6 +93,12 @@ impl Site {
             decision,
             to: reply_to,
         });
+    }
+
+    /// True if nothing was told to anybody since there were so many outputs.
+    fn only_recorded_since(&self, before: usize) -> bool {
+        let mut since = self.out.iter().skip(before);
+        since.all(|output| matches!(output, Output::Record(_)))
     }
 
     /// Is it news, and is this gateway in a state to act on it?

@@ -49,15 +49,17 @@ pub(crate) fn site(site: &mut Site, store: &Store, ttl: Duration, now: Instant, 
             .inspect_err(|error| tracing::error!(%error, "commands judged before the restart cannot be read"))
             .unwrap_or_default();
         seen.extend(found.iter().filter_map(|record| match record.event() {
-            Ok(Event::Command(CommandEvent::Accepted { id, .. })) => Some(SeenId {
+            Ok(Event::Command(CommandEvent::Accepted { id, subject, .. })) => Some(SeenId {
                 accepted: true,
                 at: record.at,
                 id,
+                subject,
             }),
-            Ok(Event::Command(CommandEvent::Refused { id, .. })) => Some(SeenId {
+            Ok(Event::Command(CommandEvent::Refused { id, subject, .. })) => Some(SeenId {
                 accepted: false,
                 at: record.at,
                 id: CommandId::new(&id)?,
+                subject,
             }),
             Ok(_) | Err(_) => None,
         }));

@@ -319,6 +319,38 @@ fn a_command_is_refused_while_the_gateway_cannot_answer_for_it() {
 }
 
 #[test]
+fn a_command_of_which_nothing_came_may_be_sent_again_by_who_waits_for_its_answer() {
+    let mut sim = Sim::new(first_door());
+    let by = |sim: &Sim, factor| CommandRequest {
+        command: open("front"),
+        given: Given::Live(sim.now()),
+        id: CommandId::new("k1").expect("an id"),
+        origin: Origin {
+            factor,
+            may_simulate: false,
+            subject: Subject::Integration(factor.word().into()),
+        },
+        stale_by_transport: false,
+    };
+    let text = "killed".to_owned();
+    sim.input(Input::Guard(GuardReport::Down { text }));
+    for factor in [Factor::Api, Factor::Mqtt] {
+        let request = by(&sim, factor);
+        assert_eq!(refused(&sim.request(request)), Some(Refusal::Fault), "{factor:?}");
+    }
+    sim.input(Input::Guard(GuardReport::Up { dead: vec![] }));
+    // of MQTT a copy of what was refused may come
+    let request = by(&sim, Factor::Mqtt);
+    assert_eq!(refused(&sim.request(request)), Some(Refusal::Duplicate));
+    assert_eq!(sim.pulses.len(), 0);
+    let request = by(&sim, Factor::Api);
+    assert_eq!(refused(&sim.request(request)), None);
+    let request = by(&sim, Factor::Api);
+    assert_eq!(refused(&sim.request(request)), Some(Refusal::Duplicate));
+    assert_eq!(sim.pulses.len(), 1);
+}
+
+#[test]
 fn a_door_whose_board_does_not_answer_is_not_offered_and_asks_for_nothing_but_an_exit() {
     let mut sim = Sim::new(first_door());
     let output: OutputId = id("front-strike");

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use gateway_access::GrantParts;
 use gateway_core::{
-    Cause, Command, CommandId, CommandRequest, DigitVia, DoorEvent, Edge, Envelope, Event, Factor, Given,
-    InputId, Instant, LegCommand, LegEvent, LegId, Origin, Peer, Record, Secret, Signal, SignalKind, Subject,
-    Timestamp,
+    Cause, Command, CommandEvent, CommandId, CommandRequest, DigitVia, DoorEvent, Edge, Envelope, Event,
+    Factor, Given, InputId, Instant, LegCommand, LegEvent, LegId, Origin, Peer, Record, Secret, Signal,
+    SignalKind, Subject, Timestamp,
 };
 use gateway_site::rules::{Action, Conditions, Rule, Trigger};
 use gateway_site::{
@@ -526,17 +526,20 @@ impl World<'_> {
         self.site = start(&self.params, self.generation, self.now);
         self.site.restore_fire(fire);
         self.site.restore_lockdowns(lockdowns);
-        let seen = self
-            .records
-            .iter()
-            .map(Record::from)
-            .filter(|r| r.kind.starts_with("command."));
-        let seen = seen.filter_map(|r| {
-            let id = CommandId::new(r.get("id").as_text()?)?;
+        let seen = self.records.iter().map(Record::from).filter_map(|r| {
+            let (accepted, id, subject) = match r.event() {
+                Ok(Event::Command(CommandEvent::Accepted { id, subject, .. })) => (true, id, subject),
+                Ok(Event::Command(CommandEvent::Refused { id, subject, .. })) => {
+                    (false, CommandId::new(&id)?, subject)
+                }
+                Ok(_) | Err(_) => return None,
+            };
+            let at = r.at;
             Some(SeenId {
-                accepted: r.kind == "command.accepted",
-                at: r.at,
+                accepted,
+                at,
                 id,
+                subject,
             })
         });
         self.site.restore_ids(seen.collect(), self.now, wall(self.now));

@@ -441,10 +441,16 @@ impl Model {
     }
 
     fn command(&mut self, now: Instant, request: &CommandRequest) {
+        let key = format!("{} {}", request.origin.subject, request.id);
         let known = self
             .ids
-            .insert(request.id.to_string(), now)
-            .is_some_and(|before| now.since(before) < secs(22));
+            .get(&key)
+            .is_some_and(|before| now.since(*before) < secs(22));
+        // who waits for the answer may send again what a fault refused
+        let waits = matches!(request.origin.factor, Factor::Api | Factor::Web);
+        if known || !waits || self.journal && self.guard {
+            self.ids.insert(key, now);
+        }
         let news = match request.given {
             Given::At(at) => {
                 let (age, ahead) = (wall(now).duration_since(at), at.duration_since(wall(now)));

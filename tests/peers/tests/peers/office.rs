@@ -31,6 +31,8 @@ fn a_guest_rings_reception_answers_and_nine_opens_and_without_an_answer_the_back
         gateway.stays_at_rest(secs(1))?;
         reception.answer()?;
         gateway.event(0, "call.answered", secs(10), |_| true)?;
+        // the PBX says so a moment before it has joined both
+        gateway.stays_at_rest(secs(1))?;
         reception.press('5')?;
         // longer than a code waits for its next digit
         gateway.stays_at_rest(secs(5))?;

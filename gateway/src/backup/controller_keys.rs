@@ -79,7 +79,7 @@ mod tests {
         std::fs::write(&site, text).expect("written");
         let keys = state.join(CONTROLLER_KEYS);
         std::fs::create_dir_all(&keys).expect("made");
-        std::fs::create_dir_all(state.join("journal")).expect("made");
+        std::fs::create_dir_all(state.join("journal/records")).expect("made");
         for (name, text) in [
             ("lift.key", "of then"),
             ("lift.new", "half"),

@@ -85,6 +85,10 @@ pub(super) fn check(check: &mut Check<'_>) {
                         ("off", &web.off),
                         ("off-body", web.off_body.as_deref().unwrap_or_default()),
                     ],
+                    on: vec![
+                        ("on", &web.on),
+                        ("on-body", web.on_body.as_deref().unwrap_or_default()),
+                    ],
                     own_timer: web.own_timer,
                     self_timed: web.is_self_timed(),
                     state: ("state", web.state.is_some()),
@@ -120,6 +124,7 @@ pub(super) fn check(check: &mut Check<'_>) {
                     family: "mqtt",
                     late: mqtt.late_opening,
                     off: vec![("off", &mqtt.off)],
+                    on: vec![("on", &mqtt.on)],
                     own_timer: mqtt.own_timer,
                     self_timed: mqtt.is_self_timed(),
                     state: ("state-topic", mqtt.state_topic.is_some()),
@@ -428,6 +433,8 @@ struct Relay<'a> {
     late: LateOpening,
     /// What brings it to rest, by key.
     off: Vec<(&'static str, &'a str)>,
+    /// What energises it, by key.
+    on: Vec<(&'static str, &'a str)>,
     own_timer: Option<Duration>,
     self_timed: bool,
     /// The key that says where its state is told, and whether that is there.
@@ -436,6 +443,18 @@ struct Relay<'a> {
     told: bool,
     /// `state-on` and `state-off`.
     words: [&'a [String]; 2],
+}
+
+/// `{s}000` would be another time than that of the pulse.
+fn has_part_of_a_time(order: &str) -> bool {
+    ["{s}", "{ms}"].iter().any(|mark| {
+        order.match_indices(mark).any(|(at, _)| {
+            let before = order[..at].chars().next_back();
+            let after = order[at + mark.len()..].chars().next();
+            before.is_some_and(|c| c.is_ascii_digit() || matches!(c, '.' | '}'))
+                || after.is_some_and(|c| c.is_ascii_digit() || matches!(c, '.' | '{'))
+        })
+    })
 }
 
 impl Relay<'_> {
@@ -451,6 +470,13 @@ impl Relay<'_> {
             let hint = "allowed: own-timer-s, or {s} or {ms} in on";
             let (timer, on) = (self.key("own-timer-s"), self.key("on"));
             check.fault(FaultKind::Conflict, &timer, &[&on], text, hint);
+        }
+        for (key, _) in self.on.iter().filter(|(_, on)| has_part_of_a_time(on)) {
+            let text = "{s} or {ms} is part of a longer number: the device would keep it for another time"
+                .to_owned();
+            let hint = "allowed: {s} where the device takes seconds, {ms} where it takes milliseconds, with no digit, point or \
+                        further time beside it";
+            check.fault(FaultKind::Unsafe, &self.key(key), &[], text, hint);
         }
         for (key, off) in &self.off {
             if ["{s}", "{ms}", "{until}"].iter().any(|mark| off.contains(mark)) {

@@ -11,6 +11,7 @@ use warp::reply::Response;
 
 use crate::access::Principal;
 use crate::limits::{Place, Source};
+use crate::objects::objects;
 use crate::once::once;
 use crate::parse;
 use crate::problem::Problem;
@@ -80,25 +81,47 @@ impl Ask {
 
     /// The body as an object of JSON.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        self.of_json()?;
-        // a list would fill the members by their order, which nobody is told
-        if self.body.trim_ascii_start().first() != Some(&b'{') {
+        self.read().map(|(body, _)| body)
+    }
+
+    /// The body of a command: as [`Ask::json`], and no member is `null`, which says no more than none and may be what a
+    /// client has left of what it meant.
+    pub(crate) fn command<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let (body, null) = self.read()?;
+        null.map_or(Ok(body), |name| {
+            let text = format!("body: {name:?} is null: leave it out, or say what is meant");
+            Err(Problem::bad("body", text))
+        })
+    }
+
+    /// The body as an object of JSON, and a member of it that is `null`.
+    fn read<T: DeserializeOwned>(&self) -> Result<(T, Option<String>), Problem> {
+        let value = self.any_json()?;
+        let Some(members) = value.as_object() else {
             return Err(Problem::bad(
                 "body",
                 "body: a JSON object is needed, such as {\"id\": …}",
             ));
+        };
+        let null = members.iter().find(|(_, value)| value.is_null());
+        let null = null.map(|(name, _)| name.clone());
+        let bad = |e: serde_json::Error| Problem::bad("body", format!("body: {e}"));
+        // this one knows where in the text something is wrong
+        serde_json::from_slice::<T>(&self.body).map_err(bad)?;
+        Ok((objects(value).map_err(bad)?, null))
+    }
+
+    /// The body of a command that needs none.
+    pub(crate) fn command_if_any<T: DeserializeOwned + Default>(&self) -> Result<T, Problem> {
+        if self.body.is_empty() {
+            Ok(T::default())
+        } else {
+            self.command()
         }
-        serde_json::from_slice(&self.body).map_err(|e| Problem::bad("body", format!("body: {e}")))
     }
 
-    /// The body as any value of JSON.
+    /// The body as any value of JSON, in which nothing is said twice.
     pub(crate) fn any_json(&self) -> Result<serde_json::Value, Problem> {
-        self.of_json()?;
-        serde_json::from_slice(&self.body).map_err(|e| Problem::bad("body", format!("body: {e}")))
-    }
-
-    /// Refuses what is no JSON, or says something twice.
-    fn of_json(&self) -> Result<(), Problem> {
         if !self.is_of("application/json") {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -106,7 +129,23 @@ impl Ask {
                 "send the body with Content-Type: application/json",
             ));
         }
-        once(&self.body).map_err(|e| Problem::bad("body", format!("body: {e}")))
+        let bad = |e: serde_json::Error| Problem::bad("body", format!("body: {e}"));
+        once(&self.body).map_err(bad)?;
+        serde_json::from_slice(&self.body).map_err(bad)
+    }
+}
+
+/// Takes from the schema of a command that a member may be `null`.
+#[cfg(test)]
+pub(crate) fn never_null(schema: &mut schemars::Schema) {
+    let members = schema
+        .get_mut("properties")
+        .and_then(serde_json::Value::as_object_mut);
+    for (_, member) in members.into_iter().flatten() {
+        let kinds = member.get_mut("type");
+        if let Some(kind) = kinds.and_then(|kinds| kinds.as_array()?.first().cloned()) {
+            member["type"] = kind;
+        }
     }
 }
 

@@ -13,6 +13,8 @@ use warp::reply::Response;
 
 use crate::access::Principal;
 use crate::app::App;
+#[cfg(test)]
+use crate::ask::never_null;
 use crate::ask::{Ask, json};
 use crate::parse;
 use crate::password::random;
@@ -26,7 +28,7 @@ const MAX_MINUTES: u64 = 1440;
 /// When a command was made, and which one it is.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Command"))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Command", transform = never_null))]
 pub(crate) struct CommandBody {
     /// When it was meant, RFC 3339: one that is too old or of the future is refused. Without it, now.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
@@ -36,23 +38,10 @@ pub(crate) struct CommandBody {
     pub(crate) id: Option<String>,
 }
 
-/// A value that is given and empty, which names nobody: a client that lost what it meant does not mean all.
-fn never_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    let text = Option::<String>::deserialize(from)?;
-    Ok(Some(text.unwrap_or_default()))
-}
-
-/// A number that is given and empty: no number at all would mean until further notice.
-pub(crate) fn number_never_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    let number = Option::<u64>::deserialize(from)?;
-    // in no range that is allowed
-    Ok(Some(number.unwrap_or(0)))
-}
-
 /// An opening, for anybody unless a visitor's ring is named.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "OpenCommand"))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "OpenCommand", transform = never_null))]
 pub(crate) struct OpenBody {
     /// When it was meant, RFC 3339.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
@@ -61,19 +50,14 @@ pub(crate) struct OpenBody {
     #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
     id: Option<String>,
     /// Opens only for whoever rang so, at a panel of this door, and for no longer after it than its `visitor-s`.
-    #[serde(
-        default,
-        deserialize_with = "never_null",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[cfg_attr(test, schemars(with = "String", extend("format" = "uuid")))]
+    #[cfg_attr(test, schemars(extend("format" = "uuid")))]
     ring_id: Option<String>,
 }
 
 /// Whose position is forgotten; everybody's unless a person is named.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "PassbackCommand"))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "PassbackCommand", transform = never_null))]
 pub(crate) struct PassbackBody {
     /// When it was meant, RFC 3339.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
@@ -82,30 +66,18 @@ pub(crate) struct PassbackBody {
     #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
     id: Option<String>,
     /// Whose; without it everybody's. `null` is nobody, and refused.
-    #[serde(
-        default,
-        deserialize_with = "never_null",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[cfg_attr(test, schemars(with = "String"))]
     person: Option<String>,
 }
 
 /// A lockdown, of the whole site unless a group is named.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "LockdownCommand"))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "LockdownCommand", transform = never_null))]
 pub(crate) struct LockdownBody {
     /// When it was meant, RFC 3339.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     at: Option<String>,
     /// A group of doors; without it the whole site. `null` is no group, and refused.
-    #[serde(
-        default,
-        deserialize_with = "never_null",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[cfg_attr(test, schemars(with = "String"))]
     group: Option<String>,
     /// A repetition of it is refused.
     #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
@@ -115,7 +87,7 @@ pub(crate) struct LockdownBody {
 /// For how long a door is held open.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "HoldCommand"))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "HoldCommand", transform = never_null))]
 pub(crate) struct HoldBody {
     /// When it was meant, RFC 3339.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
@@ -131,7 +103,7 @@ pub(crate) struct HoldBody {
 /// For how long the bells of a panel call nobody.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "QuietCommand"))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "QuietCommand", transform = never_null))]
 pub(crate) struct QuietBody {
     /// When it was meant, RFC 3339.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
@@ -140,19 +112,14 @@ pub(crate) struct QuietBody {
     #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
     id: Option<String>,
     /// Minutes from now, 1 to 1440; without it until it is ended. `null` is no time, and refused.
-    #[serde(
-        default,
-        deserialize_with = "number_never_null",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[cfg_attr(test, schemars(with = "u64", range(min = 1, max = 1440)))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 1440)))]
     minutes: Option<u64>,
 }
 
 /// For how long who rings at a panel is let in.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "RingToOpenCommand"))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "RingToOpenCommand", transform = never_null))]
 pub(crate) struct RingToOpenBody {
     /// When it was meant, RFC 3339.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
@@ -232,11 +199,7 @@ pub(crate) async fn open(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let door = door_id(ask)?;
     let principal = ask.principal()?;
     principal.need_door(&door)?;
-    let body: OpenBody = if ask.body.is_empty() {
-        OpenBody::default()
-    } else {
-        ask.json()?
-    };
+    let body: OpenBody = ask.command_if_any()?;
     let unread = || Problem::bad("ring_id", "\"ring_id\" is not the id of a ring");
     let ring = body.ring_id.as_deref().map(RingId::parse);
     let ring = ring.map(|ring| ring.ok_or_else(unread)).transpose()?;
@@ -264,7 +227,7 @@ pub(crate) async fn hold(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let door = door_id(ask)?;
     let principal = ask.principal()?;
     principal.need_door(&door)?;
-    let body: HoldBody = ask.json()?;
+    let body: HoldBody = ask.command()?;
     let time = for_minutes(body.minutes)?;
     let times = CommandBody {
         at: body.at,
@@ -295,11 +258,7 @@ pub(crate) async fn press(app: &App, ask: &Ask) -> Result<Response, Problem> {
 
 /// Do-not-disturb of a panel.
 pub(crate) async fn quiet(app: &App, ask: &Ask) -> Result<Response, Problem> {
-    let body: QuietBody = if ask.body.is_empty() {
-        QuietBody::default()
-    } else {
-        ask.json()?
-    };
+    let body: QuietBody = ask.command_if_any()?;
     if body.minutes.is_some_and(|minutes| !(1..=1440).contains(&minutes)) {
         return Err(Problem::bad(
             "minutes",
@@ -332,7 +291,7 @@ pub(crate) async fn ring_to_open(app: &App, ask: &Ask) -> Result<Response, Probl
     {
         principal.need_door(door)?;
     }
-    let body: RingToOpenBody = ask.json()?;
+    let body: RingToOpenBody = ask.command()?;
     let time = for_minutes(body.minutes)?;
     let times = CommandBody {
         at: body.at,
@@ -374,11 +333,7 @@ pub(crate) async fn hang_up(app: &App, ask: &Ask) -> Result<Response, Problem> {
 
 /// Areas belong to no door, so that it needs all of them.
 pub(crate) async fn reset_passback(app: &App, ask: &Ask) -> Result<Response, Problem> {
-    let body: PassbackBody = if ask.body.is_empty() {
-        PassbackBody::default()
-    } else {
-        ask.json()?
-    };
+    let body: PassbackBody = ask.command_if_any()?;
     let person = body.person.as_deref().map(PersonId::new).transpose();
     let person = person.map_err(|e| Problem::bad("person", e.to_string()))?;
     let principal = ask.principal()?;
@@ -398,11 +353,7 @@ pub(crate) async fn reset_fire(app: &App, ask: &Ask) -> Result<Response, Problem
 }
 
 pub(crate) async fn lockdown(app: &App, ask: &Ask, begin: bool) -> Result<Response, Problem> {
-    let body: LockdownBody = if ask.body.is_empty() {
-        LockdownBody::default()
-    } else {
-        ask.json()?
-    };
+    let body: LockdownBody = ask.command_if_any()?;
     let group = body.group.as_deref().map(DoorGroupId::new).transpose();
     let group = group.map_err(|e| Problem::bad("group", e.to_string()))?;
     let principal = ask.principal()?;
@@ -447,11 +398,7 @@ pub(crate) async fn command(
     principal: &Principal,
     command: Command,
 ) -> Result<Response, Problem> {
-    let body: CommandBody = if ask.body.is_empty() {
-        CommandBody::default()
-    } else {
-        ask.json()?
-    };
+    let body: CommandBody = ask.command_if_any()?;
     give(app, ask, principal, command, &body).await
 }
 

@@ -33,6 +33,7 @@ mod live;
 mod login;
 mod metrics;
 mod network;
+mod objects;
 mod once;
 #[cfg(test)]
 mod openapi;

@@ -8,7 +8,9 @@ use warp::reply::Response;
 
 use crate::app::App;
 use crate::ask::Ask;
-use crate::doors::{CommandBody, command, give, number_never_null};
+#[cfg(test)]
+use crate::ask::never_null;
+use crate::doors::{CommandBody, command, give};
 use crate::problem::Problem;
 
 /// How a relay is set.
@@ -27,18 +29,13 @@ pub(crate) enum RelayState {
 /// What a relay is to do.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "RelayCommand"))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "RelayCommand", transform = never_null))]
 pub(crate) struct RelayBody {
     /// When it was meant, RFC 3339.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     at: Option<String>,
     /// With `on`: for how many seconds, 1 to 86400; without it until further notice. `null` is no time, and refused.
-    #[serde(
-        default,
-        deserialize_with = "number_never_null",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[cfg_attr(test, schemars(with = "u64", range(min = 1, max = 86400)))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 86400)))]
     for_s: Option<u64>,
     /// A repetition of it is refused.
     #[cfg_attr(test, schemars(extend("pattern" = "^[!-~]{1,64}$")))]
@@ -52,7 +49,7 @@ pub(crate) async fn set(app: &App, ask: &Ask) -> Result<Response, Problem> {
     let relay = RelayId::new(ask.captured(0)).map_err(|e| Problem::unknown(e.to_string()))?;
     let principal = ask.principal()?;
     principal.need_all_doors()?;
-    let body: RelayBody = ask.json()?;
+    let body: RelayBody = ask.command()?;
     let set = match (body.state, body.for_s) {
         (RelayState::On, Some(time)) if (1..=RelaySet::LONGEST.as_secs()).contains(&time) => {
             RelaySet::For(Duration::from_secs(time))

@@ -7,6 +7,7 @@ use std::time::Duration;
 use gateway_bus::Bus;
 use gateway_core::Clock;
 use gateway_radius::ServerFault;
+use http::{HeaderValue, header};
 use hyper::service::Service as _;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -224,6 +225,7 @@ impl Accept {
         let routes = TowerToHyperService::new(warp::service(self.routes));
         let service = hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(peer.clone());
+            target_names_host(&mut request);
             routes.call(request)
         });
         let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
@@ -250,6 +252,17 @@ impl Accept {
         if let Err(error) = result {
             tracing::debug!(%address, error, "connection ended early");
         }
+    }
+}
+
+/// A target that names its host counts before the header (RFC 9112 §3.2.2).
+fn target_names_host<B>(request: &mut http::Request<B>) {
+    let named = request
+        .uri()
+        .authority()
+        .map(|host| HeaderValue::from_str(host.as_str()));
+    if let Some(Ok(host)) = named {
+        request.headers_mut().insert(header::HOST, host);
     }
 }
 

@@ -14,6 +14,8 @@ use warp::Reply as _;
 use warp::reply::Response;
 
 use crate::app::App;
+#[cfg(test)]
+use crate::ask::never_null;
 use crate::ask::{Ask, json};
 use crate::problem::Problem;
 use crate::tar::Tar;
@@ -26,7 +28,7 @@ const LENGTH_S: u64 = 120;
 /// How long to capture.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(transform = never_null))]
 pub(crate) struct CaptureBody {
     /// It ends by itself after so long, 1 to 600 s; 120 unless said.
     #[cfg_attr(test, schemars(range(min = 1, max = 600)))]
@@ -78,11 +80,7 @@ fn refused(error: CaptureError) -> Problem {
 }
 
 pub(crate) fn begin(app: &App, ask: &Ask) -> Result<Response, Problem> {
-    let body: CaptureBody = if ask.body.is_empty() {
-        CaptureBody::default()
-    } else {
-        ask.json()?
-    };
+    let body: CaptureBody = ask.command_if_any()?;
     let length = Duration::from_secs(body.seconds.unwrap_or(LENGTH_S));
     let state = trace(app)?.begin(length).map_err(refused)?;
     json(StatusCode::OK, &shown(&state))

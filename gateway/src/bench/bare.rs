@@ -72,9 +72,30 @@ impl Drop for Bare {
     }
 }
 
+/// While it lives, the calling thread has the priority that the doors have, so that what it waits for a processor between looking at
+/// the clock and asking is in no figure. What a thread starts meanwhile inherits it.
+pub(crate) struct Ahead(Option<i32>);
+
+impl Ahead {
+    /// Without permission it is a thread like any other.
+    pub(crate) fn new() -> Self {
+        let before = rustix::process::getpriority_process(None).ok();
+        let _ = rustix::process::setpriority_process(None, DOORS_PRIORITY);
+        Self(before)
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        if let Some(before) = self.0 {
+            let _ = rustix::process::setpriority_process(None, before);
+        }
+    }
+}
+
 /// The body of either process: the first passes each byte on, the second writes when it came.
 pub(crate) fn role(stamps: bool) -> anyhow::Result<()> {
-    let _ = rustix::process::setpriority_process(None, DOORS_PRIORITY);
+    let _ahead = Ahead::new();
     let (mut from, mut to) = (std::io::stdin().lock(), std::io::stdout().lock());
     let mut byte = [0];
     while from.read(&mut byte)? > 0 {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::bench::bare::Bare;
+use crate::bench::bare::{Ahead, Bare};
 use crate::bench::child::{Child, Control};
 use crate::bench::edges::Edges;
 use crate::bench::phone::Phone;
@@ -60,6 +60,7 @@ pub(crate) fn measure(work: &Work) -> anyhow::Result<Vec<Figure>> {
         phone,
     };
     let how = "request on the control socket to the time the guard wrote beside the relay's edge";
+    let _ahead = Ahead::new();
     let bell = bell(&mut rig)?;
     let card = card(&mut rig)?;
     let rex = rex(&mut rig)?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::{Value, json};
 
+use crate::bench::bare::{Ahead, Bare};
 use crate::bench::child::{Child, Control};
 use crate::bench::edges::Edges;
 use crate::bench::memory::{mib, pss};
@@ -51,8 +52,9 @@ pub(crate) fn measure(work: &Work) -> anyhow::Result<Vec<Figure>> {
     let mut edges = child.edges();
     child.works(&mut control, &mut edges)?;
     let web = Web::set_up(&child, page)?;
+    let mut bare = Bare::start()?;
     progress(&format!("live: {SAMPLES} cards in quiet"));
-    let quiet = cards(&mut control, &mut edges)?;
+    let (quiet, bare_quiet) = cards(&mut control, &mut edges, &mut bare)?;
     let before = pss(child.pid())?;
     let done = Arc::<AtomicBool>::default();
     let fast = Looker::start(web.again()?.stream("/api/v1/signals")?, None, &done)?;
@@ -64,7 +66,7 @@ pub(crate) fn measure(work: &Work) -> anyhow::Result<Vec<Figure>> {
     let mut noise = child.control()?;
     let flood = json!({ "act": "noise", "input": "b0", "hz": RATE, "ms": FLOOD.as_millis() as u64 });
     noise.send(&flood)?;
-    let loud = cards(&mut control, &mut edges)?;
+    let (loud, bare_loud) = cards(&mut control, &mut edges, &mut bare)?;
     let after = pss(child.pid())?;
     let told = noise.told(FLOOD)?;
     let of = |key: &str| {
@@ -117,12 +119,14 @@ pub(crate) fn measure(work: &Work) -> anyhow::Result<Vec<Figure>> {
             unit: "MiB",
             value: mib(after) - mib(before),
         },
-        quiet.p99(
+        quiet.p99_beside(
+            &bare_quiet,
             "card frame to guard energises, in quiet",
             1.0,
             "beside the next line",
         ),
-        loud.p99(
+        loud.p99_beside(
+            &bare_loud,
             "card frame to guard energises, in the flood",
             1.0,
             "two look at the signals meanwhile, on the same cores",
@@ -130,8 +134,10 @@ pub(crate) fn measure(work: &Work) -> anyhow::Result<Vec<Figure>> {
     ])
 }
 
-fn cards(control: &mut Control, edges: &mut Edges) -> anyhow::Result<Samples> {
-    let mut samples = Samples::default();
+/// Cards, and what the machine takes in turns with them.
+fn cards(control: &mut Control, edges: &mut Edges, bare: &mut Bare) -> anyhow::Result<(Samples, Samples)> {
+    let _ahead = Ahead::new();
+    let (mut samples, mut alone) = (Samples::default(), Samples::default());
     for n in 0..SAMPLES {
         // the bell of door 0 flickers; its card works all the same
         let door = n % DOORS;
@@ -141,8 +147,9 @@ fn cards(control: &mut Control, edges: &mut Edges) -> anyhow::Result<Samples> {
         samples.push(edges.took(&format!("o{door}"), began, WAIT)?);
         control.answer()?;
         std::thread::sleep(PAUSE);
+        bare.sample(&mut alone)?;
     }
-    Ok(samples)
+    Ok((samples, alone))
 }
 
 /// What one who looked got.

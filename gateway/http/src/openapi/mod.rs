@@ -100,7 +100,7 @@ fn document() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "API of a Doorline gateway: doors, rings, calls, people, journal and live events. Every answer \
                             that is not what was wanted is a problem document that says what to do. Where `Retry-After` \
-                            stands, wait so many seconds. The scopes in `security` are what the token or login must have, \
+                            stands, wait so many seconds. Where there is GET there is HEAD, the same without a body. The scopes in `security` are what the token or login must have, \
                             all of them where there are two; `admin` includes the others, which do not include each other. \
                             What is no HTTP (a request line that cannot be read, too many or too long headers) gets a bare \
                             400 or 431 without a body, and the connection ends.",

@@ -177,7 +177,8 @@ const REPORT: &str = "`next`, and `Link` of CSV, is the path of the following pa
 const COMMANDED: &str = "The answer comes when the record of it is on the medium. An `id` or `Idempotency-Key` makes a \
                          repetition by the same login or token a refused duplicate. After a `fault` where nothing was done the same id \
                          may be sent again, unless the gateway was started anew meanwhile; where something may have been done, \
-                         it is a `duplicate`: look at the door, and take a new id.";
+                         it is a `duplicate`: look at the door, and take a new id. That the relay moved is told by the door \
+                         itself, its state and `door.unlocked`; one that does not answer is a fault in health.";
 
 /// Every operation. A new route cannot be forgotten: each action is named.
 #[expect(clippy::too_many_lines, reason = "a table")]

@@ -29,7 +29,7 @@ async fn an_opening_that_names_a_visitor_opens_for_this_one_alone() {
         assert_eq!(open(unread).await, (400, "ring_id".to_owned()), "{unread:?}");
     }
     let lost = site.post(OPEN, &ann, r#"{"ring_id":null}"#).await;
-    assert_eq!((lost.status, lost.reason()), (400, "ring_id".to_owned()));
+    assert_eq!((lost.status, lost.reason()), (400, "body".to_owned()));
 }
 
 #[tokio::test]
@@ -369,9 +369,10 @@ async fn who_lost_the_group_or_person_of_a_command_does_not_mean_all() {
     ] {
         for lost in ["null", "\"\"", "\"Lobby/\""] {
             let reply = site.post(path, &ann, &format!(r#"{{"{field}":{lost}}}"#)).await;
+            let reason = if lost == "null" { "body" } else { field };
             assert_eq!(
                 (reply.status, reply.reason().as_str()),
-                (400, field),
+                (400, reason),
                 "{path} {lost}"
             );
         }

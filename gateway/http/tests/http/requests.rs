@@ -197,6 +197,8 @@ async fn a_body_is_an_object_and_nothing_that_counts_once_is_said_twice() {
         (open, r#"["2026-03-01T12:00:00Z","a"]"#, "object"),
         (open, r#""open""#, "object"),
         (open, r#"{"id":"a","id":"b"}"#, "twice"),
+        (open, r#"{"id":null}"#, "\\\"id\\\" is null"),
+        (open, r#"{"at":null}"#, "\\\"at\\\" is null"),
         (open, r#"{"id":"a","i\u0064":"b"}"#, "twice"),
         (
             "/api/v1/panels/main/quiet/begin",
@@ -271,10 +273,17 @@ async fn another_site_cannot_use_the_session_of_a_browser() {
     let text = site.request("POST", open, &lines, "") + "{}";
     socket.write_all(text.as_bytes()).await.expect("sent");
     assert!(read_to_end(&mut *socket).await.starts_with("HTTP/1.1 415"));
-    let rebound = "GET /api/v1/session HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n";
-    let mut socket = site.connect().await;
-    socket.write_all(rebound.as_bytes()).await.expect("sent");
-    assert!(read_to_end(&mut *socket).await.starts_with("HTTP/1.1 421"));
+    // also where the target names the host, and a header another one (RFC 9112 §3.2.2)
+    for (target, host) in [
+        ("/api/v1/session", "evil.example"),
+        ("http://evil.example/api/v1/session", "localhost"),
+    ] {
+        let rebound = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        let mut socket = site.connect().await;
+        socket.write_all(rebound.as_bytes()).await.expect("sent");
+        let answer = read_to_end(&mut *socket).await;
+        assert!(answer.starts_with("HTTP/1.1 421"), "{target}: {answer}");
+    }
     let journal = site.get("/api/v1/journal?kind=door.granted", &ann).await.json();
     assert_eq!(journal["records"].as_array().map(Vec::len), Some(0));
 }

@@ -314,10 +314,14 @@ fn automations(stage: &Stage<'_>) -> anyhow::Result<()> {
 /// Broker, gateway and Home Assistant end and come back in several orders; in between nothing is shown that is not so.
 fn restarts(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     let rig = stage.rig;
+    let births = stage.births();
     stage.broker.kill();
     stage.hub.shows(LOCK, "unavailable", secs(SOON))?;
     stage.broker.again(rig)?;
     stage.truth("after the broker")?;
+    // whoever dies before that is not known to have been there
+    stage.born(births)?;
+    stage.truth("after the birth that follows")?;
 
     stage.gateway.process().kill();
     stage.hub.shows(LOCK, "unavailable", secs(SOON))?;

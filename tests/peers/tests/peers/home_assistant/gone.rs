@@ -18,9 +18,17 @@ const YARD: &str = "[outputs.yard-strike]\nmax-on-ms = 10000\n[outputs.yard-stri
                     [doors.yard]\nname = \"Yard\"\noutput = \"yard-strike\"\n";
 
 impl Stage<'_> {
-    fn births(&self) -> usize {
+    /// How often Home Assistant has said that it is connected and subscribed.
+    pub(super) fn births(&self) -> usize {
         let is_birth = |m: &&peers::Message| m.topic == BIRTH && m.payload == "online" && !m.retained;
         self.listener.all().iter().filter(is_birth).count()
+    }
+
+    /// Waits until it has said so more often than that.
+    pub(super) fn born(&self, births: usize) -> anyhow::Result<()> {
+        until(secs(SOON), "Home Assistant to be back at the broker", || {
+            Ok((self.births() > births).then_some(()))
+        })
     }
 
     /// Broker and gateway are killed at once, and the broker alone comes back: with what it had on its disk, where the gateway
@@ -44,9 +52,7 @@ impl Stage<'_> {
                 })?;
             }
             // before that all of it is unavailable for want of a broker
-            until(secs(SOON), "Home Assistant to be back at the broker", || {
-                Ok((self.births() > births).then_some(()))
-            })?;
+            self.born(births)?;
             let back = Instant::now();
             let mut shown = Vec::new();
             let away = until(secs(10), "everything to be unavailable", || {

@@ -224,6 +224,37 @@ impl Request {
         }
     }
 
+    /// Who asks, as far as that is known without looking for anybody: whose card, code or number it is the decision finds out.
+    #[must_use]
+    pub fn asker(&self) -> Subject {
+        match self {
+            Self::Command { origin, .. }
+            | Self::CommandCode { origin, .. }
+            | Self::Hold {
+                by: HoldBy::Command { origin, .. },
+                ..
+            } => origin.subject.clone(),
+            Self::Digits {
+                from: DigitsFrom::Called { subject, .. },
+                ..
+            } => subject.clone(),
+            Self::Rex { input, .. } => Subject::Input(input.clone()),
+            Self::Rule { rule, .. } => Subject::Rule(rule.clone()),
+            Self::Button { .. }
+            | Self::Caller { .. }
+            | Self::Card { .. }
+            | Self::Digits {
+                from: DigitsFrom::Caller(_),
+                ..
+            }
+            | Self::Fire { .. }
+            | Self::Hold {
+                by: HoldBy::Schedule, ..
+            }
+            | Self::KeypadCode { .. } => Subject::Unknown,
+        }
+    }
+
     /// The ring it belongs to.
     #[must_use]
     pub const fn ring(&self) -> Option<RingId> {

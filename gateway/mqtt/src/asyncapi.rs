@@ -17,7 +17,7 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use crate::topics::Topics;
-    use crate::{command, latest, signed, state};
+    use crate::{alive, bridge, command, latest, signed, state};
 
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/asyncapi.json");
 
@@ -297,6 +297,9 @@ mod tests {
                 ("relay", "A relay.", g.subschema_for::<state::Relay<'_>>()),
             ]
         };
+        let alive = all.given.subschema_for::<alive::Alive<'_>>().to_value();
+        let info = all.given.subschema_for::<bridge::Info<'_>>().to_value();
+        let doors = all.given.subschema_for::<bridge::Doors<'_>>().to_value();
         let update = all.given.subschema_for::<latest::Versions<'_>>().to_value();
         let tag = all.given.subschema_for::<state::Tag<'_>>().to_value();
         let site = all.given.subschema_for::<state::Site<'_>>().to_value();
@@ -311,6 +314,9 @@ mod tests {
 
         let words = json!({ "type": "string", "enum": [state::ONLINE, state::OFFLINE] });
         all.message("availability", "Is it there?", false, words);
+        all.message("alive", "It is there.", true, alive);
+        all.message("doors", "The doors.", true, doors);
+        all.message("info", "The gateway.", true, info);
         all.message("site", "The site.", true, site);
         all.message(
             "record",
@@ -345,6 +351,28 @@ mod tests {
             "availability",
             true,
             "Is the gateway there? Its last will says no.",
+        );
+        all.says(
+            "alive",
+            &topics.alive(),
+            "alive",
+            false,
+            "The gateway is there, and which doors can be opened: said at each change, and every ten seconds. What the broker \
+             keeps there says that it is not: what is kept elsewhere can be older than the gateway's end.",
+        );
+        all.says(
+            "doors",
+            &topics.doors(),
+            "doors",
+            true,
+            "Which doors there are, and what they can do.",
+        );
+        all.says(
+            "info",
+            &topics.info(),
+            "info",
+            true,
+            "What the gateway is, and how it takes commands.",
         );
         all.says("state", &topics.state(), "site", true, "How the site is.");
         all.says(
@@ -435,6 +463,21 @@ mod tests {
             let summary = format!("Commands for the {kind}.");
             all.channel(&format!("{kind}Command"), &address, "receive", &takes(&summary));
         }
+        let born = json!({
+            "type": "string",
+            "description": "`online` when Home Assistant was started or is connected again: what is kept for it is said again.",
+        });
+        all.message("born", "Home Assistant is there.", false, born);
+        all.channel(
+            "hubStatus",
+            "{prefix}/status",
+            "receive",
+            &Says {
+                kept: false,
+                messages: &["born"],
+                summary: "What Home Assistant says of itself, its birth message and its last will.",
+            },
+        );
         all.says(
             "device",
             "{prefix}/device/{device}/config",

@@ -20,7 +20,9 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
+use crate::alive;
 use crate::answer::{self, Answer};
+use crate::bridge;
 use crate::command::Arrival;
 use crate::connection::{Came, Connection, Event, Filter, Order, Spoken, Trouble, Welcome};
 use crate::control::{Control, MqttStatus, Timing};
@@ -31,7 +33,7 @@ use crate::driver::kept::Kept;
 use crate::driver::versions::Versions;
 use crate::latest::Latest;
 use crate::outbox::Acked;
-use crate::params::MqttParams;
+use crate::params::{MqttDiscovery, MqttParams};
 use crate::retained::Retained;
 use crate::session::{Begun, Session};
 use crate::state::{self, OFFLINE, ONLINE};
@@ -95,6 +97,8 @@ struct Leaving {
 }
 
 pub(crate) struct Driver {
+    /// What is said of us being there.
+    alive: String,
     answers: VecDeque<Answer>,
     begun: Begun,
     bus: Bus,
@@ -110,6 +114,8 @@ pub(crate) struct Driver {
     dropped: Option<(Instant, u64)>,
     forged: Forged,
     hub: Bucket,
+    /// Somebody may listen who did not.
+    hurry: bool,
     kept: Kept,
     latest: Latest,
     mends: Bucket,
@@ -127,6 +133,8 @@ pub(crate) struct Driver {
     second_seen: Option<Instant>,
     show: Bucket,
     slots: Arc<Semaphore>,
+    /// Which MQTT was spoken last.
+    spoken: &'static str,
     status: watch::Sender<MqttStatus>,
     tell_done: mpsc::Sender<Done>,
     timing: Timing,
@@ -155,6 +163,7 @@ impl Driver {
         let begun = Begun::new(*bus.store().durable().borrow());
         status.send_modify(|status| status.published = cursor.get());
         Self {
+            alive: String::new(),
             answers: VecDeque::new(),
             begun,
             clock,
@@ -167,6 +176,7 @@ impl Driver {
             dropped: None,
             forged: Forged::new(),
             hub: Bucket::new(2, Duration::from_secs(5)),
+            hurry: false,
             kept: Kept::new(timing.keeps),
             latest: Latest::default(),
             mends: Bucket::new(MENDS, timing.mend),
@@ -180,6 +190,7 @@ impl Driver {
             second_seen: None,
             show: Bucket::new(1, SHOW),
             slots: Arc::new(Semaphore::new(COMMANDS)),
+            spoken: Spoken::V5.number(),
             status,
             tell_done,
             timing,
@@ -365,7 +376,10 @@ impl Driver {
             }
             let now = self.clock.now();
             let wall = self.clock.wall();
-            let filled = session.fill(now, wall, &mut self.answers, &mut self.retained);
+            if std::mem::take(&mut self.hurry) {
+                session.hurry(now);
+            }
+            let filled = session.fill(now, wall, &mut self.answers, &mut self.retained, &self.alive);
             session.acknowledge(self.answers.len() < ANSWERS_FULL);
             let stays = filled.is_ok() && self.farewell(&connection, &mut session, leaving.as_mut()).await;
             if !stays {
@@ -480,6 +494,7 @@ impl Driver {
     /// What should stand at the broker by the newest picture.
     fn refresh(&mut self) {
         let view = self.view.borrow_and_update().clone();
+        self.alive = alive::text(&view);
         let mut wanted = state::states(&self.params, &self.topics, &view);
         let shape = discovery::shape(&view);
         if self.discovered.as_ref().is_none_or(|(known, _)| *known != shape) {
@@ -491,10 +506,12 @@ impl Driver {
             }
             let messages = all.into_iter().map(|a| (a.topic, a.payload)).collect();
             self.discovered = Some((shape, messages));
+            self.hurry = true;
         }
         if let Some((_, messages)) = &self.discovered {
             wanted.extend(messages.clone());
         }
+        wanted.extend(bridge::documents(&self.params, &self.topics, &view, self.spoken));
         wanted.extend(self.versions_told());
         self.retained.leave(self.others_keep(&view));
         self.retained.want(wanted);
@@ -588,6 +605,8 @@ impl Driver {
     fn connected(&mut self, now: Instant, connection: &Connection, session: &mut Session, broker: Welcome) {
         let version = broker.version;
         session.welcomed(now, broker);
+        self.spoken = version.number();
+        self.refresh();
         self.unpublished = None;
         self.untrue = false;
         self.kept.connected();
@@ -595,9 +614,12 @@ impl Driver {
         if self.muted.is_none() {
             self.latest.subscribed(now);
         }
-        let availability = self.topics.availability();
-        self.retained.remember(&availability, None);
-        self.retained.connected(&availability);
+        // the session says these in its own time
+        let own = [self.topics.availability(), self.topics.alive()];
+        for topic in &own {
+            self.retained.remember(topic, None);
+        }
+        self.retained.connected(&own.each_ref().map(String::as_str));
         let fault = self.muted.map(|_| {
             let minutes = MUTE.as_secs() / 60;
             format!(
@@ -628,10 +650,7 @@ impl Driver {
     }
 
     fn hub_status(&self) -> Option<String> {
-        self.params
-            .discovery
-            .as_ref()
-            .map(|discovery| format!("{}/status", discovery.prefix))
+        self.params.discovery.as_ref().map(MqttDiscovery::birth)
     }
 
     fn published(&self, seq: Seq) {
@@ -642,8 +661,12 @@ impl Driver {
     fn message(&mut self, session: &mut Session, message: &Came) {
         let now = self.clock.now();
         if self.hub_status().as_ref() == Some(&message.topic) {
-            if !message.retain && message.payload.as_ref() == ONLINE.as_bytes() && self.hub.take(now) {
-                self.retained.again();
+            if !message.retain && message.payload.as_ref() == ONLINE.as_bytes() {
+                // its entities take that for our end, until we say that we are there
+                self.hurry = true;
+                if self.hub.take(now) {
+                    self.retained.again();
+                }
             }
         } else if message.topic == self.topics.state() {
             self.own_state(now, message);

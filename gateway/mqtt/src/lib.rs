@@ -3,7 +3,9 @@
 //!
 //! ```text
 //! <base>/<site>/availability            online | offline (last will), retained
+//! <base>/<site>/alive                   said without retain while the gateway is there; kept is always that it is not
 //! <base>/<site>/state                   site, instance, version, generation, fire, lockdown, faults, retained
+//! <base>/<site>/info, <base>/<site>/doors  what the gateway and its doors are and can do, retained
 //! <base>/<site>/event                   every durable record, in order, as gateway_store::json
 //! <base>/<site>/door/<id>/state         lock, lockdown, contact, available, forced, held_open, hold, pulse, retained
 //! <base>/<site>/door/<id>/availability  online | offline: can it be opened now, retained
@@ -24,8 +26,10 @@
 //! `{"command":"open","id":"…","at":"2026-03-01T12:00:00Z"}`. Repeated, old and untimed ones are refused, and so
 //! are those that the broker marks as kept; what it keeps of those that came live is found later and cleared. Doors take `hold` too, with `"minutes":…`, and `end-hold`. The site's topic takes `lockdown` and `end-lockdown` too, with `"group":"…"` for a group of doors, `reset-fire`, and `reset-passback` with `"person":"…"`. Panels take `quiet`, with `"minutes":…` if it is to end by itself, and `end-quiet`. This crate knows no adapter and decides nothing about doors.
 
+mod alive;
 mod answer;
 mod asyncapi;
+mod bridge;
 mod command;
 mod connection;
 mod control;
@@ -47,7 +51,7 @@ pub use asyncapi::asyncapi;
 pub use control::MqttStatus;
 pub use embedded::{EmbeddedBroker, EmbeddedError};
 pub use handle::{MqttHandle, start};
-pub use params::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttTls, MqttVersion};
+pub use params::{DiscoveryFormat, MqttDiscovery, MqttExtension, MqttParams, MqttTls, MqttVersion};
 pub use signed::MqttKey;
 
 #[cfg(test)]

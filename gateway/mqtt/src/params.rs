@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway_core::{Secret, SiteId};
+use gateway_core::{AccountId, PanelId, Secret, SiteId};
 
 use crate::signed::MqttKey;
 
@@ -29,6 +29,8 @@ pub struct MqttParams {
     pub devices: Vec<String>,
     /// Announce doors to Home Assistant; `None` does not.
     pub discovery: Option<MqttDiscovery>,
+    /// By what panels are called, of each panel its own account first.
+    pub extensions: Vec<MqttExtension>,
     /// Instance id, 32 hexadecimal digits: part of the client id.
     pub instance: String,
     /// Keys that sign commands, by name.
@@ -79,6 +81,17 @@ pub enum MqttVersion {
     V5,
 }
 
+/// By what a panel is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MqttExtension {
+    /// At which PBX, with the domain of that account; `None` is called directly or over a trunk.
+    pub account: Option<(AccountId, String)>,
+    /// Whose it is.
+    pub panel: PanelId,
+    /// User part of its SIP address.
+    pub user: String,
+}
+
 /// How the broker's certificate is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MqttTls {
@@ -101,6 +114,13 @@ pub struct MqttDiscovery {
     pub prefix: String,
     /// Also announce readers as tag scanners, and tell which card was read.
     pub tags: bool,
+}
+
+impl MqttDiscovery {
+    /// Where Home Assistant says that it was started, or is connected again.
+    pub(crate) fn birth(&self) -> String {
+        format!("{}/status", self.prefix)
+    }
 }
 
 /// Which kind of discovery Home Assistant understands.

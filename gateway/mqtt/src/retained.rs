@@ -44,14 +44,14 @@ impl Retained {
         }
     }
 
-    /// A new connection: everything is sent again, and what nobody wants is cleared. `kept` stays untouched.
-    pub(crate) fn connected(&mut self, kept: &str) {
+    /// A new connection: everything is sent again, and what nobody wants is cleared. Topics of `kept` stay untouched.
+    pub(crate) fn connected(&mut self, kept: &[&str]) {
         self.sent.clear();
         self.dirty = self.wanted.keys().cloned().collect();
         let remembered = self.records.list(KIND).into_iter().map(|(topic, _)| topic);
         let others = &self.others;
         self.dirty
-            .extend(remembered.filter(|topic| topic != kept && !others.contains(topic)));
+            .extend(remembered.filter(|topic| !kept.contains(&topic.as_str()) && !others.contains(topic)));
     }
 
     /// Topics of ours on which others keep something: nothing is said there, and one that is none any more is cleared.
@@ -257,14 +257,14 @@ mod tests {
         for _ in 0..2 {
             let mut after = Retained::new(store.records().clone());
             after.want(map(&[("a", "1")]));
-            after.connected("availability");
+            after.connected(&["availability"]);
             let all = drain(&mut after);
             assert_eq!(all, [("b".into(), String::new()), ("a".into(), "1".into())]);
         }
         let mut last = Retained::new(store.records().clone());
         last.want(map(&[("a", "1")]));
         last.cleared("b", true);
-        last.connected("availability");
+        last.connected(&["availability"]);
         assert_eq!(drain(&mut last), [("a".into(), "1".into())]);
     }
 
@@ -274,7 +274,7 @@ mod tests {
         let mut retained = Retained::new(store.records().clone());
         retained.want(map(&[("a", "1"), ("b", "1")]));
         drain(&mut retained);
-        retained.connected("x");
+        retained.connected(&["x"]);
         assert_eq!(drain(&mut retained).len(), 2);
         retained.again();
         assert_eq!(drain(&mut retained).len(), 2);
@@ -289,7 +289,7 @@ mod tests {
         let mut retained = Retained::new(store.records().clone());
         retained.leave(all(&["picture", "later"]));
         retained.want(map(&[("a", "1")]));
-        retained.connected("x");
+        retained.connected(&["x"]);
         assert_eq!(drain(&mut retained), [("a".into(), "1".into())]);
         // ours from here on
         retained.want(map(&[("a", "1"), ("later", "2")]));
@@ -301,7 +301,7 @@ mod tests {
         let mut after = Retained::new(store.records().clone());
         after.leave(all(&[]));
         after.want(map(&[("a", "1"), ("later", "2")]));
-        after.connected("x");
+        after.connected(&["x"]);
         assert_eq!(drain(&mut after)[0], ("picture".into(), String::new()));
     }
 
@@ -334,13 +334,13 @@ mod tests {
             retained.again();
             assert_eq!(drain(&mut retained), both);
             retained.cleared("door", true);
-            retained.connected("x");
+            retained.connected(&["x"]);
             assert_eq!(drain(&mut retained), both);
             // the broker goes before it took that
         }
         let mut after = Retained::new(store.records().clone());
         after.want(map(&[("a", "1")]));
-        after.connected("x");
+        after.connected(&["x"]);
         assert_eq!(drain(&mut after), both);
         after.cleared("door", true);
 
@@ -360,11 +360,11 @@ mod tests {
         let mut retained = Retained::new(store.records().clone());
         gone_by(&mut retained, "former", false);
         retained.again();
-        retained.connected("x");
+        retained.connected(&["x"]);
         assert_eq!(drain(&mut retained), []);
         // it was ours when it went, and is no longer
         gone_by(&mut retained, "door", true);
-        retained.connected("x");
+        retained.connected(&["x"]);
         assert_eq!(drain(&mut retained), [("door".into(), String::new())]);
         retained.cleared("door", false);
         retained.again();

@@ -1,4 +1,4 @@
-//! What one connection publishes, and in which order: answers, states, availability, then the journal.
+//! What one connection publishes, and in which order: answers, states, availability, that we are there, then the journal.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use gateway_core::{DoorId, Instant, PanelId, Record, Seq, Timestamp, Value, is_c
 use gateway_store::{ReadFailure, Store, json_text};
 use tokio::task::JoinHandle;
 
+use crate::alive::{self, Beats};
 use crate::answer::Answer;
 use crate::connection::{ACKS, Came, Client, Message, NotTaken, Order, Welcome, With};
 use crate::outbox::{Outbox, Sent};
@@ -61,12 +62,15 @@ pub(crate) struct Session {
     acks: usize,
     /// Records up to here may have come before this connection.
     again: Seq,
+    beats: Beats,
     begun: Begun,
     client: Client,
     /// Are confidential records told, too?
     confidential: bool,
     /// Since when the broker has us; `None` before ConnAck.
     pub(crate) connected: Option<Instant>,
+    /// What the broker keeps says of us that we are not there, but for the availability.
+    doubted: bool,
     /// The farewell is said.
     pub(crate) leaves: bool,
     /// Next record to read from the journal.
@@ -102,10 +106,12 @@ impl Session {
         Self {
             acks: 0,
             again: begun.upto(),
+            beats: Beats::new(now),
             begun,
             client,
             confidential,
             connected: None,
+            doubted: false,
             leaves: false,
             next: Seq(from.0 + 1),
             online: false,
@@ -132,13 +138,19 @@ impl Session {
         self.broker.as_ref().is_some_and(|broker| broker.marks_retained)
     }
 
-    /// Hands over as much as the window takes.
+    /// Somebody may listen who did not.
+    pub(crate) fn hurry(&mut self, now: Instant) {
+        self.beats.hurry(now);
+    }
+
+    /// Hands over as much as the window takes. `alive` is what is said of us being there.
     pub(crate) fn fill(
         &mut self,
         now: Instant,
         wall: Timestamp,
         answers: &mut VecDeque<Answer>,
         retained: &mut Retained,
+        alive: &str,
     ) -> Result<(), NotTaken> {
         if self.connected.is_none() {
             return Ok(());
@@ -164,9 +176,15 @@ impl Session {
                     Sent::Aside
                 };
                 self.keep(now, topic, payload, sent)?;
+            } else if !self.doubted {
+                self.doubted = true;
+                self.keep(now, self.topics.alive(), alive::gone(), Sent::Aside)?;
             } else if !self.online {
                 self.online = true;
                 self.availability(now, ONLINE)?;
+                self.beats.hurry(now);
+            } else if !self.leaves && self.beats.say(now, alive) {
+                self.alive(now, alive)?;
             } else if let Some(part) = self.parts.pop_front() {
                 self.publish(now, part.message, Sent::Part(part.seq))?;
             } else if let Some(record) = self.page.pop_front() {
@@ -216,6 +234,22 @@ impl Session {
         self.keep(now, self.topics.availability(), word.to_owned(), Sent::Aside)
     }
 
+    /// Says that we are there, which the broker does not keep.
+    fn alive(&mut self, now: Instant, text: &str) -> Result<(), NotTaken> {
+        let with = With {
+            expiry: Some(seconds(alive::NEWS)),
+            user: self.topics.marks(),
+            ..With::default()
+        };
+        let message = Message {
+            payload: text.to_owned(),
+            retain: false,
+            topic: self.topics.alive(),
+            with,
+        };
+        self.take(now, message, Sent::Aside)
+    }
+
     /// Publishes what the broker is to keep.
     fn keep(&mut self, now: Instant, topic: String, payload: String, sent: Sent) -> Result<(), NotTaken> {
         let with = With {
@@ -228,6 +262,11 @@ impl Session {
             topic,
             with,
         };
+        self.take(now, message, sent)
+    }
+
+    /// Publishes what fits the broker.
+    fn take(&mut self, now: Instant, message: Message, sent: Sent) -> Result<(), NotTaken> {
         if self.fits(&message) {
             self.publish(now, message, sent)
         } else {

@@ -46,12 +46,27 @@ impl Topics {
         format!("{}/availability", self.root)
     }
 
+    /// Where it is said, and not kept, that we are there.
+    pub(crate) fn alive(&self) -> String {
+        format!("{}/alive", self.root)
+    }
+
     pub(crate) fn state(&self) -> String {
         format!("{}/state", self.root)
     }
 
     pub(crate) fn command(&self) -> String {
         format!("{}/command", self.root)
+    }
+
+    /// What the gateway is.
+    pub(crate) fn info(&self) -> String {
+        format!("{}/info", self.root)
+    }
+
+    /// What the doors are.
+    pub(crate) fn doors(&self) -> String {
+        format!("{}/doors", self.root)
     }
 
     pub(crate) fn event(&self) -> String {

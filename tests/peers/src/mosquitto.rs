@@ -28,11 +28,13 @@ pub struct BrokerParams<'a> {
     pub tls: Option<&'a Trust>,
     /// That listener wants certificates of clients, from this authority.
     pub clients: Option<&'a Path>,
+    /// What it keeps is on its disk at each change, and there again after a kill.
+    pub persistent: bool,
     /// Any number of messages may wait for a client; else it leaves out what is more than 1000.
     pub patient: bool,
 }
 
-/// A running broker without persistence.
+/// A running broker.
 #[derive(Debug)]
 pub struct Mosquitto {
     port: u16,
@@ -60,8 +62,9 @@ impl Mosquitto {
         let file = rig.path("mosquitto.conf");
         // without a user it would give up root and not be able to read its own file
         let mut text = format!(
-            "per_listener_settings true\npersistence false\nuser root\nlog_type all\n\
+            "per_listener_settings true\n{}user root\nlog_type all\n\
              listener {port} 127.0.0.1\nallow_anonymous {}\n",
+            persistence(rig, params.persistent)?,
             params.people.is_none()
         );
         if let Some((list, names)) = params.people {
@@ -136,7 +139,18 @@ impl Mosquitto {
         self.process.kill();
     }
 
-    /// Starts it again, empty.
+    /// What a broker that is not running has on its disk goes.
+    ///
+    /// # Errors
+    /// If that cannot be removed.
+    pub fn erase(&self, rig: &Rig) -> anyhow::Result<()> {
+        for file in std::fs::read_dir(rig.path(DISK))? {
+            std::fs::remove_file(file?.path())?;
+        }
+        Ok(())
+    }
+
+    /// Starts it again, with what it has on its disk: nothing, unless it is a persistent one.
     ///
     /// # Errors
     /// As [`Mosquitto::start`].
@@ -144,6 +158,22 @@ impl Mosquitto {
         self.process = Self::spawn(rig)?;
         self.serves()
     }
+}
+
+/// Where a persistent broker keeps things.
+const DISK: &str = "mosquitto-disk";
+
+/// Lines of its configuration.
+fn persistence(rig: &Rig, wanted: bool) -> anyhow::Result<String> {
+    if !wanted {
+        return Ok("persistence false\n".to_owned());
+    }
+    let disk = rig.path(DISK);
+    std::fs::create_dir_all(&disk)?;
+    Ok(format!(
+        "persistence true\npersistence_location {}/\nautosave_on_changes true\nautosave_interval 1\n",
+        disk.display()
+    ))
 }
 
 /// Lets somebody in, with the password of [`Mosquitto::LOGIN`].

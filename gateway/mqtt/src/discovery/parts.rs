@@ -8,7 +8,8 @@ mod site;
 use gateway_core::{DoorView, PanelView, SiteView};
 use serde_json::{Value, json};
 
-use crate::params::MqttParams;
+use crate::params::{MqttDiscovery, MqttParams};
+use crate::state::ONLINE;
 use crate::topics::Topics;
 use crate::words::{Words, words};
 
@@ -25,6 +26,9 @@ pub(super) fn is_entity(platform: &str) -> bool {
 /// What every command carries: time and a fresh id. Home Assistant takes no range above 100 000 numbers.
 const STAMP: &str = "\"id\":\"ha-{{ utcnow().timestamp() }}-{{ range(10000,99999)|random }}\",\
     \"at\":\"{{ utcnow().isoformat() }}\"}";
+/// A payload that is never said.
+const NEVER: &str = "-";
+
 /// One entity or trigger: its key within the device, its platform, the rest of its configuration.
 pub(super) struct Part {
     pub(super) key: String,
@@ -37,6 +41,8 @@ pub(super) type Before<'a> = dyn Fn(&str, &str) -> bool + 'a;
 
 /// Makes the parts of all devices.
 pub(super) struct Parts<'a> {
+    /// Where Home Assistant says that it was started, or is connected again.
+    birth: Option<String>,
     /// Nothing opens without a code, so that only what asks for one is announced.
     code: bool,
     people: bool,
@@ -52,6 +58,7 @@ impl<'a> Parts<'a> {
     pub(super) fn new(params: &'a MqttParams, topics: &'a Topics, view: &'a SiteView) -> Self {
         let discovery = params.discovery.as_ref();
         Self {
+            birth: discovery.map(MqttDiscovery::birth),
             code: params.code_needed,
             people: discovery.is_some_and(|d| d.people),
             pictures: discovery.is_some_and(|d| d.pictures),
@@ -63,8 +70,33 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// Available while the gateway is there.
     fn site_up(&self) -> Value {
-        json!([{ "topic": self.topics.availability() }])
+        self.up("value_json.alive")
+    }
+
+    /// Available while something is so by what the gateway says of itself now. Of several topics the last message counts,
+    /// which is the mode that Home Assistant has by itself, and two of three can only say no: our last will, and its own
+    /// birth, which follows each of its connections and which we answer. What brokers keep can so be as old as it is.
+    fn up(&self, is_so: &str) -> Value {
+        let will = json!({ "topic": self.topics.availability(), "payload_available": NEVER });
+        self.last_of(is_so, Some(will))
+    }
+
+    /// Available while it is known whether the gateway is there.
+    fn known(&self) -> Value {
+        self.last_of("value_json.alive", None)
+    }
+
+    fn last_of(&self, is_so: &str, will: Option<Value>) -> Value {
+        let alive = json!({
+            "topic": self.topics.alive(),
+            "value_template": format!("{{{{ 'online' if {is_so} else 'offline' }}}}"),
+        });
+        let birth = self.birth.as_ref().map(
+            |birth| json!({ "topic": birth, "payload_available": NEVER, "payload_not_available": ONLINE }),
+        );
+        std::iter::once(alive).chain(will).chain(birth).collect()
     }
 
     /// The door in whose device a panel stands: the first it serves.

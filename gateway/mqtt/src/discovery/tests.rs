@@ -11,6 +11,22 @@ fn all(params: &MqttParams, view: &SiteView, before: impl Fn(&str) -> Components
         .collect()
 }
 
+/// What makes something available.
+fn up(is_so: &str) -> Value {
+    json!([
+        {
+            "topic": "doorline/lilas/alive",
+            "value_template": format!("{{{{ 'online' if {is_so} else 'offline' }}}}"),
+        },
+        { "topic": "doorline/lilas/availability", "payload_available": "-" },
+        {
+            "topic": "homeassistant/status",
+            "payload_available": "-",
+            "payload_not_available": "online",
+        },
+    ])
+}
+
 fn keys(value: &Value) -> Vec<&str> {
     value
         .as_object()
@@ -34,12 +50,12 @@ fn the_exact_text_of_a_door_whose_panel_owns_the_lock() {
             r#""origin":{"name":"Doorline","sw_version":"0.1.0"},"#,
             r#""components":{"open":{"platform":"button","unique_id":"doorline_lilas_door_yard_open","object_id":"doorline_lilas_door_yard_open","default_entity_id":"button.doorline_lilas_door_yard_open","name":"Ouvrir","command_topic":"doorline/lilas/door/yard/command","#,
             r#""command_template":"{\"command\":\"{{ 'open' if value in ['OPEN','UNLOCK','PRESS'] else 'lock' }}\",\"id\":\"ha-{{ utcnow().timestamp() }}-{{ range(10000,99999)|random }}\",\"at\":\"{{ utcnow().isoformat() }}\"}","qos":1,"#,
-            r#""availability":[{"topic":"doorline/lilas/availability"},{"topic":"doorline/lilas/door/yard/availability"}],"availability_mode":"all"},"#,
+            r#""availability":[{"topic":"doorline/lilas/alive","value_template":"{{ 'online' if 'yard' in value_json.available else 'offline' }}"},{"topic":"doorline/lilas/availability","payload_available":"-"},{"topic":"homeassistant/status","payload_available":"-","payload_not_available":"online"}]},"#,
             r#""mode":{"platform":"select","unique_id":"doorline_lilas_door_yard_mode","object_id":"doorline_lilas_door_yard_mode","default_entity_id":"select.doorline_lilas_door_yard_mode","name":"Mode de la porte","icon":"mdi:door-closed-lock","options":["Normal","Maintenue ouverte","Confinement"],"command_topic":"doorline/lilas/command","#,
             r#""command_template":"{\"command\":\"{{ {'Maintenue ouverte':'hold','Confinement':'lockdown'}.get(value, 'end-lockdown' if this.state == 'Confinement' else 'end-hold') }}\",\"door\":\"yard\",\"group\":\"street\",{% if value == 'Maintenue ouverte' %}\"minutes\":1,{% endif %}\"id\":\"ha-{{ utcnow().timestamp() }}-{{ range(10000,99999)|random }}\",\"at\":\"{{ utcnow().isoformat() }}\"}","qos":1,"#,
-            r#""state_topic":"doorline/lilas/door/yard/state","value_template":"{{ 'Confinement' if value_json.lockdown else 'Maintenue ouverte' if value_json.hold else 'Normal' }}","availability":[{"topic":"doorline/lilas/availability"}],"availability_mode":"all"},"#,
-            r#""problem":{"platform":"binary_sensor","unique_id":"doorline_lilas_door_yard_problem","object_id":"doorline_lilas_door_yard_problem","default_entity_id":"binary_sensor.doorline_lilas_door_yard_problem","name":"Problème","device_class":"problem","state_topic":"doorline/lilas/door/yard/state","value_template":"{{ 'ON' if value_json.forced or value_json.held_open else 'OFF' }}","availability":[{"topic":"doorline/lilas/availability"}]},"#,
-            r#""activity":{"platform":"event","unique_id":"doorline_lilas_door_yard_activity","object_id":"doorline_lilas_door_yard_activity","default_entity_id":"event.doorline_lilas_door_yard_activity","name":"Activité","event_types":["closed","denied","forced","forced-ended","granted","held-open","held-open-ended","hold-began","hold-ended","lock-fault","locked-out","opened","opened-by-panel","passback","relocked","rex-shunt","second-awaited","tamper","unlocked"],"state_topic":"doorline/lilas/door/yard/event","availability":[{"topic":"doorline/lilas/availability"}]},"#,
+            r#""state_topic":"doorline/lilas/door/yard/state","value_template":"{{ 'Confinement' if value_json.lockdown else 'Maintenue ouverte' if value_json.hold else 'Normal' }}","availability":[{"topic":"doorline/lilas/alive","value_template":"{{ 'online' if value_json.alive else 'offline' }}"},{"topic":"doorline/lilas/availability","payload_available":"-"},{"topic":"homeassistant/status","payload_available":"-","payload_not_available":"online"}]},"#,
+            r#""problem":{"platform":"binary_sensor","unique_id":"doorline_lilas_door_yard_problem","object_id":"doorline_lilas_door_yard_problem","default_entity_id":"binary_sensor.doorline_lilas_door_yard_problem","name":"Problème","device_class":"problem","state_topic":"doorline/lilas/door/yard/state","value_template":"{{ 'ON' if value_json.forced or value_json.held_open else 'OFF' }}","availability":[{"topic":"doorline/lilas/alive","value_template":"{{ 'online' if value_json.alive else 'offline' }}"},{"topic":"doorline/lilas/availability","payload_available":"-"},{"topic":"homeassistant/status","payload_available":"-","payload_not_available":"online"}]},"#,
+            r#""activity":{"platform":"event","unique_id":"doorline_lilas_door_yard_activity","object_id":"doorline_lilas_door_yard_activity","default_entity_id":"event.doorline_lilas_door_yard_activity","name":"Activité","event_types":["closed","denied","forced","forced-ended","granted","held-open","held-open-ended","hold-began","hold-ended","lock-fault","locked-out","opened","opened-by-panel","passback","relocked","rex-shunt","second-awaited","tamper","unlocked"],"state_topic":"doorline/lilas/door/yard/event","availability":[{"topic":"doorline/lilas/alive","value_template":"{{ 'online' if value_json.alive else 'offline' }}"},{"topic":"doorline/lilas/availability","payload_available":"-"},{"topic":"homeassistant/status","payload_available":"-","payload_not_available":"online"}]},"#,
             r#""trigger_denied":{"platform":"device_automation","automation_type":"trigger","type":"denied","subtype":"door","topic":"doorline/lilas/door/yard/event","value_template":"{{ value_json.event_type }}","payload":"denied"},"#,
             r#""trigger_forced":{"platform":"device_automation","automation_type":"trigger","type":"forced","subtype":"door","topic":"doorline/lilas/door/yard/event","value_template":"{{ value_json.event_type }}","payload":"forced"},"#,
             r#""trigger_held-open":{"platform":"device_automation","automation_type":"trigger","type":"held-open","subtype":"door","topic":"doorline/lilas/door/yard/event","value_template":"{{ value_json.event_type }}","payload":"held-open"},"#,
@@ -83,7 +99,7 @@ fn a_door_with_its_own_lock_has_a_lock_a_contact_and_its_bell() {
     assert_eq!(bell["state_topic"], "doorline/lilas/panel/main/event");
     let lock = &front["components"]["lock"];
     assert_eq!(lock["default_entity_id"], "lock.doorline_lilas_door_front_lock");
-    assert_eq!(lock["availability_mode"], "all");
+    assert_eq!(lock["availability"], up("'front' in value_json.available"));
     assert!(
         lock.get("payload_lock").is_none(),
         "LOCK must stay what the template does not open for"
@@ -122,7 +138,20 @@ fn the_site_has_connection_and_problem_and_the_bells_without_a_door() {
         ]
     );
     assert_eq!(site["device"]["serial_number"], "041234567");
-    assert!(site["components"]["connection"].get("availability").is_none());
+    // nothing is told without saying whether that is so still, but what tells of the last will is there after it
+    for (_, device) in &found {
+        let parts = device["components"].as_object().expect("components").iter();
+        for (key, part) in parts.filter(|(_, part)| part.get("unique_id").is_some()) {
+            let all = up("value_json.alive");
+            let due = match key.as_str() {
+                "connection" => json!([all[0], all[2]]),
+                _ => json!([part["availability"][0], all[1], all[2]]),
+            };
+            assert_eq!(part["availability"], due, "{key}");
+            assert_eq!(part["availability"][0]["topic"], all[0]["topic"], "{key}");
+            assert!(part.get("availability_mode").is_none(), "{key}");
+        }
+    }
 }
 
 #[test]
@@ -280,7 +309,7 @@ fn the_exact_text_of_a_fire_alarm_and_what_resets_it() {
         "icon": "mdi:fire",
         "state_topic": "doorline/lilas/state",
         "value_template": "{{ 'ON' if value_json.fire else 'OFF' }}",
-        "availability": [{ "topic": "doorline/lilas/availability" }],
+        "availability": up("value_json.alive"),
     });
     assert_eq!(site["fire"], fire);
     let reset = &site["reset_fire"];
@@ -389,14 +418,7 @@ fn a_door_has_the_modes_that_it_really_has() {
             "qos": 1,
             "state_topic": "doorline/lilas/door/front/state",
             "value_template": "{{ 'Maintenue ouverte' if value_json.hold else 'Normal' }}",
-            "availability": [
-                { "topic": "doorline/lilas/availability" },
-                {
-                    "topic": "doorline/lilas/door/front/state",
-                    "value_template": "{{ 'offline' if value_json.lockdown else 'online' }}",
-                },
-            ],
-            "availability_mode": "all",
+            "availability": up("value_json.alive and 'front' not in value_json.lockdown"),
         })
     );
     // with a group of its own it can be locked down, too
@@ -418,10 +440,7 @@ fn a_door_has_the_modes_that_it_really_has() {
         own["value_template"],
         "{{ 'Confinement' if value_json.lockdown else 'Maintenue ouverte' if value_json.hold else 'Normal' }}"
     );
-    assert_eq!(
-        own["availability"],
-        json!([{ "topic": "doorline/lilas/availability" }])
-    );
+    assert_eq!(own["availability"], up("value_json.alive"));
     view.doors[0].hold_limit = None;
     let locked = modes(&view);
     assert_eq!(locked["options"], json!(["Normal", "Confinement"]));
@@ -487,7 +506,7 @@ fn the_exact_texts_of_the_options_that_are_off_by_default() {
         "icon": "mdi:cctv",
         "image_topic": "doorline/lilas/panel/main/picture",
         "content_type": "image/jpeg",
-        "availability": [{ "topic": "doorline/lilas/availability" }],
+        "availability": up("value_json.alive"),
     });
     assert_eq!(front["picture_main"], picture);
     // older versions get them apart, and without what a tag scanner has not
@@ -513,7 +532,7 @@ fn the_exact_text_of_the_versions() {
         "entity_category": "diagnostic",
         "title": "Doorline",
         "state_topic": "doorline/lilas/update/state",
-        "availability": [{ "topic": "doorline/lilas/availability" }],
+        "availability": up("value_json.alive"),
     });
     assert_eq!(found[0].1["components"]["update"], update);
 }

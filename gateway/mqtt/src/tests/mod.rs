@@ -17,7 +17,7 @@ use gateway_core::{
     SiteId, SiteView,
 };
 
-use crate::{DiscoveryFormat, MqttDiscovery, MqttParams, MqttVersion};
+use crate::{DiscoveryFormat, MqttDiscovery, MqttExtension, MqttParams, MqttVersion};
 
 pub(crate) fn params(port: u16) -> MqttParams {
     MqttParams {
@@ -36,6 +36,18 @@ pub(crate) fn params(port: u16) -> MqttParams {
             prefix: "homeassistant".into(),
             tags: false,
         }),
+        extensions: vec![
+            MqttExtension {
+                account: Some((AccountId::new("pbx").expect("a name"), "pbx.example".into())),
+                panel: PanelId::new("main").expect("a name"),
+                user: "503".into(),
+            },
+            MqttExtension {
+                account: None,
+                panel: PanelId::new("main").expect("a name"),
+                user: "front".into(),
+            },
+        ],
         instance: "00112233445566778899aabbccddeeff".into(),
         keys: BTreeMap::new(),
         language: "fr".into(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -201,6 +202,28 @@ impl Clock for TestClock {
     }
     fn wall(&self) -> Timestamp {
         Timestamp::now()
+    }
+}
+
+/// The same, with time that is added.
+#[derive(Default)]
+pub(super) struct AheadClock {
+    ahead_s: AtomicU64,
+    real: TestClock,
+}
+
+impl AheadClock {
+    pub(super) fn pass(&self, seconds: u64) {
+        self.ahead_s.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for AheadClock {
+    fn now(&self) -> Instant {
+        self.real.now() + Duration::from_secs(self.ahead_s.load(Ordering::SeqCst))
+    }
+    fn wall(&self) -> Timestamp {
+        self.real.wall()
     }
 }
 

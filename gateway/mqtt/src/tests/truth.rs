@@ -6,13 +6,15 @@ use std::time::Duration;
 use gateway_core::{LockState, Timestamp};
 
 use super::broker::{Mosquitto, OWNER};
-use super::peers::{FakeCore, Heard, Observer, TestClock, within};
+use super::peers::{AheadClock, FakeCore, Heard, Observer, TestClock, within};
 use super::view;
 use super::whole::{AVAILABILITY, DOOR, QUICK, answer, connected, is, open, run, with_login};
 use crate::control::Timing;
 use crate::handle::start_with;
 use crate::{MqttHandle, MqttParams, MqttVersion};
 
+const ALIVE: &str = "doorline/lilas/alive";
+const THERE: &str = r#"{"alive":true,"available":["front"],"lockdown":["yard"]}"#;
 const FRONT: &str = "doorline/lilas/door/front/state";
 const CONFIG: &str = "homeassistant/device/doorline_lilas_door_front/config";
 
@@ -76,8 +78,75 @@ async fn an_instance_that_came_and_went_leaves_nothing_untrue_of_the_one_that_st
     for topic in [AVAILABILITY, FRONT, CONFIG] {
         assert_eq!(text(&right, topic), text(&before, topic), "{topic}");
     }
+    // and whoever took its farewell for ours hears from us again
+    let heard_since = || {
+        let all = observer.all();
+        let bye = all.iter().rposition(is(AVAILABILITY, "offline")).expect("heard");
+        all[bye..].iter().any(is(ALIVE, THERE))
+    };
+    let heard_again = async {
+        while !heard_since() {
+            observer.barrier().await;
+        }
+    };
+    within("that we are there", heard_again).await;
     one.shutdown().await;
     assert_eq!(text(&kept(&broker).await, AVAILABILITY), "offline");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn that_we_are_there_is_said_again_and_again_and_what_is_kept_of_it_says_no() {
+    let broker = Mosquitto::start();
+    let core = FakeCore::start();
+    let clock = Arc::new(AheadClock::default());
+    let observer = Observer::connect(broker.port).await;
+    let params = with_login(broker.port);
+    let handle = start_with(params, core.bus.clone(), clock.clone(), QUICK);
+    let there = is(ALIVE, THERE);
+    observer.hear("that it is there", &there).await;
+    let gone = r#"{"alive":false,"available":[],"lockdown":[]}"#;
+    assert_eq!(text(&kept(&broker).await, ALIVE), gone);
+    // until what is said once in a connection is said
+    clock.pass(30);
+    observer
+        .hear("the versions", |m| m.topic == "doorline/lilas/update/state")
+        .await;
+    observer.barrier().await;
+
+    // while nothing happens nothing else is said
+    let mut beats = Vec::new();
+    for _ in 0..3 {
+        observer.forget();
+        clock.pass(11);
+        observer.hear("that it is there still", &there).await;
+        observer.barrier().await;
+        beats.extend(observer.all().into_iter().filter(|m| m.topic != "barrier"));
+    }
+    assert!(beats.iter().all(|m| there(m) && !m.retain), "{beats:#?}");
+    assert_eq!(text(&kept(&broker).await, ALIVE), gone);
+
+    // a hub that is born is told at once, and after what it is to subscribe to
+    observer.forget();
+    observer.publish("homeassistant/status", false, "online").await;
+    observer.hear("that it is there", &there).await;
+    let all = observer.all();
+    let place = |fits: &dyn Fn(&Heard) -> bool| all.iter().position(fits).expect("heard");
+    assert!(place(&|m| m.topic == CONFIG) < place(&there), "{all:#?}");
+
+    // so is everybody of a door that cannot be opened any more
+    let mut busy = view();
+    busy.doors[0].available = false;
+    core.view.send_replace(Arc::new(busy));
+    let none = r#"{"alive":true,"available":[],"lockdown":["yard"]}"#;
+    observer.hear("the change", is(ALIVE, none)).await;
+
+    // and nobody after the farewell
+    handle.shutdown().await;
+    observer.hear("the farewell", is(AVAILABILITY, "offline")).await;
+    observer.barrier().await;
+    let all = observer.all();
+    let bye = all.iter().rposition(is(AVAILABILITY, "offline")).expect("heard");
+    assert!(!all[bye..].iter().any(|m| m.topic == ALIVE), "{all:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -358,6 +358,8 @@ async fn retained_topics_follow_the_site_and_a_starting_hub_gets_them_again() {
     let later = Observer::connect(broker.port).await;
     for topic in [
         AVAILABILITY,
+        "doorline/lilas/doors",
+        "doorline/lilas/info",
         "doorline/lilas/state",
         "doorline/lilas/door/yard/state",
         config,
@@ -386,6 +388,16 @@ async fn retained_topics_follow_the_site_and_a_starting_hub_gets_them_again() {
         first.hear("cleared", is(topic, "")).await;
     }
 
+    let is_doors = |m: &Heard| m.topic == "doorline/lilas/doors" && !m.text.is_empty();
+    let doors = first.hear("the doors that are left", is_doors).await.json();
+    let ids: Vec<_> = doors["doors"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|d| &d["id"])
+        .collect();
+    assert_eq!(ids, ["front"]);
+
     // a hub that was away from the broker meanwhile
     first.forget();
     first.publish("homeassistant/status", false, "online").await;
@@ -410,9 +422,14 @@ async fn retained_topics_follow_the_site_and_a_starting_hub_gets_them_again() {
     first
         .hear("the old state cleared", is("doorline/lilas/state", ""))
         .await;
-    first
-        .hear("the old availability cleared", is(AVAILABILITY, ""))
-        .await;
+    for topic in [
+        AVAILABILITY,
+        "doorline/lilas/alive",
+        "doorline/lilas/doors",
+        "doorline/lilas/info",
+    ] {
+        first.hear(topic, is(topic, "")).await;
+    }
     handle.shutdown().await;
 }
 

@@ -32,17 +32,18 @@ impl Site {
     /// `injected` is true if it began with a simulated input; that opens no door with a real output.
     pub(super) fn open(&mut self, now: Now, request: Request, injected: bool) -> Opened {
         let (door, factor, ring) = (request.door().clone(), request.factor(), request.ring());
+        let asker = request.asker();
         let Some(params) = self.params.doors.get(&door) else {
             return Err((Refusal::Unknown, format!("there is no door {door:?}")));
         };
         if injected && !self.is_virtual(params) {
             let text = "a simulated input opens no door with a real output";
-            self.deny(now, &door, factor, ring, text);
+            self.deny(now, &door, (factor, asker), ring, text);
             return Err((Refusal::NotVirtual, text.to_owned()));
         }
         let egress = matches!(factor, Factor::Rex | Factor::Fire);
         if !egress && let Err(text) = self.guard.clone() {
-            self.deny(now, &door, factor, ring, &text);
+            self.deny(now, &door, (factor, asker), ring, &text);
             return Err((Refusal::Fault, text));
         }
         if let Some(text) = params
@@ -51,7 +52,7 @@ impl Site {
             .filter(|_| !egress)
             .and_then(|o| self.out_of_order(o))
         {
-            self.deny(now, &door, factor, ring, &text);
+            self.deny(now, &door, (factor, asker), ring, &text);
             return Err((Refusal::Fault, text));
         }
         let forced = self.access.under_duress(&request);
@@ -102,11 +103,13 @@ impl Site {
         }
     }
 
-    fn deny(&mut self, now: Now, door: &DoorId, factor: Factor, ring: Option<RingId>, reason: &str) {
+    /// Nothing can open, whoever asks: `by` is the means and who it is, as far as that is known.
+    fn deny(&mut self, now: Now, door: &DoorId, by: (Factor, Subject), ring: Option<RingId>, reason: &str) {
+        let (factor, subject) = by;
         let event = DoorEvent::Denied {
             factor,
             reason: reason.to_owned(),
-            subject: Subject::Unknown,
+            subject,
         };
         self.record(now, Event::Door(door.clone(), event), ring, false);
     }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use gateway_config::{BrokerUrl, Config};
 use gateway_core::CredentialId;
 use gateway_http::{HttpParams, Language, LiveName, NetworkNames, RadiusLogins, Tls, UserScope};
-use gateway_mqtt::{DiscoveryFormat, MqttDiscovery, MqttKey, MqttParams, MqttTls, MqttVersion};
+use gateway_mqtt::{
+    DiscoveryFormat, MqttDiscovery, MqttExtension, MqttKey, MqttParams, MqttTls, MqttVersion,
+};
 
 use crate::run::doubt;
 use crate::run::instance::Instance;
@@ -119,6 +121,28 @@ fn key((id, key): (&CredentialId, &gateway_config::MqttKey)) -> Option<(String, 
     Some((id.to_string(), made))
 }
 
+/// By what panels are called: their accounts in order, then their own name.
+fn extensions(config: &Config) -> Vec<MqttExtension> {
+    let mut all = Vec::new();
+    for (id, panel) in &config.panels {
+        let of = |user: String, account| MqttExtension {
+            account,
+            panel: id.clone(),
+            user,
+        };
+        for account in panel.accounts() {
+            if let Some(at) = config.accounts.get(account) {
+                all.push(of(
+                    at.user.clone(),
+                    Some((account.clone(), at.domain.to_string())),
+                ));
+            }
+        }
+        all.extend(panel.extension.as_ref().map(|user| of(user.to_string(), None)));
+    }
+    all
+}
+
 /// MQTT, if the site has it. `embedded` is the port of the demo's broker.
 pub(crate) fn mqtt(config: &Config, instance: Instance, embedded: Option<u16>) -> Option<MqttParams> {
     let mqtt = config.mqtt.as_ref()?;
@@ -141,6 +165,7 @@ pub(crate) fn mqtt(config: &Config, instance: Instance, embedded: Option<u16>) -
         port,
         command_ttl: mqtt.command_ttl,
         confidential: mqtt.confidential,
+        extensions: extensions(config),
         discovery: mqtt.discovery.then(|| MqttDiscovery {
             format: match mqtt.discovery_format {
                 gateway_config::DiscoveryFormat::Device => DiscoveryFormat::Device,

@@ -2,12 +2,14 @@
 //! lock opens and is seen to relock, and it tells the truth after restarts in any order.
 
 mod entities;
+mod gone;
 mod orders;
 
 use std::net::UdpSocket;
+use std::time::Instant;
 
 use anyhow::ensure;
-use peers::{Edition, Gateway, HomeAssistant, Listener, Mosquitto, Rig, Site, run, until};
+use peers::{BrokerParams, Edition, Gateway, HomeAssistant, Listener, Mosquitto, Rig, Site, run, until};
 use serde_json::{Value, json};
 
 use crate::secs;
@@ -16,6 +18,7 @@ use crate::secs;
 const SOON: u64 = 90;
 const LOCK: &str = "lock.doorline_test_door_front_lock";
 const BELL: &str = "event.doorline_test_door_front_ring_main";
+const CONNECTION: &str = "binary_sensor.doorline_test_connection";
 const CALL: &str = "sensor.doorline_test_door_front_call_main";
 const CONTACT: &str = "binary_sensor.doorline_test_door_front_contact";
 
@@ -146,8 +149,7 @@ impl Stage<'_> {
         let shown = || {
             self.hub.shows(LOCK, "locked", secs(SOON))?;
             self.hub.shows(CONTACT, "off", secs(SOON))?;
-            self.hub
-                .shows("binary_sensor.doorline_test_connection", "on", secs(SOON))
+            self.hub.shows(CONNECTION, "on", secs(SOON))
         };
         shown().map_err(|e| e.context(when.to_owned()))?;
         self.counts().map_err(|e| e.context(when.to_owned()))
@@ -164,7 +166,11 @@ impl Stage<'_> {
 }
 
 fn whole_site(rig: &Rig, edition: Edition) -> anyhow::Result<()> {
-    let broker = Mosquitto::start(rig)?;
+    let on_disk = BrokerParams {
+        persistent: true,
+        ..BrokerParams::default()
+    };
+    let broker = Mosquitto::start_with(rig, &on_disk)?;
     let listener = Listener::start(rig)?;
     // takes every INVITE and answers none: the call lasts until somebody hangs up
     let silent = UdpSocket::bind("127.0.0.1:0")?;
@@ -218,6 +224,8 @@ fn whole_site(rig: &Rig, edition: Edition) -> anyhow::Result<()> {
     // what is left after restarts is what the broker keeps, in either form: once is enough
     if edition == Edition::Devices {
         restarts(&mut stage)?;
+        stage.presence_of_the_dead()?;
+        stage.doors_that_went(&text(&site))?;
         stage.rings()?;
         stage.opens("lock/unlock", LOCK)?;
     }
@@ -306,17 +314,32 @@ fn automations(stage: &Stage<'_>) -> anyhow::Result<()> {
 /// Broker, gateway and Home Assistant end and come back in several orders; in between nothing is shown that is not so.
 fn restarts(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     let rig = stage.rig;
+    let births = stage.births();
     stage.broker.kill();
     stage.hub.shows(LOCK, "unavailable", secs(SOON))?;
     stage.broker.again(rig)?;
     stage.truth("after the broker")?;
+    // whoever dies before that is not known to have been there
+    stage.born(births)?;
+    stage.truth("after the birth that follows")?;
 
     stage.gateway.process().kill();
     stage.hub.shows(LOCK, "unavailable", secs(SOON))?;
+    stage.hub.shows(CONNECTION, "off", secs(SOON))?;
     // asked for while nobody is there: it must not be done later
     stage.hub.call("lock/unlock", LOCK)?;
     stage.gateway.again(rig)?;
     stage.truth("after the gateway")?;
+
+    // the gateway is there all the time, and says so once it hears of it
+    stage.hub.kill();
+    stage.hub.again(rig)?;
+    let runs = Instant::now();
+    stage.truth("after Home Assistant")?;
+    rig.measured(
+        "a running Home Assistant to the truth",
+        format!("{:?}", runs.elapsed()),
+    );
 
     stage.gateway.process().kill();
     stage.hub.kill();

@@ -226,6 +226,30 @@ fn mqtt_5_with_mosquitto_and_every_message_is_as_the_asyncapi_document_says() {
         );
         ensure!(!gateway.log().contains("panicked"), "{}", gateway.log());
 
+        // who comes new learns what there is, and how it is taken
+        let new = Listener::start(rig)?;
+        let kept = |topic: &str| {
+            new.hears(topic, secs(20), |m| {
+                m.retained && m.topic == format!("doorline/test/{topic}")
+            })
+        };
+        let info = kept("info")?.payload;
+        ensure!(
+            info["protocol"] == "5" && info["commands"]["ttl_s"] == 10 && info["commands"]["signed"] == false,
+            "{info}"
+        );
+        let doors = kept("doors")?.payload;
+        let front = &doors["doors"][0];
+        ensure!(
+            front["id"] == "front" && front["owned"] == true && front["topics"]["command"] == DOOR,
+            "{doors}"
+        );
+        // what is kept of our being there says no; yes is said
+        ensure!(kept("alive")?.payload["alive"] == false, "it is kept");
+        new.hears("that it is there", secs(20), |m| {
+            m.topic == "doorline/test/alive" && !m.retained && m.payload["available"] == json!(["front"])
+        })?;
+
         // what others say below our topics is in the document, too
         let picture = "doorline/test/panel/main/picture";
         listener.send(picture, &json!("a picture"), false)?;
@@ -236,13 +260,16 @@ fn mqtt_5_with_mosquitto_and_every_message_is_as_the_asyncapi_document_says() {
             .output()?;
         let document = String::from_utf8(document.stdout)?;
         let channels = [
+            "alive",
             "availability",
             "device",
             "doorAvailability",
             "doorCommand",
             "doorEvent",
             "doorState",
+            "doors",
             "event",
+            "info",
             "lineState",
             "panelEvent",
             "panelPicture",

@@ -365,6 +365,9 @@ fn a_door_whose_board_does_not_answer_is_not_offered_and_asks_for_nothing_but_an
     assert_eq!(refused(&sim.command("a", open("front"))), Some(Refusal::Fault));
     sim.card("front-reader", "26:123,04567");
     assert_eq!(sim.pulses.len(), 0, "{}", sim.log());
+    // who asked is on record where it is known without a decision
+    let asked = sim.told("door.denied", "subject");
+    assert_eq!(asked, ["integration:ha", "unknown"], "{}", sim.log());
     let usable = |usable| {
         Input::Guard(GuardReport::Usable {
             output: output.clone(),

@@ -22,10 +22,7 @@ impl Parts<'_> {
         let state = self.topics.of("door", &door.id, "state");
         let events = self.topics.of("door", &door.id, "event");
         let command = self.topics.of("door", &door.id, "command");
-        let both = json!([
-            { "topic": self.topics.availability() },
-            { "topic": self.topics.of("door", &door.id, "availability") },
-        ]);
+        let can_be_opened = self.up(&format!("'{}' in value_json.available", door.id));
         let mut parts = Vec::new();
         if door.owned {
             let mut lock = json!({
@@ -36,8 +33,7 @@ impl Parts<'_> {
                 "qos": 1,
                 "state_topic": state,
                 "value_template": LOCK,
-                "availability": both,
-                "availability_mode": "all",
+                "availability": can_be_opened,
             });
             if self.code {
                 lock["code_format"] = json!("^[0-9*#]{1,8}$");
@@ -49,8 +45,7 @@ impl Parts<'_> {
             "command_topic": command,
             "command_template": format!("{OPEN}{STAMP}"),
             "qos": 1,
-            "availability": both,
-            "availability_mode": "all",
+            "availability": can_be_opened,
         });
         if !self.code {
             // a button asks for nothing

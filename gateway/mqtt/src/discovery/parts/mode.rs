@@ -24,7 +24,7 @@ impl Parts<'_> {
         }
         // a command that a door's schedule does not allow is refused and told so
         let minutes = door.hold_limit.map_or(1, |limit| limit.as_secs() / 60);
-        let mut availability = vec![json!({ "topic": self.topics.availability() })];
+        let availability;
         let topic;
         let template;
         let is_locked;
@@ -40,6 +40,7 @@ impl Parts<'_> {
                 door.id
             );
             is_locked = format!("'{locked}' if value_json.lockdown else ");
+            availability = self.site_up();
         } else {
             topic = self.topics.of("door", &door.id, "command");
             template = format!(
@@ -47,8 +48,8 @@ impl Parts<'_> {
                  \"minutes\":{minutes},{STAMP}"
             );
             is_locked = String::new();
-            let open = "{{ 'offline' if value_json.lockdown else 'online' }}";
-            availability.push(json!({ "topic": state, "value_template": open }));
+            let is_open = format!("value_json.alive and '{}' not in value_json.lockdown", door.id);
+            availability = self.up(&is_open);
         }
         let is_held = if may_be_held {
             format!("'{held}' if value_json.hold else ")
@@ -65,7 +66,6 @@ impl Parts<'_> {
             "state_topic": state,
             "value_template": format!("{{{{ {is_locked}{is_held}'{normal}' }}}}"),
             "availability": availability,
-            "availability_mode": "all",
         });
         Some(part("mode", "select", mode))
     }

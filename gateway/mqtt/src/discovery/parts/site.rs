@@ -21,6 +21,8 @@ impl Parts<'_> {
             "state_topic": self.topics.availability(),
             "payload_on": ONLINE,
             "payload_off": OFFLINE,
+            // what is kept there says nothing of a gateway that nobody hears
+            "availability": self.known(),
         });
         let problem = json!({
             "name": self.words.problem,

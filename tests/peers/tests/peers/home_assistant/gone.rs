@@ -1,0 +1,144 @@
+//! What outlives a gateway and must not be believed: its presence on the disk of a broker, and doors that are no more.
+
+use std::time::Instant;
+
+use anyhow::ensure;
+use peers::{Listener, until};
+use serde_json::json;
+
+use super::{LOCK, SOON, Stage};
+use crate::secs;
+
+const AVAILABILITY: &str = "doorline/test/availability";
+const ALIVE: &str = "doorline/test/alive";
+/// Home Assistant says here that it is connected, once it has subscribed.
+const BIRTH: &str = "homeassistant/status";
+/// Doors that come and go, beside the one of the site.
+const YARD: &str = "[outputs.yard-strike]\nmax-on-ms = 10000\n[outputs.yard-strike.virtual]\n\
+                    [doors.yard]\nname = \"Yard\"\noutput = \"yard-strike\"\n";
+
+impl Stage<'_> {
+    /// How often Home Assistant has said that it is connected and subscribed.
+    pub(super) fn births(&self) -> usize {
+        let is_birth = |m: &&peers::Message| m.topic == BIRTH && m.payload == "online" && !m.retained;
+        self.listener.all().iter().filter(is_birth).count()
+    }
+
+    /// Waits until it has said so more often than that.
+    pub(super) fn born(&self, births: usize) -> anyhow::Result<()> {
+        until(secs(SOON), "Home Assistant to be back at the broker", || {
+            Ok((self.births() > births).then_some(()))
+        })
+    }
+
+    /// Broker and gateway are killed at once, and the broker alone comes back: with what it had on its disk, where the gateway
+    /// is online still, and then without. Nobody is left to speak a last will.
+    pub(super) fn presence_of_the_dead(&mut self) -> anyhow::Result<()> {
+        for keeps in [true, false] {
+            let births = self.births();
+            self.broker.kill();
+            self.gateway.process().kill();
+            if !keeps {
+                self.broker.erase(self.rig)?;
+            }
+            self.broker.again(self.rig)?;
+            let fresh = Listener::start(self.rig)?;
+            if keeps {
+                fresh.hears("a presence that is no more", secs(10), |m| {
+                    m.retained && m.topic == AVAILABILITY && m.payload == "online"
+                })?;
+                fresh.hears("that it is not to be believed", secs(10), |m| {
+                    m.retained && m.topic == ALIVE && m.payload["alive"] == false
+                })?;
+            }
+            // before that all of it is unavailable for want of a broker
+            self.born(births)?;
+            let back = Instant::now();
+            let mut shown = Vec::new();
+            let away = until(secs(10), "everything to be unavailable", || {
+                shown = self.hub.entities("doorline_test")?;
+                let away = |(_, state): &(String, String)| state == "unavailable";
+                Ok((!shown.is_empty() && shown.iter().all(away)).then_some(()))
+            });
+            away.map_err(|e| e.context(format!("the broker keeps something: {keeps}; {shown:#?}")))?;
+            self.rig.measured(
+                "Home Assistant at the broker to the truth of a dead gateway",
+                format!("{:?}", back.elapsed()),
+            );
+            // asked for while nobody is there: it must not be done later
+            self.hub.call("lock/unlock", LOCK)?;
+            let back = Instant::now();
+            self.gateway.again(self.rig)?;
+            self.truth("after broker and gateway, the broker first")?;
+            self.rig.measured(
+                "start of a gateway to the truth at Home Assistant",
+                format!("{:?}", back.elapsed()),
+            );
+        }
+        Ok(())
+    }
+
+    /// While the broker is away the gateway gets another file, in which one door has another name, and another door is
+    /// another one. Home Assistant runs all the time; the gateway is back at the broker before it, or after it.
+    pub(super) fn doors_that_went(&mut self, text: &str) -> anyhow::Result<()> {
+        self.gateway.reload(&format!("{text}{YARD}"))?;
+        let yard = "lock.doorline_test_door_yard_lock";
+        self.hub.shows(yard, "locked", secs(SOON))?;
+        let device = self.hub.template(&format!("{{{{ device_id('{yard}') }}}}"))?;
+        let name_of = |device: &str| {
+            self.hub
+                .template(&format!("{{{{ device_attr('{device}', 'name') }}}}"))
+        };
+        ensure!(
+            name_of(&device)? == "Yard",
+            "the door's device is called otherwise"
+        );
+
+        self.broker.kill();
+        self.gateway.stop()?;
+        let court = YARD.replace("doors.yard", "doors.court").replace("Yard", "Court");
+        let renamed = text.replace(
+            "[doors.front]\nname = \"Main entrance\"",
+            "[doors.front]\nname = \"Side entrance\"",
+        );
+        ensure!(renamed != text, "the site has another text");
+        self.gateway.again_with(self.rig, &format!("{renamed}{court}"))?;
+        self.broker.again(self.rig)?;
+        self.truth("after the broker was away and doors went")?;
+        self.hub
+            .shows("lock.doorline_test_door_court_lock", "locked", secs(SOON))?;
+        until(secs(SOON), "the door that went to leave nothing behind", || {
+            let left = self.hub.entities("door_yard")?;
+            // of a device that is no more nothing has a name
+            let name = self
+                .hub
+                .template(&format!("{{{{ device_attr('{device}', 'name') }}}}"))?;
+            Ok((left.is_empty() && name == "None").then_some(()))
+        })?;
+        until(secs(SOON), "the new name", || {
+            let name = format!("{{{{ device_attr(device_id('{LOCK}'), 'name') }}}}");
+            Ok((self.hub.template(&name)? == "Side entrance").then_some(()))
+        })?;
+        let after = Listener::start(self.rig)?;
+        let doors = after.hears("which doors there are", secs(20), |m| {
+            m.retained && m.topic == "doorline/test/doors"
+        })?;
+        let named: Vec<_> = doors.payload["doors"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|d| d["name"].clone())
+            .collect();
+        ensure!(named == [json!("Court"), json!("Side entrance")], "{named:?}");
+        after.hears("the new door", secs(20), |m| {
+            m.topic == "doorline/test/door/court/state"
+        })?;
+        let left: Vec<_> = after
+            .all()
+            .into_iter()
+            .filter(|m| m.topic.contains("yard"))
+            .collect();
+        ensure!(left.is_empty(), "left at the broker: {left:?}");
+        Ok(())
+    }
+}

@@ -1,20 +1,20 @@
-//! A call to the door.
+//! A call to the door. Once it is answered it is a call as any other, which the caller has and may hand on.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use gateway_core::{
-    CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, Peer, RingId, Tone,
+    AccountId, CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, Peer, RingId, Tone,
 };
 
-use crate::talk::{Authority, DigitGate, Due, LIMIT, Press, Talk, millis};
-use crate::types::{DigitPolicy, Input, Outcome, Output, TalkLimit};
+use crate::plan::CallPlan;
+use crate::talk::{Authority, DigitGate, Press};
+use crate::types::{
+    CallRequest, DigitPolicy, Handover, Input, Outcome, Output, Purpose, Strategy, TalkLimit, Target,
+};
 
 /// An answer that is not confirmed (no ACK) within this time is given up: 64*T1 of RFC 3261 §13.3.1.4.
 const CONFIRM: Duration = Duration::from_secs(32);
-
-/// Refusals of one call that stand in the journal.
-const MOST_TOLD: u32 = 10;
 
 /// May the call be taken?
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,8 +37,14 @@ pub enum Take {
 /// One call to the door.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncomingRequest {
-    /// Whose digits count, besides a listed caller's.
+    /// Account that is called; `None` for a direct peer. Who gets the call handed on is called through it.
+    pub account: Option<AccountId>,
+    /// Whose digits count, besides a listed caller's, once he has the call.
     pub digits: DigitPolicy,
+    /// Text shown as the caller to whoever gets the call handed on.
+    pub display: String,
+    /// To whom it may be handed; anybody only by a caller who may open.
+    pub handover: Handover,
     /// End the call as the strike falls.
     pub hang_up_after_open: bool,
     /// The leg that waits.
@@ -64,7 +70,6 @@ enum State {
     Confirming(Instant),
     Ended,
     Ending,
-    Talking,
 }
 
 /// Takes or refuses one call to the door, then watches over the talk.
@@ -73,11 +78,10 @@ pub struct IncomingPlan {
     gate: DigitGate,
     out: VecDeque<Output>,
     over: Option<Outcome>,
-    /// How often the caller wanted it handed on.
-    refusals: u32,
     request: IncomingRequest,
     state: State,
-    talk: Option<Talk>,
+    /// From the confirmed answer on: the caller has the call, or to whom it was handed.
+    talk: Option<CallPlan>,
 }
 
 impl IncomingPlan {
@@ -95,7 +99,6 @@ impl IncomingPlan {
             gate: DigitGate::default(),
             out: VecDeque::new(),
             over: None,
-            refusals: 0,
             request,
             state: State::Confirming(now),
             talk: None,
@@ -124,35 +127,31 @@ impl IncomingPlan {
 
     /// Takes an input.
     pub fn handle_input(&mut self, now: Instant, input: Input) {
+        if let Some(talk) = &mut self.talk {
+            talk.handle_input(now, input);
+            return;
+        }
         match input {
-            Input::Cancel(cause) => self.finish(now, cause),
+            Input::Cancel(cause) => self.finish(cause),
+            // nobody has it yet whose place could be taken
             Input::Leg(LegEvent::TakingOver { leg, .. }) => {
                 let cause = Cause::Declined;
                 self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
             }
             Input::Leg(event) if event.leg() == self.request.leg => self.leg(now, event),
             // whoever stands at the panel was not called
-            Input::Leg(_) | Input::PressedAgain { .. } => {}
-            Input::OpenedAndStrikeEnded => {
-                if self.request.hang_up_after_open && self.talk.is_some() {
-                    self.finish(now, Cause::Released);
-                }
-            }
+            Input::Leg(_) | Input::PressedAgain { .. } | Input::OpenedAndStrikeEnded => {}
         }
     }
 
     /// Lets due timers act.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if let Some(talk) = &mut self.talk {
+            talk.handle_timeout(now);
+            return;
+        }
         match self.state {
-            State::Confirming(since) if now >= since + CONFIRM => self.finish(now, Cause::Unreachable),
-            State::Talking => {
-                if let Some(talk) = &mut self.talk {
-                    match talk.handle_timeout(now, &mut self.out) {
-                        Due::End => self.finish(now, LIMIT),
-                        Due::Nothing => {}
-                    }
-                }
-            }
+            State::Confirming(since) if now >= since + CONFIRM => self.finish(Cause::Unreachable),
             State::Confirming(_) | State::Ended | State::Ending => {}
         }
     }
@@ -160,21 +159,36 @@ impl IncomingPlan {
     /// Digits seen before this are old news: the main loop stood still until then.
     pub fn discard_before(&mut self, at: Instant) {
         if let Some(talk) = &mut self.talk {
-            talk.fresh_from = talk.fresh_from.max(at);
+            talk.discard_before(at);
+        }
+    }
+
+    /// The lists have changed, as for [`CallPlan::narrow`]. What the caller himself may is not among it.
+    pub fn narrow(&mut self, still: impl Fn(&str) -> bool, handover: &Handover) {
+        if let Some(talk) = &mut self.talk {
+            let handover = Handover {
+                any: handover.any && self.request.handover.any,
+                known: handover.known.clone(),
+                spare: Vec::new(),
+            };
+            talk.narrow(still, &handover);
         }
     }
 
     /// What is to be done next, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.out.pop_front()
+        let own = self.out.pop_front();
+        own.or_else(|| self.talk.as_mut().and_then(CallPlan::poll_output))
     }
 
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if let Some(talk) = &self.talk {
+            return talk.poll_timeout();
+        }
         match self.state {
             State::Confirming(since) => Some(since + CONFIRM),
-            State::Talking => self.talk.as_ref().and_then(Talk::poll_timeout),
             State::Ended | State::Ending => None,
         }
     }
@@ -185,77 +199,75 @@ impl IncomingPlan {
         &self.request
     }
 
-    /// The leg, once it is confirmed.
+    /// Who calls, as long as he has the call himself.
+    #[must_use]
+    pub fn caller(&self) -> Option<&Peer> {
+        let himself = self.talk.as_ref().is_none_or(CallPlan::is_callers);
+        himself.then_some(&self.request.peer)
+    }
+
+    /// Who has the call, else who calls, as addresses.
+    #[must_use]
+    pub fn parties(&self) -> Vec<String> {
+        match self.talk.as_ref().filter(|talk| !talk.is_callers()) {
+            Some(talk) => talk.parties(),
+            None => vec![self.request.peer.address.clone()],
+        }
+    }
+
+    /// True if the leg is one of this plan's.
+    #[must_use]
+    pub fn has_leg(&self, leg: LegId) -> bool {
+        let talks = self.talk.as_ref().is_some_and(|talk| talk.has_leg(leg));
+        talks || self.request.leg == leg || self.request.handover.spare.contains(&leg)
+    }
+
+    /// The leg of whoever has the call, once it is confirmed.
     #[must_use]
     pub fn winner(&self) -> Option<LegId> {
-        self.talk.as_ref().map(|t| t.leg)
+        self.talk.as_ref().and_then(CallPlan::winner)
     }
 
-    /// True if whoever called holds the call.
+    /// True if whoever has the call holds it.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        self.over.is_none() && self.talk.as_ref().is_some_and(|t| t.held)
+        self.talk.as_ref().is_some_and(CallPlan::is_held)
     }
 
-    /// True if the caller's digits would count at this moment.
+    /// True if the digits of whoever has the call would count at this moment.
     #[must_use]
     pub fn has_authority(&self) -> bool {
-        self.over.is_none() && self.talk.as_ref().is_some_and(|t| t.authority == Authority::Held)
+        self.talk.as_ref().is_some_and(CallPlan::has_authority)
     }
 
     /// How it ended, once it has.
     #[must_use]
-    pub const fn outcome(&self) -> Option<Outcome> {
-        self.over
+    pub fn outcome(&self) -> Option<Outcome> {
+        match &self.talk {
+            Some(talk) => talk.outcome(),
+            None => self.over,
+        }
     }
 
-    /// True if it is over and the leg has ended: it can be dropped.
+    /// True if it is over and every leg has ended: it can be dropped.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.state == State::Ended
+        match &self.talk {
+            Some(talk) => talk.is_drained(),
+            None => self.state == State::Ended,
+        }
     }
 
     fn leg(&mut self, now: Instant, event: LegEvent) {
         match event {
-            LegEvent::Answered { leg, peer } => match self.state {
-                State::Confirming(_) => {
-                    // The caller is who the INVITE said; the confirmation cannot make it somebody else.
-                    let caller = self.request.peer.clone();
-                    let authority = if self.request.listed && caller.trusted {
-                        Authority::Held
-                    } else {
-                        Authority::Unlisted
-                    };
-                    self.state = State::Talking;
-                    self.out.push_back(Output::Event(CallEvent::Answered {
-                        leg,
-                        peer: caller.address.clone(),
-                    }));
-                    let limit = self.request.talk_limit;
-                    self.talk = Some(Talk::new(now, leg, caller.clone(), authority, limit));
-                    self.out.push_back(Output::Won { leg, peer: caller });
-                    self.out.push_back(Output::Leg(LegCommand::Connect { leg }));
-                    self.out.push_back(Output::LineTone(Tone::LookIn));
-                }
+            LegEvent::Answered { leg, .. } => match self.state {
+                State::Confirming(_) => self.confirmed(now, leg),
                 State::Ending => {
                     let cause = Cause::Released;
                     self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
                 }
-                State::Talking => {
-                    if let Some(talk) = &mut self.talk
-                        && !peer.address.is_empty()
-                        && !crate::party::same_party(&peer.address, &talk.peer.address)
-                    {
-                        talk.transfer(now, peer, Authority::Lost, &mut self.out);
-                    }
-                }
                 State::Ended => {}
             },
-            LegEvent::AuthorityLost { why, .. } => {
-                if let Some(talk) = &mut self.talk {
-                    talk.lose_authority(why, &mut self.out);
-                }
-            }
             LegEvent::Digit {
                 at,
                 digit,
@@ -274,7 +286,7 @@ impl IncomingPlan {
                     now,
                     press,
                     self.over.is_some(),
-                    self.talk.as_mut(),
+                    None,
                     &self.request.digits,
                     &mut self.out,
                 );
@@ -284,58 +296,95 @@ impl IncomingPlan {
                     self.state = State::Ended;
                     self.out
                         .push_back(Output::Event(CallEvent::LegEnded { cause, detail, leg }));
-                    self.close(now, cause);
+                    self.close(cause);
                 }
             }
-            LegEvent::Held { held, .. } => {
-                if let Some(talk) = &mut self.talk {
-                    talk.hold(now, held);
-                }
+            LegEvent::TransferAsked { leg, .. } => {
+                let why = "There is no talk yet that could be handed on".to_owned();
+                self.out
+                    .push_back(Output::Leg(LegCommand::RefuseTransfer { leg, why }));
             }
-            LegEvent::TransferAsked { leg, target, .. } => self.transfer_asked(leg, target),
-            LegEvent::Incoming { .. }
+            LegEvent::AuthorityLost { .. }
+            | LegEvent::Held { .. }
+            | LegEvent::Incoming { .. }
             | LegEvent::Redirected { .. }
             | LegEvent::Ringing { .. }
             | LegEvent::TakingOver { .. } => {}
         }
     }
 
-    /// Whoever calls the door has it for himself: it calls nobody for him.
-    fn transfer_asked(&mut self, leg: LegId, target: String) {
-        if self.refusals < MOST_TOLD {
-            self.refusals += 1;
-            let reason = "incoming".to_owned();
-            self.out
-                .push_back(Output::Event(CallEvent::HandoverRefused { leg, reason, target }));
-        }
-        let why = "This door hands on no call that it was called by".to_owned();
-        self.out
-            .push_back(Output::Leg(LegCommand::RefuseTransfer { leg, why }));
+    /// The caller has the call. He is who the INVITE said; the confirmation cannot make him somebody else.
+    fn confirmed(&mut self, now: Instant, leg: LegId) {
+        let of = &mut self.request;
+        let caller = of.peer.clone();
+        let listed = of.listed && caller.trusted;
+        let authority = if listed {
+            Authority::Held
+        } else {
+            Authority::Unlisted
+        };
+        // else whoever finds the door's number would call the whole world at its cost
+        of.handover.any &= listed;
+        let request = CallRequest {
+            digits: of.digits.clone(),
+            display: of.display.clone(),
+            further: Vec::new(),
+            handover: of.handover.clone(),
+            hang_up_after_open: of.hang_up_after_open,
+            line: of.line.clone(),
+            pause: Duration::ZERO,
+            purpose: Purpose::Incoming,
+            ring: of.ring,
+            ring_time: Duration::ZERO,
+            ring_window: Duration::ZERO,
+            strategy: Strategy::Sequential,
+            talk_limit: of.talk_limit,
+            targets: Vec::new(),
+        };
+        let target = Target {
+            account: of.account.clone(),
+            address: caller.address.clone(),
+            backups: Vec::new(),
+            barred: true,
+            confirm: None,
+            leg,
+            listed,
+            name: None,
+        };
+        self.out.push_back(Output::Event(CallEvent::Answered {
+            leg,
+            peer: caller.address.clone(),
+        }));
+        let won = caller.clone();
+        self.out.push_back(Output::Won { leg, peer: won });
+        self.out.push_back(Output::Leg(LegCommand::Connect { leg }));
+        self.out.push_back(Output::LineTone(Tone::LookIn));
+        self.talk = Some(CallPlan::taken(now, request, target, caller, authority));
     }
 
-    fn finish(&mut self, now: Instant, cause: Cause) {
+    fn finish(&mut self, cause: Cause) {
         if self.over.is_some() {
             return;
         }
         self.state = State::Ending;
         let leg = self.request.leg;
         self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
-        self.close(now, cause);
+        self.close(cause);
     }
 
-    fn close(&mut self, now: Instant, cause: Cause) {
+    /// It is over before anybody talked.
+    fn close(&mut self, cause: Cause) {
         if self.over.is_some() {
             return;
         }
-        let outcome = if self.talk.is_some() {
-            Outcome::Answered(cause)
-        } else {
-            Outcome::Cancelled(cause)
-        };
+        let outcome = Outcome::Cancelled(cause);
         self.over = Some(outcome);
-        let talk_ms = self.talk.as_ref().map_or(0, |t| millis(now.since(t.answered)));
+        let talk_ms = 0;
         self.out
             .push_back(Output::Event(CallEvent::Ended { cause, talk_ms }));
         self.out.push_back(Output::Over { outcome });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use gateway_core::{CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, Peer};
 
 use crate::confirm::Asked;
+use crate::party::same_party;
 use crate::talk::{Authority, DigitGate, Due, LIMIT, Press, Talk, authority_of, millis};
 use crate::types::{CallRequest, Handover, Input, Outcome, Output, Strategy, Target};
 
@@ -39,6 +40,8 @@ enum State {
 struct Slot {
     /// It answered, and has to press a key.
     asked: Option<Asked>,
+    /// It called the door, and was not called.
+    caller: bool,
     /// What is dialled in place of the target's address.
     dial: Option<String>,
     /// It is called, or calls, to have the call that somebody else has.
@@ -55,6 +58,7 @@ impl Slot {
     const fn new(target: Target) -> Self {
         Self {
             asked: None,
+            caller: false,
             dial: None,
             heir: false,
             rang: false,
@@ -106,6 +110,41 @@ impl CallPlan {
         };
         plan.call_next(now);
         plan
+    }
+
+    /// A call to the door that is answered: whoever called, on `target`, has it. Nobody is called but by him.
+    pub(crate) fn taken(
+        now: Instant,
+        request: CallRequest,
+        target: Target,
+        peer: Peer,
+        authority: Authority,
+    ) -> Self {
+        let (leg, limit) = (target.leg, request.talk_limit);
+        Self {
+            gate: DigitGate::default(),
+            out: VecDeque::new(),
+            over: None,
+            reached: true,
+            refusals: 0,
+            request,
+            resume: None,
+            slots: vec![Slot {
+                caller: true,
+                state: State::Won,
+                ..Slot::new(target)
+            }],
+            started: now,
+            talk: Some(Talk::new(now, leg, peer, authority, limit)),
+        }
+    }
+
+    /// Has whoever called the door the call himself?
+    pub(crate) fn is_callers(&self) -> bool {
+        let leg = self.talk.as_ref().map(|talk| talk.leg);
+        self.slots
+            .iter()
+            .any(|slot| slot.caller && Some(slot.target.leg) == leg)
     }
 
     /// Takes an input.
@@ -235,6 +274,10 @@ impl CallPlan {
         let further = self.request.further.iter_mut().flatten();
         for target in self.slots.iter_mut().map(|slot| &mut slot.target).chain(further) {
             target.listed &= still(&target.address);
+        }
+        // what whoever called may, is asked anew each time he wants to
+        if self.is_callers() {
+            return;
         }
         let Some(talk) = &mut self.talk else { return };
         let target = self
@@ -439,6 +482,15 @@ impl CallPlan {
                 Some(key) => self.ask(now, index, key, peer),
                 None => self.won(now, index, peer, None),
             },
+            // who calls is who the call said; from somebody else on it has no right to open
+            State::Won if slot.caller => {
+                if let Some(talk) = &mut self.talk
+                    && !peer.address.is_empty()
+                    && !same_party(&peer.address, &talk.peer.address)
+                {
+                    talk.transfer(now, peer, Authority::Lost, &mut self.out);
+                }
+            }
             // The network names the party once more, after a transfer: authority follows the list.
             State::Won => {
                 if let Some(talk) = &mut self.talk {

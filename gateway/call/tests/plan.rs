@@ -652,7 +652,10 @@ fn incoming(take: Take, listed: bool, trusted: bool) -> IncomingPlan {
     IncomingPlan::new(
         T0,
         IncomingRequest {
+            account: None,
             digits: DigitPolicy::default(),
+            display: "Main entrance".into(),
+            handover: Handover::default(),
             hang_up_after_open: false,
             leg: LegId(7),
             line: line(),

@@ -44,7 +44,7 @@ const GAP: Duration = Duration::from_millis(500);
 /// The loop comes by at least this often.
 const BEAT: Duration = Duration::from_millis(100);
 
-/// Signals that are taken at one turn. A contact that bounces costs the timers, which are looked after at each, no more for it.
+/// Signals that are taken at one turn: a contact that bounces costs what each turn does no more for it.
 const SIGNALS: usize = 16;
 
 /// How long a relay guard that was told to end may be away before that is a fault: it has 3 s to bring its outputs to
@@ -129,6 +129,17 @@ pub(crate) struct Brain {
     pub(crate) wall: WallWatch,
 }
 
+/// What a turn of the loop is for, besides inputs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// The loop comes by.
+    Beat,
+    /// Something may be otherwise than before.
+    Changed,
+    /// Records are on the medium; nothing else is new.
+    Written,
+}
+
 /// What waits for the journal.
 enum Held {
     Leg(LegCommand),
@@ -174,8 +185,10 @@ impl Brain {
         loop {
             let due = self.site.poll_timeout();
             let mut cards = Vec::new();
+            // what this turn is for, besides inputs
+            let mut turn = Turn::Changed;
             // No order among them: whoever has something is taken by chance, so that a flood at one, a noisy input or
-            // a PBX gone mad, keeps none of the others waiting. Timers are looked after at each turn, whatever it began.
+            // a PBX gone mad, keeps none of the others waiting. Timers that are due are looked after at each turn, whatever it began.
             let inputs: Vec<Input> = tokio::select! {
                 report = self.guard_reports.recv() => match report {
                     Some(report) => {
@@ -266,14 +279,21 @@ impl Brain {
                 }
                 changed = durable.changed() => {
                     if changed.is_err() { return }
+                    turn = Turn::Written;
                     vec![]
                 }
-                _ = beat.tick() => vec![],
+                _ = beat.tick() => {
+                    turn = Turn::Beat;
+                    vec![]
+                }
                 () = self.alarm.at(due) => vec![],
             };
             let (now, wall) = (self.clock.now(), self.clock.wall());
             let gap = now.since(last);
+            // has the machine been told something, or may it have been?
+            let mut moved = turn != Turn::Written;
             if gap > GAP {
+                moved = true;
                 self.site.handle_input(now, wall, Input::LoopGap { gap });
             }
             last = now;
@@ -283,6 +303,7 @@ impl Brain {
                     trusted,
                     "the wall clock jumped, or is believed or not from here on"
                 );
+                moved = true;
                 self.site
                     .handle_input(now, wall, Input::ClockStep { step_ms, trusted });
             }
@@ -302,6 +323,7 @@ impl Brain {
             }
             let written = *durable.borrow();
             if disk.look(now, queued, written) {
+                moved = true;
                 let input = self.journal(&mut disk);
                 self.site.handle_input(now, wall, input);
             }
@@ -326,19 +348,26 @@ impl Brain {
                 self.bus.tag_seen(TagSeen { reader, tag });
             }
             for signal in self.lines.look(now) {
+                moved = true;
                 self.site.handle_input(now, wall, Input::Signal(signal));
             }
-            self.site.handle_timeout(now, wall);
-            // a level that has settled counts from the moment that it had
-            let since = due.map_or(now, |due| due.min(now));
-            self.act(
-                &mut asked,
-                &mut held,
-                &mut queued,
-                (&mut disk, &keeper),
-                (&mut watch, since),
-            )
-            .await;
+            // they cost something for every door: looked after when one is due, and at each beat
+            if turn == Turn::Beat || self.site.poll_timeout().is_some_and(|due| due <= now) {
+                moved = true;
+                self.site.handle_timeout(now, wall);
+            }
+            if moved {
+                // a level that has settled counts from the moment that it had
+                let since = due.map_or(now, |due| due.min(now));
+                self.act(
+                    &mut asked,
+                    &mut held,
+                    &mut queued,
+                    (&mut disk, &keeper),
+                    (&mut watch, since),
+                )
+                .await;
+            }
             let written = *durable.borrow_and_update();
             self.release(&mut held, written, &disk);
             self.legs.look(&self.sip, &self.faults);
@@ -362,8 +391,10 @@ impl Brain {
                 quiets = self.site.quiets_revision();
                 keeper.keep_quiets(self.site.export_quiets());
             }
-            self.guard.relays(self.site.relays());
-            self.show(queued);
+            if moved {
+                self.guard.relays(self.site.relays());
+                self.show(queued);
+            }
             watch.talks(now, self.talks());
             if stopping
                 .is_some_and(|limit| (self.site.view().calls.is_empty() && held.is_empty()) || now >= limit)

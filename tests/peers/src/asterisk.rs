@@ -29,6 +29,9 @@ pub struct PbxParams<'a> {
     pub env: &'a [(&'a str, &'a str)],
     /// More of its configuration files: name and text.
     pub files: &'a [(&'a str, &'a str)],
+    /// It is to be measured: whoever has no account calls it as endpoint `anonymous`, which has these lines more; its speech
+    /// is on UDP ports of this range; and its log has no SIP messages.
+    pub measured: Option<(&'a str, (u16, u16))>,
     /// More of the dial plan.
     pub plan: &'a str,
     /// Every endpoint is as the README tells a reader to write the one of the door; media may go past the PBX then.
@@ -105,6 +108,9 @@ const MODULES: &[&str] = &[
     "func_logic",
 ];
 
+/// What it loads besides where it is measured.
+const MEASURED: [&str; 2] = ["res_pjsip_endpoint_identifier_anonymous", "app_milliwatt"];
+
 impl Asterisk {
     /// Starts it and waits until it serves.
     ///
@@ -154,6 +160,12 @@ impl Asterisk {
             let answer = self.cli("core waitfullybooted").unwrap_or_default();
             Ok(answer.contains("fully booted").then_some(()))
         })
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// Runs a command of its command line.
@@ -262,7 +274,8 @@ fn write_config(
             .iter()
             .any(|lib| root.join(lib).join(&file).exists())
     };
-    for module in MODULES.iter().filter(|m| there(m)) {
+    let extra: &[&str] = if params.measured.is_some() { &MEASURED } else { &[] };
+    for module in MODULES.iter().chain(extra).filter(|m| there(m)) {
         writeln!(modules, "load = {module}.so")?;
     }
     write("modules.conf", &modules)?;
@@ -270,7 +283,9 @@ fn write_config(
         "logger.conf",
         "[general]\n[logfiles]\nmessages => notice,warning,error,verbose,dtmf\n",
     )?;
-    let (low, high) = rig.ports.pbx_rtp();
+    let (low, high) = params
+        .measured
+        .map_or_else(|| rig.ports.pbx_rtp(), |(_, rtp)| rtp);
     write(
         "rtp.conf",
         &format!("[general]\nrtpstart = {low}\nrtpend = {high}\n"),
@@ -334,7 +349,15 @@ fn readme_endpoint(user: &str) -> anyhow::Result<String> {
 
 fn pjsip(rig: &Rig, inner: &Path, params: PbxParams<'_>) -> anyhow::Result<String> {
     let (sip, tls) = (rig.port(Use::PbxSip), rig.port(Use::PbxTls));
-    let mut text = "[global]\ntype = global\ndebug = yes\n".to_owned();
+    let debug = if params.measured.is_some() { "no" } else { "yes" };
+    let mut text = format!("[global]\ntype = global\ndebug = {debug}\n");
+    if let Some((more, _)) = params.measured {
+        write!(
+            text,
+            "[anonymous]\ntype = endpoint\ncontext = house\ndisallow = all\nallow = alaw\ndirect_media = no\n\
+             media_address = 127.0.0.1\nrtp_symmetric = yes\n{more}"
+        )?;
+    }
     if params.secure.or(params.tls).is_some() {
         let at = inner.display();
         write!(

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 
 use crate::ports::Use;
 use crate::process::Process;
@@ -54,6 +54,73 @@ impl Sipp {
         let other = calls.map(|port| format!("127.0.0.1:{}", rig.port(port)));
         let more: Vec<&str> = other.iter().map(String::as_str).collect();
         Self::run(rig, n, &file, 1, &more)
+    }
+
+    /// Many calls to who listens at `port`, to one of `names` after the other, by a scenario that the test has written, in
+    /// which `[field0]` is the name: `calls` in all, `at_once` at a time, at most `rate` in a second.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn many(
+        rig: &Rig,
+        scenario: &str,
+        (port, names): (u16, &[String]),
+        (calls, at_once, rate): (u32, u32, u32),
+    ) -> anyhow::Result<Self> {
+        let lines: String = names.iter().map(|name| format!("{name};\n")).collect();
+        let [at_once, rate] = [at_once, rate].map(|n| n.to_string());
+        let more = ["-l", &at_once, "-r", &rate];
+        Self::by_list(rig, scenario, (port, &lines), calls, &more)
+    }
+
+    /// One call to each of `names` of who listens at `port`, one begun every 1.2 s; `[field1]` and so on of the scenario are
+    /// what `fields` has for it, parted by semicolons.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn spoken_to(
+        rig: &Rig,
+        scenario: &str,
+        port: u16,
+        names: &[String],
+        fields: &[String],
+    ) -> anyhow::Result<Self> {
+        let lines: String = names
+            .iter()
+            .zip(fields)
+            .map(|(name, fields)| format!("{name};{fields};\n"))
+            .collect();
+        let calls = u32::try_from(names.len())?;
+        Self::by_list(rig, scenario, (port, &lines), calls, &["-r", "1", "-rp", "1200"])
+    }
+
+    fn by_list(
+        rig: &Rig,
+        scenario: &str,
+        (port, lines): (u16, &str),
+        calls: u32,
+        more: &[&str],
+    ) -> anyhow::Result<Self> {
+        let (file, list) = (rig.path("many.xml"), rig.path("many.csv"));
+        std::fs::write(&file, scenario)?;
+        std::fs::write(&list, format!("SEQUENTIAL\n{lines}"))?;
+        let (other, list) = (format!("127.0.0.1:{port}"), list.display().to_string());
+        let mut more = more.to_vec();
+        more.extend(["-inf", &list, &other]);
+        // what an earlier run wrote there is not this one's
+        let _ = std::fs::remove_file(rig.path("sipp-screen.log"));
+        Self::run(rig, 0, &file, calls, &more)
+    }
+
+    /// Calls per second over the whole run, as SIPp counts them, once it has ended.
+    ///
+    /// # Errors
+    /// If it has not said so.
+    pub fn rate(rig: &Rig) -> anyhow::Result<f64> {
+        let screen = String::from_utf8_lossy(&std::fs::read(rig.path("sipp-screen.log"))?).into_owned();
+        let line = screen.lines().rfind(|line| line.contains("Call Rate"));
+        let figure = line.and_then(|line| line.rsplit('|').next()?.split_whitespace().next());
+        Ok(figure.context("SIPp tells no rate of calls")?.parse()?)
     }
 
     fn start(rig: &Rig, scenario: &str, calls: u32, more: &[&str]) -> anyhow::Result<Self> {

@@ -185,6 +185,14 @@ direct-peers = ["127.0.0.1"]
     }
 }
 
+impl Account<'_> {
+    /// Its table, as account `pbx`.
+    #[must_use]
+    pub fn text(&self, rig: &Rig) -> String {
+        pbx(rig, *self)
+    }
+}
+
 fn pbx(rig: &Rig, account: Account<'_>) -> String {
     let link = account.link;
     let mut way = format!(

@@ -217,7 +217,7 @@ impl CallPlan {
     fn may_hand_over(&self, index: usize) -> Result<(), &'static str> {
         let slot = &self.slots[index];
         let talks = self.talk.as_ref().is_some_and(|talk| talk.leg == slot.target.leg);
-        if self.request.purpose != Purpose::Visitor {
+        if self.request.purpose == Purpose::Alarm {
             return Err("alarm");
         }
         if self.over.is_some() || !talks || slot.state != State::Won {

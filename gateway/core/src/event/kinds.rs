@@ -200,7 +200,7 @@ events! {
         HandoverRefused = "handover-refused" {
             /// Which leg.
             leg: LegId,
-            /// Why: `alarm`, `incoming`, `not-listed`, `not-talking`, `running`, `too-many`.
+            /// Why: `alarm`, `not-listed`, `not-talking`, `running`, `too-many`.
             reason: String,
             /// To whom.
             target: String,

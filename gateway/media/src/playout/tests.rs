@@ -260,3 +260,71 @@ fn comfort_noise_replaces_concealment_and_ends_with_audio() {
     assert_eq!(p.concealed(), 0);
     assert!((100..1_000).contains(&loudest), "{loudest}");
 }
+
+/// Half an hour of a tone from a sender whose clock is off by so many millionths, in packets of 20 ms: the longest and
+/// the shortest delay of each minute, the frames that were concealed, and the largest bend of the wave in one sample.
+fn half_an_hour(codec: AudioCodec, ppm: i64) -> (Vec<(Duration, Duration)>, u64, i32) {
+    const MINUTES: u64 = 30;
+    const PACKET_NS: i64 = 20_000_000;
+    // 440 Hz begin anew after each second
+    let second = payloads(codec, &sine(440.0, 3 * 16_000)).split_off(100);
+    let kind = codec.payload_type();
+    let mut p = playout(&[(kind, codec)]);
+    let (mut delays, mut bend, mut sent) = (Vec::new(), 0, 0_u32);
+    let mut last = [0_i32; 2];
+    let (mut least, mut most) = (Duration::MAX, Duration::ZERO);
+    for tick in 0..MINUTES * 6_000 {
+        let now = Instant::from_nanos(1_000_000_000 + tick * 10_000_000);
+        loop {
+            let at = 1_000_000_000 + i64::from(sent) * (PACKET_NS - PACKET_NS / 1_000_000 * ppm);
+            let at = Instant::from_nanos(at.unsigned_abs());
+            if at > now {
+                break;
+            }
+            let payload = &second[sent as usize % second.len()];
+            p.insert(at, sent as u16, Content::Audio(kind), payload);
+            sent += 1;
+        }
+        let mut frame = [0; FRAME_SAMPLES];
+        p.play(now, &mut frame);
+        // how long sound waits, where there was some: the first second is the begin
+        if let (Some(delay), true) = (p.delay(), tick > 100) {
+            (least, most) = (least.min(delay), most.max(delay));
+        }
+        if tick % 6_000 == 5_999 {
+            delays.push((least, most));
+            (least, most) = (Duration::MAX, Duration::ZERO);
+        }
+        for sample in frame.map(i32::from) {
+            if tick > 100 {
+                bend = bend.max((sample - 2 * last[0] + last[1]).abs());
+            }
+            last = [sample, last[0]];
+        }
+    }
+    (delays, p.concealed(), bend)
+}
+
+#[test]
+fn a_senders_clock_that_is_200_millionths_off_for_half_an_hour_neither_piles_up_delay_nor_clicks() {
+    // a tone of this level and frequency bends by 240 in a sample; G.711 adds its steps, of up to 256 there
+    let (_, _, still) = half_an_hour(AudioCodec::Pcma, 0);
+    for ppm in [200, -200] {
+        let (delays, concealed, bend) = half_an_hour(AudioCodec::Pcma, ppm);
+        let (least, most) = delays[1..]
+            .iter()
+            .fold((Duration::MAX, Duration::ZERO), |all, minute| {
+                (all.0.min(minute.0), all.1.max(minute.1))
+            });
+        eprintln!(
+            "{ppm} ppm: {least:?} to {most:?}, {concealed} frames concealed, bends by {bend} where {still} without drift"
+        );
+        assert!(most <= Duration::from_millis(60), "{ppm}: {delays:?}");
+        // 360 ms in all are missing, or too many: no more is concealed than that, and what the begin costs
+        assert!(concealed <= 40, "{ppm}: {concealed}");
+        assert!(
+            bend < still + still / 2,
+            "{ppm}: bends by {bend}, without drift by {still}"
+        );
+    }
+}

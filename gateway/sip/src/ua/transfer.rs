@@ -307,8 +307,6 @@ impl UserAgent {
             .find(|(_, call)| call.dialog.as_ref().is_some_and(owns))
             .ok_or(481_u16)?;
         match call.phase {
-            // whoever called the door has it for himself
-            Phase::Confirmed if !call.outgoing => Err(603),
             Phase::Over => Err(603),
             Phase::Confirmed if *early_only => Err(486),
             Phase::Confirmed => Ok(Some(*leg)),

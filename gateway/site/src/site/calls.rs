@@ -65,6 +65,16 @@ enum Either {
     Outgoing(CallPlan),
 }
 
+impl Either {
+    /// Who called the door, as long as he has the call himself.
+    fn caller(&self) -> Option<&Peer> {
+        match self {
+            Self::Incoming(plan) => plan.caller(),
+            Self::Outgoing(_) => None,
+        }
+    }
+}
+
 macro_rules! both {
     ($self:expr, $plan:ident => $body:expr) => {
         match $self {
@@ -76,10 +86,7 @@ macro_rules! both {
 
 impl Call {
     pub(super) fn has_leg(&self, leg: LegId) -> bool {
-        match &self.plan {
-            Either::Incoming(plan) => plan.request().leg == leg,
-            Either::Outgoing(plan) => plan.has_leg(leg),
-        }
+        both!(&self.plan, plan => plan.has_leg(leg))
     }
 
     pub(super) fn discard_before(&mut self, at: Instant) {
@@ -134,10 +141,7 @@ impl Call {
     }
 
     pub(super) fn parties(&self) -> Vec<String> {
-        match &self.plan {
-            Either::Incoming(plan) => vec![plan.request().peer.address.clone()],
-            Either::Outgoing(plan) => plan.parties(),
-        }
+        both!(&self.plan, plan => plan.parties())
     }
 
     pub(super) fn is_talking(&self) -> bool {
@@ -551,14 +555,14 @@ impl Site {
     pub(super) fn narrow_lists(&mut self, now: Now) {
         let mut still = BTreeMap::new();
         for (ring, call) in &self.calls {
-            if let (Either::Outgoing(_), Some(panel)) = (&call.plan, &call.panel) {
+            if let (None, Some(panel)) = (&call.alarm, call.at_panel()) {
                 let handover = self.handover(self.params.panels.get(panel));
                 still.insert(*ring, (self.may_open_by_digits(panel), handover));
             }
         }
         for (ring, (still, handover)) in still {
-            if let Some(Either::Outgoing(plan)) = self.calls.get_mut(&ring).map(|call| &mut call.plan) {
-                plan.narrow(|address| still.contains(address), &handover);
+            if let Some(call) = self.calls.get_mut(&ring) {
+                both!(&mut call.plan, plan => plan.narrow(|address| still.contains(address), &handover));
             }
             self.run(now, ring);
         }
@@ -645,7 +649,14 @@ impl Site {
         }
     }
 
-    pub(super) fn incoming(&mut self, now: Now, leg: LegId, panel: &PanelId, peer: Peer) {
+    pub(super) fn incoming(
+        &mut self,
+        now: Now,
+        account: Option<AccountId>,
+        leg: LegId,
+        panel: &PanelId,
+        peer: Peer,
+    ) {
         if self.calls.values().any(|call| call.has_leg(leg)) {
             return;
         }
@@ -655,7 +666,8 @@ impl Site {
             return;
         }
         // a reload may have taken the panel away
-        let Some(line) = self.params.panels.get(panel).map(|p| p.line.clone()) else {
+        let called = self.params.panels.get(panel);
+        let Some((line, display)) = called.map(|p| (p.line.clone(), p.name.clone())) else {
             let cause = Cause::NotFound;
             self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
             return;
@@ -696,8 +708,18 @@ impl Site {
             (None, Some(_) | None) => Take::NoCall,
         };
         let limit = talk_limit(Some(INCOMING_TALK), self.params.lines.get(&line));
+        let contacts = self.may_open_by_digits(panel).into_iter().collect();
         let request = IncomingRequest {
-            digits: self.digit_policy(Vec::new()),
+            account,
+            digits: self.digit_policy(contacts),
+            display,
+            handover: Handover {
+                spare: (0..MAX_HANDOVERS)
+                    .map(|_| self.new_leg())
+                    .filter(|spare| *spare != leg)
+                    .collect(),
+                ..self.handover(self.params.panels.get(panel))
+            },
             hang_up_after_open: false,
             leg,
             line: line.clone(),
@@ -889,10 +911,7 @@ impl Site {
         };
         // an entry that ends at its last key would tell that it is right
         let locked = access.is_dialler_locked(now.mono, &dialled_by(call));
-        let caller = match &call.plan {
-            Either::Incoming(plan) => Some(&plan.request().peer),
-            Either::Outgoing(_) => None,
-        };
+        let caller = call.plan.caller();
         let may_open = !doors.is_empty();
         let entries = call.collector.push(at, digit, |dialled| {
             let mut doors = doors.iter();
@@ -912,12 +931,9 @@ impl Site {
         };
         let digits = entry.digits.reveal();
         let context = self.context(now);
-        let by_pin = |door: &&DoorId| match &call.plan {
-            Either::Incoming(plan) => {
-                let peer = &plan.request().peer;
-                self.access.is_caller_pin_at(&context, door, peer, digits)
-            }
-            Either::Outgoing(_) => false,
+        let caller = call.plan.caller();
+        let by_pin = |door: &&DoorId| {
+            caller.is_some_and(|peer| self.access.is_caller_pin_at(&context, door, peer, digits))
         };
         let mut doors = call.doors.iter();
         let by_code = doors.find(|door| self.access.is_code(door, CodeFrom::Call, digits));
@@ -955,11 +971,11 @@ impl Site {
 
 /// Who presses keys in a call.
 pub(super) fn dialled_by(call: &Call) -> DigitsFrom {
-    match &call.plan {
-        Either::Incoming(plan) => DigitsFrom::Caller(plan.request().peer.clone()),
-        Either::Outgoing(plan) => DigitsFrom::Called {
+    match call.plan.caller() {
+        Some(peer) => DigitsFrom::Caller(peer.clone()),
+        None => DigitsFrom::Called {
             listed: call.has_authority(),
-            subject: Subject::Contact(plan.parties().into_iter().next().unwrap_or_default()),
+            subject: Subject::Contact(call.parties().into_iter().next().unwrap_or_default()),
         },
     }
 }

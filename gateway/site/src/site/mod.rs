@@ -552,13 +552,13 @@ impl Site {
 
     fn leg(&mut self, now: Now, event: LegEvent) {
         if let LegEvent::Incoming {
-            account: _,
+            account,
             leg,
             panel,
             peer,
         } = event
         {
-            self.incoming(now, leg, &panel, peer);
+            self.incoming(now, account, leg, &panel, peer);
             return;
         }
         let about = match &event {

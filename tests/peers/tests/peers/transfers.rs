@@ -257,6 +257,165 @@ fn a_listed_peer_takes_the_doors_call_over_by_replaces_and_opens() {
     });
 }
 
+#[test]
+fn a_phone_that_called_the_door_hands_its_call_to_a_phone_of_the_list_which_opens_then() {
+    run(|rig| {
+        let mut first = Phone::start(rig, PhoneParams::direct(0, "anna"))?;
+        let mut second = Phone::start(rig, PhoneParams::direct(1, "bert"))?;
+        let stranger = Phone::start(rig, PhoneParams::direct(2, "carl"))?;
+        let (file, sound) = visitor(rig)?;
+        let site = Site {
+            targets: vec![second.address()],
+            visitor: file,
+            ..Site::default()
+        };
+        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        let door = format!("sip:main@127.0.0.1:{}", rig.port(Use::Sip));
+        first.dial(&door)?;
+        first.hears("CALL_ESTABLISHED", secs(10))?;
+        gateway.event(0, "call.answered", secs(5), |_| true)?;
+        // she may call the door and not open it
+        first.press('9')?;
+        gateway.event(0, "call.digit-ignored", secs(5), |e| e["reason"] == "unlisted")?;
+        first.transfer(&second.address())?;
+        second.hears("CALL_INCOMING", secs(10))?;
+        second.answer()?;
+        let told = gateway.event(0, "call.transferred", secs(5), |_| true)?;
+        ensure!(told["may_open"] == true, "{told}");
+        first.hears("CALL_CLOSED", secs(10))?;
+        both_hear(rig, &second, &sound)?;
+        nine_opens(rig, &mut gateway, &mut second)?;
+        second.hang_up()?;
+        gateway.event(0, "call.ended", secs(5), |_| true)?;
+        ensure!(gateway.pulses() == 1, "{} pulses", gateway.pulses());
+        // a stranger is not called, also where whoever may open could have anybody called
+        let any = site.text(rig).replace(
+            "doors = [\"front\"]\n\n[panels",
+            "doors = [\"front\"]\ntransfers = \"any\"\n\n[panels",
+        );
+        ensure!(any.contains("transfers"), "the site has another panel");
+        gateway.reload(&any)?;
+        let seq = gateway.last_seq();
+        first.dial(&door)?;
+        first.hears("CALL_ESTABLISHED", secs(10))?;
+        gateway.event(seq, "call.answered", secs(5), |_| true)?;
+        first.transfer(&stranger.address())?;
+        let refused = gateway.event(seq, "call.handover-refused", secs(5), |_| true)?;
+        ensure!(refused["reason"] == "not-listed", "{refused}");
+        gateway.event(seq, "call.ended", secs(10), |_| true)?;
+        ensure!(stranger.count("CALL_INCOMING") == 0, "a stranger was called");
+        gateway.verify()
+    });
+}
+
+/// Calls the door, and hands the call on to whom it talks to already; is told how that goes, and that its own call is over.
+fn calls_and_hands_on(to: &str) -> String {
+    let request = |method: &str, n: u32, whom: &str, to: &str| {
+        format!(
+            "{method} {whom} SIP/2.0\nVia: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch]\nMax-Forwards: 70\n\
+             From: <sip:peer@[local_ip]:[local_port]>;tag=peer[call_number]\n{to}\nCall-ID: [call_id]\n\
+             CSeq: {n} {method}\nContact: <sip:peer@[local_ip]:[local_port]>\n"
+        )
+    };
+    let told = |status: &str, name: &str| {
+        format!(
+            "<recv request=\"NOTIFY\" timeout=\"20000\"><action>\n\
+             <ereg regexp=\"SIP/2.0 {status}\" search_in=\"body\" check_it=\"true\" assign_to=\"{name}\"/>\n\
+             </action></recv>\n<Reference variables=\"{name}\"/>\n"
+        )
+    };
+    let heard = answer("200 OK", "", "Content-Length: 0\n");
+    format!(
+        "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n<scenario name=\"calls and hands on\">\n\
+         <send retrans=\"500\"><![CDATA[\n\n{invite}{SPEECH}\n]]></send>\n\
+         <recv response=\"100\" optional=\"true\"/>\n<recv response=\"200\" rrs=\"true\"><action>\n\
+         <ereg regexp=\".*\" search_in=\"hdr\" header=\"To:\" assign_to=\"door\"/>\n</action></recv>\n\
+         <send><![CDATA[\n\n{ack}Content-Length: 0\n\n]]></send>\n<pause milliseconds=\"1000\"/>\n\
+         <send retrans=\"500\"><![CDATA[\n\n{refer}\
+         Refer-To: <{to}?Replaces=consulted%3Bto-tag%3Dtheirs%3Bfrom-tag%3Dours>\nContent-Length: 0\n\n]]></send>\n\
+         <recv response=\"202\"/>\n{trying}{heard}{taken}{heard}\
+         <recv request=\"BYE\" timeout=\"10000\"/>\n{heard}</scenario>\n",
+        invite = request(
+            "INVITE",
+            1,
+            "sip:main@[remote_ip]:[remote_port]",
+            "To: <sip:main@[remote_ip]>"
+        ),
+        ack = request("ACK", 1, "[next_url]", "To:[$door]"),
+        refer = request("REFER", 2, "[next_url]", "To:[$door]"),
+        trying = told("100", "trying"),
+        taken = told("200", "taken"),
+    )
+}
+
+#[test]
+fn a_caller_hands_his_call_to_whom_he_talks_to_already_and_a_listed_peer_takes_over_from_a_caller() {
+    run(|rig| {
+        let bert = Sipp::address_of(rig, 1);
+        let mut second = Sipp::written_as(rig, 1, &takes_the_place(), None)?;
+        let site = Site {
+            callers: vec![bert.clone()],
+            targets: vec![bert],
+            more: office(&Sipp::address(rig)),
+            ..Site::default()
+        };
+        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        let mut first = Sipp::written(rig, &calls_and_hands_on(&Sipp::address_of(rig, 1)), true)?;
+        let told = gateway.event(0, "call.transferred", secs(20), |_| true)?;
+        ensure!(told["may_open"] == true, "{told}");
+        gateway.energised(secs(10))?;
+        first.done(secs(20))?;
+        second.done(secs(20))?;
+        gateway.released(secs(10))?;
+        gateway.event(0, "call.ended", secs(10), |_| true)?;
+        drop(second);
+        // somebody of another list of the panel calls in the place of a caller
+        let seq = gateway.last_seq();
+        let mut caller = Sipp::written_as(rig, 2, &calls_and_stays(), Some(Use::Sip))?;
+        gateway.event(seq, "call.answered", secs(10), |_| true)?;
+        let messages = caller.messages();
+        let line = |name: &str| {
+            let line = messages.lines().rfind(|line| line.starts_with(name));
+            line.with_context(|| format!("no {name} in {messages}"))
+        };
+        let call_id = line("Call-ID:")?.trim_start_matches("Call-ID:").trim();
+        let (_, tag) = line("To:")?.split_once("tag=").context("no tag of the door")?;
+        let mut taker = Sipp::written(rig, &takes_over(call_id, tag.trim(), "peer1"), true)?;
+        let told = gateway.event(seq, "call.transferred", secs(10), |_| true)?;
+        ensure!(told["may_open"] == true, "{told}");
+        gateway.energised(secs(10))?;
+        caller.done(secs(10))?;
+        taker.done(secs(20))?;
+        gateway.released(secs(10))?;
+        gateway.verify()
+    });
+}
+
+/// Calls the door, and keeps the call until the other side ends it.
+fn calls_and_stays() -> String {
+    let head = |method: &str, whom: &str, to: &str| {
+        format!(
+            "{method} {whom} SIP/2.0\nVia: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch]\nMax-Forwards: 70\n\
+             From: <sip:guest@[local_ip]:[local_port]>;tag=peer[call_number]\n{to}\nCall-ID: [call_id]\n\
+             CSeq: 1 {method}\nContact: <sip:guest@[local_ip]:[local_port]>\n"
+        )
+    };
+    format!(
+        "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n<scenario name=\"calls and stays\">\n\
+         <send retrans=\"500\"><![CDATA[\n\n{invite}{SPEECH}\n]]></send>\n\
+         <recv response=\"100\" optional=\"true\"/>\n<recv response=\"200\" rrs=\"true\"/>\n\
+         <send><![CDATA[\n\n{ack}Content-Length: 0\n\n]]></send>\n\
+         <recv request=\"BYE\" timeout=\"30000\"/>\n{bye}</scenario>\n",
+        invite = head(
+            "INVITE",
+            "sip:main@[remote_ip]:[remote_port]",
+            "To: <sip:main@[remote_ip]>"
+        ),
+        ack = head("ACK", "[next_url]", "[last_To:]"),
+        bye = answer("200 OK", "", "Content-Length: 0\n"),
+    )
+}
+
 /// 700 answers and hands the call on to phone 102, 701 to somebody whom the door does not know.
 const HANDS_ON: &str = "\
 [house](+)

@@ -6,7 +6,7 @@ use gateway_core::{Cause, LegId};
 
 use super::bench::{Bench, SDP, addr, params, secs};
 use crate::ua::CallOutput;
-use crate::{Flow, HeaderName, Transport};
+use crate::{Flow, HeaderName, Method, Transport};
 
 pub(super) const LEG: LegId = LegId(1000);
 
@@ -240,15 +240,66 @@ fn a_listed_peer_that_asserts_somebody_else_than_its_from_is_not_believed() {
 }
 
 #[test]
-fn whoever_called_the_door_is_not_taken_over() {
+fn somebody_who_takes_the_place_of_a_caller_is_told_with_the_call_that_he_names() {
     let (mut bench, tag) = talking();
     bench.ask(
         &invite(&format!("\nReplaces: in1;to-tag={tag};from-tag=them"), SDP)
-            .replace("in1;branch", "x")
             .replace("Call-ID: in1", "Call-ID: in2")
             .replace("bKin1", "bKin2"),
     );
+    match bench.call_event() {
+        CallOutput::TakingOver {
+            account, replaced, ..
+        } => assert_eq!((account.is_some(), replaced), (true, LEG)),
+        other => panic!("{other:?}"),
+    }
+    // before the answer is confirmed there is no call whose place could be taken
+    let mut bench = Bench::trunk();
+    bench.ask(&invite("", SDP));
+    bench.call_event();
+    bench.ua.accept(bench.now, LEG, SDP.into());
+    bench.settle();
+    let ok = bench.response();
+    let tag = ok.headers.to().expect("ours").tag().expect("a tag").to_owned();
+    bench.ask(
+        &invite(&format!("\nReplaces: in1;to-tag={tag};from-tag=them"), SDP)
+            .replace("Call-ID: in1", "Call-ID: in2")
+            .replace("bKin1", "bKin2"),
+    );
+    assert_eq!(bench.response().code(), 481);
+}
+
+#[test]
+fn a_caller_may_ask_for_a_transfer_and_is_told_how_it_goes() {
+    let (mut bench, tag) = talking();
+    bench.ask(&inside("REFER", 6, &tag, "\nRefer-To: <sip:1002@pbx.example>"));
+    assert_eq!(
+        bench.call_event(),
+        CallOutput::TransferAsked {
+            at_pbx: true,
+            replaces: None,
+            target: "sip:1002@pbx.example".into(),
+        }
+    );
+    bench.ua.refuse_transfer(bench.now, LEG, "not this one");
+    bench.settle();
     assert_eq!(bench.response().code(), 603);
+    bench.ask(&inside("REFER", 7, &tag, "\nRefer-To: <sip:1002@pbx.example>"));
+    bench.call_event();
+    let wish = crate::ua::OutgoingCall {
+        account: Some(super::bench::pbx()),
+        display: "Main entrance".into(),
+        leg: LegId(2),
+        patience: None,
+        ring: gateway_core::RingId::new(1, [3; 10]),
+        target: "sip:1002@pbx.example".into(),
+    };
+    bench.ua.transfer(bench.now, LEG, wish, None);
+    bench.settle();
+    assert_eq!(bench.response().code(), 202);
+    let notify = bench.request_of(Method::NOTIFY);
+    assert_eq!(notify.headers.text(&HeaderName::Event).as_deref(), Some("refer"));
+    assert_eq!(&notify.body[..], b"SIP/2.0 100 Trying\r\n");
 }
 
 #[test]

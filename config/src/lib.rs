@@ -9,6 +9,8 @@ mod describe;
 mod diff;
 mod edit;
 mod fault;
+#[doc(hidden)]
+pub mod fuzz;
 mod generations;
 mod late;
 mod load;

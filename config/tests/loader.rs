@@ -20,26 +20,6 @@ fn read(text: &str) -> Config {
     }
 }
 
-/// Reads and prints whatever comes of it: neither may panic.
-fn fuzz_site_file(data: &[u8]) {
-    let text = String::from_utf8_lossy(data);
-    match parse("site.toml", Path::new("."), &text, SecretFiles::Untouched) {
-        Ok(loaded) => {
-            let _ = loaded.warnings.to_string();
-            let same = plan(&loaded.config, &loaded.config);
-            assert_eq!(same.touched().count(), 0);
-        }
-        Err(faults) => {
-            assert!(!faults.list.is_empty());
-            let printed = faults.to_string();
-            for fault in &faults.list {
-                assert!(fault.line >= 1 && fault.column >= 1, "{printed}");
-                assert!(fault.line <= text.matches('\n').count() + 1, "{printed}");
-            }
-        }
-    }
-}
-
 fn words() -> impl Strategy<Value = String> {
     let parts = [
         "[",
@@ -79,12 +59,12 @@ fn words() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn no_bytes_make_the_loader_panic(data in proptest::collection::vec(any::<u8>(), 0..300)) {
-        fuzz_site_file(&data);
+        gateway_config::fuzz::site_file(&data);
     }
 
     #[test]
     fn no_tokens_make_the_loader_panic(text in words()) {
-        fuzz_site_file(text.as_bytes());
+        gateway_config::fuzz::site_file(text.as_bytes());
     }
 
     #[test]
@@ -99,7 +79,7 @@ proptest! {
         let from = from.min(bytes.len());
         let to = (from + length).min(bytes.len());
         bytes.splice(from..to, new.bytes());
-        fuzz_site_file(&bytes);
+        gateway_config::fuzz::site_file(&bytes);
     }
 
     #[test]
@@ -107,14 +87,14 @@ proptest! {
         let mut lines: Vec<&str> = FULL.lines().collect();
         let line = lines.remove(from % lines.len());
         lines.insert(to % lines.len(), line);
-        fuzz_site_file(lines.join("\n").as_bytes());
+        gateway_config::fuzz::site_file(lines.join("\n").as_bytes());
     }
 }
 
 #[test]
 fn deep_nesting_and_huge_tables_are_refused_without_harm() {
-    fuzz_site_file(("x = ".to_owned() + &"[".repeat(100_000)).as_bytes());
-    fuzz_site_file(("x = ".to_owned() + &"{a=".repeat(50_000)).as_bytes());
+    gateway_config::fuzz::site_file(("x = ".to_owned() + &"[".repeat(100_000)).as_bytes());
+    gateway_config::fuzz::site_file(("x = ".to_owned() + &"{a=".repeat(50_000)).as_bytes());
     let many: String = (0..3000).map(|n| format!("[outputs.o{n}.virtual]\n")).collect();
     let faults = parse(
         "site.toml",

@@ -6,6 +6,8 @@
 //! [`Verified::admitted_on`] before installing.
 
 mod fields;
+#[doc(hidden)]
+pub mod fuzz;
 mod key;
 mod make;
 mod manifest;

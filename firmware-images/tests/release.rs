@@ -4,8 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use firmware_images::{
-    AdmitError, Description, Device, Manifest, PublicKey, SigningKey, Verified, VerifyError, Version, make,
-    verify,
+    AdmitError, Description, Device, Manifest, SigningKey, Verified, VerifyError, Version, make, verify,
 };
 use proptest::prelude::*;
 
@@ -219,10 +218,10 @@ fn what_is_not_a_manifest_says_why() {
     );
 }
 
-fn fuzz_manifest(data: &[u8]) {
+/// Whatever is read: it comes back when it is written, and can be looked at as an image.
+fn survived(data: &[u8]) {
+    firmware_images::fuzz::manifest(data);
     if let Ok(manifest) = Manifest::parse(data) {
-        let again = Manifest::parse(manifest.to_text().as_bytes()).expect("what was written is read");
-        assert_eq!(again, manifest);
         let _ = verified(manifest, data);
     }
 }
@@ -230,9 +229,7 @@ fn fuzz_manifest(data: &[u8]) {
 proptest! {
     #[test]
     fn no_bytes_make_the_parser_panic(data in proptest::collection::vec(any::<u8>(), 0..400)) {
-        fuzz_manifest(&data);
-        let _ = Description::parse(&data);
-        let _ = PublicKey::parse(&String::from_utf8_lossy(&data));
+        survived(&data);
     }
 
     #[test]
@@ -246,7 +243,7 @@ proptest! {
         let at = at.min(bytes.len());
         let to = (at + length).min(bytes.len());
         bytes.splice(at..to, new);
-        fuzz_manifest(&bytes);
+        survived(&bytes);
         if let Ok(manifest) = Manifest::parse(&bytes) {
             // White space may change; what is verified is what was signed.
             if let Ok(verified) = verified(manifest, b"image") {

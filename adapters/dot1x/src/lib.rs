@@ -8,6 +8,8 @@
 mod child;
 mod driver;
 mod expiry;
+#[doc(hidden)]
+pub mod fuzz;
 mod kin;
 mod link;
 mod manager;

@@ -56,7 +56,7 @@ pub struct Chain {
 }
 
 pub(crate) const CA: &str = "ca-file";
-const CERT: &str = "client-cert-file";
+pub(crate) const CERT: &str = "client-cert-file";
 const KEY: &str = "client-key-file";
 const P12: &str = "client-p12-file";
 const PASSPHRASE: &str = "client-passphrase-file";
@@ -212,7 +212,7 @@ fn date_error(named: &Named, now: Timestamp) -> MaterialError {
 }
 
 /// The gateway's own certificate and those that lead from it to its CA.
-fn own_chain(
+pub(crate) fn own_chain(
     part: &'static str,
     ders: &[CertificateDer<'static>],
     chain: &mut Chain,

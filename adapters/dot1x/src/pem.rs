@@ -79,7 +79,9 @@ fn damaged(why: &Error, none: &str) -> Wrong {
         // the label, or the line with it
         let line = String::from_utf8_lossy(end_marker);
         let line = line.trim().trim_start_matches("-----END ").trim_end_matches('-');
-        let line: String = line.chars().filter(|c| !c.is_control()).take(60).collect();
+        // a label is printable ASCII (RFC 7468 §3); what else stands there is not shown
+        let shown = |c: &char| c.is_ascii_graphic() || *c == ' ';
+        let line: String = line.chars().filter(shown).take(60).collect();
         format!("is cut: the line -----END {line}----- is missing")
     } else if let Error::IllegalSectionStart { .. } = why {
         "is damaged: a line -----BEGIN … in it does not end with -----".to_owned()
@@ -114,6 +116,16 @@ mod tests {
             (
                 cut.as_bytes(),
                 "is cut: the line -----END CERTIFICATE----- is missing",
+            ),
+            (
+                [
+                    b"-----BEGIN ENCRYPTED".as_slice(),
+                    "\u{202e}\u{7}é".repeat(60).as_bytes(),
+                    b" KEY-----",
+                ]
+                .concat()
+                .as_slice(),
+                "is cut: the line -----END ENCRYPTED KEY----- is missing",
             ),
             (
                 torn.as_bytes(),

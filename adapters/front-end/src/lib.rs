@@ -11,6 +11,8 @@ mod doors;
 mod driver;
 mod firmware;
 mod frame;
+#[doc(hidden)]
+pub mod fuzz;
 mod line_port;
 mod message;
 mod record;

@@ -5,6 +5,8 @@
 //! would notice every error, so that two equal frames in a row are required of Cyfral keys.
 
 mod cells;
+#[doc(hidden)]
+pub mod fuzz;
 mod rom;
 
 pub use cells::{CellError, cyfral, cyfral_bits, metakom, metakom_bits};

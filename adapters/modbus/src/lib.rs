@@ -11,6 +11,8 @@
 
 mod bus;
 mod frame;
+#[doc(hidden)]
+pub mod fuzz;
 mod ioctl;
 mod pdu;
 mod profile;

@@ -13,6 +13,8 @@
 mod bus;
 mod driver;
 mod feedback;
+#[doc(hidden)]
+pub mod fuzz;
 mod key;
 mod link;
 mod message;

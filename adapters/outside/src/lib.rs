@@ -12,6 +12,8 @@
 //! Left out: MQTT 5, QoS 2, wildcards, logins by Digest. This crate knows no door and decides nothing.
 
 mod broker;
+#[doc(hidden)]
+pub mod fuzz;
 mod inputs;
 mod link;
 mod machine;

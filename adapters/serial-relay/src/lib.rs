@@ -7,6 +7,8 @@
 
 mod board;
 mod frame;
+#[doc(hidden)]
+pub mod fuzz;
 
 use std::io;
 use std::path::PathBuf;

@@ -9,6 +9,8 @@
 mod clock_data;
 mod feedback;
 mod frame;
+#[doc(hidden)]
+pub mod fuzz;
 mod keypad;
 mod reader;
 

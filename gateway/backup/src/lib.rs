@@ -12,6 +12,8 @@
 
 mod content;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod header;
 mod line;
 mod open;

@@ -10,6 +10,8 @@
 //! `length: u16 | kind: u8 | body`, all numbers big-endian, `length` counts kind and body and is 1 to
 //! [`MAX_FRAME`]. Texts are `length: u8 | UTF-8`. Times are `u64` nanoseconds on `CLOCK_BOOTTIME`.
 
+#[doc(hidden)]
+pub mod fuzz;
 mod holder;
 mod relays;
 mod report;

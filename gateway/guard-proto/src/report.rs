@@ -358,13 +358,6 @@ mod tests {
         Report::decode(&frame).expect("what we write we read")
     }
 
-    /// Takes any bytes; for long runs as well as for the property test.
-    fn fuzz_report(data: &[u8]) {
-        if let Ok(report) = Report::decode(data) {
-            assert_eq!(received(&report), report);
-        }
-    }
-
     #[test]
     fn the_largest_welcome_fits_one_frame() {
         let fault = DeviceFault {
@@ -445,8 +438,8 @@ mod tests {
             kind in prop_oneof![0x80u8..0x8c, any::<u8>()],
             body in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
-            fuzz_report(&body);
-            fuzz_report(&[&[kind][..], &body].concat());
+            crate::fuzz::report(&body);
+            crate::fuzz::report(&[&[kind][..], &body].concat());
         }
     }
 }

@@ -285,11 +285,6 @@ mod tests {
         Incoming::decode(&frame).expect("what we write we read")
     }
 
-    /// Takes any bytes; for long runs as well as for the property test.
-    fn fuzz_incoming(data: &[u8]) {
-        let _ = Incoming::decode(data);
-    }
-
     #[test]
     fn the_operate_frame_is_as_documented() {
         let operate = Operate::forged_for_test(order(7, "strike", (1, 2), 3));
@@ -373,8 +368,8 @@ mod tests {
             kind in prop_oneof![0u8..0x14, any::<u8>()],
             body in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
-            fuzz_incoming(&body);
-            fuzz_incoming(&[&[kind][..], &body].concat());
+            crate::fuzz::request(&body);
+            crate::fuzz::request(&[&[kind][..], &body].concat());
         }
     }
 }

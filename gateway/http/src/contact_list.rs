@@ -155,6 +155,11 @@ pub async fn import_contacts(
     Ok(imported)
 }
 
+/// What is wrong with a table; nothing if it can be taken.
+pub(crate) fn faults(text: &str) -> Vec<String> {
+    lines(text).err().unwrap_or_default()
+}
+
 /// The lines of a table, or everything that is wrong with it.
 fn lines(text: &str) -> Result<Vec<Line>, Vec<String>> {
     let most = Most {

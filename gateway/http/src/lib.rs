@@ -26,6 +26,8 @@ mod dispatch;
 mod doors;
 mod etag;
 mod familiar;
+#[doc(hidden)]
+pub mod fuzz;
 mod hooks;
 mod journal;
 mod limits;

@@ -9,6 +9,8 @@
 mod ber;
 mod entry;
 mod filter;
+#[doc(hidden)]
+pub mod fuzz;
 mod message;
 mod session;
 

@@ -1,7 +1,7 @@
-//! Entry points for fuzzing: each takes any bytes and must return. Replayed by the tests, run long by hand.
+//! Fuzz targets: plain functions over bytes, for any fuzzer (`tests/fuzz/run`) and for the replay of what it found.
 
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use gateway_core::Instant;
@@ -9,8 +9,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::codec::{self, Decoder};
-use crate::dtls::Fingerprint;
-use crate::ice::{Agreement, Component, Credentials, Lite};
+use crate::dtls::{self, Association, Fingerprint, Identity};
+use crate::ice::{Agreement, Component, Credentials, Heard, Lite};
 use crate::jitter::{Content, JitterBuffer};
 use crate::sdp::{
     AudioCodec, Capabilities, Direction, LocalMedia, MasterKey, OfferAnswer, SessionDescription,
@@ -18,8 +18,23 @@ use crate::sdp::{
 use crate::sdp::{SrtpKeying, SrtpPolicy, SrtpSuite};
 use crate::srtp::{SrtpError, Unprotect};
 use crate::stun::client::Client;
+use crate::stun::{Kind, Message, Writer};
 use crate::telephone_event::EventReceiver;
 use crate::{rtcp, rtp};
+
+/// Name and function of a target.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 7] = [
+    ("dtls", fuzz_dtls),
+    ("payload", fuzz_payload),
+    ("rtcp", fuzz_rtcp),
+    ("rtp", fuzz_rtp),
+    ("sdp", fuzz_sdp),
+    ("srtp", fuzz_srtp),
+    ("stun", fuzz_stun),
+];
 
 /// A description as offer and as answer, under each encryption policy.
 ///
@@ -103,10 +118,11 @@ pub fn fuzz_payload(data: &[u8]) {
     }
 }
 
-/// A STUN message, as a check of ICE and as an answer to a question of ours.
+/// A STUN message, as a check of ICE and as an answer to a question of ours; then its attributes once more in a check
+/// that somebody with the password sends.
 ///
 /// # Panics
-/// If somebody without the password chooses where media goes.
+/// If somebody without the password chooses where media goes, or an answer of ours cannot be read.
 pub fn fuzz_stun(data: &[u8]) {
     let from = SocketAddr::from(([192, 0, 2, 1], 4_000));
     let local = Credentials {
@@ -118,12 +134,56 @@ pub fn fuzz_stun(data: &[u8]) {
         remote: "them".into(),
     });
     let mut out = Vec::new();
-    lite.handle(Component::Rtp, from, data, &mut out);
+    if lite.handle(Component::Rtp, from, data, &mut out) != Heard::Nothing {
+        assert!(Message::read(&out).is_some(), "{out:?}");
+    }
     assert_eq!(lite.target(Component::Rtp), None);
+    let mut check = Vec::new();
+    let mut writer = Writer::begin(&mut check, Kind::Request, [7; 12]);
+    writer.raw(data.get(20..).unwrap_or_default());
+    writer.sign(b"not to be guessed");
+    writer.finish();
+    if lite.handle(Component::Rtp, from, &check, &mut out) != Heard::Nothing {
+        assert!(Message::read(&out).is_some(), "{out:?}");
+    }
     let mut rng = StdRng::seed_from_u64(7);
     let mut client = Client::new(from, Instant::ZERO);
     client.handle_timeout(Instant::ZERO, &mut rng, &mut out);
     client.handle_packet(Instant::ZERO, from, data);
+}
+
+/// Datagrams of a DTLS handshake, each behind its length (two bytes); the first byte says who begins.
+///
+/// # Panics
+/// If keys come of a handshake with somebody else's certificate.
+pub fn fuzz_dtls(data: &[u8]) {
+    static IDENTITY: OnceLock<Option<Identity>> = OnceLock::new();
+    let made = IDENTITY.get_or_init(|| Identity::generate().ok());
+    let (Some(identity), Some((first, mut rest))) = (made, data.split_first()) else {
+        return;
+    };
+    let digest = vec!["0A"; 32].join(":");
+    let expected: Vec<_> = Fingerprint::parse(&format!("sha-256 {digest}"))
+        .into_iter()
+        .collect();
+    let mut now = Instant::ZERO;
+    let Ok(mut association) = Association::new(identity, first & 1 == 1, &expected, now) else {
+        return;
+    };
+    for _ in 0..16 {
+        let Some(([high, low], more)) = rest.split_first_chunk() else {
+            break;
+        };
+        let len = usize::from(u16::from_be_bytes([*high, *low])).min(more.len());
+        let (packet, more) = more.split_at(len);
+        rest = more;
+        association.handle_packet(now, packet);
+        now = now + Duration::from_millis(500);
+        association.handle_timeout(now);
+        while let Some(output) = association.poll_output() {
+            assert!(!matches!(output, dtls::Output::Keys(_)), "{data:?}");
+        }
+    }
 }
 
 /// A compound RTCP packet.
@@ -153,9 +213,18 @@ pub fn fuzz_srtp(data: &[u8]) {
 }
 
 #[cfg(test)]
+#[path = "../../../tests/fuzz/replay.rs"]
+mod replay;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn every_target_survives_its_corpus() {
+        replay::replay(&TARGETS);
+    }
 
     #[test]
     fn every_length_of_a_packet_is_survived() {

@@ -8,6 +8,7 @@ pub mod dtls;
 pub mod dtmf_receiver;
 pub mod dtmf_tone;
 pub mod engine;
+#[doc(hidden)]
 pub mod fuzz;
 pub mod gain;
 pub mod ice;

@@ -220,6 +220,9 @@ impl Unprotect {
                 expected: header_len + tag + self.key.mki_len,
             });
         }
+        if !elements_fit(packet) {
+            return Err(SrtpError::Malformed);
+        }
         let trailer = if self.suite.is_aead() { 0 } else { tag };
         let Self {
             context,
@@ -312,6 +315,41 @@ impl Unprotect {
             self.probed = 0;
         }
     }
+}
+
+/// Do the elements of a header extension (RFC 8285 §4.2, §4.3) end where it ends? The cipher reads them before it has
+/// authenticated anything, and reads on behind the packet where they say so. What follows the reserved number 15 it does
+/// not count, and then takes the wrong place for the payload's begin. `packet` has a complete header.
+fn elements_fit(packet: &[u8]) -> bool {
+    if packet[0] & 0x10 == 0 {
+        return true;
+    }
+    let at = rtp::HEADER_LEN + 4 * usize::from(packet[0] & 0x0f);
+    let [p0, p1, l0, l1] = [packet[at], packet[at + 1], packet[at + 2], packet[at + 3]];
+    let profile = u16::from_be_bytes([p0, p1]);
+    let long = match profile {
+        0xbede => false,
+        0x1000 => true,
+        _ => return true,
+    };
+    let end = 4 * usize::from(u16::from_be_bytes([l0, l1]));
+    let Some(mut rest) = packet[at + 4..].get(..end) else {
+        return false;
+    };
+    while let [first, others @ ..] = rest {
+        let skip = match others {
+            _ if *first == 0 => 0,
+            _ if !long && first >> 4 == 15 => return false,
+            _ if !long => usize::from(first & 0x0f) + 1,
+            [len, ..] => usize::from(*len) + 1,
+            [] => return false,
+        };
+        let Some(next) = others.get(skip..) else {
+            return false;
+        };
+        rest = next;
+    }
+    true
 }
 
 /// The cipher knows no MKI (RFC 3711 §3.1): it is cut out, `trailer` bytes before the end.

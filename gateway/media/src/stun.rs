@@ -349,6 +349,11 @@ impl<'a> Writer<'a> {
         self.attribute(name, value);
     }
 
+    /// Attributes as somebody else wrote them, right or wrong.
+    pub(crate) fn raw(&mut self, attributes: &[u8]) {
+        self.out.extend_from_slice(attributes);
+    }
+
     /// USERNAME.
     pub fn username(&mut self, name: &str) {
         self.attribute(attribute::USERNAME, name.as_bytes());

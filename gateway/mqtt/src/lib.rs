@@ -36,6 +36,8 @@ mod control;
 mod discovery;
 mod driver;
 mod embedded;
+#[doc(hidden)]
+pub mod fuzz;
 mod handle;
 mod latest;
 mod outbox;

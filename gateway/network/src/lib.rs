@@ -5,6 +5,8 @@
 //! the LLDP frame, and the texts of [`settings`]. Beside each stands what does the IO. Nothing here knows of doors.
 
 pub mod clock;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod lldp;
 pub mod mdns;
 pub mod ports;

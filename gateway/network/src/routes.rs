@@ -9,7 +9,7 @@ const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
 /// Where systemd-resolved listens (`systemd-resolved.service(8)`).
 const STUB: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 53));
 /// More name servers than a resolver asks are not shown.
-const MOST: usize = 8;
+pub(crate) const MOST: usize = 8;
 
 /// Default gateways of a port, IPv4 first; empty if the kernel has none, or does not tell.
 #[must_use]
@@ -34,7 +34,7 @@ pub fn name_servers() -> Vec<IpAddr> {
 }
 
 /// `nameserver` lines (`resolv.conf(5)`).
-fn servers(text: &str) -> Vec<IpAddr> {
+pub(crate) fn servers(text: &str) -> Vec<IpAddr> {
     let server = |line: &str| {
         let address = line.trim().strip_prefix("nameserver")?.trim();
         // fe80::1%eth0: the port is told elsewhere
@@ -57,7 +57,7 @@ pub(crate) fn default_v4(table: &str, port: &str) -> Option<Ipv4Addr> {
 }
 
 /// The IPv6 default gateway of a port: destination, prefix, source, prefix, next hop, …, port.
-fn default_v6(table: &str, port: &str) -> Option<Ipv6Addr> {
+pub(crate) fn default_v6(table: &str, port: &str) -> Option<Ipv6Addr> {
     table.lines().find_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [destination, "00", _, _, hop, _, _, _, _, name] = words.as_slice() else {

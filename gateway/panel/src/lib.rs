@@ -11,6 +11,8 @@
 mod apartments;
 mod edges;
 mod encode;
+#[doc(hidden)]
+pub mod fuzz;
 mod learn;
 mod machine;
 mod picture;

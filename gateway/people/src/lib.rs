@@ -8,6 +8,8 @@
 mod ask;
 mod clash;
 pub mod csv;
+#[doc(hidden)]
+pub mod fuzz;
 mod held;
 mod key;
 mod line;

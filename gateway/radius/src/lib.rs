@@ -16,6 +16,8 @@ mod attribute;
 mod client;
 mod exchange;
 pub mod fake;
+#[doc(hidden)]
+pub mod fuzz;
 mod packet;
 mod params;
 mod pool;

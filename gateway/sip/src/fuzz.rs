@@ -1,4 +1,4 @@
-//! Fuzz targets: plain functions over bytes, for any fuzzer and for the replay in `tests/`.
+//! Fuzz targets: plain functions over bytes, for any fuzzer (`tests/fuzz/run`) and for the replay of what it found.
 //!
 //! Each panics if an invariant breaks: nothing a peer sends may panic the reader, and what we write must be read
 //! back the same.
@@ -16,15 +16,20 @@ use crate::transaction::{Event, Output, Params, TransactionLayer};
 use crate::transport::{Flow, FlowId, Transport};
 use crate::{Aor, CSeq, NameAddr, ReferTo, Replaces, Uri, Via};
 
+mod agent;
+
+pub use agent::user_agent;
+
 /// Name and function of a target.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 4] = [
-    ("datagram", datagram),
-    ("stream", stream),
-    ("transactions", transactions),
-    ("values", values),
+pub const TARGETS: [Target; 5] = [
+    ("sip_datagram", datagram),
+    ("sip_stream", stream),
+    ("sip_transactions", transactions),
+    ("sip_user_agent", user_agent),
+    ("sip_values", values),
 ];
 
 /// Limits under which our own output is read back: escaping may make lines longer.
@@ -225,4 +230,16 @@ fn typed(message: &Message) {
         h.all(&name).for_each(|v| drop(parse_challenges(&v.text())));
     }
     assert!(!message.to_string().is_empty());
+}
+
+#[cfg(test)]
+#[path = "../../../tests/fuzz/replay.rs"]
+mod replay;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_target_survives_its_corpus() {
+        super::replay::replay(&super::TARGETS);
+    }
 }

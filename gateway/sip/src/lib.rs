@@ -10,6 +10,7 @@ pub mod aor;
 pub mod cseq;
 pub mod digest;
 mod error;
+#[doc(hidden)]
 pub mod fuzz;
 pub mod message;
 pub mod name_addr;

@@ -20,6 +20,8 @@ mod depot;
 mod entries;
 mod erase;
 pub mod fake;
+#[doc(hidden)]
+pub mod fuzz;
 mod index;
 mod io;
 mod log;

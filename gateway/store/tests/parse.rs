@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use gateway_core::{Envelope, Event, GatewayEvent, Seq, Timestamp};
 use gateway_store::fake::FakeIo;
-use gateway_store::{Options, Store, from_json_text, json_text, verify_with};
+use gateway_store::{Options, Store, verify_with};
 use proptest::prelude::*;
 
 const STATE: &str = "/state";
@@ -53,27 +53,6 @@ fn sound() -> &'static [Vec<u8>; 2] {
     })
 }
 
-/// Any bytes as both segments, a snapshot and the anchors.
-fn fuzz_journal(data: &[u8]) {
-    let fake = FakeIo::new();
-    fake.plant(&segment("events"), data.to_vec());
-    fake.plant(&segment("records"), data.to_vec());
-    let records = Path::new(STATE).join("journal/records");
-    fake.plant(&records.join(format!("{:020}.snap", 3)), data.to_vec());
-    fake.plant(&records.join("anchors.jsonl"), data.to_vec());
-    goes_on(&fake);
-}
-
-/// Any bytes as a row: an error, or a record that comes back from its own text.
-fn fuzz_row(data: &[u8]) {
-    if let Ok(record) = from_json_text(data) {
-        assert_eq!(
-            from_json_text(json_text(&record).as_bytes()).expect("own text"),
-            record
-        );
-    }
-}
-
 fn goes_on(fake: &FakeIo) {
     verify_with(Path::new(STATE), fake.clone()).expect("lists");
     let (store, report) = Store::open(Path::new(STATE), options(), fake.clone()).expect("opens");
@@ -96,7 +75,7 @@ proptest! {
 
     #[test]
     fn any_bytes_in_every_file(data in prop::collection::vec(any::<u8>(), 0..3000)) {
-        fuzz_journal(&data);
+        gateway_store::fuzz::journal(&data);
     }
 
     #[test]
@@ -122,7 +101,7 @@ proptest! {
 
     #[test]
     fn any_row(data in r#"\{"seq":[0-9]{1,22},"at":"(2026-03-01T12:00:00Z|x)","kind":"[a-z.]{0,9}","source":(null|"[a-z]{1,5}"),"ring_id":null,"(schema|_|source_|seq__|at_)":(null|1|-7|1.5|"é"|\[\{\}\])\}"#) {
-        fuzz_row(data.as_bytes());
+        gateway_store::fuzz::row(data.as_bytes());
     }
 }
 

@@ -8,6 +8,8 @@
 //! All of it is bounded and in memory only. No audio is kept: of RTP there is the header alone, and digits lie behind it.
 
 mod capture;
+#[doc(hidden)]
+pub mod fuzz;
 mod ladder;
 mod ring;
 mod scrub;

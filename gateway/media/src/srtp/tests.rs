@@ -119,6 +119,49 @@ fn short_packets_do_not_reach_the_cipher() {
 }
 
 #[test]
+fn header_extensions_that_reach_beyond_themselves_do_not_reach_the_cipher() {
+    for suite in SrtpSuite::ALL {
+        let master = MasterKey::random(suite, &mut StdRng::seed_from_u64(5));
+        let mut protect = Protect::new(suite, &master).expect("context");
+        let mut unprotect = Unprotect::new(suite, &master).expect("context");
+        let with = |extension: &str| {
+            let fixed = hex("9008 0001 000000a0 01020304");
+            [&fixed[..], &hex(extension), &[0xd5; 40]].concat()
+        };
+        // one byte of head: levels and padding; two bytes of head; another profile
+        for (n, good) in [
+            (1, "bede0001 10ff0000"),
+            (2, "10000001 01010200"),
+            (3, "12340001 ffffffff"),
+        ] {
+            let mut plain = with(good);
+            plain[3] = n;
+            let secret = protect.rtp(&plain).expect("protected");
+            assert_eq!(unprotect.rtp(&secret).expect("opened"), plain, "{suite:?} {good}");
+        }
+        for bad in [
+            "bede0001 10fe6e08", // the second is longer than the rest of the packet
+            "bede0001 1fffffff", // longer than the extension
+            "bede0001 f0000000", // reserved number
+            "bede0001 000000 10",
+            "10000001 01ff0000",
+            "10000001 00000001",
+        ] {
+            for len in [34, 56] {
+                let packet = &with(bad)[..len];
+                let refused = unprotect.rtp(packet);
+                let right = match refused {
+                    Err(SrtpError::Malformed) => true,
+                    Err(SrtpError::TooShort { .. }) => len == 34,
+                    _ => false,
+                };
+                assert!(right, "{suite:?} {bad} {len}: {refused:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn strangers_leave_no_trace_and_sources_are_bounded() {
     let suite = SrtpSuite::AesCm128Sha1_80;
     let master = MasterKey::random(suite, &mut StdRng::seed_from_u64(5));

@@ -632,37 +632,10 @@ fn the_exact_texts_of_answers() {
     );
 }
 
-/// A fuzz target: any bytes on any command topic.
-fn fuzz_command(data: &[u8]) {
-    for target in [door(), Target::Panel("main".into()), Target::Site] {
-        for (retained, dup) in [(false, false), (true, false), (false, true)] {
-            let arrival = Arrival {
-                retained,
-                dup,
-                ..arrival(target.clone(), data)
-            };
-            if let Ok(asked) = read(&arrival, RULES, &made()) {
-                if retained || dup {
-                    assert!(asked.request.stale_by_transport);
-                }
-                if is_news(&asked) {
-                    let Given::At(at) = asked.request.given else {
-                        panic!("news has a time");
-                    };
-                    let age = arrival.wall.duration_since(at);
-                    assert!(age.unsigned_abs() <= RULES.ttl);
-                    assert!(-age <= jiff::SignedDuration::from_secs(2));
-                    assert_ne!(asked.request.id, made());
-                }
-            }
-        }
-    }
-}
-
 proptest! {
     #[test]
     fn no_bytes_make_the_reader_panic(data in proptest::collection::vec(any::<u8>(), 0..1200)) {
-        fuzz_command(&data);
+        crate::fuzz::command(&data);
     }
 
     #[test]
@@ -677,6 +650,6 @@ proptest! {
         let value = serde_json::json!({
             "command": command, "id": id, "at": at, "door": door, "button": "bell", "panel": "main",
         });
-        fuzz_command(value.to_string().as_bytes());
+        crate::fuzz::command(value.to_string().as_bytes());
     }
 }

@@ -71,5 +71,17 @@ impl Profile {
     }
 }
 
+/// Can a message be read? What was read comes back when it is written; for the fuzz targets.
+///
+/// # Panics
+/// If it does not.
+pub(crate) fn read_back(bytes: &[u8]) -> bool {
+    let Some(message) = message::Message::read(bytes) else {
+        return false;
+    };
+    assert_eq!(message::Message::read(&message.wire()), Some(message));
+    true
+}
+
 #[cfg(test)]
 mod tests;

@@ -247,6 +247,7 @@ impl FakeCore {
                     | Command::ResetFire
                     | Command::ResetPassback { .. }
                     | Command::RingToOpen { .. }
+                    | Command::SendCard { .. }
                     | Command::SetRelay { .. } => judge(&mut seen, &asked.request),
                 };
                 let request = asked.request;
@@ -344,6 +345,7 @@ fn judge(seen: &mut BTreeSet<String>, request: &CommandRequest) -> Option<Refusa
             | Command::ResetFire
             | Command::ResetPassback { .. }
             | Command::RingToOpen { .. }
+            | Command::SendCard { .. }
             | Command::SetRelay { .. }
             | Command::Unread { .. } => Some(Refusal::Unknown),
         }

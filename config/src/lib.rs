@@ -28,6 +28,7 @@ mod trial;
 mod value;
 mod veil;
 
+pub use check::OSDP_BAUDS;
 pub use describe::Apply;
 pub use diff::unified;
 pub use edit::{Edit, EditError, MAX_EDITS, edit};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{Decode, Encode, Osdp, Panel};
+use crate::commands::{Controllers, Decode, Encode, Osdp, Panel};
 
 /// Exit codes, for scripts.
 pub(crate) mod exit {
@@ -114,6 +114,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  doorline contacts export > contacts.csv\n  doorline contacts import contacts.csv --dry-run\n  doorline contacts import contacts.csv --replace   # who stands in no line is removed"
     )]
     Contacts(Contacts),
+    /// Access controllers of somebody else: send one a card. The gateway must run.
+    #[command(after_help = "Example:\n  doorline controllers send lift 26:123,04567")]
+    Controllers(Controllers),
     /// Read, export, verify or rebuild the journal.
     #[command(
         after_help = "Examples:\n  doorline journal tail --follow\n  doorline journal export --format csv > events.csv\n  doorline journal export --class door > doors.jsonl\n  doorline journal verify && echo whole"
@@ -162,9 +165,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  doorline dot1x confirm            # after a reload that changed [dot1x]; otherwise that is taken back\n  doorline dot1x request --name gateway --key /etc/doorline/port.key --out port.csr\n  doorline dot1x self-signed --name gateway --days 3650 --key /etc/doorline/port.key --out /etc/doorline/port.pem"
     )]
     Dot1x(Dot1x),
-    /// Keys of OSDP readers: make one, or let a reader be given its own.
+    /// OSDP readers: make a key, let a reader be given its own, give it firmware, another address or speed.
     #[command(
-        after_help = "Examples:\n  doorline osdp new-key /etc/doorline/street.key\n  doorline osdp install street --minutes 5   # the reader is new, or was reset"
+        after_help = "Examples:\n  doorline osdp new-key /etc/doorline/street.key\n  doorline osdp install street --minutes 5   # the reader is new, or was reset\n  doorline osdp move street --address 3          # within that window\n  doorline osdp firmware street reader-2.4.bin"
     )]
     Osdp(Osdp),
     /// Kinds of panel lines: list and show them, learn one from a recording, and play a front end.
@@ -1028,8 +1031,11 @@ mod tests {
             "time show -c F",
             "dot1x confirm -c F",
             "osdp install street -c F",
+            "osdp move street --address 3 -c F",
+            "osdp firmware street f.bin -c F",
             "doctor -c F",
             "contacts export -c F",
+            "controllers send lift 26:123,04567 -c F",
             "support bundle --out /tmp/x.tar -c F",
             "backup --out /tmp/x.backup -c F",
             "restore /tmp/x.backup -c F",

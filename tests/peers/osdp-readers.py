@@ -5,6 +5,7 @@ READER is ADDRESS:KEY (32 hex digits), ADDRESS:new (takes its key with the defau
 Prints "readers ready", then a line for each command a reader carries out. On the control port, a line each:
   card ADDRESS BITS HEX    keys ADDRESS DIGITS     local ADDRESS TAMPER POWER    inputs ADDRESS 0101
   sc ADDRESS               mute ADDRESS            speak ADDRESS
+  file ADDRESS PATH        bytes of the last file that it got, and whether they are those of a file: COUNT same|other
   gap                      longest time between two replies of one reader since this was asked last, ms
   damage N                 the next N replies of anybody have a wrong bit under a right check
   replay N                 the next N replies of anybody are replaced by the last reply that was recorded as a card
@@ -90,6 +91,8 @@ class Wire(Channel):
         self.mute = False
         self.showed = False
         self.replied = None
+        self.file = bytearray()
+        self.have = 0
         line.readers.append(self)
 
     def read(self, max_bytes):
@@ -102,6 +105,22 @@ class Wire(Channel):
 
     def flush(self):
         self.inbox = b""
+
+
+def files(wire):
+    def opened(_file_id, size):
+        wire.file = bytearray(size)
+        wire.have = 0
+        return 0
+
+    def written(data, offset):
+        wire.file[offset:offset + len(data)] = data
+        wire.have = offset + len(data)
+        return len(data)
+
+    return {
+        "open": opened, "read": lambda _size, _offset: b"", "write": written, "close": lambda _file_id: 0,
+    }
 
 
 def plain(value):
@@ -126,9 +145,11 @@ def make(line, word):
         (Capability.ContactStatusMonitoring, 1, 4),
         (Capability.LEDControl, 1, 1),
         (Capability.AudibleControl, 1, 1),
+        (Capability.TextOutput, 1, 1),
     ])
     info = PDInfo(int(address), wire, scbk=key, flags=flags)
     reader = PeripheralDevice(info, capabilities, log_level=LogLevel.Warning, command_handler=carried_out)
+    reader.ctx.register_file_ops(0, files(wire))
     return int(address), (reader, wire)
 
 
@@ -161,6 +182,10 @@ def act(line, readers, words):
         event = status(StatusReportType.Local, [int(words[2]), int(words[3])])
     elif verb == "inputs":
         event = status(StatusReportType.Input, [int(level) for level in words[2]])
+    elif verb == "file":
+        got = wire.file[:wire.have]
+        with open(words[2], "rb") as sent:
+            return f"{len(got)} {'same' if got == sent.read() else 'other'}"
     elif verb == "sc":
         return "1" if reader.is_sc_active() else "0"
     elif verb == "mute":

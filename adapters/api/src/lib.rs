@@ -15,6 +15,6 @@ pub use alarm::Alarm;
 pub use audio::{AudioPort, FRAME_SAMPLES, Frame, SAMPLE_RATE};
 pub use claim::Claim;
 pub use context::{Adapter, AdapterContext, AdapterError, Shutdown};
-pub use forwarded::Forwarded;
+pub use forwarded::{Forwarded, Handed};
 pub use output::{BoxFuture, DriverError, OutputDriver};
 pub use rs485::Direction;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use adapter_api::{Adapter, AdapterContext, AdapterError, Alarm, Claim, Forwarded};
+use adapter_api::{Adapter, AdapterContext, AdapterError, Alarm, Claim, Forwarded, Handed};
 use gateway_core::{
     CardFrame, ControllerId, ControllerSaid, Instant, LightColour, LineSignal, ReaderId, SignalKind,
 };
@@ -246,10 +246,11 @@ struct Answers {
 }
 
 impl Answers {
-    fn card(&mut self, now: Instant, controller: &ControllerId, reader: &ReaderId) {
+    /// A card goes out; what the controller shows to one that nobody read is shown nowhere.
+    fn card(&mut self, now: Instant, controller: &ControllerId, reader: Option<&ReaderId>) {
         self.last.retain(|(of, ..)| of != controller);
-        self.last
-            .push((controller.clone(), reader.clone(), now + ANSWERS));
+        let answered = reader.map(|reader| (controller.clone(), reader.clone(), now + ANSWERS));
+        self.last.extend(answered);
     }
 
     fn to(&self, now: Instant, controller: &ControllerId) -> Option<ReaderId> {
@@ -303,14 +304,16 @@ async fn hand_on(
     let Forwarded {
         at,
         controller,
-        frame,
         reader,
+        what,
     } = card;
     let now = ctx.clock.now();
-    match frame {
+    match what {
         Err(text) => missed(ctx, controller, reader, &text).await,
-        Ok(frame) => {
-            answers.card(now, &controller, &reader);
+        // `check` lets no keys be forwarded by Wiegand, where makers do not agree on what a key is
+        Ok(Handed::Key(_)) => missed(ctx, controller, reader, "keys do not go out by Wiegand").await,
+        Ok(Handed::Card(frame)) => {
+            answers.card(now, &controller, reader.as_ref());
             machine.card(now, at, &controller, &bits(&frame));
             Ok(())
         }
@@ -328,11 +331,11 @@ fn bits(frame: &CardFrame) -> Vec<bool> {
 async fn missed(
     ctx: &AdapterContext,
     controller: ControllerId,
-    reader: ReaderId,
+    reader: Option<ReaderId>,
     text: &str,
 ) -> Result<(), AdapterError> {
     let said = ControllerSaid::Missed(text.to_owned());
-    said_by(ctx, controller, Some(reader), said).await
+    said_by(ctx, controller, reader, said).await
 }
 
 async fn said_by(
@@ -365,8 +368,8 @@ mod tests {
             let card = Forwarded {
                 at: Instant::from_nanos(n),
                 controller: "legacy".parse().expect("a name"),
-                frame: Err("x".to_owned()),
-                reader: "gate".parse().expect("a name"),
+                reader: "gate".parse().ok(),
+                what: Err("x".to_owned()),
             };
             assert!(sender.send(card).is_ok());
         }

@@ -10,7 +10,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
-use tokio_serial::{DataBits, FlowControl, SerialPortBuilderExt, SerialStream, StopBits};
+use tokio_serial::{
+    ClearBuffer, DataBits, FlowControl, SerialPort, SerialPortBuilderExt, SerialStream, StopBits,
+};
 
 use crate::frame::{Exchange, FrameError, Framing};
 use crate::ioctl;
@@ -148,17 +150,29 @@ const fn gone(serial: bool) -> &'static str {
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Throws away what was written and has not gone yet; closing would wait for it, and send it. A connection does that by
+    /// itself (see `connect`).
+    fn forget(&self);
     /// False if what was written may still be on its way.
     fn is_delivered(&self) -> bool;
 }
 
 impl Stream for SerialStream {
+    fn forget(&self) {
+        if let Err(error) = self.clear(ClearBuffer::All) {
+            tracing::debug!(%error, "a port that is given up is gone already");
+        }
+    }
+
+    /// A hung adapter leaves it in the kernel, and sends it whenever it goes on.
     fn is_delivered(&self) -> bool {
-        true
+        matches!(self.bytes_to_write(), Ok(0))
     }
 }
 
 impl Stream for TcpStream {
+    fn forget(&self) {}
+
     fn is_delivered(&self) -> bool {
         ioctl::unacknowledged(self) == Ok(0)
     }
@@ -174,6 +188,15 @@ struct Line {
     stream: Option<Box<dyn Stream>>,
 }
 
+impl Line {
+    /// Gives the port or connection up, with every order that it still keeps.
+    fn give_up(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            stream.forget();
+        }
+    }
+}
+
 /// A request under way. Whoever gives it up half-way leaves no order behind that the network still keeps.
 struct Turn<'a> {
     ended: bool,
@@ -183,7 +206,7 @@ struct Turn<'a> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if !self.ended && !self.line.stream.as_ref().is_some_and(|s| s.is_delivered()) {
-            self.line.stream = None;
+            self.line.give_up();
         }
     }
 }
@@ -266,10 +289,10 @@ impl Bus {
                 // a whole answer: the line is as quiet as after a good one
                 FrameError::Pdu(_) => line.dirty = false,
                 FrameError::Noise { .. } => {}
-                FrameError::NotModbus { .. } | FrameError::Unit { .. } => line.stream = None,
+                FrameError::NotModbus { .. } | FrameError::Unit { .. } => line.give_up(),
             },
             // Given up with a reset (see `connect`): an order that the network kept must not reach the board later.
-            Err(_) => line.stream = None,
+            Err(_) => line.give_up(),
         }
         line.quiet = (Self::framing(&params.link) == Framing::Rtu).then(|| Instant::now() + params.gap);
         reply
@@ -362,6 +385,8 @@ async fn connect(link: &Link) -> Result<Box<dyn Stream>, BusError> {
                     .to_owned(),
                 source: Some(error.into()),
             })?;
+            // what somebody before us left in it would go out before our first request
+            stream.forget();
             Ok(Box::new(stream))
         }
         Link::Tcp { host, port, .. } => {
@@ -389,6 +414,7 @@ async fn connect(link: &Link) -> Result<Box<dyn Stream>, BusError> {
 #[cfg(test)]
 mod tests {
     use std::pin::Pin;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::task::{Context, Poll};
 
     use tokio::io::ReadBuf;
@@ -398,6 +424,7 @@ mod tests {
     /// A network that takes everything and brings nothing, at once or ever.
     struct Network {
         delivers: bool,
+        forgot: Arc<AtomicBool>,
     }
 
     impl AsyncRead for Network {
@@ -419,6 +446,9 @@ mod tests {
     }
 
     impl Stream for Network {
+        fn forget(&self) {
+            self.forgot.store(true, Ordering::Relaxed);
+        }
         fn is_delivered(&self) -> bool {
             self.delivers
         }
@@ -435,7 +465,12 @@ mod tests {
             },
             timeout: Duration::from_millis(500),
         });
-        bus.0.line.lock().await.stream = Some(Box::new(Network { delivers }));
+        let forgot = Arc::new(AtomicBool::new(false));
+        let network = Network {
+            delivers,
+            forgot: Arc::clone(&forgot),
+        };
+        bus.0.line.lock().await.stream = Some(Box::new(network));
         let order = bus.ask(
             1,
             Request::WriteCoil {
@@ -444,7 +479,13 @@ mod tests {
             },
         );
         assert!(timeout(Duration::from_millis(50), order).await.is_err());
-        bus.0.line.lock().await.stream.is_some()
+        let kept = bus.0.line.lock().await.stream.is_some();
+        assert_eq!(
+            forgot.load(Ordering::Relaxed),
+            !kept,
+            "what is given up is thrown away"
+        );
+        kept
     }
 
     #[tokio::test(start_paused = true)]

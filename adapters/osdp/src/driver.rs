@@ -1,5 +1,6 @@
 //! A line on a serial port.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,12 +9,13 @@ use gateway_core::{DeviceId, Edge, InputId, Instant, ReaderCommand, ReaderId, Si
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_serial::{DataBits, FlowControl, Parity, SerialPortBuilderExt, SerialStream, StopBits};
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{StreamExt, StreamMap};
 
 use crate::bus::{Bus, BusParams, Output};
+use crate::errand::{Errand, Progress};
 use crate::pd::{Event, PdParams};
 
 /// A port that is not there is looked for again.
@@ -21,13 +23,27 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Longest time for a packet to be taken by the port.
 const WRITE: Duration = Duration::from_secs(1);
 
-/// An operator lets a reader be given its key by the default key.
+/// An order of an operator. One that is older than this waited for a line that was not there.
+const OLD: Duration = Duration::from_secs(2);
+
+/// What an operator wants of a reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Install {
+pub struct Order {
+    /// When it was given.
+    pub at: Instant,
     /// Which reader.
     pub reader: ReaderId,
-    /// For how long.
-    pub time: Duration,
+    /// What.
+    pub what: Wanted,
+}
+
+/// What is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Something once; how it goes is told in [`OsdpBus::progress`].
+    Errand(Errand),
+    /// Let it be given its key by the default key, for so long.
+    Install(Duration),
 }
 
 /// An input of a reader.
@@ -72,9 +88,11 @@ pub struct OsdpBus {
     /// Who switches between sending and receiving.
     pub direction: Direction,
     /// What operators want; readers of other lines do not matter.
-    pub installs: broadcast::Sender<Install>,
+    pub orders: broadcast::Sender<Order>,
     /// Device; a name below `/dev/serial/by-id` or `by-path` stays the same.
     pub port: PathBuf,
+    /// How it goes with the last errand of each reader, of any line.
+    pub progress: watch::Sender<BTreeMap<ReaderId, Progress>>,
     /// Readers.
     pub readers: Vec<OsdpReader>,
 }
@@ -136,11 +154,20 @@ impl Adapter for OsdpBus {
     }
 }
 
+/// A line that is being served: what is on its way when it ends is over.
+struct Cut<'a>(&'a OsdpBus);
+
+impl Drop for Cut<'_> {
+    fn drop(&mut self) {
+        self.0.cut();
+    }
+}
+
 /// What the line listens to besides its readers.
 struct Outside {
     alarm: Alarm,
     commands: StreamMap<usize, BroadcastStream<ReaderCommand>>,
-    installs: broadcast::Receiver<Install>,
+    orders: broadcast::Receiver<Order>,
     random: StdRng,
 }
 
@@ -149,7 +176,7 @@ impl OsdpBus {
         let mut outside = Outside {
             alarm: Alarm::new().map_err(|error| self.failed("no timer", Some(error)))?,
             commands: StreamMap::new(),
-            installs: self.installs.subscribe(),
+            orders: self.orders.subscribe(),
             random: StdRng::try_from_os_rng()
                 .map_err(|error| self.failed(&format!("no random numbers: {error}"), None))?,
         };
@@ -162,6 +189,7 @@ impl OsdpBus {
             let text = match open(&self.port, self.baud, self.direction) {
                 Ok(port) => {
                     ctx.signal(ctx.clock.now(), SignalKind::Ready).await?;
+                    let _cut = Cut(self);
                     self.serve(ctx, port, &mut outside).await?
                 }
                 Err(text) => text,
@@ -221,17 +249,44 @@ impl OsdpBus {
                         bus.show(ctx.clock.now(), reader, command);
                     }
                 }
-                install = outside.installs.recv() => {
-                    if let Ok(Install { reader, time }) = install
-                        && let Some(at) = self.readers.iter().position(|of| of.reader == reader)
+                order = outside.orders.recv() => {
+                    if let Ok(Order { at, reader, what }) = order
+                        && let Some(of) = self.readers.iter().position(|of| of.reader == reader)
                     {
                         let now = ctx.clock.now();
-                        bus.install(now, at, now + time);
+                        match what {
+                            Wanted::Errand(_) if now.since(at) > OLD => {
+                                let text = "the line was not there when this was asked; ask again";
+                                self.tell(&reader, Progress::Failed(text.to_owned()));
+                            }
+                            Wanted::Errand(errand) => bus.errand(now, of, errand),
+                            Wanted::Install(time) => {
+                                bus.install(now, of, now + time);
+                            }
+                        }
                     }
                 }
                 () = outside.alarm.at(bus.poll_timeout()) => bus.handle_timeout(ctx.clock.now()),
             }
         }
+    }
+
+    fn tell(&self, reader: &ReaderId, progress: Progress) {
+        self.progress.send_modify(|all| {
+            all.insert(reader.clone(), progress);
+        });
+    }
+
+    /// What was on its way to a reader when the line went: it is not sent again by itself.
+    fn cut(&self) {
+        self.progress.send_modify(|all| {
+            for reader in &self.readers {
+                if let Some(progress @ Progress::Sent { .. }) = all.get_mut(&reader.reader) {
+                    let text = "the line went away in the middle; what the reader makes of what it has is its own. Ask again";
+                    *progress = Progress::Failed(text.to_owned());
+                }
+            }
+        });
     }
 
     fn gone(&self, what: &str) -> String {
@@ -277,6 +332,17 @@ impl OsdpBus {
         let reader = of.reader.clone();
         let kind = match event {
             Event::Card(frame) => SignalKind::Card { frame, reader },
+            Event::Errand(progress) => {
+                match &progress {
+                    Progress::Done(text) => tracing::warn!(%reader, text, "an order of an operator is done"),
+                    Progress::Failed(text) => {
+                        tracing::warn!(%reader, text, "an order of an operator is not done")
+                    }
+                    Progress::Sent { .. } => {}
+                }
+                self.tell(&reader, progress);
+                return Ok(());
+            }
             Event::Fault(text) => SignalKind::Fault(text),
             Event::Identity(identity) => {
                 let [a, b, c] = identity.vendor;

@@ -11,7 +11,9 @@
 //! Wiring, times and limits: README.md beside this crate.
 
 mod bus;
+mod display;
 mod driver;
+mod errand;
 mod feedback;
 #[doc(hidden)]
 pub mod fuzz;
@@ -22,9 +24,12 @@ mod packet;
 mod pd;
 mod peripheral;
 mod secure;
+mod transfer;
 
 pub use bus::{Bus, BusParams, Output};
-pub use driver::{Install, OsdpBus, OsdpInput, OsdpReader};
+pub use display::{LONGEST_TEXT, Text, TextError, Texts};
+pub use driver::{Order, OsdpBus, OsdpInput, OsdpReader, Wanted};
+pub use errand::{Errand, Progress, Settings};
 pub use key::{Key, KeyError};
 pub use link::Security;
 pub use message::{Capability, Identity, Reply, ReplyError, command_name, nak_reason, reply_name};
@@ -33,3 +38,4 @@ pub use pd::{Event, PdParams};
 pub use peripheral::{
     Heard, Light, OsdpPeripheral, Out, Peripheral, PeripheralParams, Secrecy, Shade, keep_key, kept_key,
 };
+pub use transfer::{File, FileStatus, LONGEST_FILE};

@@ -2,14 +2,19 @@
 
 use gateway_card::MAX_BITS;
 
+use crate::display::Shown;
+use crate::errand::Settings;
 use crate::key::Key;
+use crate::transfer::{FileStatus, Piece};
 
 /// What a panel says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
+    Abort,
     Buzzer(Buzzer),
     Capabilities,
     Challenge([u8; 8]),
+    File(Piece),
     Id,
     InputStatus,
     KeySet(Key),
@@ -17,6 +22,8 @@ pub(crate) enum Command {
     LocalStatus,
     Poll,
     ServerCryptogram([u8; 16]),
+    Settings(Settings),
+    Text(Shown),
 }
 
 /// Beeps; times in 100 ms.
@@ -53,9 +60,11 @@ impl Command {
     /// Code and data.
     pub(crate) fn encode(&self) -> (u8, Vec<u8>) {
         match self {
+            Self::Abort => (0xA2, vec![]),
             Self::Buzzer(Buzzer { count, off, on }) => (0x6A, vec![0, 2, *on, *off, *count]),
             Self::Capabilities => (0x62, vec![0]),
             Self::Challenge(random) => (0x76, random.to_vec()),
+            Self::File(piece) => (0x7C, piece.encode()),
             Self::Id => (0x61, vec![0]),
             Self::InputStatus => (0x65, vec![]),
             Self::KeySet(key) => (0x75, [&[1, 16], &key.bytes()[..]].concat()),
@@ -63,12 +72,14 @@ impl Command {
             Self::LocalStatus => (0x64, vec![]),
             Self::Poll => (0x60, vec![]),
             Self::ServerCryptogram(cryptogram) => (0x77, cryptogram.to_vec()),
+            Self::Settings(settings) => (0x6E, settings.encode()),
+            Self::Text(shown) => (0x6B, shown.encode()),
         }
     }
 
     /// Does it only show something?
     pub(crate) const fn is_feedback(&self) -> bool {
-        matches!(self, Self::Buzzer(_) | Self::Led(_))
+        matches!(self, Self::Buzzer(_) | Self::Led(_) | Self::Text(_))
     }
 }
 
@@ -139,6 +150,8 @@ pub enum Reply {
         /// Its unique id.
         uid: [u8; 8],
     },
+    /// How it goes with a file.
+    File(FileStatus),
     /// Who the reader is.
     Id(Identity),
     /// Last answer of the handshake.
@@ -172,6 +185,8 @@ pub enum Reply {
         /// Which reader of the device.
         reader: u8,
     },
+    /// The address and speed that it takes from here on.
+    Settings(Settings),
     /// State of the readers of the device: 0 well, 1 not connected, 2 tampered with.
     ReaderStatus(Vec<u8>),
 }
@@ -244,6 +259,7 @@ impl Reply {
                 },
                 _ => return Err(wrong("KEYPAD", "2 and one for each key are needed")),
             },
+            0x54 => Self::Settings(Settings::parse(data).ok_or(wrong("COM", "5 are needed"))?),
             0x76 => {
                 let short = wrong("CCRYPT", "32 are needed");
                 let (uid, rest) = data.split_first_chunk().ok_or(short)?;
@@ -259,6 +275,7 @@ impl Reply {
                 Self::InitialMac(*mac)
             }
             0x79 => Self::Busy,
+            0x7A => Self::File(FileStatus::parse(data).ok_or(wrong("FTSTAT", "7 are needed"))?),
             other => Self::Other(other),
         })
     }
@@ -416,6 +433,22 @@ mod tests {
                 power: false,
                 tamper: true,
             })
+        );
+        assert_eq!(
+            Reply::parse(0x54, &[5, 0x00, 0xC2, 0x01, 0x00]),
+            Ok(Reply::Settings(Settings {
+                address: 5,
+                baud: 115_200,
+            }))
+        );
+        assert_eq!(
+            Reply::parse(0x7A, &[1, 44, 1, 0xFD, 0xFF, 0, 1]),
+            Ok(Reply::File(FileStatus {
+                action: 1,
+                delay: 300,
+                detail: -3,
+                longest: 256,
+            }))
         );
     }
 

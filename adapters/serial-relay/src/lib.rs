@@ -4,35 +4,39 @@
 //! written last while the board has supply. Unplugging is noticed by the port's end of file. What brings a latched
 //! relay to rest when the guard dies is the guard's sentinel, which claims the board anew; unplugged, it loses its
 //! supply.
+//!
+//! No order waits in a port for better times: see `port.rs`.
 
 mod board;
 mod frame;
 #[doc(hidden)]
 pub mod fuzz;
+mod port;
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use adapter_api::{BoxFuture, Claim, DriverError, OutputDriver};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
-use tokio_serial::{DataBits, FlowControl, Parity, SerialPortBuilderExt, SerialStream, StopBits};
 
 pub use board::{Answer, Board, Family, LONGEST, NoRelay};
 pub use frame::{CHANNELS, FRAME_BYTES, Frame, FrameError};
+
+use crate::port::{NotSent, Port};
 
 /// Speed of every revision seen so far, in bit/s; boards with a USB chip of their own take any.
 pub const BAUD: u32 = 9600;
 /// Longest time for an answer.
 const ANSWER: Duration = Duration::from_millis(150);
+const UNPLUGGED: &str = "the board was unplugged; plug it in, it is claimed again by itself";
 
 /// One board.
 pub struct SerialRelay {
     baud: u32,
     board: Board,
     path: PathBuf,
-    port: Option<SerialStream>,
+    port: Option<Port>,
 }
 
 impl SerialRelay {
@@ -78,16 +82,8 @@ impl SerialRelay {
     async fn open(&mut self, channels: &[u16]) -> Result<(), DriverError> {
         // The old handle first: it holds the port exclusively.
         self.port = None;
-        let builder = tokio_serial::new(self.path.to_string_lossy(), self.baud)
-            .data_bits(DataBits::Eight)
-            .parity(Parity::None)
-            .stop_bits(StopBits::One)
-            .flow_control(FlowControl::None)
-            .exclusive(true);
-        let port = builder
-            .open_native_async()
-            .map_err(|e| self.failed("the port cannot be opened", Some(e.into())))?;
-        self.port = Some(port);
+        let port = Port::open(&self.path, self.baud);
+        self.port = Some(port.map_err(|error| self.failed("the port cannot be opened", Some(error)))?);
         for &channel in channels {
             self.switch(channel, false).await?;
         }
@@ -109,9 +105,12 @@ impl SerialRelay {
             .order(channel, on)
             .map_err(|e| self.failed(&e.to_string(), None))?;
         self.check().await?;
-        self.write(&order).await?;
         if board.confirms() {
-            self.answer(|came| board.confirmed(came)).await?;
+            self.ask(&order, |came| board.confirmed(came)).await?;
+        } else {
+            let mut port = self.taken()?;
+            self.sent(&mut port, &order).await?;
+            self.port = Some(port);
         }
         Ok(())
     }
@@ -123,36 +122,40 @@ impl SerialRelay {
             .map_err(|e| self.failed(&e.to_string(), None))?;
         self.check().await?;
         let Some(query) = query else { return Ok(None) };
-        self.write(&query).await?;
-        match self.answer(|came| board.level(channel, came)).await? {
+        match self.ask(&query, |came| board.level(channel, came)).await? {
             Answer::Level(level) => Ok(Some(level)),
             Answer::Done | Answer::More | Answer::Wrong(_) => Ok(None),
         }
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), DriverError> {
-        let Some(port) = self.port.as_mut() else {
-            return Err(self.failed("it was not claimed", None));
-        };
-        // not flushed: that waits for the wire without limit (tcdrain), and with it the whole guard for one hung adapter
-        match port.write_all(bytes).await {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                self.port = None;
-                Err(self.failed("the frame cannot be written", Some(error)))
-            }
-        }
+    /// The port, out of its place until what it is for is done: a driver that is given up half-way, or whose board does not
+    /// answer, leaves it to be dropped with all that it still keeps, and has to claim the board anew.
+    fn taken(&mut self) -> Result<Port, DriverError> {
+        let port = self.port.take();
+        port.ok_or_else(|| self.failed("it was not claimed", None))
     }
 
-    /// Collects an answer until `read` says that it is whole.
-    async fn answer(&mut self, read: impl Fn(&[u8]) -> Answer) -> Result<Answer, DriverError> {
+    async fn sent(&self, port: &mut Port, bytes: &[u8]) -> Result<(), DriverError> {
+        port.send(bytes).await.map_err(|why| match why {
+            NotSent::Gone(error) => self.failed(UNPLUGGED, Some(error)),
+            NotSent::Kept(limit) => {
+                let text = format!(
+                    "the port sends nothing within {} ms: its adapter hangs; unplug it and plug it in again",
+                    limit.as_millis()
+                );
+                self.failed(&text, None)
+            }
+        })
+    }
+
+    /// Sends an order or a question and collects the answer until `read` says that it is whole.
+    async fn ask(&mut self, bytes: &[u8], read: impl Fn(&[u8]) -> Answer) -> Result<Answer, DriverError> {
+        let mut port = self.taken()?;
+        self.sent(&mut port, bytes).await?;
         let end = Instant::now() + ANSWER;
         let mut came = Vec::new();
         let mut buffer = [0; 64];
         loop {
-            let Some(port) = self.port.as_mut() else {
-                return Err(self.failed("it was not claimed", None));
-            };
             match timeout_at(end, port.read(&mut buffer)).await {
                 Ok(Ok(0)) => return Err(self.unplugged(None)),
                 Ok(Ok(n)) => came.extend(&buffer[..n.min(LONGEST.saturating_sub(came.len()))]),
@@ -165,17 +168,17 @@ impl SerialRelay {
             match read(&came) {
                 Answer::More => {}
                 Answer::Wrong(text) => return Err(self.failed(&text, None)),
-                answer @ (Answer::Done | Answer::Level(_)) => return Ok(answer),
+                answer @ (Answer::Done | Answer::Level(_)) => {
+                    self.port = Some(port);
+                    return Ok(answer);
+                }
             }
         }
     }
 
     fn unplugged(&mut self, error: Option<io::Error>) -> DriverError {
         self.port = None;
-        self.failed(
-            "the board was unplugged; plug it in, it is claimed again by itself",
-            error,
-        )
+        self.failed(UNPLUGGED, error)
     }
 
     /// Reads and drops what the board says unasked; end of file or an error is an unplugged board.

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use adapter_api::OutputDriver;
 use adapter_serial_relay::{BAUD, FRAME_BYTES, Frame, SerialRelay};
@@ -98,11 +98,12 @@ async fn an_unplugged_board_is_an_error_on_the_next_look() {
     frames.recv_timeout(Duration::from_secs(5)).expect("rest");
     // The reader thread holds the other handle; a frame makes it look, and it ends because nobody listens.
     drop((frames, side));
-    driver
-        .set(1, true)
-        .await
-        .expect("the thread still holds the cable");
+    // the thread holds the cable until this frame comes, or is gone already
+    let set = driver.set(1, true).await;
     let unplugged = async {
+        if let Err(error) = set {
+            return error;
+        }
         loop {
             if let Err(error) = driver.read_back(1).await {
                 return error;
@@ -118,4 +119,96 @@ async fn an_unplugged_board_is_an_error_on_the_next_look() {
         driver.set(1, true).await.is_err(),
         "it stays an error until it is claimed again"
     );
+}
+
+/// What the board finds on its side of a cable once it reads again, up to the order to rest, which comes last.
+fn finds(side: &OwnedFd) -> Vec<u8> {
+    rustix::io::ioctl_fionbio(side, true).expect("it does not block");
+    let (rest, begun) = (orders(1, false), Instant::now());
+    let mut came = Vec::new();
+    let mut buffer = [0; 4096];
+    while !came.ends_with(&rest) {
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "{} bytes and no rest",
+            came.len()
+        );
+        match rustix::io::read(side, &mut buffer) {
+            Ok(count) => came.extend(&buffer[..count]),
+            Err(_) => std::thread::yield_now(),
+        }
+    }
+    came
+}
+
+fn orders(channel: u16, on: bool) -> Vec<u8> {
+    Frame::new(channel, on).expect("a relay").encode().to_vec()
+}
+
+fn has_on(came: &[u8]) -> bool {
+    came.windows(FRAME_BYTES).any(|bytes| bytes == orders(1, true))
+}
+
+/// Bytes that a hung board has not taken: a pty keeps 4096 that count as taken, and what comes behind them as its queue.
+fn stuff(theirs: &OwnedFd) {
+    for _ in 0..8 {
+        rustix::io::write(theirs, &[0; 1024]).expect("there is room");
+    }
+}
+
+/// The same, until nothing more goes in.
+fn fill(theirs: &OwnedFd) {
+    rustix::io::ioctl_fionbio(theirs, true).expect("it does not block");
+    // the kernel makes room for a while yet, as it moves bytes to the other side
+    let mut full = Instant::now();
+    while full.elapsed() < Duration::from_millis(50) {
+        if rustix::io::write(theirs, &[0]).is_ok() {
+            full = Instant::now();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_waits_in_a_hung_port_is_gone_when_the_board_is_claimed_again() {
+    let Cable { path, side, theirs } = cable();
+    let mut driver = SerialRelay::lcus1(path.clone(), BAUD);
+    driver.claim(&[1]).await.expect("claimed");
+    stuff(&theirs);
+    driver
+        .set(1, true)
+        .await
+        .expect("the port takes it, and the board does not");
+    driver.claim(&[1]).await.expect("claimed again");
+    assert!(!has_on(&finds(&side)), "nothing but rest reaches the board");
+    // the same when the guard ends, and of what one that was killed left behind
+    stuff(&theirs);
+    driver.set(1, true).await.expect("set");
+    drop(driver);
+    let mut next = SerialRelay::lcus1(path, BAUD);
+    rustix::io::write(&theirs, &orders(1, false)).expect("written");
+    assert!(!has_on(&finds(&side)), "closing sends nothing later");
+    stuff(&theirs);
+    rustix::io::write(&theirs, &orders(1, true)).expect("written");
+    next.claim(&[1]).await.expect("claimed");
+    assert!(!has_on(&finds(&side)));
+}
+
+#[tokio::test]
+async fn a_port_that_takes_no_bytes_fails_the_order_and_never_delivers_it() {
+    let Cable { path, side, theirs } = cable();
+    let mut driver = SerialRelay::lcus1(path, BAUD);
+    driver.claim(&[1]).await.expect("claimed");
+    fill(&theirs);
+    let error = driver.set(1, true).await.expect_err("there is no room");
+    assert!(error.text.contains("hangs"), "{error}");
+    let error = driver.set(1, true).await.expect_err("it is claimed first");
+    assert!(error.text.contains("not claimed"), "{error}");
+    driver.claim(&[1]).await.expect("claimed again");
+    // one that is given up half-way, as the guard does it
+    fill(&theirs);
+    let given_up = tokio::time::timeout(Duration::from_millis(20), driver.set(1, true)).await;
+    assert!(given_up.is_err(), "{given_up:?}");
+    driver.claim(&[1]).await.expect("it works again");
+    let came = finds(&side);
+    assert!(!has_on(&came) && came.ends_with(&orders(1, false)));
 }

@@ -16,6 +16,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         let at = format!("controllers.{id}");
         forwarded(check, &at, controller);
         translated(check, &at, controller);
+        handed(check, &at, controller);
         match &controller.driver {
             ControllerDriver::Osdp(of) => osdp(check, &format!("{at}.osdp"), of),
             ControllerDriver::Wiegand(of) => wiegand(check, &format!("{at}.wiegand"), of),
@@ -51,6 +52,57 @@ fn forwarded(check: &mut Check<'_>, at: &str, controller: &Controller) {
             check.fault(FaultKind::Duplicate, &key, &[], text, "allowed: each reader once");
         }
     }
+}
+
+/// Something has to go to it, and keys go by OSDP only.
+fn handed(check: &mut Check<'_>, at: &str, controller: &Controller) {
+    let (forward, keys, command) = (
+        format!("{at}.forward"),
+        format!("{at}.forward-keys"),
+        format!("{at}.by-command"),
+    );
+    if controller.forward.is_empty() && !controller.by_command {
+        let text = "nothing goes to this controller".to_owned();
+        let hint = "add a reader, or by-command = true";
+        check.fault(FaultKind::Missing, &forward, &[&command], text, hint);
+    }
+    if !controller.forward_keys {
+        return;
+    }
+    let text = match &controller.driver {
+        ControllerDriver::Wiegand(_) => "keys do not go out by Wiegand: makers do not agree on how",
+        ControllerDriver::Osdp(_) if controller.forward.is_empty() => "no reader hands keys on",
+        ControllerDriver::Osdp(_) => {
+            let mut readers = controller.forward.iter();
+            let shared = readers.find(|reader| {
+                check
+                    .config
+                    .doors
+                    .values()
+                    .any(|door| door.readers.contains(reader))
+            });
+            if let Some(reader) = shared {
+                let text = format!(
+                    "codes that are typed at reader {:?} for the gateway's own door go to the controller, too",
+                    reader.as_str()
+                );
+                check.warn(
+                    FaultKind::Unsafe,
+                    &keys,
+                    text,
+                    "a reader without a door of the gateway hands on what is the controller's",
+                );
+            }
+            return;
+        }
+    };
+    check.fault(
+        FaultKind::Conflict,
+        &keys,
+        &[&forward],
+        text.to_owned(),
+        "remove it",
+    );
 }
 
 fn translated(check: &mut Check<'_>, at: &str, controller: &Controller) {

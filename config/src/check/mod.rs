@@ -42,6 +42,7 @@ use crate::fault::{FaultKind, Finding};
 use crate::model::Config;
 use crate::read::{Places, Reader};
 
+pub use osdp::BAUDS as OSDP_BAUDS;
 pub(crate) use osdp::keys;
 
 /// Checks what is left to check when every key is read.

@@ -6,8 +6,8 @@ use crate::fault::{FaultKind, Finding};
 use crate::model::{Config, InputDriver, OsdpReader, ReaderDriver};
 use crate::read::Reader;
 
-/// Speeds of the standard.
-pub(super) const BAUDS: [u32; 6] = [9600, 19_200, 38_400, 57_600, 115_200, 230_400];
+/// Speeds of OSDP, bits per second.
+pub const BAUDS: [u32; 6] = [9600, 19_200, 38_400, 57_600, 115_200, 230_400];
 /// The key that every reader has when it is new (SCBK-D).
 const WELL_KNOWN: &str = "303132333435363738393a3b3c3d3e3f";
 

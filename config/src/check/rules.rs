@@ -9,7 +9,9 @@ use gateway_rules::{Layout, circles, may_open_on};
 
 use super::Check;
 use crate::fault::FaultKind;
-use crate::model::{Config, LineDriver, RelayFunction, Rule, RuleDo, RuleOutput, RulePrompt, RuleState};
+use crate::model::{
+    Config, LineDriver, RelayFunction, Rule, RuleCard, RuleDo, RuleOutput, RulePrompt, RuleState,
+};
 use crate::value::{ButtonMode, CallIn, EventName, SetWord};
 
 /// Families of events that are about nothing in particular.
@@ -44,6 +46,7 @@ pub(super) fn check(check: &mut Check<'_>) {
                         );
                     }
                 }
+                RuleDo::Card(card) => sends(check, &at, &format!("{at_action}.card"), rule, card),
                 RuleDo::Output(output) => sets(check, &format!("{at_action}.output"), output),
                 RuleDo::Prompt(prompt) => says(check, &format!("{at_action}.prompt"), prompt),
                 RuleDo::Open(open) => opens(check, &at, &format!("{at_action}.open.door"), rule, &open.door),
@@ -59,6 +62,7 @@ pub(super) fn presses(config: &Config, panel: &PanelId, button: &ButtonId) -> bo
     actions.any(|action| match &action.what {
         RuleDo::Call(call) => call.panel == *panel && call.button == *button,
         RuleDo::Alarm(_)
+        | RuleDo::Card(_)
         | RuleDo::Lockdown(_)
         | RuleDo::Mqtt(_)
         | RuleDo::Notify(_)
@@ -269,6 +273,28 @@ fn calls(check: &mut Check<'_>, at: &str, panel: &PanelId, button: &str) {
     }
 }
 
+/// A card that nobody showed goes only where that is wanted.
+fn sends(check: &mut Check<'_>, rule_at: &str, at: &str, rule: &Rule, card: &RuleCard) {
+    let what = format!("sends a card to controller {:?}", card.controller.as_str());
+    reasons(check, (rule_at, at), rule, &what);
+    let found = check.config.controllers.get(&card.controller);
+    if found.is_some_and(|controller| !controller.by_command) {
+        let text = format!(
+            "controller {:?} gets the cards of its readers only",
+            card.controller.as_str()
+        );
+        let key = format!("{at}.controller");
+        let more = format!("controllers.{}.by-command", card.controller);
+        check.fault(
+            FaultKind::Conflict,
+            &key,
+            &[&more],
+            text,
+            "add by-command = true to the controller",
+        );
+    }
+}
+
 /// Only a relay that is there to be set is set.
 fn sets(check: &mut Check<'_>, at: &str, output: &RuleOutput) {
     let (relay, set, time) = (format!("{at}.relay"), format!("{at}.set"), format!("{at}.for-s"));
@@ -356,6 +382,31 @@ fn says(check: &mut Check<'_>, at: &str, prompt: &RulePrompt) {
 
 /// Somebody has to be there for whom the door opens.
 fn opens(check: &mut Check<'_>, at: &str, key: &str, rule: &Rule, door: &DoorId) {
+    let what = format!("opens door {:?}", door.as_str());
+    reasons(check, (at, key), rule, &what);
+    let Some(found) = check.config.doors.get(door) else {
+        return;
+    };
+    if found.output.is_none() && !check.is_written(&format!("doors.{door}.output")) {
+        let text = format!("door {:?} has no output, so nothing opens it", door.as_str());
+        check.fault(
+            FaultKind::Conflict,
+            key,
+            &[],
+            text,
+            "allowed: a door with an output",
+        );
+    } else if found.two_persons != When::Never {
+        let text = format!(
+            "door {:?} wants two persons at times, and opens for no rule then",
+            door.as_str()
+        );
+        check.warn(FaultKind::Conflict, key, text, "leave it, or take another door");
+    }
+}
+
+/// What opens something needs a reason to let somebody in.
+fn reasons(check: &mut Check<'_>, (at, key): (&str, &str), rule: &Rule, what: &str) {
     for (index, event) in rule.on.iter().enumerate() {
         if may_open_on(event.as_str()) {
             continue;
@@ -363,10 +414,7 @@ fn opens(check: &mut Check<'_>, at: &str, key: &str, rule: &Rule, door: &DoorId)
         let families = Event::families().iter();
         let kinds = families.flat_map(|(family, tags)| tags.iter().map(move |tag| format!("{family}.{tag}")));
         let kinds: Vec<String> = kinds.filter(|kind| may_open_on(kind)).collect();
-        let text = format!(
-            "opens door {:?} by what is no reason to let anybody in",
-            door.as_str()
-        );
+        let text = format!("{what} by what is no reason to let anybody in");
         let hint = format!("allowed: {}", kinds.join(", "));
         check.fault(
             FaultKind::Unsafe,
@@ -388,25 +436,6 @@ fn opens(check: &mut Check<'_>, at: &str, key: &str, rule: &Rule, door: &DoorId)
             text,
             hint,
         );
-    }
-    let Some(found) = check.config.doors.get(door) else {
-        return;
-    };
-    if found.output.is_none() && !check.is_written(&format!("doors.{door}.output")) {
-        let text = format!("door {:?} has no output, so nothing opens it", door.as_str());
-        check.fault(
-            FaultKind::Conflict,
-            key,
-            &[],
-            text,
-            "allowed: a door with an output",
-        );
-    } else if found.two_persons != When::Never {
-        let text = format!(
-            "door {:?} wants two persons at times, and opens for no rule then",
-            door.as_str()
-        );
-        check.warn(FaultKind::Conflict, key, text, "leave it, or take another door");
     }
 }
 

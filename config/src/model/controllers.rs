@@ -13,8 +13,15 @@ table! {
     /// An access controller of somebody else, before which the gateway stands as one reader. What it shows there is told,
     /// and shown at the reader where the card was read; it opens none of the gateway's doors.
     pub struct Controller {
-        /// Readers whose cards are handed on to it. The gateway decides about its own doors all the same.
-        forward: Vec<ReaderId> = "forward", list(refer("reader"), 1, 8), required, Restart;
+        /// Readers whose cards are handed on to it; none if it gets cards by command only. The gateway decides about its own
+        /// doors all the same.
+        forward: Vec<ReaderId> = "forward", list(refer("reader"), 0, 8), required, Restart;
+        /// True hands keys typed at those readers on to it as well, each at once: it gets every code that is typed there, those of
+        /// the gateway's own doors too. By OSDP only.
+        forward_keys: bool = "forward-keys", Flag, or("false"), Restart;
+        /// True lets commands and rules send it cards that nobody showed, as they are given (no `format`): whoever may open and
+        /// operate everything opens its doors by that.
+        by_command: bool = "by-command", Flag, or("false"), Live;
         /// Format in which its cards are written, by name; without it their bits are passed on as they were read. A card
         /// that has no room in it is not handed on, which is told.
         format: Option<FormatId> = "format", name(), optional, Restart;

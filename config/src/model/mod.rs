@@ -63,8 +63,8 @@ pub use relays::{
 };
 pub use retention::Retention;
 pub use rule::{
-    Rule, RuleAction, RuleAlarm, RuleCall, RuleDo, RuleLockdown, RuleMqtt, RuleNotify, RuleOpen, RuleOutput,
-    RulePrompt, RuleState, RuleWhen,
+    Rule, RuleAction, RuleAlarm, RuleCall, RuleCard, RuleDo, RuleLockdown, RuleMqtt, RuleNotify, RuleOpen,
+    RuleOutput, RulePrompt, RuleState, RuleWhen,
 };
 pub use schedules::{Holidays, Schedule};
 pub use services::{Http, Mqtt, MqttKey};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use gateway_core::{FormatId, ReaderId, Secret};
 
 use crate::describe::table;
-use crate::rules::{Flag, Path, int, into, list, ms, name, refer, word};
-use crate::value::Rs485;
+use crate::rules::{Flag, Path, int, into, list, ms, name, parsed, refer, word};
+use crate::value::{DisplayText, Rs485};
 
 /// A key in a file of its own. It never stands in the site file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,14 @@ table! {
         formats: Vec<FormatId> = "formats", list(name(), 0, 32), or("[]"), Restart;
         /// The same card counts once in this time, 0 to 60000 ms.
         repeat: Duration = "repeat-ms", ms(0, 60_000), or("2000"), Restart;
+        /// What the reader's display says while somebody is let in, up to 32 letters, digits and signs of ASCII; empty
+        /// shows nothing. Left out it is said in the language of the site (in English where that is Russian). Only a reader that
+        /// reports a display is sent a text.
+        text_granted: Option<DisplayText> = "text-granted", parsed(), optional, Restart;
+        /// What it says for 3 s when nobody is let in.
+        text_denied: Option<DisplayText> = "text-denied", parsed(), optional, Restart;
+        /// What it says while more digits are awaited.
+        text_wait_pin: Option<DisplayText> = "text-wait-pin", parsed(), optional, Restart;
     }
 }
 

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use gateway_access::When;
 use gateway_core::{
-    AlarmId, ButtonId, ChannelId, DoorGroupId, DoorId, GroupId, InputId, LineId, ListId, PanelId, RelayId,
-    RelaySet, RuleId, Template,
+    AlarmId, ButtonId, CardFrame, ChannelId, ControllerId, DoorGroupId, DoorId, GroupId, InputId, LineId,
+    ListId, PanelId, RelayId, RelaySet, RuleId, Template,
 };
 use gateway_rules as rules;
 
 use super::Config;
 use crate::describe::{choice, table};
-use crate::rules::{Flag, Path, int, list, parsed, refer, secs, table, text, when, word};
-use crate::value::{EventName, FieldIs, MessageTopic, SetWord, StateWord, Tones};
+use crate::rules::{Flag, Path, hidden, int, into, list, parsed, refer, secs, table, text, when, word};
+use crate::value::{CardText, EventName, FieldIs, MessageTopic, SetWord, StateWord, Tones};
 
 table! {
     /// A rule: an event, conditions, and what is asked for then. `docs/rules.md` says more, and `doorline rules try` what
@@ -79,6 +79,8 @@ choice! {
         Alarm(RuleAlarm) = "alarm",
         /// A call, as if a button of a panel had been pressed.
         Call(RuleCall) = "call",
+        /// A card goes to a controller of somebody else, as if it had been read there.
+        Card(RuleCard) = "card",
         /// A lockdown, which only people end.
         Lockdown(RuleLockdown) = "lockdown",
         /// A message over MQTT, on a topic of its own.
@@ -111,6 +113,16 @@ table! {
         panel: PanelId = "panel", refer("panel"), required, Live;
         /// A button of it, whose list is called. It needs no input.
         button: ButtonId = "button", refer("button"), required, Live;
+    }
+}
+
+table! {
+    /// A card for a controller of somebody else.
+    pub struct RuleCard {
+        /// The controller, one with `by-command`.
+        controller: ControllerId = "controller", refer("controller"), required, Live;
+        /// The card, as `card` of `[cards]`.
+        card: CardFrame = "card", into(hidden(parsed::<CardText>()), |c| c.0), required, Live;
     }
 }
 
@@ -254,6 +266,10 @@ impl RuleDo {
             Self::Call(call) => rules::Action::Call {
                 button: call.button.clone(),
                 panel: call.panel.clone(),
+            },
+            Self::Card(card) => rules::Action::Card {
+                card: card.card.clone(),
+                controller: card.controller.clone(),
             },
             Self::Lockdown(lockdown) => rules::Action::Lockdown(lockdown.group.clone()),
             Self::Mqtt(mqtt) => rules::Action::Mqtt {

@@ -46,7 +46,7 @@ pub struct RuleOutline {
 /// What a rule asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionOutline {
-    /// `alarm`, `call`, `lockdown`, `mqtt`, `notify`, `open`, `output` or `prompt`.
+    /// `alarm`, `call`, `card`, `lockdown`, `mqtt`, `notify`, `open`, `output` or `prompt`.
     pub kind: &'static str,
     /// The same words as in the journal.
     pub text: String,
@@ -57,6 +57,8 @@ pub struct ActionOutline {
 pub enum DeviceKind {
     /// Something that holds outputs: a relay board, a chip, a front end's doors.
     Board,
+    /// The reader that the gateway plays before a controller of somebody else.
+    Controller,
     /// A microcontroller on panel lines.
     FrontEnd,
     /// An input.
@@ -71,8 +73,9 @@ pub enum DeviceKind {
 
 impl DeviceKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Board,
+        Self::Controller,
         Self::FrontEnd,
         Self::Input,
         Self::Line,
@@ -85,6 +88,7 @@ impl DeviceKind {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Board => "board",
+            Self::Controller => "controller",
             Self::FrontEnd => "front-end",
             Self::Input => "input",
             Self::Line => "line",

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::ids::{AlarmId, ButtonId, DoorGroupId, DoorId, PanelId, PersonId, RelayId, RingId, Seq};
+use crate::ids::{
+    AlarmId, ButtonId, ControllerId, DoorGroupId, DoorId, PanelId, PersonId, RelayId, RingId, Seq,
+};
 use crate::secret::Secret;
+use crate::signal::CardFrame;
 use crate::subject::{Factor, Subject};
 use crate::time::Instant;
 use crate::value::{Field, Form, Value, words};
@@ -179,6 +182,13 @@ pub enum Command {
         /// For how long from now.
         time: Duration,
     },
+    /// Hand a card on to a controller of somebody else, as if it had been read: it opens a door of theirs.
+    SendCard {
+        /// Its bits, as they go out.
+        card: CardFrame,
+        /// Which.
+        controller: ControllerId,
+    },
     /// Set a relay that is there to be set, and opens nothing.
     SetRelay {
         /// Which.
@@ -218,6 +228,7 @@ impl Command {
             | Self::Quiet { .. }
             | Self::ResetFire
             | Self::ResetPassback { .. }
+            | Self::SendCard { .. }
             | Self::SetRelay { .. }
             | Self::Unread { .. } => false,
         }
@@ -241,6 +252,7 @@ impl Command {
             Self::ResetFire => "reset-fire",
             Self::ResetPassback { .. } => "reset-passback",
             Self::RingToOpen { .. } => "ring-to-open",
+            Self::SendCard { .. } => "send-card",
             Self::SetRelay { .. } => "set-relay",
             Self::Unread { .. } => "unread",
         }

@@ -19,7 +19,7 @@ use crate::wire::{FaultRow, faults};
 pub(crate) struct Device<'a> {
     /// Its name, of its own among those of its kind; of a board or front end, where it is.
     id: &'a str,
-    /// `board` (holds outputs), `front-end`, `input`, `line`, `output` or `reader`.
+    /// `board` (holds outputs), `controller` (of somebody else, before which the gateway is a reader), `front-end`, `input`, `line`, `output` or `reader`.
     kind: &'static str,
     /// Family of its driver: `gpio`, `modbus`, `osdp`, `virtual`, `wiegand`, …
     driver: &'a str,
@@ -38,7 +38,7 @@ pub(crate) struct Device<'a> {
 }
 
 /// A page of devices. Who has a list of doors sees those that have a part in one of them, but not where they are: so neither
-/// boards nor front ends, which have no other name.
+/// boards nor front ends, which have no other name, nor controllers, whose doors are others.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Devices<'a> {
@@ -68,7 +68,7 @@ fn position(device: &&DeviceOutline) -> String {
 
 fn sees(rights: &Rights, device: &DeviceOutline) -> bool {
     let has_name = match device.kind {
-        DeviceKind::Board | DeviceKind::FrontEnd => false,
+        DeviceKind::Board | DeviceKind::Controller | DeviceKind::FrontEnd => false,
         DeviceKind::Input | DeviceKind::Line | DeviceKind::Output | DeviceKind::Reader => true,
     };
     rights.doors.is_none() || has_name && device.doors.iter().any(|door| rights.covers(door))
@@ -147,7 +147,7 @@ mod tests {
             shown.place, "",
             "ports and paths of the machine are not theirs to know"
         );
-        for kind in [DeviceKind::Board, DeviceKind::FrontEnd] {
+        for kind in [DeviceKind::Board, DeviceKind::Controller, DeviceKind::FrontEnd] {
             let board = DeviceOutline {
                 id: "/dev/ttyUSB0".into(),
                 kind,

@@ -18,8 +18,8 @@ use crate::origin::{check_host, check_origin};
 use crate::problem::Problem;
 use crate::route::{Action, Found, Need, Route, find, listing};
 use crate::{
-    admin, backup, certificate, config, contacts, devices, doors, hooks, journal, live, login, network, page,
-    parse, relays, reports, rules, schedules, staff, status, support,
+    admin, backup, certificate, config, contacts, controllers, devices, doors, hooks, journal, live, login,
+    network, page, parse, relays, reports, rules, schedules, staff, status, support,
 };
 
 /// Everything that is served.
@@ -284,6 +284,7 @@ async fn handle(app: &Arc<App>, action: Action, ask: Ask) -> Result<Response, Pr
         Action::QuietEnd => doors::end_quiet(app, &ask).await,
         Action::RingToOpenBegin => doors::ring_to_open(app, &ask).await,
         Action::RingToOpenEnd => doors::end_ring_to_open(app, &ask).await,
+        Action::CardSend => controllers::card(app, &ask).await,
         Action::RelaySet => relays::set(app, &ask).await,
         Action::ReportCalls => reports::calls(app, &ask).await,
         Action::ReportDoors => reports::doors(app, &ask).await,

@@ -20,6 +20,7 @@ mod certificate;
 mod config;
 mod contact_list;
 mod contacts;
+mod controllers;
 mod dated;
 mod devices;
 mod dispatch;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use gateway_access::card_frame;
 use gateway_core::{
-    AlarmId, ButtonId, Command, CommandId, CommandReply, CommandRequest, DoorGroupId, DoorId, Factor, Given,
-    Origin, PanelId, PersonId, Refusal, RelayId, RelaySet, RingId, Secret, Subject, Timestamp,
+    AlarmId, ButtonId, Command, CommandId, CommandReply, CommandRequest, ControllerId, DoorGroupId, DoorId,
+    Factor, Given, Origin, PanelId, PersonId, Refusal, RelayId, RelaySet, RingId, Secret, Subject, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ const MAX_MINUTES: u64 = 1440;
 const MAX_TTL: u64 = 60;
 /// All commands, as clients are told of them.
 #[cfg(test)]
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "open",
     "hold",
     "end-hold",
@@ -32,6 +33,7 @@ const COMMANDS: [&str; 15] = [
     "end-lockdown",
     "reset-fire",
     "reset-passback",
+    "send-card",
     "set-relay",
     "confirm-alarm",
 ];
@@ -82,7 +84,8 @@ fn secretly<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Code>, D
 #[cfg_attr(test, schemars(rename = "Command"))]
 pub(crate) struct Wire {
     /// `open`, `hold` and `end-hold` for doors; `press`, `hang-up`, `quiet`, `end-quiet`, `ring-to-open` and
-    /// `end-ring-to-open` for panels; all of these for the site, and `lockdown`, `end-lockdown`, `reset-fire`, `reset-passback`, `set-relay` and `confirm-alarm`.
+    /// `end-ring-to-open` for panels; all of these for the site, and `lockdown`, `end-lockdown`, `reset-fire`, `reset-passback`, `send-card`, `set-relay` and
+    /// `confirm-alarm`.
     #[cfg_attr(test, schemars(extend("enum" = COMMANDS)))]
     command: String,
     /// 1 to 64 visible ASCII characters, new for every command.
@@ -98,6 +101,22 @@ pub(crate) struct Wire {
     )]
     #[cfg_attr(test, schemars(with = "String"))]
     alarm: Option<String>,
+    /// With `send-card`: `26:FACILITY,NUMBER` (also 33, 34, 35, 37, 46, 48 and 50 bits), `37:NUMBER`, or `BITS:hex:DIGITS`.
+    #[serde(
+        default,
+        deserialize_with = "never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "String"))]
+    card: Option<String>,
+    /// With `send-card`: the controller.
+    #[serde(
+        default,
+        deserialize_with = "never_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "String"))]
+    controller: Option<String>,
     /// With `open`: what was typed, 1 to 8 of `0-9 * #`; it is judged as at a keypad of the door.
     #[serde(
         default,
@@ -271,6 +290,8 @@ pub(crate) enum Malformed {
     },
     #[error("here nothing opens without a code: send \"open\" with \"code\", or sign the command")]
     CodeNeeded,
+    #[error("field \"card\" must be a card: 26:FACILITY,NUMBER or BITS:hex:DIGITS, such as 26:123,04567")]
+    Card,
     #[error("{command} is not a command here; {allowed}")]
     Command { command: String, allowed: &'static str },
     #[error(
@@ -309,6 +330,7 @@ impl Malformed {
             Self::CodeNeeded => Refusal::Forbidden,
             Self::NoCall => Refusal::Unknown,
             Self::At { .. }
+            | Self::Card
             | Self::Code
             | Self::Command { .. }
             | Self::Empty
@@ -387,6 +409,8 @@ fn plain(target: &Target, payload: &[u8]) -> Result<Wire, Malformed> {
         id: None,
         at: None,
         alarm: None,
+        card: None,
+        controller: None,
         code: None,
         door: None,
         panel: None,
@@ -412,7 +436,11 @@ fn judge(
     let command = command(arrival, wire)?;
     let opens = matches!(
         command,
-        Command::Hold { .. } | Command::Open { .. } | Command::OpenFor { .. } | Command::RingToOpen { .. }
+        Command::Hold { .. }
+            | Command::Open { .. }
+            | Command::OpenFor { .. }
+            | Command::RingToOpen { .. }
+            | Command::SendCard { .. }
     );
     if opens && rules.code_needed {
         return Err(Malformed::CodeNeeded);
@@ -576,6 +604,17 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
         ("confirm-alarm", Target::Site) => Ok(Command::ConfirmAlarm {
             alarm: field(wire.alarm.as_deref(), "alarm", AlarmId::new)?,
         }),
+        ("send-card", Target::Site) => {
+            alone(wire, "send-card", &["card", "controller"])?;
+            Ok(Command::SendCard {
+                card: wire
+                    .card
+                    .as_deref()
+                    .and_then(|text| card_frame(text).ok())
+                    .ok_or(Malformed::Card)?,
+                controller: field(wire.controller.as_deref(), "controller", ControllerId::new)?,
+            })
+        }
         ("set-relay", Target::Site) => Ok(Command::SetRelay {
             relay: field(wire.relay.as_deref(), "relay", RelayId::new)?,
             set: relay_set(wire)?,
@@ -594,7 +633,7 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
                     "a panel takes \"press\", \"hang-up\", \"quiet\", \"end-quiet\", \"ring-to-open\" and \"end-ring-to-open\""
                 }
                 Target::Site => {
-                    "the site takes \"open\", \"hold\", \"end-hold\", \"press\", \"hang-up\", \"quiet\", \"end-quiet\", \"ring-to-open\", \"end-ring-to-open\", \"lockdown\", \"end-lockdown\", \"reset-fire\", \"reset-passback\", \"set-relay\" and \"confirm-alarm\""
+                    "the site takes \"open\", \"hold\", \"end-hold\", \"press\", \"hang-up\", \"quiet\", \"end-quiet\", \"ring-to-open\", \"end-ring-to-open\", \"lockdown\", \"end-lockdown\", \"reset-fire\", \"reset-passback\", \"send-card\", \"set-relay\" and \"confirm-alarm\""
                 }
             },
         }),
@@ -635,6 +674,8 @@ fn alone(wire: &Wire, command: &'static str, own: &[&str]) -> Result<(), Malform
     let given = [
         ("alarm", wire.alarm.is_some()),
         ("button", wire.button.is_some()),
+        ("card", wire.card.is_some()),
+        ("controller", wire.controller.is_some()),
         ("code", wire.code.is_some()),
         ("door", wire.door.is_some()),
         ("for_s", wire.for_s.is_some()),

@@ -153,7 +153,11 @@ impl MqttKey {
                 }
             }
             // it opens, too
-            Command::Hold { .. } | Command::RingToOpen { .. } if !self.may_open => Some(OPEN),
+            Command::Hold { .. } | Command::RingToOpen { .. } | Command::SendCard { .. }
+                if !self.may_open =>
+            {
+                Some(OPEN)
+            }
             Command::Hold { door, .. } | Command::EndHold { door } => operates(self.covers(door), DOOR),
             Command::EndQuiet { panel }
             | Command::EndRingToOpen { panel }
@@ -182,6 +186,7 @@ impl MqttKey {
             Command::ConfirmAlarm { .. }
             | Command::ResetFire
             | Command::ResetPassback { .. }
+            | Command::SendCard { .. }
             | Command::SetRelay { .. } => operates(self.doors.is_none(), DOORS),
             // nothing is asked
             Command::Unread { .. } => None,
@@ -286,18 +291,22 @@ mod tests {
             panel: PanelId::new("main").expect("a name"),
             time: std::time::Duration::from_secs(60),
         };
+        let card = Command::SendCard {
+            card: gateway_access::card_frame("26:123,04567").expect("a card"),
+            controller: "lift".parse().expect("a name"),
+        };
         let street = group(Some("street"));
-        let all = [&open, &hold, &quiet, &rings, &street, &group(None), &relay];
+        let all = [&open, &hold, &quiet, &rings, &street, &group(None), &relay, &card];
         let view = view();
         let may = |key: MqttKey| all.map(|command| key.forbids(&view, command).is_none());
-        assert_eq!(may(key(None, true, true)), [true; 7]);
+        assert_eq!(may(key(None, true, true)), [true; 8]);
         assert_eq!(
             may(key(None, true, false)),
-            [true, false, false, false, false, false, false]
+            [true, false, false, false, false, false, false, false]
         );
         assert_eq!(
             may(key(None, false, true)),
-            [false, true, true, false, true, true, true]
+            [false, true, true, false, true, true, true, false]
         );
         let held = Command::Hold {
             door: DoorId::new("front").expect("a name"),
@@ -309,11 +318,11 @@ mod tests {
         assert_eq!(hold(true, false), Some("the scope \"operate\""));
         assert_eq!(
             may(key(Some(&["front"]), true, true)),
-            [true, true, true, true, false, false, false]
+            [true, true, true, true, false, false, false, false]
         );
         assert_eq!(
             may(key(Some(&["yard"]), true, true)),
-            [false, false, false, false, true, false, false]
+            [false, false, false, false, true, false, false, false]
         );
     }
 

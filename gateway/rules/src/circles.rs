@@ -71,6 +71,14 @@ const RULING: &[&str] = &[
     "rule.prompted",
     "rule.publish",
 ];
+const SENDING: &[&str] = &[
+    "controller.beeped",
+    "controller.missed",
+    "controller.sent",
+    "controller.showed",
+    "controller.taken",
+    "controller.told",
+];
 const SWITCHING: &[&str] = &["relay.switched"];
 
 /// Events of some kinds.
@@ -119,6 +127,7 @@ fn effects(rule: &RuleId, actions: &[Action], layout: &impl Layout) -> Vec<Effec
                 effects.push(Effect::plain(CALLING));
                 effects.push(Effect::of(SWITCHING, layout.followers()));
             }
+            Action::Card { controller, .. } => effects.push(Effect::of(SENDING, [controller])),
             Action::Lockdown(group) => {
                 effects.push(Effect::plain(&["gateway.lockdown"]));
                 effects.push(Effect::of(SHUTTING, layout.doors_of(group.as_ref())));

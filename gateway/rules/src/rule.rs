@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use gateway_access::When;
 use gateway_core::{
-    AlarmId, ButtonId, ChannelId, DoorGroupId, DoorId, GroupId, InputId, LineId, ListId, PanelId, Record,
-    RelayId, RelaySet, Template,
+    AlarmId, ButtonId, CardFrame, ChannelId, ControllerId, DoorGroupId, DoorId, GroupId, InputId, LineId,
+    ListId, PanelId, Record, RelayId, RelaySet, Template,
 };
 
 /// A rule.
@@ -137,6 +137,13 @@ impl fmt::Display for State {
 pub enum Action {
     /// An alarm, which somebody of security has to confirm.
     Alarm(AlarmId),
+    /// A card goes to a controller of somebody else, as if it had been read.
+    Card {
+        /// Its bits, as they go out.
+        card: CardFrame,
+        /// Which.
+        controller: ControllerId,
+    },
     /// A call, as if a button of a panel had been pressed.
     Call {
         /// Which button.
@@ -190,12 +197,13 @@ pub enum Action {
 }
 
 impl Action {
-    /// The word for its kind: `alarm`, `call`, `lockdown`, `mqtt`, `notify`, `open`, `output`, `prompt` or `text`.
+    /// The word for its kind: `alarm`, `call`, `card`, `lockdown`, `mqtt`, `notify`, `open`, `output`, `prompt` or `text`.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Alarm(_) => "alarm",
             Self::Call { .. } => "call",
+            Self::Card { .. } => "card",
             Self::Lockdown(_) => "lockdown",
             Self::Mqtt { .. } => "mqtt",
             Self::Notify { .. } => "notify",
@@ -248,6 +256,8 @@ impl fmt::Display for Action {
         match self {
             Self::Alarm(alarm) => write!(f, "alarm {alarm}"),
             Self::Call { button, panel } => write!(f, "call {panel}/{button}"),
+            // what is on the card stands nowhere
+            Self::Card { controller, .. } => write!(f, "card to {controller}"),
             Self::Lockdown(None) => f.write_str("lockdown"),
             Self::Lockdown(Some(group)) => write!(f, "lockdown {group}"),
             Self::Mqtt { topic, .. } => write!(f, "mqtt {topic}"),

@@ -169,9 +169,18 @@ pub enum Output {
     Forward {
         /// Which.
         controller: ControllerId,
-        /// What it becomes there is the driver's.
+        /// What it becomes there is the driver's; one that was read nowhere goes out as it is.
         frame: CardFrame,
-        /// Where it was read.
+        /// Where it was read; nowhere if somebody sent it.
+        reader: Option<ReaderId>,
+    },
+    /// Hand a key of a keypad on to a controller of somebody else. Nobody waits for it.
+    ForwardKey {
+        /// Which.
+        controller: ControllerId,
+        /// `0-9 * #`.
+        key: char,
+        /// Where it was typed.
         reader: ReaderId,
     },
     /// An input was held at the start, or is at rest.

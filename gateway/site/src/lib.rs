@@ -13,9 +13,9 @@ mod tried;
 pub use io::{Decision, GuardReport, HeldInput, Input, KeptAlarm, KeptFire, Output, Plan, SeenId};
 pub use params::{
     AccountParams, AlarmParams, ButtonMode, ButtonParams, Caller, CardParams, CodeParams, Contact, Contacts,
-    DoorGroupParams, DoorParams, InputParams, LampShows, LightParams, LineParams, ListParams, NetworkLoss,
-    OnLineFault, OutputParams, PanelParams, ReaderParams, RelayFunction, RelayParams, RexParams, SiteParams,
-    StartParams, TargetParams, Transfers,
+    ControllerParams, DoorGroupParams, DoorParams, InputParams, LampShows, LightParams, LineParams,
+    ListParams, NetworkLoss, OnLineFault, OutputParams, PanelParams, ReaderParams, RelayFunction,
+    RelayParams, RexParams, SiteParams, StartParams, TargetParams, Transfers,
 };
 // The words of the parameters, so that the binary needs no other crate for them.
 pub use gateway_access::{

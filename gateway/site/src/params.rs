@@ -16,6 +16,17 @@ use gateway_door::{Duty, FailMode, LockKind, LockOwner, Relock};
 use gateway_line::{CallIn, OpenWhen};
 use gateway_rules::Rule;
 
+/// A controller of somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControllerParams {
+    /// Do commands and rules send it cards that nobody read?
+    pub by_command: bool,
+    /// Do keys of its readers go to it, too?
+    pub keys: bool,
+    /// Readers whose cards are handed on to it.
+    pub readers: Vec<ReaderId>,
+}
+
 /// The whole site.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SiteParams {
@@ -63,8 +74,8 @@ pub struct SiteParams {
     pub panels: BTreeMap<PanelId, PanelParams>,
     /// For how long inputs must be active to count, where that is longer than they are debounced.
     pub presses: BTreeMap<InputId, Duration>,
-    /// Controllers of somebody else, with the readers whose cards are handed on to them.
-    pub controllers: BTreeMap<ControllerId, Vec<ReaderId>>,
+    /// Controllers of somebody else, and what is handed on to them.
+    pub controllers: BTreeMap<ControllerId, ControllerParams>,
     /// Readers.
     pub readers: BTreeMap<ReaderId, ReaderParams>,
     /// Relays that tell something.

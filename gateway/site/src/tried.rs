@@ -104,6 +104,7 @@ fn told(action: &Action, record: &Record, site: &str, rule: &str) -> String {
         Action::Notify { message, .. } | Action::Text { message, .. } => {
             format!("{action}: {}", message.fill(Escape::Line, field))
         }
+        Action::Card { .. } => format!("{action}, unless the event is old news"),
         Action::Open(_) => format!("{action}, if the access decision says yes"),
         Action::Alarm(_)
         | Action::Call { .. }

@@ -5,6 +5,7 @@ mod backup;
 mod bench;
 mod check;
 mod contacts;
+mod controllers;
 mod decode;
 mod demo;
 mod doctor;
@@ -32,6 +33,7 @@ use std::io::Write;
 
 use crate::cli::Command;
 
+pub(crate) use controllers::Controllers;
 pub(crate) use decode::{Decode, Encode};
 pub(crate) use journal::verified;
 pub(crate) use osdp::Osdp;
@@ -56,6 +58,7 @@ fn run_command(command: Command) -> anyhow::Result<u8> {
         Command::Check(args) => check::check(&args),
         Command::Completions { shell } => paper::completions(shell),
         Command::Contacts(args) => contacts::contacts(&args),
+        Command::Controllers(args) => controllers::controllers(&args),
         Command::Decode(args) => decode::decode(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Doctor(args) => doctor::doctor(&args),

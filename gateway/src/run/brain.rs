@@ -446,6 +446,13 @@ impl Brain {
                     let at = self.clock.now();
                     self.readers.forward(at, controller, &frame, reader);
                 }
+                Output::ForwardKey {
+                    controller,
+                    key,
+                    reader,
+                } => self
+                    .readers
+                    .forward_key(self.clock.now(), controller, key, reader),
                 Output::Held(what) => {
                     if self.held.try_send(what).is_err() {
                         tracing::warn!(

@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 
 use adapter_api::Direction;
 use adapter_osdp::{Key, OsdpPeripheral, PeripheralParams, Secrecy, kept_key};
+use gateway_bus::Bus;
 use gateway_card::Translation;
 use gateway_config::{Config, Controller, ControllerDriver, OsdpController, Rs485};
-use gateway_core::{ControllerId, DeviceId, ReaderId};
+use gateway_core::{
+    Command, CommandId, CommandReply, CommandRequest, ControllerId, DeviceId, Factor, Given, Instant, Origin,
+    ReaderId, Subject,
+};
+use serde_json::{Value, json};
 
 use super::readers::{Readers, Recipe, accepted, of_name};
 
@@ -25,8 +30,35 @@ pub(crate) fn controller_of(path: &str) -> Option<ControllerId> {
     (folder == CONTROLLER_KEYS).then(|| ControllerId::new(name).ok())?
 }
 
+/// Is the request for this?
+pub(super) fn knows(request: &Value) -> bool {
+    request.get("act").and_then(Value::as_str) == Some("controller-send")
+}
+
+/// Carries out a request of `commands/controllers.rs`, as a command like those of the other interfaces.
+pub(super) async fn act(bus: &Bus, now: Instant, request: &Value) -> Result<Value, String> {
+    let text = |key: &str| request.get(key).and_then(Value::as_str).unwrap_or_default();
+    let controller = ControllerId::new(text("controller")).map_err(|error| format!("controller: {error}"))?;
+    let card = gateway_site::card_frame(text("card")).map_err(|error| error.to_string())?;
+    let request = CommandRequest {
+        command: Command::SendCard { card, controller },
+        given: Given::Live(now),
+        id: CommandId::new(&format!("console-{}", now.as_nanos())).ok_or("no id")?,
+        origin: Origin {
+            factor: Factor::Local,
+            may_simulate: false,
+            subject: Subject::User("console".into()),
+        },
+        stale_by_transport: false,
+    };
+    match bus.command(request).await {
+        CommandReply::Accepted { seq, .. } => Ok(json!({ "seq": seq.0 })),
+        CommandReply::Refused { reason, text } => Err(format!("{reason}: {text}")),
+    }
+}
+
 /// Name of the adapter of a controller.
-pub(super) fn controller_name(id: &ControllerId) -> String {
+pub(in crate::run) fn controller_name(id: &ControllerId) -> String {
     let name = format!("controller-{id}");
     DeviceId::new(&name).map_or_else(|_| id.to_string(), |_| name)
 }
@@ -138,6 +170,8 @@ fn serial(id: &ControllerId) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use adapter_api::Handed;
+
     use super::*;
 
     fn site(state: &std::path::Path, more: &str) -> Config {
@@ -201,8 +235,12 @@ mod tests {
         let mut goes_out = |text: &str| {
             let frame = gateway_site::card_frame(text).expect("a card");
             let (at, reader) = (gateway_core::Instant::ZERO, "gate".parse().expect("a name"));
-            readers.forward(at, "legacy".parse().expect("a name"), &frame, reader);
-            cards.try_recv().expect("handed on").frame
+            readers.forward(at, "legacy".parse().expect("a name"), &frame, Some(reader));
+            match cards.try_recv().expect("handed on").what {
+                Ok(Handed::Card(frame)) => Ok(frame),
+                Ok(Handed::Key(_)) => Err("a key".to_owned()),
+                Err(text) => Err(text),
+            }
         };
         let card = goes_out("26:123,04567").expect("it has room");
         assert_eq!(card.bits, 34);
@@ -212,5 +250,15 @@ mod tests {
         // no format of this reader
         let said = goes_out("34:123,04567").expect_err("it is not read");
         assert_eq!(said, "no format of the reader fits its 34 bits");
+        // what somebody sends by a command goes out as it is
+        let sent = gateway_site::card_frame("34:123,04567").expect("a card");
+        readers.forward(
+            gateway_core::Instant::ZERO,
+            "legacy".parse().expect("a name"),
+            &sent,
+            None,
+        );
+        let out = cards.try_recv().expect("handed on");
+        assert_eq!((out.what, out.reader), (Ok(Handed::Card(sent)), None));
     }
 }

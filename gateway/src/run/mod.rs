@@ -722,7 +722,9 @@ impl Gateway {
                 } else if support::knows(&request) {
                     support::act(&desk.bus, &request).await
                 } else if Installs::knows(&request) {
-                    installs.act(&request)
+                    installs.act(SystemClock.now(), &request)
+                } else if controllers::knows(&request) {
+                    controllers::act(&desk.bus, SystemClock.now(), &request).await
                 } else if Desk::knows(&request) {
                     desk.act(request).await
                 } else {

@@ -1,4 +1,5 @@
-//! OSDP lines of the site, and the windows in which an operator lets a reader be given its key.
+//! OSDP lines of the site, and what operators want of their readers: windows in which one is given its key, another
+//! address, firmware.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -6,32 +7,49 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use adapter_api::Direction;
-use adapter_osdp::{Install, Key, OsdpBus, OsdpInput, OsdpReader, PdParams, Security};
+use adapter_osdp::{
+    Errand, File, Key, LONGEST_FILE, Order, OsdpBus, OsdpInput, OsdpReader, PdParams, Progress, Security,
+    Settings, Text, Texts, Wanted,
+};
 use adapter_wiegand::WiegandParams;
-use gateway_config::{Config, InputDriver, KeyFile, ReaderDriver, Rs485};
-use gateway_core::{DeviceId, ReaderId};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gateway_config::{Config, DisplayText, InputDriver, KeyFile, Language, ReaderDriver, Rs485};
+use gateway_core::{DeviceId, Instant, ReaderId};
 use serde_json::{Value, json};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::adapters::reader_name;
 use super::readers::{Readers, accepted};
 
-/// Windows that a line may be behind.
+/// Orders that a line may be behind.
 const BEHIND: usize = 16;
 /// Longest window.
 const LONGEST: Duration = Duration::from_secs(3600);
 
+/// A reader, as far as orders go.
+#[derive(Clone, Debug)]
+struct Known {
+    address: u8,
+    keyed: bool,
+    port: PathBuf,
+    /// Until when an operator may have it take another address or speed.
+    window: Option<Instant>,
+}
+
 /// Where operators reach the lines.
 #[derive(Clone)]
 pub(crate) struct Installs {
-    keyed: Arc<RwLock<BTreeSet<ReaderId>>>,
-    to: broadcast::Sender<Install>,
+    known: Arc<RwLock<BTreeMap<ReaderId, Known>>>,
+    progress: watch::Sender<BTreeMap<ReaderId, Progress>>,
+    to: broadcast::Sender<Order>,
 }
 
 impl Default for Installs {
     fn default() -> Self {
         Self {
-            keyed: Arc::default(),
+            known: Arc::default(),
+            progress: watch::Sender::default(),
             to: broadcast::channel(BEHIND).0,
         }
     }
@@ -40,39 +58,197 @@ impl Default for Installs {
 impl Installs {
     /// Is the request for this?
     pub(crate) fn knows(request: &Value) -> bool {
-        request.get("act").and_then(Value::as_str) == Some("osdp-install")
+        request
+            .get("act")
+            .and_then(Value::as_str)
+            .is_some_and(|act| act.starts_with("osdp-"))
     }
 
-    /// Carries out a request of `commands/osdp.rs`.
+    /// Carries out a request of `commands/osdp.rs`, made at `now`.
     ///
     /// # Errors
-    /// If there is no such reader, or it has no key.
-    pub(crate) fn act(&self, request: &Value) -> Result<Value, String> {
+    /// If there is no such reader, or it cannot be asked for that.
+    pub(crate) fn act(&self, now: Instant, request: &Value) -> Result<Value, String> {
         let name = request.get("reader").and_then(Value::as_str).unwrap_or_default();
         let reader = name
             .parse::<ReaderId>()
             .map_err(|error| format!("reader: {error}"))?;
+        match request.get("act").and_then(Value::as_str) {
+            Some("osdp-install") => self.install(now, reader, request),
+            Some("osdp-move") => self.change(now, reader, request),
+            Some("osdp-firmware") => self.give(now, reader, request),
+            Some("osdp-give-up") => {
+                self.known(&reader)?;
+                self.order(now, &reader, Wanted::Errand(Errand::GiveUp))?;
+                Ok(json!({ "reader": name }))
+            }
+            Some("osdp-progress") => {
+                self.known(&reader)?;
+                Ok(said(self.progress.borrow().get(&reader)))
+            }
+            Some(_) | None => Err("this is nothing for an OSDP reader".to_owned()),
+        }
+    }
+
+    fn install(&self, now: Instant, reader: ReaderId, request: &Value) -> Result<Value, String> {
         let seconds = request.get("seconds").and_then(Value::as_u64).unwrap_or_default();
         let time = Duration::from_secs(seconds).min(LONGEST);
-        let keyed = self.keyed.read().map_err(|_| "the gateway stops".to_owned())?;
-        if !keyed.contains(&reader) {
-            let known: Vec<&str> = keyed.iter().map(ReaderId::as_str).collect();
-            let known = if known.is_empty() {
-                "none".to_owned()
-            } else {
-                known.join(", ")
-            };
-            return Err(format!("{name} is no OSDP reader with a key; there is: {known}"));
+        self.keyed(&reader)?;
+        self.order(now, &reader, Wanted::Install(time))?;
+        if let Ok(mut known) = self.known.write()
+            && let Some(of) = known.get_mut(&reader)
+        {
+            of.window = Some(now + time);
         }
-        let install = Install {
-            reader: reader.clone(),
-            time,
-        };
-        self.to
-            .send(install)
-            .map_err(|_| "no OSDP line runs".to_owned())?;
         tracing::warn!(%reader, seconds = time.as_secs(), "an operator lets the reader be given its key by the default key");
-        Ok(json!({ "reader": name, "seconds": time.as_secs() }))
+        Ok(json!({ "reader": reader.as_str(), "seconds": time.as_secs() }))
+    }
+
+    /// Another address or speed: in the window only, and never an address that is taken.
+    fn change(&self, now: Instant, reader: ReaderId, request: &Value) -> Result<Value, String> {
+        let number = |key: &str| request.get(key).and_then(Value::as_u64).unwrap_or(u64::MAX);
+        let of = self.keyed(&reader)?;
+        if of.window.is_none_or(|until| now >= until) {
+            return Err(format!(
+                "address and speed are changed in the window only that doorline osdp install {reader} opens"
+            ));
+        }
+        let address = u8::try_from(number("address"))
+            .ok()
+            .filter(|address| *address <= 126);
+        let address = address.ok_or("address: 0 to 126 are allowed")?;
+        let baud = u32::try_from(number("baud")).unwrap_or(u32::MAX);
+        if !gateway_config::OSDP_BAUDS.contains(&baud) {
+            return Err(format!(
+                "{baud} is no speed of OSDP: 9600, 19200, 38400, 57600, 115200, 230400 are"
+            ));
+        }
+        let known = self.known.read().map_err(|_| STOPS.to_owned())?;
+        let mut others = known
+            .iter()
+            .filter(|(id, other)| **id != reader && other.port == of.port);
+        if let Some((other, _)) = others.find(|(_, other)| other.address == address) {
+            return Err(format!(
+                "address {address} is that of reader {other} on the same line"
+            ));
+        }
+        drop(known);
+        self.begin(now, &reader, Errand::Settings(Settings { address, baud }), 0)?;
+        tracing::warn!(%reader, address, baud, "an operator has the reader take another address or speed");
+        Ok(json!({ "reader": reader.as_str() }))
+    }
+
+    fn give(&self, now: Instant, reader: ReaderId, request: &Value) -> Result<Value, String> {
+        self.known(&reader)?;
+        let text = request.get("body").and_then(Value::as_str).unwrap_or_default();
+        let bytes = STANDARD.decode(text).map_err(|_| "the file did not come whole")?;
+        if !(1..=LONGEST_FILE).contains(&bytes.len()) {
+            return Err(format!("{} bytes, a file has 1 to {LONGEST_FILE}", bytes.len()));
+        }
+        let kind = request.get("kind").and_then(Value::as_u64).unwrap_or(1);
+        let kind = u8::try_from(kind).map_err(|_| "kind: 0 to 255 are allowed")?;
+        let total = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let bytes = bytes.into();
+        self.begin(now, &reader, Errand::Give(File { bytes, kind }), total)?;
+        tracing::warn!(%reader, bytes = total, kind, "an operator gives the reader a file");
+        Ok(json!({ "reader": reader.as_str(), "total": total }))
+    }
+
+    /// Gives an errand to the reader's line, one at a time.
+    fn begin(&self, now: Instant, reader: &ReaderId, errand: Errand, total: u32) -> Result<(), String> {
+        let begun = self.progress.send_if_modified(|all| {
+            let free = !matches!(all.get(reader), Some(Progress::Sent { .. }));
+            if free {
+                all.insert(reader.clone(), Progress::Sent { sent: 0, total });
+            }
+            free
+        });
+        if !begun {
+            return Err(format!(
+                "something is on its way to {reader} already; doorline osdp give-up {reader} ends it"
+            ));
+        }
+        self.order(now, reader, Wanted::Errand(errand))
+            .inspect_err(|text| {
+                self.progress.send_modify(|all| {
+                    all.insert(reader.clone(), Progress::Failed(text.clone()));
+                });
+            })
+    }
+
+    fn order(&self, at: Instant, reader: &ReaderId, what: Wanted) -> Result<(), String> {
+        let reader = reader.clone();
+        let sent = self.to.send(Order { at, reader, what });
+        sent.map(|_| ()).map_err(|_| "no OSDP line runs".to_owned())
+    }
+
+    fn known(&self, reader: &ReaderId) -> Result<Known, String> {
+        let known = self.known.read().map_err(|_| STOPS.to_owned())?;
+        let all = || list(known.keys());
+        let found = known.get(reader).cloned();
+        found.ok_or_else(|| format!("{reader} is no OSDP reader; there is: {}", all()))
+    }
+
+    fn keyed(&self, reader: &ReaderId) -> Result<Known, String> {
+        let known = self.known.read().map_err(|_| STOPS.to_owned())?;
+        let keyed = || known.iter().filter(|(_, of)| of.keyed);
+        let found = keyed().find(|(id, _)| *id == reader).map(|(_, of)| of.clone());
+        found.ok_or_else(|| {
+            let all = list(keyed().map(|(id, _)| id));
+            format!("{reader} is no OSDP reader with a key; there is: {all}")
+        })
+    }
+
+    /// The readers of a site; windows of those that stay stay open.
+    fn set_known(&self, new: BTreeMap<ReaderId, Known>) {
+        if let Ok(mut known) = self.known.write() {
+            let old = std::mem::replace(&mut *known, new);
+            for (id, of) in &mut *known {
+                of.window = old.get(id).and_then(|of| of.window);
+            }
+        }
+    }
+}
+
+const STOPS: &str = "the gateway stops";
+
+fn list<'a>(readers: impl Iterator<Item = &'a ReaderId>) -> String {
+    let names: Vec<&str> = readers.map(ReaderId::as_str).collect();
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+/// How it goes, for the one who asks.
+fn said(progress: Option<&Progress>) -> Value {
+    match progress {
+        None => json!({ "state": "none" }),
+        Some(Progress::Done(text)) => json!({ "state": "done", "text": text }),
+        Some(Progress::Failed(text)) => json!({ "state": "failed", "text": text }),
+        Some(Progress::Sent { sent, total }) => json!({ "state": "runs", "sent": sent, "total": total }),
+    }
+}
+
+/// What a display says: what the site file says, or the language of the site.
+fn texts(config: &Config, reader: &gateway_config::OsdpReader) -> Texts {
+    // displays have the letters of ASCII, and no Cyrillic ones
+    let [granted, denied, wait_pin] = match config.site.language {
+        Language::De => ["Bitte eintreten", "Kein Zutritt", "PIN eingeben"],
+        Language::En | Language::Ru => ["Please come in", "No entry", "Enter PIN"],
+        Language::Es => ["Pase, por favor", "Acceso denegado", "Introduzca PIN"],
+        Language::Fr => ["Entrez", "Acces refuse", "Tapez le code PIN"],
+        Language::Pt => ["Pode entrar", "Acesso negado", "Digite o PIN"],
+    };
+    let text = |own: Option<&DisplayText>, usual: &str| {
+        // an empty one is none
+        Text::new(own.map_or(usual, DisplayText::as_str)).ok()
+    };
+    Texts {
+        denied: text(reader.text_denied.as_ref(), denied),
+        granted: text(reader.text_granted.as_ref(), granted),
+        wait_pin: text(reader.text_wait_pin.as_ref(), wait_pin),
     }
 }
 
@@ -83,7 +259,7 @@ pub(super) fn osdp_buses(
     installs: &Installs,
 ) -> anyhow::Result<BTreeMap<String, OsdpBus>> {
     let mut lines: BTreeMap<PathBuf, OsdpBus> = BTreeMap::new();
-    let mut keyed = BTreeSet::new();
+    let mut known = BTreeMap::new();
     for (id, reader) in &config.readers {
         let ReaderDriver::Osdp(osdp) = &reader.driver else {
             continue;
@@ -96,7 +272,6 @@ pub(super) fn osdp_buses(
                 old: None,
             },
             Some(file) => {
-                keyed.insert(id.clone());
                 let old = osdp.old_key_file.as_ref().filter(|file| file.key.is_some());
                 Security::Keyed {
                     key: key(id, file)?,
@@ -122,6 +297,13 @@ pub(super) fn osdp_buses(
             repeat: osdp.repeat,
             ..WiegandParams::default()
         };
+        let of = Known {
+            address: osdp.address,
+            keyed: osdp.key_file.as_ref().is_some_and(|file| file.key.is_some()),
+            port: osdp.port.clone(),
+            window: None,
+        };
+        known.insert(id.clone(), of);
         let line = lines.entry(osdp.port.clone()).or_insert_with(|| OsdpBus {
             baud: osdp.baud,
             direction: match osdp.rs485 {
@@ -129,8 +311,9 @@ pub(super) fn osdp_buses(
                 Rs485::Rts => Direction::Rts,
                 Rs485::RtsInverted => Direction::RtsInverted,
             },
-            installs: installs.to.clone(),
+            orders: installs.to.clone(),
             port: osdp.port.clone(),
+            progress: installs.progress.clone(),
             readers: Vec::new(),
         });
         line.readers.push(OsdpReader {
@@ -141,14 +324,13 @@ pub(super) fn osdp_buses(
                 cards,
                 inputs: !inputs.is_empty(),
                 security,
+                texts: texts(config, osdp),
             },
             inputs,
             reader: id.clone(),
         });
     }
-    if let Ok(mut known) = installs.keyed.write() {
-        *known = keyed;
-    }
+    installs.set_known(known);
     let names = named(lines.keys());
     let named = lines
         .into_iter()
@@ -256,12 +438,108 @@ mod tests {
             (line.readers[1].inputs[0].number, line.readers[0].pd.inputs),
             (3, false)
         );
+        let now = Instant::from_nanos(1_000_000_000);
         let ask = |reader: &str| json!({ "act": "osdp-install", "reader": reader, "seconds": 60 });
-        let said = installs.act(&ask("b")).expect_err("it has no key");
+        let said = installs.act(now, &ask("b")).expect_err("it has no key");
         assert_eq!(said, "b is no OSDP reader with a key; there is: a");
-        assert_eq!(installs.act(&ask("a")), Err("no OSDP line runs".to_owned()));
+        assert_eq!(installs.act(now, &ask("a")), Err("no OSDP line runs".to_owned()));
         let mut seen = installs.to.subscribe();
-        assert!(installs.act(&ask("a")).is_ok());
-        assert_eq!(seen.try_recv().expect("told").time, Duration::from_secs(60));
+        assert!(installs.act(now, &ask("a")).is_ok());
+        let what = seen.try_recv().expect("told").what;
+        assert_eq!(what, Wanted::Install(Duration::from_secs(60)));
+    }
+
+    /// A line with two readers, of which one has a key.
+    fn line() -> (Installs, broadcast::Receiver<Order>) {
+        let config = site(
+            "[readers.a.osdp]\nport = \"/dev/ttyS1\"\nkey-file = \"a.key\"\ntext-denied = \"Go away\"\ntext-wait-pin = \"\"\n\
+             [readers.b.osdp]\nport = \"/dev/ttyS1\"\naddress = 1\nunencrypted = true\n",
+        );
+        let installs = Installs::default();
+        let lines = osdp_buses(&config, &Readers::default(), &installs).expect("lines");
+        let texts = &lines["osdp-ttys1"].readers[0].pd.texts;
+        let text = |text: &str| Text::new(text).ok();
+        assert_eq!(
+            (&texts.denied, &texts.granted),
+            (&text("Go away"), &text("Please come in"))
+        );
+        assert_eq!(texts.wait_pin, None);
+        let seen = installs.to.subscribe();
+        (installs, seen)
+    }
+
+    #[test]
+    fn an_address_is_changed_in_the_window_only_and_never_to_one_that_is_taken() {
+        let (installs, mut seen) = line();
+        let now = Instant::from_nanos(1_000_000_000);
+        let to = |reader: &str, address: u64, baud: u64| json!({ "act": "osdp-move", "reader": reader, "address": address, "baud": baud });
+        let refused = |now, request: &Value| installs.act(now, request).expect_err("refused");
+        assert!(refused(now, &to("a", 3, 9600)).contains("in the window only"));
+        let window = json!({ "act": "osdp-install", "reader": "a", "seconds": 60 });
+        assert!(installs.act(now, &window).is_ok() && seen.try_recv().is_ok());
+        assert!(refused(now, &to("b", 3, 9600)).contains("no OSDP reader with a key"));
+        assert_eq!(
+            refused(now, &to("a", 1, 9600)),
+            "address 1 is that of reader b on the same line"
+        );
+        assert!(refused(now, &to("a", 127, 9600)).contains("0 to 126"));
+        assert!(refused(now, &to("a", 3, 4800)).contains("no speed of OSDP"));
+        let over = now + Duration::from_secs(60);
+        assert!(refused(over, &to("a", 3, 9600)).contains("in the window only"));
+        assert!(installs.act(now, &to("a", 3, 19_200)).is_ok());
+        let settings = Settings {
+            address: 3,
+            baud: 19_200,
+        };
+        let what = seen.try_recv().expect("told").what;
+        assert_eq!(what, Wanted::Errand(Errand::Settings(settings)));
+    }
+
+    #[test]
+    fn a_file_goes_to_one_reader_at_a_time_and_its_way_can_be_asked_for() {
+        let (installs, mut seen) = line();
+        let now = Instant::from_nanos(1_000_000_000);
+        let give =
+            |reader: &str, body: &str| json!({ "act": "osdp-firmware", "reader": reader, "body": body });
+        let ask = |act: &str| {
+            installs
+                .act(now, &json!({ "act": act, "reader": "b" }))
+                .expect("known")
+        };
+        assert_eq!(ask("osdp-progress"), json!({ "state": "none" }));
+        assert!(
+            installs
+                .act(now, &give("c", "AA=="))
+                .expect_err("unknown")
+                .contains("there is: a, b")
+        );
+        for wrong in ["", "0", "AP9=", "A P9"] {
+            assert!(installs.act(now, &give("b", wrong)).is_err(), "{wrong}");
+        }
+        assert!(installs.act(now, &give("b", "AP9+")).is_ok());
+        let file = File {
+            bytes: vec![0, 255, 126].into(),
+            kind: 1,
+        };
+        assert_eq!(
+            seen.try_recv().expect("told").what,
+            Wanted::Errand(Errand::Give(file))
+        );
+        assert_eq!(
+            ask("osdp-progress"),
+            json!({ "state": "runs", "sent": 0, "total": 3 })
+        );
+        let said = installs.act(now, &give("b", "AA==")).expect_err("one at a time");
+        assert!(said.contains("on its way to b already"), "{said}");
+        ask("osdp-give-up");
+        assert_eq!(
+            seen.try_recv().expect("told").what,
+            Wanted::Errand(Errand::GiveUp)
+        );
+        installs.progress.send_modify(|all| {
+            all.insert("b".parse().expect("a name"), Progress::Failed("no".to_owned()));
+        });
+        assert_eq!(ask("osdp-progress"), json!({ "state": "failed", "text": "no" }));
+        assert!(installs.act(now, &give("b", "AA==")).is_ok());
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
-use adapter_api::Forwarded;
+use adapter_api::{Forwarded, Handed};
 use adapter_gpio::{GpioReader, Opening, ReaderPin, ReaderPins, ReaderWires};
 use adapter_wiegand::{Heartbeat, Keypad, WiegandParams};
 use gateway_card::{Format, Translation, format_named, formats};
@@ -66,23 +66,51 @@ impl Readers {
         }
     }
 
-    /// Hands a card on to a controller, in its words; one that does not run gets none.
-    pub(crate) fn forward(&self, at: Instant, controller: ControllerId, frame: &CardFrame, reader: ReaderId) {
-        let recipe = self.recipes.read().ok();
-        let recipe = recipe.and_then(|recipes| recipes.get(&controller).cloned());
-        let Recipe { formats, translation } = recipe.unwrap_or_default();
-        let formats = formats.get(&reader).map_or(&[][..], Vec::as_slice);
-        let frame = translation.of(frame, formats).map_err(|error| {
-            let why = std::error::Error::source(&error);
-            why.map_or_else(|| error.to_string(), |why| format!("{error}: {why}"))
-        });
+    /// Hands a card on to a controller, in its words; one that does not run gets none. What nobody read goes out as it is.
+    pub(crate) fn forward(
+        &self,
+        at: Instant,
+        controller: ControllerId,
+        frame: &CardFrame,
+        reader: Option<ReaderId>,
+    ) {
+        let what = match &reader {
+            None => Ok(frame.clone()),
+            Some(reader) => self.translated(&controller, frame, reader),
+        };
         // nobody listens while it starts anew
         let _ = self.cards.send(Forwarded {
             at,
             controller,
-            frame,
             reader,
+            what: what.map(Handed::Card),
         });
+    }
+
+    /// Hands a key on to a controller; one that does not run gets none.
+    pub(crate) fn forward_key(&self, at: Instant, controller: ControllerId, key: char, reader: ReaderId) {
+        let _ = self.cards.send(Forwarded {
+            at,
+            controller,
+            reader: Some(reader),
+            what: Ok(Handed::Key(key)),
+        });
+    }
+
+    fn translated(
+        &self,
+        controller: &ControllerId,
+        frame: &CardFrame,
+        reader: &ReaderId,
+    ) -> Result<CardFrame, String> {
+        let recipe = self.recipes.read().ok();
+        let recipe = recipe.and_then(|recipes| recipes.get(controller).cloned());
+        let Recipe { formats, translation } = recipe.unwrap_or_default();
+        let formats = formats.get(reader).map_or(&[][..], Vec::as_slice);
+        translation.of(frame, formats).map_err(|error| {
+            let why = std::error::Error::source(&error);
+            why.map_or_else(|| error.to_string(), |why| format!("{error}: {why}"))
+        })
     }
 
     /// Where controllers get their cards.

@@ -86,6 +86,16 @@ impl OsdpReaders {
         Ok(Duration::from_millis(self.ask("gap")?.parse()?))
     }
 
+    /// How many bytes of a file a reader got last, and whether they are those of `sent`.
+    ///
+    /// # Errors
+    /// If nobody says.
+    pub fn file(&self, address: u8, sent: &Path) -> anyhow::Result<(usize, bool)> {
+        let said = self.ask(&format!("file {address} {}", sent.display()))?;
+        let (count, same) = said.split_once(' ').with_context(|| said.clone())?;
+        Ok((count.parse()?, same == "same"))
+    }
+
     /// What a reader was told to do so far.
     #[must_use]
     pub fn commands(&self, address: u8) -> Vec<Value> {
@@ -154,6 +164,17 @@ impl OsdpPanel {
         until(limit, &format!("the controller: {question}"), || {
             Ok((self.ask(question)? == "1").then_some(()))
         })
+    }
+
+    /// Keys that it got, codes of OSDP in hex.
+    #[must_use]
+    pub fn keys(&self) -> String {
+        let log = self.process.log();
+        let since = log.get(self.said..).unwrap_or_default();
+        since
+            .lines()
+            .filter_map(|line| line.strip_prefix("keys "))
+            .collect()
     }
 
     /// Cards that it got, `BITS HEX` each.

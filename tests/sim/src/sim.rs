@@ -77,7 +77,9 @@ pub struct Sim {
     /// Commands to legs, in order.
     pub legs: Vec<LegCommand>,
     /// Cards that were handed on: to which controller, and where they were read.
-    pub forwarded: Vec<(ControllerId, CardFrame, ReaderId)>,
+    pub forwarded: Vec<(ControllerId, CardFrame, Option<ReaderId>)>,
+    /// Keys that were handed on.
+    pub forwarded_keys: Vec<(ControllerId, char, ReaderId)>,
     /// What is to be heard at lines, in order; `None` is hushed.
     pub heard: Vec<(LineId, Option<Sound>)>,
     /// How it is with the doors of accounts, as said last.
@@ -148,6 +150,7 @@ impl Sim {
             legs: Vec::new(),
             lines: Vec::new(),
             forwarded: Vec::new(),
+            forwarded_keys: Vec::new(),
             heard: Vec::new(),
             standings: BTreeMap::new(),
             texts: Vec::new(),
@@ -622,6 +625,11 @@ impl Sim {
                     frame,
                     reader,
                 } => self.forwarded.push((controller, frame, reader)),
+                Output::ForwardKey {
+                    controller,
+                    key,
+                    reader,
+                } => self.forwarded_keys.push((controller, key, reader)),
                 Output::Held(what) => self.asked.push(what),
                 Output::Standing(account, standing) => {
                     self.standings.insert(account, standing);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use gateway_core::{Instant, ReaderCommand};
 
+use crate::errand::Errand;
 use crate::link::Security;
 use crate::packet::{Deframer, MARK, Packet};
 use crate::pd::{Event, Pd, PdParams};
@@ -108,6 +109,15 @@ impl Bus {
         }
         self.go_on(now);
         keyed
+    }
+
+    /// Does at a reader what an operator wants once; how it goes comes as events.
+    pub fn errand(&mut self, now: Instant, reader: usize, errand: Errand) {
+        if let Some(pd) = self.pds.get_mut(reader) {
+            pd.errand(now, errand);
+        }
+        self.drain(now);
+        self.go_on(now);
     }
 
     /// Takes bytes that were read from the line at `now`.

@@ -4,9 +4,12 @@ use adapter_wiegand::WiegandParams;
 use proptest::prelude::*;
 
 use super::*;
+use crate::display::{Text, Texts};
+use crate::errand::{Errand, Progress, Settings};
 use crate::key::Key;
 use crate::packet::{Check, SecurityBlock};
 use crate::secure::{Session, SessionKeys, Side};
+use crate::transfer::File;
 
 const START: Instant = Instant::from_nanos(1_000_000_000_000);
 const CARD: (u8, [u8; 8]) = (0x50, [0, 1, 26, 0, 0xBD, 0x88, 0xEB, 0x80]);
@@ -20,6 +23,10 @@ struct Reader {
     address: u8,
     /// Answers nothing.
     dead: bool,
+    /// Functions that it says it has besides its LED.
+    can: Vec<[u8; 3]>,
+    /// Bytes of the file that it got; `None` is refused.
+    file: Option<Vec<u8>>,
     /// Every command: code, data, through the session?
     heard: Vec<(Instant, u8, Vec<u8>, bool)>,
     key: Option<Key>,
@@ -37,6 +44,8 @@ impl Reader {
         Self {
             address,
             dead: false,
+            can: vec![],
+            file: Some(vec![]),
             heard: vec![],
             key,
             keys: None,
@@ -116,7 +125,7 @@ impl Reader {
             if self.key.is_some() {
                 return self.clear(sequence, None, 0x41, &[6]);
             }
-            let (code, data) = self.reply(packet.code);
+            let (code, data) = self.reply(packet.code, &packet.data);
             return self.clear(sequence, None, code, &data);
         };
         let data = session.unwrap(packet).expect("the panel's packets are genuine");
@@ -124,18 +133,28 @@ impl Reader {
         if packet.code == 0x75 {
             self.key = Some(Key::new(data[2..].try_into().expect("16 bytes")));
         }
-        let (code, data) = self.reply(packet.code);
+        let (code, data) = self.reply(packet.code, &data);
         let session = self.session.as_mut().expect("it is there");
         session.wrap(self.address, sequence, code, &data)
     }
 
-    fn reply(&mut self, command: u8) -> (u8, Vec<u8>) {
+    fn reply(&mut self, command: u8, asked: &[u8]) -> (u8, Vec<u8>) {
         match command {
             0x60 if !self.queue.is_empty() => self.queue.remove(0),
             0x61 => (0x45, vec![1; 12]),
-            0x62 => (0x46, vec![4, 1, 1]),
+            0x62 => (0x46, [&[4, 1, 1][..], self.can.as_flattened()].concat()),
             0x64 => (0x48, vec![0, 0]),
             0x65 => (0x49, vec![1, 0]),
+            0x6E => (0x54, asked.to_vec()),
+            0x7C => match &mut self.file {
+                None => (0x41, vec![9]),
+                Some(file) => {
+                    file.extend(&asked[11..]);
+                    let whole =
+                        file.len() == u32::from_le_bytes(asked[1..5].try_into().expect("4 bytes")) as usize;
+                    (0x7A, vec![1, 0, 0, u8::from(whole), 0, 0, 0])
+                }
+            },
             _ => (0x40, vec![]),
         }
     }
@@ -171,6 +190,10 @@ impl Rig {
             cards: WiegandParams::default(),
             inputs: true,
             security,
+            texts: Texts {
+                granted: Text::new("Come in").ok(),
+                ..Texts::default()
+            },
         };
         let params = BusParams {
             baud: 9600,
@@ -562,4 +585,159 @@ proptest! {
         rig.run(ms(10_000));
         prop_assert!(rig.is_ready(0));
     }
+}
+
+fn progress(rig: &Rig) -> Vec<&Progress> {
+    let all = rig.events.iter().filter_map(|(_, _, event)| {
+        if let Event::Errand(progress) = event {
+            Some(progress)
+        } else {
+            None
+        }
+    });
+    all.collect()
+}
+
+fn heard(rig: &Rig, code: u8) -> usize {
+    rig.readers[0]
+        .heard
+        .iter()
+        .filter(|(_, of, _, _)| *of == code)
+        .count()
+}
+
+fn firmware(length: usize) -> Errand {
+    Errand::Give(File {
+        bytes: vec![0x5A; length].into(),
+        kind: 1,
+    })
+}
+
+#[test]
+fn a_text_is_shown_by_a_reader_that_says_it_has_a_display_and_by_no_other() {
+    for (can, times) in [(vec![[6, 1, 1]], 1), (vec![[6, 1, 0]], 0), (vec![], 0)] {
+        let mut reader = Reader::new(0, Some(key(1)));
+        reader.can = can;
+        let mut rig = Rig::one(reader, keyed(1));
+        rig.run(ms(2000));
+        let time = Duration::from_secs(3);
+        rig.bus.show(rig.now, 0, ReaderCommand::Granted { time });
+        rig.run(ms(500));
+        assert_eq!((heard(&rig, 0x69), heard(&rig, 0x6B)), (1, times));
+    }
+}
+
+#[test]
+fn a_file_goes_through_the_session_while_cards_are_read() {
+    let mut reader = Reader::new(0, Some(key(1)));
+    reader.can = vec![[10, 0, 1]];
+    let mut rig = Rig::one(reader, keyed(1));
+    rig.run(ms(2000));
+    rig.bus.errand(rig.now, 0, firmware(5000));
+    rig.run(ms(2000));
+    rig.shows_card(0);
+    rig.run(ms(1000));
+    assert_eq!(rig.cards().len(), 1);
+    assert!(
+        progress(&rig).iter().all(|p| matches!(p, Progress::Sent { .. })),
+        "it is not done yet"
+    );
+    // one at a time
+    rig.bus.errand(rig.now, 0, firmware(10));
+    rig.run(ms(20_000));
+    let told = progress(&rig);
+    assert!(
+        told.iter()
+            .any(|p| matches!(p, Progress::Failed(text) if text.contains("something else")))
+    );
+    assert!(matches!(told.last(), Some(Progress::Done(_))), "{told:?}");
+    assert_eq!(rig.readers[0].file, Some(vec![0x5A; 5000]));
+    let pieces = rig.readers[0]
+        .heard
+        .iter()
+        .filter(|(_, code, _, _)| *code == 0x7C);
+    assert!(
+        pieces
+            .clone()
+            .all(|(_, _, data, secure)| *secure && data.len() <= 256)
+    );
+    assert!(rig.is_ready(0));
+}
+
+#[test]
+fn a_reader_that_is_cut_off_in_a_file_gets_it_anew_only_when_asked() {
+    let mut rig = Rig::one(Reader::new(0, Some(key(1))), keyed(1));
+    rig.run(ms(2000));
+    rig.bus.errand(rig.now, 0, firmware(5000));
+    rig.run(ms(1500));
+    rig.readers[0].dead = true;
+    rig.run(ms(10_000));
+    let told = progress(&rig);
+    assert!(
+        matches!(told.last(), Some(Progress::Failed(text)) if text.contains("stopped answering after")),
+        "{told:?}"
+    );
+    let pieces = heard(&rig, 0x7C);
+    rig.bus.errand(rig.now, 0, firmware(5000));
+    rig.run(ms(500));
+    assert!(matches!(progress(&rig).last(), Some(Progress::Failed(text)) if text.contains("not online")));
+    (rig.readers[0].dead, rig.readers[0].session) = (false, None);
+    rig.run(ms(10_000));
+    assert_eq!(heard(&rig, 0x7C), pieces);
+    // told to forget the half of it first
+    rig.readers[0].file = Some(vec![]);
+    let aborts = heard(&rig, 0xA2);
+    rig.bus.errand(rig.now, 0, firmware(300));
+    rig.run(ms(5000));
+    assert_eq!(heard(&rig, 0xA2), aborts + 1);
+    assert!(matches!(progress(&rig).last(), Some(Progress::Done(_))));
+}
+
+#[test]
+fn a_file_that_is_refused_or_given_up_is_told_and_leaves_the_reader_at_work() {
+    let mut reader = Reader::new(0, Some(key(1)));
+    reader.file = None;
+    let mut rig = Rig::one(reader, keyed(1));
+    rig.run(ms(2000));
+    rig.bus.errand(rig.now, 0, firmware(300));
+    rig.run(ms(2000));
+    assert!(
+        matches!(progress(&rig).last(), Some(Progress::Failed(text)) if text.contains("cannot be carried out"))
+    );
+    rig.readers[0].file = Some(vec![]);
+    rig.bus.errand(rig.now, 0, firmware(5000));
+    rig.run(ms(1000));
+    rig.bus.errand(rig.now, 0, Errand::GiveUp);
+    let pieces = heard(&rig, 0x7C);
+    rig.run(ms(2000));
+    assert!(heard(&rig, 0x7C) <= pieces + 1);
+    assert!(matches!(progress(&rig).last(), Some(Progress::Failed(text)) if text.contains("by an operator")));
+    rig.shows_card(0);
+    rig.run(ms(500));
+    assert!(rig.cards().len() == 1 && rig.is_ready(0));
+}
+
+#[test]
+fn a_reader_is_told_another_address_once_and_through_its_session_only() {
+    let mut rig = Rig::one(Reader::new(0, Some(key(1))), keyed(1));
+    let settings = Settings {
+        address: 9,
+        baud: 19_200,
+    };
+    // not before it is online
+    rig.bus.errand(rig.now, 0, Errand::Settings(settings));
+    rig.run(ms(2000));
+    assert_eq!(heard(&rig, 0x6E), 0);
+    rig.bus.errand(rig.now, 0, Errand::Settings(settings));
+    rig.run(ms(1000));
+    let told: Vec<_> = rig.readers[0]
+        .heard
+        .iter()
+        .filter(|(_, code, _, _)| *code == 0x6E)
+        .collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!((&told[0].2, told[0].3), (&vec![9, 0x00, 0x4B, 0, 0], true));
+    assert!(
+        matches!(progress(&rig).last(), Some(Progress::Done(text)) if text.contains("address 9 and 19200"))
+    );
 }

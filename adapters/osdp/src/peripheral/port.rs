@@ -4,7 +4,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use adapter_api::{Adapter, AdapterContext, AdapterError, Alarm, Claim, Direction, Forwarded};
+use adapter_api::{Adapter, AdapterContext, AdapterError, Alarm, Claim, Direction, Forwarded, Handed};
 use gateway_core::{ControllerId, ControllerSaid, Instant, LightColour, ReaderId, SignalKind};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -161,7 +161,7 @@ impl OsdpPeripheral {
                     // nobody stands there when the line is back
                     card = cards.recv() => match card {
                         Ok(card) if card.controller != self.controller => {}
-                        Ok(card) => self.missed(ctx, Some(card.reader), "the line of the controller is gone").await?,
+                        Ok(card) => self.missed(ctx, card.reader, "the line of the controller is gone").await?,
                         Err(broadcast::error::RecvError::Lagged(count)) => {
                             self.missed(ctx, None, &format!("the line of the controller is gone, and {count} cards with it")).await?;
                         }
@@ -321,21 +321,22 @@ impl Line<'_> {
     async fn card(&mut self, reader: &mut Peripheral, card: Forwarded) -> Result<(), AdapterError> {
         let Forwarded {
             at,
-            frame,
+            what,
             reader: from,
             ..
         } = card;
-        match frame {
-            Err(text) => self.of.missed(self.ctx, Some(from), &text).await,
-            Ok(frame) if reader.card(at, &frame) => {
-                self.answers = Some((from, self.ctx.clock.now() + ANSWERS));
-                Ok(())
-            }
-            Ok(_) => {
-                let text = "the controller does not ask for cards, or asks too slowly";
-                self.of.missed(self.ctx, Some(from), text).await
-            }
+        let taken = match what {
+            Err(text) => return self.of.missed(self.ctx, from, &text).await,
+            Ok(Handed::Card(frame)) => reader.card(at, &frame),
+            Ok(Handed::Key(key)) => reader.keys(at, key.encode_utf8(&mut [0; 4])),
+        };
+        if taken {
+            // what it shows to a card that nobody read is shown nowhere
+            self.answers = from.map(|from| (from, self.ctx.clock.now() + ANSWERS));
+            return Ok(());
         }
+        let text = "the controller does not ask for cards, or asks too slowly";
+        self.of.missed(self.ctx, from, text).await
     }
 
     /// How it stands with the controller, told now or later.

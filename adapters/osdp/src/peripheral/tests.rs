@@ -72,6 +72,7 @@ impl Pair {
                 cards: WiegandParams::default(),
                 inputs: true,
                 security,
+                texts: crate::display::Texts::default(),
             }],
         };
         let mut seed = 0_u64;

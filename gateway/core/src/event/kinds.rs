@@ -817,10 +817,12 @@ events! {
         },
         /// A card is handed on to it.
         Sent = "sent" {
-            /// Number of bits, as they were read.
+            /// Number of bits, as they were read or given.
             bits: u16,
-            /// Where the card was read.
-            reader: ReaderId,
+            /// Where the card was read; nowhere if somebody sent it.
+            reader: Option<ReaderId>,
+            /// Who sent it by a command, or which rule.
+            subject: Option<Subject>,
         },
         /// Its light changed.
         Showed = "showed" {

@@ -5,8 +5,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::schema::{Line, Listing, NewLines, Question, RuleQuestion};
 use crate::route::Action;
 use crate::{
-    admin, backup, certificate, config, contacts, devices, doors, journal, login, network, relays, reports,
-    rules, schedules, staff, status, support, wire,
+    admin, backup, certificate, config, contacts, controllers, devices, doors, journal, login, network,
+    relays, reports, rules, schedules, staff, status, support, wire,
 };
 
 /// Makes the schema of a type, or a reference to it.
@@ -429,6 +429,13 @@ pub(super) fn op(action: Action) -> Op {
             .about(COMMANDED)
             .may_take::<doors::CommandBody>()
             .problems(COMMAND),
+        Action::CardSend => Op::gives::<doors::Done<'_>>(
+            "gateway",
+            "hand a card on to a controller of somebody else that has `by-command`, as if it had been read: `{\"card\"}`",
+        )
+        .about(COMMANDED)
+        .takes::<controllers::CardBody>()
+        .problems(COMMAND),
         Action::RelaySet => Op::gives::<doors::Done<'_>>(
             "gateway",
             "set a relay that is there to be set: `{\"state\": \"on\" | \"off\" | \"toggle\", \"for_s\"}`",

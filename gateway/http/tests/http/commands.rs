@@ -208,6 +208,50 @@ async fn relays_are_set_and_alarms_confirmed_by_who_may_operate_the_whole_site()
 }
 
 #[tokio::test]
+async fn cards_go_to_controllers_by_who_may_open_and_operate_everything() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let path = "/api/v1/controllers/lift/card";
+    let card = r#"{"card":"26:123,04567","id":"once"}"#;
+    for body in [
+        r#"{"name":"opener","scopes":["open","read"],"doors":"all"}"#,
+        r#"{"name":"operator","scopes":["operate","read"],"doors":"all"}"#,
+        r#"{"name":"some","scopes":["open","operate","read"],"doors":["front"]}"#,
+    ] {
+        let token = site.token(&ann, body).await;
+        assert_eq!(site.post(path, &token, card).await.status, 403, "{body}");
+    }
+    for wrong in [
+        "{}",
+        r#"{"card":"04567"}"#,
+        r#"{"card":null}"#,
+        r#"{"card":"26:123,04567","door":"front"}"#,
+    ] {
+        let refused = site.post(path, &ann, wrong).await;
+        assert_eq!(refused.status, 400, "{wrong}");
+        assert!(!refused.body.contains("04567"), "{}", refused.body);
+    }
+    assert_eq!(site.post(path, &ann, card).await.status, 200);
+    assert_eq!(site.post(path, &ann, card).await.status, 409, "the same again");
+    assert_eq!(
+        site.post("/api/v1/controllers/Lift/card", &ann, card)
+            .await
+            .status,
+        404
+    );
+    let records = site
+        .get("/api/v1/journal?kind=controller.sent", &ann)
+        .await
+        .json();
+    let sent = records["records"].as_array().expect("a list");
+    assert!(sent.len() == 1 && sent[0]["source"] == "lift", "{records}");
+    assert!(
+        sent[0]["subject"].as_str().is_some_and(|who| who.contains("ann")),
+        "{records}"
+    );
+}
+
+#[tokio::test]
 async fn rules_are_tried_out_by_administrators_and_what_is_wrong_is_said() {
     let site = Site::plain().await;
     let ann = site.set_up().await;

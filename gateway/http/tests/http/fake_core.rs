@@ -8,10 +8,10 @@ use std::time::Duration;
 use gateway_bus::BusCore;
 use gateway_core::{
     AlarmEvent, AlarmId, AlarmState, AlarmView, ButtonId, CallView, Clock, Command, CommandEvent,
-    CommandReply, CommandRequest, ContactState, DoorEvent, DoorGroupId, DoorId, DoorView, Envelope, Event,
-    Fault, FireView, GatewayEvent, Given, HoldView, Instant, LineId, LockState, LockdownView, PanelEvent,
-    PanelId, PanelView, QuietView, Refusal, RelayEvent, RelaySet, RingId, RingToOpenView, RuleId, Seq,
-    SiteId, SiteView, Subject, Timestamp, TriedRule,
+    CommandReply, CommandRequest, ContactState, ControllerEvent, DoorEvent, DoorGroupId, DoorId, DoorView,
+    Envelope, Event, Fault, FireView, GatewayEvent, Given, HoldView, Instant, LineId, LockState,
+    LockdownView, PanelEvent, PanelId, PanelView, QuietView, Refusal, RelayEvent, RelaySet, RingId,
+    RingToOpenView, RuleId, Seq, SiteId, SiteView, Subject, Timestamp, TriedRule,
 };
 use gateway_store::{Store, Ticket};
 use tokio::sync::{mpsc, oneshot};
@@ -426,6 +426,15 @@ impl FakeCore {
                     subject: request.origin.subject,
                 };
                 let ticket = self.append(Event::Alarm(alarm, event), None);
+                self.accepted(ticket, None).await
+            }
+            Command::SendCard { card, controller } => {
+                let event = ControllerEvent::Sent {
+                    bits: card.bits,
+                    reader: None,
+                    subject: Some(request.origin.subject),
+                };
+                let ticket = self.append(Event::Controller(controller, event), None);
                 self.accepted(ticket, None).await
             }
             Command::SetRelay { relay, set } => {

@@ -253,6 +253,30 @@ fn who_misspells_a_field_is_answered_by_the_id_of_the_command() {
 }
 
 #[test]
+fn a_card_goes_to_a_controller_by_the_site_and_what_is_none_goes_nowhere() {
+    let check = |target, body: &str| {
+        let text = format!(r#"{{"command":"send-card",{body},"id":"a","at":"2026-03-01T12:00:00Z"}}"#);
+        check(target, &text).map(|asked| asked.request.command)
+    };
+    let sent = Command::SendCard {
+        card: gateway_access::card_frame("26:123,04567").expect("a card"),
+        controller: "lift".parse().expect("a name"),
+    };
+    let card = r#""controller":"lift","card":"26:123,04567""#;
+    assert_eq!(check(Target::Site, card), Ok(sent));
+    for body in [
+        r#""controller":"lift""#,
+        r#""card":"26:123,04567""#,
+        r#""controller":"lift","card":"04567""#,
+        r#""controller":"lift","card":null"#,
+        r#""controller":"lift","card":"26:123,04567","door":"front""#,
+    ] {
+        assert!(check(Target::Site, body).is_err(), "{body}");
+    }
+    assert!(check(door(), card).is_err());
+}
+
+#[test]
 fn a_relay_is_set_by_the_site_and_for_no_longer_than_a_day() {
     let check = |target, body: &str| {
         let text = format!(r#"{{"command":"set-relay",{body},"id":"a","at":"2026-03-01T12:00:00Z"}}"#);

@@ -270,6 +270,7 @@ impl FakeCore {
                     | Command::ResetFire
                     | Command::ResetPassback { .. }
                     | Command::RingToOpen { .. }
+                    | Command::SendCard { .. }
                     | Command::SetRelay { .. } => judge(&mut seen, &asked.request),
                 };
                 let request = asked.request;
@@ -367,6 +368,7 @@ fn judge(seen: &mut BTreeSet<String>, request: &CommandRequest) -> Option<Refusa
             | Command::ResetFire
             | Command::ResetPassback { .. }
             | Command::RingToOpen { .. }
+            | Command::SendCard { .. }
             | Command::SetRelay { .. }
             | Command::Unread { .. } => Some(Refusal::Unknown),
         }

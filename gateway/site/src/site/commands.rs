@@ -60,6 +60,7 @@ impl Site {
             | Command::ResetFire
             | Command::ResetPassback { .. }
             | Command::RingToOpen { .. }
+            | Command::SendCard { .. }
             | Command::SetRelay { .. } => self
                 .judge(now, &request)
                 .and_then(|()| self.carry_out(now, request)),
@@ -204,6 +205,10 @@ impl Site {
                 .map(|()| None),
             Command::ResetPassback { person } => {
                 self.reset_passback(now, person, request.origin.subject)?;
+                Ok(None)
+            }
+            Command::SendCard { card, controller } => {
+                self.send_card(now, controller, card, request.origin.subject)?;
                 Ok(None)
             }
             Command::SetRelay { relay, set } => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gateway_core::{
     CardFrame, ControllerEvent, ControllerId, ControllerSaid, Event, Instant, LightColour, ReaderCommand,
-    ReaderId,
+    ReaderId, Refusal, Subject,
 };
 
 use super::{Now, Site};
@@ -27,14 +27,15 @@ impl Site {
         simulated: bool,
     ) -> bool {
         let named = self.params.controllers.iter();
-        let named = named.filter(|(_, readers)| readers.contains(reader));
+        let named = named.filter(|(_, of)| of.readers.contains(reader));
         let controllers: Vec<ControllerId> = named.map(|(id, _)| id.clone()).collect();
         let fresh = !late && now.mono.since(at) <= FRESH;
         for controller in controllers.iter().filter(|_| !simulated) {
             let (event, reader) = if fresh {
                 let event = ControllerEvent::Sent {
                     bits: frame.bits,
-                    reader: reader.clone(),
+                    reader: Some(reader.clone()),
+                    subject: None,
                 };
                 (event, Some(reader.clone()))
             } else {
@@ -49,11 +50,66 @@ impl Site {
                 self.out.push_back(Output::Forward {
                     controller: controller.clone(),
                     frame: frame.clone(),
-                    reader,
+                    reader: Some(reader),
                 });
             }
         }
         !controllers.is_empty()
+    }
+
+    /// Hands a key on to the controllers of its reader that get keys; true if there are any. What is simulated or old
+    /// goes to none, and which key it was stands nowhere.
+    pub(super) fn forward_key(
+        &mut self,
+        now: Now,
+        at: Instant,
+        key: char,
+        reader: &ReaderId,
+        simulated: bool,
+    ) -> bool {
+        let named = self.params.controllers.iter();
+        let named = named.filter(|(_, of)| of.keys && of.readers.contains(reader));
+        let controllers: Vec<ControllerId> = named.map(|(id, _)| id.clone()).collect();
+        let any = !controllers.is_empty();
+        let fresh = !simulated && now.mono.since(at) <= FRESH;
+        for controller in controllers.into_iter().filter(|_| fresh) {
+            self.out.push_back(Output::ForwardKey {
+                controller,
+                key,
+                reader: reader.clone(),
+            });
+        }
+        any
+    }
+
+    /// Sends a card that nobody read: whoever may do so opens a door of the controller's.
+    pub(super) fn send_card(
+        &mut self,
+        now: Now,
+        controller: ControllerId,
+        card: CardFrame,
+        by: Subject,
+    ) -> Result<(), (Refusal, String)> {
+        let Some(params) = self.params.controllers.get(&controller) else {
+            return Err((Refusal::Unknown, format!("there is no controller {controller:?}")));
+        };
+        if !params.by_command {
+            let text =
+                format!("{controller} gets the cards of its readers only (by-command of the site file)");
+            return Err((Refusal::Forbidden, text));
+        }
+        let event = ControllerEvent::Sent {
+            bits: card.bits,
+            reader: None,
+            subject: Some(by),
+        };
+        self.record(now, Event::Controller(controller.clone(), event), None, false);
+        self.out.push_back(Output::Forward {
+            controller,
+            frame: card,
+            reader: None,
+        });
+        Ok(())
     }
 
     /// What a controller says is on record; its light is shown where the card was read, unless that reader has a door of
@@ -65,10 +121,10 @@ impl Site {
         reader: Option<ReaderId>,
         said: ControllerSaid,
     ) {
-        let Some(readers) = self.params.controllers.get(&controller) else {
+        let Some(params) = self.params.controllers.get(&controller) else {
             return;
         };
-        let reader = reader.filter(|reader| readers.contains(reader));
+        let reader = reader.filter(|reader| params.readers.contains(reader));
         let shows = reader.clone().filter(|reader| self.doors_at(reader).is_empty());
         let event = match said {
             ControllerSaid::Beep(times) => ControllerEvent::Beeped {

@@ -244,6 +244,15 @@ impl Site {
                 let opened = self.open(now, Request::Rule { door, ring, rule }, simulated);
                 opened.map(drop).map_err(|(_, text)| text)
             }
+            Action::Card { card, controller } => {
+                // it opens a door, if not one of ours
+                self.is_no_reason_to_open(now, waiting, &record.kind, in_doubt)?;
+                if simulated {
+                    return Err("the event is simulated, and the controller is real".to_owned());
+                }
+                let sent = self.send_card(now, controller, card, Subject::Rule(rule.clone()));
+                sent.map_err(|(_, text)| text)
+            }
             Action::Prompt { line, sound } => {
                 let by = AskedBy {
                     ring,

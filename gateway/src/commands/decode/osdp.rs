@@ -266,6 +266,19 @@ fn reply(packet: &Packet) -> (Value, String) {
             json!({ "random": hex(&random), "uid": hex(&uid) }),
             format!("reader {}, random number {}", hex(&uid), hex(&random)),
         ),
+        Reply::File(status) => (
+            json!({
+                "action": status.action, "delay-ms": status.delay, "longest": status.longest, "status": status.detail,
+            }),
+            format!(
+                "status {}, action {}, pause {} ms, longest packet {}",
+                status.detail, status.action, status.delay, status.longest
+            ),
+        ),
+        Reply::Settings(settings) => (
+            json!({ "address": settings.address, "baud": settings.baud }),
+            format!("address {}, {} bit/s", settings.address, settings.baud),
+        ),
         Reply::Ack | Reply::Busy | Reply::InitialMac(_) => (Value::Null, String::new()),
         Reply::Other(_) => (Value::Null, format!("data {}", hex(&packet.data))),
     }

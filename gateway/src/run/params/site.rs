@@ -98,7 +98,11 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
             .iter()
             .filter_map(|(id, input)| Some((id.clone(), input.press?)))
             .collect(),
-        controllers: map(&config.controllers, |controller| controller.forward.clone()),
+        controllers: map(&config.controllers, |controller| site::ControllerParams {
+            by_command: controller.by_command,
+            keys: controller.forward_keys,
+            readers: controller.forward.clone(),
+        }),
         readers: map(&config.readers, |r| site::ReaderParams {
             card_alone: r.card_alone.clone(),
             into: r.into.clone(),

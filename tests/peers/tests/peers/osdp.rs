@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use peers::{Api, Gateway, OsdpReaders, Rig, Site, Wire, run, until};
 use serde_json::Value;
 
@@ -291,5 +291,112 @@ fn osdp_twenty_four_readers_on_one_line_stay_online() {
             .collect();
         ensure!(faults.is_empty(), "{faults:?}");
         Ok(())
+    });
+}
+
+/// `doorline osdp …` on the site of the rig, in the background.
+fn osdp(rig: &Rig, args: &[&str]) -> anyhow::Result<std::process::Child> {
+    let (act, rest) = args.split_first().context("an act")?;
+    let command = std::process::Command::new(peers::program())
+        .args(["osdp", act, "--config"])
+        .arg(rig.path("site.toml"))
+        .args(rest)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()?;
+    Ok(command)
+}
+
+/// Its last words, if it ended as it should.
+fn said(child: std::process::Child, well: bool) -> anyhow::Result<String> {
+    let out = child.wait_with_output()?;
+    let said = [out.stdout, out.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    ensure!(out.status.success() == well, "{said}");
+    Ok(said)
+}
+
+#[test]
+fn osdp_a_reader_shows_texts_and_takes_firmware_and_another_address_from_an_operator() {
+    run(|rig| {
+        let wire = Wire::new(rig)?;
+        write_key(rig, "front.key", &key_of(1))?;
+        let readers = OsdpReaders::start(rig, &wire.board(), &[format!("0:{}", key_of(1))])?;
+        let keys = "key-file = \"front.key\"\ntext-granted = \"Welcome home\"\n";
+        let text = site(rig, &wire, keys, "");
+        let mut gateway = Gateway::start(rig, &text)?;
+        ready(&gateway, "front-reader", 0)?;
+        readers.secure(0, secs(5))?;
+        opens(&mut gateway, &readers)?;
+        until(secs(5), "the text of the site file on the display", || {
+            let all = readers.commands(0);
+            let shown = |command: &Value| command["data"] == "Welcome home" && command["temp_time"] == 3;
+            Ok(all.iter().any(shown).then_some(()))
+        })?;
+        readers.act("card 0 26 80800100")?;
+        until(secs(5), "the usual text of a refusal on the display", || {
+            let all = readers.commands(0);
+            Ok(all
+                .iter()
+                .any(|command| command["data"] == "No entry")
+                .then_some(()))
+        })?;
+        // firmware, whole, while a card opens
+        let firmware: Vec<u8> = (0..60_000_u32)
+            .map(|n| n.to_le_bytes()[(n % 2) as usize])
+            .collect();
+        let file = rig.path("reader.bin");
+        std::fs::write(&file, &firmware)?;
+        let got = || readers.file(0, &file);
+        let path = file.display().to_string();
+        let giving = osdp(rig, &["firmware", "front-reader", &path])?;
+        until(secs(20), "the first bytes", || Ok((got()?.0 > 0).then_some(())))?;
+        opens(&mut gateway, &readers)?;
+        let words = said(giving, true)?;
+        ensure!(words.contains("has taken the file"), "{words}");
+        ensure!(got()? == (firmware.len(), true), "{:?}", got());
+        // its supply fails in the middle: told, and nothing is sent again until somebody asks for it
+        let giving = osdp(rig, &["firmware", "front-reader", &path])?;
+        until(secs(20), "the first bytes of the second time", || {
+            let (count, _) = got()?;
+            Ok((0 < count && count < firmware.len()).then_some(()))
+        })?;
+        readers.act("mute 0")?;
+        let words = said(giving, false)?;
+        ensure!(words.contains("stopped answering after"), "{words}");
+        let half = got()?;
+        ensure!(half.0 < firmware.len(), "{half:?}");
+        let seq = gateway.last_seq();
+        fault(
+            &Api::set_up(rig, &gateway)?,
+            "front-reader",
+            Some("does not answer"),
+        )?;
+        readers.act("speak 0")?;
+        ready(&gateway, "front-reader", seq)?;
+        ensure!(got()? == half, "{half:?}");
+        let words = said(osdp(rig, &["firmware", "front-reader", &path])?, true)?;
+        ensure!(words.contains("has taken the file"), "{words}");
+        ensure!(got()? == (firmware.len(), true), "{:?}", got());
+        // another address: in the window only
+        let words = said(osdp(rig, &["move", "front-reader", "--address", "5"])?, false)?;
+        ensure!(words.contains("in the window only"), "{words}");
+        said(osdp(rig, &["install", "front-reader"])?, true)?;
+        let words = said(osdp(rig, &["move", "front-reader", "--address", "5"])?, true)?;
+        ensure!(words.contains("set address = 5"), "{words}");
+        gateway.reload(&text.replace(
+            "[readers.front-reader.osdp]",
+            "[readers.front-reader.osdp]\naddress = 5",
+        ))?;
+        until(
+            secs(30),
+            "the door to open by the reader at its new address",
+            || {
+                readers.act(&format!("card 0 {CARD}"))?;
+                Ok(gateway.energised(secs(3)).ok())
+            },
+        )?;
+        gateway.released(secs(10))?;
+        gateway.stop()
     });
 }

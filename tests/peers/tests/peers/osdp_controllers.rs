@@ -204,3 +204,85 @@ fn translated() -> String {
     let hex: String = bytes[..5].iter().map(|byte| format!("{byte:02x}")).collect();
     format!("34 {hex}")
 }
+
+#[test]
+fn osdp_a_controller_gets_cards_by_command_and_keys_of_its_reader() {
+    run(|rig| {
+        let (wire, line) = (
+            Wire::new(rig)?,
+            Wire::named(rig, "usb-Test_Controller-if00-port0")?,
+        );
+        write_key(rig, "legacy.key", &key_of(1))?;
+        let readers = OsdpReaders::start(rig, &wire.board(), &["0:clear".to_owned()])?;
+        let panel = OsdpPanel::start(rig, &line.board(), &format!("5:{}:has", key_of(1)))?;
+        let text = site(
+            rig,
+            wire.port(),
+            line.port(),
+            "key-file = \"legacy.key\"",
+            "forward-keys = true\nby-command = true\n",
+        );
+        let rule = "[rules.granted]\non = [\"door.granted\"]\n\
+                    do = [{ card = { controller = \"legacy\", card = \"26:123,04567\" } }]\n";
+        let mut gateway = Gateway::start(rig, &format!("{text}\n{rule}"))?;
+        let api = Api::set_up(rig, &gateway)?;
+        panel.is("sc", secs(20))?;
+        let gate = |event: &Value| event.to_string().contains("reader-gate");
+        gateway.event(0, "device.ready", secs(20), gate)?;
+        let device = |event: &Value| event.to_string().contains("controller-legacy");
+        gateway.event(0, "device.ready", secs(20), device)?;
+        // it is listed, with what goes to it
+        let devices = api.get("/api/v1/devices")?.body;
+        let listed = devices["devices"].as_array().cloned().unwrap_or_default();
+        let legacy = listed.iter().find(|device| device["kind"] == "controller");
+        ensure!(
+            legacy.is_some_and(|it| it["id"] == "legacy"
+                && it["state"] == "ok"
+                && it["uses"].to_string().contains("by command")),
+            "{devices}"
+        );
+        // by the API, once
+        let path = "/api/v1/controllers/legacy/card";
+        let body = serde_json::json!({ "card": "26:123,04567", "id": "card-1" });
+        let seq = gateway.last_seq();
+        let sent = api.post(path, &body)?;
+        ensure!(sent.status == 200, "{} {}", sent.status, sent.body);
+        until(secs(10), "the card at the controller", || {
+            Ok(panel
+                .cards()
+                .first()
+                .is_some_and(|card| card == CARD)
+                .then_some(()))
+        })?;
+        gateway.event(seq, "controller.sent", secs(5), |event| {
+            event["reader"].is_null() && event["subject"].as_str().is_some_and(|who| !who.is_empty())
+        })?;
+        gateway.event(seq, "controller.taken", secs(5), any)?;
+        let again = api.post(path, &body)?;
+        ensure!(again.status == 409, "{} {}", again.status, again.body);
+        let old = serde_json::json!({ "card": "26:123,04567", "id": "card-2", "at": "2026-01-01T00:00:00Z" });
+        let refused = api.post(path, &old)?;
+        ensure!(refused.status >= 400, "{} {}", refused.status, refused.body);
+        // by the program on its machine
+        let sent = gateway.command("controllers", &["send", "legacy", "26:123,04567"])?;
+        ensure!(sent.status.success(), "{sent:?}");
+        until(secs(10), "the second card at the controller", || {
+            Ok((panel.cards().len() == 2).then_some(()))
+        })?;
+        // keys, each as it is typed
+        readers.act("keys 0 47")?;
+        readers.act("keys 0 #")?;
+        until(secs(10), "the keys at the controller", || {
+            Ok((panel.keys() == "34370d").then_some(()))
+        })?;
+        ensure!(panel.cards().len() == 2, "{:?}", panel.cards());
+        // a rule: the reader of the test site is virtual, and a card that nobody showed opens nothing of a real controller
+        let seq = gateway.last_seq();
+        gateway.card()?;
+        gateway.event(seq, "rule.failed", secs(10), |event| {
+            event.to_string().contains("simulated")
+        })?;
+        ensure!(panel.cards().len() == 2, "{:?}", panel.cards());
+        gateway.stop()
+    });
+}

@@ -237,6 +237,7 @@ impl World<'_> {
                     }
                 }
                 Output::Forward { .. }
+                | Output::ForwardKey { .. }
                 | Output::Held(_)
                 | Output::Hush(_)
                 | Output::Line(..)

@@ -491,6 +491,7 @@ impl Model {
             | Command::ResetFire
             | Command::ResetPassback { .. }
             | Command::RingToOpen { .. }
+            | Command::SendCard { .. }
             | Command::SetRelay { .. }
             | Command::Unread { .. } => {}
             Command::Open { door } | Command::OpenFor { door, .. } | Command::OpenWithCode { door, .. } => {

@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 
 use gateway_bus::{DeviceKind, DeviceOutline};
-use gateway_config::{Backend, Config, InputDriver, LineDriver, OutputDriver, ReaderDriver};
-use gateway_core::{DoorId, LineId, OutputId};
+use gateway_config::{
+    Backend, Config, ControllerDriver, InputDriver, LineDriver, OutputDriver, ReaderDriver,
+};
+use gateway_core::{ControllerId, DoorId, LineId, OutputId};
 
 use super::super::{front_end, guard};
 use super::uses::{Use, Uses};
 use crate::run::adapters::{RPPAL, VIRTUAL, device_name, reader_name};
+use crate::run::controllers::controller_name;
 use crate::run::readers::Readers;
 use crate::run::{lines, osdp};
 
@@ -18,6 +21,18 @@ pub(super) fn devices(config: &Config) -> Vec<DeviceOutline> {
     let boards = boards(config);
     let mut all: Vec<DeviceOutline> = boards.iter().map(|board| board.shown(config, &uses)).collect();
     all.extend(front_ends(config, &uses));
+    all.extend(config.controllers.iter().map(|(id, controller)| {
+        let mut device = before(config, id, &controller.driver).device(DeviceKind::Controller, id, None);
+        let cards = controller
+            .forward
+            .iter()
+            .map(|reader| format!("cards of reader {reader}"));
+        let keys = controller.forward.iter().filter(|_| controller.forward_keys);
+        let keys = keys.map(|reader| format!("keys of reader {reader}"));
+        let commands = controller.by_command.then(|| "cards by command".to_owned());
+        device.uses = cards.chain(keys).chain(commands).collect();
+        device
+    }));
     all.extend(config.inputs.iter().map(|(id, input)| {
         let found = read_by(config, id, &input.driver);
         found.device(DeviceKind::Input, id, uses.inputs.get(id))
@@ -139,13 +154,37 @@ fn reader_at(config: &Config, id: &gateway_core::ReaderId, driver: &ReaderDriver
     }
 }
 
+/// The reader that stands before a controller.
+fn before(config: &Config, id: &ControllerId, driver: &ControllerDriver) -> Found {
+    match driver {
+        ControllerDriver::Osdp(of) => {
+            let place = format!("{} address {}", of.port.display(), of.address);
+            Found::new("osdp", place, vec![of_device(controller_name(id))])
+        }
+        ControllerDriver::Wiegand(of) => {
+            let place = format!(
+                "{} outputs {} and {}",
+                of.port.display(),
+                of.d0_output,
+                of.d1_output
+            );
+            Found::new("wiegand", place, front_end_at(config, &of.port))
+        }
+    }
+}
+
+/// The adapter of the front end at a port.
+fn front_end_at(config: &Config, port: &std::path::Path) -> Vec<String> {
+    let adapters = front_end::front_ends(config, &Readers::default());
+    let adapter = adapters.iter().find(|(_, front_end)| front_end.port == port);
+    adapter.map(|(name, _)| of_device(name)).into_iter().collect()
+}
+
 fn carried_by(config: &Config, driver: &LineDriver) -> Found {
     match driver {
         LineDriver::Contact(_) => Found::new("contact", "", vec![]),
         LineDriver::FrontEnd(of) => {
-            let adapters = front_end::front_ends(config, &Readers::default());
-            let adapter = adapters.iter().find(|(_, front_end)| front_end.port == of.port);
-            let parts = adapter.map(|(name, _)| of_device(name)).into_iter().collect();
+            let parts = front_end_at(config, &of.port);
             Found::new("front-end", of.port.display().to_string(), parts)
         }
         LineDriver::Virtual(_) => Found::virtual_one(of_virtual()),

@@ -1,15 +1,20 @@
 //! One reader as the panel sees it: its link, what it is asked, what it says, and how it is.
 
+mod errands;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use adapter_wiegand::{Frame, Output as Read, WiegandParams, WiegandReader};
 use gateway_core::{CardFrame, Instant, Misread, ReaderCommand};
 
+use crate::display::Texts;
+use crate::errand::{Progress, Settings};
 use crate::feedback::Feedback;
 use crate::link::{Heard, Link, Refused, Security};
 use crate::message::{Command, Identity, Reply};
 use crate::packet::Packet;
+use crate::transfer::Transfer;
 
 /// A reader that has not answered for so long is offline (v2.2, 2.2).
 pub(crate) const OFFLINE: Duration = Duration::from_secs(8);
@@ -19,10 +24,13 @@ const FRESH: Duration = Duration::from_secs(2);
 const STATUS: Duration = Duration::from_secs(10);
 /// So many packets without an answer end a session: the reader may have forgotten it.
 const MISSES: u32 = 4;
-/// Commands that may wait for a reader: a question of each kind, a light and a beep.
-const WAITING: usize = 8;
+/// Commands that may wait for a reader: a question of each kind, light, beep and text, and what an operator wants.
+const WAITING: usize = 12;
 /// Inputs of a reader that are told.
 const INPUTS: usize = 32;
+/// Functions of PDCAP (v2.2, annex B): how many displays, and the longest packet that the reader takes.
+const DISPLAYS: u8 = 6;
+const RECEIVES: u8 = 10;
 
 /// What a reader is like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +43,8 @@ pub struct PdParams {
     pub inputs: bool,
     /// How it is spoken to.
     pub security: Security,
+    /// What its display says, if it has one.
+    pub texts: Texts,
 }
 
 /// Something of a reader.
@@ -42,6 +52,8 @@ pub struct PdParams {
 pub enum Event {
     /// A card.
     Card(CardFrame),
+    /// How it goes with what an operator wanted.
+    Errand(Progress),
     /// The reader cannot do its work, or somebody is at it; the text says what to do.
     Fault(String),
     /// Who it is, whenever it comes online.
@@ -79,6 +91,8 @@ pub(crate) struct Pd {
     /// When it was asked last.
     asked: Instant,
     cards: WiegandReader,
+    /// Has it a display? It says so itself.
+    display: bool,
     feedback: Feedback,
     /// Has it said that there was nothing, since it came online or was away? Only then is what it says new.
     fresh: bool,
@@ -93,13 +107,19 @@ pub(crate) struct Pd {
     out: VecDeque<(Instant, Event)>,
     params: PdParams,
     power: bool,
+    /// Longest packet that it takes; 0 before it said so.
+    receives: u16,
     refused: Option<Refused>,
+    /// Address and speed that it was told to take.
+    settings: Option<Settings>,
     /// When it was last heard to have nothing waiting.
     since: Instant,
     status: Instant,
     tamper: bool,
     /// Was anything told of how it is?
     told: bool,
+    /// The file that it gets.
+    transfer: Option<Transfer>,
     /// Commands of which it knows nothing: lights and beeps that it has not.
     unknown: Vec<u8>,
     waiting: VecDeque<Command>,
@@ -111,7 +131,8 @@ impl Pd {
             answered: now,
             asked: Instant::ZERO,
             cards: WiegandReader::new(params.cards.clone(), now),
-            feedback: Feedback::default(),
+            display: false,
+            feedback: Feedback::new(params.texts.clone()),
             fresh: false,
             fault: None,
             inputs_known: false,
@@ -122,11 +143,14 @@ impl Pd {
             out: VecDeque::new(),
             params,
             power: false,
+            receives: 0,
             refused: None,
+            settings: None,
             since: Instant::ZERO,
             status: now,
             tamper: false,
             told: false,
+            transfer: None,
             unknown: Vec::new(),
             waiting: VecDeque::new(),
         }
@@ -148,7 +172,8 @@ impl Pd {
         }
         self.waiting.retain(|waiting| !waiting.is_feedback());
         for command in commands.into_iter().rev() {
-            if !self.unknown.contains(&command.encode().0) {
+            let shown = self.display || !matches!(command, Command::Text(_));
+            if shown && !self.unknown.contains(&command.encode().0) {
                 self.waiting.push_front(command);
             }
         }
@@ -175,6 +200,12 @@ impl Pd {
             return begins;
         }
         let idle = self.misses == 0 && self.link.is_open() && self.outstanding.is_none();
+        match &self.transfer {
+            // it wants to be left alone until then
+            Some(transfer) if idle && transfer.is_exclusive() => return transfer.due().max(self.asked),
+            Some(transfer) if idle => return transfer.due().clamp(self.asked, self.asked + pause),
+            Some(_) | None => {}
+        }
         if idle && !self.waiting.is_empty() {
             return self.asked;
         }
@@ -199,7 +230,8 @@ impl Pd {
             return packet;
         }
         self.asked = now;
-        let command = self.waiting.pop_front().unwrap_or_else(|| {
+        let piece = self.piece(now);
+        let command = piece.or_else(|| self.waiting.pop_front()).unwrap_or_else(|| {
             if now >= self.status {
                 self.status = now + STATUS;
                 Command::LocalStatus
@@ -233,6 +265,7 @@ impl Pd {
             .as_ref()
             .is_none_or(|(command, _)| command.is_none());
         if self.misses >= MISSES || stale {
+            self.forget(now);
             self.link.close();
             self.outstanding = None;
             self.waiting.clear();
@@ -248,11 +281,15 @@ impl Pd {
             Heard::Nothing => return false,
             // it is there, but a reader that is busy for ever is offline, too
             Heard::Busy => return true,
-            Heard::Closed(why) => self.refused = Some(why),
+            Heard::Closed(why) => {
+                self.refused = Some(why);
+                self.forget(now);
+            }
             Heard::KeyTaken => {
                 self.out.push_back((now, Event::KeyTaken));
             }
-            Heard::Link | Heard::Lost | Heard::Opened | Heard::Reply(_) => {}
+            Heard::Lost => self.forget(now),
+            Heard::Link | Heard::Opened | Heard::Reply(_) => {}
         }
         let command = self.outstanding.take().and_then(|(command, _)| command);
         self.misses = 0;
@@ -327,7 +364,15 @@ impl Pd {
                 }
             }
             Reply::LocalStatus { power, tamper } => (self.power, self.tamper) = (power, tamper),
-            Reply::Nak(code) => self.declined(command, code),
+            Reply::Nak(code) => self.declined(now, command, code),
+            Reply::Capabilities(all) => self.can(&all),
+            Reply::File(status) => {
+                if let (Some(Command::File(_)), Some(transfer)) = (command, &mut self.transfer) {
+                    let outcome = transfer.heard(now, status);
+                    self.went(now, outcome);
+                }
+            }
+            Reply::Settings(took) => self.settled(now, took),
             Reply::Raw { bits, reader: 0, .. } => {
                 let frame = Frame {
                     at: now,
@@ -339,7 +384,6 @@ impl Pd {
             Reply::ReaderStatus(states) => self.tamper = states.contains(&2),
             Reply::Ack
             | Reply::Busy
-            | Reply::Capabilities(_)
             | Reply::ClientCryptogram { .. }
             | Reply::InitialMac(_)
             | Reply::Other(_) => {}
@@ -348,8 +392,9 @@ impl Pd {
     }
 
     /// A command that it does not carry out: a light that it has not is no fault.
-    fn declined(&mut self, command: Option<&Command>, code: u8) {
+    fn declined(&mut self, now: Instant, command: Option<&Command>, code: u8) {
         let Some(command) = command else { return };
+        self.errand_declined(now, command, code);
         let (number, _) = command.encode();
         tracing::debug!(
             address = self.params.address,

@@ -21,11 +21,11 @@ need() {
         install --no-install-recommends $missing >&2
 }
 
-# What compiling the gateway needs besides Rust: a C compiler for the cryptography, and a linker.
+# What compiling the gateway needs besides Rust: a C compiler for the cryptography, a linker, and alsa-lib for sound cards.
 need_build() {
     command -v cargo >/dev/null || {
         echo "cargo is missing: install Rust $(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer first" >&2
         return 1
     }
-    need gcc libc6-dev
+    need gcc libc6-dev libasound2-dev pkg-config
 }

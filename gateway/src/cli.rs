@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(feature = "sound-cards")]
+use crate::commands::Audio;
 use crate::commands::{Controllers, Decode, Encode, Osdp, Panel};
 
 /// Exit codes, for scripts.
@@ -175,6 +177,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  doorline panel list\n  doorline panel show vizit-matrix   # own-profile of a line begins with it\n  doorline panel learn --port /dev/serial/by-id/usb-Front_End-if00 --seconds 20 --keep ring.edges\n  doorline encode panel --profile 4n > ring.edges && doorline panel learn ring.edges\n  doorline panel simulate front-end --profile laskomex-digital   # then type: ring 12"
     )]
     Panel(Panel),
+    /// Sound cards: list them, show the level at a microphone, and measure the echo of a line.
+    #[cfg(feature = "sound-cards")]
+    #[command(
+        after_help = "Examples:\n  doorline audio list\n  doorline audio meter --card Device,0\n  doorline audio test --card Device,0   # stop the gateway first: a card has one user"
+    )]
+    Audio(Audio),
     /// Tell the switch who hangs at its port (LLDP). Started by its own unit, which alone may send raw frames.
     #[command(
         after_help = "Example:\n  doorline lldp --config /etc/doorline/site.toml   # needs the capability CAP_NET_RAW"

@@ -13,7 +13,7 @@ use gateway_core::{AreaId, FormatId};
 
 use crate::describe::{choice, table};
 use crate::rules::{Flag, Path, int, ms, parsed, refer, secs, table, when, word};
-use crate::value::{Backend, Bias, BootPull, CallIn, Capture, Echo, Noise, OpenWhen, Playback};
+use crate::value::{Backend, Bias, BootPull, CallIn, Capture, Echo, Noise, OpenWhen, Playback, SoundCard};
 
 table! {
     /// One relay, board channel or pin that can be energised.
@@ -207,9 +207,21 @@ table! {
         quiet_microphone: Option<i8> = "quiet-microphone-db", int(-40, 12), optional, Live;
         /// How its voices are treated; without this table they pass as they are.
         voice: Option<LineVoice> = "voice", table(), optional, Live;
+        /// The sound card that its voices go through; without this table a line with buttons or on a front end has none.
+        sound: Option<LineSound> = "sound", table(), optional, Restart;
         one of
         /// What it is wired to.
         driver: LineDriver;
+    }
+}
+
+table! {
+    /// A sound card (ALSA): the panel speaks into its microphone's side, and hears its loudspeaker's.
+    pub struct LineSound {
+        /// Id of the card, as it stands in brackets in `/proc/asound/cards`; `doorline doctor` lists them.
+        card: SoundCard = "id", parsed(), needed("'Device'"), Restart;
+        /// Device of the card.
+        device: u8 = "device", int(0, 31), or("0"), Restart;
     }
 }
 
@@ -235,7 +247,7 @@ table! {
 choice! {
     /// What a line is wired to.
     pub enum LineDriver {
-        /// Buttons only: no audio and no handset.
+        /// Buttons only: no handset, and no audio unless it has a sound card.
         Contact(ContactLine) = "contact",
         /// A panel line on a front end.
         FrontEnd(Box<FrontEndLine>) = "front-end",
@@ -253,7 +265,7 @@ impl LineDriver {
 }
 
 table! {
-    /// Buttons only: calls carry silence from the door.
+    /// Buttons only: without a sound card calls carry silence from the door.
     pub struct ContactLine {}
 }
 

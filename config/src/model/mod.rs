@@ -44,8 +44,8 @@ pub use boards::{Kmtronic, Modbus, Numato};
 pub use calls::{Account, List, Sip, Target};
 pub use controllers::{Controller, ControllerDriver, OsdpController, WiegandController};
 pub use devices::{
-    ContactLine, GpioInput, GpioOutput, Input, InputDriver, Lcus1, Line, LineDriver, LineVoice, Output,
-    OutputDriver, Reader, ReaderDriver, VirtualInput, VirtualLine, VirtualOutput, VirtualReader,
+    ContactLine, GpioInput, GpioOutput, Input, InputDriver, Lcus1, Line, LineDriver, LineSound, LineVoice,
+    Output, OutputDriver, Reader, ReaderDriver, VirtualInput, VirtualLine, VirtualOutput, VirtualReader,
 };
 pub use directory::Directory;
 pub use door_groups::DoorGroup;

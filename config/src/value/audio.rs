@@ -1,4 +1,4 @@
-//! Where the audio of a virtual line comes from and goes to.
+//! Where the audio of a line comes from and goes to.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -76,9 +76,51 @@ impl FromText for Playback {
     }
 }
 
+/// Id of a sound card.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SoundCard(String);
+
+impl SoundCard {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SoundCard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromText for SoundCard {
+    const WHAT: &'static str = "the id of a sound card";
+    const PATTERN: Option<&'static str> = Some("^[A-Za-z0-9_-]{1,15}$");
+    fn from_text(text: &str) -> Result<Self, String> {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+        ((1..=15).contains(&text.len()) && text.bytes().all(fits))
+            .then(|| Self(text.to_owned()))
+            .ok_or_else(|| {
+                "1 to 15 letters, digits, _ and -, as in brackets in /proc/asound/cards".to_owned()
+            })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_card_is_named_by_its_id() {
+        assert_eq!(
+            SoundCard::from_text("Device_1").expect("an id").as_str(),
+            "Device_1"
+        );
+        for bad in ["", "hw:0", "a b", "sixteen-letters-"] {
+            assert!(SoundCard::from_text(bad).is_err(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn tones_have_limits() {

@@ -22,7 +22,7 @@ mod telltale;
 mod words;
 
 pub use address::{Address, AddressKind, Extension};
-pub use audio::{Capture, Playback};
+pub use audio::{Capture, Playback, SoundCard};
 pub use boards::{BoardProfile, ModbusFraming, Parity, Rs485};
 pub(crate) use card::CardText;
 pub use cidr::{Cidr4, Cidr6, Ipv4Mode, Ipv6Mode, NetworkManager, PortName};

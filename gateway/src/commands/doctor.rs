@@ -48,7 +48,7 @@ pub(super) fn doctor(args: &SiteFile) -> anyhow::Result<u8> {
         &claims,
     ));
     findings.extend(devices("camera", "/dev", "video", "video", &claims));
-    findings.extend(cards());
+    findings.extend(cards(&claims, Path::new(site::CARDS), Path::new("/dev/snd")));
     findings.extend(claimed_but_missing(&claims));
     findings.extend(ports::same_device(&claims));
     findings.extend(ports::names(&claims, Path::new("/dev/serial")));
@@ -255,14 +255,32 @@ fn devices(kind: &str, dir: &str, prefix: &str, group: &str, claims: &Claims) ->
         .collect()
 }
 
-fn cards() -> Vec<Finding> {
-    let Ok(text) = fs::read_to_string("/proc/asound/cards") else {
+/// Sound cards by the ids that the site file has, and whether this user may use them.
+fn cards(claims: &Claims, folder: &Path, devices: &Path) -> Vec<Finding> {
+    let Ok(text) = fs::read_to_string(folder.join("cards")) else {
         return vec![];
     };
-    let names = text.lines().filter(|l| l.contains('[')).map(str::trim);
-    names
-        .map(|card| Finding::well(format!("sound card {card}")))
-        .collect()
+    let card = |line: &str| {
+        let (number, rest) = line.trim().split_once(" [")?;
+        let (id, product) = rest.split_once(']')?;
+        let (id, product) = (id.trim(), product.trim_start_matches(": "));
+        let users = claims.get(&folder.join(id));
+        let users = users.map_or_else(|| "claimed by nobody".to_owned(), |users| users.join(", "));
+        let text = format!("sound card {id} ({product}): {users}");
+        let control = fs::File::options()
+            .read(true)
+            .write(true)
+            .open(devices.join(format!("controlC{number}")));
+        Some(match control {
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Finding {
+                note: false,
+                remedy: "this user may not use it: usermod -aG audio USER, then log in again".into(),
+                text,
+            },
+            Ok(_) | Err(_) => Finding::well(text),
+        })
+    };
+    text.lines().filter_map(card).collect()
 }
 
 fn claimed_but_missing(claims: &Claims) -> Vec<Finding> {

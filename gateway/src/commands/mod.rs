@@ -1,6 +1,8 @@
 //! One module a subcommand.
 
 mod access;
+#[cfg(feature = "sound-cards")]
+mod audio;
 mod backup;
 mod bench;
 mod check;
@@ -33,6 +35,8 @@ use std::io::Write;
 
 use crate::cli::Command;
 
+#[cfg(feature = "sound-cards")]
+pub(crate) use audio::Audio;
 pub(crate) use controllers::Controllers;
 pub(crate) use decode::{Decode, Encode};
 pub(crate) use journal::verified;
@@ -53,6 +57,8 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<u8> {
 fn run_command(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Access(args) => access::access(&args),
+        #[cfg(feature = "sound-cards")]
+        Command::Audio(args) => audio::audio(&args),
         Command::Backup(args) => backup::backup(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Check(args) => check::check(&args),

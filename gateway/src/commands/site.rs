@@ -153,6 +153,9 @@ pub(crate) fn running(path: &Path) -> anyhow::Result<Config> {
     }
 }
 
+/// Where the kernel has a link for each sound card, by its id.
+pub(crate) const CARDS: &str = "/proc/asound";
+
 /// Which parts of the machine the site claims, with the claimant.
 pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
     let gpio = |chip: &Path, line| Claim::GpioLine {
@@ -214,6 +217,13 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
                 data.into_iter().chain(wires).collect()
             }
         });
+    let sounds = config.lines.iter().filter_map(|(id, line)| {
+        let sound = line.sound.as_ref()?;
+        // the kernel's own name of the card, by its id
+        let board = format!("{CARDS}/{}", sound.card);
+        let channel = sound.device.into();
+        Some((format!("line {id}"), Claim::Channel { board, channel }))
+    });
     let controllers = config.controllers.iter().map(|(id, controller)| {
         let (what, port, channel) = match &controller.driver {
             ControllerDriver::Osdp(of) => (
@@ -243,5 +253,5 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
         LineDriver::Contact(_) | LineDriver::Virtual(_) => None,
     });
     let all = outputs.chain(inputs).chain(readers);
-    all.chain(controllers).chain(lines).collect()
+    all.chain(controllers).chain(lines).chain(sounds).collect()
 }

@@ -27,6 +27,7 @@ use crate::run::osdp::{Installs, osdp_buses};
 use crate::run::params::{self, front_ends, mqtt_inputs};
 use crate::run::readers::{Readers, bias, gpio_readers};
 use crate::run::sim::Inputs;
+use crate::run::sound::{SoundLine, sounds};
 
 /// Signals that may wait for the core; adapters wait when it is full, nothing is lost.
 const SIGNALS: usize = 256;
@@ -73,12 +74,13 @@ enum Pins {
     Mqtt(MqttInputs),
     Osdp(OsdpBus),
     Reader(Box<GpioReader>),
+    Sound(SoundLine),
 }
 
 impl Pins {
     fn inputs(&self) -> Vec<InputId> {
         match self {
-            Self::Controller(_) | Self::FrontEnd(_) | Self::Reader(_) => vec![],
+            Self::Controller(_) | Self::FrontEnd(_) | Self::Reader(_) | Self::Sound(_) => vec![],
             Self::Inputs(inputs) => inputs.lines.iter().map(|line| line.input.clone()).collect(),
             Self::Mqtt(of) => of.inputs.iter().map(|input| input.input.clone()).collect(),
             Self::Osdp(line) => {
@@ -94,7 +96,12 @@ impl Pins {
     fn lines(&self) -> Vec<LineId> {
         match self {
             Self::FrontEnd(of) => of.lines.iter().map(|line| line.line.clone()).collect(),
-            Self::Controller(_) | Self::Inputs(_) | Self::Mqtt(_) | Self::Osdp(_) | Self::Reader(_) => vec![],
+            Self::Controller(_)
+            | Self::Inputs(_)
+            | Self::Mqtt(_)
+            | Self::Osdp(_)
+            | Self::Reader(_)
+            | Self::Sound(_) => vec![],
         }
     }
 }
@@ -108,6 +115,7 @@ impl Adapter for Pins {
             Self::Mqtt(of) => of.run(ctx).await,
             Self::Osdp(line) => line.run(ctx).await,
             Self::Reader(reader) => reader.run(ctx).await,
+            Self::Sound(sound) => sound.run(ctx).await,
         }
     }
 }
@@ -241,7 +249,10 @@ impl Adapters {
         let mqtt = mqtt.map(|(name, of)| (name, Pins::Mqtt(of)));
         let controllers = controllers(&self.config, &self.readers)?.into_iter();
         let controllers = controllers.map(|(name, of)| (name, Pins::Controller(Box::new(of))));
+        let sounds = sounds(&self.config).into_iter();
+        let sounds = sounds.map(|(name, sound)| (name, Pins::Sound(sound)));
         let all = inputs
+            .chain(sounds)
             .chain(controllers)
             .chain(readers)
             .chain(lines)

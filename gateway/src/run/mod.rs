@@ -42,6 +42,7 @@ mod restore;
 mod room;
 pub(crate) mod sim;
 mod site_file;
+mod sound;
 pub(crate) mod spoken;
 mod support;
 mod unkept;

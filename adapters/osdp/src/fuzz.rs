@@ -8,6 +8,7 @@ use gateway_core::{CardFrame, Instant};
 use crate::peripheral::{Heard, Out, Peripheral, PeripheralParams, Secrecy};
 use crate::{
     Bus, BusParams, Check, Deframer, Event, Key, LONGEST, Output, Packet, PdParams, Security, SecurityBlock,
+    Texts,
 };
 
 /// Name and function of a target.
@@ -118,6 +119,7 @@ pub fn panel(data: &[u8]) {
             cards,
             inputs: true,
             security,
+            texts: Texts::default(),
         }],
     };
     let mut now = BEGAN;
@@ -164,7 +166,8 @@ fn shown(event: &Event, keyed: bool, formats: &[gateway_card::Format]) {
         }
         Event::Key(key) => assert!(!keyed && "0123456789*#".contains(*key), "{key}"),
         Event::KeyTaken => panic!("a key was taken by somebody who does not have it"),
-        Event::Fault(_)
+        Event::Errand(_)
+        | Event::Fault(_)
         | Event::Identity(_)
         | Event::Inputs { .. }
         | Event::InputsGone

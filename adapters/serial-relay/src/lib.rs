@@ -106,10 +106,12 @@ impl SerialRelay {
             .map_err(|e| self.failed(&e.to_string(), None))?;
         self.check().await?;
         if board.confirms() {
-            self.ask(&order, |came| board.confirmed(came)).await?;
+            self.ask(&order, on, |came| board.confirmed(came)).await?;
         } else {
             let mut port = self.taken()?;
             self.sent(&mut port, &order).await?;
+            // nobody says whether it came
+            port.awaits(on);
             self.port = Some(port);
         }
         Ok(())
@@ -122,7 +124,7 @@ impl SerialRelay {
             .map_err(|e| self.failed(&e.to_string(), None))?;
         self.check().await?;
         let Some(query) = query else { return Ok(None) };
-        match self.ask(&query, |came| board.level(channel, came)).await? {
+        match self.ask(&query, false, |came| board.level(channel, came)).await? {
             Answer::Level(level) => Ok(Some(level)),
             Answer::Done | Answer::More | Answer::Wrong(_) => Ok(None),
         }
@@ -148,10 +150,17 @@ impl SerialRelay {
         })
     }
 
-    /// Sends an order or a question and collects the answer until `read` says that it is whole.
-    async fn ask(&mut self, bytes: &[u8], read: impl Fn(&[u8]) -> Answer) -> Result<Answer, DriverError> {
+    /// Sends an order or a question and collects the answer until `read` says that it is whole. What energises and is not
+    /// answered must not come later; what brings to rest may.
+    async fn ask(
+        &mut self,
+        bytes: &[u8],
+        energises: bool,
+        read: impl Fn(&[u8]) -> Answer,
+    ) -> Result<Answer, DriverError> {
         let mut port = self.taken()?;
         self.sent(&mut port, bytes).await?;
+        port.awaits(energises);
         let end = Instant::now() + ANSWER;
         let mut came = Vec::new();
         let mut buffer = [0; 64];
@@ -169,6 +178,7 @@ impl SerialRelay {
                 Answer::More => {}
                 Answer::Wrong(text) => return Err(self.failed(&text, None)),
                 answer @ (Answer::Done | Answer::Level(_)) => {
+                    port.awaits(false);
                     self.port = Some(port);
                     return Ok(answer);
                 }

@@ -23,6 +23,8 @@ const CHARACTER: u32 = 10;
 /// The port. Dropping it drops what it has not sent.
 pub(crate) struct Port {
     baud: u32,
+    /// An order was begun that is thrown away if the port is given up now.
+    keeps: bool,
     stream: SerialStream,
 }
 
@@ -46,7 +48,11 @@ impl Port {
             .exclusive(true);
         let stream = builder.open_native_async().map_err(io::Error::from)?;
         stream.clear(ClearBuffer::All).map_err(io::Error::from)?;
-        Ok(Self { baud, stream })
+        Ok(Self {
+            baud,
+            keeps: false,
+            stream,
+        })
     }
 
     /// Writes bytes and waits until they have left the kernel, for a bounded time. Who gives this up half-way, or gets an
@@ -56,6 +62,7 @@ impl Port {
         let line = Duration::from_secs(1) * characters.saturating_mul(CHARACTER) / self.baud.max(1);
         let limit = SENT + line;
         let end = Instant::now() + limit;
+        self.keeps = true;
         match timeout_at(end, self.stream.write_all(bytes)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(NotSent::Gone(error)),
@@ -64,12 +71,20 @@ impl Port {
         // not flushed: that waits for the wire without limit (tcdrain), and with it the whole guard for one hung adapter
         loop {
             match self.stream.bytes_to_write() {
-                Ok(0) => return Ok(()),
+                Ok(0) => {
+                    self.keeps = false;
+                    return Ok(());
+                }
                 Ok(_) if Instant::now() >= end => return Err(NotSent::Kept(limit)),
                 Ok(_) => sleep(LOOK).await,
                 Err(error) => return Err(NotSent::Gone(error.into())),
             }
         }
+    }
+
+    /// Says whether what was sent last must not come later than now: it energises, and nobody has answered it.
+    pub(crate) fn awaits(&mut self, is_late: bool) {
+        self.keeps = is_late;
     }
 
     pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -79,7 +94,12 @@ impl Port {
 
 impl Drop for Port {
     fn drop(&mut self) {
-        // closing would wait for them, and send them
+        // what has left is on its way: an order to rest is often the last thing that is said. A pseudo-terminal, which
+        // counts what was not read yet as sent, would lose it.
+        if !self.keeps {
+            return;
+        }
+        // closing would wait for the rest, and send it
         if let Err(error) = self.stream.clear(ClearBuffer::All) {
             tracing::debug!(%error, "a port that is given up is gone already");
         }

@@ -61,7 +61,7 @@ pub(super) struct Call {
 }
 
 enum Either {
-    Incoming(IncomingPlan),
+    Incoming(Box<IncomingPlan>),
     Outgoing(CallPlan),
 }
 
@@ -741,7 +741,7 @@ impl Site {
             opened: BTreeSet::new(),
             over_since: None,
             panel: None,
-            plan: Either::Incoming(IncomingPlan::new(now.mono, request)),
+            plan: Either::Incoming(Box::new(IncomingPlan::new(now.mono, request))),
             simulated: self.params.lines.get(&line).is_some_and(|l| l.simulated),
         };
         self.calls.insert(ring, call);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use adapter_api::{BoxFuture, DriverError, OutputDriver};
-use gateway_panel::DoorOutput;
+use gateway_panel::{BusAddress, DoorBy, Profile};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 use tokio_serial::{
@@ -15,7 +15,7 @@ use tokio_serial::{
 
 use crate::frame::Deframer;
 use crate::line_port::Wiring;
-use crate::message::{Order, PortRole, Press, VERSION, Word};
+use crate::message::{Order, PortRole, Press, Reason, Row, VERSION, Word};
 
 /// Longest time for an answer.
 const ANSWER: Duration = Duration::from_millis(200);
@@ -39,44 +39,92 @@ pub(crate) fn open(port: &Path, baud: u32) -> Result<SerialStream, String> {
         })
 }
 
+/// How a door is opened: an order that lacks its window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// By presses.
+    Press(Press),
+    /// By frames on the bus of its line.
+    Row(Row),
+}
+
+impl Opening {
+    /// How the profile of a line opens a door, with the hook and call wires of that line and its own address on the bus; `None`
+    /// if it does not open one, or has no frame for that address.
+    #[must_use]
+    pub fn new(door: u8, profile: &Profile, wiring: &Wiring, bus: Option<BusAddress>) -> Option<Self> {
+        let output = profile.door?;
+        let ms = |ms: u32| u16::try_from(ms).unwrap_or(u16::MAX);
+        let count = u8::try_from(output.presses).unwrap_or(1);
+        let hook = (output.off_hook_ms > 0).then_some(wiring.hook);
+        let call = (output.quiet_ms > 0).then_some(wiring.call);
+        Some(match output.by {
+            DoorBy::Closing | DoorBy::LineBreak | DoorBy::Load => Self::Press(Press {
+                door,
+                window_ms: 0,
+                press_ms: ms(output.press_ms),
+                presses: count,
+                pause_ms: ms(output.pause_ms),
+                hook,
+                after_ms: ms(output.off_hook_ms),
+                call,
+                quiet_ms: ms(output.quiet_ms),
+            }),
+            DoorBy::Frame => Self::Row(Row {
+                door,
+                window_ms: 0,
+                rows: count,
+                pause_ms: ms(output.pause_ms),
+                hook,
+                after_ms: ms(output.off_hook_ms),
+                call,
+                quiet_ms: ms(output.quiet_ms),
+                times_us: profile.opening_row(bus?)?,
+            }),
+        })
+    }
+
+    /// Which door.
+    #[must_use]
+    pub const fn door(&self) -> u8 {
+        match self {
+            Self::Press(press) => press.door,
+            Self::Row(row) => row.door,
+        }
+    }
+
+    fn within(&self, window_ms: u16) -> Order {
+        match self {
+            Self::Press(press) => Order::Press(Press { window_ms, ..*press }),
+            Self::Row(row) => Order::Row(Row {
+                window_ms,
+                ..row.clone()
+            }),
+        }
+    }
+}
+
 /// The doors of a front end.
 pub struct FrontEndDoors {
     baud: u32,
     deframer: Deframer,
     number: u8,
+    openings: BTreeMap<u16, Opening>,
     path: PathBuf,
     port: Option<SerialStream>,
-    presses: BTreeMap<u16, Press>,
 }
 
 impl FrontEndDoors {
     /// The doors at a port, each with how its line opens.
     #[must_use]
-    pub const fn new(path: PathBuf, baud: u32, presses: BTreeMap<u16, Press>) -> Self {
+    pub const fn new(path: PathBuf, baud: u32, openings: BTreeMap<u16, Opening>) -> Self {
         Self {
             baud,
             deframer: Deframer::new(),
             number: 0,
+            openings,
             path,
             port: None,
-            presses,
-        }
-    }
-
-    /// How a door is opened: by the profile of its line, with the hook and call wires of that line.
-    #[must_use]
-    pub fn press(door: u8, output: &DoorOutput, wiring: &Wiring) -> Press {
-        let ms = |ms: u32| u16::try_from(ms).unwrap_or(u16::MAX);
-        Press {
-            door,
-            window_ms: 0,
-            press_ms: ms(output.press_ms),
-            presses: u8::try_from(output.presses).unwrap_or(1),
-            pause_ms: ms(output.pause_ms),
-            hook: (output.off_hook_ms > 0).then_some(wiring.hook),
-            after_ms: ms(output.off_hook_ms),
-            call: (output.quiet_ms > 0).then_some(wiring.call),
-            quiet_ms: ms(output.quiet_ms),
         }
     }
 
@@ -185,6 +233,7 @@ impl FrontEndDoors {
                 return Err(self.failed(&text, None));
             }
             self.done(Order::Rest { door }).await?;
+            self.knows_rows(*channel, &who.name).await?;
             if self.is_open(door).await? {
                 return Err(self.failed(&format!("door {door} does not come to rest"), None));
             }
@@ -193,8 +242,30 @@ impl FrontEndDoors {
     }
 
     fn door(&self, channel: u16) -> Result<u8, DriverError> {
-        let press = self.presses.get(&channel).map(|press| press.door);
-        press.ok_or_else(|| self.failed(&format!("door {channel} is not configured"), None))
+        let door = self.openings.get(&channel).map(Opening::door);
+        door.ok_or_else(|| self.failed(&format!("door {channel} is not configured"), None))
+    }
+
+    /// A door that opens by a frame needs a front end that knows rows of pulses: better now than when somebody waits. An order
+    /// without a window opens nothing; who knows it says that it is out of range.
+    async fn knows_rows(&mut self, channel: u16, name: &str) -> Result<(), DriverError> {
+        let Some(order @ Opening::Row(_)) = self.openings.get(&channel) else {
+            return Ok(());
+        };
+        let order = order.within(0);
+        match self.ask(&order).await? {
+            Word::Refused(Reason::Range) => Ok(()),
+            Word::Refused(Reason::Kind) => {
+                let text = format!(
+                    "front end {name:?} sends no frames on its door outputs: take another firmware, or a door that is pressed"
+                );
+                Err(self.failed(&text, None))
+            }
+            Word::Refused(reason) => Err(self.failed(reason.words(), None)),
+            Word::Done | Word::Door { .. } | Word::Edges { .. } | Word::Hello(_) | Word::State { .. } => {
+                Err(self.failed("the answer is none to this order", None))
+            }
+        }
     }
 
     async fn is_open(&mut self, door: u8) -> Result<bool, DriverError> {
@@ -222,9 +293,9 @@ impl OutputDriver for FrontEndDoors {
     }
 
     fn pulse(&mut self, channel: u16, length: Duration) -> Option<BoxFuture<'_, Result<(), DriverError>>> {
-        let press = self.presses.get(&channel).copied()?;
+        let opening = self.openings.get(&channel)?;
         let window_ms = u16::try_from(length.min(LONGEST).as_millis()).unwrap_or(u16::MAX);
-        let order = Order::Press(Press { window_ms, ..press });
+        let order = opening.within(window_ms);
         Some(Box::pin(self.done(order)))
     }
 

@@ -8,9 +8,10 @@ use std::collections::VecDeque;
 
 use crate::frame::Deframer;
 use crate::message::{
-    CHANNELS, CardPulses, Identity, MAX_BATCH, MAX_PULSES, MessageError, Order, PortRole, Press, Reason,
+    CHANNELS, CardPulses, Identity, MAX_BATCH, MAX_PULSES, MessageError, Order, PortRole, Press, Reason, Row,
     VERSION, WireEdge, Word,
 };
+use crate::opening::{Act, Opening, Step, us};
 
 /// Lets go of everything after so much silence on a port.
 pub const WATCHDOG_MS: u16 = 1000;
@@ -20,6 +21,10 @@ const MAX_EDGES: usize = 2048;
 const CARD_REST_US: u64 = 50_000;
 /// Longest opening.
 const LONGEST_MS: u16 = 60_000;
+/// What drives a bus is held no longer.
+const LONGEST_ACTIVE_US: u16 = 15_000;
+/// Longest rest within a row of pulses of a door.
+const LONGEST_REST_US: u16 = 30_000;
 
 /// What happened at its outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,27 +47,6 @@ pub enum Change {
         /// When.
         at_us: u64,
     },
-}
-
-/// A door that is being opened.
-#[derive(Clone, Copy, Debug)]
-struct Opening {
-    asked_us: u64,
-    end_us: u64,
-    /// Presses that are still to come.
-    left: u8,
-    press: Press,
-    step: Step,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    /// Between presses, until this time.
-    Pause(u64),
-    /// Active, until this time.
-    Pressed(u64),
-    /// For the hook and the quiet that have to come before.
-    Waits,
 }
 
 /// One port.
@@ -197,7 +181,7 @@ impl Firmware {
                 if usize::from(output) >= self.outputs.len() {
                     return Err(Reason::Channel);
                 }
-                let wrong = |us: &u16| !(2..=15_000).contains(us);
+                let wrong = |us: &u16| !(2..=LONGEST_ACTIVE_US).contains(us);
                 if times_us.is_empty() || times_us.len() > MAX_PULSES || times_us.iter().any(wrong) {
                     return Err(Reason::Range);
                 }
@@ -213,6 +197,7 @@ impl Firmware {
                 Ok(None)
             }
             (Order::Press(press), PortRole::Door) => self.press(now, press).map(|()| None),
+            (Order::Row(row), PortRole::Door) => self.row(now, row).map(|()| None),
             (Order::Rest { door }, PortRole::Door) => {
                 if usize::from(door) >= self.doors.len() {
                     return Err(Reason::Channel);
@@ -220,7 +205,7 @@ impl Firmware {
                 self.rest(now, door);
                 Ok(None)
             }
-            (Order::Press(_) | Order::Rest { .. }, PortRole::Line)
+            (Order::Press(_) | Order::Rest { .. } | Order::Row(_), PortRole::Line)
             | (Order::Card(_) | Order::Set { .. } | Order::Pulses { .. }, PortRole::Door) => {
                 Err(Reason::Port)
             }
@@ -266,39 +251,77 @@ impl Firmware {
     }
 
     fn press(&mut self, now: u64, press: Press) -> Result<(), Reason> {
-        let slot = self
-            .doors
-            .get_mut(usize::from(press.door))
-            .ok_or(Reason::Channel)?;
-        let known = |channel: Option<u8>, count: usize| channel.is_none_or(|c| usize::from(c) < count);
-        if !known(press.hook, self.outputs.len()) || !known(press.call, self.inputs.len()) {
-            return Err(Reason::Channel);
+        if press.press_ms == 0 {
+            return Err(self
+                .known(press.door, press.hook, press.call)
+                .err()
+                .unwrap_or(Reason::Range));
         }
-        let window = (1..=LONGEST_MS).contains(&press.window_ms);
-        if !window || press.press_ms == 0 || !(1..=5).contains(&press.presses) {
+        let opening = Opening {
+            act: Act::Press(press.press_ms),
+            from_us: now,
+            call: press.call.map(|call| (call, press.quiet_ms)),
+            end_us: now,
+            hook: press.hook.map(|hook| (hook, press.after_ms)),
+            left: press.presses,
+            pause_ms: press.pause_ms,
+            step: Step::Waits,
+        };
+        self.open(now, press.door, press.window_ms, opening)
+    }
+
+    fn row(&mut self, now: u64, row: Row) -> Result<(), Reason> {
+        let wrong = |(turn, us): (usize, &u16)| {
+            let longest = if turn % 2 == 0 {
+                LONGEST_ACTIVE_US
+            } else {
+                LONGEST_REST_US
+            };
+            !(2..=longest).contains(us)
+        };
+        let times = &row.times_us;
+        if times.len() % 2 == 0 || times.len() > MAX_PULSES || times.iter().enumerate().any(wrong) {
+            return Err(self
+                .known(row.door, row.hook, row.call)
+                .err()
+                .unwrap_or(Reason::Range));
+        }
+        let opening = Opening {
+            act: Act::Row(row.times_us),
+            from_us: now,
+            call: row.call.map(|call| (call, row.quiet_ms)),
+            end_us: now,
+            hook: row.hook.map(|hook| (hook, row.after_ms)),
+            left: row.rows,
+            pause_ms: row.pause_ms,
+            step: Step::Waits,
+        };
+        self.open(now, row.door, row.window_ms, opening)
+    }
+
+    /// Are there such a door, output and input?
+    fn known(&self, door: u8, hook: Option<u8>, call: Option<u8>) -> Result<(), Reason> {
+        let known = |channel: Option<u8>, count: usize| channel.is_none_or(|c| usize::from(c) < count);
+        let all = usize::from(door) < self.doors.len()
+            && known(hook, self.outputs.len())
+            && known(call, self.inputs.len());
+        all.then_some(()).ok_or(Reason::Channel)
+    }
+
+    fn open(&mut self, now: u64, door: u8, window_ms: u16, opening: Opening) -> Result<(), Reason> {
+        let channel = |of: Option<(u8, u16)>| of.map(|(channel, _)| channel);
+        self.known(door, channel(opening.hook), channel(opening.call))?;
+        if !(1..=LONGEST_MS).contains(&window_ms) || !(1..=5).contains(&opening.left) {
             return Err(Reason::Range);
         }
-        let end_us = now + us(press.window_ms);
-        match slot {
+        let end_us = now + us(window_ms);
+        match self.doors.get_mut(usize::from(door)).ok_or(Reason::Channel)? {
             // the same opening, and it ends later
             Some(opening) => opening.end_us = end_us,
-            None => {
-                *slot = Some(Opening {
-                    asked_us: now,
-                    end_us,
-                    left: press.presses,
-                    press,
-                    step: Step::Waits,
-                });
-                let (door, open) = (press.door, true);
-                self.say(
-                    PortRole::Line,
-                    &Word::Door {
-                        door,
-                        open,
-                        at_us: now,
-                    },
-                );
+            slot @ None => {
+                *slot = Some(Opening { end_us, ..opening });
+                let (open, at_us) = (true, now);
+                self.say(PortRole::Line, &Word::Door { door, open, at_us });
             }
         }
         Ok(())
@@ -308,7 +331,7 @@ impl Firmware {
         let Some(opening) = self.doors.get_mut(usize::from(door)).and_then(Option::take) else {
             return;
         };
-        if matches!(opening.step, Step::Pressed(_)) {
+        if opening.step.is_active() {
             let on = false;
             self.changes.push_back(Change::Door { door, on, at_us: now });
         }
@@ -372,49 +395,59 @@ impl Firmware {
     }
 
     fn step(&mut self, now: u64, door: u8) {
-        let Some(opening) = self.doors.get(usize::from(door)).copied().flatten() else {
+        let Some(Some(opening)) = self.doors.get(usize::from(door)) else {
             return;
         };
         if now >= opening.end_us {
             self.rest(now, door);
             return;
         }
-        let mut next = opening;
-        match opening.step {
-            Step::Waits if self.ready_us(&opening).is_some_and(|at| now >= at) => {
-                next.step = Step::Pressed(now + us(opening.press.press_ms));
-                next.left -= 1;
+        let (step, begins) = match (&opening.act, opening.step) {
+            (_, Step::Waits) if self.ready_us(opening).is_some_and(|at| now >= at) => {
+                if opening.fits(now) {
+                    (opening.begin(now), true)
+                } else {
+                    (Step::Done, false)
+                }
             }
-            Step::Pressed(until) if now >= until => {
-                // without further presses it waits for its end
-                let pause = us(opening.press.pause_ms);
-                next.step = Step::Pause(if next.left > 0 { now + pause } else { u64::MAX });
-            }
-            Step::Pause(until) if now >= until => {
-                next.step = Step::Pressed(now + us(opening.press.press_ms));
-                next.left -= 1;
-            }
-            Step::Pause(_) | Step::Pressed(_) | Step::Waits => return,
+            (Act::Press(_), Step::Pause(until)) if now >= until => (opening.begin(now), true),
+            // somebody may have begun to talk in the pause
+            (Act::Row(_), Step::Pause(until)) if now >= until => (Step::Waits, false),
+            (_, Step::Pressed(until)) if now >= until => (opening.end(now), false),
+            (Act::Row(times), Step::Row(turn, until)) if now >= until => match times.get(turn + 1) {
+                Some(time) => (Step::Row(turn + 1, until + u64::from(*time)), false),
+                None => (opening.end(now), false),
+            },
+            (_, Step::Done | Step::Pause(_) | Step::Pressed(_) | Step::Row(..) | Step::Waits) => return,
+        };
+        let was = opening.step.is_active();
+        let Some(Some(opening)) = self.doors.get_mut(usize::from(door)) else {
+            return;
+        };
+        opening.step = step;
+        if matches!(step, Step::Waits) {
+            opening.from_us = now;
         }
-        let on = matches!(next.step, Step::Pressed(_));
-        self.changes.push_back(Change::Door { door, on, at_us: now });
-        if let Some(slot) = self.doors.get_mut(usize::from(door)) {
-            *slot = Some(next);
+        if begins {
+            opening.left -= 1;
+        }
+        let on = step.is_active();
+        if on != was {
+            self.changes.push_back(Change::Door { door, on, at_us: now });
         }
     }
 
     /// When what has to come before a press has come; `None` if that is not in sight.
     fn ready_us(&self, opening: &Opening) -> Option<u64> {
-        let press = &opening.press;
-        let hook = match press.hook {
-            Some(hook) => self.outputs.get(usize::from(hook)).copied().flatten()? + us(press.after_ms),
+        let hook = match opening.hook {
+            Some((hook, ms)) => self.outputs.get(usize::from(hook)).copied().flatten()? + us(ms),
             None => 0,
         };
-        let quiet = match press.call {
-            Some(call) => self.inputs.get(usize::from(call))?.1 + us(press.quiet_ms),
+        let quiet = match opening.call {
+            Some((call, ms)) => self.inputs.get(usize::from(call))?.1 + us(ms),
             None => 0,
         };
-        Some(hook.max(quiet).max(opening.asked_us))
+        Some(hook.max(quiet).max(opening.from_us))
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called.
@@ -423,7 +456,8 @@ impl Firmware {
         let pulses = self.pulses.front().map(|(at, ..)| *at);
         let doors = self.doors.iter().flatten().map(|opening| {
             let step = match opening.step {
-                Step::Pause(until) | Step::Pressed(until) => until,
+                Step::Done => u64::MAX,
+                Step::Pause(until) | Step::Pressed(until) | Step::Row(_, until) => until,
                 Step::Waits => self.ready_us(opening).unwrap_or(u64::MAX),
             };
             step.min(opening.end_us)
@@ -498,10 +532,6 @@ impl Firmware {
         }
         out.extend(frame);
     }
-}
-
-const fn us(ms: u16) -> u64 {
-    ms as u64 * 1000
 }
 
 #[cfg(test)]

@@ -177,12 +177,201 @@ fn pulses_are_timed_in_microseconds() {
     assert_eq!(firmware.take_bytes(PortRole::Line), refused.frame(7));
 }
 
+fn row(window_ms: u16) -> Row {
+    Row {
+        door: 0,
+        window_ms,
+        rows: 1,
+        pause_ms: 200,
+        hook: None,
+        after_ms: 0,
+        call: Some(0),
+        quiet_ms: 100,
+        times_us: vec![6000, 2000, 4000, 17_000, 2000],
+    }
+}
+
+/// Changes of the door in µs.
+fn pulses_of(firmware: &mut Firmware) -> Vec<(bool, u64)> {
+    let mut all = Vec::new();
+    while let Some(change) = firmware.take_change() {
+        if let Change::Door { on, at_us, .. } = change {
+            all.push((on, at_us));
+        }
+    }
+    all
+}
+
+#[test]
+fn a_row_opens_once_the_bus_is_quiet_and_is_timed_in_microseconds() {
+    let mut firmware = started();
+    firmware.set_input(950_000, 0, true);
+    order(&mut firmware, 1000, PortRole::Door, &Order::Row(row(3000)));
+    run(&mut firmware, 1000, 5000);
+    let at = 1_050_000;
+    let one = [
+        (true, at),
+        (false, at + 6000),
+        (true, at + 8000),
+        (false, at + 12_000),
+        (true, at + 29_000),
+        (false, at + 31_000),
+    ];
+    assert_eq!(pulses_of(&mut firmware), one);
+    assert!(firmware.doors[0].is_none(), "the window is over");
+}
+
+#[test]
+fn a_row_is_repeated_after_a_pause_and_waits_for_quiet_again() {
+    let mut firmware = started();
+    order(
+        &mut firmware,
+        0,
+        PortRole::Door,
+        &Order::Row(Row { rows: 2, ..row(3000) }),
+    );
+    order(&mut firmware, 0, PortRole::Line, &Order::Alive);
+    // the first at 100 ms, since the input counts as quiet from 0
+    run(&mut firmware, 0, 250);
+    assert_eq!(pulses_of(&mut firmware).first(), Some(&(true, 100_000)));
+    // the pause ends at 331 ms, and somebody else talks until 300 ms
+    firmware.set_input(300_000, 0, true);
+    run(&mut firmware, 500, 4000);
+    let second = pulses_of(&mut firmware);
+    assert_eq!((second.len(), second[0]), (6, (true, 400_000)));
+}
+
+#[test]
+fn a_row_that_does_not_fit_its_window_is_not_begun() {
+    let mut firmware = started();
+    order(&mut firmware, 1000, PortRole::Door, &Order::Row(row(30)));
+    run(&mut firmware, 1000, 3000);
+    assert_eq!(pulses_of(&mut firmware), []);
+    // a bus that is never quiet: nothing comes later either
+    firmware.set_input(2_980_000, 0, true);
+    order(&mut firmware, 3000, PortRole::Door, &Order::Row(row(1000)));
+    for ms in (3000..5000).step_by(50) {
+        firmware.set_input(ms * 1000, 0, ms % 100 == 0);
+        run(&mut firmware, ms, ms);
+    }
+    run(&mut firmware, 5000, 9000);
+    assert_eq!(pulses_of(&mut firmware), []);
+}
+
+#[test]
+fn a_row_ends_with_rest_and_with_the_silence_of_the_guard() {
+    let mut firmware = started();
+    let free = Row {
+        call: None,
+        ..row(3000)
+    };
+    order(&mut firmware, 1000, PortRole::Door, &Order::Row(free.clone()));
+    firmware.handle_bytes(1_003_000, PortRole::Door, &Order::Rest { door: 0 }.frame(9));
+    run(&mut firmware, 1250, 3000);
+    assert_eq!(pulses_of(&mut firmware), [(true, 1_000_000), (false, 1_003_000)]);
+    // active while the watchdog ends it
+    let slow = Row {
+        pause_ms: 977,
+        rows: 5,
+        ..free
+    };
+    order(&mut firmware, 4000, PortRole::Door, &Order::Row(slow));
+    firmware.handle_timeout(20_000_000);
+    let all = pulses_of(&mut firmware);
+    assert_eq!(all.last(), Some(&(false, 4_031_000)), "{all:?}");
+    assert!(firmware.doors[0].is_none());
+}
+
+#[test]
+fn a_row_is_refused_on_the_line_port_and_in_times_that_burn_a_driver() {
+    let refused = |role: PortRole, row: Row| {
+        let mut firmware = started();
+        firmware.take_bytes(role);
+        firmware.handle_bytes(1000, role, &Order::Row(row).frame(7));
+        let bytes = firmware.take_bytes(role);
+        let mut deframer = Deframer::default();
+        let mut found = bytes.iter().filter_map(|byte| deframer.push(*byte));
+        let message = found.next().expect("an answer").expect("whole");
+        assert!(firmware.doors.iter().all(Option::is_none) || Word::read(&message) == Ok((7, Word::Done)));
+        Word::read(&message).expect("a word").1
+    };
+    assert_eq!(refused(PortRole::Door, row(3000)), Word::Done);
+    assert_eq!(refused(PortRole::Line, row(3000)), Word::Refused(Reason::Port));
+    let times = |times_us: &[u16]| Row {
+        times_us: times_us.to_vec(),
+        ..row(3000)
+    };
+    for (row, reason) in [
+        (row(0), Reason::Range),
+        (row(60_001), Reason::Range),
+        (Row { rows: 0, ..row(3000) }, Reason::Range),
+        (Row { rows: 6, ..row(3000) }, Reason::Range),
+        (Row { door: 2, ..row(3000) }, Reason::Channel),
+        (
+            Row {
+                call: Some(2),
+                ..row(3000)
+            },
+            Reason::Channel,
+        ),
+        (
+            Row {
+                hook: Some(3),
+                ..row(3000)
+            },
+            Reason::Channel,
+        ),
+        (times(&[]), Reason::Range),
+        (times(&[6000, 2000]), Reason::Range),
+        (times(&[15_001]), Reason::Range),
+        (times(&[1]), Reason::Range),
+        (times(&[15_000, 30_001, 2000]), Reason::Range),
+    ] {
+        assert_eq!(
+            refused(PortRole::Door, row.clone()),
+            Word::Refused(reason),
+            "{row:?}"
+        );
+    }
+    assert_eq!(
+        refused(PortRole::Door, times(&[15_000, 30_000, 15_000])),
+        Word::Done
+    );
+}
+
+proptest! {
+    /// Whatever rows are asked for, and whenever the bus is quiet: the output is active for no longer than 15 ms at a time, and
+    /// at rest when the window is over.
+    #[test]
+    fn no_row_holds_a_bus_for_long(steps in prop::collection::vec(
+        (0_u64..400_000, any::<bool>(), prop::collection::vec(0_u16..32_000, 0..9), 0_u8..7, 0_u16..3000), 1..40)) {
+        let mut firmware = started();
+        let mut now = 0;
+        for (wait, level, times_us, rows, window_ms) in steps {
+            now += wait;
+            firmware.set_input(now, 0, level);
+            let order = Order::Row(Row { times_us, rows, ..row(window_ms) });
+            firmware.handle_bytes(now, PortRole::Door, &order.frame(1));
+        }
+        firmware.handle_timeout(now + 60_000_000);
+        let mut since = None;
+        for (on, at_us) in pulses_of(&mut firmware) {
+            prop_assert_eq!(on, since.is_none(), "on and off in turns");
+            if let Some(since) = since {
+                prop_assert!(at_us - since <= 15_000);
+            }
+            since = on.then_some(at_us);
+        }
+        prop_assert!(since.is_none() && firmware.doors.iter().all(Option::is_none));
+    }
+}
+
 proptest! {
     /// Whatever comes over both ports: no door is active longer than its window from the last order, and both silent,
     /// everything rests.
     #[test]
     fn everything_comes_to_rest_in_silence(steps in prop::collection::vec(
-        (0_u8..7, 0_u64..2_000_000, 1_u16..5000, any::<u8>()), 0..60),
+        (0_u8..8, 0_u64..2_000_000, 1_u16..5000, any::<u8>()), 0..60),
         noise in prop::collection::vec(any::<u8>(), 0..300),
     ) {
         let mut firmware = started();
@@ -196,6 +385,7 @@ proptest! {
                 2 => Order::Rest { door: n % 3 },
                 3 => Order::Set { output: n % 4, on: n % 3 == 0 },
                 4 => Order::Pulses { output: n % 4, times_us: vec![ms; usize::from(n % 9)] },
+                6 => Order::Row(Row { door: n % 3, rows: n % 7, times_us: vec![ms; usize::from(n % 9)], ..row(ms) }),
                 5 => { firmware.set_input(now, n % 3, n % 2 == 0); continue; }
                 _ => { firmware.handle_bytes(now, both, &noise); continue; }
             };

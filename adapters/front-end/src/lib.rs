@@ -15,17 +15,18 @@ mod frame;
 pub mod fuzz;
 mod line_port;
 mod message;
+mod opening;
 mod record;
 mod simulator;
 
-pub use doors::FrontEndDoors;
+pub use doors::{FrontEndDoors, Opening};
 pub use driver::{FrontEnd, FrontEndController};
 pub use firmware::{Change, Firmware, WATCHDOG_MS};
 pub use frame::{Deframer, FrameError, MAX_MESSAGE, crc16, frame};
 pub use line_port::{CardWires, FrontEndLine, LinePort, Output, Wiring};
 pub use message::{
     CHANNELS, CardPulses, Identity, MAX_BATCH, MAX_CARD, MAX_PULSES, MessageError, Order, PortRole, Press,
-    Reason, VERSION, WireEdge, Word,
+    Reason, Row, VERSION, WireEdge, Word,
 };
 pub use record::{RecordError, record};
 pub use simulator::{Play, simulate};

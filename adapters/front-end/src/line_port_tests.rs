@@ -1,9 +1,10 @@
-use gateway_panel::{LineInputs, Tone, profile_named, ring_edges};
+use gateway_panel::{BusAddress, FrameReader, LineInputs, Tone, profile_named, ring_edges};
 use proptest::prelude::*;
 
 use super::*;
+use crate::doors::Opening;
 use crate::firmware::{Change, Firmware};
-use crate::message::Press;
+use crate::message::{Press, Row};
 
 const T0: u64 = 1_000_000_000_000;
 
@@ -24,6 +25,10 @@ fn street(profile: &str) -> FrontEndLine {
     FrontEndLine {
         line: "street".parse().expect("a name"),
         params: LineParams {
+            bus: Some(BusAddress {
+                address: 12,
+                station: 0,
+            }),
             inputs: LineInputs {
                 handset: true,
                 ..LineInputs::default()
@@ -110,8 +115,8 @@ impl Pair {
         }
     }
 
-    fn play(&mut self, apartment: u16, profile: &str) {
-        let edges = ring_edges(profile_named(profile).expect("a profile"), apartment, Tone::Ring);
+    fn play(&mut self, number: u32, profile: &str) {
+        let edges = ring_edges(profile_named(profile).expect("a profile"), number, Tone::Ring);
         let start = self.now_us;
         for edge in edges {
             while self.now_us + 1000 < start + edge.at_us {
@@ -427,5 +432,68 @@ proptest! {
             pair.run(5);
         }
         prop_assert!(!pair.take().contains("Ring"));
+    }
+}
+
+/// A bus on a front end, in virtual time: what the panel says becomes a ring, and what the guard orders goes out as the frame that
+/// the same decoder reads again.
+#[test]
+fn a_frame_for_the_line_rings_and_its_door_is_opened_by_a_frame() {
+    for (name, opened, times) in [("tcs-bus", "10000c80", 1), ("comelit-simplebus-1", "100c", 2)] {
+        let profile = profile_named(name).expect("there");
+        let of = street(name);
+        let opening = Opening::new(0, profile, &of.wiring, of.params.bus).expect("a door");
+        let Opening::Row(row) = opening else {
+            panic!("{name} opens by a frame")
+        };
+        let mut pair = Pair::new(name);
+        pair.play(13, name);
+        pair.run(500);
+        assert_eq!(pair.take(), "", "{name}: others leave no trace");
+        pair.play(12, name);
+        pair.run(500);
+        assert_eq!(pair.take(), "street:Ring", "{name}");
+        let window = Row {
+            window_ms: 1500,
+            ..row
+        };
+        let order = Order::Row(window);
+        // the gateway itself cannot: the line port takes no such order
+        pair.firmware
+            .handle_bytes(pair.now_us, PortRole::Line, &order.frame(9));
+        pair.run(100);
+        assert!(pair.take().starts_with("refused:"), "{name}");
+        pair.door(&Order::Alive);
+        pair.door(&order);
+        let from = pair.now_us;
+        let mut sent = Vec::new();
+        while pair.now_us < from + 2_000_000 {
+            pair.now_us += 50;
+            pair.firmware.handle_timeout(pair.now_us);
+            if pair.now_us % 500_000 == 0 {
+                pair.door(&Order::Alive);
+            }
+            while let Some(change) = pair.firmware.take_change() {
+                if let Change::Door { on, at_us, .. } = change {
+                    sent.push((at_us, on));
+                }
+            }
+        }
+        let input = profile.frame_input().expect("a bus");
+        let mut reader = FrameReader::new(input.coding, input.idle);
+        let at = |us: u64| Instant::from_nanos(T0) + Duration::from_micros(us);
+        let _ = reader.handle_edge(at(from - 100_000), true);
+        let read: Vec<_> = sent
+            .iter()
+            .filter_map(|(us, on)| reader.handle_edge(at(*us), !on).expect("no noise"))
+            .map(|frame| frame.to_string())
+            .collect();
+        assert_eq!(read, vec![opened.to_owned(); times], "{name}");
+        assert!(
+            sent.windows(2)
+                .all(|pair| !pair[0].1 || pair[1].0 - pair[0].0 <= 6000),
+            "{name}"
+        );
+        assert!(sent.last().is_some_and(|(_, on)| !on), "{name}");
     }
 }

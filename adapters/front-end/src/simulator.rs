@@ -21,7 +21,8 @@ use crate::message::PortRole;
 /// Most edges that wait for their time.
 const MAX_PLAYED: usize = 100_000;
 
-/// What happens to its inputs: edges, timed from the moment in which they are given.
+/// What happens to its inputs: edges, timed from the moment in which they are given, or from the last one of that input that is
+/// still to come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Play {
     /// Which input.
@@ -145,7 +146,9 @@ pub async fn simulate(
             }
             play = plays.recv() => {
                 let Some(Play { input, edges }) = play else { return Ok(()) };
-                let from = now_us();
+                // what happens on one wire happens one after the other
+                let last = waiting.iter().rev().find(|(_, of, _)| *of == input);
+                let from = last.map_or(0, |(at, ..)| *at).max(now_us());
                 let free = MAX_PLAYED.saturating_sub(waiting.len());
                 waiting.extend(edges.iter().take(free).map(|edge| (from + edge.at_us, input, edge.level)));
                 waiting.sort_by_key(|(at, ..)| *at);

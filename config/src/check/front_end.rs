@@ -1,7 +1,7 @@
 //! Lines and doors of front ends, and apartments: what the line cannot do is refused by name.
 
 use gateway_core::LineId;
-use gateway_panel::Profile;
+use gateway_panel::{FramePattern, Profile};
 
 use super::Check;
 use super::resource::{Alike, Claims, Ports};
@@ -45,6 +45,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         named_once(check, &at, of);
         if let Some(profile) = of.panel_profile() {
             abilities(check, id, line, profile);
+            bus(check, &at, of, profile);
         }
         if of.mute_chime && of.mute_output.is_none() {
             let text = "no output keeps the handset from chiming".to_owned();
@@ -74,6 +75,39 @@ fn named_once(check: &mut Check<'_>, at: &str, of: &FrontEndLine) {
             check.fault(FaultKind::Missing, at, &[&named, &own], text, hint);
         }
         (Some(_), None) | (None, Some(_)) => {}
+    }
+}
+
+/// Who the line is on its bus: needed where it talks in frames, and nothing elsewhere.
+fn bus(check: &mut Check<'_>, at: &str, of: &FrontEndLine, profile: &Profile) {
+    let title = &profile.title;
+    let (address, station) = (format!("{at}.bus-address"), format!("{at}.bus-station"));
+    let numbers = profile.patterns().any(FramePattern::has_station);
+    if of.bus_station.is_some() && !numbers {
+        let text = format!("{title:?} does not number door stations");
+        check.fault(FaultKind::Conflict, &station, &[], text, "remove it");
+    }
+    match (profile.patterns().map(FramePattern::most).min(), of.bus_address) {
+        (None, Some(_)) => {
+            let text = format!("{title:?} does not talk in frames");
+            let hint = "allowed: on a line whose profile rings by frames";
+            check.fault(FaultKind::Conflict, &address, &[], text, hint);
+        }
+        (Some(_), None) => {
+            if !check.is_written(&address) {
+                let text =
+                    format!("{title:?} says in frames whom it rings, and nothing says who this line is");
+                let hint =
+                    "needed: bus-address, the address or serial number of the handset whose place it takes";
+                check.fault(FaultKind::Missing, at, &[&address], text, hint);
+            }
+        }
+        (Some(most), Some(found)) if found > most => {
+            let text = format!("frames of {title:?} have no address {found}");
+            let hint = format!("allowed: 0 to {most}");
+            check.fault(FaultKind::Conflict, &address, &[], text, &hint);
+        }
+        (None, None) | (Some(_), Some(_)) => {}
     }
 }
 

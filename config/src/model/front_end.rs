@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gateway_core::{AccountId, LineId, ListId};
-use gateway_panel::{Apartments as Numbers, ApartmentsError, Profile, Ranges, profile_named};
+use gateway_panel::{Apartments as Numbers, ApartmentsError, BusAddress, Profile, Ranges, profile_named};
 
 use crate::describe::table;
 use crate::rules::{Flag, Path, int, list, parsed, refer, secs};
@@ -23,6 +23,11 @@ table! {
         /// A profile of the site's own in place of `profile`, as a text of several lines: what `doorline panel show` prints
         /// is one to begin with, and `doorline panel learn` proposes one.
         own_profile: Option<OwnProfile> = "own-profile", parsed(), optional, Restart;
+        /// On a bus that talks in frames: address or serial number of the handset that the line stands for, 0 to 1048575. It rings
+        /// for frames to this address, and opens as this handset does; frames for others leave no trace.
+        bus_address: Option<u32> = "bus-address", int(0, 1_048_575), optional, Restart;
+        /// On a bus that numbers its door stations: the one whose calls ring and whose door is opened, 0 to 63; left out, it is 0.
+        bus_station: Option<u8> = "bus-station", int(0, 63), optional, Restart;
         /// Input of the line, or of its call wire, 0 to 15.
         call_input: u8 = "call-input", int(0, 15), or("0"), Restart;
         /// Input that tells when the stock handset is lifted; left out if it is not wired.
@@ -51,6 +56,15 @@ impl FrontEndLine {
             (Some(named), None) => profile_named(&named.0).ok(),
             (None, None) => None,
         }
+    }
+
+    /// Who it is on its bus; `None` on a line without an address.
+    #[must_use]
+    pub fn bus(&self) -> Option<BusAddress> {
+        Some(BusAddress {
+            address: self.bus_address?,
+            station: self.bus_station.unwrap_or(0),
+        })
     }
 
     /// Every input, with its key.

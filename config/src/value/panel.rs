@@ -140,10 +140,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn profiles_are_known_by_name_and_frames_are_refused() {
+    fn profiles_are_known_by_name_and_frames_that_nobody_knows_are_refused() {
         assert!(PanelProfile::from_text("vizit-matrix").is_ok());
-        let said = PanelProfile::from_text("tcs-bus").expect_err("frames");
-        assert!(said.contains("TCS:BUS talks in frames"), "{said}");
+        let said = PanelProfile::from_text("urmet-2voice").expect_err("frames");
+        assert!(said.contains("Urmet 2Voice talks in frames"), "{said}");
         let said = PanelProfile::from_text("visit").expect_err("no such name");
         assert!(said.starts_with("1n, 4n, "), "{said}");
     }

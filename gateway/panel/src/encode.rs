@@ -1,16 +1,21 @@
 //! The other way round: the edges that a line shows when its panel rings.
 
 use crate::edges::Edge;
+use crate::frames::{BusAddress, FramePattern};
 use crate::profile::{Polarity, Profile, PulseInput, RingInput};
 use crate::pulses::Tone;
 
 /// Rings of direct and alternating voltage last so long.
 const BURST_US: u64 = 1_500_000;
 
-/// Edges of one ring, from rest to rest. `apartment` and `tone` mean something on lines that count; there a number out of
-/// 1 to 255 gives none.
+/// A bus is free for so long before and after a frame.
+const FREE_US: u64 = 100_000;
+
+/// Edges of one ring, from rest to rest. `number` and `tone` mean something on lines that count, where a number out of 1 to
+/// 255 gives none, and on buses, where it is an address, and one that no frame can name gives none. There door station 0
+/// calls, [`Tone::Opened`] is the frame that opens, and there is no frame of a wrong code.
 #[must_use]
-pub fn ring_edges(profile: &Profile, apartment: u16, tone: Tone) -> Vec<Edge> {
+pub fn ring_edges(profile: &Profile, number: u32, tone: Tone) -> Vec<Edge> {
     match &profile.ring {
         RingInput::Level(input) => {
             let active = matches!(input.active, Polarity::High);
@@ -31,12 +36,53 @@ pub fn ring_edges(profile: &Profile, apartment: u16, tone: Tone) -> Vec<Edge> {
             }));
             edges
         }
-        RingInput::PulseCount(input) => command(input, apartment, tone),
+        RingInput::Frame(input) => {
+            let pattern = match tone {
+                Tone::Opened => profile.door.and_then(|door| door.frame),
+                Tone::Ring => input.call.first().copied(),
+                Tone::WrongCode => None,
+            };
+            frame_edges(profile, pattern, number)
+        }
+        RingInput::PulseCount(input) => command(input, number, tone),
     }
 }
 
+/// Edges of the bell at an apartment's own door, on a bus that tells it by a frame; none elsewhere.
+#[must_use]
+pub fn floor_edges(profile: &Profile, number: u32) -> Vec<Edge> {
+    let pattern = profile.frame_input().and_then(|input| input.floor);
+    frame_edges(profile, pattern, number)
+}
+
+/// The free bus, a frame, the free bus.
+fn frame_edges(profile: &Profile, pattern: Option<FramePattern>, address: u32) -> Vec<Edge> {
+    let to = BusAddress { address, station: 0 };
+    let row = profile.frame_input().and_then(|input| {
+        let row = input.coding.row(pattern?.frame(to)?)?;
+        Some((input.idle.is_active(true), row))
+    });
+    let Some((free, row)) = row else {
+        return Vec::new();
+    };
+    let mut edges = vec![Edge {
+        at_us: 0,
+        level: free,
+    }];
+    let mut at_us = FREE_US;
+    for (turn, time) in row.iter().enumerate() {
+        edges.push(Edge {
+            at_us,
+            level: (turn % 2 == 0) != free,
+        });
+        at_us += u64::from(*time);
+    }
+    edges.push(Edge { at_us, level: free });
+    edges
+}
+
 /// Rest, the rise, the count, silence, and a tone of 50 ms; then rest again.
-fn command(input: &PulseInput, apartment: u16, tone: Tone) -> Vec<Edge> {
+fn command(input: &PulseInput, apartment: u32, tone: Tone) -> Vec<Edge> {
     if !(1..=255).contains(&apartment) {
         return Vec::new();
     }
@@ -91,6 +137,10 @@ mod tests {
             let mut line = PanelLine::new(LineParams {
                 inputs: LineInputs::default(),
                 mute: false,
+                bus: Some(BusAddress {
+                    address: 17,
+                    station: 0,
+                }),
                 profile: profile.clone(),
                 subscribed: "17".parse().expect("a range"),
             });
@@ -99,7 +149,7 @@ mod tests {
             for edge in &edges {
                 line.handle_edge(at(edge.at_us), Wire::Call, edge.level);
             }
-            let end = edges.last().expect("edges").at_us + 20_000_000;
+            let end = edges.last().expect("edges").at_us + 200_000_000;
             while let Some(due) = line.poll_timeout().filter(|due| *due <= at(end)) {
                 line.handle_timeout(due);
             }

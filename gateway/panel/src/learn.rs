@@ -6,6 +6,7 @@ use std::time::Duration;
 use gateway_core::Instant;
 
 use crate::edges::Edge;
+use crate::frames::{BusAddress, FrameReader};
 use crate::profile::{Profile, PulseInput, RingInput};
 use crate::pulses::{Counted, PulseCounter, Tone};
 use crate::table::profile_named;
@@ -52,6 +53,7 @@ pub fn learn(edges: &[Edge]) -> Result<Proposal, LearnError> {
         return Err(LearnError::Few { found: edges.len() });
     }
     count(edges)
+        .or_else(|| framed(edges))
         .or_else(|| burst(edges))
         .or_else(|| level(edges))
         .ok_or(LearnError::Nothing)
@@ -148,6 +150,52 @@ fn count(edges: &[Edge]) -> Option<Proposal> {
     })
 }
 
+/// Calls on a bus that a profile knows. One frame that fits in every bit is no chance where nothing else fits; the profile
+/// is proposed as it is, since how its bits stand is not measured here.
+fn framed(edges: &[Edge]) -> Option<Proposal> {
+    let at = |us: u64| Instant::from_nanos(1_000_000_000) + Duration::from_micros(us);
+    let buses = crate::table::profiles()
+        .filter_map(|(name, text, profile)| Some((name, text, profile.frame_input()?)));
+    for (name, text, input) in buses {
+        let mut reader = FrameReader::new(input.coding, input.idle);
+        let frames = edges
+            .iter()
+            .filter_map(|edge| reader.handle_edge(at(edge.at_us), edge.level).ok().flatten());
+        let heard: Vec<BusAddress> = frames
+            .filter_map(|frame| input.call.iter().find_map(|call| call.read(frame)))
+            .collect();
+        if heard.is_empty() {
+            continue;
+        }
+        let stations = input.call.iter().any(|call| call.has_station());
+        let called = heard.iter().take(20).map(|to| {
+            if stations {
+                format!(
+                    "a call for bus-address = {} from bus-station = {}",
+                    to.address, to.station
+                )
+            } else {
+                format!("a call for bus-address = {}", to.address)
+            }
+        });
+        return Some(Proposal {
+            found: called.collect(),
+            profile: name,
+            ring: section(text)?.to_owned(),
+        });
+    }
+    None
+}
+
+/// How a profile says that it rings.
+fn section(text: &str) -> Option<&str> {
+    let begin = text.find("[ring.")?;
+    let end = text[begin + 1..]
+        .find("\n[")
+        .map_or(text.len(), |at| begin + 2 + at);
+    Some(&text[begin..end])
+}
+
 /// The pauses of a ring, doubled by half, are what ends it.
 fn off_ms(pauses: impl Iterator<Item = u64>, most: u64) -> u64 {
     let longest = pauses.filter(|us| *us <= most).max().unwrap_or(0);
@@ -210,11 +258,8 @@ impl Proposal {
     #[must_use]
     pub fn text(&self) -> Option<String> {
         let (_, base, _) = crate::table::profiles().find(|(name, ..)| *name == self.profile)?;
-        let begin = base.find("[ring.")?;
-        let end = base[begin + 1..]
-            .find("\n[")
-            .map_or(base.len(), |at| begin + 2 + at);
-        let text = format!("{}{}\n{}", &base[..begin], self.ring, &base[end..]);
+        let (before, after) = base.split_once(section(base)?)?;
+        let text = format!("{before}{}\n{after}", self.ring);
         Profile::parse(&text).ok()?;
         Some(text)
     }
@@ -223,6 +268,7 @@ impl Proposal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encode::ring_edges;
     use crate::pulses::tests::command;
     use proptest::prelude::*;
 
@@ -271,6 +317,20 @@ mod tests {
         .map(|(at_us, level)| Edge { at_us, level })
         .collect();
         check(&opto, "vizit-matrix", "goes low for 1000 ms", "off-ms = 3000");
+    }
+
+    #[test]
+    fn a_call_on_a_bus_becomes_its_profile_and_says_for_whom_it_was() {
+        let call = |name, address| ring_edges(profile_named(name).expect(name), address, Tone::Ring);
+        let found = "a call for bus-address = 798906 from bus-station = 0";
+        check(&call("tcs-bus", 798_906), "tcs-bus", found, "coding = \"tcs\"");
+        let edges = call("comelit-simplebus-1", 12);
+        check(
+            &edges,
+            "comelit-simplebus-1",
+            "a call for bus-address = 12",
+            "simplebus",
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@
 mod apartments;
 mod edges;
 mod encode;
+mod frames;
 #[doc(hidden)]
 pub mod fuzz;
 mod learn;
@@ -23,7 +24,10 @@ mod table;
 
 pub use apartments::{Apartments, ApartmentsError, MAX_APARTMENT, Ranges};
 pub use edges::{Edge, EdgesError, MAX_EDGES, parse_edges, show_edges};
-pub use encode::ring_edges;
+pub use encode::{floor_edges, ring_edges};
+pub use frames::{
+    BusAddress, Coding, Frame, FrameInput, FrameNoise, FramePattern, FrameReader, PatternError,
+};
 pub use learn::{LearnError, Proposal, learn};
 pub use machine::{LineInputs, LineParams, Output, PanelLine, Role, Wire};
 pub use picture::picture;

@@ -10,12 +10,15 @@ use std::time::Duration;
 use gateway_core::{Bell, Instant, LineCommand, LineSignal};
 
 use crate::apartments::Ranges;
+use crate::frames::{BusAddress, Frame, FrameReader};
 use crate::profile::{Profile, RingInput};
 use crate::pulses::{PulseCounter, Tone};
 use crate::ring::{Debounce, RingDetector, RingEvent};
 
 /// The line is given back so long after a release, whatever the door seems to do.
 const LONGEST_LEAVING: Duration = Duration::from_secs(10);
+/// The bell at an apartment's own door is told once in this time: frames of one press are repeated.
+const FLOOR_ONCE: Duration = Duration::from_secs(2);
 
 /// A wire that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +58,8 @@ pub struct LineInputs {
 /// What a line is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineParams {
+    /// Who it is on its bus, on a line that talks in frames. Frames for others leave no trace.
+    pub bus: Option<BusAddress>,
     /// Wires there are.
     pub inputs: LineInputs,
     /// The stock handset shall not chime.
@@ -93,12 +98,24 @@ enum Ringing {
         rung: Option<(u16, Instant)>,
     },
     Detect(RingDetector),
+    Frames {
+        reader: FrameReader,
+        /// When the ring is over unless it is heard again.
+        rung: Option<Instant>,
+        /// Until when a bell at the apartment's door is the one that was told.
+        floor: Option<Instant>,
+    },
 }
 
 impl Ringing {
     fn new(input: &RingInput) -> Self {
         match input {
             RingInput::Burst(input) => Self::Detect(RingDetector::burst(*input)),
+            RingInput::Frame(input) => Self::Frames {
+                reader: FrameReader::new(input.coding, input.idle),
+                rung: None,
+                floor: None,
+            },
             RingInput::Level(input) => Self::Detect(RingDetector::level(*input)),
             RingInput::PulseCount(input) => Self::Count {
                 counter: Box::new(PulseCounter::new(*input)),
@@ -190,6 +207,9 @@ impl PanelLine {
                     let _ = counter.handle_edge(at, level);
                 }
                 Ringing::Detect(ring) => ring.begin(level),
+                Ringing::Frames { reader, .. } => {
+                    let _ = reader.handle_edge(at, level);
+                }
             },
             Wire::Floor => self.floor.begin(level),
             Wire::Handset if self.params.inputs.handset => {
@@ -210,6 +230,7 @@ impl PanelLine {
         match &mut self.ringing {
             Ringing::Count { counter, .. } => counter.forget(),
             Ringing::Detect(_) => {}
+            Ringing::Frames { reader, .. } => reader.forget(),
         }
     }
 
@@ -335,6 +356,11 @@ impl PanelLine {
                 let said = ring.handle_timeout(now);
                 self.detected(now, said);
             }
+            Ringing::Frames { rung, .. } => {
+                if rung.take_if(|until| now >= *until).is_some() {
+                    self.stopped(now);
+                }
+            }
         }
     }
 
@@ -359,6 +385,7 @@ impl PanelLine {
         let (ring, more) = match &self.ringing {
             Ringing::Count { counter, rung } => (counter.poll_timeout(), rung.map(|(_, until)| until)),
             Ringing::Detect(ring) => (ring.poll_timeout(), None),
+            Ringing::Frames { rung, .. } => (*rung, None),
         };
         let others = [&self.busy, &self.floor, &self.handset].map(Debounce::poll_timeout);
         others.into_iter().chain([ring, more]).flatten().min()
@@ -390,6 +417,14 @@ impl PanelLine {
                 let said = ring.handle_edge(at, level);
                 self.detected(at, said);
             }
+            Ringing::Frames { reader, .. } => {
+                // noise, and what others say, is nobody's business
+                if let Ok(Some(frame)) = reader.handle_edge(at, level) {
+                    self.framed(at, frame);
+                }
+                // others talk on the bus all the time: that is no ring that goes on
+                return;
+            }
         }
         if let Some(until) = &mut self.spent {
             *until = at + ms(self.params.profile.hook.rest_ms);
@@ -418,6 +453,31 @@ impl PanelLine {
                 self.started(at, LineSignal::RingFor(Bell::Apartment(address)));
             }
             Tone::Opened | Tone::WrongCode => {}
+        }
+    }
+
+    fn framed(&mut self, at: Instant, frame: Frame) {
+        let (Some(input), Some(who)) = (self.params.profile.frame_input(), self.params.bus) else {
+            return;
+        };
+        let off = self.params.profile.off();
+        let calls = input.call.iter().any(|call| call.is_for(frame, who));
+        let bell = input.floor.is_some_and(|floor| floor.is_for(frame, who));
+        if self.phase != Phase::Rest {
+            return;
+        }
+        let Ringing::Frames { rung, floor, .. } = &mut self.ringing else {
+            return;
+        };
+        if calls {
+            *rung = Some(at + off);
+            self.started(at, LineSignal::Ring);
+        } else if bell {
+            let again = floor.is_some_and(|until| at < until);
+            *floor = Some(at + FLOOR_ONCE);
+            if !again {
+                self.floor_is(at, Some(true));
+            }
         }
     }
 

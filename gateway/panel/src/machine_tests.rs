@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::edges::Edge;
+use crate::encode::{floor_edges, ring_edges};
 use crate::pulses::tests::command;
 use crate::table::profile_named;
 
@@ -14,6 +16,10 @@ fn at_us(us: u64) -> Instant {
 
 fn line(profile: &str) -> PanelLine {
     PanelLine::new(LineParams {
+        bus: Some(BusAddress {
+            address: 0xC30BA,
+            station: 0,
+        }),
         inputs: LineInputs {
             busy: true,
             floor: true,
@@ -248,6 +254,113 @@ fn the_panel_that_opens_by_itself_is_told_for_those_who_are_served() {
         }
         assert_eq!(until(&mut line, at(4000)), expected);
     }
+}
+
+/// Plays edges from a time on, and then a second of silence; says what came.
+fn played(line: &mut PanelLine, from_ms: u64, edges: &[Edge]) -> String {
+    for edge in edges {
+        line.handle_edge(at_us(from_ms * 1000 + edge.at_us), Wire::Call, edge.level);
+    }
+    let end = edges.last().map_or(0, |edge| edge.at_us);
+    until(line, at_us(from_ms * 1000 + end + 1_000_000))
+}
+
+#[test]
+fn frames_for_its_own_address_ring_and_those_for_others_leave_no_trace() {
+    let profile = profile_named("tcs-bus").expect("there");
+    let ours = ring_edges(profile, 0xC30BA, Tone::Ring);
+    let mut line = line("tcs-bus");
+    for other in [0xC30BB, 0x430BA, 0, 0xF_FFFF] {
+        let theirs = ring_edges(profile, other, Tone::Ring);
+        assert_eq!(played(&mut line, 0, &theirs), "", "{other}");
+    }
+    // the frame that opens is heard as others send it, and is no call
+    let open = ring_edges(profile, 0xC30BA, Tone::Opened);
+    assert_eq!(played(&mut line, 3000, &open), "");
+    assert_eq!(played(&mut line, 6000, &ours), "Ring");
+    // a second press is the same ring, which is over half a minute after it
+    assert_eq!(played(&mut line, 20_000, &ours), "");
+    assert_eq!(until(&mut line, at(50_000)), "");
+    assert_eq!(until(&mut line, at(51_000)), "RingStopped");
+    // another door station calls: this line does not serve it
+    let station = line.params.bus.as_mut().expect("on a bus");
+    station.station = 1;
+    assert_eq!(played(&mut line, 60_000, &ours), "");
+    line.params.bus = None;
+    assert_eq!(played(&mut line, 70_000, &ours), "");
+}
+
+#[test]
+fn a_frame_that_is_cut_or_disturbed_rings_nobody() {
+    for name in ["tcs-bus", "comelit-simplebus-1"] {
+        let profile = profile_named(name).expect("there");
+        let mut params = line(name).params;
+        params.bus = Some(BusAddress {
+            address: 12,
+            station: 0,
+        });
+        let edges = ring_edges(profile, 12, Tone::Ring);
+        let fresh = || PanelLine::new(params.clone());
+        assert_eq!(played(&mut fresh(), 0, &edges), "Ring", "{name}");
+        for gap in 2..edges.len() {
+            if gap + 1 < edges.len() {
+                // the bus is let go of too early
+                let mut cut = edges[..gap].to_vec();
+                cut.extend(edges.last().copied());
+                assert_eq!(played(&mut fresh(), 0, &cut), "", "{name} cut at {gap}");
+            }
+            if gap == 2 && name == "comelit-simplebus-1" {
+                // the mark before the start says nothing: what is left of it is one
+                continue;
+            }
+            // a spike of 100 µs within a bit
+            let mut spiked = edges.clone();
+            let at_us = edges[gap - 1].at_us + 700;
+            let level = edges[gap - 1].level;
+            let spike = [(at_us, !level), (at_us + 100, level)];
+            spiked.splice(gap..gap, spike.map(|(at_us, level)| Edge { at_us, level }));
+            assert_eq!(played(&mut fresh(), 0, &spiked), "", "{name} spike at {gap}");
+        }
+        // edges that were lost on the way
+        let mut lossy = fresh();
+        for (n, edge) in edges.iter().enumerate() {
+            if n == 10 {
+                lossy.missed();
+            }
+            lossy.handle_edge(at_us(edge.at_us), Wire::Call, edge.level);
+        }
+        assert_eq!(until(&mut lossy, at(2000)), "", "{name}");
+        assert_eq!(played(&mut lossy, 3000, &edges), "Ring", "{name}");
+    }
+}
+
+#[test]
+fn a_floor_call_on_a_bus_is_an_event_of_its_own_and_told_once() {
+    let profile = profile_named("tcs-bus").expect("there");
+    let mut line = line("tcs-bus");
+    let floor = floor_edges(profile, 0xC30BA);
+    assert_eq!(played(&mut line, 0, &floor_edges(profile, 0xC30BB)), "");
+    assert_eq!(played(&mut line, 1000, &floor), "RingFor(Floor)");
+    assert_eq!(played(&mut line, 2500, &floor), "");
+    assert_eq!(played(&mut line, 10_000, &floor), "RingFor(Floor)");
+}
+
+#[test]
+fn a_bus_on_which_others_talk_rings_for_the_next_visitor() {
+    let profile = profile_named("tcs-bus").expect("there");
+    let (ours, theirs) = (
+        ring_edges(profile, 0xC30BA, Tone::Ring),
+        ring_edges(profile, 7, Tone::Ring),
+    );
+    let mut line = line("tcs-bus");
+    assert_eq!(played(&mut line, 0, &ours), "Ring");
+    line.command(at(2000), LineCommand::Seize);
+    line.command(at(4000), LineCommand::Release);
+    assert_eq!(said(&mut line), "Exclude=1 Hook=1 Hook=0 Exclude=0");
+    for from in [4000, 5500, 7000] {
+        assert_eq!(played(&mut line, from, &theirs), "");
+    }
+    assert_eq!(played(&mut line, 8500, &ours), "Ring");
 }
 
 proptest! {

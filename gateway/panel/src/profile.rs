@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::frames::{BusAddress, FrameInput, FramePattern, length};
+
 /// One kind of line, by panel and switch model.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -163,6 +165,8 @@ impl Polarity {
 pub enum RingInput {
     /// An alternating voltage or a tone, whose half waves a front end sees one by one.
     Burst(BurstInput),
+    /// Frames on a bus, which say whom they are for.
+    Frame(FrameInput),
     /// A level: direct voltage, or a tone behind an optocoupler that holds over its pauses.
     Level(LevelInput),
     /// Pulses that are counted: their number is the apartment.
@@ -250,11 +254,14 @@ pub struct Hook {
 pub struct DoorOutput {
     /// What the relay does to the line.
     pub by: DoorBy,
-    /// How long it is pressed, 50 to 5000 ms.
+    /// The frame that opens, if it opens by one: on the line's own bus, for its own address.
+    pub frame: Option<FramePattern>,
+    /// How long it is pressed, 50 to 5000 ms; left out where it opens by a frame, whose coding says that.
+    #[serde(default)]
     pub press_ms: u32,
-    /// How often, 1 to 5; all presses lie within the strike time of the door.
+    /// How often it is pressed or the frame is sent, 1 to 5; all of it lies within the strike time of the door.
     pub presses: u32,
-    /// Pause between presses, 100 to 5000 ms.
+    /// Pause between, 100 to 5000 ms.
     pub pause_ms: u32,
     /// The line has to be off-hook for so long before, 0 to 3000 ms; 0 if it need not be off-hook at all.
     pub off_hook_ms: u32,
@@ -270,6 +277,8 @@ pub struct DoorOutput {
 pub enum DoorBy {
     /// It closes a contact: the button of the handset, or a potential-free contact.
     Closing,
+    /// It sends a frame on the bus of the line: the output drives the bus.
+    Frame,
     /// It opens the line for a moment, as the button of a matrix handset does.
     LineBreak,
     /// It puts another load on the line.
@@ -346,6 +355,10 @@ impl Profile {
                     ring.longest_us,
                 )?;
             }
+            RingInput::Frame(ring) => {
+                within("ring.frame.off-ms", ring.off_ms, 5000..=120_000)?;
+                ring.check()?;
+            }
             RingInput::Level(ring) => {
                 within("ring.level.on-ms", ring.on_ms, 5..=1000)?;
                 within("ring.level.off-ms", ring.off_ms, 500..=10_000)?;
@@ -364,7 +377,10 @@ impl Profile {
             }
         }
         if let Some(door) = &self.door {
-            within("door.press-ms", door.press_ms, 50..=5000)?;
+            self.opener(door)?;
+            if door.by != DoorBy::Frame {
+                within("door.press-ms", door.press_ms, 50..=5000)?;
+            }
             within("door.presses", door.presses, 1..=5)?;
             within("door.pause-ms", door.pause_ms, 100..=5000)?;
             within("door.off-hook-ms", door.off_hook_ms, 0..=3000)?;
@@ -374,11 +390,77 @@ impl Profile {
         Ok(())
     }
 
+    /// Frame and press do not go together, and a frame needs a bus that has such frames.
+    fn opener(&self, door: &DoorOutput) -> Result<(), ProfileError> {
+        let conflict = |key, found: String, other, hint| {
+            Err(ProfileError::Conflict {
+                key,
+                found,
+                other,
+                hint,
+            })
+        };
+        match (door.by, door.frame, &self.ring) {
+            (DoorBy::Frame, Some(frame), RingInput::Frame(ring)) => {
+                if door.press_ms != 0 {
+                    let hint = "how long a frame is, its coding says: leave press-ms out";
+                    return conflict("door.press-ms", door.press_ms.to_string(), "door.by", hint);
+                }
+                length("door.frame", frame, ring.coding)
+            }
+            (DoorBy::Frame, None, _) => conflict(
+                "door.by",
+                "frame".to_owned(),
+                "door.frame",
+                "it says which frame opens",
+            ),
+            (
+                DoorBy::Frame,
+                Some(_),
+                RingInput::Burst(_) | RingInput::Level(_) | RingInput::PulseCount(_),
+            ) => {
+                let hint = "a frame opens on a line whose ring is a frame";
+                conflict("door.by", "frame".to_owned(), "ring", hint)
+            }
+            (DoorBy::Closing | DoorBy::LineBreak | DoorBy::Load, Some(frame), _) => conflict(
+                "door.frame",
+                frame.to_string(),
+                "door.by",
+                "needed: by = \"frame\"",
+            ),
+            (DoorBy::Closing | DoorBy::LineBreak | DoorBy::Load, None, _) => Ok(()),
+        }
+    }
+
+    /// How its frames ring, if it rings by frames.
+    #[must_use]
+    pub const fn frame_input(&self) -> Option<&FrameInput> {
+        match &self.ring {
+            RingInput::Frame(input) => Some(input),
+            RingInput::Burst(_) | RingInput::Level(_) | RingInput::PulseCount(_) => None,
+        }
+    }
+
+    /// All patterns of frames, heard and sent.
+    pub fn patterns(&self) -> impl Iterator<Item = FramePattern> {
+        let heard = self.frame_input().into_iter().flat_map(FrameInput::patterns);
+        heard.chain(self.door.and_then(|door| door.frame))
+    }
+
+    /// The frame that opens as times in µs, the first one active and the next at rest in turns; `None` if the line does not
+    /// open by a frame, or cannot name this address.
+    #[must_use]
+    pub fn opening_row(&self, who: BusAddress) -> Option<Vec<u16>> {
+        let frame = self.door.filter(|door| door.by == DoorBy::Frame)?.frame?;
+        self.frame_input()?.coding.row(frame.frame(who)?)
+    }
+
     /// The silence that ends a ring.
     #[must_use]
     pub fn off(&self) -> Duration {
         let ms = match &self.ring {
             RingInput::Burst(ring) => ring.off_ms,
+            RingInput::Frame(ring) => ring.off_ms,
             RingInput::Level(ring) => ring.off_ms,
             RingInput::PulseCount(ring) => ring.off_ms,
         };
@@ -479,6 +561,59 @@ mod tests {
             "no larger than the last",
         );
         refused(COUNT, "shortest-us = 8", "shortest-us = 40", "has to be shorter");
+    }
+
+    const FRAMES: &str = include_str!("../../../config/panels/tcs-bus.toml");
+
+    #[test]
+    fn frames_fit_their_coding_and_a_frame_opens_on_a_bus_only() {
+        refused(FRAMES, "01000001\"", "0100000\"", "a pattern of 31 bits");
+        refused(FRAMES, "01000001\"", "0100000x\"", "is no pattern of a frame");
+        refused(
+            FRAMES,
+            "\"tcs\"",
+            "\"simplebus\"",
+            "6 bits of command and 8 of address",
+        );
+        refused(
+            FRAMES,
+            "off-ms = 30000",
+            "off-ms = 4999",
+            "allowed are 5000 to 120000",
+        );
+        refused(
+            FRAMES,
+            "call = [\"0000 aaaaaaaaaaaaaaaaaaaa 10ssssss\"]",
+            "call = []",
+            "ring.frame.call: 0 is out of range",
+        );
+        refused(
+            FRAMES,
+            "floor = \"0001 aaaaaaaaaaaaaaaaaaaa 01000001\"",
+            "floor = \"0000 aaaaaaaaaaaaaaaaaaaa 10ssssss\"",
+            "each frame has one meaning",
+        );
+        refused(
+            FRAMES,
+            "by = \"frame\"\nframe = \"0001 aaaaaaaaaaaaaaaaaaaa 10ssssss\"",
+            "by = \"frame\"",
+            "it says which frame opens",
+        );
+        refused(
+            FRAMES,
+            "by = \"frame\"",
+            "by = \"closing\"",
+            "needed: by = \"frame\"",
+        );
+        refused(
+            FRAMES,
+            "presses = 1",
+            "presses = 1\npress-ms = 300",
+            "leave press-ms out",
+        );
+        let frame = "by = \"frame\"\nframe = \"0001 aaaaaaaa 10ss\"";
+        refused(MATRIX, "by = \"line-break\"", frame, "whose ring is a frame");
+        refused(MATRIX, "press-ms = 300\n", "", "door.press-ms: 0 is out of range");
     }
 
     proptest! {

@@ -299,7 +299,7 @@ pub(crate) mod tests {
             Profile::parse(include_str!("../../../config/panels/laskomex-digital.toml")).expect("a profile");
         match profile.ring {
             RingInput::PulseCount(input) => input,
-            RingInput::Burst(_) | RingInput::Level(_) => panic!("it counts"),
+            RingInput::Burst(_) | RingInput::Frame(_) | RingInput::Level(_) => panic!("it counts"),
         }
     }
 

@@ -9,8 +9,8 @@ use adapter_front_end::{BAUD, Change, Play};
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use gateway_panel::{
-    Edge, Polarity, Profile, RingInput, Tone, learn, parse_edges, picture, profile_named, profiles,
-    refused_families, ring_edges, show_edges,
+    Edge, Polarity, Profile, RingInput, Tone, floor_edges, learn, parse_edges, picture, profile_named,
+    profiles, refused_families, ring_edges, show_edges,
 };
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -134,6 +134,8 @@ fn list(json: bool) -> anyhow::Result<()> {
                 "switches": profile.switches,
                 "proven": profile.proven.words(),
                 "names_apartments": profile.names_apartments(),
+                "talks_in_frames": profile.frame_input().is_some(),
+                "opens_a_door": profile.door.is_some(),
             })
         });
         let known: Vec<_> = known.collect();
@@ -146,6 +148,9 @@ fn list(json: bool) -> anyhow::Result<()> {
     for (name, _, profile) in profiles() {
         writeln!(out, "{name:<18} {}", profile.title)?;
         writeln!(out, "{:<18} {}", "", profile.proven.words())?;
+        if profile.door.is_none() {
+            writeln!(out, "{:<18} opens no door", "")?;
+        }
     }
     writeln!(out, "\nRefused:")?;
     for (name, why) in refused_families() {
@@ -206,6 +211,20 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .build()?)
 }
 
+fn number_of(text: &str) -> anyhow::Result<u32> {
+    text.parse()
+        .context("a number of an apartment, or an address, is needed")
+}
+
+/// What a number is that nothing can be played for.
+fn none(profile: &Profile) -> &'static str {
+    if profile.frame_input().is_some() {
+        "no address that a frame of this line can name"
+    } else {
+        "no apartment: 1 to 255"
+    }
+}
+
 /// What is typed at a simulated front end.
 fn play(line: &str, profile: &Profile) -> anyhow::Result<Play> {
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -219,18 +238,23 @@ fn play(line: &str, profile: &Profile) -> anyhow::Result<Play> {
             input: 0,
             edges: ring_edges(profile, 1, Tone::Ring),
         },
-        ["ring", apartment] => {
-            let edges = ring_edges(
-                profile,
-                apartment.parse().context("a number from 1 to 255")?,
-                Tone::Ring,
+        ["ring", number] => {
+            let edges = ring_edges(profile, number_of(number)?, Tone::Ring);
+            ensure!(!edges.is_empty(), "{number} is {}", none(profile));
+            Play { input: 0, edges }
+        }
+        ["floor", number] => {
+            ensure!(
+                profile.frame_input().is_some_and(|input| input.floor.is_some()),
+                "no frame of this line is a floor call"
             );
-            ensure!(!edges.is_empty(), "{apartment} is no apartment: 1 to 255");
+            let edges = floor_edges(profile, number_of(number)?);
+            ensure!(!edges.is_empty(), "{number} is {}", none(profile));
             Play { input: 0, edges }
         }
         ["lift"] => level(1, handset.is_active(true)),
         ["replace"] => level(1, !handset.is_active(true)),
-        _ => bail!("{line:?} is unknown; known are: ring, ring APARTMENT, lift, replace"),
+        _ => bail!("{line:?} is unknown; known are: ring, ring NUMBER, floor NUMBER, lift, replace"),
     })
 }
 
@@ -239,6 +263,7 @@ fn simulate(folder: PathBuf, profile: Profile) -> anyhow::Result<()> {
     let mut high = Vec::new();
     if matches!(&profile.ring, RingInput::Level(input) if input.active == Polarity::Low)
         || matches!(&profile.ring, RingInput::PulseCount(input) if input.idle == Polarity::High)
+        || matches!(&profile.ring, RingInput::Frame(input) if input.idle == Polarity::High)
     {
         high.push(0);
     }
@@ -312,9 +337,14 @@ mod tests {
             ("dance", "known are"),
             ("ring 999", "1 to 255"),
             ("ring x", "a number"),
+            ("floor 12", "no frame of this line is a floor call"),
         ] {
             let error = format!("{:#}", play(line, profile).expect_err(line));
             assert!(error.contains(expected), "{error}");
         }
+        let bus = profile_named("comelit-simplebus-1").expect("there");
+        assert_eq!(play("floor 255", bus).expect("a floor call").edges.len(), 41);
+        let error = format!("{:#}", play("ring 256", bus).expect_err("no such address"));
+        assert!(error.contains("no address that a frame"), "{error}");
     }
 }

@@ -49,6 +49,30 @@ pub struct Press {
     pub quiet_ms: u16,
 }
 
+/// One opening by rows of pulses: a frame on a bus that the output of the door drives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Which door.
+    pub door: u8,
+    /// Everything is over after so long, 1 to 60000 ms: the front end ends it by itself.
+    pub window_ms: u16,
+    /// How often the row is sent, 1 to 5.
+    pub rows: u8,
+    /// Pause between.
+    pub pause_ms: u16,
+    /// Output that has to have been active for `after_ms` before; `None` if it need not.
+    pub hook: Option<u8>,
+    /// For how long.
+    pub after_ms: u16,
+    /// Input that has to have been without an edge for `quiet_ms` before each row; `None` if it need not.
+    pub call: Option<u8>,
+    /// For how long.
+    pub quiet_ms: u16,
+    /// Times in turns, active first: 1 to [`MAX_PULSES`], an odd number of them, those that are active 2 to 15000 µs and those at
+    /// rest 2 to 30000 µs. What drives a bus burns when it is held for longer.
+    pub times_us: Vec<u16>,
+}
+
 /// A card as pulses on two outputs, in the timing of SIA AC-01 (Wiegand): one pulse for each bit, on D0 for a zero and on D1
 /// for a one.
 #[derive(Clone, PartialEq, Eq)]
@@ -97,6 +121,8 @@ pub enum Order {
         /// Which door.
         door: u8,
     },
+    /// Opens a door by rows of pulses. On the door port only.
+    Row(Row),
     /// Sets an output. On the line port only.
     Set {
         /// Which output.

@@ -1,7 +1,7 @@
 //! Orders as bytes.
 
 use super::bytes::{Bytes, split};
-use super::{CardPulses, MAX_CARD, MAX_PULSES, MessageError, Order, Press};
+use super::{CardPulses, MAX_CARD, MAX_PULSES, MessageError, Order, Press, Row};
 use crate::frame::frame;
 
 impl Order {
@@ -49,9 +49,21 @@ impl Order {
                 m.push(*door);
                 0x05
             }
+            Self::Row(row) => {
+                m.push(row.door);
+                m.extend(row.window_ms.to_le_bytes());
+                m.push(row.rows);
+                m.extend(row.pause_ms.to_le_bytes());
+                m.push(row.hook.unwrap_or(0xFF));
+                m.extend(row.after_ms.to_le_bytes());
+                m.push(row.call.unwrap_or(0xFF));
+                m.extend(row.quiet_ms.to_le_bytes());
+                m.extend(times(&row.times_us));
+                0x08
+            }
             Self::Pulses { output, times_us } => {
                 m.push(*output);
-                m.extend(times_us.iter().take(MAX_PULSES).flat_map(|us| us.to_le_bytes()));
+                m.extend(times(times_us));
                 0x06
             }
         };
@@ -67,7 +79,7 @@ impl Order {
         let order = Self::of(kind, &mut bytes);
         match order {
             Some(order) if bytes.0.is_empty() => Ok((number, order)),
-            Some(_) | None if (0x01..=0x07).contains(&kind) => Err(MessageError::Content {
+            Some(_) | None if (0x01..=0x08).contains(&kind) => Err(MessageError::Content {
                 kind,
                 what: "its content does not fit its kind",
             }),
@@ -97,19 +109,37 @@ impl Order {
             0x05 => Self::Rest { door: bytes.u8()? },
             0x06 => {
                 let output = bytes.u8()?;
-                let mut times_us = Vec::new();
-                while !bytes.0.is_empty() {
-                    times_us.push(bytes.u16()?);
-                }
-                if times_us.len() > MAX_PULSES {
-                    return None;
-                }
+                let times_us = times_of(bytes)?;
                 Self::Pulses { output, times_us }
             }
             0x07 => Self::Card(card(bytes)?),
+            0x08 => Self::Row(Row {
+                door: bytes.u8()?,
+                window_ms: bytes.u16()?,
+                rows: bytes.u8()?,
+                pause_ms: bytes.u16()?,
+                hook: bytes.channel()?,
+                after_ms: bytes.u16()?,
+                call: bytes.channel()?,
+                quiet_ms: bytes.u16()?,
+                times_us: times_of(bytes)?,
+            }),
             _ => return None,
         })
     }
+}
+
+fn times(times_us: &[u16]) -> impl Iterator<Item = u8> {
+    times_us.iter().take(MAX_PULSES).flat_map(|us| us.to_le_bytes())
+}
+
+/// All that is left, as times.
+fn times_of(bytes: &mut Bytes<'_>) -> Option<Vec<u16>> {
+    let mut times_us = Vec::new();
+    while !bytes.0.is_empty() {
+        times_us.push(bytes.u16()?);
+    }
+    (times_us.len() <= MAX_PULSES).then_some(times_us)
 }
 
 fn card(bytes: &mut Bytes<'_>) -> Option<CardPulses> {

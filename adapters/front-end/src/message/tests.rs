@@ -34,6 +34,26 @@ fn orders() -> impl Strategy<Value = Order> {
         (any::<u8>(), any::<bool>()).prop_map(|(output, on)| Order::Set { output, on }),
         (any::<u8>(), prop::collection::vec(any::<u16>(), 0..=MAX_PULSES))
             .prop_map(|(output, times_us)| Order::Pulses { output, times_us }),
+        (
+            any::<[u16; 4]>(),
+            any::<[u8; 2]>(),
+            channel.clone(),
+            channel.clone(),
+            prop::collection::vec(any::<u16>(), 0..=MAX_PULSES)
+        )
+            .prop_map(|(n, [door, rows], hook, call, times_us)| {
+                Order::Row(Row {
+                    door,
+                    window_ms: n[0],
+                    rows,
+                    pause_ms: n[1],
+                    hook,
+                    after_ms: n[2],
+                    call,
+                    quiet_ms: n[3],
+                    times_us,
+                })
+            }),
         (any::<[u16; 5]>(), any::<[u8; 2]>(), channel.clone(), channel).prop_map(
             |(n, [door, presses], hook, call)| {
                 Order::Press(Press {

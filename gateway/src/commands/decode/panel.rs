@@ -7,8 +7,9 @@ use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use gateway_core::{Bell, Instant, LineSignal};
 use gateway_panel::{
-    LineInputs, LineParams, MAX_APARTMENT, Output, PanelLine, PulseCounter, RingInput, Tone, Wire,
-    parse_edges, picture, profile_named, ring_edges, show_edges,
+    BusAddress, Edge, Frame, FrameNoise, FrameReader, LineInputs, LineParams, MAX_APARTMENT, Output,
+    PanelLine, Profile, PulseCounter, RingInput, Tone, Wire, floor_edges, parse_edges, picture,
+    profile_named, ring_edges, show_edges,
 };
 use serde_json::{Value, json};
 
@@ -19,16 +20,20 @@ Edges are µs,level items, the level 0 or 1, with blanks or new lines between th
 
 Examples:
   doorline encode panel --profile 4n | doorline decode panel --profile 4n -
-  doorline decode panel --profile vizit-matrix 0,1 100000,0 1600000,1";
+  doorline decode panel --profile vizit-matrix 0,1 100000,0 1600000,1
+  doorline encode panel --profile tcs-bus 798906 | doorline decode panel --profile tcs-bus --address 798906 -";
 
 pub(super) const ENCODE_HELP: &str = "\
 Examples:
   doorline encode panel --profile laskomex-digital 12
-  doorline encode panel --profile 4n --tone ring";
+  doorline encode panel --profile 4n --tone ring
+  doorline encode panel --profile tcs-bus --tone floor 798906";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum What {
-    /// The panel opens its door.
+    /// Somebody rings at the apartment's own door, on a bus that tells it.
+    Floor,
+    /// The panel opens its door; on a bus it is told to.
     Opened,
     /// The panel rings.
     Ring,
@@ -41,6 +46,12 @@ pub(super) struct Decode {
     /// Profile of the line; `doorline panel list` shows them.
     #[arg(long)]
     profile: String,
+    /// Address or serial number on a bus: what rings it is told. All frames are shown without.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=1_048_575))]
+    address: Option<u32>,
+    /// Door station on a bus that numbers them.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=63))]
+    station: u8,
     /// Edges, or - for standard input.
     #[arg(value_name = "EDGES", required = true)]
     edges: Vec<String>,
@@ -54,9 +65,9 @@ pub(super) struct Encode {
     /// What the panel says.
     #[arg(long, value_enum, default_value_t = What::Ring)]
     tone: What,
-    /// Apartment, 1 to 255, on a line that says whom it rings.
-    #[arg(default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=255))]
-    apartment: u16,
+    /// Apartment, 1 to 255, on a line that counts pulses; address or serial number on a bus.
+    #[arg(value_name = "NUMBER", default_value_t = 1)]
+    number: u32,
 }
 
 fn at(us: u64) -> Instant {
@@ -83,7 +94,9 @@ fn word(signal: LineSignal) -> String {
 pub(super) fn decode(args: &Decode) -> anyhow::Result<Said> {
     let profile = profile_named(&args.profile)?;
     let edges = parse_edges(&input::text_of(&args.edges)?)?;
+    let station = args.station;
     let mut line = PanelLine::new(LineParams {
+        bus: args.address.map(|address| BusAddress { address, station }),
         inputs: LineInputs::default(),
         mute: false,
         profile: profile.clone(),
@@ -100,7 +113,7 @@ pub(super) fn decode(args: &Decode) -> anyhow::Result<Said> {
     };
     let mut counter = match &profile.ring {
         RingInput::PulseCount(input) => Some(PulseCounter::new(*input)),
-        RingInput::Burst(_) | RingInput::Level(_) => None,
+        RingInput::Burst(_) | RingInput::Frame(_) | RingInput::Level(_) => None,
     };
     let (first, rest) = edges.split_first().context("edges")?;
     line.begin(at(first.at_us), Wire::Call, first.level);
@@ -126,8 +139,18 @@ pub(super) fn decode(args: &Decode) -> anyhow::Result<Said> {
         line.handle_timeout(due);
         drain(&mut line, us_of(due));
     }
+    let frames = frames(profile, &edges, &mut noise);
     let mut text = picture(&edges);
     text.push('\n');
+    for found in &frames {
+        writeln!(
+            text,
+            "{:>12} µs  frame {}: {}",
+            found["at_us"],
+            found["frame"].as_str().unwrap_or_default(),
+            found["what"].as_str().unwrap_or_default()
+        )?;
+    }
     for (us, what) in &told {
         writeln!(text, "{us:>12} µs  {what}")?;
     }
@@ -139,7 +162,7 @@ pub(super) fn decode(args: &Decode) -> anyhow::Result<Said> {
             found["why"].as_str().unwrap_or_default()
         )?;
     }
-    if told.is_empty() {
+    if told.is_empty() && (frames.is_empty() || args.address.is_some()) {
         writeln!(text, "nothing that {} would ring for", args.profile)?;
     }
     let signals: Vec<Value> = told
@@ -147,9 +170,61 @@ pub(super) fn decode(args: &Decode) -> anyhow::Result<Said> {
         .map(|(us, what)| json!({ "at_us": us, "what": what }))
         .collect();
     Ok(Said {
-        json: json!({ "profile": args.profile, "edges": edges.len(), "signals": signals, "noise": noise }),
+        json: json!({ "profile": args.profile, "edges": edges.len(), "signals": signals, "frames": frames, "noise": noise }),
         text,
     })
+}
+
+/// What a frame means on such a line.
+fn meaning(profile: &Profile, frame: Frame) -> String {
+    let Some(input) = profile.frame_input() else {
+        return String::new();
+    };
+    let call = input.call.iter().map(|call| ("call", *call));
+    let floor = input.floor.map(|floor| ("floor call", floor));
+    let open = profile
+        .door
+        .and_then(|door| door.frame)
+        .map(|open| ("open", open));
+    let mut known = call.chain(floor).chain(open);
+    let found = known.find_map(|(what, pattern)| Some((what, pattern, pattern.read(frame)?)));
+    found.map_or_else(
+        || "nothing that this profile knows".to_owned(),
+        |(what, pattern, to)| {
+            if pattern.has_station() {
+                format!("{what}, address {}, station {}", to.address, to.station)
+            } else {
+                format!("{what}, address {}", to.address)
+            }
+        },
+    )
+}
+
+/// Every frame of a bus, for whomever it is; what is none is noise.
+fn frames(profile: &Profile, edges: &[Edge], noise: &mut Vec<Value>) -> Vec<Value> {
+    let Some(input) = profile.frame_input() else {
+        return Vec::new();
+    };
+    let mut reader = FrameReader::new(input.coding, input.idle);
+    let mut all = Vec::new();
+    for edge in edges {
+        match reader.handle_edge(at(edge.at_us), edge.level) {
+            Ok(None) => {}
+            Ok(Some(frame)) => all.push(json!({
+                "at_us": edge.at_us,
+                "bits": frame.bits,
+                "frame": frame.to_string(),
+                "what": meaning(profile, frame),
+            })),
+            Err(FrameNoise::Check(frame)) => {
+                noise.push(
+                    json!({ "at_us": edge.at_us, "why": format!("the check of frame {frame} is wrong") }),
+                );
+            }
+            Err(why) => noise.push(json!({ "at_us": edge.at_us, "why": format!("{why:?}") })),
+        }
+    }
+    all
 }
 
 fn us_of(instant: Instant) -> u64 {
@@ -158,17 +233,26 @@ fn us_of(instant: Instant) -> u64 {
 
 pub(super) fn encode(args: &Encode) -> anyhow::Result<Said> {
     let profile = profile_named(&args.profile)?;
-    let tone = match args.tone {
-        What::Opened => Tone::Opened,
-        What::Ring => Tone::Ring,
-        What::WrongCode => Tone::WrongCode,
+    let bus = profile.frame_input().is_some();
+    let says = match args.tone {
+        What::Floor => bus,
+        What::Opened => bus || profile.names_apartments(),
+        What::Ring => true,
+        What::WrongCode => profile.names_apartments(),
+    };
+    ensure!(says, "{} says nothing of that kind", args.profile);
+    let edges = match args.tone {
+        What::Floor => floor_edges(profile, args.number),
+        What::Opened => ring_edges(profile, args.number, Tone::Opened),
+        What::Ring => ring_edges(profile, args.number, Tone::Ring),
+        What::WrongCode => ring_edges(profile, args.number, Tone::WrongCode),
     };
     ensure!(
-        profile.names_apartments() || tone == Tone::Ring,
-        "{} says nothing but that it rings",
-        args.profile
+        !edges.is_empty(),
+        "{} has no such call for {}: apartments are 1 to 255, and addresses as many as its frames can name",
+        args.profile,
+        args.number
     );
-    let edges = ring_edges(profile, args.apartment, tone);
     Ok(Said {
         json: json!({ "edges": edges.iter().map(|e| json!([e.at_us, u8::from(e.level)])).collect::<Vec<_>>() }),
         text: show_edges(&edges),
@@ -182,16 +266,18 @@ mod tests {
     fn said(profile: &str, edges: &str) -> Said {
         decode(&Decode {
             profile: profile.to_owned(),
+            address: None,
+            station: 0,
             edges: vec![edges.to_owned()],
         })
         .expect("edges")
     }
 
-    fn made(profile: &str, tone: What, apartment: u16) -> String {
+    fn made(profile: &str, tone: What, number: u32) -> String {
         let args = Encode {
             profile: profile.to_owned(),
             tone,
-            apartment,
+            number,
         };
         encode(&args).expect("edges").text
     }
@@ -222,10 +308,54 @@ mod tests {
             noise.text
         );
         let args = Decode {
-            profile: "tcs-bus".to_owned(),
+            profile: "urmet-2voice".to_owned(),
+            address: None,
+            station: 0,
             edges: vec!["0,0".to_owned()],
         };
         let error = decode(&args).err().expect("frames").to_string();
-        assert!(error.contains("TCS:BUS talks in frames"), "{error}");
+        assert!(error.contains("Urmet 2Voice talks in frames"), "{error}");
+        let args = Encode {
+            profile: "laskomex-digital".to_owned(),
+            tone: What::Ring,
+            number: 256,
+        };
+        let error = encode(&args).err().expect("no apartment").to_string();
+        assert!(error.contains("apartments are 1 to 255"), "{error}");
+    }
+
+    #[test]
+    fn frames_of_a_bus_are_shown_for_whomever_they_are() {
+        let edges = made("tcs-bus", What::Ring, 0xC30BA);
+        let all = said("tcs-bus", &edges);
+        assert_eq!(all.json["frames"][0]["frame"], "0c30ba80");
+        assert_eq!(all.json["frames"][0]["what"], "call, address 798906, station 0");
+        assert_eq!(all.json["signals"], json!([]));
+        let ours = decode(&Decode {
+            profile: "tcs-bus".to_owned(),
+            address: Some(0xC30BA),
+            station: 0,
+            edges: vec![edges.clone()],
+        })
+        .expect("edges");
+        assert_eq!(ours.json["signals"][0]["what"], "ring");
+        let floor = said(
+            "comelit-simplebus-2",
+            &made("comelit-simplebus-2", What::Floor, 12),
+        );
+        assert_eq!(floor.json["frames"][0]["what"], "floor call, address 12");
+        let open = said(
+            "comelit-simplebus-1",
+            &made("comelit-simplebus-1", What::Opened, 12),
+        );
+        assert_eq!(open.json["frames"][0]["what"], "open, address 12");
+        // a bus of Comelit makes nothing of a frame of TCS
+        let other = said("comelit-simplebus-1", &edges);
+        assert_eq!(other.json["frames"], json!([]));
+        // a symbol that is too long
+        let broken = edges.replacen("106000,", "107200,", 1);
+        assert_ne!(broken, edges);
+        let noise = said("tcs-bus", &broken);
+        assert_eq!(noise.json["frames"], json!([]), "{}", noise.text);
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::run::readers::Readers;
 use adapter_api::OutputDriver;
 use adapter_front_end::{
-    CardWires, FrontEnd, FrontEndController, FrontEndDoors, FrontEndLine, Press, Wiring,
+    CardWires, FrontEnd, FrontEndController, FrontEndDoors, FrontEndLine, Opening, Wiring,
 };
 use gateway_config::{Config, ControllerDriver, LineDriver, OutputDriver as Driver};
 use gateway_core::{LineId, OutputId};
@@ -70,6 +70,7 @@ pub(crate) fn front_ends(config: &Config, readers: &Readers) -> BTreeMap<String,
         front_end.lines.push(FrontEndLine {
             line: id.clone(),
             params: LineParams {
+                bus: of.bus(),
                 inputs: LineInputs {
                     busy: of.busy_input.is_some(),
                     floor: of.floor_input.is_some(),
@@ -130,10 +131,19 @@ fn name(port: &Path, taken: &BTreeMap<String, FrontEnd>) -> String {
     names.find(|name| !taken.contains_key(name)).unwrap_or(name)
 }
 
+/// How the profile of its line opens a door; `None` if it does not.
+pub(super) fn opening(config: &Config, of: &gateway_config::FrontEndDoor) -> Option<Opening> {
+    let Some(LineDriver::FrontEnd(line)) = config.lines.get(&of.line).map(|line| &line.driver) else {
+        return None;
+    };
+    let wiring = wiring(config, &of.line, line);
+    Opening::new(of.door, line.panel_profile()?, &wiring, line.bus())
+}
+
 struct Port {
     baud: u32,
+    openings: BTreeMap<u16, Opening>,
     outputs: Vec<(OutputId, u16)>,
-    presses: BTreeMap<u16, Press>,
 }
 
 /// Doors by port.
@@ -141,27 +151,23 @@ struct Port {
 pub(super) struct Doors(BTreeMap<PathBuf, Port>);
 
 impl Doors {
-    /// A door is pressed as the profile of its line says. Without one it is left out: nothing presses it.
+    /// A door is opened as the profile of its line says. Without one it is left out: nothing opens it.
     pub(super) fn add(&mut self, config: &Config, id: &OutputId, of: &gateway_config::FrontEndDoor) {
-        let Some(LineDriver::FrontEnd(line)) = config.lines.get(&of.line).map(|line| &line.driver) else {
-            return;
-        };
-        let Some(door) = line.panel_profile().and_then(|profile| profile.door) else {
+        let Some(opening) = opening(config, of) else {
             return;
         };
         let port = self.0.entry(of.port.clone()).or_insert_with(|| Port {
             baud: of.baud,
+            openings: BTreeMap::new(),
             outputs: Vec::new(),
-            presses: BTreeMap::new(),
         });
-        let press = FrontEndDoors::press(of.door, &door, &wiring(config, &of.line, line));
-        port.presses.insert(of.door.into(), press);
+        port.openings.insert(of.door.into(), opening);
         port.outputs.push((id.clone(), of.door.into()));
     }
 
     pub(super) fn made(self, output: impl Fn(&OutputId, u16) -> GuardOutput) -> Vec<GuardBoard> {
         let board = |(path, port): (PathBuf, Port)| GuardBoard {
-            driver: Box::new(FrontEndDoors::new(path, port.baud, port.presses)) as Box<dyn OutputDriver>,
+            driver: Box::new(FrontEndDoors::new(path, port.baud, port.openings)) as Box<dyn OutputDriver>,
             outputs: port.outputs.iter().map(|(id, door)| output(id, *door)).collect(),
             vanished: String::new(),
         };
@@ -214,10 +220,14 @@ line = "riser"
 "#;
 
     fn site() -> Config {
+        site_of(RISER)
+    }
+
+    fn site_of(riser: &str) -> Config {
         let minimal = include_str!("../../../../config/examples/minimal.toml");
         let minimal = minimal.replace("[lines.riser.virtual]", "[lines.wire.virtual]");
         let text = format!(
-            "{}\n{RISER}",
+            "{}\n{riser}",
             minimal.replace("line = \"riser\"", "line = \"wire\"")
         );
         let dir = tempfile::tempdir().expect("a folder");
@@ -242,8 +252,68 @@ line = "riser"
             }
         }
         let port = doors.0.values().next().expect("a port");
-        let press = port.presses[&0];
+        let Opening::Press(press) = &port.openings[&0] else {
+            panic!("it is pressed")
+        };
         assert_eq!((press.press_ms, press.hook, press.after_ms), (600, Some(0), 1000));
+    }
+
+    /// A handset on a bus, and its door.
+    const BUS: &str = r#"
+[lines.riser]
+[lines.riser.front-end]
+port = "/dev/serial/by-id/usb-Front_End_E6614103E7452C2F-if00"
+profile = "tcs-bus"
+bus-address = 798906
+bus-station = 1
+
+[panels.street]
+name = "Street"
+line = "riser"
+doors = ["house"]
+account = "pbx"
+floor-call = "reception"
+[panels.street.buttons.bell]
+name = "Bell"
+call = "reception"
+
+[accounts.pbx]
+user = "door"
+domain = "pbx.example"
+password = "a"
+
+[doors.house]
+name = "House"
+lock-owner = "panel"
+output = "house-door"
+[outputs.house-door.front-end]
+port = "/dev/serial/by-id/usb-Front_End_E6614103E7452C2F-if02"
+line = "riser"
+"#;
+
+    #[test]
+    fn a_bus_is_rung_at_its_own_address_and_opened_by_its_own_frame() {
+        let config = site_of(BUS);
+        let all = front_ends(&config, &Readers::default());
+        let bus = all.values().next().and_then(|of| of.lines[0].params.bus);
+        assert_eq!(bus.map(|bus| (bus.address, bus.station)), Some((0xC30BA, 1)));
+        let doors = config.outputs.values().filter_map(|output| {
+            if let Driver::FrontEnd(of) = &output.driver {
+                opening(&config, of)
+            } else {
+                None
+            }
+        });
+        let of = doors.last();
+        let Some(Opening::Row(row)) = of else {
+            panic!("it is a frame")
+        };
+        assert_eq!((row.times_us.len(), row.hook, row.call), (35, None, Some(0)));
+        // who opens another handset's door is another output
+        let other = site_of(&BUS.replace("798906", "798907"));
+        let wirings = super::super::guard::wirings;
+        assert!(wirings(&config) != wirings(&other));
+        assert!(wirings(&config) == wirings(&site_of(BUS)));
     }
 
     #[test]

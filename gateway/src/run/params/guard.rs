@@ -66,7 +66,14 @@ pub(crate) fn wirings(config: &Config) -> Wirings {
 /// shorter one counts.
 fn wiring(config: &Config, id: &OutputId, output: &Output) -> Wiring {
     let wire = match &output.driver {
-        Driver::FrontEnd(of) => format!("front-end {} {}", of.port.display(), of.door),
+        Driver::FrontEnd(of) => {
+            let place = format!("front-end {} {}", of.port.display(), of.door);
+            match front_end::opening(config, of) {
+                // another frame opens another door
+                Some(adapter_front_end::Opening::Row(row)) => format!("{place} row {:?}", row.times_us),
+                Some(adapter_front_end::Opening::Press(_)) | None => place,
+            }
+        }
         Driver::Gpio(pin) => {
             let level = if pin.active_low { "low" } else { "high" };
             format!("gpio {} {} {level}", pin.chip.display(), pin.line)

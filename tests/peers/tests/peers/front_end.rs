@@ -71,7 +71,8 @@ impl Drop for FrontEnd {
     }
 }
 
-fn site(rig: &Rig, phone: &Phone) -> String {
+/// A site whose line is this: profile, wiring, and what its panel has besides a bell.
+fn site(rig: &Rig, phone: &Phone, line: &str, panel: &str) -> String {
     let (low, high) = rig.ports.gateway_rtp();
     format!(
         r#"
@@ -90,10 +91,7 @@ rtp-ports = [{low}, {high}]
 
 [lines.riser.front-end]
 port = {:?}
-profile = "vizit-matrix"
-handset-input = 1
-hook-output = 0
-exclude-output = 1
+{line}
 
 [outputs.house.front-end]
 port = {:?}
@@ -103,6 +101,7 @@ line = "riser"
 name = "Street"
 line = "riser"
 doors = ["house"]
+{panel}
 [panels.street.buttons.bell]
 name = "Bell"
 call = "flat"
@@ -134,7 +133,8 @@ fn front_end_a_press_rings_a_phone_nine_opens_and_the_stock_handset_keeps_workin
     run(|rig| {
         let mut front_end = FrontEnd::start(rig, "vizit-matrix")?;
         let mut phone = Phone::start(rig, PhoneParams::direct(0, "101"))?;
-        let gateway = Gateway::start(rig, &site(rig, &phone))?;
+        let line = "profile = \"vizit-matrix\"\nhandset-input = 1\nhook-output = 0\nexclude-output = 1";
+        let gateway = Gateway::start(rig, &site(rig, &phone, line, ""))?;
         until(secs(10), "the line to be online", || {
             Ok(gateway.log().contains("a front end is online").then_some(()))
         })?;
@@ -190,6 +190,81 @@ fn front_end_a_press_rings_a_phone_nine_opens_and_the_stock_handset_keeps_workin
             "nothing was switched: {:?}",
             front_end.changes()
         );
+        gateway.verify()
+    });
+}
+
+/// What the program's own decoder makes of what the door's output did to the bus: low while it is active.
+fn decoded(front_end: &FrontEnd, profile: &str) -> anyhow::Result<Vec<String>> {
+    let changes = front_end.changes();
+    let pulses: Vec<(bool, u64)> = changes
+        .iter()
+        .filter(|(what, _)| what.starts_with("door 0"))
+        .map(|(what, at)| (what.ends_with("off"), *at))
+        .collect();
+    let first = pulses.first().context("nothing was sent")?.1;
+    let mut edges = format!("{},1", first.saturating_sub(100_000));
+    for (level, at) in &pulses {
+        edges.push_str(&format!(" {at},{}", u8::from(*level)));
+    }
+    let said = Command::new(program())
+        .args(["decode", "panel", "--json", "--profile", profile, &edges])
+        .output()?;
+    let said: serde_json::Value = serde_json::from_slice(&said.stdout)?;
+    let frames = said["frames"].as_array().context("frames")?;
+    ensure!(said["noise"].as_array().is_some_and(Vec::is_empty), "{said}");
+    Ok(frames
+        .iter()
+        .filter_map(|f| f["what"].as_str().map(str::to_owned))
+        .collect())
+}
+
+#[test]
+fn front_end_frames_of_a_bus_ring_their_own_handset_only_and_nine_opens_by_a_frame() {
+    run(|rig| {
+        let mut front_end = FrontEnd::start(rig, "tcs-bus")?;
+        let mut phone = Phone::start(rig, PhoneParams::direct(0, "101"))?;
+        let line = "profile = \"tcs-bus\"\nbus-address = 798906";
+        let gateway = Gateway::start(rig, &site(rig, &phone, line, "floor-call = \"flat\""))?;
+        until(secs(10), "the line to be online", || {
+            Ok(gateway.log().contains("a front end is online").then_some(()))
+        })?;
+
+        // others are called first: had it rung, that would be the ring that the phone hears
+        let seq = gateway.last_seq();
+        front_end.play("ring 798907")?;
+        front_end.play("floor 798907")?;
+        front_end.play("floor 798906")?;
+        phone.hears("CALL_INCOMING", secs(10))?;
+        let first = gateway.event(seq, "panel.ring", secs(5), |_| true)?;
+        ensure!(first.to_string().contains("\"floor\""), "{first}");
+        ensure!(
+            !gateway.log().contains("798907"),
+            "others leave no line in the log"
+        );
+        phone.hang_up()?;
+        phone.hears("CALL_CLOSED", secs(10))?;
+
+        let seq = gateway.last_seq();
+        front_end.play("ring 798906")?;
+        phone.hears("CALL_INCOMING", secs(10))?;
+        phone.answer()?;
+        phone.hears("CALL_ESTABLISHED", secs(10))?;
+        ensure!(
+            front_end.changes().iter().all(|(what, _)| what != "door 0 on"),
+            "nobody opened so far"
+        );
+        phone.press('9')?;
+        gateway.event(seq, "door.granted", secs(5), |e| e["source"] == "house")?;
+        // 35 times: 18 of them short the bus
+        until(secs(10), "the whole frame", || {
+            let sent = front_end.changes();
+            Ok((sent.iter().filter(|(what, _)| what == "door 0 off").count() == 18).then_some(()))
+        })?;
+        let opened = decoded(&front_end, "tcs-bus")?;
+        ensure!(opened == ["open, address 798906, station 0"], "{opened:?}");
+        phone.hang_up()?;
+        front_end.does(0, "output 0 off")?;
         gateway.verify()
     });
 }

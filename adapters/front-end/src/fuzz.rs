@@ -70,6 +70,7 @@ pub fn line(data: &[u8]) {
     let street = FrontEndLine {
         line: id,
         params: LineParams {
+            bus: None,
             inputs: LineInputs {
                 handset: true,
                 ..LineInputs::default()

@@ -60,7 +60,9 @@ pub(super) fn restore(args: &Restore) -> anyhow::Result<u8> {
     for line in backup::summary(&content, false) {
         writeln!(out(), "{line}")?;
     }
-    let prepared = backup::prepare(content, &args.site.config, how)?;
+    // a bare name has no folder to be looked at
+    let site_file = std::path::absolute(&args.site.config)?;
+    let prepared = backup::prepare(content, &site_file, how)?;
     for line in &prepared.lines {
         writeln!(out(), "{line}")?;
     }

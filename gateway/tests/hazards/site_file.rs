@@ -316,7 +316,9 @@ fn what_is_confirmed_is_the_site_file_with_its_comments_and_secrets_and_outlives
         (200, Some("confirmed"))
     );
     assert_eq!(house.text(), change(&before));
-    assert_eq!(warden.journal("user.config-confirmed"), 1);
+    house.wait("user.config-confirmed on record", || {
+        warden.journal("user.config-confirmed") == 1
+    });
     assert_eq!(toml(&shown.text).status, 412, "it was changed meanwhile");
     house.signal(Signal::KILL);
     house.start_again();
@@ -348,7 +350,9 @@ fn a_crash_on_trial_brings_back_what_was_before() {
         "the gateway was started anew before it was confirmed"
     );
     assert_eq!(house.text(), before);
-    assert_eq!(warden.journal("user.config-rolled-back"), 1);
+    house.wait("user.config-rolled-back on record", || {
+        warden.journal("user.config-rolled-back") == 1
+    });
     house.watch_anew();
     house.press_until_open();
     // said once
@@ -411,7 +415,9 @@ fn a_trial_whose_relay_guard_does_not_come_up_is_told_so_and_goes_back() {
     drop(lock);
     house.press_until_open();
     assert!(house.text().contains("max-on-ms = 10000"));
-    assert_eq!(warden.journal("user.config-rolled-back"), 1);
+    house.wait("user.config-rolled-back on record", || {
+        warden.journal("user.config-rolled-back") == 1
+    });
 }
 
 #[test]

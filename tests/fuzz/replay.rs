@@ -6,7 +6,7 @@ use std::path::Path;
 ///
 /// # Panics
 /// If a target panics, or if it has no inputs.
-pub(super) fn replay(targets: &[(&str, fn(&[u8]))]) {
+pub(super) fn replay(targets: &[super::Target]) {
     let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let corpus = crate_folder
         .ancestors()

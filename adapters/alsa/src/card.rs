@@ -117,19 +117,16 @@ fn side(direction: Direction) -> &'static str {
 /// What the system said, and what to do.
 pub(crate) fn told(name: &CardName, direction: Direction, error: alsa::Error) -> CardError {
     let what = side(direction);
-    let done = match std::io::Error::from_raw_os_error(error.errno().abs()).kind() {
-        std::io::ErrorKind::ResourceBusy => {
-            "another program has it; `fuser -v /dev/snd/*` says which one, and a running gateway is one"
-                .to_owned()
-        }
-        std::io::ErrorKind::NotFound => format!("it is not there; there are: {}", there()),
-        std::io::ErrorKind::PermissionDenied => {
-            "this user may not use it: `usermod -aG audio doorline`, and start it anew".to_owned()
-        }
-        _ if error.errno().abs() == NO_DEVICE => {
-            format!("it was unplugged, or is not there; there are: {}", there())
-        }
-        _ => format!("{error}"),
+    let kind = std::io::Error::from_raw_os_error(error.errno().abs()).kind();
+    let done = if kind == std::io::ErrorKind::ResourceBusy {
+        "another program has it; `fuser -v /dev/snd/*` says which one, and a running gateway is one"
+            .to_owned()
+    } else if kind == std::io::ErrorKind::PermissionDenied {
+        "this user may not use it: `usermod -aG audio doorline`, and start it anew".to_owned()
+    } else if kind == std::io::ErrorKind::NotFound || error.errno().abs() == NO_DEVICE {
+        format!("it was unplugged, or is not there; there are: {}", there())
+    } else {
+        error.to_string()
     };
     CardError(format!("sound card {name}, {what}: {done}"))
 }

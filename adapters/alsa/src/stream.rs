@@ -159,15 +159,16 @@ fn moved(side: &Side, tally: &Tally, result: Result<usize, alsa::Error>) -> Resu
         Err(error) => error,
     };
     let code = error.errno().abs();
-    match io::Error::from_raw_os_error(code).kind() {
-        io::ErrorKind::WouldBlock => Ok(Moved::Wait),
-        io::ErrorKind::BrokenPipe => {
-            tally.xruns.fetch_add(1, Ordering::Relaxed);
-            side.pcm.prepare().map(|()| Moved::Anew)
-        }
-        _ if code == SUSPENDED => side.pcm.prepare().map(|()| Moved::Anew),
-        _ => Err(error),
+    let kind = io::Error::from_raw_os_error(code).kind();
+    if kind == io::ErrorKind::WouldBlock {
+        return Ok(Moved::Wait);
     }
+    if kind == io::ErrorKind::BrokenPipe {
+        tally.xruns.fetch_add(1, Ordering::Relaxed);
+    } else if code != SUSPENDED {
+        return Err(error);
+    }
+    side.pcm.prepare().map(|()| Moved::Anew)
 }
 
 /// Waits for the card. False if it hangs.

@@ -280,7 +280,7 @@ impl Firmware {
             !(2..=longest).contains(us)
         };
         let times = &row.times_us;
-        if times.len() % 2 == 0 || times.len() > MAX_PULSES || times.iter().enumerate().any(wrong) {
+        if times.len().is_multiple_of(2) || times.len() > MAX_PULSES || times.iter().enumerate().any(wrong) {
             return Err(self
                 .known(row.door, row.hook, row.call)
                 .err()

@@ -470,7 +470,7 @@ fn a_frame_for_the_line_rings_and_its_door_is_opened_by_a_frame() {
         while pair.now_us < from + 2_000_000 {
             pair.now_us += 50;
             pair.firmware.handle_timeout(pair.now_us);
-            if pair.now_us % 500_000 == 0 {
+            if pair.now_us.is_multiple_of(500_000) {
                 pair.door(&Order::Alive);
             }
             while let Some(change) = pair.firmware.take_change() {

@@ -62,7 +62,7 @@ pub(super) struct Call {
 
 enum Either {
     Incoming(Box<IncomingPlan>),
-    Outgoing(CallPlan),
+    Outgoing(Box<CallPlan>),
 }
 
 impl Either {
@@ -361,7 +361,7 @@ impl Site {
             opened: BTreeSet::new(),
             over_since: None,
             panel: Some(panel.clone()),
-            plan: Either::Outgoing(CallPlan::new(now.mono, request)),
+            plan: Either::Outgoing(Box::new(CallPlan::new(now.mono, request))),
             simulated,
         };
         if let Some(unit) = self.lines.get_mut(line) {
@@ -418,7 +418,7 @@ impl Site {
             opened: BTreeSet::new(),
             over_since: None,
             panel: None,
-            plan: Either::Outgoing(CallPlan::new(now.mono, request)),
+            plan: Either::Outgoing(Box::new(CallPlan::new(now.mono, request))),
             simulated: injected,
         };
         self.calls.insert(ring, call);

@@ -297,14 +297,14 @@ line = "riser"
         let all = front_ends(&config, &Readers::default());
         let bus = all.values().next().and_then(|of| of.lines[0].params.bus);
         assert_eq!(bus.map(|bus| (bus.address, bus.station)), Some((0xC30BA, 1)));
-        let doors = config.outputs.values().filter_map(|output| {
+        let mut doors = config.outputs.values().filter_map(|output| {
             if let Driver::FrontEnd(of) = &output.driver {
                 opening(&config, of)
             } else {
                 None
             }
         });
-        let of = doors.last();
+        let of = doors.next_back();
         let Some(Opening::Row(row)) = of else {
             panic!("it is a frame")
         };

@@ -139,7 +139,7 @@ fn the_api_opens_for_a_person_and_for_nobody_else() {
         ensure!(api.post("/api/v1/lockdown/begin", &json!({}))?.status == 200);
         for (body, reason) in [
             (json!({ "gruop": "lobby" }), "body"),
-            (json!({ "group": null }), "group"),
+            (json!({ "group": null }), "body"),
         ] {
             let refused = api.post("/api/v1/lockdown/end", &body)?;
             ensure!(

@@ -40,7 +40,7 @@ fn two_phones(secure: bool) {
         one.hears("CALL_ESTABLISHED", secs(10))?;
         two.hears("CALL_ESTABLISHED", secs(10))?;
         for (hearer, speaker, who) in [(&one, &two, "101 hears 102"), (&two, &one, "102 hears 101")] {
-            let heard = peers::until(secs(15), "3 s of sound", || {
+            let heard = peers::until(secs(60), "3 s of sound", || {
                 Ok(hearer.recording().ok().filter(|s| s.seconds() > 4.0))
             })?
             .last(3.0);

@@ -55,12 +55,18 @@ impl Process {
         self.child.id()
     }
 
-    /// Sends a signal.
+    /// Sends a signal. After SIGSTOP it stands still when this comes back: until then it goes on with what reaches it.
     ///
     /// # Errors
-    /// If the process is gone.
+    /// If the process is gone, or does not come to stand still within 10 s.
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        crate::process::signal(self.pid(), signal).with_context(|| format!("{} is gone", self.name))
+        crate::process::signal(self.pid(), signal).with_context(|| format!("{} is gone", self.name))?;
+        if signal == Signal::STOP {
+            until(Duration::from_secs(10), "it stands still", || {
+                Ok(stands_still(self.pid()).then_some(()))
+            })?;
+        }
+        Ok(())
     }
 
     /// How it ended, if it has.

@@ -14,11 +14,13 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target.
 pub const TARGETS: [Target; 2] = [("journal", journal), ("row", row)];
 
-const STATE: &str = "/state";
+/// Folder of the journals here.
+pub const STATE: &str = "/state";
 const LOGS: [&str; 2] = ["events", "records"];
 
 /// Small segments, no index.
-fn options() -> Options {
+#[must_use]
+pub fn options() -> Options {
     Options {
         index: false,
         segment: 4096,
@@ -36,7 +38,9 @@ fn stop() -> Envelope {
     }
 }
 
-fn segment(log: &str) -> PathBuf {
+/// The first segment of a log.
+#[must_use]
+pub fn segment(log: &str) -> PathBuf {
     Path::new(STATE)
         .join("journal")
         .join(log)
@@ -44,7 +48,10 @@ fn segment(log: &str) -> PathBuf {
 }
 
 /// Both segments of a small journal.
-fn sound() -> &'static [Vec<u8>; 2] {
+///
+/// # Panics
+/// If it cannot be written.
+pub fn sound() -> &'static [Vec<u8>; 2] {
     static SOUND: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
     SOUND.get_or_init(|| {
         let fake = FakeIo::new();
@@ -107,7 +114,10 @@ pub fn row(data: &[u8]) {
 }
 
 /// Opens what stands there, writes behind it, and finds that again.
-fn goes_on(fake: &FakeIo) {
+///
+/// # Panics
+/// If it does not.
+pub fn goes_on(fake: &FakeIo) {
     verify_with(Path::new(STATE), fake.clone()).expect("lists");
     let (store, report) = Store::open(Path::new(STATE), options(), fake.clone()).expect("opens");
     assert_eq!(store.append(stop()).expect("taken").seq(), report.next);

@@ -1,74 +1,12 @@
 //! Whatever stands in the files: no panic, and the journal goes on.
 
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::path::Path;
 
-use gateway_core::{Envelope, Event, GatewayEvent, Seq, Timestamp};
+use gateway_core::Seq;
+use gateway_store::Store;
 use gateway_store::fake::FakeIo;
-use gateway_store::{Options, Store, verify_with};
+use gateway_store::fuzz::{STATE, goes_on, options, segment, sound};
 use proptest::prelude::*;
-
-const STATE: &str = "/state";
-
-fn options() -> Options {
-    Options {
-        index: false,
-        segment: 4096,
-        verify_sealed: false,
-        ..Options::default()
-    }
-}
-
-fn stop() -> Envelope {
-    Envelope {
-        at: Timestamp::UNIX_EPOCH,
-        event: Event::Gateway(GatewayEvent::Stopping {}),
-        ring: None,
-        simulated: false,
-    }
-}
-
-fn segment(log: &str) -> PathBuf {
-    Path::new(STATE)
-        .join("journal")
-        .join(log)
-        .join(format!("{:020}.seg", 1))
-}
-
-/// Both segments of a small journal.
-fn sound() -> &'static [Vec<u8>; 2] {
-    static SOUND: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
-    SOUND.get_or_init(|| {
-        let fake = FakeIo::new();
-        let (store, _) = Store::open(Path::new(STATE), options(), fake.clone()).expect("opens");
-        for n in 0..6u64 {
-            store.append(stop()).expect("taken");
-            store
-                .records()
-                .put("token", &n.to_string(), n.into(), None)
-                .expect("taken");
-        }
-        store.close();
-        ["events", "records"].map(|log| fake.bytes(&segment(log)).expect("there"))
-    })
-}
-
-fn goes_on(fake: &FakeIo) {
-    verify_with(Path::new(STATE), fake.clone()).expect("lists");
-    let (store, report) = Store::open(Path::new(STATE), options(), fake.clone()).expect("opens");
-    assert_eq!(store.append(stop()).expect("taken").seq(), report.next);
-    store
-        .records()
-        .put("token", "new", true.into(), None)
-        .expect("taken");
-    store.close();
-    let (store, again) = Store::open(Path::new(STATE), options(), fake.clone()).expect("opens");
-    assert_eq!(again.last, report.next, "{report:?} {again:?}");
-    assert!(again.damage.is_empty(), "{report:?} {again:?}");
-    assert!(store.records().get("token", "new").is_some());
-    let last = store.read(Seq(report.next.0), 10).expect("reads");
-    assert_eq!(last.len(), 1);
-}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]

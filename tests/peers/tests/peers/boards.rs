@@ -266,13 +266,15 @@ fn a_board_that_does_not_answer_costs_the_others_on_its_line_nothing() {
     });
 }
 
-/// The three processes that could end a pulse.
+/// The three processes that could end a pulse, in an order in which they may be killed while they stand still: guard and
+/// sentinel lead process groups of their own, and the kernel wakes a stopped group whose last link to its session dies
+/// (`kill_orphaned_pgrp`), so a parent comes after its child.
 fn processes(gateway: &mut Gateway) -> anyhow::Result<[u32; 3]> {
     let guard = gateway.guard_pid()?;
     let sentinel = until(secs(10), "the sentinel", || {
         Ok(peers::children(guard).first().copied())
     })?;
-    Ok([guard, sentinel, gateway.process().pid()])
+    Ok([sentinel, guard, gateway.process().pid()])
 }
 
 #[test]
@@ -294,7 +296,7 @@ fn a_guard_that_is_killed_in_a_pulse_leaves_a_relay_at_rest() {
         ensure!(off <= struck + SLACK, "{} ms", (off - struck) / MS);
         // both at once: the sentinel is left
         open(&api, &mut boards, "front", 1, 5)?;
-        let [guard, _, main] = processes(&mut gateway)?;
+        let [_, guard, main] = processes(&mut gateway)?;
         let struck = peers::boottime_ns();
         peers::signal(main, Signal::KILL)?;
         let _ = peers::signal(guard, Signal::KILL);

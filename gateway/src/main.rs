@@ -16,6 +16,7 @@ use clap::Parser;
 use crate::cli::{Cli, exit};
 
 fn main() -> ExitCode {
+    gateway_priority::begin();
     // both rings of a TLS stack need to be told once which cryptography is used
     if rustls::crypto::ring::default_provider()
         .install_default()

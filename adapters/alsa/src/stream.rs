@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use adapter_api::{AudioPort, FRAME_SAMPLES, SAMPLE_RATE};
 use alsa::Direction;
 use alsa::pcm::{IO, State};
+use gateway_priority::Turn;
 use rtrb::Producer;
 use tokio::sync::mpsc;
 
@@ -17,8 +18,6 @@ use crate::rate::{Resampler, TRIM};
 
 /// Longest wait for the next 10 ms of a card; one that is silent for longer hangs.
 const HANGS_MS: u32 = 1000;
-/// Before other programs, behind doors: as the media thread. To ask for less needs no permission.
-const NICE: i32 = -5;
 /// `ESTRPIPE`: the machine slept meanwhile.
 const SUSPENDED: i32 = 86;
 
@@ -75,7 +74,8 @@ impl Sound {
     ) -> io::Result<()> {
         let (stop, tally, name) = (Arc::clone(&self.stop), Arc::clone(&self.tally), name.clone());
         let run = move || {
-            let _ = rustix::process::setpriority_process(None, NICE);
+            // as the media thread; without permission like everybody else
+            let _ = Turn::Speech.take();
             // it says on standard error what the error says as well
             let _silent = alsa::Output::local_error_handler();
             if let Err(error) = run(&name, &stop, &tally) {

@@ -8,11 +8,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::Context;
+use gateway_priority::Turn;
 use serde_json::json;
 
 use crate::bench::boottime;
 use crate::bench::report::Samples;
-use crate::run::DOORS_PRIORITY;
 
 /// The two processes.
 pub(crate) struct Bare {
@@ -72,24 +72,21 @@ impl Drop for Bare {
     }
 }
 
-/// While it lives, the calling thread has the priority that the doors have, so that what it waits for a processor between looking at
+/// While it lives, the calling thread has the turn that the doors have, so that what it waits for a processor between looking at
 /// the clock and asking is in no figure. What a thread starts meanwhile inherits it.
-pub(crate) struct Ahead(Option<i32>);
+pub(crate) struct Ahead;
 
 impl Ahead {
     /// Without permission it is a thread like any other.
     pub(crate) fn new() -> Self {
-        let before = rustix::process::getpriority_process(None).ok();
-        let _ = rustix::process::setpriority_process(None, DOORS_PRIORITY);
-        Self(before)
+        let _ = Turn::Doors.take();
+        Self
     }
 }
 
 impl Drop for Ahead {
     fn drop(&mut self) {
-        if let Some(before) = self.0 {
-            let _ = rustix::process::setpriority_process(None, before);
-        }
+        let _ = Turn::Last.take();
     }
 }
 

@@ -13,6 +13,7 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::bench::bare::Ahead;
 use crate::bench::edges::Edges;
 use crate::control;
 use crate::run::relay_file;
@@ -94,12 +95,19 @@ impl Child {
     fn spawn(mut command: Command, dir: &Path) -> anyhow::Result<Self> {
         let log = dir.join("log");
         let mut all = running();
-        let process = command
+        command
             .env("DOORLINE_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(File::create(&log)?)
-            .spawn()
+            .stderr(File::create(&log)?);
+        // from a thread with the turn of doors, by which it is granted the class
+        let start = || {
+            let _ahead = Ahead::new();
+            command.spawn()
+        };
+        let started = std::thread::scope(|scope| scope.spawn(start).join());
+        let process = started
+            .unwrap_or_else(|_| Err(std::io::Error::other("its thread ended before it")))
             .context("the gateway cannot be started")?;
         all.insert(process.id());
         Ok(Self {
@@ -114,16 +122,25 @@ impl Child {
         self.process.id()
     }
 
-    /// Nice value of its thread `name`.
-    pub(crate) fn nice(&self, name: &str) -> anyhow::Result<i32> {
+    /// How its thread `name` comes first: its priority in `SCHED_RR`, or its nice value.
+    pub(crate) fn turn(&self, name: &str) -> anyhow::Result<String> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid()))?;
         for task in tasks.flatten() {
             let stat = fs::read_to_string(task.path().join("stat"))?;
-            // the name in brackets may hold anything; the nice value is field 19 of proc_pid_stat(5)
+            // the name in brackets may hold anything; of proc_pid_stat(5) nice value, priority and class are fields 19, 40, 41
             let (start, fields) = stat.rsplit_once(')').context("not a thread's state")?;
             if start.split_once('(').is_some_and(|(_, found)| found == name) {
-                let nice = fields.split_whitespace().nth(16).context("no nice value")?;
-                return Ok(nice.parse()?);
+                let fields: Vec<&str> = fields.split_whitespace().collect();
+                let of = |field: usize| {
+                    fields
+                        .get(field - 3)
+                        .copied()
+                        .context("a field of a thread's state")
+                };
+                return Ok(match of(41)? {
+                    "2" => format!("in SCHED_RR with priority {}", of(40)?),
+                    _ => format!("at nice {}", of(19)?),
+                });
             }
         }
         bail!("the gateway has no thread `{name}`")

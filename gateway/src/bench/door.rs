@@ -66,8 +66,8 @@ pub(crate) fn measure(work: &Work) -> anyhow::Result<Vec<Figure>> {
     let rex = rex(&mut rig)?;
     let digit = digit(&mut rig)?;
     let with = format!(
-        "{CARDS} cards in the policy; thread of the doors at nice {}",
-        rig.child.nice("doors")?
+        "{CARDS} cards in the policy; thread of the doors {}",
+        rig.child.turn("doors")?
     );
     let figure = |(ours, bare): &(Samples, Samples), path: &str, budget: f64, how: &str| {
         ours.p99_beside(bare, path, budget, &format!("{how}; {with}"))

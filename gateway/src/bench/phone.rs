@@ -11,10 +11,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
+use gateway_priority::Turn;
 
 use crate::bench::boottime;
 use crate::bench::rtp::Stream;
-use crate::run::DOORS_PRIORITY;
 
 /// An INVITE that came.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Phone {
             .name("bench-phone".into())
             .spawn(move || {
                 // it takes the time of what it receives: its own turn must not be what is measured
-                let _ = rustix::process::setpriority_process(None, DOORS_PRIORITY);
+                let _ = Turn::Doors.take();
                 let mut buffer = [0; 8192];
                 while !stopped.load(Ordering::Relaxed) {
                     if let Ok((length, from)) = line.socket.recv_from(&mut buffer) {

@@ -5,18 +5,12 @@
 //! On *sip* run the SIP engine and, started from there, the media thread. Pages, MQTT and the journal stay on the
 //! general runtime: a password that is being checked or a stranger's TLS handshake holds up no door.
 //!
-//! Where the system permits it (`LimitNICE=` of the unit, or root), both come before other work of the machine.
-//! Without permission they take their turn like everybody else.
+//! Where the system permits it, both come before other work of the machine ([`gateway_priority`]).
 
 use anyhow::Context;
-use rustix::process::{getpriority_process, setpriority_process};
+use gateway_priority::Turn;
 use tokio::runtime::{Builder, EnterGuard, Handle};
 use tokio::sync::oneshot;
-
-/// Scheduling priority (nice value) of doors, as the guard's unit has it.
-pub(crate) const DOORS: i32 = -10;
-/// Of SIP and media: before other programs, behind doors.
-const SIP: i32 = -5;
 
 /// A running thread; it ends when this is dropped, and what still runs on it ends with it.
 #[derive(Debug)]
@@ -29,15 +23,15 @@ pub(crate) struct Lane {
 impl Lane {
     /// The thread of core, adapters and guard client.
     pub(crate) fn doors() -> anyhow::Result<Self> {
-        Self::start("doors", DOORS)
+        Self::start("doors", Turn::Doors)
     }
 
     /// The thread of the SIP engine.
     pub(crate) fn sip() -> anyhow::Result<Self> {
-        Self::start("sip", SIP)
+        Self::start("sip", Turn::Calls)
     }
 
-    fn start(name: &'static str, nice: i32) -> anyhow::Result<Self> {
+    fn start(name: &'static str, turn: Turn) -> anyhow::Result<Self> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
@@ -47,10 +41,8 @@ impl Lane {
         std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                // without a process id it is the calling thread, and what that starts inherits it
-                let already = getpriority_process(None).is_ok_and(|found| found <= nice);
-                if !already && let Err(error) = setpriority_process(None, nice) {
-                    tracing::debug!(name, nice, %error, "no permission to come first; see LimitNICE= of the unit");
+                if let Err(error) = turn.take() {
+                    tracing::debug!(name, %error, "no permission to come first; see LimitNICE= and LimitRTPRIO= of the unit");
                 }
                 // an error is the end of who holds us, too
                 let _ = runtime.block_on(stopped);

@@ -92,7 +92,6 @@ use crate::run::wall::{Service, Trust, WallWatch};
 pub(crate) use controllers::{CONTROLLER_KEYS, controller_of};
 pub(crate) use doubt::mark as doubt_mark;
 pub(crate) use home::{IN_FORCE, InUse};
-pub(crate) use lane::DOORS as DOORS_PRIORITY;
 pub(crate) use measures::kilobytes;
 pub(crate) use note::{journal, mark};
 pub(crate) use params::{

@@ -17,6 +17,7 @@ use gateway_guard_proto::{
     Action, DeviceFault, Fact, Holder, HolderError, Incoming, OutputLimits, RelayAction, RelayLimits, Relays,
     Report, VERSION, clip,
 };
+use gateway_priority::Turn;
 use rustix::io::dup;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -100,6 +101,10 @@ pub enum GuardError {
 /// # Errors
 /// [`GuardError`]; the process should end with a failure then.
 pub fn guard_main(params: GuardParams) -> Result<(), GuardError> {
+    // its boards' threads and its sentinel, which it starts, come first like it
+    if let Err(error) = Turn::Guard.take() {
+        tracing::debug!(%error, "no permission to come first; see LimitNICE= and LimitRTPRIO= of the unit");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

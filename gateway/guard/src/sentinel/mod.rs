@@ -9,6 +9,7 @@ mod watch;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use gateway_priority::Turn;
 use nix::sys::signal::{SigSet, Signal as NixSignal};
 use rustix::io::dup;
 use rustix::net::sockopt::socket_peercred;
@@ -48,6 +49,8 @@ pub enum SentinelError {
 /// # Errors
 /// [`SentinelError`] if it was not started by a guard.
 pub fn sentinel_main(boards: Vec<GuardBoard>) -> Result<(), SentinelError> {
+    // as the guard, which it may have to end
+    let _ = Turn::Guard.take();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

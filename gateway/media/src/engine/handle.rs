@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use adapter_api::{AudioPort, SAMPLE_RATE};
 use gateway_core::{LegId, LineId, Tone, Volume};
+use gateway_priority::Turn;
 use gateway_voice::{Params, Voice};
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
@@ -60,7 +61,11 @@ impl Inner {
         let run = thread::Run::new(sink, inbox, grave, Arc::clone(&wake)).map_err(system("timer"))?;
         std::thread::Builder::new()
             .name("media".into())
-            .spawn(move || run.run())
+            .spawn(move || {
+                // without permission it takes its turn like everybody else
+                let _ = Turn::Speech.take();
+                run.run();
+            })
             .map_err(|source| EngineError::System {
                 what: "thread",
                 source,

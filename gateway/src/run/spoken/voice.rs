@@ -13,8 +13,9 @@ use std::time::Duration;
 use adapter_virtual::wav_samples;
 use anyhow::{Context as _, anyhow, bail, ensure};
 use gateway_config::Language;
+use gateway_priority::Turn;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 /// The program, and the Debian package that has it.
 pub(crate) const PROGRAM: &str = "espeak-ng";
@@ -74,7 +75,8 @@ pub(crate) async fn speak(
     text: &str,
     limit: Duration,
 ) -> anyhow::Result<Arc<[i16]>> {
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args([
             "-v",
             voice(language),
@@ -92,9 +94,9 @@ pub(crate) async fn speak(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .with_context(|| format!("{PROGRAM} does not run; apt-get install {PROGRAM}"))?;
+        .kill_on_drop(true);
+    let mut child =
+        behind(command).with_context(|| format!("{PROGRAM} does not run; apt-get install {PROGRAM}"))?;
     let (sound, words) = (child.stdout.take(), child.stderr.take());
     let all = async {
         let (sound, words) = tokio::join!(bounded(sound, MOST + 1), bounded(words, SAID));
@@ -117,6 +119,23 @@ pub(crate) async fn speak(
     let silent = samples.iter().all(|sample| sample.unsigned_abs() < 100);
     ensure!(!silent, no_sound("it is silent"));
     Ok(levelled(samples).into())
+}
+
+/// Starts a program that takes its turn behind doors and speech, whatever thread asks for it: a thread of its own, whose
+/// turn the program inherits, starts it.
+fn behind(mut command: Command) -> std::io::Result<Child> {
+    let runtime = tokio::runtime::Handle::current();
+    let start = move || {
+        let _runtime = runtime.enter();
+        Turn::Last.take()?;
+        command.spawn()
+    };
+    let started = std::thread::Builder::new()
+        .name("voice".to_owned())
+        .spawn(start)?;
+    started
+        .join()
+        .unwrap_or_else(|_| Err(std::io::Error::other("its thread ended before it")))
 }
 
 /// At most so many bytes; then nobody reads on, and the program ends by it.

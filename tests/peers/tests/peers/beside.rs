@@ -69,7 +69,7 @@ impl Called {
                     count: doors,
                     rtp: CALLED,
                 };
-                Self::Gateway(Box::new(Gateway::start(rig, &doors.text(rig))?))
+                Self::Gateway(Box::new(Gateway::start_first(rig, &doors.text(rig))?))
             }
             "Asterisk" => {
                 let media = if srtp { "media_encryption = sdes\n" } else { "" };

@@ -44,6 +44,8 @@ const GAP: Duration = Duration::from_millis(500);
 /// The loop comes by at least this often.
 const BEAT: Duration = Duration::from_millis(100);
 
+/// The picture of the whole site is made at most so seldom while more and more comes in.
+const PICTURE: Duration = Duration::from_millis(10);
 /// Signals that are taken at one turn: a contact that bounces costs what each turn does no more for it.
 const SIGNALS: usize = 16;
 
@@ -175,6 +177,8 @@ impl Brain {
         keeper.keep_quiets(self.site.export_quiets());
         let mut quiets = self.site.quiets_revision();
         let mut stopping: Option<Instant> = None;
+        // when the picture was made, and whether something is otherwise since
+        let (mut shown, mut stale) = (last, false);
         let mut disk = Disk::new(last);
         let mut noticed = Vec::with_capacity(SIGNALS);
         let mut watch = Stopwatch::new(Arc::clone(&self.measures), last);
@@ -187,6 +191,8 @@ impl Brain {
             let mut cards = Vec::new();
             // what this turn is for, besides inputs
             let mut turn = Turn::Changed;
+            // does somebody get an answer, who may look at the picture next?
+            let mut asked_now = false;
             // No order among them: whoever has something is taken by chance, so that a flood at one, a noisy input or
             // a PBX gone mad, keeps none of the others waiting. Timers that are due are looked after at each turn, whatever it began.
             let inputs: Vec<Input> = tokio::select! {
@@ -213,6 +219,7 @@ impl Brain {
                 },
                 command = self.bus.commands.recv() => match command {
                     Some(command) => {
+                        asked_now = true;
                         let reply_to = asked.add(command.reply);
                         vec![Input::Command { reply_to, request: command.request }]
                     }
@@ -369,6 +376,7 @@ impl Brain {
                 .await;
             }
             let written = *durable.borrow_and_update();
+            let answers = asked_now || held.iter().any(|(_, held)| matches!(held, Held::Reply { .. }));
             self.release(&mut held, written, &disk);
             self.legs.look(&self.sip, &self.faults);
             if self.site.locks_revision() != locks {
@@ -393,6 +401,11 @@ impl Brain {
             }
             if moved {
                 self.guard.relays(self.site.relays());
+                stale = true;
+            }
+            if stale && (answers || self.nothing_waits() || now.since(shown) >= PICTURE) {
+                stale = false;
+                shown = now;
                 self.show(queued);
             }
             watch.talks(now, self.talks());
@@ -646,6 +659,14 @@ impl Brain {
     fn talks(&self) -> u64 {
         let view = self.bus.view.borrow();
         view.calls.iter().filter(|call| call.state == "talking").count() as u64
+    }
+
+    /// Nothing else is to be taken in at once: the picture would be an old one by then.
+    fn nothing_waits(&self) -> bool {
+        self.guard_reports.is_empty()
+            && self.signals.is_empty()
+            && self.sip_events.is_empty()
+            && self.bus.commands.is_empty()
     }
 
     /// Shows the picture if it changed.

@@ -68,15 +68,16 @@ impl Lines {
     pub(crate) fn look(&mut self, now: Instant) -> Vec<Signal> {
         let queued: BTreeMap<LineId, usize> = {
             let routes = self.routes.borrow();
-            routes
-                .iter()
-                .map(|(line, to)| (line.clone(), depth(to)))
+            let waits = routes.iter().map(|(line, to)| (line, depth(to)));
+            // mostly none
+            waits
+                .filter(|(_, waits)| *waits > 0)
+                .map(|(line, waits)| (line.clone(), waits))
                 .collect()
         };
-        self.waiting
-            .retain(|line, _| queued.get(line).is_some_and(|n| *n > 0));
+        self.waiting.retain(|line, _| queued.contains_key(line));
         let mut signals = Vec::new();
-        for (line, waits) in queued.into_iter().filter(|(_, waits)| *waits > 0) {
+        for (line, waits) in queued {
             let (since, before) = self.waiting.entry(line.clone()).or_insert((now, waits));
             if waits < *before {
                 *since = now;

@@ -20,9 +20,23 @@ pub fn settle() {
     });
 }
 
-fn give_back() {
+/// Gives back what only the start used; where the kernel does not take it, memory is all that is lost.
+pub(crate) fn give_back() {
+    give_back_heap();
     if let Err(error) = give_back_code() {
         tracing::debug!(%error, "the code that ran at start stays in memory");
+    }
+}
+
+/// Gives back what the start allocated and freed: the allocator keeps it for later, in each thread's arena.
+fn give_back_heap() {
+    #[cfg(target_env = "gnu")]
+    #[expect(
+        unsafe_code,
+        reason = "the call takes a number, and frees what is free already"
+    )]
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 
@@ -31,7 +45,7 @@ fn give_back() {
 ///
 /// # Errors
 /// The kernel does not say where they are, or does not take them; nothing is lost then.
-pub(crate) fn give_back_code() -> io::Result<usize> {
+fn give_back_code() -> io::Result<usize> {
     let maps = std::fs::read_to_string("/proc/self/maps")?;
     let here = give_back_code as fn() -> io::Result<usize> as usize;
     let parts = never_written(&maps, here);

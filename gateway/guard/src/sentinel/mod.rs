@@ -20,7 +20,7 @@ use tokio::net::UnixDatagram;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::{awake, boottime};
-use crate::footprint::give_back_code;
+use crate::footprint::give_back;
 use crate::limit::claim_limit;
 use crate::params::GuardBoard;
 pub(crate) use link::Link;
@@ -89,8 +89,7 @@ async fn watch_guard(boards: Vec<GuardBoard>) -> Result<(), SentinelError> {
         Ok(_) | Err(rustix::io::Errno::SRCH) => None,
         Err(error) => return Err(no_guard(error)),
     };
-    // it has nothing to say here: memory is all that would be lost
-    let _ = give_back_code();
+    give_back();
     if let Some(guard) = alive
         && !watch_alive(guard, &raw, &mut watch)
             .await

@@ -186,7 +186,7 @@ impl Driver {
             orders,
             refusals: Bucket::new(20, Duration::from_millis(200)),
             reports: Arc::new(Semaphore::new(REPORTS)),
-            retained: Retained::new(bus.store().records().clone()),
+            retained: Retained::new(bus.store().records().clone(), timing),
             second_seen: None,
             show: Bucket::new(1, SHOW),
             slots: Arc::new(Semaphore::new(COMMANDS)),
@@ -401,8 +401,9 @@ impl Driver {
         }
     }
 
-    fn leave(&self, stop: bool) -> Leaving {
+    fn leave(&mut self, stop: bool) -> Leaving {
         let now = self.clock.now();
+        self.retained.hurry(now);
         Leaving {
             drained_by: now + DRAIN,
             over_by: now + FAREWELL,
@@ -532,7 +533,7 @@ impl Driver {
                 match session.outbox.acked(now, id) {
                     Acked::Cleared(topic) => {
                         let is_own = discovery::is_own(&self.params, &topic);
-                        self.retained.cleared(&topic, is_own);
+                        self.retained.cleared(&topic, is_own, self.clock.wall());
                     }
                     Acked::Cursor(seq) => self.published(seq),
                     Acked::Nothing => {}
@@ -665,7 +666,7 @@ impl Driver {
                 // its entities take that for our end, until we say that we are there
                 self.hurry = true;
                 if self.hub.take(now) {
-                    self.retained.again();
+                    self.retained.born();
                 }
             }
         } else if message.topic == self.topics.state() {

@@ -38,6 +38,7 @@ mod driver;
 mod embedded;
 #[doc(hidden)]
 pub mod fuzz;
+mod ghosts;
 mod handle;
 mod latest;
 mod outbox;

@@ -271,7 +271,7 @@ impl Gateway {
             wall,
         );
         restore::site(&mut site, &store, config_ttl(&config), now, wall);
-        restore::end_rings_open(&store, wall);
+        let ends = restore::end_cut_off(&store, wall);
         doubt::tell(&store, &faults);
         if let Some(why) = &refused {
             tracing::error!(file = %file.display(), generation,
@@ -333,6 +333,7 @@ impl Gateway {
         };
         let brain = tokio::spawn(brain.run());
         drop(on_doors);
+        tokio::spawn(restore::follow_what_is_on(store.clone(), bus.view(), ends));
         // exits are served already; who comes in waits until everybody is known
         if only_exits.is_none() {
             let directory = Box::new(everybody.await);

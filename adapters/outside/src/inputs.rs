@@ -241,7 +241,7 @@ impl Run {
     /// What was wrong with a device is not any more once nobody reads it.
     async fn end(&mut self, ctx: &AdapterContext) -> Result<(), AdapterError> {
         for machine in &mut self.machines {
-            machine.lost();
+            machine.end();
         }
         self.tell(ctx).await?;
         if self.told.is_empty() {

@@ -845,6 +845,11 @@ impl Gateway {
         }
     }
 
+    /// Is nobody let in at some door, whatever works there?
+    pub(crate) fn is_locked_down(&self) -> bool {
+        self.bus.view().borrow().doors.iter().any(|door| door.lockdown)
+    }
+
     /// Faults of the process, for messages.
     pub(crate) fn faults(&self) -> Vec<Fault> {
         self.faults.list()

@@ -261,6 +261,9 @@ fn an_alarm_and_a_lockdown_that_are_in_the_journal_outlive_a_gateway_that_is_kil
         house.start_again();
         house.verify();
     }
+    // nobody is told that everybody can come in
+    let until = "ready: every door can be opened, once the lockdown that is in force has ended";
+    assert_eq!(house.log().matches(until).count(), 1, "{}", house.log());
     // the siren sounds again in each life, though nothing is detected any more
     let lit = "a relay that only tells something is on output=siren";
     house.wait("the siren", |house| house.log().matches(lit).count() == 3);

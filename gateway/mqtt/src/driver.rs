@@ -5,7 +5,6 @@ mod commands;
 mod forged;
 mod kept;
 mod own;
-mod versions;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use std::time::Duration;
 
 use gateway_bus::{Bucket, Bus};
 use gateway_core::{Clock, Instant, Refusal, Seq, SiteView};
+use gateway_mqtt_wire::Versions;
 use gateway_store::Cursor;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -24,13 +24,12 @@ use crate::alive;
 use crate::answer::{self, Answer};
 use crate::bridge;
 use crate::command::Arrival;
-use crate::connection::{Came, Connection, Event, Filter, Order, Spoken, Trouble, Welcome};
+use crate::connection::{Came, Connection, Event, Filter, Order, Qos, Spoken, Trouble, Welcome};
 use crate::control::{Control, MqttStatus, Timing};
 use crate::discovery;
 use crate::driver::commands::{Done, Refused};
 use crate::driver::forged::Forged;
 use crate::driver::kept::Kept;
-use crate::driver::versions::Versions;
 use crate::latest::Latest;
 use crate::outbox::Acked;
 use crate::params::{MqttDiscovery, MqttParams};
@@ -582,7 +581,11 @@ impl Driver {
     }
 
     fn subscribe_to(&self, connection: &Connection, filters: impl IntoIterator<Item = String>, marked: bool) {
-        let filters = filters.into_iter().map(|path| Filter { marked, path });
+        let filters = filters.into_iter().map(|path| Filter {
+            marked,
+            path,
+            qos: Qos::AtLeastOnce,
+        });
         if connection
             .client
             .order(Order::Subscribe(filters.collect()))

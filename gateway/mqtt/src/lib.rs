@@ -53,8 +53,9 @@ mod words;
 pub use asyncapi::asyncapi;
 pub use control::MqttStatus;
 pub use embedded::{EmbeddedBroker, EmbeddedError};
+pub use gateway_mqtt_wire::MqttVersion;
 pub use handle::{MqttHandle, start};
-pub use params::{DiscoveryFormat, MqttDiscovery, MqttExtension, MqttParams, MqttTls, MqttVersion};
+pub use params::{DiscoveryFormat, MqttDiscovery, MqttExtension, MqttParams, MqttTls};
 pub use signed::MqttKey;
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 use gateway_core::Secret;
+use gateway_mqtt_wire::MqttVersion;
 
 /// Most bytes of a file with a password.
 const LONGEST: u64 = 4096;
@@ -58,6 +59,8 @@ pub struct Broker {
     pub port: u16,
     /// `None` for a connection in clear.
     pub tls: Option<BrokerTls>,
+    /// Which MQTT is spoken.
+    pub version: MqttVersion,
 }
 
 impl std::fmt::Display for Broker {

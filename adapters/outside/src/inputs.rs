@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use adapter_api::{Adapter, AdapterContext, AdapterError, Alarm};
 use gateway_core::{DeviceId, Edge, InputId, Instant, Signal, SignalKind};
+use gateway_mqtt_wire::Versions;
 use tokio::time::sleep;
 
 use crate::broker::Broker;
@@ -83,6 +84,7 @@ impl Adapter for MqttInputs {
             machines: self.inputs.iter().map(MqttInput::machine).collect(),
             of: self,
             told: String::new(),
+            versions: Versions::default(),
         };
         let mut shutdown = ctx.shutdown.clone();
         loop {
@@ -128,12 +130,14 @@ struct Run {
     of: MqttInputs,
     /// The fault that was told last; empty if there is none.
     told: String,
+    versions: Versions,
 }
 
 impl Run {
     /// Serves until the connection ends.
     async fn connected(&mut self, ctx: &AdapterContext) -> Result<(), Ended> {
-        let mut link = Link::open(&self.of.broker, &self.of.client, None).await?;
+        let (of, now) = (&self.of, ctx.clock.now());
+        let mut link = Link::open(&of.broker, &of.client, None, &mut self.versions, now).await?;
         let mut topics: Vec<String> = self.of.inputs.iter().map(|input| input.topic.clone()).collect();
         let asked = self
             .of
@@ -178,7 +182,7 @@ impl Run {
                     match came? {
                         Came::Pong => fresh.pong(),
                         Came::Message(message) => self.heard(&message, now, fresh.date(now)),
-                        Came::Done(_) => {}
+                        Came::Done(_) | Came::Refused(..) => {}
                     }
                 }
                 () = self.alarm.at(next) => {}
@@ -241,7 +245,7 @@ impl Run {
     /// What was wrong with a device is not any more once nobody reads it.
     async fn end(&mut self, ctx: &AdapterContext) -> Result<(), AdapterError> {
         for machine in &mut self.machines {
-            machine.lost();
+            machine.end();
         }
         self.tell(ctx).await?;
         if self.told.is_empty() {

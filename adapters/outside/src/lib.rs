@@ -6,10 +6,11 @@
 //! in which nothing did. [`MqttInputs`] is the adapter around it, [`MqttRelay`] and [`WebRelay`] are drivers that the relay guard
 //! holds.
 //!
-//! Those at a broker speak MQTT 3.1.1 over a connection of their own ([`Broker`]), with rumqttc's codec and not its event loop: that
-//! loop keeps what was not sent across a loss, and an order that was given up has to go with its connection.
+//! Those at a broker speak MQTT 5, and 3.1.1 with one that does not take it, over a connection of their own ([`Broker`]), with the
+//! packets of `gateway-mqtt-wire` and no client library's event loop: that keeps what was not sent across a loss, and an order that was
+//! given up has to go with its connection.
 //!
-//! Left out: MQTT 5, QoS 2, wildcards, logins by Digest. This crate knows no door and decides nothing.
+//! Left out: QoS 2, wildcards, logins by Digest. This crate knows no door and decides nothing.
 
 mod broker;
 #[doc(hidden)]

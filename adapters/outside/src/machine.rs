@@ -46,6 +46,8 @@ pub enum Said {
 pub struct InputMachine {
     /// Its device may be asked whether it is there: the topic, for people.
     asked: Option<String>,
+    /// What was wrong before the way to it was lost may be so still: until the device says something, nobody knows.
+    doubt: bool,
     kind: Kind,
     /// Last word heard of, and when.
     level: Option<(bool, Instant)>,
@@ -71,6 +73,7 @@ impl InputMachine {
     pub const fn new(kind: Kind, asked: Option<String>, silent: Option<Duration>) -> Self {
         Self {
             asked,
+            doubt: false,
             heard: None,
             kind,
             level: None,
@@ -93,13 +96,19 @@ impl InputMachine {
         self.look(now);
     }
 
-    /// There is none any more.
+    /// There is none any more. Whoever lost the way says so for all inputs; what was wrong with the device stays so until it
+    /// says otherwise.
     pub fn lost(&mut self) {
         self.up = None;
         self.level = None;
         self.there = None;
+        self.doubt = self.trouble.is_some();
         self.unread();
-        // whoever lost the way says so for all inputs
+    }
+
+    /// Nobody reads it from here on: what is wrong with it concerns nobody.
+    pub fn end(&mut self) {
+        self.lost();
         self.say(None);
     }
 
@@ -108,6 +117,7 @@ impl InputMachine {
         self.there = Some(word == Word::On);
         if word == Word::On {
             self.heard = Some(now);
+            self.doubt = false;
         } else {
             self.level = None;
         }
@@ -121,6 +131,7 @@ impl InputMachine {
         }
         if !old {
             self.heard = Some(now);
+            self.doubt = false;
         }
         match self.kind {
             Kind::Level => self.level = Some((word == Word::On, at)),
@@ -162,10 +173,10 @@ impl InputMachine {
             }
             _ => None,
         };
-        let first =
-            (self.asked.is_some() && self.there.is_none() && self.trouble.is_none()).then_some(up + FIRST);
+        let waits = self.trouble.is_none() || self.doubt;
+        let first = (self.asked.is_some() && self.there.is_none() && waits).then_some(up + FIRST);
         let silent = self.silent.zip(self.heard).map(|(after, heard)| heard + after);
-        let silent = silent.filter(|_| self.trouble.is_none());
+        let silent = silent.filter(|_| waits);
         [self.release, pending, first, silent].into_iter().flatten().min()
     }
 
@@ -194,6 +205,8 @@ impl InputMachine {
             )),
             _ => None,
         };
+        self.doubt &= trouble.is_none();
+        let trouble = trouble.or_else(|| self.trouble.clone().filter(|_| self.doubt));
         let away = trouble.is_some() || !self.is_there();
         self.say(trouble);
         if away {
@@ -334,6 +347,61 @@ mod tests {
         );
         bell.word(at(7200), at(7200), Word::On, false);
         assert_eq!(drain(&mut bell), []);
+    }
+
+    #[test]
+    fn a_device_that_is_away_is_not_well_because_its_broker_goes_or_comes() {
+        let mut bell = InputMachine::new(Kind::Press, Some("bell/status".into()), None);
+        bell.connected(at(0));
+        bell.available(at(10), Word::On);
+        drain(&mut bell);
+        // the last word of a bridge that loses its broker in the same moment
+        bell.available(at(1000), Word::Off);
+        let said = drain(&mut bell);
+        assert!(
+            matches!(&said[..], [Said::Trouble(Some(text)), Said::Unread] if text.contains("not there")),
+            "{said:?}"
+        );
+        bell.lost();
+        bell.connected(at(2000));
+        bell.word(at(2010), at(2010), Word::On, true);
+        assert_eq!(drain(&mut bell), [], "nobody has heard of it since");
+        assert_eq!(bell.due(), Some(at(7000)));
+        bell.timeout(at(7000));
+        let said = drain(&mut bell);
+        assert!(
+            matches!(&said[..], [Said::Trouble(Some(text))] if text.contains("says nothing")),
+            "{said:?}"
+        );
+        assert_eq!(bell.due(), None);
+        bell.available(at(8000), Word::On);
+        assert_eq!(drain(&mut bell), [Said::Trouble(None), edge(false, 8000, true)]);
+        bell.available(at(9000), Word::Off);
+        drain(&mut bell);
+        bell.end();
+        assert_eq!(
+            drain(&mut bell),
+            [Said::Trouble(None)],
+            "nobody reads it any more"
+        );
+    }
+
+    #[test]
+    fn a_silent_device_stays_so_over_a_loss_of_its_broker_until_it_says_something() {
+        let mut contact = InputMachine::new(Kind::Level, None, Some(Duration::from_secs(60)));
+        contact.connected(at(0));
+        contact.timeout(at(60_000));
+        let said = drain(&mut contact);
+        assert!(matches!(&said[..], [Said::Trouble(Some(_))]), "{said:?}");
+        contact.lost();
+        contact.connected(at(70_000));
+        contact.word(at(70_010), at(70_010), Word::On, true);
+        assert_eq!(drain(&mut contact), [], "what is kept says nothing of it");
+        contact.word(at(71_000), at(71_000), Word::Off, false);
+        assert_eq!(
+            drain(&mut contact),
+            [Said::Trouble(None), edge(false, 71_000, true)]
+        );
     }
 
     #[test]

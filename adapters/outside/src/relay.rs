@@ -1,7 +1,7 @@
 //! A relay behind a broker, as the relay guard holds it.
 //!
-//! What energises it is sent so that nobody keeps it (QoS 0), and an unsubscription behind it says when the broker has it;
-//! what is given up goes with the connection. What brings it to rest is sent so that the broker keeps it for a device that
+//! What energises it is sent so that nobody keeps it (QoS 0, and with MQTT 5 an expiry of the time in which it has to be confirmed),
+//! and an unsubscription behind it says when the broker has it; what is given up goes with the connection. What brings it to rest is sent so that the broker keeps it for a device that
 //! is away (QoS 1), and stands in the broker's hands as our last will besides. Who connects under our name ends the
 //! connection before: so the sentinel ends that of a guard that stands still.
 //!
@@ -14,10 +14,11 @@ use std::hash::{Hash as _, Hasher as _};
 use std::time::{Duration, SystemTime};
 
 use adapter_api::{BoxFuture, Claim, DriverError, OutputDriver};
+use gateway_mqtt_wire::{Versions, Will};
 use tokio::time::{Instant, timeout_at};
 
 use crate::broker::Broker;
-use crate::link::{Came, Link, LinkError, Message, Will};
+use crate::link::{Came, Link, LinkError, Message};
 use crate::reading::{Availability, Reading, Word};
 
 /// How often the broker is pinged.
@@ -69,6 +70,9 @@ pub struct MqttRelay {
     late: bool,
     params: RelayParams,
     session: Option<Session>,
+    /// Since when there has been this driver; what the broker speaks is known by that time.
+    since: Instant,
+    versions: Versions,
     /// Until when it may do what it was told and did not confirm.
     wary: Option<Instant>,
 }
@@ -81,6 +85,8 @@ struct Session {
     done: u16,
     link: Link,
     pinged: Instant,
+    /// The number of what the broker did not take, and why.
+    refused: Option<(u16, String)>,
     state: Option<Word>,
     /// It said how it is since it was asked.
     told: bool,
@@ -91,12 +97,14 @@ struct Session {
 impl MqttRelay {
     /// Nothing is opened before [`OutputDriver::claim`].
     #[must_use]
-    pub const fn new(broker: Broker, params: RelayParams) -> Self {
+    pub fn new(broker: Broker, params: RelayParams) -> Self {
         Self {
             broker,
             late: false,
             params,
             session: None,
+            since: Instant::now(),
+            versions: Versions::default(),
             wary: None,
         }
     }
@@ -126,11 +134,14 @@ impl MqttRelay {
 
     async fn connect(&mut self) -> Result<(), DriverError> {
         self.session = None;
+        let age = gateway_core::Instant::ZERO + self.since.elapsed();
         let will = Will {
             payload: &self.params.off,
+            retain: false,
             topic: &self.params.topic,
         };
-        let link = Link::open(&self.broker, &self.params.client, Some(will)).await;
+        let client = &self.params.client;
+        let link = Link::open(&self.broker, client, Some(will), &mut self.versions, age).await;
         let link = link.map_err(|error| self.failed(error.to_string()))?;
         let now = Instant::now();
         let mut session = Session {
@@ -139,6 +150,7 @@ impl MqttRelay {
             done: 0,
             link,
             pinged: now,
+            refused: None,
             state: None,
             told: false,
             was_on: false,
@@ -165,7 +177,10 @@ impl MqttRelay {
         self.connect().await?;
         if let Some((topic, ask)) = self.params.state.as_ref().and_then(|state| state.ask.clone())
             && let Some(session) = self.session.as_mut()
-            && let Err(error) = session.link.publish_once(&topic, &ask).await
+            && let Err(error) = session
+                .link
+                .publish_once(&topic, &ask, seconds(self.params.timeout))
+                .await
         {
             return Err(self.of_link(&error));
         }
@@ -186,7 +201,8 @@ impl MqttRelay {
             return Err(self.failed("it was not claimed"));
         };
         session.told = false;
-        if let Err(error) = session.link.publish_once(&topic, &ask).await {
+        let expiry = seconds(end.saturating_duration_since(Instant::now()));
+        if let Err(error) = session.link.publish_once(&topic, &ask, expiry).await {
             return Err(self.of_link(&error));
         }
         loop {
@@ -234,7 +250,10 @@ impl MqttRelay {
             return Err(self.failed("it was not claimed"));
         };
         let sent = match word {
-            Word::On => session.link.publish_once(&topic, &payload).await,
+            Word::On => {
+                let expiry = seconds(end.saturating_duration_since(Instant::now()));
+                session.link.publish_once(&topic, &payload, expiry).await
+            }
             Word::Off => session.link.publish(&topic, &payload).await,
         };
         let number = match sent {
@@ -245,6 +264,13 @@ impl MqttRelay {
             let Some(session) = self.session.as_mut() else {
                 return Err(self.failed("it was not claimed"));
             };
+            if let Some((_, why)) = session.refused.take().filter(|(refused, _)| *refused == number) {
+                let broker = self.broker.to_string();
+                self.session = None;
+                return Err(self.failed(format!(
+                    "the broker {broker} does not take what is said on {topic}: {why}"
+                )));
+            }
             let taken = session.done == number;
             if taken && session.confirms(&self.params, word) {
                 if word == Word::On {
@@ -370,6 +396,7 @@ impl Session {
             Came::Done(number) => self.done = number,
             Came::Message(message) => self.heard(params, &message),
             Came::Pong => self.asked = None,
+            Came::Refused(number, why) => self.refused = Some((number, why)),
         }
     }
 
@@ -377,6 +404,13 @@ impl Session {
         let there = params.availability.is_none() || self.available == Some(Word::On);
         there && (params.state.is_none() || self.state == Some(word))
     }
+}
+
+/// Whole seconds in which something has to be done: rounded up, and one at least, since a broker knows no less.
+fn seconds(left: Duration) -> u32 {
+    u32::try_from(left.as_millis().div_ceil(1000))
+        .unwrap_or(u32::MAX)
+        .max(1)
 }
 
 /// Tells orders apart without showing them: there may be a secret in one.

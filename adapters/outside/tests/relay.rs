@@ -7,10 +7,12 @@ use std::time::Duration;
 use adapter_api::OutputDriver as _;
 use adapter_outside::{Availability, Broker, MqttRelay, Reading, RelayParams, StateParams};
 use bytes::BytesMut;
+use gateway_mqtt_wire::MqttVersion;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{
     ConnAck, ConnectReturnCode, Packet, PubAck, Publish, SubAck, SubscribeReasonCode, UnsubAck,
 };
+use rumqttc::v5::mqttbytes::v5 as five;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -19,6 +21,8 @@ use tokio::net::{TcpListener, TcpStream};
 struct Script {
     /// It says nothing of what it gets from now on.
     deaf: bool,
+    /// How it takes MQTT 5.
+    takes_5: Five,
     /// Ends of connections, each with what the system said of it.
     ended: Vec<String>,
     /// Sent right after each subscription, retained.
@@ -26,6 +30,18 @@ struct Script {
     got: Vec<String>,
     /// What the device answers to each command, in turn.
     says: VecDeque<(&'static str, &'static str)>,
+}
+
+/// How a broker takes MQTT 5.
+#[derive(Clone, Copy, Default)]
+enum Five {
+    /// It closes the connection.
+    Closes,
+    /// It says that it does not.
+    #[default]
+    Refuses,
+    /// It speaks it.
+    Takes,
 }
 
 type Shared = Arc<Mutex<Script>>;
@@ -47,6 +63,7 @@ async fn broker(script: Shared) -> Broker {
         login: None,
         port,
         tls: None,
+        version: MqttVersion::Auto,
     }
 }
 
@@ -64,10 +81,76 @@ async fn serve(mut stream: TcpStream, script: Shared) {
             Ok(_) => {}
             Err(error) => return with(&script, |s| s.ended.push(format!("{:?}", error.kind()))),
         }
+        // the level follows kind, length and name (MQTT 5 §3.1.2.2)
+        if buffer.first() == Some(&0x10) && buffer.get(8) == Some(&5) {
+            match with(&script, |s| s.takes_5) {
+                Five::Closes => return,
+                Five::Refuses => {
+                    let refused = ConnAck::new(ConnectReturnCode::RefusedProtocolVersion, false);
+                    return send(&mut stream, Packet::ConnAck(refused)).await;
+                }
+                Five::Takes => return serve_5(stream, buffer, script).await,
+            }
+        }
         while let Ok(packet) = Packet::read(&mut buffer, 10_000) {
             answer(&mut stream, packet, &script).await;
         }
     }
+}
+
+/// The same in MQTT 5; what is published to `refused` is not taken.
+async fn serve_5(mut stream: TcpStream, mut buffer: BytesMut, script: Shared) {
+    loop {
+        while let Ok(packet) = five::Packet::read(&mut buffer, None) {
+            let (line, answer) = answer_5(packet);
+            with(&script, |s| s.got.push(line));
+            let mut bytes = BytesMut::new();
+            if let Some(answer) = answer {
+                answer.write(&mut bytes, None).expect("written");
+            }
+            let _ = stream.write_all(&bytes).await;
+        }
+        if !matches!(stream.read_buf(&mut buffer).await, Ok(1..)) {
+            return;
+        }
+    }
+}
+
+fn answer_5(packet: five::Packet) -> (String, Option<five::Packet>) {
+    if let five::Packet::Connect(_, will, _) = packet {
+        let will = will.expect("a last will");
+        let payload = String::from_utf8_lossy(&will.message).into_owned();
+        let answer = five::ConnAck {
+            session_present: false,
+            code: five::ConnectReturnCode::Success,
+            properties: None,
+        };
+        let line = format!("connect 5 {payload} {:?} {}", will.qos, will.retain);
+        return (line, Some(five::Packet::ConnAck(answer)));
+    }
+    if let five::Packet::Publish(publish) = packet {
+        let topic = String::from_utf8_lossy(&publish.topic).into_owned();
+        let payload = String::from_utf8_lossy(&publish.payload).into_owned();
+        let expiry = publish.properties.and_then(|p| p.message_expiry_interval);
+        let mut ack = five::PubAck::new(publish.pkid, None);
+        if topic == "refused" {
+            ack.reason = five::PubAckReason::NotAuthorized;
+        }
+        let answer = (publish.pkid != 0).then_some(five::Packet::PubAck(ack));
+        return (
+            format!("publish {topic} {payload} {:?} {expiry:?}", publish.qos),
+            answer,
+        );
+    }
+    if let five::Packet::Unsubscribe(fence) = packet {
+        let answer = five::UnsubAck {
+            pkid: fence.pkid,
+            reasons: vec![five::UnsubAckReason::NoSubscriptionExisted],
+            properties: None,
+        };
+        return ("fence".to_owned(), Some(five::Packet::UnsubAck(answer)));
+    }
+    panic!("{packet:?} is not asked for");
 }
 
 async fn answer(stream: &mut TcpStream, packet: Packet, script: &Shared) {
@@ -356,4 +439,67 @@ async fn a_device_that_is_away_is_not_told_to_open() {
         "{text}"
     );
     assert!(with(&script, |s| !s.got.iter().any(|line| line.contains("on,"))));
+}
+
+#[tokio::test]
+async fn a_broker_of_mqtt_5_throws_away_what_opens_once_it_is_too_late_and_keeps_what_brings_to_rest() {
+    let script = Shared::default();
+    with(&script, |s| s.takes_5 = Five::Takes);
+    let mut relay = MqttRelay::new(broker(Arc::clone(&script)).await, params(false, false));
+    relay.claim(&[0]).await.expect("claimed");
+    let pulse = relay
+        .pulse(0, Duration::from_millis(3500))
+        .expect("it has a timer");
+    pulse.await.expect("energised");
+    let want = [
+        "connect 5 off AtLeastOnce false",
+        "publish shelly/command off AtLeastOnce None",
+        "publish shelly/command on,4 AtMostOnce Some(1)",
+        "fence",
+    ];
+    assert_eq!(with(&script, |s| s.got.clone()), want);
+}
+
+#[tokio::test]
+async fn what_a_broker_of_mqtt_5_does_not_take_is_told_with_why() {
+    let script = Shared::default();
+    with(&script, |s| s.takes_5 = Five::Takes);
+    let params = RelayParams {
+        topic: "refused".into(),
+        ..params(false, false)
+    };
+    let mut relay = MqttRelay::new(broker(Arc::clone(&script)).await, params);
+    let text = relay.claim(&[0]).await.expect_err("it may not").text;
+    assert!(
+        text.contains("does not take what is said on refused: its access list does not allow it"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_take_mqtt_5_is_spoken_to_in_3_1_1_at_once() {
+    for takes_5 in [Five::Closes, Five::Refuses] {
+        let script = Shared::default();
+        with(&script, |s| s.takes_5 = takes_5);
+        let mut relay = MqttRelay::new(broker(Arc::clone(&script)).await, params(false, false));
+        relay.claim(&[0]).await.expect("claimed");
+        let first = with(&script, |s| s.got.first().cloned());
+        assert_eq!(
+            first.as_deref(),
+            Some("connect doorline-test-guard-strike shelly/command off AtLeastOnce")
+        );
+    }
+    // where only 5 is allowed nothing else is tried
+    let script = Shared::default();
+    let only_5 = Broker {
+        version: MqttVersion::V5,
+        ..broker(Arc::clone(&script)).await
+    };
+    let mut relay = MqttRelay::new(only_5, params(false, false));
+    let text = relay.claim(&[0]).await.expect_err("it speaks 3.1.1").text;
+    assert!(
+        text.contains("does not take MQTT 5; set version in [mqtt]"),
+        "{text}"
+    );
+    assert_eq!(with(&script, |s| s.got.clone()), Vec::<String>::new());
 }

@@ -97,9 +97,9 @@ struct DoorInfo<'a> {
     hold_minutes: Option<u64>,
     /// A schedule holds it open at times.
     hold_scheduled: bool,
-    /// It has a contact that was read.
+    /// Its contact is read, so that its state has `open` or `closed`; false where it has none, or none is read at present.
     contact: bool,
-    /// It has a tamper contact that was read.
+    /// Its tamper contact is read, so that its state has true or false; false where it has none, or none is read at present.
     tamper: bool,
     /// Groups by which it can be locked down.
     groups: Vec<&'a str>,

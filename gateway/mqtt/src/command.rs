@@ -48,9 +48,9 @@ fn never_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String
 
 /// A number that is given and empty: no number at all would mean until further notice.
 fn number_never_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    let number = Option::<u64>::deserialize(from)?;
-    // in no range that is allowed
-    Ok(Some(number.unwrap_or(0)))
+    // what is no whole number above 0 is in no range that is allowed, and refused with the range
+    let number = serde_json::Value::deserialize(from)?;
+    Ok(Some(number.as_u64().unwrap_or(0)))
 }
 
 /// What was typed; anything else than a short text is told without being repeated.

@@ -28,6 +28,8 @@ pub struct MqttStatus {
 /// How long things take; tests shorten it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
+    /// Between a device that is no more, announced once more, and its removal.
+    pub(crate) ghosts: Duration,
     /// Between two questions to the broker what commands it keeps.
     pub(crate) keeps: Duration,
     /// How soon we say again that we are here to whoever keeps saying that we are away.
@@ -38,6 +40,8 @@ pub(crate) struct Timing {
     pub(crate) retry: Duration,
     /// Longest pause.
     pub(crate) retry_max: Duration,
+    /// Between the removal of a device and that of what it listened to.
+    pub(crate) settle: Duration,
     /// Something published is not acknowledged for so long: the connection is made anew.
     pub(crate) stall: Duration,
 }
@@ -45,11 +49,13 @@ pub(crate) struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
+            ghosts: Duration::from_secs(15),
             keeps: Duration::from_secs(5),
             mend: Duration::from_secs(10),
             report: Duration::from_secs(20),
             retry: Duration::from_millis(500),
             retry_max: Duration::from_secs(30),
+            settle: Duration::from_secs(5),
             stall: Duration::from_secs(60),
         }
     }

@@ -5,7 +5,6 @@ mod commands;
 mod forged;
 mod kept;
 mod own;
-mod versions;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use std::time::Duration;
 
 use gateway_bus::{Bucket, Bus};
 use gateway_core::{Clock, Instant, Refusal, Seq, SiteView};
+use gateway_mqtt_wire::Versions;
 use gateway_store::Cursor;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -24,13 +24,12 @@ use crate::alive;
 use crate::answer::{self, Answer};
 use crate::bridge;
 use crate::command::Arrival;
-use crate::connection::{Came, Connection, Event, Filter, Order, Spoken, Trouble, Welcome};
+use crate::connection::{Came, Connection, Event, Filter, Order, Qos, Spoken, Trouble, Welcome};
 use crate::control::{Control, MqttStatus, Timing};
 use crate::discovery;
 use crate::driver::commands::{Done, Refused};
 use crate::driver::forged::Forged;
 use crate::driver::kept::Kept;
-use crate::driver::versions::Versions;
 use crate::latest::Latest;
 use crate::outbox::Acked;
 use crate::params::{MqttDiscovery, MqttParams};
@@ -186,7 +185,7 @@ impl Driver {
             orders,
             refusals: Bucket::new(20, Duration::from_millis(200)),
             reports: Arc::new(Semaphore::new(REPORTS)),
-            retained: Retained::new(bus.store().records().clone()),
+            retained: Retained::new(bus.store().records().clone(), timing),
             second_seen: None,
             show: Bucket::new(1, SHOW),
             slots: Arc::new(Semaphore::new(COMMANDS)),
@@ -401,8 +400,9 @@ impl Driver {
         }
     }
 
-    fn leave(&self, stop: bool) -> Leaving {
+    fn leave(&mut self, stop: bool) -> Leaving {
         let now = self.clock.now();
+        self.retained.hurry(now);
         Leaving {
             drained_by: now + DRAIN,
             over_by: now + FAREWELL,
@@ -532,7 +532,7 @@ impl Driver {
                 match session.outbox.acked(now, id) {
                     Acked::Cleared(topic) => {
                         let is_own = discovery::is_own(&self.params, &topic);
-                        self.retained.cleared(&topic, is_own);
+                        self.retained.cleared(&topic, is_own, self.clock.wall());
                     }
                     Acked::Cursor(seq) => self.published(seq),
                     Acked::Nothing => {}
@@ -581,7 +581,11 @@ impl Driver {
     }
 
     fn subscribe_to(&self, connection: &Connection, filters: impl IntoIterator<Item = String>, marked: bool) {
-        let filters = filters.into_iter().map(|path| Filter { marked, path });
+        let filters = filters.into_iter().map(|path| Filter {
+            marked,
+            path,
+            qos: Qos::AtLeastOnce,
+        });
         if connection
             .client
             .order(Order::Subscribe(filters.collect()))
@@ -665,7 +669,7 @@ impl Driver {
                 // its entities take that for our end, until we say that we are there
                 self.hurry = true;
                 if self.hub.take(now) {
-                    self.retained.again();
+                    self.retained.born();
                 }
             }
         } else if message.topic == self.topics.state() {

@@ -38,6 +38,7 @@ mod driver;
 mod embedded;
 #[doc(hidden)]
 pub mod fuzz;
+mod ghosts;
 mod handle;
 mod latest;
 mod outbox;
@@ -52,8 +53,9 @@ mod words;
 pub use asyncapi::asyncapi;
 pub use control::MqttStatus;
 pub use embedded::{EmbeddedBroker, EmbeddedError};
+pub use gateway_mqtt_wire::MqttVersion;
 pub use handle::{MqttHandle, start};
-pub use params::{DiscoveryFormat, MqttDiscovery, MqttExtension, MqttParams, MqttTls, MqttVersion};
+pub use params::{DiscoveryFormat, MqttDiscovery, MqttExtension, MqttParams, MqttTls};
 pub use signed::MqttKey;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gateway_core::{AccountId, PanelId, Secret, SiteId};
+use gateway_mqtt_wire::MqttVersion;
 
 use crate::signed::MqttKey;
 
@@ -68,17 +69,6 @@ impl MqttParams {
         let instance: String = self.instance.chars().take(8).collect();
         format!("doorline-{}-{instance}", self.site_id)
     }
-}
-
-/// Which version of MQTT is spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MqttVersion {
-    /// 5, and 3.1.1 with a broker that does not take it.
-    Auto,
-    /// 3.1.1.
-    V3,
-    /// 5.
-    V5,
 }
 
 /// By what a panel is called.

@@ -12,8 +12,9 @@ use tokio::task::JoinHandle;
 use crate::alive::{self, Beats};
 use crate::answer::Answer;
 use crate::connection::{ACKS, Came, Client, Message, NotTaken, Order, Welcome, With};
+use crate::discovery;
 use crate::outbox::{Outbox, Sent};
-use crate::retained::Retained;
+use crate::retained::{Components, Next, Retained};
 use crate::state::ONLINE;
 use crate::topics::Topics;
 
@@ -169,13 +170,15 @@ impl Session {
                     with,
                 };
                 self.publish(now, message, Sent::Aside)?;
-            } else if let Some((topic, payload)) = retained.pop() {
-                let sent = if payload.is_empty() {
-                    Sent::Cleared(topic.clone())
-                } else {
-                    Sent::Aside
-                };
-                self.keep(now, topic, payload, sent)?;
+            } else if let Some(next) = retained.pop(now) {
+                match next {
+                    Next::Clear(topic) => {
+                        let sent = Sent::Cleared(topic.clone());
+                        self.keep(now, topic, String::new(), sent)?;
+                    }
+                    Next::Ghost(topic, of) => self.ghost(now, topic, &of)?,
+                    Next::Keep(topic, payload) => self.keep(now, topic, payload, Sent::Aside)?,
+                }
             } else if !self.doubted {
                 self.doubted = true;
                 self.keep(now, self.topics.alive(), alive::gone(), Sent::Aside)?;
@@ -245,6 +248,24 @@ impl Session {
             payload: text.to_owned(),
             retain: false,
             topic: self.topics.alive(),
+            with,
+        };
+        self.take(now, message, Sent::Aside)
+    }
+
+    /// Announces what is gone to a hub that is there, so that it can remove it.
+    fn ghost(&mut self, now: Instant, topic: String, of: &Components) -> Result<(), NotTaken> {
+        let Some(payload) = discovery::ghost(&self.topics, &topic, of) else {
+            return Ok(());
+        };
+        let with = With {
+            user: self.topics.marks(),
+            ..With::default()
+        };
+        let message = Message {
+            payload,
+            retain: false,
+            topic,
             with,
         };
         self.take(now, message, Sent::Aside)

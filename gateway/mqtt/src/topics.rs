@@ -109,6 +109,11 @@ impl Topics {
         format!("{}/{kind}/{id}/{leaf}", self.root)
     }
 
+    /// Where nothing is ever said: what listens to it is never available.
+    pub(crate) fn gone(&self) -> String {
+        format!("{}/gone", self.root)
+    }
+
     /// What must be subscribed for commands.
     pub(crate) fn command_filters(&self) -> [String; 3] {
         [

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
@@ -125,6 +125,26 @@ impl Peer {
     /// The next message.
     pub(crate) fn next(&self) -> anyhow::Result<Heard> {
         self.heard.recv_timeout(WAIT).context("no message came")
+    }
+
+    /// The next message that fits; `None` if none came within the limit.
+    pub(crate) fn find(
+        &self,
+        limit: Duration,
+        fits: impl Fn(&[u8]) -> bool,
+    ) -> anyhow::Result<Option<Heard>> {
+        let end = Instant::now() + limit;
+        loop {
+            match self
+                .heard
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+            {
+                Ok(heard) if fits(&heard.payload) => return Ok(Some(heard)),
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => return Ok(None),
+                Err(RecvTimeoutError::Disconnected) => bail!("the broker ended the connection"),
+            }
+        }
     }
 
     /// Forgets what has come.

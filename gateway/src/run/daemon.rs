@@ -35,7 +35,7 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
     let systemd = Systemd::from_env();
     let mut missing: Option<Pin<Box<dyn Future<Output = ()>>>> = None;
     match gateway.ready().await {
-        Ok(()) => every_door(&systemd),
+        Ok(()) => every_door(&systemd, &gateway),
         Err(error) => {
             tracing::warn!("{error:#}");
             // it goes on: what is missing may come, and other doors work
@@ -76,7 +76,7 @@ pub(crate) async fn run(file: &Path) -> anyhow::Result<()> {
             }
             () = maybe(&mut missing) => {
                 missing = None;
-                every_door(&systemd);
+                every_door(&systemd, &gateway);
             }
             () = at(keep_due) => gateway.keep(!site_file.idle()),
             () = at(page_due) => if gateway.page_again().await {
@@ -160,9 +160,15 @@ async fn due(waiting: &mut Option<Waiting>) -> Loaded {
     }
 }
 
-fn every_door(systemd: &Systemd) {
-    tracing::info!("ready: every door can be opened");
-    systemd.ready("every door can be opened");
+/// Says that nothing is missing; under a lockdown nobody is let in all the same.
+fn every_door(systemd: &Systemd, gateway: &Gateway) {
+    let text = if gateway.is_locked_down() {
+        "every door can be opened, once the lockdown that is in force has ended: until then nobody is let in where it is"
+    } else {
+        "every door can be opened"
+    };
+    tracing::info!("ready: {text}");
+    systemd.ready(text);
 }
 
 /// Waits for what may come; for ever, if nothing is awaited.

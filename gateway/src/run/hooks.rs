@@ -156,7 +156,7 @@ async fn renew(
     let wanted = params::hooks(config);
     for (id, (hook, machine)) in inputs.iter_mut() {
         if wanted.get(id).is_none_or(|(new, _)| new != hook) {
-            machine.lost();
+            machine.end();
         }
     }
     tell(inputs, now, signals).await?;

@@ -270,7 +270,7 @@ impl Gateway {
             wall,
         );
         restore::site(&mut site, &store, config_ttl(&config), now, wall);
-        restore::end_rings_open(&store, wall);
+        let ends = restore::end_cut_off(&store, wall);
         doubt::tell(&store, &faults);
         if let Some(why) = &refused {
             tracing::error!(file = %file.display(), generation,
@@ -332,6 +332,7 @@ impl Gateway {
         };
         let brain = tokio::spawn(brain.run());
         drop(on_doors);
+        tokio::spawn(restore::follow_what_is_on(store.clone(), bus.view(), ends));
         // exits are served already; who comes in waits until everybody is known
         if only_exits.is_none() {
             let directory = Box::new(everybody.await);
@@ -841,6 +842,11 @@ impl Gateway {
             });
             let _ = usable.await;
         }
+    }
+
+    /// Is nobody let in at some door, whatever works there?
+    pub(crate) fn is_locked_down(&self) -> bool {
+        self.bus.view().borrow().doors.iter().any(|door| door.lockdown)
     }
 
     /// Faults of the process, for messages.

@@ -68,6 +68,28 @@ fn nobody_came_in_twice(walked: &[Walk], leaving: &[Vec<usize>]) {
     }
 }
 
+/// What is on is off before it is on again, also where a gateway that was killed could not say so. Gives how many ends a
+/// restart has told.
+fn ends_told(records: &[Value]) -> usize {
+    let mut on: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut restarts = 0;
+    for record in records {
+        let is_on = match record["kind"].as_str() {
+            Some("door.unlocked") => true,
+            Some("door.relocked") => false,
+            Some("relay.switched") => record["active"] == true,
+            _ => continue,
+        };
+        let family = record["kind"].as_str().and_then(|kind| kind.split_once('.'));
+        let family = family.map_or("", |(family, _)| family);
+        let what = (family, record["source"].as_str().expect("a source"));
+        let is_change = if is_on { on.insert(what) } else { on.remove(&what) };
+        assert!(is_change, "{record} tells nothing new\n{records:#?}");
+        restarts += usize::from(record["why"] == "restart" || record["text"] == "restart");
+    }
+    restarts
+}
+
 /// How often each code opened.
 fn used(records: &[Value]) -> BTreeMap<String, u32> {
     let mut used = BTreeMap::new();
@@ -209,6 +231,7 @@ fn what_was_acknowledged_outlives_a_gateway_that_is_killed_at_any_moment() {
         "only {} codes were used: the test shows nothing",
         used.len()
     );
+    ends_told(&records);
     let walked = walked(&records);
     nobody_came_in_twice(&walked, &leaving);
     assert!(
@@ -238,6 +261,9 @@ fn an_alarm_and_a_lockdown_that_are_in_the_journal_outlive_a_gateway_that_is_kil
         house.start_again();
         house.verify();
     }
+    // nobody is told that everybody can come in
+    let until = "ready: every door can be opened, once the lockdown that is in force has ended";
+    assert_eq!(house.log().matches(until).count(), 1, "{}", house.log());
     // the siren sounds again in each life, though nothing is detected any more
     let lit = "a relay that only tells something is on output=siren";
     house.wait("the siren", |house| house.log().matches(lit).count() == 3);
@@ -269,12 +295,34 @@ fn a_fire_alarm_outlives_a_gateway_that_is_killed_in_the_next_moment_and_opens_t
     house.start_again();
     let before = opened(&house);
     house.wait("both doors, once more", |house| opened(house) >= before + 2);
+    let told = ends_told(&house.records());
     let alarms = house.records();
     let alarms = alarms
         .iter()
         .filter(|record| record["kind"] == "gateway.fire-alarm");
     assert_eq!(alarms.count(), 1, "{}", house.log());
+    // in the middle of a pulse
+    let unlocked = |house: &House| {
+        let records = house.records();
+        let of_locks = |record: &&Value| {
+            ["door.unlocked", "door.relocked"]
+                .iter()
+                .any(|kind| record["kind"] == *kind)
+        };
+        records
+            .iter()
+            .rfind(of_locks)
+            .is_some_and(|record| record["kind"] == "door.unlocked")
+    };
+    house.wait("a door to be open", unlocked);
     house.kill();
+    let was_open = unlocked(&house);
     house.start_again();
     house.verify();
+    let ends = ends_told(&house.records());
+    assert!(
+        !was_open || ends > told,
+        "a lock that was open has no end\n{}",
+        house.log()
+    );
 }

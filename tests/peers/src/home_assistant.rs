@@ -239,6 +239,24 @@ impl HomeAssistant {
             .collect())
     }
 
+    /// Waits until its registry of entities on disk, which it writes some time after a change, holds `part` or does not.
+    ///
+    /// # Errors
+    /// If it is not in time.
+    pub fn registers(&self, part: &str, is_there: bool) -> anyhow::Result<()> {
+        let path = self.config.join(".storage/core.entity_registry");
+        let what = format!("{part} in the registry: {is_there}");
+        until(Duration::from_secs(120), &what, || {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let kept: Value = serde_json::from_str(&text).unwrap_or_default();
+            let Some(all) = kept["data"]["entities"].as_array() else {
+                return Ok(None);
+            };
+            let named = |entity: &Value| entity["unique_id"].as_str().is_some_and(|id| id.contains(part));
+            Ok((all.iter().any(named) == is_there).then_some(()))
+        })
+    }
+
     /// What a template gives.
     ///
     /// # Errors
@@ -316,13 +334,15 @@ impl HomeAssistant {
         self.runs()
     }
 
-    /// What it has written about MQTT above the level of a notice.
+    /// What it has written about MQTT, and the templates that read its messages, above the level of a notice.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         let log = self.process.log();
         log.lines()
             .filter(|line| {
-                line.contains("components.mqtt") && (line.contains("ERROR") || line.contains("WARNING"))
+                let ours = ["components.mqtt", "helpers.template"];
+                let loud = ["ERROR", "WARNING"];
+                ours.iter().any(|part| line.contains(part)) && loud.iter().any(|part| line.contains(part))
             })
             .map(str::to_owned)
             .collect()

@@ -134,6 +134,21 @@ impl Mosquitto {
         })
     }
 
+    /// Which MQTT is spoken on each connection that it took, by the name of the client: `p4` is 3.1.1, `p5` is 5.
+    #[must_use]
+    pub fn spoken(&self) -> Vec<(String, String)> {
+        let log = self.process.log();
+        let told = log
+            .lines()
+            .filter_map(|line| line.split_once("New client connected from "));
+        told.filter_map(|(_, client)| {
+            let (_, rest) = client.split_once(" as ")?;
+            let (name, how) = rest.split_once(" (")?;
+            Some((name.to_owned(), how.split(',').next()?.to_owned()))
+        })
+        .collect()
+    }
+
     /// Kills it.
     pub fn kill(&mut self) {
         self.process.kill();

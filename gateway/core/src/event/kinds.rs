@@ -349,7 +349,8 @@ events! {
         },
         /// It is held open no longer.
         HoldEnded = "hold-ended" {
-            /// `schedule`, `time`, `command`, `lockdown`, `clock`, `guard`, `config`, `stop`.
+            /// `schedule`, `time`, `command`, `lockdown`, `clock`, `guard`, `config`, `restart` (of a gateway that could not say so
+            /// before), `stop`.
             why: String,
         },
         /// The guard could not operate the lock.
@@ -384,7 +385,7 @@ events! {
         },
         /// The output rests again.
         Relocked = "relocked" {
-            /// `time`, `on-open`, `on-close`, `lockdown`, `fire-reset`, `guard`, `config`, or why it is held open no longer.
+            /// `time`, `on-open`, `on-close`, `lockdown`, `fire-reset`, `guard`, `config`, `restart`, or why it is held open no longer.
             why: String,
         },
         /// A REX that only shunts the forced-open alarm was used.
@@ -853,7 +854,7 @@ events! {
         Switched = "switched" {
             /// Active from here on?
             active: bool,
-            /// Why.
+            /// Why; `restart` if the gateway before did not say that it is active no longer.
             text: String,
         },
     }

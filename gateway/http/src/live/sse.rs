@@ -29,8 +29,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// `GET /api/v1/events?from=SEQ`; `Last-Event-ID` of a reconnecting browser goes before `from`.
 pub(crate) fn events(app: &Arc<App>, ask: &Ask) -> Result<Response, Problem> {
     let from = from_query(ask)?;
-    let seen = ask.head.headers.get("last-event-id");
-    let seen: Option<u64> = seen.and_then(|v| v.to_str().ok()?.parse().ok());
+    let seen = ask.head.headers.get("last-event-id").map(last_seen).transpose()?;
     let durable = app.bus.store().durable().borrow().0;
     let next = seen.map(|s| s.saturating_add(1)).or(from).unwrap_or(durable + 1);
     let stream = Sse {
@@ -44,6 +43,18 @@ pub(crate) fn events(app: &Arc<App>, ask: &Ask) -> Result<Response, Problem> {
     let future = (next > durable + 1).then_some(durable);
     tokio::spawn(stream.run(to_client, future));
     Ok(sse::reply(ReceiverStream::new(stream_end)).into_response())
+}
+
+/// The number of the last event that somebody saw.
+fn last_seen(value: &http::HeaderValue) -> Result<u64, Problem> {
+    let text = value.to_str().unwrap_or_default();
+    let is_number = (1..=19).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let number = text.parse().ok().filter(|_| is_number);
+    number.ok_or_else(|| {
+        let detail = "Last-Event-ID must be the number of an event, 1 to 19 digits, as its \"id\" was; leave it out to begin \
+             with what happens from here on";
+        Problem::bad("query", detail)
+    })
 }
 
 /// Sequence numbers, both included.

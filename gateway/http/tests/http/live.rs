@@ -95,6 +95,16 @@ async fn events_resume_where_the_client_says() {
     assert!(text.contains("200 OK"), "{text}");
     let d = knock(&site, "front").await;
     read_until(&mut *future, &format!("id:{d}")).await;
+    for odd in ["abc", "-1", "1.5", "1 2", "99999999999999999999"] {
+        let odd = format!("last-event-id: {odd}");
+        let answer = site.ask("GET", "/api/v1/events", &[&ann, &odd], "").await;
+        let detail = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
+        assert!(
+            answer.status == 400 && detail.contains("1 to 19 digits"),
+            "{odd}: {} {detail}",
+            answer.status
+        );
+    }
 
     site.http.shutdown().await;
     read_to_end(&mut *all).await;

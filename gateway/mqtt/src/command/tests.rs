@@ -488,8 +488,9 @@ fn a_sender_says_how_long_its_command_is_good_and_the_broker_how_long_it_waited(
     );
     assert!(stale(r#""ttl_s":30"#, Some(15), 100).is_some());
     assert_eq!(stale(r#""ttl_s":5"#, Some(50), 100), None, "no more than it says");
-    for bad in ["0", "61"] {
-        assert!(check(door(), &format!(r#"{{"command":"open","ttl_s":{bad}}}"#)).is_err());
+    for bad in ["0", "61", "-1", "1.5", "1e30", "\"5\"", "[5]", "{}", "true"] {
+        let error = check(door(), &format!(r#"{{"command":"open","ttl_s":{bad}}}"#)).expect_err(bad);
+        assert_eq!(error, "field \"ttl_s\" must be a number from 1 to 60", "{bad}");
     }
 }
 

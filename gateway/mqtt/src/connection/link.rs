@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use gateway_mqtt_wire::{
+    self as wire, Came, Filter, Heard, Hello, Message, Refused, Say, Spoken, Unread, Welcome, Will,
+};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -14,8 +17,7 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::tls::{TlsSetupError, client_config};
-use super::wire::{self, Came, Filter, Heard, Hello, Message, Refused, Say, Spoken, Unread, Welcome};
-use super::{ACKS, INCOMING, KEEP_ALIVE};
+use super::{ACKS, INCOMING, KEEP_ALIVE, LEAST};
 use crate::params::MqttParams;
 use crate::state::OFFLINE;
 
@@ -136,7 +138,11 @@ impl Link {
             largest: u32::try_from(INCOMING).unwrap_or(u32::MAX),
             login: login.map(|(user, password)| (user.as_str(), password.reveal())),
             window: u16::try_from(ACKS).unwrap_or(u16::MAX),
-            will: (availability, OFFLINE),
+            will: Some(Will {
+                payload: OFFLINE,
+                retain: true,
+                topic: availability,
+            }),
         };
         wire::hello(version, &hello, &mut link.write)?;
         link.flush().await?;
@@ -147,11 +153,16 @@ impl Link {
             Heard::Welcome(welcome) => welcome,
             Heard::Refused(refused) => return Err(LinkError::Refused(refused)),
             Heard::Closed(why) => return Err(LinkError::Closed(Some(why))),
-            Heard::Acked(..) | Heard::Granted(_) | Heard::Message(_) | Heard::Other | Heard::Pong => {
+            Heard::Acked(..)
+            | Heard::Granted(..)
+            | Heard::Message(_)
+            | Heard::Other
+            | Heard::Pong
+            | Heard::Unsubscribed(_) => {
                 return Err(LinkError::NoBroker);
             }
         };
-        if let Some(unfit) = welcome.unfit {
+        if let Some(unfit) = unfit(&welcome) {
             return Err(LinkError::Unfit(unfit));
         }
         let keep_alive = welcome
@@ -210,9 +221,12 @@ impl Link {
                 self.ready.push_back(Event::Acked(id, refused));
             }
             Heard::Closed(why) => return Err(LinkError::Closed(Some(why))),
-            Heard::Granted(refused) => self.ready.push_back(Event::Granted(refused)),
+            Heard::Granted(_, refused) => {
+                let first = refused.into_iter().flatten().next();
+                self.ready.push_back(Event::Granted(first));
+            }
             Heard::Message(message) => self.ready.push_back(Event::Message(message)),
-            Heard::Other => {}
+            Heard::Other | Heard::Unsubscribed(_) => {}
             Heard::Pong => self.pinged = false,
             Heard::Refused(_) | Heard::Welcome(_) => {
                 let text = "a second answer to our first packet".to_owned();
@@ -242,7 +256,7 @@ impl Link {
             let id = self.id();
             self.inflight.insert(id);
             self.ready.push_back(Event::Told(id));
-            wire::say(self.version, Say::Publish(id, message), &mut self.write)?;
+            wire::say(self.version, Say::Publish(Some(id), message), &mut self.write)?;
             let room = self.inflight.len() < self.window && self.write.len() < BATCH;
             next = if room {
                 self.publishes.try_recv().ok()
@@ -285,6 +299,24 @@ impl Link {
     }
 }
 
+/// What the broker cannot do and we need; `None` of one that will do.
+fn unfit(welcome: &Welcome) -> Option<String> {
+    if !welcome.qos1 {
+        Some("takes QoS 0 only, and Doorline needs QoS 1".to_owned())
+    } else if !welcome.retains {
+        Some("keeps no retained messages, and Doorline needs them".to_owned())
+    } else if !welcome.wildcards {
+        Some("takes no subscriptions with wildcards, and Doorline needs them".to_owned())
+    } else if welcome.largest < LEAST {
+        Some(format!(
+            "takes at most {} bytes, and Doorline needs {LEAST}",
+            welcome.largest
+        ))
+    } else {
+        None
+    }
+}
+
 async fn stream(params: &MqttParams) -> Result<Box<dyn Stream>, LinkError> {
     // what is wrong with the files is told before anybody is asked
     let tls = params.tls.as_ref().map(client_config).transpose();
@@ -299,4 +331,33 @@ async fn stream(params: &MqttParams) -> Result<Box<dyn Stream>, LinkError> {
     let secured = TlsConnector::from(Arc::new(tls)).connect(name, stream);
     let secured = timeout(STEP, secured).await.map_err(|_| LinkError::Silent)??;
     Ok(Box::new(secured))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_that_cannot_do_what_is_needed_is_told_what_that_is() {
+        let good = Welcome {
+            keep_alive: None,
+            largest: LEAST,
+            marks_retained: true,
+            qos1: true,
+            retains: true,
+            version: Spoken::V5,
+            wildcards: true,
+            window: 10,
+        };
+        assert_eq!(unfit(&good), None);
+        let bad = |change: fn(&mut Welcome)| {
+            let mut welcome = good.clone();
+            change(&mut welcome);
+            unfit(&welcome).expect("something is missing")
+        };
+        assert!(bad(|w| w.qos1 = false).contains("QoS 0 only"));
+        assert!(bad(|w| w.retains = false).contains("keeps no retained"));
+        assert!(bad(|w| w.wildcards = false).contains("no subscriptions with wildcards"));
+        assert!(bad(|w| w.largest = LEAST - 1).contains("at most 2047 bytes"));
+    }
 }

@@ -2,14 +2,11 @@
 //!
 //! It lives from the first packet to the last: what a client library keeps from one connection to the next is not needed,
 //! because the journal is the outbox, and what was not said goes with the connection. Both versions of MQTT have one way
-//! ([`link`]) and one vocabulary ([`wire`]); [`v3`] and [`v5`] are how it is written.
+//! ([`link`]) and one vocabulary (`gateway-mqtt-wire`).
 
 mod link;
 mod tls;
 mod trouble;
-mod v3;
-mod v5;
-mod wire;
 
 use std::time::Duration;
 
@@ -17,8 +14,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 pub(crate) use self::link::{Event, Order};
-pub(crate) use self::trouble::{OtherVersion, Trouble};
-pub(crate) use self::wire::{Came, Filter, Message, Spoken, Welcome, With};
+pub(crate) use self::trouble::Trouble;
+pub(crate) use gateway_mqtt_wire::{Came, Filter, Message, Qos, Spoken, Welcome, With};
 
 use self::link::Link;
 use self::trouble::trouble;
@@ -29,8 +26,8 @@ use crate::params::MqttParams;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Largest packet we take. Commands are shorter; only what others write on our topics could be longer.
 const INCOMING: usize = 256 * 1024;
-/// Largest packet we send: a record with all its texts at their longest, escaped, is below.
-const OUTGOING: usize = 1024 * 1024;
+// the largest packet that is sent: a record with all its texts at their longest, escaped, is below
+const _: () = assert!(gateway_mqtt_wire::OUTGOING >= 1024 * 1024);
 /// A broker that takes only shorter packets than this will not do.
 const LEAST: usize = 2048;
 /// Acknowledgements that may wait to be sent; a broker of MQTT 5 sends no more than so many messages before them.
@@ -39,8 +36,8 @@ pub(crate) const ACKS: usize = 32;
 const ORDERS: usize = ACKS + 8;
 /// Events that may wait for us.
 const EVENTS: usize = 128;
-/// Our own limit of publishes that are not acknowledged, above the outbox's.
-const INFLIGHT: u16 = 100;
+// above the outbox's own limit of publishes that are not acknowledged
+const _: () = assert!(gateway_mqtt_wire::INFLIGHT as usize > WINDOW);
 
 /// It did not take what we say: too much waits, or it is gone.
 #[derive(Debug)]

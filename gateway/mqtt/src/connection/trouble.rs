@@ -3,21 +3,11 @@
 use std::error::Error as _;
 use std::io;
 
+use gateway_mqtt_wire::{OtherVersion, Refused, Spoken, Unread};
+
 use super::INCOMING;
 use super::link::LinkError;
-use super::wire::{Refused, Spoken, Unread};
 use crate::params::MqttParams;
-
-/// Does a failure say that the broker does not speak the version of MQTT that was tried?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OtherVersion {
-    /// It says so.
-    Asked,
-    /// It has nothing to do with that.
-    No,
-    /// It closed the connection, was silent or answered what cannot be read, as old brokers do.
-    Perhaps,
-}
 
 /// Why a connection failed or ended.
 #[derive(Debug, PartialEq, Eq)]

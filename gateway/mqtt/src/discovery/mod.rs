@@ -105,6 +105,35 @@ pub(crate) fn announcements(
     all
 }
 
+/// The device, or the entity, of a discovery topic as it is announced once more to be removed: with the ids that it had, what
+/// is required besides, and nothing that could be used. `None` of what no hub keeps when it ends, triggers and scanners.
+pub(crate) fn ghost(topics: &Topics, topic: &str, of: &Components) -> Option<String> {
+    let levels: Vec<&str> = topic.rsplit('/').collect();
+    let whole = levels.get(2) == Some(&"device");
+    let own = *levels.get(if whole { 1 } else { 2 })?;
+    let device = json!({ "identifiers": [own], "name": own });
+    let mut components: Map<String, Value> = of
+        .iter()
+        .filter_map(|(key, platform)| {
+            let part = parts::ghost(topics, key, platform)?;
+            Some((key.clone(), Value::Object(component(own, &part))))
+        })
+        .collect();
+    let origin = json!({ "name": "Doorline" });
+    if whole {
+        let payload = json!({ "device": device, "origin": origin, "components": components });
+        return (!components.is_empty()).then(|| payload.to_string());
+    }
+    let key = of.keys().next()?;
+    let mut payload = components.remove(key)?;
+    payload["device"] = device;
+    payload["origin"] = origin;
+    if let Value::Object(all) = &mut payload {
+        all.remove("platform");
+    }
+    Some(payload.to_string())
+}
+
 /// Does a discovery topic bear the name of this site or of a door of it, in the format that is set? One of the other
 /// format may not be cleared while ours stand: Home Assistant goes by the names, which are the same, and an empty
 /// message for a device removes what was announced for its entities.

@@ -26,6 +26,8 @@ pub(super) fn is_entity(platform: &str) -> bool {
 /// What every command carries: time and a fresh id. Home Assistant takes no range above 100 000 numbers.
 const STAMP: &str = "\"id\":\"ha-{{ utcnow().timestamp() }}-{{ range(10000,99999)|random }}\",\
     \"at\":\"{{ utcnow().isoformat() }}\"}";
+/// Key of the last person, who is off until somebody wants it.
+const PERSON: &str = "person";
 /// A payload that is never said.
 const NEVER: &str = "-";
 
@@ -112,6 +114,40 @@ fn part(key: impl Into<String>, platform: &'static str, rest: Value) -> Part {
         platform,
         rest,
     }
+}
+
+/// An entity that is no more, with what its platform requires; `None` of what no hub keeps when it ends. What had a topic to
+/// listen to has one: where none is left, Home Assistant 2025.12 goes on to listen to the one of before, and fails once something
+/// is said there.
+pub(super) fn ghost(topics: &Topics, key: &str, platform: &str) -> Option<Part> {
+    let nowhere = topics.gone();
+    let (platform, mut rest) = match platform {
+        "binary_sensor" => ("binary_sensor", json!({ "state_topic": nowhere })),
+        "button" => ("button", json!({ "command_topic": nowhere })),
+        "event" => ("event", json!({ "state_topic": nowhere, "event_types": [NEVER] })),
+        "image" => ("image", json!({ "image_topic": nowhere })),
+        "lock" => (
+            "lock",
+            json!({ "command_topic": nowhere, "state_topic": nowhere }),
+        ),
+        "select" => (
+            "select",
+            json!({ "command_topic": nowhere, "state_topic": nowhere, "options": [NEVER] }),
+        ),
+        "sensor" => ("sensor", json!({ "state_topic": nowhere })),
+        "switch" => (
+            "switch",
+            json!({ "command_topic": nowhere, "state_topic": nowhere }),
+        ),
+        "update" => ("update", json!({ "state_topic": nowhere })),
+        _ => return None,
+    };
+    rest["availability_topic"] = json!(nowhere);
+    // as it was announced: who never saw it is to have it no other way, should it come back meanwhile
+    if key == PERSON {
+        rest["enabled_by_default"] = json!(false);
+    }
+    Some(part(key, platform, rest))
 }
 
 /// A switch: what it sends as it is switched on and off, and what shows how it is. Home Assistant before 2025 gives it no

@@ -536,3 +536,54 @@ fn the_exact_text_of_the_versions() {
     });
     assert_eq!(found[0].1["components"]["update"], update);
 }
+
+#[test]
+fn what_is_gone_is_announced_once_more_with_the_same_ids_and_nothing_that_can_be_used() {
+    let mut params = params(1883);
+    params.press = true;
+    let topics = Topics::new(&params.base, &params.site_id);
+    for format in [DiscoveryFormat::Device, DiscoveryFormat::Entities] {
+        let options = params.discovery.as_mut().expect("discovery");
+        (options.format, options.people, options.pictures, options.tags) = (format, true, true, true);
+        for announcement in announcements(&params, &topics, &view(), |_| Components::new()) {
+            let was: Value = serde_json::from_str(&announcement.payload).expect("JSON");
+            let told = ghost(&topics, &announcement.topic, &announcement.components);
+            let platform = announcement.components.values().next().expect("one at least");
+            let Some(told) = told else {
+                let kept_by_no_hub = !parts::is_entity(platform);
+                assert!(format == DiscoveryFormat::Entities && kept_by_no_hub, "{was}");
+                continue;
+            };
+            let told: Value = serde_json::from_str(&told).expect("JSON");
+            assert_eq!(told["device"]["identifiers"], was["device"]["identifiers"]);
+            let is_entity = |entity: &&Value| entity.get("unique_id").is_some();
+            let entities = |of: &Value| match of.get("components") {
+                Some(Value::Object(all)) => all.values().filter(is_entity).cloned().collect(),
+                _ => vec![of.clone()],
+            };
+            let (before, after): (Vec<Value>, Vec<Value>) = (entities(&was), entities(&told));
+            let by_id = |all: &[Value]| -> BTreeMap<String, Vec<Value>> {
+                let same = ["platform", "object_id", "default_entity_id", "enabled_by_default"];
+                let listens = |entity: &Value| {
+                    let topics = ["state_topic", "image_topic"];
+                    topics.map(|key| entity.get(key).is_some()).contains(&true)
+                };
+                all.iter()
+                    .map(|entity| {
+                        let id = entity["unique_id"].as_str().expect("an id").to_owned();
+                        let mut kept = same.map(|key| entity[key].clone()).to_vec();
+                        kept.push(listens(entity).into());
+                        (id, kept)
+                    })
+                    .collect()
+            };
+            assert_eq!(by_id(&before), by_id(&after));
+            for entity in &after {
+                let used = entity.as_object().expect("an object").iter();
+                let mut used = used.filter(|(key, _)| key.ends_with("_topic"));
+                assert!(used.all(|(_, topic)| topic == "doorline/lilas/gone"), "{entity}");
+                assert_eq!(entity["availability_topic"], "doorline/lilas/gone");
+            }
+        }
+    }
+}

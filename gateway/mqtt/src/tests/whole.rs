@@ -14,11 +14,13 @@ use crate::handle::start_with;
 use crate::{EmbeddedBroker, MqttHandle, MqttParams, MqttTls, MqttVersion};
 
 pub(super) const QUICK: Timing = Timing {
+    ghosts: Duration::from_millis(50),
     keeps: Duration::from_millis(50),
     mend: Duration::from_millis(50),
     report: Duration::from_millis(500),
     retry: Duration::from_millis(20),
     retry_max: Duration::from_millis(100),
+    settle: Duration::from_millis(50),
     stall: Duration::from_secs(60),
 };
 
@@ -398,10 +400,27 @@ async fn retained_topics_follow_the_site_and_a_starting_hub_gets_them_again() {
         .collect();
     assert_eq!(ids, ["front"]);
 
-    // a hub that was away from the broker meanwhile
+    // a hub that did not run meanwhile removes only what it was told of
     first.forget();
     first.publish("homeassistant/status", false, "online").await;
+    let ghost = first
+        .hear("announced once more", |m| m.topic == config && !m.text.is_empty())
+        .await;
+    let open = &ghost.json()["components"]["open"];
+    assert_eq!(
+        (&open["unique_id"], &open["command_topic"]),
+        (
+            &"doorline_lilas_door_yard_open".into(),
+            &"doorline/lilas/gone".into()
+        )
+    );
     first.hear("cleared again", is(config, "")).await;
+    let late = Observer::connect(broker.port).await;
+    late.hear("what is kept", is(AVAILABILITY, "online")).await;
+    assert!(
+        !late.all().iter().any(|m| m.topic == config),
+        "a ghost is not kept"
+    );
     core.view.send_replace(Arc::new(view()));
     first
         .hear("the door again", |m| m.topic == config && !m.text.is_empty())

@@ -17,6 +17,7 @@ use gateway_http::HookToken;
 
 use crate::run::hooks::Hook;
 use crate::run::instance::Instance;
+use crate::run::params::outside::mqtt_version;
 
 /// Name of the adapter of all inputs at the broker.
 pub(super) const INPUTS: &str = "mqtt-devices";
@@ -45,6 +46,7 @@ fn broker(config: &Config) -> Option<Broker> {
             ca_file: mqtt.ca_file.clone(),
             client: mqtt.cert_file.clone().zip(mqtt.key_file.clone()),
         }),
+        version: mqtt_version(mqtt.version),
     })
 }
 

@@ -191,11 +191,16 @@ pub(crate) fn mqtt(config: &Config, instance: Instance, embedded: Option<u16>) -
             .as_ref()
             .map(|h| format!("http{}://{}", if h.tls { "s" } else { "" }, h.listen)),
         press: mqtt.press,
-        protocol: match mqtt.version {
-            gateway_config::MqttVersion::Auto => MqttVersion::Auto,
-            gateway_config::MqttVersion::V3 => MqttVersion::V3,
-            gateway_config::MqttVersion::V5 => MqttVersion::V5,
-        },
+        protocol: mqtt_version(mqtt.version),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
+}
+
+/// Which MQTT is spoken, to hubs and to devices.
+pub(super) const fn mqtt_version(version: gateway_config::MqttVersion) -> MqttVersion {
+    match version {
+        gateway_config::MqttVersion::Auto => MqttVersion::Auto,
+        gateway_config::MqttVersion::V3 => MqttVersion::V3,
+        gateway_config::MqttVersion::V5 => MqttVersion::V5,
+    }
 }

@@ -1,12 +1,12 @@
 //! What survives a restart, and how it comes back before the first decision.
 
 mod alarms;
+mod cut_off;
 mod fire;
 mod lockdowns;
 mod locks;
 mod places;
 mod quiets;
-mod rings_open;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use gateway_site::{SeenId, Site};
 use gateway_store::{Filter, Query, Store};
 
 pub(crate) use alarms::keep_alarms;
+pub(crate) use cut_off::{end_cut_off, follow_what_is_on};
 pub(crate) use fire::{FIRE, keep_fire};
 pub(crate) use lockdowns::{LOCKDOWNS, keep_lockdowns};
 pub(crate) use locks::keep_locks;
 pub(crate) use places::{PLACES, keep_place};
 pub(crate) use quiets::{keep_quiets, quiets};
-pub(crate) use rings_open::end_rings_open;
 
 /// Command ids of the last moments: a repetition must not be acted on again.
 pub(crate) fn site(site: &mut Site, store: &Store, ttl: Duration, now: Instant, wall: Timestamp) {

@@ -8,6 +8,7 @@ use peers::{Api, Edge, Gateway, Listener, Mosquitto, Reply, Rig, Shelly, Use, We
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::mqtt5::Subscriber;
 use crate::outside::wall_clock;
 use crate::secs;
 
@@ -256,8 +257,30 @@ fn a_relay_with_its_own_timer_opens_and_lets_go_whatever_is_gone() {
         let mut gateway = Gateway::start(rig, &site(rig))?;
         let api = Api::set_up(rig, &gateway)?;
 
-        // the guard ends it in time
+        // the guard ends it in time; what opens is good for the time in which it has to be confirmed, and no longer
+        let subscriber = Subscriber::start(rig, None, &["shelly/rpc"])?;
+        until(secs(10), "the subscription", || {
+            let spoken = broker.spoken();
+            Ok(spoken
+                .iter()
+                .any(|(name, how)| how == "p5" && !name.starts_with("doorline"))
+                .then_some(()))
+        })?;
         let on = open(&api, "first", &mut |limit| shelly.edge(limit))?;
+        let order = subscriber.line("the order to open", |line| line.contains("toggle_after"))?;
+        let expiry = order
+            .split('|')
+            .nth(2)
+            .and_then(|field| field.parse::<u64>().ok());
+        ensure!(expiry.is_some_and(|s| (1..=3).contains(&s)), "{order}");
+        let spoken = broker.spoken();
+        for part in ["-inputs", "-guard-strike"] {
+            let mut of = spoken
+                .iter()
+                .filter(|(name, _)| name.starts_with("doorline-test-"));
+            let is_so = of.any(|(name, how)| name.contains(part) && how == "p5");
+            ensure!(is_so, "{part} does not speak MQTT 5: {spoken:?}");
+        }
         let off = shelly.edge(secs(10))?;
         ensure!(!off.energised && off.why == "told", "{off:?}");
         let length = (off.at_ns - on) / MS;

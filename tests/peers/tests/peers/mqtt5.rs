@@ -54,13 +54,13 @@ fn publish(
 }
 
 /// What comes on some topics, with what MQTT 5 adds: topic, correlation data, expiry, content type, user properties, payload.
-struct Subscriber {
+pub(crate) struct Subscriber {
     child: Child,
     file: std::path::PathBuf,
 }
 
 impl Subscriber {
-    fn start(rig: &Rig, name: Option<&str>, topics: &[&str]) -> anyhow::Result<Self> {
+    pub(crate) fn start(rig: &Rig, name: Option<&str>, topics: &[&str]) -> anyhow::Result<Self> {
         let file = rig.path("subscriber.txt");
         let mut command = client(rig, "mosquitto_sub", name);
         for topic in topics {
@@ -71,7 +71,7 @@ impl Subscriber {
         Ok(Self { child, file })
     }
 
-    fn line(&self, what: &str, fits: impl Fn(&str) -> bool) -> anyhow::Result<String> {
+    pub(crate) fn line(&self, what: &str, fits: impl Fn(&str) -> bool) -> anyhow::Result<String> {
         until(secs(30), what, || {
             let text = std::fs::read_to_string(&self.file)?;
             Ok(text.lines().find(|line| fits(line)).map(str::to_owned))

@@ -3,7 +3,7 @@
 use gateway_core::{ContactState, DoorEvent, DoorView};
 use serde_json::json;
 
-use super::{Before, Part, Parts, STAMP, TAG, TRIGGER, part, trigger};
+use super::{Before, PERSON, Part, Parts, STAMP, TAG, TRIGGER, part, trigger};
 
 /// A lock entity also has "lock", which must not open.
 const OPEN: &str = "{\"command\":\"{{ 'open' if value in ['OPEN','UNLOCK','PRESS'] else 'lock' }}\",";
@@ -97,7 +97,7 @@ impl Parts<'_> {
                     "{{ value_json.subject if value_json.event_type == 'granted' else this.state }}",
                 "availability": self.site_up(),
             });
-            parts.push(part("person", "sensor", person));
+            parts.push(part(PERSON, "sensor", person));
         }
         for reader in door.readers.iter().filter(|_| self.tags) {
             let scanner = json!({

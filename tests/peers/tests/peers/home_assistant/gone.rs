@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::ensure;
-use peers::{Listener, until};
+use peers::{Edition, Listener, until};
 use serde_json::json;
 
 use super::{LOCK, SOON, Stage};
@@ -140,5 +140,91 @@ impl Stage<'_> {
             .collect();
         ensure!(left.is_empty(), "left at the broker: {left:?}");
         Ok(())
+    }
+
+    /// A door goes while Home Assistant does not run: what it remembers of it goes when it is back, and comes back with the
+    /// door, also in the moment in which it is being removed.
+    pub(super) fn door_that_went_unseen(&mut self, text: &str, edition: Edition) -> anyhow::Result<()> {
+        let yard = "lock.doorline_test_door_yard_lock";
+        let with_yard = format!("{text}{YARD}");
+        // nothing of before
+        self.hub.registers("door_yard", false)?;
+        self.gateway.reload(&with_yard)?;
+        self.hub.shows(yard, "locked", secs(SOON))?;
+        self.hub.registers("door_yard", true)?;
+        self.hub.kill();
+        self.gateway.reload(text)?;
+        let topic = match edition {
+            Edition::Devices => "homeassistant/device/doorline_test_door_yard/config",
+            Edition::Entities => "homeassistant/lock/doorline_test_door_yard/lock/config",
+        };
+        let told = |stage: &Self, what: &str, is_told: &dyn Fn(&serde_json::Value) -> bool, from: usize| {
+            until(secs(SOON), what, || {
+                let all = stage.listener.all();
+                let mut since = all.iter().skip(from);
+                Ok(since
+                    .any(|m| m.topic == topic && is_told(&m.payload))
+                    .then_some(()))
+            })
+        };
+        let is_empty = |payload: &serde_json::Value| payload.is_null() || payload == "";
+        told(self, "the door to be taken back", &is_empty, 0)?;
+        let from = self.listener.all().len();
+        self.hub.again(self.rig)?;
+        ensure!(
+            !self.hub.entities("door_yard")?.is_empty(),
+            "Home Assistant remembers nothing of the door: this shows nothing"
+        );
+        let runs = Instant::now();
+        let device = self.hub.template(&format!("{{{{ device_id('{yard}') }}}}"))?;
+        ensure!(device != "None", "the registry has no device for {yard}");
+        until(
+            secs(SOON),
+            "a door that went unseen to leave nothing behind",
+            || {
+                let left = self.hub.entities("door_yard")?;
+                let name = self
+                    .hub
+                    .template(&format!("{{{{ device_attr('{device}', 'name') }}}}"))?;
+                Ok((left.is_empty() && name == "None").then_some(()))
+            },
+        )?;
+        self.rig.measured(
+            "a running Home Assistant to the end of a door that went unseen",
+            format!("{:?}", runs.elapsed()),
+        );
+        self.hub.registers("door_yard", false)?;
+        told(self, "the end of what was announced once more", &is_empty, from)?;
+        let kept = Listener::start(self.rig)?;
+        kept.hears("what is kept", secs(20), |m| {
+            m.retained && m.topic == AVAILABILITY && m.payload == "online"
+        })?;
+        let left: Vec<_> = kept
+            .all()
+            .into_iter()
+            .filter(|m| m.topic.contains("yard"))
+            .collect();
+        ensure!(left.is_empty(), "left at the broker: {left:?}");
+
+        // it comes back while another hub, as it were, is told of its end
+        let from = self.listener.all().len();
+        self.listener.send_bytes(BIRTH, "online", false)?;
+        told(self, "the door once more", &|payload| !is_empty(payload), from)?;
+        self.gateway.reload(&with_yard)?;
+        self.hub.shows(yard, "locked", secs(SOON))?;
+        // longer than it takes to be removed
+        self.opens("lock/unlock", LOCK)?;
+        self.opens("lock/unlock", LOCK)?;
+        self.hub.shows(yard, "locked", secs(SOON))?;
+        let all = self.listener.all();
+        let mut since = all.iter().skip(from).filter(|m| m.topic == topic);
+        ensure!(
+            !since.any(|m| is_empty(&m.payload)),
+            "a door that is back was cleared"
+        );
+        self.gateway.reload(text)?;
+        until(secs(SOON), "the door to go", || {
+            Ok(self.hub.entities("door_yard")?.is_empty().then_some(()))
+        })
     }
 }

@@ -8,15 +8,36 @@ use std::time::Duration;
 
 use gateway_core::Instant;
 
-use crate::connection::{OtherVersion, Spoken};
-use crate::params::MqttVersion;
+use crate::Spoken;
 
 /// So long a broker is believed that it does not speak MQTT 5.
 const BELIEVED: Duration = Duration::from_secs(3600);
 
+/// Which version of MQTT is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MqttVersion {
+    /// 5, and 3.1.1 with a broker that does not take it.
+    Auto,
+    /// 3.1.1.
+    V3,
+    /// 5.
+    V5,
+}
+
+/// Does a failure say that the broker does not speak the version of MQTT that was tried?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherVersion {
+    /// It says so.
+    Asked,
+    /// It has nothing to do with that.
+    No,
+    /// It closed the connection, was silent or answered what cannot be read, as old brokers do.
+    Perhaps,
+}
+
 /// What is known of the broker.
 #[derive(Debug, Default)]
-pub(super) struct Versions {
+pub struct Versions {
     /// Until then it is not asked for MQTT 5.
     old_until: Option<Instant>,
     /// The next connection only.
@@ -25,7 +46,8 @@ pub(super) struct Versions {
 
 impl Versions {
     /// What is tried next.
-    pub(super) fn next(&self, now: Instant, wanted: MqttVersion) -> Spoken {
+    #[must_use]
+    pub fn next(&self, now: Instant, wanted: MqttVersion) -> Spoken {
         let is_old = self.once || self.old_until.is_some_and(|until| now < until);
         match wanted {
             MqttVersion::Auto if is_old => Spoken::V3,
@@ -35,13 +57,7 @@ impl Versions {
     }
 
     /// A connection ended; true if the other version is to be tried at once.
-    pub(super) fn ended(
-        &mut self,
-        now: Instant,
-        wanted: MqttVersion,
-        tried: Spoken,
-        other: OtherVersion,
-    ) -> bool {
+    pub fn ended(&mut self, now: Instant, wanted: MqttVersion, tried: Spoken, other: OtherVersion) -> bool {
         self.once = false;
         match (wanted, tried, other) {
             (MqttVersion::Auto, Spoken::V5, OtherVersion::Asked) => {

@@ -8,13 +8,13 @@ use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAckProperties, Connect, ConnectProperties, Disconnect, DisconnectReasonCode, Filter, LastWill, Login,
     Packet, PingReq, PubAck, Publish, PublishProperties, RetainForwardRule, Subscribe, SubscribeReasonCode,
+    Unsubscribe,
 };
 
-use super::wire::{Came, Heard, Hello, Refused, Say, Spoken, Unread, Welcome};
-use super::{INFLIGHT, LEAST, OUTGOING};
+use crate::{Came, Heard, Hello, INFLIGHT, OUTGOING, Qos, Refused, Say, Spoken, Unread, Welcome};
 
 /// What our payloads are.
-pub(super) const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 /// Longest text of a broker that is told on, in characters.
 const SAID: usize = 200;
 
@@ -26,7 +26,7 @@ fn write(packet: &Packet, to: &mut BytesMut) -> Result<(), Unread> {
     packet.write(to, None).map(drop).map_err(|error| unread(&error))
 }
 
-pub(super) fn hello(hello: &Hello<'_>, to: &mut BytesMut) -> Result<(), Unread> {
+pub(crate) fn hello(hello: &Hello<'_>, to: &mut BytesMut) -> Result<(), Unread> {
     let connect = Connect {
         clean_start: true,
         client_id: hello.client.to_owned(),
@@ -40,13 +40,13 @@ pub(super) fn hello(hello: &Hello<'_>, to: &mut BytesMut) -> Result<(), Unread> 
             ..ConnectProperties::new()
         }),
     };
-    let (topic, payload) = hello.will;
-    let will = LastWill::new(topic, payload, QoS::AtLeastOnce, true, None);
+    let will = hello.will;
+    let will = will.map(|will| LastWill::new(will.topic, will.payload, QoS::AtLeastOnce, will.retain, None));
     let login = hello.login.map(|(user, password)| Login::new(user, password));
-    write(&Packet::Connect(connect, Some(will), login), to)
+    write(&Packet::Connect(connect, will, login), to)
 }
 
-pub(super) fn say(say: Say, to: &mut BytesMut) -> Result<(), Unread> {
+pub(crate) fn say(say: Say, to: &mut BytesMut) -> Result<(), Unread> {
     let packet = match say {
         Say::Ack(id) => Packet::PubAck(PubAck::new(id, None)),
         Say::Bye => Packet::Disconnect(Disconnect::new(DisconnectReasonCode::NormalDisconnection)),
@@ -63,18 +63,21 @@ pub(super) fn say(say: Say, to: &mut BytesMut) -> Result<(), Unread> {
                 user_properties: user.map(|(name, value)| (name.to_owned(), value)).collect(),
                 ..PublishProperties::default()
             };
-            let mut publish =
-                Publish::new(message.topic, QoS::AtLeastOnce, message.payload, Some(properties));
-            publish.pkid = id;
+            let qos = id.map_or(QoS::AtMostOnce, |_| QoS::AtLeastOnce);
+            let mut publish = Publish::new(message.topic, qos, message.payload, Some(properties));
+            publish.pkid = id.unwrap_or_default();
             publish.retain = message.retain;
             Packet::Publish(publish)
         }
         Say::Subscribe(id, filters) => {
-            let filter = |filter: super::wire::Filter| Filter {
+            let filter = |filter: crate::Filter| Filter {
                 nolocal: false,
                 path: filter.path,
                 preserve_retain: filter.marked,
-                qos: QoS::AtLeastOnce,
+                qos: match filter.qos {
+                    Qos::AtLeastOnce => QoS::AtLeastOnce,
+                    Qos::AtMostOnce => QoS::AtMostOnce,
+                },
                 // what is kept comes with every subscription: it has to be found and cleared
                 retain_forward_rule: RetainForwardRule::OnEverySubscribe,
             };
@@ -82,12 +85,17 @@ pub(super) fn say(say: Say, to: &mut BytesMut) -> Result<(), Unread> {
             subscribe.pkid = id;
             Packet::Subscribe(subscribe)
         }
+        Say::Unsubscribe(id, path) => {
+            let mut unsubscribe = Unsubscribe::new(path, None);
+            unsubscribe.pkid = id;
+            Packet::Unsubscribe(unsubscribe)
+        }
     };
     write(&packet, to)
 }
 
 /// Reads one whole packet.
-pub(super) fn hear(packet: &mut BytesMut) -> Result<Heard, Unread> {
+pub(crate) fn hear(packet: &mut BytesMut) -> Result<Heard, Unread> {
     let kind = packet.first().map_or(0, |byte| byte >> 4);
     // the variable header follows the length, whose last byte is the first without the highest bit
     let length = packet
@@ -123,11 +131,12 @@ pub(super) fn hear(packet: &mut BytesMut) -> Result<Heard, Unread> {
         }
         Packet::SubAck(ack) => {
             let said = ack.properties.as_ref().and_then(|p| p.reason_string.as_deref());
-            let codes = ack.return_codes.iter();
-            let refused = codes.copied().find_map(not_granted);
-            Heard::Granted(refused.map(|code| with_said(reason(code), said)))
+            let refused =
+                |code: &SubscribeReasonCode| not_granted(*code).map(|code| with_said(reason(code), said));
+            Heard::Granted(ack.pkid, ack.return_codes.iter().map(refused).collect())
         }
         Packet::PingResp(_) => Heard::Pong,
+        Packet::UnsubAck(ack) => Heard::Unsubscribed(ack.pkid),
         Packet::Auth(_)
         | Packet::Connect(..)
         | Packet::Disconnect(_)
@@ -136,7 +145,6 @@ pub(super) fn hear(packet: &mut BytesMut) -> Result<Heard, Unread> {
         | Packet::PubRec(_)
         | Packet::PubRel(_)
         | Packet::Subscribe(_)
-        | Packet::UnsubAck(_)
         | Packet::Unsubscribe(_) => Heard::Other,
     })
 }
@@ -147,25 +155,14 @@ fn welcome(properties: Option<&ConnAckProperties>) -> Welcome {
     let largest = largest.map_or(OUTGOING, |size| {
         OUTGOING.min(usize::try_from(size).unwrap_or(OUTGOING))
     });
-    let unfit = if of(|p| p.max_qos) == Some(0) {
-        Some("takes QoS 0 only, and Doorline needs QoS 1".to_owned())
-    } else if of(|p| p.retain_available) == Some(0) {
-        Some("keeps no retained messages, and Doorline needs them".to_owned())
-    } else if of(|p| p.wildcard_subscription_available) == Some(0) {
-        Some("takes no subscriptions with wildcards, and Doorline needs them".to_owned())
-    } else if largest < LEAST {
-        Some(format!(
-            "takes at most {largest} bytes, and Doorline needs {LEAST}"
-        ))
-    } else {
-        None
-    };
     Welcome {
         keep_alive: properties.and_then(|p| p.server_keep_alive),
         largest,
         marks_retained: true,
-        unfit,
+        qos1: of(|p| p.max_qos) != Some(0),
+        retains: of(|p| p.retain_available) != Some(0),
         version: Spoken::V5,
+        wildcards: of(|p| p.wildcard_subscription_available) != Some(0),
         window: properties
             .and_then(|p| p.receive_max)
             .unwrap_or(INFLIGHT)
@@ -284,8 +281,8 @@ fn reason(code: u8) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::{Filter, Message, With, tests::HELLO};
     use super::*;
+    use crate::{Filter, Message, With, tests::HELLO};
 
     fn read(bytes: &[u8]) -> Result<Heard, Unread> {
         hear(&mut BytesMut::from(bytes))
@@ -318,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_broker_can_do_is_read_and_what_it_cannot_is_named() {
+    fn what_the_broker_can_do_is_read() {
         let welcome = |properties: &[u8]| {
             let length = u8::try_from(properties.len()).expect("short");
             let mut packet = vec![0x20, length + 3, 0, 0, length];
@@ -328,24 +325,18 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
+        let can = |welcome: &Welcome| [welcome.qos1, welcome.retains, welcome.wildcards];
         let plain = welcome(b"");
-        assert_eq!(
-            (plain.largest, plain.window, plain.unfit),
-            (OUTGOING, INFLIGHT, None)
-        );
+        assert_eq!((plain.largest, plain.window), (OUTGOING, INFLIGHT));
+        assert_eq!(can(&plain), [true; 3]);
         let small = welcome(b"\x27\x00\x00\x20\x00\x21\x00\x0a\x13\x00\x05");
         assert_eq!(
             (small.largest, small.window, small.keep_alive),
             (8192, 10, Some(5))
         );
-        for unfit in [
-            &b"\x24\x00"[..],
-            b"\x25\x00",
-            b"\x28\x00",
-            b"\x27\x00\x00\x00\x10",
-        ] {
-            assert!(welcome(unfit).unfit.is_some(), "{unfit:?}");
-        }
+        assert_eq!(can(&welcome(b"\x24\x00")), [false, true, true]);
+        assert_eq!(can(&welcome(b"\x25\x00")), [true, false, true]);
+        assert_eq!(can(&welcome(b"\x28\x00")), [true, true, false]);
     }
 
     #[test]
@@ -373,7 +364,7 @@ mod tests {
         );
         assert_eq!(
             read(b"\x90\x05\x00\x01\x00\x01\x87"),
-            Ok(Heard::Granted(Some(denied)))
+            Ok(Heard::Granted(1, vec![None, Some(denied)]))
         );
     }
 
@@ -407,7 +398,7 @@ mod tests {
                 user: vec![("seq", "1".into())],
             },
         };
-        say(Say::Publish(3, message), &mut to).expect("written");
+        say(Say::Publish(Some(3), message), &mut to).expect("written");
         let Packet::Publish(publish) = Packet::read(&mut to, None).expect("a packet") else {
             panic!("another packet");
         };
@@ -419,6 +410,7 @@ mod tests {
         let filters = [true, false].map(|marked| Filter {
             marked,
             path: "a".into(),
+            qos: Qos::AtLeastOnce,
         });
         say(Say::Subscribe(1, filters.to_vec()), &mut to).expect("written");
         // §3.8.3.1: bit 3 is Retain As Published, bits 4 and 5 Retain Handling

@@ -3,12 +3,11 @@
 use bytes::BytesMut;
 use rumqttc::mqttbytes::v4::{
     ConnAck, Connect, ConnectReturnCode, LastWill, Packet, PubAck, Publish, Subscribe, SubscribeFilter,
-    SubscribeReasonCode,
+    SubscribeReasonCode, Unsubscribe,
 };
 use rumqttc::mqttbytes::{Error, QoS};
 
-use super::wire::{Came, Heard, Hello, Refused, Say, Spoken, Unread, Welcome};
-use super::{INFLIGHT, OUTGOING};
+use crate::{Came, Filter, Heard, Hello, INFLIGHT, OUTGOING, Qos, Refused, Say, Spoken, Unread, Welcome};
 
 fn unread(error: &Error) -> Unread {
     Unread::Malformed(error.to_string())
@@ -19,42 +18,55 @@ fn write(packet: &Packet, to: &mut BytesMut) -> Result<(), Unread> {
     written.map(drop).map_err(|error| unread(&error))
 }
 
-pub(super) fn hello(hello: &Hello<'_>, to: &mut BytesMut) -> Result<(), Unread> {
+pub(crate) fn hello(hello: &Hello<'_>, to: &mut BytesMut) -> Result<(), Unread> {
     let mut connect = Connect::new(hello.client);
     connect.keep_alive = hello.keep_alive;
     connect.clean_session = true;
-    let (topic, payload) = hello.will;
-    connect.last_will = Some(LastWill::new(topic, payload, QoS::AtLeastOnce, true));
+    let will = hello.will;
+    connect.last_will =
+        will.map(|will| LastWill::new(will.topic, will.payload, QoS::AtLeastOnce, will.retain));
     if let Some((user, password)) = hello.login {
         connect.set_login(user, password);
     }
     write(&Packet::Connect(connect), to)
 }
 
-pub(super) fn say(say: Say, to: &mut BytesMut) -> Result<(), Unread> {
+pub(crate) fn say(say: Say, to: &mut BytesMut) -> Result<(), Unread> {
     let packet = match say {
         Say::Ack(id) => Packet::PubAck(PubAck::new(id)),
         Say::Bye => Packet::Disconnect,
         Say::Ping => Packet::PingReq,
         Say::Publish(id, message) => {
-            let mut publish = Publish::new(message.topic, QoS::AtLeastOnce, message.payload);
-            publish.pkid = id;
+            let qos = id.map_or(QoS::AtMostOnce, |_| QoS::AtLeastOnce);
+            let mut publish = Publish::new(message.topic, qos, message.payload);
+            publish.pkid = id.unwrap_or_default();
             publish.retain = message.retain;
             Packet::Publish(publish)
         }
         Say::Subscribe(id, filters) => {
-            let filters = filters.into_iter();
-            let mut subscribe =
-                Subscribe::new_many(filters.map(|f| SubscribeFilter::new(f.path, QoS::AtLeastOnce)));
+            let filter = |filter: Filter| SubscribeFilter::new(filter.path, qos(filter.qos));
+            let mut subscribe = Subscribe::new_many(filters.into_iter().map(filter));
             subscribe.pkid = id;
             Packet::Subscribe(subscribe)
+        }
+        Say::Unsubscribe(id, path) => {
+            let mut unsubscribe = Unsubscribe::new(path);
+            unsubscribe.pkid = id;
+            Packet::Unsubscribe(unsubscribe)
         }
     };
     write(&packet, to)
 }
 
+const fn qos(qos: Qos) -> QoS {
+    match qos {
+        Qos::AtLeastOnce => QoS::AtLeastOnce,
+        Qos::AtMostOnce => QoS::AtMostOnce,
+    }
+}
+
 /// Reads one whole packet.
-pub(super) fn hear(packet: &mut BytesMut) -> Result<Heard, Unread> {
+pub(crate) fn hear(packet: &mut BytesMut) -> Result<Heard, Unread> {
     let length = packet.len();
     let packet = Packet::read(packet, length).map_err(|error| unread(&error))?;
     Ok(match packet {
@@ -63,8 +75,10 @@ pub(super) fn hear(packet: &mut BytesMut) -> Result<Heard, Unread> {
                 keep_alive: None,
                 largest: OUTGOING,
                 marks_retained: false,
-                unfit: None,
+                qos1: true,
+                retains: true,
                 version: Spoken::V3,
+                wildcards: true,
                 window: INFLIGHT,
             }),
             ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => {
@@ -86,10 +100,14 @@ pub(super) fn hear(packet: &mut BytesMut) -> Result<Heard, Unread> {
         }),
         Packet::PubAck(ack) => Heard::Acked(ack.pkid, None),
         Packet::SubAck(ack) => {
-            let refused = ack.return_codes.contains(&SubscribeReasonCode::Failure);
-            Heard::Granted(refused.then(|| "it does not say why".to_owned()))
+            let refused = |code: &SubscribeReasonCode| {
+                let failed = *code == SubscribeReasonCode::Failure;
+                failed.then(|| "it does not say why".to_owned())
+            };
+            Heard::Granted(ack.pkid, ack.return_codes.iter().map(refused).collect())
         }
         Packet::PingResp => Heard::Pong,
+        Packet::UnsubAck(ack) => Heard::Unsubscribed(ack.pkid),
         Packet::Disconnect => Heard::Closed("it does not say why".to_owned()),
         Packet::Connect(_)
         | Packet::PingReq
@@ -97,15 +115,14 @@ pub(super) fn hear(packet: &mut BytesMut) -> Result<Heard, Unread> {
         | Packet::PubRec(_)
         | Packet::PubRel(_)
         | Packet::Subscribe(_)
-        | Packet::UnsubAck(_)
         | Packet::Unsubscribe(_) => Heard::Other,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::tests::HELLO;
     use super::*;
+    use crate::tests::HELLO;
 
     #[test]
     fn we_introduce_ourselves_with_a_clean_session_and_a_will_that_is_kept() {
@@ -125,7 +142,7 @@ mod tests {
         assert_eq!(read(b"\x40\x02\x00\x07"), Ok(Heard::Acked(7, None)));
         assert!(matches!(
             read(b"\x90\x04\x00\x01\x01\x80"),
-            Ok(Heard::Granted(Some(_)))
+            Ok(Heard::Granted(1, refused)) if refused.iter().map(Option::is_some).eq([false, true])
         ));
     }
 }

@@ -1,15 +1,27 @@
-//! What is said on a connection, the same for both versions of MQTT; [`v3`](super::v3) and [`v5`](super::v5) write and
-//! read it. What only MQTT 5 can carry is left out by the other.
+//! What is said on a connection of MQTT, the same for both versions: `v3` and `v5` write and read it by rumqttc's codec. What only
+//! MQTT 5 can carry is left out by the other. [`Versions`] says which is tried.
+//!
+//! No IO, no state of a session: whoever has the connection reads and writes, gives ids, and answers. Left out: QoS 2, topic aliases,
+//! shared subscriptions, sessions that outlive their connection, enhanced authentication.
+
+mod v3;
+mod v5;
+mod versions;
 
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{v3, v5};
+pub use versions::{MqttVersion, OtherVersion, Versions};
+
+/// Largest packet that is sent, in bytes.
+pub const OUTGOING: usize = 1024 * 1024;
+/// Publishes that may wait for the broker's acknowledgement, if it names no smaller number.
+pub const INFLIGHT: u16 = 100;
 
 /// A version of MQTT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Spoken {
+pub enum Spoken {
     /// 3.1.1 (OASIS Standard, 29 October 2014).
     V3,
     /// 5.0 (OASIS Standard, 7 March 2019).
@@ -18,7 +30,8 @@ pub(crate) enum Spoken {
 
 impl Spoken {
     /// Its number.
-    pub(crate) const fn number(self) -> &'static str {
+    #[must_use]
+    pub const fn number(self) -> &'static str {
         match self {
             Self::V3 => "3.1.1",
             Self::V5 => "5",
@@ -35,58 +48,81 @@ impl fmt::Display for Spoken {
 /// How we introduce ourselves: with a clean start, and a session that ends with its connection, so that nothing is kept
 /// for us while we are away.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Hello<'a> {
-    pub(crate) client: &'a str,
-    /// s.
-    pub(crate) keep_alive: u16,
+pub struct Hello<'a> {
+    /// Our id.
+    pub client: &'a str,
+    /// The broker notices within one and a half of this that we are gone, s.
+    pub keep_alive: u16,
     /// Largest packet that we take, in bytes.
-    pub(crate) largest: u32,
-    pub(crate) login: Option<(&'a str, &'a str)>,
+    pub largest: u32,
+    /// User and password.
+    pub login: Option<(&'a str, &'a str)>,
     /// Messages that may wait for our acknowledgement; told to a broker of MQTT 5.
-    pub(crate) window: u16,
-    /// Topic and payload of the last will, which is kept.
-    pub(crate) will: (&'a str, &'a str),
+    pub window: u16,
+    /// What the broker says when we are gone, with QoS 1.
+    pub will: Option<Will<'a>>,
+}
+
+/// A last will.
+#[derive(Clone, Copy, Debug)]
+pub struct Will<'a> {
+    /// What is said.
+    pub payload: &'a str,
+    /// Is it kept?
+    pub retain: bool,
+    /// Where.
+    pub topic: &'a str,
 }
 
 /// The broker took us.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Welcome {
+pub struct Welcome {
     /// How often we have to say something, if the broker decides that, in s.
-    pub(crate) keep_alive: Option<u16>,
+    pub keep_alive: Option<u16>,
     /// Largest packet that the broker takes, in bytes.
-    pub(crate) largest: usize,
+    pub largest: usize,
     /// It marks what is published with retain, also while we are connected.
-    pub(crate) marks_retained: bool,
-    /// What it cannot do and we need; `None` is a broker that will do.
-    pub(crate) unfit: Option<String>,
-    pub(crate) version: Spoken,
+    pub marks_retained: bool,
+    /// It takes QoS 1.
+    pub qos1: bool,
+    /// It keeps retained messages.
+    pub retains: bool,
+    /// Which MQTT it was asked for, and speaks.
+    pub version: Spoken,
+    /// It takes subscriptions with wildcards.
+    pub wildcards: bool,
     /// Publishes that may wait for its acknowledgement.
-    pub(crate) window: u16,
+    pub window: u16,
 }
 
-/// A message of ours, QoS 1.
+/// A message of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Message {
-    pub(crate) payload: String,
-    pub(crate) retain: bool,
-    pub(crate) topic: String,
-    pub(crate) with: With,
+pub struct Message {
+    /// UTF-8.
+    pub payload: String,
+    /// The broker keeps it.
+    pub retain: bool,
+    /// Where.
+    pub topic: String,
+    /// What MQTT 5 adds.
+    pub with: With,
 }
 
 /// What MQTT 5 adds to a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct With {
+pub struct With {
     /// What the request had, given back (§3.3.2.3.6).
-    pub(crate) correlation: Option<Bytes>,
+    pub correlation: Option<Bytes>,
     /// After so many seconds nobody needs it any more (§3.3.2.3.3).
-    pub(crate) expiry: Option<u32>,
+    pub expiry: Option<u32>,
     /// For who reads no payload (§3.3.2.3.7).
-    pub(crate) user: Vec<(&'static str, String)>,
+    pub user: Vec<(&'static str, String)>,
 }
 
 impl Message {
     /// Bytes on the wire, at most.
-    pub(crate) fn size(&self) -> usize {
+    #[must_use]
+    pub fn size(&self) -> usize {
         // fixed header 5, topic 2, id 2, length of the properties 4, format 2, expiry 5, content type, correlation
         let fixed = 5 + 2 + 2 + 4 + 2 + 5 + 3 + v5::JSON.len();
         let correlation = self.with.correlation.as_ref().map_or(0, |data| 3 + data.len());
@@ -99,43 +135,67 @@ impl Message {
     }
 }
 
-/// A topic filter, QoS 1.
+/// How often a message may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Qos {
+    /// QoS 1.
+    AtLeastOnce,
+    /// QoS 0.
+    AtMostOnce,
+}
+
+/// A topic filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Filter {
+pub struct Filter {
     /// Wish to know of each message whether it was published with retain (MQTT 5 §3.8.3.1, Retain As Published).
-    pub(crate) marked: bool,
-    pub(crate) path: String,
+    pub marked: bool,
+    /// The filter.
+    pub path: String,
+    /// At most.
+    pub qos: Qos,
 }
 
 /// What we say.
 #[derive(Clone, Debug)]
-pub(crate) enum Say {
+pub enum Say {
+    /// We have the message of this id.
     Ack(u16),
+    /// We leave in good order: no last will is spoken.
     Bye,
+    /// Are you there?
     Ping,
-    Publish(u16, Message),
+    /// A message, with QoS 1 if it has an id.
+    Publish(Option<u16>, Message),
+    /// Subscriptions.
     Subscribe(u16, Vec<Filter>),
+    /// The end of one.
+    Unsubscribe(u16, String),
 }
 
 /// A message that came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Came {
-    pub(crate) correlation: Option<Bytes>,
-    pub(crate) dup: bool,
+pub struct Came {
+    /// To be given back in the answer.
+    pub correlation: Option<Bytes>,
+    /// It may have come before.
+    pub dup: bool,
     /// How long it would still have been kept, in s: what was published less the time it waited at brokers.
-    pub(crate) expiry: Option<u32>,
+    pub expiry: Option<u32>,
     /// To be acknowledged by; `None` asks for none.
-    pub(crate) id: Option<u16>,
-    pub(crate) payload: Bytes,
+    pub id: Option<u16>,
+    /// Any bytes.
+    pub payload: Bytes,
     /// Where the sender wants its answer.
-    pub(crate) response: Option<String>,
-    pub(crate) retain: bool,
-    pub(crate) topic: String,
+    pub response: Option<String>,
+    /// The broker kept it, or marks that it was published to be kept.
+    pub retain: bool,
+    /// Where.
+    pub topic: String,
 }
 
 /// Why the broker did not take us.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub enum Refused {
     /// User or password.
     Login,
     /// Something else, in words.
@@ -146,32 +206,43 @@ pub(crate) enum Refused {
 
 /// What we hear.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub enum Heard {
     /// A publish of ours is taken, or why not.
     Acked(u16, Option<String>),
     /// The broker ends it; why, in words.
     Closed(String),
-    /// Subscriptions are granted, or why one is not.
-    Granted(Option<String>),
+    /// The subscriptions of this id are granted, or why each is not.
+    Granted(u16, Vec<Option<String>>),
+    /// A message.
     Message(Came),
     /// Nothing that matters to us.
     Other,
+    /// It is there.
     Pong,
+    /// It does not take us.
     Refused(Refused),
+    /// The subscription is no more, or there was none.
+    Unsubscribed(u16),
+    /// It takes us.
     Welcome(Welcome),
 }
 
 /// What came cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unread {
+pub enum Unread {
+    /// Against the protocol.
     #[error("{0}")]
     Malformed(String),
+    /// Longer than is taken; nothing of it was taken out of what came.
     #[error("{0} bytes in one packet")]
     TooLong(usize),
 }
 
 /// Our first packet.
-pub(crate) fn hello(version: Spoken, hello: &Hello<'_>, to: &mut BytesMut) -> Result<(), Unread> {
+///
+/// # Errors
+/// The codec does not write it.
+pub fn hello(version: Spoken, hello: &Hello<'_>, to: &mut BytesMut) -> Result<(), Unread> {
     match version {
         Spoken::V3 => v3::hello(hello, to),
         Spoken::V5 => v5::hello(hello, to),
@@ -179,7 +250,10 @@ pub(crate) fn hello(version: Spoken, hello: &Hello<'_>, to: &mut BytesMut) -> Re
 }
 
 /// Writes one packet.
-pub(crate) fn say(version: Spoken, say: Say, to: &mut BytesMut) -> Result<(), Unread> {
+///
+/// # Errors
+/// The codec does not write it.
+pub fn say(version: Spoken, say: Say, to: &mut BytesMut) -> Result<(), Unread> {
     match version {
         Spoken::V3 => v3::say(say, to),
         Spoken::V5 => v5::say(say, to),
@@ -187,7 +261,10 @@ pub(crate) fn say(version: Spoken, say: Say, to: &mut BytesMut) -> Result<(), Un
 }
 
 /// Takes one packet of at most `largest` bytes out of what came; `None` if it is not yet whole.
-pub(crate) fn hear(version: Spoken, from: &mut BytesMut, largest: usize) -> Result<Option<Heard>, Unread> {
+///
+/// # Errors
+/// What came is against the protocol, or too long.
+pub fn hear(version: Spoken, from: &mut BytesMut, largest: usize) -> Result<Option<Heard>, Unread> {
     let Some(length) = frame(from)? else {
         return Ok(None);
     };
@@ -222,17 +299,21 @@ fn frame(bytes: &[u8]) -> Result<Option<usize>, Unread> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    pub(in crate::connection) const HELLO: Hello<'static> = Hello {
+    pub(crate) const HELLO: Hello<'static> = Hello {
         client: "doorline-lilas-0011",
         keep_alive: 15,
         largest: 0x0004_0000,
         login: Some(("door", "word")),
         window: 32,
-        will: ("doorline/lilas/availability", "offline"),
+        will: Some(Will {
+            payload: "offline",
+            retain: true,
+            topic: "doorline/lilas/availability",
+        }),
     };
 
     fn all(version: Spoken, bytes: &[u8]) -> Result<Vec<Heard>, Unread> {
@@ -273,7 +354,7 @@ pub(super) mod tests {
         };
         for version in [Spoken::V3, Spoken::V5] {
             let mut to = BytesMut::new();
-            say(version, Say::Publish(7, message.clone()), &mut to).expect("written");
+            say(version, Say::Publish(Some(7), message.clone()), &mut to).expect("written");
             assert!(to.len() <= message.size(), "{version}: {}", to.len());
         }
     }

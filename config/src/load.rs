@@ -387,7 +387,8 @@ fn passwords(
                 let at = format!("outputs.{id}.http.password-file");
                 Some((at, relay.password_file.as_ref(), &mut relay.password))
             }
-            OutputDriver::FrontEnd(_)
+            OutputDriver::Dcttech(_)
+            | OutputDriver::FrontEnd(_)
             | OutputDriver::Gpio(_)
             | OutputDriver::Kmtronic(_)
             | OutputDriver::Lcus1(_)

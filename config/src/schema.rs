@@ -205,6 +205,7 @@ mod tests {
             at(&format!("{output}/oneOf")),
             json!(
                 [
+                    "dcttech",
                     "front-end",
                     "gpio",
                     "http",

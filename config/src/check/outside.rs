@@ -132,7 +132,8 @@ pub(super) fn check(check: &mut Check<'_>) {
                     words: [&mqtt.state_on, &mqtt.state_off],
                 }
             }
-            OutputDriver::FrontEnd(_)
+            OutputDriver::Dcttech(_)
+            | OutputDriver::FrontEnd(_)
             | OutputDriver::Gpio(_)
             | OutputDriver::Kmtronic(_)
             | OutputDriver::Lcus1(_)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::boards::{Kmtronic, Modbus, Numato};
+use super::boards::{Dcttech, Kmtronic, Modbus, Numato};
 use super::front_end::{FrontEndDoor, FrontEndLine};
 use super::osdp::{KeyFile, OsdpInput, OsdpReader};
 use super::outside::{HttpOutput, MqttInput, MqttOutput, WebhookInput};
@@ -30,6 +30,8 @@ table! {
 choice! {
     /// What drives an output.
     pub enum OutputDriver {
+        /// A relay of a USB board that is a HID device.
+        Dcttech(Dcttech) = "dcttech",
         /// A door of a front end of panel lines.
         FrontEnd(FrontEndDoor) = "front-end",
         /// A pin of a GPIO chip.
@@ -67,7 +69,12 @@ impl OutputDriver {
             Self::Modbus(board) => board.is_self_timed(),
             Self::Mqtt(relay) => relay.is_self_timed(),
             // The others stay as they were written last.
-            Self::Gpio(_) | Self::Kmtronic(_) | Self::Lcus1(_) | Self::Numato(_) | Self::Virtual(_) => false,
+            Self::Dcttech(_)
+            | Self::Gpio(_)
+            | Self::Kmtronic(_)
+            | Self::Lcus1(_)
+            | Self::Numato(_)
+            | Self::Virtual(_) => false,
         }
     }
 
@@ -76,6 +83,7 @@ impl OutputDriver {
     #[must_use]
     pub fn latches(&self) -> Option<Option<Duration>> {
         match self {
+            Self::Dcttech(relay) => Some(relay.timer),
             Self::Kmtronic(relay) => Some(relay.timer),
             Self::Lcus1(relay) => Some(relay.timer),
             Self::Numato(relay) => Some(relay.timer),

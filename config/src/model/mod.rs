@@ -40,7 +40,7 @@ pub use access::{Card, Code, Group};
 pub use alarms::Alarm;
 pub use announce::Announce;
 pub use areas::Area;
-pub use boards::{Kmtronic, Modbus, Numato};
+pub use boards::{Dcttech, Kmtronic, Modbus, Numato};
 pub use calls::{Account, List, Sip, Target};
 pub use controllers::{Controller, ControllerDriver, OsdpController, WiegandController};
 pub use devices::{

@@ -23,7 +23,7 @@ mod words;
 
 pub use address::{Address, AddressKind, Extension};
 pub use audio::{Capture, Playback, SoundCard};
-pub use boards::{BoardProfile, ModbusFraming, Parity, Rs485};
+pub use boards::{BoardProfile, HidBoard, ModbusFraming, Parity, Rs485};
 pub(crate) use card::CardText;
 pub use cidr::{Cidr4, Cidr6, Ipv4Mode, Ipv6Mode, NetworkManager, PortName};
 pub use directory::{AttributeName, DirectoryRefresh, DirectoryTls};

@@ -168,7 +168,8 @@ fn opening(config: &Config) -> Vec<Opening> {
             chip: (pin.backend == Backend::Gpiocdev).then(|| pin.chip.clone()),
             line: pin.line,
         }),
-        OutputDriver::FrontEnd(_)
+        OutputDriver::Dcttech(_)
+        | OutputDriver::FrontEnd(_)
         | OutputDriver::Http(_)
         | OutputDriver::Kmtronic(_)
         | OutputDriver::Lcus1(_)

@@ -74,6 +74,7 @@ fn wiring(config: &Config, id: &OutputId, output: &Output) -> Wiring {
                 Some(adapter_front_end::Opening::Press(_)) | None => place,
             }
         }
+        Driver::Dcttech(relay) => format!("dcttech {} {}", relay.board, relay.channel),
         Driver::Gpio(pin) => {
             let level = if pin.active_low { "low" } else { "high" };
             format!("gpio {} {} {level}", pin.chip.display(), pin.line)
@@ -96,12 +97,17 @@ fn wiring(config: &Config, id: &OutputId, output: &Output) -> Wiring {
 /// One board for each chip, serial port or unit on it, and for all that is virtual.
 pub(super) fn boards(config: &Config) -> Vec<GuardBoard> {
     let mut gpio: BTreeMap<(PathBuf, bool), Vec<(OutputId, &gateway_config::GpioOutput)>> = BTreeMap::new();
+    let mut hid: BTreeMap<&str, Vec<(OutputId, u16)>> = BTreeMap::new();
     let mut serial = serial::Boards::default();
     let mut simulated: Vec<OutputId> = vec![];
     let mut modbus = modbus::Boards::default();
     let mut front_ends = front_end::Doors::default();
     for (id, output) in &config.outputs {
         match &output.driver {
+            Driver::Dcttech(relay) => {
+                let board = hid.entry(relay.board.as_str()).or_default();
+                board.push((id.clone(), relay.channel));
+            }
             Driver::FrontEnd(of) => front_ends.add(config, id, of),
             Driver::Gpio(pin) => {
                 let rppal = matches!(pin.backend, gateway_config::Backend::Rppal);
@@ -146,6 +152,14 @@ pub(super) fn boards(config: &Config) -> Vec<GuardBoard> {
         boards.push(GuardBoard {
             driver: Box::new(driver) as Box<dyn OutputDriver>,
             outputs,
+            vanished: String::new(),
+        });
+    }
+    for (board, relays) in hid {
+        let driver = adapter_hid_relay::HidRelay::new(board.to_owned());
+        boards.push(GuardBoard {
+            driver: Box::new(driver) as Box<dyn OutputDriver>,
+            outputs: relays.iter().map(|(id, channel)| output(id, *channel)).collect(),
             vanished: String::new(),
         });
     }

@@ -28,7 +28,8 @@ impl Boards {
             Driver::Kmtronic(b) => (&b.port, b.baud, Family::Kmtronic, b.relays, b.channel),
             Driver::Lcus1(b) => (&b.port, b.baud, Family::Lcus1, *CHANNELS.end(), b.channel),
             Driver::Numato(b) => (&b.port, BAUD, Family::Numato, NUMATO, b.channel),
-            Driver::FrontEnd(_)
+            Driver::Dcttech(_)
+            | Driver::FrontEnd(_)
             | Driver::Gpio(_)
             | Driver::Http(_)
             | Driver::Modbus(_)

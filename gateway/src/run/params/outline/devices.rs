@@ -193,6 +193,10 @@ fn carried_by(config: &Config, driver: &LineDriver) -> Found {
 
 fn driven_by(driver: &OutputDriver) -> Found {
     let (family, place) = match driver {
+        OutputDriver::Dcttech(of) => {
+            let place = format!("USB relay board {} channel {}", of.board, of.channel);
+            ("dcttech", place)
+        }
         OutputDriver::FrontEnd(of) => ("front-end", format!("{} door {}", of.port.display(), of.door)),
         OutputDriver::Gpio(pin) => ("gpio", format!("{} line {}", pin.chip.display(), pin.line)),
         OutputDriver::Http(of) => ("http", of.server.to_string()),

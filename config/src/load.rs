@@ -395,6 +395,7 @@ fn passwords(
             | OutputDriver::Modbus(_)
             | OutputDriver::Mqtt(_)
             | OutputDriver::Numato(_)
+            | OutputDriver::Osdp(_)
             | OutputDriver::Virtual(_) => None,
         });
     let files = accounts

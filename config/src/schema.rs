@@ -214,6 +214,7 @@ mod tests {
                     "modbus",
                     "mqtt",
                     "numato",
+                    "osdp",
                     "virtual"
                 ]
                 .map(|family| json!({ "required": [family] }))

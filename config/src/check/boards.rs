@@ -22,6 +22,7 @@ pub(super) fn check(check: &mut Check<'_>, output: &str, driver: &OutputDriver) 
         | OutputDriver::Lcus1(_)
         | OutputDriver::Mqtt(_)
         | OutputDriver::Numato(_)
+        | OutputDriver::Osdp(_)
         | OutputDriver::Virtual(_) => {}
     }
 }
@@ -154,6 +155,7 @@ pub(super) fn claims(check: &mut Check<'_>) {
             | OutputDriver::Gpio(_)
             | OutputDriver::Http(_)
             | OutputDriver::Mqtt(_)
+            | OutputDriver::Osdp(_)
             | OutputDriver::Virtual(_) => continue,
         };
         ports.add(check, place, family, key("port"));

@@ -35,6 +35,7 @@ fn doors(config: &Config) -> impl Iterator<Item = (String, &gateway_core::Output
             | OutputDriver::Modbus(_)
             | OutputDriver::Mqtt(_)
             | OutputDriver::Numato(_)
+            | OutputDriver::Osdp(_)
             | OutputDriver::Virtual(_) => None,
         })
 }

@@ -139,6 +139,7 @@ pub(super) fn check(check: &mut Check<'_>) {
             | OutputDriver::Lcus1(_)
             | OutputDriver::Modbus(_)
             | OutputDriver::Numato(_)
+            | OutputDriver::Osdp(_)
             | OutputDriver::Virtual(_) => continue,
         };
         relay.check(check);

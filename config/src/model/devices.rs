@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::boards::{Dcttech, Kmtronic, Modbus, Numato};
 use super::front_end::{FrontEndDoor, FrontEndLine};
-use super::osdp::{KeyFile, OsdpInput, OsdpReader};
+use super::osdp::{KeyFile, OsdpInput, OsdpOutput, OsdpReader};
 use super::outside::{HttpOutput, MqttInput, MqttOutput, WebhookInput};
 use super::wiegand::WiegandReader;
 use gateway_access::When;
@@ -48,6 +48,8 @@ choice! {
         Mqtt(Box<MqttOutput>) = "mqtt",
         /// A relay of a Numato USB relay module.
         Numato(Numato) = "numato",
+        /// An output of an OSDP reader.
+        Osdp(OsdpOutput) = "osdp",
         /// An output that exists only in the gateway.
         Virtual(VirtualOutput) = "virtual",
     }
@@ -64,7 +66,7 @@ impl OutputDriver {
     #[must_use]
     pub fn is_self_timed(&self) -> bool {
         match self {
-            Self::FrontEnd(_) => true,
+            Self::FrontEnd(_) | Self::Osdp(_) => true,
             Self::Http(relay) => relay.is_self_timed(),
             Self::Modbus(board) => board.is_self_timed(),
             Self::Mqtt(relay) => relay.is_self_timed(),
@@ -88,7 +90,12 @@ impl OutputDriver {
             Self::Lcus1(relay) => Some(relay.timer),
             Self::Numato(relay) => Some(relay.timer),
             Self::Modbus(board) => (!board.is_self_timed()).then_some(board.timer),
-            Self::FrontEnd(_) | Self::Gpio(_) | Self::Http(_) | Self::Mqtt(_) | Self::Virtual(_) => None,
+            Self::FrontEnd(_)
+            | Self::Gpio(_)
+            | Self::Http(_)
+            | Self::Mqtt(_)
+            | Self::Osdp(_)
+            | Self::Virtual(_) => None,
         }
     }
 }

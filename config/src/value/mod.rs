@@ -48,5 +48,5 @@ pub use words::{
     DiscoveryFormat, Duty, Echo, Fail, GuardMode, Ice, KeyScope, Keypad, LampShows, Language, LateOpening,
     LockKind, LockOwner, MqttCommands, MqttVersion, NetworkLoss, Noise, OnJournalFault, OnLineFault,
     OpenWhen, OtherCalls, PressAgain, PressInTalk, ReliableProvisional, Relock, RexKind, Srtp, SrtpKeys,
-    Strategy, Transfers, Transport,
+    Strategy, StrikeOutside, Transfers, Transport,
 };

@@ -189,8 +189,11 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
                     channel: relay.channel,
                 },
             )),
-            // no part of this machine
-            OutputDriver::Http(_) | OutputDriver::Mqtt(_) | OutputDriver::Virtual(_) => None,
+            // no part of this machine, or of a reader, whose port is claimed by it
+            OutputDriver::Http(_)
+            | OutputDriver::Mqtt(_)
+            | OutputDriver::Osdp(_)
+            | OutputDriver::Virtual(_) => None,
         });
     let inputs = config
         .inputs

@@ -176,6 +176,7 @@ fn opening(config: &Config) -> Vec<Opening> {
         | OutputDriver::Modbus(_)
         | OutputDriver::Mqtt(_)
         | OutputDriver::Numato(_)
+        | OutputDriver::Osdp(_)
         | OutputDriver::Virtual(_) => None,
     };
     config.outputs.values().filter_map(line).collect()

@@ -38,6 +38,7 @@ fn wiring(config: &Config, id: &LineId, of: &gateway_config::FrontEndLine) -> Wi
         | Driver::Modbus(_)
         | Driver::Mqtt(_)
         | Driver::Numato(_)
+        | Driver::Osdp(_)
         | Driver::Virtual(_) => None,
     });
     Wiring {

@@ -34,6 +34,7 @@ impl Boards {
             | Driver::Http(_)
             | Driver::Modbus(_)
             | Driver::Mqtt(_)
+            | Driver::Osdp(_)
             | Driver::Virtual(_) => return,
         };
         let entry = self.0.entry(port.clone()).or_insert_with(|| Port {

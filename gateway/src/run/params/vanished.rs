@@ -27,6 +27,9 @@ fn of(driver: &Driver, door: &Door) -> Option<String> {
         Driver::FrontEnd(_) => {
             format!("the front end itself ends a press that runs at its time, then {lock}")
         }
+        Driver::Osdp(_) => {
+            format!("the reader itself ends a pulse that runs at its time, then {lock}")
+        }
         Driver::Http(_) | Driver::Mqtt(_) => {
             format!("the device itself ends a pulse that runs at its time, then {lock}")
         }

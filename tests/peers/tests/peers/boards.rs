@@ -267,7 +267,7 @@ fn a_board_that_does_not_answer_costs_the_others_on_its_line_nothing() {
 }
 
 /// The three processes that could end a pulse.
-fn processes(gateway: &mut Gateway) -> anyhow::Result<[u32; 3]> {
+pub(crate) fn processes(gateway: &mut Gateway) -> anyhow::Result<[u32; 3]> {
     let guard = gateway.guard_pid()?;
     let sentinel = until(secs(10), "the sentinel", || {
         Ok(peers::children(guard).first().copied())

@@ -211,6 +211,7 @@ fn driven_by(driver: &OutputDriver) -> Found {
         }
         OutputDriver::Mqtt(of) => ("mqtt", of.topic.to_string()),
         OutputDriver::Numato(of) => ("numato", format!("{} channel {}", of.port.display(), of.channel)),
+        OutputDriver::Osdp(of) => ("osdp", format!("reader {} output {}", of.reader, of.number)),
         OutputDriver::Virtual(_) => ("virtual", String::new()),
     };
     Found::new(family, place, vec![])

@@ -387,13 +387,15 @@ fn passwords(
                 let at = format!("outputs.{id}.http.password-file");
                 Some((at, relay.password_file.as_ref(), &mut relay.password))
             }
-            OutputDriver::FrontEnd(_)
+            OutputDriver::Dcttech(_)
+            | OutputDriver::FrontEnd(_)
             | OutputDriver::Gpio(_)
             | OutputDriver::Kmtronic(_)
             | OutputDriver::Lcus1(_)
             | OutputDriver::Modbus(_)
             | OutputDriver::Mqtt(_)
             | OutputDriver::Numato(_)
+            | OutputDriver::Osdp(_)
             | OutputDriver::Virtual(_) => None,
         });
     let files = accounts

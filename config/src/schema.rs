@@ -205,6 +205,7 @@ mod tests {
             at(&format!("{output}/oneOf")),
             json!(
                 [
+                    "dcttech",
                     "front-end",
                     "gpio",
                     "http",
@@ -213,6 +214,7 @@ mod tests {
                     "modbus",
                     "mqtt",
                     "numato",
+                    "osdp",
                     "virtual"
                 ]
                 .map(|family| json!({ "required": [family] }))

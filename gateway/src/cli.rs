@@ -174,7 +174,7 @@ pub(crate) enum Command {
     Osdp(Osdp),
     /// Kinds of panel lines: list and show them, learn one from a recording, and play a front end.
     #[command(
-        after_help = "Examples:\n  doorline panel list\n  doorline panel show vizit-matrix   # own-profile of a line begins with it\n  doorline panel learn --port /dev/serial/by-id/usb-Front_End-if00 --seconds 20 --keep ring.edges\n  doorline encode panel --profile 4n > ring.edges && doorline panel learn ring.edges\n  doorline panel simulate front-end --profile laskomex-digital   # then type: ring 12"
+        after_help = "Examples:\n  doorline panel list\n  doorline panel show vizit-matrix   # own-profile of a line begins with it\n  doorline panel learn --port /dev/serial/by-id/usb-Front_End-if00 --seconds 20 --keep ring.edges\n  doorline panel learn --gpio /dev/gpiochip0:17\n  doorline encode panel --profile 4n > ring.edges && doorline panel learn ring.edges\n  doorline panel simulate front-end --profile laskomex-digital   # then type: ring 12"
     )]
     Panel(Panel),
     /// Sound cards: list them, show the level at a microphone, and measure the echo of a line.

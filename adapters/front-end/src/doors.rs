@@ -316,3 +316,7 @@ impl OutputDriver for FrontEndDoors {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "doors_tests.rs"]
+mod tests;

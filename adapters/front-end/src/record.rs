@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gateway_panel::{Edge, MAX_EDGES};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, interval_at, sleep_until};
 
 use crate::doors::open;
 use crate::frame::Deframer;
@@ -13,6 +13,8 @@ use crate::message::{Order, PortRole, VERSION, Word};
 
 /// How often the front end hears that somebody is there.
 const ALIVE: Duration = Duration::from_millis(250);
+/// How often whoever waits hears how many edges there are.
+const TELL: Duration = Duration::from_secs(1);
 /// No word for so long, and there is none.
 const SILENCE: Duration = Duration::from_secs(2);
 
@@ -50,11 +52,17 @@ pub enum RecordError {
     Silent,
 }
 
-/// The first level and the edges of an input, for a time. Nothing is switched.
+/// The first level and the edges of an input, for a time; `tell` hears each second how many there are. Nothing is switched.
 ///
 /// # Errors
 /// [`RecordError`] if there is no front end, or edges were lost.
-pub async fn record(path: &Path, baud: u32, input: u8, time: Duration) -> Result<Vec<Edge>, RecordError> {
+pub async fn record(
+    path: &Path,
+    baud: u32,
+    input: u8,
+    time: Duration,
+    mut tell: impl FnMut(usize),
+) -> Result<Vec<Edge>, RecordError> {
     let mut port = open(path, baud).map_err(RecordError::Open)?;
     let mut deframer = Deframer::new();
     let mut buffer = [0; 1024];
@@ -66,6 +74,7 @@ pub async fn record(path: &Path, baud: u32, input: u8, time: Duration) -> Result
     let begin = Instant::now();
     let end = begin + time;
     let (mut alive, mut heard) = (begin, begin);
+    let mut seconds = interval_at(begin + TELL, TELL);
     while edges.len() < MAX_EDGES {
         let now = Instant::now();
         if now >= end {
@@ -87,6 +96,7 @@ pub async fn record(path: &Path, baud: u32, input: u8, time: Duration) -> Result
                     take(word, input, &mut next, &mut edges)?;
                 }
             }
+            _ = seconds.tick() => tell(edges.len()),
             () = sleep_until(alive.min(end)) => {
                 port.write_all(&Order::Alive.frame(2)).await?;
                 alive = Instant::now() + ALIVE;

@@ -32,7 +32,7 @@ pub struct Play {
 }
 
 /// One end of a cable.
-struct Cable {
+pub(crate) struct Cable {
     ours: AsyncFd<OwnedFd>,
     /// While nobody else has the other end, reading ours would fail without it.
     _theirs: OwnedFd,
@@ -42,7 +42,7 @@ struct Cable {
     deprecated,
     reason = "the successor is unsafe to call, for types that lie about their descriptor; this one owns its own"
 )]
-fn cable(link: &Path) -> io::Result<Cable> {
+pub(crate) fn cable(link: &Path) -> io::Result<Cable> {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
     grantpt(&ours)?;
     unlockpt(&ours)?;
@@ -69,7 +69,7 @@ fn cable(link: &Path) -> io::Result<Cable> {
 }
 
 impl Cable {
-    async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let mut ready = self.ours.readable().await?;
             let read = ready.try_io(|fd| rustix::io::read(fd, &mut *buffer).map_err(io::Error::from));
@@ -80,7 +80,7 @@ impl Cable {
     }
 
     /// What nobody reads is lost, as on a cable.
-    fn write(&self, bytes: &[u8]) {
+    pub(crate) fn write(&self, bytes: &[u8]) {
         let mut rest = bytes;
         while let Ok(count) = rustix::io::write(self.ours.get_ref(), rest) {
             rest = &rest[count..];

@@ -93,6 +93,17 @@ pub const PROFILES: &[Profile] = &[
         read: Read::Registers,
         timer: None,
     },
+    // relays of an Orion line, in the order of the converter's table, as coils from 10000
+    Profile {
+        name: "s2000-pp",
+        channels: 64,
+        first: 10_000,
+        unit: 1,
+        off: Write::Coil(0x0000),
+        on: Write::Coil(0xFF00),
+        read: Read::Coils,
+        timer: None,
+    },
     // "flash on" from 0x0200: on, and off again after so many times 100 ms
     Profile {
         name: "waveshare",
@@ -181,6 +192,8 @@ mod tests {
         let n4d = board("n4d");
         assert_eq!(n4d.write(n4d.first, true), register(1, 0x0100));
         assert_eq!(n4d.write(n4d.first, false), register(1, 0x0200));
+        let converter = board("s2000-pp");
+        assert_eq!(converter.write(converter.first + 2, true), coil(10_002, 0xFF00));
         assert_eq!(board("lc-tech").unit, 255);
         assert_eq!(Profile::named("LC-Tech"), None);
     }

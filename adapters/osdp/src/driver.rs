@@ -9,13 +9,15 @@ use gateway_core::{DeviceId, Edge, InputId, Instant, ReaderCommand, ReaderId, Si
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 use tokio_serial::{DataBits, FlowControl, Parity, SerialPortBuilderExt, SerialStream, StopBits};
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{StreamExt, StreamMap};
 
 use crate::bus::{Bus, BusParams, Output};
 use crate::errand::{Errand, Progress};
+use crate::output::OutputAnswer;
+use crate::output::server::{Asked, Server};
 use crate::pd::{Event, PdParams};
 
 /// A port that is not there is looked for again.
@@ -89,6 +91,8 @@ pub struct OsdpBus {
     pub direction: Direction,
     /// What operators want; readers of other lines do not matter.
     pub orders: broadcast::Sender<Order>,
+    /// Where the relay guard says what outputs of readers do; `None` if nothing uses one.
+    pub outputs: Option<PathBuf>,
     /// Device; a name below `/dev/serial/by-id` or `by-path` stays the same.
     pub port: PathBuf,
     /// How it goes with the last errand of each reader, of any line.
@@ -99,8 +103,19 @@ pub struct OsdpBus {
 
 impl PartialEq for OsdpBus {
     fn eq(&self, other: &Self) -> bool {
-        (self.baud, self.direction, &self.port, &self.readers)
-            == (other.baud, other.direction, &other.port, &other.readers)
+        (
+            self.baud,
+            self.direction,
+            &self.outputs,
+            &self.port,
+            &self.readers,
+        ) == (
+            other.baud,
+            other.direction,
+            &other.outputs,
+            &other.port,
+            &other.readers,
+        )
     }
 }
 
@@ -171,6 +186,55 @@ struct Outside {
     random: StdRng,
 }
 
+/// Orders of the relay guard that wait for their answers. The socket has few connections, each with one.
+struct Outputs {
+    next: u64,
+    server: Option<Server>,
+    waiting: BTreeMap<u64, oneshot::Sender<OutputAnswer>>,
+}
+
+impl Outputs {
+    fn new(path: Option<&Path>) -> Self {
+        let server = path.and_then(|path| match Server::listen(path) {
+            Ok(server) => Some(server),
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "the relay guard cannot reach the outputs of this line");
+                None
+            }
+        });
+        Self {
+            next: 0,
+            server,
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    async fn next(&mut self) -> Option<Asked> {
+        match &mut self.server {
+            Some(server) => server.asked.recv().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Keeps who waits for an answer; gives the number of the order, or says at once that there is no such reader.
+    fn take(&mut self, answer: oneshot::Sender<OutputAnswer>, known: bool) -> Option<u64> {
+        if !known {
+            let _ = answer.send(Err("there is no such reader on this line".to_owned()));
+            return None;
+        }
+        self.next += 1;
+        self.waiting.retain(|_, waiting| !waiting.is_closed());
+        self.waiting.insert(self.next, answer);
+        Some(self.next)
+    }
+
+    fn answer(&mut self, id: u64, answer: OutputAnswer) {
+        if let Some(waiting) = self.waiting.remove(&id) {
+            let _ = waiting.send(answer);
+        }
+    }
+}
+
 impl OsdpBus {
     async fn work(&self, ctx: &AdapterContext) -> Result<(), AdapterError> {
         let mut outside = Outside {
@@ -220,11 +284,17 @@ impl OsdpBus {
         let mut random = StdRng::from_rng(&mut outside.random);
         let mut bus = Bus::new(params, ctx.clock.now(), move || random.random());
         let mut levels = vec![Vec::new(); self.readers.len()];
+        // it is there while the line is
+        let mut outputs = Outputs::new(self.outputs.as_deref());
         let mut buffer = [0; 512];
         bus.handle_timeout(ctx.clock.now());
         loop {
             while let Some(output) = bus.poll_output() {
                 match output {
+                    Output::Event {
+                        event: Event::Output { answer, id },
+                        ..
+                    } => outputs.answer(id, answer),
                     Output::Event { reader, at, event } => {
                         if let (Some(of), Some(levels)) = (self.readers.get(reader), levels.get_mut(reader)) {
                             self.event(ctx, of, at, event, levels).await?;
@@ -264,6 +334,12 @@ impl OsdpBus {
                                 bus.install(now, of, now + time);
                             }
                         }
+                    }
+                }
+                Some(asked) = outputs.next() => {
+                    let reader = self.readers.iter().position(|of| of.reader == asked.reader);
+                    if let Some((reader, id)) = reader.zip(outputs.take(asked.answer, reader.is_some())) {
+                        bus.order(ctx.clock.now(), reader, id, asked.order);
                     }
                 }
                 () = outside.alarm.at(bus.poll_timeout()) => bus.handle_timeout(ctx.clock.now()),
@@ -385,6 +461,8 @@ impl OsdpBus {
                 known.clear();
                 return self.unread(ctx, of, at).await;
             }
+            // taken before
+            Event::Output { .. } => return Ok(()),
             Event::Key(key) => SignalKind::Key { key, reader },
             Event::KeyTaken => {
                 tracing::warn!(%reader, "the reader took its new key");

@@ -171,6 +171,7 @@ fn shown(event: &Event, keyed: bool, formats: &[gateway_card::Format]) {
         | Event::Identity(_)
         | Event::Inputs { .. }
         | Event::InputsGone
+        | Event::Output { .. }
         | Event::Misread { .. }
         | Event::Ready => {}
     }

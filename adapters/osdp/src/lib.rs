@@ -5,8 +5,8 @@
 //! port. [`Peripheral`] is the other end, a reader that answers, and [`OsdpPeripheral`] has it on a port. [`Packet`], [`Deframer`] and [`Reply`] are the decoder, which `doorline decode osdp` shares.
 //!
 //! A reader with a key is spoken to through the secure channel only; the default key is used in a window that an
-//! operator opens, and only to give the reader its own. What the reader's outputs could do is left out on purpose:
-//! doors open through the relay guard.
+//! operator opens, and only to give the reader its own. Outputs of readers do what the relay guard says and nothing else
+//! ([`OsdpOutputs`]), and each is on for a time that the reader ends itself.
 //!
 //! Wiring, times and limits: README.md beside this crate.
 
@@ -20,6 +20,7 @@ pub mod fuzz;
 mod key;
 mod link;
 mod message;
+mod output;
 mod packet;
 mod pd;
 mod peripheral;
@@ -33,6 +34,7 @@ pub use errand::{Errand, Progress, Settings};
 pub use key::{Key, KeyError};
 pub use link::Security;
 pub use message::{Capability, Identity, Reply, ReplyError, command_name, nak_reason, reply_name};
+pub use output::{OUTPUTS, OsdpOutputs, OutputAnswer, OutputOrder};
 pub use packet::{Check, Deframer, LONGEST, MARK, Packet, PacketError, SOM, SecurityBlock};
 pub use pd::{Event, PdParams};
 pub use peripheral::{

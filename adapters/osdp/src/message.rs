@@ -14,12 +14,18 @@ pub(crate) enum Command {
     Buzzer(Buzzer),
     Capabilities,
     Challenge([u8; 8]),
+    /// An output, from 0.
+    Drive {
+        drive: Drive,
+        number: u8,
+    },
     File(Piece),
     Id,
     InputStatus,
     KeySet(Key),
     Led(Led),
     LocalStatus,
+    OutputStatus,
     Poll,
     ServerCryptogram([u8; 16]),
     Settings(Settings),
@@ -32,6 +38,15 @@ pub(crate) struct Buzzer {
     pub(crate) count: u8,
     pub(crate) off: u8,
     pub(crate) on: u8,
+}
+
+/// What an output is to do (v2.2, 6.8). What is permanent is rest: on is only for a time that the reader ends itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drive {
+    /// To rest, and a time that runs is over.
+    Off,
+    /// On for so many 100 ms, then back to rest.
+    On { tenths: u16 },
 }
 
 /// Colours of a reader's LED.
@@ -64,12 +79,21 @@ impl Command {
             Self::Buzzer(Buzzer { count, off, on }) => (0x6A, vec![0, 2, *on, *off, *count]),
             Self::Capabilities => (0x62, vec![0]),
             Self::Challenge(random) => (0x76, random.to_vec()),
+            Self::Drive { drive, number } => {
+                let (what, tenths) = match drive {
+                    Drive::Off => (1, 0),
+                    Drive::On { tenths } => (5, *tenths),
+                };
+                let [low, high] = tenths.to_le_bytes();
+                (0x68, vec![*number, what, low, high])
+            }
             Self::File(piece) => (0x7C, piece.encode()),
             Self::Id => (0x61, vec![0]),
             Self::InputStatus => (0x65, vec![]),
             Self::KeySet(key) => (0x75, [&[1, 16], &key.bytes()[..]].concat()),
             Self::Led(led) => (0x69, led.encode().to_vec()),
             Self::LocalStatus => (0x64, vec![]),
+            Self::OutputStatus => (0x66, vec![]),
             Self::Poll => (0x60, vec![]),
             Self::ServerCryptogram(cryptogram) => (0x77, cryptogram.to_vec()),
             Self::Settings(settings) => (0x6E, settings.encode()),
@@ -176,6 +200,8 @@ pub enum Reply {
     Nak(u8),
     /// Something that is of no use here.
     Other(u8),
+    /// Levels of its outputs, in order.
+    OutputStatus(Vec<bool>),
     /// A card, bits as they were read.
     Raw {
         /// Bits in the order of transmission.
@@ -247,6 +273,7 @@ impl Reply {
                 _ => return Err(wrong("LSTATR", "2 are needed")),
             },
             0x49 => Self::InputStatus(data.iter().map(|level| *level != 0).collect()),
+            0x4A => Self::OutputStatus(data.iter().map(|level| *level != 0).collect()),
             0x4B => Self::ReaderStatus(data.to_vec()),
             0x50 => raw(data).ok_or(wrong(
                 "RAW",

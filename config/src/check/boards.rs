@@ -15,12 +15,14 @@ pub(super) fn check(check: &mut Check<'_>, output: &str, driver: &OutputDriver) 
     match driver {
         OutputDriver::Kmtronic(board) => kmtronic(check, &at, board),
         OutputDriver::Modbus(board) => modbus(check, &at, board),
-        OutputDriver::FrontEnd(_)
+        OutputDriver::Dcttech(_)
+        | OutputDriver::FrontEnd(_)
         | OutputDriver::Gpio(_)
         | OutputDriver::Http(_)
         | OutputDriver::Lcus1(_)
         | OutputDriver::Mqtt(_)
         | OutputDriver::Numato(_)
+        | OutputDriver::Osdp(_)
         | OutputDriver::Virtual(_) => {}
     }
 }
@@ -57,8 +59,14 @@ fn modbus(check: &mut Check<'_>, at: &str, board: &Modbus) {
     if board.profile == BoardProfile::Qyf {
         let text =
             "QYF boards are not driven: what switches a relay of theirs off is not documented".to_owned();
+        let hint = "allowed: coils, lc-tech, n4d, ryn4, s2000-pp, waveshare; coils if its sheet says on 0xFF00 and off 0x0000";
+        check.fault(FaultKind::Unsafe, &key("profile"), &[], text, hint);
+        return;
+    }
+    if board.profile == BoardProfile::S2000Sp1 {
+        let text = "an S2000-SP1 speaks Orion, which is not published, and no Modbus".to_owned();
         let hint =
-            "allowed: coils, lc-tech, n4d, ryn4, waveshare; coils if its sheet says on 0xFF00 and off 0x0000";
+            "allowed: profile = \"s2000-pp\", the maker's converter, with the relays of the SP1 in its table";
         check.fault(FaultKind::Unsafe, &key("profile"), &[], text, hint);
         return;
     }
@@ -105,6 +113,11 @@ pub(super) fn claims(check: &mut Check<'_>) {
         let at = format!("outputs.{id}.{family}");
         let key = |key: &str| format!("{at}.{key}");
         let place = match &output.driver {
+            OutputDriver::Dcttech(board) => {
+                let place = format!("USB relay board {}", board.board);
+                relays.add((place, 0, board.channel), key("channel"));
+                continue;
+            }
             OutputDriver::Kmtronic(board) => {
                 let place = board.port.display().to_string();
                 relays.add((place.clone(), 0, board.channel), key("channel"));
@@ -142,6 +155,7 @@ pub(super) fn claims(check: &mut Check<'_>) {
             | OutputDriver::Gpio(_)
             | OutputDriver::Http(_)
             | OutputDriver::Mqtt(_)
+            | OutputDriver::Osdp(_)
             | OutputDriver::Virtual(_) => continue,
         };
         ports.add(check, place, family, key("port"));

@@ -27,13 +27,15 @@ fn doors(config: &Config) -> impl Iterator<Item = (String, &gateway_core::Output
         .iter()
         .filter_map(|(id, output)| match &output.driver {
             OutputDriver::FrontEnd(of) => Some((format!("outputs.{id}.front-end"), id, of)),
-            OutputDriver::Gpio(_)
+            OutputDriver::Dcttech(_)
+            | OutputDriver::Gpio(_)
             | OutputDriver::Http(_)
             | OutputDriver::Kmtronic(_)
             | OutputDriver::Lcus1(_)
             | OutputDriver::Modbus(_)
             | OutputDriver::Mqtt(_)
             | OutputDriver::Numato(_)
+            | OutputDriver::Osdp(_)
             | OutputDriver::Virtual(_) => None,
         })
 }

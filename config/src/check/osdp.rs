@@ -3,8 +3,9 @@
 use super::Check;
 use super::resource::{Alike, Claims, Ports};
 use crate::fault::{FaultKind, Finding};
-use crate::model::{Config, InputDriver, OsdpReader, ReaderDriver};
+use crate::model::{Config, InputDriver, OsdpOutput, OsdpReader, OutputDriver, ReaderDriver};
 use crate::read::Reader;
+use crate::value::StrikeOutside;
 
 /// Speeds of OSDP, bits per second.
 pub const BAUDS: [u32; 6] = [9600, 19_200, 38_400, 57_600, 115_200, 230_400];
@@ -64,6 +65,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         }
     }
     inputs(check);
+    outputs(check);
 }
 
 /// An input of a reader belongs to an OSDP reader, and to one input.
@@ -88,6 +90,68 @@ fn inputs(check: &mut Check<'_>) {
         |(reader, number)| format!("input {number} of reader {:?}", reader.as_str()),
         "allowed: one input for each",
     );
+}
+
+/// An output of a reader belongs to an OSDP reader, and to one output. A door has it only where somebody says so.
+fn outputs(check: &mut Check<'_>) {
+    let config = check.config;
+    let mut claims = Claims::new();
+    for (id, output) in &config.outputs {
+        let OutputDriver::Osdp(output) = &output.driver else {
+            continue;
+        };
+        let at = format!("outputs.{id}.osdp");
+        claims.add((output.reader.clone(), output.number), format!("{at}.number"));
+        let reader = config.readers.get(&output.reader).map(|reader| &reader.driver);
+        match reader {
+            Some(ReaderDriver::Osdp(reader)) => {
+                let mut doors = config.doors.iter();
+                if let Some((door, _)) = doors.find(|(_, door)| door.output.as_ref() == Some(id)) {
+                    strike(check, &at, &format!("doors.{door}.output"), output, reader);
+                }
+            }
+            Some(ReaderDriver::Virtual(_) | ReaderDriver::Wiegand(_)) => {
+                let text = format!("reader {:?} is no OSDP reader", output.reader.as_str());
+                let hint = "allowed: the name of a reader with an osdp table";
+                check.fault(FaultKind::Conflict, &format!("{at}.reader"), &[], text, hint);
+            }
+            None => {}
+        }
+    }
+    claims.report(
+        check,
+        |(reader, number)| format!("output {number} of reader {:?}", reader.as_str()),
+        "allowed: one output for each",
+    );
+}
+
+/// A strike at a reader: the reader, its case and its cable are where strangers stand.
+fn strike(check: &mut Check<'_>, at: &str, door: &str, output: &OsdpOutput, reader: &OsdpReader) {
+    let (outside, clear) = (
+        format!("{at}.strike-outside"),
+        format!("readers.{}.osdp.unencrypted", output.reader),
+    );
+    if reader.unencrypted {
+        let text = format!(
+            "reader {:?} is spoken to in the clear: whoever reaches its cable opens this door",
+            output.reader.as_str()
+        );
+        let hint = "allowed: a reader with a key-file, or an output inside";
+        check.fault(FaultKind::Unsafe, door, &[&clear], text, hint);
+        return;
+    }
+    match output.strike_outside {
+        StrikeOutside::Accepted => {
+            let text = "whoever opens the reader's case has the wires of the strike".to_owned();
+            let hint = "an output inside, or a strike behind a module that the reader speaks to, keeps them out of reach";
+            check.warn(FaultKind::Unsafe, &outside, text, hint);
+        }
+        StrikeOutside::Refused => {
+            let text = "a strike at a reader hangs on wires where strangers stand".to_owned();
+            let hint = "needed: strike-outside = \"accepted\" at the output, if that is known and borne; an output inside otherwise";
+            check.fault(FaultKind::Unsafe, door, &[&outside, at], text, hint);
+        }
+    }
 }
 
 /// Readers share a line with other OSDP readers only, each under its own address.

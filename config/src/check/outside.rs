@@ -132,12 +132,14 @@ pub(super) fn check(check: &mut Check<'_>) {
                     words: [&mqtt.state_on, &mqtt.state_off],
                 }
             }
-            OutputDriver::FrontEnd(_)
+            OutputDriver::Dcttech(_)
+            | OutputDriver::FrontEnd(_)
             | OutputDriver::Gpio(_)
             | OutputDriver::Kmtronic(_)
             | OutputDriver::Lcus1(_)
             | OutputDriver::Modbus(_)
             | OutputDriver::Numato(_)
+            | OutputDriver::Osdp(_)
             | OutputDriver::Virtual(_) => continue,
         };
         relay.check(check);

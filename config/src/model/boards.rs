@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::describe::table;
 use crate::rules::{Flag, Path, int, ms, parsed, word};
-use crate::value::{BoardProfile, HostPort, ModbusFraming, Parity, Rs485};
+use crate::value::{BoardProfile, HidBoard, HostPort, ModbusFraming, Parity, Rs485};
 
 table! {
     /// A relay of a board that speaks Modbus, over a serial line (`port`) or a network (`host`).
@@ -42,6 +42,20 @@ table! {
         /// Time after which a timer relay behind the channel releases the lock by itself, 100 ms to 60 s; left out
         /// if there is none. A board with its own supply keeps a relay on when everything that could switch it off
         /// has died.
+        timer: Option<Duration> = "timer-ms", ms(100, 60_000), optional, Live;
+    }
+}
+
+table! {
+    /// A relay of a USB board that is a HID device: DCTTECH, USBRelay1 to USBRelay8.
+    pub struct Dcttech {
+        /// Id that the board keeps: five letters, digits and signs, which `doorline doctor` shows. It stays the same whatever
+        /// socket the board is in.
+        board: HidBoard = "board", parsed(), required, Restart;
+        /// Relay as printed on the board, 1 to 8.
+        channel: u16 = "channel", int(1, 8), or("1"), Restart;
+        /// Time after which a timer relay behind the channel releases the lock by itself, 100 ms to 60 s; left out
+        /// if there is none. The board keeps a relay on when everything that could switch it off has died.
         timer: Option<Duration> = "timer-ms", ms(100, 60_000), optional, Live;
     }
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::boards::{Kmtronic, Modbus, Numato};
+use super::boards::{Dcttech, Kmtronic, Modbus, Numato};
 use super::front_end::{FrontEndDoor, FrontEndLine};
-use super::osdp::{KeyFile, OsdpInput, OsdpReader};
+use super::osdp::{KeyFile, OsdpInput, OsdpOutput, OsdpReader};
 use super::outside::{HttpOutput, MqttInput, MqttOutput, WebhookInput};
 use super::wiegand::WiegandReader;
 use gateway_access::When;
@@ -30,6 +30,8 @@ table! {
 choice! {
     /// What drives an output.
     pub enum OutputDriver {
+        /// A relay of a USB board that is a HID device.
+        Dcttech(Dcttech) = "dcttech",
         /// A door of a front end of panel lines.
         FrontEnd(FrontEndDoor) = "front-end",
         /// A pin of a GPIO chip.
@@ -46,6 +48,8 @@ choice! {
         Mqtt(Box<MqttOutput>) = "mqtt",
         /// A relay of a Numato USB relay module.
         Numato(Numato) = "numato",
+        /// An output of an OSDP reader.
+        Osdp(OsdpOutput) = "osdp",
         /// An output that exists only in the gateway.
         Virtual(VirtualOutput) = "virtual",
     }
@@ -62,12 +66,17 @@ impl OutputDriver {
     #[must_use]
     pub fn is_self_timed(&self) -> bool {
         match self {
-            Self::FrontEnd(_) => true,
+            Self::FrontEnd(_) | Self::Osdp(_) => true,
             Self::Http(relay) => relay.is_self_timed(),
             Self::Modbus(board) => board.is_self_timed(),
             Self::Mqtt(relay) => relay.is_self_timed(),
             // The others stay as they were written last.
-            Self::Gpio(_) | Self::Kmtronic(_) | Self::Lcus1(_) | Self::Numato(_) | Self::Virtual(_) => false,
+            Self::Dcttech(_)
+            | Self::Gpio(_)
+            | Self::Kmtronic(_)
+            | Self::Lcus1(_)
+            | Self::Numato(_)
+            | Self::Virtual(_) => false,
         }
     }
 
@@ -76,11 +85,17 @@ impl OutputDriver {
     #[must_use]
     pub fn latches(&self) -> Option<Option<Duration>> {
         match self {
+            Self::Dcttech(relay) => Some(relay.timer),
             Self::Kmtronic(relay) => Some(relay.timer),
             Self::Lcus1(relay) => Some(relay.timer),
             Self::Numato(relay) => Some(relay.timer),
             Self::Modbus(board) => (!board.is_self_timed()).then_some(board.timer),
-            Self::FrontEnd(_) | Self::Gpio(_) | Self::Http(_) | Self::Mqtt(_) | Self::Virtual(_) => None,
+            Self::FrontEnd(_)
+            | Self::Gpio(_)
+            | Self::Http(_)
+            | Self::Mqtt(_)
+            | Self::Osdp(_)
+            | Self::Virtual(_) => None,
         }
     }
 }

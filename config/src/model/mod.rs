@@ -40,7 +40,7 @@ pub use access::{Card, Code, Group};
 pub use alarms::Alarm;
 pub use announce::Announce;
 pub use areas::Area;
-pub use boards::{Kmtronic, Modbus, Numato};
+pub use boards::{Dcttech, Kmtronic, Modbus, Numato};
 pub use calls::{Account, List, Sip, Target};
 pub use controllers::{Controller, ControllerDriver, OsdpController, WiegandController};
 pub use devices::{
@@ -56,7 +56,7 @@ pub use log::{Log, LogSyslog};
 pub use logins::{Logins, Radius, RadiusServer};
 pub use network::Network;
 pub use notify::{Mail, Notify, NotifyTarget, Syslog, Telegram, Webhook};
-pub use osdp::{KeyFile, OsdpInput, OsdpReader};
+pub use osdp::{KeyFile, OsdpInput, OsdpOutput, OsdpReader};
 pub use outside::{Availability, HttpOutput, MqttInput, MqttOutput, WebhookInput};
 pub use relays::{
     AlarmRelay, Lamp, Light, LineSeized, MainsFault, NetworkFault, Relay, RelayCommand, RelayFunction,

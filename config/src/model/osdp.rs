@@ -7,7 +7,7 @@ use gateway_core::{FormatId, ReaderId, Secret};
 
 use crate::describe::table;
 use crate::rules::{Flag, Path, int, into, list, ms, name, parsed, refer, word};
-use crate::value::{DisplayText, Rs485};
+use crate::value::{DisplayText, Rs485, StrikeOutside};
 
 /// A key in a file of its own. It never stands in the site file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,5 +71,17 @@ table! {
         number: u8 = "number", int(0, 31), or("0"), Restart;
         /// True if the input is active where the reader reports 0.
         active_low: bool = "active-low", Flag, or("false"), Restart;
+    }
+}
+
+table! {
+    /// An output of an OSDP reader. It is on for a time that the reader itself ends.
+    pub struct OsdpOutput {
+        /// The reader.
+        reader: ReaderId = "reader", refer("reader"), required, Restart;
+        /// Which of its outputs, from 0 to 31.
+        number: u8 = "number", int(0, 31), or("0"), Restart;
+        /// Whether a door may have it. The reader is where strangers stand: whoever opens its case has the wires of the strike.
+        strike_outside: StrikeOutside = "strike-outside", word(), or("\"refused\""), Restart;
     }
 }

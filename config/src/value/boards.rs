@@ -1,6 +1,9 @@
 //! Words of relay boards.
 
+use std::fmt;
+
 use crate::describe::words;
+use crate::rules::FromText;
 
 words! {
     /// Family of a Modbus relay board: how its relays are written and read.
@@ -15,6 +18,10 @@ words! {
         Qyf = "qyf",
         /// RYN404E, RYN408F: as `n4d`, with registers from 0. Up to 8.
         Ryn4 = "ryn4",
+        /// Bolid S2000-PP, behind which relays of an Orion line are: coils from 10000 in the order of its table. Up to 64.
+        S2000Pp = "s2000-pp",
+        /// Bolid S2000-SP1. Refused: it speaks Orion and no Modbus; `s2000-pp` is the way to it.
+        S2000Sp1 = "s2000-sp1",
         /// Waveshare Modbus RTU Relay and its sisters, firmware V2 and newer: coils, and a timer in the board. Up to 32.
         Waveshare = "waveshare",
     }
@@ -25,10 +32,10 @@ impl BoardProfile {
     #[must_use]
     pub const fn channels(self) -> u16 {
         match self {
-            Self::Coils => 64,
+            Self::Coils | Self::S2000Pp => 64,
             Self::LcTech => 16,
             Self::N4d | Self::Waveshare => 32,
-            Self::Qyf => 0,
+            Self::Qyf | Self::S2000Sp1 => 0,
             Self::Ryn4 => 8,
         }
     }
@@ -44,7 +51,13 @@ impl BoardProfile {
     pub const fn unit(self) -> u8 {
         match self {
             Self::LcTech => 255,
-            Self::Coils | Self::N4d | Self::Qyf | Self::Ryn4 | Self::Waveshare => 1,
+            Self::Coils
+            | Self::N4d
+            | Self::Qyf
+            | Self::Ryn4
+            | Self::S2000Pp
+            | Self::S2000Sp1
+            | Self::Waveshare => 1,
         }
     }
 }
@@ -80,5 +93,46 @@ words! {
         Rts = "rts",
         /// The kernel by RTS, low while it sends.
         RtsInverted = "rts-inverted",
+    }
+}
+
+/// The id that a USB-HID relay board keeps.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HidBoard(String);
+
+impl HidBoard {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HidBoard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromText for HidBoard {
+    const WHAT: &'static str = "the id of a relay board";
+    const PATTERN: Option<&'static str> = Some("^[!-~]{5}$");
+    fn from_text(text: &str) -> Result<Self, String> {
+        (text.len() == 5 && text.bytes().all(|b| b.is_ascii_graphic()))
+            .then(|| Self(text.to_owned()))
+            .ok_or_else(|| "five letters, digits and signs, as doorline doctor shows them".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_board_is_named_by_its_five_letters() {
+        assert_eq!(HidBoard::from_text("6QMBS").expect("an id").as_str(), "6QMBS");
+        for bad in ["", "6QMB", "6QMBSA", "6Q BS", "6QMB\u{e9}"] {
+            assert!(HidBoard::from_text(bad).is_err(), "{bad:?}");
+        }
     }
 }

@@ -23,7 +23,7 @@ mod words;
 
 pub use address::{Address, AddressKind, Extension};
 pub use audio::{Capture, Playback, SoundCard};
-pub use boards::{BoardProfile, ModbusFraming, Parity, Rs485};
+pub use boards::{BoardProfile, HidBoard, ModbusFraming, Parity, Rs485};
 pub(crate) use card::CardText;
 pub use cidr::{Cidr4, Cidr6, Ipv4Mode, Ipv6Mode, NetworkManager, PortName};
 pub use directory::{AttributeName, DirectoryRefresh, DirectoryTls};
@@ -48,5 +48,5 @@ pub use words::{
     DiscoveryFormat, Duty, Echo, Fail, GuardMode, Ice, KeyScope, Keypad, LampShows, Language, LateOpening,
     LockKind, LockOwner, MqttCommands, MqttVersion, NetworkLoss, Noise, OnJournalFault, OnLineFault,
     OpenWhen, OtherCalls, PressAgain, PressInTalk, ReliableProvisional, Relock, RexKind, Srtp, SrtpKeys,
-    Strategy, Transfers, Transport,
+    Strategy, StrikeOutside, Transfers, Transport,
 };

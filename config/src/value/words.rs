@@ -285,6 +285,16 @@ words! {
 }
 
 words! {
+    /// Whether a strike may hang on a reader, which is on the side where strangers stand.
+    pub enum StrikeOutside {
+        /// Somebody knows that whoever opens the reader's case opens the door.
+        Accepted = "accepted",
+        /// No door may have the output.
+        Refused = "refused",
+    }
+}
+
+words! {
     /// Which commands are taken over MQTT.
     pub enum MqttCommands {
         /// Whatever the broker passes on; what is signed has to be signed by one of the keys.

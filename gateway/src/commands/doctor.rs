@@ -1,5 +1,6 @@
 //! `doorline doctor`: what this machine has, who claims it, what is missing and how to mend it.
 
+mod hid;
 mod ports;
 
 use std::collections::BTreeMap;
@@ -49,6 +50,10 @@ pub(super) fn doctor(args: &SiteFile) -> anyhow::Result<u8> {
     ));
     findings.extend(devices("camera", "/dev", "video", "video", &claims));
     findings.extend(cards(&claims, Path::new(site::CARDS), Path::new("/dev/snd")));
+    findings.extend(hid::boards(
+        &claims,
+        adapter_hid_relay::boards(&adapter_hid_relay::Places::default()),
+    ));
     findings.extend(claimed_but_missing(&claims));
     findings.extend(ports::same_device(&claims));
     findings.extend(ports::names(&claims, Path::new("/dev/serial")));

@@ -1,5 +1,7 @@
 //! `doorline panel`: kinds of panel lines, recordings of them, and a front end to try things out with.
 
+mod pin;
+
 use std::fmt::Write as _;
 use std::io::{BufRead, Read, Write};
 use std::path::PathBuf;
@@ -41,18 +43,22 @@ enum Act {
         /// Its name.
         name: String,
     },
-    /// Propose a profile from edges, recorded by a front end or read from a file, while the panel rings.
+    /// Propose a profile from edges, recorded by a front end or at a pin, or read from a file, while the panel rings.
     Learn {
         /// File with edges (`µs,level`); - for standard input.
         #[arg(
             value_name = "FILE",
-            required_unless_present = "port",
-            conflicts_with = "port"
+            required_unless_present_any = ["port", "gpio"],
+            conflicts_with_all = ["port", "gpio"]
         )]
         file: Option<PathBuf>,
         /// Line port of a front end to record from. The gateway must not run.
         #[arg(long)]
         port: Option<PathBuf>,
+        /// Pin to record from, `CHIP:LINE`; nothing else may have it. For lines by level and by tone: the 20 µs pulses of digital lines want a
+        /// front end.
+        #[arg(long, value_name = "CHIP:LINE", conflicts_with = "port")]
+        gpio: Option<pin::Pin>,
         /// Input of the front end, 0 to 15.
         #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=15))]
         input: u8,
@@ -94,20 +100,29 @@ pub(super) fn panel(args: &Panel) -> anyhow::Result<u8> {
         Act::Learn {
             file,
             port,
+            gpio,
             input,
             seconds,
             baud,
             keep,
             json,
         } => {
-            let edges = match (file, port) {
-                (_, Some(port)) => {
-                    let time = Duration::from_secs(*seconds);
-                    eprintln!("recording input {input} for {seconds} s: let the panel ring, and let it stop");
-                    runtime()?.block_on(adapter_front_end::record(port, *baud, *input, time))?
+            let time = Duration::from_secs(*seconds);
+            let begun = |what: &str| {
+                eprintln!("recording {what} for {seconds} s: let the panel ring, and let it stop");
+            };
+            let edges = match (file, port, gpio) {
+                (_, Some(port), _) => {
+                    begun(&format!("input {input}"));
+                    let record = adapter_front_end::record(port, *baud, *input, time, told(*seconds));
+                    runtime()?.block_on(record)?
                 }
-                (Some(file), None) => read(file)?,
-                (None, None) => bail!("a file or a port is needed"),
+                (_, None, Some(pin)) => {
+                    begun(&pin.to_string());
+                    runtime()?.block_on(pin::record(pin, time, told(*seconds)))?
+                }
+                (Some(file), None, None) => read(file)?,
+                (None, None, None) => bail!("a file, a port or a pin is needed"),
             };
             if let Some(keep) = keep {
                 let mut to = std::fs::File::create_new(keep)
@@ -121,6 +136,15 @@ pub(super) fn panel(args: &Panel) -> anyhow::Result<u8> {
         }
     }
     Ok(exit::OK)
+}
+
+/// Says each second how far a recording is.
+fn told(seconds: u64) -> impl FnMut(usize) {
+    let mut gone = 0;
+    move |edges| {
+        gone += 1;
+        eprintln!("{gone} of {seconds} s, {edges} edges");
+    }
 }
 
 fn list(json: bool) -> anyhow::Result<()> {

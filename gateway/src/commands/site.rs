@@ -170,6 +170,13 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
         .outputs
         .iter()
         .filter_map(|(id, output)| match &output.driver {
+            OutputDriver::Dcttech(relay) => Some((
+                format!("output {id}"),
+                Claim::Channel {
+                    board: format!("USB relay board {}", relay.board),
+                    channel: relay.channel,
+                },
+            )),
             OutputDriver::FrontEnd(of) => channel(id, &of.port, of.door.into()),
             OutputDriver::Gpio(pin) => Some((format!("output {id}"), gpio(&pin.chip, pin.line))),
             OutputDriver::Kmtronic(relay) => channel(id, &relay.port, relay.channel),
@@ -182,8 +189,11 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
                     channel: relay.channel,
                 },
             )),
-            // no part of this machine
-            OutputDriver::Http(_) | OutputDriver::Mqtt(_) | OutputDriver::Virtual(_) => None,
+            // no part of this machine, or of a reader, whose port is claimed by it
+            OutputDriver::Http(_)
+            | OutputDriver::Mqtt(_)
+            | OutputDriver::Osdp(_)
+            | OutputDriver::Virtual(_) => None,
         });
     let inputs = config
         .inputs

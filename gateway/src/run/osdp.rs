@@ -14,7 +14,9 @@ use adapter_osdp::{
 use adapter_wiegand::WiegandParams;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gateway_config::{Config, DisplayText, InputDriver, KeyFile, Language, ReaderDriver, Rs485};
+use gateway_config::{
+    Config, DisplayText, InputDriver, KeyFile, Language, OutputDriver, ReaderDriver, Rs485,
+};
 use gateway_core::{DeviceId, Instant, ReaderId};
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
@@ -312,6 +314,7 @@ pub(super) fn osdp_buses(
                 Rs485::RtsInverted => Direction::RtsInverted,
             },
             orders: installs.to.clone(),
+            outputs: None,
             port: osdp.port.clone(),
             progress: installs.progress.clone(),
             readers: Vec::new(),
@@ -332,10 +335,29 @@ pub(super) fn osdp_buses(
     }
     installs.set_known(known);
     let names = named(lines.keys());
-    let named = lines
-        .into_iter()
-        .filter_map(|(port, line)| Some((names.get(&port)?.clone(), line)));
+    let named = lines.into_iter().filter_map(|(port, mut line)| {
+        let used = |reader: &OsdpReader| uses_output(config, &reader.reader);
+        let first = line.readers.iter().find(|reader| used(reader));
+        line.outputs = first.and_then(|reader| output_socket(config, &reader.reader));
+        Some((names.get(&port)?.clone(), line))
+    });
     Ok(named.collect())
+}
+
+/// Is anything driven by an output of this reader?
+fn uses_output(config: &Config, reader: &ReaderId) -> bool {
+    let mut drivers = config.outputs.values().map(|output| &output.driver);
+    drivers.any(|driver| matches!(driver, OutputDriver::Osdp(of) if of.reader == *reader))
+}
+
+/// Where the relay guard reaches the outputs of a reader: at its line.
+pub(super) fn output_socket(config: &Config, reader: &ReaderId) -> Option<PathBuf> {
+    let ReaderDriver::Osdp(osdp) = &config.readers.get(reader)?.driver else {
+        return None;
+    };
+    let names = line_names(config);
+    let name = names.get(&osdp.port)?;
+    Some(config.site.run_dir.join(format!("{name}.sock")))
 }
 
 /// Names of the adapters of the lines of a site, by port.
@@ -438,6 +460,10 @@ mod tests {
             (line.readers[1].inputs[0].number, line.readers[0].pd.inputs),
             (3, false)
         );
+        assert!(
+            lines.values().all(|line| line.outputs.is_none()),
+            "nothing uses an output"
+        );
         let now = Instant::from_nanos(1_000_000_000);
         let ask = |reader: &str| json!({ "act": "osdp-install", "reader": reader, "seconds": 60 });
         let said = installs.act(now, &ask("b")).expect_err("it has no key");
@@ -447,6 +473,25 @@ mod tests {
         assert!(installs.act(now, &ask("a")).is_ok());
         let what = seen.try_recv().expect("told").what;
         assert_eq!(what, Wanted::Install(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_line_has_a_socket_for_the_guard_only_if_something_uses_an_output_of_a_reader_on_it() {
+        let config = site(
+            "[readers.a.osdp]\nport = \"/dev/ttyS1\"\nkey-file = \"a.key\"\n\
+             [readers.b.osdp]\nport = \"/dev/ttyS1\"\naddress = 1\nkey-file = \"a.key\"\n\
+             [readers.c.osdp]\nport = \"/dev/ttyS2\"\nkey-file = \"a.key\"\n\
+             [outputs.lamp.osdp]\nreader = \"b\"\nnumber = 1\n[relays.lamp]\noutput = \"lamp\"\ncommand = {}\n",
+        );
+        let lines = osdp_buses(&config, &Readers::default(), &Installs::default()).expect("lines");
+        let socket = config.site.run_dir.join("osdp-ttys1.sock");
+        assert_eq!(lines["osdp-ttys1"].outputs, Some(socket));
+        assert_eq!(lines["osdp-ttys2"].outputs, None);
+        let boards = crate::run::params::guard(&config, std::path::Path::new("site.toml"), false).boards;
+        let of = boards
+            .iter()
+            .find(|board| board.driver.device() == "outputs of reader b");
+        assert_eq!(of.map(gateway_guard::GuardBoard::channels), Some(vec![1]));
     }
 
     /// A line with two readers, of which one has a key.

@@ -168,13 +168,15 @@ fn opening(config: &Config) -> Vec<Opening> {
             chip: (pin.backend == Backend::Gpiocdev).then(|| pin.chip.clone()),
             line: pin.line,
         }),
-        OutputDriver::FrontEnd(_)
+        OutputDriver::Dcttech(_)
+        | OutputDriver::FrontEnd(_)
         | OutputDriver::Http(_)
         | OutputDriver::Kmtronic(_)
         | OutputDriver::Lcus1(_)
         | OutputDriver::Modbus(_)
         | OutputDriver::Mqtt(_)
         | OutputDriver::Numato(_)
+        | OutputDriver::Osdp(_)
         | OutputDriver::Virtual(_) => None,
     };
     config.outputs.values().filter_map(line).collect()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::CARD;
+use super::board::{self, Board};
 use super::chip::Chip;
 use super::wire::{Flood, Reader, ordinary};
 
@@ -26,10 +27,16 @@ const RELAY: u32 = 2;
 const WIRES: [(&str, u32); 4] = [("led", 20), ("second-led", 21), ("beeper", 22), ("hold", 23)];
 /// The exit button of the real door.
 const EXIT: u32 = 24;
+/// That of the door whose relay is on a USB board.
+const ROOF_EXIT: u32 = 25;
+/// The call wire of a panel, which no part of the site file names.
+const RING: u32 = 26;
 /// Readers; number 0 is at the real door.
 const READERS: u32 = 5;
 
 pub(crate) struct House {
+    /// `None` where the kernel cannot have one.
+    pub(crate) board: Option<Board>,
     chip: Chip,
     dir: tempfile::TempDir,
     edges: Vec<OutputEdge>,
@@ -46,7 +53,7 @@ const fn lines(reader: u32) -> (u32, u32) {
     (4 + 2 * reader, 5 + 2 * reader)
 }
 
-fn site(dir: &Path, chip: &Chip) -> String {
+fn site(dir: &Path, chip: &Chip, has_board: bool) -> String {
     let (dir, node) = (dir.display(), chip.node.display());
     let mut text = format!(
         "[site]\nid = \"wires\"\nname = \"Wires\"\nnumber = \"000000001\"\naddress = \"1 Example Street\"\n\
@@ -54,6 +61,17 @@ fn site(dir: &Path, chip: &Chip) -> String {
          [outputs.strike0.gpio]\nchip = \"{node}\"\nline = {RELAY}\nboot-pull = \"down\"\n\
          [inputs.exit.gpio]\nchip = \"{node}\"\nline = {EXIT}\nactive-low = false\nbias = \"as-is\"\ndebounce-ms = 0\n"
     );
+    if has_board {
+        text += &format!(
+            "[outputs.roof.dcttech]\nboard = \"{}\"\nchannel = 2\n\
+             [doors.roof]\nname = \"Roof\"\noutput = \"roof\"\nstrike-ms = {}\n\
+             rex = [{{ input = \"roof-exit\", kind = \"unlock\" }}]\n\
+             [inputs.roof-exit.gpio]\nchip = \"{node}\"\nline = {ROOF_EXIT}\nactive-low = false\nbias = \"as-is\"\n\
+             debounce-ms = 0\n",
+            board::ID,
+            STRIKE.as_millis()
+        );
+    }
     for n in 0..READERS {
         let (d0, d1) = lines(n);
         if n > 0 {
@@ -119,11 +137,14 @@ impl House {
         let chip = Chip::new("wires", "wires", 32);
         // the far end of each wire is there before the gateway looks
         chip.pull(EXIT, false);
+        chip.pull(ROOF_EXIT, false);
+        chip.pull(RING, false);
+        let board = Board::plug();
         let readers = (0..READERS)
             .map(|n| Reader::new(&chip, lines(n).0, lines(n).1))
             .collect();
         let file = dir.path().join("site.toml");
-        std::fs::write(&file, site(dir.path(), &chip)).expect("written");
+        std::fs::write(&file, site(dir.path(), &chip, board.is_some())).expect("written");
         let log = File::create(dir.path().join("log")).expect("a log");
         let mut command = Command::new(program());
         command
@@ -142,6 +163,7 @@ impl House {
         let watch = Watch::new(&dir.path().join("run/virtual-relays.jsonl"));
         let (tail, journal) = tail(&file);
         let mut house = Self {
+            board,
             chip,
             dir,
             edges: Vec::new(),
@@ -265,6 +287,54 @@ impl House {
     /// Somebody presses the exit button of the real door, or lets go of it.
     pub(crate) fn exit(&self, pressed: bool) {
         self.chip.pull(EXIT, pressed);
+    }
+
+    /// Somebody presses the exit button of the door on the USB board, and lets go of it.
+    pub(crate) fn roof_exit(&self) {
+        self.chip.pull(ROOF_EXIT, true);
+        std::thread::sleep(Duration::from_millis(100));
+        self.chip.pull(ROOF_EXIT, false);
+    }
+
+    /// The call wire of a panel that is to be learned.
+    pub(crate) fn ring_wire(&self, high: bool) {
+        self.chip.pull(RING, high);
+    }
+
+    /// What `doorline panel learn` makes of that wire in so many seconds, while something happens.
+    pub(crate) fn learn(&self, seconds: u32, happens: impl Fn(&Self)) -> Output {
+        let mut command = Command::new(program());
+        command.args([
+            "panel",
+            "learn",
+            "--json",
+            "--seconds",
+            &seconds.to_string(),
+            "--gpio",
+        ]);
+        command.arg(format!("{}:{RING}", self.chip.node.display()));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = ordinary(&mut command);
+        let mut told = BufReader::new(child.stderr.take().expect("piped"));
+        let mut said = String::new();
+        // it says each second that it is still there: what happens after the first is recorded
+        while !said.contains("1 of ") {
+            assert!(told.read_line(&mut said).is_ok_and(|count| count > 0), "{said}");
+        }
+        happens(self);
+        std::io::Read::read_to_string(&mut told, &mut said).expect("readable");
+        let mut output = child.wait_with_output().expect("it ends");
+        output.stderr = said.into_bytes();
+        output
+    }
+
+    /// How often the gateway said this so far.
+    pub(crate) fn said(&self, text: &str) -> usize {
+        let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+        log.matches(text).count()
     }
 
     /// Noise on both wires of a reader.

@@ -10,9 +10,10 @@ use libfuzzer_sys::fuzz_target;
 type Target = (&'static str, fn(&[u8]));
 
 /// The lists of the crates.
-const LISTS: [&[Target]; 21] = [
+const LISTS: [&[Target]; 22] = [
     &adapter_dot1x::fuzz::TARGETS,
     &adapter_front_end::fuzz::TARGETS,
+    &adapter_hid_relay::fuzz::TARGETS,
     &adapter_ibutton::fuzz::TARGETS,
     &adapter_modbus::fuzz::TARGETS,
     &adapter_osdp::fuzz::TARGETS,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
+use crate::gateway::Edge;
 use crate::ports::Use;
 use crate::process::Process;
 use crate::rig::{Rig, until};
@@ -94,6 +95,23 @@ impl OsdpReaders {
         let said = self.ask(&format!("file {address} {}", sent.display()))?;
         let (count, same) = said.split_once(' ').with_context(|| said.clone())?;
         Ok((count.parse()?, same == "same"))
+    }
+
+    /// Every change of an output of a reader so far.
+    #[must_use]
+    pub fn output(&self, address: u8, number: u8) -> Vec<Edge> {
+        let head = format!("output {address} {number} ");
+        let log = self.process.log();
+        let lines = log.lines().filter_map(|line| line.strip_prefix(&head));
+        let edge = |line: &str| {
+            let (level, at) = line.split_once(' ')?;
+            Some(Edge {
+                at_ns: at.parse().ok()?,
+                energised: level == "1",
+                why: "reader".to_owned(),
+            })
+        };
+        lines.filter_map(edge).collect()
     }
 
     /// What a reader was told to do so far.

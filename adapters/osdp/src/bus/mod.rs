@@ -11,6 +11,7 @@ use gateway_core::{Instant, ReaderCommand};
 
 use crate::errand::Errand;
 use crate::link::Security;
+use crate::output::OutputOrder;
 use crate::packet::{Deframer, MARK, Packet};
 use crate::pd::{Event, Pd, PdParams};
 
@@ -115,6 +116,15 @@ impl Bus {
     pub fn errand(&mut self, now: Instant, reader: usize, errand: Errand) {
         if let Some(pd) = self.pds.get_mut(reader) {
             pd.errand(now, errand);
+        }
+        self.drain(now);
+        self.go_on(now);
+    }
+
+    /// Does what the relay guard wants of a reader's outputs; what it came to comes as an event with this number.
+    pub fn order(&mut self, now: Instant, reader: usize, id: u64, order: OutputOrder) {
+        if let Some(pd) = self.pds.get_mut(reader) {
+            pd.order(now, id, order);
         }
         self.drain(now);
         self.go_on(now);

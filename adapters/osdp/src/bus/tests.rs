@@ -1,5 +1,7 @@
 //! A line with readers that are played here, under virtual time.
 
+mod outputs;
+
 use adapter_wiegand::WiegandParams;
 use proptest::prelude::*;
 
@@ -32,6 +34,11 @@ struct Reader {
     key: Option<Key>,
     keys: Option<SessionKeys>,
     last: Option<(u8, Vec<u8>)>,
+    /// Levels of its outputs; one that sticks is what it was.
+    outputs: Vec<bool>,
+    sticks: bool,
+    /// Does it answer to be asked for its outputs?
+    says: bool,
     /// Its next answers to polls.
     queue: Vec<(u8, Vec<u8>)>,
     session: Option<Session>,
@@ -50,6 +57,9 @@ impl Reader {
             key,
             keys: None,
             last: None,
+            outputs: vec![false, false],
+            sticks: false,
+            says: true,
             queue: vec![],
             session: None,
             virgin: false,
@@ -145,6 +155,22 @@ impl Reader {
             0x62 => (0x46, [&[4, 1, 1][..], self.can.as_flattened()].concat()),
             0x64 => (0x48, vec![0, 0]),
             0x65 => (0x49, vec![1, 0]),
+            0x66 if !self.says => (0x41, vec![3]),
+            0x66 => (0x4A, self.outputs.iter().map(|on| u8::from(*on)).collect()),
+            0x68 => {
+                let [number, what, ..] = *asked else {
+                    panic!("{asked:?}")
+                };
+                match self.outputs.get_mut(usize::from(number)) {
+                    Some(level) if !self.sticks => *level = what == 5,
+                    Some(_) => {}
+                    None => return (0x41, vec![9]),
+                }
+                if !self.says {
+                    return (0x40, vec![]);
+                }
+                (0x4A, self.outputs.iter().map(|on| u8::from(*on)).collect())
+            }
             0x6E => (0x54, asked.to_vec()),
             0x7C => match &mut self.file {
                 None => (0x41, vec![9]),

@@ -50,6 +50,7 @@ impl Pd {
 
     /// The session is over: what was on its way is not sent by itself in the next one.
     pub(super) fn forget(&mut self, now: Instant) {
+        self.outputs_lost(now);
         if let Some(transfer) = self.transfer.take() {
             self.tell(now, Progress::Failed(transfer.lost()));
         }
@@ -128,11 +129,13 @@ impl Pd {
             | Command::Buzzer(_)
             | Command::Capabilities
             | Command::Challenge(_)
+            | Command::Drive { .. }
             | Command::Id
             | Command::InputStatus
             | Command::KeySet(_)
             | Command::Led(_)
             | Command::LocalStatus
+            | Command::OutputStatus
             | Command::Poll
             | Command::ServerCryptogram(_)
             | Command::Settings(_)

@@ -1,6 +1,7 @@
 //! One reader as the panel sees it: its link, what it is asked, what it says, and how it is.
 
 mod errands;
+mod outputs;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::errand::{Progress, Settings};
 use crate::feedback::Feedback;
 use crate::link::{Heard, Link, Refused, Security};
 use crate::message::{Command, Identity, Reply};
+use crate::output::OutputAnswer;
 use crate::packet::Packet;
 use crate::transfer::Transfer;
 
@@ -80,6 +82,13 @@ pub enum Event {
         /// How often since it was last told.
         times: u64,
     },
+    /// What became of an order for an output.
+    Output {
+        /// What it came to.
+        answer: OutputAnswer,
+        /// Which order.
+        id: u64,
+    },
     /// It works (again).
     Ready,
 }
@@ -105,6 +114,7 @@ pub(crate) struct Pd {
     /// The packet that is out, to be sent again as it was.
     outstanding: Option<(Option<Command>, Vec<u8>)>,
     out: VecDeque<(Instant, Event)>,
+    outputs: outputs::Outputs,
     params: PdParams,
     power: bool,
     /// Longest packet that it takes; 0 before it said so.
@@ -141,6 +151,7 @@ impl Pd {
             misses: 0,
             outstanding: None,
             out: VecDeque::new(),
+            outputs: outputs::Outputs::default(),
             params,
             power: false,
             receives: 0,
@@ -187,7 +198,7 @@ impl Pd {
 
     /// Does a person wait for what it is to be told?
     pub(crate) fn is_urgent(&self) -> bool {
-        self.waiting.front().is_some_and(Command::is_feedback)
+        self.outputs.is_asked() || self.waiting.front().is_some_and(Command::is_feedback)
     }
 
     pub(crate) const fn asked(&self) -> Instant {
@@ -203,10 +214,11 @@ impl Pd {
         match &self.transfer {
             // it wants to be left alone until then
             Some(transfer) if idle && transfer.is_exclusive() => return transfer.due().max(self.asked),
+            Some(_) if idle && self.outputs.is_asked() => return self.asked,
             Some(transfer) if idle => return transfer.due().clamp(self.asked, self.asked + pause),
             Some(_) | None => {}
         }
-        if idle && !self.waiting.is_empty() {
+        if idle && (!self.waiting.is_empty() || self.outputs.is_asked()) {
             return self.asked;
         }
         self.asked + pause
@@ -214,6 +226,10 @@ impl Pd {
 
     /// Its next packet; `None` if the link opened without one.
     pub(crate) fn ask(&mut self, now: Instant, random: [u8; 8]) -> Option<Vec<u8>> {
+        if self.outputs.is_late(now) {
+            // sent again it would open for somebody who has gone: the reader forgets the session and with it what was said
+            self.end(now);
+        }
         if let Some((_, packet)) = &self.outstanding {
             let packet = packet.clone();
             self.asked = now;
@@ -224,14 +240,14 @@ impl Pd {
             if packet.is_some() {
                 self.asked = now;
             } else if self.link.is_open() {
-                self.opened();
+                self.opened(now);
             }
             self.outstanding = packet.clone().map(|packet| (None, packet));
             return packet;
         }
         self.asked = now;
-        let piece = self.piece(now);
-        let command = piece.or_else(|| self.waiting.pop_front()).unwrap_or_else(|| {
+        let first = self.output_step(now).or_else(|| self.piece(now));
+        let command = first.or_else(|| self.waiting.pop_front()).unwrap_or_else(|| {
             if now >= self.status {
                 self.status = now + STATUS;
                 Command::LocalStatus
@@ -245,8 +261,9 @@ impl Pd {
     }
 
     /// The link is open: who is it, what can it do, how is it?
-    fn opened(&mut self) {
+    fn opened(&mut self, now: Instant) {
         (self.fresh, self.inputs_known) = (false, false);
+        self.outputs_lost(now);
         self.unknown.clear();
         self.waiting.clear();
         self.waiting
@@ -265,13 +282,18 @@ impl Pd {
             .as_ref()
             .is_none_or(|(command, _)| command.is_none());
         if self.misses >= MISSES || stale {
-            self.forget(now);
-            self.link.close();
-            self.outstanding = None;
-            self.waiting.clear();
-            self.fresh = false;
+            self.end(now);
         }
         self.judge(now);
+    }
+
+    /// Gives the session up, with all that was on its way.
+    fn end(&mut self, now: Instant) {
+        self.forget(now);
+        self.link.close();
+        self.outstanding = None;
+        self.waiting.clear();
+        self.fresh = false;
     }
 
     /// Takes a packet while one of ours is out; true if the turn is over.
@@ -302,7 +324,7 @@ impl Pd {
             Heard::Opened => {
                 self.refused = None;
                 self.answered = now;
-                self.opened();
+                self.opened(now);
             }
             // it is not offline, there is something else to say of it
             Heard::Closed(_) => self.answered = now,
@@ -330,6 +352,7 @@ impl Pd {
         if self.fresh {
             self.since = now;
         }
+        self.output_heard(now, command, &reply);
         match reply {
             Reply::Id(identity) => self.out.push_back((now, Event::Identity(identity))),
             Reply::InputStatus(mut levels) => {
@@ -386,7 +409,8 @@ impl Pd {
             | Reply::Busy
             | Reply::ClientCryptogram { .. }
             | Reply::InitialMac(_)
-            | Reply::Other(_) => {}
+            | Reply::Other(_)
+            | Reply::OutputStatus(_) => {}
         }
         self.read(at);
     }

@@ -253,6 +253,7 @@ fn reply(packet: &Packet) -> (Value, String) {
             format!("tamper {tamper}, power failure {power}"),
         ),
         Reply::InputStatus(levels) => (json!({ "inputs": levels }), format!("inputs {levels:?}")),
+        Reply::OutputStatus(levels) => (json!({ "outputs": levels }), format!("outputs {levels:?}")),
         Reply::ReaderStatus(states) => (json!({ "readers": states }), format!("readers {states:?}")),
         Reply::Keypad { keys, reader } => {
             let keys: String = keys.iter().map(|key| key.unwrap_or('?')).collect();

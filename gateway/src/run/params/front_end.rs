@@ -29,7 +29,8 @@ fn subscribed(config: &Config, line: &LineId) -> Ranges {
 fn wiring(config: &Config, id: &LineId, of: &gateway_config::FrontEndLine) -> Wiring {
     let door = config.outputs.values().find_map(|output| match &output.driver {
         Driver::FrontEnd(door) if door.line == *id => Some(door.door),
-        Driver::FrontEnd(_)
+        Driver::Dcttech(_)
+        | Driver::FrontEnd(_)
         | Driver::Gpio(_)
         | Driver::Http(_)
         | Driver::Kmtronic(_)
@@ -37,6 +38,7 @@ fn wiring(config: &Config, id: &LineId, of: &gateway_config::FrontEndLine) -> Wi
         | Driver::Modbus(_)
         | Driver::Mqtt(_)
         | Driver::Numato(_)
+        | Driver::Osdp(_)
         | Driver::Virtual(_) => None,
     });
     Wiring {

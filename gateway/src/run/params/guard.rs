@@ -74,6 +74,7 @@ fn wiring(config: &Config, id: &OutputId, output: &Output) -> Wiring {
                 Some(adapter_front_end::Opening::Press(_)) | None => place,
             }
         }
+        Driver::Dcttech(relay) => format!("dcttech {} {}", relay.board, relay.channel),
         Driver::Gpio(pin) => {
             let level = if pin.active_low { "low" } else { "high" };
             format!("gpio {} {} {level}", pin.chip.display(), pin.line)
@@ -84,6 +85,7 @@ fn wiring(config: &Config, id: &OutputId, output: &Output) -> Wiring {
         Driver::Http(relay) => elsewhere::web_wiring(relay),
         Driver::Mqtt(relay) => elsewhere::wiring(relay),
         Driver::Numato(relay) => format!("numato {} {}", relay.port.display(), relay.channel),
+        Driver::Osdp(relay) => format!("osdp {} {}", relay.reader, relay.number),
         Driver::Virtual(_) => "virtual".to_owned(),
     };
     // who takes it for a lock and who takes it for a lamp do not mean the same
@@ -93,15 +95,40 @@ fn wiring(config: &Config, id: &OutputId, output: &Output) -> Wiring {
     }
 }
 
+/// Outputs of readers, those of each reader a board of their own: one that is away is a fault of its own outputs only.
+fn of_readers(config: &Config, output: impl Fn(&OutputId, u16) -> GuardOutput) -> Vec<GuardBoard> {
+    let mut readers: BTreeMap<&gateway_core::ReaderId, Vec<GuardOutput>> = BTreeMap::new();
+    for (id, of) in &config.outputs {
+        if let Driver::Osdp(relay) = &of.driver {
+            let outputs = readers.entry(&relay.reader).or_default();
+            outputs.push(output(id, relay.number.into()));
+        }
+    }
+    let board = |(reader, outputs): (&gateway_core::ReaderId, Vec<GuardOutput>)| {
+        let socket = crate::run::osdp::output_socket(config, reader)?;
+        Some(GuardBoard {
+            driver: Box::new(adapter_osdp::OsdpOutputs::new(socket, reader.clone())) as Box<dyn OutputDriver>,
+            outputs,
+            vanished: String::new(),
+        })
+    };
+    readers.into_iter().filter_map(board).collect()
+}
+
 /// One board for each chip, serial port or unit on it, and for all that is virtual.
 pub(super) fn boards(config: &Config) -> Vec<GuardBoard> {
     let mut gpio: BTreeMap<(PathBuf, bool), Vec<(OutputId, &gateway_config::GpioOutput)>> = BTreeMap::new();
+    let mut hid: BTreeMap<&str, Vec<(OutputId, u16)>> = BTreeMap::new();
     let mut serial = serial::Boards::default();
     let mut simulated: Vec<OutputId> = vec![];
     let mut modbus = modbus::Boards::default();
     let mut front_ends = front_end::Doors::default();
     for (id, output) in &config.outputs {
         match &output.driver {
+            Driver::Dcttech(relay) => {
+                let board = hid.entry(relay.board.as_str()).or_default();
+                board.push((id.clone(), relay.channel));
+            }
             Driver::FrontEnd(of) => front_ends.add(config, id, of),
             Driver::Gpio(pin) => {
                 let rppal = matches!(pin.backend, gateway_config::Backend::Rppal);
@@ -111,7 +138,7 @@ pub(super) fn boards(config: &Config) -> Vec<GuardBoard> {
             }
             Driver::Kmtronic(_) | Driver::Lcus1(_) | Driver::Numato(_) => serial.add(id, &output.driver),
             Driver::Modbus(relay) => modbus.add(id, relay),
-            Driver::Http(_) | Driver::Mqtt(_) => {}
+            Driver::Http(_) | Driver::Mqtt(_) | Driver::Osdp(_) => {}
             Driver::Virtual(_) => simulated.push(id.clone()),
         }
     }
@@ -149,9 +176,18 @@ pub(super) fn boards(config: &Config) -> Vec<GuardBoard> {
             vanished: String::new(),
         });
     }
+    for (board, relays) in hid {
+        let driver = adapter_hid_relay::HidRelay::new(board.to_owned());
+        boards.push(GuardBoard {
+            driver: Box::new(driver) as Box<dyn OutputDriver>,
+            outputs: relays.iter().map(|(id, channel)| output(id, *channel)).collect(),
+            vanished: String::new(),
+        });
+    }
     boards.extend(serial.made(output));
     boards.extend(modbus.made(output));
     boards.extend(front_ends.made(output));
+    boards.extend(of_readers(config, output));
     boards.extend(elsewhere::boards(config, output));
     boards.extend(elsewhere::web_boards(config, output));
     if !simulated.is_empty() {

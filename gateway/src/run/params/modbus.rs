@@ -117,14 +117,16 @@ mod tests {
 
     #[test]
     fn every_family_that_may_be_configured_is_in_the_adapters_table_with_the_same_facts() {
-        use gateway_config::BoardProfile::{Coils, LcTech, N4d, Qyf, Ryn4, Waveshare};
-        for word in [Coils, LcTech, N4d, Ryn4, Waveshare] {
+        use gateway_config::BoardProfile::{Coils, LcTech, N4d, Qyf, Ryn4, S2000Pp, S2000Sp1, Waveshare};
+        for word in [Coils, LcTech, N4d, Ryn4, S2000Pp, Waveshare] {
             let profile = Profile::named(word.word()).unwrap_or_else(|| panic!("{word}"));
             assert_eq!(profile.channels, word.channels(), "{word}");
             assert_eq!(profile.unit, word.unit(), "{word}");
             assert_eq!(profile.is_timed(), word.is_timed(), "{word}");
         }
-        assert_eq!(Profile::named(Qyf.word()), None);
+        for refused in [Qyf, S2000Sp1] {
+            assert_eq!(Profile::named(refused.word()), None, "{refused}");
+        }
     }
 
     #[test]

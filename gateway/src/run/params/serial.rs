@@ -28,11 +28,13 @@ impl Boards {
             Driver::Kmtronic(b) => (&b.port, b.baud, Family::Kmtronic, b.relays, b.channel),
             Driver::Lcus1(b) => (&b.port, b.baud, Family::Lcus1, *CHANNELS.end(), b.channel),
             Driver::Numato(b) => (&b.port, BAUD, Family::Numato, NUMATO, b.channel),
-            Driver::FrontEnd(_)
+            Driver::Dcttech(_)
+            | Driver::FrontEnd(_)
             | Driver::Gpio(_)
             | Driver::Http(_)
             | Driver::Modbus(_)
             | Driver::Mqtt(_)
+            | Driver::Osdp(_)
             | Driver::Virtual(_) => return,
         };
         let entry = self.0.entry(port.clone()).or_insert_with(|| Port {

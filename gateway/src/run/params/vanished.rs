@@ -27,16 +27,21 @@ fn of(driver: &Driver, door: &Door) -> Option<String> {
         Driver::FrontEnd(_) => {
             format!("the front end itself ends a press that runs at its time, then {lock}")
         }
+        Driver::Osdp(_) => {
+            format!("the reader itself ends a pulse that runs at its time, then {lock}")
+        }
         Driver::Http(_) | Driver::Mqtt(_) => {
             format!("the device itself ends a pulse that runs at its time, then {lock}")
         }
         // fed by the cable that was pulled; larger ones have a supply of their own
+        Driver::Dcttech(_) | Driver::Lcus1(_) => {
+            format!("unplugged, its relay has no supply and rests: {lock}")
+        }
         Driver::Kmtronic(_) | Driver::Numato(_) => {
             format!(
                 "unplugged, a relay fed by the cable rests, {lock}; with its own supply it stays as it was"
             )
         }
-        Driver::Lcus1(_) => format!("unplugged, its relay has no supply and rests: {lock}"),
         Driver::Modbus(board) => match board.timer {
             Some(timer) => format!(
                 "its timer relay ends a pulse that runs after {} s at most, then {lock}",

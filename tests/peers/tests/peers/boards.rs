@@ -269,7 +269,7 @@ fn a_board_that_does_not_answer_costs_the_others_on_its_line_nothing() {
 /// The three processes that could end a pulse, in an order in which they may be killed while they stand still: guard and
 /// sentinel lead process groups of their own, and the kernel wakes a stopped group whose last link to its session dies
 /// (`kill_orphaned_pgrp`), so a parent comes after its child.
-fn processes(gateway: &mut Gateway) -> anyhow::Result<[u32; 3]> {
+pub(crate) fn processes(gateway: &mut Gateway) -> anyhow::Result<[u32; 3]> {
     let guard = gateway.guard_pid()?;
     let sentinel = until(secs(10), "the sentinel", || {
         Ok(peers::children(guard).first().copied())

@@ -5,8 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context, ensure};
 use peers::{Api, Gateway, OsdpReaders, Rig, Site, Wire, run, until};
-use serde_json::Value;
+use rustix::process::Signal;
+use serde_json::{Value, json};
 
+use crate::boards::processes;
+use crate::outside::wall_clock;
 use crate::secs;
 
 /// 26:123,04567, the card of the test site.
@@ -398,5 +401,153 @@ fn osdp_a_reader_shows_texts_and_takes_firmware_and_another_address_from_an_oper
         )?;
         gateway.released(secs(10))?;
         gateway.stop()
+    });
+}
+
+/// A door whose strike, and a lamp that, hangs on an output of the reader.
+const OUTPUTS: &str = "[outputs.gate-strike.osdp]\nreader = \"front-reader\"\nnumber = 1\nstrike-outside = \"accepted\"\n\
+     [doors.gate]\nname = \"Gate\"\noutput = \"gate-strike\"\nstrike-ms = 2000\n\
+     [outputs.sign.osdp]\nreader = \"front-reader\"\nnumber = 0\n\
+     [relays.sign]\noutput = \"sign\"\n[relays.sign.command]\n";
+/// What a pulse may be longer or shorter on a busy machine, ns.
+const SLACK: u64 = 1_500_000_000;
+
+/// Waits for the change number `n` of an output.
+fn edge(readers: &OsdpReaders, number: u8, n: usize, energised: bool) -> anyhow::Result<u64> {
+    let what = format!("change {n} of output {number}");
+    let edge = until(secs(20), &what, || Ok(readers.output(0, number).get(n).cloned()))?;
+    ensure!(edge.energised == energised, "{:?}", readers.output(0, number));
+    Ok(edge.at_ns)
+}
+
+/// Opens the gate as a person at the page does, as often as it takes where the reader just came back.
+fn open_gate(api: &Api, readers: &OsdpReaders) -> anyhow::Result<(usize, u64)> {
+    let before = readers.output(0, 1).len();
+    let mut n = 0;
+    let at = until(secs(30), "the gate to open", || {
+        n += 1;
+        let id = format!("gate-{before}-{n}");
+        api.post(
+            "/api/v1/doors/gate/open",
+            &json!({ "id": id, "at": wall_clock()? }),
+        )?;
+        let opened = || Ok(readers.output(0, 1).get(before).filter(|e| e.energised).cloned());
+        Ok(until(secs(1), "its strike", opened).ok())
+    })?;
+    Ok((before, at.at_ns))
+}
+
+#[test]
+fn osdp_an_output_of_a_reader_does_what_the_guard_says_and_ends_by_itself_when_everybody_is_dead() {
+    run(|rig| {
+        let wire = Wire::new(rig)?;
+        write_key(rig, "front.key", &key_of(1))?;
+        let readers = OsdpReaders::start(rig, &wire.board(), &[format!("0:{}", key_of(1))])?;
+        // somebody left it on: it rests before the door is one
+        readers.act("hand 0 1 1")?;
+        let text = site(rig, &wire, "key-file = \"front.key\"", OUTPUTS);
+        let mut gateway = Gateway::start(rig, &text)?;
+        ready(&gateway, "front-reader", 0)?;
+        edge(&readers, 1, 0, true)?;
+        edge(&readers, 1, 1, false)?;
+        let api = Api::set_up(rig, &gateway)?;
+
+        // a pulse: the guard ends it, and the reader was told an end of its own
+        let (n, on) = open_gate(&api, &readers)?;
+        let off = edge(&readers, 1, n + 1, false)?;
+        rig.measured(
+            "pulse of 2000 ms at a reader",
+            format!("{} ms", (off - on) / 1_000_000),
+        );
+        ensure!(off - on >= 1_800_000_000, "{} ms", (off - on) / 1_000_000);
+        let told = readers.commands(0);
+        let timed = told.iter().filter(|command| command["output_no"] == 1);
+        let timed: Vec<_> = timed.filter(|command| command["control_code"] == 5).collect();
+        ensure!(
+            timed.iter().all(|c| c["timer_count"]
+                .as_u64()
+                .is_some_and(|tenths| (20..=30).contains(&tenths))),
+            "{timed:?}"
+        );
+        ensure!(
+            !told.iter().any(|command| command["control_code"] == 2),
+            "never on for good: {told:?}"
+        );
+
+        // somebody else switches it on: written to rest, with an alarm
+        let n = readers.output(0, 1).len();
+        readers.act("hand 0 1 1")?;
+        edge(&readers, 1, n, true)?;
+        edge(&readers, 1, n + 1, false)?;
+        until(secs(10), "the alarm", || {
+            let faults = api.get("/api/v1/site")?.body["faults"].to_string();
+            Ok(faults.contains("energised without a lease").then_some(()))
+        })?;
+
+        // a lamp is on until further notice, which the reader is told again and again
+        let set = |state: &str| {
+            let body = json!({ "state": state, "id": format!("sign-{state}"), "at": wall_clock()? });
+            let reply = api.post("/api/v1/relays/sign/set", &body)?;
+            ensure!(reply.status < 300, "{reply:?}");
+            Ok(())
+        };
+        set("on")?;
+        edge(&readers, 0, 0, true)?;
+        until(secs(20), "the lamp to be told four times", || {
+            let told = readers.commands(0);
+            let lamp = told.iter().filter(|command| command["output_no"] == 0);
+            Ok((lamp.filter(|command| command["control_code"] == 5).count() >= 4).then_some(()))
+        })?;
+        ensure!(
+            readers.output(0, 0).len() == 1,
+            "it never went dark: {:?}",
+            readers.output(0, 0)
+        );
+        set("off")?;
+        edge(&readers, 0, 1, false)?;
+
+        // a reader that was away is claimed anew before its output counts
+        readers.act("mute 0")?;
+        fault(&api, "front-reader", Some("does not answer"))?;
+        until(secs(10), "the gate not to be offered", || {
+            let site = api.get("/api/v1/site")?.body;
+            let mut doors = site["doors"].as_array().into_iter().flatten();
+            Ok(doors
+                .any(|d| d["id"] == "gate" && d["available"] == false)
+                .then_some(()))
+        })?;
+        readers.act("hand 0 1 1")?;
+        let n = readers.output(0, 1).len();
+        readers.act("speak 0")?;
+        edge(&readers, 1, n, false)?;
+        let (n, _) = open_gate(&api, &readers)?;
+        edge(&readers, 1, n + 1, false)?;
+
+        // nobody is left to end it
+        let (n, on) = open_gate(&api, &readers)?;
+        let all = processes(&mut gateway)?;
+        for pid in all {
+            peers::signal(pid, Signal::STOP)?;
+        }
+        for pid in all {
+            until(secs(10), "all to stand still", || {
+                Ok(peers::stands_still(pid).then_some(()))
+            })?;
+        }
+        for pid in all {
+            let _ = peers::signal(pid, Signal::KILL);
+        }
+        let off = edge(&readers, 1, n + 1, false)?;
+        rig.measured(
+            "pulse of 2000 ms that the reader ended",
+            format!("{} ms", (off - on) / 1_000_000),
+        );
+        let planned = 2_000_000_000;
+        ensure!(
+            off - on >= planned && off - on <= planned + SLACK,
+            "{} ms",
+            (off - on) / 1_000_000
+        );
+        Ok(())
     });
 }

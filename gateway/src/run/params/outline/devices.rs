@@ -193,6 +193,10 @@ fn carried_by(config: &Config, driver: &LineDriver) -> Found {
 
 fn driven_by(driver: &OutputDriver) -> Found {
     let (family, place) = match driver {
+        OutputDriver::Dcttech(of) => {
+            let place = format!("USB relay board {} channel {}", of.board, of.channel);
+            ("dcttech", place)
+        }
         OutputDriver::FrontEnd(of) => ("front-end", format!("{} door {}", of.port.display(), of.door)),
         OutputDriver::Gpio(pin) => ("gpio", format!("{} line {}", pin.chip.display(), pin.line)),
         OutputDriver::Http(of) => ("http", of.server.to_string()),
@@ -207,6 +211,7 @@ fn driven_by(driver: &OutputDriver) -> Found {
         }
         OutputDriver::Mqtt(of) => ("mqtt", of.topic.to_string()),
         OutputDriver::Numato(of) => ("numato", format!("{} channel {}", of.port.display(), of.channel)),
+        OutputDriver::Osdp(of) => ("osdp", format!("reader {} output {}", of.reader, of.number)),
         OutputDriver::Virtual(_) => ("virtual", String::new()),
     };
     Found::new(family, place, vec![])

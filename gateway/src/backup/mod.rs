@@ -31,13 +31,14 @@ const KEPT: [&str; 8] = [
 ];
 
 /// Kinds of records that no backup has, and why. Those that are there stay as they are in a restore.
-const LEFT: [(&str, &str); 9] = [
+const LEFT: [(&str, &str); 10] = [
     ("alarm", "an alarm of that day would call people anew"),
     ("clock", "a date that was proven is proven on its machine only"),
     ("cursor", "it counts events of a journal that is not there"),
     ("erasure", "it goes on in the journal that it belongs to"),
     (crate::run::FIRE, "a fire of that day would open every door"),
     ("lock-out", "it ends within the hour"),
+    (crate::run::ON, "what was on that day is on no more"),
     ("mqtt-topic", "what the broker has is the broker's"),
     (
         "place",

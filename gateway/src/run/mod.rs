@@ -97,7 +97,7 @@ pub(crate) use note::{journal, mark};
 pub(crate) use params::{
     USERS_MARK, VIRTUAL_DEBOUNCE, guard as guard_params, network_name, page_urls, port_settings,
 };
-pub(crate) use restore::{FIRE, LOCKDOWNS};
+pub(crate) use restore::{FIRE, LOCKDOWNS, ON};
 
 /// The program that runs, also after an upgrade has put another one in its place: gateway, guard and sentinel are
 /// of one version and speak the same protocol.

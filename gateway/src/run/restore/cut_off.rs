@@ -21,7 +21,7 @@ use super::APART;
 
 /// Kind of the entries of what is on among the journal's records, by `hold:NAME`, `lock:NAME`, `relay:NAME`,
 /// `ring-to-open:NAME`.
-const ON: &str = "on";
+pub(crate) const ON: &str = "on";
 /// Why it ended.
 const WHY: &str = "restart";
 /// What tells of begin and end.

@@ -6,7 +6,8 @@
 //!
 //! A discovery topic stays remembered as gone after the broker took its empty message: a hub that did not hear it goes on
 //! showing the door. It is announced and cleared anew ([`Ghosts`]) at each connection and at each birth of the hub, until it is
-//! published again, hubs were there to hear it [`BIRTHS`] times, or [`LASTS`] is over. Under a former name of the site, or in
+//! published again, hubs were there to hear it [`BIRTHS`] times, or [`LASTS`] is over. So it is with what is no more of a device that
+//! stays, [`LESSENED`] times while we run: there the announcement that stands follows, which removes it. Under a former name of the site, or in
 //! the other format, it is cleared until the broker took it, and no longer: that may be another gateway by then, or remove
 //! what stands.
 
@@ -18,6 +19,7 @@ use gateway_store::Records;
 use serde_json::Value;
 
 use crate::control::Timing;
+use crate::discovery;
 use crate::ghosts::Ghosts;
 
 /// Kind of the records that remember topics.
@@ -27,6 +29,8 @@ const KIND: &str = "mqtt-topic";
 const GONE: usize = 512;
 /// So often hubs that were born are told of each: there may be several at a broker.
 const BIRTHS: u64 = 5;
+/// So often, while we run, what is no more of a device that stays is announced: at births and at connections.
+const LESSENED: u64 = 10;
 /// For so long a topic is remembered as gone.
 const LASTS: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -38,8 +42,14 @@ pub(crate) type Components = BTreeMap<String, String>;
 pub(crate) enum Next {
     /// A topic is cleared.
     Clear(String),
-    /// A device that is no more is announced, not retained: its topic and what it consisted of.
-    Ghost(String, Components),
+    /// A device that is no more, or what is no more of one that stays, is announced, not retained.
+    Ghost {
+        /// What is no more.
+        of: Components,
+        /// An announcement of the device, if it stays.
+        stays: Option<String>,
+        topic: String,
+    },
     /// A topic and what the broker keeps there.
     Keep(String, String),
 }
@@ -52,6 +62,8 @@ pub(crate) struct Retained {
     ghosts: Ghosts,
     /// Until then other topics are not cleared.
     hold: Option<Instant>,
+    /// How often what is no more of a device that stays was announced, by its topic.
+    lessened: BTreeMap<String, u64>,
     /// Topics of ours on which others keep something.
     others: BTreeSet<String>,
     records: Records,
@@ -71,6 +83,7 @@ impl Retained {
             dirty: BTreeSet::new(),
             ghosts: Ghosts::new(timing.ghosts),
             hold: None,
+            lessened: BTreeMap::new(),
             others: BTreeSet::new(),
             records,
             rest: BTreeSet::new(),
@@ -197,25 +210,63 @@ impl Retained {
             if self.sent.get(&topic) != Some(payload) {
                 let payload = payload.clone();
                 self.remember(&topic, None);
-                self.sent.insert(topic.clone(), payload.clone());
+                let before = self.sent.insert(topic.clone(), payload.clone());
+                // a hub that heard the last one knows what to remove
+                if before.is_none() {
+                    self.lessen(&topic, &payload);
+                }
                 return Some(Next::Keep(topic, payload));
             }
         }
         while let Some(topic) = self.ghosts.clear(now) {
+            if let Some(payload) = self.wanted.get(&topic).filter(|payload| is_less(payload)) {
+                let payload = payload.clone();
+                self.ghosts.forget(&topic);
+                return Some(Next::Keep(topic, payload));
+            }
             if let Some(next) = self.clear(topic) {
                 return Some(next);
             }
         }
         while let Some(topic) = self.ghosts.announce(now) {
+            if let Some(payload) = self.wanted.get(&topic).filter(|payload| is_less(payload)) {
+                let (of, stays) = (discovery::removed(payload), Some(payload.clone()));
+                return Some(Next::Ghost { of, stays, topic });
+            }
             match self.records.get(KIND, &topic) {
                 Some(entry) if gone(&entry.value).is_some() && !self.wanted.contains_key(&topic) => {
-                    return Some(Next::Ghost(topic, components(&entry.value)));
+                    let (of, stays) = (components(&entry.value), self.of_its_device(&topic));
+                    return Some(Next::Ghost { of, stays, topic });
                 }
                 // it is back, or was forgotten meanwhile
                 Some(_) | None => self.ghosts.forget(&topic),
             }
         }
         None
+    }
+
+    /// What is no more of a device that stays goes as the whole device would.
+    fn lessen(&mut self, topic: &str, payload: &str) {
+        if !is_less(payload) || !self.is_announcement(topic) {
+            return;
+        }
+        let told = self.lessened.entry(topic.to_owned()).or_default();
+        if *told < LESSENED {
+            *told += 1;
+            self.ghosts.begin(topic.to_owned(), false);
+        }
+    }
+
+    /// Any announcement that stands of the device that a discovery topic is of.
+    fn of_its_device(&self, topic: &str) -> Option<String> {
+        let (own, _) = discovery::device_of(topic)?;
+        let same = |topic: &str| {
+            let of = discovery::device_of(topic);
+            of.is_some_and(|(name, whole)| name == own && !whole) && self.is_announcement(topic)
+        };
+        self.wanted
+            .iter()
+            .find_map(|(topic, payload)| same(topic).then(|| payload.clone()))
     }
 
     /// Clears a topic; `None` if it is wanted again.
@@ -322,6 +373,11 @@ impl Retained {
     }
 }
 
+/// Does an announcement say of a part that it is no more?
+fn is_less(payload: &str) -> bool {
+    !discovery::removed(payload).is_empty()
+}
+
 /// The components of a remembered topic.
 fn components(value: &Value) -> Components {
     let all = value.get("components").and_then(Value::as_object);
@@ -372,7 +428,13 @@ mod tests {
     fn at(retained: &mut Retained, now: Instant) -> Vec<(String, String)> {
         let told = |next| match next {
             Next::Clear(topic) => (topic, String::new()),
-            Next::Ghost(topic, of) => (topic, format!("<{}>", Vec::from_iter(of.into_values()).join(","))),
+            Next::Ghost { of, stays, topic } => {
+                let stays = if stays.is_some() { "+" } else { "" };
+                (
+                    topic,
+                    format!("<{}>{stays}", Vec::from_iter(of.into_values()).join(",")),
+                )
+            }
             Next::Keep(topic, payload) => (topic, payload),
         };
         std::iter::from_fn(|| retained.pop(now).map(told)).collect()
@@ -468,6 +530,62 @@ mod tests {
         retained.want(others);
         assert_eq!(drain(retained), [(topic.to_owned(), String::new())]);
         retained.cleared(topic, is_own, WALL);
+    }
+
+    #[test]
+    fn what_is_no_more_of_a_device_that_stays_is_announced_once_more_and_removed() {
+        const TOPIC: &str = "homeassistant/device/doorline_lilas/config";
+        let lamp = r#""lamp":{"platform":"switch""#;
+        let with = format!(r#"{{"components":{{{lamp},"unique_id":"l"}}}}}}"#);
+        let less = format!(r#"{{"components":{{{lamp}}}}}}}"#);
+        let store = store();
+        let mut retained = books(&store);
+        retained.remember(TOPIC, Some(&map(&[("lamp", "switch")])));
+        retained.want(map(&[(TOPIC, &with)]));
+        drain(&mut retained);
+        // a hub that is there removes it by itself
+        retained.want(map(&[(TOPIC, &less)]));
+        assert_eq!(drain(&mut retained), pairs([(TOPIC, &less)]));
+        for _ in 0..LESSENED {
+            retained.born();
+            assert_eq!(
+                drain(&mut retained),
+                pairs([(TOPIC, &less), (TOPIC, "<switch>+")])
+            );
+            assert_eq!(at(&mut retained, LATER), pairs([(TOPIC, &less)]));
+            assert_eq!(at(&mut retained, LATER), []);
+        }
+        retained.born();
+        assert_eq!(drain(&mut retained), pairs([(TOPIC, &less)]), "not for ever");
+        // it is back before it was removed
+        let mut after = books(&store);
+        after.want(map(&[(TOPIC, &less)]));
+        drain(&mut after);
+        after.want(map(&[(TOPIC, &with)]));
+        assert_eq!(drain(&mut after), pairs([(TOPIC, &with)]));
+        assert_eq!(at(&mut after, LATER), []);
+    }
+
+    #[test]
+    fn an_entity_that_goes_from_a_device_that_stays_knows_how_it_is_called() {
+        let store = store();
+        let mut retained = books(&store);
+        let stays = "homeassistant/lock/doorline_lilas/lock/config";
+        retained.remember(stays, Some(&map(&[("lock", "lock")])));
+        retained.want(map(&[(stays, "1")]));
+        gone_by(
+            &mut retained,
+            "homeassistant/switch/doorline_lilas/lamp/config",
+            true,
+        );
+        gone_by(
+            &mut retained,
+            "homeassistant/switch/doorline_other/lamp/config",
+            true,
+        );
+        retained.born();
+        let told: Vec<String> = drain(&mut retained).into_iter().map(|(_, told)| told).collect();
+        assert_eq!(told, ["1", "<lock>+", "<lock>"]);
     }
 
     #[test]

@@ -176,7 +176,7 @@ impl Session {
                         let sent = Sent::Cleared(topic.clone());
                         self.keep(now, topic, String::new(), sent)?;
                     }
-                    Next::Ghost(topic, of) => self.ghost(now, topic, &of)?,
+                    Next::Ghost { of, stays, topic } => self.ghost(now, topic, &of, stays.as_deref())?,
                     Next::Keep(topic, payload) => self.keep(now, topic, payload, Sent::Aside)?,
                 }
             } else if !self.doubted {
@@ -254,8 +254,14 @@ impl Session {
     }
 
     /// Announces what is gone to a hub that is there, so that it can remove it.
-    fn ghost(&mut self, now: Instant, topic: String, of: &Components) -> Result<(), NotTaken> {
-        let Some(payload) = discovery::ghost(&self.topics, &topic, of) else {
+    fn ghost(
+        &mut self,
+        now: Instant,
+        topic: String,
+        of: &Components,
+        stays: Option<&str>,
+    ) -> Result<(), NotTaken> {
+        let Some(payload) = discovery::ghost(&self.topics, &topic, of, stays) else {
             return Ok(());
         };
         let with = With {

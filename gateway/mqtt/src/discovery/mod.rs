@@ -107,11 +107,12 @@ pub(crate) fn announcements(
 
 /// The device, or the entity, of a discovery topic as it is announced once more to be removed: with the ids that it had, what
 /// is required besides, and nothing that could be used. `None` of what no hub keeps when it ends, triggers and scanners.
-pub(crate) fn ghost(topics: &Topics, topic: &str, of: &Components) -> Option<String> {
-    let levels: Vec<&str> = topic.rsplit('/').collect();
-    let whole = levels.get(2) == Some(&"device");
-    let own = *levels.get(if whole { 1 } else { 2 })?;
-    let device = json!({ "identifiers": [own], "name": own });
+/// `stays`: an announcement of the device that stays, whose name and other parts stay as they are.
+pub(crate) fn ghost(topics: &Topics, topic: &str, of: &Components, stays: Option<&str>) -> Option<String> {
+    let (own, whole) = device_of(topic)?;
+    let stays: Option<Value> = stays.and_then(|payload| serde_json::from_str(payload).ok());
+    let device = stays.as_ref().and_then(|of| of.get("device")).cloned();
+    let device = device.unwrap_or_else(|| json!({ "identifiers": [own], "name": own }));
     let mut components: Map<String, Value> = of
         .iter()
         .filter_map(|(key, platform)| {
@@ -121,8 +122,13 @@ pub(crate) fn ghost(topics: &Topics, topic: &str, of: &Components) -> Option<Str
         .collect();
     let origin = json!({ "name": "Doorline" });
     if whole {
-        let payload = json!({ "device": device, "origin": origin, "components": components });
-        return (!components.is_empty()).then(|| payload.to_string());
+        if components.is_empty() {
+            return None;
+        }
+        let nothing = json!({ "device": device, "origin": origin, "components": {} });
+        let mut payload = stays.unwrap_or(nothing);
+        payload["components"].as_object_mut()?.append(&mut components);
+        return Some(payload.to_string());
     }
     let key = of.keys().next()?;
     let mut payload = components.remove(key)?;
@@ -132,6 +138,24 @@ pub(crate) fn ghost(topics: &Topics, topic: &str, of: &Components) -> Option<Str
         all.remove("platform");
     }
     Some(payload.to_string())
+}
+
+/// The name of the device that a discovery topic is of, and whether it is of the whole device.
+pub(crate) fn device_of(topic: &str) -> Option<(&str, bool)> {
+    let levels: Vec<&str> = topic.rsplit('/').collect();
+    let whole = levels.get(2) == Some(&"device");
+    Some((levels.get(if whole { 1 } else { 2 })?, whole))
+}
+
+/// What an announcement of a whole device says is no more: such a component has its platform and nothing else.
+pub(crate) fn removed(payload: &str) -> Components {
+    let payload: Value = serde_json::from_str(payload).unwrap_or_default();
+    let all = payload.get("components").and_then(Value::as_object);
+    all.into_iter()
+        .flatten()
+        .filter(|(_, of)| of.as_object().is_some_and(|of| of.len() == 1))
+        .filter_map(|(key, of)| Some((key.clone(), of.get("platform")?.as_str()?.to_owned())))
+        .collect()
 }
 
 /// Does a discovery topic bear the name of this site or of a door of it, in the format that is set? One of the other

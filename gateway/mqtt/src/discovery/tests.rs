@@ -538,6 +538,43 @@ fn the_exact_text_of_the_versions() {
 }
 
 #[test]
+fn what_goes_from_a_device_that_stays_changes_nothing_else_of_it() {
+    let topics = Topics::new("doorline", "lilas");
+    let gone = Components::from([("lamp".to_owned(), "switch".to_owned())]);
+    let stays = r#"{"device":{"identifiers":["doorline_lilas"],"name":"Lilas"},"components":{"lock":{"platform":"lock","unique_id":"x"},"lamp":{"platform":"switch"},"old":{"platform":"device_automation"}}}"#;
+    assert_eq!(removed(stays).keys().collect::<Vec<_>>(), ["lamp", "old"]);
+    let whole = "homeassistant/device/doorline_lilas/config";
+    let told = ghost(&topics, whole, &gone, Some(stays)).expect("told");
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told["device"]["name"], "Lilas");
+    assert_eq!(told["components"]["lock"]["unique_id"], "x");
+    assert_eq!(told["components"]["lamp"]["command_topic"], "doorline/lilas/gone");
+    let entity = "homeassistant/switch/doorline_lilas/lamp/config";
+    let told = ghost(&topics, entity, &gone, Some(stays)).expect("told");
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told["device"]["name"], "Lilas");
+    assert_eq!(told.get("components"), None);
+}
+
+#[test]
+fn of_two_panels_with_the_same_button_each_has_a_trigger_of_its_own() {
+    let (params, mut view) = (params(1883), view());
+    let mut second = view.panels[0].clone();
+    second.id = "zz".parse().expect("a name");
+    view.panels.push(second);
+    let topics = Topics::new(&params.base, &params.site_id);
+    let mut words = Vec::new();
+    for announcement in announcements(&params, &topics, &view, |_| Components::new()) {
+        let told: Value = serde_json::from_str(&announcement.payload).expect("JSON");
+        let all = told["components"].as_object().expect("components");
+        let rings = all.values().filter(|of| of["type"] == "ring");
+        words.extend(rings.map(|of| of["subtype"].to_string()));
+    }
+    let different: std::collections::BTreeSet<&String> = words.iter().collect();
+    assert!(words.len() >= 2 && different.len() == words.len(), "{words:?}");
+}
+
+#[test]
 fn what_is_gone_is_announced_once_more_with_the_same_ids_and_nothing_that_can_be_used() {
     let mut params = params(1883);
     params.press = true;
@@ -547,7 +584,7 @@ fn what_is_gone_is_announced_once_more_with_the_same_ids_and_nothing_that_can_be
         (options.format, options.people, options.pictures, options.tags) = (format, true, true, true);
         for announcement in announcements(&params, &topics, &view(), |_| Components::new()) {
             let was: Value = serde_json::from_str(&announcement.payload).expect("JSON");
-            let told = ghost(&topics, &announcement.topic, &announcement.components);
+            let told = ghost(&topics, &announcement.topic, &announcement.components, None);
             let platform = announcement.components.values().next().expect("one at least");
             let Some(told) = told else {
                 let kept_by_no_hub = !parts::is_entity(platform);

@@ -1,5 +1,7 @@
 //! What a panel brings into the device in which it stands.
 
+use std::collections::BTreeSet;
+
 use gateway_core::PanelView;
 use serde_json::json;
 
@@ -12,6 +14,8 @@ const RINGS: &str = "{{ value if value_json.event_type == 'ring' else '' }}";
 impl Parts<'_> {
     pub(super) fn panels(&self, panels: &[&PanelView]) -> Vec<Part> {
         let mut parts = Vec::new();
+        // of two triggers with the same words a hub takes one
+        let mut words = BTreeSet::new();
         for panel in panels {
             // the panel's own name is needed only where there are several
             let name = |word: &str| {
@@ -90,13 +94,12 @@ impl Parts<'_> {
                     &panel.id,
                     "{{ value_json.event_type }} {{ value_json.button|default }}",
                 );
-                let trigger = trigger(
-                    &events,
-                    "ring",
-                    button.as_str(),
-                    template,
-                    &format!("ring {button}"),
-                );
+                let word = if words.insert(button) {
+                    button.to_string()
+                } else {
+                    format!("{id} {button}")
+                };
+                let trigger = trigger(&events, "ring", &word, template, &format!("ring {button}"));
                 parts.push(part(format!("trigger_ring_{id}_{button}"), TRIGGER, trigger));
                 if self.press && panel.simulated {
                     let press = json!({

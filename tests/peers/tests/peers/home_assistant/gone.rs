@@ -16,6 +16,9 @@ const BIRTH: &str = "homeassistant/status";
 /// Doors that come and go, beside the one of the site.
 const YARD: &str = "[outputs.yard-strike]\nmax-on-ms = 10000\n[outputs.yard-strike.virtual]\n\
                     [doors.yard]\nname = \"Yard\"\noutput = \"yard-strike\"\n";
+/// A relay that comes and goes: a part of the site's device, which stays.
+const LAMP: &str = "[outputs.lamp-relay]\nmax-on-ms = 10000\n[outputs.lamp-relay.virtual]\n[relays.lamp]\n\
+                    output = \"lamp-relay\"\n[relays.lamp.command]\nlongest-s = 5\n";
 
 impl Stage<'_> {
     /// How often Home Assistant has said that it is connected and subscribed.
@@ -142,16 +145,25 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// A door goes while Home Assistant does not run: what it remembers of it goes when it is back, and comes back with the
-    /// door, also in the moment in which it is being removed.
+    /// A door and a relay go while Home Assistant does not run: what it remembers of them goes when it is back, and comes back
+    /// with the door, also in the moment in which it is being removed.
     pub(super) fn door_that_went_unseen(&mut self, text: &str, edition: Edition) -> anyhow::Result<()> {
         let yard = "lock.doorline_test_door_yard_lock";
-        let with_yard = format!("{text}{YARD}");
+        let with_yard = format!("{text}{YARD}{LAMP}");
         // nothing of before
         self.hub.registers("door_yard", false)?;
         self.gateway.reload(&with_yard)?;
         self.hub.shows(yard, "locked", secs(SOON))?;
         self.hub.registers("door_yard", true)?;
+        let lamp = until(secs(SOON), "the relay", || {
+            Ok(self.hub.entities("relay_lamp")?.pop())
+        })?
+        .0;
+        self.hub.registers("relay_lamp", true)?;
+        let site = self.hub.template(&format!("{{{{ device_id('{lamp}') }}}}"))?;
+        let site_name = format!("{{{{ device_attr('{site}', 'name') }}}}");
+        let called = self.hub.template(&site_name)?;
+        ensure!(called != "None", "the registry has no device for {lamp}");
         self.hub.kill();
         self.gateway.reload(text)?;
         let topic = match edition {
@@ -194,6 +206,12 @@ impl Stage<'_> {
             format!("{:?}", runs.elapsed()),
         );
         self.hub.registers("door_yard", false)?;
+        until(secs(SOON), "a relay that went unseen to go", || {
+            Ok(self.hub.entities("relay_lamp")?.is_empty().then_some(()))
+        })?;
+        self.hub.registers("relay_lamp", false)?;
+        let now_called = self.hub.template(&site_name)?;
+        ensure!(now_called == called, "{called} is called {now_called}");
         told(self, "the end of what was announced once more", &is_empty, from)?;
         let kept = Listener::start(self.rig)?;
         kept.hears("what is kept", secs(20), |m| {

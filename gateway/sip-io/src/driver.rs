@@ -670,6 +670,10 @@ impl Driver {
                 }
             }
         }
+                Output::NotPublished { id, why } => tracing::info!(
+                    account = %id, why,
+                    "the PBX takes no presence; it is asked again when the account registers anew"
+                ),
         let known: BTreeSet<_> = self.ua.known_addresses().collect();
         if known != self.known {
             self.net.set_known(known.clone());

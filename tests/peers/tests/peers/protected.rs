@@ -199,27 +199,98 @@ fn without_the_promised_handshake_nothing_is_said_in_clear_and_the_call_ends_wit
     });
 }
 
+/// Calls the gateway from beyond the router; the answer has this address for speech, and ports of the gateway's range.
+fn answers_with(rig: &Rig, stun: &StunServer, n: u16, seen: &str) -> anyhow::Result<()> {
+    let to = format!("{}:{}", StunServer::GATEWAY, rig.port(Use::Sip));
+    let from = (&stun.by()[..], StunServer::SERVERS[0]);
+    let mut caller = Sipp::elsewhere(rig, n, "calls-and-hangs-up", from, (1, &[&to]))?;
+    caller.done(secs(20))?;
+    let messages = caller.messages();
+    ensure!(messages.contains(&format!("c=IN IP4 {seen}\r\n")), "{messages}");
+    ensure!(
+        !messages.contains(&format!("c=IN IP4 {}", StunServer::GATEWAY)),
+        "{messages}"
+    );
+    let (low, high) = rig.ports.gateway_rtp();
+    // the caller's own is none of these
+    let port = |line: &str| {
+        line.strip_prefix("m=audio ")?
+            .split(' ')
+            .next()?
+            .parse::<u16>()
+            .ok()
+    };
+    let ours = messages
+        .lines()
+        .filter_map(port)
+        .any(|port| (low..=high).contains(&port));
+    ensure!(ours, "no port of {low} to {high}: {messages}");
+    Ok(())
+}
+
 #[test]
-fn a_stun_server_says_where_others_see_the_gateway() {
+fn speech_goes_where_a_stun_server_sees_the_gateway_and_a_move_is_told_the_pbx_at_once() {
     run(|rig| {
-        let _server = StunServer::start(rig)?;
-        let stun = format!("[sip]\nstun = \"127.0.0.1:{}\"\n", rig.port(Use::Stun));
+        let stun = StunServer::start(rig)?;
+        let far = StunServer::SERVERS[0];
+        // each registration is a call of its own for it, under one Call-ID
+        let taken = (9, &["-deadcall_wait", "0"][..]);
+        let pbx = Sipp::elsewhere(rig, 1, "registrar", (&stun.by(), far), taken)?;
         let site = Site {
-            targets: vec!["sip:nobody@127.0.0.1:9".into()],
+            account: Some(Account {
+                port: Some(rig.port(Use::PhoneSip(1))),
+                ..Account::default()
+            }),
+            targets: vec!["101".into()],
             ..Site::default()
         };
-        let text = site.text(rig).replace("[sip]\n", &stun);
-        let gateway = Gateway::start(rig, &text)?;
-        until(secs(10), "the STUN server's answer", || {
-            let log = gateway.log();
-            let told = log
-                .lines()
-                .find(|line| line.contains("others see us at this address"));
-            Ok(told.map(str::to_owned))
-        })
-        .and_then(|line| {
-            ensure!(line.contains("127.0.0.1"), "{line}");
-            Ok(())
-        })
+        let site = |server: &str| {
+            let table = format!("[sip]\nstun = \"{server}:{}\"\n", rig.port(Use::Stun));
+            site.text(rig)
+                .replace("[sip]\n", &table)
+                .replace(
+                    "bind = \"127.0.0.1\"",
+                    &format!("bind = \"{}\"", StunServer::GATEWAY),
+                )
+                .replace("domain = \"127.0.0.1\"", &format!("domain = \"{far}\""))
+                .replace(
+                    "direct-peers = [\"127.0.0.1\"]",
+                    &format!("direct-peers = [\"{far}\"]"),
+                )
+        };
+        let mut gateway = Gateway::start_by(rig, &site(far), &stun.by())?;
+        let seen = |gateway: &Gateway, address: &str| {
+            until(secs(15), "the STUN server's answer", || {
+                let told = "others see us at this address";
+                let log = gateway.log();
+                let told = log
+                    .lines()
+                    .any(|line| line.contains(told) && line.contains(address));
+                Ok(told.then_some(()))
+            })
+        };
+        seen(&gateway, StunServer::SEEN_AT[0])?;
+        let registered = || pbx.messages().matches("REGISTER sip:").count();
+        until(secs(15), "the registration", || {
+            Ok((registered() == 1).then_some(()))
+        })?;
+        answers_with(rig, &stun, 2, StunServer::SEEN_AT[0])?;
+        ensure!(registered() == 1, "to learn the first address is no move");
+
+        // another server, which sees it elsewhere: long before the registration is over the PBX hears of it
+        let said = gateway.reload(&site(StunServer::SERVERS[1]))?;
+        ensure!(said.contains("in force"), "{said}");
+        seen(&gateway, StunServer::SEEN_AT[1])?;
+        until(secs(10), "the next registration", || {
+            Ok((registered() == 2).then_some(()))
+        })?;
+        let messages = pbx.messages();
+        let contacts: Vec<&str> = messages
+            .lines()
+            .filter(|line| line.starts_with("Contact:"))
+            .collect();
+        ensure!(contacts.windows(2).all(|two| two[0] == two[1]), "{contacts:?}");
+        answers_with(rig, &stun, 3, StunServer::SEEN_AT[1])?;
+        gateway.verify()
     });
 }

@@ -1,4 +1,5 @@
-//! Speech whose keys come by a DTLS handshake (DTLS-SRTP), and addresses that the PBX checks (ICE), with a real Asterisk.
+//! Speech whose keys come by a DTLS handshake (DTLS-SRTP), and addresses that the other side checks (ICE), with a real Asterisk
+//! and a real baresip.
 
 use anyhow::ensure;
 use peers::{
@@ -99,6 +100,64 @@ fn ice_and_dtls_go_together_as_browsers_want_them() {
         );
         Ok(())
     });
+}
+
+/// Full ICE at the phone, which checks and chooses; the lite side at the door. It looks for addresses on every interface but
+/// loopback, so that the machine needs one more; which of its addresses reaches the door it learns by its checks.
+#[test]
+fn baresip_checks_with_ice_where_it_reaches_the_door_without_a_pbx() {
+    run(|rig| {
+        let params = PhoneParams {
+            ice: true,
+            ..PhoneParams::direct(0, "101")
+        };
+        let mut phone = Phone::start(rig, params)?;
+        let (file, sound) = visitor(rig)?;
+        let site = Site {
+            account: Some(Account {
+                more: "register = false\nice = \"lite\"\n",
+                port: Some(phone.port()),
+                ..Account::default()
+            }),
+            callers: vec!["101".into()],
+            targets: vec!["101".into()],
+            visitor: file,
+            ..Site::default()
+        };
+        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        gateway.ring()?;
+        phone.hears("CALL_INCOMING", secs(10))?;
+        phone.answer()?;
+        checked(&phone, 0)?;
+        both_hear(rig, &phone, &sound)?;
+        nine_opens(rig, &mut gateway, &mut phone)?;
+        phone.hang_up()?;
+        gateway.event(0, "panel.ring-ended", secs(10), |_| true)?;
+
+        let (before, checked_before) = (gateway.last_seq(), checks(&phone));
+        phone.dial(&format!("sip:200@127.0.0.1:{}", rig.port(Use::Sip)))?;
+        checked(&phone, checked_before)?;
+        both_hear(rig, &phone, &sound)?;
+        nine_opens(rig, &mut gateway, &mut phone)?;
+        phone.hang_up()?;
+        gateway.event(before, "call.ended", secs(5), |_| true)?;
+        gateway.verify()
+    });
+}
+
+/// How often the phone has checked the addresses of a call and chosen.
+fn checks(phone: &Phone) -> usize {
+    phone
+        .log()
+        .matches("ice: audio: connectivity check is complete")
+        .count()
+}
+
+/// Waits until it has done so once more.
+fn checked(phone: &Phone, before: usize) -> anyhow::Result<()> {
+    until(secs(15), "the phone's checks", || {
+        Ok((checks(phone) > before).then_some(()))
+    })
 }
 
 #[test]

@@ -336,21 +336,47 @@ fn of_several_keys_in_the_speech_each_has_its_message_as_a_copy() {
     let mut plan = talking(request(1, Strategy::Parallel), |_| {});
     let ms = |ms| T0 + secs(5) + Duration::from_millis(ms);
     let mut taken = Vec::new();
-    // the messages may come only after all tones, and up to three seconds late
+    // the messages may come only after all tones, and up to eight seconds late: the fifth try of an INFO
     for (at, digit, via) in [
         (0, '1', Inband),
         (300, '2', Inband),
         (600, '2', Inband),
-        (2_900, '1', Info),
-        (3_200, '2', Info),
-        (3_400, '2', Info),
+        (7_900, '1', Info),
+        (8_200, '2', Info),
+        (8_400, '2', Info),
         // one more press than was heard
-        (3_500, '2', Info),
-        (3_600, '1', Info),
+        (8_500, '2', Info),
+        (8_600, '1', Info),
     ] {
         taken.extend(digits(&presses(&mut plan, ms(at), digit, via, false)));
     }
     assert_eq!(taken, ['1', '2', '2', '2', '1']);
+}
+
+#[test]
+fn a_key_whose_message_is_lost_counts_by_its_tone_and_so_does_the_next_press_of_it() {
+    use DigitVia::{Inband, Info};
+    let mut plan = talking(request(1, Strategy::Parallel), |_| {});
+    let ms = |ms| T0 + secs(5) + Duration::from_millis(ms);
+    let mut taken = Vec::new();
+    for (at, digit, via) in [
+        // its message never comes
+        (0, '1', Inband),
+        // this one's does, at the third try
+        (2_000, '2', Inband),
+        (3_500, '2', Info),
+        // from the first message on they count alone; its tone is heard, too
+        (5_000, '1', Info),
+        (5_050, '1', Inband),
+    ] {
+        taken.extend(digits(&presses(&mut plan, ms(at), digit, via, false)));
+    }
+    assert_eq!(taken, ['1', '2', '1']);
+    // the message before its tone
+    let mut plan = talking(request(1, Strategy::Parallel), |_| {});
+    presses(&mut plan, ms(0), '9', Info, false);
+    let out = presses(&mut plan, ms(50), '9', Inband, false);
+    assert_eq!(ignored(&out), ["other-transport"]);
 }
 
 #[test]

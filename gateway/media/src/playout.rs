@@ -75,7 +75,7 @@ pub struct Playout {
     concealed: u64,
     /// Samples of the last packet: so long is a lost one.
     packet: usize,
-    /// Samples concealed since then, while nothing was there.
+    /// Samples concealed since then, while nothing was there, that are part of no lost packet yet.
     ahead: usize,
 }
 
@@ -257,10 +257,10 @@ impl Playout {
         }
     }
 
-    /// A packet is missing for good. What was concealed while it could still have come is part of it, unless the
-    /// codec knows what it was: then the delay stays longer by that, and the next loss is covered in whole.
+    /// A packet is missing for good. What was concealed while it, or those missing after it, could still have come is part of
+    /// them, unless the codec knows what it was by the packet after it: then the delay stays longer by that, and the next loss
+    /// is covered in whole.
     fn lost(&mut self) {
-        let covered = std::mem::take(&mut self.ahead).min(self.packet);
         let out = self.decoded.get_mut(self.to..self.to + self.packet);
         let slot = self.decoders.0.get_mut(self.active);
         if let (None, Some(slot), Some(out)) = (self.comfort, slot, out) {
@@ -268,12 +268,15 @@ impl Playout {
                 Some((Content::Audio(kind), payload)) if kind == slot.payload_type => Some(payload),
                 Some(_) | None => None,
             };
-            if slot.decoder.conceal(next, out) {
+            if next.is_some() && slot.decoder.conceal(next, out) {
+                self.ahead = 0;
                 self.to += self.packet;
                 self.concealed += self.packet.div_ceil(self.frame()) as u64;
                 return;
             }
         }
+        let covered = self.ahead.min(self.packet);
+        self.ahead -= covered;
         self.cover(self.packet - covered);
     }
 

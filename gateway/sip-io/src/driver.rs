@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::digits::{self, Digits, Ways};
 use crate::handle::Request;
 use crate::net::{Net, NetEvent};
-use crate::outside::Outside;
+use crate::outside::{Outside, is_far};
 use crate::session::{MediaFault, MediaPolicy, Place, Session};
 use crate::texts::Texts;
 use crate::{
@@ -118,6 +118,7 @@ enum Step {
     Ask(Option<Request>),
     Flush,
     Media(MediaEvent),
+    Moved,
     Net(NetEvent),
     Time,
 }
@@ -152,6 +153,8 @@ impl Driver {
         let now = clock.now();
         let mut outside = Outside::new();
         outside.configure(&params, &clock);
+        // an address of the file is known from the start
+        outside.has_moved();
         let mut ua = UserAgent::new(ua_params.clone(), StdRng::from_rng(&mut rng));
         ua.configure(now, ua_params, accounts);
         let (requests, inbox) = mpsc::channel(256);
@@ -224,6 +227,7 @@ impl Driver {
                     self.digits.set_waiting(!self.backlog.is_empty());
                     Step::Flush
                 }
+                () = self.outside.news() => Step::Moved,
                 () = after(sleep) => Step::Time,
             };
             let now = self.clock.now();
@@ -232,6 +236,7 @@ impl Driver {
                 Step::Ask(Some(request)) => self.request(now, request),
                 Step::Flush => continue,
                 Step::Media(event) => self.media_event(now, event),
+                Step::Moved => self.moved(now),
                 Step::Net(event) => self.net_event(now, event),
                 Step::Time => {}
             }
@@ -307,7 +312,16 @@ impl Driver {
         for (id, standing) in &self.standings {
             self.ua.set_standing(now, id, *standing);
         }
+        self.moved(now);
         Ok(())
+    }
+
+    /// Whether others see us at another address: then whoever is far learns it.
+    fn moved(&mut self, now: Instant) {
+        if self.outside.has_moved() {
+            tracing::info!("others see us at another address: accounts register again");
+            self.ua.moved(now, is_far);
+        }
     }
 
     fn stats(&self) -> SipStats {
@@ -656,6 +670,10 @@ impl Driver {
                     }
                 }
                 Output::Message(message) => self.message(message),
+                Output::NotPublished { id, why } => tracing::info!(
+                    account = %id, why,
+                    "the PBX takes no presence; it is asked again when the account registers anew"
+                ),
                 Output::Stranger {
                     count,
                     method,

@@ -25,6 +25,8 @@ const LONGEST: usize = 1_280;
 
 /// See the [module](self).
 pub(crate) struct Outside {
+    /// What was told last by the server, or by the file.
+    before: Option<IpAddr>,
     fixed: Option<IpAddr>,
     known: watch::Receiver<Option<IpAddr>>,
     server: Option<String>,
@@ -35,6 +37,7 @@ impl Outside {
     /// Nothing is known until it is configured.
     pub(crate) fn new() -> Self {
         Self {
+            before: None,
             fixed: None,
             known: watch::channel(None).1,
             server: None,
@@ -58,6 +61,25 @@ impl Outside {
         }
     }
 
+    /// Waits until the server says something new; for ever if there is none.
+    pub(crate) async fn news(&mut self) {
+        if self.known.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// True once if others see us at another address than before. That they see us at one for the first time is no move.
+    pub(crate) fn has_moved(&mut self) -> bool {
+        let Some(public) = self.public() else {
+            return false;
+        };
+        self.before.replace(public).is_some_and(|before| before != public)
+    }
+
+    fn public(&self) -> Option<IpAddr> {
+        self.fixed.or(*self.known.borrow())
+    }
+
     fn stop(&mut self) {
         if let Some(task) = self.task.take() {
             task.abort();
@@ -66,9 +88,9 @@ impl Outside {
 
     /// Where somebody at `remote` sees us, if that is not where we are: nobody near does, and none of another family.
     pub(crate) fn seen_by(&self, remote: Option<IpAddr>, local: IpAddr) -> Option<IpAddr> {
-        let public = self.fixed.or(*self.known.borrow())?;
+        let public = self.public()?;
         let local = local.to_canonical();
-        let far = remote.is_some_and(|remote| !is_near(remote.to_canonical()));
+        let far = remote.is_some_and(is_far);
         (far && public.is_ipv4() == local.is_ipv4() && public != local).then_some(public)
     }
 }
@@ -77,6 +99,11 @@ impl Drop for Outside {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Is this beyond a router to the internet?
+pub(crate) fn is_far(address: IpAddr) -> bool {
+    !is_near(address.to_canonical())
 }
 
 /// Is this on our side of every router to the internet: private (RFC 1918, RFC 4193), link-local or loopback?
@@ -185,5 +212,28 @@ mod tests {
             Some(ip("2001:db8::5"))
         );
         assert_eq!(six.seen_by(Some(ip("fd00::1")), ip("fd00::9")), None);
+    }
+
+    #[tokio::test]
+    async fn another_address_is_a_move_and_the_first_one_is_none() {
+        let (tell, known) = watch::channel(None);
+        let mut outside = Outside::new();
+        outside.known = known;
+        let mut moves = Vec::new();
+        for told in ["203.0.113.5", "203.0.113.6", "203.0.113.6"] {
+            tell.send_replace(told.parse().ok());
+            outside.news().await;
+            moves.push(outside.has_moved());
+            assert_eq!(
+                outside.seen_by("198.51.100.1".parse().ok(), ip("192.168.0.9")),
+                told.parse().ok()
+            );
+        }
+        assert_eq!(moves, [false, true, false]);
+        // a file that says another one is a move, too; a server that is not asked any more is none
+        outside.fixed = "203.0.113.7".parse().ok();
+        assert!(outside.has_moved() && !outside.has_moved());
+        (outside.fixed, outside.known) = (None, watch::channel(None).1);
+        assert!(!outside.has_moved());
     }
 }

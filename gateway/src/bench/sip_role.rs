@@ -9,12 +9,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use adapter_api::{AudioPort, FRAME_SAMPLES, Frame};
 use adapter_virtual::{Levels, Source, VirtualAudio};
 use anyhow::{Context, bail};
 use gateway_core::{Cause, LegCommand, LegEvent, LegId, LineId, PanelId, RingId};
 use gateway_sip_io::{
     AudioCodec, Callee, Callees, SipEngine, SipEvent, SipHandle, SipParams, Srtp, Transport,
 };
+use gateway_voice::{Echo, NoiseReduction, Params};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -55,10 +57,52 @@ pub(crate) fn run(role: &str) -> anyhow::Result<()> {
             let cards = usize::try_from(number("cards")?)?;
             return runtime.block_on(site_role::run(file.as_ref(), cards));
         }
-        "talk" => runtime.block_on(talk(&ports, Duration::from_secs(number("seconds")?), srtp))?,
+        "talk" => {
+            let length = Duration::from_secs(number("seconds")?);
+            runtime.block_on(talk(&ports, length, srtp, role["treated"] == true))?
+        }
         other => bail!("no such role: {other:?}"),
     };
     Ok(writeln!(std::io::stdout(), "{answer}")?)
+}
+
+/// The treatment of a line's voice that takes most.
+const DEAREST: Params = Params {
+    echo: Echo::Speaker,
+    echo_tail_ms: None,
+    noise: NoiseReduction::High,
+    gain: false,
+    hum: false,
+    half_duplex: false,
+};
+
+/// A panel whose microphone hears its loudspeaker, 12 dB weaker and 20 ms late, so that there is an echo to be cancelled.
+struct Speaker {
+    audio: VirtualAudio,
+    played: [Frame; 2],
+}
+
+impl Speaker {
+    const fn new(audio: VirtualAudio) -> Self {
+        Self {
+            audio,
+            played: [[0; FRAME_SAMPLES]; 2],
+        }
+    }
+}
+
+impl AudioPort for Speaker {
+    fn capture(&mut self, frame: &mut Frame) {
+        self.audio.capture(frame);
+        for (sample, echo) in frame.iter_mut().zip(&self.played[1]) {
+            *sample = sample.saturating_add(echo / 4);
+        }
+    }
+
+    fn playback(&mut self, frame: &Frame) {
+        self.played = [*frame, self.played[0]];
+        self.audio.playback(frame);
+    }
 }
 
 /// Processor time of this process, user and system.
@@ -217,14 +261,19 @@ async fn setup(ports: &[u16], calls: u64) -> anyhow::Result<Value> {
 }
 
 /// One call on a line of its own to each port, all at once, with sound both ways.
-async fn talk(ports: &[u16], length: Duration, srtp: Srtp) -> anyhow::Result<Value> {
+async fn talk(ports: &[u16], length: Duration, srtp: Srtp, treated: bool) -> anyhow::Result<Value> {
     let (sip, mut inbox) = engine(20_000, &LineId::new("bench")?, srtp).await?;
     let mut levels: Vec<Arc<Levels>> = vec![];
     for (leg, port) in (1..).zip(ports) {
         let line = LineId::new(&format!("line-{leg}"))?;
         let audio = VirtualAudio::new(Source::parse("tone:440")?, None)?;
         levels.push(audio.levels());
-        sip.attach_line(line.clone(), Box::new(audio))?;
+        if treated {
+            sip.set_voice(&line, DEAREST)?;
+            sip.attach_line(line.clone(), Box::new(Speaker::new(audio)))?;
+        } else {
+            sip.attach_line(line.clone(), Box::new(audio))?;
+        }
         offer(&sip, leg, &line, *port).await?;
         leg_event(&mut inbox, |e| matches!(e, LegEvent::Answered { .. })).await?;
         sip.command(LegCommand::Connect { leg: LegId(leg) }).await?;

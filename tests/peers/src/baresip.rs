@@ -22,6 +22,8 @@ pub struct PhoneParams<'a> {
     /// Its codecs as its account names them, the best first: `pcma`, `pcmu`, `g722/16000`, `opus/48000/2`. With one of the
     /// last two what it speaks has 16 kHz.
     pub codecs: &'a str,
+    /// It checks with ICE (RFC 8445, full) which address reaches the other side.
+    pub ice: bool,
     /// How it reaches whom it calls.
     pub link: Link<'a>,
     /// Number of the phone in the rig, 0 to 4: its ports.
@@ -40,6 +42,7 @@ impl<'a> PhoneParams<'a> {
     pub const fn at_pbx(n: u16, user: &'a str, port: u16) -> Self {
         Self {
             codecs: "pcma,pcmu",
+            ice: false,
             link: Link {
                 carrier: Carrier::Udp,
                 srtp: false,
@@ -360,6 +363,9 @@ fn config(rig: &Rig, dir: &Path, params: PhoneParams<'_>, sip: u16, control: u16
     if params.link.srtp {
         load.push("srtp");
     }
+    if params.ice {
+        load.push("ice");
+    }
     let load: String = load.iter().map(|m| format!("module {m}.so\n")).collect();
     // its own certificate, for who calls it over TLS; certificate and key in one file
     let mut own = String::new();
@@ -394,8 +400,9 @@ fn account(params: PhoneParams<'_>, sip: u16) -> String {
         ""
     };
     let transport = params.link.carrier.name();
+    let nat = if params.ice { ";medianat=ice" } else { "" };
     let common = format!(
-        ";answermode=manual;audio_codecs={};ptime=20{media}",
+        ";answermode=manual;audio_codecs={};ptime=20{media}{nat}",
         params.codecs
     );
     params.pbx.map_or_else(

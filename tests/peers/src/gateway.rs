@@ -80,6 +80,17 @@ impl Gateway {
         Ok(gateway)
     }
 
+    /// The same, started by another program with its arguments, which puts it elsewhere.
+    ///
+    /// # Errors
+    /// If it does not come up within 10 s.
+    pub fn start_by(rig: &Rig, site: &str, by: &[String]) -> anyhow::Result<Self> {
+        let by: Vec<&str> = by.iter().map(String::as_str).collect();
+        let mut gateway = Self::launch_as(rig, site, &by)?;
+        gateway.ready(0)?;
+        Ok(gateway)
+    }
+
     /// Writes the site file and starts the gateway, without waiting.
     ///
     /// # Errors

@@ -128,7 +128,33 @@ impl Sipp {
         Self::run(rig, 0, &file, calls, more)
     }
 
+    /// A scenario of `tests/peers/sipp` at another address of a network that `by` enters, on the ports of phone `n`, 1 to 4;
+    /// it goes on until it was gone so many times.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn elsewhere(
+        rig: &Rig,
+        n: u16,
+        scenario: &str,
+        (by, address): (&[String], &str),
+        (times, more): (u32, &[&str]),
+    ) -> anyhow::Result<Self> {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("sipp/{scenario}.xml"));
+        Self::run_at(rig, n, &file, (times, more), (by, address))
+    }
+
     fn run(rig: &Rig, n: u16, file: &Path, calls: u32, more: &[&str]) -> anyhow::Result<Self> {
+        Self::run_at(rig, n, file, (calls, more), (&[], "127.0.0.1"))
+    }
+
+    fn run_at(
+        rig: &Rig,
+        n: u16,
+        file: &Path,
+        (calls, more): (u32, &[&str]),
+        (by, address): (&[String], &str),
+    ) -> anyhow::Result<Self> {
         let (sip, rtp) = (rig.port(Use::PhoneSip(n)), rig.ports.phone_rtp(n).0);
         let name = if n == 0 {
             "sipp".to_owned()
@@ -137,8 +163,13 @@ impl Sipp {
         };
         let [errors, screen, messages] =
             ["errors", "screen", "messages"].map(|what| rig.path(&format!("{name}-{what}.log")));
-        let mut args = vec!["-sf".to_owned(), file.display().to_string()];
-        args.extend(["-i", "127.0.0.1", "-mi", "127.0.0.1", "-nostdin", "-rtp_echo"].map(str::to_owned));
+        let sipp = "/usr/bin/sipp".to_owned();
+        let (program, mut args) = match by.split_first() {
+            None => (sipp, Vec::new()),
+            Some((by, arguments)) => (by.clone(), arguments.iter().cloned().chain([sipp]).collect()),
+        };
+        args.extend(["-sf".to_owned(), file.display().to_string()]);
+        args.extend(["-i", address, "-mi", address, "-nostdin", "-rtp_echo"].map(str::to_owned));
         args.extend([
             "-p".to_owned(),
             sip.to_string(),
@@ -155,7 +186,7 @@ impl Sipp {
             args.push(messages.display().to_string());
         }
         args.extend(more.iter().map(|arg| (*arg).to_owned()));
-        let process = Process::start(rig, &name, Path::new("/usr/bin/sipp"), args)?;
+        let process = Process::start(rig, &name, Path::new(&program), args)?;
         Ok(Self { messages, process })
     }
 

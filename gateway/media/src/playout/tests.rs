@@ -177,6 +177,36 @@ fn a_loss_that_was_waited_for_takes_no_more_time_than_the_packet() {
 }
 
 #[test]
+fn a_burst_of_losses_takes_no_more_time_than_its_packets() {
+    // Three in a row are missing each second, after 5 s in which the delay finds itself.
+    let missing = |n: u16| n >= 250 && n % 50 < 3;
+    for codec in [AudioCodec::Pcma, AudioCodec::G722, AudioCodec::Opus] {
+        let source = payloads(codec, &sine(440.0, SECONDS * 16_000));
+        let mut p = playout(&[(codec.payload_type(), codec)]);
+        let mut delays = Vec::new();
+        for n in 0..1_000u16 {
+            let at = Instant::ZERO + Duration::from_millis(20 * u64::from(n));
+            if !missing(n) {
+                let content = Content::Audio(codec.payload_type());
+                p.insert(at, n, content, &source[usize::from(n)]);
+            }
+            for half in [0, 10] {
+                p.play(at + Duration::from_millis(half), &mut [0; FRAME_SAMPLES]);
+            }
+            if n % 50 == 10 {
+                delays.push(p.delay());
+            }
+        }
+        assert!(
+            delays.windows(2).all(|two| two[0] == two[1]),
+            "{codec:?}: {delays:?}"
+        );
+        // six frames for each of them, and nothing else
+        assert_eq!(p.concealed(), 15 * 6, "{codec:?}");
+    }
+}
+
+#[test]
 fn codecs_of_either_rate_may_change_within_a_stream() {
     let list = [
         (8, AudioCodec::Pcma),

@@ -234,6 +234,7 @@ impl Peer {
                 Output::Account { .. }
                 | Output::Close { .. }
                 | Output::Message(_)
+                | Output::NotPublished { .. }
                 | Output::Stranger { .. } => {}
             }
         }

@@ -1,8 +1,8 @@
 //! Presence of an account: whether it can be called, published at its PBX (RFC 3903) as PIDF (RFC 3863).
 //!
 //! One publication per account, begun as soon as it is registered, modified as its doors fail and are mended, refreshed
-//! before it runs out, and removed as the account leaves. A PBX that does not know the package is not asked again
-//! before the next registration.
+//! before it runs out, and removed as the account leaves. A PBX that does not take it is told of once and not asked again
+//! before the account registers anew.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use gateway_core::{AccountId, Instant};
 use super::UserAgent;
 use super::agent::Use;
 use super::dialog_info::escaped;
+use super::types::Output;
 use crate::transaction::TransactionId;
 use crate::{HeaderName, Method, NameAddr, Request, Response};
 
@@ -37,7 +38,7 @@ pub(crate) struct Publication {
     etag: Option<String>,
     /// Lifetime to ask for; 0 for the usual one.
     expires: u32,
-    /// The PBX does not know it.
+    /// The PBX does not take it.
     given_up: bool,
     /// What was sent last.
     open: Option<bool>,
@@ -48,13 +49,23 @@ pub(crate) struct Publication {
 }
 
 impl UserAgent {
-    /// The state has changed, or the account is registered again.
+    /// The account is registered anew: also a PBX that refused is asked again.
     pub(crate) fn publish_anew(&mut self, now: Instant, id: &AccountId) {
+        if let Some(account) = self.accounts.get_mut(id) {
+            account.publication.given_up = false;
+        }
+        self.publish_changed(now, id);
+    }
+
+    /// The state has changed.
+    pub(crate) fn publish_changed(&mut self, now: Instant, id: &AccountId) {
         let Some(account) = self.accounts.get_mut(id).filter(|account| account.params.publish) else {
             return;
         };
         let publication = &mut account.publication;
-        publication.given_up = false;
+        if publication.given_up {
+            return;
+        }
         publication.open = None;
         publication.tries = 0;
         publication.due = Some(now);
@@ -219,6 +230,10 @@ impl UserAgent {
                 publication.etag = None;
                 publication.due = None;
                 publication.given_up = true;
+                self.out.push_back(Output::NotPublished {
+                    id: id.clone(),
+                    why: response.status_line(),
+                });
             }
         }
         self.publications_due(now);

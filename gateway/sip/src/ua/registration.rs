@@ -1,5 +1,6 @@
 //! REGISTER (RFC 3261 §10, RFC 5626, RFC 3608): making, refreshing and removing the binding of an account.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use gateway_core::{AccountEvent, AccountId, AccountState, Instant};
@@ -311,6 +312,26 @@ impl UserAgent {
             (Phase::Leaving, _) => self.left(now, id),
             (Phase::Away | Phase::Left | Phase::Reaching | Phase::Registering { .. } | Phase::Trunk, _) => {}
         }
+    }
+
+    /// Others see us at another address: registrations over UDP with those who are `far` are refreshed at once, so that calls
+    /// do not go to where we were until their lifetime is over. Connections find out by themselves (RFC 5626 §4.4).
+    pub fn moved(&mut self, now: Instant, far: impl Fn(IpAddr) -> bool) {
+        let moved: Vec<AccountId> = self
+            .accounts
+            .iter()
+            .filter(|(_, account)| {
+                let over_udp = account.reg.flow.filter(|flow| !flow.transport.is_reliable());
+                account.reg.phase == Phase::Resting
+                    && account.reg.valid_until.is_some()
+                    && over_udp.is_some_and(|flow| far(flow.remote.ip()))
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in moved {
+            self.registration_due(now, &id);
+        }
+        self.drain(now);
     }
 
     /// The connection of a registration is gone: make a new one soon. Not told as a failure unless that fails.

@@ -13,7 +13,7 @@ impl UserAgent {
         };
         let before = std::mem::replace(&mut account.standing, standing);
         if before.fault != standing.fault {
-            self.publish_anew(now, id);
+            self.publish_changed(now, id);
         }
         if !before.away && standing.away {
             self.go_away(now, id);

@@ -122,6 +122,14 @@ pub enum Output {
     },
     /// A text came, or one of ours was taken or not.
     Message(super::message::MessageOutput),
+    /// The PBX of an account does not take its presence; nothing else is wrong, and it is not asked again before the account
+    /// registers anew.
+    NotPublished {
+        /// Which account.
+        id: AccountId,
+        /// Status line of its answer.
+        why: String,
+    },
     /// Someone we do not know sent a request; at most one report per source and minute.
     Stranger {
         /// Requests of this source since the last report.

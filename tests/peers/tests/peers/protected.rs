@@ -1,4 +1,5 @@
-//! Speech whose keys come by a DTLS handshake (DTLS-SRTP), and addresses that the PBX checks (ICE), with a real Asterisk.
+//! Speech whose keys come by a DTLS handshake (DTLS-SRTP), and addresses that the other side checks (ICE), with a real Asterisk
+//! and a real baresip.
 
 use anyhow::ensure;
 use peers::{
@@ -101,6 +102,64 @@ fn ice_and_dtls_go_together_as_browsers_want_them() {
     });
 }
 
+/// Full ICE at the phone, which checks and chooses; the lite side at the door. It looks for addresses on every interface but
+/// loopback, so that the machine needs one more; which of its addresses reaches the door it learns by its checks.
+#[test]
+fn baresip_checks_with_ice_where_it_reaches_the_door_without_a_pbx() {
+    run(|rig| {
+        let params = PhoneParams {
+            ice: true,
+            ..PhoneParams::direct(0, "101")
+        };
+        let mut phone = Phone::start(rig, params)?;
+        let (file, sound) = visitor(rig)?;
+        let site = Site {
+            account: Some(Account {
+                more: "register = false\nice = \"lite\"\n",
+                port: Some(phone.port()),
+                ..Account::default()
+            }),
+            callers: vec!["101".into()],
+            targets: vec!["101".into()],
+            visitor: file,
+            ..Site::default()
+        };
+        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        gateway.ring()?;
+        phone.hears("CALL_INCOMING", secs(10))?;
+        phone.answer()?;
+        checked(&phone, 0)?;
+        both_hear(rig, &phone, &sound)?;
+        nine_opens(rig, &mut gateway, &mut phone)?;
+        phone.hang_up()?;
+        gateway.event(0, "panel.ring-ended", secs(10), |_| true)?;
+
+        let (before, checked_before) = (gateway.last_seq(), checks(&phone));
+        phone.dial(&format!("sip:200@127.0.0.1:{}", rig.port(Use::Sip)))?;
+        checked(&phone, checked_before)?;
+        both_hear(rig, &phone, &sound)?;
+        nine_opens(rig, &mut gateway, &mut phone)?;
+        phone.hang_up()?;
+        gateway.event(before, "call.ended", secs(5), |_| true)?;
+        gateway.verify()
+    });
+}
+
+/// How often the phone has checked the addresses of a call and chosen.
+fn checks(phone: &Phone) -> usize {
+    phone
+        .log()
+        .matches("ice: audio: connectivity check is complete")
+        .count()
+}
+
+/// Waits until it has done so once more.
+fn checked(phone: &Phone, before: usize) -> anyhow::Result<()> {
+    until(secs(15), "the phone's checks", || {
+        Ok((checks(phone) > before).then_some(()))
+    })
+}
+
 #[test]
 fn a_pbx_with_keys_in_sip_messages_only_gets_no_call_where_a_handshake_has_to_be() {
     run(|rig| {
@@ -199,27 +258,98 @@ fn without_the_promised_handshake_nothing_is_said_in_clear_and_the_call_ends_wit
     });
 }
 
+/// Calls the gateway from beyond the router; the answer has this address for speech, and ports of the gateway's range.
+fn answers_with(rig: &Rig, stun: &StunServer, n: u16, seen: &str) -> anyhow::Result<()> {
+    let to = format!("{}:{}", StunServer::GATEWAY, rig.port(Use::Sip));
+    let from = (&stun.by()[..], StunServer::SERVERS[0]);
+    let mut caller = Sipp::elsewhere(rig, n, "calls-and-hangs-up", from, (1, &[&to]))?;
+    caller.done(secs(20))?;
+    let messages = caller.messages();
+    ensure!(messages.contains(&format!("c=IN IP4 {seen}\r\n")), "{messages}");
+    ensure!(
+        !messages.contains(&format!("c=IN IP4 {}", StunServer::GATEWAY)),
+        "{messages}"
+    );
+    let (low, high) = rig.ports.gateway_rtp();
+    // the caller's own is none of these
+    let port = |line: &str| {
+        line.strip_prefix("m=audio ")?
+            .split(' ')
+            .next()?
+            .parse::<u16>()
+            .ok()
+    };
+    let ours = messages
+        .lines()
+        .filter_map(port)
+        .any(|port| (low..=high).contains(&port));
+    ensure!(ours, "no port of {low} to {high}: {messages}");
+    Ok(())
+}
+
 #[test]
-fn a_stun_server_says_where_others_see_the_gateway() {
+fn speech_goes_where_a_stun_server_sees_the_gateway_and_a_move_is_told_the_pbx_at_once() {
     run(|rig| {
-        let _server = StunServer::start(rig)?;
-        let stun = format!("[sip]\nstun = \"127.0.0.1:{}\"\n", rig.port(Use::Stun));
+        let stun = StunServer::start(rig)?;
+        let far = StunServer::SERVERS[0];
+        // each registration is a call of its own for it, under one Call-ID
+        let taken = (9, &["-deadcall_wait", "0"][..]);
+        let pbx = Sipp::elsewhere(rig, 1, "registrar", (&stun.by(), far), taken)?;
         let site = Site {
-            targets: vec!["sip:nobody@127.0.0.1:9".into()],
+            account: Some(Account {
+                port: Some(rig.port(Use::PhoneSip(1))),
+                ..Account::default()
+            }),
+            targets: vec!["101".into()],
             ..Site::default()
         };
-        let text = site.text(rig).replace("[sip]\n", &stun);
-        let gateway = Gateway::start(rig, &text)?;
-        until(secs(10), "the STUN server's answer", || {
-            let log = gateway.log();
-            let told = log
-                .lines()
-                .find(|line| line.contains("others see us at this address"));
-            Ok(told.map(str::to_owned))
-        })
-        .and_then(|line| {
-            ensure!(line.contains("127.0.0.1"), "{line}");
-            Ok(())
-        })
+        let site = |server: &str| {
+            let table = format!("[sip]\nstun = \"{server}:{}\"\n", rig.port(Use::Stun));
+            site.text(rig)
+                .replace("[sip]\n", &table)
+                .replace(
+                    "bind = \"127.0.0.1\"",
+                    &format!("bind = \"{}\"", StunServer::GATEWAY),
+                )
+                .replace("domain = \"127.0.0.1\"", &format!("domain = \"{far}\""))
+                .replace(
+                    "direct-peers = [\"127.0.0.1\"]",
+                    &format!("direct-peers = [\"{far}\"]"),
+                )
+        };
+        let mut gateway = Gateway::start_by(rig, &site(far), &stun.by())?;
+        let seen = |gateway: &Gateway, address: &str| {
+            until(secs(15), "the STUN server's answer", || {
+                let told = "others see us at this address";
+                let log = gateway.log();
+                let told = log
+                    .lines()
+                    .any(|line| line.contains(told) && line.contains(address));
+                Ok(told.then_some(()))
+            })
+        };
+        seen(&gateway, StunServer::SEEN_AT[0])?;
+        let registered = || pbx.messages().matches("REGISTER sip:").count();
+        until(secs(15), "the registration", || {
+            Ok((registered() == 1).then_some(()))
+        })?;
+        answers_with(rig, &stun, 2, StunServer::SEEN_AT[0])?;
+        ensure!(registered() == 1, "to learn the first address is no move");
+
+        // another server, which sees it elsewhere: long before the registration is over the PBX hears of it
+        let said = gateway.reload(&site(StunServer::SERVERS[1]))?;
+        ensure!(said.contains("in force"), "{said}");
+        seen(&gateway, StunServer::SEEN_AT[1])?;
+        until(secs(10), "the next registration", || {
+            Ok((registered() == 2).then_some(()))
+        })?;
+        let messages = pbx.messages();
+        let contacts: Vec<&str> = messages
+            .lines()
+            .filter(|line| line.starts_with("Contact:"))
+            .collect();
+        ensure!(contacts.windows(2).all(|two| two[0] == two[1]), "{contacts:?}");
+        answers_with(rig, &stun, 3, StunServer::SEEN_AT[1])?;
+        gateway.verify()
     });
 }

@@ -76,6 +76,8 @@ pub(super) struct Bench {
     pub(super) closed: Vec<Flow>,
     pub(super) messages: VecDeque<MessageOutput>,
     next_conn: u64,
+    /// Why the PBX took no presence.
+    pub(super) not_published: Vec<String>,
     pub(super) now: Instant,
     /// Of the calls it makes.
     pub(super) patience: Option<Duration>,
@@ -100,6 +102,7 @@ impl Bench {
             closed: Vec::new(),
             messages: VecDeque::new(),
             next_conn: 1,
+            not_published: Vec::new(),
             now: Instant::from_nanos(1_000_000_000),
             patience: None,
             refuse: None,
@@ -166,6 +169,7 @@ impl Bench {
                     }
                 }
                 Output::Message(message) => self.messages.push_back(message),
+                Output::NotPublished { why, .. } => self.not_published.push(why),
                 Output::Stranger { count, .. } => self.strangers += count,
             }
         }

@@ -327,11 +327,28 @@ fn info_digits_come_in_both_forms_and_not_before_the_ack() {
     assert!(matches!(bench.call_event(), CallOutput::Digit { digit: '9', .. }));
     bench.ask(&inside("INFO", 8, &tag, "\nContent-Type: application/dtmf\n\n#"));
     assert!(matches!(bench.call_event(), CallOutput::Digit { digit: '#', .. }));
-    // The same request again is a retransmission, not a second press.
-    bench.ask(&inside("INFO", 8, &tag, "\nContent-Type: application/dtmf\n\n#"));
-    bench.no_call_event();
+    // The same request again is a retransmission, not a second press: our answer was lost. It is given again for as long as
+    // a lost one is repeated (64 T1, RFC 3261 §17.1.2.2).
     bench.sent.clear();
-    bench.ask(&inside("INFO", 9, &tag, "\nContent-Type: text/plain\n\nhello"));
+    for wait in [
+        0, 500, 1_000, 2_000, 4_000, 4_000, 4_000, 4_000, 4_000, 4_000, 3_500,
+    ] {
+        bench.pass(std::time::Duration::from_millis(wait));
+        bench.ask(&inside("INFO", 8, &tag, "\nContent-Type: application/dtmf\n\n#"));
+        assert_eq!(bench.response().code(), 200);
+        bench.no_call_event();
+    }
+    // One that comes after a later one is none either (RFC 3261 §12.2.2), nor is a late one whose transaction is over.
+    bench.ask(&inside("INFO", 10, &tag, relay));
+    assert!(matches!(bench.call_event(), CallOutput::Digit { digit: '9', .. }));
+    bench.pass(std::time::Duration::from_secs(40));
+    bench.sent.clear();
+    for late in [7, 8] {
+        bench.ask(&inside("INFO", late, &tag, relay));
+        assert_eq!(bench.response().code(), 500);
+        bench.no_call_event();
+    }
+    bench.ask(&inside("INFO", 11, &tag, "\nContent-Type: text/plain\n\nhello"));
     assert_eq!(bench.response().code(), 415);
 }
 

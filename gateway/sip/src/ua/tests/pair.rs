@@ -70,6 +70,7 @@ impl Pair {
                     Output::Account { .. }
                     | Output::Close { .. }
                     | Output::Message(_)
+                    | Output::NotPublished { .. }
                     | Output::Stranger { .. } => {}
                 }
             }

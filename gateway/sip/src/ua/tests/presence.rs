@@ -121,8 +121,29 @@ fn a_pbx_without_presence_is_not_asked_again() {
     let flow = bench.flow();
     bench.reply(flow, &first, 489);
     bench.pass(secs(7200));
-    standing(&mut bench, Standing::default());
+    // nor when there is something else to tell
+    for fault in [true, false] {
+        standing(&mut bench, Standing { away: false, fault });
+    }
     assert!(bench.sent.iter().all(|(_, m)| !m.to_string().contains("PUBLISH")));
+    assert_eq!(bench.not_published, ["489 Bad Event"], "told once");
+    assert!(bench.accounts.is_empty(), "the account is as good as before");
+}
+
+#[test]
+fn a_pbx_without_presence_is_asked_again_when_the_account_registers_anew() {
+    let mut bench = registered(true);
+    let first = publish(&mut bench);
+    let flow = bench.flow();
+    bench.reply(flow, &first, 489);
+    for away in [true, false] {
+        standing(&mut bench, Standing { away, fault: away });
+        let register = bench.request_of(Method::REGISTER);
+        let flow = bench.flow();
+        bench.reply(flow, &register, 200);
+    }
+    let again = publish(&mut bench);
+    assert_eq!((basic(&again).as_str(), etag_of(&again)), ("open", None));
 }
 
 #[test]

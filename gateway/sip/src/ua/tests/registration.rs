@@ -46,6 +46,36 @@ fn registered(transport: Transport) -> (Bench, Flow, Request) {
 }
 
 #[test]
+fn who_is_far_is_told_at_once_that_others_see_us_elsewhere() {
+    let (mut bench, flow, before) = registered(Transport::Udp);
+    bench.ua.moved(bench.now, |_| false);
+    bench.settle();
+    bench.nothing_sent();
+    bench.ua.moved(bench.now, |ip| ip == flow.remote.ip());
+    bench.settle();
+    let (_, again) = bench.request();
+    assert_eq!(again.method, Method::REGISTER);
+    let contact = |request: &Request| {
+        request
+            .headers
+            .text(&HeaderName::Contact)
+            .map(std::borrow::Cow::into_owned)
+    };
+    assert_eq!(contact(&again), contact(&before), "one contact, no second one");
+    // one at a time, and no news to anybody
+    bench.ua.moved(bench.now, |_| true);
+    bench.settle();
+    bench.nothing_sent();
+    grant(&mut bench, flow, &again, 120);
+    assert!(bench.accounts.is_empty(), "{:?}", bench.accounts);
+    // a connection is what its own keep-alive finds out about
+    let (mut bench, _, _) = registered(Transport::Tcp);
+    bench.ua.moved(bench.now, |_| true);
+    bench.settle();
+    bench.nothing_sent();
+}
+
+#[test]
 fn a_pbx_that_is_gone_is_known_when_the_network_says_so() {
     let mut bench = Bench::new(vec![account(Transport::Udp, true)]);
     let (flow, register) = bench.request();

@@ -269,12 +269,29 @@ fn a_board_that_does_not_answer_costs_the_others_on_its_line_nothing() {
 /// The three processes that could end a pulse, in an order in which they may be killed while they stand still: guard and
 /// sentinel lead process groups of their own, and the kernel wakes a stopped group whose last link to its session dies
 /// (`kill_orphaned_pgrp`), so a parent comes after its child.
-pub(crate) fn processes(gateway: &mut Gateway) -> anyhow::Result<[u32; 3]> {
+fn processes(gateway: &mut Gateway) -> anyhow::Result<[u32; 3]> {
     let guard = gateway.guard_pid()?;
     let sentinel = until(secs(10), "the sentinel", || {
         Ok(peers::children(guard).first().copied())
     })?;
     Ok([sentinel, guard, gateway.process().pid()])
+}
+
+/// Nobody is left to end a pulse, and nobody saw another's death.
+pub(crate) fn all_die_at_once(gateway: &mut Gateway) -> anyhow::Result<()> {
+    let all = processes(gateway)?;
+    for pid in all {
+        peers::signal(pid, Signal::STOP)?;
+    }
+    for pid in all {
+        until(secs(10), "all to stand still", || {
+            Ok(peers::stands_still(pid).then_some(()))
+        })?;
+    }
+    for pid in all {
+        let _ = peers::signal(pid, Signal::KILL);
+    }
+    Ok(())
 }
 
 #[test]
@@ -314,19 +331,7 @@ fn a_board_with_its_own_timer_ends_the_pulse_when_everybody_else_is_dead() {
         let mut gateway = Gateway::start(rig, &site(rig, &[("front", keys)]))?;
         let api = Api::set_up(rig, &gateway)?;
         let on = open(&api, &mut boards, "front", 1, 2)?;
-        let all = processes(&mut gateway)?;
-        for pid in all {
-            peers::signal(pid, Signal::STOP)?;
-        }
-        for pid in all {
-            // else one might still see the other's death, and act
-            until(secs(10), "all to stand still", || {
-                Ok(peers::stands_still(pid).then_some(()))
-            })?;
-        }
-        for pid in all {
-            let _ = peers::signal(pid, Signal::KILL);
-        }
+        all_die_at_once(&mut gateway)?;
         let off = closed(&mut boards, 1, 2)?;
         rig.measured(
             "pulse of 3000 ms that the board ended",

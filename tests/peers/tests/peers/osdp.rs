@@ -5,10 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context, ensure};
 use peers::{Api, Gateway, OsdpReaders, Rig, Site, Wire, run, until};
-use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::boards::processes;
+use crate::boards::all_die_at_once;
 use crate::outside::wall_clock;
 use crate::secs;
 
@@ -525,18 +524,7 @@ fn osdp_an_output_of_a_reader_does_what_the_guard_says_and_ends_by_itself_when_e
 
         // nobody is left to end it
         let (n, on) = open_gate(&api, &readers)?;
-        let all = processes(&mut gateway)?;
-        for pid in all {
-            peers::signal(pid, Signal::STOP)?;
-        }
-        for pid in all {
-            until(secs(10), "all to stand still", || {
-                Ok(peers::stands_still(pid).then_some(()))
-            })?;
-        }
-        for pid in all {
-            let _ = peers::signal(pid, Signal::KILL);
-        }
+        all_die_at_once(&mut gateway)?;
         let off = edge(&readers, 1, n + 1, false)?;
         rig.measured(
             "pulse of 2000 ms that the reader ended",

@@ -83,8 +83,10 @@ impl Turn {
         {
             return Ok(Taken::RealTime(wanted));
         }
-        // who is in the other class leaves it; where even that is forbidden nobody came into it
-        let _ = class(libc::SCHED_OTHER, 0);
+        // whoever is in that class leaves it; one who was put behind everybody (SCHED_IDLE, SCHED_BATCH) stays there
+        if is_real_time() {
+            class(libc::SCHED_OTHER, 0)?;
+        }
         // without a process id it is the calling thread
         let already = getpriority_process(None)?;
         // a whole program that was put behind others, or before them, stays there

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gateway_core::ReaderId;
 use tokio::io::AsyncWriteExt;
@@ -16,6 +17,9 @@ use super::{OutputAnswer, OutputOrder, line};
 
 /// The guard, its sentinel, one that is about to end, and one that is about to begin.
 const CONNECTIONS: usize = 4;
+
+/// Between two attempts to take a connection when the system gives none.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// An order that waits for its answer.
 #[derive(Debug)]
@@ -74,9 +78,11 @@ async fn accept(listener: UnixListener, owner: u32, to: mpsc::Sender<Asked>) {
             next = listener.accept(), if open.len() < CONNECTIONS => {
                 let stream = match next {
                     Ok((stream, _)) => stream,
+                    // too many files are open, as it were: that passes, and the guard tries again
                     Err(error) => {
                         tracing::warn!(%error, "nobody can be taken at a line's socket");
-                        return;
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
                     }
                 };
                 match stream.peer_cred() {

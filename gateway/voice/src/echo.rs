@@ -11,11 +11,13 @@ const PATIENT: Pace = Pace {
     keep: 0.9998,
     near: 0.9,
     spread: 0.02,
+    turns: 8,
 };
 const QUICK: Pace = Pace {
     keep: 0.99,
     near: 0.5,
     spread: 0.1,
+    turns: 1,
 };
 /// Smoothing of the powers that are compared, over frames.
 const SMOOTH: f32 = 0.1;

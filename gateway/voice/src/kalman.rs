@@ -18,6 +18,10 @@ pub(crate) struct Pace {
     pub(crate) near: f32,
     /// Of the mean over all partitions, what may appear in any of them.
     pub(crate) spread: f32,
+    /// What the circle adds to a partition is taken away in one frame of so many, 1 to 10. Two transforms of each partition in each
+    /// frame are most of what a model costs, and one that moves slowly gathers little in between (the alternated constraint
+    /// of Soo and Pang, IEEE Transactions ASSP 38, 1990).
+    pub(crate) turns: usize,
 }
 
 /// A model of the echo path.
@@ -38,6 +42,8 @@ pub(crate) struct Model {
     block: Vec<f32>,
     /// First doubt of each partition.
     prior: Vec<f32>,
+    /// Whose turn it is, below [`Pace::turns`].
+    turn: usize,
 }
 
 /// Smallest power that counts, of samples of ±1: far below one step of 16 bits.
@@ -61,6 +67,7 @@ impl Model {
             error: vec![Bin::default(); bins],
             block: vec![0.0; 2 * frame],
             prior: prior.to_vec(),
+            turn: 0,
         };
         model.doubt_all();
         model
@@ -140,25 +147,20 @@ impl Model {
             let known = self.unsure.iter().zip(&self.near);
             let mean: f32 = weights.iter().map(Bin::norm_sqr).sum::<f32>() / self.bins as f32;
             let seen = x.iter().zip(&self.error).zip(known);
-            for ((step, (p, w)), ((x, e), (unsure, near))) in self
-                .spectrum
-                .iter_mut()
-                .zip(doubt.iter_mut().zip(weights.iter()))
-                .zip(seen)
-            {
+            for ((p, w), ((x, e), (unsure, near))) in doubt.iter_mut().zip(weights.iter_mut()).zip(seen) {
                 let gain = *p / (unsure + 1.4 * near + TINY);
-                *step = x.conj() * e * gain;
                 let left = 1.0 - 0.5 * gain * x.norm_sqr();
                 *p = aged * *p * left + (1.0 - aged) * (0.5 * (w.norm_sqr() + mean) + anywhere);
+                *w += x.conj() * e * gain;
             }
             // a partition has one frame of taps; what lies beyond is an effect of the circle
-            self.transform.inverse(&self.spectrum, &mut self.block);
-            self.block[frame..].fill(0.0);
-            self.transform.forward(&self.block, &mut self.spectrum);
-            for (w, step) in weights.iter_mut().zip(&self.spectrum) {
-                *w += step;
+            if (part + self.turn).is_multiple_of(self.pace.turns) {
+                self.transform.inverse(weights, &mut self.block);
+                self.block[frame..].fill(0.0);
+                self.transform.forward(&self.block, weights);
             }
         }
+        self.turn = (self.turn + 1) % self.pace.turns;
     }
 
     /// The begin of the model moves by whole frames: what is known moves along.

@@ -56,8 +56,9 @@ table! {
         /// How its keys are agreed on. With `dtls` the PBX needs a certificate on an elliptic curve (P-256 or P-384), as
         /// Asterisk makes itself with `dtls_auto_generate_cert`. A call whose handshake fails ends.
         srtp_keys: SrtpKeys = "srtp-keys", word(), or("\"sdes\""), Live;
-        /// Whether the other side may check which of its addresses reach the gateway (ICE); for phones and browsers
-        /// behind routers. Who does not check is called as ever.
+        /// Whether gateway and other side check where they reach each other (ICE), for phones and browsers behind routers:
+        /// `lite` where the gateway can be reached from outside, `full` where it is behind a router, too. Who does not
+        /// speak ICE is called as ever.
         ice: Ice = "ice", word(), or("\"off\""), Live;
         /// Certificates, PEM, that the server's certificate must lead to; without it the machine's own.
         tls_ca_file: Option<PathBuf> = "tls-ca-file", Path, optional, Restart;
@@ -137,8 +138,9 @@ table! {
         /// Address at which others beyond a router see the gateway: told to them for speech, in place of its own. The
         /// router has to pass `rtp-ports` on as they are. Whoever has a private address himself is told the gateway's own.
         public_address: Option<IpAddr> = "public-address", parsed(), optional, Live;
-        /// STUN server, HOST or HOST:PORT, that says what `public-address` would be, where that changes. Asked every two
-        /// minutes; without a port 3478.
+        /// STUN server, HOST or HOST:PORT, that says what `public-address` would be, where that changes, and which ports a
+        /// router writes in place of those of speech. Asked every two minutes for the one, every 20 s for the others; without
+        /// a port 3478.
         stun: Option<HostPort> = "stun", parsed(), optional, Live;
         /// Codecs of speech that are offered and taken, the best first. Counts for the next call.
         codecs: Vec<Codec> = "codecs", list(word(), 1, 4), or("[\"opus\", \"g722\", \"pcma\", \"pcmu\"]"), Live;

@@ -432,11 +432,13 @@ words! {
 }
 
 words! {
-    /// Whether the other side may check where it reaches us (RFC 8445).
+    /// Which side of ICE the gateway is (RFC 8445).
     pub enum Ice {
-        /// It may, if it does so: the gateway answers, and sends where the other side chose.
+        /// Both check where they reach each other, through routers on either side.
+        Full = "full",
+        /// The other side may check, if it does so: the gateway answers, and sends where the other side chose.
         Lite = "lite",
-        /// It may not: the addresses of the session descriptions count.
+        /// Nobody checks: the addresses of the session descriptions count.
         Off = "off",
     }
 }

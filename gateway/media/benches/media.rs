@@ -195,6 +195,7 @@ fn calls(count: u64, srtp: SrtpPolicy) -> Calls {
                 let local = LocalMedia {
                     address: IpAddr::V4(Ipv4Addr::LOCALHOST),
                     host: None,
+                    seen: None,
                     rtp_port: ports.rtp_port(),
                     rtcp_port: ports.rtcp_port(),
                 };

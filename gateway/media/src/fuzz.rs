@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 
 use crate::codec::{self, Decoder};
 use crate::dtls::{self, Association, Fingerprint, Identity};
-use crate::ice::{Agreement, Component, Credentials, Heard, Lite};
+use crate::ice::{Agent, Agreement, Checks, Component, Credentials, Heard, Side};
 use crate::jitter::{Content, JitterBuffer};
 use crate::sdp::{
     AudioCodec, Capabilities, Direction, LocalMedia, MasterKey, OfferAnswer, SessionDescription,
@@ -48,22 +48,23 @@ pub fn fuzz_sdp(data: &[u8]) {
     let local = LocalMedia {
         address: [192, 0, 2, 1].into(),
         host: None,
+        seen: None,
         rtp_port: 4_000,
         rtcp_port: 4_001,
     };
     let digest = vec!["0A"; 32].join(":");
     let fingerprint = Fingerprint::parse(&format!("sha-256 {digest}"));
-    for (srtp, keying) in [
-        (SrtpPolicy::Off, SrtpKeying::Sdes),
-        (SrtpPolicy::Optional, SrtpKeying::Sdes),
-        (SrtpPolicy::Optional, SrtpKeying::Dtls),
-        (SrtpPolicy::Required, SrtpKeying::Dtls),
+    for (srtp, keying, ice) in [
+        (SrtpPolicy::Off, SrtpKeying::Sdes, Side::Full),
+        (SrtpPolicy::Optional, SrtpKeying::Sdes, Side::Lite),
+        (SrtpPolicy::Optional, SrtpKeying::Dtls, Side::Full),
+        (SrtpPolicy::Required, SrtpKeying::Dtls, Side::Lite),
     ] {
         let capabilities = Capabilities {
             srtp,
             keying,
             fingerprint: fingerprint.clone(),
-            ice: true,
+            ice,
             ..Capabilities::default()
         };
         let mut us = OfferAnswer::new(capabilities, local, &mut rng);
@@ -125,26 +126,41 @@ pub fn fuzz_payload(data: &[u8]) {
 /// If somebody without the password chooses where media goes, or an answer of ours cannot be read.
 pub fn fuzz_stun(data: &[u8]) {
     let from = SocketAddr::from(([192, 0, 2, 1], 4_000));
-    let local = Credentials {
-        fragment: "ours".into(),
-        password: "not to be guessed".into(),
+    let checks = Checks {
+        password: "theirs is not known".into(),
+        candidates: Vec::new(),
+        controlling: data.first().is_some_and(|first| first & 1 == 1),
+        tie_breaker: 7,
     };
-    let mut lite = Lite::new(Agreement {
-        local,
-        remote: "them".into(),
-    });
     let mut out = Vec::new();
-    if lite.handle(Component::Rtp, from, data, &mut out) != Heard::Nothing {
-        assert!(Message::read(&out).is_some(), "{out:?}");
-    }
-    assert_eq!(lite.target(Component::Rtp), None);
-    let mut check = Vec::new();
-    let mut writer = Writer::begin(&mut check, Kind::Request, [7; 12]);
-    writer.raw(data.get(20..).unwrap_or_default());
-    writer.sign(b"not to be guessed");
-    writer.finish();
-    if lite.handle(Component::Rtp, from, &check, &mut out) != Heard::Nothing {
-        assert!(Message::read(&out).is_some(), "{out:?}");
+    for checks in [None, Some(checks)] {
+        let local = Credentials {
+            fragment: "ours".into(),
+            password: "not to be guessed".into(),
+        };
+        let mut agent = Agent::new(Agreement {
+            local,
+            remote: "them".into(),
+            checks,
+        });
+        let mut handle = |packet: &[u8]| {
+            out.clear();
+            let heard = agent.handle(Instant::ZERO, Component::Rtp, from, packet, &mut out);
+            if matches!(heard, Heard::Answer | Heard::Chosen) {
+                assert!(Message::read(&out).is_some(), "{out:?}");
+            }
+            let target = agent.target(Component::Rtp);
+            let asked = agent.check(Instant::ZERO, &mut out);
+            assert!(asked.is_none_or(|(_, to)| to == from));
+            target
+        };
+        assert_eq!(handle(data), None);
+        let mut check = Vec::new();
+        let mut writer = Writer::begin(&mut check, Kind::Request, [7; 12]);
+        writer.raw(data.get(20..).unwrap_or_default());
+        writer.sign(b"not to be guessed");
+        writer.finish();
+        handle(&check);
     }
     let mut rng = StdRng::seed_from_u64(7);
     let mut client = Client::new(from, Instant::ZERO);

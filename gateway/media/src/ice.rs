@@ -1,16 +1,27 @@
-//! ICE, the lite side of it (RFC 8445 §2.5): the other side checks which of its addresses reach ours and chooses one; we
-//! answer, and send where it chose. Its later checks ask whether we still want its media (RFC 7675); the answer says so.
-//! Pure.
+//! ICE (RFC 8445): which address of the other side reaches which of ours is tried out before media goes there. Pure.
+//!
+//! Two sides of it. [`Lite`] answers checks and sends where the other side chose (§2.5). [`Full`] checks, too: it opens
+//! the way through a router on our side of which nobody knows the rules, and speaks with those who are lite themselves.
+//! Both answer later checks, which ask whether we still want the other side's media (RFC 7675); [`Full`] asks the same.
 //!
 //! Whoever does not know the password of this call is answered as RFC 8489 §9.1.3 says, with less than was sent, and
 //! changes nothing.
 
+mod answer;
+mod full;
+mod lite;
+mod pair;
+
 use std::fmt;
 use std::net::SocketAddr;
 
+use gateway_core::Instant;
 use rand::RngCore;
 
-use crate::stun::{Kind, Message, Writer};
+pub use full::Full;
+pub(crate) use full::PAIRS;
+pub use lite::Lite;
+pub(crate) use pair::{HOST, REFLEXIVE, priority};
 
 /// Characters of `ice-char` (RFC 8839 §5.1).
 const CHARACTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -18,9 +29,6 @@ const CHARACTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 const FRAGMENT: usize = 8;
 /// Characters of our passwords: 144 bits (RFC 8445 §5.3 asks for 128).
 const PASSWORD: usize = 24;
-
-/// Sources of good checks that are remembered: a side has some addresses, and pairs of them are tried in turn.
-const SOURCES: usize = 8;
 
 /// User name fragment and password of one side in one call.
 #[derive(Clone, PartialEq, Eq)]
@@ -72,6 +80,18 @@ impl Credentials {
     }
 }
 
+/// Which side of ICE we are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Side {
+    /// We check, and are checked.
+    Full,
+    /// The other side checks.
+    Lite,
+    /// None.
+    #[default]
+    Off,
+}
+
 /// What is agreed about ICE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agreement {
@@ -79,6 +99,53 @@ pub struct Agreement {
     pub local: Credentials,
     /// The other side's fragment, which checks name behind ours.
     pub remote: String,
+    /// What our own checks need; none on the lite side.
+    pub checks: Option<Checks>,
+}
+
+impl Agreement {
+    /// Does it go on where `other` was? A description that comes again, with more candidates or fewer, begins nothing anew
+    /// as long as its credentials are the same (RFC 8839 §4.4.1.1.1).
+    #[must_use]
+    pub fn continues(&self, other: &Self) -> bool {
+        self.local == other.local
+            && self.remote == other.remote
+            && self.checks.as_ref().map(|checks| &checks.password)
+                == other.checks.as_ref().map(|checks| &checks.password)
+    }
+}
+
+/// What the full side checks, and how.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Checks {
+    /// The other side's, which our checks are signed with.
+    pub password: String,
+    /// Where it may be reached.
+    pub candidates: Vec<Candidate>,
+    /// We choose (RFC 8445 §6.1.1).
+    pub controlling: bool,
+    /// Decides if both want to choose, and makes transactions differ.
+    pub tie_breaker: u64,
+}
+
+impl fmt::Debug for Checks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checks")
+            .field("candidates", &self.candidates)
+            .field("controlling", &self.controlling)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An address of the other side, by its own description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// What is heard there.
+    pub component: Component,
+    /// Where.
+    pub address: SocketAddr,
+    /// How much it likes that to be used (RFC 8445 §5.1.2).
+    pub priority: u32,
 }
 
 /// Which port of ours a check came to.
@@ -90,138 +157,99 @@ pub enum Component {
     Rtcp,
 }
 
+impl Component {
+    /// Both, as they are numbered from 1 (RFC 8445 §5.1.1.1).
+    pub const ALL: [Self; 2] = [Self::Rtp, Self::Rtcp];
+
+    /// Its number, less one.
+    const fn place(self) -> usize {
+        match self {
+            Self::Rtp => 0,
+            Self::Rtcp => 1,
+        }
+    }
+}
+
 /// What a message did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// It was no request, or no message at all; there is no answer.
+    /// It was none that means anything here; there is no answer.
     Nothing,
     /// An answer is to be sent to where it came from; it may say no.
     Answer,
-    /// The same, and media goes there from here on.
+    /// The same, and media goes elsewhere from here on.
     Chosen,
+    /// It answered a check of ours; media may go elsewhere from here on.
+    Taken,
 }
 
-/// The lite side of one media stream.
+/// One side of ICE in one media stream.
 #[derive(Debug)]
-pub struct Lite {
-    agreement: Agreement,
-    /// What the other side has chosen for each component, with its priority.
-    chosen: [Option<(SocketAddr, u32)>; 2],
-    /// Where good checks came from.
-    sources: [Option<SocketAddr>; SOURCES],
-    /// Whose place the next source takes.
-    next: usize,
+pub enum Agent {
+    /// See [`Full`].
+    Full(Box<Full>),
+    /// See [`Lite`].
+    Lite(Box<Lite>),
 }
 
-impl Lite {
-    /// Nothing is chosen yet.
+impl Agent {
+    /// The side that was agreed on.
     #[must_use]
-    pub const fn new(agreement: Agreement) -> Self {
-        Self {
-            agreement,
-            chosen: [None; 2],
-            sources: [None; SOURCES],
-            next: 0,
+    pub fn new(agreement: Agreement) -> Self {
+        match agreement.checks.clone() {
+            Some(checks) => Self::Full(Box::new(Full::new(agreement, checks))),
+            None => Self::Lite(Box::new(Lite::new(agreement))),
         }
     }
 
     /// What it was made with.
     #[must_use]
     pub const fn agreement(&self) -> &Agreement {
-        &self.agreement
+        match self {
+            Self::Full(full) => full.agreement(),
+            Self::Lite(lite) => lite.agreement(),
+        }
     }
 
-    /// Where media of a component goes; `None` until the other side has chosen.
+    /// Where media of a component goes; `None` until that is known.
     #[must_use]
     pub fn target(&self, component: Component) -> Option<SocketAddr> {
-        self.chosen[place(component)].map(|(address, _)| address)
+        match self {
+            Self::Full(full) => full.target(component),
+            Self::Lite(lite) => lite.target(component),
+        }
     }
 
-    /// Has a good check come from there lately?
+    /// Is the other side there, as far as checks have shown?
     #[must_use]
     pub fn knows(&self, from: SocketAddr) -> bool {
-        self.sources.contains(&Some(from)) || self.chosen.iter().flatten().any(|(a, _)| *a == from)
+        match self {
+            Self::Full(full) => full.knows(from),
+            Self::Lite(lite) => lite.knows(from),
+        }
     }
 
     /// A STUN message came; what is to be answered is in `out`.
     pub fn handle(
         &mut self,
+        now: Instant,
         component: Component,
         from: SocketAddr,
         packet: &[u8],
         out: &mut Vec<u8>,
     ) -> Heard {
-        let Some(message) = Message::read(packet) else {
-            return Heard::Nothing;
-        };
-        match message.kind {
-            Kind::Request => {}
-            // the lite side asks nothing, so nothing is answered to it
-            Kind::Error | Kind::Indication | Kind::Success => return Heard::Nothing,
-        }
-        if let Some((code, reason)) = self.refusal(&message) {
-            let mut writer = Writer::begin(out, Kind::Error, message.transaction);
-            writer.error(code, reason);
-            if code == 420 {
-                writer.unknown(message.unknown());
-            }
-            // whoever could not sign cannot verify either (RFC 8489 §9.1.3)
-            if code >= 420 {
-                writer.sign(self.agreement.local.password.as_bytes());
-            }
-            writer.finish();
-            return Heard::Answer;
-        }
-        if !self.sources.contains(&Some(from)) {
-            self.sources[self.next] = Some(from);
-            self.next = (self.next + 1) % SOURCES;
-        }
-        let mut writer = Writer::begin(out, Kind::Success, message.transaction);
-        writer.mapped(from);
-        writer.sign(self.agreement.local.password.as_bytes());
-        writer.finish();
-        if message.use_candidate && self.choose(component, from, message.priority.unwrap_or(0)) {
-            Heard::Chosen
-        } else {
-            Heard::Answer
+        match self {
+            Self::Full(full) => full.handle(now, component, from, packet, out),
+            Self::Lite(lite) => lite.handle(component, from, packet, out),
         }
     }
 
-    /// Why a request is refused (RFC 8489 §9.1.3, RFC 8445 §7.3.1.1).
-    fn refusal(&self, message: &Message<'_>) -> Option<(u16, &'static str)> {
-        let Some(username) = message.username.filter(|_| message.is_signed()) else {
-            return Some((400, "Bad Request"));
-        };
-        let named = username.strip_prefix(self.agreement.local.fragment.as_bytes());
-        let named = named.and_then(|rest| rest.strip_prefix(b":"));
-        if named != Some(self.agreement.remote.as_bytes())
-            || !message.is_authentic(self.agreement.local.password.as_bytes())
-        {
-            return Some((401, "Unauthenticated"));
+    /// Writes the next check that is due, and says where it goes; to be asked again until there is none.
+    pub fn check(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<(Component, SocketAddr)> {
+        match self {
+            Self::Full(full) => full.check(now, out),
+            Self::Lite(_) => None,
         }
-        if !message.unknown().is_empty() {
-            return Some((420, "Unknown Attribute"));
-        }
-        // the lite side never decides
-        message.controlled.then_some((487, "Role Conflict"))
-    }
-
-    /// Of several that are chosen the one of the highest priority counts, of equal ones the last: so both old and new ways
-    /// of choosing come to an end (RFC 5245 §8.1.1.2, RFC 8445 §8.1.1). True if media goes elsewhere now.
-    fn choose(&mut self, component: Component, from: SocketAddr, priority: u32) -> bool {
-        let chosen = &mut self.chosen[place(component)];
-        let before = chosen.map(|(address, _)| address);
-        if chosen.is_none_or(|(_, known)| priority >= known) {
-            *chosen = Some((from, priority));
-        }
-        chosen.map(|(address, _)| address) != before
-    }
-}
-
-const fn place(component: Component) -> usize {
-    match component {
-        Component::Rtp => 0,
-        Component::Rtcp => 1,
     }
 }
 

@@ -89,8 +89,10 @@ pub struct Message<'a> {
     pub priority: Option<u32>,
     /// USE-CANDIDATE: the sender has chosen this pair.
     pub use_candidate: bool,
-    /// The sender says that it does not decide (ICE-CONTROLLED).
-    pub controlled: bool,
+    /// The sender says that it decides, with its tie-breaker (ICE-CONTROLLING).
+    pub controlling: Option<u64>,
+    /// The sender says that it does not decide, with its tie-breaker (ICE-CONTROLLED).
+    pub controlled: Option<u64>,
     /// Where the other side sees us.
     pub mapped: Option<SocketAddr>,
     /// Code of an error, 300 to 699.
@@ -122,7 +124,8 @@ impl<'a> Message<'a> {
             username: None,
             priority: None,
             use_candidate: false,
-            controlled: false,
+            controlling: None,
+            controlled: None,
             mapped: None,
             error: None,
             integrity: None,
@@ -163,17 +166,15 @@ impl<'a> Message<'a> {
             }
             attribute::PRIORITY => self.priority = Some(u32::from_be_bytes(value.try_into().ok()?)),
             attribute::USE_CANDIDATE => self.use_candidate = true,
-            attribute::ICE_CONTROLLED => self.controlled = true,
+            attribute::ICE_CONTROLLED => self.controlled = Some(u64::from_be_bytes(value.try_into().ok()?)),
+            attribute::ICE_CONTROLLING => self.controlling = Some(u64::from_be_bytes(value.try_into().ok()?)),
             attribute::XOR_MAPPED_ADDRESS => self.mapped = Some(self.unmask(address(value)?)),
             attribute::MAPPED_ADDRESS => self.mapped = self.mapped.or(address(value)),
             attribute::ERROR_CODE => {
                 let code = value.get(2..4)?;
                 self.error = Some(u16::from(code[0] & 7) * 100 + u16::from(code[1] % 100));
             }
-            attribute::ICE_CONTROLLING
-            | attribute::MESSAGE_INTEGRITY_SHA256
-            | attribute::SOFTWARE
-            | attribute::UNKNOWN_ATTRIBUTES => {}
+            attribute::MESSAGE_INTEGRITY_SHA256 | attribute::SOFTWARE | attribute::UNKNOWN_ATTRIBUTES => {}
             // comprehension-required (RFC 8489 §14)
             0..0x8000 => {
                 if let Some(room) = self.unknown.get_mut(self.unknown_count) {
@@ -357,6 +358,26 @@ impl<'a> Writer<'a> {
     /// USERNAME.
     pub fn username(&mut self, name: &str) {
         self.attribute(attribute::USERNAME, name.as_bytes());
+    }
+
+    /// PRIORITY of the candidate that we would have by this check (RFC 8445 §7.1.1).
+    pub fn priority(&mut self, priority: u32) {
+        self.attribute(attribute::PRIORITY, &priority.to_be_bytes());
+    }
+
+    /// USE-CANDIDATE: we have chosen this pair (RFC 8445 §7.1.2).
+    pub fn use_candidate(&mut self) {
+        self.attribute(attribute::USE_CANDIDATE, &[]);
+    }
+
+    /// ICE-CONTROLLING or ICE-CONTROLLED with our tie-breaker (RFC 8445 §7.1.3).
+    pub fn role(&mut self, controlling: bool, tie_breaker: u64) {
+        let name = if controlling {
+            attribute::ICE_CONTROLLING
+        } else {
+            attribute::ICE_CONTROLLED
+        };
+        self.attribute(name, &tie_breaker.to_be_bytes());
     }
 
     /// MESSAGE-INTEGRITY with this password, over all that is written so far.

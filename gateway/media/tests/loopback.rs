@@ -78,6 +78,7 @@ impl Side {
         let local = LocalMedia {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             host: None,
+            seen: None,
             rtp_port: ports.rtp_port(),
             rtcp_port: ports.rtcp_port(),
         };
@@ -469,6 +470,7 @@ fn digits_that_came_while_the_engine_stood_still_are_not_told() {
     let local = |port| LocalMedia {
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         host: None,
+        seen: None,
         rtp_port: port,
         rtcp_port: port + 1,
     };

@@ -1,7 +1,8 @@
 //! The driver task: owns sockets, user agent and media sessions, and does one input at a time.
 
+mod speech;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,11 +23,11 @@ use crate::digits::{self, Digits, Ways};
 use crate::handle::Request;
 use crate::net::{Net, NetEvent};
 use crate::outside::{Outside, is_far};
-use crate::session::{MediaFault, MediaPolicy, Place, Session};
+use crate::ready::Ready;
+use crate::session::Session;
 use crate::texts::Texts;
 use crate::{
-    AccountReport, Ice, Measures, SipError, SipEvent, SipParams, SipStats, Srtp, SrtpKeys, StrangerReport,
-    TextReport, convert,
+    AccountReport, Measures, SipError, SipEvent, SipParams, SipStats, StrangerReport, TextReport, convert,
 };
 
 /// Longest sleep: after the machine slept, timers run late by this much at most.
@@ -103,6 +104,7 @@ pub(crate) struct Driver {
     net_events: mpsc::Receiver<NetEvent>,
     opened: Instant,
     outside: Outside,
+    ready: Ready,
     params: SipParams,
     rng: StdRng,
     sessions: BTreeMap<LegId, Session>,
@@ -153,6 +155,8 @@ impl Driver {
         let now = clock.now();
         let mut outside = Outside::new();
         outside.configure(&params, &clock);
+        let mut ready = Ready::new();
+        ready.configure(params.stun.as_deref(), &engine);
         // an address of the file is known from the start
         outside.has_moved();
         let mut ua = UserAgent::new(ua_params.clone(), StdRng::from_rng(&mut rng));
@@ -177,6 +181,7 @@ impl Driver {
             opened: now,
             outside,
             params,
+            ready,
             rng,
             sessions: BTreeMap::new(),
             standings: BTreeMap::new(),
@@ -304,6 +309,7 @@ impl Driver {
         self.net.reload_trusts()?;
         let (ua_params, accounts) = convert::user_agent(&params, &mut self.net);
         self.outside.configure(&params, &self.clock);
+        self.ready.configure(params.stun.as_deref(), &self.engine);
         self.params = params;
         self.ua.configure(now, ua_params, accounts);
         // an account that began anew knows nothing of its doors
@@ -410,94 +416,6 @@ impl Driver {
                 };
                 self.ua.transfer(now, by, call, replaces);
             }
-        }
-    }
-
-    fn policy_of(&mut self, account: Option<&gateway_core::AccountId>) -> MediaPolicy {
-        let account = account.and_then(|id| self.params.accounts.iter().find(|a| a.id == *id));
-        let direct = &self.params;
-        let (srtp, keys, ice, codecs) = account.map_or(
-            (
-                direct.direct_srtp,
-                SrtpKeys::Sdes,
-                Ice::Off,
-                &direct.direct_codecs,
-            ),
-            |a| (a.srtp, a.srtp_keys, a.ice, &a.codecs),
-        );
-        let codecs = codecs.clone();
-        MediaPolicy {
-            codecs,
-            srtp,
-            keys,
-            ice,
-            identity: (srtp != Srtp::Off).then(|| self.identity()).flatten(),
-        }
-    }
-
-    /// Our certificate for handshakes, made when it is wanted first.
-    fn identity(&mut self) -> Option<Arc<Identity>> {
-        if self.identity.is_none() {
-            match Identity::generate() {
-                Ok(identity) => self.identity = Some(Arc::new(identity)),
-                Err(error) => tracing::error!(%error, "calls go without DTLS"),
-            }
-        }
-        self.identity.clone()
-    }
-
-    /// Where media of a leg is, for a call whose signalling goes from `local` of ours.
-    fn place(&self, leg: LegId, local: IpAddr) -> Place {
-        let remote = self.ua.remote_of(leg);
-        Place {
-            local,
-            public: self.outside.seen_by(remote, local),
-            remote,
-        }
-    }
-
-    /// Begins handshakes with those who have been sent our description.
-    fn begin_handshakes(&mut self, now: Instant) {
-        let sessions = self.sessions.iter_mut().filter(|(_, session)| session.begins);
-        let mut failed = Vec::new();
-        for (leg, session) in sessions {
-            session.begins = false;
-            if let Err(e) = session.begin(&self.engine, *leg, now) {
-                failed.push((*leg, e));
-            }
-        }
-        if failed.is_empty() {
-            return;
-        }
-        for (leg, e) in failed {
-            self.no_media(now, leg, &e);
-        }
-        self.drain();
-    }
-
-    /// Time has passed for handshakes; calls without keys end.
-    fn handshakes(&mut self, now: Instant) {
-        for (leg, session) in &mut self.sessions {
-            session.handle_timeout(&self.engine, *leg, now);
-        }
-        let failed: Vec<LegId> = self
-            .sessions
-            .iter()
-            .filter(|(_, s)| s.fails())
-            .map(|(leg, _)| *leg)
-            .collect();
-        for leg in failed {
-            self.fault(now, leg);
-        }
-    }
-
-    /// Ends a call whose handshake failed: it never goes on in clear.
-    fn fault(&mut self, now: Instant, leg: LegId) {
-        if let Some(session) = self.sessions.get_mut(&leg)
-            && let Some(fault) = session.fault_once()
-        {
-            tracing::warn!(%leg, why = %fault, "media cannot be protected");
-            self.ua.end(now, leg, Cause::Media);
         }
     }
 
@@ -805,11 +723,14 @@ impl Driver {
                 target,
             }),
             CallOutput::OfferWanted { local } => {
-                let place = self.place(leg, local);
+                let Some(ice) = self.sessions.get(&leg).map(Session::ice) else {
+                    return;
+                };
+                let place = self.place(leg, local, ice);
                 let Some(session) = self.sessions.get_mut(&leg) else {
                     return;
                 };
-                match session.first_offer(&self.engine, leg, place, &mut self.rng) {
+                match place.and_then(|place| session.first_offer(&self.engine, leg, place, &mut self.rng)) {
                     Ok(sdp) => self.ua.give_offer(now, leg, sdp),
                     Err(e) => self.no_media(now, leg, &e),
                 }
@@ -857,63 +778,6 @@ impl Driver {
                 }
             }
         }
-    }
-
-    /// Makes the answer of a leg that came in ready, or the offer if it brought none. False if it has no media, and ends.
-    fn prepare(
-        &mut self,
-        now: Instant,
-        leg: LegId,
-        line: LineId,
-        peer: &gateway_core::Peer,
-        (account, local, offer): (Option<&gateway_core::AccountId>, std::net::IpAddr, Option<&[u8]>),
-    ) -> bool {
-        let mut session = Session::new(line, self.policy_of(account));
-        let place = self.place(leg, local);
-        let ready = match offer {
-            Some(offer) => session.first_answer(&self.engine, leg, place, offer, &mut self.rng),
-            None => session.first_offer(&self.engine, leg, place, &mut self.rng),
-        };
-        match ready {
-            Ok(sdp) => {
-                session.ready = Some(sdp);
-                session.peer = Some(peer.clone());
-                self.sessions.insert(leg, session);
-                self.measures.legs.add(1);
-                true
-            }
-            Err(e) => {
-                self.no_media(now, leg, &e);
-                false
-            }
-        }
-    }
-
-    fn confirmed(&mut self, now: Instant, leg: LegId, sdp: Option<Vec<u8>>) {
-        let Some(session) = self.sessions.get_mut(&leg) else {
-            return;
-        };
-        if let Some(answer) = sdp
-            && let Err(e) = session.take_answer(&self.engine, leg, self.ua.remote_of(leg), now, &answer)
-        {
-            self.no_media(now, leg, &e);
-            return;
-        }
-        let peer = session.peer.take().unwrap_or_default();
-        self.leg(LegEvent::Answered { leg, peer });
-        self.digits.open(leg);
-    }
-
-    fn no_media(&mut self, now: Instant, leg: LegId, error: &MediaFault) {
-        if let MediaFault::Engine(fault) = error {
-            tracing::error!(%leg, error = %fault, "no media");
-            self.report(SipEvent::Fault(format!(
-                "{fault}; the call of {leg} has no audio"
-            )));
-        } else {
-            tracing::info!(%leg, %error, "no common media");
-        }
-        self.ua.end(now, leg, Cause::Media);
     }
 
     /// Closes connections of others that carry nothing.

@@ -17,6 +17,7 @@ mod measures;
 mod net;
 mod outside;
 mod params;
+mod ready;
 mod session;
 mod texts;
 

@@ -1,6 +1,6 @@
 //! Where others see us: the public address of the site file, or what a STUN server says (RFC 8489).
 //!
-//! Only the address is asked for: the ports of speech have to come through the router as they are. Whoever is on our side
+//! Only the address is asked for here; the ports of speech are [`ready`](crate::ready)'s matter. Whoever is on our side
 //! of it gets our own address.
 
 use std::io;

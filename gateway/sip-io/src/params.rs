@@ -34,10 +34,12 @@ pub enum SrtpKeys {
     Sdes,
 }
 
-/// Whether the other side may check where it reaches us (ICE, RFC 8445).
+/// Which side of ICE we are (RFC 8445).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ice {
-    /// It may, if it does so: we answer, and send where it chose.
+    /// Both check where they reach each other; lite peers are checked, too.
+    Full,
+    /// The other side may check, if it does so: we answer, and send where it chose.
     Lite,
     /// The addresses of the session descriptions count.
     #[default]

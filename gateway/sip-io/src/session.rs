@@ -1,17 +1,19 @@
 //! The media side of one leg: its offer/answer state and what it was told about its line.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use gateway_core::{Instant, LegId, LineId, Peer};
 use gateway_media::dtls::Identity;
+use gateway_media::ice::Side;
 use gateway_media::{
-    Agreed, AudioCodec, Capabilities, Direction, Engine, LocalMedia, OfferAnswer, PortPair, SdpError,
+    Agreed, AudioCodec, Capabilities, Direction, Engine, LocalMedia, OfferAnswer, PortPair, SdpError, Seen,
     SessionDescription, SrtpKeying, SrtpPolicy,
 };
 use rand::rngs::StdRng;
 
 use crate::handshake::Handshake;
+use crate::outside::is_far;
 use crate::{Ice, Srtp, SrtpKeys};
 
 /// Why a leg has no media.
@@ -40,14 +42,39 @@ pub(crate) struct MediaPolicy {
 }
 
 /// Where media of a leg is.
-#[derive(Clone, Copy)]
 pub(crate) struct Place {
+    /// Its ports; others may see them elsewhere.
+    pub(crate) ports: PortPair,
     /// Our own address.
     pub(crate) local: IpAddr,
     /// Where the other side reaches us, if that is elsewhere.
     pub(crate) public: Option<IpAddr>,
     /// Where its signalling comes from.
     pub(crate) remote: Option<IpAddr>,
+}
+
+impl Place {
+    /// What is told of it. Whoever is far is told the public address, with the ports that a STUN server sees there, else
+    /// with our own; whoever is near is told our own, and the others as candidates beside it.
+    fn media(&self) -> LocalMedia {
+        let own =
+            [self.ports.rtp_port(), self.ports.rtcp_port()].map(|port| SocketAddr::new(self.local, port));
+        // a router has addresses of one family only, and a server on our side of it says nothing of use to others
+        let same = |seen: &&Seen| seen.rtp.is_ipv4() == self.local.is_ipv4() && is_far(seen.rtp.ip());
+        let seen = self.ports.seen().filter(same);
+        let [rtp, rtcp] = match (self.public, seen) {
+            (Some(_), Some(seen)) => [seen.rtp, seen.rtcp],
+            (Some(public), None) => own.map(|own| SocketAddr::new(public, own.port())),
+            (None, _) => own,
+        };
+        LocalMedia {
+            address: rtp.ip(),
+            host: Some(own),
+            rtp_port: rtp.port(),
+            rtcp_port: rtcp.port(),
+            seen: seen.map(|seen| [seen.rtp, seen.rtcp]),
+        }
+    }
 }
 
 /// Media of one leg.
@@ -86,6 +113,11 @@ impl Session {
         }
     }
 
+    /// Which side of ICE we are in it.
+    pub(crate) const fn ice(&self) -> Ice {
+        self.policy.ice
+    }
+
     fn open(
         &mut self,
         engine: &Engine,
@@ -93,14 +125,8 @@ impl Session {
         place: Place,
         rng: &mut StdRng,
     ) -> Result<&mut OfferAnswer, MediaFault> {
-        let ports: PortPair = engine.reserve_ports()?;
-        let media = LocalMedia {
-            address: place.public.unwrap_or(place.local),
-            host: Some(place.local),
-            rtp_port: ports.rtp_port(),
-            rtcp_port: ports.rtcp_port(),
-        };
-        engine.open_leg(leg, ports)?;
+        let media = place.media();
+        engine.open_leg(leg, place.ports)?;
         let capabilities = Capabilities {
             codecs: self.policy.codecs.clone(),
             srtp: match self.policy.srtp {
@@ -114,8 +140,9 @@ impl Session {
             },
             fingerprint: self.policy.identity.as_ref().map(|i| i.fingerprint().clone()),
             ice: match self.policy.ice {
-                Ice::Lite => true,
-                Ice::Off => false,
+                Ice::Full => Side::Full,
+                Ice::Lite => Side::Lite,
+                Ice::Off => Side::Off,
             },
             ..Capabilities::default()
         };
@@ -148,10 +175,11 @@ impl Session {
         rng: &mut StdRng,
     ) -> Result<Vec<u8>, MediaFault> {
         let offer = SessionDescription::parse(offer)?;
+        let remote = place.remote;
         let (answer, agreed) =
             self.open(engine, leg, place, rng)?
                 .handle_offer(&offer, Direction::SendRecv, rng)?;
-        self.agree(engine, leg, place.remote, agreed)?;
+        self.agree(engine, leg, remote, agreed)?;
         Ok(answer.to_string().into_bytes())
     }
 

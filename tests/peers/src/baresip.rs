@@ -15,10 +15,13 @@ use crate::link::{Carrier, Link};
 use crate::ports::Use;
 use crate::process::Process;
 use crate::rig::{Rig, until};
+use crate::router::Router;
 
 /// What a phone is like.
 #[derive(Clone, Copy, Debug)]
 pub struct PhoneParams<'a> {
+    /// It is on the other side of a router.
+    pub beyond: Option<&'a Router>,
     /// Its codecs as its account names them, the best first: `pcma`, `pcmu`, `g722/16000`, `opus/48000/2`. With one of the
     /// last two what it speaks has 16 kHz.
     pub codecs: &'a str,
@@ -41,6 +44,7 @@ impl<'a> PhoneParams<'a> {
     #[must_use]
     pub const fn at_pbx(n: u16, user: &'a str, port: u16) -> Self {
         Self {
+            beyond: None,
             codecs: "pcma,pcmu",
             ice: false,
             link: Link {
@@ -52,6 +56,14 @@ impl<'a> PhoneParams<'a> {
             pbx: Some(port),
             user,
             voice: (2600.0, 500.0),
+        }
+    }
+
+    /// Its address.
+    const fn host(&self) -> &'static str {
+        match self.beyond {
+            Some(_) => Router::OUTSIDE,
+            None => "127.0.0.1",
         }
     }
 
@@ -94,6 +106,7 @@ pub struct Phone {
     process: Process,
     seen: usize,
     sip: u16,
+    host: &'static str,
     user: String,
     voice: Sound,
 }
@@ -116,17 +129,21 @@ impl Phone {
         std::fs::write(dir.join("config"), config(rig, &dir, params, sip, control)?)?;
         std::fs::write(dir.join("accounts"), account(params, sip))?;
         std::fs::write(dir.join("contacts"), "")?;
-        let mut process = Process::start(
-            rig,
-            &name,
-            Path::new("/usr/bin/baresip"),
-            ["-f".as_ref(), dir.as_os_str()],
-        )?;
+        let mut by = params.beyond.map_or_else(Vec::new, Router::by_outside);
+        by.extend([
+            "/usr/bin/baresip".to_owned(),
+            "-f".to_owned(),
+            dir.display().to_string(),
+        ]);
+        let mut process = Process::start(rig, &name, Path::new(&by[0]), &by[1..])?;
         let control = until(Duration::from_secs(15), "the phone's control port", || {
             if let Some(status) = process.ended()? {
                 bail!("baresip ended with {status}: {}", process.log());
             }
-            Ok(TcpStream::connect((Ipv4Addr::LOCALHOST, control)).ok())
+            Ok(match params.beyond {
+                Some(router) => router.connect(control).ok(),
+                None => TcpStream::connect((Ipv4Addr::LOCALHOST, control)).ok(),
+            })
         })?;
         let heard = Arc::<Mutex<Heard>>::default();
         let (reader, to) = (control.try_clone()?, Arc::clone(&heard));
@@ -139,6 +156,7 @@ impl Phone {
             seen: 0,
             sip,
             user: params.user.to_owned(),
+            host: params.host(),
             voice,
         };
         if params.pbx.is_some() {
@@ -150,7 +168,7 @@ impl Phone {
     /// Its address for direct calls.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("sip:{}@127.0.0.1:{}", self.user, self.sip)
+        format!("sip:{}@{}:{}", self.user, self.host, self.sip)
     }
 
     /// The port on which it is called directly; with TLS the one after it.
@@ -356,6 +374,7 @@ fn config(rig: &Rig, dir: &Path, params: PhoneParams<'_>, sip: u16, control: u16
     .find(|path| Path::new(path).is_dir())
     .context("baresip's modules are not there; is the package baresip-core installed?")?;
     let (low, high) = rig.ports.phone_rtp(params.n);
+    let host = params.host();
     let at = dir.display();
     // recordings come from sndfile: in this version aufile only plays
     let mut load = vec!["g711", "g722", "opus", "sndfile", "aufile", "aubridge"];
@@ -382,7 +401,7 @@ fn config(rig: &Rig, dir: &Path, params: PhoneParams<'_>, sip: u16, control: u16
         .map(|t| format!("sip_cafile {}\n", t.ca.display()))
         .unwrap_or_default();
     Ok(format!(
-        "poll_method epoll\nsip_listen 127.0.0.1:{sip}\n{authority}{own}net_interface 127.0.0.1\n\
+        "poll_method epoll\nsip_listen {host}:{sip}\n{authority}{own}net_interface {host}\n\
          call_local_timeout 120\ncall_max_calls 4\naudio_path /nonexistent\naudio_player aubridge,nothing\n\
          audio_source aufile,{at}/voice.wav\naudio_alert aubridge,alert\nausrc_srate {rate}\nauplay_srate {rate}\n\
          ausrc_channels 1\nauplay_channels 1\nausrc_format s16\nauplay_format s16\nauenc_format s16\n\
@@ -393,7 +412,7 @@ fn config(rig: &Rig, dir: &Path, params: PhoneParams<'_>, sip: u16, control: u16
 }
 
 fn account(params: PhoneParams<'_>, sip: u16) -> String {
-    let user = params.user;
+    let (user, host) = (params.user, params.host());
     let media = if params.link.srtp {
         ";mediaenc=srtp-mand"
     } else {
@@ -406,7 +425,7 @@ fn account(params: PhoneParams<'_>, sip: u16) -> String {
         params.codecs
     );
     params.pbx.map_or_else(
-        || format!("<sip:{user}@127.0.0.1:{sip};transport={transport}>;regint=0{common}\n"),
+        || format!("<sip:{user}@{host}:{sip};transport={transport}>;regint=0{common}\n"),
         |port| {
             format!(
                 "<sip:{user}@127.0.0.1:{port};transport={transport}>;auth_user={user};auth_pass=secret-{user};\

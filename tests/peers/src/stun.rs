@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 use crate::ports::Use;
 use crate::process::Process;
@@ -51,35 +51,14 @@ impl StunServer {
         let args = ["--net", "--", "sh", "-c", &script];
         let mut network = Process::start(rig, "network", Path::new("unshare"), args)?;
         network.says("made", Duration::from_secs(10))?;
-        let port = rig.port(Use::Stun).to_string();
-        let pid = rig.path("turnserver.pid").display().to_string();
-        let mut args = inside(&network);
-        args.extend(
-            [
-                "/usr/bin/turnserver",
-                "-n",
-                "--stun-only",
-                "--no-tls",
-                "--no-dtls",
-            ]
-            .map(str::to_owned),
-        );
-        args.extend(["--no-cli", "--verbose", "--log-file", "stdout"].map(str::to_owned));
-        for address in Self::SERVERS {
-            args.extend(["--listening-ip".to_owned(), address.to_owned()]);
-        }
-        args.extend(["--listening-port".to_owned(), port, "--pidfile".to_owned(), pid]);
-        let mut server = Process::start(rig, "turnserver", Path::new("nsenter"), args)?;
-        server.says("IPv4. UDP listener opened on", Duration::from_secs(15))?;
+        let server = serve(rig, &network, &Self::SERVERS)?;
         Ok(Self { network, server })
     }
 
     /// What starts a program in that network: a program and its arguments.
     #[must_use]
     pub fn by(&self) -> Vec<String> {
-        let mut by = vec!["nsenter".to_owned()];
-        by.extend(inside(&self.network));
-        by
+        by(&self.network)
     }
 
     /// Everything the server said.
@@ -89,8 +68,37 @@ impl StunServer {
     }
 }
 
-/// Arguments of `nsenter`.
-fn inside(network: &Process) -> Vec<String> {
+/// Starts a server in a network at these addresses, and waits until it serves.
+pub(crate) fn serve(rig: &Rig, network: &Process, addresses: &[&str]) -> anyhow::Result<Process> {
+    let port = rig.port(Use::Stun).to_string();
+    let pid = rig.path("turnserver.pid").display().to_string();
+    let by = by(network);
+    let (program, args) = by.split_first().context("a program")?;
+    let mut args = args.to_vec();
+    args.extend(
+        [
+            "/usr/bin/turnserver",
+            "-n",
+            "--stun-only",
+            "--no-tls",
+            "--no-dtls",
+        ]
+        .map(str::to_owned),
+    );
+    args.extend(["--no-cli", "--verbose", "--log-file", "stdout"].map(str::to_owned));
+    for address in addresses {
+        args.extend(["--listening-ip".to_owned(), (*address).to_owned()]);
+    }
+    args.extend(["--listening-port".to_owned(), port, "--pidfile".to_owned(), pid]);
+    let mut server = Process::start(rig, "turnserver", Path::new(program), args)?;
+    server.says("IPv4. UDP listener opened on", Duration::from_secs(15))?;
+    Ok(server)
+}
+
+/// What starts a program in a network: a program and its arguments.
+pub(crate) fn by(network: &Process) -> Vec<String> {
     let target = network.pid().to_string();
-    ["--target", &target, "--net", "--"].map(str::to_owned).into()
+    ["nsenter", "--target", &target, "--net", "--"]
+        .map(str::to_owned)
+        .into()
 }

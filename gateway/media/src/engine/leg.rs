@@ -23,7 +23,7 @@ use super::{EngineError, LegStats, Measures, MediaEvent};
 use crate::codec::resample::{Down, NARROW};
 use crate::codec::{self, Encoder};
 use crate::dtmf_tone::EchoGuard;
-use crate::ice::{Component, Lite};
+use crate::ice::{Agent, Component};
 use crate::jitter::{Content, Inserted};
 use crate::playout::{Decoders, Playout};
 use crate::rtcp::{self, Item, SenderInfo};
@@ -67,7 +67,7 @@ pub(super) struct Transport {
     agreed: Agreed,
     protection: Protection,
     /// Where the other side reaches us, and wants to be reached.
-    ice: Option<Lite>,
+    ice: Option<Agent>,
     encoder: Box<dyn Encoder>,
     /// On their way to the playout; then those that it no longer uses.
     decoders: Decoders,
@@ -96,7 +96,7 @@ impl Transport {
         Ok(Self {
             agreed: agreed.clone(),
             protection,
-            ice: agreed.ice.clone().map(Lite::new),
+            ice: agreed.ice.clone().map(Agent::new),
             encoder: codec::encoder(agreed.send.1, &agreed.opus).map_err(codec)?,
             decoders: Decoders::new(&agreed.receive).map_err(codec)?,
         })
@@ -122,8 +122,9 @@ impl Transport {
             }
         }
         // with the same credentials what was chosen stays
-        let agreement = self.ice.as_ref().map(Lite::agreement);
-        if agreement.is_some() && agreement == old.ice.as_ref().map(Lite::agreement) {
+        if let (Some(new), Some(before)) = (&self.ice, &old.ice)
+            && new.agreement().continues(before.agreement())
+        {
             std::mem::swap(&mut self.ice, &mut old.ice);
         }
         let made = |agreed: &Agreed| (agreed.send.1, agreed.opus, agreed.ptime_ms);
@@ -173,6 +174,8 @@ pub(super) struct Leg {
     /// What came before the answer.
     early: Early,
     handshakes: Handshakes,
+    /// When a router on the way is reminded of us next.
+    remind: Option<Instant>,
     digits_in: EventReceiver,
     digits_out: EventSender,
     /// Telephone-events were agreed on at some time.
@@ -227,6 +230,7 @@ impl Leg {
             played: 0,
             early: Early::default(),
             handshakes: Handshakes::default(),
+            remind: None,
             digits_in: EventReceiver::default(),
             digits_out: EventSender::default(),
             had_events: false,

@@ -28,7 +28,7 @@ use gateway_trace::Trace;
 
 use crate::sdp::Agreed;
 
-pub use ports::{PortAllocator, PortPair};
+pub use ports::{PortAllocator, PortPair, Seen};
 pub use split::address;
 
 /// Steps of [`Measures::buffered`], µs.

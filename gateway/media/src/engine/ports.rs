@@ -78,6 +78,7 @@ impl PortAllocator {
                     rtcp,
                     port,
                     v6,
+                    seen: None,
                     shared: Arc::clone(&self.shared),
                     trace: self.trace.clone(),
                 });
@@ -134,8 +135,21 @@ pub struct PortPair {
     port: u16,
     /// The sockets are of IPv6 and reach IPv4 by mapped addresses.
     v6: bool,
+    /// Where others see them.
+    seen: Option<Seen>,
     shared: Arc<Mutex<Shared>>,
     trace: Option<Trace>,
+}
+
+/// Where others see a pair of ports, through a router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// RTP.
+    pub rtp: SocketAddr,
+    /// RTCP.
+    pub rtcp: SocketAddr,
+    /// The STUN server that said so. Until speech flows it is written to now and then, so that the router does not forget.
+    pub server: SocketAddr,
 }
 
 impl PortPair {
@@ -160,7 +174,7 @@ impl PortPair {
     }
 
     /// Sends from the RTP socket, or from the RTCP socket if `control`. False if the system refused.
-    pub(crate) fn send(&self, control: bool, packet: &[u8], to: SocketAddr) -> bool {
+    pub fn send(&self, control: bool, packet: &[u8], to: SocketAddr) -> bool {
         // not what else goes over the port of RTP (RFC 7983)
         if !control && matches!(packet, [128..=191, ..]) {
             self.note(true, packet, to);
@@ -187,6 +201,25 @@ impl PortPair {
             // where the system does not permit it they are told apart as they come
             let _ = socket.map(|socket| strangers::admit(socket, &addresses));
         }
+    }
+
+    /// The sockets of RTP and RTCP once more, to wait for what comes before the pair is given to a leg.
+    ///
+    /// # Errors
+    /// What the system does not permit.
+    pub fn sockets(&self) -> io::Result<[UdpSocket; 2]> {
+        Ok([self.rtp.try_clone()?, self.rtcp.try_clone()?])
+    }
+
+    /// Others see it there.
+    pub fn is_seen(&mut self, seen: Seen) {
+        self.seen = Some(seen);
+    }
+
+    /// Where others see it, as far as is known.
+    #[must_use]
+    pub const fn seen(&self) -> Option<&Seen> {
+        self.seen.as_ref()
     }
 
     /// RTP port.

@@ -280,6 +280,7 @@ impl Run {
         for leg in legs.iter_mut() {
             let guard = guard_of(leg, lines);
             leg.hear(now, guard, out);
+            leg.check_out(now);
             if let Some(line) = leg.line.and_then(|l| lines.get_mut(l)).and_then(Option::as_mut) {
                 line.mix.add(&leg.heard);
             }

@@ -5,6 +5,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::*;
+use crate::stun::{Kind, Message, Writer};
 
 const TRANSACTION: [u8; 12] = *b"transaction.";
 
@@ -16,6 +17,7 @@ fn lite() -> Lite {
     Lite::new(Agreement {
         local: Credentials::new("ours", "our-password-is-24-long".replace('-', "+").as_str()).expect("fits"),
         remote: "them".into(),
+        checks: None,
     })
 }
 

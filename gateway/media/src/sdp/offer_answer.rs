@@ -12,7 +12,7 @@ use super::{
     Origin, SdpError, SessionDescription, SrtpKeying, SrtpKeys, SrtpPolicy, SrtpSuite, ice,
 };
 use crate::dtls::Fingerprint;
-use crate::ice::{Agreement, Credentials};
+use crate::ice::Side;
 
 /// What we offer and accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub struct Capabilities {
     pub keying: SrtpKeying,
     /// That of our certificate; without it there is no DTLS.
     pub fingerprint: Option<Fingerprint>,
-    /// Let the other side check which of its addresses reach us (ICE, RFC 8445), if it does so at all.
-    pub ice: bool,
+    /// Which side of ICE we are (RFC 8445), where the other side speaks it at all.
+    pub ice: Side,
 }
 
 impl Default for Capabilities {
@@ -56,7 +56,7 @@ impl Default for Capabilities {
             ],
             keying: SrtpKeying::Sdes,
             fingerprint: None,
-            ice: false,
+            ice: Side::Off,
         }
     }
 }
@@ -66,8 +66,10 @@ impl Default for Capabilities {
 pub struct LocalMedia {
     /// Address the other side reaches.
     pub address: IpAddr,
-    /// Our own address, where that is another one.
-    pub host: Option<IpAddr>,
+    /// RTP and RTCP on the machine itself, where that is elsewhere.
+    pub host: Option<[SocketAddr; 2]>,
+    /// RTP and RTCP as others see them, where that is elsewhere.
+    pub seen: Option<[SocketAddr; 2]>,
     /// RTP port.
     pub rtp_port: u16,
     /// RTCP port, usually one more.
@@ -90,8 +92,7 @@ pub struct OfferAnswer {
     /// Our key by suite: a re-offer keeps it, so that contexts live on.
     keys: Vec<(SrtpSuite, MasterKey)>,
     agreed: Option<Agreed>,
-    /// Ours for ICE, and those of the other side that they were made for.
-    ice: Option<(Credentials, Option<Credentials>)>,
+    ice: ice::Ours,
     /// Our payload types in this dialog.
     numbers: Numbers,
 }
@@ -120,6 +121,7 @@ impl OfferAnswer {
     #[must_use]
     pub fn new(capabilities: Capabilities, local: LocalMedia, rng: &mut dyn RngCore) -> Self {
         Self {
+            ice: ice::Ours::new(capabilities.ice),
             capabilities,
             local,
             session: rng.next_u64() >> 2, // fits peers that read it as a signed number
@@ -129,7 +131,6 @@ impl OfferAnswer {
             pending: None,
             keys: Vec::new(),
             agreed: None,
-            ice: None,
             numbers: Numbers::default(),
         }
     }
@@ -190,8 +191,8 @@ impl OfferAnswer {
         if let Some(fingerprint) = fingerprint {
             line.attributes.extend(dtls::write(fingerprint, Setup::ActPass));
         }
-        if self.capabilities.ice {
-            let (ours, _) = self.ice.get_or_insert_with(|| (Credentials::random(rng), None));
+        let ice = self.ice.offer(rng);
+        if let Some(ours) = ice {
             // whether RTCP gets a port of its own is not settled yet
             line.attributes.extend(ice::write(&self.local, ours, false));
         }
@@ -212,7 +213,7 @@ impl OfferAnswer {
             required,
             mux,
         });
-        self.describe(media, self.capabilities.ice)
+        self.describe(media, true)
     }
 
     /// Takes the answer to our offer.
@@ -263,10 +264,10 @@ impl OfferAnswer {
             .ok_or_else(|| self.no_common(line))?;
         let receive = receive(&pending, &formats, codec);
         let (remote_rtp, unheard) = target(answer, line).ok_or(SdpError::NoAddress)?;
-        let ice = self.ice_agreed(ice::read(answer, line));
+        let mux = pending.mux && line.attribute("rtcp-mux").is_some();
+        let ice = self.ice.answered(ice::read(answer, line), mux);
         // with ICE the address of the line may not be known yet (RFC 8840 §4.1.1)
         let theirs = direction(answer, line, unheard && ice.is_none());
-        let mux = pending.mux && line.attribute("rtcp-mux").is_some();
         let agreed = Agreed {
             remote_rtp,
             remote_rtcp: rtcp_target(line, remote_rtp, mux),
@@ -319,7 +320,8 @@ impl OfferAnswer {
             .collect();
         let send = *common.first().ok_or_else(|| self.no_common(line))?;
         let (remote_rtp, unheard) = target(offer, line).ok_or(SdpError::NoAddress)?;
-        let ice = self.ice_offered(ice::read(offer, line), rng);
+        let mux = self.capabilities.rtcp_mux && line.attribute("rtcp-mux").is_some();
+        let ice = self.ice.offered(ice::read(offer, line), mux, rng);
         let theirs = direction(offer, line, unheard && ice.is_none());
         let ours = Direction::of(
             wanted.sends() && theirs.receives(),
@@ -334,7 +336,6 @@ impl OfferAnswer {
             })
             .into_iter()
             .collect();
-        let mux = self.capabilities.rtcp_mux && line.attribute("rtcp-mux").is_some();
         self.numbers.take(&common, &formats.events);
         let mut own = self.line(&line.transport, (&common, &formats.events), ours, &crypto, mux);
         let dtls = handshake.map(|theirs| self.peer(theirs));
@@ -375,9 +376,9 @@ impl OfferAnswer {
             dtls,
             ice,
         };
-        let lite = agreed.ice.is_some();
+        let ice = agreed.ice.is_some();
         let agreed = self.agree(agreed, line);
-        Ok((self.describe(media, lite), agreed))
+        Ok((self.describe(media, ice), agreed))
     }
 
     /// Payload types that meant something before in this call go on to mean it (RFC 3264 §8.3.2): a PBX that lets media go
@@ -420,32 +421,6 @@ impl OfferAnswer {
             active: theirs.active(same.map(|peer| peer.active)),
             fingerprints: theirs.fingerprints,
         }
-    }
-
-    /// The other side has answered our offer of ICE, or not.
-    fn ice_agreed(&mut self, theirs: Option<Credentials>) -> Option<Agreement> {
-        let (ours, known) = self.ice.as_mut().filter(|_| self.capabilities.ice)?;
-        let local = ours.clone();
-        known.clone_from(&theirs);
-        theirs.map(|theirs| Agreement {
-            local,
-            remote: theirs.fragment,
-        })
-    }
-
-    /// The other side offers ICE, or not. If it begins anew with other credentials, so do we (RFC 8839 §4.4.1.1.1).
-    fn ice_offered(&mut self, theirs: Option<Credentials>, rng: &mut dyn RngCore) -> Option<Agreement> {
-        let theirs = theirs.filter(|_| self.capabilities.ice)?;
-        let kept = self
-            .ice
-            .take()
-            .filter(|(_, known)| known.as_ref().is_none_or(|k| *k == theirs));
-        let local = kept.map_or_else(|| Credentials::random(rng), |(ours, _)| ours);
-        self.ice = Some((local.clone(), Some(theirs.clone())));
-        Some(Agreement {
-            local,
-            remote: theirs.fragment,
-        })
     }
 
     pub(super) fn wanted(&self) -> String {
@@ -507,9 +482,9 @@ impl OfferAnswer {
         }
     }
 
-    /// Our description with these m-lines, as the lite side of ICE if `lite`; the version grows if it differs from the
-    /// last one.
-    fn describe(&mut self, media: Vec<MediaLine>, lite: bool) -> SessionDescription {
+    /// Our description with these m-lines, with ICE if we speak it and `ice`; the version grows if it differs from the last
+    /// one.
+    fn describe(&mut self, media: Vec<MediaLine>, ice: bool) -> SessionDescription {
         let changed = self.sent.as_ref().is_none_or(|s| s.media != media);
         if changed {
             self.version += 1;
@@ -523,7 +498,7 @@ impl OfferAnswer {
             },
             name: "-".into(),
             connection: Some(self.local.address),
-            attributes: lite.then(|| Attribute::flag("ice-lite")).into_iter().collect(),
+            attributes: self.ice.attribute().filter(|_| ice).into_iter().collect(),
             media,
         };
         self.sent = Some(d.clone());

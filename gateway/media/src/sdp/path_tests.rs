@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dtls::Identity;
+use crate::ice::{Component, Side};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -12,13 +13,14 @@ fn rng(seed: u64) -> StdRng {
 fn local() -> LocalMedia {
     LocalMedia {
         address: [203, 0, 113, 5].into(),
-        host: Some([192, 168, 0, 9].into()),
+        host: Some([16_384, 16_385].map(|port| ([192, 168, 0, 9], port).into())),
+        seen: None,
         rtp_port: 16_384,
         rtcp_port: 16_385,
     }
 }
 
-fn side(srtp: SrtpPolicy, keying: SrtpKeying, ice: bool) -> OfferAnswer {
+fn side(srtp: SrtpPolicy, keying: SrtpKeying, ice: Side) -> OfferAnswer {
     let fingerprint = Identity::generate().expect("a certificate").fingerprint().clone();
     let capabilities = Capabilities {
         srtp,
@@ -31,11 +33,11 @@ fn side(srtp: SrtpPolicy, keying: SrtpKeying, ice: bool) -> OfferAnswer {
 }
 
 fn by_dtls(srtp: SrtpPolicy) -> OfferAnswer {
-    side(srtp, SrtpKeying::Dtls, false)
+    side(srtp, SrtpKeying::Dtls, Side::Off)
 }
 
 fn with_ice() -> OfferAnswer {
-    side(SrtpPolicy::Off, SrtpKeying::Sdes, true)
+    side(SrtpPolicy::Off, SrtpKeying::Sdes, Side::Lite)
 }
 
 fn parse(text: &str) -> SessionDescription {
@@ -128,7 +130,7 @@ fn a_handshake_is_taken_from_who_offers_it_and_from_nobody_else_where_it_has_to_
         (Optional, Sdes, &weak, None),
         (Required, Dtls, &held, None),
     ] {
-        let mut us = side(policy, keying, false);
+        let mut us = side(policy, keying, Side::Off);
         let found = answer(&mut us, offer).map(|(_, agreed)| match (agreed.dtls, agreed.srtp) {
             (Some(_), None) => "dtls",
             (None, Some(_)) => "sdes",
@@ -261,7 +263,7 @@ fn an_answer_has_ice_only_for_a_full_side_that_offers_it() {
     let with_mux = [&FULL[..], &["rtcp-mux"]].concat();
     let (text, _) = answer(&mut with_ice(), &theirs("RTP/AVP", &[], &with_mux)).expect("agreed");
     assert_eq!(text.media[0].values("candidate").count(), 2);
-    let mut never = side(SrtpPolicy::Off, SrtpKeying::Sdes, false);
+    let mut never = side(SrtpPolicy::Off, SrtpKeying::Sdes, Side::Off);
     for (mut us, offer) in [
         (with_ice(), theirs("RTP/AVP", &[], &[])),
         (with_ice(), theirs("RTP/AVP", &["ice-lite"], &FULL)),
@@ -306,4 +308,107 @@ fn with_ice_no_address_yet_is_no_hold() {
     assert!(!agreed.held());
     let (_, agreed) = answer(&mut with_ice(), &browser(&[])).expect("agreed");
     assert!(agreed.held());
+}
+
+#[test]
+fn the_full_side_takes_what_the_other_can_be_reached_at_and_leaves_the_rest() {
+    let lines = [
+        FULL[0],
+        FULL[1],
+        FULL[2],
+        "candidate:2 1 udp 1694498815 198.51.100.7 50000 typ srflx raddr 192.0.2.9 rport 12044 generation 0",
+        "candidate:1 2 UDP 2130706430 192.0.2.9 12045 typ host",
+        "candidate:3 1 TCP 2130706431 192.0.2.9 9 typ host tcptype active",
+        "candidate:4 1 UDP 2130706431 5f1e.local 5000 typ host",
+        "candidate:5 1 UDP 2130706431 224.0.0.1 5000 typ host",
+        "candidate:6 1 UDP 2130706431 0.0.0.0 5000 typ host",
+        "candidate:7 1 UDP 2130706431 192.0.2.9 0 typ host",
+        "candidate:8 3 UDP 2130706431 192.0.2.9 5000 typ host",
+        "candidate:9 1 UDP 99999999999 192.0.2.9 5000 typ host",
+        "candidate:10 1 UDP",
+    ];
+    let full = || side(SrtpPolicy::Off, SrtpKeying::Sdes, Side::Full);
+    let mut us = full();
+    let offer = parse(&us.offer(Direction::SendRecv, &mut rng(4)).to_string());
+    let of_session = |d: &SessionDescription| d.attributes.iter().map(|a| a.name.clone()).collect::<Vec<_>>();
+    assert_eq!(of_session(&offer), ["ice-options"]);
+    let agreed = us.handle_answer(&theirs("RTP/AVP", &[], &lines)).expect("agreed");
+    let checks = agreed.ice.and_then(|ice| ice.checks).expect("checks");
+    assert!(checks.controlling, "we offered");
+    let found: Vec<(Component, String, u32)> = checks
+        .candidates
+        .iter()
+        .map(|c| (c.component, c.address.to_string(), c.priority))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (Component::Rtp, "192.0.2.9:12044".to_owned(), 2_130_706_431),
+            (Component::Rtp, "198.51.100.7:50000".to_owned(), 1_694_498_815),
+            (Component::Rtcp, "192.0.2.9:12045".to_owned(), 2_130_706_430),
+        ]
+    );
+    // with one port for both there is one component; who answers a full side does not choose, who answers a lite one does
+    for (session, chooses) in [(&[][..], false), (&["ice-lite"], true)] {
+        let lines = [&lines[..], &["rtcp-mux"]].concat();
+        let (_, agreed) = answer(&mut full(), &theirs("RTP/AVP", session, &lines)).expect("agreed");
+        let checks = agreed.ice.and_then(|ice| ice.checks).expect("checks");
+        assert_eq!((checks.controlling, checks.candidates.len()), (chooses, 2));
+    }
+}
+
+#[test]
+fn a_port_that_a_router_wrote_is_the_one_of_the_line_and_of_the_candidate() {
+    let capabilities = Capabilities {
+        ice: Side::Full,
+        ..Capabilities::default()
+    };
+    let local = LocalMedia {
+        address: [203, 0, 113, 5].into(),
+        rtp_port: 61_000,
+        rtcp_port: 61_007,
+        ..local()
+    };
+    let mut us = OfferAnswer::new(capabilities, local, &mut rng(1));
+    let offer = us.offer(Direction::SendRecv, &mut rng(4));
+    assert_eq!(
+        (offer.media[0].port, value(&offer, "rtcp")),
+        (61_000, Some("61007"))
+    );
+    let seen: Vec<&str> = offer.media[0]
+        .values("candidate")
+        .filter(|c| c.contains("srflx"))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            "2 1 UDP 1694498815 203.0.113.5 61000 typ srflx raddr 192.168.0.9 rport 16384",
+            "2 2 UDP 1694498814 203.0.113.5 61007 typ srflx raddr 192.168.0.9 rport 16385",
+        ]
+    );
+}
+
+#[test]
+fn somebody_near_may_be_a_way_to_somebody_far() {
+    let capabilities = Capabilities {
+        ice: Side::Full,
+        ..Capabilities::default()
+    };
+    let local = LocalMedia {
+        address: [192, 168, 0, 9].into(),
+        host: None,
+        seen: Some([61_000, 61_007].map(|port| ([203, 0, 113, 5], port).into())),
+        ..local()
+    };
+    let mut us = OfferAnswer::new(capabilities, local, &mut rng(1));
+    let offer = us.offer(Direction::SendRecv, &mut rng(4));
+    assert_eq!(offer.media[0].port, 16_384);
+    let candidates: Vec<&str> = offer.media[0].values("candidate").take(2).collect();
+    assert_eq!(
+        candidates,
+        [
+            "1 1 UDP 2130706431 192.168.0.9 16384 typ host",
+            "2 1 UDP 1694498815 203.0.113.5 61000 typ srflx raddr 192.168.0.9 rport 16384",
+        ]
+    );
 }

@@ -13,6 +13,7 @@ fn local(address: &str) -> LocalMedia {
     LocalMedia {
         address: address.parse().expect("address"),
         host: None,
+        seen: None,
         rtp_port: 16_384,
         rtcp_port: 16_385,
     }

@@ -42,7 +42,7 @@ fn the_request_of_rfc_5769_is_read_and_authentic() {
     assert_eq!((message.kind, message.transaction), (Kind::Request, TRANSACTION));
     assert_eq!(message.username, Some(&b"evtj:h6vY"[..]));
     assert_eq!(message.priority, Some(0x6e00_01ff));
-    assert!(message.controlled && !message.use_candidate && message.unknown().is_empty());
+    assert!(message.controlled.is_some() && !message.use_candidate && message.unknown().is_empty());
     assert!(message.is_signed() && message.is_authentic(PASSWORD));
     assert!(!message.is_authentic(b"VOkJxbRl1RmTxUk/WvJxBT") && !message.is_authentic(b""));
 }

@@ -29,6 +29,7 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
             config::SrtpKeys::Sdes => sip::SrtpKeys::Sdes,
         },
         ice: match account.ice {
+            config::Ice::Full => sip::Ice::Full,
             config::Ice::Lite => sip::Ice::Lite,
             config::Ice::Off => sip::Ice::Off,
         },

@@ -3,8 +3,8 @@
 
 use anyhow::ensure;
 use peers::{
-    Account, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Reflector, Rig, Sipp, Site, StunServer, Use,
-    run, until,
+    Account, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Reflector, Rig, Router, Sipp, Site,
+    StunServer, Use, run, until,
 };
 
 use crate::secs;
@@ -90,24 +90,88 @@ fn asterisk_checks_with_ice_where_it_reaches_the_door_and_they_talk() {
 }
 
 #[test]
+fn door_and_asterisk_check_each_other_with_ice_and_they_talk() {
+    run(|rig| {
+        let log = both_ways(rig, ICE, "ice = \"full\"\n")?;
+        for wanted in ["a=ice-options:ice2", "a=ice-ufrag:", "typ host"] {
+            ensure!(log.contains(wanted), "{wanted} is not in the log");
+        }
+        ensure!(!log.contains("a=ice-lite"), "both are full sides");
+        Ok(())
+    });
+}
+
+#[test]
 fn ice_and_dtls_go_together_as_browsers_want_them() {
     run(|rig| {
-        let account = "srtp = \"required\"\nsrtp-keys = \"dtls\"\nice = \"lite\"\n";
+        let account = "srtp = \"required\"\nsrtp-keys = \"dtls\"\nice = \"full\"\n";
         let log = both_ways(rig, &format!("{DTLS}ice_support = yes\n"), account)?;
         ensure!(
-            log.contains("a=ice-lite") && log.contains("UDP/TLS/RTP/SAVP "),
+            log.contains("a=ice-options:ice2") && log.contains("UDP/TLS/RTP/SAVP "),
             "{log}"
         );
         Ok(())
     });
 }
 
-/// Full ICE at the phone, which checks and chooses; the lite side at the door. It looks for addresses on every interface but
-/// loopback, so that the machine needs one more; which of its addresses reaches the door it learns by its checks.
 #[test]
 fn baresip_checks_with_ice_where_it_reaches_the_door_without_a_pbx() {
+    run(|rig| without_a_pbx(rig, "lite"));
+}
+
+#[test]
+fn door_and_baresip_check_each_other_with_ice_without_a_pbx() {
+    run(|rig| without_a_pbx(rig, "full"));
+}
+
+/// Full ICE at the phone, one side or the other at the door. The phone looks for addresses on every interface but loopback, so that the
+/// machine needs one more; which of its addresses reaches the door is learnt by checks.
+fn without_a_pbx(rig: &Rig, ice: &str) -> anyhow::Result<()> {
+    let params = PhoneParams {
+        ice: true,
+        ..PhoneParams::direct(0, "101")
+    };
+    let mut phone = Phone::start(rig, params)?;
+    let (file, sound) = visitor(rig)?;
+    let site = Site {
+        account: Some(Account {
+            more: &format!("register = false\nice = \"{ice}\"\n"),
+            port: Some(phone.port()),
+            ..Account::default()
+        }),
+        callers: vec!["101".into()],
+        targets: vec!["101".into()],
+        visitor: file,
+        ..Site::default()
+    };
+    let mut gateway = Gateway::start(rig, &site.text(rig))?;
+    gateway.ring()?;
+    phone.hears("CALL_INCOMING", secs(10))?;
+    phone.answer()?;
+    checked(&phone, 0)?;
+    both_hear(rig, &phone, &sound)?;
+    nine_opens(rig, &mut gateway, &mut phone)?;
+    phone.hang_up()?;
+    gateway.event(0, "panel.ring-ended", secs(10), |_| true)?;
+
+    let (before, checked_before) = (gateway.last_seq(), checks(&phone));
+    phone.dial(&format!("sip:200@127.0.0.1:{}", rig.port(Use::Sip)))?;
+    checked(&phone, checked_before)?;
+    both_hear(rig, &phone, &sound)?;
+    nine_opens(rig, &mut gateway, &mut phone)?;
+    phone.hang_up()?;
+    gateway.event(before, "call.ended", secs(5), |_| true)?;
+    gateway.verify()
+}
+
+/// A router in between writes ports of its own, which the STUN server tells, and lets in only whom the door has written to: a check of the
+/// door's opens the way. The lite side would be told the same ports, and nobody would ever reach it there.
+#[test]
+fn checks_of_the_door_open_a_router_that_lets_nobody_in() {
     run(|rig| {
+        let router = Router::start(rig)?;
         let params = PhoneParams {
+            beyond: Some(&router),
             ice: true,
             ..PhoneParams::direct(0, "101")
         };
@@ -115,32 +179,32 @@ fn baresip_checks_with_ice_where_it_reaches_the_door_without_a_pbx() {
         let (file, sound) = visitor(rig)?;
         let site = Site {
             account: Some(Account {
-                more: "register = false\nice = \"lite\"\n",
+                more: "register = false\nice = \"full\"\n",
                 port: Some(phone.port()),
                 ..Account::default()
             }),
-            callers: vec!["101".into()],
             targets: vec!["101".into()],
             visitor: file,
             ..Site::default()
         };
-        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        let text = site
+            .text(rig)
+            .replace("[sip]\n", &format!("[sip]\nstun = \"{}\"\n", Router::stun(rig)))
+            .replace("bind = \"127.0.0.1\"", &format!("bind = \"{}\"", Router::INSIDE))
+            .replace(
+                "domain = \"127.0.0.1\"",
+                &format!("domain = \"{}\"", Router::OUTSIDE),
+            );
+        let mut gateway = Gateway::start_by(rig, &text, &router.by_inside())?;
+        until(secs(15), "the STUN server's answer", || {
+            Ok(gateway.log().contains(Router::SEEN_AT).then_some(()))
+        })?;
         gateway.ring()?;
         phone.hears("CALL_INCOMING", secs(10))?;
         phone.answer()?;
         checked(&phone, 0)?;
         both_hear(rig, &phone, &sound)?;
         nine_opens(rig, &mut gateway, &mut phone)?;
-        phone.hang_up()?;
-        gateway.event(0, "panel.ring-ended", secs(10), |_| true)?;
-
-        let (before, checked_before) = (gateway.last_seq(), checks(&phone));
-        phone.dial(&format!("sip:200@127.0.0.1:{}", rig.port(Use::Sip)))?;
-        checked(&phone, checked_before)?;
-        both_hear(rig, &phone, &sound)?;
-        nine_opens(rig, &mut gateway, &mut phone)?;
-        phone.hang_up()?;
-        gateway.event(before, "call.ended", secs(5), |_| true)?;
         gateway.verify()
     });
 }

@@ -11,8 +11,10 @@ use gateway_core::Instant;
 use super::{Arrival, Leg, Outbox};
 use crate::engine::MediaEvent;
 use crate::ice::{Component, Heard};
-use crate::stun;
+use crate::stun::{self, Kind, Writer};
 
+/// Time between two reminders; routers keep what was not used for at least 30 s.
+const REMINDER: Duration = Duration::from_secs(15);
 /// Datagrams of a handshake that are passed on between two ticks of one source; a flight has up to six.
 const AT_ONCE: u8 = 8;
 /// As many of all sources together, beside the one that is announced.
@@ -156,7 +158,7 @@ impl Leg {
         out: &mut Outbox,
     ) -> bool {
         let taken = if stun::is_stun(packet) {
-            self.check_in(from, packet, control)
+            self.check_in(arrival.now, from, packet, control)
         } else if is_dtls(packet) {
             !control && self.handshake_in(arrival, from, packet, out)
         } else {
@@ -166,22 +168,59 @@ impl Leg {
         true
     }
 
-    fn check_in(&mut self, from: SocketAddr, packet: &[u8], control: bool) -> bool {
+    fn check_in(&mut self, now: Instant, from: SocketAddr, packet: &[u8], control: bool) -> bool {
         let Some(ice) = self.transport.as_mut().and_then(|t| t.ice.as_mut()) else {
             return false;
         };
         let component = if control { Component::Rtcp } else { Component::Rtp };
-        let heard = ice.handle(component, from, packet, &mut self.packet);
+        let before = ice.target(Component::Rtp);
+        let heard = ice.handle(now, component, from, packet, &mut self.packet);
+        let target = ice.target(Component::Rtp);
+        if let Some(target) = target.filter(|_| target != before) {
+            // what comes from there is the other side's, without a key as well
+            self.latch.announce(target, Some(target.ip()));
+        }
         match heard {
             Heard::Nothing => return false,
-            Heard::Answer => {}
-            // what comes from there is the other side's, without a key as well
-            Heard::Chosen if !control => self.latch.announce(from, Some(from.ip())),
-            Heard::Chosen => {}
+            Heard::Taken => {}
+            // a lost answer is asked for again
+            Heard::Answer | Heard::Chosen => {
+                let _ = self.ports.send(control, &self.packet, from);
+            }
         }
-        // a lost answer is asked for again
-        let _ = self.ports.send(control, &self.packet, from);
         true
+    }
+
+    /// Sends the checks of ours that are due.
+    pub(in crate::engine) fn check_out(&mut self, now: Instant) {
+        self.remind(now);
+        let Some(ice) = self.transport.as_mut().and_then(|t| t.ice.as_mut()) else {
+            return;
+        };
+        while let Some((component, to)) = ice.check(now, &mut self.packet) {
+            // one that nobody gets is sent again
+            let _ = self.ports.send(component == Component::Rtcp, &self.packet, to);
+        }
+    }
+
+    /// As long as nothing is agreed nothing goes out: a router that was told to others must not forget our ports. The
+    /// server answers nothing to it (RFC 8489 §2).
+    fn remind(&mut self, now: Instant) {
+        let Some(seen) = self.ports.seen().filter(|_| self.transport.is_none()) else {
+            return;
+        };
+        if now < *self.remind.get_or_insert(now + REMINDER) {
+            return;
+        }
+        self.remind = Some(now + REMINDER);
+        let mut transaction = [0; 12];
+        for part in transaction.chunks_exact_mut(4) {
+            part.copy_from_slice(&(self.random ^ self.params.ssrc).to_be_bytes());
+        }
+        Writer::begin(&mut self.packet, Kind::Indication, transaction).finish();
+        for control in [false, true] {
+            let _ = self.ports.send(control, &self.packet, seen.server);
+        }
     }
 
     fn handshake_in(&mut self, arrival: Arrival, from: SocketAddr, packet: &[u8], out: &mut Outbox) -> bool {

@@ -397,6 +397,7 @@ fn with_ice_media_goes_where_the_other_side_chose_and_nowhere_before() {
     let agreement = crate::ice::Agreement {
         local: local.clone(),
         remote: "them".into(),
+        checks: None,
     };
     let agreed = Agreed {
         ice: Some(agreement),

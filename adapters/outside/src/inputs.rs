@@ -1,6 +1,6 @@
 //! Inputs at a broker: the adapter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use adapter_api::{Adapter, AdapterContext, AdapterError, Alarm};
@@ -9,9 +9,9 @@ use gateway_mqtt_wire::Versions;
 use tokio::time::sleep;
 
 use crate::broker::Broker;
-use crate::link::{Came, Link, LinkError, Message};
+use crate::link::{Came, Link, LinkError, Message, Topic};
 use crate::machine::{InputMachine, Kind, Said};
-use crate::reading::{Availability, Reading};
+use crate::reading::{Availability, Reading, Word};
 
 /// How often the broker is pinged: its answer says until when nothing waits on the way.
 const PING: Duration = Duration::from_secs(1);
@@ -53,13 +53,16 @@ impl MqttInput {
     /// Its machine, before anything was heard.
     #[must_use]
     pub fn machine(&self) -> InputMachine {
-        let kind = if self.reading.off.is_empty() {
+        let asked = self.availability.as_ref().map(|of| of.topic.clone());
+        InputMachine::new(self.kind(), asked, self.silent)
+    }
+
+    fn kind(&self) -> Kind {
+        if self.reading.off.is_empty() {
             Kind::Press
         } else {
             Kind::Level
-        };
-        let asked = self.availability.as_ref().map(|of| of.topic.clone());
-        InputMachine::new(kind, asked, self.silent)
+        }
     }
 }
 
@@ -84,6 +87,7 @@ impl Adapter for MqttInputs {
             machines: self.inputs.iter().map(MqttInput::machine).collect(),
             of: self,
             told: String::new(),
+            unmeant: BTreeSet::new(),
             versions: Versions::default(),
         };
         let mut shutdown = ctx.shutdown.clone();
@@ -105,6 +109,23 @@ impl Adapter for MqttInputs {
         }
         run.end(&ctx).await
     }
+}
+
+/// What is asked for. Where one topic tells of a press and of how something is, it is the latter.
+fn topics(inputs: &[MqttInput]) -> Vec<Topic> {
+    let mut all: BTreeMap<&str, bool> = BTreeMap::new();
+    for input in inputs {
+        let presses = input.kind() == Kind::Press;
+        *all.entry(&input.topic).or_insert(presses) &= presses;
+        if let Some(of) = &input.availability {
+            all.insert(&of.topic, false);
+        }
+    }
+    let topic = |(path, presses): (&str, bool)| Topic {
+        path: path.to_owned(),
+        presses,
+    };
+    all.into_iter().map(topic).collect()
 }
 
 enum Ended {
@@ -130,6 +151,8 @@ struct Run {
     of: MqttInputs,
     /// The fault that was told last; empty if there is none.
     told: String,
+    /// Inputs whose presses are to be kept, as the log has it since the connection stands.
+    unmeant: BTreeSet<InputId>,
     versions: Versions,
 }
 
@@ -138,24 +161,21 @@ impl Run {
     async fn connected(&mut self, ctx: &AdapterContext) -> Result<(), Ended> {
         let (of, now) = (&self.of, ctx.clock.now());
         let mut link = Link::open(&of.broker, &of.client, None, &mut self.versions, now).await?;
-        let mut topics: Vec<String> = self.of.inputs.iter().map(|input| input.topic.clone()).collect();
-        let asked = self
-            .of
-            .inputs
-            .iter()
-            .filter_map(|input| input.availability.as_ref());
-        topics.extend(asked.map(|of| of.topic.clone()));
-        topics.sort();
-        topics.dedup();
+        let topics = topics(&self.of.inputs);
         let mut early = Vec::new();
         link.subscribe(&topics, |message| early.push(message)).await?;
         let now = ctx.clock.now();
+        self.unmeant.clear();
         for machine in &mut self.machines {
             machine.connected(now);
         }
         for message in early {
             // before the broker granted it, only what it kept can come; whatever it says of itself
-            let message = Message { old: true, ..message };
+            let message = Message {
+                kept: false,
+                old: true,
+                ..message
+            };
             self.heard(&message, now, now);
         }
         self.tell(ctx).await?;
@@ -211,6 +231,14 @@ impl Run {
             if input.topic == message.topic
                 && let Some(word) = input.reading.word(&message.payload)
             {
+                let kept_press = message.kept && word == Word::On && input.kind() == Kind::Press;
+                if kept_press && self.unmeant.insert(input.input.clone()) {
+                    tracing::warn!(
+                        input = input.input.as_str(),
+                        topic = input.topic,
+                        "a press that is to be kept by the broker is none: have it published without retain"
+                    );
+                }
                 machine.word(now, at, word, message.old);
             }
         }
@@ -366,6 +394,51 @@ mod tests {
         assert!(fresh.is_gone(at(6000)));
         fresh.pong();
         assert!(!fresh.is_gone(at(6000)));
+    }
+
+    #[test]
+    fn what_only_tells_of_presses_is_asked_for_with_its_marks_and_what_tells_how_something_is_is_not() {
+        let words = |of: &[&str]| of.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let input = |name: &str, topic: &str, off: &[&str], availability: Option<&str>| MqttInput {
+            availability: availability.map(|topic| Availability {
+                reading: Reading {
+                    field: None,
+                    off: words(&["offline"]),
+                    on: words(&["online"]),
+                },
+                topic: topic.to_owned(),
+            }),
+            input: name.parse().expect("a name"),
+            reading: Reading {
+                field: None,
+                off: words(off),
+                on: words(&["on"]),
+            },
+            silent: None,
+            topic: topic.to_owned(),
+        };
+        let asked = topics(&[
+            input("bell", "z/bell", &[], Some("z/bell/availability")),
+            input("button", "z/button", &[], None),
+            input("other-button", "z/button", &[], None),
+            input("contact", "z/contact", &["off"], None),
+            input("both-bell", "z/both", &[], None),
+            input("both-contact", "z/both", &["off"], None),
+        ]);
+        let asked: Vec<_> = asked
+            .iter()
+            .map(|topic| (topic.path.as_str(), topic.presses))
+            .collect();
+        assert_eq!(
+            asked,
+            [
+                ("z/bell", true),
+                ("z/bell/availability", false),
+                ("z/both", false),
+                ("z/button", true),
+                ("z/contact", false),
+            ]
+        );
     }
 
     #[test]

@@ -161,6 +161,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// A message that the broker passes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
+    /// It is to be kept by the broker, or was: of what comes live only a broker of MQTT 5 says so, and only where it was asked to.
+    pub(crate) kept: bool,
     pub(crate) payload: Vec<u8>,
     /// Kept by the broker, or sent again: it says how something is, and not that it happened.
     pub(crate) old: bool,
@@ -191,6 +193,23 @@ pub(crate) struct Link {
     /// Was it told that there are such messages?
     told: bool,
     version: Spoken,
+}
+
+/// A topic that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Topic {
+    pub(crate) path: String,
+    /// It tells of presses and of nothing else: a message that is to be kept is none, and a broker of MQTT 5 is asked to say
+    /// which is (§3.8.3.1). How something is may be kept, and is news all the same as it comes live.
+    pub(crate) presses: bool,
+}
+
+impl Topic {
+    /// A topic that tells how something is.
+    pub(crate) const fn of_state(path: String) -> Self {
+        let presses = false;
+        Self { path, presses }
+    }
 }
 
 impl Link {
@@ -334,17 +353,16 @@ impl Link {
     /// before that are kept ones, and are given to `early`.
     pub(crate) async fn subscribe(
         &mut self,
-        topics: &[String],
+        topics: &[Topic],
         mut early: impl FnMut(Message),
     ) -> Result<(), LinkError> {
         if topics.is_empty() {
             return Ok(());
         }
         let number = self.number();
-        let filter = |topic: &String| Filter {
-            // a device may have the broker keep what it says: live it is news all the same
-            marked: false,
-            path: topic.clone(),
+        let filter = |topic: &Topic| Filter {
+            marked: topic.presses,
+            path: topic.path.clone(),
             qos: Qos::AtMostOnce,
         };
         self.send(Say::Subscribe(number, topics.iter().map(filter).collect()))
@@ -379,7 +397,7 @@ impl Link {
             None => Ok(()),
             Some((why, topic)) => Err(LinkError::Topic {
                 broker: self.broker.clone(),
-                topic: topic.clone(),
+                topic: topic.path.clone(),
                 why,
             }),
         }
@@ -541,6 +559,7 @@ fn is_publication(bytes: &[u8]) -> bool {
 
 fn message(came: gateway_mqtt_wire::Came) -> Message {
     Message {
+        kept: came.retain,
         payload: came.payload.to_vec(),
         old: came.retain || came.dup,
         topic: came.topic,

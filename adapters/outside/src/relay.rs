@@ -18,7 +18,7 @@ use gateway_mqtt_wire::{Versions, Will};
 use tokio::time::{Instant, timeout_at};
 
 use crate::broker::Broker;
-use crate::link::{Came, Link, LinkError, Message};
+use crate::link::{Came, Link, LinkError, Message, Topic};
 use crate::reading::{Availability, Reading, Word};
 
 /// How often the broker is pinged.
@@ -159,6 +159,7 @@ impl MqttRelay {
         let available = self.params.availability.iter().map(|of| of.topic.clone());
         let mut topics: Vec<String> = state.chain(available).collect();
         topics.dedup();
+        let topics: Vec<Topic> = topics.into_iter().map(Topic::of_state).collect();
         let mut early = Vec::new();
         let granted = session
             .link

@@ -717,6 +717,7 @@ impl CallPlan {
             Cause::Busy
             | Cause::Cancelled
             | Cause::Declined
+            | Cause::GatewayRestarted
             | Cause::Media
             | Cause::NoAnswer
             | Cause::Normal

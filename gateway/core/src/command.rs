@@ -93,6 +93,13 @@ impl fmt::Display for RelaySet {
 /// A request from outside.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
+    /// Call those whom a button of a panel calls, though nobody has pressed it.
+    Call {
+        /// Which button; `None` is the only one that there is.
+        button: Option<ButtonId>,
+        /// Of which panel.
+        panel: PanelId,
+    },
     /// Confirm an alarm: it is over.
     ConfirmAlarm {
         /// Which.
@@ -214,7 +221,8 @@ impl Command {
     pub const fn opens_for_minutes(&self) -> bool {
         match self {
             Self::Hold { .. } | Self::RingToOpen { .. } => true,
-            Self::ConfirmAlarm { .. }
+            Self::Call { .. }
+            | Self::ConfirmAlarm { .. }
             | Self::EndHold { .. }
             | Self::EndLockdown { .. }
             | Self::EndQuiet { .. }
@@ -238,6 +246,7 @@ impl Command {
     #[must_use]
     pub const fn verb(&self) -> &'static str {
         match self {
+            Self::Call { .. } => "call",
             Self::ConfirmAlarm { .. } => "confirm-alarm",
             Self::EndHold { .. } => "end-hold",
             Self::EndLockdown { .. } => "end-lockdown",
@@ -312,6 +321,8 @@ words! {
         LineBusy = "line-busy",
         /// No command, or one that cannot be understood.
         Malformed = "malformed",
+        /// The line cannot be spoken on unless the panel rings.
+        NoCall = "no-call",
         /// Made for a real device, but this is only for virtual ones.
         NotVirtual = "not-virtual",
         /// The gateway stops or starts.

@@ -17,6 +17,8 @@ words! {
         Cancelled = "cancelled",
         /// The other side declined (603, or 480 after it rang).
         Declined = "declined",
+        /// The gateway was killed, or lost its power, before it could say how it ended: it was over by the next start.
+        GatewayRestarted = "gateway-restarted",
         /// No common codec, encryption or media.
         Media = "media",
         /// Nobody answered in time.

@@ -168,6 +168,8 @@ pub struct LockdownView {
 pub struct PanelView {
     /// Its buttons, with names for people.
     pub buttons: Vec<(ButtonId, String)>,
+    /// May a command have it call though nobody rings? Its line can be spoken on without a ring, or it is virtual.
+    pub callable: bool,
     /// Doors it serves, first is the main one.
     pub doors: Vec<DoorId>,
     /// Which.
@@ -222,7 +224,7 @@ pub struct CallView {
     pub parties: Vec<String>,
     /// Its ring.
     pub ring: RingId,
-    /// The panel, if one rang.
+    /// The panel whose line it is about; none of a call about an alarm.
     pub panel: Option<PanelId>,
     /// `ringing`, `talking`.
     pub state: &'static str,

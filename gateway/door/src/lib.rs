@@ -10,7 +10,7 @@ mod door;
 mod io;
 mod params;
 
-pub use door::{Door, JOIN, RELEASE_LIMIT};
+pub use door::{Door, JOIN, RELEASE_LIMIT, Told};
 pub use io::{FireAlarm, GuardReport, Input, Output, ReleaseCause};
 pub use params::{
     DoorParams, Duty, FailMode, LockKind, LockOwner, MAX_PULSE, MIN_PULSE, ParamsError, Relock,

@@ -234,7 +234,7 @@ async function loadPast() {
   if (journal.ok) journal.body.records.reverse().forEach((r) => take(r, false));
   if (rings.ok) {
     for (const story of rings.body.rings) {
-      if (story.direction === "from-door" && !lastRing.has(story.panel)) lastRing.set(story.panel, story.began);
+      if (story.direction === "from-door" && !story.caller && !lastRing.has(story.panel)) lastRing.set(story.panel, story.began);
     }
   }
   draw();
@@ -530,12 +530,14 @@ function fillPanel(card, panel) {
   put(card, "info", last ? t("last-ring", clock(last)) : t("never-rang"));
   put(card, "left", "");
   const box = part(card, "buttons");
-  const wanted = panel.may_press ? panel.buttons : [];
+  const wanted = panel.may_press || panel.may_call ? panel.buttons : [];
+  // a virtual panel rings, which is more
+  const action = panel.may_press ? "press" : "call";
   const most = panel.may_ring_to_open_minutes || 0;
-  const of = JSON.stringify([wanted, panel.may_quiet, Boolean(panel.quiet), most, Boolean(panel.ring_to_open)]);
+  const of = JSON.stringify([wanted, action, panel.may_quiet, Boolean(panel.quiet), most, Boolean(panel.ring_to_open)]);
   if (box.dataset.of !== of) {
     box.dataset.of = of;
-    box.replaceChildren(...wanted.map((b) => pressButton(panel, b)));
+    box.replaceChildren(...wanted.map((b) => panelButton(panel, b, action)));
     if (panel.may_quiet) box.append(quietSelect(panel));
     if (most || (panel.ring_to_open && panel.may_quiet)) box.append(ringToOpenSelect(panel, most));
   }
@@ -544,11 +546,12 @@ function fillPanel(card, panel) {
   drawNote(card, "panel:" + panel.id);
 }
 
-function pressButton(panel, pressed) {
-  const button = make("button", "wide", t("press", pressed.name));
+// Rings a virtual panel, or has a panel call those of a button though nobody rings.
+function panelButton(panel, of, action) {
+  const button = make("button", "wide", t(action === "press" ? "press" : "call-for", of.name));
   button.type = "button";
-  const path = "/api/v1/panels/" + encodeURIComponent(panel.id) + "/press/" + encodeURIComponent(pressed.id);
-  button.addEventListener("click", () => command("panel:" + panel.id, path, "pressed"));
+  const path = "/api/v1/panels/" + encodeURIComponent(panel.id) + "/" + action + "/" + encodeURIComponent(of.id);
+  button.addEventListener("click", () => command("panel:" + panel.id, path, action === "press" ? "pressed" : "called"));
   return button;
 }
 

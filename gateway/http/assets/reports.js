@@ -49,7 +49,7 @@ function openingLine(row) {
 }
 
 function callLine(row) {
-  const what = row.direction === "alarm" ? t("rep-alarm-call", row.alarm || "–", row.targets.join(", ") || "–") : row.caller ? t("rep-called", row.panel || "–", row.caller) : t("rep-rang", row.panel || "–", row.targets.join(", ") || "–");
+  const what = row.direction === "alarm" ? t("rep-alarm-call", row.alarm || "–", row.targets.join(", ") || "–") : row.direction === "to-door" ? t("rep-called", row.panel || "–", row.caller || "–") : row.caller ? t("rep-asked", row.panel || "–", row.targets.join(", ") || "–", row.caller) : t("rep-rang", row.panel || "–", row.targets.join(", ") || "–");
   const seconds = (ms) => Math.round(ms / 1000) + " s";
   const parts = [row.outcome ? words["v-" + row.outcome] || row.outcome : ""];
   if (row.answered_by) parts.push(row.answered_by);

@@ -243,17 +243,20 @@ pub(crate) async fn end_hold(app: &App, ask: &Ask) -> Result<Response, Problem> 
     command(app, ask, principal, Command::EndHold { door }).await
 }
 
+/// Has a panel call those of a button, though nobody rings there.
+pub(crate) async fn call(app: &App, ask: &Ask) -> Result<Response, Problem> {
+    let (panel, button, principal) = (panel_of(app, ask)?, button_of(ask)?, ask.principal()?);
+    let button = Some(button);
+    command(app, ask, principal, Command::Call { button, panel }).await
+}
+
 pub(crate) async fn press(app: &App, ask: &Ask) -> Result<Response, Problem> {
-    let unknown = |e: gateway_core::NameError| Problem::unknown(e.to_string());
-    let panel = PanelId::new(ask.captured(0)).map_err(unknown)?;
-    let button = ButtonId::new(ask.captured(1)).map_err(unknown)?;
-    let principal = ask.principal()?;
-    let view = app.view();
-    let shown = view.panels.iter().find(|p| p.id == panel);
-    if !shown.is_some_and(|p| principal.rights.covers_panel(p)) {
-        return Err(Problem::unknown(format!("there is no panel {panel} here")));
-    }
+    let (panel, button, principal) = (panel_of(app, ask)?, button_of(ask)?, ask.principal()?);
     command(app, ask, principal, Command::Press { button, panel }).await
+}
+
+fn button_of(ask: &Ask) -> Result<ButtonId, Problem> {
+    ButtonId::new(ask.captured(1)).map_err(|e| Problem::unknown(e.to_string()))
 }
 
 /// Do-not-disturb of a panel.

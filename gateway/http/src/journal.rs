@@ -290,7 +290,7 @@ pub(crate) async fn rings(app: &App, ask: &Ask) -> Result<Response, Problem> {
 /// The records that begin a story, newest first.
 fn begun(store: &Store, from: u64, to: u64, max: usize) -> Result<Vec<Arc<Record>>, ReadFailure> {
     let mut all = Vec::new();
-    for kind in ["panel.ring", "call.incoming"] {
+    for kind in ["panel.ring", "call.asked", "call.incoming"] {
         all.extend(store.find(&Query {
             filter: Filter {
                 kind: Some(kind.into()),

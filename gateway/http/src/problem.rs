@@ -80,7 +80,7 @@ impl Problem {
             Refusal::Forbidden => (StatusCode::FORBIDDEN, None),
             Refusal::Instance => (StatusCode::SERVICE_UNAVAILABLE, None),
             Refusal::Malformed => (StatusCode::BAD_REQUEST, None),
-            Refusal::Fire | Refusal::Lockdown | Refusal::NotVirtual | Refusal::Relay => {
+            Refusal::Fire | Refusal::Lockdown | Refusal::NoCall | Refusal::NotVirtual | Refusal::Relay => {
                 (StatusCode::LOCKED, None)
             }
             Refusal::Overload => (StatusCode::TOO_MANY_REQUESTS, Some(1)),
@@ -161,6 +161,7 @@ mod tests {
             (Refusal::Fire, 423),
             (Refusal::Lockdown, 423),
             (Refusal::Malformed, 400),
+            (Refusal::NoCall, 423),
             (Refusal::NotReady, 503),
             (Refusal::NotVirtual, 423),
             (Refusal::Overload, 429),

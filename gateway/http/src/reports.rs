@@ -418,7 +418,7 @@ pub(crate) async fn calls(app: &App, ask: &Ask) -> Result<Response, Problem> {
             let stopped = backwards(store, &view, &mut visible, window, &filter, &mut |record| {
                 let begins = matches!(
                     record.kind.as_str(),
-                    "panel.ring" | "call.incoming" | "call.rejected"
+                    "panel.ring" | "call.asked" | "call.incoming" | "call.rejected"
                 );
                 if let Some(ring) = record.ring.filter(|_| begins) {
                     rings.push((record.seq.0, ring, None));

@@ -15,10 +15,13 @@ pub(crate) struct Opening {
     at: String,
 }
 
-/// Somebody at the door rings.
+/// Somebody at the door rings, or the door was told to call.
 const FROM_DOOR: &str = "from-door";
 /// Somebody calls the door.
 const TO_DOOR: &str = "to-door";
+
+/// Why a call ended that a restart cut off.
+const RESTARTED: &str = gateway_core::Cause::GatewayRestarted.word();
 
 /// Which way; `null` if the beginning of the story is no longer in the journal.
 #[cfg(test)]
@@ -35,15 +38,15 @@ enum Way {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Story {
     ring_id: String,
-    /// `from-door`: somebody rang; `to-door`: somebody called the door.
+    /// `from-door`: somebody rang, or somebody had the door call; `to-door`: somebody called the door.
     #[cfg_attr(test, schemars(with = "Option<Way>"))]
     direction: Option<&'static str>,
     began: Option<String>,
-    /// Where somebody rang, or the panel that was called; of calls in records of earlier versions `null`.
+    /// Where somebody rang, the panel that was told to call, or that was called; of calls in records of earlier versions `null`.
     panel: Option<String>,
     /// Of a call to the door `null`.
     button: Option<String>,
-    /// Who called the door; `null` if somebody rang.
+    /// Who called the door, or had it call; `null` if somebody rang.
     caller: Option<String>,
     /// Who was called; nobody of a call to the door.
     called: Vec<String>,
@@ -52,9 +55,9 @@ pub(crate) struct Story {
     /// Who had the call after whoever began it, as the PBX told, in order: the last one has it.
     transferred_to: Vec<String>,
     opened: Vec<Opening>,
-    /// How a ring ended: `answered`, `no-answer`, `handset`, `window`, `cancelled`, `unreachable`, or without a call
+    /// How a ring ended: `answered`, `no-answer`, `handset`, `window`, `cancelled`, `unreachable`, `restart` (the gateway was killed meanwhile), or without a call
     /// `opened` (ring-to-open) and `do-not-disturb`; a call to the door is
-    /// `answered` or `rejected`.
+    /// `answered` or `rejected`, one that it was told to make `answered` or `no-answer`.
     outcome: Option<String>,
     /// Of a story that was cut off, because the gateway was killed or lost its power, the time of the next start.
     ended: Option<String>,
@@ -75,7 +78,7 @@ impl Story {
     /// The gateway was started anew: what had no end by then has one.
     pub(crate) fn cut_off(&mut self, start: &Record) {
         self.ended = Some(start.at.to_string());
-        self.cause = Some("gateway-restarted".to_owned());
+        self.cause = Some(RESTARTED.to_owned());
     }
 }
 
@@ -105,6 +108,7 @@ pub(crate) fn tell(ring: RingId, records: &[Arc<Record>]) -> Story {
         first_seq: first.map(|r| r.seq.0),
         last_seq: records.last().map(|r| r.seq.0),
     };
+    let mut asked = false;
     for record in records {
         match record.kind.as_str() {
             "panel.ring" => {
@@ -116,6 +120,13 @@ pub(crate) fn tell(ring: RingId, records: &[Arc<Record>]) -> Story {
                 story.outcome = text(record, "outcome");
                 // of a ring that called nobody this is the end
                 story.ended = story.ended.take().or_else(|| Some(record.at.to_string()));
+            }
+            "call.asked" => {
+                asked = true;
+                story.direction = Some(FROM_DOOR);
+                story.panel = text(record, "panel");
+                story.button = text(record, "button");
+                story.caller = text(record, "subject");
             }
             "call.incoming" => {
                 story.direction = Some(TO_DOOR);
@@ -135,11 +146,21 @@ pub(crate) fn tell(ring: RingId, records: &[Arc<Record>]) -> Story {
             "call.answered" => story.answered_by = text(record, "peer"),
             "call.transferred" => story.transferred_to.extend(text(record, "peer")),
             "call.ended" => {
+                if asked {
+                    // no ring of a panel tells how it ended
+                    let cause = text(record, "cause");
+                    let outcome = match (&story.answered_by, cause.as_deref()) {
+                        (Some(_), _) => "answered",
+                        (None, Some(RESTARTED)) => "restart",
+                        (None, _) => "no-answer",
+                    };
+                    story.outcome = Some(outcome.to_owned());
+                }
                 story.ended = Some(record.at.to_string());
                 story.cause = text(record, "cause");
                 story.talk_ms = match record.get("talk_ms") {
-                    Value::Int(ms) => Some(*ms),
-                    Value::Bool(_) | Value::Null | Value::Text(_) => None,
+                    Value::Int(ms) if story.cause.as_deref() != Some(RESTARTED) => Some(*ms),
+                    Value::Bool(_) | Value::Int(_) | Value::Null | Value::Text(_) => None,
                 };
             }
             "door.granted" => story.opened.push(Opening {
@@ -243,6 +264,29 @@ mod tests {
         assert_eq!(told(ring, [came.clone(), answered]), format!("{head}{taken}"));
         let refused = r#""outcome":"rejected","ended":"1970-01-01T00:00:00Z","cause":"line-busy","talk_ms":null,"simulated":true,"first_seq":5,"last_seq":6}"#;
         assert_eq!(told(ring, [came, rejected]), format!("{head}{refused}"));
+    }
+
+    #[test]
+    fn a_call_that_the_door_was_told_to_make_says_by_whom() {
+        let ring = RingId::new(1, [0; 10]);
+        let asked = Event::Call(CallEvent::Asked {
+            button: ButtonId::new("bell").expect("a name"),
+            panel: PanelId::new("main").expect("a name"),
+            subject: Subject::Integration("hub".into()),
+        });
+        let offered = Event::Call(CallEvent::LegOffered {
+            leg: LegId(1),
+            target: "1000".into(),
+        });
+        let (cause, talk_ms) = (Cause::NoAnswer, 0);
+        let ended = Event::Call(CallEvent::Ended { cause, talk_ms });
+        let text = told(ring, [asked, offered, ended]);
+        let of = r#""direction":"from-door","began":"1970-01-01T00:00:00Z","panel":"main","button":"bell","caller":"integration:hub","called":["1000"]"#;
+        assert!(text.contains(of), "{text}");
+        assert!(
+            text.contains(r#""outcome":"no-answer","ended":"1970-01-01T00:00:00Z""#),
+            "{text}"
+        );
     }
 
     #[test]

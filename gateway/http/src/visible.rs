@@ -72,6 +72,16 @@ impl Visible {
         !self.sees_every_door() && record.kind.starts_with("call.")
     }
 
+    /// Is a call that nobody rang for at a panel of theirs? `None` if its records do not say at which it was.
+    fn at(&self, view: &SiteView, records: &[Arc<Record>]) -> Option<bool> {
+        let begun = records
+            .iter()
+            .find(|r| matches!(r.kind.as_str(), "call.asked" | "call.incoming"))?;
+        let panel = begun.get("panel").as_text()?;
+        let panel = view.panels.iter().find(|of| of.id.as_str() == panel)?;
+        Some(self.rights.covers_panel(panel))
+    }
+
     fn theirs(&mut self, store: &Store, view: &SiteView, ring: RingId) -> Result<bool, ReadFailure> {
         if let Some(known) = self.rings.get(&ring) {
             return Ok(*known);
@@ -89,8 +99,12 @@ impl Visible {
                     max: STORY,
                     ..Query::default()
                 })?;
-                match records.iter().find(|r| r.kind == "panel.ring") {
-                    Some(rang) => Some(self.rights.shows(rang, view)),
+                let rang = records.iter().find(|r| r.kind == "panel.ring");
+                match rang
+                    .map(|rang| self.rights.shows(rang, view))
+                    .or_else(|| self.at(view, &records))
+                {
+                    Some(theirs) => Some(theirs),
                     None => {
                         let door =
                             |r: &Arc<Record>| DoorId::new(&r.source).is_ok_and(|d| self.rights.covers(&d));
@@ -131,6 +145,7 @@ mod tests {
         PanelView {
             quiet: None,
             buttons: vec![],
+            callable: true,
             doors: vec![DoorId::new(door).expect("a name")],
             id: PanelId::new(id).expect("a name"),
             line: LineId::new("riser").expect("a name"),

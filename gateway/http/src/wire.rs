@@ -99,6 +99,8 @@ pub(crate) struct Panel<'a> {
     /// Ring-to-open: who rings is let in, by a command; null if not.
     ring_to_open: Option<RingToOpen>,
     simulated: bool,
+    /// May the one who asks have it call those of its buttons, though nobody rings?
+    may_call: bool,
     /// May the one who asks press its buttons?
     may_press: bool,
     /// May the one who asks begin and end its do-not-disturb?
@@ -297,6 +299,7 @@ fn panel<'a>(panel: &'a PanelView, rights: &Rights, now: Instant) -> Panel<'a> {
             left_ms: millis(opens.until.since(now)),
         }),
         simulated: panel.simulated,
+        may_call: panel.callable && rights.allows(Scope::Operate),
         may_press: panel.simulated && rights.allows(Scope::Operate),
         may_quiet: rights.allows(Scope::Operate),
         may_ring_to_open_minutes: panel
@@ -450,6 +453,7 @@ mod tests {
                     until: Some(Instant::from_nanos(63_000_000_000)),
                 }),
                 buttons: vec![(ButtonId::new("bell").expect("a name"), "Bell".into())],
+                callable: true,
                 doors: vec![front],
                 id: panel,
                 line: LineId::new("riser").expect("a name"),
@@ -474,7 +478,7 @@ mod tests {
         let text = serde_json::to_string(&view(&site, &Rights::admin(), now)).expect("serialises");
         assert_eq!(
             text,
-            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":{"schedule":true,"left_ms":60000},"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true,"may_hold_minutes":120,"may_end_hold":true}],"alarms":[{"id":"intrusion","name":"Warehouse","state":"calling","ring_id":"00000000-0001-7000-8000-000000000000","may_confirm":true}],"fire":{"active":false,"alarm":true,"may_reset":true},"areas":["lab"],"may_reset_passback":true,"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"quiet":{"left_ms":60000},"ring_to_open":{"left_ms":60000},"simulated":true,"may_press":true,"may_quiet":true,"may_ring_to_open_minutes":120}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
+            r#"{"site":null,"name":"12 rue des Lilas","instance":"","generation":0,"seq":9,"doors":[{"id":"front","name":"Main entrance","lock":"unlocked","lockdown":false,"contact":"closed","available":true,"forced":false,"held_open":false,"hold":{"schedule":true,"left_ms":60000},"owned":true,"pulse_left_ms":2000,"simulated":true,"may_open":true,"may_hold_minutes":120,"may_end_hold":true}],"alarms":[{"id":"intrusion","name":"Warehouse","state":"calling","ring_id":"00000000-0001-7000-8000-000000000000","may_confirm":true}],"fire":{"active":false,"alarm":true,"may_reset":true},"areas":["lab"],"may_reset_passback":true,"lockdowns":[{"group":"street","name":"Street side","doors":["front"],"active":true,"may_lock":true}],"panels":[{"id":"main","name":"Main","line":"riser","doors":["front"],"buttons":[{"id":"bell","name":"Bell"}],"ring_id":null,"quiet":{"left_ms":60000},"ring_to_open":{"left_ms":60000},"simulated":true,"may_call":true,"may_press":true,"may_quiet":true,"may_ring_to_open_minutes":120}],"calls":[{"ring_id":"00000000-0001-7000-8000-000000000000","panel":"main","parties":["sip:1000@pbx"],"names":["Reception"],"state":"talking","may_hang_up":true}],"lines":[],"accounts":[],"faults":[{"part":"mqtt","text":"broker away; start it"}]}"#
         );
     }
 

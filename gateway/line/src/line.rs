@@ -84,21 +84,22 @@ impl Line {
     /// Takes the talk path for a call.
     ///
     /// An incoming call may have an idle line that can start by itself. It never takes a visitor's ring from the
-    /// phones that ring for it. A phone that answered a ring gets the line as long as the ring lasts.
+    /// phones that ring for it. A phone that answered a ring gets the line as long as the ring lasts. A call that nobody
+    /// rang for has an idle line only.
     ///
     /// # Errors
     /// [`SeizeRefused`] if the call must not have the line; nothing changed then.
     pub fn seize(&mut self, now: Instant, why: SeizeWhy) -> Result<(), SeizeRefused> {
         self.handle_timeout(now);
         match (self.state, why) {
-            (LineState::Ringing, SeizeWhy::OutgoingAnswered) => {}
+            (LineState::Ringing, SeizeWhy::OutgoingAnswered) | (LineState::Idle, SeizeWhy::Asked) => {}
             (LineState::Idle, SeizeWhy::IncomingCall | SeizeWhy::OutgoingAnswered) => {
                 if self.params.call_in == CallIn::None {
                     return Err(SeizeRefused::NoCall);
                 }
             }
             (LineState::Fault, _) => return Err(SeizeRefused::Fault),
-            (LineState::Ringing, SeizeWhy::IncomingCall)
+            (LineState::Ringing, SeizeWhy::Asked | SeizeWhy::IncomingCall)
             | (LineState::BusyOther | LineState::Handset | LineState::Ours, _) => {
                 return Err(SeizeRefused::LineBusy);
             }
@@ -276,7 +277,7 @@ mod tests {
     }
     use Do::{Press, Release, Seize, Signal, Wait};
     use LineSignal as S;
-    use SeizeWhy::{IncomingCall, OutgoingAnswered};
+    use SeizeWhy::{Asked, IncomingCall, OutgoingAnswered};
 
     #[track_caller]
     fn check(params: LineParams, story: &[(Do, &str)]) -> Line {
@@ -430,6 +431,27 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_nobody_rang_for_has_an_idle_line_and_takes_none_from_a_visitor() {
+        check(
+            LineParams::default(),
+            &[
+                (Seize(Asked, Ok(())), "SEIZE ours"),
+                (Seize(Asked, Err(SeizeRefused::LineBusy)), ""),
+                (Release, "RELEASE idle"),
+                (Signal(S::Ring), "ringing ring"),
+                (Seize(Asked, Err(SeizeRefused::LineBusy)), ""),
+                (Signal(S::Fault), "fault ended:drop"),
+                (Seize(Asked, Err(SeizeRefused::Fault)), ""),
+            ],
+        );
+        let line = check(self_start(), &[(Seize(Asked, Ok(())), "SEIZE ours")]);
+        assert!(
+            !line.may_open_now(),
+            "a panel that opens in a ring only does not then"
+        );
+    }
+
+    #[test]
     fn another_panel_makes_the_line_busy_and_drops_our_talk() {
         check(
             self_start(),
@@ -543,7 +565,7 @@ mod tests {
     proptest! {
         /// Seize and Release come in turns, a talk is always bounded, and the state told last is the state.
         #[test]
-        fn the_talk_path_is_given_back_whatever_happens(steps in prop::collection::vec((0_u8..13, 0_u64..90), 0..80)) {
+        fn the_talk_path_is_given_back_whatever_happens(steps in prop::collection::vec((0_u8..14, 0_u64..90), 0..80)) {
             let (mut line, mut now) = (Line::new(self_start()), T0);
             let (mut seized, mut told) = (false, LineState::Idle);
             for (step, wait) in steps {
@@ -561,6 +583,7 @@ mod tests {
                     9 => { let _ = line.press(now); }
                     10 => { let _ = line.seize(now, IncomingCall); }
                     11 => { let _ = line.seize(now, OutgoingAnswered); }
+                    12 => { let _ = line.seize(now, Asked); }
                     _ => line.handle_timeout(now),
                 }
                 while let Some(output) = line.poll_output() {

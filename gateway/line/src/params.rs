@@ -54,6 +54,8 @@ pub enum OpenWhen {
 /// Why a call wants the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SeizeWhy {
+    /// Somebody whom the door called answered, and nobody rang. Whoever asks has made sure that the line can start by itself.
+    Asked,
     /// Somebody calls the door.
     IncomingCall,
     /// A phone that rang for the visitor was answered.

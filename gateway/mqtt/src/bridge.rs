@@ -117,6 +117,8 @@ struct PanelInfo<'a> {
     line: &'a str,
     /// With their names.
     buttons: BTreeMap<&'a str, &'a str>,
+    /// A command may have it call though nobody rings.
+    call: bool,
     /// By what it is called, the first its own account.
     extensions: Vec<ExtensionInfo<'a>>,
     /// A command may have it open to who rings for so long, min; none if none may.
@@ -278,6 +280,7 @@ fn panel<'a>(params: &'a MqttParams, topics: &Topics, panel: &'a PanelView) -> P
             .iter()
             .map(|(id, name)| (id.as_str(), name.as_str()))
             .collect(),
+        call: panel.callable,
         extensions: extensions
             .map(|extension| ExtensionInfo {
                 extension: &extension.user,
@@ -325,7 +328,7 @@ mod tests {
             concat!(
                 r#"{"doors":[{"id":"front","name":"Main entrance","owned":true,"simulated":true,"code":false,"hold_minutes":120,"#,
                 r#""hold_scheduled":false,"contact":true,"tamper":true,"groups":[],"#,
-                r#""panels":[{"id":"main","name":"Street","line":"riser","buttons":{"bell":"Bell"},"#,
+                r#""panels":[{"id":"main","name":"Street","line":"riser","buttons":{"bell":"Bell"},"call":true,"#,
                 r#""extensions":[{"extension":"503","account":"pbx","domain":"pbx.example"},{"extension":"front","account":null,"domain":null}],"#,
                 r#""ring_to_open_minutes":120,"#,
                 r#""topics":{"command":"doorline/lilas/panel/main/command","event":"doorline/lilas/panel/main/event","state":"doorline/lilas/panel/main/state"}}],"#,

@@ -19,11 +19,12 @@ const MAX_MINUTES: u64 = 1440;
 const MAX_TTL: u64 = 60;
 /// All commands, as clients are told of them.
 #[cfg(test)]
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "open",
     "hold",
     "end-hold",
     "press",
+    "call",
     "hang-up",
     "quiet",
     "end-quiet",
@@ -83,8 +84,8 @@ fn secretly<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Code>, D
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "Command"))]
 pub(crate) struct Wire {
-    /// `open`, `hold` and `end-hold` for doors; `press`, `hang-up`, `quiet`, `end-quiet`, `ring-to-open` and
-    /// `end-ring-to-open` for panels; all of these for the site, and `lockdown`, `end-lockdown`, `reset-fire`, `reset-passback`, `send-card`, `set-relay` and
+    /// `open`, `hold` and `end-hold` for doors; `press`, `call`, `hang-up`, `quiet`, `end-quiet`, `ring-to-open`
+    /// and `end-ring-to-open` for panels; all of these for the site, and `lockdown`, `end-lockdown`, `reset-fire`, `reset-passback`, `send-card`, `set-relay` and
     /// `confirm-alarm`.
     #[cfg_attr(test, schemars(extend("enum" = COMMANDS)))]
     command: String,
@@ -150,6 +151,7 @@ pub(crate) struct Wire {
     )]
     #[cfg_attr(test, schemars(with = "String"))]
     person: Option<String>,
+    /// With `press` and `call`; without it `call` is for the only button of the panel.
     #[serde(
         default,
         deserialize_with = "never_null",
@@ -565,6 +567,14 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
             button: field(wire.button.as_deref(), "button", ButtonId::new)?,
             panel: name(target, &wire.panel, "panel", PanelId::new)?,
         }),
+        ("call", Target::Panel(_) | Target::Site) => Ok(Command::Call {
+            button: wire
+                .button
+                .as_deref()
+                .map(|name| field(Some(name), "button", ButtonId::new))
+                .transpose()?,
+            panel: name(target, &wire.panel, "panel", PanelId::new)?,
+        }),
         ("quiet", Target::Panel(_) | Target::Site) => Ok(Command::Quiet {
             panel: name(target, &wire.panel, "panel", PanelId::new)?,
             time: wire.minutes.map(|given| minutes(Some(given))).transpose()?,
@@ -630,10 +640,10 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
             allowed: match target {
                 Target::Door(_) => "a door takes \"open\", \"hold\" and \"end-hold\"; it locks by itself",
                 Target::Panel(_) => {
-                    "a panel takes \"press\", \"hang-up\", \"quiet\", \"end-quiet\", \"ring-to-open\" and \"end-ring-to-open\""
+                    "a panel takes \"press\", \"call\", \"hang-up\", \"quiet\", \"end-quiet\", \"ring-to-open\" and \"end-ring-to-open\""
                 }
                 Target::Site => {
-                    "the site takes \"open\", \"hold\", \"end-hold\", \"press\", \"hang-up\", \"quiet\", \"end-quiet\", \"ring-to-open\", \"end-ring-to-open\", \"lockdown\", \"end-lockdown\", \"reset-fire\", \"reset-passback\", \"send-card\", \"set-relay\" and \"confirm-alarm\""
+                    "the site takes \"open\", \"hold\", \"end-hold\", \"press\", \"call\", \"hang-up\", \"quiet\", \"end-quiet\", \"ring-to-open\", \"end-ring-to-open\", \"lockdown\", \"end-lockdown\", \"reset-fire\", \"reset-passback\", \"send-card\", \"set-relay\" and \"confirm-alarm\""
                 }
             },
         }),
@@ -744,7 +754,7 @@ pub(crate) struct Wording<'a> {
     error: Option<&'a str>,
     /// Number of the record of what was done.
     seq: Option<u64>,
-    /// The ring that a press began.
+    /// The ring that a press began, or the call.
     ring_id: Option<String>,
 }
 

@@ -87,6 +87,21 @@ pub(crate) fn is_signed(payload: &[u8]) -> bool {
     payload.len() <= MAX_SIGNED && serde_json::from_slice::<Wire>(payload).is_ok()
 }
 
+/// The id in a message that is not signed: that of a command, or of the one that stands in `signed`.
+fn id_in(payload: &[u8]) -> Option<CommandId> {
+    #[derive(Deserialize)]
+    struct Signed {
+        signed: String,
+    }
+    if payload.len() > MAX_SIGNED {
+        return None;
+    }
+    claimed(payload).or_else(|| {
+        let of: Signed = serde_json::from_slice(payload).ok()?;
+        claimed(of.signed.as_bytes())
+    })
+}
+
 /// Reads a signed message: the name of its key, and the command that it proves. A message that proves nothing comes back
 /// with the id that stands in it, for the answer.
 pub(crate) fn read<'k>(
@@ -94,7 +109,8 @@ pub(crate) fn read<'k>(
     topic: &str,
     payload: &[u8],
 ) -> Result<(&'k str, &'k MqttKey, String), (Option<CommandId>, Unsigned)> {
-    let not_signed = |why: String| (None, Unsigned::NotSigned { why });
+    // nobody vouches for any of these ids
+    let not_signed = |why: String| (id_in(payload), Unsigned::NotSigned { why });
     if payload.len() > MAX_SIGNED {
         let size = payload.len();
         return Err(not_signed(format!(
@@ -102,7 +118,6 @@ pub(crate) fn read<'k>(
         )));
     }
     let wire: Wire = serde_json::from_slice(payload).map_err(|e| not_signed(e.to_string()))?;
-    // nobody vouches for it
     let id = claimed(wire.signed.as_bytes());
     let Some((name, key)) = keys.get_key_value(&wire.key) else {
         let found = wire.key.chars().take(40).collect();
@@ -159,7 +174,8 @@ impl MqttKey {
                 Some(OPEN)
             }
             Command::Hold { door, .. } | Command::EndHold { door } => operates(self.covers(door), DOOR),
-            Command::EndQuiet { panel }
+            Command::Call { panel, .. }
+            | Command::EndQuiet { panel }
             | Command::EndRingToOpen { panel }
             | Command::Press { panel, .. }
             | Command::Quiet { panel, .. } => {
@@ -264,11 +280,28 @@ mod tests {
         assert_eq!(refused(TOPIC, &message("hub", MAC, &later)).1, mac);
         let stranger = refused(TOPIC, &message("desk", MAC, COMMAND));
         assert_eq!(stranger, (id, Unsigned::Key { found: "desk".into() }));
-        for plain in [COMMAND.as_bytes(), b"OPEN", b"", &[b' '; MAX_SIGNED + 1]] {
-            assert!(matches!(
-                refused(TOPIC, plain),
-                (None, Unsigned::NotSigned { .. })
-            ));
+        let without_mac = serde_json::json!({ "key": "hub", "signed": COMMAND }).to_string();
+        let one_more = serde_json::json!({ "key": "hub", "mac": MAC, "signed": COMMAND, "v": 1 }).to_string();
+        let long = serde_json::json!({ "id": "a1", "pad": " ".repeat(MAX_SIGNED) }).to_string();
+        for (plain, named) in [
+            (COMMAND.as_bytes(), Some("a1")),
+            (without_mac.as_bytes(), Some("a1")),
+            (one_more.as_bytes(), Some("a1")),
+            (br#"{"id":"a b"}"#.as_slice(), None),
+            (br#"{"id":7,"signed":"{\"id\":7}"}"#.as_slice(), None),
+            (long.as_bytes(), None),
+            (b"OPEN".as_slice(), None),
+            (b"".as_slice(), None),
+            ([b' '; MAX_SIGNED + 1].as_slice(), None),
+        ] {
+            let (id, why) = refused(TOPIC, plain);
+            assert_eq!(
+                id.as_ref().map(CommandId::as_str),
+                named,
+                "{}",
+                plain.escape_ascii()
+            );
+            assert!(matches!(why, Unsigned::NotSigned { .. }));
         }
     }
 

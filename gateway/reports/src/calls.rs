@@ -1,6 +1,6 @@
 //! Call detail records: one for each ring, each call to a door and each call about an alarm.
 
-use gateway_core::{Record, RingId, Timestamp, Value};
+use gateway_core::{Cause, Record, RingId, Timestamp, Value};
 
 /// Columns of a line, in their order.
 pub const CALL_COLUMNS: [&str; 19] = [
@@ -30,15 +30,17 @@ pub const CALL_COLUMNS: [&str; 19] = [
 pub struct Call {
     /// The alarm that it was about.
     pub alarm: Option<String>,
+    /// Somebody had the door call by a command, and nobody rang.
+    pub asked: bool,
     /// When somebody answered, or the door did.
     pub answered: Option<Timestamp>,
     /// Who answered; nobody if somebody called the door.
     pub answered_by: Option<String>,
     /// When it began.
     pub began: Timestamp,
-    /// Which button was pressed.
+    /// Which button was pressed, or whose list was called.
     pub button: Option<String>,
-    /// Who called the door; none if somebody rang.
+    /// Who called the door, or had it call; none if somebody rang.
     pub caller: Option<String>,
     /// Why it ended; `gateway-restarted` if the gateway was killed or lost its power meanwhile.
     pub cause: Option<String>,
@@ -50,7 +52,7 @@ pub struct Call {
     pub opened: Vec<String>,
     /// `answered`, `no-answer`, `rejected` and so on; `unknown` of one that was cut off before anybody answered.
     pub outcome: Option<String>,
-    /// Where somebody rang, or who was called.
+    /// Where somebody rang, the panel that was told to call, or that was called.
     pub panel: Option<String>,
     /// Its id.
     pub ring: RingId,
@@ -60,14 +62,14 @@ pub struct Call {
     pub talk_ms: Option<i64>,
     /// Who was called, in order.
     pub targets: Vec<String>,
-    /// True if somebody called the door, false if somebody rang.
+    /// True if somebody called the door, false if somebody rang or had it call.
     pub to_door: bool,
     /// Who had it later, as the PBX told.
     pub transferred_to: Vec<String>,
 }
 
 impl Call {
-    /// `to-door` if somebody called the door, `from-door` if somebody rang, `alarm` if somebody was called about an alarm.
+    /// `to-door` if somebody called the door, `from-door` if somebody rang or had it call, `alarm` if somebody was called about an alarm.
     #[must_use]
     pub const fn direction(&self) -> &'static str {
         match (self.to_door, &self.panel, &self.alarm) {
@@ -86,7 +88,7 @@ impl Call {
             let known = self.outcome.take();
             let answered = self.answered.map(|_| "answered".to_owned());
             self.outcome = known.or(answered).or_else(|| Some("unknown".to_owned()));
-            self.cause = Some("gateway-restarted".to_owned());
+            self.cause = Some(RESTARTED.to_owned());
         }
     }
 
@@ -133,6 +135,10 @@ impl Call {
     }
 }
 
+/// Why a call ended that a restart cut off.
+const RESTARTED: &str = Cause::GatewayRestarted.word();
+/// How a ring ended that a restart cut off.
+const CUT_OFF: &str = "restart";
 /// Keys of one call that are told; more are not.
 const KEYS: usize = 64;
 
@@ -151,6 +157,7 @@ pub fn call<'a>(ring: RingId, records: impl IntoIterator<Item = &'a Record>) -> 
     for record in records {
         let of = call.get_or_insert_with(|| Call {
             alarm: None,
+            asked: false,
             answered: None,
             answered_by: None,
             began: record.at,
@@ -173,14 +180,14 @@ pub fn call<'a>(ring: RingId, records: impl IntoIterator<Item = &'a Record>) -> 
     }
     if let Some(call) = &mut call
         && call.outcome.is_none()
-        && call.panel.is_none()
+        && (call.panel.is_none() || call.asked)
         && call.ended.is_some()
     {
         // no ring of a panel tells how it ended, as of a call about an alarm
-        let outcome = if call.answered.is_some() {
-            "answered"
-        } else {
-            "no-answer"
+        let outcome = match (call.answered, call.cause.as_deref()) {
+            (Some(_), _) => "answered",
+            (None, Some(RESTARTED)) => "unknown",
+            (None, _) => "no-answer",
         };
         call.outcome = Some(outcome.to_owned());
     }
@@ -198,8 +205,20 @@ fn take(call: &mut Call, record: &Record) {
             call.button = text("button");
         }
         "panel.ring-ended" => {
-            call.outcome = text("outcome");
+            // of one that was cut off nobody can say more than whether somebody had answered
+            let cut_off = |outcome: String| match (outcome == CUT_OFF, call.answered) {
+                (false, _) => outcome,
+                (true, Some(_)) => "answered".to_owned(),
+                (true, None) => "unknown".to_owned(),
+            };
+            call.outcome = text("outcome").map(cut_off);
             call.ended = call.ended.or(Some(record.at));
+        }
+        "call.asked" => {
+            call.asked = true;
+            call.panel = text("panel");
+            call.button = text("button");
+            call.caller = text("subject");
         }
         "call.incoming" => {
             call.to_door = true;
@@ -231,8 +250,8 @@ fn take(call: &mut Call, record: &Record) {
             call.ended = Some(record.at);
             call.cause = text("cause");
             call.talk_ms = match record.get("talk_ms") {
-                Value::Int(ms) => Some(*ms),
-                Value::Bool(_) | Value::Null | Value::Text(_) => None,
+                Value::Int(ms) if call.cause.as_deref() != Some(RESTARTED) => Some(*ms),
+                Value::Bool(_) | Value::Int(_) | Value::Null | Value::Text(_) => None,
             };
         }
         "door.granted" => call.opened.push(record.source.clone()),
@@ -243,8 +262,7 @@ fn take(call: &mut Call, record: &Record) {
 #[cfg(test)]
 mod tests {
     use gateway_core::{
-        AlarmEvent, CallEvent, Cause, DigitVia, DoorEvent, Envelope, Event, Factor, LegId, PanelEvent,
-        Subject,
+        AlarmEvent, CallEvent, DigitVia, DoorEvent, Envelope, Event, Factor, LegId, PanelEvent, Subject,
     };
 
     use super::*;
@@ -362,6 +380,31 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_somebody_had_the_door_make_says_who_and_how_it_ended() {
+        let ring = RingId::new(1, [0; 10]);
+        let asked = || {
+            Event::Call(CallEvent::Asked {
+                button: "bell".parse().expect("a name"),
+                panel: "main".parse().expect("a name"),
+                subject: Subject::Integration("hub".into()),
+            })
+        };
+        let ended = || {
+            let (cause, talk_ms) = (Cause::NoAnswer, 0);
+            Event::Call(CallEvent::Ended { cause, talk_ms })
+        };
+        for (events, outcome) in [
+            (vec![asked(), offered(), ended()], "no-answer"),
+            (vec![asked(), offered(), answered(), ended()], "answered"),
+        ] {
+            let records: Vec<Record> = events.into_iter().map(|event| record(0, event)).collect();
+            let cells = call(ring, &records).expect("a call").cells();
+            assert_eq!(cells[1..5], ["from-door", "main", "bell", "integration:hub"]);
+            assert_eq!(cells[13], outcome);
+        }
+    }
+
+    #[test]
     fn a_call_about_an_alarm_says_which() {
         let ring = RingId::new(2, [0; 10]);
         let begins = record(5, called(ring));
@@ -418,6 +461,24 @@ mod tests {
         let (_, cause, at, talk) = of(vec![rang(), offered(), answered(), ended]);
         assert_eq!(cause.as_deref(), Some(Cause::Normal.word()));
         assert_eq!((at.map(|at| at.as_millisecond()), talk), (Some(5), Some(7)));
+        // the gateway that was started says so itself
+        let told = || {
+            let (cause, talk_ms) = (Cause::GatewayRestarted, 0);
+            let outcome = CUT_OFF.to_owned();
+            let main = "main".parse().expect("a name");
+            [
+                Event::Call(CallEvent::Ended { cause, talk_ms }),
+                Event::Panel(main, PanelEvent::RingEnded { outcome }),
+            ]
+        };
+        for (before, outcome) in [
+            (vec![rang(), offered()], "unknown"),
+            (vec![rang(), offered(), answered()], "answered"),
+        ] {
+            let (found, cause, _, talk) = of(before.into_iter().chain(told()).collect());
+            assert_eq!(found.as_deref(), Some(outcome));
+            assert_eq!((cause.as_deref(), talk), (Some("gateway-restarted"), None));
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub use gateway_access::{
     Passback, Person, PinKey, Place, Proof, RexKind, RightOf, Schedule, Schedules, Validity, When,
     card_frame,
 };
-pub use gateway_door::{Duty, FailMode, LockKind, LockOwner, ReleaseCause, Relock};
+pub use gateway_door::{Duty, FailMode, LockKind, LockOwner, ReleaseCause, Relock, Told};
 pub use gateway_line::{CallIn, OpenWhen};
 pub use gateway_rules as rules;
 pub use site::rules::published;

@@ -67,7 +67,8 @@ pub(super) fn restore(args: &Restore) -> anyhow::Result<u8> {
         writeln!(out(), "{line}")?;
     }
     if !args.yes {
-        return Err(WrongUsage("nothing was changed; with --yes all of this is done".to_owned()).into());
+        writeln!(out(), "nothing was changed; with --yes all of this is done")?;
+        return Ok(exit::OK);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

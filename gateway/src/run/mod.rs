@@ -270,7 +270,9 @@ impl Gateway {
             wall,
         );
         restore::site(&mut site, &store, config_ttl(&config), now, wall);
-        let ends = restore::end_cut_off(&store, wall);
+        let before = restore::Before::read(&store);
+        site.restore_doors(before.doors());
+        let ends = before.end(&store, wall);
         doubt::tell(&store, &faults);
         if let Some(why) = &refused {
             tracing::error!(file = %file.display(), generation,

@@ -158,6 +158,15 @@ events! {
             /// Who.
             peer: String,
         },
+        /// Somebody had the door call, by a command: nobody rang.
+        Asked = "asked" {
+            /// Whom: those of this button.
+            button: ButtonId,
+            /// From which panel.
+            panel: PanelId,
+            /// Who asked.
+            subject: Subject,
+        },
         /// The party may open no more in this call: it changed, and nobody who may say so said who it is now.
         AuthorityLost = "authority-lost" {
             /// Which leg.
@@ -193,7 +202,7 @@ events! {
         Ended = "ended" {
             /// Why.
             cause: Cause,
-            /// Talk time.
+            /// Talk time; 0 with `gateway-restarted`, since nobody knows it.
             talk_ms: u64,
         },
         /// A call is not handed to somebody whom the other side named: by a transfer, by taking it over, or by a redirection.
@@ -627,7 +636,7 @@ events! {
         /// The ring is over.
         RingEnded = "ring-ended" {
             /// `answered`, `no-answer`, `handset`, `window`, `cancelled`, `unreachable`, `do-not-disturb`,
-            /// `opened`.
+            /// `opened`, `restart` (of a gateway that could not say so before).
             outcome: String,
         },
         /// Who rings is let in from here on, by a command (ring-to-open).

@@ -52,6 +52,10 @@ pub struct Door {
     ring: Option<RingId>,
     shunt_until: Option<Instant>,
     tamper: Option<bool>,
+    /// Whether the contact stands open as the records have it; `None` if they have nothing of it.
+    told_open: Option<bool>,
+    /// What the records say of the tamper contact.
+    told_tamper: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +63,19 @@ enum Contact {
     Closed,
     Open,
     Unknown,
+}
+
+/// What the records say of a door.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// It was forced, and not seen shut since.
+    pub forced: bool,
+    /// It stood open for too long.
+    pub held_open: bool,
+    /// It stood open.
+    pub open: bool,
+    /// Its tamper contact was active.
+    pub tamper: bool,
 }
 
 /// The held-open limit.
@@ -99,7 +116,23 @@ impl Door {
             ring: None,
             shunt_until: None,
             tamper: None,
+            told_open: None,
+            told_tamper: false,
         })
+    }
+
+    /// What was on record of this door when the gateway before ended, before anything is read: what differs by the first reading
+    /// is told then, and what was forced or held open stays so until the contact is seen shut.
+    pub fn restore(&mut self, told: Told) {
+        if self.params.contact {
+            // of one that was shut the first reading is a state, as at any start
+            self.told_open = told.open.then_some(true);
+            self.forced = told.forced;
+            if told.held_open {
+                self.held = Held::Reported;
+            }
+        }
+        self.told_tamper = told.tamper;
     }
 
     /// Takes other parameters. By a shorter strike time a running pulse ends earlier; a removed output is released first.
@@ -125,6 +158,7 @@ impl Door {
         }
         if !params.contact {
             self.contact = Contact::Unknown;
+            self.told_open = None;
             self.forced = false;
             self.held = Held::Off;
         }

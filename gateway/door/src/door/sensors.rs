@@ -23,18 +23,23 @@ impl Door {
             },
         );
         self.contact = new;
+        let told = self.told_open.replace(edge.active);
         match new {
             Contact::Open if old != Contact::Open => {
                 self.fire_opened();
                 // The first reading is state: the door may have been open for long, by whomever.
                 let unpermitted = !edge.initial && old == Contact::Closed && !self.may_open(now);
-                if old == Contact::Closed {
+                if told == Some(false) {
                     self.event(DoorEvent::Opened {});
                 }
                 if unpermitted {
                     self.forced = true;
                     self.event(DoorEvent::Forced {});
-                } else if self.held != Held::Reported && self.held_until().is_none() && self.fire.is_none() {
+                } else if self.held != Held::Reported
+                    && !self.forced
+                    && self.held_until().is_none()
+                    && self.fire.is_none()
+                {
                     self.held = Held::Waits(now + self.params.held_open);
                 }
                 if let Some(pulse) = &mut self.pulse {
@@ -45,7 +50,7 @@ impl Door {
                 }
             }
             Contact::Closed if old != Contact::Closed => {
-                if old == Contact::Open {
+                if told == Some(true) {
                     self.event(DoorEvent::Closed {});
                 }
                 if std::mem::take(&mut self.forced) {
@@ -127,8 +132,8 @@ impl Door {
 
     pub(super) fn on_tamper(&mut self, edge: Edge) {
         // Unlike a door, a tamper contact that is active at the first reading is news.
-        let known = self.tamper.replace(edge.active);
-        if known.unwrap_or(false) != edge.active {
+        self.tamper = Some(edge.active);
+        if std::mem::replace(&mut self.told_tamper, edge.active) != edge.active {
             self.event(DoorEvent::Tamper { active: edge.active });
         }
     }

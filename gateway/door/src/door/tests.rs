@@ -10,7 +10,7 @@ use gateway_core::{
     Subject,
 };
 
-use super::{Door, JOIN};
+use super::{Door, JOIN, Told};
 use crate::{
     DoorParams, Duty, FireAlarm, GuardReport, Input, LockKind, LockOwner, MAX_PULSE, Output, ParamsError,
     ReleaseCause, Relock,
@@ -356,6 +356,68 @@ fn the_first_reading_is_state_and_never_forced() {
     // After a reconnect the first reading differs: told, but nobody knows who opened it.
     assert_eq!(rig.first_contact(true), "opened");
     assert!(!rig.door.is_forced());
+}
+
+#[test]
+fn what_an_earlier_life_told_is_ended_by_the_first_reading_that_shows_it_and_stands_until_then() {
+    let told = Told {
+        forced: true,
+        held_open: false,
+        open: true,
+        tamper: true,
+    };
+    let tamper = |active, initial| Input::Tamper(Edge { active, initial });
+    let mut rig = Rig::new(with_contact());
+    rig.door.restore(told);
+    assert!(rig.door.is_forced(), "nobody has seen it shut");
+    assert_eq!(rig.door.contact(), ContactState::Unknown);
+    assert_eq!(rig.first_contact(true), "", "it is as it was told");
+    assert!(rig.door.is_forced());
+    assert_eq!(rig.wait(60_000), "", "what is forced is not held open, too");
+    assert_eq!(rig.contact(false), "closed forced-ended");
+    assert_eq!(rig.input(tamper(true, true)), "", "it is as it was told");
+    assert_eq!(rig.input(tamper(false, false)), "tamper:false");
+
+    let mut rig = Rig::new(with_contact());
+    rig.door.restore(told);
+    assert_eq!(
+        rig.first_contact(false),
+        "closed forced-ended",
+        "somebody shut it meanwhile"
+    );
+    assert_eq!(rig.input(tamper(false, true)), "tamper:false");
+
+    let mut rig = Rig::new(with_contact());
+    let held_open = Told {
+        held_open: true,
+        open: true,
+        ..Told::default()
+    };
+    rig.door.restore(held_open);
+    assert_eq!(rig.first_contact(true), "");
+    assert_eq!(rig.wait(60_000), "", "it is told once");
+    assert!(rig.door.is_held_open());
+    assert_eq!(rig.contact(false), "closed held-open-ended");
+
+    let mut rig = Rig::new(strike());
+    rig.door.restore(told);
+    assert!(
+        !rig.door.is_forced(),
+        "without a contact nobody would see it shut"
+    );
+}
+
+#[test]
+fn a_contact_that_nobody_read_for_a_while_tells_what_differs_and_forces_nothing() {
+    let mut rig = Rig::new(with_contact());
+    rig.first_contact(false);
+    rig.input(Input::ContactUnread);
+    assert_eq!(rig.first_contact(true), "opened");
+    assert!(!rig.door.is_forced());
+    rig.input(Input::ContactUnread);
+    assert_eq!(rig.first_contact(false), "closed");
+    rig.input(Input::ContactUnread);
+    assert_eq!(rig.first_contact(false), "");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gateway_bus::BusCore;
 use gateway_core::{
-    AlarmEvent, AlarmId, AlarmState, AlarmView, ButtonId, CallView, Clock, Command, CommandEvent,
+    AlarmEvent, AlarmId, AlarmState, AlarmView, ButtonId, CallEvent, CallView, Clock, Command, CommandEvent,
     CommandReply, CommandRequest, ContactState, ControllerEvent, DoorEvent, DoorGroupId, DoorId, DoorView,
     Envelope, Event, Fault, FireView, GatewayEvent, Given, HoldView, Instant, LineId, LockState,
     LockdownView, PanelEvent, PanelId, PanelView, QuietView, Refusal, RelayEvent, RelaySet, RingId,
@@ -136,6 +136,7 @@ pub(crate) fn site() -> SiteView {
         panels: vec![PanelView {
             quiet: None,
             buttons: vec![(ButtonId::new("bell").expect("a name"), "Bell".into())],
+            callable: true,
             doors: vec![DoorId::new("front").expect("a name")],
             id: PanelId::new("main").expect("a name"),
             line: LineId::new("riser").expect("a name"),
@@ -311,6 +312,26 @@ impl FakeCore {
                         state: "ringing",
                     });
                     v.panels[0].ring = Some(ring);
+                });
+                self.accepted(ticket, Some(ring)).await
+            }
+            Command::Call { button, panel } => {
+                let unix_ms = u64::try_from(self.clock.wall().as_millisecond()).expect("after 1970");
+                let ring = RingId::new(unix_ms, [8; 10]);
+                let asked = CallEvent::Asked {
+                    button: button.expect("the path has one"),
+                    panel: panel.clone(),
+                    subject: request.origin.subject,
+                };
+                let ticket = self.append(Event::Call(asked), Some(ring));
+                self.show(ticket.seq(), |v| {
+                    v.calls.push(CallView {
+                        names: Vec::new(),
+                        parties: vec!["sip:1000@pbx.example".into()],
+                        ring,
+                        panel: Some(panel),
+                        state: "ringing",
+                    });
                 });
                 self.accepted(ticket, Some(ring)).await
             }

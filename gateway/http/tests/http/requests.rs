@@ -478,6 +478,44 @@ async fn guessing_is_slowed_down_journalled_and_forgiven_in_time() {
 }
 
 #[tokio::test]
+async fn a_panel_is_told_to_call_by_who_may_operate_it_and_the_story_says_by_whom() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    let path = "/api/v1/panels/main/call/bell";
+    let eye = r#"{"name":"eye","scopes":["read"],"doors":"all"}"#;
+    let eye = site.token(&ann, eye).await;
+    let refused = site.post(path, &eye, "").await;
+    assert_eq!((refused.status, refused.reason().as_str()), (403, "scope"));
+    let other = r#"{"name":"other","scopes":["operate","read"],"doors":["garage"]}"#;
+    let other = site.token(&ann, other).await;
+    assert_eq!(site.post(path, &other, "").await.status, 404);
+    let panel = |site: serde_json::Value| site["panels"][0]["may_call"].clone();
+    assert_eq!(panel(site.get("/api/v1/site", &ann).await.json()), true);
+    assert_eq!(panel(site.get("/api/v1/site", &eye).await.json()), false);
+    let begun = site.post(path, &ann, "").await;
+    assert_eq!(begun.status, 200, "{begun:?}");
+    let ring = begun.json()["ring_id"].clone();
+    let story = &site.get("/api/v1/rings", &ann).await.json()["rings"][0];
+    assert_eq!(
+        (
+            &story["ring_id"],
+            &story["panel"],
+            &story["button"],
+            &story["caller"]
+        ),
+        (&ring, &"main".into(), &"bell".into(), &"user:ann".into())
+    );
+    // who has another door learns nothing of it, and who has this one does
+    let kinds = async |who: &_| {
+        let journal = site.get("/api/v1/journal?kind=call", who).await.json();
+        journal["records"].as_array().map(Vec::len)
+    };
+    let front = r#"{"name":"front","scopes":["read"],"doors":["front"]}"#;
+    let front = site.token(&ann, front).await;
+    assert_eq!((kinds(&other).await, kinds(&front).await), (Some(0), Some(1)));
+}
+
+#[tokio::test]
 async fn a_ring_is_pressed_told_as_a_story_and_hung_up() {
     let site = Site::plain().await;
     let ann = site.set_up().await;

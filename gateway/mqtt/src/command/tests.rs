@@ -158,6 +158,38 @@ fn press_and_hang_up_are_read_from_their_topics() {
 }
 
 #[test]
+fn a_panel_is_made_to_call_for_a_button_that_is_named_or_for_the_only_one() {
+    let read = |target, body: &str| {
+        let text = format!(r#"{{"command":"call",{body}"id":"a","at":"2026-03-01T12:00:00Z"}}"#);
+        check(target, &text).map(|asked| asked.request.command)
+    };
+    let call = |button: Option<&str>| {
+        Ok(Command::Call {
+            button: button.map(|button| ButtonId::new(button).expect("a name")),
+            panel: PanelId::new("main").expect("a name"),
+        })
+    };
+    let panel = || Target::Panel("main".into());
+    assert_eq!(read(panel(), r#""button":"bell","#), call(Some("bell")));
+    assert_eq!(read(panel(), ""), call(None));
+    assert_eq!(read(Target::Site, r#""panel":"main","#), call(None));
+    assert_eq!(
+        read(Target::Site, r#""panel":"main","button":"bell","#),
+        call(Some("bell"))
+    );
+    let missing = |field: &'static str| Err(Malformed::Name { field }.to_string());
+    assert_eq!(read(Target::Site, ""), missing("panel"));
+    for bad in [r#""button":null,"#, r#""button":"a b","#] {
+        assert_eq!(read(panel(), bad), missing("button"));
+    }
+    let door = read(Target::Door("front".into()), "");
+    assert!(
+        door.is_err_and(|why| why.contains("a door takes")),
+        "a door calls nobody"
+    );
+}
+
+#[test]
 fn a_lockdown_is_of_the_site_or_of_a_group() {
     let check = |target, body: &str| {
         let text = format!(r#"{{{body},"id":"a","at":"2026-03-01T12:00:00Z"}}"#);

@@ -4,6 +4,8 @@
 //! 2024.11, one message per entity. `object_id` and `default_entity_id` are both sent: older versions know only the
 //! first, newer ones only the second. A component that was announced once and is gone is sent with its platform
 //! alone, which removes it; an entity's own topic is cleared.
+//!
+//! Home Assistant does not sign: where only signed commands are taken, it is told what shows how things are, and no controls.
 
 mod parts;
 
@@ -49,6 +51,7 @@ pub(crate) fn shape(view: &SiteView) -> Value {
                 p.id.as_str(),
                 p.name,
                 p.simulated,
+                p.callable,
                 p.ring_to_open_limit.map(|limit| limit.as_secs()),
                 p.doors.iter().map(|d| d.as_str()).collect::<Vec<_>>(),
                 p.buttons
@@ -96,11 +99,11 @@ pub(crate) fn announcements(
         params,
         prefix: &discovery.prefix,
     };
-    let mut all = maker.device(&node, site_device(&node, params), |_| parts.site());
+    let mut all = maker.device(&node, site_device(&node, params), |_| parts.usable(parts.site()));
     for door in &view.doors {
         let own = format!("{node}_door_{}", door.id);
         let device = door_device(&own, &node, door, params);
-        all.extend(maker.device(&own, device, |before| parts.door(door, before)));
+        all.extend(maker.device(&own, device, |before| parts.usable(parts.door(door, before))));
     }
     all
 }

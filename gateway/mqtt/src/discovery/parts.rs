@@ -6,7 +6,7 @@ mod panel;
 mod site;
 
 use gateway_core::{DoorView, PanelView, SiteView};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::params::{MqttDiscovery, MqttParams};
 use crate::state::ONLINE;
@@ -28,6 +28,18 @@ const STAMP: &str = "\"id\":\"ha-{{ utcnow().timestamp() }}-{{ range(10000,99999
     \"at\":\"{{ utcnow().isoformat() }}\"}";
 /// Key of the last person, who is off until somebody wants it.
 const PERSON: &str = "person";
+/// What shows how something is.
+const SHOWN: &[&str] = &[
+    "name",
+    "icon",
+    "options",
+    "state_topic",
+    "value_template",
+    "json_attributes_topic",
+    "json_attributes_template",
+];
+/// Of a lock that can only be seen: open is on.
+const IS_UNLOCKED: &str = "{{ {'unlocked':'ON','locked':'OFF'}.get(value_json.lock) }}";
 /// A payload that is never said.
 const NEVER: &str = "-";
 
@@ -50,6 +62,8 @@ pub(super) struct Parts<'a> {
     people: bool,
     pictures: bool,
     press: bool,
+    /// Only signed commands are taken, and no hub signs.
+    signed: bool,
     tags: bool,
     topics: &'a Topics,
     view: &'a SiteView,
@@ -65,11 +79,51 @@ impl<'a> Parts<'a> {
             people: discovery.is_some_and(|d| d.people),
             pictures: discovery.is_some_and(|d| d.pictures),
             press: params.press,
+            signed: params.signed_only,
             tags: discovery.is_some_and(|d| d.tags),
             topics,
             view,
             words: words(&params.language),
         }
+    }
+
+    /// What a hub can use of these parts: where it cannot command, what shows how things are.
+    pub(super) fn usable(&self, parts: Vec<Part>) -> Vec<Part> {
+        if self.signed {
+            parts.into_iter().filter_map(|part| self.shown(part)).collect()
+        } else {
+            parts
+        }
+    }
+
+    /// A part without what it commands; `None` if nothing is left to show. Under a key of its own: what is announced under one
+    /// key stays of one platform.
+    fn shown(&self, part: Part) -> Option<Part> {
+        if part.rest.get("command_topic").is_none() {
+            return Some(part);
+        }
+        let (platform, class) = match part.platform {
+            "lock" => ("binary_sensor", Some("lock")),
+            "select" => ("sensor", Some("enum")),
+            "switch" => ("binary_sensor", None),
+            _ => return None,
+        };
+        let mut rest = Map::new();
+        for kept in SHOWN {
+            if let Some(value) = part.rest.get(kept) {
+                rest.insert((*kept).to_owned(), value.clone());
+            }
+        }
+        // whether it could be operated at this moment is nothing to who cannot
+        rest.insert("availability".to_owned(), self.site_up());
+        if part.platform == "lock" {
+            rest.insert("value_template".to_owned(), json!(IS_UNLOCKED));
+        }
+        if let Some(class) = class {
+            rest.insert("device_class".to_owned(), json!(class));
+        }
+        let key = format!("shows_{}", part.key);
+        Some(self::part(key, platform, Value::Object(rest)))
     }
 
     /// Available while the gateway is there.

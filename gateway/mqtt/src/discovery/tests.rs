@@ -90,7 +90,8 @@ fn a_door_with_its_own_lock_has_a_lock_a_contact_and_its_bell() {
             "hang_up_main",
             "quiet_main",
             "ring_to_open_main",
-            "trigger_ring_main_bell"
+            "trigger_ring_main_bell",
+            "make_call_main_bell"
         ]
     );
     let bell = &front["components"]["ring_main"];
@@ -134,7 +135,8 @@ fn the_site_has_connection_and_problem_and_the_bells_without_a_door() {
             "hang_up_main",
             "quiet_main",
             "ring_to_open_main",
-            "trigger_ring_main_bell"
+            "trigger_ring_main_bell",
+            "make_call_main_bell"
         ]
     );
     assert_eq!(site["device"]["serial_number"], "041234567");
@@ -479,6 +481,118 @@ fn where_a_code_is_needed_only_what_asks_for_one_opens() {
     };
     let found = all(&params, &view(), before);
     assert_eq!(found[1].1["components"]["open"], json!({ "platform": "button" }));
+}
+
+#[test]
+fn a_panel_can_be_made_to_call_where_its_line_is_heard_without_a_ring_and_nowhere_else() {
+    let mut view = view();
+    let found = all(&params(1883), &view, |_| Components::new());
+    let call = &found[1].1["components"]["make_call_main_bell"];
+    assert_eq!(
+        (&call["platform"], &call["name"], &call["command_topic"]),
+        (
+            &json!("button"),
+            &json!("Appeler : Bell"),
+            &json!("doorline/lilas/panel/main/command")
+        )
+    );
+    let template = call["command_template"].as_str().expect("a text");
+    assert!(
+        template.starts_with(r#"{"command":"call","button":"bell","id":"ha-"#),
+        "{template}"
+    );
+    view.panels[0].callable = false;
+    let before = |topic: &str| {
+        let front = topic.ends_with("door_front/config");
+        front
+            .then(|| ("make_call_main_bell".to_owned(), "button".to_owned()))
+            .into_iter()
+            .collect()
+    };
+    let found = all(&params(1883), &view, before);
+    assert_eq!(
+        found[1].1["components"]["make_call_main_bell"],
+        json!({ "platform": "button" })
+    );
+}
+
+#[test]
+fn where_only_signed_commands_are_taken_nothing_that_commands_is_announced_and_all_that_shows_is() {
+    let mut params = params(1883);
+    params.press = true;
+    let known = all(&params, &view(), |_| Components::new());
+    params.signed_only = true;
+    for format in [DiscoveryFormat::Device, DiscoveryFormat::Entities] {
+        params.discovery.as_mut().expect("discovery").format = format;
+        for (topic, payload) in all(&params, &view(), |_| Components::new()) {
+            let text = payload.to_string();
+            for of_commands in ["command_topic", "command_template", "code_format", "\"config\""] {
+                assert!(!text.contains(of_commands), "{of_commands} in {topic}: {text}");
+            }
+        }
+    }
+    params.discovery.as_mut().expect("discovery").format = DiscoveryFormat::Device;
+    let before = |topic: &str| {
+        let of = known.iter().find(|(known, _)| known == topic);
+        let parts = of.and_then(|(_, payload)| payload["components"].as_object());
+        parts
+            .into_iter()
+            .flatten()
+            .map(|(key, part)| {
+                (
+                    key.clone(),
+                    part["platform"].as_str().expect("a platform").to_owned(),
+                )
+            })
+            .collect()
+    };
+    let found = all(&params, &view(), before);
+    let (site, front) = (&found[0].1["components"], &found[1].1["components"]);
+    for (parts, key, platform) in [
+        (front, "lock", "lock"),
+        (front, "open", "button"),
+        (front, "mode", "select"),
+        (front, "hang_up_main", "button"),
+        (front, "quiet_main", "switch"),
+        (front, "press_main_bell", "button"),
+        (site, "lockdown", "switch"),
+        (site, "relay_siren", "switch"),
+        (site, "confirm_intrusion", "button"),
+    ] {
+        assert_eq!(parts[key], json!({ "platform": platform }), "{key} is taken away");
+    }
+    assert_eq!(
+        front["shows_lock"],
+        json!({
+            "platform": "binary_sensor",
+            "unique_id": "doorline_lilas_door_front_shows_lock",
+            "object_id": "doorline_lilas_door_front_shows_lock",
+            "default_entity_id": "binary_sensor.doorline_lilas_door_front_shows_lock",
+            "name": "Serrure",
+            "state_topic": "doorline/lilas/door/front/state",
+            "value_template": "{{ {'unlocked':'ON','locked':'OFF'}.get(value_json.lock) }}",
+            "availability": up("value_json.alive"),
+            "device_class": "lock",
+        })
+    );
+    let mode = &front["shows_mode"];
+    assert_eq!(
+        (&mode["platform"], &mode["device_class"], &mode["options"]),
+        (
+            &json!("sensor"),
+            &json!("enum"),
+            &json!(["Normal", "Maintenue ouverte"])
+        )
+    );
+    assert_eq!(
+        site["shows_relay_siren"]["value_template"],
+        "{{ 'ON' if value_json.active else 'OFF' }}"
+    );
+    assert_eq!(
+        site["relay_network"]["platform"], "binary_sensor",
+        "what only showed stays"
+    );
+    assert_eq!(front["contact"]["device_class"], "door");
 }
 
 #[test]

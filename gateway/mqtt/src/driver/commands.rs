@@ -58,7 +58,16 @@ impl Driver {
         let Target::Panel(id) = target else { return None };
         let id = PanelId::new(id).ok()?;
         let view = self.view.borrow();
-        view.panels.iter().find(|panel| panel.id == id)?.ring
+        // somebody who rings goes before a call that nobody rang for
+        let rings = view.panels.iter().find(|panel| panel.id == id)?.ring;
+        rings.or_else(|| {
+            Some(
+                view.calls
+                    .iter()
+                    .find(|call| call.panel.as_ref() == Some(&id))?
+                    .ring,
+            )
+        })
     }
 
     fn made_id(&mut self) -> CommandId {

@@ -170,6 +170,7 @@ pub(crate) fn view() -> SiteView {
         panels: vec![PanelView {
             quiet: None,
             buttons: vec![(ButtonId::new("bell").expect("a name"), "Bell".into())],
+            callable: true,
             doors: vec![front],
             id: PanelId::new("main").expect("a name"),
             line: riser,

@@ -54,7 +54,8 @@ async fn only_a_right_signature_of_a_key_that_may_opens_and_only_once() {
 
     observer.publish(DOOR, false, &now("plain")).await;
     let unsigned = |m: &Heard| m.topic == "doorline/lilas/response" && m.text.contains("is not signed");
-    assert_eq!(observer.hear("no", unsigned).await.json()["reason"], "forbidden");
+    let no = observer.hear("no", unsigned).await.json();
+    assert_eq!((&no["reason"], &no["id"]), (&"forbidden".into(), &"plain".into()));
     observer
         .publish(DOOR, false, &signed("hub", "another secret", &now("wrong")))
         .await;

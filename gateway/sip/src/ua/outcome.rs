@@ -33,6 +33,7 @@ pub(crate) const fn refusal_of(cause: Cause) -> u16 {
         Cause::NotFound => 404,
         Cause::AnsweredElsewhere
         | Cause::Cancelled
+        | Cause::GatewayRestarted
         | Cause::NoAnswer
         | Cause::Normal
         | Cause::Refused
@@ -50,6 +51,7 @@ pub(crate) const fn words_of(cause: Cause) -> &'static str {
         Cause::Busy => "The line is busy",
         Cause::Cancelled => "Cancelled",
         Cause::Declined => "Declined",
+        Cause::GatewayRestarted => "The gateway was started anew",
         Cause::Media => "No common media",
         Cause::NoAnswer => "No answer",
         Cause::Normal => "Normal call clearing",
@@ -69,6 +71,7 @@ pub(crate) const fn q850_of(cause: Cause) -> u8 {
         Cause::Busy => 17,
         Cause::Cancelled | Cause::Normal | Cause::Released | Cause::TalkLimit => 16,
         Cause::Declined => 21,
+        Cause::GatewayRestarted => 41,
         Cause::Media => 65,
         Cause::NoAnswer => 19,
         Cause::NotFound => 1,

@@ -238,7 +238,7 @@ impl Site {
                 plan.removed.push(format!("panel {id}"));
             }
         }
-        self.end_calls_of(now, |call| call.panel().is_some_and(|p| ended.contains(p)));
+        self.end_calls_of(now, |call| call.begun_at().is_some_and(|p| ended.contains(p)));
     }
 
     fn end_calls_of(&mut self, now: Now, which: impl Fn(&super::calls::Call) -> bool) {

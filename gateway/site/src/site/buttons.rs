@@ -41,6 +41,16 @@ impl Site {
         self.params.schedules.look(&button.day, self.context(now).wall) == InForce::Yes
     }
 
+    /// Is it day for a button of a panel?
+    pub(super) fn is_day_for(&self, now: Now, panel: &PanelId, button: &ButtonId) -> bool {
+        let button = self
+            .params
+            .panels
+            .get(panel)
+            .and_then(|of| of.buttons.get(button));
+        button.is_some_and(|button| self.is_day(now, button))
+    }
+
     fn meaning(&self, now: Now, panel: &PanelId, button: &ButtonId) -> Meaning {
         let of = self.params.panels.get(panel);
         let Some((of, button)) = of.and_then(|p| Some((p, p.buttons.get(button)?))) else {

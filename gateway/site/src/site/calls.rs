@@ -44,6 +44,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(super) struct Call {
     /// It is about this alarm: it is nobody's at a door, and its digits confirm and open nothing.
     alarm: Option<AlarmId>,
+    /// Somebody had this panel call, and nobody rang.
+    asked: Option<PanelId>,
     began: Instant,
     collector: DigitCollector,
     doors: Vec<DoorId>,
@@ -120,8 +122,18 @@ impl Call {
     pub(super) fn at_panel(&self) -> Option<&PanelId> {
         match &self.plan {
             Either::Incoming(plan) => Some(&plan.request().panel),
-            Either::Outgoing(_) => self.panel.as_ref(),
+            Either::Outgoing(_) => self.begun_at(),
         }
+    }
+
+    /// The panel that calls, be it that somebody rang there or that somebody had it call.
+    pub(super) fn begun_at(&self) -> Option<&PanelId> {
+        self.panel.as_ref().or(self.asked.as_ref())
+    }
+
+    /// Nobody rang for it.
+    pub(super) const fn is_asked(&self) -> bool {
+        self.asked.is_some()
     }
 
     pub(super) const fn began(&self) -> Instant {
@@ -160,6 +172,15 @@ impl Call {
         both!(&self.plan, plan => plan.is_drained())
             || self.over_since.is_some_and(|since| now >= since + DRAIN)
     }
+}
+
+/// How an outgoing call began.
+#[derive(Clone, Copy)]
+pub(super) enum Began {
+    /// Somebody had the panel call.
+    Asked,
+    /// A visitor rang.
+    Rang,
 }
 
 /// What a press led to.
@@ -205,11 +226,12 @@ impl Site {
         }
         self.yield_prompt(now, &line, "somebody rings");
         let holder = self.lines.get(&line).map(|unit| unit.ring);
-        let caller = holder.flatten().filter(|ring| self.is_incoming(*ring));
+        let caller = holder.flatten().filter(|ring| self.is_nobodys_ring(*ring));
         if (holder == Some(None) || caller.is_some()) && self.is_quiet(now, panel, button) {
             return Ok(Pressed::Ring(self.unheard(now, panel, button, simulated)));
         }
-        // whoever stands at the door goes before whoever called it, be it somebody who never says a word
+        // whoever stands at the door goes before whoever called it, be it somebody who never says a word, and before whom
+        // somebody else had it call
         if let Some(caller) = caller {
             self.cancel(now, caller, Cause::Released);
         }
@@ -279,10 +301,10 @@ impl Site {
         }
     }
 
-    /// Is this a call that came in from outside and is not over?
-    fn is_incoming(&self, ring: RingId) -> bool {
+    /// Is this a call that goes on and that no visitor began: it came in from outside, or somebody had the door call?
+    fn is_nobodys_ring(&self, ring: RingId) -> bool {
         let call = self.calls.get(&ring);
-        call.is_some_and(|call| call.over_since.is_none() && matches!(call.plan, Either::Incoming(_)))
+        call.is_some_and(|call| !call.is_over() && (call.is_incoming() || call.is_asked()))
     }
 
     /// Does the button call nobody at this time? A clock that is not believed silences no bell.
@@ -347,11 +369,29 @@ impl Site {
             button: button.clone(),
         };
         self.record(now, Event::Panel(panel.clone(), event), Some(ring), simulated);
+        self.begin_call(now, ring, (panel, button), line, (Began::Rang, simulated));
+        ring
+    }
+
+    /// Calls those of a button, and gives the line to the call.
+    pub(super) fn begin_call(
+        &mut self,
+        now: Now,
+        ring: RingId,
+        (panel, button): (&PanelId, &ButtonId),
+        line: &LineId,
+        (began, simulated): (Began, bool),
+    ) {
         let doors = self.doors_of(panel);
         let list = self.list_of(now, panel, button);
         let request = self.call_request(ring, panel, list, line, &doors);
+        let (asked, rang) = match began {
+            Began::Asked => (Some(panel.clone()), None),
+            Began::Rang => (None, Some(panel.clone())),
+        };
         let call = Call {
             alarm: None,
+            asked,
             began: now.mono,
             collector: DigitCollector::new(self.access.key_use()),
             doors,
@@ -360,7 +400,7 @@ impl Site {
             muted: false,
             opened: BTreeSet::new(),
             over_since: None,
-            panel: Some(panel.clone()),
+            panel: rang,
             plan: Either::Outgoing(Box::new(CallPlan::new(now.mono, request))),
             simulated,
         };
@@ -369,7 +409,6 @@ impl Site {
         }
         self.calls.insert(ring, call);
         self.run(now, ring);
-        ring
     }
 
     /// Calls somebody about an alarm: `targets` of a list, in its order. The line says only by whose account.
@@ -409,6 +448,7 @@ impl Site {
         };
         let call = Call {
             alarm: Some(alarm.clone()),
+            asked: None,
             began: now.mono,
             collector: DigitCollector::new(self.access.key_use()),
             doors: Vec::new(),
@@ -689,7 +729,7 @@ impl Site {
             && self
                 .lines
                 .get(&line)
-                .is_some_and(|unit| unit.line.may_self_start());
+                .is_some_and(|unit| unit.ring.is_none() && unit.line.may_self_start());
         if !may && !opened && !self.tells_refusal(now) {
             let cause = refused.map_or(Cause::Busy, |(cause, _)| cause);
             self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
@@ -697,6 +737,8 @@ impl Site {
         }
         let take = match (refused, self.lines.get_mut(&line)) {
             (Some((cause, reason)), _) => Take::Refuse { cause, reason },
+            // somebody is being called whom it was told to call
+            (None, Some(unit)) if !self.stopping && unit.ring.is_some() => Take::LineBusy,
             (None, Some(unit)) if !self.stopping => match unit.line.seize(now.mono, SeizeWhy::IncomingCall) {
                 Ok(()) => {
                     unit.ring = Some(ring);
@@ -732,6 +774,7 @@ impl Site {
         };
         let call = Call {
             alarm: None,
+            asked: None,
             began: now.mono,
             collector: DigitCollector::new(self.access.key_use()),
             doors,
@@ -846,14 +889,19 @@ impl Site {
         if matches!(call.plan, Either::Incoming(_)) || call.alarm.is_some() {
             return;
         }
-        let line = call.line.clone();
+        let (line, asked) = (call.line.clone(), call.asked.clone());
+        let (why, may) = match &asked {
+            Some(panel) => (SeizeWhy::Asked, self.is_callable(panel)),
+            None => (SeizeWhy::OutgoingAnswered, true),
+        };
+        if asked.is_some() {
+            self.yield_prompt(now, &line, "somebody talks there");
+        }
         let refused = match self.lines.get_mut(&line) {
-            Some(unit) if unit.ring == Some(ring) => {
-                unit.line.seize(now.mono, SeizeWhy::OutgoingAnswered).is_err()
-            }
+            Some(unit) if may && unit.ring == Some(ring) => unit.line.seize(now.mono, why).is_err(),
             Some(_) | None => true,
         };
-        if refused {
+        if let Some(call) = self.calls.get_mut(&ring).filter(|_| refused) {
             call.muted = true;
             both!(&mut call.plan, plan => plan.handle_input(now.mono, PlanInput::Cancel(Cause::Released)));
         }

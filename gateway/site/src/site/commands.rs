@@ -44,7 +44,8 @@ impl Site {
         let done = match request.command {
             // never a command: its id was not used up, and why it was refused is known
             Command::Unread { reason, text, .. } => Err((reason, text)),
-            Command::ConfirmAlarm { .. }
+            Command::Call { .. }
+            | Command::ConfirmAlarm { .. }
             | Command::EndHold { .. }
             | Command::EndLockdown { .. }
             | Command::EndQuiet { .. }
@@ -150,6 +151,10 @@ impl Site {
 
     fn carry_out(&mut self, now: Now, request: CommandRequest) -> Done {
         match request.command {
+            Command::Call { button, panel } => {
+                let subject = request.origin.subject;
+                self.command_call(now, &panel, button, subject).map(Some)
+            }
             Command::ConfirmAlarm { alarm } => {
                 self.command_confirm(now, &alarm, request.origin).map(|()| None)
             }

@@ -1,13 +1,13 @@
 //! Opening, and what the guard reports.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_access::{Decision as Verdict, Grant, Reason, Request};
 use gateway_core::{
     AccessEvent, DoorEvent, DoorId, Event, Factor, GatewayEvent, LockState, OutputId, Refusal, RingId,
     Subject,
 };
-use gateway_door::{Door, Input as DoorInput, Output as DoorOutput, ReleaseCause};
+use gateway_door::{Door, Input as DoorInput, Output as DoorOutput, ReleaseCause, Told};
 
 use super::{Now, Site};
 use crate::io::{GuardReport, Output};
@@ -27,6 +27,16 @@ pub(super) enum Opening {
 }
 
 impl Site {
+    /// What the records say of doors, from an earlier life. Give it before [`Input::Ready`](crate::Input::Ready), and before
+    /// anything is read.
+    pub fn restore_doors(&mut self, told: BTreeMap<DoorId, Told>) {
+        for (id, told) in told {
+            if let Some(door) = self.doors.get_mut(&id) {
+                door.restore(told);
+            }
+        }
+    }
+
     /// The one way in which anything opens: the access decision, then the door machine.
     ///
     /// `injected` is true if it began with a simulated input; that opens no door with a real output.

@@ -1,6 +1,6 @@
 //! What lines say: who has them, and when a panel rings over its wires.
 
-use gateway_core::{Bell, Cause, Event, LineId};
+use gateway_core::{Bell, Cause, Event, LineEvent, LineId};
 use gateway_door::Input as DoorInput;
 use gateway_line::{EndedWhy, Output as LineOutput};
 
@@ -24,7 +24,10 @@ impl Site {
                     }
                 }
                 LineOutput::Event(event) => {
+                    let LineEvent::State { state } = &event;
+                    let state = *state;
                     self.record(now, Event::Line(line.clone(), event), None, simulated);
+                    self.asked_gives_way(now, line, state);
                 }
                 LineOutput::HandsetTook => {}
                 LineOutput::OpenedByPanel => {

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod apply;
+mod asked;
 mod buttons;
 mod by_call;
 mod calls;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gateway_core::{Event, Instant, LineId, RingId, RuleEvent, RuleId};
-use gateway_line::SeizeWhy;
+use gateway_line::{SeizeRefused, SeizeWhy};
 use gateway_rules::{Action, Sound};
 
 use super::{Now, Site};
@@ -60,6 +60,9 @@ impl Site {
             return Err(format!("there is no line {line:?}"));
         };
         if !talks {
+            if unit.ring.is_some() {
+                return Err(format!("nothing is heard there: {}", SeizeRefused::LineBusy));
+            }
             let seized = unit.line.seize(now.mono, SeizeWhy::IncomingCall);
             seized.map_err(|why| format!("nothing is heard there: {why}"))?;
             self.drain_line(now, &line);

@@ -81,7 +81,7 @@ impl Site {
                 .then(|| format!("somebody calls {panel}")),
             LampShows::Io => self.is_in_use(panel),
             LampShows::Press => calls
-                .any(|call| !call.is_incoming() && !call.is_talking())
+                .any(|call| !call.is_incoming() && !call.is_asked() && !call.is_talking())
                 .then(|| format!("{panel} rings somebody")),
             LampShows::Relay => {
                 let door = self

@@ -79,7 +79,7 @@ impl Site {
                     names: parties.iter().map(name).collect(),
                     parties,
                     ring,
-                    panel: call.panel().cloned(),
+                    panel: call.at_panel().cloned(),
                     state: if call.is_talking() { "talking" } else { "ringing" },
                 }
             })
@@ -154,6 +154,7 @@ impl Site {
                     .iter()
                     .map(|(button, p)| (button.clone(), p.name.clone()))
                     .collect(),
+                callable: self.is_callable(id),
                 doors: self.doors_of(id),
                 id: id.clone(),
                 line: params.line.clone(),

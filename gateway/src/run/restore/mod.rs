@@ -17,7 +17,7 @@ use gateway_site::{SeenId, Site};
 use gateway_store::{Filter, Query, Store};
 
 pub(crate) use alarms::keep_alarms;
-pub(crate) use cut_off::{ON, end_cut_off, follow_what_is_on};
+pub(crate) use cut_off::{Before, ON, follow_what_is_on};
 pub(crate) use fire::{FIRE, keep_fire};
 pub(crate) use lockdowns::{LOCKDOWNS, keep_lockdowns};
 pub(crate) use locks::keep_locks;

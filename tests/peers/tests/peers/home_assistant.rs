@@ -219,6 +219,7 @@ fn whole_site(rig: &Rig, edition: Edition) -> anyhow::Result<()> {
     let press = "button.doorline_test_door_front_press_main_bell";
     stage.leads_to("panel.ring", |stage| stage.hub.call("button/press", press))?;
     stage.heard()?;
+    stage.calls_without_a_ring(&silent)?;
     stage.entities(edition == Edition::Devices)?;
 
     // what is left after restarts is what the broker keeps, in either form: once is enough
@@ -231,6 +232,7 @@ fn whole_site(rig: &Rig, edition: Edition) -> anyhow::Result<()> {
         stage.gateway.reload(&text(&site))?;
     }
     stage.door_that_went_unseen(&text(&site), edition)?;
+    stage.controls_of_who_cannot_sign(&text(&site))?;
 
     // a door that is renamed while the gateway is down leaves nothing behind
     stage.gateway.stop()?;
@@ -277,6 +279,7 @@ fn whole_site(rig: &Rig, edition: Edition) -> anyhow::Result<()> {
 fn all_there(stage: &Stage<'_>) -> anyhow::Result<()> {
     let due = [
         ("button.doorline_test_door_front_hang_up_main", "unknown"),
+        ("button.doorline_test_door_front_make_call_main_bell", "unknown"),
         ("button.doorline_test_door_front_open", "unknown"),
         ("button.doorline_test_door_front_press_main_bell", "unknown"),
         ("switch.doorline_test_door_front_quiet_main", "off"),

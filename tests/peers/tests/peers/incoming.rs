@@ -1,7 +1,8 @@
 //! A phone calls the door.
 
 use anyhow::ensure;
-use peers::{Account, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Site, Use, run};
+use peers::{Account, Api, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Site, Use, run};
+use serde_json::json;
 
 use crate::secs;
 use crate::story::{both_hear, nine_opens, visitor};
@@ -125,6 +126,69 @@ callers = [{{ number = {:?} }}]
             .filter(|e| e["seq"].as_u64() > Some(before))
             .count();
         ensure!(news == 0, "a call for nobody left {news} records");
+        gateway.verify()
+    });
+}
+
+/// Somebody has the door call over the API: the phone rings and talks with the panel, though nobody rang. Then the gateway is
+/// killed in the talk, with the door forced: what it could not end is ended on record by the next one, and what stands stands.
+#[test]
+fn a_door_that_is_told_to_call_is_heard_without_a_ring_and_what_a_kill_cuts_off_is_ended_on_record() {
+    run(|rig| {
+        let mut phone = Phone::start(rig, PhoneParams::direct(0, "101"))?;
+        let (file, sound) = visitor(rig)?;
+        let site = Site {
+            http: true,
+            targets: vec![phone.address()],
+            visitor: file,
+            ..Site::default()
+        };
+        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        let api = Api::set_up(rig, &gateway)?;
+        let panel = &api.get("/api/v1/site")?.body["panels"][0];
+        ensure!(panel["may_call"] == true, "{panel}");
+        gateway.sim(&["contact", "front-contact", "on"])?;
+        gateway.event(0, "door.forced", secs(10), |_| true)?;
+        let before = gateway.last_seq();
+        let path = "/api/v1/panels/main/call/bell";
+        let asked = api.post(path, &json!({}))?;
+        ensure!(asked.status == 200, "{asked:?}");
+        phone.hears("CALL_INCOMING", secs(10))?;
+        let twice = api.post(path, &json!({}))?;
+        ensure!(
+            twice.status == 409 && twice.body["reason"] == "line-busy",
+            "{twice:?}"
+        );
+        phone.answer()?;
+        phone.hears("CALL_ESTABLISHED", secs(10))?;
+        both_hear(rig, &phone, &sound)?;
+        let ring = &asked.body["ring_id"];
+        let told = gateway.event(before, "call.asked", secs(5), |_| true)?;
+        ensure!(
+            told["ring_id"] == *ring && told["panel"] == "main" && told["button"] == "bell",
+            "{told}"
+        );
+        nine_opens(rig, &mut gateway, &mut phone)?;
+        let rang = gateway.events()?;
+        let rang = rang
+            .iter()
+            .any(|e| e["kind"].as_str().is_some_and(|kind| kind.starts_with("panel.")));
+        ensure!(!rang, "nobody has rung");
+
+        let before = gateway.last_seq();
+        gateway.process().kill();
+        gateway.again(rig)?;
+        let ended = gateway.event(before, "call.ended", secs(10), |_| true)?;
+        ensure!(
+            ended["ring_id"] == *ring && ended["cause"] == "gateway-restarted",
+            "{ended}"
+        );
+        let idle = gateway.event(before, "line.state", secs(10), |_| true)?;
+        ensure!(idle["state"] == "idle" && idle["source"] == "riser", "{idle}");
+        // the virtual contact is shut again: the first reading says so
+        gateway.event(before, "door.closed", secs(10), |_| true)?;
+        gateway.event(before, "door.forced-ended", secs(10), |_| true)?;
+        gateway.stays_at_rest(secs(1))?;
         gateway.verify()
     });
 }

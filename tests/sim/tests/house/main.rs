@@ -2,6 +2,7 @@
 
 mod alarms;
 mod arrivals;
+mod asked;
 mod bells;
 mod buttons;
 mod by_call;

@@ -470,15 +470,17 @@ impl Model {
         }
         let fit = sound && self.guard;
         if known || !news || request.stale_by_transport || !fit {
-            // A press needs no guard, and it must not be news less than an opening.
-            self.press = (!known
-                && news
-                && !request.stale_by_transport
-                && matches!(request.command, Command::Press { .. }))
-            .then_some(true);
+            // A press needs no guard, and it must not be news less than an opening; nor does a call that nobody rang for.
+            let is_news = !known && news && !request.stale_by_transport;
+            self.press = if let Command::Call { panel, .. } = &request.command {
+                self.is_toy(panel).filter(|_| is_news)
+            } else {
+                (is_news && matches!(request.command, Command::Press { .. })).then_some(true)
+            };
             return;
         }
         match &request.command {
+            Command::Call { panel, .. } => self.press = self.is_toy(panel),
             Command::ConfirmAlarm { .. }
             | Command::EndHold { .. }
             | Command::EndLockdown { .. }
@@ -519,6 +521,12 @@ impl Model {
             let door = of.doors.first().filter(|door| !self.is_locked_down(door));
             of.ring_to_open.is_some() && door.is_some_and(|door| self.params.doors.contains_key(door))
         })
+    }
+
+    /// Is the line of a panel virtual?
+    fn is_toy(&self, panel: &PanelId) -> Option<bool> {
+        let panel = self.params.panels.get(panel)?;
+        self.params.lines.get(&panel.line).map(|line| line.simulated)
     }
 
     /// Somebody rings, who may be let in for it.

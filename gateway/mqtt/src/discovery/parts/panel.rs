@@ -101,6 +101,18 @@ impl Parts<'_> {
                 };
                 let trigger = trigger(&events, "ring", &word, template, &format!("ring {button}"));
                 parts.push(part(format!("trigger_ring_{id}_{button}"), TRIGGER, trigger));
+                if panel.callable {
+                    let call = json!({
+                        "name": name(&format!("{} {label}", self.words.call_for)),
+                        "icon": "mdi:phone-outgoing",
+                        "command_topic": command,
+                        "command_template":
+                            format!("{{\"command\":\"call\",\"button\":\"{button}\",{STAMP}"),
+                        "qos": 1,
+                        "availability": self.site_up(),
+                    });
+                    parts.push(part(format!("make_call_{id}_{button}"), "button", call));
+                }
                 if self.press && panel.simulated {
                     let press = json!({
                         "name": name(&format!("{} {label}", self.words.press)),

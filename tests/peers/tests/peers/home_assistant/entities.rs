@@ -1,10 +1,12 @@
 //! What of the site is more than a lock and a bell: fire, lockdowns, the door's mode, ring-to-open, cards, pictures, versions.
 
+use std::net::UdpSocket;
+
 use anyhow::ensure;
 use peers::until;
 use serde_json::json;
 
-use super::{LOCK, SOON, Stage};
+use super::{CALL, LOCK, SOON, Stage};
 use crate::secs;
 
 const FIRE: &str = "binary_sensor.doorline_test_fire";
@@ -54,6 +56,36 @@ impl Stage<'_> {
             self.lockdowns()?;
             self.visitors()?;
         }
+        self.counts()
+    }
+
+    /// The button has somebody called although nobody rings: no automation of the bell fires, and nothing opens.
+    pub(super) fn calls_without_a_ring(&mut self, phone: &UdpSocket) -> anyhow::Result<()> {
+        phone.set_nonblocking(true)?;
+        let mut datagram = [0; 2048];
+        // what came before
+        while phone.recv(&mut datagram).is_ok() {}
+        let before = self.gateway.last_seq();
+        let make_call = "button.doorline_test_door_front_make_call_main_bell";
+        let asked = self.leads_to("call.asked", |stage| stage.hub.call("button/press", make_call))?;
+        ensure!(asked["subject"] == "integration:mqtt", "{asked}");
+        until(secs(10), "an INVITE", || {
+            let size = phone.recv(&mut datagram).unwrap_or_default();
+            Ok(datagram[..size].starts_with(b"INVITE sip:101@").then_some(()))
+        })?;
+        self.hub.shows(CALL, "ringing", secs(SOON))?;
+        let hang_up = "button.doorline_test_door_front_hang_up_main";
+        self.leads_to("call.ended", |stage| stage.hub.call("button/press", hang_up))?;
+        self.hub.shows(CALL, "idle", secs(SOON))?;
+        let events = self.gateway.events()?;
+        let since = events.iter().filter(|e| e["seq"].as_u64() > Some(before));
+        let kinds: Vec<_> = since.filter_map(|e| e["kind"].as_str()).collect();
+        ensure!(
+            !kinds
+                .iter()
+                .any(|kind| kind.starts_with("panel.") || kind.starts_with("door.")),
+            "{kinds:?}"
+        );
         self.counts()
     }
 

@@ -20,6 +20,34 @@ const YARD: &str = "[outputs.yard-strike]\nmax-on-ms = 10000\n[outputs.yard-stri
 const LAMP: &str = "[outputs.lamp-relay]\nmax-on-ms = 10000\n[outputs.lamp-relay.virtual]\n[relays.lamp]\n\
                     output = \"lamp-relay\"\n[relays.lamp.command]\nlongest-s = 5\n";
 
+/// A second panel at the door, which stays without it.
+const SIDE: &str = "[inputs.side-bell.virtual]\n[lines.side.virtual]\n[panels.side]\nname = \"Side\"\nline = \"side\"\n\
+                    doors = [\"front\"]\n[panels.side.buttons.bell]\nname = \"Bell\"\ninput = \"side-bell\"\n\
+                    call = \"people\"\n";
+/// Parts of what goes from devices that stay, by their ids.
+const PARTS: [&str; 6] = [
+    "relay_lamp",
+    "ring_side",
+    "test_fire",
+    "reset_fire",
+    "lockdown_street",
+    "picture_main",
+];
+
+/// The site without its fire input, its group of doors and one of its options.
+fn less(text: &str) -> String {
+    let less = text
+        .replace("fire-input = \"fire\"\n", "")
+        .replace("discovery-pictures = true\n", "");
+    let (before, group) = less.split_once("[door-groups.street]").unwrap_or((&less, ""));
+    let after = group.split_once("\n[").map_or("", |(_, after)| after);
+    if after.is_empty() {
+        before.to_owned()
+    } else {
+        format!("{before}[{after}")
+    }
+}
+
 impl Stage<'_> {
     /// How often Home Assistant has said that it is connected and subscribed.
     pub(super) fn births(&self) -> usize {
@@ -145,11 +173,17 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// A door and a relay go while Home Assistant does not run: what it remembers of them goes when it is back, and comes back
-    /// with the door, also in the moment in which it is being removed.
+    /// A door goes while Home Assistant does not run, and from the devices that stay a relay, a panel, the fire input, a group of
+    /// doors and an option: what it remembers of them goes when it is back, and comes back with the door, also in the moment in
+    /// which it is being removed.
     pub(super) fn door_that_went_unseen(&mut self, text: &str, edition: Edition) -> anyhow::Result<()> {
         let yard = "lock.doorline_test_door_yard_lock";
-        let with_yard = format!("{text}{YARD}{LAMP}");
+        let with_yard = format!("{text}{YARD}{LAMP}{SIDE}");
+        let less = less(text);
+        ensure!(
+            !less.contains("fire-input") && !less.contains("door-groups") && !less.contains("pictures"),
+            "{less}"
+        );
         // nothing of before
         self.hub.registers("door_yard", false)?;
         self.gateway.reload(&with_yard)?;
@@ -159,13 +193,15 @@ impl Stage<'_> {
             Ok(self.hub.entities("relay_lamp")?.pop())
         })?
         .0;
-        self.hub.registers("relay_lamp", true)?;
+        for part in PARTS {
+            self.hub.registers(part, true)?;
+        }
         let site = self.hub.template(&format!("{{{{ device_id('{lamp}') }}}}"))?;
         let site_name = format!("{{{{ device_attr('{site}', 'name') }}}}");
         let called = self.hub.template(&site_name)?;
         ensure!(called != "None", "the registry has no device for {lamp}");
         self.hub.kill();
-        self.gateway.reload(text)?;
+        self.gateway.reload(&less)?;
         let topic = match edition {
             Edition::Devices => "homeassistant/device/doorline_test_door_yard/config",
             Edition::Entities => "homeassistant/lock/doorline_test_door_yard/lock/config",
@@ -206,10 +242,13 @@ impl Stage<'_> {
             format!("{:?}", runs.elapsed()),
         );
         self.hub.registers("door_yard", false)?;
-        until(secs(SOON), "a relay that went unseen to go", || {
-            Ok(self.hub.entities("relay_lamp")?.is_empty().then_some(()))
-        })?;
-        self.hub.registers("relay_lamp", false)?;
+        for part in PARTS {
+            until(secs(SOON), &format!("{part} that went unseen to go"), || {
+                Ok(self.hub.entities(part)?.is_empty().then_some(()))
+            })?;
+            self.hub.registers(part, false)?;
+        }
+        self.hub.shows(LOCK, "locked", secs(SOON))?;
         let now_called = self.hub.template(&site_name)?;
         ensure!(now_called == called, "{called} is called {now_called}");
         told(self, "the end of what was announced once more", &is_empty, from)?;
@@ -243,6 +282,33 @@ impl Stage<'_> {
         self.gateway.reload(text)?;
         until(secs(SOON), "the door to go", || {
             Ok(self.hub.entities("door_yard")?.is_empty().then_some(()))
+        })
+    }
+
+    /// Home Assistant cannot sign: where only signed commands are taken it has no controls, and sees how things are; they come
+    /// back with the others.
+    pub(super) fn controls_of_who_cannot_sign(&mut self, text: &str) -> anyhow::Result<()> {
+        let signed = text.replace("[mqtt]\n", "[mqtt]\ncommands = \"signed\"\n")
+            + "[mqtt.keys.desk]\nsecret = \"0f7c2f3b9d1e4a58b6c70d2e\"\nscopes = [\"open\"]\n";
+        ensure!(signed.contains("commands ="), "the site has another text");
+        let lock = "binary_sensor.doorline_test_door_front_shows_lock";
+        self.gateway.reload(&signed)?;
+        self.hub.shows(lock, "off", secs(SOON))?;
+        let mut left = Vec::new();
+        let gone = until(secs(SOON), "all controls to go", || {
+            left = self.hub.entities("doorline_test")?;
+            left.retain(|(id, _)| {
+                let controls = ["button.", "lock.", "select.", "switch."];
+                controls.iter().any(|of| id.starts_with(of))
+            });
+            Ok(left.is_empty().then_some(()))
+        });
+        gone.map_err(|e| e.context(format!("{left:?}")))?;
+        self.hub.shows(super::CONTACT, "off", secs(SOON))?;
+        self.gateway.reload(text)?;
+        self.hub.shows(LOCK, "locked", secs(SOON))?;
+        until(secs(SOON), "what only showed to go", || {
+            Ok(self.hub.entities("_shows_")?.is_empty().then_some(()))
         })
     }
 }

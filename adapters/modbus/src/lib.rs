@@ -22,5 +22,5 @@ pub use adapter_api::Direction;
 pub use bus::{Bus, BusError, BusParams, Link, Parity};
 pub use frame::{Exchange, FrameError, Framing, LONGEST, crc16};
 pub use pdu::{MOST, PduError, REQUEST_BYTES, Reply, Request};
-pub use profile::{PROFILES, Profile};
+pub use profile::{Meaning, PROFILES, Profile};
 pub use relays::{Relays, RelaysParams};

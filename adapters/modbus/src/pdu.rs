@@ -140,6 +140,35 @@ impl Request {
         [self.function(), a, b, c, d]
     }
 
+    /// Reads a request; `None` for one that no board of ours is told.
+    #[must_use]
+    pub fn parse(pdu: &[u8]) -> Option<Self> {
+        let &[function, a, b, c, d] = pdu else {
+            return None;
+        };
+        let (address, second) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        let count = Some(second).filter(|count| (1..=MOST).contains(count));
+        match function {
+            0x01 => Some(Self::ReadCoils {
+                address,
+                count: count?,
+            }),
+            0x03 => Some(Self::ReadHolding {
+                address,
+                count: count?,
+            }),
+            0x05 => Some(Self::WriteCoil {
+                address,
+                value: second,
+            }),
+            0x06 => Some(Self::WriteRegister {
+                address,
+                value: second,
+            }),
+            _ => None,
+        }
+    }
+
     /// Bytes of values that answer a read.
     const fn value_bytes(self) -> usize {
         match self {
@@ -320,6 +349,16 @@ mod tests {
         ) {
             if let Ok(Reply::Written) = request.reply(&pdu) {
                 prop_assert_eq!(pdu, request.encode());
+            }
+        }
+
+        #[test]
+        fn a_request_comes_back_of_its_bytes_and_what_is_read_is_written_the_same(
+            request in any_request(), pdu in proptest::collection::vec(any::<u8>(), 0..8),
+        ) {
+            prop_assert_eq!(Request::parse(&request.encode()), Some(request));
+            if let Some(read) = Request::parse(&pdu) {
+                prop_assert_eq!(&read.encode()[..], &pdu[..]);
             }
         }
 

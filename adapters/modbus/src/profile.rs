@@ -121,7 +121,83 @@ pub const PROFILES: &[Profile] = &[
     },
 ];
 
+/// What a request means to a board of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// A relay is switched on for a time, by the board's own timer.
+    Pulse {
+        /// Which, from 1.
+        relay: u16,
+        /// For how long.
+        time: Duration,
+    },
+    /// Levels are asked for.
+    Read {
+        /// The first relay, from 1.
+        first: u16,
+        /// How many.
+        count: u16,
+    },
+    /// A relay is switched.
+    Switch {
+        /// On from here on?
+        on: bool,
+        /// Which, from 1.
+        relay: u16,
+    },
+}
+
 impl Profile {
+    /// What a request means to a board whose relay 1 has the address `first`; `None` if boards of this family are told nothing of
+    /// the kind.
+    #[must_use]
+    pub fn meaning(&self, first: u16, request: Request) -> Option<Meaning> {
+        let relay = |address: u16| {
+            let relay = address.checked_sub(first)?.checked_add(1)?;
+            (relay <= self.channels).then_some(relay)
+        };
+        match request {
+            Request::ReadCoils { address, count } | Request::ReadHolding { address, count } => {
+                let (from, to) = (
+                    relay(address)?,
+                    relay(address.checked_add(count.checked_sub(1)?)?)?,
+                );
+                let count = to - from + 1;
+                (self.read(address, count) == request).then_some(Meaning::Read { first: from, count })
+            }
+            Request::WriteCoil { address, value } | Request::WriteRegister { address, value } => {
+                let switched = relay(address).and_then(|relay| {
+                    let on = [true, false]
+                        .into_iter()
+                        .find(|on| self.write(address, *on) == request)?;
+                    Some(Meaning::Switch { on, relay })
+                });
+                switched.or_else(|| {
+                    let timer = self.timer?;
+                    let relay = relay(address.checked_sub(timer.offset)?)?;
+                    let coil = matches!(request, Request::WriteCoil { .. });
+                    let timed = coil && (1..=timer.most).contains(&value);
+                    timed.then(|| Meaning::Pulse {
+                        relay,
+                        time: timer.step * u32::from(value),
+                    })
+                })
+            }
+        }
+    }
+
+    /// The request that means this to such a board; `None` if boards of this family are told nothing of the kind, or the address
+    /// is none.
+    #[must_use]
+    pub fn request(&self, first: u16, meaning: Meaning) -> Option<Request> {
+        let address = |relay: u16| first.checked_add(relay.checked_sub(1)?);
+        match meaning {
+            Meaning::Pulse { relay, time } => self.pulse(address(relay)?, time),
+            Meaning::Read { first, count } => Some(self.read(address(first)?, count)),
+            Meaning::Switch { on, relay } => Some(self.write(address(relay)?, on)),
+        }
+    }
+
     /// The family of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
@@ -215,6 +291,51 @@ mod tests {
             assert_eq!(value, steps, "{ms} ms");
         }
         assert_eq!(board("coils").pulse(0, Duration::from_secs(1)), None);
+    }
+
+    #[test]
+    fn what_a_board_is_told_means_what_was_ordered_and_nothing_else_means_anything() {
+        for profile in PROFILES {
+            let time = Duration::from_secs(3);
+            for relay in [1, profile.channels] {
+                for meaning in [
+                    Meaning::Switch { on: true, relay },
+                    Meaning::Switch { on: false, relay },
+                    Meaning::Read {
+                        first: relay,
+                        count: 1,
+                    },
+                    Meaning::Pulse { relay, time },
+                ] {
+                    let Some(request) = profile.request(profile.first, meaning) else {
+                        assert!(!profile.is_timed(), "{}", profile.name);
+                        continue;
+                    };
+                    assert_eq!(
+                        profile.meaning(profile.first, request),
+                        Some(meaning),
+                        "{}",
+                        profile.name
+                    );
+                }
+            }
+            let beyond = profile.first + profile.channels;
+            assert_eq!(
+                profile.meaning(profile.first, profile.write(beyond, true)),
+                None,
+                "{}",
+                profile.name
+            );
+            assert_eq!(
+                profile.meaning(profile.first, profile.read(profile.first, 0)),
+                None
+            );
+        }
+        let odd = Request::WriteCoil {
+            address: 0,
+            value: 0x0100,
+        };
+        assert_eq!(board("coils").meaning(0, odd), None);
     }
 
     #[test]

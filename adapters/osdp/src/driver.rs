@@ -9,13 +9,13 @@ use gateway_core::{DeviceId, Edge, InputId, Instant, ReaderCommand, ReaderId, Si
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{broadcast, oneshot};
 use tokio_serial::{DataBits, FlowControl, Parity, SerialPortBuilderExt, SerialStream, StopBits};
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{StreamExt, StreamMap};
 
 use crate::bus::{Bus, BusParams, Output};
-use crate::errand::{Errand, Progress};
+use crate::errand::{Errand, Errands, Progress};
 use crate::output::OutputAnswer;
 use crate::output::server::{Asked, Server};
 use crate::pd::{Event, PdParams};
@@ -42,7 +42,7 @@ pub struct Order {
 /// What is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// Something once; how it goes is told in [`OsdpBus::progress`].
+    /// Something once; how it goes is told in [`OsdpBus::errands`].
     Errand(Errand),
     /// Let it be given its key by the default key, for so long.
     Install(Duration),
@@ -89,14 +89,14 @@ pub struct OsdpBus {
     pub baud: u32,
     /// Who switches between sending and receiving.
     pub direction: Direction,
+    /// How it goes with what operators want, of any line.
+    pub errands: Errands,
     /// What operators want; readers of other lines do not matter.
     pub orders: broadcast::Sender<Order>,
     /// Where the relay guard says what outputs of readers do; `None` if nothing uses one.
     pub outputs: Option<PathBuf>,
     /// Device; a name below `/dev/serial/by-id` or `by-path` stays the same.
     pub port: PathBuf,
-    /// How it goes with the last errand of each reader, of any line.
-    pub progress: watch::Sender<BTreeMap<ReaderId, Progress>>,
     /// Readers.
     pub readers: Vec<OsdpReader>,
 }
@@ -327,7 +327,7 @@ impl OsdpBus {
                         match what {
                             Wanted::Errand(_) if now.since(at) > OLD => {
                                 let text = "the line was not there when this was asked; ask again";
-                                self.tell(&reader, Progress::Failed(text.to_owned()));
+                                self.errands.tell(&reader, Progress::Failed(text.to_owned()));
                             }
                             Wanted::Errand(errand) => bus.errand(now, of, errand),
                             Wanted::Install(time) => {
@@ -347,22 +347,11 @@ impl OsdpBus {
         }
     }
 
-    fn tell(&self, reader: &ReaderId, progress: Progress) {
-        self.progress.send_modify(|all| {
-            all.insert(reader.clone(), progress);
-        });
-    }
-
     /// What was on its way to a reader when the line went: it is not sent again by itself.
     fn cut(&self) {
-        self.progress.send_modify(|all| {
-            for reader in &self.readers {
-                if let Some(progress @ Progress::Sent { .. }) = all.get_mut(&reader.reader) {
-                    let text = "the line went away in the middle; what the reader makes of what it has is its own. Ask again";
-                    *progress = Progress::Failed(text.to_owned());
-                }
-            }
-        });
+        let text =
+            "the line went away in the middle; what the reader makes of what it has is its own. Ask again";
+        self.errands.cut(self.readers.iter().map(|of| &of.reader), text);
     }
 
     fn gone(&self, what: &str) -> String {
@@ -416,7 +405,7 @@ impl OsdpBus {
                     }
                     Progress::Sent { .. } => {}
                 }
-                self.tell(&reader, progress);
+                self.errands.tell(&reader, progress);
                 return Ok(());
             }
             Event::Fault(text) => SignalKind::Fault(text),
@@ -466,6 +455,7 @@ impl OsdpBus {
             Event::Key(key) => SignalKind::Key { key, reader },
             Event::KeyTaken => {
                 tracing::warn!(%reader, "the reader took its new key");
+                self.errands.key_taken(at, &reader);
                 return Ok(());
             }
             Event::Misread { bits, reason, times } => SignalKind::Misread {

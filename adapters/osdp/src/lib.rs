@@ -30,7 +30,7 @@ mod transfer;
 pub use bus::{Bus, BusParams, Output};
 pub use display::{LONGEST_TEXT, Text, TextError, Texts};
 pub use driver::{Order, OsdpBus, OsdpInput, OsdpReader, Wanted};
-pub use errand::{Errand, Progress, Settings};
+pub use errand::{Errand, Errands, Progress, Settings};
 pub use key::{Key, KeyError};
 pub use link::Security;
 pub use message::{Capability, Identity, Reply, ReplyError, command_name, nak_reason, reply_name};

@@ -47,6 +47,17 @@ fn devices(check: &mut Check<'_>) {
             }
         }
     }
+    let mut masters = Claims::new();
+    for (id, reader) in &config.readers {
+        if let ReaderDriver::Ibutton(reader) = &reader.driver {
+            masters.add(chip_name(&reader.master), format!("readers.{id}.ibutton.master"));
+        }
+    }
+    masters.report(
+        check,
+        |master| format!("1-Wire master {master}"),
+        "allowed: one reader for each master",
+    );
     gpio.report(
         check,
         |(chip, line)| format!("line {line} of {chip}"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::boards::{Dcttech, Kmtronic, Modbus, Numato};
 use super::front_end::{FrontEndDoor, FrontEndLine};
+use super::ibutton::IbuttonReader;
 use super::osdp::{KeyFile, OsdpInput, OsdpOutput, OsdpReader};
 use super::outside::{HttpOutput, MqttInput, MqttOutput, WebhookInput};
 use super::wiegand::WiegandReader;
@@ -313,6 +314,8 @@ table! {
 choice! {
     /// What a reader is.
     pub enum ReaderDriver {
+        /// Contact keys at a 1-Wire master of the kernel.
+        Ibutton(Box<IbuttonReader>) = "ibutton",
         /// An OSDP reader on an RS-485 line.
         Osdp(Box<OsdpReader>) = "osdp",
         /// A reader that is operated by `doorline sim` only.
@@ -328,7 +331,7 @@ impl ReaderDriver {
     pub fn formats(&self) -> Option<&[FormatId]> {
         match self {
             Self::Osdp(reader) => Some(&reader.formats),
-            Self::Virtual(_) => None,
+            Self::Ibutton(_) | Self::Virtual(_) => None,
             Self::Wiegand(reader) => Some(&reader.formats),
         }
     }
@@ -341,7 +344,7 @@ impl ReaderDriver {
                 let old = reader.old_key_file.as_mut().map(|file| ("old-key-file", file));
                 own.into_iter().chain(old).collect()
             }
-            Self::Virtual(_) | Self::Wiegand(_) => vec![],
+            Self::Ibutton(_) | Self::Virtual(_) | Self::Wiegand(_) => vec![],
         }
     }
 

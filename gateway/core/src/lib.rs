@@ -36,7 +36,7 @@ pub use measure::{Count, Counted, Histogram, STEPS};
 pub use secret::Secret;
 pub use signal::{
     Bell, CardFrame, ControllerSaid, Edge, LightColour, LineCommand, LineSignal, Misread, NetworkState,
-    ReaderCommand, Signal, SignalKind,
+    ReaderCommand, ReaderService, Signal, SignalKind,
 };
 pub use subject::{Factor, Subject};
 pub use template::{Escape, Template};

@@ -113,6 +113,18 @@ words! {
 }
 
 words! {
+    /// What an operator has done at a reader itself.
+    ReaderService {
+        /// It is given a file, its firmware mostly.
+        File = "file",
+        /// It may be given its key by the default key, for a time.
+        Key = "key",
+        /// It is told another address or speed.
+        Settings = "settings",
+    }
+}
+
+words! {
     /// Colour of a light.
     LightColour {
         /// Amber.

@@ -1,15 +1,18 @@
 //! Fuzz targets: plain functions over bytes, for any fuzzer (`tests/fuzz/run`) and for the replay of what it found.
 
-use crate::{Edge, Profile, Ranges, learn, parse_edges, picture, show_edges};
+use crate::{
+    Edge, Profile, Ranges, learn, parse_edges, picture, scs_bytes, scs_edges, scs_telegrams, show_edges,
+};
 
 /// Name and function of a target.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 3] = [
+pub const TARGETS: [Target; 4] = [
     ("panel_edges", edges),
     ("panel_learn", learned),
     ("panel_profile", profile),
+    ("panel_scs", scs),
 ];
 
 /// A recording of a line, as text.
@@ -52,6 +55,24 @@ pub fn profile(data: &[u8]) {
     if let Err(e) = Profile::parse(&String::from_utf8_lossy(data)) {
         let _ = e.to_string();
     }
+}
+
+/// Bytes of an SCS bus, and the same as two bytes for each time between two edges.
+///
+/// # Panics
+/// If bytes do not come back of their pulses.
+pub fn scs(data: &[u8]) {
+    let _ = scs_telegrams(data);
+    assert_eq!(scs_bytes(&scs_edges(data)), (data.to_vec(), Vec::new()));
+    let mut at_us = 0;
+    let edges = data.chunks_exact(2).enumerate().map(|(n, gap)| {
+        at_us += u64::from(u16::from_be_bytes([gap[0], gap[1]])) + 1;
+        Edge {
+            at_us,
+            level: n % 2 == 0,
+        }
+    });
+    let _ = scs_bytes(&edges.collect::<Vec<_>>());
 }
 
 #[cfg(test)]

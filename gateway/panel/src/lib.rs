@@ -20,6 +20,7 @@ mod picture;
 mod profile;
 mod pulses;
 mod ring;
+mod scs;
 mod table;
 
 pub use apartments::{Apartments, ApartmentsError, MAX_APARTMENT, Ranges};
@@ -37,4 +38,5 @@ pub use profile::{
 };
 pub use pulses::{Counted, Noise, PulseCounter, Tone};
 pub use ring::{Debounce, RingDetector, RingEvent};
+pub use scs::{Scs, ScsTelegram, scs_bytes, scs_edges, scs_telegrams};
 pub use table::{NameError, profile_named, profiles, refused_families};

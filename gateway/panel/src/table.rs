@@ -62,27 +62,45 @@ const TEXTS: [(&str, &str); 17] = [
     ),
 ];
 
-/// Families that are refused, by the names under which people look for them, and what helps.
-const REFUSED: [(&str, &str); 5] = [
+/// What helps where frames are not decoded.
+const TAP: &str = "which this version does not decode; tap the bell output and the button of a handset instead: handset-tap";
+
+/// Families that are refused, by the names under which people look for them: why, and what helps.
+const REFUSED: [(&str, &str, &str); 7] = [
     (
         "abb-welcome",
         "ABB-Welcome and Busch-Welcome talk in frames on their bus, and no table says which of them ring",
+        TAP,
     ),
     (
         "bticino-scs",
         "BTicino SCS talks in frames on its bus, and those of intercoms differ from site to site",
+        TAP,
+    ),
+    (
+        "busch-welcome",
+        "ABB-Welcome and Busch-Welcome talk in frames on their bus, and no table says which of them ring",
+        TAP,
+    ),
+    (
+        "scs",
+        "BTicino SCS talks in frames on its bus, and those of intercoms differ from site to site",
+        TAP,
     ),
     (
         "siedle-in-home",
         "the Siedle In-Home bus talks in frames, and no table of them is public",
+        TAP,
     ),
     (
         "urmet-2voice",
         "Urmet 2Voice talks in frames that nobody has published",
+        TAP,
     ),
     (
         "wb-domofon",
         "WB-Domofon is a Modbus device and no line of a front end",
+        "have a Wiren Board controller serve it, whose topics are inputs and outputs here: docs/wiring/wb-domofon.md",
     ),
 ];
 
@@ -91,10 +109,10 @@ const REFUSED: [(&str, &str); 5] = [
 #[non_exhaustive]
 pub enum NameError {
     /// A family that cannot be served.
-    #[error(
-        "{name}: {why}, which this version does not decode; tap the bell output and the button of a handset instead: handset-tap"
-    )]
+    #[error("{name}: {why}, {instead}")]
     Refused {
+        /// What helps.
+        instead: &'static str,
         /// What was asked for.
         name: String,
         /// Why.
@@ -133,8 +151,9 @@ pub fn profile_named(name: &str) -> Result<&'static Profile, NameError> {
     if let Some((_, profile)) = table().get(name) {
         return Ok(profile);
     }
-    if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+    if let Some((_, why, instead)) = REFUSED.iter().find(|(refused, ..)| *refused == name) {
         return Err(NameError::Refused {
+            instead,
             name: name.to_owned(),
             why,
         });
@@ -147,7 +166,7 @@ pub fn profile_named(name: &str) -> Result<&'static Profile, NameError> {
 
 /// Families without a profile, with the reason.
 pub fn refused_families() -> impl Iterator<Item = (&'static str, &'static str)> {
-    REFUSED.into_iter()
+    REFUSED.into_iter().map(|(name, why, _)| (name, why))
 }
 
 #[cfg(test)]
@@ -246,10 +265,12 @@ mod tests {
     fn a_family_whose_frames_nobody_knows_is_refused_by_name() {
         for (name, _) in refused_families() {
             let error = profile_named(name).expect_err(name).to_string();
-            assert!(
-                error.starts_with(name) && error.contains("handset-tap"),
-                "{error}"
-            );
+            let helps = if name == "wb-domofon" {
+                "wb-domofon.md"
+            } else {
+                "handset-tap"
+            };
+            assert!(error.starts_with(name) && error.contains(helps), "{error}");
         }
         let error = profile_named("visit").expect_err("no such name").to_string();
         assert!(error.contains("there are: 1n, 4n"), "{error}");

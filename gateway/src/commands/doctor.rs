@@ -48,6 +48,8 @@ pub(super) fn doctor(args: &SiteFile) -> anyhow::Result<u8> {
         "dialout",
         &claims,
     ));
+    findings.extend(devices("serial port", "/dev", "ttyAMA", "dialout", &claims));
+    findings.extend(masters(&claims, Path::new("/sys/bus/w1/devices")));
     findings.extend(devices("camera", "/dev", "video", "video", &claims));
     findings.extend(cards(&claims, Path::new(site::CARDS), Path::new("/dev/snd")));
     findings.extend(hid::boards(
@@ -261,6 +263,43 @@ fn devices(kind: &str, dir: &str, prefix: &str, group: &str, claims: &Claims) ->
 }
 
 /// Sound cards by the ids that the site file has, and whether this user may use them.
+/// 1-Wire masters, and how long a key may lie there before it is read: those of the kernel search every 10 s, unless they are told
+/// otherwise.
+fn masters(claims: &Claims, folder: &Path) -> Vec<Finding> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return vec![];
+    };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        name.is_some_and(|name| name.starts_with("w1_bus_master"))
+    });
+    paths.sort();
+    let number = |path: &Path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let one = |path: &PathBuf| {
+        let users = claims
+            .get(path)
+            .map_or_else(|| "claimed by nobody".to_owned(), |users| users.join(", "));
+        let whole = number(&path.join("w1_master_timeout")).unwrap_or(0) * 1000;
+        let ms = whole + number(&path.join("w1_master_timeout_us")).unwrap_or(0) / 1000;
+        let text = format!(
+            "1-Wire master {}: {users}; it searches every {ms} ms",
+            path.display()
+        );
+        if claims.contains_key(path) && ms > 500 {
+            return Finding {
+                note: true,
+                remedy: "a key is held to the contact for half a second: write  options wire timeout=0 timeout_us=200000 \
+                         slave_ttl=1  into /etc/modprobe.d/w1.conf and start again"
+                    .into(),
+                text,
+            };
+        }
+        Finding::well(text)
+    };
+    paths.iter().map(one).collect()
+}
+
 fn cards(claims: &Claims, folder: &Path, devices: &Path) -> Vec<Finding> {
     let Ok(text) = fs::read_to_string(folder.join("cards")) else {
         return vec![];
@@ -355,6 +394,44 @@ mod tests {
         let bare = noted(&text.replace("timer-ms = 5000\n", ""));
         assert_eq!(bare.len(), 1, "{bare:?}");
         assert!(bare[0].starts_with("output back-strike: "), "{bare:?}");
+    }
+
+    #[test]
+    fn a_one_wire_master_that_searches_too_rarely_for_a_key_is_noted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let master = folder.path().join("w1_bus_master1");
+        fs::create_dir(&master).expect("made");
+        fs::create_dir(folder.path().join("01-0000012f4a3c")).expect("made");
+        let mut claims = Claims::new();
+        let set = |seconds: &str, us: &str| {
+            fs::write(master.join("w1_master_timeout"), seconds).expect("written");
+            fs::write(master.join("w1_master_timeout_us"), us).expect("written");
+        };
+        set("10\n", "0\n");
+        // what nobody uses may be as slow as it likes
+        assert!(masters(&claims, folder.path())[0].remedy.is_empty());
+        claims.insert(master.clone(), vec!["reader street".to_owned()]);
+        let found = masters(&claims, folder.path());
+        assert_eq!(found.len(), 1);
+        assert!(
+            found[0].note && found[0].remedy.contains("slave_ttl=1"),
+            "{}",
+            found[0].remedy
+        );
+        assert!(
+            found[0]
+                .text
+                .contains("reader street; it searches every 10000 ms"),
+            "{}",
+            found[0].text
+        );
+        set("0\n", "200000\n");
+        let found = masters(&claims, folder.path());
+        assert!(
+            found[0].remedy.is_empty() && found[0].text.contains("every 200 ms"),
+            "{}",
+            found[0].text
+        );
     }
 
     #[test]

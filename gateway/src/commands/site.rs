@@ -209,6 +209,13 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
         .readers
         .iter()
         .flat_map(|(id, reader)| match &reader.driver {
+            ReaderDriver::Ibutton(reader) => vec![(
+                format!("reader {id}"),
+                Claim::Channel {
+                    board: reader.master.display().to_string(),
+                    channel: 0,
+                },
+            )],
             ReaderDriver::Osdp(reader) => vec![(
                 format!("reader {id} (address {})", reader.address),
                 Claim::Channel {

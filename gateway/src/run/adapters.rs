@@ -7,6 +7,7 @@ use std::time::Duration;
 use adapter_api::{Adapter, AdapterContext, AdapterError, AudioPort, Shutdown};
 use adapter_front_end::FrontEnd;
 use adapter_gpio::{GpioInputs, GpioReader};
+use adapter_ibutton::KeyReader;
 use adapter_osdp::{OsdpBus, OsdpPeripheral};
 use adapter_outside::MqttInputs;
 use adapter_virtual::{Source, VirtualDevice, VirtualHandle, VirtualLine, VirtualParams};
@@ -25,7 +26,7 @@ use crate::run::lane::Lane;
 use crate::run::lines::{Commands, Lines, QUEUE, Routes};
 use crate::run::osdp::{Installs, osdp_buses};
 use crate::run::params::{self, front_ends, mqtt_inputs};
-use crate::run::readers::{Readers, bias, gpio_readers};
+use crate::run::readers::{Readers, bias, gpio_readers, key_readers};
 use crate::run::sim::Inputs;
 use crate::run::sound::{SoundLine, sounds};
 
@@ -71,6 +72,7 @@ enum Pins {
     Controller(Box<OsdpPeripheral>),
     FrontEnd(FrontEnd),
     Inputs(GpioInputs),
+    Keys(KeyReader),
     Mqtt(MqttInputs),
     Osdp(OsdpBus),
     Reader(Box<GpioReader>),
@@ -80,7 +82,9 @@ enum Pins {
 impl Pins {
     fn inputs(&self) -> Vec<InputId> {
         match self {
-            Self::Controller(_) | Self::FrontEnd(_) | Self::Reader(_) | Self::Sound(_) => vec![],
+            Self::Controller(_) | Self::FrontEnd(_) | Self::Keys(_) | Self::Reader(_) | Self::Sound(_) => {
+                vec![]
+            }
             Self::Inputs(inputs) => inputs.lines.iter().map(|line| line.input.clone()).collect(),
             Self::Mqtt(of) => of.inputs.iter().map(|input| input.input.clone()).collect(),
             Self::Osdp(line) => {
@@ -98,6 +102,7 @@ impl Pins {
             Self::FrontEnd(of) => of.lines.iter().map(|line| line.line.clone()).collect(),
             Self::Controller(_)
             | Self::Inputs(_)
+            | Self::Keys(_)
             | Self::Mqtt(_)
             | Self::Osdp(_)
             | Self::Reader(_)
@@ -112,6 +117,7 @@ impl Adapter for Pins {
             Self::Controller(of) => of.run(ctx).await,
             Self::FrontEnd(of) => of.run(ctx).await,
             Self::Inputs(inputs) => inputs.run(ctx).await,
+            Self::Keys(keys) => keys.run(ctx).await,
             Self::Mqtt(of) => of.run(ctx).await,
             Self::Osdp(line) => line.run(ctx).await,
             Self::Reader(reader) => reader.run(ctx).await,
@@ -241,6 +247,8 @@ impl Adapters {
         let inputs = inputs.map(|(name, inputs)| (name, Pins::Inputs(inputs)));
         let readers = gpio_readers(&self.config, &self.readers).into_iter();
         let readers = readers.map(|(id, reader)| (reader_name(&id), Pins::Reader(Box::new(reader))));
+        let keys = key_readers(&self.config).into_iter();
+        let keys = keys.map(|(id, reader)| (reader_name(&id), Pins::Keys(reader)));
         let lines = osdp_buses(&self.config, &self.readers, &self.installs)?.into_iter();
         let lines = lines.map(|(name, line)| (name, Pins::Osdp(line)));
         let front_ends = front_ends(&self.config, &self.readers).into_iter();
@@ -255,6 +263,7 @@ impl Adapters {
             .chain(sounds)
             .chain(controllers)
             .chain(readers)
+            .chain(keys)
             .chain(lines)
             .chain(front_ends)
             .chain(mqtt);

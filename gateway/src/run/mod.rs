@@ -59,7 +59,7 @@ use adapter_virtual::Levels;
 use anyhow::Context;
 use gateway_bus::{Bus, SiteFileClient};
 use gateway_config::{Config, Generations, GuardMode, Late, LoadError, Loaded};
-use gateway_core::{Clock, DoorId, Fault, LineId, LockState, RingId, SiteView, Timestamp};
+use gateway_core::{Clock, DoorId, Event, Fault, LineId, LockState, RingId, SiteView, Timestamp};
 use gateway_guard::{ClientParams, GuardClient, GuardProcess, Silence, SpawnParams, spawn_guard};
 use gateway_http::LiveName;
 use gateway_sip_io::{SipEngine, SipHandle};
@@ -259,6 +259,9 @@ impl Gateway {
         let sip = sip_lane.handle().spawn(sip).await??;
         tokio::spawn(outside::tell_sip(sip.listen_fault(), faults.clone()));
         let (adapters, signals) = Adapters::start(&config, &clock, &doors, &sip, &faults).await?;
+        let to = store.clone();
+        let note = move |reader, event| note::journal(&to, Event::Reader(reader, event));
+        adapters.installs().note_by(note);
 
         let (now, wall) = (clock.now(), clock.wall());
         let rng = Box::new(rand::rngs::StdRng::from_os_rng());

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use adapter_api::Direction;
 use adapter_osdp::{
-    Errand, File, Key, LONGEST_FILE, Order, OsdpBus, OsdpInput, OsdpReader, PdParams, Progress, Security,
-    Settings, Text, Texts, Wanted,
+    Errand, Errands, File, Key, LONGEST_FILE, Order, OsdpBus, OsdpInput, OsdpReader, PdParams, Progress,
+    Security, Settings, Text, Texts, Wanted,
 };
 use adapter_wiegand::WiegandParams;
 use base64::Engine as _;
@@ -17,9 +17,9 @@ use base64::engine::general_purpose::STANDARD;
 use gateway_config::{
     Config, DisplayText, InputDriver, KeyFile, Language, OutputDriver, ReaderDriver, Rs485,
 };
-use gateway_core::{DeviceId, Instant, ReaderId};
+use gateway_core::{DeviceId, Instant, ReaderEvent, ReaderId, ReaderService, Subject};
 use serde_json::{Value, json};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 
 use super::adapters::reader_name;
 use super::readers::{Readers, accepted};
@@ -42,16 +42,16 @@ struct Known {
 /// Where operators reach the lines.
 #[derive(Clone)]
 pub(crate) struct Installs {
+    errands: Errands,
     known: Arc<RwLock<BTreeMap<ReaderId, Known>>>,
-    progress: watch::Sender<BTreeMap<ReaderId, Progress>>,
     to: broadcast::Sender<Order>,
 }
 
 impl Default for Installs {
     fn default() -> Self {
         Self {
+            errands: Errands::default(),
             known: Arc::default(),
-            progress: watch::Sender::default(),
             to: broadcast::channel(BEHIND).0,
         }
     }
@@ -66,7 +66,13 @@ impl Installs {
             .is_some_and(|act| act.starts_with("osdp-"))
     }
 
-    /// Carries out a request of `commands/osdp.rs`, made at `now`.
+    /// Has what operators do to readers written down.
+    pub(crate) fn note_by(&self, note: impl Fn(ReaderId, ReaderEvent) + Send + Sync + 'static) {
+        self.errands.note_by(note);
+    }
+
+    /// Carries out a request of `commands/osdp.rs`, made at `now`. What is refused of a reader that is known is on record,
+    /// too.
     ///
     /// # Errors
     /// If there is no such reader, or it cannot be asked for that.
@@ -75,107 +81,120 @@ impl Installs {
         let reader = name
             .parse::<ReaderId>()
             .map_err(|error| format!("reader: {error}"))?;
-        match request.get("act").and_then(Value::as_str) {
-            Some("osdp-install") => self.install(now, reader, request),
-            Some("osdp-move") => self.change(now, reader, request),
-            Some("osdp-firmware") => self.give(now, reader, request),
+        self.known(&reader)?;
+        let (what, done) = match request.get("act").and_then(Value::as_str) {
+            Some("osdp-install") => (ReaderService::Key, self.install(now, &reader, request)),
+            Some("osdp-move") => (ReaderService::Settings, self.change(now, &reader, request)),
+            Some("osdp-firmware") => (ReaderService::File, self.give(now, &reader, request)),
             Some("osdp-give-up") => {
-                self.known(&reader)?;
                 self.order(now, &reader, Wanted::Errand(Errand::GiveUp))?;
-                Ok(json!({ "reader": name }))
+                return Ok(json!({ "reader": name }));
             }
-            Some("osdp-progress") => {
-                self.known(&reader)?;
-                Ok(said(self.progress.borrow().get(&reader)))
+            Some("osdp-progress") => return Ok(said(self.errands.progress(&reader).as_ref())),
+            Some(_) | None => return Err("this is nothing for an OSDP reader".to_owned()),
+        };
+        done.map_err(|refused| match refused {
+            Refused::Now(text) => {
+                self.errands.refuse(&reader, what, &console(), text.clone());
+                text
             }
-            Some(_) | None => Err("this is nothing for an OSDP reader".to_owned()),
-        }
+            Refused::Begun(text) => text,
+        })
     }
 
-    fn install(&self, now: Instant, reader: ReaderId, request: &Value) -> Result<Value, String> {
+    fn install(&self, now: Instant, reader: &ReaderId, request: &Value) -> Result<Value, Refused> {
         let seconds = request.get("seconds").and_then(Value::as_u64).unwrap_or_default();
         let time = Duration::from_secs(seconds).min(LONGEST);
-        self.keyed(&reader)?;
-        self.order(now, &reader, Wanted::Install(time))?;
+        self.keyed(reader)?;
+        self.order(now, reader, Wanted::Install(time))?;
+        let until = now + time;
         if let Ok(mut known) = self.known.write()
-            && let Some(of) = known.get_mut(&reader)
+            && let Some(of) = known.get_mut(reader)
         {
-            of.window = Some(now + time);
+            of.window = Some(until);
         }
-        tracing::warn!(%reader, seconds = time.as_secs(), "an operator lets the reader be given its key by the default key");
-        Ok(json!({ "reader": reader.as_str(), "seconds": time.as_secs() }))
+        let seconds = time.as_secs();
+        tracing::warn!(%reader, seconds, "an operator lets the reader be given its key by the default key");
+        let text = format!("it may be given its key by the default key for {seconds} s");
+        self.errands.open_window(reader, &console(), until, text);
+        Ok(json!({ "reader": reader.as_str(), "seconds": seconds }))
     }
 
     /// Another address or speed: in the window only, and never an address that is taken.
-    fn change(&self, now: Instant, reader: ReaderId, request: &Value) -> Result<Value, String> {
+    fn change(&self, now: Instant, reader: &ReaderId, request: &Value) -> Result<Value, Refused> {
         let number = |key: &str| request.get(key).and_then(Value::as_u64).unwrap_or(u64::MAX);
-        let of = self.keyed(&reader)?;
+        let of = self.keyed(reader)?;
         if of.window.is_none_or(|until| now >= until) {
-            return Err(format!(
+            return Err(Refused::Now(format!(
                 "address and speed are changed in the window only that doorline osdp install {reader} opens"
-            ));
+            )));
         }
         let address = u8::try_from(number("address"))
             .ok()
             .filter(|address| *address <= 126);
-        let address = address.ok_or("address: 0 to 126 are allowed")?;
+        let address = address.ok_or_else(|| "address: 0 to 126 are allowed".to_owned())?;
         let baud = u32::try_from(number("baud")).unwrap_or(u32::MAX);
         if !gateway_config::OSDP_BAUDS.contains(&baud) {
-            return Err(format!(
+            return Err(Refused::Now(format!(
                 "{baud} is no speed of OSDP: 9600, 19200, 38400, 57600, 115200, 230400 are"
-            ));
+            )));
         }
         let known = self.known.read().map_err(|_| STOPS.to_owned())?;
         let mut others = known
             .iter()
-            .filter(|(id, other)| **id != reader && other.port == of.port);
+            .filter(|(id, other)| *id != reader && other.port == of.port);
         if let Some((other, _)) = others.find(|(_, other)| other.address == address) {
-            return Err(format!(
+            return Err(Refused::Now(format!(
                 "address {address} is that of reader {other} on the same line"
-            ));
+            )));
         }
         drop(known);
-        self.begin(now, &reader, Errand::Settings(Settings { address, baud }), 0)?;
+        let text = format!("address {address}, {baud} bit/s");
+        let errand = Errand::Settings(Settings { address, baud });
+        self.begin(now, reader, ReaderService::Settings, text, errand, 0)?;
         tracing::warn!(%reader, address, baud, "an operator has the reader take another address or speed");
         Ok(json!({ "reader": reader.as_str() }))
     }
 
-    fn give(&self, now: Instant, reader: ReaderId, request: &Value) -> Result<Value, String> {
-        self.known(&reader)?;
+    fn give(&self, now: Instant, reader: &ReaderId, request: &Value) -> Result<Value, Refused> {
         let text = request.get("body").and_then(Value::as_str).unwrap_or_default();
-        let bytes = STANDARD.decode(text).map_err(|_| "the file did not come whole")?;
+        let bytes = STANDARD
+            .decode(text)
+            .map_err(|_| "the file did not come whole".to_owned())?;
         if !(1..=LONGEST_FILE).contains(&bytes.len()) {
-            return Err(format!("{} bytes, a file has 1 to {LONGEST_FILE}", bytes.len()));
+            let text = format!("{} bytes, a file has 1 to {LONGEST_FILE}", bytes.len());
+            return Err(Refused::Now(text));
         }
         let kind = request.get("kind").and_then(Value::as_u64).unwrap_or(1);
-        let kind = u8::try_from(kind).map_err(|_| "kind: 0 to 255 are allowed")?;
+        let kind = u8::try_from(kind).map_err(|_| "kind: 0 to 255 are allowed".to_owned())?;
         let total = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let text = format!("a file of {total} bytes, type {kind}");
         let bytes = bytes.into();
-        self.begin(now, &reader, Errand::Give(File { bytes, kind }), total)?;
+        let errand = Errand::Give(File { bytes, kind });
+        self.begin(now, reader, ReaderService::File, text, errand, total)?;
         tracing::warn!(%reader, bytes = total, kind, "an operator gives the reader a file");
         Ok(json!({ "reader": reader.as_str(), "total": total }))
     }
 
     /// Gives an errand to the reader's line, one at a time.
-    fn begin(&self, now: Instant, reader: &ReaderId, errand: Errand, total: u32) -> Result<(), String> {
-        let begun = self.progress.send_if_modified(|all| {
-            let free = !matches!(all.get(reader), Some(Progress::Sent { .. }));
-            if free {
-                all.insert(reader.clone(), Progress::Sent { sent: 0, total });
-            }
-            free
-        });
-        if !begun {
-            return Err(format!(
+    fn begin(
+        &self,
+        now: Instant,
+        reader: &ReaderId,
+        what: ReaderService,
+        text: String,
+        errand: Errand,
+        total: u32,
+    ) -> Result<(), Refused> {
+        if !self.errands.begin(reader, what, &console(), text, total) {
+            return Err(Refused::Now(format!(
                 "something is on its way to {reader} already; doorline osdp give-up {reader} ends it"
-            ));
+            )));
         }
-        self.order(now, reader, Wanted::Errand(errand))
-            .inspect_err(|text| {
-                self.progress.send_modify(|all| {
-                    all.insert(reader.clone(), Progress::Failed(text.clone()));
-                });
-            })
+        self.order(now, reader, Wanted::Errand(errand)).map_err(|text| {
+            self.errands.tell(reader, Progress::Failed(text.clone()));
+            Refused::Begun(text)
+        })
     }
 
     fn order(&self, at: Instant, reader: &ReaderId, what: Wanted) -> Result<(), String> {
@@ -213,6 +232,25 @@ impl Installs {
 }
 
 const STOPS: &str = "the gateway stops";
+
+/// Why nothing comes of a request.
+enum Refused {
+    /// It was begun, and its end is on record.
+    Begun(String),
+    /// It was not begun.
+    Now(String),
+}
+
+impl From<String> for Refused {
+    fn from(text: String) -> Self {
+        Self::Now(text)
+    }
+}
+
+/// Whoever has the control socket: the gateway's own user on its machine.
+fn console() -> Subject {
+    Subject::User("console".into())
+}
 
 fn list<'a>(readers: impl Iterator<Item = &'a ReaderId>) -> String {
     let names: Vec<&str> = readers.map(ReaderId::as_str).collect();
@@ -313,10 +351,10 @@ pub(super) fn osdp_buses(
                 Rs485::Rts => Direction::Rts,
                 Rs485::RtsInverted => Direction::RtsInverted,
             },
+            errands: installs.errands.clone(),
             orders: installs.to.clone(),
             outputs: None,
             port: osdp.port.clone(),
-            progress: installs.progress.clone(),
             readers: Vec::new(),
         });
         line.readers.push(OsdpReader {
@@ -364,7 +402,7 @@ pub(super) fn output_socket(config: &Config, reader: &ReaderId) -> Option<PathBu
 pub(super) fn line_names(config: &Config) -> BTreeMap<PathBuf, String> {
     let ports = config.readers.values().filter_map(|reader| match &reader.driver {
         ReaderDriver::Osdp(osdp) => Some(&osdp.port),
-        ReaderDriver::Virtual(_) | ReaderDriver::Wiegand(_) => None,
+        ReaderDriver::Ibutton(_) | ReaderDriver::Virtual(_) | ReaderDriver::Wiegand(_) => None,
     });
     named(ports.collect::<BTreeSet<_>>())
 }
@@ -514,6 +552,40 @@ mod tests {
     }
 
     #[test]
+    fn what_operators_do_to_readers_is_on_record_and_so_is_what_they_may_not() {
+        let (installs, _seen) = line();
+        let kept = Arc::<RwLock<Vec<String>>>::default();
+        let to = Arc::clone(&kept);
+        installs.note_by(move |reader, event| {
+            let line = format!("{reader} {} {event:?}", event.tag());
+            to.write().expect("free").push(line);
+        });
+        let now = Instant::from_nanos(1_000_000_000);
+        let ask = |request: Value| installs.act(now, &request);
+        let to_five = json!({ "act": "osdp-move", "reader": "a", "address": 5, "baud": 9600 });
+        assert!(ask(to_five.clone()).is_err());
+        assert!(ask(json!({ "act": "osdp-install", "reader": "a", "seconds": 60 })).is_ok());
+        assert!(ask(to_five).is_ok());
+        assert!(ask(json!({ "act": "osdp-firmware", "reader": "a", "body": "AA==" })).is_err());
+        installs
+            .errands
+            .tell(&"a".parse().expect("a name"), Progress::Done("5".into()));
+        // a name that is none of a reader is nobody's record
+        assert!(ask(json!({ "act": "osdp-firmware", "reader": "nobody", "body": "AA==" })).is_err());
+        let kept = kept.read().expect("free");
+        let began: Vec<&str> = kept.iter().filter_map(|line| line.split(' ').nth(1)).collect();
+        let wanted = [
+            "service-refused",
+            "service-began",
+            "service-began",
+            "service-refused",
+            "service-ended",
+        ];
+        assert_eq!(began, wanted);
+        assert!(kept.iter().all(|line| line.contains("console")), "{kept:?}");
+    }
+
+    #[test]
     fn an_address_is_changed_in_the_window_only_and_never_to_one_that_is_taken() {
         let (installs, mut seen) = line();
         let now = Instant::from_nanos(1_000_000_000);
@@ -581,9 +653,8 @@ mod tests {
             seen.try_recv().expect("told").what,
             Wanted::Errand(Errand::GiveUp)
         );
-        installs.progress.send_modify(|all| {
-            all.insert("b".parse().expect("a name"), Progress::Failed("no".to_owned()));
-        });
+        let reader: ReaderId = "b".parse().expect("a name");
+        installs.errands.tell(&reader, Progress::Failed("no".to_owned()));
         assert_eq!(ask("osdp-progress"), json!({ "state": "failed", "text": "no" }));
         assert!(installs.act(now, &give("b", "AA==")).is_ok());
     }

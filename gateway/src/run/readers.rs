@@ -5,6 +5,7 @@ use std::sync::{Arc, RwLock};
 
 use adapter_api::{Forwarded, Handed};
 use adapter_gpio::{GpioReader, Opening, ReaderPin, ReaderPins, ReaderWires};
+use adapter_ibutton::KeyReader;
 use adapter_wiegand::{Heartbeat, Keypad, WiegandParams};
 use gateway_card::{Format, Translation, format_named, formats};
 use gateway_config::{Backend, Bias, Config, OutputDriver, ReaderDriver, ReaderWire, WiegandReader};
@@ -126,6 +127,25 @@ impl Readers {
     }
 }
 
+/// The readers of contact keys of the site, by name.
+pub(super) fn key_readers(config: &Config) -> BTreeMap<ReaderId, KeyReader> {
+    let made = config
+        .readers
+        .iter()
+        .filter_map(|(id, reader)| match &reader.driver {
+            ReaderDriver::Osdp(_) | ReaderDriver::Virtual(_) | ReaderDriver::Wiegand(_) => None,
+            ReaderDriver::Ibutton(of) => {
+                let made = KeyReader {
+                    master: of.master.clone(),
+                    reader: id.clone(),
+                    repeat: of.repeat,
+                };
+                Some((id.clone(), made))
+            }
+        });
+    made.collect()
+}
+
 /// The readers of the site, by name.
 pub(super) fn gpio_readers(config: &Config, readers: &Readers) -> BTreeMap<ReaderId, GpioReader> {
     let opening = opening(config);
@@ -133,7 +153,7 @@ pub(super) fn gpio_readers(config: &Config, readers: &Readers) -> BTreeMap<Reade
         .readers
         .iter()
         .filter_map(|(id, reader)| match &reader.driver {
-            ReaderDriver::Osdp(_) | ReaderDriver::Virtual(_) => None,
+            ReaderDriver::Ibutton(_) | ReaderDriver::Osdp(_) | ReaderDriver::Virtual(_) => None,
             ReaderDriver::Wiegand(reader) => Some((id, &**reader)),
         });
     let made = |(id, reader): (&ReaderId, &WiegandReader)| {

@@ -1,6 +1,6 @@
 //! Real peers for the gateway: Asterisk, Kamailio, baresip, a phone on ezk-sip-ua, JsSIP in Chromium, Mosquitto, FreeRADIUS,
 //! OpenLDAP, coturn, Home Assistant, relay boards of pymodbus, OSDP readers of libosdp, clients of the API by schemathesis
-//! and openapi-python-client, and the gateway itself as a process.
+//! and openapi-python-client, decoders of sigrok, and the gateway itself as a process.
 //!
 //! Every test gets a [`Rig`]: a temporary folder, a block of ports of its own, and a dump of every log if it
 //! fails. Peers are ordinary processes on loopback that die with the test, also if the test is killed. Nothing
@@ -36,6 +36,7 @@ mod router;
 mod scenario;
 mod shaky;
 mod shelly;
+mod sigrok;
 mod sipp;
 mod site;
 mod slapd;
@@ -74,6 +75,7 @@ pub use router::Router;
 pub use scenario::Scenario;
 pub use shaky::Shaky;
 pub use shelly::Shelly;
+pub use sigrok::{Trace, sigrok};
 pub use sipp::Sipp;
 pub use site::{Account, Site};
 pub use slapd::{Person, Slapd};

@@ -30,7 +30,8 @@ impl Class {
         let known = super::record::FAMILIES.iter().find(|(name, _)| *name == family);
         known.filter(|(_, tags)| tags.contains(&tag))?;
         Some(match (family, tag) {
-            ("reader", "misread") | ("panel", "button-stuck" | "button-released") => Self::Hardware,
+            ("reader", "misread" | "service-began" | "service-ended" | "service-refused")
+            | ("panel", "button-stuck" | "button-released") => Self::Hardware,
             ("reader", "pin-awaited") => Self::Display,
             ("gateway", "address-told" | "network" | "second-instance") => Self::Network,
             ("gateway", "factory" | "guard") => Self::Hardware,
@@ -80,6 +81,7 @@ mod tests {
             ("door.lock-fault", Class::Door),
             ("panel.ring", Class::Use),
             ("panel.button-stuck", Class::Hardware),
+            ("reader.service-ended", Class::Hardware),
             ("call.answered", Class::Audio),
             ("account.failed", Class::Network),
             ("gateway.network", Class::Network),

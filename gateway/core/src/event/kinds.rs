@@ -7,7 +7,7 @@ use crate::ids::{
     AreaId, ButtonId, ChannelId, DoorGroupId, LegId, LineId, ListId, PanelId, PersonId, ReaderId, RingId,
 };
 use crate::leg::{Cause, DigitVia};
-use crate::signal::{LightColour, Misread};
+use crate::signal::{LightColour, Misread, ReaderService};
 use crate::subject::{Factor, Subject};
 use crate::value::{Field, Value};
 use crate::view::LineState;
@@ -803,6 +803,35 @@ events! {
         },
         /// The card is good, and its PIN is asked for too.
         PinAwaited = "pin-awaited" {},
+        /// An operator has something done at the reader itself.
+        ServiceBegan = "service-began" {
+            /// Who.
+            subject: Subject,
+            /// What exactly.
+            text: String,
+            /// What.
+            what: ReaderService,
+        },
+        /// It is over.
+        ServiceEnded = "service-ended" {
+            /// `done`, `failed`.
+            outcome: String,
+            /// Who had asked for it; none for a new key that the site file gives.
+            subject: Option<Subject>,
+            /// What came of it, and what to do.
+            text: String,
+            /// What.
+            what: ReaderService,
+        },
+        /// It was not begun.
+        ServiceRefused = "service-refused" {
+            /// Who asked.
+            subject: Subject,
+            /// Why.
+            text: String,
+            /// What was asked for.
+            what: ReaderService,
+        },
     }
 }
 

@@ -152,6 +152,32 @@ fn edges(words: &[&str], gap: Duration) -> anyhow::Result<Vec<Frame>> {
     Ok(frames)
 }
 
+/// Bytes as hexadecimal digits, with or without blanks, colons and dashes between them.
+pub(super) fn hex_bytes(text: &str) -> anyhow::Result<Vec<u8>> {
+    let is_gap = |c: char| c.is_whitespace() || matches!(c, ':' | '-' | ',');
+    let digits: Vec<char> = text.replace("0x", "").chars().filter(|c| !is_gap(*c)).collect();
+    if let Some(other) = digits.iter().find(|c| !c.is_ascii_hexdigit()) {
+        bail!("{other:?} is no hexadecimal digit; allowed are pairs of digits, spaces, colons and dashes");
+    }
+    ensure!(!digits.is_empty(), "nothing is given: hexadecimal digits");
+    ensure!(
+        digits.len().is_multiple_of(2),
+        "{} digits: a byte has two",
+        digits.len()
+    );
+    let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16);
+    digits
+        .chunks(2)
+        .map(byte)
+        .collect::<Result<_, _>>()
+        .context("hexadecimal digits")
+}
+
+/// Bytes as digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Bits as text.
 pub(super) fn shown(bits: &[bool]) -> String {
     bits.iter().map(|one| if *one { '1' } else { '0' }).collect()

@@ -3,13 +3,17 @@
 //! One module a kind of wire. Each says what it takes ([`Args`]), prints for people, and gives the same as
 //! one JSON value.
 
+mod bus;
 mod clock_data;
 mod ibutton;
 mod input;
 mod keypad;
 mod learn;
+mod modbus;
 mod osdp;
 mod panel;
+mod relay;
+mod scs;
 mod wiegand;
 
 use std::io::Write;
@@ -44,12 +48,27 @@ enum DecodeWhat {
     /// Bytes or bits of a contact key: 1-Wire, Cyfral, Metakom.
     #[command(after_help = ibutton::DECODE_HELP)]
     Ibutton(ibutton::Decode),
+    /// Bytes of a Modbus line or connection: what relay boards are told and answer.
+    #[command(after_help = modbus::DECODE_HELP)]
+    Modbus(modbus::Decode),
     /// Bytes of an OSDP line: packets and what they say.
     #[command(after_help = osdp::DECODE_HELP)]
     Osdp(osdp::Decode),
     /// Edges of a panel line: rings, and whom they are for.
     #[command(after_help = panel::DECODE_HELP)]
     Panel(panel::Decode),
+    /// Bytes of a serial or USB relay board: LCUS-1, KMTronic, Numato, DCTTECH.
+    #[command(after_help = relay::DECODE_HELP)]
+    Relay(relay::Decode),
+    /// Bytes or edges of BTicino SCS: telegrams.
+    #[command(after_help = scs::DECODE_HELP)]
+    Scs(scs::Decode),
+    /// Bits or edges of Comelit Simplebus: frames and what they mean.
+    #[command(after_help = bus::SIMPLEBUS_HELP)]
+    Simplebus(bus::Decode),
+    /// Frames, bits or edges of TCS:BUS, and what they mean.
+    #[command(after_help = bus::TCS_HELP)]
+    Tcs(bus::Decode),
     /// Bits or edges of a Wiegand reader: every format that fits.
     #[command(after_help = wiegand::DECODE_HELP)]
     Wiegand(wiegand::Decode),
@@ -79,9 +98,22 @@ enum EncodeWhat {
     /// The bytes or bits that a contact key sends.
     #[command(after_help = ibutton::ENCODE_HELP)]
     Ibutton(ibutton::Encode),
+    /// What a Modbus relay board is told.
+    #[command(after_help = modbus::ENCODE_HELP)]
+    Modbus(modbus::Encode),
     /// The edges that a panel line shows.
     #[command(after_help = panel::ENCODE_HELP)]
     Panel(panel::Encode),
+    /// What a serial or USB relay board is told.
+    #[command(after_help = relay::ENCODE_HELP)]
+    Relay(relay::Encode),
+    /// A telegram of BTicino SCS, or its edges.
+    #[command(after_help = scs::ENCODE_HELP)]
+    Scs(scs::Encode),
+    /// The edges of a frame of Comelit Simplebus.
+    Simplebus(bus::EncodeSimplebus),
+    /// The edges of a frame of TCS:BUS.
+    Tcs(bus::EncodeTcs),
     /// The bits that a reader sends for a card, and how the site file writes it.
     #[command(after_help = wiegand::ENCODE_HELP)]
     Wiegand(wiegand::Encode),
@@ -97,8 +129,13 @@ pub(super) fn decode(args: &Decode) -> anyhow::Result<u8> {
         DecodeWhat::Ibutton(args) => ibutton::decode(args),
         DecodeWhat::Keypad(args) => keypad::decode(args),
         DecodeWhat::Learn(args) => learn::decode(args),
+        DecodeWhat::Modbus(args) => modbus::decode(args),
         DecodeWhat::Osdp(args) => osdp::decode(args),
         DecodeWhat::Panel(args) => panel::decode(args),
+        DecodeWhat::Relay(args) => relay::decode(args),
+        DecodeWhat::Scs(args) => scs::decode(args),
+        DecodeWhat::Simplebus(args) => bus::decode_simplebus(args),
+        DecodeWhat::Tcs(args) => bus::decode_tcs(args),
         DecodeWhat::Wiegand(args) => wiegand::decode(args),
     };
     print(said?, args.json)
@@ -110,7 +147,12 @@ pub(super) fn encode(args: &Encode) -> anyhow::Result<u8> {
         EncodeWhat::ClockData(args) => clock_data::encode(args),
         EncodeWhat::Ibutton(args) => ibutton::encode(args),
         EncodeWhat::Keypad(args) => keypad::encode(args),
+        EncodeWhat::Modbus(args) => modbus::encode(args),
         EncodeWhat::Panel(args) => panel::encode(args),
+        EncodeWhat::Relay(args) => relay::encode(args),
+        EncodeWhat::Scs(args) => scs::encode(args),
+        EncodeWhat::Simplebus(args) => bus::encode_simplebus(args),
+        EncodeWhat::Tcs(args) => bus::encode_tcs(args),
         EncodeWhat::Wiegand(args) => wiegand::encode(args),
     };
     print(said?, args.json)

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use adapter_osdp::{Deframer, LONGEST, Packet, Reply, SecurityBlock, command_name, nak_reason, reply_name};
-use anyhow::{Context, bail, ensure};
+use anyhow::bail;
 use clap::Args;
 use gateway_card::{bits_of, formats, frame_of};
 use serde_json::{Map, Value, json};
@@ -27,7 +27,7 @@ pub(super) struct Decode {
 }
 
 pub(super) fn decode(args: &Decode) -> anyhow::Result<Said> {
-    let bytes = bytes_of(&input::text_of(&args.data)?)?;
+    let bytes = input::hex_bytes(&input::text_of(&args.data)?)?;
     let mut deframer = Deframer::default();
     let (mut text, mut json) = (String::new(), Vec::new());
     let mut wrong = Vec::new();
@@ -62,30 +62,6 @@ pub(super) fn decode(args: &Decode) -> anyhow::Result<Said> {
         json: json!({ "packets": json, "skipped": wrong }),
         text,
     })
-}
-
-fn bytes_of(text: &str) -> anyhow::Result<Vec<u8>> {
-    let is_gap = |c: char| c.is_whitespace() || matches!(c, ':' | '-' | ',');
-    let digits: Vec<char> = text.replace("0x", "").chars().filter(|c| !is_gap(*c)).collect();
-    if let Some(other) = digits.iter().find(|c| !c.is_ascii_hexdigit()) {
-        bail!("{other:?} is no hexadecimal digit; allowed are pairs of digits, spaces, colons and dashes");
-    }
-    ensure!(!digits.is_empty(), "nothing is given: hexadecimal digits");
-    ensure!(
-        digits.len().is_multiple_of(2),
-        "{} digits: a byte has two",
-        digits.len()
-    );
-    let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16);
-    digits
-        .chunks(2)
-        .map(byte)
-        .collect::<Result<_, _>>()
-        .context("hexadecimal digits")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn one(packet: &Packet) -> Said {
@@ -125,7 +101,7 @@ fn one(packet: &Packet) -> Said {
         let _ = write!(text, ", {security}");
     }
     if let Some(mac) = packet.mac {
-        let _ = write!(text, ", MAC {}", hex(&mac));
+        let _ = write!(text, ", MAC {}", input::hex(&mac));
     }
     text.push('\n');
     if !said.is_empty() {
@@ -140,12 +116,12 @@ fn one(packet: &Packet) -> Said {
             },
             "code": format!("{:02x}", packet.code),
             // a key is nothing to print
-            "data": (packet.is_reply || packet.code != 0x75).then(|| hex(&packet.data)),
+            "data": (packet.is_reply || packet.code != 0x75).then(|| input::hex(&packet.data)),
             "fields": fields,
-            "mac": packet.mac.map(|mac| hex(&mac)),
+            "mac": packet.mac.map(|mac| input::hex(&mac)),
             "name": name,
             "security": packet.security.as_ref().map(|block| json!({
-                "data": hex(&block.data),
+                "data": input::hex(&block.data),
                 "kind": format!("SCS_{:02x}", block.kind),
             })),
             "sequence": packet.sequence,
@@ -210,7 +186,7 @@ fn command(packet: &Packet) -> (Value, String) {
         ]),
         (0x75, &[kind, length, ..]) => said(&[("kind", kind.into()), ("length", length.into())]),
         (_, []) => (Value::Null, String::new()),
-        (_, data) => (Value::Null, format!("data {}", hex(data))),
+        (_, data) => (Value::Null, format!("data {}", input::hex(data))),
     }
 }
 
@@ -226,7 +202,7 @@ fn reply(packet: &Packet) -> (Value, String) {
         ),
         Reply::Id(id) => {
             let firmware = id.firmware.map(|n| n.to_string()).join(".");
-            let vendor = hex(&id.vendor);
+            let vendor = input::hex(&id.vendor);
             let text = format!(
                 "vendor {vendor}, model {}, version {}, serial {:08x}, firmware {firmware}",
                 id.model, id.version, id.serial
@@ -264,8 +240,12 @@ fn reply(packet: &Packet) -> (Value, String) {
         }
         Reply::Raw { bits, format, reader } => raw(&bits, format, reader),
         Reply::ClientCryptogram { random, uid, .. } => (
-            json!({ "random": hex(&random), "uid": hex(&uid) }),
-            format!("reader {}, random number {}", hex(&uid), hex(&random)),
+            json!({ "random": input::hex(&random), "uid": input::hex(&uid) }),
+            format!(
+                "reader {}, random number {}",
+                input::hex(&uid),
+                input::hex(&random)
+            ),
         ),
         Reply::File(status) => (
             json!({
@@ -281,7 +261,7 @@ fn reply(packet: &Packet) -> (Value, String) {
             format!("address {}, {} bit/s", settings.address, settings.baud),
         ),
         Reply::Ack | Reply::Busy | Reply::InitialMac(_) => (Value::Null, String::new()),
-        Reply::Other(_) => (Value::Null, format!("data {}", hex(&packet.data))),
+        Reply::Other(_) => (Value::Null, format!("data {}", input::hex(&packet.data))),
     }
 }
 
@@ -290,7 +270,7 @@ fn raw(bits: &[bool], format: u8, reader: u8) -> (Value, String) {
     let Some(frame) = frame_of(bits) else {
         return (Value::Null, format!("{} bits are no card", bits.len()));
     };
-    let mut digits = hex(&frame.data);
+    let mut digits = input::hex(&frame.data);
     digits.truncate(usize::from(frame.bits.div_ceil(4)));
     let raw = format!("{}:hex:{digits}", frame.bits);
     let of_length = formats()
@@ -347,12 +327,12 @@ mod tests {
             data: vec![0, 1, 26, 0, 0xBD, 0x88, 0xEB, 0x80],
             mac: None,
         };
-        let card = said(&hex(&packet.encode())).expect("a packet");
+        let card = said(&input::hex(&packet.encode())).expect("a packet");
         assert!(card.text.contains("26:hex:bd88eb8 (h10301"), "{}", card.text);
         // a key on its way is not shown
         (packet.is_reply, packet.code) = (false, 0x75);
         packet.data = [&[1, 16][..], &[0xAB; 16]].concat();
-        let key = said(&hex(&packet.encode())).expect("a packet");
+        let key = said(&input::hex(&packet.encode())).expect("a packet");
         assert!(
             !format!("{}{}", key.text, key.json).contains("abab"),
             "{}",

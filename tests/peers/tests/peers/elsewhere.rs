@@ -224,6 +224,80 @@ fn a_bell_over_zigbee_rings_and_what_was_kept_or_came_while_it_was_away_does_not
     });
 }
 
+/// The module's controls as a Wiren Board controller has them at its broker.
+const DOMOFON: &str = "/devices/wb-domofon_16/controls";
+
+/// wb-mqtt-serial with one such module: what is written to a control is its value from then on. Lives as long as its listener
+/// is listened to.
+fn domofon(rig: &Rig, stop: &std::sync::Arc<std::sync::atomic::AtomicBool>) -> anyhow::Result<()> {
+    let (listener, stop) = (Listener::start(rig)?, std::sync::Arc::clone(stop));
+    let state = format!("{DOMOFON}/Call accept");
+    listener.send_bytes(&state, "0", true)?;
+    std::thread::spawn(move || {
+        let mut seen = 0;
+        while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+            let all = listener.all();
+            let told = all.iter().skip(seen);
+            for told in told.filter(|told| told.topic == format!("{state}/on")) {
+                let _ = listener.send_bytes(&state, told.payload.to_string(), true);
+            }
+            seen = all.len();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    Ok(())
+}
+
+#[test]
+fn an_intercom_module_at_its_controller_rings_and_opens_and_a_kept_call_does_not() {
+    run(|rig| {
+        let _broker = Mosquitto::start(rig)?;
+        let listener = Listener::start(rig)?;
+        let stop = std::sync::Arc::default();
+        domofon(rig, &stop)?;
+        let call = |level: &str| listener.send_bytes(&format!("{DOMOFON}/Incoming call"), level, true);
+        // somebody rings already
+        call("1")?;
+        let text = site(rig);
+        let (before, rest) = text.split_once("[inputs.bell.mqtt]").context("an input")?;
+        let (_, rest) = rest.split_once("[inputs.contact.mqtt]").context("the next")?;
+        let (inputs, rest) = rest.split_once("[outputs.strike.mqtt]").context("an output")?;
+        let (_, rest) = rest.split_once("[lines.wire.contact]").context("the next")?;
+        let text = format!(
+            "{before}[inputs.bell.mqtt]\ntopic = \"{DOMOFON}/Incoming call\"\non = [\"1\"]\noff = [\"0\"]\n\
+             [inputs.contact.mqtt]{inputs}[outputs.strike.mqtt]\ntopic = \"{DOMOFON}/Call accept/on\"\non = \"1\"\noff = \"0\"\n\
+             own-timer-s = 3\nstate-topic = \"{DOMOFON}/Call accept\"\nstate-on = [\"1\"]\nstate-off = [\"0\"]\n\
+             late-opening = \"accepted\"\ntimeout-ms = 3000\n[lines.wire.contact]{rest}"
+        );
+        let mut gateway = Gateway::start(rig, &text)?;
+        let api = Api::set_up(rig, &gateway)?;
+        fault(&api, "output:", None)?;
+        call("0")?;
+        call("1")?;
+        rung(&gateway, 0)?;
+        ensure!(rings(&gateway)? == 1, "what was kept rang, too");
+        let mut n = 0;
+        until(secs(30), "the door to open", || {
+            n += 1;
+            Ok((ask(&api, &format!("flat-{n}"))?.status == 200).then_some(()))
+        })?;
+        gateway.event(0, "door.unlocked", secs(10), |_| true)?;
+        gateway.event(0, "door.relocked", secs(10), |_| true)?;
+        let told: Vec<String> = listener
+            .all()
+            .iter()
+            .filter(|message| message.topic == format!("{DOMOFON}/Call accept/on"))
+            .map(|message| message.payload.to_string())
+            .collect();
+        // at rest first and last, and on once
+        let on = told.iter().filter(|level| *level == "1").count();
+        let ends = (told.first().map(String::as_str), told.last().map(String::as_str));
+        ensure!(on == 1 && ends == (Some("0"), Some("0")), "{told:?}");
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        gateway.stop()
+    });
+}
+
 #[test]
 fn a_web_request_rings_with_its_token_only_and_not_when_it_is_old() {
     run(|rig| {

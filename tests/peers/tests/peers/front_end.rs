@@ -7,7 +7,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use peers::{Gateway, Phone, PhoneParams, Rig, Use, program, run, until};
+use peers::{Gateway, Phone, PhoneParams, Rig, Site, Trace, Use, program, run, sigrok, until};
+use serde_json::Value;
 
 use crate::secs;
 
@@ -267,5 +268,180 @@ fn front_end_frames_of_a_bus_ring_their_own_handset_only_and_nine_opens_by_a_fra
         phone.hang_up()?;
         front_end.does(0, "output 0 off")?;
         gateway.verify()
+    });
+}
+
+/// Cards that are sent to a controller, and their bits by the layouts that their makers published: H10301, H10306, H10302;
+/// then key 5 of a keypad of 4 bits, and of one of 8.
+const CARDS: [(&str, &str); 5] = [
+    ("26:123,04567", "10111101100010001110101110"),
+    ("34:123,04567", "0000000000111101100010001110101111"),
+    ("37:98765", "0000000000000000000110000001110011011"),
+    ("4:hex:5", "0101"),
+    ("8:hex:a5", "10100101"),
+];
+
+/// What outputs `d0` and `d1` did from the change number `from` on: the pulses of a card pull their wires low.
+fn traces(front_end: &FrontEnd, from: usize, [d0, d1]: [u8; 2]) -> Vec<Trace> {
+    let changes = front_end.changes();
+    let wire = |name, output: u8| {
+        let of = changes.iter().skip(from).filter_map(|(what, at)| {
+            let switched = what.strip_prefix(&format!("output {output} "))?;
+            Some((*at, switched == "off"))
+        });
+        Trace {
+            changes: of.collect(),
+            name,
+            rest: true,
+        }
+    };
+    vec![wire("D0", d0), wire("D1", d1)]
+}
+
+/// What the program's own decoder makes of the same pulses.
+fn own_frames(traces: &[Trace]) -> anyhow::Result<Vec<String>> {
+    let begins = |wire: usize| {
+        let low = traces[wire].changes.iter().filter(|(_, level)| !level);
+        low.map(move |(at, _)| (*at, wire))
+    };
+    let mut pulses: Vec<(u64, usize)> = begins(0).chain(begins(1)).collect();
+    pulses.sort_unstable();
+    let first = pulses.first().context("no pulse")?.0;
+    let edges = pulses
+        .iter()
+        .map(|(at, wire)| format!("{},{wire}", at - first))
+        .collect::<Vec<_>>();
+    let said = Command::new(program())
+        .args(["decode", "wiegand", "--json"])
+        .args(edges)
+        .output()?;
+    let said: Value = serde_json::from_slice(&said.stdout)?;
+    let frames = said["frames"].as_array().context("frames")?;
+    Ok(frames
+        .iter()
+        .filter_map(|frame| frame["data"].as_str().map(str::to_owned))
+        .collect())
+}
+
+#[test]
+fn front_end_cards_to_a_controller_are_those_that_sigrok_reads_at_usual_and_at_fastest_pulses() {
+    run(|rig| {
+        let front_end = FrontEnd::start(rig, "vizit-matrix")?;
+        let port = rig.path("front-end/line");
+        let controller = |name: &str, [d0, d1]: [u8; 2], keys: &str| {
+            format!(
+                "[controllers.{name}]\nforward = []\nby-command = true\n\
+                 [controllers.{name}.wiegand]\nport = {port:?}\nd0-output = {d0}\nd1-output = {d1}\n{keys}\n"
+            )
+        };
+        let text = Site {
+            targets: vec!["sip:101@127.0.0.1:9".into()],
+            more: controller("usual", [2, 3], "")
+                + &controller("fast", [0, 1], "pulse-us = 20\ninterval-us = 200"),
+            ..Site::default()
+        };
+        let mut gateway = Gateway::start(rig, &text.text(rig))?;
+        until(secs(10), "the front end to be online", || {
+            Ok(gateway.log().contains("a front end is online").then_some(()))
+        })?;
+        for (name, wires, pulse_us, interval_us, cell_ms) in
+            [("usual", [2, 3], 50, 2000, 4), ("fast", [0, 1], 20, 200, 1)]
+        {
+            let from = front_end.changes().len();
+            let mut wanted = 0;
+            for (card, bits) in CARDS {
+                let seq = gateway.last_seq();
+                let sent = gateway.command("controllers", &["send", name, card])?;
+                ensure!(sent.status.success(), "{card}: {sent:?}");
+                gateway.event(seq, "controller.taken", secs(5), |event| event["source"] == name)?;
+                wanted += 2 * bits.len();
+                until(secs(5), "the last pulse of the card", || {
+                    Ok((front_end.changes().len() - from == wanted).then_some(()))
+                })?;
+            }
+            let traces = traces(&front_end, from, wires);
+            let decoder = format!("wiegand:d0=D0:d1=D1:bitwidth_ms={cell_ms}");
+            let read = sigrok(rig, &traces, &decoder, "wiegand=state")?;
+            let as_said = |(_, bits): &(&str, &str)| format!("{} bits {bits}", bits.len());
+            let told: Vec<String> = CARDS.iter().map(as_said).collect();
+            ensure!(read == told, "{name}: sigrok reads {read:#?}");
+            let own = own_frames(&traces)?;
+            let bits: Vec<&str> = CARDS.iter().map(|(_, bits)| *bits).collect();
+            ensure!(own == bits, "{name}: {own:?}");
+            // each pulse as long, and as far from the one before it, as the site file says
+            let mut lows = Vec::new();
+            for pair in traces.iter().flat_map(|trace| trace.changes.chunks(2)) {
+                let [(low, false), (high, true)] = *pair else {
+                    anyhow::bail!("no pulse: {pair:?}");
+                };
+                ensure!(high - low == pulse_us, "{name}: {pair:?}");
+                lows.push(low);
+            }
+            lows.sort_unstable();
+            let apart = |pair: &[u64]| pair[1] - pair[0];
+            let within = lows.windows(2).map(apart).filter(|apart| *apart < 25_000);
+            ensure!(
+                within.clone().all(|apart| apart == interval_us),
+                "{name}: {lows:?}"
+            );
+            ensure!(within.count() == wanted / 2 - CARDS.len());
+            // wires that were exchanged would have been noticed
+            let exchanged: Vec<Trace> = traces
+                .iter()
+                .zip(["D1", "D0"])
+                .map(|(trace, name)| Trace {
+                    name,
+                    ..trace.clone()
+                })
+                .collect();
+            ensure!(sigrok(rig, &exchanged, &decoder, "wiegand=state")? != told);
+        }
+        gateway.stop()
+    });
+}
+
+/// A key on its wire (DS1990A, timing of the data sheet): reset, presence, `read ROM`, and the key's 64 bits.
+fn one_wire(rom: &[u8; 8]) -> Trace {
+    let (mut at, mut changes) = (1000, Vec::new());
+    let mut low = |wait: u64, us: u64| {
+        changes.extend([(at + wait, false), (at + wait + us, true)]);
+        at += wait + us;
+    };
+    low(0, 500);
+    low(30, 120);
+    low(500, 6);
+    let bits = |byte: u8| (0..8).map(move |n| byte >> n & 1 == 1);
+    // the first slot of the command was begun above, for its lowest bit is 1
+    for one in bits(0x33).skip(1).chain(rom.iter().flat_map(|byte| bits(*byte))) {
+        low(70, if one { 6 } else { 60 });
+    }
+    Trace {
+        changes,
+        name: "OWR",
+        rest: true,
+    }
+}
+
+#[test]
+fn front_end_a_contact_key_has_the_number_that_sigrok_reads_of_it() {
+    run(|rig| {
+        for serial in ["12f4a3c", "000000000001", "fedcba987654"] {
+            let made = Command::new(program())
+                .args(["encode", "ibutton", serial])
+                .output()?;
+            let raw = String::from_utf8(made.stdout)?.trim().to_owned();
+            let number = u64::from_str_radix(&raw, 16).with_context(|| format!("{raw:?}"))?;
+            let trace = one_wire(&number.to_be_bytes());
+            let said = sigrok(
+                rig,
+                &[trace],
+                "onewire_link:owr=OWR,onewire_network",
+                "onewire_network",
+            )?;
+            // as a number, so that the byte which comes first stands last
+            let wanted = format!("ROM: 0x{:016x}", number.swap_bytes());
+            ensure!(said.contains(&wanted), "{serial}: {said:?} lacks {wanted}");
+        }
+        Ok(())
     });
 }

@@ -386,6 +386,33 @@ fn osdp_a_reader_shows_texts_and_takes_firmware_and_another_address_from_an_oper
         said(osdp(rig, &["install", "front-reader"])?, true)?;
         let words = said(osdp(rig, &["move", "front-reader", "--address", "5"])?, true)?;
         ensure!(words.contains("set address = 5"), "{words}");
+        // who did what to the reader, and what came of it, is on record
+        let events = gateway.events()?;
+        let told = events.iter().filter_map(|event| {
+            let kind = event["kind"].as_str()?.strip_prefix("reader.service-")?;
+            let who = event["subject"] == "user:console" && event["source"] == "front-reader";
+            let outcome = event["outcome"].as_str().unwrap_or_default();
+            let what = event["what"].as_str()?;
+            Some(if who {
+                format!("{kind} {what} {outcome}")
+            } else {
+                event.to_string()
+            })
+        });
+        let told: Vec<String> = told.collect();
+        let wanted = [
+            "began file ",
+            "ended file done",
+            "began file ",
+            "ended file failed",
+            "began file ",
+            "ended file done",
+            "refused settings ",
+            "began key ",
+            "began settings ",
+            "ended settings done",
+        ];
+        ensure!(told == wanted, "{told:#?}");
         gateway.reload(&text.replace(
             "[readers.front-reader.osdp]",
             "[readers.front-reader.osdp]\naddress = 5",

@@ -2,16 +2,20 @@
 //! plays, too.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::ensure;
-use peers::{Api, Gateway, OsdpPanel, OsdpReaders, Rig, Site, Wire, run, until};
+use peers::{Api, Gateway, Listener, Mosquitto, OsdpPanel, OsdpReaders, Rig, Site, Use, Wire, run, until};
 use serde_json::Value;
 
 use crate::osdp::{key_of, write_key};
+use crate::outside::wall_clock_at;
 use crate::secs;
 
 /// 26:123,04567: the card of the test site, and the same number for facility 7 in 34 bits (H10306).
 const CARD: &str = "26 bd88eb80";
+/// The same as commands have it.
+const CARD_TEXT: &str = "26:123,04567";
 
 /// The test site with a reader that has no door, and a controller that gets its cards.
 fn site(rig: &Rig, reader: &Path, controller: &Path, keys: &str, more: &str) -> String {
@@ -224,7 +228,9 @@ fn osdp_a_controller_gets_cards_by_command_and_keys_of_its_reader() {
         );
         let rule = "[rules.granted]\non = [\"door.granted\"]\n\
                     do = [{ card = { controller = \"legacy\", card = \"26:123,04567\" } }]\n";
-        let mut gateway = Gateway::start(rig, &format!("{text}\n{rule}"))?;
+        let _broker = Mosquitto::start(rig)?;
+        let mqtt = format!("[mqtt]\nbroker = \"mqtt://127.0.0.1:{}\"\n", rig.port(Use::Mqtt));
+        let mut gateway = Gateway::start(rig, &format!("{text}\n{rule}\n{mqtt}"))?;
         let api = Api::set_up(rig, &gateway)?;
         panel.is("sc", secs(20))?;
         let gate = |event: &Value| event.to_string().contains("reader-gate");
@@ -269,20 +275,58 @@ fn osdp_a_controller_gets_cards_by_command_and_keys_of_its_reader() {
         until(secs(10), "the second card at the controller", || {
             Ok((panel.cards().len() == 2).then_some(()))
         })?;
+        // through the broker, once, and neither kept nor old
+        let listener = Listener::start(rig)?;
+        let topic = "doorline/test/command";
+        let command = |id: &str, card: &str, at: SystemTime| -> anyhow::Result<Value> {
+            let at = wall_clock_at(at)?;
+            Ok(
+                serde_json::json!({ "command": "send-card", "controller": "legacy", "card": card, "id": id, "at": at }),
+            )
+        };
+        let answers = |id: &str, status: &str, reason: Option<&str>| {
+            listener.hears(&format!("{status} to {id}"), secs(30), |message| {
+                message.topic == "doorline/test/response"
+                    && message.payload["id"] == id
+                    && message.payload["status"] == status
+                    && message.payload["reason"].as_str() == reason
+            })
+        };
+        let seq = gateway.last_seq();
+        let good = command("mqtt-1", "34:7,04567", SystemTime::now())?;
+        listener.send(topic, &good, false)?;
+        until(secs(10), "the card of the broker at the controller", || {
+            Ok((panel.cards().get(2) == Some(&translated())).then_some(()))
+        })?;
+        gateway.event(seq, "controller.sent", secs(5), |event| {
+            event["reader"].is_null() && event["subject"] == "integration:mqtt" && event["bits"] == 34
+        })?;
+        gateway.event(seq, "controller.taken", secs(5), any)?;
+        answers("mqtt-1", "ok", None)?;
+        listener.send(topic, &good, false)?;
+        answers("mqtt-1", "refused", Some("duplicate"))?;
+        let old = SystemTime::now() - secs(60);
+        listener.send(topic, &command("mqtt-2", CARD_TEXT, old)?, false)?;
+        answers("mqtt-2", "refused", Some("stale"))?;
+        listener.send(topic, &command("mqtt-3", CARD_TEXT, SystemTime::now())?, true)?;
+        answers("mqtt-3", "refused", Some("stale"))?;
+        listener.send(topic, &command("mqtt-4", "26:999,1", SystemTime::now())?, false)?;
+        answers("mqtt-4", "refused", Some("malformed"))?;
+        ensure!(panel.cards().len() == 3, "{:?}", panel.cards());
         // keys, each as it is typed
         readers.act("keys 0 47")?;
         readers.act("keys 0 #")?;
         until(secs(10), "the keys at the controller", || {
             Ok((panel.keys() == "34370d").then_some(()))
         })?;
-        ensure!(panel.cards().len() == 2, "{:?}", panel.cards());
+        ensure!(panel.cards().len() == 3, "{:?}", panel.cards());
         // a rule: the reader of the test site is virtual, and a card that nobody showed opens nothing of a real controller
         let seq = gateway.last_seq();
         gateway.card()?;
         gateway.event(seq, "rule.failed", secs(10), |event| {
             event.to_string().contains("simulated")
         })?;
-        ensure!(panel.cards().len() == 2, "{:?}", panel.cards());
+        ensure!(panel.cards().len() == 3, "{:?}", panel.cards());
         gateway.stop()
     });
 }

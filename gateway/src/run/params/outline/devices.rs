@@ -140,6 +140,9 @@ fn read_by(config: &Config, id: &gateway_core::InputId, driver: &InputDriver) ->
 fn reader_at(config: &Config, id: &gateway_core::ReaderId, driver: &ReaderDriver) -> Found {
     let own = of_device(reader_name(id));
     match driver {
+        ReaderDriver::Ibutton(reader) => {
+            Found::new("ibutton", reader.master.display().to_string(), vec![own])
+        }
         ReaderDriver::Osdp(reader) => {
             let lines = osdp::line_names(config);
             let line = lines.get(&reader.port).map(of_device);

@@ -81,7 +81,7 @@ pub use site::{Account, Site};
 pub use slapd::{Person, Slapd};
 pub use stun::StunServer;
 pub use trust::Trust;
-pub use usage::{Sent, Tap, cpu, load};
+pub use usage::{Late, Sent, Tap, cpu, load};
 pub use web_phone::WebPhone;
 pub use web_relay::WebRelay;
 pub use wire::Wire;

@@ -39,6 +39,66 @@ pub fn load() -> String {
     text.split(' ').next().unwrap_or("?").to_owned()
 }
 
+/// How late the machine itself is: cyclictest, a bare thread in the real-time class (SCHED_RR, the lowest priority of it) that does
+/// nothing but wake every 10 ms.
+#[derive(Debug)]
+pub struct Late {
+    process: Process,
+}
+
+impl Late {
+    /// Lets it wake for so long.
+    ///
+    /// # Errors
+    /// If it cannot be started; the package is `rt-tests`.
+    pub fn start(rig: &Rig, length: Duration) -> anyhow::Result<Self> {
+        let length = format!("{}", length.as_secs());
+        // a histogram of microseconds, to 100 ms
+        let args = [
+            "-q",
+            "-t1",
+            "-p1",
+            "--policy=rr",
+            "-i",
+            "10000",
+            "-h",
+            "100000",
+            "-D",
+            &length,
+        ];
+        let process = Process::start(rig, "cyclictest", Path::new("/usr/bin/cyclictest"), args)?;
+        Ok(Self { process })
+    }
+
+    /// What 99 of 100 times were late at most, and all of them, milliseconds.
+    ///
+    /// # Errors
+    /// If it does not end, or counted nothing.
+    pub fn end(mut self) -> anyhow::Result<(f64, f64)> {
+        self.process.wait(Duration::from_secs(30))?;
+        let log = self.process.log();
+        let row = |line: &str| {
+            let (late, count) = line.split_once(' ')?;
+            Some((late.parse::<u32>().ok()?, count.trim().parse::<u64>().ok()?))
+        };
+        let rows: Vec<(u32, u64)> = log
+            .lines()
+            .filter_map(row)
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        let all: u64 = rows.iter().map(|(_, count)| count).sum();
+        let mut so_far = 0;
+        let p99 = rows.iter().find(|(_, count)| {
+            so_far += count;
+            so_far * 100 >= all * 99
+        });
+        let (Some((p99, _)), Some((worst, _))) = (p99, rows.last()) else {
+            anyhow::bail!("cyclictest counted nothing: {log}");
+        };
+        Ok((f64::from(*p99) / 1e3, f64::from(*worst) / 1e3))
+    }
+}
+
 /// One RTP packet, as it left.
 #[derive(Clone, Copy, Debug)]
 pub struct Sent {

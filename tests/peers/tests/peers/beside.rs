@@ -13,7 +13,7 @@ mod loss;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::ensure;
-use peers::{Account, Asterisk, Gateway, Link, Many, PbxParams, Rig, Sipp, Tap, Use, cpu, load, run};
+use peers::{Account, Asterisk, Gateway, Late, Link, Many, PbxParams, Rig, Sipp, Tap, Use, cpu, load, run};
 
 use crate::secs;
 use doors::{Doors, dials, holds};
@@ -224,10 +224,12 @@ fn plain(rig: &Rig) -> anyhow::Result<()> {
         // all of them are there after 5 s
         std::thread::sleep(secs(8));
         let tap = Tap::start(rig, "tap-plain", CALLED)?;
+        let late = Late::start(rig, secs(PLAIN_S))?;
         let before = cpu(pid)?;
         std::thread::sleep(secs(PLAIN_S));
         let used = (cpu(pid)? - before).as_secs_f64();
         let streams = tap.end()?;
+        let (late_ms, latest_ms) = late.end()?;
         caller.done(secs(60))?;
         let Raster {
             lost,
@@ -246,6 +248,10 @@ fn plain(rig: &Rig) -> anyhow::Result<()> {
                 streams.len(),
                 if p99_ms > JITTER_MS { ", OVER 5 ms" } else { "" },
             ),
+        );
+        rig.measured(
+            &format!("a bare thread that wakes every 10 ms meanwhile, {who}"),
+            format!("late by p99 {late_ms:.2} ms, worst {latest_ms:.1} ms"),
         );
         if who == "gateway" {
             ensure!(

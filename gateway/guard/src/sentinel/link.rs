@@ -18,12 +18,25 @@ use crate::params::SentinelParams;
 const FAST: Duration = Duration::from_millis(100);
 /// Beats while everything rests.
 const SLOW: Duration = Duration::from_secs(1);
-/// A sentinel that sends nothing back for this long is replaced.
+/// A sentinel that sends nothing back for this long is replaced, once it has sent something at all.
 const DEAF: Duration = Duration::from_secs(3);
+/// The longest that one may take for its start.
+const LONGEST_START: Duration = Duration::from_secs(60);
 /// How long the guard waits for a sentinel that was told of its end.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Between two starts.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a sentinel may send nothing back. One that never did is still starting, which takes a loaded machine its time. Each that
+/// was replaced before its first answer (`stillborn`) gives the next one twice as long: replaced at one pace for ever, none would
+/// come up on a machine that is slower than that, and their starts would load it even more.
+fn patience(awake: bool, stillborn: u32) -> Duration {
+    if awake {
+        return DEAF;
+    }
+    let twice = 2_u32.saturating_pow(stillborn.saturating_add(1));
+    DEAF.saturating_mul(twice).min(LONGEST_START)
+}
 
 struct Running {
     /// Has it ever sent something back?
@@ -53,6 +66,8 @@ pub(crate) struct Link {
     running: Option<Running>,
     sent: Instant,
     started: Option<Instant>,
+    /// How many in a row were replaced before their first answer.
+    stillborn: u32,
 }
 
 impl Link {
@@ -64,6 +79,7 @@ impl Link {
             running: None,
             sent: awake(),
             started: None,
+            stillborn: 0,
         }
     }
 
@@ -161,7 +177,12 @@ impl Link {
             }
             .encode(),
         );
-        let deaf = now.since(running.echoed) > DEAF;
+        let deaf = now.since(running.echoed) > patience(running.awake, self.stillborn);
+        if running.awake {
+            self.stillborn = 0;
+        } else if deaf {
+            self.stillborn = self.stillborn.saturating_add(1);
+        }
         if sent.is_err() || deaf {
             tracing::error!(
                 ?sent,
@@ -200,4 +221,19 @@ fn start(params: &SentinelParams, now: Instant, beat: Beat) -> std::io::Result<R
         send,
         socket: UnixDatagram::from_std(ours)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentinel_that_starts_slowly_gets_longer_each_time_and_one_that_answered_gets_three_seconds() {
+        let starts: Vec<u64> = (0..6).map(|n| patience(false, n).as_secs()).collect();
+        assert_eq!(starts, [6, 12, 24, 48, 60, 60]);
+        assert_eq!(patience(false, u32::MAX), LONGEST_START);
+        for stillborn in [0, 3, u32::MAX] {
+            assert_eq!(patience(true, stillborn), DEAF);
+        }
+    }
 }

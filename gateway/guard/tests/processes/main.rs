@@ -37,6 +37,7 @@ fn main() -> ExitCode {
             ("hangup sent to every process", hangup),
             ("sentinel killed, then guard frozen", sentinel_killed),
             ("guard killed before its new sentinel looked", young_sentinel),
+            ("sentinel that starts slowly, then guard frozen", slow_sentinel),
             ("gateway killed that started its guard", starter_killed),
             ("guard killed that its gateway starts again", guard_restarted),
             ("serial relay: guard killed", serial_guard_killed),
@@ -265,6 +266,26 @@ fn young_sentinel() -> String {
     let woken = send_pid(young, Signal::CONT);
     let off = rig.wait_relay(false);
     in_time(&rig, woken, off, woken)
+}
+
+/// A sentinel needs longer for its start than one that works may be silent: it is waited for, and is not replaced.
+fn slow_sentinel() -> String {
+    let mut rig = Rig::on_file();
+    rig.slow_start = true;
+    let mut rig = rig.started();
+    let guard = rig.guard.as_ref().expect("started").id();
+    let started = rig.path("started");
+    rig.wait("the start of a sentinel", || {
+        std::fs::read_to_string(&started).is_ok_and(|id| !id.is_empty())
+    });
+    let id = std::fs::read_to_string(&started).expect("it was seen");
+    rig.pulse(LONG);
+    let sentinels = children(guard);
+    assert_eq!(sentinels.len(), 1, "one sentinel\n{}", rig.story());
+    assert_eq!(sentinels[0].to_string(), id, "it was replaced\n{}", rig.story());
+    let frozen = send(&rig.guard, Signal::STOP);
+    let off = rig.wait_relay(false);
+    in_time(&rig, frozen, off, frozen + ms(500))
 }
 
 fn starter_killed() -> String {

@@ -160,6 +160,9 @@ impl OutputDriver for FileBoard {
     }
 }
 
+/// Names a file that each sentinel writes its number to once it has started, 4 s late.
+const SLOW_START: &str = "RIG_SLOW_START";
+
 /// The roles. `None`: this is the test itself.
 pub(crate) fn role() -> Option<ExitCode> {
     let args: Vec<String> = std::env::args().collect();
@@ -194,6 +197,12 @@ pub(crate) fn role() -> Option<ExitCode> {
             })
         }
         ["sentinel", board] => {
+            // a machine on which a program takes its time to start
+            if let Some(file) = std::env::var_os(SLOW_START) {
+                std::thread::sleep(Duration::from_secs(4));
+                let id = std::process::id().to_string();
+                std::fs::write(file, id).expect("written");
+            }
             let done = sentinel_main(vec![Relay::board(board)]);
             Some(if let Err(error) = done {
                 fail(&error)
@@ -373,6 +382,8 @@ pub(crate) struct Rig {
     pub(crate) gateway: Option<Child>,
     pub(crate) guard: Option<Child>,
     pub(crate) relay: Relay,
+    /// Sentinels take 4 s to start.
+    pub(crate) slow_start: bool,
 }
 
 impl Rig {
@@ -386,6 +397,7 @@ impl Rig {
             gateway: None,
             guard: None,
             relay,
+            slow_start: false,
         }
     }
 
@@ -425,6 +437,7 @@ impl Rig {
             gateway: None,
             guard: None,
             relay,
+            slow_start: false,
         }
     }
 
@@ -436,6 +449,7 @@ impl Rig {
             gateway: None,
             guard: None,
             relay: Relay::Gpio { spec, shown },
+            slow_start: false,
         }
     }
 
@@ -451,6 +465,9 @@ impl Rig {
             .create(true)
             .open(self.path("log"))
             .expect("a log");
+        if self.slow_start {
+            command.env(SLOW_START, self.path("started"));
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
         command.spawn().expect("started")
     }

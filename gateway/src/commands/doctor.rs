@@ -262,7 +262,6 @@ fn devices(kind: &str, dir: &str, prefix: &str, group: &str, claims: &Claims) ->
         .collect()
 }
 
-/// Sound cards by the ids that the site file has, and whether this user may use them.
 /// 1-Wire masters, and how long a key may lie there before it is read: those of the kernel search every 10 s, unless they are told
 /// otherwise.
 fn masters(claims: &Claims, folder: &Path) -> Vec<Finding> {
@@ -300,6 +299,7 @@ fn masters(claims: &Claims, folder: &Path) -> Vec<Finding> {
     paths.iter().map(one).collect()
 }
 
+/// Sound cards by the ids that the site file has, and whether this user may use them.
 fn cards(claims: &Claims, folder: &Path, devices: &Path) -> Vec<Finding> {
     let Ok(text) = fs::read_to_string(folder.join("cards")) else {
         return vec![];

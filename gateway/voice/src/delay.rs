@@ -1,5 +1,7 @@
 //! How late an echo comes: a coarse model of the whole span at a low rate, whose peak is the delay.
 
+use crate::sums::{dot, power};
+
 /// Samples per second at which delays are looked for.
 const RATE: usize = 2_000;
 /// Longest delay that is found, in milliseconds.
@@ -59,7 +61,7 @@ impl Delay {
         }
         let loudest = self.taps.iter().enumerate().map(|(n, t)| (n, t * t));
         let (peak, most) = loudest.fold((0, 0.0), |best, tap| if tap.1 > best.1 { tap } else { best });
-        let mean = self.taps.iter().map(|t| t * t).sum::<f32>() / TAPS as f32;
+        let mean = power(&self.taps) / TAPS as f32;
         if peak.abs_diff(self.peak) > WANDER || most < CLEAR * mean || most < 1e-8 {
             self.steady = 0;
             self.peak = peak;
@@ -79,11 +81,11 @@ impl Delay {
         self.played[self.at + TAPS] = x;
         // newest first
         let window = &self.played[self.at..self.at + TAPS];
-        self.power = window.iter().map(|v| v * v).sum();
+        self.power = power(window);
         if self.power < QUIET * TAPS as f32 {
             return;
         }
-        let echo: f32 = window.iter().zip(&self.taps).map(|(x, t)| x * t).sum();
+        let echo = dot(window, &self.taps);
         let error = d - echo;
         // a bound: what is loud near the microphone is no echo of this
         let error = error.clamp(-0.5, 0.5);

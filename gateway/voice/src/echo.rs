@@ -6,6 +6,7 @@
 use crate::delay::{Delay, LONGEST};
 use crate::history::History;
 use crate::kalman::{Model, Pace};
+use crate::sums::power;
 
 const PATIENT: Pace = Pace {
     keep: 0.9998,
@@ -168,10 +169,6 @@ impl Canceller {
     pub(crate) const fn offset(&self) -> usize {
         self.offset
     }
-}
-
-fn power(samples: &[f32]) -> f32 {
-    samples.iter().map(|s| s * s).sum()
 }
 
 fn subtract(a: &[f32], b: &[f32], out: &mut [f32]) {

@@ -7,6 +7,7 @@
 //! Signal Processing 86, 2006; Kuech, Mabande and Enzner, ICASSP 2014).
 
 use crate::history::History;
+use crate::sums::norm;
 use crate::transform::{Bin, Transform};
 
 /// How a model moves.
@@ -90,13 +91,13 @@ impl Model {
     /// partition holds, and a little by what all of them hold.
     pub(crate) fn reconsider(&mut self) {
         let count = (self.parts * self.bins) as f32;
-        let whole = self.weights.iter().map(Bin::norm_sqr).sum::<f32>() / count;
+        let whole = norm(&self.weights) / count;
         let parts = self
             .doubt
             .chunks_mut(self.bins)
             .zip(self.weights.chunks(self.bins));
         for (doubt, weights) in parts {
-            let mean = weights.iter().map(Bin::norm_sqr).sum::<f32>() / self.bins as f32;
+            let mean = norm(weights) / self.bins as f32;
             let least = mean + 0.05 * whole;
             for p in doubt {
                 *p = p.max(least);
@@ -138,14 +139,14 @@ impl Model {
         let aged = self.pace.keep * self.pace.keep;
         let count = (self.parts * self.bins) as f32;
         // an echo may move to where there was none
-        let anywhere = self.pace.spread * self.weights.iter().map(Bin::norm_sqr).sum::<f32>() / count;
+        let anywhere = self.pace.spread * norm(&self.weights) / count;
         for part in 0..self.parts {
             let x = far.spectrum(offset + part);
             let range = part * self.bins..(part + 1) * self.bins;
             let weights = &mut self.weights[range.clone()];
             let doubt = &mut self.doubt[range];
             let known = self.unsure.iter().zip(&self.near);
-            let mean: f32 = weights.iter().map(Bin::norm_sqr).sum::<f32>() / self.bins as f32;
+            let mean = norm(weights) / self.bins as f32;
             let seen = x.iter().zip(&self.error).zip(known);
             for ((p, w), ((x, e), (unsure, near))) in doubt.iter_mut().zip(weights.iter_mut()).zip(seen) {
                 let gain = *p / (unsure + 1.4 * near + TINY);
@@ -184,14 +185,13 @@ impl Model {
     /// The part of its power that the model holds in the frames that [`Self::shift`] would lose.
     pub(crate) fn lost_by(&self, later: isize) -> f32 {
         let by = later.unsigned_abs().min(self.parts) * self.bins;
-        let power = |w: &[Bin]| w.iter().map(Bin::norm_sqr).sum::<f32>();
         let end = self.weights.len();
         let lost = if later > 0 {
             &self.weights[..by]
         } else {
             &self.weights[end - by..]
         };
-        power(lost) / (power(&self.weights) + TINY)
+        norm(lost) / (norm(&self.weights) + TINY)
     }
 
     /// Takes over what another model of the same size knows.

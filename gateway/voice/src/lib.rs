@@ -28,6 +28,7 @@ mod params;
 mod random;
 mod reduce;
 mod shape;
+mod sums;
 mod transform;
 mod voice;
 

@@ -44,8 +44,8 @@ pub use time::{Clock, Instant};
 pub use value::{Field, Form, Value};
 pub use view::{
     AccountState, AccountView, AlarmState, AlarmView, CallView, ContactState, DirectoryEntry, DirectoryView,
-    DoorView, Fault, FireView, HoldView, LineState, LineView, LockState, LockdownView, PanelView, PortView,
-    QuietView, RelayView, RingToOpenView, SiteView,
+    DoorView, Fault, FireView, HoldView, Lasting, LineState, LineView, LockState, LockdownView, PanelView,
+    PortView, QuietView, RelayView, RingToOpenView, SiteView,
 };
 
 pub use jiff::Timestamp;

@@ -1,11 +1,12 @@
 //! The live picture of the site, made anew at each change, for pages and retained topics.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::ids::{
-    AccountId, AlarmId, AreaId, ButtonId, DeviceId, DoorGroupId, DoorId, LineId, PanelId, ReaderId, RelayId,
-    RingId, Seq, SiteId,
+    AccountId, AlarmId, AreaId, ButtonId, DeviceId, DoorGroupId, DoorId, InputId, LineId, PanelId, ReaderId,
+    RelayId, RingId, Seq, SiteId,
 };
 use crate::time::Instant;
 use crate::value::words;
@@ -307,6 +308,19 @@ pub struct RelayView {
     pub text: String,
 }
 
+/// What the records say began and has not ended, where only a reading tells the end.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Lasting {
+    /// The fire input is active.
+    pub fire: bool,
+    /// Inputs that rules look at and that are active.
+    pub inputs: BTreeSet<InputId>,
+    /// The network is lost.
+    pub network_lost: bool,
+    /// Buttons that are held for too long.
+    pub stuck: BTreeSet<(PanelId, ButtonId)>,
+}
+
 /// The whole site.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct SiteView {
@@ -328,6 +342,8 @@ pub struct SiteView {
     pub generation: u64,
     /// Instance id.
     pub instance: String,
+    /// What only a reading ends.
+    pub lasting: Lasting,
     /// Lines.
     pub lines: Vec<LineView>,
     /// What can be locked down: the whole site first, then each group of doors.

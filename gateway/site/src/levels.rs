@@ -219,6 +219,13 @@ impl Levels {
         }
     }
 
+    /// The records say that it is stuck: its next reading tells whether it still is.
+    pub(crate) fn restore_stuck(&mut self, input: &InputId) {
+        if let Some(level) = self.levels.get_mut(input) {
+            level.stuck = true;
+        }
+    }
+
     pub(crate) fn is_stuck(&self, input: &InputId) -> bool {
         self.levels.get(input).is_some_and(|l| l.stuck)
     }

@@ -275,6 +275,9 @@ impl Gateway {
         restore::site(&mut site, &store, config_ttl(&config), now, wall);
         let before = restore::Before::read(&store);
         site.restore_doors(before.doors());
+        let lasting = before.lasting();
+        let network_lost = lasting.network_lost;
+        site.restore_lasting(lasting, now, wall);
         let ends = before.end(&store, wall);
         doubt::tell(&store, &faults);
         if let Some(why) = &refused {
@@ -358,7 +361,13 @@ impl Gateway {
         };
         tokio::spawn(room.watch(room_now));
         let (site, site_now) = watch::channel(Arc::new(config.clone()));
-        tokio::spawn(network::watch(site_now, Arc::clone(&clock), adapters.signals()));
+        let signals = adapters.signals();
+        tokio::spawn(network::watch(
+            site_now,
+            Arc::clone(&clock),
+            signals,
+            network_lost,
+        ));
         let records = store.records().clone();
         tokio::spawn(whom::watch_missing(records, site.subscribe(), faults.clone()));
         let (hook_calls, calls) = mpsc::channel(hooks::CALLS);

@@ -14,16 +14,21 @@ use crate::run::params::{page_urls, port_settings};
 /// How often the kernel is asked.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Watches until the core, or the sender of the site, is gone.
+/// Watches until the core, or the sender of the site, is gone. `was_lost` is how the records of an earlier life have it.
 pub(crate) async fn watch(
     mut site: watch::Receiver<Arc<Config>>,
     clock: Arc<dyn Clock>,
     signals: mpsc::Sender<Signal>,
+    was_lost: bool,
 ) {
     let Ok(device) = DeviceId::new("network") else {
         return;
     };
-    let mut told: Option<NetworkState> = None;
+    let mut told = was_lost.then(|| NetworkState {
+        address: false,
+        carrier: false,
+        text: String::new(),
+    });
     loop {
         let config = Arc::clone(&site.borrow_and_update());
         let state = match watched(&config) {
@@ -185,5 +190,30 @@ mod tests {
         assert!(!told(std::slice::from_ref(&lo), None).0);
         let two = [lo, port("eth0", false, &[]), port("eth1", true, &["192.0.2.9"])];
         assert_eq!((told(&two, None).0, told(&two, None).1), (true, true));
+    }
+
+    #[tokio::test]
+    async fn what_was_lost_and_is_watched_no_more_is_told_to_be_no_fault() {
+        let text = include_str!("../../../config/examples/minimal.toml");
+        let how = gateway_config::SecretFiles::Untouched;
+        let loaded = gateway_config::parse("site.toml", std::path::Path::new("."), text, how);
+        let config = loaded.unwrap_or_else(|faults| panic!("{faults}")).config;
+        assert!(watched(&config).is_none(), "it asks for nothing of the network");
+        for (was_lost, words) in [(true, &["the network is not watched any more"][..]), (false, &[])] {
+            let (site, site_now) = watch::channel(Arc::new(config.clone()));
+            let (signals, mut told) = mpsc::channel(8);
+            let clock: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock);
+            // it looks once before it notices that nobody has a site for it any more
+            drop(site);
+            watch(site_now, clock, signals, was_lost).await;
+            let mut said = Vec::new();
+            while let Some(signal) = told.recv().await {
+                if let SignalKind::Network(state) = signal.kind {
+                    assert!(state.is_there());
+                    said.push(state.text);
+                }
+            }
+            assert_eq!(said, words);
+        }
     }
 }

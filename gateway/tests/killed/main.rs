@@ -295,6 +295,17 @@ fn a_fire_alarm_outlives_a_gateway_that_is_killed_in_the_next_moment_and_opens_t
     house.start_again();
     let before = opened(&house);
     house.wait("both doors, once more", |house| opened(house) >= before + 2);
+    // what was on record as active is so no longer, and that is told once
+    let input = |house: &House| {
+        let records = house.records().into_iter();
+        let of_input = records.filter(|record| record["kind"] == "gateway.fire");
+        of_input
+            .map(|record| record["active"] == true)
+            .collect::<Vec<_>>()
+    };
+    house.wait("the input to be told at rest", |house| {
+        input(house) == [true, false]
+    });
     let told = ends_told(&house.records());
     let alarms = house.records();
     let alarms = alarms
@@ -325,4 +336,5 @@ fn a_fire_alarm_outlives_a_gateway_that_is_killed_in_the_next_moment_and_opens_t
         "a lock that was open has no end\n{}",
         house.log()
     );
+    assert_eq!(input(&house), [true, false], "{}", house.log());
 }

@@ -369,6 +369,7 @@ impl Sim {
         let seen = self.seen_ids();
         let (lockdowns, quiets) = (self.site.export_lockdowns(), self.site.export_quiets());
         let fire = self.site.export_fire().cloned();
+        let lasting = self.site.view().lasting;
         let (alarms, locks) = (self.site.export_alarms(), self.site.export_locks(self.now));
         self.guard.forget();
         self.scheduled.clear();
@@ -382,6 +383,7 @@ impl Sim {
         self.site.restore_quiets(quiets, self.now, wall(self.now));
         self.site.restore_places(self.places.clone());
         self.site.restore_locks(locks, self.now);
+        self.site.restore_lasting(lasting, self.now, wall(self.now));
         self.give_people();
         self.settle();
     }

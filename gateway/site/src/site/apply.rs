@@ -24,6 +24,8 @@ impl Site {
         self.release_removed(&old);
         self.levels.configure(&old.inputs, &self.params.inputs);
         self.levels.configure_presses(&self.params.presses);
+        self.active_on_record
+            .retain(|input| self.params.inputs.contains_key(input));
         self.roles = roles(&self.params);
         self.access.apply(policy(&self.params, self.index_key));
         self.access.set_numbers(self.params.numbers);

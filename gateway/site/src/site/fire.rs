@@ -18,8 +18,8 @@ use crate::params::DoorParams;
 #[derive(Default)]
 pub(super) struct Fire {
     alarm: Option<KeptFire>,
-    /// The level of the input.
-    level: bool,
+    /// The level of the input, as it is on record.
+    pub(super) level: bool,
     revision: u64,
 }
 
@@ -45,12 +45,7 @@ impl Site {
 
     /// The fire input changed.
     pub(super) fn fire_changed(&mut self, now: Now, input: &InputId, change: Change) {
-        if self.fire.level != change.active {
-            self.fire.level = change.active;
-            let active = change.active;
-            let event = Event::Gateway(GatewayEvent::Fire { active });
-            self.record(now, event, None, change.simulated);
-        }
+        self.fire_level(now, change.active, change.simulated);
         // a real one takes the place of one that was only played
         let stands = |alarm: &KeptFire| change.simulated || !alarm.simulated;
         if change.acts && !self.fire.alarm.as_ref().is_some_and(stands) {
@@ -62,11 +57,23 @@ impl Site {
         }
     }
 
+    /// Tells the level of the input, if it is another one.
+    pub(super) fn fire_level(&mut self, now: Now, active: bool, simulated: bool) {
+        if self.fire.level != active {
+            self.fire.level = active;
+            let event = Event::Gateway(GatewayEvent::Fire { active });
+            self.record(now, event, None, simulated);
+        }
+    }
+
     /// Another file may name another input, and may have other doors.
     pub(super) fn configure_fire(&mut self, now: Now, before: Option<&InputId>) {
         let input = self.params.fire_input.as_ref();
         if input != before {
-            self.fire.level = input.is_some_and(|input| self.levels.current(input) == Some(true));
+            let active = input.is_some_and(|input| self.levels.current(input) == Some(true));
+            let simulated = input.and_then(|input| self.params.inputs.get(input));
+            let simulated = simulated.is_some_and(|input| input.simulated);
+            self.fire_level(now, active, simulated);
         }
         self.tell_fire(now, FireAlarm::Stands);
     }

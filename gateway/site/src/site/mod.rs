@@ -13,6 +13,7 @@ mod explain;
 mod fire;
 mod held;
 mod holds;
+mod lasting;
 mod lines;
 mod lockdown;
 mod passback;
@@ -110,6 +111,8 @@ struct LineUnit {
 pub struct Site {
     access: Access,
     accounts: BTreeMap<AccountId, (AccountState, String)>,
+    /// Inputs that are active as the records have it.
+    active_on_record: BTreeSet<InputId>,
     alarms: alarms::Alarms,
     /// Cards whose PIN is awaited, by reader.
     awaited: BTreeMap<ReaderId, pins::Awaited>,
@@ -144,6 +147,8 @@ pub struct Site {
     miswired: BTreeSet<OutputId>,
     /// As it was told last.
     network: Option<NetworkState>,
+    /// The network is lost, as the records have it.
+    network_lost: bool,
     news: News,
     next_leg: u64,
     next_use: u64,
@@ -186,6 +191,7 @@ impl Site {
         let mut site = Self {
             access: Access::default(),
             accounts: BTreeMap::new(),
+            active_on_record: BTreeSet::new(),
             alarms: alarms::Alarms::default(),
             awaited: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -211,6 +217,7 @@ impl Site {
             lockdowns_revision: 0,
             miswired: BTreeSet::new(),
             network: None,
+            network_lost: false,
             news: News::new(now),
             next_leg: 0,
             next_use: 0,

@@ -80,9 +80,10 @@ impl Site {
     /// How the network is, as it was told last. Said twice it is no news.
     pub(super) fn network(&mut self, now: Now, state: NetworkState) {
         let before = self.network.replace(state.clone());
+        let was_lost = std::mem::replace(&mut self.network_lost, !state.is_there());
         // the first word is a state; another address is news, since whoever looks for the page has to know
         let news = match &before {
-            None => !state.is_there(),
+            None => was_lost || !state.is_there(),
             Some(before) => *before != state,
         };
         if !news {

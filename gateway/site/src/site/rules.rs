@@ -45,6 +45,8 @@ pub(super) struct Rules {
     /// Through how many events rules led to what is recorded at this moment.
     depth: u8,
     engine: Engine,
+    /// What is recorded at this moment sets none off.
+    apart: bool,
     /// Inputs that rules look at.
     inputs: BTreeSet<InputId>,
     /// What is recorded at this moment is old news.
@@ -67,7 +69,8 @@ impl Rules {
     /// Something is recorded.
     pub(super) fn notice(&mut self, envelope: &Envelope) {
         // what a rule does is seen, and told as its doing
-        if !self.engine.is_empty()
+        if !self.apart
+            && !self.engine.is_empty()
             && !is_confidential(&envelope.event.kind())
             && self.waiting.len() < MOST
             && self.engine.looks_at(&envelope.event.kind())
@@ -122,19 +125,25 @@ impl Facts for Look<'_> {
 }
 
 impl Site {
-    /// An input that rules look at changed. Its first reading is no event.
+    /// An input that rules look at changed. Its first reading is no event; one that the records have as active is at rest on
+    /// record by it, and no rule hears of that.
     pub(super) fn tell_rules(&mut self, now: Now, input: &InputId, change: Change) {
-        if !self.rules.inputs.contains(input) {
-            return;
-        }
-        let event = match (change.active, change.acts, change.initial) {
-            (true, true, _) => InputEvent::Active {},
-            (false, _, false) => InputEvent::Rest {},
-            (true, false, _) | (false, _, true) => return,
+        let looked_at = self.rules.inputs.contains(input);
+        let was_active = self.active_on_record.contains(input);
+        let (event, apart) = match (change.active, change.acts, change.initial) {
+            (true, true, _) if looked_at => (InputEvent::Active {}, false),
+            (false, _, false) if looked_at => (InputEvent::Rest {}, false),
+            (false, _, _) if was_active => (InputEvent::Rest {}, true),
+            (true, _, _) | (false, _, _) => return,
         };
-        self.rules.late = change.late;
+        if change.active {
+            self.active_on_record.insert(input.clone());
+        } else {
+            self.active_on_record.remove(input);
+        }
+        (self.rules.apart, self.rules.late) = (apart, change.late);
         self.record(now, Event::Input(input.clone(), event), None, change.simulated);
-        self.rules.late = false;
+        (self.rules.apart, self.rules.late) = (false, false);
     }
 
     /// Lets the rules act on what was recorded in this step. While the gateway starts or stops none does.

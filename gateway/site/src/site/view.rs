@@ -28,6 +28,7 @@ impl Site {
             faults: self.faults(),
             generation: self.generation,
             instance: self.params.instance.clone(),
+            lasting: self.lasting(),
             lines: self
                 .lines
                 .iter()
@@ -236,13 +237,9 @@ impl Site {
                 fault(format!("door:{id}"), text);
             }
         }
-        for (panel, params) in &self.params.panels {
-            for (button, p) in &params.buttons {
-                if p.input.as_ref().is_some_and(|input| self.levels.is_stuck(input)) {
-                    let text = "the button is held for longer than ten minutes; look at it and its wires";
-                    fault(format!("button:{panel}/{button}"), text);
-                }
-            }
+        for (panel, button) in self.stuck_buttons() {
+            let text = "the button is held for longer than ten minutes; look at it and its wires";
+            fault(format!("button:{panel}/{button}"), text);
         }
         faults
     }

@@ -18,6 +18,7 @@ mod first_door;
 mod held;
 mod hold;
 mod interlock;
+mod lasting;
 mod line_fault;
 mod lockdown;
 mod more_time;

@@ -524,9 +524,11 @@ impl World<'_> {
         self.fails = false;
         let fire = self.site.export_fire().cloned();
         let lockdowns = self.site.export_lockdowns();
+        let lasting = self.site.view().lasting;
         self.site = start(&self.params, self.generation, self.now);
         self.site.restore_fire(fire);
         self.site.restore_lockdowns(lockdowns);
+        self.site.restore_lasting(lasting, self.now, wall(self.now));
         let seen = self.records.iter().map(Record::from).filter_map(|r| {
             let (accepted, id, subject) = match r.event() {
                 Ok(Event::Command(CommandEvent::Accepted { id, subject, .. })) => (true, id, subject),

@@ -34,6 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let params = HttpParams {
         language: Language::En,
         listen: ([127, 0, 0, 1], port).into(),
+        mqtt_keys: Vec::new(),
         network: NetworkNames::default(),
         origins: Vec::new(),
         radius: None,

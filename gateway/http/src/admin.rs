@@ -1,6 +1,6 @@
 //! Users and API tokens, for administrators.
 
-use gateway_core::{DoorId, Secret, Timestamp, UserEvent};
+use gateway_core::{DoorId, Secret, Subject, Timestamp, UserEvent};
 use http::StatusCode;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -418,6 +418,11 @@ pub(crate) async fn create_token(app: &App, ask: &Ask) -> Result<Response, Probl
     let all = app.people.tokens();
     if all.len() >= ACCOUNTS {
         return Err(full("tokens"));
+    }
+    let by_mqtt = name == Subject::UNSIGNED || app.params.mqtt_keys.contains(&name);
+    if by_mqtt {
+        let text = format!("{name:?} stands in the journal for commands over MQTT; name the token otherwise");
+        return Err(Problem::new(StatusCode::CONFLICT, "exists", text));
     }
     if all.iter().any(|(_, row)| row.name == name) {
         let text = format!("there is a token {name:?} already; the journal must tell them apart");

@@ -147,6 +147,8 @@ pub struct HttpParams {
     pub language: Language,
     /// Address and port; port 0 takes any free one.
     pub listen: SocketAddr,
+    /// Names of keys that MQTT commands are signed with; no token may have one of them.
+    pub mqtt_keys: Vec<String>,
     /// What is shown of the network.
     pub network: NetworkNames,
     /// Further origins the page may be reached under, as a browser writes them: `https://door.example`. Only

@@ -114,6 +114,13 @@ fn is_near(address: IpAddr) -> bool {
     }
 }
 
+/// The server's address, of IPv4 if it has one: that is where routers write others.
+pub(crate) async fn look_up(server: &str) -> io::Result<SocketAddr> {
+    let found: Vec<SocketAddr> = tokio::net::lookup_host(server).await?.collect();
+    let of_v4 = found.iter().find(|address| address.is_ipv4());
+    Ok(*of_v4.or(found.first()).ok_or(io::ErrorKind::NotFound)?)
+}
+
 /// Asks a server for ever, and tells what it says.
 async fn ask(server: String, clock: Arc<dyn Clock>, tell: watch::Sender<Option<IpAddr>>) {
     loop {
@@ -130,8 +137,7 @@ async fn ask_while_it_answers(
     clock: &dyn Clock,
     tell: &watch::Sender<Option<IpAddr>>,
 ) -> io::Result<()> {
-    let mut found = tokio::net::lookup_host(server).await?;
-    let address = found.next().ok_or(io::ErrorKind::NotFound)?;
+    let address = look_up(server).await?;
     let any = match address {
         SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),

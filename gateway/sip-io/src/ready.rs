@@ -19,6 +19,8 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::outside::look_up;
+
 /// Pairs that are kept: as many as calls begin at once where several phones ring.
 const PAIRS: usize = 4;
 /// What a server said counts for so long; routers remember for at least 30 s.
@@ -109,8 +111,7 @@ async fn keep(server: String, engine: Engine, pool: Arc<Pool>) {
 }
 
 async fn keep_while_it_answers(server: &str, engine: &Engine, pool: &Pool) -> io::Result<()> {
-    let mut found = tokio::net::lookup_host(server).await?;
-    let address = found.next().ok_or(io::ErrorKind::NotFound)?;
+    let address = look_up(server).await?;
     let mut rng = StdRng::from_os_rng();
     loop {
         let now = Instant::now();

@@ -1,9 +1,12 @@
 //! From which source a leg takes media: the first valid one near the address of the session description.
 //!
-//! Plain RTP: a packet from the announced address is taken at once. If the announced address is private, the
-//! other side may sit behind a NAT: the address that its signalling comes from is taken after three packets in
-//! sequence, and no other one. A public announced address binds. Encrypted: whoever has the key. Later changes (another port, another SSRC) need packets in
-//! sequence, a change of address needs the old source to be silent, and there are at most 64.
+//! Plain RTP: a packet from the announced address and port is taken at once, also in place of somebody else, and from
+//! then on nobody else is: all extensions of a PBX have one address, and whoever knows our port can have the PBX send to
+//! it. Another port of that address is heard after some packets in sequence, as long as the announced one has not spoken, and its
+//! keys do not count. If the announced address is private, the other side may sit behind a NAT: the address that its
+//! signalling comes from is taken after three packets in sequence, and no other one. A public announced address binds.
+//! Encrypted: whoever has the key. Later changes (another port, another SSRC) need packets in sequence, a change of address
+//! needs the old source to be silent, and there are at most 64.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -14,6 +17,9 @@ use gateway_core::Instant;
 const MAX_CHANGES: u8 = 64;
 /// The old source has been silent for so long before another address takes over.
 const SILENT: Duration = Duration::from_millis(1_000);
+
+/// Packets in sequence after which another port of the announced address is heard.
+const ANOTHER_PORT: u8 = 5;
 
 /// What to do with a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +76,15 @@ impl Latch {
                 self.candidate = None;
                 self.changes = 0;
             }
+        }
+    }
+
+    /// May a key that the latched source presses without encryption count? Not from another port of the announced address, which
+    /// may be anybody at the same PBX. Behind a NAT no port is announced that would tell.
+    pub(super) fn counts_keys(&self) -> bool {
+        match (self.announced, self.source()) {
+            (Some(announced), Some(source)) => source == announced || source.ip() != announced.ip(),
+            (None, _) | (_, None) => false,
         }
     }
 
@@ -148,20 +163,24 @@ impl Latch {
 
     /// Packets in sequence that this source needs; `None` if it is never taken.
     fn needed(&self, now: Instant, from: SocketAddr, authentic: bool) -> Option<u8> {
-        let announced = self.announced?.ip();
+        let announced = self.announced?;
         if authentic {
             return Some(1);
         }
-        let near = from.ip() == announced;
         if !self.is_near(from.ip()) {
             return None;
         }
+        let another_port = from != announced && from.ip() == announced.ip();
         match self.current {
-            None if near => Some(1),
-            None => Some(3),
             Some((current, _)) if current == from => Some(2),
-            // Whoever slipped in before the announced address spoke has to give way to it.
-            Some((current, _)) if near && current.ip() != announced => Some(2),
+            // whoever slipped in before the announced address spoke has to give way to it
+            _ if from == announced => Some(1),
+            Some((current, _)) if current == announced => None,
+            None if another_port => Some(ANOTHER_PORT),
+            None => Some(3),
+            Some((current, _)) if from.ip() == announced.ip() && current.ip() != announced.ip() => {
+                Some(ANOTHER_PORT)
+            }
             Some(_) if now.since(self.last) < SILENT => None,
             Some(_) => Some(3),
         }
@@ -199,19 +218,42 @@ mod tests {
             Verdict::Refused
         );
         l.announce(a("192.0.2.7:4000"), None);
-        // Symmetric RTP: the port may be another.
-        assert_eq!(l.packet(at(0), a("192.0.2.7:4002"), 1, 1, false), Verdict::Fresh);
+        assert_eq!(l.packet(at(0), a("192.0.2.7:4000"), 1, 1, false), Verdict::Fresh);
         assert_eq!(
-            l.packet(at(20), a("192.0.2.7:4002"), 1, 2, false),
+            l.packet(at(20), a("192.0.2.7:4000"), 1, 2, false),
             Verdict::Current
         );
         for n in 0..10 {
             let stranger = l.packet(at(30), a("198.51.100.1:4002"), 1, n, false);
             assert_eq!(stranger, Verdict::Refused);
             let neighbour = l.packet(at(30), a("192.0.2.7:4004"), 1, n, false);
-            assert_eq!(neighbour, Verdict::Refused, "the source still speaks");
+            assert_eq!(neighbour, Verdict::Refused);
+            let later = l.packet(at(60_000), a("192.0.2.7:4004"), 1, n, false);
+            assert_eq!(later, Verdict::Refused, "nor when the source is silent");
         }
-        assert_eq!(l.source(), Some(a("192.0.2.7:4002")));
+        assert_eq!(l.source(), Some(a("192.0.2.7:4000")));
+        assert!(l.counts_keys());
+    }
+
+    #[test]
+    fn another_port_of_the_same_pbx_is_heard_until_the_announced_one_speaks_and_presses_nothing() {
+        let mut l = Latch::new(at(0));
+        let (announced, other) = (a("192.0.2.7:4000"), a("192.0.2.7:4002"));
+        l.announce(announced, Some(announced.ip()));
+        for n in 0..4 {
+            assert_eq!(l.packet(at(0), other, 1, n, false), Verdict::Refused);
+        }
+        assert_eq!(l.packet(at(0), other, 1, 4, false), Verdict::Fresh);
+        assert!(!l.counts_keys());
+        assert_eq!(
+            l.packet(at(20), announced, 2, 1, false),
+            Verdict::Fresh,
+            "at once"
+        );
+        assert!(l.counts_keys());
+        for n in 0..20 {
+            assert_eq!(l.packet(at(5_000), other, 1, 5 + n, false), Verdict::Refused);
+        }
     }
 
     #[test]
@@ -263,8 +305,7 @@ mod tests {
             l.packet(at(0), other, 1, n, false);
         }
         assert_eq!(l.source(), Some(other));
-        assert_eq!(l.packet(at(20), announced, 2, 1, false), Verdict::Refused);
-        assert_eq!(l.packet(at(40), announced, 2, 2, false), Verdict::Fresh);
+        assert_eq!(l.packet(at(20), announced, 2, 1, false), Verdict::Fresh);
         for n in 3..20 {
             assert_eq!(l.packet(at(40), other, 1, n, false), Verdict::Refused);
         }
@@ -313,10 +354,15 @@ mod tests {
         assert_eq!(l.packet(at(0), a("198.51.100.1:9"), 1, 1, true), Verdict::Fresh);
         let mut l = Latch::new(at(0));
         l.announce(a("192.0.2.7:4000"), None);
-        l.packet(at(0), a("192.0.2.7:4000"), 1, 1, false);
-        let verdicts: Vec<_> = (0..3)
-            .map(|n| l.packet(at(1_500), a("192.0.2.7:5000"), 9, n, false))
-            .collect();
-        assert_eq!(verdicts[2], Verdict::Fresh);
+        let signalling = a("198.51.100.1:9").ip();
+        l.announce(a("10.0.0.7:4000"), Some(signalling));
+        let speaks = |l: &mut Latch, port, ms| {
+            let last = (0..3).map(|n| l.packet(at(ms), SocketAddr::new(signalling, port), 9, n, false));
+            last.last()
+        };
+        assert_eq!(speaks(&mut l, 9, 0), Some(Verdict::Fresh));
+        assert!(l.counts_keys());
+        assert_eq!(speaks(&mut l, 10, 500), Some(Verdict::Refused));
+        assert_eq!(speaks(&mut l, 11, 1_500), Some(Verdict::Fresh));
     }
 }

@@ -465,6 +465,10 @@ impl Leg {
                 Err(_) => return false,
             },
         };
+        // with ICE whoever speaks has passed a check, or knows the key
+        if !authentic && transport.ice.as_ref().is_some_and(|ice| !ice.knows(from)) {
+            return false;
+        }
         let Ok((header, payload)) = rtp::parse(packet) else {
             return false;
         };
@@ -527,7 +531,8 @@ impl Leg {
             // nobody had heard who answers
             let since = self.listens.map(|since| arrival.now.since(since));
             let early = since.is_some_and(|since| self.early.has(&press, &header, since));
-            if arrival.stale || early {
+            let anybody = !authentic && !self.latch.counts_keys();
+            if arrival.stale || early || anybody {
                 self.stats.stale_digits += 1;
             } else {
                 out.push(MediaEvent::Digit {
@@ -629,7 +634,9 @@ impl Leg {
     fn listen(&mut self, now: Instant, made_up: bool, guard: Option<&EchoGuard>, out: &mut Outbox) {
         if made_up {
             self.tones_in.miss();
-        } else if let Some((at, digit, echo)) = self.tones_in.hear(now, &self.heard, guard) {
+        } else if let Some((at, digit, echo)) = self.tones_in.hear(now, &self.heard, guard)
+            && self.is_who_answered()
+        {
             out.push(MediaEvent::Digit {
                 at,
                 digit,
@@ -638,6 +645,12 @@ impl Leg {
                 via: DigitVia::Inband,
             });
         }
+    }
+
+    /// Is what is heard said by whom the call is with, and not by anybody else at the same PBX?
+    fn is_who_answered(&self) -> bool {
+        let keyed = |t: &Transport| matches!(t.protection, Protection::Keyed(_));
+        self.transport.as_deref().is_some_and(keyed) || self.latch.counts_keys()
     }
 
     /// Is there, and was there in the whole call, nothing agreed by which keys could come but the speech? And is it

@@ -131,8 +131,11 @@ impl Full {
             self.pairs.push(pair);
             return Some(self.pairs.len() - 1);
         }
-        // one that leads nowhere gives its place to one that a check came from
-        let n = self.pairs.iter().position(|p| p.state == State::Failed)?;
+        // one that leads nowhere, or the last in the queue, gives its place to one that a check came from
+        let idle = |n: &usize| matches!(self.pairs[*n].state, State::Failed | State::Waiting);
+        let n = (0..self.pairs.len())
+            .filter(idle)
+            .min_by_key(|n| self.pairs[*n].priority(self.controlling))?;
         self.pairs[n] = pair;
         Some(n)
     }

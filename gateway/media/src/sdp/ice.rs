@@ -9,6 +9,11 @@ use crate::ice::{
     Agreement, Candidate, Checks, Component, Credentials, HOST, PAIRS, REFLEXIVE, Side, priority,
 };
 
+/// Candidates of the other side that are looked at.
+const MOST: usize = 128;
+/// The port of a line whose address is not known yet (RFC 8839 §4.3.1).
+const DISCARD: u16 = 9;
+
 /// What the other side says of it.
 #[derive(Debug)]
 pub(super) struct Theirs {
@@ -19,7 +24,8 @@ pub(super) struct Theirs {
 }
 
 /// Reads it; `None` if it does not speak ICE, or its addresses were changed on the way, so that its candidates are not to
-/// be believed (RFC 8839 §5.3).
+/// be believed (RFC 8839 §5.3): it says so, or the address of its line is none of them (§4.2.5). One that is not known yet is no
+/// other.
 pub(super) fn read(session: &SessionDescription, line: &MediaLine) -> Option<Theirs> {
     let first = |name: &str| {
         let lists = line.attributes.iter().chain(&session.attributes);
@@ -30,16 +36,27 @@ pub(super) fn read(session: &SessionDescription, line: &MediaLine) -> Option<The
         .attributes
         .iter()
         .any(|a| a.name.eq_ignore_ascii_case("ice-lite"));
-    let mismatch = line.attribute("ice-mismatch").is_some();
+    let mut candidates: Vec<Candidate> = line
+        .values("candidate")
+        .take(MOST)
+        .filter_map(candidate)
+        .collect();
+    let told = line.connection.or(session.connection)?;
+    let told = SocketAddr::new(told.to_canonical(), line.port);
+    let known = told.ip().is_unspecified() || line.port == DISCARD;
+    let mismatch = line.attribute("ice-mismatch").is_some()
+        || !known
+            && !candidates
+                .iter()
+                .any(|c| c.component == Component::Rtp && c.address == told);
+    // the best first, where there are more than are tried
+    candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.priority));
+    candidates.truncate(PAIRS);
     let credentials = Credentials::new(first("ice-ufrag")?, first("ice-pwd")?).filter(|_| !mismatch)?;
     Some(Theirs {
         credentials,
         lite,
-        candidates: line
-            .values("candidate")
-            .filter_map(candidate)
-            .take(PAIRS)
-            .collect(),
+        candidates,
     })
 }
 

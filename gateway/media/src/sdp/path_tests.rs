@@ -242,7 +242,25 @@ fn an_offer_names_our_addresses_and_a_full_side_that_answers_will_check() {
         (&[][..], &[][..]),
         (&["ice-lite"], &FULL),
         (&[], &["ice-ufrag:them", "ice-pwd:short"]),
-        (&[], &["ice-mismatch", FULL[0], FULL[1]]),
+        (&[], &["ice-mismatch", FULL[0], FULL[1], FULL[2]]),
+        // somebody in between wrote another address into the line, or took the candidates out
+        (&[], &[FULL[0], FULL[1]]),
+        (
+            &[],
+            &[
+                FULL[0],
+                FULL[1],
+                "candidate:1 1 UDP 2130706431 10.0.0.9 12044 typ host",
+            ],
+        ),
+        (
+            &[],
+            &[
+                FULL[0],
+                FULL[1],
+                "candidate:1 2 UDP 2130706431 192.0.2.9 12044 typ host",
+            ],
+        ),
     ] {
         let mut us = with_ice();
         us.offer(Direction::SendRecv, &mut rng(4));
@@ -255,7 +273,11 @@ fn an_offer_names_our_addresses_and_a_full_side_that_answers_will_check() {
 
 #[test]
 fn an_answer_has_ice_only_for_a_full_side_that_offers_it() {
-    let (_, agreed) = answer(&mut with_ice(), &theirs("RTP/AVP", &FULL[..2], &["rtcp-mux"])).expect("agreed");
+    let (_, agreed) = answer(
+        &mut with_ice(),
+        &theirs("RTP/AVP", &FULL[..2], &["rtcp-mux", FULL[2]]),
+    )
+    .expect("agreed");
     assert!(agreed.ice.is_some(), "credentials of the session");
     let (text, agreed) = answer(&mut with_ice(), &theirs("RTP/AVP", &[], &FULL)).expect("agreed");
     assert!(agreed.ice.is_some() && text.attributes.iter().any(|a| a.name == "ice-lite"));
@@ -290,7 +312,7 @@ fn who_begins_ice_anew_gets_other_credentials_and_who_does_not_the_same() {
     };
     let first = fragment(&FULL);
     assert_eq!(fragment(&FULL), first);
-    let again = fragment(&["ice-ufrag:another", FULL[1]]);
+    let again = fragment(&["ice-ufrag:another", FULL[1], FULL[2]]);
     assert!(again.is_some() && again != first);
 }
 
@@ -344,8 +366,8 @@ fn the_full_side_takes_what_the_other_can_be_reached_at_and_leaves_the_rest() {
         found,
         [
             (Component::Rtp, "192.0.2.9:12044".to_owned(), 2_130_706_431),
-            (Component::Rtp, "198.51.100.7:50000".to_owned(), 1_694_498_815),
             (Component::Rtcp, "192.0.2.9:12045".to_owned(), 2_130_706_430),
+            (Component::Rtp, "198.51.100.7:50000".to_owned(), 1_694_498_815),
         ]
     );
     // with one port for both there is one component; who answers a full side does not choose, who answers a lite one does
@@ -355,6 +377,20 @@ fn the_full_side_takes_what_the_other_can_be_reached_at_and_leaves_the_rest() {
         let checks = agreed.ice.and_then(|ice| ice.checks).expect("checks");
         assert_eq!((checks.controlling, checks.candidates.len()), (chooses, 2));
     }
+}
+
+#[test]
+fn of_more_candidates_than_are_tried_the_best_are() {
+    let line = |n: u32| format!("candidate:{n} 1 UDP {n} 198.51.100.7 {} typ host", 20_000 + n);
+    let mut lines: Vec<String> = (1..=100).map(line).collect();
+    lines.extend(FULL.map(str::to_owned));
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let mut us = side(SrtpPolicy::Off, SrtpKeying::Sdes, Side::Full);
+    let (_, agreed) = answer(&mut us, &theirs("RTP/AVP", &[], &lines)).expect("agreed");
+    let checks = agreed.ice.and_then(|ice| ice.checks).expect("checks");
+    assert_eq!(checks.candidates.len(), 32);
+    assert_eq!(checks.candidates[0].address.port(), 12_044);
+    assert_eq!(checks.candidates[31].priority, 70);
 }
 
 #[test]

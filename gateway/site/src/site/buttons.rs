@@ -1,7 +1,7 @@
 //! What a button does at the time at which it is pressed: it calls a list, opens, or says no.
 
 use gateway_access::{InForce, Request};
-use gateway_core::{Bell, ButtonId, DoorId, Event, ListId, PanelEvent, PanelId, Refusal};
+use gateway_core::{Bell, ButtonId, DoorId, Event, Factor, ListId, PanelEvent, PanelId, Refusal};
 
 use super::calls::Pressed;
 use super::{Now, Site};
@@ -111,6 +111,32 @@ impl Site {
             .get(panel)
             .filter(|_| self.rings_open(now, panel))?;
         door_of(of, of.buttons.get(button)?).cloned()
+    }
+
+    /// Whoever presses by a command stands at no door, and may not have the right to open: where a press would open instead of calling,
+    /// it is refused. Whoever is at the machine tries the house out.
+    pub(super) fn opens_nothing(
+        &self,
+        now: Now,
+        panel: &PanelId,
+        button: &ButtonId,
+        factor: Factor,
+    ) -> Result<(), (Refusal, String)> {
+        let door = self
+            .opens_by_command(now, panel, button)
+            .or(match self.meaning(now, panel, button) {
+                Meaning::Opens(door) => Some(door),
+                Meaning::Calls | Meaning::Forbidden => None,
+            });
+        match door.filter(|_| factor != Factor::Local) {
+            None => Ok(()),
+            Some(door) => {
+                let text = format!(
+                    "at this time this button opens {door} instead of calling; to open it, say \"open\""
+                );
+                Err((Refusal::Forbidden, text))
+            }
+        }
     }
 
     /// Lets in whoever presses; `None` if the door was not to be opened.

@@ -201,6 +201,7 @@ impl Site {
             }
             Command::Press { button, panel } => {
                 self.may_press(&panel, &request.origin)?;
+                self.opens_nothing(now, &panel, &button, request.origin.factor)?;
                 match self.press(now, &panel, &button, true)? {
                     Pressed::Joined(ring) | Pressed::Ring(ring) => Ok(Some(ring)),
                 }

@@ -38,6 +38,11 @@ pub(crate) fn http(config: &Config) -> Option<HttpParams> {
         hooks: gateway_http::Hooks::default(),
         language: Language::from_code(config.site.language.word()).unwrap_or_default(),
         listen: http.listen,
+        mqtt_keys: config
+            .mqtt
+            .iter()
+            .flat_map(|mqtt| mqtt.keys.keys().map(ToString::to_string))
+            .collect(),
         network: names(config),
         origins: vec![],
         radius: radius(config),

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use gateway_card::{decode_track, encode_track, track_of};
 use gateway_core::Instant;
 
-use crate::{Keypad, Output, WiegandParams, WiegandReader, Wire, decode_track, encode_track};
+use crate::{
+    ClockDataEdge, ClockDataLevels, ClockDataParams, ClockDataReader, Keypad, Output, WiegandParams,
+    WiegandReader, Wire,
+};
 
 /// Name and function of a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -12,10 +16,10 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target.
 pub const TARGETS: [Target; 2] = [("clock_data", clock_data), ("wiegand", wiegand)];
 
-/// Bits of a track, each byte eight of them.
+/// Bits of a track, each byte eight of them; and edges of a reader, a byte each.
 ///
 /// # Panics
-/// If what was read is no track.
+/// If what was read is no track, or misreadings are told without end.
 pub fn clock_data(data: &[u8]) {
     let bits: Vec<bool> = data
         .iter()
@@ -25,6 +29,44 @@ pub fn clock_data(data: &[u8]) {
         let again = encode_track(&text, 10).map(|bits| decode_track(&bits));
         assert_eq!(again, Some(Ok(text)));
     }
+    let began = Instant::from_nanos(1_000_000_000);
+    let params = ClockDataParams {
+        card_present: data.first().is_some_and(|first| first & 0x80 != 0),
+        ..ClockDataParams::default()
+    };
+    let (mut now, mut told, mut reader) = (began, 0, ClockDataReader::new(params));
+    for step in data {
+        // a twentieth of a millisecond to 1.6 ms, or a pause
+        now = now + Duration::from_micros(50 * u64::from(1 + (step >> 3)));
+        let high = step & 0x08 != 0;
+        match step & 0x07 {
+            0..=2 => reader.edge(now, ClockDataEdge::Clock),
+            3 | 4 => reader.edge(now, ClockDataEdge::Data(high)),
+            5 => reader.edge(now, ClockDataEdge::Present(high)),
+            6 if high => reader.lost(),
+            6 => reader.levels(now, ClockDataLevels::default()),
+            _ => {
+                now = now + Duration::from_millis(u64::from(*step));
+                reader.handle_timeout(now);
+            }
+        }
+        while let Some(output) = reader.poll_output() {
+            match output {
+                Output::Card { frame, at } => assert!(track_of(&frame).is_some() && at <= now, "{frame:?}"),
+                Output::Key { key, .. } => panic!("it has no keys: {key}"),
+                Output::Misread { times, bits, .. } => {
+                    told += 1;
+                    assert!(times > 0 && bits > 0 && bits <= 512, "{bits} bits, {times} times");
+                }
+                Output::Fault(_) | Output::Ready => {}
+            }
+        }
+    }
+    // 6 kinds, each at once and then once in 10 s
+    assert!(
+        told <= 6 * (2 + now.since(began).as_secs() / 10),
+        "{told} misreadings"
+    );
 }
 
 /// Edges: three bytes each, what happens and after how many microseconds. The first byte chooses the keypad.

@@ -1,6 +1,6 @@
 //! A reader: frames in, cards, keys and reports out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use gateway_card::{Format, MAX_BITS, formats, frame_of};
@@ -8,9 +8,8 @@ use gateway_core::{CardFrame, Instant, Misread};
 
 use crate::frame::{Assembler, Damage, Frame, Wire};
 use crate::keypad::{Keypad, key};
+use crate::told::{Held, Misreads};
 
-/// After a misread was told, more of its kind are counted for so long and told together.
-const TELL_AGAIN: Duration = Duration::from_secs(10);
 /// So many frames in a row that fit only if the wires are exchanged make a fault.
 const REVERSED: u32 = 3;
 /// No frame lasts so long: a pause is missing, whatever the pulses are. The longest has [`MAX_BITS`], the slowest one
@@ -139,21 +138,12 @@ pub enum Output {
     Ready,
 }
 
-/// Misreads of one kind.
-struct Count {
-    at: Instant,
-    bits: u16,
-    until: Instant,
-    untold: u64,
-}
-
 /// A reader on two wires.
 pub struct WiegandReader {
     assembler: Assembler,
-    /// The card that was counted last.
-    card: Option<(Instant, CardFrame)>,
-    counts: BTreeMap<Misread, Count>,
     fault: Option<String>,
+    held: Held,
+    misreads: Misreads,
     /// When the reader counts as silent.
     silent: Option<Instant>,
     out: VecDeque<Output>,
@@ -169,9 +159,9 @@ impl WiegandReader {
     pub fn new(params: WiegandParams, now: Instant) -> Self {
         Self {
             assembler: Assembler::new(params.frame_gap),
-            card: None,
-            counts: BTreeMap::new(),
             fault: None,
+            held: Held::default(),
+            misreads: Misreads::default(),
             silent: params.heartbeat.as_ref().map(|h| now + h.limit),
             out: VecDeque::new(),
             params,
@@ -210,36 +200,14 @@ impl WiegandReader {
         if let Some(frame) = self.assembler.handle_timeout(now) {
             self.frame(frame);
         }
-        let due: Vec<Misread> = self
-            .counts
-            .iter()
-            .filter(|(_, c)| c.until <= now)
-            .map(|(m, _)| *m)
-            .collect();
-        for reason in due {
-            let Some(count) = self.counts.get_mut(&reason) else {
-                continue;
-            };
-            if count.untold == 0 {
-                self.counts.remove(&reason);
-                continue;
-            }
-            let (at, bits, times) = (count.at, count.bits, std::mem::take(&mut count.untold));
-            count.until = now + TELL_AGAIN;
-            self.out.push_back(Output::Misread {
-                at,
-                bits,
-                reason,
-                times,
-            });
-        }
+        self.out.extend(self.misreads.due(now));
         self.judge(now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let counts = self.counts.values().map(|count| count.until);
+        let counts = self.misreads.poll_timeout();
         let silent = self.silent.filter(|_| self.fault.is_none());
         self.assembler
             .poll_timeout()
@@ -283,38 +251,14 @@ impl WiegandReader {
 
     /// A card that is held on the reader counts once in a while.
     fn seen(&mut self, at: Instant, frame: CardFrame) {
-        let held =
-            |(before, card): &(Instant, CardFrame)| *card == frame && at.since(*before) < self.params.repeat;
-        if self.card.as_ref().is_some_and(held) {
-            return;
+        if self.held.counts(at, &frame, self.params.repeat) {
+            self.out.push_back(Output::Card { at, frame });
         }
-        self.card = Some((at, frame.clone()));
-        self.out.push_back(Output::Card { at, frame });
     }
 
     /// Counts something that is no card, and tells it as often as is good for the journal.
     pub fn misread(&mut self, at: Instant, bits: u16, reason: Misread) {
-        if let Some(count) = self.counts.get_mut(&reason) {
-            (count.at, count.bits) = (at, bits);
-            count.untold = count.untold.saturating_add(1);
-            return;
-        }
-        let until = at + TELL_AGAIN;
-        self.counts.insert(
-            reason,
-            Count {
-                at,
-                bits,
-                until,
-                untold: 0,
-            },
-        );
-        self.out.push_back(Output::Misread {
-            at,
-            bits,
-            reason,
-            times: 1,
-        });
+        self.out.extend(self.misreads.count(at, bits, reason));
     }
 
     /// Says what is wrong with the reader as a whole, once, and when it is over.

@@ -6,7 +6,7 @@
 
 use std::ops::RangeInclusive;
 
-use gateway_card::{Fields, Format, ValueError, format_named, formats};
+use gateway_card::{Fields, Format, ValueError, format_named, formats, track_of};
 use gateway_core::CardFrame;
 
 use crate::card_error::CardError;
@@ -63,7 +63,7 @@ fn put(data: &mut [u8], at: u16, one: bool) {
 }
 
 /// Makes the frame of a configured card: `26:123,04567`, `37:98765` or raw `34:hex:0123abcd4`; of a contact key
-/// `ibutton:0000012F4A3C`; of the text of a QR code `qr:…`.
+/// `ibutton:0000012F4A3C`; of the text of a QR code `qr:…`; of a track `track2:0012345678`.
 ///
 /// # Errors
 /// [`CardError`] says what was found and what is allowed.
@@ -142,7 +142,7 @@ pub(crate) fn tidy(frame: &CardFrame) -> Option<CardFrame> {
 }
 
 /// Facility and number by each published format of this length whose parity holds, and the number that the whole card
-/// is: what stands between the parity bits, or everything where a length has none.
+/// is: what stands between the parity bits, or everything where a length has none; of a track of ten digits these.
 pub(crate) fn fields(frame: &CardFrame) -> (Vec<(u32, u64)>, Option<u64>) {
     let read = |format: &Format| {
         let fits = format.bits() == usize::from(frame.bits) && format.fits(frame);
@@ -165,6 +165,10 @@ pub(crate) fn fields(frame: &CardFrame) -> (Vec<(u32, u64)>, Option<u64>) {
     let value = match frame.bits {
         24 | 32 | 40 | 48 | 56 | 64 => Some(number(&frame.data, &(0..=frame.bits - 1))),
         26 | 33 | 34 | 37 => between(),
+        // a track of ten digits: the number that is printed so
+        65 => track_of(frame)
+            .and_then(|text| text.parse::<u32>().ok())
+            .map(u64::from),
         _ => None,
     };
     (numbered.into_iter().collect(), value)

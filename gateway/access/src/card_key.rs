@@ -6,7 +6,7 @@
 //! | `123,04567` | facility and number, in any format that has both |
 //! | `0008234567` | the 32-bit number that is printed with ten digits |
 //! | `hex:04A1B2C3`, `04A1B2C3` | the same in hexadecimal, 3 to 8 bytes; without `hex:` it needs a letter |
-//! | `ibutton:0000012F4A3C`, `qr:…` | a contact key, the text of a QR code: see `token.rs` |
+//! | `ibutton:0000012F4A3C`, `qr:…`, `track2:…` | a contact key, the text of a QR code, a track of a stripe: see `token.rs` |
 //! | `rev:…` before the last three | the bytes in the other order: some readers send the last one first |
 //!
 //! A frame is looked up by all of these: by its bits, by facility and number of each layout of its length whose parity
@@ -14,6 +14,7 @@
 
 use std::fmt;
 
+use gateway_card::track_of;
 use gateway_core::CardFrame;
 
 use crate::card::{card_frame, fields, hex_of, last_byte, tidy};
@@ -101,13 +102,19 @@ impl CardKey {
     }
 
     /// What may be shown of it, in lists as in events: [`HIDDEN`] and the last two digits of the number that is printed on
-    /// it; of a card without a number its last byte in hexadecimal.
+    /// it; of a longer track its last two characters, of another card without a number its last byte in hexadecimal.
     #[must_use]
     pub fn masked(&self) -> String {
         match self {
             Self::Bits(frame) => match numbers_of(frame).into_iter().next() {
                 Some(key) => key.masked(),
-                None => format!("{HIDDEN}{:02x}", last_byte(frame)),
+                None => match track_of(frame) {
+                    Some(text) => format!(
+                        "{HIDDEN}{:0>2}",
+                        text.get(text.len().saturating_sub(2)..).unwrap_or_default()
+                    ),
+                    None => format!("{HIDDEN}{:02x}", last_byte(frame)),
+                },
             },
             Self::Numbered { number, .. } => format!("{HIDDEN}{:02}", number % 100),
             Self::Value(value) => format!("{HIDDEN}{:02}", value % 100),

@@ -1,14 +1,16 @@
-//! What is no card and is read like one: contact keys (iButton), and texts of a QR code.
+//! What is no card and is read like one: contact keys (iButton), texts of a QR code, and tracks of magnetic stripes.
 //!
 //! | written | is |
 //! |---|---|
 //! | `ibutton:021CB801000000A2` | a 1-Wire key as it sends itself: family, six bytes, checksum; or engraved, the other way round |
 //! | `ibutton:0000012F4A3C` | serial number of a DS1990A as engraved, the most significant byte first |
 //! | `qr:…` | a text of 8 to 512 characters that a reader reads off a QR code |
+//! | `track2:0012345678` | what a Clock & Data reader sends between start and end: 1 to 37 digits, `=` for the separator |
 //!
-//! A key is a frame of 64 bits in the order of transmission. Of a text the frame is its SHA-256: nobody can read it out of
+//! A key is a frame of 64 bits in the order of transmission, a track the bits from its start to its check character. Of a text the frame is its SHA-256: nobody can read it out of
 //! records, logs or exports, and whoever sends another text sends another frame.
 
+use gateway_card::track_frame;
 use gateway_core::CardFrame;
 use sha2::{Digest as _, Sha256};
 
@@ -23,11 +25,14 @@ const SHORTEST: usize = 8;
 /// Longest text, in characters.
 const LONGEST: usize = 512;
 
-/// The frame of a text with one of the two heads; `None` if it has neither.
+/// The frame of a text with one of the heads; `None` if it has none of them.
 pub(crate) fn frame(text: &str) -> Option<Result<CardFrame, CardError>> {
     let text = text.trim();
     if let Some(rest) = text.strip_prefix("qr:") {
         return Some(qr(rest));
+    }
+    if let Some(rest) = text.strip_prefix("track2:") {
+        return Some(track_frame(&rest.to_ascii_uppercase()).ok_or(CardError::Token));
     }
     let rest = text.strip_prefix("ibutton:")?;
     Some(ibutton(rest).ok_or(CardError::Token))
@@ -146,9 +151,45 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_track_is_known_by_its_characters_and_one_of_ten_digits_by_its_number() {
+        let frame = card_frame("track2:0008065495").expect("a track");
+        assert_eq!(frame.bits, 65);
+        let keys = keys_of(&frame);
+        assert!(keys.contains(&CardKey::Value(8_065_495)));
+        assert!(keys.contains(&CardKey::parse("track2:0008065495").expect("a card")));
+        assert_eq!(CardKey::Bits(frame).masked(), "***95");
+        let long = card_frame("track2:4711=0815").expect("a track");
+        assert_eq!(keys_of(&long).len(), 1);
+        assert_eq!(CardKey::Bits(long.clone()).masked(), "***15");
+        assert_eq!(
+            CardKey::parse(&CardKey::Bits(long.clone()).to_string()),
+            Ok(CardKey::Bits(long))
+        );
+        // more than 32 bits are no number that is printed with ten digits
+        assert_eq!(
+            keys_of(&card_frame("track2:4294967296").expect("a track")).len(),
+            1
+        );
+        assert_eq!(
+            CardKey::Bits(card_frame("track2:7").expect("a track")).masked(),
+            "***07"
+        );
+        for none in [
+            "track2:",
+            "track2:12f",
+            "track2:1 2",
+            "track2:x",
+            &format!("track2:{}", "1".repeat(38)),
+        ] {
+            assert_eq!(card_frame(none), Err(CardError::Token), "{none}");
+            assert!(CardKey::parse(none).is_err(), "{none}");
+        }
+    }
+
     proptest! {
         #[test]
-        fn no_text_makes_a_panic(text in "(qr|ibutton):\\PC{0,40}") {
+        fn no_text_makes_a_panic(text in "(qr|ibutton|track2):\\PC{0,40}") {
             let _ = card_frame(&text);
         }
 

@@ -4,16 +4,18 @@
 //! text for each parity bit says which bits it covers. [`formats`] are those that are published; a site can have
 //! its own. Nothing here decides anything: cards are compared by all of their bits, and a format only says
 //! whether these bits can be a card, and how they read for people. [`learn`] proposes one when only printed numbers are
-//! known.
+//! known. A [track](track_frame) is what Clock & Data readers send.
 
 mod bits;
 mod format;
 mod learn;
 mod table;
+mod track;
 mod translate;
 
 pub use bits::{MAX_BITS, bits_of, frame_of};
 pub use format::{Field, Fields, Format, FormatError, ValueError};
 pub use learn::{FEWEST, Known, LearnError, Proposal, learn};
 pub use table::{format_named, formats};
+pub use track::{ClockDataError, decode_track, encode_track, track_frame, track_of};
 pub use translate::{TranslateError, Translation};

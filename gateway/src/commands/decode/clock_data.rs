@@ -1,8 +1,8 @@
 //! Clock & Data by hand.
 
-use adapter_wiegand::{decode_track, encode_track};
 use anyhow::{Context, ensure};
 use clap::Args;
+use gateway_card::{decode_track, encode_track};
 use serde_json::json;
 
 use super::{Said, input};

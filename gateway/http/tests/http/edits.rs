@@ -178,6 +178,21 @@ async fn every_change_of_users_tokens_and_passwords_is_on_record_without_a_secre
 }
 
 #[tokio::test]
+async fn no_token_has_a_name_that_commands_over_mqtt_have_in_the_journal() {
+    let site = Site::plain().await;
+    let ann = site.set_up().await;
+    for name in ["mqtt", "signer"] {
+        let token = format!(r#"{{"name":"{name}","scopes":["read"]}}"#);
+        let refused = site.post("/api/v1/tokens", &ann, &token).await;
+        assert_eq!(
+            (refused.status, refused.reason().as_str()),
+            (409, "exists"),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn nobody_gets_doors_that_are_not_there() {
     let site = Site::plain().await;
     let ann = site.set_up().await;

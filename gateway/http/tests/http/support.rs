@@ -114,7 +114,7 @@ pub(crate) fn params(listen: SocketAddr, tls: Tls, users_mark: PathBuf) -> HttpP
     HttpParams {
         language: Language::En,
         listen,
-        mqtt_keys: Vec::new(),
+        mqtt_keys: vec!["signer".to_owned()],
         network: NetworkNames::default(),
         origins: Vec::new(),
         radius: None,

@@ -242,6 +242,29 @@ fn by_night_a_forbidden_button_says_no() {
 }
 
 #[test]
+fn a_press_by_a_command_opens_nothing_where_the_button_would() {
+    let mut sim = sim(ButtonMode::StrikeList);
+    let press = || Command::Press {
+        button: id("bell"),
+        panel: id("toys"),
+    };
+    let said = sim.command("a", press());
+    let refused =
+        matches!(&said, Decision::Refused { reason: Refusal::Forbidden, text } if text.contains("toy"));
+    assert!(refused, "{said:?}");
+    assert_eq!((sim.pulses.len(), called(&sim).len()), (0, 0), "{}", sim.log());
+    sim.wait(EVENING);
+    let said = sim.command("b", press());
+    assert!(matches!(said, Decision::Accepted { .. }), "{said:?}");
+    assert_eq!(
+        (sim.pulses.len(), called(&sim).len()),
+        (0, 1),
+        "by night it calls\n{}",
+        sim.log()
+    );
+}
+
+#[test]
 fn whoever_presses_again_and_again_holds_no_coil_on() {
     let mut sim = sim(ButtonMode::StrikeList);
     for _ in 0..40 {

@@ -499,7 +499,8 @@ impl Model {
             Command::Open { door } | Command::OpenFor { door, .. } | Command::OpenWithCode { door, .. } => {
                 self.cause(now, request.origin.factor, door.clone(), false)
             }
-            Command::Press { panel, .. } => self.pressed(now, &panel.clone(), true),
+            // whoever presses by a command is at no door
+            Command::Press { .. } => self.press = Some(true),
         }
     }
 

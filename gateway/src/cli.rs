@@ -401,7 +401,8 @@ pub(crate) enum SimAct {
         /// Level.
         level: OnOff,
     },
-    /// Present a card: `26:123,04567` or `34:hex:0123abcd4`; a contact key: `ibutton:0000012F4A3C`; a QR code: `qr:…`.
+    /// Present a card: `26:123,04567` or `34:hex:0123abcd4`; a contact key: `ibutton:0000012F4A3C`; a QR code: `qr:…`;
+    /// a magnetic stripe: `track2:0012345678`.
     Card {
         /// Reader.
         reader: String,
@@ -609,7 +610,8 @@ pub(crate) struct Addition {
     /// Until when; a day without time counts as a whole; - lifts it.
     #[arg(long, value_name = "TIME", requires = "person", allow_hyphen_values = true)]
     pub(crate) person_until: Option<String>,
-    /// A card: 123,04567; ten digits; hex:04A1B2C3; rev: before the last two for the other byte order; 26:123,04567.
+    /// A card: 123,04567; ten digits; hex:04A1B2C3; rev: before the last two for the other byte order; 26:123,04567;
+    /// track2:0012345678.
     #[arg(long)]
     pub(crate) card: Vec<String>,
     /// A contact key (iButton): 16 hexadecimal digits, or the 12 of its serial number.

@@ -2,7 +2,8 @@
 //!
 //! [`GpioInputs`] is an adapter: edges with the kernel's timestamps on the gateway's clock, debounced by the
 //! kernel, the first reading marked as such, and lost edges noticed by their sequence numbers. [`GpioOutputs`] is
-//! an output driver for the relay guard. [`GpioReader`] is a Wiegand reader on two pins. [`rest_at_boot`] says what a pin's pull does before any software runs.
+//! an output driver for the relay guard. [`GpioReader`] is a Wiegand or Clock &
+//! Data reader. [`rest_at_boot`] says what a pin's pull does before any software runs.
 //!
 //! Wiring, tested devices and limits: README.md beside this crate.
 
@@ -11,12 +12,14 @@ mod decode;
 mod edges;
 mod input;
 mod output;
+mod reader;
 mod report;
 mod rpi;
 mod time;
-mod wiegand;
 
 pub use config::{Backend, Bias, BootPull, BootRest, InputLine, OutputLine, rest_at_boot};
 pub use input::GpioInputs;
 pub use output::{GpioOutputs, persists_outputs};
-pub use wiegand::{GpioReader, Opening, ReaderPin, ReaderPins, ReaderWires};
+pub use reader::{
+    ClockDataPins, GpioReader, Opening, ReaderData, ReaderPin, ReaderPins, ReaderWires, WiegandPins,
+};

@@ -37,14 +37,20 @@ fn devices(check: &mut Check<'_>) {
         }
     }
     for (id, reader) in &config.readers {
-        if let ReaderDriver::Wiegand(reader) = &reader.driver {
-            let at = format!("readers.{id}.wiegand");
-            for (key, line) in [("d0", reader.d0), ("d1", reader.d1)] {
-                gpio.add((chip_name(&reader.chip), line), format!("{at}.{key}"));
+        let (chip, lines, wires) = match &reader.driver {
+            ReaderDriver::ClockData(reader) => (&reader.chip, reader.lines(), reader.wires()),
+            ReaderDriver::Ibutton(_) | ReaderDriver::Osdp(_) | ReaderDriver::Virtual(_) => continue,
+            ReaderDriver::Wiegand(reader) => {
+                let lines = vec![("d0", reader.d0), ("d1", reader.d1)];
+                (&reader.chip, lines, reader.wires())
             }
-            for (key, wire) in reader.wires() {
-                gpio.add((chip_name(&wire.chip), wire.line), format!("{at}.{key}.line"));
-            }
+        };
+        let at = format!("readers.{id}.{}", reader.driver.family());
+        for (key, line) in lines {
+            gpio.add((chip_name(chip), line), format!("{at}.{key}"));
+        }
+        for (key, wire) in wires {
+            gpio.add((chip_name(&wire.chip), wire.line), format!("{at}.{key}.line"));
         }
     }
     let mut masters = Claims::new();

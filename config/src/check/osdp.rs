@@ -19,7 +19,10 @@ fn readers(config: &Config) -> impl Iterator<Item = (String, &OsdpReader)> {
         .iter()
         .filter_map(|(id, reader)| match &reader.driver {
             ReaderDriver::Osdp(reader) => Some((format!("readers.{id}.osdp"), &**reader)),
-            ReaderDriver::Ibutton(_) | ReaderDriver::Virtual(_) | ReaderDriver::Wiegand(_) => None,
+            ReaderDriver::ClockData(_)
+            | ReaderDriver::Ibutton(_)
+            | ReaderDriver::Virtual(_)
+            | ReaderDriver::Wiegand(_) => None,
         })
 }
 
@@ -78,7 +81,13 @@ fn inputs(check: &mut Check<'_>) {
         };
         let at = format!("inputs.{id}.osdp");
         let reader = config.readers.get(&input.reader).map(|reader| &reader.driver);
-        if let Some(ReaderDriver::Ibutton(_) | ReaderDriver::Virtual(_) | ReaderDriver::Wiegand(_)) = reader {
+        if let Some(
+            ReaderDriver::ClockData(_)
+            | ReaderDriver::Ibutton(_)
+            | ReaderDriver::Virtual(_)
+            | ReaderDriver::Wiegand(_),
+        ) = reader
+        {
             let text = format!("reader {:?} is no OSDP reader", input.reader.as_str());
             let hint = "allowed: the name of a reader with an osdp table";
             check.fault(FaultKind::Conflict, &format!("{at}.reader"), &[], text, hint);
@@ -110,7 +119,12 @@ fn outputs(check: &mut Check<'_>) {
                     strike(check, &at, &format!("doors.{door}.output"), output, reader);
                 }
             }
-            Some(ReaderDriver::Ibutton(_) | ReaderDriver::Virtual(_) | ReaderDriver::Wiegand(_)) => {
+            Some(
+                ReaderDriver::ClockData(_)
+                | ReaderDriver::Ibutton(_)
+                | ReaderDriver::Virtual(_)
+                | ReaderDriver::Wiegand(_),
+            ) => {
                 let text = format!("reader {:?} is no OSDP reader", output.reader.as_str());
                 let hint = "allowed: the name of a reader with an osdp table";
                 check.fault(FaultKind::Conflict, &format!("{at}.reader"), &[], text, hint);

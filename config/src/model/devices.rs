@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::boards::{Dcttech, Kmtronic, Modbus, Numato};
+use super::clock_data::ClockDataReader;
 use super::front_end::{FrontEndDoor, FrontEndLine};
 use super::ibutton::IbuttonReader;
 use super::osdp::{KeyFile, OsdpInput, OsdpOutput, OsdpReader};
@@ -314,6 +315,8 @@ table! {
 choice! {
     /// What a reader is.
     pub enum ReaderDriver {
+        /// A Clock & Data reader on pins of a GPIO chip.
+        ClockData(Box<ClockDataReader>) = "clock-data",
         /// Contact keys at a 1-Wire master of the kernel.
         Ibutton(Box<IbuttonReader>) = "ibutton",
         /// An OSDP reader on an RS-485 line.
@@ -326,12 +329,12 @@ choice! {
 }
 
 impl ReaderDriver {
-    /// Formats that it takes, by name; `None` if it sends no bits.
+    /// Formats that it takes, by name; `None` if it sends no bits, or those of a track.
     #[must_use]
     pub fn formats(&self) -> Option<&[FormatId]> {
         match self {
             Self::Osdp(reader) => Some(&reader.formats),
-            Self::Ibutton(_) | Self::Virtual(_) => None,
+            Self::ClockData(_) | Self::Ibutton(_) | Self::Virtual(_) => None,
             Self::Wiegand(reader) => Some(&reader.formats),
         }
     }
@@ -344,7 +347,7 @@ impl ReaderDriver {
                 let old = reader.old_key_file.as_mut().map(|file| ("old-key-file", file));
                 own.into_iter().chain(old).collect()
             }
-            Self::Ibutton(_) | Self::Virtual(_) | Self::Wiegand(_) => vec![],
+            Self::ClockData(_) | Self::Ibutton(_) | Self::Virtual(_) | Self::Wiegand(_) => vec![],
         }
     }
 

@@ -6,6 +6,7 @@ mod announce;
 mod areas;
 mod boards;
 mod calls;
+mod clock_data;
 mod controllers;
 mod devices;
 mod directory;
@@ -43,6 +44,7 @@ pub use announce::Announce;
 pub use areas::Area;
 pub use boards::{Dcttech, Kmtronic, Modbus, Numato};
 pub use calls::{Account, List, Sip, Target};
+pub use clock_data::ClockDataReader;
 pub use controllers::{Controller, ControllerDriver, OsdpController, WiegandController};
 pub use devices::{
     ContactLine, GpioInput, GpioOutput, Input, InputDriver, Lcus1, Line, LineDriver, LineSound, LineVoice,

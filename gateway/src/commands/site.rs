@@ -209,6 +209,15 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
         .readers
         .iter()
         .flat_map(|(id, reader)| match &reader.driver {
+            ReaderDriver::ClockData(reader) => {
+                let data = reader.lines().into_iter();
+                let data =
+                    data.map(|(wire, line)| (format!("reader {id}, {wire}"), gpio(&reader.chip, line)));
+                let wires = reader.wires().into_iter();
+                let wires =
+                    wires.map(|(key, wire)| (format!("reader {id}, {key}"), gpio(&wire.chip, wire.line)));
+                data.chain(wires).collect()
+            }
             ReaderDriver::Ibutton(reader) => vec![(
                 format!("reader {id}"),
                 Claim::Channel {

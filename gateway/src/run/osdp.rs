@@ -402,7 +402,10 @@ pub(super) fn output_socket(config: &Config, reader: &ReaderId) -> Option<PathBu
 pub(super) fn line_names(config: &Config) -> BTreeMap<PathBuf, String> {
     let ports = config.readers.values().filter_map(|reader| match &reader.driver {
         ReaderDriver::Osdp(osdp) => Some(&osdp.port),
-        ReaderDriver::Ibutton(_) | ReaderDriver::Virtual(_) | ReaderDriver::Wiegand(_) => None,
+        ReaderDriver::ClockData(_)
+        | ReaderDriver::Ibutton(_)
+        | ReaderDriver::Virtual(_)
+        | ReaderDriver::Wiegand(_) => None,
     });
     named(ports.collect::<BTreeSet<_>>())
 }

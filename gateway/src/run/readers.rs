@@ -1,12 +1,15 @@
-//! Wiegand readers of the site, and what the core lets readers show.
+//! Readers of the site on pins and at 1-Wire masters, and what the core lets readers show.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, RwLock};
 
 use adapter_api::{Forwarded, Handed};
-use adapter_gpio::{GpioReader, Opening, ReaderPin, ReaderPins, ReaderWires};
+use adapter_gpio::{
+    ClockDataPins, GpioReader, Opening, ReaderData, ReaderPin, ReaderPins, ReaderWires, WiegandPins,
+};
 use adapter_ibutton::KeyReader;
-use adapter_wiegand::{Heartbeat, Keypad, WiegandParams};
+use adapter_wiegand::{ClockDataParams, Heartbeat, Keypad, WiegandParams};
 use gateway_card::{Format, Translation, format_named, formats};
 use gateway_config::{Backend, Bias, Config, OutputDriver, ReaderDriver, ReaderWire, WiegandReader};
 use gateway_core::{CardFrame, ControllerId, FormatId, Instant, ReaderCommand, ReaderId};
@@ -133,7 +136,10 @@ pub(super) fn key_readers(config: &Config) -> BTreeMap<ReaderId, KeyReader> {
         .readers
         .iter()
         .filter_map(|(id, reader)| match &reader.driver {
-            ReaderDriver::Osdp(_) | ReaderDriver::Virtual(_) | ReaderDriver::Wiegand(_) => None,
+            ReaderDriver::ClockData(_)
+            | ReaderDriver::Osdp(_)
+            | ReaderDriver::Virtual(_)
+            | ReaderDriver::Wiegand(_) => None,
             ReaderDriver::Ibutton(of) => {
                 let made = KeyReader {
                     master: of.master.clone(),
@@ -146,39 +152,86 @@ pub(super) fn key_readers(config: &Config) -> BTreeMap<ReaderId, KeyReader> {
     made.collect()
 }
 
-/// The readers of the site, by name.
+/// What a reader on pins has in the site file.
+struct OnPins<'a> {
+    active_low: bool,
+    beeper: Option<&'a ReaderWire>,
+    bias: Bias,
+    chip: &'a Path,
+    data: ReaderData,
+    hold: Option<&'a ReaderWire>,
+    led: Option<&'a ReaderWire>,
+    second_led: Option<&'a ReaderWire>,
+}
+
+fn on_pins<'a>(config: &Config, driver: &'a ReaderDriver) -> Option<OnPins<'a>> {
+    match driver {
+        ReaderDriver::ClockData(reader) => Some(OnPins {
+            active_low: reader.active_low,
+            beeper: reader.beeper.as_ref(),
+            bias: reader.bias,
+            chip: &reader.chip,
+            data: ReaderData::ClockData(
+                ClockDataPins {
+                    clock: reader.clock,
+                    data: reader.data,
+                    present: reader.card_present,
+                },
+                ClockDataParams {
+                    card_present: reader.card_present.is_some(),
+                    frame_gap: reader.frame_gap,
+                    repeat: reader.repeat,
+                },
+            ),
+            hold: reader.hold.as_ref(),
+            led: reader.led.as_ref(),
+            second_led: reader.second_led.as_ref(),
+        }),
+        ReaderDriver::Ibutton(_) | ReaderDriver::Osdp(_) | ReaderDriver::Virtual(_) => None,
+        ReaderDriver::Wiegand(reader) => Some(OnPins {
+            active_low: reader.active_low,
+            beeper: reader.beeper.as_ref(),
+            bias: reader.bias,
+            chip: &reader.chip,
+            data: ReaderData::Wiegand(
+                WiegandPins {
+                    d0: reader.d0,
+                    d1: reader.d1,
+                },
+                params(config, reader),
+            ),
+            hold: reader.hold.as_ref(),
+            led: reader.led.as_ref(),
+            second_led: reader.second_led.as_ref(),
+        }),
+    }
+}
+
+/// The readers of the site that are on pins, by name.
 pub(super) fn gpio_readers(config: &Config, readers: &Readers) -> BTreeMap<ReaderId, GpioReader> {
     let opening = opening(config);
-    let wiegand = config
-        .readers
-        .iter()
-        .filter_map(|(id, reader)| match &reader.driver {
-            ReaderDriver::Ibutton(_) | ReaderDriver::Osdp(_) | ReaderDriver::Virtual(_) => None,
-            ReaderDriver::Wiegand(reader) => Some((id, &**reader)),
-        });
-    let made = |(id, reader): (&ReaderId, &WiegandReader)| {
+    let made = config.readers.iter().filter_map(|(id, reader)| {
+        let of = on_pins(config, &reader.driver)?;
         let made = GpioReader {
             commands: readers.channel(id),
             opening: opening.clone(),
-            params: params(config, reader),
             pins: ReaderPins {
-                active_low: reader.active_low,
-                bias: bias(reader.bias),
-                chip: reader.chip.clone(),
-                d0: reader.d0,
-                d1: reader.d1,
+                active_low: of.active_low,
+                bias: bias(of.bias),
+                chip: of.chip.to_owned(),
             },
             reader: id.clone(),
             wires: ReaderWires {
-                beeper: reader.beeper.as_ref().map(pin),
-                hold: reader.hold.as_ref().map(pin),
-                led: reader.led.as_ref().map(pin),
-                second_led: reader.second_led.as_ref().map(pin),
+                beeper: of.beeper.map(pin),
+                hold: of.hold.map(pin),
+                led: of.led.map(pin),
+                second_led: of.second_led.map(pin),
             },
+            data: of.data,
         };
-        (id.clone(), made)
-    };
-    wiegand.map(made).collect()
+        Some((id.clone(), made))
+    });
+    made.collect()
 }
 
 /// Lines of pins that open something.
@@ -285,14 +338,32 @@ mod tests {
         all.pop_first().expect("one reader").1
     }
 
+    fn formats_of(config: &Config) -> Vec<Format> {
+        match reader(config).data {
+            ReaderData::ClockData(..) => panic!("it is a Wiegand reader"),
+            ReaderData::Wiegand(_, params) => params.formats,
+        }
+    }
+
+    #[test]
+    fn a_clock_data_reader_has_its_lines_and_lights() {
+        let text = "[readers.a.clock-data]\nclock = 5\ndata = 6\ncard-present = 7\nled = { line = 8 }\nrepeat-ms = 100\n";
+        let made = reader(&site(text));
+        let ReaderData::ClockData(pins, params) = &made.data else {
+            panic!("it is a Clock & Data reader")
+        };
+        assert_eq!((pins.clock, pins.data, pins.present), (5, 6, Some(7)));
+        assert!(params.card_present && params.repeat.as_millis() == 100);
+        assert_eq!(made.claims().len(), 4);
+        assert_ne!(made, reader(&site(&text.replace("card-present = 7\n", ""))));
+    }
+
     #[test]
     fn a_reader_takes_the_formats_it_names_or_all() {
         let own = "[card-formats.house]\nlayout = \"PNNNP\"\nparity = [\"EXX..\", \"..XXO\"]\n[readers.a.wiegand]\nd0 = 5\nd1 = 6\n";
-        let all = reader(&site(own)).params.formats;
+        let all = formats_of(&site(own));
         assert_eq!(all.len(), formats().len() + 1);
-        let two = reader(&site(&format!("{own}formats = [\"house\", \"h10301\"]")))
-            .params
-            .formats;
+        let two = formats_of(&site(&format!("{own}formats = [\"house\", \"h10301\"]")));
         let names: Vec<&str> = two.iter().map(Format::name).collect();
         assert_eq!(names, ["house", "h10301"]);
     }

@@ -1,4 +1,4 @@
-//! The whole gateway on the kernel's simulated pins: Wiegand frames in, relay and lights out.
+//! The whole gateway on the kernel's simulated pins: Wiegand frames and stripes in, relay and lights out.
 //!
 //! Makes chips, so it needs root and the module gpio-sim: `tests/vm/wires` runs it in a virtual machine.
 //! Elsewhere its cases are ignored, and it says so.
@@ -7,21 +7,24 @@ mod board;
 #[path = "../../guard/tests/gpio_sim/chip.rs"]
 mod chip;
 mod site;
+mod stripe;
 mod wire;
 
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use gateway_card::bits_of;
-use site::{House, STRIKE};
+use gateway_card::{bits_of, encode_track};
+use site::{House, STRIKE, STRIPE_DOOR};
 use wire::{Pace, boottime};
 
 /// The card that every door takes, and one that none does.
 const CARD: &str = "26:123,04567";
 const STRANGER: &str = "26:123,04568";
+/// The stripe that the door of the Clock & Data reader takes.
+const TRACK: &str = "0012345678";
 /// All cases.
-const CASES: usize = 9;
+const CASES: usize = 10;
 /// How long one pace may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Silence that ends a frame, as the site file has it by default.
@@ -50,6 +53,10 @@ fn main() -> ExitCode {
         ("a card opens and lights its reader", card),
         ("a stranger's card is refused and shown", stranger),
         ("what is no card is told by its kind and opens nothing", misread),
+        (
+            "a stripe opens, drawn either way, and what is none is told",
+            stripe,
+        ),
         ("frames at every pace, beside a loaded processor", paces),
         ("from the last edge to the relay", latency),
         ("a panel is learned at a pin while it rings", learned),
@@ -175,6 +182,42 @@ fn misread(house: &mut House) -> String {
         "only the good card opens"
     );
     "short, parity, length, reversed and a pulse on both wires, each by its name".to_owned()
+}
+
+fn stripe(house: &mut House) -> String {
+    let good = encode_track(TRACK, 22).expect("a track");
+    house.catch_up();
+    let granted = house.count("door.granted");
+    let mut wrong = good.clone();
+    wrong[40] = !wrong[40];
+    house.stripe.draw(&wrong);
+    house.wait("a wrong bit", |house| {
+        house.reasons("stripe", 0).contains("parity")
+    });
+    // the right stripe, and no card is present
+    house.stripe.clocks(&good);
+    house.wait("clocks without a card", |house| {
+        house.reasons("stripe", 0).contains("noise")
+    });
+    house.catch_up();
+    assert_eq!(house.count("door.granted"), granted, "nothing of it opens");
+    let backwards: Vec<bool> = good.iter().rev().copied().collect();
+    let (mut took, mut again) = (Vec::new(), 0);
+    for bits in [&good, &backwards] {
+        loop {
+            house.wait_at_rest(STRIPE_DOOR);
+            let last = house.stripe.draw(bits);
+            if let Some(energised) = house.energised(STRIPE_DOOR, last) {
+                took.push((energised - last).as_millis());
+                break;
+            }
+            // a machine that stood still reads data too late, or refuses an old card: it is drawn again
+            again += 1;
+            assert!(again <= 4, "a stripe opens nothing\n{}", house.log());
+        }
+    }
+    house.wait_records("door.granted", granted + 2);
+    format!("relay {took:?} ms after the last clock; drawn once more {again} times")
 }
 
 fn paces(house: &mut House) -> String {

@@ -1,4 +1,4 @@
-//! A gateway with one real door and four virtual ones, each with a Wiegand reader.
+//! A gateway with one real door and four virtual ones, each with a Wiegand reader, and one with a Clock & Data reader.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -12,10 +12,11 @@ use adapter_virtual::{OutputEdge, Watch};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::CARD;
 use super::board::{self, Board};
 use super::chip::Chip;
+use super::stripe::Stripe;
 use super::wire::{Flood, Reader, ordinary};
+use super::{CARD, TRACK};
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,6 +34,9 @@ const ROOF_EXIT: u32 = 25;
 const RING: u32 = 26;
 /// Readers; number 0 is at the real door.
 const READERS: u32 = 5;
+/// The door with the Clock & Data reader, and that reader's lines: clock, data, card present.
+pub(crate) const STRIPE_DOOR: usize = 5;
+const STRIPE: [u32; 3] = [14, 15, 16];
 
 pub(crate) struct House {
     /// `None` where the kernel cannot have one.
@@ -45,6 +49,7 @@ pub(crate) struct House {
     journal: mpsc::Receiver<Value>,
     pub(crate) readers: Vec<Reader>,
     pub(crate) records: Vec<Value>,
+    pub(crate) stripe: Stripe,
     tail: Child,
     watch: Watch,
 }
@@ -94,6 +99,14 @@ fn site(dir: &Path, chip: &Chip, has_board: bool) -> String {
         }
     }
     let doors: Vec<String> = (0..READERS).map(|n| format!("\"door{n}\"")).collect();
+    let [clock, data, present] = STRIPE;
+    text += &format!(
+        "[outputs.strike{STRIPE_DOOR}.virtual]\n\
+         [doors.bank]\nname = \"Bank\"\noutput = \"strike{STRIPE_DOOR}\"\nstrike-ms = {}\nreaders = [\"stripe\"]\n\
+         [readers.stripe.clock-data]\nchip = \"{node}\"\nclock = {clock}\ndata = {data}\ncard-present = {present}\n\
+         repeat-ms = 0\n[cards.bob]\ncard = \"track2:{TRACK}\"\ndoors = [\"bank\"]\n",
+        STRIKE.as_millis()
+    );
     text += &format!(
         "[cards.alice]\ncard = \"{CARD}\"\ndoors = [{}]\n",
         doors.join(", ")
@@ -143,6 +156,7 @@ impl House {
         let readers = (0..READERS)
             .map(|n| Reader::new(&chip, lines(n).0, lines(n).1))
             .collect();
+        let stripe = Stripe::new(&chip, STRIPE);
         let file = dir.path().join("site.toml");
         std::fs::write(&file, site(dir.path(), &chip, board.is_some())).expect("written");
         let log = File::create(dir.path().join("log")).expect("a log");
@@ -171,10 +185,11 @@ impl House {
             readers,
             journal,
             records: Vec::new(),
+            stripe,
             tail,
             watch,
         };
-        let ready = usize::try_from(READERS).expect("few");
+        let ready = usize::try_from(READERS).expect("few") + 1;
         house.wait("ready readers", |house| {
             let ready_ones = house.records.iter().filter(|r| r["kind"] == "device.ready");
             ready_ones

@@ -142,7 +142,7 @@ impl Reader {
 }
 
 /// Waits without giving the processor away for short times.
-fn wait_until(end: Duration) {
+pub(crate) fn wait_until(end: Duration) {
     loop {
         let left = end.saturating_sub(boottime());
         if left.is_zero() {

@@ -140,6 +140,14 @@ fn read_by(config: &Config, id: &gateway_core::InputId, driver: &InputDriver) ->
 fn reader_at(config: &Config, id: &gateway_core::ReaderId, driver: &ReaderDriver) -> Found {
     let own = of_device(reader_name(id));
     match driver {
+        ReaderDriver::ClockData(reader) => {
+            let (chip, clock, data) = (reader.chip.display(), reader.clock, reader.data);
+            Found::new(
+                "clock-data",
+                format!("{chip} lines {clock} and {data}"),
+                vec![own],
+            )
+        }
         ReaderDriver::Ibutton(reader) => {
             Found::new("ibutton", reader.master.display().to_string(), vec![own])
         }

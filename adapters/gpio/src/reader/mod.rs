@@ -1,19 +1,18 @@
-//! A Wiegand reader on two pins, with the wires of its lights.
+//! A reader on pins: Wiegand or Clock & Data, with the wires of its lights.
 //!
-//! Both data lines are one request, so that their edges come in one order with one count. Only the beginning of a
-//! pulse is asked for: a pulse of 50 µs is often shorter than the delay of an interrupt, and the kernel tells
-//! which of two edges it was by reading the pin, which has changed back by then.
+//! Its data lines are one request, so that their edges come with one count. What each sends is in `data.rs`.
 
+mod data;
 mod wires;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use adapter_api::{Adapter, AdapterContext, AdapterError, Alarm, Claim};
-use adapter_wiegand::{Feedback, Output, WiegandParams, WiegandReader, Wire};
+use adapter_wiegand::{Feedback, Output};
 use gateway_core::{ReaderCommand, ReaderId, SignalKind};
 use gpiocdev::Request;
-use gpiocdev::line::{EdgeDetection, EventClock, Value, Values};
+use gpiocdev::line::{EventClock, Value, Values};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::broadcast;
@@ -22,6 +21,9 @@ use crate::config::Bias;
 use crate::edges::Edges;
 use crate::time;
 use wires::Lit;
+
+use data::Decoder;
+pub use data::{ClockDataPins, ReaderData, WiegandPins};
 pub use wires::{Opening, ReaderPin, ReaderWires};
 
 /// Edges that the kernel keeps for us while we are busy: more than ten of the longest frames of a second.
@@ -29,31 +31,27 @@ const KERNEL_EDGES: u32 = 4096;
 /// How often the levels at rest are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The data lines.
+/// How the data lines are wired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReaderPins {
     /// A pulse is a low level.
     pub active_low: bool,
-    /// Pull resistor of both.
+    /// Pull resistor of all.
     pub bias: Bias,
     /// Device path.
     pub chip: PathBuf,
-    /// Offset of D0.
-    pub d0: u32,
-    /// Offset of D1.
-    pub d1: u32,
 }
 
-/// A Wiegand reader.
+/// A reader on pins.
 #[derive(Clone, Debug)]
 pub struct GpioReader {
     /// What the core wants it to show; the last commands are kept while it starts.
     pub commands: broadcast::Sender<ReaderCommand>,
+    /// Its data lines, and what it sends on them.
+    pub data: ReaderData,
     /// Lines that open something: no wire of a reader is one of them, whatever its chip is called.
     pub opening: Vec<Opening>,
-    /// What it sends.
-    pub params: WiegandParams,
-    /// The data lines.
+    /// How they are wired.
     pub pins: ReaderPins,
     /// Which reader.
     pub reader: ReaderId,
@@ -64,10 +62,10 @@ pub struct GpioReader {
 impl PartialEq for GpioReader {
     /// Are they wired and set the same? Where commands come from does not matter.
     fn eq(&self, other: &Self) -> bool {
-        (&self.opening, &self.params, &self.pins, &self.reader, &self.wires)
+        (&self.data, &self.opening, &self.pins, &self.reader, &self.wires)
             == (
+                &other.data,
                 &other.opening,
-                &other.params,
                 &other.pins,
                 &other.reader,
                 &other.wires,
@@ -80,7 +78,7 @@ impl GpioReader {
     #[must_use]
     pub fn claims(&self) -> Vec<Claim> {
         let chip = self.pins.chip.display().to_string();
-        let data = [self.pins.d0, self.pins.d1].map(|line| Claim::GpioLine {
+        let data = self.data.lines().into_iter().map(|(line, _)| Claim::GpioLine {
             chip: chip.clone(),
             line,
         });
@@ -88,7 +86,7 @@ impl GpioReader {
             chip: pin.chip.display().to_string(),
             line: pin.line,
         });
-        data.into_iter().chain(wires).collect()
+        data.chain(wires).collect()
     }
 
     fn failed(&self, text: String, source: Option<std::io::Error>) -> AdapterError {
@@ -105,12 +103,11 @@ impl GpioReader {
             .on_chip(&self.pins.chip)
             .with_consumer("doorline-reader")
             .with_kernel_event_buffer_size(KERNEL_EDGES);
-        for line in [self.pins.d0, self.pins.d1] {
-            // rising is logical: with active low, it is the falling edge on the wire
+        for (line, edges) in self.data.lines() {
             builder
                 .with_line(line)
                 .as_input()
-                .with_edge_detection(EdgeDetection::RisingEdge)
+                .with_edge_detection(edges)
                 .with_event_clock(EventClock::Monotonic);
             match self.pins.bias {
                 Bias::AsIs => {}
@@ -139,7 +136,7 @@ impl Adapter for GpioReader {
 impl GpioReader {
     async fn read(&self, ctx: &AdapterContext) -> Result<(), AdapterError> {
         let mut commands = self.commands.subscribe();
-        for line in [self.pins.d0, self.pins.d1] {
+        for (line, _) in self.data.lines() {
             if wires::opens(&self.pins.chip, line, &self.opening) {
                 let text = format!("line {line} is an output that opens: it is not touched");
                 return Err(self.failed(text, None));
@@ -162,7 +159,7 @@ impl GpioReader {
         };
         let well = |dark: &Option<String>| dark.clone().map_or(SignalKind::Ready, SignalKind::Fault);
         let now = time::now();
-        let (mut reader, mut feedback) = (WiegandReader::new(self.params.clone(), now), Feedback::default());
+        let (mut reader, mut feedback) = (Decoder::new(&self.data, now), Feedback::default());
         let (mut seqno, mut look) = (0, now);
         let mut edges = Edges::of(request.get_ref());
         ctx.signal(now, well(&dark)).await?;
@@ -199,16 +196,15 @@ impl GpioReader {
                     tracing::debug!(reader = %self.reader, count = lost, "edges of a reader were lost");
                     reader.lost();
                 }
-                let d1 = edge.offset == self.pins.d1;
-                let wire = if d1 { Wire::D1 } else { Wire::D0 };
                 last = time::on_boottime(edge.timestamp_ns, slept);
-                reader.edge(last, wire);
+                reader.edge(last, &edge);
             }
             // while more edges wait, nothing is known of the time after those that were read
             reader.handle_timeout(if taken.more { last } else { now });
             if now >= look && !taken.more {
                 look = now + LOOK;
-                reader.levels(now, self.levels(request.get_ref())?);
+                let values = self.levels(request.get_ref())?;
+                reader.levels(now, |line| values.get(line) == Some(Value::Active));
             }
             while let Some(output) = reader.poll_output() {
                 let reader = self.reader.clone();
@@ -247,15 +243,14 @@ impl GpioReader {
     }
 
     /// Which lines have the level of a pulse.
-    fn levels(&self, request: &Request) -> Result<[bool; 2], AdapterError> {
-        let lines = [self.pins.d0, self.pins.d1];
+    fn levels(&self, request: &Request) -> Result<Values, AdapterError> {
         let mut values = Values::default();
-        for line in lines {
+        for (line, _) in self.data.lines() {
             values.set(line, Value::Inactive);
         }
         request
             .values(&mut values)
             .map_err(|error| self.failed(format!("the data lines cannot be read: {error}"), None))?;
-        Ok(lines.map(|line| values.get(line) == Some(Value::Active)))
+        Ok(values)
     }
 }

@@ -629,10 +629,14 @@ fn command(arrival: &Arrival<'_>, wire: &Wire) -> Result<Command, Malformed> {
             relay: field(wire.relay.as_deref(), "relay", RelayId::new)?,
             set: relay_set(wire)?,
         }),
-        ("hang-up", Target::Panel(_)) if wire.ring_id.is_none() => Ok(Command::HangUp {
-            ring: arrival.ring.ok_or(Malformed::NoCall)?,
-        }),
-        ("hang-up", _) => Ok(Command::HangUp {
+        // who may write on a panel's topic ends its call and no other
+        ("hang-up", Target::Panel(_)) => {
+            let (own, named) = (arrival.ring, ring_id(wire)?);
+            let own = own.filter(|own| named.is_none_or(|named| named == *own));
+            let ring = own.ok_or(Malformed::NoCall)?;
+            Ok(Command::HangUp { ring })
+        }
+        ("hang-up", Target::Site) => Ok(Command::HangUp {
             ring: ring_id(wire)?.ok_or(Malformed::Name { field: "ring_id" })?,
         }),
         (other, _) => Err(Malformed::Command {

@@ -442,6 +442,23 @@ fn a_panel_hangs_up_its_own_call_and_is_pressed_only_where_that_is_set() {
     assert_eq!(asked.request.command, Command::HangUp { ring });
     // elsewhere the ring must be named
     assert!(check(Target::Site, hang_up).is_err());
+    // a call of another panel is named, or the topic is a door's
+    let named = |ring: &str| {
+        format!(r#"{{"command":"hang-up","ring_id":"{ring}","id":"a","at":"2026-03-01T12:00:00Z"}}"#)
+    };
+    let other = named("01990000-0000-7707-8707-070707070708");
+    let own = named(&ring.to_string());
+    for (text, target, fits) in [
+        (&other, panel(), false),
+        (&own, panel(), true),
+        (&own, Target::Door("front".into()), false),
+    ] {
+        let arrival = Arrival {
+            ring: Some(ring),
+            ..arrival(target, text.as_bytes())
+        };
+        assert_eq!(read(&arrival, RULES, &made()).is_ok(), fits, "{text}");
+    }
 
     let press = r#"{"command":"press","button":"bell","id":"a","at":"2026-03-01T12:00:00Z"}"#;
     let may = Rules { press: true, ..RULES };

@@ -91,6 +91,7 @@ pub(crate) fn view() -> SiteView {
         }],
         areas: Vec::new(),
         calls: Vec::new(),
+        lasting: gateway_core::Lasting::default(),
         relays: vec![
             relay("network", "network-fault", "no address"),
             relay("siren", "command", ""),

@@ -182,7 +182,7 @@ async fn no_token_has_a_name_that_commands_over_mqtt_have_in_the_journal() {
     let site = Site::plain().await;
     let ann = site.set_up().await;
     for name in ["mqtt", "signer"] {
-        let token = format!(r#"{{"name":"{name}","scopes":["read"]}}"#);
+        let token = format!(r#"{{"name":"{name}","scopes":["read"],"doors":"all"}}"#);
         let refused = site.post("/api/v1/tokens", &ann, &token).await;
         assert_eq!(
             (refused.status, refused.reason().as_str()),

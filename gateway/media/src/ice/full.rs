@@ -45,7 +45,7 @@ struct Chosen {
     expired: bool,
 }
 
-/// See the [module](self).
+/// The full side of one media stream.
 #[derive(Debug)]
 pub struct Full {
     agreement: Agreement,

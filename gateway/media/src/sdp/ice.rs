@@ -43,7 +43,8 @@ pub(super) fn read(session: &SessionDescription, line: &MediaLine) -> Option<The
         .collect();
     let told = line.connection.or(session.connection)?;
     let told = SocketAddr::new(told.to_canonical(), line.port);
-    let known = told.ip().is_unspecified() || line.port == DISCARD;
+    // nor is one of loopback ever among them (RFC 8445 §5.1.1.1)
+    let known = told.ip().is_unspecified() || told.ip().is_loopback() || line.port == DISCARD;
     let mismatch = line.attribute("ice-mismatch").is_some()
         || !known
             && !candidates

@@ -122,11 +122,13 @@ impl Latch {
             });
             return Verdict::Refused;
         }
-        if self.current.is_some() {
-            if self.changes == MAX_CHANGES {
+        if let Some((current, _)) = self.current {
+            // whoever slipped in may not use up the turn of the one that is announced
+            let gives_way = Some(from) == self.announced && current != from;
+            if self.changes == MAX_CHANGES && !gives_way {
                 return Verdict::Refused;
             }
-            self.changes += 1;
+            self.changes = self.changes.saturating_add(1).min(MAX_CHANGES);
         }
         self.candidate = None;
         self.current = Some((from, ssrc));
@@ -232,6 +234,20 @@ mod tests {
             assert_eq!(later, Verdict::Refused, "nor when the source is silent");
         }
         assert_eq!(l.source(), Some(a("192.0.2.7:4000")));
+        assert!(l.counts_keys());
+    }
+
+    #[test]
+    fn however_often_another_port_changes_the_announced_one_is_heard() {
+        let mut l = Latch::new(at(0));
+        let (announced, other) = (a("192.0.2.7:4000"), a("192.0.2.7:4002"));
+        l.announce(announced, Some(announced.ip()));
+        for ssrc in 0..200 {
+            for n in 0..5 {
+                l.packet(at(0), other, ssrc, n, false);
+            }
+        }
+        assert_eq!(l.packet(at(20), announced, 1, 1, false), Verdict::Fresh);
         assert!(l.counts_keys());
     }
 

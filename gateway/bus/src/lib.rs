@@ -7,6 +7,7 @@
 
 mod backup;
 mod limit;
+mod live;
 mod metric;
 mod noticed;
 mod outline;
@@ -28,8 +29,9 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use backup::{BackupRefused, MakeBackup};
 pub use limit::Bucket;
+pub use live::{Live, Look, Looker, NOTICED, Offers};
 pub use metric::{Metric, Reading};
-pub use noticed::{Live, Look, Looker, NOTICED, Noticed};
+pub use noticed::Noticed;
 pub use outline::{ActionOutline, DeviceKind, DeviceOutline, Outline, RuleOutline, ScheduleOutline};
 pub use site_file::{
     Altered, Checked, NotThere, Placed, Proposal, RightChange, SiteFileAsk, SiteFileClient, SiteFileDesk,
@@ -86,7 +88,7 @@ pub struct Bus {
     contacts: Arc<watch::Sender<u64>>,
     metrics: Arc<[Metric]>,
     directory: Arc<watch::Sender<Arc<DirectoryView>>>,
-    noticed: Arc<Live>,
+    live: Live,
     outline: Arc<watch::Sender<Arc<Outline>>>,
     people: Option<People>,
     questions: mpsc::Sender<Question>,
@@ -104,7 +106,7 @@ pub struct BusCore {
     /// Commands, in order of arrival.
     pub commands: mpsc::Receiver<Asked>,
     /// Where what adapters notice is offered to those who look.
-    pub noticed: Arc<Live>,
+    pub offers: Offers,
     /// Questions, in order of arrival.
     pub questions: mpsc::Receiver<Question>,
     /// Questions about rules, in order of arrival.
@@ -123,7 +125,7 @@ impl Bus {
         let (rule_questions, tried) = mpsc::channel(QUESTIONS);
         let (view, picture) = watch::channel(Arc::new(SiteView::default()));
         let alive = Arc::new(AtomicU64::new(0));
-        let noticed = Arc::new(Live::default());
+        let (offers, live) = Live::new();
         let (tags, _) = broadcast::channel(TAGS);
         (
             Self {
@@ -133,7 +135,7 @@ impl Bus {
                 contacts: Arc::new(watch::channel(0).0),
                 metrics: Arc::new([]),
                 directory: Arc::new(watch::channel(Arc::default()).0),
-                noticed: Arc::clone(&noticed),
+                live,
                 outline: Arc::new(watch::channel(Arc::default()).0),
                 people: None,
                 questions,
@@ -147,7 +149,7 @@ impl Bus {
             BusCore {
                 alive,
                 commands,
-                noticed,
+                offers,
                 questions: asked,
                 rule_questions: tried,
                 tags,
@@ -311,10 +313,10 @@ impl Bus {
         &self.store
     }
 
-    /// What adapters notice from now on.
+    /// What adapters notice from now on. Must be called within a runtime.
     #[must_use]
     pub fn look(&self) -> Looker {
-        self.noticed.look()
+        self.live.look()
     }
 
     /// The live picture; it changes after the events it shows are queued for the journal.

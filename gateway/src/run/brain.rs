@@ -208,7 +208,7 @@ impl Brain {
                     0 => return,
                     _ => {
                         let seq = *durable.borrow();
-                        noticed.iter().for_each(|signal| self.bus.noticed.offer(signal, seq));
+                        noticed.iter().for_each(|signal| self.bus.offers.offer(signal, seq));
                         cards = noticed.iter().filter_map(|signal| self.card_in(signal)).collect();
                         noticed.drain(..).map(Input::Signal).collect()
                     }

@@ -22,27 +22,29 @@ pub enum Source {
 /// A sine, half of full scale or less.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Oscillator {
-    phase: f32,
-    step: f32,
-    amplitude: f32,
+    /// Sine and cosine of the phase, times the amplitude.
+    at: [f64; 2],
+    /// Sine and cosine of what the phase moves on with each sample.
+    step: [f64; 2],
 }
 
 impl Oscillator {
-    #[expect(clippy::cast_precision_loss, reason = "16000 is exact")]
-    fn new(hz: f32, amplitude: f32) -> Self {
+    fn new(hz: f32, amplitude: f64) -> Self {
+        let (sine, cosine) = (f64::from(hz) * std::f64::consts::TAU / f64::from(SAMPLE_RATE)).sin_cos();
         Self {
-            phase: 0.0,
-            step: hz * std::f32::consts::TAU / SAMPLE_RATE as f32,
-            amplitude,
+            at: [0.0, amplitude],
+            step: [sine, cosine],
         }
     }
 
-    fn next(&mut self) -> f32 {
-        self.phase += self.step;
-        if self.phase > std::f32::consts::TAU {
-            self.phase -= std::f32::consts::TAU;
-        }
-        self.phase.sin() * self.amplitude
+    /// Turns on by one step; a day of it is off by less than one part in a million.
+    fn next(&mut self) -> f64 {
+        let ([sine, cosine], [by_sine, by_cosine]) = (self.at, self.step);
+        self.at = [
+            sine * by_cosine + cosine * by_sine,
+            cosine * by_cosine - sine * by_sine,
+        ];
+        self.at[0]
     }
 }
 

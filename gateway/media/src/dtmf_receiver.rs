@@ -29,6 +29,8 @@ const PAUSE: u8 = 3;
 pub struct ToneReceiver {
     detector: ToneDetector,
     before: Frame,
+    /// Squared magnitudes of the last 20 ms at the frequencies of the keys.
+    powers: [f32; 8],
     /// Pure windows in a row.
     run: Option<(char, u8)>,
     /// Frames without a tone.
@@ -42,6 +44,7 @@ impl Default for ToneReceiver {
         Self {
             detector: ToneDetector::default(),
             before: [0; FRAME_SAMPLES],
+            powers: [0.0; 8],
             run: None,
             quiet: 0,
             armed: false,
@@ -52,7 +55,9 @@ impl Default for ToneReceiver {
 impl ToneReceiver {
     /// Takes the next frame. Tells a press once, 30 to 40 ms after its tone began.
     pub fn process(&mut self, frame: &Frame) -> Option<char> {
-        let found = self.detector.process(frame);
+        let (energy, powers) = self.detector.window(frame);
+        self.powers = powers;
+        let found = ToneDetector::digit(energy, &powers);
         let pure = found.filter(|digit| self.is_pure(*digit, frame));
         self.before = *frame;
         self.quiet = if found.is_some() {
@@ -68,6 +73,12 @@ impl ToneReceiver {
         let pressed = self.run.filter(|(_, n)| self.armed && *n >= WINDOWS);
         self.armed &= pressed.is_none();
         pressed.map(|(digit, _)| digit)
+    }
+
+    /// Squared magnitudes of the last 20 ms at the rows and columns.
+    #[must_use]
+    pub const fn powers(&self) -> &[f32; 8] {
+        &self.powers
     }
 
     /// 10 ms are not known: a tone may have gone on meanwhile.

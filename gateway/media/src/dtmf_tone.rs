@@ -18,6 +18,8 @@ const KEYS: [[char; 4]; 4] = [
     ['*', '0', '#', 'D'],
 ];
 const WINDOW: usize = 2 * FRAME_SAMPLES;
+/// Samples that the filters look at in a row.
+const PART: usize = FRAME_SAMPLES / 2;
 /// Mean square below which nothing is looked for: -50 dBm0, well under what Q.24 lets receivers take.
 const FLOOR: f32 = 5_000.0;
 /// Part of the energy that row and column hold together.
@@ -36,8 +38,8 @@ const FRAME: Duration = Duration::from_millis(10);
 #[derive(Clone, Debug)]
 pub struct ToneDetector {
     coefficients: [f32; 8],
-    /// Of one sample, then of one frame, at each frequency.
-    turns: [Spectrum; 2],
+    /// Of one sample, of half a frame and of one frame, at each frequency.
+    turns: [Spectrum; 3],
     /// The frame before.
     before: Half,
 }
@@ -63,7 +65,7 @@ impl Default for ToneDetector {
         };
         Self {
             coefficients: angles.map(|a| 2.0 * a.cos()),
-            turns: [turn(1.0), turn(FRAME_SAMPLES as f32)],
+            turns: [1.0, PART as f32, FRAME_SAMPLES as f32].map(turn),
             before: Half::default(),
         }
     }
@@ -73,6 +75,11 @@ impl ToneDetector {
     /// Takes the next frame; tells the digit whose tone is in the last 20 ms.
     pub fn process(&mut self, frame: &Frame) -> Option<char> {
         let (energy, powers) = self.window(frame);
+        Self::digit(energy, &powers)
+    }
+
+    /// The digit whose tone makes such a window.
+    pub(crate) fn digit(energy: f32, powers: &[f32; 8]) -> Option<char> {
         let n = WINDOW as f32;
         if energy < FLOOR * n {
             return None;
@@ -99,27 +106,34 @@ impl ToneDetector {
 
     /// A frame at the eight frequencies, as seen from its last sample.
     fn half(&self, samples: &[f32; FRAME_SAMPLES]) -> Half {
-        let [mut s1, mut s2] = [[0.0; 8]; 2];
-        goertzel(samples, &self.coefficients, &mut s1, &mut s2);
+        let mut states = [[[0.0; 8]; 2]; 2];
+        goertzel(samples, &self.coefficients, &mut states);
         let [cos, sin] = &self.turns[0];
-        Half {
-            energy: samples.iter().map(|x| x * x).sum(),
-            spectrum: [
+        let [first, last] = states.map(|[s1, s2]| {
+            [
                 std::array::from_fn(|k| s1[k] - s2[k] * cos[k]),
                 std::array::from_fn(|k| s2[k] * sin[k]),
-            ],
+            ]
+        });
+        Half {
+            energy: samples.iter().map(|x| x * x).sum(),
+            spectrum: join(&self.turns[1], &first, &last),
         }
     }
 
-    /// Squared magnitudes over a window: its first half, turned on by the length of the second, and the second.
-    fn powers(&self, [re, im]: &Spectrum, [last_re, last_im]: &Spectrum) -> [f32; 8] {
-        let [cos, sin] = &self.turns[1];
-        std::array::from_fn(|k| {
-            let whole_re = re[k] * cos[k] - im[k] * sin[k] + last_re[k];
-            let whole_im = re[k] * sin[k] + im[k] * cos[k] + last_im[k];
-            whole_re * whole_re + whole_im * whole_im
-        })
+    /// Squared magnitudes over a window.
+    fn powers(&self, first: &Spectrum, last: &Spectrum) -> [f32; 8] {
+        let [re, im] = join(&self.turns[2], first, last);
+        std::array::from_fn(|k| re[k] * re[k] + im[k] * im[k])
     }
+}
+
+/// Two pieces one after the other: the first, turned on by the length of the second, and the second.
+fn join([cos, sin]: &Spectrum, [re, im]: &Spectrum, [last_re, last_im]: &Spectrum) -> Spectrum {
+    [
+        std::array::from_fn(|k| re[k] * cos[k] - im[k] * sin[k] + last_re[k]),
+        std::array::from_fn(|k| re[k] * sin[k] + im[k] * cos[k] + last_im[k]),
+    ]
 }
 
 /// Index of a digit's row and of its column.
@@ -129,22 +143,26 @@ pub(crate) fn place(digit: char) -> Option<(usize, usize)> {
         .find_map(|(row, keys)| Some((row, keys.iter().position(|key| *key == digit)?)))
 }
 
-/// Eight Goertzel filters side by side; their last two states are stored in `s1` and `s2`.
+/// Eight Goertzel filters at either part of a frame, all side by side: a step waits for the one before it, and the other part
+/// fills the wait. Their last two states are stored in `states`.
 ///
 /// Not inlined, so that the states are stored as eight in a row: then they are computed four at a time, whatever is
 /// around the call.
 #[inline(never)]
-fn goertzel(samples: &[f32; FRAME_SAMPLES], coefficients: &[f32; 8], s1: &mut [f32; 8], s2: &mut [f32; 8]) {
-    let (mut last, mut before) = ([0.0f32; 8], [0.0f32; 8]);
-    for pair in samples.as_chunks::<2>().0 {
+fn goertzel(samples: &[f32; FRAME_SAMPLES], coefficients: &[f32; 8], states: &mut [[[f32; 8]; 2]; 2]) {
+    let [mut last, mut before] = [[[0.0f32; 8]; 2]; 2];
+    let (first, second) = samples.split_at(PART);
+    for (a, b) in first.as_chunks::<2>().0.iter().zip(second.as_chunks::<2>().0) {
         for k in 0..8 {
-            before[k] = pair[0] + coefficients[k] * last[k] - before[k];
+            before[0][k] = a[0] - before[0][k] + coefficients[k] * last[0][k];
+            before[1][k] = b[0] - before[1][k] + coefficients[k] * last[1][k];
         }
         for k in 0..8 {
-            last[k] = pair[1] + coefficients[k] * before[k] - last[k];
+            last[0][k] = a[1] - last[0][k] + coefficients[k] * before[0][k];
+            last[1][k] = b[1] - last[1][k] + coefficients[k] * before[1][k];
         }
     }
-    (*s1, *s2) = (last, before);
+    *states = [[last[0], before[0]], [last[1], before[1]]];
 }
 
 /// Index of the strongest, and the power of the next.

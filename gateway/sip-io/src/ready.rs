@@ -31,8 +31,11 @@ const WAITS: [Duration; 3] = [
     Duration::from_millis(500),
     Duration::from_millis(1_000),
 ];
-/// Time between two tries with a server that is silent.
-const AGAIN: Duration = Duration::from_secs(60);
+/// A pair is offered no longer than this after it was asked for: what was said may be so no more.
+const KEPT: Duration = Duration::from_secs(30);
+/// Time between two tries with a server that is silent: at first, doubled each time, and at most.
+const AGAIN: Duration = Duration::from_secs(2);
+const AT_MOST: Duration = Duration::from_secs(60);
 
 /// See the [module](self).
 pub(crate) struct Ready {
@@ -80,9 +83,9 @@ impl Ready {
 
     /// A pair that others see, if one is ready.
     pub(crate) fn take(&self) -> Option<PortPair> {
-        let (_, pair) = self.pool.with(VecDeque::pop_back)?;
+        let (since, pair) = self.pool.with(VecDeque::pop_back)?;
         self.pool.taken.notify_one();
-        Some(pair)
+        (since.elapsed() < KEPT).then_some(pair)
     }
 
     fn stop(&mut self) {
@@ -98,19 +101,25 @@ impl Drop for Ready {
     }
 }
 
-/// Keeps pairs ready for ever.
+/// Keeps pairs ready for ever. What one exchange lost costs the others nothing: they are offered as long as they count.
 async fn keep(server: String, engine: Engine, pool: Arc<Pool>) {
+    let mut again = AGAIN;
     loop {
-        if let Err(error) = keep_while_it_answers(&server, &engine, &pool).await {
-            tracing::debug!(server, %error, "no ports of speech are kept ready");
+        if let Err(error) = keep_while_it_answers(&server, &engine, &pool, &mut again).await {
+            tracing::debug!(server, %error, "no port of speech is made ready");
         }
-        // what was said may be so no more
-        pool.with(VecDeque::clear);
-        sleep(AGAIN).await;
+        sleep(again).await;
+        pool.with(|pairs| pairs.retain(|(since, _)| since.elapsed() < KEPT));
+        again = (again * 2).min(AT_MOST);
     }
 }
 
-async fn keep_while_it_answers(server: &str, engine: &Engine, pool: &Pool) -> io::Result<()> {
+async fn keep_while_it_answers(
+    server: &str,
+    engine: &Engine,
+    pool: &Pool,
+    again: &mut Duration,
+) -> io::Result<()> {
     let address = look_up(server).await?;
     let mut rng = StdRng::from_os_rng();
     loop {
@@ -128,6 +137,7 @@ async fn keep_while_it_answers(server: &str, engine: &Engine, pool: &Pool) -> io
         if let Some(mut pair) = pair {
             let seen = ask(&pair, address, [rng.random(), rng.random()]).await?;
             pair.is_seen(seen);
+            *again = AGAIN;
             pool.with(|pairs| pairs.push_back((Instant::now(), pair)));
             continue;
         }

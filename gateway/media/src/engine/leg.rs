@@ -11,7 +11,7 @@ use adapter_api::{FRAME_SAMPLES, Frame};
 use gateway_core::{DigitVia, Instant, LegId};
 
 use self::backlog::Backlog;
-use self::path::Handshakes;
+use self::path::{Before, Handshakes};
 use super::early::Early;
 use super::latch::{Latch, Verdict};
 use super::outbox::Outbox;
@@ -68,6 +68,8 @@ pub(super) struct Transport {
     protection: Protection,
     /// Where the other side reaches us, and wants to be reached.
     ice: Option<Agent>,
+    /// Where it was reached before it began ICE anew.
+    before: Before,
     encoder: Box<dyn Encoder>,
     /// On their way to the playout; then those that it no longer uses.
     decoders: Decoders,
@@ -97,20 +99,22 @@ impl Transport {
             agreed: agreed.clone(),
             protection,
             ice: agreed.ice.clone().map(Agent::new),
+            before: Before::default(),
             encoder: codec::encoder(agreed.send.1, &agreed.opus).map_err(codec)?,
             decoders: Decoders::new(&agreed.receive).map_err(codec)?,
         })
     }
 
-    /// Where the other side wants to be reached, if it has chosen.
+    /// Where the other side wants to be reached, if it has chosen; until it has chosen anew, where it was reached before.
     fn target(&self, component: Component) -> Option<SocketAddr> {
-        self.ice.as_ref().and_then(|ice| ice.target(component))
+        let chosen = self.ice.as_ref()?.target(component);
+        chosen.or_else(|| self.before.target(component))
     }
 
     /// Keeps the contexts of keys that did not change: they hold the roll-over counters. And the encoder, if it makes
     /// the same, also in length: an encoder of Opus that is given frames of another length makes noise of them. Then the
     /// stream goes on. True if it does.
-    fn adopt(&mut self, old: &mut Self) -> bool {
+    fn adopt(&mut self, now: Instant, old: &mut Self) -> bool {
         if let (Some(keys), Protection::Keyed(new), Protection::Keyed(before)) =
             (&self.agreed.srtp, &mut self.protection, &mut old.protection)
         {
@@ -122,10 +126,13 @@ impl Transport {
             }
         }
         // with the same credentials what was chosen stays
-        if let (Some(new), Some(before)) = (&self.ice, &old.ice)
-            && new.agreement().continues(before.agreement())
-        {
-            std::mem::swap(&mut self.ice, &mut old.ice);
+        if let (Some(new), Some(before)) = (&self.ice, &old.ice) {
+            if new.agreement().continues(before.agreement()) {
+                std::mem::swap(&mut self.ice, &mut old.ice);
+                self.before = old.before;
+            } else {
+                self.before = Before::new(now, Component::ALL.map(|component| old.target(component)));
+            }
         }
         let made = |agreed: &Agreed| (agreed.send.1, agreed.opus, agreed.ptime_ms);
         let same = made(&self.agreed) == made(&old.agreed);
@@ -159,6 +166,10 @@ pub(super) struct Leg {
     pub(super) tones: TonePlayer,
     /// What the other side says in this tick.
     pub(super) heard: Frame,
+    /// Was it made up for lost packets? `None`: nothing is to be heard.
+    made_up: Option<bool>,
+    /// What went to the other side last.
+    spoken: Frame,
     /// Packets it may still read before the next tick.
     pub(super) budget: u16,
     /// Packets of others, and how many it may still read.
@@ -221,6 +232,8 @@ impl Leg {
             line: None,
             tones: TonePlayer::default(),
             heard: [0; FRAME_SAMPLES],
+            made_up: None,
+            spoken: [0; FRAME_SAMPLES],
             budget: BUDGET,
             strangers: Strangers::default(),
             backlog: Backlog::default(),
@@ -256,7 +269,10 @@ impl Leg {
 
     /// Takes what is agreed; gives back what it replaces.
     pub(super) fn update(&mut self, now: Instant, mut transport: Box<Transport>) -> Option<Box<Transport>> {
-        let goes_on = self.transport.as_mut().is_some_and(|old| transport.adopt(old));
+        let goes_on = self
+            .transport
+            .as_mut()
+            .is_some_and(|old| transport.adopt(now, old));
         if !goes_on {
             self.filled = 0;
         }
@@ -466,7 +482,8 @@ impl Leg {
             },
         };
         // with ICE whoever speaks has passed a check, or knows the key
-        if !authentic && transport.ice.as_ref().is_some_and(|ice| !ice.knows(from)) {
+        let stranger = |ice: &Agent| !ice.knows(from) && !transport.before.knows(from);
+        if !authentic && transport.ice.as_ref().is_some_and(stranger) {
             return false;
         }
         let Ok((header, payload)) = rtp::parse(packet) else {
@@ -595,8 +612,9 @@ impl Leg {
     }
 
     /// Takes the next 10 ms of the other side into `heard`.
-    pub(super) fn hear(&mut self, now: Instant, guard: Option<&EchoGuard>, out: &mut Outbox) {
+    pub(super) fn hear(&mut self, now: Instant, out: &mut Outbox) {
         self.budget = BUDGET;
+        self.made_up = None;
         self.strangers.tick();
         self.handshakes.tick();
         let direction = self.transport.as_ref().map(|t| t.agreed.direction);
@@ -616,10 +634,7 @@ impl Leg {
         }
         let concealed = self.playout.concealed();
         self.playout.play(now, &mut self.heard);
-        if self.keys_are_tones() {
-            let made_up = self.playout.concealed() != concealed;
-            self.listen(now, made_up, guard, out);
-        }
+        self.made_up = Some(self.playout.concealed() != concealed);
         let limit = self.params.media_timeout;
         if !limit.is_zero() && !self.timed_out && now.since(self.last_heard) >= limit {
             self.timed_out = true;
@@ -630,20 +645,29 @@ impl Leg {
         }
     }
 
-    /// Looks for a key in what was heard, unless that was made up for lost packets.
-    fn listen(&mut self, now: Instant, made_up: bool, guard: Option<&EchoGuard>, out: &mut Outbox) {
-        if made_up {
-            self.tones_in.miss();
-        } else if let Some((at, digit, echo)) = self.tones_in.hear(now, &self.heard, guard)
-            && self.is_who_answered()
-        {
-            out.push(MediaEvent::Digit {
-                at,
-                digit,
-                echo,
-                leg: self.id,
-                via: DigitVia::Inband,
-            });
+    /// Looks for a key in what was heard, unless that was made up for lost packets. It is no part of [`Self::hear`]: what is to
+    /// be sent need not wait for it.
+    pub(super) fn listen(&mut self, now: Instant, guard: Option<&EchoGuard>, out: &mut Outbox) {
+        if !self.keys_are_tones() {
+            return;
+        }
+        self.tones_in.say(now, &self.spoken);
+        match self.made_up {
+            None => {}
+            Some(true) => self.tones_in.miss(),
+            Some(false) => {
+                if let Some((at, digit, echo)) = self.tones_in.hear(now, &self.heard, guard)
+                    && self.is_who_answered()
+                {
+                    out.push(MediaEvent::Digit {
+                        at,
+                        digit,
+                        echo,
+                        leg: self.id,
+                        via: DigitVia::Inband,
+                    });
+                }
+            }
         }
     }
 
@@ -662,9 +686,7 @@ impl Leg {
 
     /// Sends 10 ms to the other side, in packets of the agreed length.
     pub(super) fn say(&mut self, now: Instant, frame: &Frame) {
-        if self.keys_are_tones() {
-            self.tones_in.say(now, frame);
-        }
+        self.spoken = *frame;
         let (rate, ptime) = self.transport.as_ref().map_or((8_000, 20), |t| {
             (t.encoder.sample_rate(), usize::from(t.agreed.ptime_ms))
         });
@@ -704,7 +726,7 @@ impl Leg {
         };
         let agreed = &transport.agreed;
         let to = match &transport.ice {
-            Some(ice) => ice.target(Component::Rtp),
+            Some(_) => transport.target(Component::Rtp),
             None => Some(self.latch.source().unwrap_or(agreed.remote_rtp))
                 .filter(|_| !agreed.remote_rtp.ip().is_unspecified()),
         };
@@ -797,8 +819,8 @@ impl Leg {
         } else {
             Component::Rtcp
         };
-        let (control, to) = if let Some(ice) = &transport.ice {
-            let Some(to) = ice.target(component) else {
+        let (control, to) = if transport.ice.is_some() {
+            let Some(to) = transport.target(component) else {
                 return;
             };
             (!agreed.rtcp_mux, to)

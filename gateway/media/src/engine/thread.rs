@@ -278,23 +278,28 @@ impl Run {
             line.capture(now);
         }
         for leg in legs.iter_mut() {
-            let guard = guard_of(leg, lines);
-            leg.hear(now, guard, out);
+            leg.hear(now, out);
             leg.check_out(now);
             if let Some(line) = leg.line.and_then(|l| lines.get_mut(l)).and_then(Option::as_mut) {
                 line.mix.add(&leg.heard);
             }
         }
-        for line in lines.iter_mut().flatten() {
-            if line.is_active() {
-                line.play();
-            }
-        }
+        // packets that leave are on a raster that others see: what else there is to do comes after them
         for n in 0..self.legs.len() {
             if n.is_multiple_of(BETWEEN) {
                 self.between(now);
             }
             self.say(n, now);
+        }
+        let Self { legs, lines, out, .. } = self;
+        for line in lines.iter_mut().flatten() {
+            if line.is_active() {
+                line.play();
+            }
+        }
+        for leg in legs.iter_mut() {
+            let guard = guard_of(leg, lines);
+            leg.listen(now, guard, out);
         }
     }
 

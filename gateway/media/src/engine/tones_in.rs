@@ -21,8 +21,7 @@ const ROW: usize = 2;
 #[derive(Debug)]
 pub(super) struct TonesIn {
     receiver: ToneReceiver,
-    /// At the frequencies of the keys: what came, and what we said.
-    came: ToneDetector,
+    /// At the frequencies of the keys: what we said.
     said: ToneDetector,
     /// When, and how strong at each frequency; the oldest is the next to go.
     past: [Option<(Instant, [f32; 8])>; FRAMES],
@@ -33,7 +32,6 @@ impl Default for TonesIn {
     fn default() -> Self {
         Self {
             receiver: ToneReceiver::default(),
-            came: ToneDetector::default(),
             said: ToneDetector::default(),
             past: [None; FRAMES],
             next: 0,
@@ -53,11 +51,10 @@ impl TonesIn {
         frame: &Frame,
         guard: Option<&EchoGuard>,
     ) -> Option<(Instant, char, bool)> {
-        let (_, came) = self.came.window(frame);
         let digit = self.receiver.process(frame)?;
         let began = now - TOLD;
-        let echo =
-            guard.is_some_and(|guard| guard.echoes(began, digit)) || self.was_said(began, digit, &came);
+        let echo = guard.is_some_and(|guard| guard.echoes(began, digit))
+            || self.was_said(began, digit, self.receiver.powers());
         Some((began, digit, echo))
     }
 

@@ -30,6 +30,46 @@ const QUIET: Duration = Duration::from_secs(3);
 /// second, and the source that spoke last is never the one that goes.
 const TURN: Duration = Duration::from_secs(5);
 
+/// Where the other side was reached before ICE began anew: media goes there until that has chosen (RFC 8445 §9). Not for
+/// longer than somebody's consent lasts, which nobody asks for there any more (RFC 7675 §5.1).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Before {
+    targets: [Option<SocketAddr>; 2],
+    until: Instant,
+}
+
+/// See [`Before`].
+const BEFORE: Duration = Duration::from_secs(30);
+
+impl Before {
+    /// Of both components.
+    pub(super) fn new(now: Instant, targets: [Option<SocketAddr>; 2]) -> Self {
+        Self {
+            targets,
+            until: now + BEFORE,
+        }
+    }
+
+    pub(super) const fn target(&self, component: Component) -> Option<SocketAddr> {
+        let [rtp, rtcp] = self.targets;
+        match component {
+            Component::Rtp => rtp,
+            Component::Rtcp => rtcp,
+        }
+    }
+
+    pub(super) fn knows(&self, from: SocketAddr) -> bool {
+        self.targets.contains(&Some(from))
+    }
+
+    /// It ends with the new choice, or with its time.
+    fn end(&mut self, now: Instant, chosen: bool) {
+        if chosen || now >= self.until {
+            self.targets = [None; 2];
+        }
+    }
+}
+
 /// What one source has sent.
 #[derive(Clone, Copy, Debug, Default)]
 struct Part {
@@ -194,9 +234,13 @@ impl Leg {
     /// Sends the checks of ours that are due.
     pub(in crate::engine) fn check_out(&mut self, now: Instant) {
         self.remind(now);
-        let Some(ice) = self.transport.as_mut().and_then(|t| t.ice.as_mut()) else {
+        let Some(transport) = &mut self.transport else {
             return;
         };
+        let Some(ice) = &mut transport.ice else {
+            return;
+        };
+        transport.before.end(now, ice.target(Component::Rtp).is_some());
         while let Some((component, to)) = ice.check(now, &mut self.packet) {
             // one that nobody gets is sent again
             let _ = self.ports.send(component == Component::Rtcp, &self.packet, to);
@@ -228,7 +272,7 @@ impl Leg {
             return false;
         };
         let known = match &transport.ice {
-            Some(ice) => ice.knows(from),
+            Some(ice) => ice.knows(from) || transport.before.knows(from),
             None => self.latch.is_near(from.ip()),
         };
         // with ICE that is where the other side has chosen to be reached
@@ -252,7 +296,7 @@ impl Leg {
         };
         let to = match &transport.ice {
             // until it has chosen there is nowhere to send to; the handshake asks again
-            Some(ice) => ice.target(Component::Rtp),
+            Some(_) => transport.target(Component::Rtp),
             None => {
                 let came = self.handshakes.from.or_else(|| self.latch.source());
                 Some(came.unwrap_or(transport.agreed.remote_rtp))

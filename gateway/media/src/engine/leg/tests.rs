@@ -190,7 +190,7 @@ fn a_flood_is_read_up_to_the_budget_and_dated_by_its_beginning() {
     leg.read(arrival(20, 10, false), Which::All, None, &mut out);
     assert_eq!((leg.budget, leg.backlog.is_some()), (0, true));
     assert!(digits(&mut out).is_empty());
-    leg.hear(at(20), None, &mut out);
+    leg.hear(at(20), &mut out);
     leg.read(arrival(20, 20, false), Which::All, None, &mut out);
     assert_eq!(digits(&mut out), [('9', at(10))]);
     assert!(!leg.backlog.is_some());
@@ -372,7 +372,7 @@ fn a_handshake_is_passed_on_in_bounds_and_only_from_the_other_side() {
     }
     leg.read(arrival(0, 0, false), Which::All, None, &mut out);
     assert_eq!(handshakes(&mut out), 8);
-    leg.hear(at(10), None, &mut out);
+    leg.hear(at(10), &mut out);
     phone.send(&[22, 254, 253, 0]).expect("sent");
     leg.read(arrival(10, 10, false), Which::All, None, &mut out);
     assert_eq!(handshakes(&mut out), 1);
@@ -399,9 +399,10 @@ fn with_ice_media_goes_where_the_other_side_chose_and_nowhere_before() {
         remote: "them".into(),
         checks: None,
     };
+    let plain = agreed(elsewhere);
     let agreed = Agreed {
         ice: Some(agreement),
-        ..agreed(elsewhere)
+        ..plain.clone()
     };
     let update = |leg: &mut Leg| {
         leg.update(at(0), Box::new(Transport::new(LegId(7), &agreed).expect("plain")));
@@ -442,6 +443,28 @@ fn with_ice_media_goes_where_the_other_side_chose_and_nowhere_before() {
     speaks(&phone, 1);
     leg.read(arrival(30, 30, false), Which::All, None, &mut out);
     assert_eq!(leg.stats.received, 1, "it is heard from there");
+    // anew: until it has chosen again it is reached, and heard, where it was
+    let anew = Agreed {
+        ice: agreed.ice.clone().map(|ice| crate::ice::Agreement {
+            remote: "anew".into(),
+            ..ice
+        }),
+        ..plain
+    };
+    leg.update(at(40), Box::new(Transport::new(LegId(7), &anew).expect("plain")));
+    leg.check_out(at(30_039));
+    speak(&mut leg);
+    assert!(got(&phone).is_some());
+    speaks(&phone, 2);
+    leg.read(arrival(50, 50, false), Which::All, None, &mut out);
+    assert_eq!(leg.stats.received, 2);
+    // but not for ever
+    leg.check_out(at(30_040));
+    speak(&mut leg);
+    assert!(got(&phone).is_none());
+    speaks(&phone, 3);
+    leg.read(arrival(60, 60, false), Which::All, None, &mut out);
+    assert_eq!(leg.stats.received, 2);
 }
 
 /// Another address than the phone's.
@@ -476,7 +499,7 @@ fn under_fire(leg: &mut Leg, phone: &UdpSocket, junk: &UdpSocket) -> (u64, usize
         }
         leg.read(arrival(now, now, false), Which::All, None, &mut out);
         keys += digits(&mut out).len();
-        leg.hear(at(now), None, &mut out);
+        leg.hear(at(now), &mut out);
     }
     (leg.stats.received, keys)
 }
@@ -531,7 +554,7 @@ fn a_flood_at_one_socket_leaves_the_others_their_part() {
     assert_eq!(digits(&mut out), [('9', at(10))]);
     assert!(leg.backlog.is_some(), "what is left is read in the next tick");
     for tick in 2..5 {
-        leg.hear(at(10 * tick), None, &mut out);
+        leg.hear(at(10 * tick), &mut out);
         leg.read(arrival(10 * tick, 10 * tick, false), Which::All, None, &mut out);
     }
     assert!(!leg.backlog.is_some());
@@ -559,7 +582,7 @@ fn a_flood_at_the_port_of_reports_makes_no_key_old() {
             sequence += 1;
             press(&phone, sequence, 10_000 * u32::from(sequence), 9);
             leg.read(arrival(now + 1, now + 1, false), Which::Rtp, None, &mut out);
-            leg.hear(at(now + 9), None, &mut out);
+            leg.hear(at(now + 9), &mut out);
             leg.read(arrival(now + 9, now + 9, false), Which::Audio, None, &mut out);
             assert_eq!(digits(&mut out), [('9', at(now + 1))], "{flood:?}");
         }

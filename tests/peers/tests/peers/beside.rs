@@ -113,18 +113,33 @@ impl Called {
     }
 }
 
-#[test]
-#[ignore = "figures for a quiet machine: five minutes with three programs and 50 calls at once"]
-fn short_calls_secure_calls_and_many_calls_beside_asterisk_and_baresip() {
+/// Alone, with the load of the machine beside its figures.
+fn measured(part: fn(&Rig) -> anyhow::Result<()>) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     run(|rig| {
         rig.measured("load average before", load());
-        short(rig)?;
-        secure(rig)?;
-        plain(rig)?;
+        part(rig)?;
         rig.measured("load average after", load());
         Ok(())
     });
+}
+
+#[test]
+#[ignore = "figures for a quiet machine: a minute with three programs"]
+fn short_calls_beside_asterisk_and_baresip() {
+    measured(short);
+}
+
+#[test]
+#[ignore = "figures for a quiet machine: two minutes with three programs and 20 calls at once"]
+fn secure_calls_beside_asterisk_and_baresip() {
+    measured(secure);
+}
+
+#[test]
+#[ignore = "figures for a quiet machine: two minutes with three programs and 50 calls at once"]
+fn fifty_plain_calls_beside_asterisk_and_baresip() {
+    measured(plain);
 }
 
 /// INVITE, 200, ACK, BYE: how many in a second, and how long the processor works for one.

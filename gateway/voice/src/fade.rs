@@ -20,9 +20,14 @@ impl Fade {
         }
     }
 
+    /// True if it leaves everything as it is.
+    pub(crate) fn is_open(&self) -> bool {
+        self.now >= 1.0
+    }
+
     /// Goes on towards `wanted`, 0 to 1.
     pub(crate) fn process(&mut self, wanted: f32, frame: &mut [f32]) {
-        if self.now >= 1.0 && wanted >= 1.0 {
+        if self.is_open() && wanted >= 1.0 {
             return;
         }
         for sample in frame {

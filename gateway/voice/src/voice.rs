@@ -150,6 +150,9 @@ impl Voice {
     /// If a frame is not of 10 ms.
     pub fn hear(&mut self, frame: &mut [i16]) {
         assert_eq!(frame.len(), self.frame.len(), "a frame has 10 ms");
+        if self.params.is_off() && self.hushed == 0 && self.hush.is_open() {
+            return;
+        }
         read(frame, &mut self.frame);
         let learn = self.deaf == 0;
         self.deaf = self.deaf.saturating_sub(1);
@@ -224,8 +227,9 @@ fn read(frame: &[i16], out: &mut [f32]) {
 
 fn write(samples: &[f32], out: &mut [i16]) {
     for (o, s) in out.iter_mut().zip(samples) {
-        // a cast of a float ends at the limits of its type
-        *o = (s * 32_768.0).round() as i16;
+        let wide = s * 32_768.0;
+        // rounded, and ended at the limits of the type, by a cast alone: eight at once
+        *o = (wide + 0.5_f32.copysign(wide)) as i16;
     }
 }
 

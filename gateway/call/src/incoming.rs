@@ -15,6 +15,8 @@ use crate::types::{
 
 /// An answer that is not confirmed (no ACK) within this time is given up: 64*T1 of RFC 3261 §13.3.1.4.
 const CONFIRM: Duration = Duration::from_secs(32);
+/// Time between the tones that tell whoever stands at the door that somebody listens.
+const LOOK_IN: Duration = Duration::from_secs(60);
 
 /// May the call be taken?
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +78,8 @@ enum State {
 #[derive(Debug)]
 pub struct IncomingPlan {
     gate: DigitGate,
+    /// When the tone sounds again, once somebody listens.
+    look_in: Option<Instant>,
     out: VecDeque<Output>,
     over: Option<Outcome>,
     request: IncomingRequest,
@@ -97,6 +101,7 @@ impl IncomingPlan {
         };
         let mut plan = Self {
             gate: DigitGate::default(),
+            look_in: None,
             out: VecDeque::new(),
             over: None,
             request,
@@ -148,6 +153,7 @@ impl IncomingPlan {
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Some(talk) = &mut self.talk {
             talk.handle_timeout(now);
+            self.look_in_due(now);
             return;
         }
         match self.state {
@@ -185,7 +191,8 @@ impl IncomingPlan {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if let Some(talk) = &self.talk {
-            return talk.poll_timeout();
+            let tone = self.look_in.filter(|_| talk.outcome().is_none());
+            return talk.poll_timeout().into_iter().chain(tone).min();
         }
         match self.state {
             State::Confirming(since) => Some(since + CONFIRM),
@@ -359,7 +366,23 @@ impl IncomingPlan {
         self.out.push_back(Output::Won { leg, peer: won });
         self.out.push_back(Output::Leg(LegCommand::Connect { leg }));
         self.out.push_back(Output::LineTone(Tone::LookIn));
+        self.look_in = Some(now + LOOK_IN);
         self.talk = Some(CallPlan::taken(now, request, target, caller, authority));
+    }
+
+    /// Nobody at the door began this talk: who listens is told anew each minute, whoever has the call by then. One who holds it
+    /// does not listen.
+    fn look_in_due(&mut self, now: Instant) {
+        let (Some(at), Some(talk)) = (self.look_in, &self.talk) else {
+            return;
+        };
+        if talk.outcome().is_some() || now < at {
+            return;
+        }
+        if !talk.is_held() {
+            self.out.push_back(Output::LineTone(Tone::LookIn));
+        }
+        self.look_in = Some(now + LOOK_IN);
     }
 
     fn finish(&mut self, cause: Cause) {

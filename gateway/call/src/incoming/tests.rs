@@ -5,6 +5,8 @@ use gateway_core::DigitVia;
 
 use super::*;
 
+mod ringing;
+
 const T0: Instant = Instant::from_nanos(1_000_000_000_000);
 const CALLER: LegId = LegId(1 << 40);
 const ANNA: &str = "sip:1002@pbx.example";
@@ -28,8 +30,13 @@ fn pbx() -> Option<AccountId> {
 
 /// `1000` calls the door. `1002` and `1003` are in its lists, and `1002` may open.
 fn called(listed: bool, any: bool) -> IncomingPlan {
+    answered_as(listed, any, Answer::AtOnce)
+}
+
+fn answered_as(listed: bool, any: bool, answer: Answer) -> IncomingPlan {
     let request = IncomingRequest {
         account: pbx(),
+        answer,
         digits: DigitPolicy {
             contacts: vec!["1000".into(), "1002".into()],
             mask: false,
@@ -115,6 +122,44 @@ fn nine(leg: LegId, at: u64) -> LegEvent {
 fn presses(plan: &mut IncomingPlan, leg: LegId, at: u64) -> usize {
     let counts = |o: &&Output| matches!(o, Output::Digit { .. });
     say(plan, at, nine(leg, at)).iter().filter(counts).count()
+}
+
+/// The seconds up to this one at which the tone sounds at the door, by the plan's own timers.
+fn tones(plan: &mut IncomingPlan, until: u64) -> Vec<u64> {
+    let mut at = Vec::new();
+    while let Some(due) = plan.poll_timeout().filter(|due| *due <= T0 + secs(until)) {
+        plan.handle_timeout(due);
+        let sounds = drain(plan).contains(&Output::LineTone(Tone::LookIn));
+        at.extend(sounds.then(|| due.since(T0).as_secs()));
+    }
+    at
+}
+
+#[test]
+fn the_door_is_told_each_minute_that_somebody_listens_until_the_end_of_the_talk() {
+    let mut plan = called(false, false);
+    let out = say(&mut plan, 1, answered(CALLER, "sip:1000@pbx.example"));
+    assert!(out.contains(&Output::LineTone(Tone::LookIn)));
+    let minutes: Vec<u64> = (1..=9).map(|minute| 1 + 60 * minute).collect();
+    assert_eq!(tones(&mut plan, 3_600), minutes);
+    assert_eq!(plan.outcome(), Some(Outcome::Answered(Cause::TalkLimit)));
+    assert_eq!(plan.poll_timeout(), None);
+}
+
+#[test]
+fn who_holds_the_call_does_not_listen_and_to_whom_it_is_handed_does() {
+    let mut plan = talking(true, false);
+    let held = |held| LegEvent::Held { held, leg: CALLER };
+    say(&mut plan, 50, held(true));
+    assert!(tones(&mut plan, 150).is_empty());
+    say(&mut plan, 150, held(false));
+    assert_eq!(tones(&mut plan, 190), [181]);
+    say(&mut plan, 190, asked(CALLER, ANNA));
+    say(&mut plan, 195, answered(LegId(12), ANNA));
+    assert_eq!(plan.winner(), Some(LegId(12)));
+    assert_eq!(tones(&mut plan, 310), [241, 301]);
+    say(&mut plan, 311, ended(LegId(12)));
+    assert_eq!(plan.poll_timeout(), None);
 }
 
 /// Why it was refused to hand the call on, as the journal has it.
@@ -392,7 +437,7 @@ proptest! {
                 Output::Leg(LegCommand::End { leg, .. }) => *leg == begun,
                 Output::Event(CallEvent::LegEnded { leg, .. }) => *leg == begun,
                 Output::Digit { .. } | Output::Event(_) | Output::Leg(_) | Output::LineTone(_)
-                | Output::Over { .. } | Output::Won { .. } => false,
+                | Output::Over { .. } | Output::WantsLine { .. } | Output::Won { .. } => false,
             });
             prop_assert!(over, "leg {} goes on", begun.0);
         }

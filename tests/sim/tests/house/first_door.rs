@@ -576,7 +576,31 @@ fn a_listed_caller_opens_after_the_answer_and_a_stranger_does_not() {
         );
         sim.digit(leg, '9');
         assert_eq!(sim.pulses.len(), expected, "{address} {trusted} {}", sim.log());
+        assert_eq!(look_ins(&sim), 1, "{}", sim.log());
+        sim.wait(secs(61));
+        assert_eq!(look_ins(&sim), 2, "{}", sim.log());
     }
+}
+
+/// How often the door was told that somebody listens.
+fn look_ins(sim: &Sim) -> usize {
+    let tone = (id("riser"), LineCommand::Tone(Tone::LookIn));
+    sim.lines.iter().filter(|command| **command == tone).count()
+}
+
+#[test]
+fn nobody_is_told_that_somebody_listens_in_a_talk_that_a_visitor_began() {
+    let mut sim = ringing();
+    sim.phone("1000", Phone::Answers(secs(1)));
+    let ring = sim.press("bell").expect("a ring");
+    sim.wait(secs(100));
+    let calls = sim.site.view().calls;
+    assert!(
+        calls
+            .iter()
+            .any(|call| call.ring == ring && call.state == "talking")
+    );
+    assert_eq!(look_ins(&sim), 0, "{}", sim.log());
 }
 
 #[test]

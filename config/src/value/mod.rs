@@ -1,6 +1,7 @@
 //! Values that are more than a number or a word.
 
 mod address;
+mod alert;
 mod audio;
 mod boards;
 mod card;
@@ -22,6 +23,7 @@ mod telltale;
 mod words;
 
 pub use address::{Address, AddressKind, Extension};
+pub use alert::AlertInfo;
 pub use audio::{Capture, Playback, SoundCard};
 pub use boards::{BoardProfile, HidBoard, ModbusFraming, Parity, Rs485};
 pub(crate) use card::CardText;

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use gateway_core::{
-    AccountId, CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, Peer, RingId, Tone,
+    AccountId, CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, LineId, Manner, PanelId, Peer, RingId,
+    Tone,
 };
 
 use crate::plan::CallPlan;
@@ -349,6 +350,7 @@ impl IncomingPlan {
             confirm: None,
             leg,
             listed,
+            manner: Manner::default(),
             name: None,
         };
         self.out.push_back(Output::Event(CallEvent::Answered {

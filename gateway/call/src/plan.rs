@@ -685,6 +685,7 @@ impl CallPlan {
             display: self.request.display.clone(),
             leg: slot.target.leg,
             line: self.request.line.clone(),
+            manner: slot.target.manner.clone(),
             patience: (!slot.target.backups.is_empty()).then_some(PATIENCE),
             ring: self.request.ring,
             target: dialled,

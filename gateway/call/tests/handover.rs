@@ -43,6 +43,7 @@ fn plan_with(any: bool, known: &[&str], contacts: &[&str]) -> CallPlan {
         confirm: None,
         leg: LegId(1),
         listed: true,
+        manner: gateway_core::Manner::default(),
         name: None,
     };
     let request = CallRequest {

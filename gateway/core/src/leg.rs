@@ -92,6 +92,26 @@ pub struct Peer {
     pub trusted: bool,
 }
 
+/// How a phone is asked to ring and to answer, beyond being called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// How it rings, in the words that its maker has for that; `None` as it does anyway.
+    pub alert: Option<String>,
+    /// It is asked to answer by itself, as an intercom; `None` where somebody else decides.
+    pub answers_itself: Option<bool>,
+}
+
+impl Manner {
+    /// The same, with what `other` says where this one says nothing.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        Self {
+            alert: self.alert.clone().or_else(|| other.alert.clone()),
+            answers_itself: self.answers_itself.or(other.answers_itself),
+        }
+    }
+}
+
 /// How it is with the doors that calls of an account are for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
@@ -131,6 +151,8 @@ pub enum LegCommand {
         leg: LegId,
         /// Line whose audio it will carry.
         line: LineId,
+        /// How the target is asked to ring.
+        manner: Manner,
         /// Nothing heard from the other side for so long, not even that it tries, and the leg ends as unreachable; `None`
         /// to wait as long as SIP does.
         patience: Option<Duration>,
@@ -230,6 +252,8 @@ pub enum LegEvent {
     Incoming {
         /// Account, or `None` for a listed direct peer.
         account: Option<AccountId>,
+        /// The caller asks to be answered at once, as intercoms do; nothing vouches for him by that.
+        at_once: bool,
         /// The leg.
         leg: LegId,
         /// Panel that is called; its line carries the audio.

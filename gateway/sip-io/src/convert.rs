@@ -47,6 +47,7 @@ fn ua_account(account: &AccountParams, trust: TrustId) -> UaAccount {
         expires: account.expires,
         hop,
         id: account.id.clone(),
+        manner: account.manner.clone(),
         password: account.password.clone(),
         provisional: account.provisional,
         publish: account.publish,

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::{
-    AccountId, Cause, Clock, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, Standing,
+    AccountId, Cause, Clock, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, Manner, PanelId,
+    Standing,
 };
 use gateway_media::dtls::Identity;
 use gateway_media::{Engine, EngineParams, MediaEvent};
@@ -367,6 +368,7 @@ impl Driver {
                 display,
                 leg,
                 line,
+                manner,
                 patience,
                 ring,
                 target,
@@ -380,6 +382,7 @@ impl Driver {
                         account,
                         display,
                         leg,
+                        manner,
                         patience,
                         ring,
                         target,
@@ -410,6 +413,7 @@ impl Driver {
                     account,
                     display,
                     leg,
+                    manner: Manner::default(),
                     patience: None,
                     ring,
                     target,
@@ -668,6 +672,7 @@ impl Driver {
             }
             CallOutput::Incoming {
                 account,
+                at_once,
                 called,
                 local,
                 peer,
@@ -682,6 +687,7 @@ impl Driver {
                 if self.prepare(now, leg, line, &peer, media) {
                     self.leg(LegEvent::Incoming {
                         account,
+                        at_once,
                         leg,
                         panel,
                         peer,

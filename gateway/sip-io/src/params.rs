@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway_core::{AccountId, LineId, PanelId, Secret};
+use gateway_core::{AccountId, LineId, Manner, PanelId, Secret};
 pub use gateway_media::AudioCodec;
 use gateway_media::Capabilities;
 use gateway_sip::Transport;
@@ -122,6 +122,8 @@ pub struct AccountParams {
     pub provisional: Provisional,
     /// Publish whether it can be called (RFC 3903).
     pub publish: bool,
+    /// How those are asked to ring who are called through it, where the call says nothing.
+    pub manner: Manner,
     /// Codecs that are offered and taken, best first.
     pub codecs: Vec<AudioCodec>,
     /// SRTP policy.
@@ -338,6 +340,7 @@ mod tests {
             register: true,
             provisional: Provisional::default(),
             publish: false,
+            manner: Manner::default(),
             codecs: vec![AudioCodec::Pcma],
             srtp: Srtp::Off,
             srtp_keys: SrtpKeys::Sdes,

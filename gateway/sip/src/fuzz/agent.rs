@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use gateway_core::{AccountId, Cause, Instant, LegId, RingId, Secret};
+use gateway_core::{AccountId, Cause, Instant, LegId, Manner, RingId, Secret};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -93,6 +93,7 @@ impl Peer {
             expires: Duration::from_secs(300),
             hop: Hop::new(&host, Some(5060), transport, TrustId(0)),
             id: id.clone(),
+            manner: Manner::default(),
             password: Secret::new("secret"),
             provisional: [Provisional::Supported, Provisional::Required, Provisional::Off]
                 [usize::from(setup >> 4) % 3],
@@ -142,6 +143,7 @@ impl Peer {
             account,
             display: "Main entrance".into(),
             leg,
+            manner: Manner::default(),
             patience: None,
             ring: RingId::new(1, [3; 10]),
             target: "1000".into(),

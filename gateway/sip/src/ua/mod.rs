@@ -20,6 +20,7 @@ mod hop;
 mod hops;
 mod identity;
 mod inside;
+mod manner;
 mod message;
 mod outcome;
 mod provisional;

@@ -13,6 +13,7 @@ use super::headers::{ALLOW, SDP, reason};
 use super::hop::{Hop, HopState, Reached};
 use super::hops::Reach;
 use super::identity;
+use super::manner;
 use super::outcome::cause_of;
 use super::provisional::{Early, Provisional};
 use super::registration::contact_uri;
@@ -62,6 +63,7 @@ impl UserAgent {
             account,
             display,
             leg,
+            manner,
             patience,
             ring,
             target,
@@ -80,6 +82,7 @@ impl UserAgent {
             }
         };
         let domain = known.map(|account| account.params.domain.clone());
+        let manner = known.map_or_else(|| manner.clone(), |account| manner.or(&account.params.manner));
         let waits = known.is_some_and(|account| !account.usable());
         let target = Aor::complete(&target, domain.as_ref())
             .map_err(|e| (Cause::NotFound, e.to_string()))?
@@ -99,6 +102,7 @@ impl UserAgent {
             call_id: self.new_call_id(),
             display,
             intervals: 0,
+            manner,
             rang: false,
             referred: None,
             seq: 0,
@@ -309,6 +313,9 @@ impl UserAgent {
         if provisional == Provisional::Required {
             request = request.with(HeaderName::Require, "100rel");
         }
+        let at = account.as_ref().map(|account| account.params.domain.to_string());
+        let at = at.unwrap_or_else(|| crate::Host::from(flow.local.ip()).to_string());
+        request = manner::write(request, &dialing.manner, &at);
         if let Some(referred) = &dialing.referred {
             request = request.with(HeaderName::ReferredBy, referred.by.as_str());
             if let Some(replaces) = &referred.replaces {

@@ -8,6 +8,7 @@ use super::dialog::Dialog;
 use super::headers::{self, ALLOW, IDENTITY, SDP, capable, says_answered_elsewhere};
 use super::hop::Hop;
 use super::identity;
+use super::manner;
 use super::outcome::{refusal_of, words_of};
 use super::provisional::Provisional;
 use super::registration::contact_uri;
@@ -134,6 +135,7 @@ impl UserAgent {
             },
             None => CallOutput::Incoming {
                 account,
+                at_once: peer.trusted && manner::asks_answer(&request.headers),
                 called: request.uri.user().unwrap_or_default().to_owned(),
                 local,
                 peer,

@@ -561,6 +561,8 @@ impl Site {
     fn leg(&mut self, now: Now, event: LegEvent) {
         if let LegEvent::Incoming {
             account,
+            // whoever calls the door is answered at once anyway
+            at_once: _,
             leg,
             panel,
             peer,

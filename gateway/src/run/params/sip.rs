@@ -1,7 +1,7 @@
 //! Parameters of the SIP engine.
 
 use gateway_config as config;
-use gateway_core::{AccountId, PanelId, Secret};
+use gateway_core::{AccountId, Manner, PanelId, Secret};
 use gateway_sip_io as sip;
 
 use config::{CallIn, Config};
@@ -22,6 +22,10 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         register: account.register,
         provisional: provisional(account.reliable_provisional),
         publish: account.publish_presence,
+        manner: Manner {
+            alert: account.alert_info.as_ref().map(ToString::to_string),
+            answers_itself: account.auto_answer.then_some(true),
+        },
         codecs: codecs(account.codecs.as_ref().unwrap_or(&config.sip.codecs)),
         srtp: srtp(account.srtp),
         srtp_keys: match account.srtp_keys {

@@ -57,6 +57,7 @@ fn sim(site: SiteParams) -> Sim {
 fn call(sim: &mut Sim, leg: u64, address: &str, trusted: bool) -> Option<Cause> {
     let leg = LegId((1 << 40) + leg);
     sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
         account: Some(id("pbx")),
         leg,
         panel: id("main"),

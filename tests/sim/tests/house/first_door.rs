@@ -558,6 +558,7 @@ fn a_listed_caller_opens_after_the_answer_and_a_stranger_does_not() {
         let mut sim = Sim::new(first_door());
         let leg = LegId(1);
         sim.input(Input::Leg(LegEvent::Incoming {
+            at_once: false,
             account: Some(id("pbx")),
             leg,
             panel: id("main"),
@@ -583,6 +584,7 @@ fn a_listed_caller_opens_after_the_answer_and_a_stranger_does_not() {
 fn an_incoming_call_is_refused_where_the_line_cannot_start_or_is_busy() {
     let call = |sim: &mut Sim, leg: u64| {
         sim.input(Input::Leg(LegEvent::Incoming {
+            at_once: false,
             account: None,
             leg: LegId(leg),
             panel: id("main"),
@@ -608,6 +610,7 @@ fn a_visitor_goes_before_somebody_who_called_the_door() {
     let mut sim = ringing();
     let leg = LegId(1 << 40);
     sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
         account: None,
         leg,
         panel: id("main"),
@@ -659,6 +662,7 @@ fn a_flood_of_refused_calls_fills_no_journal() {
         for leg in from..from + 1000 {
             let leg = LegId((1 << 40) + leg);
             sim.input(Input::Leg(LegEvent::Incoming {
+                at_once: false,
                 account: None,
                 leg,
                 panel: id("main"),
@@ -802,6 +806,7 @@ fn a_leg_that_comes_in_under_a_number_of_ours_shares_no_digits() {
         };
         let (account, panel) = (None, id("toys"));
         Input::Leg(LegEvent::Incoming {
+            at_once: false,
             account,
             leg,
             panel,

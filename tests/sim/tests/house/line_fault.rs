@@ -12,6 +12,7 @@ const LEG: LegId = LegId(1 << 40);
 
 fn calls(sim: &mut Sim, leg: LegId, address: &str) {
     sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
         account: Some(id("pbx")),
         leg,
         panel: id("main"),

@@ -60,6 +60,7 @@ fn sim(doors: &[&str]) -> Sim {
 fn dials(sim: &mut Sim, digits: &str) {
     let leg = LegId(1 << 40);
     sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
         account: Some(id("pbx")),
         leg,
         panel: id("main"),

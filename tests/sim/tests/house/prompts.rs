@@ -129,6 +129,7 @@ fn a_call_to_the_door_takes_the_line_from_it() {
     stranger(&mut sim);
     let leg = LegId(1 << 40);
     sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
         account: Some(id("pbx")),
         leg,
         panel: id("main"),

@@ -71,6 +71,7 @@ fn now_only(light: LightParams) -> SiteParams {
 fn calls(sim: &mut Sim, number: u64) -> LegId {
     let leg = LegId((1 << 40) + number);
     sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
         account: Some(id("pbx")),
         leg,
         panel: id("main"),

@@ -158,6 +158,7 @@ fn called(mut site: SiteParams, address: &str, transfers: Transfers) -> (Sim, Le
     let mut sim = Sim::new(site);
     let leg = LegId(1 << 40);
     sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
         account: Some(id("pbx")),
         leg,
         panel: id("main"),

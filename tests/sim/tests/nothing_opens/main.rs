@@ -469,6 +469,7 @@ impl World<'_> {
                 self.legs.push(leg);
                 let (account, panel) = (Some(id("pbx")), id(PANELS[line]));
                 self.input(Input::Leg(LegEvent::Incoming {
+                    at_once: false,
                     account,
                     leg,
                     panel,

@@ -391,6 +391,7 @@ impl World {
         };
         let (account, at) = (Some(id("pbx")), id(panel));
         self.sim.input(Input::Leg(LegEvent::Incoming {
+            at_once: false,
             account,
             leg,
             panel: at,

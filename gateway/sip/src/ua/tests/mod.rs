@@ -6,6 +6,7 @@
 
 mod bench;
 mod incoming;
+mod manner;
 mod messages;
 mod outgoing;
 mod pair;

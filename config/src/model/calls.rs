@@ -12,8 +12,8 @@ use crate::rules::{
     Flag, Path, Ports, int, list, parsed, password, refer, secs, span_or, text, text_or, word,
 };
 use crate::value::{
-    Address, AlertInfo, Codec, Dscp, Host, HostPort, Ice, Key, Marks, ReliableProvisional, Srtp, SrtpKeys,
-    Strategy, Transport,
+    Address, AlertInfo, Codec, Dscp, Host, HostPort, Ice, Key, Marks, Privacy, ReliableProvisional, Srtp,
+    SrtpKeys, Strategy, Transport,
 };
 
 table! {
@@ -49,6 +49,9 @@ table! {
         reliable_provisional: ReliableProvisional = "reliable-provisional", word(), or("\"supported\""), Restart;
         /// Publish at the PBX whether the panel can be called (presence, RFC 3903): `open`, or `closed` while its line is faulty.
         publish_presence: bool = "publish-presence", Flag, or("false"), Restart;
+        /// Whether its calls withhold who calls. Not every PBX takes a call from nobody: `anonymous` needs one that knows the
+        /// account by its password or address.
+        privacy: Privacy = "privacy", word(), or("\"off\""), Restart;
         /// How the phones ring that are called through it, where the target does not say: the value of the header
         /// Alert-Info, as the phone's maker wants it, such as `<http://127.0.0.1>;info=external` or `Bellcore-dr2`.
         alert_info: Option<AlertInfo> = "alert-info", parsed(), optional, Restart;

@@ -49,6 +49,6 @@ pub use words::{
     AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CodeFrom, Codec, DigitsBy,
     DiscoveryFormat, Duty, Echo, Fail, GuardMode, Ice, KeyScope, Keypad, LampShows, Language, LateOpening,
     LockKind, LockOwner, MqttCommands, MqttVersion, NetworkLoss, Noise, OnJournalFault, OnLineFault,
-    OpenWhen, OtherCalls, PressAgain, PressInTalk, ReliableProvisional, Relock, RexKind, Srtp, SrtpKeys,
-    Strategy, StrikeOutside, Transfers, Transport,
+    OpenWhen, OtherCalls, PressAgain, PressInTalk, Privacy, ReliableProvisional, Relock, RexKind, Srtp,
+    SrtpKeys, Strategy, StrikeOutside, Transfers, Transport,
 };

@@ -89,7 +89,11 @@ impl IncomingPlan {
     /// Takes or refuses the call.
     #[must_use]
     pub fn new(now: Instant, request: IncomingRequest) -> Self {
-        let (leg, panel, peer) = (request.leg, request.panel.clone(), request.peer.address.clone());
+        let (leg, panel, peer) = (
+            request.leg,
+            request.panel.clone(),
+            request.peer.shown().to_owned(),
+        );
         let refused = match request.take {
             Take::Answer => None,
             Take::LineBusy => Some(("line-busy", Cause::Busy)),
@@ -212,7 +216,7 @@ impl IncomingPlan {
     pub fn parties(&self) -> Vec<String> {
         match self.talk.as_ref().filter(|talk| !talk.is_callers()) {
             Some(talk) => talk.parties(),
-            None => vec![self.request.peer.address.clone()],
+            None => vec![self.request.peer.shown().to_owned()],
         }
     }
 
@@ -355,7 +359,7 @@ impl IncomingPlan {
         };
         self.out.push_back(Output::Event(CallEvent::Answered {
             leg,
-            peer: caller.address.clone(),
+            peer: caller.shown().to_owned(),
         }));
         let won = caller.clone();
         self.out.push_back(Output::Won { leg, peer: won });

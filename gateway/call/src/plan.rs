@@ -343,7 +343,7 @@ impl CallPlan {
     #[must_use]
     pub fn parties(&self) -> Vec<String> {
         if let Some(talk) = &self.talk {
-            return vec![talk.peer.address.clone()];
+            return vec![talk.peer.shown().to_owned()];
         }
         self.slots
             .iter()
@@ -528,7 +528,7 @@ impl CallPlan {
         let leg = slot.target.leg;
         self.out.push_back(Output::Event(CallEvent::ConfirmAwaited {
             leg,
-            peer: peer.address.clone(),
+            peer: peer.shown().to_owned(),
         }));
         let asked = slot.asked.insert(Asked::new(now, key, peer));
         self.out.extend(asked.ask(now, leg));
@@ -570,7 +570,7 @@ impl CallPlan {
         });
         self.out.push_back(Output::Event(CallEvent::Answered {
             leg,
-            peer: peer.address.clone(),
+            peer: peer.shown().to_owned(),
         }));
         self.out.push_back(Output::Won { leg, peer });
         self.out.push_back(Output::Leg(LegCommand::Connect { leg }));

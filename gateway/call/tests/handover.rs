@@ -25,6 +25,7 @@ fn peer(address: &str) -> Peer {
         address: address.into(),
         display: None,
         trusted: true,
+        withheld: false,
     }
 }
 

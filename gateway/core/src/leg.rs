@@ -90,6 +90,19 @@ pub struct Peer {
     pub display: Option<String>,
     /// True if `address` comes from a party we trust for it (registered flow to our PBX, listed peer).
     pub trusted: bool,
+    /// He wants `address` shown to nobody: it is for comparing only, and [`shown`](Self::shown) stands for it elsewhere.
+    pub withheld: bool,
+}
+
+/// Stands for an address that is withheld (RFC 3323 §4.1).
+pub const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
+
+impl Peer {
+    /// The address as it may be told to others, and kept.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        if self.withheld { ANONYMOUS } else { &self.address }
+    }
 }
 
 /// How a phone is asked to ring and to answer, beyond being called.

@@ -49,6 +49,7 @@ fn ua_account(account: &AccountParams, trust: TrustId) -> UaAccount {
         id: account.id.clone(),
         manner: account.manner.clone(),
         password: account.password.clone(),
+        privacy: account.privacy,
         provisional: account.provisional,
         publish: account.publish,
         proxy,

@@ -626,7 +626,7 @@ impl Driver {
                 text,
             } => match self.callee(account.as_ref(), &called) {
                 Some((_, panel)) => self.report(SipEvent::Message(TextReport { panel, peer, text })),
-                None => tracing::info!(called, from = %peer.address, "a text is for none of the panels"),
+                None => tracing::info!(called, from = %peer.shown(), "a text is for none of the panels"),
             },
             MessageOutput::Sent { id } => self.texts.answer(id, Ok(())),
             MessageOutput::Failed { id, why } => self.texts.answer(id, Err(why)),
@@ -679,7 +679,7 @@ impl Driver {
                 sdp,
             } => {
                 let Some((line, panel)) = self.callee(account.as_ref(), &called) else {
-                    tracing::warn!(%leg, called, from = %peer.address, "a call is for none of the panels and gets 404");
+                    tracing::warn!(%leg, called, from = %peer.shown(), "a call is for none of the panels and gets 404");
                     self.ua.end(now, leg, Cause::NotFound);
                     return;
                 };

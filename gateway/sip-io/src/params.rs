@@ -10,7 +10,7 @@ use gateway_core::{AccountId, LineId, Manner, PanelId, Secret};
 pub use gateway_media::AudioCodec;
 use gateway_media::Capabilities;
 use gateway_sip::Transport;
-pub use gateway_sip::ua::{Provisional, SessionTimer};
+pub use gateway_sip::ua::{Privacy, Provisional, SessionTimer};
 
 /// Whether media is protected by SRTP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,6 +118,8 @@ pub struct AccountParams {
     pub expires: Duration,
     /// False: no REGISTER; usable at once.
     pub register: bool,
+    /// Whether our calls are made without saying who we are.
+    pub privacy: Privacy,
     /// Reliable provisional responses (RFC 3262).
     pub provisional: Provisional,
     /// Publish whether it can be called (RFC 3903).
@@ -338,6 +340,7 @@ mod tests {
             proxy: None,
             expires: Duration::from_secs(300),
             register: true,
+            privacy: Privacy::Off,
             provisional: Provisional::default(),
             publish: false,
             manner: Manner::default(),

@@ -484,6 +484,7 @@ async fn a_reload_starts_and_stops_accounts_and_refuses_other_ports() {
         proxy: None,
         expires: Duration::from_secs(300),
         register: false,
+        privacy: gateway_sip_io::Privacy::Off,
         provisional: Provisional::default(),
         publish: false,
         manner: gateway_core::Manner::default(),

@@ -19,6 +19,7 @@ fn peer(address: &str, trusted: bool) -> Peer {
         address: address.into(),
         display: None,
         trusted,
+        withheld: false,
     }
 }
 

@@ -9,8 +9,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::ua::{
-    CallOutput, Hop, OutgoingCall, OutgoingMessage, Output, Provisional, Reached, SessionTimer, TrustId,
-    UaAccount, UaParams, UserAgent,
+    CallOutput, Hop, OutgoingCall, OutgoingMessage, Output, Privacy, Provisional, Reached, SessionTimer,
+    TrustId, UaAccount, UaParams, UserAgent,
 };
 use crate::{Datagram, Flow, FlowId, HeaderName, Host, Message, Transport, read_datagram};
 
@@ -95,6 +95,7 @@ impl Peer {
             id: id.clone(),
             manner: Manner::default(),
             password: Secret::new("secret"),
+            privacy: Privacy::Off,
             provisional: [Provisional::Supported, Provisional::Required, Provisional::Off]
                 [usize::from(setup >> 4) % 3],
             publish: setup & 2 != 0,

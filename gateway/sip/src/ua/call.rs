@@ -129,6 +129,8 @@ pub(crate) struct Call {
     /// The other side allows UPDATE.
     pub(crate) takes_update: bool,
     pub(crate) unacked: Option<Unacked>,
+    /// The other side wants to be shown to nobody.
+    pub(crate) withheld: bool,
 }
 
 /// The nil UUID stands for an unknown remote part (RFC 7989 §5).

@@ -9,6 +9,7 @@ use gateway_core::{
 };
 
 use super::hop::{Hop, TrustId};
+use super::privacy::Privacy;
 use super::provisional::Provisional;
 use super::timer::SessionTimer;
 use crate::transaction::TransactionId;
@@ -52,6 +53,8 @@ pub struct UaAccount {
     pub manner: Manner,
     /// Digest password.
     pub password: Secret,
+    /// Whether our calls are made without saying who we are.
+    pub privacy: Privacy,
     /// Reliable provisional responses (RFC 3262).
     pub provisional: Provisional,
     /// Publish whether it can be called (RFC 3903).

@@ -10,6 +10,7 @@ use super::hop::Hop;
 use super::identity;
 use super::manner;
 use super::outcome::{refusal_of, words_of};
+use super::privacy;
 use super::provisional::Provisional;
 use super::registration::contact_uri;
 use super::timer::TooSmall;
@@ -78,6 +79,7 @@ impl UserAgent {
         let tag = self.new_tag();
         let dialog = Dialog::uas(request, &tag).ok_or_else(|| refuse(400))?;
         let who = self.caller(request, account.as_ref(), &flow);
+        let withheld = privacy::of_request(request);
         let hop = match account.as_ref().and_then(|id| self.accounts.get(id)) {
             Some(account) => account.params.hop.clone(),
             None => Hop::new(
@@ -111,6 +113,7 @@ impl UserAgent {
             session: (self.new_session(), NIL_SESSION.to_owned()),
             takes_update: false,
             unacked: None,
+            withheld,
         };
         call.learn_allowed(&request.headers);
         call.learn_session(request.headers.text(&HeaderName::SessionId).as_deref());
@@ -122,7 +125,7 @@ impl UserAgent {
         let contradicted = account.is_none() && identity::asserted(&request.headers).is_some_and(other);
         let peer = Peer {
             trusted: !contradicted,
-            ..identity::peer(&who, true)
+            ..identity::peer(&who, true, withheld)
         };
         let local = flow.local.ip();
         let what = match replaced {

@@ -553,7 +553,7 @@ impl Site {
         if !peer.trusted || !self.params.panels.contains_key(&panel) {
             return;
         }
-        let peer = peer.address;
+        let peer = peer.shown().to_owned();
         let event = PanelEvent::MessageReceived { peer, text };
         self.record(now, Event::Panel(panel, event), None, false);
     }

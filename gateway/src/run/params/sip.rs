@@ -20,6 +20,11 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         proxy: account.proxy.as_ref().map(ToString::to_string),
         expires: account.expires,
         register: account.register,
+        privacy: match account.privacy {
+            config::Privacy::Anonymous => sip::Privacy::Anonymous,
+            config::Privacy::Id => sip::Privacy::Id,
+            config::Privacy::Off => sip::Privacy::Off,
+        },
         provisional: provisional(account.reliable_provisional),
         publish: account.publish_presence,
         manner: Manner {

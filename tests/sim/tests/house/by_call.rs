@@ -65,6 +65,7 @@ fn call(sim: &mut Sim, leg: u64, address: &str, trusted: bool) -> Option<Cause> 
             address: address.into(),
             display: None,
             trusted,
+            withheld: false,
         },
     }));
     sim.wait(ms(10));

@@ -566,6 +566,7 @@ fn a_listed_caller_opens_after_the_answer_and_a_stranger_does_not() {
                 address: address.into(),
                 display: None,
                 trusted,
+                withheld: false,
             },
         }));
         assert!(sim.legs.contains(&LegCommand::Answer { leg }));
@@ -803,6 +804,7 @@ fn a_leg_that_comes_in_under_a_number_of_ours_shares_no_digits() {
             address: "sip:666@pbx.example".into(),
             display: None,
             trusted: true,
+            withheld: false,
         };
         let (account, panel) = (None, id("toys"));
         Input::Leg(LegEvent::Incoming {

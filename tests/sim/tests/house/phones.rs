@@ -68,6 +68,7 @@ fn dials(sim: &mut Sim, digits: &str) {
             address: "sip:1007@pbx.example".into(),
             display: None,
             trusted: true,
+            withheld: false,
         },
     }));
     sim.wait(secs(1));

@@ -79,6 +79,7 @@ fn calls(sim: &mut Sim, number: u64) -> LegId {
             address: "sip:1000@pbx.example".into(),
             display: None,
             trusted: true,
+            withheld: false,
         },
     }));
     leg

@@ -9,8 +9,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::ua::{
-    CallOutput, Hop, MessageOutput, OutgoingCall, Output, Provisional, Reached, SessionTimer, TrustId,
-    UaAccount, UaParams, UserAgent,
+    CallOutput, Hop, MessageOutput, OutgoingCall, Output, Privacy, Provisional, Reached, SessionTimer,
+    TrustId, UaAccount, UaParams, UserAgent,
 };
 use crate::{
     Datagram, Flow, FlowId, HeaderName, Host, Limits, Message, Method, Request, Response, Transport,
@@ -61,6 +61,7 @@ pub(super) fn account(transport: Transport, register: bool) -> UaAccount {
         id: pbx(),
         manner: Manner::default(),
         password: Secret::new("secret"),
+        privacy: Privacy::Off,
         provisional: Provisional::Supported,
         publish: false,
         proxy: false,

@@ -11,6 +11,7 @@ mod messages;
 mod outgoing;
 mod pair;
 mod presence;
+mod privacy;
 mod registration;
 mod reliable;
 mod timers;

@@ -12,8 +12,8 @@ use crate::rules::{
     Flag, Path, Ports, int, list, parsed, password, refer, secs, span_or, text, text_or, word,
 };
 use crate::value::{
-    Address, Codec, Dscp, Host, HostPort, Ice, Key, Marks, ReliableProvisional, Srtp, SrtpKeys, Strategy,
-    Transport,
+    Address, AlertInfo, Codec, Dscp, Host, HostPort, Ice, Key, Marks, Privacy, ReliableProvisional, Srtp,
+    SrtpKeys, Strategy, Transport,
 };
 
 table! {
@@ -49,6 +49,14 @@ table! {
         reliable_provisional: ReliableProvisional = "reliable-provisional", word(), or("\"supported\""), Restart;
         /// Publish at the PBX whether the panel can be called (presence, RFC 3903): `open`, or `closed` while its line is faulty.
         publish_presence: bool = "publish-presence", Flag, or("false"), Restart;
+        /// Whether its calls withhold who calls. Not every PBX takes a call from nobody: `anonymous` needs one that knows the
+        /// account by its password or address.
+        privacy: Privacy = "privacy", word(), or("\"off\""), Restart;
+        /// How the phones ring that are called through it, where the target does not say: the value of the header
+        /// Alert-Info, as the phone's maker wants it, such as `<http://127.0.0.1>;info=external` or `Bellcore-dr2`.
+        alert_info: Option<AlertInfo> = "alert-info", parsed(), optional, Restart;
+        /// Ask the phones that are called through it to answer by themselves, as an intercom, where the target does not say.
+        auto_answer: bool = "auto-answer", Flag, or("false"), Restart;
         /// Codecs of speech that are offered and taken, the best first, where they are not those of `[sip]`.
         codecs: Option<Vec<Codec>> = "codecs", list(word(), 1, 4), optional, Live;
         /// Encryption of speech.
@@ -103,6 +111,11 @@ table! {
         /// Key that whoever answers has to press within 15 s before the call is theirs, one of `0-9*#`: then no voicemail
         /// and no carrier's announcement has it. They hear three tones; meanwhile others may answer.
         confirm: Option<Key> = "confirm", parsed(), optional, Live;
+        /// How the phone rings: the value of the header Alert-Info, as its maker wants it.
+        alert_info: Option<AlertInfo> = "alert-info", parsed(), optional, Live;
+        /// Ask the phone to answer by itself, as an intercom (Call-Info, Alert-Info and Answer-Mode). The phone has to
+        /// allow it.
+        auto_answer: Option<bool> = "auto-answer", Flag, optional, Live;
     }
 }
 
@@ -114,6 +127,8 @@ impl Target {
             name: None,
             account: None,
             confirm: None,
+            alert_info: None,
+            auto_answer: None,
         }
     }
 }

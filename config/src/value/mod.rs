@@ -1,6 +1,7 @@
 //! Values that are more than a number or a word.
 
 mod address;
+mod alert;
 mod audio;
 mod boards;
 mod card;
@@ -22,6 +23,7 @@ mod telltale;
 mod words;
 
 pub use address::{Address, AddressKind, Extension};
+pub use alert::AlertInfo;
 pub use audio::{Capture, Playback, SoundCard};
 pub use boards::{BoardProfile, HidBoard, ModbusFraming, Parity, Rs485};
 pub(crate) use card::CardText;
@@ -47,6 +49,6 @@ pub use words::{
     AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CallerDo, CodeFrom, Codec,
     DigitsBy, DiscoveryFormat, Duty, Echo, Fail, GuardMode, Ice, KeyScope, Keypad, LampShows, Language,
     LateOpening, LockKind, LockOwner, MqttCommands, MqttVersion, NetworkLoss, Noise, OnJournalFault,
-    OnLineFault, OpenWhen, OtherCalls, PressAgain, PressInTalk, ReliableProvisional, Relock, RexKind, Srtp,
-    SrtpKeys, Strategy, StrikeOutside, Transfers, Transport,
+    OnLineFault, OpenWhen, OtherCalls, PressAgain, PressInTalk, Privacy, ReliableProvisional, Relock,
+    RexKind, Srtp, SrtpKeys, Strategy, StrikeOutside, Transfers, Transport,
 };

@@ -439,6 +439,19 @@ words! {
 }
 
 words! {
+    /// Whether calls are made without saying who calls (RFC 3323).
+    pub enum Privacy {
+        /// Nobody is told: From is anonymous, the PBX alone learns the account (P-Preferred-Identity) and is asked to keep
+        /// it to itself.
+        Anonymous = "anonymous",
+        /// The PBX is asked not to pass it on (`Privacy: id`).
+        Id = "id",
+        /// Everybody is told.
+        Off = "off",
+    }
+}
+
+words! {
     /// Acknowledged provisional responses (100rel, RFC 3262).
     pub enum ReliableProvisional {
         /// Not offered; calls that require it are refused.

@@ -332,6 +332,7 @@ mod tests {
             address: "sip:1000@pbx".into(),
             display: None,
             trusted: false,
+            withheld: false,
         };
         assert!(!pattern.matches(&peer));
         peer.trusted = true;

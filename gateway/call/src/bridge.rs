@@ -72,7 +72,7 @@ impl BridgePlan {
             Output::Event(CallEvent::Incoming {
                 leg,
                 panel: Some(panel.clone()),
-                peer: peer.address.clone(),
+                peer: peer.shown().to_owned(),
             }),
             Output::Leg(LegCommand::Ringing { leg }),
         ]);

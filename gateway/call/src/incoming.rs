@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use gateway_core::{
-    AccountId, CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, Peer, RingId, Tone,
+    AccountId, CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, LineId, Manner, PanelId, Peer, RingId,
+    Tone,
 };
 
 use crate::plan::CallPlan;
@@ -120,7 +121,11 @@ impl IncomingPlan {
     /// Takes or refuses the call.
     #[must_use]
     pub fn new(now: Instant, request: IncomingRequest) -> Self {
-        let (leg, panel, peer) = (request.leg, request.panel.clone(), request.peer.address.clone());
+        let (leg, panel, peer) = (
+            request.leg,
+            request.panel.clone(),
+            request.peer.shown().to_owned(),
+        );
         let (answer, take) = (request.answer, request.take.clone());
         let mut plan = Self {
             gate: DigitGate::default(),
@@ -152,7 +157,7 @@ impl IncomingPlan {
     fn take(&mut self, now: Instant, take: Take) {
         let leg = self.request.leg;
         let end = |cause| LegCommand::End { leg, cause };
-        let peer = self.request.peer.address.clone();
+        let peer = self.request.peer.shown().to_owned();
         let (reason, command) = match take {
             Take::Answer => {
                 self.state = State::Confirming(now);
@@ -323,7 +328,7 @@ impl IncomingPlan {
     pub fn parties(&self) -> Vec<String> {
         match self.talk.as_ref().filter(|talk| !talk.is_callers()) {
             Some(talk) => talk.parties(),
-            None => vec![self.request.peer.address.clone()],
+            None => vec![self.request.peer.shown().to_owned()],
         }
     }
 
@@ -461,11 +466,12 @@ impl IncomingPlan {
             confirm: None,
             leg,
             listed,
+            manner: Manner::default(),
             name: None,
         };
         self.out.push_back(Output::Event(CallEvent::Answered {
             leg,
-            peer: caller.address.clone(),
+            peer: caller.shown().to_owned(),
         }));
         let won = caller.clone();
         self.out.push_back(Output::Won { leg, peer: won });

@@ -345,7 +345,7 @@ impl CallPlan {
     #[must_use]
     pub fn parties(&self) -> Vec<String> {
         if let Some(talk) = &self.talk {
-            return vec![talk.peer.address.clone()];
+            return vec![talk.peer.shown().to_owned()];
         }
         self.slots
             .iter()
@@ -530,7 +530,7 @@ impl CallPlan {
         let leg = slot.target.leg;
         self.out.push_back(Output::Event(CallEvent::ConfirmAwaited {
             leg,
-            peer: peer.address.clone(),
+            peer: peer.shown().to_owned(),
         }));
         let asked = slot.asked.insert(Asked::new(now, key, peer));
         self.out.extend(asked.ask(now, leg));
@@ -572,7 +572,7 @@ impl CallPlan {
         });
         self.out.push_back(Output::Event(CallEvent::Answered {
             leg,
-            peer: peer.address.clone(),
+            peer: peer.shown().to_owned(),
         }));
         self.out.push_back(Output::Won { leg, peer });
         self.out.push_back(Output::Leg(LegCommand::Connect { leg }));
@@ -687,6 +687,7 @@ impl CallPlan {
             display: self.request.display.clone(),
             leg: slot.target.leg,
             line: self.request.line.clone(),
+            manner: slot.target.manner.clone(),
             patience: (!slot.target.backups.is_empty()).then_some(PATIENCE),
             ring: self.request.ring,
             target: dialled,

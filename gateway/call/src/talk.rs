@@ -130,7 +130,7 @@ impl Talk {
             out.push_back(Output::Event(CallEvent::Transferred {
                 leg: self.leg,
                 may_open: authority == Authority::Held,
-                peer: self.peer.address.clone(),
+                peer: self.peer.shown().to_owned(),
             }));
         }
     }
@@ -155,7 +155,7 @@ impl Talk {
         out.push_back(Output::Event(CallEvent::Transferred {
             leg,
             may_open: authority == Authority::Held,
-            peer: self.peer.address.clone(),
+            peer: self.peer.shown().to_owned(),
         }));
     }
 
@@ -280,7 +280,7 @@ impl DigitGate {
             _ if over => Err("ended"),
             None => Err("before-answer"),
             Some(talk) if talk.leg != press.leg => Err("not-winner"),
-            Some(talk) => talk.take(now, press).map(|()| talk.peer.address.clone()),
+            Some(talk) => talk.take(now, press).map(|()| talk.peer.shown().to_owned()),
         };
         match verdict {
             Ok(party) => {

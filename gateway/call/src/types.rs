@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use gateway_core::{
-    AccountId, CallEvent, Cause, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, Peer, RingId, Tone,
+    AccountId, CallEvent, Cause, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, Manner, Peer,
+    RingId, Tone,
 };
 
 use crate::incoming::Take;
@@ -83,6 +84,8 @@ pub struct Target {
     pub leg: LegId,
     /// True if this target may open by digits.
     pub listed: bool,
+    /// How it is asked to ring.
+    pub manner: Manner,
     /// Name for people.
     pub name: Option<String>,
 }

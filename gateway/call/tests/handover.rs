@@ -25,6 +25,7 @@ fn peer(address: &str) -> Peer {
         address: address.into(),
         display: None,
         trusted: true,
+        withheld: false,
     }
 }
 
@@ -43,6 +44,7 @@ fn plan_with(any: bool, known: &[&str], contacts: &[&str]) -> CallPlan {
         confirm: None,
         leg: LegId(1),
         listed: true,
+        manner: gateway_core::Manner::default(),
         name: None,
     };
     let request = CallRequest {

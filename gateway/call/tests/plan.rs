@@ -47,6 +47,7 @@ fn request(targets: u64, strategy: Strategy) -> CallRequest {
                 confirm: None,
                 leg: LegId(n),
                 listed: true,
+                manner: gateway_core::Manner::default(),
                 name: None,
             })
             .collect(),
@@ -58,6 +59,7 @@ fn peer(address: &str) -> Peer {
         address: address.into(),
         display: None,
         trusted: true,
+        withheld: false,
     }
 }
 

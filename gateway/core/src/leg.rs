@@ -90,6 +90,39 @@ pub struct Peer {
     pub display: Option<String>,
     /// True if `address` comes from a party we trust for it (registered flow to our PBX, listed peer).
     pub trusted: bool,
+    /// He wants `address` shown to nobody: it is for comparing only, and [`shown`](Self::shown) stands for it elsewhere.
+    pub withheld: bool,
+}
+
+/// Stands for an address that is withheld (RFC 3323 §4.1).
+pub const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
+
+impl Peer {
+    /// The address as it may be told to others, and kept.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        if self.withheld { ANONYMOUS } else { &self.address }
+    }
+}
+
+/// How a phone is asked to ring and to answer, beyond being called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// How it rings, in the words that its maker has for that; `None` as it does anyway.
+    pub alert: Option<String>,
+    /// It is asked to answer by itself, as an intercom; `None` where somebody else decides.
+    pub answers_itself: Option<bool>,
+}
+
+impl Manner {
+    /// The same, with what `other` says where this one says nothing.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        Self {
+            alert: self.alert.clone().or_else(|| other.alert.clone()),
+            answers_itself: self.answers_itself.or(other.answers_itself),
+        }
+    }
 }
 
 /// How it is with the doors that calls of an account are for.
@@ -145,6 +178,8 @@ pub enum LegCommand {
         leg: LegId,
         /// Line whose audio it will carry.
         line: LineId,
+        /// How the target is asked to ring.
+        manner: Manner,
         /// Nothing heard from the other side for so long, not even that it tries, and the leg ends as unreachable; `None`
         /// to wait as long as SIP does.
         patience: Option<Duration>,
@@ -244,6 +279,8 @@ pub enum LegEvent {
     Incoming {
         /// Account, or `None` for a listed direct peer.
         account: Option<AccountId>,
+        /// The caller asks to be answered at once, as intercoms do; nothing vouches for him by that.
+        at_once: bool,
         /// The leg.
         leg: LegId,
         /// Panel that is called; its line carries the audio.

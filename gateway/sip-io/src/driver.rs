@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::{
-    AccountId, Cause, Clock, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, Standing,
+    AccountId, Cause, Clock, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, Manner, PanelId,
+    Standing,
 };
 use gateway_media::dtls::Identity;
 use gateway_media::{Engine, EngineParams, MediaEvent};
@@ -374,6 +375,7 @@ impl Driver {
                 display,
                 leg,
                 line,
+                manner,
                 patience,
                 ring,
                 target,
@@ -387,6 +389,7 @@ impl Driver {
                         account,
                         display,
                         leg,
+                        manner,
                         patience,
                         ring,
                         target,
@@ -417,6 +420,7 @@ impl Driver {
                     account,
                     display,
                     leg,
+                    manner: Manner::default(),
                     patience: None,
                     ring,
                     target,
@@ -629,7 +633,7 @@ impl Driver {
                 text,
             } => match self.callee(account.as_ref(), &called) {
                 Some((_, panel)) => self.report(SipEvent::Message(TextReport { panel, peer, text })),
-                None => tracing::info!(called, from = %peer.address, "a text is for none of the panels"),
+                None => tracing::info!(called, from = %peer.shown(), "a text is for none of the panels"),
             },
             MessageOutput::Sent { id } => self.texts.answer(id, Ok(())),
             MessageOutput::Failed { id, why } => self.texts.answer(id, Err(why)),
@@ -675,13 +679,14 @@ impl Driver {
             }
             CallOutput::Incoming {
                 account,
+                at_once,
                 called,
                 local,
                 peer,
                 sdp,
             } => {
                 let Some((line, panel)) = self.callee(account.as_ref(), &called) else {
-                    tracing::warn!(%leg, called, from = %peer.address, "a call is for none of the panels and gets 404");
+                    tracing::warn!(%leg, called, from = %peer.shown(), "a call is for none of the panels and gets 404");
                     self.ua.end(now, leg, Cause::NotFound);
                     return;
                 };
@@ -689,6 +694,7 @@ impl Driver {
                 if self.prepare(now, leg, line, &peer, media) {
                     self.leg(LegEvent::Incoming {
                         account,
+                        at_once,
                         leg,
                         panel,
                         peer,

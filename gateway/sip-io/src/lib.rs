@@ -26,8 +26,8 @@ pub use gateway_sip::Transport;
 pub use handle::{SipEngine, SipError, SipHandle};
 pub use measures::Measures;
 pub use params::{
-    AccountParams, AudioCodec, Callee, Callees, Ice, ParamsError, Provisional, SessionTimer, SipParams, Srtp,
-    SrtpKeys, TlsIdentity, TlsTrust,
+    AccountParams, AudioCodec, Callee, Callees, Ice, ParamsError, Privacy, Provisional, SessionTimer,
+    SipParams, Srtp, SrtpKeys, TlsIdentity, TlsTrust,
 };
 pub use texts::Text;
 

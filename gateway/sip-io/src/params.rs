@@ -6,11 +6,11 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway_core::{AccountId, LineId, PanelId, Secret};
+use gateway_core::{AccountId, LineId, Manner, PanelId, Secret};
 pub use gateway_media::AudioCodec;
 use gateway_media::Capabilities;
 use gateway_sip::Transport;
-pub use gateway_sip::ua::{Provisional, SessionTimer};
+pub use gateway_sip::ua::{Privacy, Provisional, SessionTimer};
 
 /// Whether media is protected by SRTP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,10 +118,14 @@ pub struct AccountParams {
     pub expires: Duration,
     /// False: no REGISTER; usable at once.
     pub register: bool,
+    /// Whether our calls are made without saying who we are.
+    pub privacy: Privacy,
     /// Reliable provisional responses (RFC 3262).
     pub provisional: Provisional,
     /// Publish whether it can be called (RFC 3903).
     pub publish: bool,
+    /// How those are asked to ring who are called through it, where the call says nothing.
+    pub manner: Manner,
     /// Codecs that are offered and taken, best first.
     pub codecs: Vec<AudioCodec>,
     /// SRTP policy.
@@ -336,8 +340,10 @@ mod tests {
             proxy: None,
             expires: Duration::from_secs(300),
             register: true,
+            privacy: Privacy::Off,
             provisional: Provisional::default(),
             publish: false,
+            manner: Manner::default(),
             codecs: vec![AudioCodec::Pcma],
             srtp: Srtp::Off,
             srtp_keys: SrtpKeys::Sdes,

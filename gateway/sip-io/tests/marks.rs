@@ -164,6 +164,7 @@ async fn marks(ip: IpAddr, rtp_ports: std::ops::RangeInclusive<u16>, dscp: u8, r
         display: "Main entrance".into(),
         leg: LegId(1),
         line,
+        manner: gateway_core::Manner::default(),
         patience: None,
         ring: RingId::new(1, [1; 10]),
         target: format!("sip:phone@{}", sip.at()),

@@ -397,6 +397,8 @@ pub struct TargetParams {
     pub contact: Option<String>,
     /// True for a full address that no account serves: dialled directly, not through the panel's account.
     pub direct: bool,
+    /// How it is asked to ring.
+    pub manner: Manner,
     /// Name for people.
     pub name: Option<String>,
 }

@@ -202,6 +202,7 @@ pub(crate) async fn offer(sip: &SipHandle, leg: u64, line: &LineId, port: u16) -
         display: "Bench".to_owned(),
         leg: LegId(leg),
         line: line.clone(),
+        manner: gateway_core::Manner::default(),
         patience: None,
         ring: RingId::new(leg, [7; 10]),
         target: format!("sip:bench@127.0.0.1:{port}"),

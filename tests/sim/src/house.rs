@@ -75,6 +75,7 @@ fn target(address: &str) -> TargetParams {
         account: None,
         address: address.into(),
         direct: false,
+        manner: gateway_core::Manner::default(),
         name: None,
     }
 }

@@ -688,6 +688,7 @@ impl Sim {
                             },
                             display: None,
                             trusted: true,
+                            withheld: false,
                         };
                         self.schedule(ms(20), ringing);
                         self.schedule(after, Input::Leg(LegEvent::Answered { leg, peer }));

@@ -175,7 +175,8 @@ pub(crate) fn dialler(from: &DigitsFrom) -> Source {
 /// Callers nobody vouches for share one count: else anybody could lock out a number by using its name.
 fn caller_source(peer: &Peer) -> Source {
     if peer.trusted {
-        Source::caller(&contact(peer).to_string())
+        // each number counts for itself, also one that is shown to nobody
+        Source::caller(&Subject::Contact(peer.address.clone()).to_string())
     } else {
         Source::Others
     }

@@ -379,7 +379,7 @@ fn exit(door: &DoorPolicy, input: &InputId) -> Verdict {
 
 fn contact(peer: &Peer) -> Subject {
     if peer.trusted {
-        Subject::Contact(peer.address.clone())
+        Subject::Contact(peer.shown().to_owned())
     } else {
         Subject::Unknown
     }

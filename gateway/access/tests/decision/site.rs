@@ -33,6 +33,7 @@ pub(crate) fn peer(address: &str, trusted: bool) -> Peer {
         address: address.into(),
         display: Some("sip:1000@pbx.example".into()),
         trusted,
+        withheld: false,
     }
 }
 

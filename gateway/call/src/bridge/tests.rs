@@ -20,6 +20,7 @@ fn peer(address: &str) -> Peer {
         address: address.into(),
         display: None,
         trusted: true,
+        withheld: false,
     }
 }
 
@@ -32,6 +33,7 @@ fn target(leg: LegId, address: &str) -> Target {
         confirm: None,
         leg,
         listed: true,
+        manner: gateway_core::Manner::default(),
         name: None,
     }
 }

@@ -21,6 +21,7 @@ fn peer(address: &str, trusted: bool) -> Peer {
         address: address.into(),
         display: None,
         trusted,
+        withheld: false,
     }
 }
 

@@ -4,7 +4,7 @@
 //! anybody who answers; who is in no list that may open has the call without that right, whatever the network says of
 //! him.
 
-use gateway_core::{AccountId, CallEvent, Cause, Instant, LegCommand, LegId, Peer};
+use gateway_core::{AccountId, CallEvent, Cause, Instant, LegCommand, LegId, Manner, Peer};
 
 use super::{CallPlan, Slot, State};
 use crate::party::{bare, has_host, same_party, same_place, user_of};
@@ -263,6 +263,7 @@ impl CallPlan {
             confirm: None,
             leg,
             listed,
+            manner: Manner::default(),
             name: None,
         };
         self.slots.push(Slot {

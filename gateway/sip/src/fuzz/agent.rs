@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use gateway_core::{AccountId, Cause, Instant, LegId, RingId, Secret};
+use gateway_core::{AccountId, Cause, Instant, LegId, Manner, RingId, Secret};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::ua::{
-    CallOutput, Hop, OutgoingCall, OutgoingMessage, Output, Provisional, Reached, SessionTimer, TrustId,
-    UaAccount, UaParams, UserAgent,
+    CallOutput, Hop, OutgoingCall, OutgoingMessage, Output, Privacy, Provisional, Reached, SessionTimer,
+    TrustId, UaAccount, UaParams, UserAgent,
 };
 use crate::{Datagram, Flow, FlowId, HeaderName, Host, Message, Transport, read_datagram};
 
@@ -93,7 +93,9 @@ impl Peer {
             expires: Duration::from_secs(300),
             hop: Hop::new(&host, Some(5060), transport, TrustId(0)),
             id: id.clone(),
+            manner: Manner::default(),
             password: Secret::new("secret"),
+            privacy: Privacy::Off,
             provisional: [Provisional::Supported, Provisional::Required, Provisional::Off]
                 [usize::from(setup >> 4) % 3],
             publish: setup & 2 != 0,
@@ -142,6 +144,7 @@ impl Peer {
             account,
             display: "Main entrance".into(),
             leg,
+            manner: Manner::default(),
             patience: None,
             ring: RingId::new(1, [3; 10]),
             target: "1000".into(),

@@ -98,6 +98,8 @@ header_names! {
     AcceptEncoding "Accept-Encoding" 0,
     AcceptLanguage "Accept-Language" 0,
     AlertInfo "Alert-Info" 0,
+    AnswerMode "Answer-Mode" 0,
+    PrivAnswerMode "Priv-Answer-Mode" 0,
     CallInfo "Call-Info" 0,
     ContentDisposition "Content-Disposition" 0,
     ContentEncoding "Content-Encoding" b'e',

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gateway_core::{AccountId, Cause, Instant, LegId};
+use gateway_core::{AccountId, Cause, Instant, LegId, Manner};
 
 use super::UserAgent;
 use super::agent::Use;
@@ -68,6 +68,7 @@ pub(crate) struct Dialing {
     pub(crate) display: String,
     /// 422s followed so far.
     pub(crate) intervals: u8,
+    pub(crate) manner: Manner,
     pub(crate) rang: bool,
     /// Who wants this call (RFC 3892), and in place of which dialog (RFC 3891).
     pub(crate) referred: Option<Referred>,
@@ -128,6 +129,8 @@ pub(crate) struct Call {
     /// The other side allows UPDATE.
     pub(crate) takes_update: bool,
     pub(crate) unacked: Option<Unacked>,
+    /// The other side wants to be shown to nobody.
+    pub(crate) withheld: bool,
 }
 
 /// The nil UUID stands for an unknown remote part (RFC 7989 §5).

@@ -12,12 +12,13 @@ pub(crate) fn asserted(headers: &Headers) -> Option<NameAddr> {
         .find_map(|name| headers.addresses(name).ok()?.into_iter().next())
 }
 
-/// A peer by address.
-pub(crate) fn peer(addr: &NameAddr, trusted: bool) -> Peer {
+/// A peer by address, whose name is not shown if he withholds who he is.
+pub(crate) fn peer(addr: &NameAddr, trusted: bool, withheld: bool) -> Peer {
     Peer {
         address: Aor::canonical(&addr.uri),
-        display: addr.display.clone().filter(|d| !d.is_empty()),
+        display: addr.display.clone().filter(|d| !d.is_empty() && !withheld),
         trusted,
+        withheld,
     }
 }
 

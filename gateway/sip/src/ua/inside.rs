@@ -11,6 +11,7 @@ use super::agent::Use;
 use super::call::Phase;
 use super::headers::SDP;
 use super::identity;
+use super::privacy;
 use super::timer::{SessionTimer, confirmed, min_se};
 use super::types::CallOutput;
 use crate::transaction::TransactionId;
@@ -334,7 +335,8 @@ impl UserAgent {
         }
         // From of a response is ourselves: only an asserted identity says who the party is now.
         if let Some(told) = identity::asserted(&response.headers) {
-            self.check_identity(leg, &told, "the answer to a refresh", flow);
+            let withheld = privacy::wanted(&response.headers);
+            self.check_identity(leg, (&told, withheld), "the answer to a refresh", flow);
         }
         if invite && self.calls.contains_key(&leg) {
             let is_sdp = response.headers.content_type().as_deref() == Some(SDP);

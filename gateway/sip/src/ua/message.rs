@@ -12,6 +12,7 @@ use super::agent::Use;
 use super::headers::IDENTITY;
 use super::hop::Hop;
 use super::hops::Reach;
+use super::privacy;
 use super::uas::Refused;
 use crate::transaction::TransactionId;
 use crate::{Aor, Flow, HeaderName, Method, NameAddr, Request, Response, Uri};
@@ -113,7 +114,7 @@ impl UserAgent {
                     .push_back(super::Output::Message(MessageOutput::Received {
                         account,
                         called: request.uri.user().unwrap_or_default(),
-                        peer: super::identity::peer(&who, true),
+                        peer: super::identity::peer(&who, true, privacy::of_request(request)),
                         text,
                     }));
                 Response::to(request, 200)
@@ -138,12 +139,13 @@ impl UserAgent {
                 let call = self.calls.get(&leg);
                 let account = call.and_then(|call| call.account.clone());
                 let known = call.and_then(|call| call.identity.clone());
+                let withheld = call.is_some_and(|call| call.withheld) || privacy::of_request(request);
                 let who = known.unwrap_or_else(|| self.caller(request, account.as_ref(), flow));
                 self.out
                     .push_back(super::Output::Message(MessageOutput::Received {
                         account,
                         called: request.uri.user().unwrap_or_default(),
-                        peer: super::identity::peer(&who, true),
+                        peer: super::identity::peer(&who, true, withheld),
                         text,
                     }));
                 ok

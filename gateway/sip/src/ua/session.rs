@@ -6,6 +6,7 @@ use super::UserAgent;
 use super::call::{Pending, Phase};
 use super::headers::{ACCEPT, ALLOW, IDENTITY, SDP, capable};
 use super::identity;
+use super::privacy;
 use super::timer::TooSmall;
 use super::types::CallOutput;
 use crate::transaction::TransactionId;
@@ -128,8 +129,9 @@ impl UserAgent {
             .is_none()
             .then(|| request.headers.from_addr().ok())
             .flatten();
+        let withheld = privacy::wanted(&request.headers);
         for told in from.into_iter().chain(identity::asserted(&request.headers)) {
-            self.check_identity(leg, &told, request.method.as_str(), flow);
+            self.check_identity(leg, (&told, withheld), request.method.as_str(), flow);
         }
         let unknown = self.not_supported(account.as_ref(), &request.headers);
         if !unknown.is_empty() {
@@ -234,7 +236,13 @@ impl UserAgent {
 
     /// The party is another one now, as is told over `flow`. Of a call that we made through a PBX, that PBX and nobody else
     /// vouches for the new one, and the list decides anew; else it takes the right to open away, for good.
-    pub(crate) fn check_identity(&mut self, leg: LegId, told: &NameAddr, by: &str, flow: &Flow) {
+    pub(crate) fn check_identity(
+        &mut self,
+        leg: LegId,
+        (told, withheld): (&NameAddr, bool),
+        by: &str,
+        flow: &Flow,
+    ) {
         let Some(call) = self.calls.get_mut(&leg) else {
             return;
         };
@@ -244,11 +252,17 @@ impl UserAgent {
         if call.authority_lost || !identity::differs(&known.uri, &told.uri) {
             return;
         }
-        let why = format!("{by} says that {} is {} now", known.uri, told.uri);
+        let shown = |uri: &crate::Uri, withheld| match withheld {
+            true => gateway_core::ANONYMOUS.to_owned(),
+            false => uri.to_string(),
+        };
+        let (before, after) = (shown(&known.uri, call.withheld), shown(&told.uri, withheld));
+        let why = format!("{by} says that {before} is {after} now");
         let account = call.account.as_ref().and_then(|id| self.accounts.get(id));
         let output = if call.outgoing && account.is_some_and(|account| account.trusts(flow)) {
             call.identity = Some(told.clone());
-            let peer = identity::peer(told, true);
+            call.withheld = withheld;
+            let peer = identity::peer(told, true, withheld);
             CallOutput::Named { peer, why }
         } else {
             call.authority_lost = true;

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use gateway_core::{AccountEvent, AccountId, AccountState, Cause, Instant, LegId, Peer, RingId, Secret};
+use gateway_core::{
+    AccountEvent, AccountId, AccountState, Cause, Instant, LegId, Manner, Peer, RingId, Secret,
+};
 
 use super::hop::{Hop, TrustId};
+use super::privacy::Privacy;
 use super::provisional::Provisional;
 use super::timer::SessionTimer;
 use crate::transaction::TransactionId;
@@ -46,8 +49,12 @@ pub struct UaAccount {
     pub hop: Hop,
     /// Its name.
     pub id: AccountId,
+    /// How those are asked to ring who are called through it, where the call says nothing.
+    pub manner: Manner,
     /// Digest password.
     pub password: Secret,
+    /// Whether our calls are made without saying who we are.
+    pub privacy: Privacy,
     /// Reliable provisional responses (RFC 3262).
     pub provisional: Provisional,
     /// Publish whether it can be called (RFC 3903).
@@ -71,6 +78,8 @@ pub struct OutgoingCall {
     pub display: String,
     /// The leg.
     pub leg: LegId,
+    /// How the target is asked to ring.
+    pub manner: Manner,
     /// No response at all within so long, also not 100, and the call is unreachable; `None` for timer B (RFC 3261 §17.1.1.2).
     pub patience: Option<Duration>,
     /// Makes the Session-ID (RFC 7989).
@@ -186,6 +195,8 @@ pub enum CallOutput {
     Incoming {
         /// Account; `None` for a direct peer.
         account: Option<AccountId>,
+        /// The caller asks to be answered at once.
+        at_once: bool,
         /// Who is called: the user part of the Request-URI (RFC 3261 §8.2.2.1), empty without one.
         called: String,
         /// Our address towards the caller, for media.

@@ -13,7 +13,9 @@ use super::headers::{ALLOW, SDP, reason};
 use super::hop::{Hop, HopState, Reached};
 use super::hops::Reach;
 use super::identity;
+use super::manner;
 use super::outcome::cause_of;
+use super::privacy::{self, Privacy};
 use super::provisional::{Early, Provisional};
 use super::registration::contact_uri;
 use super::timer::{confirmed, min_se};
@@ -62,6 +64,7 @@ impl UserAgent {
             account,
             display,
             leg,
+            manner,
             patience,
             ring,
             target,
@@ -80,6 +83,7 @@ impl UserAgent {
             }
         };
         let domain = known.map(|account| account.params.domain.clone());
+        let manner = known.map_or_else(|| manner.clone(), |account| manner.or(&account.params.manner));
         let waits = known.is_some_and(|account| !account.usable());
         let target = Aor::complete(&target, domain.as_ref())
             .map_err(|e| (Cause::NotFound, e.to_string()))?
@@ -99,6 +103,7 @@ impl UserAgent {
             call_id: self.new_call_id(),
             display,
             intervals: 0,
+            manner,
             rang: false,
             referred: None,
             seq: 0,
@@ -126,6 +131,7 @@ impl UserAgent {
             session: (ring.session_id(), NIL_SESSION.to_owned()),
             takes_update: false,
             unacked: None,
+            withheld: false,
         };
         self.calls.insert(leg, call);
         if !waits {
@@ -286,6 +292,10 @@ impl UserAgent {
         if !shown.is_empty() {
             from = from.with_display(&shown);
         }
+        let privacy = account
+            .as_ref()
+            .map_or(Privacy::Off, |account| account.params.privacy);
+        let (from, withholds) = privacy.apply(from);
         let mut request = Request::new(Method::INVITE, dialing.target.clone());
         for route in routes {
             request = request.with(HeaderName::Route, route.to_string());
@@ -308,6 +318,12 @@ impl UserAgent {
         }
         if provisional == Provisional::Required {
             request = request.with(HeaderName::Require, "100rel");
+        }
+        let at = account.as_ref().map(|account| account.params.domain.to_string());
+        let at = at.unwrap_or_else(|| crate::Host::from(flow.local.ip()).to_string());
+        request = manner::write(request, &dialing.manner, &at);
+        for (name, value) in withholds {
+            request = request.with(name, value);
         }
         if let Some(referred) = &dialing.referred {
             request = request.with(HeaderName::ReferredBy, referred.by.as_str());
@@ -553,18 +569,22 @@ impl UserAgent {
             .and_then(|_| identity::asserted(&response.headers))
             .or(early_party);
         let dialled = dialog.remote.clone();
+        // whom we dialled is no secret to us
+        let is_told = asserted.is_some();
         let who = asserted.unwrap_or(dialled);
         // nobody vouches for it in a direct call; that it is another one than was called is believed all the same
         let direct = call.account.is_none() && who.uri.user().is_some();
         let claimed = identity::asserted(&response.headers).filter(|_| direct);
+        let withheld = is_told && privacy::wanted(&response.headers);
         call.identity = Some(who.clone());
+        call.withheld = withheld;
         call.flow = Some(flow);
         call.dialog = Some(dialog);
         call.dialing = None;
         call.phase = Phase::Confirmed;
         call.learn_allowed(&response.headers);
         call.clock = timer.and_then(|_| confirmed(now, &response.headers));
-        let peer = identity::peer(&who, true);
+        let peer = identity::peer(&who, true, withheld);
         let is_sdp = response.headers.content_type().as_deref() == Some(SDP);
         // A 2xx need not repeat the answer of a reliable response (RFC 3261 §13.2.1).
         let sdp = if is_sdp {
@@ -574,7 +594,8 @@ impl UserAgent {
         };
         self.tell(invite.leg, CallOutput::Answered { peer, sdp });
         if let Some(claimed) = claimed {
-            self.check_identity(invite.leg, &claimed, "the answer", &flow);
+            let withheld = privacy::wanted(&response.headers);
+            self.check_identity(invite.leg, (&claimed, withheld), "the answer", &flow);
         }
     }
 }

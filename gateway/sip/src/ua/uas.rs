@@ -8,7 +8,9 @@ use super::dialog::Dialog;
 use super::headers::{self, ALLOW, IDENTITY, SDP, capable, says_answered_elsewhere};
 use super::hop::Hop;
 use super::identity;
+use super::manner;
 use super::outcome::{refusal_of, words_of};
+use super::privacy;
 use super::provisional::Provisional;
 use super::registration::contact_uri;
 use super::timer::TooSmall;
@@ -77,6 +79,7 @@ impl UserAgent {
         let tag = self.new_tag();
         let dialog = Dialog::uas(request, &tag).ok_or_else(|| refuse(400))?;
         let who = self.caller(request, account.as_ref(), &flow);
+        let withheld = privacy::of_request(request);
         let hop = match account.as_ref().and_then(|id| self.accounts.get(id)) {
             Some(account) => account.params.hop.clone(),
             None => Hop::new(
@@ -110,6 +113,7 @@ impl UserAgent {
             session: (self.new_session(), NIL_SESSION.to_owned()),
             takes_update: false,
             unacked: None,
+            withheld,
         };
         call.learn_allowed(&request.headers);
         call.learn_session(request.headers.text(&HeaderName::SessionId).as_deref());
@@ -121,7 +125,7 @@ impl UserAgent {
         let contradicted = account.is_none() && identity::asserted(&request.headers).is_some_and(other);
         let peer = Peer {
             trusted: !contradicted,
-            ..identity::peer(&who, true)
+            ..identity::peer(&who, true, withheld)
         };
         let local = flow.local.ip();
         let what = match replaced {
@@ -134,6 +138,7 @@ impl UserAgent {
             },
             None => CallOutput::Incoming {
                 account,
+                at_once: peer.trusted && manner::asks_answer(&request.headers),
                 called: request.uri.user().unwrap_or_default().to_owned(),
                 local,
                 peer,

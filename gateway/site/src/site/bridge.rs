@@ -85,7 +85,7 @@ pub(super) fn lists_of(panel: &PanelParams) -> impl Iterator<Item = &ListId> {
 
 /// What a guard is shown: the number as the network tells it, and where he calls.
 fn shown(peer: &Peer, panel: &str) -> String {
-    let number: String = user_of(&peer.address)
+    let number: String = user_of(peer.shown())
         .chars()
         .filter(|c| !c.is_control())
         .take(SHOWN)

@@ -530,6 +530,7 @@ impl Site {
                 confirm: target.confirm,
                 leg: self.new_leg(),
                 listed: listed && meant.vouched,
+                manner: target.manner.clone(),
                 name: target.name.clone().or_else(|| target.contact.clone()),
             });
         }

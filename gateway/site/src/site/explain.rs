@@ -62,6 +62,7 @@ impl Site {
                     address: address.clone(),
                     display: None,
                     trusted: true,
+                    withheld: false,
                 };
                 match digits {
                     Some(digits) => dialled(now, door, digits.clone(), DigitsFrom::Caller(peer)),

@@ -22,7 +22,7 @@ impl Site {
     pub(super) fn incoming(
         &mut self,
         now: Now,
-        account: Option<AccountId>,
+        (account, at_once): (Option<AccountId>, bool),
         leg: LegId,
         panel: &PanelId,
         peer: Peer,
@@ -41,6 +41,11 @@ impl Site {
             let cause = Cause::NotFound;
             self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
             return;
+        };
+        // an intercom asks for it; a press of somebody at the door it cannot replace
+        let answer = match answer {
+            Answer::After(_) if at_once => Answer::AtOnce,
+            Answer::AtOnce | Answer::After(_) | Answer::ByPress(_) => answer,
         };
         let doors = self.doors_of(panel);
         let ring = self.new_ring(now);

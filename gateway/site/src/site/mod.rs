@@ -555,7 +555,7 @@ impl Site {
         if !peer.trusted || !self.params.panels.contains_key(&panel) {
             return;
         }
-        let peer = peer.address;
+        let peer = peer.shown().to_owned();
         let event = PanelEvent::MessageReceived { peer, text };
         self.record(now, Event::Panel(panel, event), None, false);
     }
@@ -563,12 +563,13 @@ impl Site {
     fn leg(&mut self, now: Now, event: LegEvent) {
         if let LegEvent::Incoming {
             account,
+            at_once,
             leg,
             panel,
             peer,
         } = event
         {
-            self.incoming(now, account, leg, &panel, peer);
+            self.incoming(now, (account, at_once), leg, &panel, peer);
             return;
         }
         let about = match &event {

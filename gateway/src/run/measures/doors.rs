@@ -229,6 +229,7 @@ mod tests {
             display: "Main".into(),
             leg: LegId(ring),
             line: "riser".parse().expect("a name"),
+            manner: gateway_core::Manner::default(),
             patience: None,
             ring: RingId::new(ring, [0; 10]),
             target: "1000".into(),

@@ -1,7 +1,7 @@
 //! Parameters of the SIP engine.
 
 use gateway_config as config;
-use gateway_core::{AccountId, PanelId, Secret};
+use gateway_core::{AccountId, Manner, PanelId, Secret};
 use gateway_sip_io as sip;
 
 use config::{CallIn, Config};
@@ -20,8 +20,17 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         proxy: account.proxy.as_ref().map(ToString::to_string),
         expires: account.expires,
         register: account.register,
+        privacy: match account.privacy {
+            config::Privacy::Anonymous => sip::Privacy::Anonymous,
+            config::Privacy::Id => sip::Privacy::Id,
+            config::Privacy::Off => sip::Privacy::Off,
+        },
         provisional: provisional(account.reliable_provisional),
         publish: account.publish_presence,
+        manner: Manner {
+            alert: account.alert_info.as_ref().map(ToString::to_string),
+            answers_itself: account.auto_answer.then_some(true),
+        },
         codecs: codecs(account.codecs.as_ref().unwrap_or(&config.sip.codecs)),
         srtp: srtp(account.srtp),
         srtp_keys: match account.srtp_keys {

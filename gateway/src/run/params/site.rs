@@ -313,6 +313,10 @@ fn target(config: &Config, target: &config::Target) -> site::TargetParams {
         direct: account.is_none() && target.to.as_ref().is_some_and(|to| to.host().is_some()),
         account,
         address: target.to.as_ref().map(ToString::to_string).unwrap_or_default(),
+        manner: gateway_core::Manner {
+            alert: target.alert_info.as_ref().map(ToString::to_string),
+            answers_itself: target.auto_answer,
+        },
         name: target.name.clone(),
     }
 }
@@ -346,6 +350,7 @@ fn apartment_lists(config: &Config) -> Vec<(ListId, site::ListParams)> {
                     confirm: None,
                     contact: None,
                     direct: false,
+                    manner: gateway_core::Manner::default(),
                     name: None,
                 }],
             };

@@ -16,6 +16,7 @@ fn list(parallel: bool, targets: &[&str]) -> ListParams {
         confirm: None,
         contact: None,
         direct: false,
+        manner: gateway_core::Manner::default(),
         name: None,
     };
     ListParams {

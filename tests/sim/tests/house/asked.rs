@@ -303,6 +303,7 @@ fn whoever_calls_the_door_meanwhile_finds_it_busy() {
     begun(&sim.command("a", call("main")));
     let leg = LegId(1 << 40);
     sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
         account: None,
         leg,
         panel: id("main"),

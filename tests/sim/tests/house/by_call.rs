@@ -57,6 +57,7 @@ fn sim(site: SiteParams) -> Sim {
 fn call(sim: &mut Sim, leg: u64, address: &str, trusted: bool) -> Option<Cause> {
     let leg = LegId((1 << 40) + leg);
     sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
         account: Some(id("pbx")),
         leg,
         panel: id("main"),
@@ -64,6 +65,7 @@ fn call(sim: &mut Sim, leg: u64, address: &str, trusted: bool) -> Option<Cause> 
             address: address.into(),
             display: None,
             trusted,
+            withheld: false,
         },
     }));
     sim.wait(ms(10));

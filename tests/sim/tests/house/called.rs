@@ -32,6 +32,7 @@ fn call(sim: &mut Sim, leg: LegId) {
 
 fn call_at(sim: &mut Sim, leg: LegId, panel: &str) {
     sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
         account: Some(id("pbx")),
         leg,
         panel: id(panel),
@@ -39,6 +40,7 @@ fn call_at(sim: &mut Sim, leg: LegId, panel: &str) {
             address: RECEPTION.into(),
             display: None,
             trusted: true,
+            withheld: false,
         },
     }));
     sim.wait(ms(10));

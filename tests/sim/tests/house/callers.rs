@@ -32,6 +32,7 @@ fn house(callers: Vec<CallerParams>) -> SiteParams {
 
 fn call_by(sim: &mut Sim, leg: LegId, address: &str, trusted: bool) {
     sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
         account: Some(id("pbx")),
         leg,
         panel: id("main"),
@@ -39,6 +40,7 @@ fn call_by(sim: &mut Sim, leg: LegId, address: &str, trusted: bool) {
             address: address.into(),
             display: None,
             trusted,
+            withheld: false,
         },
     }));
     sim.wait(ms(10));

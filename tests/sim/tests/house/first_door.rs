@@ -558,6 +558,7 @@ fn a_listed_caller_opens_after_the_answer_and_a_stranger_does_not() {
         let mut sim = Sim::new(first_door());
         let leg = LegId(1);
         sim.input(Input::Leg(LegEvent::Incoming {
+            at_once: false,
             account: Some(id("pbx")),
             leg,
             panel: id("main"),
@@ -565,6 +566,7 @@ fn a_listed_caller_opens_after_the_answer_and_a_stranger_does_not() {
                 address: address.into(),
                 display: None,
                 trusted,
+                withheld: false,
             },
         }));
         assert!(sim.legs.contains(&LegCommand::Answer { leg }));
@@ -607,6 +609,7 @@ fn nobody_is_told_that_somebody_listens_in_a_talk_that_a_visitor_began() {
 fn an_incoming_call_is_refused_where_the_line_cannot_start_or_is_busy() {
     let call = |sim: &mut Sim, leg: u64| {
         sim.input(Input::Leg(LegEvent::Incoming {
+            at_once: false,
             account: None,
             leg: LegId(leg),
             panel: id("main"),
@@ -632,6 +635,7 @@ fn a_visitor_goes_before_somebody_who_called_the_door() {
     let mut sim = ringing();
     let leg = LegId(1 << 40);
     sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
         account: None,
         leg,
         panel: id("main"),
@@ -683,6 +687,7 @@ fn a_flood_of_refused_calls_fills_no_journal() {
         for leg in from..from + 1000 {
             let leg = LegId((1 << 40) + leg);
             sim.input(Input::Leg(LegEvent::Incoming {
+                at_once: false,
                 account: None,
                 leg,
                 panel: id("main"),
@@ -823,9 +828,11 @@ fn a_leg_that_comes_in_under_a_number_of_ours_shares_no_digits() {
             address: "sip:666@pbx.example".into(),
             display: None,
             trusted: true,
+            withheld: false,
         };
         let (account, panel) = (None, id("toys"));
         Input::Leg(LegEvent::Incoming {
+            at_once: false,
             account,
             leg,
             panel,

@@ -12,6 +12,7 @@ const LEG: LegId = LegId(1 << 40);
 
 fn calls(sim: &mut Sim, leg: LegId, address: &str) {
     sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
         account: Some(id("pbx")),
         leg,
         panel: id("main"),
@@ -19,6 +20,7 @@ fn calls(sim: &mut Sim, leg: LegId, address: &str) {
             address: address.into(),
             display: None,
             trusted: true,
+            withheld: false,
         },
     }));
 }
@@ -116,6 +118,7 @@ fn a_text_is_on_record_and_opens_nothing() {
                 address: "sip:1000@pbx.example".into(),
                 display: None,
                 trusted,
+                withheld: false,
             },
             text: "9".into(),
         });
@@ -235,6 +238,7 @@ fn whoever_answers_is_known_however_the_network_writes_his_number() {
                 address: "sip:+33612345678@pbx.example".into(),
                 display: None,
                 trusted: true,
+                withheld: false,
             },
         }));
         sim.digit(leg, '9');

@@ -60,6 +60,7 @@ fn sim(doors: &[&str]) -> Sim {
 fn dials(sim: &mut Sim, digits: &str) {
     let leg = LegId(1 << 40);
     sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
         account: Some(id("pbx")),
         leg,
         panel: id("main"),
@@ -67,6 +68,7 @@ fn dials(sim: &mut Sim, digits: &str) {
             address: "sip:1007@pbx.example".into(),
             display: None,
             trusted: true,
+            withheld: false,
         },
     }));
     sim.wait(secs(1));

@@ -129,6 +129,7 @@ fn a_call_to_the_door_takes_the_line_from_it() {
     stranger(&mut sim);
     let leg = LegId(1 << 40);
     sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
         account: Some(id("pbx")),
         leg,
         panel: id("main"),
@@ -136,6 +137,7 @@ fn a_call_to_the_door_takes_the_line_from_it() {
             address: "sip:1000@pbx.example".into(),
             display: None,
             trusted: true,
+            withheld: false,
         },
     }));
     sim.wait(secs(1));

@@ -71,6 +71,7 @@ fn now_only(light: LightParams) -> SiteParams {
 fn calls(sim: &mut Sim, number: u64) -> LegId {
     let leg = LegId((1 << 40) + number);
     sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
         account: Some(id("pbx")),
         leg,
         panel: id("main"),
@@ -78,6 +79,7 @@ fn calls(sim: &mut Sim, number: u64) -> LegId {
             address: "sip:1000@pbx.example".into(),
             display: None,
             trusted: true,
+            withheld: false,
         },
     }));
     leg

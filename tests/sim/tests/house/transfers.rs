@@ -145,6 +145,7 @@ fn somebody_who_takes_over_a_call_that_is_over_is_declined() {
             address: "sip:1001@pbx.example".into(),
             display: None,
             trusted: true,
+            withheld: false,
         },
         replaced: leg,
     }));
@@ -158,6 +159,7 @@ fn called(mut site: SiteParams, address: &str, transfers: Transfers) -> (Sim, Le
     let mut sim = Sim::new(site);
     let leg = LegId(1 << 40);
     sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
         account: Some(id("pbx")),
         leg,
         panel: id("main"),
@@ -165,6 +167,7 @@ fn called(mut site: SiteParams, address: &str, transfers: Transfers) -> (Sim, Le
             address: address.into(),
             display: None,
             trusted: true,
+            withheld: false,
         },
     }));
     sim.wait(secs(1));

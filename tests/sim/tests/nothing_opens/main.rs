@@ -173,6 +173,7 @@ fn peer(address: &str, trusted: bool) -> Peer {
         address: address.into(),
         display: None,
         trusted,
+        withheld: false,
     }
 }
 
@@ -469,6 +470,7 @@ impl World<'_> {
                 self.legs.push(leg);
                 let (account, panel) = (Some(id("pbx")), id(PANELS[line]));
                 self.input(Input::Leg(LegEvent::Incoming {
+                    at_once: false,
                     account,
                     leg,
                     panel,

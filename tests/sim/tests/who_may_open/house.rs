@@ -167,6 +167,7 @@ fn lists() -> Vec<(&'static str, ListParams)> {
             confirm: None,
             contact: None,
             direct: false,
+            manner: gateway_core::Manner::default(),
             name: None,
         }],
     };

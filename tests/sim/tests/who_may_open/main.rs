@@ -388,9 +388,11 @@ impl World {
             address: format!("sip:{number}@pbx.example"),
             display: None,
             trusted: vouched,
+            withheld: false,
         };
         let (account, at) = (Some(id("pbx")), id(panel));
         self.sim.input(Input::Leg(LegEvent::Incoming {
+            at_once: false,
             account,
             leg,
             panel: at,

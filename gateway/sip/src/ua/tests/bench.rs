@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use gateway_core::{AccountEvent, AccountId, AccountState, Cause, Instant, LegId, RingId, Secret};
+use gateway_core::{AccountEvent, AccountId, AccountState, Cause, Instant, LegId, Manner, RingId, Secret};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::ua::{
-    CallOutput, Hop, MessageOutput, OutgoingCall, Output, Provisional, Reached, SessionTimer, TrustId,
-    UaAccount, UaParams, UserAgent,
+    CallOutput, Hop, MessageOutput, OutgoingCall, Output, Privacy, Provisional, Reached, SessionTimer,
+    TrustId, UaAccount, UaParams, UserAgent,
 };
 use crate::{
     Datagram, Flow, FlowId, HeaderName, Host, Limits, Message, Method, Request, Response, Transport,
@@ -59,7 +59,9 @@ pub(super) fn account(transport: Transport, register: bool) -> UaAccount {
             TrustId(0),
         ),
         id: pbx(),
+        manner: Manner::default(),
         password: Secret::new("secret"),
+        privacy: Privacy::Off,
         provisional: Provisional::Supported,
         publish: false,
         proxy: false,
@@ -74,6 +76,8 @@ pub(super) struct Bench {
     pub(super) calls: VecDeque<(LegId, CallOutput)>,
     pub(super) accounts: VecDeque<(AccountState, Option<AccountEvent>)>,
     pub(super) closed: Vec<Flow>,
+    /// Of the calls it makes.
+    pub(super) manner: Manner,
     pub(super) messages: VecDeque<MessageOutput>,
     next_conn: u64,
     /// Why the PBX took no presence.
@@ -100,6 +104,7 @@ impl Bench {
             calls: VecDeque::new(),
             accounts: VecDeque::new(),
             closed: Vec::new(),
+            manner: Manner::default(),
             messages: VecDeque::new(),
             next_conn: 1,
             not_published: Vec::new(),
@@ -297,6 +302,7 @@ impl Bench {
                 account,
                 display: "Main entrance".into(),
                 leg: LegId(1),
+                manner: self.manner.clone(),
                 patience: self.patience,
                 ring: RingId::new(1, [3; 10]),
                 target: target.into(),

@@ -290,6 +290,7 @@ fn a_caller_may_ask_for_a_transfer_and_is_told_how_it_goes() {
         account: Some(super::bench::pbx()),
         display: "Main entrance".into(),
         leg: LegId(2),
+        manner: gateway_core::Manner::default(),
         patience: None,
         ring: gateway_core::RingId::new(1, [3; 10]),
         target: "sip:1002@pbx.example".into(),

@@ -6,10 +6,12 @@
 
 mod bench;
 mod incoming;
+mod manner;
 mod messages;
 mod outgoing;
 mod pair;
 mod presence;
+mod privacy;
 mod registration;
 mod reliable;
 mod timers;

@@ -246,6 +246,7 @@ fn a_direct_call_needs_no_account_and_a_number_alone_does() {
             account: None,
             display: String::new(),
             leg: LegId(1),
+            manner: gateway_core::Manner::default(),
             patience: None,
             ring: gateway_core::RingId::new(1, [3; 10]),
             target: "1000".into(),

@@ -131,6 +131,7 @@ impl Pair {
                 account: None,
                 display: "Door".into(),
                 leg: LegId(1),
+                manner: gateway_core::Manner::default(),
                 patience: None,
                 ring: RingId::new(1, [1; 10]),
                 target: "sip:phone@10.0.0.2".into(),

@@ -39,6 +39,7 @@ fn wish(target: &str) -> OutgoingCall {
         account: Some(pbx()),
         display: "Main entrance".into(),
         leg: LegId(2),
+        manner: gateway_core::Manner::default(),
         patience: None,
         ring: RingId::new(1, [3; 10]),
         target: target.into(),

@@ -31,8 +31,12 @@ fn call(sim: &mut Sim, leg: LegId) {
 }
 
 fn call_at(sim: &mut Sim, leg: LegId, panel: &str) {
+    call_as(sim, leg, panel, false);
+}
+
+fn call_as(sim: &mut Sim, leg: LegId, panel: &str, at_once: bool) {
     sim.input(Input::Leg(LegEvent::Incoming {
-        at_once: false,
+        at_once,
         account: Some(id("pbx")),
         leg,
         panel: id(panel),
@@ -247,5 +251,19 @@ fn a_simulated_press_answers_and_the_caller_opens_no_real_door() {
         sim.digit(CALLER, '9');
         sim.wait(ms(100));
         assert_eq!(sim.pulses.len(), opened, "{door}: {}", sim.log());
+    }
+}
+
+#[test]
+fn who_asks_to_be_answered_at_once_waits_for_no_seconds_but_for_a_press() {
+    for (site, answers) in [(house(Answer::After(secs(9))), true), (by_press(), false)] {
+        let mut sim = Sim::new(site);
+        call_as(&mut sim, CALLER, "main", true);
+        assert_eq!(
+            (answered(&sim), rings(&sim)),
+            (answers, !answers),
+            "{}",
+            sim.log()
+        );
     }
 }

@@ -31,17 +31,25 @@ fn house(callers: Vec<CallerParams>) -> SiteParams {
 }
 
 fn call_by(sim: &mut Sim, leg: LegId, address: &str, trusted: bool) {
-    sim.input(Input::Leg(LegEvent::Incoming {
-        at_once: false,
-        account: Some(id("pbx")),
+    call_of(
+        sim,
         leg,
-        panel: id("main"),
-        peer: Peer {
+        Peer {
             address: address.into(),
             display: None,
             trusted,
             withheld: false,
         },
+    );
+}
+
+fn call_of(sim: &mut Sim, leg: LegId, peer: Peer) {
+    sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
+        account: Some(id("pbx")),
+        leg,
+        panel: id("main"),
+        peer,
     }));
     sim.wait(ms(10));
 }
@@ -204,6 +212,7 @@ fn guard() -> ListParams {
             confirm: None,
             contact: None,
             direct: false,
+            manner: gateway_core::Manner::default(),
             name: Some("Guard".into()),
         }],
     }
@@ -339,4 +348,20 @@ fn a_guard_who_is_taken_off_the_list_opens_no_more() {
     sim.digit(guard, '9');
     sim.wait(secs(1));
     assert_eq!(sim.pulses.len(), 0, "{}", sim.log());
+}
+
+#[test]
+fn who_withholds_his_number_is_put_through_and_nobody_is_told_it() {
+    let mut sim = guarded(Some(4));
+    let peer = Peer {
+        address: RECEPTION.into(),
+        display: None,
+        trusted: true,
+        withheld: true,
+    };
+    call_of(&mut sim, CALLER, peer);
+    sim.wait(secs(5));
+    let told = |text: &str| sim.log().contains(text) || format!("{:?}", sim.legs).contains(text);
+    assert!(told("anonymous, Main entrance"), "{}", sim.log());
+    assert!(!told("sip:1000@"), "{}", sim.log());
 }

@@ -10,8 +10,8 @@ use gateway_access::{Area, CallerPattern, Group, OnJournalFault, RexKind, Schedu
 use gateway_call::Answer;
 use gateway_core::{
     AccountId, AlarmId, AreaId, Bell, ButtonId, CardFrame, Cause, ControllerId, CredentialId, DoorGroupId,
-    DoorId, GroupId, InputId, LineId, ListId, OutputId, PanelId, PersonId, ReaderId, RelayId, RuleId, Secret,
-    SiteId, Volume,
+    DoorId, GroupId, InputId, LineId, ListId, Manner, OutputId, PanelId, PersonId, ReaderId, RelayId, RuleId,
+    Secret, SiteId, Volume,
 };
 use gateway_door::{Duty, FailMode, LockKind, LockOwner, Relock};
 use gateway_line::{CallIn, OpenWhen};

@@ -157,6 +157,42 @@ fn a_caller_without_an_offer_holds_changes_the_codec_and_opens_once_by_an_info_t
 }
 
 #[test]
+fn a_third_party_joins_the_door_and_a_phone_that_hears_it_and_opens() {
+    run(|rig| {
+        let site = Site {
+            callers: vec![format!("sip:peer@127.0.0.1:{}", rig.port(Use::PhoneSip(1)))],
+            ..called()
+        };
+        let mut gateway = Gateway::start(rig, &site.text(rig))?;
+        let mut phone = Phone::start(rig, PhoneParams::direct(0, "102"))?;
+        let between = format!("127.0.0.1:{}", rig.port(Use::PhoneSip(3)));
+        let join = |n, scenario, service, port| {
+            let to = format!("127.0.0.1:{}", rig.port(port));
+            let more = ["-3pcc", &between, "-s", service, &to];
+            Sipp::elsewhere(rig, n, scenario, (&[], "127.0.0.1"), (1, &more))
+        };
+        let mut at_phone = join(2, "joins-a-phone", "102", Use::PhoneSip(0))?;
+        let mut at_door = join(1, "joins-a-door", "door", Use::Sip)?;
+        phone.hears("CALL_INCOMING", secs(20))?;
+        phone.answer()?;
+        gateway.event(0, "call.answered", secs(20), |_| true)?;
+        until(secs(20), "2 s of sound at the phone", || {
+            Ok(phone.recording().ok().filter(|sound| sound.seconds() > 2.0))
+        })?;
+        phone.press('9')?;
+        gateway.energised(secs(20))?;
+        phone.hang_up()?;
+        at_phone.done(secs(30))?;
+        at_door.done(secs(30))?;
+        gateway.event(0, "call.ended", secs(20), |_| true)?;
+        gateway.released(secs(10))?;
+        let share = phone.recording()?.last(1.0).share(440.0);
+        ensure!(share > 0.8, "{share} of what the phone heard is the door's tone");
+        gateway.verify()
+    });
+}
+
+#[test]
 fn of_two_phones_the_one_that_is_late_is_told_that_the_other_answered() {
     run(|rig| {
         let mut late = Sipp::called(rig, "is-cancelled", 1)?;

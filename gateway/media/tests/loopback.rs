@@ -562,3 +562,61 @@ fn a_volume_is_heard_both_ways_in_a_talk_and_kept_for_a_line_that_is_added_anew(
     let again = level(&door);
     assert!(near(again, called), "visitor hears {again} after {called}");
 }
+
+/// A gateway with two legs, each towards a phone that speaks a sine; both codecs of its own.
+struct Between {
+    side: Side,
+    phones: [Side; 2],
+}
+
+const OUTSIDE: LegId = LegId(7);
+const GUARD: LegId = LegId(8);
+
+fn between(first_port: u16, hz: [&[f64]; 2]) -> Between {
+    let side = Side::new(first_port, &[2_000.0], Duration::ZERO);
+    let phones = [
+        (first_port + 20, hz[0], OUTSIDE, AudioCodec::Pcma),
+        (first_port + 40, hz[1], GUARD, AudioCodec::G722),
+    ]
+    .map(|(port, hz, leg, codec)| {
+        let mut phone = Side::new(port, hz, Duration::ZERO);
+        let ports = side.engine.reserve_ports().expect("ports");
+        let local = LocalMedia {
+            rtp_port: ports.rtp_port(),
+            rtcp_port: ports.rtcp_port(),
+            ..side.local
+        };
+        let (at_phone, at_gateway) = agree_on(codec, phone.local, local, SrtpPolicy::Off);
+        side.engine.open_leg(leg, ports).expect("open");
+        side.engine.update_leg(leg, &at_gateway).expect("update");
+        phone.open(&at_phone);
+        phone
+    });
+    Between { side, phones }
+}
+
+#[test]
+fn two_legs_that_are_joined_hear_each_other_through_their_codecs_and_no_line() {
+    let Between { side, phones } = between(30_400, [&[440.0], &[1_100.0]]);
+    let [outside, guard] = &phones;
+    assert!(best(&guard.hear(40), 440.0) < 0.2, "nothing is heard before");
+    side.engine.join_legs(OUTSIDE, GUARD).expect("join");
+    let (at_guard, at_outside) = (guard.hear(150), outside.hear(150));
+    for (heard, hz) in [(&at_guard, 440.0), (&at_outside, 1_100.0)] {
+        let found = best(&heard[8_000..], hz);
+        assert!(found > 0.98, "correlation with {hz} Hz is {found}");
+    }
+    for (heard, own) in [(&at_guard, 1_100.0), (&at_outside, 440.0)] {
+        assert!(best(&heard[8_000..], own) < 0.2, "own voice comes back");
+        assert!(best(&heard[8_000..], 2_000.0) < 0.2, "the line is heard");
+    }
+    // the end of the outside leg leaves the other one in silence, and a digit of it is told as ever
+    side.engine.close_leg(OUTSIDE).expect("close");
+    guard.hear(50);
+    assert!(best(&guard.hear(60), 440.0) < 0.2, "who is gone is heard");
+    guard
+        .engine
+        .send_digit(LEG, '5', Duration::from_millis(100))
+        .expect("press");
+    assert_eq!(side.digit(), ('5', false));
+}

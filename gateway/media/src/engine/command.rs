@@ -15,6 +15,8 @@ pub(super) enum Command {
     Connect(LegId, LineId),
     Disconnect(LegId),
     Handshake(LegId, Box<[u8]>),
+    /// A leg, whom it is to talk with, and a place for both.
+    Join(LegId, LegId, Box<Line>),
     MuteLine(LineId, Duration),
     OpenLeg(Box<Leg>),
     PlayToLeg(LegId, Tone),

@@ -162,6 +162,11 @@ impl Inner {
         self.send(Command::Connect(leg, line.clone()))
     }
 
+    pub(super) fn join_legs(&self, leg: LegId, with: LegId) -> Result<(), EngineError> {
+        let place = Line::joint(voice(Params::default())?);
+        self.send(Command::Join(leg, with, Box::new(place)))
+    }
+
     pub(super) fn disconnect_leg(&self, leg: LegId) -> Result<(), EngineError> {
         self.send(Command::Disconnect(leg))
     }

@@ -156,6 +156,8 @@ pub(super) struct Leg {
     pub(super) ports: PortPair,
     /// Index of the line it is connected to.
     pub(super) line: Option<usize>,
+    /// It stands in the place of that line's wires.
+    pub(super) stands_in: bool,
     pub(super) tones: TonePlayer,
     /// What the other side says in this tick.
     pub(super) heard: Frame,
@@ -219,6 +221,7 @@ impl Leg {
             token: 0,
             ports,
             line: None,
+            stands_in: false,
             tones: TonePlayer::default(),
             heard: [0; FRAME_SAMPLES],
             budget: BUDGET,

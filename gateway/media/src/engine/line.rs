@@ -1,4 +1,7 @@
 //! One line inside the engine: its port, digit mute, tones and the mix of what is connected to it.
+//!
+//! Where two legs talk with each other and no line has a part in it, one of them stands in the place of the wires: the same
+//! mix, and the same care that no tone of that side is taken for a key of the other.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -13,7 +16,8 @@ use crate::mixer::{self, Mix};
 use crate::tones::TonePlayer;
 
 pub(super) struct Line {
-    pub(super) id: LineId,
+    /// `None`: a leg stands in the place of the wires.
+    pub(super) id: Option<LineId>,
     /// `None` after a panic in it.
     port: Option<Box<dyn AudioPort>>,
     pub(super) tones: TonePlayer,
@@ -31,8 +35,17 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn new(id: LineId, port: Box<dyn AudioPort>, voice: Box<Voice>) -> Self {
         Self {
-            id,
+            id: Some(id),
             port: Some(port),
+            ..Self::joint(voice)
+        }
+    }
+
+    /// A place in which legs talk with each other.
+    pub(super) fn joint(voice: Box<Voice>) -> Self {
+        Self {
+            id: None,
+            port: None,
             tones: TonePlayer::default(),
             guard: EchoGuard::default(),
             mute: ToneMute::default(),
@@ -68,7 +81,7 @@ impl Line {
     /// Takes 10 ms from the microphone into the mix.
     pub(super) fn capture(&mut self, now: Instant) {
         self.mix.clear();
-        if self.connected == 0 {
+        if self.connected == 0 || self.id.is_none() {
             return;
         }
         self.captured.fill(0);
@@ -80,6 +93,22 @@ impl Line {
                 self.captured.fill(0);
             }
         }
+        self.hear(now);
+    }
+
+    /// Takes 10 ms of the leg that stands in the place of the wires.
+    pub(super) fn capture_from(&mut self, now: Instant, frame: &Frame) {
+        self.captured = *frame;
+        self.hear(now);
+    }
+
+    /// What that leg hears: everybody but itself.
+    pub(super) fn say_back(&self, frame: &mut Frame) {
+        self.mix.without(Some(&self.captured), frame);
+    }
+
+    /// Treats what was captured, and mixes it.
+    fn hear(&mut self, now: Instant) {
         // Digit tones are looked for in what came in: nothing that treats a voice may hide them. A frame that is muted is
         // treated all the same, since an echo is in it, too.
         let muted = self

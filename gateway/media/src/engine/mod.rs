@@ -319,6 +319,16 @@ impl Engine {
         self.inner.connect_leg(leg, line)
     }
 
+    /// Has two legs hear each other, and no line. `leg` is to `with` what a line is to a leg: tones of keys in its speech are
+    /// muted, so that they come back as nobody's key. Joined with another one it leaves the one before alone. The end of `leg`
+    /// is the end of it.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn join_legs(&self, leg: LegId, with: LegId) -> Result<(), EngineError> {
+        self.inner.join_legs(leg, with)
+    }
+
     /// Takes a leg's audio off its line; it gets silence and tones.
     ///
     /// # Errors

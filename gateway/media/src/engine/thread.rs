@@ -277,12 +277,19 @@ impl Run {
         for line in lines.iter_mut().flatten() {
             line.capture(now);
         }
-        for leg in legs.iter_mut() {
-            let guard = guard_of(leg, lines);
-            leg.hear(now, guard, out);
-            leg.check_out(now);
-            if let Some(line) = leg.line.and_then(|l| lines.get_mut(l)).and_then(Option::as_mut) {
-                line.mix.add(&leg.heard);
+        // who stands in the place of wires is heard as they are: before the others
+        for stands_in in [true, false] {
+            for leg in legs.iter_mut().filter(|leg| leg.stands_in == stands_in) {
+                let guard = guard_of(leg, lines);
+                leg.hear(now, guard, out);
+                leg.check_out(now);
+                if let Some(line) = leg.line.and_then(|l| lines.get_mut(l)).and_then(Option::as_mut) {
+                    if stands_in {
+                        line.capture_from(now, &leg.heard);
+                    } else {
+                        line.mix.add(&leg.heard);
+                    }
+                }
             }
         }
         for line in lines.iter_mut().flatten() {
@@ -304,7 +311,11 @@ impl Run {
         let leg = &mut legs[leg];
         let mut frame: Frame = [0; FRAME_SAMPLES];
         if let Some(line) = leg.line.and_then(|l| lines.get(l)).and_then(Option::as_ref) {
-            line.mix.without(Some(&leg.heard), &mut frame);
+            if leg.stands_in {
+                line.say_back(&mut frame);
+            } else {
+                line.mix.without(Some(&leg.heard), &mut frame);
+            }
         }
         let mut tone: Frame = [0; FRAME_SAMPLES];
         if leg.tones.next(&mut tone) {
@@ -341,6 +352,7 @@ impl Run {
             Command::AddLine(line) => self.add_line(line),
             Command::CloseLeg(leg) => self.close(now, leg),
             Command::Connect(leg, line) => {
+                self.part(leg);
                 let index = self.line(&line);
                 if let (Some(leg), Some(index)) = (self.leg(leg), index) {
                     leg.line = Some(index);
@@ -352,6 +364,7 @@ impl Run {
                 self.bury(Used::Name(line));
             }
             Command::Disconnect(leg) => {
+                self.part(leg);
                 if let Some(leg) = self.leg(leg) {
                     leg.line = None;
                 }
@@ -362,6 +375,7 @@ impl Run {
                 }
                 self.bury(Used::Datagram(datagram));
             }
+            Command::Join(leg, with, place) => self.join(leg, with, place),
             Command::MuteLine(line, length) => self.with_line(line, |l| l.mute_for(length)),
             Command::OpenLeg(leg) => self.open(leg),
             Command::PlayToLeg(leg, tone) => {
@@ -421,7 +435,65 @@ impl Run {
     fn line(&self, id: &LineId) -> Option<usize> {
         self.lines
             .iter()
-            .position(|l| l.as_ref().is_some_and(|l| l.id == *id))
+            .position(|l| l.as_ref().is_some_and(|l| l.id.as_ref() == Some(id)))
+    }
+
+    /// Has two legs talk with each other, the first in the place of wires. Whoever talked with it before is left alone.
+    fn join(&mut self, id: LegId, with: LegId, place: Box<Line>) {
+        let before = self.leg(id).and_then(|leg| leg.line.filter(|_| leg.stands_in));
+        if self.leg(id).is_none() || self.leg(with).is_none() || id == with {
+            self.bury(Used::Line(place));
+            return;
+        }
+        self.part(with);
+        let index = match before {
+            Some(index) => {
+                self.bury(Used::Line(place));
+                Some(index)
+            }
+            None => self.place(place),
+        };
+        let Some(index) = index else { return };
+        for leg in &mut self.legs {
+            if leg.id == id || leg.id == with {
+                leg.line = Some(index);
+                leg.stands_in = leg.id == id;
+                leg.tones.stop_repeating();
+            } else if leg.line == Some(index) {
+                leg.line = None;
+            }
+        }
+    }
+
+    /// A leg talks with the other one no more that it was joined with in a place of its own.
+    fn part(&mut self, id: LegId) {
+        let place = self.leg(id).and_then(|leg| {
+            let stood_in = std::mem::take(&mut leg.stands_in);
+            leg.line.filter(|_| stood_in)
+        });
+        let Some(index) = place else { return };
+        for leg in &mut self.legs {
+            if leg.line == Some(index) {
+                leg.line = None;
+            }
+        }
+        if let Some(old) = self.lines[index].take() {
+            self.bury(Used::Line(old));
+        }
+    }
+
+    /// Puts a line where there is room.
+    fn place(&mut self, line: Box<Line>) -> Option<usize> {
+        if let Some(index) = self.lines.iter().position(Option::is_none) {
+            self.lines[index] = Some(line);
+            return Some(index);
+        }
+        if self.lines.len() < MAX_LINES {
+            self.lines.push(Some(line));
+            return Some(self.lines.len() - 1);
+        }
+        self.bury(Used::Line(line));
+        None
     }
 
     fn with_line(&mut self, id: LineId, f: impl FnOnce(&mut Line)) {
@@ -457,20 +529,19 @@ impl Run {
     }
 
     fn add_line(&mut self, mut line: Box<Line>) {
-        if let Some((_, volume)) = self.volumes.iter().find(|(of, _)| *of == line.id) {
+        let volume = self.volumes.iter().find(|(of, _)| line.id.as_ref() == Some(of));
+        if let Some((_, volume)) = volume {
             line.set_volume(*volume);
         }
-        let index = self
-            .line(&line.id)
-            .or_else(|| self.lines.iter().position(Option::is_none));
-        match index {
+        match line.id.as_ref().and_then(|id| self.line(id)) {
             Some(index) => {
                 if let Some(old) = self.lines[index].replace(line) {
                     self.bury(Used::Line(old));
                 }
             }
-            None if self.lines.len() < MAX_LINES => self.lines.push(Some(line)),
-            None => self.bury(Used::Line(line)),
+            None => {
+                self.place(line);
+            }
         }
     }
 
@@ -503,6 +574,7 @@ impl Run {
     }
 
     fn close(&mut self, now: Instant, id: LegId) {
+        self.part(id);
         let Some(index) = self.legs.iter().position(|l| l.id == id) else {
             return;
         };
@@ -559,7 +631,7 @@ impl Run {
 
 /// What remembers the tones of a leg's line.
 fn guard_of<'l>(leg: &Leg, lines: &'l [Option<Box<Line>>]) -> Option<&'l EchoGuard> {
-    let line = lines.get(leg.line?)?.as_ref()?;
+    let line = lines.get(leg.line.filter(|_| !leg.stands_in)?)?.as_ref()?;
     Some(&line.guard)
 }
 

@@ -38,6 +38,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     }
     for (id, panel) in &config.panels {
         backups(check, id, panel);
+        answers(check, id, panel);
         buttons(check, id, panel);
     }
     extensions(check);
@@ -49,7 +50,11 @@ pub(super) fn check(check: &mut Check<'_>) {
             check.fault(FaultKind::Conflict, &again, &[&rounds], text, hint);
         }
         let mut buttons = config.panels.values().flat_map(|panel| panel.buttons.values());
-        if !buttons.any(|button| button.lists().any(|list| list == id)) && !alarms::calls(config, id) {
+        let mut callers = config.panels.values().flat_map(|panel| &panel.callers);
+        if !buttons.any(|button| button.lists().any(|list| list == id))
+            && !callers.any(|caller| caller.list.as_ref() == Some(id))
+            && !alarms::calls(config, id)
+        {
             let text = "no button rings it".to_owned();
             check.warn(
                 FaultKind::Conflict,
@@ -58,6 +63,28 @@ pub(super) fn check(check: &mut Check<'_>) {
                 "use it, or remove it",
             );
         }
+    }
+}
+
+/// A call is answered by a button or by itself, and by a button only where there is one.
+fn answers(check: &mut Check<'_>, id: &PanelId, panel: &Panel) {
+    let (after, by_button) = (
+        format!("panels.{id}.answer-after-s"),
+        format!("panels.{id}.answer-by-button-s"),
+    );
+    if panel.answer_by_button.is_none() {
+        return;
+    }
+    if panel.answer_after.is_some() {
+        let text = "calls are answered by a button".to_owned();
+        let hint = "allowed: answer-after-s or answer-by-button-s";
+        check.fault(FaultKind::Conflict, &after, &[&by_button], text, hint);
+    }
+    let bells = panel.apartments.is_some() || panel.floor_call.is_some();
+    if panel.buttons.is_empty() && !bells {
+        let text = "the panel has no button to answer by".to_owned();
+        let hint = "remove it, or add: [panels.NAME.buttons.NAME]";
+        check.fault(FaultKind::Conflict, &by_button, &[], text, hint);
     }
 }
 
@@ -109,7 +136,7 @@ fn extensions(check: &mut Check<'_>) {
     for (id, account) in &config.accounts {
         let starts = |panel: &Panel| {
             let line = config.lines.get(&panel.line);
-            line.is_some_and(|line| line.call_in == CallIn::SelfStart)
+            panel.answer_by_button.is_some() || line.is_some_and(|line| line.call_in == CallIn::SelfStart)
         };
         let of_it = |panel: &Panel| panel.accounts().any(|own| own == id) && starts(panel);
         let mut panels = config.panels.iter().filter(|(_, panel)| of_it(panel));
@@ -306,8 +333,8 @@ fn contact_called(check: &mut Check<'_>, (id, panel): (&PanelId, &Panel), at: &s
     }
 }
 
-/// A list that a button rings: who cannot be called from this panel, or would never ring.
-fn rung(check: &mut Check<'_>, (id, panel): (&PanelId, &Panel), at: &str, name: &ListId) {
+/// A list that is called for a panel: who cannot be called from it.
+pub(super) fn reached(check: &mut Check<'_>, (id, panel): (&PanelId, &Panel), name: &ListId) {
     let config = check.config;
     let Some(list) = config.lists.get(name) else {
         return;
@@ -337,6 +364,15 @@ fn rung(check: &mut Check<'_>, (id, panel): (&PanelId, &Panel), at: &str, name: 
             );
         }
     }
+}
+
+/// A list that a button rings: who cannot be called from this panel, or would never ring.
+fn rung(check: &mut Check<'_>, (id, panel): (&PanelId, &Panel), at: &str, name: &ListId) {
+    reached(check, (id, panel), name);
+    let config = check.config;
+    let Some(list) = config.lists.get(name) else {
+        return;
+    };
     let rings = match list.strategy {
         Strategy::Parallel => 1,
         Strategy::Sequential => u32::try_from(list.targets.len()).unwrap_or(1),

@@ -5,7 +5,7 @@ use gateway_core::DoorId;
 
 use super::Check;
 use crate::fault::FaultKind;
-use crate::model::Door;
+use crate::model::{Door, Line};
 use crate::value::{AddressKind, CallIn, Fail, LockKind, LockOwner, Relock, RexKind};
 
 pub(super) fn check(check: &mut Check<'_>) {
@@ -146,16 +146,13 @@ fn callers(check: &mut Check<'_>, id: &DoorId, door: &Door) {
         }
     }
     let answers = config.panels.values().any(|panel| {
-        panel.doors.contains(id)
-            && config
-                .lines
-                .get(&panel.line)
-                .is_some_and(|line| line.call_in == CallIn::SelfStart)
+        let starts = |line: &Line| line.call_in == CallIn::SelfStart || panel.answer_by_button.is_some();
+        panel.doors.contains(id) && config.lines.get(&panel.line).is_some_and(starts)
     });
     by_call(check, id, door);
     if !door.callers.is_empty() && !answers && door.open_by_call == When::Never {
         let text = "no line of this door can be called: its callers get 480".to_owned();
-        let hint = "a line with call-in = \"self-start\" is answered";
+        let hint = "a line with call-in = \"self-start\" is answered, or a panel with answer-by-button-s";
         check.warn(FaultKind::Conflict, &format!("doors.{id}.callers"), text, hint);
     }
 }

@@ -6,6 +6,7 @@ mod areas;
 mod arrivals;
 mod boards;
 mod buttons;
+mod callers;
 mod calls;
 mod claims;
 mod codes;
@@ -76,6 +77,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     schedules::check(&mut check);
     simulated::check(&mut check);
     calls::check(&mut check);
+    callers::check(&mut check);
     buttons::check(&mut check);
     services::check(&mut check);
     logins::check(&mut check);

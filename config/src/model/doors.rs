@@ -8,10 +8,10 @@ use gateway_core::{AccountId, ButtonId, DoorId, GroupId, InputId, LineId, ListId
 
 use super::front_end::Apartments;
 use crate::describe::table;
-use crate::rules::{list, map, ms, parsed, refer, secs, table, text, when, word};
+use crate::rules::{list, map, ms, parsed, refer, secs, span_or, table, text, when, word};
 use crate::value::{
-    Address, ButtonMode, CallRefusal, DigitsBy, Duty, Extension, Fail, LockKind, LockOwner, OnJournalFault,
-    OnLineFault, OtherCalls, PressAgain, PressInTalk, Relock, RexKind, Transfers,
+    Address, ButtonMode, CallRefusal, CallerDo, DigitsBy, Duty, Extension, Fail, LockKind, LockOwner,
+    OnJournalFault, OnLineFault, OtherCalls, PressAgain, PressInTalk, Relock, RexKind, Transfers,
 };
 
 table! {
@@ -35,9 +35,19 @@ table! {
         /// Longest time for which a command may let in whoever rings here (ring-to-open), 60 to 86400 s; without it none may.
         /// Each of its buttons opens the door of its `opens` then, or the first of `doors`. A restart and a lockdown end it.
         ring_to_open: Option<Duration> = "ring-to-open-limit-s", secs(60, 86_400), optional, Live;
+        /// After how long calls to it are answered, 1 to 9 s, or `at-once`; until then the caller hears that it rings.
+        answer_after: Option<Duration> = "answer-after-s", span_or(secs(1, 9), "at-once"), or("\"at-once\""), Live;
+        /// A press of one of its buttons answers a call to it, in place of calling its list: for so long it rings, 10 to 120 s,
+        /// then the caller gets 480. `off`: it is answered without a press. With it a line that needs a ring can be called,
+        /// too.
+        answer_by_button: Option<Duration> = "answer-by-button-s", span_or(secs(10, 120), "off"), or("\"off\""), Live;
+        /// What becomes of calls to it, by who calls and when: the first of these, at most 64, that is meant counts. What is
+        /// limited to a schedule counts for nobody while the clock is not believed. Calls that none means may open by
+        /// themselves (`open-by-call`), else `other-calls` says what becomes of them.
+        callers: Vec<PanelCaller> = "callers", list(table(), 0, 64), or("[]"), Live;
         /// How calls are refused that opened a door by themselves (`open-by-call`).
         opened_call: CallRefusal = "opened-call", word(), or("\"declined\""), Live;
-        /// What becomes of other calls to it.
+        /// What becomes of calls to it that `callers` does not name, and that open nothing by themselves.
         other_calls: OtherCalls = "other-calls", word(), or("\"answer\""), Live;
         /// What becomes of calls to it while its line is faulty. Lamps that watch its account (BLF) and presence show that, but
         /// for `stay`.
@@ -59,6 +69,24 @@ impl Panel {
     /// Its accounts, in the order in which its calls go through them.
     pub fn accounts(&self) -> impl Iterator<Item = &AccountId> {
         self.account.iter().chain(&self.backup_accounts)
+    }
+}
+
+table! {
+    /// What becomes of calls of somebody to a panel. Nothing of it lets anybody in: that is for the doors to say.
+    pub struct PanelCaller {
+        /// Number or address the call comes from, as `number` of a door's `callers`; without it everybody. Who is let talk by his
+        /// number (`talk`, `bridge`), or asks for the door by it (`open`), has to be vouched for by the network.
+        number: Option<Address> = "number", parsed(), optional, Live;
+        /// When it counts.
+        schedule: When = "schedule", when(), or("\"always\""), Live;
+        /// What becomes of the call.
+        action: CallerDo = "do", word(), required, Live;
+        /// Number or address that the caller is told to call instead, with `do = "divert"`.
+        to: Option<Address> = "to", parsed(), optional, Live;
+        /// List that is called, with `do = "bridge"`: whoever answers talks with the caller through the gateway, sees his number, and
+        /// may open as in other calls of the panel.
+        list: Option<ListId> = "list", refer("list"), optional, Live;
     }
 }
 

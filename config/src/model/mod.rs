@@ -52,7 +52,7 @@ pub use devices::{
 };
 pub use directory::Directory;
 pub use door_groups::DoorGroup;
-pub use doors::{Button, Caller, Door, InputUse, Panel, Rex};
+pub use doors::{Button, Caller, Door, InputUse, Panel, PanelCaller, Rex};
 pub use dot1x::Dot1x;
 pub use front_end::{Apartments, FrontEndDoor, FrontEndLine};
 pub use ibutton::IbuttonReader;

@@ -139,6 +139,25 @@ words! {
 }
 
 words! {
+    /// What becomes of a call to a panel.
+    pub enum CallerDo {
+        /// Those of `list` are called, and whoever answers talks with the caller. One at a time; others are busy (486).
+        Bridge = "bridge",
+        /// It is refused as busy (486).
+        Busy = "busy",
+        /// The caller is told to call `to` instead (302).
+        Divert = "divert",
+        /// The doors that open by a call alone (`open-by-call`) do so for whom they listen to; nobody answers. A call that opens
+        /// nothing gets 480.
+        Open = "open",
+        /// It is declined (603).
+        Reject = "reject",
+        /// It is answered, if the line can be; no door opens by it alone.
+        Talk = "talk",
+    }
+}
+
+words! {
     /// How a call is refused that is not answered.
     pub enum CallRefusal {
         /// Busy (486).

@@ -9,6 +9,7 @@ use gateway_core::{
 };
 
 use crate::arrivals::Arrivals;
+use crate::caller::CallerPattern;
 use crate::card::tidy;
 use crate::code::CodeIndex;
 use crate::collector::KeyUse;
@@ -366,6 +367,13 @@ impl Access {
     pub(crate) fn spellings(&self, address: &str) -> Vec<String> {
         self.numbers
             .map_or_else(|| vec![address.to_owned()], |plan| plan.spellings(address))
+    }
+
+    /// Is this address meant by a pattern, however the network writes it? Says nothing about whether it can be believed, and gives
+    /// no right.
+    #[must_use]
+    pub fn is_meant(&self, pattern: &CallerPattern, address: &str) -> bool {
+        pattern.matches_any(&self.spellings(address))
     }
 
     /// Is this caller one of those whom the door listens to at this time? For whether a call is answered; decides

@@ -17,12 +17,19 @@ use crate::types::{
 const CONFIRM: Duration = Duration::from_secs(32);
 /// Time between the tones that tell whoever stands at the door that somebody listens.
 const LOOK_IN: Duration = Duration::from_secs(60);
+/// Time between two words that it rings: whoever is on the way must not take the call for dead (RFC 3261 §13.3.1.1).
+pub(crate) const RING_AGAIN: Duration = Duration::from_secs(60);
 
 /// May the call be taken?
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Take {
     /// Yes: the line can start by itself and is free.
     Answer,
+    /// Somebody else is to be called instead.
+    Divert {
+        /// Number or address as configured.
+        target: String,
+    },
     /// The line is in other hands.
     LineBusy,
     /// The line cannot start a talk without a ring, or there is no panel on it.
@@ -36,11 +43,24 @@ pub enum Take {
     },
 }
 
+/// When a call that may be taken is answered. Until then the caller hears that it rings, and the line is nobody's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// After so long, 1 to 9 s.
+    After(Duration),
+    /// As it comes: it has the line already.
+    AtOnce,
+    /// By a press at the panel. Who waits for longer than this, 10 to 120 s, is told that nobody answers.
+    ByPress(Duration),
+}
+
 /// One call to the door.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncomingRequest {
     /// Account that is called; `None` for a direct peer. Who gets the call handed on is called through it.
     pub account: Option<AccountId>,
+    /// When it is answered, if it may be taken.
+    pub answer: Answer,
     /// Whose digits count, besides a listed caller's, once he has the call.
     pub digits: DigitPolicy,
     /// Text shown as the caller to whoever gets the call handed on.
@@ -72,6 +92,10 @@ enum State {
     Confirming(Instant),
     Ended,
     Ending,
+    /// It rings, since then.
+    Ringing(Instant),
+    /// It is to be answered, and wants the line.
+    Wanting,
 }
 
 /// Takes or refuses one call to the door, then watches over the talk.
@@ -82,7 +106,11 @@ pub struct IncomingPlan {
     look_in: Option<Instant>,
     out: VecDeque<Output>,
     over: Option<Outcome>,
+    /// Somebody at the panel answered it.
+    pressed: bool,
     request: IncomingRequest,
+    /// When it is said once more that it rings.
+    ring_again: Instant,
     state: State,
     /// From the confirmed answer on: the caller has the call, or to whom it was handed.
     talk: Option<CallPlan>,
@@ -93,41 +121,65 @@ impl IncomingPlan {
     #[must_use]
     pub fn new(now: Instant, request: IncomingRequest) -> Self {
         let (leg, panel, peer) = (request.leg, request.panel.clone(), request.peer.address.clone());
-        let refused = match request.take {
-            Take::Answer => None,
-            Take::LineBusy => Some(("line-busy", Cause::Busy)),
-            Take::NoCall => Some(("no-call", Cause::Refused)),
-            Take::Refuse { cause, reason } => Some((reason, cause)),
-        };
+        let (answer, take) = (request.answer, request.take.clone());
         let mut plan = Self {
             gate: DigitGate::default(),
             look_in: None,
             out: VecDeque::new(),
             over: None,
+            pressed: false,
             request,
-            state: State::Confirming(now),
+            ring_again: now + RING_AGAIN,
+            state: State::Wanting,
             talk: None,
         };
         plan.out.push_back(Output::Event(CallEvent::Incoming {
             leg,
             panel: Some(panel),
-            peer: peer.clone(),
+            peer,
         }));
-        if let Some((reason, cause)) = refused {
-            plan.out.push_back(Output::Event(CallEvent::Rejected {
-                peer,
-                reason: reason.to_owned(),
-            }));
-            plan.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
-            plan.state = State::Ending;
-            plan.over = Some(Outcome::Rejected);
-            plan.out.push_back(Output::Over {
-                outcome: Outcome::Rejected,
-            });
-        } else {
-            plan.out.push_back(Output::Leg(LegCommand::Answer { leg }));
+        match (take, answer) {
+            (Take::Answer, Answer::After(_) | Answer::ByPress(_)) => {
+                plan.state = State::Ringing(now);
+                plan.out.push_back(Output::Leg(LegCommand::Ringing { leg }));
+            }
+            (take, _) => plan.take(now, take),
         }
         plan
+    }
+
+    /// Answers, or says why not.
+    fn take(&mut self, now: Instant, take: Take) {
+        let leg = self.request.leg;
+        let end = |cause| LegCommand::End { leg, cause };
+        let peer = self.request.peer.address.clone();
+        let (reason, command) = match take {
+            Take::Answer => {
+                self.state = State::Confirming(now);
+                self.out.push_back(Output::Leg(LegCommand::Answer { leg }));
+                return;
+            }
+            Take::Divert { target } => {
+                self.out.push_back(Output::Event(CallEvent::Diverted {
+                    leg,
+                    peer: peer.clone(),
+                    target: target.clone(),
+                }));
+                ("diverted", LegCommand::Divert { leg, target })
+            }
+            Take::LineBusy => ("line-busy", end(Cause::Busy)),
+            Take::NoCall => ("no-call", end(Cause::Refused)),
+            Take::Refuse { cause, reason } => (reason, end(cause)),
+        };
+        self.out.push_back(Output::Event(CallEvent::Rejected {
+            peer,
+            reason: reason.to_owned(),
+        }));
+        self.out.push_back(Output::Leg(command));
+        self.state = State::Ending;
+        let outcome = Outcome::Rejected;
+        self.over = Some(outcome);
+        self.out.push_back(Output::Over { outcome });
     }
 
     /// Takes an input.
@@ -144,8 +196,17 @@ impl IncomingPlan {
                 self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
             }
             Input::Leg(event) if event.leg() == self.request.leg => self.leg(now, event),
+            Input::Pressed if self.waits_for_press() => {
+                self.pressed = true;
+                self.wants_line();
+            }
+            Input::Take(take) if self.state == State::Wanting => self.take(now, take),
             // whoever stands at the panel was not called
-            Input::Leg(_) | Input::PressedAgain { .. } | Input::OpenedAndStrikeEnded => {}
+            Input::Leg(_)
+            | Input::OpenedAndStrikeEnded
+            | Input::Pressed
+            | Input::PressedAgain { .. }
+            | Input::Take(_) => {}
         }
     }
 
@@ -156,10 +217,35 @@ impl IncomingPlan {
             self.look_in_due(now);
             return;
         }
-        match self.state {
-            State::Confirming(since) if now >= since + CONFIRM => self.finish(Cause::Unreachable),
-            State::Confirming(_) | State::Ended | State::Ending => {}
+        match (self.state, self.answered_at()) {
+            (State::Confirming(since), _) if now >= since + CONFIRM => self.finish(Cause::Unreachable),
+            (State::Ringing(_), Some(due)) if now >= due => match self.request.answer {
+                Answer::After(_) | Answer::AtOnce => self.wants_line(),
+                Answer::ByPress(_) => self.finish(Cause::NoAnswer),
+            },
+            (State::Ringing(_), _) if now >= self.ring_again => {
+                let leg = self.request.leg;
+                self.out.push_back(Output::Leg(LegCommand::Ringing { leg }));
+                self.ring_again = now + RING_AGAIN;
+            }
+            (State::Confirming(_) | State::Ended | State::Ending | State::Ringing(_) | State::Wanting, _) => {
+            }
         }
+    }
+
+    /// When it is answered, or nobody waits for the press any more, while it rings.
+    fn answered_at(&self) -> Option<Instant> {
+        match (self.state, self.request.answer) {
+            (State::Ringing(since), Answer::After(time) | Answer::ByPress(time)) => Some(since + time),
+            (State::Ringing(since), Answer::AtOnce) => Some(since),
+            (State::Confirming(_) | State::Ended | State::Ending | State::Wanting, _) => None,
+        }
+    }
+
+    fn wants_line(&mut self) {
+        self.state = State::Wanting;
+        let pressed = self.pressed;
+        self.out.push_back(Output::WantsLine { pressed });
     }
 
     /// Digits seen before this are old news: the main loop stood still until then.
@@ -196,7 +282,8 @@ impl IncomingPlan {
         }
         match self.state {
             State::Confirming(since) => Some(since + CONFIRM),
-            State::Ended | State::Ending => None,
+            State::Ringing(_) => self.answered_at().map(|at| at.min(self.ring_again)),
+            State::Ended | State::Ending | State::Wanting => None,
         }
     }
 
@@ -211,6 +298,24 @@ impl IncomingPlan {
     pub fn caller(&self) -> Option<&Peer> {
         let himself = self.talk.as_ref().is_none_or(CallPlan::is_callers);
         himself.then_some(&self.request.peer)
+    }
+
+    /// True while it rings and nobody has answered it: the line is not its own.
+    #[must_use]
+    pub const fn is_ringing(&self) -> bool {
+        matches!(self.state, State::Ringing(_))
+    }
+
+    /// True if a press at its panel would answer it.
+    #[must_use]
+    pub const fn waits_for_press(&self) -> bool {
+        self.is_ringing() && matches!(self.request.answer, Answer::ByPress(_))
+    }
+
+    /// True if somebody at the panel answered it, who knows of the talk and has a part in it.
+    #[must_use]
+    pub const fn is_answered_by_press(&self) -> bool {
+        self.pressed
     }
 
     /// Who has the call, else who calls, as addresses.
@@ -273,7 +378,7 @@ impl IncomingPlan {
                     let cause = Cause::Released;
                     self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
                 }
-                State::Ended => {}
+                State::Ended | State::Ringing(_) | State::Wanting => {}
             },
             LegEvent::Digit {
                 at,
@@ -365,8 +470,11 @@ impl IncomingPlan {
         let won = caller.clone();
         self.out.push_back(Output::Won { leg, peer: won });
         self.out.push_back(Output::Leg(LegCommand::Connect { leg }));
-        self.out.push_back(Output::LineTone(Tone::LookIn));
-        self.look_in = Some(now + LOOK_IN);
+        // whoever answered at the panel knows
+        if !self.pressed {
+            self.out.push_back(Output::LineTone(Tone::LookIn));
+            self.look_in = Some(now + LOOK_IN);
+        }
         self.talk = Some(CallPlan::taken(now, request, target, caller, authority));
     }
 

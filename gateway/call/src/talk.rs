@@ -302,7 +302,7 @@ impl DigitGate {
         }
     }
 
-    fn ignored(&mut self, now: Instant, leg: LegId, reason: &str, out: &mut VecDeque<Output>) {
+    pub(crate) fn ignored(&mut self, now: Instant, leg: LegId, reason: &str, out: &mut VecDeque<Output>) {
         if self.count == 0 || now.since(self.since) >= IGNORED_SPAN {
             self.since = now;
             self.count = 0;

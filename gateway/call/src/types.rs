@@ -6,11 +6,15 @@ use gateway_core::{
     AccountId, CallEvent, Cause, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, Peer, RingId, Tone,
 };
 
+use crate::incoming::Take;
+
 /// What a call is for; it gives digits their meaning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Purpose {
     /// An alarm is to be confirmed.
     Alarm,
+    /// Somebody who calls the door is put through to whoever answers.
+    Bridge,
     /// Somebody calls the door.
     Incoming,
     /// A visitor rang.
@@ -125,11 +129,15 @@ pub enum Input {
     Leg(LegEvent),
     /// A strike opened by this call is at rest again.
     OpenedAndStrikeEnded,
+    /// Somebody at the panel answers a call that waits for it ([`IncomingPlan::waits_for_press`](crate::IncomingPlan::waits_for_press)).
+    Pressed,
     /// The visitor pressed once more while nobody has answered: a round that waits begins at once.
     PressedAgain {
         /// True: who rings is passed over, and the next one is called, if there is one.
         next: bool,
     },
+    /// What became of [`Output::WantsLine`].
+    Take(Take),
 }
 
 /// What the plan says.
@@ -158,6 +166,11 @@ pub enum Output {
     Over {
         /// How.
         outcome: Outcome,
+    },
+    /// A call to the door that rang is to be answered: it wants the line, and hears of it by [`Input::Take`].
+    WantsLine {
+        /// Somebody at the panel answers it.
+        pressed: bool,
     },
     /// A leg answered and has the call.
     Won {

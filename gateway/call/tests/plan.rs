@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use gateway_call::{
-    CallPlan, CallRequest, DigitPolicy, Handover, IncomingPlan, IncomingRequest, Input, Outcome, Output,
-    Purpose, Strategy, Take, TalkLimit, Target,
+    Answer, CallPlan, CallRequest, DigitPolicy, Handover, IncomingPlan, IncomingRequest, Input, Outcome,
+    Output, Purpose, Strategy, Take, TalkLimit, Target,
 };
 use gateway_core::{
     AccountId, CallEvent, Cause, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, Peer,
@@ -74,6 +74,7 @@ fn legs(outputs: &[Output]) -> Vec<LegCommand> {
             | Output::Event(_)
             | Output::LineTone(_)
             | Output::Over { .. }
+            | Output::WantsLine { .. }
             | Output::Won { .. } => None,
         })
         .collect()
@@ -86,7 +87,9 @@ fn offered(outputs: &[Output]) -> Vec<u64> {
             LegCommand::Offer { leg, .. } => Some(leg.0),
             LegCommand::Answer { .. }
             | LegCommand::Connect { .. }
+            | LegCommand::Divert { .. }
             | LegCommand::End { .. }
+            | LegCommand::Join { .. }
             | LegCommand::PlayToLeg { .. }
             | LegCommand::RefuseTransfer { .. }
             | LegCommand::Ringing { .. }
@@ -102,6 +105,8 @@ fn ended(outputs: &[Output]) -> Vec<(u64, Cause)> {
             LegCommand::End { leg, cause } => Some((leg.0, *cause)),
             LegCommand::Answer { .. }
             | LegCommand::Connect { .. }
+            | LegCommand::Divert { .. }
+            | LegCommand::Join { .. }
             | LegCommand::Offer { .. }
             | LegCommand::PlayToLeg { .. }
             | LegCommand::RefuseTransfer { .. }
@@ -120,6 +125,7 @@ fn digits(outputs: &[Output]) -> Vec<char> {
             | Output::Leg(_)
             | Output::LineTone(_)
             | Output::Over { .. }
+            | Output::WantsLine { .. }
             | Output::Won { .. } => None,
         })
         .collect()
@@ -679,6 +685,7 @@ fn incoming(take: Take, listed: bool, trusted: bool) -> IncomingPlan {
         T0,
         IncomingRequest {
             account: None,
+            answer: Answer::AtOnce,
             digits: DigitPolicy::default(),
             display: "Main entrance".into(),
             handover: Handover::default(),
@@ -844,7 +851,9 @@ fn through(outputs: &[Output]) -> Vec<(u64, Option<String>, Option<Duration>)> {
         } => Some((leg.0, account.map(|a| a.to_string()), patience)),
         LegCommand::Answer { .. }
         | LegCommand::Connect { .. }
+        | LegCommand::Divert { .. }
         | LegCommand::End { .. }
+        | LegCommand::Join { .. }
         | LegCommand::PlayToLeg { .. }
         | LegCommand::RefuseTransfer { .. }
         | LegCommand::Ringing { .. }

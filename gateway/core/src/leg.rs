@@ -114,12 +114,26 @@ pub enum LegCommand {
         /// The leg.
         leg: LegId,
     },
+    /// Tell an incoming leg to call somebody else instead (302); it ends by that.
+    Divert {
+        /// The leg.
+        leg: LegId,
+        /// Number or address as configured.
+        target: String,
+    },
     /// End the leg in whatever state it is: CANCEL, BYE or a final response.
     End {
         /// The leg.
         leg: LegId,
         /// Why; `AnsweredElsewhere` is told to the phone (RFC 3326 Reason, cause 200).
         cause: Cause,
+    },
+    /// Have two legs hear each other, and no line. Whoever was joined with `leg` before hears nobody from here on.
+    Join {
+        /// Whoever was put through: no tone in its speech is taken for a key of the other.
+        leg: LegId,
+        /// Whoever has the call.
+        with: LegId,
     },
     /// Ring a target.
     Offer {

@@ -631,8 +631,8 @@ function drawTimes() {
 function sentence(event) {
   if (!event.record) return event.text;
   const record = event.record;
-  // a state or a right that is there or not has a sentence of its own for each
-  const state = record.active ?? record.trusted ?? record.may_open;
+  // a state, a right that is there or not, and a press that answers have sentences of their own
+  const state = record.active ?? record.trusted ?? record.may_open ?? record.means;
   const template = words["k-" + record.kind + ":" + state] ?? words["k-" + record.kind];
   const all = view ? [...view.doors, ...view.panels] : [];
   const named = all.find((x) => x.id === record.source);

@@ -84,16 +84,20 @@ impl Line {
     /// Takes the talk path for a call.
     ///
     /// An incoming call may have an idle line that can start by itself. It never takes a visitor's ring from the
-    /// phones that ring for it. A phone that answered a ring gets the line as long as the ring lasts. A call that nobody
-    /// rang for has an idle line only.
+    /// phones that ring for it, unless the visitor rang to answer that very call. A phone that answered a ring gets the line as
+    /// long as the ring lasts. A call that nobody rang for has an idle line only.
     ///
     /// # Errors
     /// [`SeizeRefused`] if the call must not have the line; nothing changed then.
     pub fn seize(&mut self, now: Instant, why: SeizeWhy) -> Result<(), SeizeRefused> {
         self.handle_timeout(now);
         match (self.state, why) {
-            (LineState::Ringing, SeizeWhy::OutgoingAnswered) | (LineState::Idle, SeizeWhy::Asked) => {}
-            (LineState::Idle, SeizeWhy::IncomingCall | SeizeWhy::OutgoingAnswered) => {
+            (LineState::Ringing, SeizeWhy::OutgoingAnswered | SeizeWhy::PressAnswered)
+            | (LineState::Idle, SeizeWhy::Asked) => {}
+            (
+                LineState::Idle,
+                SeizeWhy::IncomingCall | SeizeWhy::OutgoingAnswered | SeizeWhy::PressAnswered,
+            ) => {
                 if self.params.call_in == CallIn::None {
                     return Err(SeizeRefused::NoCall);
                 }
@@ -277,7 +281,7 @@ mod tests {
     }
     use Do::{Press, Release, Seize, Signal, Wait};
     use LineSignal as S;
-    use SeizeWhy::{Asked, IncomingCall, OutgoingAnswered};
+    use SeizeWhy::{Asked, IncomingCall, OutgoingAnswered, PressAnswered};
 
     #[track_caller]
     fn check(params: LineParams, story: &[(Do, &str)]) -> Line {
@@ -409,6 +413,24 @@ mod tests {
                 (Signal(S::HandsetLifted), ""),
                 (Signal(S::HandsetReplaced), ""),
             ],
+        );
+    }
+
+    #[test]
+    fn a_call_that_is_answered_by_the_press_has_the_line_of_that_ring() {
+        let line = check(
+            LineParams::default(),
+            &[
+                (Press(PressAnswer::Started), "ringing"),
+                (Seize(IncomingCall, Err(SeizeRefused::LineBusy)), ""),
+                (Seize(PressAnswered, Ok(())), "SEIZE ours"),
+                (Seize(PressAnswered, Err(SeizeRefused::LineBusy)), ""),
+            ],
+        );
+        assert!(line.may_open_now(), "as in any talk that began with a ring");
+        check(
+            LineParams::default(),
+            &[(Seize(PressAnswered, Err(SeizeRefused::NoCall)), "")],
         );
     }
 
@@ -565,7 +587,7 @@ mod tests {
     proptest! {
         /// Seize and Release come in turns, a talk is always bounded, and the state told last is the state.
         #[test]
-        fn the_talk_path_is_given_back_whatever_happens(steps in prop::collection::vec((0_u8..14, 0_u64..90), 0..80)) {
+        fn the_talk_path_is_given_back_whatever_happens(steps in prop::collection::vec((0_u8..15, 0_u64..90), 0..80)) {
             let (mut line, mut now) = (Line::new(self_start()), T0);
             let (mut seized, mut told) = (false, LineState::Idle);
             for (step, wait) in steps {
@@ -584,6 +606,7 @@ mod tests {
                     10 => { let _ = line.seize(now, IncomingCall); }
                     11 => { let _ = line.seize(now, OutgoingAnswered); }
                     12 => { let _ = line.seize(now, Asked); }
+                    13 => { let _ = line.seize(now, PressAnswered); }
                     _ => line.handle_timeout(now),
                 }
                 while let Some(output) = line.poll_output() {

@@ -60,6 +60,8 @@ pub enum SeizeWhy {
     IncomingCall,
     /// A phone that rang for the visitor was answered.
     OutgoingAnswered,
+    /// Somebody pressed at the panel to answer a call to it: that press is the ring.
+    PressAnswered,
 }
 
 /// Why a call does not get the line.

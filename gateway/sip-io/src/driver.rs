@@ -361,7 +361,14 @@ impl Driver {
                     self.ua.end(now, leg, Cause::Media);
                 }
             }
+            LegCommand::Divert { leg, target } => self.ua.divert(now, leg, &target),
             LegCommand::End { leg, cause } => self.ua.end(now, leg, cause),
+            LegCommand::Join { leg, with } => {
+                if let Err(e) = self.engine.join_legs(leg, with) {
+                    tracing::warn!(%leg, %with, error = %e, "two legs cannot be joined");
+                    self.ua.end(now, leg, Cause::Media);
+                }
+            }
             LegCommand::Offer {
                 account,
                 display,

@@ -12,17 +12,18 @@ mod tried;
 
 pub use io::{Decision, GuardReport, HeldInput, Input, KeptAlarm, KeptFire, Output, Plan, SeenId};
 pub use params::{
-    AccountParams, AlarmParams, ButtonMode, ButtonParams, Caller, CardParams, CodeParams, Contact, Contacts,
-    ControllerParams, DoorGroupParams, DoorParams, InputParams, LampShows, LightParams, LineParams,
-    ListParams, NetworkLoss, OnLineFault, OutputParams, PanelParams, ReaderParams, RelayFunction,
-    RelayParams, RexParams, SiteParams, StartParams, TargetParams, Transfers,
+    AccountParams, AlarmParams, ButtonMode, ButtonParams, Caller, CallerAction, CallerParams, CardParams,
+    CodeParams, Contact, Contacts, ControllerParams, DoorGroupParams, DoorParams, InputParams, LampShows,
+    LightParams, LineParams, ListParams, NetworkLoss, OnLineFault, OutputParams, PanelParams, ReaderParams,
+    RelayFunction, RelayParams, RexParams, SiteParams, StartParams, TargetParams, Transfers,
 };
 // The words of the parameters, so that the binary needs no other crate for them.
 pub use gateway_access::{
-    Area, CardKey, Change, Credential, Directory, Escort, Group, LockOut, NumberPlan, OnJournalFault,
-    Passback, Person, PinKey, Place, Proof, RexKind, RightOf, Schedule, Schedules, Validity, When,
-    card_frame,
+    Area, CallerPattern, CardKey, Change, Credential, Directory, Escort, Group, LockOut, NumberPlan,
+    OnJournalFault, Passback, Person, PinKey, Place, Proof, RexKind, RightOf, Schedule, Schedules, Validity,
+    When, card_frame,
 };
+pub use gateway_call::Answer;
 pub use gateway_door::{Duty, FailMode, LockKind, LockOwner, ReleaseCause, Relock, Told};
 pub use gateway_line::{CallIn, OpenWhen};
 pub use gateway_rules as rules;

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gateway_access::{Area, Group, OnJournalFault, RexKind, Schedules, When};
+use gateway_access::{Area, CallerPattern, Group, OnJournalFault, RexKind, Schedules, When};
+use gateway_call::Answer;
 use gateway_core::{
     AccountId, AlarmId, AreaId, Bell, ButtonId, CardFrame, Cause, ControllerId, CredentialId, DoorGroupId,
     DoorId, GroupId, InputId, LineId, ListId, OutputId, PanelId, PersonId, ReaderId, RelayId, RuleId, Secret,
@@ -267,6 +268,51 @@ pub struct DoorGroupParams {
     pub name: String,
 }
 
+/// What becomes of calls to a panel of whoever is meant. It gives nobody a right to open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallerParams {
+    /// What.
+    pub action: CallerAction,
+    /// Whose; `None` means everybody.
+    pub number: Option<CallerPattern>,
+    /// When.
+    pub when: When,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallerAction {
+    /// Those of a list are called, and whoever answers talks with the caller.
+    Bridge(ListId),
+    /// The caller is told to call this number instead.
+    Divert(String),
+    /// The doors that open by a call alone do so, if the decision lets them; nobody answers.
+    Open,
+    /// It is refused.
+    Refuse(Cause),
+    /// It is answered; no door opens by it alone.
+    Talk,
+}
+
+impl CallerAction {
+    /// Whom it calls.
+    pub(crate) const fn list(&self) -> Option<&ListId> {
+        match self {
+            Self::Bridge(list) => Some(list),
+            Self::Divert(_) | Self::Open | Self::Refuse(_) | Self::Talk => None,
+        }
+    }
+
+    /// Does it give something that nobody should get in another's name? Whoever calls by a number that nobody vouches for can be
+    /// refused by it and sent away, and no more.
+    pub(crate) const fn wants_trust(&self) -> bool {
+        match self {
+            Self::Bridge(_) | Self::Open | Self::Talk => true,
+            Self::Divert(_) | Self::Refuse(_) => false,
+        }
+    }
+}
+
 /// A caller who may open a door by calling it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -442,8 +488,13 @@ pub enum Transfers {
 pub struct PanelParams {
     /// Accounts that its calls use, each where the one before does not answer; without any, targets are dialled directly.
     pub accounts: Vec<AccountId>,
+    /// When calls to it are answered.
+    pub answer: Answer,
     /// Its buttons.
     pub buttons: BTreeMap<ButtonId, ButtonParams>,
+    /// What becomes of calls of certain callers, at certain times: the first that is meant counts. Others are answered, or
+    /// not, as `other_calls` says.
+    pub callers: Vec<CallerParams>,
     /// Doors it serves, first is the main one.
     pub doors: Vec<DoorId>,
     /// Its line.

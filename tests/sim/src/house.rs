@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gateway_core::{Cause, SiteId, Volume};
 use gateway_site::{
-    AccountParams, ButtonParams, CallIn, Caller, CardParams, CodeParams, DoorParams, Duty, FailMode,
+    AccountParams, Answer, ButtonParams, CallIn, Caller, CardParams, CodeParams, DoorParams, Duty, FailMode,
     InputParams, LineParams, ListParams, LockKind, LockOwner, OnJournalFault, OpenWhen, OutputParams,
     PanelParams, ReaderParams, Relock, RexKind, RexParams, SiteParams, TargetParams, When, card_frame,
 };
@@ -124,6 +124,7 @@ pub fn first_door() -> SiteParams {
     };
     let panel = |name: &str, line: &str, input: &str, doors: &[&str]| PanelParams {
         accounts: vec![id("pbx")],
+        answer: Answer::AtOnce,
         buttons: [(
             id("bell"),
             ButtonParams {
@@ -132,6 +133,7 @@ pub fn first_door() -> SiteParams {
             },
         )]
         .into(),
+        callers: Vec::new(),
         doors: doors.iter().map(|d| id(d)).collect(),
         line: id(line),
         name: name.into(),

@@ -711,7 +711,16 @@ impl Sim {
                 };
                 self.schedule(ms(10), Input::Leg(ended));
             }
+            LegCommand::Divert { leg, .. } => {
+                let ended = LegEvent::Ended {
+                    cause: Cause::Released,
+                    leg: *leg,
+                    detail: String::new(),
+                };
+                self.schedule(ms(10), Input::Leg(ended));
+            }
             LegCommand::Connect { .. }
+            | LegCommand::Join { .. }
             | LegCommand::PlayToLeg { .. }
             | LegCommand::RefuseTransfer { .. }
             | LegCommand::Ringing { .. } => {}

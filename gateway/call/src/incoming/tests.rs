@@ -5,6 +5,8 @@ use gateway_core::DigitVia;
 
 use super::*;
 
+mod ringing;
+
 const T0: Instant = Instant::from_nanos(1_000_000_000_000);
 const CALLER: LegId = LegId(1 << 40);
 const ANNA: &str = "sip:1002@pbx.example";
@@ -28,8 +30,13 @@ fn pbx() -> Option<AccountId> {
 
 /// `1000` calls the door. `1002` and `1003` are in its lists, and `1002` may open.
 fn called(listed: bool, any: bool) -> IncomingPlan {
+    answered_as(listed, any, Answer::AtOnce)
+}
+
+fn answered_as(listed: bool, any: bool, answer: Answer) -> IncomingPlan {
     let request = IncomingRequest {
         account: pbx(),
+        answer,
         digits: DigitPolicy {
             contacts: vec!["1000".into(), "1002".into()],
             mask: false,
@@ -430,7 +437,7 @@ proptest! {
                 Output::Leg(LegCommand::End { leg, .. }) => *leg == begun,
                 Output::Event(CallEvent::LegEnded { leg, .. }) => *leg == begun,
                 Output::Digit { .. } | Output::Event(_) | Output::Leg(_) | Output::LineTone(_)
-                | Output::Over { .. } | Output::Won { .. } => false,
+                | Output::Over { .. } | Output::WantsLine { .. } | Output::Won { .. } => false,
             });
             prop_assert!(over, "leg {} goes on", begun.0);
         }

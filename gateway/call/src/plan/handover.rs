@@ -137,7 +137,11 @@ impl CallPlan {
     /// Whoever is called wants somebody else called instead.
     pub(super) fn redirected(&mut self, index: usize, named: Named) {
         let leg = self.slots[index].target.leg;
-        let open = self.over.is_none() && self.talk.is_none() && self.request.purpose == Purpose::Visitor;
+        let waits = match self.request.purpose {
+            Purpose::Bridge | Purpose::Visitor => true,
+            Purpose::Alarm | Purpose::Incoming => false,
+        };
+        let open = self.over.is_none() && self.talk.is_none() && waits;
         let result = if open {
             self.admit(&named)
         } else {

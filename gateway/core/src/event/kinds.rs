@@ -195,8 +195,17 @@ events! {
             /// Which leg.
             leg: LegId,
             /// Why: `not-winner`, `before-answer`, `ended`, `echo`, `stale`, `other-transport`, `no-authority`,
-            /// `unlisted`.
+            /// `unlisted`, `caller` (who was put through to somebody else, and never opens).
             reason: String,
+        },
+        /// A caller was told to call somebody else instead.
+        Diverted = "diverted" {
+            /// Which leg.
+            leg: LegId,
+            /// Who called.
+            peer: String,
+            /// Whom he was told to call, as configured.
+            target: String,
         },
         /// The call is over.
         Ended = "ended" {
@@ -262,7 +271,8 @@ events! {
         Rejected = "rejected" {
             /// Who called.
             peer: String,
-            /// Why: `no-call`, `line-busy`, `line-fault`, `unlisted`, `opened` (the door, for whoever called it), `refused`.
+            /// Why: `no-call`, `line-busy`, `line-fault`, `unlisted`, `opened` (the door, for whoever called it),
+            /// `not-opened` (it was to, and did not), `diverted`, `busy` (somebody else is being put through), `refused`.
             reason: String,
         },
     }
@@ -609,11 +619,12 @@ events! {
             /// Why: `joined`, `line-busy`, `no-call`, `stale`, `stuck`, `fault`, `forbidden`.
             reason: String,
         },
-        /// A press while its ring goes on that means something.
+        /// A press that means something to the ring, or the call to the panel, that goes on.
         PressedAgain = "pressed-again" {
             /// Which.
             button: ButtonId,
-            /// What it does: `next` (who rings is passed over), `again` (the list is called anew at once), `hang-up`.
+            /// What it does: `next` (who rings is passed over), `again` (the list is called anew at once), `hang-up`,
+            /// `answer` (the call to the panel that waits for it).
             means: String,
         },
         /// Its bells call nobody from here on (do-not-disturb).

@@ -15,6 +15,7 @@ mod backoff;
 mod call;
 mod dialog;
 mod dialog_info;
+mod divert;
 mod headers;
 mod hop;
 mod hops;

@@ -240,7 +240,11 @@ impl Site {
                 plan.removed.push(format!("panel {id}"));
             }
         }
-        self.end_calls_of(now, |call| call.begun_at().is_some_and(|p| ended.contains(p)));
+        // who is put through at a panel is let in by what its doors were
+        self.end_calls_of(now, |call| {
+            let at = call.begun_at().or(call.at_panel().filter(|_| call.is_bridged()));
+            at.is_some_and(|p| ended.contains(p))
+        });
     }
 
     fn end_calls_of(&mut self, now: Now, which: impl Fn(&super::calls::Call) -> bool) {

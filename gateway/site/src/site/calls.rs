@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use gateway_access::{CodeFrom, DigitCollector, DigitsFrom, Entry, InForce, KeyUse, OnJournalFault, Request};
 use gateway_call::{
-    CallPlan, CallRequest, DigitPolicy, Handover, IncomingPlan, IncomingRequest, Input as PlanInput, Outcome,
-    Output as PlanOutput, Purpose, Strategy, Take, TalkLimit, Target,
+    BridgePlan, CallPlan, CallRequest, DigitPolicy, Handover, IncomingPlan, Input as PlanInput, Outcome,
+    Output as PlanOutput, Purpose, Strategy, TalkLimit, Target,
 };
 use gateway_core::{
     AccountId, AlarmId, ButtonId, CallEvent, Cause, DoorId, Event, Instant, LegCommand, LegEvent, LegId,
@@ -14,6 +14,7 @@ use gateway_core::{
 };
 use gateway_line::{PressAnswer, SeizeRefused, SeizeWhy};
 
+use super::bridge::lists_of;
 use super::{Now, Site};
 use crate::io::Output;
 use crate::params::{
@@ -23,7 +24,7 @@ use crate::params::{
 /// More calls than this at once are refused as busy; one that nobody of us ended may not grow without bound.
 pub(super) const MAX_CALLS: usize = 64;
 /// How often one call is handed on or redirected.
-const MAX_HANDOVERS: usize = 4;
+pub(super) const MAX_HANDOVERS: usize = 4;
 /// Most rounds of a list.
 const MAX_ROUNDS: u32 = 10;
 /// A leg that was told to end and does not say so is forgotten after this: 64*T1 and some (RFC 3261 §17.1.1.2).
@@ -33,57 +34,63 @@ const NO_WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// Time between the tones of a permanent talk.
 const TONE_EVERY: Duration = Duration::from_secs(60);
 /// Talk limit of a call to the door, unless the panel's is shorter.
-const INCOMING_TALK: Duration = Duration::from_secs(600);
+pub(super) const INCOMING_TALK: Duration = Duration::from_secs(600);
 /// Talk limit of a call about an alarm whose list has none.
 const ALARM_TALK: Duration = Duration::from_secs(180);
 /// Calls refused within a minute that stand in the journal, each with its end.
 const REFUSED_TOLD: u32 = 30;
 const MINUTE: Duration = Duration::from_secs(60);
 
+macro_rules! both {
+    ($self:expr, $plan:ident => $body:expr) => {
+        match $self {
+            Either::Bridge($plan) => $body,
+            Either::Incoming($plan) => $body,
+            Either::Outgoing($plan) => $body,
+        }
+    };
+}
+
 /// One call.
 pub(super) struct Call {
     /// It is about this alarm: it is nobody's at a door, and its digits confirm and open nothing.
-    alarm: Option<AlarmId>,
+    pub(super) alarm: Option<AlarmId>,
     /// Somebody had this panel call, and nobody rang.
-    asked: Option<PanelId>,
-    began: Instant,
-    collector: DigitCollector,
-    doors: Vec<DoorId>,
+    pub(super) asked: Option<PanelId>,
+    pub(super) began: Instant,
+    pub(super) collector: DigitCollector,
+    pub(super) doors: Vec<DoorId>,
     /// It began with a simulated press: it opens no real door.
-    injected: bool,
-    line: LineId,
+    pub(super) injected: bool,
+    pub(super) line: LineId,
     /// The line refused: whatever the plan says, no audio is put on it.
-    muted: bool,
+    pub(super) muted: bool,
     /// Outputs it opened that are not yet at rest.
     pub(super) opened: BTreeSet<OutputId>,
-    over_since: Option<Instant>,
-    panel: Option<PanelId>,
-    plan: Either,
-    simulated: bool,
+    pub(super) over_since: Option<Instant>,
+    pub(super) panel: Option<PanelId>,
+    pub(super) plan: Either,
+    pub(super) simulated: bool,
 }
 
-enum Either {
+pub(super) enum Either {
+    Bridge(Box<BridgePlan>),
     Incoming(Box<IncomingPlan>),
     Outgoing(Box<CallPlan>),
 }
 
 impl Either {
+    pub(super) fn handle_input(&mut self, now: Instant, input: PlanInput) {
+        both!(self, plan => plan.handle_input(now, input));
+    }
+
     /// Who called the door, as long as he has the call himself.
     fn caller(&self) -> Option<&Peer> {
         match self {
             Self::Incoming(plan) => plan.caller(),
-            Self::Outgoing(_) => None,
+            Self::Bridge(_) | Self::Outgoing(_) => None,
         }
     }
-}
-
-macro_rules! both {
-    ($self:expr, $plan:ident => $body:expr) => {
-        match $self {
-            Either::Incoming($plan) => $body,
-            Either::Outgoing($plan) => $body,
-        }
-    };
 }
 
 impl Call {
@@ -121,6 +128,7 @@ impl Call {
     /// The panel whose line it is about, whoever began it.
     pub(super) fn at_panel(&self) -> Option<&PanelId> {
         match &self.plan {
+            Either::Bridge(plan) => Some(plan.panel()),
             Either::Incoming(plan) => Some(&plan.request().panel),
             Either::Outgoing(_) => self.begun_at(),
         }
@@ -144,8 +152,18 @@ impl Call {
         both!(&self.plan, plan => plan.is_held())
     }
 
+    /// A call to the door that rings, and that nobody has answered.
+    pub(super) const fn is_waiting(&self) -> bool {
+        matches!(&self.plan, Either::Incoming(plan) if plan.is_ringing())
+    }
+
     pub(super) const fn is_incoming(&self) -> bool {
-        matches!(self.plan, Either::Incoming(_))
+        matches!(self.plan, Either::Bridge(_) | Either::Incoming(_))
+    }
+
+    /// Somebody who called is put through: it has nothing to do with the panel's line.
+    pub(super) const fn is_bridged(&self) -> bool {
+        matches!(self.plan, Either::Bridge(_))
     }
 
     pub(super) fn line(&self) -> &LineId {
@@ -213,6 +231,11 @@ impl Site {
             ));
         };
         if !self.stopping
+            && let Some(done) = self.answered_by_press(now, (panel, button), &line, simulated)
+        {
+            return done;
+        }
+        if !self.stopping
             && let Some(done) = self.without_call(now, panel, button, simulated)
         {
             return done;
@@ -233,7 +256,7 @@ impl Site {
         // whoever stands at the door goes before whoever called it, be it somebody who never says a word, and before whom
         // somebody else had it call
         if let Some(caller) = caller {
-            self.cancel(now, caller, Cause::Released);
+            self.give_way(now, caller);
         }
         let Some(unit) = self.lines.get_mut(&line) else {
             self.ignored(now, panel, button, "no-call", None, simulated);
@@ -270,7 +293,7 @@ impl Site {
 
     /// A press while the ring of its panel goes on: the next one is called, the list anew, or the talk ends, as the button
     /// says; else it means nothing more.
-    fn pressed_again(
+    pub(super) fn pressed_again(
         &mut self,
         now: Now,
         (panel, button): (&PanelId, &ButtonId),
@@ -283,7 +306,11 @@ impl Site {
             Some(Either::Outgoing(plan)) if plan.winner().is_some() => hangs_up.then_some("hang-up"),
             Some(Either::Outgoing(plan)) if plan.is_between_rounds() => Some("again"),
             Some(Either::Outgoing(plan)) => (next && plan.has_next()).then_some("next"),
-            Some(Either::Incoming(_)) | None => None,
+            // who answered at the panel has a part in the talk
+            Some(Either::Incoming(plan)) if plan.is_answered_by_press() && plan.winner().is_some() => {
+                hangs_up.then_some("hang-up")
+            }
+            Some(Either::Bridge(_) | Either::Incoming(_)) | None => None,
         };
         let Some(means) = means else {
             self.ignored(now, panel, button, "joined", Some(ring), simulated);
@@ -468,7 +495,7 @@ impl Site {
     /// Which of the targets of an outgoing call answered.
     pub(super) fn answered_by(&self, ring: RingId) -> Option<usize> {
         match &self.calls.get(&ring)?.plan {
-            Either::Incoming(_) => None,
+            Either::Bridge(_) | Either::Incoming(_) => None,
             Either::Outgoing(plan) => plan.answered_by(),
         }
     }
@@ -509,7 +536,7 @@ impl Site {
         all
     }
 
-    fn call_request(
+    pub(super) fn call_request(
         &mut self,
         ring: RingId,
         panel: &PanelId,
@@ -566,12 +593,11 @@ impl Site {
 
     /// To whom a call of a panel may be handed: with `listed` to those in any list of it. Not to who has to confirm that he
     /// takes a call, nor to who may only call and open, which he may at some times only. Without legs for them.
-    fn handover(&self, panel: Option<&PanelParams>) -> Handover {
+    pub(super) fn handover(&self, panel: Option<&PanelParams>) -> Handover {
         let Some(panel) = panel.filter(|panel| panel.transfers != Transfers::Refuse) else {
             return Handover::default();
         };
-        let lists = panel.buttons.values().flat_map(|button| button.lists());
-        let targets = lists
+        let targets = lists_of(panel)
             .filter_map(|list| self.params.lists.get(list))
             .flat_map(|l| &l.targets);
         let (asked, free): (Vec<_>, Vec<_>) = targets.partition(|target| target.confirm.is_some());
@@ -609,12 +635,13 @@ impl Site {
     }
 
     /// Addresses of those who may open a door of this panel by digits, whichever of its lists they are called by.
-    fn may_open_by_digits(&self, panel: &PanelId) -> BTreeSet<String> {
+    pub(super) fn may_open_by_digits(&self, panel: &PanelId) -> BTreeSet<String> {
         let Some(panel) = self.params.panels.get(panel) else {
             return BTreeSet::new();
         };
-        let lists = panel.buttons.values().flat_map(|button| button.lists());
-        let lists: Vec<_> = lists.filter_map(|list| self.params.lists.get(list)).collect();
+        let lists: Vec<_> = lists_of(panel)
+            .filter_map(|list| self.params.lists.get(list))
+            .collect();
         self.heard(&panel.doors, &lists)
     }
 
@@ -666,7 +693,7 @@ impl Site {
         self.meant(target).is_some()
     }
 
-    fn digit_policy(&self, contacts: Vec<String>) -> DigitPolicy {
+    pub(super) fn digit_policy(&self, contacts: Vec<String>) -> DigitPolicy {
         let mask = self
             .params
             .codes
@@ -679,7 +706,7 @@ impl Site {
 
     /// Counts from 1; the driver counts calls that come in from far above. A number that is taken all the same is
     /// passed over: two legs of one number would share their digits.
-    fn new_leg(&mut self) -> LegId {
+    pub(super) fn new_leg(&mut self) -> LegId {
         loop {
             self.next_leg += 1;
             let leg = LegId(self.next_leg);
@@ -687,109 +714,6 @@ impl Site {
                 return leg;
             }
         }
-    }
-
-    pub(super) fn incoming(
-        &mut self,
-        now: Now,
-        account: Option<AccountId>,
-        leg: LegId,
-        panel: &PanelId,
-        peer: Peer,
-    ) {
-        if self.calls.values().any(|call| call.has_leg(leg)) {
-            return;
-        }
-        if self.calls.len() >= MAX_CALLS {
-            let cause = Cause::Busy;
-            self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
-            return;
-        }
-        // a reload may have taken the panel away
-        let called = self.params.panels.get(panel);
-        let Some((line, display)) = called.map(|p| (p.line.clone(), p.name.clone())) else {
-            let cause = Cause::NotFound;
-            self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
-            return;
-        };
-        let doors = self.doors_of(panel);
-        let ring = self.new_ring(now);
-        let refused = self.refuse_call(now, panel, &doors, &peer, ring);
-        let faulty = self.is_out_of_order(panel);
-        let refused = refused.or_else(|| faulty.then_some((Cause::Unavailable, "line-fault")));
-        let listed = doors
-            .iter()
-            .any(|door| self.access.listens(&self.context(now), door, &peer));
-        let opened = refused.is_some_and(|(_, why)| why == "opened");
-        if refused.is_none() && !self.stopping {
-            self.yield_prompt(now, &line, "somebody calls the door");
-        }
-        let may = refused.is_none()
-            && !self.stopping
-            && self
-                .lines
-                .get(&line)
-                .is_some_and(|unit| unit.ring.is_none() && unit.line.may_self_start());
-        if !may && !opened && !self.tells_refusal(now) {
-            let cause = refused.map_or(Cause::Busy, |(cause, _)| cause);
-            self.out.push_back(Output::Leg(LegCommand::End { leg, cause }));
-            return;
-        }
-        let take = match (refused, self.lines.get_mut(&line)) {
-            (Some((cause, reason)), _) => Take::Refuse { cause, reason },
-            // somebody is being called whom it was told to call
-            (None, Some(unit)) if !self.stopping && unit.ring.is_some() => Take::LineBusy,
-            (None, Some(unit)) if !self.stopping => match unit.line.seize(now.mono, SeizeWhy::IncomingCall) {
-                Ok(()) => {
-                    unit.ring = Some(ring);
-                    Take::Answer
-                }
-                Err(SeizeRefused::LineBusy) => Take::LineBusy,
-                Err(_) => Take::NoCall,
-            },
-            (None, Some(_) | None) => Take::NoCall,
-        };
-        let limit = talk_limit(Some(INCOMING_TALK), self.params.lines.get(&line));
-        let contacts = self.may_open_by_digits(panel).into_iter().collect();
-        let request = IncomingRequest {
-            account,
-            digits: self.digit_policy(contacts),
-            display,
-            handover: Handover {
-                spare: (0..MAX_HANDOVERS)
-                    .map(|_| self.new_leg())
-                    .filter(|spare| *spare != leg)
-                    .collect(),
-                ..self.handover(self.params.panels.get(panel))
-            },
-            hang_up_after_open: false,
-            leg,
-            line: line.clone(),
-            listed,
-            panel: panel.clone(),
-            peer,
-            ring,
-            take,
-            talk_limit: limit,
-        };
-        let call = Call {
-            alarm: None,
-            asked: None,
-            began: now.mono,
-            collector: DigitCollector::new(self.access.key_use()),
-            doors,
-            injected: false,
-            line: line.clone(),
-            muted: false,
-            opened: BTreeSet::new(),
-            over_since: None,
-            panel: None,
-            plan: Either::Incoming(Box::new(IncomingPlan::new(now.mono, request))),
-            simulated: self.params.lines.get(&line).is_some_and(|l| l.simulated),
-        };
-        self.calls.insert(ring, call);
-        self.run(now, ring);
-        self.drain_line(now, &line);
     }
 
     /// Is a refused call told of? A flood of them fills no journal.
@@ -810,10 +734,10 @@ impl Site {
         self.plan_input(now, ring, PlanInput::Cancel(cause));
     }
 
-    fn plan_input(&mut self, now: Now, ring: RingId, input: PlanInput) {
+    pub(super) fn plan_input(&mut self, now: Now, ring: RingId, input: PlanInput) {
         if let Some(call) = self.calls.get_mut(&ring) {
             let before = call.winner();
-            both!(&mut call.plan, plan => plan.handle_input(now.mono, input));
+            call.plan.handle_input(now.mono, input);
             // nobody ends what somebody else began to dial
             if !call.has_authority() || call.winner() != before {
                 call.collector.clear();
@@ -864,6 +788,7 @@ impl Site {
                     }
                 }
                 PlanOutput::Over { outcome } => self.over(now, ring, outcome),
+                PlanOutput::WantsLine { pressed } => self.wants_line(now, ring, pressed),
                 PlanOutput::Won { .. } => self.won(now, ring),
             }
         }
@@ -885,8 +810,8 @@ impl Site {
         let Some(call) = self.calls.get_mut(&ring) else {
             return;
         };
-        // a call about an alarm takes no line: nobody at the panel has a part in it
-        if matches!(call.plan, Either::Incoming(_)) || call.alarm.is_some() {
+        // a call to the door has it already or wants none; one about an alarm takes no line: nobody at the panel has a part in it
+        if call.is_incoming() || call.alarm.is_some() {
             return;
         }
         let (line, asked) = (call.line.clone(), call.asked.clone());
@@ -903,7 +828,8 @@ impl Site {
         };
         if let Some(call) = self.calls.get_mut(&ring).filter(|_| refused) {
             call.muted = true;
-            both!(&mut call.plan, plan => plan.handle_input(now.mono, PlanInput::Cancel(Cause::Released)));
+            call.plan
+                .handle_input(now.mono, PlanInput::Cancel(Cause::Released));
         }
         self.drain_line(now, &line);
     }
@@ -1036,7 +962,7 @@ const fn strategy(list: &ListParams) -> Strategy {
     }
 }
 
-fn refusal(why: SeizeRefused) -> Refusal {
+pub(super) fn refusal(why: SeizeRefused) -> Refusal {
     match why.word() {
         "line-busy" => Refusal::LineBusy,
         _ => Refusal::Fault,
@@ -1044,7 +970,7 @@ fn refusal(why: SeizeRefused) -> Refusal {
 }
 
 /// The shorter of the list's limit and the panel's window.
-fn talk_limit(limit: Option<Duration>, line: Option<&LineParams>) -> TalkLimit {
+pub(super) fn talk_limit(limit: Option<Duration>, line: Option<&LineParams>) -> TalkLimit {
     let window = line.map_or(NO_WINDOW, |l| l.talk_window);
     let window = (window < NO_WINDOW && !window.is_zero()).then_some(window);
     match (limit, window) {

@@ -28,6 +28,7 @@ impl Site {
                     let state = *state;
                     self.record(now, Event::Line(line.clone(), event), None, simulated);
                     self.asked_gives_way(now, line, state);
+                    self.waiting_gives_way(now, line, state);
                 }
                 LineOutput::HandsetTook => {}
                 LineOutput::OpenedByPanel => {
@@ -62,6 +63,11 @@ impl Site {
                 button.map(|(button, _)| (id.clone(), button.clone()))
             })
             .next();
+        if let Some((panel, button)) = &found
+            && self.ring_answers(now, (panel, button), line, simulated)
+        {
+            return;
+        }
         let answered = found.as_ref().is_some_and(|(panel, button)| {
             !self.stopping && self.without_call(now, panel, button, simulated).is_some()
         });
@@ -78,6 +84,7 @@ impl Site {
                 }
             }
             Some((panel, button)) if !self.stopping && self.calls.len() < MAX_CALLS => {
+                self.visitor_goes_first(now, line);
                 self.ring(now, &panel, &button, line, simulated);
             }
             Some(_) | None => {

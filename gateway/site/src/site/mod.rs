@@ -3,6 +3,7 @@
 mod alarms;
 mod apply;
 mod asked;
+mod bridge;
 mod buttons;
 mod by_call;
 mod calls;
@@ -13,6 +14,7 @@ mod explain;
 mod fire;
 mod held;
 mod holds;
+mod incoming;
 mod lasting;
 mod lines;
 mod lockdown;

@@ -43,7 +43,9 @@ impl Site {
                     let panel = call.at_panel();
                     panel.is_some_and(|panel| panels.is_empty() || panels.contains(panel))
                 };
-                let calls = self.calls.values().filter(|call| !call.is_over()).filter(means);
+                // nor has a call the line that still rings for it
+                let has_line = |call: &&Call| !call.is_over() && !call.is_bridged() && !call.is_waiting();
+                let calls = self.calls.values().filter(has_line).filter(means);
                 // of several calls the one that lasts longest
                 let ends = calls.map(|call| (call, hold.map(|hold| call.began() + hold)));
                 let running = ends.filter(|(_, end)| end.is_none_or(|end| now.mono < end));
@@ -71,7 +73,9 @@ impl Site {
         let mut calls = self
             .calls
             .values()
-            .filter(|call| !call.is_over() && call.at_panel() == Some(panel));
+            .filter(|call| !call.is_over() && call.at_panel() == Some(panel))
+            // who is put through does not talk at the panel
+            .filter(|call| !call.is_bridged() || what == LampShows::Incoming);
         match what {
             LampShows::Hold => calls
                 .any(Call::is_held)

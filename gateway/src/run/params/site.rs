@@ -407,7 +407,13 @@ fn panel(id: &PanelId, panel: &config::Panel) -> site::PanelParams {
     });
     site::PanelParams {
         accounts: panel.accounts().cloned().collect(),
+        answer: match (panel.answer_by_button, panel.answer_after) {
+            (Some(within), _) => site::Answer::ByPress(within),
+            (None, Some(time)) => site::Answer::After(time),
+            (None, None) => site::Answer::AtOnce,
+        },
         buttons: buttons.into_iter().chain(bells(id, panel)).collect(),
+        callers: panel.callers.iter().filter_map(caller).collect(),
         doors: panel.doors.clone(),
         line: panel.line.clone(),
         name: panel.name.clone(),
@@ -434,4 +440,25 @@ fn panel(id: &PanelId, panel: &config::Panel) -> site::PanelParams {
             config::OtherCalls::Unavailable => Some(Cause::Unavailable),
         },
     }
+}
+
+/// `None` for what the check refuses: it must not mean everybody, nor nobody in particular.
+fn caller(caller: &config::PanelCaller) -> Option<site::CallerParams> {
+    let number = match &caller.number {
+        None => None,
+        Some(number) => Some(site::CallerPattern::parse(&number.text).ok()?),
+    };
+    let action = match caller.action {
+        config::CallerDo::Bridge => site::CallerAction::Bridge(caller.list.clone()?),
+        config::CallerDo::Busy => site::CallerAction::Refuse(Cause::Busy),
+        config::CallerDo::Divert => site::CallerAction::Divert(caller.to.as_ref()?.text.clone()),
+        config::CallerDo::Open => site::CallerAction::Open,
+        config::CallerDo::Reject => site::CallerAction::Refuse(Cause::Declined),
+        config::CallerDo::Talk => site::CallerAction::Talk,
+    };
+    Some(site::CallerParams {
+        action,
+        number,
+        when: caller.schedule.clone(),
+    })
 }

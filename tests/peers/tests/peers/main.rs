@@ -6,6 +6,7 @@ mod api;
 mod beside;
 mod boards;
 mod broker;
+mod called;
 mod capture;
 mod certificate;
 mod codecs;

@@ -595,7 +595,11 @@ fn nobody_is_told_that_somebody_listens_in_a_talk_that_a_visitor_began() {
     let ring = sim.press("bell").expect("a ring");
     sim.wait(secs(100));
     let calls = sim.site.view().calls;
-    assert!(calls.iter().any(|call| call.ring == ring && call.state == "talking"));
+    assert!(
+        calls
+            .iter()
+            .any(|call| call.ring == ring && call.state == "talking")
+    );
     assert_eq!(look_ins(&sim), 0, "{}", sim.log());
 }
 

@@ -42,6 +42,8 @@ fn refused(sim: &Sim, leg: LegId) -> Option<Cause> {
         LegCommand::End { leg: of, cause } if *of == leg => Some(*cause),
         LegCommand::Answer { .. }
         | LegCommand::Connect { .. }
+        | LegCommand::Divert { .. }
+        | LegCommand::Join { .. }
         | LegCommand::End { .. }
         | LegCommand::Offer { .. }
         | LegCommand::PlayToLeg { .. }

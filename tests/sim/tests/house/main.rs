@@ -6,6 +6,8 @@ mod asked;
 mod bells;
 mod buttons;
 mod by_call;
+mod called;
+mod callers;
 mod codes;
 mod command_code;
 mod contacts;

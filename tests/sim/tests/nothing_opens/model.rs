@@ -307,6 +307,8 @@ impl Model {
             }
             LegCommand::Answer { .. }
             | LegCommand::PlayToLeg { .. }
+            | LegCommand::Divert { .. }
+            | LegCommand::Join { .. }
             | LegCommand::RefuseTransfer { .. }
             | LegCommand::Ringing { .. }
             | LegCommand::Transfer { .. } => {}

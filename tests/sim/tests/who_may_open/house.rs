@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use gateway_core::{ButtonId, Cause, Secret, Volume};
 use gateway_site::{
-    Area, ButtonMode, ButtonParams, CallIn, Caller, CardParams, CodeParams, DoorGroupParams, DoorParams,
-    Duty, Escort, Group, InputParams, LineParams, ListParams, OnJournalFault, OpenWhen, OutputParams,
-    PanelParams, Passback, ReaderParams, RexKind, RexParams, Schedule, Schedules, SiteParams, TargetParams,
-    When, card_frame,
+    Answer, Area, ButtonMode, ButtonParams, CallIn, Caller, CardParams, CodeParams, DoorGroupParams,
+    DoorParams, Duty, Escort, Group, InputParams, LineParams, ListParams, OnJournalFault, OpenWhen,
+    OutputParams, PanelParams, Passback, ReaderParams, RexKind, RexParams, Schedule, Schedules, SiteParams,
+    TargetParams, When, card_frame,
 };
 use sim::{first_door, id, secs};
 
@@ -176,7 +176,9 @@ fn lists() -> Vec<(&'static str, ListParams)> {
 fn panels() -> Vec<(&'static str, PanelParams)> {
     let panel = |line: &str, doors: &[&str]| PanelParams {
         accounts: vec![id("pbx")],
+        answer: Answer::AtOnce,
         buttons: [].into(),
+        callers: Vec::new(),
         doors: doors.iter().map(|door| id(door)).collect(),
         line: id(line),
         name: line.into(),

@@ -476,3 +476,48 @@ fn a_thousand_short_calls_in_a_row_all_get_through() {
     }
     assert_eq!(bench.ua.calls(), 0);
 }
+
+#[test]
+fn a_caller_is_sent_to_somebody_else_and_the_leg_is_over() {
+    for (target, contact) in [
+        ("1002", "<sip:1002@pbx.example>"),
+        ("sip:1002@192.0.2.9:5070", "<sip:1002@192.0.2.9:5070>"),
+    ] {
+        let mut bench = Bench::trunk();
+        bench.ask(&invite("", SDP));
+        bench.call_event();
+        bench.ua.ring(bench.now, LEG);
+        bench.settle();
+        let ringing = bench.response();
+        bench.ua.divert(bench.now, LEG, target);
+        bench.settle();
+        let moved = bench.response();
+        assert_eq!(moved.code(), 302);
+        assert_eq!(moved.headers.text(&HeaderName::Contact).as_deref(), Some(contact));
+        let tag = |of: &crate::Response| of.headers.to().expect("ours").tag().map(str::to_owned);
+        assert_eq!(tag(&moved), tag(&ringing), "one dialog");
+        let CallOutput::Ended { cause, detail } = bench.call_event() else {
+            panic!("it goes on");
+        };
+        assert_eq!(
+            (cause, detail.as_str()),
+            (Cause::Released, "302 Moved Temporarily")
+        );
+        assert_eq!(bench.ua.calls(), 0);
+    }
+}
+
+#[test]
+fn a_caller_is_sent_to_nobody_whom_no_address_names_and_a_talk_just_ends() {
+    let mut bench = Bench::trunk();
+    bench.ask(&invite("", SDP));
+    bench.call_event();
+    bench.ua.divert(bench.now, LEG, "sip:");
+    bench.settle();
+    assert_eq!(bench.response().code(), 480);
+
+    let (mut bench, _) = talking();
+    bench.ua.divert(bench.now, LEG, "1002");
+    bench.settle();
+    bench.request_of(Method::BYE);
+}

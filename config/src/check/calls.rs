@@ -39,6 +39,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     for (id, panel) in &config.panels {
         backups(check, id, panel);
         answers(check, id, panel);
+        recorded(check, id, panel);
         buttons(check, id, panel);
     }
     extensions(check);
@@ -85,6 +86,16 @@ fn answers(check: &mut Check<'_>, id: &PanelId, panel: &Panel) {
         let text = "the panel has no button to answer by".to_owned();
         let hint = "remove it, or add: [panels.NAME.buttons.NAME]";
         check.fault(FaultKind::Conflict, &by_button, &[], text, hint);
+    }
+}
+
+/// Nothing is recorded that could not be announced.
+fn recorded(check: &mut Check<'_>, id: &PanelId, panel: &Panel) {
+    let key = format!("panels.{id}.record");
+    if panel.record && check.config.recordings.is_none() && !check.is_written("recordings") {
+        let text = "there is no announcement by which both sides learn that they are recorded".to_owned();
+        let hint = "add: [recordings] with announcement-file = \"…\"";
+        check.fault(FaultKind::Missing, &key, &["recordings"], text, hint);
     }
 }
 

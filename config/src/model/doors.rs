@@ -8,7 +8,7 @@ use gateway_core::{AccountId, ButtonId, DoorId, GroupId, InputId, LineId, ListId
 
 use super::front_end::Apartments;
 use crate::describe::table;
-use crate::rules::{list, map, ms, parsed, refer, secs, span_or, table, text, when, word};
+use crate::rules::{Flag, list, map, ms, parsed, refer, secs, span_or, table, text, when, word};
 use crate::value::{
     Address, ButtonMode, CallRefusal, CallerDo, DigitsBy, Duty, Extension, Fail, LockKind, LockOwner,
     OnJournalFault, OnLineFault, OtherCalls, PressAgain, PressInTalk, Relock, RexKind, Transfers,
@@ -55,6 +55,8 @@ table! {
         /// To whom a phone may hand a call of this panel: by a transfer (REFER), by taking it over (Replaces), or by a
         /// redirection (3xx). Whoever has it then opens only if he might have opened as a target.
         transfers: Transfers = "transfers", word(), or("\"listed\""), Live;
+        /// Record its talks, as `[recordings]` says: from the answer on, announced to both sides.
+        record: bool = "record", Flag, or("false"), Live;
         /// Apartments, on a line that says whom it rings.
         apartments: Option<Apartments> = "apartments", table(), optional, Live;
         /// List that is called from the door of the apartment itself, where the line has a wire for it; without it such a

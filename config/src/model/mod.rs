@@ -21,6 +21,7 @@ mod network;
 mod notify;
 mod osdp;
 mod outside;
+mod recordings;
 mod relays;
 mod retention;
 mod rule;
@@ -62,6 +63,7 @@ pub use network::Network;
 pub use notify::{Mail, Notify, NotifyTarget, Syslog, Telegram, Webhook};
 pub use osdp::{KeyFile, OsdpInput, OsdpOutput, OsdpReader};
 pub use outside::{Availability, HttpOutput, MqttInput, MqttOutput, WebhookInput};
+pub use recordings::Recordings;
 pub use relays::{
     AlarmRelay, Lamp, Light, LineSeized, MainsFault, NetworkFault, Relay, RelayCommand, RelayFunction,
 };
@@ -125,6 +127,8 @@ table! {
         schedules: BTreeMap<ScheduleId, Schedule> = "schedules", map("schedule"), or("{}"), Live;
         /// Lists of holidays that schedules name.
         holidays: BTreeMap<HolidaysId, Holidays> = "holidays", map("holiday"), or("{}"), Live;
+        /// Recordings of talks; without this table there are none.
+        recordings: Option<Recordings> = "recordings", table(), optional, Live;
         /// How long what happened is kept, class by class.
         retention: Retention = "retention", table(), or("{}"), Live;
         /// Inputs that are held while the gateway starts.

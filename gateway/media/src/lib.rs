@@ -24,7 +24,10 @@ pub mod stun;
 pub mod telephone_event;
 pub mod tones;
 
-pub use engine::{Engine, EngineError, EngineParams, LegStats, Measures, MediaEvent, PortPair, Seen};
+pub use engine::{
+    Both, Engine, EngineError, EngineParams, LegStats, Measures, MediaEvent, Piece, PortPair, Recorder,
+    Recording, Seen, recording,
+};
 pub use sdp::{
     Agreed, AudioCodec, Capabilities, Direction, DtlsPeer, EventFormat, LocalMedia, OfferAnswer, OpusFormat,
     SdpError, SessionDescription, SrtpKeying, SrtpPolicy, SrtpSuite,

@@ -620,3 +620,80 @@ fn two_legs_that_are_joined_hear_each_other_through_their_codecs_and_no_line() {
         .expect("press");
     assert_eq!(side.digit(), ('5', false));
 }
+
+#[test]
+fn a_tone_of_whoever_was_put_through_is_muted_and_comes_back_as_an_echo() {
+    let Between { side, phones } = between(30_480, [&[], &[]]);
+    let [outside, guard] = &phones;
+    side.engine.join_legs(OUTSIDE, GUARD).expect("join");
+    // the two frequencies of the key 9 for 10 s, sent as they are: a phone of ours would mute them at its microphone
+    let sine = |n: u32, hz: f64| (f64::from(n) * hz * std::f64::consts::TAU / f64::from(SAMPLE_RATE)).sin();
+    let nine = (0..160_000).map(|n| ((sine(n, 852.0) + sine(n, 1_477.0)) * 6_000.0) as i16);
+    let (recorder, _pieces) = gateway_media::recording();
+    outside
+        .engine
+        .record_leg(LEG, recorder, nine.collect())
+        .expect("say");
+    guard.hear(100);
+    let heard = guard.hear(60);
+    assert!(best(&heard, 852.0) < 0.2, "the tone goes through");
+    guard
+        .engine
+        .send_digit(LEG, '9', Duration::from_millis(100))
+        .expect("press");
+    assert_eq!(side.digit(), ('9', true), "it is told for what it may be");
+    guard
+        .engine
+        .send_digit(LEG, '5', Duration::from_millis(100))
+        .expect("press");
+    assert_eq!(side.digit(), ('5', false));
+}
+
+#[test]
+fn a_talk_that_is_recorded_is_announced_to_both_and_each_side_is_on_a_channel_of_its_own() {
+    let mut door = Side::new(30_560, &[500.0], Duration::ZERO);
+    let mut phone = Side::new(30_580, &[1_300.0], Duration::ZERO);
+    let (at_door, at_phone) = agree(door.local, phone.local, SrtpPolicy::Off);
+    phone.open(&at_phone);
+    // 600 ms of another sound; asked for before the leg is on its line
+    let announcement: std::sync::Arc<[i16]> = (0..9_600)
+        .map(|n| {
+            ((f64::from(n) * 2_400.0 * std::f64::consts::TAU / f64::from(SAMPLE_RATE)).sin() * 8_000.0) as i16
+        })
+        .collect();
+    let (recorder, pieces) = gateway_media::recording();
+    let ports = door.ports.take().expect("ports");
+    door.engine.open_leg(LEG, ports).expect("open");
+    door.engine.update_leg(LEG, &at_door).expect("update");
+    door.engine
+        .record_leg(LEG, recorder, std::sync::Arc::clone(&announcement))
+        .expect("record");
+    door.engine.connect_leg(LEG, &door.line).expect("connect");
+    for (who, heard) in [("phone", phone.hear(150)), ("door", door.hear(150))] {
+        let found = best(&heard, 2_400.0);
+        assert!(found > 0.6, "the {who} hears the announcement: {found}");
+    }
+    door.close();
+    let (mut line, mut telephone) = (Vec::new(), Vec::new());
+    let deadline = std::time::Instant::now() + DEADLINE;
+    loop {
+        match pieces.next() {
+            gateway_media::Piece::Both(both) => {
+                line.extend(both.map(|[line, _]| line));
+                telephone.extend(both.map(|[_, phone]| phone));
+            }
+            gateway_media::Piece::Nothing => {
+                assert!(std::time::Instant::now() < deadline, "the recording does not end");
+                std::thread::yield_now();
+            }
+            gateway_media::Piece::Over => break,
+        }
+    }
+    assert!(line.len() >= 16_000, "{} samples", line.len());
+    let (said, answered) = (best(&line, 500.0), best(&telephone[12_000..], 1_300.0));
+    assert!(said > 0.98 && answered > 0.98, "{said} {answered}");
+    assert!(
+        best(&line, 1_300.0) < 0.2 && best(&telephone[12_000..], 500.0) < 0.2,
+        "the sides are mixed"
+    );
+}

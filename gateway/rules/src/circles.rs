@@ -45,6 +45,8 @@ const CALLING: &[&str] = &[
     "call.leg-ended",
     "call.leg-offered",
     "call.leg-ringing",
+    "call.recording-began",
+    "call.recording-ended",
     "call.talk-warning",
 ];
 /// What becomes of an alarm by itself; whoever confirms it, or types a wrong code, is somebody.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use adapter_api::AudioPort;
 use gateway_core::{AccountId, Clock, Instant, LegCommand, LegId, LineId, Standing, Tone, Volume};
-use gateway_media::{Engine, EngineError};
+use gateway_media::{Engine, EngineError, Recorder};
 use gateway_trace::Trace;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -224,6 +224,20 @@ impl SipHandle {
     /// [`SipError::Media`] if the media engine takes no commands.
     pub fn say_to_line(&self, line: &LineId, samples: Arc<[i16]>) -> Result<(), SipError> {
         Ok(self.engine.say_to_line(line, samples)?)
+    }
+
+    /// Records the talk of a leg from its begin on, and plays the announcement (16 kHz) to everybody in it. Keep a reference until it was
+    /// played.
+    ///
+    /// # Errors
+    /// [`SipError::Media`] if the media engine takes no commands.
+    pub fn record_leg(
+        &self,
+        leg: LegId,
+        recorder: Recorder,
+        announcement: Arc<[i16]>,
+    ) -> Result<(), SipError> {
+        Ok(self.engine.record_leg(leg, recorder, announcement)?)
     }
 
     /// Ends a tone at a line.

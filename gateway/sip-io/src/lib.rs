@@ -22,6 +22,7 @@ mod session;
 mod texts;
 
 pub use event::{AccountReport, SipEvent, SipStats, StrangerReport, TextReport};
+pub use gateway_media::{Both, Piece, Recorder, Recording, recording};
 pub use gateway_sip::Transport;
 pub use handle::{SipEngine, SipError, SipHandle};
 pub use measures::Measures;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use gateway_access::{Change, Grant, Place};
 use gateway_core::{
     AccountEvent, AccountId, AccountState, AlarmId, CardFrame, CommandId, CommandRequest, ControllerId,
-    CredentialId, Envelope, InputId, LegCommand, LegEvent, LineCommand, LineId, OutputId, PanelId, Peer,
-    ReaderCommand, ReaderId, Refusal, RingId, Signal, Standing, Subject, Volume,
+    CredentialId, Envelope, InputId, LegCommand, LegEvent, LegId, LineCommand, LineId, OutputId, PanelId,
+    Peer, ReaderCommand, ReaderId, Refusal, RingId, Signal, Standing, Subject, Volume,
 };
 use gateway_door::ReleaseCause;
 use gateway_rules::Sound;
 
-use crate::params::Contacts;
+use crate::params::{Contacts, RecordParams};
 
 /// Everything the site hears.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +75,13 @@ pub enum Input {
     People(Vec<Change>),
     /// Another live instance uses our name (`Some`), or it is gone again (`None`).
     SecondInstance(Option<String>),
+    /// What became of [`Output::RecordTalk`].
+    Recorded {
+        /// The ring of the talk.
+        ring: RingId,
+        /// What.
+        what: Recorded,
+    },
     /// What [`Output::Say`] asked for is over.
     Said {
         /// How long it was heard, or why it was not.
@@ -94,6 +101,25 @@ pub enum Input {
         id: u64,
         /// On the medium?
         ok: bool,
+    },
+}
+
+/// What became of a recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It goes on, into this file of the folder.
+    Began {
+        /// Its name.
+        file: String,
+    },
+    /// It is over.
+    Ended {
+        /// Name of the file; `None` if there is none.
+        file: Option<String>,
+        /// How much is in it.
+        length: Duration,
+        /// Why: `ended`, `limit`, or what went wrong.
+        why: String,
     },
 }
 
@@ -212,6 +238,17 @@ pub enum Output {
     Reader(ReaderId, ReaderCommand),
     /// Append to the journal. Outputs after this one may act once it is queued; replies wait until it is durable.
     Record(Envelope),
+    /// Record the talk of a leg from its begin on, and tell everybody in it. Nobody waits for it; answered by [`Input::Recorded`].
+    RecordTalk {
+        /// How.
+        how: RecordParams,
+        /// Whoever has the call.
+        leg: LegId,
+        /// At which panel.
+        panel: PanelId,
+        /// The ring of the talk.
+        ring: RingId,
+    },
     /// Release an output at once.
     ReleaseOutput(OutputId),
     /// Answer a command. It stands after the record that it is about.

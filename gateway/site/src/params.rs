@@ -4,6 +4,7 @@
 //! door that is not there) is left out by [`Site`](crate::Site) and never opens anything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gateway_access::{Area, CallerPattern, Group, OnJournalFault, RexKind, Schedules, When};
@@ -507,10 +508,25 @@ pub struct PanelParams {
     pub other_calls: Option<Cause>,
     /// What becomes of calls to it while its line is faulty.
     pub on_line_fault: OnLineFault,
+    /// How its talks are recorded; `None`: not at all.
+    pub record: Option<RecordParams>,
     /// To whom its calls may be handed.
     pub transfers: Transfers,
     /// Longest time for which a command may let in who rings; `None` if none may.
     pub ring_to_open: Option<Duration>,
+}
+
+/// How talks are recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordParams {
+    /// What both sides hear as it begins.
+    pub announcement: PathBuf,
+    /// Where the files are.
+    pub folder: PathBuf,
+    /// Most of them that are kept.
+    pub most_files: u32,
+    /// Most room that they take, MiB.
+    pub most_mib: u64,
 }
 
 /// A button of a panel.

@@ -15,14 +15,16 @@ use gateway_access::PinKey;
 use gateway_bus::{BusCore, TagSeen};
 use gateway_core::{
     CardFrame, Clock, CommandReply, Instant, LegCommand, LegEvent, LineCommand, LineId, ReaderId, Record,
-    Refusal, Seq, Signal, SignalKind, SiteView,
+    Refusal, RingId, Seq, Signal, SignalKind, SiteView,
 };
 use gateway_guard::{GuardClient, Liveness, Systemd};
 use gateway_guard_proto::Wirings;
 use gateway_people::Changed;
 use gateway_sip_io::{SipEvent, SipHandle};
 use gateway_site::rules::Sound;
-use gateway_site::{Contacts, Decision, Directory, GuardReport, HeldInput, Input, Output, Site, SiteParams};
+use gateway_site::{
+    Contacts, Decision, Directory, GuardReport, HeldInput, Input, Output, Recorded, Site, SiteParams,
+};
 use gateway_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -37,6 +39,7 @@ use crate::run::lines::Lines;
 use crate::run::measures::{DoorMeasures, Stopwatch};
 use crate::run::prompts;
 use crate::run::readers::Readers;
+use crate::run::recordings;
 use crate::run::wall::{Step, WallWatch};
 
 /// A main loop that stood still for longer than this has old news in its queues.
@@ -82,6 +85,13 @@ pub(crate) enum Order {
     Contacts(Arc<Contacts>),
     /// The people and credentials of the records: decisions may begin.
     Ready(Box<Directory>),
+    /// What became of a recording.
+    Recorded {
+        /// Of the talk of this ring.
+        ring: RingId,
+        /// What.
+        what: Recorded,
+    },
     /// What a rule has heard at a line is over.
     Said {
         /// How long it was heard, or why it was not.
@@ -254,6 +264,7 @@ impl Brain {
                         self.tell_codes();
                         vec![Input::Ready]
                     }
+                    Some(Order::Recorded { ring, what }) => vec![Input::Recorded { ring, what }],
                     Some(Order::Said { heard, line, turn }) => vec![Input::Said { heard, line, turn }],
                     Some(Order::SecondInstance(who)) => vec![Input::SecondInstance(who)],
                     Some(Order::Stop) | None => {
@@ -518,6 +529,12 @@ impl Brain {
                         tracing::warn!("the SIP engine is gone, a sound was not ended");
                     }
                 }
+                Output::RecordTalk {
+                    how,
+                    leg,
+                    panel,
+                    ring,
+                } => recordings::begin(self.sip.clone(), self.own_orders.clone(), how, (leg, panel, ring)),
                 Output::Say { line, sound, turn } => self.say(line, sound, turn),
                 Output::Standing(account, standing) => self.legs.give_standing(&self.sip, account, standing),
                 Output::Text {

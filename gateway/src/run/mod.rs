@@ -38,6 +38,7 @@ mod port;
 pub(crate) mod prompts;
 pub(crate) mod proven;
 pub(crate) mod readers;
+mod recordings;
 mod restore;
 mod room;
 pub(crate) mod sim;

@@ -137,6 +137,7 @@ pub fn first_door() -> SiteParams {
         doors: doors.iter().map(|d| id(d)).collect(),
         line: id(line),
         name: name.into(),
+        record: None,
         opened_call: Cause::Declined,
         other_calls: None,
         on_line_fault: gateway_site::OnLineFault::Reject,

@@ -101,6 +101,8 @@ pub struct Sim {
     pub kept: BTreeMap<CredentialId, u32>,
     /// Who is where, by the medium.
     pub places: Vec<Place>,
+    /// Talks that were to be recorded: what is played first, whose leg, at which panel, in which ring.
+    pub recorded: Vec<(std::path::PathBuf, LegId, gateway_core::PanelId, RingId)>,
     /// Everything recorded, over all lives of the gateway.
     pub records: Vec<Envelope>,
     /// The machine.
@@ -161,6 +163,7 @@ impl Sim {
             kept: BTreeMap::new(),
             places: Vec::new(),
             records: Vec::new(),
+            recorded: Vec::new(),
             site: site(&params, 1, T0, 1),
             generation: 1,
             guard: Guard::default(),
@@ -662,6 +665,12 @@ impl Sim {
                 }
                 Output::Reader(reader, command) => self.readers.push((reader, command)),
                 Output::Record(envelope) => self.records.push(envelope),
+                Output::RecordTalk {
+                    how,
+                    leg,
+                    panel,
+                    ring,
+                } => self.recorded.push((how.announcement, leg, panel, ring)),
                 Output::ReleaseOutput(output) => {
                     if let Some(report) = self.guard.release(&output, ReleaseCause::Asked) {
                         self.schedule(Duration::ZERO, Input::Guard(report));

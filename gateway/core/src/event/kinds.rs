@@ -253,6 +253,20 @@ events! {
             /// Which.
             leg: LegId,
         },
+        /// The talk is being recorded from here on, and both sides have been told so.
+        RecordingBegan = "recording-began" {
+            /// Name of the file in the folder of recordings.
+            file: String,
+        },
+        /// The recording is over.
+        RecordingEnded = "recording-ended" {
+            /// Name of its file; what could not be recorded has none.
+            file: Option<String>,
+            /// How much of the talk is in it.
+            length_ms: u64,
+            /// Why: `ended`, `limit` (it was long enough), or what went wrong.
+            why: String,
+        },
         /// The talk limit is near.
         TalkWarning = "talk-warning" {
             /// Time left.

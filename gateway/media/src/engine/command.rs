@@ -8,6 +8,7 @@ use gateway_voice::Voice;
 
 use super::leg::{Leg, Transport};
 use super::line::Line;
+use super::recorder::Recorder;
 
 pub(super) enum Command {
     AddLine(Box<Line>),
@@ -21,6 +22,7 @@ pub(super) enum Command {
     OpenLeg(Box<Leg>),
     PlayToLeg(LegId, Tone),
     PlayToLine(LineId, Tone),
+    Record(LegId, Box<Recorder>, Arc<[i16]>),
     SayToLine(LineId, Arc<[i16]>),
     RemoveLine(LineId),
     SendDigit(LegId, u8, Duration),
@@ -31,12 +33,33 @@ pub(super) enum Command {
 }
 
 /// What the engine no longer uses; dropped on a caller's thread.
-#[expect(dead_code, reason = "the values are only kept to be dropped")]
+#[expect(dead_code, reason = "most values are only kept to be dropped")]
 pub(super) enum Used {
     Datagram(Box<[u8]>),
     Leg(Box<Leg>),
     Line(Box<Line>),
     Name(LineId),
+    Recorder(Box<Recorder>, Option<Arc<[i16]>>),
     Transport(Box<Transport>),
     Voice(Box<Voice>),
+}
+
+impl Used {
+    /// Whoever writes down a recording learns that it is over, also before this is dropped.
+    pub(super) fn end_recordings(&self) {
+        match self {
+            Self::Leg(leg) => {
+                if let Some((recorder, _)) = &leg.to_record {
+                    recorder.end();
+                }
+            }
+            Self::Line(line) => {
+                if let Some((_, recorder)) = &line.recorder {
+                    recorder.end();
+                }
+            }
+            Self::Recorder(recorder, _) => recorder.end(),
+            Self::Datagram(_) | Self::Name(_) | Self::Transport(_) | Self::Voice(_) => {}
+        }
+    }
 }

@@ -19,6 +19,7 @@ use super::command::{Command, Used};
 use super::leg::{Leg, LegParams, Transport};
 use super::line::Line;
 use super::ports::{PortAllocator, PortPair};
+use super::recorder::Recorder;
 use super::thread::{self, Sink};
 use super::{EngineError, EngineParams};
 use crate::sdp::Agreed;
@@ -165,6 +166,15 @@ impl Inner {
     pub(super) fn join_legs(&self, leg: LegId, with: LegId) -> Result<(), EngineError> {
         let place = Line::joint(voice(Params::default())?);
         self.send(Command::Join(leg, with, Box::new(place)))
+    }
+
+    pub(super) fn record_leg(
+        &self,
+        leg: LegId,
+        recorder: Recorder,
+        announcement: Arc<[i16]>,
+    ) -> Result<(), EngineError> {
+        self.send(Command::Record(leg, Box::new(recorder), announcement))
     }
 
     pub(super) fn disconnect_leg(&self, leg: LegId) -> Result<(), EngineError> {

@@ -16,6 +16,7 @@ use super::early::Early;
 use super::latch::{Latch, Verdict};
 use super::outbox::Outbox;
 use super::ports::PortPair;
+use super::recorder::Recorder;
 use super::split::{self, Ahead};
 use super::strangers::{self, Strangers};
 use super::tones_in::TonesIn;
@@ -158,6 +159,8 @@ pub(super) struct Leg {
     pub(super) line: Option<usize>,
     /// It stands in the place of that line's wires.
     pub(super) stands_in: bool,
+    /// Its talk is to be recorded once it has one, and this is to be played then.
+    pub(super) to_record: Option<(Box<Recorder>, Arc<[i16]>)>,
     pub(super) tones: TonePlayer,
     /// What the other side says in this tick.
     pub(super) heard: Frame,
@@ -222,6 +225,7 @@ impl Leg {
             ports,
             line: None,
             stands_in: false,
+            to_record: None,
             tones: TonePlayer::default(),
             heard: [0; FRAME_SAMPLES],
             budget: BUDGET,

@@ -7,9 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use adapter_api::{AudioPort, FRAME_SAMPLES, Frame};
-use gateway_core::{Instant, LineId, Volume};
+use gateway_core::{Instant, LegId, LineId, Volume};
 use gateway_voice::Voice;
 
+use super::recorder::Recorder;
 use crate::dtmf_tone::{EchoGuard, ToneMute};
 use crate::gain::Gain;
 use crate::mixer::{self, Mix};
@@ -28,6 +29,10 @@ pub(super) struct Line {
     microphone: Gain,
     speaker: Gain,
     pub(super) mix: Mix,
+    /// Of whose talk is recorded there.
+    pub(super) recorder: Option<(LegId, Box<Recorder>)>,
+    /// Nobody writes it down any more.
+    unwritten: bool,
     /// Legs connected, counted at each tick.
     pub(super) connected: usize,
 }
@@ -54,6 +59,8 @@ impl Line {
             microphone: Gain::default(),
             speaker: Gain::default(),
             mix: Mix::default(),
+            recorder: None,
+            unwritten: false,
             connected: 0,
         }
     }
@@ -96,6 +103,22 @@ impl Line {
         self.hear(now);
     }
 
+    /// Records from here on for a leg; gives back what was recorded with before.
+    pub(super) fn record(&mut self, leg: LegId, recorder: Box<Recorder>) -> Option<(LegId, Box<Recorder>)> {
+        self.unwritten = false;
+        self.recorder.replace((leg, recorder))
+    }
+
+    /// The recorder that nobody reads any more.
+    pub(super) fn unwritten(&mut self) -> Option<(LegId, Box<Recorder>)> {
+        self.recorder.take_if(|_| self.unwritten)
+    }
+
+    /// Can anything be heard at it but by legs?
+    pub(super) const fn has_wires(&self) -> bool {
+        self.id.is_some()
+    }
+
     /// Takes 10 ms of the leg that stands in the place of the wires.
     pub(super) fn capture_from(&mut self, now: Instant, frame: &Frame) {
         self.captured = *frame;
@@ -132,6 +155,9 @@ impl Line {
         let mut tone = [0; FRAME_SAMPLES];
         if self.tones.next(&mut tone) {
             mixer::add(&mut frame, &tone);
+        }
+        if let Some((_, recorder)) = &self.recorder {
+            self.unwritten |= !recorder.push(&self.captured, &frame);
         }
         self.speaker.apply(&mut frame);
         self.voice.play(&mut frame);

@@ -12,6 +12,7 @@ mod leg;
 mod line;
 mod outbox;
 mod ports;
+mod recorder;
 mod split;
 mod strangers;
 mod thread;
@@ -29,6 +30,7 @@ use gateway_trace::Trace;
 use crate::sdp::Agreed;
 
 pub use ports::{PortAllocator, PortPair, Seen};
+pub use recorder::{Both, Piece, Recorder, Recording, recording};
 pub use split::address;
 
 /// Steps of [`Measures::buffered`], µs.
@@ -327,6 +329,21 @@ impl Engine {
     /// [`EngineError`] if the engine cannot take commands.
     pub fn join_legs(&self, leg: LegId, with: LegId) -> Result<(), EngineError> {
         self.inner.join_legs(leg, with)
+    }
+
+    /// Records the talk of a leg, from the moment on at which it is on a line or joined with another, until it is on that line no more
+    /// or somebody else's talk there is recorded. `announcement` (16 kHz) is played to everybody in it at once. Keep a reference
+    /// until it was played.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn record_leg(
+        &self,
+        leg: LegId,
+        recorder: Recorder,
+        announcement: Arc<[i16]>,
+    ) -> Result<(), EngineError> {
+        self.inner.record_leg(leg, recorder, announcement)
     }
 
     /// Takes a leg's audio off its line; it gets silence and tones.

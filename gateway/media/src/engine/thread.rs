@@ -296,6 +296,10 @@ impl Run {
             if line.is_active() {
                 line.play();
             }
+            if let Some((_, recorder)) = line.unwritten() {
+                // nobody reads it, so that nobody waits for its end
+                let _ = self.grave.try_send(Used::Recorder(recorder, None));
+            }
         }
         for n in 0..self.legs.len() {
             if n.is_multiple_of(BETWEEN) {
@@ -353,18 +357,21 @@ impl Run {
             Command::CloseLeg(leg) => self.close(now, leg),
             Command::Connect(leg, line) => {
                 self.part(leg);
-                let index = self.line(&line);
+                self.stop_recording(leg);
+                let (id, index) = (leg, self.line(&line));
                 if let (Some(leg), Some(index)) = (self.leg(leg), index) {
                     leg.line = Some(index);
                     leg.tones.stop_repeating();
                     if let Some(line) = &mut self.lines[index] {
                         line.tones.stop_repeating();
                     }
+                    self.begin_recording(id);
                 }
                 self.bury(Used::Name(line));
             }
             Command::Disconnect(leg) => {
                 self.part(leg);
+                self.stop_recording(leg);
                 if let Some(leg) = self.leg(leg) {
                     leg.line = None;
                 }
@@ -384,6 +391,16 @@ impl Run {
                 }
             }
             Command::PlayToLine(line, tone) => self.with_line(line, |l| l.tones.play(tone)),
+            Command::Record(leg, recorder, announcement) => {
+                let unused = match self.leg(leg) {
+                    Some(leg) => leg.to_record.replace((recorder, announcement)),
+                    None => Some((recorder, announcement)),
+                };
+                if let Some((recorder, announcement)) = unused {
+                    self.bury(Used::Recorder(recorder, Some(announcement)));
+                }
+                self.begin_recording(leg);
+            }
             Command::SayToLine(line, samples) => self.with_line(line, |l| l.tones.say(samples)),
             Command::RemoveLine(line) => {
                 if let Some(index) = self.line(&line) {
@@ -462,6 +479,38 @@ impl Run {
             } else if leg.line == Some(index) {
                 leg.line = None;
             }
+        }
+        self.begin_recording(with);
+    }
+
+    /// Records the talk of a leg that has one, if it is to be recorded, and tells everybody in it.
+    fn begin_recording(&mut self, id: LegId) {
+        let Some(leg) = self.leg(id) else { return };
+        let Some(index) = leg.line else { return };
+        let Some((recorder, announcement)) = leg.to_record.take() else {
+            return;
+        };
+        for leg in self.legs.iter_mut().filter(|leg| leg.line == Some(index)) {
+            leg.tones.say(Arc::clone(&announcement));
+        }
+        let Some(line) = &mut self.lines[index] else {
+            return;
+        };
+        let before = line.record(id, recorder);
+        if line.has_wires() {
+            line.tones.say(announcement);
+        }
+        if let Some((_, before)) = before {
+            self.bury(Used::Recorder(before, None));
+        }
+    }
+
+    /// What was recorded of a leg's talk on a line is over.
+    fn stop_recording(&mut self, id: LegId) {
+        let of = |line: &mut Box<Line>| line.recorder.take_if(|(of, _)| *of == id);
+        let recorder = self.lines.iter_mut().flatten().find_map(of);
+        if let Some((_, recorder)) = recorder {
+            self.bury(Used::Recorder(recorder, None));
         }
     }
 
@@ -575,6 +624,7 @@ impl Run {
 
     fn close(&mut self, now: Instant, id: LegId) {
         self.part(id);
+        self.stop_recording(id);
         let Some(index) = self.legs.iter().position(|l| l.id == id) else {
             return;
         };
@@ -591,6 +641,7 @@ impl Run {
 
     /// Hands something over to be dropped elsewhere; if there is no room it is dropped here.
     fn bury(&self, used: Used) {
+        used.end_recordings();
         let _ = self.grave.try_send(used);
     }
 

@@ -780,7 +780,13 @@ impl Site {
                 PlanOutput::Digit { at, digit, party, .. } => self.digit(now, ring, at, digit, &party),
                 PlanOutput::Event(event) => self.call_event(now, ring, event, simulated),
                 PlanOutput::Leg(LegCommand::Connect { .. }) if call.muted => {}
-                PlanOutput::Leg(command) => self.out.push_back(Output::Leg(command)),
+                PlanOutput::Leg(command) => {
+                    let has_it = talks_on(&command);
+                    self.out.push_back(Output::Leg(command));
+                    if let Some(leg) = has_it {
+                        self.record_talk(ring, leg);
+                    }
+                }
                 PlanOutput::LineTone(tone) => {
                     if !call.muted {
                         let line = call.line.clone();
@@ -801,7 +807,7 @@ impl Site {
         }
     }
 
-    fn call_event(&mut self, now: Now, ring: RingId, event: CallEvent, simulated: bool) {
+    pub(super) fn call_event(&mut self, now: Now, ring: RingId, event: CallEvent, simulated: bool) {
         self.record(now, Event::Call(event), Some(ring), simulated);
     }
 
@@ -940,6 +946,21 @@ impl Site {
             .filter(|(_, call)| !call.is_over())
             .map(|(ring, call)| (*ring, call))
             .collect()
+    }
+}
+
+/// The leg of whoever has the call by this.
+const fn talks_on(command: &LegCommand) -> Option<LegId> {
+    match command {
+        LegCommand::Connect { leg } | LegCommand::Join { with: leg, .. } => Some(*leg),
+        LegCommand::Answer { .. }
+        | LegCommand::Divert { .. }
+        | LegCommand::End { .. }
+        | LegCommand::Offer { .. }
+        | LegCommand::PlayToLeg { .. }
+        | LegCommand::RefuseTransfer { .. }
+        | LegCommand::Ringing { .. }
+        | LegCommand::Transfer { .. } => None,
     }
 }
 

@@ -22,6 +22,7 @@ mod passback;
 mod pins;
 mod prompts;
 mod quiet;
+mod recorded;
 mod relays;
 mod ring_to_open;
 pub(crate) mod rules;
@@ -336,6 +337,7 @@ impl Site {
                 }
                 self.second = instance;
             }
+            Input::Recorded { ring, what } => self.recorded(now, ring, what),
             Input::Said { heard, line, turn } => self.said(now, &line, turn, heard),
             Input::ShutDown => self.shut_down(now),
             Input::Signal(signal) => self.signal(now, signal),

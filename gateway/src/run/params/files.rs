@@ -57,7 +57,9 @@ impl Files {
 fn late(key: &str, text: String) -> Late {
     let hint = match key.rsplit('.').next() {
         Some("capture" | "tell-folder") => "allowed: a WAV file of 16 bit that the gateway can read",
-        Some("file") => "allowed: a WAV file of 16 bit and at most 30 s that the gateway can read",
+        Some("announcement-file" | "file") => {
+            "allowed: a WAV file of 16 bit and at most 30 s that the gateway can read"
+        }
         Some("key-file" | "tls-key-file") => {
             "allowed: the private key of the certificate, PEM, readable by the gateway"
         }
@@ -104,6 +106,14 @@ pub(crate) fn files(config: &Config) -> Files {
             {
                 files.faults.push(late("start.tell-folder", error.to_string()));
             }
+        }
+    }
+    if let Some(recordings) = &config.recordings {
+        let key = "recordings.announcement-file";
+        if files.here(&[(key, &recordings.announcement_file)])
+            && let Err(error) = prompts::recording(&recordings.announcement_file)
+        {
+            files.faults.push(late(key, error));
         }
     }
     for (id, rule) in &config.rules {

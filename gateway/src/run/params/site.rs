@@ -91,7 +91,7 @@ pub(crate) fn site(config: &Config, instance: &str) -> site::SiteParams {
         panels: config
             .panels
             .iter()
-            .map(|(id, p)| (id.clone(), panel(id, p)))
+            .map(|(id, p)| (id.clone(), panel(id, p, config)))
             .collect(),
         presses: config
             .inputs
@@ -387,7 +387,7 @@ fn bells(id: &PanelId, panel: &config::Panel) -> Vec<(ButtonId, site::ButtonPara
     bells
 }
 
-fn panel(id: &PanelId, panel: &config::Panel) -> site::PanelParams {
+fn panel(id: &PanelId, panel: &config::Panel, config: &Config) -> site::PanelParams {
     let buttons = map(&panel.buttons, |b| site::ButtonParams {
         again_next: b.again == config::PressAgain::Next,
         bell: None,
@@ -417,6 +417,16 @@ fn panel(id: &PanelId, panel: &config::Panel) -> site::PanelParams {
         doors: panel.doors.clone(),
         line: panel.line.clone(),
         name: panel.name.clone(),
+        record: config
+            .recordings
+            .as_ref()
+            .filter(|_| panel.record)
+            .map(|kept| site::RecordParams {
+                announcement: kept.announcement_file.clone(),
+                folder: config.site.state_dir.join("recordings"),
+                most_files: kept.most_files,
+                most_mib: kept.most_mib,
+            }),
         ring_to_open: panel.ring_to_open,
         opened_call: match panel.opened_call {
             config::CallRefusal::Busy => Cause::Busy,

@@ -1,7 +1,7 @@
 //! Calls to the door that ring before they are answered, that go elsewhere, and that are put through to a guard.
 
-use anyhow::ensure;
-use peers::{Account, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Rig, Site, Use, run, until};
+use anyhow::{Context, ensure};
+use peers::{Account, Asterisk, Gateway, PbxParams, Phone, PhoneParams, Rig, Site, Sound, Use, run, until};
 
 use crate::secs;
 use crate::story::{both_hear, nine_opens, visitor};
@@ -26,7 +26,11 @@ fn a_call_rings_until_somebody_at_the_door_presses_and_then_they_talk() {
             visitor: file,
             ..Site::default()
         };
-        let mut gateway = Gateway::start(rig, &with(&site, rig, "answer-by-button-s = 60"))?;
+        let announced = rig.path("recorded.wav");
+        peers::sweep(&announced, 3000.0, 3400.0, 2)?;
+        let recorded = format!("\n[recordings]\nannouncement-file = {announced:?}\n");
+        let keys = "answer-by-button-s = 60\nrecord = true";
+        let mut gateway = Gateway::start(rig, &(with(&site, rig, keys) + &recorded))?;
         let door = format!("sip:main@127.0.0.1:{}", rig.port(Use::Sip));
 
         phone.dial(&door)?;
@@ -47,6 +51,7 @@ fn a_call_rings_until_somebody_at_the_door_presses_and_then_they_talk() {
         nine_opens(rig, &mut gateway, &mut phone)?;
         phone.hang_up()?;
         gateway.event(before, "call.ended", secs(10), |_| true)?;
+        sides_are_kept(rig, &gateway, &phone, &sound)?;
         let rang = gateway.events()?.iter().any(|e| e["kind"] == "call.leg-offered");
         ensure!(!rang, "the press rang somebody");
 
@@ -54,6 +59,39 @@ fn a_call_rings_until_somebody_at_the_door_presses_and_then_they_talk() {
         phone.hears("CALL_INCOMING", secs(10))?;
         gateway.verify()
     });
+}
+
+/// The recording of the talk is there, with the visitor left and the phone right.
+fn sides_are_kept(rig: &Rig, gateway: &Gateway, phone: &Phone, visitor: &Sound) -> anyhow::Result<()> {
+    let ended = gateway.event(0, "call.recording-ended", secs(10), |_| true)?;
+    ensure!(ended["why"] == "ended", "{ended}");
+    let folder = rig.path("state").join("recordings");
+    let bytes = std::fs::read(folder.join(ended["file"].as_str().unwrap_or_default()))?;
+    let (head, sound) = bytes.split_at_checked(44).context("no head")?;
+    ensure!(
+        head.starts_with(b"RIFF") && head[22] == 2,
+        "no WAV file of two channels"
+    );
+    for (side, name, said) in [(0, "left", visitor), (1, "right", phone.voice())] {
+        let path = rig.path(&format!("{name}.wav"));
+        let samples = sound
+            .chunks_exact(4)
+            .flat_map(|both| [both[2 * side], both[2 * side + 1]]);
+        let mut alone = head.to_vec();
+        // one channel
+        alone[22] = 1;
+        alone.extend(samples);
+        std::fs::write(&path, alone)?;
+        // the end of it has the key that was pressed
+        let talk = Sound::read(&path)?;
+        let likeness = talk.shared_with(said);
+        rig.measured(
+            &format!("recorded, {name}"),
+            format!("{:.1} s, like it {likeness:.2}", talk.seconds()),
+        );
+        ensure!(talk.seconds() > 4.0 && likeness > 0.5, "{name}: {likeness:.2}");
+    }
+    Ok(())
 }
 
 /// Asterisk hears 302 and calls whom it names; who is not wanted gets 603; who asks for the door gets it, and no answer.

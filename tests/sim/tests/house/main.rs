@@ -30,6 +30,7 @@ mod prompts;
 mod quiet;
 mod re_ring;
 mod readers;
+mod recorded;
 mod relay_functions;
 mod relays;
 mod ring_to_open;

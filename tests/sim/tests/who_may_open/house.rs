@@ -182,6 +182,7 @@ fn panels() -> Vec<(&'static str, PanelParams)> {
         doors: doors.iter().map(|door| id(door)).collect(),
         line: id(line),
         name: line.into(),
+        record: None,
         opened_call: Cause::Declined,
         other_calls: None,
         on_line_fault: gateway_site::OnLineFault::Reject,

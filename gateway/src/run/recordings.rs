@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use adapter_api::SAMPLE_RATE;
 use gateway_core::{LegId, PanelId, RingId};
+use gateway_priority::Turn;
 use gateway_sip_io::{Both, Piece, Recording, SipHandle, recording};
 use gateway_site::{RecordParams, Recorded};
 use tokio::sync::mpsc;
@@ -41,7 +42,9 @@ pub(crate) fn begin(
     let thread = std::thread::Builder::new().name("recording".to_owned());
     let started = thread.spawn(move || {
         let name = name(&panel, ring, leg, jiff::Timestamp::now());
-        let ended = match start(&sip, leg, &how, &name) {
+        // else it would have the turn of the doors, whose thread starts it
+        let last = Turn::Last.take().map_err(|error| error.to_string());
+        let ended = match last.and_then(|_| start(&sip, leg, &how, &name)) {
             Ok((pieces, file)) => {
                 tell(&orders, ring, Recorded::Began { file: name.clone() });
                 follow(&pieces, file, &how, name)

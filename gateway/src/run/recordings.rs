@@ -44,7 +44,9 @@ pub(crate) fn begin(
         // whoever asks comes first, and a disk need not
         let _ = Turn::Last.take();
         let name = name(&panel, ring, leg, jiff::Timestamp::now());
-        let ended = match start(&sip, leg, &how, &name) {
+        // else it would have the turn of the doors, whose thread starts it
+        let last = Turn::Last.take().map_err(|error| error.to_string());
+        let ended = match last.and_then(|_| start(&sip, leg, &how, &name)) {
             Ok((pieces, file)) => {
                 tell(&orders, ring, Recorded::Began { file: name.clone() });
                 follow(&pieces, file, &how, name)

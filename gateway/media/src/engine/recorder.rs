@@ -31,6 +31,10 @@ pub struct Recording {
 }
 
 /// What is next of a recording.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once, and mostly is the large one"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece {
     /// The next 10 ms.

@@ -93,9 +93,10 @@ impl Site {
         let listed = doors
             .iter()
             .any(|door| self.access.listens(&self.context(now), door, &peer));
-        let take = match take {
-            Take::Answer => self.taken(now, ring, &line, answer),
-            refused => refused,
+        let take = if take == Take::Answer {
+            self.taken(now, ring, &line, answer)
+        } else {
+            take
         };
         let contacts = self.may_open_by_digits(panel).into_iter().collect();
         let request = IncomingRequest {

@@ -243,6 +243,7 @@ impl World<'_> {
                 | Output::Hush(_)
                 | Output::Line(..)
                 | Output::Reader(..)
+                | Output::RecordTalk { .. }
                 | Output::Say { .. }
                 | Output::Standing(..)
                 | Output::Text { .. }

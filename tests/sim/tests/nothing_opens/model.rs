@@ -218,6 +218,7 @@ impl Model {
             | Input::LoopGap { .. }
             | Input::Message { .. }
             | Input::People(_)
+            | Input::Recorded { .. }
             | Input::Said { .. }
             | Input::UseKept { .. } => {}
         }

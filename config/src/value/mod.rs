@@ -44,9 +44,9 @@ pub(crate) use telltale::{
     PASSWORD, has_path, named_element, named_secret, secret_address, without_password,
 };
 pub use words::{
-    AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CodeFrom, Codec, DigitsBy,
-    DiscoveryFormat, Duty, Echo, Fail, GuardMode, Ice, KeyScope, Keypad, LampShows, Language, LateOpening,
-    LockKind, LockOwner, MqttCommands, MqttVersion, NetworkLoss, Noise, OnJournalFault, OnLineFault,
-    OpenWhen, OtherCalls, PressAgain, PressInTalk, ReliableProvisional, Relock, RexKind, Srtp, SrtpKeys,
-    Strategy, StrikeOutside, Transfers, Transport,
+    AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CodeFrom, Codec, ContactKey,
+    DigitsBy, DiscoveryFormat, Duty, Echo, Fail, GuardMode, Ice, KeyScope, Keypad, LampShows, Language,
+    LateOpening, LockKind, LockOwner, MqttCommands, MqttVersion, NetworkLoss, Noise, OnJournalFault,
+    OnLineFault, OpenWhen, OtherCalls, PressAgain, PressInTalk, ReliableProvisional, Relock, RexKind, Srtp,
+    SrtpKeys, Strategy, StrikeOutside, Transfers, Transport,
 };

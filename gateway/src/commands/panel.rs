@@ -115,17 +115,20 @@ pub(super) fn panel(args: &Panel) -> anyhow::Result<u8> {
         } => {
             let time = Duration::from_secs(*seconds);
             let begun = |what: &str| {
-                eprintln!("recording {what} for {seconds} s: let the panel ring, and let it stop");
+                eprintln!(
+                    "recording {what} for {seconds} s, or until Ctrl-C: let the panel ring, and let it stop"
+                );
             };
             let edges = match (file, port, gpio) {
                 (_, Some(port), _) => {
                     begun(&format!("input {input}"));
-                    let record = adapter_front_end::record(port, *baud, *input, time, told(*seconds));
+                    let record =
+                        adapter_front_end::record(port, *baud, *input, time, interrupted(), told(*seconds));
                     runtime()?.block_on(record)?
                 }
                 (_, None, Some(pin)) => {
                     begun(&pin.to_string());
-                    runtime()?.block_on(pin::record(pin, time, told(*seconds)))?
+                    runtime()?.block_on(pin::record(pin, time, interrupted(), told(*seconds)))?
                 }
                 (Some(file), None, None) => read(file)?,
                 (None, None, None) => bail!("a file, a port or a pin is needed"),
@@ -142,6 +145,13 @@ pub(super) fn panel(args: &Panel) -> anyhow::Result<u8> {
         }
     }
     Ok(exit::OK)
+}
+
+/// Whoever records has enough. Where nobody can say so, the recording has its time.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
 }
 
 /// Says each second how far a recording is.

@@ -139,10 +139,10 @@ fn typed_values_come_out_as_written() {
     assert_eq!(front.strike.as_millis(), 3000);
     let direct = config
         .lists
-        .values()
-        .find(|l| l.targets.len() == 2)
+        .iter()
+        .find(|(id, _)| id.as_str() == "direct")
         .expect("direct");
-    assert_eq!(direct.talk_limit, None);
+    assert_eq!(direct.1.talk_limit, None);
     assert!(
         !format!("{config:?}").contains("only where the provider"),
         "a secret was printed"

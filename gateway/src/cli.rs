@@ -401,7 +401,7 @@ pub(crate) enum SimAct {
         /// Level.
         level: OnOff,
     },
-    /// Present a card: `26:123,04567` or `34:hex:0123abcd4`; a contact key: `ibutton:0000012F4A3C`; a QR code: `qr:…`;
+    /// Present a card: `26:123,04567` or `34:hex:0123abcd4`; a contact key: `ibutton:0000012F4A3C`, `cyfral:1B07`, `metakom:0305FF00`; a QR code: `qr:…`;
     /// a magnetic stripe: `track2:0012345678`.
     Card {
         /// Reader.
@@ -611,7 +611,7 @@ pub(crate) struct Addition {
     #[arg(long, value_name = "TIME", requires = "person", allow_hyphen_values = true)]
     pub(crate) person_until: Option<String>,
     /// A card: 123,04567; ten digits; hex:04A1B2C3; rev: before the last two for the other byte order; 26:123,04567;
-    /// track2:0012345678.
+    /// track2:0012345678; cyfral:1B07 and metakom:0305FF00 for contact keys of these makers.
     #[arg(long)]
     pub(crate) card: Vec<String>,
     /// A contact key (iButton): 16 hexadecimal digits, or the 12 of its serial number.

@@ -41,7 +41,8 @@ impl Direction {
     /// Tells the port's driver.
     ///
     /// # Errors
-    /// `ENOTTY`, `EINVAL` or `EOPNOTSUPP` if the port's driver cannot.
+    /// `ENOTTY`, `EINVAL` or `EOPNOTSUPP` if the port's driver cannot. Some drivers take the request and do something else; what
+    /// they answer that they do is looked at, so that nobody waits for answers on a line that is held.
     pub fn apply(self, port: &impl AsRawFd) -> Result<(), Errno> {
         match self {
             Self::Adapter => Ok(()),
@@ -62,7 +63,18 @@ fn rts(port: &impl AsRawFd, when: u32) -> Result<(), Errno> {
     // which is what SerialRs485 is, and any content of it is valid.
     unsafe {
         let port = BorrowedFd::borrow_raw(port.as_raw_fd());
-        ioctl(port, Updater::<TIOCSRS485, SerialRs485>::new(&mut settings))
+        ioctl(port, Updater::<TIOCSRS485, SerialRs485>::new(&mut settings))?;
+    }
+    does(settings.flags, when)
+}
+
+/// Does a driver that answered with these flags what was asked for?
+const fn does(answered: u32, when: u32) -> Result<(), Errno> {
+    let asked = ENABLED | RTS_ON_SEND | RTS_AFTER_SEND;
+    if answered & asked == ENABLED | when {
+        Ok(())
+    } else {
+        Err(Errno::OPNOTSUPP)
     }
 }
 
@@ -73,6 +85,21 @@ mod tests {
     #[test]
     fn the_struct_is_as_large_as_the_kernels() {
         assert_eq!(size_of::<SerialRs485>(), 32);
+    }
+
+    #[test]
+    fn a_driver_that_does_something_else_is_refused() {
+        // a driver that knows one sense only, or none, answers with what it does (uart_sanitize_serial_rs485)
+        for (answered, when, expected) in [
+            (ENABLED | RTS_ON_SEND, RTS_ON_SEND, true),
+            (ENABLED | RTS_ON_SEND | 1 << 4, RTS_ON_SEND, true),
+            (ENABLED | RTS_AFTER_SEND, RTS_AFTER_SEND, true),
+            (ENABLED | RTS_ON_SEND, RTS_AFTER_SEND, false),
+            (ENABLED | RTS_ON_SEND | RTS_AFTER_SEND, RTS_ON_SEND, false),
+            (0, RTS_ON_SEND, false),
+        ] {
+            assert_eq!(does(answered, when).is_ok(), expected, "{answered:b} {when:b}");
+        }
     }
 
     #[test]

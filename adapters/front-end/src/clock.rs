@@ -8,6 +8,8 @@ use gateway_core::Instant;
 const READINGS: usize = 16;
 /// The difference of the clocks moves only when a line was quiet for so long, in µs.
 const QUIET_US: u64 = 200_000;
+/// Or when it is off by so much, in nanoseconds: a wire that is never quiet would take it away from the truth for ever.
+const FAR_NS: u128 = 20_000_000;
 
 /// Which of our instants a time of the front end is. What is on its way takes time and never arrives before it was sent, so
 /// that of some readings the quickest is right. Within a row of edges nothing is moved: widths of some µs are what they are
@@ -32,8 +34,11 @@ impl ClockMap {
         let quiet = self
             .last_edge_us
             .is_none_or(|edge| at_us.saturating_sub(edge) >= QUIET_US);
-        if quiet || self.difference.is_none() {
-            self.difference = self.readings.iter().min().copied();
+        let best = self.readings.iter().min().copied();
+        let far = best.zip(self.difference);
+        let far = far.is_some_and(|(best, used)| best.abs_diff(used) > FAR_NS);
+        if quiet || far || self.difference.is_none() {
+            self.difference = best;
         }
     }
 
@@ -82,6 +87,27 @@ mod tests {
         }
         assert_eq!(map.readings.len(), READINGS);
         assert_eq!(map.ours(0), Some(Instant::from_nanos(0)));
+    }
+
+    #[test]
+    fn a_wire_that_is_never_quiet_does_not_keep_the_clocks_apart() {
+        let mut map = ClockMap::default();
+        map.read(at(1000), 0);
+        // an hour, by a crystal that is slow by 50 in a million
+        for n in 1..4 * 3600 {
+            let theirs = n * 250_000;
+            map.edge(theirs - 10);
+            map.read(at(1000 + theirs + theirs / 20_000), theirs);
+        }
+        let theirs = 3600 * 1_000_000;
+        let (found, right) = (
+            map.ours(theirs).expect("read"),
+            at(1000 + theirs + theirs / 20_000),
+        );
+        assert!(
+            right.since(found).max(found.since(right)) < Duration::from_millis(25),
+            "{found:?} {right:?}"
+        );
     }
 
     #[test]

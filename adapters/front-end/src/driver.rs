@@ -4,15 +4,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use adapter_api::{Adapter, AdapterContext, AdapterError, Alarm, Claim, Forwarded, Handed};
+use adapter_wiegand::Output as Read;
 use gateway_core::{
-    CardFrame, ControllerId, ControllerSaid, Instant, LightColour, LineSignal, ReaderId, SignalKind,
+    CardFrame, ControllerId, ControllerSaid, DeviceId, Instant, LightColour, LineSignal, ReaderCommand,
+    ReaderId, Signal, SignalKind,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::broadcast;
 use tokio_serial::SerialStream;
+use tokio_stream::wrappers::BroadcastStream;
+use tokio_stream::{StreamExt, StreamMap};
 
 use crate::doors::open;
 use crate::line_port::{CardWires, FrontEndLine, LinePort, Output};
+use crate::readers::FrontEndReader;
 
 /// A port that is not there is looked for again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -41,7 +46,27 @@ impl PartialEq for FrontEndController {
     }
 }
 
-/// A front end with its lines and controllers.
+/// A reader at a front end, and what it is told to show.
+#[derive(Clone, Debug)]
+pub struct FrontEndReaderPort {
+    /// What the core wants it to show.
+    pub commands: broadcast::Sender<ReaderCommand>,
+    /// Its own part in what is told of devices.
+    pub device: DeviceId,
+    /// Where it is wired.
+    pub of: FrontEndReader,
+}
+
+impl PartialEq for FrontEndReaderPort {
+    /// Are they set the same? Where commands come from does not matter.
+    fn eq(&self, other: &Self) -> bool {
+        (&self.device, &self.of) == (&other.device, &other.of)
+    }
+}
+
+type Commands = StreamMap<ReaderId, BroadcastStream<ReaderCommand>>;
+
+/// A front end with its lines, readers and controllers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrontEnd {
     /// Bits per second.
@@ -52,6 +77,8 @@ pub struct FrontEnd {
     pub lines: Vec<FrontEndLine>,
     /// Device of its line port.
     pub port: PathBuf,
+    /// Its readers.
+    pub readers: Vec<FrontEndReaderPort>,
 }
 
 impl FrontEnd {
@@ -71,9 +98,16 @@ impl FrontEnd {
             source: Some(error),
         })?;
         let mut cards = self.controllers.first().map(|of| of.cards.subscribe());
+        let mut shows = Commands::new();
+        for of in &self.readers {
+            shows.insert(
+                of.of.reader.clone(),
+                BroadcastStream::new(of.commands.subscribe()),
+            );
+        }
         loop {
             let text = match open(&self.port, self.baud) {
-                Ok(port) => self.serve(ctx, port, &alarm, &mut cards).await?,
+                Ok(port) => self.serve(ctx, port, &alarm, &mut cards, &mut shows).await?,
                 Err(text) => text,
             };
             self.gone(ctx, text).await?;
@@ -105,9 +139,14 @@ impl FrontEnd {
         mut port: SerialStream,
         alarm: &Alarm,
         cards: &mut Option<broadcast::Receiver<Forwarded>>,
+        shows: &mut Commands,
     ) -> Result<String, AdapterError> {
         let wires = self.controllers.iter().map(|of| of.wires.clone()).collect();
-        let mut machine = LinePort::new(ctx.clock.now(), &self.lines).with_controllers(wires);
+        let now = ctx.clock.now();
+        let readers = self.readers.iter().map(|of| of.of.clone());
+        let mut machine = LinePort::new(now, &self.lines)
+            .with_controllers(wires)
+            .with_readers(now, readers);
         let mut answers = Answers::default();
         let mut buffer = [0; 1024];
         let mut commands = true;
@@ -140,6 +179,12 @@ impl FrontEnd {
                     Some((line, command)) => machine.command(ctx.clock.now(), &line, command),
                     None => commands = false,
                 },
+                Some((reader, command)) = shows.next() => {
+                    // of more than it can be behind the last ones count
+                    if let Ok(command) = command {
+                        machine.show(ctx.clock.now(), &reader, command);
+                    }
+                }
                 () = alarm.at(Some(machine.poll_timeout())) => machine.handle_timeout(ctx.clock.now()),
             }
         }
@@ -199,6 +244,7 @@ impl FrontEnd {
                 tracing::info!(device = %ctx.device, name = who.name, version = who.version, "a front end is online");
                 ctx.signal(now, SignalKind::Ready).await
             }
+            Output::Read { reader, what } => self.read(ctx, &reader, what).await,
             Output::Refused(why) => {
                 tracing::warn!(device = %ctx.device, why, "a front end did not do as told");
                 Ok(())
@@ -211,8 +257,47 @@ impl FrontEnd {
         }
     }
 
+    /// Something of a reader, told as its own.
+    async fn read(&self, ctx: &AdapterContext, reader: &ReaderId, what: Read) -> Result<(), AdapterError> {
+        let Some(of) = self.readers.iter().find(|of| of.of.reader == *reader) else {
+            return Ok(());
+        };
+        let (now, reader) = (ctx.clock.now(), reader.clone());
+        let (at, kind) = match what {
+            Read::Card { at, frame } => (at, SignalKind::Card { frame, reader }),
+            Read::Fault(text) => (now, SignalKind::Fault(text)),
+            Read::Key { at, key } => (at, SignalKind::Key { key, reader }),
+            Read::Misread {
+                at,
+                bits,
+                reason,
+                times,
+            } => {
+                let kind = SignalKind::Misread {
+                    bits,
+                    reader,
+                    reason,
+                    times,
+                };
+                (at, kind)
+            }
+            Read::Ready => (now, SignalKind::Ready),
+        };
+        let signal = Signal {
+            // the clocks are set by what is on its way, and so a little apart
+            at: at.min(now),
+            device: of.device.clone(),
+            simulated: ctx.simulated,
+            kind,
+        };
+        ctx.signals.send(signal).await.map_err(|_| AdapterError::Closed)
+    }
+
     async fn gone(&self, ctx: &AdapterContext, text: String) -> Result<(), AdapterError> {
         let now = ctx.clock.now();
+        for of in &self.readers {
+            self.read(ctx, &of.of.reader, Read::Fault(text.clone())).await?;
+        }
         for line in &self.lines {
             let (line, signal) = (line.line.clone(), LineSignal::Fault);
             ctx.signal(now, SignalKind::Line { line, signal }).await?;

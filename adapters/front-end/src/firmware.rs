@@ -47,6 +47,15 @@ pub enum Change {
         /// When.
         at_us: u64,
     },
+    /// The wire of a contact, which is pulled low by an output or by a key. Told by the simulator only.
+    Wire {
+        /// Input that sees it.
+        input: u8,
+        /// Its level from here on.
+        level: bool,
+        /// When.
+        at_us: u64,
+    },
 }
 
 /// One port.

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use adapter_ibutton::KeyKinds;
+use adapter_wiegand::ClockDataParams;
 use gateway_core::Instant;
 use gateway_panel::{LineInputs, LineParams, profile_named};
 
 use crate::message::{Order, PortRole, Word};
-use crate::{Change, Deframer, Firmware, FrontEndLine, LinePort, Output, WATCHDOG_MS, Wiring, frame};
+use crate::{
+    Change, ClockDataInputs, Deframer, Firmware, FrontEndLine, FrontEndReader, KeyContact, LinePort, Output,
+    ReaderInputs, ReaderLights, WATCHDOG_MS, Wiring, frame,
+};
 
 /// Name and function of a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -91,7 +96,33 @@ pub fn line(data: &[u8]) {
         },
     };
     let mut now = Instant::from_nanos(1_000_000_000_000);
-    let mut port = LinePort::new(now, &[street]);
+    let keys = ReaderInputs::Keys(KeyContact {
+        input: 2,
+        kinds: KeyKinds {
+            cyfral: true,
+            ds1990a: true,
+            metakom: true,
+        },
+        pull: Some(3),
+        repeat: Duration::ZERO,
+    });
+    let stripe = ClockDataInputs {
+        active_low: true,
+        clock: 3,
+        data: 4,
+        present: None,
+    };
+    let stripe = ReaderInputs::ClockData(stripe, ClockDataParams::default());
+    let readers = [("keys", keys), ("stripe", stripe)]
+        .into_iter()
+        .filter_map(|(name, inputs)| {
+            Some(FrontEndReader {
+                inputs,
+                lights: ReaderLights::default(),
+                reader: name.parse().ok()?,
+            })
+        });
+    let mut port = LinePort::new(now, &[street]).with_readers(now, readers);
     for (wait, bytes) in pieces(data) {
         port.handle_bytes(now, &bytes);
         now = now + Duration::from_millis(1 + wait);
@@ -127,6 +158,7 @@ pub fn firmware(data: &[u8]) {
             match change {
                 Change::Door { door, on, .. } => active[0][usize::from(door)] = on,
                 Change::Output { output, on, .. } => active[1][usize::from(output)] = on,
+                Change::Wire { .. } => {}
             }
         }
         active.iter().flatten().any(|on| *on)

@@ -1,4 +1,4 @@
-//! Front ends of panel lines: a microcontroller that sees edges to the microsecond and times outputs.
+//! Front ends: a microcontroller on panel lines and readers that sees edges to the microsecond and times outputs.
 //!
 //! User space can be trusted with neither. What a front end does is [`Firmware`], a model for whoever writes one; the
 //! protocol is `docs/front-end.md`. It has two ports, so that who may open is settled by who has which: [`FrontEnd`] is
@@ -16,11 +16,12 @@ pub mod fuzz;
 mod line_port;
 mod message;
 mod opening;
+mod readers;
 mod record;
 mod simulator;
 
 pub use doors::{FrontEndDoors, Opening};
-pub use driver::{FrontEnd, FrontEndController};
+pub use driver::{FrontEnd, FrontEndController, FrontEndReaderPort};
 pub use firmware::{Change, Firmware, WATCHDOG_MS};
 pub use frame::{Deframer, FrameError, MAX_MESSAGE, crc16, frame};
 pub use line_port::{CardWires, FrontEndLine, LinePort, Output, Wiring};
@@ -28,8 +29,9 @@ pub use message::{
     CHANNELS, CardPulses, Identity, MAX_BATCH, MAX_CARD, MAX_PULSES, MessageError, Order, PortRole, Press,
     Reason, Row, VERSION, WireEdge, Word,
 };
+pub use readers::{ClockDataInputs, FrontEndReader, KeyContact, ReaderInputs, ReaderLights};
 pub use record::{RecordError, record};
-pub use simulator::{Play, simulate};
+pub use simulator::{CONTACT_INPUT, PULL_OUTPUT, Play, STRIPE_INPUTS, simulate};
 
 /// Bits per second of a front end with a UART; one with USB of its own takes any.
 pub const BAUD: u32 = 921_600;

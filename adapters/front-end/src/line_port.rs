@@ -6,13 +6,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use gateway_core::{ControllerId, Instant, LineCommand, LineId, LineSignal};
+use adapter_wiegand::Output as Read;
+use gateway_core::{ControllerId, Instant, LineCommand, LineId, LineSignal, ReaderCommand, ReaderId};
 use gateway_panel::{LineParams, Output as Told, PanelLine, Role, Wire};
 
 use crate::card_queue::CardQueue;
 use crate::clock::ClockMap;
 use crate::frame::Deframer;
 use crate::message::{Identity, Order, PortRole, Reason, VERSION, Word};
+use crate::readers::{FrontEndReader, Reader};
 
 /// How often the front end hears that the gateway lives.
 const ALIVE: Duration = Duration::from_millis(250);
@@ -113,6 +115,13 @@ pub enum Output {
     },
     /// It works (again).
     Ready(Identity),
+    /// Something of a reader.
+    Read {
+        /// Which.
+        reader: ReaderId,
+        /// What.
+        what: Read,
+    },
     /// It did not do as told.
     Refused(&'static str),
     /// Bytes for it.
@@ -164,6 +173,7 @@ pub struct LinePort {
     outputs: u16,
     /// Cards on their way to controllers.
     queue: CardQueue,
+    readers: Vec<Reader>,
     session: Session,
     /// Number of the question whose answer has to show them so: none was set since.
     settled: Option<u8>,
@@ -194,6 +204,7 @@ impl LinePort {
             out: VecDeque::new(),
             outputs: 0,
             queue: CardQueue::default(),
+            readers: Vec::new(),
             session: Session::Asked,
             settled: None,
             told: None,
@@ -209,6 +220,24 @@ impl LinePort {
     pub fn with_controllers(mut self, cards: Vec<CardWires>) -> Self {
         self.cards = cards;
         self
+    }
+
+    /// The same, with readers at inputs of it.
+    #[must_use]
+    pub fn with_readers(mut self, now: Instant, readers: impl IntoIterator<Item = FrontEndReader>) -> Self {
+        self.readers = readers.into_iter().map(|of| Reader::new(now, of)).collect();
+        self
+    }
+
+    /// Lets a reader show what the core says. While the front end is not there, nothing is shown.
+    pub fn show(&mut self, now: Instant, reader: &ReaderId, command: ReaderCommand) {
+        if self.session != Session::Online {
+            return;
+        }
+        if let Some(reader) = self.readers.iter_mut().find(|of| of.of().reader == *reader) {
+            reader.show(now, command);
+        }
+        self.drain(now);
     }
 
     /// Sends a card that was shown at a time to a controller; what becomes of it is told. While the front end is busy with
@@ -252,6 +281,11 @@ impl LinePort {
     fn answered(&mut self, now: Instant, number: u8, done: Result<(), Reason>) -> bool {
         let found = self.queue.answered(now, number, done);
         self.cards_told(found.told);
+        if done.is_ok() {
+            for reader in &mut self.readers {
+                reader.answered(number);
+            }
+        }
         self.next_card(now);
         found.is_card
     }
@@ -266,7 +300,7 @@ impl LinePort {
                 self.word(now, number, word);
             }
         }
-        self.drain();
+        self.drain(now);
     }
 
     /// Takes what the core wants of a line.
@@ -277,7 +311,7 @@ impl LinePort {
         if let Some(line) = self.lines.iter_mut().find(|l| l.of.line == *line) {
             line.machine.command(now, command);
         }
-        self.drain();
+        self.drain(now);
     }
 
     /// Does what is due.
@@ -309,7 +343,7 @@ impl LinePort {
                 self.alive(now);
             }
         }
-        self.drain();
+        self.drain(now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called.
@@ -319,7 +353,8 @@ impl LinePort {
         let phases = self.lines.iter().filter_map(|line| line.machine.poll_phase());
         let wires = self.wires().filter(|_| !self.asked);
         let cards = self.queue.poll_timeout();
-        let timers = phases.chain(wires).chain(cards).filter(|_| online);
+        let readers = self.readers.iter().filter_map(Reader::poll_timeout);
+        let timers = phases.chain(wires).chain(cards).chain(readers).filter(|_| online);
         timers
             .chain([self.next_alive, self.heard + SILENCE])
             .min()
@@ -328,8 +363,9 @@ impl LinePort {
 
     /// When something of a wire counts unless an edge comes before.
     fn wires(&self) -> Option<Instant> {
-        let due = self.lines.iter().filter_map(|line| line.machine.poll_wires());
-        due.min().map(|due| due + APART)
+        let lines = self.lines.iter().filter_map(|line| line.machine.poll_wires());
+        let readers = self.readers.iter().filter_map(Reader::poll_settled);
+        lines.chain(readers).min().map(|due| due + APART)
     }
 
     fn alive(&mut self, now: Instant) {
@@ -373,7 +409,7 @@ impl LinePort {
             Word::Edges { first, edges } if self.session == Session::Online => {
                 let missed = first.wrapping_sub(self.next_edge);
                 if missed != 0 {
-                    self.missed(missed);
+                    self.missed(now, missed);
                 }
                 self.next_edge = first.wrapping_add(u16::try_from(edges.len()).unwrap_or_default());
                 for edge in edges {
@@ -390,6 +426,7 @@ impl LinePort {
                 }
             }
             Word::Refused(reason) if self.answered(now, number, Err(reason)) => {}
+            Word::Refused(reason) if self.row_refused(now, number, reason) => {}
             Word::Refused(reason) => self.out.push_back(Output::Refused(reason.words())),
             Word::Done => {
                 self.answered(now, number, Ok(()));
@@ -455,6 +492,9 @@ impl LinePort {
                 ));
             }
         }
+        if let Some(text) = self.readers.iter().find_map(|reader| reader.of().unfit(who)) {
+            return Some(text);
+        }
         for of in &self.cards {
             let all = [of.d0, of.d1].into_iter();
             let output = all.clone().find(|output| *output >= who.outputs);
@@ -475,7 +515,7 @@ impl LinePort {
         self.clock.read(now, at_us);
         let missed = next_edge.wrapping_sub(self.next_edge);
         if missed != 0 {
-            self.missed(missed);
+            self.missed(now, missed);
             self.next_edge = next_edge;
         }
         let changed = inputs ^ self.inputs;
@@ -485,6 +525,9 @@ impl LinePort {
         }
         for line in &mut self.lines {
             line.machine.handle_timeout(at);
+        }
+        for reader in &mut self.readers {
+            reader.settled(at, inputs);
         }
     }
 
@@ -513,6 +556,11 @@ impl LinePort {
                 line.machine.begin(at, wire, inputs >> input & 1 == 1);
             }
         }
+        for reader in &mut self.readers {
+            reader.begin(at, inputs);
+            let (reader, what) = (reader.of().reader.clone(), Read::Ready);
+            self.out.push_back(Output::Read { reader, what });
+        }
     }
 
     fn edge(&mut self, at: Instant, input: u8, level: bool) {
@@ -533,19 +581,35 @@ impl LinePort {
                 line.machine.handle_edge(at, wire, level);
             }
         }
+        for reader in &mut self.readers {
+            reader.edge(at, input, level);
+        }
     }
 
-    fn missed(&mut self, count: u16) {
+    fn missed(&mut self, now: Instant, count: u16) {
         self.out.push_back(Output::Missed(count));
         for line in &mut self.lines {
             line.machine.missed();
         }
+        for reader in &mut self.readers {
+            reader.missed(now);
+        }
     }
 
-    /// Outputs of the front end that belong to lines.
+    /// An order was refused; true if it was the row of a reader.
+    fn row_refused(&mut self, now: Instant, number: u8, reason: Reason) -> bool {
+        self.readers
+            .iter_mut()
+            .any(|reader| reader.refused(now, number, reason))
+    }
+
+    /// Outputs of the front end that are set: those of lines, and lights of readers.
     fn ours(&self) -> u16 {
         let outputs = self.lines.iter().flat_map(|line| line.of.wiring.outputs());
-        outputs.fold(0, |all, (_, output)| all | 1 << (output & 15))
+        let of_lines = outputs.fold(0, |all, (_, output)| all | 1 << (output & 15));
+        self.readers
+            .iter()
+            .fold(of_lines, |all, reader| all | reader.lights())
     }
 
     /// Nothing is known of the lines any more.
@@ -575,6 +639,10 @@ impl LinePort {
                 });
             }
         }
+        for reader in &self.readers {
+            let (reader, what) = (reader.of().reader.clone(), Read::Fault(text.clone()));
+            self.out.push_back(Output::Read { reader, what });
+        }
         self.told = Some(text.clone());
         self.out.push_back(Output::Fault(text));
     }
@@ -590,7 +658,7 @@ impl LinePort {
     }
 
     /// Carries out what the machines say.
-    fn drain(&mut self) {
+    fn drain(&mut self, now: Instant) {
         if self.session != Session::Online {
             return;
         }
@@ -607,6 +675,21 @@ impl LinePort {
                         self.out.push_back(Output::Signal { at, line, signal });
                     }
                 }
+            }
+        }
+        let mut rows = Vec::new();
+        for (n, reader) in self.readers.iter_mut().enumerate() {
+            while let Some(what) = reader.poll_output() {
+                let reader = reader.of().reader.clone();
+                self.out.push_back(Output::Read { reader, what });
+            }
+            sets.extend(reader.changed(now));
+            rows.extend(reader.row(now).map(|order| (n, order)));
+        }
+        for (n, order) in rows {
+            self.order(&order);
+            if let Some(reader) = self.readers.get_mut(n) {
+                reader.sent(self.number);
             }
         }
         for (output, on) in sets {

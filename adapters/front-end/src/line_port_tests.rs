@@ -100,6 +100,7 @@ impl Pair {
                 Output::Fault(text) => self.said.push(format!("fault:{text}")),
                 Output::Lit { controller, lit } => self.said.push(format!("{controller}:lit={lit}")),
                 Output::Missed(count) => self.said.push(format!("missed:{count}")),
+                Output::Read { reader, what } => self.said.push(format!("{reader}:{what:?}")),
                 Output::Ready(_) => self.said.push("ready".to_owned()),
                 Output::Refused(text) => self.said.push(format!("refused:{text}")),
                 Output::Send(bytes) if self.unplugged => drop(bytes),
@@ -111,6 +112,7 @@ impl Pair {
             self.changes.push(match change {
                 Change::Door { on, at_us, .. } => format!("door={} {}", u8::from(on), at_us / 1000),
                 Change::Output { output, on, .. } => format!("{output}={}", u8::from(on)),
+                Change::Wire { input, level, .. } => format!("wire {input}={}", u8::from(level)),
             });
         }
     }

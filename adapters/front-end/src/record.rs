@@ -52,7 +52,8 @@ pub enum RecordError {
     Silent,
 }
 
-/// The first level and the edges of an input, for a time; `tell` hears each second how many there are. Nothing is switched.
+/// The first level and the edges of an input, for a time or until `stop`; `tell` hears each second how many there are. Nothing is
+/// switched.
 ///
 /// # Errors
 /// [`RecordError`] if there is no front end, or edges were lost.
@@ -61,6 +62,7 @@ pub async fn record(
     baud: u32,
     input: u8,
     time: Duration,
+    stop: impl Future<Output = ()>,
     mut tell: impl FnMut(usize),
 ) -> Result<Vec<Edge>, RecordError> {
     let mut port = open(path, baud).map_err(RecordError::Open)?;
@@ -75,6 +77,7 @@ pub async fn record(
     let end = begin + time;
     let (mut alive, mut heard) = (begin, begin);
     let mut seconds = interval_at(begin + TELL, TELL);
+    let mut stop = std::pin::pin!(stop);
     while edges.len() < MAX_EDGES {
         let now = Instant::now();
         if now >= end {
@@ -97,6 +100,7 @@ pub async fn record(
                 }
             }
             _ = seconds.tick() => tell(edges.len()),
+            () = &mut stop => break,
             () = sleep_until(alive.min(end)) => {
                 port.write_all(&Order::Alive.frame(2)).await?;
                 alive = Instant::now() + ALIVE;

@@ -1,4 +1,4 @@
-//! A front end on two pseudo-terminals: for trying out, and for tests.
+//! A front end on two pseudo-terminals: for trying out, and for tests. A contact for keys and a reader of stripes hang at it.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
+use adapter_ibutton::{Asked, Rom, alone};
 use gateway_panel::Edge;
 use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -21,14 +22,165 @@ use crate::message::PortRole;
 /// Most edges that wait for their time.
 const MAX_PLAYED: usize = 100_000;
 
-/// What happens to its inputs: edges, timed from the moment in which they are given, or from the last one of that input that is
-/// still to come.
+/// Inputs and outputs that a simulated front end has.
+const CHANNELS: u8 = 8;
+/// Input of its contact for keys, and the output that pulls its wire low.
+pub const CONTACT_INPUT: u8 = 2;
+/// See [`CONTACT_INPUT`].
+pub const PULL_OUTPUT: u8 = 4;
+/// Inputs of its Clock & Data reader: clock, data and card present, low when active.
+pub const STRIPE_INPUTS: [u8; 3] = [3, 4, 5];
+
+/// What happens to its inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Play {
-    /// Which input.
-    pub input: u8,
-    /// Edges.
-    pub edges: Vec<Edge>,
+pub enum Play {
+    /// Edges, timed from the moment in which they are given, or from the last one of that input that is still to come.
+    Edges {
+        /// Which input.
+        input: u8,
+        /// Edges.
+        edges: Vec<Edge>,
+    },
+    /// A DS1990A touches the contact. Keys that send by themselves are edges of [`CONTACT_INPUT`].
+    Key {
+        /// Its number.
+        rom: Rom,
+        /// For how long.
+        for_us: u64,
+    },
+    /// A stripe is drawn through: its bits, one in each millisecond.
+    Stripe(Vec<bool>),
+}
+
+/// A front end with what hangs at it, in its own time.
+pub(crate) struct Bench {
+    pub(crate) firmware: Firmware,
+    /// The key that is put to the contact: from when until when.
+    key: Option<(Asked, u64, u64)>,
+    /// Edges to come: by time, of one time in the order in which they were given.
+    waiting: Vec<(u64, u8, bool)>,
+    /// The wire of the contact.
+    wire: bool,
+}
+
+impl Bench {
+    pub(crate) fn new(high: &[u8]) -> Self {
+        let mut firmware = Firmware::new(std::process::id(), CHANNELS, CHANNELS, 2);
+        for input in high.iter().chain(&STRIPE_INPUTS).chain(&[CONTACT_INPUT]) {
+            firmware.set_input(0, *input, true);
+        }
+        Self {
+            firmware,
+            key: None,
+            waiting: Vec::new(),
+            wire: true,
+        }
+    }
+
+    /// Everything that happens up to now, in its order: what an output does may change an input.
+    pub(crate) fn advance(&mut self, now: u64, changes: &mpsc::UnboundedSender<Change>) {
+        loop {
+            while let Some(change) = self.firmware.take_change() {
+                self.pulled(change);
+                let _ = changes.send(change);
+            }
+            let Some(at) = self.next().filter(|at| *at <= now) else {
+                break;
+            };
+            let due = self.waiting.partition_point(|(edge, ..)| *edge <= at);
+            for (at, input, level) in self.waiting.drain(..due) {
+                self.firmware.set_input(at, input, level);
+                if input == CONTACT_INPUT && level != self.wire {
+                    self.wire = level;
+                    let at_us = at;
+                    let _ = changes.send(Change::Wire { input, level, at_us });
+                }
+            }
+            self.firmware.handle_timeout(at);
+        }
+        self.firmware.handle_timeout(now);
+    }
+
+    /// When something happens by itself.
+    fn next(&self) -> Option<u64> {
+        let edge = self.waiting.first().map(|(at, ..)| *at);
+        edge.into_iter().chain(self.firmware.poll_timeout()).min()
+    }
+
+    /// The wire of the contact follows what pulls it, and the key answers.
+    fn pulled(&mut self, change: Change) {
+        let Change::Output { output, on, at_us } = change else {
+            return;
+        };
+        if output != PULL_OUTPUT {
+            return;
+        }
+        self.key = self.key.take().filter(|(.., until)| at_us < *until);
+        let edges = match &mut self.key {
+            Some((key, from, _)) if at_us >= *from => key.pulled(at_us, on),
+            Some(_) | None => alone(at_us, on),
+        };
+        self.add(edges.into_iter().map(|(at, level)| (at, CONTACT_INPUT, level)));
+    }
+
+    /// When these inputs have nothing more to come: what happens on one wire happens one after the other.
+    fn free(&self, now: u64, inputs: &[u8]) -> u64 {
+        let mut last = self.waiting.iter().rev();
+        let last = last.find(|(_, of, _)| inputs.contains(of)).map(|(at, ..)| *at);
+        let key = self.key.as_ref().map(|(.., until)| *until);
+        let key = key.filter(|_| inputs.contains(&CONTACT_INPUT));
+        last.into_iter().chain(key).fold(now, u64::max)
+    }
+
+    fn add(&mut self, edges: impl Iterator<Item = (u64, u8, bool)>) {
+        let free = MAX_PLAYED.saturating_sub(self.waiting.len());
+        self.waiting.extend(edges.take(free));
+        self.waiting.sort_by_key(|(at, ..)| *at);
+    }
+
+    pub(crate) fn play(&mut self, now: u64, play: Play) {
+        match play {
+            Play::Edges { input, edges } => {
+                let from = self.free(now, &[input]);
+                self.add(
+                    edges
+                        .into_iter()
+                        .map(|edge| (from + edge.at_us, input, edge.level)),
+                );
+            }
+            Play::Key { rom, for_us } => {
+                let from = self.free(now, &[CONTACT_INPUT]);
+                self.key = Some((Asked::new(rom), from, from + for_us));
+            }
+            Play::Stripe(bits) => {
+                let free = self.free(now, &STRIPE_INPUTS);
+                let from = if free > now { free + 100_000 } else { now };
+                self.add(drawn(from, &bits).into_iter());
+            }
+        }
+    }
+}
+
+/// What a reader of stripes sends: a card is present 5 ms before the first clock and after the last one; each clock is low for
+/// 300 µs, and data stands since 300 µs before it (timing of ISO 7811-2 readers, low is active).
+fn drawn(from: u64, bits: &[bool]) -> Vec<(u64, u8, bool)> {
+    let [clock, data, present] = STRIPE_INPUTS;
+    let mut edges = vec![(from, present, false)];
+    let mut at = from + 5000;
+    let mut level = true;
+    for one in bits {
+        if level == *one {
+            level = !one;
+            edges.push((at, data, level));
+        }
+        edges.extend([(at + 300, clock, false), (at + 600, clock, true)]);
+        at += 1000;
+    }
+    if !level {
+        edges.push((at, data, true));
+    }
+    edges.push((at + 5000, present, true));
+    edges
 }
 
 /// One end of a cable.
@@ -108,52 +260,29 @@ pub async fn simulate(
     ];
     let start = Instant::now();
     let now_us = || u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let mut firmware = Firmware::new(std::process::id(), 4, 4, 2);
-    for input in high {
-        firmware.set_input(0, *input, true);
-    }
-    // by time; of one time in the order in which they were given
-    let mut waiting: Vec<(u64, u8, bool)> = Vec::new();
+    let mut bench = Bench::new(high);
     let (mut line, mut door) = ([0; 512], [0; 512]);
     loop {
         let now = now_us();
-        let due = waiting.partition_point(|(at, ..)| *at <= now);
-        for (at, input, level) in waiting.drain(..due) {
-            firmware.set_input(at, input, level);
-        }
-        firmware.handle_timeout(now);
+        bench.advance(now, &changes);
         for (role, cable) in &ports {
-            cable.write(&firmware.take_bytes(*role));
+            cable.write(&bench.firmware.take_bytes(*role));
         }
-        while let Some(change) = firmware.take_change() {
-            let _ = changes.send(change);
-        }
-        let next = waiting.first().map(|(at, ..)| *at);
-        let next = next
-            .into_iter()
-            .chain(firmware.poll_timeout())
-            .min()
-            .unwrap_or(now + 1_000_000);
+        let next = bench.next().unwrap_or(now + 1_000_000);
         let wake = start + Duration::from_micros(next.min(now + 1_000_000));
-        tokio::select! {
-            read = ports[0].1.read(&mut line) => {
-                let count = read?;
-                firmware.handle_bytes(now_us(), PortRole::Line, &line[..count]);
-            }
-            read = ports[1].1.read(&mut door) => {
-                let count = read?;
-                firmware.handle_bytes(now_us(), PortRole::Door, &door[..count]);
-            }
+        let (role, bytes) = tokio::select! {
+            read = ports[0].1.read(&mut line) => (PortRole::Line, &line[..read?]),
+            read = ports[1].1.read(&mut door) => (PortRole::Door, &door[..read?]),
             play = plays.recv() => {
-                let Some(Play { input, edges }) = play else { return Ok(()) };
-                // what happens on one wire happens one after the other
-                let last = waiting.iter().rev().find(|(_, of, _)| *of == input);
-                let from = last.map_or(0, |(at, ..)| *at).max(now_us());
-                let free = MAX_PLAYED.saturating_sub(waiting.len());
-                waiting.extend(edges.iter().take(free).map(|edge| (from + edge.at_us, input, edge.level)));
-                waiting.sort_by_key(|(at, ..)| *at);
+                let Some(play) = play else { return Ok(()) };
+                bench.play(now_us(), play);
+                continue;
             }
-            () = tokio::time::sleep_until(wake) => {}
-        }
+            () = tokio::time::sleep_until(wake) => continue,
+        };
+        // what happened before the bytes came is told before they are answered
+        let now = now_us();
+        bench.advance(now, &changes);
+        bench.firmware.handle_bytes(now, role, bytes);
     }
 }

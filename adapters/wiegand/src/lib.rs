@@ -20,3 +20,4 @@ pub use feedback::{Feedback, Wires};
 pub use frame::{Assembler, CLOSEST, Damage, Frame, Wire};
 pub use keypad::{Keypad, burst, key};
 pub use reader::{Heartbeat, Output, Reading, WiegandParams, WiegandReader, read};
+pub use told::Misreads;

@@ -21,11 +21,11 @@ struct Count {
 
 /// Misreads, told at once and then as sums.
 #[derive(Debug, Default)]
-pub(crate) struct Misreads(BTreeMap<Misread, Count>);
+pub struct Misreads(BTreeMap<Misread, Count>);
 
 impl Misreads {
     /// Counts something that is no card; the first of its kind is told.
-    pub(crate) fn count(&mut self, at: Instant, bits: u16, reason: Misread) -> Option<Output> {
+    pub fn count(&mut self, at: Instant, bits: u16, reason: Misread) -> Option<Output> {
         if let Some(count) = self.0.get_mut(&reason) {
             (count.at, count.bits) = (at, bits);
             count.untold = count.untold.saturating_add(1);
@@ -50,7 +50,7 @@ impl Misreads {
     }
 
     /// The sums that are due.
-    pub(crate) fn due(&mut self, now: Instant) -> Vec<Output> {
+    pub fn due(&mut self, now: Instant) -> Vec<Output> {
         self.0.retain(|_, count| count.until > now || count.untold > 0);
         let due = self.0.iter_mut().filter(|(_, count)| count.until <= now);
         let told = due.map(|(reason, count)| {
@@ -66,7 +66,8 @@ impl Misreads {
     }
 
     /// When the next sum is due.
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
         self.0.values().map(|count| count.until).min()
     }
 }

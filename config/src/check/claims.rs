@@ -39,7 +39,11 @@ fn devices(check: &mut Check<'_>) {
     for (id, reader) in &config.readers {
         let (chip, lines, wires) = match &reader.driver {
             ReaderDriver::ClockData(reader) => (&reader.chip, reader.lines(), reader.wires()),
-            ReaderDriver::Ibutton(_) | ReaderDriver::Osdp(_) | ReaderDriver::Virtual(_) => continue,
+            ReaderDriver::FrontEndClockData(_)
+            | ReaderDriver::FrontEndKeys(_)
+            | ReaderDriver::Ibutton(_)
+            | ReaderDriver::Osdp(_)
+            | ReaderDriver::Virtual(_) => continue,
             ReaderDriver::Wiegand(reader) => {
                 let lines = vec![("d0", reader.d0), ("d1", reader.d1)];
                 (&reader.chip, lines, reader.wires())

@@ -7,9 +7,9 @@ use super::Check;
 use super::resource::{Alike, Claims, Ports};
 use crate::fault::FaultKind;
 use crate::model::{
-    Config, ControllerDriver, FrontEndDoor, FrontEndLine, Line, LineDriver, OutputDriver, Panel,
+    Config, ControllerDriver, FrontEndDoor, FrontEndLine, Line, LineDriver, OutputDriver, Panel, ReaderDriver,
 };
-use crate::value::{CallIn, Duty, LockOwner, OpenWhen};
+use crate::value::{CallIn, ContactKey, Duty, LockOwner, OpenWhen};
 
 /// Longest name of a panel with apartments: those of its lists begin with it.
 const LONGEST: usize = 24;
@@ -60,6 +60,37 @@ pub(super) fn check(check: &mut Check<'_>) {
     }
     for (id, panel) in &config.panels {
         apartments(check, id.as_str(), panel);
+    }
+    for (id, reader) in &config.readers {
+        if let ReaderDriver::FrontEndKeys(of) = &reader.driver {
+            let at = format!("readers.{id}.front-end-keys");
+            keys(check, &at, &of.keys, of.pull_output.is_some());
+        }
+    }
+}
+
+/// Which keys count: each kind once, and one that has to be asked needs somebody who asks.
+fn keys(check: &mut Check<'_>, at: &str, keys: &[ContactKey], pulled: bool) {
+    let (list, pull) = (format!("{at}.keys"), format!("{at}.pull-output"));
+    for (index, key) in keys.iter().enumerate() {
+        if keys.iter().take(index).any(|before| before == key) {
+            let text = format!("{:?} is named twice", key.word());
+            let at = format!("{list}[{index}]");
+            check.fault(FaultKind::Duplicate, &at, &[], text, "allowed: each kind once");
+        }
+    }
+    match (keys.contains(&ContactKey::Ds1990a), pulled) {
+        (true, false) => {
+            let text = "a DS1990A says nothing unless it is asked, and no output pulls its wire".to_owned();
+            let hint = "add pull-output, or take ds1990a out of keys";
+            check.fault(FaultKind::Missing, &list, &[&pull], text, hint);
+        }
+        (false, true) => {
+            let text = "no key that counts is asked by it".to_owned();
+            let hint = "remove it, or add \"ds1990a\" to keys";
+            check.fault(FaultKind::Conflict, &pull, &[&list], text, hint);
+        }
+        (true, true) | (false, false) => {}
     }
 }
 
@@ -301,7 +332,7 @@ fn apartments(check: &mut Check<'_>, id: &str, panel: &Panel) {
 /// Ports, inputs, outputs and doors of front ends.
 pub(super) fn claims(check: &mut Check<'_>, ports: &mut Ports) {
     let config = check.config;
-    let mut speeds = Alike::new("allowed: the same for every line and door on one port");
+    let mut speeds = Alike::new("allowed: the same for every line, reader and door on one port");
     let (mut inputs, mut outputs, mut of_doors) = (Claims::new(), Claims::new(), Claims::new());
     for (id, _, of) in lines(config) {
         let at = format!("lines.{id}.front-end");
@@ -328,6 +359,35 @@ pub(super) fn claims(check: &mut Check<'_>, ports: &mut Ports) {
         }
         if let Some(input) = of.led_input {
             inputs.add((place, input), format!("{at}.led-input"));
+        }
+    }
+    for (id, reader) in &config.readers {
+        let (port, baud, of_inputs, of_outputs) = match &reader.driver {
+            ReaderDriver::FrontEndClockData(of) => {
+                let (inputs, outputs) = (of.inputs().collect(), of.outputs().collect());
+                (&of.port, of.baud, inputs, outputs)
+            }
+            ReaderDriver::FrontEndKeys(of) => (
+                &of.port,
+                of.baud,
+                vec![("input", of.input)],
+                of.outputs().collect::<Vec<_>>(),
+            ),
+            ReaderDriver::ClockData(_)
+            | ReaderDriver::Ibutton(_)
+            | ReaderDriver::Osdp(_)
+            | ReaderDriver::Virtual(_)
+            | ReaderDriver::Wiegand(_) => continue,
+        };
+        let at = format!("readers.{id}.{}", reader.driver.family());
+        let place = port.display().to_string();
+        ports.add(check, place.clone(), "front-end", format!("{at}.port"));
+        speeds.add(check, &place, format!("{at}.baud"), &baud);
+        for (key, input) in of_inputs {
+            inputs.add((place.clone(), input), format!("{at}.{key}"));
+        }
+        for (key, output) in of_outputs {
+            outputs.add((place.clone(), output), format!("{at}.{key}"));
         }
     }
     for (at, _, of) in doors(config) {

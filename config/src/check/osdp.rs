@@ -20,6 +20,8 @@ fn readers(config: &Config) -> impl Iterator<Item = (String, &OsdpReader)> {
         .filter_map(|(id, reader)| match &reader.driver {
             ReaderDriver::Osdp(reader) => Some((format!("readers.{id}.osdp"), &**reader)),
             ReaderDriver::ClockData(_)
+            | ReaderDriver::FrontEndClockData(_)
+            | ReaderDriver::FrontEndKeys(_)
             | ReaderDriver::Ibutton(_)
             | ReaderDriver::Virtual(_)
             | ReaderDriver::Wiegand(_) => None,
@@ -83,6 +85,8 @@ fn inputs(check: &mut Check<'_>) {
         let reader = config.readers.get(&input.reader).map(|reader| &reader.driver);
         if let Some(
             ReaderDriver::ClockData(_)
+            | ReaderDriver::FrontEndClockData(_)
+            | ReaderDriver::FrontEndKeys(_)
             | ReaderDriver::Ibutton(_)
             | ReaderDriver::Virtual(_)
             | ReaderDriver::Wiegand(_),
@@ -121,6 +125,8 @@ fn outputs(check: &mut Check<'_>) {
             }
             Some(
                 ReaderDriver::ClockData(_)
+                | ReaderDriver::FrontEndClockData(_)
+                | ReaderDriver::FrontEndKeys(_)
                 | ReaderDriver::Ibutton(_)
                 | ReaderDriver::Virtual(_)
                 | ReaderDriver::Wiegand(_),

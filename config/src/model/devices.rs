@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::boards::{Dcttech, Kmtronic, Modbus, Numato};
 use super::clock_data::ClockDataReader;
 use super::front_end::{FrontEndDoor, FrontEndLine};
+use super::front_end_reader::{FrontEndClockData, FrontEndKeys};
 use super::ibutton::IbuttonReader;
 use super::osdp::{KeyFile, OsdpInput, OsdpOutput, OsdpReader};
 use super::outside::{HttpOutput, MqttInput, MqttOutput, WebhookInput};
@@ -317,6 +318,10 @@ choice! {
     pub enum ReaderDriver {
         /// A Clock & Data reader on pins of a GPIO chip.
         ClockData(Box<ClockDataReader>) = "clock-data",
+        /// A Clock & Data reader at inputs of a front end.
+        FrontEndClockData(Box<FrontEndClockData>) = "front-end-clock-data",
+        /// Contact keys at a front end.
+        FrontEndKeys(Box<FrontEndKeys>) = "front-end-keys",
         /// Contact keys at a 1-Wire master of the kernel.
         Ibutton(Box<IbuttonReader>) = "ibutton",
         /// An OSDP reader on an RS-485 line.
@@ -334,7 +339,11 @@ impl ReaderDriver {
     pub fn formats(&self) -> Option<&[FormatId]> {
         match self {
             Self::Osdp(reader) => Some(&reader.formats),
-            Self::ClockData(_) | Self::Ibutton(_) | Self::Virtual(_) => None,
+            Self::ClockData(_)
+            | Self::FrontEndClockData(_)
+            | Self::FrontEndKeys(_)
+            | Self::Ibutton(_)
+            | Self::Virtual(_) => None,
             Self::Wiegand(reader) => Some(&reader.formats),
         }
     }
@@ -347,7 +356,12 @@ impl ReaderDriver {
                 let old = reader.old_key_file.as_mut().map(|file| ("old-key-file", file));
                 own.into_iter().chain(old).collect()
             }
-            Self::ClockData(_) | Self::Ibutton(_) | Self::Virtual(_) | Self::Wiegand(_) => vec![],
+            Self::ClockData(_)
+            | Self::FrontEndClockData(_)
+            | Self::FrontEndKeys(_)
+            | Self::Ibutton(_)
+            | Self::Virtual(_)
+            | Self::Wiegand(_) => vec![],
         }
     }
 

@@ -47,8 +47,8 @@ pub(crate) use telltale::{
 };
 pub use words::{
     AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CallerDo, CodeFrom, Codec,
-    DigitsBy, DiscoveryFormat, Duty, Echo, Fail, GuardMode, Ice, KeyScope, Keypad, LampShows, Language,
-    LateOpening, LockKind, LockOwner, MqttCommands, MqttVersion, NetworkLoss, Noise, OnJournalFault,
-    OnLineFault, OpenWhen, OtherCalls, PressAgain, PressInTalk, Privacy, ReliableProvisional, Relock,
-    RexKind, Srtp, SrtpKeys, Strategy, StrikeOutside, Transfers, Transport,
+    ContactKey, DigitsBy, DiscoveryFormat, Duty, Echo, Fail, GuardMode, Ice, KeyScope, Keypad, LampShows,
+    Language, LateOpening, LockKind, LockOwner, MqttCommands, MqttVersion, NetworkLoss, Noise,
+    OnJournalFault, OnLineFault, OpenWhen, OtherCalls, PressAgain, PressInTalk, Privacy, ReliableProvisional,
+    Relock, RexKind, Srtp, SrtpKeys, Strategy, StrikeOutside, Transfers, Transport,
 };

@@ -520,6 +520,18 @@ words! {
 }
 
 words! {
+    /// A kind of contact key.
+    pub enum ContactKey {
+        /// Cyfral DC-2000: 16 bits, sent as long as it touches. It has no checksum: two equal frames are a key.
+        Cyfral = "cyfral",
+        /// Dallas DS1990A: 48 bits and a checksum, when it is asked.
+        Ds1990a = "ds1990a",
+        /// Metakom K1233: 28 bits with parity, sent as long as it touches.
+        Metakom = "metakom",
+    }
+}
+
+words! {
     /// How the keypad of a reader sends keys.
     pub enum Keypad {
         /// As bursts of 4 or 8 bits, whichever comes.

@@ -63,7 +63,7 @@ fn put(data: &mut [u8], at: u16, one: bool) {
 }
 
 /// Makes the frame of a configured card: `26:123,04567`, `37:98765` or raw `34:hex:0123abcd4`; of a contact key
-/// `ibutton:0000012F4A3C`; of the text of a QR code `qr:…`; of a track `track2:0012345678`.
+/// `ibutton:0000012F4A3C`, `cyfral:1B07`, `metakom:0305FF00`; of the text of a QR code `qr:…`; of a track `track2:0012345678`.
 ///
 /// # Errors
 /// [`CardError`] says what was found and what is allowed.

@@ -41,7 +41,8 @@ pub enum CardError {
     /// A key or text that cannot be one. It is not shown.
     #[error(
         "no contact key or text: expected ibutton: with 16 hexadecimal digits and a right checksum, or the 12 of a serial \
-         number; qr: with 8 to 512 characters; or track2: with 1 to 37 digits, = for the separator"
+         number; cyfral: with 4, or metakom: with 8, each byte with an even number of ones; qr: with 8 to 512 characters; or \
+         track2: with 1 to 37 digits, = for the separator"
     )]
     Token,
     /// A field is too large for the layout.

@@ -6,7 +6,7 @@
 //! | `123,04567` | facility and number, in any format that has both |
 //! | `0008234567` | the 32-bit number that is printed with ten digits |
 //! | `hex:04A1B2C3`, `04A1B2C3` | the same in hexadecimal, 3 to 8 bytes; without `hex:` it needs a letter |
-//! | `ibutton:0000012F4A3C`, `qr:…`, `track2:…` | a contact key, the text of a QR code, a track of a stripe: see `token.rs` |
+//! | `ibutton:…`, `cyfral:…`, `metakom:…`, `qr:…`, `track2:…` | a contact key, the text of a QR code, a track of a stripe: see `token.rs` |
 //! | `rev:…` before the last three | the bytes in the other order: some readers send the last one first |
 //!
 //! A frame is looked up by all of these: by its bits, by facility and number of each layout of its length whose parity
@@ -14,7 +14,7 @@
 
 use std::fmt;
 
-use gateway_card::track_of;
+use gateway_card::{cyfral_of, metakom_of, track_of};
 use gateway_core::CardFrame;
 
 use crate::card::{card_frame, fields, hex_of, last_byte, tidy};
@@ -113,7 +113,12 @@ impl CardKey {
                         "{HIDDEN}{:0>2}",
                         text.get(text.len().saturating_sub(2)..).unwrap_or_default()
                     ),
-                    None => format!("{HIDDEN}{:02x}", last_byte(frame)),
+                    None => {
+                        let cyfral = cyfral_of(frame).map(|number| number.to_be_bytes()[1]);
+                        let metakom = || metakom_of(frame).map(|bytes| bytes[3]);
+                        let last = cyfral.or_else(metakom).unwrap_or_else(|| last_byte(frame));
+                        format!("{HIDDEN}{last:02x}")
+                    }
                 },
             },
             Self::Numbered { number, .. } => format!("{HIDDEN}{:02}", number % 100),

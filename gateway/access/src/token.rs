@@ -4,13 +4,15 @@
 //! |---|---|
 //! | `ibutton:021CB801000000A2` | a 1-Wire key as it sends itself: family, six bytes, checksum; or engraved, the other way round |
 //! | `ibutton:0000012F4A3C` | serial number of a DS1990A as engraved, the most significant byte first |
+//! | `cyfral:1B07` | number of a Cyfral key, as `doorline decode ibutton` shows it |
+//! | `metakom:0305FF00` | number of a Metakom key; each byte has an even number of ones |
 //! | `qr:…` | a text of 8 to 512 characters that a reader reads off a QR code |
 //! | `track2:0012345678` | what a Clock & Data reader sends between start and end: 1 to 37 digits, `=` for the separator |
 //!
-//! A key is a frame of 64 bits in the order of transmission, a track the bits from its start to its check character. Of a text the frame is its SHA-256: nobody can read it out of
+//! A key is a frame of the bits that it sends, in their order (64 of a 1-Wire key), a track the bits from its start to its check character. Of a text the frame is its SHA-256: nobody can read it out of
 //! records, logs or exports, and whoever sends another text sends another frame.
 
-use gateway_card::track_frame;
+use gateway_card::{cyfral_frame, metakom_frame, track_frame};
 use gateway_core::CardFrame;
 use sha2::{Digest as _, Sha256};
 
@@ -34,8 +36,23 @@ pub(crate) fn frame(text: &str) -> Option<Result<CardFrame, CardError>> {
     if let Some(rest) = text.strip_prefix("track2:") {
         return Some(track_frame(&rest.to_ascii_uppercase()).ok_or(CardError::Token));
     }
+    if let Some(rest) = text.strip_prefix("cyfral:") {
+        let key = digits(rest, 4).and_then(|number| u16::try_from(number).ok());
+        return Some(key.and_then(cyfral_frame).ok_or(CardError::Token));
+    }
+    if let Some(rest) = text.strip_prefix("metakom:") {
+        let key = digits(rest, 8).map(u32::to_be_bytes);
+        return Some(key.and_then(metakom_frame).ok_or(CardError::Token));
+    }
     let rest = text.strip_prefix("ibutton:")?;
     Some(ibutton(rest).ok_or(CardError::Token))
+}
+
+/// So many hexadecimal digits; spaces and dashes between them are left out.
+fn digits(hex: &str, count: usize) -> Option<u32> {
+    let hex: String = hex.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+    let plain = hex.len() == count && hex.bytes().all(|b| b.is_ascii_hexdigit());
+    plain.then(|| u32::from_str_radix(&hex, 16).ok()).flatten()
 }
 
 fn qr(text: &str) -> Result<CardFrame, CardError> {
@@ -128,6 +145,32 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_send_by_themselves_are_known_by_their_bits_alone() {
+        for (text, bits, masked) in [
+            ("cyfral:1B07", 72, "***07"),
+            ("metakom:0305FF00", 38, "***00"),
+            ("metakom: 03-05 ff-00", 38, "***00"),
+        ] {
+            let frame = card_frame(text).expect(text);
+            assert_eq!((frame.bits, keys_of(&frame).len()), (bits, 1), "{text}");
+            assert_eq!(CardKey::Bits(frame.clone()).masked(), masked);
+            let stored = CardKey::Bits(frame.clone()).to_string();
+            assert_eq!(CardKey::parse(&stored), CardKey::parse(text));
+        }
+        for bad in [
+            "cyfral:",
+            "cyfral:1B0",
+            "cyfral:1B070",
+            "cyfral:xyzw",
+            "metakom:0305FF01",
+            "metakom:+305FF00",
+            "metakom:0305FF",
+        ] {
+            assert_eq!(card_frame(bad), Err(CardError::Token), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_text_is_its_digest_and_nothing_shows_it() {
         let text = "qr:visit/7f3a9c1e";
         let frame = card_frame(text).expect("a text");
@@ -189,7 +232,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_a_panic(text in "(qr|ibutton|track2):\\PC{0,40}") {
+        fn no_text_makes_a_panic(text in "(qr|ibutton|cyfral|metakom|track2):\\PC{0,40}") {
             let _ = card_frame(&text);
         }
 

@@ -4,9 +4,11 @@
 //! text for each parity bit says which bits it covers. [`formats`] are those that are published; a site can have
 //! its own. Nothing here decides anything: cards are compared by all of their bits, and a format only says
 //! whether these bits can be a card, and how they read for people. [`learn`] proposes one when only printed numbers are
-//! known. A [track](track_frame) is what Clock & Data readers send.
+//! known. A [track](track_frame) is what Clock & Data readers send, a [contact key](cyfral_frame) what a key says that sends by
+//! itself.
 
 mod bits;
+mod contact_key;
 mod format;
 mod learn;
 mod table;
@@ -14,6 +16,10 @@ mod track;
 mod translate;
 
 pub use bits::{MAX_BITS, bits_of, frame_of};
+pub use contact_key::{
+    CellError, cyfral, cyfral_bits, cyfral_frame, cyfral_of, metakom, metakom_bits, metakom_bytes,
+    metakom_frame, metakom_of,
+};
 pub use format::{Field, Fields, Format, FormatError, ValueError};
 pub use learn::{FEWEST, Known, LearnError, Proposal, learn};
 pub use table::{format_named, formats};

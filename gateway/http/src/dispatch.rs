@@ -166,6 +166,8 @@ fn permit(app: &App, route: &Route, head: &Head) -> Result<Option<Principal>, Pr
             }
             let principal = app.principal(&head.headers)?;
             principal.need(crate::access::Scope::Read)?;
+            // its lines are of all doors
+            principal.need_all_doors()?;
             Ok(Some(principal))
         }
         Need::OpenAndOperate => {

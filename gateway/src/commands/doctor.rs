@@ -1,7 +1,9 @@
 //! `doorline doctor`: what this machine has, who claims it, what is missing and how to mend it.
 
 mod hid;
+mod lines;
 mod ports;
+mod serial;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,18 +39,19 @@ impl Finding {
 
 /// Looks, prints, and gives 1 if anything needs a hand.
 pub(super) fn doctor(args: &SiteFile) -> anyhow::Result<u8> {
-    let (claims, mut findings) = claims(&args.config);
+    let (claims, lines, mut findings) = claims(&args.config);
     findings.extend(devices("GPIO chip", "/dev", "gpiochip", "gpio", &claims));
-    findings.extend(devices("serial port", "/dev", "ttyUSB", "dialout", &claims));
-    findings.extend(devices("serial port", "/dev", "ttyACM", "dialout", &claims));
-    findings.extend(devices(
-        "serial port by id",
-        "/dev/serial/by-id",
-        "",
-        "dialout",
+    findings.extend(lines::held(&lines, adapter_gpio::line_state));
+    let consoles = fs::read_to_string("/proc/consoles").unwrap_or_default();
+    findings.extend(serial::ports(
         &claims,
+        &serial::Places {
+            consoles: &consoles,
+            devices: Path::new("/dev"),
+            ttys: Path::new("/sys/class/tty"),
+            units: Path::new("/etc/systemd/system/multi-user.target.wants"),
+        },
     ));
-    findings.extend(devices("serial port", "/dev", "ttyAMA", "dialout", &claims));
     findings.extend(masters(&claims, Path::new("/sys/bus/w1/devices")));
     findings.extend(devices("camera", "/dev", "video", "video", &claims));
     findings.extend(cards(&claims, Path::new(site::CARDS), Path::new("/dev/snd")));
@@ -79,7 +82,7 @@ pub(super) fn doctor(args: &SiteFile) -> anyhow::Result<u8> {
 /// Who claims what, by device path.
 type Claims = BTreeMap<PathBuf, Vec<String>>;
 
-fn claims(config: &Path) -> (Claims, Vec<Finding>) {
+fn claims(config: &Path) -> (Claims, Vec<lines::Claimed>, Vec<Finding>) {
     let site = match site::load(config) {
         Ok(site) => site,
         Err(error) => {
@@ -88,13 +91,17 @@ fn claims(config: &Path) -> (Claims, Vec<Finding>) {
                 remedy: format!("doorline check {}", config.display()),
                 text: format!("the site file cannot be used: {error:#}"),
             };
-            return (Claims::new(), vec![finding]);
+            return (Claims::new(), vec![], vec![finding]);
         }
     };
-    let mut claims = Claims::new();
+    let (mut claims, mut lines) = (Claims::new(), Vec::new());
     for (who, claim) in site::claims(&site) {
         let (path, what) = match claim {
-            Claim::GpioLine { chip, line } => (chip, format!("line {line}: {who}")),
+            Claim::GpioLine { chip, line } => {
+                let what = format!("line {line}: {who}");
+                lines.push((PathBuf::from(&chip), line, who));
+                (chip, what)
+            }
             Claim::Channel { board, channel } => (board, format!("channel {channel}: {who}")),
             Claim::Port(_) => continue,
         };
@@ -119,7 +126,7 @@ fn claims(config: &Path) -> (Claims, Vec<Finding>) {
         battery(),
         clock::sync(),
     ));
-    (claims, findings)
+    (claims, lines, findings)
 }
 
 /// Where a unit is that runs or is enabled; its own file may be elsewhere.
@@ -250,16 +257,23 @@ fn devices(kind: &str, dir: &str, prefix: &str, group: &str, claims: &Claims) ->
                 .get(path)
                 .map_or_else(|| "claimed by nobody".to_owned(), |c| c.join(", "));
             let text = format!("{kind} {}: {users}", path.display());
-            match fs::File::options().read(true).write(true).open(path) {
-                Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Finding {
-                    note: false,
-                    remedy: format!("this user may not open it: usermod -aG {group} USER, then log in again"),
-                    text,
-                },
-                Ok(_) | Err(_) => Finding::well(text),
+            if may_use(path) {
+                return Finding::well(text);
+            }
+            Finding {
+                note: false,
+                remedy: format!("this user may not open it: usermod -aG {group} USER, then log in again"),
+                text,
             }
         })
         .collect()
+}
+
+/// May this user read and write a device? It is not opened, which does something to some of them.
+fn may_use(path: &Path) -> bool {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    let both = Access::READ_OK | Access::WRITE_OK;
+    accessat(CWD, path, both, AtFlags::EACCESS) != Err(rustix::io::Errno::ACCESS)
 }
 
 /// 1-Wire masters, and how long a key may lie there before it is read: those of the kernel search every 10 s, unless they are told
@@ -311,17 +325,13 @@ fn cards(claims: &Claims, folder: &Path, devices: &Path) -> Vec<Finding> {
         let users = claims.get(&folder.join(id));
         let users = users.map_or_else(|| "claimed by nobody".to_owned(), |users| users.join(", "));
         let text = format!("sound card {id} ({product}): {users}");
-        let control = fs::File::options()
-            .read(true)
-            .write(true)
-            .open(devices.join(format!("controlC{number}")));
-        Some(match control {
-            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Finding {
-                note: false,
-                remedy: "this user may not use it: usermod -aG audio USER, then log in again".into(),
-                text,
-            },
-            Ok(_) | Err(_) => Finding::well(text),
+        if may_use(&devices.join(format!("controlC{number}"))) {
+            return Some(Finding::well(text));
+        }
+        Some(Finding {
+            note: false,
+            remedy: "this user may not use it: usermod -aG audio USER, then log in again".into(),
+            text,
         })
     };
     text.lines().filter_map(card).collect()

@@ -7,9 +7,11 @@ use std::io::{BufRead, Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use adapter_front_end::{BAUD, Change, Play};
+use adapter_front_end::{BAUD, CONTACT_INPUT, Change, Play};
+use adapter_ibutton::{DS1990A, Played, Rom, played};
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
+use gateway_card::encode_track;
 use gateway_panel::{
     Edge, Polarity, Profile, RingInput, Tone, floor_edges, learn, parse_edges, picture, profile_named,
     profiles, refused_families, ring_edges, show_edges,
@@ -20,6 +22,10 @@ use tokio::sync::mpsc;
 use crate::cli::exit;
 use crate::commands::out;
 
+/// How long a key touches the contact of a simulated front end.
+const TOUCH_US: u64 = 1_000_000;
+/// A cell of a key that sends by itself.
+const CELL_US: u64 = 110;
 /// Most bytes of a recording that are read.
 const MAX_BYTES: u64 = 4 << 20;
 
@@ -109,17 +115,20 @@ pub(super) fn panel(args: &Panel) -> anyhow::Result<u8> {
         } => {
             let time = Duration::from_secs(*seconds);
             let begun = |what: &str| {
-                eprintln!("recording {what} for {seconds} s: let the panel ring, and let it stop");
+                eprintln!(
+                    "recording {what} for {seconds} s, or until Ctrl-C: let the panel ring, and let it stop"
+                );
             };
             let edges = match (file, port, gpio) {
                 (_, Some(port), _) => {
                     begun(&format!("input {input}"));
-                    let record = adapter_front_end::record(port, *baud, *input, time, told(*seconds));
+                    let record =
+                        adapter_front_end::record(port, *baud, *input, time, interrupted(), told(*seconds));
                     runtime()?.block_on(record)?
                 }
                 (_, None, Some(pin)) => {
                     begun(&pin.to_string());
-                    runtime()?.block_on(pin::record(pin, time, told(*seconds)))?
+                    runtime()?.block_on(pin::record(pin, time, interrupted(), told(*seconds)))?
                 }
                 (Some(file), None, None) => read(file)?,
                 (None, None, None) => bail!("a file, a port or a pin is needed"),
@@ -136,6 +145,13 @@ pub(super) fn panel(args: &Panel) -> anyhow::Result<u8> {
         }
     }
     Ok(exit::OK)
+}
+
+/// Whoever records has enough. Where nobody can say so, the recording has its time.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
 }
 
 /// Says each second how far a recording is.
@@ -252,20 +268,20 @@ fn none(profile: &Profile) -> &'static str {
 /// What is typed at a simulated front end.
 fn play(line: &str, profile: &Profile) -> anyhow::Result<Play> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let level = |input, level| Play {
+    let level = |input, level| Play::Edges {
         input,
         edges: vec![Edge { at_us: 0, level }],
     };
     let handset = profile.handset.map_or(Polarity::Low, |h| h.active);
     Ok(match words[..] {
-        ["ring"] => Play {
+        ["ring"] => Play::Edges {
             input: 0,
             edges: ring_edges(profile, 1, Tone::Ring),
         },
         ["ring", number] => {
             let edges = ring_edges(profile, number_of(number)?, Tone::Ring);
             ensure!(!edges.is_empty(), "{number} is {}", none(profile));
-            Play { input: 0, edges }
+            Play::Edges { input: 0, edges }
         }
         ["floor", number] => {
             ensure!(
@@ -274,12 +290,56 @@ fn play(line: &str, profile: &Profile) -> anyhow::Result<Play> {
             );
             let edges = floor_edges(profile, number_of(number)?);
             ensure!(!edges.is_empty(), "{number} is {}", none(profile));
-            Play { input: 0, edges }
+            Play::Edges { input: 0, edges }
         }
         ["lift"] => level(1, handset.is_active(true)),
         ["replace"] => level(1, !handset.is_active(true)),
-        _ => bail!("{line:?} is unknown; known are: ring, ring NUMBER, floor NUMBER, lift, replace"),
+        ["key", kind, number] => touch(kind, number)?,
+        ["stripe", track] => Play::Stripe(drawn(track)?),
+        ["stripe", track, "back"] => Play::Stripe(drawn(track)?.into_iter().rev().collect()),
+        _ => bail!(
+            "{line:?} is unknown; known are: ring, ring NUMBER, floor NUMBER, lift, replace, key KIND NUMBER, stripe TRACK, \
+             stripe TRACK back"
+        ),
     })
+}
+
+/// A key that touches the contact for a while.
+fn touch(kind: &str, number: &str) -> anyhow::Result<Play> {
+    let hex = |digits: usize| {
+        let plain = number.len() == digits && number.bytes().all(|b| b.is_ascii_hexdigit());
+        let value = plain.then(|| u64::from_str_radix(number, 16).ok()).flatten();
+        value.with_context(|| format!("{number:?} is no number of such a key: {digits} hexadecimal digits"))
+    };
+    let key = match kind {
+        "cyfral" => Played::Cyfral(u16::try_from(hex(4)?)?),
+        "ds1990a" => {
+            let rom = Rom::of(DS1990A, hex(12)?);
+            return Ok(Play::Key {
+                rom,
+                for_us: TOUCH_US,
+            });
+        }
+        "metakom" => Played::Metakom(u32::try_from(hex(8)?)?.to_be_bytes()),
+        _ => bail!("{kind:?} is no kind of key: cyfral, ds1990a and metakom are"),
+    };
+    let edges = played(&key, CELL_US, TOUCH_US);
+    ensure!(
+        !edges.is_empty(),
+        "{number:?} is no number of such a key: each byte has an even number of ones"
+    );
+    Ok(Play::Edges {
+        input: CONTACT_INPUT,
+        edges: edges
+            .into_iter()
+            .map(|(at_us, level)| Edge { at_us, level })
+            .collect(),
+    })
+}
+
+/// The bits of a stripe, with the zeros around them that stripes have.
+fn drawn(track: &str) -> anyhow::Result<Vec<bool>> {
+    encode_track(track, 22).with_context(|| format!("{track:?} is no track: 1 to 37 of 0-9, = and A B C E"))
 }
 
 fn simulate(folder: PathBuf, profile: Profile) -> anyhow::Result<()> {
@@ -319,9 +379,11 @@ fn simulate(folder: PathBuf, profile: Profile) -> anyhow::Result<()> {
                     let (what, number, on, at_us) = match change {
                         Change::Door { door, on, at_us } => ("door", door, on, at_us),
                         Change::Output { output, on, at_us } => ("output", output, on, at_us),
+                        Change::Wire { input, level, at_us } => ("wire", input, level, at_us),
                     };
+                    let words = if what == "wire" { ["low", "high"] } else { ["off", "on"] };
                     let mut out = out();
-                    writeln!(out, "{at_us} {what} {number} {}", if on { "on" } else { "off" })?;
+                    writeln!(out, "{at_us} {what} {number} {}", words[usize::from(on)])?;
                     out.flush()?;
                 }
             }
@@ -355,19 +417,33 @@ mod tests {
     #[test]
     fn what_cannot_be_played_says_what_can() {
         let profile = profile_named("laskomex-digital").expect("there");
-        assert_eq!(play("ring 12", profile).expect("a ring").input, 0);
-        assert_eq!(play("lift", profile).expect("it").edges.len(), 1);
+        let edges = |line: &str, profile| match play(line, profile).expect("something to play") {
+            Play::Edges { input, edges } => (input, edges.len()),
+            Play::Key { .. } | Play::Stripe(_) => panic!("{line} is edges"),
+        };
+        assert_eq!(edges("ring 12", profile).0, 0);
+        assert_eq!(edges("lift", profile).1, 1);
+        assert_eq!(edges("key cyfral 1b07", profile).0, CONTACT_INPUT);
+        assert!(matches!(
+            play("key ds1990a 0000012f4a3c", profile),
+            Ok(Play::Key { .. })
+        ));
+        assert!(matches!(play("stripe 4711", profile), Ok(Play::Stripe(bits)) if bits.len() == 44 + 7 * 5));
         for (line, expected) in [
             ("dance", "known are"),
             ("ring 999", "1 to 255"),
             ("ring x", "a number"),
             ("floor 12", "no frame of this line is a floor call"),
+            ("key cyfral 12", "4 hexadecimal digits"),
+            ("key metakom 01000000", "an even number of ones"),
+            ("key mifare 12", "no kind of key"),
+            ("stripe 12F", "no track"),
         ] {
             let error = format!("{:#}", play(line, profile).expect_err(line));
             assert!(error.contains(expected), "{error}");
         }
         let bus = profile_named("comelit-simplebus-1").expect("there");
-        assert_eq!(play("floor 255", bus).expect("a floor call").edges.len(), 41);
+        assert_eq!(edges("floor 255", bus).1, 41);
         let error = format!("{:#}", play("ring 256", bus).expect_err("no such address"));
         assert!(error.contains("no address that a frame"), "{error}");
     }

@@ -218,6 +218,20 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
                     wires.map(|(key, wire)| (format!("reader {id}, {key}"), gpio(&wire.chip, wire.line)));
                 data.chain(wires).collect()
             }
+            ReaderDriver::FrontEndClockData(reader) => vec![(
+                format!("reader {id}, clock"),
+                Claim::Channel {
+                    board: reader.port.display().to_string(),
+                    channel: reader.clock_input.into(),
+                },
+            )],
+            ReaderDriver::FrontEndKeys(reader) => vec![(
+                format!("reader {id}, contact"),
+                Claim::Channel {
+                    board: reader.port.display().to_string(),
+                    channel: reader.input.into(),
+                },
+            )],
             ReaderDriver::Ibutton(reader) => vec![(
                 format!("reader {id}"),
                 Claim::Channel {

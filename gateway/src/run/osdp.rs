@@ -403,6 +403,8 @@ pub(super) fn line_names(config: &Config) -> BTreeMap<PathBuf, String> {
     let ports = config.readers.values().filter_map(|reader| match &reader.driver {
         ReaderDriver::Osdp(osdp) => Some(&osdp.port),
         ReaderDriver::ClockData(_)
+        | ReaderDriver::FrontEndClockData(_)
+        | ReaderDriver::FrontEndKeys(_)
         | ReaderDriver::Ibutton(_)
         | ReaderDriver::Virtual(_)
         | ReaderDriver::Wiegand(_) => None,

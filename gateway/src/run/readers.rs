@@ -137,6 +137,8 @@ pub(super) fn key_readers(config: &Config) -> BTreeMap<ReaderId, KeyReader> {
         .iter()
         .filter_map(|(id, reader)| match &reader.driver {
             ReaderDriver::ClockData(_)
+            | ReaderDriver::FrontEndClockData(_)
+            | ReaderDriver::FrontEndKeys(_)
             | ReaderDriver::Osdp(_)
             | ReaderDriver::Virtual(_)
             | ReaderDriver::Wiegand(_) => None,
@@ -187,7 +189,11 @@ fn on_pins<'a>(config: &Config, driver: &'a ReaderDriver) -> Option<OnPins<'a>> 
             led: reader.led.as_ref(),
             second_led: reader.second_led.as_ref(),
         }),
-        ReaderDriver::Ibutton(_) | ReaderDriver::Osdp(_) | ReaderDriver::Virtual(_) => None,
+        ReaderDriver::FrontEndClockData(_)
+        | ReaderDriver::FrontEndKeys(_)
+        | ReaderDriver::Ibutton(_)
+        | ReaderDriver::Osdp(_)
+        | ReaderDriver::Virtual(_) => None,
         ReaderDriver::Wiegand(reader) => Some(OnPins {
             active_low: reader.active_low,
             beeper: reader.beeper.as_ref(),

@@ -11,6 +11,7 @@ mod stripe;
 mod wire;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -24,9 +25,9 @@ const STRANGER: &str = "26:123,04568";
 /// The stripe that the door of the Clock & Data reader takes.
 const TRACK: &str = "0012345678";
 /// All cases.
-const CASES: usize = 10;
+const CASES: usize = 11;
 /// How long one pace may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Silence that ends a frame, as the site file has it by default.
 const GAP: Duration = Duration::from_millis(25);
 
@@ -60,6 +61,10 @@ fn main() -> ExitCode {
         ("frames at every pace, beside a loaded processor", paces),
         ("from the last edge to the relay", latency),
         ("a panel is learned at a pin while it rings", learned),
+        (
+            "doctor tells what is there, who claims it and who may not use it",
+            doctor,
+        ),
         (
             "a frozen gateway notices the edges it lost and opens nothing late",
             frozen,
@@ -227,29 +232,32 @@ fn paces(house: &mut House) -> String {
     for load in [0, 2] {
         let burning: Vec<_> = (0..load).map(|_| wire::Burn::start()).collect();
         said.push(format!("\n     {load} busy processes"));
-        for (us, frames) in [
-            (10_000, 3),
-            (2000, 20),
-            (1000, 20),
-            (500, 20),
-            (200, 40),
-            (100, 40),
-            (50, 40),
-            (0, 40),
+        for (us, pulse, frames) in [
+            (10_000, 50, 3),
+            (2000, 50, 20),
+            (1000, 50, 20),
+            (500, 50, 20),
+            (200, 50, 40),
+            // the fastest that is legal: SIA AC-01 has pulses of 20 to 100 µs, 200 µs to 20 ms apart
+            (200, 20, 40),
+            (100, 20, 40),
+            (50, 20, 40),
+            (0, 20, 40),
         ] {
             let (cards, misreads, seen) = (
                 house.count("reader.card"),
                 house.misreads("reader1"),
                 house.seen(),
             );
-            let (mut whole, mut broken, mut real) = (0, 0, Duration::ZERO);
+            let (mut whole, mut broken, mut real, mut low) = (0, 0, Duration::ZERO, Duration::ZERO);
             let end = boottime() + PATIENCE;
             while whole < frames && boottime() < end {
                 let began = boottime();
-                let sent = house.readers[1].once(&good, Pace::of(us));
+                let sent = house.readers[1].once(&good, Pace::pulsed(us, pulse));
                 if sent.is_whole() {
                     whole += 1;
                     real += (sent.last - began) / 25;
+                    low += sent.pulses / 26;
                 } else {
                     // this machine stood still in the middle of it: that was no frame
                     broken += 1;
@@ -262,10 +270,13 @@ fn paces(house: &mut House) -> String {
                 house.count("reader.card") - cards,
                 house.misreads("reader1") - misreads,
             );
-            let pitch = real / u32::try_from(whole).expect("few").max(1);
+            let frames = u32::try_from(whole).expect("few").max(1);
+            let (pitch, width) = (real / frames, low / frames);
             said.push(format!(
-                "\n       {us} µs a bit (made {} µs): {read} of {whole} read, {told} misreads ({}), {broken} more not sent whole",
+                "\n       {us} µs a bit, {pulse} µs a pulse (made {} and {} µs): {read} of {whole} read, {told} misreads ({}), {broken} more \
+                 not sent whole",
                 pitch.as_micros(),
+                width.as_micros(),
                 house.reasons("reader1", seen)
             ));
             // what was not sent whole may be read all the same
@@ -291,7 +302,7 @@ fn latency(house: &mut House) -> String {
     for load in [0, 2] {
         let burning: Vec<_> = (0..load).map(|_| wire::Burn::start()).collect();
         let (mut took, mut write): (Vec<Duration>, Vec<Duration>) = (Vec::new(), Vec::new());
-        let (mut n, mut refused) = (0, 0);
+        let (mut n, mut refused, end) = (0, 0, boottime() + 5 * PATIENCE);
         while took.len() < 40 {
             // four doors in turn, so that each pulse is over before the next card
             let at = 1 + n % 4;
@@ -306,14 +317,14 @@ fn latency(house: &mut House) -> String {
                 // a machine that stood still lets its guard be ended, and old cards are refused
                 None => refused += 1,
             }
-            assert!(refused < 10, "cards open nothing");
+            assert!(boottime() < end, "cards open nothing, {refused} times of {n}");
         }
         drop(burning);
         took.sort_unstable();
         write.sort_unstable();
         let of = |percent: usize| took[(took.len() * percent / 100).min(took.len() - 1)].as_micros();
         said.push(format!(
-            "{load} busy processes: p50 {} µs, p99 {} µs, worst {} µs, from before the write of the edge, within which \
+            "{load} busy processes: p50 {} µs, p99 {} µs, worst {} µs, {refused} refused, from before the write of the edge, within which \
              the kernel dates it and which took {} µs (p50)",
             of(50),
             of(99),
@@ -375,7 +386,8 @@ fn flood(house: &mut House) -> String {
 
 /// A 4+n panel rings at a pin that the gateway does not use.
 fn learned(house: &mut House) -> String {
-    let said = house.learn(3, |house| {
+    // the level that was found, and four edges
+    let said = house.learn(5, |house| {
         // two rings, each a level that stands
         for _ in 0..2 {
             house.ring_wire(true);
@@ -385,15 +397,53 @@ fn learned(house: &mut House) -> String {
         }
     });
     assert!(said.status.success(), "{said:?}");
-    let (told, proposed) = (
-        String::from_utf8_lossy(&said.stderr).into_owned(),
-        String::from_utf8_lossy(&said.stdout).into_owned(),
-    );
-    assert!(told.contains("2 of 3 s, "), "{told}");
+    let proposed = String::from_utf8_lossy(&said.stdout).into_owned();
     let found: serde_json::Value = serde_json::from_str(&proposed).expect("one JSON value");
-    // the level that was found, and four edges
     assert_eq!(found["edges"], 5, "{proposed}");
     format!("{} of {}", found["profile"], found["found"])
+}
+
+/// What hangs at this machine, told to somebody who may use it and to somebody who may not.
+fn doctor(house: &mut House) -> String {
+    let (chip, board) = (house.chip_name(), house.board.is_some());
+    let (root, nobody) = (house.doctor(None), house.doctor(Some(65_534)));
+    let mut seen = 0;
+    let mut told = |all: &str, begins: &str, part: &str| {
+        let found = all.split("\n").position(|line| line.starts_with(begins));
+        let found = found.unwrap_or_else(|| panic!("no {begins:?} in\n{all}"));
+        let lines: Vec<&str> = all.split("\n").skip(found).take(2).collect();
+        assert!(lines.join(" ").contains(part), "{lines:?} lack {part:?}");
+        seen += 1;
+    };
+    for part in [
+        "line 4: reader reader0, D0",
+        "line 2: output strike0",
+        "line 14: reader stripe, clock",
+    ] {
+        told(&root, &format!("ok    GPIO chip {chip}: "), part);
+    }
+    told(&root, "ok    serial port /dev/ttyS0: ", "claimed by nobody");
+    if board {
+        let begins = format!("ok    USB relay board {} (/dev/hidraw", board::ID);
+        told(&root, &begins, "channel 2: output roof");
+    }
+    // every line that is claimed is there, and held by the gateway itself
+    assert!(
+        !root.contains("is held by") && !root.contains("lines, from 0"),
+        "{root}"
+    );
+    let usual = "this user may not";
+    told(&nobody, &format!("FAULT GPIO chip {chip}: "), usual);
+    told(&nobody, "FAULT serial port /dev/ttyS0: ", usual);
+    if Path::new("/proc/asound/cards").exists() {
+        told(&root, "ok    sound card Dummy (", "claimed by nobody");
+        told(&nobody, "FAULT sound card Dummy (", usual);
+    }
+    if Path::new("/dev/video0").exists() {
+        told(&root, "ok    camera /dev/video0: ", "claimed by nobody");
+        told(&nobody, "FAULT camera /dev/video0: ", usual);
+    }
+    format!("{seen} findings, each as it is")
 }
 
 /// The next change of a relay of the USB board: which way, and when.
@@ -406,10 +456,19 @@ fn relay_edge(house: &House) -> (bool, Duration) {
 }
 
 fn pulse(house: &House) -> Duration {
-    house.roof_exit();
-    let (on, began) = relay_edge(house);
+    let board = house.board.as_ref().expect("it is there");
+    let end = boottime() + PATIENCE;
+    // a machine that stood still lets its guard be ended, or takes the press for old: whoever stands at the door presses again
+    let began = loop {
+        house.roof_exit();
+        match board.edge(3 * STRIKE) {
+            Some(edge) if edge.on => break edge.at,
+            Some(_) => {}
+            None => assert!(boottime() < end, "no edge of the board\n{}", house.log()),
+        }
+    };
     let (off, ended) = relay_edge(house);
-    assert!(on && !off);
+    assert!(!off);
     ended - began
 }
 

@@ -15,8 +15,8 @@ const LOW: Duration = Duration::from_micros(300);
 const AROUND: Duration = Duration::from_millis(5);
 /// A longer pause than this ends a frame.
 const LONGEST: Duration = Duration::from_millis(24);
-/// How long it may take to send one stripe without a pause.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long it may take to send one stripe without a pause: a machine that shares its processors often stands still.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 const CLOCK: usize = 0;
 const DATA: usize = 1;

@@ -10,13 +10,13 @@ use rustix::process::setpriority_process;
 
 use super::chip::Chip;
 
-/// Width of a pulse; readers send 20 to 100 µs.
-const PULSE: Duration = Duration::from_micros(50);
+/// Width of a pulse in microseconds; readers send 20 to 100.
+const PULSE: u64 = 50;
 
 /// A longer pause than this ends a frame.
 const LONGEST: Duration = Duration::from_millis(24);
-/// How long it may take to send one frame without a pause.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long it may take to send one frame without a pause: a machine that shares its processors often stands still.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// `CLOCK_BOOTTIME`.
 pub(crate) fn boottime() -> Duration {
@@ -27,12 +27,23 @@ pub(crate) fn boottime() -> Duration {
 
 /// How fast bits are sent.
 #[derive(Clone, Copy)]
-pub(crate) struct Pace(Duration);
+pub(crate) struct Pace {
+    bit: Duration,
+    pulse: Duration,
+}
 
 impl Pace {
     /// So many microseconds from bit to bit; 0 is as fast as the machine can.
     pub(crate) const fn of(us: u64) -> Self {
-        Self(Duration::from_micros(us))
+        Self::pulsed(us, PULSE)
+    }
+
+    /// The same, with pulses of so many microseconds.
+    pub(crate) const fn pulsed(us: u64, pulse: u64) -> Self {
+        Self {
+            bit: Duration::from_micros(us),
+            pulse: Duration::from_micros(pulse),
+        }
     }
 }
 
@@ -44,6 +55,8 @@ pub(crate) struct Sent {
     pub(crate) write: Duration,
     /// The longest time from a pulse to the next.
     pub(crate) longest: Duration,
+    /// How long its pulses were, all together: from the end of the write that begins one to that of the write that ends it.
+    pub(crate) pulses: Duration,
 }
 
 impl Sent {
@@ -122,7 +135,7 @@ impl Reader {
     /// Pulses one after the other, each on one or both wires.
     fn pulses(&self, pulses: &[Vec<usize>], pace: Pace) -> Sent {
         let (mut last, mut longest, mut write) = (boottime(), Duration::ZERO, Duration::ZERO);
-        let mut next = last;
+        let (mut next, mut low) = (last, Duration::ZERO);
         for wires in pulses {
             wait_until(next);
             let before = std::mem::replace(&mut last, boottime());
@@ -130,14 +143,20 @@ impl Reader {
             let down = boottime();
             longest = longest.max(down - before);
             write = down - last;
-            // counted from here on: a machine that stood still in between does not make up for it
-            next = down + pace.0;
-            if pace.0 > PULSE {
-                wait_until(down + PULSE);
+            // counted from its own begin: a machine that stood still in between does not make up for it
+            next = last + pace.bit;
+            if pace.bit > pace.pulse {
+                wait_until(down + pace.pulse);
             }
             wires.iter().for_each(|wire| self.set(*wire, true));
+            low += boottime() - down;
         }
-        Sent { last, write, longest }
+        Sent {
+            last,
+            write,
+            longest,
+            pulses: low,
+        }
     }
 }
 

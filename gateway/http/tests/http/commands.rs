@@ -117,6 +117,11 @@ async fn a_door_is_held_open_by_who_may_operate_it_and_for_minutes_that_make_sen
     let refused = site.post(begin, &whole, r#"{"minutes":5}"#).await;
     assert_eq!((refused.status, refused.reason().as_str()), (403, "scope"));
     assert!(refused.body.contains("open"), "{refused:?}");
+    // metrics are of all doors
+    for (token, status) in [(&opener, 200), (&other, 403)] {
+        let from_afar = ["x-forwarded-for: 192.0.2.1", token.as_str()];
+        assert_eq!(site.ask("GET", "/metrics", &from_afar, "").await.status, status);
+    }
     for token in [&opener, &other] {
         for path in [begin, end] {
             let refused = site.post(path, token, r#"{"minutes":5}"#).await.status;

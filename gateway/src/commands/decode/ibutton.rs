@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use adapter_ibutton::{DS1990A, Rom, cyfral, cyfral_bits, metakom, metakom_bits};
+use adapter_ibutton::{DS1990A, Rom};
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
+use gateway_card::{cyfral, cyfral_bits, metakom, metakom_bits};
 use serde_json::json;
 
 use super::{Said, input};

@@ -47,13 +47,14 @@ impl fmt::Display for Pin {
     }
 }
 
-/// The first level and the edges of a pin, for a time; `tell` hears each second how many there are.
+/// The first level and the edges of a pin, for a time or until `stop`; `tell` hears each second how many there are.
 ///
 /// # Errors
 /// If the pin cannot be read, or edges were lost.
 pub(super) async fn record(
     pin: &Pin,
     time: Duration,
+    stop: impl Future<Output = ()>,
     mut tell: impl FnMut(usize),
 ) -> anyhow::Result<Vec<Edge>> {
     let inputs = GpioInputs {
@@ -83,6 +84,7 @@ pub(super) async fn record(
     let mut reading = std::pin::pin!(inputs.run(context));
     let over = sleep_until(Turn::now() + time);
     let mut over = std::pin::pin!(over);
+    let mut stop = std::pin::pin!(stop);
     let mut edges = Vec::new();
     let mut begin = None;
     while edges.len() < MAX_EDGES {
@@ -116,6 +118,7 @@ pub(super) async fn record(
             }
             _ = seconds.tick() => tell(edges.len()),
             () = &mut over => break,
+            () = &mut stop => break,
         }
     }
     Ok(edges)
@@ -137,7 +140,7 @@ mod tests {
     #[tokio::test]
     async fn a_pin_that_is_not_there_is_said() {
         let pin = "/dev/no-such-chip:1".parse().expect("a pin");
-        let error = record(&pin, Duration::from_secs(1), |_| {}).await;
+        let error = record(&pin, Duration::from_secs(1), std::future::pending(), |_| {}).await;
         let error = format!("{:#}", error.expect_err("there is none"));
         assert!(error.contains("/dev/no-such-chip"), "{error}");
     }

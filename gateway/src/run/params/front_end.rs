@@ -3,13 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::run::adapters::reader_name;
 use crate::run::readers::Readers;
 use adapter_api::OutputDriver;
 use adapter_front_end::{
-    CardWires, FrontEnd, FrontEndController, FrontEndDoors, FrontEndLine, Opening, Wiring,
+    CardWires, ClockDataInputs, FrontEnd, FrontEndController, FrontEndDoors, FrontEndLine, FrontEndReader,
+    FrontEndReaderPort, KeyContact, Opening, ReaderInputs, ReaderLights, Wiring,
 };
-use gateway_config::{Config, ControllerDriver, LineDriver, OutputDriver as Driver};
-use gateway_core::{LineId, OutputId};
+use adapter_ibutton::KeyKinds;
+use adapter_wiegand::ClockDataParams;
+use gateway_config::{
+    Config, ContactKey, ControllerDriver, LineDriver, OutputDriver as Driver, ReaderDriver,
+};
+use gateway_core::{DeviceId, LineId, OutputId, ReaderId};
 use gateway_guard::{GuardBoard, GuardOutput};
 use gateway_panel::{LineInputs, LineParams, Ranges};
 
@@ -53,7 +59,73 @@ fn wiring(config: &Config, id: &LineId, of: &gateway_config::FrontEndLine) -> Wi
     }
 }
 
-/// One adapter for each line port, by name, with the lines and the controllers on it. A line whose profile could not be read has none; that is told elsewhere.
+/// A front end whose line port is there, and nothing at it yet.
+fn at_port(port: &Path, baud: u32) -> FrontEnd {
+    FrontEnd {
+        baud,
+        controllers: Vec::new(),
+        lines: Vec::new(),
+        port: port.to_owned(),
+        readers: Vec::new(),
+    }
+}
+
+/// A reader at a front end: the front end's port and speed, and where the reader is wired; `None` for other readers.
+fn reader<'a>(id: &ReaderId, driver: &'a ReaderDriver) -> Option<(&'a Path, u32, FrontEndReader)> {
+    let (port, baud, inputs, lights) = match driver {
+        ReaderDriver::FrontEndClockData(of) => {
+            let inputs = ClockDataInputs {
+                active_low: of.active_low,
+                clock: of.clock_input,
+                data: of.data_input,
+                present: of.card_present_input,
+            };
+            let params = ClockDataParams {
+                card_present: of.card_present_input.is_some(),
+                frame_gap: of.frame_gap,
+                repeat: of.repeat,
+            };
+            let lights = ReaderLights {
+                beeper: of.beeper_output,
+                led: of.led_output,
+                second_led: of.second_led_output,
+            };
+            (&of.port, of.baud, ReaderInputs::ClockData(inputs, params), lights)
+        }
+        ReaderDriver::FrontEndKeys(of) => {
+            let contact = KeyContact {
+                input: of.input,
+                kinds: KeyKinds {
+                    cyfral: of.keys.contains(&ContactKey::Cyfral),
+                    ds1990a: of.keys.contains(&ContactKey::Ds1990a),
+                    metakom: of.keys.contains(&ContactKey::Metakom),
+                },
+                pull: of.pull_output,
+                repeat: of.repeat,
+            };
+            let lights = ReaderLights {
+                beeper: of.beeper_output,
+                led: of.led_output,
+                second_led: of.second_led_output,
+            };
+            (&of.port, of.baud, ReaderInputs::Keys(contact), lights)
+        }
+        ReaderDriver::ClockData(_)
+        | ReaderDriver::Ibutton(_)
+        | ReaderDriver::Osdp(_)
+        | ReaderDriver::Virtual(_)
+        | ReaderDriver::Wiegand(_) => return None,
+    };
+    let reader = id.clone();
+    let of = FrontEndReader {
+        inputs,
+        lights,
+        reader,
+    };
+    Some((port.as_path(), baud, of))
+}
+
+/// One adapter for each line port, by name, with the lines, readers and controllers on it. A line whose profile could not be read has none; that is told elsewhere.
 pub(crate) fn front_ends(config: &Config, readers: &Readers) -> BTreeMap<String, FrontEnd> {
     let mut ports: BTreeMap<PathBuf, FrontEnd> = BTreeMap::new();
     for (id, line) in &config.lines {
@@ -63,12 +135,8 @@ pub(crate) fn front_ends(config: &Config, readers: &Readers) -> BTreeMap<String,
         let Some(profile) = of.panel_profile() else {
             continue;
         };
-        let front_end = ports.entry(of.port.clone()).or_insert_with(|| FrontEnd {
-            baud: of.baud,
-            controllers: Vec::new(),
-            lines: Vec::new(),
-            port: of.port.clone(),
-        });
+        let new = || at_port(&of.port, of.baud);
+        let front_end = ports.entry(of.port.clone()).or_insert_with(new);
         front_end.lines.push(FrontEndLine {
             line: id.clone(),
             params: LineParams {
@@ -89,12 +157,8 @@ pub(crate) fn front_ends(config: &Config, readers: &Readers) -> BTreeMap<String,
         let ControllerDriver::Wiegand(of) = &controller.driver else {
             continue;
         };
-        let front_end = ports.entry(of.port.clone()).or_insert_with(|| FrontEnd {
-            baud: of.baud,
-            controllers: Vec::new(),
-            lines: Vec::new(),
-            port: of.port.clone(),
-        });
+        let new = || at_port(&of.port, of.baud);
+        let front_end = ports.entry(of.port.clone()).or_insert_with(new);
         front_end.controllers.push(FrontEndController {
             cards: readers.cards(),
             wires: CardWires {
@@ -105,6 +169,21 @@ pub(crate) fn front_ends(config: &Config, readers: &Readers) -> BTreeMap<String,
                 led: of.led_input,
                 pulse_us: of.pulse_us,
             },
+        });
+    }
+    for (id, of) in &config.readers {
+        let Some((port, baud, of)) = reader(id, &of.driver) else {
+            continue;
+        };
+        let Ok(device) = DeviceId::new(&reader_name(id)) else {
+            continue;
+        };
+        let new = || at_port(port, baud);
+        let front_end = ports.entry(port.to_owned()).or_insert_with(new);
+        front_end.readers.push(FrontEndReaderPort {
+            commands: readers.channel(id),
+            device,
+            of,
         });
     }
     let mut named = BTreeMap::new();

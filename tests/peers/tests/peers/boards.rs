@@ -1,11 +1,14 @@
-//! Doors on Modbus relay boards, which pymodbus plays: over TCP, over a serial line, through a serial server.
+//! Doors on Modbus relay boards, which pymodbus plays: over TCP, over a serial line, through a serial server; and what others' clients
+//! say to serial boards.
 
 use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use peers::{Api, Gateway, ModbusBoards, Reply, Rig, Use, Way, Wire, run, until};
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::outside::wall_clock;
 use crate::secs;
@@ -343,6 +346,63 @@ fn a_board_with_its_own_timer_ends_the_pulse_when_everybody_else_is_dead() {
             "{} ms",
             (off - on) / MS
         );
+        Ok(())
+    });
+}
+
+/// One JSON value that the program prints.
+fn printed(args: &[&str]) -> anyhow::Result<Value> {
+    let out = Command::new(peers::program()).args(args).arg("--json").output()?;
+    ensure!(
+        out.status.success(),
+        "{args:?}: {}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    Ok(serde_json::from_slice(&out.stdout)?)
+}
+
+/// What clients of others, one of them by the maker of the boards, send to serial boards is what this program sends, and they
+/// read a board's answer as it does.
+#[test]
+fn clients_of_others_say_to_serial_boards_what_this_program_says() {
+    run(|_| {
+        let key = "DOORLINE_RELAY_BOARDS";
+        let home = std::env::var_os(key).with_context(|| format!("{key} is not set; see tests/run"))?;
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/serial-clients.py");
+        let out = Command::new(Path::new(&home).join("bin/python"))
+            .arg(script)
+            .output()?;
+        let error = String::from_utf8_lossy(&out.stderr);
+        ensure!(out.status.success(), "the clients: {error}");
+        let said = String::from_utf8(out.stdout)?;
+        let (mut orders, mut read) = (0, 0);
+        for line in said.lines() {
+            let said: Value = serde_json::from_str(line)?;
+            let (did, sent) = (said["did"].as_str().unwrap_or_default(), &said["sent"]);
+            let words: Vec<&str> = did.split(' ').collect();
+            if let [family, relay, what] = words[..] {
+                let own = printed(&["encode", "relay", family, relay, what])?;
+                ensure!(own["bytes"] == *sent, "{line}: this program sends {own}");
+                // a level was answered, and the client understood it
+                ensure!(what != "read" || said["read"].is_string(), "{line}");
+                orders += 1;
+            } else {
+                // levels of four relays, as the board answers them
+                let own = printed(&["encode", "relay", "kmtronic8", "1", "read"])?;
+                ensure!(own["bytes"] == *sent, "{line}: this program sends {own}");
+                let own = printed(&["decode", "relay", did])?;
+                let levels = (1..=4).map(|relay| said["read"][format!("R{relay}")].as_str());
+                let levels: Option<Vec<String>> = levels.map(|level| level.map(str::to_lowercase)).collect();
+                let levels = levels.with_context(|| line.to_owned())?.join(" ");
+                ensure!(
+                    own.to_string()
+                        .contains(&format!("relays from 1 on are {levels}\"")),
+                    "{line}: this program reads {own}"
+                );
+                read += 1;
+            }
+        }
+        ensure!((orders, read) == (16, 3), "{said}");
         Ok(())
     });
 }

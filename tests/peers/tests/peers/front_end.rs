@@ -445,3 +445,106 @@ fn front_end_a_contact_key_has_the_number_that_sigrok_reads_of_it() {
         Ok(())
     });
 }
+
+/// Two readers of the simulated front end, and a door for them.
+fn readers(rig: &Rig) -> String {
+    let port = rig.path("front-end/line");
+    format!(
+        "[readers.plate.front-end-keys]\nport = {port:?}\nkeys = [\"cyfral\", \"ds1990a\", \"metakom\"]\ninput = 2\n\
+         pull-output = 4\nrepeat-ms = 0\nled-output = 5\n\
+         [readers.bank.front-end-clock-data]\nport = {port:?}\nclock-input = 3\ndata-input = 4\ncard-present-input = 5\n\
+         repeat-ms = 0\n\
+         [outputs.vault.virtual]\n\
+         [doors.vault]\nname = \"Vault\"\noutput = \"vault\"\nstrike-ms = 1000\nreaders = [\"plate\", \"bank\"]\n"
+    )
+}
+
+#[test]
+fn front_end_keys_of_every_kind_and_stripes_open_and_sigrok_reads_how_a_key_is_asked() {
+    run(|rig| {
+        let mut front_end = FrontEnd::start(rig, "vizit-matrix")?;
+        let cards = [
+            ("key cyfral 1b07", "cyfral:1B07"),
+            ("key metakom 0305ff00", "metakom:0305FF00"),
+            ("key ds1990a 0000012f4a3c", "ibutton:0000012F4A3C"),
+            ("stripe 0012345678", "track2:0012345678"),
+            ("stripe 4711=0815 back", "track2:4711=0815"),
+        ];
+        let known = cards
+            .iter()
+            .enumerate()
+            .map(|(n, (_, card))| format!("[cards.c{n}]\ncard = {card:?}\ndoors = [\"vault\"]\n"));
+        let text = Site {
+            targets: vec!["sip:101@127.0.0.1:9".into()],
+            more: readers(rig) + &known.collect::<String>(),
+            ..Site::default()
+        };
+        let mut gateway = Gateway::start(rig, &text.text(rig))?;
+        until(secs(10), "the front end to be online", || {
+            Ok(gateway.log().contains("a front end is online").then_some(()))
+        })?;
+        // what lies at the contact in the first second is nobody's touch
+        until(secs(20), "the first touch that counts", || {
+            let seq = gateway.last_seq();
+            front_end.play("key cyfral 0001")?;
+            let denied = gateway.event(seq, "door.denied", Duration::from_millis(2500), |e| {
+                e["source"] == "vault"
+            });
+            Ok(denied.ok())
+        })?;
+        for (what, card) in cards {
+            let (seq, from) = (gateway.last_seq(), front_end.changes().len());
+            front_end.play(what)?;
+            let source = if what.starts_with("key") { "plate" } else { "bank" };
+            gateway.event(seq, "reader.card", secs(5), |e| e["source"] == source)?;
+            gateway
+                .event(seq, "door.granted", secs(5), |e| e["source"] == "vault")
+                .with_context(|| card.to_owned())?;
+            if source == "plate" {
+                front_end.does(from, "output 5 on")?;
+            }
+        }
+        // those that no door has
+        for what in ["key cyfral 1b08", "key ds1990a 0000012f4a3d", "stripe 0012345679"] {
+            let seq = gateway.last_seq();
+            front_end.play(what)?;
+            gateway.event(seq, "door.denied", secs(5), |e| e["source"] == "vault")?;
+        }
+
+        // the wire of the contact, while a key is asked, by somebody else's decoder
+        let from = front_end.changes().len();
+        let seq = gateway.last_seq();
+        front_end.play("key ds1990a fedcba987654")?;
+        gateway.event(seq, "door.denied", secs(5), |e| e["source"] == "vault")?;
+        let changes = front_end.changes();
+        let wire = changes.iter().skip(from).filter_map(|(what, at)| {
+            let level = what.strip_prefix("wire 2 ")?;
+            Some((*at, level == "high"))
+        });
+        let trace = Trace {
+            changes: wire.collect(),
+            name: "OWR",
+            rest: true,
+        };
+        let said = sigrok(
+            rig,
+            &[trace],
+            "onewire_link:owr=OWR,onewire_network",
+            "onewire_network",
+        )?;
+        // the key before it may still have been there
+        let roms = said.iter().filter_map(|line| line.strip_prefix("ROM: 0x"));
+        let rom = roms.last();
+        let rom = rom.with_context(|| format!("sigrok reads no number: {said:?}"))?;
+        ensure!(
+            rom.get(2..14) == Some("fedcba987654") && rom.ends_with("01"),
+            "{said:?}"
+        );
+        ensure!(
+            said.iter()
+                .any(|line| line.contains("0x33") || line.to_lowercase().contains("read rom")),
+            "{said:?}"
+        );
+        gateway.stop()
+    });
+}

@@ -6,7 +6,7 @@ use gateway_bus::{DeviceKind, DeviceOutline};
 use gateway_config::{
     Backend, Config, ControllerDriver, InputDriver, LineDriver, OutputDriver, ReaderDriver,
 };
-use gateway_core::{ControllerId, DoorId, LineId, OutputId};
+use gateway_core::{ControllerId, DoorId, LineId, OutputId, ReaderId};
 
 use super::super::{front_end, guard};
 use super::uses::{Use, Uses};
@@ -147,6 +147,17 @@ fn reader_at(config: &Config, id: &gateway_core::ReaderId, driver: &ReaderDriver
                 format!("{chip} lines {clock} and {data}"),
                 vec![own],
             )
+        }
+        ReaderDriver::FrontEndClockData(reader) => {
+            let (port, clock, data) = (&reader.port, reader.clock_input, reader.data_input);
+            let place = format!("{} inputs {clock} and {data}", port.display());
+            let parts = [own].into_iter().chain(front_end_at(config, port));
+            Found::new("front-end-clock-data", place, parts.collect())
+        }
+        ReaderDriver::FrontEndKeys(reader) => {
+            let place = format!("{} input {}", reader.port.display(), reader.input);
+            let parts = [own].into_iter().chain(front_end_at(config, &reader.port));
+            Found::new("front-end-keys", place, parts.collect())
         }
         ReaderDriver::Ibutton(reader) => {
             Found::new("ibutton", reader.master.display().to_string(), vec![own])
@@ -291,13 +302,16 @@ fn front_ends(config: &Config, uses: &Uses) -> Vec<DeviceOutline> {
     };
     let shown = |(name, of): (String, adapter_front_end::FrontEnd)| {
         let lines = lines_at(&of.port);
+        let readers = of.readers.iter().map(|of| of.of.reader.clone());
+        let readers: Vec<ReaderId> = readers.collect();
         let found = Found::new("front-end", of.port.display().to_string(), vec![of_device(&name)]);
-        let of_lines: Vec<Use> = lines
-            .iter()
-            .flat_map(|line| uses.lines.get(line).into_iter().flatten().cloned())
-            .collect();
-        let mut device = found.device(DeviceKind::FrontEnd, &name, Some(&of_lines));
-        device.uses = lines.iter().map(|line| format!("line {line}")).collect();
+        let of_lines = lines.iter().filter_map(|line| uses.lines.get(line));
+        let of_readers = readers.iter().filter_map(|reader| uses.readers.get(reader));
+        let served: Vec<Use> = of_lines.chain(of_readers).flatten().cloned().collect();
+        let mut device = found.device(DeviceKind::FrontEnd, &name, Some(&served));
+        let lines = lines.iter().map(|line| format!("line {line}"));
+        let readers = readers.iter().map(|reader| format!("reader {reader}"));
+        device.uses = lines.chain(readers).collect();
         device
     };
     front_end::front_ends(config, &Readers::default())

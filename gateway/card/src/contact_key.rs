@@ -1,7 +1,12 @@
 //! Keys that send their number over and over: Cyfral DC-2000 and Metakom K1233.
 //!
 //! Both divide time into cells of about 100 µs; which third of a cell changes level is its bit. What is read here are
-//! the bits of the cells.
+//! the bits of the cells. As cards they are bits as they are sent: two frames of a Cyfral key, which has no checksum, and of a
+//! Metakom key a frame and the begin of the next.
+
+use gateway_core::CardFrame;
+
+use crate::bits::{bits_of, frame_of};
 
 /// Start of a Cyfral frame.
 const CYFRAL_START: [bool; 4] = [false, false, false, true];
@@ -86,21 +91,62 @@ pub fn cyfral_bits(number: u16) -> Vec<bool> {
 pub fn metakom(bits: &[bool]) -> Result<[u8; 4], CellError> {
     let mut wrong = None;
     for frame in bits.windows(METAKOM_START.len() * 2 + 32) {
-        let (start, rest) = frame.split_at(METAKOM_START.len());
-        let (data, end) = rest.split_at(32);
-        if start != METAKOM_START || end != METAKOM_START {
+        let (frame, end) = frame.split_at(METAKOM_START.len() + 32);
+        if end != METAKOM_START {
             continue;
         }
-        let mut bytes = [0_u8; 4];
-        for (byte, bits) in bytes.iter_mut().zip(data.chunks(8)) {
-            *byte = bits.iter().fold(0, |n, one| n << 1 | u8::from(*one));
-        }
+        let Some(bytes) = framed(frame) else { continue };
         match bytes.iter().position(|byte| byte.count_ones() % 2 == 1) {
             None => return Ok(bytes),
             Some(at) => wrong = wrong.or(Some(CellError::Parity { byte: at + 1 })),
         }
     }
     Err(wrong.unwrap_or(CellError::NoFrame))
+}
+
+/// The bytes of one frame, whatever their parity; `None` if it does not begin as frames do, or has another length than 35.
+fn framed(bits: &[bool]) -> Option<[u8; 4]> {
+    let data = bits
+        .strip_prefix(&METAKOM_START)
+        .filter(|data| data.len() == 32)?;
+    let mut bytes = [0_u8; 4];
+    for (byte, bits) in bytes.iter_mut().zip(data.chunks(8)) {
+        *byte = bits.iter().fold(0, |n, one| n << 1 | u8::from(*one));
+    }
+    Some(bytes)
+}
+
+/// The bytes of one frame of a Metakom key alone: its start and 32 bits. `None` if it is none, or a byte has an odd number of
+/// ones.
+#[must_use]
+pub fn metakom_bytes(bits: &[bool]) -> Option<[u8; 4]> {
+    framed(bits).filter(|bytes| bytes.iter().all(|byte| byte.count_ones() % 2 == 0))
+}
+
+/// The card that a Cyfral key is: its two frames.
+#[must_use]
+pub fn cyfral_frame(number: u16) -> Option<CardFrame> {
+    frame_of(&cyfral_bits(number))
+}
+
+/// The card that a Metakom key is: a frame and the start of the next one. `None` if a byte has an odd number of ones.
+#[must_use]
+pub fn metakom_frame(bytes: [u8; 4]) -> Option<CardFrame> {
+    frame_of(&metakom_bits(bytes)?)
+}
+
+/// The number of a card that is a Cyfral key.
+#[must_use]
+pub fn cyfral_of(frame: &CardFrame) -> Option<u16> {
+    let number = cyfral(&bits_of(frame)).ok()?;
+    (cyfral_frame(number).as_ref() == Some(frame)).then_some(number)
+}
+
+/// The bytes of a card that is a Metakom key.
+#[must_use]
+pub fn metakom_of(frame: &CardFrame) -> Option<[u8; 4]> {
+    let bytes = metakom(&bits_of(frame)).ok()?;
+    (metakom_frame(bytes).as_ref() == Some(frame)).then_some(bytes)
 }
 
 /// A frame of a Metakom key with the start of the next one; `None` if a byte has an odd number of ones.
@@ -159,8 +205,12 @@ mod tests {
         #[test]
         fn keys_come_back(number: u16, bytes: [u8; 4]) {
             prop_assert_eq!(cyfral(&cyfral_bits(number)), Ok(number));
+            let card = cyfral_frame(number).expect("a card");
+            prop_assert_eq!((card.bits, cyfral_of(&card), metakom_of(&card)), (72, Some(number), None));
             let even = bytes.map(|byte| if byte.count_ones() % 2 == 1 { byte ^ 1 } else { byte });
             let made = metakom_bits(even).expect("even");
+            let card = metakom_frame(even).expect("a card");
+            prop_assert_eq!((card.bits, metakom_of(&card), cyfral_of(&card)), (38, Some(even), None));
             // another frame may stand before it by chance, but what is read is always even
             prop_assert!(metakom(&made).is_ok_and(|read| read.iter().all(|b| b.count_ones() % 2 == 0)));
         }

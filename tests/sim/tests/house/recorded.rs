@@ -55,6 +55,7 @@ fn whoever_calls_the_door_is_recorded_and_where_the_panel_does_not_say_so_nobody
     for (site, recorded) in [(house(), vec![CALLER]), (first_door(), vec![])] {
         let mut sim = Sim::new(site);
         sim.input(Input::Leg(LegEvent::Incoming {
+            at_once: false,
             account: Some(id("pbx")),
             leg: CALLER,
             panel: id("main"),
@@ -62,6 +63,7 @@ fn whoever_calls_the_door_is_recorded_and_where_the_panel_does_not_say_so_nobody
                 address: "sip:1000@pbx.example".into(),
                 display: None,
                 trusted: true,
+                withheld: false,
             },
         }));
         sim.wait(secs(1));

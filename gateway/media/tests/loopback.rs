@@ -675,7 +675,7 @@ fn a_talk_that_is_recorded_is_announced_to_both_and_each_side_is_on_a_channel_of
     }
     door.close();
     let (mut line, mut telephone) = (Vec::new(), Vec::new());
-    let deadline = std::time::Instant::now() + DEADLINE;
+    let mut waits = 0;
     loop {
         match pieces.next() {
             gateway_media::Piece::Both(both) => {
@@ -683,8 +683,9 @@ fn a_talk_that_is_recorded_is_announced_to_both_and_each_side_is_on_a_channel_of
                 telephone.extend(both.map(|[_, phone]| phone));
             }
             gateway_media::Piece::Nothing => {
-                assert!(std::time::Instant::now() < deadline, "the recording does not end");
-                std::thread::yield_now();
+                waits += 1;
+                assert!(waits < 20_000, "the recording does not end");
+                std::thread::sleep(Duration::from_millis(1));
             }
             gateway_media::Piece::Over => break,
         }

@@ -57,7 +57,9 @@ fn shown(state: &CaptureState) -> CaptureShown {
         full: state.full,
         packets: state.packets,
         running: state.left.is_some(),
-        seconds_left: state.left.map(|left| left.as_secs() + 1),
+        seconds_left: state
+            .left
+            .map(|left| left.as_secs() + u64::from(left.subsec_nanos() > 0)),
     }
 }
 

@@ -19,10 +19,11 @@ const MAX_MINUTES: u64 = 1440;
 const MAX_TTL: u64 = 60;
 /// All commands, as clients are told of them.
 #[cfg(test)]
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "open",
     "hold",
     "end-hold",
+    "lock",
     "press",
     "call",
     "hang-up",
@@ -86,7 +87,7 @@ fn secretly<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Code>, D
 pub(crate) struct Wire {
     /// `open`, `hold` and `end-hold` for doors; `press`, `call`, `hang-up`, `quiet`, `end-quiet`, `ring-to-open`
     /// and `end-ring-to-open` for panels; all of these for the site, and `lockdown`, `end-lockdown`, `reset-fire`, `reset-passback`, `send-card`, `set-relay` and
-    /// `confirm-alarm`.
+    /// `confirm-alarm`. `lock` of a door is what the lock of Home Assistant sends; it is refused, since a door locks by itself.
     #[cfg_attr(test, schemars(extend("enum" = COMMANDS)))]
     command: String,
     /// 1 to 64 visible ASCII characters, new for every command.

@@ -368,7 +368,12 @@ fn a_lockdown_outlives_a_gateway_that_is_killed_and_keeps_nobody_in() {
 fn an_upgrade_under_a_running_gateway_costs_no_door() {
     let dir = tempfile::tempdir().expect("a folder");
     let program = dir.path().join("doorline");
-    std::fs::copy(env!("CARGO_BIN_EXE_doorline"), &program).expect("copied");
+    // by a program of its own: what another test starts meanwhile would inherit the file while it is written, and then it is busy
+    let copied = std::process::Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_doorline"))
+        .arg(&program)
+        .status();
+    assert!(copied.expect("cp runs").success());
     let mut house = House::start_program(&program);
     std::fs::remove_file(&program).expect("it was there");
     let guard = house.guard();

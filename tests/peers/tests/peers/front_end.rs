@@ -517,6 +517,11 @@ fn front_end_keys_of_every_kind_and_stripes_open_and_sigrok_reads_how_a_key_is_a
             if source == "plate" {
                 front_end.does(from, "output 5 on")?;
             }
+            // the next one is to open a door that is shut, and to light a lamp that is dark
+            gateway.event(seq, "door.relocked", secs(10), |e| e["source"] == "vault")?;
+            if source == "plate" {
+                front_end.does(from, "output 5 off")?;
+            }
         }
         // those that no door has
         for what in ["key cyfral 1b08", "key ds1990a 0000012f4a3d", "stripe 0012345679"] {

@@ -262,27 +262,8 @@ impl FrontEnd {
         let Some(of) = self.readers.iter().find(|of| of.of.reader == *reader) else {
             return Ok(());
         };
-        let (now, reader) = (ctx.clock.now(), reader.clone());
-        let (at, kind) = match what {
-            Read::Card { at, frame } => (at, SignalKind::Card { frame, reader }),
-            Read::Fault(text) => (now, SignalKind::Fault(text)),
-            Read::Key { at, key } => (at, SignalKind::Key { key, reader }),
-            Read::Misread {
-                at,
-                bits,
-                reason,
-                times,
-            } => {
-                let kind = SignalKind::Misread {
-                    bits,
-                    reader,
-                    reason,
-                    times,
-                };
-                (at, kind)
-            }
-            Read::Ready => (now, SignalKind::Ready),
-        };
+        let now = ctx.clock.now();
+        let (at, kind) = what.signal(now, reader.clone());
         let signal = Signal {
             // the clocks are set by what is on its way, and so a little apart
             at: at.min(now),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use gateway_card::{Format, MAX_BITS, formats, frame_of};
-use gateway_core::{CardFrame, Instant, Misread};
+use gateway_core::{CardFrame, Instant, Misread, ReaderId, SignalKind};
 
 use crate::frame::{Assembler, Damage, Frame, Wire};
 use crate::keypad::{Keypad, key};
@@ -136,6 +136,33 @@ pub enum Output {
     },
     /// The fault is gone.
     Ready,
+}
+
+impl Output {
+    /// The same as a signal of this reader, and its time; what has none is of `now`.
+    #[must_use]
+    pub fn signal(self, now: Instant, reader: ReaderId) -> (Instant, SignalKind) {
+        match self {
+            Self::Card { at, frame } => (at, SignalKind::Card { frame, reader }),
+            Self::Fault(text) => (now, SignalKind::Fault(text)),
+            Self::Key { at, key } => (at, SignalKind::Key { key, reader }),
+            Self::Misread {
+                at,
+                bits,
+                reason,
+                times,
+            } => {
+                let kind = SignalKind::Misread {
+                    bits,
+                    reader,
+                    reason,
+                    times,
+                };
+                (at, kind)
+            }
+            Self::Ready => (now, SignalKind::Ready),
+        }
+    }
 }
 
 /// A reader on two wires.

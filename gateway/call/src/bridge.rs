@@ -199,18 +199,7 @@ impl BridgePlan {
     }
 
     fn leg(&mut self, now: Instant, event: LegEvent) {
-        let about = match &event {
-            LegEvent::TakingOver { replaced, .. } => *replaced,
-            LegEvent::Answered { .. }
-            | LegEvent::AuthorityLost { .. }
-            | LegEvent::Digit { .. }
-            | LegEvent::Ended { .. }
-            | LegEvent::Held { .. }
-            | LegEvent::Incoming { .. }
-            | LegEvent::Redirected { .. }
-            | LegEvent::Ringing { .. }
-            | LegEvent::TransferAsked { .. } => event.leg(),
-        };
+        let about = event.about();
         if about == self.leg {
             self.caller(now, event);
         } else {

@@ -381,18 +381,7 @@ impl CallPlan {
     }
 
     fn leg(&mut self, now: Instant, event: LegEvent) {
-        let about = match &event {
-            LegEvent::TakingOver { replaced, .. } => *replaced,
-            LegEvent::Answered { .. }
-            | LegEvent::AuthorityLost { .. }
-            | LegEvent::Digit { .. }
-            | LegEvent::Ended { .. }
-            | LegEvent::Held { .. }
-            | LegEvent::Incoming { .. }
-            | LegEvent::Redirected { .. }
-            | LegEvent::Ringing { .. }
-            | LegEvent::TransferAsked { .. } => event.leg(),
-        };
+        let about = event.about();
         let Some(index) = self.slot(about) else {
             return;
         };

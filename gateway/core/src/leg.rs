@@ -343,4 +343,13 @@ impl LegEvent {
             | Self::TransferAsked { leg, .. } => *leg,
         }
     }
+
+    /// The leg of a call that is there already: whose place is to be taken, else [`leg`](Self::leg).
+    #[must_use]
+    pub const fn about(&self) -> LegId {
+        if let Self::TakingOver { replaced, .. } = self {
+            return *replaced;
+        }
+        self.leg()
+    }
 }

@@ -207,26 +207,10 @@ impl GpioReader {
                 reader.levels(now, |line| values.get(line) == Some(Value::Active));
             }
             while let Some(output) = reader.poll_output() {
-                let reader = self.reader.clone();
-                let (at, kind) = match output {
-                    Output::Card { at, frame } => (at, SignalKind::Card { frame, reader }),
-                    Output::Fault(text) => (now, SignalKind::Fault(text)),
-                    Output::Key { at, key } => (at, SignalKind::Key { key, reader }),
-                    Output::Misread {
-                        at,
-                        bits,
-                        reason,
-                        times,
-                    } => {
-                        let kind = SignalKind::Misread {
-                            bits,
-                            reader,
-                            reason,
-                            times,
-                        };
-                        (at, kind)
-                    }
-                    Output::Ready => (now, well(&dark)),
+                let (at, kind) = if output == Output::Ready {
+                    (now, well(&dark))
+                } else {
+                    output.signal(now, self.reader.clone())
                 };
                 ctx.signal(at, kind).await?;
             }

@@ -3,10 +3,8 @@
 //! The panel's line has no part in it: whoever rings there meanwhile is served as ever. Whom the list names may open as in any call
 //! of the door; the caller may not, whatever he types and whoever he is.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gateway_access::DigitCollector;
 use gateway_call::{BridgePlan, BridgeRequest, CallRequest, Purpose, user_of};
 use gateway_core::{LegId, LineId, ListId, PanelId, Peer, RingId};
 
@@ -57,20 +55,10 @@ impl Site {
             panel: panel.clone(),
             peer,
         };
+        let plan = Either::Bridge(Box::new(BridgePlan::new(now.mono, request)));
         let call = Call {
-            alarm: None,
-            asked: None,
-            began: now.mono,
-            collector: DigitCollector::new(self.access.key_use()),
-            doors,
-            injected: false,
-            line: line.clone(),
-            muted: false,
-            opened: BTreeSet::new(),
-            over_since: None,
-            panel: None,
-            plan: Either::Bridge(Box::new(BridgePlan::new(now.mono, request))),
             simulated: self.params.lines.get(line).is_some_and(|l| l.simulated),
+            ..Call::new(now.mono, self.access.key_use(), line, doors, plan)
         };
         self.calls.insert(ring, call);
         self.run(now, ring);

@@ -94,6 +94,25 @@ impl Either {
 }
 
 impl Call {
+    /// One that begins now, by nobody's press and about no alarm.
+    pub(super) fn new(now: Instant, key: KeyUse, line: &LineId, doors: Vec<DoorId>, plan: Either) -> Self {
+        Self {
+            alarm: None,
+            asked: None,
+            began: now,
+            collector: DigitCollector::new(key),
+            doors,
+            injected: false,
+            line: line.clone(),
+            muted: false,
+            opened: BTreeSet::new(),
+            over_since: None,
+            panel: None,
+            plan,
+            simulated: false,
+        }
+    }
+
     pub(super) fn has_leg(&self, leg: LegId) -> bool {
         both!(&self.plan, plan => plan.has_leg(leg))
     }
@@ -416,20 +435,13 @@ impl Site {
             Began::Asked => (Some(panel.clone()), None),
             Began::Rang => (None, Some(panel.clone())),
         };
+        let plan = Either::Outgoing(Box::new(CallPlan::new(now.mono, request)));
         let call = Call {
-            alarm: None,
             asked,
-            began: now.mono,
-            collector: DigitCollector::new(self.access.key_use()),
-            doors,
             injected: simulated,
-            line: line.clone(),
-            muted: false,
-            opened: BTreeSet::new(),
-            over_since: None,
             panel: rang,
-            plan: Either::Outgoing(Box::new(CallPlan::new(now.mono, request))),
             simulated,
+            ..Call::new(now.mono, self.access.key_use(), line, doors, plan)
         };
         if let Some(unit) = self.lines.get_mut(line) {
             unit.ring = Some(ring);
@@ -473,20 +485,12 @@ impl Site {
             talk_limit: talk_limit(Some(list.talk_limit.unwrap_or(ALARM_TALK)), None),
             targets,
         };
+        let plan = Either::Outgoing(Box::new(CallPlan::new(now.mono, request)));
         let call = Call {
             alarm: Some(alarm.clone()),
-            asked: None,
-            began: now.mono,
-            collector: DigitCollector::new(self.access.key_use()),
-            doors: Vec::new(),
             injected,
-            line,
-            muted: false,
-            opened: BTreeSet::new(),
-            over_since: None,
-            panel: None,
-            plan: Either::Outgoing(Box::new(CallPlan::new(now.mono, request))),
             simulated: injected,
+            ..Call::new(now.mono, self.access.key_use(), &line, Vec::new(), plan)
         };
         self.calls.insert(ring, call);
         Some(ring)

@@ -3,9 +3,6 @@
 //! A call that is answered at once has the line from its begin. One that rings first has it only from the moment at which it
 //! is answered: until then whoever rings at the panel, and a handset that is lifted, go before it.
 
-use std::collections::BTreeSet;
-
-use gateway_access::DigitCollector;
 use gateway_call::{Answer, Handover, IncomingPlan, IncomingRequest, Input as PlanInput, Take};
 use gateway_core::{
     AccountId, ButtonId, Cause, Event, LegCommand, LegId, LineId, LineState, PanelEvent, PanelId, Peer,
@@ -121,20 +118,10 @@ impl Site {
             take,
             talk_limit: talk_limit(Some(INCOMING_TALK), self.params.lines.get(&line)),
         };
+        let plan = Either::Incoming(Box::new(IncomingPlan::new(now.mono, request)));
         let call = Call {
-            alarm: None,
-            asked: None,
-            began: now.mono,
-            collector: DigitCollector::new(self.access.key_use()),
-            doors,
-            injected: false,
-            line: line.clone(),
-            muted: false,
-            opened: BTreeSet::new(),
-            over_since: None,
-            panel: None,
-            plan: Either::Incoming(Box::new(IncomingPlan::new(now.mono, request))),
             simulated: self.params.lines.get(&line).is_some_and(|l| l.simulated),
+            ..Call::new(now.mono, self.access.key_use(), &line, doors, plan)
         };
         self.calls.insert(ring, call);
         self.run(now, ring);

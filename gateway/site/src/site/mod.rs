@@ -574,18 +574,7 @@ impl Site {
             self.incoming(now, (account, at_once), leg, &panel, peer);
             return;
         }
-        let about = match &event {
-            LegEvent::TakingOver { replaced, .. } => *replaced,
-            LegEvent::Answered { .. }
-            | LegEvent::AuthorityLost { .. }
-            | LegEvent::Digit { .. }
-            | LegEvent::Ended { .. }
-            | LegEvent::Held { .. }
-            | LegEvent::Incoming { .. }
-            | LegEvent::Redirected { .. }
-            | LegEvent::Ringing { .. }
-            | LegEvent::TransferAsked { .. } => event.leg(),
-        };
+        let about = event.about();
         let ring = self
             .calls
             .iter()

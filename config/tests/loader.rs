@@ -140,7 +140,7 @@ fn typed_values_come_out_as_written() {
     let direct = config
         .lists
         .values()
-        .find(|l| l.targets.len() == 2)
+        .find(|l| l.targets.len() == 3)
         .expect("direct");
     assert_eq!(direct.talk_limit, None);
     assert!(

@@ -218,7 +218,9 @@ impl Model {
             | Input::LoopGap { .. }
             | Input::Message { .. }
             | Input::People(_)
+            | Input::Quality { .. }
             | Input::Said { .. }
+            | Input::Stranger { .. }
             | Input::UseKept { .. } => {}
         }
     }

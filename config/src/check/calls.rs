@@ -8,7 +8,9 @@ use gateway_core::{AccountId, DoorId, ListId, PanelId};
 use super::{Check, alarms};
 use crate::fault::FaultKind;
 use crate::model::{Account, Line, LineDriver, Panel, Target};
-use crate::value::{AddressKind, CallIn, Codec, Extension, Srtp, SrtpKeys, Strategy, Transport};
+use crate::value::{
+    AddressKind, CallIn, Codec, Extension, KeepAlive, Route, Srtp, SrtpKeys, Strategy, Transport,
+};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
@@ -16,6 +18,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         user(check, id, account);
         password(check, id, account);
         session_timer(check, id, account);
+        way(check, id, account);
         transport(check, id, account);
         encryption(check, id, account);
         codecs(
@@ -49,6 +52,15 @@ pub(super) fn check(check: &mut Check<'_>) {
             let text = "there is one round only".to_owned();
             let hint = "remove it, or add: rounds = 2";
             check.fault(FaultKind::Conflict, &again, &[&rounds], text, hint);
+        }
+        for (index, target) in list.targets.iter().enumerate() {
+            let at = format!("lists.{id}.targets[{index}]");
+            let (method, keys) = (format!("{at}.digit-method"), format!("{at}.digits-after-answer"));
+            if target.digits_after_answer.is_none() && check.is_written(&method) {
+                let text = "there are no keys to be sent".to_owned();
+                let hint = "add digits-after-answer, or remove it";
+                check.fault(FaultKind::Conflict, &method, &[&keys], text, hint);
+            }
         }
         let mut buttons = config.panels.values().flat_map(|panel| panel.buttons.values());
         let mut callers = config.panels.values().flat_map(|panel| &panel.callers);
@@ -217,11 +229,50 @@ fn session_timer(check: &mut Check<'_>, id: &AccountId, account: &Account) {
     }
 }
 
+/// Where its messages go, and what keeps that open.
+fn way(check: &mut Check<'_>, id: &AccountId, account: &Account) {
+    let at = format!("accounts.{id}");
+    let (interval, keep) = (format!("{at}.keep-alive-s"), format!("{at}.keep-alive"));
+    if account.keep_alive == KeepAlive::Off && check.is_written(&interval) {
+        let text = "has no meaning with keep-alive = \"off\"".to_owned();
+        let hint = "remove it, or set keep-alive = \"options\"";
+        check.fault(FaultKind::Conflict, &interval, &[&keep], text, hint);
+    }
+    let (routes, proxy) = (format!("{at}.routes"), format!("{at}.proxy"));
+    if !account.routes.is_empty() && check.is_written(&proxy) {
+        let text = "there is also a proxy".to_owned();
+        let hint = "allowed: proxy or routes; a proxy is the same as routes = [\"<sip:PROXY;lr>\"]";
+        check.fault(FaultKind::Conflict, &routes, &[&proxy], text, hint);
+    }
+    let other = |named: &Transport| *named != account.transport;
+    if let Some(named) = account.routes.first().and_then(Route::transport).filter(other) {
+        let text = format!(
+            "the first route is reached over {named}, the account has {}",
+            account.transport
+        );
+        let hint = "set transport to that of the first route";
+        let transport = format!("{at}.transport");
+        check.fault(
+            FaultKind::Conflict,
+            &format!("{routes}[0]"),
+            &[&transport],
+            text,
+            hint,
+        );
+    }
+}
+
 fn transport(check: &mut Check<'_>, id: &AccountId, account: &Account) {
     let at = format!("accounts.{id}");
     let transport = format!("{at}.transport");
     if account.transport != Transport::Tls {
-        for key in ["tls-ca-file", "tls-verify"] {
+        for key in [
+            "tls-ca-file",
+            "tls-verify",
+            "tls-check-name",
+            "tls-cert-file",
+            "tls-key-file",
+        ] {
             let key_at = format!("{at}.{key}");
             if check.is_written(&key_at) {
                 let text = format!("has no meaning with transport = \"{}\"", account.transport);
@@ -244,7 +295,39 @@ fn transport(check: &mut Check<'_>, id: &AccountId, account: &Account) {
                 "set transport = \"tls\"",
             );
         }
-    } else if !account.tls_verify {
+        return;
+    }
+    let (cert, key) = (format!("{at}.tls-cert-file"), format!("{at}.tls-key-file"));
+    for (there, other) in [(&cert, &key), (&key, &cert)] {
+        if check.is_written(there) && !check.is_written(other) {
+            let text = format!("needs {other} as well");
+            check.fault(
+                FaultKind::Conflict,
+                there,
+                &[other],
+                text,
+                "allowed: both, or neither",
+            );
+        }
+    }
+    let name = format!("{at}.tls-check-name");
+    if !account.tls_verify && check.is_written(&name) {
+        let text = "has no meaning with tls-verify = false: no certificate is looked at".to_owned();
+        let hint = "remove it, or tls-verify";
+        check.fault(
+            FaultKind::Conflict,
+            &name,
+            &[&format!("{at}.tls-verify")],
+            text,
+            hint,
+        );
+    }
+    if account.tls_verify && !account.tls_check_name && account.tls_ca_file.is_none() {
+        let text = "false: any host with a certificate of a public authority is taken for the PBX".to_owned();
+        let hint = "set tls-ca-file to the certificate of the PBX, or to its authority's";
+        check.warn(FaultKind::Unsafe, &name, text, hint);
+    }
+    if !account.tls_verify {
         let text = "false: any certificate is taken, anybody in between can listen and call".to_owned();
         let hint = "set tls-ca-file to the certificate of the PBX instead";
         check.warn(FaultKind::Unsafe, &format!("{at}.tls-verify"), text, hint);

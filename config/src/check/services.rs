@@ -238,6 +238,17 @@ fn sip(check: &mut Check<'_>) {
         check.fault(FaultKind::Missing, "sip.tls-port", &[], text, hint);
     }
     both_or_neither(check, files);
+    if sip.tls_client_ca_file.is_some() && sip.tls_port == 0 {
+        let text = "there is no TLS port at which a certificate could be asked for".to_owned();
+        let hint = "add tls-port, or remove this";
+        check.fault(
+            FaultKind::Conflict,
+            "sip.tls-client-ca-file",
+            &["sip.tls-port"],
+            text,
+            hint,
+        );
+    }
 }
 
 /// A certificate is of no use without its key.

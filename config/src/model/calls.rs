@@ -12,8 +12,8 @@ use crate::rules::{
     Flag, Path, Ports, int, list, parsed, password, refer, secs, span_or, text, text_or, word,
 };
 use crate::value::{
-    Address, AlertInfo, Codec, Dscp, Host, HostPort, Ice, Key, Marks, Privacy, ReliableProvisional, Srtp,
-    SrtpKeys, Strategy, Transport,
+    Address, AlertInfo, Codec, DigitMethod, DigitsOut, Dscp, Host, HostPort, Ice, KeepAlive, Key, Marks,
+    Privacy, ReliableProvisional, Route, Srtp, SrtpKeys, Strategy, Transport,
 };
 
 table! {
@@ -36,10 +36,18 @@ table! {
         port: Option<u16> = "port", int(1, 65535), optional, Restart;
         /// Outbound proxy, HOST or HOST:PORT.
         proxy: Option<HostPort> = "proxy", parsed(), optional, Restart;
+        /// Routes of all requests outside calls (RFC 3261 §8.1.2), in place of `proxy`: 1 to 4 SIP addresses with `lr`, such as
+        /// `<sip:edge.example;lr>`. They go to the first one.
+        routes: Vec<Route> = "routes", list(parsed(), 0, 4), or("[]"), Restart;
         /// Lifetime of the registration asked for, 60 to 86400 s.
         expires: Duration = "expires-s", secs(60, 86_400), or("300"), Restart;
         /// False for a trunk that is known by our address.
         register: bool = "register", Flag, or("true"), Restart;
+        /// How the way to the PBX is kept open. With `options` a PBX that does not answer is noticed: the account registers
+        /// again, at the next address of its name if it has several; a trunk counts as failed until it is answered.
+        keep_alive: KeepAlive = "keep-alive", word(), or("\"crlf\""), Restart;
+        /// Time between two signs of life, 15 to 300 s. Without it 25 s over UDP, and 30 s over connections and with `options`.
+        keep_alive_time: Option<Duration> = "keep-alive-s", secs(15, 300), optional, Restart;
         /// How long a call lives without a refresh (session timer, RFC 4028), 90 to 86400 s, or `off`. The call
         /// ends if the other side no longer answers, even if the end of it got lost.
         session_expires: Option<Duration> = "session-expires-s", span_or(secs(90, 86_400), "off"), or("1800"), Restart;
@@ -68,10 +76,19 @@ table! {
         /// `lite` where the gateway can be reached from outside, `full` where it is behind a router, too. Who does not
         /// speak ICE is called as ever.
         ice: Ice = "ice", word(), or("\"off\""), Live;
+        /// Whether speech goes where the other side's comes from, where that is not as in `[sip]`.
+        symmetric_rtp: Option<bool> = "symmetric-rtp", Flag, optional, Live;
         /// Certificates, PEM, that the server's certificate must lead to; without it the machine's own.
         tls_ca_file: Option<PathBuf> = "tls-ca-file", Path, optional, Restart;
         /// False takes any certificate: anybody in between can listen and call.
         tls_verify: bool = "tls-verify", Flag, or("true"), Restart;
+        /// False takes a certificate that `tls-ca-file` vouches for also where it is for another host, as that of a PBX
+        /// that is reached by its address.
+        tls_check_name: bool = "tls-check-name", Flag, or("true"), Restart;
+        /// The account's own certificate, PEM, own certificate first, for a PBX that asks for one (mutual TLS).
+        tls_cert_file: Option<PathBuf> = "tls-cert-file", Path, optional, Restart;
+        /// Private key of that certificate, PEM.
+        tls_key_file: Option<PathBuf> = "tls-key-file", Path, optional, Restart;
     }
 }
 
@@ -116,6 +133,11 @@ table! {
         /// Ask the phone to answer by itself, as an intercom (Call-Info, Alert-Info and Answer-Mode). The phone has to
         /// allow it.
         auto_answer: Option<bool> = "auto-answer", Flag, optional, Live;
+        /// Keys that the gateway presses half a second after the answer, for a voice menu or an exchange: `0-9*#A-D`, a
+        /// comma waits a second. Whoever has the line hears nothing of them but tones in the speech.
+        digits_after_answer: Option<DigitsOut> = "digits-after-answer", parsed(), optional, Live;
+        /// How they are sent.
+        digit_method: DigitMethod = "digit-method", word(), or("\"auto\""), Live;
     }
 }
 
@@ -129,6 +151,8 @@ impl Target {
             confirm: None,
             alert_info: None,
             auto_answer: None,
+            digits_after_answer: None,
+            digit_method: DigitMethod::Auto,
         }
     }
 }
@@ -148,6 +172,9 @@ table! {
         tls_cert_file: Option<PathBuf> = "tls-cert-file", Path, optional, Process;
         /// Private key of that certificate, PEM.
         tls_key_file: Option<PathBuf> = "tls-key-file", Path, optional, Process;
+        /// Certificates, PEM, of the authorities that sign those of who connects to the TLS port: whoever shows none of theirs
+        /// is not let in. Without it nobody is asked for one.
+        tls_client_ca_file: Option<PathBuf> = "tls-client-ca-file", Path, optional, Process;
         /// Lowest and highest UDP port of speech; the lowest is even, each call takes two.
         rtp_ports: RangeInclusive<u16> = "rtp-ports", Ports, or("[16384, 16583]"), Process;
         /// Address at which others beyond a router see the gateway: told to them for speech, in place of its own. The
@@ -159,6 +186,10 @@ table! {
         stun: Option<HostPort> = "stun", parsed(), optional, Live;
         /// Codecs of speech that are offered and taken, the best first. Counts for the next call.
         codecs: Vec<Codec> = "codecs", list(word(), 1, 4), or("[\"opus\", \"g722\", \"pcma\", \"pcmu\"]"), Live;
+        /// Speech goes where the other side's comes from, as it must where that is behind a router (symmetric RTP). False: it goes
+        /// where the other side has announced it, and is taken from that address alone. Counts for the next call; not with
+        /// ICE, which finds out by itself.
+        symmetric_rtp: bool = "symmetric-rtp", Flag, or("true"), Live;
         /// Addresses that may call without a registered account between, at most 64.
         direct_peers: Vec<IpAddr> = "direct-peers", list(parsed(), 0, 64), or("[]"), Live;
         /// Mark (DSCP) of SIP messages, by which switches and routers prefer them: a number from 0 to 63 or a name.

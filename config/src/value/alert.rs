@@ -46,9 +46,41 @@ impl FromText for AlertInfo {
     }
 }
 
+/// Keys that are sent: `0-9*#`, `A` to `D`, and a comma for a pause of a second; 1 to 32.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DigitsOut(String);
+
+impl fmt::Display for DigitsOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromText for DigitsOut {
+    const WHAT: &'static str = "keys to be pressed";
+    const PATTERN: Option<&'static str> = Some("^[0-9*#A-D,]{1,32}$");
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let fits = |b: u8| b.is_ascii_digit() || b"*#ABCD,".contains(&b);
+        ((1..=32).contains(&text.len()) && text.bytes().all(fits))
+            .then(|| Self(text.to_owned()))
+            .ok_or_else(|| "1 to 32 of 0-9 * # A B C D, and commas for pauses of a second".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_a_telephone_and_pauses_are_sent_and_nothing_else() {
+        for good in ["123#", "*", ",,9", "0A"] {
+            assert!(DigitsOut::from_text(good).is_ok(), "{good}");
+        }
+        for bad in ["", "12 3", "w1", "a", "+1", "123456789012345678901234567890123"] {
+            assert!(DigitsOut::from_text(bad).is_err(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn the_words_of_makers_fit_and_nothing_that_breaks_a_header_does() {

@@ -16,6 +16,7 @@ mod net;
 mod notify;
 mod outside;
 mod panel;
+mod route;
 mod rule;
 mod schedule;
 mod scope;
@@ -23,7 +24,7 @@ mod telltale;
 mod words;
 
 pub use address::{Address, AddressKind, Extension};
-pub use alert::AlertInfo;
+pub use alert::{AlertInfo, DigitsOut};
 pub use audio::{Capture, Playback, SoundCard};
 pub use boards::{BoardProfile, HidBoard, ModbusFraming, Parity, Rs485};
 pub(crate) use card::CardText;
@@ -40,6 +41,7 @@ pub(crate) use net::{Digits, Pin, SiteNumber};
 pub use notify::{EventClass, EventName, HttpUrl, MailAddress, MailTls, SyslogFacility, SyslogTransport};
 pub use outside::{Pointer, Topic};
 pub use panel::{ApartmentNumber, NumberPattern, OwnProfile, PanelProfile};
+pub use route::Route;
 pub use rule::{FieldIs, MessageTopic, SetWord, StateWord, Tones};
 pub use scope::UserScope;
 pub(crate) use telltale::{
@@ -47,8 +49,8 @@ pub(crate) use telltale::{
 };
 pub use words::{
     AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CallerDo, CodeFrom, Codec,
-    ContactKey, DigitsBy, DiscoveryFormat, Duty, Echo, Fail, GuardMode, Ice, KeyScope, Keypad, LampShows,
-    Language, LateOpening, LockKind, LockOwner, MqttCommands, MqttVersion, NetworkLoss, Noise,
-    OnJournalFault, OnLineFault, OpenWhen, OtherCalls, PressAgain, PressInTalk, Privacy, ReliableProvisional,
-    Relock, RexKind, Srtp, SrtpKeys, Strategy, StrikeOutside, Transfers, Transport,
+    ContactKey, DigitMethod, DigitsBy, DiscoveryFormat, Duty, Echo, Fail, GuardMode, Ice, KeepAlive,
+    KeyScope, Keypad, LampShows, Language, LateOpening, LockKind, LockOwner, MqttCommands, MqttVersion,
+    NetworkLoss, Noise, OnJournalFault, OnLineFault, OpenWhen, OtherCalls, PressAgain, PressInTalk, Privacy,
+    ReliableProvisional, Relock, RexKind, Srtp, SrtpKeys, Strategy, StrikeOutside, Transfers, Transport,
 };

@@ -439,6 +439,32 @@ words! {
 }
 
 words! {
+    /// How keys are pressed that the gateway sends.
+    pub enum DigitMethod {
+        /// The first of the others that both sides have: `rfc4733` if agreed on, `info` if allowed, else `inband`.
+        Auto = "auto",
+        /// As tones in the speech.
+        Inband = "inband",
+        /// By SIP INFO (`application/dtmf-relay`).
+        Info = "info",
+        /// As telephone-events (RFC 4733).
+        Rfc4733 = "rfc4733",
+    }
+}
+
+words! {
+    /// How the way to a PBX is kept open, and how it is noticed that the PBX is gone.
+    pub enum KeepAlive {
+        /// By empty lines (RFC 5626); over UDP nobody answers them.
+        Crlf = "crlf",
+        /// Not at all.
+        Off = "off",
+        /// By OPTIONS: the PBX itself has to answer, with whatever, within 10 s.
+        Options = "options",
+    }
+}
+
+words! {
     /// Whether calls are made without saying who calls (RFC 3323).
     pub enum Privacy {
         /// Nobody is told: From is anonymous, the PBX alone learns the account (P-Preferred-Identity) and is asked to keep

@@ -105,6 +105,25 @@ impl Peer {
     }
 }
 
+/// How the speech of a leg came, and ours went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quality {
+    /// What was made up in place of what did not come in time, milliseconds.
+    pub concealed_ms: u64,
+    /// Interarrival jitter at the end (RFC 3550 §6.4.1), microseconds.
+    pub jitter_us: u64,
+    /// Packets that did not come.
+    pub lost: u64,
+    /// Packets that came.
+    pub received: u64,
+    /// Packets of ours that did not come, as the other side told.
+    pub remote_lost: u64,
+    /// The last round trip, microseconds, if the other side's reports told one.
+    pub round_trip_us: Option<u64>,
+    /// Packets of ours.
+    pub sent: u64,
+}
+
 /// How a phone is asked to ring and to answer, beyond being called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manner {
@@ -112,6 +131,31 @@ pub struct Manner {
     pub alert: Option<String>,
     /// It is asked to answer by itself, as an intercom; `None` where somebody else decides.
     pub answers_itself: Option<bool>,
+    /// Keys that are pressed once it has answered.
+    pub keys: Option<Keys>,
+}
+
+/// Keys that are pressed for us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// Which: `0-9 * # A-D`, and a comma for a pause of a second.
+    pub digits: String,
+    /// How.
+    pub by: KeysBy,
+}
+
+words! {
+    /// How keys are pressed.
+    KeysBy {
+        /// The best way that both sides have.
+        Auto = "auto",
+        /// As tones in the speech.
+        Inband = "inband",
+        /// By messages of the call's signalling.
+        Info = "info",
+        /// As events beside the speech.
+        TelephoneEvent = "telephone-event",
+    }
 }
 
 impl Manner {
@@ -121,6 +165,7 @@ impl Manner {
         Self {
             alert: self.alert.clone().or_else(|| other.alert.clone()),
             answers_itself: self.answers_itself.or(other.answers_itself),
+            keys: self.keys.clone().or_else(|| other.keys.clone()),
         }
     }
 }

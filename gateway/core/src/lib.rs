@@ -31,7 +31,10 @@ pub use ids::{
     DoorGroupId, DoorId, FormatId, GroupId, HolidaysId, InputId, LegId, LineId, ListId, NameError, OutputId,
     PanelId, PersonId, ReaderId, RelayId, RingId, RuleId, ScheduleId, Seq, SiteId,
 };
-pub use leg::{ANONYMOUS, Cause, DigitVia, LegCommand, LegEvent, Manner, Peer, Standing, Tone, Volume};
+pub use leg::{
+    ANONYMOUS, Cause, DigitVia, Keys, KeysBy, LegCommand, LegEvent, Manner, Peer, Quality, Standing, Tone,
+    Volume,
+};
 pub use measure::{Count, Counted, Histogram, STEPS};
 pub use secret::Secret;
 pub use signal::{

@@ -55,6 +55,10 @@ function callLine(row) {
   if (row.answered_by) parts.push(row.answered_by);
   if (row.ring_ms !== null) parts.push(t("rep-after", seconds(row.ring_ms)));
   if (row.talk_ms) parts.push(t("rep-talk", seconds(row.talk_ms)));
+  if (row.received) {
+    const lost = (100 * row.lost) / (row.received + row.lost);
+    parts.push(t("rep-speech", lost.toFixed(1), Math.round(row.jitter_us / 1000)));
+  }
   if (row.opened.length) parts.push(t("rep-opened-doors", row.opened.join(", ")));
   return reportLine(row.began, what, parts.filter(Boolean).join(" · "));
 }

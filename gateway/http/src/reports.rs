@@ -92,6 +92,14 @@ pub(crate) struct CallRow {
     outcome: Option<String>,
     /// `gateway-restarted` if the gateway was killed or lost its power meanwhile; then it ended by the next start.
     cause: Option<String>,
+    /// Packets of speech that came, of all legs that are over.
+    received: Option<i64>,
+    /// Packets of speech that did not come.
+    lost: Option<i64>,
+    /// Interarrival jitter (RFC 3550) of the worst leg.
+    jitter_us: Option<i64>,
+    /// The longest round trip that a leg's reports told.
+    round_trip_us: Option<i64>,
     /// `*` for each key that was pressed.
     digits: String,
     /// Doors that it opened.
@@ -186,6 +194,10 @@ impl CallRow {
             talk_ms: call.talk_ms,
             outcome: call.outcome,
             cause: call.cause,
+            received: call.received,
+            lost: call.lost,
+            jitter_us: call.jitter_us,
+            round_trip_us: call.round_trip_us,
             digits: call.digits,
             opened: call.opened,
             simulated: call.simulated,

@@ -13,6 +13,7 @@ pub mod fuzz;
 pub mod gain;
 pub mod ice;
 pub mod jitter;
+mod key_tone;
 pub mod mixer;
 pub mod playout;
 pub mod rtcp;

@@ -1,9 +1,12 @@
 //! Short generated tones, none of which has energy near two digit tones at once, and sounds that somebody else made.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use adapter_api::{Frame, SAMPLE_RATE};
 use gateway_core::Tone;
+
+use crate::key_tone::KeyTone;
 
 /// A piece of a tone.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,6 +69,8 @@ enum Sound {
     Made(Playing),
     /// 16 kHz samples, and how many were played. Whoever gave them frees them.
     Given(Arc<[i16]>, usize),
+    /// A key as tones.
+    Key(KeyTone),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +101,14 @@ impl TonePlayer {
         self.playing = Some(Sound::Given(samples, 0));
     }
 
+    /// Presses a key as its two tones (ITU-T Q.23) for `length`, in whole frames of 10 ms; what plays ends. Nothing for what is
+    /// no key.
+    pub fn key(&mut self, digit: char, length: Duration) {
+        if let Some(key) = KeyTone::new(digit, length) {
+            self.playing = Some(Sound::Key(key));
+        }
+    }
+
     /// Ends the tone.
     pub fn stop(&mut self) {
         self.playing = None;
@@ -108,6 +121,12 @@ impl TonePlayer {
         {
             self.playing = None;
         }
+    }
+
+    /// Is it a key that plays? Who listens for keys hears it best alone.
+    #[must_use]
+    pub const fn is_key(&self) -> bool {
+        matches!(self.playing, Some(Sound::Key(_)))
     }
 
     /// Is one playing?
@@ -128,6 +147,12 @@ impl TonePlayer {
                 frame[..count].copy_from_slice(&rest[..count]);
                 *at += count;
                 if *at >= samples.len() {
+                    self.playing = None;
+                }
+                return true;
+            }
+            Some(Sound::Key(key)) => {
+                if !key.next(frame) {
                     self.playing = None;
                 }
                 return true;

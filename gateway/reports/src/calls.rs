@@ -3,7 +3,7 @@
 use gateway_core::{Cause, Record, RingId, Timestamp, Value};
 
 /// Columns of a line, in their order.
-pub const CALL_COLUMNS: [&str; 19] = [
+pub const CALL_COLUMNS: [&str; 23] = [
     "ring_id",
     "direction",
     "panel",
@@ -23,6 +23,10 @@ pub const CALL_COLUMNS: [&str; 19] = [
     "opened",
     "simulated",
     "alarm",
+    "received",
+    "lost",
+    "jitter_us",
+    "round_trip_us",
 ];
 
 /// What is known of one call.
@@ -42,6 +46,14 @@ pub struct Call {
     pub button: Option<String>,
     /// Who called the door, or had it call; none if somebody rang.
     pub caller: Option<String>,
+    /// Interarrival jitter of speech that came, microseconds, the worst of its legs.
+    pub jitter_us: Option<i64>,
+    /// Packets of speech that did not come, of all its legs.
+    pub lost: Option<i64>,
+    /// Packets of speech that came, of all its legs.
+    pub received: Option<i64>,
+    /// Round trip, microseconds, the longest of its legs.
+    pub round_trip_us: Option<i64>,
     /// Why it ended; `gateway-restarted` if the gateway was killed or lost its power meanwhile.
     pub cause: Option<String>,
     /// The keys that were pressed in it, `*` for each of a longer code.
@@ -107,7 +119,7 @@ impl Call {
 
     /// The cells of [`CALL_COLUMNS`].
     #[must_use]
-    pub fn cells(&self) -> [String; 19] {
+    pub fn cells(&self) -> [String; 23] {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let time = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
         let number = |n: Option<i64>| n.map(|n| n.to_string()).unwrap_or_default();
@@ -131,6 +143,10 @@ impl Call {
             self.opened.join(" "),
             self.simulated.to_string(),
             text(&self.alarm),
+            number(self.received),
+            number(self.lost),
+            number(self.jitter_us),
+            number(self.round_trip_us),
         ]
     }
 }
@@ -166,6 +182,10 @@ pub fn call<'a>(ring: RingId, records: impl IntoIterator<Item = &'a Record>) -> 
             cause: None,
             digits: String::new(),
             ended: None,
+            jitter_us: None,
+            lost: None,
+            received: None,
+            round_trip_us: None,
             opened: Vec::new(),
             outcome: None,
             panel: None,
@@ -254,8 +274,26 @@ fn take(call: &mut Call, record: &Record) {
                 Value::Bool(_) | Value::Int(_) | Value::Null | Value::Text(_) => None,
             };
         }
+        "call.media" => {
+            let sum = |of: Option<i64>, name| {
+                number(record, name)
+                    .map(|n| of.unwrap_or(0).saturating_add(n))
+                    .or(of)
+            };
+            call.received = sum(call.received, "received");
+            call.lost = sum(call.lost, "lost");
+            call.jitter_us = call.jitter_us.max(number(record, "jitter_us"));
+            call.round_trip_us = call.round_trip_us.max(number(record, "round_trip_us"));
+        }
         "door.granted" => call.opened.push(record.source.clone()),
         _ => {}
+    }
+}
+
+fn number(record: &Record, name: &str) -> Option<i64> {
+    match record.get(name) {
+        Value::Int(n) => Some(*n),
+        Value::Bool(_) | Value::Null | Value::Text(_) => None,
     }
 }
 
@@ -332,6 +370,19 @@ mod tests {
                 }),
             ),
             (
+                9000,
+                Event::Call(CallEvent::Media {
+                    concealed_ms: 40,
+                    jitter_us: 800,
+                    leg,
+                    lost: 2,
+                    received: 323,
+                    remote_lost: 0,
+                    round_trip_us: None,
+                    sent: 325,
+                }),
+            ),
+            (
                 9001,
                 Event::Panel(
                     "main".parse().expect("a name"),
@@ -350,7 +401,7 @@ mod tests {
             line,
             format!(
                 "00000000-0001-7000-8000-000000000000,from-door,main,bell,,1000,sip:1000@pbx,,1970-01-01T00:00:00Z,\
-                 1970-01-01T00:00:02.5Z,1970-01-01T00:00:09Z,2500,6500,answered,{cause},*,front,false,\r\n"
+                 1970-01-01T00:00:02.5Z,1970-01-01T00:00:09Z,2500,6500,answered,{cause},*,front,false,,323,2,800,\r\n"
             )
         );
         assert_eq!(CALL_COLUMNS.len(), call.cells().len());

@@ -146,20 +146,24 @@ fn params(args: &Args, account: &AccountId, line: &LineId) -> Result<SipParams, 
             transport,
             port: Some(port),
             proxy: None,
+            routes: Vec::new(),
             expires: Duration::from_secs(args.number("expires", 300)?),
             register: true,
             privacy: gateway_sip_io::Privacy::Off,
             provisional: Provisional::default(),
             publish: false,
+            keep_alive: gateway_sip_io::KeepAlive::default(),
             manner: gateway_core::Manner::default(),
             codecs: SipParams::default().direct_codecs,
             srtp,
             srtp_keys: SrtpKeys::Sdes,
             ice: Ice::Off,
+            symmetric: true,
             timer: Some(SessionTimer::default()),
             tls: TlsTrust {
                 ca_file: args.0.get("ca").map(Into::into),
                 verify: !args.has("no-verify"),
+                ..TlsTrust::default()
             },
             callees: callees(line)?,
         }]
@@ -253,9 +257,15 @@ fn show(event: &SipEvent) -> String {
             quoted(&text.peer.address),
             quoted(&text.text)
         ),
+        SipEvent::Quality(report) => format!(
+            "{{\"event\":\"quality\",\"leg\":{},\"received\":{},\"lost\":{}}}",
+            report.leg.0, report.quality.received, report.quality.lost
+        ),
         SipEvent::Stranger(report) => format!(
             "{{\"event\":\"stranger\",\"source\":\"{}\",\"method\":{},\"count\":{}}}",
-            report.source,
+            report
+                .source
+                .map_or_else(|| "others".to_owned(), |source| source.to_string()),
             quoted(&report.method),
             report.count
         ),
@@ -402,6 +412,7 @@ async fn run() -> Result<bool, Box<dyn Error>> {
                 | LegEvent::TransferAsked { .. },
             )
             | SipEvent::Message(_)
+            | SipEvent::Quality(_)
             | SipEvent::Stranger(_) => {}
         }
     }

@@ -1,7 +1,9 @@
 //! Parameters of the engine, made into those of the user agent.
 
-use gateway_sip::Host;
+use gateway_core::Quality;
+use gateway_media::LegStats;
 use gateway_sip::ua::{Hop, TrustId, UaAccount, UaParams};
+use gateway_sip::{Host, NameAddr, Uri};
 
 use crate::net::Net;
 use crate::{AccountParams, FIRST_INCOMING_LEG, SipParams};
@@ -31,6 +33,9 @@ pub(crate) fn user_agent(params: &SipParams, net: &mut Net) -> (UaParams, Vec<Ua
 
 fn ua_account(account: &AccountParams, trust: TrustId) -> UaAccount {
     let domain = host(&account.domain);
+    let routes: Vec<NameAddr> = account.routes.iter().filter_map(|text| route(text)).collect();
+    let first = routes.first().and_then(|route| route.uri.as_sip());
+    let first = first.map(|uri| Hop::new(&uri.host, uri.port, account.transport, trust));
     let (hop, proxy) = match account.proxy.as_deref() {
         Some(text) => {
             let (proxy, port) = Host::parse_with_port(text).unwrap_or_else(|_| (host(text), None));
@@ -45,8 +50,9 @@ fn ua_account(account: &AccountParams, trust: TrustId) -> UaAccount {
         domain,
         domain_port: account.port.filter(|port| *port != usual),
         expires: account.expires,
-        hop,
+        hop: first.unwrap_or(hop),
         id: account.id.clone(),
+        keep_alive: account.keep_alive,
         manner: account.manner.clone(),
         password: account.password.clone(),
         privacy: account.privacy,
@@ -54,9 +60,32 @@ fn ua_account(account: &AccountParams, trust: TrustId) -> UaAccount {
         publish: account.publish,
         proxy,
         register: account.register,
+        routes,
         timer: account.timer,
         user: account.user.clone(),
     }
+}
+
+/// The numbers of a leg as they are kept.
+pub(crate) fn quality(stats: &LegStats) -> Quality {
+    Quality {
+        concealed_ms: stats.concealed * 10,
+        jitter_us: u64::from(stats.jitter_us),
+        lost: stats.lost,
+        received: stats.received,
+        remote_lost: u64::from(stats.remote_lost),
+        // 0 is one that was never measured
+        round_trip_us: (stats.round_trip_us != 0).then(|| u64::from(stats.round_trip_us)),
+        sent: stats.sent,
+    }
+}
+
+/// The route of a loose router (RFC 3261 §16.12).
+pub(crate) fn route(text: &str) -> Option<NameAddr> {
+    let bare = text.trim_start_matches('<').trim_end_matches('>');
+    let uri = Uri::parse(bare).ok()?;
+    uri.as_sip().filter(|uri| uri.params.has("lr"))?;
+    Some(NameAddr::new(uri))
 }
 
 /// [`SipParams::check`] has seen that the text can stand in a URI.

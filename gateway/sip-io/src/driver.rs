@@ -1,5 +1,6 @@
 //! The driver task: owns sockets, user agent and media sessions, and does one input at a time.
 
+mod press;
 mod speech;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,6 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::digits::{self, Digits, Ways};
 use crate::handle::Request;
+use crate::keys_out::KeysOut;
 use crate::net::{Net, NetEvent};
 use crate::outside::{Outside, is_far};
 use crate::ready::Ready;
@@ -248,6 +250,7 @@ impl Driver {
             }
             self.ua.handle_timeout(now);
             self.handshakes(now);
+            self.press_keys(now);
             if now.since(self.swept) >= SWEEP {
                 self.swept = now;
                 self.sweep(now);
@@ -382,7 +385,9 @@ impl Driver {
             } => {
                 self.measures.legs.add(1);
                 let policy = self.policy_of(account.as_ref());
-                self.sessions.insert(leg, Session::new(line, policy));
+                let mut session = Session::new(line, policy);
+                session.keys = manner.keys.as_ref().map(KeysOut::new);
+                self.sessions.insert(leg, session);
                 self.ua.call(
                     now,
                     OutgoingCall {
@@ -455,7 +460,12 @@ impl Driver {
                 self.net.keep(flow, writer);
             }
             NetEvent::Closed { flow, why } => {
-                tracing::debug!(?flow, why, "connection closed");
+                // with TLS 1.3 whoever wants a certificate of us says so after the handshake (RFC 8446 §4.4.2.4)
+                if why.contains("alert") {
+                    tracing::warn!(remote = %flow.remote, why, "the other side ended a TLS connection");
+                } else {
+                    tracing::debug!(?flow, why, "connection closed");
+                }
                 self.accepted.remove(&flow);
                 self.net.abort(&flow);
                 self.ua.handle_closed(now, flow, &why);
@@ -506,6 +516,7 @@ impl Driver {
                     tracing::warn!(%leg, packets, "strangers sent packets to a port of this call");
                 }
                 tracing::debug!(%leg, ?stats, "media closed");
+                self.ended_media(leg, &stats);
             }
             MediaEvent::Handshake { datagram, leg, .. } => {
                 if let Some(session) = self.sessions.get_mut(&leg) {
@@ -608,7 +619,13 @@ impl Driver {
                     method,
                     source,
                 } => {
-                    tracing::warn!(%source, count, method, "request from a stranger refused");
+                    let from = source.map_or_else(|| "many".to_owned(), |source| source.to_string());
+                    tracing::warn!(
+                        source = from,
+                        count,
+                        method,
+                        "requests from strangers are refused"
+                    );
                     self.report(SipEvent::Stranger(StrangerReport {
                         count,
                         method,
@@ -649,6 +666,7 @@ impl Driver {
                 match session.take_answer(&self.engine, leg, self.ua.remote_of(leg), now, &sdp) {
                     Ok(agreed) => {
                         tracing::debug!(%leg, ?agreed, "media agreed");
+                        self.begin_keys(now, leg, agreed.send_events.is_some());
                         self.leg(LegEvent::Answered { leg, peer });
                         self.digits.open(leg);
                     }
@@ -661,6 +679,7 @@ impl Driver {
             }
             CallOutput::AuthorityLost { why } => self.leg(LegEvent::AuthorityLost { leg, why }),
             CallOutput::Confirmed { sdp } => self.confirmed(now, leg, sdp),
+            CallOutput::Pressed { taken } => self.key_answered(now, leg, taken),
             CallOutput::Digit { at, digit } => self.digit(now, leg, at, digit, DigitVia::Info, false),
             CallOutput::Ended { cause, detail } => {
                 // A leg whose media never opened has none to close.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use gateway_core::{AccountEvent, AccountId, AccountState, LegEvent, PanelId, Peer};
+use gateway_core::{AccountEvent, AccountId, AccountState, LegEvent, LegId, PanelId, Peer, Quality};
 
 /// Something happened at a telephone, at an account, or at our door to the network.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +15,9 @@ pub enum SipEvent {
     Leg(LegEvent),
     /// A text came for a panel.
     Message(TextReport),
-    /// Someone we do not know tried; at most one report per source and minute, counted in [`SipStats`].
+    /// How the speech of a leg came, that is over.
+    Quality(QualityReport),
+    /// Someone we do not know tried: a report for the first request, then one per source and hour, counted in [`SipStats`].
     Stranger(StrangerReport),
 }
 
@@ -41,15 +43,24 @@ pub struct AccountReport {
     pub event: Option<AccountEvent>,
 }
 
-/// A request from someone without a registered flow who is not listed.
+/// Requests from someone without a registered flow who is not listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StrangerReport {
     /// Requests of this source since the last report.
     pub count: u64,
     /// Method of the last one.
     pub method: String,
-    /// Where it came from.
-    pub source: IpAddr,
+    /// Where they came from; `None`: from more sources than are told apart.
+    pub source: Option<IpAddr>,
+}
+
+/// How the speech of a leg came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QualityReport {
+    /// The leg; its end was reported before.
+    pub leg: LegId,
+    /// How.
+    pub quality: Quality,
 }
 
 /// Counters since start.

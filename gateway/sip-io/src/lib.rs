@@ -13,6 +13,7 @@ mod driver;
 mod event;
 mod handle;
 mod handshake;
+mod keys_out;
 mod measures;
 mod net;
 mod outside;
@@ -21,14 +22,14 @@ mod ready;
 mod session;
 mod texts;
 
-pub use event::{AccountReport, SipEvent, SipStats, StrangerReport, TextReport};
+pub use event::{AccountReport, QualityReport, SipEvent, SipStats, StrangerReport, TextReport};
 pub use gateway_media::{Both, Piece, Recorder, Recording, recording};
 pub use gateway_sip::Transport;
 pub use handle::{SipEngine, SipError, SipHandle};
 pub use measures::Measures;
 pub use params::{
-    AccountParams, AudioCodec, Callee, Callees, Ice, ParamsError, Privacy, Provisional, SessionTimer,
-    SipParams, Srtp, SrtpKeys, TlsIdentity, TlsTrust,
+    AccountParams, AudioCodec, Callee, Callees, Ice, KeepAlive, KeepAliveWay, ParamsError, Privacy,
+    Provisional, SessionTimer, SipParams, Srtp, SrtpKeys, TlsIdentity, TlsListener, TlsTrust,
 };
 pub use texts::Text;
 

@@ -10,7 +10,7 @@ use gateway_core::{AccountId, LineId, Manner, PanelId, Secret};
 pub use gateway_media::AudioCodec;
 use gateway_media::Capabilities;
 use gateway_sip::Transport;
-pub use gateway_sip::ua::{Privacy, Provisional, SessionTimer};
+pub use gateway_sip::ua::{KeepAlive, KeepAliveWay, Privacy, Provisional, SessionTimer};
 
 /// Whether media is protected by SRTP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,8 +51,12 @@ pub enum Ice {
 pub struct TlsTrust {
     /// PEM file with the certificates that may sign the peer's; `None` takes the system's bundle.
     pub ca_file: Option<PathBuf>,
-    /// Check the peer's certificate and name. Off only for laboratories.
+    /// Check the peer's certificate. Off only for laboratories.
     pub verify: bool,
+    /// Check also that it is for the name that is called.
+    pub check_name: bool,
+    /// What we show of ourselves to who asks for it (mutual TLS).
+    pub identity: Option<TlsIdentity>,
 }
 
 impl Default for TlsTrust {
@@ -60,17 +64,29 @@ impl Default for TlsTrust {
         Self {
             ca_file: None,
             verify: true,
+            check_name: true,
+            identity: None,
         }
     }
 }
 
-/// Certificate and key of the TLS listener.
+/// Certificate and key of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsIdentity {
     /// PEM file with the certificate chain, leaf first.
     pub cert_file: PathBuf,
     /// PEM file with the private key (PKCS#8, PKCS#1 or SEC1).
     pub key_file: PathBuf,
+}
+
+/// The TLS listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsListener {
+    /// What it shows of itself.
+    pub identity: TlsIdentity,
+    /// PEM file with the certificates that may sign those of who connects; whoever has none is not let in. `None` asks for
+    /// none.
+    pub client_ca_file: Option<PathBuf>,
 }
 
 impl TlsTrust {
@@ -83,8 +99,8 @@ impl TlsTrust {
     }
 }
 
-impl TlsIdentity {
-    /// Reads certificate and key, and whether they belong together.
+impl TlsListener {
+    /// Reads certificate and key, and whether they belong together, and whom it lets in.
     ///
     /// # Errors
     /// [`SipError::TlsFile`](crate::SipError::TlsFile) names key and file.
@@ -114,6 +130,8 @@ pub struct AccountParams {
     pub port: Option<u16>,
     /// Outbound proxy `host`, `host:port` or `[v6]:port`; all requests go there.
     pub proxy: Option<String>,
+    /// Routes of all requests outside calls, in place of `proxy`: SIP URIs, each with `lr`. The first is where they go.
+    pub routes: Vec<String>,
     /// Lifetime asked for at the registrar, 60 s to 1 d.
     pub expires: Duration,
     /// False: no REGISTER; usable at once.
@@ -124,6 +142,8 @@ pub struct AccountParams {
     pub provisional: Provisional,
     /// Publish whether it can be called (RFC 3903).
     pub publish: bool,
+    /// How the way to its PBX is kept open.
+    pub keep_alive: KeepAlive,
     /// How those are asked to ring who are called through it, where the call says nothing.
     pub manner: Manner,
     /// Codecs that are offered and taken, best first.
@@ -134,6 +154,8 @@ pub struct AccountParams {
     pub srtp_keys: SrtpKeys,
     /// ICE.
     pub ice: Ice,
+    /// Media goes where the other side's comes from, and not only where it was announced.
+    pub symmetric: bool,
     /// Session timers (RFC 4028); `None`: none.
     pub timer: Option<SessionTimer>,
     /// TLS trust, used if `transport` is TLS.
@@ -185,8 +207,8 @@ pub struct SipParams {
     pub tcp_port: Option<u16>,
     /// TLS listener; `None` opens none, 0 takes a free port. Needs `tls_identity`.
     pub tls_port: Option<u16>,
-    /// Certificate of the TLS listener.
-    pub tls_identity: Option<TlsIdentity>,
+    /// Certificates of the TLS listener.
+    pub tls_identity: Option<TlsListener>,
     /// Mark of SIP messages: differentiated services code point, 0 to 63 (RFC 2474 §3).
     pub dscp: u8,
     /// Mark of RTP and RTCP, likewise.
@@ -201,6 +223,8 @@ pub struct SipParams {
     pub direct_codecs: Vec<AudioCodec>,
     /// SRTP policy of calls without an account.
     pub direct_srtp: Srtp,
+    /// Media of calls without an account goes where the other side's comes from.
+    pub direct_symmetric: bool,
     /// TLS trust of direct calls to `sips:` or `transport=tls` targets.
     pub direct_tls: TlsTrust,
     /// `User-Agent` and `Server`: `Doorline/<version>`.
@@ -233,6 +257,7 @@ impl Default for SipParams {
             direct_callees: Callees::default(),
             direct_codecs: Capabilities::default().codecs,
             direct_srtp: Srtp::Off,
+            direct_symmetric: true,
             direct_tls: TlsTrust::default(),
             user_agent: concat!("Doorline/", env!("CARGO_PKG_VERSION")).to_owned(),
             instance: [0; 16],
@@ -263,6 +288,14 @@ pub enum ParamsError {
     /// The media port range has fewer than two ports.
     #[error("rtp-ports {0}-{1} hold no pair of an even and the next port")]
     NoMediaPorts(u16, u16),
+    /// A route that is no SIP URI, or not that of a loose router.
+    #[error("account {id}: {found:?} is not the route of a loose router, such as <sip:edge.example;lr>")]
+    NoRoute {
+        /// Which account.
+        id: AccountId,
+        /// What was found.
+        found: String,
+    },
     /// A TLS listener without certificate.
     #[error("a TLS listener needs a certificate and a key")]
     NoTlsIdentity,
@@ -311,6 +344,14 @@ impl SipParams {
                     });
                 }
             }
+            for route in &account.routes {
+                if crate::convert::route(route).is_none() {
+                    return Err(ParamsError::NoRoute {
+                        id: account.id.clone(),
+                        found: route.clone(),
+                    });
+                }
+            }
         }
         let (low, high) = (*self.rtp_ports.start(), *self.rtp_ports.end());
         if u32::from(low) + u32::from(low % 2) + 1 > u32::from(high) {
@@ -338,16 +379,19 @@ mod tests {
             transport: Transport::Udp,
             port: None,
             proxy: None,
+            routes: Vec::new(),
             expires: Duration::from_secs(300),
             register: true,
             privacy: Privacy::Off,
             provisional: Provisional::default(),
             publish: false,
+            keep_alive: KeepAlive::default(),
             manner: Manner::default(),
             codecs: vec![AudioCodec::Pcma],
             srtp: Srtp::Off,
             srtp_keys: SrtpKeys::Sdes,
             ice: Ice::Off,
+            symmetric: true,
             timer: Some(SessionTimer::default()),
             tls: TlsTrust::default(),
             callees: Callees::default(),
@@ -382,6 +426,15 @@ mod tests {
         params.accounts = vec![account("a"), account("a")];
         assert!(matches!(params.check(), Err(ParamsError::DuplicateAccount(_))));
         params.accounts = vec![account("a")];
+        params.accounts[0].routes = vec!["<sip:edge.example;lr>".into()];
+        assert_eq!(params.check(), Ok(()));
+        for bad in ["<sip:edge.example>", "edge", "<tel:+1;lr>", ""] {
+            params.accounts[0].routes[0] = bad.into();
+            assert!(
+                matches!(params.check(), Err(ParamsError::NoRoute { .. })),
+                "{bad}"
+            );
+        }
         params.accounts[0].domain = "pbx.example>\r\nX: y".into();
         assert!(matches!(
             params.check(),

@@ -13,6 +13,7 @@ use gateway_media::{
 use rand::rngs::StdRng;
 
 use crate::handshake::Handshake;
+use crate::keys_out::KeysOut;
 use crate::outside::is_far;
 use crate::{Ice, Srtp, SrtpKeys};
 
@@ -37,6 +38,8 @@ pub(crate) struct MediaPolicy {
     pub(crate) srtp: Srtp,
     pub(crate) keys: SrtpKeys,
     pub(crate) ice: Ice,
+    /// Media goes where it comes from.
+    pub(crate) symmetric: bool,
     /// Our certificate for handshakes; none where media is never encrypted.
     pub(crate) identity: Option<Arc<Identity>>,
 }
@@ -89,6 +92,8 @@ pub(crate) struct Session {
     pub(crate) fault: Option<String>,
     /// Our description has gone to the other side, so the handshake may begin.
     pub(crate) begins: bool,
+    /// Keys that are pressed once it is answered.
+    pub(crate) keys: Option<KeysOut>,
     /// That it is, has been acted on.
     told: bool,
     /// What is agreed, with the keys that are there.
@@ -106,6 +111,7 @@ impl Session {
             peer: None,
             fault: None,
             begins: false,
+            keys: None,
             told: false,
             agreed: None,
             handshake: None,
@@ -192,6 +198,7 @@ impl Session {
         mut agreed: Agreed,
     ) -> Result<&Agreed, MediaFault> {
         agreed.signalling = remote;
+        agreed.symmetric = self.policy.symmetric;
         self.handshake = self
             .handshake
             .take()
@@ -221,9 +228,11 @@ impl Session {
         }
     }
 
-    /// When the handshake wants to go on.
+    /// When the handshake wants to go on, or a key is to be pressed.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.handshake.as_ref().and_then(Handshake::poll_timeout)
+        let handshake = self.handshake.as_ref().and_then(Handshake::poll_timeout);
+        let keys = self.keys.as_ref().and_then(KeysOut::poll_timeout);
+        handshake.into_iter().chain(keys).min()
     }
 
     /// Time has passed.

@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use adapter_api::{AudioPort, Frame, SAMPLE_RATE};
 use gateway_core::{
-    Cause, Clock, DigitVia, Instant, LegCommand, LegEvent, LegId, LineId, PanelId, RingId, Timestamp,
+    Cause, Clock, DigitVia, Instant, Keys, KeysBy, LegCommand, LegEvent, LegId, LineId, Manner, PanelId,
+    RingId, Timestamp,
 };
 use gateway_sip_io::{
     AccountParams, Callee, Callees, Ice, Provisional, SessionTimer, SipEngine, SipEvent, SipHandle,
-    SipParams, Srtp, SrtpKeys, TlsIdentity, TlsTrust, Transport,
+    SipParams, Srtp, SrtpKeys, TlsIdentity, TlsListener, TlsTrust, Transport,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -185,13 +186,17 @@ fn params(rtp: u16, srtp: Srtp) -> SipParams {
 }
 
 async fn offer(phone: &Phone, target: String) {
+    offer_as(phone, target, gateway_core::Manner::default()).await;
+}
+
+async fn offer_as(phone: &Phone, target: String, manner: gateway_core::Manner) {
     phone
         .command(LegCommand::Offer {
             account: None,
             display: "Main entrance".into(),
             leg: LegId(1),
             line: phone.line.clone(),
-            manner: gateway_core::Manner::default(),
+            manner,
             patience: None,
             ring: RingId::new(1, [1; 10]),
             target,
@@ -271,6 +276,40 @@ async fn a_call_over_udp_carries_audio_and_a_digit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_pressed_after_the_answer_as_events_and_by_info() {
+    for (rtp, by, expected) in [
+        (41_800, KeysBy::Auto, DigitVia::TelephoneEvent),
+        (41_880, KeysBy::Info, DigitVia::Info),
+    ] {
+        let door = Phone::start(params(rtp, Srtp::Off), 440.0, 1000.0).await;
+        let mut phone = Phone::start(params(rtp + 40, Srtp::Off), 1000.0, 440.0).await;
+        let target = format!("sip:phone@127.0.0.1:{}", phone.port(Transport::Udp).await);
+        let manner = Manner {
+            keys: Some(Keys {
+                digits: "12#".into(),
+                by,
+            }),
+            ..Manner::default()
+        };
+        offer_as(&door, target, manner).await;
+        let incoming = |e: &LegEvent| match e {
+            LegEvent::Incoming { leg, .. } => Some(*leg),
+            _ => None,
+        };
+        let leg = phone.wait("incoming call", incoming).await;
+        phone.command(LegCommand::Answer { leg }).await;
+        let digit = |e: &LegEvent| match e {
+            LegEvent::Digit { digit, via, .. } => Some((*digit, *via)),
+            _ => None,
+        };
+        for key in ['1', '2', '#'] {
+            assert_eq!(phone.wait("a key", digit).await, (key, expected));
+        }
+        door.handle.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_over_ipv6_carries_audio_and_a_digit() {
     let six = |rtp| SipParams {
         bind: IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -340,11 +379,14 @@ async fn a_call_over_tls_with_srtp_carries_audio_and_a_digit() {
     let mut caller = params(41_080, Srtp::Required);
     caller.direct_tls = TlsTrust {
         ca_file: Some(cert_file.clone()),
-        verify: true,
+        ..TlsTrust::default()
     };
     let mut called = params(41_120, Srtp::Optional);
     called.tls_port = Some(0);
-    called.tls_identity = Some(TlsIdentity { cert_file, key_file });
+    called.tls_identity = Some(TlsListener {
+        identity: TlsIdentity { cert_file, key_file },
+        client_ca_file: None,
+    });
     let mut door = Phone::start(caller, 440.0, 1000.0).await;
     let mut phone = Phone::start(called, 1000.0, 440.0).await;
     let port = phone.port(Transport::Tls).await;
@@ -367,6 +409,64 @@ async fn a_call_over_tls_with_srtp_carries_audio_and_a_digit() {
     let (cause, detail) = stranger.wait("end", ended).await;
     assert_eq!(cause, Cause::Unreachable);
     assert!(detail.contains("certificate"), "{detail}");
+}
+
+/// A certificate that signs itself, for `host`, in files of `folder`.
+fn certificate(folder: &std::path::Path, name: &str, host: &str) -> TlsIdentity {
+    let made = rcgen::generate_simple_self_signed(vec![host.to_owned()]).expect("a certificate");
+    let identity = TlsIdentity {
+        cert_file: folder.join(format!("{name}.crt")),
+        key_file: folder.join(format!("{name}.key")),
+    };
+    std::fs::write(&identity.cert_file, made.cert.pem()).expect("written");
+    std::fs::write(&identity.key_file, made.signing_key.serialize_pem()).expect("written");
+    identity
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_has_a_certificate_that_is_asked_for_is_let_in_and_a_name_counts_unless_told_otherwise() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = certificate(folder.path(), "server", "pbx.example");
+    let own = certificate(folder.path(), "door", "door.example");
+    let mut called = params(41_600, Srtp::Off);
+    called.tls_port = Some(0);
+    called.tls_identity = Some(TlsListener {
+        identity: server.clone(),
+        client_ca_file: Some(own.cert_file.clone()),
+    });
+    let mut phone = Phone::start(called, 1000.0, 440.0).await;
+    let port = phone.port(Transport::Tls).await;
+    let target = format!("sip:phone@127.0.0.1:{port};transport=tls");
+    let trust = |check_name, identity| TlsTrust {
+        ca_file: Some(server.cert_file.clone()),
+        check_name,
+        identity,
+        ..TlsTrust::default()
+    };
+    let ended = |e: &LegEvent| match e {
+        LegEvent::Ended { cause, detail, .. } => Some((*cause, detail.clone())),
+        _ => None,
+    };
+    let refused = async |rtp, trust| {
+        let mut door = params(rtp, Srtp::Off);
+        door.direct_tls = trust;
+        let mut door = Phone::start(door, 440.0, 1000.0).await;
+        offer(&door, target.clone()).await;
+        door.wait("end", ended).await
+    };
+    let (cause, detail) = refused(41_640, trust(true, Some(own.clone()))).await;
+    assert_eq!(cause, Cause::Unreachable);
+    assert!(detail.contains("for another host name"), "{detail}");
+    let (cause, _) = refused(41_680, trust(false, None)).await;
+    assert_eq!(cause, Cause::Unreachable, "without a certificate");
+    let other = certificate(folder.path(), "other", "door.example");
+    let (cause, _) = refused(41_720, trust(false, Some(other))).await;
+    assert_eq!(cause, Cause::Unreachable, "with one that nobody there knows");
+
+    let mut door = params(41_760, Srtp::Off);
+    door.direct_tls = trust(false, Some(own));
+    let mut door = Phone::start(door, 440.0, 1000.0).await;
+    talk(&mut door, &mut phone, target).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -482,16 +582,19 @@ async fn a_reload_starts_and_stops_accounts_and_refuses_other_ports() {
         transport: Transport::Udp,
         port: Some(9),
         proxy: None,
+        routes: Vec::new(),
         expires: Duration::from_secs(300),
         register: false,
         privacy: gateway_sip_io::Privacy::Off,
         provisional: Provisional::default(),
         publish: false,
+        keep_alive: gateway_sip_io::KeepAlive::default(),
         manner: gateway_core::Manner::default(),
         codecs: first.direct_codecs.clone(),
         srtp: Srtp::Off,
         srtp_keys: SrtpKeys::Sdes,
         ice: Ice::Off,
+        symmetric: true,
         timer: Some(SessionTimer::default()),
         tls: TlsTrust::default(),
         callees: Callees::default(),

@@ -1,5 +1,6 @@
 //! What goes into the site and what comes out.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use gateway_access::{Change, Grant, Place};
 use gateway_core::{
     AccountEvent, AccountId, AccountState, AlarmId, CardFrame, CommandId, CommandRequest, ControllerId,
     CredentialId, Envelope, InputId, LegCommand, LegEvent, LegId, LineCommand, LineId, OutputId, PanelId,
-    Peer, ReaderCommand, ReaderId, Refusal, RingId, Signal, Standing, Subject, Volume,
+    Peer, Quality, ReaderCommand, ReaderId, Refusal, RingId, Signal, Standing, Subject, Volume,
 };
 use gateway_door::ReleaseCause;
 use gateway_rules::Sound;
@@ -63,6 +64,22 @@ pub enum Input {
         peer: Peer,
         /// What.
         text: String,
+    },
+    /// How the speech of a leg came that is over.
+    Quality {
+        /// The leg.
+        leg: LegId,
+        /// How.
+        quality: Quality,
+    },
+    /// Somebody whom the network does not know sent requests.
+    Stranger {
+        /// How many, since this source was told last.
+        count: u64,
+        /// Method of the last one.
+        method: String,
+        /// From where; `None`: from many.
+        source: Option<IpAddr>,
     },
     /// The main loop stood still for this long: what waited in the queues is old.
     LoopGap {

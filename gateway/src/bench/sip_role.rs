@@ -164,6 +164,7 @@ pub(crate) async fn answer_all(sip: SipHandle, mut inbox: mpsc::Receiver<SipEven
             | SipEvent::Fault(_)
             | SipEvent::Leg(_)
             | SipEvent::Message(_)
+            | SipEvent::Quality(_)
             | SipEvent::Stranger(_) => continue,
         };
         if sip.command(command).await.is_err() {
@@ -185,7 +186,11 @@ pub(crate) async fn leg_event(
                     bail!("the call ended: {cause} {detail}")
                 }
                 SipEvent::Fault(text) => bail!("{text}"),
-                SipEvent::Account(_) | SipEvent::Leg(_) | SipEvent::Message(_) | SipEvent::Stranger(_) => {}
+                SipEvent::Account(_)
+                | SipEvent::Leg(_)
+                | SipEvent::Message(_)
+                | SipEvent::Quality(_)
+                | SipEvent::Stranger(_) => {}
             }
         }
         bail!("the SIP engine ended")

@@ -56,7 +56,7 @@ fn bears(component: &Component, key: &str) -> bool {
             "" | "accept-untimed" | "base" | "broker" | "command-ttl-s" | "commands" | "keys"
         ),
         // by which names and numbers somebody is believed
-        Component::Account(_) => matches!(key, "" | "country" | "domain" | "tls-verify"),
+        Component::Account(_) => matches!(key, "" | "country" | "domain" | "tls-check-name" | "tls-verify"),
         Component::Alarm(_)
         | Component::Announce
         | Component::Directory

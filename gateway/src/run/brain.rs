@@ -664,11 +664,15 @@ impl Brain {
                 peer: text.peer,
                 text: text.text,
             }),
-            SipEvent::Stranger(report) => {
-                tracing::info!(source = %report.source, method = %report.method, count = report.count,
-                    "requests from a stranger were not served");
-                None
-            }
+            SipEvent::Stranger(report) => Some(Input::Stranger {
+                count: report.count,
+                method: report.method,
+                source: report.source,
+            }),
+            SipEvent::Quality(report) => Some(Input::Quality {
+                leg: report.leg,
+                quality: report.quality,
+            }),
         }
     }
 

@@ -21,6 +21,8 @@ use crate::trust::Trust;
 /// What the PBX is like.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PbxParams<'a> {
+    /// Whoever connects by TLS has to show a certificate of the same authority; needs [`PbxParams::tls`].
+    pub clients: bool,
     /// Codecs of every endpoint, by its names for them; none: `alaw,ulaw`.
     pub codecs: &'a str,
     /// More lines for the endpoint of the door, extension 200.
@@ -84,6 +86,7 @@ const MODULES: &[&str] = &[
     "res_srtp",
     "chan_pjsip",
     "pbx_config",
+    "format_wav",
     "codec_ulaw",
     "codec_alaw",
     "codec_g722",
@@ -98,6 +101,7 @@ const MODULES: &[&str] = &[
     "app_echo",
     "app_playback",
     "app_read",
+    "app_record",
     "app_senddtmf",
     "app_stack",
     "app_system",
@@ -191,6 +195,12 @@ impl Asterisk {
         until(limit, &format!("{user} to register at Asterisk"), || {
             Ok(self.cli("pjsip show contacts")?.contains(&sought).then_some(()))
         })
+    }
+
+    /// A file in its spool folder, `${ASTSPOOLDIR}` of the dial plan.
+    #[must_use]
+    pub fn spooled(&self, name: &str) -> PathBuf {
+        self.dir.join("spool").join(name)
     }
 
     /// Its log, with every SIP message.
@@ -365,6 +375,9 @@ fn pjsip(rig: &Rig, inner: &Path, params: PbxParams<'_>) -> anyhow::Result<Strin
             "[tls]\ntype = transport\nprotocol = tls\nbind = 127.0.0.1:{tls}\nmethod = tlsv1_2\n\
              cert_file = {at}/server.crt\npriv_key_file = {at}/server.key\nca_list_file = {at}/ca.crt\n"
         )?;
+        if params.clients {
+            text += "verify_client = yes\nrequire_client_cert = yes\n";
+        }
     }
     if params.secure.is_none() {
         for protocol in ["udp", "tcp"] {

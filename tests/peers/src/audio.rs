@@ -228,6 +228,38 @@ impl Sound {
         }
     }
 
+    /// The keys that are pressed in it as two tones (ITU-T Q.23): each that fills 40 ms, once until something else is heard.
+    #[must_use]
+    pub fn keys(&self) -> String {
+        const KEYS: [&str; 4] = ["123A", "456B", "789C", "*0#D"];
+        let loudest = |piece: &Self, all: [f64; 4]| {
+            let shares = all.map(|hz| piece.share(hz));
+            (0..4).find(|n| shares[*n] > 0.25)
+        };
+        let (mut heard, mut last) = (String::new(), (None, 0));
+        for piece in self
+            .samples
+            .chunks_exact(self.rate / 50)
+            .map(|samples| self.piece(samples))
+        {
+            let row = loudest(&piece, [697.0, 770.0, 852.0, 941.0]);
+            let column = loudest(&piece, [1209.0, 1336.0, 1477.0, 1633.0]);
+            let key = row
+                .zip(column)
+                .and_then(|(row, column)| KEYS[row].chars().nth(column));
+            let key = key.filter(|_| piece.level_dbfs() > -40.0);
+            last = if key == last.0 {
+                (key, last.1 + 1)
+            } else {
+                (key, 1)
+            };
+            if last.1 == 2 {
+                heard.extend(key);
+            }
+        }
+        heard
+    }
+
     /// The largest [`share`](Self::share) of one frequency among pieces of 100 ms: short tones are in one of them.
     #[must_use]
     pub fn tone(&self, hz: f64) -> f64 {

@@ -253,6 +253,25 @@ events! {
             /// Which.
             leg: LegId,
         },
+        /// How the speech of a leg came, after its end. A leg without speech has no such record.
+        Media = "media" {
+            /// What was made up in place of what did not come in time.
+            concealed_ms: u64,
+            /// Interarrival jitter at the end, by RFC 3550, in microseconds.
+            jitter_us: u64,
+            /// Which leg.
+            leg: LegId,
+            /// Packets that did not come.
+            lost: u64,
+            /// Packets that came.
+            received: u64,
+            /// Packets to the other side that did not come there, as it told.
+            remote_lost: u64,
+            /// The last round trip that the other side's reports told, in microseconds.
+            round_trip_us: Option<u64>,
+            /// Packets to the other side.
+            sent: u64,
+        },
         /// The talk is being recorded from here on, and both sides have been told so.
         RecordingBegan = "recording-began" {
             /// Name of the file in the folder of recordings.
@@ -527,6 +546,17 @@ events! {
             line: LineId,
             /// The address, or why it was not told.
             text: String,
+        },
+        /// Somebody sends SIP requests whom the gateway does not know: they are refused. Told for the first request of a source, then
+        /// once an hour while there are more.
+        Stranger = "stranger" {
+            /// Method of the last one, or `unreadable`.
+            method: String,
+            /// From which address, or `others` for more than 128 at a time.
+            from: String,
+            /// How many there were since the last record of this source. What a limit of datagrams threw away before is not
+            /// in it.
+            times: u64,
         },
         /// An input was held at the start that resets what the gateway was delivered without.
         Factory = "factory" {

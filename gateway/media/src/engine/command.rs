@@ -26,6 +26,7 @@ pub(super) enum Command {
     SayToLine(LineId, Arc<[i16]>),
     RemoveLine(LineId),
     SendDigit(LegId, u8, Duration),
+    SendTones(LegId, char, Duration),
     SetVoice(LineId, Box<Voice>),
     SilenceLine(LineId),
     SetVolume(LineId, Volume),

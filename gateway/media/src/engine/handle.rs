@@ -213,12 +213,22 @@ impl Inner {
     }
 
     pub(super) fn send_digit(&self, leg: LegId, digit: char, length: Duration) -> Result<(), EngineError> {
-        let Some(code) = crate::telephone_event::code_of(digit) else {
-            return Err(EngineError::Digit { digit });
-        };
-        let length = length.clamp(Duration::from_millis(40), Duration::from_secs(2));
+        let (code, length) = key(digit, length)?;
         self.send(Command::SendDigit(leg, code, length))
     }
+
+    pub(super) fn send_tones(&self, leg: LegId, digit: char, length: Duration) -> Result<(), EngineError> {
+        let (_, length) = key(digit, length)?;
+        self.send(Command::SendTones(leg, digit, length))
+    }
+}
+
+fn key(digit: char, length: Duration) -> Result<(u8, Duration), EngineError> {
+    let code = crate::telephone_event::code_of(digit).ok_or(EngineError::Digit { digit })?;
+    Ok((
+        code,
+        length.clamp(Duration::from_millis(40), Duration::from_secs(2)),
+    ))
 }
 
 fn voice(params: Params) -> Result<Box<Voice>, EngineError> {

@@ -50,6 +50,8 @@ pub(super) struct Latch {
     last: Instant,
     candidate: Option<Candidate>,
     changes: u8,
+    /// The announced address alone counts, behind whatever router it is.
+    bound: bool,
 }
 
 impl Latch {
@@ -61,7 +63,13 @@ impl Latch {
             last: now,
             candidate: None,
             changes: 0,
+            bound: false,
         }
+    }
+
+    /// Whether media counts from the announced address only, also if it is private, and with whatever key.
+    pub(super) const fn bind(&mut self, bound: bool) {
+        self.bound = bound;
     }
 
     /// What the other side announces, and where its signalling comes from, if that is known; another address than
@@ -141,10 +149,11 @@ impl Latch {
     pub(super) fn binds(&self) -> Option<[Option<IpAddr>; 2]> {
         let announced = self.announced?.ip();
         // on hold none is announced; who spoke before may speak again
-        if announced.is_unspecified() || is_private(announced) && self.signalling.is_none() {
+        let elsewhere = is_private(announced) && !self.bound;
+        if announced.is_unspecified() || elsewhere && self.signalling.is_none() {
             return None;
         }
-        Some([Some(announced), self.signalling.filter(|_| is_private(announced))])
+        Some([Some(announced), self.signalling.filter(|_| elsewhere)])
     }
 
     /// Is a packet, without having looked into it, one of the other side's? Once there is a source, that one; before, what
@@ -159,13 +168,19 @@ impl Latch {
     /// Is it the announced address, or that of a NAT which the announced one may be behind?
     pub(super) fn is_near(&self, ip: IpAddr) -> bool {
         self.announced.map(|a| a.ip()).is_some_and(|announced| {
-            ip == announced || (is_private(announced) && self.signalling.is_none_or(|address| address == ip))
+            ip == announced
+                || (!self.bound
+                    && is_private(announced)
+                    && self.signalling.is_none_or(|address| address == ip))
         })
     }
 
     /// Packets in sequence that this source needs; `None` if it is never taken.
     fn needed(&self, now: Instant, from: SocketAddr, authentic: bool) -> Option<u8> {
         let announced = self.announced?;
+        if self.bound && from.ip() != announced.ip() {
+            return None;
+        }
         if authentic {
             return Some(1);
         }
@@ -347,6 +362,31 @@ mod tests {
         assert_eq!(l.binds(), None);
         l.announce(a("0.0.0.0:0"), Some(nat.ip()));
         assert_eq!(l.binds(), None);
+    }
+
+    #[test]
+    fn where_media_is_bound_to_the_announced_address_no_router_and_no_key_brings_it_from_elsewhere() {
+        let (announced, nat) = (a("10.0.0.7:4000"), a("198.51.100.1:9"));
+        let mut l = Latch::new(at(0));
+        l.announce(announced, Some(nat.ip()));
+        l.bind(true);
+        assert_eq!(l.binds(), Some([Some(announced.ip()), None]));
+        assert!(!l.expects(nat) && l.expects(announced));
+        for n in 0..10 {
+            assert_eq!(l.packet(at(0), nat, 1, n, false), Verdict::Refused);
+            assert_eq!(l.packet(at(0), nat, 1, n, true), Verdict::Refused);
+        }
+        for n in 0..4 {
+            assert_eq!(l.packet(at(0), a("10.0.0.7:4008"), 2, n, false), Verdict::Refused);
+        }
+        let other_port = l.packet(at(0), a("10.0.0.7:4008"), 2, 4, false);
+        assert_eq!(
+            other_port,
+            Verdict::Fresh,
+            "who sends from another port than it hears at"
+        );
+        l.bind(false);
+        assert_eq!(l.packet(at(0), nat, 1, 20, true), Verdict::Fresh);
     }
 
     #[test]

@@ -285,6 +285,7 @@ impl Leg {
         }
         let agreed = &transport.agreed;
         let signalling = agreed.signalling.map(|address| address.to_canonical());
+        self.latch.bind(!agreed.symmetric && agreed.ice.is_none());
         match transport.target(Component::Rtp) {
             Some(chosen) => self.latch.announce(chosen, Some(chosen.ip())),
             None => self.latch.announce(canonical(agreed.remote_rtp), signalling),
@@ -293,7 +294,8 @@ impl Leg {
         self.ports
             .sort(audio.filter(|kind| !agreed.receive_events.contains(kind)));
         // a key, or a check of ICE, may come from anywhere
-        let anywhere = agreed.srtp.is_some() || agreed.dtls.is_some() || agreed.ice.is_some();
+        let keyed = agreed.symmetric && (agreed.srtp.is_some() || agreed.dtls.is_some());
+        let anywhere = keyed || agreed.ice.is_some();
         let binds = self.latch.binds().filter(|_| !anywhere);
         let reports = canonical(agreed.remote_rtcp).ip();
         // who is heard already goes on being heard, though the signalling comes from elsewhere now
@@ -734,7 +736,8 @@ impl Leg {
         let agreed = &transport.agreed;
         let to = match &transport.ice {
             Some(_) => transport.target(Component::Rtp),
-            None => Some(self.latch.source().unwrap_or(agreed.remote_rtp))
+            None => Some(self.latch.source().filter(|_| agreed.symmetric))
+                .map(|source| source.unwrap_or(agreed.remote_rtp))
                 .filter(|_| !agreed.remote_rtp.ip().is_unspecified()),
         };
         let awaited = matches!(transport.protection, Protection::Awaited);
@@ -815,7 +818,7 @@ impl Leg {
             bye,
         );
         let agreed = &transport.agreed;
-        let source = self.latch.source();
+        let source = self.latch.source().filter(|_| agreed.symmetric);
         let announced = canonical(agreed.remote_rtcp);
         // a port of its own would need a handshake of its own (RFC 5764 §4.1)
         if agreed.dtls.is_some() && !agreed.rtcp_mux {

@@ -420,4 +420,13 @@ impl Engine {
     pub fn send_digit(&self, leg: LegId, digit: char, length: Duration) -> Result<(), EngineError> {
         self.inner.send_digit(leg, digit, length)
     }
+
+    /// Presses a key for `length` (40 ms to 2 s) as tones in the speech to the other side. They take the place of whatever tone
+    /// plays.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands, or it is no key.
+    pub fn send_tones(&self, leg: LegId, digit: char, length: Duration) -> Result<(), EngineError> {
+        self.inner.send_tones(leg, digit, length)
+    }
 }

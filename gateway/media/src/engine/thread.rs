@@ -327,8 +327,13 @@ impl Run {
             }
         }
         let mut tone: Frame = [0; FRAME_SAMPLES];
+        let alone = leg.tones.is_key();
         if leg.tones.next(&mut tone) {
-            mixer::add(&mut frame, &tone);
+            if alone {
+                frame = tone;
+            } else {
+                mixer::add(&mut frame, &tone);
+            }
         }
         leg.say(now, &frame);
     }
@@ -423,6 +428,11 @@ impl Run {
             Command::SendDigit(leg, code, length) => {
                 if let Some(leg) = self.leg(leg) {
                     leg.press(code, length);
+                }
+            }
+            Command::SendTones(leg, digit, length) => {
+                if let Some(leg) = self.leg(leg) {
+                    leg.tones.key(digit, length);
                 }
             }
             Command::SetVolume(line, volume) => self.set_volume(line, volume),

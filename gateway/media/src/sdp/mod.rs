@@ -279,6 +279,9 @@ pub struct Agreed {
     /// Where the signalling of the call comes from: if `remote_rtp` is a private address, RTP is taken from there too,
     /// as of somebody behind a NAT. `None` if that is not known; then any source may be such a NAT.
     pub signalling: Option<IpAddr>,
+    /// Media goes where the other side's media comes from, as behind a router it must (symmetric RTP, RFC 4961). Else it goes
+    /// where the description says, and is taken from that address alone. With `ice` it has no meaning.
+    pub symmetric: bool,
     /// RTP and RTCP on one port (RFC 5761).
     pub rtcp_mux: bool,
     /// Codec we send, with the other side's payload type.

@@ -630,3 +630,17 @@ proptest! {
         crate::fuzz::fuzz_sdp(text.as_bytes());
     }
 }
+
+#[test]
+fn an_offer_with_feedback_is_answered_under_its_profile_and_without_feedback() {
+    let mut d = dialog(SrtpPolicy::Off);
+    let feedback = "a=rtcp-fb:* trr-int 5000\r\na=rtcp-fb:8 nack\r\n";
+    let (text, agreed) = answer(&mut d, &offer("RTP/AVPF", feedback));
+    assert_eq!(text.media[0].transport, "RTP/AVPF");
+    assert_eq!(agreed.send, (8, AudioCodec::Pcma));
+    assert!(text.media[0].attribute("rtcp-fb").is_none());
+    let ours = dialog(SrtpPolicy::Off)
+        .offer(Direction::SendRecv, &mut rng())
+        .to_string();
+    assert!(!ours.contains("rtcp-fb"), "{ours}");
+}

@@ -4,31 +4,28 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use gateway_core::{AccountId, Cause, Instant, LegEvent, LegId, LineId, Peer};
+use gateway_media::LegStats;
 use gateway_media::dtls::Identity;
 
 use super::Driver;
 use crate::session::{MediaFault, MediaPolicy, Place, Session};
-use crate::{Ice, SipEvent, Srtp, SrtpKeys};
+use crate::{Ice, QualityReport, SipEvent, Srtp, SrtpKeys, convert};
 
 impl Driver {
     pub(super) fn policy_of(&mut self, account: Option<&AccountId>) -> MediaPolicy {
         let account = account.and_then(|id| self.params.accounts.iter().find(|a| a.id == *id));
         let direct = &self.params;
-        let (srtp, keys, ice, codecs) = account.map_or(
-            (
-                direct.direct_srtp,
-                SrtpKeys::Sdes,
-                Ice::Off,
-                &direct.direct_codecs,
-            ),
-            |a| (a.srtp, a.srtp_keys, a.ice, &a.codecs),
-        );
-        let codecs = codecs.clone();
+        let (srtp, keys, ice) = account.map_or((direct.direct_srtp, SrtpKeys::Sdes, Ice::Off), |a| {
+            (a.srtp, a.srtp_keys, a.ice)
+        });
+        let codecs = account.map_or(&direct.direct_codecs, |a| &a.codecs).clone();
+        let symmetric = account.map_or(direct.direct_symmetric, |a| a.symmetric);
         MediaPolicy {
             codecs,
             srtp,
             keys,
             ice,
+            symmetric,
             identity: (srtp != Srtp::Off).then(|| self.identity()).flatten(),
         }
     }
@@ -155,6 +152,16 @@ impl Driver {
         let peer = session.peer.take().unwrap_or_default();
         self.leg(LegEvent::Answered { leg, peer });
         self.digits.open(leg);
+    }
+
+    /// The numbers of a leg that is over are counted, and told if anything was heard or said.
+    pub(super) fn ended_media(&mut self, leg: LegId, stats: &LegStats) {
+        if stats.received == 0 && stats.sent == 0 {
+            return;
+        }
+        let quality = convert::quality(stats);
+        self.measures.heard(&quality);
+        self.report(SipEvent::Quality(QualityReport { leg, quality }));
     }
 
     pub(super) fn no_media(&mut self, now: Instant, leg: LegId, error: &MediaFault) {

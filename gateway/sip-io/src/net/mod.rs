@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 
 use self::resolve::Resolver;
 use self::udp::Udp;
-use crate::{SipError, SipParams, TlsIdentity, TlsTrust};
+use crate::{SipError, SipParams, TlsListener, TlsTrust};
 
 /// Messages that may wait for one slow connection; a connection that falls further behind is closed.
 const OUTBOX: usize = 64;
@@ -70,7 +70,7 @@ pub(crate) type Dropped = Arc<AtomicU64>;
 #[derive(Clone, Debug)]
 enum Listener {
     Tcp(u16),
-    Tls(u16, TlsIdentity),
+    Tls(u16, TlsListener),
     Udp(u16),
 }
 

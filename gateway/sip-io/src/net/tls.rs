@@ -4,13 +4,17 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
+};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
-use crate::{SipError, TlsIdentity, TlsTrust};
+use crate::{SipError, TlsIdentity, TlsListener, TlsTrust};
 
 /// Where the distributions we run on keep the bundle of public certificate authorities.
 const SYSTEM_BUNDLES: [&str; 3] = [
@@ -23,10 +27,11 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// Keys of the site file.
-const CERT: &str = "sip.tls-cert-file";
-const KEY: &str = "sip.tls-key-file";
+/// Keys of the site file, of the port and of accounts.
+const CERTS: [&str; 2] = ["sip.tls-cert-file", "tls-cert-file"];
+const KEYS: [&str; 2] = ["sip.tls-key-file", "tls-key-file"];
 const CA: &str = "tls-ca-file";
+const CLIENT_CA: &str = "sip.tls-client-ca-file";
 
 fn file_error(part: &'static str, path: &Path, what: impl ToString) -> SipError {
     SipError::TlsFile {
@@ -63,43 +68,139 @@ pub(crate) fn client(trust: &TlsTrust) -> Result<Arc<ClientConfig>, SipError> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .expect("ring does TLS 1.2 and 1.3");
-    let config = if trust.verify {
-        let mut roots = RootCertStore::empty();
-        match &trust.ca_file {
-            Some(path) => {
-                for cert in certificates(CA, path)? {
-                    roots.add(cert).map_err(|e| file_error(CA, path, e))?;
-                }
-            }
-            None => {
-                if let Some(path) = SYSTEM_BUNDLES.iter().map(Path::new).find(|p| p.exists()) {
-                    // Single old certificates of the bundle that webpki cannot read are passed over.
-                    roots.add_parsable_certificates(certificates(CA, path)?);
-                }
-            }
+    let builder = if trust.verify {
+        let roots = Arc::new(roots(trust)?);
+        let chain = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
+        match chain.build() {
+            Ok(chain) if trust.check_name => builder.with_webpki_verifier(chain),
+            Ok(chain) => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(AnyName(chain))),
+            // without a single authority nobody is trusted
+            Err(_) => builder.with_root_certificates(RootCertStore::empty()),
         }
-        builder.with_root_certificates(roots).with_no_client_auth()
     } else {
         builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-            .with_no_client_auth()
+    };
+    let config = match &trust.identity {
+        Some(identity) => {
+            let (chain, key) = own(identity, 1)?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|e| file_error(KEYS[1], &identity.key_file, e))?
+        }
+        None => builder.with_no_client_auth(),
     };
     Ok(Arc::new(config))
 }
 
+/// Who may sign the certificates of the other side.
+fn roots(trust: &TlsTrust) -> Result<RootCertStore, SipError> {
+    let mut roots = RootCertStore::empty();
+    match &trust.ca_file {
+        Some(path) => authorities(CA, path, &mut roots)?,
+        None => {
+            if let Some(path) = SYSTEM_BUNDLES.iter().map(Path::new).find(|p| p.exists()) {
+                // Single old certificates of the bundle that webpki cannot read are passed over.
+                roots.add_parsable_certificates(certificates(CA, path)?);
+            }
+        }
+    }
+    Ok(roots)
+}
+
+fn authorities(part: &'static str, path: &Path, roots: &mut RootCertStore) -> Result<(), SipError> {
+    for cert in certificates(part, path)? {
+        roots.add(cert).map_err(|e| file_error(part, path, e))?;
+    }
+    Ok(())
+}
+
+/// Certificate and key; `of` is 0 for the port, 1 for an account.
+fn own(
+    identity: &TlsIdentity,
+    of: usize,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), SipError> {
+    let chain = certificates(CERTS[of], &identity.cert_file)?;
+    let unusable = |e: String| file_error(KEYS[of], &identity.key_file, e);
+    let pem = fs::read(&identity.key_file).map_err(|e| unusable(e.to_string()))?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|e| unusable(e.to_string()))?;
+    Ok((chain, key))
+}
+
 /// Makes the server side of the listener.
-pub(crate) fn server(identity: &TlsIdentity) -> Result<Arc<ServerConfig>, SipError> {
-    let chain = certificates(CERT, &identity.cert_file)?;
-    let pem = fs::read(&identity.key_file).map_err(|e| file_error(KEY, &identity.key_file, e))?;
-    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|e| file_error(KEY, &identity.key_file, e))?;
-    let config = ServerConfig::builder_with_provider(provider())
+pub(crate) fn server(listener: &TlsListener) -> Result<Arc<ServerConfig>, SipError> {
+    let (chain, key) = own(&listener.identity, 0)?;
+    let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .expect("ring does TLS 1.2 and 1.3")
-        .with_no_client_auth()
+        .expect("ring does TLS 1.2 and 1.3");
+    let builder = match &listener.client_ca_file {
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            authorities(CLIENT_CA, path, &mut roots)?;
+            let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+            let clients = clients.build().map_err(|e| file_error(CLIENT_CA, path, e))?;
+            builder.with_client_cert_verifier(clients)
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let config = builder
         .with_single_cert(chain, key)
-        .map_err(|e| file_error(KEY, &identity.key_file, e))?;
+        .map_err(|e| file_error(KEYS[0], &listener.identity.key_file, e))?;
     Ok(Arc::new(config))
+}
+
+/// Takes every certificate that an authority of ours has signed, whatever host it is for.
+#[derive(Debug)]
+struct AnyName(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        cert: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verdict = self.0.verify_server_cert(cert, between, name, ocsp, now);
+        // the name is looked at last: then all else is as it should be
+        let only_name = matches!(
+            &verdict,
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+            ))
+        );
+        if only_name {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            verdict
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
 }
 
 /// Takes any certificate; the configuration says in words that it is so.

@@ -9,8 +9,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::ua::{
-    CallOutput, Hop, OutgoingCall, OutgoingMessage, Output, Privacy, Provisional, Reached, SessionTimer,
-    TrustId, UaAccount, UaParams, UserAgent,
+    CallOutput, Hop, KeepAlive, OutgoingCall, OutgoingMessage, Output, Privacy, Provisional, Reached,
+    SessionTimer, TrustId, UaAccount, UaParams, UserAgent,
 };
 use crate::{Datagram, Flow, FlowId, HeaderName, Host, Message, Transport, read_datagram};
 
@@ -93,6 +93,7 @@ impl Peer {
             expires: Duration::from_secs(300),
             hop: Hop::new(&host, Some(5060), transport, TrustId(0)),
             id: id.clone(),
+            keep_alive: KeepAlive::default(),
             manner: Manner::default(),
             password: Secret::new("secret"),
             privacy: Privacy::Off,
@@ -101,6 +102,7 @@ impl Peer {
             publish: setup & 2 != 0,
             proxy: false,
             register: setup & 2 != 0,
+            routes: Vec::new(),
             timer: Some(SessionTimer::default()),
             user: "503".into(),
         };
@@ -272,11 +274,15 @@ impl Peer {
             }
             CallOutput::Answered { .. } => {
                 self.legs.insert(leg);
+                if control & 0x80 != 0 {
+                    self.ua.press(now, leg, '5');
+                }
             }
             CallOutput::AuthorityLost { .. }
             | CallOutput::Confirmed { .. }
             | CallOutput::Digit { .. }
             | CallOutput::Named { .. }
+            | CallOutput::Pressed { .. }
             | CallOutput::Redirected { .. }
             | CallOutput::ReofferAnswered { .. }
             | CallOutput::Ringing => {}

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::auth::Auth;
 use super::backoff::Backoff;
+use super::keepalive::Probe;
 use super::publish::Publication;
 use super::types::UaAccount;
 use crate::transaction::TransactionId;
@@ -66,6 +67,7 @@ pub(crate) struct Account {
     pub(crate) auth: Auth,
     pub(crate) contact_user: String,
     pub(crate) params: UaAccount,
+    pub(crate) probe: Probe,
     pub(crate) publication: Publication,
     /// Addresses of the hop when it was last reached.
     pub(crate) peers: Vec<IpAddr>,
@@ -94,6 +96,7 @@ impl Account {
             auth: Auth::new(&params.auth_user, &params.password),
             contact_user: contact_user(instance, params.id.as_str()),
             peers: Vec::new(),
+            probe: Probe::new(format!("{call_id}-options")),
             publication: Publication::default(),
             reg: Registration {
                 attempts: VecDeque::new(),
@@ -122,8 +125,11 @@ impl Account {
         Uri::sip(Some(&self.params.user), self.params.domain.clone(), None)
     }
 
-    /// Routes of a request outside dialogs: the outbound proxy, then what the registrar wants.
-    pub(crate) fn routes(&self) -> Vec<NameAddr> {
+    /// Routes that stand before all others (RFC 3261 §8.1.1.1): those of the configuration, else the outbound proxy.
+    pub(crate) fn preset(&self) -> Vec<NameAddr> {
+        if !self.params.routes.is_empty() {
+            return self.params.routes.clone();
+        }
         let proxy = self.params.proxy.then(|| {
             let hop = &self.params.hop;
             let host = crate::Host::parse(&hop.host).unwrap_or_else(|_| self.params.domain.clone());
@@ -135,22 +141,23 @@ impl Account {
             uri.params.set_flag("lr");
             NameAddr::new(Uri::Sip(uri))
         });
-        let same = |route: &NameAddr| {
-            let (Some(ours), Some(theirs)) =
-                (proxy.as_ref().and_then(|p| p.uri.as_sip()), route.uri.as_sip())
-            else {
+        proxy.into_iter().collect()
+    }
+
+    /// Routes of a request outside dialogs: what was set before, then what the registrar wants.
+    pub(crate) fn routes(&self) -> Vec<NameAddr> {
+        let preset = self.preset();
+        let same = |theirs: &NameAddr| {
+            let ours = preset.first().and_then(|first| first.uri.as_sip());
+            let (Some(ours), Some(theirs)) = (ours, theirs.uri.as_sip()) else {
                 return false;
             };
             ours.host.same_as(&theirs.host) && ours.port == theirs.port
         };
         // A registrar behind the proxy usually repeats the proxy as its first Service-Route.
         let repeated = self.service_route.first().is_some_and(same);
-        proxy
-            .clone()
-            .filter(|_| !repeated)
-            .into_iter()
-            .chain(self.service_route.iter().cloned())
-            .collect()
+        let before = preset.iter().filter(|_| !repeated);
+        before.chain(&self.service_route).cloned().collect()
     }
 
     /// True if calls can be made and taken.

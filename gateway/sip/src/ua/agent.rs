@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use gateway_core::{AccountEvent, AccountId, AccountState, Instant, LegId};
 use rand::rngs::StdRng;
@@ -14,7 +13,7 @@ use super::hop::Hop;
 use super::hops::HopSlot;
 use super::inside::Inside;
 use super::message::{OutgoingMessage, Sending, Taken};
-use super::strangers::Strangers;
+use super::strangers::{Knocks, Strangers};
 use super::types::{CallOutput, Output, UaAccount, UaParams, UaStats};
 use super::uac::InviteUse;
 use super::watch::{Watcher, WatcherId};
@@ -41,6 +40,8 @@ pub(crate) enum Use {
     Invite(Box<InviteUse>),
     /// MESSAGE of ours, by its number.
     Message(Box<Sending>),
+    /// OPTIONS of an account.
+    Probe(AccountId),
     /// PUBLISH of an account.
     Publish(AccountId),
     /// REGISTER of an account.
@@ -54,17 +55,10 @@ pub(crate) enum Use {
 pub(crate) struct Stream {
     framer: StreamFramer,
     /// The peer has answered a ping before, so silence means something.
-    answers: bool,
-    pinged: Option<Instant>,
-    quiet_since: Instant,
+    pub(crate) answers: bool,
+    pub(crate) pinged: Option<Instant>,
+    pub(crate) quiet_since: Instant,
 }
-
-/// Silence after which a connection of ours is pinged (RFC 5626 §4.4.1 asks for 95 to 120 s; NAT boxes for less).
-const PING_AFTER: Duration = Duration::from_secs(30);
-/// Time between two empty datagrams that keep the binding of a NAT box open; many forget one after 30 s.
-pub(crate) const UDP_PING: Duration = Duration::from_secs(25);
-/// Time for the pong.
-const PONG_WITHIN: Duration = Duration::from_secs(10);
 
 /// The user agent. See the [module](crate::ua).
 pub struct UserAgent {
@@ -297,7 +291,7 @@ impl UserAgent {
         self.drain(now);
     }
 
-    fn closed(&mut self, now: Instant, flow: Flow, why: &str) {
+    pub(crate) fn closed(&mut self, now: Instant, flow: Flow, why: &str) {
         self.streams.remove(&flow);
         self.layer.handle_flow_lost(flow.id);
         self.flow_lost(now, flow, why);
@@ -356,6 +350,8 @@ impl UserAgent {
         for leg in legs {
             self.call_due(now, leg);
         }
+        let knocks = self.strangers.due(now);
+        self.tell_strangers(knocks);
         self.publications_due(now);
         self.watchers_due(now);
         self.drain(now);
@@ -376,6 +372,7 @@ impl UserAgent {
             )
             .chain(self.calls.values().filter_map(Call::due))
             .chain(self.watchers_timeout())
+            .chain(self.strangers.poll_timeout())
             .chain(
                 self.streams
                     .iter()
@@ -430,6 +427,7 @@ impl UserAgent {
                 Some(Use::Invite(invite)) => self.invite_answered(now, id, invite, response),
                 Some(Use::Inside(inside)) => self.inside_answered(now, id, inside, &response),
                 Some(Use::Message(sending)) => self.message_answered(now, id, sending, &response),
+                Some(Use::Probe(account)) => self.probe_answered(now, id, account, &response),
                 Some(Use::Publish(account)) => self.publish_answered(now, id, account, &response),
                 Some(Use::Register(account)) => self.register_answered(now, id, account, &response),
                 Some(Use::Watch(watcher)) => self.watcher_answered(now, id, watcher, &response),
@@ -451,6 +449,7 @@ impl UserAgent {
             Some(Use::Inside(inside)) => self.inside_failed(now, &inside, why, sent),
             Some(Use::Invite(invite)) => self.invite_failed(now, &invite, why),
             Some(Use::Message(sending)) => self.message_failed(&sending, why),
+            Some(Use::Probe(account)) => self.probe_lost(now, &account, &format!("OPTIONS: {why}")),
             Some(Use::Publish(account)) => self.publish_failed(now, &account),
             Some(Use::Register(account)) => self.register_failed(now, &account, why),
             Some(Use::Watch(watcher)) => self.watcher_lost(watcher),
@@ -517,56 +516,16 @@ impl UserAgent {
 
     fn note_stranger(&mut self, now: Instant, flow: Flow, method: &str) {
         let source = flow.remote.ip().to_canonical();
-        if let Some((count, method)) = self.strangers.note(now, source, method) {
-            self.out.push_back(Output::Stranger {
-                count,
-                method,
-                source,
-            });
-        }
+        let first = self.strangers.note(now, source, method);
+        self.tell_strangers(first);
     }
 
-    /// Only connections that we opened are pinged: the other side of accepted ones does that itself.
-    fn ping_due(&self, flow: &Flow, stream: &Stream) -> Option<Instant> {
-        if !self.hops.values().any(|slot| slot.is_on(flow)) {
-            return None;
-        }
-        Some(match stream.pinged {
-            Some(at) if stream.answers => at + PONG_WITHIN,
-            Some(at) => at + PING_AFTER,
-            None => stream.quiet_since + PING_AFTER,
-        })
-    }
-
-    fn keep_alive(&mut self, now: Instant) {
-        let mut pings = Vec::new();
-        for reg in self.accounts.values_mut().map(|account| &mut account.reg) {
-            if reg.ping.is_some_and(|at| at <= now) {
-                reg.ping = reg.flow.map(|_| now + UDP_PING);
-                pings.extend(reg.flow.filter(|flow| !pings.contains(flow)));
-            }
-        }
-        for flow in pings {
-            self.send_bytes(flow, b"\r\n\r\n".to_vec());
-        }
-        let due: Vec<Flow> = self
-            .streams
-            .iter()
-            .filter(|(flow, stream)| self.ping_due(flow, stream).is_some_and(|at| at <= now))
-            .map(|(flow, _)| *flow)
-            .collect();
-        for flow in due {
-            let Some(stream) = self.streams.get_mut(&flow) else {
-                continue;
-            };
-            if stream.pinged.is_some() && stream.answers {
-                self.out.push_back(Output::Close { flow });
-                self.closed(now, flow, "keep-alive not answered");
-            } else {
-                stream.pinged = Some(now);
-                self.send_bytes(flow, b"\r\n\r\n".to_vec());
-            }
-        }
+    fn tell_strangers(&mut self, all: impl IntoIterator<Item = Knocks>) {
+        self.out.extend(all.into_iter().map(|knocks| Output::Stranger {
+            count: knocks.count,
+            method: knocks.method,
+            source: knocks.source,
+        }));
     }
 
     /// A connection of ours is up.

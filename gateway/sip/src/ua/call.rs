@@ -126,6 +126,8 @@ pub(crate) struct Call {
     pub(crate) reliable: Option<Reliable>,
     /// Ours and theirs (RFC 7989), 32 hexadecimal digits each.
     pub(crate) session: (String, String),
+    /// The other side allows INFO.
+    pub(crate) takes_info: bool,
     /// The other side allows UPDATE.
     pub(crate) takes_update: bool,
     pub(crate) unacked: Option<Unacked>,
@@ -168,6 +170,7 @@ impl Call {
     /// Learns what the other side allows.
     pub(crate) fn learn_allowed(&mut self, headers: &crate::Headers) {
         if headers.get(&HeaderName::Allow).is_some() {
+            self.takes_info = headers.has_token(&HeaderName::Allow, "INFO");
             self.takes_update = headers.has_token(&HeaderName::Allow, "UPDATE");
         }
     }

@@ -29,6 +29,8 @@ const BUSY: Duration = Duration::from_secs(1);
 pub(crate) enum What {
     /// Tells how a transfer goes on.
     Notify,
+    /// Presses a key.
+    Press,
     /// Acknowledges a provisional response of this INVITE.
     Prack { invite: TransactionId },
     /// Refreshes the session.
@@ -216,6 +218,9 @@ impl UserAgent {
         if inside.what == What::Notify && code >= 300 {
             self.referrer_lost(leg);
         }
+        if inside.what == What::Press {
+            self.pressed(leg, code < 300);
+        }
         if inside.what != What::Refresh {
             // A PRACK that is refused: the response it names comes again, or the INVITE fails.
             return;
@@ -272,7 +277,7 @@ impl UserAgent {
         }
         let again = match inside.what {
             What::Prack { invite } => self.prack_again(invite, &inside.request),
-            What::Notify | What::Refresh => self.calls.get_mut(&leg).and_then(|call| {
+            What::Notify | What::Press | What::Refresh => self.calls.get_mut(&leg).and_then(|call| {
                 let dialog = call.dialog.as_mut()?;
                 let mut again = dialog.request(inside.request.method.clone());
                 for name in [
@@ -347,6 +352,9 @@ impl UserAgent {
 
     /// No answer to a request inside a call.
     pub(crate) fn inside_failed(&mut self, now: Instant, inside: &Inside, why: &str, sent: bool) {
+        if inside.what == What::Press {
+            self.pressed(inside.leg, false);
+        }
         if inside.what != What::Refresh || inside.ack.is_some() {
             return;
         }

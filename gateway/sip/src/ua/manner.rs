@@ -140,6 +140,7 @@ mod tests {
         let manner = Manner {
             alert: None,
             answers_itself: Some(true),
+            keys: None,
         };
         let all = written(&manner);
         for name in [
@@ -159,6 +160,7 @@ mod tests {
         let mut manner = Manner {
             alert: Some(alert.into()),
             answers_itself: Some(false),
+            keys: None,
         };
         assert_eq!(
             written(&manner).text(&HeaderName::AlertInfo).as_deref(),

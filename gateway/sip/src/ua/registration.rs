@@ -8,7 +8,7 @@ use rand::Rng;
 
 use super::UserAgent;
 use super::account::Phase;
-use super::agent::{UDP_PING, Use};
+use super::agent::Use;
 use super::hop::Reached;
 use super::hops::Reach;
 use crate::digest::DigestSession;
@@ -53,11 +53,24 @@ impl UserAgent {
             self.register(now, id, reached.flow);
         } else {
             account.reg.flow = Some(reached.flow);
-            account.reg.phase = Phase::Trunk;
-            account.reg.backoff.reset();
-            self.tell_account(id, AccountState::Registered, None);
-            self.publish_anew(now, id);
-            self.account_settled(now, id);
+            if account.params.keep_alive.asks() {
+                self.ask_trunk(now, id, reached.flow);
+            } else {
+                self.trunk_up(now, id, None);
+            }
+        }
+    }
+
+    /// A trunk counts as soon as its PBX has answered.
+    fn ask_trunk(&mut self, now: Instant, id: &AccountId, flow: Flow) {
+        self.tell_account(id, AccountState::Registering, None);
+        match self.probe(now, id, flow) {
+            Some(tx) => {
+                if let Some(account) = self.accounts.get_mut(id) {
+                    account.reg.phase = Phase::Registering { tx };
+                }
+            }
+            None => self.register_rests(now, id, Duration::from_secs(5), "too many requests".to_owned()),
         }
     }
 
@@ -100,11 +113,9 @@ impl UserAgent {
             .set_quoted("+sip.instance", &format!("<{instance}>"));
         let aor = NameAddr::new(account.aor());
         let mut request = Request::new(Method::REGISTER, registrar);
-        // Service-Route is for other requests; REGISTER takes the proxy only (RFC 3608 §6.1).
-        if account.params.proxy
-            && let Some(proxy) = account.routes().first()
-        {
-            request = request.with(HeaderName::Route, proxy.to_string());
+        // Service-Route is for other requests; REGISTER takes what was set before (RFC 3608 §6.1).
+        for route in account.preset() {
+            request = request.with(HeaderName::Route, route.to_string());
         }
         let mut request = request
             .with(
@@ -198,8 +209,8 @@ impl UserAgent {
         let early = (lifetime / 5).max(Duration::from_secs(40).min(lifetime / 2));
         let refresh = (lifetime - early).mul_f64(self.rng.random_range(0.95..1.0));
         account.reg.due = Some(now + refresh);
-        let udp = account.reg.flow.is_some_and(|flow| !flow.transport.is_reliable());
-        account.reg.ping = udp.then(|| account.reg.ping.unwrap_or(now + UDP_PING));
+        let (flow, before) = (account.reg.flow, account.reg.ping);
+        account.reg.ping = account.params.keep_alive.next(now, flow.as_ref(), before);
         let first = account.reg.state != AccountState::Registered;
         let event = first.then_some(AccountEvent::Registered { expires_s: granted });
         self.tell_account(id, AccountState::Registered, event);
@@ -280,7 +291,7 @@ impl UserAgent {
         self.register_rests(now, id, wait, why.to_owned());
     }
 
-    fn register_rests(&mut self, now: Instant, id: &AccountId, wait: Duration, detail: String) {
+    pub(crate) fn register_rests(&mut self, now: Instant, id: &AccountId, wait: Duration, detail: String) {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };

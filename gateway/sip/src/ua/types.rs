@@ -9,11 +9,12 @@ use gateway_core::{
 };
 
 use super::hop::{Hop, TrustId};
+use super::keepalive::KeepAlive;
 use super::privacy::Privacy;
 use super::provisional::Provisional;
 use super::timer::SessionTimer;
 use crate::transaction::TransactionId;
-use crate::{Flow, Host};
+use crate::{Flow, Host, NameAddr};
 
 /// Settings of the whole user agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub struct UaAccount {
     pub hop: Hop,
     /// Its name.
     pub id: AccountId,
+    /// How the way to its PBX is kept open.
+    pub keep_alive: KeepAlive,
     /// How those are asked to ring who are called through it, where the call says nothing.
     pub manner: Manner,
     /// Digest password.
@@ -63,6 +66,9 @@ pub struct UaAccount {
     pub proxy: bool,
     /// False: no REGISTER; usable at once.
     pub register: bool,
+    /// Routes of requests outside dialogs, each a loose router (RFC 3261 §16.12); the first is `hop`. They stand in place of
+    /// `proxy`.
+    pub routes: Vec<NameAddr>,
     /// Session timers (RFC 4028); `None`: neither asked for nor taken.
     pub timer: Option<SessionTimer>,
     /// User of the address of record.
@@ -139,14 +145,14 @@ pub enum Output {
         /// Status line of its answer.
         why: String,
     },
-    /// Someone we do not know sent a request; at most one report per source and minute.
+    /// Someone we do not know sent requests: a report for the first, then one per source and hour.
     Stranger {
         /// Requests of this source since the last report.
         count: u64,
         /// Method of the last one.
         method: String,
-        /// Where it came from.
-        source: IpAddr,
+        /// Where they came from; `None`: from more sources than are told apart.
+        source: Option<IpAddr>,
     },
 }
 
@@ -171,6 +177,11 @@ pub enum CallOutput {
         peer: Peer,
         /// How that was said.
         why: String,
+    },
+    /// A key of ours by INFO was answered.
+    Pressed {
+        /// The other side took it.
+        taken: bool,
     },
     /// Incoming: our 200 was acknowledged.
     Confirmed {

@@ -129,6 +129,7 @@ impl UserAgent {
             referral: None,
             reliable: None,
             session: (ring.session_id(), NIL_SESSION.to_owned()),
+            takes_info: false,
             takes_update: false,
             unacked: None,
             withheld: false,

@@ -111,6 +111,7 @@ impl UserAgent {
             referral: None,
             reliable: None,
             session: (self.new_session(), NIL_SESSION.to_owned()),
+            takes_info: false,
             takes_update: false,
             unacked: None,
             withheld,

@@ -158,6 +158,10 @@ impl Call {
         self.panel.as_ref().or(self.asked.as_ref())
     }
 
+    pub(super) const fn is_simulated(&self) -> bool {
+        self.simulated
+    }
+
     /// Nobody rang for it.
     pub(super) const fn is_asked(&self) -> bool {
         self.asked.is_some()

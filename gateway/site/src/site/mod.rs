@@ -21,6 +21,7 @@ mod lockdown;
 mod passback;
 mod pins;
 mod prompts;
+mod quality;
 mod quiet;
 mod recorded;
 mod relays;
@@ -129,6 +130,8 @@ pub struct Site {
     discard_before: Instant,
     doors: BTreeMap<DoorId, Door>,
     fire: fire::Fire,
+    /// Legs that are over.
+    ended_legs: quality::EndedLegs,
     generation: u64,
     guard: Result<(), String>,
     /// It is away because it was told to: that is no fault.
@@ -205,6 +208,7 @@ impl Site {
             discard_before: Instant::ZERO,
             doors: BTreeMap::new(),
             fire: fire::Fire::default(),
+            ended_legs: quality::EndedLegs::default(),
             generation,
             guard: Err("the relay guard has not reported yet".to_owned()),
             guard_restarts: false,
@@ -325,6 +329,12 @@ impl Site {
             Input::Journal { ok, text } => self.journal(now, ok, text),
             Input::Leg(event) => self.leg(now, event),
             Input::Message { panel, peer, text } => self.message(now, panel, peer, text),
+            Input::Quality { leg, quality } => self.quality(now, leg, quality),
+            Input::Stranger {
+                count,
+                method,
+                source,
+            } => self.stranger(now, count, method, source),
             Input::LoopGap { gap } => self.gap(now, gap),
             Input::People(changes) => self.people(now, changes),
             Input::Ready => {
@@ -581,6 +591,9 @@ impl Site {
             .find(|(_, call)| call.has_leg(about))
             .map(|(ring, _)| *ring);
         if let Some(ring) = ring {
+            if let LegEvent::Ended { leg, .. } = &event {
+                self.remember_leg(*leg, ring);
+            }
             self.call_leg(now, ring, event);
         } else if let LegEvent::TakingOver { leg, .. } = event {
             let cause = Cause::Declined;

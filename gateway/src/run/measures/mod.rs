@@ -59,6 +59,7 @@ pub(super) fn metrics(doors: &Arc<DoorMeasures>, store: &Store, sip: &Arc<Measur
     all.extend(journal(store));
     all.extend(footprints());
     all.extend(calls(doors, sip));
+    all.extend(quality(sip));
     all.extend(guard(doors));
     all.push(metric(
         "doorline_log_lost_total",
@@ -157,6 +158,39 @@ fn footprints() -> Vec<Metric> {
         )
     });
     memory.into_iter().chain(time).chain(threads).collect()
+}
+
+/// How speech of phones came.
+fn quality(sip: &Arc<Measures>) -> Vec<Metric> {
+    let (received, lost) = (Arc::clone(sip), Arc::clone(sip));
+    vec![
+        metric(
+            "doorline_rtp_received_total",
+            None,
+            "Packets of speech that came, of legs of calls that are over.",
+            move || Reading::Counter(number(received.received.read())),
+        ),
+        metric(
+            "doorline_rtp_lost_total",
+            None,
+            "Packets of speech that did not come, of legs of calls that are over.",
+            move || Reading::Counter(number(lost.lost.read())),
+        ),
+        histogram(
+            "doorline_rtp_jitter_seconds",
+            None,
+            "Interarrival jitter of speech by RFC 3550 at the end of each leg of a call.",
+            sip,
+            |sip| &sip.jitter,
+        ),
+        histogram(
+            "doorline_rtp_round_trip_seconds",
+            None,
+            "The last round trip that reports of the other side told, of each leg of a call whose other side tells one.",
+            sip,
+            |sip| &sip.round_trip,
+        ),
+    ]
 }
 
 fn calls(doors: &Arc<DoorMeasures>, sip: &Arc<Measures>) -> Vec<Metric> {

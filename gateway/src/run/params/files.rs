@@ -2,7 +2,7 @@
 //! is given, so that what is wrong with them is told with its place. Passwords and `[dot1x]` are looked at elsewhere.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use adapter_virtual::Source;
 use gateway_config::{Capture, Config, Late, LineDriver, RuleDo};
@@ -41,15 +41,29 @@ impl Files {
         self.missing.len() == before
     }
 
-    fn tls(&mut self, key: &str, found: Result<(), SipError>) {
+    /// The same of those that are named at all.
+    fn are_here(&mut self, files: &[(String, Option<&PathBuf>)]) -> bool {
+        let named: Vec<(&str, &Path)> = files
+            .iter()
+            .filter_map(|(key, file)| file.map(|file| (key.as_str(), file.as_path())))
+            .collect();
+        self.here(&named)
+    }
+
+    /// `at` is the account, or empty for the port.
+    fn tls(&mut self, at: &str, found: Result<(), SipError>) {
         match found {
             Ok(()) => {}
             Err(SipError::TlsFile { part, file, what }) => {
-                let key = if key.is_empty() { part } else { key };
+                let key = if at.is_empty() {
+                    part.to_owned()
+                } else {
+                    format!("{at}.{part}")
+                };
                 self.faults
-                    .push(late(key, format!("{file} cannot be used for TLS: {what}")));
+                    .push(late(&key, format!("{file} cannot be used for TLS: {what}")));
             }
-            Err(error) => self.faults.push(late(key, error.to_string())),
+            Err(error) => self.faults.push(late(at, error.to_string())),
         }
     }
 }
@@ -83,20 +97,28 @@ pub(crate) fn files(config: &Config) -> Files {
         files.faults.push(late(error.part(), error.in_full()));
     }
     let engine = sip(config, [0; 16]);
-    if let Some(identity) = &engine.tls_identity
-        && files.here(&[
-            ("sip.tls-cert-file", &identity.cert_file),
-            ("sip.tls-key-file", &identity.key_file),
-        ])
-    {
-        files.tls("", identity.check());
+    if let Some(listener) = &engine.tls_identity {
+        let named = [
+            ("sip.tls-cert-file", Some(&listener.identity.cert_file)),
+            ("sip.tls-key-file", Some(&listener.identity.key_file)),
+            ("sip.tls-client-ca-file", listener.client_ca_file.as_ref()),
+        ];
+        let named = named.map(|(key, file)| (key.to_owned(), file));
+        if files.are_here(&named) {
+            files.tls("", listener.check());
+        }
     }
     for account in &engine.accounts {
-        let key = format!("accounts.{}.tls-ca-file", account.id);
-        if let Some(file) = &account.tls.ca_file
-            && files.here(&[(&key, file)])
-        {
-            files.tls(&key, account.tls.check());
+        let own = account.tls.identity.as_ref();
+        let named = [
+            ("tls-ca-file", account.tls.ca_file.as_ref()),
+            ("tls-cert-file", own.map(|own| &own.cert_file)),
+            ("tls-key-file", own.map(|own| &own.key_file)),
+        ];
+        let at = format!("accounts.{}", account.id);
+        let named = named.map(|(key, file)| (format!("{at}.{key}"), file));
+        if named.iter().any(|(_, file)| file.is_some()) && files.are_here(&named) {
+            files.tls(&at, account.tls.check());
         }
     }
     if let Some(folder) = &config.start.tell_folder {

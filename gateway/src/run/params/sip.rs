@@ -1,5 +1,7 @@
 //! Parameters of the SIP engine.
 
+use std::path::PathBuf;
+
 use gateway_config as config;
 use gateway_core::{AccountId, Manner, PanelId, Secret};
 use gateway_sip_io as sip;
@@ -27,9 +29,19 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         },
         provisional: provisional(account.reliable_provisional),
         publish: account.publish_presence,
+        routes: account.routes.iter().map(ToString::to_string).collect(),
+        keep_alive: sip::KeepAlive {
+            interval: account.keep_alive_time,
+            way: match account.keep_alive {
+                config::KeepAlive::Crlf => sip::KeepAliveWay::Crlf,
+                config::KeepAlive::Off => sip::KeepAliveWay::Off,
+                config::KeepAlive::Options => sip::KeepAliveWay::Options,
+            },
+        },
         manner: Manner {
             alert: account.alert_info.as_ref().map(ToString::to_string),
             answers_itself: account.auto_answer.then_some(true),
+            keys: None,
         },
         codecs: codecs(account.codecs.as_ref().unwrap_or(&config.sip.codecs)),
         srtp: srtp(account.srtp),
@@ -42,6 +54,7 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
             config::Ice::Lite => sip::Ice::Lite,
             config::Ice::Off => sip::Ice::Off,
         },
+        symmetric: account.symmetric_rtp.unwrap_or(config.sip.symmetric_rtp),
         timer: account.session_expires.map(|expires| sip::SessionTimer {
             expires,
             min: account.min_se,
@@ -49,6 +62,8 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         tls: sip::TlsTrust {
             ca_file: account.tls_ca_file.clone(),
             verify: account.tls_verify,
+            check_name: account.tls_check_name,
+            identity: identity(account.tls_cert_file.as_ref(), account.tls_key_file.as_ref()),
         },
         callees: callees(config, Some(id)),
     });
@@ -58,17 +73,20 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         udp_port: config.sip.udp_port,
         tcp_port: (config.sip.tcp_port != 0).then_some(config.sip.tcp_port),
         tls_port: (config.sip.tls_port != 0).then_some(config.sip.tls_port),
-        tls_identity: config
-            .sip
-            .tls_cert_file
-            .clone()
-            .zip(config.sip.tls_key_file.clone())
-            .map(|(cert_file, key_file)| sip::TlsIdentity { cert_file, key_file }),
+        tls_identity: identity(
+            config.sip.tls_cert_file.as_ref(),
+            config.sip.tls_key_file.as_ref(),
+        )
+        .map(|identity| sip::TlsListener {
+            identity,
+            client_ca_file: config.sip.tls_client_ca_file.clone(),
+        }),
         dscp: config.sip.dscp.value(),
         rtp_dscp: config.sip.rtp_dscp.value(),
         rtp_ports: config.sip.rtp_ports.clone(),
         direct_peers: config.sip.direct_peers.iter().copied().collect(),
         direct_callees: callees(config, None),
+        direct_symmetric: config.sip.symmetric_rtp,
         direct_codecs: codecs(&config.sip.codecs),
         public_address: config.sip.public_address,
         // the port of STUN (RFC 8489 §18.6)
@@ -80,6 +98,12 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         instance,
         ..sip::SipParams::default()
     }
+}
+
+fn identity(cert: Option<&PathBuf>, key: Option<&PathBuf>) -> Option<sip::TlsIdentity> {
+    cert.cloned()
+        .zip(key.cloned())
+        .map(|(cert_file, key_file)| sip::TlsIdentity { cert_file, key_file })
 }
 
 /// Whom calls over an account can be for: its panels. Directly every panel can be called. A PBX calls the name that was

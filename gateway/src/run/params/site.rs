@@ -316,6 +316,18 @@ fn target(config: &Config, target: &config::Target) -> site::TargetParams {
         manner: gateway_core::Manner {
             alert: target.alert_info.as_ref().map(ToString::to_string),
             answers_itself: target.auto_answer,
+            keys: target
+                .digits_after_answer
+                .as_ref()
+                .map(|digits| gateway_core::Keys {
+                    digits: digits.to_string(),
+                    by: match target.digit_method {
+                        config::DigitMethod::Auto => gateway_core::KeysBy::Auto,
+                        config::DigitMethod::Inband => gateway_core::KeysBy::Inband,
+                        config::DigitMethod::Info => gateway_core::KeysBy::Info,
+                        config::DigitMethod::Rfc4733 => gateway_core::KeysBy::TelephoneEvent,
+                    },
+                }),
         },
         name: target.name.clone(),
     }

@@ -3,6 +3,7 @@
 mod accounts;
 mod alarm;
 mod api;
+mod asked;
 mod beside;
 mod boards;
 mod broker;

@@ -1,7 +1,7 @@
 //! Telephones of people, and the PINs that are dialled after them.
 
 use gateway_access::CallerPattern;
-use gateway_core::{LegEvent, LegId, Peer, Secret};
+use gateway_core::{Cause, LegEvent, LegId, Peer, Quality, Secret};
 use gateway_site::{
     Change, Credential, Directory, DoorParams, Input, OutputParams, PinKey, Proof, SiteParams, Validity, When,
 };
@@ -104,4 +104,92 @@ fn a_wrong_pin_opens_none_of_them() {
     let mut sim = sim(&["garage"]);
     dials(&mut sim, "4712#");
     assert_eq!(opened(&sim), Vec::<String>::new(), "{}", sim.log());
+}
+
+/// Somebody calls the panel whose number the network tells in confidence.
+fn calls_in_confidence(sim: &mut Sim, address: &str) -> LegId {
+    let leg = LegId(1 << 40);
+    sim.input(Input::Leg(LegEvent::Incoming {
+        at_once: false,
+        account: Some(id("pbx")),
+        leg,
+        panel: id("main"),
+        peer: Peer {
+            address: address.into(),
+            display: None,
+            trusted: true,
+            withheld: true,
+        },
+    }));
+    sim.wait(secs(1));
+    leg
+}
+
+#[test]
+fn who_withholds_his_number_opens_by_it_and_no_record_nor_the_picture_shows_it() {
+    let mut sim = Sim::new(first_door());
+    let leg = calls_in_confidence(&mut sim, "sip:1000@pbx.example");
+    let shown = format!("{:?}", sim.site.view().calls);
+    assert!(shown.contains("anonymous") && !shown.contains("1000"), "{shown}");
+    sim.digit(leg, '9');
+    assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
+    for (kind, field) in [
+        ("call.incoming", "peer"),
+        ("call.answered", "peer"),
+        ("door.granted", "subject"),
+    ] {
+        let told = sim.told(kind, field);
+        assert!(
+            !told.is_empty() && told.iter().all(|told| told.contains("anonymous")),
+            "{kind}: {told:?}"
+        );
+    }
+    // somebody unknown stays unknown, and counts for himself
+    let mut sim = Sim::new(first_door());
+    let leg = calls_in_confidence(&mut sim, "sip:6666@pbx.example");
+    sim.digit(leg, '9');
+    assert!(
+        sim.pulses.is_empty() && !sim.log().contains("6666"),
+        "{}",
+        sim.log()
+    );
+}
+
+#[test]
+fn how_the_speech_of_a_leg_came_is_on_record_with_its_call_though_that_is_over() {
+    let mut sim = Sim::new(first_door());
+    let leg = calls_in_confidence(&mut sim, "sip:1000@pbx.example");
+    let quality = Quality {
+        jitter_us: 900,
+        lost: 3,
+        received: 500,
+        ..Quality::default()
+    };
+    let told = |sim: &mut Sim, leg| {
+        sim.input(Input::Quality { leg, quality });
+        sim.told("call.media", "lost")
+    };
+    assert!(told(&mut sim, leg).is_empty(), "it is not over yet");
+    let cause = Cause::Normal;
+    let detail = String::new();
+    sim.input(Input::Leg(LegEvent::Ended { cause, leg, detail }));
+    sim.wait(secs(60));
+    assert_eq!(told(&mut sim, leg), ["3"], "{}", sim.log());
+    assert_eq!(told(&mut sim, leg), ["3"], "once");
+    assert_eq!(told(&mut sim, LegId(77)), ["3"], "of a leg that nobody knows");
+}
+
+#[test]
+fn strangers_are_on_record_as_they_are_told() {
+    let mut sim = Sim::new(first_door());
+    for (count, source) in [(1, Some([192, 0, 2, 9].into())), (4_000, None)] {
+        let method = "REGISTER".to_owned();
+        sim.input(Input::Stranger {
+            count,
+            method,
+            source,
+        });
+    }
+    assert_eq!(sim.told("gateway.stranger", "from"), ["192.0.2.9", "others"]);
+    assert_eq!(sim.told("gateway.stranger", "times"), ["1", "4000"]);
 }

@@ -219,7 +219,9 @@ impl Model {
             | Input::Message { .. }
             | Input::People(_)
             | Input::Recorded { .. }
+            | Input::Quality { .. }
             | Input::Said { .. }
+            | Input::Stranger { .. }
             | Input::UseKept { .. } => {}
         }
     }

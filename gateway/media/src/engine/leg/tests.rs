@@ -59,6 +59,7 @@ fn agreed(remote: SocketAddr) -> Agreed {
         remote_rtp: remote,
         remote_rtcp: remote,
         signalling: None,
+        symmetric: true,
         rtcp_mux: true,
         send: (8, AudioCodec::Pcma),
         receive: vec![(8, AudioCodec::Pcma)],

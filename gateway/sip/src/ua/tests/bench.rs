@@ -9,8 +9,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::ua::{
-    CallOutput, Hop, MessageOutput, OutgoingCall, Output, Privacy, Provisional, Reached, SessionTimer,
-    TrustId, UaAccount, UaParams, UserAgent,
+    CallOutput, Hop, KeepAlive, MessageOutput, OutgoingCall, Output, Privacy, Provisional, Reached,
+    SessionTimer, TrustId, UaAccount, UaParams, UserAgent,
 };
 use crate::{
     Datagram, Flow, FlowId, HeaderName, Host, Limits, Message, Method, Request, Response, Transport,
@@ -59,6 +59,7 @@ pub(super) fn account(transport: Transport, register: bool) -> UaAccount {
             TrustId(0),
         ),
         id: pbx(),
+        keep_alive: KeepAlive::default(),
         manner: Manner::default(),
         password: Secret::new("secret"),
         privacy: Privacy::Off,
@@ -66,6 +67,7 @@ pub(super) fn account(transport: Transport, register: bool) -> UaAccount {
         publish: false,
         proxy: false,
         register,
+        routes: Vec::new(),
         timer: Some(SessionTimer::default()),
         user: "503".into(),
     }

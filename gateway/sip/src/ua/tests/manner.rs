@@ -15,6 +15,7 @@ fn by_itself(yes: bool) -> Manner {
     Manner {
         alert: None,
         answers_itself: Some(yes),
+        keys: None,
     }
 }
 
@@ -33,6 +34,7 @@ fn a_phone_is_asked_as_its_target_says_and_else_as_the_account_says() {
         account.manner = Manner {
             alert: Some("Bellcore-dr2".into()),
             answers_itself: Some(true),
+            keys: None,
         };
     });
     let (_, invite) = bench.dial("1000");

@@ -6,11 +6,13 @@
 
 mod bench;
 mod incoming;
+mod keepalive;
 mod manner;
 mod messages;
 mod outgoing;
 mod pair;
 mod presence;
+mod press;
 mod privacy;
 mod registration;
 mod reliable;

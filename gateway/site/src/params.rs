@@ -399,7 +399,7 @@ pub struct TargetParams {
     /// True for a full address that no account serves: dialled directly, not through the panel's account.
     pub direct: bool,
     /// How it is asked to ring.
-    pub manner: gateway_core::Manner,
+    pub manner: Manner,
     /// Name for people.
     pub name: Option<String>,
 }

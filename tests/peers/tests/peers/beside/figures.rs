@@ -1,6 +1,7 @@
 //! What is made of times and packets.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -13,6 +14,36 @@ const PACKET_TICKS: u32 = 160;
 /// Milliseconds of processor time for one of so many calls.
 pub(super) fn per_call(used: Duration, calls: u32) -> f64 {
     used.as_secs_f64() * 1e3 / f64::from(calls)
+}
+
+/// A figure that was taken more than once.
+pub(super) struct Median {
+    /// Half of the times it was as much at most.
+    pub(super) is: f64,
+    least: f64,
+    most: f64,
+}
+
+impl fmt::Display for Median {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = f.precision().unwrap_or(0);
+        let Self { is, least, most } = self;
+        write!(f, "{is:.digits$} ({least:.digits$} to {most:.digits$})")
+    }
+}
+
+/// Of the figures that were taken as `what`, of which there must be one.
+pub(super) fn median<T: PartialEq>(all: &[(T, f64)], what: &T) -> Median {
+    let mut taken: Vec<f64> = all
+        .iter()
+        .filter_map(|(of, figure)| (of == what).then_some(*figure))
+        .collect();
+    taken.sort_unstable_by(f64::total_cmp);
+    Median {
+        is: taken[taken.len() / 2],
+        least: taken[0],
+        most: taken[taken.len() - 1],
+    }
 }
 
 /// How streams of packets of 20 ms left.

@@ -1,8 +1,8 @@
 """A USB relay board with four relays, played to the kernel over /dev/uhid; the kernel makes a hidraw device of it.
 
 Usage: hid-board.py ID      (five letters)
-Does what such boards do with feature reports: FF n and FD n switch relay n on and off, FE and FC all of them; asked, it
-gives its id and the relays as bits. Prints "board ready", then "edge RELAY LEVEL" for each change.
+Does what such boards do with reports, feature and output ones alike: FF n and FD n switch relay n on and off, FE and FC all of
+them; asked, it gives its id and the relays as bits. Prints "board ready", then "edge RELAY LEVEL" for each change.
 Standard input, a line each: "hand RELAY LEVEL" switches as somebody else would, "unplug", "plug" (all relays at rest),
 "hang" and "go on".
 """
@@ -12,7 +12,7 @@ import select
 import struct
 import sys
 
-DESTROY, GET_REPORT, GET_REPORT_REPLY, CREATE2, SET_REPORT, SET_REPORT_REPLY = 1, 9, 10, 11, 13, 14
+DESTROY, OUTPUT, GET_REPORT, GET_REPORT_REPLY, CREATE2, SET_REPORT, SET_REPORT_REPLY = 1, 6, 9, 10, 11, 13, 14
 USB = 3
 # eight bytes of a feature report without a number, as the boards describe themselves
 DESCRIPTOR = bytes.fromhex("0600ff 0901 a101 1500 26ff00 7508 9508 0900 b20201 c0")
@@ -32,9 +32,8 @@ class Board:
         os.write(self.uhid, struct.pack("<I", kind) + data)
 
     def plug(self):
-        head = struct.pack(
-            "<128s64s64sHHIIII", b"www.dcttech.com USBRelay4", b"", b"", len(DESCRIPTOR), USB, 0x16C0, 0x05DF, 0x100, 0
-        )
+        # of a real one the kernel has the maker's name before it, which hidapi would take for part of the product's
+        head = struct.pack("<128s64s64sHHIIII", b"USBRelay4", b"", b"", len(DESCRIPTOR), USB, 0x16C0, 0x05DF, 0x100, 0)
         self.tell(CREATE2, head + DESCRIPTOR)
         self.plugged = True
 
@@ -66,14 +65,17 @@ class Board:
     def hear(self, event):
         kind, number = struct.unpack_from("<II", event)
         if kind == GET_REPORT:
-            # the number of the report comes first, as the kernel's USB driver has it
-            answer = bytes([0]) + self.name + bytes([0, 0, self.levels])
+            # as the kernel's USB driver has it, number 0 comes first; the board itself does not look at the number
+            answer = (b"" if event[8] else b"\0") + self.name + bytes([0, 0, self.levels])
             self.tell(GET_REPORT_REPLY, struct.pack("<IHH", number, 0, len(answer)) + answer)
         elif kind == SET_REPORT:
             # report number and kind, two bytes of size, and the report with its number
             data = event[12:]
             self.order(data[1], data[2])
             self.tell(SET_REPORT_REPLY, struct.pack("<IH", number, 0))
+        elif kind == OUTPUT:
+            # the report with its number, and behind the room for it its size
+            self.order(event[5], event[6])
 
     def act(self, words):
         if words[0] == "hand":

@@ -375,9 +375,11 @@ fn passwords(
                 let at = format!("inputs.{id}.webhook.token-file");
                 Some((at, hook.token_file.as_ref(), &mut hook.token))
             }
-            InputDriver::Gpio(_) | InputDriver::Mqtt(_) | InputDriver::Osdp(_) | InputDriver::Virtual(_) => {
-                None
-            }
+            InputDriver::Gpio(_)
+            | InputDriver::Modbus(_)
+            | InputDriver::Mqtt(_)
+            | InputDriver::Osdp(_)
+            | InputDriver::Virtual(_) => None,
         });
     let relays = config
         .outputs

@@ -43,6 +43,15 @@ fn files(config: &mut Config) -> Vec<Option<&mut PathBuf>> {
             .values_mut()
             .map(|account| account.tls_ca_file.as_mut()),
     );
+    files.extend(
+        config
+            .panels
+            .values_mut()
+            .map(|panel| panel.greeting_file.as_mut()),
+    );
+    if let Some(recordings) = &mut config.recordings {
+        files.push(Some(&mut recordings.announcement_file));
+    }
     if let Some(directory) = &mut config.directory {
         files.push(directory.ca_file.as_mut());
     }

@@ -1,12 +1,14 @@
-"""Relay boards on one line or connection, played by pymodbus: its framing, its functions, its data store.
+"""Relay boards and modules on one line or connection, played by pymodbus: its framing, its functions, its data store.
 
 Usage: modbus-board.py KIND UNITS CONTROL-PORT tcp PORT | rtu-tcp PORT | serial DEVICE
   KIND   coils: pymodbus as it is
          waveshare: as well function 5 at 0x0200 + relay, on for so many times 100 ms
          n4d: function 6, 0x0100 on and 0x0200 off, registers from 1
+         domofon: coils of a WB-Domofon: 4, counted as relay 1, opens, and the module itself takes it back after 1.5 s
   UNITS  1,2,...
 Prints "edge UNIT RELAY LEVEL NS" (CLOCK_BOOTTIME) for each change, relays counted from 1. Commands on the control
-port, a line each: "get UNIT RELAY", "set UNIT RELAY LEVEL", "mute UNIT", "speak UNIT".
+port, a line each: "get UNIT RELAY", "set UNIT RELAY LEVEL", "mute UNIT", "speak UNIT", and by address, from 0,
+"coil UNIT ADDRESS LEVEL", "input UNIT ADDRESS LEVEL" (a discrete input). Addresses from 34 on are none of a unit.
 """
 
 import asyncio
@@ -79,6 +81,16 @@ class WaveshareWrite(WriteSingleCoilRequest):
         return reply
 
 
+class DomofonWrite(WriteSingleCoilRequest):
+    """A coil write; what it opens, the module ends."""
+
+    async def update_datastore(self, context):
+        reply = await super().update_datastore(context)
+        if self.bits[0]:
+            asyncio.get_running_loop().call_later(1.5, context.setValues, 5, self.address, [False])
+        return reply
+
+
 class N4dWrite(WriteSingleRegisterRequest):
     """A register write whose value is a command; the register reads as the relay's level."""
 
@@ -92,17 +104,18 @@ class N4dWrite(WriteSingleRegisterRequest):
 
 async def main():
     kind, units, control, way, place = sys.argv[1:]
-    first = 1 if kind == "n4d" else 0
+    first = {"n4d": 1, "domofon": 4}.get(kind, 0)
     function = 3 if kind == "n4d" else 1
     devices = {}
     for unit in map(int, units.split(",")):
-        device = ModbusDeviceContext(co=Block(unit, first), hr=Block(unit, first))
+        inputs = ModbusSequentialDataBlock(0, [0] * (RELAYS + 2))
+        device = ModbusDeviceContext(co=Block(unit, first), hr=Block(unit, first), di=inputs)
         device.timers = {}
         devices[unit] = device
     context = ModbusServerContext(devices=dict(devices), single=False)
     muted = set()
     more = {
-        "custom_pdu": {"waveshare": [WaveshareWrite], "n4d": [N4dWrite], "coils": []}[kind],
+        "custom_pdu": {"waveshare": [WaveshareWrite], "n4d": [N4dWrite], "domofon": [DomofonWrite], "coils": []}[kind],
         "ignore_missing_devices": True,
     }
     if way == "serial":
@@ -122,6 +135,8 @@ async def main():
             elif word == "set":
                 address = int(rest[0]) - 1 + first
                 devices[unit].setValues(function, address, [int(rest[1])])
+            elif word in ("coil", "input"):
+                devices[unit].setValues(1 if word == "coil" else 2, int(rest[0]), [int(rest[1])])
             elif word == "mute":
                 muted.add(unit)
                 del context[unit]

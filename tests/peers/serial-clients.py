@@ -6,13 +6,37 @@ documents it; a client that reads something else of it does not know these board
 """
 
 import json
+import logging
 import os
 import pty
+import sys
 import threading
 import tty
+import types
 
 from kmtronic_usb_relay.four_channel_relay import RelayController
 from numato_usb_relay.relay import Relay
+
+
+def without_its_service(name, **what):
+    """A module that a client wants to be part of, which has nothing to do with what it says to a board."""
+    module = sys.modules[name] = types.ModuleType(name)
+    vars(module).update(what)
+
+
+class Part:
+    logger = logging.getLogger("client")
+
+
+class Kind:
+    pass
+
+
+without_its_service("jumpstarter")
+without_its_service("jumpstarter.driver", Driver=Part, export=lambda method: method)
+without_its_service("jumpstarter_driver_power")
+without_its_service("jumpstarter_driver_power.driver", PowerInterface=Kind, PowerReading=object)
+from jumpstarter_driver_noyito_relay.driver import NoyitoPowerSerial  # noqa: E402
 
 
 class Board:
@@ -74,5 +98,13 @@ def numato(board):
             board.speaks("numato", f"numato {relay} read", lambda: client.relay_read(relay), len(question), answers)
 
 
+def lcus1(board):
+    for relay in (1, 2):
+        client = NoyitoPowerSerial(port=board.name, channel=relay)
+        board.speaks("noyito", f"lcus1 {relay} on", client.on, 4)
+        board.speaks("noyito", f"lcus1 {relay} off", client.off, 4)
+
+
 kmtronic(Board())
+lcus1(Board())
 numato(Board())

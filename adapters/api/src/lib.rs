@@ -8,6 +8,7 @@ mod audio;
 mod claim;
 mod context;
 mod forwarded;
+pub mod local;
 mod output;
 mod rs485;
 

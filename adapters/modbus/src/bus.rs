@@ -1,5 +1,6 @@
 //! One line or connection, shared by all boards on it, one request at a time.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,12 @@ use crate::pdu::{Reply, Request};
 
 /// Longest time for a connection to be made.
 const CONNECT: Duration = Duration::from_secs(1);
+/// For so long an answer to an input's question may come late, at least. Longer than any module takes that is of use.
+const LATE: Duration = Duration::from_millis(500);
+/// For so long requests without an answer are remembered: longer than anybody waits for late ones.
+const REMEMBERED: Duration = Duration::from_secs(2);
+/// How many of them: more do not fit into that time, at the shortest limit.
+const MOST_LATE: usize = 128;
 /// Bits of one character on the line, with parity.
 const BITS: u32 = 11;
 /// Bytes of a request and its answer, for the time that they take on the line.
@@ -82,9 +89,15 @@ impl BusParams {
         }
     }
 
-    /// Longest time of one request that is asked twice, also behind one of another board that nobody answers.
+    /// Longest time for an answer, from the begin of the request.
+    fn limit(&self) -> Duration {
+        self.timeout + self.line_time()
+    }
+
+    /// Longest time of one request that is asked twice, also behind one to another board and one to inputs that nobody answers,
+    /// and after one whose answer may still come.
     pub(crate) fn patience(&self) -> Duration {
-        (self.timeout + self.line_time() + self.gap) * 3 + Duration::from_millis(20)
+        (self.limit() + self.gap) * 5 + Duration::from_millis(20)
     }
 }
 
@@ -119,6 +132,12 @@ pub enum BusError {
         /// Which unit was asked.
         unit: u8,
     },
+    /// An answer to another question may still come, and it would be taken for one to this.
+    #[error("unit {unit} may still answer another question")]
+    Late {
+        /// Which unit was to be asked.
+        unit: u8,
+    },
     /// Nothing came.
     #[error("unit {unit} does not answer within {} ms: check supply, wires, address, speed", limit.as_millis())]
     NoAnswer {
@@ -139,6 +158,16 @@ pub enum BusError {
         #[source]
         source: Option<io::Error>,
     },
+}
+
+impl BusError {
+    /// What is wrong, and what the system said of it.
+    pub(crate) fn text(&self) -> String {
+        match self.source() {
+            Some(source) => format!("{self}: {source}"),
+            None => self.to_string(),
+        }
+    }
 }
 
 const fn gone(serial: bool) -> &'static str {
@@ -183,12 +212,32 @@ struct Line {
     /// A request was begun and its answer not seen: it may still come.
     dirty: bool,
     id: u16,
+    /// Requests of the last two seconds that were not answered, by unit, and when they were sent. On TCP answers have numbers.
+    late: Vec<(u8, Request, Instant)>,
     /// When the next request may begin.
     quiet: Option<Instant>,
     stream: Option<Box<dyn Stream>>,
 }
 
 impl Line {
+    /// Notes that an answer may still come.
+    fn unanswered(&mut self, unit: u8, request: Request) {
+        if self.late.len() >= MOST_LATE {
+            self.late.remove(0);
+        }
+        self.late.push((unit, request, Instant::now()));
+    }
+
+    /// Since when an answer may still come that would be taken for one to this request.
+    fn late(&mut self, unit: u8, request: Request, window: Duration) -> Option<Instant> {
+        self.late.retain(|(.., since)| since.elapsed() < REMEMBERED);
+        let mut alike = self.late.iter().rev();
+        let found = alike
+            .find(|(of, other, _)| *of == unit && request.is_like(*other))?
+            .2;
+        (found.elapsed() < window).then_some(found)
+    }
+
     /// Gives the port or connection up, with every order that it still keeps.
     fn give_up(&mut self) {
         if let Some(stream) = self.stream.take() {
@@ -199,13 +248,19 @@ impl Line {
 
 /// A request under way. Whoever gives it up half-way leaves no order behind that the network still keeps.
 struct Turn<'a> {
+    asked: (u8, Request),
     ended: bool,
     line: MutexGuard<'a, Line>,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        if !self.ended && !self.line.stream.as_ref().is_some_and(|s| s.is_delivered()) {
+        if self.ended {
+            return;
+        }
+        let (unit, request) = self.asked;
+        self.line.unanswered(unit, request);
+        if !self.line.stream.as_ref().is_some_and(|s| s.is_delivered()) {
             self.line.give_up();
         }
     }
@@ -270,16 +325,47 @@ impl Bus {
         Ok(())
     }
 
-    /// Asks one board. An answer that does not come leaves the bus to the others.
+    /// Asks one board. An answer that does not come leaves the bus to the others; where it would be taken for one to this request, it
+    /// is waited for, for as long again as it had.
     pub(crate) async fn ask(&self, unit: u8, request: Request) -> Result<Reply, BusError> {
+        let limit = self.0.params.limit();
+        // the line is not held meanwhile
+        let late = self.0.line.lock().await.late(unit, request, limit);
+        if let Some(since) = late {
+            sleep_until(since + limit).await;
+        }
+        let line = self.0.line.lock().await;
+        self.asked(line, unit, request).await
+    }
+
+    /// Asks a module for what it reads; never while an answer to something else may still come that would be taken for this one.
+    ///
+    /// # Errors
+    /// [`BusError::Late`] then; all others as ever.
+    pub(crate) async fn look(&self, unit: u8, request: Request) -> Result<Reply, BusError> {
+        let mut line = self.0.line.lock().await;
+        let window = (self.0.params.limit() * 2).max(LATE);
+        if line.late(unit, request, window).is_some() {
+            return Err(BusError::Late { unit });
+        }
+        self.asked(line, unit, request).await
+    }
+
+    async fn asked(&self, line: MutexGuard<'_, Line>, unit: u8, request: Request) -> Result<Reply, BusError> {
         let mut turn = Turn {
+            asked: (unit, request),
             ended: false,
-            line: self.0.line.lock().await,
+            line,
         };
         let reply = self.exchange(&mut turn.line, unit, request).await;
         turn.ended = true;
         let line = &mut *turn.line;
         let params = &self.0.params;
+        if matches!(reply, Err(BusError::NoAnswer { .. } | BusError::Garbled { .. }))
+            && Self::framing(&params.link) == Framing::Rtu
+        {
+            line.unanswered(unit, request);
+        }
         match &reply {
             Ok(_) => line.dirty = false,
             // The board is silent, its line or connection works: the others go on.
@@ -326,7 +412,7 @@ impl Bus {
         line.id = line.id.wrapping_add(1);
         line.dirty = true;
         let mut exchange = Exchange::new(framing, line.id, unit, request);
-        let limit = params.timeout + params.line_time();
+        let limit = params.limit();
         let end = Instant::now() + limit;
         // not flushed: that waits for the wire without limit (tcdrain), and with it the whole guard for one hung adapter
         let frame = exchange.frame();
@@ -486,6 +572,82 @@ mod tests {
             "what is given up is thrown away"
         );
         kept
+    }
+
+    fn silent_line() -> Bus {
+        Bus::new(BusParams {
+            gap: Duration::ZERO,
+            link: Link::Tcp {
+                framing: Framing::Rtu,
+                host: "board".to_owned(),
+                port: 502,
+            },
+            timeout: Duration::from_millis(100),
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_asked_to_which_a_late_answer_would_fit() {
+        let bus = silent_line();
+        let network = Network {
+            delivers: true,
+            forgot: Arc::default(),
+        };
+        bus.0.line.lock().await.stream = Some(Box::new(network));
+        let coil = |address| Request::ReadCoils { address, count: 1 };
+        let began = Instant::now();
+        // each but the first looks for 2 ms whether something comes late
+        let passed = |ms: u128| (ms..ms + 20).contains(&began.elapsed().as_millis());
+        assert!(matches!(
+            bus.look(16, coil(4)).await,
+            Err(BusError::NoAnswer { .. })
+        ));
+        assert!(passed(100));
+        // of the same module, as many bytes: not yet. The same question, another module, another function: at once.
+        assert!(matches!(
+            bus.look(16, coil(1)).await,
+            Err(BusError::Late { unit: 16 })
+        ));
+        assert!(passed(100));
+        assert!(matches!(
+            bus.look(17, coil(1)).await,
+            Err(BusError::NoAnswer { .. })
+        ));
+        assert!(matches!(
+            bus.look(16, coil(4)).await,
+            Err(BusError::NoAnswer { .. })
+        ));
+        let discrete = Request::ReadDiscrete { address: 1, count: 1 };
+        assert!(matches!(
+            bus.look(16, discrete).await,
+            Err(BusError::NoAnswer { .. })
+        ));
+        assert!(passed(400));
+        // a relay's level is waited for, for as long again as an answer has
+        assert!(matches!(
+            bus.look(16, coil(4)).await,
+            Err(BusError::NoAnswer { .. })
+        ));
+        assert!(matches!(
+            bus.ask(16, coil(2)).await,
+            Err(BusError::NoAnswer { .. })
+        ));
+        assert!(passed(700));
+        sleep_until(began + Duration::from_millis(1150)).await;
+        assert!(matches!(bus.look(16, coil(1)).await, Err(BusError::Late { .. })));
+        sleep_until(began + Duration::from_millis(1300)).await;
+        assert!(matches!(
+            bus.look(16, coil(1)).await,
+            Err(BusError::NoAnswer { .. })
+        ));
+        // orders wait for nobody
+        let order = Request::WriteCoil {
+            address: 4,
+            value: 0xFF00,
+        };
+        let before = Instant::now();
+        assert!(matches!(bus.ask(16, order).await, Err(BusError::NoAnswer { .. })));
+        assert!(before.elapsed() < Duration::from_millis(110));
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,10 +19,11 @@ pub fn modbus(data: &[u8]) {
     };
     let (address, count) = (u16::from(*high), u16::from(*low).clamp(1, MOST));
     let value = u16::from_be_bytes([*high, *low]);
-    let request = match first >> 1 & 3 {
-        0 => Request::ReadCoils { address, count },
-        1 => Request::ReadHolding { address, count },
-        2 => Request::WriteCoil { address, value },
+    let request = match (first >> 1 & 3, first >> 3 & 1) {
+        (0, 0) => Request::ReadCoils { address, count },
+        (0, _) => Request::ReadDiscrete { address, count },
+        (1, _) => Request::ReadHolding { address, count },
+        (2, _) => Request::WriteCoil { address, value },
         _ => Request::WriteRegister { address, value },
     };
     let framing = if first & 1 == 0 {

@@ -1,4 +1,4 @@
-//! The four requests that relay boards need, and what answers them (MODBUS Application Protocol V1.1b3 §6.1, §6.3,
+//! The requests that relay boards and inputs need, and what answers them (MODBUS Application Protocol V1.1b3 §6.1 to §6.3,
 //! §6.5, §6.6, §7). Pure.
 //!
 //! The value of a single-coil write is kept as it is: boards give values other than 0xFF00 and 0x0000 a meaning of
@@ -15,6 +15,13 @@ pub enum Request {
     /// Function 0x01.
     ReadCoils {
         /// First coil, from 0.
+        address: u16,
+        /// How many, 1 to [`MOST`].
+        count: u16,
+    },
+    /// Function 0x02.
+    ReadDiscrete {
+        /// First discrete input, from 0.
         address: u16,
         /// How many, 1 to [`MOST`].
         count: u16,
@@ -45,7 +52,7 @@ pub enum Request {
 /// What a board answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// Levels of the coils that were asked for.
+    /// Levels of the coils or discrete inputs that were asked for.
     Coils(Vec<bool>),
     /// Values of the registers that were asked for.
     Registers(Vec<u16>),
@@ -119,6 +126,7 @@ impl Request {
     pub const fn function(self) -> u8 {
         match self {
             Self::ReadCoils { .. } => 0x01,
+            Self::ReadDiscrete { .. } => 0x02,
             Self::ReadHolding { .. } => 0x03,
             Self::WriteCoil { .. } => 0x05,
             Self::WriteRegister { .. } => 0x06,
@@ -127,7 +135,9 @@ impl Request {
 
     const fn words(self) -> (u16, u16) {
         match self {
-            Self::ReadCoils { address, count } | Self::ReadHolding { address, count } => (address, count),
+            Self::ReadCoils { address, count }
+            | Self::ReadDiscrete { address, count }
+            | Self::ReadHolding { address, count } => (address, count),
             Self::WriteCoil { address, value } | Self::WriteRegister { address, value } => (address, value),
         }
     }
@@ -153,6 +163,10 @@ impl Request {
                 address,
                 count: count?,
             }),
+            0x02 => Some(Self::ReadDiscrete {
+                address,
+                count: count?,
+            }),
             0x03 => Some(Self::ReadHolding {
                 address,
                 count: count?,
@@ -172,7 +186,7 @@ impl Request {
     /// Bytes of values that answer a read.
     const fn value_bytes(self) -> usize {
         match self {
-            Self::ReadCoils { count, .. } => (count as usize).div_ceil(8),
+            Self::ReadCoils { count, .. } | Self::ReadDiscrete { count, .. } => (count as usize).div_ceil(8),
             Self::ReadHolding { count, .. } => count as usize * 2,
             Self::WriteCoil { .. } | Self::WriteRegister { .. } => 0,
         }
@@ -188,9 +202,19 @@ impl Request {
             return None;
         }
         match self {
-            Self::ReadCoils { .. } | Self::ReadHolding { .. } => Some(2 + self.value_bytes()),
+            Self::ReadCoils { .. } | Self::ReadDiscrete { .. } | Self::ReadHolding { .. } => {
+                Some(2 + self.value_bytes())
+            }
             Self::WriteCoil { .. } | Self::WriteRegister { .. } => Some(REQUEST_BYTES),
         }
+    }
+
+    /// True if an answer to `other` would be taken for one to this: both read as many bytes by the same function, and answers
+    /// do not say of what.
+    #[must_use]
+    pub fn is_like(self, other: Self) -> bool {
+        let function = self.function();
+        self != other && self.value_bytes() > 0 && self.reply_bytes(function) == other.reply_bytes(function)
     }
 
     /// Reads a whole answer.
@@ -220,7 +244,7 @@ impl Request {
             return Err(PduError::Exception { code });
         }
         match (self, rest) {
-            (Self::ReadCoils { count, .. }, &[found, ref values @ ..]) => {
+            (Self::ReadCoils { count, .. } | Self::ReadDiscrete { count, .. }, &[found, ref values @ ..]) => {
                 self.counted(found)?;
                 let level = |n: usize| values.get(n / 8).is_some_and(|byte| byte >> (n % 8) & 1 == 1);
                 Ok(Reply::Coils((0..usize::from(count)).map(level).collect()))
@@ -276,6 +300,22 @@ mod tests {
         };
         let on: Vec<usize> = (0..19).filter(|n| levels[*n]).map(|n| n + 20).collect();
         assert_eq!(on, [20, 22, 23, 26, 27, 28, 29, 31, 33, 34, 36, 38]);
+        // §6.2: 197 to 218 read
+        let read = Request::ReadDiscrete {
+            address: 0xC4,
+            count: 0x16,
+        };
+        assert_eq!(read.encode(), [0x02, 0x00, 0xC4, 0x00, 0x16]);
+        let Ok(Reply::Coils(levels)) = read.reply(&[0x02, 0x03, 0xAC, 0xDB, 0x35]) else {
+            panic!("an answer");
+        };
+        let on: Vec<usize> = (0..22).filter(|n| levels[*n]).map(|n| n + 197).collect();
+        assert_eq!(
+            on,
+            [
+                199, 200, 202, 204, 205, 206, 208, 209, 211, 212, 213, 215, 217, 218
+            ]
+        );
         // §6.3
         let read = Request::ReadHolding {
             address: 0x6B,
@@ -333,11 +373,29 @@ mod tests {
         );
     }
 
+    #[test]
+    fn reads_of_as_many_bytes_by_one_function_are_alike_and_nothing_else_is() {
+        let coils = |address, count| Request::ReadCoils { address, count };
+        let discrete = Request::ReadDiscrete { address: 4, count: 1 };
+        let write = |address| Request::WriteCoil { address, value: 0 };
+        assert!(coils(1, 1).is_like(coils(4, 1)) && coils(1, 1).is_like(coils(1, 8)));
+        for (one, other) in [
+            (coils(1, 1), coils(1, 1)),
+            (coils(1, 1), coils(1, 9)),
+            (coils(4, 1), discrete),
+            (write(1), write(2)),
+            (coils(1, 1), write(1)),
+        ] {
+            assert!(!one.is_like(other) && !other.is_like(one), "{one:?} {other:?}");
+        }
+    }
+
     pub(crate) fn any_request() -> impl Strategy<Value = Request> {
-        (0u8..4, any::<u16>(), 1..=MOST, any::<u16>()).prop_map(|(kind, address, count, value)| match kind {
+        (0u8..5, any::<u16>(), 1..=MOST, any::<u16>()).prop_map(|(kind, address, count, value)| match kind {
             0 => Request::ReadCoils { address, count },
             1 => Request::ReadHolding { address, count },
             2 => Request::WriteCoil { address, value },
+            3 => Request::ReadDiscrete { address, count },
             _ => Request::WriteRegister { address, value },
         })
     }

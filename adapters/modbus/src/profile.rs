@@ -119,6 +119,17 @@ pub const PROFILES: &[Profile] = &[
             step: Duration::from_millis(100),
         }),
     },
+    // "Call accept": the module lifts, opens and hangs up by itself
+    Profile {
+        name: "wb-domofon",
+        channels: 1,
+        first: 4,
+        unit: 1,
+        off: Write::Coil(0x0000),
+        on: Write::Coil(0xFF00),
+        read: Read::Coils,
+        timer: None,
+    },
 ];
 
 /// What a request means to a board of a family.
@@ -157,6 +168,8 @@ impl Profile {
             (relay <= self.channels).then_some(relay)
         };
         match request {
+            // inputs of a board are no relays
+            Request::ReadDiscrete { .. } => None,
             Request::ReadCoils { address, count } | Request::ReadHolding { address, count } => {
                 let (from, to) = (
                     relay(address)?,

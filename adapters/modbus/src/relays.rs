@@ -1,7 +1,6 @@
 //! One board as an output driver.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::time::Duration;
 
 use adapter_api::{BoxFuture, Claim, DriverError, OutputDriver};
@@ -79,23 +78,19 @@ impl Relays {
         self.bus
             .ask(self.params.unit, request)
             .await
-            .map_err(|error| self.bus_error(error))
+            .map_err(|error| self.bus_error(&error))
     }
 
     /// Asks a second time if the answer did not come or was damaged: for what does no harm when it is done twice.
     async fn ask_twice(&self, request: Request) -> Result<crate::pdu::Reply, DriverError> {
         match self.bus.ask(self.params.unit, request).await {
             Err(BusError::NoAnswer { .. } | BusError::Garbled { .. }) => self.ask(request).await,
-            reply => reply.map_err(|error| self.bus_error(error)),
+            reply => reply.map_err(|error| self.bus_error(&error)),
         }
     }
 
-    fn bus_error(&self, error: BusError) -> DriverError {
-        let text = match error.source() {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        };
-        self.failed(text)
+    fn bus_error(&self, error: &BusError) -> DriverError {
+        self.failed(error.text())
     }
 
     async fn claimed(&mut self, channels: &[u16]) -> Result<(), DriverError> {
@@ -103,7 +98,7 @@ impl Relays {
         self.channels = channels.to_vec();
         let bus = self.bus.clone();
         let _turn = bus.claiming().await;
-        bus.open().await.map_err(|error| self.bus_error(error))?;
+        bus.open().await.map_err(|error| self.bus_error(&error))?;
         for &channel in channels {
             self.ask_twice(self.params.profile.write(self.address(channel)?, false))
                 .await?;

@@ -59,6 +59,7 @@ pub(crate) fn check(config: &Config, text: &str, reader: &mut Reader, warnings: 
     };
     claims::check(&mut check);
     outputs::check(&mut check);
+    boards::inputs(&mut check);
     relays::check(&mut check);
     readers::check(&mut check);
     osdp::check(&mut check);

@@ -37,7 +37,10 @@ pub(super) fn check(check: &mut Check<'_>) {
                 webhook(check, &at, hook);
                 (at, hook.is_momentary())
             }
-            InputDriver::Gpio(_) | InputDriver::Osdp(_) | InputDriver::Virtual(_) => continue,
+            InputDriver::Gpio(_)
+            | InputDriver::Modbus(_)
+            | InputDriver::Osdp(_)
+            | InputDriver::Virtual(_) => continue,
         };
         role(check, id, &at, momentary);
         if momentary && input.press.is_some() {

@@ -12,7 +12,7 @@ use crate::fault::FaultKind;
 use crate::model::{
     Config, LineDriver, RelayFunction, Rule, RuleCard, RuleDo, RuleOutput, RulePrompt, RuleState,
 };
-use crate::value::{ButtonMode, CallIn, EventName, SetWord};
+use crate::value::{ButtonMode, CallIn, EventName, PromptTo, SetWord};
 
 /// Families of events that are about nothing in particular.
 const WITHOUT_SOURCE: &[&str] = &["call", "command", "gateway", "user"];
@@ -357,6 +357,22 @@ fn says(check: &mut Check<'_>, at: &str, prompt: &RulePrompt) {
             }
         }
         (Some(_), None) => {}
+    }
+    match prompt.to {
+        PromptTo::Line if prompt.alone => {
+            let alone = format!("{at}.alone");
+            let text = "at a panel it is heard beside speech, never in its place".to_owned();
+            check.fault(
+                FaultKind::Conflict,
+                &alone,
+                &[],
+                text,
+                "remove it, or add: to = \"phone\"",
+            );
+        }
+        PromptTo::Line => {}
+        // whatever the line is, a phone hears
+        PromptTo::Phone => return,
     }
     let Some((id, found)) = check.config.lines.get_key_value(&prompt.line) else {
         return;

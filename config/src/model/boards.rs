@@ -94,11 +94,7 @@ impl Modbus {
     /// Where the board is reached: port, or host with TCP port.
     #[must_use]
     pub fn place(&self) -> String {
-        match (&self.port, &self.host) {
-            (Some(port), _) => port.display().to_string(),
-            (None, Some(host)) => format!("{}:{}", host.host, host.port.unwrap_or(502)),
-            (None, None) => String::new(),
-        }
+        self.line().place()
     }
 
     /// Its address on the line.
@@ -107,9 +103,9 @@ impl Modbus {
         self.unit.unwrap_or_else(|| self.profile.unit())
     }
 
-    /// True if the board's own timer ends every pulse.
+    /// True if the board itself ends every pulse.
     #[must_use]
     pub fn is_self_timed(&self) -> bool {
-        self.profile.is_timed() && self.self_timed != Some(false)
+        self.profile.ends_itself() || self.profile.is_timed() && self.self_timed != Some(false)
     }
 }

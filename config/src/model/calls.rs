@@ -78,6 +78,8 @@ table! {
         ice: Ice = "ice", word(), or("\"off\""), Live;
         /// Whether speech goes where the other side's comes from, where that is not as in `[sip]`.
         symmetric_rtp: Option<bool> = "symmetric-rtp", Flag, optional, Live;
+        /// Whether silence is left out of speech, where that is not as in `[sip]`.
+        silence_suppression: Option<bool> = "silence-suppression", Flag, optional, Live;
         /// Certificates, PEM, that the server's certificate must lead to; without it the machine's own.
         tls_ca_file: Option<PathBuf> = "tls-ca-file", Path, optional, Restart;
         /// False takes any certificate: anybody in between can listen and call.
@@ -190,6 +192,9 @@ table! {
         /// where the other side has announced it, and is taken from that address alone. Counts for the next call; not with
         /// ICE, which finds out by itself.
         symmetric_rtp: bool = "symmetric-rtp", Flag, or("true"), Live;
+        /// While it is silent at the door next to nothing is sent to those who agree to it: comfort noise (RFC 3389), of Opus a packet now and
+        /// then; and they are asked for the same. For narrow lines: speech is best left as it is. Counts for the next call.
+        silence_suppression: bool = "silence-suppression", Flag, or("false"), Live;
         /// Addresses that may call without a registered account between, at most 64.
         direct_peers: Vec<IpAddr> = "direct-peers", list(parsed(), 0, 64), or("[]"), Live;
         /// Mark (DSCP) of SIP messages, by which switches and routers prefer them: a number from 0 to 63 or a name.

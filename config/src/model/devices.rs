@@ -8,6 +8,7 @@ use super::clock_data::ClockDataReader;
 use super::front_end::{FrontEndDoor, FrontEndLine};
 use super::front_end_reader::{FrontEndClockData, FrontEndKeys};
 use super::ibutton::IbuttonReader;
+use super::modbus::ModbusInput;
 use super::osdp::{KeyFile, OsdpInput, OsdpOutput, OsdpReader};
 use super::outside::{HttpOutput, MqttInput, MqttOutput, WebhookInput};
 use super::wiegand::WiegandReader;
@@ -157,6 +158,8 @@ choice! {
     pub enum InputDriver {
         /// A pin of a GPIO chip.
         Gpio(GpioInput) = "gpio",
+        /// A module that speaks Modbus.
+        Modbus(Box<ModbusInput>) = "modbus",
         /// A device at the broker of `[mqtt]`.
         Mqtt(Box<MqttInput>) = "mqtt",
         /// An input of an OSDP reader.

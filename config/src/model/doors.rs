@@ -1,6 +1,7 @@
 //! `[panels.*]` and `[doors.*]`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gateway_access::When;
@@ -8,10 +9,11 @@ use gateway_core::{AccountId, ButtonId, DoorId, GroupId, InputId, LineId, ListId
 
 use super::front_end::Apartments;
 use crate::describe::table;
-use crate::rules::{Flag, list, map, ms, parsed, refer, secs, span_or, table, text, when, word};
+use crate::rules::{Flag, Path, list, map, ms, parsed, refer, secs, span_or, table, text, when, word};
 use crate::value::{
-    Address, ButtonMode, CallRefusal, CallerDo, DigitsBy, Duty, Extension, Fail, LockKind, LockOwner,
-    OnJournalFault, OnLineFault, OtherCalls, PressAgain, PressInTalk, Relock, RexKind, Transfers,
+    Address, ButtonMode, CallRefusal, CallerDo, DigitsBy, Duty, EarlyMedia, Extension, Fail, LockKind,
+    LockOwner, OnJournalFault, OnLineFault, OtherCalls, PressAgain, PressInTalk, Relock, RexKind, RingBack,
+    Transfers,
 };
 
 table! {
@@ -41,6 +43,15 @@ table! {
         /// then the caller gets 480. `off`: it is answered without a press. With it a line that needs a ring can be called,
         /// too.
         answer_by_button: Option<Duration> = "answer-by-button-s", span_or(secs(10, 120), "off"), or("\"off\""), Live;
+        /// Who plays it to a caller that it rings, while it does: his `phone` or PBX as ever, or the `gateway`, for trunks that
+        /// play nothing.
+        ring_back: RingBack = "ring-back", word(), or("\"phone\""), Live;
+        /// What a PBX or phone has to be heard before it answers, as an announcement or its own ring-back tone: `play` has it heard
+        /// at the panel, as far as that hears anything before the talk begins.
+        early_media: EarlyMedia = "early-media", word(), or("\"play\""), Live;
+        /// A WAV file that whoever has a call of it hears as that begins, and nobody else: which door it is, and the key that opens. 16
+        /// bit, 8 to 48 kHz, at most 30 s.
+        greeting_file: Option<PathBuf> = "greeting-file", Path, optional, Live;
         /// What becomes of calls to it, by who calls and when: the first of these, at most 64, that is meant counts. What is
         /// limited to a schedule counts for nobody while the clock is not believed. Calls that none means may open by
         /// themselves (`open-by-call`), else `other-calls` says what becomes of them.

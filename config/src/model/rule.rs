@@ -14,7 +14,7 @@ use gateway_rules as rules;
 use super::Config;
 use crate::describe::{choice, table};
 use crate::rules::{Flag, Path, hidden, int, into, list, parsed, refer, secs, table, text, when, word};
-use crate::value::{CardText, EventName, FieldIs, MessageTopic, SetWord, StateWord, Tones};
+use crate::value::{CardText, EventName, FieldIs, MessageTopic, PromptTo, SetWord, StateWord, Tones};
 
 table! {
     /// A rule: an event, conditions, and what is asked for then. `docs/rules.md` says more, and `doorline rules try` what
@@ -189,6 +189,10 @@ table! {
         /// Tones in place of a file: HZ/MS with blanks between them, 1 to 32; 200 to 3400 Hz or 0 for silence, each of 20
         /// to 5000 ms, 30 s in all: `880/200 0/100 660/400`.
         tones: Option<Tones> = "tones", parsed(), optional, Live;
+        /// Who hears it. With `phone` it is whoever has the call that talks at the line, and nobody at the panel does.
+        to: PromptTo = "to", word(), or("\"line\""), Live;
+        /// With `to = "phone"`: he hears it in place of speech, and not beside it.
+        alone: bool = "alone", Flag, or("false"), Live;
     }
 }
 
@@ -297,6 +301,10 @@ impl RuleDo {
                     (Some(file), _) => rules::Sound::File(file.clone()),
                     (None, Some(tones)) => rules::Sound::Tones(tones.0.clone()),
                     (None, None) => return None,
+                },
+                to: match prompt.to {
+                    PromptTo::Line => rules::Ear::Line,
+                    PromptTo::Phone => rules::Ear::Phone { alone: prompt.alone },
                 },
             },
             Self::Text(text) => rules::Action::Text {

@@ -24,6 +24,8 @@ words! {
         S2000Sp1 = "s2000-sp1",
         /// Waveshare Modbus RTU Relay and its sisters, firmware V2 and newer: coils, and a timer in the board. Up to 32.
         Waveshare = "waveshare",
+        /// WB-Domofon of Wiren Board, an intercom module: coil 4 has it lift, open and hang up by itself.
+        WbDomofon = "wb-domofon",
     }
 }
 
@@ -37,6 +39,7 @@ impl BoardProfile {
             Self::N4d | Self::Waveshare => 32,
             Self::Qyf | Self::S2000Sp1 => 0,
             Self::Ryn4 => 8,
+            Self::WbDomofon => 1,
         }
     }
 
@@ -44,6 +47,23 @@ impl BoardProfile {
     #[must_use]
     pub const fn is_timed(self) -> bool {
         matches!(self, Self::Waveshare)
+    }
+
+    /// True if the device itself ends what it was told to begin, in times of its own.
+    #[must_use]
+    pub const fn ends_itself(self) -> bool {
+        matches!(self, Self::WbDomofon)
+    }
+
+    /// Address of relay 1, where relays are coils.
+    #[must_use]
+    pub const fn first_coil(self) -> Option<u16> {
+        match self {
+            Self::Coils | Self::LcTech | Self::Waveshare => Some(0),
+            Self::N4d | Self::Qyf | Self::Ryn4 | Self::S2000Sp1 => None,
+            Self::S2000Pp => Some(10_000),
+            Self::WbDomofon => Some(4),
+        }
     }
 
     /// Unit that a new board has.
@@ -57,7 +77,8 @@ impl BoardProfile {
             | Self::Ryn4
             | Self::S2000Pp
             | Self::S2000Sp1
-            | Self::Waveshare => 1,
+            | Self::Waveshare
+            | Self::WbDomofon => 1,
         }
     }
 }

@@ -49,8 +49,9 @@ pub(crate) use telltale::{
 };
 pub use words::{
     AntiPassback, Backend, Bias, BootPull, ButtonMode, CallIn, CallRefusal, CallerDo, CodeFrom, Codec,
-    ContactKey, DigitMethod, DigitsBy, DiscoveryFormat, Duty, Echo, Fail, GuardMode, Ice, KeepAlive,
-    KeyScope, Keypad, LampShows, Language, LateOpening, LockKind, LockOwner, MqttCommands, MqttVersion,
-    NetworkLoss, Noise, OnJournalFault, OnLineFault, OpenWhen, OtherCalls, PressAgain, PressInTalk, Privacy,
-    ReliableProvisional, Relock, RexKind, Srtp, SrtpKeys, Strategy, StrikeOutside, Transfers, Transport,
+    ContactKey, DigitMethod, DigitsBy, DiscoveryFormat, Duty, EarlyMedia, Echo, Fail, GuardMode, Ice,
+    KeepAlive, KeyScope, Keypad, LampShows, Language, LateOpening, LockKind, LockOwner, MqttCommands,
+    MqttVersion, NetworkLoss, Noise, OnJournalFault, OnLineFault, OpenWhen, OtherCalls, PressAgain,
+    PressInTalk, Privacy, PromptTo, ReliableProvisional, Relock, RexKind, RingBack, Srtp, SrtpKeys, Strategy,
+    StrikeOutside, Transfers, Transport,
 };

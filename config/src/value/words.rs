@@ -184,6 +184,36 @@ words! {
 }
 
 words! {
+    /// What is done with what can be heard of a target before it answers (early media).
+    pub enum EarlyMedia {
+        /// It is not heard.
+        Ignore = "ignore",
+        /// It is heard at the panel.
+        Play = "play",
+    }
+}
+
+words! {
+    /// Who plays it to a caller that it rings.
+    pub enum RingBack {
+        /// The gateway, as early media (183).
+        Gateway = "gateway",
+        /// His phone, or its PBX, which is told so (180).
+        Phone = "phone",
+    }
+}
+
+words! {
+    /// Who hears a prompt.
+    pub enum PromptTo {
+        /// Whoever stands at the panels of the line.
+        Line = "line",
+        /// Whoever has the call that talks there.
+        Phone = "phone",
+    }
+}
+
+words! {
     /// What becomes of calls to a panel whose line is faulty.
     pub enum OnLineFault {
         /// They are refused as not available (480), so that the PBX can try elsewhere.

@@ -237,6 +237,7 @@ impl BridgePlan {
                     .push_back(Output::Leg(LegCommand::RefuseTransfer { leg, why }));
             }
             LegEvent::AuthorityLost { .. }
+            | LegEvent::EarlyMedia { .. }
             | LegEvent::Held { .. }
             | LegEvent::Incoming { .. }
             | LegEvent::Redirected { .. }

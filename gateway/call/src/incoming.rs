@@ -70,6 +70,8 @@ pub struct IncomingRequest {
     pub handover: Handover,
     /// End the call as the strike falls.
     pub hang_up_after_open: bool,
+    /// While it rings the caller hears that from here, and not from his own phone.
+    pub rings_back: bool,
     /// The leg that waits.
     pub leg: LegId,
     /// Line whose audio it will carry.
@@ -146,7 +148,7 @@ impl IncomingPlan {
         match (take, answer) {
             (Take::Answer, Answer::After(_) | Answer::ByPress(_)) => {
                 plan.state = State::Ringing(now);
-                plan.out.push_back(Output::Leg(LegCommand::Ringing { leg }));
+                plan.rings();
             }
             (take, _) => plan.take(now, take),
         }
@@ -229,13 +231,22 @@ impl IncomingPlan {
                 Answer::ByPress(_) => self.finish(Cause::NoAnswer),
             },
             (State::Ringing(_), _) if now >= self.ring_again => {
-                let leg = self.request.leg;
-                self.out.push_back(Output::Leg(LegCommand::Ringing { leg }));
+                self.rings();
                 self.ring_again = now + RING_AGAIN;
             }
             (State::Confirming(_) | State::Ended | State::Ending | State::Ringing(_) | State::Wanting, _) => {
             }
         }
+    }
+
+    /// Tells the caller that it rings.
+    fn rings(&mut self) {
+        let leg = self.request.leg;
+        self.out.push_back(Output::Leg(if self.request.rings_back {
+            LegCommand::RingBack { leg }
+        } else {
+            LegCommand::Ringing { leg }
+        }));
     }
 
     /// When it is answered, or nobody waits for the press any more, while it rings.
@@ -422,6 +433,7 @@ impl IncomingPlan {
                     .push_back(Output::Leg(LegCommand::RefuseTransfer { leg, why }));
             }
             LegEvent::AuthorityLost { .. }
+            | LegEvent::EarlyMedia { .. }
             | LegEvent::Held { .. }
             | LegEvent::Incoming { .. }
             | LegEvent::Redirected { .. }
@@ -445,6 +457,7 @@ impl IncomingPlan {
         let request = CallRequest {
             digits: of.digits.clone(),
             display: of.display.clone(),
+            early_media: false,
             further: Vec::new(),
             handover: of.handover.clone(),
             hang_up_after_open: of.hang_up_after_open,

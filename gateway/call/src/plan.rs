@@ -44,6 +44,8 @@ struct Slot {
     caller: bool,
     /// What is dialled in place of the target's address.
     dial: Option<String>,
+    /// It has something to be heard though it has not answered.
+    early: bool,
     /// It is called, or calls, to have the call that somebody else has.
     heir: bool,
     /// Its phone rings, or did.
@@ -60,6 +62,7 @@ impl Slot {
             asked: None,
             caller: false,
             dial: None,
+            early: false,
             heir: false,
             rang: false,
             redirect: None,
@@ -77,6 +80,8 @@ impl Slot {
 #[derive(Debug)]
 pub struct CallPlan {
     gate: DigitGate,
+    /// Who is heard at the line before anybody has answered.
+    listens_to: Option<LegId>,
     out: VecDeque<Output>,
     over: Option<Outcome>,
     reached: bool,
@@ -98,6 +103,7 @@ impl CallPlan {
         request.further.reverse();
         let mut plan = Self {
             gate: DigitGate::default(),
+            listens_to: None,
             out: VecDeque::new(),
             over: None,
             reached: false,
@@ -123,6 +129,7 @@ impl CallPlan {
         let (leg, limit) = (target.leg, request.talk_limit);
         Self {
             gate: DigitGate::default(),
+            listens_to: None,
             out: VecDeque::new(),
             over: None,
             reached: true,
@@ -168,6 +175,26 @@ impl CallPlan {
             // of calls to the door that nobody has yet
             Input::Pressed | Input::Take(_) => {}
         }
+        self.listen();
+    }
+
+    /// Has the first who has something to be heard be heard at the line, and nobody else, until he answers or it rings there no
+    /// more. Then it is the next one's turn.
+    fn listen(&mut self) {
+        if !self.request.early_media || self.talk.is_some() || self.over.is_some() {
+            return;
+        }
+        let speaks =
+            |slot: &&Slot| slot.early && slot.asked.is_none() && matches!(slot.state, State::Called(_));
+        let mut speaking = self.slots.iter().filter(speaks).map(|slot| slot.target.leg);
+        let heard = self.listens_to;
+        if heard.is_some_and(|leg| speaking.clone().any(|speaks| speaks == leg)) {
+            return;
+        }
+        self.listens_to = speaking.next();
+        if let Some(leg) = self.listens_to {
+            self.out.push_back(Output::Leg(LegCommand::Listen { leg }));
+        }
     }
 
     /// Lets due timers act.
@@ -202,6 +229,7 @@ impl CallPlan {
             self.begin_round();
         }
         self.call_next(now);
+        self.listen();
     }
 
     /// Would a press pass somebody over who rings, or begin a round that waits?
@@ -420,6 +448,7 @@ impl CallPlan {
                     &mut self.out,
                 );
             }
+            LegEvent::EarlyMedia { .. } => self.slots[index].early = !self.slots[index].heir,
             LegEvent::Ended { cause, leg, detail } => self.ended(now, index, leg, cause, detail),
             LegEvent::Held { held, leg } => {
                 if let Some(talk) = self.talk.as_mut().filter(|t| t.leg == leg) {
@@ -602,6 +631,7 @@ impl CallPlan {
         }
         let (account, leg) = slot.target.backups.remove(0);
         (slot.target.account, slot.target.leg) = (Some(account), leg);
+        slot.early = false;
         self.call(now, index);
         true
     }

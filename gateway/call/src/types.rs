@@ -99,6 +99,8 @@ pub struct CallRequest {
     pub display: String,
     /// Targets of further rounds, each as `targets` with legs of their own: called while nobody answered.
     pub further: Vec<Vec<Target>>,
+    /// What a target has to be heard before it answers is heard at the line.
+    pub early_media: bool,
     /// To whom it may be handed.
     pub handover: Handover,
     /// End the call as the strike falls.

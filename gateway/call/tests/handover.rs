@@ -59,6 +59,7 @@ fn plan_with(any: bool, known: &[&str], contacts: &[&str]) -> CallPlan {
             known: all(known),
             spare: vec![LegId(11), LegId(12)],
         },
+        early_media: true,
         hang_up_after_open: false,
         line: LineId::new("riser").expect("a name"),
         pause: secs(10),

@@ -29,6 +29,7 @@ fn request(targets: u64, strategy: Strategy) -> CallRequest {
         display: "Main entrance".into(),
         further: Vec::new(),
         handover: Handover::default(),
+        early_media: true,
         hang_up_after_open: false,
         line: line(),
         pause: secs(10),
@@ -92,8 +93,10 @@ fn offered(outputs: &[Output]) -> Vec<u64> {
             | LegCommand::Divert { .. }
             | LegCommand::End { .. }
             | LegCommand::Join { .. }
+            | LegCommand::Listen { .. }
             | LegCommand::PlayToLeg { .. }
             | LegCommand::RefuseTransfer { .. }
+            | LegCommand::RingBack { .. }
             | LegCommand::Ringing { .. }
             | LegCommand::Transfer { .. } => None,
         })
@@ -109,9 +112,11 @@ fn ended(outputs: &[Output]) -> Vec<(u64, Cause)> {
             | LegCommand::Connect { .. }
             | LegCommand::Divert { .. }
             | LegCommand::Join { .. }
+            | LegCommand::Listen { .. }
             | LegCommand::Offer { .. }
             | LegCommand::PlayToLeg { .. }
             | LegCommand::RefuseTransfer { .. }
+            | LegCommand::RingBack { .. }
             | LegCommand::Ringing { .. }
             | LegCommand::Transfer { .. } => None,
         })
@@ -187,6 +192,66 @@ fn talking(mut request: CallRequest, change: impl FnOnce(&mut CallRequest)) -> C
     plan.handle_input(T0 + secs(1), answer(0));
     drain(&mut plan);
     plan
+}
+
+fn speaks(plan: &mut CallPlan, leg: u64) -> Vec<u64> {
+    let leg = LegId(leg);
+    plan.handle_input(T0 + secs(1), Input::Leg(LegEvent::EarlyMedia { leg }));
+    listened(plan)
+}
+
+/// Who is heard at the line from here on.
+fn listened(plan: &mut CallPlan) -> Vec<u64> {
+    let commands = legs(&drain(plan));
+    let heard = commands.iter().filter_map(|command| {
+        if let LegCommand::Listen { leg } = command {
+            Some(leg.0)
+        } else {
+            None
+        }
+    });
+    heard.collect()
+}
+
+#[test]
+fn the_first_that_has_something_to_be_heard_is_heard_before_the_answer_and_nobody_beside_him() {
+    let mut plan = CallPlan::new(T0, request(3, Strategy::Parallel));
+    drain(&mut plan);
+    assert_eq!(speaks(&mut plan, 1), [1]);
+    assert!(speaks(&mut plan, 1).is_empty() && speaks(&mut plan, 2).is_empty());
+    // it is no answer: nobody talks, and no key counts
+    assert!(plan.winner().is_none());
+    plan.handle_input(
+        T0 + secs(2),
+        digit(1, T0 + secs(2), DigitVia::TelephoneEvent, false),
+    );
+    let out = drain(&mut plan);
+    assert_eq!(
+        (digits(&out), ignored(&out)),
+        (vec![], vec!["before-answer".to_owned()])
+    );
+    // who is heard declines: the next one has its turn, until somebody answers
+    plan.handle_input(T0 + secs(3), end(1, Cause::Busy));
+    assert_eq!(listened(&mut plan), [2]);
+    plan.handle_input(T0 + secs(4), answer(0));
+    let out = legs(&drain(&mut plan));
+    assert!(out.contains(&LegCommand::Connect { leg: LegId(0) }), "{out:?}");
+    assert!(speaks(&mut plan, 2).is_empty());
+
+    // one who is asked for a key is not heard, nor is anybody where nobody listens
+    let mut asking = request(2, Strategy::Parallel);
+    asking.targets[0].confirm = Some('1');
+    let mut plan = CallPlan::new(T0, asking);
+    drain(&mut plan);
+    assert_eq!(speaks(&mut plan, 0), [0]);
+    plan.handle_input(T0 + secs(2), answer(0));
+    assert!(listened(&mut plan).is_empty() && plan.winner().is_none());
+    assert_eq!(speaks(&mut plan, 1), [1]);
+    let mut deaf = request(1, Strategy::Parallel);
+    deaf.early_media = false;
+    let mut plan = CallPlan::new(T0, deaf);
+    drain(&mut plan);
+    assert!(speaks(&mut plan, 0).is_empty());
 }
 
 #[test]
@@ -691,6 +756,7 @@ fn incoming(take: Take, listed: bool, trusted: bool) -> IncomingPlan {
             digits: DigitPolicy::default(),
             display: "Main entrance".into(),
             handover: Handover::default(),
+            rings_back: false,
             hang_up_after_open: false,
             leg: LegId(7),
             line: line(),
@@ -856,8 +922,10 @@ fn through(outputs: &[Output]) -> Vec<(u64, Option<String>, Option<Duration>)> {
         | LegCommand::Divert { .. }
         | LegCommand::End { .. }
         | LegCommand::Join { .. }
+        | LegCommand::Listen { .. }
         | LegCommand::PlayToLeg { .. }
         | LegCommand::RefuseTransfer { .. }
+        | LegCommand::RingBack { .. }
         | LegCommand::Ringing { .. }
         | LegCommand::Transfer { .. } => None,
     });

@@ -213,6 +213,12 @@ pub enum LegCommand {
         /// Whoever has the call.
         with: LegId,
     },
+    /// Have a leg heard at its line before anybody has answered it ([`LegEvent::EarlyMedia`]). It hears nobody, and
+    /// nothing of it counts. Its answer ends that, as its end does.
+    Listen {
+        /// The leg.
+        leg: LegId,
+    },
     /// Ring a target.
     Offer {
         /// Account to call through; `None` dials `target` directly.
@@ -246,6 +252,11 @@ pub enum LegCommand {
         leg: LegId,
         /// Why, for the other side.
         why: String,
+    },
+    /// Tell an incoming leg that it rings, and have it hear so (183, with a ring-back tone as early media).
+    RingBack {
+        /// The leg.
+        leg: LegId,
     },
     /// Tell an incoming leg that it rings (180).
     Ringing {
@@ -303,6 +314,12 @@ pub enum LegEvent {
         leg: LegId,
         /// How it came.
         via: DigitVia,
+    },
+    /// Something of the other side can be heard though nobody has answered (SIP 183 with a description); it waits for
+    /// `Listen`.
+    EarlyMedia {
+        /// The leg.
+        leg: LegId,
     },
     /// The leg is over; no further event follows.
     Ended {
@@ -379,6 +396,7 @@ impl LegEvent {
             Self::Answered { leg, .. }
             | Self::AuthorityLost { leg, .. }
             | Self::Digit { leg, .. }
+            | Self::EarlyMedia { leg }
             | Self::Ended { leg, .. }
             | Self::Held { leg, .. }
             | Self::Incoming { leg, .. }

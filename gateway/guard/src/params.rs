@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use adapter_api::OutputDriver;
+use adapter_api::{BoxFuture, OutputDriver};
 use gateway_core::OutputId;
 use gateway_guard_proto::Wiring;
 
@@ -71,6 +71,8 @@ pub struct GuardParams {
     pub lease: Duration,
     /// Who watches the guard; `None` leaves a frozen guard unwatched and is for tests only.
     pub sentinel: Option<SentinelParams>,
+    /// What else its devices are asked for, beside its outputs; begins with it and ends with it.
+    pub services: Vec<BoxFuture<'static, ()>>,
     /// Where the gateway connects; created with mode 0600, with a lock file `<socket>.lock` beside it.
     pub socket: PathBuf,
 }

@@ -142,6 +142,7 @@ pub fn fuzz_stun(data: &[u8]) {
             local,
             remote: "them".into(),
             checks,
+            last_counts: data.len().is_multiple_of(2),
         });
         let mut handle = |packet: &[u8]| {
             out.clear();

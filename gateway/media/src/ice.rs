@@ -101,6 +101,9 @@ pub struct Agreement {
     pub remote: String,
     /// What our own checks need; none on the lite side.
     pub checks: Option<Checks>,
+    /// Where the other side chooses, its last word counts (RFC 8445 §8.1.1). Else it may choose whatever it tries, and the best of
+    /// that counts (RFC 5245 §8.1.1.2).
+    pub last_counts: bool,
 }
 
 impl Agreement {

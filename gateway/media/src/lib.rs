@@ -4,6 +4,7 @@
 //! engine owns one thread with the RTP sockets and the 10 ms tick; it is the only part that reads a clock.
 
 pub mod codec;
+mod comfort;
 pub mod dtls;
 pub mod dtmf_receiver;
 pub mod dtmf_tone;
@@ -19,6 +20,7 @@ pub mod playout;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
+mod silence;
 pub mod srtp;
 pub mod stats;
 pub mod stun;
@@ -31,5 +33,5 @@ pub use engine::{
 };
 pub use sdp::{
     Agreed, AudioCodec, Capabilities, Direction, DtlsPeer, EventFormat, LocalMedia, OfferAnswer, OpusFormat,
-    SdpError, SessionDescription, SrtpKeying, SrtpPolicy, SrtpSuite,
+    Quiet, SdpError, SessionDescription, SrtpKeying, SrtpPolicy, SrtpSuite,
 };

@@ -10,11 +10,15 @@ use gateway_core::Instant;
 use crate::codec::plc::Concealment;
 use crate::codec::resample::{NARROW, Up};
 use crate::codec::{self, CodecError, Decoder};
+use crate::comfort::Comfort;
 use crate::jitter::{Content, Inserted, JitterBuffer, Next};
 use crate::sdp::AudioCodec;
 
 /// Decoded samples waiting: a packet of 120 ms at 16 kHz and a rest of less than 15 ms.
 const DECODED: usize = 14 * FRAME_SAMPLES;
+
+/// Bytes of an Opus packet up to which it says that nobody speaks (RFC 6716 §2.1.9).
+const STILL: usize = 2;
 
 /// The decoders of a leg, one for each payload type that is taken.
 #[derive(Default)]
@@ -68,9 +72,10 @@ pub struct Playout {
     from: usize,
     to: usize,
     concealment: Concealment,
-    /// Amplitude of comfort noise while the other side is silent.
-    comfort: Option<i16>,
-    noise: u32,
+    /// Noise while the other side is silent, as it told.
+    comfort: Option<Comfort>,
+    /// It is silent, and the codec itself knows how that sounds (DTX, RFC 7587 §3.1.3).
+    still: bool,
     up: Up,
     concealed: u64,
     /// Samples of the last packet: so long is a lost one.
@@ -93,7 +98,7 @@ impl Playout {
             to: 0,
             concealment: Concealment::new(8_000),
             comfort: None,
-            noise: 1,
+            still: false,
             up: Up::default(),
             concealed: 0,
             packet: 2 * NARROW,
@@ -222,9 +227,12 @@ impl Playout {
                     let Some(at) = self.decoders.find(kind) else {
                         continue;
                     };
-                    let decoder = &mut self.decoders.0[at].decoder;
+                    let slot = &mut self.decoders.0[at];
+                    let decoder = &mut slot.decoder;
                     self.active = at;
                     self.comfort = None;
+                    // a head without a frame, or with one that says no more than that there is none
+                    self.still = slot.codec == AudioCodec::Opus && payload.len() <= STILL;
                     self.ahead = 0;
                     if decoder.sample_rate() != self.rate {
                         self.rate = decoder.sample_rate();
@@ -242,8 +250,10 @@ impl Playout {
                     }
                 }
                 Next::Packet(Content::Comfort | Content::Nothing, payload) => {
-                    self.comfort = Some(amplitude(payload.first().copied().unwrap_or(127)));
+                    let seed = self.comfort.as_ref().map_or(1, Comfort::seed);
+                    self.comfort = Some(Comfort::new(payload, seed));
                 }
+                Next::Waiting if self.comfort.is_some() => self.cover(missing),
                 Next::Waiting => {
                     self.decoded[self.to..self.to + missing].fill(0);
                     self.to += missing;
@@ -263,7 +273,7 @@ impl Playout {
     fn lost(&mut self) {
         let out = self.decoded.get_mut(self.to..self.to + self.packet);
         let slot = self.decoders.0.get_mut(self.active);
-        if let (None, Some(slot), Some(out)) = (self.comfort, slot, out) {
+        if let (None, Some(slot), Some(out)) = (&self.comfort, slot, out) {
             let next = match self.jitter.peek() {
                 Some((Content::Audio(kind), payload)) if kind == slot.payload_type => Some(payload),
                 Some(_) | None => None,
@@ -286,11 +296,12 @@ impl Playout {
         let size = self.frame();
         let out = &mut self.decoded[self.to..self.to + n];
         self.to += n;
-        if let Some(amplitude) = self.comfort {
-            hiss(&mut self.noise, amplitude, out);
+        if let Some(comfort) = &mut self.comfort {
+            comfort.fill(out);
             return;
         }
-        self.concealed += n.div_ceil(size) as u64;
+        // silence is no loss
+        self.concealed += if self.still { 0 } else { n.div_ceil(size) as u64 };
         let Some(slot) = self.decoders.0.get_mut(self.active) else {
             out.fill(0);
             return;
@@ -302,21 +313,6 @@ impl Playout {
             }
         }
     }
-}
-
-fn hiss(noise: &mut u32, amplitude: i16, out: &mut [i16]) {
-    for s in out {
-        *noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let random = noise.cast_signed() >> 16;
-        let sample = ((random * i32::from(amplitude)) >> 15) as i16;
-        *s = sample;
-    }
-}
-
-/// Noise level of RFC 3389 §3.1 (dB below overload) as an amplitude, at most -30 dB.
-fn amplitude(level: u8) -> i16 {
-    let db = f32::from(level.clamp(30, 127));
-    (32_767.0 * 1.7 * 10f32.powf(-db / 20.0)) as i16
 }
 
 #[cfg(test)]

@@ -69,6 +69,14 @@ impl Kind {
     }
 }
 
+/// Can one host be at this address, so that others are told it? Not nowhere, nor many.
+#[must_use]
+pub fn is_place(address: std::net::IpAddr) -> bool {
+    let address = address.to_canonical();
+    let broadcast = address == std::net::IpAddr::from([255; 4]);
+    !address.is_unspecified() && !address.is_multicast() && !broadcast
+}
+
 /// True if a datagram on a port of media is STUN and neither DTLS nor RTP (RFC 7983 §7).
 #[must_use]
 pub fn is_stun(packet: &[u8]) -> bool {

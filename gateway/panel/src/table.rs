@@ -100,7 +100,7 @@ const REFUSED: [(&str, &str, &str); 7] = [
     (
         "wb-domofon",
         "WB-Domofon is a Modbus device and no line of a front end",
-        "have a Wiren Board controller serve it, whose topics are inputs and outputs here: docs/wiring/wb-domofon.md",
+        "it is an input and an output by Modbus, or at the broker of a Wiren Board controller: docs/wiring/wb-domofon.md",
     ),
 ];
 

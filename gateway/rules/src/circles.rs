@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_core::{DoorGroupId, DoorId, LineId, PanelId, RelayId, RuleId};
 
-use crate::rule::{Action, Rule, Trigger};
+use crate::rule::{Action, Ear, Rule, Trigger};
 
 /// What has to be known of a site to tell what actions lead to.
 pub trait Layout {
@@ -137,7 +137,13 @@ fn effects(rule: &RuleId, actions: &[Action], layout: &impl Layout) -> Vec<Effec
             // the record of it is the rule's
             Action::Mqtt { .. } | Action::Notify { .. } | Action::Text { .. } => {}
             Action::Output { relay, .. } => effects.push(Effect::of(SWITCHING, [relay])),
-            Action::Prompt { line, .. } => effects.push(Effect::of(&["line.state"], [line])),
+            Action::Prompt {
+                line, to: Ear::Line, ..
+            } => effects.push(Effect::of(&["line.state"], [line])),
+            Action::Prompt {
+                to: Ear::Phone { .. },
+                ..
+            } => {}
             Action::Open(door) => {
                 effects.push(Effect::of(OPENING, [door]));
                 effects.push(Effect::of(SWITCHING, layout.followers()));

@@ -12,5 +12,5 @@ mod rule;
 pub use circles::{Layout, circles};
 pub use engine::{Engine, Facts, HeldBack, MAX_DEPTH, Outcome, Turn, Unmet};
 pub use rule::{
-    Action, Beep, Conditions, Counter, DoorIs, FieldIs, Rule, Sound, State, Trigger, may_open_on,
+    Action, Beep, Conditions, Counter, DoorIs, Ear, FieldIs, Rule, Sound, State, Trigger, may_open_on,
 };

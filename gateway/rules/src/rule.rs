@@ -184,6 +184,8 @@ pub enum Action {
         line: LineId,
         /// What.
         sound: Sound,
+        /// To whom.
+        to: Ear,
     },
     /// A text goes to telephones (SIP MESSAGE).
     Text {
@@ -213,6 +215,18 @@ impl Action {
             Self::Text { .. } => "text",
         }
     }
+}
+
+/// Who hears a sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ear {
+    /// Whoever stands at the panels of a line.
+    Line,
+    /// Whoever has the call that talks there.
+    Phone {
+        /// He hears nothing else meanwhile.
+        alone: bool,
+    },
 }
 
 /// What is heard at a panel.
@@ -264,7 +278,10 @@ impl fmt::Display for Action {
             Self::Notify { channel, .. } => write!(f, "notify {channel}"),
             Self::Open(door) => write!(f, "open {door}"),
             Self::Output { relay, set } => write!(f, "output {relay} {set}"),
-            Self::Prompt { line, sound } => write!(f, "prompt {line} {sound}"),
+            Self::Prompt { line, sound, to } => match to {
+                Ear::Line => write!(f, "prompt {line} {sound}"),
+                Ear::Phone { .. } => write!(f, "prompt the phone at {line} {sound}"),
+            },
             Self::Text { list, panel, .. } => write!(f, "text {list} by {panel}"),
         }
     }

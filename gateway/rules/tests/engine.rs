@@ -9,8 +9,8 @@ use gateway_core::{
     RelayId, RelaySet, RuleId, Subject, Template, Timestamp,
 };
 use gateway_rules::{
-    Action, Conditions, Counter, DoorIs, Engine, Facts, FieldIs, HeldBack, Layout, MAX_DEPTH, Outcome, Rule,
-    Sound, State, Trigger, Unmet, circles,
+    Action, Conditions, Counter, DoorIs, Ear, Engine, Facts, FieldIs, HeldBack, Layout, MAX_DEPTH, Outcome,
+    Rule, Sound, State, Trigger, Unmet, circles,
 };
 use proptest::prelude::*;
 
@@ -466,6 +466,7 @@ fn rules_that_set_each_other_off_are_found_and_others_are_not() {
     let prompt = || Action::Prompt {
         line: id("riser"),
         sound: Sound::Tones(vec![]),
+        to: Ear::Line,
     };
     assert_eq!(found(&[("a", &["line.state"], &["riser"], prompt())]), [["a"]]);
     assert_eq!(found(&[("a", &["door.denied"], &[], prompt())]), none);

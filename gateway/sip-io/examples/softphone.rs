@@ -159,6 +159,7 @@ fn params(args: &Args, account: &AccountId, line: &LineId) -> Result<SipParams, 
             srtp_keys: SrtpKeys::Sdes,
             ice: Ice::Off,
             symmetric: true,
+            silences: false,
             timer: Some(SessionTimer::default()),
             tls: TlsTrust {
                 ca_file: args.0.get("ca").map(Into::into),
@@ -227,6 +228,7 @@ fn show(event: &SipEvent) -> String {
                 "{},\"digit\":\"{digit}\",\"echo\":{echo},\"via\":\"{via}\"}}",
                 head("digit", *leg)
             ),
+            LegEvent::EarlyMedia { leg } => format!("{}}}", head("early-media", *leg)),
             LegEvent::Ended { cause, leg, detail } => {
                 format!(
                     "{},\"cause\":\"{cause}\",\"detail\":{}}}",
@@ -405,6 +407,7 @@ async fn run() -> Result<bool, Box<dyn Error>> {
             | SipEvent::Fault(_)
             | SipEvent::Leg(
                 LegEvent::AuthorityLost { .. }
+                | LegEvent::EarlyMedia { .. }
                 | LegEvent::Held { .. }
                 | LegEvent::Redirected { .. }
                 | LegEvent::Ringing { .. }

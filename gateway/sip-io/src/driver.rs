@@ -373,6 +373,7 @@ impl Driver {
                     self.ua.end(now, leg, Cause::Media);
                 }
             }
+            LegCommand::Listen { leg } => self.listen(leg),
             LegCommand::Offer {
                 account,
                 display,
@@ -407,6 +408,7 @@ impl Driver {
                 }
             }
             LegCommand::RefuseTransfer { leg, why } => self.ua.refuse_transfer(now, leg, &why),
+            LegCommand::RingBack { leg } => self.ring_back(now, leg),
             LegCommand::Ringing { leg } => self.ua.ring(now, leg),
             LegCommand::Transfer {
                 account,
@@ -663,7 +665,12 @@ impl Driver {
                 let Some(session) = self.sessions.get_mut(&leg) else {
                     return;
                 };
-                match session.take_answer(&self.engine, leg, self.ua.remote_of(leg), now, &sdp) {
+                let agreed = session.take_answer(&self.engine, leg, self.ua.remote_of(leg), now, &sdp);
+                let agreed = agreed.and_then(|agreed| {
+                    session.answered(&self.engine, leg)?;
+                    Ok(agreed)
+                });
+                match agreed {
                     Ok(agreed) => {
                         tracing::debug!(%leg, ?agreed, "media agreed");
                         self.begin_keys(now, leg, agreed.send_events.is_some());
@@ -681,6 +688,7 @@ impl Driver {
             CallOutput::Confirmed { sdp } => self.confirmed(now, leg, sdp),
             CallOutput::Pressed { taken } => self.key_answered(now, leg, taken),
             CallOutput::Digit { at, digit } => self.digit(now, leg, at, digit, DigitVia::Info, false),
+            CallOutput::EarlyMedia { sdp } => self.early_media(now, leg, &sdp),
             CallOutput::Ended { cause, detail } => {
                 // A leg whose media never opened has none to close.
                 let _ = self.engine.close_leg(leg);

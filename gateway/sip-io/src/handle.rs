@@ -226,6 +226,15 @@ impl SipHandle {
         Ok(self.engine.say_to_line(line, samples)?)
     }
 
+    /// Plays 16 kHz samples to a leg, once, after those that it is played already and beside tones; `alone` in place of speech.
+    /// At most four wait; what is beyond is not played.
+    ///
+    /// # Errors
+    /// [`SipError::Media`] if the media engine takes no commands.
+    pub fn say_to_leg(&self, leg: LegId, samples: Arc<[i16]>, alone: bool) -> Result<(), SipError> {
+        Ok(self.engine.say_to_leg(leg, samples, alone)?)
+    }
+
     /// Records the talk of a leg from its begin on, and plays the announcement (16 kHz) to everybody in it. Keep a reference until it was
     /// played.
     ///

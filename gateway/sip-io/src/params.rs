@@ -156,6 +156,8 @@ pub struct AccountParams {
     pub ice: Ice,
     /// Media goes where the other side's comes from, and not only where it was announced.
     pub symmetric: bool,
+    /// While nobody speaks next to nothing is sent, to who wants it so, and wanted.
+    pub silences: bool,
     /// Session timers (RFC 4028); `None`: none.
     pub timer: Option<SessionTimer>,
     /// TLS trust, used if `transport` is TLS.
@@ -225,6 +227,8 @@ pub struct SipParams {
     pub direct_srtp: Srtp,
     /// Media of calls without an account goes where the other side's comes from.
     pub direct_symmetric: bool,
+    /// Whether silence is sent in calls without an account, as [`AccountParams::silences`].
+    pub direct_silences: bool,
     /// TLS trust of direct calls to `sips:` or `transport=tls` targets.
     pub direct_tls: TlsTrust,
     /// `User-Agent` and `Server`: `Doorline/<version>`.
@@ -258,6 +262,7 @@ impl Default for SipParams {
             direct_codecs: Capabilities::default().codecs,
             direct_srtp: Srtp::Off,
             direct_symmetric: true,
+            direct_silences: false,
             direct_tls: TlsTrust::default(),
             user_agent: concat!("Doorline/", env!("CARGO_PKG_VERSION")).to_owned(),
             instance: [0; 16],
@@ -392,6 +397,7 @@ mod tests {
             srtp_keys: SrtpKeys::Sdes,
             ice: Ice::Off,
             symmetric: true,
+            silences: false,
             timer: Some(SessionTimer::default()),
             tls: TlsTrust::default(),
             callees: Callees::default(),

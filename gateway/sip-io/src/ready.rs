@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gateway_media::stun::{Kind, Message, Writer};
+use gateway_media::stun::{Kind, Message, Writer, is_place};
 use gateway_media::{Engine, PortPair, Seen};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -193,7 +193,7 @@ async fn answer(socket: &UdpSocket, server: SocketAddr, transaction: [u8; 12]) -
         let mapped = message
             .mapped
             .map(|mapped| SocketAddr::new(mapped.ip().to_canonical(), mapped.port()));
-        if let Some(mapped) = mapped.filter(|mapped| !mapped.ip().is_unspecified() && mapped.port() != 0)
+        if let Some(mapped) = mapped.filter(|mapped| is_place(mapped.ip()) && mapped.port() != 0)
             && from == server
             && message.kind == Kind::Success
             && message.transaction == transaction

@@ -40,6 +40,8 @@ pub(crate) struct MediaPolicy {
     pub(crate) ice: Ice,
     /// Media goes where it comes from.
     pub(crate) symmetric: bool,
+    /// While nobody speaks next to nothing is sent.
+    pub(crate) silences: bool,
     /// Our certificate for handshakes; none where media is never encrypted.
     pub(crate) identity: Option<Arc<Identity>>,
 }
@@ -96,6 +98,8 @@ pub(crate) struct Session {
     pub(crate) keys: Option<KeysOut>,
     /// That it is, has been acted on.
     told: bool,
+    /// Nobody has answered.
+    early: bool,
     /// What is agreed, with the keys that are there.
     agreed: Option<Agreed>,
     handshake: Option<Handshake>,
@@ -113,10 +117,16 @@ impl Session {
             begins: false,
             keys: None,
             told: false,
+            early: true,
             agreed: None,
             handshake: None,
             policy,
         }
+    }
+
+    /// Has nobody answered?
+    pub(crate) const fn is_early(&self) -> bool {
+        self.early
     }
 
     /// Which side of ICE we are in it.
@@ -133,6 +143,7 @@ impl Session {
     ) -> Result<&mut OfferAnswer, MediaFault> {
         let media = place.media();
         engine.open_leg(leg, place.ports)?;
+        engine.early_leg(leg, self.early)?;
         let capabilities = Capabilities {
             codecs: self.policy.codecs.clone(),
             srtp: match self.policy.srtp {
@@ -150,6 +161,7 @@ impl Session {
                 Ice::Lite => Side::Lite,
                 Ice::Off => Side::Off,
             },
+            silences: self.policy.silences,
             ..Capabilities::default()
         };
         Ok(self
@@ -245,7 +257,14 @@ impl Session {
         }
     }
 
-    /// Does what the handshake wants; a fault is kept for whoever ends the call.
+    /// The call is answered: what comes from here on counts.
+    pub(crate) fn answered(&mut self, engine: &Engine, leg: LegId) -> Result<(), MediaFault> {
+        self.early = false;
+        Ok(engine.early_leg(leg, false)?)
+    }
+
+    /// Does what the handshake wants; a fault is kept for whoever ends the call. One from before the answer may be with
+    /// somebody who never answers: then nothing is heard of him.
     fn go_on(&mut self, engine: &Engine, leg: LegId) {
         let Some(handshake) = &mut self.handshake else {
             return;
@@ -257,6 +276,10 @@ impl Session {
             agreed.srtp = keys;
             let told = engine.update_leg(leg, agreed);
             fault = fault.or(told.err().map(|e| e.to_string()));
+        }
+        if self.early && fault.is_some() {
+            self.handshake = None;
+            return;
         }
         self.fault = self.fault.take().or(fault);
     }
@@ -295,6 +318,23 @@ impl Session {
         let state = self.offer_answer.as_mut().ok_or(MediaFault::NoSession)?;
         let answer = SessionDescription::parse(answer)?;
         let agreed = state.handle_answer(&answer)?;
+        let agreed = self.agree(engine, leg, remote, agreed)?.clone();
+        self.begin(engine, leg, now)?;
+        Ok(agreed)
+    }
+
+    /// An answer from before the call was answered: what is heard until then.
+    pub(crate) fn early_answer(
+        &mut self,
+        engine: &Engine,
+        leg: LegId,
+        remote: Option<IpAddr>,
+        now: Instant,
+        answer: &[u8],
+    ) -> Result<Agreed, MediaFault> {
+        let state = self.offer_answer.as_mut().ok_or(MediaFault::NoSession)?;
+        let answer = SessionDescription::parse(answer)?;
+        let agreed = state.handle_early_answer(&answer)?;
         let agreed = self.agree(engine, leg, remote, agreed)?.clone();
         self.begin(engine, leg, now)?;
         Ok(agreed)

@@ -595,6 +595,7 @@ async fn a_reload_starts_and_stops_accounts_and_refuses_other_ports() {
         srtp_keys: SrtpKeys::Sdes,
         ice: Ice::Off,
         symmetric: true,
+        silences: false,
         timer: Some(SessionTimer::default()),
         tls: TlsTrust::default(),
         callees: Callees::default(),

@@ -285,6 +285,17 @@ pub enum Output {
         /// For the answer.
         turn: u64,
     },
+    /// Have something heard by whoever is on a leg, and by nobody else.
+    SayToLeg {
+        /// He hears nothing else meanwhile.
+        alone: bool,
+        /// The leg.
+        leg: LegId,
+        /// What.
+        sound: Sound,
+        /// Line and turn of the [`Input::Said`] that answers it, if anybody waits for that.
+        told: Option<(LineId, u64)>,
+    },
     /// How it is with the doors of an account from here on; until it is said, well.
     Standing(AccountId, Standing),
     /// Send a text to a telephone. Nobody waits for it.

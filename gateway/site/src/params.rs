@@ -500,6 +500,10 @@ pub struct PanelParams {
     pub callers: Vec<CallerParams>,
     /// Doors it serves, first is the main one.
     pub doors: Vec<DoorId>,
+    /// What a target has to be heard before it answers is heard at it.
+    pub early_media: bool,
+    /// What is played to whoever has a call of it, as that begins.
+    pub greeting: Option<PathBuf>,
     /// Its line.
     pub line: LineId,
     /// Name for people, shown to the phones.
@@ -512,6 +516,8 @@ pub struct PanelParams {
     pub on_line_fault: OnLineFault,
     /// How its talks are recorded; `None`: not at all.
     pub record: Option<RecordParams>,
+    /// Who calls it hears that it rings from here, and not from his own phone.
+    pub rings_back: bool,
     /// To whom its calls may be handed.
     pub transfers: Transfers,
     /// Longest time for which a command may let in who rings; `None` if none may.

@@ -200,6 +200,12 @@ pub(crate) fn claims(config: &Config) -> Vec<(String, Claim)> {
         .iter()
         .filter_map(|(id, input)| match &input.driver {
             InputDriver::Gpio(pin) => Some((format!("input {id}"), gpio(&pin.chip, pin.line))),
+            InputDriver::Modbus(of) => {
+                let what = format!("input {id} (unit {}, {})", of.unit, of.name());
+                let channel = of.coil.or(of.discrete_input)?;
+                let board = of.line().place();
+                Some((what, Claim::Channel { board, channel }))
+            }
             InputDriver::Mqtt(_)
             | InputDriver::Osdp(_)
             | InputDriver::Virtual(_)

@@ -177,6 +177,7 @@ async fn react(sip: &SipHandle, tell: &watch::Sender<PhoneState>, event: LegEven
         }
         LegEvent::AuthorityLost { .. }
         | LegEvent::Digit { .. }
+        | LegEvent::EarlyMedia { .. }
         | LegEvent::Held { .. }
         | LegEvent::Redirected { .. }
         | LegEvent::Ringing { .. } => {}

@@ -8,6 +8,7 @@ use adapter_api::{Adapter, AdapterContext, AdapterError, AudioPort, Shutdown};
 use adapter_front_end::FrontEnd;
 use adapter_gpio::{GpioInputs, GpioReader};
 use adapter_ibutton::KeyReader;
+use adapter_modbus::ModbusInputs;
 use adapter_osdp::{OsdpBus, OsdpPeripheral};
 use adapter_outside::MqttInputs;
 use adapter_virtual::{Source, VirtualDevice, VirtualHandle, VirtualLine, VirtualParams};
@@ -25,7 +26,7 @@ use crate::run::faults::Faults;
 use crate::run::lane::Lane;
 use crate::run::lines::{Commands, Lines, QUEUE, Routes};
 use crate::run::osdp::{Installs, osdp_buses};
-use crate::run::params::{self, front_ends, mqtt_inputs};
+use crate::run::params::{self, front_ends, modbus_inputs, mqtt_inputs};
 use crate::run::readers::{Readers, bias, gpio_readers, key_readers};
 use crate::run::sim::Inputs;
 use crate::run::sound::{SoundLine, sounds};
@@ -73,6 +74,7 @@ enum Pins {
     FrontEnd(FrontEnd),
     Inputs(GpioInputs),
     Keys(KeyReader),
+    Modbus(ModbusInputs),
     Mqtt(MqttInputs),
     Osdp(OsdpBus),
     Reader(Box<GpioReader>),
@@ -86,6 +88,7 @@ impl Pins {
                 vec![]
             }
             Self::Inputs(inputs) => inputs.lines.iter().map(|line| line.input.clone()).collect(),
+            Self::Modbus(of) => of.inputs.iter().map(|input| input.input.clone()).collect(),
             Self::Mqtt(of) => of.inputs.iter().map(|input| input.input.clone()).collect(),
             Self::Osdp(line) => {
                 let readers = line.readers.iter();
@@ -103,6 +106,7 @@ impl Pins {
             Self::Controller(_)
             | Self::Inputs(_)
             | Self::Keys(_)
+            | Self::Modbus(_)
             | Self::Mqtt(_)
             | Self::Osdp(_)
             | Self::Reader(_)
@@ -118,6 +122,7 @@ impl Adapter for Pins {
             Self::FrontEnd(of) => of.run(ctx).await,
             Self::Inputs(inputs) => inputs.run(ctx).await,
             Self::Keys(keys) => keys.run(ctx).await,
+            Self::Modbus(of) => of.run(ctx).await,
             Self::Mqtt(of) => of.run(ctx).await,
             Self::Osdp(line) => line.run(ctx).await,
             Self::Reader(reader) => reader.run(ctx).await,
@@ -255,6 +260,8 @@ impl Adapters {
         let front_ends = front_ends.map(|(name, of)| (name, Pins::FrontEnd(of)));
         let mqtt = mqtt_inputs(&self.config).into_iter();
         let mqtt = mqtt.map(|(name, of)| (name, Pins::Mqtt(of)));
+        let modbus = modbus_inputs(&self.config).into_iter();
+        let modbus = modbus.map(|(name, of)| (name, Pins::Modbus(of)));
         let controllers = controllers(&self.config, &self.readers)?.into_iter();
         let controllers = controllers.map(|(name, of)| (name, Pins::Controller(Box::new(of))));
         let sounds = sounds(&self.config).into_iter();
@@ -266,7 +273,8 @@ impl Adapters {
             .chain(keys)
             .chain(lines)
             .chain(front_ends)
-            .chain(mqtt);
+            .chain(mqtt)
+            .chain(modbus);
         let wanted: BTreeMap<String, Pins> = all.collect();
         let running = self.running.iter();
         let (old, kept): (Vec<_>, Vec<_>) = running
@@ -548,7 +556,11 @@ fn virtual_params(config: &Config) -> anyhow::Result<VirtualParams> {
     }
     let held = config.inputs.iter().filter(|(_, input)| match &input.driver {
         InputDriver::Virtual(input) => input.active_at_start,
-        InputDriver::Gpio(_) | InputDriver::Mqtt(_) | InputDriver::Osdp(_) | InputDriver::Webhook(_) => false,
+        InputDriver::Gpio(_)
+        | InputDriver::Modbus(_)
+        | InputDriver::Mqtt(_)
+        | InputDriver::Osdp(_)
+        | InputDriver::Webhook(_) => false,
     });
     Ok(VirtualParams {
         held: held.map(|(id, _)| id.clone()).collect(),

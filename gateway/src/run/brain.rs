@@ -37,7 +37,7 @@ use crate::run::keeper::{Keep, Keeper};
 use crate::run::legs::Legs;
 use crate::run::lines::Lines;
 use crate::run::measures::{DoorMeasures, Stopwatch};
-use crate::run::prompts;
+use crate::run::prompts::{self, Heard};
 use crate::run::readers::Readers;
 use crate::run::recordings;
 use crate::run::wall::{Step, WallWatch};
@@ -47,7 +47,8 @@ const GAP: Duration = Duration::from_millis(500);
 /// The loop comes by at least this often.
 const BEAT: Duration = Duration::from_millis(100);
 
-/// The picture of the whole site is made at most so seldom while more and more comes in.
+/// The picture of the whole site, which costs something for every door and everybody who looks at it, is made at most so often, but
+/// for those who wait for an answer and may look at it next.
 const PICTURE: Duration = Duration::from_millis(10);
 /// Signals that are taken at one turn: a contact that bounces costs what each turn does no more for it.
 const SIGNALS: usize = 16;
@@ -148,6 +149,8 @@ enum Turn {
     Beat,
     /// Something may be otherwise than before.
     Changed,
+    /// Nothing is new: a picture is to be made.
+    Picture,
     /// Records are on the medium; nothing else is new.
     Written,
 }
@@ -198,6 +201,12 @@ impl Brain {
         let (systemd, mut alive_due) = (Systemd::from_env(), last);
         loop {
             let due = self.site.poll_timeout();
+            let wake = if stale {
+                let picture = shown + PICTURE;
+                Some(due.map_or(picture, |due| due.min(picture)))
+            } else {
+                due
+            };
             let mut cards = Vec::new();
             // what this turn is for, besides inputs
             let mut turn = Turn::Changed;
@@ -304,12 +313,17 @@ impl Brain {
                     turn = Turn::Beat;
                     vec![]
                 }
-                () = self.alarm.at(due) => vec![],
+                () = self.alarm.at(wake) => {
+                    if due.is_none_or(|due| due > self.clock.now()) {
+                        turn = Turn::Picture;
+                    }
+                    vec![]
+                }
             };
             let (now, wall) = (self.clock.now(), self.clock.wall());
             let gap = now.since(last);
             // has the machine been told something, or may it have been?
-            let mut moved = turn != Turn::Written;
+            let mut moved = !matches!(turn, Turn::Picture | Turn::Written);
             if gap > GAP {
                 moved = true;
                 self.site.handle_input(now, wall, Input::LoopGap { gap });
@@ -414,7 +428,7 @@ impl Brain {
                 self.guard.relays(self.site.relays());
                 stale = true;
             }
-            if stale && (answers || self.nothing_waits() || now.since(shown) >= PICTURE) {
+            if stale && (answers || now.since(shown) >= PICTURE) {
                 stale = false;
                 shown = now;
                 self.show(queued);
@@ -535,7 +549,15 @@ impl Brain {
                     panel,
                     ring,
                 } => recordings::begin(self.sip.clone(), self.own_orders.clone(), how, (leg, panel, ring)),
-                Output::Say { line, sound, turn } => self.say(line, sound, turn),
+                Output::Say { line, sound, turn } => {
+                    self.say(Heard::Line(line.clone()), sound, Some((line, turn)))
+                }
+                Output::SayToLeg {
+                    alone,
+                    leg,
+                    sound,
+                    told,
+                } => self.say(Heard::Leg { alone, leg }, sound, told),
                 Output::Standing(account, standing) => self.legs.give_standing(&self.sip, account, standing),
                 Output::Text {
                     account,
@@ -571,12 +593,12 @@ impl Brain {
         }
     }
 
-    /// Has something heard at a line, beside everything else.
-    fn say(&self, line: LineId, sound: Sound, turn: u64) {
+    /// Has something heard, beside everything else.
+    fn say(&self, by: Heard, sound: Sound, told: Option<(LineId, u64)>) {
         // as the process ends nobody says anything any more
         if let Some(orders) = self.own_orders.upgrade() {
             self.general
-                .spawn(prompts::say(self.sip.clone(), orders, line, sound, turn));
+                .spawn(prompts::say(self.sip.clone(), orders, (by, sound), told));
         }
     }
 
@@ -680,14 +702,6 @@ impl Brain {
     fn talks(&self) -> u64 {
         let view = self.bus.view.borrow();
         view.calls.iter().filter(|call| call.state == "talking").count() as u64
-    }
-
-    /// Nothing else is to be taken in at once: the picture would be an old one by then.
-    fn nothing_waits(&self) -> bool {
-        self.guard_reports.is_empty()
-            && self.signals.is_empty()
-            && self.sip_events.is_empty()
-            && self.bus.commands.is_empty()
     }
 
     /// Shows the picture if it changed.

@@ -326,6 +326,7 @@ pub(super) fn osdp_buses(
                 number: of.number.into(),
             }),
             InputDriver::Gpio(_)
+            | InputDriver::Modbus(_)
             | InputDriver::Mqtt(_)
             | InputDriver::Osdp(_)
             | InputDriver::Virtual(_)

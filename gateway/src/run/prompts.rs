@@ -1,11 +1,11 @@
-//! Sounds that rules have heard at panels: read, played, and told when they are over.
+//! Sounds that are heard at panels and by whoever has a call: read, played, and told when they are over.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_virtual::wav_file;
-use gateway_core::LineId;
+use gateway_core::{LegId, LineId};
 use gateway_sip_io::SipHandle;
 use gateway_site::rules::Sound;
 use tokio::sync::mpsc;
@@ -18,6 +18,20 @@ use crate::run::spoken::beeps;
 const LONGEST: Duration = Duration::from_secs(30);
 /// What the line needs to give out the last of it.
 const LAST: Duration = Duration::from_millis(200);
+
+/// By whom something is heard.
+#[derive(Clone, Debug)]
+pub(crate) enum Heard {
+    /// By whoever is on a leg.
+    Leg {
+        /// And nothing else meanwhile.
+        alone: bool,
+        /// Which.
+        leg: LegId,
+    },
+    /// By whoever stands at a line.
+    Line(LineId),
+}
 
 /// A file as 16 kHz samples.
 ///
@@ -37,24 +51,35 @@ pub(crate) fn recording(path: &Path) -> Result<Arc<[i16]>, String> {
     Ok(samples.into())
 }
 
-/// Has something heard at a line, and orders the core to be told how that ended.
-pub(crate) async fn say(sip: SipHandle, orders: mpsc::Sender<Order>, line: LineId, sound: Sound, turn: u64) {
-    let heard = play(&sip, &line, sound).await;
+/// Has something heard, and orders the core to be told how that ended, if it waits for it.
+pub(crate) async fn say(
+    sip: SipHandle,
+    orders: mpsc::Sender<Order>,
+    (by, sound): (Heard, Sound),
+    told: Option<(LineId, u64)>,
+) {
+    let heard = play(&sip, &by, sound).await;
     if let Err(error) = &heard {
-        tracing::warn!(%line, error, "what a rule wants heard at a line was not");
+        tracing::warn!(?by, error, "what is to be heard was not");
     }
-    // a core that has ended has no line
-    let _ = orders.send(Order::Said { heard, line, turn }).await;
+    if let Some((line, turn)) = told {
+        // a core that has ended has no line
+        let _ = orders.send(Order::Said { heard, line, turn }).await;
+    }
 }
 
-async fn play(sip: &SipHandle, line: &LineId, sound: Sound) -> Result<Duration, String> {
+async fn play(sip: &SipHandle, by: &Heard, sound: Sound) -> Result<Duration, String> {
     let read = tokio::task::spawn_blocking(move || match sound {
         Sound::File(path) => recording(&path),
         Sound::Tones(row) => Ok(beeps::row(row.iter().map(|beep| (beep.hz, beep.time)))),
     });
     let samples = read.await.map_err(|error| error.to_string())??;
-    sip.say_to_line(line, Arc::clone(&samples))
-        .map_err(|error| error.to_string())?;
+    let copy = Arc::clone(&samples);
+    let said = match by {
+        Heard::Leg { alone, leg } => sip.say_to_leg(*leg, copy, *alone),
+        Heard::Line(line) => sip.say_to_line(line, copy),
+    };
+    said.map_err(|error| error.to_string())?;
     let length = spoken::length(&samples);
     // ours is the last to go: the media thread frees nothing
     tokio::time::sleep(length + LAST).await;

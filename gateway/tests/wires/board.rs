@@ -35,6 +35,16 @@ fn along(begins: &str) -> Option<PathBuf> {
     found.next()
 }
 
+/// What Debian's `usbrelay` says, if it was taken along.
+pub(crate) fn usbrelay(args: &[&str]) -> Option<String> {
+    let output = Command::new(along("usbrelay")?).args(args).output();
+    let output = output.expect("it starts");
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert!(output.status.success(), "{}\n{text}", output.status);
+    Some(text)
+}
+
 impl Board {
     /// Plugs one in, if this machine can have one.
     pub(crate) fn plug() -> Option<Self> {

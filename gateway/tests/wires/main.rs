@@ -8,6 +8,7 @@ mod board;
 mod chip;
 mod site;
 mod stripe;
+mod usb;
 mod wire;
 
 use std::io::Write;
@@ -25,7 +26,7 @@ const STRANGER: &str = "26:123,04568";
 /// The stripe that the door of the Clock & Data reader takes.
 const TRACK: &str = "0012345678";
 /// All cases.
-const CASES: usize = 11;
+const CASES: usize = 12;
 /// How long one pace may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Silence that ends a frame, as the site file has it by default.
@@ -74,6 +75,12 @@ fn main() -> ExitCode {
         cases.push((
             "a relay of a USB board opens, and is brought to rest whatever is done to the board",
             usb_board,
+        ));
+    }
+    if house.usb.is_some() {
+        cases.push((
+            "a USB adapter is pulled out in a pulse and comes back under another name",
+            usb_adapter,
         ));
     }
     // on one processor there is no flood while somebody reads
@@ -472,6 +479,25 @@ fn pulse(house: &House) -> Duration {
     ended - began
 }
 
+/// The board is one to a program that nobody here wrote, Debian's `usbrelay`: it finds it, reads it and switches it, which is
+/// written to rest and told as any other hand.
+fn others_tool(house: &mut House) -> &'static str {
+    let Some(read) = board::usbrelay(&[]) else {
+        return "no usbrelay here";
+    };
+    for channel in 1..=4 {
+        let line = format!("{}_{channel}=0", board::ID);
+        assert!(read.contains(&line), "no {line:?} in\n{read}");
+    }
+    let unasked = "energised without a lease";
+    let before = house.said(unasked);
+    let order = format!("{}_2=1", board::ID);
+    board::usbrelay(&[&order]).expect("as before");
+    assert!(relay_edge(house).0 && !relay_edge(house).0);
+    house.wait("the alarm", |house| house.said(unasked) > before);
+    "usbrelay reads and switches it"
+}
+
 fn usb_board(house: &mut House) -> String {
     let act = |house: &mut House, what: &str| house.board.as_mut().expect("it is there").act(what);
     let length = pulse(house);
@@ -483,6 +509,7 @@ fn usb_board(house: &mut House) -> String {
     act(house, "hand 2 1");
     assert!(relay_edge(house).0 && !relay_edge(house).0);
     house.wait("the alarm", |house| house.said(unasked) > before);
+    let others = others_tool(house);
     // unplugged, and plugged in again as another device of the kernel
     act(house, "unplug");
     house.wait("the fault of an unplugged board", |house| {
@@ -512,8 +539,99 @@ fn usb_board(house: &mut House) -> String {
     });
     assert!(!relay_edge(house).0, "and the pulse ends");
     format!(
-        "a pulse of {} ms; alarm, unplugging and a hang are told",
+        "a pulse of {} ms; alarm, unplugging and a hang are told; {others}",
         length.as_millis()
+    )
+}
+
+/// Presses the exit of the door behind the USB adapter until it opens; then it has to rest again.
+fn yard(house: &mut House) -> Duration {
+    let end = boottime() + PATIENCE;
+    loop {
+        house.yard_exit();
+        let board = &house.usb.as_ref().expect("it is there").board;
+        match board.frame(3 * STRIKE) {
+            Some(frame) if frame.on => {
+                assert_eq!(frame.relay, 2);
+                return frame.at;
+            }
+            Some(_) => {}
+            None => assert!(boottime() < end, "no frame at the board\n{}", house.log()),
+        }
+    }
+}
+
+fn yard_rests(house: &House) -> Duration {
+    let board = &house.usb.as_ref().expect("it is there").board;
+    loop {
+        let frame = board.frame(PATIENCE);
+        let frame = frame.unwrap_or_else(|| panic!("it never rests\n{}", house.log()));
+        if !frame.on {
+            return frame.at;
+        }
+    }
+}
+
+fn usb_adapter(house: &mut House) -> String {
+    let began = yard(house);
+    let whole = yard_rests(house) - began;
+    let direction = "the port's driver does not switch an RS-485 direction";
+    house.wait("the fault of a direction that nobody switches", |house| {
+        house.has("device.fault", direction)
+    });
+
+    // pulled out in the pulse, with its name held by somebody
+    yard(house);
+    let usb = house.usb.take().expect("it is there");
+    let (held, before) = (usb.gateway.hold(), usb.gateway.tty());
+    usb.gateway.unplug();
+    house.usb = Some(usb);
+    let fault = "door yard: unplugged, its relay has no supply and rests: locked";
+    house.wait("the fault that says how the lock is", |house| {
+        house.said(fault) > 0
+    });
+    // an exit of that door is not forgotten within its strike time, and has no effect after it
+    house.yard_exit();
+    // the others go on
+    house.wait("the real door at rest", |house| !house.real_relay());
+    house.exit(true);
+    house.wait("the exit of another door", House::real_relay);
+    house.exit(false);
+    // and nobody spins
+    let all = house.processes();
+    let (start, used): (Duration, Vec<Duration>) =
+        (boottime(), all.iter().map(|pid| usb::busy(*pid)).collect());
+    std::thread::sleep(3 * STRIKE);
+    let passed = boottime() - start;
+    let most = all
+        .iter()
+        .zip(used)
+        .map(|(pid, used)| usb::busy(*pid) - used)
+        .max()
+        .expect("a gateway and its guard");
+    assert!(most < passed / 2, "a process ran for {most:?} of {passed:?}");
+    let usb = house.usb.take().expect("it is there");
+    usb.board.frames();
+    usb.gateway.plug();
+    let after = usb.gateway.tty();
+    assert_ne!(before, after, "the kernel gave it the old name");
+    house.usb = Some(usb);
+    // what was claimed is at rest before anything else is said, and nothing opens by itself
+    let board = &house.usb.as_ref().expect("it is there").board;
+    let first = board.frame(PATIENCE).expect("a frame");
+    assert!(!first.on && first.relay == 2, "{first:?}");
+    house.settle(2 * STRIKE, |_| false);
+    let frames = house.usb.as_ref().expect("it is there").board.frames();
+    assert!(frames.iter().all(|frame| !frame.on), "{frames:?}");
+    let began = yard(house);
+    let again = yard_rests(house) - began;
+    drop(held);
+    format!(
+        "pulses of {} and {} ms; {before} came back as {after}; the busiest process ran {} ms of {} without it",
+        whole.as_millis(),
+        again.as_millis(),
+        most.as_millis(),
+        passed.as_millis()
     )
 }
 

@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::board::{self, Board};
 use super::chip::Chip;
 use super::stripe::Stripe;
+use super::usb::Usb;
 use super::wire::{Flood, Reader, ordinary};
 use super::{CARD, TRACK};
 
@@ -34,6 +35,8 @@ const WIRES: [(&str, u32); 4] = [("led", 20), ("second-led", 21), ("beeper", 22)
 const EXIT: u32 = 24;
 /// That of the door whose relay is on a USB board.
 const ROOF_EXIT: u32 = 25;
+/// That of the door whose relay is behind a USB adapter.
+const YARD_EXIT: u32 = 27;
 /// The call wire of a panel, which no part of the site file names.
 const RING: u32 = 26;
 /// Readers; number 0 is at the real door.
@@ -55,6 +58,8 @@ pub(crate) struct House {
     pub(crate) records: Vec<Value>,
     pub(crate) stripe: Stripe,
     tail: Child,
+    /// `None` where the machine has none.
+    pub(crate) usb: Option<Usb>,
     watch: Watch,
 }
 
@@ -62,7 +67,7 @@ const fn lines(reader: u32) -> (u32, u32) {
     (4 + 2 * reader, 5 + 2 * reader)
 }
 
-fn site(dir: &Path, chip: &Chip, has_board: bool) -> String {
+fn site(dir: &Path, chip: &Chip, has_board: bool, usb: Option<&Usb>) -> String {
     let (dir, node) = (dir.display(), chip.node.display());
     let mut text = format!(
         "[site]\nid = \"wires\"\nname = \"Wires\"\nnumber = \"000000001\"\naddress = \"1 Example Street\"\n\
@@ -79,6 +84,19 @@ fn site(dir: &Path, chip: &Chip, has_board: bool) -> String {
              debounce-ms = 0\n",
             board::ID,
             STRIKE.as_millis()
+        );
+    }
+    if let Some(usb) = usb {
+        text += &format!(
+            "[outputs.yard.lcus1]\nport = {:?}\nchannel = 2\n\
+             [doors.yard]\nname = \"Yard\"\noutput = \"yard\"\nstrike-ms = {}\n\
+             rex = [{{ input = \"yard-exit\", kind = \"unlock\" }}]\n\
+             [inputs.yard-exit.gpio]\nchip = \"{node}\"\nline = {YARD_EXIT}\nactive-low = false\nbias = \"as-is\"\n\
+             debounce-ms = 0\n\
+             [inputs.turned.modbus]\nport = {:?}\nrs485 = \"rts\"\ncoil = 0\n",
+            usb.gateway.link,
+            STRIKE.as_millis(),
+            usb.other.link,
         );
     }
     for n in 0..READERS {
@@ -155,14 +173,15 @@ impl House {
         // the far end of each wire is there before the gateway looks
         chip.pull(EXIT, false);
         chip.pull(ROOF_EXIT, false);
+        chip.pull(YARD_EXIT, false);
         chip.pull(RING, false);
-        let board = Board::plug();
+        let (board, usb) = (Board::plug(), Usb::find());
         let readers = (0..READERS)
             .map(|n| Reader::new(&chip, lines(n).0, lines(n).1))
             .collect();
         let stripe = Stripe::new(&chip, STRIPE);
         let file = dir.path().join("site.toml");
-        std::fs::write(&file, site(dir.path(), &chip, board.is_some())).expect("written");
+        std::fs::write(&file, site(dir.path(), &chip, board.is_some(), usb.as_ref())).expect("written");
         let log = File::create(dir.path().join("log")).expect("a log");
         let mut command = Command::new(program());
         command
@@ -191,6 +210,7 @@ impl House {
             records: Vec::new(),
             stripe,
             tail,
+            usb,
             watch,
         };
         let ready = usize::try_from(READERS).expect("few") + 1;
@@ -313,6 +333,30 @@ impl House {
         self.chip.pull(ROOF_EXIT, true);
         std::thread::sleep(Duration::from_millis(100));
         self.chip.pull(ROOF_EXIT, false);
+    }
+
+    /// Somebody presses the exit button of the door behind the USB adapter, and lets go of it.
+    pub(crate) fn yard_exit(&self) {
+        self.chip.pull(YARD_EXIT, true);
+        std::thread::sleep(Duration::from_millis(100));
+        self.chip.pull(YARD_EXIT, false);
+    }
+
+    /// The gateway, and what it started.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let mut all = vec![self.gateway.id()];
+        let mut next = 0;
+        while let Some(pid) = all.get(next) {
+            let children = format!("/proc/{pid}/task/{pid}/children");
+            let children = std::fs::read_to_string(children).unwrap_or_default();
+            all.extend(
+                children
+                    .split_whitespace()
+                    .filter_map(|pid| pid.parse::<u32>().ok()),
+            );
+            next += 1;
+        }
+        all
     }
 
     /// The call wire of a panel that is to be learned.

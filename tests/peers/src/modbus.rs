@@ -34,7 +34,7 @@ pub struct ModbusBoards {
 }
 
 impl ModbusBoards {
-    /// Starts boards of `kind` (`coils`, `waveshare`, `n4d`) with these units, all relays at rest.
+    /// Starts boards of `kind` (`coils`, `waveshare`, `n4d`, `domofon`) with these units, all relays at rest.
     ///
     /// # Errors
     /// If they do not come up.
@@ -108,6 +108,15 @@ impl ModbusBoards {
     pub fn switch(&self, unit: u8, relay: u16, on: bool) -> anyhow::Result<()> {
         let on = u8::from(on);
         self.command(&format!("set {unit} {relay} {on}")).map(|_| ())
+    }
+
+    /// Sets a discrete input, or a coil that is no relay, by its address from 0: `kind` is `input` or `coil`.
+    ///
+    /// # Errors
+    /// If it is not done.
+    pub fn sense(&self, kind: &str, unit: u8, address: u16, on: bool) -> anyhow::Result<()> {
+        let on = u8::from(on);
+        self.command(&format!("{kind} {unit} {address} {on}")).map(|_| ())
     }
 
     /// One board answers no more; its relays stay.

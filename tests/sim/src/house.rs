@@ -144,6 +144,9 @@ pub fn first_door() -> SiteParams {
         on_line_fault: gateway_site::OnLineFault::Reject,
         transfers: gateway_site::Transfers::Listed,
         ring_to_open: None,
+        early_media: true,
+        greeting: None,
+        rings_back: false,
     };
     SiteParams {
         accounts: [(

@@ -82,6 +82,8 @@ pub struct Sim {
     pub forwarded_keys: Vec<(ControllerId, char, ReaderId)>,
     /// What is to be heard at lines, in order; `None` is hushed.
     pub heard: Vec<(LineId, Option<Sound>)>,
+    /// What is to be heard by legs, in order.
+    pub told: Vec<(LegId, Sound)>,
     /// How it is with the doors of accounts, as said last.
     pub standings: BTreeMap<AccountId, Standing>,
     /// Texts for telephones: by which account, to whom, what.
@@ -154,6 +156,7 @@ impl Sim {
             forwarded: Vec::new(),
             forwarded_keys: Vec::new(),
             heard: Vec::new(),
+            told: Vec::new(),
             standings: BTreeMap::new(),
             texts: Vec::new(),
             volumes: Vec::new(),
@@ -646,6 +649,7 @@ impl Sim {
                 } => self.texts.push((account, target, text)),
                 Output::Volume(line, volume) => self.volumes.push((line, volume)),
                 Output::Hush(line) => self.heard.push((line, None)),
+                Output::SayToLeg { leg, sound, .. } => self.told.push((leg, sound)),
                 Output::Say { line, sound, .. } => self.heard.push((line, Some(sound))),
                 Output::Keep { id, places, uses } => self.keep(Kept { id, places, uses }),
                 Output::Leg(command) => {
@@ -731,8 +735,10 @@ impl Sim {
             }
             LegCommand::Connect { .. }
             | LegCommand::Join { .. }
+            | LegCommand::Listen { .. }
             | LegCommand::PlayToLeg { .. }
             | LegCommand::RefuseTransfer { .. }
+            | LegCommand::RingBack { .. }
             | LegCommand::Ringing { .. } => {}
         }
     }

@@ -11,7 +11,6 @@ pub(crate) mod word;
 use std::io;
 
 use gateway_core::Instant;
-use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 
 pub use driver::OsdpOutputs;
@@ -49,23 +48,5 @@ pub type OutputAnswer = Result<Option<Vec<bool>>, String>;
 /// # Errors
 /// What the system says; [`io::ErrorKind::InvalidData`] for what is no line, or too long for one.
 async fn line(stream: &mut UnixStream) -> io::Result<Option<String>> {
-    let wrong = || io::Error::from(io::ErrorKind::InvalidData);
-    let mut line = Vec::new();
-    let mut buffer = [0; word::LONGEST];
-    loop {
-        let room = buffer.len() - line.len();
-        match stream.read(&mut buffer[..room]).await? {
-            0 if line.is_empty() => return Ok(None),
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            count => line.extend(&buffer[..count]),
-        }
-        match line.iter().position(|byte| *byte == b'\n') {
-            Some(end) if end + 1 == line.len() => {
-                line.pop();
-                return String::from_utf8(line).map(Some).map_err(|_| wrong());
-            }
-            None if line.len() < word::LONGEST => {}
-            Some(_) | None => return Err(wrong()),
-        }
-    }
+    adapter_api::local::line(stream, word::LONGEST).await
 }

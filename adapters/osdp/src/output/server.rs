@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,18 +39,7 @@ pub(crate) struct Server {
 impl Server {
     /// Listens at `path`, for programs of our own user. A socket that stands there is replaced.
     pub(crate) fn listen(path: &Path) -> io::Result<Self> {
-        let new = path.with_extension("new");
-        for old in [&new, &path.to_owned()] {
-            match std::fs::remove_file(old) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
-        }
-        let listener = UnixListener::bind(&new)?;
-        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600))?;
-        let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&new)?);
-        // nobody finds it before it is ours alone
-        std::fs::rename(&new, path)?;
+        let (listener, owner) = adapter_api::local::listen(path)?;
         let (to, asked) = mpsc::channel(CONNECTIONS);
         let task = tokio::spawn(accept(listener, owner, to)).abort_handle();
         Ok(Self {

@@ -49,6 +49,7 @@ fn called() -> BridgePlan {
             known: vec!["1001".into(), "1002".into()],
             spare: vec![HEIR],
         },
+        early_media: true,
         hang_up_after_open: false,
         line: LineId::new("riser").expect("a name"),
         pause: Duration::ZERO,

@@ -48,6 +48,7 @@ fn answered_as(listed: bool, any: bool, answer: Answer) -> IncomingPlan {
             known: vec!["1002".into(), "1003".into()],
             spare: vec![LegId(11), LegId(12)],
         },
+        rings_back: false,
         hang_up_after_open: false,
         leg: CALLER,
         line: LineId::new("riser").expect("a name"),

@@ -96,6 +96,7 @@ mod tests {
             follow_stdin: false,
             lease: Duration::from_secs(1),
             sentinel: None,
+            services: vec![],
             socket: "guard.sock".into(),
         }
     }

@@ -147,6 +147,10 @@ pub async fn run_guard(params: GuardParams, shutdown: Shutdown) -> Result<(), Gu
     };
     // The lock first: two guards must not write to the same boards.
     let lock = socket::lock(&params.socket).await.map_err(no_socket)?;
+    let mut params = params;
+    for service in std::mem::take(&mut params.services) {
+        tokio::spawn(service);
+    }
     let mut guard = Guard::new(params)?;
     guard.first_rest().await;
     guard.link.first().await;

@@ -187,6 +187,7 @@ pub(crate) fn role() -> Option<ExitCode> {
                     args: ["sentinel", board].map(Into::into).to_vec(),
                     program: "/proc/self/exe".into(),
                 }),
+                services: vec![],
                 socket: Path::new(dir).join("guard.sock"),
             };
             let done = guard_main(params);
@@ -489,6 +490,7 @@ impl Rig {
             follow_stdin: false,
             lease: LEASE,
             sentinel: None,
+            services: vec![],
             socket: self.dir.path().join("guard.sock"),
         })
     }

@@ -15,6 +15,8 @@ pub(super) enum Command {
     CloseLeg(LegId),
     Connect(LegId, LineId),
     Disconnect(LegId),
+    /// From here on it is not answered, or it is.
+    Early(LegId, bool),
     Handshake(LegId, Box<[u8]>),
     /// A leg, whom it is to talk with, and a place for both.
     Join(LegId, LegId, Box<Line>),
@@ -23,6 +25,8 @@ pub(super) enum Command {
     PlayToLeg(LegId, Tone),
     PlayToLine(LineId, Tone),
     Record(LegId, Box<Recorder>, Arc<[i16]>),
+    /// Samples, and whether nothing else is heard meanwhile.
+    SayToLeg(LegId, Arc<[i16]>, bool),
     SayToLine(LineId, Arc<[i16]>),
     RemoveLine(LineId),
     SendDigit(LegId, u8, Duration),
@@ -41,6 +45,7 @@ pub(super) enum Used {
     Line(Box<Line>),
     Name(LineId),
     Recorder(Box<Recorder>, Option<Arc<[i16]>>),
+    Sound(Arc<[i16]>),
     Transport(Box<Transport>),
     Voice(Box<Voice>),
 }
@@ -60,7 +65,7 @@ impl Used {
                 }
             }
             Self::Recorder(recorder, _) => recorder.end(),
-            Self::Datagram(_) | Self::Name(_) | Self::Transport(_) | Self::Voice(_) => {}
+            Self::Datagram(_) | Self::Name(_) | Self::Sound(_) | Self::Transport(_) | Self::Voice(_) => {}
         }
     }
 }

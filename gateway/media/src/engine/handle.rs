@@ -177,6 +177,10 @@ impl Inner {
         self.send(Command::Record(leg, Box::new(recorder), announcement))
     }
 
+    pub(super) fn early_leg(&self, leg: LegId, early: bool) -> Result<(), EngineError> {
+        self.send(Command::Early(leg, early))
+    }
+
     pub(super) fn disconnect_leg(&self, leg: LegId) -> Result<(), EngineError> {
         self.send(Command::Disconnect(leg))
     }
@@ -191,6 +195,10 @@ impl Inner {
 
     pub(super) fn play_to_line(&self, line: &LineId, tone: Tone) -> Result<(), EngineError> {
         self.send(Command::PlayToLine(line.clone(), tone))
+    }
+
+    pub(super) fn say_to_leg(&self, leg: LegId, samples: Arc<[i16]>, alone: bool) -> Result<(), EngineError> {
+        self.send(Command::SayToLeg(leg, samples, alone))
     }
 
     pub(super) fn say_to_line(&self, line: &LineId, samples: Arc<[i16]>) -> Result<(), EngineError> {

@@ -17,6 +17,7 @@ use super::latch::{Latch, Verdict};
 use super::outbox::Outbox;
 use super::ports::PortPair;
 use super::recorder::Recorder;
+use super::said::Said;
 use super::split::{self, Ahead};
 use super::strangers::{self, Strangers};
 use super::tones_in::TonesIn;
@@ -29,14 +30,13 @@ use crate::jitter::{Content, Inserted};
 use crate::playout::{Decoders, Playout};
 use crate::rtcp::{self, Item, SenderInfo};
 use crate::rtp;
-use crate::sdp::{Agreed, Direction};
+use crate::sdp::{Agreed, COMFORT, Direction, Quiet};
+use crate::silence::{Say, Silence};
 use crate::srtp::{Protect, Unprotect};
 use crate::stats::{self, Reception};
 use crate::telephone_event::{Clocks, EventReceiver, EventSender};
 use crate::tones::TonePlayer;
 
-/// Payload type of comfort noise (RFC 3551 table 4).
-const COMFORT: u8 = 13;
 /// Packets of the other side taken from a leg's sockets between two ticks; a call has 1 or 2. What strangers send has a
 /// budget of its own ([`Strangers`]).
 pub(super) const BUDGET: u16 = 64;
@@ -166,9 +166,13 @@ pub(super) struct Leg {
     pub(super) line: Option<usize>,
     /// It stands in the place of that line's wires.
     pub(super) stands_in: bool,
+    /// Nobody has answered: what it sends may be heard, and nothing of it counts.
+    pub(super) is_early: bool,
     /// Its talk is to be recorded once it has one, and this is to be played then.
     pub(super) to_record: Option<(Box<Recorder>, Arc<[i16]>)>,
     pub(super) tones: TonePlayer,
+    /// What it is told beside them.
+    pub(super) told: Said,
     /// What the other side says in this tick.
     pub(super) heard: Frame,
     /// Was it made up for lost packets? `None`: nothing is to be heard.
@@ -207,6 +211,8 @@ pub(super) struct Leg {
     filled: usize,
     packet: Vec<u8>,
     marker: bool,
+    /// Whether there is anything to be said.
+    silence: Silence,
     octets: u32,
     reported: u64,
     next_report: Option<Instant>,
@@ -236,8 +242,10 @@ impl Leg {
             ports,
             line: None,
             stands_in: false,
+            is_early: false,
             to_record: None,
             tones: TonePlayer::default(),
+            told: Said::default(),
             heard: [0; FRAME_SAMPLES],
             made_up: None,
             spoken: [0; FRAME_SAMPLES],
@@ -262,6 +270,7 @@ impl Leg {
             filled: 0,
             packet: Vec::with_capacity(MTU),
             marker: true,
+            silence: Silence::default(),
             octets: 0,
             reported: 0,
             next_report: None,
@@ -290,7 +299,8 @@ impl Leg {
             Some(chosen) => self.latch.announce(chosen, Some(chosen.ip())),
             None => self.latch.announce(canonical(agreed.remote_rtp), signalling),
         }
-        let audio = agreed.receive.iter().map(|(kind, _)| *kind).chain([COMFORT]);
+        let audio = agreed.receive.iter().map(|(kind, _)| *kind);
+        let audio = audio.chain([COMFORT]).chain(agreed.comfort);
         self.ports
             .sort(audio.filter(|kind| !agreed.receive_events.contains(kind)));
         // a key, or a check of ICE, may come from anywhere
@@ -315,6 +325,17 @@ impl Leg {
         self.timed_out = false;
         self.next_report.get_or_insert(now + REPORTS / 2);
         self.transport.replace(transport)
+    }
+
+    /// Whether it is answered. What was heard of it before the answer leaves the line with that, and no key of it counts.
+    pub(super) fn set_early(&mut self, now: Instant, early: bool) {
+        if self.is_early && !early {
+            self.line = None;
+            self.listens = self.listens.map(|_| now);
+            self.last_heard = now;
+            self.tones_in.begin_anew();
+        }
+        self.is_early = early;
     }
 
     /// Queues a press; it is dropped if the other side takes no telephone-events.
@@ -474,8 +495,10 @@ impl Leg {
         guard: Option<&EchoGuard>,
         out: &mut Outbox,
     ) -> bool {
-        let Some(transport) = &mut self.transport else {
+        if self.is_early || self.transport.is_none() {
             self.early.note(packet);
+        }
+        let Some(transport) = &mut self.transport else {
             return false;
         };
         let decrypted;
@@ -502,7 +525,7 @@ impl Leg {
         let digits = transport.agreed.receive_events.contains(&kind);
         let clock = self.playout.clock(kind);
         let audio = clock.is_some();
-        if !digits && !audio && kind != COMFORT {
+        if !digits && !audio && kind != COMFORT && Some(kind) != transport.agreed.comfort {
             return false;
         }
         match self
@@ -558,7 +581,9 @@ impl Leg {
             let since = self.listens.map(|since| arrival.now.since(since));
             let early = since.is_some_and(|since| self.early.has(&press, &header, since));
             let anybody = !authentic && !self.latch.counts_keys();
-            if arrival.stale || early || anybody {
+            if self.is_early {
+                // what is pressed before the answer is nobody's key
+            } else if arrival.stale || early || anybody {
                 self.stats.stale_digits += 1;
             } else {
                 out.push(MediaEvent::Digit {
@@ -627,8 +652,8 @@ impl Leg {
         self.strangers.tick();
         self.handshakes.tick();
         let direction = self.transport.as_ref().map(|t| t.agreed.direction);
-        // whoever put us on hold may be silent for as long as the hold lasts
-        if direction.is_none_or(|direction| !direction.sends() || !direction.receives()) {
+        // whoever put us on hold may be silent for as long as the hold lasts, and a phone that rings as long as it does
+        if self.is_early || direction.is_none_or(|direction| !direction.sends() || !direction.receives()) {
             self.last_heard = now;
         }
         if !direction.is_some_and(Direction::receives) {
@@ -657,7 +682,7 @@ impl Leg {
     /// Looks for a key in what was heard, unless that was made up for lost packets. It is no part of [`Self::hear`]: what is to
     /// be sent need not wait for it.
     pub(super) fn listen(&mut self, now: Instant, guard: Option<&EchoGuard>, out: &mut Outbox) {
-        if !self.keys_are_tones() {
+        if self.is_early || !self.keys_are_tones() {
             return;
         }
         self.tones_in.say(now, &self.spoken);
@@ -754,6 +779,16 @@ impl Leg {
             let event = self.digits_out.next(timestamp, ticks, clocks)?;
             Some((events.payload_type, event))
         });
+        let spoken = &self.said[..self.filled];
+        let say = match agreed.quiet {
+            Some(_) if digit.is_none() => self.silence.next(spoken, samples * 1_000 / rate),
+            Some(_) | None => Say::Speech,
+        };
+        if say == Say::Nothing {
+            // what is said next begins anew
+            self.marker = true;
+            return;
+        }
         let mut header = rtp::Header {
             padding: false,
             marker: self.marker,
@@ -770,11 +805,15 @@ impl Leg {
             self.packet.extend(header.to_bytes());
             self.packet.extend(event.payload);
             self.marker = true;
+        } else if let (Say::Noise(level), Some(Quiet::Comfort(kind))) = (say, agreed.quiet) {
+            header.marker = false;
+            header.payload_type = kind;
+            self.packet.extend(header.to_bytes());
+            self.packet.push(level);
+            self.marker = true;
         } else {
             self.packet.extend(header.to_bytes());
-            let encoded = transport
-                .encoder
-                .encode(&self.said[..self.filled], &mut self.packet);
+            let encoded = transport.encoder.encode(spoken, &mut self.packet);
             if encoded.is_err() {
                 self.marker = true;
                 return;

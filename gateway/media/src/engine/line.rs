@@ -35,6 +35,8 @@ pub(super) struct Line {
     unwritten: bool,
     /// Legs connected, counted at each tick.
     pub(super) connected: usize,
+    /// Legs that are heard there and do not hear, likewise.
+    pub(super) heard: usize,
 }
 
 impl Line {
@@ -62,11 +64,12 @@ impl Line {
             recorder: None,
             unwritten: false,
             connected: 0,
+            heard: 0,
         }
     }
 
     pub(super) fn is_active(&self) -> bool {
-        self.connected > 0 || self.tones.is_playing()
+        self.connected > 0 || self.heard > 0 || self.tones.is_playing()
     }
 
     pub(super) fn mute_for(&mut self, length: Duration) {
@@ -89,6 +92,7 @@ impl Line {
     pub(super) fn capture(&mut self, now: Instant) {
         self.mix.clear();
         if self.connected == 0 || self.id.is_none() {
+            self.captured.fill(0);
             return;
         }
         self.captured.fill(0);
@@ -149,7 +153,7 @@ impl Line {
     /// Gives the legs' audio and the tone to the visitor.
     pub(super) fn play(&mut self) {
         let mut frame = [0; FRAME_SAMPLES];
-        if self.connected > 0 {
+        if self.connected > 0 || self.heard > 0 {
             self.mix.without(Some(&self.captured), &mut frame);
         }
         let mut tone = [0; FRAME_SAMPLES];

@@ -13,6 +13,7 @@ mod line;
 mod outbox;
 mod ports;
 mod recorder;
+mod said;
 mod split;
 mod strangers;
 mod thread;
@@ -313,7 +314,17 @@ impl Engine {
         self.inner.send_handshake(leg, datagram)
     }
 
-    /// Puts a leg's audio on a line, both ways.
+    /// Says whether what a leg sends and hears is early media (RFC 3960), since nobody has answered yet: then no key of it is
+    /// told, its silence is no fault, and [`Self::connect_leg`] has the line hear it and not be heard. A leg is answered unless
+    /// it is said. With the answer it leaves the line.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn early_leg(&self, leg: LegId, early: bool) -> Result<(), EngineError> {
+        self.inner.early_leg(leg, early)
+    }
+
+    /// Puts a leg's audio on a line, both ways; of one that is not answered ([`Self::early_leg`]) only what it sends.
     ///
     /// # Errors
     /// [`EngineError`] if the engine cannot take commands.
@@ -377,6 +388,16 @@ impl Engine {
     /// [`EngineError`] if the engine cannot take commands.
     pub fn play_to_line(&self, line: &LineId, tone: Tone) -> Result<(), EngineError> {
         self.inner.play_to_line(line, tone)
+    }
+
+    /// Plays 16 kHz samples to a leg, once, after what it is played already; tones are heard beside them. `alone`: in place of
+    /// speech. Up to four wait, and what is beyond is not played. No key is found in what comes back of it, no line has a part
+    /// in it, and neither has a recording.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot take commands.
+    pub fn say_to_leg(&self, leg: LegId, samples: Arc<[i16]>, alone: bool) -> Result<(), EngineError> {
+        self.inner.say_to_leg(leg, samples, alone)
     }
 
     /// Plays 16 kHz samples to the visitor, once. Keep a reference until they were played: the media thread is to free

@@ -268,10 +268,15 @@ impl Run {
         let Self { legs, lines, out, .. } = self;
         for line in lines.iter_mut().flatten() {
             line.connected = 0;
+            line.heard = 0;
         }
         for leg in legs.iter() {
             if let Some(line) = leg.line.and_then(|l| lines.get_mut(l)).and_then(Option::as_mut) {
-                line.connected += 1;
+                if leg.is_early {
+                    line.heard += 1;
+                } else {
+                    line.connected += 1;
+                }
             }
         }
         for line in lines.iter_mut().flatten() {
@@ -319,13 +324,16 @@ impl Run {
         let Self { legs, lines, .. } = self;
         let leg = &mut legs[leg];
         let mut frame: Frame = [0; FRAME_SAMPLES];
-        if let Some(line) = leg.line.and_then(|l| lines.get(l)).and_then(Option::as_ref) {
+        // who has not answered listens to nobody
+        let place = leg.line.filter(|_| !leg.is_early);
+        if let Some(line) = place.and_then(|l| lines.get(l)).and_then(Option::as_ref) {
             if leg.stands_in {
                 line.say_back(&mut frame);
             } else {
                 line.mix.without(Some(&leg.heard), &mut frame);
             }
         }
+        let over = leg.told.next(&mut frame);
         let mut tone: Frame = [0; FRAME_SAMPLES];
         let alone = leg.tones.is_key();
         if leg.tones.next(&mut tone) {
@@ -336,6 +344,9 @@ impl Run {
             }
         }
         leg.say(now, &frame);
+        if let Some(sound) = over {
+            self.bury(Used::Sound(sound));
+        }
     }
 
     /// Does what was asked for; false when the last handle is gone.
@@ -386,6 +397,11 @@ impl Run {
                     leg.line = None;
                 }
             }
+            Command::Early(leg, early) => {
+                if let Some(leg) = self.leg(leg) {
+                    leg.set_early(now, early);
+                }
+            }
             Command::Handshake(leg, datagram) => {
                 if let Some(leg) = self.leg(leg) {
                     leg.send_handshake(&datagram);
@@ -410,6 +426,15 @@ impl Run {
                     self.bury(Used::Recorder(recorder, Some(announcement)));
                 }
                 self.begin_recording(leg);
+            }
+            Command::SayToLeg(leg, samples, alone) => {
+                let unused = match self.leg(leg) {
+                    Some(leg) => leg.told.say(samples, alone),
+                    None => Some(samples),
+                };
+                if let Some(samples) = unused {
+                    self.bury(Used::Sound(samples));
+                }
             }
             Command::SayToLine(line, samples) => self.with_line(line, |l| l.tones.say(samples)),
             Command::RemoveLine(line) => {
@@ -506,7 +531,11 @@ impl Run {
             return;
         };
         for leg in self.legs.iter_mut().filter(|leg| leg.line == Some(index)) {
-            leg.tones.say(Arc::clone(&announcement));
+            // no tone that comes meanwhile cuts off what everybody has to know
+            if let Some(waited) = leg.told.say_first(Arc::clone(&announcement)) {
+                // one at most of a leg, and few legs on a line
+                let _ = self.grave.try_send(Used::Sound(waited));
+            }
         }
         let Some(line) = &mut self.lines[index] else {
             return;

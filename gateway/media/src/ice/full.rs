@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_millis(300);
 const CONSENT: Duration = Duration::from_secs(5);
 /// Without an answer for so long it does not.
 const EXPIRES: Duration = Duration::from_secs(30);
+/// Changes of our role that refused checks (487) bring about in one agreement: two sides need one.
+const MOST_SWITCHES: u8 = 4;
 /// Questions whose answers count: an answer may take longer than the time to the next question.
 const OPEN: usize = 2;
 
@@ -53,6 +55,8 @@ pub struct Full {
     /// USERNAME of our checks.
     name: String,
     controlling: bool,
+    /// How often our role changed because a check was refused.
+    switches: u8,
     tie_breaker: u64,
     rng: StdRng,
     pairs: Vec<Pair>,
@@ -84,6 +88,7 @@ impl Full {
             agreement,
             password,
             controlling,
+            switches: 0,
             tie_breaker,
             rng: StdRng::from_seed(seed),
             pairs: Vec::with_capacity(candidates.len().min(PAIRS)),
@@ -199,6 +204,10 @@ impl Full {
         if let Some(n) = self.pair(candidate) {
             self.pairs[n].trigger(now);
             if message.use_candidate && !self.controlling {
+                if self.agreement.last_counts {
+                    let others = self.pairs.iter_mut().filter(|pair| pair.component == component);
+                    others.for_each(|pair| pair.chosen = false);
+                }
                 self.pairs[n].chosen = true;
                 if self.pairs[n].valid {
                     self.choose(now, n);
@@ -251,10 +260,13 @@ impl Full {
         if !success {
             if message.error == Some(487) {
                 // unless the role has changed since
-                if self.controlling == controlling {
+                let again = self.switches < MOST_SWITCHES;
+                if self.controlling == controlling && again {
                     self.controlling = !controlling;
+                    self.switches += 1;
                 }
-                pair.state = State::Triggered;
+                // one who refuses either role is asked no more
+                pair.state = if again { State::Triggered } else { State::Failed };
             }
             return Heard::Taken;
         }
@@ -272,14 +284,14 @@ impl Full {
         Heard::Taken
     }
 
-    /// A pair is chosen. Of several that the other side chooses the best counts, as for [`Lite`](super::Lite).
+    /// A pair is chosen. Of several that the other side chooses the last counts, or the best, as for [`Lite`](super::Lite).
     fn choose(&mut self, now: Instant, n: usize) {
         let pair = &self.pairs[n];
         let priority = pair.priority(self.controlling);
         let chosen = &mut self.chosen[pair.component.place()];
-        if chosen
-            .is_some_and(|known| !known.expired && (known.remote == pair.remote || known.priority > priority))
-        {
+        let last_counts = self.agreement.last_counts && !self.controlling;
+        let stays = |known: Chosen| known.remote == pair.remote || !last_counts && known.priority > priority;
+        if chosen.is_some_and(|known| !known.expired && stays(known)) {
             return;
         }
         *chosen = Some(Chosen {

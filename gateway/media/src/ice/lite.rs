@@ -83,12 +83,12 @@ impl Lite {
         }
     }
 
-    /// Of several that are chosen the one of the highest priority counts, of equal ones the last: so both old and new ways
-    /// of choosing come to an end (RFC 5245 §8.1.1.2, RFC 8445 §8.1.1). True if media goes elsewhere now.
+    /// Of several that are chosen the last counts, where the other side chooses once; else the one of the highest priority, of equal
+    /// ones the last, since it chooses whatever it tries (RFC 8445 §8.1.1, RFC 5245 §8.1.1.2). True if media goes elsewhere now.
     fn choose(&mut self, component: Component, from: SocketAddr, priority: u32) -> bool {
         let chosen = &mut self.chosen[component.place()];
         let before = chosen.map(|(address, _)| address);
-        if chosen.is_none_or(|(_, known)| priority >= known) {
+        if self.agreement.last_counts || chosen.is_none_or(|(_, known)| priority >= known) {
             *chosen = Some((from, priority));
         }
         chosen.map(|(address, _)| address) != before

@@ -18,6 +18,7 @@ fn lite() -> Lite {
         local: Credentials::new("ours", "our-password-is-24-long".replace('-', "+").as_str()).expect("fits"),
         remote: "them".into(),
         checks: None,
+        last_counts: false,
     })
 }
 
@@ -110,6 +111,26 @@ fn of_several_chosen_the_best_counts_and_of_equal_ones_the_last() {
         };
         assert_eq!(answer(&mut lite, &check, from).1, Ok(a(from)));
         assert_eq!(lite.target(Component::Rtp), Some(a(target)));
+    }
+}
+
+#[test]
+fn of_one_who_chooses_once_the_last_choice_counts_though_a_better_one_was_before() {
+    let mut agreement = lite().agreement().clone();
+    agreement.last_counts = true;
+    let mut lite = Lite::new(agreement);
+    for (from, priority) in [
+        ("192.0.2.7:4000", 100),
+        ("192.0.2.8:4000", 7),
+        ("192.0.2.9:4000", 50),
+    ] {
+        let check = Check {
+            priority,
+            chosen: true,
+            ..GOOD
+        };
+        assert_eq!(answer(&mut lite, &check, from), (Heard::Chosen, Ok(a(from))));
+        assert_eq!(lite.target(Component::Rtp), Some(a(from)));
     }
 }
 

@@ -276,6 +276,24 @@ fn a_fast_sender_does_not_grow_the_delay_without_bound() {
 }
 
 #[test]
+fn an_opus_packet_without_speech_begins_a_silence_that_is_no_loss() {
+    let mut p = playout(&[(107, AudioCodec::Opus)]);
+    let t = |ms| Instant::ZERO + Duration::from_millis(ms);
+    let speech = payloads(AudioCodec::Opus, &sine(440.0, 3_200));
+    for (n, payload) in (0_u16..).zip(&speech[..5]) {
+        p.insert(t(0), n, Content::Audio(107), payload);
+    }
+    // the head alone: 20 ms of wideband without a frame
+    p.insert(t(0), 5, Content::Audio(107), &[9 << 3]);
+    let mut frame = [0; FRAME_SAMPLES];
+    for tick in 0..40 {
+        p.play(t(20 + 10 * tick), &mut frame);
+    }
+    assert_eq!(p.concealed(), 0);
+    assert!(frame.iter().all(|s| s.abs() < 500), "the voice has faded");
+}
+
+#[test]
 fn comfort_noise_replaces_concealment_and_ends_with_audio() {
     let mut p = playout(&[(8, AudioCodec::Pcma)]);
     let t = |ms| Instant::ZERO + Duration::from_millis(ms);

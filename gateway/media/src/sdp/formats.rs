@@ -2,6 +2,8 @@
 
 use super::{Attribute, MediaLine};
 
+/// Comfort noise of 8 kHz (RFC 3551 table 4).
+pub(crate) const COMFORT: u8 = 13;
 /// Dynamic payload types (RFC 3551 §6).
 const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 /// Most that we send as Opus, bit/s: wideband speech with forward error correction.
@@ -107,6 +109,8 @@ pub struct OpusFormat {
     pub forward_error_correction: bool,
     /// Samples per second that are played: 8000 to 48000.
     pub playback_rate: u32,
+    /// Nothing need be sent while nobody speaks.
+    pub silences: bool,
 }
 
 impl Default for OpusFormat {
@@ -116,6 +120,7 @@ impl Default for OpusFormat {
             constant: false,
             forward_error_correction: false,
             playback_rate: 48_000,
+            silences: false,
         }
     }
 }
@@ -130,6 +135,7 @@ impl OpusFormat {
                 ("cbr", Some(n)) => format.constant = n == 1,
                 ("maxaveragebitrate", Some(n)) => format.bit_rate = n.clamp(6_000, OPUS_RATE),
                 ("maxplaybackrate", Some(n)) => format.playback_rate = n.clamp(8_000, 48_000),
+                ("usedtx", Some(n)) => format.silences = n == 1,
                 ("useinbandfec", Some(n)) => format.forward_error_correction = n == 1,
                 _ => {}
             }
@@ -143,12 +149,15 @@ pub(super) struct Formats {
     pub(super) codecs: Vec<(u8, AudioCodec)>,
     /// The first of each clock.
     pub(super) events: Vec<EventFormat>,
+    /// Comfort noise beside codecs of 8 kHz (RFC 3389 §4).
+    pub(super) comfort: Option<u8>,
 }
 
 impl Formats {
     pub(super) fn read(line: &MediaLine) -> Self {
         let mut codecs = Vec::new();
         let mut events: Vec<EventFormat> = Vec::new();
+        let mut comfort = None;
         for payload in line.formats.iter().filter_map(|f| f.parse::<u8>().ok()) {
             if payload > 127 {
                 continue;
@@ -162,6 +171,9 @@ impl Formats {
             match AudioCodec::read(payload, &name, clock) {
                 Some(codec) if mono || codec == AudioCodec::Opus => codecs.push((payload, codec)),
                 Some(_) => {}
+                None if clock == 8_000 && (name == "CN" || name.is_empty() && payload == COMFORT) => {
+                    comfort.get_or_insert(payload);
+                }
                 None => {
                     let known = events.iter().any(|e| e.clock == clock);
                     if name == "TELEPHONE-EVENT" && matches!(clock, 8_000 | 48_000) && !known {
@@ -173,7 +185,11 @@ impl Formats {
                 }
             }
         }
-        Self { codecs, events }
+        Self {
+            codecs,
+            events,
+            comfort,
+        }
     }
 
     /// The telephone-events that go with a codec: of its clock, else any.
@@ -248,16 +264,26 @@ impl Numbers {
     }
 }
 
-/// Formats and attributes of a line of ours.
-pub(super) fn write(codecs: &[(u8, AudioCodec)], events: &[EventFormat]) -> (Vec<String>, Vec<Attribute>) {
+/// Formats and attributes of a line of ours; with `silences` of one who sends nothing while nobody speaks, and wants no more,
+/// under this number for comfort noise.
+pub(super) fn write(
+    codecs: &[(u8, AudioCodec)],
+    events: &[EventFormat],
+    (silences, comfort): (bool, Option<u8>),
+) -> (Vec<String>, Vec<Attribute>) {
     let mut formats = Vec::new();
     let mut attributes = Vec::new();
     for (payload, codec) in codecs {
         formats.push(payload.to_string());
         attributes.push(Attribute::new("rtpmap", codec.rtpmap(*payload)));
         if *codec == AudioCodec::Opus {
-            attributes.push(Attribute::new("fmtp", format!("{payload} {OPUS_WANTED}")));
+            let dtx = if silences { ";usedtx=1" } else { "" };
+            attributes.push(Attribute::new("fmtp", format!("{payload} {OPUS_WANTED}{dtx}")));
         }
+    }
+    if let Some(number) = comfort {
+        formats.push(number.to_string());
+        attributes.push(Attribute::new("rtpmap", format!("{number} CN/8000")));
     }
     for EventFormat { payload_type, clock } in events {
         formats.push(payload_type.to_string());

@@ -8,6 +8,7 @@ use super::{Attribute, LocalMedia, MediaLine, SessionDescription};
 use crate::ice::{
     Agreement, Candidate, Checks, Component, Credentials, HOST, PAIRS, REFLEXIVE, Side, priority,
 };
+use crate::stun;
 
 /// Candidates of the other side that are looked at.
 const MOST: usize = 128;
@@ -20,6 +21,8 @@ pub(super) struct Theirs {
     credentials: Credentials,
     /// It checks nothing itself.
     lite: bool,
+    /// It chooses once, and does not choose whatever it tries (`ice2`, RFC 8445 §10).
+    once: bool,
     candidates: Vec<Candidate>,
 }
 
@@ -54,9 +57,12 @@ pub(super) fn read(session: &SessionDescription, line: &MediaLine) -> Option<The
     candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.priority));
     candidates.truncate(PAIRS);
     let credentials = Credentials::new(first("ice-ufrag")?, first("ice-pwd")?).filter(|_| !mismatch)?;
+    let options = first("ice-options").unwrap_or_default();
+    let once = options.split_ascii_whitespace().any(|option| option == "ice2");
     Some(Theirs {
         credentials,
         lite,
+        once,
         candidates,
     })
 }
@@ -76,8 +82,7 @@ fn candidate(text: &str) -> Option<Candidate> {
     let priority = words.next()?.parse().ok()?;
     let address: IpAddr = words.next()?.parse().ok()?;
     let port = words.next()?.parse().ok().filter(|port| *port != 0)?;
-    let broadcast = address == IpAddr::from([255; 4]);
-    (!address.is_unspecified() && !address.is_multicast() && !broadcast).then_some(Candidate {
+    stun::is_place(address).then_some(Candidate {
         component,
         address: SocketAddr::new(address.to_canonical(), port),
         priority,
@@ -170,6 +175,7 @@ fn agree(
         credentials,
         mut candidates,
         lite: _,
+        once,
     } = theirs;
     candidates.retain(|candidate| !mux || candidate.component == Component::Rtp);
     Agreement {
@@ -181,6 +187,7 @@ fn agree(
             controlling,
             tie_breaker,
         }),
+        last_counts: once,
     }
 }
 

@@ -16,6 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use crypto::{CryptoAttribute, MasterKey, SrtpSuite};
 pub use dtls::DtlsPeer;
+pub(crate) use formats::COMFORT;
 pub use formats::{AudioCodec, EventFormat, OpusFormat};
 pub use offer_answer::{Capabilities, LocalMedia, OfferAnswer};
 
@@ -292,6 +293,10 @@ pub struct Agreed {
     pub opus: OpusFormat,
     /// Telephone-events we send, if the other side takes them.
     pub send_events: Option<EventFormat>,
+    /// Comfort noise as the other side numbers it, if it takes it.
+    pub comfort: Option<u8>,
+    /// What we send while nobody speaks; `None`: as ever.
+    pub quiet: Option<Quiet>,
     /// Payload types of telephone-events we take.
     pub receive_events: Vec<u8>,
     /// Length of packets we send, in ms: 10 to 60.
@@ -312,6 +317,15 @@ impl Agreed {
     pub const fn held(&self) -> bool {
         !self.direction.sends()
     }
+}
+
+/// What is sent in place of silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quiet {
+    /// A word of its level now and then, under this payload type (RFC 3389).
+    Comfort(u8),
+    /// A packet of the codec now and then (RFC 7587 §3.1.3).
+    Sparse,
 }
 
 /// Keys of both directions; one context per key and direction.

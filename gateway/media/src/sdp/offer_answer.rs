@@ -9,7 +9,7 @@ use super::dtls::{self, Handshake, Setup};
 use super::formats::{self, Formats, Numbers};
 use super::{
     Agreed, Attribute, AudioCodec, CryptoAttribute, Direction, DtlsPeer, EventFormat, MasterKey, MediaLine,
-    Origin, SdpError, SessionDescription, SrtpKeying, SrtpKeys, SrtpPolicy, SrtpSuite, ice,
+    Origin, Quiet, SdpError, SessionDescription, SrtpKeying, SrtpKeys, SrtpPolicy, SrtpSuite, ice,
 };
 use crate::dtls::Fingerprint;
 use crate::ice::Side;
@@ -33,6 +33,8 @@ pub struct Capabilities {
     pub fingerprint: Option<Fingerprint>,
     /// Which side of ICE we are (RFC 8445), where the other side speaks it at all.
     pub ice: Side,
+    /// While nobody speaks next to nothing is sent, to whoever wants it so, and wanted.
+    pub silences: bool,
 }
 
 impl Default for Capabilities {
@@ -57,6 +59,7 @@ impl Default for Capabilities {
             keying: SrtpKeying::Sdes,
             fingerprint: None,
             ice: Side::Off,
+            silences: false,
         }
     }
 }
@@ -97,7 +100,7 @@ pub struct OfferAnswer {
     numbers: Numbers,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Pending {
     codecs: Vec<(u8, AudioCodec)>,
     events: Vec<EventFormat>,
@@ -185,7 +188,9 @@ impl OfferAnswer {
         let sent = sent.map(|line| line.transport.clone());
         let agreed = sent.filter(|transport| secured && !required && is_dtls(transport) == by_dtls);
         let transport = agreed.as_deref().unwrap_or(transport);
-        let mut line = self.line(transport, (&codecs, &events), direction, &crypto, mux);
+        let narrow = |(_, codec): &(u8, AudioCodec)| codec.clock_rate() == 8_000;
+        let comfort = (self.capabilities.silences && codecs.iter().any(narrow)).then_some(formats::COMFORT);
+        let mut line = self.line(transport, (&codecs, &events, comfort), direction, &crypto, mux);
         let fingerprint = self.capabilities.fingerprint.as_ref().filter(|_| by_dtls);
         let dtls = fingerprint.is_some();
         if let Some(fingerprint) = fingerprint {
@@ -214,6 +219,18 @@ impl OfferAnswer {
             mux,
         });
         self.describe(media, true)
+    }
+
+    /// Takes an answer from before the call was answered: what comes meanwhile can be heard, and the offer goes on to wait
+    /// for the answer that counts, be it the same or that of another phone of a forked call (RFC 3261 §13.2.1).
+    ///
+    /// # Errors
+    /// As [`Self::handle_answer`]; then there is nothing to be heard.
+    pub fn handle_early_answer(&mut self, answer: &SessionDescription) -> Result<Agreed, SdpError> {
+        let (pending, before) = (self.pending.clone(), self.agreed.clone());
+        let agreed = self.handle_answer(answer);
+        (self.pending, self.agreed) = (pending, before);
+        agreed
     }
 
     /// Takes the answer to our offer.
@@ -277,6 +294,8 @@ impl OfferAnswer {
             send: (payload, codec),
             receive,
             opus: formats::opus(line, payload),
+            comfort: formats.comfort,
+            quiet: self.quiet(line, (payload, codec), &formats),
             send_events: formats.events_beside(codec),
             receive_events: receive_events(&pending, &formats),
             ptime_ms: codec.ptime(ptime(line, self.capabilities.ptime_ms)),
@@ -338,7 +357,14 @@ impl OfferAnswer {
             .into_iter()
             .collect();
         self.numbers.take(&common, &formats.events);
-        let mut own = self.line(&line.transport, (&common, &formats.events), ours, &crypto, mux);
+        let comfort = formats.comfort.filter(|_| self.capabilities.silences);
+        let mut own = self.line(
+            &line.transport,
+            (&common, &formats.events, comfort),
+            ours,
+            &crypto,
+            mux,
+        );
         let dtls = handshake.map(|theirs| self.peer(theirs));
         if let (Some(peer), Some(fingerprint)) = (&dtls, &self.capabilities.fingerprint) {
             let setup = if peer.active {
@@ -364,6 +390,8 @@ impl OfferAnswer {
             send,
             receive: common,
             opus: formats::opus(line, send.0),
+            comfort: formats.comfort,
+            quiet: self.quiet(line, send, &formats),
             send_events: formats.events_beside(send.1),
             receive_events: formats.events.iter().map(|e| e.payload_type).collect(),
             ptime_ms: send.1.ptime(ptime(line, self.capabilities.ptime_ms)),
@@ -406,6 +434,17 @@ impl OfferAnswer {
         }
         self.agreed = Some(agreed.clone());
         agreed
+    }
+
+    /// What is sent while nobody speaks, to whoever has written this line.
+    fn quiet(&self, line: &MediaLine, (payload, codec): (u8, AudioCodec), theirs: &Formats) -> Option<Quiet> {
+        if !self.capabilities.silences {
+            return None;
+        }
+        match codec {
+            AudioCodec::Opus => formats::opus(line, payload).silences.then_some(Quiet::Sparse),
+            AudioCodec::G722 | AudioCodec::Pcma | AudioCodec::Pcmu => theirs.comfort.map(Quiet::Comfort),
+        }
     }
 
     /// Is media of this call protected? Then it stays so, whatever the policy lets another call be.
@@ -458,12 +497,13 @@ impl OfferAnswer {
     fn line(
         &self,
         transport: &str,
-        (codecs, events): (&[(u8, AudioCodec)], &[EventFormat]),
+        (codecs, events, comfort): (&[(u8, AudioCodec)], &[EventFormat], Option<u8>),
         direction: Direction,
         crypto: &[CryptoAttribute],
         mux: bool,
     ) -> MediaLine {
-        let (formats, mut attributes) = formats::write(codecs, events);
+        let silences = self.capabilities.silences;
+        let (formats, mut attributes) = formats::write(codecs, events, (silences, comfort));
         attributes.push(Attribute::new("ptime", self.capabilities.ptime_ms.to_string()));
         attributes.push(Attribute::new("maxptime", "60"));
         for c in crypto {

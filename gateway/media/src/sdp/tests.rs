@@ -165,6 +165,87 @@ fn a_call_that_is_secured_never_goes_on_in_clear_and_goes_on_as_it_was() {
 }
 
 #[test]
+fn an_early_answer_is_heard_and_the_one_that_counts_may_be_another() {
+    let plain = offer("RTP/AVP", "");
+    let elsewhere = parse(&plain.to_string().replace("12044", "13044"));
+    let mut d = dialog(SrtpPolicy::Optional);
+    assert!(d.handle_early_answer(&plain).is_err(), "nothing was offered");
+    let ours = d.offer(Direction::SendRecv, &mut rng());
+    let keyed = ours.media[0].attribute("crypto").and_then(|a| a.value.clone());
+    let secured = offer(
+        "RTP/AVP",
+        &format!("a=crypto:{}\r\n", keyed.expect("a key is offered")),
+    );
+    for (early, port, srtp) in [
+        (&plain, 12_044, false),
+        (&secured, 12_044, true),
+        (&elsewhere, 13_044, false),
+    ] {
+        let heard = d.handle_early_answer(early).expect("it can be heard");
+        assert_eq!((heard.remote_rtp.port(), heard.srtp.is_some()), (port, srtp));
+        assert!(d.offer_pending() && d.agreed().is_none());
+    }
+    // one that cannot be heard changes nothing
+    assert!(d.handle_early_answer(&plain_of_port_0()).is_err());
+    assert_eq!(
+        d.handle_answer(&elsewhere).expect("an answer").remote_rtp.port(),
+        13_044
+    );
+    assert!(d.handle_early_answer(&plain).is_err(), "it is answered");
+}
+
+fn plain_of_port_0() -> SessionDescription {
+    parse(&offer("RTP/AVP", "").to_string().replace("12044", "0"))
+}
+
+#[test]
+fn silence_is_left_out_between_two_who_both_want_it_so() {
+    let side = |silences, codecs: &[AudioCodec]| {
+        let capabilities = Capabilities {
+            silences,
+            codecs: codecs.to_vec(),
+            ..Capabilities::default()
+        };
+        OfferAnswer::new(capabilities, local("192.0.2.1"), &mut rng())
+    };
+    let (pcma, opus) = ([AudioCodec::Pcma], [AudioCodec::Opus]);
+    for (codecs, wants, quiet) in [
+        (&pcma, [true, true], Some(Quiet::Comfort(13))),
+        (&pcma, [true, false], None),
+        (&pcma, [false, true], None),
+        (&opus, [true, true], Some(Quiet::Sparse)),
+        (&opus, [true, false], None),
+    ] {
+        let mut ends = wants.map(|wants| side(wants, codecs));
+        let offer = ends[0].offer(Direction::SendRecv, &mut rng());
+        let text = offer.to_string();
+        let told = if codecs == &pcma {
+            "a=rtpmap:13 CN/8000"
+        } else {
+            "usedtx=1"
+        };
+        assert_eq!(text.contains(told), wants[0], "{text}");
+        let (reply, theirs) = answer(&mut ends[1], &parse(&text));
+        let ours = ends[0].handle_answer(&parse(&reply.to_string())).expect("agreed");
+        assert_eq!((ours.quiet, theirs.quiet), (quiet, quiet), "{codecs:?} {wants:?}");
+    }
+    // a number of its own, as some write it
+    let own = offer("RTP/AVP", "a=rtpmap:98 CN/8000\r\n")
+        .to_string()
+        .replace("0 8 3 96", "8 98 96");
+    let (_, agreed) = answer(&mut side(true, &pcma), &parse(&own));
+    assert_eq!(
+        (agreed.comfort, agreed.quiet),
+        (Some(98), Some(Quiet::Comfort(98)))
+    );
+    let (_, agreed) = answer(
+        &mut side(true, &pcma),
+        &parse(&own.replace("CN/8000", "CN/16000")),
+    );
+    assert_eq!((agreed.comfort, agreed.quiet), (None, None));
+}
+
+#[test]
 fn encryption_follows_policy() {
     use SrtpPolicy::{Off, Optional, Required};
     // (policy, transport, key offered) -> Some(encrypted) or refused.

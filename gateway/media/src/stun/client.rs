@@ -132,7 +132,7 @@ impl Client {
             return None;
         }
         match (message.kind, message.mapped) {
-            (Kind::Success, Some(mapped)) if !mapped.ip().is_unspecified() => {
+            (Kind::Success, Some(mapped)) if super::is_place(mapped.ip()) => {
                 self.state = State::Rests { until: now + REFRESH };
                 self.told_silent = false;
                 let ip = mapped.ip().to_canonical();

@@ -145,3 +145,20 @@ proptest! {
         prop_assert_eq!(mask(mask(address, &transaction), &transaction), address);
     }
 }
+
+#[test]
+fn nobody_is_told_an_address_at_which_no_host_can_be() {
+    for (address, place) in [
+        ("192.0.2.9", true),
+        ("2001:db8::9", true),
+        ("0.0.0.0", false),
+        ("::", false),
+        ("224.0.0.251", false),
+        ("239.1.2.3", false),
+        ("ff02::fb", false),
+        ("255.255.255.255", false),
+        ("::ffff:224.0.0.1", false),
+    ] {
+        assert_eq!(is_place(address.parse().expect("an address")), place, "{address}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use gateway_core::{AccountId, Cause, Instant, LegEvent, LegId, LineId, Peer};
+use gateway_core::{AccountId, Cause, Instant, LegEvent, LegId, LineId, Peer, Tone};
 use gateway_media::LegStats;
 use gateway_media::dtls::Identity;
 
@@ -20,12 +20,14 @@ impl Driver {
         });
         let codecs = account.map_or(&direct.direct_codecs, |a| &a.codecs).clone();
         let symmetric = account.map_or(direct.direct_symmetric, |a| a.symmetric);
+        let silences = account.map_or(direct.direct_silences, |a| a.silences);
         MediaPolicy {
             codecs,
             srtp,
             keys,
             ice,
             symmetric,
+            silences,
             identity: (srtp != Srtp::Off).then(|| self.identity()).flatten(),
         }
     }
@@ -149,9 +151,57 @@ impl Driver {
             self.no_media(now, leg, &e);
             return;
         }
+        if let Err(e) = session.answered(&self.engine, leg) {
+            self.no_media(now, leg, &e);
+            return;
+        }
+        // one that failed before begins anew
+        session.begins = true;
         let peer = session.peer.take().unwrap_or_default();
         self.leg(LegEvent::Answered { leg, peer });
         self.digits.open(leg);
+    }
+
+    /// Somebody who has not answered has something to be heard. Without it the call goes on as ever.
+    pub(super) fn early_media(&mut self, now: Instant, leg: LegId, answer: &[u8]) {
+        let Some(session) = self.sessions.get_mut(&leg) else {
+            return;
+        };
+        match session.early_answer(&self.engine, leg, self.ua.remote_of(leg), now, answer) {
+            Ok(agreed) => {
+                tracing::debug!(%leg, ?agreed, "early media");
+                if agreed.direction.receives() {
+                    self.leg(LegEvent::EarlyMedia { leg });
+                }
+            }
+            Err(error) => tracing::debug!(%leg, %error, "early media cannot be heard"),
+        }
+    }
+
+    /// A leg that is not answered is heard at its line.
+    pub(super) fn listen(&mut self, leg: LegId) {
+        if let Some(session) = self.sessions.get(&leg).filter(|session| session.is_early())
+            && let Err(error) = self.engine.connect_leg(leg, &session.line)
+        {
+            tracing::warn!(%leg, %error, "early media cannot be heard");
+        }
+    }
+
+    /// Tells a caller that it rings, and has him hear that, if he has said where.
+    pub(super) fn ring_back(&mut self, now: Instant, leg: LegId) {
+        let Some(session) = self.sessions.get_mut(&leg) else {
+            return;
+        };
+        let Some(sdp) = &session.ready else {
+            self.ua.ring(now, leg);
+            return;
+        };
+        self.ua.ring_back(now, leg, sdp);
+        // he has our description by this
+        session.begins = true;
+        if let Err(error) = self.engine.play_to_leg(leg, Tone::Ringback) {
+            tracing::warn!(%leg, %error, "a caller does not hear that it rings");
+        }
     }
 
     /// The numbers of a leg that is over are counted, and told if anything was heard or said.

@@ -214,6 +214,7 @@ impl Peer {
                 let flow = self.flow(control);
                 self.ua.handle_unreachable(self.now, flow.remote);
             }
+            6 => self.ua.ring_back(self.now, leg, SDP),
             5 => {
                 let flow = self.flow(control);
                 self.ua.handle_closed(self.now, flow, "gone");
@@ -281,6 +282,7 @@ impl Peer {
             CallOutput::AuthorityLost { .. }
             | CallOutput::Confirmed { .. }
             | CallOutput::Digit { .. }
+            | CallOutput::EarlyMedia { .. }
             | CallOutput::Named { .. }
             | CallOutput::Pressed { .. }
             | CallOutput::Redirected { .. }

@@ -195,6 +195,12 @@ pub enum CallOutput {
         /// `0-9 * # A-D`.
         digit: char,
     },
+    /// Outgoing: something can be heard before anybody has answered. Of a forked call the first one that has something is told,
+    /// and if it changes. It is no answer.
+    EarlyMedia {
+        /// Its answer to our offer, for as long as nobody has answered.
+        sdp: Vec<u8>,
+    },
     /// The leg is over for the call plan and for media.
     Ended {
         /// Why.

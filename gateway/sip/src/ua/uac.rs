@@ -44,9 +44,30 @@ pub(crate) struct InviteUse {
     /// Why it was given up.
     cancelled: Option<Cause>,
     pub(crate) early: Vec<Early>,
+    /// Whose early media is heard: its tag, and how it described that.
+    early_media: Option<(String, Vec<u8>)>,
     pub(crate) flow: Flow,
     pub(crate) leg: LegId,
     pub(crate) request: Request,
+}
+
+impl InviteUse {
+    /// What a provisional response says of early media, if that is news: of the first phone that has any, and of no other
+    /// one, so that two are not heard at once.
+    fn speaks_early(&mut self, response: &Response) -> Option<Vec<u8>> {
+        let described = !response.body.is_empty()
+            && !response.headers.is_encoded()
+            && response.headers.content_type().as_deref() == Some(SDP);
+        let to = response.headers.to().ok().filter(|_| described)?;
+        // without a tag (RFC 2543) there is no telling them apart
+        let tag = to.tag().unwrap_or_default();
+        let known = self.early_media.as_ref();
+        if known.is_some_and(|(of, sdp)| of != tag || *sdp == response.body) {
+            return None;
+        }
+        self.early_media = Some((tag.to_owned(), response.body.clone()));
+        Some(response.body.clone())
+    }
 }
 
 impl UserAgent {
@@ -356,6 +377,7 @@ impl UserAgent {
                         acks: Acks::new(),
                         cancelled: None,
                         early: Vec::new(),
+                        early_media: None,
                         flow,
                         leg,
                         request,
@@ -446,6 +468,9 @@ impl UserAgent {
                         self.tell(leg, CallOutput::Ringing);
                     }
                 }
+                if let Some(sdp) = invite.speaks_early(&response).filter(|_| current && heard) {
+                    self.tell(leg, CallOutput::EarlyMedia { sdp });
+                }
             }
             200..=299 => self.invite_accepted(now, &mut invite, &response, current),
             422 if current => self.interval_refused(now, &invite, &response),
@@ -531,6 +556,9 @@ impl UserAgent {
         });
         let (early_answer, early_party) =
             early.map_or((None, None), |early| (early.answer.take(), early.asserted.take()));
+        // some count on it though it was not acknowledged
+        let heard = invite.early_media.take_if(|(of, _)| *of == tag);
+        let early_answer = early_answer.or_else(|| heard.map(|(_, sdp)| sdp));
         let Some(mut dialog) = dialog else {
             if current {
                 self.over(invite.leg, Cause::Refused, "200 OK without Contact");

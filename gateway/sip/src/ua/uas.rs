@@ -202,11 +202,36 @@ impl UserAgent {
 
     /// Tells the caller that it rings.
     pub fn ring(&mut self, now: Instant, leg: LegId) {
+        self.rings(now, leg, None);
+    }
+
+    /// Tells the caller that it rings, with our answer to his offer, so that he hears what we play (183, RFC 3960). Who has made
+    /// no offer hears nothing before the answer, and gets 180.
+    pub fn ring_back(&mut self, now: Instant, leg: LegId, sdp: &[u8]) {
+        self.rings(now, leg, Some(sdp));
+    }
+
+    fn rings(&mut self, now: Instant, leg: LegId, early: Option<&[u8]>) {
         let server = self.params.user_agent.clone();
-        if let Some((tx, response, offerless)) = self.incoming_response(leg, 180) {
-            let response = response
+        let offered = self.calls.get(&leg).is_some_and(|call| match &call.phase {
+            Phase::Incoming { request, .. } => !request.body.is_empty(),
+            Phase::Accepted
+            | Phase::Calling { .. }
+            | Phase::Confirmed
+            | Phase::Over
+            | Phase::Reaching { .. }
+            | Phase::WaitingAccount
+            | Phase::WaitingOffer => false,
+        });
+        let early = early.filter(|_| offered);
+        let code = if early.is_some() { 183 } else { 180 };
+        if let Some((tx, response, offerless)) = self.incoming_response(leg, code) {
+            let mut response = response
                 .with(HeaderName::Allow, ALLOW)
                 .with(HeaderName::Server, server.as_str());
+            if let Some(sdp) = early {
+                response = response.with_body(SDP, sdp);
+            }
             match self.reliability(leg) {
                 Reliability::None => self.answer(now, tx, response),
                 // The first reliable response to an INVITE without offer must bring ours (RFC 3262 §5), and nobody

@@ -44,6 +44,8 @@ impl Site {
         let name = self.params.panels.get(panel).map(|of| of.name.clone());
         let request = CallRequest {
             display: shown(&peer, &name.unwrap_or_default()),
+            // nobody at the panel has a part in it
+            early_media: false,
             purpose: Purpose::Bridge,
             ring_window: window,
             talk_limit: talk_limit(Some(limit.unwrap_or(INCOMING_TALK)), None),

@@ -434,11 +434,13 @@ impl Site {
     ) {
         let doors = self.doors_of(panel);
         let list = self.list_of(now, panel, button);
-        let request = self.call_request(ring, panel, list, line, &doors);
+        let mut request = self.call_request(ring, panel, list, line, &doors);
         let (asked, rang) = match began {
             Began::Asked => (Some(panel.clone()), None),
             Began::Rang => (None, Some(panel.clone())),
         };
+        // whoever passes by does not wait for anybody
+        request.early_media &= rang.is_some();
         let plan = Either::Outgoing(Box::new(CallPlan::new(now.mono, request)));
         let call = Call {
             asked,
@@ -474,6 +476,7 @@ impl Site {
                 mask: true,
             },
             display: params.name.clone(),
+            early_media: false,
             // an alarm has rounds of its own
             further: Vec::new(),
             handover: Handover::default(),
@@ -585,6 +588,7 @@ impl Site {
                 spare: (0..MAX_HANDOVERS).map(|_| self.new_leg()).collect(),
                 ..self.handover(panel.as_ref())
             },
+            early_media: panel.as_ref().is_some_and(|p| p.early_media),
             display: panel.map(|p| p.name).unwrap_or_default(),
             further,
             hang_up_after_open: hang_up,
@@ -788,11 +792,12 @@ impl Site {
             match output {
                 PlanOutput::Digit { at, digit, party, .. } => self.digit(now, ring, at, digit, &party),
                 PlanOutput::Event(event) => self.call_event(now, ring, event, simulated),
-                PlanOutput::Leg(LegCommand::Connect { .. }) if call.muted => {}
+                PlanOutput::Leg(LegCommand::Connect { .. } | LegCommand::Listen { .. }) if call.muted => {}
                 PlanOutput::Leg(command) => {
                     let has_it = talks_on(&command);
                     self.out.push_back(Output::Leg(command));
                     if let Some(leg) = has_it {
+                        self.greet(ring, leg);
                         self.record_talk(ring, leg);
                     }
                 }
@@ -965,9 +970,11 @@ const fn talks_on(command: &LegCommand) -> Option<LegId> {
         LegCommand::Answer { .. }
         | LegCommand::Divert { .. }
         | LegCommand::End { .. }
+        | LegCommand::Listen { .. }
         | LegCommand::Offer { .. }
         | LegCommand::PlayToLeg { .. }
         | LegCommand::RefuseTransfer { .. }
+        | LegCommand::RingBack { .. }
         | LegCommand::Ringing { .. }
         | LegCommand::Transfer { .. } => None,
     }

@@ -109,6 +109,7 @@ impl Site {
                 ..self.handover(self.params.panels.get(panel))
             },
             hang_up_after_open: false,
+            rings_back: self.params.panels.get(panel).is_some_and(|of| of.rings_back),
             leg,
             line: line.clone(),
             listed,

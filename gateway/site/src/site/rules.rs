@@ -262,13 +262,13 @@ impl Site {
                 let sent = self.send_card(now, controller, card, Subject::Rule(rule.clone()));
                 sent.map_err(|(_, text)| text)
             }
-            Action::Prompt { line, sound } => {
+            Action::Prompt { line, sound, to } => {
                 let by = AskedBy {
                     ring,
                     rule,
                     simulated,
                 };
-                self.prompt(now, &by, line, sound)
+                self.prompt(now, &by, line, (sound, to))
             }
             Action::Text { list, message, panel } => {
                 let text = message.fill(Escape::Line, |field| self.filled(rule, record, field));

@@ -226,7 +226,9 @@ fn frame(found: &Found<'_>, kind: &str, text: &str, more: Map<String, Value>) ->
 
 fn question(found: &Found<'_>, request: Request, profile: Option<&Profile>) -> Said {
     let (mut text, mut more) = match request {
-        Request::ReadCoils { address, count } | Request::ReadHolding { address, count } => (
+        Request::ReadCoils { address, count }
+        | Request::ReadDiscrete { address, count }
+        | Request::ReadHolding { address, count } => (
             format!("{count} from address {address:04x}"),
             object(&[("address", json!(address)), ("count", json!(count))]),
         ),
@@ -378,6 +380,10 @@ mod tests {
             .expect("both")
             .text;
         assert!(text.ends_with("on off off off off off off off\n"), "{text}");
+        // inputs of a board, function 02
+        let inputs = said("01 02 00 00 00 08 79 cc  01 02 01 81 61 e8", false, None).expect("both");
+        let text = inputs.text;
+        assert!(text.ends_with("on off off off off off off on\n"), "{text}");
         let twice = said("01 05 00 00 ff 00 8c 3a 01 05 00 00 ff 00 8c 3a", false, None).expect("both");
         assert_eq!(
             (&twice.json["frames"][0]["kind"], &twice.json["frames"][1]["kind"]),

@@ -80,9 +80,11 @@ pub(crate) fn mqtt_inputs(config: &Config) -> Option<(String, MqttInputs)> {
             silent: mqtt.silent,
             topic: mqtt.topic.to_string(),
         }),
-        InputDriver::Gpio(_) | InputDriver::Osdp(_) | InputDriver::Virtual(_) | InputDriver::Webhook(_) => {
-            None
-        }
+        InputDriver::Gpio(_)
+        | InputDriver::Modbus(_)
+        | InputDriver::Osdp(_)
+        | InputDriver::Virtual(_)
+        | InputDriver::Webhook(_) => None,
     };
     let inputs: Vec<MqttInput> = config.inputs.iter().filter_map(input).collect();
     if inputs.is_empty() {
@@ -130,7 +132,11 @@ pub(crate) fn hooks(config: &Config) -> BTreeMap<InputId, (Hook, Option<HookToke
             };
             Some((id.clone(), (made, token)))
         }
-        InputDriver::Gpio(_) | InputDriver::Mqtt(_) | InputDriver::Osdp(_) | InputDriver::Virtual(_) => None,
+        InputDriver::Gpio(_)
+        | InputDriver::Modbus(_)
+        | InputDriver::Mqtt(_)
+        | InputDriver::Osdp(_)
+        | InputDriver::Virtual(_) => None,
     };
     config.inputs.iter().filter_map(hook).collect()
 }

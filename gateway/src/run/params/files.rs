@@ -138,6 +138,15 @@ pub(crate) fn files(config: &Config) -> Files {
             files.faults.push(late(key, error));
         }
     }
+    for (id, panel) in &config.panels {
+        let key = format!("panels.{id}.greeting-file");
+        if let Some(file) = &panel.greeting_file
+            && files.here(&[(&key, file)])
+            && let Err(error) = prompts::recording(file)
+        {
+            files.faults.push(late(&key, error));
+        }
+    }
     for (id, rule) in &config.rules {
         for (index, action) in rule.actions.iter().enumerate() {
             let key = format!("rules.{id}.do[{index}].prompt.file");

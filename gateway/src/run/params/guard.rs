@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use adapter_api::OutputDriver;
+use adapter_api::{BoxFuture, OutputDriver};
 use gateway_config::{Config, Late, Output, OutputDriver as Driver};
 use gateway_core::OutputId;
 use gateway_guard::{GuardBoard, GuardError, GuardOutput, GuardParams, SentinelParams};
@@ -30,11 +30,13 @@ pub(crate) fn guard(config: &Config, file: &Path, follow_stdin: bool) -> GuardPa
         .into(),
         program: THIS_PROGRAM.into(),
     };
+    let (boards, services) = held(config);
     GuardParams {
-        boards: boards(config),
+        boards,
         follow_stdin,
         lease: config.guard.lease,
         sentinel: Some(sentinel),
+        services,
         socket: socket(config),
     }
 }
@@ -117,6 +119,11 @@ fn of_readers(config: &Config, output: impl Fn(&OutputId, u16) -> GuardOutput) -
 
 /// One board for each chip, serial port or unit on it, and for all that is virtual.
 pub(super) fn boards(config: &Config) -> Vec<GuardBoard> {
+    held(config).0
+}
+
+/// The boards, and the lines of theirs on which the gateway has something read.
+fn held(config: &Config) -> (Vec<GuardBoard>, Vec<BoxFuture<'static, ()>>) {
     let mut gpio: BTreeMap<(PathBuf, bool), Vec<(OutputId, &gateway_config::GpioOutput)>> = BTreeMap::new();
     let mut hid: BTreeMap<&str, Vec<(OutputId, u16)>> = BTreeMap::new();
     let mut serial = serial::Boards::default();
@@ -185,7 +192,8 @@ pub(super) fn boards(config: &Config) -> Vec<GuardBoard> {
         });
     }
     boards.extend(serial.made(output));
-    boards.extend(modbus.made(output));
+    let (on_lines, services) = modbus.made(config, output);
+    boards.extend(on_lines);
     boards.extend(front_ends.made(output));
     boards.extend(of_readers(config, output));
     boards.extend(elsewhere::boards(config, output));
@@ -204,5 +212,5 @@ pub(super) fn boards(config: &Config) -> Vec<GuardBoard> {
     for board in &mut boards {
         board.vanished = vanished(config, board.outputs.iter().map(|o| &o.output));
     }
-    boards
+    (boards, services)
 }

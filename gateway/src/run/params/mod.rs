@@ -26,6 +26,7 @@ pub(crate) use elsewhere::{hooks, mqtt_inputs};
 pub(crate) use files::{Files, files};
 pub(crate) use front_end::front_ends;
 pub(crate) use guard::{guard, socket as guard_socket, unguarded, wirings};
+pub(crate) use modbus::modbus_inputs;
 pub(crate) use network::{page_urls, port_settings};
 pub(crate) use notify::notify;
 pub(crate) use outline::outline;

@@ -55,6 +55,9 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
             config::Ice::Off => sip::Ice::Off,
         },
         symmetric: account.symmetric_rtp.unwrap_or(config.sip.symmetric_rtp),
+        silences: account
+            .silence_suppression
+            .unwrap_or(config.sip.silence_suppression),
         timer: account.session_expires.map(|expires| sip::SessionTimer {
             expires,
             min: account.min_se,
@@ -87,6 +90,7 @@ pub(crate) fn sip(config: &Config, instance: [u8; 16]) -> sip::SipParams {
         direct_peers: config.sip.direct_peers.iter().copied().collect(),
         direct_callees: callees(config, None),
         direct_symmetric: config.sip.symmetric_rtp,
+        direct_silences: config.sip.silence_suppression,
         direct_codecs: codecs(&config.sip.codecs),
         public_address: config.sip.public_address,
         // the port of STUN (RFC 8489 §18.6)

@@ -445,6 +445,15 @@ fn panel(id: &PanelId, panel: &config::Panel, config: &Config) -> site::PanelPar
                 most_mib: kept.most_mib,
             }),
         ring_to_open: panel.ring_to_open,
+        early_media: match panel.early_media {
+            config::EarlyMedia::Ignore => false,
+            config::EarlyMedia::Play => true,
+        },
+        greeting: panel.greeting_file.clone(),
+        rings_back: match panel.ring_back {
+            config::RingBack::Gateway => true,
+            config::RingBack::Phone => false,
+        },
         opened_call: match panel.opened_call {
             config::CallRefusal::Busy => Cause::Busy,
             config::CallRefusal::Declined => Cause::Declined,

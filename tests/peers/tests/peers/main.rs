@@ -14,6 +14,7 @@ mod codecs;
 mod commands;
 mod confirm;
 mod directory;
+mod early;
 mod echo;
 mod elsewhere;
 mod faults;

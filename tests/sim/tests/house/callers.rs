@@ -67,9 +67,11 @@ fn result(sim: &Sim, of: LegId) -> String {
         LegCommand::Answer { leg } => (*leg == of).then(|| "answered".to_owned()),
         LegCommand::Divert { leg, target } => (*leg == of).then(|| format!("302 {target}")),
         LegCommand::End { leg, cause } => (*leg == of).then(|| cause.to_string()),
+        LegCommand::RingBack { leg } => (*leg == of).then(|| "rings back".to_owned()),
         LegCommand::Ringing { leg } => (*leg == of).then(|| "rings".to_owned()),
         LegCommand::Connect { .. }
         | LegCommand::Join { .. }
+        | LegCommand::Listen { .. }
         | LegCommand::Offer { .. }
         | LegCommand::PlayToLeg { .. }
         | LegCommand::RefuseTransfer { .. }

@@ -47,9 +47,11 @@ fn refused(sim: &Sim, leg: LegId) -> Option<Cause> {
         | LegCommand::Divert { .. }
         | LegCommand::Join { .. }
         | LegCommand::End { .. }
+        | LegCommand::Listen { .. }
         | LegCommand::Offer { .. }
         | LegCommand::PlayToLeg { .. }
         | LegCommand::RefuseTransfer { .. }
+        | LegCommand::RingBack { .. }
         | LegCommand::Ringing { .. }
         | LegCommand::Transfer { .. } => None,
     })

@@ -1,7 +1,7 @@
 //! Sounds that rules have heard at panels: they take the line as a call would, and stand in nobody's way.
 
-use gateway_core::{Event, LegEvent, LegId, LineCommand, LineId, LineState, Peer, RuleEvent};
-use gateway_site::rules::{Action, Beep, Conditions, Rule, Sound, Trigger};
+use gateway_core::{Event, LegCommand, LegEvent, LegId, LineCommand, LineId, LineState, Peer, RuleEvent};
+use gateway_site::rules::{Action, Beep, Conditions, Ear, Rule, Sound, Trigger};
 use gateway_site::{CallIn, Input, SiteParams};
 use sim::{Phone, Sim, first_door, id, ms, secs};
 
@@ -18,6 +18,7 @@ fn house() -> SiteParams {
     let action = Action::Prompt {
         line: id("riser"),
         sound: beep(),
+        to: Ear::Line,
     };
     let rule = Rule {
         actions: vec![action],
@@ -201,4 +202,56 @@ fn a_line_that_cannot_start_by_itself_says_so_and_nobody_waits_for_ever() {
     stranger(&mut sim);
     sim.input(Input::ShutDown);
     assert_eq!(told(&sim)[2], "ended early: the gateway stops");
+}
+
+/// A rule that tells whoever talks at the riser something whenever somebody is refused, and a panel that greets.
+fn greets() -> Sim {
+    let mut site = house();
+    let action = Action::Prompt {
+        line: id("riser"),
+        sound: beep(),
+        to: Ear::Phone { alone: true },
+    };
+    site.rules.get_mut(&id("refused")).expect("the rule").actions = vec![action];
+    site.panels.get_mut(&id("main")).expect("the panel").greeting = Some("main.wav".into());
+    let mut sim = Sim::new(site);
+    sim.phone("1000", Phone::Answers(secs(4)));
+    sim.wait(secs(1));
+    sim
+}
+
+#[test]
+fn whoever_answers_is_greeted_and_told_and_nobody_at_the_panel_hears_of_it() {
+    let mut sim = greets();
+    stranger(&mut sim);
+    assert_eq!(
+        told(&sim),
+        ["prompt the phone at riser 660/800: nobody has a call there"]
+    );
+    assert!(sim.press("bell").is_some(), "{}", sim.log());
+    sim.wait(secs(2));
+    assert!(sim.told.is_empty(), "it rings");
+    sim.wait(secs(4));
+    let leg = sim.told.first().map(|(leg, _)| *leg).expect("a greeting");
+    assert_eq!(sim.told, [(leg, Sound::File("main.wav".into()))]);
+    stranger(&mut sim);
+    assert_eq!(sim.told[1..], [(leg, beep())]);
+    assert!(sim.heard.is_empty() && riser(&sim) == LineState::Ours);
+    said(&mut sim, 1, Ok(800));
+    assert_eq!(told(&sim)[1], "by the phone, 800 ms");
+}
+
+#[test]
+fn what_can_be_heard_before_the_answer_is_heard_at_the_panel_and_takes_nothing() {
+    let mut site = first_door();
+    site.panels.get_mut(&id("main")).expect("the panel").greeting = None;
+    let mut sim = Sim::new(site);
+    sim.phone("1000", Phone::Rings);
+    sim.wait(secs(1));
+    assert!(sim.press("bell").is_some(), "{}", sim.log());
+    sim.wait(secs(1));
+    let leg = sim.leg_of("1000");
+    sim.input(Input::Leg(LegEvent::EarlyMedia { leg }));
+    assert!(sim.legs.contains(&LegCommand::Listen { leg }));
+    assert_eq!(riser(&sim), LineState::Ringing);
 }

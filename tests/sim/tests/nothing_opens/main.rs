@@ -245,6 +245,7 @@ impl World<'_> {
                 | Output::Reader(..)
                 | Output::RecordTalk { .. }
                 | Output::Say { .. }
+                | Output::SayToLeg { .. }
                 | Output::Standing(..)
                 | Output::Text { .. }
                 | Output::Volume(..) => {}

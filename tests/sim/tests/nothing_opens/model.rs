@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use gateway_access::GrantParts;
 use gateway_core::{
-    AlarmEvent, Command, CommandRequest, DigitVia, DoorEvent, DoorGroupId, DoorId, Envelope, Event, Factor,
-    GatewayEvent, Given, InputEvent, InputId, Instant, LegCommand, LegEvent, LegId, LineId, LineSignal,
-    PanelEvent, PanelId, Peer, ReaderId, RingId, Signal, SignalKind, Subject,
+    AlarmEvent, Command, CommandEvent, CommandRequest, DigitVia, DoorEvent, DoorGroupId, DoorId, Envelope,
+    Event, Factor, GatewayEvent, Given, InputEvent, InputId, Instant, LegCommand, LegEvent, LegId, LineId,
+    LineSignal, PanelEvent, PanelId, Peer, ReaderId, RingId, Signal, SignalKind, Subject,
 };
 use gateway_site::rules::{Action, Rule};
 use gateway_site::{GuardReport, Input, PanelParams, SiteParams};
@@ -58,6 +58,8 @@ pub(crate) struct Model {
     alarm: Option<bool>,
     causes: Vec<Cause>,
     discard_before: Instant,
+    /// Where the command of this step ends that who rings is let in. The gateway may refuse it.
+    ending: Option<PanelId>,
     guard: bool,
     ids: BTreeMap<String, Instant>,
     incoming: u64,
@@ -93,6 +95,7 @@ impl Model {
             alarm: None,
             causes: Vec::new(),
             discard_before: Instant::ZERO,
+            ending: None,
             guard: false,
             ids: BTreeMap::new(),
             incoming: 0,
@@ -176,6 +179,7 @@ impl Model {
 
     /// Hears an input before the gateway does.
     pub(crate) fn hear(&mut self, now: Instant, input: &Input) {
+        self.ending = None;
         self.press = None;
         self.must.clear();
         self.causes.retain(|c| c.until.is_none_or(|until| until >= now));
@@ -312,7 +316,9 @@ impl Model {
             | LegCommand::PlayToLeg { .. }
             | LegCommand::Divert { .. }
             | LegCommand::Join { .. }
+            | LegCommand::Listen { .. }
             | LegCommand::RefuseTransfer { .. }
+            | LegCommand::RingBack { .. }
             | LegCommand::Ringing { .. }
             | LegCommand::Transfer { .. } => {}
         }
@@ -355,7 +361,14 @@ impl Model {
             // no alarm without its input
             let asked = self.causes.iter().any(|cause| cause.factor == Factor::Fire);
             self.alarm = (*active && asked).then_some(envelope.simulated);
-            self.causes.retain(|cause| cause.factor != Factor::Fire);
+            // while a late reading of it must still hold, the next alarm may be its doing
+            self.causes
+                .retain(|cause| cause.factor != Factor::Fire || !*active && cause.held.is_some());
+        }
+        if let Event::Command(CommandEvent::Accepted { .. }) = event
+            && let Some(panel) = self.ending.take()
+        {
+            self.rings_open.remove(&panel);
         }
         if let Event::Gateway(GatewayEvent::Lockdown { active, group, .. }) = event {
             if *active {
@@ -446,6 +459,9 @@ impl Model {
     }
 
     fn command(&mut self, now: Instant, request: &CommandRequest) {
+        if let Command::EndRingToOpen { panel } = &request.command {
+            self.ending = Some(panel.clone());
+        }
         let key = format!("{} {}", request.origin.subject, request.id);
         let known = self
             .ids
@@ -453,7 +469,9 @@ impl Model {
             .is_some_and(|before| now.since(*before) < secs(22));
         // who waits for the answer may send again what a fault refused
         let waits = matches!(request.origin.factor, Factor::Api | Factor::Web);
-        if known || !waits || self.journal && self.guard {
+        // nor is one remembered that a faulty line refuses, and lines are not modelled
+        let by_line = matches!(request.command, Command::Call { .. } | Command::Press { .. });
+        if known || !waits || self.journal && self.guard && !by_line {
             self.ids.insert(key, now);
         }
         let news = match request.given {
@@ -509,11 +527,9 @@ impl Model {
         }
     }
 
-    /// Who rings is let in from here on, or no longer.
+    /// Who rings is let in from here on.
     fn rings_to_open(&mut self, now: Instant, command: &Command) {
-        if let Command::EndRingToOpen { panel } = command {
-            self.rings_open.remove(panel);
-        } else if let Command::RingToOpen { panel, time } = command
+        if let Command::RingToOpen { panel, time } = command
             && self.lets_in_rings(panel)
         {
             self.rings_open.insert(panel.clone(), now + *time);
@@ -693,7 +709,8 @@ impl Model {
             } => self.digit(now, *number, &mut leg, *at, *digit, *echo, *via),
             LegEvent::Ended { .. } => leg.ended = true,
             // no story hands a call on: `sim/transfers` does
-            LegEvent::Held { .. }
+            LegEvent::EarlyMedia { .. }
+            | LegEvent::Held { .. }
             | LegEvent::Incoming { .. }
             | LegEvent::Redirected { .. }
             | LegEvent::Ringing { .. }

@@ -189,6 +189,9 @@ fn panels() -> Vec<(&'static str, PanelParams)> {
         on_line_fault: gateway_site::OnLineFault::Reject,
         transfers: gateway_site::Transfers::Listed,
         ring_to_open: None,
+        early_media: true,
+        greeting: None,
+        rings_back: false,
     };
     let gate = PanelParams {
         other_calls: Some(Cause::Busy),

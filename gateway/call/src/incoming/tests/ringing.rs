@@ -46,6 +46,17 @@ fn a_call_rings_for_its_time_and_is_answered_if_it_gets_the_line() {
 }
 
 #[test]
+fn a_caller_hears_from_the_gateway_that_it_rings_where_that_is_wanted() {
+    let mut request = ringing(Answer::ByPress(secs(120))).request().clone();
+    request.rings_back = true;
+    let mut plan = IncomingPlan::new(T0, request);
+    let rings = LegCommand::RingBack { leg: CALLER };
+    assert_eq!(commands(&drain(&mut plan)), [&rings]);
+    assert_eq!(commands(&at(&mut plan, 60)), [&rings]);
+    assert_eq!(press(&mut plan, 61), [Output::WantsLine { pressed: true }]);
+}
+
+#[test]
 fn a_line_that_is_lost_while_it_rings_refuses_the_call() {
     for (without, cause, word) in [
         (Take::LineBusy, Cause::Busy, "line-busy"),

@@ -69,6 +69,8 @@ fn agreed(remote: SocketAddr) -> Agreed {
         }),
         opus: OpusFormat::default(),
         receive_events: vec![101],
+        comfort: None,
+        quiet: None,
         ptime_ms: 20,
         direction: Direction::SendRecv,
         srtp: None,
@@ -132,6 +134,108 @@ fn a_key_that_was_held_since_before_the_answer_is_no_press() {
     leg.read(arrival(100, 100, false), Which::All, None, &mut out);
     assert_eq!(digits(&mut out), [('9', at(100))]);
     assert_eq!(leg.close(at(1_000)).stale_digits, 1);
+}
+
+/// G.711 A-law, 20 ms of one value that is heard.
+fn speech(phone: &UdpSocket, sequence: u16) {
+    let header = rtp::Header {
+        padding: false,
+        marker: false,
+        payload_type: 8,
+        sequence,
+        timestamp: u32::from(sequence) * 160,
+        ssrc: 42,
+    };
+    let packet = [&header.to_bytes()[..], &[0x2a; 160]].concat();
+    phone.send(&packet).expect("sent");
+}
+
+#[test]
+fn before_the_answer_speech_is_heard_keys_are_nobodys_and_silence_lasts_as_long_as_it_rings() {
+    let (mut leg, phone) = rings(28_221..=28_230);
+    leg.params.media_timeout = Duration::from_secs(1);
+    let mut out = Outbox::new(1);
+    leg.set_early(at(0), true);
+    answered(&mut leg, &phone, 0);
+    leg.line = Some(3);
+    for n in 1..=10 {
+        speech(&phone, n);
+        leg.read(
+            arrival(u64::from(n) * 20, u64::from(n) * 20, false),
+            Which::All,
+            None,
+            &mut out,
+        );
+        leg.hear(at(u64::from(n) * 20), &mut out);
+    }
+    assert!(leg.heard.iter().any(|s| *s != 0), "its announcement is heard");
+    press(&phone, 11, 1_760, 9);
+    leg.read(arrival(220, 220, false), Which::All, None, &mut out);
+    leg.hear(at(30_000), &mut out);
+    let told: Vec<MediaEvent> = out.take();
+    let sources = |e: &MediaEvent| matches!(e, MediaEvent::Source { .. });
+    assert!(told.iter().all(sources), "{told:?}");
+
+    // the answer: it leaves the line, the same press goes on and is none, the next one counts
+    leg.set_early(at(30_000), false);
+    assert_eq!(leg.line, None);
+    held(&phone, 12, 1_760, 9, 320);
+    leg.read(arrival(30_010, 30_010, false), Which::All, None, &mut out);
+    assert_eq!(digits(&mut out), []);
+    press(&phone, 13, 20_000, 9);
+    leg.read(arrival(30_500, 30_500, false), Which::All, None, &mut out);
+    assert_eq!(digits(&mut out), [('9', at(30_500))]);
+    leg.hear(at(32_000), &mut out);
+    let told: Vec<MediaEvent> = out.take();
+    assert!(matches!(told[..], [MediaEvent::Timeout { .. }]), "{told:?}");
+}
+
+/// Payload type, marker, timestamp and payload of each packet that came.
+fn sent(phone: &UdpSocket) -> Vec<(u8, bool, u32, Vec<u8>)> {
+    phone.set_nonblocking(true).expect("a socket");
+    let mut buffer = [0; MTU];
+    let mut all = Vec::new();
+    while let Ok(len) = phone.recv(&mut buffer) {
+        let (header, payload) = rtp::parse(&buffer[..len]).expect("RTP");
+        all.push((
+            header.payload_type,
+            header.marker,
+            header.timestamp,
+            payload.to_vec(),
+        ));
+    }
+    all
+}
+
+#[test]
+fn silence_is_told_now_and_then_where_that_is_agreed_and_the_next_word_begins_anew() {
+    let (mut leg, phone) = rings(28_231..=28_240);
+    let agreed = Agreed {
+        comfort: Some(13),
+        quiet: Some(Quiet::Comfort(13)),
+        ..agreed(phone.local_addr().expect("address"))
+    };
+    leg.update(at(0), Box::new(Transport::new(LegId(7), &agreed).expect("plain")));
+    for n in 0..100 {
+        leg.say(at(n * 10), &[0; FRAME_SAMPLES]);
+    }
+    let silent = sent(&phone);
+    let kinds: Vec<u8> = silent.iter().map(|(kind, ..)| *kind).collect();
+    assert_eq!(kinds, [&[8; 12][..], &[13; 2]].concat());
+    assert_eq!(silent[12].3, [127], "a byte of level");
+    assert_eq!(silent[13].2 - silent[12].2, 400 * 8, "time goes on");
+    let loud: [i16; FRAME_SAMPLES] = std::array::from_fn(|n| if n % 20 < 10 { 8_000 } else { -8_000 });
+    for n in 100..104 {
+        leg.say(at(n * 10), &loud);
+    }
+    let word = sent(&phone);
+    assert_eq!(
+        word.iter()
+            .map(|(kind, marker, ..)| (*kind, *marker))
+            .collect::<Vec<_>>(),
+        [(8, true), (8, false)]
+    );
+    assert_eq!(leg.stats.sent, 16);
 }
 
 #[test]
@@ -399,6 +503,7 @@ fn with_ice_media_goes_where_the_other_side_chose_and_nowhere_before() {
         local: local.clone(),
         remote: "them".into(),
         checks: None,
+        last_counts: true,
     };
     let plain = agreed(elsewhere);
     let agreed = Agreed {

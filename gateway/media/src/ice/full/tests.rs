@@ -145,6 +145,7 @@ fn agent(n: usize, knows: Option<&[&str]>, controlling: bool) -> Agent {
             controlling,
             tie_breaker: 40 + u64::try_from(n).expect("few"),
         }),
+        last_counts: true,
     })
 }
 
@@ -332,6 +333,75 @@ fn many_addresses_that_lead_nowhere_get_few_messages() {
     net.run(600_000);
     assert!(net.sent <= PAIRS * 7, "{}", net.sent);
     assert_eq!(net.targets()[0], None);
+}
+
+/// The answer to a check of ours, as the other side signs it.
+fn reply(check: &[u8], password: &str, code: Option<u16>) -> Vec<u8> {
+    let request = Message::read(check).expect("a check");
+    let kind = if code.is_some() {
+        Kind::Error
+    } else {
+        Kind::Success
+    };
+    let mut out = Vec::new();
+    let mut writer = Writer::begin(&mut out, kind, request.transaction);
+    match code {
+        Some(code) => writer.error(code, "no"),
+        None => writer.mapped(a("192.0.2.7:4000")),
+    }
+    writer.sign(password.as_bytes());
+    writer.finish();
+    out
+}
+
+#[test]
+fn one_who_refuses_either_role_is_not_asked_for_ever() {
+    let mut agent = agent(0, Some(&["192.0.2.7:4000"]), true);
+    let (mut check, mut out, mut roles) = (Vec::new(), Vec::new(), Vec::new());
+    for n in 0..1_000 {
+        while let Some((_, to)) = agent.check(at(n * 50), &mut check) {
+            let request = Message::read(&check).expect("a check");
+            roles.push(request.controlling.is_some());
+            let refused = reply(&check, &credentials(1).password, Some(487));
+            agent.handle(at(n * 50 + 1), Component::Rtp, to, &refused, &mut out);
+        }
+    }
+    assert_eq!(roles, [true, false, true, false, true]);
+    assert_eq!(agent.target(Component::Rtp), None);
+}
+
+#[test]
+fn who_chooses_once_is_followed_to_a_worse_way_and_not_back() {
+    let [better, worse] = ["192.0.2.1:3000", "192.0.2.2:3000"];
+    for (once, wanted) in [(true, worse), (false, better)] {
+        let mut agreement = agent(1, Some(&[better, worse]), false).agreement().clone();
+        agreement.last_counts = once;
+        let mut agent = Agent::new(agreement);
+        let (mut out, mut now) = (Vec::new(), 0);
+        for chosen in [better, worse] {
+            let mut check = Vec::new();
+            let mut writer = Writer::begin(&mut check, Kind::Request, [7; 12]);
+            writer.username("them:ours");
+            writer.priority(100);
+            writer.role(true, 40);
+            writer.use_candidate();
+            writer.sign(credentials(1).password.as_bytes());
+            writer.finish();
+            agent.handle(at(now), Component::Rtp, a(chosen), &check, &mut out);
+            let mut ours = Vec::new();
+            for _ in 0..40 {
+                now += 50;
+                while let Some((_, to)) = agent.check(at(now), &mut ours) {
+                    let good = reply(&ours, &credentials(0).password, None);
+                    agent.handle(at(now), Component::Rtp, to, &good, &mut out);
+                }
+            }
+            if chosen == better {
+                assert_eq!(agent.target(Component::Rtp), Some(a(better)));
+            }
+        }
+        assert_eq!(agent.target(Component::Rtp), Some(a(wanted)), "once: {once}");
+    }
 }
 
 #[test]

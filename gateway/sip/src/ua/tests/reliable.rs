@@ -41,6 +41,7 @@ fn reliable_ringing_is_acknowledged_once_and_its_answer_stands_in_for_that_of_th
     let early = rings(&invite, 183, "r", 7).with_body("application/sdp", SDP);
     bench.reply_with(flow, early.clone());
     assert_eq!(bench.call_event(), CallOutput::Ringing);
+    assert_eq!(bench.call_event(), CallOutput::EarlyMedia { sdp: SDP.into() });
     let prack = bench.request_of(Method::PRACK);
     assert_eq!(rack(&prack), "7 1 INVITE");
     assert_eq!(prack.uri.to_string(), "sip:1000@10.0.0.2:5062");
@@ -80,6 +81,52 @@ fn forks_ring_reliably_each_by_its_own_numbers_and_the_loser_is_hung_up_in_order
     let bye = bench.request_of(Method::BYE);
     assert_eq!(bye.headers.to().expect("theirs").tag(), Some("one"));
     assert_eq!(bye.headers.cseq().expect("ours").number, 3);
+}
+
+/// A response with a description that is not acknowledged.
+fn speaks(invite: &Request, tag: &str, sdp: &str) -> Response {
+    Response::to(invite, 183)
+        .with_to_tag(tag)
+        .with(HeaderName::Contact, "<sip:1000@10.0.0.2:5062>")
+        .with_body("application/sdp", sdp)
+}
+
+#[test]
+fn of_a_forked_call_the_first_that_has_early_media_is_told_and_each_change_of_it() {
+    let mut bench = Bench::trunk();
+    let (flow, invite) = bench.dial("1000");
+    let other = format!("{SDP}s=-\r\n");
+    let early = |bench: &mut Bench, sdp: &str| {
+        assert_eq!(bench.call_event(), CallOutput::EarlyMedia { sdp: sdp.into() });
+        bench.no_call_event();
+    };
+    bench.reply_with(flow, Response::to(&invite, 180).with_to_tag("bell"));
+    assert_eq!(bench.call_event(), CallOutput::Ringing);
+    bench.reply_with(flow, speaks(&invite, "one", SDP));
+    early(&mut bench, SDP);
+    // once more, of another phone, and with a body that is no description
+    bench.reply_with(flow, speaks(&invite, "one", SDP));
+    bench.reply_with(flow, speaks(&invite, "two", &other));
+    bench.reply_with(
+        flow,
+        Response::to(&invite, 183)
+            .with_to_tag("one")
+            .with_body("text/plain", "x"),
+    );
+    bench.no_call_event();
+    bench.reply_with(flow, speaks(&invite, "one", &other));
+    early(&mut bench, &other);
+    // the one that answers says itself how; who said it before need not say it again
+    let answered = answer(&mut bench, flow, &invite, "two");
+    assert!(answered.is_empty(), "the second was not heard");
+    bench.end(LegId(1), Cause::Released);
+
+    let mut bench = Bench::trunk();
+    let (flow, invite) = bench.dial("1000");
+    bench.reply_with(flow, speaks(&invite, "one", SDP));
+    assert_eq!(bench.call_event(), CallOutput::Ringing);
+    early(&mut bench, SDP);
+    assert_eq!(answer(&mut bench, flow, &invite, "one"), SDP.as_bytes());
 }
 
 #[test]
@@ -207,6 +254,34 @@ fn a_caller_that_never_acknowledges_our_ringing_is_refused() {
         other => panic!("{other:?}"),
     }
     assert_eq!(bench.ua.calls(), 0);
+}
+
+#[test]
+fn a_caller_hears_from_us_that_it_rings_if_he_has_said_where_reliably_if_he_wants() {
+    for (requires, offer, code) in [
+        ("", SDP, Some(183)),
+        ("\nRequire: 100rel", SDP, Some(183)),
+        ("", "", Some(180)),
+        ("\nRequire: 100rel", "", None),
+    ] {
+        let mut bench = Bench::trunk();
+        bench.ask(&invite(requires, offer));
+        bench.call_event();
+        bench.ua.ring_back(bench.now, LEG, SDP.as_bytes());
+        bench.settle();
+        let Some(code) = code else {
+            bench.nothing_sent();
+            continue;
+        };
+        let rings = bench.response();
+        assert_eq!(rings.code(), code, "{requires} {offer}");
+        assert_eq!(
+            rings.headers.has_token(&HeaderName::Require, "100rel"),
+            !requires.is_empty()
+        );
+        let body = if code == 183 { SDP } else { "" };
+        assert_eq!(rings.body, body.as_bytes());
+    }
 }
 
 #[test]

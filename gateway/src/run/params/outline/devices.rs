@@ -116,6 +116,11 @@ fn read_by(config: &Config, id: &gateway_core::InputId, driver: &InputDriver) ->
             let place = format!("{} line {}", pin.chip.display(), pin.line);
             Found::new("gpio", place, vec![of_device(name)])
         }
+        InputDriver::Modbus(of) => {
+            let place = format!("{} unit {} {}", of.line().place(), of.unit, of.name());
+            let devices = super::super::modbus::devices_of(config, of).into_iter();
+            Found::new("modbus", place, devices.map(of_device).collect())
+        }
         InputDriver::Mqtt(mqtt) => {
             let parts = outside
                 .into_iter()

@@ -661,11 +661,12 @@ impl Driver {
 
     fn call_output(&mut self, now: Instant, leg: LegId, what: CallOutput) {
         match what {
-            CallOutput::Answered { peer, sdp } => {
+            CallOutput::Answered { dialog, peer, sdp } => {
                 let Some(session) = self.sessions.get_mut(&leg) else {
                     return;
                 };
-                let agreed = session.take_answer(&self.engine, leg, self.ua.remote_of(leg), now, &sdp);
+                let remote = self.ua.remote_of(leg);
+                let agreed = session.take_first_answer(&self.engine, leg, remote, now, (&dialog, &sdp));
                 let agreed = agreed.and_then(|agreed| {
                     session.answered(&self.engine, leg)?;
                     Ok(agreed)
@@ -675,6 +676,9 @@ impl Driver {
                         tracing::debug!(%leg, ?agreed, "media agreed");
                         self.begin_keys(now, leg, agreed.send_events.is_some());
                         self.leg(LegEvent::Answered { leg, peer });
+                        if agreed.held() {
+                            self.leg(LegEvent::Held { held: true, leg });
+                        }
                         self.digits.open(leg);
                     }
                     Err(e) => self.no_media(now, leg, &e),
@@ -689,6 +693,12 @@ impl Driver {
             CallOutput::Pressed { taken } => self.key_answered(now, leg, taken),
             CallOutput::Digit { at, digit } => self.digit(now, leg, at, digit, DigitVia::Info, false),
             CallOutput::EarlyMedia { sdp } => self.early_media(now, leg, &sdp),
+            CallOutput::EarlyOffer {
+                answer,
+                dialog,
+                heard,
+                sdp,
+            } => self.early_offer(now, leg, (&dialog, heard), (&answer, &sdp)),
             CallOutput::Ended { cause, detail } => {
                 // A leg whose media never opened has none to close.
                 let _ = self.engine.close_leg(leg);
@@ -800,8 +810,10 @@ impl Driver {
                 }
                 let (answer, held) = answer.ok().unzip();
                 session.begins = true;
+                // who is not answered holds nobody; that he does is told with the answer
+                let held = held.flatten().filter(|_| !session.is_early());
                 self.ua.answer_reoffer(now, leg, answer);
-                if let Some(held) = held.flatten() {
+                if let Some(held) = held {
                     self.leg(LegEvent::Held { held, leg });
                 }
             }

@@ -1,5 +1,6 @@
 //! The media side of one leg: its offer/answer state and what it was told about its line.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -88,6 +89,8 @@ pub(crate) struct Session {
     pub(crate) ready: Option<Vec<u8>>,
     pub(crate) line: LineId,
     pub(crate) offer_answer: Option<OfferAnswer>,
+    /// Of those who have not answered the call and have made offers, by dialog; the user agent knows no more than eight.
+    early_dialogs: BTreeMap<String, OfferAnswer>,
     /// The caller, for the moment of its ACK.
     pub(crate) peer: Option<Peer>,
     /// Why the call ends, where that is media's fault.
@@ -112,6 +115,7 @@ impl Session {
             ready: None,
             line,
             offer_answer: None,
+            early_dialogs: BTreeMap::new(),
             peer: None,
             fault: None,
             begins: false,
@@ -340,6 +344,60 @@ impl Session {
         Ok(agreed)
     }
 
+    /// An offer of somebody who has not answered the call, but our first offer, in this dialog. Our answer, and what is agreed
+    /// by it if he is `heard`: then that counts until somebody answers.
+    pub(crate) fn answer_early(
+        &mut self,
+        engine: &Engine,
+        leg: LegId,
+        remote: Option<IpAddr>,
+        (dialog, heard): (&str, bool),
+        (answered, offer): (&[u8], &[u8]),
+        rng: &mut StdRng,
+    ) -> Result<(Vec<u8>, Option<Agreed>), MediaFault> {
+        let offer = SessionDescription::parse(offer)?;
+        let mut state = match self.early_dialogs.get(dialog) {
+            Some(state) => state.clone(),
+            None => {
+                let first = self.offer_answer.as_ref().ok_or(MediaFault::NoSession)?;
+                first.early_dialog(&SessionDescription::parse(answered)?)?
+            }
+        };
+        let (answer, agreed) = state.handle_offer(&offer, Direction::SendRecv, rng)?;
+        let agreed = match heard {
+            true => Some(self.agree(engine, leg, remote, agreed)?.clone()),
+            false => None,
+        };
+        self.begins |= heard;
+        self.early_dialogs.insert(dialog.to_owned(), state);
+        Ok((answer.to_string().into_bytes(), agreed))
+    }
+
+    /// The call is answered in this dialog: what was agreed there last counts, else this answer to our offer.
+    pub(crate) fn take_first_answer(
+        &mut self,
+        engine: &Engine,
+        leg: LegId,
+        remote: Option<IpAddr>,
+        now: Instant,
+        (dialog, answer): (&str, &[u8]),
+    ) -> Result<Agreed, MediaFault> {
+        let settled = std::mem::take(&mut self.early_dialogs).remove(dialog);
+        let Some(state) = settled else {
+            return self.take_answer(engine, leg, remote, now, answer);
+        };
+        let agreed = state.agreed().cloned().ok_or(MediaFault::NoSession)?;
+        self.offer_answer = Some(state);
+        let agreed = self.agree(engine, leg, remote, agreed)?.clone();
+        self.begin(engine, leg, now)?;
+        Ok(agreed)
+    }
+
+    /// Does the other side want nothing of the door's?
+    pub(crate) fn is_held(&self) -> bool {
+        self.agreed.as_ref().is_some_and(Agreed::held)
+    }
+
     /// Has media failed, and is that not told yet?
     pub(crate) const fn fails(&self) -> bool {
         self.fault.is_some() && !self.told
@@ -357,5 +415,115 @@ impl Session {
         if let Some(state) = &mut self.offer_answer {
             state.offer_refused();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use gateway_media::EngineParams;
+    use rand::SeedableRng;
+
+    use super::*;
+
+    const LEG: LegId = LegId(1);
+    const REMOTE: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+
+    /// As phones write it: a port and a codec, PCMA or PCMU.
+    fn speech(port: u16, codec: u8) -> Vec<u8> {
+        let text = format!(
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP {codec}\r\n"
+        );
+        text.into_bytes()
+    }
+
+    fn begun(ports: std::ops::RangeInclusive<u16>) -> (Engine, Session, StdRng, SessionDescription) {
+        let engine = Engine::start(
+            EngineParams {
+                bind: Ipv4Addr::LOCALHOST.into(),
+                ports,
+                ..EngineParams::default()
+            },
+            |_| Ok(()),
+        )
+        .expect("an engine");
+        let mut rng = StdRng::seed_from_u64(1);
+        let policy = MediaPolicy {
+            codecs: vec![AudioCodec::Pcma, AudioCodec::Pcmu],
+            srtp: Srtp::Off,
+            keys: SrtpKeys::Sdes,
+            ice: Ice::Off,
+            symmetric: true,
+            silences: false,
+            identity: None,
+        };
+        let mut session = Session::new(LineId::new("riser").expect("a name"), policy);
+        let place = Place {
+            ports: engine.reserve_ports().expect("ports"),
+            local: Ipv4Addr::LOCALHOST.into(),
+            public: None,
+            remote: REMOTE,
+        };
+        let offer = session
+            .first_offer(&engine, LEG, place, &mut rng)
+            .expect("an offer");
+        let offer = SessionDescription::parse(&offer).expect("ours");
+        (engine, session, rng, offer)
+    }
+
+    #[test]
+    fn of_forks_that_made_offers_the_one_that_answers_is_agreed_with_by_its_last() {
+        let (engine, mut session, mut rng, offer) = begun(27_801..=27_810);
+        let now = Instant::ZERO;
+        let sends = |session: &Session| session.agreed.as_ref().map(|a| (a.remote_rtp.port(), a.send.0));
+        session
+            .early_answer(&engine, LEG, REMOTE, now, &speech(5_000, 8))
+            .expect("heard");
+        let mut asks = |session: &mut Session, of: (&str, bool), port: u16, codec: u8| {
+            let said = (&speech(4_998, 8)[..], &speech(port, codec)[..]);
+            let (answer, agreed) = session.answer_early(&engine, LEG, REMOTE, of, said, &mut rng)?;
+            let answer = SessionDescription::parse(&answer)?;
+            Ok::<_, MediaFault>((answer.origin.version, agreed.is_some()))
+        };
+        // what is not heard changes nothing of what is
+        let version = offer.origin.version;
+        assert_eq!(
+            asks(&mut session, ("two", false), 6_000, 8).expect("agreed"),
+            (version + 1, false)
+        );
+        assert_eq!(sends(&session), Some((5_000, 8)));
+        assert_eq!(
+            asks(&mut session, ("one", true), 5_002, 0).expect("agreed"),
+            (version + 1, true)
+        );
+        assert_eq!(sends(&session), Some((5_002, 0)));
+        // of two offers the last one counts, and one that is refused does not
+        asks(&mut session, ("two", false), 6_002, 0).expect("agreed");
+        assert!(asks(&mut session, ("two", false), 6_004, 3).is_err(), "GSM");
+        let agreed = session
+            .take_first_answer(&engine, LEG, REMOTE, now, ("two", b"whatever"))
+            .expect("answered");
+        assert_eq!((agreed.remote_rtp.port(), agreed.send.0), (6_002, 0));
+        assert_eq!(sends(&session), Some((6_002, 0)));
+        // and the call goes on from there
+        let again = session.offer_again(&mut rng).expect("an offer");
+        let again = SessionDescription::parse(&again).expect("ours");
+        assert!(again.origin.version >= version + 2, "{again:?}");
+        assert_eq!(again.origin.session, offer.origin.session);
+    }
+
+    #[test]
+    fn who_made_no_offer_of_its_own_is_agreed_with_by_its_answer() {
+        let (engine, mut session, mut rng, _) = begun(27_811..=27_820);
+        let said = (&speech(5_000, 8)[..], &speech(5_002, 0)[..]);
+        session
+            .answer_early(&engine, LEG, REMOTE, ("one", true), said, &mut rng)
+            .expect("agreed");
+        let agreed = session
+            .take_first_answer(&engine, LEG, REMOTE, Instant::ZERO, ("two", &speech(6_000, 8)))
+            .expect("answered");
+        assert_eq!((agreed.remote_rtp.port(), agreed.send.0), (6_000, 8));
+        assert!(session.early_dialogs.is_empty());
     }
 }

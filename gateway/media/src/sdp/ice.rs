@@ -90,7 +90,7 @@ fn candidate(text: &str) -> Option<Candidate> {
 }
 
 /// Ours in one dialog.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ours {
     side: Side,
     /// With the tie-breaker, and those of the other side that they were made for.

@@ -1,4 +1,5 @@
-//! Offer/answer for one audio stream (RFC 3264). One [`OfferAnswer`] lives as long as the dialog.
+//! Offer/answer for one audio stream (RFC 3264). One [`OfferAnswer`] lives as long as the dialog; a call that is forked has
+//! one for each dialog in which more than one answer came.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -80,7 +81,7 @@ pub struct LocalMedia {
 }
 
 /// The offer/answer state of a dialog: our m-lines, keys and version.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OfferAnswer {
     pub(super) capabilities: Capabilities,
     local: LocalMedia,
@@ -231,6 +232,17 @@ impl OfferAnswer {
         let agreed = self.handle_answer(answer);
         (self.pending, self.agreed) = (pending, before);
         agreed
+    }
+
+    /// The state of one of the dialogs that our offer began, after this answer to it there: it goes on by itself, and is the
+    /// state of the call if that dialog is answered (RFC 3261 §13.2.2.4). This one goes on to wait.
+    ///
+    /// # Errors
+    /// As [`Self::handle_answer`].
+    pub fn early_dialog(&self, answer: &SessionDescription) -> Result<Self, SdpError> {
+        let mut dialog = self.clone();
+        dialog.handle_answer(answer)?;
+        Ok(dialog)
     }
 
     /// Takes the answer to our offer.

@@ -194,6 +194,41 @@ fn an_early_answer_is_heard_and_the_one_that_counts_may_be_another() {
     assert!(d.handle_early_answer(&plain).is_err(), "it is answered");
 }
 
+#[test]
+fn forks_that_make_offers_of_their_own_are_agreed_with_each_by_itself() {
+    let mut d = dialog(SrtpPolicy::Optional);
+    let ours = d.offer(Direction::SendRecv, &mut rng());
+    let keyed = ours.media[0].attribute("crypto").and_then(|a| a.value.clone());
+    let key = format!("a=crypto:{}\r\n", keyed.expect("a key is offered"));
+    let (plain, secured) = (offer("RTP/AVP", ""), offer("RTP/AVP", &key));
+    assert!(d.early_dialog(&plain_of_port_0()).is_err(), "no answer");
+    let mut one = d.early_dialog(&secured).expect("a dialog");
+    let mut two = d.early_dialog(&plain).expect("a dialog");
+    // who began with keys does not go on in clear, whatever the other one does
+    let moved = parse(&plain.to_string().replace("12044", "13044"));
+    let refused = one.handle_offer(&moved, Direction::SendRecv, &mut rng());
+    assert!(matches!(refused, Err(SdpError::Encryption { .. })), "{refused:?}");
+    let narrow = parse(&moved.to_string().replace("0 8 3 96", "0 96"));
+    let (reply, agreed) = answer(&mut two, &narrow);
+    assert_eq!(
+        (agreed.remote_rtp.port(), agreed.send),
+        (13_044, (0, AudioCodec::Pcmu))
+    );
+    // our descriptions of a dialog are of one session, and count up (RFC 3264 §8)
+    assert_eq!(reply.origin.session, ours.origin.session);
+    assert_eq!(reply.origin.version, ours.origin.version + 1);
+    assert_eq!(reply.media[0].port, ours.media[0].port);
+    let rekeyed = parse(&secured.to_string().replace("12044", "14044"));
+    let (_, agreed) = answer(&mut one, &rekeyed);
+    assert_eq!((agreed.remote_rtp.port(), agreed.srtp.is_some()), (14_044, true));
+    // the offer itself goes on to wait, and the third one may answer it
+    assert!(d.offer_pending() && d.agreed().is_none());
+    assert_eq!(
+        d.handle_answer(&plain).expect("an answer").remote_rtp.port(),
+        12_044
+    );
+}
+
 fn plain_of_port_0() -> SessionDescription {
     parse(&offer("RTP/AVP", "").to_string().replace("12044", "0"))
 }

@@ -157,8 +157,11 @@ impl Driver {
         }
         // one that failed before begins anew
         session.begins = true;
-        let peer = session.peer.take().unwrap_or_default();
+        let (peer, held) = (session.peer.take().unwrap_or_default(), session.is_held());
         self.leg(LegEvent::Answered { leg, peer });
+        if held {
+            self.leg(LegEvent::Held { held, leg });
+        }
         self.digits.open(leg);
     }
 
@@ -175,6 +178,36 @@ impl Driver {
                 }
             }
             Err(error) => tracing::debug!(%leg, %error, "early media cannot be heard"),
+        }
+    }
+
+    /// Somebody who has not answered makes an offer, after an answer to ours. Only what is `heard` of them counts before the
+    /// answer; what is refused leaves everything as it was.
+    pub(super) fn early_offer(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        (dialog, heard): (&str, bool),
+        said: (&[u8], &[u8]),
+    ) {
+        let remote = self.ua.remote_of(leg);
+        let answer = self
+            .sessions
+            .get_mut(&leg)
+            .ok_or(MediaFault::NoSession)
+            .and_then(|of| of.answer_early(&self.engine, leg, remote, (dialog, heard), said, &mut self.rng));
+        match answer {
+            Ok((answer, agreed)) => {
+                tracing::debug!(%leg, dialog, ?agreed, "an offer before the answer");
+                self.ua.answer_early_offer(now, leg, dialog, Some(answer));
+                if agreed.is_some_and(|agreed| agreed.direction.receives()) {
+                    self.leg(LegEvent::EarlyMedia { leg });
+                }
+            }
+            Err(error) => {
+                tracing::info!(%leg, dialog, %error, "an offer before the answer is refused");
+                self.ua.answer_early_offer(now, leg, dialog, None);
+            }
         }
     }
 

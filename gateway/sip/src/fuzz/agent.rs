@@ -265,6 +265,10 @@ impl Peer {
                 let answer = (control & 0x80 == 0).then(|| SDP.to_vec());
                 self.ua.answer_reoffer(now, leg, answer);
             }
+            CallOutput::EarlyOffer { dialog, .. } => {
+                let answer = (control & 0x80 == 0).then(|| SDP.to_vec());
+                self.ua.answer_early_offer(now, leg, &dialog, answer);
+            }
             CallOutput::TransferAsked { replaces, .. } if control & 0x80 == 0 => {
                 let wish = Self::call(LegId(leg.0 + 100_000), None);
                 self.ua.transfer(now, leg, wish, replaces);

@@ -404,6 +404,7 @@ impl UserAgent {
         self.pump(now);
         self.tell_referrers(now);
         self.notify_watchers(now);
+        self.answer_what_is_over(now);
         self.calls.retain(|_, call| !call.is_over());
         self.accounts
             .retain(|_, account| account.reg.phase != Phase::Left);
@@ -437,7 +438,9 @@ impl UserAgent {
                 None => {}
             },
             Event::Terminated { id } => {
-                self.uses.remove(&id);
+                if let Some(Use::Invite(invite)) = self.uses.remove(&id) {
+                    self.early_dialogs_over(now, *invite);
+                }
             }
             Event::Timeout { id } => self.unanswered(now, id, "no answer", true),
             Event::TransportError { id } => self.unanswered(now, id, "cannot be delivered", false),
@@ -447,7 +450,10 @@ impl UserAgent {
     fn unanswered(&mut self, now: Instant, id: TransactionId, why: &str, sent: bool) {
         match self.uses.remove(&id) {
             Some(Use::Inside(inside)) => self.inside_failed(now, &inside, why, sent),
-            Some(Use::Invite(invite)) => self.invite_failed(now, &invite, why),
+            Some(Use::Invite(invite)) => {
+                self.invite_failed(now, &invite, why);
+                self.early_dialogs_over(now, *invite);
+            }
             Some(Use::Message(sending)) => self.message_failed(&sending, why),
             Some(Use::Probe(account)) => self.probe_lost(now, &account, &format!("OPTIONS: {why}")),
             Some(Use::Publish(account)) => self.publish_failed(now, &account),

@@ -87,7 +87,19 @@ pub(crate) struct Referred {
     pub(crate) replaces: Option<String>,
 }
 
-/// A re-INVITE or UPDATE that waits for the driver's answer.
+/// How far offer and answer of an INVITE that came in are before its 200.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum EarlySession {
+    /// The offer has no answer that counts: none was sent, or in a response that may be lost.
+    #[default]
+    None,
+    /// Our answer went in a reliable response: a new offer may come (RFC 3311 §5.2).
+    Answered,
+    /// A new offer came since and was answered: that answer would be out of date.
+    Changed,
+}
+
+/// A re-INVITE, UPDATE or PRACK that waits for the driver's answer.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) offerless: bool,
@@ -98,6 +110,8 @@ pub(crate) struct Pending {
 /// One call.
 #[derive(Debug)]
 pub(crate) struct Call {
+    /// The description for the 200 of an incoming call, until that may go.
+    pub(crate) accepting: Option<Vec<u8>>,
     pub(crate) account: Option<AccountId>,
     /// The leg that wants to hand its call to this one.
     pub(crate) asked_by: Option<LegId>,
@@ -108,6 +122,8 @@ pub(crate) struct Call {
     pub(crate) clock: Option<SessionClock>,
     pub(crate) dialing: Option<Dialing>,
     pub(crate) dialog: Option<Dialog>,
+    /// Of an incoming call.
+    pub(crate) early: EarlySession,
     pub(crate) flow: Option<Flow>,
     pub(crate) hop: Hop,
     /// Who it is, as told at the answer (outgoing) or in the INVITE (incoming).

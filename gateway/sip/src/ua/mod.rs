@@ -6,7 +6,8 @@
 //! Session timers (RFC 4028), UPDATE (RFC 3311) and reliable provisional responses (RFC 3262) work in both roles, as
 //! does Replaces (RFC 3891). REFER (RFC 3515) is taken and never sent, and so are subscriptions: to the state of
 //! dialogs (RFC 4235). Presence (RFC 3903) is published and never taken; messages (RFC 3428) go both ways, and so does early
-//! media (RFC 3960). What is left out, and refused politely: another offer before the answer, in PRACK or UPDATE.
+//! media (RFC 3960). Offers before a call is answered, in PRACK or UPDATE, are answered once the first one has its answer in a
+//! reliable response, each fork by itself, and never made.
 
 mod account;
 mod agent;

@@ -7,11 +7,12 @@ use rand::Rng;
 
 use super::UserAgent;
 use super::agent::Use;
-use super::call::{GIVE_UP, Phase, T1};
+use super::call::{EarlySession, GIVE_UP, Pending, Phase, T1};
 use super::dialog::Dialog;
-use super::headers::SDP;
+use super::headers::{IDENTITY, SDP};
 use super::identity;
 use super::inside::What;
+use super::types::CallOutput;
 use super::uac::InviteUse;
 use crate::transaction::TransactionId;
 use crate::{Flow, HeaderName, Method, NameAddr, Request, Response};
@@ -38,7 +39,11 @@ pub(crate) struct Early {
     pub(crate) answer: Option<Vec<u8>>,
     /// The party that the network named before the answer.
     pub(crate) asserted: Option<NameAddr>,
+    /// An offer of theirs was answered since.
+    pub(crate) changed: bool,
     pub(crate) dialog: Dialog,
+    /// An UPDATE that waits for the driver's answer.
+    pending: Option<Pending>,
     /// The last reliable response that was taken.
     rseq: Option<u32>,
 }
@@ -46,6 +51,8 @@ pub(crate) struct Early {
 /// A provisional response of ours that waits for its PRACK.
 #[derive(Debug)]
 pub(crate) struct Reliable {
+    /// It has our answer to the offer of the INVITE.
+    answers: bool,
     cseq: u32,
     interval: Duration,
     /// When to repeat it, and when to give up; `None` after the final response.
@@ -58,6 +65,11 @@ pub(crate) struct Reliable {
 impl Reliable {
     pub(crate) fn due(&self) -> Option<Instant> {
         self.timer.map(|(next, give_up)| next.min(give_up))
+    }
+
+    /// Does our answer wait for its PRACK? Until then there is no 2xx (RFC 3262 §3).
+    pub(crate) const fn holds_the_answer(&self) -> bool {
+        self.answers && self.timer.is_some()
     }
 
     /// The final response was sent: nothing is repeated any more, but a late PRACK still gets its answer.
@@ -104,7 +116,9 @@ impl UserAgent {
                 invite.early.push(Early {
                     answer: None,
                     asserted: None,
+                    changed: false,
                     dialog,
+                    pending: None,
                     rseq: None,
                 });
                 invite.early.len() - 1
@@ -154,7 +168,7 @@ impl UserAgent {
         Some(early.dialog.request(Method::PRACK).with(HeaderName::RAck, rack))
     }
 
-    /// A request in an early dialog of an INVITE of ours: UPDATE names another party or place (RFC 3311).
+    /// A request in an early dialog of an INVITE of ours: UPDATE names another party or place, or makes an offer (RFC 3311).
     pub(crate) fn early_request(
         &mut self,
         now: Instant,
@@ -166,10 +180,8 @@ impl UserAgent {
         let Some(Use::Invite(of)) = self.uses.get_mut(&invite) else {
             return;
         };
-        let (Some(early), seq) = (
-            of.early.iter_mut().find(|early| early.dialog.takes(request)),
-            request.headers.cseq().map_or(0, |cseq| cseq.number),
-        ) else {
+        let seq = request.headers.cseq().map_or(0, |cseq| cseq.number);
+        let Some(early) = of.early.iter_mut().find(|early| early.dialog.takes(request)) else {
             return;
         };
         if early.dialog.take_seq(seq).is_err() {
@@ -177,25 +189,117 @@ impl UserAgent {
             self.answer(now, tx, response);
             return;
         }
-        if request.method == Method::UPDATE {
-            if !request.body.is_empty() {
-                // Our offer has no answer yet, or the call none: one offer at a time (RFC 3311 §5.2).
-                self.answer(now, tx, Response::to(request, 491));
-                return;
-            }
-            early.dialog.refresh_target(&request.headers);
-            let account = of.account.as_ref().and_then(|id| self.accounts.get(id));
-            if account.is_some_and(|account| account.trusts(flow))
-                && let Some(who) = identity::asserted(&request.headers)
-            {
-                early.asserted = Some(who);
-            }
-            let leg = of.leg;
-            let response = Response::to(request, 200);
-            let response = self.with_contact(leg, response);
-            self.answer(now, tx, response);
-        } else {
+        let (leg, account) = (of.leg, of.account.clone());
+        if request.method != Method::UPDATE {
             self.unsupported(now, tx, request);
+            return;
+        }
+        if let Some(refusal) = self.unreadable(account.as_ref(), request) {
+            self.answer(now, tx, refusal);
+            return;
+        }
+        let trusted = account
+            .and_then(|id| self.accounts.get(&id))
+            .is_some_and(|account| account.trusts(flow));
+        let Some(Use::Invite(of)) = self.uses.get_mut(&invite) else {
+            return;
+        };
+        let Some(early) = of.early.iter_mut().find(|early| early.dialog.takes(request)) else {
+            return;
+        };
+        if early.pending.is_some() {
+            self.busy_with_an_offer(now, tx, request);
+            return;
+        }
+        let offers = !request.body.is_empty();
+        let Some(answer) = early.answer.clone().or_else(|| (!offers).then(Vec::new)) else {
+            // Ours has no answer here that counts: one offer at a time (RFC 3311 §5.2).
+            self.answer(now, tx, Response::to(request, 491));
+            return;
+        };
+        if trusted && let Some(who) = identity::asserted(&request.headers) {
+            early.asserted = Some(who);
+        }
+        early.pending = Some(Pending {
+            offerless: false,
+            request: Box::new(request.clone()),
+            tx,
+        });
+        let dialog = early.dialog.remote_tag().to_owned();
+        if offers {
+            let heard = of.early_media.as_ref().is_some_and(|(tag, _)| *tag == dialog);
+            let sdp = request.body.clone();
+            let what = CallOutput::EarlyOffer {
+                answer,
+                dialog,
+                heard,
+                sdp,
+            };
+            self.tell(leg, what);
+        } else {
+            self.early_offer_answered(now, leg, &dialog, Some(Vec::new()));
+        }
+    }
+
+    /// Why a request with an offer cannot be taken, whatever the offer says.
+    fn unreadable(&self, account: Option<&AccountId>, request: &Request) -> Option<Response> {
+        let unknown = self.not_supported(account, &request.headers);
+        if !unknown.is_empty() {
+            let refusal = Response::to(request, 420);
+            return Some(refusal.with(HeaderName::Unsupported, unknown.join(", ")));
+        }
+        if request.body.is_empty() {
+            return None;
+        }
+        let refusal = Response::to(request, 415);
+        if request.headers.is_encoded() {
+            return Some(refusal.with(HeaderName::AcceptEncoding, IDENTITY));
+        }
+        let is_sdp = request.headers.content_type().as_deref() == Some(SDP);
+        (!is_sdp).then(|| refusal.with(HeaderName::Accept, SDP))
+    }
+
+    /// The driver's answer to an `EarlyOffer` of this dialog: a description, or `None` for "not acceptable" (488).
+    pub fn answer_early_offer(&mut self, now: Instant, leg: LegId, dialog: &str, sdp: Option<Vec<u8>>) {
+        self.early_offer_answered(now, leg, dialog, sdp);
+        self.drain(now);
+    }
+
+    fn early_offer_answered(&mut self, now: Instant, leg: LegId, dialog: &str, sdp: Option<Vec<u8>>) {
+        // the call may be answered by this, or over: the INVITE is still known
+        let invites = self.uses.values_mut().filter_map(|each| {
+            if let Use::Invite(invite) = each {
+                (invite.leg == leg).then_some(invite)
+            } else {
+                None
+            }
+        });
+        let mut early = invites.flat_map(|invite| &mut invite.early);
+        let asked = |early: &&mut Early| early.dialog.remote_tag() == dialog && early.pending.is_some();
+        let Some(early) = early.find(asked) else {
+            return;
+        };
+        let Some(Pending { request, tx, .. }) = early.pending.take() else {
+            return;
+        };
+        let Some(sdp) = sdp else {
+            self.answer(now, tx, Response::to(&request, 488));
+            return;
+        };
+        early.dialog.refresh_target(&request.headers);
+        early.changed |= !sdp.is_empty();
+        let mut response = self.with_contact(leg, Response::to(&request, 200));
+        if !sdp.is_empty() {
+            response = response.with_body(SDP, sdp);
+        }
+        self.answer(now, tx, response);
+    }
+
+    /// An INVITE of ours is forgotten, with the early dialogs that it began.
+    pub(crate) fn early_dialogs_over(&mut self, now: Instant, invite: InviteUse) {
+        let left = invite.early.into_iter().filter_map(|early| early.pending);
+        for Pending { request, tx, .. } in left {
+            self.answer(now, tx, Response::to(&request, 487));
         }
     }
 
@@ -206,7 +310,12 @@ impl UserAgent {
             .with(HeaderName::Require, "100rel")
             .with(HeaderName::RSeq, rseq.to_string());
         if let Some(call) = self.calls.get_mut(&leg) {
+            let answers = !response.body.is_empty();
+            if answers {
+                call.early = EarlySession::Answered;
+            }
             call.reliable = Some(Reliable {
+                answers,
                 cseq: response.headers.cseq().map_or(0, |cseq| cseq.number),
                 interval: T1,
                 timer: Some((now + T1, now + GIVE_UP)),
@@ -218,31 +327,49 @@ impl UserAgent {
         self.answer(now, tx, response);
     }
 
-    /// A PRACK: it ends the repeats of the response it names.
+    /// A PRACK: it ends the repeats of the response it names, and may make an offer after our answer in that (RFC 3262 §5).
     pub(crate) fn prack_heard(
         &mut self,
         now: Instant,
         tx: TransactionId,
         leg: LegId,
-        request: &Request,
+        request: Request,
         ok: Response,
     ) {
         let named = request
             .headers
             .text(&HeaderName::RAck)
             .and_then(|text| rack(&text));
-        let fits = self.calls.get_mut(&leg).is_some_and(|call| {
-            call.reliable
-                .take_if(|reliable| named == Some((reliable.rseq, reliable.cseq)))
-                .is_some()
-        });
-        let response = match (fits, request.body.is_empty()) {
-            (false, _) => Response::to(request, 481),
-            (true, true) => ok,
-            // An offer, though ours or theirs has no answer yet.
-            (true, false) => Response::to(request, 488),
+        let account = self.calls.get(&leg).and_then(|call| call.account.clone());
+        let refusal = self.unreadable(account.as_ref(), &request);
+        let Some(call) = self.calls.get_mut(&leg) else {
+            return;
         };
-        self.answer(now, tx, response);
+        let fits = |reliable: &mut Reliable| named == Some((reliable.rseq, reliable.cseq));
+        if call.reliable.take_if(fits).is_none() {
+            self.answer(now, tx, Response::to(&request, 481));
+            return;
+        }
+        // The response has been heard, whatever becomes of the offer: a refused one leaves everything as it was.
+        let may = matches!(call.phase, Phase::Incoming { .. })
+            && call.early != EarlySession::None
+            && call.pending.is_none();
+        match (request.body.is_empty(), refusal) {
+            (true, None) => self.answer(now, tx, ok),
+            (_, Some(refusal)) => self.answer(now, tx, refusal),
+            (false, None) if may => {
+                let sdp = Some(request.body.clone());
+                call.pending = Some(Pending {
+                    offerless: false,
+                    request: Box::new(request),
+                    tx,
+                });
+                self.tell(leg, CallOutput::Reoffer { sdp });
+            }
+            // Theirs has no answer yet, or it has been given in the 200.
+            (false, None) => self.answer(now, tx, Response::to(&request, 488)),
+        }
+        self.accept_if_it_may(now, leg);
     }
 
     /// The timer of a reliable response of ours.

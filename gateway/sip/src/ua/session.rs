@@ -1,9 +1,10 @@
 //! Requests inside a call: BYE, INFO, re-INVITE, UPDATE, and what is declined.
 
 use gateway_core::{Cause, Instant, LegId};
+use rand::Rng;
 
 use super::UserAgent;
-use super::call::{Pending, Phase};
+use super::call::{EarlySession, Pending, Phase};
 use super::headers::{ACCEPT, ALLOW, IDENTITY, SDP, capable};
 use super::identity;
 use super::privacy;
@@ -51,7 +52,7 @@ impl UserAgent {
                 );
                 self.over(leg, Cause::Normal, detail);
             }
-            m if *m == Method::PRACK => self.prack_heard(now, tx, leg, &request, ok),
+            m if *m == Method::PRACK => self.prack_heard(now, tx, leg, request, ok),
             m if *m == Method::INFO => self.info(now, tx, leg, &request, ok),
             m if *m == Method::INVITE || *m == Method::UPDATE => self.reoffer(now, tx, leg, request, flow),
             m if *m == Method::OPTIONS => {
@@ -145,23 +146,23 @@ impl UserAgent {
         };
         let invite = request.method == Method::INVITE;
         let has_sdp = request.headers.content_type().as_deref() == Some(SDP) && !request.body.is_empty();
-        if call.offering && (invite || has_sdp) {
+        let offered = !invite && call.unacked.as_ref().is_some_and(|unacked| unacked.offered);
+        if call.offering && (invite || has_sdp) || offered && has_sdp {
             // Both offer at the same time: each tries again after another wait (RFC 3261 §14.2, RFC 3311 §5.2).
             self.answer(now, tx, Response::to(&request, 491));
             return;
         }
-        let early = matches!(call.phase, Phase::Incoming { .. } | Phase::Accepted)
-            && !invite
-            && request.body.is_empty();
+        let bare = request.body.is_empty();
+        let ringing = matches!(call.phase, Phase::Incoming { .. });
+        // a new offer once the first one has its answer, and one without at any time
+        let early = !invite
+            && (ringing && (bare || call.early != EarlySession::None)
+                || matches!(call.phase, Phase::Accepted) && bare);
         if !(early || matches!(call.phase, Phase::Confirmed) && call.unacked.is_none())
             || call.pending.is_some()
         {
             // RFC 3261 §14.2, RFC 3311 §5.2: one offer at a time.
-            self.answer(
-                now,
-                tx,
-                Response::to(&request, 500).with(HeaderName::RetryAfter, "2"),
-            );
+            self.busy_with_an_offer(now, tx, &request);
             return;
         }
         if !request.body.is_empty() && request.headers.is_encoded() {
@@ -193,10 +194,27 @@ impl UserAgent {
         }
     }
 
+    /// Refuses an offer while another one has no answer: it may come again after up to 10 s (RFC 3311 §5.2).
+    pub(crate) fn busy_with_an_offer(&mut self, now: Instant, tx: TransactionId, request: &Request) {
+        let wait = self.rng.random_range(0..=10);
+        let response = Response::to(request, 500).with(HeaderName::RetryAfter, wait.to_string());
+        self.answer(now, tx, response);
+    }
+
     /// The driver's answer to a `Reoffer`: a description, or `None` for "not acceptable" (488).
     pub fn answer_reoffer(&mut self, now: Instant, leg: LegId, sdp: Option<Vec<u8>>) {
         self.reoffer_answered(now, leg, sdp);
+        self.accept_if_it_may(now, leg);
         self.drain(now);
+    }
+
+    /// An offer that the driver has not answered in time is answered with the end of its call (RFC 3261 §15.1.2).
+    pub(crate) fn answer_what_is_over(&mut self, now: Instant) {
+        let over = self.calls.values_mut().filter(|call| call.is_over());
+        let left: Vec<Pending> = over.filter_map(|call| call.pending.take()).collect();
+        for Pending { request, tx, .. } in left {
+            self.answer(now, tx, Response::to(&request, 487));
+        }
     }
 
     fn reoffer_answered(&mut self, now: Instant, leg: LegId, sdp: Option<Vec<u8>>) {
@@ -217,10 +235,19 @@ impl UserAgent {
         };
         // Before the answer there is no session that could be refreshed.
         let confirmed = matches!(call.phase, Phase::Confirmed);
-        if let Some(dialog) = call.dialog.as_mut() {
-            dialog.refresh_target(&request.headers);
+        if matches!(call.phase, Phase::Incoming { .. }) && !sdp.is_empty() {
+            call.early = EarlySession::Changed;
         }
-        let mut response = self.with_contact(leg, Response::to(&request, 200));
+        let mut response = Response::to(&request, 200);
+        if request.method == Method::PRACK {
+            // it moves no target (RFC 3262 §7.1), and its answer has no Contact
+            response = response.with(HeaderName::SessionId, call.session_header());
+        } else {
+            if let Some(dialog) = call.dialog.as_mut() {
+                dialog.refresh_target(&request.headers);
+            }
+            response = self.with_contact(leg, response);
+        }
         if confirmed {
             response = self.with_timer(now, leg, &request.headers, response);
         }

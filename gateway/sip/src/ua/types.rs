@@ -161,9 +161,12 @@ pub enum Output {
 pub enum CallOutput {
     /// Outgoing: the far end answered and our ACK is on its way.
     Answered {
+        /// In which dialog: its tag.
+        dialog: String,
         /// Who, as far as the network told.
         peer: Peer,
-        /// Its answer to our offer; empty if it sent none.
+        /// Its answer to our offer; empty if it sent none. After an `EarlyOffer` of this dialog that was answered, what was
+        /// agreed by that counts.
         sdp: Vec<u8>,
     },
     /// The party changed; digits of this leg open nothing from here on.
@@ -199,6 +202,18 @@ pub enum CallOutput {
     /// and if it changes. It is no answer.
     EarlyMedia {
         /// Its answer to our offer, for as long as nobody has answered.
+        sdp: Vec<u8>,
+    },
+    /// Outgoing: somebody who has not answered the call has answered our offer, and makes another one (RFC 3311 §5). Say
+    /// [`answer_early_offer`](super::UserAgent::answer_early_offer). What is agreed by it counts in that dialog only.
+    EarlyOffer {
+        /// The answer to our offer there.
+        answer: Vec<u8>,
+        /// Which dialog: its tag.
+        dialog: String,
+        /// It is the one whose early media is told.
+        heard: bool,
+        /// The offer.
         sdp: Vec<u8>,
     },
     /// The leg is over for the call plan and for media.
@@ -263,7 +278,8 @@ pub enum CallOutput {
         /// To whom.
         target: String,
     },
-    /// A re-INVITE or UPDATE: answer with `answer_reoffer`.
+    /// A re-INVITE or UPDATE, or a PRACK with an offer, which like an UPDATE may come before an incoming call is accepted:
+    /// answer with `answer_reoffer`.
     Reoffer {
         /// Its offer; `None` asks for ours.
         sdp: Option<Vec<u8>>,

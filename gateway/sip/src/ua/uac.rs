@@ -7,7 +7,7 @@ use gateway_core::{AccountId, Cause, Instant, LegId};
 use super::UserAgent;
 use super::account::Account;
 use super::agent::Use;
-use super::call::{Acks, Call, Dialing, NIL_SESSION, Phase};
+use super::call::{Acks, Call, Dialing, EarlySession, NIL_SESSION, Phase};
 use super::dialog::Dialog;
 use super::headers::{ALLOW, SDP, reason};
 use super::hop::{Hop, HopState, Reached};
@@ -45,7 +45,7 @@ pub(crate) struct InviteUse {
     cancelled: Option<Cause>,
     pub(crate) early: Vec<Early>,
     /// Whose early media is heard: its tag, and how it described that.
-    early_media: Option<(String, Vec<u8>)>,
+    pub(crate) early_media: Option<(String, Vec<u8>)>,
     pub(crate) flow: Flow,
     pub(crate) leg: LegId,
     pub(crate) request: Request,
@@ -61,6 +61,14 @@ impl InviteUse {
         let to = response.headers.to().ok().filter(|_| described)?;
         // without a tag (RFC 2543) there is no telling them apart
         let tag = to.tag().unwrap_or_default();
+        // what was agreed there since is newer than whatever repeats the first answer
+        if self
+            .early
+            .iter()
+            .any(|early| early.changed && early.dialog.remote_tag() == tag)
+        {
+            return None;
+        }
         let known = self.early_media.as_ref();
         if known.is_some_and(|(of, sdp)| of != tag || *sdp == response.body) {
             return None;
@@ -132,6 +140,7 @@ impl UserAgent {
             target: target.clone(),
         };
         let call = Call {
+            accepting: None,
             account,
             asked_by: None,
             asking: false,
@@ -139,6 +148,7 @@ impl UserAgent {
             clock: None,
             dialing: Some(dialing),
             dialog: None,
+            early: EarlySession::None,
             flow: None,
             hop: hop.clone(),
             identity: None,
@@ -554,8 +564,9 @@ impl UserAgent {
             Some(early) => dialog.continues(&early.dialog),
             None => dialog,
         });
-        let (early_answer, early_party) =
-            early.map_or((None, None), |early| (early.answer.take(), early.asserted.take()));
+        let (early_answer, early_party, changed) = early.map_or((None, None, false), |early| {
+            (early.answer.take(), early.asserted.take(), early.changed)
+        });
         // some count on it though it was not acknowledged
         let heard = invite.early_media.take_if(|(of, _)| *of == tag);
         let early_answer = early_answer.or_else(|| heard.map(|(_, sdp)| sdp));
@@ -577,7 +588,7 @@ impl UserAgent {
             }
         }
         self.layer.send_ack(&mut ack, flow);
-        invite.acks.insert(tag, (ack, flow));
+        invite.acks.insert(tag.clone(), (ack, flow));
         if !current {
             // A fork that lost, or our CANCEL came too late.
             let lost = self.calls.get(&invite.leg).map(|_| Cause::AnsweredElsewhere);
@@ -615,13 +626,14 @@ impl UserAgent {
         call.clock = timer.and_then(|_| confirmed(now, &response.headers));
         let peer = identity::peer(&who, true, withheld);
         let is_sdp = response.headers.content_type().as_deref() == Some(SDP);
-        // A 2xx need not repeat the answer of a reliable response (RFC 3261 §13.2.1).
-        let sdp = if is_sdp {
+        // A 2xx need not repeat the answer of a reliable response, and after another offer it must not (RFC 3261 §13.2.1).
+        let sdp = if is_sdp && !changed {
             response.body.clone()
         } else {
             early_answer.unwrap_or_default()
         };
-        self.tell(invite.leg, CallOutput::Answered { peer, sdp });
+        let dialog = tag;
+        self.tell(invite.leg, CallOutput::Answered { dialog, peer, sdp });
         if let Some(claimed) = claimed {
             let withheld = privacy::wanted(&response.headers);
             self.check_identity(invite.leg, (&claimed, withheld), "the answer", &flow);

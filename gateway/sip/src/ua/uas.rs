@@ -3,7 +3,7 @@
 use gateway_core::{AccountId, Cause, Instant, LegId, Peer};
 
 use super::UserAgent;
-use super::call::{Call, GIVE_UP, NIL_SESSION, Phase, T1, Unacked};
+use super::call::{Call, EarlySession, GIVE_UP, NIL_SESSION, Phase, T1, Unacked};
 use super::dialog::Dialog;
 use super::headers::{self, ALLOW, IDENTITY, SDP, capable, says_answered_elsewhere};
 use super::hop::Hop;
@@ -11,7 +11,7 @@ use super::identity;
 use super::manner;
 use super::outcome::{refusal_of, words_of};
 use super::privacy;
-use super::provisional::Provisional;
+use super::provisional::{Provisional, Reliable};
 use super::registration::contact_uri;
 use super::timer::TooSmall;
 use super::types::CallOutput;
@@ -90,6 +90,7 @@ impl UserAgent {
             ),
         };
         let mut call = Call {
+            accepting: None,
             account: account.clone(),
             asked_by: None,
             asking: false,
@@ -97,6 +98,7 @@ impl UserAgent {
             clock: None,
             dialing: None,
             dialog: Some(dialog),
+            early: EarlySession::None,
             flow: Some(flow),
             hop,
             identity: Some(who.clone()),
@@ -214,7 +216,8 @@ impl UserAgent {
     fn rings(&mut self, now: Instant, leg: LegId, early: Option<&[u8]>) {
         let server = self.params.user_agent.clone();
         let offered = self.calls.get(&leg).is_some_and(|call| match &call.phase {
-            Phase::Incoming { request, .. } => !request.body.is_empty(),
+            // what is agreed is not told twice
+            Phase::Incoming { request, .. } => !request.body.is_empty() && call.early == EarlySession::None,
             Phase::Accepted
             | Phase::Calling { .. }
             | Phase::Confirmed
@@ -263,8 +266,31 @@ impl UserAgent {
 
     /// Answers an incoming leg with our answer, or with our offer if the INVITE had none.
     pub fn accept(&mut self, now: Instant, leg: LegId, sdp: Vec<u8>) {
+        if let Some(call) = self.calls.get_mut(&leg) {
+            call.accepting = Some(sdp);
+        }
+        self.accept_if_it_may(now, leg);
+        self.drain(now);
+    }
+
+    /// Sends the 200 that waits. It does as long as an answer of ours in a provisional response has no PRACK (RFC 3262 §3), or
+    /// an offer in that PRACK, or in an UPDATE, no answer.
+    pub(crate) fn accept_if_it_may(&mut self, now: Instant, leg: LegId) {
+        let Some(call) = self.calls.get_mut(&leg) else {
+            return;
+        };
+        if call.pending.is_some() || call.reliable.as_ref().is_some_and(Reliable::holds_the_answer) {
+            return;
+        }
+        let Some(sdp) = call.accepting.take() else {
+            return;
+        };
+        let changed = call.early == EarlySession::Changed;
         if let Some((tx, response, offerless)) = self.incoming_response(leg, 200) {
-            let response = capable(response, &self.params.user_agent).with_body(SDP, sdp);
+            let mut response = capable(response, &self.params.user_agent);
+            if !changed {
+                response = response.with_body(SDP, sdp);
+            }
             let asked = match self.calls.get(&leg).map(|call| &call.phase) {
                 Some(Phase::Incoming { request, .. }) => request.headers.clone(),
                 _ => crate::Headers::new(),
@@ -278,7 +304,6 @@ impl UserAgent {
                 }
             }
         }
-        self.drain(now);
     }
 
     /// What we support of the options that a request may require, for Supported.

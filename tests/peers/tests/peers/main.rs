@@ -33,6 +33,7 @@ mod locked_out;
 mod logs;
 mod mqtt5;
 mod notify;
+mod offers;
 mod office;
 mod osdp;
 mod osdp_controllers;

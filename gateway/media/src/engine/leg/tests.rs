@@ -258,6 +258,36 @@ fn what_a_key_of_early_media_sends_after_the_answer_is_no_press() {
     assert_eq!(leg.close(at(2_000)).stale_digits, 1);
 }
 
+#[test]
+fn what_comes_before_its_description_is_nobodys_and_the_first_packet_after_it_is_heard() {
+    let (mut leg, phone) = rings(29_111..=29_120);
+    let mut out = Outbox::new(1);
+    for n in 1..=20 {
+        let ms = u64::from(n) * 20;
+        speech(&phone, n);
+        leg.read(arrival(ms, ms, false), Which::All, None, &mut out);
+        leg.hear(at(ms), &mut out);
+        assert_eq!(leg.heard, [0; FRAME_SAMPLES], "whose it is, nobody has said");
+    }
+    assert!(out.take().is_empty());
+    assert_eq!((leg.latch.source(), leg.stats.received), (None, 0));
+    // he is the one who was announced: not a packet more is waited for
+    answered(&mut leg, &phone, 410);
+    speech(&phone, 21);
+    leg.read(arrival(420, 420, false), Which::All, None, &mut out);
+    assert_eq!(leg.stats.received, 1);
+    assert!(matches!(out.take()[..], [MediaEvent::Source { .. }]));
+    for n in 22..=30 {
+        let ms = u64::from(n) * 20;
+        speech(&phone, n);
+        leg.read(arrival(ms, ms, false), Which::All, None, &mut out);
+        leg.hear(at(ms), &mut out);
+    }
+    assert!(leg.heard.iter().any(|s| *s != 0));
+    let stats = leg.close(at(1_000));
+    assert_eq!((stats.received, stats.discarded, stats.lost), (10, 20, 0));
+}
+
 /// 400 ms at the clock of 8 kHz.
 #[test]
 fn a_key_that_was_held_for_less_than_a_second_before_the_answer_is_no_press() {

@@ -37,7 +37,7 @@ fn an_answer_is_acknowledged_and_told_with_the_asserted_party() {
     let ack = bench.request_of(Method::ACK);
     assert_eq!(ack.uri.to_string(), "sip:1000@10.0.0.9");
     match bench.call_event() {
-        CallOutput::Answered { peer, sdp } => {
+        CallOutput::Answered { peer, sdp, .. } => {
             assert_eq!(peer.address, "sip:1001@pbx.example");
             assert_eq!(peer.display.as_deref(), Some("Anna"));
             assert_eq!(sdp, SDP.as_bytes());

@@ -298,7 +298,8 @@ fn an_invite_without_offer_that_requires_100rel_is_answered_without_ringing() {
 }
 
 #[test]
-fn update_before_the_answer_names_the_party_and_moves_the_target_but_makes_no_offer() {
+fn update_before_the_answer_names_the_party_and_moves_the_target_but_makes_no_offer_before_ours_has_an_answer()
+ {
     let mut bench = Bench::trunk();
     let (flow, ours) = bench.dial("1000");
     bench.reply_with(flow, rings(&ours, 180, "r", 1));

@@ -33,6 +33,32 @@ pub fn sweep(path: &Path, from_hz: f64, to_hz: f64, seconds: usize) -> anyhow::R
     glide(path, NARROW, (from_hz, to_hz), seconds)
 }
 
+/// Writes a WAV file of 16 kHz in which somebody speaks, a glide as of [`wide_sweep`], for 2 s, and then says nothing for 4 s, in
+/// white noise of so many dB below full scale, or none. So many times.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn pausing(
+    path: &Path,
+    (from_hz, to_hz): (f64, f64),
+    noise_db: Option<f64>,
+    times: usize,
+) -> anyhow::Result<Sound> {
+    let speech = wide_sweep(path, from_hz, to_hz, 2)?;
+    // evenly spread noise has a third of the power of its amplitude
+    let amplitude = noise_db.map_or(0.0, |db| 32_768.0 * 3_f64.sqrt() * 10_f64.powf(-db / 20.0));
+    let mut seed = 7_u32;
+    let noise: Vec<f64> = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(seed.cast_signed()) / 2_f64.powi(31) * amplitude
+    })
+    .take(4 * WIDE)
+    .collect();
+    let once = speech.samples.iter().chain(&noise);
+    write(path, WIDE, std::iter::repeat_n(once, times).flatten().copied())?;
+    Ok(speech)
+}
+
 /// As [`sweep`], at 16 kHz: up to 8000 Hz.
 ///
 /// # Errors
@@ -176,6 +202,12 @@ impl Sound {
         })
     }
 
+    /// It as PCMU (ITU-T G.711), a byte each sample.
+    #[expect(clippy::cast_possible_truncation, reason = "16 bits a sample")]
+    pub(crate) fn pcmu(&self) -> Vec<u8> {
+        self.samples.iter().map(|s| pcmu(*s as i16)).collect()
+    }
+
     /// Length in seconds.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "seconds of sound")]
@@ -314,6 +346,18 @@ impl Sound {
         };
         self.samples.chunks_exact(WINDOW).map(&mut best).collect()
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "three bits of exponent, four of mantissa"
+)]
+fn pcmu(sample: i16) -> u8 {
+    let size = u32::from(sample.unsigned_abs()).min(32_635) + 132;
+    let exponent = 24 - size.leading_zeros();
+    let mantissa = (size >> (exponent + 3)) & 0x0f;
+    let sign = if sample < 0 { 0x80 } else { 0 };
+    !(sign | (exponent << 4 | mantissa) as u8)
 }
 
 /// Highest normalised correlation of a window with the stretches of `original` that begin at some places, and where.

@@ -29,6 +29,8 @@ pub struct PhoneParams<'a> {
     pub ice: bool,
     /// How it reaches whom it calls.
     pub link: Link<'a>,
+    /// With Opus it says little while nobody speaks, and wants no more (`usedtx`, RFC 7587 §3.1.3).
+    pub leaves_out_silence: bool,
     /// Number of the phone in the rig, 0 to 4: its ports.
     pub n: u16,
     /// Registers there; `None`: only direct calls.
@@ -52,6 +54,7 @@ impl<'a> PhoneParams<'a> {
                 srtp: false,
                 trust: None,
             },
+            leaves_out_silence: false,
             n,
             pbx: Some(port),
             user,
@@ -247,6 +250,14 @@ impl Phone {
         self.command("ausrc", &format!("aufile,{}", path.display()))
     }
 
+    /// Speaks what a WAV file holds, up to its end. What it spoke before is over.
+    ///
+    /// # Errors
+    /// As [`Phone::dial`].
+    pub fn speak(&mut self, file: &Path) -> anyhow::Result<()> {
+        self.command("ausrc", &format!("aufile,{}", file.display()))
+    }
+
     /// Hands the call to an address or a number: a REFER.
     ///
     /// # Errors
@@ -385,6 +396,11 @@ fn config(rig: &Rig, dir: &Path, params: PhoneParams<'_>, sip: u16, control: u16
     if params.ice {
         load.push("ice");
     }
+    let dtx = if params.leaves_out_silence {
+        "opus_dtx yes\n"
+    } else {
+        ""
+    };
     let load: String = load.iter().map(|m| format!("module {m}.so\n")).collect();
     // its own certificate, for who calls it over TLS; certificate and key in one file
     let mut own = String::new();
@@ -406,7 +422,7 @@ fn config(rig: &Rig, dir: &Path, params: PhoneParams<'_>, sip: u16, control: u16
          audio_source aufile,{at}/voice.wav\naudio_alert aubridge,alert\nausrc_srate {rate}\nauplay_srate {rate}\n\
          ausrc_channels 1\nauplay_channels 1\nausrc_format s16\nauplay_format s16\nauenc_format s16\n\
          audec_format s16\naudio_buffer 20-160\njitter_buffer_type fixed\njitter_buffer_delay 2-10\n\
-         rtp_ports {low}-{high}\nsnd_path {at}\nmodule_path {modules}\n{load}module_tmp account.so\n\
+         rtp_ports {low}-{high}\n{dtx}snd_path {at}\nmodule_path {modules}\n{load}module_tmp account.so\n\
          module_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n"
     ))
 }

@@ -1,6 +1,6 @@
 //! Real peers for the gateway: Asterisk, Kamailio, baresip, a phone on ezk-sip-ua, JsSIP in Chromium, Mosquitto, FreeRADIUS,
 //! OpenLDAP, coturn, Home Assistant, relay boards of pymodbus, OSDP readers of libosdp, clients of the API by schemathesis
-//! and openapi-python-client, decoders of sigrok, and the gateway itself as a process.
+//! and openapi-python-client, decoders of sigrok, comfort noise of FFmpeg, and the gateway itself as a process.
 //!
 //! Every test gets a [`Rig`]: a temporary folder, a block of ports of its own, and a dump of every log if it
 //! fails. Peers are ordinary processes on loopback that die with the test, also if the test is killed. Nothing
@@ -27,6 +27,7 @@ mod many;
 mod modbus;
 mod mosquitto;
 mod osdp;
+mod pausing;
 mod ports;
 mod process;
 mod receivers;
@@ -49,7 +50,7 @@ mod wire;
 
 pub use api::Api;
 pub use asterisk::{Asterisk, PbxParams};
-pub use audio::{Sound, sweep, wide_sweep};
+pub use audio::{Sound, pausing, sweep, wide_sweep};
 pub use baresip::{Phone, PhoneEvent, PhoneParams};
 pub use breaking::{BreakingServer, Breaks, Posted};
 pub use browser::Browser;
@@ -66,6 +67,7 @@ pub use many::Many;
 pub use modbus::{ModbusBoards, Way};
 pub use mosquitto::{BrokerParams, Listener, Message, Mosquitto};
 pub use osdp::{OsdpPanel, OsdpReaders};
+pub use pausing::{Came, Pausing, comfort_noise, comfort_noise_of};
 pub use ports::{Ports, Use};
 pub use process::{Process, children, signal, stands_still};
 pub use receivers::{MailServer, Rsyslog, WebhookServer};

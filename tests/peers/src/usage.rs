@@ -104,6 +104,8 @@ impl Late {
 pub struct Sent {
     /// Time of the kernel, nanoseconds.
     pub at_ns: i128,
+    /// Bytes of the payload, with what SRTP adds to it.
+    pub bytes: usize,
     /// Sequence number.
     pub sequence: u16,
     /// RTP time.
@@ -192,6 +194,7 @@ fn streams(bytes: &[u8]) -> anyhow::Result<BTreeMap<u16, Vec<Sent>>> {
             .or_default()
             .push(Sent {
                 at_ns: i128::from(word(head, 0)) * 1_000_000_000 + i128::from(word(head, 4)),
+                bytes: usize::from(u16::from_be_bytes([frame[38], frame[39]]).saturating_sub(8 + 12)),
                 sequence: u16::from_be_bytes([frame[44], frame[45]]),
                 timestamp: u32::from_be_bytes([frame[46], frame[47], frame[48], frame[49]]),
             });

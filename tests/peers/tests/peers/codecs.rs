@@ -240,7 +240,7 @@ const OFFERS: [Offer; 10] = [
 const EACH_MS: u32 = 6_000;
 
 /// The start of a request of the caller.
-fn head(method: &str, number: usize) -> String {
+pub(crate) fn head(method: &str, number: usize) -> String {
     let to = if number == 1 && method == "INVITE" {
         "To: <sip:main@[remote_ip]>"
     } else {

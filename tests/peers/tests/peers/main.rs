@@ -45,6 +45,7 @@ mod protected;
 mod radius;
 mod server_room;
 mod sessions;
+mod silence;
 mod story;
 mod transfers;
 

@@ -107,6 +107,7 @@ pub(super) fn raster(streams: &BTreeMap<u16, Vec<Sent>>) -> anyhow::Result<Raste
 fn a_packet_that_is_late_and_one_that_is_missing_are_counted_on_their_own_stream_alone() {
     let packet = |n: u16, late_ns: i128| Sent {
         at_ns: 7_000_000 + i128::from(n) * PACKET_NS + late_ns,
+        bytes: 80,
         // both numbers begin anew in the middle
         sequence: n.wrapping_add(65_500),
         timestamp: u32::from(n)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use adapter_api::{BoxFuture, DriverError, OutputDriver};
-use gateway_panel::{BusAddress, DoorBy, Profile};
+use gateway_panel::{BusAddress, BytePulses, Coding, DoorBy, Frame, Profile};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 use tokio_serial::{
@@ -15,7 +15,7 @@ use tokio_serial::{
 
 use crate::frame::Deframer;
 use crate::line_port::Wiring;
-use crate::message::{Order, PortRole, Press, Reason, Row, VERSION, Word};
+use crate::message::{Order, PortRole, Press, Reason, Row, Telegram, VERSION, Word};
 
 /// Longest time for an answer.
 const ANSWER: Duration = Duration::from_millis(200);
@@ -46,6 +46,15 @@ pub enum Opening {
     Press(Press),
     /// By frames on the bus of its line.
     Row(Row),
+    /// By telegrams on the bus of its line, which talks in bytes.
+    Telegram {
+        /// How the bus talks.
+        coding: Coding,
+        /// What they say. The bytes of the order are another telegram of this each time, where the bus counts them.
+        frame: Frame,
+        /// The order.
+        order: Telegram,
+    },
 }
 
 impl Opening {
@@ -70,17 +79,38 @@ impl Opening {
                 call,
                 quiet_ms: ms(output.quiet_ms),
             }),
-            DoorBy::Frame => Self::Row(Row {
-                door,
-                window_ms: 0,
-                rows: count,
-                pause_ms: ms(output.pause_ms),
-                hook,
-                after_ms: ms(output.off_hook_ms),
-                call,
-                quiet_ms: ms(output.quiet_ms),
-                times_us: profile.opening_row(bus?)?,
-            }),
+            DoorBy::Frame => {
+                let (coding, frame) = profile.opening(profile.who(bus)?)?;
+                if let Some(pulses) = BytePulses::of(coding) {
+                    return Some(Self::Telegram {
+                        coding,
+                        frame,
+                        order: Telegram {
+                            door,
+                            window_ms: 0,
+                            times: count,
+                            pause_ms: ms(output.pause_ms),
+                            hook,
+                            after_ms: ms(output.off_hook_ms),
+                            call,
+                            quiet_ms: ms(output.quiet_ms),
+                            pulses,
+                            bytes: coding.telegram(frame, 0)?,
+                        },
+                    });
+                }
+                Self::Row(Row {
+                    door,
+                    window_ms: 0,
+                    rows: count,
+                    pause_ms: ms(output.pause_ms),
+                    hook,
+                    after_ms: ms(output.off_hook_ms),
+                    call,
+                    quiet_ms: ms(output.quiet_ms),
+                    times_us: coding.row(frame)?,
+                })
+            }
         })
     }
 
@@ -90,15 +120,25 @@ impl Opening {
         match self {
             Self::Press(press) => press.door,
             Self::Row(row) => row.door,
+            Self::Telegram { order, .. } => order.door,
         }
     }
 
-    fn within(&self, window_ms: u16) -> Order {
+    /// The order with its window. `number` tells telegrams apart on a bus that counts them.
+    pub(crate) fn within(&self, window_ms: u16, number: u8) -> Order {
         match self {
             Self::Press(press) => Order::Press(Press { window_ms, ..*press }),
             Self::Row(row) => Order::Row(Row {
                 window_ms,
                 ..row.clone()
+            }),
+            Self::Telegram { coding, frame, order } => Order::Telegram(Telegram {
+                window_ms,
+                // one that has a telegram with one number has one with each
+                bytes: coding
+                    .telegram(*frame, number)
+                    .unwrap_or_else(|| order.bytes.clone()),
+                ..order.clone()
             }),
         }
     }
@@ -112,6 +152,9 @@ pub struct FrontEndDoors {
     openings: BTreeMap<u16, Opening>,
     path: PathBuf,
     port: Option<SerialStream>,
+    /// Number of the last telegram. A bus that counts them takes one with the number of the one before for the same, sent again; it
+    /// begins with the clock of the front end, so that a guard that was started anew does not repeat itself.
+    sent: u8,
 }
 
 impl FrontEndDoors {
@@ -125,6 +168,7 @@ impl FrontEndDoors {
             openings,
             path,
             port: None,
+            sent: 0,
         }
     }
 
@@ -246,13 +290,13 @@ impl FrontEndDoors {
         door.ok_or_else(|| self.failed(&format!("door {channel} is not configured"), None))
     }
 
-    /// A door that opens by a frame needs a front end that knows rows of pulses: better now than when somebody waits. An order
-    /// without a window opens nothing; who knows it says that it is out of range.
+    /// A door that opens by a frame needs a front end that knows such orders: better now than when somebody waits. An order without a
+    /// window opens nothing; who knows it says that it is out of range.
     async fn knows_rows(&mut self, channel: u16, name: &str) -> Result<(), DriverError> {
-        let Some(order @ Opening::Row(_)) = self.openings.get(&channel) else {
-            return Ok(());
+        let order = match self.openings.get(&channel) {
+            Some(opening @ (Opening::Row(_) | Opening::Telegram { .. })) => opening.within(0, 0),
+            Some(Opening::Press(_)) | None => return Ok(()),
         };
-        let order = order.within(0);
         match self.ask(&order).await? {
             Word::Refused(Reason::Range) => Ok(()),
             Word::Refused(Reason::Kind) => {
@@ -270,7 +314,12 @@ impl FrontEndDoors {
 
     async fn is_open(&mut self, door: u8) -> Result<bool, DriverError> {
         match self.ask(&Order::Alive).await? {
-            Word::State { outputs, .. } => Ok(outputs >> (door & 15) & 1 == 1),
+            Word::State { at_us, outputs, .. } => {
+                if self.sent == 0 {
+                    self.sent = at_us.to_le_bytes()[0];
+                }
+                Ok(outputs >> (door & 15) & 1 == 1)
+            }
             Word::Refused(reason) => Err(self.failed(reason.words(), None)),
             Word::Done | Word::Door { .. } | Word::Edges { .. } | Word::Hello(_) => {
                 Err(self.failed("the answer is none to this order", None))
@@ -295,7 +344,8 @@ impl OutputDriver for FrontEndDoors {
     fn pulse(&mut self, channel: u16, length: Duration) -> Option<BoxFuture<'_, Result<(), DriverError>>> {
         let opening = self.openings.get(&channel)?;
         let window_ms = u16::try_from(length.min(LONGEST).as_millis()).unwrap_or(u16::MAX);
-        let order = opening.within(window_ms);
+        self.sent = self.sent.wrapping_add(1);
+        let order = opening.within(window_ms, self.sent);
         Some(Box::pin(self.done(order)))
     }
 

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 
 use crate::frame::Deframer;
 use crate::message::{
-    CHANNELS, CardPulses, Identity, MAX_BATCH, MAX_PULSES, MessageError, Order, PortRole, Press, Reason, Row,
-    VERSION, WireEdge, Word,
+    CHANNELS, CardPulses, Identity, MAX_BATCH, MAX_PULSES, MAX_TELEGRAM, MessageError, Order, PortRole,
+    Press, Reason, Row, Telegram, VERSION, WireEdge, Word,
 };
 use crate::opening::{Act, Opening, Step, us};
 
@@ -207,6 +207,7 @@ impl Firmware {
             }
             (Order::Press(press), PortRole::Door) => self.press(now, press).map(|()| None),
             (Order::Row(row), PortRole::Door) => self.row(now, row).map(|()| None),
+            (Order::Telegram(telegram), PortRole::Door) => self.telegram(now, &telegram).map(|()| None),
             (Order::Rest { door }, PortRole::Door) => {
                 if usize::from(door) >= self.doors.len() {
                     return Err(Reason::Channel);
@@ -214,7 +215,7 @@ impl Firmware {
                 self.rest(now, door);
                 Ok(None)
             }
-            (Order::Press(_) | Order::Rest { .. } | Order::Row(_), PortRole::Line)
+            (Order::Press(_) | Order::Rest { .. } | Order::Row(_) | Order::Telegram(_), PortRole::Line)
             | (Order::Card(_) | Order::Set { .. } | Order::Pulses { .. }, PortRole::Door) => {
                 Err(Reason::Port)
             }
@@ -306,6 +307,32 @@ impl Firmware {
             step: Step::Waits,
         };
         self.open(now, row.door, row.window_ms, opening)
+    }
+
+    fn telegram(&mut self, now: u64, telegram: &Telegram) -> Result<(), Reason> {
+        let (pulse, bit, byte) = (
+            u32::from(telegram.pulses.pulse_us),
+            u32::from(telegram.pulses.bit_tenths),
+            u32::from(telegram.pulses.byte_tenths),
+        );
+        let timed = (10..=100).contains(&pulse) && (pulse * 20..=10_000).contains(&bit) && byte >= 9 * bit;
+        if !timed || !(1..=MAX_TELEGRAM).contains(&telegram.bytes.len()) {
+            return Err(self
+                .known(telegram.door, telegram.hook, telegram.call)
+                .err()
+                .unwrap_or(Reason::Range));
+        }
+        let opening = Opening {
+            act: Act::Row(telegram.pulses.row(&telegram.bytes)),
+            from_us: now,
+            call: telegram.call.map(|call| (call, telegram.quiet_ms)),
+            end_us: now,
+            hook: telegram.hook.map(|hook| (hook, telegram.after_ms)),
+            left: telegram.times,
+            pause_ms: telegram.pause_ms,
+            step: Step::Waits,
+        };
+        self.open(now, telegram.door, telegram.window_ms, opening)
     }
 
     /// Are there such a door, output and input?

@@ -1,5 +1,6 @@
 //! Doors, watchdogs and pulses of the machine.
 
+use gateway_panel::{BytePulses, Coding, Edge, bytes_of_pulses};
 use proptest::prelude::*;
 
 use super::*;
@@ -282,6 +283,95 @@ fn a_row_ends_with_rest_and_with_the_silence_of_the_guard() {
     assert!(firmware.doors[0].is_none());
 }
 
+/// The telegram that opens on an SCS bus, as it would be learnt.
+fn telegram(window_ms: u16) -> Telegram {
+    Telegram {
+        door: 0,
+        window_ms,
+        times: 2,
+        pause_ms: 200,
+        hook: None,
+        after_ms: 0,
+        call: Some(0),
+        quiet_ms: 100,
+        pulses: BytePulses::of(Coding::Scs).expect("bytes"),
+        bytes: vec![0xA8, 0x96, 0x03, 0x6F, 0xA4, 0x5E, 0xA3],
+    }
+}
+
+#[test]
+fn a_telegram_goes_out_as_pulses_that_its_bytes_are_read_from() {
+    let mut firmware = started();
+    firmware.set_input(950_000, 0, true);
+    let wanted = telegram(3000);
+    order(
+        &mut firmware,
+        1000,
+        PortRole::Door,
+        &Order::Telegram(wanted.clone()),
+    );
+    run(&mut firmware, 1000, 5000);
+    let all = pulses_of(&mut firmware);
+    let mut edges = vec![Edge {
+        at_us: 0,
+        level: true,
+    }];
+    edges.extend(all.iter().map(|(on, at_us)| Edge {
+        at_us: *at_us,
+        level: !on,
+    }));
+    assert_eq!(edges[1].at_us, 1_050_000, "quiet for 100 ms");
+    let twice = [&wanted.bytes[..], &wanted.bytes].concat();
+    assert_eq!(bytes_of_pulses(Coding::Scs, &edges), (twice, vec![]));
+    assert!(all.chunks(2).all(|pulse| pulse[1].1 - pulse[0].1 == 35));
+    assert!(firmware.doors[0].is_none(), "the window is over");
+}
+
+#[test]
+fn a_telegram_is_refused_on_the_line_port_and_in_times_that_are_none() {
+    let refused = |role: PortRole, telegram: Telegram| {
+        let mut firmware = started();
+        firmware.take_bytes(role);
+        firmware.handle_bytes(1000, role, &Order::Telegram(telegram).frame(7));
+        let bytes = firmware.take_bytes(role);
+        let mut deframer = Deframer::default();
+        let mut found = bytes.iter().filter_map(|byte| deframer.push(*byte));
+        let message = found.next().expect("an answer").expect("whole");
+        Word::read(&message).expect("a word").1
+    };
+    let timed = |pulses: BytePulses| Telegram {
+        pulses,
+        ..telegram(3000)
+    };
+    let scs = telegram(3000).pulses;
+    let range = Word::Refused(Reason::Range);
+    assert_eq!(refused(PortRole::Door, telegram(3000)), Word::Done);
+    assert_eq!(
+        refused(PortRole::Line, telegram(3000)),
+        Word::Refused(Reason::Port)
+    );
+    assert_eq!(refused(PortRole::Door, telegram(0)), range);
+    for wrong in [
+        BytePulses { pulse_us: 9, ..scs },
+        BytePulses { pulse_us: 101, ..scs },
+        BytePulses {
+            bit_tenths: 699,
+            ..scs
+        },
+        BytePulses {
+            bit_tenths: 10_001,
+            byte_tenths: u16::MAX,
+            ..scs
+        },
+        BytePulses {
+            byte_tenths: 9 * 1042 - 1,
+            ..scs
+        },
+    ] {
+        assert_eq!(refused(PortRole::Door, timed(wrong)), range, "{wrong:?}");
+    }
+}
+
 #[test]
 fn a_row_is_refused_on_the_line_port_and_in_times_that_burn_a_driver() {
     let refused = |role: PortRole, row: Row| {
@@ -371,7 +461,7 @@ proptest! {
     /// everything rests.
     #[test]
     fn everything_comes_to_rest_in_silence(steps in prop::collection::vec(
-        (0_u8..8, 0_u64..2_000_000, 1_u16..5000, any::<u8>()), 0..60),
+        (0_u8..9, 0_u64..2_000_000, 1_u16..5000, any::<u8>()), 0..60),
         noise in prop::collection::vec(any::<u8>(), 0..300),
     ) {
         let mut firmware = started();
@@ -385,6 +475,7 @@ proptest! {
                 2 => Order::Rest { door: n % 3 },
                 3 => Order::Set { output: n % 4, on: n % 3 == 0 },
                 4 => Order::Pulses { output: n % 4, times_us: vec![ms; usize::from(n % 9)] },
+                7 => Order::Telegram(Telegram { door: n % 3, times: n % 7, bytes: vec![n; usize::from(n % 9) + 1], ..telegram(ms) }),
                 6 => Order::Row(Row { door: n % 3, rows: n % 7, times_us: vec![ms; usize::from(n % 9)], ..row(ms) }),
                 5 => { firmware.set_input(now, n % 3, n % 2 == 0); continue; }
                 _ => { firmware.handle_bytes(now, both, &noise); continue; }

@@ -26,8 +26,8 @@ pub use firmware::{Change, Firmware, WATCHDOG_MS};
 pub use frame::{Deframer, FrameError, MAX_MESSAGE, crc16, frame};
 pub use line_port::{CardWires, FrontEndLine, LinePort, Output, Wiring};
 pub use message::{
-    CHANNELS, CardPulses, Identity, MAX_BATCH, MAX_CARD, MAX_PULSES, MessageError, Order, PortRole, Press,
-    Reason, Row, VERSION, WireEdge, Word,
+    CHANNELS, CardPulses, Identity, MAX_BATCH, MAX_CARD, MAX_PULSES, MAX_TELEGRAM, MessageError, Order,
+    PortRole, Press, Reason, Row, Telegram, VERSION, WireEdge, Word,
 };
 pub use readers::{ClockDataInputs, FrontEndReader, KeyContact, ReaderInputs, ReaderLights};
 pub use record::{RecordError, record};

@@ -1,4 +1,6 @@
-use gateway_panel::{BusAddress, FrameReader, LineInputs, Tone, profile_named, ring_edges};
+use gateway_panel::{
+    BusAddress, Edge, FrameReader, LineInputs, Profile, Tone, profile_named, profiles, recorded, ring_edges,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -497,5 +499,71 @@ fn a_frame_for_the_line_rings_and_its_door_is_opened_by_a_frame() {
             "{name}"
         );
         assert!(sent.last().is_some_and(|(_, on)| !on), "{name}");
+    }
+}
+
+/// The same on a bus that talks in bytes: what the panel says becomes a ring, and what the guard orders is the telegram that was
+/// learnt, as the same decoder reads it.
+#[test]
+fn a_telegram_for_the_line_rings_and_its_door_is_opened_by_the_one_that_was_learnt() {
+    for (name, open, sent) in [
+        ("scs", "hex 96 @@ 6f a4", "960c6fa4"),
+        (
+            "busch-welcome",
+            "hex 03 0d 40 01 10 @@ ab cd ef",
+            "030d4001100cabcdef",
+        ),
+    ] {
+        let (_, text, _) = profiles().find(|(known, ..)| *known == name).expect("there");
+        let door = format!(
+            "[door]\nby = \"frame\"\nframe = \"{open}\"\npresses = 1\npause-ms = 200\noff-hook-ms = 0\nquiet-ms = 100\nhold-ms = 0\n"
+        );
+        let profile = Profile::parse(&format!("{text}\n{door}")).expect("a profile");
+        let of = street(name);
+        let opening = Opening::new(0, &profile, &of.wiring, of.params.bus).expect("a door");
+        let mut pair = Pair::new(name);
+        pair.play(13, name);
+        pair.run(500);
+        assert_eq!(pair.take(), "", "{name}: others leave no trace");
+        pair.play(12, name);
+        pair.run(500);
+        assert_eq!(pair.take(), "street:Ring", "{name}");
+        let order = opening.within(1500, 5);
+        // the gateway itself cannot: the line port takes no such order
+        pair.firmware
+            .handle_bytes(pair.now_us, PortRole::Line, &order.frame(9));
+        pair.run(100);
+        assert!(pair.take().starts_with("refused:"), "{name}");
+        pair.door(&Order::Alive);
+        pair.door(&order);
+        let from = pair.now_us;
+        let mut changes = vec![Edge {
+            at_us: from - 100_000,
+            level: true,
+        }];
+        while pair.now_us < from + 2_000_000 {
+            pair.now_us += 50_000;
+            pair.firmware.handle_timeout(pair.now_us);
+            if pair.now_us.is_multiple_of(500_000) {
+                pair.door(&Order::Alive);
+            }
+            while let Some(change) = pair.firmware.take_change() {
+                if let Change::Door { on, at_us, .. } = change {
+                    changes.push(Edge { at_us, level: !on });
+                }
+            }
+        }
+        let input = profile.frame_input().expect("a bus");
+        let read: Vec<String> = recorded(input.coding, input.idle, &changes)
+            .into_iter()
+            .map(|(_, frame)| frame.expect("no noise").to_string())
+            .collect();
+        assert_eq!(read, [sent], "{name}");
+        let active = changes.windows(2).filter(|pair| !pair[0].level);
+        assert!(
+            active.into_iter().all(|pair| pair[1].at_us - pair[0].at_us <= 40),
+            "{name}"
+        );
+        assert!(changes.last().is_some_and(|edge| edge.level), "{name}");
     }
 }

@@ -120,7 +120,14 @@ fn bus(check: &mut Check<'_>, at: &str, of: &FrontEndLine, profile: &Profile) {
         let text = format!("{title:?} does not number door stations");
         check.fault(FaultKind::Conflict, &station, &[], text, "remove it");
     }
-    match (profile.patterns().map(FramePattern::most).min(), of.bus_address) {
+    let addressed = profile.patterns().filter(|of| of.has_address());
+    let most = addressed.map(FramePattern::most).min();
+    match (most, of.bus_address) {
+        (None, Some(_)) if profile.frame_input().is_some() => {
+            let text = format!("the frames of {title:?} are named whole, and say nobody's address");
+            let hint = "remove it, or write @ in the profile where the address is";
+            check.fault(FaultKind::Conflict, &address, &[], text, hint);
+        }
         (None, Some(_)) => {
             let text = format!("{title:?} does not talk in frames");
             let hint = "allowed: on a line whose profile rings by frames";

@@ -1,14 +1,16 @@
 //! Fuzz targets: plain functions over bytes, for any fuzzer (`tests/fuzz/run`) and for the replay of what it found.
 
 use crate::{
-    Edge, Profile, Ranges, learn, parse_edges, picture, scs_bytes, scs_edges, scs_telegrams, show_edges,
+    Coding, Edge, Polarity, Profile, Ranges, abb_telegrams, bytes_of_pulses, edges_of_bytes, learn,
+    parse_edges, picture, recorded, scs_telegrams, show_edges,
 };
 
 /// Name and function of a target.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
+    ("panel_abb", abb),
     ("panel_edges", edges),
     ("panel_learn", learned),
     ("panel_profile", profile),
@@ -57,13 +59,29 @@ pub fn profile(data: &[u8]) {
     }
 }
 
+/// Bytes of an ABB-Welcome bus, and the same as two bytes for each time between two edges.
+///
+/// # Panics
+/// If bytes do not come back of their pulses.
+pub fn abb(data: &[u8]) {
+    let _ = abb_telegrams(data);
+    pulsed(Coding::Abb, data);
+}
+
 /// Bytes of an SCS bus, and the same as two bytes for each time between two edges.
 ///
 /// # Panics
 /// If bytes do not come back of their pulses.
 pub fn scs(data: &[u8]) {
     let _ = scs_telegrams(data);
-    assert_eq!(scs_bytes(&scs_edges(data)), (data.to_vec(), Vec::new()));
+    pulsed(Coding::Scs, data);
+}
+
+/// What the decoder by hand and the one of lines make of pulses.
+fn pulsed(coding: Coding, data: &[u8]) {
+    let edges = edges_of_bytes(coding, data);
+    assert_eq!(bytes_of_pulses(coding, &edges), (data.to_vec(), Vec::new()));
+    let _ = recorded(coding, Polarity::High, &edges);
     let mut at_us = 0;
     let edges = data.chunks_exact(2).enumerate().map(|(n, gap)| {
         at_us += u64::from(u16::from_be_bytes([gap[0], gap[1]])) + 1;
@@ -72,7 +90,9 @@ pub fn scs(data: &[u8]) {
             level: n % 2 == 0,
         }
     });
-    let _ = scs_bytes(&edges.collect::<Vec<_>>());
+    let edges: Vec<Edge> = edges.collect();
+    let _ = bytes_of_pulses(coding, &edges);
+    let _ = recorded(coding, Polarity::Low, &edges);
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use gateway_core::Instant;
 
+use crate::abb::AbbTelegram;
 use crate::edges::Edge;
-use crate::frames::{BusAddress, FrameReader};
+use crate::frames::{BusAddress, Coding, Frame, recorded};
 use crate::profile::{Profile, PulseInput, RingInput};
 use crate::pulses::{Counted, PulseCounter, Tone};
 use crate::table::profile_named;
@@ -23,6 +24,8 @@ pub struct Proposal {
     pub profile: &'static str,
     /// The table for a copy of it, with the times that were measured.
     pub ring: String,
+    /// The table of its door, if an opening was recorded, too.
+    pub door: Option<String>,
 }
 
 /// A recording that says nothing.
@@ -52,8 +55,10 @@ pub fn learn(edges: &[Edge]) -> Result<Proposal, LearnError> {
     if edges.len() < FEWEST {
         return Err(LearnError::Few { found: edges.len() });
     }
-    count(edges)
-        .or_else(|| framed(edges))
+    // what has a check first: pulses of a telegram can be counted, too
+    framed(edges)
+        .or_else(|| named(edges))
+        .or_else(|| count(edges))
         .or_else(|| burst(edges))
         .or_else(|| level(edges))
         .ok_or(LearnError::Nothing)
@@ -147,26 +152,27 @@ fn count(edges: &[Edge]) -> Option<Proposal> {
             "digital-count"
         },
         ring,
+        door: None,
     })
 }
 
 /// Calls on a bus that a profile knows. One frame that fits in every bit is no chance where nothing else fits; the profile
 /// is proposed as it is, since how its bits stand is not measured here.
 fn framed(edges: &[Edge]) -> Option<Proposal> {
-    let at = |us: u64| Instant::from_nanos(1_000_000_000) + Duration::from_micros(us);
     let buses = crate::table::profiles()
         .filter_map(|(name, text, profile)| Some((name, text, profile.frame_input()?)));
     for (name, text, input) in buses {
-        let mut reader = FrameReader::new(input.coding, input.idle);
-        let frames = edges
-            .iter()
-            .filter_map(|edge| reader.handle_edge(at(edge.at_us), edge.level).ok().flatten());
-        let heard: Vec<BusAddress> = frames
-            .filter_map(|frame| input.call.iter().find_map(|call| call.read(frame)))
+        let frames: Vec<Frame> = recorded(input.coding, input.idle, edges)
+            .into_iter()
+            .filter_map(|(_, said)| said.ok())
             .collect();
-        if heard.is_empty() {
+        let heard: Vec<BusAddress> = frames
+            .iter()
+            .filter_map(|frame| input.call.iter().find_map(|call| call.read(*frame)))
+            .collect();
+        let Some(first) = heard.first() else {
             continue;
-        }
+        };
         let stations = input.call.iter().any(|call| call.has_station());
         let called = heard.iter().take(20).map(|to| {
             if stations {
@@ -178,13 +184,111 @@ fn framed(edges: &[Edge]) -> Option<Proposal> {
                 format!("a call for bus-address = {}", to.address)
             }
         });
+        let others = frames
+            .iter()
+            .filter(|frame| input.call.iter().all(|call| call.read(**frame).is_none()));
+        let door = frames
+            .iter()
+            .find_map(|frame| opening(input.coding, *frame, first.address));
         return Some(Proposal {
-            found: called.collect(),
+            found: called.chain(telegrams(input.coding, others)).collect(),
             profile: name,
             ring: section(text)?.to_owned(),
+            door,
         });
     }
     None
+}
+
+/// Telegrams of a bus on which those that ring differ from house to house: the first of them is taken for the call.
+fn named(edges: &[Edge]) -> Option<Proposal> {
+    for profile in ["busch-welcome", "scs"] {
+        let input = profile_named(profile).ok()?.frame_input()?;
+        let frames: Vec<Frame> = recorded(input.coding, input.idle, edges)
+            .into_iter()
+            .filter_map(|(_, said)| said.ok())
+            .collect();
+        let Some(first) = frames.first() else {
+            continue;
+        };
+        let word = match input.coding {
+            Coding::Abb => "abb",
+            Coding::Scs => "scs",
+            Coding::Simplebus | Coding::Tcs => return None,
+        };
+        let mut found: Vec<String> = telegrams(input.coding, frames.iter()).collect();
+        found.push(
+            "none of them is a call that is known; the first is proposed as one: let nothing happen but the ring, and keep the one that \
+             comes each time"
+                .to_owned(),
+        );
+        return Some(Proposal {
+            found,
+            profile,
+            ring: format!(
+                "[ring.frame]\ncoding = \"{word}\"\nidle = \"high\"\ncall = [\"{}\"]\noff-ms = {}\n",
+                literal(*first),
+                input.off_ms
+            ),
+            door: None,
+        });
+    }
+    None
+}
+
+/// A telegram as a pattern that fits nothing else.
+fn literal(frame: Frame) -> String {
+    let bytes: Vec<String> = frame.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("hex {}", bytes.join(" "))
+}
+
+/// Which telegrams there are on a bus that talks in bytes, each one once, at most 20.
+fn telegrams<'a>(coding: Coding, frames: impl Iterator<Item = &'a Frame>) -> impl Iterator<Item = String> {
+    let mut seen: Vec<(Frame, usize)> = Vec::new();
+    let in_bytes = match coding {
+        Coding::Abb | Coding::Scs => true,
+        Coding::Simplebus | Coding::Tcs => false,
+    };
+    for frame in frames.filter(|_| in_bytes) {
+        if let Some((_, count)) = seen.iter_mut().find(|(known, _)| known == frame) {
+            *count += 1;
+        } else if seen.len() < 20 {
+            seen.push((*frame, 1));
+        }
+    }
+    seen.into_iter().map(move |(frame, count)| {
+        let kind = match coding {
+            Coding::Abb => frame.bytes().get(1).copied(),
+            Coding::Scs | Coding::Simplebus | Coding::Tcs => None,
+        };
+        let word = kind.and_then(|kind| Some((kind & 0x80 != 0, AbbTelegram::kind_word(kind)?)));
+        let word = word.map_or_else(String::new, |(answer, word)| {
+            format!(": {}{word}", if answer { "answer to " } else { "" })
+        });
+        format!("telegram {:?}, {count} times{word}", literal(frame))
+    })
+}
+
+/// The door that opens as the indoor station of this number did; `None` if it did not. Of ABB-Welcome only, since of SCS nobody
+/// has told how such a telegram looks.
+fn opening(coding: Coding, frame: Frame, address: u32) -> Option<String> {
+    let mut bytes: Vec<String> = frame.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let own = match coding {
+        Coding::Abb => match frame.bytes()[..] {
+            [0x00..0x40, 0x0D | 0x0E, _, _, 0x10, own, ..] => (5, own),
+            [0x40..0x80, 0x0D | 0x0E, _, _, _, 0x00, 0x01, own, ..] => (7, own),
+            _ => return None,
+        },
+        Coding::Scs | Coding::Simplebus | Coding::Tcs => return None,
+    };
+    if u32::from(own.1) != address {
+        return None;
+    }
+    "@@".clone_into(bytes.get_mut(own.0)?);
+    Some(format!(
+        "[door]\nby = \"frame\"\nframe = \"hex {}\"\npresses = 1\npause-ms = 200\noff-hook-ms = 0\nquiet-ms = 100\nhold-ms = 0\n",
+        bytes.join(" ")
+    ))
 }
 
 /// How a profile says that it rings.
@@ -230,6 +334,7 @@ fn burst(edges: &[Edge]) -> Option<Proposal> {
         ring: format!(
             "[ring.burst]\nlongest-us = {longest_us}\nshortest-us = {shortest_us}\nedges = 8\noff-ms = {off}\n"
         ),
+        door: None,
     })
 }
 
@@ -250,6 +355,7 @@ fn level(edges: &[Edge]) -> Option<Proposal> {
             "[ring.level]\nactive = \"{word}\"\non-ms = {}\noff-ms = {off}\n",
             (stood / 2000).clamp(5, 50)
         ),
+        door: None,
     })
 }
 
@@ -259,7 +365,11 @@ impl Proposal {
     pub fn text(&self) -> Option<String> {
         let (_, base, _) = crate::table::profiles().find(|(name, ..)| *name == self.profile)?;
         let (before, after) = base.split_once(section(base)?)?;
-        let text = format!("{before}{}\n{after}", self.ring);
+        let mut text = format!("{before}{}\n{after}", self.ring);
+        if let Some(door) = &self.door {
+            // buses whose openings are learnt have no door of their own
+            text = format!("{text}\n{door}");
+        }
         Profile::parse(&text).ok()?;
         Some(text)
     }
@@ -330,6 +440,77 @@ mod tests {
             "comelit-simplebus-1",
             "a call for bus-address = 12",
             "simplebus",
+        );
+    }
+
+    /// Telegrams of a bus one after the other, a second between them.
+    fn said(coding: Coding, telegrams: &[&str]) -> Vec<Edge> {
+        let mut all: Vec<Edge> = Vec::new();
+        for (n, text) in (0..).zip(telegrams) {
+            let bytes: Vec<u8> = text
+                .split(' ')
+                .map(|word| u8::from_str_radix(word, 16).expect("hex"))
+                .collect();
+            let value = bytes.iter().fold(0, |all, byte| all << 8 | u128::from(*byte));
+            let bits = u8::try_from(bytes.len() * 8).expect("few");
+            let whole = coding.telegram(Frame { bits, value }, n).expect("a telegram");
+            let from = 1_000_000 * u64::from(n);
+            let edges = crate::frames::edges_of_bytes(coding, &whole);
+            all.extend(edges.into_iter().skip(usize::from(n > 0)).map(|edge| Edge {
+                at_us: from + edge.at_us,
+                ..edge
+            }));
+        }
+        all
+    }
+
+    #[test]
+    fn a_ring_and_an_opening_on_a_welcome_bus_become_a_profile_that_does_both() {
+        let edges = said(
+            Coding::Abb,
+            &[
+                "00 01 10 0c 20 01",
+                "00 81 20 01 10 0c",
+                "03 0d 40 01 10 0c ab cd ef",
+                "00 8d 10 0c 40 01",
+            ],
+        );
+        let open = "telegram \"hex 03 0d 40 01 10 0c ab cd ef\", 1 times: open";
+        check(
+            &edges,
+            "busch-welcome",
+            "a call for bus-address = 12",
+            "coding = \"abb\"",
+        );
+        check(&edges, "busch-welcome", open, "hex 0? 01 10 @@ 20 ?? *");
+        let text = learn(&edges).expect("something").text().expect("a profile");
+        let profile = Profile::parse(&text).expect("a profile");
+        let who = |address| BusAddress { address, station: 0 };
+        let opening = |address| profile.opening(who(address)).map(|(_, frame)| frame.to_string());
+        assert_eq!(opening(12), Some("030d4001100cabcdef".to_owned()));
+        assert_eq!(opening(13), Some("030d4001100dabcdef".to_owned()));
+        // somebody else's opening is none of the called one
+        let other = said(Coding::Abb, &["00 01 10 0c 20 01", "03 0d 40 01 10 0d ab cd ef"]);
+        assert_eq!(learn(&other).expect("something").door, None);
+    }
+
+    #[test]
+    fn telegrams_that_nobody_knows_become_a_profile_by_their_own_bytes() {
+        let edges = said(Coding::Scs, &["91 03 60 08", "98 00 12 01"]);
+        check(&edges, "scs", "a call for bus-address = 3", "hex 91 @@ 60 ??");
+        check(&edges, "scs", "telegram \"hex 98 00 12 01\", 1 times", "scs");
+        let edges = said(Coding::Scs, &["47 05 6f 11", "47 05 6f 11"]);
+        let found = "telegram \"hex 47 05 6f 11\", 2 times";
+        check(&edges, "scs", found, "call = [\"hex 47 05 6f 11\"]");
+        let text = learn(&edges).expect("something").text().expect("a profile");
+        let profile = Profile::parse(&text).expect("a profile");
+        assert!(!profile.asks_who());
+        let edges = said(Coding::Abb, &["02 20 30 01 10 01 07 09"]);
+        check(
+            &edges,
+            "busch-welcome",
+            "the first is proposed",
+            "hex 02 20 30 01 10 01 07 09",
         );
     }
 

@@ -8,6 +8,7 @@
 //!
 //! Pure: time is an argument. What drives the wires is a front end (`adapters/front-end`); who may open is decided elsewhere, and nothing in this crate opens.
 
+mod abb;
 mod apartments;
 mod edges;
 mod encode;
@@ -23,11 +24,13 @@ mod ring;
 mod scs;
 mod table;
 
+pub use abb::{Abb, AbbTelegram, abb_telegrams};
 pub use apartments::{Apartments, ApartmentsError, MAX_APARTMENT, Ranges};
 pub use edges::{Edge, EdgesError, MAX_EDGES, parse_edges, show_edges};
 pub use encode::{floor_edges, ring_edges};
 pub use frames::{
-    BusAddress, Coding, Frame, FrameInput, FrameNoise, FramePattern, FrameReader, PatternError,
+    BusAddress, BytePulses, Coding, Frame, FrameInput, FrameNoise, FramePattern, FrameReader, PatternError,
+    bytes_of_pulses, edges_of_bytes, recorded,
 };
 pub use learn::{LearnError, Proposal, learn};
 pub use machine::{LineInputs, LineParams, Output, PanelLine, Role, Wire};
@@ -38,5 +41,5 @@ pub use profile::{
 };
 pub use pulses::{Counted, Noise, PulseCounter, Tone};
 pub use ring::{Debounce, RingDetector, RingEvent};
-pub use scs::{Scs, ScsTelegram, scs_bytes, scs_edges, scs_telegrams};
+pub use scs::{Scs, ScsTelegram, scs_telegrams};
 pub use table::{NameError, profile_named, profiles, refused_families};

@@ -356,9 +356,14 @@ impl PanelLine {
                 let said = ring.handle_timeout(now);
                 self.detected(now, said);
             }
-            Ringing::Frames { rung, .. } => {
+            Ringing::Frames { reader, rung, .. } => {
+                let said = reader.handle_timeout(now);
                 if rung.take_if(|until| now >= *until).is_some() {
                     self.stopped(now);
+                }
+                // noise, and what others say, is nobody's business
+                if let Ok(Some(frame)) = said {
+                    self.framed(now, frame);
                 }
             }
         }
@@ -385,7 +390,7 @@ impl PanelLine {
         let (ring, more) = match &self.ringing {
             Ringing::Count { counter, rung } => (counter.poll_timeout(), rung.map(|(_, until)| until)),
             Ringing::Detect(ring) => (ring.poll_timeout(), None),
-            Ringing::Frames { rung, .. } => (*rung, None),
+            Ringing::Frames { reader, rung, .. } => (reader.poll_timeout(), *rung),
         };
         let others = [&self.busy, &self.floor, &self.handset].map(Debounce::poll_timeout);
         others.into_iter().chain([ring, more]).flatten().min()
@@ -457,7 +462,8 @@ impl PanelLine {
     }
 
     fn framed(&mut self, at: Instant, frame: Frame) {
-        let (Some(input), Some(who)) = (self.params.profile.frame_input(), self.params.bus) else {
+        let profile = &self.params.profile;
+        let (Some(input), Some(who)) = (profile.frame_input(), profile.who(self.params.bus)) else {
             return;
         };
         let off = self.params.profile.off();

@@ -291,6 +291,57 @@ fn frames_for_its_own_address_ring_and_those_for_others_leave_no_trace() {
 }
 
 #[test]
+fn telegrams_for_its_own_number_ring_and_no_noise_of_others_does() {
+    for (name, ours) in [("scs", 3), ("busch-welcome", 12)] {
+        let profile = profile_named(name).expect("there");
+        let mut params = line(name).params;
+        params.bus = Some(BusAddress {
+            address: ours,
+            station: 0,
+        });
+        let mut line = PanelLine::new(params.clone());
+        for other in [0, 1, 4, 13, 255] {
+            let theirs = ring_edges(profile, other, Tone::Ring);
+            assert_eq!(played(&mut line, 0, &theirs), "", "{name} {other}");
+        }
+        let call = ring_edges(profile, ours, Tone::Ring);
+        for gap in 3..call.len() - 1 {
+            // a pulse that is missing, and one that is cut short
+            let mut fewer = call.clone();
+            fewer.drain(gap - 1 - gap % 2..=gap - gap % 2);
+            assert_eq!(
+                played(&mut PanelLine::new(params.clone()), 0, &fewer),
+                "",
+                "{name} {gap}"
+            );
+            let mut cut = call[..gap].to_vec();
+            cut.extend(call.last().copied());
+            assert_eq!(
+                played(&mut PanelLine::new(params.clone()), 0, &cut),
+                "",
+                "{name} {gap}"
+            );
+        }
+        assert_eq!(played(&mut line, 5000, &call), "Ring", "{name}");
+        assert_eq!(until(&mut line, at(36_000)), "RingStopped", "{name}");
+    }
+}
+
+/// A line whose telegrams say nobody's number rings by their own bytes, whoever it is said to be.
+#[test]
+fn a_telegram_by_its_own_bytes_needs_no_number() {
+    let scs = include_str!("../../../config/panels/scs.toml");
+    let named = scs.replace("hex 91 @@ 60 ??", "hex 47 05 6f 11");
+    let named = Profile::parse(&named).expect("a profile");
+    let mut params = line("scs").params;
+    params.bus = None;
+    params.profile = named.clone();
+    let mut line = PanelLine::new(params);
+    let call = ring_edges(&named, 9, Tone::Ring);
+    assert_eq!(played(&mut line, 0, &call), "Ring");
+}
+
+#[test]
 fn a_frame_that_is_cut_or_disturbed_rings_nobody() {
     for name in ["tcs-bus", "comelit-simplebus-1"] {
         let profile = profile_named(name).expect("there");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::frames::{BusAddress, FrameInput, FramePattern, length};
+use crate::frames::{BusAddress, Coding, Frame, FrameInput, FramePattern, length};
 
 /// One kind of line, by panel and switch model.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -406,7 +406,20 @@ impl Profile {
                     let hint = "how long a frame is, its coding says: leave press-ms out";
                     return conflict("door.press-ms", door.press_ms.to_string(), "door.by", hint);
                 }
-                length("door.frame", frame, ring.coding)
+                if frame.is_vague() {
+                    let hint = "what is sent says everything: no ? and no *";
+                    return conflict("door.frame", frame.to_string(), "door.by", hint);
+                }
+                length("door.frame", frame, ring.coding)?;
+                let to = BusAddress::default();
+                if frame
+                    .frame(to)
+                    .is_none_or(|frame| ring.coding.row(frame).is_none())
+                {
+                    let hint = "its first byte says how many bytes of data there are, and how long addresses";
+                    return conflict("door.frame", frame.to_string(), "ring.frame.coding", hint);
+                }
+                Ok(())
             }
             (DoorBy::Frame, None, _) => conflict(
                 "door.by",
@@ -447,12 +460,24 @@ impl Profile {
         heard.chain(self.door.and_then(|door| door.frame))
     }
 
-    /// The frame that opens as times in µs, the first one active and the next at rest in turns; `None` if the line does not
-    /// open by a frame, or cannot name this address.
+    /// True if its frames say for whom they are, or what door station they are about.
     #[must_use]
-    pub fn opening_row(&self, who: BusAddress) -> Option<Vec<u16>> {
+    pub fn asks_who(&self) -> bool {
+        self.patterns().any(|of| of.has_address() || of.has_station())
+    }
+
+    /// Who a line is on its bus: anybody, where no frame says for whom it is.
+    #[must_use]
+    pub fn who(&self, bus: Option<BusAddress>) -> Option<BusAddress> {
+        bus.or_else(|| (!self.asks_who()).then(BusAddress::default))
+    }
+
+    /// The frame that opens, and how it stands on the wires; `None` if the line does not open by a frame, or cannot name this
+    /// address.
+    #[must_use]
+    pub fn opening(&self, who: BusAddress) -> Option<(Coding, Frame)> {
         let frame = self.door.filter(|door| door.by == DoorBy::Frame)?.frame?;
-        self.frame_input()?.coding.row(frame.frame(who)?)
+        Some((self.frame_input()?.coding, frame.frame(who)?))
     }
 
     /// The silence that ends a ring.
@@ -611,9 +636,56 @@ mod tests {
             "presses = 1\npress-ms = 300",
             "leave press-ms out",
         );
+        refused(FRAMES, "01000001\"", "01000001 *\"", "is no pattern of a frame");
+        let open = "hex 0@ @@ @@ 80 *";
+        refused(
+            FRAMES,
+            "0000 aaaaaaaaaaaaaaaaaaaa 10ssssss",
+            open,
+            "its frames have one length",
+        );
         let frame = "by = \"frame\"\nframe = \"0001 aaaaaaaa 10ss\"";
         refused(MATRIX, "by = \"line-break\"", frame, "whose ring is a frame");
         refused(MATRIX, "press-ms = 300\n", "", "door.press-ms: 0 is out of range");
+    }
+
+    const WELCOME: &str = include_str!("../../../config/panels/busch-welcome.toml");
+
+    #[test]
+    fn a_telegram_that_opens_says_everything_and_its_head_how_long_it_is() {
+        let door = |frame: &str| {
+            format!(
+                "off-ms = 30000\n[door]\nby = \"frame\"\nframe = \"{frame}\"\npresses = 1\npause-ms = 200\noff-hook-ms = 0\n\
+                 quiet-ms = 100\nhold-ms = 0\n"
+            )
+        };
+        let profile = WELCOME.replace("off-ms = 30000\n", &door("hex 03 0d 40 01 10 @@ ab cd ef"));
+        let profile = Profile::parse(&profile).expect("a profile");
+        let who = BusAddress {
+            address: 12,
+            station: 0,
+        };
+        let (coding, frame) = profile.opening(who).expect("a door");
+        let sent = coding.telegram(frame, 7).expect("a telegram");
+        assert_eq!(sent[..9], [0x55, 0xFF, 0x03, 0x0D, 0x40, 0x01, 0x10, 0x0C, 0x07]);
+        assert_eq!(profile.opening(BusAddress { address: 256, ..who }), None);
+        for (frame, expected) in [
+            ("hex 03 0d 40 01 10 @@ ab cd e?", "what is sent says everything"),
+            ("hex 03 0d 40 01 10 @@ ab cd ef *", "what is sent says everything"),
+            ("hex 02 0d 40 01 10 @@ ab cd ef", "how many bytes of data"),
+            ("hex 83 0d 40 01 10 @@ ab cd ef", "how many bytes of data"),
+            ("hex 43 0d 40 01 10 @@ ab cd ef", "how long addresses"),
+            ("hex 03 0d 40 01 10", "hex and 6 to 16 bytes"),
+        ] {
+            refused(WELCOME, "off-ms = 30000\n", &door(frame), expected);
+        }
+        let scs = include_str!("../../../config/panels/scs.toml");
+        refused(
+            scs,
+            "hex 91 @@ 60 ??",
+            "hex 91 @@ 60",
+            "the 4 to 13 bytes between begin and check",
+        );
     }
 
     proptest! {

@@ -1,5 +1,5 @@
-//! Telegrams of BTicino SCS, for decoding by hand. Which of them an intercom rings and opens by differs from house to house,
-//! so that no line speaks it: learn them, and tap a handset.
+//! Telegrams of BTicino SCS. Which of them an intercom rings and opens by differs from house to house: profiles name them, and
+//! they are learnt.
 //!
 //! 9600 bits per second, a start bit and eight data bits, the lowest first; a 0 is a pulse of about 35 µs at the begin of its
 //! bit, a 1 is none (guidopic, Stapelberg). A telegram is `A8 TO FROM KIND COMMAND CHECK A3`, the check the exclusive or of
@@ -7,20 +7,12 @@
 
 use std::fmt;
 
-use crate::edges::Edge;
-
-const START: u8 = 0xA8;
+pub(crate) const START: u8 = 0xA8;
 const END: u8 = 0xA3;
-const TAKEN: u8 = 0xA5;
+pub(crate) const TAKEN: u8 = 0xA5;
 /// Bytes of the usual telegram, and of the longest that is looked for.
 const USUAL: usize = 7;
-const LONGEST: usize = 16;
-/// A bit, tenths of µs.
-const BIT: u64 = 1042;
-/// A pulse is no bit if it begins so much beside where one should, tenths of µs.
-const BESIDE: u64 = 300;
-/// A pulse, µs; what is shorter or longer is noise.
-const PULSE_US: std::ops::RangeInclusive<u64> = 10..=70;
+pub(crate) const LONGEST: usize = 16;
 
 /// What was said on the bus.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,83 +91,23 @@ pub fn scs_telegrams(bytes: &[u8]) -> Vec<Scs> {
     all
 }
 
+/// What a whole telegram says, between begin and check; `None` if it is none.
+pub(crate) fn said(whole: &[u8]) -> Option<&[u8]> {
+    let [START, data @ .., check, END] = whole else {
+        return None;
+    };
+    let right = data.iter().fold(0, |sum, byte| sum ^ byte) == *check;
+    (right && data.len() >= USUAL - 3).then_some(data)
+}
+
 /// A telegram at the begin of bytes, and what follows it: the usual length first.
 fn telegram(bytes: &[u8]) -> Option<(ScsTelegram, &[u8])> {
-    if bytes.first() != Some(&START) {
-        return None;
-    }
-    let lengths = std::iter::once(USUAL).chain(USUAL + 1..=LONGEST);
-    lengths
+    (USUAL..=LONGEST)
         .filter_map(|length| bytes.split_at_checked(length))
         .find_map(|(whole, after)| {
-            let [_, data @ .., check, END] = whole else {
-                return None;
-            };
-            let right = data.iter().fold(0, |sum, byte| sum ^ byte) == *check;
-            right.then(|| (ScsTelegram { data: data.to_vec() }, after))
+            let data = said(whole)?.to_vec();
+            Some((ScsTelegram { data }, after))
         })
-}
-
-/// Bytes of the pulses of a bus, whose level at rest is that of the first edge. What begins beside the raster of a byte ends
-/// that byte, and is told as the time of the pulse, µs.
-#[must_use]
-pub fn scs_bytes(edges: &[Edge]) -> (Vec<u8>, Vec<u64>) {
-    let Some(rest) = edges.first().map(|edge| edge.level) else {
-        return (Vec::new(), Vec::new());
-    };
-    let (mut bytes, mut beside) = (Vec::new(), Vec::new());
-    // begin of the byte, tenths of µs, and its bits so far
-    let mut byte: Option<(u64, u8)> = None;
-    for pair in edges.windows(2) {
-        let [begin, end] = pair else { continue };
-        if begin.level == rest {
-            continue;
-        }
-        let at = begin.at_us.saturating_mul(10);
-        if !PULSE_US.contains(&(end.at_us - begin.at_us)) {
-            beside.push(begin.at_us);
-            continue;
-        }
-        let Some((from, bits)) = byte else {
-            byte = Some((at, 0xFF));
-            continue;
-        };
-        let cell = (at - from + BIT / 2) / BIT;
-        if cell > 8 {
-            bytes.push(bits);
-            byte = Some((at, 0xFF));
-        } else if cell == 0 || at.abs_diff(from + cell * BIT) > BESIDE {
-            beside.push(begin.at_us);
-        } else {
-            byte = Some((from, bits & !(1 << (cell - 1))));
-        }
-    }
-    bytes.extend(byte.map(|(_, bits)| bits));
-    (bytes, beside)
-}
-
-/// Edges of bytes, one right after the other with two bits of rest between them, on a bus that is high at rest.
-#[must_use]
-pub fn scs_edges(bytes: &[u8]) -> Vec<Edge> {
-    let mut edges = vec![Edge {
-        at_us: 0,
-        level: true,
-    }];
-    let mut pulse = |tenths: u64| {
-        let at_us = 1000 + tenths / 10;
-        edges.push(Edge { at_us, level: false });
-        edges.push(Edge {
-            at_us: at_us + 35,
-            level: true,
-        });
-    };
-    for (from, byte) in (0..).step_by(11).zip(bytes) {
-        pulse(from * BIT);
-        for bit in (0..8).filter(|bit| byte >> bit & 1 == 0) {
-            pulse((from + 1 + bit) * BIT);
-        }
-    }
-    edges
 }
 
 #[cfg(test)]
@@ -225,27 +157,7 @@ mod tests {
         assert_eq!(long.fields(), None);
     }
 
-    #[test]
-    fn pulses_are_read_with_the_slack_that_a_bus_has_and_no_more() {
-        let wanted = bytes("a8 b1 00 12 01 a2 a3");
-        let mut edges = scs_edges(&wanted);
-        assert_eq!(scs_bytes(&edges), (wanted.clone(), vec![]));
-        // 20 µs late is a bit, 40 µs late is none
-        edges[3].at_us += 20;
-        edges[4].at_us += 20;
-        assert_eq!(scs_bytes(&edges).0, wanted);
-        edges[3].at_us += 20;
-        edges[4].at_us += 20;
-        assert_eq!(scs_bytes(&edges).1.len(), 1);
-        assert_eq!(scs_bytes(&[]), (vec![], vec![]));
-    }
-
     proptest! {
-        #[test]
-        fn bytes_come_back_of_their_pulses(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
-            prop_assert_eq!(scs_bytes(&scs_edges(&bytes)), (bytes, vec![]));
-        }
-
         #[test]
         fn whatever_is_heard_every_byte_of_it_is_told_once(heard in proptest::collection::vec(
             prop_oneof![Just(START), Just(END), Just(TAKEN), any::<u8>()], 0..60,

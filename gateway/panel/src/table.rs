@@ -6,10 +6,14 @@ use std::sync::OnceLock;
 use crate::profile::Profile;
 
 /// Every profile by name, with its text; the names are those of the files.
-const TEXTS: [(&str, &str); 17] = [
+const TEXTS: [(&str, &str); 19] = [
     ("1n", include_str!("../../../config/panels/1n.toml")),
     ("4n", include_str!("../../../config/panels/4n.toml")),
     ("ab-loop", include_str!("../../../config/panels/ab-loop.toml")),
+    (
+        "busch-welcome",
+        include_str!("../../../config/panels/busch-welcome.toml"),
+    ),
     (
         "comelit-simplebus-1",
         include_str!("../../../config/panels/comelit-simplebus-1.toml"),
@@ -42,6 +46,7 @@ const TEXTS: [(&str, &str); 17] = [
         "metakom-matrix",
         include_str!("../../../config/panels/metakom-matrix.toml"),
     ),
+    ("scs", include_str!("../../../config/panels/scs.toml")),
     ("tcs-bus", include_str!("../../../config/panels/tcs-bus.toml")),
     ("siedle-1n", include_str!("../../../config/panels/siedle-1n.toml")),
     (
@@ -65,27 +70,17 @@ const TEXTS: [(&str, &str); 17] = [
 /// What helps where frames are not decoded.
 const TAP: &str = "which this version does not decode; tap the bell output and the button of a handset instead: handset-tap";
 
-/// Families that are refused, by the names under which people look for them: why, and what helps.
-const REFUSED: [(&str, &str, &str); 7] = [
+/// Names under which there is no profile, though people look for one: why, and what helps.
+const REFUSED: [(&str, &str, &str); 5] = [
     (
         "abb-welcome",
-        "ABB-Welcome and Busch-Welcome talk in frames on their bus, and no table says which of them ring",
-        TAP,
+        "ABB-Welcome and Busch-Welcome are the same bus",
+        "whose profile is busch-welcome: docs/wiring/scs-and-welcome.md",
     ),
     (
         "bticino-scs",
-        "BTicino SCS talks in frames on its bus, and those of intercoms differ from site to site",
-        TAP,
-    ),
-    (
-        "busch-welcome",
-        "ABB-Welcome and Busch-Welcome talk in frames on their bus, and no table says which of them ring",
-        TAP,
-    ),
-    (
-        "scs",
-        "BTicino SCS talks in frames on its bus, and those of intercoms differ from site to site",
-        TAP,
+        "BTicino's bus is known as SCS",
+        "whose profile is scs: docs/wiring/scs-and-welcome.md",
     ),
     (
         "siedle-in-home",
@@ -172,7 +167,7 @@ pub fn refused_families() -> impl Iterator<Item = (&'static str, &'static str)> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frames::BusAddress;
+    use crate::frames::{BusAddress, Frame};
     use crate::profile::{DoorBy, RingInput};
 
     #[test]
@@ -244,7 +239,7 @@ mod tests {
             address: 12,
             station: 0,
         };
-        let commands = |name| -> Vec<u32> {
+        let commands = |name| -> Vec<u128> {
             let patterns = profile_named(name).expect(name).patterns();
             patterns
                 .map(|p| p.frame(who).expect("a frame").value >> 8)
@@ -253,7 +248,8 @@ mod tests {
         assert_eq!(commands("comelit-simplebus-1"), [48, 50, 21, 16]);
         assert_eq!(commands("comelit-simplebus-2"), [48, 50, 21]);
         for (_, _, profile) in profiles() {
-            let longest = profile.opening_row(who).into_iter().flat_map(|row| {
+            let row = profile.opening(who).and_then(|(coding, frame)| coding.row(frame));
+            let longest = row.into_iter().flat_map(|row| {
                 let active = row.into_iter().step_by(2);
                 active.collect::<Vec<_>>()
             });
@@ -261,14 +257,45 @@ mod tests {
         }
     }
 
+    /// Of SCS the telegram with 60 that door station 91 sends calls the apartment between them (Stapelberg). Of ABB-Welcome kind
+    /// 01 from a door station 20xx calls an indoor station 10xx, and kind 11 is its floor call (Mat931/esp32-doorbell-bus-interface);
+    /// addresses of three bytes are those of issue 4 there.
+    #[test]
+    fn telegrams_are_those_that_were_published() {
+        let calls = |name: &str, value: u128, bytes: u8, address| {
+            let who = BusAddress { address, station: 0 };
+            let input = profile_named(name).expect(name).frame_input().expect("a bus");
+            let bits = bytes * 8;
+            let frame = Frame { bits, value };
+            let rings = input.call.iter().any(|call| call.is_for(frame, who));
+            (rings, input.floor.is_some_and(|floor| floor.is_for(frame, who)))
+        };
+        let (ring, floor, none) = ((true, false), (false, true), (false, false));
+        assert_eq!(calls("scs", 0x9103_6008, 4, 3), ring);
+        assert_eq!(calls("scs", 0x9103_6008, 4, 4), none);
+        assert_eq!(calls("scs", 0x9003_6008, 4, 3), none);
+        assert_eq!(calls("scs", 0x9103_1201, 4, 3), none);
+        assert_eq!(calls("busch-welcome", 0x0001_100C_2001, 6, 12), ring);
+        assert_eq!(calls("busch-welcome", 0x01_0110_0C20_0100, 7, 12), ring);
+        assert_eq!(calls("busch-welcome", 0x0001_100C_2001, 6, 13), none);
+        assert_eq!(calls("busch-welcome", 0x0081_2001_100C, 6, 12), none);
+        assert_eq!(calls("busch-welcome", 0x0401_100C_2001, 6, 12), ring);
+        assert_eq!(calls("busch-welcome", 0x4001_0001_0C00_0201, 8, 12), ring);
+        assert_eq!(calls("busch-welcome", 0x0011_2001_100C, 6, 12), floor);
+        assert_eq!(calls("busch-welcome", 0x03_0D40_0110_0CAB_CDEF, 9, 12), none);
+        assert!(profile_named("scs").expect("there").door.is_none());
+        assert!(profile_named("busch-welcome").expect("there").door.is_none());
+    }
+
     #[test]
     fn a_family_whose_frames_nobody_knows_is_refused_by_name() {
         for (name, _) in refused_families() {
             let error = profile_named(name).expect_err(name).to_string();
-            let helps = if name == "wb-domofon" {
-                "wb-domofon.md"
-            } else {
-                "handset-tap"
+            let helps = match name {
+                "abb-welcome" => "busch-welcome:",
+                "bticino-scs" => "is scs:",
+                "wb-domofon" => "wb-domofon.md",
+                _ => "handset-tap",
             };
             assert!(error.starts_with(name) && error.contains(helps), "{error}");
         }

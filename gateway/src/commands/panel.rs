@@ -222,6 +222,7 @@ fn learned(edges: &[Edge], json: bool) -> anyhow::Result<String> {
             "edges": edges.len(),
             "found": proposal.found,
             "profile": proposal.profile,
+            "opens": proposal.door.is_some(),
             "text": proposal.text(),
         });
         return Ok(format!("{value}\n"));
@@ -235,8 +236,13 @@ fn learned(edges: &[Edge], json: bool) -> anyhow::Result<String> {
             }
             writeln!(
                 text,
-                "# proposed: {} with the ring as it was measured; it is a text for own-profile of the line\n",
-                proposal.profile
+                "# proposed: {} with the ring{} as it was measured; it is a text for own-profile of the line\n",
+                proposal.profile,
+                if proposal.door.is_some() {
+                    " and the opening"
+                } else {
+                    ""
+                }
             )?;
             text.push_str(&proposal.text().unwrap_or_default());
         }

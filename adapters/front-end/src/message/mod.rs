@@ -6,12 +6,16 @@ mod order;
 mod tests;
 mod word;
 
+use gateway_panel::BytePulses;
+
 /// Version of the protocol that is spoken here.
 pub const VERSION: u8 = 1;
 /// Inputs and outputs of a front end at most.
 pub const CHANNELS: u8 = 16;
 /// Most times of one row of pulses.
 pub const MAX_PULSES: usize = 100;
+/// Most bytes of a telegram that opens.
+pub const MAX_TELEGRAM: usize = 32;
 /// Most bits of a card that is sent.
 pub const MAX_CARD: usize = 256;
 /// Most edges of one message.
@@ -73,6 +77,33 @@ pub struct Row {
     pub times_us: Vec<u16>,
 }
 
+/// One opening by bytes of pulses: a telegram on a bus that the output of the door drives. Each byte is a pulse at its begin, and one
+/// for each of its bits that is 0 at the begin of the bit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Telegram {
+    /// Which door.
+    pub door: u8,
+    /// Everything is over after so long, 1 to 60000 ms: the front end ends it by itself.
+    pub window_ms: u16,
+    /// How often the telegram is sent, 1 to 5.
+    pub times: u8,
+    /// Pause between.
+    pub pause_ms: u16,
+    /// Output that has to have been active for `after_ms` before; `None` if it need not.
+    pub hook: Option<u8>,
+    /// For how long.
+    pub after_ms: u16,
+    /// Input that has to have been without an edge for `quiet_ms` before each of them; `None` if it need not.
+    pub call: Option<u8>,
+    /// For how long.
+    pub quiet_ms: u16,
+    /// How bytes become pulses: a pulse 10 to 100 µs, a bit at least twice as long and at most 1 ms, a byte at least nine bits and at
+    /// most 6.5 ms.
+    pub pulses: BytePulses,
+    /// The bytes, 1 to [`MAX_TELEGRAM`].
+    pub bytes: Vec<u8>,
+}
+
 /// A card as pulses on two outputs, in the timing of SIA AC-01 (Wiegand): one pulse for each bit, on D0 for a zero and on D1
 /// for a one.
 #[derive(Clone, PartialEq, Eq)]
@@ -123,6 +154,8 @@ pub enum Order {
     },
     /// Opens a door by rows of pulses. On the door port only.
     Row(Row),
+    /// Opens a door by bytes of pulses. On the door port only.
+    Telegram(Telegram),
     /// Sets an output. On the line port only.
     Set {
         /// Which output.

@@ -1,7 +1,9 @@
 //! Orders as bytes.
 
+use gateway_panel::BytePulses;
+
 use super::bytes::{Bytes, split};
-use super::{CardPulses, MAX_CARD, MAX_PULSES, MessageError, Order, Press, Row};
+use super::{CardPulses, MAX_CARD, MAX_PULSES, MAX_TELEGRAM, MessageError, Order, Press, Row, Telegram};
 use crate::frame::frame;
 
 impl Order {
@@ -66,6 +68,22 @@ impl Order {
                 m.extend(times(times_us));
                 0x06
             }
+            Self::Telegram(telegram) => {
+                m.push(telegram.door);
+                m.extend(telegram.window_ms.to_le_bytes());
+                m.push(telegram.times);
+                m.extend(telegram.pause_ms.to_le_bytes());
+                m.push(telegram.hook.unwrap_or(0xFF));
+                m.extend(telegram.after_ms.to_le_bytes());
+                m.push(telegram.call.unwrap_or(0xFF));
+                m.extend(telegram.quiet_ms.to_le_bytes());
+                m.push(telegram.pulses.pulse_us);
+                m.extend(telegram.pulses.bit_tenths.to_le_bytes());
+                m.extend(telegram.pulses.byte_tenths.to_le_bytes());
+                m.push(u8::from(telegram.pulses.lowest_first));
+                m.extend(telegram.bytes.iter().take(MAX_TELEGRAM));
+                0x09
+            }
         };
         frame(&m)
     }
@@ -79,7 +97,7 @@ impl Order {
         let order = Self::of(kind, &mut bytes);
         match order {
             Some(order) if bytes.0.is_empty() => Ok((number, order)),
-            Some(_) | None if (0x01..=0x08).contains(&kind) => Err(MessageError::Content {
+            Some(_) | None if (0x01..=0x09).contains(&kind) => Err(MessageError::Content {
                 kind,
                 what: "its content does not fit its kind",
             }),
@@ -123,6 +141,26 @@ impl Order {
                 call: bytes.channel()?,
                 quiet_ms: bytes.u16()?,
                 times_us: times_of(bytes)?,
+            }),
+            0x09 => Self::Telegram(Telegram {
+                door: bytes.u8()?,
+                window_ms: bytes.u16()?,
+                times: bytes.u8()?,
+                pause_ms: bytes.u16()?,
+                hook: bytes.channel()?,
+                after_ms: bytes.u16()?,
+                call: bytes.channel()?,
+                quiet_ms: bytes.u16()?,
+                pulses: BytePulses {
+                    pulse_us: bytes.u8()?,
+                    bit_tenths: bytes.u16()?,
+                    byte_tenths: bytes.u16()?,
+                    lowest_first: bytes.flag()?,
+                },
+                bytes: {
+                    let rest = std::mem::take(&mut bytes.0);
+                    (1..=MAX_TELEGRAM).contains(&rest.len()).then(|| rest.to_vec())?
+                },
             }),
             _ => return None,
         })

@@ -54,6 +54,33 @@ fn orders() -> impl Strategy<Value = Order> {
                     times_us,
                 })
             }),
+        (
+            any::<[u16; 6]>(),
+            any::<[u8; 3]>(),
+            any::<bool>(),
+            channel.clone(),
+            channel.clone(),
+            prop::collection::vec(any::<u8>(), 1..=MAX_TELEGRAM)
+        )
+            .prop_map(|(n, [door, times, pulse_us], lowest_first, hook, call, bytes)| {
+                Order::Telegram(Telegram {
+                    door,
+                    window_ms: n[0],
+                    times,
+                    pause_ms: n[1],
+                    hook,
+                    after_ms: n[2],
+                    call,
+                    quiet_ms: n[3],
+                    pulses: BytePulses {
+                        bit_tenths: n[4],
+                        byte_tenths: n[5],
+                        lowest_first,
+                        pulse_us,
+                    },
+                    bytes,
+                })
+            }),
         (any::<[u16; 5]>(), any::<[u8; 2]>(), channel.clone(), channel).prop_map(
             |(n, [door, presses], hook, call)| {
                 Order::Press(Press {

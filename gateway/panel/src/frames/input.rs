@@ -52,18 +52,31 @@ impl FrameInput {
     }
 }
 
-/// A pattern has as many bits as frames of the coding.
+/// A pattern has as many bits as frames of the coding, and leaves their length open only where it is.
 pub(crate) fn length(key: &'static str, pattern: FramePattern, coding: Coding) -> Result<(), ProfileError> {
-    if coding.lengths().contains(&pattern.bits()) {
-        return Ok(());
-    }
-    Err(ProfileError::Conflict {
-        key,
-        found: format!("a pattern of {} bits", pattern.bits()),
-        other: "ring.frame.coding",
-        hint: match coding {
+    let conflict = |found, hint| {
+        Err(ProfileError::Conflict {
+            key,
+            found,
+            other: "ring.frame.coding",
+            hint,
+        })
+    };
+    if !coding.has(pattern.bits()) {
+        let found = format!("a pattern of {} bits", pattern.bits());
+        let hint = match coding {
+            Coding::Abb => "hex and 6 to 16 bytes: head, kind, to whom, from whom, data",
+            Coding::Scs => "hex and the 4 to 13 bytes between begin and check",
             Coding::Simplebus => "6 bits of command and 8 of address",
             Coding::Tcs => "16 or 32 bits",
-        },
-    })
+        };
+        return conflict(found, hint);
+    }
+    match coding {
+        Coding::Abb | Coding::Scs => Ok(()),
+        Coding::Simplebus | Coding::Tcs if pattern.is_open() => {
+            conflict(pattern.to_string(), "without *: its frames have one length")
+        }
+        Coding::Simplebus | Coding::Tcs => Ok(()),
+    }
 }

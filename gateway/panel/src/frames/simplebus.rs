@@ -55,7 +55,7 @@ impl Reader {
         let (data, check) = (value & 0x3FFF, value >> 14);
         let frame = Frame {
             bits: 14,
-            value: (data & 0x3F) << 8 | data >> 6,
+            value: u128::from((data & 0x3F) << 8 | data >> 6),
         };
         if data.count_ones() == check {
             Ok(Some(frame))
@@ -106,7 +106,7 @@ impl Reader {
 /// Times in µs; the caller has seen to it that there are 14 bits.
 pub(super) fn row(frame: Frame) -> Vec<u16> {
     let data = frame.value >> 8 | (frame.value & 0xFF) << 6;
-    let all = data | data.count_ones() << 14;
+    let all = data | u128::from(data.count_ones()) << 14;
     let bits = (0..BITS).flat_map(|at| [3000, if all >> at & 1 == 1 { 6000 } else { 3000 }]);
     [3000, 17_000].into_iter().chain(bits).chain([3000]).collect()
 }

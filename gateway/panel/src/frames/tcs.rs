@@ -77,7 +77,10 @@ impl Reader {
             };
             return Ok(None);
         }
-        let frame = Frame { bits: want, value };
+        let frame = Frame {
+            bits: want,
+            value: value.into(),
+        };
         if bit == parity(frame) {
             Ok(Some(frame))
         } else {

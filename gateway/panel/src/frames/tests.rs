@@ -214,12 +214,14 @@ fn edges_by_chance_make_hardly_a_frame() {
 }
 
 fn codings() -> impl Strategy<Value = (Coding, Frame)> {
-    let simplebus = (0_u32..1 << 14).prop_map(|value| (Coding::Simplebus, Frame { bits: 14, value }));
+    let simplebus = (0_u128..1 << 14).prop_map(|value| (Coding::Simplebus, Frame { bits: 14, value }));
     let short = any::<u16>().prop_map(|value| {
-        let value = u32::from(value);
+        let value = value.into();
         (Coding::Tcs, Frame { bits: 16, value })
     });
-    let long = any::<u32>().prop_map(|value| (Coding::Tcs, Frame { bits: 32, value }));
+    let long = any::<u32>()
+        .prop_map(u128::from)
+        .prop_map(|value| (Coding::Tcs, Frame { bits: 32, value }));
     prop_oneof![simplebus, short, long]
 }
 
@@ -239,11 +241,11 @@ proptest! {
     #[test]
     fn one_wrong_bit_is_noticed((coding, frame) in codings(), which in 0_usize..33) {
         let mut row = times(&coding.row(frame).expect("a row"));
-        let first = match coding { Coding::Simplebus => 3, Coding::Tcs => 2 };
-        let step = match coding { Coding::Simplebus => 2, Coding::Tcs => 1 };
-        let count = match coding { Coding::Simplebus => 18, Coding::Tcs => usize::from(frame.bits) + 1 };
+        let first = match coding { Coding::Simplebus => 3, Coding::Abb | Coding::Scs | Coding::Tcs => 2 };
+        let step = match coding { Coding::Simplebus => 2, Coding::Abb | Coding::Scs | Coding::Tcs => 1 };
+        let count = match coding { Coding::Simplebus => 18, Coding::Abb | Coding::Scs | Coding::Tcs => usize::from(frame.bits) + 1 };
         let place = first + which % count * step;
-        let (zero, one) = match coding { Coding::Simplebus => (3000, 6000), Coding::Tcs => (2000, 4000) };
+        let (zero, one) = match coding { Coding::Simplebus => (3000, 6000), Coding::Abb | Coding::Scs | Coding::Tcs => (2000, 4000) };
         row[place] = if row[place] == zero { one } else { zero };
         let said = read(coding, Polarity::High, &row);
         prop_assert!(matches!(said[..], [Err(FrameNoise::Check(_))]), "{:?}", said);
@@ -262,7 +264,7 @@ proptest! {
     }
 
     #[test]
-    fn patterns_come_back(text in "[01as]{1,32}", address: u32, station: u8, value: u32) {
+    fn patterns_come_back(text in "[01as]{1,32}", address: u32, station: u8, value: u128) {
         if let Ok(pattern) = text.parse::<FramePattern>() {
             prop_assert_eq!(pattern.to_string(), text);
             let to = BusAddress { address: address & pattern.most(), station: if pattern.has_station() { station } else { 0 } };

@@ -1,12 +1,10 @@
 //! Frames of intercom buses by hand: TCS:BUS and Comelit Simplebus.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use gateway_core::Instant;
-use gateway_panel::{Coding, Edge, Frame, FrameNoise, FrameReader, Polarity, parse_edges, show_edges};
+use gateway_panel::{Coding, Edge, Frame, FrameNoise, Polarity, parse_edges, recorded, show_edges};
 use serde_json::{Value, json};
 
 use super::{Said, input};
@@ -57,16 +55,32 @@ pub(super) struct EncodeSimplebus {
     address: u8,
 }
 
+/// Which bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bus {
+    Simplebus,
+    Tcs,
+}
+
+impl Bus {
+    const fn coding(self) -> Coding {
+        match self {
+            Self::Simplebus => Coding::Simplebus,
+            Self::Tcs => Coding::Tcs,
+        }
+    }
+}
+
 pub(super) fn decode_tcs(args: &Decode) -> anyhow::Result<Said> {
-    decode(args, Coding::Tcs)
+    decode(args, Bus::Tcs)
 }
 
 pub(super) fn decode_simplebus(args: &Decode) -> anyhow::Result<Said> {
-    decode(args, Coding::Simplebus)
+    decode(args, Bus::Simplebus)
 }
 
 /// What the decoder of lines makes of it.
-fn decode(args: &Decode, coding: Coding) -> anyhow::Result<Said> {
+fn decode(args: &Decode, coding: Bus) -> anyhow::Result<Said> {
     let text = input::text_of(&args.data)?;
     let is_edges = text.split_whitespace().all(|word| word.contains(','));
     let (mut said, mut frames, mut noise) = (String::new(), Vec::new(), Vec::new());
@@ -110,44 +124,40 @@ fn decode(args: &Decode, coding: Coding) -> anyhow::Result<Said> {
 type Found = (Option<u64>, Result<Frame, String>);
 
 /// Everything in edges, on a bus that is high while it is free.
-fn read(edges: &[Edge], coding: Coding) -> Vec<Found> {
-    let mut reader = FrameReader::new(coding, Polarity::High);
-    let at = |us| Instant::from_nanos(1_000_000_000) + Duration::from_micros(us);
-    let mut all = Vec::new();
-    for edge in edges {
-        let found = match reader.handle_edge(at(edge.at_us), edge.level) {
-            Ok(None) => continue,
-            Ok(Some(frame)) => Ok(frame),
-            Err(FrameNoise::Check(frame)) => Err(format!("the check of {frame} is wrong")),
-            Err(FrameNoise::Time(us)) => Err(format!("{us} µs are no bit")),
-            Err(_) => Err("noise".to_owned()),
-        };
-        all.push((Some(edge.at_us), found));
-    }
-    all
+fn read(edges: &[Edge], coding: Bus) -> Vec<Found> {
+    let said = |said| match said {
+        Ok(frame) => Ok(frame),
+        Err(FrameNoise::Check(frame)) => Err(format!("the check of {frame} is wrong")),
+        Err(FrameNoise::Time(us)) => Err(format!("{us} µs are no bit")),
+        Err(_) => Err("noise".to_owned()),
+    };
+    recorded(coding.coding(), Polarity::High, edges)
+        .into_iter()
+        .map(|(at, found)| (Some(at), said(found)))
+        .collect()
 }
 
 /// A frame as people write it.
-fn written(word: &str, coding: Coding) -> anyhow::Result<Result<Frame, String>> {
+fn written(word: &str, coding: Bus) -> anyhow::Result<Result<Frame, String>> {
     let shown: String = word.chars().take(60).collect();
     let is_bits = word.chars().all(|c| matches!(c, '0' | '1'));
     match coding {
-        Coding::Simplebus => {
+        Bus::Simplebus => {
             ensure!(
                 is_bits && word.len() == 18,
                 "{shown:?} is no frame of Simplebus: 18 bits, or edges such as 0,1 100000,0"
             );
             Ok(simplebus(&input::plain_bits(word)?))
         }
-        Coding::Tcs if is_bits && matches!(word.len(), 18 | 34) => Ok(tcs(&input::plain_bits(word)?)),
-        Coding::Tcs => {
+        Bus::Tcs if is_bits && matches!(word.len(), 18 | 34) => Ok(tcs(&input::plain_bits(word)?)),
+        Bus::Tcs => {
             let (bits, digits) = match word.split_once(':') {
                 Some((bits, digits)) => (bits.parse().ok(), digits),
                 None => (u8::try_from(word.len() * 4).ok(), word),
             };
-            let bits: Option<u8> = bits.filter(|bits| coding.lengths().contains(bits));
-            let value = u32::from_str_radix(digits, 16).ok();
-            let value = value.filter(|value| bits.is_some_and(|bits| u64::from(*value) < 1 << bits));
+            let bits: Option<u8> = bits.filter(|bits| coding.coding().has(*bits));
+            let value = u128::from_str_radix(digits, 16).ok();
+            let value = value.filter(|value| bits.is_some_and(|bits| *value < 1 << bits));
             bits.zip(value)
                 .map(|(bits, value)| Ok(Frame { bits, value }))
                 .with_context(|| format!("{shown:?} is no frame of TCS: 4 or 8 hexadecimal digits, 18 or 34 bits, or edges such as 0,1 100000,0"))
@@ -156,8 +166,8 @@ fn written(word: &str, coding: Coding) -> anyhow::Result<Result<Frame, String>> 
 }
 
 /// The highest bit first.
-fn number(bits: &[bool]) -> u32 {
-    bits.iter().fold(0, |all, one| all << 1 | u32::from(*one))
+fn number(bits: &[bool]) -> u128 {
+    bits.iter().fold(0, |all, one| all << 1 | u128::from(*one))
 }
 
 /// Length, data, parity.
@@ -195,7 +205,7 @@ fn simplebus(bits: &[bool]) -> Result<Frame, String> {
         bits: 14,
         value: lowest_first(0, 6) << 8 | lowest_first(6, 14),
     };
-    if frame.value.count_ones() == lowest_first(14, 18) {
+    if u128::from(frame.value.count_ones()) == lowest_first(14, 18) {
         Ok(frame)
     } else {
         Err(format!("the check of {frame} is wrong"))
@@ -203,9 +213,9 @@ fn simplebus(bits: &[bool]) -> Result<Frame, String> {
 }
 
 /// What a frame is said to mean by those who listened to these buses; see `docs/wiring/bus.md`.
-fn meaning(frame: Frame, coding: Coding) -> String {
+fn meaning(frame: Frame, coding: Bus) -> String {
     match coding {
-        Coding::Simplebus => {
+        Bus::Simplebus => {
             let (command, address) = (frame.value >> 8, frame.value & 0xFF);
             let what = match command {
                 16 => "open",
@@ -226,12 +236,12 @@ fn meaning(frame: Frame, coding: Coding) -> String {
             };
             format!("command {command}, {what}; address {address}")
         }
-        Coding::Tcs if frame.bits == 16 => tcs_short(frame.value),
-        Coding::Tcs => tcs_long(frame.value),
+        Bus::Tcs if frame.bits == 16 => tcs_short(frame.value),
+        Bus::Tcs => tcs_long(frame.value),
     }
 }
 
-fn tcs_short(value: u32) -> String {
+fn tcs_short(value: u128) -> String {
     let station = value & 0x3F;
     let fits = value & 0xC0 == 0;
     match value >> 8 {
@@ -250,7 +260,7 @@ fn tcs_short(value: u32) -> String {
     }
 }
 
-fn tcs_long(value: u32) -> String {
+fn tcs_long(value: u128) -> String {
     let (command, serial, low) = (value >> 28, value >> 8 & 0xF_FFFF, value & 0xFF);
     let station = low & 0x3F;
     match (command, low) {
@@ -265,8 +275,8 @@ fn tcs_long(value: u32) -> String {
 }
 
 pub(super) fn encode_tcs(args: &EncodeTcs) -> anyhow::Result<Said> {
-    match written(&args.frame, Coding::Tcs)? {
-        Ok(frame) => edges(frame, Coding::Tcs),
+    match written(&args.frame, Bus::Tcs)? {
+        Ok(frame) => edges(frame, Bus::Tcs),
         Err(why) => bail!("{why}"),
     }
 }
@@ -274,14 +284,14 @@ pub(super) fn encode_tcs(args: &EncodeTcs) -> anyhow::Result<Said> {
 pub(super) fn encode_simplebus(args: &EncodeSimplebus) -> anyhow::Result<Said> {
     let frame = Frame {
         bits: 14,
-        value: u32::from(args.command) << 8 | u32::from(args.address),
+        value: u128::from(args.command) << 8 | u128::from(args.address),
     };
-    edges(frame, Coding::Simplebus)
+    edges(frame, Bus::Simplebus)
 }
 
 /// A frame on a bus that was free for long enough, and is free again.
-fn edges(frame: Frame, coding: Coding) -> anyhow::Result<Said> {
-    let row = coding.row(frame).context("this bus has no such frame")?;
+fn edges(frame: Frame, coding: Bus) -> anyhow::Result<Said> {
+    let row = coding.coding().row(frame).context("this bus has no such frame")?;
     let mut at_us = 100_000;
     let mut edges = vec![Edge {
         at_us: 0,
@@ -302,12 +312,12 @@ fn edges(frame: Frame, coding: Coding) -> anyhow::Result<Said> {
 mod tests {
     use super::*;
 
-    fn said(data: &str, coding: Coding) -> anyhow::Result<Said> {
+    fn said(data: &str, coding: Bus) -> anyhow::Result<Said> {
         let data = vec![data.to_owned()];
         decode(&Decode { data }, coding)
     }
 
-    fn what(data: &str, coding: Coding) -> String {
+    fn what(data: &str, coding: Bus) -> String {
         said(data, coding)
             .unwrap_or_else(|error| panic!("{data}: {error:#}"))
             .json["frames"][0]["what"]
@@ -330,20 +340,17 @@ mod tests {
             ("5200", "search"),
             ("ffff", "nothing that is known"),
         ] {
-            assert_eq!(what(frame, Coding::Tcs), meaning, "{frame}");
+            assert_eq!(what(frame, Bus::Tcs), meaning, "{frame}");
         }
         let made = encode_simplebus(&EncodeSimplebus {
             command: 48,
             address: 12,
         })
         .expect("a frame");
-        assert_eq!(
-            what(&made.text, Coding::Simplebus),
-            "command 48, call; address 12"
-        );
+        assert_eq!(what(&made.text, Bus::Simplebus), "command 48, call; address 12");
         // 16 is 000010 from its lowest bit on, 12 is 00110000, three ones are 1100
         assert_eq!(
-            what("000010001100001100", Coding::Simplebus),
+            what("000010001100001100", Bus::Simplebus),
             "command 16, open; address 12"
         );
     }
@@ -351,22 +358,22 @@ mod tests {
     #[test]
     fn bits_on_the_wires_and_edges_are_the_same_frame() {
         let made = encode_tcs(&EncodeTcs { frame: "1100".into() }).expect("a frame");
-        assert_eq!(what(&made.text, Coding::Tcs), "open, station 0");
+        assert_eq!(what(&made.text, Bus::Tcs), "open, station 0");
         // short, 0001000100000000, two ones and the parity that makes three of them
-        assert_eq!(what("000010001000000001", Coding::Tcs), "open, station 0");
+        assert_eq!(what("000010001000000001", Bus::Tcs), "open, station 0");
         for (wrong, expected, coding) in [
-            ("000010001000000000", "check of 1100 is wrong", Coding::Tcs),
-            ("100010001000000001", "says 32 bits", Coding::Tcs),
-            ("000010001100001101", "check of 100c is wrong", Coding::Simplebus),
+            ("000010001000000000", "check of 1100 is wrong", Bus::Tcs),
+            ("100010001000000001", "says 32 bits", Bus::Tcs),
+            ("000010001100001101", "check of 100c is wrong", Bus::Simplebus),
         ] {
             let noise = said(wrong, coding).expect("it is said").json["noise"].to_string();
             assert!(noise.contains(expected), "{wrong}: {noise}");
         }
         for (none, coding) in [
-            ("12345", Coding::Tcs),
-            ("16:12345", Coding::Tcs),
-            ("0,1 5000,0", Coding::Tcs),
-            ("0101", Coding::Simplebus),
+            ("12345", Bus::Tcs),
+            ("16:12345", Bus::Tcs),
+            ("0,1 5000,0", Bus::Tcs),
+            ("0101", Bus::Simplebus),
         ] {
             assert!(said(none, coding).is_err(), "{none}");
         }

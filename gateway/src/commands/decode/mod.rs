@@ -3,6 +3,7 @@
 //! One module a kind of wire. Each says what it takes ([`Args`]), prints for people, and gives the same as
 //! one JSON value.
 
+mod abb;
 mod bus;
 mod clock_data;
 mod ibutton;
@@ -42,6 +43,9 @@ pub(crate) struct Decode {
 
 #[derive(Debug, Subcommand)]
 enum DecodeWhat {
+    /// Bytes or edges of ABB-Welcome, which is Busch-Welcome: telegrams.
+    #[command(after_help = abb::DECODE_HELP)]
+    Abb(abb::Decode),
     /// Bits or edges of a Clock & Data reader: the track.
     #[command(after_help = clock_data::DECODE_HELP)]
     ClockData(clock_data::Decode),
@@ -92,6 +96,9 @@ pub(crate) struct Encode {
 
 #[derive(Debug, Subcommand)]
 enum EncodeWhat {
+    /// A telegram of ABB-Welcome, or its edges.
+    #[command(after_help = abb::ENCODE_HELP)]
+    Abb(abb::Encode),
     /// The bits that a Clock & Data reader sends.
     #[command(after_help = clock_data::ENCODE_HELP)]
     ClockData(clock_data::Encode),
@@ -125,6 +132,7 @@ enum EncodeWhat {
 /// Decodes and prints.
 pub(super) fn decode(args: &Decode) -> anyhow::Result<u8> {
     let said = match &args.what {
+        DecodeWhat::Abb(args) => abb::decode(args),
         DecodeWhat::ClockData(args) => clock_data::decode(args),
         DecodeWhat::Ibutton(args) => ibutton::decode(args),
         DecodeWhat::Keypad(args) => keypad::decode(args),
@@ -144,6 +152,7 @@ pub(super) fn decode(args: &Decode) -> anyhow::Result<u8> {
 /// Encodes and prints.
 pub(super) fn encode(args: &Encode) -> anyhow::Result<u8> {
     let said = match &args.what {
+        EncodeWhat::Abb(args) => abb::encode(args),
         EncodeWhat::ClockData(args) => clock_data::encode(args),
         EncodeWhat::Ibutton(args) => ibutton::encode(args),
         EncodeWhat::Keypad(args) => keypad::encode(args),

@@ -7,9 +7,9 @@ use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use gateway_core::{Bell, Instant, LineSignal};
 use gateway_panel::{
-    BusAddress, Edge, Frame, FrameNoise, FrameReader, LineInputs, LineParams, MAX_APARTMENT, Output,
-    PanelLine, Profile, PulseCounter, RingInput, Tone, Wire, floor_edges, parse_edges, picture,
-    profile_named, ring_edges, show_edges,
+    BusAddress, Edge, Frame, FrameNoise, LineInputs, LineParams, MAX_APARTMENT, Output, PanelLine, Profile,
+    PulseCounter, RingInput, Tone, Wire, floor_edges, parse_edges, picture, profile_named, recorded,
+    ring_edges, show_edges,
 };
 use serde_json::{Value, json};
 
@@ -193,8 +193,10 @@ fn meaning(profile: &Profile, frame: Frame) -> String {
         |(what, pattern, to)| {
             if pattern.has_station() {
                 format!("{what}, address {}, station {}", to.address, to.station)
-            } else {
+            } else if pattern.has_address() {
                 format!("{what}, address {}", to.address)
+            } else {
+                what.to_owned()
             }
         },
     )
@@ -205,23 +207,22 @@ fn frames(profile: &Profile, edges: &[Edge], noise: &mut Vec<Value>) -> Vec<Valu
     let Some(input) = profile.frame_input() else {
         return Vec::new();
     };
-    let mut reader = FrameReader::new(input.coding, input.idle);
     let mut all = Vec::new();
-    for edge in edges {
-        match reader.handle_edge(at(edge.at_us), edge.level) {
-            Ok(None) => {}
-            Ok(Some(frame)) => all.push(json!({
-                "at_us": edge.at_us,
+    for (at_us, found) in recorded(input.coding, input.idle, edges) {
+        match found {
+            Ok(frame) => all.push(json!({
+                "at_us": at_us,
                 "bits": frame.bits,
                 "frame": frame.to_string(),
                 "what": meaning(profile, frame),
             })),
             Err(FrameNoise::Check(frame)) => {
-                noise.push(
-                    json!({ "at_us": edge.at_us, "why": format!("the check of frame {frame} is wrong") }),
-                );
+                noise.push(json!({ "at_us": at_us, "why": format!("the check of frame {frame} is wrong") }));
             }
-            Err(why) => noise.push(json!({ "at_us": edge.at_us, "why": format!("{why:?}") })),
+            Err(FrameNoise::Telegram { bytes }) => {
+                noise.push(json!({ "at_us": at_us, "why": format!("{bytes} bytes are no telegram") }));
+            }
+            Err(why) => noise.push(json!({ "at_us": at_us, "why": format!("{why:?}") })),
         }
     }
     all

@@ -4,14 +4,16 @@ use std::fmt::Write as _;
 
 use anyhow::ensure;
 use clap::Args;
-use gateway_panel::{Scs, ScsTelegram, parse_edges, scs_bytes, scs_edges, scs_telegrams, show_edges};
+use gateway_panel::{
+    Coding, Scs, ScsTelegram, bytes_of_pulses, edges_of_bytes, parse_edges, scs_telegrams, show_edges,
+};
 use serde_json::{Value, json};
 
 use super::{Said, input};
 
 pub(super) const DECODE_HELP: &str = "\
 Data is hexadecimal digits, with or without spaces, colons or dashes, or edges as µs,level of the wires behind a comparator, the
-level of the free bus first. What a telegram of an intercom does differs from house to house; no line of the gateway speaks SCS.
+level of the free bus first. What a telegram of an intercom does differs from house to house: docs/wiring/scs-and-welcome.md.
 
 Examples:
   doorline decode scs a8 48 40 12 00 1a a3 a5
@@ -42,7 +44,7 @@ pub(super) struct Encode {
 pub(super) fn decode(args: &Decode) -> anyhow::Result<Said> {
     let text = input::text_of(&args.data)?;
     let (bytes, beside) = if text.split_whitespace().all(|word| word.contains(',')) {
-        scs_bytes(&parse_edges(&text)?)
+        bytes_of_pulses(Coding::Scs, &parse_edges(&text)?)
     } else {
         (input::hex_bytes(&text)?, Vec::new())
     };
@@ -108,7 +110,7 @@ pub(super) fn encode(args: &Encode) -> anyhow::Result<Said> {
         data.len()
     );
     let telegram = ScsTelegram { data };
-    let edges = show_edges(&scs_edges(&telegram.encode()));
+    let edges = show_edges(&edges_of_bytes(Coding::Scs, &telegram.encode()));
     Ok(Said {
         json: json!({ "edges": edges.trim(), "telegram": input::hex(&telegram.encode()) }),
         text: if args.edges {

@@ -397,6 +397,42 @@ line = "riser"
         assert!(wirings(&config) == wirings(&site_of(BUS)));
     }
 
+    /// What `doorline panel learn` proposes for a bus on which it heard a ring and an opening.
+    #[test]
+    fn a_learnt_telegram_opens_for_its_own_number_and_its_secret_is_part_of_the_wiring() {
+        let welcome = include_str!("../../../../config/panels/busch-welcome.toml");
+        let door = "[door]\nby = \"frame\"\nframe = \"hex 03 0d 40 01 10 @@ ab cd ef\"\npresses = 1\npause-ms = 200\n\
+                    off-hook-ms = 0\nquiet-ms = 100\nhold-ms = 0\n";
+        let own = format!("own-profile = \'\'\'\n{welcome}\n{door}\'\'\'\nbus-address = 12");
+        let bus = "profile = \"tcs-bus\"\nbus-address = 798906\nbus-station = 1";
+        let site = |own: &str| site_of(&BUS.replace(bus, own));
+        let config = site(&own);
+        let opening = config.outputs.values().find_map(|output| match &output.driver {
+            Driver::FrontEnd(of) => opening(&config, of),
+            Driver::Dcttech(_)
+            | Driver::Gpio(_)
+            | Driver::Http(_)
+            | Driver::Kmtronic(_)
+            | Driver::Lcus1(_)
+            | Driver::Modbus(_)
+            | Driver::Mqtt(_)
+            | Driver::Numato(_)
+            | Driver::Osdp(_)
+            | Driver::Virtual(_) => None,
+        });
+        let Some(Opening::Telegram { order, .. }) = opening else {
+            panic!("it is a telegram")
+        };
+        assert_eq!(
+            order.bytes[..9],
+            [0x55, 0xFF, 0x03, 0x0D, 0x40, 0x01, 0x10, 0x0C, 0x00]
+        );
+        assert_eq!((order.call, order.hook, order.times), (Some(0), None, 1));
+        let wirings = super::super::guard::wirings;
+        assert!(wirings(&config) != wirings(&site(&own.replace("ab cd ef", "ab cd ee"))));
+        assert!(wirings(&config) == wirings(&site(&own)));
+    }
+
     #[test]
     fn apartments_are_buttons_with_lists_and_the_line_does_no_more_than_its_profile() {
         let site = crate::run::params::site(&site(), "instance");

@@ -73,6 +73,9 @@ fn wiring(config: &Config, id: &OutputId, output: &Output) -> Wiring {
             match front_end::opening(config, of) {
                 // another frame opens another door
                 Some(adapter_front_end::Opening::Row(row)) => format!("{place} row {:?}", row.times_us),
+                Some(adapter_front_end::Opening::Telegram { coding, frame, .. }) => {
+                    format!("{place} telegram {coding:?} {frame}")
+                }
                 Some(adapter_front_end::Opening::Press(_)) | None => place,
             }
         }

@@ -446,6 +446,47 @@ fn front_end_a_contact_key_has_the_number_that_sigrok_reads_of_it() {
     });
 }
 
+/// Telegrams of buses that talk in bytes are asynchronous characters whose zeros end early: drawn out to the middle of their bits, as
+/// Stapelberg's receiver does it, every decoder of a serial line reads them.
+#[test]
+fn front_end_pulses_of_scs_and_of_welcome_are_the_bytes_that_sigrok_reads() {
+    run(|rig| {
+        for (args, decoder, wanted) in [
+            (
+                &["scs", "--edges", "91", "03", "60", "08"][..],
+                "uart:rx=BUS:baudrate=9600",
+                "A8 91 03 60 08 FA A3",
+            ),
+            (
+                &[
+                    "abb", "--edges", "--kind", "0a", "--to", "000101", "--from", "000101", "--number", "70",
+                    "01", "02",
+                ],
+                "uart:rx=BUS:baudrate=9804:bit_order=msb-first",
+                "55 FF 42 0A 00 01 01 00 01 01 46 01 02 30",
+            ),
+        ] {
+            let made = Command::new(program()).arg("encode").args(args).output()?;
+            let text = String::from_utf8(made.stdout)?;
+            let edges = text.split_whitespace().map(|edge| {
+                let (us, level) = edge.split_once(',').context("an edge")?;
+                let (us, level): (u64, u8) = (us.parse()?, level.parse()?);
+                Ok((if level == 1 { us + 40 } else { us }, level == 1))
+            });
+            let edges: Vec<(u64, bool)> = edges.collect::<anyhow::Result<_>>()?;
+            let changes = edges.get(1..).context("pulses")?.to_vec();
+            let trace = Trace {
+                changes,
+                name: "BUS",
+                rest: true,
+            };
+            let said = sigrok(rig, &[trace], decoder, "uart=rx-data")?;
+            ensure!(said.join(" ") == wanted, "{decoder}: {said:?}");
+        }
+        Ok(())
+    });
+}
+
 /// Two readers of the simulated front end, and a door for them.
 fn readers(rig: &Rig) -> String {
     let port = rig.path("front-end/line");

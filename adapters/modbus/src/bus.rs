@@ -3,11 +3,13 @@
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use adapter_api::Direction;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -18,6 +20,7 @@ use tokio_serial::{
 use crate::frame::{Exchange, FrameError, Framing};
 use crate::ioctl;
 use crate::pdu::{Reply, Request};
+use crate::taken::Taken;
 
 /// Longest time for a connection to be made.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -199,11 +202,41 @@ impl Stream for SerialStream {
     }
 }
 
-impl Stream for TcpStream {
+/// A connection to a board that has no other name here.
+struct Connection {
+    stream: TcpStream,
+    _taken: Taken,
+}
+
+impl Stream for Connection {
     fn forget(&self) {}
 
     fn is_delivered(&self) -> bool {
-        ioctl::unacknowledged(self) == Ok(0)
+        ioctl::unacknowledged(&self.stream) == Ok(0)
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -492,18 +525,24 @@ async fn connect(link: &Link) -> Result<Box<dyn Stream>, BusError> {
                 .set_nodelay(true)
                 .and_then(|()| stream.set_zero_linger())
                 .map_err(|error| failed("the connection cannot be set up", Some(error)))?;
-            Ok(Box::new(stream))
+            let peer = stream
+                .peer_addr()
+                .map_err(|error| failed("the connection is gone", Some(error)))?;
+            let taken = Taken::take(peer, &address).map_err(|name| {
+                let text = format!("it is {name} by another name: write one of both for all that is on it");
+                failed(&text, None)
+            })?;
+            Ok(Box::new(Connection {
+                stream,
+                _taken: taken,
+            }))
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::pin::Pin;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::task::{Context, Poll};
-
-    use tokio::io::ReadBuf;
 
     use super::*;
 
@@ -654,5 +693,34 @@ mod tests {
     async fn an_order_that_is_given_up_half_way_is_not_kept_by_the_network() {
         assert!(!kept(false).await);
         assert!(kept(true).await);
+    }
+
+    #[tokio::test]
+    async fn a_board_that_is_connected_under_one_name_is_refused_under_another() {
+        let board = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a board");
+        let port = board.local_addr().expect("its place").port();
+        let bus = |host: &str| {
+            Bus::new(BusParams {
+                gap: Duration::ZERO,
+                link: Link::Tcp {
+                    framing: Framing::Tcp,
+                    host: host.to_owned(),
+                    port,
+                },
+                timeout: Duration::from_millis(200),
+            })
+        };
+        let (one, other) = (bus("127.0.0.1"), bus("localhost"));
+        one.open().await.expect("connected");
+        bus("127.0.0.1").open().await.expect("by the same name");
+        let refused = other.open().await.expect_err("it is connected").text();
+        assert!(
+            refused.starts_with(&format!("it is 127.0.0.1:{port} by another name")),
+            "{refused}"
+        );
+        one.0.line.lock().await.give_up();
+        other.open().await.expect("free by now");
     }
 }

@@ -21,6 +21,7 @@ mod pdu;
 mod profile;
 mod reading;
 mod relays;
+mod taken;
 mod word;
 
 pub use adapter_api::Direction;

@@ -70,8 +70,14 @@ const TEXTS: [(&str, &str); 19] = [
 /// What helps where frames are not decoded.
 const TAP: &str = "which this version does not decode; tap the bell output and the button of a handset instead: handset-tap";
 
+/// Why a digital line of a make whose coordinate-matrix line has a profile has none.
+const DIGITAL: &str = "no table says which pulses of its digital lines are a ring";
+
+/// What helps there.
+const COUNTED: &str = "but where it counts pulses, as doorline panel learn tells from a recording, digital-count is the profile, else tap a handset: handset-tap";
+
 /// Names under which there is no profile, though people look for one: why, and what helps.
-const REFUSED: [(&str, &str, &str); 5] = [
+const REFUSED: [(&str, &str, &str); 9] = [
     (
         "abb-welcome",
         "ABB-Welcome and Busch-Welcome are the same bus",
@@ -82,6 +88,9 @@ const REFUSED: [(&str, &str, &str); 5] = [
         "BTicino's bus is known as SCS",
         "whose profile is scs: docs/wiring/scs-and-welcome.md",
     ),
+    ("cyfral-digital", DIGITAL, COUNTED),
+    ("eltis-digital", DIGITAL, COUNTED),
+    ("metakom-digital", DIGITAL, COUNTED),
     (
         "siedle-in-home",
         "the Siedle In-Home bus talks in frames, and no table of them is public",
@@ -97,6 +106,7 @@ const REFUSED: [(&str, &str, &str); 5] = [
         "WB-Domofon is a Modbus device and no line of a front end",
         "it is an input and an output by Modbus, or at the broker of a Wiren Board controller: docs/wiring/wb-domofon.md",
     ),
+    ("vizit-digital", DIGITAL, COUNTED),
 ];
 
 /// A name under which there is no profile.
@@ -295,6 +305,7 @@ mod tests {
                 "abb-welcome" => "busch-welcome:",
                 "bticino-scs" => "is scs:",
                 "wb-domofon" => "wb-domofon.md",
+                "cyfral-digital" | "eltis-digital" | "metakom-digital" | "vizit-digital" => "digital-count",
                 _ => "handset-tap",
             };
             assert!(error.starts_with(name) && error.contains(helps), "{error}");

@@ -108,6 +108,9 @@ enum EncodeWhat {
     /// What a Modbus relay board is told.
     #[command(after_help = modbus::ENCODE_HELP)]
     Modbus(modbus::Encode),
+    /// A packet of OSDP in the clear.
+    #[command(after_help = osdp::ENCODE_HELP)]
+    Osdp(osdp::Encode),
     /// The edges that a panel line shows.
     #[command(after_help = panel::ENCODE_HELP)]
     Panel(panel::Encode),
@@ -157,6 +160,7 @@ pub(super) fn encode(args: &Encode) -> anyhow::Result<u8> {
         EncodeWhat::Ibutton(args) => ibutton::encode(args),
         EncodeWhat::Keypad(args) => keypad::encode(args),
         EncodeWhat::Modbus(args) => modbus::encode(args),
+        EncodeWhat::Osdp(args) => osdp::encode(args),
         EncodeWhat::Panel(args) => panel::encode(args),
         EncodeWhat::Relay(args) => relay::encode(args),
         EncodeWhat::Scs(args) => scs::encode(args),

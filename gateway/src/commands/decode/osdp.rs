@@ -1,5 +1,7 @@
 //! OSDP packets by hand.
 
+mod encode;
+
 use std::fmt::Write as _;
 
 use adapter_osdp::{Deframer, LONGEST, Packet, Reply, SecurityBlock, command_name, nak_reason, reply_name};
@@ -9,6 +11,7 @@ use gateway_card::{bits_of, formats, frame_of};
 use serde_json::{Map, Value, json};
 
 use super::{Said, input};
+pub(super) use encode::{ENCODE_HELP, Encode, encode};
 
 pub(super) const DECODE_HELP: &str = "\
 Data is hexadecimal digits as a line monitor shows them, with or without spaces, colons or dashes; mark bytes (ff) and

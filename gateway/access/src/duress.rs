@@ -28,11 +28,11 @@ impl Access {
                 winner: true,
                 ..
             } => match from {
-                DigitsFrom::Caller(peer) if peer.trusted => self
+                DigitsFrom::Caller { peer, .. } if peer.trusted => self
                     .duress_pin(self.directory.phones(&self.spellings(&peer.address)), digits)
                     .or_else(|| self.duress_code(digits)),
                 DigitsFrom::Called { .. } => self.duress_code(digits),
-                DigitsFrom::Caller(_) => None,
+                DigitsFrom::Caller { .. } => None,
             },
             Request::Button { .. }
             | Request::Caller { .. }

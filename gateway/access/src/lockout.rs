@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use gateway_core::{Instant, ReaderId};
+use gateway_core::{AccountId, Instant, ReaderId};
 
 use crate::policy::{Limits, Throttle};
 
@@ -18,6 +18,8 @@ const SOURCE_LEN: usize = 160;
 /// Where wrong tries come from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
+    /// All in calls through this account, or of direct peers, who have no number.
+    Anonymous(Option<AccountId>),
     /// The other side of a call, by an address the network vouches for.
     Caller(String),
     /// An API, web, MQTT or command line client, by its subject.
@@ -50,26 +52,28 @@ impl Source {
     /// Used by many persons, so that a success of one does not clear the tries of another.
     const fn shared(&self) -> bool {
         match self {
-            Self::Keypad(_) | Self::Others | Self::Reader(_) => true,
+            Self::Anonymous(_) | Self::Keypad(_) | Self::Others | Self::Reader(_) => true,
             Self::Caller(_) | Self::Client(_) => false,
         }
     }
 
-    /// Where it is, without who it is: `caller`, `client`, `keypad:…`, `reader:…`, `others`. What names a person is told
+    /// Where it is, without who it is: `anonymous`, `anonymous:…`, `caller`, `client`, `keypad:…`, `reader:…`, `others`. What names a person is told
     /// apart from it, so that they can be erased.
     #[must_use]
     pub fn place(&self) -> String {
         match self {
             Self::Caller(_) => "caller".to_owned(),
             Self::Client(_) => "client".to_owned(),
-            Self::Keypad(_) | Self::Others | Self::Reader(_) => self.to_string(),
+            Self::Anonymous(_) | Self::Keypad(_) | Self::Others | Self::Reader(_) => self.to_string(),
         }
     }
 
     const fn throttle(&self, limits: &Limits) -> Throttle {
         match self {
             Self::Reader(_) => limits.cards,
-            Self::Caller(_) | Self::Client(_) | Self::Keypad(_) | Self::Others => limits.codes,
+            Self::Anonymous(_) | Self::Caller(_) | Self::Client(_) | Self::Keypad(_) | Self::Others => {
+                limits.codes
+            }
         }
     }
 }
@@ -103,10 +107,12 @@ fn cut(text: &str) -> String {
         .collect()
 }
 
-/// `caller:…`, `client:…`, `keypad:…`, `reader:…`, `others`: for the journal.
+/// `anonymous:…` or `anonymous`, `caller:…`, `client:…`, `keypad:…`, `reader:…`, `others`: for the journal.
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Anonymous(None) => f.write_str("anonymous"),
+            Self::Anonymous(Some(v)) => write!(f, "anonymous:{v}"),
             Self::Caller(v) => write!(f, "caller:{v}"),
             Self::Client(v) => write!(f, "client:{v}"),
             Self::Keypad(v) => write!(f, "keypad:{v}"),
@@ -118,7 +124,9 @@ impl fmt::Display for Source {
 
 /// A text that names no source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{found:?} names no source of tries: expected caller:, client:, keypad:, reader: or others")]
+#[error(
+    "{found:?} names no source of tries: expected anonymous, caller:, client:, keypad:, reader: or others"
+)]
 pub struct SourceError {
     /// What was found.
     pub found: String,
@@ -130,11 +138,16 @@ impl FromStr for Source {
         let bad = || SourceError {
             found: text.chars().take(60).collect(),
         };
-        if text == "others" {
-            return Ok(Self::Others);
+        match text {
+            "anonymous" => return Ok(Self::Anonymous(None)),
+            "others" => return Ok(Self::Others),
+            _ => {}
         }
         let (kind, rest) = text.split_once(':').ok_or_else(bad)?;
         match kind {
+            "anonymous" => AccountId::new(rest)
+                .map(|account| Self::Anonymous(Some(account)))
+                .map_err(|_| bad()),
             "caller" => Ok(Self::caller(rest)),
             "client" => Ok(Self::client(rest)),
             "keypad" => ReaderId::new(rest).map(Self::Keypad).map_err(|_| bad()),
@@ -430,7 +443,7 @@ mod tests {
         }
 
         #[test]
-        fn source_texts_round_trip(text in "(caller|client|keypad|reader):.{0,200}") {
+        fn source_texts_round_trip(text in "(anonymous|caller|client|keypad|reader):.{0,200}") {
             if let Ok(source) = text.parse::<Source>() {
                 prop_assert_eq!(source.to_string().parse::<Source>(), Ok(source));
             }

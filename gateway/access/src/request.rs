@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use gateway_core::{
-    ButtonId, CardFrame, DoorId, Factor, InputId, Instant, Origin, PanelId, Peer, ReaderId, RingId, RuleId,
-    Secret, Subject, Timestamp,
+    AccountId, ButtonId, CardFrame, DoorId, Factor, InputId, Instant, Origin, PanelId, Peer, ReaderId,
+    RingId, RuleId, Secret, Subject, Timestamp,
 };
 
 /// The state of the gateway at the moment of a request.
@@ -38,6 +38,8 @@ pub enum Request {
     },
     /// A party calls the door and wants it open by that call alone.
     Caller {
+        /// The account that is called; `None`: a direct peer.
+        account: Option<AccountId>,
         /// The door.
         door: DoorId,
         /// Who calls, as far as the network told.
@@ -157,13 +159,20 @@ pub enum HoldBy {
 pub enum DigitsFrom {
     /// A party the door called.
     Called {
+        /// The account through which it was called; `None`: directly.
+        account: Option<AccountId>,
         /// True if the party is a target of the call list.
         listed: bool,
         /// Who it is.
-        subject: Subject,
+        peer: Peer,
     },
     /// A party that called the door; the decision looks for it among the door's callers.
-    Caller(Peer),
+    Caller {
+        /// The account that was called; `None`: a direct peer.
+        account: Option<AccountId>,
+        /// Who it is.
+        peer: Peer,
+    },
 }
 
 impl Request {
@@ -235,16 +244,16 @@ impl Request {
                 ..
             } => origin.subject.clone(),
             Self::Digits {
-                from: DigitsFrom::Called { subject, .. },
+                from: DigitsFrom::Called { peer, .. },
                 ..
-            } => subject.clone(),
+            } => Subject::Contact(peer.shown().to_owned()),
             Self::Rex { input, .. } => Subject::Input(input.clone()),
             Self::Rule { rule, .. } => Subject::Rule(rule.clone()),
             Self::Button { .. }
             | Self::Caller { .. }
             | Self::Card { .. }
             | Self::Digits {
-                from: DigitsFrom::Caller(_),
+                from: DigitsFrom::Caller { .. },
                 ..
             }
             | Self::Fire { .. }

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use gateway_core::{CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, PanelId, Peer};
+use gateway_core::{AccountId, CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, PanelId, Peer};
 
 use crate::incoming::RING_AGAIN;
 use crate::plan::CallPlan;
@@ -160,6 +160,12 @@ impl BridgePlan {
     #[must_use]
     pub fn parties(&self) -> Vec<String> {
         self.list.parties()
+    }
+
+    /// Who of the list has the call, and through which account; no account is the way to a direct peer.
+    #[must_use]
+    pub fn talker(&self) -> Option<(Option<AccountId>, Peer)> {
+        self.list.talker()
     }
 
     /// True if the leg is one of this plan's.

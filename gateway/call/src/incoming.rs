@@ -343,6 +343,15 @@ impl IncomingPlan {
         }
     }
 
+    /// Who has the call, be it who called, and through which account; no account is the way to a direct peer.
+    #[must_use]
+    pub fn talker(&self) -> Option<(Option<AccountId>, Peer)> {
+        match self.talk.as_ref().filter(|talk| !talk.is_callers()) {
+            Some(talk) => talk.talker(),
+            None => Some((self.request.account.clone(), self.request.peer.clone())),
+        }
+    }
+
     /// True if the leg is one of this plan's.
     #[must_use]
     pub fn has_leg(&self, leg: LegId) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use gateway_core::{CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, Peer};
+use gateway_core::{AccountId, CallEvent, Cause, Instant, LegCommand, LegEvent, LegId, Peer};
 
 use crate::confirm::Asked;
 use crate::party::same_party;
@@ -380,6 +380,19 @@ impl CallPlan {
             .filter(|s| matches!(s.state, State::Called(_)))
             .map(|s| s.target.address.clone())
             .collect()
+    }
+
+    /// Who has the call, and through which account; no account is the way to a direct peer. Where the network does not tell who
+    /// answered, it is who was called.
+    #[must_use]
+    pub fn talker(&self) -> Option<(Option<AccountId>, Peer)> {
+        let talk = self.talk.as_ref()?;
+        let mut peer = talk.peer.clone();
+        let slot = self.slots.iter().find(|slot| slot.target.leg == talk.leg);
+        if let Some(slot) = slot.filter(|_| peer.address.is_empty()) {
+            peer.address.clone_from(&slot.target.address);
+        }
+        Some((slot.and_then(|slot| slot.target.account.clone()), peer))
     }
 
     fn slot(&self, leg: LegId) -> Option<usize> {

@@ -1,10 +1,11 @@
 //! Telephones: who calls the door, and who dials in a call.
 
-use gateway_core::{DoorId, Instant, Peer, Secret, Subject};
+use gateway_core::{AccountId, DoorId, Instant, Peer, Secret, Subject};
 
 use super::people::Right;
 use super::{Moment, Verdict, contact, holder, within};
 use crate::access::Access;
+use crate::caller::is_nobodys;
 use crate::decision::Reason;
 use crate::directory::{Credential, Proof};
 use crate::lockout::Source;
@@ -26,9 +27,9 @@ impl Access {
         moment: Moment<'_>,
         door: &DoorPolicy,
         name: &DoorId,
-        peer: &Peer,
+        (account, peer): (Option<&AccountId>, &Peer),
     ) -> Verdict {
-        let (subject, source) = (contact(peer), caller_source(peer));
+        let (subject, source) = (contact(peer), caller_source(account, peer));
         if let Some(locked) = self.locked(moment, &source, &subject) {
             return locked;
         }
@@ -125,7 +126,7 @@ impl Access {
                 return Verdict::refused(subject, Reason::DigitsNotAllowed);
             }
             DigitsFrom::Called { listed: true, .. } => "a called target of the list".to_owned(),
-            DigitsFrom::Caller(peer) => match self.known_caller(moment, door, name, peer) {
+            DigitsFrom::Caller { peer, .. } => match self.known_caller(moment, door, name, peer) {
                 Ok(Known::Listed(listed)) => format!("listed caller {listed:?}"),
                 Ok(Known::Phone { phone, right }) => {
                     if self.has_pin(phone, digits) {
@@ -167,17 +168,26 @@ fn unlisted(source: Source, subject: Subject, reason: Reason) -> Verdict {
 /// Whose tries digits in a call are.
 pub(crate) fn dialler(from: &DigitsFrom) -> Source {
     match from {
-        DigitsFrom::Called { subject, .. } => Source::caller(&subject.to_string()),
-        DigitsFrom::Caller(peer) => caller_source(peer),
+        DigitsFrom::Called { account, peer, .. } => number(account.as_ref(), peer),
+        DigitsFrom::Caller { account, peer } => caller_source(account.as_ref(), peer),
     }
 }
 
 /// Callers nobody vouches for share one count: else anybody could lock out a number by using its name.
-fn caller_source(peer: &Peer) -> Source {
+fn caller_source(account: Option<&AccountId>, peer: &Peer) -> Source {
     if peer.trusted {
-        // each number counts for itself, also one that is shown to nobody
-        Source::caller(&Subject::Contact(peer.address.clone()).to_string())
+        number(account, peer)
     } else {
         Source::Others
+    }
+}
+
+/// Each number counts for itself, also one that is told to us alone. Whoever has none could be somebody else with each call,
+/// and his words for that are many: all of them who come through one account are one.
+fn number(account: Option<&AccountId>, peer: &Peer) -> Source {
+    if is_nobodys(&peer.address) {
+        Source::Anonymous(account.cloned())
+    } else {
+        Source::caller(&Subject::Contact(peer.address.clone()).to_string())
     }
 }

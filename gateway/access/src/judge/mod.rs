@@ -136,8 +136,8 @@ impl Access {
             Request::Rule { rule, .. } => Subject::Rule(rule.clone()),
             Request::Command { origin, .. } => origin.subject.clone(),
             Request::Digits { from, .. } => match from {
-                DigitsFrom::Called { subject, .. } => subject.clone(),
-                DigitsFrom::Caller(peer) => contact(peer),
+                DigitsFrom::Called { peer, .. } => Subject::Contact(peer.shown().to_owned()),
+                DigitsFrom::Caller { peer, .. } => contact(peer),
             },
         };
         if let Some(reason) = unfit(context, door) {
@@ -212,7 +212,12 @@ impl Access {
             Request::Rex { input, .. } => exit(door, input),
             Request::Fire { .. } => self.burns(),
             Request::Button { button, panel, .. } => self.button(moment, door, panel, button),
-            Request::Caller { door: name, peer, .. } => self.caller(moment, door, name, peer),
+            Request::Caller {
+                account,
+                door: name,
+                peer,
+                ..
+            } => self.caller(moment, door, name, (account.as_ref(), peer)),
             Request::Card {
                 door: name,
                 frame,

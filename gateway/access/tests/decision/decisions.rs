@@ -185,6 +185,7 @@ fn digits_count_from_the_confirmed_winner_of_the_list_only() {
 #[test]
 fn a_caller_opens_only_if_listed_and_vouched_for() {
     let call = |at: &str, who| Request::Caller {
+        account: None,
         door: door(at),
         peer: who,
         ring: None,
@@ -568,6 +569,7 @@ fn credentials(now: Instant) -> Vec<Request> {
         called(now, "front", "1000", "9", true, true),
         calling(now, "front", peer("sip:1000@pbx.example", true), "9"),
         Request::Caller {
+            account: None,
             door: door("front"),
             peer: peer("sip:1000@pbx.example", true),
             ring: None,

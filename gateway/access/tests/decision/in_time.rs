@@ -123,6 +123,7 @@ fn a_code_of_another_time_counts_as_a_wrong_try() {
 #[test]
 fn a_listed_caller_is_listened_to_within_its_schedule_and_never_counts_as_a_guesser() {
     let call = || Request::Caller {
+        account: None,
         door: door("front"),
         peer: peer("sip:1000@pbx.example", true),
         ring: None,

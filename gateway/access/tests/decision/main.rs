@@ -10,3 +10,4 @@ mod people;
 mod restraints;
 mod second;
 mod site;
+mod withheld;

@@ -289,6 +289,7 @@ fn request(ask: &Ask, now: Instant, age: u64) -> Request {
     let then = now - Duration::from_millis(age);
     match ask {
         Ask::Call { who, trusted } => Request::Caller {
+            account: None,
             door: door("front"),
             peer: peer(WHO[*who], *trusted),
             ring: None,

@@ -445,6 +445,7 @@ fn directory(model: &Model) -> Directory {
 fn request(ask: &Ask, now: Instant) -> Request {
     match ask {
         Ask::Call { who, at } => Request::Caller {
+            account: None,
             door: door(DOORS[*at]),
             peer: peer(CALLERS[*who], true),
             ring: None,

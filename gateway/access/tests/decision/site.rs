@@ -125,8 +125,11 @@ pub(crate) fn called(
     listed: bool,
     winner: bool,
 ) -> Request {
-    let subject = Subject::Contact(who.into());
-    let from = DigitsFrom::Called { listed, subject };
+    let from = DigitsFrom::Called {
+        account: None,
+        listed,
+        peer: peer(who, true),
+    };
     Request::Digits {
         at: now,
         digits: Secret::new(digits),
@@ -138,7 +141,8 @@ pub(crate) fn called(
 }
 
 pub(crate) fn calling(now: Instant, at_door: &str, peer: Peer, digits: &str) -> Request {
-    let from = DigitsFrom::Caller(peer);
+    let account = None;
+    let from = DigitsFrom::Caller { account, peer };
     Request::Digits {
         at: now,
         digits: Secret::new(digits),

@@ -121,7 +121,7 @@ events! {
         LockedOut = "locked-out" {
             /// How long still.
             lock_s: u64,
-            /// What is locked: `caller`, or `others`, who share one count.
+            /// What is locked: `anonymous:ACCOUNT`, `caller`, or `others`, who share one count.
             locks: String,
             /// Who.
             subject: Subject,
@@ -417,7 +417,7 @@ events! {
             factor: Factor,
             /// How long.
             lock_s: u64,
-            /// What is locked: `caller`, `client`, `keypad:NAME`, `reader:NAME`, or `others`, who share one count.
+            /// What is locked: `anonymous:ACCOUNT`, `caller`, `client`, `keypad:NAME`, `reader:NAME`, or `others`, who share one count.
             locks: String,
             /// Who.
             subject: Subject,

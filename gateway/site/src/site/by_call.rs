@@ -4,7 +4,7 @@
 //! says which calls are put to it, and gives nobody a right.
 
 use gateway_access::{InForce, Reason, Request, When};
-use gateway_core::{Cause, DoorId, ListId, PanelId, Peer, RingId};
+use gateway_core::{AccountId, Cause, DoorId, ListId, PanelId, Peer, RingId};
 
 use super::doors::Opening;
 use super::{Now, SETTLE, Site};
@@ -35,14 +35,14 @@ impl Site {
         now: Now,
         panel: &PanelId,
         doors: &[DoorId],
-        peer: &Peer,
+        (account, peer): (Option<&AccountId>, &Peer),
         ring: RingId,
     ) -> CallIs {
         let of = self.params.panels.get(panel);
         let (opened, others) = of.map_or((Cause::Declined, None), |of| (of.opened_call, of.other_calls));
         let action = self.action_for(now, panel, peer);
         let asks = matches!(action, None | Some(CallerAction::Open));
-        if asks && self.open_by_call(now, doors, peer, ring) {
+        if asks && self.open_by_call(now, doors, (account, peer), ring) {
             let (cause, reason) = (opened, "opened");
             return CallIs::Refused { cause, reason };
         }
@@ -81,7 +81,13 @@ impl Site {
     }
 
     /// Opens the first of the doors that opens by this call alone. A stranger's call is no try: the door was not asked.
-    fn open_by_call(&mut self, now: Now, doors: &[DoorId], peer: &Peer, ring: RingId) -> bool {
+    fn open_by_call(
+        &mut self,
+        now: Now,
+        doors: &[DoorId],
+        (account, peer): (Option<&AccountId>, &Peer),
+        ring: RingId,
+    ) -> bool {
         // nobody knows how long a call waited in a socket while the main loop stood still
         if self.stopping || now.mono < self.discard_before + SETTLE {
             return false;
@@ -96,6 +102,7 @@ impl Site {
                 continue;
             }
             let request = Request::Caller {
+                account: account.cloned(),
                 door: door.clone(),
                 peer: peer.clone(),
                 ring: Some(ring),

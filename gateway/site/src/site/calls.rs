@@ -10,7 +10,7 @@ use gateway_call::{
 };
 use gateway_core::{
     AccountId, AlarmId, ButtonId, CallEvent, Cause, DoorId, Event, Instant, LegCommand, LegEvent, LegId,
-    LineCommand, LineId, ListId, OutputId, PanelEvent, PanelId, Peer, Refusal, RingId, Subject, Tone,
+    LineCommand, LineId, ListId, OutputId, PanelEvent, PanelId, Peer, Refusal, RingId, Tone,
 };
 use gateway_line::{PressAnswer, SeizeRefused, SeizeWhy};
 
@@ -982,12 +982,14 @@ const fn talks_on(command: &LegCommand) -> Option<LegId> {
 
 /// Who presses keys in a call.
 pub(super) fn dialled_by(call: &Call) -> DigitsFrom {
-    match call.plan.caller() {
-        Some(peer) => DigitsFrom::Caller(peer.clone()),
-        None => DigitsFrom::Called {
-            listed: call.has_authority(),
-            subject: Subject::Contact(call.parties().into_iter().next().unwrap_or_default()),
-        },
+    let (account, peer) = both!(&call.plan, plan => plan.talker()).unwrap_or_default();
+    if call.plan.caller().is_some() {
+        return DigitsFrom::Caller { account, peer };
+    }
+    DigitsFrom::Called {
+        account,
+        listed: call.has_authority(),
+        peer,
     }
 }
 

@@ -64,9 +64,12 @@ impl Site {
                     trusted: true,
                     withheld: false,
                 };
+                // nobody is locked out by a question
+                let account = None;
                 match digits {
-                    Some(digits) => dialled(now, door, digits.clone(), DigitsFrom::Caller(peer)),
+                    Some(digits) => dialled(now, door, digits.clone(), DigitsFrom::Caller { account, peer }),
                     None => Request::Caller {
+                        account,
                         door,
                         peer,
                         ring: None,
@@ -74,10 +77,13 @@ impl Site {
                 }
             }
             (Means::Dialled(digits), _) => {
-                let subject = Subject::Contact("a target of the list".to_owned());
                 let from = DigitsFrom::Called {
+                    account: None,
                     listed: true,
-                    subject,
+                    peer: Peer {
+                        address: "a target of the list".to_owned(),
+                        ..Peer::default()
+                    },
                 };
                 dialled(now, door, digits.clone(), from)
             }

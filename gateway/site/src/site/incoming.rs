@@ -46,7 +46,7 @@ impl Site {
         };
         let doors = self.doors_of(panel);
         let ring = self.new_ring(now);
-        let take = match self.what_becomes(now, panel, &doors, &peer, ring) {
+        let take = match self.what_becomes(now, panel, &doors, (account.as_ref(), &peer), ring) {
             CallIs::Bridged(list) if !self.stopping && !self.is_bridging(panel) => {
                 self.bridge(now, ring, (leg, panel), (&line, list), peer);
                 return;

@@ -5,7 +5,7 @@ use gateway_core::{Cause, LegEvent, LegId, Peer, Quality, Secret};
 use gateway_site::{
     Change, Credential, Directory, DoorParams, Input, OutputParams, PinKey, Proof, SiteParams, Validity, When,
 };
-use sim::{Sim, first_door, id, ms, secs};
+use sim::{Sim, first_door, id, ms, secs, three_phones};
 
 /// The panel serves the first door and a garage; Alice may open the garage alone, by her telephone and PIN.
 fn house() -> SiteParams {
@@ -192,4 +192,36 @@ fn strangers_are_on_record_as_they_are_told() {
     }
     assert_eq!(sim.told("gateway.stranger", "from"), ["192.0.2.9", "others"]);
     assert_eq!(sim.told("gateway.stranger", "times"), ["1", "4000"]);
+}
+
+#[test]
+fn one_phone_of_the_house_that_withholds_its_number_and_guesses_does_not_lock_out_another_that_does() {
+    let mut sim = Sim::new(three_phones());
+    let answers = |sim: &mut Sim, target: &str| {
+        sim.press("bell");
+        sim.wait(secs(1));
+        let leg = sim.leg_of(target);
+        sim.input(Input::Leg(LegEvent::Answered {
+            leg,
+            peer: Peer {
+                address: format!("sip:{target}@pbx.example"),
+                display: None,
+                trusted: true,
+                withheld: true,
+            },
+        }));
+        leg
+    };
+    let leg = answers(&mut sim, "1000");
+    for _ in 0..6 {
+        sim.digit(leg, '5');
+        sim.wait(secs(4));
+    }
+    assert_eq!(sim.told("door.locked-out", "locks"), ["caller"], "{}", sim.log());
+    let (cause, detail) = (Cause::Normal, String::new());
+    sim.input(Input::Leg(LegEvent::Ended { cause, leg, detail }));
+    let leg = answers(&mut sim, "1001");
+    sim.digit(leg, '9');
+    assert_eq!(sim.pulses.len(), 1, "{}", sim.log());
+    assert!(!sim.log().contains("sip:100"), "{}", sim.log());
 }

@@ -14,7 +14,7 @@ use gateway_core::{
     LineSignal, PanelEvent, PanelId, Peer, ReaderId, RingId, Signal, SignalKind, Subject,
 };
 use gateway_site::rules::{Action, Rule};
-use gateway_site::{GuardReport, Input, PanelParams, SiteParams};
+use gateway_site::{Answer, CallerAction, CallerParams, GuardReport, Input, PanelParams, SiteParams, When};
 use sim::{id, ms, secs, wall};
 
 /// A reason for one opening.
@@ -26,6 +26,8 @@ pub(crate) struct Cause {
     grace: Option<Instant>,
     /// Set if the input must still be active when it opens.
     held: Option<InputId>,
+    /// In which kind of talk it was dialled.
+    talk: Option<&'static str>,
     /// The input whose wish is repeated.
     repeats: Option<InputId>,
     /// `None`: for as long as the input is held.
@@ -35,9 +37,17 @@ pub(crate) struct Cause {
 #[derive(Clone, Debug)]
 struct Leg {
     answered: Option<Instant>,
+    /// The gateway has answered it, who called the door.
+    asked: bool,
     authority: bool,
+    /// Is put through to those of a list, and gives no order himself.
+    bridged: bool,
     caller: Option<Peer>,
     ended: bool,
+    /// What the panel does with such a call, besides answering it.
+    fate: Option<CallerAction>,
+    /// The word for it, if it was answered by a press or after a time.
+    manner: &'static str,
     ring: RingId,
     target: String,
     told_to_end: bool,
@@ -46,6 +56,8 @@ struct Leg {
 
 #[derive(Clone, Debug)]
 struct Ring {
+    /// Somebody is put through.
+    bridge: bool,
     doors: Vec<DoorId>,
     injected: bool,
     listed: bool,
@@ -56,6 +68,10 @@ struct Ring {
 pub(crate) struct Model {
     /// The fire alarm stands; true if it is an injected one.
     alarm: Option<bool>,
+    /// Who called is said in this step to be answered, before the gateway has answered him: it does what is due first.
+    before_its_time: Option<(Instant, LegId, Peer)>,
+    /// In this step somebody calls this panel, who is put through.
+    bridging: Option<(LegId, PanelId)>,
     causes: Vec<Cause>,
     discard_before: Instant,
     /// Where the command of this step ends that who rings is let in. The gateway may refuse it.
@@ -83,6 +99,8 @@ pub(crate) struct Model {
     second: bool,
     /// Real exits that must open in this step.
     must: BTreeSet<DoorId>,
+    /// How often a door opened by keys, in each kind of talk.
+    pub(crate) opened_in: BTreeMap<&'static str, u32>,
     started: Instant,
     stopping: bool,
     /// Exits that the guard did not open, with the end of one strike time since.
@@ -93,6 +111,8 @@ impl Model {
     pub(crate) fn new(params: SiteParams, now: Instant) -> Self {
         Self {
             alarm: None,
+            before_its_time: None,
+            bridging: None,
             causes: Vec::new(),
             discard_before: Instant::ZERO,
             ending: None,
@@ -113,6 +133,7 @@ impl Model {
             rings_open: BTreeMap::new(),
             second: false,
             must: BTreeSet::new(),
+            opened_in: BTreeMap::new(),
             started: now,
             stopping: false,
             unfulfilled: Vec::new(),
@@ -123,10 +144,12 @@ impl Model {
     pub(crate) fn restart(&mut self, now: Instant) {
         let (alarm, ids) = (self.alarm, std::mem::take(&mut self.ids));
         let lockdowns = std::mem::take(&mut self.lockdowns);
+        let opened_in = std::mem::take(&mut self.opened_in);
         *self = Self {
             alarm,
             ids,
             lockdowns,
+            opened_in,
             ..Self::new(self.params.clone(), now)
         };
     }
@@ -166,6 +189,7 @@ impl Model {
                 factor,
                 grace: None,
                 held: None,
+                talk: None,
                 repeats: None,
                 until: Some(now),
             });
@@ -179,6 +203,8 @@ impl Model {
 
     /// Hears an input before the gateway does.
     pub(crate) fn hear(&mut self, now: Instant, input: &Input) {
+        self.before_its_time = None;
+        self.bridging = None;
         self.ending = None;
         self.press = None;
         self.must.clear();
@@ -232,6 +258,8 @@ impl Model {
 
     /// Nobody gave an input: time passed.
     pub(crate) fn hear_time(&mut self, now: Instant) {
+        self.before_its_time = None;
+        self.bridging = None;
         self.press = None;
         self.must.clear();
         self.causes.retain(|c| c.until.is_none_or(|until| until >= now));
@@ -262,6 +290,7 @@ impl Model {
                 grace: Some(grace),
                 until: pressed.is_none().then_some(grace),
                 held: pressed,
+                talk: None,
                 repeats,
             });
         }
@@ -280,7 +309,16 @@ impl Model {
                 target,
                 ..
             } => {
-                if !self.rings.contains_key(ring) {
+                let known = self.rings.contains_key(ring);
+                if let Some((caller, panel)) = self.bridging.take_if(|_| !known) {
+                    // the caller's own number says which ring it is
+                    let mut ring_of = self.ring_of(self.params.panels.get(&panel), false);
+                    ring_of.bridge = true;
+                    self.rings.insert(*ring, ring_of);
+                    if let Some(caller) = self.legs.get_mut(&caller) {
+                        caller.ring = *ring;
+                    }
+                } else if !known {
                     let Some(injected) = self.press else {
                         return Err(format!("{target} is called and nobody pressed"));
                     };
@@ -289,9 +327,13 @@ impl Model {
                 }
                 let offered = Leg {
                     answered: None,
+                    asked: false,
                     authority: false,
+                    bridged: false,
                     caller: None,
                     ended: false,
+                    fate: None,
+                    manner: "called",
                     ring: *ring,
                     target: target.clone(),
                     told_to_end: false,
@@ -312,10 +354,48 @@ impl Model {
                     leg.told_to_end = true;
                 }
             }
-            LegCommand::Answer { .. }
-            | LegCommand::PlayToLeg { .. }
-            | LegCommand::Divert { .. }
-            | LegCommand::Join { .. }
+            LegCommand::Answer { leg: number } => {
+                let press = self.press;
+                let leg = self.legs.get_mut(number).filter(|leg| leg.caller.is_some());
+                let Some(leg) = leg else {
+                    return Err(format!("{number} is answered and did not call"));
+                };
+                let ring = self.rings.get_mut(&leg.ring);
+                let Some(ring) = ring.filter(|ring| !leg.bridged || ring.winner.is_some()) else {
+                    return Err(format!("{number} is answered before anybody of the list has"));
+                };
+                if matches!(leg.fate, Some(CallerAction::Divert(_) | CallerAction::Refuse(_)))
+                    || leg.told_to_end
+                {
+                    return Err(format!("{number} is answered and was to be refused"));
+                }
+                leg.asked = true;
+                if let Some(injected) = press.filter(|_| !leg.bridged) {
+                    // whoever pressed has a part in it
+                    ring.injected |= injected;
+                    leg.manner = "answered by a press";
+                }
+                let told = self.before_its_time.take_if(|(_, told, _)| told == number);
+                if let (Some((now, number, peer)), Some(mut leg)) = (told, self.legs.get(number).cloned()) {
+                    self.answered(now, number, &mut leg, &peer);
+                    self.legs.insert(number, leg);
+                }
+            }
+            LegCommand::Divert { leg: number, .. } => {
+                let leg = self.legs.get_mut(number);
+                match leg.filter(|leg| matches!(leg.fate, Some(CallerAction::Divert(_)))) {
+                    Some(leg) => leg.told_to_end = true,
+                    None => return Err(format!("{number} is sent elsewhere and should not be")),
+                }
+            }
+            LegCommand::Join { leg, with } => {
+                let caller = self.legs.get(leg).filter(|leg| leg.bridged);
+                let ring = caller.and_then(|caller| self.rings.get(&caller.ring));
+                if ring.and_then(|ring| ring.winner) != Some(*with) {
+                    return Err(format!("{leg} talks with {with}, who has not answered him"));
+                }
+            }
+            LegCommand::PlayToLeg { .. }
             | LegCommand::Listen { .. }
             | LegCommand::RefuseTransfer { .. }
             | LegCommand::RingBack { .. }
@@ -336,6 +416,7 @@ impl Model {
             .filter_map(|d| self.params.doors.get(d))
             .any(|d| d.digits_by_list);
         Ring {
+            bridge: false,
             doors,
             injected,
             listed,
@@ -349,6 +430,7 @@ impl Model {
         if let Event::Alarm(_, AlarmEvent::Called { call, .. }) = event {
             // it is about no door
             let ring = Ring {
+                bridge: false,
                 doors: Vec::new(),
                 injected: false,
                 listed: true,
@@ -446,7 +528,9 @@ impl Model {
             .position(|c| c.door == grant.door && c.factor == grant.factor);
         match cause {
             Some(at) => {
-                self.causes.remove(at);
+                if let Some(talk) = self.causes.remove(at).talk {
+                    *self.opened_in.entry(talk).or_default() += 1;
+                }
                 Ok(())
             }
             None => Err(format!("nobody wanted {grant:?}; causes: {:?}", self.causes)),
@@ -683,6 +767,7 @@ impl Model {
                 factor: if fire { Factor::Fire } else { Factor::Rex },
                 grace: None,
                 held: (!fresh).then(|| input.clone()),
+                talk: None,
                 repeats: None,
                 until: fresh.then_some(now),
             });
@@ -691,7 +776,7 @@ impl Model {
 
     fn leg(&mut self, now: Instant, event: &LegEvent) {
         if let LegEvent::Incoming { leg, panel, peer, .. } = event {
-            self.incoming(*leg, panel, peer);
+            self.incoming(now, *leg, panel, peer);
             return;
         }
         let Some(mut leg) = self.legs.remove(&event.leg()) else {
@@ -720,7 +805,7 @@ impl Model {
         self.legs.insert(event.leg(), leg);
     }
 
-    fn incoming(&mut self, leg: LegId, panel: &PanelId, peer: &Peer) {
+    fn incoming(&mut self, now: Instant, leg: LegId, panel: &PanelId, peer: &Peer) {
         if self.legs.contains_key(&leg) {
             return;
         }
@@ -732,15 +817,44 @@ impl Model {
                 .expect("ten bytes"),
         );
         let mut ring_of = self.ring_of(self.params.panels.get(panel), false);
-        ring_of.listed = peer.trusted && peer.address == "sip:1000@pbx.example";
+        let listed = peer.trusted && peer.address == "sip:1000@pbx.example";
+        ring_of.listed = listed;
         self.rings.insert(ring, ring_of);
+        let of = self.params.panels.get(panel);
+        let meant = of.and_then(|of| of.callers.iter().find(|caller| meant(caller, peer)));
+        let action = meant.map(|caller| caller.action.clone());
+        // the call alone, of somebody whom the door itself lists
+        if listed && self.lets_in() && matches!(action, None | Some(CallerAction::Open)) {
+            for door in of.map(|of| of.doors.clone()).unwrap_or_default() {
+                let of = self.params.doors.get(&door);
+                if of.is_some_and(|of| of.by_call == When::Always && !of.callers.is_empty()) {
+                    self.cause(now, Factor::Caller, door, false);
+                }
+            }
+        }
+        let of = self.params.panels.get(panel);
+        let bridged = matches!(action, Some(CallerAction::Bridge(_)));
+        let fate = match &action {
+            None => of.and_then(|of| of.other_calls).map(CallerAction::Refuse),
+            // who gets nothing by his call alone is told so
+            Some(CallerAction::Open) => Some(CallerAction::Refuse(gateway_core::Cause::Declined)),
+            Some(_) => action.clone(),
+        };
+        self.bridging = bridged.then(|| (leg, panel.clone()));
         self.legs.insert(
             leg,
             Leg {
                 answered: None,
+                asked: false,
                 authority: false,
+                bridged,
                 caller: Some(peer.clone()),
                 ended: false,
+                fate,
+                manner: match of.map(|of| of.answer) {
+                    Some(Answer::After(_)) => "answered after a time",
+                    Some(Answer::AtOnce | Answer::ByPress(_)) | None => "answered at once",
+                },
                 ring,
                 target: String::new(),
                 told_to_end: false,
@@ -773,6 +887,11 @@ impl Model {
                 None if !may => leg.authority = false,
                 None => leg.authority |= peer.trusted,
             }
+            return;
+        }
+        // before the gateway has answered it there is no call; who is put through has none of his own
+        if leg.caller.is_some() && (leg.bridged || !leg.asked) {
+            self.before_its_time = Some((now, number, peer.clone()));
             return;
         }
         if leg.ended || leg.told_to_end || ring.winner.is_some() {
@@ -830,7 +949,21 @@ impl Model {
         let by_list = self.params.doors.get(&door).is_some_and(|d| d.digits_by_list);
         if by_list || leg.caller.is_some() {
             let injected = ring.injected;
+            let talk = if ring.bridge { "put through" } else { leg.manner };
+            let causes = self.causes.len();
             self.cause(now, Factor::Digits, door, injected);
+            if let Some(cause) = self.causes.get_mut(causes) {
+                cause.talk = Some(talk);
+            }
         }
+    }
+}
+
+/// Does the panel mean this caller? In another's name one is refused at most, and sent elsewhere.
+fn meant(caller: &CallerParams, peer: &Peer) -> bool {
+    let harmless = matches!(caller.action, CallerAction::Divert(_) | CallerAction::Refuse(_));
+    match &caller.number {
+        None => caller.action != CallerAction::Open,
+        Some(number) => (peer.trusted || harmless) && number.matches_address(&peer.address),
     }
 }

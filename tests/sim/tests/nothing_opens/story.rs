@@ -13,6 +13,8 @@ pub(crate) const INPUTS: [&str; 8] = [
     "toy-bell",
     "toy-rex",
 ];
+/// The bell of each panel, among the inputs.
+pub(crate) const BELLS: [usize; 2] = [0, 6];
 pub(crate) const DOORS: [&str; 3] = ["front", "toy", "cellar"];
 pub(crate) const LINES: [&str; 2] = ["riser", "toy-line"];
 /// The panel on each line.
@@ -53,12 +55,25 @@ pub(crate) enum Step {
         kept: bool,
         person: bool,
     },
+    /// Somebody calls the door; somebody presses its bell meanwhile; who called is answered, if he is, and presses 9.
+    CallIn {
+        at_once: bool,
+        line: usize,
+        press: bool,
+        wait: u64,
+        who: Who,
+    },
     Digit {
         leg: usize,
         digit: char,
         age: u64,
         echo: bool,
         info: bool,
+    },
+    /// Before anybody has answered it sounds, or rings.
+    Early {
+        leg: usize,
+        rings: bool,
     },
     Edge {
         input: usize,
@@ -78,6 +93,7 @@ pub(crate) enum Step {
     },
     GuardFails,
     Incoming {
+        at_once: bool,
         line: usize,
         who: Who,
     },
@@ -98,6 +114,13 @@ pub(crate) enum Step {
     },
     Press {
         input: usize,
+    },
+    /// Somebody calls the door, and whom the door calls next answers; both press 9, the caller as often as not first.
+    PutThrough {
+        by: Who,
+        caller_first: bool,
+        line: usize,
+        who: Who,
     },
     Ready,
     Reload {
@@ -156,7 +179,12 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         8 => (leg.clone(), digit(), age(), prop::bool::weighted(0.1), prop::bool::weighted(0.2))
             .prop_map(|(leg, digit, age, echo, info)| Step::Digit { leg, digit, age, echo, info }),
         2 => leg.prop_map(|leg| Step::End { leg }),
-        2 => (0..2_usize, who()).prop_map(|(line, who)| Step::Incoming { line, who }),
+        2 => (prop::bool::weighted(0.2), 0..2_usize, who()).prop_map(|(at_once, line, who)| Step::Incoming { at_once, line, who }),
+        2 => (0..4_usize, any::<bool>()).prop_map(|(leg, rings)| Step::Early { leg, rings }),
+        2 => (prop::bool::weighted(0.2), 0..2_usize, any::<bool>(), prop_oneof![Just(0), Just(3_000), 0..25_000_u64], who())
+            .prop_map(|(at_once, line, press, wait, who)| Step::CallIn { at_once, line, press, wait, who }),
+        1 => (who(), any::<bool>(), 0..2_usize, who())
+            .prop_map(|(by, caller_first, line, who)| Step::PutThrough { by, caller_first, line, who }),
     ];
     let wires = prop_oneof![
         6 => (0..INPUTS.len(), any::<bool>(), prop::bool::weighted(0.15), age())
@@ -179,7 +207,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::GuardFails),
         2 => any::<bool>().prop_map(|ok| Step::Journal { ok }),
         3 => Just(Step::Ready),
-        3 => (0..11_usize).prop_map(|variant| Step::Reload { variant }),
+        3 => (0..18_usize).prop_map(|variant| Step::Reload { variant }),
         3 => prop::bool::weighted(0.8).prop_map(|ready| Step::Restart { ready }),
         1 => prop::bool::weighted(0.3).prop_map(|present| Step::Second { present }),
         1 => (-100_000..100_000_i64).prop_map(|step_ms| Step::Clock { step_ms }),

@@ -68,6 +68,8 @@ struct Ring {
 pub(crate) struct Model {
     /// The fire alarm stands; true if it is an injected one.
     alarm: Option<bool>,
+    /// Who called is said in this step to be answered, before the gateway has answered him: it does what is due first.
+    before_its_time: Option<(Instant, LegId, Peer)>,
     /// In this step somebody calls this panel, who is put through.
     bridging: Option<(LegId, PanelId)>,
     causes: Vec<Cause>,
@@ -109,6 +111,7 @@ impl Model {
     pub(crate) fn new(params: SiteParams, now: Instant) -> Self {
         Self {
             alarm: None,
+            before_its_time: None,
             bridging: None,
             causes: Vec::new(),
             discard_before: Instant::ZERO,
@@ -200,6 +203,7 @@ impl Model {
 
     /// Hears an input before the gateway does.
     pub(crate) fn hear(&mut self, now: Instant, input: &Input) {
+        self.before_its_time = None;
         self.bridging = None;
         self.ending = None;
         self.press = None;
@@ -254,6 +258,7 @@ impl Model {
 
     /// Nobody gave an input: time passed.
     pub(crate) fn hear_time(&mut self, now: Instant) {
+        self.before_its_time = None;
         self.bridging = None;
         self.press = None;
         self.must.clear();
@@ -369,6 +374,11 @@ impl Model {
                     // whoever pressed has a part in it
                     ring.injected |= injected;
                     leg.manner = "answered by a press";
+                }
+                let told = self.before_its_time.take_if(|(_, told, _)| told == number);
+                if let (Some((now, number, peer)), Some(mut leg)) = (told, self.legs.get(number).cloned()) {
+                    self.answered(now, number, &mut leg, &peer);
+                    self.legs.insert(number, leg);
                 }
             }
             LegCommand::Divert { leg: number, .. } => {
@@ -881,6 +891,7 @@ impl Model {
         }
         // before the gateway has answered it there is no call; who is put through has none of his own
         if leg.caller.is_some() && (leg.bridged || !leg.asked) {
+            self.before_its_time = Some((now, number, peer.clone()));
             return;
         }
         if leg.ended || leg.told_to_end || ring.winner.is_some() {

@@ -21,9 +21,11 @@ pub(crate) enum Phase {
     /// Not registered until its doors can be called again.
     Away,
     /// Deregistering; the account goes away.
-    Leaving,
+    Leaving { tx: TransactionId },
     /// Nothing more to do.
     Left,
+    /// Waits until the account whose place it takes has deregistered, at most until `Registration::due`.
+    Queued,
     /// REGISTER is on its way.
     Registering { tx: TransactionId },
     /// Waits until `Registration::due`.
@@ -158,6 +160,11 @@ impl Account {
         let repeated = self.service_route.first().is_some_and(same);
         let before = preset.iter().filter(|_| !repeated);
         before.chain(&self.service_route).cloned().collect()
+    }
+
+    /// True if it goes away for good.
+    pub(crate) const fn goes(&self) -> bool {
+        matches!(self.reg.phase, Phase::Leaving { .. } | Phase::Left) && !self.stays
     }
 
     /// True if calls can be made and taken.

@@ -23,6 +23,7 @@ mod hops;
 mod identity;
 mod inside;
 mod keepalive;
+mod leaving;
 mod manner;
 mod message;
 mod outcome;

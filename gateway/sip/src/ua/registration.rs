@@ -4,13 +4,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use gateway_core::{AccountEvent, AccountId, AccountState, Instant};
-use rand::Rng;
+use rand::{Rng, RngCore};
 
 use super::UserAgent;
-use super::account::Phase;
+use super::account::{Account, Phase};
 use super::agent::Use;
 use super::hop::Reached;
 use super::hops::Reach;
+use super::types::UaParams;
 use crate::digest::DigestSession;
 use crate::transaction::TransactionId;
 use crate::{Flow, HeaderName, Method, NameAddr, Request, Response, SipUri, Uri};
@@ -21,7 +22,7 @@ const WINDOW: Duration = Duration::from_secs(600);
 /// Wait after a lost connection, at most: long enough not to storm the PBX with a hundred doors.
 const RECONNECT_WITHIN_MS: u64 = 1000;
 /// Longest wait for the answer to a deregistration.
-const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// Longest lifetime believed.
 const MOST_EXPIRES: u64 = 86_400;
 
@@ -101,49 +102,11 @@ impl UserAgent {
     }
 
     fn register_request(&mut self, id: &AccountId, flow: Flow, expires: u64) -> Option<Request> {
-        let instance = self.instance_urn();
-        let user_agent = self.params.user_agent.clone();
         let account = self.accounts.get_mut(id)?;
-        account.reg.seq += 1;
-        let registrar = Uri::sip(None, account.params.domain.clone(), account.params.domain_port);
-        let mut contact = NameAddr::new(contact_uri(&account.contact_user, &flow));
-        contact.params.set("reg-id", "1");
-        contact
-            .params
-            .set_quoted("+sip.instance", &format!("<{instance}>"));
-        let aor = NameAddr::new(account.aor());
-        let mut request = Request::new(Method::REGISTER, registrar);
-        // Service-Route is for other requests; REGISTER takes what was set before (RFC 3608 §6.1).
-        for route in account.preset() {
-            request = request.with(HeaderName::Route, route.to_string());
-        }
-        let mut request = request
-            .with(
-                HeaderName::From,
-                aor.clone().with_tag(&account.reg.tag).to_string(),
-            )
-            .with(HeaderName::To, aor.to_string())
-            .with(HeaderName::CallId, account.reg.call_id.as_str())
-            .with(HeaderName::CSeq, format!("{} REGISTER", account.reg.seq))
-            .with(HeaderName::Contact, contact.to_string())
-            .with(HeaderName::Expires, expires.to_string())
-            .with(HeaderName::Supported, "path, outbound")
-            .with(HeaderName::Allow, super::headers::ALLOW)
-            .with(HeaderName::UserAgent, user_agent.as_str());
-        account.auth.preempt(&mut request, &mut self.rng);
-        Some(request)
-    }
-
-    fn instance_urn(&self) -> String {
-        let hex: String = self.params.instance.iter().map(|b| format!("{b:02x}")).collect();
-        format!(
-            "urn:uuid:{}-{}-{}-{}-{}",
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..16],
-            &hex[16..20],
-            &hex[20..]
-        )
+        let UaParams {
+            instance, user_agent, ..
+        } = &self.params;
+        Some(account.register_request(instance, user_agent, flow, expires, &mut self.rng))
     }
 
     pub(crate) fn register_answered(
@@ -153,6 +116,9 @@ impl UserAgent {
         id: AccountId,
         response: &Response,
     ) {
+        if self.leaver_answered(now, tx, response) {
+            return;
+        }
         if response.is_provisional() {
             self.uses.insert(tx, Use::Register(id));
             return;
@@ -160,8 +126,8 @@ impl UserAgent {
         let Some(account) = self.accounts.get_mut(&id) else {
             return;
         };
-        let leaving = matches!(account.reg.phase, Phase::Leaving);
-        if !leaving && !matches!(account.reg.phase, Phase::Registering { tx: ours } if ours == tx) {
+        let leaving = account.reg.phase == Phase::Leaving { tx };
+        if !leaving && account.reg.phase != (Phase::Registering { tx }) {
             return;
         }
         match response.code() {
@@ -274,12 +240,27 @@ impl UserAgent {
         self.register_rests(now, id, wait, detail);
     }
 
+    /// A REGISTER got no answer.
+    pub(crate) fn register_unanswered(&mut self, now: Instant, tx: TransactionId, id: &AccountId, why: &str) {
+        if self.leaver_unanswered(now, tx) {
+            return;
+        }
+        // one that nobody waits for says nothing about the account as it is
+        let waits = self.accounts.get(id).is_some_and(|account| {
+            let phase = &account.reg.phase;
+            *phase == Phase::Registering { tx } || *phase == Phase::Leaving { tx }
+        });
+        if waits {
+            self.register_failed(now, id, why);
+        }
+    }
+
     /// No answer, or no way to the registrar.
     pub(crate) fn register_failed(&mut self, now: Instant, id: &AccountId, why: &str) {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
-        if matches!(account.reg.phase, Phase::Leaving) {
+        if matches!(account.reg.phase, Phase::Leaving { .. }) {
             self.left(now, id);
             return;
         }
@@ -319,8 +300,8 @@ impl UserAgent {
                 account.reg.tries = 0;
                 self.register(now, id, flow);
             }
-            (Phase::Resting, _) => self.start_account(now, id),
-            (Phase::Leaving, _) => self.left(now, id),
+            (Phase::Queued | Phase::Resting, _) => self.start_account(now, id),
+            (Phase::Leaving { .. }, _) => self.left(now, id),
             (Phase::Away | Phase::Left | Phase::Reaching | Phase::Registering { .. } | Phase::Trunk, _) => {}
         }
     }
@@ -353,9 +334,9 @@ impl UserAgent {
         account.reg.flow = None;
         account.reg.valid_until = None;
         match account.reg.phase {
-            Phase::Leaving => self.left(now, id),
+            Phase::Leaving { .. } => self.left(now, id),
             // The transaction on it fails by itself and starts the back-off.
-            Phase::Registering { .. } | Phase::Away | Phase::Left | Phase::Reaching => {}
+            Phase::Registering { .. } | Phase::Away | Phase::Left | Phase::Queued | Phase::Reaching => {}
             Phase::Resting | Phase::Trunk => {
                 account.reg.phase = Phase::Resting;
                 let wait = self.rng.random_range(0..RECONNECT_WITHIN_MS);
@@ -394,12 +375,12 @@ impl UserAgent {
             return;
         };
         self.uses.insert(tx, Use::Register(id.clone()));
-        if let Some(account) = self.accounts.get_mut(id)
-            && account.reg.phase != Phase::Leaving
-        {
-            account.reg.phase = Phase::Leaving;
-            account.reg.tries = 0;
-            account.reg.due = Some(now + LEAVE_WITHIN);
+        if let Some(account) = self.accounts.get_mut(id) {
+            if !matches!(account.reg.phase, Phase::Leaving { .. }) {
+                account.reg.tries = 0;
+                account.reg.due = Some(now + LEAVE_WITHIN);
+            }
+            account.reg.phase = Phase::Leaving { tx };
         }
         self.pump(now);
     }
@@ -418,6 +399,56 @@ impl UserAgent {
             self.account_settled(now, id);
         }
     }
+}
+
+impl Account {
+    /// REGISTER for `expires` seconds; 0 removes the binding.
+    pub(crate) fn register_request(
+        &mut self,
+        instance: &[u8; 16],
+        user_agent: &str,
+        flow: Flow,
+        expires: u64,
+        rng: &mut impl RngCore,
+    ) -> Request {
+        self.reg.seq += 1;
+        let registrar = Uri::sip(None, self.params.domain.clone(), self.params.domain_port);
+        let mut contact = NameAddr::new(contact_uri(&self.contact_user, &flow));
+        contact.params.set("reg-id", "1");
+        contact
+            .params
+            .set_quoted("+sip.instance", &format!("<{}>", instance_urn(instance)));
+        let aor = NameAddr::new(self.aor());
+        let mut request = Request::new(Method::REGISTER, registrar);
+        // Service-Route is for other requests; REGISTER takes what was set before (RFC 3608 §6.1).
+        for route in self.preset() {
+            request = request.with(HeaderName::Route, route.to_string());
+        }
+        let mut request = request
+            .with(HeaderName::From, aor.clone().with_tag(&self.reg.tag).to_string())
+            .with(HeaderName::To, aor.to_string())
+            .with(HeaderName::CallId, self.reg.call_id.as_str())
+            .with(HeaderName::CSeq, format!("{} REGISTER", self.reg.seq))
+            .with(HeaderName::Contact, contact.to_string())
+            .with(HeaderName::Expires, expires.to_string())
+            .with(HeaderName::Supported, "path, outbound")
+            .with(HeaderName::Allow, super::headers::ALLOW)
+            .with(HeaderName::UserAgent, user_agent);
+        self.auth.preempt(&mut request, rng);
+        request
+    }
+}
+
+fn instance_urn(instance: &[u8; 16]) -> String {
+    let hex: String = instance.iter().map(|b| format!("{b:02x}")).collect();
+    format!(
+        "urn:uuid:{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
 }
 
 /// Our Contact on a flow.

@@ -53,6 +53,8 @@ pub(crate) struct Registration {
     /// When to send the next keep-alive over UDP.
     pub(crate) ping: Option<Instant>,
     pub(crate) seq: u32,
+    /// Challenges that found no fault with the password, by time: some are believed.
+    pub(crate) stales: VecDeque<Instant>,
     /// The last state told.
     pub(crate) state: AccountState,
     pub(crate) tag: String,
@@ -110,6 +112,7 @@ impl Account {
                 phase: Phase::Resting,
                 ping: None,
                 seq: 0,
+                stales: VecDeque::new(),
                 state: AccountState::Off,
                 tag,
                 tries: 0,

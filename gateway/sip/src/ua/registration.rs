@@ -18,6 +18,8 @@ use crate::{Flow, HeaderName, Method, NameAddr, Request, Response, SipUri, Uri};
 
 /// REGISTERs with credentials that may be refused within [`WINDOW`]: a wrong password must not lock the account.
 const MOST_ATTEMPTS: usize = 4;
+/// Nonces believed to have been too old within [`WINDOW`]: beyond it the PBX calls a wrong password so, or its clock is at fault.
+const MOST_STALE: usize = 3;
 const WINDOW: Duration = Duration::from_secs(600);
 /// Wait after a lost connection, at most: long enough not to storm the PBX with a hundred doors.
 const RECONNECT_WITHIN_MS: u64 = 1000;
@@ -166,6 +168,7 @@ impl UserAgent {
             .unwrap_or_default();
         account.service_route.truncate(8);
         account.reg.attempts.clear();
+        account.reg.stales.clear();
         account.reg.backoff.reset();
         account.reg.phase = Phase::Resting;
         let lifetime = Duration::from_secs(granted);
@@ -190,12 +193,17 @@ impl UserAgent {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
-        if is_stale(response) {
+        account.reg.attempts.retain(|at| now.since(*at) < WINDOW);
+        account.reg.stales.retain(|at| now.since(*at) < WINDOW);
+        let stale = account.auth.called_stale(response);
+        let believed = stale && account.reg.stales.len() < MOST_STALE;
+        if believed {
             // it was no password that was refused (RFC 7616 §3.3)
             account.reg.attempts.pop_back();
+            account.reg.stales.push_back(now);
         }
-        account.reg.attempts.retain(|at| now.since(*at) < WINDOW);
-        let may = account.auth.take_challenge(response, account.reg.tries);
+        let again = account.auth.take_challenge(response, account.reg.tries);
+        let may = again && (believed || !stale || account.reg.tries == 0);
         account.reg.tries += 1;
         let Some(flow) = account.reg.flow.filter(|_| may) else {
             if leaving {

@@ -11,6 +11,7 @@ use super::auth::Auth;
 use super::backoff::Backoff;
 use super::keepalive::Probe;
 use super::publish::Publication;
+use super::seen::Seen;
 use super::types::UaAccount;
 use crate::transaction::TransactionId;
 use crate::{Flow, NameAddr, Transport, Uri};
@@ -60,6 +61,14 @@ pub(crate) struct Registration {
     pub(crate) tag: String,
     /// Challenges answered in this exchange.
     pub(crate) tries: u8,
+    /// Contacts of ours that the registrar may still have.
+    pub(crate) bound: Vec<Uri>,
+    /// What the last REGISTER had.
+    pub(crate) contact: Option<Uri>,
+    /// Where the registrar sees us.
+    pub(crate) seen: Seen,
+    /// How often Contacts of an earlier start were looked for.
+    pub(crate) sweeps: u8,
     /// Until when the binding at the registrar lives.
     pub(crate) valid_until: Option<Instant>,
 }
@@ -105,15 +114,19 @@ impl Account {
             reg: Registration {
                 attempts: VecDeque::new(),
                 backoff: Backoff::default(),
+                bound: Vec::new(),
                 call_id,
+                contact: None,
                 due: None,
                 expires: params.expires.as_secs().clamp(30, 86_400),
                 flow: None,
                 phase: Phase::Resting,
                 ping: None,
+                seen: Seen::default(),
                 seq: 0,
                 stales: VecDeque::new(),
                 state: AccountState::Off,
+                sweeps: 0,
                 tag,
                 tries: 0,
                 valid_until: None,

@@ -51,9 +51,7 @@ impl UserAgent {
         old.reg.tries += 1;
         let flow = old.reg.flow;
         if let Some(flow) = flow.filter(|_| challenged && old.auth.take_challenge(response, tries)) {
-            let user_agent = self.params.user_agent.clone();
-            let instance = self.params.instance;
-            let request = old.register_request(&instance, &user_agent, flow, 0, &mut self.rng);
+            let request = old.register_request(&self.params, flow, 0, &mut self.rng);
             let id = id.clone();
             if let Ok(tx) = self.layer.send_request(now, request, flow) {
                 self.leavers[at].1.reg.phase = Phase::Leaving { tx };

@@ -7,10 +7,11 @@ use gateway_core::{AccountEvent, AccountId, AccountState, Instant};
 use rand::{Rng, RngCore};
 
 use super::UserAgent;
-use super::account::{Account, Phase};
+use super::account::{Account, Phase, Registration};
 use super::agent::Use;
 use super::hop::Reached;
 use super::hops::Reach;
+use super::seen::{Seen, contact_uri};
 use super::types::UaParams;
 use crate::digest::DigestSession;
 use crate::transaction::TransactionId;
@@ -25,6 +26,10 @@ const WINDOW: Duration = Duration::from_secs(600);
 const RECONNECT_WITHIN_MS: u64 = 1000;
 /// Longest wait for the answer to a deregistration.
 pub(crate) const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+/// Contacts taken back with one REGISTER: a datagram has to hold them.
+const MOST_OLD: usize = 4;
+/// Registrations out of turn to take back those of earlier starts.
+const MOST_SWEEPS: u8 = 4;
 /// Longest lifetime believed.
 const MOST_EXPIRES: u64 = 86_400;
 
@@ -92,6 +97,7 @@ impl UserAgent {
                 if let Some(account) = self.accounts.get_mut(id) {
                     if with_credentials {
                         account.reg.attempts.push_back(now);
+                        account.reg.may_have_bound();
                     }
                     account.reg.phase = Phase::Registering { tx };
                     account.reg.flow = Some(flow);
@@ -105,10 +111,7 @@ impl UserAgent {
 
     fn register_request(&mut self, id: &AccountId, flow: Flow, expires: u64) -> Option<Request> {
         let account = self.accounts.get_mut(id)?;
-        let UaParams {
-            instance, user_agent, ..
-        } = &self.params;
-        Some(account.register_request(instance, user_agent, flow, expires, &mut self.rng))
+        Some(account.register_request(&self.params, flow, expires, &mut self.rng))
     }
 
     pub(crate) fn register_answered(
@@ -131,6 +134,9 @@ impl UserAgent {
         let leaving = account.reg.phase == Phase::Leaving { tx };
         if !leaving && account.reg.phase != (Phase::Registering { tx }) {
             return;
+        }
+        if let Some(flow) = account.reg.flow {
+            account.reg.seen.hear(&flow, response);
         }
         match response.code() {
             200..=299 if leaving => self.left(now, &id),
@@ -159,7 +165,7 @@ impl UserAgent {
         let Some(account) = self.accounts.get_mut(id) else {
             return;
         };
-        let granted = granted(response, &account.contact_user)
+        let granted = granted(response, account.reg.contact.as_ref(), &account.contact_user)
             .unwrap_or(account.reg.expires)
             .clamp(1, MOST_EXPIRES);
         account.service_route = response
@@ -178,6 +184,17 @@ impl UserAgent {
         let early = (lifetime / 5).max(Duration::from_secs(40).min(lifetime / 2));
         let refresh = (lifetime - early).mul_f64(self.rng.random_range(0.95..1.0));
         account.reg.due = Some(now + refresh);
+        let old = account
+            .reg
+            .took_hold(response, &format!("<{}>", instance_urn(&self.params.instance)));
+        let public = self.params.public_address;
+        let moves = account
+            .reg
+            .flow
+            .is_some_and(|flow| account.reg.seen.moves(now, public, &flow));
+        if old || moves {
+            account.reg.due = Some(now);
+        }
         let (flow, before) = (account.reg.flow, account.reg.ping);
         account.reg.ping = account.params.keep_alive.next(now, flow.as_ref(), before);
         let first = account.reg.state != AccountState::Registered;
@@ -238,11 +255,17 @@ impl UserAgent {
             // The credentials are wrong until somebody changes them: the PBX is asked again when the window allows.
             wait = wait.max((*oldest + WINDOW).since(now));
         }
+        if matches!(response.code(), 400..=499) && !matches!(response.code(), 401 | 403 | 407) {
+            // some may not like more than one Contact
+            account.reg.bound.clear();
+        }
         account.auth.forget();
         let mut detail = response.status_line();
         if is_stale(response) {
             detail += ": the PBX calls each nonce stale that it has just given; look at its nonce lifetime and clock, not at the password";
-        } else if matches!(response.code(), 401 | 403 | 407) {
+        } else if response.code() == 403 {
+            detail += ": the PBX does not take this account; check user, auth-user and password, and how many contacts it allows";
+        } else if matches!(response.code(), 401 | 407) {
             detail += ": the PBX does not take this account; check user, auth-user and password";
         }
         self.register_rests(now, id, wait, detail);
@@ -413,19 +436,19 @@ impl Account {
     /// REGISTER for `expires` seconds; 0 removes the binding.
     pub(crate) fn register_request(
         &mut self,
-        instance: &[u8; 16],
-        user_agent: &str,
+        params: &UaParams,
         flow: Flow,
         expires: u64,
         rng: &mut impl RngCore,
     ) -> Request {
         self.reg.seq += 1;
         let registrar = Uri::sip(None, self.params.domain.clone(), self.params.domain_port);
-        let mut contact = NameAddr::new(contact_uri(&self.contact_user, &flow));
+        let ours = contact_uri(Some(self), params.public_address, &self.contact_user, &flow);
+        let mut contact = NameAddr::new(ours.clone());
         contact.params.set("reg-id", "1");
         contact
             .params
-            .set_quoted("+sip.instance", &format!("<{}>", instance_urn(instance)));
+            .set_quoted("+sip.instance", &format!("<{}>", instance_urn(&params.instance)));
         let aor = NameAddr::new(self.aor());
         let mut request = Request::new(Method::REGISTER, registrar);
         // Service-Route is for other requests; REGISTER takes what was set before (RFC 3608 §6.1).
@@ -437,11 +460,25 @@ impl Account {
             .with(HeaderName::To, aor.to_string())
             .with(HeaderName::CallId, self.reg.call_id.as_str())
             .with(HeaderName::CSeq, format!("{} REGISTER", self.reg.seq))
-            .with(HeaderName::Contact, contact.to_string())
+            .with(HeaderName::Contact, contact.to_string());
+        // Those of before go with the same request. They come last: some registrars read the first one only.
+        for old in self
+            .reg
+            .bound
+            .iter()
+            .filter(|old| !old.same_as(&ours))
+            .take(MOST_OLD)
+        {
+            let mut old = NameAddr::new(old.clone());
+            old.params.set("expires", "0");
+            request = request.with(HeaderName::Contact, old.to_string());
+        }
+        self.reg.contact = Some(ours);
+        let mut request = request
             .with(HeaderName::Expires, expires.to_string())
             .with(HeaderName::Supported, "path, outbound")
             .with(HeaderName::Allow, super::headers::ALLOW)
-            .with(HeaderName::UserAgent, user_agent);
+            .with(HeaderName::UserAgent, params.user_agent.as_str());
         self.auth.preempt(&mut request, rng);
         request
     }
@@ -459,24 +496,79 @@ fn instance_urn(instance: &[u8; 16]) -> String {
     )
 }
 
-/// Our Contact on a flow.
-pub(crate) fn contact_uri(user: &str, flow: &Flow) -> Uri {
-    let mut uri = SipUri::new(Some(user), flow.local.ip().into(), Some(flow.local.port()));
-    if flow.transport.is_reliable() {
-        uri.params
-            .set("transport", &flow.transport.as_via().to_ascii_lowercase());
+impl Registration {
+    /// The registrar may have the Contact of the last REGISTER, whether or not its answer comes.
+    fn may_have_bound(&mut self) {
+        let Some(contact) = &self.contact else {
+            return;
+        };
+        if !self.bound.iter().any(|bound| bound.same_as(contact)) {
+            if self.bound.len() >= MOST_OLD {
+                self.bound.remove(0);
+            }
+            self.bound.push(contact.clone());
+        }
     }
-    Uri::Sip(uri)
+
+    /// The registrar has the Contact of the last REGISTER, and none that was taken back with it. True if it has others of ours,
+    /// from before a start that came without a farewell: a 200 lists them all (RFC 3261 §10.3, step 8).
+    fn took_hold(&mut self, response: &Response, instance: &str) -> bool {
+        let Some(ours) = self.contact.clone() else {
+            return false;
+        };
+        self.bound.clear();
+        if self.sweeps < MOST_SWEEPS {
+            self.bound = left_over(response, &ours, instance, &self.seen);
+        }
+        let old = !self.bound.is_empty();
+        self.sweeps += u8::from(old);
+        self.bound.push(ours);
+        old
+    }
+}
+
+/// Contacts of ours with another port. None if our own is not listed as we wrote it: a registrar which writes where it sees us
+/// would have the binding that counts taken for an old one.
+fn left_over(response: &Response, ours: &Uri, instance: &str, seen: &Seen) -> Vec<Uri> {
+    let listed = response
+        .headers
+        .addresses(&HeaderName::Contact)
+        .unwrap_or_default();
+    let Some(us) = ours
+        .as_sip()
+        .filter(|_| listed.iter().any(|one| one.uri.same_as(ours)))
+    else {
+        return Vec::new();
+    };
+    let transport = |uri: &SipUri| uri.params.get("transport").unwrap_or("udp").to_ascii_lowercase();
+    let is_old = |one: &NameAddr| {
+        let Some(uri) = one.uri.as_sip() else {
+            return false;
+        };
+        uri.user() == us.user()
+            && uri.host.same_as(&us.host)
+            && transport(uri) == transport(us)
+            && uri.port != us.port
+            && !seen.is_at(uri.host.ip(), uri.port)
+            && one
+                .params
+                .get("+sip.instance")
+                .is_none_or(|told| told.trim_matches('"').eq_ignore_ascii_case(instance))
+    };
+    let old = listed.into_iter().filter(is_old).map(|one| one.uri);
+    old.take(MOST_OLD).collect()
 }
 
 /// The lifetime the registrar gave to our binding: its `expires` parameter, else the Expires header.
-fn granted(response: &Response, user: &str) -> Option<u64> {
-    let ours = response
+fn granted(response: &Response, contact: Option<&Uri>, user: &str) -> Option<u64> {
+    let listed = response
         .headers
         .addresses(&HeaderName::Contact)
-        .unwrap_or_default()
-        .into_iter()
-        .find(|contact| contact.uri.user().as_deref() == Some(user));
+        .unwrap_or_default();
+    // a registrar may write where it sees us instead
+    let exact = |one: &&NameAddr| contact.is_some_and(|contact| one.uri.same_as(contact));
+    let of_user = |one: &&NameAddr| one.uri.user().as_deref() == Some(user);
+    let ours = listed.iter().find(exact).or(listed.iter().find(of_user));
     let by_contact = ours.and_then(|contact| contact.params.get("expires")?.parse().ok());
     let by_header = || response.headers.expires().ok().flatten().map(u64::from);
     by_contact.or_else(by_header)
